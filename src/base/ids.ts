@@ -1,0 +1,24 @@
+/** Branded ids: plain numbers at run time that the compiler keeps apart. All stay below 2^53. */
+declare const brand: unique symbol;
+type Branded<Name extends string> = number & { readonly [brand]: Name };
+
+/** The stable number of an item in the mirror; what `st_ino` shows. 1 is the project's root folder. Never reused. */
+export type Inode = Branded<'Inode'>;
+/** The kernel's handle of one item at one content version (FUSE calls it "nodeid"). 1 is the mount's root. */
+export type NodeId = Branded<'NodeId'>;
+/** A file's or folder's id at the server; both share one id space. */
+export type RemoteId = Branded<'RemoteId'>;
+/** A file version's id at the server. */
+export type VersionId = Branded<'VersionId'>;
+export type ProjectId = Branded<'ProjectId'>;
+export type CompanyId = Branded<'CompanyId'>;
+
+export const asInode = (n: number): Inode => n as Inode;
+export const asNodeId = (n: number): NodeId => n as NodeId;
+export const asRemoteId = (n: number): RemoteId => n as RemoteId;
+export const asVersionId = (n: number): VersionId => n as VersionId;
+export const asProjectId = (n: number): ProjectId => n as ProjectId;
+export const asCompanyId = (n: number): CompanyId => n as CompanyId;
+
+export const ROOT_INODE = 1 as Inode;
+export const ROOT_NODE = 1 as NodeId;

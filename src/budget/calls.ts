@@ -1,0 +1,8 @@
+/** Who waits for a call: a person (`interactive`), the mount's own upkeep (`background`), or a job. */
+export type CallClass = 'interactive' | 'background' | 'job';
+
+/** Every wait for a call, its reply or its bytes ends with the signal. */
+export interface CallOptions {
+  readonly class: CallClass;
+  readonly signal?: AbortSignal;
+}

@@ -1,0 +1,149 @@
+import type { Inode, NodeId } from '../base/ids.js';
+
+/**
+ * What a driver needs from a file system and a file system from a driver. Both drivers speak this; `vfs` implements
+ * `FileSystem`. Operations answer at once or with a promise, and fail with a `Failure`, whose errno the driver sends
+ * (any other error becomes EIO and is logged).
+ */
+export type Awaitable<T> = T | Promise<T>;
+
+/** Who asks, and whether they still wait. */
+export interface Context {
+  readonly uid: number;
+  readonly gid: number;
+  readonly pid: number;
+  /** Aborted when the kernel interrupts the request (a signal to the caller). Made on first use. */
+  readonly signal: AbortSignal;
+}
+
+export interface Attributes {
+  /** `st_ino`: stays the same over all versions of a file. */
+  readonly ino: Inode;
+  /** Type and permission bits, as in `st_mode`. */
+  readonly mode: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Seconds since the epoch, fractions allowed. */
+  readonly atime: number;
+  readonly mtime: number;
+  readonly ctime: number;
+}
+
+/** An item as a lookup finds it. `node` differs between content versions of one file (`ino` does not). */
+export interface Entry {
+  readonly node: NodeId;
+  readonly attributes: Attributes;
+  /** Seconds for which the kernel may keep name and attributes. A driver that cannot invalidate shortens them. */
+  readonly entryTimeout: number;
+  readonly attributeTimeout: number;
+}
+
+/** A name known not to exist; the kernel may remember it for so many seconds. */
+export interface NoEntry {
+  readonly node: undefined;
+  readonly entryTimeout: number;
+}
+
+export interface DirectoryEntry {
+  readonly name: string;
+  /** Where the next `readdir` goes on after this entry. Greater than 0; increases within one directory. */
+  readonly cookie: number;
+  /** Undefined for "." and "..", of which only type and number are shown. */
+  readonly entry: Entry | undefined;
+  readonly ino: Inode;
+  readonly directory: boolean;
+}
+
+export type Handle = number;
+
+export interface OpenFile {
+  readonly handle: Handle;
+  /**
+   * The whole content as a local file: where kernel and rights allow, it serves this handle without the daemon
+   * (FUSE_PASSTHROUGH). The file system closes it in `release`; a driver must not use it after that.
+   */
+  readonly backingFd?: number;
+}
+
+export interface FileSystemStatistics {
+  readonly blockSize: number;
+  readonly blocks: number;
+  readonly blocksFree: number;
+  readonly files: number;
+  readonly filesFree: number;
+  readonly nameMax: number;
+}
+
+export interface FileSystem {
+  /** The driver is up; `kernel` takes invalidations from now on. */
+  mounted(kernel: KernelCache): void;
+  lookup(parent: NodeId, name: string, context: Context): Awaitable<Entry | NoEntry>;
+  getattr(node: NodeId, handle: Handle | undefined, context: Context): Awaitable<Entry>;
+  /** `mask` as in access(2). Not called when the kernel checks modes itself (`default_permissions`). */
+  access(node: NodeId, mask: number, context: Context): Awaitable<void>;
+  opendir(node: NodeId, context: Context): Awaitable<Handle>;
+  /** Entries after `cookie` (0 = from the start), at least one unless the end is reached, at most about `limit`. */
+  readdir(
+    node: NodeId,
+    handle: Handle,
+    cookie: number,
+    limit: number,
+    context: Context,
+  ): Awaitable<readonly DirectoryEntry[]>;
+  releasedir(node: NodeId, handle: Handle): void;
+  /** `flags` as in open(2). */
+  open(node: NodeId, flags: number, context: Context): Awaitable<OpenFile>;
+  /** Up to `size` bytes; fewer only at the end of the file. */
+  read(node: NodeId, handle: Handle, offset: number, size: number, context: Context): Awaitable<Uint8Array>;
+  release(node: NodeId, handle: Handle): void;
+  statfs(context: Context): Awaitable<FileSystemStatistics>;
+  /** The value, or undefined where there is none (ENODATA). */
+  getxattr(node: NodeId, name: string, context: Context): Awaitable<Uint8Array | undefined>;
+  listxattr(node: NodeId, context: Context): Awaitable<readonly string[]>;
+  /** The mount is gone (unmounted, or the driver failed); called once. */
+  destroy(): void;
+}
+
+/** What the kernel keeps, and how it is told that something changed. Each call resolves when the kernel has done it. */
+export interface KernelCache {
+  /** Whether the calls below do anything; without it, time-outs must be short. */
+  readonly canInvalidate: boolean;
+  /** Forget attributes and, from `offset` on (−1: only the attributes), cached pages or directory entries. */
+  invalidateNode(node: NodeId, offset?: number): Promise<void>;
+  /** Forget a name in a folder (also one remembered as missing). */
+  invalidateEntry(parent: NodeId, name: string): Promise<void>;
+}
+
+export interface MountOptions {
+  readonly mountpoint: string;
+  /** `fsname`, the first column of `findmnt`. */
+  readonly source: string;
+  readonly allowOther: boolean;
+  readonly readOnly: boolean;
+  /** Owner of the mount as mount(2) sees it. */
+  readonly uid: number;
+  readonly gid: number;
+  /** Generic options of mount(8), e.g. `noexec`, `nosuid`, `nodev`. */
+  readonly generic: readonly string[];
+}
+
+export interface Mounted {
+  readonly driver: DriverName;
+  readonly passthrough: boolean;
+  readonly kernel: KernelCache;
+  /** Resolves when the mount has ended, however it ended; rejects never. */
+  readonly ended: Promise<void>;
+  /** Unmounts; `Failure('unmount-busy')` if something is open and `force` is not set. */
+  unmount(force: boolean): Promise<void>;
+}
+
+export type DriverName = 'kernel' | 'fuse-native';
+
+export interface Driver {
+  readonly name: DriverName;
+  /** Mounts; resolves when the kernel has been answered and operations flow. */
+  mount(fileSystem: FileSystem, options: MountOptions): Promise<Mounted>;
+}
