@@ -1,0 +1,61 @@
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import koffi from 'koffi';
+import type { Clock } from './clock.js';
+
+/** flock(2) operations, <sys/file.h>. */
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const EINTR = 4;
+const EWOULDBLOCK = 11;
+
+let flock: ((fd: number, operation: number) => number) | undefined;
+
+function callFlock(fd: number, operation: number): number {
+  flock ??= koffi.load('libc.so.6').func('int flock(int, int)') as (fd: number, operation: number) => number;
+  for (;;) {
+    if (flock(fd, operation) === 0) return 0;
+    const errno = koffi.errno();
+    if (errno !== EINTR) return errno;
+  }
+}
+
+/** A lock that the kernel holds for this process and releases when the process ends, also by kill -9. */
+export interface FileLock {
+  release(): void;
+}
+
+/**
+ * Takes the exclusive lock on `path` (a file that is created 0600, holds the owner's pid, and stays), or answers
+ * undefined at once when another open file description has it.
+ */
+export function tryLock(path: string): FileLock | undefined {
+  const fd = openSync(path, 'a+', 0o600);
+  const errno = callFlock(fd, LOCK_EX | LOCK_NB);
+  if (errno !== 0) {
+    closeSync(fd);
+    if (errno === EWOULDBLOCK) return undefined;
+    throw Object.assign(new Error(`flock(${path}) failed with errno ${errno}`), { errno });
+  }
+  ftruncateSync(fd, 0);
+  writeSync(fd, `${process.pid}\n`);
+  return { release: () => closeSync(fd) };
+}
+
+/** Waits for the lock. Rejects with the signal's reason when aborted. */
+export async function lock(path: string, clock: Clock, signal?: AbortSignal): Promise<FileLock> {
+  for (let wait = 2; ; wait = Math.min(wait * 1.5, 100)) {
+    signal?.throwIfAborted();
+    const held = tryLock(path);
+    if (held) return held;
+    await clock.sleep(wait, signal);
+  }
+}
+
+/** The pid that wrote itself into the lock file last; only a hint. */
+export function lockHolder(path: string): number | undefined {
+  try {
+    return Number.parseInt(readFileSync(path, 'utf8'), 10) || undefined;
+  } catch {
+    return undefined;
+  }
+}
