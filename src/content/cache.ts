@@ -1,0 +1,349 @@
+import { mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
+import { type Clock, systemClock } from '../base/clock.js';
+import { Failure } from '../base/errors.js';
+import type { VersionId } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import { Blob, type BlobContext, type Counters } from './blob.js';
+import { bootId, syncFileSystem } from './durable.js';
+import { BlobFiles } from './files.js';
+import { BlobIndex, type OldBlob } from './index-db.js';
+import { Memory } from './memory.js';
+import { Reader } from './reader.js';
+import { Ring } from './ring.js';
+import { Siblings } from './siblings.js';
+import { Slots } from './slots.js';
+import type { ContentSource, ContentVersion } from './source.js';
+import { Space } from './space.js';
+
+export interface ContentCacheOptions {
+  /** Belongs to this cache alone, and to one process at a time. */
+  readonly folder: string;
+  /** Bytes the cached content may occupy. */
+  readonly limit: number;
+  /** Bytes that must stay free on the file system of `folder`. */
+  readonly reserve: number;
+  readonly source: ContentSource;
+  readonly log: Log;
+  readonly clock?: Clock;
+  /** Requests to the storage at a time; 32 unless told. An eighth is kept free of prefetch. */
+  readonly connections?: number;
+  /** Bytes in flight between sockets and disk; 16 MiB unless told. */
+  readonly memory?: number;
+  /** Open descriptors kept for reading and writing; 256 unless told. */
+  readonly descriptors?: number;
+  /** Identifies the machine's boot; the kernel's own id unless told. */
+  readonly boot?: string;
+}
+
+export interface ContentStatistics {
+  /** Bytes occupied on disk. */
+  readonly bytes: number;
+  readonly limit: number;
+  /** Blobs on record. */
+  readonly blobs: number;
+  /** Reads answered without waiting for the storage, and the others. */
+  readonly hits: number;
+  readonly misses: number;
+  readonly fetchedBytes: number;
+  /** Downloads begun. */
+  readonly requests: number;
+  /** Connections in use, and waiting for one. */
+  readonly downloading: number;
+  readonly queued: number;
+  /** Bytes in memory on their way to disk, or kept there for want of disk. */
+  readonly memory: number;
+  readonly open: number;
+}
+
+/** A version that somebody reads. It is not evicted until closed. */
+export interface OpenBlob {
+  /**
+   * Up to `size` bytes from `offset`; fewer only at the end. At once where they are here and the disk is quick.
+   * @throws Failure `interrupted`, `wrong-size`, `download-failed`, or what the source fails with
+   */
+  read(offset: number, size: number, signal: AbortSignal): Promise<Uint8Array> | Uint8Array;
+  /** All of it is on disk. */
+  readonly whole: boolean;
+  /** A read-only descriptor of the whole content. The blob owns it; it is good until `close`. Only when `whole`. */
+  fd(): number;
+  close(): void;
+}
+
+/** Records of closed blobs kept in memory, and what they may weigh together (one per range). */
+const RECENT = 4096;
+const RECENT_WEIGHT = 500_000;
+/** Milliseconds between syncs of what was fetched, and looks at the free space. */
+const HOUSEKEEPING = 300_000;
+const EVICT_PAGE = 64;
+
+/** The content cache: versions' bytes on disk, fetched on demand, ahead of sequential readers and of walks. */
+export class ContentCache {
+  readonly #options: ContentCacheOptions;
+  readonly #files: BlobFiles;
+  readonly #index: BlobIndex;
+  readonly #space: Space;
+  readonly #slots: Slots;
+  readonly #memory: Memory;
+  readonly #ring: Ring;
+  readonly #siblings: Siblings;
+  readonly #context: BlobContext;
+  readonly #count: Counters = { hits: 0, misses: 0, fetchedBytes: 0, requests: 0 };
+  /** Blobs in use. */
+  readonly #busy = new Map<VersionId, Blob>();
+  readonly #recent: LRUCache<VersionId, Blob>;
+  readonly #housekeeping: NodeJS.Timeout;
+  #work: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
+  static open(options: ContentCacheOptions): ContentCache {
+    return new ContentCache(options);
+  }
+
+  private constructor(options: ContentCacheOptions) {
+    const { folder, log, source, clock = systemClock } = options;
+    this.#options = options;
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      this.#files = new BlobFiles(join(folder, 'blobs'), options.descriptors ?? 256);
+    } catch (error) {
+      throw new Failure('state-unwritable', { path: folder }, error);
+    }
+    this.#index = new BlobIndex(join(folder, 'cache.db'), options.boot ?? bootId(), log, () => clock.now());
+    const { limit, reserve } = options;
+    const evict = (bytes: number): Promise<number> => this.#evict(bytes);
+    this.#space = new Space({ folder, limit, reserve, clock, log, evict }, this.#index.totals().bytes);
+    this.#slots = new Slots(options.connections ?? 32);
+    this.#memory = new Memory(options.memory ?? 16 * 2 ** 20);
+    this.#ring = new Ring(options.memory ?? 16 * 2 ** 20);
+    this.#recent = new LRUCache({ max: RECENT, maxSize: RECENT_WEIGHT, sizeCalculation: (blob) => blob.weight });
+    this.#context = {
+      source,
+      slots: this.#slots,
+      memory: this.#memory,
+      clock,
+      log,
+      files: this.#files,
+      index: this.#index,
+      space: this.#space,
+      ring: this.#ring,
+      count: this.#count,
+      settled: (blob) => this.#settled(blob),
+    };
+    this.#siblings = new Siblings(
+      source,
+      (version) => this.#prefetch(version),
+      () => clock.monotonic(),
+    );
+    this.#housekeeping = setInterval(() => this.#later(() => this.#keepHouse()), HOUSEKEEPING).unref();
+    if (!this.#index.wasClean) this.#later(() => this.#removeLeftovers());
+  }
+
+  open(version: ContentVersion): OpenBlob {
+    if (this.#closed) throw new Failure('interrupted');
+    const blob = this.#blob(version);
+    this.#busy.set(version.id, blob);
+    blob.opened();
+    if (blob.file !== undefined) this.#index.touched(version.id);
+    this.#siblings.used(version, blob.whole);
+    return new Handle(blob);
+  }
+
+  stats(): ContentStatistics {
+    let open = 0;
+    for (const blob of this.#busy.values()) if (blob.opens > 0) open++;
+    return {
+      bytes: this.#space.used,
+      limit: this.#space.limit,
+      blobs: this.#index.totals().blobs,
+      ...this.#count,
+      downloading: this.#slots.used,
+      queued: this.#slots.queued,
+      memory: this.#memory.used + this.#ring.bytes,
+      open,
+    };
+  }
+
+  /** Evicts at once what no longer fits. */
+  async setLimit(bytes: number): Promise<void> {
+    this.#space.limit = bytes;
+    await this.#space.trim();
+  }
+
+  /**
+   * Takes the file at `path` (same file system, nobody writes to it any more) in as the whole content of `version`, by
+   * rename. False, and the file stays, if it has another size or the version is in use.
+   */
+  adopt(path: string, version: ContentVersion): boolean {
+    const known = this.#blob(version);
+    if (known.busy || statSync(path).size !== version.size) return false;
+    this.#recent.delete(version.id);
+    known.discard();
+    const file = this.#files.next();
+    this.#files.moveIn(path, file);
+    const blob = Blob.adopted(version, file, this.#context);
+    this.#recent.set(version.id, blob);
+    this.#space.grew(blob.bytes);
+    this.#index.changed(blob);
+    this.#later(() => this.#space.trim());
+    return true;
+  }
+
+  /**
+   * Hands the whole content of `version` out as the file `toPath` (same file system): by rename, after which it is not
+   * cached any more, or as a copy while somebody reads it. False if it is not wholly cached.
+   */
+  async take(version: ContentVersion, toPath: string): Promise<boolean> {
+    const blob = this.#blob(version);
+    if (!blob.whole || blob.file === undefined) return false;
+    if (blob.busy) {
+      await this.#files.copyOut(blob.file, toPath);
+      return true;
+    }
+    // The row goes first and for good: the file is going to change.
+    this.#recent.delete(version.id);
+    this.#index.remove([version.id], true);
+    const file = blob.file;
+    blob.forget();
+    try {
+      this.#files.moveOut(file, toPath);
+    } catch (error) {
+      this.#later(() => this.#files.remove(file));
+      throw error;
+    }
+    return true;
+  }
+
+  /** Interrupts readers, stops downloads, records and syncs everything. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#housekeeping);
+    await Promise.all([...this.#busy.values()].map((blob) => blob.shut()));
+    await this.#work;
+    await this.#sync();
+    await this.#index.close();
+    this.#files.close();
+  }
+
+  #blob(version: ContentVersion): Blob {
+    const { id } = version;
+    const known = this.#busy.get(id) ?? this.#recent.get(id) ?? this.#index.pending(id);
+    if (known instanceof Blob && known.version.size === version.size) return known;
+    const row = this.#index.find(version.id);
+    if (!row) return new Blob(version, this.#context);
+    const blob = Blob.fromRow(version, row, this.#context);
+    if (blob) return blob;
+    this.#options.log.info({ file: version.label }, 'a cached copy does not fit its record: it is fetched again');
+    this.#drop(row.version, row.file, row.bytes);
+    return new Blob(version, this.#context);
+  }
+
+  #prefetch(version: ContentVersion): void {
+    if (this.#closed) return;
+    const blob = this.#blob(version);
+    if (blob.whole) return;
+    this.#busy.set(version.id, blob);
+    blob.prefetch();
+  }
+
+  #settled(blob: Blob): void {
+    const { id } = blob.version;
+    if (blob.busy || this.#busy.get(id) !== blob) return;
+    this.#busy.delete(id);
+    if (blob.file !== undefined) this.#recent.set(id, blob);
+  }
+
+  #drop(version: VersionId, file: number, bytes: number): void {
+    this.#index.remove([version]);
+    this.#space.grew(-bytes);
+    this.#later(() => this.#files.remove(file));
+  }
+
+  async #evict(bytes: number): Promise<number> {
+    await this.#index.flushAll();
+    let freed = 0;
+    let last: OldBlob | undefined;
+    while (freed < bytes) {
+      const page = this.#index.oldest(last, EVICT_PAGE);
+      if (page.length === 0) break;
+      last = page.at(-1);
+      const gone: OldBlob[] = [];
+      for (const old of page) {
+        if (freed >= bytes) break;
+        if (this.#busy.get(old.version)?.busy) continue;
+        gone.push(old);
+        freed += old.bytes;
+      }
+      this.#index.remove(gone.map(({ version }) => version));
+      for (const { version, bytes } of gone) {
+        this.#recent.delete(version);
+        this.#space.grew(-bytes);
+      }
+      for (const { file } of gone) await this.#files.remove(file);
+    }
+    return freed;
+  }
+
+  async #keepHouse(): Promise<void> {
+    await this.#space.trim();
+    if (this.#index.hasUnsynced) await this.#sync();
+  }
+
+  async #sync(): Promise<void> {
+    try {
+      await this.#index.synced(() => syncFileSystem(this.#options.folder));
+    } catch (error) {
+      this.#options.log.warn({ error }, 'the content cache could not be synced: after a power cut it is fetched again');
+    }
+  }
+
+  /** Files that no row names: a process was killed between making a file and recording it, or while evicting. */
+  async #removeLeftovers(): Promise<void> {
+    for await (const files of this.#files.leftovers()) {
+      for (const file of files) {
+        if (this.#closed) return;
+        if (!this.#index.knowsFile(file)) await this.#files.remove(file);
+      }
+      await turn();
+    }
+  }
+
+  /** Work in the background, one after the other; `close` waits for it. */
+  #later(work: () => Promise<void>): void {
+    this.#work = this.#work.then(work).catch((error) => {
+      this.#options.log.warn({ error }, 'housekeeping of the content cache failed');
+    });
+  }
+}
+
+class Handle implements OpenBlob {
+  readonly #blob: Blob;
+  readonly #reader = new Reader();
+  #closed = false;
+
+  constructor(blob: Blob) {
+    this.#blob = blob;
+  }
+
+  read(offset: number, size: number, signal: AbortSignal): Promise<Uint8Array> | Uint8Array {
+    return this.#blob.read(offset, size, this.#reader, signal);
+  }
+
+  get whole(): boolean {
+    return this.#blob.whole;
+  }
+
+  fd(): number {
+    return this.#blob.fd();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#blob.released();
+  }
+}

@@ -1,0 +1,243 @@
+import { randomInt } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  copyFile,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  read,
+  readSync,
+  renameSync,
+  rmdir,
+  unlink,
+  writev,
+} from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { LRUCache } from 'lru-cache';
+import { errnoOf } from '../base/errors.js';
+
+const unlinkAsync = promisify(unlink);
+const copyAsync = promisify(copyFile);
+const rmdirAsync = promisify(rmdir);
+
+const FOLDERS = 4096;
+const SERIALS = 2 ** 22;
+/** Reads up to this many bytes are made on the spot: a cached page costs less than a trip through the thread pool. */
+const DIRECT = 128 * 1024;
+/** A direct read that took longer (milliseconds) met a slow disk: the next ones go through the thread pool. */
+const SLOW = 4;
+const SLOW_READS = 64;
+
+interface Descriptor {
+  readonly fd: number;
+  readonly writable: boolean;
+  uses: number;
+  dropped: boolean;
+}
+
+/** The files that hold the blobs: named by a number that is never used twice, fanned out over 4,096 folders. */
+export class BlobFiles {
+  readonly #folder: string;
+  /** New in each process, so that its files can be told from those of the processes before. */
+  #session = randomInt(2 ** 30);
+  readonly #sessions = new Set([this.#session]);
+  #serial = 0;
+  #indirect = 0;
+  readonly #open: LRUCache<number, Descriptor>;
+
+  constructor(folder: string, descriptors: number) {
+    this.#folder = folder;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    this.#open = new LRUCache({ max: descriptors, dispose: (descriptor) => this.#drop(descriptor) });
+  }
+
+  /** A number for a new file. */
+  next(): number {
+    if (this.#serial === SERIALS) {
+      this.#session = randomInt(2 ** 30);
+      this.#sessions.add(this.#session);
+      this.#serial = 0;
+    }
+    return this.#session * SERIALS + this.#serial++;
+  }
+
+  path(file: number): string {
+    return join(this.#folderOf(file % FOLDERS), String(file));
+  }
+
+  #folderOf(n: number): string {
+    return join(this.#folder, n.toString(16).padStart(3, '0'));
+  }
+
+  /** Bytes the file has; undefined if there is none. */
+  size(file: number): number | undefined {
+    try {
+      return this.#use(file, false, ({ fd }) => fstatSync(fd).size);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** A descriptor of its own for reading, to be closed with `closeShared`. */
+  openForReading(file: number): number {
+    return openSync(this.path(file), constants.O_RDONLY);
+  }
+
+  closeShared(fd: number): void {
+    closeSync(fd);
+  }
+
+  /** Makes an empty file. */
+  create(file: number): void {
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+    const fd = this.#inFolder(file, () => openSync(this.path(file), flags, 0o600));
+    this.#open.set(file, { fd, writable: true, uses: 0, dropped: false });
+  }
+
+  /** Fills `target` from `position`: on the spot where that is quick. Rejects or throws also when the file is shorter. */
+  read(file: number, target: Uint8Array, position: number): Promise<void> | undefined {
+    if (target.length > DIRECT || this.#indirect > 0) {
+      if (this.#indirect > 0) this.#indirect--;
+      return this.#readLater(file, target, position);
+    }
+    const began = performance.now();
+    this.#use(file, false, ({ fd }) => {
+      let done = 0;
+      while (done < target.length) {
+        const n = readSync(fd, target, done, target.length - done, position + done);
+        if (n === 0) throw new Error('a blob is shorter than recorded');
+        done += n;
+      }
+    });
+    if (performance.now() - began > SLOW) this.#indirect = SLOW_READS;
+    return undefined;
+  }
+
+  async #readLater(file: number, target: Uint8Array, position: number): Promise<void> {
+    const descriptor = this.#acquire(file, false);
+    try {
+      let done = 0;
+      while (done < target.length) {
+        const n = await new Promise<number>((resolve, reject) => {
+          read(descriptor.fd, target, done, target.length - done, position + done, (error, count) =>
+            error ? reject(error) : resolve(count),
+          );
+        });
+        if (n === 0) throw new Error('a blob is shorter than recorded');
+        done += n;
+      }
+    } finally {
+      this.#release(descriptor);
+    }
+  }
+
+  /**
+   * Writes the buffers one after the other from `position`; resolves to bytes written. The file must exist: one that was
+   * removed behind our back must not come back with holes where the index says content.
+   */
+  async write(file: number, buffers: readonly Uint8Array[], position: number): Promise<number> {
+    const descriptor = this.#acquire(file, true);
+    try {
+      return await new Promise<number>((resolve, reject) => {
+        writev(descriptor.fd, buffers as NodeJS.ArrayBufferView[], position, (error, count) =>
+          error ? reject(error) : resolve(count),
+        );
+      });
+    } finally {
+      this.#release(descriptor);
+    }
+  }
+
+  /** Removes the file; open descriptors stay valid. */
+  async remove(file: number): Promise<void> {
+    this.#open.delete(file);
+    try {
+      await unlinkAsync(this.path(file));
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
+  }
+
+  /** Takes a file of the same file system in under the number `file`. */
+  moveIn(from: string, file: number): void {
+    this.#open.delete(file);
+    this.#inFolder(file, () => renameSync(from, this.path(file)));
+  }
+
+  moveOut(file: number, to: string): void {
+    this.#open.delete(file);
+    renameSync(this.path(file), to);
+  }
+
+  /** A copy that shares blocks where the file system can. */
+  async copyOut(file: number, to: string): Promise<void> {
+    await copyAsync(this.path(file), to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  }
+
+  /** Files of earlier processes, folder by folder. */
+  async *leftovers(): AsyncGenerator<number[]> {
+    for (let n = 0; n < FOLDERS; n++) {
+      let names: string[];
+      try {
+        names = await readdir(this.#folderOf(n));
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT') continue;
+        throw error;
+      }
+      const files = names
+        .map(Number)
+        .filter((file) => Number.isSafeInteger(file) && !this.#sessions.has(Math.floor(file / SERIALS)));
+      if (files.length > 0) yield files;
+      else if (names.length === 0) await rmdirAsync(this.#folderOf(n)).catch(() => undefined);
+    }
+  }
+
+  close(): void {
+    this.#open.clear();
+  }
+
+  #use<T>(file: number, writable: boolean, work: (descriptor: Descriptor) => T): T {
+    const descriptor = this.#acquire(file, writable);
+    try {
+      return work(descriptor);
+    } finally {
+      this.#release(descriptor);
+    }
+  }
+
+  #acquire(file: number, writable: boolean): Descriptor {
+    let descriptor = this.#open.get(file);
+    if (!descriptor || (writable && !descriptor.writable)) {
+      const fd = writable ? openSync(this.path(file), constants.O_RDWR) : openSync(this.path(file), constants.O_RDONLY);
+      descriptor = { fd, writable, uses: 0, dropped: false };
+      this.#open.set(file, descriptor);
+    }
+    descriptor.uses++;
+    return descriptor;
+  }
+
+  #release(descriptor: Descriptor): void {
+    descriptor.uses--;
+    if (descriptor.dropped && descriptor.uses === 0) closeSync(descriptor.fd);
+  }
+
+  #drop(descriptor: Descriptor): void {
+    descriptor.dropped = true;
+    if (descriptor.uses === 0) closeSync(descriptor.fd);
+  }
+
+  /** Runs `work`, which needs the file's folder; folders are made on first need. */
+  #inFolder<T>(file: number, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      mkdirSync(this.#folderOf(file % FOLDERS), { recursive: true, mode: 0o700 });
+      return work();
+    }
+  }
+}

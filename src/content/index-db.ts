@@ -1,0 +1,234 @@
+import type { VersionId } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import { type Database, openDatabase, type Statement } from '../database/open.js';
+import { migrations } from './index-schema.js';
+
+export interface BlobRow {
+  readonly version: VersionId;
+  readonly remote: number;
+  readonly file: number;
+  readonly size: number;
+  readonly bytes: number;
+  readonly ranges: Uint8Array | null;
+}
+
+/** Something whose row has changed in memory; asked for it when the batch is written. */
+export interface Changed {
+  readonly version: { readonly id: VersionId };
+  /** Undefined when there is nothing left to record. */
+  row(): BlobRow | undefined;
+}
+
+export interface OldBlob {
+  readonly version: VersionId;
+  readonly file: number;
+  readonly bytes: number;
+  readonly used: number;
+}
+
+interface State {
+  bytes: number;
+  blobs: number;
+  boot: string;
+  clean: number;
+  epoch: number;
+}
+
+/** Milliseconds for which changes are gathered before they are written. */
+const GATHER = 300;
+/** Rows a transaction, so that one stays well below 10 ms. */
+const BATCH = 200;
+/** Milliseconds until a failed write is tried again. */
+const RETRY = 5000;
+
+/** The index of the cache: which bytes of which version are in which file. Writes are gathered into few transactions. */
+export class BlobIndex {
+  readonly #db: Database;
+  readonly #log: Log;
+  readonly #now: () => number;
+  readonly #changed = new Map<VersionId, Changed>();
+  readonly #touched = new Set<VersionId>();
+  #epoch: number;
+  /** Seconds; never goes back, whatever the clock does. */
+  #lastUse: number;
+  #timer: NodeJS.Timeout | undefined;
+  #failing = false;
+  /** Whether the last owner closed it; if not, files without a row may lie about. */
+  readonly wasClean: boolean;
+
+  readonly #find: Statement<[number], BlobRow>;
+  readonly #knows: Statement<[number], unknown>;
+  readonly #oldest: Statement<[number, number, number], OldBlob>;
+  readonly #put: Statement<[number, number, number, number, number, Uint8Array | null, number, number]>;
+  readonly #touch: Statement<[number, number]>;
+  readonly #remove: Statement<[number]>;
+  readonly #state: Statement<[], State>;
+
+  /** `boot` is an id of the machine's boot. @throws Failure as `openDatabase` */
+  constructor(path: string, boot: string, log: Log, now: () => number) {
+    this.#log = log;
+    this.#now = now;
+    const db = openDatabase(path, {
+      migrations,
+      synchronous: 'NORMAL',
+      damagedHint: 'delete it: what it indexes is fetched again',
+    });
+    this.#db = db;
+    this.#find = db.prepare('SELECT version, remote, file, size, bytes, ranges FROM blobs WHERE version = ?');
+    this.#knows = db.prepare('SELECT 1 FROM blobs WHERE file = ?');
+    this.#oldest = db.prepare(
+      'SELECT version, file, bytes, used FROM blobs WHERE (used, version) > (?, ?) ORDER BY used, version LIMIT ?',
+    );
+    this.#put = db.prepare(
+      `INSERT INTO blobs (version, remote, file, size, bytes, ranges, used, epoch) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (version) DO UPDATE SET remote = excluded.remote, file = excluded.file, size = excluded.size,
+         bytes = excluded.bytes, ranges = excluded.ranges, used = excluded.used, epoch = excluded.epoch`,
+    );
+    this.#touch = db.prepare('UPDATE blobs SET used = ? WHERE version = ?');
+    this.#remove = db.prepare('DELETE FROM blobs WHERE version = ?');
+    this.#state = db.prepare('SELECT bytes, blobs, boot, clean, epoch FROM state');
+
+    const state = this.#state.get()!;
+    this.wasClean = state.clean === 1;
+    this.#epoch = state.epoch;
+    this.#lastUse = (db.prepare('SELECT max(used) FROM blobs').pluck().get() as number | null) ?? 0;
+    // Another boot: what had not been synced may be missing from the files, although the index has it.
+    const start = db.transaction(() => {
+      if (state.boot !== boot) db.prepare('DELETE FROM blobs WHERE epoch > 0').run();
+      db.prepare('UPDATE state SET boot = ?, clean = 0').run(boot);
+    });
+    start.immediate();
+  }
+
+  /** What is recorded; changes that are still being gathered are not. */
+  totals(): { bytes: number; blobs: number } {
+    const { bytes, blobs } = this.#state.get()!;
+    return { bytes, blobs };
+  }
+
+  find(version: VersionId): BlobRow | undefined {
+    return this.#find.get(version);
+  }
+
+  knowsFile(file: number): boolean {
+    return this.#knows.get(file) !== undefined;
+  }
+
+  /** Blobs by least recent use, after the one given. */
+  oldest(after: OldBlob | undefined, limit: number): OldBlob[] {
+    return this.#oldest.all(after?.used ?? -1, after?.version ?? -1, limit);
+  }
+
+  /** Its row will be written with the next batch. */
+  changed(record: Changed): void {
+    this.#changed.set(record.version.id, record);
+    this.#schedule(GATHER);
+  }
+
+  /** What has changed and is not written yet. */
+  pending(version: VersionId): Changed | undefined {
+    return this.#changed.get(version);
+  }
+
+  touched(version: VersionId): void {
+    this.#touched.add(version);
+    this.#schedule(GATHER);
+  }
+
+  /** Removes rows at once. `durably`: also a power cut cannot bring them back. */
+  remove(versions: readonly VersionId[], durably = false): void {
+    for (const version of versions) {
+      this.#changed.delete(version);
+      this.#touched.delete(version);
+    }
+    const work = this.#db.transaction(() => {
+      for (const version of versions) this.#remove.run(version);
+    });
+    if (durably) this.#db.pragma('synchronous = FULL');
+    try {
+      work.immediate();
+    } finally {
+      if (durably) this.#db.pragma('synchronous = NORMAL');
+    }
+  }
+
+  /** Writes up to a batch of what was gathered; true if more is left. Failing, it keeps everything and reports. */
+  flush(): boolean {
+    const changed = [...take(this.#changed.entries(), BATCH)];
+    const touched = [...take(this.#touched, BATCH)];
+    if (changed.length + touched.length === 0) return false;
+    this.#lastUse = Math.max(this.#lastUse, Math.floor(this.#now() / 1000));
+    const used = this.#lastUse;
+    const work = this.#db.transaction(() => {
+      for (const [, record] of changed) {
+        const row = record.row();
+        if (!row) continue;
+        this.#put.run(row.version, row.remote, row.file, row.size, row.bytes, row.ranges, used, this.#epoch);
+      }
+      for (const version of touched) this.#touch.run(used, version);
+    });
+    try {
+      work.immediate();
+    } catch (error) {
+      if (!this.#failing) this.#log.warn({ error }, 'the index of the content cache cannot be written; trying again');
+      this.#failing = true;
+      this.#schedule(RETRY);
+      return false;
+    }
+    this.#failing = false;
+    for (const [version] of changed) this.#changed.delete(version);
+    for (const version of touched) this.#touched.delete(version);
+    return this.#changed.size + this.#touched.size > 0;
+  }
+
+  /** Whether rows cannot be written at the moment: what is fetched now could not be found again. */
+  get failing(): boolean {
+    return this.#failing;
+  }
+
+  /** Everything gathered is written, a batch a turn of the event loop. */
+  async flushAll(): Promise<void> {
+    while (this.flush()) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Blobs whose bytes are not known to be on the platter. */
+  get hasUnsynced(): boolean {
+    return this.#db.prepare('SELECT 1 FROM blobs WHERE epoch > 0 LIMIT 1').get() !== undefined;
+  }
+
+  /** Runs `sync` (everything written before it reaches the platter), then marks what had been recorded before. */
+  async synced(sync: () => Promise<void>): Promise<void> {
+    await this.flushAll();
+    const done = this.#epoch;
+    this.#epoch = done + 1;
+    this.#db.prepare('UPDATE state SET epoch = ?').run(this.#epoch);
+    await sync();
+    const mark = this.#db.prepare(
+      'UPDATE blobs SET epoch = 0 WHERE version IN (SELECT version FROM blobs WHERE epoch > 0 AND epoch <= ? LIMIT 500)',
+    );
+    while (mark.run(done).changes > 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.flushAll();
+    clearTimeout(this.#timer);
+    if (!this.#failing) this.#db.prepare('UPDATE state SET clean = 1').run();
+    this.#db.close();
+  }
+
+  #schedule(delay: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      if (this.flush()) this.#schedule(1);
+    }, delay).unref();
+  }
+}
+
+function* take<T>(items: Iterable<T>, limit: number): Generator<T> {
+  let left = limit;
+  for (const item of items) {
+    if (left-- <= 0) return;
+    yield item;
+  }
+}

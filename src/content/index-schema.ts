@@ -1,0 +1,39 @@
+/**
+ * `file` names the blob's file and is never used again, so that a row that a power cut brought back finds no file.
+ * `ranges` is null when the blob is whole. `bytes` is what it occupies on disk. `epoch` is 0 once the bytes are known to be
+ * on the platter, else the number of the file system sync that will put them there.
+ */
+const initial = `
+CREATE TABLE blobs (
+  version INTEGER PRIMARY KEY,
+  remote INTEGER NOT NULL,
+  file INTEGER NOT NULL UNIQUE,
+  size INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  ranges BLOB,
+  used INTEGER NOT NULL,
+  epoch INTEGER NOT NULL
+) STRICT;
+CREATE INDEX blobs_by_use ON blobs (used, version);
+CREATE INDEX blobs_unsynced ON blobs (epoch) WHERE epoch > 0;
+CREATE TABLE state (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  bytes INTEGER NOT NULL,
+  blobs INTEGER NOT NULL,
+  boot TEXT NOT NULL,
+  clean INTEGER NOT NULL,
+  epoch INTEGER NOT NULL
+) STRICT;
+INSERT INTO state (id, bytes, blobs, boot, clean, epoch) VALUES (1, 0, 0, '', 1, 1);
+CREATE TRIGGER blobs_added AFTER INSERT ON blobs BEGIN
+  UPDATE state SET bytes = bytes + new.bytes, blobs = blobs + 1;
+END;
+CREATE TRIGGER blobs_removed AFTER DELETE ON blobs BEGIN
+  UPDATE state SET bytes = bytes - old.bytes, blobs = blobs - 1;
+END;
+CREATE TRIGGER blobs_grown AFTER UPDATE OF bytes ON blobs WHEN new.bytes <> old.bytes BEGIN
+  UPDATE state SET bytes = bytes + new.bytes - old.bytes;
+END;
+`;
+
+export const migrations: readonly string[] = [initial];

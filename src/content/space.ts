@@ -1,0 +1,141 @@
+import { statfsSync } from 'node:fs';
+import type { Clock } from '../base/clock.js';
+import type { Log } from '../base/log.js';
+
+export interface SpaceOptions {
+  readonly folder: string;
+  /** Bytes the cache may occupy. */
+  readonly limit: number;
+  /** Bytes that must stay free on the file system. */
+  readonly reserve: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Removes blobs by least recent use until `bytes` have come free; resolves to how many did. */
+  readonly evict: (bytes: number) => Promise<number>;
+}
+
+/** Milliseconds for which an answer of the file system about its free bytes is good. */
+const FREE_IS_GOOD = 1000;
+/** Milliseconds for which nothing is stored after nothing could be evicted, or a write found the disk full. */
+const PAUSE = 3000;
+/** Milliseconds between two lines in the log about a full cache. */
+const QUIET = 600_000;
+const BLOCK = 4096;
+
+/** What so many bytes occupy on disk. */
+export const occupied = (bytes: number): number => Math.ceil(bytes / BLOCK) * BLOCK;
+
+/** Decides what may be stored: within the limit, leaving the reserve free. */
+export class Space {
+  readonly #options: SpaceOptions;
+  limit: number;
+  /** Bytes occupied by the blobs. */
+  used: number;
+  /** Bytes that downloads under way may still add. */
+  #promised = 0;
+  #free = 0;
+  #freeAt = Number.NEGATIVE_INFINITY;
+  #pausedUntil = Number.NEGATIVE_INFINITY;
+  #saidAt = Number.NEGATIVE_INFINITY;
+  #evicting: Promise<number> | undefined;
+
+  constructor(options: SpaceOptions, used: number) {
+    this.#options = options;
+    this.limit = options.limit;
+    this.used = used;
+  }
+
+  /** Bytes occupied grew (or shrank) by so many. */
+  grew(bytes: number): void {
+    this.used += bytes;
+    this.#free -= bytes;
+  }
+
+  /** Room for `bytes` more, made by eviction if need be; false: do without storing. Balance with `settle`. */
+  async promise(bytes: number): Promise<boolean> {
+    if (this.paused) return false;
+    const missing = this.#missing(bytes);
+    if (missing > 0) {
+      this.#evicting ??= this.#evict(missing);
+      await this.#evicting;
+      if (this.#missing(bytes) > 0) {
+        this.#pause('the content cache is full and everything in it is in use: reading without storing');
+        return false;
+      }
+    }
+    this.#promised += bytes;
+    return true;
+  }
+
+  /** As `promise`, for a download that turns out longer, without making room. */
+  promiseMore(bytes: number): boolean {
+    if (this.paused || this.#missing(bytes) > 0) return false;
+    this.#promised += bytes;
+    return true;
+  }
+
+  /** Nothing is stored at the moment. */
+  get paused(): boolean {
+    return this.#now() < this.#pausedUntil;
+  }
+
+  settle(bytes: number): void {
+    this.#promised -= bytes;
+  }
+
+  /** A write failed: nothing is stored for a while. */
+  writeFailed(error: unknown): void {
+    this.#freeAt = Number.NEGATIVE_INFINITY;
+    this.#pause('the content cache cannot be written: reading without storing', error);
+  }
+
+  /** Evicts down to the limit and the reserve. */
+  async trim(): Promise<void> {
+    const missing = this.#missing(0);
+    if (missing <= 0) return;
+    this.#evicting ??= this.#evict(missing);
+    await this.#evicting;
+  }
+
+  async #evict(missing: number): Promise<number> {
+    try {
+      // A little more than needed, so that not every download has to.
+      const freed = await this.#options.evict(missing + Math.min(64 * 2 ** 20, Math.floor(this.limit / 32)));
+      this.#freeAt = Number.NEGATIVE_INFINITY;
+      return freed;
+    } catch (error) {
+      this.#options.log.warn({ error }, 'the content cache cannot evict');
+      return 0;
+    } finally {
+      this.#evicting = undefined;
+    }
+  }
+
+  #missing(bytes: number): number {
+    const overLimit = this.used + this.#promised + bytes - this.limit;
+    const underReserve = this.#options.reserve - (this.#freeBytes() - this.#promised - bytes);
+    return Math.max(overLimit, underReserve);
+  }
+
+  #freeBytes(): number {
+    const now = this.#now();
+    if (now - this.#freeAt > FREE_IS_GOOD) {
+      const { bavail, bsize } = statfsSync(this.#options.folder);
+      this.#free = bavail * bsize;
+      this.#freeAt = now;
+    }
+    return this.#free;
+  }
+
+  #pause(message: string, error?: unknown): void {
+    const now = this.#now();
+    this.#pausedUntil = now + PAUSE;
+    if (now - this.#saidAt < QUIET) return;
+    this.#saidAt = now;
+    this.#options.log.warn({ limit: this.limit, used: this.used, reserve: this.#options.reserve, error }, message);
+  }
+
+  #now(): number {
+    return this.#options.clock.monotonic();
+  }
+}

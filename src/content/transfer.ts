@@ -1,0 +1,147 @@
+import type { Clock } from '../base/clock.js';
+import { Failure, type FailureCode } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { Memory } from './memory.js';
+import type { Priority, Slot, Slots } from './slots.js';
+import type { ContentSource, ContentVersion } from './source.js';
+
+/** What all downloads share. */
+export interface TransferContext {
+  readonly source: ContentSource;
+  readonly slots: Slots;
+  readonly memory: Memory;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Failures of the moment: the same request may well succeed soon. Every other `Failure` is final. */
+const PASSING: ReadonlySet<FailureCode> = new Set(['unreachable', 'server-error', 'bad-reply', 'download-failed']);
+/** Requests in a row that may bring next to nothing before the download is given up. */
+const ATTEMPTS = 4;
+/** Bytes that count as progress. */
+const PROGRESS = 64 * 1024;
+/** Milliseconds before the first repetition; doubles. */
+const BACKOFF = 100;
+
+export type Outcome = { readonly kind: 'done' | 'stopped' } | { readonly kind: 'failed'; readonly failure: Failure };
+
+/** One stretch of a version on its way here: one request, repeated from where it broke off. */
+export class Transfer {
+  readonly version: ContentVersion;
+  /** The next byte to arrive. */
+  position: number;
+  #end: number;
+  readonly #context: TransferContext;
+  readonly #slot: Slot;
+  readonly #abort = new AbortController();
+
+  constructor(version: ContentVersion, start: number, end: number, priority: Priority, context: TransferContext) {
+    this.version = version;
+    this.position = start;
+    this.#end = end;
+    this.#context = context;
+    this.#slot = context.slots.enter(priority);
+  }
+
+  /** Exclusive. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Somebody else brings what lies behind `end`. */
+  shorten(end: number): void {
+    this.#end = Math.min(this.#end, end);
+  }
+
+  promote(priority: Priority): void {
+    this.#slot.promote(priority);
+  }
+
+  stop(): void {
+    this.#slot.release();
+    this.#abort.abort(new Failure('interrupted'));
+  }
+
+  get stopped(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  /** Hands over each chunk with its offset as it arrives. Never rejects. */
+  async run(
+    admitted: () => Promise<boolean>,
+    arrive: (offset: number, chunk: Uint8Array) => void,
+    moved: () => void,
+  ): Promise<Outcome> {
+    try {
+      await this.#slot.granted;
+      if (!(await admitted())) return { kind: 'stopped' };
+      await this.#repeat(arrive, moved);
+      return { kind: 'done' };
+    } catch (error) {
+      if (this.stopped) return { kind: 'stopped' };
+      return { kind: 'failed', failure: this.#failure(error) };
+    } finally {
+      this.#slot.release();
+    }
+  }
+
+  #failure(error: unknown): Failure {
+    return error instanceof Failure ? error : new Failure('download-failed', { path: this.version.label }, error);
+  }
+
+  async #repeat(arrive: (offset: number, chunk: Uint8Array) => void, moved: () => void): Promise<void> {
+    const { clock, log } = this.#context;
+    let attempt = 0;
+    while (this.position < this.#end) {
+      const before = this.position;
+      let problem: unknown;
+      try {
+        await this.#request(arrive, moved);
+        if (this.position >= this.#end) return;
+        problem = new Error(`the transfer ended ${this.#end - this.position} bytes early`);
+      } catch (error) {
+        if (this.stopped || (error instanceof Failure && !PASSING.has(error.code))) throw error;
+        problem = error;
+      }
+      attempt = this.position - before >= PROGRESS ? 1 : attempt + 1;
+      if (attempt >= ATTEMPTS) throw problem;
+      log.debug({ error: problem, file: this.version.label, position: this.position }, 'a download is repeated');
+      await clock.sleep(BACKOFF * 2 ** (attempt - 1), this.#abort.signal);
+    }
+  }
+
+  async #request(arrive: (offset: number, chunk: Uint8Array) => void, moved: () => void): Promise<void> {
+    const { version } = this;
+    const signal = this.#abort.signal;
+    const { total, from, chunks } = await this.#context.source.fetch(version, this.position, this.#end, signal);
+    if (total !== undefined && total !== version.size) throw this.#wrongSize(total);
+    if (from !== undefined && from < this.position) {
+      // The storage ignores ranges: take all that it sends, since asking again would bring the same.
+      this.position = from;
+      this.#end = version.size;
+      moved();
+    }
+    for await (const chunk of chunks) {
+      if (signal.aborted) throw signal.reason;
+      const left = this.#end - this.position;
+      if (chunk.length > left) {
+        if (this.#end === version.size) throw this.#wrongSize(this.position + chunk.length);
+        if (left > 0) this.#pass(chunk.subarray(0, left), arrive);
+        return;
+      }
+      if (chunk.length > 0) this.#pass(chunk, arrive);
+      const room = this.#context.memory.room(signal);
+      if (room) await room;
+    }
+  }
+
+  #pass(chunk: Uint8Array, arrive: (offset: number, chunk: Uint8Array) => void): void {
+    const offset = this.position;
+    this.position += chunk.length;
+    arrive(offset, chunk);
+  }
+
+  #wrongSize(actual: number): Failure {
+    return new Failure('wrong-size', { path: this.version.label, expected: this.version.size, actual });
+  }
+}

@@ -1,0 +1,351 @@
+import { fstatSync, readdirSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { type Failure, isFailure } from '#src/base/errors.js';
+import { silentLog } from '#src/base/log.js';
+import { ContentCache, type ContentCacheOptions, type OpenBlob } from '#src/content/cache.js';
+import { contentOf, eventually, Storage, temporaryFolder } from '../helpers/content-storage.js';
+
+const MIB = 2 ** 20;
+const never = new AbortController().signal;
+
+interface Bench {
+  readonly storage: Storage;
+  readonly folder: string;
+  readonly cache: ContentCache;
+  reopen(options?: Partial<ContentCacheOptions>): Promise<ContentCache>;
+}
+
+async function bench(t: Test, options: Partial<ContentCacheOptions> = {}): Promise<Bench> {
+  const storage = await Storage.start();
+  const [folder, remove] = temporaryFolder();
+  const open = (more: Partial<ContentCacheOptions> = {}): ContentCache =>
+    ContentCache.open({
+      folder,
+      limit: 1024 * MIB,
+      reserve: 0,
+      source: storage.source,
+      log: silentLog,
+      ...options,
+      ...more,
+    });
+  let cache = open();
+  t.teardown(async () => {
+    await cache.close();
+    await storage.stop();
+    remove();
+  });
+  return {
+    storage,
+    folder,
+    cache,
+    reopen: async (more) => {
+      await cache.close();
+      cache = open(more);
+      return cache;
+    },
+  };
+}
+
+async function same(t: Test, blob: OpenBlob, id: number, start: number, end: number, what: string): Promise<void> {
+  const bytes = await blob.read(start, end - start, never);
+  t.ok(contentOf(id, start, end).equals(bytes), what);
+}
+
+async function codeOf(work: () => unknown): Promise<string> {
+  try {
+    await work();
+    return 'no error';
+  } catch (error) {
+    return isFailure(error) ? error.code : String(error);
+  }
+}
+
+t.test('bytes are right, and the second read of the same costs nothing', async (t) => {
+  const { storage, cache } = await bench(t);
+  const version = storage.version(1, 300_000);
+  const blob = cache.open(version);
+  await same(t, blob, 1, 0, 131_072, 'first part');
+  await same(t, blob, 1, 131_072, 262_144, 'second part');
+  await same(t, blob, 1, 262_144, 300_000, 'the end');
+  t.equal((await blob.read(299_999, 4096, never)).length, 1, 'fewer bytes only at the end');
+  t.equal((await blob.read(300_000, 4096, never)).length, 0, 'nothing behind the end');
+  await eventually(() => blob.whole, 'whole on disk');
+  const { sent } = storage;
+  t.equal(sent, 300_000, 'each byte left the storage once');
+  const again = cache.open(version);
+  await same(t, again, 1, 1000, 250_000, 'again');
+  t.equal(storage.sent, sent);
+  t.ok(cache.stats().hits > 0);
+  t.equal(fstatSync(again.fd()).size, 300_000, 'the descriptor is of the whole content');
+  const bytes = Buffer.alloc(1000);
+  readSync(again.fd(), bytes, 0, 1000, 5000);
+  t.ok(bytes.equals(contentOf(1, 5000, 6000)));
+  blob.close();
+  again.close();
+});
+
+t.test('what was fetched is still there after a restart', async (t) => {
+  const { storage, cache, reopen } = await bench(t);
+  const small = storage.version(1, 8192);
+  const large = storage.version(2, 100 * MIB);
+  for (const version of [small, large]) {
+    const blob = cache.open(version);
+    await same(t, blob, version.id, version.size >> 1, (version.size >> 1) + 4096, 'first');
+    blob.close();
+  }
+  const second = await reopen();
+  const { sent } = storage;
+  for (const version of [small, large]) {
+    const blob = second.open(version);
+    await same(t, blob, version.id, version.size >> 1, (version.size >> 1) + 4096, 'after the restart');
+    blob.close();
+  }
+  t.equal(storage.sent, sent);
+  t.equal(second.stats().blobs, 2);
+});
+
+t.test('an empty file needs no storage and has a descriptor', async (t) => {
+  const { storage, cache } = await bench(t);
+  const blob = cache.open(storage.version(1, 0));
+  t.equal((await blob.read(0, 4096, never)).length, 0);
+  t.equal(blob.whole, true);
+  t.equal(fstatSync(blob.fd()).size, 0);
+  t.equal(storage.requests.length, 0);
+  blob.close();
+});
+
+t.test('a read in the middle of a large file takes little more than it needs', async (t) => {
+  const { storage, cache } = await bench(t);
+  const blob = cache.open(storage.version(1, 1024 * MIB));
+  const middle = 512 * MIB;
+  // As the kernel sends them: 128 KiB each, two at a time, the later one first.
+  for (let at = middle; at < middle + MIB; at += 262_144)
+    await Promise.all([
+      same(t, blob, 1, at + 131_072, at + 262_144, 'later'),
+      same(t, blob, 1, at, at + 131_072, 'earlier'),
+    ]);
+  await eventually(() => cache.stats().downloading === 0, 'downloads end by themselves');
+  t.ok(storage.sent <= 4 * MIB, `${storage.sent} bytes left the storage`);
+  blob.close();
+});
+
+t.test('a sequential reader gets few and ever larger requests', async (t) => {
+  const { storage, cache } = await bench(t);
+  const size = 96 * MIB;
+  const blob = cache.open(storage.version(1, size));
+  for (let at = 0; at < size; at += 131_072) {
+    const bytes = await blob.read(at, 131_072, never);
+    if (!contentOf(1, at, at + 131_072).equals(bytes)) t.fail(`wrong bytes at ${at}`);
+  }
+  await eventually(() => blob.whole, 'whole on disk');
+  t.equal(storage.sent, size, 'no byte twice');
+  t.ok(storage.requests.length < 24, `${storage.requests.length} requests`);
+  blob.close();
+});
+
+t.test('readers of one version share its download', async (t) => {
+  const { storage, cache } = await bench(t);
+  const version = storage.version(1, 20 * MIB);
+  storage.faults.latency = 30;
+  const readers = Array.from({ length: 8 }, async () => {
+    const blob = cache.open(version);
+    for (let at = 0; at < version.size; at += MIB) await same(t, blob, 1, at, at + MIB, `at ${at}`);
+    blob.close();
+  });
+  await Promise.all(readers);
+  t.equal(storage.sent, version.size, 'each byte left the storage once');
+});
+
+t.test('a reader who gives up is let go at once, and others go on', async (t) => {
+  const { storage, cache } = await bench(t);
+  const blob = cache.open(storage.version(1, 4 * MIB));
+  storage.faults.stall = true;
+  const leaver = new AbortController();
+  const left = codeOf(() => blob.read(MIB / 2, MIB / 2, leaver.signal));
+  const stayer = Promise.resolve(blob.read(MIB / 2, MIB / 2, never));
+  await eventually(() => storage.sent > 0, 'the download has begun');
+  leaver.abort();
+  t.equal(await left, 'interrupted');
+  t.equal(await codeOf(() => blob.read(3 * MIB, 10, AbortSignal.abort())), 'interrupted', 'aborted before');
+  storage.faults.stall = false;
+  t.ok(contentOf(1, MIB / 2, MIB).equals(await stayer));
+  blob.close();
+});
+
+t.test('a download that nobody wants any more stops', async (t) => {
+  const { storage, cache } = await bench(t);
+  const blob = cache.open(storage.version(1, 200 * MIB));
+  for (let at = 0; at < 32 * MIB; at += MIB) await blob.read(at, MIB, never);
+  storage.faults.stall = true;
+  const waiting = codeOf(() => blob.read(190 * MIB, 5 * MIB, never));
+  await eventually(() => cache.stats().downloading > 0, 'it downloads');
+  const leaver = new AbortController();
+  const left = codeOf(() => blob.read(150 * MIB, 5 * MIB, leaver.signal));
+  leaver.abort();
+  t.equal(await left, 'interrupted');
+  storage.faults.stall = false;
+  await waiting;
+  storage.faults.stall = true;
+  const last = new AbortController();
+  const abandoned = codeOf(() => blob.read(100 * MIB, 8 * MIB, last.signal));
+  await eventually(() => storage.active > 0, 'it downloads again');
+  last.abort();
+  await abandoned;
+  blob.close();
+  await eventually(() => cache.stats().downloading === 0 && storage.active === 0, 'connections are closed');
+  storage.faults.stall = false;
+});
+
+t.test('a storage that has another size is refused, and nothing of it is kept', async (t) => {
+  for (const lie of [-1, 1, 5000]) {
+    for (const silent of [false, true]) {
+      if (silent && lie < 0) continue;
+      const { storage, cache, folder } = await bench(t);
+      Object.assign(storage.faults, { lie, silent, ignoreRange: silent });
+      const blob = cache.open(storage.version(1, 100_000));
+      const failure = await Promise.resolve(blob.read(0, 100_000, never)).catch((error: Failure) => error);
+      if (silent) {
+        // The bytes asked for were handed on before the storage had shown that it has more.
+        await eventually(() => storage.active === 0, 'the reply ends');
+        await eventually(() => !blob.whole, 'dropped');
+      } else {
+        t.ok(isFailure(failure, 'wrong-size'), `lie ${lie}`);
+        t.match((failure as Failure).line, /file-1 where Procore says 100000/);
+      }
+      t.equal(blob.whole, false);
+      blob.close();
+      await cache.close();
+      t.strictSame(filesOf(folder), []);
+    }
+  }
+});
+
+const filesOf = (folder: string): string[] =>
+  readdirSync(join(folder, 'blobs'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+
+t.test('a broken transfer goes on where it broke; one that never gets on fails in time', async (t) => {
+  const { storage, cache } = await bench(t);
+  const version = storage.version(1, 2 * MIB);
+  Object.assign(storage.faults, { truncate: 300_000, truncations: 5 });
+  const blob = cache.open(version);
+  await same(t, blob, 1, 0, MIB, 'in spite of breaks');
+  await eventually(() => cache.stats().downloading === 0, 'the rest');
+  t.ok(
+    storage.requests.some(({ start }) => start === 300_000),
+    'only the rest was asked for again',
+  );
+  blob.close();
+
+  const other = storage.version(2, 200_000);
+  Object.assign(storage.faults, { truncate: 1000, truncations: Number.POSITIVE_INFINITY });
+  const failing = cache.open(other);
+  t.equal(await codeOf(() => failing.read(0, 200_000, never)), 'download-failed');
+  storage.faults.truncations = 0;
+  await same(t, failing, 2, 0, 200_000, 'the next read succeeds');
+  failing.close();
+});
+
+t.test('a storage that ignores ranges is read once from the start', async (t) => {
+  const { storage, cache } = await bench(t);
+  storage.faults.ignoreRange = true;
+  const blob = cache.open(storage.version(1, 5 * MIB));
+  await same(t, blob, 1, 3 * MIB, 3 * MIB + 4096, 'from the middle');
+  await same(t, blob, 1, 0, 5 * MIB, 'all');
+  t.ok(storage.sent <= 6 * MIB, `${storage.sent} bytes left the storage`);
+  blob.close();
+});
+
+t.test('what the source says for good reaches the reader at once, what may pass is tried again', async (t) => {
+  const { storage, cache } = await bench(t);
+  storage.faults.refuse = 404;
+  const blob = cache.open(storage.version(1, 1000));
+  t.equal(await codeOf(() => blob.read(0, 1000, never)), 'version-gone');
+  t.equal(storage.requests.length, 1);
+  storage.faults.refuse = 503;
+  t.equal(await codeOf(() => blob.read(0, 1000, never)), 'server-error');
+  t.ok(storage.requests.length > 2);
+  storage.faults.refuse = undefined;
+  await same(t, blob, 1, 0, 1000, 'and then it works');
+  blob.close();
+});
+
+t.test('the limit holds by evicting what was used longest ago, never what is open', async (t) => {
+  const { storage, cache, folder } = await bench(t, { limit: 10 * MIB });
+  const versions = Array.from({ length: 30 }, (_, n) => storage.version(n + 1, 400_000));
+  const kept = cache.open(versions[0]!);
+  await same(t, kept, 1, 0, 400_000, 'open');
+  for (const version of versions.slice(1)) {
+    const blob = cache.open(version);
+    await same(t, blob, version.id, 0, 400_000, `version ${version.id}`);
+    blob.close();
+    t.ok(cache.stats().bytes <= 10 * MIB, `${cache.stats().bytes} bytes`);
+  }
+  await eventually(() => cache.stats().downloading === 0, 'quiet');
+  const { sent } = storage;
+  await same(t, kept, 1, 0, 400_000, 'still here');
+  const last = cache.open(versions.at(-1)!);
+  await same(t, last, 30, 0, 400_000, 'the last is still here');
+  t.equal(storage.sent, sent);
+  const early = cache.open(versions[1]!);
+  await same(t, early, 2, 0, 400_000, 'fetched again');
+  t.equal(storage.sent, sent + 400_000);
+  for (const blob of [kept, last, early]) blob.close();
+  await cache.setLimit(MIB);
+  t.ok(cache.stats().bytes <= MIB);
+  t.ok(filesOf(folder).length <= 2);
+});
+
+t.test('a file larger than the limit, or than the free disk, is read without being stored', async (t) => {
+  for (const options of [{ limit: 3 * MIB }, { reserve: Number.MAX_SAFE_INTEGER / 2 }]) {
+    const { storage, cache } = await bench(t, options);
+    const size = 24 * MIB;
+    const blob = cache.open(storage.version(1, size));
+    for (let at = 0; at < size; at += 131_072) {
+      const bytes = await blob.read(at, 131_072, never);
+      if (!contentOf(1, at, at + 131_072).equals(bytes)) t.fail(`wrong bytes at ${at}`);
+    }
+    t.equal(storage.sent, size, 'nothing twice');
+    t.ok(cache.stats().bytes <= 3 * MIB);
+    blob.close();
+    await eventually(() => cache.stats().memory === 0, 'memory is given back');
+  }
+});
+
+t.test('a finished upload is adopted, and a whole blob handed out, by rename', async (t) => {
+  const { storage, cache, folder } = await bench(t);
+  const version = storage.version(1, 500_000);
+  const staging = join(folder, 'staging');
+  writeFileSync(staging, contentOf(1, 0, 500_000));
+  t.equal(cache.adopt(staging, storage.version(2, 1)), false, 'not with another size');
+  t.equal(cache.adopt(staging, version), true);
+  const blob = cache.open(version);
+  t.equal(blob.whole, true);
+  await same(t, blob, 1, 0, 500_000, 'adopted bytes');
+  const copy = join(folder, 'copy');
+  t.equal(await cache.take(version, copy), true, 'while it is read: a copy');
+  t.equal(blob.whole, true);
+  blob.close();
+  const out = join(folder, 'out');
+  t.equal(await cache.take(version, out), true);
+  for (const path of [copy, out]) t.ok(readFileSync(path).equals(contentOf(1, 0, 500_000)));
+  t.equal(await cache.take(version, join(folder, 'again')), false, 'gone from the cache');
+  t.equal(storage.requests.length, 0);
+  t.equal(cache.stats().bytes, 0);
+});
+
+t.test('a cached file that was damaged behind our back is fetched again', async (t) => {
+  const { storage, cache, folder, reopen } = await bench(t);
+  const version = storage.version(1, 100_000);
+  const blob = cache.open(version);
+  await same(t, blob, 1, 0, 100_000, 'first');
+  blob.close();
+  const second = await reopen();
+  for (const path of filesOf(folder)) writeFileSync(path, 'short');
+  const again = second.open(version);
+  await same(t, again, 1, 0, 100_000, 'again');
+  t.equal(storage.sent, 200_000);
+  again.close();
+});
