@@ -1,0 +1,34 @@
+import type { Project } from '../project.js';
+import { Flag, ROOT_ROW } from '../store/items.js';
+import type { World } from '../world.js';
+
+const BATCH = 500;
+
+/**
+ * The project as a JSON array in pieces: `{"id","path","type","size","sha256","versions"}`, parents before children,
+ * without the root, the bin and what is in it. Without `hash`, no `sha256`: of generated content it takes a while.
+ */
+export async function* treeJson(world: World, project: Project, hash: boolean): AsyncGenerator<Buffer> {
+  const { store, ids } = project;
+  const rows = store.subtree(ROOT_ROW, undefined, (row) => !store.has(row, Flag.deleted | Flag.bin));
+  let text = '[';
+  for (let i = 1; i < rows.length; i++) {
+    const row = rows[i]!;
+    const version = store.version.get(row);
+    const versions = version < 0 ? 0 : store.versionNumber.get(version);
+    const entry = {
+      id: ids.item(row),
+      path: store.path(row),
+      type: version < 0 ? 'folder' : 'file',
+      size: version < 0 ? 0 : store.versionSize.get(version),
+      ...(hash ? { sha256: version < 0 ? null : await world.contents.sha256(project.index, store, version) } : {}),
+      versions,
+    };
+    text += `${i > 1 ? ',\n' : ''}${JSON.stringify(entry)}`;
+    if (i % BATCH === 0) {
+      yield Buffer.from(text);
+      text = '';
+    }
+  }
+  yield Buffer.from(`${text}]`);
+}

@@ -1,0 +1,79 @@
+import type { Reply } from '../http/reply.js';
+import type { Project } from '../project.js';
+import { Flag, ROOT_ROW } from '../store/items.js';
+import type { Call } from './call.js';
+import { readIndexQuery } from './filters.js';
+import { readPage } from './paging.js';
+
+/** `GET …/folders` and `GET …/folders/:id`. */
+export function getFolder(call: Call): Reply {
+  const project = call.project();
+  const row = call.params.id === undefined ? ROOT_ROW : visibleRow(call, project, 'folder');
+  const body = call.renderer(project).folder(row, {
+    folders: !call.flag('exclude_folders'),
+    files: !call.flag('exclude_files'),
+    latestVersionOnly: call.flag('show_latest_file_version_only'),
+  });
+  return { status: 200, body };
+}
+
+/** `GET …/files/:id`. */
+export function getFile(call: Call): Reply {
+  const project = call.project();
+  const row = visibleRow(call, project, 'file');
+  return { status: 200, body: call.renderer(project).file(row, call.flag('show_latest_version_only')) };
+}
+
+/** `GET …/documents`: the flat index. */
+export function getDocuments(call: Call): Reply {
+  const { world, url } = call;
+  const project = call.project();
+  const query = readIndexQuery(url.searchParams, world.switches);
+  const extended = url.searchParams.get('view') === 'extended';
+  const list = (): Reply => {
+    const rows = project.documentIndex.rows(query);
+    const page = readPage(url, rows.length, world.switches);
+    const renderer = call.renderer(project);
+    const body: object[] = [];
+    for (const row of rows.subarray(page.start, page.end)) body.push(renderer.indexRow(row, extended));
+    return { status: 200, headers: page.headers, body };
+  };
+  const stale = world.faults.hit('stale-index', 'api', 'GET documents');
+  return stale ? project.store.history.asOf(Date.now() - (stale.seconds ?? 5) * 1000, list) : list();
+}
+
+/** `GET /rest/v2.0/companies/:company/projects/:project/folders[/:id]`: the immediate children, a page at a time. */
+export function getFoldersV2(call: Call): Reply {
+  const { world } = call;
+  if (world.switches.is('v2-folders', 'absent')) throw call.error(404, 'Not Found');
+  if (call.number('company') !== world.company.id) throw call.error(404, 'Company not found');
+  const project = call.project();
+  const { store, ids } = project;
+  const row = call.params.id === undefined ? ROOT_ROW : visibleRow(call, project, 'folder');
+  const renderer = call.renderer(project);
+  const children = renderer.children(row);
+  const page = readPage(call.url, children.length, world.switches, { size: 10, most: 100 });
+  const data = children.slice(page.start, page.end).map((child) => ({
+    ...renderer.indexRow(child, true),
+    id: String(ids.item(child)),
+    parent_id: String(ids.item(store.parent.get(child))),
+  }));
+  return { status: 200, headers: page.headers, body: { data } };
+}
+
+/** The row of the path's `id`; throws 404 for what does not exist or may not be seen. */
+export function visibleRow(call: Call, project: Project, kind: 'file' | 'folder'): number {
+  const { switches } = call.world;
+  const id = call.number('id');
+  const row = project.ids.row(id, kind);
+  const forbidden = kind === 'folder' ? call.world.faults.hit('forbidden-folder', 'api', '/folders/') : undefined;
+  if (forbidden && (forbidden.id ?? id) === id) {
+    throw call.error(403, 'You do not have permission to access this folder.');
+  }
+  const hidden = Flag.gone | Flag.hidden | (switches.is('private-items', 'hidden') ? Flag.private : 0);
+  if (row < 0 || project.store.has(row, hidden)) throw call.error(404, 'Not Found');
+  const recycled = project.store.has(row, Flag.deleted | Flag.binned);
+  if (recycled && call.request.method === 'GET' && switches.is('recycled-get', '404'))
+    throw call.error(404, 'Not Found');
+  return row;
+}

@@ -1,0 +1,32 @@
+import { companies, me, projects } from './accounts-routes.js';
+import type { Route } from './call.js';
+import { getDocuments, getFile, getFolder, getFoldersV2 } from './read-routes.js';
+
+export interface RouteRow {
+  readonly method: string;
+  readonly pattern: string;
+  readonly run: Route;
+  /** Answers without `Procore-Company-Id`; `user`: only to a person, not to a service account. */
+  readonly withoutCompany?: 'anyone' | 'user';
+}
+
+const V1 = '/rest/v1.0';
+
+/** The resources under a prefix: the same for a project, where the query names it, and for a company. */
+const documents = (prefix: string): RouteRow[] => [
+  { method: 'GET', pattern: `${prefix}/folders`, run: getFolder },
+  { method: 'GET', pattern: `${prefix}/folders/:id`, run: getFolder },
+  { method: 'GET', pattern: `${prefix}/files/:id`, run: getFile },
+];
+
+export const routeTable: readonly RouteRow[] = [
+  { method: 'GET', pattern: `${V1}/me`, run: me, withoutCompany: 'user' },
+  { method: 'GET', pattern: `${V1}/companies`, run: companies, withoutCompany: 'user' },
+  { method: 'GET', pattern: `${V1}/projects`, run: projects },
+  ...documents(V1),
+  { method: 'GET', pattern: `${V1}/projects/:project/documents`, run: getDocuments },
+  ...documents(`${V1}/companies/:company`),
+  { method: 'GET', pattern: `${V1}/companies/:company/documents`, run: getDocuments },
+  { method: 'GET', pattern: '/rest/v2.0/companies/:company/projects/:project/folders', run: getFoldersV2 },
+  { method: 'GET', pattern: '/rest/v2.0/companies/:company/projects/:project/folders/:id', run: getFoldersV2 },
+];

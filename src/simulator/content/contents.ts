@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mix } from '../random.js';
+import { GENERATED, type ItemStore } from '../store/items.js';
+
+/** Bytes that were given, in memory or in a file that is not ours to change. */
+export type Given = { readonly bytes: Buffer } | { readonly file: string | Buffer; readonly size: number };
+
+const CHUNK = 256 * 1024;
+const BLOCK = 16 * 1024 * 1024;
+const STAMP = 16;
+
+/**
+ * The bytes of every version. Those that nobody gave are derived from the version: slices of one pseudo-random block,
+ * another for each quarter mebibyte of each version, and the version's number in front. So any range of a file of any
+ * size costs no memory and hardly any time, and two versions differ nearly everywhere.
+ */
+export class Contents {
+  readonly #seed: number;
+  readonly #given: Given[] = [];
+  readonly #hashes = new Map<string, string>();
+  #block: Buffer | undefined;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+  }
+
+  /** Keeps bytes; the result is what a version's `versionContent` refers to. */
+  add(given: Given): number {
+    return this.#given.push(given) - 1;
+  }
+
+  /** The bytes from `start` up to, not including, `end`; both within the version's size. */
+  read(
+    project: number,
+    store: ItemStore,
+    version: number,
+    start: number,
+    end: number,
+  ): AsyncIterable<Buffer> | Iterable<Buffer> {
+    const index = store.versionContent.get(version);
+    if (index === GENERATED) return this.#generate(mix(mix(this.#seed, project), version), version, start, end);
+    const given = this.#given[index]!;
+    if ('bytes' in given) return [given.bytes.subarray(start, end)];
+    if (start === end) return [];
+    return createReadStream(given.file, { start, end: end - 1, highWaterMark: CHUNK });
+  }
+
+  /** The SHA-256 of a version in hexadecimal; computed once. */
+  async sha256(project: number, store: ItemStore, version: number): Promise<string> {
+    const key = `${project}:${version}`;
+    let hex = this.#hashes.get(key);
+    if (hex === undefined) {
+      const hash = createHash('sha256');
+      for await (const chunk of this.read(project, store, version, 0, store.versionSize.get(version)))
+        hash.update(chunk);
+      hex = hash.digest('hex');
+      this.#hashes.set(key, hex);
+    }
+    return hex;
+  }
+
+  *#generate(key: number, version: number, start: number, end: number): Generator<Buffer> {
+    const block = (this.#block ??= pseudoRandom(this.#seed));
+    let at = start;
+    if (at < STAMP && end > at) {
+      const stamp = Buffer.from(block.subarray(key % BLOCK, (key % BLOCK) + STAMP));
+      stamp.writeUInt32BE(key, 0);
+      stamp.writeUInt32BE(version, 4);
+      const until = Math.min(STAMP, end);
+      yield stamp.subarray(at, until);
+      at = until;
+    }
+    while (at < end) {
+      const chunk = Math.floor(at / CHUNK);
+      const within = at % CHUNK;
+      const length = Math.min(CHUNK - within, end - at);
+      const from = (mix(key, chunk) % BLOCK) + within;
+      yield block.subarray(from, from + length);
+      at += length;
+    }
+  }
+}
+
+/** One chunk longer than the block, so that a slice may begin anywhere in it. */
+function pseudoRandom(seed: number): Buffer {
+  const words = new Uint32Array((BLOCK + CHUNK) / 4);
+  let a = seed | 1;
+  for (let i = 0; i < words.length; i++) {
+    a ^= a << 13;
+    a ^= a >>> 17;
+    a ^= a << 5;
+    words[i] = Math.imul(a, 0x9e3779b1);
+  }
+  return Buffer.from(words.buffer);
+}

@@ -1,0 +1,30 @@
+/** What was asked of the simulator since the last reset. */
+export class Counters {
+  total = 0;
+  status429 = 0;
+  status4xx = 0;
+  status5xx = 0;
+  login = 0;
+  byRoute = new Map<string, number>();
+  storage = { requests: 0, bytes: 0, uploads: 0, received: 0 };
+
+  route(label: string): void {
+    this.total++;
+    this.byRoute.set(label, (this.byRoute.get(label) ?? 0) + 1);
+  }
+
+  status(status: number): void {
+    if (status === 429) this.status429++;
+    if (status >= 400 && status < 500) this.status4xx++;
+    if (status >= 500) this.status5xx++;
+  }
+
+  reset(): void {
+    Object.assign(this, new Counters());
+  }
+
+  toJSON(): object {
+    const { total, status429, status4xx, status5xx, login, storage } = this;
+    return { total, byRoute: Object.fromEntries(this.byRoute), status429, status4xx, status5xx, login, storage };
+  }
+}

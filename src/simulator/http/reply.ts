@@ -1,0 +1,36 @@
+import type { Switches } from '../switches.js';
+
+/** What a route answers; `body` is serialised as JSON unless it is text already. */
+export interface Reply {
+  readonly status: number;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Ends a request with an error status. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly body: unknown;
+
+  constructor(status: number, body: unknown) {
+    super(`status ${status}`);
+    this.status = status;
+    this.body = body;
+  }
+}
+
+/** An error of one field, as validations answer. */
+export const fieldError = (status: number, field: string, text: string): ApiError =>
+  new ApiError(status, { errors: { [field]: [text] } });
+
+/** An error without a field, in the form that the switch says. */
+export function plainError(switches: Switches, status: number, text: string): ApiError {
+  const forms = {
+    map: { errors: { base: [text] } },
+    array: { errors: [text] },
+    string: { errors: text },
+    error: { error: text },
+    message: { message: text },
+  };
+  return new ApiError(status, forms[switches.get('errors-form')]);
+}

@@ -1,0 +1,79 @@
+import { errnoOf, Failure } from '../base/errors.js';
+import { serveAdmin } from './admin/admin.js';
+import { Api } from './api/api.js';
+import { type Handler, type Listener, listen } from './http/listener.js';
+import { serveLogin } from './login/login.js';
+import type { SimulatorOptions } from './options.js';
+import { download } from './storage/download.js';
+import { World } from './world.js';
+
+export type { SimulatorOptions } from './options.js';
+
+/** What is printed once it can be used. Addresses have no slash at the end. */
+export interface Ready {
+  readonly api: string;
+  readonly login: string;
+  readonly client_id: string;
+  readonly client_secret: string;
+  readonly company_id: number;
+  readonly projects: readonly { readonly id: number; readonly name: string }[];
+  readonly admin: string;
+  /** Ids that are refused, once the switches `other-projects` and `other-company` let them be there. */
+  readonly others: { readonly not_permitted: number; readonly tool_off: number; readonly company: number };
+}
+
+export interface Simulator {
+  readonly ready: Ready;
+  /** Ends all connections and removes what was uploaded. */
+  close(): Promise<void>;
+}
+
+/** Starts a local Procore on loopback; rejects with the failure `usage`. `failed` hears of its own errors. */
+export async function startSimulator(
+  options: SimulatorOptions,
+  failed: (error: unknown) => void = () => undefined,
+): Promise<Simulator> {
+  const world = new World(options);
+  await world.fill();
+  const api = new Api(world);
+  const handlers: readonly [keyof World['origins'], Handler][] = [
+    ['api', (request, response) => api.serve(request, response)],
+    ['login', (request, response) => serveLogin(world, request, response)],
+    [
+      'storage',
+      (request, response) => download(world, request, response, new URL(request.url ?? '/', world.origins.storage)),
+    ],
+    ['admin', (request, response) => serveAdmin(world, request, response)],
+  ];
+  const listeners: Listener[] = [];
+  const close = async () => {
+    await Promise.all(listeners.map((listener) => listener.close()));
+  };
+  try {
+    for (const [i, [name, handler]] of handlers.entries()) {
+      const port = options.port === 0 ? 0 : options.port + i;
+      const listener = await listen(port, handler, failed);
+      listeners.push(listener);
+      world.origins[name] = listener.origin;
+    }
+  } catch (error) {
+    await close();
+    const why = errnoOf(error) === 'EADDRINUSE' ? 'the port is taken' : undefined;
+    throw new Failure('usage', { what: `the simulator cannot listen on port ${options.port}`, why }, error);
+  }
+  return { ready: ready(world), close };
+}
+
+function ready(world: World): Ready {
+  const { api, login, admin } = world.origins;
+  return {
+    api,
+    login,
+    client_id: world.client.id,
+    client_secret: world.client.secret,
+    company_id: world.company.id,
+    projects: world.projects.map(({ id, name }) => ({ id, name })),
+    admin,
+    others: { not_permitted: world.notPermitted.id, tool_off: world.toolOff.id, company: world.otherCompany.id },
+  };
+}

@@ -1,0 +1,58 @@
+import { mix } from '../random.js';
+import type { Switches } from '../switches.js';
+import type { ItemStore } from './items.js';
+
+const ITEMS = 2 ** 49;
+const VERSIONS = 2 ** 50;
+const PROSTORE = 2 ** 51;
+/** Ids that one project may use up. */
+const SHARE = 2 ** 28;
+const STEP = 4;
+
+/** The numbers by which the API knows items, versions and stored files: beyond 32 bits, rising, with gaps. */
+export class Ids {
+  readonly #index: number;
+  readonly #store: ItemStore;
+  readonly #switches: Switches;
+
+  constructor(index: number, store: ItemStore, switches: Switches) {
+    this.#index = index;
+    this.#store = store;
+    this.#switches = switches;
+  }
+
+  /** Files and folders share one id space, unless the switch says that each kind counts for itself. */
+  item(row: number): number {
+    const separate = this.#switches.is('id-space', 'separate') && !this.#store.isFolder(row);
+    return this.#id(ITEMS, separate ? row - 1 : row);
+  }
+
+  /** The row of a file's or a folder's id; -1 if there is none. */
+  row(id: number, kind: 'file' | 'folder'): number {
+    const shift = kind === 'file' && this.#switches.is('id-space', 'separate') ? 1 : 0;
+    const row = this.#number(ITEMS, id) + shift;
+    const exists = row >= shift && row < this.#store.length && this.#store.isFolder(row) === (kind === 'folder');
+    return exists ? row : -1;
+  }
+
+  version(version: number): number {
+    return this.#id(VERSIONS, version);
+  }
+
+  prostore(version: number): number {
+    return this.#id(PROSTORE, version);
+  }
+
+  legacy(row: number): number {
+    return 424_621_198 + row;
+  }
+
+  #id(base: number, number: number): number {
+    return base + (this.#index + 1) * SHARE + number * STEP + (mix(number, base / SHARE) & 3);
+  }
+
+  #number(base: number, id: number): number {
+    const number = Math.floor((id - base - (this.#index + 1) * SHARE) / STEP);
+    return number >= 0 && this.#id(base, number) === id ? number : -1_000;
+  }
+}

@@ -1,0 +1,136 @@
+import { Failure } from '../base/errors.js';
+import { ServerClock } from './clock.js';
+import { Contents } from './content/contents.js';
+import { type FaultSetting, Faults } from './faults.js';
+import { type Person, people } from './generate/people.js';
+import { Counters } from './http/counters.js';
+import { Rates } from './http/rates.js';
+import { Accounts } from './login/accounts.js';
+import type { SimulatorOptions } from './options.js';
+import { makeProject, type Project } from './project.js';
+import { mix, Random, seedOf } from './random.js';
+import { type Signed, UrlSigner } from './storage/signer.js';
+import { Switches } from './switches.js';
+
+export interface Company {
+  readonly id: number;
+  readonly name: string;
+  /** Whether the app is installed there. */
+  readonly connected: boolean;
+}
+
+interface Client {
+  readonly id: string;
+  readonly secret: string;
+}
+
+const FIRST_COMPANY = 562_949_953_421_400;
+const FIRST_PROJECT = 562_949_953_423_600;
+
+/** Everything that the servers share. */
+export class World {
+  readonly options: SimulatorOptions;
+  readonly seed: number;
+  readonly clock = new ServerClock();
+  readonly switches = new Switches();
+  readonly faults: Faults;
+  readonly counters = new Counters();
+  readonly rates: Rates;
+  readonly client: Client;
+  readonly accounts: Accounts;
+  readonly contents: Contents;
+  readonly signer: UrlSigner;
+  readonly company: Company;
+  readonly otherCompany: Company;
+  readonly projects: Project[] = [];
+  /** The documents of the company itself. */
+  companyDocuments: Project | undefined;
+  /** A project of the company that is not permitted, and one whose tool is off; they exist with `other-projects`. */
+  readonly notPermitted = { id: FIRST_PROJECT + 900_001, name: 'Confidential Project' };
+  readonly toolOff = { id: FIRST_PROJECT + 900_002, name: 'Project without Documents' };
+  origins = { api: '', login: '', storage: '', admin: '' };
+
+  constructor(options: SimulatorOptions) {
+    this.options = options;
+    this.seed = seedOf(options.seed);
+    this.faults = new Faults(new Random(mix(this.seed, 5)));
+    this.faults.watch((name, setting) => {
+      if (name === 'clock-skew') this.clock.offset = setting ? (setting.seconds ?? 86_400) * 1000 : 0;
+      if (name === 'limit-changes' && !setting) this.rates.setHourly();
+    });
+    for (const text of options.switch) {
+      const [name = '', value] = split(text);
+      if (value === undefined) throw new Failure('usage', { what: `--switch is NAME=VALUE, not "${text}"` });
+      this.switches.set(name, value);
+    }
+    this.rates = new Rates(this.clock, this.switches, options);
+    for (const text of options.fault) {
+      const [name = '', value] = split(text);
+      this.faults.set(name, value === undefined ? 1 : Number(value));
+    }
+    const hex = (n: number) => mix(this.seed, n).toString(16).padStart(8, '0');
+    this.client = { id: [11, 12, 13, 14].map(hex).join(''), secret: [21, 22, 23, 24].map(hex).join('') };
+    this.accounts = new Accounts(new Map([[this.client.id, this.client.secret]]), options.tokenTtl);
+    this.contents = new Contents(mix(this.seed, 6));
+    this.signer = new UrlSigner(mix(this.seed, 7), options.urlTtl);
+    this.company = { id: FIRST_COMPANY, name: 'Simulated Builders Inc.', connected: true };
+    this.otherCompany = { id: FIRST_COMPANY + 64, name: 'Another Company', connected: false };
+  }
+
+  /** Makes the projects; rejects with the failure `usage` when `--from` cannot be read. */
+  async fill(): Promise<void> {
+    const { options } = this;
+    for (let i = 0; i < options.projects; i++) {
+      const same = this.switches.is('project-names', 'same');
+      const name = i === 0 || same ? 'Harbour Tower' : `Harbour Tower ${i + 1}`;
+      const from = i === 0 ? options.from : undefined;
+      this.projects.push(await this.#project(FIRST_PROJECT + i * 37, name, i, options.items, from));
+    }
+    const index = options.projects;
+    this.companyDocuments = await this.#project(0, this.company.name, index, Math.min(40, options.items), undefined);
+  }
+
+  person(index: number): Person {
+    return people[index]!;
+  }
+
+  companyName(id: number): string {
+    return id === this.otherCompany.id ? this.otherCompany.name : this.company.name;
+  }
+
+  /** By its id; the first one without. */
+  projectById(id: number | undefined): Project | undefined {
+    return id === undefined ? this.projects[0] : this.projects.find((project) => project.id === id);
+  }
+
+  projectByIndex(index: number): Project | undefined {
+    return index === this.projects.length ? this.companyDocuments : this.projects[index];
+  }
+
+  /** Where a version can be downloaded from, for a while. */
+  versionUrl(signed: Signed): string {
+    const path = this.signer.path(signed);
+    return this.switches.is('url-form', 'signed') ? this.origins.storage + path : `${this.origins.api}/download${path}`;
+  }
+
+  /** Waits for the configured latency and the fault `slow`. */
+  async delay(slow: FaultSetting | undefined): Promise<void> {
+    const ms = this.options.latency + (slow ? (slow.ms ?? 2000) : 0);
+    if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+  }
+
+  async #project(id: number, name: string, index: number, items: number, from: string | undefined): Promise<Project> {
+    const company = this.company.id;
+    try {
+      return await makeProject(this, { id, name, company, index, items, ...(from === undefined ? {} : { from }) });
+    } catch (error) {
+      if (from === undefined) throw error;
+      throw new Failure('usage', { what: `the folder ${from} of --from cannot be read` }, error);
+    }
+  }
+}
+
+function split(text: string): [name: string, value: string | undefined] {
+  const at = text.indexOf('=');
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
