@@ -41,6 +41,13 @@ const rows = {
     what: 'a connection "{name}" exists',
     remedy: 'choose another name, or remove it with `procorefs connections remove`',
   },
+  'connection-damaged': {
+    errno: 'EIO',
+    http: 500,
+    level: 'error',
+    what: 'the connection file {path} cannot be understood',
+    remedy: 'restore it from a backup, or remove it and add the connection again',
+  },
   'state-unwritable': {
     errno: 'EACCES',
     http: 500,
@@ -90,6 +97,13 @@ const rows = {
     level: 'error',
     what: '{host} refused the sign-in of "{name}"',
     remedy: 'check client id and secret (`procorefs connections add` again), and that they belong to this host',
+  },
+  'secret-missing': {
+    errno: 'EACCES',
+    http: 401,
+    level: 'error',
+    what: 'there is no client secret for connection "{name}"',
+    remedy: 'run `procorefs connections login {name}`, or give it as a systemd credential',
   },
   'signed-out': {
     errno: 'EACCES',
@@ -196,6 +210,13 @@ const rows = {
     level: 'warn',
     what: 'the storage did not deliver {path}',
     remedy: 'it is tried again at the next read',
+  },
+  'url-expired': {
+    errno: 'EIO',
+    http: 502,
+    level: 'info',
+    what: 'the download URL of {path} has expired',
+    remedy: 'it is renewed with the next listing, and the read repeated',
   },
   'version-gone': {
     errno: 'ESTALE',

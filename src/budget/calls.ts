@@ -5,4 +5,6 @@ export type CallClass = 'interactive' | 'background' | 'job';
 export interface CallOptions {
   readonly class: CallClass;
   readonly signal?: AbortSignal;
+  /** Which job asks; waiting jobs take turns by this key. */
+  readonly job?: string;
 }

@@ -1,0 +1,278 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { type Clock, systemClock } from '../base/clock.js';
+import { Failure } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { CallClass, CallOptions } from './calls.js';
+import { rateHeaders } from './headers.js';
+import { type Entry, isAlive, Ledger } from './ledger.js';
+import { CallQueue, type Waiter } from './queue.js';
+import { type BootClock, systemBoot } from './server-clock.js';
+import { Throttle } from './throttle.js';
+import { WINDOWS, type Windows } from './window-state.js';
+
+/** Calls an hour that no header can raise. */
+export const HARD_CAP = 3600;
+
+export interface BudgetOptions {
+  /** The ledger's file; `ledgerPath()` names it. */
+  readonly path: string;
+  readonly log: Log;
+  /** Calls an hour that are ours at most: leaves room for other programs of the same client id. */
+  readonly maxCallsPerHour?: number;
+  /** How long a person's call waits before it is refused, ms; 30,000 unless told. */
+  readonly budgetWait?: number;
+  readonly clock?: Clock;
+  readonly boot?: BootClock;
+  readonly windows?: Windows;
+  readonly isAlive?: (pid: number, started: string) => boolean;
+}
+
+/** The right to send one request. It is spent, whatever comes of it. */
+export interface Permit {
+  /** The head of the reply has come. */
+  answered(status: number, headers: IncomingHttpHeaders): void;
+  /** No reply is expected any more; harmless after `answered`. */
+  ended(): void;
+}
+
+export interface WindowStatus {
+  readonly limit: number;
+  readonly remaining: number;
+  /** Seconds since the epoch, server time; undefined: not known. */
+  readonly reset: number | undefined;
+}
+
+export interface BudgetStatus {
+  readonly hour: WindowStatus;
+  readonly spike: WindowStatus;
+  /** Calls of the last hour by all processes of this client id on this host. */
+  readonly spent: Readonly<Record<CallClass, number>>;
+  readonly refused4xx: number;
+  /** Who waits in this process. */
+  readonly waiting: readonly { readonly class: CallClass; readonly label: string; readonly seconds: number }[];
+}
+
+/** Another process may have learned something meanwhile: nobody sleeps longer than this, ms. */
+const LONGEST_SLEEP = 5000;
+
+/**
+ * The API calls of one client id: people first, then upkeep, then jobs; both rate windows of the server, shared by
+ * every process of this client on this host.
+ */
+export class Budget {
+  readonly #options: BudgetOptions;
+  readonly #clock: Clock;
+  readonly #windows: Windows;
+  readonly #ledger: Ledger;
+  readonly #throttle: Throttle;
+  readonly #cap: number;
+  readonly #queue = new CallQueue<Permit>();
+  #pumping = false;
+  #closed = false;
+  #wake: (() => void) | undefined;
+  #blockedUntil: number | undefined;
+
+  /** @throws Failure `state-unwritable`, `database-damaged`, `database-newer` */
+  constructor(options: BudgetOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#windows = options.windows ?? WINDOWS;
+    this.#cap = Math.max(1, Math.min(HARD_CAP, options.maxCallsPerHour ?? HARD_CAP));
+    this.#ledger = new Ledger({
+      path: options.path,
+      limits: { windows: this.#windows, cap: this.#cap, reserve: Math.floor(this.#cap / 20) },
+      clock: this.#clock,
+      boot: options.boot ?? systemBoot,
+      isAlive: options.isAlive ?? isAlive,
+    });
+    // A little longer than the server's: what was sent evenly may arrive unevenly.
+    this.#throttle = new Throttle(this.#windows.spike * 1.1, this.#clock);
+  }
+
+  /**
+   * Waits for the right to send one request.
+   * @throws Failure `budget-exhausted` when an interactive call has waited for `budgetWait`; the signal's reason
+   */
+  acquire(options: CallOptions, label: string): Promise<Permit> {
+    if (options.signal?.aborted) return Promise.reject(options.signal.reason);
+    if (this.#closed) return Promise.reject(new Failure('interrupted'));
+    return new Promise((resolve, reject) => {
+      const end = new AbortController();
+      const settled = (): void => {
+        end.abort();
+        options.signal?.removeEventListener('abort', aborted);
+      };
+      const waiter: Waiter<Permit> = {
+        options,
+        label,
+        since: this.#clock.monotonic(),
+        resolve: (permit) => {
+          settled();
+          resolve(permit);
+        },
+        reject: (reason) => {
+          settled();
+          reject(reason);
+        },
+      };
+      const aborted = (): void => {
+        if (this.#queue.remove(waiter)) waiter.reject(options.signal?.reason);
+      };
+      options.signal?.addEventListener('abort', aborted, { once: true });
+      this.#queue.add(waiter);
+      this.#signal();
+      if (!this.#pumping) void this.#pump();
+      if (options.class === 'interactive') void this.#giveUp(waiter, end.signal);
+    });
+  }
+
+  status(): BudgetStatus {
+    const { now, state, facts, spent, refused4xx } = this.#ledger.status();
+    const limit = Math.min(this.#cap, state.hourLimit ?? this.#cap);
+    const described =
+      state.hourVisible && now < state.hourReset ? state.bound - (facts.lastCall - state.boundAfter) : limit;
+    const hourLeft = Math.max(0, Math.min(limit - facts.ownHour, described));
+    const spikeUsed = facts.spikeOwn + facts.spikeOthers;
+    const hourReset = state.hourVisible ? state.hourReset : facts.oldestLeavesAt;
+    const start = this.#clock.monotonic();
+    return {
+      hour: { limit, remaining: hourLeft, reset: seconds(hourReset) },
+      spike: {
+        limit: state.spikeLimit,
+        remaining: Math.max(0, state.spikeLimit - spikeUsed),
+        reset: seconds(spikeUsed > 0 ? facts.spikeFreeAt : undefined),
+      },
+      spent,
+      refused4xx,
+      waiting: [...this.#queue].map((waiter) => ({
+        class: waiter.options.class,
+        label: waiter.label,
+        seconds: Math.round((start - waiter.since) / 1000),
+      })),
+    };
+  }
+
+  /** Turns everyone away who waits, and closes the ledger. Permits that are out may still report. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const waiter of [...this.#queue]) {
+      this.#queue.remove(waiter);
+      waiter.reject(new Failure('interrupted'));
+    }
+    this.#signal();
+    this.#ledger.close();
+  }
+
+  async #giveUp(waiter: Waiter<Permit>, settled: AbortSignal): Promise<void> {
+    try {
+      await this.#clock.sleep(this.#options.budgetWait ?? 30_000, settled);
+    } catch {
+      return;
+    }
+    if (this.#queue.remove(waiter)) waiter.reject(new Failure('budget-exhausted', { until: this.#until() }));
+  }
+
+  #until(): string {
+    const { decision, now } = this.#ledger.peek('interactive');
+    if (decision.go || decision.until === undefined) return 'a reply comes';
+    return new Date(this.#clock.now() + decision.until - now).toISOString();
+  }
+
+  /** Runs while someone waits; one at a time goes through the throttle, and only there it is decided who. */
+  async #pump(): Promise<void> {
+    this.#pumping = true;
+    try {
+      while (this.#queue.size > 0 && !this.#closed) {
+        const wait = this.#nextWait();
+        if (wait === 0)
+          await this.#throttle.run(
+            this.#ledger.spikeLimit,
+            () => this.#ledger.recentOwn(),
+            () => this.#grant(),
+          );
+        else await this.#sleep(wait);
+      }
+    } catch (error) {
+      for (const waiter of [...this.#queue]) {
+        this.#queue.remove(waiter);
+        waiter.reject(error);
+      }
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  /** Ms until a call of someone who waits may go; 0: now. */
+  #nextWait(): number {
+    let wait = LONGEST_SLEEP;
+    for (const callClass of this.#queue.classes()) {
+      const { decision, now } = this.#ledger.peek(callClass);
+      if (decision.go) return 0;
+      if (decision.until === undefined) continue;
+      wait = Math.min(wait, Math.max(1, decision.until - now));
+      if (decision.why === 'hour') this.#announce(callClass, decision.until, now);
+    }
+    return wait;
+  }
+
+  #grant(): void {
+    if (this.#closed) return;
+    for (const callClass of this.#queue.classes()) {
+      const entry = this.#ledger.take(callClass);
+      if ('go' in entry) continue;
+      this.#queue.next(callClass)?.resolve(this.#permit(entry));
+      return;
+    }
+  }
+
+  #permit(entry: Entry): Permit {
+    let open = true;
+    return {
+      answered: (status, headers) => {
+        if (!open || this.#closed) return;
+        open = false;
+        this.#ledger.answered(entry, status, rateHeaders(headers));
+        if (status === 429) this.#options.log.warn({ status }, 'the server refused a call: rate limit');
+        this.#signal();
+      },
+      ended: () => {
+        if (!open || this.#closed) return;
+        open = false;
+        this.#ledger.ended(entry);
+        this.#signal();
+      },
+    };
+  }
+
+  /** One line when the hour is spent, with its end. */
+  #announce(callClass: CallClass, until: number, now: number): void {
+    if (
+      until - now < LONGEST_SLEEP ||
+      (this.#blockedUntil !== undefined && Math.abs(until - this.#blockedUntil) < 60_000)
+    )
+      return;
+    this.#blockedUntil = until;
+    const local = new Date(this.#clock.now() + until - now).toISOString();
+    const message = `the API calls of this hour are spent for ${callClass} calls until ${local}`;
+    this.#options.log[callClass === 'interactive' ? 'warn' : 'info']({ until: local }, message);
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    try {
+      await this.#clock.sleep(ms, woken.signal);
+    } catch {
+      // Woken early: someone came, left, or a reply arrived.
+    } finally {
+      this.#wake = undefined;
+    }
+  }
+
+  #signal(): void {
+    this.#wake?.();
+  }
+}
+
+const seconds = (ms: number | undefined): number | undefined => (ms ? Math.ceil(ms / 1000) : undefined);

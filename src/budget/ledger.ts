@@ -1,0 +1,323 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Clock } from '../base/clock.js';
+import { errnoOf, Failure } from '../base/errors.js';
+import { type Database, openDatabase, type Statement } from '../database/open.js';
+import type { CallClass } from './calls.js';
+import type { RateHeaders } from './headers.js';
+import { type Decision, decide, type Facts, type Limits } from './rules.js';
+import { afterBoot, type BootClock, type ClockState, initialClock, sync } from './server-clock.js';
+import { initialState, learn, type WindowState } from './window-state.js';
+
+const MIGRATIONS = [
+  `CREATE TABLE processes (id INTEGER PRIMARY KEY AUTOINCREMENT, pid INTEGER NOT NULL, started TEXT NOT NULL) STRICT;
+   CREATE TABLE calls (
+     id INTEGER PRIMARY KEY,   -- numbered without gaps, in the order of granting
+     at REAL NOT NULL,         -- ms since the epoch, server time
+     process INTEGER NOT NULL,
+     class INTEGER NOT NULL,   -- index into CLASSES
+     ended INTEGER,            -- the last call granted when this one's reply came; null: under way
+     status INTEGER            -- null: no reply came
+   ) STRICT;
+   CREATE INDEX calls_at ON calls (at);
+   CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), windows TEXT NOT NULL, clock TEXT NOT NULL, boot_first INTEGER NOT NULL) STRICT;
+   INSERT INTO state VALUES (1, '{}', '{}', 1);`,
+];
+
+export const CLASSES: readonly CallClass[] = ['interactive', 'background', 'job'];
+
+/** A call that is older counts as answered, ms: no call is waited for that long. */
+const LONGEST_CALL = 180_000;
+
+export interface LedgerOptions {
+  readonly path: string;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly boot: BootClock;
+  /** Whether the process that once wrote (pid, start time) still runs. */
+  readonly isAlive: (pid: number, started: string) => boolean;
+}
+
+/** One granted call. */
+export interface Entry {
+  readonly id: number;
+  /** Ms since boot. */
+  readonly sentAt: number;
+}
+
+export interface LedgerStatus {
+  readonly now: number;
+  readonly state: WindowState;
+  readonly facts: Facts;
+  readonly spent: Readonly<Record<CallClass, number>>;
+  readonly refused4xx: number;
+}
+
+interface StateRow {
+  readonly windows: string;
+  readonly clock: string;
+  readonly boot_first: number;
+}
+
+/** Where the budget of a client id on a host is kept, inside the state folder. */
+export function ledgerPath(stateFolder: string, clientId: string, apiUrl: string): string {
+  const key = createHash('sha256')
+    .update(`${clientId}\n${new URL(apiUrl).host}`)
+    .digest('hex')
+    .slice(0, 16);
+  return join(stateFolder, 'budget', `${key}.db`);
+}
+
+/** `<start time of this process>` as /proc/<pid>/stat has it (proc(5), field 22), or '' where there is no /proc. */
+export function startTime(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+}
+
+export function isAlive(pid: number, started: string): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (errnoOf(error) === 'ESRCH') return false;
+  }
+  const now = startTime(pid);
+  return now === '' || now === started;
+}
+
+/**
+ * The calls of one client id, shared by all its processes on this host. A call is written down before it is sent, so
+ * that no crash can make the budget forget one. Every method is one short transaction.
+ */
+export class Ledger {
+  readonly #db: Database;
+  readonly #options: LedgerOptions;
+  readonly #process: number;
+  readonly #margins: { readonly hour: number; readonly spike: number };
+  #statements: ReturnType<typeof prepare>;
+  #reapedAt = Number.NEGATIVE_INFINITY;
+
+  /** @throws Failure `state-unwritable`, `database-damaged`, `database-newer` */
+  constructor(options: LedgerOptions) {
+    this.#options = options;
+    const { hour, spike } = options.limits.windows;
+    this.#margins = { hour: hour + Math.min(2000, hour / 50), spike: spike * 1.1 };
+    try {
+      mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw new Failure('state-unwritable', { path: dirname(options.path) }, error);
+    }
+    this.#db = openDatabase(options.path, {
+      migrations: MIGRATIONS,
+      synchronous: 'NORMAL',
+      damagedHint: `remove ${options.path}: the budget is learned anew`,
+      cacheKiB: 1024,
+    });
+    this.#statements = prepare(this.#db);
+    const { lastInsertRowid } = this.#db
+      .prepare('INSERT INTO processes (pid, started) VALUES (?, ?)')
+      .run(process.pid, startTime(process.pid));
+    this.#process = Number(lastInsertRowid);
+  }
+
+  /** Grants a call and writes it down, or says why not now. */
+  take(callClass: CallClass): Entry | Exclude<Decision, { go: true }> {
+    return this.#write(() => {
+      const { facts, clock } = this.#facts();
+      const decision = decide(facts, callClass, this.#options.limits);
+      if (!decision.go) return decision;
+      const id = facts.lastCall + 1;
+      this.#statements.insert.run(id, facts.now, this.#process, CLASSES.indexOf(callClass));
+      if (id % 500 === 0) this.#statements.prune.run(id - 12_000, facts.now - 2 * this.#margins.hour);
+      return { id, sentAt: facts.now - clock.offset };
+    });
+  }
+
+  /** What `take` would say, and the server's time in ms. */
+  peek(callClass: CallClass): { readonly decision: Decision; readonly now: number } {
+    return this.#write(() => {
+      const { facts } = this.#facts();
+      return { decision: decide(facts, callClass, this.#options.limits), now: facts.now };
+    });
+  }
+
+  /** The reply's head has come. */
+  answered(entry: Entry, status: number, headers: RateHeaders): void {
+    const received = this.#options.boot.now();
+    this.#write(() => {
+      const { statements, clockBefore } = this.#begin();
+      const last = statements.last.get() ?? entry.id;
+      const wall = this.#options.clock.now();
+      const clock =
+        headers.date === undefined ? clockBefore : sync(clockBefore, headers.date, entry.sentAt, received, wall);
+      const shift = clock.offset - clockBefore.offset;
+      if (Math.abs(shift) > 2500) statements.shift.run(shift, statements.state.get()?.boot_first ?? 0);
+      const now = received + clock.offset;
+      statements.end.run(last, status, entry.id);
+      const windows = learn(
+        this.#windows(),
+        {
+          call: entry.id,
+          status,
+          headers,
+          now,
+          lastCall: last,
+          uncertain: statements.uncertain.get(entry.id, entry.id, now - LONGEST_CALL) ?? 0,
+          ownHour: last - (statements.lastBefore.get(now - this.#margins.hour) ?? this.#firstId() - 1),
+          ownSpike: last - (statements.lastBefore.get(now - this.#margins.spike) ?? this.#firstId() - 1),
+          random: Math.random(),
+        },
+        this.#options.limits.windows,
+      );
+      statements.save.run(JSON.stringify(windows), JSON.stringify(clock));
+    });
+  }
+
+  /** No reply came, or nothing more is expected. */
+  ended(entry: Entry): void {
+    this.#write(() => this.#statements.end.run(this.#statements.last.get() ?? entry.id, null, entry.id));
+  }
+
+  status(): LedgerStatus {
+    return this.#write(() => {
+      const { facts } = this.#facts();
+      const since = facts.now - this.#options.limits.windows.hour;
+      const spent: Record<CallClass, number> = { interactive: 0, background: 0, job: 0 };
+      for (const row of this.#statements.spent.all(since)) spent[CLASSES[row.class] ?? 'job'] += row.calls;
+      return { now: facts.now, state: facts.state, facts, spent, refused4xx: this.#statements.refused.get(since) ?? 0 };
+    });
+  }
+
+  get spikeLimit(): number {
+    return this.#windows().spikeLimit;
+  }
+
+  /** This process's calls in the guarded spike window: what a rebuilt throttle must know. */
+  recentOwn(): number {
+    return this.#write(() => this.#facts().facts.spikeOwn);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #write<T>(work: () => T): T {
+    return this.#db.transaction(work).immediate();
+  }
+
+  #windows(): WindowState {
+    return { ...initialState, ...(JSON.parse(this.#statements.state.get()?.windows ?? '{}') as Partial<WindowState>) };
+  }
+
+  /** The clock for this boot; a new boot begins here. */
+  #begin() {
+    const statements = this.#statements;
+    const row = statements.state.get();
+    const stored = { ...initialClock, ...(JSON.parse(row?.clock ?? '{}') as Partial<ClockState>) };
+    const clockBefore = afterBoot(stored, this.#options.boot, this.#options.clock.now());
+    if (clockBefore !== stored) statements.boot.run(JSON.stringify(clockBefore), (statements.last.get() ?? 0) + 1);
+    return { statements, clockBefore };
+  }
+
+  #firstId(): number {
+    return this.#statements.first.get() ?? 1;
+  }
+
+  #facts(): { facts: Facts; clock: ClockState } {
+    const { statements, clockBefore: clock } = this.#begin();
+    this.#reap();
+    const { limits, boot } = this.#options;
+    const { hour, spike } = this.#margins;
+    const state = this.#windows();
+    const last = statements.last.get() ?? 0;
+    const first = this.#firstId();
+    const latest = statements.at.get(last) ?? 0;
+    // Calls are dated in order; a clock that was corrected by a little must not undo that.
+    const now = Math.max(boot.now() + clock.offset, Math.min(latest, boot.now() + clock.offset + 1500));
+    const before = (time: number): number => statements.lastBefore.get(time) ?? first - 1;
+    const atOf = (id: number): number | undefined => (id >= first && id <= last ? statements.at.get(id) : undefined);
+
+    const hourStart = before(now - hour);
+    const capCall = atOf(last - limits.cap + 1);
+    const reserveCall = atOf(hourStart + limits.reserve);
+    const oldest = atOf(hourStart + 1);
+    const recent = statements.recent.all(now - spike);
+    const own = recent.filter((call) => call.process === this.#process).length;
+    return {
+      clock,
+      facts: {
+        now,
+        state,
+        lastCall: last,
+        underWay: statements.underWay.get(now - LONGEST_CALL) ?? 0,
+        ownHour: last - hourStart,
+        capFreeAt: capCall === undefined ? undefined : capCall + hour,
+        reserveFreeAt: reserveCall === undefined ? undefined : reserveCall + hour,
+        oldestLeavesAt: oldest === undefined ? undefined : oldest + hour,
+        leftSinceObserved: Math.max(0, hourStart - before(state.observedAt - hour)),
+        spikeOwn: own,
+        spikeOthers: recent.length - own,
+        spikeUnattended: recent.filter((call) => call.class > 0).length,
+        spikeFreeAt: recent[0] === undefined ? now : recent[0].at + spike,
+      },
+    };
+  }
+
+  /** Ends the calls of processes that are gone: what they sent has arrived by now, or never will. */
+  #reap(): void {
+    const now = this.#options.boot.now();
+    if (now - this.#reapedAt < 1000) return;
+    this.#reapedAt = now;
+    for (const { id, pid, started } of this.#statements.others.all(this.#process)) {
+      if (this.#options.isAlive(pid, started)) continue;
+      this.#statements.endAll.run(this.#statements.last.get() ?? 0, id);
+      this.#statements.forget.run(id);
+    }
+  }
+}
+
+const prepare = (db: Database) => ({
+  state: db.prepare('SELECT windows, clock, boot_first FROM state') as Statement<[], StateRow>,
+  save: db.prepare('UPDATE state SET windows = ?, clock = ?'),
+  boot: db.prepare('UPDATE state SET clock = ?, boot_first = ?'),
+  first: db.prepare('SELECT min(id) FROM calls').pluck() as Statement<[], number | null>,
+  last: db.prepare('SELECT max(id) FROM calls').pluck() as Statement<[], number | null>,
+  at: db.prepare('SELECT at FROM calls WHERE id = ?').pluck() as Statement<[number], number>,
+  lastBefore: db.prepare('SELECT id FROM calls WHERE at <= ? ORDER BY at DESC, id DESC LIMIT 1').pluck() as Statement<
+    [number],
+    number
+  >,
+  recent: db.prepare('SELECT at, process, class FROM calls WHERE at > ? ORDER BY at') as Statement<
+    [number],
+    { at: number; process: number; class: number }
+  >,
+  underWay: db.prepare('SELECT count(*) FROM calls WHERE at > ? AND ended IS NULL').pluck() as Statement<
+    [number],
+    number
+  >,
+  uncertain: db
+    .prepare('SELECT count(*) FROM calls WHERE id <> ? AND (ended IS NULL OR ended >= ?) AND at > ?')
+    .pluck() as Statement<[number, number, number], number>,
+  insert: db.prepare('INSERT INTO calls (id, at, process, class) VALUES (?, ?, ?, ?)'),
+  end: db.prepare('UPDATE calls SET ended = coalesce(ended, ?), status = coalesce(status, ?) WHERE id = ?'),
+  endAll: db.prepare('UPDATE calls SET ended = ? WHERE process = ? AND ended IS NULL'),
+  shift: db.prepare('UPDATE calls SET at = at + ? WHERE id >= ?'),
+  prune: db.prepare('DELETE FROM calls WHERE id < ? AND at < ?'),
+  others: db.prepare('SELECT id, pid, started FROM processes WHERE id <> ?') as Statement<
+    [number],
+    { id: number; pid: number; started: string }
+  >,
+  forget: db.prepare('DELETE FROM processes WHERE id = ?'),
+  spent: db.prepare('SELECT class, count(*) AS calls FROM calls WHERE at > ? GROUP BY class') as Statement<
+    [number],
+    { class: number; calls: number }
+  >,
+  refused: db.prepare('SELECT count(*) FROM calls WHERE at > ? AND status BETWEEN 400 AND 499').pluck() as Statement<
+    [number],
+    number
+  >,
+});

@@ -1,0 +1,70 @@
+import type { CallClass, CallOptions } from './calls.js';
+
+export interface Waiter<T> {
+  readonly options: CallOptions;
+  readonly label: string;
+  /** Ms, monotonic. */
+  readonly since: number;
+  readonly resolve: (value: T) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+const ORDER: readonly CallClass[] = ['interactive', 'background', 'job'];
+
+/** Who waits for a call: people first, then upkeep, then jobs, which take turns. First come, first served otherwise. */
+export class CallQueue<T> {
+  /** Per class a line for each job, the one whose turn it is first. */
+  readonly #lines: Record<CallClass, Map<string, Set<Waiter<T>>>> = {
+    interactive: new Map(),
+    background: new Map(),
+    job: new Map(),
+  };
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  add(waiter: Waiter<T>): void {
+    const lines = this.#lines[waiter.options.class];
+    const key = keyOf(waiter);
+    const line = lines.get(key) ?? new Set();
+    lines.set(key, line.add(waiter));
+    this.#size++;
+  }
+
+  /** False if it was not waiting any more. */
+  remove(waiter: Waiter<T>): boolean {
+    const lines = this.#lines[waiter.options.class];
+    const line = lines.get(keyOf(waiter));
+    if (!line?.delete(waiter)) return false;
+    if (line.size === 0) lines.delete(keyOf(waiter));
+    this.#size--;
+    return true;
+  }
+
+  /** The classes in which someone waits, most urgent first. */
+  classes(): CallClass[] {
+    return ORDER.filter((callClass) => this.#lines[callClass].size > 0);
+  }
+
+  /** Takes the next one of a class out. */
+  next(callClass: CallClass): Waiter<T> | undefined {
+    const lines = this.#lines[callClass];
+    for (const [key, line] of lines) {
+      const [waiter] = line;
+      if (!waiter) continue;
+      this.remove(waiter);
+      // Its job goes to the end of the round.
+      if (lines.delete(key) && line.size > 0) lines.set(key, line);
+      return waiter;
+    }
+    return undefined;
+  }
+
+  *[Symbol.iterator](): Generator<Waiter<T>> {
+    for (const callClass of ORDER) for (const line of this.#lines[callClass].values()) yield* line;
+  }
+}
+
+const keyOf = (waiter: { readonly options: CallOptions }): string => waiter.options.job ?? '';

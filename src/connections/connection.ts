@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import type { CompanyId, ProjectId } from '../base/ids.js';
+
+const named = z.object({ id: z.number(), name: z.string() });
+const cachedProject = z.object({ ...named.shape, company: z.number() });
+
+/** A connection's file. Unknown keys stay, so that an older program does not lose what a newer one wrote. */
+export const connectionSchema = z.looseObject({
+  id: z.string().regex(/^[0-9a-z-]{1,64}$/),
+  name: z.string().min(1),
+  platform: z.literal('procore'),
+  apiUrl: z.string(),
+  loginUrl: z.string(),
+  clientId: z.string().min(1),
+  grant: z.enum(['client-credentials', 'authorization-code']),
+  /** For the company header; service accounts need it. */
+  company: z.number().optional(),
+  /** The only project that this connection reaches. */
+  project: z.number().optional(),
+  maxCallsPerHour: z.number().optional(),
+  /** ISO 8601. */
+  createdAt: z.string(),
+  /** What the last test saw: saves calls, and may be out of date. */
+  account: z.object({ id: z.number(), name: z.string().optional(), login: z.string().optional() }).optional(),
+  companies: z.array(named).optional(),
+  projects: z.array(cachedProject).optional(),
+});
+
+export type Grant = 'client-credentials' | 'authorization-code';
+
+/** An authenticated account at Procore. Its secrets are elsewhere. */
+export interface Connection {
+  readonly id: string;
+  readonly name: string;
+  readonly platform: 'procore';
+  /** Origins, no trailing slash. */
+  readonly apiUrl: string;
+  readonly loginUrl: string;
+  readonly clientId: string;
+  readonly grant: Grant;
+  readonly company?: CompanyId | undefined;
+  readonly project?: ProjectId | undefined;
+  readonly maxCallsPerHour?: number | undefined;
+  readonly createdAt: string;
+  readonly account?:
+    | { readonly id: number; readonly name?: string | undefined; readonly login?: string | undefined }
+    | undefined;
+  readonly companies?: readonly { readonly id: number; readonly name: string }[] | undefined;
+  readonly projects?: readonly { readonly id: number; readonly name: string; readonly company: number }[] | undefined;
+}

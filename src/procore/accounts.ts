@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { asCompanyId, asProjectId, type CompanyId, type ProjectId } from '../base/ids.js';
+
+/** Who a token belongs to: a person, or a service account. */
+export interface Account {
+  readonly id: number;
+  readonly login: string | undefined;
+  readonly name: string | undefined;
+}
+
+export interface Company {
+  readonly id: CompanyId;
+  readonly name: string;
+  readonly active: boolean;
+}
+
+export interface Project {
+  readonly id: ProjectId;
+  /** Need not be unique. */
+  readonly name: string;
+  readonly active: boolean;
+}
+
+const id = z.union([
+  z.number().int().positive(),
+  z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number),
+]);
+const accountRow = z.looseObject({ id, login: z.string().nullish(), name: z.string().nullish() });
+const namedRow = z.looseObject({
+  id,
+  name: z.string().nullish(),
+  display_name: z.string().nullish(),
+  active: z.boolean().nullish(),
+  is_active: z.boolean().nullish(),
+});
+
+export function toAccount(raw: unknown): Account {
+  const row = accountRow.parse(raw);
+  return { id: row.id, login: row.login ?? undefined, name: row.name ?? undefined };
+}
+
+const named = (raw: unknown): { id: number; name: string; active: boolean } => {
+  const row = namedRow.parse(raw);
+  return {
+    id: row.id,
+    name: row.name ?? row.display_name ?? String(row.id),
+    active: row.active ?? row.is_active ?? true,
+  };
+};
+
+export function toCompany(raw: unknown): Company {
+  const row = named(raw);
+  return { ...row, id: asCompanyId(row.id) };
+}
+
+export function toProject(raw: unknown): Project {
+  const row = named(raw);
+  return { ...row, id: asProjectId(row.id) };
+}

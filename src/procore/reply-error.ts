@@ -1,0 +1,93 @@
+import { Failure, type FailureCode } from '../base/errors.js';
+import { oneLine } from '../base/text.js';
+import type { CallContext, Reply } from './transport/exchange.js';
+
+/** What an error reply said, for whoever must tell one refusal from another (a taken name from a bad one). */
+export class ReplyError extends Error {
+  readonly status: number;
+  /** Texts by field; texts without a field are under `base`. */
+  readonly errors: Readonly<Record<string, readonly string[]>>;
+  /** The body, when it was JSON. */
+  readonly body: unknown;
+
+  constructor(status: number, errors: Record<string, string[]>, body: unknown) {
+    super(describe(errors) || `HTTP ${status}`);
+    this.name = 'ReplyError';
+    this.status = status;
+    this.errors = errors;
+    this.body = body;
+  }
+}
+
+/** Where a call was made, for the words of its failure. */
+export interface FailureContext {
+  readonly host: string;
+  /** The connection's name. */
+  readonly connection: string;
+  readonly project: number | undefined;
+  /** What a 404 is about: "folder 12". */
+  readonly subject: string | undefined;
+}
+
+/** The failure that an error reply (status ≥ 400) means. Its `cause` is a `ReplyError`. */
+export function replyFailure(reply: Reply, call: CallContext, context: FailureContext): Failure {
+  const body = parse(reply.body);
+  const error = new ReplyError(reply.status, errorTexts(body), body);
+  const why = describe(error.errors);
+  const general = { host: context.host, call: call.label, status: reply.status, why: why || undefined };
+  const fail = (code: FailureCode, details: Record<string, string | number | undefined>): Failure =>
+    new Failure(code, { ...details, why: why || undefined, status: reply.status }, error);
+
+  // This one may come as plain text.
+  if (/missing procore-company-id/i.test(reply.body.toString('latin1', 0, 2000))) return fail('company-needed', {});
+  switch (reply.status) {
+    case 401:
+      return fail('signed-out', { name: context.connection });
+    case 403:
+      if (/not connected to this company/i.test(why))
+        return fail('app-not-installed', { company: call.companyId ?? 'of this account' });
+      if (context.project !== undefined) return fail('tool-not-permitted', { project: context.project });
+      return fail('not-permitted', {
+        what: call.label,
+        hint: 'ask an administrator of the company for the permission',
+      });
+    case 404:
+      return fail('gone', { what: context.subject ?? call.label });
+    case 429:
+      return fail('budget-exhausted', { until: 'the server permits calls again' });
+    default:
+      return fail(reply.status >= 500 || reply.status === 408 ? 'server-error' : 'request-refused', general);
+  }
+}
+
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads `errors`, `error` and `message`, each a text, an array or a map (of a map …), and `error_description`. */
+export function errorTexts(body: unknown): Record<string, string[]> {
+  const found: Record<string, string[]> = Object.create(null);
+  const add = (field: string, value: unknown, depth: number): void => {
+    if (depth > 4 || value === null || value === undefined) return;
+    if (Array.isArray(value)) for (const one of value.slice(0, 20)) add(field, one, depth + 1);
+    else if (typeof value === 'object')
+      for (const [key, inner] of Object.entries(value).slice(0, 20))
+        add(depth === 0 || field === 'base' ? key : `${field}.${key}`, inner, depth + 1);
+    else (found[field] ??= []).push(oneLine(String(value), 300));
+  };
+  if (body !== null && typeof body === 'object' && !Array.isArray(body)) {
+    const { errors, error, message, error_description: description } = body as Record<string, unknown>;
+    for (const value of [errors, error, message, description]) add('base', value, 0);
+  } else if (typeof body === 'string' || Array.isArray(body)) add('base', body, 0);
+  return found;
+}
+
+const describe = (errors: Readonly<Record<string, readonly string[]>>): string =>
+  Object.entries(errors)
+    .map(([field, texts]) => (field === 'base' ? '' : `${field}: `) + texts.join(', '))
+    .join('; ')
+    .slice(0, 500);

@@ -1,0 +1,54 @@
+import { Failure } from '../base/errors.js';
+import { asCompanyId, asProjectId, type CompanyId, type ProjectId } from '../base/ids.js';
+import type { CallOptions } from '../budget/calls.js';
+import type { Connection } from '../connections/connection.js';
+import type { ProcoreClient } from './client.js';
+import { companyOf } from './session.js';
+
+export interface ResolvedProject {
+  readonly id: ProjectId;
+  readonly name: string;
+  readonly company: CompanyId;
+}
+
+type Known = NonNullable<Connection['projects']>;
+
+/**
+ * The project that a person means by an id or a name: from what the connection remembers (0 calls), else from a fresh
+ * listing (1 call a company), which `remember` may keep.
+ * @throws Failure `no-such-project`, `ambiguous-project`, or as the client does
+ */
+export async function resolveProject(
+  connection: Connection,
+  nameOrId: string,
+  client: ProcoreClient,
+  options: CallOptions,
+  remember?: (projects: Known) => void,
+): Promise<ResolvedProject> {
+  const remembered = match(connection, nameOrId, connection.projects ?? []);
+  if (remembered) return remembered;
+  const companies = connection.companies?.map(({ id }) => asCompanyId(id)) ?? [];
+  const fresh: Known[number][] = [];
+  for (const company of connection.company === undefined && companies.length > 1 ? companies : [companyOf(connection)])
+    for await (const page of client.projects(company, options))
+      fresh.push(...page.map(({ id, name }) => ({ id: id as number, name, company })));
+  remember?.(fresh);
+  const found = match(connection, nameOrId, fresh);
+  if (found) return found;
+  throw new Failure('no-such-project', { name: connection.name, project: nameOrId });
+}
+
+function match(connection: Connection, nameOrId: string, projects: Known): ResolvedProject | undefined {
+  const reachable =
+    connection.project === undefined ? projects : projects.filter((project) => project.id === connection.project);
+  const byId = reachable.find((project) => String(project.id) === nameOrId);
+  const byName = reachable.filter((project) => project.name === nameOrId);
+  if (!byId && byName.length > 1)
+    throw new Failure('ambiguous-project', {
+      count: byName.length,
+      project: nameOrId,
+      ids: byName.map((project) => project.id).join(', '),
+    });
+  const found = byId ?? byName[0];
+  return found && { id: asProjectId(found.id), name: found.name, company: asCompanyId(found.company) };
+}

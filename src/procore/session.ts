@@ -1,0 +1,67 @@
+import { type Clock, systemClock } from '../base/clock.js';
+import { Failure } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { Budget } from '../budget/budget.js';
+import { ledgerPath } from '../budget/ledger.js';
+import type { Connection } from '../connections/connection.js';
+import type { Secrets } from '../connections/secrets.js';
+import type { TokenSource } from '../connections/token-source.js';
+import { openTokens } from '../connections/tokens.js';
+import { ProcoreClient } from './client.js';
+import { Storage } from './storage.js';
+
+export interface SessionOptions {
+  readonly stateFolder: string;
+  readonly secrets: Secrets;
+  readonly log: Log;
+  /** Ms that an interactive call waits for the budget; 30,000 unless told. */
+  readonly budgetWait?: number;
+  readonly clock?: Clock;
+}
+
+/** Everything that one process needs to talk to Procore as one connection; closes what it opened. */
+export class Session {
+  readonly connection: Connection;
+  readonly tokens: TokenSource;
+  readonly budget: Budget;
+  readonly client: ProcoreClient;
+  readonly storage: Storage;
+
+  /** @throws Failure `signed-out` without secrets, `state-unsafe`, `state-unwritable`, `database-damaged` */
+  constructor(connection: Connection, options: SessionOptions) {
+    const clock = options.clock ?? systemClock;
+    this.connection = connection;
+    this.tokens = openTokens(connection, options.secrets, clock, options.log);
+    this.budget = new Budget({
+      path: ledgerPath(options.stateFolder, connection.clientId, connection.apiUrl),
+      log: options.log,
+      clock,
+      ...(connection.maxCallsPerHour === undefined ? {} : { maxCallsPerHour: connection.maxCallsPerHour }),
+      ...(options.budgetWait === undefined ? {} : { budgetWait: options.budgetWait }),
+    });
+    this.client = new ProcoreClient({
+      apiUrl: connection.apiUrl,
+      name: connection.name,
+      companyId: connection.company,
+      tokens: this.tokens,
+      budget: this.budget,
+      log: options.log,
+      clock,
+    });
+    const hosts = [connection.apiUrl, connection.loginUrl].map((url) => new URL(url).host);
+    this.storage = new Storage({ trustedHosts: hosts, tokens: this.tokens });
+  }
+
+  async close(): Promise<void> {
+    this.budget.close();
+    await Promise.all([this.client.close(), this.storage.close()]);
+  }
+}
+
+/** The id of the company that a connection's calls are about. @throws Failure `company-needed` */
+export function companyOf(connection: Connection): NonNullable<Connection['company']> {
+  const only = connection.companies?.length === 1 ? connection.companies[0]?.id : undefined;
+  const id = connection.company ?? (only as Connection['company']);
+  if (id === undefined) throw new Failure('company-needed');
+  return id;
+}

@@ -1,0 +1,204 @@
+import { Agent, type Dispatcher } from 'undici';
+import { errnoOf, Failure, isFailure } from '../base/errors.js';
+import type { Secret } from '../base/secret.js';
+import { redactUrl } from '../base/secret.js';
+import type { TokenSource } from '../connections/token-source.js';
+
+export interface DownloadRequest {
+  /** A version's URL, from a listing. */
+  readonly url: string;
+  /** First byte; 0 unless told. */
+  readonly start?: number;
+  /** The byte after the last one; the version's end unless told. */
+  readonly end?: number;
+  readonly signal?: AbortSignal;
+  /** Names the file in messages. */
+  readonly label?: string;
+}
+
+export interface Download {
+  /** `whole`: the storage ignored the range and sends the version from byte 0; read on to what you need, or stop. */
+  readonly status: 'range' | 'whole';
+  /** Where the first byte of the body belongs: `start`, or 0 for `whole`. */
+  readonly start: number;
+  /** Bytes of the whole version as the storage says, if it said so. */
+  readonly total: number | undefined;
+  readonly etag: string | undefined;
+  /**
+   * Exactly the bytes announced, or it ends with a Failure `download-failed`. Leaving the loop early closes the
+   * connection; so does the signal.
+   */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+export interface StorageOptions {
+  /** Hosts that may see the token besides *.procore.com over https: the connection's API and login host, `host[:port]`. */
+  readonly trustedHosts: readonly string[];
+  readonly tokens: TokenSource;
+  /** Requests at once to one storage host; 48 unless told. */
+  readonly connections?: number;
+  /** Milliseconds without a byte after which a download is given up; 30,000 unless told. */
+  readonly idleTimeout?: number;
+}
+
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const MOST_HOPS = 5;
+
+/**
+ * Downloads from the storage hosts. These requests do not count against the API's budget. Nothing is repeated here:
+ * whoever asked knows which bytes arrived, and which version they must belong to.
+ */
+export class Storage {
+  readonly #options: StorageOptions;
+  readonly #agent: Agent;
+
+  constructor(options: StorageOptions) {
+    this.#options = options;
+    const idle = options.idleTimeout ?? 30_000;
+    this.#agent = new Agent({
+      connections: options.connections ?? 48,
+      connect: { timeout: 10_000 },
+      headersTimeout: idle,
+      bodyTimeout: idle,
+      keepAliveTimeout: 20_000,
+    });
+  }
+
+  /**
+   * Opens a download; the promise settles with the reply's head.
+   * @throws Failure `url-expired` (get a fresh URL), `version-gone`, `download-failed`, `unreachable`, or the token's
+   */
+  async download(request: DownloadRequest): Promise<Download> {
+    const label = request.label ?? redactUrl(request.url);
+    let url = parseUrl(request.url, label);
+    let mayAuthorize = true;
+    for (let hop = 0; hop <= MOST_HOPS; hop++) {
+      const reply = await this.#get(url, request, mayAuthorize, label);
+      if (!REDIRECTS.has(reply.statusCode)) return receive(reply, request, label);
+      const next = parseUrl(new URL(String(reply.headers.location ?? ''), url).href, label);
+      await discard(reply);
+      // A redirect never carries the token to another host, nor back again.
+      if (next.host !== url.host || next.protocol !== url.protocol) mayAuthorize = false;
+      url = next;
+    }
+    throw new Failure('download-failed', { path: label, why: `more than ${MOST_HOPS} redirects` });
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #get(url: URL, request: DownloadRequest, mayAuthorize: boolean, label: string) {
+    const authorize = mayAuthorize && this.#isTrusted(url);
+    const token = authorize ? await this.#options.tokens.token(request.signal) : undefined;
+    const reply = await this.#send(url, request, token, label);
+    if (reply.statusCode !== 401 || !token) return reply;
+    await discard(reply);
+    this.#options.tokens.invalidate(token);
+    return this.#send(url, request, await this.#options.tokens.token(request.signal), label);
+  }
+
+  async #send(url: URL, request: DownloadRequest, token: Secret | undefined, label: string) {
+    const range = rangeOf(request);
+    try {
+      return await this.#agent.request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method: 'GET',
+        headers: {
+          'user-agent': 'procorefs',
+          'accept-encoding': 'identity',
+          ...(range ? { range } : {}),
+          ...(token ? { authorization: `Bearer ${token.reveal()}` } : {}),
+        },
+        ...(request.signal ? { signal: request.signal } : {}),
+      });
+    } catch (error) {
+      if (request.signal?.aborted) throw request.signal.reason;
+      const code = errnoOf(error) ?? '';
+      if (/^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/.test(code))
+        throw new Failure('unreachable', { host: url.host }, error);
+      throw new Failure('download-failed', { path: label }, error);
+    }
+  }
+
+  #isTrusted(url: URL): boolean {
+    if (this.#options.trustedHosts.includes(url.host)) return true;
+    return url.protocol === 'https:' && url.port === '' && /(^|\.)procore\.com$/.test(url.hostname);
+  }
+}
+
+function parseUrl(text: string, label: string): URL {
+  let url: URL | undefined;
+  try {
+    url = new URL(text);
+  } catch {
+    // Falls through to the failure: the text itself may be a secret.
+  }
+  if (url?.protocol === 'https:' || url?.protocol === 'http:') return url;
+  throw new Failure('download-failed', { path: label, why: 'its URL is not an http(s) URL' });
+}
+
+/** The header of a partial request; undefined asks for everything. */
+function rangeOf({ start = 0, end }: DownloadRequest): string | undefined {
+  if (end !== undefined) return `bytes=${start}-${end - 1}`;
+  return start > 0 ? `bytes=${start}-` : undefined;
+}
+
+const discard = (reply: Dispatcher.ResponseData): Promise<void> =>
+  // A short body keeps the connection; a long one is not worth its bytes.
+  reply.body.dump({ limit: 64 * 1024 }).catch(() => undefined);
+
+async function receive(reply: Dispatcher.ResponseData, request: DownloadRequest, label: string): Promise<Download> {
+  const { statusCode: status, headers } = reply;
+  const fail = async (failure: Failure): Promise<never> => {
+    await discard(reply);
+    throw failure;
+  };
+  if (status === 401 || status === 403) return fail(new Failure('url-expired', { path: label, status }));
+  if (status === 404 || status === 410) return fail(new Failure('version-gone', { path: label, status }));
+  if (status !== 200 && status !== 206)
+    return fail(new Failure('download-failed', { path: label, status, why: `it answered ${status}` }));
+
+  const etag = typeof headers.etag === 'string' ? headers.etag : undefined;
+  const length = wholeNumber(headers['content-length']);
+  if (status === 200) {
+    const body = chunks(reply, length, request, label);
+    return { status: 'whole', start: 0, total: length, etag, body };
+  }
+  const start = request.start ?? 0;
+  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(String(headers['content-range'] ?? ''));
+  if (!range || Number(range[1]) !== start || (request.end !== undefined && Number(range[2]) >= request.end))
+    return fail(new Failure('download-failed', { path: label, why: 'it sent another range than the one asked for' }));
+  const body = chunks(reply, Number(range[2]) + 1 - start, request, label);
+  return { status: 'range', start, total: wholeNumber(range[3]), etag, body };
+}
+
+function wholeNumber(text: string | string[] | undefined): number | undefined {
+  return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** The body's chunks, checked against the announced length. */
+async function* chunks(
+  reply: Dispatcher.ResponseData,
+  expected: number | undefined,
+  request: DownloadRequest,
+  label: string,
+): AsyncGenerator<Uint8Array> {
+  let received = 0;
+  try {
+    for await (const chunk of reply.body as AsyncIterable<Uint8Array>) {
+      received += chunk.length;
+      if (expected !== undefined && received > expected) break;
+      yield chunk;
+    }
+  } catch (error) {
+    if (request.signal?.aborted) throw request.signal.reason;
+    if (isFailure(error)) throw error;
+    throw new Failure('download-failed', { path: label }, error);
+  } finally {
+    reply.body.destroy();
+  }
+  if (expected !== undefined && received !== expected)
+    throw new Failure('download-failed', { path: label, why: `${received} of ${expected} bytes arrived` });
+}

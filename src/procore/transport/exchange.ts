@@ -1,0 +1,119 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Dispatcher } from 'undici';
+import type { CallOptions } from '../../budget/calls.js';
+
+/** What the interceptors know of a call beyond its HTTP request. */
+export interface CallContext extends CallOptions {
+  /** `GET /rest/v1.0/me`: for logs and errors, without query. */
+  readonly label: string;
+  /** May be sent again although the first reply was lost. */
+  readonly idempotent: boolean;
+  /** For the header `Procore-Company-Id`; undefined leaves it out. */
+  readonly companyId: number | undefined;
+}
+
+export type CallRequest = Dispatcher.DispatchOptions & { readonly call: CallContext };
+
+/** A reply that has arrived whole. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** Sends one request. `onHead` sees status and headers before the body, also of a reply that never gets whole. */
+export type Send = (
+  request: CallRequest,
+  onHead?: (status: number, headers: IncomingHttpHeaders) => void,
+) => Promise<Reply>;
+
+/** More than the largest page that a server sends; a reply beyond it is a mistake, not data. */
+const LARGEST_REPLY = 128 * 1024 * 1024;
+
+/** An interceptor for `Dispatcher.compose`, written as one async function over whole replies. */
+export function interceptor(work: (request: CallRequest, send: Send) => Promise<Reply>) {
+  return (dispatch: Dispatcher['dispatch']): Dispatcher['dispatch'] => {
+    const send = sender(dispatch);
+    return (options, handler) => {
+      const controller = new ReplayController();
+      handler.onRequestStart?.(controller, {});
+      work(options as CallRequest, send).then(
+        (reply) => {
+          handler.onResponseStart?.(controller, reply.status, reply.headers, '');
+          handler.onResponseData?.(controller, reply.body);
+          handler.onResponseEnd?.(controller, {});
+        },
+        (error: Error) => handler.onResponseError?.(controller, error),
+      );
+      return true;
+    };
+  };
+}
+
+/** The `Send` over a dispatch function: collects the reply, ends with the call's signal. */
+export function sender(dispatch: Dispatcher['dispatch']): Send {
+  return (request, onHead) =>
+    new Promise<Reply>((resolve, reject) => {
+      const { signal } = request.call;
+      let controller: Dispatcher.DispatchController | undefined;
+      const abort = (): void => {
+        controller?.abort(asError(signal?.reason));
+        reject(signal?.reason);
+      };
+      const settle = (action: () => void): void => {
+        signal?.removeEventListener('abort', abort);
+        action();
+      };
+      if (signal?.aborted) return reject(signal.reason);
+      signal?.addEventListener('abort', abort, { once: true });
+
+      const chunks: Buffer[] = [];
+      let size = 0;
+      let status = 0;
+      let headers: IncomingHttpHeaders = {};
+      const handler: Dispatcher.DispatchHandler = {
+        onRequestStart(started) {
+          controller = started;
+          if (signal?.aborted) started.abort(asError(signal.reason));
+        },
+        onResponseStart(_, statusCode, replyHeaders) {
+          if (statusCode < 200) return;
+          status = statusCode;
+          headers = replyHeaders;
+          onHead?.(status, headers);
+        },
+        onResponseData(active, chunk) {
+          size += chunk.length;
+          if (size > LARGEST_REPLY) active.abort(new Error(`the reply is larger than ${LARGEST_REPLY} bytes`));
+          else chunks.push(chunk);
+        },
+        onResponseEnd() {
+          const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size);
+          settle(() => resolve({ status, headers, body }));
+        },
+        onResponseError(_, error) {
+          settle(() => reject(signal?.aborted ? signal.reason : error));
+        },
+      };
+      try {
+        dispatch(request, handler);
+      } catch (error) {
+        settle(() => reject(error));
+      }
+    });
+}
+
+const asError = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(String(reason)));
+
+/** What a replayed reply is steered by: nothing is left to pause, and the call's signal aborts. */
+class ReplayController implements Dispatcher.DispatchController {
+  aborted = false;
+  paused = false;
+  reason: Error | null = null;
+  abort(reason: Error): void {
+    this.aborted = true;
+    this.reason = reason;
+  }
+  pause(): void {}
+  resume(): void {}
+}

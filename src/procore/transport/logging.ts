@@ -1,0 +1,19 @@
+import type { Log } from '../../base/log.js';
+import { interceptor } from './exchange.js';
+
+/** One debug line for each request on the wire: no query, no header but the server's request id, no body. */
+export const logging = (log: Log) =>
+  interceptor(async (request, send) => {
+    const { label, class: callClass } = request.call;
+    const start = performance.now();
+    const line = (fields: object): void =>
+      log.debug({ call: label, class: callClass, ms: Math.round(performance.now() - start), ...fields }, 'API call');
+    try {
+      const reply = await send(request);
+      line({ status: reply.status, bytes: reply.body.length, requestId: reply.headers['x-request-id'] });
+      return reply;
+    } catch (error) {
+      line({ error });
+      throw error;
+    }
+  });

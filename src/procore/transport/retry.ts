@@ -1,0 +1,72 @@
+import type { Clock } from '../../base/clock.js';
+import { errnoOf, isFailure } from '../../base/errors.js';
+import { type CallRequest, interceptor, type Reply } from './exchange.js';
+
+/** Attempts in all, and the wait before the second one in ms; it doubles. */
+const ATTEMPTS = 4;
+const FIRST_WAIT = 400;
+
+/** Errors that come before a byte was sent: nothing can have happened at the server. */
+const NOT_SENT = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+/** Errors of a connection that broke or stalled after the request may have been read. */
+const LOST = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'UND_ERR_SOCKET',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+]);
+
+/**
+ * Repeats what failed in passing: 408, 429, 5xx, resets, time-outs, bodies that are not JSON. A call that is not
+ * idempotent is repeated only when the server cannot have done it (429, or nothing was sent). Waits for 429 and 503
+ * are the budget's business.
+ */
+export const retry = (clock: Clock) =>
+  interceptor(async (request, send) => {
+    for (let attempt = 1; ; attempt++) {
+      const last = attempt >= ATTEMPTS;
+      try {
+        const reply = await send(request);
+        if (last || !mayRepeatReply(request, reply)) return reply;
+        if (reply.status === 429 || reply.status === 503) continue;
+      } catch (error) {
+        if (last || !mayRepeatError(request, error)) throw error;
+      }
+      await clock.sleep(FIRST_WAIT * 2 ** (attempt - 1) * (0.5 + Math.random()), request.call.signal);
+    }
+  });
+
+function mayRepeatReply(request: CallRequest, reply: Reply): boolean {
+  if (reply.status === 429) return true;
+  if (!request.call.idempotent) return false;
+  if (reply.status === 408 || reply.status >= 500) return true;
+  return request.method === 'GET' && reply.status < 300 && !looksLikeJson(reply.body);
+}
+
+function mayRepeatError(request: CallRequest, error: unknown): boolean {
+  if (request.call.signal?.aborted || isFailure(error)) return false;
+  const code = errnoOf(error) ?? '';
+  if (NOT_SENT.has(code)) return true;
+  return request.call.idempotent && (LOST.has(code) || code.startsWith('HPE_'));
+}
+
+/** A cheap look at both ends (a body of 2 MB need not be parsed twice): an array or object, and not cut off. */
+export function looksLikeJson(body: Uint8Array): boolean {
+  const blank = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+  let start = 0;
+  let end = body.length - 1;
+  while (start < end && blank(body[start])) start++;
+  while (end > start && blank(body[end])) end--;
+  return (body[start] === 0x5b && body[end] === 0x5d) || (body[start] === 0x7b && body[end] === 0x7d);
+}

@@ -1,0 +1,50 @@
+import { Agent, type Dispatcher } from 'undici';
+import type { Clock } from '../../base/clock.js';
+import type { Log } from '../../base/log.js';
+import type { Budget } from '../../budget/budget.js';
+import type { TokenSource } from '../../connections/token-source.js';
+import { authorization } from './authorization.js';
+import { budget } from './budget.js';
+import { company } from './company.js';
+import { type Send, sender } from './exchange.js';
+import { logging } from './logging.js';
+import { retry } from './retry.js';
+
+export interface TransportParts {
+  readonly tokens: TokenSource;
+  readonly budget: Budget;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Milliseconds. A page of 2,000 rows takes a busy server many seconds to begin. */
+const TIMEOUTS = { connect: 10_000, headers: 90_000, body: 30_000 };
+
+/** The API's HTTP: one agent, and around it what every call needs. */
+export class Transport {
+  readonly #agent: Agent;
+  readonly send: Send;
+
+  constructor(parts: TransportParts) {
+    this.#agent = new Agent({
+      connections: 16,
+      connect: { timeout: TIMEOUTS.connect },
+      headersTimeout: TIMEOUTS.headers,
+      bodyTimeout: TIMEOUTS.body,
+      keepAliveTimeout: 30_000,
+    });
+    // The last one is the outermost: a repeated call is authorized, budgeted and logged anew.
+    const composed: Dispatcher = this.#agent.compose(
+      logging(parts.log),
+      budget(parts.budget),
+      authorization(parts.tokens),
+      company(),
+      retry(parts.clock),
+    );
+    this.send = sender(composed.dispatch.bind(composed));
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+}
