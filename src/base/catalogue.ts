@@ -240,6 +240,13 @@ const rows = {
     what: 'the mount is read-only',
     remedy: 'change the file in Procore',
   },
+  'name-too-long': {
+    errno: 'ENAMETOOLONG',
+    http: 400,
+    level: 'debug',
+    what: 'the name is longer than 255 bytes',
+    remedy: 'choose a shorter one',
+  },
   'mountpoint-missing': {
     errno: 'ENOENT',
     http: 400,

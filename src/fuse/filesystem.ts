@@ -1,9 +1,11 @@
 import type { Inode, NodeId } from '../base/ids.js';
+import type { Log } from '../base/log.js';
 
 /**
  * What a driver needs from a file system and a file system from a driver. Both drivers speak this; `vfs` implements
- * `FileSystem`. Operations answer at once or with a promise, and fail with a `Failure`, whose errno the driver sends
- * (any other error becomes EIO and is logged).
+ * `FileSystem`. Operations answer at once (much cheaper than an `async` function) or with a promise, and fail with a
+ * `Failure`, whose errno the driver sends (any other error becomes EIO and is logged). Drivers mount with
+ * `default_permissions`: the kernel checks modes and owners itself.
  */
 export type Awaitable<T> = T | Promise<T>;
 
@@ -57,6 +59,13 @@ export interface DirectoryEntry {
   readonly directory: boolean;
 }
 
+export interface DirectoryPage {
+  readonly entries: readonly DirectoryEntry[];
+  /** Nothing follows these entries; lets a driver answer the next request itself. */
+  readonly end: boolean;
+}
+
+/** A whole number from 0 to 2^50, not in use by another open file or folder. */
 export type Handle = number;
 
 export interface OpenFile {
@@ -82,17 +91,12 @@ export interface FileSystem {
   mounted(kernel: KernelCache): void;
   lookup(parent: NodeId, name: string, context: Context): Awaitable<Entry | NoEntry>;
   getattr(node: NodeId, handle: Handle | undefined, context: Context): Awaitable<Entry>;
-  /** `mask` as in access(2). Not called when the kernel checks modes itself (`default_permissions`). */
-  access(node: NodeId, mask: number, context: Context): Awaitable<void>;
   opendir(node: NodeId, context: Context): Awaitable<Handle>;
-  /** Entries after `cookie` (0 = from the start), at least one unless the end is reached, at most about `limit`. */
-  readdir(
-    node: NodeId,
-    handle: Handle,
-    cookie: number,
-    limit: number,
-    context: Context,
-  ): Awaitable<readonly DirectoryEntry[]>;
+  /**
+   * Entries after `cookie` (0 = from the start), with "." and "..": at least one unless the end is reached, at most
+   * about `limit`. What does not fit into the kernel's buffer is asked for again.
+   */
+  readdir(node: NodeId, handle: Handle, cookie: number, limit: number, context: Context): Awaitable<DirectoryPage>;
   releasedir(node: NodeId, handle: Handle): void;
   /** `flags` as in open(2). */
   open(node: NodeId, flags: number, context: Context): Awaitable<OpenFile>;
@@ -126,8 +130,10 @@ export interface MountOptions {
   /** Owner of the mount as mount(2) sees it. */
   readonly uid: number;
   readonly gid: number;
-  /** Generic options of mount(8), e.g. `noexec`, `nosuid`, `nodev`. */
+  /** Generic options of mount(8), e.g. `noexec`, `noatime`; `nosuid` and `nodev` are set unless `suid`, `dev` are named. */
   readonly generic: readonly string[];
+  /** Takes errors that are no `Failure`, and what the driver had to do without. */
+  readonly log: Log;
 }
 
 export interface Mounted {

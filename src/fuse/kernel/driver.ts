@@ -1,0 +1,68 @@
+import { writeFile } from 'node:fs/promises';
+import { Failure } from '../../base/errors.js';
+import type { Driver, FileSystem, Mounted, MountOptions } from '../filesystem.js';
+import { mountTable, unmount } from '../mountpoint.js';
+import { attach, isRoot } from './attach.js';
+import { Session } from './session.js';
+
+/** The kernel reads so far ahead of a sequential reader; its own default is 128 KiB. */
+const READ_AHEAD_KIB = 4096;
+
+/** The driver that speaks the kernel's protocol itself: needs no library, invalidates, passes through. */
+export const kernelDriver: Driver = {
+  name: 'kernel',
+
+  async mount(fileSystem: FileSystem, options: MountOptions): Promise<Mounted> {
+    const fd = await attach(options);
+    const session = new Session(fd, fileSystem, {
+      readOnly: options.readOnly,
+      wantPassthrough: isRoot(),
+      log: options.log,
+    });
+    session.channel.start();
+    let init: Awaited<Session['ready']>;
+    try {
+      init = await session.ready;
+    } catch (error) {
+      await unmount(options.mountpoint, { force: true }).catch(() => {});
+      session.channel.close();
+      await session.channel.ended;
+      throw error instanceof Failure ? error : new Failure('mount-failed', { path: options.mountpoint }, error);
+    }
+    if (isRoot()) await raiseReadAhead(options);
+    fileSystem.mounted(session.notifier);
+    const ended = session.channel.ended.then(() => {
+      try {
+        fileSystem.destroy();
+      } catch (error) {
+        options.log.error({ err: error }, 'the file system did not end cleanly');
+      }
+    });
+
+    return {
+      driver: 'kernel',
+      passthrough: init.passthrough,
+      kernel: session.notifier,
+      ended,
+      async unmount(force) {
+        if (session.channel.open) {
+          await unmount(options.mountpoint, { force }).catch((error) => {
+            if (session.channel.open) throw error;
+          });
+          // Whatever is still open there keeps a detached mount alive; nobody can reach it any more.
+          if (force) session.channel.close();
+        }
+        await ended;
+      },
+    };
+  },
+};
+
+async function raiseReadAhead(options: MountOptions): Promise<void> {
+  try {
+    const mount = (await mountTable()).findLast((entry) => entry.mountpoint === options.mountpoint);
+    if (mount) await writeFile(`/sys/class/bdi/${mount.device}/read_ahead_kb`, String(READ_AHEAD_KIB));
+  } catch (error) {
+    options.log.debug({ err: error }, 'the read-ahead of the mount could not be raised');
+  }
+}

@@ -1,0 +1,62 @@
+import { Failure } from '../../base/errors.js';
+import { libc } from '../libc.js';
+import { initFlag, initFlag2, PROTOCOL, structs } from './protocol.js';
+import type { RequestBuffer } from './request.js';
+
+export interface InitResult {
+  /** The body of the answer. */
+  readonly reply: Uint8Array;
+  readonly minor: number;
+  readonly passthrough: boolean;
+}
+
+/** Requests that the kernel may have under way at once, apart from those that someone waits for. */
+const MAX_BACKGROUND = 64;
+const WANTED =
+  initFlag.ASYNC_READ |
+  initFlag.BIG_WRITES |
+  initFlag.DO_READDIRPLUS |
+  initFlag.ASYNC_DIO |
+  initFlag.PARALLEL_DIROPS |
+  initFlag.MAX_PAGES |
+  initFlag.INIT_EXT;
+
+/**
+ * Agrees with the kernel on the protocol. DO_READDIRPLUS without READDIRPLUS_AUTO: listings always carry attributes,
+ * which cost nothing here and save the kernel a look-up per item. AUTO_INVAL_DATA stays off: a node is one immutable
+ * version, and pages are invalidated explicitly.
+ */
+export function negotiate(
+  incoming: RequestBuffer,
+  options: { readonly wantPassthrough: boolean },
+  maxTransfer: number,
+): InitResult | Failure {
+  const at = structs.init_in.at;
+  const major = incoming.u32(at.major);
+  const minor = incoming.u32(at.minor);
+  if (major !== PROTOCOL.major || minor < PROTOCOL.oldestMinor) {
+    return new Failure('mount-failed', { why: `the kernel speaks FUSE ${major}.${minor}, which is too old` });
+  }
+  const offered = incoming.u32(at.flags);
+  const offered2 = offered & initFlag.INIT_EXT ? incoming.u32(at.flags2) : 0;
+  const flags = offered & WANTED;
+  const passthrough = options.wantPassthrough && (offered2 & initFlag2.PASSTHROUGH) !== 0;
+
+  const out = structs.init_out;
+  const reply = Buffer.alloc(out.size);
+  reply.writeUInt32LE(PROTOCOL.major, out.at.major);
+  reply.writeUInt32LE(Math.min(minor, PROTOCOL.minor), out.at.minor);
+  reply.writeUInt32LE(maxTransfer, out.at.max_readahead);
+  reply.writeUInt32LE(flags >>> 0, out.at.flags);
+  reply.writeUInt16LE(MAX_BACKGROUND, out.at.max_background);
+  reply.writeUInt16LE((MAX_BACKGROUND * 3) / 4, out.at.congestion_threshold);
+  reply.writeUInt32LE(maxTransfer, out.at.max_write);
+  reply.writeUInt32LE(1, out.at.time_gran);
+  reply.writeUInt16LE(Math.max(1, maxTransfer / libc.getpagesize()), out.at.max_pages);
+  if (passthrough) {
+    reply.writeUInt32LE(initFlag2.PASSTHROUGH, out.at.flags2);
+    // max_stack_depth: the backing file may lie on an ordinary file system, not on another stacked one.
+    reply.writeUInt32LE(1, out.at.unused);
+  }
+  return { reply, minor, passthrough };
+}

@@ -1,0 +1,115 @@
+import { write } from 'node:fs';
+import type { NodeId } from '../../base/ids.js';
+import type { KernelCache } from '../filesystem.js';
+import { notifyCode, structs } from './protocol.js';
+
+const OUT = structs.out_header;
+const INODE = structs.notify_inval_inode_out;
+const ENTRY = structs.notify_inval_entry_out;
+
+interface Notice {
+  /** The node whose kernel locks the notification may wait for. */
+  readonly node: NodeId;
+  /** Of an inode: the offset from which pages go, −1 for attributes only. Undefined for an entry. */
+  offset: number | undefined;
+  readonly name: string | undefined;
+  readonly done: Promise<void>;
+  readonly resolve: () => void;
+}
+
+/**
+ * Tells the kernel what changed. A notification waits in write(2) for the locks of the folder or the pages that it
+ * touches, and a request that is being answered holds these; so it goes through the thread pool, one at a time, and is
+ * kept back while a request on the same node is pending. Whatever is said twice before it is sent goes out once.
+ */
+export class Notifier implements KernelCache {
+  readonly canInvalidate = true;
+  readonly #waiting = new Map<string, Notice>();
+  #sending = false;
+  #closed = false;
+
+  constructor(
+    private readonly fd: number,
+    /** Whether a request on this node waits for its answer. */
+    private readonly busy: (node: NodeId) => boolean,
+  ) {}
+
+  invalidateNode(node: NodeId, offset = 0): Promise<void> {
+    const key = String(node);
+    const waiting = this.#waiting.get(key);
+    if (waiting?.offset === undefined) return this.#add(key, node, offset, undefined);
+    // "Attributes only" (below 0) is part of every other.
+    waiting.offset =
+      waiting.offset < 0 || offset < 0 ? Math.max(waiting.offset, offset) : Math.min(waiting.offset, offset);
+    return waiting.done;
+  }
+
+  invalidateEntry(parent: NodeId, name: string): Promise<void> {
+    const key = `${parent}/${name}`;
+    return this.#waiting.get(key)?.done ?? this.#add(key, parent, undefined, name);
+  }
+
+  /** Requests were answered: what was kept back for them may go now. */
+  released(): void {
+    if (this.#waiting.size > 0) this.#next();
+  }
+
+  /** The mount is gone, and with it everything that the kernel kept. */
+  close(): void {
+    this.#closed = true;
+    for (const notice of this.#waiting.values()) notice.resolve();
+    this.#waiting.clear();
+  }
+
+  #add(key: string, node: NodeId, offset: number | undefined, name: string | undefined): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    let resolve = (): void => {};
+    const done = new Promise<void>((settle) => {
+      resolve = settle;
+    });
+    this.#waiting.set(key, { node, offset, name, done, resolve });
+    this.#next();
+    return done;
+  }
+
+  #next(): void {
+    if (this.#sending || this.#closed) return;
+    for (const [key, notice] of this.#waiting) {
+      if (this.busy(notice.node)) continue;
+      this.#waiting.delete(key);
+      this.#sending = true;
+      const message = encode(notice);
+      // ENOENT: the kernel does not know the node or the name; then there is nothing to forget.
+      write(this.fd, message, 0, message.length, null, () => {
+        this.#sending = false;
+        notice.resolve();
+        this.#next();
+      });
+      return;
+    }
+  }
+}
+
+function encode(notice: Notice): Buffer {
+  if (notice.name === undefined) {
+    const message = Buffer.alloc(OUT.size + INODE.size);
+    header(message, notifyCode.INVAL_INODE);
+    message.writeBigUInt64LE(BigInt(notice.node), OUT.size + INODE.at.ino);
+    message.writeBigInt64LE(BigInt(notice.offset ?? 0), OUT.size + INODE.at.off);
+    message.writeBigInt64LE(0n, OUT.size + INODE.at.len);
+    return message;
+  }
+  const name = Buffer.from(notice.name);
+  const message = Buffer.alloc(OUT.size + ENTRY.size + name.length + 1);
+  header(message, notifyCode.INVAL_ENTRY);
+  message.writeBigUInt64LE(BigInt(notice.node), OUT.size + ENTRY.at.parent);
+  message.writeUInt32LE(name.length, OUT.size + ENTRY.at.namelen);
+  name.copy(message, OUT.size + ENTRY.size);
+  return message;
+}
+
+/** A notification is an answer to nothing: unique 0, and its code where an answer has the error. */
+function header(message: Buffer, code: number): void {
+  message.writeUInt32LE(message.length, OUT.at.len);
+  message.writeInt32LE(code, OUT.at.error);
+}

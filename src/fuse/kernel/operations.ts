@@ -1,0 +1,215 @@
+import { constants } from 'node:os';
+import { Failure } from '../../base/errors.js';
+import type { DirectoryPage, Entry, FileSystemStatistics, Handle, NoEntry, OpenFile } from '../filesystem.js';
+import type { OpenMode } from './backing.js';
+import { GETATTR_FH, opcode, openFlag, structs } from './protocol.js';
+import type { Request, RequestBuffer } from './request.js';
+import type { Session } from './session.js';
+
+/** Answers a request (true), or sees to it that it is answered later (false). What it throws is answered as an error. */
+export type Handler = (session: Session, request: Request, incoming: RequestBuffer) => boolean;
+
+const { EINVAL, ENODATA, ENOENT, ENOTTY, ERANGE, EROFS } = constants.errno;
+const O_ACCMODE = 3;
+/** Handles carry the mode of the open in their lowest bits. */
+const MODES = 4;
+/** Up to so many bytes are copied behind their header; more are sent from where they lie. */
+const COPY_UP_TO = 8192;
+const NUL = Buffer.of(0);
+
+const lookup: Handler = (session, request, incoming) => {
+  const name = incoming.name(0);
+  if (name === undefined) {
+    session.sendStatus(request, ENOENT);
+    return true;
+  }
+  const answer = (found: Entry | NoEntry): void => {
+    const { reply } = session;
+    session.send(request, found.node === undefined ? reply.noEntry(found.entryTimeout) : reply.entry(found as Entry));
+  };
+  const found = session.fileSystem.lookup(request.node, name, request);
+  return deliver(session, request, found, answer);
+};
+
+const getattr: Handler = (session, request, incoming) => {
+  const at = structs.getattr_in.at;
+  const handle = incoming.u32(at.getattr_flags) & GETATTR_FH ? handleOf(incoming.u64(at.fh)) : undefined;
+  const found = session.fileSystem.getattr(request.node, handle, request);
+  return deliver(session, request, found, (entry) => session.send(request, session.reply.attributes(entry)));
+};
+
+const opendir: Handler = (session, request) => {
+  const release = (handle: Handle): void => session.fileSystem.releasedir(request.node, handle);
+  const answer = (handle: Handle): void => {
+    const length = session.reply.opened(handle * MODES, openFlag.CACHE_DIR | openFlag.KEEP_CACHE, 0);
+    if (!session.send(request, length)) release(handle);
+  };
+  return deliver(session, request, session.fileSystem.opendir(request.node, request), answer, release);
+};
+
+function readdir(plus: boolean): Handler {
+  return (session, request, incoming) => {
+    const at = structs.read_in.at;
+    const handle = handleOf(incoming.u64(at.fh));
+    const cookie = incoming.u64(at.offset);
+    const room = incoming.u32(at.size);
+    if (session.finished.get(handle) === cookie) {
+      session.send(request, session.reply.empty());
+      return true;
+    }
+    const page = session.fileSystem.readdir(request.node, handle, cookie, session.reply.guess(room, plus), request);
+    return deliver(session, request, page, ({ entries, end }: DirectoryPage) => {
+      const { reply } = session;
+      session.send(request, reply.directory(entries, room, plus));
+      const last = entries.at(-1);
+      if (end && last && reply.packed === entries.length) session.finished.set(handle, last.cookie);
+    });
+  };
+}
+
+const releasedir: Handler = (session, request, incoming) => {
+  const handle = handleOf(incoming.u64(structs.release_in.at.fh));
+  session.finished.delete(handle);
+  session.sendStatus(request, 0);
+  session.fileSystem.releasedir(request.node, handle);
+  return true;
+};
+
+const open: Handler = (session, request, incoming) => {
+  const { node } = request;
+  const flags = incoming.u32(structs.open_in.at.flags);
+  if (session.options.readOnly && (flags & O_ACCMODE) !== 0) throw new Failure('read-only');
+  const release = (file: OpenFile): void => session.fileSystem.release(node, file.handle);
+  const answer = (file: OpenFile): void => {
+    const { mode, flags, backingId } = session.backing.open(node, file.backingFd);
+    if (session.send(request, session.reply.opened(file.handle * MODES + mode, flags, backingId))) return;
+    session.backing.release(node, mode);
+    release(file);
+  };
+  return deliver(session, request, session.fileSystem.open(node, flags, request), answer, release);
+};
+
+const read: Handler = (session, request, incoming) => {
+  const at = structs.read_in.at;
+  const size = incoming.u32(at.size);
+  const handle = handleOf(incoming.u64(at.fh));
+  const data = session.fileSystem.read(request.node, handle, incoming.u64(at.offset), size, request);
+  return deliver(session, request, data, (bytes) => sendBytes(session, request, bytes, size));
+};
+
+const release: Handler = (session, request, incoming) => {
+  const fh = incoming.u64(structs.release_in.at.fh);
+  session.backing.release(request.node, (fh % MODES) as OpenMode);
+  session.sendStatus(request, 0);
+  session.fileSystem.release(request.node, handleOf(fh));
+  return true;
+};
+
+const statfs: Handler = (session, request) =>
+  deliver(session, request, session.fileSystem.statfs(request), (found: FileSystemStatistics) =>
+    session.send(request, session.reply.statistics(found)),
+  );
+
+const getxattr: Handler = (session, request, incoming) => {
+  const size = incoming.u32(structs.getxattr_in.at.size);
+  const name = incoming.name(structs.getxattr_in.size);
+  if (name === undefined) {
+    session.sendStatus(request, ENODATA);
+    return true;
+  }
+  const value = session.fileSystem.getxattr(request.node, name, request);
+  return deliver(session, request, value, (bytes) => {
+    if (bytes === undefined) session.sendStatus(request, ENODATA);
+    else sendSized(session, request, bytes, size);
+  });
+};
+
+const listxattr: Handler = (session, request, incoming) => {
+  const size = incoming.u32(structs.getxattr_in.at.size);
+  const names = session.fileSystem.listxattr(request.node, request);
+  return deliver(session, request, names, (list) =>
+    sendSized(session, request, Buffer.concat(list.flatMap((name) => [Buffer.from(name), NUL])), size),
+  );
+};
+
+const destroy: Handler = (session, request) => {
+  session.sendStatus(request, 0);
+  return true;
+};
+
+export const operations: readonly (Handler | undefined)[] = table({
+  LOOKUP: lookup,
+  GETATTR: getattr,
+  OPEN: open,
+  READ: read,
+  STATFS: statfs,
+  RELEASE: release,
+  GETXATTR: getxattr,
+  LISTXATTR: listxattr,
+  OPENDIR: opendir,
+  READDIR: readdir(false),
+  READDIRPLUS: readdir(true),
+  RELEASEDIR: releasedir,
+  DESTROY: destroy,
+});
+
+/**
+ * The errno of what is not served; ENOSYS for the rest. The kernel takes ENOSYS for FLUSH, FSYNC and FSYNCDIR as
+ * success, for LSEEK and ACCESS as "decide yourself", and does not ask again.
+ */
+export const refusals: readonly (number | undefined)[] = table({
+  READLINK: EINVAL,
+  IOCTL: ENOTTY,
+  SETATTR: EROFS,
+  SYMLINK: EROFS,
+  MKNOD: EROFS,
+  MKDIR: EROFS,
+  UNLINK: EROFS,
+  RMDIR: EROFS,
+  RENAME: EROFS,
+  RENAME2: EROFS,
+  LINK: EROFS,
+  WRITE: EROFS,
+  CREATE: EROFS,
+  TMPFILE: EROFS,
+  FALLOCATE: EROFS,
+  COPY_FILE_RANGE: EROFS,
+  SETXATTR: EROFS,
+  REMOVEXATTR: EROFS,
+});
+
+function table<T>(rows: Partial<Record<keyof typeof opcode, T>>): (T | undefined)[] {
+  const byCode: (T | undefined)[] = new Array(64).fill(undefined);
+  for (const [name, value] of Object.entries(rows)) byCode[opcode[name as keyof typeof opcode]] = value;
+  return byCode;
+}
+
+const handleOf = (fh: number): Handle => Math.floor(fh / MODES);
+
+function deliver<T>(
+  session: Session,
+  request: Request,
+  result: T | Promise<T>,
+  answer: (value: T) => void,
+  discard?: (value: T) => void,
+): boolean {
+  if (result instanceof Promise) {
+    session.later(request, result, answer, discard);
+    return false;
+  }
+  answer(result);
+  return true;
+}
+
+function sendBytes(session: Session, request: Request, bytes: Uint8Array, limit: number): void {
+  const data = bytes.length > limit ? bytes.subarray(0, limit) : bytes;
+  if (data.length <= COPY_UP_TO) session.send(request, session.reply.data(data));
+  else session.sendData(request, data);
+}
+
+/** An attribute's value, or its size where the caller asks for that with `size` 0. */
+function sendSized(session: Session, request: Request, bytes: Uint8Array, size: number): void {
+  if (size === 0) session.send(request, session.reply.xattrSize(bytes.length));
+  else if (bytes.length > size) session.sendStatus(request, ERANGE);
+  else sendBytes(session, request, bytes, size);
+}

@@ -1,0 +1,109 @@
+import { Failure } from '../../base/errors.js';
+import { asNodeId, type NodeId } from '../../base/ids.js';
+import type { Context } from '../filesystem.js';
+import { structs } from './protocol.js';
+
+const HEADER = structs.in_header.at;
+const HEADER_SIZE = structs.in_header.size;
+const WORD = 2 ** 32;
+const NAME_MAX = 255;
+
+/** The memory that requests are read into, and typed access to the one that lies in it. */
+export class RequestBuffer {
+  readonly bytes: Buffer;
+  readonly #words: Uint32Array;
+  /** Bytes of the present request. */
+  length = 0;
+
+  constructor(size: number) {
+    const memory = new ArrayBuffer(size);
+    this.bytes = Buffer.from(memory);
+    this.#words = new Uint32Array(memory);
+  }
+
+  get opcode(): number {
+    return this.#words[HEADER.opcode >> 2]!;
+  }
+
+  header(): Request {
+    const words = this.#words;
+    return new Request(
+      words[HEADER.opcode >> 2]!,
+      words[HEADER.unique >> 2]!,
+      words[(HEADER.unique >> 2) + 1]!,
+      asNodeId(words[HEADER.nodeid >> 2]! + words[(HEADER.nodeid >> 2) + 1]! * WORD),
+      words[HEADER.uid >> 2]!,
+      words[HEADER.gid >> 2]!,
+      words[HEADER.pid >> 2]!,
+    );
+  }
+
+  /** A field of the operation's own struct, at a byte offset in that struct. */
+  u32(offset: number): number {
+    return this.#words[(HEADER_SIZE + offset) >> 2]!;
+  }
+
+  /** As `u32`, for 64-bit fields; exact below 2^53. */
+  u64(offset: number): number {
+    const at = (HEADER_SIZE + offset) >> 2;
+    return this.#words[at]! + this.#words[at + 1]! * WORD;
+  }
+
+  /** Whether the operation's struct is there up to `size` bytes. */
+  has(size: number): boolean {
+    return this.length >= HEADER_SIZE + size;
+  }
+
+  /**
+   * The zero-terminated name at an offset, or undefined where it is not UTF-8: then no name of ours is meant.
+   *
+   * @throws Failure name-too-long beyond 255 bytes; the kernel itself stops at 1,024
+   */
+  name(offset: number): string | undefined {
+    const start = HEADER_SIZE + offset;
+    let end = this.bytes.indexOf(0, start);
+    if (end < 0 || end > this.length) end = this.length;
+    if (end - start > NAME_MAX) throw new Failure('name-too-long');
+    const text = this.bytes.toString('utf8', start, end);
+    if (text.includes('\ufffd') && !Buffer.from(text).equals(this.bytes.subarray(start, end))) return undefined;
+    return text;
+  }
+}
+
+/** One request's header: whom to answer, about what, who asks. The `Context` that the file system sees. */
+export class Request implements Context {
+  #controller: AbortController | undefined;
+  #reason: unknown;
+
+  constructor(
+    readonly opcode: number,
+    readonly uniqueLow: number,
+    readonly uniqueHigh: number,
+    readonly node: NodeId,
+    readonly uid: number,
+    readonly gid: number,
+    readonly pid: number,
+  ) {}
+
+  /** The request's number, which an interrupt names. */
+  get unique(): number {
+    return this.uniqueLow + this.uniqueHigh * WORD;
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  get interrupted(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  interrupt(reason: unknown): void {
+    this.#reason ??= reason;
+    this.#controller?.abort(reason);
+  }
+}

@@ -1,0 +1,166 @@
+import { constants } from 'node:os';
+import { Failure, isFailure } from '../../base/errors.js';
+import type { NodeId } from '../../base/ids.js';
+import type { Log } from '../../base/log.js';
+import type { FileSystem } from '../filesystem.js';
+import { BackingFiles } from './backing.js';
+import { Channel } from './channel.js';
+import { type InitResult, negotiate } from './init.js';
+import { Notifier } from './notify.js';
+import { type Handler, operations, refusals } from './operations.js';
+import { opcode, structs } from './protocol.js';
+import { ReplyBuffer } from './reply.js';
+import { type Request, RequestBuffer } from './request.js';
+
+/** The largest read or write that is asked of us: 256 pages. */
+const MAX_TRANSFER = 1024 * 1024;
+/** Header and struct of the largest request besides its data. */
+const REQUEST_OVERHEAD = 4096;
+const NO_REPLY = new Set<number>([opcode.FORGET, opcode.BATCH_FORGET]);
+const { EIO, EINTR, ENOSYS } = constants.errno;
+
+/** One mounted connection: takes requests apart, calls the file system, answers. */
+export class Session {
+  readonly incoming = new RequestBuffer(MAX_TRANSFER + REQUEST_OVERHEAD);
+  readonly reply = new ReplyBuffer(MAX_TRANSFER);
+  readonly channel: Channel;
+  readonly notifier: Notifier;
+  /** Resolves when the kernel has been answered; rejects when it speaks a protocol that is too old. */
+  readonly ready: Promise<InitResult>;
+  backing: BackingFiles;
+  /** The last cookie of folders whose listing is known to be complete, by handle. */
+  readonly finished = new Map<number, number>();
+  readonly #pending = new Map<number, Request>();
+  readonly #pendingNodes = new Map<NodeId, number>();
+  #settleReady!: { resolve(result: InitResult): void; reject(error: unknown): void };
+
+  constructor(
+    fd: number,
+    readonly fileSystem: FileSystem,
+    readonly options: { readonly readOnly: boolean; readonly wantPassthrough: boolean; readonly log: Log },
+  ) {
+    this.channel = new Channel(fd, this.incoming, () => this.#receive());
+    this.notifier = new Notifier(fd, (node) => this.#pendingNodes.has(node));
+    this.backing = new BackingFiles(fd, false, options.log);
+    this.ready = new Promise((resolve, reject) => {
+      this.#settleReady = { resolve, reject };
+    });
+    this.channel.ended.then(() => this.#end());
+  }
+
+  /** Sends what lies in `reply`. False if nobody waits for it any more. */
+  send(request: Request, length: number): boolean {
+    this.reply.header(request, length);
+    return this.channel.send(this.reply.bytes, length);
+  }
+
+  /** Sends `data`, which is not copied. */
+  sendData(request: Request, data: Uint8Array): boolean {
+    this.reply.header(request, structs.out_header.size + data.byteLength);
+    return this.channel.sendWith(this.reply.bytes, structs.out_header.size, data);
+  }
+
+  /** Answers with an errno (0: success without data). */
+  sendStatus(request: Request, errno: number): void {
+    this.reply.header(request, structs.out_header.size, errno);
+    this.channel.send(this.reply.bytes, structs.out_header.size);
+  }
+
+  fail(request: Request, error: unknown): void {
+    this.sendStatus(request, this.#errno(error));
+  }
+
+  /**
+   * Answers when `result` is there. An interrupt answers EINTR at once; what comes later goes to `discard`, which gives
+   * back what the caller never got.
+   */
+  later<T>(request: Request, result: Promise<T>, answer: (value: T) => void, discard?: (value: T) => void): void {
+    this.#pending.set(request.unique, request);
+    this.#pendingNodes.set(request.node, (this.#pendingNodes.get(request.node) ?? 0) + 1);
+    const settle = (respond: () => void, drop?: () => void): void => {
+      const waits = this.#pending.delete(request.unique);
+      if (!waits || !this.channel.open) {
+        drop?.();
+        return;
+      }
+      this.#unpin(request.node);
+      try {
+        respond();
+      } catch (error) {
+        this.fail(request, error);
+      }
+      this.channel.nudge();
+    };
+    result.then(
+      (value) => settle(() => answer(value), discard && (() => discard(value))),
+      (error) => settle(() => this.fail(request, error)),
+    );
+  }
+
+  #unpin(node: NodeId): void {
+    const others = (this.#pendingNodes.get(node) ?? 1) - 1;
+    if (others > 0) {
+      this.#pendingNodes.set(node, others);
+    } else {
+      this.#pendingNodes.delete(node);
+      this.notifier.released();
+    }
+  }
+
+  #receive(): boolean {
+    const code = this.incoming.opcode;
+    if (NO_REPLY.has(code)) return true;
+    const request = this.incoming.header();
+    try {
+      if (code === opcode.INTERRUPT) this.#interrupt(this.incoming.u64(structs.interrupt_in.at.unique));
+      else if (code === opcode.INIT) this.#init(request);
+      else return (operations[code] ?? refuse)(this, request, this.incoming);
+    } catch (error) {
+      this.fail(request, error);
+    }
+    return true;
+  }
+
+  #init(request: Request): void {
+    const result = negotiate(this.incoming, this.options, MAX_TRANSFER);
+    if (result instanceof Failure) {
+      this.sendStatus(request, constants.errno.EPROTO);
+      this.#settleReady.reject(result);
+      return;
+    }
+    this.backing = new BackingFiles(this.channel.fd, result.passthrough, this.options.log);
+    this.reply.bytes.set(result.reply, structs.out_header.size);
+    this.send(request, structs.out_header.size + result.reply.length);
+    this.#settleReady.resolve(result);
+  }
+
+  #interrupt(unique: number): void {
+    const request = this.#pending.get(unique);
+    // Answered meanwhile: the kernel takes the interrupt back itself.
+    if (!request) return;
+    this.#pending.delete(unique);
+    this.#unpin(request.node);
+    this.sendStatus(request, EINTR);
+    request.interrupt(new Failure('interrupted'));
+  }
+
+  #errno(error: unknown): number {
+    if (isFailure(error)) return (constants.errno as Record<string, number>)[error.errno] ?? EIO;
+    this.options.log.error({ err: error }, 'a file operation failed');
+    return EIO;
+  }
+
+  #end(): void {
+    const gone = new Failure('interrupted', { why: 'the mount has ended' });
+    this.#settleReady.reject(gone);
+    for (const request of this.#pending.values()) request.interrupt(gone);
+    this.#pending.clear();
+    this.#pendingNodes.clear();
+    this.notifier.close();
+  }
+}
+
+const refuse: Handler = (session, request) => {
+  session.sendStatus(request, refusals[request.opcode] ?? ENOSYS);
+  return true;
+};
