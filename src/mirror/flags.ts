@@ -1,0 +1,10 @@
+/** Bits of `items.flags`. An item with any of HIDDEN is in no listing. */
+export const DELETED = 1;
+/** A listing of its folder did not have it, or it cannot be seen any more. */
+export const GONE = 2;
+/** The "Recycle Bin" folder itself. */
+export const BIN = 4;
+export const HIDDEN = DELETED | GONE | BIN;
+export const FILE = 8;
+export const PRIVATE = 16;
+export const READ_ONLY = 32;

@@ -1,0 +1,24 @@
+import type { RemoteId } from '../base/ids.js';
+import type { CallOptions } from '../budget/calls.js';
+import type { FolderListing, IndexFilter } from '../procore/items.js';
+
+export interface IndexQuery {
+  readonly page: number;
+  readonly perPage: number;
+  readonly filter: IndexFilter;
+}
+
+/** One page of the flat index, oldest update first, not parsed yet. */
+export interface RawPage {
+  readonly body: ArrayBuffer;
+  readonly total: number | undefined;
+  /** Server time, seconds. */
+  readonly serverTime: number;
+}
+
+/** The calls that the mirror makes, bound to one project. */
+export interface IndexSource {
+  page(query: IndexQuery, options: CallOptions): Promise<RawPage>;
+  /** The folder with its direct children; the project's root without an id. */
+  folder(id: RemoteId | undefined, options: CallOptions): Promise<FolderListing>;
+}

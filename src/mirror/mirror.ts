@@ -1,0 +1,168 @@
+import { SingleFlight } from '../base/abort.js';
+import { type Clock, systemClock } from '../base/clock.js';
+import { Failure, isFailure } from '../base/errors.js';
+import { type Inode, type RemoteId, ROOT_INODE } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import type { CallClass } from '../budget/calls.js';
+import { Crawl } from './crawl.js';
+import type { IndexSource } from './index-source.js';
+import { poll } from './poll.js';
+import { MirrorStore } from './store.js';
+import { Urls } from './urls.js';
+import type { Item, View } from './view.js';
+
+export interface MirrorOptions {
+  /** Path of `mirror.db`. */
+  readonly path: string;
+  readonly source: IndexSource;
+  readonly log: Log;
+  /** Seconds between polls. */
+  readonly pollInterval: number;
+  readonly clock?: Clock;
+}
+
+export type MirrorState = 'crawling' | 'ready' | 'offline' | 'signed-out';
+
+/** After a restart the mirror answers from disk; nothing is asked of the server for so long (milliseconds). */
+const QUIET_START = 5000;
+const RETRY_FIRST = 1000;
+const RETRY_LAST = 60_000;
+
+/** One project's tree as the server said it last, kept up by a crawl and polls. */
+export class Mirror {
+  readonly store: MirrorStore;
+  readonly urls: Urls;
+  readonly #source: IndexSource;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #pollInterval: number;
+  readonly #listings = new SingleFlight<RemoteId, void>();
+  readonly #stop = new AbortController();
+  #upkeep: Promise<void> | undefined;
+  #trouble: 'offline' | 'signed-out' | undefined;
+  #lastPoll: number | undefined;
+
+  constructor(options: MirrorOptions) {
+    this.#source = options.source;
+    this.#log = options.log;
+    this.#clock = options.clock ?? systemClock;
+    this.#pollInterval = options.pollInterval;
+    this.store = new MirrorStore(options.path, options.log);
+    this.urls = new Urls(this.store, options.source);
+  }
+
+  get view(): View {
+    return this.store.view;
+  }
+
+  get state(): MirrorState {
+    return this.#trouble ?? (this.view.crawlDone ? 'ready' : 'crawling');
+  }
+
+  /** Seconds within which a change at the server shows. */
+  get freshness(): number {
+    return this.#pollInterval;
+  }
+
+  get progress(): { readonly done: boolean; readonly items: number; readonly total: number | undefined } {
+    const done = this.view.crawlDone;
+    return { done, items: this.view.countItems(), total: done ? undefined : this.view.number('crawl.total') };
+  }
+
+  /** Makes the root known: no call after the first time, 1 call then, which also proves that the project can be read. */
+  async open(signal?: AbortSignal): Promise<void> {
+    if (this.view.item(ROOT_INODE)) return;
+    const listing = await this.#source.folder(undefined, { class: 'interactive', ...(signal ? { signal } : {}) });
+    await this.store.ingestListing(listing);
+    await this.store.setMeta({ 'crawl.until': listing.serverTime });
+  }
+
+  /** Begins crawl and polls in the background. */
+  start(): void {
+    this.#upkeep ??= this.#run(this.#stop.signal);
+  }
+
+  /** Every child of the folder is in the mirror when this resolves; 1 call if it was not. */
+  async list(folder: Item, callClass: CallClass, signal?: AbortSignal): Promise<void> {
+    if (!this.view.isListed(folder.remoteId)) await this.refresh(folder, callClass, signal);
+  }
+
+  /** Lists the folder anew: 1 call. */
+  refresh(folder: Item, callClass: CallClass, signal?: AbortSignal): Promise<void> {
+    const work = async (): Promise<void> => {
+      try {
+        const id = folder.inode === ROOT_INODE ? undefined : folder.remoteId;
+        await this.store.ingestListing(await this.#source.folder(id, { class: callClass }));
+      } catch (error) {
+        this.#noteTrouble(error);
+        throw error;
+      }
+    };
+    return this.#listings.run(folder.remoteId, work, signal);
+  }
+
+  /** Polls now. */
+  async pollNow(signal: AbortSignal): Promise<void> {
+    await poll(this.store, this.#source, signal);
+    this.#lastPoll = this.#clock.monotonic();
+    this.#trouble = undefined;
+  }
+
+  /** Seconds since the last poll that succeeded; undefined before the first. */
+  get sincePoll(): number | undefined {
+    return this.#lastPoll === undefined ? undefined : (this.#clock.monotonic() - this.#lastPoll) / 1000;
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort(new Failure('interrupted'));
+    await this.#upkeep;
+    await this.store.close();
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const crawl = new Crawl(this.store, this.#source, this.#log);
+    if (this.view.crawlDone) await this.#pause(QUIET_START, signal);
+    else await this.#untilDone('crawl', () => crawl.run(signal), signal);
+    while (!signal.aborted) {
+      await this.#untilDone('poll', () => this.pollNow(signal), signal);
+      await this.#pause(this.#pollInterval * 1000, signal);
+    }
+  }
+
+  /** Repeats what failed, with growing pauses, until it is done or the mirror closes. */
+  async #untilDone(what: string, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    for (let wait = RETRY_FIRST; !signal.aborted; wait = Math.min(wait * 2, RETRY_LAST)) {
+      try {
+        await work();
+        if (this.#trouble) this.#log.info({ what }, 'the server answers again');
+        this.#trouble = undefined;
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const first = this.#trouble === undefined;
+        this.#noteTrouble(error);
+        this.#log[first ? 'warn' : 'debug'](
+          { error, what, seconds: wait / 1000 },
+          `the ${what} failed; it is tried again`,
+        );
+        await this.#pause(wait, signal);
+      }
+    }
+  }
+
+  #noteTrouble(error: unknown): void {
+    if (isFailure(error, 'unreachable')) this.#trouble = 'offline';
+    else if (isFailure(error, 'signed-out') || isFailure(error, 'sign-in-refused')) this.#trouble = 'signed-out';
+  }
+
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#clock.sleep(ms, signal).catch(() => undefined);
+  }
+}
+
+/** The item with this inode. @throws Failure `no-such-item` */
+export function requireItem(view: View, inode: Inode): Item {
+  const item = view.item(inode);
+  if (!item) throw new Failure('no-such-item', { path: `inode ${inode}` });
+  return item;
+}

@@ -1,0 +1,56 @@
+import type { RemoteId } from '../base/ids.js';
+import type { FolderListing, RemoteItem } from '../procore/items.js';
+import type { Change } from './changes.js';
+
+/** What the mirror's owner asks of the thread that writes `mirror.db`, and what it answers. */
+export type Meta = Readonly<Record<string, string | number>>;
+
+export type Request =
+  | {
+      readonly op: 'page';
+      readonly body: ArrayBuffer;
+      readonly serverTime: number;
+      readonly knownSince: number | undefined;
+      readonly meta: Meta;
+    }
+  | {
+      readonly op: 'items';
+      readonly items: readonly RemoteItem[];
+      readonly serverTime: number;
+      readonly knownSince: number | undefined;
+      readonly meta: Meta;
+    }
+  | { readonly op: 'listing'; readonly listing: FolderListing; readonly knownSince: number | undefined }
+  | { readonly op: 'finish-crawl'; readonly meta: Meta }
+  | { readonly op: 'meta'; readonly meta: Meta }
+  | { readonly op: 'rank'; readonly id: RemoteId }
+  | { readonly op: 'count-until'; readonly time: number }
+  | { readonly op: 'close' };
+
+export interface PageResult {
+  readonly changes: readonly Change[];
+  /** Items that the mirror had not known. */
+  readonly added: number;
+  /** Rows of the reply, bad ones included. */
+  readonly rows: number;
+  readonly bad: readonly { readonly id: number | undefined; readonly problem: string }[];
+  /** The greatest and smallest `updated_at` of the page, seconds; undefined for an empty one. */
+  readonly first: number | undefined;
+  readonly last: number | undefined;
+}
+
+export interface Results {
+  readonly page: PageResult;
+  readonly items: PageResult;
+  readonly listing: PageResult;
+  readonly 'finish-crawl': undefined;
+  readonly meta: undefined;
+  /** How many files come before this one by (updated_at, id). */
+  readonly rank: number;
+  /** Items with `updated_at` ≤ time, hidden ones included. */
+  readonly 'count-until': number;
+  readonly close: undefined;
+}
+
+export type Envelope = { readonly id: number; readonly request: Request };
+export type Answer = { readonly id: number; readonly result?: unknown; readonly error?: unknown };

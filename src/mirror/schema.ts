@@ -1,0 +1,45 @@
+/** What the server said last about one project. Rebuilt from the server if lost; times are seconds, server time. */
+export const mirrorMigrations: readonly string[] = [
+  `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+  CREATE TABLE people (person INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+
+  -- The project's root is inode 1; numbers below 16 stay free for what has no row at the server.
+  CREATE TABLE items (
+    inode INTEGER PRIMARY KEY AUTOINCREMENT,
+    remote_id INTEGER NOT NULL UNIQUE,
+    parent_id INTEGER NOT NULL,            -- remote id of the folder; 0 for the root
+    name TEXT NOT NULL,                    -- as shown on Linux, unique among the visible children of a folder
+    remote_name TEXT,                      -- as at the server, where it differs
+    flags INTEGER NOT NULL,                -- see flags.ts
+    updated_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,              -- when the reply was made that the row comes from
+    size INTEGER NOT NULL DEFAULT 0,       -- bytes; this and the following of the current version
+    version_id INTEGER NOT NULL DEFAULT 0, -- 0: a folder
+    version_number INTEGER NOT NULL DEFAULT 0,
+    version_at INTEGER NOT NULL DEFAULT 0,
+    node_sequence INTEGER NOT NULL DEFAULT 0, -- counts the versions that this mirror has seen
+    created_by INTEGER REFERENCES people,
+    checked_out_by INTEGER REFERENCES people,
+    checked_out_until INTEGER
+  );
+  INSERT INTO sqlite_sequence (name, seq) VALUES ('items', 15);
+  CREATE UNIQUE INDEX items_by_name ON items (parent_id, name) WHERE flags & 7 = 0;
+  CREATE INDEX items_by_parent ON items (parent_id);
+  CREATE INDEX files_by_update ON items (updated_at, remote_id) WHERE flags & 15 = 8;
+
+  CREATE TABLE urls (
+    inode INTEGER PRIMARY KEY REFERENCES items ON DELETE CASCADE,
+    version_id INTEGER NOT NULL,
+    url TEXT NOT NULL,
+    fetched_at INTEGER NOT NULL            -- server time of the reply
+  );
+
+  -- Folders whose children are all known although the crawl is not done.
+  CREATE TABLE listed (remote_id INTEGER PRIMARY KEY, listed_at INTEGER NOT NULL);
+  -- Folders whose children are not known although the crawl is done (they came into sight later).
+  CREATE TABLE unlisted (remote_id INTEGER PRIMARY KEY);
+  `,
+];

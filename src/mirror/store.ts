@@ -1,0 +1,82 @@
+import { EventEmitter } from 'node:events';
+import type { RemoteId } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import { type Database, openDatabase } from '../database/open.js';
+import type { FolderListing, RemoteItem } from '../procore/items.js';
+import type { Change } from './changes.js';
+import { mirrorOptions } from './files.js';
+import type { RawPage } from './index-source.js';
+import type { Meta, PageResult } from './protocol.js';
+import { View } from './view.js';
+import { WriterThread } from './writer-thread.js';
+
+interface Events {
+  /** After a reply was taken in; the view answers with the new state already. */
+  changed: [changes: readonly Change[]];
+}
+
+/** `mirror.db`: read on this thread, written in another. */
+export class MirrorStore {
+  readonly view: View;
+  readonly events = new EventEmitter<Events>();
+  readonly #db: Database;
+  readonly #writer: WriterThread;
+  readonly #log: Log;
+  #badRows = 0;
+
+  constructor(path: string, log: Log) {
+    this.#db = openDatabase(path, mirrorOptions);
+    this.view = new View(this.#db);
+    this.#writer = new WriterThread(path);
+    this.#log = log;
+  }
+
+  /** Rows of replies that were not understood, since the start. */
+  get badRows(): number {
+    return this.#badRows;
+  }
+
+  /** @param knownSince see `Writer.ingest` */
+  async ingestPage(page: RawPage, knownSince: number | undefined, meta: Meta): Promise<PageResult> {
+    const { body, serverTime } = page;
+    return this.#taken(await this.#writer.run({ op: 'page', body, serverTime, knownSince, meta }));
+  }
+
+  async ingestItems(items: readonly RemoteItem[], serverTime: number): Promise<PageResult> {
+    return this.#taken(await this.#writer.run({ op: 'items', items, serverTime, knownSince: undefined, meta: {} }));
+  }
+
+  async ingestListing(listing: FolderListing): Promise<PageResult> {
+    const knownSince = this.view.crawlDone ? this.view.number('poll.at') : undefined;
+    return this.#taken(await this.#writer.run({ op: 'listing', listing, knownSince }));
+  }
+
+  setMeta(meta: Meta): Promise<undefined> {
+    return this.#writer.run({ op: 'meta', meta });
+  }
+
+  finishCrawl(meta: Meta): Promise<undefined> {
+    return this.#writer.run({ op: 'finish-crawl', meta });
+  }
+
+  rank(id: RemoteId): Promise<number> {
+    return this.#writer.run({ op: 'rank', id });
+  }
+
+  countUntil(time: number): Promise<number> {
+    return this.#writer.run({ op: 'count-until', time });
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.close();
+    this.#db.close();
+  }
+
+  #taken(result: PageResult): PageResult {
+    this.#badRows += result.bad.length;
+    for (const row of result.bad) this.#log.warn(row, 'a row of a reply was not understood and is left out');
+    this.view.forget(result.changes);
+    if (result.changes.length > 0) this.events.emit('changed', result.changes);
+    return result;
+  }
+}

@@ -1,0 +1,56 @@
+import { Worker } from 'node:worker_threads';
+import { Failure } from '../base/errors.js';
+import type { Answer, Request, Results } from './protocol.js';
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** The thread that parses replies and writes `mirror.db`, so that the driver's thread never waits for either. */
+export class WriterThread {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #next = 1;
+  #ended: unknown;
+
+  /** @param path of `mirror.db`, which exists and is migrated. */
+  constructor(path: string) {
+    this.#worker = new Worker(new URL('./writer-worker.js', import.meta.url), {
+      workerData: { path },
+      // A page of 2,000 rows needs about 30 MB while it is parsed.
+      resourceLimits: { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 },
+    });
+    this.#worker.on('message', (answer: Answer) => this.#answered(answer));
+    this.#worker.on('error', (error) => this.#fail(error));
+    this.#worker.on('exit', () => this.#fail(new Error('the mirror writer ended')));
+  }
+
+  /** Requests are done one after the other, in the order in which they were made. */
+  run<Op extends Request['op']>(request: Request & { readonly op: Op }): Promise<Results[Op]> {
+    if (this.#ended) return Promise.reject(new Failure('internal', {}, this.#ended));
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.#worker.postMessage({ id, request }, 'body' in request ? [request.body] : []);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (!this.#ended) await this.run({ op: 'close' }).catch(() => undefined);
+    await this.#worker.terminate();
+  }
+
+  #answered({ id, result, error }: Answer): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (error === undefined) waiting?.resolve(result);
+    else waiting?.reject(error);
+  }
+
+  #fail(error: unknown): void {
+    this.#ended ??= error;
+    for (const { reject } of this.#waiting.values()) reject(new Failure('internal', {}, this.#ended));
+    this.#waiting.clear();
+  }
+}

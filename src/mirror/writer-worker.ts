@@ -1,0 +1,71 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { RemoteId } from '../base/ids.js';
+import { openDatabase } from '../database/open.js';
+import type { BadRow, RemoteItem } from '../procore/items.js';
+import { parseIndexPage } from '../procore/parse-items.js';
+import { mirrorOptions } from './files.js';
+import type { Envelope, PageResult, Request } from './protocol.js';
+import { Ranks } from './ranks.js';
+import { type Ingested, Writer } from './writer.js';
+
+/** Entry of the writer's thread; see `WriterThread`. */
+const { path } = workerData as { path: string };
+const db = openDatabase(path, mirrorOptions);
+const writer = new Writer(db);
+const ranks = new Ranks(db);
+writer.crawling = ranks.meta('crawl.done') !== 1;
+
+const port = parentPort!;
+port.on('message', ({ id, request }: Envelope) => {
+  try {
+    port.postMessage({ id, result: perform(request) });
+  } catch (error) {
+    port.postMessage({ id, error });
+  }
+  if (request.op === 'close') port.close();
+});
+
+function perform(request: Request): unknown {
+  switch (request.op) {
+    case 'page': {
+      const { items, bad } = parseIndexPage(request.body);
+      return pageResult(writer.ingest(items, request.serverTime, request.knownSince, request.meta), items, bad);
+    }
+    case 'items':
+      return pageResult(
+        writer.ingest(request.items, request.serverTime, request.knownSince, request.meta),
+        request.items,
+        [],
+      );
+    case 'listing':
+      return pageResult(
+        writer.ingestListing(request.listing, request.knownSince),
+        request.listing.children,
+        request.listing.bad,
+      );
+    case 'finish-crawl':
+      writer.finishCrawl(request.meta);
+      writer.crawling = false;
+      return undefined;
+    case 'meta':
+      return writer.setMeta(request.meta);
+    case 'rank':
+      return ranks.rank(request.id as RemoteId);
+    case 'count-until':
+      return ranks.countUntil(request.time);
+    case 'close':
+      db.close();
+      return undefined;
+  }
+}
+
+function pageResult(done: Ingested, items: readonly RemoteItem[], bad: readonly BadRow[]): PageResult {
+  return {
+    changes: done.changes,
+    added: done.added,
+    rows: items.length + bad.length,
+    bad: bad.slice(0, 100),
+    first: items[0]?.updatedAt,
+    last: items.at(-1)?.updatedAt,
+  };
+}

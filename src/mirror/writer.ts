@@ -1,0 +1,281 @@
+import type { Inode, RemoteId } from '../base/ids.js';
+import type { Database, Statement } from '../database/open.js';
+import type { FolderListing, RemoteItem } from '../procore/items.js';
+import { allocateName, type NameTable } from './allocate-name.js';
+import type { Change, Place } from './changes.js';
+import { BIN, DELETED, FILE, GONE, HIDDEN, PRIVATE, READ_ONLY } from './flags.js';
+
+interface Row {
+  readonly inode: Inode;
+  readonly remote_id: RemoteId;
+  readonly parent_id: RemoteId;
+  readonly name: string;
+  readonly remote_name: string | null;
+  readonly flags: number;
+  readonly updated_at: number;
+  readonly seen_at: number;
+  readonly version_id: number;
+  readonly version_number: number;
+  readonly node_sequence: number;
+}
+
+export interface Ingested {
+  readonly changes: readonly Change[];
+  /** Items of this reply that the mirror had not known. */
+  readonly added: number;
+}
+
+/** Sequences wrap long before the node id would leave 2^53. */
+const SEQUENCE_LIMIT = 1 << 16;
+const NO_PARENT = 0 as RemoteId;
+
+/** Writes replies into the mirror, one transaction a reply. The only writer of `mirror.db`. */
+export class Writer {
+  readonly #db: Database;
+  readonly #find: Statement<[number], Row>;
+  readonly #inodeOf: Statement<[number], Inode>;
+  readonly #holder: Statement<[number, string], RemoteId>;
+  readonly #insert: Statement;
+  readonly #update: Statement;
+  readonly #rename: Statement;
+  readonly #hide: Statement;
+  readonly #children: Statement<[number], Row>;
+  readonly #putUrl: Statement;
+  readonly #person: Statement<[string], number>;
+  readonly #addPerson: Statement;
+  readonly #setMeta: Statement;
+  readonly #list: Statement;
+  readonly #unlist: Statement;
+  readonly #forgetUnlisted: Statement;
+  readonly #isUnlisted: Statement<[number], number>;
+  readonly #people = new Map<string, number>();
+  readonly #names: NameTable;
+
+  constructor(db: Database) {
+    this.#db = db;
+    const columns =
+      'inode, remote_id, parent_id, name, remote_name, flags, updated_at, seen_at, version_id, version_number, node_sequence';
+    this.#find = db.prepare(`SELECT ${columns} FROM items WHERE remote_id = ?`);
+    this.#inodeOf = db.prepare<[number], Inode>('SELECT inode FROM items WHERE remote_id = ?').pluck();
+    this.#holder = db
+      .prepare<[number, string], RemoteId>(
+        `SELECT remote_id FROM items WHERE parent_id = ? AND name = ? AND flags & ${HIDDEN} = 0`,
+      )
+      .pluck();
+    this.#insert = db.prepare(`
+      INSERT INTO items (inode, remote_id, parent_id, name, remote_name, flags, updated_at, created_at, seen_at, size,
+        version_id, version_number, version_at, created_by, checked_out_by, checked_out_until)
+      VALUES (@inode, @id, @parent, @name, @remoteName, @flags, @updated, @created, @seen, @size,
+        @version, @number, @versionAt, @createdBy, @checkedOutBy, @checkedOutUntil)`);
+    this.#update = db.prepare(`
+      UPDATE items SET parent_id = @parent, name = @name, remote_name = @remoteName, flags = @flags,
+        updated_at = @updated, created_at = @created, seen_at = @seen, size = @size, version_id = @version,
+        version_number = @number, version_at = @versionAt, node_sequence = @sequence, created_by = @createdBy,
+        checked_out_by = @checkedOutBy, checked_out_until = @checkedOutUntil
+      WHERE inode = @inode`);
+    this.#rename = db.prepare('UPDATE items SET name = ?, remote_name = ? WHERE inode = ?');
+    this.#hide = db.prepare(`UPDATE items SET flags = flags | ?, seen_at = ? WHERE inode = ?`);
+    this.#children = db.prepare(`SELECT ${columns} FROM items WHERE parent_id = ? AND flags & ${HIDDEN} = 0`);
+    this.#putUrl = db.prepare(
+      'INSERT OR REPLACE INTO urls (inode, version_id, url, fetched_at) VALUES (@inode, @version, @url, @seen)',
+    );
+    this.#person = db.prepare<[string], number>('SELECT person FROM people WHERE name = ?').pluck();
+    this.#addPerson = db.prepare('INSERT INTO people (name) VALUES (?)');
+    this.#setMeta = db.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
+    this.#list = db.prepare('INSERT OR REPLACE INTO listed (remote_id, listed_at) VALUES (?, ?)');
+    this.#unlist = db.prepare('INSERT OR IGNORE INTO unlisted (remote_id) VALUES (?)');
+    this.#forgetUnlisted = db.prepare('DELETE FROM unlisted WHERE remote_id = ?');
+    this.#isUnlisted = db.prepare<[number], number>('SELECT 1 FROM unlisted WHERE remote_id = ?').pluck();
+    this.#names = { holder: (parent, name) => this.#holder.get(parent, name) };
+  }
+
+  /**
+   * Takes in rows of the flat index. `knownSince`: a folder that is new here but was made before this server time
+   * came into sight later (a permission, a restore), so its children are unknown; undefined while the crawl runs.
+   */
+  ingest(
+    items: readonly RemoteItem[],
+    serverTime: number,
+    knownSince: number | undefined,
+    meta: Readonly<Record<string, string | number>>,
+  ): Ingested {
+    return this.#transaction(() => {
+      const changes: Change[] = [];
+      let added = 0;
+      for (const item of items) if (this.#put(item, serverTime, knownSince, changes)) added++;
+      for (const [key, value] of Object.entries(meta)) this.#setMeta.run(key, value);
+      return { changes, added };
+    });
+  }
+
+  /** Takes in the whole content of one folder: what it does not have is gone from there. */
+  ingestListing(listing: FolderListing, knownSince: number | undefined): Ingested {
+    return this.#transaction(() => {
+      const { folder, children, serverTime } = listing;
+      const changes: Change[] = [];
+      let added = 0;
+      if (this.#put(folder, serverTime, undefined, changes)) added++;
+      const present = new Set<number>();
+      for (const child of children) {
+        present.add(child.id);
+        if (this.#put(child, serverTime, knownSince, changes)) added++;
+      }
+      for (const row of this.#children.all(folder.id)) {
+        if (present.has(row.remote_id) || row.seen_at > serverTime) continue;
+        this.#hide.run(GONE, serverTime, row.inode);
+        changes.push({ inode: row.inode, before: this.#placeOf(row), after: undefined, replacedSequence: undefined });
+      }
+      this.#list.run(folder.id, serverTime);
+      this.#forgetUnlisted.run(folder.id);
+      return { changes, added };
+    });
+  }
+
+  setMeta(values: Readonly<Record<string, string | number>>): void {
+    this.#transaction(() => {
+      for (const [key, value] of Object.entries(values)) this.#setMeta.run(key, value);
+    });
+  }
+
+  /** The crawl is done: every folder is known but those in `unlisted`. */
+  finishCrawl(meta: Readonly<Record<string, string | number>>): void {
+    this.#transaction(() => {
+      for (const [key, value] of Object.entries(meta)) this.#setMeta.run(key, value);
+      this.#db.exec('DELETE FROM listed');
+    });
+  }
+
+  #transaction<T>(work: () => T): T {
+    return this.#db.transaction(work).immediate();
+  }
+
+  /** True if the item was new. */
+  #put(item: RemoteItem, serverTime: number, knownSince: number | undefined, changes: Change[]): boolean {
+    const row = this.#find.get(item.id);
+    const isRoot = item.parentId === null;
+    const parent = item.parentId ?? NO_PARENT;
+    if (row && (row.seen_at > serverTime || (row.seen_at === serverTime && row.updated_at > item.updatedAt)))
+      return false;
+    const flags = flagsOf(item);
+    const visible = (flags & HIDDEN) === 0;
+    const before = row && (row.flags & HIDDEN) === 0 ? this.#placeOf(row) : undefined;
+    const name = this.#nameFor(item, parent, row, visible, changes);
+    const replaced = row !== undefined && item.version !== undefined && row.version_id !== item.version.id;
+    // An older reply must not bring an older version back.
+    if (replaced && row.seen_at === serverTime && row.version_number > (item.version?.number ?? 0)) return false;
+    const values = {
+      inode: row?.inode ?? (isRoot ? 1 : null),
+      id: item.id,
+      parent,
+      name,
+      remoteName: name === item.name ? null : item.name,
+      flags,
+      updated: item.updatedAt,
+      created: item.createdAt,
+      seen: serverTime,
+      size: item.version?.size ?? 0,
+      version: item.version?.id ?? 0,
+      number: item.version?.number ?? 0,
+      versionAt: item.version?.createdAt ?? 0,
+      createdBy: this.#personOf(item.version?.createdBy),
+      checkedOutBy: this.#personOf(item.checkedOutBy),
+      checkedOutUntil: item.checkedOutUntil ?? null,
+    };
+    let inode: Inode;
+    if (row) {
+      inode = row.inode;
+      this.#update.run({ ...values, sequence: (row.node_sequence + (replaced ? 1 : 0)) % SEQUENCE_LIMIT });
+    } else {
+      inode = Number(this.#insert.run(values).lastInsertRowid) as Inode;
+    }
+    if (item.version?.url !== undefined)
+      this.#putUrl.run({ inode, version: item.version.id, url: item.version.url, seen: serverTime });
+    if (!row && item.type === 'folder' && knownSince !== undefined && item.createdAt < knownSince)
+      this.#unlist.run(item.id);
+    const after = visible && !isRoot ? this.#place(parent, name) : undefined;
+    if (!row || changed(row, item, flags, parent, name))
+      changes.push({ inode, before, after, replacedSequence: replaced ? row.node_sequence : undefined });
+    return !row;
+  }
+
+  /** Keeps the shown name while the remote name and the folder stay; otherwise finds a free one. */
+  #nameFor(item: RemoteItem, parent: RemoteId, row: Row | undefined, visible: boolean, changes: Change[]): string {
+    if (!visible) return row?.name ?? item.name;
+    const keeps = row && row.parent_id === parent && (row.remote_name ?? row.name) === item.name;
+    if (keeps) {
+      const holder = this.#holder.get(parent, row.name);
+      if (holder === undefined || holder === item.id) return row.name;
+    }
+    const name = allocateName(this.#names, parent, item.name, item.id);
+    return this.#lowestKeepsPlainName(item, parent, name, changes);
+  }
+
+  /**
+   * Rows of a crawl come in any order, but the lowest id is to have the plain name: a twin with a higher id that was
+   * never shown yet (the crawl is running) steps back.
+   */
+  #lowestKeepsPlainName(item: RemoteItem, parent: RemoteId, name: string, changes: Change[]): string {
+    if (name === item.name || !this.crawling) return name;
+    const plain = allocateName({ holder: () => undefined }, parent, item.name, item.id);
+    if (plain === name) return name;
+    const holder = this.#holder.get(parent, plain);
+    if (holder === undefined || holder <= item.id) return name;
+    const twin = this.#find.get(holder)!;
+    const twinRemoteName = twin.remote_name ?? twin.name;
+    const twinName = allocateName(
+      { holder: (p, n) => (n === plain ? item.id : this.#holder.get(p, n)) },
+      parent,
+      twinRemoteName,
+      holder,
+    );
+    const before = this.#placeOf(twin);
+    this.#rename.run(twinName, twinRemoteName, twin.inode);
+    changes.push({ inode: twin.inode, before, after: this.#place(parent, twinName), replacedSequence: undefined });
+    return plain;
+  }
+
+  /** Whether the first crawl is still under way; set by the owner of the thread. */
+  crawling = true;
+
+  #place(parentId: RemoteId, name: string): Place | undefined {
+    const parent = this.#inodeOf.get(parentId);
+    return parent === undefined ? undefined : { parent, name };
+  }
+
+  #placeOf(row: Row): Place | undefined {
+    return this.#place(row.parent_id, row.name);
+  }
+
+  #personOf(name: string | undefined): number | null {
+    if (!name) return null;
+    const known = this.#people.get(name) ?? this.#person.get(name);
+    const person = known ?? Number(this.#addPerson.run(name).lastInsertRowid);
+    if (this.#people.size > 10_000) this.#people.clear();
+    this.#people.set(name, person);
+    return person;
+  }
+
+  isUnlisted(id: RemoteId): boolean {
+    return this.#isUnlisted.get(id) !== undefined;
+  }
+}
+
+function flagsOf(item: RemoteItem): number {
+  return (
+    (item.deleted ? DELETED : 0) |
+    (item.recycleBin ? BIN : 0) |
+    (item.type === 'file' ? FILE : 0) |
+    (item.private ? PRIVATE : 0) |
+    (item.readOnly ? READ_ONLY : 0)
+  );
+}
+
+function changed(row: Row, item: RemoteItem, flags: number, parent: RemoteId, name: string): boolean {
+  return (
+    row.flags !== flags ||
+    row.parent_id !== parent ||
+    row.name !== name ||
+    row.updated_at !== item.updatedAt ||
+    row.version_id !== (item.version?.id ?? 0)
+  );
+}

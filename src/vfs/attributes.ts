@@ -1,0 +1,33 @@
+import { constants } from 'node:fs';
+import type { Attributes } from '../fuse/filesystem.js';
+import { READ_ONLY } from '../mirror/flags.js';
+import type { Item } from '../mirror/view.js';
+
+const { S_IFDIR, S_IFREG } = constants;
+
+/** Who owns everything on the mount, and which permission bits are taken away. */
+export interface Ownership {
+  readonly uid: number;
+  readonly gid: number;
+  readonly umask: number;
+}
+
+/**
+ * `mtime` is when the current version was made and `ctime` when the item changed last, so a move or a check-out does
+ * not make rsync copy again. Directories say 1 link, which tells find(1) not to count subfolders.
+ */
+export function attributesOf(item: Item, owner: Ownership): Attributes {
+  const bits = item.isFile ? ((item.flags & READ_ONLY) !== 0 ? 0o444 : 0o666) : 0o777;
+  const mtime = item.isFile ? item.versionAt : item.updatedAt;
+  return {
+    ino: item.inode,
+    mode: (item.isFile ? S_IFREG : S_IFDIR) | (bits & ~owner.umask),
+    nlink: 1,
+    uid: owner.uid,
+    gid: owner.gid,
+    size: item.isFile ? item.size : 4096,
+    atime: mtime,
+    mtime,
+    ctime: item.updatedAt,
+  };
+}

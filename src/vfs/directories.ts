@@ -1,0 +1,90 @@
+import type { Inode } from '../base/ids.js';
+import type { DirectoryEntry, Handle } from '../fuse/filesystem.js';
+import type { Item, View } from '../mirror/view.js';
+
+/** Cookies of the two entries that every folder has; a child's cookie is its inode, which is greater. */
+const SELF_COOKIE = 1;
+const PARENT_COOKIE = 2;
+/** Rows read from SQLite at once; what does not fit into one reply waits in the handle. */
+const CHUNK = 1024;
+
+interface OpenDirectory {
+  readonly folder: Item;
+  readonly parent: Inode;
+  /** Entries in order of their cookies; the last chunk that was read. */
+  chunk: readonly DirectoryEntry[];
+  /** The chunk answers for cookies from here … */
+  from: number;
+  /** … and ends the directory. */
+  last: boolean;
+}
+
+/** Open directories: listed in order of inodes, so that a listing stays right while others change the folder. */
+export class Directories {
+  readonly #view: View;
+  readonly #open = new Map<Handle, OpenDirectory>();
+  readonly #toEntry: (item: Item) => DirectoryEntry;
+
+  /** @param toEntry with the child's inode as cookie */
+  constructor(view: View, toEntry: (item: Item) => DirectoryEntry) {
+    this.#view = view;
+    this.#toEntry = toEntry;
+  }
+
+  open(handle: Handle, folder: Item, parent: Inode): void {
+    this.#open.set(handle, { folder, parent, chunk: [], from: -1, last: false });
+  }
+
+  close(handle: Handle): void {
+    this.#open.delete(handle);
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  folder(handle: Handle): Item | undefined {
+    return this.#open.get(handle)?.folder;
+  }
+
+  /** Entries with a greater cookie, none at the end. */
+  read(handle: Handle, cookie: number): readonly DirectoryEntry[] {
+    const directory = this.#open.get(handle);
+    if (!directory) return [];
+    if (cookie < PARENT_COOKIE) {
+      const dots = [dot('.', SELF_COOKIE, directory.folder.inode), dot('..', PARENT_COOKIE, directory.parent)];
+      return [...dots.slice(cookie), ...this.#children(directory, PARENT_COOKIE)];
+    }
+    return this.#children(directory, cookie);
+  }
+
+  #children(directory: OpenDirectory, cookie: number): readonly DirectoryEntry[] {
+    const { chunk, from } = directory;
+    if (from !== -1 && cookie >= from) {
+      if (chunk.length === 0 || cookie >= chunk[chunk.length - 1]!.cookie) {
+        if (directory.last) return [];
+      } else return cookie === from ? chunk : chunk.slice(firstAfter(chunk, cookie));
+    }
+    const items = this.#view.children(directory.folder.remoteId, cookie, CHUNK);
+    directory.chunk = items.map(this.#toEntry);
+    directory.from = cookie;
+    directory.last = items.length < CHUNK;
+    return directory.chunk;
+  }
+}
+
+function dot(name: string, cookie: number, ino: Inode): DirectoryEntry {
+  return { name, cookie, entry: undefined, ino, directory: true };
+}
+
+/** Index of the first entry whose cookie is greater. */
+function firstAfter(chunk: readonly DirectoryEntry[], cookie: number): number {
+  let low = 0;
+  let high = chunk.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (chunk[middle]!.cookie <= cookie) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,69 @@
+import type { Inode } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import type { KernelCache } from '../fuse/filesystem.js';
+import type { Change, Place } from '../mirror/changes.js';
+import type { View } from '../mirror/view.js';
+import type { Nodes } from './nodes.js';
+
+/**
+ * Tells the kernel what changed at the server, so that its time-outs can be long and the mount still is coherent.
+ * Only folders that the kernel has asked about can be stale there.
+ */
+export class Invalidation {
+  readonly #view: View;
+  readonly #nodes: Nodes;
+  readonly #kernel: KernelCache;
+  readonly #log: Log;
+  readonly #asked = new Set<Inode>();
+
+  constructor(view: View, nodes: Nodes, kernel: KernelCache, log: Log) {
+    this.#view = view;
+    this.#nodes = nodes;
+    this.#kernel = kernel;
+    this.#log = log;
+  }
+
+  /** The kernel now may remember names of this folder. */
+  asked(folder: Inode): void {
+    this.#asked.add(folder);
+  }
+
+  /** Resolves when the kernel has forgotten what the changes made stale. */
+  async push(changes: readonly Change[]): Promise<void> {
+    if (!this.#kernel.canInvalidate) return;
+    const folders = new Set<Inode>();
+    const work: Promise<void>[] = [];
+    for (const change of changes) {
+      const { before, after } = change;
+      const moved = before?.parent !== after?.parent || before?.name !== after?.name;
+      if (moved || change.replacedSequence !== undefined) {
+        for (const place of moved ? [before, after] : [before]) {
+          if (!place || !this.#asked.has(place.parent)) continue;
+          folders.add(place.parent);
+          work.push(this.#entry(place));
+        }
+      } else if (after && this.#asked.has(after.parent)) {
+        folders.add(after.parent);
+        work.push(this.#attributes(change.inode));
+      }
+    }
+    for (const folder of folders) work.push(this.#directory(folder));
+    const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');
+    if (failed) this.#log.debug({ error: failed.reason }, 'the kernel did not take an invalidation');
+  }
+
+  #entry(place: Place): Promise<void> {
+    const parent = this.#view.item(place.parent);
+    return parent ? this.#kernel.invalidateEntry(this.#nodes.of(parent), place.name) : Promise.resolve();
+  }
+
+  #attributes(inode: Inode): Promise<void> {
+    const item = this.#view.item(inode);
+    return item ? this.#kernel.invalidateNode(this.#nodes.of(item), -1) : Promise.resolve();
+  }
+
+  #directory(inode: Inode): Promise<void> {
+    const item = this.#view.item(inode);
+    return item ? this.#kernel.invalidateNode(this.#nodes.of(item), 0) : Promise.resolve();
+  }
+}
