@@ -345,6 +345,20 @@ const rows = {
     what: 'the daemon ended before the mount answered',
     remedy: 'see {log}',
   },
+  'install-foreign': {
+    errno: 'EEXIST',
+    http: 409,
+    level: 'error',
+    what: '{path} exists and is not ours',
+    remedy: 'look at it, and remove it yourself if nothing needs it',
+  },
+  'install-denied': {
+    errno: 'EACCES',
+    http: 403,
+    level: 'error',
+    what: '{path} cannot be written',
+    remedy: 'run this as root, or choose a folder with --prefix',
+  },
   'packages-missing': {
     errno: 'ENOENT',
     http: 500,

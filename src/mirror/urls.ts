@@ -38,7 +38,8 @@ export class Urls {
   /** The storage refused this URL: later ones of its age are not tried at all. */
   refused(url: KnownUrl): void {
     const now = this.#serverNow();
-    if (now !== undefined) this.#lifetime = Math.min(this.#lifetime, Math.max(1, now - url.fetchedAt));
+    if (now !== undefined && url.fetchedAt > 0)
+      this.#lifetime = Math.min(this.#lifetime, Math.max(1, now - url.fetchedAt));
   }
 
   /**

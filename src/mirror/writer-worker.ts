@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { RemoteId } from '../base/ids.js';
 import { openDatabase } from '../database/open.js';
 import type { BadRow, RemoteItem } from '../procore/items.js';
-import { parseIndexPage } from '../procore/parse-items.js';
+import { parseIndexPage } from '../procore/rows.js';
 import { mirrorOptions } from './files.js';
 import type { Envelope, PageResult, Request } from './protocol.js';
 import { Ranks } from './ranks.js';

@@ -1,7 +1,8 @@
 import { Failure } from '../base/errors.js';
 import { type Inode, type NodeId, ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
-import type { ContentCache, ContentVersion, OpenBlob } from '../content/cache.js';
+import type { ContentCache, OpenBlob } from '../content/cache.js';
+import { contentVersion } from '../content/project-source.js';
 import type {
   Awaitable,
   Context,
@@ -220,8 +221,4 @@ export class ProjectFileSystem implements FileSystem {
   #changed(changes: readonly Change[]): void {
     this.#invalidation?.push(changes).catch((error) => this.#log.error({ error }, 'an invalidation failed'));
   }
-}
-
-export function contentVersion(item: Item): ContentVersion {
-  return { id: item.versionId, remoteId: item.remoteId, size: item.size, label: item.name };
 }

@@ -1,0 +1,177 @@
+import { homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import { Failure } from './errors.js';
+
+/**
+ * Every option of the product, once: flag (`--name`), environment variable (`PROCOREFS_NAME`), key of the
+ * configuration file and, where `mount` is set, option of `-o` and fstab come from these rows.
+ */
+export interface OptionRow {
+  readonly kind: 'string' | 'flag' | 'integer' | 'octal' | 'size' | 'seconds' | 'choice' | 'path';
+  readonly help: string;
+  readonly default?: string | number | boolean;
+  readonly choices?: readonly string[];
+  /** May stand in `-o`. */
+  readonly mount?: true;
+  /** Shown in help instead of the kind. */
+  readonly placeholder?: string;
+}
+
+const rows = {
+  state: { kind: 'path', help: 'folder for connections, mirrors, caches and logs', placeholder: 'DIR', mount: true },
+  log_level: {
+    kind: 'choice',
+    choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
+    default: 'info',
+    help: 'how much goes into STATE/log',
+    mount: true,
+  },
+  ro: { kind: 'flag', help: 'read-only', mount: true },
+  uid: { kind: 'integer', help: 'owner of everything on the mount (default: who mounts)', mount: true },
+  gid: { kind: 'integer', help: 'group of everything on the mount (default: of who mounts)', mount: true },
+  umask: { kind: 'octal', help: 'permission bits to take away (022; 077 unless allow_other)', mount: true },
+  allow_other: { kind: 'flag', help: 'let other users in, as uid, gid and umask say', mount: true },
+  driver: {
+    kind: 'choice',
+    choices: ['kernel', 'fuse-native'],
+    default: 'kernel',
+    help: 'who speaks to the kernel; fuse-native is the compatibility driver',
+    mount: true,
+  },
+  cache: { kind: 'size', default: '10GiB', help: 'disk space for cached content', placeholder: 'SIZE', mount: true },
+  cache_reserve: {
+    kind: 'size',
+    default: '1GiB',
+    help: 'disk space that the cache leaves free',
+    placeholder: 'SIZE',
+    mount: true,
+  },
+  budget_wait: {
+    kind: 'seconds',
+    default: 30,
+    help: 'how long an operation waits when the API calls are spent, then EAGAIN',
+    placeholder: 'S',
+    mount: true,
+  },
+  poll: { kind: 'seconds', default: 15, help: 'time between two looks for changes', placeholder: 'S', mount: true },
+} as const satisfies Record<string, OptionRow>;
+
+export type OptionName = keyof typeof rows;
+export const optionRows: { readonly [Name in OptionName]: OptionRow } = rows;
+export type OptionValues = { readonly [Name in OptionName]?: string | number | boolean };
+
+export const optionNames = Object.keys(rows) as OptionName[];
+export const mountOptionNames = optionNames.filter((name) => optionRows[name].mount);
+export const flagOf = (name: string): string => `--${name.replaceAll('_', '-')}`;
+export const environmentOf = (name: OptionName): string => `PROCOREFS_${name.toUpperCase()}`;
+
+const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+
+const usage = (what: string): Failure => new Failure('usage', { what });
+
+/** The typed value of an option's text. @throws Failure `usage` */
+export function parseOption(name: OptionName, text: string): string | number | boolean {
+  const row = optionRows[name];
+  const bad = (wanted: string): Failure => usage(`${name}=${text} is not ${wanted}`);
+  switch (row.kind) {
+    case 'flag':
+      if (/^(1|true|yes|on|)$/i.test(text)) return true;
+      if (/^(0|false|no|off)$/i.test(text)) return false;
+      throw bad('true or false');
+    case 'integer':
+      if (!/^\d{1,10}$/.test(text)) throw bad('a whole number');
+      return Number(text);
+    case 'octal':
+      if (!/^[0-7]{1,4}$/.test(text)) throw bad('an octal number such as 022');
+      return Number.parseInt(text, 8);
+    case 'seconds': {
+      const match = /^(\d+(?:\.\d+)?)(s|m|h|d)?$/.exec(text);
+      if (!match) throw bad('a time such as 30, 30s or 15m');
+      return Number(match[1]) * { s: 1, m: 60, h: 3600, d: 86_400 }[(match[2] ?? 's') as 's' | 'm' | 'h' | 'd'];
+    }
+    case 'size': {
+      const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?$/i.exec(text);
+      if (!match) throw bad('a size such as 10GiB or 500M');
+      return Math.floor(Number(match[1]) * SIZE_UNITS[match[2]!.toLowerCase()]!);
+    }
+    case 'choice':
+      if (!row.choices?.includes(text)) throw bad(`one of ${row.choices?.join(', ')}`);
+      return text;
+    case 'path':
+      return isAbsolute(text) ? text : resolve(text);
+    case 'string':
+      return text;
+  }
+}
+
+export interface OptionSources {
+  /** From the command line, `-o` included. */
+  readonly given: Readonly<Partial<Record<OptionName, string>>>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The configuration file's object. */
+  readonly file: Readonly<Record<string, unknown>>;
+}
+
+/** The value of each option that anything sets: command line, else environment, else file, else the default. */
+export function resolveOptions({ given, environment, file }: OptionSources): OptionValues {
+  const values: { -readonly [Name in OptionName]?: string | number | boolean } = {};
+  for (const name of optionNames) {
+    const text = given[name] ?? environment[environmentOf(name)] ?? file[name] ?? optionRows[name].default;
+    if (text !== undefined) values[name] = parseOption(name, String(text));
+  }
+  return values;
+}
+
+/** Where the state lies when nothing is said: the system's folder for root, the user's otherwise (XDG). */
+export function defaultStateFolder(
+  uid: number | undefined,
+  environment: Readonly<Record<string, string | undefined>>,
+): string {
+  if (uid === 0) return '/var/lib/procorefs';
+  const base = environment.XDG_STATE_HOME || join(environment.HOME || homedir(), '.local', 'state');
+  return join(base, 'procorefs');
+}
+
+/** Options of mount(8) that procorefs passes on to the kernel … */
+const KERNEL_OPTIONS = [
+  'noexec',
+  'nosuid',
+  'nodev',
+  'noatime',
+  'nodiratime',
+  'relatime',
+  'strictatime',
+  'sync',
+  'dirsync',
+];
+/** … and those that mean nothing here or are for mount(8) and systemd only. */
+const IGNORED_OPTIONS =
+  /^(rw|defaults|auto|noauto|user|nouser|users|owner|group|_netdev|nofail|exec|suid|dev|async|atime|diratime|norelatime|nostrictatime|lazytime|nolazytime|silent|loud|comment=.*|x-.*|X-.*)$/;
+
+export interface MountOptionText {
+  readonly options: Partial<Record<OptionName, string>>;
+  readonly generic: readonly string[];
+}
+
+/** Splits the text after `-o`. A backslash keeps a comma in a value. @throws Failure `usage` naming an unknown option */
+export function parseMountOptions(text: string): MountOptionText {
+  const options: Partial<Record<OptionName, string>> = {};
+  const generic: string[] = [];
+  for (const part of text.match(/(?:\\.|[^,])+/g) ?? []) {
+    const [key, value] = splitOnce(part.replace(/\\(.)/g, '$1'));
+    if (KERNEL_OPTIONS.includes(key)) generic.push(key);
+    else if ((mountOptionNames as string[]).includes(key)) {
+      if (value === undefined && optionRows[key as OptionName].kind !== 'flag')
+        throw usage(`the mount option ${key} needs a value`);
+      options[key as OptionName] = value ?? 'true';
+    } else if (!IGNORED_OPTIONS.test(part)) {
+      throw usage(`unknown mount option "${key}" (known: ${mountOptionNames.join(', ')})`);
+    }
+  }
+  return { options, generic };
+}
+
+function splitOnce(text: string): [string, string | undefined] {
+  const at = text.indexOf('=');
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,30 @@
+import { Failure } from '../base/errors.js';
+import type { DaemonRequest } from '../daemon/run.js';
+import { runDaemon } from '../daemon/run.js';
+import type { Command } from './command.js';
+import type { DaemonAnswer } from './mount.js';
+
+/** The process behind `mount`; it gets its request from there and is not for people. */
+export const daemon: Command = {
+  name: 'daemon',
+  summary: 'the process behind a mount (started by mount)',
+  hidden: true,
+  async run() {
+    if (!process.send) throw new Failure('usage', { what: 'the daemon is started by `procorefs mount`' });
+    const request = await new Promise<DaemonRequest>((resolve) =>
+      process.once('message', (message) => resolve(message as DaemonRequest)),
+    );
+    const send = (answer: DaemonAnswer): Promise<void> =>
+      new Promise((resolve) => process.send!(answer, () => resolve()));
+    try {
+      const { delegated } = await runDaemon(request);
+      await send({ mounted: true, delegated });
+      if (delegated) process.exit(0);
+    } catch (error) {
+      const failure = error instanceof Failure ? error : new Failure('internal', {}, error);
+      const why = failure.cause instanceof Error ? { why: failure.cause.message } : {};
+      await send({ failure: { code: failure.code, details: { ...why, ...failure.details } } });
+      process.exit(1);
+    }
+  },
+};

@@ -1,0 +1,77 @@
+import { fork } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Details, Failure, type FailureCode } from '../base/errors.js';
+import { parseMountOptions } from '../base/options.js';
+import type { DaemonRequest } from '../daemon/run.js';
+import { parseSource } from '../daemon/source.js';
+import { shortHash } from '../daemon/state-folder.js';
+import { THREAD_POOL_SIZE } from '../fuse/constants.js';
+import type { Command, CommandContext } from './command.js';
+
+/** What the daemon tells the process that started it. */
+export type DaemonAnswer =
+  | { readonly mounted: true; readonly delegated: boolean }
+  | { readonly failure: { readonly code: FailureCode; readonly details: Details } };
+
+export const mount: Command = {
+  name: 'mount',
+  arguments: '<source> <mountpoint>',
+  summary: 'mount CONNECTION:PROJECT[/folder]; returns once the mount answers',
+  options: ['driver', 'ro', 'uid', 'gid', 'umask', 'allow_other', 'cache', 'cache_reserve', 'budget_wait', 'poll'],
+  flags: [
+    { flags: '-o <options>', help: 'mount options, separated by commas; may be repeated', repeat: true },
+    { flags: '--read-only', help: 'the same as --ro' },
+    { flags: '--foreground', help: 'stay until the mount ends' },
+  ],
+  run: (context) => runMount(context, context.argument(0), context.argument(1)),
+};
+
+export async function runMount(context: CommandContext, source: string, mountpoint: string): Promise<void> {
+  const texts = (context.flags.o as string[] | undefined) ?? [];
+  const { options: more, generic } = parseMountOptions(texts.join(','));
+  parseSource(source);
+  const state = context.state(more);
+  const absolute = resolve(mountpoint);
+  const request: DaemonRequest = {
+    state: state.path,
+    source,
+    mountpoint: absolute,
+    options: context.options(more),
+    generic,
+    log: state.log(`mount-${shortHash(absolute)}`),
+  };
+  if (request.options.allow_other !== true && process.getuid?.() === 0)
+    process.stderr.write(
+      'procorefs: only root can read this mount; add -o allow_other (with uid=,gid=,umask=) to let others in\n',
+    );
+  await startDaemon(request, context.flags.foreground === true);
+}
+
+/** Starts the process that stays behind the mount, and returns when the mount answers. */
+async function startDaemon(request: DaemonRequest, foreground: boolean): Promise<void> {
+  const errors = openSync(request.log, 'a', 0o600);
+  const child = fork(fileURLToPath(new URL('./main.js', import.meta.url)), ['daemon'], {
+    detached: !foreground,
+    stdio: ['ignore', 'ignore', errors, 'ipc'],
+    cwd: '/',
+    env: { ...process.env, UV_THREADPOOL_SIZE: String(THREAD_POOL_SIZE) },
+  });
+  closeSync(errors);
+  const answer = await new Promise<DaemonAnswer>((resolve, reject) => {
+    child.once('message', (message) => resolve(message as DaemonAnswer));
+    child.once('error', reject);
+    child.once('exit', () => reject(new Failure('daemon-failed', { log: request.log })));
+    child.send(request);
+  });
+  if ('failure' in answer) throw new Failure(answer.failure.code, answer.failure.details);
+  child.disconnect();
+  if (!foreground || answer.delegated) {
+    child.unref();
+    return;
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
+  const code = await new Promise<number | null>((done) => child.once('exit', done));
+  if (code !== 0) throw new Failure('daemon-failed', { log: request.log });
+}

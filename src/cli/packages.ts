@@ -1,0 +1,43 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { Failure } from '../base/errors.js';
+
+/** Debian packages that parts of this project use, and a file that shows that one is there. */
+const PACKAGE_FILES: Readonly<Record<string, readonly string[]>> = {
+  fuse3: ['/usr/bin/fusermount3', '/bin/fusermount3'],
+  libfuse2: [
+    '/lib/x86_64-linux-gnu/libfuse.so.2',
+    '/usr/lib/x86_64-linux-gnu/libfuse.so.2',
+    '/lib/aarch64-linux-gnu/libfuse.so.2',
+    '/usr/lib/aarch64-linux-gnu/libfuse.so.2',
+  ],
+  attr: ['/usr/bin/getfattr'],
+  rsync: ['/usr/bin/rsync'],
+  curl: ['/usr/bin/curl'],
+  rclone: ['/usr/bin/rclone'],
+};
+
+export type PackageName = 'fuse3' | 'libfuse2' | 'attr' | 'rsync' | 'curl' | 'rclone';
+
+const isMissing = (name: PackageName): boolean => !PACKAGE_FILES[name]?.some((file) => existsSync(file));
+
+/**
+ * Installs the Debian packages that are missing when run as root on a machine with apt-get.
+ * @throws Failure `packages-missing` naming them and the command to type, otherwise
+ */
+export function ensurePackages(names: readonly PackageName[], say: (line: string) => void): void {
+  const missing = names.filter(isMissing);
+  if (missing.length === 0) return;
+  const packages = missing.join(' ');
+  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) throw new Failure('packages-missing', { packages });
+  say(`installing Debian packages: ${packages}`);
+  const apt = (...words: string[]): boolean =>
+    spawnSync('apt-get', ['-q', ...words], {
+      stdio: 'ignore',
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    }).status === 0;
+  const installing = ['install', '-y', '--no-install-recommends', ...missing];
+  // Lists of packages may be missing or too old on a fresh machine.
+  if (!apt(...installing) && !(apt('update') && apt(...installing)))
+    throw new Failure('packages-missing', { packages, why: 'apt-get could not install them' });
+}

@@ -1,0 +1,92 @@
+import { LRUCache } from 'lru-cache';
+import { Failure, isFailure } from '../base/errors.js';
+import type { VersionId } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import type { Mirror } from '../mirror/mirror.js';
+import type { Item, KnownUrl } from '../mirror/view.js';
+import type { RemoteVersion } from '../procore/items.js';
+import type { Storage } from '../procore/storage.js';
+import type { ContentSource, ContentStream, ContentVersion } from './source.js';
+
+export interface ProjectSourceOptions {
+  readonly mirror: Mirror;
+  readonly storage: Storage;
+  /** All versions of a file: 1 call, only for a version that is not the current one any more. */
+  readonly versions: (item: Item, signal: AbortSignal) => Promise<readonly RemoteVersion[]>;
+  readonly log: Log;
+}
+
+/** URLs of versions that were read lately, so that a version that is replaced meanwhile can still be read on. */
+const REMEMBERED_URLS = 2000;
+/** A fresh URL that is refused at once will not get better by a third one. */
+const MOST_URLS = 3;
+
+/** Brings the content of one project's files: the mirror knows where it is, the storage delivers it. */
+export class ProjectSource implements ContentSource {
+  readonly #options: ProjectSourceOptions;
+  readonly #remembered = new LRUCache<VersionId, KnownUrl>({ max: REMEMBERED_URLS });
+
+  constructor(options: ProjectSourceOptions) {
+    this.#options = options;
+  }
+
+  async fetch(version: ContentVersion, start: number, end: number, signal: AbortSignal): Promise<ContentStream> {
+    let stale: KnownUrl | undefined;
+    for (let attempt = 1; ; attempt++) {
+      const url = await this.#url(version, stale, signal);
+      try {
+        const download = await this.#options.storage.download({
+          url: url.url,
+          start,
+          end,
+          signal,
+          label: version.label,
+        });
+        const { total, body } = download;
+        return download.status === 'whole' ? { total, chunks: body, from: download.start } : { total, chunks: body };
+      } catch (error) {
+        if (!isFailure(error, 'url-expired') || attempt >= MOST_URLS) throw error;
+        this.#options.mirror.urls.refused(url);
+        this.#remembered.delete(version.id);
+        stale = url;
+      }
+    }
+  }
+
+  following(version: ContentVersion, limit: number): readonly ContentVersion[] {
+    const { view } = this.#options.mirror;
+    const item = view.byRemoteId(version.remoteId);
+    return item ? view.following(item, limit).map(contentVersion) : [];
+  }
+
+  async #url(version: ContentVersion, stale: KnownUrl | undefined, signal: AbortSignal): Promise<KnownUrl> {
+    const { mirror } = this.#options;
+    const item = mirror.view.byRemoteId(version.remoteId);
+    if (!item) throw new Failure('gone', { what: version.label });
+    if (item.versionId !== version.id) return this.#olderUrl(item, version, stale, signal);
+    const known = stale ? undefined : mirror.urls.known(item);
+    const url = known ?? (await mirror.urls.renew(item, stale, 'interactive', signal));
+    this.#remembered.set(version.id, url);
+    return url;
+  }
+
+  async #olderUrl(
+    item: Item,
+    version: ContentVersion,
+    stale: KnownUrl | undefined,
+    signal: AbortSignal,
+  ): Promise<KnownUrl> {
+    const remembered = this.#remembered.get(version.id);
+    if (remembered && remembered.url !== stale?.url) return remembered;
+    const versions = await this.#options.versions(item, signal);
+    const found = versions.find((candidate) => candidate.id === version.id);
+    if (found?.url === undefined) throw new Failure('version-gone', { path: version.label });
+    const url = { url: found.url, fetchedAt: 0, versionId: version.id };
+    this.#remembered.set(version.id, url);
+    return url;
+  }
+}
+
+export function contentVersion(item: Item): ContentVersion {
+  return { id: item.versionId, remoteId: item.remoteId, size: item.size, label: item.name };
+}

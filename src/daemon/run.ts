@@ -1,0 +1,147 @@
+import { Failure } from '../base/errors.js';
+import { type Log, type LogLevel, openLog } from '../base/log.js';
+import type { OptionValues } from '../base/options.js';
+import type { DriverName } from '../fuse/filesystem.js';
+import { checkMountpoint, clearDeadMount } from '../fuse/mountpoint.js';
+import { requireDriver } from '../fuse/probe.js';
+import { askDaemon, ControlServer } from './control.js';
+import { controlMethods } from './methods.js';
+import { type MountRequest, Mounts } from './mounts.js';
+import { Owned, Project, projectKey } from './project.js';
+import { openSession, type Session } from './session.js';
+import { parseSource } from './source.js';
+import { StateFolder } from './state-folder.js';
+
+/** What `mount` hands to the process that stays. */
+export interface DaemonRequest {
+  readonly state: string;
+  readonly source: string;
+  /** Absolute. */
+  readonly mountpoint: string;
+  readonly options: OptionValues;
+  readonly generic: readonly string[];
+  readonly log: string;
+}
+
+/** How long a daemon that was told to end may take for it, milliseconds. */
+const SHUTDOWN_LIMIT = 20_000;
+
+/**
+ * The process behind a mount. Resolves when the mount answers; the process then lives until the last mount of the
+ * project has ended or a signal comes. When another process owns the project, that one makes the mount, and
+ * `delegated` says that this process has nothing left to do.
+ */
+export async function runDaemon(request: DaemonRequest): Promise<{ readonly delegated: boolean }> {
+  const { log, close: closeLog } = openLog(request.options.log_level as LogLevel, request.log);
+  const state = new StateFolder(request.state);
+  const mount = mountRequest(request);
+  const session = await openSession(state, parseSource(request.source), request.options, log);
+  try {
+    await clearDeadMount(mount.mountpoint);
+    await checkMountpoint(mount.mountpoint, process.getuid?.() ?? 0);
+    await requireDriver(mount.driver, { allowOther: mount.allowOther });
+    return await own(request, mount, state, session, log, closeLog);
+  } catch (error) {
+    log.error({ error }, 'the mount failed');
+    await session.close();
+    throw error;
+  }
+}
+
+async function own(
+  request: DaemonRequest,
+  mount: MountRequest,
+  state: StateFolder,
+  session: Session,
+  log: Log,
+  closeLog: () => void,
+): Promise<{ readonly delegated: boolean }> {
+  const socket = state.socket(projectKey(session));
+  let project: Project;
+  try {
+    project = await Project.open(session, state, projectOptions(request.options), log);
+  } catch (error) {
+    if (!(error instanceof Owned)) throw error;
+    await delegate(socket, mount, error);
+    await session.close();
+    return { delegated: true };
+  }
+  const mounts = new Mounts(project, log);
+  const remember = (added: MountRequest): void =>
+    state.writeMount({
+      mountpoint: added.mountpoint,
+      source: added.source,
+      pid: process.pid,
+      socket,
+      log: request.log,
+    });
+  mounts.onEnded = (mountpoint) => state.removeMount(mountpoint);
+  let control: ControlServer | undefined;
+  let ending: Promise<void> | undefined;
+  const end = (why: string): Promise<void> => {
+    ending ??= (async () => {
+      log.info({ why }, 'the daemon ends');
+      const limit = setTimeout(() => process.exit(1), SHUTDOWN_LIMIT);
+      await mounts.close().catch((error: unknown) => log.error({ error }, 'unmounting failed'));
+      await control?.close();
+      await project.close();
+      await session.close();
+      clearTimeout(limit);
+      closeLog();
+    })();
+    return ending;
+  };
+  try {
+    await project.mirror.open();
+    const addMount = async (added: MountRequest): Promise<void> => {
+      await mounts.add(added);
+      remember(added);
+    };
+    control = await ControlServer.open(socket, controlMethods(project, mounts, addMount), log);
+    await addMount(mount);
+  } catch (error) {
+    await end('it could not start');
+    throw error;
+  }
+  project.mirror.start();
+  mounts.whenEmpty(() => void end('the last mount is gone').then(() => process.exit(0)));
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+    process.on(signal, () => void end(signal).then(() => process.exit(0)));
+  return { delegated: false };
+}
+
+/** Lets the owner make the mount; it may be ending just now, or be something else than a daemon. */
+async function delegate(socket: string, mount: MountRequest, owned: Owned): Promise<void> {
+  try {
+    await askDaemon(socket, 'mount', { request: mount });
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure('already-owned', { pid: owned.pid }, error);
+  }
+}
+
+function mountRequest(request: DaemonRequest): MountRequest {
+  const { options } = request;
+  const allowOther = options.allow_other === true;
+  return {
+    mountpoint: request.mountpoint,
+    source: request.source,
+    folder: parseSource(request.source).folder,
+    driver: options.driver as DriverName,
+    allowOther,
+    generic: request.generic,
+    owner: {
+      uid: Number(options.uid ?? process.getuid?.() ?? 0),
+      gid: Number(options.gid ?? process.getgid?.() ?? 0),
+      umask: Number(options.umask ?? (allowOther ? 0o022 : 0o077)),
+    },
+  };
+}
+
+function projectOptions(options: OptionValues): { cacheLimit: number; cacheReserve: number; pollInterval: number } {
+  return {
+    cacheLimit: Number(options.cache),
+    cacheReserve: Number(options.cache_reserve),
+    pollInterval: Number(options.poll),
+  };
+}

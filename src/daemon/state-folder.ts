@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { errnoOf, Failure } from '../base/errors.js';
+
+/** Longest path of a unix socket, unix(7): `sun_path` has 108 bytes with the closing NUL. */
+const SOCKET_PATH_BYTES = 107;
+
+/** What a running mount leaves for other processes to find it. */
+export interface MountRecord {
+  readonly mountpoint: string;
+  readonly source: string;
+  readonly pid: number;
+  readonly socket: string;
+  readonly log: string;
+}
+
+/** The folder that holds everything procorefs keeps: 0700, for one user. */
+export class StateFolder {
+  readonly path: string;
+
+  /** Creates what is missing. @throws Failure `state-unwritable` */
+  constructor(path: string) {
+    this.path = path;
+    try {
+      for (const folder of ['', 'log', 'mounts', 'run', 'projects', 'clients']) {
+        mkdirSync(join(path, folder), { recursive: true, mode: 0o700 });
+      }
+      const probe = join(path, 'run', `.probe-${process.pid}`);
+      writeFileSync(probe, '', { mode: 0o600 });
+      rmSync(probe);
+    } catch (error) {
+      throw new Failure('state-unwritable', { path }, error);
+    }
+  }
+
+  get configFile(): string {
+    return join(this.path, 'config.json');
+  }
+
+  project(key: string): string {
+    const folder = join(this.path, 'projects', key);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return folder;
+  }
+
+  /** Budget and tokens of one client id: shared by all its connections. */
+  client(clientId: string): string {
+    const folder = join(this.path, 'clients', shortHash(clientId));
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return folder;
+  }
+
+  log(name: string): string {
+    return join(this.path, 'log', `${name}.log`);
+  }
+
+  /** Where the daemon of a project listens; elsewhere where this folder's path is too long for a socket. */
+  socket(projectKey: string): string {
+    const here = join(this.path, 'run', `${projectKey}.sock`);
+    if (Buffer.byteLength(here) <= SOCKET_PATH_BYTES) return here;
+    const folder = join(tmpdir(), `procorefs-${process.getuid?.() ?? 0}-${shortHash(this.path)}`);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const { uid, mode } = statSync(folder);
+    // Somebody else may have made the folder to listen in.
+    if (uid !== process.getuid?.() || (mode & 0o077) !== 0)
+      throw new Failure('state-unsafe', { path: folder, mode: (mode & 0o777).toString(8) });
+    return join(folder, `${shortHash(projectKey)}.sock`);
+  }
+
+  writeMount(record: MountRecord): void {
+    writeAtomically(this.#mountFile(record.mountpoint), JSON.stringify(record));
+  }
+
+  removeMount(mountpoint: string): void {
+    rmSync(this.#mountFile(mountpoint), { force: true });
+  }
+
+  mount(mountpoint: string): MountRecord | undefined {
+    return readRecord(this.#mountFile(mountpoint));
+  }
+
+  mounts(): MountRecord[] {
+    const folder = join(this.path, 'mounts');
+    return readdirSync(folder)
+      .filter((name) => name.endsWith('.json'))
+      .flatMap((name) => readRecord(join(folder, name)) ?? [])
+      .sort((a, b) => a.mountpoint.localeCompare(b.mountpoint));
+  }
+
+  #mountFile(mountpoint: string): string {
+    return join(this.path, 'mounts', `${shortHash(mountpoint)}.json`);
+  }
+}
+
+export const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
+
+function readRecord(path: string): MountRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as MountRecord;
+  } catch (error) {
+    // A record that is not whole belongs to no mount.
+    if (errnoOf(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function writeAtomically(path: string, text: string): void {
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, text, { mode: 0o600 });
+  renameSync(temporary, path);
+}

@@ -1,0 +1,27 @@
+import type { Mounted } from '../fuse/filesystem.js';
+import type { Project } from './project.js';
+
+/** The answer to `status --json`; scripts read it, so keys are only added. */
+export function mountStatus(project: Project, mounted: Mounted, mountpoint: string) {
+  const { mirror, content, session } = project;
+  const { done, items, total } = mirror.progress;
+  const cache = content.stats();
+  return {
+    mountpoint,
+    connection: session.connection.name,
+    project: { id: session.project.id, name: session.project.name },
+    state: mirror.state,
+    crawl: { done, items, ...(total === undefined ? {} : { total }) },
+    budget: session.budget.status(),
+    outbox: { pending: 0, held: 0, failed: 0, bytes: 0 },
+    cache,
+    mirror: { badRows: mirror.store.badRows, lru: mirror.view.statistics() },
+    freshness: mirror.freshness,
+    sincePoll: mirror.sincePoll,
+    driver: mounted.driver,
+    passthrough: mounted.passthrough,
+    pid: process.pid,
+  };
+}
+
+export type MountStatus = ReturnType<typeof mountStatus>;
