@@ -1,0 +1,13 @@
+import { isFailure } from '#src/base/errors.js';
+import { ensurePackages, type PackageName } from '#src/cli/packages.js';
+
+/** What tests and benchmarks use from Debian; as root on Debian it is installed, elsewhere each test says what it misses. */
+const TESTS: readonly PackageName[] = ['fuse3', 'libfuse2', 'attr', 'rsync', 'curl'];
+const BENCHMARKS: readonly PackageName[] = [...TESTS, 'rclone'];
+
+try {
+  ensurePackages(process.argv[2] === 'bench' ? BENCHMARKS : TESTS, (line) => console.log(line));
+} catch (error) {
+  if (!isFailure(error)) throw error;
+  console.log(`${error.line}; tests that need them are skipped`);
+}
