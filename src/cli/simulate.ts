@@ -1,19 +1,28 @@
-import { Failure } from '../base/errors.js';
-import { parseSimulatorOptions, simulatorFlags } from '../simulator/options.js';
+import { optionTable, parseSimulatorOptions } from '../simulator/options.js';
 import { startSimulator } from '../simulator/simulator.js';
 import type { Command } from './command.js';
+import { columns } from './format.js';
 
 export const simulate: Command = {
   name: 'simulate',
+  arguments: '[options...]',
   summary: 'a local Procore with generated or real files; prints one JSON line when ready',
-  flags: simulatorFlags,
+  passThrough: true,
   async run(context) {
-    const simulator = await startSimulator(parseSimulatorOptions(context.flags));
+    if (context.args.includes('--help') || context.args.includes('-h')) return context.print(help());
+    const simulator = await startSimulator(parseSimulatorOptions(context.args));
     context.print(JSON.stringify(simulator.ready));
-    const signal = await new Promise<string>((resolve) => {
-      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, () => resolve(name));
+    await new Promise<void>((resolve) => {
+      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, () => resolve());
     });
     await simulator.close();
-    if (signal === '') throw new Failure('interrupted');
   },
 };
+
+function help(): string {
+  const rows = optionTable.map((row) => [
+    `  ${row.flag} ${row.value}`,
+    `${row.help}${row.default === undefined ? '' : ` (default: ${row.default})`}`,
+  ]);
+  return `Usage: procorefs simulate [options]\n\nOptions:\n${columns(rows)}`;
+}

@@ -1,0 +1,86 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isFailure } from '../base/errors.js';
+import { askDaemon, isAbsent } from '../daemon/control.js';
+import type { MountRecord, StateFolder } from '../daemon/state-folder.js';
+import type { MountStatus } from '../daemon/status.js';
+import type { Command } from './command.js';
+import { mountAt } from './find-mount.js';
+import { bytes, columns, plural } from './format.js';
+
+/** Milliseconds between two looks of `--watch`. */
+const WATCH_INTERVAL = 500;
+
+/** A mount whose daemon does not answer: it was killed, or is ending. */
+interface NoAnswer {
+  readonly mountpoint: string;
+  readonly source: string;
+  readonly state: 'dead';
+}
+
+export const status: Command = {
+  name: 'status',
+  arguments: '[mountpoint]',
+  summary: 'what the mounts do: crawl, calls left, cache, freshness',
+  flags: [{ flags: '--watch', help: 'until the crawl is done, a line whenever something changed' }],
+  async run(context) {
+    const state = context.state();
+    const mountpoint = context.args[0];
+    if (context.flags.watch) return watch(state, mountpoint, (line) => context.print(line));
+    if (mountpoint !== undefined) {
+      const answer = await statusOf(mountAt(state, mountpoint));
+      return context.show(answer, () => describe(answer));
+    }
+    const answers = await Promise.all(state.mounts().map(statusOf));
+    context.show(answers, () => (answers.length === 0 ? 'nothing is mounted' : answers.map(describe).join('\n\n')));
+  },
+};
+
+async function statusOf(record: MountRecord): Promise<MountStatus | NoAnswer> {
+  try {
+    return await askDaemon<MountStatus>(record.socket, 'status', { mountpoint: record.mountpoint });
+  } catch (error) {
+    if (!isAbsent(error) && !isFailure(error, 'not-mounted')) throw error;
+    return { mountpoint: record.mountpoint, source: record.source, state: 'dead' };
+  }
+}
+
+async function watch(state: StateFolder, mountpoint: string | undefined, print: (line: string) => void): Promise<void> {
+  let before = '';
+  for (;;) {
+    const records = mountpoint === undefined ? state.mounts() : [mountAt(state, mountpoint)];
+    const answers = await Promise.all(records.map(statusOf));
+    const line = answers.map((answer) => `${answer.mountpoint}: ${progress(answer)}`).join('\n');
+    if (line !== before) print(line);
+    before = line;
+    if (answers.every((answer) => answer.state === 'dead' || ('crawl' in answer && answer.crawl.done))) return;
+    await sleep(WATCH_INTERVAL);
+  }
+}
+
+function progress(answer: MountStatus | NoAnswer): string {
+  if (answer.state === 'dead' || !('crawl' in answer)) return 'dead (the next mount clears it)';
+  const { items, total, done } = answer.crawl;
+  if (done) return `${answer.state}, ${plural(items, 'item')}`;
+  return `${answer.state}, ${plural(items, 'item')}${total ? ` of ${total.toLocaleString('en-US')}` : ''}`;
+}
+
+function describe(answer: MountStatus | NoAnswer): string {
+  if (!('crawl' in answer)) return `${answer.mountpoint}: dead (the next mount clears it)`;
+  const { budget, cache, mirror } = answer;
+  const window = ({ limit, remaining, reset }: { limit: number; remaining: number; reset?: number | undefined }): string =>
+    `${remaining} of ${limit} calls left, full again ${new Date(reset * 1000).toLocaleTimeString()}`;
+  const lookups = mirror.lru.hits + mirror.lru.misses;
+  const rows = [
+    ['project', `${answer.connection}: ${answer.project.name} (${answer.project.id})`],
+    ['state', progress(answer)],
+    ['fresh', `changes show within ${answer.freshness} s`],
+    ['hour', window(budget.hour)],
+    ['10 s', window(budget.spike)],
+    ['spent', columns([Object.entries(budget.spent).map(([who, calls]) => `${who} ${calls}`)])],
+    ['refused', `${plural(budget.refused4xx, 'call')} answered 4xx`],
+    ['cache', `${bytes(cache.bytes)} of ${bytes(cache.limit)}, ${plural(cache.hits, 'hit')}, ${plural(cache.misses, 'miss')}`],
+    ['items', `${mirror.lru.entries} of ${mirror.lru.limit} in memory, hit rate ${lookups === 0 ? '–' : `${Math.round((100 * mirror.lru.hits) / lookups)} %`}`],
+    ['driver', `${answer.driver}${answer.passthrough ? ', passthrough' : ''}, process ${answer.pid}`],
+  ];
+  return `${answer.mountpoint}\n${columns(rows.map(([key, value]) => [`  ${key}`, value!]))}`;
+}
