@@ -359,6 +359,13 @@ const rows = {
     what: '{path} cannot be written',
     remedy: 'run this as root, or choose a folder with --prefix',
   },
+  'demo-failed': {
+    errno: 'EIO',
+    http: 500,
+    level: 'error',
+    what: 'the demo stopped at `{command}`',
+    remedy: 'run `procorefs doctor`',
+  },
   'packages-missing': {
     errno: 'ENOENT',
     http: 500,

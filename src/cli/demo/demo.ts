@@ -1,0 +1,156 @@
+import type { ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Failure } from '../../base/errors.js';
+import type { MountStatus } from '../../daemon/status.js';
+import type { Command, CommandContext } from '../command.js';
+import { bytes, plural } from '../format.js';
+import { ensurePackages } from '../packages.js';
+import { Shell } from './shell.js';
+
+/** What `simulate` prints when it is ready, as far as the demo needs it. */
+interface Ready {
+  readonly api: string;
+  readonly login: string;
+  readonly client_id: string;
+  readonly client_secret: string;
+  readonly company_id: number;
+  readonly projects: readonly { readonly id: number; readonly name: string }[];
+  readonly admin: string;
+}
+
+interface TreeItem {
+  readonly path: string;
+  readonly type: 'file' | 'folder';
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** Items of the project that the demo makes up. */
+const ITEMS = 300;
+
+export const demo: Command = {
+  name: 'demo',
+  arguments: '[mountpoint]',
+  summary: 'the main job with nothing configured: a simulated project, mounted, read, copied',
+  flags: [{ flags: '--keep', help: 'leave the mount up until Ctrl-C' }],
+  run: runDemo,
+};
+
+async function runDemo(context: CommandContext): Promise<void> {
+  const say = (line: string): void => context.print(line);
+  ensurePackages(process.getuid?.() === 0 ? ['rsync'] : ['rsync', 'fuse3'], say);
+  const folder = mkdtempSync(join(tmpdir(), 'procorefs-demo-'));
+  const given = context.args[0];
+  const mountpoint = given === undefined ? join(folder, 'mnt') : resolve(given);
+  const shell = new Shell({ ...process.env, PROCOREFS_STATE: join(folder, 'state') }, say);
+  let simulator: ChildProcess | undefined;
+  let mounted = false;
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  try {
+    if (given === undefined) mkdirSync(mountpoint);
+    say('Starting a simulated Procore: nothing leaves this machine.');
+    const started = await shell.start(['simulate', '--items', String(ITEMS), '--seed', 'demo', '--odd-names', 'no']);
+    simulator = started.child;
+    const ready = JSON.parse(started.line) as Ready;
+    await connect(shell, ready);
+    const project = ready.projects[0]!;
+    await shell.show('procorefs', ['mount', `Procore:${project.name}`, mountpoint]);
+    mounted = true;
+    stop.signal.throwIfAborted();
+    await look(shell, ready, mountpoint, join(folder, 'copy'), say);
+    if (context.flags.keep) {
+      say(`\nThe mount stays at ${mountpoint} until Ctrl-C.`);
+      await new Promise<void>((done) => stop.signal.addEventListener('abort', () => done(), { once: true }));
+    }
+    await shell.show('procorefs', ['umount', mountpoint]);
+    mounted = false;
+    say('\nDone: unmounted, nothing left behind.');
+  } finally {
+    if (mounted) await shell.procorefs(['umount', '--force', mountpoint]).catch((error) => say(String(error)));
+    if (simulator) await ended(simulator);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function connect(shell: Shell, ready: Ready): Promise<void> {
+  await shell.show(
+    'procorefs',
+    [
+      'connections',
+      'add',
+      '--client-id',
+      ready.client_id,
+      '--client-secret-file',
+      '-',
+      '--domain',
+      ready.login,
+      '--api',
+      ready.api,
+      '--company',
+      String(ready.company_id),
+    ],
+    { input: ready.client_secret },
+  );
+}
+
+/** Lists, reads and copies the mounted project, and tells what it cost. */
+async function look(
+  shell: Shell,
+  ready: Ready,
+  mountpoint: string,
+  copy: string,
+  say: (line: string) => void,
+): Promise<void> {
+  await shell.show('ls', ['-l', mountpoint]);
+  await shell.show('procorefs', ['status', '--watch', mountpoint]);
+  await shell.show('find', [mountpoint, '-type', 'f', '-size', '+1M', '-printf', '%10s  %P\n'], { lines: 5 });
+
+  const tree = (await (await fetch(`${ready.admin}/tree`)).json()) as TreeItem[];
+  const file = tree.filter((item) => item.type === 'file' && item.size > 0).sort((a, b) => b.size - a.size)[0];
+  if (!file) throw new Failure('demo-failed', { command: 'tree', why: 'the project has no file' });
+  const sum = (await shell.show('sha256sum', [join(mountpoint, file.path)])).slice(0, 64);
+  if (sum !== file.sha256) throw new Failure('demo-failed', { command: 'sha256sum', why: 'the bytes differ' });
+  say(`  equal to what the server has: ${file.sha256.slice(0, 16)}…`);
+
+  await shell.show('rsync', ['-a', '--stats', `${mountpoint}/`, `${copy}/`], { lines: 6 });
+  await compare(tree, copy);
+  say('  every file of the copy has the checksum that the server says');
+  const again = await shell.run('rsync', ['-a', '--stats', `${mountpoint}/`, `${copy}/`]);
+  say(`  a second rsync: ${/transferred: [\d,]+/.exec(again)?.[0] ?? '?'}`);
+
+  const status = JSON.parse(await shell.procorefs(['status', '--json', mountpoint])) as MountStatus;
+  const { interactive, background, job } = status.budget.spent;
+  const files = tree.filter((item) => item.type === 'file');
+  say(
+    `\nMirrored ${plural(status.crawl.items, 'item')}, read ${plural(files.length, 'file')} of ` +
+      `${bytes(files.reduce((sum, item) => sum + item.size, 0))}, ${bytes(status.cache.fetchedBytes)} came over the network.`,
+  );
+  say(
+    `API calls: ${interactive + background + job} of ${status.budget.hour.limit} an hour ` +
+      `(${interactive} for people, ${background} in the background).`,
+  );
+}
+
+/** @throws Failure `demo-failed` naming the first file that differs */
+async function compare(tree: readonly TreeItem[], copy: string): Promise<void> {
+  for (const item of tree) {
+    if (item.type !== 'file') continue;
+    const hash = createHash('sha256');
+    for await (const chunk of createReadStream(join(copy, item.path))) hash.update(chunk as Buffer);
+    if (hash.digest('hex') !== item.sha256)
+      throw new Failure('demo-failed', { command: 'rsync', why: `${item.path} differs` });
+  }
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = new Promise<void>((done) => child.once('exit', () => done()));
+  child.kill('SIGTERM');
+  const limit = setTimeout(() => child.kill('SIGKILL'), 5000);
+  await exit;
+  clearTimeout(limit);
+}

@@ -1,0 +1,66 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Failure } from '../../base/errors.js';
+
+const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
+
+/** Runs the commands of the demo as a person would type them, and prints them. */
+export class Shell {
+  readonly #environment: NodeJS.ProcessEnv;
+  readonly #print: (line: string) => void;
+
+  constructor(environment: NodeJS.ProcessEnv, print: (line: string) => void) {
+    this.#environment = environment;
+    this.#print = print;
+  }
+
+  /** Runs a program and resolves with its output. @throws Failure `demo-failed` with what it said */
+  async run(program: string, words: readonly string[], input?: string): Promise<string> {
+    const child = spawn(program, words, { env: this.#environment, stdio: ['pipe', 'pipe', 'pipe'] });
+    let output = '';
+    let errors = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(input ?? '');
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', resolve);
+    });
+    if (code !== 0) throw new Failure('demo-failed', { command: [program, ...words].join(' '), why: errors || output });
+    return output;
+  }
+
+  procorefs(words: readonly string[], input?: string): Promise<string> {
+    return this.run(process.execPath, [MAIN, ...words], input);
+  }
+
+  /** Prints the command, runs it, prints the first lines of what it says. */
+  async show(program: string, words: readonly string[], options: { lines?: number; input?: string } = {}): Promise<string> {
+    this.#print(`\n$ ${[program, ...words].map(quoted).join(' ')}`);
+    const output = await (program === 'procorefs'
+      ? this.procorefs(words, options.input)
+      : this.run(program, words, options.input));
+    const lines = output.trimEnd().split('\n');
+    const most = options.lines ?? 12;
+    for (const line of lines.slice(0, most)) this.#print(`  ${line}`);
+    if (lines.length > most) this.#print(`  … ${lines.length - most} more lines`);
+    return output;
+  }
+
+  /** A long-running command of procorefs; resolves with its first line of output. */
+  async start(words: readonly string[]): Promise<{ readonly child: ChildProcess; readonly line: string }> {
+    const child = spawn(process.execPath, [MAIN, ...words], {
+      env: this.#environment,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const line = await new Promise<string>((resolve, reject) => {
+      createInterface({ input: child.stdout }).once('line', resolve);
+      child.once('exit', () => reject(new Failure('demo-failed', { command: words.join(' '), why: 'it ended' })));
+    });
+    return { child, line };
+  }
+}
+
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
