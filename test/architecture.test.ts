@@ -48,10 +48,17 @@ const layerOf = (path: string): string => relative(src, path).split('/')[0]!;
 t.test('the top level holds what a newcomer expects, and nothing else', async (t) => {
   const tracked = execFileSync('git', ['ls-files'], { cwd: top, encoding: 'utf8' }).split('\n');
   const names = [...new Set(tracked.map((path) => path.split('/')[0]!).filter((name) => name !== ''))];
-  t.strictSame(
-    names.filter((name) => !name.startsWith('.')).sort(),
-    ['CHANGELOG.md', 'LICENSE', 'README.md', 'native-notes', 'package-lock.json', 'package.json', 'src', 'test', 'tsconfig.json'],
-  );
+  t.strictSame(names.filter((name) => !name.startsWith('.')).sort(), [
+    'CHANGELOG.md',
+    'LICENSE',
+    'README.md',
+    'native-notes',
+    'package-lock.json',
+    'package.json',
+    'src',
+    'test',
+    'tsconfig.json',
+  ]);
   t.strictSame(names.filter((name) => name.startsWith('.')).sort(), ['.biome.json', '.ci', '.gitignore', '.taprc']);
 });
 

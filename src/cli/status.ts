@@ -67,8 +67,16 @@ function progress(answer: MountStatus | NoAnswer): string {
 function describe(answer: MountStatus | NoAnswer): string {
   if (!('crawl' in answer)) return `${answer.mountpoint}: dead (the next mount clears it)`;
   const { budget, cache, mirror } = answer;
-  const window = ({ limit, remaining, reset }: { limit: number; remaining: number; reset?: number | undefined }): string =>
-    `${remaining} of ${limit} calls left, full again ${new Date(reset * 1000).toLocaleTimeString()}`;
+  const window = ({
+    limit,
+    remaining,
+    reset,
+  }: {
+    limit: number;
+    remaining: number;
+    reset?: number | undefined;
+  }): string =>
+    `${remaining} of ${limit} calls left${reset === undefined ? '' : `, full again ${new Date(reset * 1000).toLocaleTimeString()}`}`;
   const lookups = mirror.lru.hits + mirror.lru.misses;
   const rows = [
     ['project', `${answer.connection}: ${answer.project.name} (${answer.project.id})`],
@@ -78,8 +86,14 @@ function describe(answer: MountStatus | NoAnswer): string {
     ['10 s', window(budget.spike)],
     ['spent', columns([Object.entries(budget.spent).map(([who, calls]) => `${who} ${calls}`)])],
     ['refused', `${plural(budget.refused4xx, 'call')} answered 4xx`],
-    ['cache', `${bytes(cache.bytes)} of ${bytes(cache.limit)}, ${plural(cache.hits, 'hit')}, ${plural(cache.misses, 'miss')}`],
-    ['items', `${mirror.lru.entries} of ${mirror.lru.limit} in memory, hit rate ${lookups === 0 ? '–' : `${Math.round((100 * mirror.lru.hits) / lookups)} %`}`],
+    [
+      'cache',
+      `${bytes(cache.bytes)} of ${bytes(cache.limit)}, ${plural(cache.hits, 'hit')}, ${plural(cache.misses, 'miss')}`,
+    ],
+    [
+      'items',
+      `${mirror.lru.entries} of ${mirror.lru.limit} in memory, hit rate ${lookups === 0 ? '–' : `${Math.round((100 * mirror.lru.hits) / lookups)} %`}`,
+    ],
     ['driver', `${answer.driver}${answer.passthrough ? ', passthrough' : ''}, process ${answer.pid}`],
   ];
   return `${answer.mountpoint}\n${columns(rows.map(([key, value]) => [`  ${key}`, value!]))}`;

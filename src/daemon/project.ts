@@ -8,7 +8,7 @@ import { ContentCache } from '../content/cache.js';
 import { ProjectSource } from '../content/project-source.js';
 import { Mirror } from '../mirror/mirror.js';
 import type { Item } from '../mirror/view.js';
-import type { Session } from './session.js';
+import type { ProjectSession } from './session.js';
 import type { StateFolder } from './state-folder.js';
 
 export interface ProjectOptions {
@@ -19,7 +19,7 @@ export interface ProjectOptions {
   readonly pollInterval: number;
 }
 
-export const projectKey = (session: Pick<Session, 'connection' | 'project'>): string =>
+export const projectKey = (session: Pick<ProjectSession, 'connection' | 'project'>): string =>
   `${session.connection.id}-${session.project.id}`;
 
 /** Another process has the project. */
@@ -39,10 +39,10 @@ export class Owned extends Error {
 export class Project {
   readonly mirror: Mirror;
   readonly content: ContentCache;
-  readonly session: Session;
+  readonly session: ProjectSession;
   readonly #lock: FileLock;
 
-  private constructor(session: Session, lock: FileLock, mirror: Mirror, content: ContentCache) {
+  private constructor(session: ProjectSession, lock: FileLock, mirror: Mirror, content: ContentCache) {
     this.session = session;
     this.#lock = lock;
     this.mirror = mirror;
@@ -50,12 +50,13 @@ export class Project {
   }
 
   /** @throws Owned when another process has it */
-  static async open(session: Session, state: StateFolder, options: ProjectOptions, log: Log): Promise<Project> {
+  static async open(session: ProjectSession, state: StateFolder, options: ProjectOptions, log: Log): Promise<Project> {
     const folder = state.project(projectKey(session));
     const lockFile = join(folder, 'lock');
     const lock = tryLock(lockFile);
     if (!lock) throw new Owned(lockHolder(lockFile));
-    const { client, storage, project } = session;
+    const { project } = session;
+    const { client, storage } = session.session;
     let mirror: Mirror | undefined;
     try {
       const opened = new Mirror({

@@ -8,7 +8,7 @@ import { askDaemon, ControlServer } from './control.js';
 import { controlMethods } from './methods.js';
 import { type MountRequest, Mounts } from './mounts.js';
 import { Owned, Project, projectKey } from './project.js';
-import { openSession, type Session } from './session.js';
+import { openProjectSession, type ProjectSession } from './session.js';
 import { parseSource } from './source.js';
 import { StateFolder } from './state-folder.js';
 
@@ -35,7 +35,7 @@ export async function runDaemon(request: DaemonRequest): Promise<{ readonly dele
   const { log, close: closeLog } = openLog(request.options.log_level as LogLevel, request.log);
   const state = new StateFolder(request.state);
   const mount = mountRequest(request);
-  const session = await openSession(state, parseSource(request.source), request.options, log);
+  const session = await openProjectSession(state, parseSource(request.source), request.options, log);
   try {
     await clearDeadMount(mount.mountpoint);
     await checkMountpoint(mount.mountpoint, process.getuid?.() ?? 0);
@@ -52,7 +52,7 @@ async function own(
   request: DaemonRequest,
   mount: MountRequest,
   state: StateFolder,
-  session: Session,
+  session: ProjectSession,
   log: Log,
   closeLog: () => void,
 ): Promise<{ readonly delegated: boolean }> {

@@ -1,74 +1,64 @@
-import { systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
-import { asCompanyId, asProjectId, type ProjectId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
-import { Budget } from '../budget/budget.js';
-import { ledgerPath } from '../budget/ledger.js';
 import type { Connection } from '../connections/connection.js';
 import { Connections } from '../connections/store.js';
-import { openTokens } from '../connections/tokens.js';
-import { ProcoreClient } from '../procore/client.js';
-import { resolveProject } from '../procore/projects.js';
-import { Storage } from '../procore/storage.js';
 import type { Item } from '../mirror/view.js';
+import { type ResolvedProject, resolveProject } from '../procore/resolve-project.js';
+import { Session } from '../procore/session.js';
 import type { Source } from './source.js';
 import type { StateFolder } from './state-folder.js';
 
-/** An account in use: its calls go through one budget, its downloads through one pool. */
-export interface Account {
+/** A session and the one project that is worked on. */
+export interface ProjectSession {
+  readonly session: Session;
   readonly connection: Connection;
-  readonly connections: Connections;
-  readonly client: ProcoreClient;
-  readonly storage: Storage;
-  readonly budget: Budget;
+  readonly project: ResolvedProject;
+  /** Where an item can be seen in a browser. */
+  webUrl(item: Item): string;
   close(): Promise<void>;
 }
 
-/** An account and the one project that is worked on. */
-export interface Session extends Account {
-  readonly project: { readonly id: ProjectId; readonly name: string };
-  webUrl(item: Item): string;
-}
-
 /** @throws Failure `no-such-connection`, `state-unsafe`, … */
-export function openAccount(
-  state: StateFolder,
-  nameOrConnection: string | Connection,
-  options: OptionValues,
-  log: Log,
-): Account {
-  const connections = new Connections(state.path);
-  const connection = typeof nameOrConnection === 'string' ? connections.get(nameOrConnection) : nameOrConnection;
-  const tokens = openTokens(connection, connections.secrets, systemClock, log);
-  const budget = new Budget({
-    path: ledgerPath(state.path, connection.clientId, connection.apiUrl),
+export function openSession(state: StateFolder, connection: Connection, options: OptionValues, log: Log): Session {
+  const { secrets } = new Connections(state.path);
+  return new Session(connection, {
+    stateFolder: state.path,
+    secrets,
     log,
     budgetWait: Number(options.budget_wait) * 1000,
-    ...(connection.maxCallsPerHour === undefined ? {} : { maxCallsPerHour: connection.maxCallsPerHour }),
   });
-  const client = new ProcoreClient({
-    apiUrl: connection.apiUrl,
-    name: connection.name,
-    companyId: connection.company,
-    tokens,
-    budget,
-    log,
-  });
-  const storage = new Storage({
-    tokens,
-    trustedHosts: [connection.apiUrl, connection.loginUrl].map((url) => new URL(url).host),
-  });
-  return {
-    connection,
-    connections,
-    client,
-    storage,
-    budget,
-    async close() {
-      await client.close();
-      await storage.close();
-      budget.close();
-    },
-  };
+}
+
+/**
+ * Signs nobody in yet: a project that the connection remembers costs no call.
+ * @throws Failure `no-such-project`, `ambiguous-project`, `no-such-connection`, or as the client does
+ */
+export async function openProjectSession(
+  state: StateFolder,
+  source: Source,
+  options: OptionValues,
+  log: Log,
+): Promise<ProjectSession> {
+  const connections = new Connections(state.path);
+  const connection = connections.get(source.connection);
+  const wanted = source.project || (connection.project === undefined ? '' : String(connection.project));
+  if (wanted === '')
+    throw new Failure('usage', { what: `"${source.connection}:" names no project: CONNECTION:PROJECT[/folder]` });
+  const session = openSession(state, connection, options, log);
+  try {
+    const project = await resolveProject(connection, wanted, session.client, { class: 'interactive' }, (projects) =>
+      connections.update(connection.id, { projects }),
+    );
+    return {
+      session,
+      connection,
+      project,
+      webUrl: (item) => `${connection.loginUrl}/${project.id}/project/documents?item=${item.remoteId}`,
+      close: () => session.close(),
+    };
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
 }

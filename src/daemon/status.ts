@@ -12,7 +12,7 @@ export function mountStatus(project: Project, mounted: Mounted, mountpoint: stri
     project: { id: session.project.id, name: session.project.name },
     state: mirror.state,
     crawl: { done, items, ...(total === undefined ? {} : { total }) },
-    budget: session.budget.status(),
+    budget: session.session.budget.status(),
     outbox: { pending: 0, held: 0, failed: 0, bytes: 0 },
     cache,
     mirror: { badRows: mirror.store.badRows, lru: mirror.view.statistics() },

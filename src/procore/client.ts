@@ -7,9 +7,9 @@ import type { CallOptions } from '../budget/calls.js';
 import type { TokenSource } from '../connections/token-source.js';
 import { type Account, type Company, type Project, toAccount, toCompany, toProject } from './accounts.js';
 import { type IndexQuery, indexPath } from './index-query.js';
-import type { FolderListing, IndexPage, RemoteItem } from './items.js';
+import type { FolderListing, IndexPage, RemoteItem, RemoteVersion } from './items.js';
 import { type FailureContext, replyFailure } from './reply-error.js';
-import { convertRows, parseIndexPage, parseJson, rowsOf, toFile, toFolder } from './rows.js';
+import { convertRows, parseIndexPage, parseJson, rowsOf, toFile, toFolder, toVersions } from './rows.js';
 import type { CallContext, Reply } from './transport/exchange.js';
 import { Transport } from './transport/transport.js';
 
@@ -109,6 +109,13 @@ export class ProcoreClient {
     const path = `/rest/v1.0/files/${id}?project_id=${projectId}&show_latest_version_only=true`;
     const { json, call } = await this.#json(path, { project: projectId, subject: `file ${id}` }, options);
     return this.#understand(call, () => toFile(json));
+  }
+
+  /** Every version of a file, with the URLs of their bytes. 1 call. */
+  async versions(projectId: ProjectId, id: RemoteId, options: CallOptions): Promise<RemoteVersion[]> {
+    const path = `/rest/v1.0/files/${id}?project_id=${projectId}`;
+    const { json, call } = await this.#json(path, { project: projectId, subject: `file ${id}` }, options);
+    return this.#understand(call, () => toVersions(json));
   }
 
   /** One page of the flat index. 1 call. */

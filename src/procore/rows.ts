@@ -128,6 +128,13 @@ export function toFile(raw: unknown): RemoteItem {
   return item(row, 'file', newest && toVersion(newest, fallback), row);
 }
 
+/** Every version that a file has, as `/files/{id}` lists them. */
+export function toVersions(raw: unknown): RemoteVersion[] {
+  const row = fileRow.parse(raw);
+  const fallback = { size: row.size ?? 0, createdAt: row.created_at ?? row.updated_at ?? 0 };
+  return (row.file_versions ?? []).map((version) => toVersion(versionRow.parse(version), fallback));
+}
+
 export function toIndexItem(raw: unknown): RemoteItem {
   const row = indexRow.parse(raw);
   const isFile = row.document_type ? !/folder/i.test(row.document_type) : row.file != null;

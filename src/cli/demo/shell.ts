@@ -37,7 +37,11 @@ export class Shell {
   }
 
   /** Prints the command, runs it, prints the first lines of what it says. */
-  async show(program: string, words: readonly string[], options: { lines?: number; input?: string } = {}): Promise<string> {
+  async show(
+    program: string,
+    words: readonly string[],
+    options: { lines?: number; input?: string } = {},
+  ): Promise<string> {
     this.#print(`\n$ ${[program, ...words].map(quoted).join(' ')}`);
     const output = await (program === 'procorefs'
       ? this.procorefs(words, options.input)
