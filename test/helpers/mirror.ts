@@ -1,0 +1,102 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { asProjectId, type ProjectId, ROOT_INODE } from '#src/base/ids.js';
+import { silentLog } from '#src/base/log.js';
+import { Secret } from '#src/base/secret.js';
+import { Connections } from '#src/connections/store.js';
+import type { IndexSource } from '#src/mirror/index-source.js';
+import { Mirror } from '#src/mirror/mirror.js';
+import type { Item } from '#src/mirror/view.js';
+import { Session } from '#src/procore/session.js';
+import { type RunningSimulator, type SimulatorSettings, simulator } from './simulator.js';
+
+interface Teardown {
+  teardown(cleanup: () => unknown): unknown;
+}
+
+export interface MirrorBench {
+  readonly simulator: RunningSimulator;
+  readonly session: Session;
+  readonly project: ProjectId;
+  readonly source: IndexSource;
+  /** Opens the mirror anew; the one before must be closed. */
+  openMirror(source?: IndexSource): Mirror;
+}
+
+/** A simulated project and a session with it; `openMirror` gives the mirror over both. */
+export async function mirrorBench(t: Teardown, settings: SimulatorSettings = {}): Promise<MirrorBench> {
+  const folder = mkdtempSync(join(tmpdir(), 'procorefs-mirror-'));
+  const running = await simulator(t, { spike: 10_000, hourly: 3600, ...settings });
+  const connections = new Connections(folder);
+  const { ready } = running;
+  const connection = connections.add(
+    {
+      apiUrl: ready.api,
+      loginUrl: ready.login,
+      clientId: ready.client_id,
+      grant: 'client-credentials',
+      company: ready.company_id as NonNullable<Parameters<typeof connections.add>[0]['company']>,
+    },
+    new Secret(ready.client_secret),
+  );
+  const session = new Session(connection, { stateFolder: folder, secrets: connections.secrets, log: silentLog });
+  const project = asProjectId(ready.projects[0]!.id);
+  const { client } = session;
+  const source: IndexSource = {
+    page: (query, options) => client.indexRaw(project, { ...query, sort: 'updated_at' }, options),
+    folder: (id, options) =>
+      id === undefined ? client.rootFolder(project, options) : client.folder(project, id, options),
+  };
+  const open = new Set<Mirror>();
+  t.teardown(async () => {
+    await Promise.all([...open].map((mirror) => mirror.close()));
+    await session.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return {
+    simulator: running,
+    session,
+    project,
+    source,
+    openMirror(from = source) {
+      const mirror = new Mirror({ path: join(folder, 'mirror.db'), source: from, log: silentLog, pollInterval: 3600 });
+      const close = mirror.close.bind(mirror);
+      mirror.close = async () => {
+        open.delete(mirror);
+        await close();
+      };
+      open.add(mirror);
+      return mirror;
+    },
+  };
+}
+
+/** Every visible item below the root: remote path → what the mirror says. */
+export function mirrorTree(mirror: Mirror): Map<string, Item> {
+  const found = new Map<string, Item>();
+  const walk = (folder: Item, path: string): void => {
+    for (let after = 0; ; ) {
+      const children = mirror.view.children(folder.remoteId, after, 1000);
+      for (const child of children) {
+        const at = path === '' ? child.remoteName : `${path}/${child.remoteName}`;
+        found.set(`${at}#${child.remoteId}`, child);
+        if (!child.isFile) walk(child, at);
+      }
+      if (children.length < 1000) return;
+      after = children.at(-1)!.inode;
+    }
+  };
+  const root = mirror.view.item(ROOT_INODE);
+  if (root) walk(root, '');
+  return found;
+}
+
+/** Lines that describe a tree, for comparing the mirror with the server's own account. */
+export const mirrorLines = (mirror: Mirror): string[] =>
+  [...mirrorTree(mirror)].map(([path, item]) => `${path} ${item.isFile ? `file ${item.size}` : 'folder'}`).sort();
+
+export async function serverLines(running: RunningSimulator): Promise<string[]> {
+  const tree = await running.admin.tree({ hash: false });
+  return tree.map((e) => `${e.path}#${e.id} ${e.type === 'file' ? `file ${e.size}` : 'folder'}`).sort();
+}

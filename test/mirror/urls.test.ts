@@ -1,0 +1,61 @@
+import { setMaxListeners } from 'node:events';
+import t from 'tap';
+import { silentLog } from '#src/base/log.js';
+import { Crawl } from '#src/mirror/crawl.js';
+import { mirrorBench, mirrorTree } from '../helpers/mirror.js';
+
+const never = new AbortController().signal;
+setMaxListeners(0, never);
+
+t.test('expired URLs are renewed 2,000 a call, however many readers wait', async (t) => {
+  const bench = await mirrorBench(t, { items: 6000, seed: 'urls', oddNames: 'no' });
+  const { admin } = bench.simulator;
+  const mirror = bench.openMirror();
+  await mirror.open();
+  await new Crawl(mirror.store, bench.source, silentLog).run(never);
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  await admin.expire({ urls: true });
+  await admin.reset();
+  const files = [...mirrorTree(mirror).values()].filter((item) => item.isFile);
+  const fresh = await Promise.all(
+    files.map(async (item) => {
+      const stale = mirror.urls.known(item) ?? mirror.view.url(item.inode)!;
+      const url = await mirror.urls.renew(item, stale, 'background', never);
+      return [item, stale.url, url.url] as const;
+    }),
+  );
+  const { total } = await admin.calls();
+  t.ok(total <= Math.ceil(files.length / 2000) + 1, `${total} calls for ${files.length} files`);
+  t.ok(fresh.every(([, stale, url]) => stale !== url));
+  for (const [item, , url] of fresh.filter((_, i) => i % 500 === 0)) {
+    const reply = await fetch(url);
+    t.equal((await reply.arrayBuffer()).byteLength, item.size);
+  }
+});
+
+t.test('a refused URL teaches that others of its age are not worth a try', async (t) => {
+  const bench = await mirrorBench(t, { items: 50, seed: 'age', oddNames: 'no' });
+  const mirror = bench.openMirror();
+  await mirror.open();
+  await new Crawl(mirror.store, bench.source, silentLog).run(never);
+  const [first, second] = [...mirrorTree(mirror).values()].filter((item) => item.isFile);
+  const url = mirror.urls.known(first!)!;
+  t.ok(mirror.urls.known(second!));
+  await mirror.urls.renew(first!, url, 'background', never);
+  await new Promise((resolve) => setTimeout(resolve, 2100));
+  mirror.urls.refused({ ...url, fetchedAt: url.fetchedAt });
+  t.equal(mirror.urls.known(second!), undefined);
+});
+
+t.test('a file that is gone from the server says so', async (t) => {
+  const bench = await mirrorBench(t, { items: 50, seed: 'lost', oddNames: 'no' });
+  const { admin } = bench.simulator;
+  const mirror = bench.openMirror();
+  await mirror.open();
+  await new Crawl(mirror.store, bench.source, silentLog).run(never);
+  await admin.change({ op: 'create', path: 'x.txt', content: 'x' });
+  await mirror.pollNow(never);
+  const item = [...mirrorTree(mirror).values()].find((one) => one.name === 'x.txt')!;
+  await admin.change({ op: 'delete', path: 'x.txt' });
+  await t.rejects(mirror.urls.renew(item, mirror.view.url(item.inode), 'background', never), { code: 'gone' });
+});
