@@ -50,6 +50,20 @@ function causeText(cause: unknown): string | undefined {
   return cause.message || code || cause.name;
 }
 
+/** A failure on its way to another process: the cause shrinks to its words. */
+export interface FailureJson {
+  readonly code: FailureCode;
+  readonly details: Details;
+}
+
+export function failureToJson(error: unknown): FailureJson {
+  const failure = error instanceof Failure ? error : new Failure('internal', {}, error);
+  const why = causeText(failure.cause);
+  return { code: failure.code, details: { ...(why ? { why } : {}), ...failure.details } };
+}
+
+export const failureFromJson = ({ code, details }: FailureJson): Failure => new Failure(code, details);
+
 export const isFailure = (error: unknown, code?: FailureCode): error is Failure =>
   error instanceof Failure && (code === undefined || error.code === code);
 

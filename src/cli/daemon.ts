@@ -1,4 +1,4 @@
-import { Failure } from '../base/errors.js';
+import { Failure, failureToJson } from '../base/errors.js';
 import type { DaemonRequest } from '../daemon/run.js';
 import { runDaemon } from '../daemon/run.js';
 import type { Command } from './command.js';
@@ -21,9 +21,7 @@ export const daemon: Command = {
       await send({ mounted: true, delegated });
       if (delegated) process.exit(0);
     } catch (error) {
-      const failure = error instanceof Failure ? error : new Failure('internal', {}, error);
-      const why = failure.cause instanceof Error ? { why: failure.cause.message } : {};
-      await send({ failure: { code: failure.code, details: { ...why, ...failure.details } } });
+      await send({ failure: failureToJson(error) });
       process.exit(1);
     }
   },

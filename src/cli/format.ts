@@ -27,5 +27,5 @@ export function bytes(count: number): string {
   return `${power === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${UNITS[power]}`;
 }
 
-export const plural = (count: number, word: string): string =>
-  `${count.toLocaleString('en-US')} ${word}${count === 1 ? '' : 's'}`;
+export const plural = (count: number, word: string, many = `${word}s`): string =>
+  `${count.toLocaleString('en-US')} ${count === 1 ? word : many}`;

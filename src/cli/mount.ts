@@ -2,18 +2,18 @@ import { fork } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Details, Failure, type FailureCode } from '../base/errors.js';
+import { Failure, type FailureJson, failureFromJson } from '../base/errors.js';
 import { parseMountOptions } from '../base/options.js';
 import type { DaemonRequest } from '../daemon/run.js';
 import { parseSource } from '../daemon/source.js';
 import { shortHash } from '../daemon/state-folder.js';
-import { THREAD_POOL_SIZE } from '../fuse/constants.js';
+
+const THREAD_POOL_SIZE = 24;
+
 import type { Command, CommandContext } from './command.js';
 
 /** What the daemon tells the process that started it. */
-export type DaemonAnswer =
-  | { readonly mounted: true; readonly delegated: boolean }
-  | { readonly failure: { readonly code: FailureCode; readonly details: Details } };
+export type DaemonAnswer = { readonly mounted: true; readonly delegated: boolean } | { readonly failure: FailureJson };
 
 export const mount: Command = {
   name: 'mount',
@@ -65,7 +65,7 @@ async function startDaemon(request: DaemonRequest, foreground: boolean): Promise
     child.once('exit', () => reject(new Failure('daemon-failed', { log: request.log })));
     child.send(request);
   });
-  if ('failure' in answer) throw new Failure(answer.failure.code, answer.failure.details);
+  if ('failure' in answer) throw failureFromJson(answer.failure);
   child.disconnect();
   if (!foreground || answer.delegated) {
     child.unref();

@@ -88,7 +88,7 @@ function describe(answer: MountStatus | NoAnswer): string {
     ['refused', `${plural(budget.refused4xx, 'call')} answered 4xx`],
     [
       'cache',
-      `${bytes(cache.bytes)} of ${bytes(cache.limit)}, ${plural(cache.hits, 'hit')}, ${plural(cache.misses, 'miss')}`,
+      `${bytes(cache.bytes)} of ${bytes(cache.limit)}, ${plural(cache.hits, 'hit')}, ${plural(cache.misses, 'miss', 'misses')}`,
     ],
     [
       'items',

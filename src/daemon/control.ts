@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { type Details, errnoOf, Failure, type FailureCode } from '../base/errors.js';
+import { errnoOf, Failure, type FailureJson, failureFromJson, failureToJson } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 
 /** One line of JSON each way; the connection ends with the answer. */
@@ -9,9 +9,10 @@ interface ControlRequest {
   readonly method: string;
   readonly parameters: Readonly<Record<string, unknown>>;
 }
-type ControlReply =
-  | { readonly result: unknown }
-  | { readonly failure: { readonly code: FailureCode; readonly details: Details; readonly why?: string } };
+type ControlReply = { readonly result: unknown } | { readonly failure: FailureJson };
+
+/** Milliseconds that an answer may take while the daemon ends. */
+const ANSWER_LIMIT = 5000;
 
 export type ControlMethods = Readonly<
   Record<string, (parameters: Readonly<Record<string, unknown>>, signal: AbortSignal) => Promise<unknown>>
@@ -22,6 +23,7 @@ export class ControlServer {
   readonly #server: Server;
   readonly #path: string;
   readonly #sockets = new Set<Socket>();
+  readonly #answering = new Set<Promise<void>>();
 
   private constructor(path: string, methods: ControlMethods, log: Log) {
     this.#path = path;
@@ -29,7 +31,9 @@ export class ControlServer {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
       socket.on('error', (error) => log.debug({ error }, 'a control connection failed'));
-      serve(socket, methods, log);
+      const answered = serve(socket, methods, log);
+      this.#answering.add(answered);
+      answered.finally(() => this.#answering.delete(answered));
     });
   }
 
@@ -45,31 +49,40 @@ export class ControlServer {
     return control;
   }
 
+  /** Requests under way get their answer first, since one of them may be the reason to close. */
   async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const limit = new Promise<void>((resolve) => setTimeout(resolve, ANSWER_LIMIT).unref());
+    await Promise.race([Promise.all(this.#answering), limit]);
     for (const socket of this.#sockets) socket.destroySoon();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await closed;
     rmSync(this.#path, { force: true });
   }
 }
 
-function serve(socket: Socket, methods: ControlMethods, log: Log): void {
+async function serve(socket: Socket, methods: ControlMethods, log: Log): Promise<void> {
   const gone = new AbortController();
   socket.on('close', () => gone.abort(new Failure('interrupted')));
-  createInterface({ input: socket }).once('line', async (line) => {
-    let reply: ControlReply;
-    try {
-      const { method, parameters } = JSON.parse(line) as ControlRequest;
-      const run = Object.hasOwn(methods, method) ? methods[method] : undefined;
-      if (!run) throw new Failure('usage', { what: `the daemon knows no ${method}` });
-      reply = { result: (await run(parameters, gone.signal)) ?? null };
-    } catch (error) {
-      if (!(error instanceof Failure)) log.error({ error }, 'a control request failed');
-      const failure = error instanceof Failure ? error : new Failure('internal', {}, error);
-      const cause = failure.cause instanceof Error ? failure.cause.message : undefined;
-      reply = { failure: { code: failure.code, details: failure.details, ...(cause ? { why: cause } : {}) } };
-    }
-    socket.end(`${JSON.stringify(reply)}\n`);
+  const lines = createInterface({ input: socket });
+  const line = await new Promise<string | undefined>((resolve) => {
+    lines.once('line', resolve);
+    lines.once('close', () => resolve(undefined));
   });
+  if (line === undefined) return;
+  socket.end(`${JSON.stringify(await answer(line, methods, gone.signal, log))}\n`);
+  await new Promise<void>((resolve) => socket.once('close', () => resolve()));
+}
+
+async function answer(line: string, methods: ControlMethods, signal: AbortSignal, log: Log): Promise<ControlReply> {
+  try {
+    const { method, parameters } = JSON.parse(line) as ControlRequest;
+    const run = Object.hasOwn(methods, method) ? methods[method] : undefined;
+    if (!run) throw new Failure('usage', { what: `the daemon knows no ${method}` });
+    return { result: (await run(parameters, signal)) ?? null };
+  } catch (error) {
+    if (!(error instanceof Failure)) log.error({ error }, 'a control request failed');
+    return { failure: failureToJson(error) };
+  }
 }
 
 /** Asks the daemon behind the socket. @throws the daemon's Failure, or `undefined` reached: see `isAbsent` */
@@ -89,8 +102,7 @@ export function askDaemon<T>(
       try {
         const reply = JSON.parse(answer) as ControlReply;
         if ('result' in reply) return resolve(reply.result as T);
-        const { code, details, why } = reply.failure;
-        reject(new Failure(code, why === undefined ? details : { why, ...details }));
+        reject(failureFromJson(reply.failure));
       } catch (error) {
         reject(new Failure('internal', { why: 'the daemon ended before it answered' }, error));
       }

@@ -62,6 +62,7 @@ export class Mounts {
         uid: process.getuid?.() ?? 0,
         gid: process.getgid?.() ?? 0,
         generic: request.generic,
+        log: this.#log,
       });
       this.#live.set(request.mountpoint, { request, mounted, fileSystem });
       this.#log.info(
@@ -125,7 +126,6 @@ export class Mounts {
 }
 
 async function loadDriver(name: DriverName): Promise<Driver> {
-  return name === 'kernel'
-    ? (await import('../fuse/kernel/driver.js')).kernelDriver
-    : (await import('../fuse/native/driver.js')).fuseNativeDriver;
+  if (name !== 'kernel') throw new Failure('libfuse-missing', { hint: 'x' });
+  return (await import('../fuse/kernel/driver.js')).kernelDriver;
 }

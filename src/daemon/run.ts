@@ -3,7 +3,6 @@ import { type Log, type LogLevel, openLog } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import type { DriverName } from '../fuse/filesystem.js';
 import { checkMountpoint, clearDeadMount } from '../fuse/mountpoint.js';
-import { requireDriver } from '../fuse/probe.js';
 import { askDaemon, ControlServer } from './control.js';
 import { controlMethods } from './methods.js';
 import { type MountRequest, Mounts } from './mounts.js';
@@ -39,7 +38,6 @@ export async function runDaemon(request: DaemonRequest): Promise<{ readonly dele
   try {
     await clearDeadMount(mount.mountpoint);
     await checkMountpoint(mount.mountpoint, process.getuid?.() ?? 0);
-    await requireDriver(mount.driver, { allowOther: mount.allowOther });
     return await own(request, mount, state, session, log, closeLog);
   } catch (error) {
     log.error({ error }, 'the mount failed');

@@ -64,9 +64,14 @@ export class Mirror {
     return this.#pollInterval;
   }
 
+  /** `items` does not count the root. */
   get progress(): { readonly done: boolean; readonly items: number; readonly total: number | undefined } {
     const done = this.view.crawlDone;
-    return { done, items: this.view.countItems(), total: done ? undefined : this.view.number('crawl.total') };
+    return {
+      done,
+      items: Math.max(0, this.view.countItems() - 1),
+      total: done ? undefined : this.view.number('crawl.total'),
+    };
   }
 
   /** Makes the root known: no call after the first time, 1 call then, which also proves that the project can be read. */

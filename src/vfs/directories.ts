@@ -1,5 +1,5 @@
 import type { Inode } from '../base/ids.js';
-import type { DirectoryEntry, Handle } from '../fuse/filesystem.js';
+import type { DirectoryEntry, DirectoryPage, Handle } from '../fuse/filesystem.js';
 import type { Item, View } from '../mirror/view.js';
 
 /** Cookies of the two entries that every folder has; a child's cookie is its inode, which is greater. */
@@ -48,14 +48,13 @@ export class Directories {
   }
 
   /** Entries with a greater cookie, none at the end. */
-  read(handle: Handle, cookie: number): readonly DirectoryEntry[] {
+  read(handle: Handle, cookie: number): DirectoryPage {
     const directory = this.#open.get(handle);
-    if (!directory) return [];
-    if (cookie < PARENT_COOKIE) {
-      const dots = [dot('.', SELF_COOKIE, directory.folder.inode), dot('..', PARENT_COOKIE, directory.parent)];
-      return [...dots.slice(cookie), ...this.#children(directory, PARENT_COOKIE)];
-    }
-    return this.#children(directory, cookie);
+    if (!directory) return { entries: [], end: true };
+    const children = this.#children(directory, Math.max(cookie, PARENT_COOKIE));
+    const dots = [dot('.', SELF_COOKIE, directory.folder.inode), dot('..', PARENT_COOKIE, directory.parent)];
+    const entries = cookie < PARENT_COOKIE ? [...dots.slice(cookie), ...children] : children;
+    return { entries, end: directory.last };
   }
 
   #children(directory: OpenDirectory, cookie: number): readonly DirectoryEntry[] {

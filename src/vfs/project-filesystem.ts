@@ -6,7 +6,7 @@ import { contentVersion } from '../content/project-source.js';
 import type {
   Awaitable,
   Context,
-  DirectoryEntry,
+  DirectoryPage,
   Entry,
   FileSystem,
   FileSystemStatistics,
@@ -110,8 +110,6 @@ export class ProjectFileSystem implements FileSystem {
     return this.#entry(this.#item(node));
   }
 
-  access(): void {}
-
   opendir(node: NodeId, context: Context): Awaitable<Handle> {
     const folder = this.#item(node);
     if (folder.isFile) throw new Failure('not-a-folder', { path: folder.name });
@@ -126,7 +124,7 @@ export class ProjectFileSystem implements FileSystem {
     return this.#mirror.list(folder, 'interactive', context.signal).then(open);
   }
 
-  readdir(_node: NodeId, handle: Handle, cookie: number): readonly DirectoryEntry[] {
+  readdir(_node: NodeId, handle: Handle, cookie: number): DirectoryPage {
     return this.#directories.read(handle, cookie);
   }
 

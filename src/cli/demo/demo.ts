@@ -107,7 +107,7 @@ async function look(
 ): Promise<void> {
   await shell.show('ls', ['-l', mountpoint]);
   await shell.show('procorefs', ['status', '--watch', mountpoint]);
-  await shell.show('find', [mountpoint, '-type', 'f', '-size', '+1M', '-printf', '%10s  %P\n'], { lines: 5 });
+  await shell.show('find', [mountpoint, '-type', 'f', '-size', '+1M', '-printf', '%10s  %P\\n'], { lines: 5 });
 
   const tree = (await (await fetch(`${ready.admin}/tree`)).json()) as TreeItem[];
   const file = tree.filter((item) => item.type === 'file' && item.size > 0).sort((a, b) => b.size - a.size)[0];

@@ -46,7 +46,7 @@ export class Shell {
     const output = await (program === 'procorefs'
       ? this.procorefs(words, options.input)
       : this.run(program, words, options.input));
-    const lines = output.trimEnd().split('\n');
+    const lines = output.split('\n').filter((line) => line.trim() !== '');
     const most = options.lines ?? 12;
     for (const line of lines.slice(0, most)) this.#print(`  ${line}`);
     if (lines.length > most) this.#print(`  … ${lines.length - most} more lines`);
