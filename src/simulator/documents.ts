@@ -1,5 +1,5 @@
 import type { ServerClock } from './clock.js';
-import { fieldError, plainError } from './http/reply.js';
+import { fieldError } from './http/reply.js';
 import { cleanName, nameKey } from './name-rules.js';
 import { Flag, type ItemStore } from './store/items.js';
 import type { Switches } from './switches.js';
@@ -168,9 +168,6 @@ export class Documents {
 
   #create(parent: number, name: string, kind: number, by: number, isPrivate: boolean): number {
     const seconds = this.#clock.seconds();
-    if (this.store.has(parent, Flag.deleted | Flag.binned | Flag.bin)) {
-      throw plainError(this.#switches, 400, 'The folder is in the recycle bin');
-    }
     const inherited = this.store.flags.get(parent) & (Flag.private | Flag.hidden);
     const flags = kind | inherited | (isPrivate ? Flag.private : 0);
     const row = this.store.add({ parent, name, flags, createdAt: seconds, updatedAt: seconds, by });
@@ -185,9 +182,9 @@ export class Documents {
       if (this.store.has(parent, flag))
         for (const each of this.store.subtree(row)) this.store.setFlag(each, flag, true);
     }
-    if (this.store.has(parent, Flag.deleted | Flag.binned)) {
-      for (const each of this.store.subtree(row)) this.store.setFlag(each, Flag.binned, true);
-    }
+    const binned = this.store.has(parent, Flag.deleted | Flag.binned);
+    this.store.setFlag(row, Flag.binned, binned);
+    if (!this.store.has(row, Flag.deleted)) this.#markBelow(row, Flag.binned, binned);
   }
 
   #takeFromBin(row: number): void {

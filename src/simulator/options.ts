@@ -18,6 +18,7 @@ export interface SimulatorOptions {
   readonly spikeSeconds: number;
   readonly urlTtl: number;
   readonly tokenTtl: number;
+  readonly uploadTtl: number;
   /** Bytes of every generated file; 0: log-normal. */
   readonly fileSize: number;
   readonly oddNames: 'yes' | 'no';
@@ -60,6 +61,7 @@ export const optionTable: readonly OptionRow[] = [
   row('spike-seconds', 'SECONDS', 'number', 10, 'how long the 10 seconds of the spike window are', 0.1),
   row('url-ttl', 'SECONDS', 'number', 3600, 'how long a download URL is good for', 0.1),
   row('token-ttl', 'SECONDS', 'number', 5400, 'how long an access token is good for', 0.1),
+  row('upload-ttl', 'SECONDS', 'number', 3600, 'how long an upload address takes bytes', 0.1),
   row('file-size', 'BYTES', 'integer', 0, 'size of every generated file (0: as in real projects)', 0),
   {
     ...row('odd-names', 'YES', 'choice', 'yes', 'whether some generated names hold every awkward character'),

@@ -4,7 +4,7 @@ import { Api } from './api/api.js';
 import { type Handler, type Listener, listen } from './http/listener.js';
 import { serveLogin } from './login/login.js';
 import type { SimulatorOptions } from './options.js';
-import { download } from './storage/download.js';
+import { serveStorage } from './storage/storage.js';
 import { World } from './world.js';
 
 export type { SimulatorOptions } from './options.js';
@@ -39,15 +39,13 @@ export async function startSimulator(
   const handlers: readonly [keyof World['origins'], Handler][] = [
     ['api', (request, response) => api.serve(request, response)],
     ['login', (request, response) => serveLogin(world, request, response)],
-    [
-      'storage',
-      (request, response) => download(world, request, response, new URL(request.url ?? '/', world.origins.storage)),
-    ],
+    ['storage', (request, response) => serveStorage(world, request, response)],
     ['admin', (request, response) => serveAdmin(world, request, response)],
   ];
   const listeners: Listener[] = [];
   const close = async () => {
     await Promise.all(listeners.map((listener) => listener.close()));
+    await world.spool.close();
   };
   try {
     for (const [i, [name, handler]] of handlers.entries()) {

@@ -70,6 +70,18 @@ export const switchTable = {
     values: ['excluded', 'included'],
     fact: "whether a folder's listing shows recycled children",
   },
+  'recycled-write': {
+    values: ['404', 'accepted'],
+    fact: 'what a change, a deletion or a new version of a recycled item answers',
+  },
+  restore: {
+    values: ['by-parent-id', 'refused'],
+    fact: 'whether PATCH of parent_id takes an item out of the recycle bin',
+  },
+  'parent-missing': {
+    values: ['404', '400', '422'],
+    fact: 'the status when parent_id is not there, or in the recycle bin',
+  },
   'bin-in-index': { values: ['yes', 'no'], fact: 'whether the Recycle Bin folder is a row of the index' },
   'root-in-index': { values: ['no', 'yes'], fact: 'whether the root folder is a row of the index' },
   'index-other-part': {
@@ -118,6 +130,11 @@ export const switchTable = {
   'upload-unknown': { values: ['400', '422', '404'], fact: 'the status for an upload_uuid that is not known' },
   'upload-reuse': { values: ['refused', 'accepted'], fact: 'whether an upload can be used twice' },
   'upload-status': { values: ['204', '201'], fact: "the storage's status for a single upload" },
+  'version-name': { values: ['ignored', 'renames'], fact: 'whether the name of a new version renames the file' },
+  'account-is-admin': {
+    values: ['no', 'yes'],
+    fact: 'whether the account may add a version to what others have checked out',
+  },
   'checkout-conflict': {
     values: ['409', '403', '422'],
     fact: 'the status when another person has the file checked out',

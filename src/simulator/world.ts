@@ -1,6 +1,7 @@
 import { Failure } from '../base/errors.js';
 import { ServerClock } from './clock.js';
 import { Contents } from './content/contents.js';
+import { Spool } from './content/spool.js';
 import { type FaultSetting, Faults } from './faults.js';
 import { type Person, people } from './generate/people.js';
 import { Counters } from './http/counters.js';
@@ -10,6 +11,7 @@ import type { SimulatorOptions } from './options.js';
 import { makeProject, type Project } from './project.js';
 import { mix, Random, seedOf } from './random.js';
 import { type Signed, UrlSigner } from './storage/signer.js';
+import { Uploads } from './storage/uploads.js';
 import { Switches } from './switches.js';
 
 export interface Company {
@@ -40,6 +42,8 @@ export class World {
   readonly accounts: Accounts;
   readonly contents: Contents;
   readonly signer: UrlSigner;
+  readonly uploads = new Uploads();
+  readonly spool = new Spool();
   readonly company: Company;
   readonly otherCompany: Company;
   readonly projects: Project[] = [];
@@ -73,6 +77,7 @@ export class World {
     this.accounts = new Accounts(new Map([[this.client.id, this.client.secret]]), options.tokenTtl);
     this.contents = new Contents(mix(this.seed, 6));
     this.signer = new UrlSigner(mix(this.seed, 7), options.urlTtl);
+    this.uploads.startWithin = options.uploadTtl;
     this.company = { id: FIRST_COMPANY, name: 'Simulated Builders Inc.', connected: true };
     this.otherCompany = { id: FIRST_COMPANY + 64, name: 'Another Company', connected: false };
   }

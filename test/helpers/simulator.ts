@@ -84,7 +84,13 @@ export class Admin {
     return this.#send('POST', 'expire', what);
   }
 
-  limits(limits: { hourly?: number; spike?: number; urlTtl?: number; tokenTtl?: number }): Promise<unknown> {
+  limits(limits: {
+    hourly?: number;
+    spike?: number;
+    urlTtl?: number;
+    tokenTtl?: number;
+    uploadTtl?: number;
+  }): Promise<unknown> {
     return this.#send('POST', 'limits', limits);
   }
 

@@ -45,12 +45,13 @@ const actions: Readonly<Record<string, Action>> = {
     if (what.revoke) world.accounts.revokeAll();
     return {};
   },
-  /** `{"hourly","spike","urlTtl","tokenTtl"}`: other limits and lifetimes from now on. */
+  /** `{"hourly","spike","urlTtl","tokenTtl","uploadTtl"}`: other limits and lifetimes from now on. */
   'POST /limits'(world, body) {
-    const { hourly, spike, urlTtl, tokenTtl } = body as Record<string, number | undefined>;
+    const { hourly, spike, urlTtl, tokenTtl, uploadTtl } = body as Record<string, number | undefined>;
     if (hourly !== undefined) world.rates.setHourly(hourly);
     if (spike !== undefined) world.rates.setSpike(spike);
     if (urlTtl !== undefined) world.signer.ttl = urlTtl;
+    if (uploadTtl !== undefined) world.uploads.startWithin = uploadTtl;
     if (tokenTtl !== undefined) world.accounts.tokenTtl = tokenTtl;
     return {};
   },

@@ -61,10 +61,10 @@ export function getFoldersV2(call: Call): Reply {
   return { status: 200, headers: page.headers, body: { data } };
 }
 
-/** The row of the path's `id`; throws 404 for what does not exist or may not be seen. */
-export function visibleRow(call: Call, project: Project, kind: 'file' | 'folder'): number {
+/** The row of the path's `id`, or of the given one; throws 404 for what does not exist or may not be seen. */
+export function visibleRow(call: Call, project: Project, kind: 'file' | 'folder', given?: number): number {
   const { switches } = call.world;
-  const id = call.number('id');
+  const id = given ?? call.number('id');
   const row = project.ids.row(id, kind);
   const forbidden = kind === 'folder' ? call.world.faults.hit('forbidden-folder', 'api', '/folders/') : undefined;
   if (forbidden && (forbidden.id ?? id) === id) {
@@ -73,7 +73,11 @@ export function visibleRow(call: Call, project: Project, kind: 'file' | 'folder'
   const hidden = Flag.gone | Flag.hidden | (switches.is('private-items', 'hidden') ? Flag.private : 0);
   if (row < 0 || project.store.has(row, hidden)) throw call.error(404, 'Not Found');
   const recycled = project.store.has(row, Flag.deleted | Flag.binned);
-  if (recycled && call.request.method === 'GET' && switches.is('recycled-get', '404'))
-    throw call.error(404, 'Not Found');
+  const hides = {
+    GET: switches.is('recycled-get', '404'),
+    POST: switches.is('recycled-write', '404'),
+    DELETE: switches.is('recycled-write', '404'),
+  }[call.request.method ?? ''];
+  if (recycled && hides) throw call.error(404, 'Not Found');
   return row;
 }

@@ -1,6 +1,16 @@
 import { companies, me, projects } from './accounts-routes.js';
 import type { Route } from './call.js';
 import { getDocuments, getFile, getFolder, getFoldersV2 } from './read-routes.js';
+import { getUpload, patchUpload, postUpload } from './upload-routes.js';
+import {
+  deleteFile,
+  deleteFolder,
+  patchFile,
+  patchFolder,
+  postFile,
+  postFileVersion,
+  postFolder,
+} from './write-routes.js';
 
 export interface RouteRow {
   readonly method: string;
@@ -11,12 +21,20 @@ export interface RouteRow {
 }
 
 const V1 = '/rest/v1.0';
+const UPLOADS = '/rest/v1.1/projects/:project/uploads';
 
 /** The resources under a prefix: the same for a project, where the query names it, and for a company. */
 const documents = (prefix: string): RouteRow[] => [
   { method: 'GET', pattern: `${prefix}/folders`, run: getFolder },
   { method: 'GET', pattern: `${prefix}/folders/:id`, run: getFolder },
+  { method: 'POST', pattern: `${prefix}/folders`, run: postFolder },
+  { method: 'PATCH', pattern: `${prefix}/folders/:id`, run: patchFolder },
+  { method: 'DELETE', pattern: `${prefix}/folders/:id`, run: deleteFolder },
+  { method: 'POST', pattern: `${prefix}/files`, run: postFile },
   { method: 'GET', pattern: `${prefix}/files/:id`, run: getFile },
+  { method: 'PATCH', pattern: `${prefix}/files/:id`, run: patchFile },
+  { method: 'DELETE', pattern: `${prefix}/files/:id`, run: deleteFile },
+  { method: 'POST', pattern: `${prefix}/file_versions`, run: postFileVersion },
 ];
 
 export const routeTable: readonly RouteRow[] = [
@@ -27,6 +45,9 @@ export const routeTable: readonly RouteRow[] = [
   { method: 'GET', pattern: `${V1}/projects/:project/documents`, run: getDocuments },
   ...documents(`${V1}/companies/:company`),
   { method: 'GET', pattern: `${V1}/companies/:company/documents`, run: getDocuments },
+  { method: 'POST', pattern: UPLOADS, run: postUpload },
+  { method: 'GET', pattern: `${UPLOADS}/:uuid`, run: getUpload },
+  { method: 'PATCH', pattern: `${UPLOADS}/:uuid`, run: patchUpload },
   { method: 'GET', pattern: '/rest/v2.0/companies/:company/projects/:project/folders', run: getFoldersV2 },
   { method: 'GET', pattern: '/rest/v2.0/companies/:company/projects/:project/folders/:id', run: getFoldersV2 },
 ];

@@ -3,8 +3,16 @@ import { createReadStream } from 'node:fs';
 import { mix } from '../random.js';
 import { GENERATED, type ItemStore } from '../store/items.js';
 
-/** Bytes that were given, in memory or in a file that is not ours to change. */
-export type Given = { readonly bytes: Buffer } | { readonly file: string | Buffer; readonly size: number };
+/** Bytes that were given: in memory, in a file that stays as it is, or in several of these one after the other. */
+export type Given =
+  | { readonly bytes: Buffer }
+  | { readonly file: string | Buffer; readonly size: number }
+  | { readonly parts: readonly Given[] };
+
+export function sizeOf(given: Given): number {
+  if ('bytes' in given) return given.bytes.length;
+  return 'file' in given ? given.size : given.parts.reduce((sum, part) => sum + sizeOf(part), 0);
+}
 
 const CHUNK = 256 * 1024;
 const BLOCK = 16 * 1024 * 1024;
@@ -40,10 +48,7 @@ export class Contents {
   ): AsyncIterable<Buffer> | Iterable<Buffer> {
     const index = store.versionContent.get(version);
     if (index === GENERATED) return this.#generate(mix(mix(this.#seed, project), version), version, start, end);
-    const given = this.#given[index]!;
-    if ('bytes' in given) return [given.bytes.subarray(start, end)];
-    if (start === end) return [];
-    return createReadStream(given.file, { start, end: end - 1, highWaterMark: CHUNK });
+    return readGiven(this.#given[index]!, start, end);
   }
 
   /** The SHA-256 of a version in hexadecimal; computed once. */
@@ -79,6 +84,22 @@ export class Contents {
       yield block.subarray(from, from + length);
       at += length;
     }
+  }
+}
+
+function readGiven(given: Given, start: number, end: number): AsyncIterable<Buffer> | Iterable<Buffer> {
+  if (start >= end) return [];
+  if ('bytes' in given) return [given.bytes.subarray(start, end)];
+  if ('file' in given) return createReadStream(given.file, { start, end: end - 1, highWaterMark: CHUNK });
+  return readParts(given.parts, start, end);
+}
+
+async function* readParts(parts: readonly Given[], start: number, end: number): AsyncGenerator<Buffer> {
+  let offset = 0;
+  for (const part of parts) {
+    const size = sizeOf(part);
+    yield* readGiven(part, Math.max(0, start - offset), Math.min(size, end - offset));
+    offset += size;
   }
 }
 

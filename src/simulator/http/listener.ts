@@ -13,6 +13,8 @@ export interface Listener {
 export async function listen(port: number, handler: Handler, failed: (error: unknown) => void): Promise<Listener> {
   const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 0 }, (request, response) => {
     handler(request, response).catch((error: unknown) => {
+      // The other side went away: nothing is wrong here.
+      if (request.socket.destroyed) return;
       request.socket.destroy();
       failed(error);
     });

@@ -4,6 +4,7 @@ import { bearer } from '../login/login.js';
 import { mix } from '../random.js';
 import type { World } from '../world.js';
 import { byteRange } from './range.js';
+import { refuse, storageFaults } from './refusals.js';
 
 /** A signed address of the storage: GET only, no Authorization, until it expires. */
 export async function download(
@@ -15,13 +16,7 @@ export async function download(
   const { faults, counters, switches } = world;
   counters.storage.requests++;
   const hit = (name: Parameters<typeof faults.hit>[0]) => faults.hit(name, 'storage', `GET ${url.pathname}`);
-  await world.delay(hit('slow'));
-  if (hit('reset-before')) return void request.socket.destroy();
-  const busy = hit('503-retry-after');
-  if (busy) {
-    response.setHeader('Retry-After', String(busy.retry_after ?? 1));
-    return refuse(world, response, 503, 'SlowDown', 'Please reduce your request rate.');
-  }
+  if (await storageFaults(world, request, response, `GET ${url.pathname}`)) return;
   if (request.headers.authorization !== undefined) {
     return refuse(
       world,
@@ -125,16 +120,4 @@ function redirect(response: ServerResponse, status: number, target: URL): void {
   const hop = Number(target.searchParams.get('hop') ?? 0);
   response.writeHead(STATUSES[hop % STATUSES.length] ?? status, { Location: target.href, 'Content-Length': 0 });
   response.end();
-}
-
-function refuse(world: World, response: ServerResponse, status: number, code: string, text: string): void {
-  const xml = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${text}</Message></Error>`;
-  response.sendDate = false;
-  response.writeHead(status, {
-    'Content-Type': 'application/xml',
-    'Content-Length': Buffer.byteLength(xml),
-    Date: new Date(world.clock.now()).toUTCString(),
-    Server: 'AmazonS3',
-  });
-  response.end(xml);
 }
