@@ -112,7 +112,9 @@ export class DocumentIndex {
   #flagTest(query: IndexQuery): { mask: number; wanted: number } {
     let mask: number = Flag.gone | Flag.hidden;
     let wanted = 0;
+    let possible = true;
     const need = (flag: number, on: boolean) => {
+      if ((mask & flag) !== 0 && ((wanted & flag) !== 0) !== on) possible = false;
       mask |= flag;
       if (on) wanted |= flag;
     };
@@ -123,7 +125,7 @@ export class DocumentIndex {
     if (query.private !== undefined) need(Flag.private, query.private);
     const excluded = query.recycled ?? (this.#switches.is('recycled-in-index', 'included') ? undefined : false);
     if (excluded === false) need(Flag.deleted | Flag.binned, false);
-    return { mask, wanted };
+    return possible ? { mask, wanted } : { mask: 0, wanted: 1 };
   }
 
   #predicate(query: IndexQuery): ((row: number) => boolean) | undefined {

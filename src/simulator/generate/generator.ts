@@ -92,7 +92,8 @@ export class Generator {
     // A few chains make some branches much deeper than the rest.
     const parent = top ? ROOT_ROW : folders[hash % 16 === 0 ? i - 1 : Math.floor((i - TOP_FOLDERS) / BRANCHES)]!;
     const theme = top ? i : this.store.theme.get(parent);
-    const isPrivate = this.store.has(parent, Flag.private) || (!top && (hash >>> 4) % 60 === 1);
+    const drawn = i === TOP_FOLDERS + 2 || (hash >>> 4) % 60 === 1;
+    const isPrivate = this.store.has(parent, Flag.private) || (!top && drawn);
     const createdAt = this.#dateAfter(this.store.created.get(parent), hash, 0.2);
     return this.store.add({
       parent,
@@ -125,7 +126,7 @@ export class Generator {
       this.store.addVersion(row, this.#size(mix(hash, v)), createdAt, this.#person(hash + v), GENERATED);
     }
     this.store.updated.set(row, createdAt);
-    if (hash % 301 === 5) this.checkedOut.push(row);
+    if (hash % 97 === 5) this.checkedOut.push(row);
     return row;
   }
 
