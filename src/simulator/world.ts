@@ -10,7 +10,7 @@ import { Accounts } from './login/accounts.js';
 import type { SimulatorOptions } from './options.js';
 import { makeProject, type Project } from './project.js';
 import { mix, Random, seedOf } from './random.js';
-import { type Signed, UrlSigner } from './storage/signer.js';
+import { UrlSigner } from './storage/signer.js';
 import { Uploads } from './storage/uploads.js';
 import { Switches } from './switches.js';
 
@@ -112,10 +112,12 @@ export class World {
     return index === this.projects.length ? this.companyDocuments : this.projects[index];
   }
 
-  /** Where a version can be downloaded from, for a while. */
-  versionUrl(signed: Signed): string {
-    const path = this.signer.path(signed);
-    return this.switches.is('url-form', 'signed') ? this.origins.storage + path : `${this.origins.api}/download${path}`;
+  /** Gives the addresses from which a project's versions can be downloaded, for a while from now on. */
+  versionUrls(project: number): (version: number) => string {
+    const paths = this.signer.paths(project);
+    const { storage, api } = this.origins;
+    const base = this.switches.is('url-form', 'signed') ? storage : `${api}/download`;
+    return (version) => base + paths(version);
   }
 
   /** Waits for the configured latency and the fault `slow`. */

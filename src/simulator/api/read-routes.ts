@@ -3,6 +3,7 @@ import type { Project } from '../project.js';
 import { Flag, ROOT_ROW } from '../store/items.js';
 import type { Call } from './call.js';
 import { readIndexQuery } from './filters.js';
+import { IndexRowWriter } from './index-row.js';
 import { readPage } from './paging.js';
 
 /** `GET …/folders` and `GET …/folders/:id`. */
@@ -33,10 +34,10 @@ export function getDocuments(call: Call): Reply {
   const list = (): Reply => {
     const rows = project.documentIndex.rows(query);
     const page = readPage(url, rows.length, world.switches);
-    const renderer = call.renderer(project);
-    const body: object[] = [];
-    for (const row of rows.subarray(page.start, page.end)) body.push(renderer.indexRow(row, extended));
-    return { status: 200, headers: page.headers, body };
+    const writer = new IndexRowWriter(world, project, call.renderer(project));
+    const texts: string[] = [];
+    for (const row of rows.subarray(page.start, page.end)) texts.push(writer.row(row, extended));
+    return { status: 200, headers: page.headers, body: `[${texts.join(',')}]` };
   };
   const stale = world.faults.hit('stale-index', 'api', 'GET documents');
   return stale ? project.store.history.asOf(Date.now() - (stale.seconds ?? 5) * 1000, list) : list();
@@ -52,9 +53,10 @@ export function getFoldersV2(call: Call): Reply {
   const row = call.params.id === undefined ? ROOT_ROW : visibleRow(call, project, 'folder');
   const renderer = call.renderer(project);
   const children = renderer.children(row);
+  const writer = new IndexRowWriter(world, project, renderer);
   const page = readPage(call.url, children.length, world.switches, { size: 10, most: 100 });
   const data = children.slice(page.start, page.end).map((child) => ({
-    ...renderer.indexRow(child, true),
+    ...(JSON.parse(writer.row(child, true)) as object),
     id: String(ids.item(child)),
     parent_id: String(ids.item(store.parent.get(child))),
   }));

@@ -17,6 +17,7 @@ const ALL: Shown = { folders: true, files: true, latestVersionOnly: false };
 export class Renderer {
   readonly #world: World;
   readonly #project: Project;
+  #urls: ((version: number) => string) | undefined;
 
   constructor(world: World, project: Project) {
     this.#world = world;
@@ -47,15 +48,15 @@ export class Renderer {
       id: ids.item(row),
       custom_fields: {},
       name: store.name(row),
-      parent_id: this.#parentId(row),
+      parent_id: this.parentId(row),
       size: store.versionSize.get(store.version.get(row)),
       description: documents.descriptions.get(row) ?? 'None',
       updated_at: timestamp(store.updated.get(row)),
       created_at: timestamp(store.created.get(row)),
-      name_with_path: this.#nameWithPath(row),
+      name_with_path: this.nameWithPath(row),
       file_versions: shown.map((version) => this.version(row, version)),
       file_type: fileType(store.name(row)),
-      is_deleted: this.#deleted(row),
+      is_deleted: this.deleted(row),
       checked_out_by: checkOut ? this.#person(checkOut.by) : null,
       checked_out_until: checkOut ? timestamp(checkOut.until) : null,
       is_tracked: false,
@@ -81,45 +82,6 @@ export class Renderer {
     };
   }
 
-  /** A row of the flat index. */
-  indexRow(row: number, extended: boolean): object {
-    const { store, ids } = this.#project;
-    const isFolder = store.isFolder(row);
-    const creator = people[store.by.get(row)]!;
-    const normal = {
-      id: ids.item(row),
-      created_at: timestamp(store.created.get(row)),
-      created_by: {
-        id: creator.id,
-        company_name: this.#world.companyName(this.#project.company),
-        locale: 'en',
-        login: creator.login,
-        name: creator.name,
-      },
-      custom_fields: {},
-      document_type: isFolder ? 'folder' : 'file',
-      is_deleted: this.#deleted(row),
-      is_recycle_bin: store.has(row, Flag.bin),
-      name: store.name(row),
-      name_with_path: this.#nameWithPath(row),
-      parent_id: this.#parentId(row),
-      private: store.has(row, Flag.private),
-      read_only: store.has(row, Flag.readOnly),
-      updated_at: timestamp(store.updated.get(row)),
-    };
-    if (!extended) return normal;
-    const parent = store.parent.get(row);
-    const more = {
-      ...normal,
-      is_tracked: false,
-      private_parent: parent >= 0 && store.has(parent, Flag.private),
-      tracked_folder: null,
-    };
-    const both = this.#world.switches.is('index-other-part', 'null');
-    if (isFolder) return { ...more, ...(both ? { file: null } : {}), children: this.#hasChildren(row) };
-    return { ...more, file: this.#indexFile(row), ...(both ? { children: null } : {}) };
-  }
-
   /** What a listing of the folder shows. */
   children(row: number): number[] {
     const { store, documents } = this.#project;
@@ -135,14 +97,14 @@ export class Renderer {
       id: ids.item(row),
       custom_fields: {},
       name: store.name(row),
-      name_with_path: this.#nameWithPath(row),
-      parent_id: this.#parentId(row),
+      name_with_path: this.nameWithPath(row),
+      parent_id: this.parentId(row),
       updated_at: timestamp(store.updated.get(row)),
-      is_deleted: this.#deleted(row),
+      is_deleted: this.deleted(row),
       is_recycle_bin: store.has(row, Flag.bin),
       is_tracked: false,
       tracked_folder: null,
-      ...this.#hasChildren(row),
+      ...this.hasChildren(row),
       folders,
       files,
       private: store.has(row, Flag.private),
@@ -150,31 +112,7 @@ export class Renderer {
     };
   }
 
-  #indexFile(row: number): object {
-    const { store, ids, documents } = this.#project;
-    const version = store.version.get(row);
-    const url = this.#url(version);
-    const checkOut = documents.checkedOut(row);
-    return {
-      checked_out_by: checkOut ? this.#person(checkOut.by) : null,
-      checked_out_until: checkOut ? timestamp(checkOut.until) : null,
-      current_version: {
-        id: ids.version(version),
-        notes: documents.notes.get(version) ?? null,
-        url,
-        size: store.versionSize.get(version),
-        created_at: timestamp(store.versionCreated.get(version)),
-        number: store.versionNumber.get(version),
-        created_by: this.#person(store.versionBy.get(version)),
-        prostore_file: this.#prostore(version, store.name(row), url),
-        file_id: ids.item(row),
-      },
-      description: documents.descriptions.get(row) ?? 'None',
-      file_type: fileType(store.name(row)),
-    };
-  }
-
-  #hasChildren(row: number): object {
+  hasChildren(row: number): object {
     const { store, documents } = this.#project;
     const recycled = row === documents.bin ? [...store.recycled] : [];
     const files = store.fileCount.get(row) > 0 || recycled.some((child) => !store.isFolder(child));
@@ -182,18 +120,18 @@ export class Renderer {
     return { has_children: files || folders, has_children_files: files, has_children_folders: folders };
   }
 
-  #deleted(row: number): boolean {
+  deleted(row: number): boolean {
     const below = this.#world.switches.is('recycled-subtree', 'deleted') ? Flag.binned : 0;
     return this.#project.store.has(row, Flag.deleted | below);
   }
 
-  #parentId(row: number): number | null {
+  parentId(row: number): number | null {
     const { store, ids, documents } = this.#project;
     if (row === ROOT_ROW) return null;
     return ids.item(this.#inBin(row) ? documents.bin : store.parent.get(row));
   }
 
-  #nameWithPath(row: number): string {
+  nameWithPath(row: number): string {
     const { store, name, documents } = this.#project;
     if (row === ROOT_ROW) return name;
     if (this.#inBin(row)) return `${name}/${store.name(documents.bin)}/${store.name(row)}`;
@@ -214,6 +152,7 @@ export class Renderer {
   }
 
   #url(version: number): string {
-    return this.#world.versionUrl({ project: this.#project.index, version });
+    this.#urls ??= this.#world.versionUrls(this.#project.index);
+    return this.#urls(version);
   }
 }

@@ -26,11 +26,15 @@ export class UrlSigner {
     this.ttl = ttl;
   }
 
-  /** The path and query of an address of the version. */
-  path({ project, version }: Signed): string {
+  /** Gives paths and queries of the addresses of a project's versions, issued now. */
+  paths(project: number): (version: number) => string {
     const issued = `${Date.now()}.${this.#generation}`;
-    const sig = this.#sign(project, version, issued, this.ttl);
-    return `/prostore/${project}/${version}?issued=${issued}&expires=${this.ttl}&sig=${sig}`;
+    const time = seedOf(issued);
+    const ttl = this.ttl;
+    return (version) => {
+      const sig = this.#sign(project, version, time, ttl);
+      return `/prostore/${project}/${version}?issued=${issued}&expires=${ttl}&sig=${sig}`;
+    };
   }
 
   check(url: URL): Verdict {
@@ -39,7 +43,7 @@ export class UrlSigner {
     const [time, generation] = issued.split('.').map(Number);
     const ttl = Number(url.searchParams.get('expires'));
     const sig = url.searchParams.get('sig');
-    if (sig === null || sig !== this.#sign(project!, version!, issued, ttl)) return { ok: false, why: 'bad' };
+    if (sig === null || sig !== this.#sign(project!, version!, seedOf(issued), ttl)) return { ok: false, why: 'bad' };
     const expired = generation !== this.#generation || Date.now() >= time! + ttl * 1000 || this.#ended.has(sig);
     return expired ? { ok: false, why: 'expired' } : { ok: true, signed: { project: project!, version: version! } };
   }
@@ -55,9 +59,11 @@ export class UrlSigner {
     this.#generation++;
   }
 
-  #sign(project: number, version: number, issued: string, ttl: number): string {
+  #sign(project: number, version: number, issued: number, ttl: number): string {
     const a = mix(mix(this.#key, project), version);
-    const b = mix(mix(a, seedOf(issued)), Math.floor(ttl * 10));
-    return [a ^ b, b, mix(b, a), mix(a, b ^ 0x55)].map((n) => (n >>> 0).toString(16).padStart(8, '0')).join('');
+    const b = mix(mix(a, issued), Math.floor(ttl * 10));
+    return hex(a ^ b) + hex(b) + hex(mix(b, a)) + hex(mix(a, b ^ 0x55));
   }
 }
+
+const hex = (n: number): string => (0x1_0000_0000 + (n >>> 0)).toString(16).slice(1);
