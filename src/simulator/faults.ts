@@ -102,7 +102,10 @@ export class Faults {
     }
     if (setting.probability < 1 && this.#random.next() >= setting.probability) return undefined;
     this.#hits.set(name, (this.#hits.get(name) ?? 0) + 1);
-    if (setting.count !== undefined) this.set(name, { ...setting, count: setting.count - 1 });
+    if (setting.count !== undefined) {
+      if (setting.count > 1) this.#settings.set(name, { ...setting, count: setting.count - 1 });
+      else this.#settings.delete(name);
+    }
     return setting;
   }
 

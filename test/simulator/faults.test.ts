@@ -70,13 +70,15 @@ t.test('faults', async (t) => {
   });
 
   t.test('of the limits and the clock', async (t) => {
-    await once('limit-changes', { limit: 600 });
     const limit = async () => (await client.folders()).headers.get('x-rate-limit-limit');
+    await admin.faults({ 'limit-changes': { count: 2, limit: 700 } });
+    t.equal(await limit(), '700');
+    t.equal(await limit(), '10000');
+    await once('limit-changes');
     t.equal(await limit(), '600');
-    t.equal(await limit(), '600');
-    await admin.limits({ hourly: 3600 });
-    t.equal(await limit(), '3600');
-    await admin.limits({ hourly: 10_000 });
+    t.equal(await limit(), '600', 'it stays');
+    await admin.faults({ 'limit-changes': 0 });
+    t.equal(await limit(), '10000', 'until it is switched off');
     await admin.faults({ 'clock-skew': { seconds: 86_400 } });
     const skewed = Date.parse((await client.folders()).headers.get('date')!);
     t.ok(skewed - Date.now() > 86_000_000);

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Project } from '../project.js';
 import { Flag, ROOT_ROW } from '../store/items.js';
 import type { World } from '../world.js';
@@ -24,6 +25,7 @@ export async function* treeJson(world: World, project: Project, hash: boolean): 
       ...(hash ? { sha256: version < 0 ? null : await world.contents.sha256(project.index, store, version) } : {}),
       versions,
     };
+    if (hash) await nextTurn();
     text += `${i > 1 ? ',\n' : ''}${JSON.stringify(entry)}`;
     if (i % BATCH === 0) {
       yield Buffer.from(text);

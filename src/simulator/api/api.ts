@@ -33,8 +33,9 @@ export class Api {
       world.faults.hit(name, 'api', `${route} ${url.pathname}`);
 
     await world.delay(hit('slow'));
-    if (hit('reset-before')) return void request.socket.destroy();
-    if (hit('limit-changes')) this.#changeLimit();
+    if (hit('reset-before')) return void request.socket.resetAndDestroy();
+    const changes = hit('limit-changes');
+    if (changes) this.#changeLimit(changes.limit ?? 600);
 
     const token = world.accounts.check(bearer(request) ?? '');
     const client = token.known?.client;
@@ -55,7 +56,7 @@ export class Api {
       if (error instanceof Disturbance) reply = error.reply;
       else reply = { status: error.status, body: error.body };
     }
-    if (hit('reset-after')) return void request.socket.destroy();
+    if (hit('reset-after')) return void request.socket.resetAndDestroy();
     // What was not read of a body would be taken for the next request.
     if (!request.complete) request.resume();
     const headers = this.#headers(started, reply, client === undefined ? undefined : state);
@@ -119,9 +120,8 @@ export class Api {
     throw plainError(world.switches, 401, 'The access token is invalid');
   }
 
-  #changeLimit(): void {
-    const { rates, options, faults } = this.#world;
-    const changed = faults.all()['limit-changes']?.limit ?? 600;
+  #changeLimit(changed: number): void {
+    const { rates, options } = this.#world;
     rates.setHourly(rates.hourly === options.hourly ? changed : undefined);
   }
 

@@ -39,7 +39,7 @@ export function getDocuments(call: Call): Reply {
     for (const row of rows.subarray(page.start, page.end)) texts.push(writer.row(row, extended));
     return { status: 200, headers: page.headers, body: `[${texts.join(',')}]` };
   };
-  const stale = world.faults.hit('stale-index', 'api', 'GET documents');
+  const stale = world.faults.hit('stale-index', 'api', `GET ${url.pathname}`);
   return stale ? project.store.history.asOf(Date.now() - (stale.seconds ?? 5) * 1000, list) : list();
 }
 
@@ -68,7 +68,10 @@ export function visibleRow(call: Call, project: Project, kind: 'file' | 'folder'
   const { switches } = call.world;
   const id = given ?? call.number('id');
   const row = project.ids.row(id, kind);
-  const forbidden = kind === 'folder' ? call.world.faults.hit('forbidden-folder', 'api', '/folders/') : undefined;
+  const forbidden =
+    kind === 'folder'
+      ? call.world.faults.hit('forbidden-folder', 'api', `${call.request.method} ${call.url.pathname}`)
+      : undefined;
   if (forbidden && (forbidden.id ?? id) === id) {
     throw call.error(403, 'You do not have permission to access this folder.');
   }

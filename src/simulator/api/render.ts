@@ -135,7 +135,8 @@ export class Renderer {
     const { store, name, documents } = this.#project;
     if (row === ROOT_ROW) return name;
     if (this.#inBin(row)) return `${name}/${store.name(documents.bin)}/${store.name(row)}`;
-    return `${name}/${store.path(row)}`;
+    const below = store.has(row, Flag.binned) && this.#world.switches.is('recycled-parent', 'bin');
+    return below ? `${this.nameWithPath(store.parent.get(row))}/${store.name(row)}` : `${name}/${store.path(row)}`;
   }
 
   #inBin(row: number): boolean {

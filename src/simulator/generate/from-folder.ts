@@ -4,13 +4,17 @@ import { Flag, type ItemStore, ROOT_ROW } from '../store/items.js';
 
 /**
  * Adds the files and folders below `directory` to the project, without reading them. Symbolic links are not followed
- * and, like devices, not shown. Bytes of a name that are not UTF-8 become U+FFFD. Rejects with the file system's error.
+ * and, like devices, not shown; a folder that may not be read is empty. Bytes of a name that are not UTF-8 become U+FFFD. Rejects with the
+ * file system's error if `directory` itself cannot be read.
  */
 export async function addFolder(store: ItemStore, contents: Contents, directory: string): Promise<void> {
   const waiting: { path: Buffer; row: number }[] = [{ path: Buffer.from(directory), row: ROOT_ROW }];
   for (let at = waiting.pop(); at; at = waiting.pop()) {
     const { path, row } = at;
-    const entries = await readdir(path, { withFileTypes: true, encoding: 'buffer' });
+    const entries = await readdir(path, { withFileTypes: true, encoding: 'buffer' }).catch((error: unknown) => {
+      if (row === ROOT_ROW) throw error;
+      return [];
+    });
     entries.sort((a, b) => Buffer.compare(a.name, b.name));
     for (const entry of entries) {
       if (!entry.isFile() && !entry.isDirectory()) continue;

@@ -12,6 +12,9 @@ export interface WindowUse {
   readonly limit: number;
 }
 
+/** Calls of a sliding window that are remembered beyond the limit, in case it is raised. */
+const SPARE = 10_000;
+
 /** One rate window of one client. Times are milliseconds since the epoch, server time. */
 export class RateWindow {
   limit: number;
@@ -19,7 +22,7 @@ export class RateWindow {
   readonly #length: number;
   #start = Number.NEGATIVE_INFINITY;
   #used = 0;
-  /** Times of the last calls, for the sliding kind; never more than `limit` of them count. */
+  /** Times of the last calls, for the sliding kind. */
   #calls: number[] = [];
   #past: WindowUse[] = [];
 
@@ -36,7 +39,7 @@ export class RateWindow {
     const allowed = this.#counted(now) + calls <= this.limit;
     this.#used += calls;
     for (let i = 0; i < calls; i++) this.#calls.push(now);
-    if (this.#calls.length > 2 * this.limit + 1000) this.#calls = this.#calls.slice(-this.limit);
+    if (this.#calls.length > this.limit + 2 * SPARE) this.#calls = this.#calls.slice(-this.limit - SPARE);
     return allowed;
   }
 

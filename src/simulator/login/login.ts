@@ -9,7 +9,7 @@ export async function serveLogin(world: World, request: IncomingMessage, respons
   const url = new URL(request.url ?? '/', world.origins.login);
   const route = `${request.method} ${url.pathname}`;
   world.counters.login++;
-  if (world.faults.hit('reset-before', 'login', route)) return void request.socket.destroy();
+  if (world.faults.hit('reset-before', 'login', route)) return void request.socket.resetAndDestroy();
   const unavailable = world.faults.hit('login-unavailable', 'login', route);
   if (unavailable) {
     response.setHeader('Retry-After', String(unavailable.retry_after ?? 1));
@@ -54,7 +54,8 @@ async function grant(world: World, request: IncomingMessage, response: ServerRes
       break;
     case 'refresh_token':
       access = accounts.refresh(client, given.refresh_token ?? '');
-      if (access && world.faults.hit('refresh-reply-lost', 'login', route)) return void request.socket.destroy();
+      if (access && world.faults.hit('refresh-reply-lost', 'login', route))
+        return void request.socket.resetAndDestroy();
       break;
     default:
       return send(world, response, 400, {

@@ -23,7 +23,7 @@ export async function storageFaults(
 ): Promise<boolean> {
   await world.delay(world.faults.hit('slow', 'storage', route));
   if (world.faults.hit('reset-before', 'storage', route)) {
-    request.socket.destroy();
+    request.socket.resetAndDestroy();
     return true;
   }
   const busy = world.faults.hit('503-retry-after', 'storage', route);
