@@ -4,6 +4,7 @@ import { SimulatorClient } from '../helpers/simulator-client.js';
 
 /** Crawls a project of so many items through the index, with changes on the way, and checks that nothing is missing. */
 export async function millionItems(t: Test, items = 1_000_000): Promise<void> {
+  t.setTimeout(240_000);
   const server = await simulator(t, { items, spike: 1_000_000, hourly: 1_000_000 });
   const client = await SimulatorClient.signedIn(server);
   const ids = new Set<number>();

@@ -18,6 +18,7 @@ export class IndexRowWriter {
   readonly #renderer: Renderer;
   readonly #creators: readonly string[];
   readonly #both: boolean;
+  readonly #folders = new Map<number, string>();
   readonly #url: (version: number) => string;
 
   constructor(world: World, project: Project, renderer: Renderer) {
@@ -43,7 +44,7 @@ export class IndexRowWriter {
       `"created_by":${this.#creators[store.by.get(row)]},"custom_fields":{},` +
       `"document_type":"${isFolder ? 'folder' : 'file'}","is_deleted":${renderer.deleted(row)},` +
       `"is_recycle_bin":${(flags & Flag.bin) !== 0},"name":${name},` +
-      `"name_with_path":${json(renderer.nameWithPath(row))},"parent_id":${renderer.parentId(row)},` +
+      `"name_with_path":${this.#path(row, name)},"parent_id":${renderer.parentId(row)},` +
       `"private":${(flags & Flag.private) !== 0},"read_only":${(flags & Flag.readOnly) !== 0},` +
       `"updated_at":"${timestamp(store.updated.get(row))}"`;
     if (!extended) return `${normal}}`;
@@ -51,6 +52,19 @@ export class IndexRowWriter {
     const more = `${normal},"is_tracked":false,"private_parent":${parent >= 0 && store.has(parent, Flag.private)},"tracked_folder":null`;
     if (!isFolder) return `${more},"file":${this.#file(row, name)}${this.#both ? ',"children":null' : ''}}`;
     return `${more}${this.#both ? ',"file":null' : ''},"children":${JSON.stringify(renderer.hasChildren(row))}}`;
+  }
+
+  /** The path as JSON, from that of the folder, which is kept while the page is written. */
+  #path(row: number, name: string): string {
+    const { store } = this.#project;
+    const parent = store.parent.get(row);
+    if (parent < 0 || store.has(row, Flag.deleted | Flag.binned)) return json(this.#renderer.nameWithPath(row));
+    let prefix = this.#folders.get(parent);
+    if (prefix === undefined) {
+      prefix = `${json(this.#renderer.nameWithPath(parent)).slice(0, -1)}/`;
+      this.#folders.set(parent, prefix);
+    }
+    return prefix + name.slice(1);
   }
 
   #file(row: number, name: string): string {

@@ -62,7 +62,7 @@ export class UrlSigner {
   #sign(project: number, version: number, issued: number, ttl: number): string {
     const a = mix(mix(this.#key, project), version);
     const b = mix(mix(a, issued), Math.floor(ttl * 10));
-    return hex(a ^ b) + hex(b) + hex(mix(b, a)) + hex(mix(a, b ^ 0x55));
+    return hex(a ^ b) + hex(mix(b, a));
   }
 }
 
