@@ -40,8 +40,8 @@ interface Description {
   readonly from?: string;
 }
 
-/** Generates a project, or reads it from a folder. Rejects with the file system's error. */
-export async function makeProject(parts: Parts, description: Description): Promise<Project> {
+/** Generates a project, or reads it from a folder. Throws the file system's error. */
+export function makeProject(parts: Parts, description: Description): Project {
   const { options, switches, clock, contents } = parts;
   const { index, name, from } = description;
   const generator = new Generator({
@@ -59,7 +59,7 @@ export async function makeProject(parts: Parts, description: Description): Promi
   });
   generator.begin(name);
   if (from === undefined) generator.fill();
-  else await addFolder(generator.store, contents, from);
+  else addFolder(generator.store, contents, from);
   const { store } = generator;
   const documents = new Documents(store, generator.bin, clock, switches);
   for (const file of generator.checkedOut) documents.checkOut(file, { by: 2, until: clock.seconds() + 86_400 });

@@ -34,7 +34,7 @@ export async function startSimulator(
   failed: (error: unknown) => void = () => undefined,
 ): Promise<Simulator> {
   const world = new World(options);
-  await world.fill();
+  world.fill();
   const api = new Api(world);
   const handlers: readonly [keyof World['origins'], Handler][] = [
     ['api', (request, response) => api.serve(request, response)],

@@ -82,17 +82,17 @@ export class World {
     this.otherCompany = { id: FIRST_COMPANY + 64, name: 'Another Company', connected: false };
   }
 
-  /** Makes the projects; rejects with the failure `usage` when `--from` cannot be read. */
-  async fill(): Promise<void> {
+  /** Makes the projects; throws the failure `usage` when `--from` cannot be read. */
+  fill(): void {
     const { options } = this;
     for (let i = 0; i < options.projects; i++) {
       const same = this.switches.is('project-names', 'same');
       const name = i === 0 || same ? 'Harbour Tower' : `Harbour Tower ${i + 1}`;
       const from = i === 0 ? options.from : undefined;
-      this.projects.push(await this.#project(FIRST_PROJECT + i * 37, name, i, options.items, from));
+      this.projects.push(this.#project(FIRST_PROJECT + i * 37, name, i, options.items, from));
     }
     const index = options.projects;
-    this.companyDocuments = await this.#project(0, this.company.name, index, Math.min(40, options.items), undefined);
+    this.companyDocuments = this.#project(0, this.company.name, index, Math.min(40, options.items), undefined);
   }
 
   person(index: number): Person {
@@ -126,10 +126,10 @@ export class World {
     if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
   }
 
-  async #project(id: number, name: string, index: number, items: number, from: string | undefined): Promise<Project> {
+  #project(id: number, name: string, index: number, items: number, from: string | undefined): Project {
     const company = this.company.id;
     try {
-      return await makeProject(this, { id, name, company, index, items, ...(from === undefined ? {} : { from }) });
+      return makeProject(this, { id, name, company, index, items, ...(from === undefined ? {} : { from }) });
     } catch (error) {
       if (from === undefined) throw error;
       throw new Failure('usage', { what: `the folder ${from} of --from cannot be read` }, error);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { mix } from '../random.js';
 import { GENERATED, type ItemStore } from '../store/items.js';
 
@@ -90,8 +90,22 @@ export class Contents {
 function readGiven(given: Given, start: number, end: number): AsyncIterable<Buffer> | Iterable<Buffer> {
   if (start >= end) return [];
   if ('bytes' in given) return [given.bytes.subarray(start, end)];
-  if ('file' in given) return createReadStream(given.file, { start, end: end - 1, highWaterMark: CHUNK });
+  if ('file' in given) {
+    // A stream costs more than it saves for what fits into one read.
+    if (end - start <= CHUNK) return [readAt(given.file, start, end - start)];
+    return createReadStream(given.file, { start, end: end - 1, highWaterMark: CHUNK });
+  }
   return readParts(given.parts, start, end);
+}
+
+function readAt(file: string | Buffer, position: number, length: number): Buffer {
+  const fd = openSync(file, 'r');
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(fd, bytes, 0, length, position));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 async function* readParts(parts: readonly Given[], start: number, end: number): AsyncGenerator<Buffer> {
