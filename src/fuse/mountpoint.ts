@@ -15,6 +15,8 @@ const MNT_FORCE = 1;
 const MNT_DETACH = 2;
 
 export interface MountEntry {
+  /** Tells this mount from earlier and later ones at the same place. */
+  readonly id: number;
   readonly mountpoint: string;
   /** As findmnt(8) shows it, e.g. `ext4`, `fuse.procorefs`. */
   readonly type: string;
@@ -42,6 +44,7 @@ export function parseMountTable(text: string): readonly MountEntry[] {
     const [type, source, superOptions] = [fields[dash + 1], fields[dash + 2], fields[dash + 3]];
     if (dash < 0 || !device || !mountpoint || !type) return [];
     return {
+      id: Number(fields[0]),
       device,
       mountpoint: unescapeOctal(mountpoint),
       type,

@@ -39,6 +39,7 @@ export class MemoryFileSystem implements FileSystem {
   destroyed = 0;
   /** Seconds that the kernel may keep names and attributes. */
   timeout = 3600;
+  statistics = { blockSize: 4096, blocks: 500_000_000, blocksFree: 1000, files: 7, filesFree: 3, nameMax: 255 };
   /** Runs before an operation; what it returns is awaited. */
   before: ((operation: string, node: NodeId, context: Context) => Promise<void> | void) | undefined;
   /** Uid and gid of everything. */
@@ -229,8 +230,7 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   statfs(context: Context): FileSystemStatistics | Promise<FileSystemStatistics> {
-    const found = { blockSize: 4096, blocks: 5_000_000_000, blocksFree: 1000, files: 7, filesFree: 3, nameMax: 255 };
-    return this.#do('statfs', ROOT_NODE, context, () => found);
+    return this.#do('statfs', ROOT_NODE, context, () => this.statistics);
   }
 
   getxattr(node: NodeId, name: string, context: Context): Uint8Array | undefined | Promise<Uint8Array | undefined> {

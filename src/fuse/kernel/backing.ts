@@ -4,7 +4,7 @@ import { lastErrno, libc, systemError } from '../libc.js';
 import { ioctlCode, OPEN_PASSTHROUGH, openFlag } from './protocol.js';
 
 /** How the kernel serves an open file; kept in the lowest bits of the handle that the kernel gets. */
-export const openMode = { cached: 0, passthrough: 1, direct: 2 } as const;
+export const openMode = { cached: 0, passthrough: 1 } as const;
 export type OpenMode = (typeof openMode)[keyof typeof openMode];
 
 export interface OpenDecision {
@@ -14,7 +14,6 @@ export interface OpenDecision {
 }
 
 const CACHED: OpenDecision = { mode: openMode.cached, flags: openFlag.KEEP_CACHE, backingId: 0 };
-const DIRECT: OpenDecision = { mode: openMode.direct, flags: openFlag.DIRECT_IO, backingId: 0 };
 
 interface NodeState {
   backingId: number;
@@ -23,10 +22,10 @@ interface NodeState {
 }
 
 /**
- * Which local file serves which node (FUSE_PASSTHROUGH). The kernel's rules: one backing file per node at a time, and
- * a node that has cached opens takes no passthrough ones and the other way round (EIO for the opener otherwise). So the
- * first open of a node decides for all that overlap with it, and one that cannot pass through while others do is
- * served uncached.
+ * Which local file serves which node (FUSE_PASSTHROUGH). The kernel's rules (`fs/fuse/iomode.c`): one backing file per
+ * node at a time, and a node that has cached opens takes no passthrough ones and the other way round (EIO for the
+ * opener otherwise). So the first open of a node decides for all that overlap with it. One that should not pass through
+ * while others do names the same backing file and FOPEN_DIRECT_IO, which overrides it: the daemon answers, uncached.
  */
 export class BackingFiles {
   readonly #nodes = new Map<NodeId, NodeState>();
@@ -50,14 +49,14 @@ export class BackingFiles {
       state.cached++;
       return CACHED;
     }
-    if (backingFd === undefined) return DIRECT;
     state.passthrough++;
-    return { mode: openMode.passthrough, flags: OPEN_PASSTHROUGH, backingId: state.backingId };
+    const flags = backingFd === undefined ? OPEN_PASSTHROUGH | openFlag.DIRECT_IO : OPEN_PASSTHROUGH;
+    return { mode: openMode.passthrough, flags, backingId: state.backingId };
   }
 
   release(node: NodeId, mode: OpenMode): void {
     const state = this.#nodes.get(node);
-    if (!state || mode === openMode.direct) return;
+    if (!state) return;
     if (mode === openMode.passthrough) state.passthrough--;
     else state.cached--;
     if (state.passthrough > 0 || state.cached > 0) return;

@@ -13,9 +13,13 @@ interface Notice {
   /** Of an inode: the offset from which pages go, −1 for attributes only. Undefined for an entry. */
   offset: number | undefined;
   readonly name: string | undefined;
+  readonly since: number;
   readonly done: Promise<void>;
   readonly resolve: () => void;
 }
+
+/** So long a name may be kept back before the kernel is told to look all names up again. */
+const PATIENCE_MS = 2_000;
 
 /**
  * Tells the kernel what changed. A notification waits in write(2) for the locks of the folder or the pages that it
@@ -24,9 +28,12 @@ interface Notice {
  */
 export class Notifier implements KernelCache {
   readonly canInvalidate = true;
+  /** Whether the kernel knows FUSE_NOTIFY_INC_EPOCH, which waits for no lock. */
+  canExpireAll = false;
   readonly #waiting = new Map<string, Notice>();
   #sending = false;
   #closed = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly fd: number,
@@ -57,6 +64,7 @@ export class Notifier implements KernelCache {
   /** The mount is gone, and with it everything that the kernel kept. */
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#timer);
     for (const notice of this.#waiting.values()) notice.resolve();
     this.#waiting.clear();
   }
@@ -67,25 +75,53 @@ export class Notifier implements KernelCache {
     const done = new Promise<void>((settle) => {
       resolve = settle;
     });
-    this.#waiting.set(key, { node, offset, name, done, resolve });
+    this.#waiting.set(key, { node, offset, name, since: performance.now(), done, resolve });
     this.#next();
     return done;
   }
 
   #next(): void {
     if (this.#sending || this.#closed) return;
+    let held = false;
     for (const [key, notice] of this.#waiting) {
-      if (this.busy(notice.node)) continue;
+      const keptBack = notice.offset !== undefined && notice.offset < 0 ? false : this.busy(notice.node);
+      held ||= keptBack;
+      if (keptBack) continue;
       this.#waiting.delete(key);
-      this.#sending = true;
-      const message = encode(notice);
-      // ENOENT: the kernel does not know the node or the name; then there is nothing to forget.
-      write(this.fd, message, 0, message.length, null, () => {
-        this.#sending = false;
-        notice.resolve();
-        this.#next();
-      });
+      this.#send(encode(notice), [notice]);
       return;
+    }
+    if (held) this.#outwait();
+  }
+
+  #send(message: Buffer, notices: readonly Notice[]): void {
+    this.#sending = true;
+    // ENOENT: the kernel does not know the node or the name; then there is nothing to forget.
+    write(this.fd, message, 0, message.length, null, () => {
+      this.#sending = false;
+      for (const notice of notices) notice.resolve();
+      this.#next();
+    });
+  }
+
+  /** Names in a folder that has had a request pending all the time: expires every name that the kernel knows. */
+  #outwait(): void {
+    if (!this.canExpireAll) return;
+    const now = performance.now();
+    const names = [...this.#waiting].filter(([, notice]) => notice.name !== undefined);
+    if (names.some(([, notice]) => now - notice.since >= PATIENCE_MS)) {
+      for (const [key] of names) this.#waiting.delete(key);
+      const message = Buffer.alloc(OUT.size);
+      header(message, notifyCode.INC_EPOCH);
+      this.#send(
+        message,
+        names.map(([, notice]) => notice),
+      );
+    } else if (names.length > 0) {
+      this.#timer ??= setTimeout(() => {
+        this.#timer = undefined;
+        this.#next();
+      }, PATIENCE_MS).unref();
     }
   }
 }

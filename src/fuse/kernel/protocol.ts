@@ -61,7 +61,9 @@ export const opcode = {
 /** Linux 6.6 (protocol 7.39), `include/uapi/linux/fuse.h`. */
 export const OPCODE_STATX = 52;
 
-export const notifyCode = { INVAL_INODE: 2, INVAL_ENTRY: 3 } as const;
+/** INC_EPOCH: Linux 6.16 (protocol 7.44), `include/uapi/linux/fuse.h`. */
+export const notifyCode = { INVAL_INODE: 2, INVAL_ENTRY: 3, INC_EPOCH: 8 } as const;
+export const INC_EPOCH_MINOR = 44;
 
 /** INIT flags, low 32 bits. */
 export const initFlag = {

@@ -6,9 +6,10 @@ import type { FileSystem } from '../filesystem.js';
 import { BackingFiles } from './backing.js';
 import { Channel } from './channel.js';
 import { type InitResult, negotiate } from './init.js';
+import { isBeingEnded } from './interrupt.js';
 import { Notifier } from './notify.js';
 import { type Handler, operations, refusals } from './operations.js';
-import { opcode, structs } from './protocol.js';
+import { INC_EPOCH_MINOR, opcode, structs } from './protocol.js';
 import { ReplyBuffer } from './reply.js';
 import { type Request, RequestBuffer } from './request.js';
 
@@ -16,6 +17,7 @@ import { type Request, RequestBuffer } from './request.js';
 const MAX_TRANSFER = 1024 * 1024;
 /** Header and struct of the largest request besides its data. */
 const REQUEST_OVERHEAD = 4096;
+const INTERRUPT_CHECK_MS = 100;
 const NO_REPLY = new Set<number>([opcode.FORGET, opcode.BATCH_FORGET]);
 const { EIO, EINTR, ENOSYS } = constants.errno;
 
@@ -128,6 +130,7 @@ export class Session {
       this.#settleReady.reject(result);
       return;
     }
+    this.notifier.canExpireAll = result.minor >= INC_EPOCH_MINOR;
     this.backing = new BackingFiles(this.channel.fd, result.passthrough, this.options.log);
     this.reply.bytes.set(result.reply, structs.out_header.size);
     this.send(request, structs.out_header.size + result.reply.length);
@@ -138,6 +141,11 @@ export class Session {
     const request = this.#pending.get(unique);
     // Answered meanwhile: the kernel takes the interrupt back itself.
     if (!request) return;
+    // The kernel says it once; a later signal is found by looking again.
+    if (!isBeingEnded(request.pid)) {
+      setTimeout(() => this.channel.open && this.#interrupt(unique), INTERRUPT_CHECK_MS).unref();
+      return;
+    }
     this.#pending.delete(unique);
     this.#unpin(request.node);
     this.sendStatus(request, EINTR);

@@ -1,0 +1,94 @@
+import { Failure } from '../../base/errors.js';
+import type { Driver, FileSystem, KernelCache, Mounted, MountOptions } from '../filesystem.js';
+import { MountWatch } from '../mount-watch.js';
+import { mountTable, SUBTYPE, unmount } from '../mountpoint.js';
+import { type FuseInstance, loadFuseNative } from './binding.js';
+import { NativeSession, readOperations, replaceInternals } from './operations.js';
+
+/** Seconds for which the kernel keeps names and attributes: it cannot be told of a change, so not long. */
+const TIMEOUT_S = 1;
+
+/**
+ * Instances that have been mounted. The package's threads and the event loop's handles lie in memory that the instance
+ * owns, and outlive the mount; it must never be collected.
+ */
+const kept = new Set<FuseInstance>();
+
+const kernelCache: KernelCache = {
+  canInvalidate: false,
+  invalidateNode: () => Promise.resolve(),
+  invalidateEntry: () => Promise.resolve(),
+};
+
+/** The compatibility driver: the npm package `fuse-native` over libfuse 2. Its limits are in native-notes/driver.md. */
+export const fuseNativeDriver: Driver = {
+  name: 'fuse-native',
+
+  async mount(fileSystem: FileSystem, options: MountOptions): Promise<Mounted> {
+    const Fuse = await loadFuseNative();
+    const session = new NativeSession(fileSystem, options, options.log);
+    const fuse = new Fuse(options.mountpoint, readOperations(session), { timeout: false });
+    replaceInternals(fuse, session);
+    fuse._fuseOptions = () => `-o${libfuseOptions(options).join(',')}`;
+    kept.add(fuse);
+    await new Promise<void>((resolve, reject) => {
+      fuse.open((error) => {
+        if (error)
+          reject(new Failure('mount-failed', { path: options.mountpoint, why: 'see what libfuse said' }, error));
+        else resolve();
+      });
+    });
+    const entry = (await mountTable()).findLast(({ mountpoint }) => mountpoint === options.mountpoint);
+    if (!entry) throw new Failure('mount-failed', { path: options.mountpoint, why: 'it was unmounted at once' });
+
+    fileSystem.mounted(kernelCache);
+    const ended = new MountWatch(entry.id).gone.then(async () => {
+      session.end();
+      // Unmounted already; this only lets the event loop end. The package's own way is a lazy unmount of the path.
+      Fuse.unmount = (_, done) => done(null);
+      await new Promise<void>((resolve) => fuse.close(() => resolve()));
+      try {
+        fileSystem.destroy();
+      } catch (error) {
+        options.log.error({ err: error }, 'the file system did not end cleanly');
+      }
+    });
+
+    return {
+      driver: 'fuse-native',
+      passthrough: false,
+      kernel: kernelCache,
+      ended,
+      async unmount(force) {
+        if (!session.ended) {
+          await unmount(options.mountpoint, { force }).catch((error) => {
+            if (!session.ended) throw error;
+          });
+        }
+        await ended;
+      },
+    };
+  },
+};
+
+/**
+ * For libfuse 2. `direct_io`: its nodes are paths, so two versions of a file would share one page cache; uncached they
+ * cannot mix. `use_ino`: the numbers of the file system, not its own.
+ */
+function libfuseOptions(options: MountOptions): readonly string[] {
+  const escaped = options.source.replace(/[\\,]/g, '\\$&');
+  return [
+    `fsname=${escaped}`,
+    `subtype=${SUBTYPE}`,
+    ...(options.readOnly ? ['ro'] : []),
+    ...(options.allowOther ? ['allow_other'] : []),
+    'default_permissions',
+    'direct_io',
+    'use_ino',
+    'big_writes',
+    `entry_timeout=${TIMEOUT_S}`,
+    `attr_timeout=${TIMEOUT_S}`,
+    'negative_timeout=0',
+    ...options.generic,
+  ];
+}

@@ -1,0 +1,61 @@
+import { LRUCache } from 'lru-cache';
+import { Failure } from '../../base/errors.js';
+import { type NodeId, ROOT_NODE } from '../../base/ids.js';
+import type { Context, Entry, FileSystem } from '../filesystem.js';
+
+/** Folders whose node is remembered, and for how long: this driver is never told that one was moved. */
+const FOLDERS = 4096;
+const FOLDER_TTL_MS = 1_000;
+
+export interface Place {
+  readonly parent: NodeId;
+  readonly name: string;
+}
+
+/** From paths, which libfuse speaks, to nodes: a look-up per name, the folders on the way remembered for a second. */
+export class Paths {
+  readonly #folders = new LRUCache<string, NodeId & {}>({ max: FOLDERS, ttl: FOLDER_TTL_MS });
+
+  constructor(private readonly fileSystem: FileSystem) {}
+
+  /** @throws Failure no-such-item */
+  async entry(path: string, context: Context): Promise<Entry> {
+    if (path === '/') return this.fileSystem.getattr(ROOT_NODE, undefined, context);
+    const { parent, name } = await this.place(path, context);
+    return this.#lookup(parent, name, path, context);
+  }
+
+  async node(path: string, context: Context): Promise<NodeId> {
+    return path === '/' ? ROOT_NODE : (await this.entry(path, context)).node;
+  }
+
+  /** The folder and the name of a path that need not exist itself. */
+  async place(path: string, context: Context): Promise<Place> {
+    const slash = path.lastIndexOf('/');
+    return { parent: await this.#folder(path.slice(0, slash), context), name: path.slice(slash + 1) };
+  }
+
+  /** Something was renamed or removed: what is remembered below may be wrong. */
+  forget(): void {
+    this.#folders.clear();
+  }
+
+  async #folder(path: string, context: Context): Promise<NodeId> {
+    if (path === '') return ROOT_NODE;
+    const known = this.#folders.get(path);
+    if (known !== undefined) return known;
+    const slash = path.lastIndexOf('/');
+    const parent = await this.#folder(path.slice(0, slash), context);
+    const { node } = await this.#lookup(parent, path.slice(slash + 1), path, context);
+    this.#folders.set(path, node);
+    return node;
+  }
+
+  async #lookup(parent: NodeId, name: string, path: string, context: Context): Promise<Entry> {
+    if (Buffer.byteLength(name) > 255) throw new Failure('name-too-long');
+    // The package decodes names that are not UTF-8 to replacement characters: no name of ours is meant.
+    const found = name.includes('\ufffd') ? undefined : await this.fileSystem.lookup(parent, name, context);
+    if (!found || found.node === undefined) throw new Failure('no-such-item', { path });
+    return found as Entry;
+  }
+}
