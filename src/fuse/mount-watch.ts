@@ -31,8 +31,8 @@ export class MountWatch {
 
   async #watch(): Promise<void> {
     const pollfds = new Int32Array([this.#table, POLLPRI, this.#wake, 1]);
-    // Reading the table first tells the kernel which state is known.
-    while (!this.#closed && this.#there()) {
+    // A table that changes while it is read may come without an entry that is there: look twice.
+    while (!this.#closed && (this.#there() || this.#there())) {
       await inPool('poll', pollfds, 2, -1).catch(() => 0);
     }
     this.#closed = true;
@@ -41,6 +41,6 @@ export class MountWatch {
   }
 
   #there(): boolean {
-    return parseMountTable(readFileSync(this.#table, 'utf8')).some(({ id }) => id === this.id);
+    return parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8')).some(({ id }) => id === this.id);
   }
 }

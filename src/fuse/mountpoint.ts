@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, constants, readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { access, constants, readdir, readFile, realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { errnoOf, Failure } from '../base/errors.js';
 import { inPool } from './libc.js';
@@ -8,8 +8,8 @@ import { inPool } from './libc.js';
 export const SUBTYPE = 'procorefs';
 export const MOUNT_TYPE = `fuse.${SUBTYPE}`;
 
-/** A stat that takes longer hangs in a mount whose daemon does not answer. */
-const STAT_LIMIT_MS = 5_000;
+/** A call that takes longer hangs in a mount whose daemon does not answer. */
+const ANSWER_LIMIT_MS = 2_000;
 /** From `sys/mount.h`. */
 const MNT_FORCE = 1;
 const MNT_DETACH = 2;
@@ -82,7 +82,7 @@ async function withLimit<T>(work: Promise<T>): Promise<T> {
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(
       () => reject(Object.assign(new Error('no answer from the file system'), { code: 'ETIMEDOUT' })),
-      STAT_LIMIT_MS,
+      ANSWER_LIMIT_MS,
     );
   });
   try {
@@ -135,7 +135,8 @@ export async function clearDeadMount(path: string): Promise<boolean> {
   for (let depth = 0; depth < 32; depth++) {
     const mounted = await mountedAt(real);
     if (mounted?.type !== MOUNT_TYPE) break;
-    const code = await withLimit(stat(real)).then(() => undefined, errnoOf);
+    // Not stat(2), which the kernel may answer from what it remembers.
+    const code = await withLimit(statfs(real)).then(() => undefined, errnoOf);
     if (code !== 'ENOTCONN') break;
     await detach(real, true);
     cleared = true;

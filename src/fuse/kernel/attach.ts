@@ -4,7 +4,7 @@ import { errnoOf, Failure } from '../../base/errors.js';
 import type { MountOptions } from '../filesystem.js';
 import { addressOf, inPool, libc, systemError } from '../libc.js';
 import { MOUNT_TYPE, SUBTYPE } from '../mountpoint.js';
-import { findFusermount } from '../probe.js';
+import { findProgram } from '../probe.js';
 
 /** mount(2) flags by option name (`sys/mount.h`); a `no…` counterpart of mount(8) is listed as 0 and clears nothing. */
 const MOUNT_FLAGS: Readonly<Record<string, number>> = {
@@ -94,7 +94,7 @@ function genericOptions(options: MountOptions): readonly string[] {
 }
 
 async function attachAsUser(options: MountOptions): Promise<number> {
-  const program = await findFusermount();
+  const program = await findProgram('fusermount3');
   if (!program) throw new Failure('fusermount-missing');
   const names = [
     ...genericOptions(options).filter((name) => name in MOUNT_FLAGS),

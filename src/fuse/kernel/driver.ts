@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { Failure } from '../../base/errors.js';
 import type { Driver, FileSystem, Mounted, MountOptions } from '../filesystem.js';
-import { mountTable, unmount } from '../mountpoint.js';
+import { clearDeadMount, mountTable, unmount } from '../mountpoint.js';
 import { attach, isRoot } from './attach.js';
 import { Session } from './session.js';
 
@@ -31,7 +31,9 @@ export const kernelDriver: Driver = {
     }
     if (isRoot()) await raiseReadAhead(options);
     fileSystem.mounted(session.notifier);
-    const ended = session.channel.ended.then(() => {
+    const ended = session.channel.ended.then(async () => {
+      // An aborted connection (umount -f, fusectl) leaves the mount point behind, where nothing answers any more.
+      await clearDeadMount(options.mountpoint).catch((error) => options.log.warn({ err: error }, 'a dead mount stays'));
       try {
         fileSystem.destroy();
       } catch (error) {

@@ -1,0 +1,160 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { drivers } from '#src/fuse/drivers.js';
+import { kernelDriver } from '#src/fuse/kernel/driver.js';
+import { checkMountpoint, clearDeadMount, mountTable, parseMountTable, unmount } from '#src/fuse/mountpoint.js';
+import { Client } from '../helpers/fuse-client.js';
+import { MemoryFileSystem } from '../helpers/fuse-memory.js';
+import { fuseFolder, mountFor, until } from '../helpers/fuse-mount.js';
+
+const run = promisify(execFile);
+const daemonScript = join(dirname(fileURLToPath(import.meta.url)), '../helpers/fuse-daemon.js');
+const client = new Client();
+t.teardown(() => client.close());
+
+/** Starts a process that mounts at `mnt`, to be killed; resolves when it has mounted. */
+async function daemon(
+  t: { teardown(run: () => unknown): unknown },
+  driver: string,
+  mnt: string,
+): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [daemonScript, 'hold', driver, mnt], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  for await (const line of createInterface({ input: child.stdout! })) {
+    if (JSON.parse(line).mounted) return child;
+    throw new Error(line);
+  }
+  throw new Error('the daemon ended');
+}
+
+t.test('mountinfo is parsed, also names with blanks, backslashes and umlauts', async (t) => {
+  const [first, second] = parseMountTable(
+    [
+      '36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue',
+      '41 36 0:52 / /mnt/a\\040b\\134c\\011d/Plä\\012ne ro,nosuid shared:2 master:3 - fuse.procorefs acme:Tower\\040(N) rw,user_id=0',
+      'not a line of it',
+      '',
+    ].join('\n'),
+  );
+  t.same(first, {
+    id: 36,
+    device: '98:0',
+    mountpoint: '/mnt2',
+    type: 'ext3',
+    source: '/dev/root',
+    options: ['rw', 'noatime', 'rw', 'errors=continue'],
+  });
+  t.match(second, { mountpoint: '/mnt/a b\\c\td/Plä\nne', source: 'acme:Tower (N)', type: 'fuse.procorefs' });
+  t.ok((await mountTable()).some(({ mountpoint }) => mountpoint === '/proc'));
+});
+
+t.test('a mount point must be an empty folder that nothing is mounted on', async (t) => {
+  const base = fuseFolder(t);
+  const at = (name: string): string => join(base, name);
+  writeFileSync(at('file'), '');
+  mkdirSync(at('full'));
+  writeFileSync(at('full/file'), '');
+  mkdirSync(at('empty'));
+  symlinkSync('empty', at('link'));
+  symlinkSync('nowhere', at('dangling'));
+  await t.rejects(checkMountpoint(at('absent'), 0), { code: 'mountpoint-missing' });
+  await t.rejects(checkMountpoint(at('absent/below'), 0), { code: 'mountpoint-missing' });
+  await t.rejects(checkMountpoint(at('dangling'), 0), { code: 'mountpoint-missing' });
+  await t.rejects(checkMountpoint(at('file'), 0), { code: 'mountpoint-not-folder' });
+  await t.rejects(checkMountpoint(at('file/below'), 0), { code: 'mountpoint-not-folder' });
+  await t.rejects(checkMountpoint(at('full'), 0), { code: 'mountpoint-not-empty' });
+  await t.rejects(checkMountpoint('/proc', 0), { code: 'mountpoint-busy' });
+  t.equal(await checkMountpoint(`${at('empty')}/`, 0), at('empty'));
+  t.equal(await checkMountpoint(at('link'), 0), at('empty'), 'symbolic links are followed');
+
+  const { mnt } = await mountFor(t, kernelDriver, new MemoryFileSystem(), { mountpoint: at('empty') });
+  await t.rejects(checkMountpoint(mnt, 0), { code: 'mountpoint-busy', message: /memory/ });
+  await t.rejects(checkMountpoint(at('link'), 0), { code: 'mountpoint-busy' });
+});
+
+t.test('a mount point in a folder with blanks and umlauts works', async (t) => {
+  const mountpoint = join(fuseFolder(t), 'Pläne (neu) \\ 図');
+  mkdirSync(mountpoint);
+  for (const driver of Object.values(drivers)) {
+    const fs = new MemoryFileSystem();
+    fs.file(fs.root, 'file', 'content');
+    const { mounted } = await mountFor(t, driver, fs, { mountpoint });
+    t.equal(await client.text(`${mountpoint}/file`), 'content', driver.name);
+    await mounted.unmount(false);
+  }
+});
+
+for (const driver of ['kernel', 'fuse-native']) {
+  t.test(`${driver}: what a killed daemon left behind is cleared, nothing else`, async (t) => {
+    const base = fuseFolder(t);
+    const mnt = join(base, 'mnt');
+    mkdirSync(mnt);
+    t.notOk(await clearDeadMount(mnt), 'an ordinary folder');
+    const killed = await daemon(t, driver, mnt);
+    t.equal(await client.text(`${mnt}/hello`), 'hello from a mount');
+    t.notOk(await clearDeadMount(mnt), 'a live mount');
+    t.equal(await client.text(`${mnt}/hello`), 'hello from a mount');
+    killed.kill('SIGKILL');
+    await until(async () => (await client.code('statfsSync', mnt)) === 'ENOTCONN');
+    await t.rejects(checkMountpoint(mnt, 0), { code: 'mountpoint-busy' });
+    t.ok(await clearDeadMount(mnt));
+    t.equal(await checkMountpoint(mnt, 0), mnt);
+    const other = await daemon(t, driver, mnt);
+    t.equal(await client.text(`${mnt}/hello`), 'hello from a mount');
+    const ended = new Promise((resolve) => other.on('exit', resolve));
+    await unmount(mnt, { force: false });
+    t.equal(await ended, 0, 'its daemon ends');
+  });
+}
+
+t.test('the mount of another process is unmounted, by force also while it is used', async (t) => {
+  const mnt = join(fuseFolder(t), 'mnt');
+  mkdirSync(mnt);
+  await t.rejects(unmount(mnt, { force: false }), { code: 'not-mounted' });
+  await t.rejects(unmount('/proc', { force: true }), { code: 'not-mounted' });
+  const child = await daemon(t, 'kernel', mnt);
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  const fd = await client.call('openSync', `${mnt}/hello`, 'r');
+  await t.rejects(unmount(mnt, { force: false }), { code: 'unmount-busy' });
+  t.equal(await client.read(fd, 0, 5), 'hello', 'it goes on');
+  await unmount(mnt, { force: true });
+  t.equal(await ended, 0, 'its daemon ends although something is open');
+  t.equal(await client.code('closeSync', fd), 'ENOTCONN');
+  t.notOk((await mountTable()).some(({ mountpoint }) => mountpoint === mnt));
+});
+
+t.test('a mount that hangs is neither waited for nor touched', async (t) => {
+  const mnt = join(fuseFolder(t), 'mnt');
+  mkdirSync(mnt);
+  const child = await daemon(t, 'kernel', mnt);
+  child.kill('SIGSTOP');
+  t.notOk(await clearDeadMount(mnt));
+  await t.rejects(checkMountpoint(mnt, 0), { code: 'mountpoint-busy' });
+  child.kill('SIGCONT');
+  t.equal(await client.text(`${mnt}/hello`), 'hello from a mount');
+  await unmount(mnt, { force: false });
+});
+
+t.test('a connection that was aborted leaves no dead mount behind', async (t) => {
+  const fs = new MemoryFileSystem();
+  const { mnt, mounted } = await mountFor(t, kernelDriver, fs);
+  const { device } = (await mountTable()).find(({ mountpoint }) => mountpoint === mnt)!;
+  const connection = `/sys/fs/fuse/connections/${device.split(':')[1]}/abort`;
+  if (readFileSync('/proc/mounts', 'utf8').includes('/sys/fs/fuse/connections')) {
+    writeFileSync(connection, '1');
+  } else {
+    await run('sh', [
+      '-c',
+      `mount -t fusectl none /sys/fs/fuse/connections && echo 1 > ${connection}; umount /sys/fs/fuse/connections`,
+    ]);
+  }
+  await mounted.ended;
+  t.equal(fs.destroyed, 1);
+  t.notOk((await mountTable()).some(({ mountpoint }) => mountpoint === mnt));
+  rmSync(mnt, { recursive: true });
+});
