@@ -2,6 +2,7 @@ import type { Command } from './command.js';
 import { connectionCommands, projects } from './connections.js';
 import { daemon } from './daemon.js';
 import { demo } from './demo/demo.js';
+import { doctor } from './doctor.js';
 import { install, uninstall } from './install.js';
 import { mount } from './mount.js';
 import { mountHelper } from './mount-helper.js';
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   umount,
   status,
   refresh,
+  doctor,
   install,
   uninstall,
   mountHelper,

@@ -8,7 +8,7 @@ import type { DaemonRequest } from '../daemon/run.js';
 import { parseSource } from '../daemon/source.js';
 import { shortHash } from '../daemon/state-folder.js';
 
-const THREAD_POOL_SIZE = 24;
+import { THREAD_POOL_SIZE } from '../fuse/drivers.js';
 
 import type { Command, CommandContext } from './command.js';
 

@@ -1,6 +1,7 @@
 import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import type { Driver, DriverName, Mounted } from '../fuse/filesystem.js';
+import { drivers } from '../fuse/drivers.js';
+import type { DriverName, Mounted } from '../fuse/filesystem.js';
 import type { Ownership } from '../vfs/attributes.js';
 import { ProjectFileSystem } from '../vfs/project-filesystem.js';
 import type { Project } from './project.js';
@@ -53,8 +54,7 @@ export class Mounts {
         log: this.#log,
         root,
       });
-      const driver = await loadDriver(request.driver);
-      const mounted = await driver.mount(fileSystem, {
+      const mounted = await drivers[request.driver].mount(fileSystem, {
         mountpoint: request.mountpoint,
         source: request.source,
         allowOther: request.allowOther,
@@ -123,9 +123,4 @@ export class Mounts {
   #checkEmpty(): void {
     if (this.#live.size === 0 && this.#starting === 0) this.#onEmpty?.();
   }
-}
-
-async function loadDriver(name: DriverName): Promise<Driver> {
-  if (name !== 'kernel') throw new Failure('libfuse-missing', { hint: 'x' });
-  return (await import('../fuse/kernel/driver.js')).kernelDriver;
 }

@@ -3,6 +3,7 @@ import { type Log, type LogLevel, openLog } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import type { DriverName } from '../fuse/filesystem.js';
 import { checkMountpoint, clearDeadMount } from '../fuse/mountpoint.js';
+import { requireDriver } from '../fuse/probe.js';
 import { askDaemon, ControlServer } from './control.js';
 import { controlMethods } from './methods.js';
 import { type MountRequest, Mounts } from './mounts.js';
@@ -37,8 +38,9 @@ export async function runDaemon(request: DaemonRequest): Promise<{ readonly dele
   const session = await openProjectSession(state, parseSource(request.source), request.options, log);
   try {
     await clearDeadMount(mount.mountpoint);
-    await checkMountpoint(mount.mountpoint, process.getuid?.() ?? 0);
-    return await own(request, mount, state, session, log, closeLog);
+    const mountpoint = await checkMountpoint(mount.mountpoint, process.getuid?.() ?? 0);
+    await requireDriver(mount.driver, { allowOther: mount.allowOther });
+    return await own(request, { ...mount, mountpoint }, state, session, log, closeLog);
   } catch (error) {
     log.error({ error }, 'the mount failed');
     await session.close();

@@ -1,0 +1,54 @@
+import { accessSync, constants, existsSync } from 'node:fs';
+import { probeFuse } from '../fuse/probe.js';
+import type { Command } from './command.js';
+import { columns } from './format.js';
+
+interface Finding {
+  readonly name: string;
+  readonly value: string;
+  /** Something that keeps a mount from working. */
+  readonly problem?: true;
+}
+
+export const doctor: Command = {
+  name: 'doctor',
+  summary: 'what this machine has: kernel, /dev/fuse, drivers, state folder',
+  async run(context) {
+    const fuse = await probeFuse();
+    const state = context.statePath();
+    const findings: Finding[] = [
+      { name: 'kernel', value: fuse.kernel },
+      { name: 'node', value: process.version },
+      {
+        name: '/dev/fuse',
+        value: fuse.device.present ? `mode ${fuse.device.mode}${fuse.device.usable ? '' : ', not for this user'}` : 'missing',
+        ...(fuse.device.usable ? {} : { problem: true as const }),
+      },
+      { name: 'fusermount3', value: fuse.fusermount ?? 'missing (ordinary users need it)' },
+      { name: 'allow_other', value: fuse.root || fuse.userAllowOther ? 'allowed' : 'only for root (/etc/fuse.conf)' },
+      { name: 'passthrough', value: fuse.passthrough.available ? 'yes' : `no: ${fuse.passthrough.why}` },
+      { name: 'fuse-native', value: fuse.fuseNative.available ? 'loads' : `no: ${fuse.fuseNative.why}` },
+      {
+        name: 'driver',
+        value: fuse.driver.name ?? `none: ${'why' in fuse.driver ? fuse.driver.why : ''}`,
+        ...(fuse.driver.name ? {} : { problem: true as const }),
+      },
+      { name: 'fstab helper', value: existsSync('/sbin/mount.procorefs') ? 'installed' : 'not installed (`procorefs install`)' },
+      stateFinding(state),
+    ];
+    context.show({ ...fuse, state, problems: findings.filter((one) => one.problem).map((one) => one.name) }, () =>
+      columns(findings.map(({ name, value, problem }) => [problem ? '!' : ' ', name, value])),
+    );
+    if (findings.some((one) => one.problem)) process.exitCode = 1;
+  },
+};
+
+function stateFinding(path: string): Finding {
+  if (!existsSync(path)) return { name: 'state', value: `${path} (made at the first use)` };
+  try {
+    accessSync(path, constants.W_OK | constants.X_OK);
+    return { name: 'state', value: path };
+  } catch {
+    return { name: 'state', value: `${path} cannot be written by this user`, problem: true };
+  }
+}
