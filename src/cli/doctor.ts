@@ -21,7 +21,9 @@ export const doctor: Command = {
       { name: 'node', value: process.version },
       {
         name: '/dev/fuse',
-        value: fuse.device.present ? `mode ${fuse.device.mode}${fuse.device.usable ? '' : ', not for this user'}` : 'missing',
+        value: fuse.device.present
+          ? `mode ${fuse.device.mode}${fuse.device.usable ? '' : ', not for this user'}`
+          : 'missing',
         ...(fuse.device.usable ? {} : { problem: true as const }),
       },
       { name: 'fusermount3', value: fuse.fusermount ?? 'missing (ordinary users need it)' },
@@ -33,7 +35,10 @@ export const doctor: Command = {
         value: fuse.driver.name ?? `none: ${'why' in fuse.driver ? fuse.driver.why : ''}`,
         ...(fuse.driver.name ? {} : { problem: true as const }),
       },
-      { name: 'fstab helper', value: existsSync('/sbin/mount.procorefs') ? 'installed' : 'not installed (`procorefs install`)' },
+      {
+        name: 'fstab helper',
+        value: existsSync('/sbin/mount.procorefs') ? 'installed' : 'not installed (`procorefs install`)',
+      },
       stateFinding(state),
     ];
     context.show({ ...fuse, state, problems: findings.filter((one) => one.problem).map((one) => one.name) }, () =>

@@ -10,7 +10,7 @@ export const simulate: Command = {
   passThrough: true,
   async run(context) {
     if (context.args.includes('--help') || context.args.includes('-h')) return context.print(help());
-    const simulator = await startSimulator(parseSimulatorOptions(context.args));
+    const simulator = await startSimulator(parseSimulatorOptions(context.args), (error) => console.error(error));
     context.print(JSON.stringify(simulator.ready));
     await new Promise<void>((resolve) => {
       for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, () => resolve());
