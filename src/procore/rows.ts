@@ -105,7 +105,7 @@ const item = (
   };
 };
 
-const toVersion = (row: z.output<typeof versionRow>, fallback: { size: number; createdAt: number }): RemoteVersion => ({
+const versionOf = (row: z.output<typeof versionRow>, fallback: { size: number; createdAt: number }): RemoteVersion => ({
   id: asVersionId(row.id),
   number: row.number ?? 1,
   size: row.size ?? fallback.size,
@@ -113,6 +113,9 @@ const toVersion = (row: z.output<typeof versionRow>, fallback: { size: number; c
   createdBy: row.created_by ?? undefined,
   url: row.url ?? row.prostore_file?.url ?? undefined,
 });
+
+/** A version as `/file_versions` answers it. */
+export const toVersion = (row: unknown): RemoteVersion => versionOf(versionRow.parse(row), { size: 0, createdAt: 0 });
 
 export const toFolder = (row: unknown): RemoteItem => item(folderRow.parse(row), 'folder');
 
@@ -125,14 +128,14 @@ export function toFile(raw: unknown): RemoteItem {
     undefined,
   );
   const fallback = { size: row.size ?? 0, createdAt: row.created_at ?? row.updated_at ?? 0 };
-  return item(row, 'file', newest && toVersion(newest, fallback), row);
+  return item(row, 'file', newest && versionOf(newest, fallback), row);
 }
 
 /** Every version that a file has, as `/files/{id}` lists them. */
 export function toVersions(raw: unknown): RemoteVersion[] {
   const row = fileRow.parse(raw);
   const fallback = { size: row.size ?? 0, createdAt: row.created_at ?? row.updated_at ?? 0 };
-  return (row.file_versions ?? []).map((version) => toVersion(versionRow.parse(version), fallback));
+  return (row.file_versions ?? []).map((version) => versionOf(versionRow.parse(version), fallback));
 }
 
 export function toIndexItem(raw: unknown): RemoteItem {
@@ -141,7 +144,7 @@ export function toIndexItem(raw: unknown): RemoteItem {
   if (!isFile) return item(row, 'folder');
   const fallback = { size: 0, createdAt: row.created_at ?? row.updated_at ?? 0 };
   const current = row.file?.current_version;
-  return item(row, 'file', current ? toVersion(current, fallback) : undefined, row.file);
+  return item(row, 'file', current ? versionOf(current, fallback) : undefined, row.file);
 }
 
 /** Converts row by row; a row that does not fit is reported and the others go on. */

@@ -9,6 +9,7 @@ import type { TokenSource } from '../connections/token-source.js';
 import { openTokens } from '../connections/tokens.js';
 import { ProcoreClient } from './client.js';
 import { Storage } from './storage.js';
+import { ProcoreWrites } from './writes.js';
 
 export interface SessionOptions {
   readonly stateFolder: string;
@@ -25,6 +26,7 @@ export class Session {
   readonly tokens: TokenSource;
   readonly budget: Budget;
   readonly client: ProcoreClient;
+  readonly writes: ProcoreWrites;
   readonly storage: Storage;
 
   /** @throws Failure `signed-out` without secrets, `state-unsafe`, `state-unwritable`, `database-damaged` */
@@ -48,6 +50,7 @@ export class Session {
       log: options.log,
       clock,
     });
+    this.writes = new ProcoreWrites(this.client.api);
     const hosts = [connection.apiUrl, connection.loginUrl].map((url) => new URL(url).host);
     this.storage = new Storage({ trustedHosts: hosts, tokens: this.tokens });
   }

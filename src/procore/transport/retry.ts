@@ -56,10 +56,13 @@ function mayRepeatReply(request: CallRequest, reply: Reply): boolean {
 
 function mayRepeatError(request: CallRequest, error: unknown): boolean {
   if (request.call.signal?.aborted || isFailure(error)) return false;
+  if (wasNotSent(error)) return true;
   const code = errnoOf(error) ?? '';
-  if (NOT_SENT.has(code)) return true;
   return request.call.idempotent && (LOST.has(code) || code.startsWith('HPE_'));
 }
+
+/** Whether a request failed before any byte of it left. */
+export const wasNotSent = (error: unknown): boolean => NOT_SENT.has(errnoOf(error) ?? '');
 
 /** A cheap look at both ends (a body of 2 MB need not be parsed twice): an array or object, and not cut off. */
 export function looksLikeJson(body: Uint8Array): boolean {

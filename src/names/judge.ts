@@ -1,0 +1,80 @@
+import { oneLine } from '../base/text.js';
+import type { LengthLimit, PlatformRules, RefusalRule } from './platforms.js';
+
+/** Why a platform does not take a name. */
+export interface Refusal {
+  readonly rule: RefusalRule;
+  readonly errno: 'EINVAL' | 'ENAMETOOLONG';
+  /** The rule in one line, safe to show. */
+  readonly words: string;
+}
+
+/** The first rule that a name breaks. Pure; a few microseconds. */
+export function judgeName(rules: PlatformRules, name: string): Refusal | undefined {
+  for (const character of name) {
+    if (!rules.characters.includes(character)) continue;
+    const words = `${rules.title} takes no ${shown(character)} in a name (none of ${shown(rules.characters)})`;
+    return { rule: 'character', errno: 'EINVAL', words };
+  }
+  if (rules.names.includes(name)) {
+    const words = name === '' ? `${rules.title} takes no empty name` : `${rules.title} takes no name "${name}"`;
+    return { rule: 'reserved-name', errno: 'EINVAL', words };
+  }
+  for (const { rule, pattern, words } of rules.patterns)
+    if (name.search(pattern) >= 0) return { rule, errno: 'EINVAL', words };
+  if (!fits(name, rules.nameLength)) {
+    const words = `${rules.title} takes at most ${limitText(rules.nameLength!)} in a name`;
+    return { rule: 'name-length', errno: 'ENAMETOOLONG', words };
+  }
+  return undefined;
+}
+
+/** Whether a path from the root (`a/b/c`) is short enough; its names are judged one by one by `judgeName`. */
+export function judgePath(rules: PlatformRules, path: string): Refusal | undefined {
+  if (fits(path, rules.pathLength)) return undefined;
+  const words = `${rules.title} takes at most ${limitText(rules.pathLength!)} in a path from the project's root, this one has ${lengthOf(path, rules.pathLength!.unit)}`;
+  return { rule: 'path-length', errno: 'ENAMETOOLONG', words };
+}
+
+/**
+ * A name near the given one that `judgeName` takes; the name itself if it is taken already.
+ * @param most characters that it may have at most; the stem is cut, the extension stays
+ */
+export function suggestName(rules: PlatformRules, name: string, most?: number): string {
+  let valid = [...name].map((character) => (rules.characters.includes(character) ? '-' : character)).join('');
+  for (const { pattern, replacement } of rules.patterns) valid = valid.replace(pattern, replacement);
+  const limits = [rules.nameLength, most === undefined ? undefined : ({ most, unit: 'characters' } as const)];
+  for (const limit of limits) valid = cut(valid, limit, rules);
+  return rules.names.includes(valid) ? `_${valid}` : valid;
+}
+
+function cut(name: string, limit: LengthLimit | undefined, rules: PlatformRules): string {
+  if (fits(name, limit)) return name;
+  const dot = name.lastIndexOf('.');
+  const keep = dot > 0 && lengthOf(name.slice(dot), limit!.unit) < limit!.most ? name.slice(dot) : '';
+  const stem = [...name.slice(0, name.length - keep.length)];
+  for (;;) {
+    stem.pop();
+    // What was inside of the stem may now stand before the extension.
+    const shorter = stem.join('').replace(/\p{White_Space}+$/u, '') + keep;
+    if (
+      stem.length <= 1 ||
+      (fits(shorter, limit) && judgeName({ ...rules, nameLength: undefined }, shorter) === undefined)
+    )
+      return shorter;
+  }
+}
+
+const fits = (text: string, limit: LengthLimit | undefined): boolean =>
+  limit === undefined || lengthOf(text, limit.unit) <= limit.most;
+
+function lengthOf(text: string, unit: LengthLimit['unit']): number {
+  if (unit === 'bytes') return Buffer.byteLength(text);
+  let characters = 0;
+  for (const _ of text) characters++;
+  return characters;
+}
+
+const limitText = ({ most, unit }: LengthLimit): string => `${most} ${unit}`;
+
+const shown = (characters: string): string => oneLine([...characters].join(' '));

@@ -1,0 +1,114 @@
+import { Failure } from '../base/errors.js';
+
+/**
+ * `local`: never published. `transfer-temporary`: a file on its way to another name; it waits for the rename.
+ * `published`: everything else.
+ */
+export type NameClass = 'local' | 'transfer-temporary' | 'published';
+
+export interface NamePattern {
+  readonly class: Exclude<NameClass, 'published'>;
+  /** Matched against the whole name as it is shown. */
+  readonly pattern: RegExp;
+  /** Whose name it is, for `uploads` and the log. */
+  readonly by: string;
+  /** What may have such a name; a folder that people call `4913` is a folder. */
+  readonly of: 'file' | 'folder' | 'any';
+}
+
+type Row = (by: string, pattern: RegExp, of?: NamePattern['of']) => NamePattern;
+const local: Row = (by, pattern, of = 'file') => ({ class: 'local', pattern, by, of });
+const temporary: Row = (by, pattern, of = 'file') => ({ class: 'transfer-temporary', pattern, by, of });
+
+/**
+ * What programs leave beside the files that they work on. A name that a person might give a document is never `local`:
+ * it may be held back for a while, but not kept from the project.
+ */
+export const builtInPatterns: readonly NamePattern[] = [
+  // memline.c: .swp, then .swo, .swn, …; without the dot in front where names are short.
+  local('vim, swap file', /^\.(.*\.)?sw[g-px]$|^.+\.sw[n-px]$/),
+  // bufwrite.c
+  local('vim, test of the folder', /^4913$/),
+  local('vim, undo file', /^\..+\.un~$/),
+  local('emacs, lock', /^\.#.+$/),
+  local('kate, swap file', /^\..+\.kate-swp$/),
+  local('Office, owner file', /^~\$.+$/),
+  local('LibreOffice, lock', /^\.~lock\..*#$/),
+  local('AutoCAD, lock', /^.+\.dwl2?$/i),
+  local('Access, lock', /^.+\.laccdb$/i),
+  local('FUSE, open while deleted', /^\.fuse_hidden[0-9a-f]+$/),
+  local('NFS, open while deleted', /^\.nfs[0-9a-f]{8,}$/),
+  local('SMB, open while deleted', /^\.smbdelete.+$/),
+  local('macOS', /^(\.DS_Store|\._.+|\.apdisk)$/),
+  local('macOS', /^\.(Spotlight-V100|Trashes|fseventsd|TemporaryItems|AppleDouble|DocumentRevisions-V100)$/, 'folder'),
+  local('Windows', /^(thumbs\.db|ehthumbs\.db|desktop\.ini)$/i),
+  local('Windows', /^(\$RECYCLE\.BIN|System Volume Information)$/i, 'folder'),
+  local('KDE, folder view', /^\.directory$/),
+  // The FreeDesktop.org Trash specification: $topdir/.Trash and $topdir/.Trash-$uid.
+  local('desktop, trash', /^\.Trash(-\d+)?$/, 'any'),
+  local('desktop, thumbnails', /^\.(thumbnails|sh_thumbnails)$/, 'folder'),
+
+  // receiver.c, get_tmpname(): a dot, the name (cut when long), and six characters of mkstemp.
+  temporary('rsync', /^\..*\.[A-Za-z0-9]{6}$/),
+  temporary('rsync, --delay-updates, --partial-dir', /^(\.~tmp~|\.rsync-partial)$/, 'folder'),
+  // glocalfileoutputstream.c: gedit, Thunar and everything that saves through GIO.
+  temporary('GIO', /^\.goutputstream-[A-Za-z0-9]{6}$/),
+  // gfileutils.c, g_file_set_contents(): six of A-Z and 0-9; only what has both is told from an extension.
+  temporary('GLib', /^.+\.(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{6}$/),
+  // QSaveFile: six letters; only what changes from lower to upper case is told from an extension.
+  temporary('Qt', /^.+\.(?=[A-Za-z]*[a-z][A-Z])[A-Za-z]{6}$/),
+  temporary('sed -i', /^sed(?![a-z]{6}$)[A-Za-z0-9]{6}$/),
+  temporary('Python, tempfile', /^tmp[a-z0-9_]{8}$/),
+  temporary('zip', /^zi(?![a-z]{6}$)[A-Za-z0-9]{6}$/),
+  temporary('git', /^(tmp_(obj|pack|idx|rev)_[A-Za-z0-9]{6}|(index|HEAD|config|packed-refs|shallow)\.lock)$/),
+  temporary('vim, emacs, gedit: backup while saving', /^.+~$/),
+  temporary('emacs, auto-save', /^#.+#$/),
+  temporary('VS Code', /^.+\.vsctmp$/),
+  temporary('JetBrains', /^.+___jb_(tmp|old)___$/),
+  // KB 211632 (Word), KB 214073 (Excel: eight hexadecimal digits and no extension), ppt1A2B.tmp, LibreOffice's lu1a2b3c.tmp.
+  temporary('Word', /^~wr[a-z]\d{4}(\.tmp)?$/i),
+  temporary('Excel', /^(?=.*[A-F])(?=.*\d)[0-9A-F]{8}$|^[A-F][0-9a-f]{7}$/),
+  temporary('Office, LibreOffice, AutoCAD and others', /^.+\.tmp$/i),
+  temporary('AutoCAD', /^.+\.(ac|sv)\$$/i),
+  temporary('unfinished download', /^.+\.(part|partial|crdownload|crswap|download|filepart|aria2|opdownload)$/i),
+  temporary('syncthing, unison', /^(\.syncthing\..+|~syncthing~.+|\.unison\..+)\.tmp$/),
+];
+
+/**
+ * What a name looks like. `local` goes before `transfer-temporary`.
+ * @param extra further patterns, made once by `globPattern`
+ */
+export function classifyName(
+  name: string,
+  extra: readonly NamePattern[] = [],
+  type: 'file' | 'folder' = 'file',
+): NameClass {
+  return matchName(name, extra, type)?.class ?? 'published';
+}
+
+/** The pattern that decides what a name looks like. */
+export function matchName(
+  name: string,
+  extra: readonly NamePattern[] = [],
+  type: 'file' | 'folder' = 'file',
+): NamePattern | undefined {
+  let found: NamePattern | undefined;
+  for (const patterns of [builtInPatterns, extra])
+    for (const row of patterns) {
+      if ((row.of !== 'any' && row.of !== type) || !row.pattern.test(name)) continue;
+      if (row.class === 'local') return row;
+      found ??= row;
+    }
+  return found;
+}
+
+/** A pattern from `*`, `?` and plain characters, for a whole name. @throws Failure `usage` if it would match every name */
+export function globPattern(glob: string, nameClass: NamePattern['class']): NamePattern {
+  if (/^\**$/.test(glob) || glob.includes('/'))
+    throw new Failure('usage', { what: `the name pattern "${glob}" must be of one name, and not of every name` });
+  const source = glob
+    .replace(/[\\^$.|+()[\]{}]/g, '\\$&')
+    .replace(/\*+/g, '.*')
+    .replaceAll('?', '.');
+  return { class: nameClass, pattern: new RegExp(`^${source}$`, 'su'), by: `pattern ${glob}`, of: 'file' };
+}

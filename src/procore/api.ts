@@ -1,0 +1,126 @@
+import { type Clock, systemClock } from '../base/clock.js';
+import { Failure, isFailure } from '../base/errors.js';
+import type { CompanyId, ProjectId } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import type { Budget } from '../budget/budget.js';
+import type { CallOptions } from '../budget/calls.js';
+import type { TokenSource } from '../connections/token-source.js';
+import { replyFailure } from './reply-error.js';
+import type { CallContext, Reply } from './transport/exchange.js';
+import { wasNotSent } from './transport/retry.js';
+import { Transport } from './transport/transport.js';
+
+export interface ProcoreApiOptions {
+  /** `https://api.procore.com` */
+  readonly apiUrl: string;
+  /** The connection's name, for messages. */
+  readonly name: string;
+  /** For the header `Procore-Company-Id` of every call; service accounts cannot do without. */
+  readonly companyId: CompanyId | undefined;
+  readonly tokens: TokenSource;
+  readonly budget: Budget;
+  readonly log: Log;
+  readonly clock?: Clock;
+}
+
+export interface ApiTarget {
+  readonly project?: ProjectId;
+  readonly company?: CompanyId | undefined;
+  /** What a 404 is about. */
+  readonly subject?: string;
+}
+
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** Doing it twice does no harm: it is repeated when the reply was lost. GET always is. */
+  readonly repeatable?: boolean;
+}
+
+export interface ApiReply {
+  readonly reply: Reply;
+  readonly call: CallContext;
+}
+
+/** One call after another to the API's host, as one account; what the calls mean is the business of who makes them. */
+export class ProcoreApi {
+  readonly host: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly #options: ProcoreApiOptions;
+  readonly #transport: Transport;
+  readonly #origin: string;
+
+  constructor(options: ProcoreApiOptions) {
+    this.#options = options;
+    this.log = options.log;
+    this.clock = options.clock ?? systemClock;
+    const url = new URL(options.apiUrl);
+    this.#origin = url.origin;
+    this.host = url.host;
+    this.#transport = new Transport({ ...options, clock: this.clock });
+  }
+
+  /**
+   * One call; the reply has a status below 300.
+   * @throws Failure as `replyFailure` makes it, `unreachable`, and `reply-lost` if a call that must not be repeated may
+   *   have been done all the same
+   */
+  async send(request: ApiRequest, target: ApiTarget, options: CallOptions): Promise<ApiReply> {
+    const { method, path, body } = request;
+    const call: CallContext = {
+      ...options,
+      label: `${method} ${path.replace(/\?.*/, '')}`,
+      idempotent: method === 'GET' || request.repeatable === true,
+      companyId: target.company ?? this.#options.companyId,
+    };
+    const headers: Record<string, string> = { accept: 'application/json', 'user-agent': 'procorefs' };
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    let reply: Reply;
+    try {
+      const text = body === undefined ? {} : { body: JSON.stringify(body) };
+      reply = await this.#transport.send({ origin: this.#origin, path, method, headers, ...text, call });
+    } catch (error) {
+      if (options.signal?.aborted || isFailure(error)) throw error;
+      if (call.idempotent || wasNotSent(error)) throw new Failure('unreachable', { host: this.host }, error);
+      throw new Failure('reply-lost', { host: this.host, call: call.label }, error);
+    }
+    if (reply.status < 300) return { reply, call };
+    const failure = replyFailure(reply, call, {
+      host: this.host,
+      connection: this.#options.name,
+      project: target.project,
+      subject: target.subject,
+    });
+    if (call.idempotent || !leavesDoubt(reply)) throw failure;
+    throw new Failure('reply-lost', { host: this.host, call: call.label, status: reply.status }, failure.cause);
+  }
+
+  /** What `convert` makes of a reply. @throws Failure `bad-reply` */
+  understand<T>(call: CallContext, convert: () => T): T {
+    try {
+      return convert();
+    } catch (error) {
+      if (isFailure(error)) throw error;
+      throw new Failure('bad-reply', { host: this.host, call: call.label }, error);
+    }
+  }
+
+  /** The server's `Date`, seconds since the epoch. */
+  serverTime(reply: Reply): number {
+    const date = Date.parse(String(reply.headers.date ?? ''));
+    return Math.floor((Number.isNaN(date) ? this.clock.now() : date) / 1000);
+  }
+
+  /** Ends what is under way and closes the connections. */
+  close(): Promise<void> {
+    return this.#transport.close();
+  }
+}
+
+/** Whether an error reply may come from something in front of a server that did what was asked. */
+const leavesDoubt = ({ status, headers }: Reply): boolean =>
+  // "Too busy, come back in so many seconds" is said before the work.
+  status === 408 || (status >= 500 && !(status === 503 && headers['retry-after'] !== undefined));

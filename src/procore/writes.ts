@@ -1,0 +1,190 @@
+import { Failure, isFailure } from '../base/errors.js';
+import type { ProjectId, RemoteId } from '../base/ids.js';
+import type { CallOptions } from '../budget/calls.js';
+import type { ApiReply, ApiRequest, ProcoreApi } from './api.js';
+import type { RemoteItem, RemoteVersion } from './items.js';
+import { parseJson, toFile, toFolder, toVersion } from './rows.js';
+import { type WriteContext, writeFailure } from './write-error.js';
+
+export interface NewFolder {
+  readonly parentId: RemoteId;
+  readonly name: string;
+}
+
+export interface NewFile extends NewFolder {
+  /** Of a complete upload; it is used up. */
+  readonly uploadUuid: string;
+  readonly description?: string;
+}
+
+export interface FolderChange {
+  readonly name?: string;
+  readonly parentId?: RemoteId;
+}
+
+export interface FileChange extends FolderChange {
+  /** Adds a version. */
+  readonly uploadUuid?: string;
+  /** Seconds since the epoch, server time; null checks the file in. */
+  readonly checkedOutUntil?: number | null;
+}
+
+export interface NewVersion {
+  readonly uploadUuid: string;
+  /** Shown with the version in Procore. */
+  readonly notes: string;
+}
+
+export interface Written {
+  /** As the server has it now: it may have cleaned the name. Undefined where a deletion's reply does not tell. */
+  readonly item: RemoteItem | undefined;
+  /** The server's `Date`, seconds since the epoch. */
+  readonly serverTime: number;
+}
+
+export interface WrittenItem extends Written {
+  readonly item: RemoteItem;
+}
+
+export interface WrittenVersion {
+  readonly version: RemoteVersion;
+  readonly serverTime: number;
+}
+
+const FILE = { type: 'file', existing: true, brings: false } as const;
+const FOLDER = { type: 'folder', existing: true, brings: false } as const;
+
+/**
+ * Changes to a project's documents, 1 call each. None is repeated once the server may have done it: then the Failure is
+ * `reply-lost`, and whoever asked looks before asking again. The same doubt remains after a call that ended by its
+ * signal. Every other Failure means that nothing was changed: `name-taken`, `name-refused`, `checked-out` (details
+ * `holder`, `until`), `not-permitted`, `gone` (details `missing`: `item`, `parent` or `either`), `upload-unknown` (the
+ * upload is unknown, not complete or used), `content-refused`, `request-refused`, `server-error`, `unreachable`,
+ * `budget-exhausted`, `signed-out`, `app-not-installed`, or one of the token's.
+ */
+export class ProcoreWrites {
+  readonly #api: ProcoreApi;
+
+  constructor(api: ProcoreApi) {
+    this.#api = api;
+  }
+
+  createFolder(project: ProjectId, folder: NewFolder, options: CallOptions): Promise<WrittenItem> {
+    const { parentId, name } = folder;
+    const body = { folder: { name, parent_id: parentId } };
+    const context = { ...FOLDER, what: `folder "${name}"`, name, parent: parentId, existing: false };
+    return this.#item('POST', '/rest/v1.0/folders', project, body, context, toFolder, options);
+  }
+
+  /** The name must be free: it is never changed to make it so. */
+  createFile(project: ProjectId, file: NewFile, options: CallOptions): Promise<WrittenItem> {
+    const { parentId, name, uploadUuid, description } = file;
+    const body = { file: { parent_id: parentId, name, upload_uuid: uploadUuid, description } };
+    const context = { ...FILE, what: `file "${name}"`, name, parent: parentId, existing: false, brings: true };
+    return this.#item('POST', '/rest/v1.0/files', project, body, context, toFile, options);
+  }
+
+  /** Renames, moves, adds a version, checks out or in: whatever is given, at once. */
+  updateFile(project: ProjectId, id: RemoteId, change: FileChange, options: CallOptions): Promise<WrittenItem> {
+    const { name, parentId, uploadUuid, checkedOutUntil: until } = change;
+    const body = {
+      file: {
+        name,
+        parent_id: parentId,
+        upload_uuid: uploadUuid,
+        checked_out_until: typeof until === 'number' ? stamp(until) : until,
+      },
+    };
+    const brings = uploadUuid !== undefined;
+    const context = { ...FILE, what: `file ${id}`, name, parent: parentId, brings };
+    return this.#item('PATCH', `/rest/v1.0/files/${id}`, project, body, context, toFile, options);
+  }
+
+  updateFolder(project: ProjectId, id: RemoteId, change: FolderChange, options: CallOptions): Promise<WrittenItem> {
+    const { name, parentId } = change;
+    const body = { folder: { name, parent_id: parentId } };
+    const context = { ...FOLDER, what: `folder ${id}`, name, parent: parentId };
+    return this.#item('PATCH', `/rest/v1.0/folders/${id}`, project, body, context, toFolder, options);
+  }
+
+  /** Adds a version with a note, which `updateFile` cannot give. The file keeps its name. */
+  async createVersion(
+    project: ProjectId,
+    fileId: RemoteId,
+    version: NewVersion,
+    options: CallOptions,
+  ): Promise<WrittenVersion> {
+    const request = {
+      method: 'POST',
+      path: `/rest/v1.0/file_versions?project_id=${project}&file_id=${fileId}`,
+      body: { file_version: { upload_uuid: version.uploadUuid, notes: version.notes } },
+    } as const;
+    const reply = await this.#send(request, project, { ...FILE, what: `file ${fileId}`, brings: true }, options);
+    return { version: this.#made(reply, toVersion), serverTime: this.#api.serverTime(reply.reply) };
+  }
+
+  /** To the recycle bin. */
+  deleteFile(project: ProjectId, id: RemoteId, options: CallOptions): Promise<Written> {
+    const context = { ...FILE, what: `file ${id}` };
+    return this.#delete(`/rest/v1.0/files/${id}`, project, context, toFile, options);
+  }
+
+  /** To the recycle bin, with everything in it. */
+  deleteFolder(project: ProjectId, id: RemoteId, options: CallOptions): Promise<Written> {
+    const context = { ...FOLDER, what: `folder ${id}` };
+    return this.#delete(`/rest/v1.0/folders/${id}`, project, context, toFolder, options);
+  }
+
+  async #item(
+    method: 'POST' | 'PATCH',
+    path: string,
+    project: ProjectId,
+    body: object,
+    context: WriteContext,
+    convert: (row: unknown) => RemoteItem,
+    options: CallOptions,
+  ): Promise<WrittenItem> {
+    const request = { method, path: `${path}?project_id=${project}`, body };
+    const reply = await this.#send(request, project, context, options);
+    return { item: this.#made(reply, convert), serverTime: this.#api.serverTime(reply.reply) };
+  }
+
+  async #delete(
+    path: string,
+    project: ProjectId,
+    context: WriteContext,
+    convert: (row: unknown) => RemoteItem,
+    options: CallOptions,
+  ): Promise<Written> {
+    const request = { method: 'DELETE', path: `${path}?project_id=${project}` } as const;
+    const { reply } = await this.#send(request, project, context, options);
+    let item: RemoteItem | undefined;
+    try {
+      item = convert(JSON.parse(reply.body.toString('utf8')));
+    } catch {
+      // It is deleted, whatever the reply says of it.
+    }
+    return { item, serverTime: this.#api.serverTime(reply) };
+  }
+
+  async #send(request: ApiRequest, project: ProjectId, context: WriteContext, options: CallOptions): Promise<ApiReply> {
+    try {
+      return await this.#api.send(request, { project, subject: context.what }, options);
+    } catch (error) {
+      throw writeFailure(error, context);
+    }
+  }
+
+  /** What was made. A reply that cannot be understood is as good as lost: it was done, and its result is not known. */
+  #made<T>({ reply, call }: ApiReply, convert: (row: unknown) => T): T {
+    const { host } = this.#api;
+    try {
+      return this.#api.understand(call, () => convert(parseJson(reply.body, host, call.label)));
+    } catch (error) {
+      if (!isFailure(error, 'bad-reply')) throw error;
+      throw new Failure('reply-lost', { host, call: call.label, status: reply.status }, error);
+    }
+  }
+}
+
+const stamp = (seconds: number): string => new Date(Math.floor(seconds) * 1000).toISOString().replace('.000Z', 'Z');
