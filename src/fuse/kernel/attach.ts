@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, constants as fsConstants, openSync } from 'node:fs';
+import { closeSync, constants as fsConstants, openSync, statSync } from 'node:fs';
 import { errnoOf, Failure } from '../../base/errors.js';
 import type { MountOptions } from '../filesystem.js';
 import { addressOf, inPool, libc, systemError } from '../libc.js';
@@ -40,9 +40,13 @@ function openDevice(): number {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENODEV' || errnoOf(error) === 'ENXIO') {
       throw new Failure('fuse-device-missing', {}, error);
     }
-    throw new Failure('fuse-device-denied', {}, error);
+    throw new Failure('fuse-device-denied', { mode: deviceMode() }, error);
   }
 }
+
+/** Octal, as ls(1) users know it; 0000 where the device has just gone. */
+const deviceMode = (): string =>
+  ((statSync('/dev/fuse', { throwIfNoEntry: false })?.mode ?? 0) & 0o7777).toString(8).padStart(4, '0');
 
 async function attachAsRoot(options: MountOptions): Promise<number> {
   const names = genericOptions(options);
@@ -146,7 +150,7 @@ function fusermountFailure(complaint: string, options: MountOptions): Failure {
   const path = options.mountpoint;
   const why = complaint.replace(/^.*?fusermount3?: /, '');
   if (/failed to open \/dev\/fuse: (Permission denied|Operation not permitted)/.test(why)) {
-    return new Failure('fuse-device-denied', { why });
+    return new Failure('fuse-device-denied', { mode: deviceMode(), why });
   }
   if (/failed to open \/dev\/fuse|fuse device not found/.test(why)) return new Failure('fuse-device-missing', { why });
   if (/allow_other only allowed/.test(why)) return new Failure('allow-other-denied');

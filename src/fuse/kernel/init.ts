@@ -1,4 +1,3 @@
-import { Failure } from '../../base/errors.js';
 import { libc } from '../libc.js';
 import { initFlag, initFlag2, PROTOCOL, structs } from './protocol.js';
 import type { RequestBuffer } from './request.js';
@@ -30,12 +29,12 @@ export function negotiate(
   incoming: RequestBuffer,
   options: { readonly wantPassthrough: boolean },
   maxTransfer: number,
-): InitResult | Failure {
+): InitResult | Error {
   const at = structs.init_in.at;
   const major = incoming.u32(at.major);
   const minor = incoming.u32(at.minor);
   if (major !== PROTOCOL.major || minor < PROTOCOL.oldestMinor) {
-    return new Failure('mount-failed', { why: `the kernel speaks FUSE ${major}.${minor}, which is too old` });
+    return new Error(`the kernel speaks FUSE ${major}.${minor}, which is too old`);
   }
   const offered = incoming.u32(at.flags);
   const offered2 = offered & initFlag.INIT_EXT ? incoming.u32(at.flags2) : 0;

@@ -125,7 +125,7 @@ export class Session {
 
   #init(request: Request): void {
     const result = negotiate(this.incoming, this.options, MAX_TRANSFER);
-    if (result instanceof Failure) {
+    if (result instanceof Error) {
       this.sendStatus(request, constants.errno.EPROTO);
       this.#settleReady.reject(result);
       return;
