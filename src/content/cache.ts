@@ -6,7 +6,8 @@ import { type Clock, systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { VersionId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
-import { Blob, type BlobContext, type Counters } from './blob.js';
+import { Blob, type BlobContext } from './blob.js';
+import type { Counters } from './downloads.js';
 import { bootId, syncFileSystem } from './durable.js';
 import { BlobFiles } from './files.js';
 import { BlobIndex, type OldBlob } from './index-db.js';
@@ -17,6 +18,7 @@ import { Siblings } from './siblings.js';
 import { Slots } from './slots.js';
 import type { ContentSource, ContentVersion } from './source.js';
 import { Space } from './space.js';
+import { BlobStore } from './store.js';
 
 export interface ContentCacheOptions {
   /** Belongs to this cache alone, and to one process at a time. */
@@ -119,7 +121,7 @@ export class ContentCache {
     this.#slots = new Slots(options.connections ?? 32);
     this.#memory = new Memory(options.memory ?? 16 * 2 ** 20);
     this.#ring = new Ring(options.memory ?? 16 * 2 ** 20);
-    this.#recent = new LRUCache({ max: RECENT, maxSize: RECENT_WEIGHT, sizeCalculation: (blob) => blob.weight });
+    this.#recent = new LRUCache({ max: RECENT, maxSize: RECENT_WEIGHT, sizeCalculation: (blob) => blob.store.weight });
     this.#context = {
       source,
       slots: this.#slots,
@@ -147,8 +149,8 @@ export class ContentCache {
     const blob = this.#blob(version);
     this.#busy.set(version.id, blob);
     blob.opened();
-    if (blob.file !== undefined) this.#index.touched(version.id);
-    this.#siblings.used(version, blob.whole);
+    if (blob.store.file !== undefined) this.#index.touched(version.id);
+    this.#siblings.used(version, blob.store.whole);
     return new Handle(blob);
   }
 
@@ -181,13 +183,13 @@ export class ContentCache {
     const known = this.#blob(version);
     if (known.busy || statSync(path).size !== version.size) return false;
     this.#recent.delete(version.id);
-    known.discard();
+    known.store.discard();
     const file = this.#files.next();
     this.#files.moveIn(path, file);
-    const blob = Blob.adopted(version, file, this.#context);
-    this.#recent.set(version.id, blob);
-    this.#space.grew(blob.bytes);
-    this.#index.changed(blob);
+    const store = BlobStore.adopted(version, file, this.#context);
+    this.#recent.set(version.id, new Blob(store, this.#context));
+    this.#space.grew(store.bytes);
+    this.#index.changed(store);
     this.#later(() => this.#space.trim());
     return true;
   }
@@ -198,16 +200,16 @@ export class ContentCache {
    */
   async take(version: ContentVersion, toPath: string): Promise<boolean> {
     const blob = this.#blob(version);
-    if (!blob.whole || blob.file === undefined) return false;
+    const { whole, file } = blob.store;
+    if (!whole || file === undefined) return false;
     if (blob.busy) {
-      await this.#files.copyOut(blob.file, toPath);
+      await this.#files.copyOut(file, toPath);
       return true;
     }
     // The row goes first and for good: the file is going to change.
     this.#recent.delete(version.id);
     this.#index.remove([version.id], true);
-    const file = blob.file;
-    blob.forget();
+    blob.store.forget();
     try {
       this.#files.moveOut(file, toPath);
     } catch (error) {
@@ -231,21 +233,28 @@ export class ContentCache {
 
   #blob(version: ContentVersion): Blob {
     const { id } = version;
-    const known = this.#busy.get(id) ?? this.#recent.get(id) ?? this.#index.pending(id);
-    if (known instanceof Blob && known.version.size === version.size) return known;
-    const row = this.#index.find(version.id);
-    if (!row) return new Blob(version, this.#context);
-    const blob = Blob.fromRow(version, row, this.#context);
-    if (blob) return blob;
+    const known = this.#busy.get(id) ?? this.#recent.get(id);
+    if (known?.version.size === version.size) return known;
+    return new Blob(this.#store(version), this.#context);
+  }
+
+  #store(version: ContentVersion): BlobStore {
+    const { id, size } = version;
+    const pending = this.#index.pending(id);
+    if (pending instanceof BlobStore && pending.version.size === size) return pending;
+    const row = this.#index.find(id);
+    if (!row) return new BlobStore(version, this.#context);
+    const store = BlobStore.fromRow(version, row, this.#context);
+    if (store) return store;
     this.#options.log.info({ file: version.label }, 'a cached copy does not fit its record: it is fetched again');
-    this.#drop(row.version, row.file, row.bytes);
-    return new Blob(version, this.#context);
+    this.#drop(id, row.file, row.bytes);
+    return new BlobStore(version, this.#context);
   }
 
   #prefetch(version: ContentVersion): void {
     if (this.#closed) return;
     const blob = this.#blob(version);
-    if (blob.whole) return;
+    if (blob.store.whole) return;
     this.#busy.set(version.id, blob);
     blob.prefetch();
   }
@@ -254,7 +263,7 @@ export class ContentCache {
     const { id } = blob.version;
     if (blob.busy || this.#busy.get(id) !== blob) return;
     this.#busy.delete(id);
-    if (blob.file !== undefined) this.#recent.set(id, blob);
+    if (blob.store.file !== undefined) this.#recent.set(id, blob);
   }
 
   #drop(version: VersionId, file: number, bytes: number): void {
@@ -289,6 +298,7 @@ export class ContentCache {
   }
 
   async #keepHouse(): Promise<void> {
+    this.#memory.trim();
     await this.#space.trim();
     if (this.#index.hasUnsynced) await this.#sync();
   }
@@ -334,11 +344,11 @@ class Handle implements OpenBlob {
   }
 
   get whole(): boolean {
-    return this.#blob.whole;
+    return this.#blob.store.whole;
   }
 
   fd(): number {
-    return this.#blob.fd();
+    return this.#blob.store.fd();
   }
 
   close(): void {

@@ -11,7 +11,7 @@ import {
   renameSync,
   rmdir,
   unlink,
-  writev,
+  write,
 } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -136,17 +136,20 @@ export class BlobFiles {
   }
 
   /**
-   * Writes the buffers one after the other from `position`; resolves to bytes written. The file must exist: one that was
-   * removed behind our back must not come back with holes where the index says content.
+   * Writes all the bytes at `position`. The file must exist: one that was removed behind our back must not come back
+   * with holes where the index says content.
    */
-  async write(file: number, buffers: readonly Uint8Array[], position: number): Promise<number> {
+  async write(file: number, bytes: Uint8Array, position: number): Promise<void> {
     const descriptor = this.#acquire(file, true);
     try {
-      return await new Promise<number>((resolve, reject) => {
-        writev(descriptor.fd, buffers as NodeJS.ArrayBufferView[], position, (error, count) =>
-          error ? reject(error) : resolve(count),
-        );
-      });
+      for (let done = 0; done < bytes.length; ) {
+        const at = done;
+        done += await new Promise<number>((resolve, reject) => {
+          write(descriptor.fd, bytes, at, bytes.length - at, position + at, (error, count) =>
+            error ? reject(error) : resolve(count),
+          );
+        });
+      }
     } finally {
       this.#release(descriptor);
     }

@@ -1,8 +1,16 @@
 import { Failure } from '../base/errors.js';
 
-/** Bytes that have arrived and are not on disk yet, over all downloads. Downloads stop reading while it is full. */
+/** Bytes of a block: the small ones where many downloads share the memory, or little is to come. */
+const LARGE = 2 ** 20;
+const SMALL = 2 ** 17;
+
+/**
+ * Memory for bytes on their way from sockets to disk, bounded over all downloads: they stop reading while it is used up.
+ * Blocks are recycled, because fresh ones would keep the garbage collector busy.
+ */
 export class Memory {
   readonly #limit: number;
+  readonly #free: Record<number, Buffer[]> = { [LARGE]: [], [SMALL]: [] };
   #used = 0;
   #waiting: (() => void)[] = [];
 
@@ -14,22 +22,41 @@ export class Memory {
     return this.#used;
   }
 
-  take(bytes: number): void {
-    this.#used += bytes;
+  /** A block for up to `bytes` bytes: perhaps smaller, never larger than it makes sense. Give it back with `give`. */
+  take(bytes: number): Buffer {
+    const crowded = this.#used + LARGE > this.#limit / 2;
+    const size = bytes <= SMALL ? bytes : crowded || bytes < LARGE / 4 ? SMALL : LARGE;
+    this.#used += size;
+    return this.#free[size]?.pop() ?? Buffer.allocUnsafe(size);
   }
 
-  give(bytes: number): void {
-    this.#used -= bytes;
+  /** The block counts no longer, but is still in use. `recycle` it later. */
+  release(block: Buffer): void {
+    this.#used -= block.length;
     if (this.#used >= this.#limit || this.#waiting.length === 0) return;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const go of waiting) go();
   }
 
+  recycle(block: Buffer): void {
+    const free = this.#free[block.length];
+    if (free && free.length * block.length < this.#limit / 2) free.push(block);
+  }
+
+  give(block: Buffer): void {
+    this.release(block);
+    this.recycle(block);
+  }
+
+  /** Lets go of blocks that wait to be used again. */
+  trim(): void {
+    for (const free of Object.values(this.#free)) free.length = 0;
+  }
+
   /** Undefined when there is room now; else a promise of room (`interrupted` when aborted). */
   room(signal: AbortSignal): Promise<void> | undefined {
-    if (this.#used < this.#limit) return undefined;
-    return this.#wait(signal);
+    return this.#used < this.#limit ? undefined : this.#wait(signal);
   }
 
   async #wait(signal: AbortSignal): Promise<void> {

@@ -1,9 +1,9 @@
-import type { Blob, Chunk } from './blob.js';
+import type { BlobStore, Block } from './store.js';
 
 /** Content that could not be stored, in memory for as long as there is room: the oldest goes first. */
 export class Ring {
   readonly #limit: number;
-  readonly #kept = new Map<Chunk, Blob>();
+  readonly #kept = new Map<Block, BlobStore>();
   #bytes = 0;
 
   constructor(limit: number) {
@@ -14,9 +14,9 @@ export class Ring {
     return this.#bytes;
   }
 
-  keep(blob: Blob, chunk: Chunk): void {
-    this.#kept.set(chunk, blob);
-    this.#bytes += chunk.bytes.length;
+  keep(store: BlobStore, block: Block): void {
+    this.#kept.set(block, store);
+    this.#bytes += block.bytes.length;
     for (const [oldest, owner] of this.#kept) {
       if (this.#bytes <= this.#limit) return;
       this.#drop(oldest, owner);
@@ -24,13 +24,13 @@ export class Ring {
   }
 
   /** Everything of this blob goes. */
-  forget(blob: Blob): void {
-    for (const [chunk, owner] of this.#kept) if (owner === blob) this.#drop(chunk, owner);
+  forget(store: BlobStore): void {
+    for (const [block, owner] of this.#kept) if (owner === store) this.#drop(block, owner);
   }
 
-  #drop(chunk: Chunk, owner: Blob): void {
-    this.#kept.delete(chunk);
-    this.#bytes -= chunk.bytes.length;
-    owner.dropChunk(chunk);
+  #drop(block: Block, owner: BlobStore): void {
+    this.#kept.delete(block);
+    this.#bytes -= block.bytes.length;
+    owner.dropped(block);
   }
 }

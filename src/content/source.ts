@@ -18,6 +18,7 @@ export interface ContentStream {
    * end of the version. Undefined: the chunks are the range that was asked for.
    */
   readonly from?: number;
+  /** A chunk is looked at only until the next one is asked for: a source may use its buffer again. */
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 

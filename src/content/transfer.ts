@@ -25,6 +25,18 @@ const BACKOFF = 100;
 
 export type Outcome = { readonly kind: 'done' | 'stopped' } | { readonly kind: 'failed'; readonly failure: Failure };
 
+/** What a download tells its owner. */
+export interface Sink {
+  /** A connection is free; false: do without this download. */
+  admitted(): Promise<boolean>;
+  /** `bytes` are looked at only during the call. */
+  arrived(offset: number, bytes: Uint8Array): void;
+  /** The storage sends from another place than asked for, and to the end. */
+  moved(): void;
+  /** Nothing more comes until memory is free. */
+  pausing(): void;
+}
+
 /** One stretch of a version on its way here: one request, repeated from where it broke off. */
 export class Transfer {
   readonly version: ContentVersion;
@@ -66,16 +78,12 @@ export class Transfer {
     return this.#abort.signal.aborted;
   }
 
-  /** Hands over each chunk with its offset as it arrives. Never rejects. */
-  async run(
-    admitted: () => Promise<boolean>,
-    arrive: (offset: number, chunk: Uint8Array) => void,
-    moved: () => void,
-  ): Promise<Outcome> {
+  /** Waits for a connection, then downloads. Never rejects. */
+  async run(sink: Sink): Promise<Outcome> {
     try {
       await this.#slot.granted;
-      if (!(await admitted())) return { kind: 'stopped' };
-      await this.#repeat(arrive, moved);
+      if (!(await sink.admitted())) return { kind: 'stopped' };
+      await this.#repeat(sink);
       return { kind: 'done' };
     } catch (error) {
       if (this.stopped) return { kind: 'stopped' };
@@ -89,14 +97,14 @@ export class Transfer {
     return error instanceof Failure ? error : new Failure('download-failed', { path: this.version.label }, error);
   }
 
-  async #repeat(arrive: (offset: number, chunk: Uint8Array) => void, moved: () => void): Promise<void> {
+  async #repeat(sink: Sink): Promise<void> {
     const { clock, log } = this.#context;
     let attempt = 0;
     while (this.position < this.#end) {
       const before = this.position;
       let problem: unknown;
       try {
-        await this.#request(arrive, moved);
+        await this.#request(sink);
         if (this.position >= this.#end) return;
         problem = new Error(`the transfer ended ${this.#end - this.position} bytes early`);
       } catch (error) {
@@ -110,7 +118,7 @@ export class Transfer {
     }
   }
 
-  async #request(arrive: (offset: number, chunk: Uint8Array) => void, moved: () => void): Promise<void> {
+  async #request(sink: Sink): Promise<void> {
     const { version } = this;
     const signal = this.#abort.signal;
     const { total, from, chunks } = await this.#context.source.fetch(version, this.position, this.#end, signal);
@@ -119,26 +127,28 @@ export class Transfer {
       // The storage ignores ranges: take all that it sends, since asking again would bring the same.
       this.position = from;
       this.#end = version.size;
-      moved();
+      sink.moved();
     }
     for await (const chunk of chunks) {
       if (signal.aborted) throw signal.reason;
       const left = this.#end - this.position;
       if (chunk.length > left) {
         if (this.#end === version.size) throw this.#wrongSize(this.position + chunk.length);
-        if (left > 0) this.#pass(chunk.subarray(0, left), arrive);
+        if (left > 0) this.#pass(chunk.subarray(0, left), sink);
         return;
       }
-      if (chunk.length > 0) this.#pass(chunk, arrive);
+      if (chunk.length > 0) this.#pass(chunk, sink);
       const room = this.#context.memory.room(signal);
-      if (room) await room;
+      if (!room) continue;
+      sink.pausing();
+      await room;
     }
   }
 
-  #pass(chunk: Uint8Array, arrive: (offset: number, chunk: Uint8Array) => void): void {
+  #pass(chunk: Uint8Array, sink: Sink): void {
     const offset = this.position;
     this.position += chunk.length;
-    arrive(offset, chunk);
+    sink.arrived(offset, chunk);
   }
 
   #wrongSize(actual: number): Failure {

@@ -55,6 +55,57 @@ export interface Faults {
   stall: boolean;
 }
 
+export interface HttpSource extends ContentSource {
+  close(): Promise<void>;
+}
+
+/** A source that asks a real storage, as a client does that believes nothing. */
+export function sourceOf(
+  urlOf: (version: ContentVersion) => string,
+  walk: () => readonly ContentVersion[],
+): HttpSource {
+  const dispatcher = new Agent({ connections: 128, pipelining: 1 });
+  const places = new Map<number, number>();
+  let placed: readonly ContentVersion[] = [];
+  return {
+    close: () => dispatcher.destroy(),
+    following: (version, limit) => {
+      if (placed !== walk()) {
+        placed = walk();
+        places.clear();
+        for (const [at, { id }] of placed.entries()) places.set(id, at);
+      }
+      const at = places.get(version.id);
+      return at === undefined ? [] : placed.slice(at + 1, at + 1 + limit);
+    },
+    fetch: (version, start, end, signal) => fetchRange(dispatcher, urlOf(version), version, start, end, signal),
+  };
+}
+
+async function fetchRange(
+  dispatcher: Agent,
+  url: string,
+  version: ContentVersion,
+  start: number,
+  end: number,
+  signal: AbortSignal,
+): Promise<ContentStream> {
+  const headers = { range: `bytes=${start}-${end - 1}` };
+  const reply = await request(url, { dispatcher, headers, signal });
+  const { statusCode, body } = reply;
+  if (statusCode === 206) {
+    const total = /\/(\d+)$/.exec(String(reply.headers['content-range'] ?? ''))?.[1];
+    return { total: total === undefined ? undefined : Number(total), chunks: body };
+  }
+  if (statusCode === 200) {
+    const length = reply.headers['content-length'];
+    return { total: length === undefined ? undefined : Number(length), from: 0, chunks: body };
+  }
+  await body.dump();
+  if (statusCode === 404) throw new Failure('version-gone', { path: version.label });
+  throw new Failure('server-error', { host: 'storage', call: 'GET', status: statusCode });
+}
+
 /** A storage with signed-URL manners, on a real socket, and a source that reads from it. */
 export class Storage {
   readonly faults: Faults = {
@@ -75,7 +126,10 @@ export class Storage {
   active = 0;
   peak = 0;
   readonly #server: Server;
-  readonly #agent = new Agent({ connections: 128, pipelining: 1 });
+  readonly #source = sourceOf(
+    (version) => this.url(version),
+    () => this.walk,
+  );
   readonly #versions = new Map<number, number>();
   /** In the order of a walk. */
   walk: readonly ContentVersion[] = [];
@@ -102,38 +156,13 @@ export class Storage {
   }
 
   get source(): ContentSource {
-    return {
-      fetch: (version, start, end, signal) => this.#fetch(version, start, end, signal),
-      following: (version, limit) => {
-        const at = this.walk.findIndex(({ id }) => id === version.id);
-        return at < 0 ? [] : this.walk.slice(at + 1, at + 1 + limit);
-      },
-    };
+    return this.#source;
   }
 
   async stop(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#source.close();
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  async #fetch(version: ContentVersion, start: number, end: number, signal: AbortSignal): Promise<ContentStream> {
-    const { statusCode, headers, body } = await request(this.url(version), {
-      dispatcher: this.#agent,
-      headers: { range: `bytes=${start}-${end - 1}` },
-      signal,
-    });
-    if (statusCode === 206) {
-      const total = /\/(\d+)$/.exec(String(headers['content-range'] ?? ''))?.[1];
-      return { total: total === undefined ? undefined : Number(total), chunks: body };
-    }
-    if (statusCode === 200) {
-      const length = headers['content-length'];
-      return { total: length === undefined ? undefined : Number(length), from: 0, chunks: body };
-    }
-    await body.dump();
-    if (statusCode === 404) throw new Failure('version-gone', { path: version.label });
-    throw new Failure('server-error', { host: 'storage', call: 'GET', status: statusCode });
   }
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {

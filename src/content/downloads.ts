@@ -1,0 +1,209 @@
+import type { Failure } from '../base/errors.js';
+import type { Reader } from './reader.js';
+import { Priority } from './slots.js';
+import type { ContentVersion } from './source.js';
+import type { BlobStore, Inlet, StoreContext } from './store.js';
+import { Transfer, type TransferContext } from './transfer.js';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+/** Ranges begin and end at multiples of this many bytes where nothing else stops them. */
+const ALIGN = 128 * KIB;
+/** Versions up to this size are fetched whole. */
+const WHOLE = 512 * KIB;
+/** A download that has further to go to the bytes wanted (bytes) gets company by one that starts there. */
+const PATIENCE = 2 * MIB;
+/** When nobody has the blob open, a download with more than this left is stopped. */
+const FINISH = MIB;
+/** Downloads ahead of one reader. */
+const AHEAD = 2;
+/** Bytes fetched ahead of a reader while nothing can be stored: they must stay in memory until read. */
+const UNSTORED_WINDOW = 2 * MIB;
+
+export interface Counters {
+  hits: number;
+  misses: number;
+  fetchedBytes: number;
+  requests: number;
+}
+
+export interface DownloadContext extends StoreContext, TransferContext {
+  readonly count: Counters;
+}
+
+/** Who is told what the downloads of a blob bring. */
+export interface Audience {
+  /** Somebody waits for bytes of this blob. */
+  readonly waiting: boolean;
+  arrived(offset: number, bytes: Uint8Array): void;
+  failed(transfer: Transfer, failure: Failure): void;
+  /** A download is over and what it brought is written, or as good as that. */
+  ended(): void;
+  stored(): void;
+}
+
+/** The downloads of one blob: which stretches are on their way, so that none is fetched twice. */
+export class Downloads {
+  readonly #version: ContentVersion;
+  readonly #store: BlobStore;
+  readonly #audience: Audience;
+  readonly #context: DownloadContext;
+  readonly #transfers = new Map<Transfer, Inlet>();
+  /** Whether the last download found room on disk. */
+  #storing = true;
+  #closed = false;
+
+  constructor(store: BlobStore, audience: Audience, context: DownloadContext) {
+    this.#version = store.version;
+    this.#store = store;
+    this.#audience = audience;
+    this.#context = context;
+  }
+
+  get active(): boolean {
+    return this.#transfers.size > 0;
+  }
+
+  /** Sees to it that [start, end) is on its way, and for a sequence of reads what comes next. */
+  demand(start: number, end: number, reader?: Reader): void {
+    this.#cover(start, end, reader ? this.#window(reader) : 0, Priority.reader);
+  }
+
+  /** Fetches the whole, for somebody who will come soon. */
+  prefetch(): void {
+    const { size } = this.#version;
+    this.#cover(0, size, size, Priority.siblings);
+  }
+
+  /** Keeps far enough ahead of a sequence of reads. */
+  runAhead(reader: Reader): void {
+    const { size } = this.#version;
+    const { position } = reader;
+    const window = this.#window(reader);
+    if (window === 0 || position >= size) return;
+    const start = this.#uncovered(position, Math.min(size, position + window));
+    if (start === undefined || start - position > window / 2) return;
+    let ahead = 0;
+    for (const transfer of this.#transfers.keys()) if (transfer.end > position && !transfer.stopped) ahead++;
+    if (ahead < AHEAD) this.#start(start, this.#untilCovered(start, Math.min(size, start + window)), Priority.ahead);
+  }
+
+  /** Nobody has the blob open any more: long downloads end. */
+  stopLong(): void {
+    for (const transfer of this.#transfers.keys()) if (transfer.end - transfer.position > FINISH) transfer.stop();
+  }
+
+  stopAll(): void {
+    for (const transfer of this.#transfers.keys()) transfer.stop();
+  }
+
+  /** Stops everything for good; what has arrived is still written. */
+  close(): void {
+    this.#closed = true;
+    this.stopAll();
+    for (const inlet of this.#transfers.values()) this.#store.finish(inlet);
+  }
+
+  #window(reader: Reader): number {
+    return this.#storing ? reader.window : Math.min(reader.window, UNSTORED_WINDOW);
+  }
+
+  #cover(start: number, end: number, window: number, priority: Priority): void {
+    const { size } = this.#version;
+    const whole = size <= WHOLE;
+    const aligned = Math.floor(start / ALIGN) * ALIGN;
+    const to = whole ? size : Math.min(size, Math.ceil(end / ALIGN) * ALIGN);
+    let from = whole ? 0 : aligned;
+    while (from < to) {
+      const gap = this.#store.gap(from, to);
+      if (!gap) return;
+      const transfer = this.#transferAt(gap.start);
+      if (!transfer) {
+        const reach = Math.min(size, Math.max(gap.end, gap.start + window));
+        from = this.#start(gap.start, this.#untilCovered(gap.start, reach), priority);
+      } else from = this.#joinAt(transfer, Math.max(gap.start, aligned), priority);
+    }
+  }
+
+  /** Waits for a download under way, or has its rest brought by another if it is far from `wanted`. */
+  #joinAt(transfer: Transfer, wanted: number, priority: Priority): number {
+    const { end } = transfer;
+    if (priority !== Priority.reader) return end;
+    transfer.promote(priority);
+    if (wanted >= end || wanted - transfer.position <= PATIENCE) return end;
+    transfer.shorten(wanted);
+    return this.#start(wanted, end, priority);
+  }
+
+  #transferAt(offset: number): Transfer | undefined {
+    for (const transfer of this.#transfers.keys())
+      if (!transfer.stopped && transfer.position <= offset && offset < transfer.end) return transfer;
+    return undefined;
+  }
+
+  /** Where from `start` on something begins that is here or on its way; at most `end`. */
+  #untilCovered(start: number, end: number): number {
+    let to = this.#store.gap(start, end)?.end ?? start;
+    for (const transfer of this.#transfers.keys())
+      if (!transfer.stopped && transfer.end > transfer.position && transfer.position > start)
+        to = Math.min(to, transfer.position);
+    return to;
+  }
+
+  /** The first byte of [from, to) that is neither here nor on its way. */
+  #uncovered(from: number, to: number): number | undefined {
+    for (let at = from; ; ) {
+      const gap = this.#store.gap(at, to);
+      if (!gap) return undefined;
+      const transfer = this.#transferAt(gap.start);
+      if (!transfer) return gap.start;
+      at = transfer.end;
+    }
+  }
+
+  #start(start: number, end: number, priority: Priority): number {
+    if (this.#closed) return end;
+    const transfer = new Transfer(this.#version, start, end, priority, this.#context);
+    const inlet = this.#store.inlet();
+    this.#transfers.set(transfer, inlet);
+    void this.#receive(transfer, inlet, priority);
+    return end;
+  }
+
+  /** Never rejects. */
+  async #receive(transfer: Transfer, inlet: Inlet, priority: Priority): Promise<void> {
+    const { space, index, count } = this.#context;
+    const store = this.#store;
+    let promised = 0;
+    let storing = false;
+    const admitted = async (): Promise<boolean> => {
+      const bytes = transfer.end - transfer.position;
+      storing = !index.failing && (await space.promise(bytes));
+      this.#storing = storing;
+      if (storing) promised = bytes;
+      count.requests++;
+      // Nobody waits for siblings: without room they are of no use.
+      return storing || priority !== Priority.siblings || this.#audience.waiting;
+    };
+    const arrived = (offset: number, bytes: Uint8Array): void => {
+      count.fetchedBytes += bytes.length;
+      this.#audience.arrived(offset, bytes);
+      store.append(inlet, offset, bytes, transfer.end, storing && !space.paused);
+    };
+    const moved = (): void => {
+      const more = transfer.end - transfer.position - promised;
+      if (storing && more > 0) storing = space.promiseMore(more);
+      if (storing && more > 0) promised += more;
+      // The others would bring the same.
+      for (const other of this.#transfers.keys()) if (other !== transfer) other.stop();
+    };
+    const outcome = await transfer.run({ admitted, arrived, moved, pausing: () => store.finish(inlet) });
+    store.finish(inlet);
+    this.#transfers.delete(transfer);
+    if (outcome.kind === 'failed') this.#audience.failed(transfer, outcome.failure);
+    else this.#audience.ended();
+    await store.drained();
+    space.settle(promised);
+    this.#audience.stored();
+  }
+}

@@ -1,0 +1,305 @@
+import { errnoOf, Failure } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { BlobFiles } from './files.js';
+import type { BlobIndex, BlobRow, Changed } from './index-db.js';
+import type { Memory } from './memory.js';
+import { type Range, RangeSet } from './ranges.js';
+import type { Ring } from './ring.js';
+import type { ContentVersion } from './source.js';
+import { occupied, type Space } from './space.js';
+
+export interface StoreContext {
+  readonly files: BlobFiles;
+  readonly index: BlobIndex;
+  readonly space: Space;
+  readonly memory: Memory;
+  readonly ring: Ring;
+  readonly log: Log;
+}
+
+/** Bytes that have arrived and are not on disk (yet). */
+export interface Block {
+  readonly offset: number;
+  readonly bytes: Buffer;
+  /** How much of `bytes` is filled. */
+  length: number;
+  /** Complete: to be written. */
+  full: boolean;
+  /** Not to be written: there was no room on disk. */
+  unstored: boolean;
+}
+
+/** Where one download puts its bytes. */
+export interface Inlet {
+  block: Block | undefined;
+  generation: number;
+}
+
+/** The bytes of one version that are here: in its file, or in memory on their way there. */
+export class BlobStore implements Changed {
+  readonly version: ContentVersion;
+  readonly #context: StoreContext;
+  /** The name of its file; undefined until there is one. */
+  #file: number | undefined;
+  readonly #stored: RangeSet;
+  /** On disk or in memory. */
+  readonly #arrived = new RangeSet();
+  #blocks: Block[] = [];
+  #inFlight: Block | undefined;
+  #writing: Promise<void> | undefined;
+  /** Counts how often everything was forgotten. */
+  #generation = 0;
+  #shared: number | undefined;
+
+  constructor(version: ContentVersion, context: StoreContext, file?: number, stored?: RangeSet) {
+    this.version = version;
+    this.#context = context;
+    this.#file = file;
+    this.#stored = stored ?? new RangeSet();
+    for (const { start, end } of this.#stored.within(0, version.size)) this.#arrived.add(start, end);
+  }
+
+  /** The blob that the row describes; undefined if row, file and version do not fit together. */
+  static fromRow(version: ContentVersion, row: BlobRow, context: StoreContext): BlobStore | undefined {
+    if (row.size !== version.size) return undefined;
+    const stored = row.ranges ? RangeSet.decode(row.ranges, row.size) : wholeOf(row.size);
+    const size = context.files.size(row.file);
+    if (!stored || size === undefined || size < stored.end || size > row.size) return undefined;
+    return new BlobStore(version, context, row.file, stored);
+  }
+
+  /** The blob whose whole content is the file `file`. */
+  static adopted(version: ContentVersion, file: number, context: StoreContext): BlobStore {
+    return new BlobStore(version, context, file, wholeOf(version.size));
+  }
+
+  row(): BlobRow | undefined {
+    const { id, remoteId, size } = this.version;
+    if (this.#file === undefined) return undefined;
+    const ranges = this.whole ? null : this.#stored.encode();
+    return { version: id, remote: remoteId, file: this.#file, size, bytes: this.bytes, ranges };
+  }
+
+  /** Wholly on disk. */
+  get whole(): boolean {
+    return this.#stored.bytes === this.version.size;
+  }
+
+  /** Bytes occupied on disk. */
+  get bytes(): number {
+    return occupied(this.#stored.bytes);
+  }
+
+  /** What the record weighs in memory: about one per range. */
+  get weight(): number {
+    return this.#stored.count + 8;
+  }
+
+  get file(): number | undefined {
+    return this.#file;
+  }
+
+  get writing(): boolean {
+    return this.#writing !== undefined;
+  }
+
+  /** Resolves when nothing is being written. */
+  async drained(): Promise<void> {
+    await this.#writing;
+  }
+
+  /** All of [start, end) is here. */
+  has(start: number, end: number): boolean {
+    return this.#arrived.has(start, end);
+  }
+
+  /** All of [start, end) is on disk. */
+  onDisk(start: number, end: number): boolean {
+    return this.#stored.has(start, end);
+  }
+
+  /** The first part of [start, end) that is not here. */
+  gap(start: number, end: number): Range | undefined {
+    return this.#arrived.gap(start, end);
+  }
+
+  partsOnDisk(start: number, end: number): Range[] {
+    return [...this.#stored.within(start, end)];
+  }
+
+  /** What is in memory, each with its offset. */
+  *inMemory(): Generator<[offset: number, bytes: Uint8Array]> {
+    for (const { offset, bytes, length } of this.#blocks) yield [offset, bytes.subarray(0, length)];
+  }
+
+  /** Fills `target` from disk, at once or later. Throws or rejects when the cache's own disk fails. */
+  read(target: Uint8Array, position: number): Promise<void> | undefined {
+    if (this.#file === undefined) throw new Error('the cached content is gone');
+    return this.#context.files.read(this.#file, target, position);
+  }
+
+  /** A descriptor of the whole content for reading, good until `closeFd`. */
+  fd(): number {
+    if (!this.whole) throw new Failure('internal', {}, new Error('a descriptor of a blob that is not whole'));
+    if (this.#file === undefined) {
+      this.#makeFile();
+      this.#context.index.changed(this);
+    }
+    this.#shared ??= this.#context.files.openForReading(this.#makeFile());
+    return this.#shared;
+  }
+
+  closeFd(): void {
+    if (this.#shared !== undefined) this.#context.files.closeShared(this.#shared);
+    this.#shared = undefined;
+  }
+
+  inlet(): Inlet {
+    return { block: undefined, generation: this.#generation };
+  }
+
+  /** Takes bytes in (a copy); `end` is where the download will end. `store`: they may go to disk. */
+  append(inlet: Inlet, offset: number, bytes: Uint8Array, end: number, store: boolean): void {
+    if (inlet.generation !== this.#generation) {
+      inlet.generation = this.#generation;
+      inlet.block = undefined;
+    }
+    if (this.#stored.has(offset, offset + bytes.length)) return;
+    for (let at = 0; at < bytes.length; ) {
+      let block = inlet.block;
+      if (block && block.offset + block.length !== offset + at) this.finish(inlet);
+      block = inlet.block ??= this.#newBlock(offset + at, end, store);
+      const part = bytes.subarray(at, at + block.bytes.length - block.length);
+      block.bytes.set(part, block.length);
+      block.length += part.length;
+      at += part.length;
+      if (block.length === block.bytes.length) this.finish(inlet);
+    }
+    this.#arrived.add(offset, offset + bytes.length);
+    if (offset + bytes.length >= end) this.finish(inlet);
+  }
+
+  /** The download has ended, or goes on elsewhere: what it brought may be written. */
+  finish(inlet: Inlet): void {
+    const { block } = inlet;
+    inlet.block = undefined;
+    if (!block || inlet.generation !== this.#generation) return;
+    block.full = true;
+    if (block.unstored) this.#keepInMemory(block);
+    else this.#writing ??= this.#write();
+  }
+
+  /** Its bytes leave the cache, all but the row. Tells the file that is now nobody's. */
+  forget(): number | undefined {
+    const file = this.#file;
+    const { space, memory, ring } = this.#context;
+    space.grew(-this.bytes);
+    ring.forget(this);
+    for (const block of this.#blocks) if (block !== this.#inFlight) memory.give(block.bytes);
+    this.#generation++;
+    this.#file = undefined;
+    this.#stored.clear();
+    this.#arrived.clear();
+    this.#blocks = [];
+    return file;
+  }
+
+  /** Forgets all content, with row and file. */
+  discard(): void {
+    const { index, files, log } = this.#context;
+    const file = this.forget();
+    try {
+      index.remove([this.version.id]);
+    } catch (error) {
+      log.warn({ error }, 'the index of the content cache cannot be written');
+    }
+    if (file === undefined) return;
+    files.remove(file).catch((error) => log.warn({ error }, 'a cached file cannot be removed'));
+  }
+
+  /** The cache's own disk failed: its copy is given up. */
+  giveUp(error: unknown): void {
+    this.#context.log.warn({ error, file: this.version.label }, 'a cached copy cannot be read: it is fetched again');
+    this.discard();
+  }
+
+  /** What could only be kept in memory is not needed any more. */
+  forgetUnstored(): void {
+    this.#context.ring.forget(this);
+  }
+
+  /** A block that was only in memory has gone. */
+  dropped(block: Block): void {
+    this.#context.memory.recycle(block.bytes);
+    const at = this.#blocks.indexOf(block);
+    if (at < 0) return;
+    this.#blocks.splice(at, 1);
+    const end = block.offset + block.length;
+    this.#arrived.remove(block.offset, end);
+    for (const part of this.partsOnDisk(block.offset, end)) this.#arrived.add(part.start, part.end);
+  }
+
+  #newBlock(offset: number, end: number, store: boolean): Block {
+    const bytes = this.#context.memory.take(end - offset);
+    const block: Block = { offset, bytes, length: 0, full: false, unstored: !store };
+    this.#blocks.push(block);
+    return block;
+  }
+
+  #keepInMemory(block: Block): void {
+    block.unstored = true;
+    this.#context.memory.release(block.bytes);
+    this.#context.ring.keep(this, block);
+  }
+
+  /** Writes full blocks until none is left. Never rejects: without a disk, readers are served from memory. */
+  async #write(): Promise<void> {
+    const { files, space } = this.#context;
+    for (let block = this.#nextToWrite(); block; block = this.#nextToWrite()) {
+      const generation = this.#generation;
+      const file = this.#file;
+      this.#inFlight = block;
+      let written = false;
+      try {
+        await files.write(this.#makeFile(), block.bytes.subarray(0, block.length), block.offset);
+        written = true;
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT' && file !== undefined) this.giveUp(error);
+        else space.writeFailed(error);
+      }
+      this.#inFlight = undefined;
+      if (generation !== this.#generation) this.#context.memory.give(block.bytes);
+      else if (written) this.#stow(block);
+      else this.#keepInMemory(block);
+    }
+    this.#writing = undefined;
+  }
+
+  #nextToWrite(): Block | undefined {
+    return this.#blocks.find((block) => block.full && !block.unstored);
+  }
+
+  #stow(block: Block): void {
+    const { memory, space, index } = this.#context;
+    const before = this.bytes;
+    this.#blocks.splice(this.#blocks.indexOf(block), 1);
+    memory.give(block.bytes);
+    this.#stored.add(block.offset, block.offset + block.length);
+    space.grew(this.bytes - before);
+    index.changed(this);
+  }
+
+  #makeFile(): number {
+    if (this.#file !== undefined) return this.#file;
+    const file = this.#context.files.next();
+    this.#context.files.create(file);
+    this.#file = file;
+    return file;
+  }
+}
+
+function wholeOf(size: number): RangeSet {
+  const ranges = new RangeSet();
+  ranges.add(0, size);
+  return ranges;
+}

@@ -1,0 +1,3 @@
+import { beVictim } from './content-victim.js';
+
+await beVictim(process.argv[2]!);
