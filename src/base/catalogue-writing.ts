@@ -51,6 +51,13 @@ export const writingRows = {
     what: 'the storage did not take the bytes of {what}',
     remedy: 'they stay here, and it is tried again',
   },
+  'content-unreadable': {
+    errno: 'EIO',
+    http: 500,
+    level: 'error',
+    what: 'the bytes of {what} cannot be read',
+    remedy: 'check the disk that holds the state folder',
+  },
   'content-changed': {
     errno: 'EBUSY',
     http: 409,

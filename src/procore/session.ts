@@ -9,6 +9,7 @@ import type { TokenSource } from '../connections/token-source.js';
 import { openTokens } from '../connections/tokens.js';
 import { ProcoreClient } from './client.js';
 import { Storage } from './storage.js';
+import { Uploads } from './uploads.js';
 import { ProcoreWrites } from './writes.js';
 
 export interface SessionOptions {
@@ -27,6 +28,7 @@ export class Session {
   readonly budget: Budget;
   readonly client: ProcoreClient;
   readonly writes: ProcoreWrites;
+  readonly uploads: Uploads;
   readonly storage: Storage;
 
   /** @throws Failure `signed-out` without secrets, `state-unsafe`, `state-unwritable`, `database-damaged` */
@@ -51,13 +53,14 @@ export class Session {
       clock,
     });
     this.writes = new ProcoreWrites(this.client.api);
+    this.uploads = new Uploads(this.client.api);
     const hosts = [connection.apiUrl, connection.loginUrl].map((url) => new URL(url).host);
     this.storage = new Storage({ trustedHosts: hosts, tokens: this.tokens });
   }
 
   async close(): Promise<void> {
     this.budget.close();
-    await Promise.all([this.client.close(), this.storage.close()]);
+    await Promise.all([this.client.close(), this.uploads.close(), this.storage.close()]);
   }
 }
 

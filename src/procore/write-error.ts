@@ -12,8 +12,8 @@ export interface WriteContext {
   readonly parent?: number | undefined;
   /** The write is about an item that exists already. */
   readonly existing: boolean;
-  /** The write brings content. */
-  readonly brings: boolean;
+  /** The write brings content: by the uuid of an upload, or announces it. */
+  readonly brings?: 'upload' | 'content';
 }
 
 /** What the server's words tell, where neither status nor field does. */
@@ -56,13 +56,14 @@ export function writeFailure(error: unknown, context: WriteContext): unknown {
       hint: 'ask for the permission in Procore',
     });
   if (taken) return fail('name-taken', { name: context.name ?? context.what });
-  if (context.brings && (names('upload_uuid') || says(UPLOAD))) return fail('upload-unknown');
-  if (context.brings && !names('name') && says(EMPTY)) return fail('content-refused');
+  if (context.brings === 'upload' && (names('upload_uuid') || says(UPLOAD))) return fail('upload-unknown');
+  if (context.brings && !names('name', 'response_filename') && says(EMPTY)) return fail('content-refused');
   const noParent = context.parent !== undefined && (names('parent_id') || says(PARENT)) && says(ABSENT);
   if (noParent || (status === 404 && !context.existing))
     return fail('gone', { what: `folder ${context.parent}`, missing: 'parent' });
   if (status === 404) return fail('gone', { missing: context.parent === undefined ? 'item' : 'either' });
-  if (context.name !== undefined && (names('name') || says(NAME))) return fail('name-refused', { name: context.name });
+  if (context.name !== undefined && (names('name', 'response_filename') || says(NAME)))
+    return fail('name-refused', { name: context.name });
   return error;
 }
 

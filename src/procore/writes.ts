@@ -51,8 +51,8 @@ export interface WrittenVersion {
   readonly serverTime: number;
 }
 
-const FILE = { type: 'file', existing: true, brings: false } as const;
-const FOLDER = { type: 'folder', existing: true, brings: false } as const;
+const FILE = { type: 'file', existing: true } as const;
+const FOLDER = { type: 'folder', existing: true } as const;
 
 /**
  * Changes to a project's documents, 1 call each. None is repeated once the server may have done it: then the Failure is
@@ -80,7 +80,14 @@ export class ProcoreWrites {
   createFile(project: ProjectId, file: NewFile, options: CallOptions): Promise<WrittenItem> {
     const { parentId, name, uploadUuid, description } = file;
     const body = { file: { parent_id: parentId, name, upload_uuid: uploadUuid, description } };
-    const context = { ...FILE, what: `file "${name}"`, name, parent: parentId, existing: false, brings: true };
+    const context = {
+      ...FILE,
+      what: `file "${name}"`,
+      name,
+      parent: parentId,
+      existing: false,
+      brings: 'upload',
+    } as const;
     return this.#item('POST', '/rest/v1.0/files', project, body, context, toFile, options);
   }
 
@@ -95,8 +102,8 @@ export class ProcoreWrites {
         checked_out_until: typeof until === 'number' ? stamp(until) : until,
       },
     };
-    const brings = uploadUuid !== undefined;
-    const context = { ...FILE, what: `file ${id}`, name, parent: parentId, brings };
+    const brings = uploadUuid === undefined ? {} : ({ brings: 'upload' } as const);
+    const context = { ...FILE, what: `file ${id}`, name, parent: parentId, ...brings };
     return this.#item('PATCH', `/rest/v1.0/files/${id}`, project, body, context, toFile, options);
   }
 
@@ -119,7 +126,7 @@ export class ProcoreWrites {
       path: `/rest/v1.0/file_versions?project_id=${project}&file_id=${fileId}`,
       body: { file_version: { upload_uuid: version.uploadUuid, notes: version.notes } },
     } as const;
-    const reply = await this.#send(request, project, { ...FILE, what: `file ${fileId}`, brings: true }, options);
+    const reply = await this.#send(request, project, { ...FILE, what: `file ${fileId}`, brings: 'upload' }, options);
     return { version: this.#made(reply, toVersion), serverTime: this.#api.serverTime(reply.reply) };
   }
 

@@ -3,6 +3,7 @@ import { asCompanyId, asProjectId, asRemoteId, type ProjectId, type RemoteId } f
 import { Secret } from '#src/base/secret.js';
 import type { TokenSource } from '#src/connections/token-source.js';
 import type { ProcoreClient } from '#src/procore/client.js';
+import { Uploads, type UploadsOptions } from '#src/procore/uploads.js';
 import { ProcoreWrites } from '#src/procore/writes.js';
 import { testBudget, testClient } from './net-server.js';
 import { type RunningSimulator, type SimulatorSettings, simulator } from './simulator.js';
@@ -16,6 +17,8 @@ export interface Writing {
   readonly raw: SimulatorClient;
   readonly client: ProcoreClient;
   readonly writes: ProcoreWrites;
+  /** Uploads of their own, as another process would make them. */
+  uploads(options?: UploadsOptions): Uploads;
   readonly project: ProjectId;
   readonly root: RemoteId;
   /** A complete upload, made by hand. */
@@ -47,5 +50,11 @@ export async function writing(t: Test, options: SimulatorSettings = {}): Promise
     await fetch(announced.body.url, { method: 'POST', body: form });
     return announced.body.uuid;
   };
-  return { server, raw, client, writes: new ProcoreWrites(client.api), project, root: asRemoteId(id), upload };
+  const uploads = (given?: UploadsOptions): Uploads => {
+    const made = new Uploads(client.api, given);
+    t.teardown(() => made.close());
+    return made;
+  };
+  const writes = new ProcoreWrites(client.api);
+  return { server, raw, client, writes, uploads, project, root: asRemoteId(id), upload };
 }

@@ -1,0 +1,213 @@
+import { randomBytes } from 'node:crypto';
+import { Agent, type Dispatcher } from 'undici';
+import type { Clock } from '../base/clock.js';
+import { Failure, isFailure } from '../base/errors.js';
+import { redactUrl } from '../base/secret.js';
+import { oneLine } from '../base/text.js';
+import { wasNotSent } from './transport/retry.js';
+
+/** Content on its way: made anew for each attempt. */
+export interface OutgoingBody {
+  /** Bytes. */
+  readonly size: number;
+  open(): AsyncIterable<Uint8Array>;
+}
+
+export interface UploadStorageOptions {
+  readonly clock: Clock;
+  /** Requests at once to one storage host; 8 unless told. */
+  readonly connections?: number;
+  /** Milliseconds without a byte moving after which an attempt is given up; 60,000 unless told. */
+  readonly idleTimeout?: number;
+}
+
+interface Sending {
+  /** Names the file in messages. */
+  readonly label: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+const ATTEMPTS = 5;
+/** Milliseconds before the second attempt; it doubles. */
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 30_000;
+/** Errors of S3 that come with a status of their own but pass: the bytes did not arrive as they were sent. */
+const PASSING = /^(BadDigest|RequestTimeout|IncompleteBody|XAmzContentSHA256Mismatch|SlowDown|InternalError)$/;
+/** Headers that are ours or the connection's, whatever the announcement says. */
+const OWN_HEADERS = new Set(['authorization', 'host', 'connection', 'transfer-encoding', 'content-length', 'cookie']);
+
+/**
+ * Sends bytes to the storage hosts. These requests do not count against the API's budget, carry no token, and can be
+ * repeated: what counts is what the upload is completed with.
+ */
+export class UploadStorage {
+  readonly #clock: Clock;
+  readonly #agent: Agent;
+  #isClosed = false;
+
+  constructor(options: UploadStorageOptions) {
+    this.#clock = options.clock;
+    const idle = options.idleTimeout ?? 60_000;
+    this.#agent = new Agent({
+      connections: options.connections ?? 8,
+      connect: { timeout: 10_000 },
+      // Starts anew whenever the socket takes more of the body.
+      headersTimeout: idle,
+      bodyTimeout: idle,
+      keepAliveTimeout: 20_000,
+    });
+  }
+
+  /**
+   * One segment; the ETag that the storage gives it, without quotation marks.
+   * @throws Failure `upload-failed` (details `status`), `unreachable`, or what the body throws
+   */
+  async put(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    body: OutgoingBody,
+    sending: Sending,
+  ): Promise<string> {
+    const own = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const);
+    const all = {
+      ...Object.fromEntries(own.filter(([name]) => !OWN_HEADERS.has(name))),
+      'content-type': 'application/octet-stream',
+    };
+    const etag = (await this.#send('PUT', url, all, body, sending)).etag;
+    if (typeof etag === 'string' && etag !== '') return etag.replace(/^W\//, '').replaceAll('"', '');
+    throw new Failure('upload-failed', { what: sending.label, why: 'the storage gave no ETag' });
+  }
+
+  /** A whole file as a form: every field, then the file. @throws as `put` */
+  async postForm(
+    url: string,
+    fields: Readonly<Record<string, string>>,
+    file: OutgoingBody,
+    sending: Sending,
+  ): Promise<void> {
+    const boundary = `procorefs-${randomBytes(18).toString('hex')}`;
+    const parts = Object.entries(fields).map(
+      ([name, value]) =>
+        `--${boundary}\r\nContent-Disposition: form-data; name="${escapeName(name)}"\r\n\r\n${value}\r\n`,
+    );
+    parts.push(
+      `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n`,
+      'Content-Type: application/octet-stream\r\n\r\n',
+    );
+    const head = Buffer.from(parts.join(''));
+    const tail = Buffer.from(`\r\n--${boundary}--\r\n`);
+    const body: OutgoingBody = {
+      size: head.length + file.size + tail.length,
+      async *open() {
+        yield head;
+        yield* file.open();
+        yield tail;
+      },
+    };
+    await this.#send('POST', url, { 'content-type': `multipart/form-data; boundary=${boundary}` }, body, sending);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#agent.destroy();
+  }
+
+  async #send(
+    method: 'PUT' | 'POST',
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    body: OutgoingBody,
+    { label, signal }: Sending,
+  ): Promise<Dispatcher.ResponseData['headers']> {
+    const { origin, path } = addressOf(url, label);
+    for (let attempt = 1; ; attempt++) {
+      let failure: Failure;
+      let wait = 0;
+      const outgoing = watched(body);
+      try {
+        const reply = await this.#agent.request({
+          origin,
+          path,
+          method,
+          headers: { 'user-agent': 'procorefs', ...headers, 'content-length': String(body.size) },
+          // Any iterable is taken; the type knows of streams alone.
+          body: outgoing.chunks as unknown as Dispatcher.DispatchOptions['body'] & Uint8Array,
+          ...(signal ? { signal } : {}),
+        });
+        const error = await firstBytes(reply);
+        if (outgoing.failure) throw outgoing.failure;
+        if (reply.statusCode < 300 && outgoing.sent === body.size) return reply.headers;
+        const code = /<Code>([^<]{1,100})<\/Code>/.exec(error)?.[1] ?? '';
+        failure = refusal(reply.statusCode, code, error, label, url);
+        const { statusCode: status } = reply;
+        if (!(status < 300 || status === 408 || status === 429 || status >= 500 || PASSING.test(code))) throw failure;
+        wait = 1000 * (Number.parseInt(String(reply.headers['retry-after'] ?? ''), 10) || 0);
+      } catch (error) {
+        if (signal?.aborted) throw signal.reason;
+        if (outgoing.failure) throw outgoing.failure;
+        if (isFailure(error)) throw error;
+        failure = wasNotSent(error)
+          ? new Failure('unreachable', { host: new URL(url).host }, error)
+          : new Failure('upload-failed', { what: label }, error);
+      }
+      if (attempt >= ATTEMPTS || this.#isClosed) throw failure;
+      const backoff = FIRST_WAIT * 2 ** (attempt - 1) * (0.5 + Math.random());
+      await this.#clock.sleep(Math.min(LONGEST_WAIT, Math.max(wait, backoff)), signal);
+    }
+  }
+}
+
+/** Counts what was taken of a body, and keeps what it failed with apart from what the connection failed with. */
+function watched(body: OutgoingBody): { chunks: AsyncIterable<Uint8Array>; sent: number; failure: unknown } {
+  const state = { chunks: iterate(), sent: 0, failure: undefined as unknown };
+  async function* iterate(): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of body.open()) {
+        state.sent += chunk.length;
+        yield chunk;
+      }
+    } catch (error) {
+      state.failure = error;
+      throw error;
+    }
+  }
+  return state;
+}
+
+function refusal(status: number, code: string, body: string, label: string, url: string): Failure {
+  const message = /<Message>([^<]{1,300})/.exec(body)?.[1] ?? '';
+  const said = [code, message].filter((text) => text !== '').join(', ');
+  const why =
+    status < 300
+      ? 'the storage answered before it had everything'
+      : `${redactUrl(url)} answered ${status}${said === '' ? '' : ` (${oneLine(said, 300)})`}`;
+  return new Failure('upload-failed', { what: label, status, why });
+}
+
+function addressOf(url: string, label: string): { origin: string; path: string } {
+  try {
+    const { origin, pathname, search, protocol } = new URL(url);
+    if (protocol === 'https:' || protocol === 'http:') return { origin, path: pathname + search };
+  } catch {
+    // Falls through to the failure: the text itself may be a secret.
+  }
+  throw new Failure('upload-failed', { what: label, why: 'its address is not an http(s) URL' });
+}
+
+/** The start of a reply's body, which is short or an error's; the rest is thrown away. */
+async function firstBytes(reply: Dispatcher.ResponseData): Promise<string> {
+  let text = '';
+  try {
+    for await (const chunk of reply.body as AsyncIterable<Uint8Array>) {
+      text += Buffer.from(chunk).toString('latin1');
+      if (text.length > 4096) break;
+    }
+  } catch {
+    // The status has arrived, and says enough.
+  }
+  return text;
+}
+
+/** As browsers do: a name cannot end its quotation. */
+const escapeName = (name: string): string =>
+  name.replace(/["\r\n]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
