@@ -44,24 +44,25 @@ export function writeFailure(error: unknown, context: WriteContext): unknown {
   );
   const names = (...fields: string[]): boolean => texts.some(({ field }) => fields.includes(field));
   const says = (pattern: RegExp): boolean => texts.some(({ text }) => pattern.test(text));
-  const fail = (code: FailureCode, details: Record<string, string | number | undefined> = {}): Failure =>
-    new Failure(code, { why: error.details.why, what: context.what, ...details, status }, reply);
+  const { what } = context;
+  const fail = (code: FailureCode, details: Record<string, string | number | undefined>): Failure =>
+    new Failure(code, { why: error.details.why, ...details, status }, reply);
 
   const taken = says(TAKEN);
   if (!taken && !names('checked_out_until') && isHeld(reply, says(CHECKED_OUT), context))
-    return fail('checked-out', { holder: 'another person', ...holderOf(reply, texts) });
+    return fail('checked-out', { what, holder: 'another person', ...holderOf(reply, texts) });
   if (status === 403)
     return fail('not-permitted', {
       what: `this account to change ${context.what}`,
       hint: 'ask for the permission in Procore',
     });
   if (taken) return fail('name-taken', { name: context.name ?? context.what });
-  if (context.brings === 'upload' && (names('upload_uuid') || says(UPLOAD))) return fail('upload-unknown');
-  if (context.brings && !names('name', 'response_filename') && says(EMPTY)) return fail('content-refused');
+  if (context.brings === 'upload' && (names('upload_uuid') || says(UPLOAD))) return fail('upload-unknown', { what });
+  if (context.brings && !names('name', 'response_filename') && says(EMPTY)) return fail('content-refused', { what });
   const noParent = context.parent !== undefined && (names('parent_id') || says(PARENT)) && says(ABSENT);
   if (noParent || (status === 404 && !context.existing))
     return fail('gone', { what: `folder ${context.parent}`, missing: 'parent' });
-  if (status === 404) return fail('gone', { missing: context.parent === undefined ? 'item' : 'either' });
+  if (status === 404) return fail('gone', { what, missing: context.parent === undefined ? 'item' : 'either' });
   if (context.name !== undefined && (names('name', 'response_filename') || says(NAME)))
     return fail('name-refused', { name: context.name });
   return error;
