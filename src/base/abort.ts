@@ -9,19 +9,39 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
-/** One piece of work a key at a time: who asks while it runs gets the same result. */
-export class SingleFlight<Key, T> {
-  readonly #running = new Map<Key, Promise<T>>();
+interface Flight<T> {
+  readonly result: Promise<T>;
+  readonly end: AbortController;
+  waiting: number;
+}
 
-  /** `work` is not tied to one caller's signal, since others may wait for it too. */
-  run(key: Key, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    let running = this.#running.get(key);
-    if (!running) {
-      running = work().finally(() => this.#running.delete(key));
-      // Whoever asked may have gone: the rejection is theirs to see, not the process's.
-      running.catch(() => undefined);
-      this.#running.set(key, running);
-    }
-    return abortable(running, signal);
+/**
+ * One piece of work a key at a time: who asks while it runs gets the same result. When the last who asked has gone, the
+ * work's own signal ends it.
+ */
+export class SingleFlight<Key, T> {
+  readonly #flights = new Map<Key, Flight<T>>();
+
+  run(key: Key, work: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const flight = this.#flights.get(key) ?? this.#start(key, work);
+    flight.waiting++;
+    return abortable(flight.result, signal).finally(() => {
+      if (--flight.waiting > 0) return;
+      this.#forget(key, flight);
+      flight.end.abort(signal?.reason);
+    });
+  }
+
+  #start(key: Key, work: (signal: AbortSignal) => Promise<T>): Flight<T> {
+    const end = new AbortController();
+    const flight: Flight<T> = { result: work(end.signal), end, waiting: 0 };
+    this.#flights.set(key, flight);
+    // Whoever asked may have gone: the rejection is theirs to see, not the process's.
+    flight.result.catch(() => undefined).finally(() => this.#forget(key, flight));
+    return flight;
+  }
+
+  #forget(key: Key, flight: Flight<T>): void {
+    if (this.#flights.get(key) === flight) this.#flights.delete(key);
   }
 }

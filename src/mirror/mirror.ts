@@ -94,10 +94,10 @@ export class Mirror {
 
   /** Lists the folder anew: 1 call. */
   refresh(folder: Item, callClass: CallClass, signal?: AbortSignal): Promise<void> {
-    const work = async (): Promise<void> => {
+    const work = async (signal: AbortSignal): Promise<void> => {
       try {
         const id = folder.inode === ROOT_INODE ? undefined : folder.remoteId;
-        await this.store.ingestListing(await this.#source.folder(id, { class: callClass }));
+        await this.store.ingestListing(await this.#source.folder(id, { class: callClass, signal }));
       } catch (error) {
         this.#noteTrouble(error);
         throw error;

@@ -70,13 +70,13 @@ export class Urls {
 
   /** One call for all who need the page at the same time. */
   #page(page: number, callClass: CallClass, signal: AbortSignal): Promise<PageSpan> {
-    return this.#flights.run(page, () => this.#fetch(page, callClass), signal);
+    return this.#flights.run(page, (signal) => this.#fetch(page, callClass, signal), signal);
   }
 
-  async #fetch(page: number, callClass: CallClass): Promise<PageSpan> {
+  async #fetch(page: number, callClass: CallClass, signal: AbortSignal): Promise<PageSpan> {
     const reply = await this.#source.page(
       { page, perPage: PAGE_ROWS, filter: { type: 'file', inRecycleBin: false } },
-      { class: callClass },
+      { class: callClass, signal },
     );
     this.#serverOffset = reply.serverTime - performance.now() / 1000;
     return this.#store.ingestPage(reply, undefined, {});
