@@ -1,6 +1,5 @@
 import { Failure, failureToJson } from '../base/errors.js';
 import type { DaemonRequest } from '../daemon/run.js';
-import { runDaemon } from '../daemon/run.js';
 import type { Command } from './command.js';
 import type { DaemonAnswer } from './mount.js';
 
@@ -17,6 +16,7 @@ export const daemon: Command = {
     const send = (answer: DaemonAnswer): Promise<void> =>
       new Promise((resolve) => process.send!(answer, () => resolve()));
     try {
+      const { runDaemon } = await import('../daemon/run.js');
       const { delegated } = await runDaemon(request);
       await send({ mounted: true, delegated });
       if (delegated) process.exit(0);

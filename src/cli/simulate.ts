@@ -1,5 +1,4 @@
 import { optionTable, parseSimulatorOptions } from '../simulator/options.js';
-import { startSimulator } from '../simulator/simulator.js';
 import type { Command } from './command.js';
 import { columns } from './format.js';
 
@@ -10,6 +9,7 @@ export const simulate: Command = {
   passThrough: true,
   async run(context) {
     if (context.args.includes('--help') || context.args.includes('-h')) return context.print(help());
+    const { startSimulator } = await import('../simulator/simulator.js');
     const simulator = await startSimulator(parseSimulatorOptions(context.args), (error) => console.error(error));
     context.print(JSON.stringify(simulator.ready));
     await new Promise<void>((resolve) => {

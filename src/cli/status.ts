@@ -3,7 +3,7 @@ import { isFailure } from '../base/errors.js';
 import { askDaemon, isAbsent } from '../daemon/control.js';
 import type { MountRecord, StateFolder } from '../daemon/state-folder.js';
 import type { MountStatus } from '../daemon/status.js';
-import type { Command } from './command.js';
+import type { Command, CommandContext } from './command.js';
 import { mountAt } from './find-mount.js';
 import { bytes, columns, plural } from './format.js';
 
@@ -25,7 +25,7 @@ export const status: Command = {
   async run(context) {
     const state = context.state();
     const mountpoint = context.args[0];
-    if (context.flags.watch) return watch(state, mountpoint, (line) => context.print(line));
+    if (context.flags.watch) return watch(state, mountpoint, context);
     if (mountpoint !== undefined) {
       const answer = await statusOf(mountAt(state, mountpoint));
       return context.show(answer, () => describe(answer));
@@ -44,13 +44,14 @@ async function statusOf(record: MountRecord): Promise<MountStatus | NoAnswer> {
   }
 }
 
-async function watch(state: StateFolder, mountpoint: string | undefined, print: (line: string) => void): Promise<void> {
+/** What has changed is a line: of words for people, of JSON (an array of statuses) for scripts. */
+async function watch(state: StateFolder, mountpoint: string | undefined, context: CommandContext): Promise<void> {
   let before = '';
   for (;;) {
     const records = mountpoint === undefined ? state.mounts() : [mountAt(state, mountpoint)];
     const answers = await Promise.all(records.map(statusOf));
     const line = answers.map((answer) => `${answer.mountpoint}: ${progress(answer)}`).join('\n');
-    if (line !== before) print(line);
+    if (line !== before) context.show(answers, () => line);
     before = line;
     if (answers.every((answer) => answer.state === 'dead' || ('crawl' in answer && answer.crawl.done))) return;
     await sleep(WATCH_INTERVAL);

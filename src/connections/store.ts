@@ -1,11 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { homedir, userInfo } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { errnoOf, Failure } from '../base/errors.js';
+import { errnoOf, Failure, isFailure } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
 import { type Connection, connectionSchema } from './connection.js';
 import { listFolder, makePrivateFolder, readPrivateFile, removePrivateFile, writePrivateFile } from './files.js';
 import { Secrets } from './secrets.js';
+
+const ROOT_STATE = '/var/lib/procorefs';
+const STATE_HOME = '.local/state';
+const PROGRAM = 'procorefs';
 
 /** What a new connection is made of; its name is `Procore`, `Procore 2`, … unless told. */
 export type NewConnection = Omit<Connection, 'id' | 'name' | 'createdAt' | 'platform'> & { readonly name?: string };
@@ -101,34 +106,47 @@ export class Connections {
 
   /** What to do about a missing connection: perhaps it lies in another state folder. */
   #hint(name: string, all: readonly Connection[]): string {
-    for (const { folder, option } of otherStates(this.#state)) {
+    const sealed: string[] = [];
+    for (const { folder, how } of otherStates(this.#state)) {
       try {
         if (new Connections(folder).list().some((one) => one.name === name || one.id === name))
-          return `it exists in ${folder}: ${option}`;
-      } catch {
-        // Another user's folder: what cannot be read cannot be hinted at.
+          return `it exists in ${folder}: ${how}, or name it with --state ${folder}`;
+      } catch (error) {
+        if (isFailure(error, 'state-unwritable'))
+          sealed.push(`perhaps it lies in ${folder}, which this user may not read: ${how}`);
       }
     }
-    if (all.length === 0) return 'add it with `procorefs connections add`';
-    return `there is ${all.map((one) => `"${one.name}"`).join(', ')}; or add it with \`procorefs connections add\``;
+    const known = all.length === 0 ? '' : `there is ${all.map((one) => `"${one.name}"`).join(', ')}; or `;
+    return [...sealed, `${known}add it with \`procorefs connections add\``].join('; or ');
   }
 }
 
-/** Where connections lie for other users of this machine. */
-function otherStates(current: string): { folder: string; option: string }[] {
-  const own = process.env.XDG_STATE_HOME ?? join(homedir(), '.local/state');
+/** Where connections lie for other users of this machine: root's, and for root everybody's. */
+function otherStates(current: string): { readonly folder: string; readonly how: string }[] {
   const sudoUser = process.env.SUDO_USER;
-  const candidates = [
-    { folder: '/var/lib/procorefs', option: 'run this as root, or name it with --state /var/lib/procorefs' },
-    { folder: join(own, 'procorefs'), option: `name it with --state ${join(own, 'procorefs')}` },
-    ...(sudoUser && sudoUser !== userInfo().username && /^[\w.-]+$/.test(sudoUser)
-      ? [sudoState(join('/home', sudoUser, '.local/state/procorefs'))]
-      : []),
-  ];
+  const own = { folder: join(process.env.XDG_STATE_HOME || join(homedir(), STATE_HOME), PROGRAM), how: 'use that one' };
+  const candidates = [{ folder: ROOT_STATE, how: 'run this as root' }, own];
+  if (process.getuid?.() === 0)
+    for (const { user, home } of homes())
+      candidates.push({
+        folder: join(home, STATE_HOME, PROGRAM),
+        how: user === sudoUser ? 'run this without sudo' : `run this as ${user}`,
+      });
   return candidates.filter((one) => one.folder !== current);
 }
 
-const sudoState = (folder: string) => ({ folder, option: `run this without sudo, or name it with --state ${folder}` });
+/** People of this machine, passwd(5); the first ones are enough for a hint. */
+function homes(): { readonly user: string; readonly home: string }[] {
+  try {
+    return readFileSync('/etc/passwd', 'utf8')
+      .split('\n')
+      .slice(0, 1000)
+      .map((line) => line.split(':'))
+      .flatMap(([user, , , , , home]) => (user && home?.startsWith('/') ? [{ user, home }] : []));
+  } catch {
+    return [];
+  }
+}
 
 function defaultName(existing: readonly Connection[]): string {
   const taken = new Set(existing.map((one) => one.name));
