@@ -1,0 +1,77 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { Machine, machineUnavailable } from '../helpers/cases.js';
+import { wrongInRefusal } from '../helpers/cases-refusal.js';
+import { simulator } from '../helpers/simulator.js';
+
+const skip = machineUnavailable;
+
+t.test('after install, mount(8) and umount(8) work with a line of fstab', { skip }, async (t) => {
+  const running = await simulator(t, { items: 40, oddNames: 'no' });
+  const machine = await Machine.create(t, { scratch: ['/usr/sbin', '/etc'] });
+  await machine.connect(running);
+  const project = running.ready.projects[0]!;
+  t.match(project.name, / /, 'the name has a blank');
+  const installed = await machine.must(['install']);
+  t.match(installed, /\/sbin\/mount\.procorefs; a line for \/etc\/fstab:\n\S+ \S+ procorefs \S+ 0 0\n/);
+  const mnt = machine.mountpoint('mnt');
+  const source = `Procore:${project.name.replaceAll(' ', '\\040')}`;
+  const state = machine.state('root');
+  const table = join(machine.folder, 'fstab');
+  writeFileSync(
+    table,
+    `${source} ${mnt} procorefs noauto,_netdev,x-systemd.automount,allow_other,umask=022,state=${state} 0 0\n`,
+  );
+
+  const byTable = await machine.run('mount', ['-T', table, mnt]);
+  t.equal(byTable.code, 0, byTable.stderr);
+  t.equal(byTable.stderr, '');
+  const found = await machine.run('findmnt', ['-n', '-o', 'SOURCE,FSTYPE', '--json', mnt]);
+  t.strictSame(JSON.parse(found.stdout), {
+    filesystems: [{ source: `Procore:${project.name}`, fstype: 'fuse.procorefs' }],
+  });
+  t.ok((await machine.run('ls', [mnt], { as: 'eve' })).stdout.split('\n').length > 3, 'it lists, for another user too');
+  t.equal((await machine.run('umount', [mnt])).code, 0);
+  t.ok(await machine.isQuiet(), 'umount(8) ends the daemon');
+
+  await machine.run('sh', ['-c', `cat ${table} >>/etc/fstab`]);
+  const plain = await machine.run('mount', [mnt], { env: { PROCOREFS_STATE: '/nonexistent/of/a/login' } });
+  t.equal(plain.code, 0, plain.stderr);
+  t.equal((await machine.run('test', ['-d', mnt])).code, 0);
+  t.match((await machine.run('mount', [mnt])).stderr, /already mounted|mount point already/);
+  t.equal((await machine.run('umount', [mnt])).code, 0);
+  t.ok(await machine.isQuiet());
+
+  const bad = await machine.run('mount', ['-t', 'procorefs', 'Nobody:x', mnt, '-o', `state=${state}`]);
+  t.not(bad.code, 0);
+  t.match(bad.stderr, /^procorefs: there is no connection "Nobody" .*$/m);
+  const fake = await machine.run('mount', ['-f', '-T', table, mnt]);
+  t.equal(fake.code, 0, 'a fake mount mounts nothing');
+  t.strictSame(machine.fuseMounts(), []);
+
+  await machine.must(['uninstall']);
+  const gone = await machine.run('mount', ['-T', table, mnt]);
+  t.not(gone.code, 0, 'the type is unknown again');
+});
+
+t.test('install and uninstall touch only what is theirs', { skip }, async (t) => {
+  const machine = await Machine.create(t, { device: '0600' });
+  const prefix = join(machine.folder, 'prefix/sbin');
+  const helper = join(prefix, 'mount.procorefs');
+  await machine.must(['install', '--prefix', prefix]);
+  const ours = readFileSync(helper, 'utf8');
+  await machine.must(['install', '--prefix', prefix]);
+  t.equal(readFileSync(helper, 'utf8'), ours, 'twice is once');
+  t.strictSame(JSON.parse(await machine.must(['uninstall', '--prefix', prefix, '--json'])), { removed: helper });
+  await machine.must(['uninstall', '--prefix', prefix]);
+
+  writeFileSync(helper, '#!/bin/sh\necho of somebody else\n');
+  for (const command of ['install', 'uninstall']) {
+    const ran = await machine.procorefs([command, '--prefix', prefix]);
+    t.strictSame(wrongInRefusal(ran, /mount\.procorefs exists and is not ours; look at it/), []);
+  }
+  t.equal(readFileSync(helper, 'utf8'), '#!/bin/sh\necho of somebody else\n', 'it is as it was');
+  const denied = await machine.procorefs(['install', '--prefix', join(machine.folder, 'other')], { as: 'eve' });
+  t.strictSame(wrongInRefusal(denied, /cannot be written: .+; run this as root, or choose a folder with --prefix/), []);
+});
