@@ -58,6 +58,13 @@ export const writingRows = {
     what: 'the bytes of {what} cannot be read',
     remedy: 'check the disk that holds the state folder',
   },
+  'folder-unreadable': {
+    errno: 'EACCES',
+    http: 403,
+    level: 'error',
+    what: 'the folder {path} cannot be read',
+    remedy: 'check that it exists and may be read by this user',
+  },
   'content-changed': {
     errno: 'EBUSY',
     http: 409,

@@ -1,3 +1,4 @@
+import { check } from './check.js';
 import type { Command } from './command.js';
 import { connectionCommands, projects } from './connections.js';
 import { daemon } from './daemon.js';
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   umount,
   status,
   refresh,
+  check,
   doctor,
   install,
   uninstall,
