@@ -13,6 +13,7 @@ export const libc = {
   write: library.func('long write(int, void *, size_t)'),
   writev: library.func('long writev(int, void *, int)'),
   poll: library.func('int poll(void *, unsigned long, int)'),
+  ppoll: library.func('int ppoll(void *, unsigned long, void *, void *)'),
   eventfd: library.func('int eventfd(unsigned int, int)'),
   fcntl: library.func('int fcntl(int, int, int)'),
   ioctl: library.func('int ioctl(int, unsigned long, void *)'),

@@ -25,6 +25,12 @@ export interface Item {
   readonly sequence: number;
 }
 
+/** What a listing shows of an item. */
+export type ListedItem = Pick<
+  Item,
+  'inode' | 'name' | 'flags' | 'isFile' | 'updatedAt' | 'size' | 'versionAt' | 'sequence'
+>;
+
 /** What is shown of an item only on request. */
 export interface ItemPeople {
   readonly createdBy: string | undefined;
@@ -57,9 +63,20 @@ type Raw = [
   sequence: number,
 ];
 
+type RawListed = [
+  inode: number,
+  name: string,
+  flags: number,
+  updatedAt: number,
+  size: number,
+  versionAt: number,
+  sequence: number,
+];
+
 const COLUMNS =
   'inode, remote_id, parent_id, name, remote_name, flags, updated_at, created_at, size, version_id, version_number, version_at, node_sequence';
 const VISIBLE = `flags & ${HIDDEN} = 0`;
+const LISTED_COLUMNS = 'inode, name, flags, updated_at, size, version_at, node_sequence';
 /** Items kept in front of SQLite: about 300 bytes each. */
 const CACHED_ITEMS = 20_000;
 
@@ -69,6 +86,7 @@ export class View {
   readonly #byRemoteId: Statement<[number], Raw>;
   readonly #byName: Statement<[number, string], Raw>;
   readonly #children: Statement<[number, number, number], Raw>;
+  readonly #listing: Statement<[number, number, number], RawListed>;
   readonly #people: Statement<[number], { created: string | null; holder: string | null; until: number | null }>;
   readonly #meta: Statement<[string], string | number>;
   readonly #listed: Statement<[number], number>;
@@ -90,6 +108,12 @@ export class View {
       `SELECT ${COLUMNS} FROM items INDEXED BY items_by_parent
        WHERE parent_id = ? AND inode > ? AND ${VISIBLE} ORDER BY inode LIMIT ?`,
     );
+    this.#listing = db
+      .prepare<[number, number, number], RawListed>(
+        `SELECT ${LISTED_COLUMNS} FROM items INDEXED BY items_by_parent
+         WHERE parent_id = ? AND inode > ? AND ${VISIBLE} ORDER BY inode LIMIT ?`,
+      )
+      .raw();
     this.#people = db.prepare(`
       SELECT c.name AS created, h.name AS holder, i.checked_out_until AS until FROM items i
       LEFT JOIN people c ON c.person = i.created_by LEFT JOIN people h ON h.person = i.checked_out_by
@@ -136,6 +160,11 @@ export class View {
   /** Visible children with a greater inode, in order of their inodes. */
   children(parent: RemoteId, after: number, limit: number): Item[] {
     return this.#children.all(parent, after, limit).map(toItem);
+  }
+
+  /** As `children`, several times faster, with only what a listing shows. */
+  listing(parent: RemoteId, after: number, limit: number): ListedItem[] {
+    return this.#listing.all(parent, after, limit).map(toListedItem);
   }
 
   /** The folder that holds an item; undefined for the root, or while the crawl has not seen it. */
@@ -251,5 +280,18 @@ function toItem(row: Raw): Item {
     versionNumber: row[10],
     versionAt: row[11],
     sequence: row[12],
+  };
+}
+
+function toListedItem(row: RawListed): ListedItem {
+  return {
+    inode: asInode(row[0]),
+    name: row[1],
+    flags: row[2],
+    isFile: (row[2] & FILE) !== 0,
+    updatedAt: row[3],
+    size: row[4],
+    versionAt: row[5],
+    sequence: row[6],
   };
 }

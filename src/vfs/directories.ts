@@ -1,6 +1,6 @@
 import type { Inode } from '../base/ids.js';
 import type { DirectoryEntry, DirectoryPage, Handle } from '../fuse/filesystem.js';
-import type { Item, View } from '../mirror/view.js';
+import type { Item, ListedItem, View } from '../mirror/view.js';
 
 /** Cookies of the two entries that every folder has; a child's cookie is its inode, which is greater. */
 const SELF_COOKIE = 1;
@@ -23,10 +23,10 @@ interface OpenDirectory {
 export class Directories {
   readonly #view: View;
   readonly #open = new Map<Handle, OpenDirectory>();
-  readonly #toEntry: (item: Item) => DirectoryEntry;
+  readonly #toEntry: (item: ListedItem) => DirectoryEntry;
 
   /** @param toEntry with the child's inode as cookie */
-  constructor(view: View, toEntry: (item: Item) => DirectoryEntry) {
+  constructor(view: View, toEntry: (item: ListedItem) => DirectoryEntry) {
     this.#view = view;
     this.#toEntry = toEntry;
   }
@@ -64,7 +64,7 @@ export class Directories {
         if (directory.last) return [];
       } else return cookie === from ? chunk : chunk.slice(firstAfter(chunk, cookie));
     }
-    const items = this.#view.children(directory.folder.remoteId, cookie, CHUNK);
+    const items = this.#view.listing(directory.folder.remoteId, cookie, CHUNK);
     directory.chunk = items.map(this.#toEntry);
     directory.from = cookie;
     directory.last = items.length < CHUNK;

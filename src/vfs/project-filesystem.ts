@@ -18,7 +18,7 @@ import type {
 import type { Change } from '../mirror/changes.js';
 import { HIDDEN } from '../mirror/flags.js';
 import type { Mirror } from '../mirror/mirror.js';
-import type { Item, View } from '../mirror/view.js';
+import type { Item, ListedItem, View } from '../mirror/view.js';
 import { NAME_BYTES } from '../names/linux.js';
 import { attributesOf, type Ownership } from './attributes.js';
 import { Directories } from './directories.js';
@@ -203,7 +203,7 @@ export class ProjectFileSystem implements FileSystem {
     return item && this.#nodes.of(item) === node ? item : opened;
   }
 
-  #entry(item: Item): Entry {
+  #entry(item: ListedItem): Entry {
     return {
       node: this.#nodes.of(item),
       attributes: attributesOf(item, this.#owner),

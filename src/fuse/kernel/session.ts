@@ -41,7 +41,12 @@ export class Session {
     readonly fileSystem: FileSystem,
     readonly options: { readonly readOnly: boolean; readonly wantPassthrough: boolean; readonly log: Log },
   ) {
-    this.channel = new Channel(fd, this.incoming, () => this.#receive());
+    this.channel = new Channel(
+      fd,
+      this.incoming,
+      () => this.#receive(),
+      () => this.#pending.size > 0,
+    );
     this.notifier = new Notifier(fd, (node) => this.#pendingNodes.has(node));
     this.backing = new BackingFiles(fd, false, options.log);
     this.ready = new Promise((resolve, reject) => {

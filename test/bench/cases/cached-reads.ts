@@ -6,7 +6,7 @@ import { type Case, type Row, reported } from '../case.js';
 import { median, pairedRatio, time } from '../measure.js';
 
 const SIZE = 512 * 2 ** 20;
-const PAIRS = 5;
+const PAIRS = 3;
 
 /** Files that are wholly cached, read again: through each driver, against the same bytes on the bare disk. */
 export const cachedReads: Case = {

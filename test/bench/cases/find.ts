@@ -8,7 +8,7 @@ import { memory, median, pairedRatio, runs, time } from '../measure.js';
 import type { Scope } from '../scope.js';
 
 const ITEMS = 100_000;
-const PAIRS = 5;
+const PAIRS = 3;
 
 export const findWide = findCase('wide', 8);
 export const findNormal = findCase('normal', 3);
