@@ -1,3 +1,4 @@
+import type { Case, Row } from './case.js';
 import { bigFile } from './cases/big-file.js';
 import { cachedReads } from './cases/cached-reads.js';
 import { crawl } from './cases/crawl.js';
@@ -5,20 +6,10 @@ import { drivers } from './cases/drivers.js';
 import { findNormal, findWide } from './cases/find.js';
 import { simulatorSpeed } from './cases/simulator.js';
 import { smallFiles } from './cases/small-files.js';
-import type { Case, Row } from './case.js';
 import { Scope } from './scope.js';
 
 /** `npm run bench [-- CASE…]`: measures, and prints a table. Exit code 1 if a goal is missed, 2 for an unknown case. */
-const cases: readonly Case[] = [
-  crawl,
-  findWide,
-  findNormal,
-  smallFiles,
-  bigFile,
-  cachedReads,
-  drivers,
-  simulatorSpeed,
-];
+const cases: readonly Case[] = [crawl, findWide, findNormal, smallFiles, bigFile, cachedReads, drivers, simulatorSpeed];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !cases.some((one) => one.name === name));
@@ -57,7 +48,13 @@ const lines = [
 ];
 const widths = [0, 1, 2, 3].map((column) => Math.max(...lines.map((line) => line[column]!.length)));
 console.log();
-for (const line of lines) console.log(line.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd());
+for (const line of lines)
+  console.log(
+    line
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
 process.exitCode = table.some(({ ok }) => ok === false) ? 1 : 0;
 
 function verdict(ok: boolean | undefined): string {

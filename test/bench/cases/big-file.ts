@@ -4,7 +4,7 @@ import { Installation } from '../../helpers/mounted.js';
 import { simulator } from '../../helpers/simulator.js';
 import { Api } from '../api.js';
 import { atLeast, atMost, type Case, reported } from '../case.js';
-import { memory, median, pairedRatio, runs, time } from '../measure.js';
+import { median, memory, pairedRatio, runs, time } from '../measure.js';
 
 const MIB = 2 ** 20;
 const SIZE = 1024 * MIB;

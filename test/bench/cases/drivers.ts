@@ -1,6 +1,7 @@
 import { mounted } from '../../helpers/mounted.js';
 import { type Case, type Row, reported } from '../case.js';
 import { median, runs, time } from '../measure.js';
+import { unmount } from '../mounts.js';
 
 const ITEMS = 20_000;
 const RUNS = 3;
@@ -15,7 +16,7 @@ export const drivers: Case = {
       oddNames: 'no',
     });
     await installation.crawled(mnt);
-    await installation.must(['umount', mnt]);
+    await unmount(installation, mnt);
     const times = new Map<string, { first: number[]; second: number[]; stat: number[] }>();
     let why = '';
     for (let n = 0; n < RUNS; n++) {
@@ -31,7 +32,7 @@ export const drivers: Case = {
         of.first.push(await time(find));
         of.second.push(await time(find));
         of.stat.push(await time(`du -s ${mnt}`));
-        await installation.must(['umount', mnt]);
+        await unmount(installation, mnt);
       }
     }
     say(`${ITEMS} items, ${(await simulator.admin.calls()).total} calls in all`);
@@ -40,7 +41,12 @@ export const drivers: Case = {
     );
     const [ours, native] = [times.get('kernel'), times.get('fuse-native')];
     if (ours && native)
-      rows.push(reported('first find, fuse-native against kernel', `${(median(native.first) / median(ours.first)).toFixed(1)} × longer`));
+      rows.push(
+        reported(
+          'first find, fuse-native against kernel',
+          `${(median(native.first) / median(ours.first)).toFixed(1)} × longer`,
+        ),
+      );
     else rows.push(reported('fuse-native: not measured', why));
     return rows;
   },

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMounted, kill, mounted, run } from '../../helpers/mounted.js';
 import { atLeast, atMost, type Case, type Row, reported } from '../case.js';
-import { memory, median, pairedRatio, runs, time } from '../measure.js';
+import { median, memory, pairedRatio, runs, time } from '../measure.js';
+import { unmount } from '../mounts.js';
 import type { Scope } from '../scope.js';
 
 const ITEMS = 100_000;
@@ -24,7 +25,7 @@ function findCase(shape: 'normal' | 'wide', goal: number): Case {
       const project = await mounted(scope, { items: ITEMS, shape, oddNames: 'no' });
       const { installation, simulator, mnt, source } = project;
       await installation.crawled(mnt);
-      await installation.must(['umount', mnt]);
+      await unmount(installation, mnt);
 
       const tree = join(installation.folder, 'tree');
       const peer = join(installation.folder, 'peer');
@@ -47,7 +48,7 @@ function findCase(shape: 'normal' | 'wide', goal: number): Case {
           rss = memory((await installation.status(mnt)).pid).now;
           first.disk.push(await find(tree));
         }
-        await installation.must(['umount', mnt]);
+        await unmount(installation, mnt);
         if (pair === 0) continue;
         const end = await rclone(scope, tree, peer);
         first.rclone.push(await find(peer));
