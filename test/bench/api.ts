@@ -25,18 +25,17 @@ export class Api {
     return (await (await this.get(path)).json()) as IndexRow[];
   }
 
-  /** The download URL of each file of the project, by name. */
-  async urls(limit = Number.POSITIVE_INFINITY): Promise<Map<string, string>> {
-    const urls = new Map<string, string>();
-    for (let page = 1; urls.size < limit; page++) {
+  /** Names and download URLs of all files of the project. */
+  async files(): Promise<readonly { readonly name: string; readonly url: string }[]> {
+    const files: { name: string; url: string }[] = [];
+    for (let page = 1; ; page++) {
       const rows = await this.page(page, 2000, '&filters[document_type]=file');
       for (const row of rows) {
         const url = row.file?.current_version?.url;
-        if (url && urls.size < limit) urls.set(row.name, url);
+        if (url) files.push({ name: row.name, url });
       }
-      if (rows.length < 2000) break;
+      if (rows.length < 2000) return files;
     }
-    return urls;
   }
 
   async #signIn(): Promise<string> {
