@@ -32,7 +32,7 @@ export interface ContentCacheOptions {
   readonly clock?: Clock;
   /** Requests to the storage at a time; 32 unless told. An eighth is kept free of prefetch. */
   readonly connections?: number;
-  /** Bytes in flight between sockets and disk; 16 MiB unless told. */
+  /** Bytes in flight between sockets and disk, about; 16 MiB unless told, and at least 256 KiB a connection. */
   readonly memory?: number;
   /** Open descriptors kept for reading and writing; 256 unless told. */
   readonly descriptors?: number;
@@ -118,9 +118,11 @@ export class ContentCache {
     const { limit, reserve } = options;
     const evict = (bytes: number): Promise<number> => this.#evict(bytes);
     this.#space = new Space({ folder, limit, reserve, clock, log, evict }, this.#index.totals().bytes);
-    this.#slots = new Slots(options.connections ?? 32);
-    this.#memory = new Memory(options.memory ?? 16 * 2 ** 20);
-    this.#ring = new Ring(options.memory ?? 16 * 2 ** 20);
+    const connections = options.connections ?? 32;
+    const memory = Math.max(options.memory ?? 16 * 2 ** 20, Memory.least(connections));
+    this.#slots = new Slots(connections);
+    this.#memory = new Memory(memory);
+    this.#ring = new Ring(memory);
     this.#recent = new LRUCache({ max: RECENT, maxSize: RECENT_WEIGHT, sizeCalculation: (blob) => blob.store.weight });
     this.#context = {
       source,

@@ -197,7 +197,7 @@ export class Downloads {
       // The others would bring the same.
       for (const other of this.#transfers.keys()) if (other !== transfer) other.stop();
     };
-    const outcome = await transfer.run({ admitted, arrived, moved, pausing: () => store.finish(inlet) });
+    const outcome = await transfer.run({ admitted, arrived, moved, stuck: () => store.finish(inlet) });
     store.finish(inlet);
     this.#transfers.delete(transfer);
     if (outcome.kind === 'failed') this.#audience.failed(transfer, outcome.failure);

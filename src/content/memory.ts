@@ -12,7 +12,14 @@ export class Memory {
   readonly #limit: number;
   readonly #free: Record<number, Buffer[]> = { [LARGE]: [], [SMALL]: [] };
   #used = 0;
+  /** Of the bytes used: blocks on their way to disk. The others still wait for bytes. */
+  #leaving = 0;
   #waiting: (() => void)[] = [];
+
+  /** Bytes needed so that `connections` silent downloads, each with an unfinished block, never hold up the others. */
+  static least(connections: number): number {
+    return connections * SMALL * 2;
+  }
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -24,16 +31,22 @@ export class Memory {
 
   /** A block for up to `bytes` bytes: perhaps smaller, never larger than it makes sense. Give it back with `give`. */
   take(bytes: number): Buffer {
-    const crowded = this.#used + LARGE > this.#limit / 2;
+    const crowded = this.#used - this.#leaving + LARGE > this.#limit / 2;
     const size = bytes <= SMALL ? bytes : crowded || bytes < LARGE / 4 ? SMALL : LARGE;
     this.#used += size;
     return this.#free[size]?.pop() ?? Buffer.allocUnsafe(size);
   }
 
+  /** The block is on its way to disk: it will be given back soon. */
+  leaving(block: Buffer): void {
+    this.#leaving += block.length;
+  }
+
   /** The block counts no longer, but is still in use. `recycle` it later. */
-  release(block: Buffer): void {
+  release(block: Buffer, wasLeaving: boolean): void {
     this.#used -= block.length;
-    if (this.#used >= this.#limit || this.#waiting.length === 0) return;
+    if (wasLeaving) this.#leaving -= block.length;
+    if (this.#waiting.length === 0 || (this.#used >= this.#limit && this.#leaving > 0)) return;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const go of waiting) go();
@@ -44,8 +57,8 @@ export class Memory {
     if (free && free.length * block.length < this.#limit / 2) free.push(block);
   }
 
-  give(block: Buffer): void {
-    this.release(block);
+  give(block: Buffer, wasLeaving: boolean): void {
+    this.release(block, wasLeaving);
     this.recycle(block);
   }
 
@@ -54,14 +67,18 @@ export class Memory {
     for (const free of Object.values(this.#free)) free.length = 0;
   }
 
-  /** Undefined when there is room now; else a promise of room (`interrupted` when aborted). */
-  room(signal: AbortSignal): Promise<void> | undefined {
-    return this.#used < this.#limit ? undefined : this.#wait(signal);
+  /**
+   * Undefined when there is room now; else a promise of room (`interrupted` when aborted). `flush` is called when room
+   * can only come from the caller's own unfinished block.
+   */
+  room(signal: AbortSignal, flush: () => void): Promise<void> | undefined {
+    return this.#used < this.#limit ? undefined : this.#wait(signal, flush);
   }
 
-  async #wait(signal: AbortSignal): Promise<void> {
+  async #wait(signal: AbortSignal, flush: () => void): Promise<void> {
     while (this.#used >= this.#limit) {
       if (signal.aborted) throw new Failure('interrupted', {}, signal.reason);
+      if (this.#leaving === 0) flush();
       let leave!: () => void;
       await new Promise<void>((resolve) => {
         leave = resolve;

@@ -186,7 +186,10 @@ export class BlobStore implements Changed {
     if (!block || inlet.generation !== this.#generation) return;
     block.full = true;
     if (block.unstored) this.#keepInMemory(block);
-    else this.#writing ??= this.#write();
+    else {
+      this.#context.memory.leaving(block.bytes);
+      this.#writing ??= this.#write();
+    }
   }
 
   /** Its bytes leave the cache, all but the row. Tells the file that is now nobody's. */
@@ -195,7 +198,8 @@ export class BlobStore implements Changed {
     const { space, memory, ring } = this.#context;
     space.grew(-this.bytes);
     ring.forget(this);
-    for (const block of this.#blocks) if (block !== this.#inFlight) memory.give(block.bytes);
+    for (const block of this.#blocks)
+      if (block !== this.#inFlight) memory.give(block.bytes, block.full && !block.unstored);
     this.#generation++;
     this.#file = undefined;
     this.#stored.clear();
@@ -247,8 +251,8 @@ export class BlobStore implements Changed {
   }
 
   #keepInMemory(block: Block): void {
+    this.#context.memory.release(block.bytes, !block.unstored);
     block.unstored = true;
-    this.#context.memory.release(block.bytes);
     this.#context.ring.keep(this, block);
   }
 
@@ -268,7 +272,7 @@ export class BlobStore implements Changed {
         else space.writeFailed(error);
       }
       this.#inFlight = undefined;
-      if (generation !== this.#generation) this.#context.memory.give(block.bytes);
+      if (generation !== this.#generation) this.#context.memory.give(block.bytes, true);
       else if (written) this.#stow(block);
       else this.#keepInMemory(block);
     }
@@ -283,7 +287,7 @@ export class BlobStore implements Changed {
     const { memory, space, index } = this.#context;
     const before = this.bytes;
     this.#blocks.splice(this.#blocks.indexOf(block), 1);
-    memory.give(block.bytes);
+    memory.give(block.bytes, true);
     this.#stored.add(block.offset, block.offset + block.length);
     space.grew(this.bytes - before);
     index.changed(this);

@@ -33,8 +33,8 @@ export interface Sink {
   arrived(offset: number, bytes: Uint8Array): void;
   /** The storage sends from another place than asked for, and to the end. */
   moved(): void;
-  /** Nothing more comes until memory is free. */
-  pausing(): void;
+  /** Nothing more can come until what has come is written. */
+  stuck(): void;
 }
 
 /** One stretch of a version on its way here: one request, repeated from where it broke off. */
@@ -138,10 +138,8 @@ export class Transfer {
         return;
       }
       if (chunk.length > 0) this.#pass(chunk, sink);
-      const room = this.#context.memory.room(signal);
-      if (!room) continue;
-      sink.pausing();
-      await room;
+      const room = this.#context.memory.room(signal, () => sink.stuck());
+      if (room) await room;
     }
   }
 

@@ -1,4 +1,15 @@
-import { fstatSync, readdirSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type Failure, isFailure } from '#src/base/errors.js';
@@ -313,6 +324,42 @@ t.test('a file larger than the limit, or than the free disk, is read without bei
     await eventually(() => cache.stats().memory === 0, 'memory is given back');
   }
 });
+
+t.test('a disk that fills up meanwhile never shows to the reader', async (t) => {
+  const [folder, remove] = temporaryFolder();
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'none', folder], { encoding: 'utf8' });
+  t.teardown(() => {
+    if (mounted.status === 0) spawnSync('umount', ['-l', folder]);
+    remove();
+  });
+  if (mounted.status !== 0) {
+    t.pass('without a small file system', { skip: `none can be mounted here: ${mounted.stderr}` });
+    return;
+  }
+  const { storage, cache } = await bench(t, { folder });
+  const size = 16 * MIB;
+  const blob = cache.open(storage.version(1, size));
+  for (let at = 0; at < size; at += 131_072) {
+    if (at === 2 * MIB) fill(join(folder, 'ballast'));
+    const bytes = await blob.read(at, 131_072, never);
+    if (!contentOf(1, at, at + 131_072).equals(bytes)) t.fail(`wrong bytes at ${at}`);
+  }
+  t.equal(blob.whole, false, 'it did not fit');
+  rmSync(join(folder, 'ballast'));
+  blob.close();
+  await eventually(() => cache.stats().memory === 0, 'memory is given back');
+  await eventually(() => cache.stats().downloading === 0, 'quiet');
+});
+
+/** Uses up what is free where `path` is. */
+function fill(path: string): void {
+  const fd = openSync(path, 'w');
+  try {
+    for (;;) writeSync(fd, Buffer.alloc(65_536));
+  } catch {
+    closeSync(fd);
+  }
+}
 
 t.test('a finished upload is adopted, and a whole blob handed out, by rename', async (t) => {
   const { storage, cache, folder } = await bench(t);
