@@ -8,6 +8,8 @@ import type { Item, KnownUrl } from './view.js';
 
 /** How far from the expected page a file is looked for before its folder is listed instead. */
 const NEIGHBOUR_PAGES = 2;
+/** Seconds that any URL is good for, unless all were ended at once. */
+const LEAST_LIFETIME = 60;
 
 /**
  * Where the bytes are. URLs expire; an expired one is renewed together with the up to 2,000 files around it in the
@@ -19,6 +21,8 @@ export class Urls {
   readonly #flights = new SingleFlight<number, PageSpan>();
   /** Seconds after which URLs were refused, as far as has been learned. */
   #lifetime = Number.POSITIVE_INFINITY;
+  /** URLs fetched up to this server time (seconds) have been refused. */
+  #refusedUntil = Number.NEGATIVE_INFINITY;
   /** Server time minus this machine's monotonic time, seconds. */
   #serverOffset: number | undefined;
 
@@ -31,15 +35,18 @@ export class Urls {
   known(item: Item): KnownUrl | undefined {
     const row = this.#store.view.url(item.inode);
     if (!row || row.versionId !== item.versionId) return undefined;
+    if (row.fetchedAt <= this.#refusedUntil) return undefined;
     const now = this.#serverNow();
     return now !== undefined && now - row.fetchedAt >= this.#lifetime ? undefined : row;
   }
 
-  /** The storage refused this URL: later ones of its age are not tried at all. */
+  /** The storage refused this URL: others of its age are not tried at all. */
   refused(url: KnownUrl): void {
+    this.#refusedUntil = Math.max(this.#refusedUntil, url.fetchedAt);
     const now = this.#serverNow();
-    if (now !== undefined && url.fetchedAt > 0)
-      this.#lifetime = Math.min(this.#lifetime, Math.max(1, now - url.fetchedAt));
+    // A young one did not die of age, so it tells nothing of the lifetime.
+    if (now !== undefined && url.fetchedAt > 0 && now - url.fetchedAt >= LEAST_LIFETIME)
+      this.#lifetime = Math.min(this.#lifetime, now - url.fetchedAt);
   }
 
   /**
@@ -47,23 +54,25 @@ export class Urls {
    * @throws Failure `gone` where the server does not have the item any more
    */
   async renew(item: Item, stale: KnownUrl | undefined, callClass: CallClass, signal: AbortSignal): Promise<KnownUrl> {
-    const fresh = (): KnownUrl | undefined => {
+    const current = this.known(item);
+    if (current && current.url !== stale?.url) return current;
+    /** The item's URL, if it came with a reply of this server time. */
+    const cameAt = (serverTime: number): KnownUrl | undefined => {
       const row = this.#store.view.url(item.inode);
-      return row && row.versionId === item.versionId && row.url !== stale?.url && this.known(item) ? row : undefined;
+      return row && row.versionId === item.versionId && row.fetchedAt >= serverTime ? row : undefined;
     };
-    const current = this.#store.view.url(item.inode);
-    if (current && current.url !== stale?.url && fresh()) return current;
     let page = Math.floor((await this.#store.rank(item.remoteId)) / PAGE_ROWS) + 1;
     for (let step = 0; step <= NEIGHBOUR_PAGES && page >= 1; step++) {
       const span = await this.#page(page, callClass, signal);
-      const found = fresh();
-      if (found) return found;
+      const found = cameAt(span.serverTime);
+      if (found && found.url !== stale?.url) return found;
       if (span.first === undefined || span.last === undefined || item.updatedAt < span.first) page--;
       else if (item.updatedAt > span.last) page++;
       else break;
     }
-    await this.#store.ingestListing(await this.#source.folder(item.parentId, { class: callClass, signal }));
-    const found = fresh();
+    const listing = await this.#source.folder(item.parentId, { class: callClass, signal });
+    await this.#store.ingestListing(listing);
+    const found = cameAt(listing.serverTime);
     if (found) return found;
     throw new Failure('gone', { what: item.name });
   }
@@ -79,7 +88,7 @@ export class Urls {
       { class: callClass, signal },
     );
     this.#serverOffset = reply.serverTime - performance.now() / 1000;
-    return this.#store.ingestPage(reply, undefined, {});
+    return { ...(await this.#store.ingestPage(reply, undefined, {})), serverTime: reply.serverTime };
   }
 
   #serverNow(): number | undefined {
@@ -95,4 +104,5 @@ export class Urls {
 interface PageSpan {
   readonly first: number | undefined;
   readonly last: number | undefined;
+  readonly serverTime: number;
 }

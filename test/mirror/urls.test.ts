@@ -47,6 +47,20 @@ t.test('a refused URL teaches that others of its age are not worth a try', async
   t.equal(mirror.urls.known(second!), undefined);
 });
 
+t.test('URLs that were ended young teach nothing about those that came after', async (t) => {
+  const bench = await mirrorBench(t, { items: 50, seed: 'young', oddNames: 'no' });
+  const mirror = bench.openMirror();
+  await mirror.open();
+  await new Crawl(mirror.store, bench.source, silentLog).run(never);
+  const [first, second] = [...mirrorTree(mirror).values()].filter((item) => item.isFile);
+  const stale = mirror.urls.known(first!)!;
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  mirror.urls.refused(stale);
+  await mirror.urls.renew(first!, stale, 'background', never);
+  await new Promise((resolve) => setTimeout(resolve, 2100));
+  t.ok(mirror.urls.known(second!), 'the neighbour came with the same call and is still good');
+});
+
 t.test('a file that is gone from the server says so', async (t) => {
   const bench = await mirrorBench(t, { items: 50, seed: 'lost', oddNames: 'no' });
   const { admin } = bench.simulator;
