@@ -1,0 +1,62 @@
+import { killScenario } from './helpers/cases-kill.js';
+import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
+
+/**
+ * The scenarios of `npm test` at their full size, and those that only a full size shows. `npm run soak -- PART…` runs
+ * some of them; `SOAK_SEED` repeats a run.
+ */
+const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void>>> = {
+  kills: (t, seed) => killScenario(t, 100, seed),
+  'expired-urls': (t) => expiredUrls(t, 12_000),
+  memory: (t) => crawlMemory(t, 100_000),
+};
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+
+class Part implements Scenario {
+  readonly #cleanups: (() => unknown)[] = [];
+
+  teardown(cleanup: () => unknown): void {
+    this.#cleanups.unshift(cleanup);
+  }
+
+  ok(found: unknown, message: string): void {
+    counts[found ? 'passed' : 'failed']++;
+    if (!found) console.log(`  FAILED: ${message}`);
+  }
+
+  equal(found: unknown, wanted: unknown, message: string): void {
+    this.ok(Object.is(found, wanted), `${message}: ${String(found)}, not ${String(wanted)}`);
+  }
+
+  comment(message: string): void {
+    console.log(`  ${message}`);
+  }
+
+  async close(): Promise<void> {
+    for (const cleanup of this.#cleanups) await cleanup();
+  }
+}
+
+async function soak(wanted: readonly string[], seed: number): Promise<void> {
+  const unknown = wanted.filter((name) => !Object.hasOwn(parts, name));
+  if (unknown.length > 0) throw new Error(`no part ${unknown.join(', ')}; there is ${Object.keys(parts).join(', ')}`);
+  for (const [name, run] of Object.entries(parts)) {
+    if (wanted.length > 0 && !wanted.includes(name)) {
+      counts.skipped++;
+      continue;
+    }
+    console.log(`${name} (SOAK_SEED=${seed})`);
+    const part = new Part();
+    try {
+      await run(part, seed);
+    } catch (error) {
+      part.ok(false, error instanceof Error ? (error.stack ?? error.message) : String(error));
+    }
+    await part.close().catch((error: unknown) => part.ok(false, `cleaning up: ${String(error)}`));
+  }
+  console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+  if (counts.failed > 0) process.exitCode = 1;
+}
+
+await soak(process.argv.slice(2), Number(process.env.SOAK_SEED ?? Date.now() % 2 ** 31));
