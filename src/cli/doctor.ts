@@ -1,4 +1,5 @@
 import { accessSync, constants, existsSync } from 'node:fs';
+import { Failure } from '../base/errors.js';
 import { probeFuse } from '../fuse/probe.js';
 import type { Command } from './command.js';
 import { columns } from './format.js';
@@ -12,8 +13,26 @@ interface Finding {
 
 export const doctor: Command = {
   name: 'doctor',
-  summary: 'what this machine has: kernel, /dev/fuse, drivers, state folder',
+  summary: 'what this machine has: kernel, /dev/fuse, drivers, state folder; --probe: how an account sees the API',
+  options: ['budget_wait'],
+  flags: [
+    {
+      flags: '--probe <CONNECTION>',
+      help: 'CONNECTION[:PROJECT]: answer the unknown facts of the API, and keep the answers',
+    },
+    {
+      flags: '--write <FOLDER>',
+      help: "with --probe: also what only writing shows, in a folder that is made in the project's FOLDER and deleted",
+    },
+  ],
   async run(context) {
+    const source = context.flag('probe');
+    const folder = context.flag('write');
+    if (source === undefined && folder !== undefined) throw new Failure('usage', { what: '--write needs --probe' });
+    if (source !== undefined) {
+      const { doctorProbe } = await import('./doctor-probe.js');
+      return await doctorProbe(context, source, folder);
+    }
     const fuse = await probeFuse();
     const state = context.statePath();
     const findings: Finding[] = [
