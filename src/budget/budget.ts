@@ -70,6 +70,8 @@ export class Budget {
   #pumping = false;
   #closed = false;
   #wake: (() => void) | undefined;
+  /** The pump sleeps for the spike window alone: no reply can shorten that. */
+  #repliesMatter = true;
   #blockedUntil: number | undefined;
 
   /** @throws Failure `state-unwritable`, `database-damaged`, `database-newer` */
@@ -80,7 +82,7 @@ export class Budget {
     this.#cap = Math.max(1, Math.min(HARD_CAP, options.maxCallsPerHour ?? HARD_CAP));
     this.#ledger = new Ledger({
       path: options.path,
-      limits: { windows: this.#windows, cap: this.#cap, reserve: Math.floor(this.#cap / 20) },
+      limits: { windows: this.#windows, cap: this.#cap },
       clock: this.#clock,
       boot: options.boot ?? systemBoot,
       isAlive: options.isAlive ?? isAlive,
@@ -119,9 +121,10 @@ export class Budget {
         if (this.#queue.remove(waiter)) waiter.reject(options.signal?.reason);
       };
       options.signal?.addEventListener('abort', aborted, { once: true });
+      const isFirst = !this.#queue.classes().includes(options.class);
       this.#queue.add(waiter);
-      this.#signal();
       if (!this.#pumping) void this.#pump();
+      else if (isFirst) this.#signal();
       if (options.class === 'interactive') void this.#giveUp(waiter, end.signal);
     });
   }
@@ -206,9 +209,11 @@ export class Budget {
   /** Ms until a call of someone who waits may go; 0: now. */
   #nextWait(): number {
     let wait = LONGEST_SLEEP;
+    this.#repliesMatter = false;
     for (const callClass of this.#queue.classes()) {
       const { decision, now } = this.#ledger.peek(callClass);
       if (decision.go) return 0;
+      if (decision.why !== 'spike') this.#repliesMatter = true;
       if (decision.until === undefined) continue;
       wait = Math.min(wait, Math.max(1, decision.until - now));
       if (decision.why === 'hour') this.#announce(callClass, decision.until, now);
@@ -234,13 +239,13 @@ export class Budget {
         open = false;
         this.#ledger.answered(entry, status, rateHeaders(headers));
         if (status === 429) this.#options.log.warn({ status }, 'the server refused a call: rate limit');
-        this.#signal();
+        if (this.#repliesMatter) this.#signal();
       },
       ended: () => {
         if (!open || this.#closed) return;
         open = false;
         this.#ledger.ended(entry);
-        this.#signal();
+        if (this.#repliesMatter) this.#signal();
       },
     };
   }

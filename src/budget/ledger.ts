@@ -6,7 +6,7 @@ import { errnoOf, Failure } from '../base/errors.js';
 import { type Database, openDatabase, type Statement } from '../database/open.js';
 import type { CallClass } from './calls.js';
 import type { RateHeaders } from './headers.js';
-import { type Decision, decide, type Facts, type Limits } from './rules.js';
+import { type Decision, decide, type Facts, type Limits, reserveOf } from './rules.js';
 import { afterBoot, type BootClock, type ClockState, initialClock, sync } from './server-clock.js';
 import { initialState, learn, type WindowState } from './window-state.js';
 
@@ -158,8 +158,9 @@ export class Ledger {
       if (Math.abs(shift) > 2500) statements.shift.run(shift, statements.state.get()?.boot_first ?? 0);
       const now = received + clock.offset;
       statements.end.run(last, status, entry.id);
+      const before = this.#windows();
       const windows = learn(
-        this.#windows(),
+        before,
         {
           call: entry.id,
           status,
@@ -169,6 +170,10 @@ export class Ledger {
           uncertain: statements.uncertain.get(entry.id, entry.id, now - LONGEST_CALL) ?? 0,
           ownHour: last - (statements.lastBefore.get(now - this.#margins.hour) ?? this.#firstId() - 1),
           ownSpike: last - (statements.lastBefore.get(now - this.#margins.spike) ?? this.#firstId() - 1),
+          ownWindow:
+            last -
+            (statements.lastBefore.get(Math.max(now - this.#margins.hour, before.hourBegan)) ?? this.#firstId() - 1),
+          leftSinceObserved: this.#leftSince(before, now),
           random: Math.random(),
         },
         this.#options.limits.windows,
@@ -243,7 +248,7 @@ export class Ledger {
 
     const hourStart = before(now - hour);
     const capCall = atOf(last - limits.cap + 1);
-    const reserveCall = atOf(hourStart + limits.reserve);
+    const reserveCall = atOf(hourStart + reserveOf(limits, state));
     const oldest = atOf(hourStart + 1);
     const recent = statements.recent.all(now - spike);
     const own = recent.filter((call) => call.process === this.#process).length;
@@ -255,16 +260,23 @@ export class Ledger {
         lastCall: last,
         underWay: statements.underWay.get(now - LONGEST_CALL) ?? 0,
         ownHour: last - hourStart,
+        ownWindow: last - Math.max(hourStart, before(state.hourBegan)),
         capFreeAt: capCall === undefined ? undefined : capCall + hour,
         reserveFreeAt: reserveCall === undefined ? undefined : reserveCall + hour,
         oldestLeavesAt: oldest === undefined ? undefined : oldest + hour,
-        leftSinceObserved: Math.max(0, hourStart - before(state.observedAt - hour)),
+        leftSinceObserved: this.#leftSince(state, now),
         spikeOwn: own,
         spikeOthers: recent.length - own,
         spikeUnattended: recent.filter((call) => call.class > 0).length,
         spikeFreeAt: recent[0] === undefined ? now : recent[0].at + spike,
       },
     };
+  }
+
+  #leftSince(state: WindowState, now: number): number {
+    const { lastBefore } = this.#statements;
+    const before = (time: number): number => lastBefore.get(time) ?? this.#firstId() - 1;
+    return Math.max(0, before(now - this.#margins.hour) - before(state.observedAt - this.#margins.hour));
   }
 
   /** Ends the calls of processes that are gone: what they sent has arrived by now, or never will. */

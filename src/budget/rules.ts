@@ -11,6 +11,8 @@ export interface Facts {
   readonly underWay: number;
   /** In the guarded hour up to now. */
   readonly ownHour: number;
+  /** Of these, since an hour that does not slide began. */
+  readonly ownWindow: number;
   /** When the call that fills our own cap of an hour leaves the window; undefined: the cap is not reached. */
   readonly capFreeAt: number | undefined;
   /** When as many calls as the reserve holds will have left the hour; undefined: fewer were made. */
@@ -31,9 +33,11 @@ export interface Limits {
   readonly windows: Windows;
   /** Calls an hour that are ours at most. */
   readonly cap: number;
-  /** Of these, kept for people at the beginning of an hour. */
-  readonly reserve: number;
 }
+
+/** Calls kept for people at the beginning of an hour. */
+export const reserveOf = (limits: Limits, state: WindowState): number =>
+  Math.floor(Math.min(limits.cap, state.hourLimit ?? limits.cap) / 10);
 
 /** `until`: no call before this time (server ms); undefined: a reply that is under way decides. */
 export type Decision =
@@ -44,6 +48,9 @@ const GO: Decision = { go: true };
 
 /** After this long without a reply the server is asked with one call before more follow, ms. */
 const STALE = 120_000;
+
+/** The part of the reserve that is left at an hour's end, so that people need not wait for its last minutes. */
+const LAST_RESERVE = 0.05;
 
 /**
  * Whether one more call may be sent now. The spike window of this process alone is not looked at: that is the
@@ -60,9 +67,13 @@ export function decide(facts: Facts, callClass: CallClass, limits: Limits): Deci
 function spike(facts: Facts, callClass: CallClass): Decision | undefined {
   const { now, state } = facts;
   const full: Decision = { go: false, until: facts.spikeFreeAt, why: 'spike' };
-  const foreign = now < state.spikeForeignUntil ? state.spikeForeign : 0;
-  const all = facts.spikeOwn + facts.spikeOthers + foreign;
-  if (facts.spikeOthers + foreign > 0 && all >= state.spikeLimit && facts.spikeOwn + facts.spikeOthers > 0) return full;
+  const ours = facts.spikeOwn + facts.spikeOthers;
+  if (now < state.spikeForeignUntil && state.spikeForeign > 0) {
+    // Another client calls as well, and not evenly. Half of the window still is more than an hour's calls need.
+    const likely = state.spikeLimit - 1.5 * state.spikeForeign - 2;
+    const share = Math.min(state.spikeLimit / 2, Math.max(state.spikeLimit * 0.4, likely)) - 3 * state.spikeRefused;
+    if (ours >= Math.max(1, Math.floor(share))) return full;
+  } else if (facts.spikeOthers > 0 && ours >= state.spikeLimit) return full;
   // A fifth stays free for people, so that a busy job is never in their way.
   const unattended = Math.max(1, state.spikeLimit - Math.ceil(state.spikeLimit / 5));
   return callClass !== 'interactive' && facts.spikeUnattended >= unattended ? full : undefined;
@@ -75,44 +86,52 @@ function hour(facts: Facts, callClass: CallClass, limits: Limits): Decision | un
   const unknown = state.observedAt < now - STALE || (state.hourVisible && !visible);
   if (unknown && facts.underWay > 0) return { go: false, until: undefined, why: 'hour' };
 
-  const known = visible ? left(facts) : Number.POSITIVE_INFINITY;
+  const known = visible ? left(facts, callClass, limits.windows) : Number.POSITIVE_INFINITY;
   if (visible && known < 1) {
-    const oneMayAsk = state.sliding && state.foreign === 0 && now >= state.hourReset && facts.underWay === 0;
-    return oneMayAsk ? undefined : exhausted(facts);
+    const ask = askAgainAt(facts, limits.windows);
+    return now >= ask && facts.underWay === 0 ? undefined : exhausted(facts, ask);
   }
-  if (callClass === 'interactive' || limits.reserve === 0) return undefined;
-  const available = Math.min(known, limits.cap - facts.ownHour);
+  const reserve = reserveOf(limits, state);
+  if (callClass === 'interactive' || reserve === 0) return undefined;
+  if (unknown) return undefined;
+  const expected = visible ? known : (state.hourLimit ?? Number.POSITIVE_INFINITY) - facts.ownWindow;
+  const available = Math.min(expected, limits.cap - facts.ownHour);
   const ends = Math.min(
     visible && !state.sliding ? state.hourReset : Number.POSITIVE_INFINITY,
     facts.reserveFreeAt ?? now + limits.windows.hour,
   );
-  const kept = (limits.reserve * Math.max(0, ends - now)) / limits.windows.hour;
+  const { hour: length } = limits.windows;
+  const kept = reserve * Math.min(1, Math.max(0, ends - now) / length + LAST_RESERVE);
   if (available > kept) return undefined;
-  return {
-    go: false,
-    until: Math.max(now + 50, ends - (available * limits.windows.hour) / limits.reserve),
-    why: 'hour',
-  };
+  const until = Math.min(ends, ends - (available / reserve - LAST_RESERVE) * length);
+  return { go: false, until: Math.max(now + 50, until), why: 'hour' };
 }
 
 /** Calls left in the hour that the last reply described, at least. */
-function left(facts: Facts): number {
+function left(facts: Facts, callClass: CallClass, windows: Windows): number {
   const { state, now } = facts;
   const back = state.sliding ? facts.leftSinceObserved : 0;
   const byReply = state.bound - (facts.lastCall - state.boundAfter) + back;
-  if (state.foreign > 0) return byReply - (now < state.marginUntil ? Math.max(2, state.margin) : 2);
   // Nobody else calls: our own count is as good, and does not lag behind the replies.
-  return Math.max(byReply, (state.hourLimit ?? 0) - facts.ownHour);
+  if (state.foreign === 0) return Math.max(byReply, (state.hourLimit ?? 0) - facts.ownHour);
+  const margin = now < state.marginUntil ? Math.max(2, state.margin) : 2;
+  if (state.sliding || (callClass === 'interactive' && facts.underWay === 0)) return byReply - margin;
+  // What the reply said ages: the others go on calling, at twice their pace of the last hour perhaps.
+  return byReply - margin - (2 * state.foreign * Math.max(0, now - state.observedAt - 1000)) / windows.hour;
 }
 
-function exhausted(facts: Facts): Decision {
+/** When one call may ask whether the hour has calls again, although nothing says so. */
+function askAgainAt({ state, ownHour }: Facts, windows: Windows): number {
+  if (!state.sliding || state.foreign === 0) return state.hourReset;
+  // Others may take what comes back to a sliding window, so what counts is our own calls that leave it.
+  return Math.max(state.hourReset, state.observedAt + windows.hour / (ownHour > 0 ? 4 : 60));
+}
+
+function exhausted(facts: Facts, ask: number): Decision {
   const { state, now } = facts;
-  let until = state.hourReset;
-  if (state.sliding) {
-    const ours = facts.oldestLeavesAt ?? until;
-    until = state.foreign > 0 ? ours : Math.min(ours, until);
-  }
+  const ours = facts.oldestLeavesAt;
+  let until = state.sliding && ours !== undefined && ours > now ? Math.min(ask, ours) : ask;
   // A reply under way may show that more is left.
-  const soon = facts.underWay > 0 ? Math.min(until, now + 250) : until;
-  return { go: false, until: Math.max(soon, now + 20), why: 'hour' };
+  if (facts.underWay > 0) until = Math.min(until, now + 250);
+  return { go: false, until: Math.max(until, now + 50), why: 'hour' };
 }

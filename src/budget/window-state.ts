@@ -16,6 +16,8 @@ export interface WindowState {
   hourVisible: boolean;
   /** When the hour that was described resets; 0: none was. */
   hourReset: number;
+  /** When an hour that does not slide was seen to begin anew; 0: never. */
+  hourBegan: number;
   /** Calls left by that reply, less all that it may not have counted; as of call `boundAfter`. */
   bound: number;
   boundAfter: number;
@@ -32,6 +34,10 @@ export interface WindowState {
   /** Calls of the spike window that are not ours, as far as seen, and until when that is believed. */
   spikeForeign: number;
   spikeForeignUntil: number;
+  /** Replies 429 of the spike window while that is believed. */
+  spikeRefused: number;
+  /** Replies 429 of the hour since a call last was allowed. */
+  hourRefused: number;
   /** No call before this (429, 503). */
   blockedUntil: number;
   /** The block is the hour's, or a pause that the server asked for. */
@@ -44,6 +50,7 @@ export const initialState: WindowState = {
   spikeLimit: 25,
   hourVisible: false,
   hourReset: 0,
+  hourBegan: 0,
   bound: 0,
   boundAfter: 0,
   observedCall: 0,
@@ -54,6 +61,8 @@ export const initialState: WindowState = {
   marginUntil: 0,
   spikeForeign: 0,
   spikeForeignUntil: 0,
+  spikeRefused: 0,
+  hourRefused: 0,
   blockedUntil: 0,
   blockedBy: 'pause',
 };
@@ -71,6 +80,10 @@ export interface Observation {
   /** Our calls, all processes, in an hour and in a spike window up to now, with their margins. */
   readonly ownHour: number;
   readonly ownSpike: number;
+  /** Of `ownHour` those since `hourBegan`. */
+  readonly ownWindow: number;
+  /** Our calls that left the hour since the last observation. */
+  readonly leftSinceObserved: number;
   /** 0 ≤ n < 1 */
   readonly random: number;
 }
@@ -93,6 +106,7 @@ export function learn(before: WindowState, seen: Observation, windows: Windows):
     state.observedAt = seen.now;
   }
   if (seen.status === 429 || seen.status === 503) block(state, seen, windows);
+  else state.hourRefused = 0;
   return state;
 }
 
@@ -100,11 +114,14 @@ type Described = NonNullable<RateHeaders['window']>;
 
 /** Headers describe the window that would be hit first and do not say which: its length and limit tell. */
 function isHour(state: WindowState, described: Described, seen: Observation, windows: Windows): boolean {
-  const left = described.reset * 1000 - seen.now;
-  if (left > windows.spike + 2000) return true;
-  if (described.limit === state.spikeLimit) return false;
-  if (described.limit === state.hourLimit) return true;
-  return described.limit > state.spikeLimit;
+  const { limit, remaining } = described;
+  if (described.reset * 1000 - seen.now > windows.spike + 2000) return true;
+  if (limit === state.spikeLimit) return false;
+  if (limit === state.hourLimit) return true;
+  // A limit never seen, and a reset that either window could have. The hour is described only with fewer calls left
+  // than the spike window has, and with calls used that were not made within its few seconds.
+  const foreign = seen.now < state.spikeForeignUntil ? state.spikeForeign : 0;
+  return limit > state.spikeLimit && remaining <= state.spikeLimit && limit - remaining > seen.ownSpike + foreign;
 }
 
 function learnHour(state: WindowState, described: Described, seen: Observation, windows: Windows): void {
@@ -118,26 +135,37 @@ function learnHour(state: WindowState, described: Described, seen: Observation, 
   state.hourLimit = described.limit;
   state.hourVisible = true;
   state.hourReset = reset;
-  state.bound = described.remaining - seen.uncertain;
+  // None left can hide that the window is overfull, after the limit was lowered.
+  const left = described.remaining > 0 ? described.remaining : Math.min(0, described.limit - seen.ownHour);
+  state.bound = left - seen.uncertain;
   state.boundAfter = seen.lastCall;
   state.foreign = Math.max(0, described.limit - described.remaining - seen.ownHour);
   if (seen.status === 429 && state.foreign > 0) {
-    state.margin = Math.min(24, state.margin * 2 + 2);
-    state.marginUntil = seen.now + windows.hour;
+    state.margin = Math.min(described.limit / 4, state.margin * 4 + 4);
+    state.marginUntil = seen.now + 3 * windows.hour;
   }
 }
 
 function learnSpike(state: WindowState, described: Described, seen: Observation, windows: Windows): void {
-  // Everything is back at once after the hour's reset: it does not slide.
-  if (state.hourVisible && state.hourReset <= seen.now && seen.now - state.hourReset < 5000) state.sliding = false;
+  const passed = state.hourVisible && state.hourReset <= seen.now && seen.now - state.hourReset < 5000;
+  if (passed && described.remaining > Math.max(0, state.bound) + seen.leftSinceObserved) {
+    // More is back than the calls that left an hour's span: all of it came back at once.
+    state.sliding = false;
+    state.hourBegan = state.hourReset;
+  } else if (state.hourLimit !== undefined && seen.ownWindow > state.hourLimit) {
+    // More calls were made than that limit permits: it was raised, or the hour began anew unseen.
+    state.hourLimit = undefined;
+  }
   state.spikeLimit = described.limit;
   state.hourVisible = false;
   state.hourReset = 0;
   const foreign = described.limit - described.remaining - seen.ownSpike + (seen.status === 429 ? 2 : 0);
   const believed = seen.now < state.spikeForeignUntil ? state.spikeForeign : 0;
+  if (seen.status === 429) state.spikeRefused++;
   if (foreign > 0 && foreign >= believed) {
     state.spikeForeign = Math.min(foreign, described.limit - 1);
-    state.spikeForeignUntil = seen.now + 6 * windows.spike;
+    if (believed === 0) state.spikeRefused = 0;
+    state.spikeForeignUntil = seen.now + windows.hour;
   }
 }
 
@@ -149,6 +177,12 @@ function block(state: WindowState, seen: Observation, windows: Windows): void {
   const asked = retryAfter === undefined ? 0 : seen.now + retryAfter * 1000;
   const until = Math.max(reset, asked) || seen.now + windows.spike / 2;
   const spread = seen.random * Math.min(1000, windows.spike / 10);
-  state.blockedUntil = Math.max(state.blockedUntil, Math.min(until, seen.now + LONGEST_BLOCK) + spread);
-  state.blockedBy = seen.status === 429 && state.hourVisible ? 'hour' : 'pause';
+  const ofHour = seen.status === 429 && state.hourVisible;
+  // Refused again where calls should have come back: someone else is faster, and asking is of no use for a while.
+  const times = state.hourRefused - (state.sliding && state.foreign > 0 ? 0 : 1);
+  const patience = ofHour && times >= 0 ? Math.min(windows.hour / 4, (windows.hour / 60) * 4 ** times) : 0;
+  if (ofHour) state.hourRefused++;
+  const latest = seen.now + LONGEST_BLOCK;
+  state.blockedUntil = Math.max(state.blockedUntil, Math.min(until + patience, latest) + spread);
+  state.blockedBy = ofHour ? 'hour' : 'pause';
 }

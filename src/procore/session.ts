@@ -3,6 +3,7 @@ import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { Budget } from '../budget/budget.js';
 import { ledgerPath } from '../budget/ledger.js';
+import type { Windows } from '../budget/window-state.js';
 import type { Connection } from '../connections/connection.js';
 import type { Secrets } from '../connections/secrets.js';
 import type { TokenSource } from '../connections/token-source.js';
@@ -19,6 +20,8 @@ export interface SessionOptions {
   /** Ms that an interactive call waits for the budget; 30,000 unless told. */
   readonly budgetWait?: number;
   readonly clock?: Clock;
+  /** Only tests have others. */
+  readonly windows?: Windows;
 }
 
 /** Everything that one process needs to talk to Procore as one connection; closes what it opened. */
@@ -41,6 +44,7 @@ export class Session {
       log: options.log,
       clock,
       ...(connection.maxCallsPerHour === undefined ? {} : { maxCallsPerHour: connection.maxCallsPerHour }),
+      ...(options.windows === undefined ? {} : { windows: options.windows }),
       ...(options.budgetWait === undefined ? {} : { budgetWait: options.budgetWait }),
     });
     this.client = new ProcoreClient({

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -41,8 +41,10 @@ export function json(response: ServerResponse, status: number, body: unknown, he
   response.end(typeof body === 'string' ? body : JSON.stringify(body));
 }
 
-export function scratch(t: Test): string {
-  const path = mkdtempSync(join(tmpdir(), 'procorefs-net-'));
+/** A folder that goes with the test; `inMemory` where only speed matters, not the disk. */
+export function scratch(t: Test, inMemory = false): string {
+  const parent = inMemory && existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const path = mkdtempSync(join(parent, 'procorefs-net-'));
   t.teardown(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }
