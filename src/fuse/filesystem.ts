@@ -86,7 +86,88 @@ export interface FileSystemStatistics {
   readonly nameMax: number;
 }
 
+/** What setattr changes; what is absent stays. Times in seconds since the epoch, "now" resolved. */
+export interface AttributeChanges {
+  readonly size?: number;
+  /** Permission bits (07777). */
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly atime?: number;
+  readonly mtime?: number;
+}
+
+export interface CreatedFile {
+  readonly entry: Entry;
+  readonly file: OpenFile;
+}
+
+/** A place in an open file. */
+export interface FilePosition {
+  readonly node: NodeId;
+  readonly handle: Handle;
+  readonly offset: number;
+}
+
+export type ForbiddenItem = 'symbolic link' | 'hard link' | 'device or socket';
+
+/**
+ * The operations that change something; a file system without them is mounted read-only. They are not abandoned when
+ * the caller is interrupted: `context.signal` asks to end early, with `Failure('interrupted')`, and the driver waits.
+ *
+ * Where a file with a `backingFd` is written to by the kernel itself (passthrough) no `write` comes: size and times are
+ * those of the backing file, and `flush`, `fsync` and `release` tell when to look. While any handle of a node is open,
+ * all its `backingFd` must be the same file, opened for reading and writing if any handle writes.
+ */
+export interface WritableFileSystem {
+  setattr(node: NodeId, changes: AttributeChanges, handle: Handle | undefined, context: Context): Awaitable<Entry>;
+  /** `flags` as in open(2) with O_CREAT (the kernel driver passes O_EXCL on); `mode` after the caller's umask. */
+  create(parent: NodeId, name: string, mode: number, flags: number, context: Context): Awaitable<CreatedFile>;
+  /** All of `data`, which is valid until the operation has been answered; the number of bytes written. */
+  write(node: NodeId, handle: Handle, offset: number, data: Uint8Array, context: Context): Awaitable<number>;
+  /** close(2) of one descriptor that can write; others of the same handle may go on. */
+  flush(node: NodeId, handle: Handle, context: Context): Awaitable<void>;
+  fsync(node: NodeId, handle: Handle, dataOnly: boolean, context: Context): Awaitable<void>;
+  fsyncdir(node: NodeId, dataOnly: boolean, context: Context): Awaitable<void>;
+  mkdir(parent: NodeId, name: string, mode: number, context: Context): Awaitable<Entry>;
+  unlink(parent: NodeId, name: string, context: Context): Awaitable<void>;
+  rmdir(parent: NodeId, name: string, context: Context): Awaitable<void>;
+  /** `replace` false: fail with EEXIST where the new name exists (RENAME_NOREPLACE). */
+  rename(
+    parent: NodeId,
+    name: string,
+    newParent: NodeId,
+    newName: string,
+    replace: boolean,
+    context: Context,
+  ): Awaitable<void>;
+  /** `mode` as in fallocate(2). */
+  fallocate(
+    node: NodeId,
+    handle: Handle,
+    offset: number,
+    length: number,
+    mode: number,
+    context: Context,
+  ): Awaitable<void>;
+  /** The number of bytes copied; EOPNOTSUPP or EXDEV make the kernel copy by reads and writes. */
+  copyFileRange(from: FilePosition, to: FilePosition, length: number, context: Context): Awaitable<number>;
+  /** `create`/`replace`: fail where the attribute exists, or does not (XATTR_CREATE, XATTR_REPLACE). */
+  setxattr(
+    node: NodeId,
+    name: string,
+    value: Uint8Array,
+    condition: 'create' | 'replace' | undefined,
+    context: Context,
+  ): Awaitable<void>;
+  removexattr(node: NodeId, name: string, context: Context): Awaitable<void>;
+  /** The driver answered EPERM to someone who wanted to make one of these. */
+  forbidden(what: ForbiddenItem, context: Context): void;
+}
+
 export interface FileSystem {
+  /** What changes things; absent where nothing may. */
+  readonly writable?: WritableFileSystem;
   /** The driver is up; `kernel` takes invalidations from now on. */
   mounted(kernel: KernelCache): void;
   lookup(parent: NodeId, name: string, context: Context): Awaitable<Entry | NoEntry>;
@@ -98,7 +179,7 @@ export interface FileSystem {
    */
   readdir(node: NodeId, handle: Handle, cookie: number, limit: number, context: Context): Awaitable<DirectoryPage>;
   releasedir(node: NodeId, handle: Handle): void;
-  /** `flags` as in open(2). */
+  /** `flags` as in open(2); O_TRUNC is done here (kernel driver), or comes as setattr before. */
   open(node: NodeId, flags: number, context: Context): Awaitable<OpenFile>;
   /** Up to `size` bytes; fewer only at the end of the file. */
   read(node: NodeId, handle: Handle, offset: number, size: number, context: Context): Awaitable<Uint8Array>;
@@ -126,6 +207,7 @@ export interface MountOptions {
   /** `fsname`, the first column of `findmnt`. */
   readonly source: string;
   readonly allowOther: boolean;
+  /** Also without this, a file system that has no `writable` is mounted read-only. */
   readonly readOnly: boolean;
   /** Owner of the mount as mount(2) sees it. */
   readonly uid: number;

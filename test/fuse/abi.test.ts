@@ -11,7 +11,7 @@ const missing = !existsSync(HEADER) && 'linux/fuse.h is missing: run `apt-get in
 /** C expressions → what the compiler makes of them. */
 function compile(folder: string, expressions: readonly string[]): Map<string, number> {
   const lines = expressions.map((text) => `printf("%llu\\n", (unsigned long long)(${text}));`);
-  const source = `#include <stddef.h>\n#include <stdio.h>\n#include <linux/fuse.h>\nint main(void) { ${lines.join('\n')} }`;
+  const source = `#include <stddef.h>\n#include <stdio.h>\n#include <linux/fuse.h>\n#include <linux/fs.h>\n#include <linux/xattr.h>\nint main(void) { ${lines.join('\n')} }`;
   writeFileSync(join(folder, 'abi.c'), source);
   execFileSync('cc', ['-o', join(folder, 'abi'), join(folder, 'abi.c')]);
   const numbers = execFileSync(join(folder, 'abi')).toString().trim().split('\n').map(Number);
@@ -29,11 +29,18 @@ t.test('layouts, numbers and flags are those of the kernel header', { skip: miss
     ['FUSE_NOTIFY_', protocol.notifyCode],
     ['FUSE_', protocol.initFlag],
     ['FOPEN_', protocol.openFlag],
+    ['FATTR_', protocol.setattrFlag],
   ];
   for (const [prefix, values] of groups) {
     for (const [name, value] of Object.entries(values)) expected.set(`${prefix}${name}`, value);
   }
   expected.set('FUSE_GETATTR_FH', protocol.GETATTR_FH);
+  expected.set('FUSE_FSYNC_FDATASYNC', protocol.FSYNC_FDATASYNC);
+  expected.set('FUSE_COMPAT_SETXATTR_IN_SIZE', protocol.SETXATTR_IN.size);
+  expected.set('offsetof(struct fuse_setxattr_in, flags)', protocol.SETXATTR_IN.at.flags);
+  expected.set('RENAME_NOREPLACE', protocol.renameFlag.NOREPLACE);
+  expected.set('XATTR_CREATE', protocol.xattrFlag.CREATE);
+  expected.set('XATTR_REPLACE', protocol.xattrFlag.REPLACE);
   expected.set('FUSE_MIN_READ_BUFFER', protocol.MIN_READ_BUFFER);
   expected.set('FUSE_KERNEL_VERSION', protocol.PROTOCOL.major);
 

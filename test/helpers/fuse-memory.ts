@@ -1,4 +1,5 @@
-import { Failure } from '#src/base/errors.js';
+import { fstatSync, readSync } from 'node:fs';
+import { Failure, type FailureCode } from '#src/base/errors.js';
 import { asInode, asNodeId, type NodeId, ROOT_NODE } from '#src/base/ids.js';
 import type {
   Context,
@@ -13,28 +14,58 @@ import type {
   OpenFile,
 } from '#src/fuse/filesystem.js';
 
-export interface MemoryItem {
-  readonly ino: number;
-  /** The node id of the present version. */
-  node: NodeId;
-  readonly children: Map<string, MemoryItem> | undefined;
+/** The content of a file under one node id. */
+export interface Version {
+  readonly node: NodeId;
   content: Uint8Array;
   /** Shown instead of the content's length, for big files of zeros. */
   size: number | undefined;
-  mode: number;
-  mtime: number;
-  readonly xattrs: Map<string, Uint8Array>;
-  /** A local file with the content. */
-  backingFd: number | undefined;
+  /** A local file with the content: what is here counts then, also its times. */
+  staging: number | undefined;
 }
 
-const no = (code: 'no-such-item' | 'not-a-folder' | 'internal'): Failure => new Failure(code, { path: 'memory' });
+export class MemoryItem {
+  readonly ino: number;
+  readonly children: Map<string, MemoryItem> | undefined;
+  version: Version;
+  mode: number;
+  mtime = 1_700_000_000.25;
+  readonly xattrs = new Map<string, Uint8Array>();
+  /** Offered for passthrough. */
+  backingFd: number | undefined;
+
+  constructor(node: NodeId, folder: boolean) {
+    this.ino = node;
+    this.children = folder ? new Map() : undefined;
+    this.mode = folder ? 0o40755 : 0o100644;
+    this.version = { node, content: new Uint8Array(), size: undefined, staging: undefined };
+  }
+
+  get node(): NodeId {
+    return this.version.node;
+  }
+
+  set content(bytes: Uint8Array) {
+    this.version.content = bytes;
+  }
+
+  set size(bytes: number | undefined) {
+    this.version.size = bytes;
+  }
+}
+
+export interface MemoryHandle {
+  readonly item: MemoryItem;
+  readonly version: Version;
+}
+
+export const no = (code: FailureCode): Failure => new Failure(code, { path: 'memory' });
 
 /** A file system in memory, with the versions, hooks and counters that tests of the drivers need. */
 export class MemoryFileSystem implements FileSystem {
   readonly root: MemoryItem;
   readonly calls: Record<string, number> = {};
-  readonly open_ = new Map<Handle, { item: MemoryItem; node: NodeId; content: Uint8Array; size: number | undefined }>();
+  readonly open_ = new Map<Handle, MemoryHandle>();
   kernel: KernelCache | undefined;
   destroyed = 0;
   /** Seconds that the kernel may keep names and attributes. */
@@ -44,43 +75,32 @@ export class MemoryFileSystem implements FileSystem {
   before: ((operation: string, node: NodeId, context: Context) => Promise<void> | void) | undefined;
   /** Uid and gid of everything. */
   owner = { uid: 0, gid: 0 };
-  readonly #nodes = new Map<NodeId, MemoryItem>();
+  readonly #nodes = new Map<NodeId, MemoryHandle>();
   readonly #listings = new Map<NodeId, DirectoryEntry[]>();
   #next = 2;
   #nextHandle = 1;
 
   constructor() {
-    this.root = this.#item(true, ROOT_NODE);
+    this.root = this.item(true, ROOT_NODE);
   }
 
-  #item(folder: boolean, node?: NodeId): MemoryItem {
-    const id = node ?? asNodeId(this.#next++);
-    const item: MemoryItem = {
-      ino: id,
-      node: id,
-      children: folder ? new Map() : undefined,
-      content: new Uint8Array(),
-      size: undefined,
-      mode: folder ? 0o40755 : 0o100644,
-      mtime: 1_700_000_000.25,
-      xattrs: new Map(),
-      backingFd: undefined,
-    };
-    this.#nodes.set(id, item);
+  protected item(folder: boolean, node?: NodeId): MemoryItem {
+    const item = new MemoryItem(node ?? asNodeId(this.#next++), folder);
+    this.#nodes.set(item.node, { item, version: item.version });
     return item;
   }
 
   folder(parent: MemoryItem, name: string): MemoryItem {
-    return this.#add(parent, name, this.#item(true));
+    return this.add(parent, name, this.item(true));
   }
 
   file(parent: MemoryItem, name: string, content: Uint8Array | string): MemoryItem {
-    const item = this.#item(false);
+    const item = this.item(false);
     item.content = typeof content === 'string' ? Buffer.from(content) : content;
-    return this.#add(parent, name, item);
+    return this.add(parent, name, item);
   }
 
-  #add(parent: MemoryItem, name: string, item: MemoryItem): MemoryItem {
+  protected add(parent: MemoryItem, name: string, item: MemoryItem): MemoryItem {
     parent.children!.set(name, item);
     this.#listings.delete(parent.node);
     return item;
@@ -93,10 +113,9 @@ export class MemoryFileSystem implements FileSystem {
 
   /** A new version arrives: another node id under the same inode number. */
   newVersion(item: MemoryItem, content: string): void {
-    item.node = asNodeId(this.#next++);
-    item.content = Buffer.from(content);
+    item.version = { node: asNodeId(this.#next++), content: Buffer.from(content), size: undefined, staging: undefined };
     item.mtime++;
-    this.#nodes.set(item.node, item);
+    this.#nodes.set(item.node, { item, version: item.version });
     this.#listings.clear();
   }
 
@@ -108,30 +127,41 @@ export class MemoryFileSystem implements FileSystem {
     this.destroyed++;
   }
 
-  #do<T>(operation: string, node: NodeId, context: Context, run: () => T): T | Promise<T> {
+  protected run<T>(operation: string, node: NodeId, context: Context, work: () => T): T | Promise<T> {
     this.calls[operation] = (this.calls[operation] ?? 0) + 1;
     const wait = this.before?.(operation, node, context);
-    return wait ? wait.then(run) : run();
+    return wait ? wait.then(work) : work();
   }
 
-  #get(node: NodeId): MemoryItem {
-    const item = this.#nodes.get(node);
-    if (!item) throw no('no-such-item');
-    return item;
+  protected at(node: NodeId): MemoryHandle {
+    const found = this.#nodes.get(node);
+    if (!found) throw no('no-such-item');
+    return found;
   }
 
-  #entry(item: MemoryItem, node: NodeId = item.node): Entry {
+  protected get(node: NodeId): MemoryItem {
+    return this.at(node).item;
+  }
+
+  /** What was listed before is not what there is now. */
+  protected changed(): void {
+    this.#listings.clear();
+  }
+
+  protected entry(item: MemoryItem, version: Version = item.version): Entry {
+    const staged = version.staging === undefined ? undefined : fstatSync(version.staging);
+    const mtime = staged ? staged.mtimeMs / 1000 : item.mtime;
     return {
-      node,
+      node: version.node,
       attributes: {
         ino: asInode(item.ino),
         mode: item.mode,
         nlink: item.children ? 2 : 1,
         ...this.owner,
-        size: item.children ? 4096 : (item.size ?? item.content.length),
-        atime: item.mtime,
-        mtime: item.mtime,
-        ctime: item.mtime,
+        size: item.children ? 4096 : (staged?.size ?? version.size ?? version.content.length),
+        atime: mtime,
+        mtime,
+        ctime: mtime,
       },
       entryTimeout: this.timeout,
       attributeTimeout: this.timeout,
@@ -139,32 +169,30 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   lookup(parent: NodeId, name: string, context: Context): Entry | NoEntry | Promise<Entry | NoEntry> {
-    return this.#do('lookup', parent, context, () => {
-      const item = this.#get(parent).children?.get(name);
-      return item ? this.#entry(item) : { node: undefined, entryTimeout: this.timeout };
+    return this.run('lookup', parent, context, () => {
+      const item = this.get(parent).children?.get(name);
+      return item ? this.entry(item) : { node: undefined, entryTimeout: this.timeout };
     });
   }
 
   getattr(node: NodeId, handle: Handle | undefined, context: Context): Entry | Promise<Entry> {
-    return this.#do('getattr', node, context, () => {
-      const opened = handle === undefined ? undefined : this.open_.get(handle);
-      if (!opened || opened.item.children) return this.#entry(this.#get(node), node);
-      const entry = this.#entry(opened.item, node);
-      return { ...entry, attributes: { ...entry.attributes, size: opened.size ?? opened.content.length } };
+    return this.run('getattr', node, context, () => {
+      const opened = (handle === undefined ? undefined : this.open_.get(handle)) ?? this.at(node);
+      return this.entry(opened.item, opened.version);
     });
   }
 
   opendir(node: NodeId, context: Context): Handle | Promise<Handle> {
-    return this.#do('opendir', node, context, () => {
-      const item = this.#get(node);
+    return this.run('opendir', node, context, () => {
+      const item = this.get(node);
       if (!item.children) throw no('not-a-folder');
-      return this.#handle(item);
+      return this.handle(item);
     });
   }
 
-  #handle(item: MemoryItem): Handle {
+  protected handle(item: MemoryItem, version: Version = item.version): Handle {
     const handle = this.#nextHandle++;
-    this.open_.set(handle, { item, node: item.node, content: item.content, size: item.size });
+    this.open_.set(handle, { item, version });
     return handle;
   }
 
@@ -180,7 +208,7 @@ export class MemoryFileSystem implements FileSystem {
         entries.push({
           name,
           cookie: entries.length + 1,
-          entry: this.#entry(child),
+          entry: this.entry(child),
           ino: asInode(child.ino),
           directory: child.children !== undefined,
         });
@@ -197,8 +225,8 @@ export class MemoryFileSystem implements FileSystem {
     limit: number,
     context: Context,
   ): DirectoryPage | Promise<DirectoryPage> {
-    return this.#do('readdir', node, context, () => {
-      const all = this.#listing(this.#get(node));
+    return this.run('readdir', node, context, () => {
+      const all = this.#listing(this.get(node));
       return { entries: all.slice(cookie, cookie + limit), end: cookie + limit >= all.length };
     });
   }
@@ -208,19 +236,24 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   open(node: NodeId, _flags: number, context: Context): OpenFile | Promise<OpenFile> {
-    return this.#do('open', node, context, () => {
-      const item = this.#get(node);
-      const handle = this.#handle(item);
+    return this.run('open', node, context, () => {
+      const { item, version } = this.at(node);
+      const handle = this.handle(item, version);
       return item.backingFd === undefined ? { handle } : { handle, backingFd: item.backingFd };
     });
   }
 
   read(node: NodeId, handle: Handle, offset: number, size: number, context: Context): Uint8Array | Promise<Uint8Array> {
-    return this.#do('read', node, context, () => {
+    return this.run('read', node, context, () => {
       const opened = this.open_.get(handle);
       if (!opened) throw no('internal');
-      if (opened.size === undefined) return opened.content.subarray(offset, offset + size);
-      return zeros.subarray(0, Math.max(0, Math.min(size, opened.size - offset)));
+      const { content, size: shown, staging } = opened.version;
+      if (staging !== undefined) {
+        const bytes = Buffer.alloc(size);
+        return bytes.subarray(0, readSync(staging, bytes, 0, size, offset));
+      }
+      if (shown === undefined) return content.subarray(offset, offset + size);
+      return zeros.subarray(0, Math.max(0, Math.min(size, shown - offset)));
     });
   }
 
@@ -230,15 +263,15 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   statfs(context: Context): FileSystemStatistics | Promise<FileSystemStatistics> {
-    return this.#do('statfs', ROOT_NODE, context, () => this.statistics);
+    return this.run('statfs', ROOT_NODE, context, () => this.statistics);
   }
 
   getxattr(node: NodeId, name: string, context: Context): Uint8Array | undefined | Promise<Uint8Array | undefined> {
-    return this.#do('getxattr', node, context, () => this.#get(node).xattrs.get(name));
+    return this.run('getxattr', node, context, () => this.get(node).xattrs.get(name));
   }
 
   listxattr(node: NodeId, context: Context): readonly string[] | Promise<readonly string[]> {
-    return this.#do('listxattr', node, context, () => [...this.#get(node).xattrs.keys()]);
+    return this.run('listxattr', node, context, () => [...this.get(node).xattrs.keys()]);
   }
 }
 

@@ -3,7 +3,7 @@ import type { Log } from '../../base/log.js';
 import { lastErrno, libc, systemError } from '../libc.js';
 import { ioctlCode, OPEN_PASSTHROUGH, openFlag } from './protocol.js';
 
-/** How the kernel serves an open file; kept in the lowest bits of the handle that the kernel gets. */
+/** How the kernel serves an open file; the lowest bit of the handle that the kernel gets. */
 export const openMode = { cached: 0, passthrough: 1 } as const;
 export type OpenMode = (typeof openMode)[keyof typeof openMode];
 

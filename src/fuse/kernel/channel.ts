@@ -48,13 +48,14 @@ export class Channel {
 
   /**
    * @param fd the mounted device, which belongs to the channel from now on
+   * @param incoming where the next request is read to
    * @param onRequest called for each request, which lies in `incoming` until it returns; true if it is dealt with,
    * false if the answer comes later
    * @param isAwaiting whether an answer is to come later: the event loop is needed for it
    */
   constructor(
     fd: number,
-    private readonly incoming: RequestBuffer,
+    private readonly incoming: () => RequestBuffer,
     private readonly onRequest: () => boolean,
     private readonly isAwaiting: () => boolean,
   ) {
@@ -153,9 +154,10 @@ export class Channel {
     const started = performance.now();
     let awaited = false;
     while (!this.#over) {
-      const length = Number(libc.read(this.#fd, this.incoming.bytes, this.incoming.bytes.length));
+      const incoming = this.incoming();
+      const length = Number(libc.read(this.#fd, incoming.bytes, incoming.bytes.length));
       if (length > 0) {
-        this.incoming.length = length;
+        incoming.length = length;
         if (!this.onRequest()) awaited = true;
         this.#lastAnswer = performance.now();
         if (this.#lastAnswer - started > TURN_MS) return true;

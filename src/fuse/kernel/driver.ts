@@ -13,9 +13,10 @@ export const kernelDriver: Driver = {
   name: 'kernel',
 
   async mount(fileSystem: FileSystem, options: MountOptions): Promise<Mounted> {
-    const fd = await attach(options);
+    const readOnly = options.readOnly || !fileSystem.writable;
+    const fd = await attach({ ...options, readOnly });
     const session = new Session(fd, fileSystem, {
-      readOnly: options.readOnly,
+      readOnly,
       wantPassthrough: isRoot(),
       log: options.log,
     });

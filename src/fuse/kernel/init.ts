@@ -19,6 +19,11 @@ const WANTED =
   initFlag.PARALLEL_DIROPS |
   initFlag.MAX_PAGES |
   initFlag.INIT_EXT;
+/**
+ * O_TRUNC comes with the open instead of after it. HANDLE_KILLPRIV_V2: the kernel need not ask for security.capability
+ * before each write; set-id bits mean nothing here, and mounts are `nosuid`.
+ */
+const WANTED_FOR_WRITING = initFlag.ATOMIC_O_TRUNC | initFlag.HANDLE_KILLPRIV_V2;
 
 /**
  * Agrees with the kernel on the protocol. DO_READDIRPLUS without READDIRPLUS_AUTO: listings always carry attributes,
@@ -27,7 +32,7 @@ const WANTED =
  */
 export function negotiate(
   incoming: RequestBuffer,
-  options: { readonly wantPassthrough: boolean },
+  options: { readonly wantPassthrough: boolean; readonly writable: boolean },
   maxTransfer: number,
 ): InitResult | Error {
   const at = structs.init_in.at;
@@ -38,7 +43,7 @@ export function negotiate(
   }
   const offered = incoming.u32(at.flags);
   const offered2 = offered & initFlag.INIT_EXT ? incoming.u32(at.flags2) : 0;
-  const flags = offered & WANTED;
+  const flags = offered & (options.writable ? WANTED | WANTED_FOR_WRITING : WANTED);
   const passthrough = options.wantPassthrough && (offered2 & initFlag2.PASSTHROUGH) !== 0;
 
   const out = structs.init_out;

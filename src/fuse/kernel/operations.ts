@@ -1,18 +1,20 @@
 import { constants } from 'node:os';
 import { Failure } from '../../base/errors.js';
+import type { NodeId } from '../../base/ids.js';
 import type { DirectoryPage, Entry, FileSystemStatistics, Handle, NoEntry, OpenFile } from '../filesystem.js';
-import type { OpenMode } from './backing.js';
+import { type OpenMode, openMode } from './backing.js';
 import { GETATTR_FH, opcode, openFlag, structs } from './protocol.js';
 import type { Request, RequestBuffer } from './request.js';
-import type { Session } from './session.js';
+import type { Patience, Session } from './session.js';
 
 /** Answers a request (true), or sees to it that it is answered later (false). What it throws is answered as an error. */
 export type Handler = (session: Session, request: Request, incoming: RequestBuffer) => boolean;
 
 const { EINVAL, ENODATA, ENOENT, ENOTTY, ERANGE, EROFS } = constants.errno;
 const O_ACCMODE = 3;
-/** Handles carry the mode of the open in their lowest bits. */
+/** Handles carry how they were opened in their lowest bits: the `OpenMode`, and whether they can write. */
 const MODES = 4;
+const WRITABLE = 2;
 /** Up to so many bytes are copied behind their header; more are sent from where they lie. */
 const COPY_UP_TO = 8192;
 const NUL = Buffer.of(0);
@@ -44,7 +46,8 @@ const opendir: Handler = (session, request) => {
     const length = session.reply.opened(handle * MODES, openFlag.CACHE_DIR | openFlag.KEEP_CACHE, 0);
     if (!session.send(request, length)) release(handle);
   };
-  return deliver(session, request, session.fileSystem.opendir(request.node, request), answer, release);
+  const opened = session.fileSystem.opendir(request.node, request);
+  return deliver(session, request, opened, answer, { discard: release });
 };
 
 function readdir(plus: boolean): Handler {
@@ -78,16 +81,41 @@ const releasedir: Handler = (session, request, incoming) => {
 const open: Handler = (session, request, incoming) => {
   const { node } = request;
   const flags = incoming.u32(structs.open_in.at.flags);
-  if (session.options.readOnly && (flags & O_ACCMODE) !== 0) throw new Failure('read-only');
-  const release = (file: OpenFile): void => session.fileSystem.release(node, file.handle);
+  if ((flags & O_ACCMODE) !== 0 && !session.writable) throw new Failure('read-only');
   const answer = (file: OpenFile): void => {
-    const { mode, flags, backingId } = session.backing.open(node, file.backingFd);
-    if (session.send(request, session.reply.opened(file.handle * MODES + mode, flags, backingId))) return;
-    session.backing.release(node, mode);
-    release(file);
+    const opened = openReply(session, node, file, flags);
+    if (session.send(request, session.reply.opened(opened.fh, opened.flags, opened.backingId))) return;
+    releaseOpened(session, node, opened.fh);
   };
-  return deliver(session, request, session.fileSystem.open(node, flags, request), answer, release);
+  // Who opens for writing is waited for: the file may have been truncated.
+  const patient = (flags & O_ACCMODE) !== 0;
+  return deliver(session, request, session.fileSystem.open(node, flags, request), answer, {
+    patient,
+    discard: (file) => session.fileSystem.release(node, file.handle),
+  });
 };
+
+/** How an open file is to be served, and the handle that the kernel gets for it. */
+export function openReply(
+  session: Session,
+  node: NodeId,
+  file: OpenFile,
+  flags: number,
+): { fh: number; flags: number; backingId: number } {
+  const decision = session.backing.open(node, file.backingFd);
+  const writes = (flags & O_ACCMODE) !== 0;
+  return {
+    fh: file.handle * MODES + decision.mode + (writes ? WRITABLE : 0),
+    flags: writes || !session.writable ? decision.flags : decision.flags | openFlag.NOFLUSH,
+    backingId: decision.backingId,
+  };
+}
+
+export function releaseOpened(session: Session, node: NodeId, fh: number): void {
+  const mode: OpenMode = fh % WRITABLE === 0 ? openMode.cached : openMode.passthrough;
+  session.backing.release(node, mode);
+  session.fileSystem.release(node, handleOf(fh));
+}
 
 const read: Handler = (session, request, incoming) => {
   const at = structs.read_in.at;
@@ -99,9 +127,8 @@ const read: Handler = (session, request, incoming) => {
 
 const release: Handler = (session, request, incoming) => {
   const fh = incoming.u64(structs.release_in.at.fh);
-  session.backing.release(request.node, (fh % MODES) as OpenMode);
   session.sendStatus(request, 0);
-  session.fileSystem.release(request.node, handleOf(fh));
+  releaseOpened(session, request.node, fh);
   return true;
 };
 
@@ -154,7 +181,7 @@ export const operations: readonly (Handler | undefined)[] = table({
 });
 
 /**
- * The errno of what is not served; ENOSYS for the rest. The kernel takes ENOSYS for FLUSH, FSYNC and FSYNCDIR as
+ * The errno of what is not served, on a mount that is not written to; ENOSYS for the rest. The kernel takes ENOSYS for FLUSH, FSYNC and FSYNCDIR as
  * success, for LSEEK and ACCESS as "decide yourself", and does not ask again.
  */
 export const refusals: readonly (number | undefined)[] = table({
@@ -178,23 +205,24 @@ export const refusals: readonly (number | undefined)[] = table({
   REMOVEXATTR: EROFS,
 });
 
-function table<T>(rows: Partial<Record<keyof typeof opcode, T>>): (T | undefined)[] {
+export function table<T>(rows: Partial<Record<keyof typeof opcode, T>>): (T | undefined)[] {
   const byCode: (T | undefined)[] = new Array(64).fill(undefined);
   for (const [name, value] of Object.entries(rows)) byCode[opcode[name as keyof typeof opcode]] = value;
   return byCode;
 }
 
-const handleOf = (fh: number): Handle => Math.floor(fh / MODES);
+export const handleOf = (fh: number): Handle => Math.floor(fh / MODES);
+export const isWritable = (fh: number): boolean => fh % MODES >= WRITABLE;
 
-function deliver<T>(
+export function deliver<T>(
   session: Session,
   request: Request,
   result: T | Promise<T>,
   answer: (value: T) => void,
-  discard?: (value: T) => void,
+  options: Patience<T> = {},
 ): boolean {
   if (result instanceof Promise) {
-    session.later(request, result, answer, discard);
+    session.later(request, result, answer, options);
     return false;
   }
   answer(result);

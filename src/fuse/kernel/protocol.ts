@@ -85,6 +85,7 @@ export const openFlag = {
   DIRECT_IO: 2 ** 0,
   KEEP_CACHE: 2 ** 1,
   CACHE_DIR: 2 ** 3,
+  NOFLUSH: 2 ** 5,
 } as const;
 
 /** Linux 6.9, `include/uapi/linux/fuse.h`. */
@@ -95,6 +96,26 @@ export const ioctlCode = { BACKING_OPEN: 0x4010e501, BACKING_CLOSE: 0x4004e502 }
 
 /** `getattr_flags`: the handle field is set. */
 export const GETATTR_FH = 1;
+
+/** `valid` of setattr. */
+export const setattrFlag = {
+  MODE: 2 ** 0,
+  UID: 2 ** 1,
+  GID: 2 ** 2,
+  SIZE: 2 ** 3,
+  ATIME: 2 ** 4,
+  MTIME: 2 ** 5,
+  FH: 2 ** 6,
+  ATIME_NOW: 2 ** 7,
+  MTIME_NOW: 2 ** 8,
+} as const;
+
+/** `fsync_flags`: data only. */
+export const FSYNC_FDATASYNC = 1;
+
+/** From `linux/fs.h` and `linux/xattr.h`. */
+export const renameFlag = { NOREPLACE: 1 } as const;
+export const xattrFlag = { CREATE: 1, REPLACE: 2 } as const;
 
 /** The smallest buffer that the kernel reads requests into (FUSE_MIN_READ_BUFFER). */
 export const MIN_READ_BUFFER = 8192;
@@ -169,6 +190,9 @@ const entryOut = struct({
 
 const dirent = struct({ ino: 'u64', off: 'u64', namelen: 'u32', type: 'u32' });
 
+/** Of setxattr the kernel sends the first 8 bytes, as FUSE_SETXATTR_EXT is not asked for. */
+export const SETXATTR_IN = struct({ size: 'u32', flags: 'u32' });
+
 /** Struct name (as in the header, without `fuse_`) → layout. The name of a directory entry follows its struct. */
 export const structs = {
   attr,
@@ -218,6 +242,50 @@ export const structs = {
     lock_owner: 'u64',
     flags: 'u32',
     padding: 'u32',
+  }),
+  setattr_in: struct({
+    valid: 'u32',
+    padding: 'u32',
+    fh: 'u64',
+    size: 'u64',
+    lock_owner: 'u64',
+    atime: 'u64',
+    mtime: 'u64',
+    ctime: 'u64',
+    atimensec: 'u32',
+    mtimensec: 'u32',
+    ctimensec: 'u32',
+    mode: 'u32',
+    unused4: 'u32',
+    uid: 'u32',
+    gid: 'u32',
+    unused5: 'u32',
+  }),
+  create_in: struct({ flags: 'u32', mode: 'u32', umask: 'u32', open_flags: 'u32' }),
+  mkdir_in: struct({ mode: 'u32', umask: 'u32' }),
+  rename_in: struct({ newdir: 'u64' }),
+  rename2_in: struct({ newdir: 'u64', flags: 'u32', padding: 'u32' }),
+  write_in: struct({
+    fh: 'u64',
+    offset: 'u64',
+    size: 'u32',
+    write_flags: 'u32',
+    lock_owner: 'u64',
+    flags: 'u32',
+    padding: 'u32',
+  }),
+  write_out: struct({ size: 'u32', padding: 'u32' }),
+  flush_in: struct({ fh: 'u64', unused: 'u32', padding: 'u32', lock_owner: 'u64' }),
+  fsync_in: struct({ fh: 'u64', fsync_flags: 'u32', padding: 'u32' }),
+  fallocate_in: struct({ fh: 'u64', offset: 'u64', length: 'u64', mode: 'u32', padding: 'u32' }),
+  copy_file_range_in: struct({
+    fh_in: 'u64',
+    off_in: 'u64',
+    nodeid_out: 'u64',
+    fh_out: 'u64',
+    off_out: 'u64',
+    len: 'u64',
+    flags: 'u64',
   }),
   statfs_out: struct({ st: kstatfs.size }),
   getxattr_in: struct({ size: 'u32', padding: 'u32' }),

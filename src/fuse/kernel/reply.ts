@@ -61,11 +61,18 @@ export class ReplyBuffer {
     return OUT.size + structs.attr_out.size;
   }
 
-  opened(handle: number, flags: number, backingId: number): number {
-    const { at, size } = structs.open_out;
-    this.#u64(OUT.size + at.fh, handle);
-    this.#words[(OUT.size + at.open_flags) >> 2] = flags;
-    this.#words[(OUT.size + at.padding) >> 2] = backingId;
+  opened(fh: number, flags: number, backingId: number): number {
+    return this.#opened(OUT.size, fh, flags, backingId);
+  }
+
+  created(entry: Entry, fh: number, flags: number, backingId: number): number {
+    return this.#opened(this.entry(entry), fh, flags, backingId);
+  }
+
+  written(count: number): number {
+    const { at, size } = structs.write_out;
+    this.#words[(OUT.size + at.size) >> 2] = count;
+    this.#words[(OUT.size + at.padding) >> 2] = 0;
     return OUT.size + size;
   }
 
@@ -151,6 +158,14 @@ export class ReplyBuffer {
       bytes[at + i] = code;
     }
     return length;
+  }
+
+  #opened(start: number, fh: number, flags: number, backingId: number): number {
+    const { at, size } = structs.open_out;
+    this.#u64(start + at.fh, fh);
+    this.#words[(start + at.open_flags) >> 2] = flags;
+    this.#words[(start + at.padding) >> 2] = backingId;
+    return start + size;
   }
 
   #entry(at: number, entry: Entry): void {

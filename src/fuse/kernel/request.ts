@@ -49,9 +49,20 @@ export class RequestBuffer {
     return this.#words[at]! + this.#words[at + 1]! * WORD;
   }
 
-  /** Whether the operation's struct is there up to `size` bytes. */
-  has(size: number): boolean {
-    return this.length >= HEADER_SIZE + size;
+  /** As `u64`, for signed fields (times before 1970). */
+  i64(offset: number): number {
+    const at = (HEADER_SIZE + offset) >> 2;
+    return this.#words[at]! + (this.#words[at + 1]! | 0) * WORD;
+  }
+
+  /** Bytes that follow the operation's struct, not copied. */
+  data(offset: number, size: number): Uint8Array {
+    return this.bytes.subarray(HEADER_SIZE + offset, Math.min(this.length, HEADER_SIZE + offset + size));
+  }
+
+  /** The offset behind the zero that ends the name at `offset`. */
+  after(offset: number): number {
+    return this.bytes.indexOf(0, HEADER_SIZE + offset) + 1 - HEADER_SIZE;
   }
 
   /**
@@ -72,6 +83,10 @@ export class RequestBuffer {
 
 /** One request's header: whom to answer, about what, who asks. The `Context` that the file system sees. */
 export class Request implements Context {
+  /** A second node whose kernel locks the request holds (where something is renamed to). */
+  other: NodeId | undefined;
+  /** An interrupt does not answer it, only asks the file system to end early. */
+  patient = false;
   #controller: AbortController | undefined;
   #reason: unknown;
 

@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { NodeId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
-import type { FileSystem } from '../filesystem.js';
+import type { FileSystem, WritableFileSystem } from '../filesystem.js';
 import { BackingFiles } from './backing.js';
 import { Channel } from './channel.js';
 import { type InitResult, negotiate } from './init.js';
@@ -12,24 +12,37 @@ import { type Handler, operations, refusals } from './operations.js';
 import { INC_EPOCH_MINOR, opcode, structs } from './protocol.js';
 import { ReplyBuffer } from './reply.js';
 import { type Request, RequestBuffer } from './request.js';
+import { writingOperations } from './writing.js';
 
 /** The largest read or write that is asked of us: 256 pages. */
 const MAX_TRANSFER = 1024 * 1024;
 /** Header and struct of the largest request besides its data. */
 const REQUEST_OVERHEAD = 4096;
+const BUFFER_SIZE = MAX_TRANSFER + REQUEST_OVERHEAD;
+/** Buffers kept for the next writes that take their time. */
+const SPARE_BUFFERS = 8;
 const INTERRUPT_CHECK_MS = 100;
 const NO_REPLY = new Set<number>([opcode.FORGET, opcode.BATCH_FORGET]);
 const { EIO, EINTR, ENOSYS } = constants.errno;
 
+export interface Patience<T> {
+  /** Waits for the file system although the caller was interrupted: what it began is to be known. */
+  readonly patient?: boolean;
+  readonly discard?: (value: T) => void;
+}
+
 /** One mounted connection: takes requests apart, calls the file system, answers. */
 export class Session {
-  readonly incoming = new RequestBuffer(MAX_TRANSFER + REQUEST_OVERHEAD);
   readonly reply = new ReplyBuffer(MAX_TRANSFER);
   readonly channel: Channel;
   readonly notifier: Notifier;
   /** Resolves when the kernel has been answered; rejects when it speaks a protocol that is too old. */
   readonly ready: Promise<InitResult>;
+  /** The operations that change something, if this mount has them. */
+  readonly writable: WritableFileSystem | undefined;
   backing: BackingFiles;
+  #incoming = new RequestBuffer(BUFFER_SIZE);
+  readonly #spare: RequestBuffer[] = [];
   /** The last cookie of folders whose listing is known to be complete, by handle. */
   readonly finished = new Map<number, number>();
   readonly #pending = new Map<number, Request>();
@@ -41,9 +54,10 @@ export class Session {
     readonly fileSystem: FileSystem,
     readonly options: { readonly readOnly: boolean; readonly wantPassthrough: boolean; readonly log: Log },
   ) {
+    this.writable = options.readOnly ? undefined : fileSystem.writable;
     this.channel = new Channel(
       fd,
-      this.incoming,
+      () => this.#incoming,
       () => this.#receive(),
       () => this.#pending.size > 0,
     );
@@ -77,20 +91,31 @@ export class Session {
     this.sendStatus(request, this.#errno(error));
   }
 
+  /** Leaves the present request's buffer alone until `work` has ended: requests are read into another one. */
+  lend(work: Promise<unknown>): void {
+    const lent = this.#incoming;
+    this.#incoming = this.#spare.pop() ?? new RequestBuffer(BUFFER_SIZE);
+    const back = (): void => {
+      if (this.#spare.length < SPARE_BUFFERS) this.#spare.push(lent);
+    };
+    work.then(back, back);
+  }
+
   /**
-   * Answers when `result` is there. An interrupt answers EINTR at once; what comes later goes to `discard`, which gives
-   * back what the caller never got.
+   * Answers when `result` is there. An interrupt answers EINTR at once, unless the operation is `patient`; what comes
+   * later goes to `discard`, which gives back what the caller never got.
    */
-  later<T>(request: Request, result: Promise<T>, answer: (value: T) => void, discard?: (value: T) => void): void {
+  later<T>(request: Request, result: Promise<T>, answer: (value: T) => void, options: Patience<T>): void {
     this.#pending.set(request.unique, request);
-    this.#pendingNodes.set(request.node, (this.#pendingNodes.get(request.node) ?? 0) + 1);
+    request.patient = options.patient === true;
+    this.#pin(request, 1);
     const settle = (respond: () => void, drop?: () => void): void => {
       const waits = this.#pending.delete(request.unique);
       if (!waits || !this.channel.open) {
         drop?.();
         return;
       }
-      this.#unpin(request.node);
+      this.#pin(request, -1);
       try {
         respond();
       } catch (error) {
@@ -99,37 +124,41 @@ export class Session {
       this.channel.nudge();
     };
     result.then(
-      (value) => settle(() => answer(value), discard && (() => discard(value))),
+      (value) => settle(() => answer(value), options.discard && (() => options.discard?.(value))),
       (error) => settle(() => this.fail(request, error)),
     );
   }
 
-  #unpin(node: NodeId): void {
-    const others = (this.#pendingNodes.get(node) ?? 1) - 1;
-    if (others > 0) {
-      this.#pendingNodes.set(node, others);
-    } else {
-      this.#pendingNodes.delete(node);
-      this.notifier.released();
+  /** Counts the pending requests of a request's nodes. */
+  #pin(request: Request, change: 1 | -1): void {
+    for (const node of request.other === undefined ? [request.node] : [request.node, request.other]) {
+      const count = (this.#pendingNodes.get(node) ?? 0) + change;
+      if (count > 0) this.#pendingNodes.set(node, count);
+      else this.#pendingNodes.delete(node);
     }
+    if (change < 0) this.notifier.released();
   }
 
   #receive(): boolean {
-    const code = this.incoming.opcode;
+    const code = this.#incoming.opcode;
     if (NO_REPLY.has(code)) return true;
-    const request = this.incoming.header();
+    const request = this.#incoming.header();
     try {
-      if (code === opcode.INTERRUPT) this.#interrupt(this.incoming.u64(structs.interrupt_in.at.unique));
+      if (code === opcode.INTERRUPT) this.#interrupt(this.#incoming.u64(structs.interrupt_in.at.unique));
       else if (code === opcode.INIT) this.#init(request);
-      else return (operations[code] ?? refuse)(this, request, this.incoming);
+      else return this.#handler(code)(this, request, this.#incoming);
     } catch (error) {
       this.fail(request, error);
     }
     return true;
   }
 
+  #handler(code: number): Handler {
+    return operations[code] ?? (this.writable && writingOperations[code]) ?? refuse;
+  }
+
   #init(request: Request): void {
-    const result = negotiate(this.incoming, this.options, MAX_TRANSFER);
+    const result = negotiate(this.#incoming, { ...this.options, writable: this.writable !== undefined }, MAX_TRANSFER);
     if (result instanceof Error) {
       this.sendStatus(request, constants.errno.EPROTO);
       this.#settleReady.reject(result);
@@ -151,9 +180,11 @@ export class Session {
       setTimeout(() => this.channel.open && this.#interrupt(unique), INTERRUPT_CHECK_MS).unref();
       return;
     }
-    this.#pending.delete(unique);
-    this.#unpin(request.node);
-    this.sendStatus(request, EINTR);
+    if (!request.patient) {
+      this.#pending.delete(unique);
+      this.#pin(request, -1);
+      this.sendStatus(request, EINTR);
+    }
     request.interrupt(new Failure('interrupted'));
   }
 

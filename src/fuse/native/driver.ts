@@ -4,6 +4,7 @@ import { MountWatch } from '../mount-watch.js';
 import { mountTable, SUBTYPE, unmount } from '../mountpoint.js';
 import { type FuseInstance, loadFuseNative } from './binding.js';
 import { NativeSession, readOperations, replaceInternals } from './operations.js';
+import { repairTimes, writeOperations } from './writing.js';
 
 /** Seconds for which the kernel keeps names and attributes: it cannot be told of a change, so not long. */
 const TIMEOUT_S = 1;
@@ -27,9 +28,12 @@ export const fuseNativeDriver: Driver = {
   async mount(fileSystem: FileSystem, options: MountOptions): Promise<Mounted> {
     const Fuse = await loadFuseNative();
     const session = new NativeSession(fileSystem, options, options.log);
-    const fuse = new Fuse(options.mountpoint, readOperations(session), { timeout: false });
+    const writable = options.readOnly ? undefined : fileSystem.writable;
+    const operations = { ...readOperations(session), ...(writable && writeOperations(session, writable)) };
+    const fuse = new Fuse(options.mountpoint, operations, { timeout: false });
     replaceInternals(fuse, session);
-    fuse._fuseOptions = () => `-o${libfuseOptions(options).join(',')}`;
+    repairTimes(fuse);
+    fuse._fuseOptions = () => `-o${libfuseOptions({ ...options, readOnly: !writable }).join(',')}`;
     kept.add(fuse);
     await new Promise<void>((resolve, reject) => {
       fuse.open((error) => {

@@ -9,11 +9,13 @@ import { Paths } from './paths.js';
 const { EIO, ENODATA, ERANGE } = constants.errno;
 /** Entries asked of the file system at once; libfuse wants a listing whole. */
 const LISTING_PAGE = 1000;
+const O_ACCMODE = 3;
 const BLOCK = 128 * 1024;
 
 export interface OpenedFile {
   readonly node: NodeId;
   readonly handle: Handle;
+  readonly writes: boolean;
 }
 
 /** Open files by the descriptor that libfuse gets: the package carries 31 bits, and 0 means none. */
@@ -81,7 +83,7 @@ export class NativeSession {
   }
 }
 
-/** What reading needs. Everything else is refused by the kernel, as the mount is read-only. */
+/** What reading needs. On a read-only mount the kernel refuses everything else. */
 export function readOperations(session: NativeSession): NativeOperations {
   const { fileSystem, paths, descriptors, context } = session;
   return {
@@ -111,7 +113,7 @@ export function readOperations(session: NativeSession): NativeOperations {
       session.answer(callback, async () => {
         const node = await paths.node(path, context);
         const { handle } = await fileSystem.open(node, flags, context);
-        return [0, descriptors.add({ node, handle })];
+        return [0, descriptors.add({ node, handle, writes: (flags & O_ACCMODE) !== 0 })];
       }),
 
     read: (_path: string, fd: number, target: Buffer, size: number, offset: number, callback: Callback) =>

@@ -1,0 +1,4 @@
+import { kernelDriver } from '#src/fuse/kernel/driver.js';
+import { writeSuite } from '../helpers/fuse-write-suite.js';
+
+writeSuite({ driver: kernelDriver, staged: true });
