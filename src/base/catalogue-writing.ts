@@ -1,6 +1,6 @@
 import type { CatalogueRow } from './catalogue.js';
 
-/** Failures of writing to Procore. */
+/** Failures of writing, to Procore and to the mount. */
 export const writingRows = {
   'reply-lost': {
     errno: 'EIO',
@@ -71,5 +71,56 @@ export const writingRows = {
     level: 'info',
     what: '{what} changed while it was uploaded',
     remedy: 'it is uploaded again once it is at rest',
+  },
+
+  // What any file system says of a change that cannot be.
+  'item-exists': {
+    errno: 'EEXIST',
+    http: 409,
+    level: 'debug',
+    what: 'there is a {path} already',
+    remedy: 'choose another name, or remove it first',
+  },
+  'is-a-folder': {
+    errno: 'EISDIR',
+    http: 400,
+    level: 'debug',
+    what: '{path} is a folder',
+    remedy: 'name a file',
+  },
+  'folder-not-empty': {
+    errno: 'ENOTEMPTY',
+    http: 409,
+    level: 'debug',
+    what: 'the folder {path} is not empty',
+    remedy: 'remove what is in it first',
+  },
+  'not-storable': {
+    errno: 'EPERM',
+    http: 400,
+    level: 'info',
+    what: '{what} cannot be kept here',
+    remedy: 'copy the content instead',
+  },
+  'not-supported': {
+    errno: 'EOPNOTSUPP',
+    http: 400,
+    level: 'debug',
+    what: '{what} is not supported',
+    remedy: 'programs fall back on something else',
+  },
+  'no-such-attribute': {
+    errno: 'ENODATA',
+    http: 404,
+    level: 'debug',
+    what: '{path} has no attribute {name}',
+    remedy: 'see native-notes/semantics.md for the attributes that there are',
+  },
+  'disk-full': {
+    errno: 'ENOSPC',
+    http: 507,
+    level: 'warn',
+    what: 'there is no room for {path} on {disk}',
+    remedy: 'make room there, or move the state folder with --state',
   },
 } as const satisfies Record<string, CatalogueRow>;

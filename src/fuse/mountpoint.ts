@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { access, constants, readdir, readFile, realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
-import { errnoOf, Failure } from '../base/errors.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errnoOf, Failure, isFailure } from '../base/errors.js';
 import { inPool } from './libc.js';
 
 /** The type that findmnt(8) shows, and by which a mount of ours is known. */
@@ -10,6 +11,8 @@ export const MOUNT_TYPE = `fuse.${SUBTYPE}`;
 
 /** A call that takes longer hangs in a mount whose daemon does not answer. */
 const ANSWER_LIMIT_MS = 2_000;
+const BUSY_ATTEMPTS = 4;
+const BUSY_PAUSE_MS = 150;
 /** From `sys/mount.h`. */
 const MNT_FORCE = 1;
 const MNT_DETACH = 2;
@@ -158,7 +161,15 @@ export async function unmount(path: string, options: UnmountOptions): Promise<vo
   const real = await canonical(path);
   const mounted = await mountedAt(real);
   if (!mounted?.type.startsWith('fuse')) throw new Failure('not-mounted', { path: real });
-  await detach(real, options.force);
+  // A program that only looked (a desktop's indexer, a last close that is under way) is gone in a moment.
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await detach(real, options.force);
+    } catch (error) {
+      if (!isFailure(error, 'unmount-busy') || attempt === BUSY_ATTEMPTS) throw error;
+      await delay(BUSY_PAUSE_MS);
+    }
+  }
 }
 
 async function detach(path: string, force: boolean): Promise<void> {
