@@ -1,5 +1,6 @@
 import { killScenario } from './helpers/cases-kill.js';
 import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
+import { refreshRace } from './helpers/refresh-race.js';
 
 /**
  * The scenarios of `npm test` at their full size, and those that only a full size shows. `npm run soak -- PART…` runs
@@ -9,6 +10,12 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   kills: (t, seed) => killScenario(t, 100, seed),
   'expired-urls': (t) => expiredUrls(t, 12_000),
   memory: (t) => crawlMemory(t, 100_000),
+  refresh: async (t, seed) => {
+    const { wrong, usedTwice, ...counted } = await refreshRace(t, 200, seed);
+    t.comment(JSON.stringify(counted));
+    t.equal(usedTwice, 0, 'refresh tokens used twice');
+    t.equal(wrong.join('; '), '', 'rounds that ended in another way');
+  },
 };
 
 const counts = { passed: 0, failed: 0, skipped: 0 };

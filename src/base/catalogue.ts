@@ -1,3 +1,4 @@
+import { signInRows } from './catalogue-sign-in.js';
 import { writingRows } from './catalogue-writing.js';
 
 /**
@@ -93,27 +94,7 @@ const rows = {
     what: '{host} cannot be reached',
     remedy: 'check the network, the name and the firewall; it is tried again',
   },
-  'sign-in-refused': {
-    errno: 'EACCES',
-    http: 401,
-    level: 'error',
-    what: '{host} refused the sign-in of "{name}"',
-    remedy: 'check client id and secret (`procorefs connections add` again), and that they belong to this host',
-  },
-  'secret-missing': {
-    errno: 'EACCES',
-    http: 401,
-    level: 'error',
-    what: 'there is no client secret for connection "{name}"',
-    remedy: 'run `procorefs connections login {name}`, or give it as a systemd credential',
-  },
-  'signed-out': {
-    errno: 'EACCES',
-    http: 401,
-    level: 'error',
-    what: 'connection "{name}" is signed out',
-    remedy: 'run `procorefs connections login {name}`',
-  },
+  ...signInRows,
   'not-permitted': {
     errno: 'EACCES',
     http: 403,
@@ -134,6 +115,14 @@ const rows = {
     level: 'error',
     what: 'the Documents tool of project {project} is switched off or not permitted to this account',
     remedy: "switch the tool on in the project's settings, and permit the project to the app or the user to the tool",
+  },
+  'project-not-permitted': {
+    errno: 'EACCES',
+    http: 403,
+    level: 'error',
+    what: 'project {project} is not permitted to this account',
+    remedy:
+      "add the project to the app's permissions in the company's App Management, or the user to the project's directory",
   },
   'company-needed': {
     errno: 'EINVAL',

@@ -1,4 +1,5 @@
 import { catalogue } from './catalogue.js';
+import { maskSecrets } from './secret.js';
 import { oneLine } from './text.js';
 
 export type FailureCode = keyof typeof catalogue;
@@ -16,7 +17,7 @@ export class Failure extends Error {
     super(fill(catalogue[code].what, details), cause === undefined ? {} : { cause });
     this.name = 'Failure';
     this.code = code;
-    this.details = details;
+    this.details = masked(details);
   }
 
   /** The name of the errno that a file operation answers with. */
@@ -43,6 +44,12 @@ export class Failure extends Error {
   }
 }
 
+/** Details travel to other processes, which cannot tell this one's secrets. */
+const masked = (details: Details): Details =>
+  Object.fromEntries(
+    Object.entries(details).map(([key, value]) => [key, typeof value === 'string' ? maskSecrets(value) : value]),
+  );
+
 function causeText(cause: unknown): string | undefined {
   if (cause instanceof Failure) return cause.message;
   if (!(cause instanceof Error)) return undefined;
@@ -59,7 +66,7 @@ export interface FailureJson {
 export function failureToJson(error: unknown): FailureJson {
   const failure = error instanceof Failure ? error : new Failure('internal', {}, error);
   const why = causeText(failure.cause);
-  return { code: failure.code, details: { ...(why ? { why } : {}), ...failure.details } };
+  return { code: failure.code, details: { ...(why ? { why: maskSecrets(why) } : {}), ...failure.details } };
 }
 
 export const failureFromJson = ({ code, details }: FailureJson): Failure => new Failure(code, details);

@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 import { Failure } from './errors.js';
-import { redactUrl } from './secret.js';
+import { maskSecrets, redactUrl } from './secret.js';
 import { oneLine } from './text.js';
 
 export type Log = Logger;
@@ -30,7 +30,7 @@ function describeError(error: Error): unknown {
   return {
     message: oneLine(error.message.replace(/https?:\/\/\S+/g, redactUrl), 2000),
     ...(code ? { code } : {}),
-    ...(error.stack ? { stack: error.stack.replace(/https?:\/\/\S+/g, redactUrl) } : {}),
+    ...(error.stack ? { stack: maskSecrets(error.stack).replace(/https?:\/\/\S+/g, redactUrl) } : {}),
     ...(error.cause instanceof Error ? { cause: describeError(error.cause) } : {}),
   };
 }

@@ -2,6 +2,30 @@ import { inspect } from 'node:util';
 
 const MASK = '[secret]';
 
+/** Secrets of this process whose values are masked in texts: the latest ones; shorter ones would hit common words. */
+const MOST_KNOWN = 256;
+const SHORTEST_KNOWN = 8;
+const known = new Set<string>();
+
+function remember(value: string): void {
+  for (const form of new Set([value, encodeURIComponent(value)])) {
+    if (form.length < SHORTEST_KNOWN) continue;
+    known.delete(form);
+    known.add(form);
+  }
+  for (const oldest of known) {
+    if (known.size <= MOST_KNOWN) break;
+    known.delete(oldest);
+  }
+}
+
+/** The text without the values of this process's secrets: a server may echo in an error what it was sent. */
+export function maskSecrets(text: string): string {
+  let masked = text;
+  for (const value of known) if (masked.includes(value)) masked = masked.replaceAll(value, MASK);
+  return masked;
+}
+
 /**
  * A value that must not be seen: it prints, serializes and inspects as `[secret]`.
  * `reveal()` is called only where the value goes onto the wire or into its 0600 file.
@@ -11,10 +35,15 @@ export class Secret {
 
   constructor(value: string) {
     this.#value = value;
+    remember(value);
   }
 
   reveal(): string {
     return this.#value;
+  }
+
+  equals(other: Secret | undefined): boolean {
+    return this.#value === other?.reveal();
   }
 
   toString(): string {

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { errnoOf, Failure } from '../base/errors.js';
-import { defaultStateFolder, type OptionName, type OptionValues, optionRows, resolveOptions } from '../base/options.js';
+import { readConfiguration } from '../base/configuration.js';
+import { Failure } from '../base/errors.js';
+import { defaultStateFolder, type OptionName, type OptionValues, resolveOptions } from '../base/options.js';
 import { StateFolder } from '../daemon/state-folder.js';
 
 /** A flag that only one command has. */
@@ -87,18 +87,5 @@ export class CommandContext {
   /** JSON for scripts, `text` for people. */
   show(value: unknown, text: () => string): void {
     this.print(this.json ? JSON.stringify(value) : text());
-  }
-}
-
-function readConfiguration(path: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('it is not an object');
-    for (const key of Object.keys(value))
-      if (!Object.hasOwn(optionRows, key)) throw new Error(`it has an unknown key "${key}"`);
-    return value as Record<string, unknown>;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return {};
-    throw new Failure('usage', { what: `the configuration file ${path} cannot be used` }, error);
   }
 }

@@ -1,6 +1,6 @@
 import { check } from './check.js';
 import type { Command } from './command.js';
-import { connectionCommands, projects } from './connections.js';
+import { connectionCommands, projects } from './connections/index.js';
 import { daemon } from './daemon.js';
 import { demo } from './demo/demo.js';
 import { doctor } from './doctor.js';

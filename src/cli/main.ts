@@ -2,6 +2,7 @@
 import { Command as Commander, CommanderError, Option } from 'commander';
 import { Failure } from '../base/errors.js';
 import { flagOf, type OptionName, optionRows } from '../base/options.js';
+import { maskSecrets } from '../base/secret.js';
 import { oneLine } from '../base/text.js';
 import { COMMON_OPTIONS, type Command, CommandContext } from './command.js';
 import { commands } from './commands.js';
@@ -76,7 +77,8 @@ async function main(argv: readonly string[]): Promise<void> {
 function report(error: unknown): number {
   const failure = error instanceof Failure ? error : new Failure('internal', {}, error);
   process.stderr.write(`procorefs: ${oneLine(failure.line, 1000)}\n`);
-  if (process.env.PROCOREFS_LOG_LEVEL === 'trace' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (process.env.PROCOREFS_LOG_LEVEL === 'trace' && error instanceof Error)
+    process.stderr.write(`${maskSecrets(String(error.stack))}\n`);
   return failure.code === 'usage' ? EXIT_USAGE : EXIT_FAILED;
 }
 

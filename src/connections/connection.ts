@@ -13,6 +13,8 @@ export const connectionSchema = z.looseObject({
   loginUrl: z.string(),
   clientId: z.string().min(1),
   grant: z.enum(['client-credentials', 'authorization-code']),
+  /** The app is this installation's; its secret stands in the configuration. */
+  defaultClient: z.literal(true).optional(),
   /** For the company header; service accounts need it. */
   company: z.number().optional(),
   /** The only project that this connection reaches. */
@@ -38,6 +40,7 @@ export interface Connection {
   readonly loginUrl: string;
   readonly clientId: string;
   readonly grant: Grant;
+  readonly defaultClient?: true | undefined;
   readonly company?: CompanyId | undefined;
   readonly project?: ProjectId | undefined;
   readonly maxCallsPerHour?: number | undefined;

@@ -1,28 +1,56 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { errnoOf } from '../base/errors.js';
+import type { Clock } from '../base/clock.js';
 import { Secret } from '../base/secret.js';
+import { credential, type DefaultClient, defaultClient } from './default-client.js';
 import { readPrivateFile, removePrivateFile, writePrivateFile } from './files.js';
+import type { Granted } from './login-host.js';
 
-/** What a refresh token's owner keeps; times in seconds since the epoch by this machine's clock. */
+/** What a sign-in leaves on disk; times in seconds since the epoch by this machine's clock. */
 export interface StoredTokens {
   readonly access: Secret;
+  readonly renewAt: number;
   readonly expiresAt: number;
-  readonly refresh: Secret;
+  /** Absent while somebody uses it, and after that failed. */
+  readonly refresh: Secret | undefined;
+  /** Why there is no refresh token. */
+  readonly ended?: string | undefined;
 }
 
-const tokenFile = z.object({ access_token: z.string(), expires_at: z.number(), refresh_token: z.string() });
+/** A token is renewed so many seconds before it ends, or after nine tenths of its life. */
+const AHEAD = 60;
+
+export function storedTokens(granted: Granted, clock: Pick<Clock, 'now'>): StoredTokens {
+  const now = clock.now() / 1000;
+  const life = granted.expiresIn;
+  return {
+    access: granted.access,
+    renewAt: now + Math.max(life * 0.9, life - AHEAD),
+    expiresAt: now + life,
+    refresh: granted.refresh,
+    ...(granted.refresh ? {} : { ended: 'the server gave no refresh token' }),
+  };
+}
+
+const tokenFile = z.object({
+  access_token: z.string(),
+  renew_at: z.number(),
+  expires_at: z.number(),
+  refresh_token: z.string().optional(),
+  ended: z.string().optional(),
+});
 
 /**
  * The secrets of the connections, each in a file of its own (0600) in a folder 0700: `ID.secret`, `ID.tokens`. A client
  * secret may come from a systemd credential `procorefs.ID.secret` or `procorefs.secret` instead (systemd.exec(5)).
  */
 export class Secrets {
+  readonly #state: string;
   readonly #folder: string;
   readonly #credentials: string | undefined;
 
   constructor(stateFolder: string, credentials = process.env.CREDENTIALS_DIRECTORY) {
+    this.#state = stateFolder;
     this.#folder = join(stateFolder, 'secrets');
     this.#credentials = credentials;
   }
@@ -31,7 +59,17 @@ export class Secrets {
   clientSecret(id: string): Secret | undefined {
     const own = readPrivateFile(this.#path(id, 'secret'));
     if (own !== undefined) return new Secret(own.trim());
-    return this.#credential(`procorefs.${id}.secret`) ?? this.#credential('procorefs.secret');
+    return credential(this.#credentials, `procorefs.${id}.secret`) ?? this.sharedClientSecret();
+  }
+
+  /** What systemd gives for every connection that has no secret of its own. */
+  sharedClientSecret(): Secret | undefined {
+    return credential(this.#credentials, 'procorefs.secret');
+  }
+
+  /** @throws Failure `default-client-missing`, `usage`, `state-unsafe` */
+  defaultClient(): DefaultClient {
+    return defaultClient(this.#state, this.#credentials);
   }
 
   setClientSecret(id: string, secret: Secret): void {
@@ -50,16 +88,24 @@ export class Secrets {
     }
     const parsed = tokenFile.safeParse(json);
     if (!parsed.success) return undefined;
-    const { access_token, expires_at, refresh_token } = parsed.data;
-    return { access: new Secret(access_token), expiresAt: expires_at, refresh: new Secret(refresh_token) };
+    const { access_token, renew_at, expires_at, refresh_token, ended } = parsed.data;
+    return {
+      access: new Secret(access_token),
+      renewAt: renew_at,
+      expiresAt: expires_at,
+      refresh: refresh_token === undefined ? undefined : new Secret(refresh_token),
+      ...(ended === undefined ? {} : { ended }),
+    };
   }
 
   /** On the platter when this returns. */
   setTokens(id: string, tokens: StoredTokens): void {
     const content = {
       access_token: tokens.access.reveal(),
+      renew_at: tokens.renewAt,
       expires_at: tokens.expiresAt,
-      refresh_token: tokens.refresh.reveal(),
+      ...(tokens.refresh ? { refresh_token: tokens.refresh.reveal() } : {}),
+      ...(tokens.ended === undefined ? {} : { ended: tokens.ended }),
     };
     writePrivateFile(this.#path(id, 'tokens'), `${JSON.stringify(content)}\n`);
   }
@@ -79,15 +125,5 @@ export class Secrets {
 
   #path(id: string, kind: string): string {
     return join(this.#folder, `${id}.${kind}`);
-  }
-
-  #credential(name: string): Secret | undefined {
-    if (this.#credentials === undefined) return undefined;
-    try {
-      return new Secret(readFileSync(join(this.#credentials, name), 'utf8').trim());
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return undefined;
-      throw error;
-    }
   }
 }

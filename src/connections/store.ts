@@ -32,10 +32,7 @@ export class Connections {
    * @throws Failure `connection-exists`, `usage` for a name that cannot be one, `state-unwritable`
    */
   add(fields: NewConnection, clientSecret: Secret | undefined): Connection {
-    const existing = this.list();
-    const name = fields.name ?? defaultName(existing);
-    checkName(name);
-    if (existing.some((one) => one.name === name || one.id === name)) throw new Failure('connection-exists', { name });
+    const name = this.free(fields.name);
     const connection: Connection = {
       ...fields,
       id: randomBytes(6).toString('hex'),
@@ -47,6 +44,15 @@ export class Connections {
     if (clientSecret) this.secrets.setClientSecret(connection.id, clientSecret);
     this.#write(connection);
     return connection;
+  }
+
+  /** The name that a new connection gets. @throws Failure `connection-exists`, `usage` for what cannot be one */
+  free(wanted: string | undefined): string {
+    const existing = this.list();
+    const name = wanted ?? defaultName(existing);
+    checkName(name);
+    if (existing.some((one) => one.name === name || one.id === name)) throw new Failure('connection-exists', { name });
+    return name;
   }
 
   /** By name. @throws Failure `state-unsafe` */

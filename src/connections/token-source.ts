@@ -10,3 +10,9 @@ export interface TokenSource {
   /** The server refused this token: the next `token()` gives another one. */
   invalidate(refused: Secret): void;
 }
+
+/** For whoever opened it. */
+export interface OwnedTokenSource extends TokenSource {
+  /** Resolves when nothing is on its way any more. */
+  close(): Promise<void>;
+}

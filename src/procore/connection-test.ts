@@ -1,9 +1,10 @@
-import { Failure, isFailure } from '../base/errors.js';
+import { Failure, type FailureCode, isFailure } from '../base/errors.js';
 import { asCompanyId, type CompanyId, type ProjectId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { Connection } from '../connections/connection.js';
 import type { Account, Company, Project } from './accounts.js';
 import type { ProcoreClient } from './client.js';
+import { companyOf } from './session.js';
 
 /** What the account may do with the Documents tool of a project. `unknown`: not looked at, to save calls. */
 export type Access = 'none' | 'read' | 'write' | 'unknown';
@@ -15,11 +16,18 @@ export interface ProjectAccess {
   readonly access: Access;
   /** Why there is none, in one line. */
   readonly why: string | undefined;
+  /** What must be granted for it. */
+  readonly missing: 'app' | 'project' | 'tool' | undefined;
+}
+
+export interface CompanyAccess extends Company {
+  /** Why its projects cannot be seen, in one line. */
+  readonly why: string | undefined;
 }
 
 export interface ConnectionTest {
   readonly account: Account;
-  readonly companies: readonly Company[];
+  readonly companies: readonly CompanyAccess[];
   readonly projects: readonly ProjectAccess[];
 }
 
@@ -38,29 +46,54 @@ export async function testConnection(
   options: CallOptions,
 ): Promise<ConnectionTest> {
   const account = await client.me(options);
-  const companies = await companiesOf(connection, client, options);
-  const projects: { project: Project; company: CompanyId }[] = [];
-  for (const { id: company } of companies.slice(0, MOST_COMPANIES)) {
+  const listed = (await companiesOf(connection, client, options)).slice(0, MOST_COMPANIES);
+  const companies: CompanyAccess[] = [];
+  const projects: Listed[] = [];
+  for (const company of listed) {
+    let why: string | undefined;
     try {
-      for await (const page of client.projects(company, options))
-        projects.push(...page.map((project) => ({ project, company })));
+      for await (const page of client.projects(company.id, options))
+        projects.push(...page.map((project) => ({ project, company: company.id })));
     } catch (error) {
       // Of several companies the app may be installed in one alone.
-      if (companies.length === 1 || !isFailure(error) || error.httpStatus !== 403) throw error;
+      if (listed.length === 1 || !isFailure(error) || error.httpStatus !== 403) throw error;
+      why = error.line;
+    }
+    companies.push({ ...company, why });
+  }
+  if (connection.project !== undefined) return { account, companies, projects: [await boundProject()] };
+  const probe = projects.length <= MOST_PROBED;
+  const seen: ProjectAccess[] = [];
+  for (const one of projects) seen.push(await look(one, probe));
+  return { account, companies, projects: seen };
+
+  async function look({ project, company }: Listed, probed: boolean): Promise<ProjectAccess> {
+    const result = probed ? await probeAccess(client, project.id, options) : NOT_PROBED;
+    return { id: project.id, name: project.name, company, ...result };
+  }
+
+  /** One that is not among the listed is asked for all the same: the answer says what is missing. */
+  async function boundProject(): Promise<ProjectAccess> {
+    const id = connection.project!;
+    const listed = projects.find(({ project }) => project.id === id);
+    if (listed) return look(listed, true);
+    try {
+      const { readOnly, name } = await client.rootOnly(id, options);
+      const company = companyOf({ ...connection, companies });
+      return { id, name, company, access: readOnly ? 'read' : 'write', why: undefined, missing: undefined };
+    } catch (error) {
+      if (isFailure(error, 'gone')) throw new Failure('no-such-project', { name: connection.name, project: id });
+      throw error;
     }
   }
-  const wanted =
-    connection.project === undefined ? projects : projects.filter(({ project }) => project.id === connection.project);
-  if (connection.project !== undefined && wanted.length === 0)
-    throw new Failure('no-such-project', { name: connection.name, project: connection.project });
-  const probe = wanted.length <= MOST_PROBED;
-  const seen: ProjectAccess[] = [];
-  for (const { project, company } of wanted) {
-    const result = probe ? await probeAccess(client, project.id, options) : { access: 'unknown' as const };
-    seen.push({ id: project.id, name: project.name, company, why: undefined, ...result });
-  }
-  return { account, companies, projects: seen };
 }
+
+interface Listed {
+  readonly project: Project;
+  readonly company: CompanyId;
+}
+
+const NOT_PROBED = { access: 'unknown', why: undefined, missing: undefined } as const;
 
 async function companiesOf(connection: Connection, client: ProcoreClient, options: CallOptions): Promise<Company[]> {
   const all: Company[] = [];
@@ -74,13 +107,19 @@ async function probeAccess(
   client: ProcoreClient,
   project: ProjectId,
   options: CallOptions,
-): Promise<{ access: Access; why?: string }> {
+): Promise<Pick<ProjectAccess, 'access' | 'why' | 'missing'>> {
   try {
     const { readOnly } = await client.rootOnly(project, options);
-    return { access: readOnly ? 'read' : 'write' };
+    return { access: readOnly ? 'read' : 'write', why: undefined, missing: undefined };
   } catch (error) {
-    if (isFailure(error) && (error.httpStatus === 403 || error.code === 'gone'))
-      return { access: 'none', why: error.line };
-    throw error;
+    if (!isFailure(error) || (error.httpStatus !== 403 && error.code !== 'gone')) throw error;
+    const missing = MISSING[error.code] ?? 'tool';
+    return { access: 'none', why: error.line, missing };
   }
 }
+
+const MISSING: Partial<Record<FailureCode, ProjectAccess['missing']>> = {
+  'app-not-installed': 'app',
+  'project-not-permitted': 'project',
+  'tool-not-permitted': 'tool',
+};

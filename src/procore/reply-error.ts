@@ -46,9 +46,14 @@ export function replyFailure(reply: Reply, call: CallContext, context: FailureCo
     case 403:
       if (/not connected to this company/i.test(why))
         return fail('app-not-installed', { company: call.companyId ?? 'of this account' });
-      if (context.project !== undefined) return fail('tool-not-permitted', { project: context.project });
+      if (context.project !== undefined) {
+        if (/\bproject\b/i.test(why) && !/\btool\b/i.test(why))
+          return fail('project-not-permitted', { project: context.project });
+        if (!/\bthis (folder|file|document|item)\b/i.test(why))
+          return fail('tool-not-permitted', { project: context.project });
+      }
       return fail('not-permitted', {
-        what: call.label,
+        what: context.subject ?? call.label,
         hint: 'ask an administrator of the company for the permission',
       });
     case 404:

@@ -6,7 +6,7 @@ import { ledgerPath } from '../budget/ledger.js';
 import type { Windows } from '../budget/window-state.js';
 import type { Connection } from '../connections/connection.js';
 import type { Secrets } from '../connections/secrets.js';
-import type { TokenSource } from '../connections/token-source.js';
+import type { OwnedTokenSource, TokenSource } from '../connections/token-source.js';
 import { openTokens } from '../connections/tokens.js';
 import { ProcoreClient } from './client.js';
 import { Storage } from './storage.js';
@@ -33,12 +33,14 @@ export class Session {
   readonly writes: ProcoreWrites;
   readonly uploads: Uploads;
   readonly storage: Storage;
+  readonly #tokens: OwnedTokenSource;
 
-  /** @throws Failure `signed-out` without secrets, `state-unsafe`, `state-unwritable`, `database-damaged` */
+  /** @throws Failure `state-unsafe`, `state-unwritable`, `database-damaged` */
   constructor(connection: Connection, options: SessionOptions) {
     const clock = options.clock ?? systemClock;
     this.connection = connection;
-    this.tokens = openTokens(connection, options.secrets, clock, options.log);
+    this.#tokens = openTokens(connection, options.secrets, clock, options.log);
+    this.tokens = this.#tokens;
     this.budget = new Budget({
       path: ledgerPath(options.stateFolder, connection.clientId, connection.apiUrl),
       log: options.log,
@@ -64,7 +66,7 @@ export class Session {
 
   async close(): Promise<void> {
     this.budget.close();
-    await Promise.all([this.client.close(), this.uploads.close(), this.storage.close()]);
+    await Promise.all([this.client.close(), this.uploads.close(), this.storage.close(), this.#tokens.close()]);
   }
 }
 

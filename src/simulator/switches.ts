@@ -36,7 +36,7 @@ export const switchTable = {
   'app-connected': { values: ['yes', 'no'], fact: "whether the app is installed in the company's App Management" },
   'project-access': {
     values: ['write', 'read', 'not-permitted', 'tool-off'],
-    fact: 'what the account may do in the projects: write, read only, not permitted (403), Documents tool off (403)',
+    fact: 'what the account may do in the projects: write, read only (the root folder says read_only), not permitted (403), Documents tool off (403)',
   },
   'other-projects': {
     values: ['absent', 'present'],

@@ -170,7 +170,7 @@ const rows: readonly Row[] = [
     name: 'the account has no permission in the project',
     arrange: ({ simulator }) => simulator.admin.switches({ 'project-access': 'not-permitted' }),
     words: mount,
-    says: /the Documents tool of project \d+ is switched off or not permitted/,
+    says: /project \d+ is not permitted to this account/,
     restore: ({ simulator }) => simulator.admin.switches({ 'project-access': 'write' }),
   },
   {

@@ -22,7 +22,7 @@ t.test('wrong usage ends with 2 and says what is wrong', async (t) => {
     ['umount', /missing required argument 'mountpoint'/],
     ['refresh', /missing required argument 'path'/],
     ['connections', /Usage: procorefs connections/],
-    ['connections add', /--client-id is missing/],
+    ['connections add --client-id x', /--client-secret-file is missing/],
     ['connections add --client-id x --company here', /--company here is not a number/],
     [
       'connections add --client-id x --client-secret-file /no/such/file',

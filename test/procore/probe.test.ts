@@ -72,7 +72,7 @@ async function run(
   return await probe({
     connection,
     signIn,
-    tokens: new ClientCredentialsTokens(signIn, systemClock),
+    tokens: new ClientCredentialsTokens(() => signIn, systemClock),
     // As patient as the real one would be with windows of 100 ms.
     budget: testBudget(t, { windows: { hour: 3_600_000, spike: 100 } }),
     log: silentLog,

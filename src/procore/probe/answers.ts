@@ -108,7 +108,7 @@ export const appConnected: Answered = ({ seen }) => {
 
 export const projectAccess: Answered = ({ seen, project }) => {
   if (seen.scratch?.ok) return 'write';
-  if (seen.scratch?.status === 403) return 'read';
+  if (seen.scratch?.status === 403 || seen.root?.item.read_only === true) return 'read';
   if (!seen.projects?.ok || seen.root?.status !== 403) return undefined;
   return seen.projects.rows.some((row) => Number(row.id) === project) ? 'tool-off' : 'not-permitted';
 };

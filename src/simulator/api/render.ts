@@ -108,7 +108,9 @@ export class Renderer {
       folders,
       files,
       private: store.has(row, Flag.private),
-      read_only: store.has(row, Flag.readOnly),
+      read_only:
+        store.has(row, Flag.readOnly) ||
+        (store.has(row, Flag.root) && this.#world.switches.is('project-access', 'read')),
     };
   }
 

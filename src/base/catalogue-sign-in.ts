@@ -1,0 +1,63 @@
+import type { CatalogueRow } from './catalogue.js';
+
+/** Failures of signing in. */
+export const signInRows = {
+  'sign-in-refused': {
+    errno: 'EACCES',
+    http: 401,
+    level: 'error',
+    what: '{host} refused the sign-in of "{name}"',
+    remedy:
+      'check client id and secret, and that they belong to this host; `procorefs connections login {name}` takes a new secret',
+  },
+  'sign-in-denied': {
+    errno: 'EACCES',
+    http: 401,
+    level: 'error',
+    what: 'the sign-in at {host} was not allowed',
+    remedy: 'try again, and choose to allow the app',
+  },
+  'sign-in-expired': {
+    errno: 'ETIMEDOUT',
+    http: 408,
+    level: 'error',
+    what: 'nobody signed in within {seconds} s',
+    remedy: 'try again; on a machine without a browser add --no-browser',
+  },
+  'code-refused': {
+    errno: 'EACCES',
+    http: 401,
+    level: 'error',
+    what: '{host} did not accept the authorization code',
+    remedy: 'try again: a code is good once and for ten minutes',
+  },
+  'redirect-port-busy': {
+    errno: 'EADDRINUSE',
+    http: 409,
+    level: 'error',
+    what: 'port {port} of this machine is in use',
+    remedy: 'choose another with --port, or leave it out',
+  },
+  'default-client-missing': {
+    errno: 'ENOENT',
+    http: 400,
+    level: 'error',
+    what: 'this installation has no default client',
+    remedy:
+      'name an app with --client-id and --client-secret-file, or set `"default_client": {"client_id": …, "client_secret_file": …}` in {config}, or the systemd credentials procorefs.default-client-id and procorefs.default-client-secret',
+  },
+  'secret-missing': {
+    errno: 'EACCES',
+    http: 401,
+    level: 'error',
+    what: 'there is no client secret for connection "{name}"',
+    remedy: 'run `procorefs connections login {name}`, or give it as a systemd credential',
+  },
+  'signed-out': {
+    errno: 'EACCES',
+    http: 401,
+    level: 'error',
+    what: 'connection "{name}" is signed out',
+    remedy: 'run `procorefs connections login {name}`',
+  },
+} as const satisfies Record<string, CatalogueRow>;

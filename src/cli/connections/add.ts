@@ -1,0 +1,110 @@
+import { systemClock } from '../../base/clock.js';
+import { Failure } from '../../base/errors.js';
+import { asCompanyId, asProjectId } from '../../base/ids.js';
+import type { Secret } from '../../base/secret.js';
+import type { Connection, Grant } from '../../connections/connection.js';
+import { deriveHosts } from '../../connections/hosts.js';
+import { replaceTokens, signOut } from '../../connections/sign-out.js';
+import { Connections } from '../../connections/store.js';
+import type { CommandContext } from '../command.js';
+import { numberFlag } from '../flags.js';
+import { StandardInput } from '../terminal.js';
+import { readClientSecret } from './secret-input.js';
+import { signIn } from './sign-in.js';
+import { testAndShow } from './test.js';
+
+const GRANTS: readonly Grant[] = ['client-credentials', 'authorization-code'];
+
+export async function add(context: CommandContext): Promise<void> {
+  const input = new StandardInput();
+  try {
+    await addConnection(context, new Connections(context.state().path), input);
+  } finally {
+    input.close();
+  }
+}
+
+async function addConnection(context: CommandContext, connections: Connections, input: StandardInput): Promise<void> {
+  // Everything that can be wrong with the words is said before a person signs in.
+  const name = connections.free(context.args[0]);
+  const grant = grantFlag(context);
+  const company = numberFlag(context, 'company');
+  const project = numberFlag(context, 'project');
+  const maxCallsPerHour = numberFlag(context, 'maxCallsPerHour');
+  const app = appOf(context, connections);
+  const api = context.flag('api');
+  const hosts = deriveHosts({
+    ...(app.domain === undefined ? {} : { domain: app.domain }),
+    ...(api === undefined ? {} : { api }),
+  });
+  if (hosts.warning) process.stderr.write(`procorefs: ${hosts.warning}\n`);
+  const own = app.secret ? undefined : await ownSecret(context, connections, input);
+  const clientSecret = app.secret ?? own ?? connections.secrets.sharedClientSecret();
+  if (!clientSecret) throw new Failure('usage', { what: '--client-secret-file is missing: a file, -, or prompt' });
+  const client = { loginUrl: hosts.loginUrl, clientId: app.clientId, clientSecret, name };
+  const granted = grant === 'authorization-code' ? await signIn(context, client, input) : undefined;
+  const connection = connections.add(
+    {
+      name,
+      apiUrl: hosts.apiUrl,
+      loginUrl: hosts.loginUrl,
+      clientId: app.clientId,
+      grant,
+      ...(app.secret ? { defaultClient: true as const } : {}),
+      ...(company === undefined ? {} : { company: asCompanyId(company) }),
+      ...(project === undefined ? {} : { project: asProjectId(project) }),
+      ...(maxCallsPerHour === undefined ? {} : { maxCallsPerHour }),
+    },
+    own,
+  );
+  try {
+    if (granted) await replaceTokens(connection, client, connections.secrets, granted, systemClock);
+    await testAndShow(context, connections, connection);
+  } catch (error) {
+    // What was never seen to work is not kept: the name is free for the next try.
+    await forget(connections, connection);
+    throw error;
+  }
+}
+
+async function forget(connections: Connections, connection: Connection): Promise<void> {
+  try {
+    await signOut(connection, connections.secrets, systemClock);
+  } finally {
+    connections.remove(connection.id);
+  }
+}
+
+function grantFlag(context: CommandContext): Grant {
+  const text = context.flag('grant') ?? 'client-credentials';
+  const grant = GRANTS.find((one) => one === text);
+  if (!grant) throw new Failure('usage', { what: `--grant ${text} is not one of ${GRANTS.join(', ')}` });
+  return grant;
+}
+
+interface App {
+  readonly clientId: string;
+  /** The default client's; its own secret is still to be read. */
+  readonly secret: Secret | undefined;
+  readonly domain: string | undefined;
+}
+
+/** The app that a person names, or this installation's default client. @throws Failure `default-client-missing` */
+function appOf(context: CommandContext, connections: Connections): App {
+  const clientId = context.flag('clientId');
+  const domain = context.flag('domain');
+  if (clientId !== undefined) return { clientId, secret: undefined, domain };
+  if (context.flag('clientSecretFile') !== undefined)
+    throw new Failure('usage', { what: '--client-secret-file needs --client-id' });
+  const standard = connections.secrets.defaultClient();
+  return { clientId: standard.clientId, secret: standard.clientSecret, domain: domain ?? standard.domain };
+}
+
+function ownSecret(context: CommandContext, connections: Connections, input: StandardInput) {
+  const from = context.flag('clientSecretFile');
+  if (from !== undefined) return readClientSecret(from, input);
+  // Left out at a terminal, it is asked for, unless systemd gives it.
+  return process.stdin.isTTY && !connections.secrets.sharedClientSecret()
+    ? readClientSecret('prompt', input)
+    : undefined;
+}

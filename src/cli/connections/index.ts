@@ -1,0 +1,80 @@
+import type { Command, FlagRow } from '../command.js';
+
+const secretFlag: FlagRow = {
+  flags: '--client-secret-file <F>',
+  help: 'file with the client secret; - reads standard input, prompt asks at the terminal',
+};
+
+const signInFlags: readonly FlagRow[] = [
+  { flags: '--no-browser', help: 'sign in on another machine: shows an address, and asks for the code it gives' },
+  { flags: '--port <N>', help: 'port of this machine that the browser comes back to (default: any that is free)' },
+  { flags: '--timeout <S>', help: 'seconds to wait for the sign-in (default: 600)' },
+];
+
+// What a command does is loaded when it runs: it brings the whole client along.
+
+const add: Command = {
+  name: 'connections add',
+  arguments: '[name]',
+  summary: 'add an account at Procore, and test it',
+  flags: [
+    { flags: '--client-id <ID>', help: "the app's client id (default: this installation's default client)" },
+    secretFlag,
+    { flags: '--domain <LOGIN_URL>', help: 'login or API host (default: production)' },
+    { flags: '--api <URL>', help: 'API host, where it cannot be told from the domain' },
+    {
+      flags: '--grant <GRANT>',
+      help: 'client-credentials (a service account, the default) or authorization-code (a person signs in)',
+    },
+    { flags: '--company <ID>', help: 'the company; a service account needs it' },
+    { flags: '--project <ID>', help: 'bind the connection to one project' },
+    { flags: '--max-calls-per-hour <N>', help: 'leave calls to other programs of the same client id' },
+    ...signInFlags,
+  ],
+  run: async (context) => (await import('./add.js')).add(context),
+};
+
+const test: Command = {
+  name: 'connections test',
+  arguments: '<name>',
+  summary: 'sign in, and say who, which company, which projects',
+  options: ['budget_wait'],
+  run: async (context) => (await import('./test.js')).test(context),
+};
+
+const list: Command = {
+  name: 'connections list',
+  summary: 'the connections of this state folder',
+  run: async (context) => (await import('./show.js')).list(context),
+};
+
+const show: Command = {
+  name: 'connections show',
+  arguments: '<name>',
+  summary: 'one connection, without its secrets',
+  run: async (context) => (await import('./show.js')).show(context),
+};
+
+const login: Command = {
+  name: 'connections login',
+  arguments: '<name>',
+  summary: 'sign in again, or with a new client secret; mounts and jobs go on with it',
+  flags: [secretFlag, ...signInFlags],
+  run: async (context) => (await import('./login.js')).login(context),
+};
+
+const remove: Command = {
+  name: 'connections remove',
+  arguments: '<name>',
+  summary: 'end the sign-in at the server, and forget the connection and its secrets',
+  run: async (context) => (await import('./remove.js')).remove(context),
+};
+
+export const connectionCommands: readonly Command[] = [add, list, show, test, login, remove];
+
+export const projects: Command = {
+  name: 'projects',
+  arguments: '<connection>',
+  summary: 'companies and projects that the connection can see',
+  run: async (context) => (await import('./test.js')).projects(context),
+};

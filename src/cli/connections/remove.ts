@@ -1,0 +1,31 @@
+import { systemClock } from '../../base/clock.js';
+import { isFailure } from '../../base/errors.js';
+import { oneLine } from '../../base/text.js';
+import { type SignedOut, signOut } from '../../connections/sign-out.js';
+import { Connections } from '../../connections/store.js';
+import type { CommandContext } from '../command.js';
+
+export async function remove(context: CommandContext): Promise<void> {
+  const state = context.state();
+  const connections = new Connections(state.path);
+  const connection = connections.get(context.argument(0));
+  const { name } = connection;
+  for (const mount of state.mounts().filter((one) => one.source.startsWith(`${name}:`)))
+    process.stderr.write(`procorefs: ${oneLine(mount.mountpoint)} goes on with what is known, signed out\n`);
+  let done: SignedOut = { tokens: 'none' };
+  try {
+    done = await signOut(connection, connections.secrets, systemClock);
+  } catch (error) {
+    // A refresh of another process that never ends must not keep the connection here.
+    if (isFailure(error)) throw error;
+    done = { tokens: 'kept', why: error instanceof Error ? error.message : String(error) };
+  }
+  connections.remove(connection.id);
+  if (done.tokens === 'kept')
+    process.stderr.write(
+      `procorefs: ${new URL(connection.loginUrl).host} did not end the sign-in: ${oneLine(done.why ?? 'unknown')}; disconnect the app in your profile at Procore\n`,
+    );
+  context.show({ removed: name, tokens: done.tokens }, () =>
+    done.tokens === 'revoked' ? `removed "${name}", and ended its sign-in` : `removed "${name}"`,
+  );
+}

@@ -1,0 +1,48 @@
+import type { Connection } from '../../connections/connection.js';
+import { Connections } from '../../connections/store.js';
+import type { CommandContext } from '../command.js';
+import { columns } from '../format.js';
+
+export async function list(context: CommandContext): Promise<void> {
+  const all = new Connections(context.state().path).list();
+  context.show(all, () =>
+    all.length === 0
+      ? 'no connections; add one with `procorefs connections add`'
+      : columns([
+          ['NAME', 'ACCOUNT', 'HOST'],
+          ...all.map((one) => [one.name, accountOf(one), new URL(one.apiUrl).host]),
+        ]),
+  );
+}
+
+export async function show(context: CommandContext): Promise<void> {
+  const connections = new Connections(context.state().path);
+  const one = connections.get(context.argument(0));
+  const signIn = signInOf(connections, one);
+  context.show({ ...one, ...(signIn === undefined ? {} : { signIn }) }, () =>
+    columns([
+      ['name', one.name],
+      ['id', one.id],
+      ['api', one.apiUrl],
+      ['login', one.loginUrl],
+      ['client id', one.defaultClient ? `${one.clientId} (the default client)` : one.clientId],
+      ['grant', one.grant],
+      ...(signIn === undefined ? [] : [['signed in', signIn]]),
+      ['account', accountOf(one)],
+      ['company', one.company === undefined ? 'any' : String(one.company)],
+      ['project', one.project === undefined ? 'any' : String(one.project)],
+      ['calls an hour', one.maxCallsPerHour === undefined ? 'as the server allows' : String(one.maxCallsPerHour)],
+      ['added', one.createdAt],
+    ]),
+  );
+}
+
+/** A person's sign-in as the disk knows it; undefined for a service account. */
+function signInOf({ secrets }: Connections, connection: Connection): string | undefined {
+  if (connection.grant !== 'authorization-code') return undefined;
+  const tokens = secrets.tokens(connection.id);
+  if (tokens?.refresh) return 'yes';
+  return `no: ${tokens?.ended ?? 'there are no tokens'}`;
+}
+
+const accountOf = ({ account }: Connection): string => account?.name ?? account?.login ?? String(account?.id ?? '–');

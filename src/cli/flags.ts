@@ -1,0 +1,12 @@
+import { Failure } from '../base/errors.js';
+import type { CommandContext } from './command.js';
+
+/** The whole number of a command's own flag; undefined if it is not given. @throws Failure `usage` */
+export function numberFlag(context: CommandContext, name: string): number | undefined {
+  const text = context.flag(name);
+  if (text === undefined) return undefined;
+  if (!/^\d{1,15}$/.test(text)) throw new Failure('usage', { what: `--${kebab(name)} ${text} is not a number` });
+  return Number(text);
+}
+
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -1,0 +1,155 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { abortable } from '../base/abort.js';
+import { errnoOf, Failure } from '../base/errors.js';
+
+/** A browser that came back with `?code=…&state=…` or `?error=…`. Exactly one of its answers must be called. */
+export interface Visit {
+  readonly parameters: URLSearchParams;
+  finish(success: boolean, text: string): void;
+  sendTo(url: string): void;
+  /** It is not the one that was waited for. */
+  refuse(): void;
+}
+
+/** Visits that wait for an answer; more are refused. */
+const MOST_WAITING = 10;
+
+/**
+ * Waits on this machine alone for a browser to come back from the sign-in. `localhost` is one of two addresses, and
+ * whoever has the other one would get the code: both are taken.
+ */
+export class RedirectListener {
+  readonly redirectUri: string;
+  readonly #servers: readonly Server[];
+  readonly #waiting: Visit[];
+  readonly #wake: { call(): void };
+
+  private constructor(port: number, servers: Server[], waiting: Visit[], wake: { call(): void }) {
+    this.redirectUri = `http://localhost:${port}/`;
+    this.#servers = servers;
+    this.#waiting = waiting;
+    this.#wake = wake;
+  }
+
+  /** `port` 0: any that is free. @throws Failure `redirect-port-busy`, `usage` */
+  static async open(port: number): Promise<RedirectListener> {
+    const waiting: Visit[] = [];
+    const wake = { call: (): void => undefined };
+    const serve = (request: IncomingMessage, response: ServerResponse): void => {
+      const visit = visitOf(request, response);
+      if (!visit) answer(response, 404, page(false, 'There is nothing here.'));
+      else if (waiting.length >= MOST_WAITING) visit.refuse();
+      else {
+        waiting.push(visit);
+        wake.call();
+      }
+    };
+    for (let attempt = 1; ; attempt++) {
+      const first = await listen('127.0.0.1', port, serve);
+      const actual = (first.address() as AddressInfo).port;
+      try {
+        return new RedirectListener(actual, [first, await listen('::1', actual, serve)], waiting, wake);
+      } catch (error) {
+        if (!(error instanceof Failure)) return new RedirectListener(actual, [first], waiting, wake);
+        await close(first);
+        if (port !== 0 || attempt >= 5) throw error;
+      }
+    }
+  }
+
+  /** The next visit. Rejects with the signal's reason. */
+  async visit(signal: AbortSignal): Promise<Visit> {
+    for (;;) {
+      const visit = this.#waiting.shift();
+      if (visit) return visit;
+      const arrival = new Promise<void>((resolve) => {
+        this.#wake.call = resolve;
+      });
+      await abortable(arrival, signal);
+    }
+  }
+
+  /** Answers that have begun arrive. */
+  async close(): Promise<void> {
+    for (const visit of this.#waiting.splice(0)) visit.refuse();
+    await Promise.all(this.#servers.map(close));
+  }
+}
+
+/** @throws Failure `redirect-port-busy`, `usage`; another error where the address does not exist */
+async function listen(
+  host: string,
+  port: number,
+  serve: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<Server> {
+  const server = createServer({ maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 10_000 }, serve);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, exclusive: true }, resolve);
+  }).catch((error: unknown) => {
+    if (errnoOf(error) === 'EADDRINUSE') throw new Failure('redirect-port-busy', { port });
+    if (errnoOf(error) === 'EACCES') throw new Failure('usage', { what: `port ${port} needs root` });
+    throw error;
+  });
+  return server;
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const limit = setTimeout(() => server.closeAllConnections(), 1000);
+  await closed;
+  clearTimeout(limit);
+}
+
+function visitOf(request: IncomingMessage, response: ServerResponse): Visit | undefined {
+  let url: URL;
+  try {
+    url = new URL(request.url ?? '/', 'http://localhost');
+  } catch {
+    return undefined;
+  }
+  const parameters = url.searchParams;
+  if (request.method !== 'GET' || url.pathname !== '/' || !(parameters.has('code') || parameters.has('error')))
+    return undefined;
+  return {
+    parameters,
+    finish: (success, text) => answer(response, success ? 200 : 400, page(success, text)),
+    sendTo: (location) => {
+      response.writeHead(303, { location, ...HEADERS });
+      response.end();
+    },
+    refuse: () => answer(response, 400, page(false, 'This is not the sign-in that procorefs waits for.')),
+  };
+}
+
+/** The address of this page holds the code: it goes nowhere, and nothing is loaded. */
+const HEADERS = {
+  'cache-control': 'no-store',
+  'referrer-policy': 'no-referrer',
+  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  connection: 'close',
+} as const;
+
+function answer(response: ServerResponse, status: number, html: string): void {
+  response.writeHead(status, { ...HEADERS, 'content-type': 'text/html; charset=utf-8' });
+  response.end(html);
+}
+
+const page = (success: boolean, text: string): string => `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>procorefs</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;padding:0 1rem;color:#222}
+h1{font-size:1.4rem;color:${success ? '#176b37' : '#a1261b'}}</style></head>
+<body><h1>procorefs: ${success ? 'signed in' : 'not signed in'}</h1><p>${escaped(text)}</p></body></html>
+`;
+
+export const escaped = (text: string): string => text.replace(/[&<>"'`]/g, (c) => `&#${c.charCodeAt(0)};`);
+
+/** Compares without telling by its duration where the texts differ. */
+export function sameText(one: string, other: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(one), digest(other));
+}

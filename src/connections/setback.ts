@@ -1,0 +1,48 @@
+import type { Clock } from '../base/clock.js';
+import { isFailure } from '../base/errors.js';
+
+/** Milliseconds. */
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 15_000;
+
+/**
+ * Keeps a failure for a while, so that many who ask for a token do not each disturb a login host that said no or was
+ * not there.
+ */
+export class Setback {
+  readonly #clock: Clock;
+  #failure: unknown;
+  #until = 0;
+  #pause = FIRST_PAUSE;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** @throws the last failure while it is fresh */
+  check(): void {
+    if (this.#clock.monotonic() < this.#until) throw this.#failure;
+  }
+
+  /** Things have changed: the next attempt may be made at once. */
+  forget(): void {
+    this.#pause = FIRST_PAUSE;
+    this.#until = 0;
+  }
+
+  /** Runs `work`, and remembers its failure. */
+  async after<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await work();
+      this.forget();
+      return result;
+    } catch (error) {
+      // Being signed out is known here: nobody is disturbed by it, and a new sign-in ends it.
+      if (isFailure(error, 'signed-out')) throw error;
+      this.#failure = error;
+      this.#until = this.#clock.monotonic() + this.#pause;
+      this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+      throw error;
+    }
+  }
+}
