@@ -1,8 +1,9 @@
-import { Agent, type Dispatcher } from 'undici';
+import { Agent } from 'undici';
 import { errnoOf, Failure, isFailure } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
 import { redactUrl } from '../base/secret.js';
 import type { TokenSource } from '../connections/token-source.js';
+import { type Incoming, receiveFrom } from './incoming.js';
 
 export interface DownloadRequest {
   /** A version's URL, from a listing. */
@@ -101,18 +102,14 @@ export class Storage {
   async #send(url: URL, request: DownloadRequest, token: Secret | undefined, label: string) {
     const range = rangeOf(request);
     try {
-      return await this.#agent.request({
-        origin: url.origin,
-        path: `${url.pathname}${url.search}`,
-        method: 'GET',
-        headers: {
-          'user-agent': 'procorefs',
-          'accept-encoding': 'identity',
-          ...(range ? { range } : {}),
-          ...(token ? { authorization: `Bearer ${token.reveal()}` } : {}),
-        },
-        ...(request.signal ? { signal: request.signal } : {}),
-      });
+      const headers = {
+        'user-agent': 'procorefs',
+        'accept-encoding': 'identity',
+        ...(range ? { range } : {}),
+        ...(token ? { authorization: `Bearer ${token.reveal()}` } : {}),
+      };
+      const path = `${url.pathname}${url.search}`;
+      return await receiveFrom(this.#agent, { origin: url.origin, path, method: 'GET', headers }, request.signal);
     } catch (error) {
       if (request.signal?.aborted) throw request.signal.reason;
       const code = errnoOf(error) ?? '';
@@ -145,11 +142,10 @@ function rangeOf({ start = 0, end }: DownloadRequest): string | undefined {
   return start > 0 ? `bytes=${start}-` : undefined;
 }
 
-const discard = (reply: Dispatcher.ResponseData): Promise<void> =>
-  // A short body keeps the connection; a long one is not worth its bytes.
-  reply.body.dump({ limit: 64 * 1024 }).catch(() => undefined);
+// A short body keeps the connection; a long one is not worth its bytes.
+const discard = (reply: Incoming): Promise<void> => reply.body.dump(64 * 1024);
 
-async function receive(reply: Dispatcher.ResponseData, request: DownloadRequest, label: string): Promise<Download> {
+async function receive(reply: Incoming, request: DownloadRequest, label: string): Promise<Download> {
   const { statusCode: status, headers } = reply;
   const fail = async (failure: Failure): Promise<never> => {
     await discard(reply);
@@ -180,14 +176,14 @@ function wholeNumber(text: string | string[] | undefined): number | undefined {
 
 /** The body's chunks, checked against the announced length. */
 async function* chunks(
-  reply: Dispatcher.ResponseData,
+  reply: Incoming,
   expected: number | undefined,
   request: DownloadRequest,
   label: string,
 ): AsyncGenerator<Uint8Array> {
   let received = 0;
   try {
-    for await (const chunk of reply.body as AsyncIterable<Uint8Array>) {
+    for await (const chunk of reply.body) {
       received += chunk.length;
       if (expected !== undefined && received > expected) break;
       yield chunk;
@@ -197,7 +193,7 @@ async function* chunks(
     if (isFailure(error)) throw error;
     throw new Failure('download-failed', { path: label }, error);
   } finally {
-    reply.body.destroy();
+    reply.body.close();
   }
   if (expected !== undefined && received !== expected)
     throw new Failure('download-failed', { path: label, why: `${received} of ${expected} bytes arrived` });
