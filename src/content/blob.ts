@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { Failure } from '../base/errors.js';
+import type { Buffers } from './buffers.js';
 import { type DownloadContext, Downloads } from './downloads.js';
 import { type Range, RangeSet } from './ranges.js';
 import type { Reader } from './reader.js';
@@ -8,6 +9,7 @@ import type { BlobStore } from './store.js';
 import type { Transfer } from './transfer.js';
 
 export interface BlobContext extends DownloadContext {
+  readonly buffers: Buffers;
   /** The blob may have changed between in use and idle. */
   settled(blob: Blob): void;
 }
@@ -106,7 +108,7 @@ export class Blob {
   }
 
   #fromDisk(start: number, end: number, reader: Reader, signal: AbortSignal): Promise<Uint8Array> | Uint8Array {
-    const target = Buffer.allocUnsafe(end - start);
+    const target = this.#context.buffers.take(end - start);
     const again = (error: unknown): Promise<Uint8Array> => {
       this.store.giveUp(error);
       return this.#wait(start, end, reader, signal);
@@ -126,10 +128,12 @@ export class Blob {
         signal.removeEventListener('abort', interrupt);
         this.#waiters.delete(waiter);
       };
+      const onDisk = this.store.partsOnDisk(start, end);
       const waiter: Waiter = {
         start,
         end,
-        target: Buffer.allocUnsafe(end - start),
+        // A read from disk may still write here after the same bytes have come another way.
+        target: onDisk.length > 0 ? Buffer.allocUnsafe(end - start) : this.#context.buffers.take(end - start),
         got: new RangeSet(),
         resolve: (bytes) => {
           leave();
@@ -149,8 +153,7 @@ export class Blob {
       signal.addEventListener('abort', interrupt, { once: true });
       this.#waiters.add(waiter);
       for (const [offset, bytes] of this.store.inMemory()) this.#serve(waiter, offset, bytes);
-      if (this.#waiters.has(waiter))
-        for (const part of this.store.partsOnDisk(start, end)) void this.#fill(waiter, part);
+      if (this.#waiters.has(waiter)) for (const part of onDisk) void this.#fill(waiter, part);
       if (this.#waiters.has(waiter)) this.#downloads.demand(start, end, reader);
       this.#downloads.runAhead(reader);
     });

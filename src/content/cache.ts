@@ -7,6 +7,7 @@ import { Failure } from '../base/errors.js';
 import type { VersionId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { Blob, type BlobContext } from './blob.js';
+import { Buffers } from './buffers.js';
 import type { Counters } from './downloads.js';
 import { bootId, syncFileSystem } from './durable.js';
 import { BlobFiles } from './files.js';
@@ -89,6 +90,7 @@ export class ContentCache {
   readonly #space: Space;
   readonly #slots: Slots;
   readonly #memory: Memory;
+  readonly #buffers = new Buffers();
   readonly #ring: Ring;
   readonly #siblings: Siblings;
   readonly #context: BlobContext;
@@ -128,6 +130,7 @@ export class ContentCache {
       source,
       slots: this.#slots,
       memory: this.#memory,
+      buffers: this.#buffers,
       clock,
       log,
       files: this.#files,
@@ -169,6 +172,11 @@ export class ContentCache {
       memory: this.#memory.used + this.#ring.bytes,
       open,
     };
+  }
+
+  /** What a read was answered with is not needed any more. */
+  sent(bytes: Uint8Array): void {
+    this.#buffers.give(bytes);
   }
 
   /** Evicts at once what no longer fits. */
@@ -301,6 +309,7 @@ export class ContentCache {
 
   async #keepHouse(): Promise<void> {
     this.#memory.trim();
+    this.#buffers.trim();
     await this.#space.trim();
     if (this.#index.hasUnsynced) await this.#sync();
   }

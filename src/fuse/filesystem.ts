@@ -183,6 +183,8 @@ export interface FileSystem {
   open(node: NodeId, flags: number, context: Context): Awaitable<OpenFile>;
   /** Up to `size` bytes; fewer only at the end of the file. */
   read(node: NodeId, handle: Handle, offset: number, size: number, context: Context): Awaitable<Uint8Array>;
+  /** Bytes that `read` gave have been sent: their memory may be used again. */
+  sent?(bytes: Uint8Array): void;
   release(node: NodeId, handle: Handle): void;
   statfs(context: Context): Awaitable<FileSystemStatistics>;
   /** The value, or undefined where there is none (ENODATA). */

@@ -151,6 +151,10 @@ export class ProjectFileSystem implements FileSystem {
     return open.blob.read(offset, length, context.signal);
   }
 
+  sent(bytes: Uint8Array): void {
+    this.#content.sent(bytes);
+  }
+
   release(node: NodeId, handle: Handle): void {
     const open = this.#files.get(handle);
     if (!open) return;

@@ -122,7 +122,10 @@ const read: Handler = (session, request, incoming) => {
   const size = incoming.u32(at.size);
   const handle = handleOf(incoming.u64(at.fh));
   const data = session.fileSystem.read(request.node, handle, incoming.u64(at.offset), size, request);
-  return deliver(session, request, data, (bytes) => sendBytes(session, request, bytes, size));
+  return deliver(session, request, data, (bytes) => {
+    sendBytes(session, request, bytes, size);
+    session.fileSystem.sent?.(bytes);
+  });
 };
 
 const release: Handler = (session, request, incoming) => {
