@@ -27,6 +27,8 @@ export type MirrorState = 'crawling' | 'ready' | 'offline' | 'signed-out';
 const QUIET_START = 5000;
 const RETRY_FIRST = 1000;
 const RETRY_LAST = 60_000;
+/** Being signed out ends with a new sign-in, which is looked for on disk. */
+const RETRY_SIGNED_OUT = 15_000;
 
 /** One project's tree as the server said it last, kept up by a crawl and polls. */
 export class Mirror {
@@ -136,7 +138,7 @@ export class Mirror {
 
   /** Repeats what failed, with growing pauses, until it is done or the mirror closes. */
   async #untilDone(what: string, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    for (let wait = RETRY_FIRST; !signal.aborted; wait = Math.min(wait * 2, RETRY_LAST)) {
+    for (let wait = RETRY_FIRST; !signal.aborted; wait = Math.min(wait * 2, this.#longestWait)) {
       try {
         await work();
         if (this.#trouble) this.#log.info({ what }, 'the server answers again');
@@ -153,6 +155,10 @@ export class Mirror {
         await this.#pause(wait, signal);
       }
     }
+  }
+
+  get #longestWait(): number {
+    return this.#trouble === 'signed-out' ? RETRY_SIGNED_OUT : RETRY_LAST;
   }
 
   #noteTrouble(error: unknown): void {

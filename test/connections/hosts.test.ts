@@ -1,6 +1,28 @@
 import t from 'tap';
 import { deriveHosts, environments } from '#src/connections/hosts.js';
 
+t.test('each host of Procore, as people enter it, gives the two that belong together', async (t) => {
+  const table: Record<string, [api: string, login: string]> = {
+    'https://api.procore.com/': ['https://api.procore.com', 'https://login.procore.com'],
+    'https://api.procore.com': ['https://api.procore.com', 'https://login.procore.com'],
+    'https://login.procore.com': ['https://api.procore.com', 'https://login.procore.com'],
+    'login.procore.com': ['https://api.procore.com', 'https://login.procore.com'],
+    'https://sandbox.procore.com': ['https://sandbox.procore.com', 'https://login-sandbox.procore.com'],
+    'https://login-sandbox.procore.com/': ['https://sandbox.procore.com', 'https://login-sandbox.procore.com'],
+    'https://api-monthly.procore.com': ['https://api-monthly.procore.com', 'https://login-sandbox-monthly.procore.com'],
+    'https://login-sandbox-monthly.procore.com': [
+      'https://api-monthly.procore.com',
+      'https://login-sandbox-monthly.procore.com',
+    ],
+    'https://api.procoregov.com': ['https://api.procoregov.com', 'https://login.procoregov.com'],
+    'https://login.procoregov.com/oauth/token': ['https://api.procoregov.com', 'https://login.procoregov.com'],
+    // Never in the clear: these hosts take https alone.
+    'http://api.procore.com': ['https://api.procore.com', 'https://login.procore.com'],
+  };
+  for (const [domain, [apiUrl, loginUrl]] of Object.entries(table))
+    t.strictSame(deriveHosts({ domain }), { apiUrl, loginUrl, warning: undefined }, domain);
+});
+
 t.test('any login or API host of an environment gives both', async (t) => {
   for (const { name, api, login } of environments) {
     for (const entered of [api, login, `${api}/`, `${login}/oauth/authorize?x=1`, new URL(api).host]) {
