@@ -55,8 +55,9 @@ export class MirrorStore {
     return this.#writer.run({ op: 'meta', meta });
   }
 
-  finishCrawl(meta: Meta): Promise<undefined> {
-    return this.#writer.run({ op: 'finish-crawl', meta });
+  async finishCrawl(meta: Meta): Promise<void> {
+    await this.#writer.run({ op: 'finish-crawl', meta });
+    await this.#writer.renew();
   }
 
   rank(id: RemoteId): Promise<number> {

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { Failure } from '../base/errors.js';
-import type { Answer, Request, Results } from './protocol.js';
+import type { Answer, Envelope, Request, Results } from './protocol.js';
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -9,21 +9,41 @@ interface Waiting {
 
 /** The thread that parses replies and writes `mirror.db`, so that the driver's thread never waits for either. */
 export class WriterThread {
-  readonly #worker: Worker;
+  readonly #path: string;
+  #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
   #ended: unknown;
 
   /** @param path of `mirror.db`, which exists and is migrated. */
   constructor(path: string) {
-    this.#worker = new Worker(new URL('./writer-worker.js', import.meta.url), {
-      workerData: { path },
+    this.#path = path;
+    this.#worker = this.#start();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL('./writer-worker.js', import.meta.url), {
+      workerData: { path: this.#path },
       // A page of 2,000 rows needs about 30 MB while it is parsed.
       resourceLimits: { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 },
     });
-    this.#worker.on('message', (answer: Answer) => this.#answered(answer));
-    this.#worker.on('error', (error) => this.#fail(error));
-    this.#worker.on('exit', () => this.#fail(new Error('the mirror writer ended')));
+    worker.on('message', (answer: Answer) => this.#answered(answer));
+    const fail = (error: unknown): void => {
+      if (worker === this.#worker) this.#fail(error);
+    };
+    worker.on('error', fail);
+    worker.on('exit', () => fail(new Error('the mirror writer ended')));
+    return worker;
+  }
+
+  /** Goes on in a new thread, which gives back what the crawl took: tens of MB. Not while requests are under way. */
+  async renew(): Promise<void> {
+    if (this.#ended || this.#waiting.size > 0) return;
+    const old = this.#worker;
+    this.#worker = this.#start();
+    const ended = new Promise((resolve) => old.once('exit', resolve));
+    old.postMessage({ id: this.#next++, request: { op: 'close' } } satisfies Envelope);
+    await ended;
   }
 
   /** Requests are done one after the other, in the order in which they were made. */
