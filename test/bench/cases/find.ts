@@ -103,6 +103,8 @@ async function rclone(scope: Scope, tree: string, mountpoint: string): Promise<(
   const failed = new Promise<never>((_, reject) => child.once('error', reject));
   const end = async (): Promise<void> => {
     if (isMounted(mountpoint)) await run('umount', [mountpoint]);
+    // Interrupted in the middle of a find: nobody must wait for a dead peer.
+    if (isMounted(mountpoint)) await run('umount', ['-l', mountpoint]);
     await kill(child, 'SIGTERM');
   };
   scope.teardown(end);
