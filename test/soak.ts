@@ -1,3 +1,5 @@
+import type { FaultName } from '#src/simulator/faults.js';
+import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
 import { killScenario } from './helpers/cases-kill.js';
 import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
 import { refreshRace } from './helpers/refresh-race.js';
@@ -9,6 +11,7 @@ import { refreshRace } from './helpers/refresh-race.js';
 const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void>>> = {
   kills: (t, seed) => killScenario(t, 100, seed),
   'expired-urls': (t) => expiredUrls(t, 12_000),
+  faults: (t, seed) => faultScenario(t, 5000, Object.keys(READING_FAULTS) as FaultName[], 0.05, seed),
   memory: (t) => crawlMemory(t, 100_000),
   refresh: async (t, seed) => {
     const { wrong, usedTwice, ...counted } = await refreshRace(t, 200, seed);

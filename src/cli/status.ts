@@ -3,6 +3,7 @@ import { isFailure } from '../base/errors.js';
 import { askDaemon, isAbsent } from '../daemon/control.js';
 import type { MountRecord, StateFolder } from '../daemon/state-folder.js';
 import type { MountStatus } from '../daemon/status.js';
+import { budgetRows } from './budget-rows.js';
 import type { Command, CommandContext } from './command.js';
 import { mountAt } from './find-mount.js';
 import { bytes, columns, plural } from './format.js';
@@ -68,25 +69,12 @@ function progress(answer: MountStatus | NoAnswer): string {
 function describe(answer: MountStatus | NoAnswer): string {
   if (!('crawl' in answer)) return `${answer.mountpoint}: dead (the next mount clears it)`;
   const { budget, cache, mirror } = answer;
-  const window = ({
-    limit,
-    remaining,
-    reset,
-  }: {
-    limit: number;
-    remaining: number;
-    reset?: number | undefined;
-  }): string =>
-    `${remaining} of ${limit} calls left${reset === undefined ? '' : `, full again ${new Date(reset * 1000).toLocaleTimeString()}`}`;
   const lookups = mirror.lru.hits + mirror.lru.misses;
   const rows = [
     ['project', `${answer.connection}: ${answer.project.name} (${answer.project.id})`],
     ['state', progress(answer)],
     ['fresh', `changes show within ${answer.freshness} s`],
-    ['hour', window(budget.hour)],
-    ['10 s', window(budget.spike)],
-    ['spent', columns([Object.entries(budget.spent).map(([who, calls]) => `${who} ${calls}`)])],
-    ['refused', `${plural(budget.refused4xx, 'call')} answered 4xx`],
+    ...budgetRows(budget),
     [
       'cache',
       `${bytes(cache.bytes)} of ${bytes(cache.limit)}, ${plural(cache.hits, 'hit')}, ${plural(cache.misses, 'miss', 'misses')}`,

@@ -18,8 +18,8 @@ export interface ProjectSourceOptions {
 
 /** URLs of versions that were read lately, so that a version that is replaced meanwhile can still be read on. */
 const REMEMBERED_URLS = 2000;
-/** A fresh URL that is refused at once will not get better by a third one. */
-const MOST_URLS = 3;
+/** URLs tried before a file is given up. Fresh ones cost little: 2,000 come with a call, one call in two seconds. */
+const MOST_URLS = 4;
 
 /** Brings the content of one project's files: the mirror knows where it is, the storage delivers it. */
 export class ProjectSource implements ContentSource {

@@ -15,7 +15,13 @@ export interface TransferContext {
 }
 
 /** Failures of the moment: the same request may well succeed soon. Every other `Failure` is final. */
-const PASSING: ReadonlySet<FailureCode> = new Set(['unreachable', 'server-error', 'bad-reply', 'download-failed']);
+const PASSING: ReadonlySet<FailureCode> = new Set([
+  'unreachable',
+  'server-error',
+  'bad-reply',
+  'download-failed',
+  'wrong-size',
+]);
 /** Requests in a row that may bring next to nothing before the download is given up. */
 const ATTEMPTS = 4;
 /** Bytes that count as progress. */

@@ -50,7 +50,7 @@ export class Mirror {
     this.#clock = options.clock ?? systemClock;
     this.#pollInterval = options.pollInterval;
     this.store = new MirrorStore(options.path, options.log);
-    this.urls = new Urls(this.store, options.source);
+    this.urls = new Urls(this.store, options.source, this.#clock);
   }
 
   get view(): View {

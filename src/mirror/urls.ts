@@ -1,4 +1,5 @@
 import { SingleFlight } from '../base/abort.js';
+import type { Clock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { CallClass } from '../budget/calls.js';
 import { PAGE_ROWS } from './crawl.js';
@@ -10,6 +11,8 @@ import type { Item, KnownUrl } from './view.js';
 const NEIGHBOUR_PAGES = 2;
 /** Seconds that any URL is good for, unless all were ended at once. */
 const LEAST_LIFETIME = 60;
+/** Milliseconds between two calls for one page: a storage that refuses URL after URL must not cost a call each. */
+const PAGE_PAUSE = 2000;
 
 /**
  * Where the bytes are. URLs expire; an expired one is renewed together with the up to 2,000 files around it in the
@@ -18,6 +21,9 @@ const LEAST_LIFETIME = 60;
 export class Urls {
   readonly #store: MirrorStore;
   readonly #source: IndexSource;
+  readonly #clock: Clock;
+  /** When a page was last asked for, monotonic ms. */
+  readonly #askedAt = new Map<number, number>();
   readonly #flights = new SingleFlight<number, PageSpan>();
   /** Seconds after which URLs were refused, as far as has been learned. */
   #lifetime = Number.POSITIVE_INFINITY;
@@ -26,9 +32,10 @@ export class Urls {
   /** Server time minus this machine's monotonic time, seconds. */
   #serverOffset: number | undefined;
 
-  constructor(store: MirrorStore, source: IndexSource) {
+  constructor(store: MirrorStore, source: IndexSource, clock: Clock) {
     this.#store = store;
     this.#source = source;
+    this.#clock = clock;
   }
 
   /** A URL of the item's current version that is worth trying, or undefined. */
@@ -40,13 +47,13 @@ export class Urls {
     return now !== undefined && now - row.fetchedAt >= this.#lifetime ? undefined : row;
   }
 
-  /** The storage refused this URL: others of its age are not tried at all. */
+  /** The storage refused this URL: if it died of age, others as old are not tried at all. */
   refused(url: KnownUrl): void {
-    this.#refusedUntil = Math.max(this.#refusedUntil, url.fetchedAt);
     const now = this.#serverNow();
-    // A young one did not die of age, so it tells nothing of the lifetime.
-    if (now !== undefined && url.fetchedAt > 0 && now - url.fetchedAt >= LEAST_LIFETIME)
-      this.#lifetime = Math.min(this.#lifetime, now - url.fetchedAt);
+    // A young one did not die of age, so it tells nothing of others: each that is tried may still be good.
+    if (now === undefined || url.fetchedAt <= 0 || now - url.fetchedAt < LEAST_LIFETIME) return;
+    this.#refusedUntil = Math.max(this.#refusedUntil, url.fetchedAt);
+    this.#lifetime = Math.min(this.#lifetime, now - url.fetchedAt);
   }
 
   /**
@@ -83,6 +90,10 @@ export class Urls {
   }
 
   async #fetch(page: number, callClass: CallClass, signal: AbortSignal): Promise<PageSpan> {
+    const wait = (this.#askedAt.get(page) ?? Number.NEGATIVE_INFINITY) + PAGE_PAUSE - this.#clock.monotonic();
+    // Whoever needs the page meanwhile joins.
+    if (wait > 0) await this.#clock.sleep(wait, signal);
+    this.#askedAt.set(page, this.#clock.monotonic());
     const reply = await this.#source.page(
       { page, perPage: PAGE_ROWS, filter: { type: 'file', inRecycleBin: false } },
       { class: callClass, signal },

@@ -5,6 +5,7 @@ import { type ApiTarget, ProcoreApi, type ProcoreApiOptions } from './api.js';
 import { type IndexQuery, indexPath } from './index-query.js';
 import type { FolderListing, IndexPage, RemoteItem, RemoteVersion } from './items.js';
 import { convertRows, parseIndexPage, parseJson, rowsOf, toFile, toFolder, toVersions } from './rows.js';
+import { looksLikeJson } from './transport/retry.js';
 
 export type ProcoreClientOptions = ProcoreApiOptions;
 
@@ -20,8 +21,8 @@ export interface RawIndexPage {
   readonly serverTime: number;
 }
 
-/** Rows a page of `/companies` and `/projects`. */
-const LIST_PAGE = 1000;
+/** Rows a page of `/companies` and `/projects`: whether the API takes more than 100 is not known. */
+const LIST_PAGE = 100;
 
 /**
  * Procore's REST API, read side. Every method rejects with a Failure (`signed-out`, `app-not-installed`,
@@ -47,7 +48,7 @@ export class ProcoreClient {
     return this.#pages('/rest/v1.0/companies?', {}, toCompany, options);
   }
 
-  /** The projects of a company that the account sees, page by page; 1 call for each 1,000. */
+  /** The projects of a company that the account sees, page by page; 1 call for each 100. */
   projects(companyId: CompanyId, options: CallOptions): AsyncGenerator<Project[]> {
     const path = `/rest/v1.0/projects?company_id=${companyId}&`;
     return this.#pages(path, { company: companyId }, toProject, options);
@@ -137,8 +138,15 @@ export class ProcoreClient {
   }
 
   async #json(path: string, target: ApiTarget, options: CallOptions) {
-    const { reply, call } = await this.#get(path, target, options);
-    return { reply, call, json: parseJson(reply.body, this.api.host, call.label) };
+    for (let again = true; ; again = false) {
+      const { reply, call } = await this.#get(path, target, options);
+      try {
+        return { reply, call, json: parseJson(reply.body, this.api.host, call.label) };
+      } catch (error) {
+        // A body that broke off where it looks whole: seldom, and in passing.
+        if (!again || !looksLikeJson(reply.body)) throw error;
+      }
+    }
   }
 
   #get(path: string, target: ApiTarget, options: CallOptions) {
