@@ -1,4 +1,5 @@
 import type { FaultName } from '#src/simulator/faults.js';
+import { saturatedPriority } from './helpers/cases-budget.js';
 import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
 import { killScenario } from './helpers/cases-kill.js';
 import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
@@ -13,6 +14,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   'expired-urls': (t) => expiredUrls(t, 12_000),
   faults: (t, seed) => faultScenario(t, 5000, Object.keys(READING_FAULTS) as FaultName[], 0.05, seed),
   memory: (t) => crawlMemory(t, 100_000),
+  priority: (t) => saturatedPriority(t, 60),
   refresh: async (t, seed) => {
     const { wrong, usedTwice, ...counted } = await refreshRace(t, 200, seed);
     t.comment(JSON.stringify(counted));

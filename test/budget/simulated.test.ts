@@ -1,0 +1,32 @@
+import t from 'tap';
+import { until } from '../helpers/cases.js';
+import { budgetBench, saturate } from '../helpers/cases-budget.js';
+
+const DAY = 86_400;
+
+for (const seconds of [DAY, -DAY])
+  t.test(`a limit that changes while jobs run is followed, the server's clock ${seconds} s ahead`, async (t) => {
+    const { session, running } = await budgetBench(t, { spike: 1000, hourly: 3600 });
+    const { admin } = running;
+    await admin.faults({ 'clock-skew': { seconds } });
+    const hour = () => session.budget.status().hour;
+    const jobs = saturate(t, session, 4);
+    await until(() => jobs.done >= 100);
+    t.equal(hour().limit, 3600);
+
+    await admin.limits({ hourly: 600 });
+    await until(() => hour().limit === 600);
+    await until(() => hour().remaining <= 70 && session.budget.status().waiting.length === 4);
+    const stopped = (await admin.calls()).total;
+    t.ok(stopped <= 600, `${stopped} calls, then the job waits`);
+    await session.client.me({ class: 'interactive' });
+    t.pass('people have their reserve');
+    const server = Date.now() / 1000 + seconds;
+    t.ok(hour().reset! > server && hour().reset! <= server + 3700, "the reset is in the server's time");
+
+    await admin.limits({ hourly: 3600 });
+    for (let n = 0; n < 100 && hour().limit === 600; n++) await session.client.me({ class: 'interactive' });
+    t.equal(hour().limit, 3600, 'raised again');
+    await until(() => jobs.done > 700);
+    t.equal((await admin.calls()).status429, 0, 'nothing was refused');
+  });
