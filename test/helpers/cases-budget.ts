@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,6 +45,7 @@ export async function budgetBench(
 /** Jobs without end, so many calls at a time, until the test ends. */
 export function saturate(t: Teardown, session: Session, atOnce: number): { readonly done: number } {
   const end = new AbortController();
+  setMaxListeners(0, end.signal);
   const counted = { done: 0 };
   const loop = async (): Promise<void> => {
     while (!end.signal.aborted) {

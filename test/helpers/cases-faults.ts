@@ -45,6 +45,7 @@ export const READING_FAULTS: Readonly<Partial<Record<FaultName, Partial<FaultSet
 
 export interface FaultRun {
   readonly files: number;
+  readonly folders: number;
   readonly calls: number;
   readonly hits: number;
   /** Files that were read to other bytes than the server has, or not at all. */
@@ -105,6 +106,7 @@ export async function faultRun(
   }
   return {
     files: [...wanted.values()].filter((entry) => entry.type === 'file').length,
+    folders: folders.length,
     calls: total,
     hits: hit.reduce((sum, { hits }) => sum + hits, 0),
     wrong,
@@ -232,12 +234,13 @@ export async function faultScenario(
 }
 
 /** What must hold of every run. */
-export function check(t: Pick<Scenario, 'equal'>, name: string, run: FaultRun): void {
+export function check(t: Pick<Scenario, 'equal' | 'ok'>, name: string, run: FaultRun): void {
   t.equal(run.wrong.slice(0, 5).join('; '), '', `${name}: files read wrong`);
   t.equal(run.tree, '', `${name}: the tree`);
   t.equal(run.writes.join(', '), '', `${name}: calls that write`);
-  const refused = Object.keys(run.refused).filter((code) => code !== 'not-permitted');
-  t.equal(refused.join(', '), '', `${name}: listings that failed`);
+  // A call is repeated three times: four hits in a row are rare, and said.
+  const failed = Object.entries(run.refused).reduce((sum, [code, n]) => sum + (code === 'not-permitted' ? 0 : n), 0);
+  t.ok(failed <= Math.ceil(run.folders / 500), `${name}: ${failed} of ${run.folders} listings failed`);
 }
 
 /** Runs with teardowns of its own, so that one run's servers are gone before the next. */
