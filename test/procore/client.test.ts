@@ -3,6 +3,7 @@ import t from 'tap';
 import { isFailure } from '#src/base/errors.js';
 import { asCompanyId, asProjectId, asRemoteId } from '#src/base/ids.js';
 import { errorTexts } from '#src/procore/reply-error.js';
+import { budgetBench } from '../helpers/cases-budget.js';
 import { fakeServer, json, testBudget, testClient } from '../helpers/net-server.js';
 
 const background = { class: 'background' } as const;
@@ -118,6 +119,19 @@ t.test('lists are walked page by page, with and without a Total', async (t) => {
     t.match(server.requests[0]?.url, /company_id=7.*per_page=100$/);
     t.equal(server.requests[0]?.headers['procore-company-id'], '7');
   }
+});
+
+t.test('lists are asked for in pages that a server with a maximum of 100 rows takes', async (t) => {
+  const settings = { projects: 120, items: 1, spike: 1000, switch: ['per-page-beyond=400', 'per-page-most=100'] };
+  const { session, running } = await budgetBench(t, settings);
+  const seen: number[] = [];
+  for await (const page of session.client.projects(asCompanyId(running.ready.company_id), background))
+    seen.push(...page.map((one) => one.id));
+  t.strictSame(
+    seen,
+    running.ready.projects.map((one) => one.id),
+  );
+  for await (const companies of session.client.companies(background)) t.equal(companies.length, 1);
 });
 
 t.test('a refused token is replaced', async (t) => {
