@@ -23,6 +23,13 @@ export const writingRows = {
     what: 'Procore refuses the name "{name}"',
     remedy: 'choose another name',
   },
+  'path-too-long': {
+    errno: 'ENAMETOOLONG',
+    http: 422,
+    level: 'warn',
+    what: 'Procore refuses the path "{name}"',
+    remedy: 'shorten the name, or put it into a folder nearer to the root',
+  },
   'checked-out': {
     errno: 'EBUSY',
     http: 409,

@@ -225,6 +225,48 @@ const rows = {
     remedy: 'refresh the folder; if it stays, open the file in Procore',
   },
 
+  'no-such-upload': {
+    errno: 'ENOENT',
+    http: 404,
+    level: 'error',
+    what: 'nothing with the id {id} waits in the outbox',
+    remedy: 'see `procorefs uploads`',
+  },
+  'uploads-left': {
+    errno: 'EAGAIN',
+    http: 503,
+    level: 'warn',
+    what: '{count} changes are not at the server yet',
+    remedy: 'they are safe on disk and go on with the next mount; see `procorefs uploads`',
+  },
+  'daemon-ending': {
+    errno: 'EBUSY',
+    http: 503,
+    level: 'info',
+    what: 'the daemon of this project is ending',
+    remedy: 'try again in a moment',
+  },
+  'owner-fixed': {
+    errno: 'EPERM',
+    http: 403,
+    level: 'debug',
+    what: 'the owner of {path} cannot be changed',
+    remedy: 'choose uid and gid when you mount',
+  },
+  'delete-forbidden': {
+    errno: 'EPERM',
+    http: 403,
+    level: 'info',
+    what: 'the mount does not delete (no_delete)',
+    remedy: 'delete in Procore, or mount without no_delete',
+  },
+  'parent-missing': {
+    errno: 'ENOENT',
+    http: 409,
+    level: 'warn',
+    what: 'the folder of {path} is not at the server',
+    remedy: 'it goes up once its folder is there',
+  },
   'read-only': {
     errno: 'EROFS',
     http: 403,

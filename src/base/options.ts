@@ -53,6 +53,41 @@ const rows = {
     placeholder: 'S',
     mount: true,
   },
+  fsync: {
+    kind: 'choice',
+    choices: ['local', 'remote'],
+    default: 'local',
+    help: 'fsync(2) waits for the platter, or for Procore as well',
+    mount: true,
+  },
+  settle: {
+    kind: 'seconds',
+    default: 2,
+    help: 'how long a change rests before it goes up',
+    placeholder: 'S',
+    mount: true,
+  },
+  delete_delay: {
+    kind: 'seconds',
+    default: 60,
+    help: 'how long a deletion rests before it goes up',
+    placeholder: 'S',
+    mount: true,
+  },
+  hold_after: {
+    kind: 'integer',
+    default: 500,
+    help: 'deletions or overwrites in ten minutes that are held until released',
+    placeholder: 'N',
+    mount: true,
+  },
+  no_delete: { kind: 'flag', help: 'refuse to delete', mount: true },
+  temp: {
+    kind: 'string',
+    help: 'more names (with * and ?, separated by :) that wait for their rename',
+    placeholder: 'PATTERN',
+    mount: true,
+  },
   poll: { kind: 'seconds', default: 15, help: 'time between two looks for changes', placeholder: 'S', mount: true },
 } as const satisfies Record<string, OptionRow>;
 

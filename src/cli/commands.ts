@@ -11,6 +11,7 @@ import { refresh } from './refresh.js';
 import { simulate } from './simulate.js';
 import { status } from './status.js';
 import { umount } from './umount.js';
+import { drain, uploads } from './uploads.js';
 
 /** The command line, in the order of its help. */
 export const commands: readonly Command[] = [
@@ -23,6 +24,8 @@ export const commands: readonly Command[] = [
   status,
   refresh,
   check,
+  drain,
+  uploads,
   doctor,
   install,
   uninstall,

@@ -3,12 +3,12 @@ import { closeSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failure, type FailureJson, failureFromJson } from '../base/errors.js';
-import { parseMountOptions } from '../base/options.js';
+import { mountOptionNames, parseMountOptions } from '../base/options.js';
 import type { DaemonRequest } from '../daemon/run.js';
 import { parseSource } from '../daemon/source.js';
 import { shortHash } from '../daemon/state-folder.js';
 import { THREAD_POOL_SIZE } from '../fuse/drivers.js';
-import type { Command, CommandContext } from './command.js';
+import { COMMON_OPTIONS, type Command, type CommandContext } from './command.js';
 
 /**
  * V8 collects with helper threads by default: for the daemon's small heap, through which much external memory passes,
@@ -26,7 +26,7 @@ export const mount: Command = {
   name: 'mount',
   arguments: '<source> <mountpoint>',
   summary: 'mount CONNECTION:PROJECT[/folder]; returns once the mount answers',
-  options: ['driver', 'ro', 'uid', 'gid', 'umask', 'allow_other', 'cache', 'cache_reserve', 'budget_wait', 'poll'],
+  options: mountOptionNames.filter((name) => !COMMON_OPTIONS.includes(name)),
   flags: [
     { flags: '-o <options>', help: 'mount options, separated by commas; may be repeated', repeat: true },
     { flags: '--read-only', help: 'the same as --ro' },
@@ -37,7 +37,8 @@ export const mount: Command = {
 
 export async function runMount(context: CommandContext, source: string, mountpoint: string): Promise<void> {
   const texts = (context.flags.o as string[] | undefined) ?? [];
-  const { options: more, generic } = parseMountOptions(texts.join(','));
+  const { options, generic } = parseMountOptions(texts.join(','));
+  const more = context.flags.readOnly === true ? { ...options, ro: 'true' } : options;
   parseSource(source);
   const state = context.state(more);
   const absolute = resolve(mountpoint);

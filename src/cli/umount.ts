@@ -1,22 +1,39 @@
 import { resolve } from 'node:path';
-import { isFailure } from '../base/errors.js';
+import { Failure, isFailure } from '../base/errors.js';
 import { askDaemon, isAbsent } from '../daemon/control.js';
 import { clearDeadMount, unmount } from '../fuse/mountpoint.js';
+import type { UploadLine } from '../outbox/uploads-view.js';
 import type { Command } from './command.js';
 import { mountAt } from './find-mount.js';
+import { describe } from './uploads.js';
+
+/** Seconds. */
+const DRAIN_TIMEOUT = 60;
 
 export const umount: Command = {
   name: 'umount',
   arguments: '<mountpoint>',
   summary: 'unmount',
-  flags: [{ flags: '--force', help: 'also when files are open there' }],
+  flags: [
+    { flags: '--force', help: 'also when files are open there' },
+    { flags: '--timeout <S>', help: `seconds to wait for the outbox (default: ${DRAIN_TIMEOUT})` },
+  ],
   async run(context) {
     const state = context.state();
     const mountpoint = context.argument(0);
     const force = context.flags.force === true;
     try {
       const record = mountAt(state, mountpoint);
-      await askDaemon(record.socket, 'unmount', { mountpoint: record.mountpoint, force });
+      const timeout = Number(context.flag('timeout') ?? DRAIN_TIMEOUT);
+      const left = await askDaemon<UploadLine[]>(record.socket, 'unmount', {
+        mountpoint: record.mountpoint,
+        force,
+        timeout,
+      });
+      if (left.length > 0)
+        process.stderr.write(
+          `procorefs: ${new Failure('uploads-left', { count: left.length }).line}\n${describe(left)}\n`,
+        );
     } catch (error) {
       // No record (another state folder) or no daemon (it was killed): the kernel can still unmount.
       if (!isFailure(error, 'not-mounted') && !isAbsent(error)) throw error;

@@ -205,17 +205,13 @@ export class ContentCache {
   }
 
   /**
-   * Hands the whole content of `version` out as the file `toPath` (same file system): by rename, after which it is not
-   * cached any more, or as a copy while somebody reads it. False if it is not wholly cached.
+   * Hands the whole content of `version` out as the file `toPath` (same file system), after which it is not cached any
+   * more. Whoever has it open keeps the same file through a descriptor. False if it is not wholly cached.
    */
-  async take(version: ContentVersion, toPath: string): Promise<boolean> {
+  take(version: ContentVersion, toPath: string): boolean {
     const blob = this.#blob(version);
     const { whole, file } = blob.store;
     if (!whole || file === undefined) return false;
-    if (blob.busy) {
-      await this.#files.copyOut(file, toPath);
-      return true;
-    }
     // The row goes first and for good: the file is going to change.
     this.#recent.delete(version.id);
     this.#index.remove([version.id], true);

@@ -2,7 +2,6 @@ import { randomInt } from 'node:crypto';
 import {
   closeSync,
   constants,
-  copyFile,
   fstatSync,
   mkdirSync,
   openSync,
@@ -20,7 +19,6 @@ import { LRUCache } from 'lru-cache';
 import { errnoOf } from '../base/errors.js';
 
 const unlinkAsync = promisify(unlink);
-const copyAsync = promisify(copyFile);
 const rmdirAsync = promisify(rmdir);
 
 const FOLDERS = 4096;
@@ -174,11 +172,6 @@ export class BlobFiles {
   moveOut(file: number, to: string): void {
     this.#open.delete(file);
     renameSync(this.path(file), to);
-  }
-
-  /** A copy that shares blocks where the file system can. */
-  async copyOut(file: number, to: string): Promise<void> {
-    await copyAsync(this.path(file), to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
   }
 
   /** Files of earlier processes, folder by folder. */

@@ -1,4 +1,6 @@
 import { Failure } from '../base/errors.js';
+import type { Inode } from '../base/ids.js';
+import { discard, type UploadLine, uploadLines } from '../outbox/uploads-view.js';
 import type { ControlMethods } from './control.js';
 import type { MountRequest, Mounts } from './mounts.js';
 import type { Project } from './project.js';
@@ -13,14 +15,55 @@ export function controlMethods(
   return {
     status: async ({ mountpoint }) => mountStatus(project, mounts.get(text(mountpoint)), text(mountpoint)),
     mount: async ({ request }) => addMount(request as MountRequest),
-    unmount: async ({ mountpoint, force }) => mounts.unmount(text(mountpoint), force === true),
+    /** Unmounts, then waits for the outbox: what is left is safe on disk, and the next mount goes on with it. */
+    unmount: async ({ mountpoint, force, timeout }, signal) => {
+      await mounts.unmount(text(mountpoint), force === true);
+      return mounts.mountpoints.length > 0 ? [] : drain(project, timeout, signal);
+    },
+    drain: async ({ timeout }, signal) => drain(project, timeout, signal),
+    uploads: async () => uploadLines(project.outbox, project.scheduler, project.progress),
+    retry: async ({ ids }) => project.scheduler.retry(chosen(project, ids)),
+    release: async ({ ids }) => project.scheduler.release(chosen(project, ids)),
+    discard: async ({ ids }) => {
+      const { paths, dropped } = discard(project.outbox, chosen(project, ids));
+      project.mirror.store.events.emit(
+        'changed',
+        dropped.map((intent) => ({
+          inode: intent.inode,
+          before: intent.deleted ? undefined : { parent: intent.parent, name: intent.name },
+          after: intent.baseParent === 0 ? undefined : { parent: intent.baseParent, name: intent.baseName },
+          replacedSequence: intent.sequence,
+        })),
+      );
+      return paths;
+    },
     refresh: async ({ mountpoint, path }, signal) => {
       const item = await project.find(mounts.projectPath(text(mountpoint), text(path)), 'interactive', signal);
-      const folder = item.isFile ? project.mirror.view.parent(item) : item;
+      const folder = item.isFile ? project.outbox.tree.parent(item) : item;
       if (!folder) throw new Failure('no-such-item', { path: text(path) });
       await project.mirror.refresh(folder, 'interactive', signal);
     },
   };
+}
+
+/** Resolves with what is left when everything went up, nothing can go, or the time (seconds) is over. */
+async function drain(project: Project, timeout: unknown, signal: AbortSignal): Promise<UploadLine[]> {
+  const limit = typeof timeout === 'number' ? AbortSignal.any([signal, AbortSignal.timeout(timeout * 1000)]) : signal;
+  await project.scheduler.drain(limit).catch((error: unknown) => {
+    if (!limit.aborted) throw error;
+  });
+  return uploadLines(project.outbox, project.scheduler, project.progress).filter((line) => line.state !== 'local');
+}
+
+/** The named intents, or all. */
+function chosen(project: Project, ids: unknown): Inode[] {
+  const all = [...project.outbox.intents.all()].map((intent) => intent.inode);
+  if (!Array.isArray(ids) || ids.length === 0) return all;
+  return ids.map((id) => {
+    const found = all.find((inode) => String(inode) === String(id));
+    if (found === undefined) throw new Failure('no-such-upload', { id: String(id) });
+    return found;
+  });
 }
 
 function text(value: unknown): string {

@@ -4,6 +4,7 @@ import { drivers } from '../fuse/drivers.js';
 import type { DriverName, Mounted } from '../fuse/filesystem.js';
 import type { Ownership } from '../vfs/attributes.js';
 import { ProjectFileSystem } from '../vfs/project-filesystem.js';
+import { WritableProjectFileSystem } from '../vfs/writable-filesystem.js';
 import type { Project } from './project.js';
 
 export interface MountRequest {
@@ -14,6 +15,7 @@ export interface MountRequest {
   readonly folder: string;
   readonly driver: DriverName;
   readonly allowOther: boolean;
+  readonly readOnly: boolean;
   readonly owner: Ownership;
   readonly generic: readonly string[];
 }
@@ -45,10 +47,11 @@ export class Mounts {
       if (this.#live.has(request.mountpoint))
         throw new Failure('mountpoint-busy', { path: request.mountpoint, source: request.source });
       const root = await this.#project.folderInode(request.folder);
-      const { session, mirror, content } = this.#project;
-      const fileSystem = new ProjectFileSystem({
+      const { session, mirror, outbox } = this.#project;
+      const Kind = request.readOnly ? ProjectFileSystem : WritableProjectFileSystem;
+      const fileSystem = new Kind({
         mirror,
-        content,
+        outbox,
         owner: request.owner,
         webUrl: (item) => session.webUrl(item),
         log: this.#log,
@@ -58,7 +61,7 @@ export class Mounts {
         mountpoint: request.mountpoint,
         source: request.source,
         allowOther: request.allowOther,
-        readOnly: true,
+        readOnly: request.readOnly,
         uid: process.getuid?.() ?? 0,
         gid: process.getgid?.() ?? 0,
         generic: request.generic,

@@ -7,17 +7,33 @@ import type { CallClass } from '../budget/calls.js';
 import { ContentCache } from '../content/cache.js';
 import { ProjectSource } from '../content/project-source.js';
 import { Mirror } from '../mirror/mirror.js';
-import type { Item } from '../mirror/view.js';
+import { NO_REMOTE } from '../outbox/intent.js';
+import { Outbox } from '../outbox/outbox.js';
+import { Scheduler } from '../outbox/scheduler.js';
+import { Sender } from '../outbox/sender.js';
+import type { LocalItem } from '../outbox/tree.js';
 import type { ProjectSession } from './session.js';
 import type { StateFolder } from './state-folder.js';
 
 export interface ProjectOptions {
+  /** Milliseconds. */
+  readonly settle: number;
+  readonly deleteDelay: number;
+  /** Deletions and overwrites in ten minutes. */
+  readonly holdAfter: number;
+  readonly noDelete: boolean;
+  readonly temporary: readonly string[];
   /** Bytes of cached content, and bytes of disk to leave free. */
   readonly cacheLimit: number;
   readonly cacheReserve: number;
   /** Seconds. */
   readonly pollInterval: number;
 }
+
+/** How long a name that looks like a transfer temporary waits for the rename that usually follows, milliseconds. */
+const TEMPORARY_DELAY = 10 * 60_000;
+/** What goes up at once: more would only wait for the budget. */
+const PARALLEL_INTENTS = 4;
 
 export const projectKey = (session: Pick<ProjectSession, 'connection' | 'project'>): string =>
   `${session.connection.id}-${session.project.id}`;
@@ -40,13 +56,57 @@ export class Project {
   readonly mirror: Mirror;
   readonly content: ContentCache;
   readonly session: ProjectSession;
+  readonly outbox: Outbox;
+  readonly scheduler: Scheduler;
+  /** Bytes of the uploads under way that went out. */
+  readonly progress = new Map<Inode, number>();
   readonly #lock: FileLock;
 
-  private constructor(session: ProjectSession, lock: FileLock, mirror: Mirror, content: ContentCache) {
+  private constructor(
+    session: ProjectSession,
+    lock: FileLock,
+    folder: string,
+    mirror: Mirror,
+    content: ContentCache,
+    options: ProjectOptions,
+    log: Log,
+  ) {
     this.session = session;
     this.#lock = lock;
     this.mirror = mirror;
     this.content = content;
+    this.outbox = new Outbox({
+      folder,
+      view: mirror.view,
+      content,
+      log,
+      reserve: options.cacheReserve,
+      temporary: options.temporary,
+      noDelete: options.noDelete,
+      longestBelow: (item) => mirror.store.longestBelow(item.remoteId),
+    });
+    const { client, writes, uploads } = session.session;
+    const { account } = session.connection;
+    const sender = new Sender({
+      outbox: this.outbox,
+      store: mirror.store,
+      content,
+      client,
+      writes,
+      uploads,
+      project: session.project.id,
+      account: [account?.login, account?.name].filter((text) => text !== undefined),
+      log,
+      progress: (inode, bytes) => this.progress.set(inode, bytes),
+    });
+    this.scheduler = new Scheduler({
+      outbox: this.outbox,
+      sender,
+      delays: { settle: options.settle, deletion: options.deleteDelay, temporary: TEMPORARY_DELAY },
+      holdAfter: options.holdAfter,
+      parallel: PARALLEL_INTENTS,
+      log,
+    });
   }
 
   /** @throws Owned when another process has it */
@@ -83,7 +143,7 @@ export class Project {
         source,
         log,
       });
-      return new Project(session, lock, mirror, content);
+      return new Project(session, lock, folder, mirror, content, options, log);
     } catch (error) {
       await mirror?.close();
       lock.release();
@@ -92,16 +152,16 @@ export class Project {
   }
 
   /** The item at a path of shown names from the project's root; lists folders that are not known yet. */
-  async find(path: string, callClass: CallClass, signal?: AbortSignal): Promise<Item> {
-    const { view } = this.mirror;
-    let item = view.item(ROOT_INODE);
+  async find(path: string, callClass: CallClass, signal?: AbortSignal): Promise<LocalItem> {
+    const { tree } = this.outbox;
+    let item = tree.item(ROOT_INODE);
     for (const name of path.split('/').filter((part) => part !== '')) {
       if (!item) break;
       if (item.isFile) throw new Failure('not-a-folder', { path: item.name });
-      let child: Item | undefined = view.child(item, name);
-      if (!child) {
+      let child: LocalItem | undefined = tree.child(item, name);
+      if (!child && item.remoteId !== NO_REMOTE) {
         await this.mirror.list(item, callClass, signal);
-        child = view.child(item, name);
+        child = tree.child(item, name);
       }
       item = child;
     }
@@ -115,7 +175,15 @@ export class Project {
     return item.inode;
   }
 
+  /** Begins what goes on in the background. */
+  start(): void {
+    this.mirror.start();
+    this.scheduler.start();
+  }
+
   async close(): Promise<void> {
+    await this.scheduler.close();
+    this.outbox.close();
     await this.content.close();
     await this.mirror.close();
     this.#lock.release();

@@ -1,4 +1,5 @@
-import { Failure } from '../base/errors.js';
+import { systemClock } from '../base/clock.js';
+import { Failure, isFailure } from '../base/errors.js';
 import { type Log, type LogLevel, openLog } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import type { DriverName } from '../fuse/filesystem.js';
@@ -7,7 +8,7 @@ import { requireDriver } from '../fuse/probe.js';
 import { askDaemon, ControlServer } from './control.js';
 import { controlMethods } from './methods.js';
 import { type MountRequest, Mounts } from './mounts.js';
-import { Owned, Project, projectKey } from './project.js';
+import { Owned, Project, type ProjectOptions, projectKey } from './project.js';
 import { openProjectSession, type ProjectSession } from './session.js';
 import { parseSource } from './source.js';
 import { StateFolder } from './state-folder.js';
@@ -24,7 +25,9 @@ export interface DaemonRequest {
 }
 
 /** How long a daemon that was told to end may take for it, milliseconds. */
-const SHUTDOWN_LIMIT = 20_000;
+const SHUTDOWN_LIMIT = 90_000;
+/** Of it, for bringing the outbox to the server, milliseconds. */
+const DRAIN_LIMIT = 60_000;
 
 /**
  * The process behind a mount. Resolves when the mount answers; the process then lives until the last mount of the
@@ -57,12 +60,8 @@ async function own(
   closeLog: () => void,
 ): Promise<{ readonly delegated: boolean }> {
   const socket = state.socket(projectKey(session));
-  let project: Project;
-  try {
-    project = await Project.open(session, state, projectOptions(request.options), log);
-  } catch (error) {
-    if (!(error instanceof Owned)) throw error;
-    await delegate(socket, mount, error);
+  const project = await openOrDelegate(request, mount, state, session, socket, log);
+  if (!project) {
     await session.close();
     return { delegated: true };
   }
@@ -83,6 +82,10 @@ async function own(
       log.info({ why }, 'the daemon ends');
       const limit = setTimeout(() => process.exit(1), SHUTDOWN_LIMIT);
       await mounts.close().catch((error: unknown) => log.error({ error }, 'unmounting failed'));
+      await project.scheduler.drain(AbortSignal.timeout(DRAIN_LIMIT)).then(
+        (left) => left.length > 0 && log.warn({ left: left.length }, 'changes are left for the next mount'),
+        (error: unknown) => log.warn({ error }, 'changes are left for the next mount'),
+      );
       await control?.close();
       await project.close();
       await session.close();
@@ -94,6 +97,7 @@ async function own(
   try {
     await project.mirror.open();
     const addMount = async (added: MountRequest): Promise<void> => {
+      if (ending) throw new Failure('daemon-ending');
       await mounts.add(added);
       remember(added);
     };
@@ -103,11 +107,36 @@ async function own(
     await end('it could not start');
     throw error;
   }
-  project.mirror.start();
+  project.start();
   mounts.whenEmpty(() => void end('the last mount is gone').then(() => process.exit(0)));
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
     process.on(signal, () => void end(signal).then(() => process.exit(0)));
   return { delegated: false };
+}
+
+/** The project, or undefined when its owner made the mount. An owner that is ending is waited for. */
+async function openOrDelegate(
+  request: DaemonRequest,
+  mount: MountRequest,
+  state: StateFolder,
+  session: ProjectSession,
+  socket: string,
+  log: Log,
+): Promise<Project | undefined> {
+  for (const limit = Date.now() + SHUTDOWN_LIMIT; ; await systemClock.sleep(200)) {
+    try {
+      return await Project.open(session, state, projectOptions(request.options), log);
+    } catch (error) {
+      if (!(error instanceof Owned)) throw error;
+      try {
+        await delegate(socket, mount, error);
+        return undefined;
+      } catch (refused) {
+        const isEnding = isFailure(refused, 'daemon-ending') || isFailure(refused, 'already-owned');
+        if (!isEnding || Date.now() > limit) throw refused;
+      }
+    }
+  }
 }
 
 /** Lets the owner make the mount; it may be ending just now, or be something else than a daemon. */
@@ -129,6 +158,7 @@ function mountRequest(request: DaemonRequest): MountRequest {
     folder: parseSource(request.source).folder,
     driver: options.driver as DriverName,
     allowOther,
+    readOnly: options.ro === true,
     generic: request.generic,
     owner: {
       uid: Number(options.uid ?? process.getuid?.() ?? 0),
@@ -138,10 +168,15 @@ function mountRequest(request: DaemonRequest): MountRequest {
   };
 }
 
-function projectOptions(options: OptionValues): { cacheLimit: number; cacheReserve: number; pollInterval: number } {
+function projectOptions(options: OptionValues): ProjectOptions {
   return {
     cacheLimit: Number(options.cache),
     cacheReserve: Number(options.cache_reserve),
     pollInterval: Number(options.poll),
+    settle: Number(options.settle) * 1000,
+    deleteDelay: Number(options.delete_delay) * 1000,
+    holdAfter: Number(options.hold_after),
+    noDelete: options.no_delete === true,
+    temporary: options.temp === undefined ? [] : String(options.temp).split(':'),
   };
 }

@@ -1,9 +1,11 @@
 import type { Mounted } from '../fuse/filesystem.js';
+import { outboxCounts, uploadLines } from '../outbox/uploads-view.js';
 import type { Project } from './project.js';
 
 /** The answer to `status --json`; scripts read it, so keys are only added. */
 export function mountStatus(project: Project, mounted: Mounted, mountpoint: string) {
-  const { mirror, content, session } = project;
+  const { mirror, content, session, outbox, scheduler } = project;
+  const uploads = uploadLines(outbox, scheduler, project.progress);
   const { done, items, total } = mirror.progress;
   const cache = content.stats();
   return {
@@ -13,7 +15,8 @@ export function mountStatus(project: Project, mounted: Mounted, mountpoint: stri
     state: mirror.state,
     crawl: { done, items, ...(total === undefined ? {} : { total }) },
     budget: session.session.budget.status(),
-    outbox: { pending: 0, held: 0, failed: 0, bytes: 0 },
+    outbox: { ...outboxCounts(uploads), braked: scheduler.braked },
+    refusedNames: outbox.names.refusals,
     cache,
     mirror: { badRows: mirror.store.badRows, lru: mirror.view.statistics() },
     freshness: mirror.freshness,

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { SingleFlight } from '../base/abort.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
@@ -51,6 +52,7 @@ export class Mirror {
     this.#pollInterval = options.pollInterval;
     this.store = new MirrorStore(options.path, options.log);
     this.urls = new Urls(this.store, options.source, this.#clock);
+    setMaxListeners(0, this.#stop.signal);
   }
 
   get view(): View {

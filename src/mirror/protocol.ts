@@ -1,4 +1,4 @@
-import type { RemoteId } from '../base/ids.js';
+import type { Inode, RemoteId } from '../base/ids.js';
 import type { FolderListing, RemoteItem } from '../procore/items.js';
 import type { Change } from './changes.js';
 
@@ -21,6 +21,15 @@ export type Request =
       readonly meta: Meta;
     }
   | { readonly op: 'listing'; readonly listing: FolderListing; readonly knownSince: number | undefined }
+  | {
+      readonly op: 'confirm';
+      readonly item: RemoteItem;
+      readonly serverTime: number;
+      readonly inode: Inode;
+      readonly sequence: number;
+    }
+  | { readonly op: 'confirm-deletion'; readonly id: RemoteId; readonly serverTime: number }
+  | { readonly op: 'longest-below'; readonly id: RemoteId }
   | { readonly op: 'finish-crawl'; readonly meta: Meta }
   | { readonly op: 'meta'; readonly meta: Meta }
   | { readonly op: 'rank'; readonly id: RemoteId }
@@ -43,6 +52,10 @@ export interface Results {
   readonly page: PageResult;
   readonly items: PageResult;
   readonly listing: PageResult;
+  readonly confirm: PageResult;
+  readonly 'confirm-deletion': PageResult;
+  /** Code points of the longest path below the folder, from the folder; 0 if it is empty. */
+  readonly 'longest-below': number;
   readonly 'finish-crawl': undefined;
   readonly meta: undefined;
   /** How many files come before this one by (updated_at, id). */

@@ -5,9 +5,9 @@ export const mirrorMigrations: readonly string[] = [
 
   CREATE TABLE people (person INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 
-  -- The project's root is inode 1; numbers below 16 stay free for what has no row at the server.
+  -- The project's root is inode 1; numbers below 16 stay free for what has no row at the server. Never used twice.
   CREATE TABLE items (
-    inode INTEGER PRIMARY KEY AUTOINCREMENT,
+    inode INTEGER PRIMARY KEY,
     remote_id INTEGER NOT NULL UNIQUE,
     parent_id INTEGER NOT NULL,            -- remote id of the folder; 0 for the root
     name TEXT NOT NULL,                    -- as shown on Linux, unique among the visible children of a folder
@@ -25,7 +25,6 @@ export const mirrorMigrations: readonly string[] = [
     checked_out_by INTEGER REFERENCES people,
     checked_out_until INTEGER
   );
-  INSERT INTO sqlite_sequence (name, seq) VALUES ('items', 15);
   CREATE UNIQUE INDEX items_by_name ON items (parent_id, name) WHERE flags & 7 = 0;
   -- Covers what a listing shows: rows of one folder lie together here, while in the table they are scattered.
   CREATE INDEX items_by_parent ON items

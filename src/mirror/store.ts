@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { RemoteId } from '../base/ids.js';
+import type { Inode, RemoteId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { type Database, openDatabase } from '../database/open.js';
 import type { FolderListing, RemoteItem } from '../procore/items.js';
@@ -49,6 +49,20 @@ export class MirrorStore {
   async ingestListing(listing: FolderListing): Promise<PageResult> {
     const knownSince = this.view.crawlDone ? this.view.number('poll.at') : undefined;
     return this.#taken(await this.#writer.run({ op: 'listing', listing, knownSince }));
+  }
+
+  /** Takes in what one of our own calls made; see `Writer.confirm`. */
+  async confirm(item: RemoteItem, serverTime: number, inode: Inode, sequence: number): Promise<PageResult> {
+    return this.#taken(await this.#writer.run({ op: 'confirm', item, serverTime, inode, sequence }));
+  }
+
+  async confirmDeletion(id: RemoteId, serverTime: number): Promise<PageResult> {
+    return this.#taken(await this.#writer.run({ op: 'confirm-deletion', id, serverTime }));
+  }
+
+  /** Code points of the longest path below a folder, from the folder. */
+  longestBelow(id: RemoteId): Promise<number> {
+    return this.#writer.run({ op: 'longest-below', id });
   }
 
   setMeta(meta: Meta): Promise<undefined> {

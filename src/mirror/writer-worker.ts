@@ -43,6 +43,14 @@ function perform(request: Request): unknown {
         request.listing.children,
         request.listing.bad,
       );
+    case 'confirm': {
+      const { item, serverTime, inode, sequence } = request;
+      return pageResult(writer.confirm(item, serverTime, inode, sequence), [item], []);
+    }
+    case 'confirm-deletion':
+      return pageResult(writer.confirmDeletion(request.id, request.serverTime), [], []);
+    case 'longest-below':
+      return ranks.longestBelow(request.id);
     case 'finish-crawl':
       writer.finishCrawl(request.meta);
       writer.crawling = false;

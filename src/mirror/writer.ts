@@ -28,6 +28,9 @@ export interface Ingested {
 /** Sequences wrap long before the node id would leave 2^53. */
 const SEQUENCE_LIMIT = 1 << 16;
 const NO_PARENT = 0 as RemoteId;
+/** Seconds for which a listing may lag behind our own calls. */
+const STALE_LISTING = 120;
+const MOST_CONFIRMED = 20_000;
 
 /** Writes replies into the mirror, one transaction a reply. The only writer of `mirror.db`. */
 export class Writer {
@@ -48,7 +51,13 @@ export class Writer {
   readonly #unlist: Statement;
   readonly #forgetUnlisted: Statement;
   readonly #isUnlisted: Statement<[number], number>;
+  readonly #deleteUrl: Statement<[number]>;
+  readonly #deleteInode: Statement<[number]>;
+  readonly #moveInode: Statement<[number, number]>;
   readonly #people = new Map<string, number>();
+  /** Items that our own calls changed lately → server time. */
+  readonly #confirmed = new Map<RemoteId, number>();
+  #nextInode: number;
   readonly #names: NameTable;
 
   constructor(db: Database) {
@@ -64,9 +73,9 @@ export class Writer {
       .pluck();
     this.#insert = db.prepare(`
       INSERT INTO items (inode, remote_id, parent_id, name, remote_name, flags, updated_at, created_at, seen_at, size,
-        version_id, version_number, version_at, created_by, checked_out_by, checked_out_until)
+        version_id, version_number, version_at, node_sequence, created_by, checked_out_by, checked_out_until)
       VALUES (@inode, @id, @parent, @name, @remoteName, @flags, @updated, @created, @seen, @size,
-        @version, @number, @versionAt, @createdBy, @checkedOutBy, @checkedOutUntil)`);
+        @version, @number, @versionAt, @sequence, @createdBy, @checkedOutBy, @checkedOutUntil)`);
     this.#update = db.prepare(`
       UPDATE items SET parent_id = @parent, name = @name, remote_name = @remoteName, flags = @flags,
         updated_at = @updated, created_at = @created, seen_at = @seen, size = @size, version_id = @version,
@@ -86,6 +95,10 @@ export class Writer {
     this.#unlist = db.prepare('INSERT OR IGNORE INTO unlisted (remote_id) VALUES (?)');
     this.#forgetUnlisted = db.prepare('DELETE FROM unlisted WHERE remote_id = ?');
     this.#isUnlisted = db.prepare<[number], number>('SELECT 1 FROM unlisted WHERE remote_id = ?').pluck();
+    this.#deleteUrl = db.prepare('DELETE FROM urls WHERE inode = ?');
+    this.#deleteInode = db.prepare('DELETE FROM items WHERE inode = ?');
+    this.#moveInode = db.prepare('UPDATE items SET inode = ? WHERE inode = ?');
+    this.#nextInode = firstFreeInode(db);
     this.#names = { holder: (parent, name) => this.#holder.get(parent, name) };
   }
 
@@ -122,6 +135,7 @@ export class Writer {
       }
       for (const row of this.#children.all(folder.id)) {
         if (present.has(row.remote_id) || row.seen_at > serverTime) continue;
+        if (this.#isProtected(row.remote_id, serverTime)) continue;
         this.#hide.run(GONE, serverTime, row.inode);
         changes.push({ inode: row.inode, before: this.#placeOf(row), after: undefined, replacedSequence: undefined });
       }
@@ -129,6 +143,48 @@ export class Writer {
       this.#forgetUnlisted.run(folder.id);
       return { changes, added };
     });
+  }
+
+  /**
+   * What one of our own calls made: the item keeps the inode and node sequence that it has here, and no listing that was
+   * made before the server had it everywhere may take it away again.
+   */
+  confirm(item: RemoteItem, serverTime: number, inode: Inode, sequence: number): Ingested {
+    return this.#transaction(() => {
+      this.#protect(item.id, serverTime);
+      const row = this.#find.get(item.id);
+      if (row && row.inode !== inode) {
+        this.#deleteUrl.run(row.inode);
+        this.#deleteInode.run(inode);
+        this.#moveInode.run(inode, row.inode);
+      }
+      const changes: Change[] = [];
+      const added = this.#put(item, serverTime, undefined, changes, { inode, sequence });
+      return { changes, added: added ? 1 : 0 };
+    });
+  }
+
+  /** One of our own calls deleted it. */
+  confirmDeletion(id: RemoteId, serverTime: number): Ingested {
+    return this.#transaction(() => {
+      const row = this.#find.get(id);
+      if (!row) return { changes: [], added: 0 };
+      this.#protect(id, serverTime);
+      const before = (row.flags & HIDDEN) === 0 ? this.#placeOf(row) : undefined;
+      this.#hide.run(DELETED, Math.max(serverTime, row.seen_at), row.inode);
+      return { changes: [{ inode: row.inode, before, after: undefined, replacedSequence: undefined }], added: 0 };
+    });
+  }
+
+  #protect(id: RemoteId, serverTime: number): void {
+    this.#confirmed.set(id, serverTime);
+    if (this.#confirmed.size > MOST_CONFIRMED) this.#confirmed.delete(this.#confirmed.keys().next().value!);
+  }
+
+  /** Whether a listing may be older than what we did to the item: the index lags behind. */
+  #isProtected(id: RemoteId, serverTime: number): boolean {
+    const confirmed = this.#confirmed.get(id);
+    return confirmed !== undefined && serverTime < confirmed + STALE_LISTING;
   }
 
   setMeta(values: Readonly<Record<string, string | number>>): void {
@@ -150,12 +206,19 @@ export class Writer {
   }
 
   /** True if the item was new. */
-  #put(item: RemoteItem, serverTime: number, knownSince: number | undefined, changes: Change[]): boolean {
+  #put(
+    item: RemoteItem,
+    serverTime: number,
+    knownSince: number | undefined,
+    changes: Change[],
+    own?: { readonly inode: Inode; readonly sequence: number },
+  ): boolean {
     const row = this.#find.get(item.id);
     const isRoot = item.parentId === null;
     const parent = item.parentId ?? NO_PARENT;
     if (row && (row.seen_at > serverTime || (row.seen_at === serverTime && row.updated_at > item.updatedAt)))
       return false;
+    if (row && !own && this.#isProtected(item.id, serverTime) && isOlder(item, row)) return false;
     const flags = flagsOf(item);
     const visible = (flags & HIDDEN) === 0;
     const before = row && (row.flags & HIDDEN) === 0 ? this.#placeOf(row) : undefined;
@@ -164,7 +227,8 @@ export class Writer {
     // An older reply must not bring an older version back.
     if (replaced && row.seen_at === serverTime && row.version_number > (item.version?.number ?? 0)) return false;
     const values = {
-      inode: row?.inode ?? (isRoot ? 1 : null),
+      inode: row?.inode ?? own?.inode ?? (isRoot ? 1 : this.#takeInode()),
+      sequence: own?.sequence ?? 0,
       id: item.id,
       parent,
       name,
@@ -184,7 +248,8 @@ export class Writer {
     let inode: Inode;
     if (row) {
       inode = row.inode;
-      this.#update.run({ ...values, sequence: (row.node_sequence + (replaced ? 1 : 0)) % SEQUENCE_LIMIT });
+      const sequence = own?.sequence ?? (row.node_sequence + (replaced ? 1 : 0)) % SEQUENCE_LIMIT;
+      this.#update.run({ ...values, sequence });
     } else {
       inode = Number(this.#insert.run(values).lastInsertRowid) as Inode;
     }
@@ -194,7 +259,7 @@ export class Writer {
       this.#unlist.run(item.id);
     const after = visible && !isRoot ? this.#place(parent, name) : undefined;
     if (!row || changed(row, item, flags, parent, name))
-      changes.push({ inode, before, after, replacedSequence: replaced ? row.node_sequence : undefined });
+      changes.push({ inode, before, after, replacedSequence: replaced && !own ? row.node_sequence : undefined });
     return !row;
   }
 
@@ -242,6 +307,12 @@ export class Writer {
     return parent === undefined ? undefined : { parent, name };
   }
 
+  #takeInode(): Inode {
+    const inode = this.#nextInode++;
+    this.#setMeta.run('inode.next', this.#nextInode);
+    return inode as Inode;
+  }
+
   #placeOf(row: Row): Place | undefined {
     return this.#place(row.parent_id, row.name);
   }
@@ -259,6 +330,22 @@ export class Writer {
     return this.#isUnlisted.get(id) !== undefined;
   }
 }
+
+/** Inodes of items that were made on this machine begin here; the mirror's own stay below. */
+const LOCAL_INODES = 2 ** 35;
+
+function firstFreeInode(db: Database): number {
+  const kept = db.prepare<[], number>("SELECT value FROM meta WHERE key = 'inode.next'").pluck().get();
+  const used = db
+    .prepare<[number], number | null>('SELECT max(inode) FROM items WHERE inode < ?')
+    .pluck()
+    .get(LOCAL_INODES);
+  return Math.max(16, kept ?? 0, (used ?? 0) + 1);
+}
+
+/** What a lagging index still says of an item that has moved on. */
+const isOlder = (item: RemoteItem, row: Row): boolean =>
+  item.updatedAt < row.updated_at || (item.version?.number ?? 0) < row.version_number;
 
 function flagsOf(item: RemoteItem): number {
   return (

@@ -1,6 +1,6 @@
 import type { Inode } from '../base/ids.js';
 import type { DirectoryEntry, DirectoryPage, Handle } from '../fuse/filesystem.js';
-import type { Item, ListedItem, View } from '../mirror/view.js';
+import type { ListedLocalItem, LocalItem, Tree } from '../outbox/tree.js';
 
 /** Cookies of the two entries that every folder has; a child's cookie is its inode, which is greater. */
 const SELF_COOKIE = 1;
@@ -9,7 +9,7 @@ const PARENT_COOKIE = 2;
 const CHUNK = 1024;
 
 interface OpenDirectory {
-  readonly folder: Item;
+  readonly folder: LocalItem;
   readonly parent: Inode;
   /** Entries in order of their cookies; the last chunk that was read. */
   chunk: readonly DirectoryEntry[];
@@ -21,17 +21,17 @@ interface OpenDirectory {
 
 /** Open directories: listed in order of inodes, so that a listing stays right while others change the folder. */
 export class Directories {
-  readonly #view: View;
+  readonly #tree: Tree;
   readonly #open = new Map<Handle, OpenDirectory>();
-  readonly #toEntry: (item: ListedItem) => DirectoryEntry;
+  readonly #toEntry: (item: ListedLocalItem) => DirectoryEntry;
 
   /** @param toEntry with the child's inode as cookie */
-  constructor(view: View, toEntry: (item: ListedItem) => DirectoryEntry) {
-    this.#view = view;
+  constructor(tree: Tree, toEntry: (item: ListedLocalItem) => DirectoryEntry) {
+    this.#tree = tree;
     this.#toEntry = toEntry;
   }
 
-  open(handle: Handle, folder: Item, parent: Inode): void {
+  open(handle: Handle, folder: LocalItem, parent: Inode): void {
     this.#open.set(handle, { folder, parent, chunk: [], from: -1, last: false });
   }
 
@@ -43,7 +43,7 @@ export class Directories {
     return this.#open.size;
   }
 
-  folder(handle: Handle): Item | undefined {
+  folder(handle: Handle): LocalItem | undefined {
     return this.#open.get(handle)?.folder;
   }
 
@@ -64,7 +64,7 @@ export class Directories {
         if (directory.last) return [];
       } else return cookie === from ? chunk : chunk.slice(firstAfter(chunk, cookie));
     }
-    const items = this.#view.listing(directory.folder.remoteId, cookie, CHUNK);
+    const items = this.#tree.listing(directory.folder, cookie, CHUNK);
     directory.chunk = items.map(this.#toEntry);
     directory.from = cookie;
     directory.last = items.length < CHUNK;

@@ -1,8 +1,7 @@
+import { constants } from 'node:fs';
 import { Failure } from '../base/errors.js';
-import { type Inode, type NodeId, ROOT_INODE } from '../base/ids.js';
+import { type Inode, type NodeId, ROOT_INODE, ROOT_NODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
-import type { ContentCache, OpenBlob } from '../content/cache.js';
-import { contentVersion } from '../content/project-source.js';
 import type {
   Awaitable,
   Context,
@@ -16,29 +15,26 @@ import type {
   OpenFile,
 } from '../fuse/filesystem.js';
 import type { Change } from '../mirror/changes.js';
-import { HIDDEN } from '../mirror/flags.js';
 import type { Mirror } from '../mirror/mirror.js';
-import type { Item, ListedItem, View } from '../mirror/view.js';
 import { NAME_BYTES } from '../names/linux.js';
+import { NO_REMOTE } from '../outbox/intent.js';
+import { type Outbox, versionOf } from '../outbox/outbox.js';
+import type { ListedLocalItem, LocalItem, Tree } from '../outbox/tree.js';
 import { attributesOf, type Ownership } from './attributes.js';
 import { Directories } from './directories.js';
+import { FileHandles } from './file-handles.js';
 import { Invalidation } from './invalidation.js';
 import { Nodes } from './nodes.js';
 import { type WebUrl, xattrs } from './xattrs.js';
 
 export interface FileSystemOptions {
   readonly mirror: Mirror;
-  readonly content: ContentCache;
+  readonly outbox: Outbox;
   readonly owner: Ownership;
   readonly webUrl: WebUrl;
   readonly log: Log;
   /** The folder that is mounted; the project's root unless told. */
   readonly root?: Inode;
-}
-
-interface OpenHandle {
-  readonly item: Item;
-  readonly blob: OpenBlob;
 }
 
 /** Seconds: the kernel is told of every change, so what it knows may stay for long. */
@@ -48,80 +44,77 @@ const UNTOLD_TIMEOUT = 1;
 const BLOCK = 4096;
 /** What statfs says of a storage that has no limit of its own: 1 PiB. */
 const BLOCKS = 2 ** 50 / BLOCK;
+const { O_ACCMODE = 3, O_RDONLY, O_TRUNC } = constants as typeof constants & { O_ACCMODE?: number };
 
-/** One project, or one folder of it, as a file system that can be read. */
+/** One project, or one folder of it, as a file system that can be read; `WritableProjectFileSystem` writes as well. */
 export class ProjectFileSystem implements FileSystem {
+  protected readonly outbox: Outbox;
+  protected readonly tree: Tree;
+  protected readonly handles = new FileHandles();
+  protected readonly nodes: Nodes;
+  protected readonly log: Log;
+  protected kernel: KernelCache | undefined;
+  protected invalidation: Invalidation | undefined;
   readonly #mirror: Mirror;
-  readonly #view: View;
-  readonly #content: ContentCache;
   readonly #owner: Ownership;
   readonly #webUrl: WebUrl;
-  readonly #log: Log;
-  readonly #nodes: Nodes;
   readonly #directories: Directories;
-  readonly #files = new Map<Handle, OpenHandle>();
-  /** Versions that are open although the server has newer ones, and how often. */
-  readonly #openVersions = new Map<NodeId, { readonly item: Item; count: number }>();
   readonly #onChange = (changes: readonly Change[]): void => this.#changed(changes);
-  #invalidation: Invalidation | undefined;
   #timeout = UNTOLD_TIMEOUT;
-  #nextHandle = 1;
 
   constructor(options: FileSystemOptions) {
     this.#mirror = options.mirror;
-    this.#view = options.mirror.view;
-    this.#content = options.content;
+    this.outbox = options.outbox;
+    this.tree = options.outbox.tree;
     this.#owner = options.owner;
     this.#webUrl = options.webUrl;
-    this.#log = options.log;
-    this.#nodes = new Nodes(options.root ?? ROOT_INODE);
-    this.#directories = new Directories(this.#view, (item) => ({
+    this.log = options.log;
+    this.nodes = new Nodes(options.root ?? ROOT_INODE);
+    this.#directories = new Directories(this.tree, (item) => ({
       name: item.name,
       cookie: item.inode,
-      entry: this.#entry(item),
+      entry: this.entry(item),
       ino: item.inode,
       directory: !item.isFile,
     }));
   }
 
   get openFiles(): number {
-    return this.#files.size;
+    return this.handles.size;
   }
 
   mounted(kernel: KernelCache): void {
+    this.kernel = kernel;
     this.#timeout = kernel.canInvalidate ? PUSHED_TIMEOUT : UNTOLD_TIMEOUT;
-    this.#invalidation = new Invalidation(this.#view, this.#nodes, kernel, this.#log);
+    this.invalidation = new Invalidation(this.#mirror.view, this.nodes, kernel, this.log);
     this.#mirror.store.events.on('changed', this.#onChange);
   }
 
   lookup(parent: NodeId, name: string, context: Context): Awaitable<Entry | NoEntry> {
-    const folder = this.#item(parent);
-    this.#invalidation?.asked(folder.inode);
-    const child = this.#view.child(folder, name);
-    if (child) return this.#entry(child);
-    if (this.#view.isListed(folder.remoteId)) return this.#noEntry();
-    return this.#mirror.list(folder, 'interactive', context.signal).then(() => {
-      const found = this.#view.child(folder, name);
-      return found ? this.#entry(found) : this.#noEntry();
-    });
+    const folder = this.item(parent);
+    this.invalidation?.asked(folder.inode);
+    const child = this.tree.child(folder, name);
+    if (child) return this.entry(child);
+    const listing = this.listed(folder, context);
+    return listing ? listing.then(() => this.#find(folder, name)) : this.#noEntry();
   }
 
   getattr(node: NodeId): Entry {
-    return this.#entry(this.#item(node));
+    return this.entry(this.item(node));
   }
 
   opendir(node: NodeId, context: Context): Awaitable<Handle> {
-    const folder = this.#item(node);
+    const folder = this.item(node);
     if (folder.isFile) throw new Failure('not-a-folder', { path: folder.name });
-    this.#invalidation?.asked(folder.inode);
+    this.invalidation?.asked(folder.inode);
     const open = (): Handle => {
-      const handle = this.#nextHandle++;
-      const parent = node === 1 ? folder.inode : (this.#view.parent(folder)?.inode ?? ROOT_INODE);
+      const handle = this.handles.newHandle();
+      const parent = node === ROOT_NODE ? folder.inode : folder.parent;
       this.#directories.open(handle, folder, parent);
       return handle;
     };
-    if (this.#view.isListed(folder.remoteId)) return open();
-    return this.#mirror.list(folder, 'interactive', context.signal).then(open);
+    const listing = this.listed(folder, context);
+    return listing ? listing.then(open) : open();
   }
 
   readdir(_node: NodeId, handle: Handle, cookie: number): DirectoryPage {
@@ -132,51 +125,50 @@ export class ProjectFileSystem implements FileSystem {
     this.#directories.close(handle);
   }
 
-  open(node: NodeId): OpenFile {
-    const item = this.#item(node);
-    const blob = this.#content.open(contentVersion(item));
-    const handle = this.#nextHandle++;
-    this.#files.set(handle, { item, blob });
-    const known = this.#openVersions.get(node);
-    if (known) known.count++;
-    else this.#openVersions.set(node, { item, count: 1 });
+  open(node: NodeId, flags: number, context: Context): Awaitable<OpenFile> {
+    const item = this.item(node);
+    const writing = (flags & O_ACCMODE) !== O_RDONLY;
+    if (writing || item.intent?.staged || this.working(item, node))
+      return this.openWorking(node, item, writing, (flags & O_TRUNC) !== 0, context.uid);
+    const blob = this.outbox.blob(versionOf(item));
+    const handle = this.handles.add({
+      node,
+      inode: item.inode,
+      item,
+      writing,
+      uid: context.uid,
+      blob,
+      file: undefined,
+    });
     return blob.whole && item.size > 0 ? { handle, backingFd: blob.fd() } : { handle };
   }
 
   read(_node: NodeId, handle: Handle, offset: number, size: number, context: Context): Awaitable<Uint8Array> {
-    const open = this.#files.get(handle);
+    const open = this.handles.get(handle);
     if (!open) throw new Failure('internal', { why: `read from handle ${handle}, which is not open` });
+    if (open.file) return open.file.read(offset, size, context.signal);
     const length = Math.min(size, open.item.size - offset);
-    if (length <= 0) return new Uint8Array(0);
+    if (length <= 0 || !open.blob) return new Uint8Array(0);
     return open.blob.read(offset, length, context.signal);
   }
 
   sent(bytes: Uint8Array): void {
-    this.#content.sent(bytes);
+    this.outbox.sent(bytes);
   }
 
-  release(node: NodeId, handle: Handle): void {
-    const open = this.#files.get(handle);
+  release(_node: NodeId, handle: Handle): void {
+    const open = this.handles.remove(handle);
     if (!open) return;
-    this.#files.delete(handle);
-    open.blob.close();
-    const version = this.#openVersions.get(node);
-    if (version && --version.count === 0) this.#openVersions.delete(node);
+    open.blob?.close();
+    if (open.file) this.outbox.release(open.inode, open.file, open.writing, open.uid);
   }
 
   statfs(): FileSystemStatistics {
-    return {
-      blockSize: BLOCK,
-      blocks: BLOCKS,
-      blocksFree: BLOCKS,
-      files: 0,
-      filesFree: 0,
-      nameMax: NAME_BYTES,
-    };
+    return { blockSize: BLOCK, blocks: BLOCKS, blocksFree: BLOCKS, files: 0, filesFree: 0, nameMax: NAME_BYTES };
   }
 
   getxattr(node: NodeId, name: string): Uint8Array | undefined {
-    const value = xattrs.get(name)?.(this.#item(node), this.#view, this.#webUrl);
+    const value = xattrs.get(name)?.(this.item(node), this.tree.view, this.#webUrl);
     return value === undefined ? undefined : Buffer.from(value);
   }
 
@@ -186,34 +178,64 @@ export class ProjectFileSystem implements FileSystem {
 
   destroy(): void {
     this.#mirror.store.events.off('changed', this.#onChange);
-    for (const { blob } of this.#files.values()) blob.close();
-    this.#files.clear();
-    this.#openVersions.clear();
+    for (const open of [...this.handles.all()]) {
+      open.blob?.close();
+      if (open.file) this.outbox.release(open.inode, open.file, open.writing, open.uid);
+    }
+    this.handles.clear();
+  }
+
+  /** The open working file of an item at the node that the kernel has; a superseded version has none. */
+  protected working(item: LocalItem, node: NodeId) {
+    return this.nodes.of(item) === node ? this.outbox.working(item.inode) : undefined;
+  }
+
+  protected async openWorking(
+    node: NodeId,
+    item: LocalItem,
+    writing: boolean,
+    truncate: boolean,
+    uid: number,
+  ): Promise<OpenFile> {
+    const file = await this.outbox.open(item, writing, truncate);
+    this.handles.share(node, file);
+    const handle = this.handles.add({ node, inode: item.inode, item, writing, uid, blob: undefined, file });
+    return file.isComplete ? { handle, backingFd: file.fd } : { handle };
   }
 
   /** @throws Failure `version-gone` (ESTALE, on which the kernel looks the path up again) */
-  #item(node: NodeId): Item {
-    const open = this.#openVersions.get(node);
-    if (open) return this.#current(open.item, node);
-    const item = this.#view.item(this.#nodes.inode(node));
-    if (!item || this.#nodes.of(item) !== node || (item.flags & HIDDEN) !== 0)
-      throw new Failure('version-gone', { path: item?.name ?? `node ${node}` });
-    return item;
+  protected item(node: NodeId): LocalItem {
+    const item = this.tree.item(this.nodes.inode(node));
+    if (item && this.nodes.of(item) === node) return item;
+    const open = this.handles.version(node);
+    if (open) return open;
+    throw new Failure('version-gone', { path: item?.name ?? `node ${node}` });
   }
 
-  /** The newest row of an open file while its content is still the one that was opened; else as it was at opening. */
-  #current(opened: Item, node: NodeId): Item {
-    const item = this.#view.item(opened.inode);
-    return item && this.#nodes.of(item) === node ? item : opened;
-  }
-
-  #entry(item: ListedItem): Entry {
+  protected entry(item: ListedLocalItem): Entry {
+    const node = this.nodes.of(item);
+    const file = this.outbox.working(item.inode);
+    const attributes = attributesOf(item, this.#owner);
     return {
-      node: this.#nodes.of(item),
-      attributes: attributesOf(item, this.#owner),
+      node,
+      attributes: file
+        ? { ...attributes, ...file.stat, ctime: Math.max(attributes.ctime, file.stat.mtime) }
+        : attributes,
       entryTimeout: this.#timeout,
-      attributeTimeout: this.#timeout,
+      // The kernel cannot know what it wrote past the daemon.
+      attributeTimeout: file ? 0 : this.#timeout,
     };
+  }
+
+  /** Undefined when every child of the folder is known; else resolves once they are. */
+  protected listed(folder: LocalItem, context: Context): Promise<void> | undefined {
+    if (folder.remoteId === NO_REMOTE || this.#mirror.view.isListed(folder.remoteId)) return undefined;
+    return this.#mirror.list(folder, 'interactive', context.signal);
+  }
+
+  #find(folder: LocalItem, name: string): Entry | NoEntry {
+    const found = this.tree.child(folder, name);
+    return found ? this.entry(found) : this.#noEntry();
   }
 
   #noEntry(): NoEntry {
@@ -221,6 +243,6 @@ export class ProjectFileSystem implements FileSystem {
   }
 
   #changed(changes: readonly Change[]): void {
-    this.#invalidation?.push(changes).catch((error) => this.#log.error({ error }, 'an invalidation failed'));
+    this.invalidation?.push(changes).catch((error) => this.log.error({ error }, 'an invalidation failed'));
   }
 }

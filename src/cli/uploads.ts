@@ -1,0 +1,77 @@
+import { Failure } from '../base/errors.js';
+import { askDaemon } from '../daemon/control.js';
+import type { MountRecord } from '../daemon/state-folder.js';
+import type { UploadLine } from '../outbox/uploads-view.js';
+import type { Command, CommandContext } from './command.js';
+import { mountAt } from './find-mount.js';
+import { bytes, columns, plural } from './format.js';
+
+const ACTIONS = ['retry', 'discard', 'release'];
+/** Seconds. */
+const DRAIN_TIMEOUT = 600;
+
+export const uploads: Command = {
+  name: 'uploads',
+  arguments: '[mountpoint] [action] [ids...]',
+  summary: 'what waits to go up and why; retry, discard or release it',
+  async run(context) {
+    const { records, rest } = chosenMounts(context);
+    const [action, ...ids] = rest;
+    if (action !== undefined && !ACTIONS.includes(action))
+      throw new Failure('usage', { what: `${action} is none of ${ACTIONS.join(', ')}` });
+    if (action !== undefined) {
+      const lost = await Promise.all(records.map((one) => askDaemon<string[] | null>(one.socket, action, { ids })));
+      for (const path of lost.flatMap((paths) => paths ?? [])) context.print(`the bytes are in ${path}`);
+      return;
+    }
+    const lines = await allLines(records);
+    context.show(lines, () => describe(lines));
+  },
+};
+
+export const drain: Command = {
+  name: 'drain',
+  arguments: '[mountpoint]',
+  summary: 'wait until everything written is at the server',
+  flags: [{ flags: '--timeout <S>', help: `seconds (default: ${DRAIN_TIMEOUT})` }],
+  async run(context) {
+    const { records } = chosenMounts(context);
+    const timeout = Number(context.flag('timeout') ?? DRAIN_TIMEOUT);
+    const left = (
+      await Promise.all(records.map((one) => askDaemon<UploadLine[]>(one.socket, 'drain', { timeout })))
+    ).flat();
+    context.show(left, () => (left.length === 0 ? 'everything is at the server' : describe(left)));
+    if (left.length > 0) throw new Failure('uploads-left', { count: left.length });
+  },
+};
+
+/** The mount that the first word names, or all; and the words after it. */
+function chosenMounts(context: CommandContext): { readonly records: MountRecord[]; readonly rest: readonly string[] } {
+  const [first, ...rest] = context.args;
+  if (first === undefined || ACTIONS.includes(first))
+    return { records: onePerDaemon(context.state().mounts()), rest: context.args };
+  return { records: [mountAt(context.state(), first)], rest };
+}
+
+/** Several mounts of a project share one outbox. */
+const onePerDaemon = (records: readonly MountRecord[]): MountRecord[] => [
+  ...new Map(records.map((record) => [record.socket, record])).values(),
+];
+
+async function allLines(records: readonly MountRecord[]): Promise<UploadLine[]> {
+  return (await Promise.all(records.map((record) => askDaemon<UploadLine[]>(record.socket, 'uploads')))).flat();
+}
+
+export function describe(lines: readonly UploadLine[]): string {
+  if (lines.length === 0) return 'nothing waits';
+  const rows = lines.map((line) => [
+    String(line.id),
+    line.state,
+    line.what,
+    line.bytes === 0 ? '' : bytes(line.bytes),
+    line.since.slice(0, 19).replace('T', ' '),
+    line.path,
+    line.reason ?? '',
+  ]);
+  return `${plural(lines.length, 'change')}\n${columns([['ID', 'STATE', 'WHAT', 'SIZE', 'SINCE (UTC)', 'PATH', 'WHY'], ...rows])}`;
+}

@@ -1,0 +1,36 @@
+import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
+
+/** Deletions and overwrites are counted over so many milliseconds. */
+const WINDOW = 10 * 60_000;
+
+/** Whether the intent takes content away from the server: a deletion, or a new version over an old one. */
+export const takesAway = (intent: Intent): boolean =>
+  intent.remoteId !== NO_REMOTE &&
+  ((intent.deleted && !intent.folder) || (!intent.deleted && intent.dirty && intent.baseVersion !== NO_VERSION));
+
+/**
+ * Holds mass deletion: a wrong `rm -rf`, a wrong rsync or ransomware must not empty a project. Files count one by one,
+ * also in a folder that is removed whole; what a person released does not count.
+ */
+export class Brake {
+  readonly #limit: number;
+  #sent: number[] = [];
+
+  /** @param limit files in ten minutes */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** One was sent. */
+  passed(intent: Intent, now: number): void {
+    if (takesAway(intent) && !intent.released) this.#sent.push(now);
+  }
+
+  /** Whether what waits must be held, together with what went in the last ten minutes. */
+  isOn(waiting: Iterable<Intent>, now: number): boolean {
+    while (this.#sent.length > 0 && this.#sent[0]! < now - WINDOW) this.#sent.shift();
+    let count = this.#sent.length;
+    for (const intent of waiting) if (takesAway(intent) && !intent.released && ++count >= this.#limit) return true;
+    return false;
+  }
+}

@@ -1,0 +1,135 @@
+import { asInode, type Inode } from '../base/ids.js';
+import { type Intent, NO_INODE, NO_REMOTE, NO_VERSION } from './intent.js';
+import type { LocalItem } from './tree.js';
+
+/** The intent about an item that nobody changed yet: all of it is as at the server. */
+export function untouched(item: LocalItem, now: number, who: string): Intent {
+  return {
+    inode: item.inode,
+    remoteId: item.remoteId,
+    folder: !item.isFile,
+    parent: item.parent,
+    name: item.name,
+    deleted: false,
+    baseParent: item.parent,
+    baseName: item.name,
+    baseVersion: item.versionId,
+    baseNumber: item.versionNumber,
+    baseSize: item.size,
+    sequence: item.sequence,
+    staged: false,
+    dirty: false,
+    contentItem: NO_REMOTE,
+    contentVersion: NO_VERSION,
+    size: item.isFile ? item.size : 0,
+    mtime: item.localMtime ?? (item.isFile ? item.versionAt : item.updatedAt),
+    mode: item.localMode,
+    flushed: true,
+    state: 'held',
+    reason: undefined,
+    changedAt: now,
+    since: now,
+    attempts: 0,
+    attemptAt: 0,
+    released: false,
+    who,
+    upload: undefined,
+  };
+}
+
+/** The intent about an item that is made here. */
+export function made(inode: Inode, parent: Inode, name: string, folder: boolean, now: number, who: string): Intent {
+  return {
+    inode,
+    remoteId: NO_REMOTE,
+    folder,
+    parent,
+    name,
+    deleted: false,
+    baseParent: NO_INODE,
+    baseName: '',
+    baseVersion: NO_VERSION,
+    baseNumber: 0,
+    baseSize: 0,
+    sequence: 0,
+    staged: !folder,
+    dirty: !folder,
+    contentItem: NO_REMOTE,
+    contentVersion: NO_VERSION,
+    size: 0,
+    mtime: now / 1000,
+    mode: undefined,
+    flushed: folder,
+    state: folder ? 'held' : 'open',
+    reason: undefined,
+    changedAt: now,
+    since: now,
+    attempts: 0,
+    attemptAt: 0,
+    released: false,
+    who,
+    upload: undefined,
+  };
+}
+
+/** `to` becomes what `from` is at the server: the next content of the same document. */
+export function withIdentityOf(to: Intent, from: Intent): Intent {
+  return {
+    ...to,
+    remoteId: from.remoteId,
+    baseParent: from.baseParent,
+    baseName: from.baseName,
+    baseVersion: from.baseVersion,
+    baseNumber: from.baseNumber,
+    baseSize: from.baseSize,
+    dirty: true,
+  };
+}
+
+/** What is left of an item whose identity another one took: a new file with the same content. */
+export function withoutIdentity(intent: Intent): Intent {
+  const takesContent = !intent.staged && intent.contentVersion === NO_VERSION;
+  return {
+    ...intent,
+    remoteId: NO_REMOTE,
+    baseParent: NO_INODE,
+    baseName: '',
+    baseVersion: NO_VERSION,
+    baseNumber: 0,
+    baseSize: 0,
+    dirty: true,
+    contentItem: takesContent ? intent.remoteId : intent.contentItem,
+    contentVersion: takesContent ? intent.baseVersion : intent.contentVersion,
+  };
+}
+
+/** The deletion of an item at the server whose inode goes on as something else. */
+export function tombstone(inode: Inode, of: Intent, now: number): Intent {
+  return {
+    ...of,
+    inode: asInode(inode),
+    parent: of.baseParent,
+    name: of.baseName,
+    deleted: true,
+    staged: false,
+    dirty: false,
+    contentItem: NO_REMOTE,
+    contentVersion: NO_VERSION,
+    flushed: true,
+    state: 'held',
+    changedAt: now,
+    since: now,
+    attempts: 0,
+    attemptAt: 0,
+    released: false,
+    upload: undefined,
+  };
+}
+
+/** Everything is as at the server: there is nothing to do. */
+export const isNothing = (intent: Intent): boolean =>
+  intent.remoteId !== NO_REMOTE &&
+  !intent.deleted &&
+  !intent.dirty &&
+  intent.parent === intent.baseParent &&
+  intent.name === intent.baseName;

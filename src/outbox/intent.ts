@@ -1,0 +1,150 @@
+import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
+
+/**
+ * open: being written, not acknowledged yet · held: acknowledged, waits for the settle time or for the brake's release ·
+ * waiting: may go up · uploading · failed: tried, will be tried again · local: stays on this machine.
+ */
+export type IntentState = 'open' | 'held' | 'waiting' | 'uploading' | 'failed' | 'local';
+
+/** Why an item here differs from what the server said last, and from what it started. One an item, replaced on change. */
+export interface Intent {
+  readonly inode: Inode;
+  /** 0: not at the server. */
+  readonly remoteId: RemoteId;
+  readonly folder: boolean;
+  readonly parent: Inode;
+  readonly name: string;
+  readonly deleted: boolean;
+  /** 0: nowhere at the server. */
+  readonly baseParent: Inode;
+  readonly baseName: string;
+  readonly baseVersion: VersionId;
+  readonly baseNumber: number;
+  readonly baseSize: number;
+  readonly sequence: number;
+  readonly staged: boolean;
+  readonly dirty: boolean;
+  readonly contentItem: RemoteId;
+  readonly contentVersion: VersionId;
+  /** Bytes. */
+  readonly size: number;
+  /** Seconds since the epoch. */
+  readonly mtime: number;
+  readonly mode: number | undefined;
+  readonly flushed: boolean;
+  readonly state: IntentState;
+  readonly reason: string | undefined;
+  /** Milliseconds since the epoch, this machine's clock; so are the following. */
+  readonly changedAt: number;
+  readonly since: number;
+  readonly attempts: number;
+  readonly attemptAt: number;
+  readonly released: boolean;
+  /** Local user and host. */
+  readonly who: string;
+  readonly upload: string | undefined;
+}
+
+export const NO_REMOTE = 0 as RemoteId;
+export const NO_VERSION = 0 as VersionId;
+export const NO_INODE = 0 as Inode;
+
+/** Inodes of items that were made here: apart from those that the mirror gives, and below 2^36 as node ids need it. */
+export const FIRST_LOCAL_INODE = 2 ** 35;
+export const isLocalInode = (inode: Inode): boolean => inode >= FIRST_LOCAL_INODE;
+
+export interface IntentRow {
+  readonly inode: number;
+  readonly remote_id: number;
+  readonly folder: number;
+  readonly parent: number;
+  readonly name: string;
+  readonly deleted: number;
+  readonly base_parent: number;
+  readonly base_name: string;
+  readonly base_version: number;
+  readonly base_number: number;
+  readonly base_size: number;
+  readonly sequence: number;
+  readonly staged: number;
+  readonly dirty: number;
+  readonly content_item: number;
+  readonly content_version: number;
+  readonly size: number;
+  readonly mtime: number;
+  readonly mode: number | null;
+  readonly flushed: number;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly changed_at: number;
+  readonly since: number;
+  readonly attempts: number;
+  readonly attempt_at: number;
+  readonly released: number;
+  readonly who: string;
+  readonly upload: string | null;
+}
+
+export const toRow = (i: Intent): IntentRow => ({
+  inode: i.inode,
+  remote_id: i.remoteId,
+  folder: Number(i.folder),
+  parent: i.parent,
+  name: i.name,
+  deleted: Number(i.deleted),
+  base_parent: i.baseParent,
+  base_name: i.baseName,
+  base_version: i.baseVersion,
+  base_number: i.baseNumber,
+  base_size: i.baseSize,
+  sequence: i.sequence,
+  staged: Number(i.staged),
+  dirty: Number(i.dirty),
+  content_item: i.contentItem,
+  content_version: i.contentVersion,
+  size: i.size,
+  mtime: i.mtime,
+  mode: i.mode ?? null,
+  flushed: Number(i.flushed),
+  state: i.state,
+  reason: i.reason ?? null,
+  changed_at: i.changedAt,
+  since: i.since,
+  attempts: i.attempts,
+  attempt_at: i.attemptAt,
+  released: Number(i.released),
+  who: i.who,
+  upload: i.upload ?? null,
+});
+
+export const fromRow = (r: IntentRow): Intent => ({
+  inode: asInode(r.inode),
+  remoteId: r.remote_id as RemoteId,
+  folder: r.folder === 1,
+  parent: asInode(r.parent),
+  name: r.name,
+  deleted: r.deleted === 1,
+  baseParent: asInode(r.base_parent),
+  baseName: r.base_name,
+  baseVersion: r.base_version as VersionId,
+  baseNumber: r.base_number,
+  baseSize: r.base_size,
+  sequence: r.sequence,
+  staged: r.staged === 1,
+  dirty: r.dirty === 1,
+  contentItem: r.content_item as RemoteId,
+  contentVersion: r.content_version as VersionId,
+  size: r.size,
+  mtime: r.mtime,
+  mode: r.mode ?? undefined,
+  flushed: r.flushed === 1,
+  state: r.state as IntentState,
+  reason: r.reason ?? undefined,
+  changedAt: r.changed_at,
+  since: r.since,
+  attempts: r.attempts,
+  attemptAt: r.attempt_at,
+  released: r.released === 1,
+  who: r.who,
+  upload: r.upload ?? undefined,
+});

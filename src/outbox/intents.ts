@@ -1,0 +1,181 @@
+import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
+import { type Database, openDatabase, type Statement } from '../database/open.js';
+import { FIRST_LOCAL_INODE, fromRow, type Intent, type IntentRow, NO_REMOTE, toRow } from './intent.js';
+import { outboxOptions } from './schema.js';
+
+/** Times and modes that were set here for one content version (0: a folder). */
+export interface LocalAttributes {
+  readonly versionId: VersionId;
+  readonly mtime: number | undefined;
+  readonly mode: number | undefined;
+}
+
+const COLUMNS: readonly (keyof IntentRow)[] = Object.keys(toRow({} as Intent)) as (keyof IntentRow)[];
+
+/** `outbox.db`, and all of it in memory: what waits to go up is little next to the project. */
+export class Intents {
+  readonly #db: Database;
+  readonly #put: Statement;
+  readonly #delete: Statement<[number]>;
+  readonly #putAttributes: Statement;
+  readonly #deleteAttributes: Statement<[number]>;
+  readonly #setMeta: Statement<[string, number]>;
+  readonly #byInode = new Map<Inode, Intent>();
+  readonly #byRemote = new Map<RemoteId, Inode>();
+  /** Present children that the intents put into a folder, by name. */
+  readonly #children = new Map<Inode, Map<string, Inode>>();
+  /** `parent/name` at the server → who was there, and is elsewhere or gone here. */
+  readonly #left = new Map<string, Inode>();
+  readonly #attributes = new Map<Inode, LocalAttributes>();
+  #nextInode: number;
+
+  /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
+  constructor(path: string) {
+    this.#db = openDatabase(path, outboxOptions);
+    this.#put = this.#db.prepare(
+      `INSERT OR REPLACE INTO intents (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((c) => `@${c}`).join(', ')})`,
+    );
+    this.#delete = this.#db.prepare('DELETE FROM intents WHERE inode = ?');
+    this.#putAttributes = this.#db.prepare(
+      'INSERT OR REPLACE INTO attributes (inode, version_id, mtime, mode) VALUES (?, ?, ?, ?)',
+    );
+    this.#deleteAttributes = this.#db.prepare('DELETE FROM attributes WHERE inode = ?');
+    this.#setMeta = this.#db.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
+    for (const row of this.#db.prepare<[], IntentRow>('SELECT * FROM intents').iterate()) this.#index(fromRow(row));
+    const attributes = this.#db.prepare<
+      [],
+      { inode: number; version_id: number; mtime: number | null; mode: number | null }
+    >('SELECT * FROM attributes');
+    for (const row of attributes.iterate())
+      this.#attributes.set(asInode(row.inode), {
+        versionId: row.version_id as VersionId,
+        mtime: row.mtime ?? undefined,
+        mode: row.mode ?? undefined,
+      });
+    this.#nextInode =
+      this.#db.prepare<[], number>("SELECT value FROM meta WHERE key = 'next-inode'").pluck().get() ??
+      FIRST_LOCAL_INODE;
+  }
+
+  get size(): number {
+    return this.#byInode.size;
+  }
+
+  /** Nobody changed anything here, times and modes included. */
+  get isEmpty(): boolean {
+    return this.#byInode.size === 0 && this.#attributes.size === 0;
+  }
+
+  get(inode: Inode): Intent | undefined {
+    return this.#byInode.get(inode);
+  }
+
+  all(): IterableIterator<Intent> {
+    return this.#byInode.values();
+  }
+
+  /** The intent about this item of the server, if there is one. */
+  ofRemote(id: RemoteId): Intent | undefined {
+    const inode = this.#byRemote.get(id);
+    return inode === undefined ? undefined : this.#byInode.get(inode);
+  }
+
+  child(parent: Inode, name: string): Intent | undefined {
+    const inode = this.#children.get(parent)?.get(name);
+    return inode === undefined ? undefined : this.#byInode.get(inode);
+  }
+
+  /** What the intents put into a folder, by inode. */
+  childrenOf(parent: Inode): Intent[] {
+    const inodes = this.#children.get(parent);
+    if (!inodes) return [];
+    return [...inodes.values()].map((inode) => this.#byInode.get(inode)!).sort((a, b) => a.inode - b.inode);
+  }
+
+  /** Who is at this place at the server, and elsewhere or gone here. */
+  leftFrom(parent: Inode, name: string): Intent | undefined {
+    const inode = this.#left.get(`${parent}/${name}`);
+    return inode === undefined ? undefined : this.#byInode.get(inode);
+  }
+
+  /** A new inode for an item that is made here. Never given twice. */
+  newInode(): Inode {
+    const inode = this.#nextInode++;
+    this.#setMeta.run('next-inode', this.#nextInode);
+    return asInode(inode);
+  }
+
+  /** Writes intents down and drops others, in one transaction. Survives a crash of the process when it returns. */
+  change(put: readonly Intent[], drop: readonly Inode[] = []): void {
+    this.#transaction(() => {
+      for (const inode of drop) this.#delete.run(inode);
+      for (const intent of put) this.#put.run(toRow(intent));
+    });
+    for (const inode of drop) this.#unindex(inode);
+    for (const intent of put) this.#unindex(intent.inode);
+    for (const intent of put) this.#index(intent);
+  }
+
+  put(intent: Intent): void {
+    this.change([intent]);
+  }
+
+  attributes(inode: Inode): LocalAttributes | undefined {
+    return this.#attributes.get(inode);
+  }
+
+  setAttributes(inode: Inode, attributes: LocalAttributes | undefined): void {
+    if (attributes) {
+      this.#putAttributes.run(inode, attributes.versionId, attributes.mtime ?? null, attributes.mode ?? null);
+      this.#attributes.set(inode, attributes);
+    } else if (this.#attributes.delete(inode)) this.#deleteAttributes.run(inode);
+  }
+
+  /** Brings everything that was committed to the platter (a checkpoint syncs the log, SQLite "WAL mode", section 2.2). */
+  sync(): void {
+    this.#db.pragma('synchronous = FULL');
+    try {
+      this.#setMeta.run('synced', Date.now());
+    } finally {
+      this.#db.pragma('synchronous = NORMAL');
+    }
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #transaction(work: () => void): void {
+    this.#db.transaction(work).immediate();
+  }
+
+  #index(intent: Intent): void {
+    this.#byInode.set(intent.inode, intent);
+    if (intent.remoteId !== NO_REMOTE) this.#byRemote.set(intent.remoteId, intent.inode);
+    if (!intent.deleted) {
+      let children = this.#children.get(intent.parent);
+      if (!children) this.#children.set(intent.parent, (children = new Map()));
+      children.set(intent.name, intent.inode);
+    }
+    if (hasLeft(intent)) this.#left.set(`${intent.baseParent}/${intent.baseName}`, intent.inode);
+  }
+
+  #unindex(inode: Inode): void {
+    const intent = this.#byInode.get(inode);
+    if (!intent) return;
+    this.#byInode.delete(inode);
+    if (this.#byRemote.get(intent.remoteId) === inode) this.#byRemote.delete(intent.remoteId);
+    const children = this.#children.get(intent.parent);
+    if (children?.get(intent.name) === inode) {
+      children.delete(intent.name);
+      if (children.size === 0) this.#children.delete(intent.parent);
+    }
+    const key = `${intent.baseParent}/${intent.baseName}`;
+    if (this.#left.get(key) === inode) this.#left.delete(key);
+  }
+}
+
+const hasLeft = (intent: Intent): boolean =>
+  intent.remoteId !== NO_REMOTE &&
+  intent.baseParent !== 0 &&
+  (intent.deleted || intent.parent !== intent.baseParent || intent.name !== intent.baseName);

@@ -1,0 +1,72 @@
+import { Failure } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { classifyName, globPattern, type NameClass } from '../names/local-only.js';
+import { judgeName, judgePath, type Refusal } from '../names/procore.js';
+import { isPublished } from './publish.js';
+import type { LocalItem, Tree } from './tree.js';
+
+/** A name that was refused here, for `status`. */
+export interface RefusedName {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly path: string;
+  readonly uid: number;
+  readonly rule: string;
+}
+
+const KEPT_REFUSALS = 100;
+
+/** Judges names before anything is made under them: what will be published must obey Procore's rules. */
+export interface NameGuard {
+  kind(name: string, type?: 'file' | 'folder'): NameClass;
+  /** @throws Failure `name-refused` (EINVAL), `path-too-long` (ENAMETOOLONG) */
+  require(parent: LocalItem, name: string, uid: number): void;
+  /** As `require`; a folder is judged by the longest path below it. */
+  requireMove(
+    item: LocalItem,
+    parent: LocalItem,
+    name: string,
+    uid: number,
+    longestBelow: (folder: LocalItem) => Promise<number>,
+  ): Promise<void>;
+  /** The rule that stands against publishing an item where it is, if one does. */
+  publishRefusal(path: string, name: string): Refusal | undefined;
+  readonly refusals: readonly RefusedName[];
+}
+
+export function namePolicy(tree: Tree, temporary: readonly string[], log: Log): NameGuard {
+  const refusals: RefusedName[] = [];
+  const extra = temporary.map((glob) => globPattern(glob, 'transfer-temporary'));
+  const kind = (name: string, type: 'file' | 'folder' = 'file'): NameClass => classifyName(name, extra, type);
+  const pathIn = (parent: LocalItem, name: string): string =>
+    [tree.path(parent) ?? '', name].filter((part) => part !== '').join('/');
+  const refuse = (refusal: Refusal, path: string, uid: number): never => {
+    refusals.push({ at: Date.now(), path, uid, rule: refusal.words });
+    if (refusals.length > KEPT_REFUSALS) refusals.shift();
+    log.warn({ path, uid, rule: refusal.words }, 'a name was refused');
+    const code = refusal.errno === 'ENAMETOOLONG' ? 'path-too-long' : 'name-refused';
+    throw new Failure(code, { name: path, why: refusal.words });
+  };
+  return {
+    kind,
+    refusals,
+    require(parent, name, uid) {
+      if (!isPublished(kind(name))) return;
+      const path = pathIn(parent, name);
+      const refusal = judgeName(name) ?? judgePath(path);
+      if (refusal) refuse(refusal, path, uid);
+    },
+    async requireMove(item, parent, name, uid, longestBelow) {
+      if (!isPublished(kind(name))) return;
+      const path = pathIn(parent, name);
+      // What keeps its name is not judged anew: an old item may break a rule and still be moved.
+      const refusal = (name === item.name ? undefined : judgeName(name)) ?? judgePath(path);
+      if (refusal) refuse(refusal, path, uid);
+      if (item.isFile) return;
+      const below = await longestBelow(item);
+      const longest = below === 0 ? undefined : judgePath(`${path}/${'x'.repeat(below)}`);
+      if (longest) refuse(longest, path, uid);
+    },
+    publishRefusal: (path, name) => judgeName(name) ?? judgePath(path),
+  };
+}

@@ -1,0 +1,381 @@
+import { EventEmitter } from 'node:events';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { Failure } from '../base/errors.js';
+import type { Inode } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import type { ContentCache, OpenBlob } from '../content/cache.js';
+import type { ContentVersion } from '../content/source.js';
+import type { View } from '../mirror/view.js';
+import { isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity } from './changes.js';
+import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
+import { Intents } from './intents.js';
+import { type NameGuard, namePolicy } from './name-policy.js';
+import { Staging } from './staging.js';
+import { type LocalItem, Tree } from './tree.js';
+import { WorkingFile } from './working-file.js';
+
+export interface OutboxOptions {
+  /** Holds `outbox.db`, `staging/`, `lost+found/`. */
+  readonly folder: string;
+  readonly view: View;
+  readonly content: ContentCache;
+  readonly log: Log;
+  /** Bytes of disk that writing leaves free. */
+  readonly reserve: number;
+  /** More names that are held back like transfer temporaries. */
+  readonly temporary: readonly string[];
+  readonly noDelete: boolean;
+  /** Longest path below a folder, in code points from the folder; asked before a folder is renamed. */
+  readonly longestBelow: (folder: LocalItem) => Promise<number>;
+}
+
+interface Events {
+  /** Something may have become ready to go up. */
+  changed: [];
+}
+
+/** What people do to the project here: written down before it is acknowledged, joined with the mirror into one tree. */
+export class Outbox {
+  readonly tree: Tree;
+  readonly intents: Intents;
+  readonly staging: Staging;
+  readonly names: NameGuard;
+  readonly events = new EventEmitter<Events>();
+  readonly #options: OutboxOptions;
+  readonly #files = new Map<Inode, WorkingFile>();
+  readonly #opening = new Map<Inode, Promise<WorkingFile>>();
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+    this.intents = new Intents(join(options.folder, 'outbox.db'));
+    this.staging = new Staging(options.folder, options.reserve);
+    this.tree = new Tree(options.view, this.intents);
+    this.names = namePolicy(this.tree, options.temporary, options.log);
+    this.#recover();
+  }
+
+  /** The open working file of an item, if it has one. */
+  working(inode: Inode): WorkingFile | undefined {
+    return this.#files.get(inode);
+  }
+
+  /** @throws Failure `name-refused`, `path-too-long`, `disk-full` */
+  create(parent: LocalItem, name: string, uid: number): { readonly item: LocalItem; readonly file: WorkingFile } {
+    this.names.require(parent, name, uid);
+    this.staging.requireSpace(0);
+    const now = Date.now();
+    const inode = this.intents.newInode();
+    const file = new WorkingFile(inode, this.staging.open(inode, true));
+    this.#files.set(inode, file);
+    const { intent, others, drop } = this.#claimPlace(made(inode, parent.inode, name, false, now, who(uid)), now);
+    this.intents.change([intent, ...others], drop);
+    return { item: this.#required(inode), file };
+  }
+
+  mkdir(parent: LocalItem, name: string, uid: number): LocalItem {
+    this.names.require(parent, name, uid);
+    const now = Date.now();
+    const inode = this.intents.newInode();
+    this.#put({ ...made(inode, parent.inode, name, true, now, who(uid)), ...this.#firstState(name, NO_REMOTE) });
+    return this.#required(inode);
+  }
+
+  unlink(item: LocalItem, uid: number): void {
+    this.#requireDelete();
+    const now = Date.now();
+    const intent = this.#intentOf(item, uid, now);
+    if (intent.remoteId === NO_REMOTE) this.intents.change([], [item.inode]);
+    else this.#put({ ...tombstone(item.inode, intent, now), name: intent.name, parent: intent.parent });
+    // Whoever has it open keeps the bytes through the descriptor.
+    this.staging.remove(item.inode);
+    this.#changed();
+  }
+
+  /** @throws Failure `not-empty` */
+  rmdir(item: LocalItem, uid: number): void {
+    if (!this.tree.isEmpty(item)) throw new Failure('folder-not-empty', { path: item.name });
+    this.unlink(item, uid);
+  }
+
+  /**
+   * Moves an item to a place. What stood there is replaced, as rename(2) says; a file's identity at the server goes with
+   * its name, so that a program that saves by renaming makes a new version of the same document.
+   */
+  async rename(
+    item: LocalItem,
+    parent: LocalItem,
+    name: string,
+    replaced: LocalItem | undefined,
+    uid: number,
+  ): Promise<void> {
+    await this.names.requireMove(item, parent, name, uid, this.#options.longestBelow);
+    const now = Date.now();
+    let intent: Intent = { ...this.#intentOf(item, uid, now), parent: parent.inode, name, changedAt: now };
+    const others: Intent[] = [];
+    let drop: Inode[] = [];
+    if (replaced) {
+      const over = this.#intentOf(replaced, uid, now);
+      if (replaced.isFile) {
+        drop.push(replaced.inode);
+        if (over.remoteId !== NO_REMOTE) {
+          if (intent.remoteId !== NO_REMOTE) {
+            others.push(tombstone(this.intents.newInode(), intent, now));
+            intent = withoutIdentity(intent);
+          }
+          intent = withIdentityOf(intent, over);
+        }
+      } else {
+        if (!this.tree.isEmpty(replaced)) throw new Failure('folder-not-empty', { path: name });
+        if (over.remoteId === NO_REMOTE) drop.push(replaced.inode);
+        else others.push({ ...tombstone(replaced.inode, over, now), name, parent: parent.inode });
+      }
+    } else {
+      const claimed = this.#claimPlace(intent, now);
+      intent = claimed.intent;
+      others.push(...claimed.others);
+      drop = claimed.drop;
+    }
+    intent = { ...intent, ...this.#firstState(name, intent.remoteId) };
+    if (isNothing(intent) && !this.#files.has(intent.inode)) this.intents.change(others, [...drop, intent.inode]);
+    else this.intents.change([intent, ...others], drop);
+    if (replaced) this.staging.remove(replaced.inode);
+    this.#changed();
+  }
+
+  /**
+   * The working file of an existing item, with one more handle on it. Its content is the current one unless `truncate`;
+   * what is not on disk yet is brought in behind.
+   */
+  async open(item: LocalItem, writing: boolean, truncate: boolean): Promise<WorkingFile> {
+    if (writing) this.staging.requireSpace(0);
+    let file = this.#files.get(item.inode);
+    if (!file) {
+      const opening = this.#opening.get(item.inode) ?? this.#openFile(item, truncate);
+      this.#opening.set(item.inode, opening);
+      try {
+        file = await opening;
+      } finally {
+        this.#opening.delete(item.inode);
+      }
+    }
+    file.handles++;
+    if (writing) {
+      file.writers++;
+      const intent = this.intents.get(item.inode);
+      // From here until the next flush the content is not what anybody acknowledged.
+      if (intent?.flushed && intent.dirty) this.intents.put({ ...intent, flushed: false, state: 'open' });
+    }
+    if (truncate && file.size > 0) file.truncate(0);
+    return file;
+  }
+
+  /** Content written so far is acknowledged: it survives a crash of the daemon. */
+  flush(item: LocalItem, file: WorkingFile, uid: number): void {
+    const known = this.intents.get(item.inode);
+    const changed = file.takeDirty();
+    if (!changed && (known === undefined || known.flushed)) return;
+    if (known?.deleted) return;
+    const now = Date.now();
+    const base = known ?? untouched(item, now, who(uid));
+    const { size, mtime } = file.stat;
+    const dirty = base.dirty || changed;
+    this.intents.put({
+      ...base,
+      staged: true,
+      dirty,
+      size,
+      mtime,
+      flushed: true,
+      ...(changed ? { changedAt: now, upload: undefined, attempts: 0 } : {}),
+      ...this.#firstState(base.name, base.remoteId),
+    });
+    this.#changed();
+  }
+
+  /** As `flush`, and on the platter. */
+  async sync(item: LocalItem, file: WorkingFile, uid: number): Promise<void> {
+    await file.complete();
+    this.flush(item, file, uid);
+    file.sync();
+    this.syncIntents();
+  }
+
+  /** Names and places are on the platter when this returns. */
+  syncIntents(): void {
+    this.staging.syncFolder();
+    this.intents.sync();
+  }
+
+  /** A handle is closed for good. */
+  release(inode: Inode, file: WorkingFile, wasWriting: boolean, uid: number): void {
+    const item = this.tree.item(inode);
+    if (wasWriting) {
+      file.writers--;
+      // A mapping can write after the last close.
+      if (item) this.flush(item, file, uid);
+    }
+    file.handles--;
+    if (file.handles === 0) {
+      this.#files.delete(inode);
+      const intent = this.intents.get(inode);
+      const unchanged = item !== undefined && (intent === undefined || isNothing(intent));
+      const size = file.size;
+      const complete = file.isComplete;
+      file.close();
+      if (unchanged) this.#giveBack(item, complete && size === item.size);
+    }
+    if (wasWriting) this.#changed();
+  }
+
+  truncate(item: LocalItem, file: WorkingFile, size: number): void {
+    if (size > file.size) this.staging.requireSpace(size - file.size);
+    file.truncate(size);
+    const intent = this.intents.get(item.inode);
+    if (intent) this.intents.put({ ...intent, size });
+  }
+
+  /** Times and mode that were set here; kept here until a foreign version arrives. */
+  setAttributes(item: LocalItem, mtime: number | undefined, mode: number | undefined): void {
+    const { intent } = item;
+    if (intent) {
+      this.intents.put({
+        ...intent,
+        ...(mtime === undefined ? {} : { mtime }),
+        ...(mode === undefined ? {} : { mode }),
+      });
+      return;
+    }
+    const before = this.intents.attributes(item.inode);
+    const versionId = item.isFile ? item.versionId : NO_VERSION;
+    const kept = before && before.versionId === versionId ? before : undefined;
+    this.intents.setAttributes(item.inode, {
+      versionId,
+      mtime: mtime ?? kept?.mtime,
+      mode: mode ?? kept?.mode,
+    });
+  }
+
+  /** Content of an item for reading only: a blob of a version, where no staging file holds it. */
+  blob(version: ContentVersion): OpenBlob {
+    return this.#options.content.open(version);
+  }
+
+  /** The bytes of a read have been sent: their memory may be used again. */
+  sent(bytes: Uint8Array): void {
+    this.#options.content.sent(bytes);
+  }
+
+  close(): void {
+    for (const [inode, file] of this.#files) {
+      const item = this.tree.item(inode);
+      if (item && file.writers > 0)
+        this.#options.log.warn({ inode }, 'a file was open for writing when the daemon ended');
+      file.close();
+    }
+    this.#files.clear();
+    this.intents.close();
+  }
+
+  async #openFile(item: LocalItem, truncate: boolean): Promise<WorkingFile> {
+    const { inode, intent } = item;
+    let file: WorkingFile;
+    if (intent?.staged) file = new WorkingFile(inode, this.staging.open(inode, false));
+    else {
+      const version = versionOf(item);
+      const keep = !truncate && item.size > 0;
+      const whole = keep && this.#options.content.take(version, this.staging.path(inode));
+      file = new WorkingFile(inode, this.staging.open(inode, !whole));
+      if (keep && !whole) file.startFrom(this.#options.content.open(version), item.size);
+    }
+    if (!truncate) file.setMtime(item.localMtime ?? item.versionAt);
+    this.#files.set(inode, file);
+    return file;
+  }
+
+  /** The staging file holds what the cache would: there it belongs. */
+  #giveBack(item: LocalItem, whole: boolean): void {
+    if (!this.staging.has(item.inode)) return;
+    const intent = this.intents.get(item.inode);
+    if (intent && isNothing(intent)) this.intents.change([], [item.inode]);
+    if (
+      whole &&
+      item.versionId !== NO_VERSION &&
+      this.#options.content.adopt(this.staging.path(item.inode), versionOf(item))
+    )
+      return;
+    this.staging.remove(item.inode);
+  }
+
+  /** A new name at a place from which somebody went, not yet told to the server: it becomes the same document. */
+  #claimPlace(intent: Intent, now: number): { intent: Intent; others: Intent[]; drop: Inode[] } {
+    const left = intent.folder ? undefined : this.intents.leftFrom(intent.parent, intent.name);
+    const free =
+      left && !left.folder && left.attemptAt === 0 && left.inode !== intent.inode && intent.remoteId === NO_REMOTE;
+    if (!free) return { intent, others: [], drop: [] };
+    const claimed = withIdentityOf(intent, left);
+    if (left.deleted) return { intent: claimed, others: [], drop: [left.inode] };
+    return { intent: claimed, others: [{ ...withoutIdentity(left), changedAt: now }], drop: [] };
+  }
+
+  #firstState(name: string, remoteId: number): Pick<Intent, 'state' | 'reason'> {
+    const isLocal = remoteId === NO_REMOTE && this.names.kind(name) === 'local';
+    return isLocal
+      ? { state: 'local', reason: 'its name is one of a local file' }
+      : { state: 'held', reason: undefined };
+  }
+
+  #intentOf(item: LocalItem, uid: number, now: number): Intent {
+    return this.intents.get(item.inode) ?? untouched(item, now, who(uid));
+  }
+
+  #put(intent: Intent): void {
+    this.intents.put(intent);
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.events.emit('changed');
+  }
+
+  #required(inode: Inode): LocalItem {
+    const item = this.tree.item(inode);
+    if (!item) throw new Failure('internal', { why: `inode ${inode} is not there after it was made` });
+    return item;
+  }
+
+  #requireDelete(): void {
+    if (this.#options.noDelete) throw new Failure('delete-forbidden');
+  }
+
+  /** After a crash: what was being written is kept and held, what no row owns goes to lost+found. */
+  #recover(): void {
+    const owned = new Set<Inode>();
+    const put: Intent[] = [];
+    for (const intent of this.intents.all()) {
+      owned.add(intent.inode);
+      if (intent.state === 'uploading') put.push({ ...intent, state: 'held' });
+      if (intent.flushed) continue;
+      put.push({ ...intent, state: 'held', reason: INTERRUPTED });
+      this.#options.log.warn({ path: intent.name }, 'a file was being written when the daemon was killed; it is held');
+    }
+    if (put.length > 0) this.intents.change(put);
+    for (const inode of this.staging.inodes()) {
+      if (owned.has(inode)) continue;
+      const path = this.staging.lose(inode, this.#options.view.item(inode)?.name ?? 'unknown');
+      this.#options.log.warn({ path }, 'bytes without an owner were moved to lost+found');
+    }
+  }
+}
+
+export const INTERRUPTED = 'it was being written when the daemon was killed; release or discard it';
+
+/** The version whose content an item shows while no staging file holds it. */
+export function versionOf(item: LocalItem): ContentVersion {
+  const { intent } = item;
+  if (intent && intent.contentVersion !== NO_VERSION)
+    return { id: intent.contentVersion, remoteId: intent.contentItem, size: item.size, label: item.name };
+  return { id: item.versionId, remoteId: item.remoteId, size: item.size, label: item.name };
+}
+
+const who = (uid: number): string => `uid ${uid} on ${hostname()}`;

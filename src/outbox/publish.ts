@@ -1,0 +1,33 @@
+import type { NameClass } from '../names/local-only.js';
+import { type Intent, NO_REMOTE } from './intent.js';
+import { INTERRUPTED } from './outbox.js';
+
+export const isPublished = (kind: NameClass): boolean => kind === 'published';
+
+export interface Delays {
+  /** Milliseconds that a change rests before it goes up, so that what follows at once joins it. */
+  readonly settle: number;
+  /** The same for a deletion. */
+  readonly deletion: number;
+  /** How long a name that looks like a transfer temporary waits for the rename that usually follows. */
+  readonly temporary: number;
+}
+
+/** When the intent may go up: milliseconds since the epoch, or undefined while something must happen first. */
+export function readyAt(intent: Intent, kind: NameClass, writers: number, delays: Delays): number | undefined {
+  if (intent.state === 'local' || intent.state === 'uploading' || writers > 0) return undefined;
+  if (!intent.flushed && !(intent.released && intent.reason === INTERRUPTED)) return undefined;
+  if (intent.reason === INTERRUPTED && !intent.released) return undefined;
+  const rest = intent.deleted ? delays.deletion : isPublished(kind) || intent.folder ? delays.settle : delays.temporary;
+  return Math.max(intent.changedAt + rest, retryAt(intent));
+}
+
+const FIRST_RETRY = 5000;
+const LAST_RETRY = 15 * 60_000;
+
+/** After a failure the pauses grow; an intent is never given up. */
+const retryAt = (intent: Intent): number =>
+  intent.state === 'failed' ? intent.changedAt + Math.min(FIRST_RETRY * 2 ** (intent.attempts - 1), LAST_RETRY) : 0;
+
+/** How an intent shows in `uploads`. */
+export const isDeletionOfRemote = (intent: Intent): boolean => intent.deleted && intent.remoteId !== NO_REMOTE;

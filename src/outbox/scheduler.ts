@@ -1,0 +1,280 @@
+import { setMaxListeners } from 'node:events';
+import { Failure, isFailure } from '../base/errors.js';
+import type { Inode } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import { Brake, takesAway } from './brake.js';
+import type { Intent } from './intent.js';
+import { coveredBy, orderOf } from './order.js';
+import type { Outbox } from './outbox.js';
+import { type Delays, readyAt } from './publish.js';
+import type { Sender } from './sender.js';
+
+export interface SchedulerOptions {
+  readonly outbox: Outbox;
+  readonly sender: Sender;
+  readonly delays: Delays;
+  /** Deletions and overwrites in ten minutes. */
+  readonly holdAfter: number;
+  /** Intents under way at once. */
+  readonly parallel: number;
+  readonly log: Log;
+}
+
+/** Failures that are about the line or the account, not about one item: everything waits, milliseconds. */
+const PAUSES: Readonly<Record<string, number>> = {
+  unreachable: 5000,
+  'budget-exhausted': 5000,
+  'signed-out': 60_000,
+  'sign-in-refused': 60_000,
+};
+const TICK = 20;
+const LONGEST_SLEEP = 60_000;
+export const BRAKE_REASON = 'many deletions or overwrites at once: release or discard them';
+
+/** Brings the intents to the server in an order that the server can follow, again and again until each is there. */
+export class Scheduler {
+  readonly #o: SchedulerOptions;
+  readonly #brake: Brake;
+  readonly #stop = new AbortController();
+  readonly #underWay = new Map<Inode, Promise<void>>();
+  readonly #onChange = (): void => this.#wake(TICK);
+  #timer: NodeJS.Timeout | undefined;
+  #pausedUntil = 0;
+  #draining = 0;
+  #braked = false;
+
+  constructor(options: SchedulerOptions) {
+    this.#o = options;
+    this.#brake = new Brake(options.holdAfter);
+    // Every call under way listens to it.
+    setMaxListeners(0, this.#stop.signal);
+  }
+
+  start(): void {
+    this.#o.outbox.events.on('changed', this.#onChange);
+    this.#wake(0);
+  }
+
+  /** Mass deletion is being held. */
+  get braked(): boolean {
+    return this.#braked;
+  }
+
+  isUnderWay(inode: Inode): boolean {
+    return this.#underWay.has(inode);
+  }
+
+  /**
+   * Sends everything that can go, without waiting for settle times, until nothing is left or nothing can go any more.
+   * Resolves with what is left; aborting only ends the waiting.
+   */
+  async drain(signal: AbortSignal): Promise<Intent[]> {
+    this.#draining++;
+    const tried = new Set<Inode>();
+    try {
+      for (;;) {
+        this.#pausedUntil = 0;
+        this.#tick();
+        const left = [...this.#o.outbox.intents.all()].filter((intent) => intent.state !== 'local');
+        const stuck = left.filter(
+          (intent) => !this.#canGo(intent) || (intent.state === 'failed' && tried.has(intent.inode)),
+        );
+        if (this.#underWay.size === 0 && stuck.length === left.length) return left;
+        for (const intent of left) if (intent.state === 'failed') tried.add(intent.inode);
+        await Promise.race([...this.#underWay.values(), soon(signal)]);
+        signal.throwIfAborted();
+      }
+    } finally {
+      this.#draining--;
+    }
+  }
+
+  /** Tries the intents again now. */
+  retry(inodes: readonly Inode[]): void {
+    const { intents } = this.#o.outbox;
+    for (const inode of inodes) {
+      const intent = intents.get(inode);
+      if (intent?.state === 'failed') intents.put({ ...intent, state: 'held', changedAt: 0 });
+    }
+    this.#wake(0);
+  }
+
+  /** A person says that these may go: past the brake, and although a crash came in between. */
+  release(inodes: readonly Inode[]): void {
+    const { intents } = this.#o.outbox;
+    const put = inodes.flatMap((inode) => {
+      const intent = intents.get(inode);
+      if (!intent) return [];
+      const all = intent.deleted && intent.folder ? [intent, ...coveredBy(intent, this.#o.outbox)] : [intent];
+      return all.map(
+        (one): Intent => ({ ...one, released: true, flushed: true, reason: undefined, changedAt: 0, state: 'held' }),
+      );
+    });
+    intents.change(put);
+    this.#wake(0);
+  }
+
+  async close(): Promise<void> {
+    this.#o.outbox.events.off('changed', this.#onChange);
+    clearTimeout(this.#timer);
+    this.#stop.abort(new Failure('interrupted'));
+    await Promise.allSettled(this.#underWay.values());
+  }
+
+  #wake(ms: number): void {
+    if (this.#stop.signal.aborted) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#tick(), ms);
+    this.#timer.unref();
+  }
+
+  #tick(): void {
+    if (this.#stop.signal.aborted) return;
+    const now = Date.now();
+    if (now < this.#pausedUntil) {
+      this.#wake(this.#pausedUntil - now);
+      return;
+    }
+    const { intents } = this.#o.outbox;
+    this.#setBrake(this.#brake.isOn(intents.all(), now));
+    let next = now + LONGEST_SLEEP;
+    const ready: Intent[] = [];
+    for (const intent of intents.all()) {
+      const at = this.#readyAt(intent);
+      if (at === undefined || this.#underWay.has(intent.inode)) continue;
+      if (at > now) next = Math.min(next, at);
+      else ready.push(intent);
+    }
+    ready.sort((a, b) => a.since - b.since || a.inode - b.inode);
+    for (const intent of ready) {
+      if (this.#underWay.size >= this.#o.parallel) break;
+      this.#begin(intent);
+    }
+    this.#wake(Math.max(TICK, next - now));
+  }
+
+  /** When it may go by its own state; what stands before it in order is looked at in `#begin`. */
+  #readyAt(intent: Intent): number | undefined {
+    const { outbox, delays } = this.#o;
+    if (this.#braked && takesAway(intent) && !intent.released) return undefined;
+    const writers = outbox.working(intent.inode)?.writers ?? 0;
+    const kind = outbox.names.kind(intent.name);
+    if (this.#draining === 0) return readyAt(intent, kind, writers, delays);
+    const at = readyAt(intent, kind, writers, { ...delays, settle: 0, deletion: 0 });
+    return at !== undefined && intent.state === 'failed' ? Math.min(at, Date.now()) : at;
+  }
+
+  #canGo(intent: Intent): boolean {
+    const at = this.#readyAt(intent);
+    if (at === undefined || at > Date.now()) return this.#underWay.has(intent.inode);
+    const order = orderOf(intent, this.#o.outbox);
+    if (order.kind !== 'after') return true;
+    const first = order.inode === undefined ? undefined : this.#o.outbox.intents.get(order.inode);
+    return first !== undefined && first.inode !== intent.inode && this.#readyAt(first) !== undefined;
+  }
+
+  #begin(intent: Intent): void {
+    const { outbox, sender, log } = this.#o;
+    const order = orderOf(intent, outbox);
+    if (order.kind === 'covered') return;
+    if (order.kind === 'keep-folder') {
+      log.warn({ path: outbox.tree.pathOf(intent) }, 'a folder is kept: somebody put something in it meanwhile');
+      outbox.intents.change([], [intent.inode]);
+      return;
+    }
+    if (order.kind === 'after') {
+      // A deletion that stands in somebody's way does not wait any longer.
+      const first = order.inode === undefined ? undefined : outbox.intents.get(order.inode);
+      if (
+        first?.deleted &&
+        !this.#underWay.has(first.inode) &&
+        this.#readyAt(first) !== undefined &&
+        first.inode !== intent.inode
+      )
+        if (orderOf(first, outbox).kind === 'go') this.#run(first, () => sender.send(first, this.#stop.signal));
+      return;
+    }
+    const violated = intent.deleted ? undefined : this.#violation(intent);
+    if (violated) this.#failed(intent, violated);
+    else if (order.kind === 'step-aside') this.#run(intent, () => sender.stepAside(intent, this.#stop.signal));
+    else this.#run(intent, () => sender.send(intent, this.#stop.signal));
+  }
+
+  /** A local name may have been exempt when it was made; what is published must obey. */
+  #violation(intent: Intent): Failure | undefined {
+    if (intent.name === intent.baseName) return undefined;
+    const { tree, names } = this.#o.outbox;
+    const path = tree.pathOf(intent);
+    const refusal = names.publishRefusal(path, intent.name);
+    return refusal && new Failure('name-refused', { name: path, why: refusal.words });
+  }
+
+  #run(intent: Intent, work: () => Promise<void>): void {
+    const { outbox } = this.#o;
+    const covered = intent.deleted && intent.folder ? coveredBy(intent, outbox) : [];
+    const running = work()
+      .then(
+        () => {
+          const now = Date.now();
+          this.#brake.passed(intent, now);
+          for (const one of covered) this.#brake.passed(one, now);
+          const gone = covered.filter((one) => outbox.intents.get(one.inode) === one);
+          outbox.intents.change(
+            [],
+            gone.map((one) => one.inode),
+          );
+        },
+        (error: unknown) => this.#failed(intent, error),
+      )
+      .finally(() => {
+        this.#underWay.delete(intent.inode);
+        this.#wake(0);
+      });
+    this.#underWay.set(intent.inode, running);
+  }
+
+  #failed(intent: Intent, error: unknown): void {
+    const { outbox, log } = this.#o;
+    if (this.#stop.signal.aborted) return;
+    const failure = error instanceof Failure ? error : new Failure('internal', {}, error);
+    const pause = PAUSES[failure.code];
+    if (pause !== undefined) this.#pausedUntil = Date.now() + pause;
+    const now = outbox.intents.get(intent.inode);
+    if (!now || now.deleted !== intent.deleted) return;
+    const level = isFailure(error) ? failure.level : 'error';
+    log[level === 'debug' ? 'info' : level](
+      { error, path: outbox.tree.pathOf(now) },
+      'a change did not reach the server; it stays in the outbox',
+    );
+    if (now.state !== 'uploading' && now !== intent) return;
+    outbox.intents.put({
+      ...now,
+      state: 'failed',
+      reason: failure.line,
+      ...(failure.code === 'upload-unknown' ? { upload: undefined } : {}),
+      attempts: pause === undefined ? now.attempts + 1 : Math.max(1, now.attempts),
+      changedAt: Date.now(),
+    });
+  }
+
+  #setBrake(on: boolean): void {
+    if (on && !this.#braked)
+      this.#o.log.error({ limit: this.#o.holdAfter }, `${BRAKE_REASON} (procorefs uploads release|discard)`);
+    this.#braked = on;
+  }
+}
+
+/** Half a second, or until aborted. */
+function soon(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, 500);
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,0 +1,59 @@
+import type { DatabaseOptions } from '../database/open.js';
+
+/**
+ * What people did here and the server has not confirmed. Unlike the mirror it exists nowhere else.
+ * Times are milliseconds since the epoch by this machine's clock.
+ */
+const migrations: readonly string[] = [
+  `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+  -- One row an item that differs from the server. What cancels out leaves no row.
+  CREATE TABLE intents (
+    inode INTEGER PRIMARY KEY,
+    remote_id INTEGER NOT NULL,        -- 0: not at the server
+    folder INTEGER NOT NULL,
+    parent INTEGER NOT NULL,           -- inode of the folder in which it is here
+    name TEXT NOT NULL,                -- as shown here
+    deleted INTEGER NOT NULL,
+    base_parent INTEGER NOT NULL,      -- where the server has it; 0: nowhere
+    base_name TEXT NOT NULL,
+    base_version INTEGER NOT NULL,     -- the content that the local one was made from; 0: none
+    base_number INTEGER NOT NULL,
+    base_size INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,         -- of the node id
+    staged INTEGER NOT NULL,           -- 1: a staging file holds the content
+    dirty INTEGER NOT NULL,            -- 1: the content must go up
+    content_item INTEGER NOT NULL,     -- where content comes from that is not staged yet: file,
+    content_version INTEGER NOT NULL,  -- version; 0: nowhere
+    size INTEGER NOT NULL,
+    mtime REAL NOT NULL,               -- seconds since the epoch
+    mode INTEGER,                      -- permission bits; NULL: as mounted
+    flushed INTEGER NOT NULL,          -- 1: a close or sync has acknowledged the content
+    state TEXT NOT NULL,
+    reason TEXT,
+    changed_at INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    attempt_at INTEGER NOT NULL,       -- 0: no call that changes something is under way
+    released INTEGER NOT NULL,         -- 1: a person said that the brake must not hold it
+    who TEXT NOT NULL,
+    upload TEXT                        -- resume state of an upload
+  );
+
+  -- Times and modes set here, until a foreign version arrives.
+  CREATE TABLE attributes (
+    inode INTEGER PRIMARY KEY,
+    version_id INTEGER NOT NULL,       -- 0: a folder
+    mtime REAL,
+    mode INTEGER
+  );
+  `,
+];
+
+/** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */
+export const outboxOptions: DatabaseOptions = {
+  migrations,
+  synchronous: 'NORMAL',
+  damagedHint: 'stop: it holds changes that are nowhere else; move it aside, keep the staging folder, and ask for help',
+};

@@ -1,0 +1,83 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { Failure } from '../base/errors.js';
+import { asInode, type Inode } from '../base/ids.js';
+
+/** The folder of staging files, one an inode, and `lost+found` beside it for what no row owns. */
+export class Staging {
+  readonly #folder: string;
+  readonly #lost: string;
+  readonly #reserve: number;
+
+  /** @param reserve bytes of disk that writing leaves free */
+  constructor(folder: string, reserve: number) {
+    this.#folder = join(folder, 'staging');
+    this.#lost = join(folder, 'lost+found');
+    this.#reserve = reserve;
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    mkdirSync(this.#lost, { recursive: true, mode: 0o700 });
+  }
+
+  path(inode: Inode): string {
+    return join(this.#folder, String(inode));
+  }
+
+  has(inode: Inode): boolean {
+    return existsSync(this.path(inode));
+  }
+
+  /** Opens a staging file for reading and writing; `fresh` makes it anew. */
+  open(inode: Inode, fresh: boolean): number {
+    return openSync(this.path(inode), fresh ? 'w+' : 'r+', 0o600);
+  }
+
+  remove(inode: Inode): void {
+    rmSync(this.path(inode), { force: true });
+  }
+
+  move(from: Inode, to: Inode): void {
+    renameSync(this.path(from), this.path(to));
+  }
+
+  /** Keeps bytes that nothing refers to any more, under a name that says what they were. */
+  lose(inode: Inode, name: string): string {
+    const safe = name.replace(/[^\p{L}\p{N} ._()-]/gu, '_').slice(0, 60);
+    const target = join(this.#lost, `${new Date().toISOString().replaceAll(':', '.')} ${inode} ${safe}`);
+    renameSync(this.path(inode), target);
+    return target;
+  }
+
+  /** Inodes of the files that are here. */
+  inodes(): Inode[] {
+    return readdirSync(this.#folder)
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => asInode(Number(name)));
+  }
+
+  /** The names of the files are on the platter when this returns. */
+  syncFolder(): void {
+    const fd = openSync(this.#folder, 'r');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** @throws Failure `disk-full` when `bytes` more would touch the reserve */
+  requireSpace(bytes: number): void {
+    const { bavail, bsize } = statfsSync(this.#folder);
+    if (bavail * bsize - bytes < this.#reserve)
+      throw new Failure('disk-full', { path: 'what is written', disk: this.#folder });
+  }
+}

@@ -1,0 +1,150 @@
+import { type Inode, type RemoteId, ROOT_INODE } from '../base/ids.js';
+import { FILE, HIDDEN } from '../mirror/flags.js';
+import type { Item, ListedItem, View } from '../mirror/view.js';
+import { linuxNames } from '../names/linux.js';
+import { type Intent, NO_REMOTE } from './intent.js';
+import type { Intents } from './intents.js';
+
+/** An item as it is here: what the server said last, unless somebody here did something to it since. */
+export interface LocalItem extends Item {
+  readonly parent: Inode;
+  /** What is not confirmed about it. */
+  readonly intent: Intent | undefined;
+  /** Seconds; set here for this content. */
+  readonly localMtime: number | undefined;
+  /** Permission bits; set here for this content. */
+  readonly localMode: number | undefined;
+}
+
+/** What a listing shows of an item. */
+export type ListedLocalItem = ListedItem & Partial<Pick<LocalItem, 'localMtime' | 'localMode'>>;
+
+/** Joins the two layers: the mirror says what the server has, the intents what people did here. */
+export class Tree {
+  readonly view: View;
+  readonly #intents: Intents;
+
+  constructor(view: View, intents: Intents) {
+    this.view = view;
+    this.#intents = intents;
+  }
+
+  /** Undefined where there is none, it is deleted, or its identity went to another inode. */
+  item(inode: Inode): LocalItem | undefined {
+    const intent = this.#intents.get(inode);
+    if (intent) return intent.deleted ? undefined : this.#fromIntent(intent);
+    const item = this.view.item(inode);
+    if (!item || (item.flags & HIDDEN) !== 0 || this.#isTaken(item)) return undefined;
+    return this.#fromMirror(item);
+  }
+
+  child(parent: LocalItem, name: string): LocalItem | undefined {
+    if (this.#intents.size > 0) {
+      const intent = this.#intents.child(parent.inode, name);
+      if (intent) return this.#fromIntent(intent);
+    }
+    if (parent.remoteId === NO_REMOTE) return undefined;
+    const item = this.view.child(parent, name);
+    return item && !this.#isTaken(item) ? this.#fromMirror(item, parent.inode) : undefined;
+  }
+
+  /** Children with a greater inode, in order of their inodes, at most `limit`. */
+  children(parent: LocalItem, after: number, limit: number): LocalItem[] {
+    const remote = parent.remoteId === NO_REMOTE ? [] : this.view.children(parent.remoteId, after, limit);
+    if (this.#intents.size === 0) return remote.map((item) => this.#fromMirror(item, parent.inode));
+    const local = this.#intents.childrenOf(parent.inode).filter((intent) => intent.inode > after);
+    // Beyond the last row of a full chunk the mirror may have more: what is local there waits for its turn.
+    const horizon = remote.length < limit ? Number.POSITIVE_INFINITY : remote.at(-1)!.inode;
+    return [
+      ...remote.filter((item) => !this.#isTaken(item)).map((item) => this.#fromMirror(item, parent.inode)),
+      ...local.filter((intent) => intent.inode <= horizon).map((intent) => this.#fromIntent(intent)),
+    ].sort((a, b) => a.inode - b.inode);
+  }
+
+  /** As `children`, with only what a listing shows; straight from the mirror where nobody changed anything. */
+  listing(parent: LocalItem, after: number, limit: number): readonly ListedLocalItem[] {
+    if (this.#intents.isEmpty && parent.remoteId !== NO_REMOTE) return this.view.listing(parent.remoteId, after, limit);
+    return this.children(parent, after, limit);
+  }
+
+  /** Whether nothing is in the folder, as far as is known here. */
+  isEmpty(folder: LocalItem): boolean {
+    if (this.#intents.childrenOf(folder.inode).length > 0) return false;
+    for (let after = 0; ; ) {
+      const items = folder.remoteId === NO_REMOTE ? [] : this.view.children(folder.remoteId, after, 256);
+      if (items.some((item) => !this.#isTaken(item))) return false;
+      if (items.length < 256) return true;
+      after = items.at(-1)!.inode;
+    }
+  }
+
+  parent(item: LocalItem): LocalItem | undefined {
+    return item.inode === ROOT_INODE ? undefined : this.item(item.parent);
+  }
+
+  /** Path from the project's root, of shown names; undefined where a folder above is gone. */
+  path(item: LocalItem): string | undefined {
+    const names: string[] = [];
+    for (let at: LocalItem | undefined = item; at?.inode !== ROOT_INODE; at = this.parent(at)) {
+      if (!at || names.length > 1000) return undefined;
+      names.unshift(at.name);
+    }
+    return names.join('/');
+  }
+
+  /** Where the intent's item is to be, for messages. */
+  pathOf(intent: Intent): string {
+    const parent = this.item(intent.parent);
+    const folder = parent && this.path(parent);
+    return folder === undefined ? intent.name : [folder, intent.name].filter((part) => part !== '').join('/');
+  }
+
+  /** The server's id of a folder here, or undefined while it is not there yet. */
+  remoteIdOf(folder: Inode): RemoteId | undefined {
+    const intent = this.#intents.get(folder);
+    const id = intent ? intent.remoteId : this.view.item(folder)?.remoteId;
+    return id === undefined || id === NO_REMOTE ? undefined : id;
+  }
+
+  /** Whether an intent speaks for this item of the server: at its place the mirror's row does not count. */
+  #isTaken(item: Item): boolean {
+    return this.#intents.size > 0 && this.#intents.ofRemote(item.remoteId) !== undefined;
+  }
+
+  #fromMirror(item: Item, parent?: Inode): LocalItem {
+    const set = this.#intents.attributes(item.inode);
+    const counts = set !== undefined && (!item.isFile || set.versionId === item.versionId);
+    return {
+      ...item,
+      parent: parent ?? this.view.parent(item)?.inode ?? ROOT_INODE,
+      intent: undefined,
+      localMtime: counts ? set.mtime : undefined,
+      localMode: counts ? set.mode : undefined,
+    };
+  }
+
+  #fromIntent(intent: Intent): LocalItem {
+    const base = intent.remoteId === NO_REMOTE ? undefined : this.view.byRemoteId(intent.remoteId);
+    const changed = Math.floor(intent.changedAt / 1000);
+    return {
+      inode: intent.inode,
+      remoteId: intent.remoteId,
+      parentId: this.remoteIdOf(intent.parent) ?? NO_REMOTE,
+      name: intent.name,
+      remoteName: linuxNames.decode(intent.name),
+      flags: (base?.flags ?? (intent.folder ? 0 : FILE)) & ~HIDDEN,
+      isFile: !intent.folder,
+      updatedAt: Math.max(base?.updatedAt ?? 0, intent.dirty || !base ? changed : 0),
+      createdAt: base?.createdAt ?? Math.floor(intent.since / 1000),
+      size: intent.size,
+      versionId: intent.contentVersion || intent.baseVersion,
+      versionNumber: intent.baseNumber,
+      versionAt: Math.floor(intent.mtime),
+      sequence: intent.sequence,
+      parent: intent.parent,
+      intent,
+      localMtime: intent.mtime,
+      localMode: intent.mode,
+    };
+  }
+}

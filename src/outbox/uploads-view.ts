@@ -1,0 +1,106 @@
+import type { Inode } from '../base/ids.js';
+import { takesAway } from './brake.js';
+import { type Intent, NO_REMOTE } from './intent.js';
+import { coveredBy } from './order.js';
+import type { Outbox } from './outbox.js';
+import { BRAKE_REASON, type Scheduler } from './scheduler.js';
+
+/** One line of `uploads`. */
+export interface UploadLine {
+  readonly id: Inode;
+  readonly path: string;
+  readonly what: string;
+  readonly state: 'held' | 'waiting' | 'uploading' | 'failed' | 'local';
+  /** ISO 8601. */
+  readonly since: string;
+  readonly attempts: number;
+  readonly reason: string | undefined;
+  readonly bytes: number;
+  /** Bytes that went out, of an upload under way. */
+  readonly sent: number;
+}
+
+/** What waits to go up and why, oldest first; what stays on this machine comes last. */
+export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: ReadonlyMap<Inode, number>): UploadLine[] {
+  return [...outbox.intents.all()]
+    .map((intent): UploadLine => {
+      const braked = scheduler.braked && takesAway(intent) && !intent.released;
+      return {
+        id: intent.inode,
+        path: outbox.tree.pathOf(intent),
+        what: describe(intent),
+        state: stateOf(intent, braked, scheduler.isUnderWay(intent.inode), outbox),
+        since: new Date(intent.since).toISOString(),
+        attempts: intent.attempts,
+        reason: braked ? BRAKE_REASON : intent.reason,
+        bytes: intent.dirty ? intent.size : 0,
+        sent: sent.get(intent.inode) ?? 0,
+      };
+    })
+    .sort(
+      (a, b) =>
+        Number(a.state === 'local') - Number(b.state === 'local') || a.since.localeCompare(b.since) || a.id - b.id,
+    );
+}
+
+function stateOf(intent: Intent, braked: boolean, underWay: boolean, outbox: Outbox): UploadLine['state'] {
+  if (underWay) return 'uploading';
+  if (intent.state === 'local' || intent.state === 'failed') return intent.state;
+  if (braked || intent.state === 'open' || intent.reason !== undefined) return 'held';
+  return (outbox.working(intent.inode)?.writers ?? 0) > 0 ? 'held' : 'waiting';
+}
+
+function describe(intent: Intent): string {
+  if (intent.deleted) return 'delete';
+  if (intent.remoteId === NO_REMOTE) return intent.folder ? 'new folder' : 'new file';
+  const moved = intent.parent !== intent.baseParent || intent.name !== intent.baseName;
+  return [moved ? 'move' : '', intent.dirty ? 'new version' : ''].filter((text) => text !== '').join(', ') || 'nothing';
+}
+
+/** Counts for `status`. */
+export function outboxCounts(lines: readonly UploadLine[]): {
+  readonly pending: number;
+  readonly held: number;
+  readonly failed: number;
+  readonly local: number;
+  readonly bytes: number;
+} {
+  const count = (...states: UploadLine['state'][]): number =>
+    lines.filter((line) => states.includes(line.state)).length;
+  return {
+    pending: count('waiting', 'uploading'),
+    held: count('held'),
+    failed: count('failed'),
+    local: count('local'),
+    bytes: lines.reduce((sum, line) => sum + (line.state === 'local' ? 0 : line.bytes), 0),
+  };
+}
+
+/**
+ * Gives changes up: deleted items come back, what was written here goes to lost+found, and the server's state shows.
+ * Returns where the bytes are now.
+ */
+export function discard(
+  outbox: Outbox,
+  inodes: readonly Inode[],
+): { readonly paths: string[]; readonly dropped: Intent[] } {
+  const { intents, staging } = outbox;
+  const dropped = new Map<Inode, Intent>();
+  const take = (intent: Intent): void => {
+    if (dropped.has(intent.inode)) return;
+    dropped.set(intent.inode, intent);
+    if (intent.deleted) for (const one of coveredBy(intent, outbox)) dropped.set(one.inode, one);
+    // What was made in a folder that is given up has no place any more.
+    else if (intent.folder && intent.remoteId === NO_REMOTE)
+      for (const child of intents.childrenOf(intent.inode)) take(child);
+  };
+  for (const inode of inodes) {
+    const intent = intents.get(inode);
+    if (intent) take(intent);
+  }
+  const paths: string[] = [];
+  for (const intent of dropped.values())
+    if (intent.staged && staging.has(intent.inode)) paths.push(staging.lose(intent.inode, intent.name));
+  intents.change([], [...dropped.keys()]);
+  return { paths, dropped: [...dropped.values()] };
+}

@@ -1,0 +1,220 @@
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  read as readCallback,
+  write as writeCallback,
+  writeSync,
+} from 'node:fs';
+import { promisify } from 'node:util';
+import { errnoOf, Failure, isFailure } from '../base/errors.js';
+import type { Inode } from '../base/ids.js';
+import type { OpenBlob } from '../content/cache.js';
+import { RangeSet } from '../content/ranges.js';
+
+const read = promisify(readCallback);
+const write = promisify(writeCallback);
+/** Bytes that the base is brought in with at a time. */
+const FILL_STEP = 2 ** 20;
+/** File times move in steps (a tick of the kernel): two writes within one, milliseconds, may show the same time. */
+const TIME_GRAIN = 20;
+
+/**
+ * The content of a file as it is here: a staging file that readers and writers share. Where it was made from a version
+ * that is not wholly here, the rest is brought in while people write; what they wrote is never overwritten.
+ */
+export class WorkingFile {
+  readonly inode: Inode;
+  readonly fd: number;
+  /** Open handles, and those among them that may write. */
+  handles = 0;
+  writers = 0;
+  /** Something was written since the last `takeDirty`. */
+  #dirty = false;
+  #seen: { size: number; mtimeMs: number };
+  /** The time that was set, while nothing was written since. */
+  #mtime: { readonly shown: number; readonly at: number } | undefined;
+  #base: { readonly blob: OpenBlob; size: number } | undefined;
+  #here: RangeSet | undefined;
+  #filling: Promise<void> | undefined;
+  readonly #stop = new AbortController();
+  #closed = false;
+
+  constructor(inode: Inode, fd: number) {
+    this.inode = inode;
+    this.fd = fd;
+    this.#seen = this.#stat();
+  }
+
+  /** Content comes from `blob` (closed by this object) where nothing was written; `size` bytes of it count. */
+  startFrom(blob: OpenBlob, size: number): void {
+    ftruncateSync(this.fd, size);
+    this.#seen = this.#stat();
+    if (size === 0) {
+      blob.close();
+      return;
+    }
+    this.#base = { blob, size };
+    this.#here = new RangeSet();
+    this.#filling = this.#fill();
+    // Whoever needs the rest gets the error from `complete`.
+    this.#filling.catch(() => undefined);
+  }
+
+  /** Everything is in the staging file: it can serve without the daemon. */
+  get isComplete(): boolean {
+    return this.#base === undefined;
+  }
+
+  get size(): number {
+    return fstatSync(this.fd).size;
+  }
+
+  /** Bytes, and seconds since the epoch. */
+  get stat(): { readonly size: number; readonly mtime: number } {
+    const { size, mtimeMs } = fstatSync(this.fd);
+    return { size, mtime: this.#mtime?.at === mtimeMs ? this.#mtime.shown : mtimeMs / 1000 };
+  }
+
+  async read(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+    const base = this.#base;
+    if (base) {
+      const end = Math.min(offset + length, base.size);
+      for (let gap = this.#here?.gap(offset, end); gap && this.#base; gap = this.#here?.gap(offset, end))
+        await this.#bring(gap.start, gap.end, signal);
+    }
+    const buffer = Buffer.allocUnsafe(length);
+    let done = 0;
+    while (done < length) {
+      const { bytesRead } = await read(this.fd, buffer, done, length - done, offset + done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return buffer.subarray(0, done);
+  }
+
+  /** @throws Failure `disk-full` */
+  async write(offset: number, data: Uint8Array): Promise<number> {
+    this.#dirty = true;
+    this.#here?.add(offset, offset + data.length);
+    try {
+      let done = 0;
+      while (done < data.length) {
+        const { bytesWritten } = await write(this.fd, data, done, data.length - done, offset + done);
+        done += bytesWritten;
+      }
+      return done;
+    } catch (error) {
+      throw diskFailure(error);
+    }
+  }
+
+  truncate(size: number): void {
+    this.#dirty = true;
+    if (this.#base && size < this.#base.size) {
+      this.#base.size = size;
+      if (size === 0) this.#endBase();
+    }
+    try {
+      ftruncateSync(this.fd, size);
+    } catch (error) {
+      throw diskFailure(error);
+    }
+  }
+
+  /** Whether the content changed since the last time; passthrough writes show only in the file's times. */
+  takeDirty(): boolean {
+    const now = this.#stat();
+    const changed =
+      this.#dirty ||
+      now.size !== this.#seen.size ||
+      now.mtimeMs !== this.#seen.mtimeMs ||
+      (this.writers > 0 && Date.now() - now.mtimeMs < TIME_GRAIN);
+    this.#dirty = false;
+    this.#seen = now;
+    return changed;
+  }
+
+  /** The next `takeDirty` tells only what happens from now on. */
+  markClean(): void {
+    this.#dirty = false;
+    this.#seen = this.#stat();
+  }
+
+  /** As utimens(2), or the time that content had before it came here: no change of the content. Seconds. */
+  setMtime(mtime: number): void {
+    this.#mtime = { shown: mtime, at: fstatSync(this.fd).mtimeMs };
+  }
+
+  sync(): void {
+    fsyncSync(this.fd);
+  }
+
+  /** Resolves when everything is in the staging file. @throws Failure of the download */
+  async complete(): Promise<void> {
+    if (!this.#base) return;
+    this.#filling ??= this.#fill();
+    await this.#filling;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stop.abort(new Failure('interrupted'));
+    this.#endBase();
+    closeSync(this.fd);
+  }
+
+  async #fill(): Promise<void> {
+    try {
+      for (let gap = this.#nextGap(); gap; gap = this.#nextGap())
+        await this.#bring(gap.start, Math.min(gap.end, gap.start + FILL_STEP), this.#stop.signal);
+      this.#endBase();
+    } catch (error) {
+      this.#filling = undefined;
+      if (!isFailure(error, 'interrupted')) throw error;
+    }
+  }
+
+  #nextGap(): { start: number; end: number } | undefined {
+    return this.#base && this.#here?.gap(0, this.#base.size);
+  }
+
+  async #bring(start: number, end: number, signal: AbortSignal): Promise<void> {
+    const base = this.#base;
+    if (!base) return;
+    const data = await base.blob.read(start, end - start, signal);
+    if (data.length === 0) throw new Failure('download-failed', { path: String(this.inode) });
+    if (this.#closed || this.#base !== base) return;
+    const limit = Math.min(start + data.length, base.size);
+    const before = this.#stat().mtimeMs;
+    // Written at once, so that nobody's write can come in between and be overwritten.
+    for (let gap = this.#here!.gap(start, limit); gap; gap = this.#here!.gap(start, limit)) {
+      const part = data.subarray(gap.start - start, gap.end - start);
+      writeSync(this.fd, part, 0, part.length, gap.start);
+      this.#here!.add(gap.start, gap.end);
+    }
+    // What was brought in is no change.
+    if (!this.#dirty && this.#seen.mtimeMs === before) this.#seen = this.#stat();
+    if (this.#mtime?.at === before) this.setMtime(this.#mtime.shown);
+  }
+
+  #endBase(): void {
+    this.#base?.blob.close();
+    this.#base = undefined;
+    this.#here = undefined;
+  }
+
+  #stat(): { size: number; mtimeMs: number } {
+    const { size, mtimeMs } = fstatSync(this.fd);
+    return { size, mtimeMs };
+  }
+}
+
+export function diskFailure(error: unknown): unknown {
+  const code = errnoOf(error);
+  return code === 'ENOSPC' || code === 'EDQUOT'
+    ? new Failure('disk-full', { path: 'what is written', disk: 'the disk of the state folder' }, error)
+    : error;
+}

@@ -1,0 +1,82 @@
+import type { Inode, NodeId } from '../base/ids.js';
+import type { OpenBlob } from '../content/cache.js';
+import type { Handle } from '../fuse/filesystem.js';
+import type { LocalItem } from '../outbox/tree.js';
+import type { WorkingFile } from '../outbox/working-file.js';
+
+/** An open file: a version's blob, or the working file that readers and writers of an inode share. */
+export interface FileHandle {
+  readonly node: NodeId;
+  readonly inode: Inode;
+  /** As it was when it was opened. */
+  readonly item: LocalItem;
+  readonly writing: boolean;
+  /** Who opened it. */
+  readonly uid: number;
+  blob: OpenBlob | undefined;
+  file: WorkingFile | undefined;
+}
+
+/** The open files of one mount. */
+export class FileHandles {
+  readonly #handles = new Map<Handle, FileHandle>();
+  /** Items by node id while something has them open: their versions may be older than what the tree says. */
+  readonly #versions = new Map<NodeId, { readonly item: LocalItem; count: number }>();
+  #next = 1;
+
+  get size(): number {
+    return this.#handles.size;
+  }
+
+  /** A number for a file or folder that is opened. */
+  newHandle(): Handle {
+    return this.#next++;
+  }
+
+  add(open: FileHandle): Handle {
+    const handle = this.newHandle();
+    this.#handles.set(handle, open);
+    const known = this.#versions.get(open.node);
+    if (known) known.count++;
+    else this.#versions.set(open.node, { item: open.item, count: 1 });
+    return handle;
+  }
+
+  get(handle: Handle): FileHandle | undefined {
+    return this.#handles.get(handle);
+  }
+
+  remove(handle: Handle): FileHandle | undefined {
+    const open = this.#handles.get(handle);
+    if (!open) return undefined;
+    this.#handles.delete(handle);
+    const version = this.#versions.get(open.node);
+    if (version && --version.count === 0) this.#versions.delete(open.node);
+    return open;
+  }
+
+  /** The item as it was when this node was opened, while it is. */
+  version(node: NodeId): LocalItem | undefined {
+    return this.#versions.get(node)?.item;
+  }
+
+  /** A working file came into being: whoever reads this node reads that from now on. */
+  share(node: NodeId, file: WorkingFile): void {
+    for (const open of this.#handles.values()) {
+      if (open.node !== node || open.file) continue;
+      open.blob?.close();
+      open.blob = undefined;
+      open.file = file;
+      file.handles++;
+    }
+  }
+
+  all(): IterableIterator<FileHandle> {
+    return this.#handles.values();
+  }
+
+  clear(): void {
+    this.#handles.clear();
+    this.#versions.clear();
+  }
+}

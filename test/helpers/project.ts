@@ -1,0 +1,232 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { asNodeId, type NodeId, ROOT_NODE } from '#src/base/ids.js';
+import { silentLog } from '#src/base/log.js';
+import { Secret } from '#src/base/secret.js';
+import { Connections } from '#src/connections/store.js';
+import { Project, type ProjectOptions } from '#src/daemon/project.js';
+import { openProjectSession, type ProjectSession } from '#src/daemon/session.js';
+import { StateFolder } from '#src/daemon/state-folder.js';
+import type { Context, Entry } from '#src/fuse/filesystem.js';
+import { WritableProjectFileSystem } from '#src/vfs/writable-filesystem.js';
+import { type RunningSimulator, type SimulatorSettings, simulator } from './simulator.js';
+
+export const context: Context = { uid: 1000, gid: 1000, pid: 1, signal: new AbortController().signal };
+
+const defaults: ProjectOptions = {
+  cacheLimit: 2 ** 30,
+  cacheReserve: 0,
+  pollInterval: 3600,
+  settle: 0,
+  deleteDelay: 0,
+  holdAfter: 1_000_000,
+  noDelete: false,
+  temporary: [],
+};
+
+/** A project in this process, without a kernel: file system calls go straight into the vfs. */
+export interface OpenProject {
+  readonly simulator: RunningSimulator;
+  readonly state: StateFolder;
+  readonly project: Project;
+  readonly fileSystem: WritableProjectFileSystem;
+  /** Closes the project and opens it anew from the same state. */
+  reopen(options?: Partial<ProjectOptions>): Promise<OpenProject>;
+  drain(): Promise<void>;
+}
+
+export async function openProject(
+  t: { teardown(cleanup: () => unknown): unknown },
+  settings: SimulatorSettings = {},
+  options: Partial<ProjectOptions> = {},
+): Promise<OpenProject> {
+  const running = await simulator(t, { items: 0, oddNames: 'no', spike: 1_000_000, hourly: 1_000_000, ...settings });
+  const folder = mkdtempSync(join(tmpdir(), 'procorefs-project-'));
+  const state = new StateFolder(folder);
+  const connections = new Connections(folder);
+  const { ready } = running;
+  connections.add(
+    {
+      apiUrl: ready.api,
+      loginUrl: ready.login,
+      clientId: ready.client_id,
+      grant: 'client-credentials',
+      company: ready.company_id as never,
+    },
+    new Secret(ready.client_secret),
+  );
+  let session: ProjectSession | undefined;
+  let project: Project | undefined;
+  const close = async (): Promise<void> => {
+    await project?.close();
+    await session?.close();
+    project = undefined;
+    session = undefined;
+  };
+  t.teardown(async () => {
+    await close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const open = async (more: Partial<ProjectOptions>): Promise<OpenProject> => {
+    const source = { connection: 'Procore', project: String(ready.projects[0]!.id), folder: '' };
+    session = await openProjectSession(state, source, {}, silentLog);
+    const opened = await Project.open(session, state, { ...defaults, ...options, ...more }, silentLog);
+    project = opened;
+    await opened.mirror.open();
+    opened.start();
+    const fileSystem = new WritableProjectFileSystem({
+      mirror: opened.mirror,
+      outbox: opened.outbox,
+      owner: { uid: 1000, gid: 1000, umask: 0o022 },
+      webUrl: () => '',
+      log: silentLog,
+    });
+    fileSystem.mounted({
+      canInvalidate: false,
+      invalidateNode: () => Promise.resolve(),
+      invalidateEntry: () => Promise.resolve(),
+    });
+    return {
+      simulator: running,
+      state,
+      project: opened,
+      fileSystem,
+      async reopen(again = {}) {
+        fileSystem.destroy();
+        await close();
+        return open(again);
+      },
+      async drain() {
+        const left = await opened.scheduler.drain(AbortSignal.timeout(120_000));
+        if (left.length > 0)
+          throw new Error(`left: ${JSON.stringify(left.map((one) => [one.name, one.state, one.reason]))}`);
+      },
+    };
+  };
+  return open({});
+}
+
+/** File operations by path, as a program makes them through the kernel. */
+export class Files {
+  readonly #fs: WritableProjectFileSystem;
+
+  constructor(fileSystem: WritableProjectFileSystem) {
+    this.#fs = fileSystem;
+  }
+
+  async entry(path: string): Promise<Entry> {
+    let node: NodeId = ROOT_NODE;
+    let entry: Entry = this.#fs.getattr(node);
+    for (const name of path.split('/').filter((part) => part !== '')) {
+      const found = await this.#fs.lookup(node, name, context);
+      if (found.node === undefined) throw errno('ENOENT');
+      entry = found;
+      node = found.node;
+    }
+    return entry;
+  }
+
+  async exists(path: string): Promise<boolean> {
+    return this.entry(path).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async list(path: string): Promise<string[]> {
+    const { node } = await this.entry(path);
+    const handle = await this.#fs.opendir(node, context);
+    const names: string[] = [];
+    for (let cookie = 0; ; ) {
+      const { entries } = this.#fs.readdir(node, handle, cookie);
+      if (entries.length === 0) break;
+      for (const one of entries) if (one.name !== '.' && one.name !== '..') names.push(one.name);
+      cookie = entries.at(-1)!.cookie;
+    }
+    this.#fs.releasedir(node, handle);
+    return names.sort();
+  }
+
+  async read(path: string): Promise<Buffer> {
+    const { node, attributes } = await this.entry(path);
+    if ((attributes.mode & 0o170000) === 0o040000) throw errno('EISDIR');
+    const { handle } = await this.#fs.open(node, 0, context);
+    const data = await this.#fs.read(node, handle, 0, 10_000_000, context);
+    this.#fs.release(node, handle);
+    return Buffer.from(data);
+  }
+
+  /** open, write at an offset (or truncate first), close. */
+  async write(path: string, content: string, how: 'replace' | 'append' | number = 'replace'): Promise<void> {
+    const existing = await this.entry(path).catch(() => undefined);
+    const { writable } = this.#fs;
+    let node: NodeId;
+    let handle: number;
+    if (existing) {
+      if ((existing.attributes.mode & 0o170000) === 0o040000) throw errno('EISDIR');
+      node = existing.node;
+      ({ handle } = await this.#fs.open(node, how === 'replace' ? 0o1001 : 1, context));
+    } else {
+      const [parent, name] = await this.#place(path);
+      const made = await writable.create(parent, name, 0o644, 0o101, context);
+      node = made.entry.node;
+      handle = made.file.handle;
+    }
+    const size = this.#fs.getattr(node).attributes.size;
+    const offset = how === 'append' ? size : typeof how === 'number' ? how : 0;
+    await writable.write(node, handle, offset, Buffer.from(content), context);
+    await writable.flush(node, handle, context);
+    this.#fs.release(node, handle);
+  }
+
+  async truncate(path: string, size: number): Promise<void> {
+    const { node, attributes } = await this.entry(path);
+    if ((attributes.mode & 0o170000) === 0o040000) throw errno('EISDIR');
+    await this.#fs.writable.setattr(asNodeId(node), { size }, undefined, context);
+  }
+
+  async mkdir(path: string): Promise<void> {
+    const [parent, name] = await this.#place(path);
+    await this.#fs.writable.mkdir(parent, name, 0o755, context);
+  }
+
+  async unlink(path: string): Promise<void> {
+    const [parent, name] = await this.#place(path);
+    await this.#fs.writable.unlink(parent, name, context);
+  }
+
+  async rmdir(path: string): Promise<void> {
+    const [parent, name] = await this.#place(path);
+    await this.#fs.writable.rmdir(parent, name, context);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const [parent, name] = await this.#place(from);
+    const [newParent, newName] = await this.#place(to);
+    await this.#fs.writable.rename(parent, name, newParent, newName, true, context);
+  }
+
+  async #place(path: string): Promise<[NodeId, string]> {
+    const at = path.lastIndexOf('/');
+    const parent = await this.entry(at < 0 ? '' : path.slice(0, at));
+    if ((parent.attributes.mode & 0o170000) !== 0o040000) throw errno('ENOTDIR');
+    return [parent.node, path.slice(at + 1)];
+  }
+}
+
+function errno(name: string): Error {
+  return Object.assign(new Error(name), { errno: name });
+}
+
+/** The errno that an operation failed with, or undefined. */
+export async function errnoOf(work: () => Promise<unknown>): Promise<string | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    const { errno: name } = error as { errno?: string };
+    if (name === undefined || name === 'EIO') throw error;
+    return name;
+  }
+}
