@@ -8,6 +8,9 @@ export const takesAway = (intent: Intent): boolean =>
   intent.remoteId !== NO_REMOTE &&
   ((intent.deleted && !intent.folder) || (!intent.deleted && intent.dirty && intent.baseVersion !== NO_VERSION));
 
+/** What the brake holds: also a folder, since its deletion takes everything in it along. */
+export const isBraked = (intent: Intent): boolean => !intent.released && (intent.deleted || takesAway(intent));
+
 /**
  * Holds mass deletion: a wrong `rm -rf`, a wrong rsync or ransomware must not empty a project. Files count one by one,
  * also in a folder that is removed whole; what a person released does not count.

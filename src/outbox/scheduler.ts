@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { Failure, isFailure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
-import { Brake, takesAway } from './brake.js';
+import { Brake, isBraked } from './brake.js';
 import type { Intent } from './intent.js';
 import { coveredBy, orderOf } from './order.js';
 import type { Outbox } from './outbox.js';
@@ -156,7 +156,7 @@ export class Scheduler {
   /** When it may go by its own state; what stands before it in order is looked at in `#begin`. */
   #readyAt(intent: Intent): number | undefined {
     const { outbox, delays } = this.#o;
-    if (this.#braked && takesAway(intent) && !intent.released) return undefined;
+    if (this.#braked && isBraked(intent)) return undefined;
     const writers = outbox.working(intent.inode)?.writers ?? 0;
     const kind = outbox.names.kind(intent.name);
     if (this.#draining === 0) return readyAt(intent, kind, writers, delays);

@@ -1,5 +1,5 @@
 import type { Inode } from '../base/ids.js';
-import { takesAway } from './brake.js';
+import { isBraked } from './brake.js';
 import { type Intent, NO_REMOTE } from './intent.js';
 import { coveredBy } from './order.js';
 import type { Outbox } from './outbox.js';
@@ -24,7 +24,7 @@ export interface UploadLine {
 export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: ReadonlyMap<Inode, number>): UploadLine[] {
   return [...outbox.intents.all()]
     .map((intent): UploadLine => {
-      const braked = scheduler.braked && takesAway(intent) && !intent.released;
+      const braked = scheduler.braked && isBraked(intent);
       return {
         id: intent.inode,
         path: outbox.tree.pathOf(intent),
