@@ -79,7 +79,8 @@ export class Urls {
     }
     const listing = await this.#source.folder(item.parentId, { class: callClass, signal });
     await this.#store.ingestListing(listing);
-    const found = cameAt(listing.serverTime);
+    const isThere = listing.children.some((child) => child.id === item.remoteId);
+    const found = isThere ? cameAt(listing.serverTime) : undefined;
     if (found) return found;
     throw new Failure('gone', { what: item.name });
   }
