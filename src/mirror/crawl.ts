@@ -1,9 +1,7 @@
 import type { Log } from '../base/log.js';
 import type { IndexSource } from './index-source.js';
+import { learnPageRows, pageRows } from './page-rows.js';
 import type { MirrorStore } from './store.js';
-
-/** Rows a page: what the API recommends at most. */
-export const PAGE_ROWS = 2000;
 
 /**
  * Fills the mirror from the flat index: every row that was updated up to the moment when the crawl began, oldest
@@ -43,21 +41,23 @@ export class Crawl {
     const { view } = this.#store;
     let page = view.number('crawl.page') ?? 1;
     let total = view.number('crawl.total');
+    let perPage = pageRows(view);
     for (;;) {
       signal.throwIfAborted();
       const reply = await this.#source.page(
-        { page, perPage: PAGE_ROWS, filter: { updatedFrom: 0, updatedTo: until } },
+        { page, perPage, filter: { updatedFrom: 0, updatedTo: until } },
         { class: 'background', signal },
       );
       const left = total !== undefined && reply.total !== undefined ? total - reply.total : 0;
-      const next = left > 0 ? Math.max(1, page - Math.ceil(left / PAGE_ROWS)) : page + 1;
+      const next = left > 0 ? Math.max(1, page - Math.ceil(left / perPage)) : page + 1;
       total = reply.total ?? total;
       const result = await this.#store.ingestPage(reply, undefined, {
         'crawl.page': next,
         'crawl.pass': pass,
         ...(total === undefined ? {} : { 'crawl.total': total }),
       });
-      const isLast = total === undefined ? result.rows < PAGE_ROWS : page * PAGE_ROWS >= total;
+      perPage = await learnPageRows(this.#store, perPage, page, result.rows, total);
+      const isLast = total === undefined ? result.rows < perPage : page * perPage >= total;
       if (left <= 0 && (isLast || result.rows === 0)) return total;
       page = next;
     }

@@ -1,5 +1,5 @@
-import { PAGE_ROWS } from './crawl.js';
 import type { IndexSource } from './index-source.js';
+import { learnPageRows, pageRows } from './page-rows.js';
 import type { MirrorStore } from './store.js';
 
 /** Seconds before the last poll that the next one asks for again: time stamps are whole seconds, and clocks differ. */
@@ -13,11 +13,13 @@ export async function poll(store: MirrorStore, source: IndexSource, signal: Abor
   if (since === undefined) return;
   const filter = { updatedFrom: since - OVERLAP, updatedTo: since + FAR };
   let began: number | undefined;
+  let perPage = pageRows(store.view);
   for (let page = 1; ; page++) {
-    const reply = await source.page({ page, perPage: PAGE_ROWS, filter }, { class: 'background', signal });
+    const reply = await source.page({ page, perPage, filter }, { class: 'background', signal });
     began ??= reply.serverTime;
     const result = await store.ingestPage(reply, since - OVERLAP, {});
-    const isLast = reply.total === undefined ? result.rows < PAGE_ROWS : page * PAGE_ROWS >= reply.total;
+    perPage = await learnPageRows(store, perPage, page, result.rows, reply.total);
+    const isLast = reply.total === undefined ? result.rows < perPage : page * perPage >= reply.total;
     if (isLast || result.rows === 0) break;
   }
   await store.setMeta({ 'poll.at': began });

@@ -2,8 +2,8 @@ import { SingleFlight } from '../base/abort.js';
 import type { Clock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { CallClass } from '../budget/calls.js';
-import { PAGE_ROWS } from './crawl.js';
 import type { IndexSource } from './index-source.js';
+import { pageRows } from './page-rows.js';
 import type { MirrorStore } from './store.js';
 import type { Item, KnownUrl } from './view.js';
 
@@ -68,7 +68,7 @@ export class Urls {
       const row = this.#store.view.url(item.inode);
       return row && row.versionId === item.versionId && row.fetchedAt >= serverTime ? row : undefined;
     };
-    let page = Math.floor((await this.#store.rank(item.remoteId)) / PAGE_ROWS) + 1;
+    let page = Math.floor((await this.#store.rank(item.remoteId)) / pageRows(this.#store.view)) + 1;
     for (let step = 0; step <= NEIGHBOUR_PAGES && page >= 1; step++) {
       const span = await this.#page(page, callClass, signal);
       const found = cameAt(span.serverTime);
@@ -96,7 +96,7 @@ export class Urls {
     if (wait > 0) await this.#clock.sleep(wait, signal);
     this.#askedAt.set(page, this.#clock.monotonic());
     const reply = await this.#source.page(
-      { page, perPage: PAGE_ROWS, filter: { type: 'file', inRecycleBin: false } },
+      { page, perPage: pageRows(this.#store.view), filter: { type: 'file', inRecycleBin: false } },
       { class: callClass, signal },
     );
     this.#serverOffset = reply.serverTime - performance.now() / 1000;

@@ -19,6 +19,18 @@ t.test('a crawl fills the mirror with what the server has, 2,000 rows a call', a
   t.ok((await bench.simulator.admin.calls()).total <= 6, 'as few calls as pages');
 });
 
+t.test('a server that gives fewer rows a page than asked for is crawled and polled to the end', async (t) => {
+  const bench = await mirrorBench(t, { items: 3500, seed: 'capped', switch: ['per-page-most=1000'] });
+  const mirror = bench.openMirror();
+  await mirror.open();
+  await bench.simulator.admin.reset();
+  await new Crawl(mirror.store, bench.source, silentLog).run(never);
+  t.strictSame(mirrorLines(mirror), await serverLines(bench.simulator));
+  t.ok((await bench.simulator.admin.calls()).total <= 4, 'a call for each page that it gives');
+  await mirror.pollNow(never);
+  t.strictSame(mirrorLines(mirror), await serverLines(bench.simulator));
+});
+
 t.test('a crawl that was cut goes on at the page where it was', async (t) => {
   const bench = await mirrorBench(t, { items: 9000, seed: 'resume' });
   let pages = 0;
