@@ -58,13 +58,6 @@ const rows = {
     placeholder: 'S',
     mount: true,
   },
-  fsync: {
-    kind: 'choice',
-    choices: ['local', 'remote'],
-    default: 'local',
-    help: 'fsync(2) waits for the platter, or for Procore as well',
-    mount: true,
-  },
   settle: {
     kind: 'seconds',
     default: 2,
