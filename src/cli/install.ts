@@ -29,9 +29,16 @@ function existing(path: string): string | undefined {
   }
 }
 
-function refuseForeign(path: string): void {
-  const content = existing(path);
-  if (content !== undefined && !content.includes(MARK)) throw new Failure('install-foreign', { path });
+/** Touches the helper only if it is ours. @throws Failure `install-foreign`, `install-denied` */
+function changeHelper(path: string, change: () => void): void {
+  try {
+    const content = existing(path);
+    if (content !== undefined && !content.includes(MARK)) throw new Failure('install-foreign', { path });
+    change();
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure('install-denied', { path }, error);
+  }
 }
 
 export const install: Command = {
@@ -40,17 +47,13 @@ export const install: Command = {
   flags: [PREFIX_FLAG],
   async run(context) {
     const path = helperPath(context.flag('prefix'));
-    try {
-      refuseForeign(path);
+    changeHelper(path, () => {
       mkdirSync(join(path, '..'), { recursive: true });
       const temporary = `${path}.${process.pid}.tmp`;
       writeFileSync(temporary, helperScript());
       chmodSync(temporary, 0o755);
       renameSync(temporary, path);
-    } catch (error) {
-      if (error instanceof Failure) throw error;
-      throw new Failure('install-denied', { path }, error);
-    }
+    });
     context.show({ helper: path }, () =>
       [
         `installed ${path}; a line for /etc/fstab:`,
@@ -66,13 +69,7 @@ export const uninstall: Command = {
   flags: [PREFIX_FLAG],
   async run(context) {
     const path = helperPath(context.flag('prefix'));
-    try {
-      refuseForeign(path);
-      rmSync(path, { force: true });
-    } catch (error) {
-      if (error instanceof Failure) throw error;
-      throw new Failure('install-denied', { path }, error);
-    }
+    changeHelper(path, () => rmSync(path, { force: true }));
     context.show({ removed: path }, () => `removed ${path}`);
   },
 };

@@ -45,13 +45,6 @@ export class StateFolder {
     return folder;
   }
 
-  /** Budget and tokens of one client id: shared by all its connections. */
-  client(clientId: string): string {
-    const folder = join(this.path, 'clients', shortHash(clientId));
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    return folder;
-  }
-
   log(name: string): string {
     return join(this.path, 'log', `${name}.log`);
   }

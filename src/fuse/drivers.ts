@@ -11,4 +11,3 @@ import { fuseNativeDriver } from './native/driver.js';
 export const THREAD_POOL_SIZE = 16;
 
 export const drivers: Readonly<Record<DriverName, Driver>> = { kernel: kernelDriver, 'fuse-native': fuseNativeDriver };
-export const DEFAULT_DRIVER: DriverName = 'kernel';

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { SingleFlight } from '../base/abort.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
-import { type Inode, type RemoteId, ROOT_INODE } from '../base/ids.js';
+import { type RemoteId, ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { CallClass } from '../budget/calls.js';
 import { Crawl } from './crawl.js';
@@ -171,11 +171,4 @@ export class Mirror {
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
     await this.#clock.sleep(ms, signal).catch(() => undefined);
   }
-}
-
-/** The item with this inode. @throws Failure `no-such-item` */
-export function requireItem(view: View, inode: Inode): Item {
-  const item = view.item(inode);
-  if (!item) throw new Failure('no-such-item', { path: `inode ${inode}` });
-  return item;
 }

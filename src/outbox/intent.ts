@@ -45,13 +45,15 @@ export interface Intent {
   readonly upload: string | undefined;
 }
 
+/** Why an intent is held that was being written when the daemon was killed. */
+export const INTERRUPTED = 'it was being written when the daemon was killed; release or discard it';
+
 export const NO_REMOTE = 0 as RemoteId;
 export const NO_VERSION = 0 as VersionId;
 export const NO_INODE = 0 as Inode;
 
 /** Inodes of items that were made here: apart from those that the mirror gives, and below 2^36 as node ids need it. */
 export const FIRST_LOCAL_INODE = 2 ** 35;
-export const isLocalInode = (inode: Inode): boolean => inode >= FIRST_LOCAL_INODE;
 
 export interface IntentRow {
   readonly inode: number;

@@ -8,7 +8,7 @@ import type { ContentCache, OpenBlob } from '../content/cache.js';
 import type { ContentVersion } from '../content/source.js';
 import type { View } from '../mirror/view.js';
 import { isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity } from './changes.js';
-import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
+import { INTERRUPTED, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import { Intents } from './intents.js';
 import { type NameGuard, namePolicy } from './name-policy.js';
 import { Staging } from './staging.js';
@@ -367,8 +367,6 @@ export class Outbox {
     }
   }
 }
-
-export const INTERRUPTED = 'it was being written when the daemon was killed; release or discard it';
 
 /** The version whose content an item shows while no staging file holds it. */
 export function versionOf(item: LocalItem): ContentVersion {

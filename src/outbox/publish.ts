@@ -1,6 +1,5 @@
 import type { NameClass } from '../names/local-only.js';
-import { type Intent, NO_REMOTE } from './intent.js';
-import { INTERRUPTED } from './outbox.js';
+import { INTERRUPTED, type Intent } from './intent.js';
 
 export const isPublished = (kind: NameClass): boolean => kind === 'published';
 
@@ -28,6 +27,3 @@ const LAST_RETRY = 15 * 60_000;
 /** After a failure the pauses grow; an intent is never given up. */
 const retryAt = (intent: Intent): number =>
   intent.state === 'failed' ? intent.changedAt + Math.min(FIRST_RETRY * 2 ** (intent.attempts - 1), LAST_RETRY) : 0;
-
-/** How an intent shows in `uploads`. */
-export const isDeletionOfRemote = (intent: Intent): boolean => intent.deleted && intent.remoteId !== NO_REMOTE;

@@ -39,14 +39,6 @@ export class Directories {
     this.#open.delete(handle);
   }
 
-  get size(): number {
-    return this.#open.size;
-  }
-
-  folder(handle: Handle): LocalItem | undefined {
-    return this.#open.get(handle)?.folder;
-  }
-
   /** Entries with a greater cookie, none at the end. */
   read(handle: Handle, cookie: number): DirectoryPage {
     const directory = this.#open.get(handle);
