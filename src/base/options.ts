@@ -26,12 +26,7 @@ const rows = {
     help: 'how much goes into STATE/log',
     mount: true,
   },
-  ro: { kind: 'flag', help: 'read-only, also where write is set', mount: true },
-  write: {
-    kind: 'flag',
-    help: 'let the mount be written to (new: try it on a project that may be spoilt)',
-    mount: true,
-  },
+  ro: { kind: 'flag', help: 'read-only', mount: true },
   uid: { kind: 'integer', help: 'owner of everything on the mount (default: who mounts)', mount: true },
   gid: { kind: 'integer', help: 'group of everything on the mount (default: of who mounts)', mount: true },
   umask: { kind: 'octal', help: 'permission bits to take away (022; 077 unless allow_other)', mount: true },

@@ -158,7 +158,7 @@ function mountRequest(request: DaemonRequest): MountRequest {
     folder: parseSource(request.source).folder,
     driver: options.driver as DriverName,
     allowOther,
-    readOnly: options.write !== true || options.ro === true,
+    readOnly: options.ro === true,
     generic: request.generic,
     owner: {
       uid: Number(options.uid ?? process.getuid?.() ?? 0),

@@ -90,8 +90,13 @@ t.test('user.procore.* answer by name and are never listed', async (t) => {
 });
 
 for (const driver of DRIVERS)
-  t.test(`${driver}: every kind of change is refused with EROFS, and changes nothing`, async (t) => {
-    const { installation, simulator, mnt } = await mounted(t, { items: 30, oddNames: 'no' }, ['--driver', driver]);
+  t.test(`${driver}: with -o ro every kind of change is refused with EROFS, and changes nothing`, async (t) => {
+    const { installation, simulator, mnt } = await mounted(t, { items: 30, oddNames: 'no' }, [
+      '--driver',
+      driver,
+      '-o',
+      'ro',
+    ]);
     const status = await installation.crawled(mnt);
     t.equal(status.driver, driver);
     const tree = await simulator.admin.tree();

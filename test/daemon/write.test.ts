@@ -5,7 +5,7 @@ import t from 'tap';
 import { type MountedProject, mounted, run } from '../helpers/mounted.js';
 import type { TreeEntry } from '../helpers/simulator.js';
 
-const QUICK = ['-o', 'write,settle=0,delete_delay=0,poll=3600'];
+const QUICK = ['-o', 'settle=0,delete_delay=0,poll=3600'];
 const settings = { items: 30, oddNames: 'no', spike: 1000, hourly: 100_000 } as const;
 
 async function drained({ installation, mnt }: MountedProject): Promise<void> {
@@ -112,7 +112,7 @@ const saves: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
 };
 
 t.test('every way to save makes one new version of the same document', async (t) => {
-  const project = await mounted(t, settings, ['-o', 'write,settle=1,delete_delay=60,poll=3600']);
+  const project = await mounted(t, settings, ['-o', 'settle=1,delete_delay=60,poll=3600']);
   const { mnt } = project;
   for (const [name, save] of Object.entries(saves)) {
     const file = `${Object.keys(saves).indexOf(name)}.txt`;
@@ -161,7 +161,7 @@ t.test('rsync -a into the mount finds nothing to do the second time, also after 
 });
 
 t.test('somebody else was faster: both contents are kept', async (t) => {
-  const project = await mounted(t, settings, ['-o', 'write,settle=3600,poll=3600']);
+  const project = await mounted(t, settings, ['-o', 'settle=3600,poll=3600']);
   const { simulator, mnt } = project;
   await writeFile(join(mnt, 'shared.txt'), 'first');
   await drained(project);
@@ -178,7 +178,7 @@ t.test('somebody else was faster: both contents are kept', async (t) => {
 });
 
 t.test('mass deletion is held with an alarm; release and discard do what they say', async (t) => {
-  const project = await mounted(t, settings, ['-o', 'write,settle=0,delete_delay=0,poll=3600,hold_after=20']);
+  const project = await mounted(t, settings, ['-o', 'settle=0,delete_delay=0,poll=3600,hold_after=20']);
   const { installation, mnt } = project;
   for (const folder of ['one', 'two']) {
     await mkdir(join(mnt, folder));
@@ -222,7 +222,7 @@ t.test('names that Procore refuses are refused at once, with the rule in status'
 });
 
 t.test('a killed daemon loses nothing that was acknowledged', async (t) => {
-  const project = await mounted(t, settings, ['-o', 'write,settle=3600,poll=3600']);
+  const project = await mounted(t, settings, ['-o', 'settle=3600,poll=3600']);
   const { installation, source, mnt } = project;
   await mkdir(join(mnt, 'kept'));
   await writeFile(join(mnt, 'kept', 'file.txt'), 'acknowledged');
