@@ -1,4 +1,5 @@
 import { signInRows } from './catalogue-sign-in.js';
+import { targetRows } from './catalogue-targets.js';
 import { writingRows } from './catalogue-writing.js';
 
 /**
@@ -188,6 +189,7 @@ const rows = {
     remedy: 'list its folder again',
   },
   ...writingRows,
+  ...targetRows,
   'budget-exhausted': {
     errno: 'EAGAIN',
     http: 503,

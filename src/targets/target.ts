@@ -1,0 +1,140 @@
+import type { Readable } from 'node:stream';
+import type { PlatformName, PlatformRules } from '../names/platforms.js';
+
+export type HashKind = 'md5' | 'sha1' | 'sha256' | 'quickxor' | 'dropbox' | 'crc32';
+
+export interface ContentHash {
+  readonly kind: HashKind;
+  /** Hexadecimal, lower case. */
+  readonly value: string;
+}
+
+/** A file or folder of a target, as it is stored there. */
+export interface TargetItem {
+  /** From the target's root, names separated by `/`, no slash before or after it; the root itself is `''`. */
+  readonly path: string;
+  readonly name: string;
+  readonly folder: boolean;
+  /** Bytes; 0 for a folder. */
+  readonly size: number;
+  /** Seconds since the epoch, as exact as the target keeps them; undefined where it keeps none. */
+  readonly mtime: number | undefined;
+  readonly hash?: ContentHash;
+  readonly hidden?: boolean;
+}
+
+/** What a target can do: its platform's row, and what was found when it was opened. */
+export interface TargetRules {
+  readonly platform: PlatformName;
+  /** What names and paths (from the target's root) may be. */
+  readonly names: PlatformRules;
+  /** `A.txt` and `a.txt` are one file. */
+  readonly caseInsensitive: boolean;
+  /** Bytes of the largest file; undefined: no limit. */
+  readonly maxFileSize: number | undefined;
+  /** Endings of names that are refused, lower case, with their dot. */
+  readonly restrictedTypes: readonly string[];
+  /** Seconds: times that differ by less are equal. */
+  readonly timeGrain: number;
+  /** Writes can say the time of modification. */
+  readonly setsTimes: boolean;
+  /** A file is replaced in one step: readers see the old bytes or the new ones. */
+  readonly replacesAtOnce: boolean;
+  /** A write that was cut goes on where it stopped. */
+  readonly resumes: boolean;
+  /** Folders exist of themselves, also empty ones. */
+  readonly emptyFolders: boolean;
+  /** Hashes that `list` and `stat` give, or `write` checks with the server. */
+  readonly hashes: readonly HashKind[];
+  /** Writes at once that the target takes well. */
+  readonly parallelWrites: number;
+}
+
+/** Bytes that go to a target. */
+export interface Content {
+  /** A stream of the bytes from `start` on; called again when a write goes on after a break. */
+  open(start: number, signal: AbortSignal): Promise<Readable>;
+  /** A local file that holds just these bytes, if there is one: some targets read it themselves. It must not change. */
+  readonly file?: string;
+}
+
+export interface WriteOptions {
+  /** Bytes. Content of another length fails with `target-damaged`. */
+  readonly size: number;
+  /** Seconds since the epoch; left to the target when absent. */
+  readonly mtime?: number;
+  /** Of the whole content: checked before the file gets its name. */
+  readonly hash?: ContentHash;
+  /** Tells versions of equal size and time apart, so that a cut write of another version is not continued. */
+  readonly version?: string;
+  /**
+   * What the caller saw under this name; null: nothing. If something else is there just before the new file would take
+   * the name: `target-changed`. Left out: whatever is there is replaced.
+   */
+  readonly expected?: Pick<TargetItem, 'size' | 'mtime'> | null;
+  /** Bytes that have arrived so far, from time to time. */
+  progress?(bytes: number): void;
+  readonly signal: AbortSignal;
+}
+
+/** What `connections test` shows. */
+export interface TargetTest {
+  readonly root: string;
+  readonly writable: boolean;
+  /** Why not. */
+  readonly why?: string;
+  /** Bytes; undefined where the target does not say. */
+  readonly free?: number;
+  readonly total?: number;
+  /** `ext4`, `SMB 3.1.1`, `webdav`, … */
+  readonly kind: string;
+}
+
+/**
+ * A tree of files somewhere: a folder, a share, a server, a cloud. Paths are those of `TargetItem.path`; one that could
+ * lead out of the root (`..`, an empty name, a symbolic link on the way) fails with `target-outside` or
+ * `target-name-refused`. Names that the target cannot hold fail with `target-name-refused`: making them fit is the
+ * caller's work. All methods throw Failures of `catalogue-targets.ts`, or the signal's reason; after
+ * `target-unreachable`, `target-throttled` and `target-busy` the same call may succeed later.
+ *
+ * Files that begin with `.procorefs-part-` and the root's `.procorefs-trash` are the target's own: never listed, and no
+ * names for others.
+ */
+export interface Target {
+  readonly rules: TargetRules;
+  /** For messages: `/srv/share`, `//server/share/a`, `webdav:a`. */
+  readonly root: string;
+  /**
+   * The children of one folder, sorted by name in the order of UTF-16 code units, so that two trees can be merged.
+   * Parts of broken writes that nobody continued for a week are removed on the way.
+   * @throws Failure `target-missing`
+   */
+  list(folder: string, signal: AbortSignal): AsyncIterable<TargetItem>;
+  /** Undefined: there is no such item. */
+  stat(path: string, signal: AbortSignal): Promise<TargetItem | undefined>;
+  /** The bytes of a file from `start` on. The stream fails with a Failure as well. @throws Failure `target-missing` */
+  read(path: string, options: { readonly start?: number; readonly signal: AbortSignal }): Promise<Readable>;
+  /**
+   * Writes a file; its folder must exist. It gets its name when its bytes are complete, checked and on the target's
+   * disk, as far as it says so; what had the name is replaced. After a failure the next write of the same content goes
+   * on where this one stopped, if `rules.resumes`.
+   */
+  write(path: string, content: Content, options: WriteOptions): Promise<TargetItem>;
+  /** Makes a folder, and those above it; one that is there is fine. */
+  mkdir(path: string, signal: AbortSignal): Promise<void>;
+  /** Removes a file. Missing is fine. */
+  remove(path: string, signal: AbortSignal): Promise<void>;
+  /** Removes an empty folder. Missing is fine. @throws Failure `target-not-empty` */
+  removeFolder(path: string, signal: AbortSignal): Promise<void>;
+  /** Moves or renames a file or folder; the new place must be free. @throws Failure `target-exists`, `target-missing` */
+  move(from: string, to: string, signal: AbortSignal): Promise<void>;
+  /** Sets a time of modification, if `rules.setsTimes`; a folder's as far as the target can. */
+  setTime(path: string, mtime: number, signal: AbortSignal): Promise<void>;
+  /** Moves an item to `.procorefs-trash/DATE/PATH` below the root. @param date `2026-01-31` @returns where it went */
+  trash(path: string, date: string, signal: AbortSignal): Promise<string>;
+  /** Removes what went to the trash on days before `before` (`2026-01-31`). @returns the days removed */
+  emptyTrash(before: string, signal: AbortSignal): Promise<string[]>;
+  /** Looks whether the target is there and may be written; leaves nothing behind. */
+  test(signal: AbortSignal): Promise<TargetTest>;
+  close(): Promise<void>;
+}
