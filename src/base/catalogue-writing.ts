@@ -37,6 +37,13 @@ export const writingRows = {
     what: '{what} is checked out by {holder}',
     remedy: 'ask them to check it in, or an administrator; what is held here goes up then',
   },
+  'not-published': {
+    errno: 'EIO',
+    http: 503,
+    level: 'warn',
+    what: '{path} is on this disk, but not at Procore yet: {why}',
+    remedy: 'see procorefs uploads; it is tried again',
+  },
   'content-refused': {
     errno: 'EINVAL',
     http: 422,
@@ -122,6 +129,13 @@ export const writingRows = {
     level: 'debug',
     what: '{path} has no attribute {name}',
     remedy: 'see native-notes/semantics.md for the attributes that there are',
+  },
+  'bad-attribute': {
+    errno: 'EINVAL',
+    http: 400,
+    level: 'info',
+    what: '{name} does not take "{value}"',
+    remedy: 'set it to one of: {wanted}',
   },
   'disk-full': {
     errno: 'ENOSPC',

@@ -74,6 +74,14 @@ const rows = {
     placeholder: 'N',
     mount: true,
   },
+  fsync: {
+    kind: 'choice',
+    choices: ['local', 'remote'],
+    default: 'local',
+    help: 'what fsync waits for: this disk, or Procore as well',
+    mount: true,
+  },
+  checkout: { kind: 'flag', help: 'check a file out while it is open for writing', mount: true },
   no_delete: { kind: 'flag', help: 'refuse to delete', mount: true },
   temp: {
     kind: 'string',

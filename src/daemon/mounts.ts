@@ -2,6 +2,7 @@ import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { drivers } from '../fuse/drivers.js';
 import type { DriverName, Mounted } from '../fuse/filesystem.js';
+import type { Item } from '../mirror/view.js';
 import type { Ownership } from '../vfs/attributes.js';
 import { ProjectFileSystem } from '../vfs/project-filesystem.js';
 import { WritableProjectFileSystem } from '../vfs/writable-filesystem.js';
@@ -16,6 +17,10 @@ export interface MountRequest {
   readonly driver: DriverName;
   readonly allowOther: boolean;
   readonly readOnly: boolean;
+  /** fsync waits for Procore as well. */
+  readonly syncRemote: boolean;
+  /** Files are checked out while they are open for writing. */
+  readonly checkout: boolean;
   readonly owner: Ownership;
   readonly generic: readonly string[];
 }
@@ -47,16 +52,22 @@ export class Mounts {
       if (this.#live.has(request.mountpoint))
         throw new Failure('mountpoint-busy', { path: request.mountpoint, source: request.source });
       const root = await this.#project.folderInode(request.folder);
-      const { session, mirror, outbox } = this.#project;
-      const Kind = request.readOnly ? ProjectFileSystem : WritableProjectFileSystem;
-      const fileSystem = new Kind({
+      const { session, mirror, outbox, checkouts, scheduler } = this.#project;
+      const options = {
         mirror,
         outbox,
         owner: request.owner,
-        webUrl: (item) => session.webUrl(item),
+        webUrl: (item: Item) => session.webUrl(item),
         log: this.#log,
         root,
-      });
+        checkouts,
+      };
+      const fileSystem = request.readOnly
+        ? new ProjectFileSystem(options)
+        : new WritableProjectFileSystem(options, {
+            checkout: request.checkout,
+            ...(request.syncRemote ? { publish: (inode, signal) => scheduler.publish(inode, signal) } : {}),
+          });
       const mounted = await drivers[request.driver].mount(fileSystem, {
         mountpoint: request.mountpoint,
         source: request.source,

@@ -7,6 +7,7 @@ import type { CallClass } from '../budget/calls.js';
 import { ContentCache } from '../content/cache.js';
 import { ProjectSource } from '../content/project-source.js';
 import { Mirror } from '../mirror/mirror.js';
+import { Checkouts } from '../outbox/checkouts.js';
 import { NO_REMOTE } from '../outbox/intent.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Scheduler } from '../outbox/scheduler.js';
@@ -58,6 +59,7 @@ export class Project {
   readonly session: ProjectSession;
   readonly outbox: Outbox;
   readonly scheduler: Scheduler;
+  readonly checkouts: Checkouts;
   /** Bytes of the uploads under way that went out. */
   readonly progress = new Map<Inode, number>();
   readonly #lock: FileLock;
@@ -87,6 +89,15 @@ export class Project {
     });
     const { client, writes, uploads } = session.session;
     const { account } = session.connection;
+    const names = [account?.login, account?.name].filter((text) => text !== undefined);
+    this.checkouts = new Checkouts({
+      outbox: this.outbox,
+      store: mirror.store,
+      writes,
+      project: session.project.id,
+      account: names,
+      log,
+    });
     const sender = new Sender({
       outbox: this.outbox,
       store: mirror.store,
@@ -95,8 +106,9 @@ export class Project {
       writes,
       uploads,
       project: session.project.id,
-      account: [account?.login, account?.name].filter((text) => text !== undefined),
+      account: names,
       log,
+      checkedIn: (inode) => this.checkouts.forget(inode),
       progress: (inode, bytes) => this.progress.set(inode, bytes),
     });
     this.scheduler = new Scheduler({
@@ -179,10 +191,12 @@ export class Project {
   start(): void {
     this.mirror.start();
     this.scheduler.start();
+    this.checkouts.start();
   }
 
   async close(): Promise<void> {
     await this.scheduler.close();
+    await this.checkouts.close();
     this.outbox.close();
     await this.content.close();
     await this.mirror.close();

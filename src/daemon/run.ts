@@ -159,6 +159,8 @@ function mountRequest(request: DaemonRequest): MountRequest {
     driver: options.driver as DriverName,
     allowOther,
     readOnly: options.ro === true,
+    syncRemote: options.fsync === 'remote',
+    checkout: options.checkout === true,
     generic: request.generic,
     owner: {
       uid: Number(options.uid ?? process.getuid?.() ?? 0),

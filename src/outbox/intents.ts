@@ -14,6 +14,8 @@ const COLUMNS: readonly (keyof IntentRow)[] = Object.keys(toRow({} as Intent)) a
 
 /** `outbox.db`, and all of it in memory: what waits to go up is little next to the project. */
 export class Intents {
+  /** Other tables of `outbox.db` are kept beside the intents; closed with them. */
+  readonly database: Database;
   readonly #db: Database;
   readonly #put: Statement;
   readonly #delete: Statement<[number]>;
@@ -31,7 +33,7 @@ export class Intents {
 
   /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
   constructor(path: string) {
-    this.#db = openDatabase(path, outboxOptions);
+    this.database = this.#db = openDatabase(path, outboxOptions);
     this.#put = this.#db.prepare(
       `INSERT OR REPLACE INTO intents (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((c) => `@${c}`).join(', ')})`,
     );

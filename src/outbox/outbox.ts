@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
@@ -11,8 +10,10 @@ import { isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity 
 import { INTERRUPTED, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import { Intents } from './intents.js';
 import { type NameGuard, namePolicy } from './name-policy.js';
+import { Permissions } from './permissions.js';
 import { Staging } from './staging.js';
 import { type LocalItem, Tree } from './tree.js';
+import { who } from './who.js';
 import { WorkingFile } from './working-file.js';
 
 export interface OutboxOptions {
@@ -41,6 +42,7 @@ export class Outbox {
   readonly intents: Intents;
   readonly staging: Staging;
   readonly names: NameGuard;
+  readonly permissions: Permissions;
   readonly events = new EventEmitter<Events>();
   readonly #options: OutboxOptions;
   readonly #files = new Map<Inode, WorkingFile>();
@@ -51,6 +53,7 @@ export class Outbox {
     this.intents = new Intents(join(options.folder, 'outbox.db'));
     this.staging = new Staging(options.folder, options.reserve);
     this.tree = new Tree(options.view, this.intents);
+    this.permissions = new Permissions(this.tree);
     this.names = namePolicy(this.tree, options.temporary, options.log);
     this.#recover();
   }
@@ -375,5 +378,3 @@ export function versionOf(item: LocalItem): ContentVersion {
     return { id: intent.contentVersion, remoteId: intent.contentItem, size: item.size, label: item.name };
   return { id: item.versionId, remoteId: item.remoteId, size: item.size, label: item.name };
 }
-
-const who = (uid: number): string => `uid ${uid} on ${hostname()}`;

@@ -3,10 +3,11 @@ import { Failure, isFailure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { Brake, isBraked } from './brake.js';
-import type { Intent } from './intent.js';
+import { isNothing } from './changes.js';
+import { type Intent, NO_REMOTE } from './intent.js';
 import { coveredBy, orderOf } from './order.js';
 import type { Outbox } from './outbox.js';
-import { type Delays, readyAt } from './publish.js';
+import { type Delays, isPublished, readyAt } from './publish.js';
 import type { Sender } from './sender.js';
 
 export interface SchedulerOptions {
@@ -37,6 +38,8 @@ export class Scheduler {
   readonly #brake: Brake;
   readonly #stop = new AbortController();
   readonly #underWay = new Map<Inode, Promise<void>>();
+  /** Somebody waits for these, with how many do. */
+  readonly #urgent = new Map<Inode, number>();
   readonly #onChange = (): void => this.#wake(TICK);
   #timer: NodeJS.Timeout | undefined;
   #pausedUntil = 0;
@@ -86,6 +89,36 @@ export class Scheduler {
       }
     } finally {
       this.#draining--;
+    }
+  }
+
+  /**
+   * Sends what is acknowledged of one item now, although it may still be open, and what must go before it. Resolves when
+   * the server has it; at once for names that stay here or wait for their rename.
+   * @throws Failure `not-published` with the reason why it cannot go
+   */
+  async publish(inode: Inode, signal: AbortSignal): Promise<void> {
+    const { outbox } = this.#o;
+    const chain = [inode];
+    for (let at = outbox.intents.get(inode); at; at = outbox.intents.get(at.parent)) chain.push(at.parent);
+    for (const one of chain) this.#urgent.set(one, (this.#urgent.get(one) ?? 0) + 1);
+    this.retry(chain);
+    try {
+      for (;;) {
+        this.#tick();
+        const intent = outbox.intents.get(inode);
+        if (!intent || intent.deleted || isNothing(intent) || !isPublished(outbox.names.kind(intent.name))) return;
+        const why = this.#obstacle(chain);
+        if (why !== undefined) throw new Failure('not-published', { path: outbox.tree.pathOf(intent), why });
+        await Promise.race([...this.#underWay.values(), soon(signal)]);
+        if (signal.aborted) throw new Failure('interrupted');
+      }
+    } finally {
+      for (const one of chain) {
+        const left = (this.#urgent.get(one) ?? 1) - 1;
+        if (left > 0) this.#urgent.set(one, left);
+        else this.#urgent.delete(one);
+      }
     }
   }
 
@@ -159,9 +192,23 @@ export class Scheduler {
     if (this.#braked && isBraked(intent)) return undefined;
     const writers = outbox.working(intent.inode)?.writers ?? 0;
     const kind = outbox.names.kind(intent.name);
+    if (this.#urgent.has(intent.inode)) return readyAt(intent, kind, 0, { settle: 0, deletion: 0, temporary: 0 });
     if (this.#draining === 0) return readyAt(intent, kind, writers, delays);
     const at = readyAt(intent, kind, writers, { ...delays, settle: 0, deletion: 0 });
     return at !== undefined && intent.state === 'failed' ? Math.min(at, Date.now()) : at;
+  }
+
+  /** Why an item that somebody waits for does not go up: of it, or of a folder above it. */
+  #obstacle(chain: readonly Inode[]): string | undefined {
+    if (this.#pausedUntil > Date.now()) return 'the server cannot be reached, or the calls of this hour are spent';
+    for (const inode of chain) {
+      const intent = this.#o.outbox.intents.get(inode);
+      if (!intent || this.#underWay.has(inode)) continue;
+      if (this.#braked && isBraked(intent)) return BRAKE_REASON;
+      if (intent.state === 'failed' || intent.state === 'local') return intent.reason;
+      if (this.#readyAt(intent) === undefined) return intent.reason;
+    }
+    return undefined;
   }
 
   #canGo(intent: Intent): boolean {
@@ -216,6 +263,7 @@ export class Scheduler {
       .then(
         () => {
           const now = Date.now();
+          outbox.permissions.granted(intent.inode);
           this.#brake.passed(intent, now);
           for (const one of covered) this.#brake.passed(one, now);
           const gone = covered.filter((one) => outbox.intents.get(one.inode) === one);
@@ -239,6 +287,8 @@ export class Scheduler {
     const failure = error instanceof Failure ? error : new Failure('internal', {}, error);
     const pause = PAUSES[failure.code];
     if (pause !== undefined) this.#pausedUntil = Date.now() + pause;
+    if (failure.code === 'not-permitted')
+      outbox.permissions.refused(intent.remoteId === NO_REMOTE ? intent.parent : intent.inode);
     const now = outbox.intents.get(intent.inode);
     if (!now || now.deleted !== intent.deleted) return;
     const level = isFailure(error) ? failure.level : 'error';

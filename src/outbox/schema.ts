@@ -49,6 +49,15 @@ const migrations: readonly string[] = [
     mode INTEGER
   );
   `,
+  `
+  -- What this mount has checked out at the server.
+  CREATE TABLE checkouts (
+    inode INTEGER PRIMARY KEY,
+    remote_id INTEGER NOT NULL,
+    until INTEGER NOT NULL,            -- seconds since the epoch
+    why TEXT NOT NULL                  -- open, asked
+  );
+  `,
 ];
 
 /** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */

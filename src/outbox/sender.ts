@@ -6,7 +6,7 @@ import type { ContentCache } from '../content/cache.js';
 import type { MirrorStore } from '../mirror/store.js';
 import { linuxNames } from '../names/linux.js';
 import type { ProcoreClient } from '../procore/client.js';
-import type { RemoteItem } from '../procore/items.js';
+import type { RemoteItem, RemoteVersion } from '../procore/items.js';
 import type { SavedUpload, Uploads } from '../procore/uploads.js';
 import type { ProcoreWrites, Written } from '../procore/writes.js';
 import { withoutIdentity } from './changes.js';
@@ -26,6 +26,8 @@ export interface SenderOptions {
   /** Login and name of the connection's account: how the server calls whoever made a version here. */
   readonly account: readonly string[];
   readonly log: Log;
+  /** Tells that the server has checked a file in, as it does with a new version. */
+  readonly checkedIn: (inode: Inode) => void;
   /** Tells that bytes of an upload went out. */
   readonly progress: (inode: Inode, bytes: number) => void;
 }
@@ -143,9 +145,19 @@ export class Sender {
     if (current.version && intent.baseVersion !== NO_VERSION && current.version.id !== intent.baseVersion)
       return this.#asConflict(intent, current);
     const { uploadUuid, intent: uploaded } = await this.#upload(intent, name, call);
-    const done = await this.#patch(uploaded, (attempt) =>
-      writes.updateFile(project, attempt.remoteId, { ...placeChange(attempt, parentId, name), uploadUuid }, call),
-    );
+    const place = placeChange(uploaded, parentId, name);
+    const done = await this.#patch(uploaded, async (attempt) => {
+      // Only a change of the place takes content along in one call; a version by itself can carry a note.
+      if (Object.keys(place).length > 0)
+        return writes.updateFile(project, attempt.remoteId, { ...place, uploadUuid }, call);
+      const { version, serverTime: at } = await writes.createVersion(
+        project,
+        attempt.remoteId,
+        { uploadUuid, notes: `Saved by ${attempt.who}` },
+        call,
+      );
+      return { item: withVersion(current, version, at), serverTime: at };
+    });
     await this.#confirm(done.attempt, done.written);
   }
 
@@ -252,6 +264,7 @@ export class Sender {
     const { item } = written;
     if (!item) throw new Failure('bad-reply', { host: 'the server', call: attempt.name, why: 'it names no item' });
     await store.confirm(item, written.serverTime, attempt.inode, attempt.sequence);
+    if (attempt.dirty) this.#o.checkedIn(attempt.inode);
     this.#finish(attempt, item);
   }
 
@@ -342,6 +355,15 @@ function placeChange(intent: Intent, parentId: RemoteId, name: string): { name?:
     ...(intent.parent === intent.baseParent ? {} : { parentId }),
   };
 }
+
+/** The file after a version was added to it: whoever adds one checks the file in (API reference, Files). */
+const withVersion = (file: RemoteItem, version: RemoteVersion, serverTime: number): RemoteItem => ({
+  ...file,
+  version,
+  updatedAt: Math.max(file.updatedAt, serverTime),
+  checkedOutBy: undefined,
+  checkedOutUntil: undefined,
+});
 
 /** A newer intent on top of what the server has confirmed meanwhile. */
 function rebased(now: Intent, sent: Intent, item: RemoteItem): Intent {

@@ -17,6 +17,7 @@ import type {
 import type { Change } from '../mirror/changes.js';
 import type { Mirror } from '../mirror/mirror.js';
 import { NAME_BYTES } from '../names/linux.js';
+import type { Checkouts } from '../outbox/checkouts.js';
 import { NO_REMOTE } from '../outbox/intent.js';
 import { type Outbox, versionOf } from '../outbox/outbox.js';
 import type { ListedLocalItem, LocalItem, Tree } from '../outbox/tree.js';
@@ -25,12 +26,13 @@ import { Directories } from './directories.js';
 import { FileHandles } from './file-handles.js';
 import { Invalidation } from './invalidation.js';
 import { Nodes } from './nodes.js';
-import { type WebUrl, xattrs } from './xattrs.js';
+import { type WebUrl, type XattrSources, xattrs } from './xattrs.js';
 
 export interface FileSystemOptions {
   readonly mirror: Mirror;
   readonly outbox: Outbox;
   readonly owner: Ownership;
+  readonly checkouts: Checkouts;
   readonly webUrl: WebUrl;
   readonly log: Log;
   /** The folder that is mounted; the project's root unless told. */
@@ -50,6 +52,7 @@ const { O_ACCMODE = 3, O_RDONLY, O_TRUNC } = constants as typeof constants & { O
 export class ProjectFileSystem implements FileSystem {
   protected readonly outbox: Outbox;
   protected readonly tree: Tree;
+  protected readonly checkouts: Checkouts;
   protected readonly handles = new FileHandles();
   protected readonly nodes: Nodes;
   protected readonly log: Log;
@@ -57,7 +60,7 @@ export class ProjectFileSystem implements FileSystem {
   protected invalidation: Invalidation | undefined;
   readonly #mirror: Mirror;
   readonly #owner: Ownership;
-  readonly #webUrl: WebUrl;
+  readonly #xattrSources: XattrSources;
   readonly #directories: Directories;
   readonly #onChange = (changes: readonly Change[]): void => this.#changed(changes);
   #timeout = UNTOLD_TIMEOUT;
@@ -67,7 +70,8 @@ export class ProjectFileSystem implements FileSystem {
     this.outbox = options.outbox;
     this.tree = options.outbox.tree;
     this.#owner = options.owner;
-    this.#webUrl = options.webUrl;
+    this.checkouts = options.checkouts;
+    this.#xattrSources = { view: this.tree.view, checkouts: options.checkouts, webUrl: options.webUrl };
     this.log = options.log;
     this.nodes = new Nodes(options.root ?? ROOT_INODE);
     this.#directories = new Directories(this.tree, (item) => ({
@@ -129,7 +133,7 @@ export class ProjectFileSystem implements FileSystem {
     const item = this.item(node);
     const writing = (flags & O_ACCMODE) !== O_RDONLY;
     if (writing || item.intent?.staged || this.working(item, node))
-      return this.openWorking(node, item, writing, (flags & O_TRUNC) !== 0, context.uid);
+      return this.openWorking(node, item, writing, (flags & O_TRUNC) !== 0, context);
     const blob = this.outbox.blob(versionOf(item));
     const handle = this.handles.add({
       node,
@@ -168,7 +172,7 @@ export class ProjectFileSystem implements FileSystem {
   }
 
   getxattr(node: NodeId, name: string): Uint8Array | undefined {
-    const value = xattrs.get(name)?.(this.item(node), this.tree.view, this.#webUrl);
+    const value = xattrs.get(name)?.(this.item(node), this.#xattrSources);
     return value === undefined ? undefined : Buffer.from(value);
   }
 
@@ -195,10 +199,11 @@ export class ProjectFileSystem implements FileSystem {
     item: LocalItem,
     writing: boolean,
     truncate: boolean,
-    uid: number,
+    context: Context,
   ): Promise<OpenFile> {
     const file = await this.outbox.open(item, writing, truncate);
     this.handles.share(node, file);
+    const { uid } = context;
     const handle = this.handles.add({ node, inode: item.inode, item, writing, uid, blob: undefined, file });
     return file.isComplete ? { handle, backingFd: file.fd } : { handle };
   }

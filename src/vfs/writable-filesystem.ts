@@ -1,5 +1,6 @@
 import { Failure } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
+import type { Inode, NodeId } from '../base/ids.js';
+import type { CallOptions } from '../budget/calls.js';
 import type {
   AttributeChanges,
   Context,
@@ -8,20 +9,32 @@ import type {
   FilePosition,
   ForbiddenItem,
   Handle,
+  OpenFile,
   WritableFileSystem,
 } from '../fuse/filesystem.js';
+import { USUAL_CHECKOUT } from '../outbox/checkouts.js';
+import { NO_REMOTE } from '../outbox/intent.js';
 import type { LocalItem } from '../outbox/tree.js';
 import type { WorkingFile } from '../outbox/working-file.js';
 import type { FileHandle } from './file-handles.js';
-import { ProjectFileSystem } from './project-filesystem.js';
+import { type FileSystemOptions, ProjectFileSystem } from './project-filesystem.js';
+import { CHECKOUT, checkoutPeriod } from './xattrs.js';
 
 /** fallocate(2) modes, <linux/falloc.h>. */
 const FALLOC_FL_KEEP_SIZE = 1;
 /** Bytes copied at once inside one file system. */
 const COPY_STEP = 2 ** 20;
 
+export interface WritingOptions {
+  /** Files are checked out while they are open for writing. */
+  readonly checkout: boolean;
+  /** fsync waits for this: resolves when the server has what is acknowledged of an item. */
+  readonly publish?: (inode: Inode, signal: AbortSignal) => Promise<void>;
+}
+
 /** A project that can be written to: everything goes into the outbox before it is acknowledged. */
 export class WritableProjectFileSystem extends ProjectFileSystem {
+  readonly #options: WritingOptions;
   readonly #explained = new Set<ForbiddenItem>();
 
   readonly writable: WritableFileSystem = {
@@ -40,26 +53,38 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     fsync: async (_node, handle, _dataOnly, context) => {
       const open = this.handles.get(handle);
       const item = open && this.tree.item(open.inode);
-      if (open?.file && item) await this.outbox.sync(item, open.file, context.uid);
+      if (!open?.file || !item) return;
+      await this.outbox.sync(item, open.file, context.uid);
+      await this.#options.publish?.(item.inode, context.signal);
     },
 
-    fsyncdir: () => this.outbox.syncIntents(),
+    fsyncdir: async (node, _dataOnly, context) => {
+      this.outbox.syncIntents();
+      const { publish } = this.#options;
+      if (!publish) return;
+      const folder = this.item(node);
+      const changed = [folder.inode, ...this.outbox.intents.childrenOf(folder.inode).map(({ inode }) => inode)];
+      for (const inode of changed) await publish(inode, context.signal);
+    },
 
     mkdir: async (parent, name, _mode, context) => {
       const folder = await this.#folder(parent, context);
       if (this.tree.child(folder, name)) throw new Failure('item-exists', { path: name });
+      this.outbox.permissions.require(folder);
       return this.entry(this.outbox.mkdir(folder, name, context.uid));
     },
 
     unlink: async (parent, name, context) => {
       const item = await this.#child(parent, name, context);
       if (!item.isFile) throw new Failure('is-a-folder', { path: name });
+      this.#requireChange(item);
       this.outbox.unlink(item, context.uid);
     },
 
     rmdir: async (parent, name, context) => {
       const item = await this.#child(parent, name, context);
       if (item.isFile) throw new Failure('not-a-folder', { path: name });
+      this.#requireChange(item);
       await this.listed(item, context);
       this.outbox.rmdir(item, context.uid);
     },
@@ -72,6 +97,9 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       if (replaced && !replace) throw new Failure('item-exists', { path: newName });
       if (replaced && !replaced.isFile && item.isFile) throw new Failure('is-a-folder', { path: newName });
       if (replaced?.isFile && !item.isFile) throw new Failure('not-a-folder', { path: newName });
+      this.#requireChange(item);
+      if (replaced) this.#requireChange(replaced);
+      else this.outbox.permissions.require(folder);
       if (replaced && !replaced.isFile) await this.listed(replaced, context);
       await this.outbox.rename(item, folder, newName, replaced, context.uid);
     },
@@ -89,12 +117,14 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
 
     copyFileRange: (from, to, length, context) => this.#copy(from, to, length, context),
 
-    setxattr: (_node, name) => {
-      throw new Failure('not-supported', { what: `setting ${name}` });
+    setxattr: async (node, name, value, _condition, context) => {
+      if (name !== CHECKOUT) throw new Failure('not-supported', { what: `setting ${name}` });
+      await this.#checkOut(this.item(node), checkoutPeriod(value), context);
     },
 
-    removexattr: (_node, name) => {
-      throw new Failure('not-supported', { what: `removing ${name}` });
+    removexattr: async (node, name, context) => {
+      if (name !== CHECKOUT) throw new Failure('not-supported', { what: `removing ${name}` });
+      await this.#checkOut(this.item(node), 0, context);
     },
 
     forbidden: (what, context) => {
@@ -103,6 +133,46 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       this.log.info({ uid: context.uid }, `a ${what} was refused: Procore's documents know none`);
     },
   };
+
+  constructor(options: FileSystemOptions, writing: WritingOptions) {
+    super(options);
+    this.#options = writing;
+  }
+
+  /** What will be refused by the server is refused here, before anybody writes. */
+  protected override async openWorking(
+    node: NodeId,
+    item: LocalItem,
+    writing: boolean,
+    truncate: boolean,
+    context: Context,
+  ): Promise<OpenFile> {
+    if (writing) {
+      this.#requireChange(item);
+      if (this.#options.checkout && !this.outbox.working(item.inode)?.writers)
+        await this.checkouts.take(item, USUAL_CHECKOUT, 'open', callOf(context));
+    }
+    return super.openWorking(node, item, writing, truncate, context);
+  }
+
+  /** @throws Failure `not-permitted` (EACCES), `checked-out` (EBUSY) */
+  #requireChange(item: LocalItem): void {
+    this.outbox.permissions.require(item);
+    if (!item.isFile) return;
+    const holder = this.checkouts.otherHolder(item);
+    if (holder !== undefined) throw new Failure('checked-out', { what: item.name, holder });
+  }
+
+  async #checkOut(item: LocalItem, seconds: number, context: Context): Promise<void> {
+    if (!item.isFile) throw new Failure('is-a-folder', { path: item.name });
+    if (item.remoteId === NO_REMOTE)
+      throw new Failure('not-supported', { what: 'a check-out before the first upload' });
+    if (seconds === 0) await this.checkouts.giveBack(item.inode, callOf(context));
+    else {
+      this.#requireChange(item);
+      await this.checkouts.take(item, seconds, 'asked', callOf(context));
+    }
+  }
 
   async #setattr(
     node: NodeId,
@@ -136,7 +206,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
 
   /** truncate(2) by path: as open, ftruncate, close. */
   async #truncatePath(node: NodeId, item: LocalItem, size: number, context: Context): Promise<void> {
-    const opened = await this.openWorking(node, item, true, size === 0, context.uid);
+    const opened = await this.openWorking(node, item, true, size === 0, context);
     try {
       const { file } = this.#open(opened.handle);
       const current = this.tree.item(item.inode) ?? item;
@@ -150,6 +220,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
   async #create(parent: NodeId, name: string, context: Context): Promise<CreatedFile> {
     const folder = await this.#folder(parent, context);
     if (this.tree.child(folder, name)) throw new Failure('item-exists', { path: name });
+    this.outbox.permissions.require(folder);
     const { item, file } = this.outbox.create(folder, name, context.uid);
     file.handles++;
     file.writers++;
@@ -205,3 +276,5 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     return file;
   }
 }
+
+const callOf = (context: Context): CallOptions => ({ class: 'interactive', signal: context.signal });

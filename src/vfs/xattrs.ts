@@ -1,21 +1,68 @@
+import { Failure } from '../base/errors.js';
+import { oneLine } from '../base/text.js';
 import { PRIVATE } from '../mirror/flags.js';
 import type { Item, View } from '../mirror/view.js';
+import { type Checkouts, USUAL_CHECKOUT } from '../outbox/checkouts.js';
 import type { LocalItem } from '../outbox/tree.js';
 
 /** Where an item can be seen in a browser. */
 export type WebUrl = (item: Item) => string;
 
-type Value = (item: LocalItem, view: View, webUrl: WebUrl) => string | undefined;
+/** What answers come from. */
+export interface XattrSources {
+  readonly view: View;
+  readonly checkouts: Checkouts;
+  readonly webUrl: WebUrl;
+}
+
+type Value = (item: LocalItem, from: XattrSources) => string | undefined;
+
+/** Set to a number of seconds, or to a word of these, it checks the file out; removed or set to `0`, in. */
+export const CHECKOUT = 'user.procore.checkout';
+/** Procore's usual periods, and what says yes or no; seconds. */
+const PERIODS: Readonly<Record<string, number>> = {
+  '': USUAL_CHECKOUT,
+  '1': USUAL_CHECKOUT,
+  yes: USUAL_CHECKOUT,
+  '0': 0,
+  no: 0,
+  '1h': 3600,
+  '3h': 3 * 3600,
+  '6h': 6 * 3600,
+  '12h': 12 * 3600,
+  '24h': 24 * 3600,
+  '7d': 7 * 24 * 3600,
+};
+
+/** Seconds; 0 checks in. @throws Failure `bad-attribute` */
+export function checkoutPeriod(value: Uint8Array): number {
+  const text = Buffer.from(value).toString().trim();
+  const seconds = PERIODS[text] ?? (/^\d{2,7}$/.test(text) ? Number(text) : undefined);
+  if (seconds === undefined)
+    throw new Failure('bad-attribute', {
+      name: CHECKOUT,
+      value: oneLine(text, 40),
+      wanted: Object.keys(PERIODS).join(' ').trim(),
+    });
+  return seconds;
+}
 
 /** Readable by name, never listed, so that `cp -a` and `rsync -X` carry none of them away. */
 export const xattrs: ReadonlyMap<string, Value> = new Map<string, Value>([
   ['user.procore.id', (item) => String(item.remoteId)],
   ['user.procore.version', (item) => (item.isFile ? String(item.versionNumber) : undefined)],
-  ['user.procore.web_url', (item, _view, webUrl) => webUrl(item)],
-  ['user.procore.created_by', (item, view) => view.people(item.inode).createdBy],
+  ['user.procore.web_url', (item, { webUrl }) => webUrl(item)],
+  ['user.procore.created_by', (item, { view }) => view.people(item.inode).createdBy],
   ['user.procore.state', (item) => stateOf(item)],
   ['user.procore.error', (item) => item.intent?.reason],
-  ['user.procore.checked_out_by', (item, view) => view.people(item.inode).checkedOutBy],
+  ['user.procore.checked_out_by', (item, { view }) => view.people(item.inode).checkedOutBy],
+  [
+    CHECKOUT,
+    (item, { checkouts }) => {
+      const own = checkouts.own(item.inode);
+      return own && new Date(own.until * 1000).toISOString();
+    },
+  ],
   ['user.procore.private', (item) => String((item.flags & PRIVATE) !== 0)],
 ]);
 

@@ -75,13 +75,17 @@ export async function openProject(
     project = opened;
     await opened.mirror.open();
     opened.start();
-    const fileSystem = new WritableProjectFileSystem({
-      mirror: opened.mirror,
-      outbox: opened.outbox,
-      owner: { uid: 1000, gid: 1000, umask: 0o022 },
-      webUrl: () => '',
-      log: silentLog,
-    });
+    const fileSystem = new WritableProjectFileSystem(
+      {
+        mirror: opened.mirror,
+        outbox: opened.outbox,
+        checkouts: opened.checkouts,
+        owner: { uid: 1000, gid: 1000, umask: 0o022 },
+        webUrl: () => '',
+        log: silentLog,
+      },
+      { checkout: false },
+    );
     fileSystem.mounted({
       canInvalidate: false,
       invalidateNode: () => Promise.resolve(),

@@ -1,0 +1,169 @@
+import type { Failure } from '../base/errors.js';
+import { asInode, type Inode, type ProjectId, type RemoteId } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import type { CallOptions } from '../budget/calls.js';
+import type { Statement } from '../database/open.js';
+import type { MirrorStore } from '../mirror/store.js';
+import type { ProcoreWrites } from '../procore/writes.js';
+import { NO_REMOTE } from './intent.js';
+import type { Outbox } from './outbox.js';
+import type { LocalItem } from './tree.js';
+
+/** `open`: while a program has the file open for writing (`-o checkout`) · `asked`: somebody set the attribute. */
+type Why = 'open' | 'asked';
+
+/** A file that this mount has checked out. */
+export interface OwnCheckout {
+  readonly inode: Inode;
+  readonly remoteId: RemoteId;
+  /** Seconds since the epoch. */
+  readonly until: number;
+  readonly why: Why;
+}
+
+export interface CheckoutOptions {
+  readonly outbox: Outbox;
+  readonly store: MirrorStore;
+  readonly writes: ProcoreWrites;
+  readonly project: ProjectId;
+  /** Login and name of the connection's account. */
+  readonly account: readonly string[];
+  readonly log: Log;
+}
+
+/** How long a check-out is asked for unless told, seconds: the longest of Procore's usual periods below a week. */
+export const USUAL_CHECKOUT = 24 * 3600;
+/** A check-out that lasts at least so much longer is not renewed at the next open, seconds. */
+const ENOUGH = 3600;
+/** Changes rest so long before one looks which check-outs nobody needs any more, milliseconds. */
+const TIDY_DELAY = 1000;
+
+/**
+ * Who has which file checked out. Own check-outs are written down before they count, so that none outlives a crash:
+ * what was checked out for an open file, and nobody has open or waits to send any more, is checked in.
+ */
+export class Checkouts {
+  readonly #o: CheckoutOptions;
+  readonly #own = new Map<Inode, OwnCheckout>();
+  readonly #put: Statement;
+  readonly #delete: Statement<[number]>;
+  readonly #stop = new AbortController();
+  readonly #onChange = (): void => this.#soon();
+  #timer: NodeJS.Timeout | undefined;
+  #tidying: Promise<void> = Promise.resolve();
+
+  constructor(options: CheckoutOptions) {
+    this.#o = options;
+    const { database } = options.outbox.intents;
+    this.#put = database.prepare(
+      'INSERT OR REPLACE INTO checkouts (inode, remote_id, until, why) VALUES (@inode, @remoteId, @until, @why)',
+    );
+    this.#delete = database.prepare('DELETE FROM checkouts WHERE inode = ?');
+    const rows = database.prepare<[], { inode: number; remote_id: number; until: number; why: Why }>(
+      'SELECT * FROM checkouts',
+    );
+    for (const { inode, remote_id, until, why } of rows.iterate())
+      this.#own.set(asInode(inode), { inode: asInode(inode), remoteId: remote_id as RemoteId, until, why });
+  }
+
+  start(): void {
+    this.#o.outbox.events.on('changed', this.#onChange);
+    this.#soon();
+  }
+
+  own(inode: Inode): OwnCheckout | undefined {
+    const own = this.#own.get(inode);
+    return own && own.until > nowSeconds() ? own : undefined;
+  }
+
+  /** Who else has the file checked out, as far as the mirror knows. */
+  otherHolder(item: LocalItem): string | undefined {
+    if (item.remoteId === NO_REMOTE || this.own(item.inode)) return undefined;
+    const { view } = this.#o.store;
+    const row = view.byRemoteId(item.remoteId);
+    if (!row) return undefined;
+    const { checkedOutBy, checkedOutUntil } = view.people(row.inode);
+    if (checkedOutBy === undefined || this.#o.account.includes(checkedOutBy)) return undefined;
+    return checkedOutUntil !== undefined && checkedOutUntil < nowSeconds() ? undefined : checkedOutBy;
+  }
+
+  /**
+   * Checks a file out, 1 call; none where it is for long enough, or not at the server yet.
+   * @throws Failure `checked-out` when somebody else has it, or as the client does
+   */
+  async take(item: LocalItem, seconds: number, why: Why, call: CallOptions): Promise<void> {
+    if (item.remoteId === NO_REMOTE) return;
+    const before = this.#own.get(item.inode);
+    const until = nowSeconds() + seconds;
+    if (before && before.until > Math.min(until, nowSeconds() + ENOUGH) && (before.why === 'asked' || why === 'open'))
+      return;
+    const row: OwnCheckout = { inode: item.inode, remoteId: item.remoteId, until, why };
+    this.#remember(row);
+    try {
+      await this.#patch(row.remoteId, until, call);
+    } catch (error) {
+      // A reply that was lost may have checked it out: then tidying checks it in.
+      if ((error as Failure).code !== 'reply-lost') {
+        if (before) this.#remember(before);
+        else this.forget(item.inode);
+      }
+      throw error;
+    }
+  }
+
+  /** Checks a file in, 1 call; nothing where it is not checked out here. */
+  async giveBack(inode: Inode, call: CallOptions): Promise<void> {
+    const own = this.#own.get(inode);
+    if (!own) return;
+    if (own.until > nowSeconds()) await this.#patch(own.remoteId, null, call);
+    this.forget(inode);
+  }
+
+  /** The server has checked it in, as it does with a new version. */
+  forget(inode: Inode): void {
+    if (this.#own.delete(inode)) this.#delete.run(inode);
+  }
+
+  async close(): Promise<void> {
+    this.#o.outbox.events.off('changed', this.#onChange);
+    clearTimeout(this.#timer);
+    this.#stop.abort();
+    await this.#tidying;
+  }
+
+  #soon(): void {
+    if (this.#own.size === 0 || this.#timer || this.#stop.signal.aborted) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#tidying = this.#tidy();
+    }, TIDY_DELAY).unref();
+  }
+
+  /** Checks in what a program had open, and nobody writes or waits to send any more. */
+  async #tidy(): Promise<void> {
+    const { outbox, log } = this.#o;
+    for (const own of [...this.#own.values()]) {
+      const isNeeded = (outbox.working(own.inode)?.writers ?? 0) > 0 || outbox.intents.get(own.inode) !== undefined;
+      if (own.until <= nowSeconds()) this.forget(own.inode);
+      else if (own.why === 'open' && !isNeeded)
+        await this.giveBack(own.inode, { class: 'background', signal: this.#stop.signal }).catch((error: unknown) => {
+          if (!this.#stop.signal.aborted)
+            log.warn({ error, inode: own.inode }, 'a check-out could not be released; it is tried again');
+        });
+      if (this.#stop.signal.aborted) return;
+    }
+  }
+
+  async #patch(id: RemoteId, until: number | null, call: CallOptions): Promise<void> {
+    const { writes, project, store } = this.#o;
+    const { item, serverTime } = await writes.updateFile(project, id, { checkedOutUntil: until }, call);
+    await store.ingestItems([item], serverTime);
+  }
+
+  #remember(row: OwnCheckout): void {
+    this.#put.run(row);
+    this.#own.set(row.inode, row);
+  }
+}
+
+const nowSeconds = (): number => Math.floor(Date.now() / 1000);
