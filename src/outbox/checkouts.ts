@@ -49,6 +49,7 @@ export class Checkouts {
   readonly #delete: Statement<[number]>;
   readonly #stop = new AbortController();
   readonly #onChange = (): void => this.#soon();
+  readonly #turns = new Map<Inode, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
   #tidying: Promise<void> = Promise.resolve();
 
@@ -91,8 +92,47 @@ export class Checkouts {
    * Checks a file out, 1 call; none where it is for long enough, or not at the server yet.
    * @throws Failure `checked-out` when somebody else has it, or as the client does
    */
-  async take(item: LocalItem, seconds: number, why: Why, call: CallOptions): Promise<void> {
-    if (item.remoteId === NO_REMOTE) return;
+  take(item: LocalItem, seconds: number, why: Why, call: CallOptions): Promise<void> {
+    if (item.remoteId === NO_REMOTE) return Promise.resolve();
+    return this.#inTurn(item.inode, () => this.#take(item, seconds, why, call));
+  }
+
+  /** Checks a file in, 1 call; nothing where it is not checked out here. */
+  giveBack(inode: Inode, call: CallOptions): Promise<void> {
+    return this.#inTurn(inode, async () => {
+      const own = this.#own.get(inode);
+      if (!own) return;
+      if (own.until > nowSeconds()) await this.#patch(own.remoteId, null, call);
+      this.forget(inode);
+    });
+  }
+
+  /** The server has checked it in, as it does with a new version. */
+  forget(inode: Inode): void {
+    if (this.#own.delete(inode)) this.#delete.run(inode);
+  }
+
+  async close(): Promise<void> {
+    this.#o.outbox.events.off('changed', this.#onChange);
+    clearTimeout(this.#timer);
+    this.#stop.abort();
+    await this.#tidying;
+  }
+
+  /** One call about a file at a time: else one that checks it in could cross one that checks it out. */
+  async #inTurn(inode: Inode, work: () => Promise<void>): Promise<void> {
+    const before = this.#turns.get(inode);
+    const turn = (before ?? Promise.resolve()).then(work);
+    const settled = turn.catch(() => undefined);
+    this.#turns.set(inode, settled);
+    try {
+      await turn;
+    } finally {
+      if (this.#turns.get(inode) === settled) this.#turns.delete(inode);
+    }
+  }
+
+  async #take(item: LocalItem, seconds: number, why: Why, call: CallOptions): Promise<void> {
     const before = this.#own.get(item.inode);
     const until = nowSeconds() + seconds;
     if (before && before.until > Math.min(until, nowSeconds() + ENOUGH) && (before.why === 'asked' || why === 'open'))
@@ -109,26 +149,6 @@ export class Checkouts {
       }
       throw error;
     }
-  }
-
-  /** Checks a file in, 1 call; nothing where it is not checked out here. */
-  async giveBack(inode: Inode, call: CallOptions): Promise<void> {
-    const own = this.#own.get(inode);
-    if (!own) return;
-    if (own.until > nowSeconds()) await this.#patch(own.remoteId, null, call);
-    this.forget(inode);
-  }
-
-  /** The server has checked it in, as it does with a new version. */
-  forget(inode: Inode): void {
-    if (this.#own.delete(inode)) this.#delete.run(inode);
-  }
-
-  async close(): Promise<void> {
-    this.#o.outbox.events.off('changed', this.#onChange);
-    clearTimeout(this.#timer);
-    this.#stop.abort();
-    await this.#tidying;
   }
 
   #soon(): void {

@@ -109,7 +109,11 @@ export class Scheduler {
         const intent = outbox.intents.get(inode);
         if (!intent || intent.deleted || isNothing(intent) || !isPublished(outbox.names.kind(intent.name))) return;
         const why = this.#obstacle(chain);
-        if (why !== undefined) throw new Failure('not-published', { path: outbox.tree.pathOf(intent), why });
+        if (why !== undefined) {
+          const failure = new Failure('not-published', { path: outbox.tree.pathOf(intent), why });
+          this.#o.log.warn({}, failure.line);
+          throw failure;
+        }
         await Promise.race([...this.#underWay.values(), soon(signal)]);
         if (signal.aborted) throw new Failure('interrupted');
       }
@@ -264,6 +268,7 @@ export class Scheduler {
         () => {
           const now = Date.now();
           outbox.permissions.granted(intent.inode);
+          outbox.permissions.granted(intent.parent);
           this.#brake.passed(intent, now);
           for (const one of covered) this.#brake.passed(one, now);
           const gone = covered.filter((one) => outbox.intents.get(one.inode) === one);

@@ -1,4 +1,5 @@
-import { Failure } from '../base/errors.js';
+import { LRUCache } from 'lru-cache';
+import { Failure, isFailure } from '../base/errors.js';
 import type { Inode, NodeId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import type {
@@ -22,6 +23,8 @@ import { CHECKOUT, checkoutPeriod } from './xattrs.js';
 
 /** fallocate(2) modes, <linux/falloc.h>. */
 const FALLOC_FL_KEEP_SIZE = 1;
+/** The same refusal is logged again after so many milliseconds. */
+const REFUSAL_LOGGED = 10 * 60_000;
 /** Bytes copied at once inside one file system. */
 const COPY_STEP = 2 ** 20;
 
@@ -35,6 +38,7 @@ export interface WritingOptions {
 /** A project that can be written to: everything goes into the outbox before it is acknowledged. */
 export class WritableProjectFileSystem extends ProjectFileSystem {
   readonly #options: WritingOptions;
+  readonly #refusals = new LRUCache<string, true>({ max: 100, ttl: REFUSAL_LOGGED });
   readonly #explained = new Set<ForbiddenItem>();
 
   readonly writable: WritableFileSystem = {
@@ -70,21 +74,21 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     mkdir: async (parent, name, _mode, context) => {
       const folder = await this.#folder(parent, context);
       if (this.tree.child(folder, name)) throw new Failure('item-exists', { path: name });
-      this.outbox.permissions.require(folder);
+      this.#requireEntry(folder, context);
       return this.entry(this.outbox.mkdir(folder, name, context.uid));
     },
 
     unlink: async (parent, name, context) => {
       const item = await this.#child(parent, name, context);
       if (!item.isFile) throw new Failure('is-a-folder', { path: name });
-      this.#requireChange(item);
+      this.#requireChange(item, context);
       this.outbox.unlink(item, context.uid);
     },
 
     rmdir: async (parent, name, context) => {
       const item = await this.#child(parent, name, context);
       if (item.isFile) throw new Failure('not-a-folder', { path: name });
-      this.#requireChange(item);
+      this.#requireChange(item, context);
       await this.listed(item, context);
       this.outbox.rmdir(item, context.uid);
     },
@@ -97,9 +101,9 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       if (replaced && !replace) throw new Failure('item-exists', { path: newName });
       if (replaced && !replaced.isFile && item.isFile) throw new Failure('is-a-folder', { path: newName });
       if (replaced?.isFile && !item.isFile) throw new Failure('not-a-folder', { path: newName });
-      this.#requireChange(item);
-      if (replaced) this.#requireChange(replaced);
-      else this.outbox.permissions.require(folder);
+      this.#requireChange(item, context);
+      if (replaced) this.#requireChange(replaced, context);
+      else this.#requireEntry(folder, context);
       if (replaced && !replaced.isFile) await this.listed(replaced, context);
       await this.outbox.rename(item, folder, newName, replaced, context.uid);
     },
@@ -148,19 +152,38 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     context: Context,
   ): Promise<OpenFile> {
     if (writing) {
-      this.#requireChange(item);
+      this.#requireChange(item, context);
       if (this.#options.checkout && !this.outbox.working(item.inode)?.writers)
         await this.checkouts.take(item, USUAL_CHECKOUT, 'open', callOf(context));
     }
     return super.openWorking(node, item, writing, truncate, context);
   }
 
+  /** @throws Failure `not-permitted` (EACCES) */
+  #requireEntry(folder: LocalItem, context: Context): void {
+    this.#logged(context, () => this.outbox.permissions.require(folder));
+  }
+
   /** @throws Failure `not-permitted` (EACCES), `checked-out` (EBUSY) */
-  #requireChange(item: LocalItem): void {
-    this.outbox.permissions.require(item);
-    if (!item.isFile) return;
-    const holder = this.checkouts.otherHolder(item);
-    if (holder !== undefined) throw new Failure('checked-out', { what: item.name, holder });
+  #requireChange(item: LocalItem, context: Context): void {
+    this.#logged(context, () => {
+      this.outbox.permissions.require(item);
+      const holder = item.isFile ? this.checkouts.otherHolder(item) : undefined;
+      if (holder !== undefined) throw new Failure('checked-out', { what: item.name, holder });
+    });
+  }
+
+  /** An errno does not say who or why: the log does, once in a while for each. */
+  #logged(context: Context, check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      if (isFailure(error) && !this.#refusals.has(error.line)) {
+        this.#refusals.set(error.line, true);
+        this.log.warn({ uid: context.uid }, error.line);
+      }
+      throw error;
+    }
   }
 
   async #checkOut(item: LocalItem, seconds: number, context: Context): Promise<void> {
@@ -169,7 +192,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       throw new Failure('not-supported', { what: 'a check-out before the first upload' });
     if (seconds === 0) await this.checkouts.giveBack(item.inode, callOf(context));
     else {
-      this.#requireChange(item);
+      this.#requireChange(item, context);
       await this.checkouts.take(item, seconds, 'asked', callOf(context));
     }
   }
@@ -220,7 +243,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
   async #create(parent: NodeId, name: string, context: Context): Promise<CreatedFile> {
     const folder = await this.#folder(parent, context);
     if (this.tree.child(folder, name)) throw new Failure('item-exists', { path: name });
-    this.outbox.permissions.require(folder);
+    this.#requireEntry(folder, context);
     const { item, file } = this.outbox.create(folder, name, context.uid);
     file.handles++;
     file.writers++;
