@@ -86,6 +86,7 @@ export class Project {
       temporary: options.temporary,
       noDelete: options.noDelete,
       longestBelow: (item) => mirror.store.longestBelow(item.remoteId),
+      syncMirror: () => mirror.store.sync(),
     });
     const { client, writes, uploads } = session.session;
     const { account } = session.connection;

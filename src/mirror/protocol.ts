@@ -32,6 +32,7 @@ export type Request =
   | { readonly op: 'longest-below'; readonly id: RemoteId }
   | { readonly op: 'finish-crawl'; readonly meta: Meta }
   | { readonly op: 'meta'; readonly meta: Meta }
+  | { readonly op: 'sync' }
   | { readonly op: 'rank'; readonly id: RemoteId }
   | { readonly op: 'count-until'; readonly time: number }
   | { readonly op: 'close' };
@@ -58,6 +59,7 @@ export interface Results {
   readonly 'longest-below': number;
   readonly 'finish-crawl': undefined;
   readonly meta: undefined;
+  readonly sync: undefined;
   /** How many files come before this one by (updated_at, id). */
   readonly rank: number;
   /** Items with `updated_at` ≤ time, hidden ones included. */

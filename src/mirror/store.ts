@@ -69,6 +69,11 @@ export class MirrorStore {
     return this.#writer.run({ op: 'meta', meta });
   }
 
+  /** Everything taken in so far is on the platter when this resolves. */
+  async sync(): Promise<void> {
+    await this.#writer.run({ op: 'sync' });
+  }
+
   async finishCrawl(meta: Meta): Promise<void> {
     await this.#writer.run({ op: 'finish-crawl', meta });
     await this.#writer.renew();

@@ -57,6 +57,14 @@ function perform(request: Request): unknown {
       return undefined;
     case 'meta':
       return writer.setMeta(request.meta);
+    case 'sync':
+      // One commit with a sync takes everything before it along.
+      db.pragma('synchronous = FULL');
+      try {
+        return writer.setMeta({ synced: Date.now() });
+      } finally {
+        db.pragma('synchronous = NORMAL');
+      }
     case 'rank':
       return ranks.rank(request.id as RemoteId);
     case 'count-until':

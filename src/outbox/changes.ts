@@ -34,6 +34,7 @@ export function untouched(item: LocalItem, now: number, who: string): Intent {
     released: false,
     who,
     upload: undefined,
+    volatile: undefined,
   };
 }
 
@@ -69,6 +70,7 @@ export function made(inode: Inode, parent: Inode, name: string, folder: boolean,
     released: false,
     who,
     upload: undefined,
+    volatile: undefined,
   };
 }
 
@@ -123,6 +125,7 @@ export function tombstone(inode: Inode, of: Intent, now: number): Intent {
     attemptAt: 0,
     released: false,
     upload: undefined,
+    volatile: undefined,
   };
 }
 

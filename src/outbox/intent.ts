@@ -43,10 +43,24 @@ export interface Intent {
   /** Local user and host. */
   readonly who: string;
   readonly upload: string | undefined;
+  /** Where the content was acknowledged while it was not on the platter yet; undefined: it is. */
+  readonly volatile: string | undefined;
 }
 
 /** Why an intent is held that was being written when the daemon was killed. */
 export const INTERRUPTED = 'it was being written when the daemon was killed; release or discard it';
+
+/** Why an intent is held whose bytes were not on the platter when the machine went down. */
+export const UNSURE = 'the machine went down before its bytes were on the disk; look at it, then release or discard it';
+
+/** Why an intent is held whose content a program could not write to the end. */
+export const INCOMPLETE =
+  'a write to it failed or the disk was full, so it may be incomplete; write it anew, release or discard it';
+
+const FOR_A_PERSON: readonly (string | undefined)[] = [INTERRUPTED, UNSURE, INCOMPLETE];
+
+/** Only a person can say whether this may go up. */
+export const needsPerson = (intent: Intent): boolean => !intent.released && FOR_A_PERSON.includes(intent.reason);
 
 export const NO_REMOTE = 0 as RemoteId;
 export const NO_VERSION = 0 as VersionId;
@@ -85,6 +99,7 @@ export interface IntentRow {
   readonly released: number;
   readonly who: string;
   readonly upload: string | null;
+  readonly volatile: string | null;
 }
 
 export const toRow = (i: Intent): IntentRow => ({
@@ -117,6 +132,7 @@ export const toRow = (i: Intent): IntentRow => ({
   released: Number(i.released),
   who: i.who,
   upload: i.upload ?? null,
+  volatile: i.volatile ?? null,
 });
 
 export const fromRow = (r: IntentRow): Intent => ({
@@ -149,4 +165,5 @@ export const fromRow = (r: IntentRow): Intent => ({
   released: r.released === 1,
   who: r.who,
   upload: r.upload ?? undefined,
+  volatile: r.volatile ?? undefined,
 });

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
@@ -7,10 +8,12 @@ import type { ContentCache, OpenBlob } from '../content/cache.js';
 import type { ContentVersion } from '../content/source.js';
 import type { View } from '../mirror/view.js';
 import { isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity } from './changes.js';
-import { INTERRUPTED, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
+import { Durability } from './durability.js';
+import { INCOMPLETE, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import { Intents } from './intents.js';
 import { type NameGuard, namePolicy } from './name-policy.js';
 import { Permissions } from './permissions.js';
+import { recover } from './recover.js';
 import { Staging } from './staging.js';
 import { type LocalItem, Tree } from './tree.js';
 import { who } from './who.js';
@@ -29,6 +32,8 @@ export interface OutboxOptions {
   readonly noDelete: boolean;
   /** Longest path below a folder, in code points from the folder; asked before a folder is renamed. */
   readonly longestBelow: (folder: LocalItem) => Promise<number>;
+  /** Brings the mirror to the platter. */
+  readonly syncMirror: () => Promise<void>;
 }
 
 interface Events {
@@ -41,6 +46,7 @@ export class Outbox {
   readonly tree: Tree;
   readonly intents: Intents;
   readonly staging: Staging;
+  readonly durability: Durability;
   readonly names: NameGuard;
   readonly permissions: Permissions;
   readonly events = new EventEmitter<Events>();
@@ -55,7 +61,8 @@ export class Outbox {
     this.tree = new Tree(options.view, this.intents);
     this.permissions = new Permissions(this.tree);
     this.names = namePolicy(this.tree, options.temporary, options.log);
-    this.#recover();
+    this.durability = new Durability({ ...options, intents: this.intents, staging: this.staging });
+    recover(this, options.view, options.log);
   }
 
   /** The open working file of an item, if it has one. */
@@ -69,10 +76,19 @@ export class Outbox {
     this.staging.requireSpace(0);
     const now = Date.now();
     const inode = this.intents.newInode();
-    const file = new WorkingFile(inode, this.staging.open(inode, true));
+    const fd = this.staging.open(inode, true);
+    let file: WorkingFile | undefined;
+    try {
+      file = new WorkingFile(inode, fd);
+      const { intent, others, drop } = this.#claimPlace(made(inode, parent.inode, name, false, now, who(uid)), now);
+      this.intents.change([intent, ...others], drop);
+    } catch (error) {
+      if (file) file.close();
+      else closeSync(fd);
+      this.#removeStaged(inode);
+      throw error;
+    }
     this.#files.set(inode, file);
-    const { intent, others, drop } = this.#claimPlace(made(inode, parent.inode, name, false, now, who(uid)), now);
-    this.intents.change([intent, ...others], drop);
     return { item: this.#required(inode), file };
   }
 
@@ -91,7 +107,7 @@ export class Outbox {
     if (intent.remoteId === NO_REMOTE) this.intents.change([], [item.inode]);
     else this.#put({ ...tombstone(item.inode, intent, now), name: intent.name, parent: intent.parent });
     // Whoever has it open keeps the bytes through the descriptor.
-    this.staging.remove(item.inode);
+    this.#removeStaged(item.inode);
     this.#changed();
   }
 
@@ -142,7 +158,7 @@ export class Outbox {
     intent = { ...intent, ...this.#firstState(name, intent.remoteId) };
     if (isNothing(intent) && !this.#files.has(intent.inode)) this.intents.change(others, [...drop, intent.inode]);
     else this.intents.change([intent, ...others], drop);
-    if (replaced) this.staging.remove(replaced.inode);
+    if (replaced) this.#removeStaged(replaced.inode);
     this.#changed();
   }
 
@@ -162,73 +178,87 @@ export class Outbox {
         this.#opening.delete(item.inode);
       }
     }
-    file.handles++;
-    if (writing) {
-      file.writers++;
-      const intent = this.intents.get(item.inode);
+    // Whoever opened it at the same time may have failed, and closed it.
+    if (this.#files.get(item.inode) !== file) return this.open(item, writing, truncate);
+    const intent = this.intents.get(item.inode);
+    try {
       // From here until the next flush the content is not what anybody acknowledged.
-      if (intent?.flushed && intent.dirty) this.intents.put({ ...intent, flushed: false, state: 'open' });
+      if (writing && intent?.flushed && intent.dirty) this.intents.put({ ...intent, flushed: false, state: 'open' });
+      if (truncate && file.size > 0) file.truncate(0);
+    } catch (error) {
+      if (file.handles === 0) this.#closeFile(item.inode, file);
+      throw error;
     }
-    if (truncate && file.size > 0) file.truncate(0);
+    file.handles++;
+    if (writing) file.writers++;
     return file;
   }
 
-  /** Content written so far is acknowledged: it survives a crash of the daemon. */
-  flush(item: LocalItem, file: WorkingFile, uid: number): void {
+  /** Content written so far is acknowledged: it survives a crash of the daemon; with `durable`, one of the machine. */
+  flush(item: LocalItem, file: WorkingFile, uid: number, durable = false): void {
     const known = this.intents.get(item.inode);
-    const changed = file.takeDirty();
-    if (!changed && (known === undefined || known.flushed)) return;
+    const seen = file.changed();
+    const isVolatile = durable && known?.volatile !== undefined;
+    if (!seen && !isVolatile && (known === undefined || known.flushed)) return;
     if (known?.deleted) return;
     const now = Date.now();
     const base = known ?? untouched(item, now, who(uid));
     const { size, mtime } = file.stat;
-    const dirty = base.dirty || changed;
+    if (durable) {
+      file.sync();
+      this.staging.syncFolder();
+    }
     this.intents.put({
       ...base,
       staged: true,
-      dirty,
+      dirty: base.dirty || seen !== undefined,
       size,
       mtime,
       flushed: true,
-      ...(changed ? { changedAt: now, upload: undefined, attempts: 0 } : {}),
+      volatile: durable ? undefined : seen ? this.durability.place : base.volatile,
+      ...(seen ? { changedAt: now, upload: undefined, attempts: 0 } : {}),
       ...this.#firstState(base.name, base.remoteId),
+      ...(file.failed || (seen && this.staging.isFull) ? { reason: INCOMPLETE, released: false } : {}),
     });
+    if (seen) file.acknowledged(seen);
+    if (!durable) this.durability.acknowledged();
     this.#changed();
   }
 
   /** As `flush`, and on the platter. */
   async sync(item: LocalItem, file: WorkingFile, uid: number): Promise<void> {
     await file.complete();
-    this.flush(item, file, uid);
-    file.sync();
-    this.syncIntents();
+    this.flush(item, file, uid, true);
+    await this.durability.syncIntents();
   }
 
-  /** Names and places are on the platter when this returns. */
-  syncIntents(): void {
-    this.staging.syncFolder();
-    this.intents.sync();
-  }
-
-  /** A handle is closed for good. */
+  /** A handle is closed for good. Fails after it is closed, when what was written could not be written down. */
   release(inode: Inode, file: WorkingFile, wasWriting: boolean, uid: number): void {
-    const item = this.tree.item(inode);
-    if (wasWriting) {
-      file.writers--;
+    try {
+      const item = this.tree.item(inode);
       // A mapping can write after the last close.
-      if (item) this.flush(item, file, uid);
+      if (wasWriting && item) this.flush(item, file, uid);
+    } finally {
+      if (wasWriting) file.writers--;
+      file.handles--;
+      if (file.handles === 0) this.#closeFile(inode, file);
+      if (wasWriting) this.#changed();
     }
-    file.handles--;
-    if (file.handles === 0) {
-      this.#files.delete(inode);
-      const intent = this.intents.get(inode);
-      const unchanged = item !== undefined && (intent === undefined || isNothing(intent));
-      const size = file.size;
-      const complete = file.isComplete;
-      file.close();
-      if (unchanged) this.#giveBack(item, complete && size === item.size);
-    }
-    if (wasWriting) this.#changed();
+  }
+
+  #closeFile(inode: Inode, file: WorkingFile): void {
+    this.#files.delete(inode);
+    const { size, isComplete } = file;
+    const isKnown = file.changed() === undefined;
+    file.close();
+    const item = this.tree.item(inode);
+    if (!item) return;
+    const { intent } = item;
+    if (!isKnown && !intent?.staged) {
+      // No row could be written for these bytes: they are kept where a person finds them.
+      const path = this.staging.lose(inode, item.name);
+      this.#options.log.error({ path }, 'what was written could not be recorded; the bytes are in lost+found');
+    } else if (intent === undefined || isNothing(intent)) this.#giveBack(item, isComplete && size === item.size);
   }
 
   truncate(item: LocalItem, file: WorkingFile, size: number): void {
@@ -277,6 +307,7 @@ export class Outbox {
       file.close();
     }
     this.#files.clear();
+    this.durability.close();
     this.intents.close();
   }
 
@@ -351,22 +382,12 @@ export class Outbox {
     if (this.#options.noDelete) throw new Failure('delete-forbidden');
   }
 
-  /** After a crash: what was being written is kept and held, what no row owns goes to lost+found. */
-  #recover(): void {
-    const owned = new Set<Inode>();
-    const put: Intent[] = [];
-    for (const intent of this.intents.all()) {
-      owned.add(intent.inode);
-      if (intent.state === 'uploading') put.push({ ...intent, state: 'held' });
-      if (intent.flushed) continue;
-      put.push({ ...intent, state: 'held', reason: INTERRUPTED });
-      this.#options.log.warn({ path: intent.name }, 'a file was being written when the daemon was killed; it is held');
-    }
-    if (put.length > 0) this.intents.change(put);
-    for (const inode of this.staging.inodes()) {
-      if (owned.has(inode)) continue;
-      const path = this.staging.lose(inode, this.#options.view.item(inode)?.name ?? 'unknown');
-      this.#options.log.warn({ path }, 'bytes without an owner were moved to lost+found');
+  /** What the tree does not name any more. What cannot be removed goes to lost+found at the next start. */
+  #removeStaged(inode: Inode): void {
+    try {
+      this.staging.remove(inode);
+    } catch (error) {
+      this.#options.log.warn({ error, inode }, 'a staging file could not be removed');
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { NameClass } from '../names/local-only.js';
-import { INTERRUPTED, type Intent } from './intent.js';
+import { type Intent, needsPerson } from './intent.js';
 
 export const isPublished = (kind: NameClass): boolean => kind === 'published';
 
@@ -14,9 +14,8 @@ export interface Delays {
 
 /** When the intent may go up: milliseconds since the epoch, or undefined while something must happen first. */
 export function readyAt(intent: Intent, kind: NameClass, writers: number, delays: Delays): number | undefined {
-  if (intent.state === 'local' || intent.state === 'uploading' || writers > 0) return undefined;
-  if (!intent.flushed && !(intent.released && intent.reason === INTERRUPTED)) return undefined;
-  if (intent.reason === INTERRUPTED && !intent.released) return undefined;
+  if (intent.state === 'local' || writers > 0) return undefined;
+  if (!intent.flushed || needsPerson(intent)) return undefined;
   const rest = intent.deleted ? delays.deletion : isPublished(kind) || intent.folder ? delays.settle : delays.temporary;
   return Math.max(intent.changedAt + rest, retryAt(intent));
 }

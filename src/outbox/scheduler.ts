@@ -28,6 +28,8 @@ const PAUSES: Readonly<Record<string, number>> = {
   'signed-out': 60_000,
   'sign-in-refused': 60_000,
 };
+/** Milliseconds. */
+const DISK_PAUSE = 5000;
 const TICK = 20;
 const LONGEST_SLEEP = 60_000;
 export const BRAKE_REASON = 'many deletions or overwrites at once: release or discard them';
@@ -43,6 +45,8 @@ export class Scheduler {
   readonly #onChange = (): void => this.#wake(TICK);
   #timer: NodeJS.Timeout | undefined;
   #pausedUntil = 0;
+  /** Why the outbox could not be written the last time. */
+  #diskError: unknown;
   #draining = 0;
   #braked = false;
 
@@ -70,6 +74,8 @@ export class Scheduler {
   /**
    * Sends everything that can go, without waiting for settle times, until nothing is left or nothing can go any more.
    * Resolves with what is left; aborting only ends the waiting.
+   *
+   * @throws what the outbox could not be written for
    */
   async drain(signal: AbortSignal): Promise<Intent[]> {
     this.#draining++;
@@ -77,6 +83,7 @@ export class Scheduler {
     try {
       for (;;) {
         this.#pausedUntil = 0;
+        this.#diskError = undefined;
         this.#tick();
         const left = [...this.#o.outbox.intents.all()].filter((intent) => intent.state !== 'local');
         const stuck = left.filter(
@@ -86,6 +93,7 @@ export class Scheduler {
         for (const intent of left) if (intent.state === 'failed') tried.add(intent.inode);
         await Promise.race([...this.#underWay.values(), soon(signal)]);
         signal.throwIfAborted();
+        if (this.#diskError !== undefined) throw this.#diskError;
       }
     } finally {
       this.#draining--;
@@ -183,9 +191,13 @@ export class Scheduler {
       else ready.push(intent);
     }
     ready.sort((a, b) => a.since - b.since || a.inode - b.inode);
-    for (const intent of ready) {
-      if (this.#underWay.size >= this.#o.parallel) break;
-      this.#begin(intent);
+    try {
+      for (const intent of ready) {
+        if (this.#underWay.size >= this.#o.parallel) break;
+        this.#begin(intent);
+      }
+    } catch (error) {
+      this.#unwritable(error);
     }
     this.#wake(Math.max(TICK, next - now));
   }
@@ -279,11 +291,19 @@ export class Scheduler {
         },
         (error: unknown) => this.#failed(intent, error),
       )
+      .catch((error: unknown) => this.#unwritable(error))
       .finally(() => {
         this.#underWay.delete(intent.inode);
         this.#wake(0);
       });
     this.#underWay.set(intent.inode, running);
+  }
+
+  /** What happened cannot be written down: nothing more is begun until the disk has had time to recover. */
+  #unwritable(error: unknown): void {
+    this.#diskError = error;
+    this.#pausedUntil = Date.now() + DISK_PAUSE;
+    this.#o.log.error({ error }, 'the outbox cannot be written; nothing goes up meanwhile');
   }
 
   #failed(intent: Intent, error: unknown): void {
@@ -301,7 +321,8 @@ export class Scheduler {
       { error, path: outbox.tree.pathOf(now) },
       'a change did not reach the server; it stays in the outbox',
     );
-    if (now.state !== 'uploading' && now !== intent) return;
+    // A person changed it meanwhile; what the attempt itself noted down does not count.
+    if (now.state === 'open' || now.changedAt !== intent.changedAt) return;
     outbox.intents.put({
       ...now,
       state: 'failed',

@@ -58,6 +58,10 @@ const migrations: readonly string[] = [
     why TEXT NOT NULL                  -- open, asked
   );
   `,
+  `
+  -- Boot and disk at which the content was acknowledged without being on the platter; NULL: it is there.
+  ALTER TABLE intents ADD COLUMN volatile TEXT;
+  `,
 ];
 
 /** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */

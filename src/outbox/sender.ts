@@ -186,7 +186,8 @@ export class Sender {
   async #upload(intent: Intent, name: string, call: CallOptions): Promise<{ uploadUuid: string; intent: Intent }> {
     const { outbox, uploads, project, progress } = this.#o;
     const saved = intent.upload ? (JSON.parse(intent.upload) as SavedUpload) : undefined;
-    let current = await this.#materialize(intent);
+    // After a power cut the bytes must be there as long as the intent is.
+    let current = outbox.durability.secure(await this.#materialize(intent));
     const { uuid } = await uploads.upload(
       project,
       {
@@ -219,6 +220,8 @@ export class Sender {
     try {
       file.startFrom(content.open(version), version.size);
       await file.complete();
+      file.sync();
+      outbox.staging.syncFolder();
     } finally {
       file.close();
     }
@@ -233,7 +236,7 @@ export class Sender {
     const current = this.#current(intent);
     const inode = outbox.intents.newInode();
     const name = conflictName(current.name, new Date());
-    if (outbox.staging.has(current.inode)) outbox.staging.move(current.inode, inode);
+    if (outbox.staging.has(current.inode)) outbox.staging.duplicate(current.inode, inode);
     const copy: Intent = {
       ...withoutIdentity(current),
       inode,
@@ -244,6 +247,7 @@ export class Sender {
       changedAt: Date.now(),
     };
     outbox.intents.change([copy], [current.inode]);
+    outbox.staging.remove(current.inode);
     log.warn({ path: outbox.tree.pathOf(copy) }, 'a conflict: both versions are kept');
     if (theirs) await store.ingestItems([theirs], Math.floor(Date.now() / 1000));
     store.events.emit('changed', [
@@ -288,10 +292,11 @@ export class Sender {
       staging.remove(attempt.inode);
   }
 
-  /** Written down before the call: after a crash or a lost reply one looks before repeating. */
+  /** Written down before the call, on the platter: after a crash or a lost reply one looks before repeating. */
   #attempt(intent: Intent): Intent {
     const attempt: Intent = { ...this.#current(intent), attemptAt: Date.now(), state: 'uploading' };
     this.#replace(intent, attempt);
+    this.#o.outbox.intents.sync();
     return attempt;
   }
 

@@ -1,17 +1,23 @@
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
   renameSync,
   rmSync,
   statfsSync,
+  statSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/errors.js';
 import { asInode, type Inode } from '../base/ids.js';
+
+/** Bytes: with less room than a program writes at once, it met the end of the disk. */
+const FULL = 2 ** 17;
 
 /** The folder of staging files, one an inode, and `lost+found` beside it for what no row owns. */
 export class Staging {
@@ -26,6 +32,16 @@ export class Staging {
     this.#reserve = reserve;
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     mkdirSync(this.#lost, { recursive: true, mode: 0o700 });
+  }
+
+  /** Number of the disk, of this attachment of it. */
+  get device(): number {
+    return statSync(this.#folder).dev;
+  }
+
+  /** Bytes of a file. */
+  size(inode: Inode): number {
+    return statSync(this.path(inode)).size;
   }
 
   path(inode: Inode): string {
@@ -45,8 +61,16 @@ export class Staging {
     rmSync(this.path(inode), { force: true });
   }
 
-  move(from: Inode, to: Inode): void {
-    renameSync(this.path(from), this.path(to));
+  /** The same bytes under another inode, on the platter; the first name stays until it is removed. */
+  duplicate(from: Inode, to: Inode): void {
+    try {
+      linkSync(this.path(from), this.path(to));
+    } catch {
+      // Not every file system knows links.
+      copyFileSync(this.path(from), this.path(to));
+      this.sync(to);
+    }
+    this.syncFolder();
   }
 
   /** Keeps bytes that nothing refers to any more, under a name that says what they were. */
@@ -64,14 +88,20 @@ export class Staging {
       .map((name) => asInode(Number(name)));
   }
 
+  /** The bytes of a file are on the platter when this returns. */
+  sync(inode: Inode): void {
+    syncPath(this.path(inode));
+  }
+
   /** The names of the files are on the platter when this returns. */
   syncFolder(): void {
-    const fd = openSync(this.#folder, 'r');
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+    syncPath(this.#folder);
+  }
+
+  /** A write may just have failed for want of room. */
+  get isFull(): boolean {
+    const { bavail, bsize } = statfsSync(this.#folder);
+    return bavail * bsize < FULL;
   }
 
   /** @throws Failure `disk-full` when `bytes` more would touch the reserve */
@@ -79,5 +109,14 @@ export class Staging {
     const { bavail, bsize } = statfsSync(this.#folder);
     if (bavail * bsize - bytes < this.#reserve)
       throw new Failure('disk-full', { path: 'what is written', disk: this.#folder });
+  }
+}
+
+function syncPath(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }

@@ -20,6 +20,11 @@ const FILL_STEP = 2 ** 20;
 /** File times move in steps (a tick of the kernel): two writes within one, milliseconds, may show the same time. */
 const TIME_GRAIN = 20;
 
+interface Seen {
+  readonly size: number;
+  readonly mtimeMs: number;
+}
+
 /**
  * The content of a file as it is here: a staging file that readers and writers share. Where it was made from a version
  * that is not wholly here, the rest is brought in while people write; what they wrote is never overwritten.
@@ -30,9 +35,10 @@ export class WorkingFile {
   /** Open handles, and those among them that may write. */
   handles = 0;
   writers = 0;
-  /** Something was written since the last `takeDirty`. */
+  /** Something was written since the last `acknowledged`. */
   #dirty = false;
-  #seen: { size: number; mtimeMs: number };
+  #failed = false;
+  #seen: Seen;
   /** The time that was set, while nothing was written since. */
   #mtime: { readonly shown: number; readonly at: number } | undefined;
   #base: { readonly blob: OpenBlob; size: number } | undefined;
@@ -97,49 +103,59 @@ export class WorkingFile {
   /** @throws Failure `disk-full` */
   async write(offset: number, data: Uint8Array): Promise<number> {
     this.#dirty = true;
-    this.#here?.add(offset, offset + data.length);
+    let done = 0;
     try {
-      let done = 0;
       while (done < data.length) {
-        const { bytesWritten } = await write(this.fd, data, done, data.length - done, offset + done);
+        // While the base is brought in, a write is one step: what failed must still come from the base.
+        const here = this.#here;
+        const bytesWritten = here
+          ? writeSync(this.fd, data, done, data.length - done, offset + done)
+          : (await write(this.fd, data, done, data.length - done, offset + done)).bytesWritten;
+        here?.add(offset + done, offset + done + bytesWritten);
         done += bytesWritten;
       }
       return done;
     } catch (error) {
+      if (done > 0) return done;
+      this.#failed = true;
       throw diskFailure(error);
     }
   }
 
+  /** A write failed since the content was begun: some of it may be missing. */
+  get failed(): boolean {
+    return this.#failed;
+  }
+
   truncate(size: number): void {
-    this.#dirty = true;
-    if (this.#base && size < this.#base.size) {
-      this.#base.size = size;
-      if (size === 0) this.#endBase();
-    }
     try {
       ftruncateSync(this.fd, size);
     } catch (error) {
       throw diskFailure(error);
     }
+    this.#dirty = true;
+    if (size === 0) this.#failed = false;
+    if (this.#base && size < this.#base.size) {
+      this.#base.size = size;
+      if (size === 0) this.#endBase();
+    }
   }
 
-  /** Whether the content changed since the last time; passthrough writes show only in the file's times. */
-  takeDirty(): boolean {
+  /** What the content changed to since `acknowledged`, or undefined; passthrough writes show only in the times. */
+  changed(): Seen | undefined {
     const now = this.#stat();
     const changed =
       this.#dirty ||
       now.size !== this.#seen.size ||
       now.mtimeMs !== this.#seen.mtimeMs ||
       (this.writers > 0 && Date.now() - now.mtimeMs < TIME_GRAIN);
-    this.#dirty = false;
-    this.#seen = now;
-    return changed;
+    return changed ? now : undefined;
   }
 
-  /** The next `takeDirty` tells only what happens from now on. */
-  markClean(): void {
+  /** What was `changed` is written down: the next one tells only what happened since. In one step with it. */
+  acknowledged(seen: Seen): void {
     this.#dirty = false;
-    this.#seen = this.#stat();
+    this.#seen = seen;
   }
 
   /** As utimens(2), or the time that content had before it came here: no change of the content. Seconds. */
@@ -192,8 +208,8 @@ export class WorkingFile {
     // Written at once, so that nobody's write can come in between and be overwritten.
     for (let gap = this.#here!.gap(start, limit); gap; gap = this.#here!.gap(start, limit)) {
       const part = data.subarray(gap.start - start, gap.end - start);
-      writeSync(this.fd, part, 0, part.length, gap.start);
-      this.#here!.add(gap.start, gap.end);
+      const bytesWritten = writeSync(this.fd, part, 0, part.length, gap.start);
+      this.#here!.add(gap.start, gap.start + bytesWritten);
     }
     // What was brought in is no change.
     if (!this.#dirty && this.#seen.mtimeMs === before) this.#seen = this.#stat();
@@ -206,7 +222,7 @@ export class WorkingFile {
     this.#here = undefined;
   }
 
-  #stat(): { size: number; mtimeMs: number } {
+  #stat(): Seen {
     const { size, mtimeMs } = fstatSync(this.fd);
     return { size, mtimeMs };
   }

@@ -63,7 +63,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     },
 
     fsyncdir: async (node, _dataOnly, context) => {
-      this.outbox.syncIntents();
+      await this.outbox.durability.syncIntents();
       const { publish } = this.#options;
       if (!publish) return;
       const folder = this.item(node);

@@ -1,0 +1,80 @@
+import type { Log } from '../base/log.js';
+import { bootId, syncFileSystem } from '../content/durable.js';
+import type { Intent } from './intent.js';
+import type { Intents } from './intents.js';
+import type { Staging } from './staging.js';
+
+/** Milliseconds after which what was acknowledged is brought to the platter without being asked. */
+const REST = 5000;
+
+export interface DurabilityParts {
+  readonly folder: string;
+  readonly intents: Intents;
+  readonly staging: Staging;
+  readonly log: Log;
+  /** Brings the mirror to the platter. */
+  readonly syncMirror: () => Promise<void>;
+}
+
+/**
+ * What survives a power cut. A close is acknowledged when a crash of the process cannot undo it; its bytes reach the
+ * platter a little later, all together, and until then the intent says so.
+ */
+export class Durability {
+  /** What is not on the platter is lost when this changes: the machine's boot, and the disk as it is attached. */
+  readonly place: string;
+  readonly #o: DurabilityParts;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(parts: DurabilityParts) {
+    this.#o = parts;
+    this.place = `${bootId()} ${parts.staging.device}`;
+  }
+
+  /** Names and places are on the platter when this resolves. */
+  async syncIntents(): Promise<void> {
+    // The intents name folders by numbers that the mirror gave them.
+    await this.#o.syncMirror();
+    this.#o.staging.syncFolder();
+    this.#o.intents.sync();
+  }
+
+  /** The bytes of an intent are on the platter when this returns. @returns the intent as it is now */
+  secure(intent: Intent): Intent {
+    if (!intent.staged || intent.volatile === undefined) return intent;
+    this.#o.staging.sync(intent.inode);
+    this.#o.staging.syncFolder();
+    const secured = { ...intent, volatile: undefined };
+    this.#o.intents.put(secured);
+    return secured;
+  }
+
+  /** Something was acknowledged that is not on the platter. */
+  acknowledged(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#secureAll().catch((error: unknown) => this.#o.log.error({ error }, 'the state folder could not be synced'));
+    }, REST).unref();
+  }
+
+  async #secureAll(): Promise<void> {
+    const { folder, intents } = this.#o;
+    const volatile = [...intents.all()].filter((intent) => intent.volatile !== undefined);
+    if (volatile.length === 0) return;
+    await syncFileSystem(folder);
+    const same = volatile.filter((intent) => intents.get(intent.inode) === intent && intent.state !== 'uploading');
+    intents.change(same.map((intent) => ({ ...intent, volatile: undefined })));
+  }
+
+  /** Nothing that was acknowledged depends on the machine after this. */
+  close(): void {
+    clearTimeout(this.#timer);
+    const { intents, log } = this.#o;
+    try {
+      for (const intent of [...intents.all()]) this.secure(intent);
+      intents.sync();
+    } catch (error) {
+      log.error({ error }, 'the outbox could not be synced');
+    }
+  }
+}

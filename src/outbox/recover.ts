@@ -1,0 +1,50 @@
+import type { Inode } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import type { View } from '../mirror/view.js';
+import { isNothing } from './changes.js';
+import { INTERRUPTED, type Intent, NO_REMOTE, NO_VERSION, UNSURE } from './intent.js';
+import type { Outbox } from './outbox.js';
+
+/**
+ * After a crash: what was being written is kept and held, and so is what was not on the platter when the machine went
+ * down; what no row owns goes to lost+found.
+ */
+export function recover(
+  { intents, staging, durability: { place } }: Pick<Outbox, 'intents' | 'staging' | 'durability'>,
+  view: View,
+  log: Log,
+): void {
+  const owned = new Set<Inode>();
+  const put: Intent[] = [];
+  const drop: Inode[] = [];
+  for (const known of intents.all()) {
+    const path = known.name;
+    let intent = known.state === 'uploading' ? { ...known, state: 'held' as const } : known;
+    const isVolatile = intent.volatile !== undefined && intent.volatile !== place;
+    if (intent.staged && !staging.has(intent.inode)) {
+      log.error({ path }, 'bytes that were not on the disk yet were lost when the machine went down');
+      intent = { ...intent, staged: false, dirty: false, volatile: undefined };
+      if (intent.remoteId === NO_REMOTE || isNothing(intent)) {
+        drop.push(intent.inode);
+        continue;
+      }
+    } else if (intent.staged) {
+      owned.add(intent.inode);
+      if (!intent.flushed || isVolatile) {
+        const reason = intent.flushed ? UNSURE : INTERRUPTED;
+        intent = { ...intent, state: 'held', reason, size: staging.size(intent.inode), volatile: undefined };
+        log.warn({ path, reason }, 'a file is held');
+      }
+    } else if (intent.contentVersion !== NO_VERSION) {
+      // Its content comes from the server; what was there of it is brought in again.
+      staging.remove(intent.inode);
+    }
+    if (intent !== known) put.push(intent);
+  }
+  if (put.length > 0 || drop.length > 0) intents.change(put, drop);
+  for (const inode of staging.inodes()) {
+    if (owned.has(inode)) continue;
+    const path = staging.lose(inode, view.item(inode)?.name ?? 'unknown');
+    log.warn({ path }, 'bytes without an owner were moved to lost+found');
+  }
+}
