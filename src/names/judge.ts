@@ -70,11 +70,12 @@ const fits = (text: string, limit: LengthLimit | undefined): boolean =>
 
 function lengthOf(text: string, unit: LengthLimit['unit']): number {
   if (unit === 'bytes') return Buffer.byteLength(text);
+  if (unit === 'utf16') return text.length;
   let characters = 0;
   for (const _ of text) characters++;
   return characters;
 }
 
-const limitText = ({ most, unit }: LengthLimit): string => `${most} ${unit}`;
+const limitText = ({ most, unit }: LengthLimit): string => `${most} ${unit === 'utf16' ? 'characters' : unit}`;
 
 const shown = (characters: string): string => oneLine([...characters].join(' '));

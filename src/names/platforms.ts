@@ -1,10 +1,14 @@
+import { cloudPlatforms } from './platform-clouds.js';
+import { filePlatforms } from './platform-files.js';
+
 /**
- * What platforms permit names and paths to be, as data: one row each, so that a name can be judged for any of them and
- * two platforms compared row by row.
+ * What platforms permit names, paths and files to be, and what they keep of them, as data: one row each, so that a name
+ * can be judged for any of them and two platforms compared row by row.
  */
 export interface LengthLimit {
   readonly most: number;
-  readonly unit: 'bytes' | 'characters';
+  /** Bytes of UTF-8, code points, or UTF-16 code units. */
+  readonly unit: 'bytes' | 'characters' | 'utf16';
 }
 
 export interface NamePattern {
@@ -30,13 +34,44 @@ export interface PlatformRules {
   readonly pathLength: LengthLimit | undefined;
 }
 
+/** What a platform keeps of a file besides its bytes: always, if its owner turned it on, or never. */
+export type Kept = 'yes' | 'optional' | 'no';
+
+export interface PlatformFeatures {
+  /** `A` and `a` are one name. */
+  readonly caseInsensitive: boolean;
+  /** Bytes of the largest file; undefined: no limit that matters. */
+  readonly fileSize: number | undefined;
+  /** Endings of names that are refused whatever the content, with their dot, lower case. */
+  readonly restrictedTypes: readonly string[];
+  /** Seconds to which the time of modification that a program sets is kept; undefined: it cannot be set. */
+  readonly timeGrain: number | undefined;
+  /** Earlier versions of a file. */
+  readonly versions: Kept;
+  /** Who wrote a file or version, settable by whoever copies it. */
+  readonly authors: Kept;
+  /** Somebody holds a file, so that others cannot change it. */
+  readonly locks: Kept;
+  readonly permissions: Kept;
+  /** Properties that people add. */
+  readonly metadata: Kept;
+  /** Folders exist without anything in them. */
+  readonly emptyFolders: boolean;
+}
+
+export interface Platform extends PlatformRules {
+  readonly features: PlatformFeatures;
+}
+
 export type RefusalRule =
   | 'character'
   | 'reserved-name'
   | 'name-length'
   | 'path-length'
   | 'space-before-extension'
-  | 'space-after-extension';
+  | 'space-after-extension'
+  | 'name-end'
+  | 'name-start';
 
 /**
  * An extension is what follows the last dot, unless that dot is the first character (`.bashrc` has none).
@@ -62,19 +97,22 @@ const procore = {
   ],
   nameLength: undefined,
   pathLength: { most: 255, unit: 'characters' },
-} as const satisfies PlatformRules;
+  features: {
+    caseInsensitive: false,
+    fileSize: undefined,
+    restrictedTypes: [],
+    // A version bears the time when it was uploaded.
+    timeGrain: undefined,
+    versions: 'yes',
+    authors: 'no',
+    locks: 'yes',
+    permissions: 'yes',
+    metadata: 'yes',
+    emptyFolders: true,
+  },
+} as const satisfies Platform;
 
-/** NAME_MAX and what a directory entry cannot hold, <linux/limits.h>. A path may be longer than PATH_MAX. */
-const linux: PlatformRules = {
-  title: 'Linux',
-  characters: '/\0',
-  names: ['', '.', '..'],
-  patterns: [],
-  nameLength: { most: 255, unit: 'bytes' },
-  pathLength: undefined,
-};
-
-export const platforms = { procore, linux } as const satisfies Record<string, PlatformRules>;
+export const platforms = { procore, ...filePlatforms, ...cloudPlatforms } as const satisfies Record<string, Platform>;
 
 export type PlatformName = keyof typeof platforms;
 

@@ -21,6 +21,11 @@ export interface TargetItem {
   readonly mtime: number | undefined;
   readonly hash?: ContentHash;
   readonly hidden?: boolean;
+  /**
+   * What takes the name but cannot be copied: a symbolic link, a socket, a device (`type`), or a name that is not text
+   * (`name`, with U+FFFD for its bad bytes). It is never followed, read or replaced.
+   */
+  readonly unusable?: 'type' | 'name';
 }
 
 /** What a target can do: its platform's row, and what was found when it was opened. */

@@ -1,0 +1,68 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { Failure } from '../base/errors.js';
+import type { Content, ContentHash, HashKind, WriteOptions } from './target.js';
+
+const ALGORITHMS: Partial<Record<HashKind, string>> = { md5: 'md5', sha1: 'sha1', sha256: 'sha256' };
+
+/** Counts and hashes bytes on their way, to tell whether they are what was promised. */
+export class Inspection {
+  readonly #hash: Hash | undefined;
+  readonly #expected: ContentHash | undefined;
+  bytes = 0;
+
+  constructor(expected: ContentHash | undefined) {
+    const algorithm = expected && ALGORITHMS[expected.kind];
+    this.#expected = algorithm ? expected : undefined;
+    this.#hash = algorithm ? createHash(algorithm) : undefined;
+  }
+
+  /** Whether the bytes before a place must be seen, too, to continue there. */
+  get seesAll(): boolean {
+    return this.#hash !== undefined;
+  }
+
+  add(chunk: Uint8Array): void {
+    this.bytes += chunk.length;
+    this.#hash?.update(chunk);
+  }
+
+  /** Bytes that need not be hashed again. */
+  skip(bytes: number): void {
+    this.bytes += bytes;
+  }
+
+  /** Why the bytes are not those that were promised; undefined: they are. Ends the inspection. */
+  fault(size: number): string | undefined {
+    if (this.bytes !== size) return `${this.bytes} bytes instead of ${size}`;
+    if (this.#hash && this.#hash.digest('hex') !== this.#expected!.value.toLowerCase())
+      return `another ${this.#expected!.kind} than that of the source`;
+    return undefined;
+  }
+}
+
+/** The bytes of a content from `start` on, inspected; ends with a Failure when there are more than promised. */
+export async function* inspected(
+  content: Content,
+  start: number,
+  inspection: Inspection,
+  { size, signal, progress }: WriteOptions,
+  damaged: (why: string) => Failure,
+): AsyncGenerator<Buffer> {
+  const stream: Readable = await content.open(start, signal);
+  try {
+    for await (const chunk of stream) {
+      signal.throwIfAborted();
+      const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk as Uint8Array);
+      inspection.add(bytes);
+      if (inspection.bytes > size) throw damaged(`more than ${size} bytes`);
+      yield bytes;
+      progress?.(inspection.bytes);
+    }
+  } finally {
+    stream.destroy();
+  }
+}
+
+export const damagedAt = (target: string, path: string) => (why: string) =>
+  new Failure('target-damaged', { target, path, why });

@@ -1,0 +1,251 @@
+import { constants, lstat, mkdir, open, readdir, rename, rm, rmdir, unlink, utimes } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { errnoOf, Failure, isFailure } from '../../base/errors.js';
+import {
+  byName,
+  checkNewFile,
+  checkNewPath,
+  checkPath,
+  childPath,
+  isOwn,
+  isTrashDay,
+  nameOf,
+  PART_DAYS,
+  PART_PREFIX,
+  parentOf,
+  TRASH,
+  trashPlace,
+} from '../paths.js';
+import type { Content, Target, TargetItem, TargetRules, TargetTest, WriteOptions } from '../target.js';
+import { testFolder } from './probe.js';
+import type { FolderRoot, OpenFolder } from './root.js';
+import { writeFile } from './write.js';
+
+/** Items of a folder that are looked at together. */
+const LOOKS = 64;
+const DAY = 86_400_000;
+
+/** A folder of this machine, or of a share that is mounted on it. */
+export class FolderTarget implements Target {
+  readonly rules: TargetRules;
+  readonly root: string;
+  readonly #root: FolderRoot;
+
+  constructor(root: FolderRoot, rules: TargetRules) {
+    this.#root = root;
+    this.rules = rules;
+    this.root = root.path;
+  }
+
+  async *list(path: string, signal: AbortSignal): AsyncGenerator<TargetItem> {
+    checkPath(path, this.root);
+    signal.throwIfAborted();
+    const { names, parts } = await this.#root.folder(path, (folder) => this.#names(folder, path));
+    for (let start = 0; start < names.length; start += LOOKS) {
+      signal.throwIfAborted();
+      // The folder is not held open while the caller works: a share must stay unmountable.
+      const items = await this.#root.folder(path, (folder) =>
+        Promise.all(names.slice(start, start + LOOKS).map((name) => this.#look(folder, path, name))),
+      );
+      for (const item of items) if (item) yield item;
+    }
+    if (parts.length > 0) await this.#root.folder(path, (folder) => removeOldParts(folder, parts));
+  }
+
+  async #names(folder: OpenFolder, path: string) {
+    const found = await readdir(folder.at('.'), { encoding: 'buffer' });
+    const names: { name: string; broken: boolean }[] = [];
+    const parts: string[] = [];
+    for (const bytes of found) {
+      const name = bytes.toString('utf8');
+      if (name.startsWith(PART_PREFIX)) parts.push(name);
+      else if (!isOwn(path, name)) names.push({ name, broken: !Buffer.from(name).equals(bytes) });
+    }
+    return { names: names.sort(byName), parts };
+  }
+
+  /** Undefined: it has gone since the folder was read. */
+  async #look(folder: OpenFolder, path: string, { name, broken }: { name: string; broken: boolean }) {
+    const item = { path: childPath(path, name), name, folder: false, size: 0, mtime: undefined };
+    if (broken) return { ...item, unusable: 'name' } as const;
+    return this.#statIn(folder, item.path);
+  }
+
+  async #statIn(folder: OpenFolder, path: string): Promise<TargetItem | undefined> {
+    const name = nameOf(path);
+    try {
+      const found = await lstat(folder.at(name === '' ? '.' : name));
+      const isFolder = found.isDirectory();
+      return {
+        path,
+        name,
+        folder: isFolder,
+        size: found.isFile() ? found.size : 0,
+        mtime: found.mtimeMs / 1000,
+        ...(name.startsWith('.') ? { hidden: true } : {}),
+        ...(isFolder || found.isFile() ? {} : { unusable: 'type' as const }),
+      };
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  async stat(path: string, signal: AbortSignal): Promise<TargetItem | undefined> {
+    checkPath(path, this.root);
+    signal.throwIfAborted();
+    try {
+      return await this.#root.folder(parentOf(path), (folder) => this.#statIn(folder, path));
+    } catch (error) {
+      // What has no folder, or a file in place of one, is not there.
+      if (isFailure(error, 'target-missing') || isFailure(error, 'target-exists')) return undefined;
+      throw error;
+    }
+  }
+
+  async read(path: string, { start = 0, signal }: { readonly start?: number; readonly signal: AbortSignal }) {
+    checkPath(path, this.root);
+    signal.throwIfAborted();
+    const handle = await this.#root.folder(parentOf(path), (folder) =>
+      open(folder.at(nameOf(path)), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
+    );
+    try {
+      if (!(await handle.stat()).isFile())
+        throw new Failure('target-exists', { target: this.root, path, why: 'it is not a file' });
+      return this.#failing(handle.createReadStream({ start, signal }), path);
+    } catch (error) {
+      await handle.close();
+      throw this.#root.failure(error, path);
+    }
+  }
+
+  /** A stream whose errors are the target's. */
+  #failing(stream: Readable, path: string): Readable {
+    const destroy = stream.destroy.bind(stream);
+    stream.destroy = (error?: Error) => destroy(error && this.#root.failure(error, path));
+    return stream;
+  }
+
+  async write(path: string, content: Content, options: WriteOptions): Promise<TargetItem> {
+    checkNewFile(path, options, this.rules, this.root);
+    options.signal.throwIfAborted();
+    await writeFile(this.#root, this.rules, path, content, options);
+    const item = await this.stat(path, options.signal);
+    if (item?.size === options.size) return item;
+    throw new Failure('target-damaged', { target: this.root, path, why: `it has ${item?.size ?? 0} bytes there` });
+  }
+
+  async mkdir(path: string, signal: AbortSignal): Promise<void> {
+    if (path === '') return;
+    checkNewPath(path, this.rules, this.root);
+    await this.#makeFolders(path, signal);
+  }
+
+  async #makeFolders(path: string, signal: AbortSignal): Promise<void> {
+    if (path === '') return;
+    signal.throwIfAborted();
+    const make = (): Promise<void> =>
+      this.#root.folder(parentOf(path), (folder) => mkdir(folder.at(nameOf(path)))) as Promise<void>;
+    try {
+      await make();
+    } catch (error) {
+      if (isFailure(error, 'target-missing')) {
+        await this.#makeFolders(parentOf(path), signal);
+        return this.#makeFolders(path, signal);
+      }
+      if (!isFailure(error, 'target-exists')) throw error;
+      // Opening it tells a folder from a file and from a link.
+      await this.#root.folder(path, async () => undefined);
+    }
+  }
+
+  async remove(path: string, signal: AbortSignal): Promise<void> {
+    await this.#gone(path, signal, (place) => unlink(place));
+  }
+
+  async removeFolder(path: string, signal: AbortSignal): Promise<void> {
+    await this.#gone(path, signal, (place) => rmdir(place));
+  }
+
+  async #gone(path: string, signal: AbortSignal, remove: (place: string) => Promise<void>): Promise<void> {
+    checkPath(path, this.root);
+    if (path === '') throw new Failure('target-denied', { target: this.root, path: 'to remove the root' });
+    signal.throwIfAborted();
+    try {
+      await this.#root.folder(parentOf(path), (folder) => remove(folder.at(nameOf(path))));
+    } catch (error) {
+      if (!isFailure(error, 'target-missing')) throw error;
+    }
+  }
+
+  async move(from: string, to: string, signal: AbortSignal): Promise<void> {
+    checkPath(from, this.root);
+    checkNewPath(to, this.rules, this.root);
+    await this.#move(from, to, signal);
+  }
+
+  async #move(from: string, to: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    await this.#root.folder(parentOf(from), (source) =>
+      this.#root.folder(parentOf(to), async (destination) => {
+        const [before, there] = [await this.#statIn(source, from), await this.#statIn(destination, to)];
+        if (!before) throw new Failure('target-missing', { target: this.root, path: from });
+        // `a` to `A` where both are one file is a move onto itself.
+        const itself = this.rules.caseInsensitive && from.toLowerCase() === to.toLowerCase();
+        if (there && !itself) throw new Failure('target-exists', { target: this.root, path: to });
+        await rename(source.at(nameOf(from)), destination.at(nameOf(to)));
+      }),
+    );
+  }
+
+  async setTime(path: string, mtime: number, signal: AbortSignal): Promise<void> {
+    checkPath(path, this.root);
+    signal.throwIfAborted();
+    if (!this.rules.setsTimes) return;
+    await this.#root.folder(parentOf(path), async (folder) => {
+      const place = folder.at(nameOf(path) === '' ? '.' : nameOf(path));
+      const found = await lstat(place);
+      if (found.isFile() || found.isDirectory()) await utimes(place, mtime, mtime);
+    });
+  }
+
+  async trash(path: string, date: string, signal: AbortSignal): Promise<string> {
+    checkPath(path, this.root);
+    const place = await trashPlace(path, date, async (there) => (await this.stat(there, signal)) !== undefined);
+    await this.#makeFolders(parentOf(place), signal);
+    await this.#move(path, place, signal);
+    return place;
+  }
+
+  async emptyTrash(before: string, signal: AbortSignal): Promise<string[]> {
+    if ((await this.stat(TRASH, signal)) === undefined) return [];
+    return this.#root.folder(TRASH, async (folder) => {
+      const days = (await readdir(folder.at('.'))).filter((name) => isTrashDay(name) && name < before).sort();
+      for (const day of days) {
+        signal.throwIfAborted();
+        await rm(folder.at(day), { recursive: true, force: true });
+      }
+      return days;
+    });
+  }
+
+  async test(signal: AbortSignal): Promise<TargetTest> {
+    signal.throwIfAborted();
+    return testFolder(this.#root);
+  }
+
+  async close(): Promise<void> {}
+}
+
+async function removeOldParts(folder: OpenFolder, parts: readonly string[]): Promise<void> {
+  for (const name of parts) {
+    try {
+      // A part may bear the time of its content already: when it was touched last is its change time.
+      const { ctimeMs } = await lstat(folder.at(name));
+      if (ctimeMs < Date.now() - PART_DAYS * DAY) await rm(folder.at(name), { recursive: true, force: true });
+    } catch (error) {
+      // Somebody else was faster, or may only read: the part is in nobody's way.
+      if (!['ENOENT', 'EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error) ?? '')) throw error;
+    }
+  }
+}

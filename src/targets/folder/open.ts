@@ -1,0 +1,26 @@
+import { isAbsolute, join } from 'node:path';
+import { Failure, isFailure } from '../../base/errors.js';
+import type { OpenOptions, TargetDefinition } from '../open.js';
+import { checkPath } from '../paths.js';
+import { rulesOf } from '../rules.js';
+import { FolderTarget } from './folder-target.js';
+import { folderRules } from './probe.js';
+import { FolderRoot } from './root.js';
+
+/** A folder of this machine or of a share that is mounted on it. */
+export async function openFolder(definition: TargetDefinition, options: OpenOptions): Promise<FolderTarget> {
+  const { uri, mountpoint } = definition;
+  if (!isAbsolute(uri)) throw new Failure('usage', { what: `"${uri}" is no absolute path` });
+  const path = options.path ?? '';
+  checkPath(path, uri);
+  const top = await FolderRoot.open(uri, mountpoint);
+  if (path === '') return new FolderTarget(top, await folderRules(top, options.mayWrite));
+  try {
+    await top.folder(path, async () => undefined);
+  } catch (error) {
+    if (!options.create || !isFailure(error, 'target-missing')) throw error;
+    await new FolderTarget(top, rulesOf('linux')).mkdir(path, options.signal);
+  }
+  const root = await FolderRoot.open(join(top.path, path), mountpoint);
+  return new FolderTarget(root, await folderRules(root, options.mayWrite));
+}

@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+import { lstat, mkdir, readdir, rm, statfs, utimes, writeFile } from 'node:fs/promises';
+import { errnoOf, Failure } from '../../base/errors.js';
+import { DOT_OR_BLANK_END, WINDOWS_CHARACTERS } from '../../names/platform-files.js';
+import type { PlatformName } from '../../names/platforms.js';
+import { PART_PREFIX } from '../paths.js';
+import { rulesOf } from '../rules.js';
+import type { TargetRules, TargetTest } from '../target.js';
+import type { FolderRoot, OpenFolder } from './root.js';
+
+/** Disks of Linux itself, which keep every name. */
+const PLAIN = /^(?:ext[234]|xfs|btrfs|tmpfs|ramfs|overlay|zfs|f2fs|bcachefs)$/;
+
+const PLATFORM_OF: Readonly<Record<string, PlatformName>> = {
+  vfat: 'fat',
+  msdos: 'fat',
+  exfat: 'exfat',
+  ntfs: 'ntfs',
+  ntfs3: 'ntfs',
+  cifs: 'smb',
+  smb3: 'smb',
+  smbfs: 'smb',
+  nfs: 'nfs',
+  nfs4: 'nfs',
+};
+
+/** Seconds to which file systems keep times. */
+const GRAINS = [1e-6, 1e-3, 0.01, 0.1, 1, 2];
+
+/**
+ * The rules of a folder, by its file system. What comes over FUSE or a network may be anything behind its name, and a
+ * share can be mounted with names mapped: where this target may write, that is tried out in a folder that is removed
+ * again.
+ */
+export async function folderRules(root: FolderRoot, mayWrite: boolean): Promise<TargetRules> {
+  const rules = rulesOf(PLATFORM_OF[root.type] ?? 'linux', { replacesAtOnce: true, resumes: true, parallelWrites: 8 });
+  if (PLAIN.test(root.type) || !mayWrite) return rules;
+  return inProbeFolder(root, async (folder) => ({ ...rules, ...(await tryOut(folder, rules)) }));
+}
+
+async function tryOut(folder: OpenFolder, rules: TargetRules): Promise<Partial<TargetRules>> {
+  await writeFile(folder.at('Aa'), '');
+  const caseInsensitive = await exists(folder, 'aA');
+  const timeGrain = await grainOf(folder, 'Aa');
+  let characters = '/\0';
+  for (const character of WINDOWS_CHARACTERS)
+    if (character !== '/' && character !== '\0' && !(await keeps(folder, `x${character}y`))) characters += character;
+  const endings = (await keeps(folder, 'dot.')) && (await keeps(folder, 'blank '));
+  const others = rules.names.patterns.filter((one) => one !== DOT_OR_BLANK_END);
+  return {
+    caseInsensitive,
+    timeGrain: timeGrain ?? rules.timeGrain,
+    setsTimes: timeGrain !== undefined,
+    // Where a file system takes all characters, it is not Windows that keeps the names.
+    names: {
+      ...rules.names,
+      characters,
+      patterns: endings ? (characters.length > 2 ? others : []) : [...others, DOT_OR_BLANK_END],
+    },
+  };
+}
+
+/** Undefined: times cannot be set. */
+async function grainOf(folder: OpenFolder, name: string): Promise<number | undefined> {
+  // An odd second with a fraction shows what is cut.
+  const time = 1_500_000_001.777777;
+  try {
+    await utimes(folder.at(name), time, time);
+  } catch {
+    return undefined;
+  }
+  const off = Math.abs((await lstat(folder.at(name))).mtimeMs / 1000 - time);
+  return GRAINS.find((grain) => off <= grain * 1.01);
+}
+
+async function exists(folder: OpenFolder, name: string): Promise<boolean> {
+  try {
+    await lstat(folder.at(name));
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** Whether a file can be made under a name and is then listed under just that. */
+async function keeps(folder: OpenFolder, name: string): Promise<boolean> {
+  try {
+    await writeFile(folder.at(name), '');
+  } catch (error) {
+    if (
+      ['EINVAL', 'EILSEQ', 'ENOENT', 'EACCES', 'EIO', 'ENAMETOOLONG', 'EPERM', 'EISDIR'].includes(errnoOf(error) ?? '')
+    )
+      return false;
+    throw error;
+  }
+  const kept = (await readdir(folder.at('.'))).includes(name);
+  await rm(folder.at(name), { force: true });
+  return kept;
+}
+
+/** Runs in a new folder inside of the root, and removes it. */
+async function inProbeFolder<T>(root: FolderRoot, use: (folder: OpenFolder) => Promise<T>): Promise<T> {
+  const name = `${PART_PREFIX}probe-${randomBytes(6).toString('hex')}`;
+  return root.folder('', async (top) => {
+    await mkdir(top.at(name));
+    try {
+      return await root.folder(name, use);
+    } finally {
+      await rm(top.at(name), { recursive: true, force: true });
+    }
+  });
+}
+
+export async function testFolder(root: FolderRoot): Promise<TargetTest> {
+  const { bavail, blocks, bsize } = await root.folder('', ({ at }) => statfs(at('.')));
+  const seen = { root: root.path, kind: root.type, free: bavail * bsize, total: blocks * bsize };
+  try {
+    await inProbeFolder(root, (folder) => writeFile(folder.at('probe'), 'probe'));
+    return { ...seen, writable: true };
+  } catch (error) {
+    if (!(error instanceof Failure) || !['target-denied', 'target-full'].includes(error.code)) throw error;
+    return { ...seen, writable: false, why: error.message };
+  }
+}

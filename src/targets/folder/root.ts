@@ -1,0 +1,133 @@
+import { readFileSync, readlinkSync } from 'node:fs';
+import { constants, type FileHandle, lstat, open, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf, Failure } from '../../base/errors.js';
+import { type MountEntry, parseMountTable } from '../../fuse/mountpoint.js';
+import { folderFailure } from './failures.js';
+
+/** File systems that come over a network; those of FUSE may. */
+const REMOTE = /^(?:cifs|smb3|smbfs|nfs|nfs4|ceph|9p|afs|fuse(?:\..*)?)$/;
+
+/** The mount that a path of this machine lies on. */
+export function mountOf(path: string): MountEntry | undefined {
+  const inside = mountTable().filter(
+    ({ mountpoint: at }) => at === '/' || path === at || path.startsWith(at.endsWith('/') ? at : `${at}/`),
+  );
+  // Of two mounts at one place the later one is seen.
+  const longer = (best: MountEntry | undefined, one: MountEntry): MountEntry =>
+    best && best.mountpoint.length > one.mountpoint.length ? best : one;
+  return inside.reduce<MountEntry | undefined>(longer, undefined);
+}
+
+const mountTable = (): readonly MountEntry[] => parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'));
+
+/** A folder of this machine, opened; `at(name)` is a path to a child that no link can lead elsewhere. */
+export interface OpenFolder {
+  readonly handle: FileHandle;
+  at(name: string): string;
+}
+
+/**
+ * The root of a folder target. Folders below it are opened by their path and must then *be* that path, so that no
+ * symbolic link leads out of the root; and the root must lie on the file system that it lay on at first, so that a share
+ * that is not mounted any more is not mistaken for an empty folder.
+ */
+export class FolderRoot {
+  readonly path: string;
+  readonly type: string;
+  readonly remote: boolean;
+  /** Where its file system is mounted. */
+  readonly mountpoint: string;
+  /** The kernel's number of the mount that was seen last. */
+  #mount = -1;
+
+  private constructor(path: string, mount: MountEntry | undefined) {
+    this.path = path;
+    this.mountpoint = mount?.mountpoint ?? '/';
+    this.type = mount?.type ?? 'unknown';
+    this.remote = REMOTE.test(this.type);
+  }
+
+  /**
+   * @param mountpoint where the file system was mounted when the target was defined
+   * @throws Failure `target-unreachable`, `target-missing`
+   */
+  static async open(path: string, mountpoint: string | undefined): Promise<FolderRoot> {
+    const gone = (why: string, cause?: unknown): Failure =>
+      new Failure('target-unreachable', { target: path, why }, cause);
+    try {
+      const real = await realpath(path);
+      const mount = mountOf(real);
+      if (mountpoint !== undefined && !isAtOrBelow(mount?.mountpoint ?? '/', mountpoint))
+        throw gone(`nothing is mounted at ${mountpoint}`);
+      return new FolderRoot(real, mount);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw folderFailure(error, path, '', true);
+      const mount = mountOf(path);
+      if (mountpoint !== undefined && !isAtOrBelow(mount?.mountpoint ?? '/', mountpoint))
+        throw gone(`nothing is mounted at ${mountpoint}`);
+      throw new Failure('target-missing', { target: path, path: 'folder' }, error);
+    }
+  }
+
+  failure(error: unknown, path: string): Error {
+    return folderFailure(error, this.path, path, this.remote);
+  }
+
+  /** @throws Failure `target-outside`, `target-missing`, `target-unreachable` */
+  async folder<T>(path: string, use: (folder: OpenFolder) => Promise<T>): Promise<T> {
+    const full = path === '' ? this.path : join(this.path, path);
+    let handle: FileHandle;
+    try {
+      handle = await open(full, constants.O_RDONLY | constants.O_DIRECTORY);
+    } catch (error) {
+      throw await this.#whyNot(error, path);
+    }
+    try {
+      this.#checkMount(handle.fd);
+      const link = `/proc/self/fd/${handle.fd}`;
+      if (readlinkSync(link) !== full) throw await this.#whyNot(undefined, path);
+      return await use({ handle, at: (name) => `${link}/${name}` });
+    } catch (error) {
+      throw this.failure(error, path);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #checkMount(fd: number): void {
+    const id = Number(/^mnt_id:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1]);
+    if (this.#mount === id) return;
+    const mount = mountTable().find((one) => one.id === id);
+    if (!mount || !isAtOrBelow(mount.mountpoint, this.mountpoint))
+      throw new Failure('target-unreachable', {
+        target: this.path,
+        why: `${this.mountpoint} is not mounted any more`,
+      });
+    this.#mount = id;
+  }
+
+  /** A folder that does not open as it should: the share has gone, or something on the way is no folder. */
+  async #whyNot(error: unknown, path: string): Promise<Error> {
+    try {
+      if (!isAtOrBelow(mountOf(this.path)?.mountpoint ?? '/', this.mountpoint))
+        return new Failure('target-unreachable', { target: this.path, why: `${this.mountpoint} is not mounted` });
+      const names = path === '' ? [] : path.split('/');
+      for (let n = 0; n <= names.length; n++) {
+        const above = names.slice(0, n).join('/');
+        const found = await lstat(join(this.path, above));
+        if (found.isSymbolicLink()) return new Failure('target-outside', { target: this.path, path: above });
+        if (!found.isDirectory()) return new Failure('target-exists', { target: this.path, path: above });
+      }
+    } catch (inner) {
+      const failure = this.failure(inner, path);
+      // The root itself was there when the target was opened.
+      if (path === '' && errnoOf(inner) === 'ENOENT')
+        return new Failure('target-unreachable', { target: this.path, why: 'the folder has gone' }, inner);
+      return failure;
+    }
+    return this.failure(error ?? Object.assign(new Error('it was moved'), { code: 'ENOENT' }), path);
+  }
+}
+
+const isAtOrBelow = (path: string, top: string): boolean => top === '/' || path === top || path.startsWith(`${top}/`);

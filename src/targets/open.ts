@@ -1,0 +1,35 @@
+import { Failure } from '../base/errors.js';
+import type { Secret } from '../base/secret.js';
+import type { TargetConnection } from '../connections/target-connection.js';
+import { openFolder } from './folder/open.js';
+import type { Target } from './target.js';
+
+/** What opens a target: the connection without the fields that only the store needs. */
+export type TargetDefinition = Pick<TargetConnection, 'platform' | 'uri' | 'username' | 'options' | 'mountpoint'>;
+
+export interface OpenOptions {
+  /** The folder below the connection's own that becomes the root; `''` or left out: that one. */
+  readonly path?: string;
+  /** Makes the root if it is missing; what it lies on must be there. */
+  readonly create?: boolean;
+  /** Whether rules may be tried out there. Otherwise nothing is written before the first write. */
+  readonly mayWrite: boolean;
+  readonly password?: Secret | undefined;
+  /** Values of options that are secrets. */
+  readonly secrets?: Readonly<Record<string, Secret>>;
+  readonly signal: AbortSignal;
+}
+
+type Opener = (definition: TargetDefinition, options: OpenOptions) => Promise<Target>;
+
+const OPENERS: Readonly<Record<string, Opener>> = { fs: openFolder, nfs: openFolder };
+
+/**
+ * Opens a target and learns its rules. Whoever opens it closes it.
+ * @throws Failure of `catalogue-targets.ts`, `usage` for a definition that cannot be one
+ */
+export function openTarget(definition: TargetDefinition, options: OpenOptions): Promise<Target> {
+  const opener = OPENERS[definition.platform];
+  if (!opener) throw new Failure('usage', { what: `there is no platform "${definition.platform}"` });
+  return opener(definition, options);
+}

@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import { Failure } from '../base/errors.js';
+import { judgeName, judgePath } from '../names/judge.js';
+import type { TargetRules, WriteOptions } from './target.js';
+
+/** Begins the names of files that are not complete yet. */
+export const PART_PREFIX = '.procorefs-part-';
+
+/** Below the root: what jobs deleted or overwrote, a folder a day. */
+export const TRASH = '.procorefs-trash';
+
+/** Days after which a part that nobody continued is removed. */
+export const PART_DAYS = 7;
+
+export const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+
+export const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')));
+
+export const childPath = (folder: string, name: string): string => (folder === '' ? name : `${folder}/${name}`);
+
+/** Whether an item is the target's own, and no business of those who list it. */
+export const isOwn = (folder: string, name: string): boolean =>
+  name.startsWith(PART_PREFIX) || (folder === '' && name === TRASH);
+
+/** The order in which targets list: that of UTF-16 code units, by which JavaScript compares strings. */
+export const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
+  a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+
+/** The part that a write of this content continues: the same for the same name, size, time and version. */
+export function partPath(path: string, { size, mtime, version }: Omit<WriteOptions, 'signal'>): string {
+  const tag = createHash('sha256')
+    .update(JSON.stringify([nameOf(path), size, mtime, version]))
+    .digest('hex')
+    .slice(0, 16);
+  return childPath(parentOf(path), PART_PREFIX + tag);
+}
+
+/**
+ * Refuses what is no path below the root, whoever asks for it: remote names are hostile input.
+ * @throws Failure `target-name-refused`
+ */
+export function checkPath(path: string, target: string): void {
+  if (path === '') return;
+  for (const name of path.split('/'))
+    if (name === '' || name === '.' || name === '..' || name.includes('\0') || /\p{Cs}/u.test(name))
+      throw new Failure('target-name-refused', { target, path, why: 'it is no path below the root' });
+}
+
+/**
+ * A path that a new file or folder may have: below the root, not one of the target's own, and as the rules want it.
+ * @throws Failure `target-name-refused`
+ */
+export function checkNewPath(path: string, rules: TargetRules, target: string): void {
+  checkPath(path, target);
+  const refused = (why: string): Failure => new Failure('target-name-refused', { target, path, why });
+  const names = path.split('/');
+  if (names[0] === TRASH || names.some((name) => name.startsWith(PART_PREFIX)))
+    throw refused('names like this one are for parts of files and for the trash');
+  for (const name of names) {
+    const refusal = judgeName(rules.names, name);
+    if (refusal) throw refused(refusal.words);
+  }
+  const refusal = judgePath(rules.names, path);
+  if (refusal) throw refused(refusal.words);
+}
+
+/** @throws Failure `target-name-refused`, `target-too-large` */
+export function checkNewFile(path: string, { size }: WriteOptions, rules: TargetRules, target: string): void {
+  if (path === '') throw new Failure('target-exists', { target, path: 'root' });
+  checkNewPath(path, rules, target);
+  const name = nameOf(path).toLowerCase();
+  const type = rules.restrictedTypes.find((ending) => name.endsWith(ending));
+  if (type !== undefined)
+    throw new Failure('target-name-refused', { target, path, why: `files that end with ${type} are not taken` });
+  if (rules.maxFileSize !== undefined && size > rules.maxFileSize)
+    throw new Failure('target-too-large', { target, path, why: `${size} of at most ${rules.maxFileSize} bytes` });
+}
+
+/** A place in the trash that is free, given which are taken: `PATH`, `PATH (2)`, … */
+export async function trashPlace(path: string, date: string, isTaken: (place: string) => Promise<boolean>) {
+  for (let n = 1; ; n++) {
+    const place = `${TRASH}/${date}/${path}${n === 1 ? '' : ` (${n})`}`;
+    if (!(await isTaken(place))) return place;
+  }
+}
+
+/** A day as the trash names its folders. */
+export const isTrashDay = (name: string): boolean => /^\d{4}-\d\d-\d\d$/.test(name);
+
+/** Whether what is there is what was expected: times within the grain. */
+export function isAsExpected(
+  found: { readonly size: number; readonly mtime: number | undefined } | undefined,
+  expected: WriteOptions['expected'],
+  grain: number,
+): boolean {
+  if (expected === undefined) return true;
+  if (expected === null || found === undefined) return expected === null && found === undefined;
+  if (found.size !== expected.size) return false;
+  return found.mtime === undefined || expected.mtime === undefined || Math.abs(found.mtime - expected.mtime) <= grain;
+}

@@ -1,0 +1,23 @@
+import { type PlatformName, platforms } from '../names/platforms.js';
+import type { TargetRules } from './target.js';
+
+/** What a platform's row says, as the rules of a target; `found` is what was seen on opening it. */
+export function rulesOf(platform: PlatformName, found: Partial<TargetRules> = {}): TargetRules {
+  const row = platforms[platform];
+  const { features } = row;
+  return {
+    platform,
+    names: row,
+    caseInsensitive: features.caseInsensitive,
+    maxFileSize: features.fileSize,
+    restrictedTypes: features.restrictedTypes,
+    timeGrain: features.timeGrain ?? 1,
+    setsTimes: features.timeGrain !== undefined,
+    replacesAtOnce: false,
+    resumes: false,
+    emptyFolders: features.emptyFolders,
+    hashes: [],
+    parallelWrites: 4,
+    ...found,
+  };
+}

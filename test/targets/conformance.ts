@@ -1,0 +1,362 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import type { Test } from 'tap';
+import { isFailure } from '#src/base/errors.js';
+import { judgeName } from '#src/names/judge.js';
+import type { Content, Target, TargetItem, WriteOptions } from '#src/targets/target.js';
+
+/** A target on a real server or folder, for the tests of one file. */
+export interface Fixture {
+  readonly target: Target;
+  /** A second look by other means: the bytes of a file as the server has it. */
+  readonly peek?: (path: string) => Promise<Buffer>;
+  /** Takes the server away, as a cut cable would, and brings it back. */
+  readonly vanish?: () => Promise<void>;
+  readonly comeBack?: () => Promise<void>;
+}
+
+export const signal = AbortSignal.timeout(200_000);
+
+export const contentOf = (bytes: Buffer, opened: number[] = []): Content => ({
+  open: async (start) => {
+    opened.push(start);
+    return Readable.from(chunks(bytes.subarray(start)), { objectMode: false });
+  },
+});
+
+function* chunks(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+}
+
+/** Content that breaks after so many bytes of the whole. */
+const breaking = (bytes: Buffer, after: number): Content => ({
+  open: async (start) =>
+    Readable.from(
+      (function* () {
+        yield* chunks(bytes.subarray(start, after));
+        throw new Error('the source broke');
+      })(),
+      { objectMode: false },
+    ),
+});
+
+export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+export const write = (target: Target, path: string, bytes: Buffer, more: Partial<WriteOptions> = {}) =>
+  target.write(path, contentOf(bytes), { size: bytes.length, signal, ...more });
+
+export const readAll = async (target: Target, path: string, start = 0): Promise<Buffer> =>
+  buffer(await target.read(path, { start, signal }));
+
+export async function listed(target: Target, folder: string): Promise<TargetItem[]> {
+  const items: TargetItem[] = [];
+  for await (const item of target.list(folder, signal)) items.push(item);
+  return items;
+}
+
+export async function failsWith(t: Test, code: string, work: () => Promise<unknown>, message = code): Promise<void> {
+  try {
+    await work();
+    t.fail(`${message}: it did not fail`);
+  } catch (error) {
+    t.equal(isFailure(error) ? error.code : String(error), code, message);
+  }
+}
+
+const SIZES = [0, 1, 65_537, 3 * 1024 * 1024];
+const MTIME = 1_700_000_001;
+const NAMES = [
+  'plain.txt',
+  'with blank.txt',
+  ' leading blank',
+  'trailing blank ',
+  'trailing dot.',
+  'Ünïcödé ß 漢字 🏗.pdf',
+  'cafe\u0301 (decomposed)',
+  '#hash & ?question=1;x',
+  '100%25 %2F..%2F',
+  "it's `a` $(touch x) $HOME",
+  'double " quote',
+  'back\\slash',
+  '..\\up',
+  'pipe | colon : star * <angle>',
+  '-rf',
+  '--delete',
+  '!bang',
+  '~tilde',
+  '[brackets] {braces}',
+  'tab\tand\nnewline',
+  'escape \u001b[31m',
+  '\u202egnp.exe',
+  '@at+plus,comma=eq',
+  'CON',
+  'nul.txt',
+  '...',
+  '．',
+  '‛quote',
+  '／slash',
+  `${'l'.repeat(200)}.txt`,
+  'ü'.repeat(127),
+];
+const ESCAPES = [
+  '..',
+  '../x',
+  'a/../../x',
+  '/etc/passwd',
+  'a//b',
+  './x',
+  'a/.',
+  'a/',
+  'nul\0byte',
+  'half\ud800surrogate',
+];
+
+/** What every target must do. The target is empty at first; each test has a folder of its own there. */
+export function conformance(t: Test, fixture: () => Fixture): void {
+  const target = (): Target => fixture().target;
+  const place = async (name: string): Promise<string> => {
+    await target().mkdir(name, signal);
+    return name;
+  };
+
+  t.test('what is written is found, listed and read with its bytes and time', async (t) => {
+    const folder = await place('bytes');
+    for (const size of SIZES) {
+      const path = `${folder}/${size}.bin`;
+      const bytes = randomBytes(size);
+      let last = 0;
+      const item = await write(target(), path, bytes, {
+        mtime: MTIME,
+        hash: { kind: 'sha256', value: sha256(bytes) },
+        progress: (done) => (last = done),
+      });
+      t.match(item, { path, name: `${size}.bin`, folder: false, size });
+      if (size > 0) t.equal(last, size, 'progress ends with the last byte');
+      if (target().rules.setsTimes)
+        t.ok(Math.abs((item.mtime ?? 0) - MTIME) <= target().rules.timeGrain, `the time is kept (${item.mtime})`);
+      t.strictSame(await target().stat(path, signal), item, 'stat agrees');
+      t.ok((await readAll(target(), path)).equals(bytes), `${size} bytes come back`);
+      if (size > 1) t.ok((await readAll(target(), path, size - 1)).equals(bytes.subarray(-1)), 'and the end of them');
+      const peek = fixture().peek;
+      if (peek) t.ok((await peek(path)).equals(bytes), 'the server has just these bytes');
+    }
+    const names = (await listed(target(), folder)).map(({ name, size }) => [name, size]);
+    t.strictSame(
+      names,
+      SIZES.map((size) => [`${size}.bin`, size] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
+    );
+    t.equal(await target().stat(`${folder}/none`, signal), undefined);
+    t.equal(await target().stat('none/none', signal), undefined);
+    await failsWith(t, 'target-missing', () => readAll(target(), `${folder}/none`));
+    if (target().rules.emptyFolders) await failsWith(t, 'target-missing', () => listed(target(), 'none'));
+  });
+
+  t.test('a name is kept as it is, or refused', async (t) => {
+    const folder = await place('names');
+    const kept: string[] = [];
+    for (const name of NAMES) {
+      const path = `${folder}/${name}`;
+      const bytes = Buffer.from(name);
+      if (judgeName(target().rules.names, name)) {
+        await failsWith(t, 'target-name-refused', () => write(target(), path, bytes), JSON.stringify(name));
+        continue;
+      }
+      t.equal((await write(target(), path, bytes)).name, name, JSON.stringify(name));
+      t.ok((await readAll(target(), path)).equals(bytes), 'and its bytes are its own');
+      kept.push(name);
+    }
+    t.strictSame(
+      (await listed(target(), folder)).map(({ name }) => name),
+      kept.sort(),
+      'listed in order',
+    );
+    t.ok(kept.length >= 15, `${kept.length} of ${NAMES.length} names fit`);
+    for (const name of kept) await target().mkdir(`folders/${name}`, signal);
+    const shown = (await listed(target(), 'folders')).filter((one) => one.folder).map(({ name }) => name);
+    if (target().rules.emptyFolders) t.strictSame(shown, kept, 'folders as well');
+    for (const name of kept) await target().remove(`${folder}/${name}`, signal);
+    t.strictSame(await listed(target(), folder).catch(() => []), [], 'and each is removed by its name');
+  });
+
+  t.test('no path leads out of the root', async (t) => {
+    await place('escape');
+    const bytes = Buffer.from('x');
+    for (const bad of ESCAPES)
+      for (const path of [bad, `escape/${bad}`]) {
+        const shown = JSON.stringify(path);
+        await failsWith(t, 'target-name-refused', () => write(target(), path, bytes), `write ${shown}`);
+        await failsWith(t, 'target-name-refused', () => target().stat(path, signal), `stat ${shown}`);
+        await failsWith(t, 'target-name-refused', () => readAll(target(), path), `read ${shown}`);
+        await failsWith(t, 'target-name-refused', () => listed(target(), path), `list ${shown}`);
+        await failsWith(t, 'target-name-refused', () => target().mkdir(path, signal), `mkdir ${shown}`);
+        await failsWith(t, 'target-name-refused', () => target().remove(path, signal), `remove ${shown}`);
+        await failsWith(t, 'target-name-refused', () => target().removeFolder(path, signal), `rmdir ${shown}`);
+        await failsWith(t, 'target-name-refused', () => target().move('escape', path, signal), `move to ${shown}`);
+        await failsWith(t, 'target-name-refused', () => target().move(path, 'free', signal), `move ${shown}`);
+        await failsWith(t, 'target-name-refused', () => target().trash(path, '2026-01-01', signal), `trash ${shown}`);
+      }
+    for (const own of ['.procorefs-part-x', 'escape/.procorefs-part-x', '.procorefs-trash', '.procorefs-trash/x'])
+      await failsWith(t, 'target-name-refused', () => write(target(), own, bytes), own);
+  });
+
+  t.test('folders are made with those above, and removed when empty', async (t) => {
+    await target().mkdir('deep/er/and deeper', signal);
+    await target().mkdir('deep/er/and deeper', signal);
+    await write(target(), 'deep/er/file', Buffer.from('x'));
+    if (target().rules.emptyFolders) {
+      t.match(await target().stat('deep/er/and deeper', signal), { folder: true, size: 0, name: 'and deeper' });
+      await failsWith(t, 'target-exists', () => target().mkdir('deep/er/file', signal), 'a file is in the way');
+      await failsWith(t, 'target-exists', () => write(target(), 'deep/er/and deeper', Buffer.from('x')));
+      await failsWith(t, 'target-missing', () => write(target(), 'deep/none/file', Buffer.from('x')));
+    }
+    await failsWith(t, 'target-not-empty', () => target().removeFolder('deep/er', signal));
+    await target().removeFolder('deep/er/and deeper', signal);
+    await target().removeFolder('deep/er/and deeper', signal);
+    await target().remove('deep/er/file', signal);
+    await target().remove('deep/er/file', signal);
+    await target().removeFolder('deep/er', signal);
+    t.equal(await target().stat('deep/er', signal), undefined);
+  });
+
+  t.test('a file is replaced as a whole, or not at all', async (t) => {
+    const path = `${await place('replace')}/file.bin`;
+    const [old, fresh] = [randomBytes(200_000), randomBytes(2_500_000)];
+    const { size: oldSize } = await write(target(), path, old, { mtime: MTIME });
+    const options = { size: fresh.length, mtime: MTIME + 100, signal };
+    const ended = new AbortController();
+    const aborting: Content = {
+      open: async () =>
+        Readable.from(
+          (async function* () {
+            yield fresh.subarray(0, 1_000_000);
+            ended.abort(new Error('stopped'));
+            yield fresh.subarray(1_000_000);
+          })(),
+          { objectMode: false },
+        ),
+    };
+    const bad: [string, () => Promise<unknown>][] = [
+      ['too short', () => target().write(path, contentOf(fresh.subarray(0, -1)), options)],
+      ['too long', () => target().write(path, contentOf(Buffer.concat([fresh, old])), options)],
+      ['wrong', () => write(target(), path, fresh, { hash: { kind: 'sha256', value: sha256(old) }, version: 'w' })],
+      ['broken', () => target().write(path, breaking(fresh, 1_500_000), { ...options, version: 'b' })],
+      ['aborted', () => target().write(path, aborting, { ...options, version: 'a', signal: ended.signal })],
+    ];
+    for (const [what, work] of bad) {
+      await t.rejects(work(), `${what} content is not taken`);
+      t.ok((await readAll(target(), path)).equals(old), `${what}: what was there is there`);
+      t.strictSame(
+        (await listed(target(), 'replace')).map(({ name }) => name),
+        ['file.bin'],
+        'and nothing else',
+      );
+    }
+    await failsWith(t, 'target-damaged', bad[0]![1]);
+    await failsWith(t, 'target-damaged', bad[2]![1]);
+    await failsWith(t, 'target-changed', () => write(target(), path, fresh, { expected: null }));
+    await failsWith(t, 'target-changed', () =>
+      write(target(), path, fresh, { expected: { size: oldSize + 1, mtime: MTIME } }),
+    );
+    t.ok((await readAll(target(), path)).equals(old), 'what changed meanwhile is kept');
+    const seen = await target().stat(path, signal);
+    const item = await write(target(), path, fresh, { expected: { size: oldSize, mtime: seen!.mtime } });
+    t.equal(item.size, fresh.length);
+    t.ok((await readAll(target(), path)).equals(fresh), 'the new bytes are there');
+  });
+
+  t.test('a write that broke goes on, and its bytes are right', async (t) => {
+    const path = `${await place('resume')}/file.bin`;
+    const bytes = randomBytes(3_000_000);
+    const options = { size: bytes.length, mtime: MTIME, version: 'v1', signal };
+    await t.rejects(target().write(path, breaking(bytes, 2_000_000), options), /the source broke/);
+    t.equal(await target().stat(path, signal), undefined, 'no half file under its name');
+    const opened: number[] = [];
+    const hash = { kind: 'sha256', value: sha256(bytes) } as const;
+    await target().write(path, contentOf(bytes, opened), { ...options, hash });
+    t.ok((await readAll(target(), path)).equals(bytes));
+    if (target().rules.resumes) t.ok(opened[0]! > 0, `it went on at ${opened[0]}`);
+  });
+
+  t.test('items move and are renamed, onto free places only', async (t) => {
+    await place('move/to');
+    const bytes = Buffer.from('moved');
+    await write(target(), 'move/a', bytes, { mtime: MTIME });
+    await write(target(), 'move/b', bytes);
+    await failsWith(t, 'target-exists', () => target().move('move/a', 'move/b', signal));
+    await failsWith(t, 'target-missing', () => target().move('move/none', 'move/c', signal));
+    await target().move('move/a', 'move/to/c', signal);
+    t.equal(await target().stat('move/a', signal), undefined);
+    t.ok((await readAll(target(), 'move/to/c')).equals(bytes));
+    await target().move('move/to', 'move/folder', signal);
+    t.ok((await readAll(target(), 'move/folder/c')).equals(bytes), 'a folder with what is in it');
+    await target().move('move/b', 'move/B', signal);
+    t.ok(
+      (await listed(target(), 'move')).some(({ name }) => name === 'B'),
+      'b became B',
+    );
+    if (!target().rules.setsTimes) return;
+    await target().setTime('move/B', MTIME + 1000, signal);
+    const { mtime } = (await target().stat('move/B', signal))!;
+    t.ok(Math.abs(mtime! - MTIME - 1000) <= target().rules.timeGrain, 'times can be set later');
+  });
+
+  t.test('the trash keeps what was thrown away, by day, and is never listed', async (t) => {
+    await place('waste/sub');
+    await write(target(), 'waste/file', Buffer.from('one'));
+    const first = await target().trash('waste/file', '2026-01-01', signal);
+    t.equal(first, '.procorefs-trash/2026-01-01/waste/file');
+    await write(target(), 'waste/file', Buffer.from('two'));
+    const second = await target().trash('waste/file', '2026-01-01', signal);
+    await write(target(), 'waste/sub/file', Buffer.from('three'));
+    const third = await target().trash('waste/sub', '2026-02-01', signal);
+    t.equal(await target().stat('waste/sub/file', signal), undefined);
+    t.equal(String(await readAll(target(), first)), 'one');
+    t.equal(String(await readAll(target(), second)), 'two');
+    t.equal(String(await readAll(target(), `${third}/file`)), 'three');
+    t.notOk(
+      (await listed(target(), '')).some(({ name }) => name.startsWith('.procorefs')),
+      'not listed',
+    );
+    t.strictSame(await target().emptyTrash('2026-01-15', signal), ['2026-01-01']);
+    t.equal(await target().stat(first, signal), undefined);
+    t.equal(String(await readAll(target(), `${third}/file`)), 'three', 'later days stay');
+    await target().move(third, 'waste/back', signal);
+    t.equal(String(await readAll(target(), 'waste/back/file')), 'three', 'and can be brought back');
+  });
+
+  t.test('its test says that it may be written', async (t) => {
+    const before = (await listed(target(), '')).length;
+    t.match(await target().test(signal), { writable: true, root: target().root, kind: String });
+    t.equal((await listed(target(), '')).length, before, 'and leaves nothing behind');
+    const ended = AbortSignal.abort(new Error('no more'));
+    await t.rejects(target().stat('x', ended), /no more/);
+  });
+
+  t.test('a share that vanishes in the middle of a file: unreachable, then the bytes are right', async (t) => {
+    const { vanish, comeBack } = fixture();
+    if (!vanish || !comeBack) return;
+    const path = `${await place('vanish')}/file.bin`;
+    const bytes = randomBytes(12_000_000);
+    const hash = { kind: 'sha256', value: sha256(bytes) } as const;
+    const half: Content = {
+      open: async (start) =>
+        Readable.from(
+          (async function* () {
+            yield* chunks(bytes.subarray(start, 6_000_000));
+            await vanish();
+            yield* chunks(bytes.subarray(6_000_000));
+          })(),
+          { objectMode: false },
+        ),
+    };
+    const options = { size: bytes.length, mtime: MTIME, hash, signal };
+    await failsWith(t, 'target-unreachable', () => target().write(path, half, options), 'the write');
+    await failsWith(t, 'target-unreachable', () => target().stat(path, signal), 'a look');
+    await failsWith(t, 'target-unreachable', () => listed(target(), ''), 'a list');
+    await comeBack();
+    t.equal(await target().stat(path, signal), undefined, 'no half file under its name');
+    await target().write(path, contentOf(bytes), options);
+    t.ok((await readAll(target(), path)).equals(bytes));
+  });
+}
