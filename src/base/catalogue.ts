@@ -1,3 +1,4 @@
+import { jobRows } from './catalogue-jobs.js';
 import { signInRows } from './catalogue-sign-in.js';
 import { targetRows } from './catalogue-targets.js';
 import { writingRows } from './catalogue-writing.js';
@@ -189,6 +190,7 @@ const rows = {
     remedy: 'list its folder again',
   },
   ...writingRows,
+  ...jobRows,
   ...targetRows,
   'budget-exhausted': {
     errno: 'EAGAIN',

@@ -1,0 +1,103 @@
+import type { CatalogueRow } from './catalogue.js';
+
+/** Failures of jobs: their definition, their runs, single items. */
+export const jobRows = {
+  'job-refused': {
+    errno: 'EINVAL',
+    http: 400,
+    level: 'info',
+    what: 'the job cannot be defined like this',
+    remedy: 'correct what is named; procorefs jobs add --help lists the keys',
+  },
+  'no-such-job': {
+    errno: 'ENOENT',
+    http: 404,
+    level: 'info',
+    what: 'there is no job "{name}"',
+    remedy: 'procorefs jobs list shows those that there are',
+  },
+  'no-such-category': {
+    errno: 'ENOENT',
+    http: 404,
+    level: 'info',
+    what: 'there is no category "{id}"',
+    remedy: 'give its name: it is made if it is not there',
+  },
+  'job-name-taken': {
+    errno: 'EEXIST',
+    http: 409,
+    level: 'info',
+    what: 'there is a job "{name}" already',
+    remedy: 'choose another name, or remove that one first',
+  },
+  'job-running': {
+    errno: 'EBUSY',
+    http: 409,
+    level: 'info',
+    what: 'the job "{name}" is running',
+    remedy: 'wait for it, or procorefs jobs cancel',
+  },
+  'job-overlaps': {
+    errno: 'EINVAL',
+    http: 409,
+    level: 'info',
+    what: '"{name}" would work against itself or another job',
+    remedy: 'choose folders that do not contain each other, or change the other job',
+  },
+  'job-source-missing': {
+    errno: 'ENOENT',
+    http: 404,
+    level: 'error',
+    what: 'the source {path} is not there',
+    remedy: 'nothing was touched; check the path and that the connection may see it',
+  },
+  'job-source-shrunken': {
+    errno: 'EINVAL',
+    http: 409,
+    level: 'error',
+    what: '{count} deletions are held: {reason}',
+    remedy: 'look at procorefs jobs items; if they are meant, procorefs jobs run --allow-deletions',
+  },
+  'listing-incomplete': {
+    errno: 'EIO',
+    http: 502,
+    level: 'warn',
+    what: 'the folder {path} could not be listed whole',
+    remedy: 'nothing below it is deleted; the next run looks again',
+  },
+  'item-too-large': {
+    errno: 'EFBIG',
+    http: 422,
+    level: 'warn',
+    what: '{path} has {size} bytes, {platform} takes {limit}',
+    remedy: 'leave it out by a filter, or set large_item to skip',
+  },
+  'item-name-refused': {
+    errno: 'EINVAL',
+    http: 422,
+    level: 'warn',
+    what: '{platform} cannot hold the name of {path}',
+    remedy: 'rename it, or set segment_transform, encode_invalid_characters or segment_truncate',
+  },
+  'item-conflict': {
+    errno: 'EBUSY',
+    http: 409,
+    level: 'warn',
+    what: '{path} was changed on both sides',
+    remedy: 'decide which one counts, or set conflict_resolution',
+  },
+  'item-locked': {
+    errno: 'EBUSY',
+    http: 409,
+    level: 'info',
+    what: '{path} is checked out by {holder}',
+    remedy: 'it is transferred once it is checked in',
+  },
+  'item-changed': {
+    errno: 'EBUSY',
+    http: 409,
+    level: 'info',
+    what: '{path} changed while it was transferred',
+    remedy: 'the next run takes it again',
+  },
+} as const satisfies Record<string, CatalogueRow>;

@@ -1,0 +1,29 @@
+import { z } from 'zod';
+
+const list = z
+  .union([z.string().transform((text) => [text]), z.array(z.string())])
+  .pipe(z.array(z.string().min(1)).min(1));
+
+/** One test of an item. Sizes in bytes, dates in Unix seconds, paths from the folder that is transferred. */
+export const ruleSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('filter_extension'), extensions: list }),
+  z.strictObject({ type: z.literal('filter_name'), patterns: list }),
+  z.strictObject({ type: z.literal('filter_path'), patterns: list }),
+  z.strictObject({
+    type: z.literal('filter_size'),
+    min: z.number().nonnegative().optional(),
+    max: z.number().nonnegative().optional(),
+  }),
+  z.strictObject({ type: z.literal('filter_date'), after: z.number().optional(), before: z.number().optional() }),
+  z.strictObject({ type: z.literal('filter_hidden') }),
+  z.strictObject({ type: z.literal('filter_private') }),
+]);
+export type Rule = z.output<typeof ruleSchema>;
+
+/** All rules of a filter must hold. Excludes win; where there are includes, a file must be in one of them. */
+export const filterSchema = z.strictObject({
+  type: z.literal('filter_rule').default('filter_rule'),
+  action: z.enum(['include', 'exclude']),
+  rules: z.array(ruleSchema).min(1),
+});
+export type FilterRule = z.output<typeof filterSchema>;

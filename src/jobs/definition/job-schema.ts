@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { Failure } from '../../base/errors.js';
+import { oneLine } from '../../base/text.js';
+import { type Schedule, type StopPolicy, scheduleSchema, stopPolicySchema } from './schedule-schema.js';
+import { type Transfer, transferSchema } from './transfer-schema.js';
+import type { JobHealth, JobStatus } from './words.js';
+
+/** The body of `POST /v1/jobs`, and of `jobs add --file`. */
+export const jobBodySchema = z.strictObject({
+  name: z.string().trim().min(1).max(200),
+  kind: z.literal('transfer').default('transfer'),
+  description: z.string().max(2000).optional(),
+  transfer: transferSchema,
+  schedule: scheduleSchema.default({ mode: 'auto' }),
+  stop_policy: stopPolicySchema.default({ on_success: 0, on_failure: 0, on_execute: 0 }),
+  category: z.strictObject({ id: z.string().optional(), name: z.string().min(1).max(200).optional() }).optional(),
+  priority: z.number().int().min(0).max(100).default(50),
+  disabled: z.boolean().default(false),
+  /** How long runs are remembered, days. */
+  retention: z.strictObject({ days: z.number().int().min(1).max(3650).default(90) }).default({ days: 90 }),
+  /** Told when a run fails, flags items, or the job has not run for long. */
+  notify: z
+    .strictObject({
+      command: z.string().min(1).optional(),
+      mail: z.string().min(3).optional(),
+      url: z.url({ protocol: /^https?$/ }).optional(),
+    })
+    .optional(),
+  parent_id: z.string().optional(),
+});
+export type JobBody = z.output<typeof jobBodySchema>;
+
+/** A job as it is kept. Times are Unix seconds. */
+export interface Job extends Omit<JobBody, 'category'> {
+  readonly id: string;
+  readonly transfer: Transfer;
+  readonly schedule: Schedule;
+  readonly stop_policy: StopPolicy;
+  readonly category: { readonly id: string; readonly name: string } | undefined;
+  readonly status: JobStatus;
+  readonly health: JobHealth;
+  /** When it runs next; undefined: only when started. */
+  readonly execute_on: number | undefined;
+  /** Runs so far, for the stop policy: all, those without a change, those that logged failures. */
+  readonly counts: { readonly executions: number; readonly completions: number; readonly failures: number };
+  readonly created_by: string;
+  readonly created_on: number;
+  readonly modified_by: string;
+  readonly modified_on: number;
+}
+
+/** @throws Failure `job-refused`, naming the key and the reason */
+export function parseJobBody(value: unknown): JobBody {
+  const parsed = jobBodySchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const why = parsed.error.issues
+    .slice(0, 5)
+    .map(({ path, message, ...issue }) => {
+      const keys = 'keys' in issue && Array.isArray(issue.keys) ? issue.keys : [];
+      const where = [...path, ...keys].join('.');
+      return `${where || 'the job'}: ${keys.length > 0 ? 'no such key' : message}`;
+    })
+    .join('; ');
+  throw new Failure('job-refused', { why: oneLine(why, 1000) });
+}

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { DAYS, DURATION_UNITS, SCHEDULE_MODES } from './words.js';
+
+/** How long, e.g. `{"value":15,"unit":"m"}`. */
+export const duration = z.strictObject({ value: z.number().nonnegative(), unit: z.enum(DURATION_UNITS) });
+export type Duration = z.output<typeof duration>;
+
+const UNIT_MS = { ns: 1e-6, us: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** Milliseconds. */
+export const durationMs = ({ value, unit }: Duration): number => value * UNIT_MS[unit];
+
+/** A time of day on the wall clock of the schedule's zone. */
+export const timeOfDay = z.strictObject({
+  hr: z.number().int().min(0).max(23),
+  min: z.number().int().min(0).max(59).default(0),
+  sec: z.number().int().min(0).max(59).default(0),
+  ms: z.number().int().min(0).max(999).default(0),
+});
+export type TimeOfDay = z.output<typeof timeOfDay>;
+
+const isZone = (name: string): boolean => {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Dates are Unix seconds. Windows and `run_at` are wall-clock times in `time_zone` (the machine's unless told). */
+export const scheduleSchema = z.strictObject({
+  mode: z.enum(SCHEDULE_MODES).default('auto'),
+  start_date: z.number().optional(),
+  end_date: z.number().optional(),
+  start_window: timeOfDay.optional(),
+  end_window: timeOfDay.optional(),
+  repeat_count: z.number().int().positive().optional(),
+  repeat_interval: duration.optional(),
+  days: z.array(z.enum(DAYS)).min(1).optional(),
+  run_at: z.union([timeOfDay, z.array(timeOfDay).min(1)]).optional(),
+  max_execution: duration.optional(),
+  time_zone: z.string().refine(isZone, 'no such time zone').optional(),
+});
+export type Schedule = z.output<typeof scheduleSchema>;
+
+const count = z.number().int().nonnegative();
+
+/** Each word also by its older name; 0 and absent mean: never. */
+export const stopPolicySchema = z
+  .strictObject({
+    on_success: count.optional(),
+    on_failure: count.optional(),
+    on_execute: count.optional(),
+    completions: count.optional(),
+    failures: count.optional(),
+    executions: count.optional(),
+  })
+  .transform(({ completions, failures, executions, ...own }) => ({
+    on_success: own.on_success ?? completions ?? 0,
+    on_failure: own.on_failure ?? failures ?? 0,
+    on_execute: own.on_execute ?? executions ?? 0,
+  }));
+export type StopPolicy = z.output<typeof stopPolicySchema>;
