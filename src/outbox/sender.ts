@@ -13,7 +13,6 @@ import { withoutIdentity } from './changes.js';
 import { conflictName } from './conflict-name.js';
 import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import type { Outbox } from './outbox.js';
-import { WorkingFile } from './working-file.js';
 
 export interface SenderOptions {
   readonly outbox: Outbox;
@@ -209,25 +208,23 @@ export class Sender {
 
   /** Content that is still only a version at the server is brought into the staging file. */
   async #materialize(intent: Intent): Promise<Intent> {
-    const { outbox, content } = this.#o;
-    const open = outbox.working(intent.inode);
-    if (open) await open.complete();
-    if (intent.staged) return intent;
+    const { outbox } = this.#o;
     const item = outbox.tree.item(intent.inode);
     if (!item) throw new Superseded();
-    const version = { id: intent.contentVersion, remoteId: intent.contentItem, size: intent.size, label: intent.name };
-    const file = new WorkingFile(intent.inode, outbox.staging.open(intent.inode, true));
+    // The one working file that readers and writers use: what they write meanwhile is not overwritten.
+    const file = await outbox.open(item, false, false);
     try {
-      file.startFrom(content.open(version), version.size);
       await file.complete();
+      const now = this.#current(intent);
+      if (now.staged && !now.gaps) return now;
       file.sync();
       outbox.staging.syncFolder();
+      const next = { ...now, staged: true, gaps: undefined, contentItem: NO_REMOTE, contentVersion: NO_VERSION };
+      this.#replace(now, next);
+      return next;
     } finally {
-      file.close();
+      outbox.release(intent.inode, file, false, 0);
     }
-    const next: Intent = { ...this.#current(intent), staged: true, contentItem: NO_REMOTE, contentVersion: NO_VERSION };
-    this.#replace(intent, next);
-    return next;
   }
 
   /** Both contents are kept: the server's under the name, ours beside it. */
