@@ -35,7 +35,6 @@ export function untouched(item: LocalItem, now: number, who: string): Intent {
     who,
     upload: undefined,
     volatile: undefined,
-    gaps: undefined,
   };
 }
 
@@ -72,7 +71,6 @@ export function made(inode: Inode, parent: Inode, name: string, folder: boolean,
     who,
     upload: undefined,
     volatile: undefined,
-    gaps: undefined,
   };
 }
 
@@ -128,7 +126,6 @@ export function tombstone(inode: Inode, of: Intent, now: number): Intent {
     released: false,
     upload: undefined,
     volatile: undefined,
-    gaps: undefined,
   };
 }
 

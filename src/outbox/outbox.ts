@@ -81,7 +81,8 @@ export class Outbox {
     try {
       file = new WorkingFile(inode, fd);
       const { intent, others, drop } = this.#claimPlace(made(inode, parent.inode, name, false, now, who(uid)), now);
-      this.intents.change([intent, ...others], drop);
+      if (others.length > 0 || drop.length > 0) this.intents.change([intent, ...others], drop);
+      else this.durability.putSoon(intent);
     } catch (error) {
       if (file) file.close();
       else closeSync(fd);
@@ -211,7 +212,6 @@ export class Outbox {
     this.intents.put({
       ...base,
       staged: true,
-      gaps: file.gaps,
       dirty: base.dirty || seen !== undefined,
       size,
       mtime,
@@ -315,19 +315,13 @@ export class Outbox {
   async #openFile(item: LocalItem, truncate: boolean): Promise<WorkingFile> {
     const { inode, intent } = item;
     let file: WorkingFile;
-    if (intent?.staged) {
-      file = new WorkingFile(inode, this.staging.open(inode, false));
-      const { gaps } = intent;
-      if (gaps && !truncate) {
-        const version = { id: gaps.version, remoteId: gaps.item, size: gaps.size, label: item.name };
-        file.resumeFrom(this.#options.content.open(version), version, gaps);
-      }
-    } else {
+    if (intent?.staged) file = new WorkingFile(inode, this.staging.open(inode, false));
+    else {
       const version = versionOf(item);
       const keep = !truncate && item.size > 0;
       const whole = keep && this.#options.content.take(version, this.staging.path(inode));
       file = new WorkingFile(inode, this.staging.open(inode, !whole));
-      if (keep && !whole) file.startFrom(this.#options.content.open(version), version);
+      if (keep && !whole) file.startFrom(this.#options.content.open(version), item.size);
     }
     if (!truncate) file.setMtime(item.localMtime ?? item.versionAt);
     this.#files.set(inode, file);

@@ -221,11 +221,10 @@ export class ProjectFileSystem implements FileSystem {
     const node = this.nodes.of(item);
     const file = this.outbox.working(item.inode);
     const attributes = attributesOf(item, this.#owner);
+    const stat = file?.stat;
     return {
       node,
-      attributes: file
-        ? { ...attributes, ...file.stat, ctime: Math.max(attributes.ctime, file.stat.mtime) }
-        : attributes,
+      attributes: stat ? { ...attributes, ...stat, ctime: Math.max(attributes.ctime, stat.mtime) } : attributes,
       entryTimeout: this.#timeout,
       // The kernel cannot know what it wrote past the daemon.
       attributeTimeout: file ? 0 : this.#timeout,
