@@ -35,6 +35,7 @@ export function untouched(item: LocalItem, now: number, who: string): Intent {
     who,
     upload: undefined,
     volatile: undefined,
+    gaps: undefined,
   };
 }
 
@@ -71,6 +72,7 @@ export function made(inode: Inode, parent: Inode, name: string, folder: boolean,
     who,
     upload: undefined,
     volatile: undefined,
+    gaps: undefined,
   };
 }
 
@@ -126,6 +128,7 @@ export function tombstone(inode: Inode, of: Intent, now: number): Intent {
     released: false,
     upload: undefined,
     volatile: undefined,
+    gaps: undefined,
   };
 }
 

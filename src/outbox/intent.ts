@@ -6,6 +6,16 @@ import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.
  */
 export type IntentState = 'open' | 'held' | 'waiting' | 'uploading' | 'failed' | 'local';
 
+/** What of a staging file is not there yet, and comes from a version of the server. */
+export interface Gaps {
+  readonly item: RemoteId;
+  readonly version: VersionId;
+  /** Bytes of the version. */
+  readonly size: number;
+  /** start, end, start, end, … */
+  readonly missing: readonly number[];
+}
+
 /** Why an item here differs from what the server said last, and from what it started. One an item, replaced on change. */
 export interface Intent {
   readonly inode: Inode;
@@ -45,6 +55,7 @@ export interface Intent {
   readonly upload: string | undefined;
   /** Where the content was acknowledged while it was not on the platter yet; undefined: it is. */
   readonly volatile: string | undefined;
+  readonly gaps: Gaps | undefined;
 }
 
 /** Why an intent is held that was being written when the daemon was killed. */
@@ -100,6 +111,7 @@ export interface IntentRow {
   readonly who: string;
   readonly upload: string | null;
   readonly volatile: string | null;
+  readonly gaps: string | null;
 }
 
 export const toRow = (i: Intent): IntentRow => ({
@@ -133,6 +145,7 @@ export const toRow = (i: Intent): IntentRow => ({
   who: i.who,
   upload: i.upload ?? null,
   volatile: i.volatile ?? null,
+  gaps: i.gaps ? JSON.stringify(i.gaps) : null,
 });
 
 export const fromRow = (r: IntentRow): Intent => ({
@@ -166,4 +179,5 @@ export const fromRow = (r: IntentRow): Intent => ({
   who: r.who,
   upload: r.upload ?? undefined,
   volatile: r.volatile ?? undefined,
+  gaps: r.gaps === null ? undefined : (JSON.parse(r.gaps) as Gaps),
 });

@@ -45,7 +45,8 @@ function orderOfDeletion(intent: Intent, outbox: Outbox): Order {
   const parent = intents.get(intent.baseParent);
   if (parent?.deleted) return { kind: 'covered' };
   for (const other of intents.all())
-    if (other.contentItem === intent.remoteId) return { kind: 'after', inode: other.inode };
+    if (other.contentItem === intent.remoteId || other.gaps?.item === intent.remoteId)
+      return { kind: 'after', inode: other.inode };
   return intent.folder ? orderOfFolderDeletion(intent, outbox) : GO;
 }
 

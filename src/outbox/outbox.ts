@@ -212,6 +212,7 @@ export class Outbox {
     this.intents.put({
       ...base,
       staged: true,
+      gaps: file.gaps,
       dirty: base.dirty || seen !== undefined,
       size,
       mtime,
@@ -315,13 +316,19 @@ export class Outbox {
   async #openFile(item: LocalItem, truncate: boolean): Promise<WorkingFile> {
     const { inode, intent } = item;
     let file: WorkingFile;
-    if (intent?.staged) file = new WorkingFile(inode, this.staging.open(inode, false));
-    else {
+    if (intent?.staged) {
+      file = new WorkingFile(inode, this.staging.open(inode, false));
+      const { gaps } = intent;
+      if (gaps && !truncate) {
+        const version = { id: gaps.version, remoteId: gaps.item, size: gaps.size, label: item.name };
+        file.resumeFrom(this.#options.content.open(version), version, gaps);
+      }
+    } else {
       const version = versionOf(item);
       const keep = !truncate && item.size > 0;
       const whole = keep && this.#options.content.take(version, this.staging.path(inode));
       file = new WorkingFile(inode, this.staging.open(inode, !whole));
-      if (keep && !whole) file.startFrom(this.#options.content.open(version), item.size);
+      if (keep && !whole) file.startFrom(this.#options.content.open(version), version);
     }
     if (!truncate) file.setMtime(item.localMtime ?? item.versionAt);
     this.#files.set(inode, file);

@@ -294,6 +294,9 @@ export class Scheduler {
       .catch((error: unknown) => this.#unwritable(error))
       .finally(() => {
         this.#underWay.delete(intent.inode);
+        // What was set while it was under way carries the state of that.
+        const now = outbox.intents.get(intent.inode);
+        if (now?.state === 'uploading') outbox.intents.put({ ...now, state: 'held' });
         this.#wake(0);
       });
     this.#underWay.set(intent.inode, running);

@@ -62,6 +62,10 @@ const migrations: readonly string[] = [
   -- Boot and disk at which the content was acknowledged without being on the platter; NULL: it is there.
   ALTER TABLE intents ADD COLUMN volatile TEXT;
   `,
+  `
+  -- What of the staging file is still to come, and from which version (JSON); NULL: all of it is there.
+  ALTER TABLE intents ADD COLUMN gaps TEXT;
+  `,
 ];
 
 /** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */

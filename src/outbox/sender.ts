@@ -9,11 +9,10 @@ import type { ProcoreClient } from '../procore/client.js';
 import type { RemoteItem, RemoteVersion } from '../procore/items.js';
 import type { SavedUpload, Uploads } from '../procore/uploads.js';
 import type { ProcoreWrites, Written } from '../procore/writes.js';
-import { withoutIdentity } from './changes.js';
+import { isNothing, withoutIdentity } from './changes.js';
 import { conflictName } from './conflict-name.js';
 import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import type { Outbox } from './outbox.js';
-import { WorkingFile } from './working-file.js';
 
 export interface SenderOptions {
   readonly outbox: Outbox;
@@ -209,25 +208,23 @@ export class Sender {
 
   /** Content that is still only a version at the server is brought into the staging file. */
   async #materialize(intent: Intent): Promise<Intent> {
-    const { outbox, content } = this.#o;
-    const open = outbox.working(intent.inode);
-    if (open) await open.complete();
-    if (intent.staged) return intent;
+    const { outbox } = this.#o;
     const item = outbox.tree.item(intent.inode);
     if (!item) throw new Superseded();
-    const version = { id: intent.contentVersion, remoteId: intent.contentItem, size: intent.size, label: intent.name };
-    const file = new WorkingFile(intent.inode, outbox.staging.open(intent.inode, true));
+    // The one working file that readers and writers use: what they write meanwhile is not overwritten.
+    const file = await outbox.open(item, false, false);
     try {
-      file.startFrom(content.open(version), version.size);
       await file.complete();
+      const now = this.#current(intent);
+      if (now.staged && !now.gaps) return now;
       file.sync();
       outbox.staging.syncFolder();
+      const next = { ...now, staged: true, gaps: undefined, contentItem: NO_REMOTE, contentVersion: NO_VERSION };
+      this.#replace(now, next);
+      return next;
     } finally {
-      file.close();
+      outbox.release(intent.inode, file, false, 0);
     }
-    const next: Intent = { ...this.#current(intent), staged: true, contentItem: NO_REMOTE, contentVersion: NO_VERSION };
-    this.#replace(intent, next);
-    return next;
   }
 
   /** Both contents are kept: the server's under the name, ours beside it. */
@@ -278,13 +275,15 @@ export class Sender {
     const now = intents.get(attempt.inode);
     if (!now) return;
     if (now !== attempt) {
-      if (item) intents.put(rebased(now, attempt, item));
-      return;
+      const next = item && rebased(now, attempt, item);
+      if (next && !isNothing(next)) intents.put(next);
+      if (!next || !isNothing(next)) return;
     }
     intents.change([], [attempt.inode]);
     if (!item || attempt.folder) return;
     const versionId = item.version?.id ?? NO_VERSION;
-    intents.setAttributes(attempt.inode, { versionId, mtime: attempt.mtime, mode: attempt.mode });
+    // Times and mode may have been set since.
+    intents.setAttributes(attempt.inode, { versionId, mtime: now.mtime, mode: now.mode });
     if (!attempt.staged || outbox.working(attempt.inode)) return;
     const version = { id: versionId, remoteId: item.id, size: attempt.size, label: attempt.name };
     const same = item.version?.size === attempt.size;
@@ -372,7 +371,9 @@ const withVersion = (file: RemoteItem, version: RemoteVersion, serverTime: numbe
 
 /** A newer intent on top of what the server has confirmed meanwhile. */
 function rebased(now: Intent, sent: Intent, item: RemoteItem): Intent {
-  const sameContent = now.flushed && now.mtime === sent.mtime && now.size === sent.size;
+  // A change of the content begins a new upload; a change of the times does not.
+  const sameUpload = now.upload === sent.upload && (sent.upload !== undefined || now.mtime === sent.mtime);
+  const sameContent = now.flushed && sameUpload && now.size === sent.size;
   return {
     ...now,
     remoteId: item.id,
@@ -383,5 +384,6 @@ function rebased(now: Intent, sent: Intent, item: RemoteItem): Intent {
     baseSize: item.version?.size ?? 0,
     dirty: now.dirty && !sameContent,
     attemptAt: 0,
+    state: now.state === 'uploading' ? 'held' : now.state,
   };
 }

@@ -12,6 +12,8 @@ import { errnoOf, Failure, isFailure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { OpenBlob } from '../content/cache.js';
 import { RangeSet } from '../content/ranges.js';
+import type { ContentVersion } from '../content/source.js';
+import type { Gaps } from './intent.js';
 
 const read = promisify(readCallback);
 const write = promisify(writeCallback);
@@ -41,7 +43,7 @@ export class WorkingFile {
   #seen: Seen;
   /** The time that was set, while nothing was written since. */
   #mtime: { readonly shown: number; readonly at: number } | undefined;
-  #base: { readonly blob: OpenBlob; size: number } | undefined;
+  #base: { readonly blob: OpenBlob; readonly version: ContentVersion; size: number } | undefined;
   #here: RangeSet | undefined;
   #filling: Promise<void> | undefined;
   readonly #stop = new AbortController();
@@ -53,19 +55,26 @@ export class WorkingFile {
     this.#seen = this.#stat();
   }
 
-  /** Content comes from `blob` (closed by this object) where nothing was written; `size` bytes of it count. */
-  startFrom(blob: OpenBlob, size: number): void {
-    ftruncateSync(this.fd, size);
+  /** Content comes from `blob` (closed by this object) where nothing was written. */
+  startFrom(blob: OpenBlob, version: ContentVersion): void {
+    ftruncateSync(this.fd, version.size);
     this.#seen = this.#stat();
-    if (size === 0) {
-      blob.close();
-      return;
-    }
-    this.#base = { blob, size };
-    this.#here = new RangeSet();
-    this.#filling = this.#fill();
-    // Whoever needs the rest gets the error from `complete`.
-    this.#filling.catch(() => undefined);
+    this.#bringIn(blob, version, [0, version.size]);
+  }
+
+  /** As `startFrom`, where an earlier working file of this content ended with `gaps`. */
+  resumeFrom(blob: OpenBlob, version: ContentVersion, gaps: Gaps): void {
+    this.#bringIn(blob, version, gaps.missing);
+  }
+
+  /** What is still to come; undefined: nothing. */
+  get gaps(): Gaps | undefined {
+    if (!this.#base) return undefined;
+    const { version, size } = this.#base;
+    const missing: number[] = [];
+    for (let gap = this.#nextGap(); gap; gap = this.#here!.gap(gap.end, size)) missing.push(gap.start, gap.end);
+    if (missing.length === 0) return undefined;
+    return { item: version.remoteId, version: version.id, size: version.size, missing };
   }
 
   /** Everything is in the staging file: it can serve without the daemon. */
@@ -180,6 +189,21 @@ export class WorkingFile {
     this.#stop.abort(new Failure('interrupted'));
     this.#endBase();
     closeSync(this.fd);
+  }
+
+  #bringIn(blob: OpenBlob, version: ContentVersion, missing: readonly number[]): void {
+    const end = missing.at(-1) ?? 0;
+    if (end === 0) {
+      blob.close();
+      return;
+    }
+    this.#base = { blob, version, size: end };
+    this.#here = new RangeSet();
+    this.#here.add(0, end);
+    for (let i = 0; i < missing.length; i += 2) this.#here.remove(missing[i]!, missing[i + 1]!);
+    this.#filling = this.#fill();
+    // Whoever needs the rest gets the error from `complete`.
+    this.#filling.catch(() => undefined);
   }
 
   async #fill(): Promise<void> {

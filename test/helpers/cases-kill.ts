@@ -6,23 +6,13 @@ import Database from 'better-sqlite3';
 import { processesWith, until } from './cases.js';
 import { difference, type Scenario, sums } from './cases-scenarios.js';
 import { Installation, kill, MAIN } from './mounted.js';
+import { randomBy } from './random.js';
 import { type RunningSimulator, simulator } from './simulator.js';
 
 /** Milliseconds from the start of `mount` within which the daemon is killed: starting, crawling, reading. */
 const LONGEST = 4000;
 /** Rounds between two looks at the whole tree. */
 const BETWEEN_LOOKS = 6;
-
-/** mulberry32 */
-function randomBy(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /**
  * Kills the daemon with SIGKILL at random moments while it starts, crawls and reads, and changes go on at the server.

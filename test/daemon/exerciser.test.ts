@@ -1,0 +1,8 @@
+import t from 'tap';
+import { exercise } from '../helpers/cases-exerciser.js';
+
+for (const [driver, operations] of [
+  ['kernel', 5000],
+  ['fuse-native', 3000],
+] as const)
+  t.test(`${driver}: files answer like their shadow copies`, (t) => exercise(t, driver, operations, 2, 20_261_124));
