@@ -6,6 +6,8 @@ import type { Staging } from './staging.js';
 
 /** Milliseconds after which what was acknowledged is brought to the platter without being asked. */
 const REST = 5000;
+/** What acknowledges nothing is written down so long after at the latest, milliseconds. */
+const WRITE_DOWN = 50;
 
 export interface DurabilityParts {
   readonly folder: string;
@@ -25,6 +27,7 @@ export class Durability {
   readonly place: string;
   readonly #o: DurabilityParts;
   #timer: NodeJS.Timeout | undefined;
+  #writingDown: NodeJS.Timeout | undefined;
 
   constructor(parts: DurabilityParts) {
     this.#o = parts;
@@ -49,6 +52,20 @@ export class Durability {
     return secured;
   }
 
+  /** Nobody is told of a new file's content before it is closed: its intent need not be written down at once. */
+  putSoon(intent: Intent): void {
+    this.#o.intents.putSoon(intent);
+    this.#writingDown ??= setTimeout(() => {
+      this.#writingDown = undefined;
+      try {
+        this.#o.intents.writeDown();
+      } catch (error) {
+        // The close of the file says it to whom it concerns.
+        this.#o.log.error({ error }, 'a file that is being written could not be noted');
+      }
+    }, WRITE_DOWN);
+  }
+
   /** Something was acknowledged that is not on the platter. */
   acknowledged(): void {
     this.#timer ??= setTimeout(() => {
@@ -69,6 +86,7 @@ export class Durability {
   /** Nothing that was acknowledged depends on the machine after this. */
   close(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#writingDown);
     const { intents, log } = this.#o;
     try {
       for (const intent of [...intents.all()]) this.secure(intent);

@@ -10,6 +10,11 @@ export interface LocalAttributes {
   readonly mode: number | undefined;
 }
 
+/** Inodes are reserved so many at a time: what a crash leaves unused is never given. */
+const INODE_BLOCK = 256;
+/** Pages of the log between checkpoints, each of which waits for the platter: 16 MiB. */
+const CHECKPOINT_PAGES = 4096;
+
 const COLUMNS: readonly (keyof IntentRow)[] = Object.keys(toRow({} as Intent)) as (keyof IntentRow)[];
 
 /** `outbox.db`, and all of it in memory: what waits to go up is little next to the project. */
@@ -29,11 +34,15 @@ export class Intents {
   /** `parent/name` at the server → who was there, and is elsewhere or gone here. */
   readonly #left = new Map<string, Inode>();
   readonly #attributes = new Map<Inode, LocalAttributes>();
+  /** Shown and indexed, but not written down yet. */
+  readonly #unwritten = new Map<Inode, Intent>();
   #nextInode: number;
+  #reservedTo: number;
 
   /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
   constructor(path: string) {
     this.database = this.#db = openDatabase(path, outboxOptions);
+    this.#db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     this.#put = this.#db.prepare(
       `INSERT OR REPLACE INTO intents (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((c) => `@${c}`).join(', ')})`,
     );
@@ -54,7 +63,7 @@ export class Intents {
         mtime: row.mtime ?? undefined,
         mode: row.mode ?? undefined,
       });
-    this.#nextInode =
+    this.#nextInode = this.#reservedTo =
       this.#db.prepare<[], number>("SELECT value FROM meta WHERE key = 'next-inode'").pluck().get() ??
       FIRST_LOCAL_INODE;
   }
@@ -102,20 +111,45 @@ export class Intents {
 
   /** A new inode for an item that is made here. Never given twice. */
   newInode(): Inode {
-    const inode = this.#nextInode++;
-    this.#setMeta.run('next-inode', this.#nextInode);
-    return asInode(inode);
+    if (this.#nextInode === this.#reservedTo) {
+      this.#setMeta.run('next-inode', this.#reservedTo + INODE_BLOCK);
+      this.#reservedTo += INODE_BLOCK;
+    }
+    return asInode(this.#nextInode++);
   }
 
   /** Writes intents down and drops others, in one transaction. Survives a crash of the process when it returns. */
   change(put: readonly Intent[], drop: readonly Inode[] = []): void {
     this.#transaction(() => {
+      for (const intent of this.#unwritten.values())
+        if (!drop.includes(intent.inode) && !put.some(({ inode }) => inode === intent.inode))
+          this.#put.run(toRow(intent));
       for (const inode of drop) this.#delete.run(inode);
       for (const intent of put) this.#put.run(toRow(intent));
     });
+    this.#unwritten.clear();
     for (const inode of drop) this.#unindex(inode);
     for (const intent of put) this.#unindex(intent.inode);
     for (const intent of put) this.#index(intent);
+  }
+
+  /**
+   * As `change` for an intent that acknowledges nothing, such as that of a file being written: it is written down with
+   * the next change, or by `writeDown`, so that a small file costs one transaction and not two.
+   */
+  putSoon(intent: Intent): void {
+    this.#unindex(intent.inode);
+    this.#index(intent);
+    this.#unwritten.set(intent.inode, intent);
+  }
+
+  get isWritten(): boolean {
+    return this.#unwritten.size === 0;
+  }
+
+  /** Writes down what `putSoon` was given. */
+  writeDown(): void {
+    if (!this.isWritten) this.change([]);
   }
 
   put(intent: Intent): void {
@@ -135,6 +169,7 @@ export class Intents {
 
   /** Brings everything that was committed to the platter (a checkpoint syncs the log, SQLite "WAL mode", section 2.2). */
   sync(): void {
+    this.writeDown();
     this.#db.pragma('synchronous = FULL');
     try {
       this.#setMeta.run('synced', Date.now());
@@ -144,6 +179,7 @@ export class Intents {
   }
 
   close(): void {
+    this.writeDown();
     this.#db.close();
   }
 

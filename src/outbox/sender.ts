@@ -240,7 +240,6 @@ export class Sender {
       name,
       state: 'held',
       reason: 'somebody else was faster',
-      stagedAt: 0,
       attemptAt: 0,
       changedAt: Date.now(),
     };

@@ -18,12 +18,15 @@ import { asInode, type Inode } from '../base/ids.js';
 
 /** Bytes: with less room than a program writes at once, it met the end of the disk. */
 const FULL = 2 ** 17;
+/** What is known of the disk's free space is believed for so long, milliseconds: others write there as well. */
+const SPACE_KNOWN = 100;
 
 /** The folder of staging files, one an inode, and `lost+found` beside it for what no row owns. */
 export class Staging {
   readonly #folder: string;
   readonly #lost: string;
   readonly #reserve: number;
+  #space = { free: 0, at: 0 };
 
   /** @param reserve bytes of disk that writing leaves free */
   constructor(folder: string, reserve: number) {
@@ -39,17 +42,17 @@ export class Staging {
     return statSync(this.#folder).dev;
   }
 
+  /** Bytes of a file. */
+  size(inode: Inode): number {
+    return statSync(this.path(inode)).size;
+  }
+
   path(inode: Inode): string {
     return join(this.#folder, String(inode));
   }
 
   has(inode: Inode): boolean {
     return existsSync(this.path(inode));
-  }
-
-  /** Bytes of a file, and when it changed last, milliseconds. */
-  stat(inode: Inode): { readonly size: number; readonly mtimeMs: number } {
-    return statSync(this.path(inode));
   }
 
   /** Opens a staging file for reading and writing; `fresh` makes it anew. */
@@ -106,8 +109,13 @@ export class Staging {
 
   /** @throws Failure `disk-full` when `bytes` more would touch the reserve */
   requireSpace(bytes: number): void {
-    const { bavail, bsize } = statfsSync(this.#folder);
-    if (bavail * bsize - bytes < this.#reserve)
+    const now = performance.now();
+    // A little that is asked for often is looked up now and then; what is large, each time.
+    if (bytes > 0 || this.#space.at === 0 || now - this.#space.at > SPACE_KNOWN) {
+      const { bavail, bsize } = statfsSync(this.#folder);
+      this.#space = { free: bavail * bsize, at: now };
+    }
+    if (this.#space.free - bytes < this.#reserve)
       throw new Failure('disk-full', { path: 'what is written', disk: this.#folder });
   }
 }

@@ -8,16 +8,12 @@ const names = new Map<number, string>();
 
 /** Local user and host, for the notes of versions and the list of uploads: `anna on nas1`. */
 export function who(uid: number): string {
-  return `${nameOf(uid)} on ${hostname()}`;
-}
-
-function nameOf(uid: number): string {
-  let name = names.get(uid);
-  if (name === undefined) {
-    name = lookUp(uid) ?? `uid ${uid}`;
-    names.set(uid, name);
+  let text = names.get(uid);
+  if (text === undefined) {
+    text = `${lookUp(uid) ?? `uid ${uid}`} on ${hostname()}`;
+    names.set(uid, text);
   }
-  return name;
+  return text;
 }
 
 function lookUp(uid: number): string | undefined {

@@ -19,8 +19,8 @@ import type { Mirror } from '../mirror/mirror.js';
 import { NAME_BYTES } from '../names/linux.js';
 import type { Checkouts } from '../outbox/checkouts.js';
 import { NO_REMOTE } from '../outbox/intent.js';
-import type { Outbox } from '../outbox/outbox.js';
-import { type ListedLocalItem, type LocalItem, type Tree, versionOf } from '../outbox/tree.js';
+import { type Outbox, versionOf } from '../outbox/outbox.js';
+import type { ListedLocalItem, LocalItem, Tree } from '../outbox/tree.js';
 import { attributesOf, type Ownership } from './attributes.js';
 import { Directories } from './directories.js';
 import { FileHandles } from './file-handles.js';
@@ -221,11 +221,10 @@ export class ProjectFileSystem implements FileSystem {
     const node = this.nodes.of(item);
     const file = this.outbox.working(item.inode);
     const attributes = attributesOf(item, this.#owner);
+    const stat = file?.stat;
     return {
       node,
-      attributes: file
-        ? { ...attributes, ...file.stat, ctime: Math.max(attributes.ctime, file.stat.mtime) }
-        : attributes,
+      attributes: stat ? { ...attributes, ...stat, ctime: Math.max(attributes.ctime, stat.mtime) } : attributes,
       entryTimeout: this.#timeout,
       // The kernel cannot know what it wrote past the daemon.
       attributeTimeout: file ? 0 : this.#timeout,

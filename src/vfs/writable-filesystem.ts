@@ -4,6 +4,7 @@ import type { Inode, NodeId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import type {
   AttributeChanges,
+  Awaitable,
   Context,
   CreatedFile,
   Entry,
@@ -44,14 +45,15 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
   readonly writable: WritableFileSystem = {
     setattr: (node, changes, handle, context) => this.#setattr(node, changes, handle, context),
 
-    create: (parent, name, _mode, _flags, context) => this.#create(parent, name, context),
+    create: (parent, name, _mode, _flags, context) =>
+      this.#inFolder(parent, context, (folder) => this.#create(folder, name, context)),
 
     write: (_node, handle, offset, data) => this.#writing(handle).write(offset, data),
 
-    flush: async (_node, handle, context) => {
+    flush: (_node, handle, context) => {
       const open = this.handles.get(handle);
       const item = open && this.tree.item(open.inode);
-      if (open?.file && item) await this.outbox.flush(item, open.file, context.uid);
+      if (open?.file && item) this.outbox.flush(item, open.file, context.uid);
     },
 
     fsync: async (_node, handle, _dataOnly, context) => {
@@ -71,22 +73,23 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       for (const inode of changed) await publish(inode, context.signal);
     },
 
-    mkdir: async (parent, name, _mode, context) => {
-      const folder = await this.#folder(parent, context);
-      if (this.tree.child(folder, name)) throw new Failure('item-exists', { path: name });
-      this.#requireEntry(folder, context);
-      return this.entry(this.outbox.mkdir(folder, name, context.uid));
-    },
+    mkdir: (parent, name, _mode, context) =>
+      this.#inFolder(parent, context, (folder) => {
+        if (this.tree.child(folder, name)) throw new Failure('item-exists', { path: name });
+        this.#requireEntry(folder, context);
+        return this.entry(this.outbox.mkdir(folder, name, context.uid));
+      }),
 
-    unlink: async (parent, name, context) => {
-      const item = await this.#child(parent, name, context);
-      if (!item.isFile) throw new Failure('is-a-folder', { path: name });
-      this.#requireChange(item, context);
-      this.outbox.unlink(item, context.uid);
-    },
+    unlink: (parent, name, context) =>
+      this.#inFolder(parent, context, (folder) => {
+        const item = this.#child(folder, name);
+        if (!item.isFile) throw new Failure('is-a-folder', { path: name });
+        this.#requireChange(item, context);
+        this.outbox.unlink(item, context.uid);
+      }),
 
     rmdir: async (parent, name, context) => {
-      const item = await this.#child(parent, name, context);
+      const item = this.#child(await this.#folder(parent, context), name);
       if (item.isFile) throw new Failure('not-a-folder', { path: name });
       this.#requireChange(item, context);
       await this.listed(item, context);
@@ -94,7 +97,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     },
 
     rename: async (parent, name, newParent, newName, replace, context) => {
-      const item = await this.#child(parent, name, context);
+      const item = this.#child(await this.#folder(parent, context), name);
       const folder = await this.#folder(newParent, context);
       const replaced = this.tree.child(folder, newName);
       if (replaced?.inode === item.inode) return;
@@ -240,8 +243,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     }
   }
 
-  async #create(parent: NodeId, name: string, context: Context): Promise<CreatedFile> {
-    const folder = await this.#folder(parent, context);
+  #create(folder: LocalItem, name: string, context: Context): CreatedFile {
     if (this.tree.child(folder, name)) throw new Failure('item-exists', { path: name });
     this.#requireEntry(folder, context);
     const { item, file } = this.outbox.create(folder, name, context.uid);
@@ -273,15 +275,19 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     return done;
   }
 
-  async #folder(node: NodeId, context: Context): Promise<LocalItem> {
-    const folder = this.item(node);
-    await this.listed(folder, context);
-    this.invalidation?.asked(folder.inode);
-    return this.item(node);
+  #folder(node: NodeId, context: Context): Awaitable<LocalItem> {
+    return this.#inFolder(node, context, (folder) => folder);
   }
 
-  async #child(parent: NodeId, name: string, context: Context): Promise<LocalItem> {
-    const folder = await this.#folder(parent, context);
+  /** Does something in a folder all of whose children are known: at once, or after it was listed. */
+  #inFolder<T>(node: NodeId, context: Context, work: (folder: LocalItem) => T): Awaitable<T> {
+    const folder = this.item(node);
+    this.invalidation?.asked(folder.inode);
+    const listing = this.listed(folder, context);
+    return listing ? listing.then(() => work(this.item(node))) : work(folder);
+  }
+
+  #child(folder: LocalItem, name: string): LocalItem {
     const item = this.tree.child(folder, name);
     if (!item) throw new Failure('no-such-item', { path: name });
     return item;

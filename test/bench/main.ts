@@ -6,10 +6,21 @@ import { drivers } from './cases/drivers.js';
 import { findNormal, findWide } from './cases/find.js';
 import { simulatorSpeed } from './cases/simulator.js';
 import { smallFiles } from './cases/small-files.js';
+import { writing } from './cases/writing.js';
 import { Scope } from './scope.js';
 
 /** `npm run bench [-- CASE…]`: measures, and prints a table. Exit code 1 if a goal is missed, 2 for an unknown case. */
-const cases: readonly Case[] = [crawl, findWide, findNormal, smallFiles, bigFile, cachedReads, drivers, simulatorSpeed];
+const cases: readonly Case[] = [
+  crawl,
+  findWide,
+  findNormal,
+  smallFiles,
+  bigFile,
+  cachedReads,
+  writing,
+  drivers,
+  simulatorSpeed,
+];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !cases.some((one) => one.name === name));

@@ -1,0 +1,168 @@
+import picomatch from 'picomatch';
+import type { FilterRule, Rule } from './definition/filter-schema.js';
+
+/** What filters look at. */
+export interface FilterItem {
+  /** From the folder that is transferred, names separated by `/`. */
+  readonly path: string;
+  readonly name: string;
+  readonly folder: boolean;
+  /** Bytes. */
+  readonly size: number;
+  /** Unix seconds; undefined: not known, and no filter by date holds. */
+  readonly mtime: number | undefined;
+  readonly hidden: boolean;
+  readonly private: boolean;
+}
+
+/** `why`: the filter, in words. */
+export type Verdict = { readonly taken: true } | { readonly taken: false; readonly why: string };
+
+/**
+ * Whether an item is transferred. Excludes win; where there are includes, a file must be in one of them. All rules of a
+ * filter must hold.
+ *
+ * - A folder that is not taken has nothing below it that is: its subtree need not be listed.
+ * - Extension, size and date are of files: with one of these a filter excludes no folder.
+ * - Paths are globs from the folder that is transferred (`**` for any folders); what matches a folder holds for all that
+ *   is below it. Names are globs over the last name. Case counts, except in extensions; accents count however they are
+ *   composed; a leading dot is a character like others.
+ */
+export function compileFilters(filters: readonly FilterRule[]): (item: FilterItem) => Verdict {
+  const compiled = filters.map(compileFilter);
+  const excludes = compiled.filter(({ action }) => action === 'exclude');
+  const includes = compiled.filter(({ action }) => action === 'include');
+  const taken: Verdict = { taken: true };
+  const inNone: Verdict = {
+    taken: false,
+    why: `in none of the included: ${includes.map(({ words }) => words).join('; or ')}`,
+  };
+
+  return (item) => {
+    const seen: FilterItem = { ...item, path: item.path.normalize(), name: item.name.normalize() };
+    const excluded = excludes.find(({ tests }) => tests.every((test) => test.holds(seen)));
+    if (excluded) return { taken: false, why: `excluded: ${excluded.words}` };
+    if (includes.length === 0) return taken;
+    const isIncluded = includes.some(({ tests }) =>
+      tests.every((test) => (seen.folder ? test.mayHoldBelow(seen.path) : test.holds(seen))),
+    );
+    return isIncluded ? taken : inNone;
+  };
+}
+
+interface RuleTest {
+  holds(item: FilterItem): boolean;
+  /** Whether it can hold for something below a folder. */
+  mayHoldBelow(path: string): boolean;
+}
+
+function compileFilter({ action, rules }: FilterRule) {
+  return { action, tests: rules.map(compileRule), words: rules.map(wordsOf).join(' and ') };
+}
+
+const anywhere = (): boolean => true;
+
+function compileRule(rule: Rule): RuleTest {
+  switch (rule.type) {
+    case 'filter_extension': {
+      const endings = rule.extensions.map(endingOf);
+      const holds = ({ name, folder }: FilterItem): boolean => {
+        const lower = name.toLowerCase();
+        // `.bashrc` is a name, no extension.
+        return !folder && endings.some((ending) => lower.length > ending.length && lower.endsWith(ending));
+      };
+      return { holds, mayHoldBelow: anywhere };
+    }
+    case 'filter_name': {
+      const matches = matcherOf(rule.patterns);
+      return { holds: ({ name }) => matches(name), mayHoldBelow: anywhere };
+    }
+    case 'filter_path':
+      return compilePaths(rule.patterns);
+    case 'filter_size': {
+      const { min = 0, max = Number.POSITIVE_INFINITY } = rule;
+      return { holds: ({ folder, size }) => !folder && size >= min && size <= max, mayHoldBelow: anywhere };
+    }
+    case 'filter_date': {
+      const { after = Number.NEGATIVE_INFINITY, before = Number.POSITIVE_INFINITY } = rule;
+      const holds = ({ folder, mtime }: FilterItem): boolean =>
+        !folder && mtime !== undefined && mtime >= after && mtime < before;
+      return { holds, mayHoldBelow: anywhere };
+    }
+    case 'filter_hidden':
+      return { holds: ({ hidden }) => hidden, mayHoldBelow: anywhere };
+    case 'filter_private':
+      return { holds: (item) => item.private, mayHoldBelow: anywhere };
+  }
+}
+
+function compilePaths(patterns: readonly string[]): RuleTest {
+  const globs = patterns.map((pattern) => pattern.replace(/^\/+|\/+$/g, ''));
+  const matches = matcherOf(globs);
+  const starts = globs.map(compileStarts);
+  const holdsAt = (path: string): boolean => ancestry(path).some(matches);
+  return {
+    holds: ({ path }) => holdsAt(path),
+    mayHoldBelow: (path) => path === '' || holdsAt(path) || starts.some((mayLeadTo) => mayLeadTo(path.split('/'))),
+  };
+}
+
+/** Whether the folders of a path agree with the first parts of a glob, so that it can match further down. */
+function compileStarts(glob: string): (names: readonly string[]) => boolean {
+  // A group may hold a slash: then its parts cannot be looked at one by one.
+  if (/[{(][^})]*\//.test(glob)) return anywhere;
+  const parts = glob.split('/').map((part) => (part.includes('**') ? anywhere : matcherOf([part])));
+  const open = glob.split('/').findIndex((part) => part.includes('**'));
+  return (names) => {
+    const fixed = open === -1 ? parts.length : open;
+    // A glob without `**` that is not longer than the path has nothing left for what is below.
+    if (open === -1 && names.length >= parts.length) return false;
+    return names.slice(0, fixed).every((name, index) => parts[index]!(name));
+  };
+}
+
+/** `a/b/c` → `a`, `a/b`, `a/b/c`. */
+function ancestry(path: string): string[] {
+  const paths: string[] = [];
+  for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1))
+    paths.push(path.slice(0, slash));
+  return [...paths, path];
+}
+
+const matcherOf = (patterns: readonly string[]): ((text: string) => boolean) =>
+  picomatch(
+    patterns.map((pattern) => pattern.normalize()),
+    { dot: true, nonegate: true, windows: false, strictSlashes: true },
+  );
+
+/** `pdf`, `.pdf` and `*.pdf` are the same. */
+const endingOf = (extension: string): string => `.${extension.toLowerCase().replace(/^\*?\.?/, '')}`;
+
+function wordsOf(rule: Rule): string {
+  switch (rule.type) {
+    case 'filter_extension':
+      return `extension ${rule.extensions.map(endingOf).join(', ')}`;
+    case 'filter_name':
+      return `name ${rule.patterns.join(', ')}`;
+    case 'filter_path':
+      return `path ${rule.patterns.join(', ')}`;
+    case 'filter_size':
+      return ['size', ...bound('from', rule.min), ...bound('to', rule.max), 'bytes'].join(' ');
+    case 'filter_date':
+      return ['changed', ...bound('since', day(rule.after)), ...bound('before', day(rule.before))].join(' ');
+    case 'filter_hidden':
+      return 'hidden';
+    case 'filter_private':
+      return 'private';
+  }
+}
+
+const bound = (word: string, value: number | string | undefined): string[] =>
+  value === undefined ? [] : [word, String(value)];
+
+/** In UTC; a date that no calendar has stays a number. */
+function day(seconds: number | undefined): string | undefined {
+  if (seconds === undefined) return undefined;
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? String(seconds) : date.toISOString().slice(0, 16);
+}
