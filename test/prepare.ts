@@ -2,8 +2,18 @@ import { isFailure } from '#src/base/errors.js';
 import { ensurePackages, type PackageName } from '#src/cli/packages.js';
 
 /** What tests and benchmarks use from Debian; as root on Debian it is installed, elsewhere each test says what it misses. */
-const TESTS: readonly PackageName[] = ['fuse3', 'libfuse2', 'attr', 'rsync', 'curl'];
-const BENCHMARKS: readonly PackageName[] = [...TESTS, 'rclone'];
+const TARGETS: readonly PackageName[] = [
+  'rclone',
+  'samba',
+  'smbclient',
+  'openssh-server',
+  'openssh-client',
+  'exfat-fuse',
+  'exfatprogs',
+  'sshfs',
+];
+const TESTS: readonly PackageName[] = ['fuse3', 'libfuse2', 'attr', 'rsync', 'curl', ...TARGETS];
+const BENCHMARKS: readonly PackageName[] = TESTS;
 
 try {
   ensurePackages(process.argv[2] === 'bench' ? BENCHMARKS : TESTS, (line) => console.log(line));

@@ -15,9 +15,26 @@ const PACKAGE_FILES: Readonly<Record<string, readonly string[]>> = {
   rsync: ['/usr/bin/rsync'],
   curl: ['/usr/bin/curl'],
   rclone: ['/usr/bin/rclone'],
+  samba: ['/usr/sbin/smbd'],
+  smbclient: ['/usr/bin/smbclient'],
+  'openssh-server': ['/usr/sbin/sshd'],
+  'openssh-client': ['/usr/bin/ssh-keygen'],
+  'exfat-fuse': ['/usr/sbin/mount.exfat-fuse'],
+  exfatprogs: ['/usr/sbin/mkfs.exfat'],
+  sshfs: ['/usr/bin/sshfs'],
 };
 
-export type PackageName = 'fuse3' | 'libfuse2' | 'attr' | 'rsync' | 'curl' | 'rclone';
+export type PackageName = 'fuse3' | 'libfuse2' | 'attr' | 'rsync' | 'curl' | 'rclone' | TargetPackage;
+
+/** What targets and their tests use. */
+export type TargetPackage =
+  | 'samba'
+  | 'smbclient'
+  | 'openssh-server'
+  | 'openssh-client'
+  | 'exfat-fuse'
+  | 'exfatprogs'
+  | 'sshfs';
 
 const isMissing = (name: PackageName): boolean => !PACKAGE_FILES[name]?.some((file) => existsSync(file));
 

@@ -1,4 +1,4 @@
-import { DEVICE_NAMES, DOT_OR_BLANK_END, WINDOWS_CHARACTERS } from './platform-files.js';
+import { CONTROLS, DEVICE_NAMES, DOT_OR_BLANK_END, WINDOWS_CHARACTERS } from './platform-files.js';
 import type { NamePattern, Platform, PlatformFeatures } from './platforms.js';
 
 const GIB = 1024 ** 3;
@@ -32,10 +32,13 @@ const objects: PlatformFeatures = {
   emptyFolders: false,
 };
 
-/** Limits of an object store: the whole key counts, so that a name has none of its own. */
+/**
+ * Limits of an object store: the whole key counts, so that a name has none of its own. Control characters do not survive
+ * the XML in which lists come.
+ */
 const store: Platform = {
   title: 'an S3 store',
-  characters: '/\0',
+  characters: `/${CONTROLS}`,
   names: ['', '.', '..'],
   patterns: [],
   nameLength: undefined,
@@ -103,7 +106,7 @@ export const cloudPlatforms = {
   },
   dropbox: {
     title: 'Dropbox',
-    characters: '/\\\0',
+    characters: `/\\${CONTROLS}`,
     names: ['', '.', '..'],
     patterns: [
       BLANK_ENDS[1]!,
@@ -115,7 +118,7 @@ export const cloudPlatforms = {
   },
   box: {
     title: 'Box',
-    characters: '/\\\0',
+    characters: `/\\${CONTROLS}`,
     names: ['', '.', '..'],
     patterns: BLANK_ENDS,
     nameLength: { most: 255, unit: 'characters' },
@@ -124,7 +127,7 @@ export const cloudPlatforms = {
   },
   webdav: {
     title: 'a WebDAV server',
-    characters: '/\0',
+    characters: `/${CONTROLS}`,
     names: ['', '.', '..'],
     patterns: [],
     nameLength: { most: 255, unit: 'bytes' },

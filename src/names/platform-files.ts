@@ -2,8 +2,11 @@ import type { NamePattern, Platform, PlatformFeatures } from './platforms.js';
 
 const KIB = 1024;
 
+/** C0 and DEL. */
+export const CONTROLS = `${Array.from({ length: 32 }, (_, i) => String.fromCharCode(i)).join('')}\u007f`;
+
 /** [MS-FSCC] 2.1.5 and "Naming Files, Paths, and Namespaces" of Windows. */
-export const WINDOWS_CHARACTERS = `/\\<>:"|?*${Array.from({ length: 32 }, (_, i) => String.fromCharCode(i)).join('')}`;
+export const WINDOWS_CHARACTERS = `/\\<>:"|?*${CONTROLS.slice(0, 32)}`;
 
 export const DEVICE_NAMES: NamePattern = {
   rule: 'reserved-name',

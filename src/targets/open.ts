@@ -1,7 +1,7 @@
-import { Failure } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
 import type { TargetConnection } from '../connections/target-connection.js';
 import { openFolder } from './folder/open.js';
+import { openRclone } from './rclone/open.js';
 import type { Target } from './target.js';
 
 /** What opens a target: the connection without the fields that only the store needs. */
@@ -17,6 +17,10 @@ export interface OpenOptions {
   readonly password?: Secret | undefined;
   /** Values of options that are secrets. */
   readonly secrets?: Readonly<Record<string, Secret>>;
+  /** A file (0600) that rclone keeps the account's tokens in; left out: there are none. */
+  readonly rcloneConfiguration?: string;
+  /** Where bytes are made complete before they are sent; the machine's folder for temporary files otherwise. */
+  readonly stagingFolder?: string;
   readonly signal: AbortSignal;
 }
 
@@ -29,7 +33,5 @@ const OPENERS: Readonly<Record<string, Opener>> = { fs: openFolder, nfs: openFol
  * @throws Failure of `catalogue-targets.ts`, `usage` for a definition that cannot be one
  */
 export function openTarget(definition: TargetDefinition, options: OpenOptions): Promise<Target> {
-  const opener = OPENERS[definition.platform];
-  if (!opener) throw new Failure('usage', { what: `there is no platform "${definition.platform}"` });
-  return opener(definition, options);
+  return (OPENERS[definition.platform] ?? openRclone)(definition, options);
 }

@@ -1,0 +1,176 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { Agent, request } from 'undici';
+import { errnoOf, Failure } from '../../base/errors.js';
+import { Secret } from '../../base/secret.js';
+
+const START_LIMIT = 15_000;
+const STOP_LIMIT = 3000;
+
+/** Variables that make rclone differ from one machine to the next. */
+const NOT_PASSED = /^(?:RCLONE_|AWS_CA_BUNDLE$)/;
+
+export interface DaemonOptions {
+  /** A file that is kept: an account's tokens change in it. Left out: one that goes with the daemon. */
+  readonly configuration?: string | undefined;
+  /** Files show the time when they were stored. */
+  readonly storeTime?: boolean | undefined;
+}
+
+export interface RcReply {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+}
+
+/**
+ * A private `rclone rcd`: on the loopback interface, with random credentials that stand in its environment and not in
+ * its command line, and with a configuration of its own (0600).
+ */
+export class RcloneDaemon {
+  readonly #process: ChildProcess;
+  readonly #address: string;
+  readonly #authorization: Secret;
+  readonly #temporary: string | undefined;
+  readonly #agent = new Agent({ headersTimeout: 0, bodyTimeout: 300_000, connections: 32 });
+
+  private constructor(process: ChildProcess, address: string, authorization: Secret, temporary: string | undefined) {
+    this.#process = process;
+    this.#address = address;
+    this.#authorization = authorization;
+    this.#temporary = temporary;
+  }
+
+  /**
+   * @throws Failure `program-missing`, `target-failed`
+   */
+  static async start({ configuration, storeTime }: DaemonOptions, signal: AbortSignal): Promise<RcloneDaemon> {
+    signal.throwIfAborted();
+    const temporary = configuration === undefined ? await mkdtemp(join(tmpdir(), 'procorefs-rclone-')) : undefined;
+    const [user, password] = [randomBytes(12).toString('hex'), randomBytes(24).toString('hex')];
+    const passed = Object.entries(process.env).filter(([name]) => !NOT_PASSED.test(name));
+    const child = spawn('rclone', ['rcd', '--rc-addr', '127.0.0.1:0', '--rc-serve'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: {
+        ...Object.fromEntries(passed),
+        RCLONE_CONFIG: configuration ?? join(temporary!, 'rclone.conf'),
+        RCLONE_RC_USER: user,
+        RCLONE_RC_PASS: password,
+        // A share that has gone is for the job to wait for.
+        RCLONE_LOW_LEVEL_RETRIES: '2',
+        RCLONE_RETRIES: '1',
+        RCLONE_CONTIMEOUT: '10s',
+        RCLONE_TIMEOUT: '60s',
+        RCLONE_USE_SERVER_MODTIME: String(storeTime === true),
+      },
+    });
+    try {
+      const address = await addressOf(child, signal);
+      const basic = new Secret(`Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`);
+      return new RcloneDaemon(child, address, basic, temporary);
+    } catch (error) {
+      child.kill('SIGKILL');
+      if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** One call of the remote control; its errors come as replies. @throws Failure `target-failed` if the daemon has gone */
+  async call(path: string, input: Record<string, unknown>, signal: AbortSignal): Promise<RcReply> {
+    signal.throwIfAborted();
+    const { statusCode, body } = await this.#request(
+      'POST',
+      `/${path}`,
+      { 'content-type': 'application/json' },
+      signal,
+      JSON.stringify(input),
+    );
+    const text = await body.text();
+    try {
+      return { status: statusCode, body: JSON.parse(text) as Record<string, unknown> };
+    } catch {
+      return { status: statusCode, body: { error: text } };
+    }
+  }
+
+  /** The bytes of a file of a remote, `name:root` and a path. */
+  async object(remote: string, path: string, start: number, signal: AbortSignal) {
+    const names = path.split('/').map(encodeURIComponent).join('/');
+    const headers: Record<string, string> = start > 0 ? { range: `bytes=${start}-` } : {};
+    const { statusCode, body } = await this.#request(
+      'GET',
+      `/[${encodeURIComponent(remote)}]/${names}`,
+      headers,
+      signal,
+    );
+    return { status: statusCode, body: body as Readable & { text(): Promise<string> } };
+  }
+
+  async #request(
+    method: 'GET' | 'POST',
+    path: string,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+    body?: string,
+  ) {
+    try {
+      return await request(this.#address + path, {
+        method,
+        headers: { ...headers, authorization: this.#authorization.reveal() },
+        signal,
+        dispatcher: this.#agent,
+        ...(body === undefined ? {} : { body }),
+      });
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw new Failure('target-failed', { target: 'rclone', path: 'its remote control' }, error);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      const ended = once(this.#process, 'exit');
+      this.#process.kill('SIGTERM');
+      const kill = setTimeout(() => this.#process.kill('SIGKILL'), STOP_LIMIT);
+      await ended;
+      clearTimeout(kill);
+    }
+    await this.#agent.destroy();
+    if (this.#temporary !== undefined) await rm(this.#temporary, { recursive: true, force: true });
+  }
+}
+
+/** Where the daemon says that it listens. */
+function addressOf(child: ChildProcess, signal: AbortSignal): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const limit = setTimeout(() => fail(new Error('it did not start in time')), START_LIMIT);
+    const abort = (): void => end(() => reject(signal.reason));
+    const end = (then: () => void): void => {
+      clearTimeout(limit);
+      signal.removeEventListener('abort', abort);
+      then();
+    };
+    const fail = (cause: Error): void =>
+      end(() =>
+        reject(
+          errnoOf(cause) === 'ENOENT'
+            ? new Failure('program-missing', { program: 'rclone', package: 'rclone' })
+            : new Failure('target-failed', { target: 'rclone', path: 'its start', why: said || cause.message }, cause),
+        ),
+      );
+    signal.addEventListener('abort', abort, { once: true });
+    child.once('error', fail);
+    child.once('exit', (code) => fail(new Error(`it ended with ${code}`)));
+    // Read to the end: a full pipe would stop it.
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      if (said.length < 4000) said += text;
+      const address = /http:\/\/127\.0\.0\.1:\d+/.exec(said)?.[0];
+      if (address !== undefined) end(() => resolve(address));
+    });
+  });
+}

@@ -1,0 +1,122 @@
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { Failure, isFailure } from '../../base/errors.js';
+import type { OpenOptions, TargetDefinition } from '../open.js';
+import { checkPath } from '../paths.js';
+import { RemoteTarget } from '../remote/remote-target.js';
+import { Staging } from '../remote/staging.js';
+import { RcloneDaemon } from './daemon.js';
+import { rcloneFailure } from './failures.js';
+import type { FsInfo } from './rules.js';
+import { RcloneStorage } from './storage.js';
+import { OTHER_TYPE, REFUSED_TYPES, STORAGE_TYPES, type StorageType } from './types.js';
+
+/** The one remote of a daemon's configuration. */
+export const REMOTE = 'target';
+
+/** A storage that rclone knows: every cloud, WebDAV, SFTP, … */
+export async function openRclone(definition: TargetDefinition, options: OpenOptions): Promise<RemoteTarget> {
+  const { platform } = definition;
+  const refused = REFUSED_TYPES[platform];
+  if (refused !== undefined)
+    throw new Failure('usage', { what: `"${platform}" is no platform of a target: ${refused}` });
+  const type = STORAGE_TYPES[platform] ?? OTHER_TYPE;
+  const { folder, parameters } = remoteOf(definition, options, type);
+  const path = options.path ?? '';
+  checkPath(path, definition.uri);
+  const { signal } = options;
+  const daemon = await RcloneDaemon.start(
+    { configuration: options.rcloneConfiguration, storeTime: type.storeTime },
+    signal,
+  );
+  try {
+    const shown = `${platform}:${[folder, path].filter((part) => part !== '').join('/')}`;
+    await configure(daemon, type.type ?? platform, parameters, options, shown);
+    const top = new RcloneStorage(daemon, `${REMOTE}:${folder}`, shown, type, platform, {});
+    const root = [folder.replace(/\/$/, ''), path].filter((part) => part !== '').join('/');
+    const info = await infoOf(daemon, `${REMOTE}:${root}`, shown, signal);
+    const storage = new RcloneStorage(daemon, `${REMOTE}:${root}`, shown, type, platform, info);
+    if (path !== '' && storage.rules.emptyFolders) await makeRoot(top, storage, path, options);
+    return new RemoteTarget(storage, new Staging(options.stagingFolder));
+  } catch (error) {
+    await daemon.close();
+    throw error;
+  }
+}
+
+async function makeRoot(top: RcloneStorage, storage: RcloneStorage, path: string, { create, signal }: OpenOptions) {
+  try {
+    await storage.entries('', signal);
+  } catch (error) {
+    if (!create || !isFailure(error, 'target-missing')) throw error;
+    // The connection's own folder must be there; what is below it may be made.
+    await top.entries('', signal);
+    const names = path.split('/');
+    for (let n = 1; n <= names.length; n++) await top.makeFolder(names.slice(0, n).join('/'), signal);
+  }
+}
+
+async function configure(
+  daemon: RcloneDaemon,
+  type: string,
+  parameters: Record<string, string>,
+  options: OpenOptions,
+  shown: string,
+): Promise<void> {
+  const { signal } = options;
+  const listed = await daemon.call('config/listremotes', {}, signal);
+  const exists = ((listed.body.remotes ?? []) as string[]).includes(REMOTE);
+  const { status, body } = await daemon.call(
+    exists ? 'config/update' : 'config/create',
+    { name: REMOTE, ...(exists ? {} : { type }), parameters, opt: { nonInteractive: true, obscure: true } },
+    signal,
+  );
+  if (status !== 200) throw rcloneFailure(String(body.error), shown, '');
+}
+
+async function infoOf(daemon: RcloneDaemon, fs: string, shown: string, signal: AbortSignal): Promise<FsInfo> {
+  const { status, body } = await daemon.call('operations/fsinfo', { fs }, signal);
+  if (status !== 200) throw rcloneFailure(String(body.error), shown, '');
+  return body as FsInfo;
+}
+
+/** What rclone is told: parameters of the storage, and the folder in it. @throws Failure `usage` */
+export function remoteOf(
+  { uri, username, options: given = {} }: TargetDefinition,
+  { password, secrets = {} }: Pick<OpenOptions, 'password' | 'secrets'>,
+  type: StorageType,
+): { readonly folder: string; readonly parameters: Record<string, string> } {
+  const parameters: Record<string, string> = { ...type.preset, ...given };
+  for (const [name, secret] of Object.entries(secrets)) parameters[name] = secret.reveal();
+  if (username !== undefined && type.username) parameters[type.username] = username;
+  if (password && type.password) parameters[type.password] = password.reveal();
+  if (type.uri === 'path') return { folder: uri.replace(/^\/+|\/+$/g, ''), parameters };
+  if (type.uri === 'address') {
+    if (!/^https?:\/\/[^/]+/.test(uri)) throw new Failure('usage', { what: `"${uri}" is no http or https address` });
+    return { folder: '', parameters: { ...parameters, [type.address!]: uri } };
+  }
+  const match = /^(?:[a-z]+:\/\/)?(?:([^@/]+)@)?(\[[^\]]+\]|[^:/]+)(?::(\d+))?(?::?(\/.*)|:(.*))?$/.exec(uri);
+  if (!match) throw new Failure('usage', { what: `"${uri}" is not HOST:FOLDER` });
+  const [, user, host, port, absolute, relative] = match;
+  return {
+    folder: (absolute ?? relative ?? '').replace(/(?!^)\/+$/, ''),
+    parameters: {
+      ...parameters,
+      host: host!,
+      ...(user === undefined || type.username === undefined ? {} : { [type.username]: user }),
+      ...(port === undefined ? {} : { port }),
+      ...(type.platform === 'sftp' ? hostKeys(given) : {}),
+    },
+  };
+}
+
+/** rclone takes any server's key unless it is told where the known ones stand. */
+function hostKeys({ known_hosts_file: given }: Readonly<Record<string, string>>): Record<string, string> {
+  if (given === 'none') return { known_hosts_file: '' };
+  const file = given ?? join(homedir(), '.ssh', 'known_hosts');
+  if (existsSync(file)) return { known_hosts_file: file };
+  throw new Failure('usage', {
+    what: `the server's key cannot be checked without ${file}: sign in once with ssh, or say --option known_hosts_file=FILE (none: any key)`,
+  });
+}

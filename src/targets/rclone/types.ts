@@ -1,0 +1,92 @@
+import type { PlatformName } from '../../names/platforms.js';
+
+/** How a connection's fields become parameters of one of rclone's storages. */
+export interface StorageType {
+  /** As rclone calls it; the connection's platform otherwise. */
+  readonly type?: string;
+  readonly platform: PlatformName;
+  /** Parameters for the account and its password. */
+  readonly username?: string;
+  readonly password?: string;
+  /** What the URI is: an address for a parameter, `host:folder`, or a path (for object stores: bucket and folder). */
+  readonly uri: 'address' | 'host' | 'path';
+  /** The parameter that takes the address. */
+  readonly address?: string;
+  readonly preset?: Readonly<Record<string, string>>;
+  /** A file is seen under its name only when it is complete. */
+  readonly publishes?: true;
+  /** A file's own time stands in metadata that costs a request a file: the time of storing is taken instead. */
+  readonly storeTime?: true;
+  /** The server has symbolic links. */
+  readonly hasLinks?: true;
+  /** rclone takes and shows names as the server has them; of other storages it doubles its quote character. */
+  readonly rawNames?: true;
+  /** A person signs in with a browser. */
+  readonly signsIn?: true;
+}
+
+export const STORAGE_TYPES: Readonly<Record<string, StorageType>> = {
+  s3: {
+    platform: 's3',
+    username: 'access_key_id',
+    password: 'secret_access_key',
+    uri: 'path',
+    preset: { provider: 'Other' },
+    publishes: true,
+    storeTime: true,
+  },
+  gcs: { type: 'google cloud storage', platform: 'gcs', uri: 'path', publishes: true, storeTime: true, signsIn: true },
+  azureblob: {
+    platform: 'azureblob',
+    username: 'account',
+    password: 'key',
+    uri: 'path',
+    publishes: true,
+    storeTime: true,
+  },
+  b2: { platform: 'b2', username: 'account', password: 'key', uri: 'path', publishes: true, storeTime: true },
+  onedrive: { platform: 'onedrive', uri: 'path', publishes: true, signsIn: true },
+  sharepoint: {
+    type: 'onedrive',
+    platform: 'sharepoint',
+    uri: 'path',
+    preset: { drive_type: 'documentLibrary' },
+    publishes: true,
+    signsIn: true,
+  },
+  drive: { platform: 'drive', uri: 'path', publishes: true, signsIn: true },
+  dropbox: { platform: 'dropbox', uri: 'path', publishes: true, signsIn: true },
+  box: { platform: 'box', uri: 'path', publishes: true, signsIn: true },
+  webdav: {
+    platform: 'webdav',
+    username: 'user',
+    password: 'pass',
+    uri: 'address',
+    address: 'url',
+    preset: { vendor: 'other' },
+    rawNames: true,
+  },
+  sftp: {
+    platform: 'sftp',
+    username: 'user',
+    password: 'pass',
+    uri: 'host',
+    // Otherwise a link on the server would be shown as what it leads to.
+    preset: { skip_links: 'true' },
+    hasLinks: true,
+    rawNames: true,
+  },
+  ftp: { platform: 'rclone', username: 'user', password: 'pass', uri: 'host' },
+};
+
+/** Any other storage of rclone: all its parameters are options. */
+export const OTHER_TYPE: StorageType = { platform: 'rclone', username: 'user', password: 'pass', uri: 'path' };
+
+/** Storages of rclone that are no place of their own, or for which there is a better way here. */
+export const REFUSED_TYPES: Readonly<Record<string, string>> = {
+  local: 'use the platform fs',
+  alias: 'name the storage itself',
+  memory: 'it keeps nothing',
+  cache: 'name the storage itself',
+  procore: 'it is not a target',
+};

@@ -1,0 +1,47 @@
+import type { Readable } from 'node:stream';
+import type { TargetItem, TargetRules } from '../target.js';
+
+/** An item as a storage shows it. */
+export type Entry = Omit<TargetItem, 'path'>;
+
+/** Bytes that are to be stored: a local file, complete and with its time of modification. */
+export interface Parcel {
+  readonly file: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Seconds since the epoch. */
+  readonly mtime: number | undefined;
+}
+
+/**
+ * What a program or protocol must be able to do for `RemoteTarget` to make a target of it. Paths are below the root and
+ * checked. Errors are Failures of `catalogue-targets.ts`.
+ */
+export interface Storage {
+  readonly rules: TargetRules;
+  readonly root: string;
+  /** A file appears under its name when it is complete, so that it needs no part. */
+  readonly publishes: boolean;
+  /** The time of the local file becomes that of the stored one. */
+  readonly takesTimeOfFile: boolean;
+  /** Symbolic links on the server may lead elsewhere: every folder is looked at before something is put into it. */
+  readonly hasLinks: boolean;
+  /** @throws Failure `target-missing` */
+  entries(folder: string, signal: AbortSignal): Promise<Entry[]>;
+  look(path: string, signal: AbortSignal): Promise<Entry | undefined>;
+  /** @throws Failure `target-missing` */
+  open(path: string, start: number, signal: AbortSignal): Promise<Readable>;
+  /** Stores a file, in place of one that is there. */
+  put(parcel: Parcel, path: string, signal: AbortSignal): Promise<void>;
+  /** Its parent exists. One that exists is fine. */
+  makeFolder(path: string, signal: AbortSignal): Promise<void>;
+  removeFile(path: string, signal: AbortSignal): Promise<void>;
+  removeFolder(path: string, signal: AbortSignal): Promise<void>;
+  /** A folder with all that is in it. */
+  purge(path: string, signal: AbortSignal): Promise<void>;
+  /** `to` is free, or a file that is to be replaced. */
+  rename(from: string, to: string, isFolder: boolean, signal: AbortSignal): Promise<void>;
+  setTime(path: string, mtime: number, signal: AbortSignal): Promise<void>;
+  about(signal: AbortSignal): Promise<{ readonly kind: string; readonly free?: number; readonly total?: number }>;
+  close(): Promise<void>;
+}

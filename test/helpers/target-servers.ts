@@ -1,0 +1,123 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** A port of this machine that is free now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A folder for a server and its files, that goes with the test. */
+export class ServerFolder {
+  readonly top = mkdtempSync(join(tmpdir(), 'procorefs-server-'));
+  readonly files = join(this.top, 'files');
+
+  constructor() {
+    mkdirSync(this.files);
+  }
+
+  at(name: string): string {
+    return join(this.top, name);
+  }
+
+  remove(): void {
+    rmSync(this.top, { recursive: true, force: true });
+  }
+}
+
+/** A server process of a test: it can be taken away with kill -9 and started again. */
+export class TestServer {
+  readonly port: number;
+  readonly #start: () => ChildProcess;
+  #process: ChildProcess | undefined;
+  #said = '';
+
+  private constructor(port: number, start: () => ChildProcess) {
+    this.port = port;
+    this.#start = start;
+  }
+
+  static async start(command: (port: number) => readonly string[], env: NodeJS.ProcessEnv = {}): Promise<TestServer> {
+    const port = await freePort();
+    const [program, ...words] = command(port);
+    const server = new TestServer(port, () =>
+      // A group of its own, so that what it starts goes with it.
+      spawn(program!, words, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env }, detached: true }),
+    );
+    await server.start();
+    return server;
+  }
+
+  async start(): Promise<void> {
+    const child = this.#start();
+    this.#process = child;
+    for (const stream of [child.stdout!, child.stderr!])
+      stream.setEncoding('utf8').on('data', (text: string) => (this.#said = (this.#said + text).slice(-4000)));
+    for (let tries = 0; tries < 400; tries++) {
+      if (child.exitCode !== null) throw new Error(`${child.spawnfile} ended with ${child.exitCode}: ${this.#said}`);
+      if (await answers(this.port)) return;
+      await new Promise((done) => setTimeout(done, 25));
+    }
+    throw new Error(`${child.spawnfile} does not listen: ${this.#said}`);
+  }
+
+  /** At once, as a machine that loses its power. */
+  async kill(): Promise<void> {
+    const child = this.#process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    try {
+      process.kill(-child.pid!, 'SIGKILL');
+    } catch {
+      child.kill('SIGKILL');
+    }
+    await ended;
+  }
+}
+
+const answers = (port: number): Promise<boolean> =>
+  new Promise((done) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      done(true);
+    });
+    socket.once('error', () => done(false));
+  });
+
+export const serveWebdav = (folder: ServerFolder): Promise<TestServer> =>
+  TestServer.start((port) => ['rclone', 'serve', 'webdav', folder.files, '--addr', `127.0.0.1:${port}`], {
+    RCLONE_USER: 'procorefs',
+    RCLONE_PASS: 'secret word',
+    RCLONE_CONFIG: folder.at('none.conf'),
+  });
+
+/** A pair of ssh keys, without a passphrase; `.pub` is the public one. */
+export function makeKey(file: string): string {
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file]);
+  return file;
+}
+
+export const serveSftp = (folder: ServerFolder, hostKey: string): Promise<TestServer> =>
+  TestServer.start(
+    (port) => ['rclone', 'serve', 'sftp', folder.files, '--addr', `127.0.0.1:${port}`, '--key', hostKey],
+    { RCLONE_USER: 'procorefs', RCLONE_PASS: 'secret word', RCLONE_CONFIG: folder.at('none.conf') },
+  );
+
+export const serveS3 = (folder: ServerFolder): Promise<TestServer> =>
+  TestServer.start((port) => [
+    process.execPath,
+    fileURLToPath(new URL('s3-server.js', import.meta.url)),
+    folder.files,
+    String(port),
+  ]);
