@@ -13,7 +13,7 @@ export interface Refusal {
 export function judgeName(rules: PlatformRules, name: string): Refusal | undefined {
   for (const character of name) {
     if (!rules.characters.includes(character)) continue;
-    const words = `${rules.title} takes no ${shown(character)} in a name (none of ${shown(rules.characters)})`;
+    const words = `${rules.title} takes no ${shown(character)} in a name (none of ${list(rules.characters)})`;
     return { rule: 'character', errno: 'EINVAL', words };
   }
   if (rules.names.includes(name)) {
@@ -79,3 +79,8 @@ function lengthOf(text: string, unit: LengthLimit['unit']): number {
 const limitText = ({ most, unit }: LengthLimit): string => `${most} ${unit === 'utf16' ? 'characters' : unit}`;
 
 const shown = (characters: string): string => oneLine([...characters].join(' '));
+
+function list(characters: string): string {
+  const printable = characters.replace(/[\0-\x1f]/g, '');
+  return characters.length - printable.length > 1 ? `${shown(printable)}, nor control characters` : shown(characters);
+}

@@ -1,0 +1,195 @@
+import { Failure } from '../base/errors.js';
+import { judgeName, judgePath, suggestName } from '../names/judge.js';
+import { encodingFor } from '../names/platform-encoding.js';
+import type { NamePattern, PlatformRules } from '../names/platforms.js';
+import { childPath, PART_PREFIX, TRASH } from '../targets/paths.js';
+import type { TargetRules } from '../targets/target.js';
+
+export interface NamingOptions {
+  readonly rules: TargetRules;
+  /** What the destination forbids is replaced. */
+  readonly transform: boolean;
+  /** What it forbids is encoded instead, so that it can be told what the name was. */
+  readonly encode: boolean;
+  /** Names and paths that are too long are cut. */
+  readonly truncate: boolean;
+  /** Names that are the same there: ` (1)`, ` (2)`, … or a failure. */
+  readonly duplicates: 'rename' | 'warn';
+}
+
+export interface Placed {
+  readonly name: string;
+  /** Why it is not the name at the source, for the manifest. */
+  readonly changed?: string;
+}
+
+/** What an encoded name of the destination was; a name that no encoding made is itself. */
+export const decodedName = ({ names }: TargetRules, name: string): string =>
+  encodingFor(withOwnNames(names)).decode(name);
+
+/**
+ * The names that the items of one folder get at the destination. All names given out differ there from each other and
+ * from those taken. The same calls in the same order give the same names: what has been placed once keeps its name by
+ * its record, which is among the taken ones.
+ */
+export class FolderNames {
+  readonly #options: NamingOptions;
+  readonly #rules: PlatformRules;
+  readonly #parent: string;
+  /** The name as it compares there → as it is. */
+  readonly #taken = new Map<string, string>();
+  /** The name that was not free, as it compares → the number to try next. */
+  readonly #next = new Map<string, number>();
+
+  /**
+   * @param parent the folder's path from the destination's root; `''`: the root itself
+   * @param taken names of earlier runs' records, and of what else is there
+   */
+  constructor(options: NamingOptions, parent: string, taken: Iterable<string>) {
+    this.#options = options;
+    this.#rules = withOwnNames(options.rules.names);
+    this.#parent = parent;
+    for (const name of taken) this.#taken.set(this.#compared(name), name);
+  }
+
+  /** @throws Failure `item-name-refused`: the name is to be flagged; nothing is taken by it */
+  place(name: string, folder: boolean): Placed {
+    const reasons: string[] = [];
+    const fitting = this.#cut(name, this.#allowed(name, reasons), folder, reasons);
+    const ending = folder ? undefined : this.#restricted(fitting);
+    if (ending !== undefined) throw this.#refused(name, `files that end with ${ending} are not taken`);
+    const free = this.#free(name, fitting, folder, reasons);
+    this.#taken.set(this.#compared(free), free);
+    return free === name ? { name } : { name: free, changed: reasons.join('; ') };
+  }
+
+  /** Made of what the destination allows, of whatever length. */
+  #allowed(name: string, reasons: string[]): string {
+    const why = this.#breaks(name);
+    let allowed = name;
+    if (this.#options.encode) allowed = encodingFor(this.#rules).encode(name);
+    if (this.#options.transform && this.#breaks(allowed) !== undefined) allowed = this.#replaced(allowed);
+    const still = this.#breaks(allowed);
+    if (still !== undefined) throw this.#refused(name, still);
+    if (allowed !== name) reasons.push(why ?? 'it looks like an encoded name');
+    return allowed;
+  }
+
+  #replaced(name: string): string {
+    let replaced = name.replace(HALF_SURROGATES, '-');
+    // One repair may uncover another: `aux ` without its blank is a device.
+    for (let round = 0; round < 4 && this.#breaks(replaced) !== undefined; round++)
+      replaced = suggestName({ ...this.#rules, nameLength: undefined }, replaced);
+    return replaced;
+  }
+
+  /** The rule that a name breaks, apart from those of length. */
+  #breaks(name: string): string | undefined {
+    if (name.search(HALF_SURROGATES) >= 0) return 'the name has half a character';
+    return judgeName({ ...this.#rules, nameLength: undefined }, name)?.words;
+  }
+
+  #cut(name: string, allowed: string, folder: boolean, reasons: string[]): string {
+    const why = this.#tooLong(allowed);
+    if (why === undefined) return allowed;
+    const cut = this.#options.truncate ? this.#shortened(allowed, '', folder) : undefined;
+    if (cut === undefined) throw this.#refused(name, why);
+    reasons.push(why);
+    return cut;
+  }
+
+  #tooLong(name: string): string | undefined {
+    const rules = this.#rules;
+    const long = judgeName({ ...rules, characters: '', names: [], patterns: [] }, name);
+    return (long ?? judgePath(rules, childPath(this.#parent, name)))?.words;
+  }
+
+  #restricted(name: string): string | undefined {
+    const lower = name.toLowerCase();
+    return this.#options.rules.restrictedTypes.find((ending) => lower.endsWith(ending));
+  }
+
+  #free(name: string, fitting: string, folder: boolean, reasons: string[]): string {
+    const compared = this.#compared(fitting);
+    const other = this.#taken.get(compared);
+    if (other === undefined) return fitting;
+    const why = other === fitting ? 'the name is taken there' : `"${other}" is the same name there`;
+    if (this.#options.duplicates === 'warn') throw this.#refused(name, why);
+    for (let number = this.#next.get(compared) ?? 1; ; number++) {
+      const candidate = this.#shortened(fitting, ` (${number})`, folder);
+      if (candidate === undefined) throw this.#refused(name, `${why}, and there is no room to number it`);
+      if (this.#taken.has(this.#compared(candidate))) continue;
+      this.#next.set(compared, number + 1);
+      reasons.push(why);
+      return candidate;
+    }
+  }
+
+  /** The name with as much of its stem as there is room for; `suffix` stands before the extension, which stays. */
+  #shortened(name: string, suffix: string, folder: boolean): string | undefined {
+    const dot = folder ? -1 : name.lastIndexOf('.');
+    const extension = dot > 0 && name.length - dot <= LONGEST_EXTENSION ? name.slice(dot) : '';
+    const stem = name.slice(0, name.length - extension.length);
+    const tail = suffix + extension;
+    const whole = stem + tail;
+    if (suffix !== '' && this.#isValid(whole)) return whole;
+    // A limit of n leaves at most n code points, of two units each.
+    const most = Math.max(this.#rules.nameLength?.most ?? 0, this.#rules.pathLength?.most ?? 0);
+    if (most === 0) return undefined;
+    const start = stem.slice(0, 2 * most + 2);
+    for (const ends of [graphemeEnds, characterEnds])
+      for (const end of ends(start).reverse()) {
+        const kept = start.slice(0, end).trimEnd();
+        if (kept !== '' && this.#isValid(kept + tail)) return kept + tail;
+      }
+    return undefined;
+  }
+
+  #isValid(name: string): boolean {
+    return this.#tooLong(name) === undefined && this.#breaks(name) === undefined;
+  }
+
+  /** Equal for names that are one name there. May be equal for more: such twins only get a number that they do not need. */
+  #compared(name: string): string {
+    if (!this.#options.rules.caseInsensitive) return name;
+    return name.normalize('NFC').toLowerCase().toUpperCase().normalize('NFC');
+  }
+
+  #refused(name: string, why: string): Failure {
+    const path = childPath(this.#parent, name);
+    return new Failure('item-name-refused', { platform: this.#rules.title, path, why });
+  }
+}
+
+/** UTF-16 units, with the dot; what is longer is no extension but a name with a dot in it. */
+const LONGEST_EXTENSION = 32;
+
+/** With the flag `u`, a pair is one character and of another category. */
+const HALF_SURROGATES = /\p{Cs}/gu;
+
+/** Kept by targets for themselves, in any case where case does not count. */
+const OWN_NAMES: NamePattern = {
+  rule: 'reserved-name',
+  pattern: new RegExp(`^(?:${PART_PREFIX}|${TRASH}$)`.replaceAll('.', '\\.'), 'giu'),
+  words: 'names like this one are for parts of files and for the trash',
+  replacement: '_$&',
+};
+
+const extended = new WeakMap<PlatformRules, PlatformRules>();
+
+function withOwnNames(rules: PlatformRules): PlatformRules {
+  let own = extended.get(rules);
+  if (!own) extended.set(rules, (own = { ...rules, patterns: [...rules.patterns, OWN_NAMES] }));
+  return own;
+}
+
+const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' });
+
+/** Where what people see as one character ends. */
+const graphemeEnds = (text: string): number[] =>
+  Array.from(segmenter.segment(text), ({ index, segment }) => index + segment.length);
+
+function characterEnds(text: string): number[] {
+  let end = 0;
+  return Array.from(text, (character) => (end += character.length));
+}
