@@ -3,6 +3,7 @@ import { saturatedPriority } from './helpers/cases-budget.js';
 import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
 import { killScenario } from './helpers/cases-kill.js';
 import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
+import { writeKillScenario } from './helpers/cases-write-kill.js';
 import { refreshRace } from './helpers/refresh-race.js';
 
 /**
@@ -11,6 +12,7 @@ import { refreshRace } from './helpers/refresh-race.js';
  */
 const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void>>> = {
   kills: (t, seed) => killScenario(t, 100, seed),
+  'write-kills': (t, seed) => writeKillScenario(t, Number(process.env.SOAK_KILLS ?? 500), seed),
   'expired-urls': (t) => expiredUrls(t, 12_000),
   faults: (t, seed) => faultScenario(t, 5000, Object.keys(READING_FAULTS) as FaultName[], 0.05, seed),
   memory: (t) => crawlMemory(t, 100_000),

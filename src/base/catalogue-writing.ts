@@ -102,6 +102,13 @@ export const writingRows = {
     what: '{path} is a folder',
     remedy: 'name a file',
   },
+  'local-folder': {
+    errno: 'EXDEV',
+    http: 409,
+    level: 'debug',
+    what: '{path} cannot be moved to {to}, which stays on this machine',
+    remedy: 'copy it there, and delete it',
+  },
   'folder-not-empty': {
     errno: 'ENOTEMPTY',
     http: 409,

@@ -24,6 +24,8 @@ export interface ProjectOptions {
   readonly holdAfter: number;
   readonly noDelete: boolean;
   readonly temporary: readonly string[];
+  /** How long a name that looks like a transfer temporary waits for its rename, milliseconds; ten minutes unless told. */
+  readonly temporaryDelay?: number;
   /** Bytes of cached content, and bytes of disk to leave free. */
   readonly cacheLimit: number;
   readonly cacheReserve: number;
@@ -31,7 +33,6 @@ export interface ProjectOptions {
   readonly pollInterval: number;
 }
 
-/** How long a name that looks like a transfer temporary waits for the rename that usually follows, milliseconds. */
 const TEMPORARY_DELAY = 10 * 60_000;
 /** What goes up at once: more would only wait for the budget. */
 const PARALLEL_INTENTS = 4;
@@ -115,7 +116,11 @@ export class Project {
     this.scheduler = new Scheduler({
       outbox: this.outbox,
       sender,
-      delays: { settle: options.settle, deletion: options.deleteDelay, temporary: TEMPORARY_DELAY },
+      delays: {
+        settle: options.settle,
+        deletion: options.deleteDelay,
+        temporary: options.temporaryDelay ?? TEMPORARY_DELAY,
+      },
       holdAfter: options.holdAfter,
       parallel: PARALLEL_INTENTS,
       log,

@@ -1,5 +1,6 @@
 import { asInode, type Inode } from '../base/ids.js';
 import { type Intent, NO_INODE, NO_REMOTE, NO_VERSION } from './intent.js';
+import type { Intents } from './intents.js';
 import type { LocalItem } from './tree.js';
 
 /** The intent about an item that nobody changed yet: all of it is as at the server. */
@@ -25,6 +26,7 @@ export function untouched(item: LocalItem, now: number, who: string): Intent {
     mtime: item.localMtime ?? (item.isFile ? item.versionAt : item.updatedAt),
     mode: item.localMode,
     flushed: true,
+    stagedAt: 0,
     state: 'held',
     reason: undefined,
     changedAt: now,
@@ -62,6 +64,7 @@ export function made(inode: Inode, parent: Inode, name: string, folder: boolean,
     mtime: now / 1000,
     mode: undefined,
     flushed: folder,
+    stagedAt: 0,
     state: folder ? 'held' : 'open',
     reason: undefined,
     changedAt: now,
@@ -139,3 +142,18 @@ export const isNothing = (intent: Intent): boolean =>
   !intent.dirty &&
   intent.parent === intent.baseParent &&
   intent.name === intent.baseName;
+
+/** A new name at a place from which somebody went, not yet told to the server: it becomes the same document. */
+export function claimPlace(
+  intents: Intents,
+  intent: Intent,
+  now: number,
+): { intent: Intent; others: Intent[]; drop: Inode[] } {
+  const left = intent.folder ? undefined : intents.leftFrom(intent.parent, intent.name);
+  const free =
+    left && !left.folder && left.attemptAt === 0 && left.inode !== intent.inode && intent.remoteId === NO_REMOTE;
+  if (!free) return { intent, others: [], drop: [] };
+  const claimed = withIdentityOf(intent, left);
+  if (left.deleted) return { intent: claimed, others: [], drop: [left.inode] };
+  return { intent: claimed, others: [{ ...withoutIdentity(left), changedAt: now }], drop: [] };
+}

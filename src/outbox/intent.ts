@@ -42,6 +42,8 @@ export interface Intent {
   readonly mtime: number;
   readonly mode: number | undefined;
   readonly flushed: boolean;
+  /** When the staging file had changed last as it was acknowledged, milliseconds by its own time stamp; 0: not known. */
+  readonly stagedAt: number;
   readonly state: IntentState;
   readonly reason: string | undefined;
   /** Milliseconds since the epoch, this machine's clock; so are the following. */
@@ -72,6 +74,9 @@ const FOR_A_PERSON: readonly (string | undefined)[] = [INTERRUPTED, UNSURE, INCO
 
 /** Only a person can say whether this may go up. */
 export const needsPerson = (intent: Intent): boolean => !intent.released && FOR_A_PERSON.includes(intent.reason);
+
+/** It stays on this machine, and what is made in it does too. */
+export const isLocal = (intent: Intent | undefined): boolean => intent?.state === 'local';
 
 export const NO_REMOTE = 0 as RemoteId;
 export const NO_VERSION = 0 as VersionId;
@@ -112,6 +117,7 @@ export interface IntentRow {
   readonly upload: string | null;
   readonly volatile: string | null;
   readonly gaps: string | null;
+  readonly staged_at: number;
 }
 
 export const toRow = (i: Intent): IntentRow => ({
@@ -146,6 +152,7 @@ export const toRow = (i: Intent): IntentRow => ({
   upload: i.upload ?? null,
   volatile: i.volatile ?? null,
   gaps: i.gaps ? JSON.stringify(i.gaps) : null,
+  staged_at: i.stagedAt,
 });
 
 export const fromRow = (r: IntentRow): Intent => ({
@@ -180,4 +187,5 @@ export const fromRow = (r: IntentRow): Intent => ({
   upload: r.upload ?? undefined,
   volatile: r.volatile ?? undefined,
   gaps: r.gaps === null ? undefined : (JSON.parse(r.gaps) as Gaps),
+  stagedAt: r.staged_at,
 });

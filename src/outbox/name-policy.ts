@@ -2,6 +2,7 @@ import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { classifyName, globPattern, type NameClass } from '../names/local-only.js';
 import { judgeName, judgePath, type Refusal } from '../names/procore.js';
+import { isLocal } from './intent.js';
 import { isPublished } from './publish.js';
 import type { LocalItem, Tree } from './tree.js';
 
@@ -18,9 +19,9 @@ const KEPT_REFUSALS = 100;
 
 /** Judges names before anything is made under them: what will be published must obey Procore's rules. */
 export interface NameGuard {
-  kind(name: string, type?: 'file' | 'folder'): NameClass;
+  kind(name: string, folder: boolean): NameClass;
   /** @throws Failure `name-refused` (EINVAL), `path-too-long` (ENAMETOOLONG) */
-  require(parent: LocalItem, name: string, uid: number): void;
+  require(parent: LocalItem, name: string, folder: boolean, uid: number): void;
   /** As `require`; a folder is judged by the longest path below it. */
   requireMove(
     item: LocalItem,
@@ -37,7 +38,10 @@ export interface NameGuard {
 export function namePolicy(tree: Tree, temporary: readonly string[], log: Log): NameGuard {
   const refusals: RefusedName[] = [];
   const extra = temporary.map((glob) => globPattern(glob, 'transfer-temporary'));
-  const kind = (name: string, type: 'file' | 'folder' = 'file'): NameClass => classifyName(name, extra, type);
+  const kind = (name: string, folder: boolean): NameClass => classifyName(name, extra, folder ? 'folder' : 'file');
+  /** Whether what gets this name in this folder goes up under it. */
+  const goesUp = (parent: LocalItem, name: string, folder: boolean): boolean =>
+    isPublished(kind(name, folder)) && !isLocal(parent.intent);
   const pathIn = (parent: LocalItem, name: string): string =>
     [tree.path(parent) ?? '', name].filter((part) => part !== '').join('/');
   const refuse = (refusal: Refusal, path: string, uid: number): never => {
@@ -50,14 +54,14 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log): 
   return {
     kind,
     refusals,
-    require(parent, name, uid) {
-      if (!isPublished(kind(name))) return;
+    require(parent, name, folder, uid) {
+      if (!goesUp(parent, name, folder)) return;
       const path = pathIn(parent, name);
       const refusal = judgeName(name) ?? judgePath(path);
       if (refusal) refuse(refusal, path, uid);
     },
     async requireMove(item, parent, name, uid, longestBelow) {
-      if (!isPublished(kind(name))) return;
+      if (!goesUp(parent, name, !item.isFile)) return;
       const path = pathIn(parent, name);
       // What keeps its name is not judged anew: an old item may break a rule and still be moved.
       const refusal = (name === item.name ? undefined : judgeName(name)) ?? judgePath(path);

@@ -7,15 +7,16 @@ import type { Log } from '../base/log.js';
 import type { ContentCache, OpenBlob } from '../content/cache.js';
 import type { ContentVersion } from '../content/source.js';
 import type { View } from '../mirror/view.js';
-import { isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity } from './changes.js';
+import { claimPlace, isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity } from './changes.js';
 import { Durability } from './durability.js';
-import { INCOMPLETE, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
+import { INCOMPLETE, type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
 import { Intents } from './intents.js';
 import { type NameGuard, namePolicy } from './name-policy.js';
 import { Permissions } from './permissions.js';
 import { recover } from './recover.js';
 import { Staging } from './staging.js';
-import { type LocalItem, Tree } from './tree.js';
+import { StaysLocal } from './stays-local.js';
+import { type LocalItem, Tree, versionOf } from './tree.js';
 import { who } from './who.js';
 import { WorkingFile } from './working-file.js';
 
@@ -51,6 +52,7 @@ export class Outbox {
   readonly permissions: Permissions;
   readonly events = new EventEmitter<Events>();
   readonly #options: OutboxOptions;
+  readonly #staysLocal: StaysLocal;
   readonly #files = new Map<Inode, WorkingFile>();
   readonly #opening = new Map<Inode, Promise<WorkingFile>>();
 
@@ -61,6 +63,7 @@ export class Outbox {
     this.tree = new Tree(options.view, this.intents);
     this.permissions = new Permissions(this.tree);
     this.names = namePolicy(this.tree, options.temporary, options.log);
+    this.#staysLocal = new StaysLocal(this.intents, this.names);
     this.durability = new Durability({ ...options, intents: this.intents, staging: this.staging });
     recover(this, options.view, options.log);
   }
@@ -72,7 +75,7 @@ export class Outbox {
 
   /** @throws Failure `name-refused`, `path-too-long`, `disk-full` */
   create(parent: LocalItem, name: string, uid: number): { readonly item: LocalItem; readonly file: WorkingFile } {
-    this.names.require(parent, name, uid);
+    this.names.require(parent, name, false, uid);
     this.staging.requireSpace(0);
     const now = Date.now();
     const inode = this.intents.newInode();
@@ -80,7 +83,11 @@ export class Outbox {
     let file: WorkingFile | undefined;
     try {
       file = new WorkingFile(inode, fd);
-      const { intent, others, drop } = this.#claimPlace(made(inode, parent.inode, name, false, now, who(uid)), now);
+      const { intent, others, drop } = claimPlace(
+        this.intents,
+        made(inode, parent.inode, name, false, now, who(uid)),
+        now,
+      );
       if (others.length > 0 || drop.length > 0) this.intents.change([intent, ...others], drop);
       else this.durability.putSoon(intent);
     } catch (error) {
@@ -94,15 +101,16 @@ export class Outbox {
   }
 
   mkdir(parent: LocalItem, name: string, uid: number): LocalItem {
-    this.names.require(parent, name, uid);
+    this.names.require(parent, name, true, uid);
     const now = Date.now();
     const inode = this.intents.newInode();
-    this.#put({ ...made(inode, parent.inode, name, true, now, who(uid)), ...this.#firstState(name, NO_REMOTE) });
+    const intent = made(inode, parent.inode, name, true, now, who(uid));
+    this.#put({ ...intent, ...this.#staysLocal.firstState(intent) });
     return this.#required(inode);
   }
 
   unlink(item: LocalItem, uid: number): void {
-    this.#requireDelete();
+    if (this.#options.noDelete) throw new Failure('delete-forbidden');
     const now = Date.now();
     const intent = this.#intentOf(item, uid, now);
     if (intent.remoteId === NO_REMOTE) this.intents.change([], [item.inode]);
@@ -131,7 +139,9 @@ export class Outbox {
   ): Promise<void> {
     await this.names.requireMove(item, parent, name, uid, this.#options.longestBelow);
     const now = Date.now();
-    let intent: Intent = { ...this.#intentOf(item, uid, now), parent: parent.inode, name, changedAt: now };
+    const before = this.#intentOf(item, uid, now);
+    this.#staysLocal.requireMove(before, parent.intent, name);
+    let intent: Intent = { ...before, parent: parent.inode, name, changedAt: now };
     const others: Intent[] = [];
     let drop: Inode[] = [];
     if (replaced) {
@@ -151,12 +161,14 @@ export class Outbox {
         else others.push({ ...tombstone(replaced.inode, over, now), name, parent: parent.inode });
       }
     } else {
-      const claimed = this.#claimPlace(intent, now);
+      const claimed = claimPlace(this.intents, intent, now);
       intent = claimed.intent;
       others.push(...claimed.others);
       drop = claimed.drop;
     }
-    intent = { ...intent, ...this.#firstState(name, intent.remoteId) };
+    const wasLocal = isLocal(intent);
+    intent = { ...intent, ...this.#staysLocal.firstState(intent) };
+    if (intent.folder && isLocal(intent) !== wasLocal) others.push(...this.#staysLocal.below(intent));
     if (isNothing(intent) && !this.#files.has(intent.inode)) this.intents.change(others, [...drop, intent.inode]);
     else this.intents.change([intent, ...others], drop);
     if (replaced) this.#removeStaged(replaced.inode);
@@ -217,9 +229,10 @@ export class Outbox {
       size,
       mtime,
       flushed: true,
+      stagedAt: file.gaps ? 0 : (seen?.mtimeMs ?? base.stagedAt),
       volatile: durable ? undefined : seen ? this.durability.place : base.volatile,
       ...(seen ? { changedAt: now, upload: undefined, attempts: 0 } : {}),
-      ...this.#firstState(base.name, base.remoteId),
+      ...this.#staysLocal.firstState(base),
       ...(file.failed || (seen && this.staging.isFull) ? { reason: INCOMPLETE, released: false } : {}),
     });
     if (seen) file.acknowledged(seen);
@@ -349,24 +362,6 @@ export class Outbox {
     this.staging.remove(item.inode);
   }
 
-  /** A new name at a place from which somebody went, not yet told to the server: it becomes the same document. */
-  #claimPlace(intent: Intent, now: number): { intent: Intent; others: Intent[]; drop: Inode[] } {
-    const left = intent.folder ? undefined : this.intents.leftFrom(intent.parent, intent.name);
-    const free =
-      left && !left.folder && left.attemptAt === 0 && left.inode !== intent.inode && intent.remoteId === NO_REMOTE;
-    if (!free) return { intent, others: [], drop: [] };
-    const claimed = withIdentityOf(intent, left);
-    if (left.deleted) return { intent: claimed, others: [], drop: [left.inode] };
-    return { intent: claimed, others: [{ ...withoutIdentity(left), changedAt: now }], drop: [] };
-  }
-
-  #firstState(name: string, remoteId: number): Pick<Intent, 'state' | 'reason'> {
-    const isLocal = remoteId === NO_REMOTE && this.names.kind(name) === 'local';
-    return isLocal
-      ? { state: 'local', reason: 'its name is one of a local file' }
-      : { state: 'held', reason: undefined };
-  }
-
   #intentOf(item: LocalItem, uid: number, now: number): Intent {
     return this.intents.get(item.inode) ?? untouched(item, now, who(uid));
   }
@@ -386,10 +381,6 @@ export class Outbox {
     return item;
   }
 
-  #requireDelete(): void {
-    if (this.#options.noDelete) throw new Failure('delete-forbidden');
-  }
-
   /** What the tree does not name any more. What cannot be removed goes to lost+found at the next start. */
   #removeStaged(inode: Inode): void {
     try {
@@ -398,12 +389,4 @@ export class Outbox {
       this.#options.log.warn({ error, inode }, 'a staging file could not be removed');
     }
   }
-}
-
-/** The version whose content an item shows while no staging file holds it. */
-export function versionOf(item: LocalItem): ContentVersion {
-  const { intent } = item;
-  if (intent && intent.contentVersion !== NO_VERSION)
-    return { id: intent.contentVersion, remoteId: intent.contentItem, size: item.size, label: item.name };
-  return { id: item.versionId, remoteId: item.remoteId, size: item.size, label: item.name };
 }

@@ -16,7 +16,7 @@ export interface Delays {
 export function readyAt(intent: Intent, kind: NameClass, writers: number, delays: Delays): number | undefined {
   if (intent.state === 'local' || writers > 0) return undefined;
   if (!intent.flushed || needsPerson(intent)) return undefined;
-  const rest = intent.deleted ? delays.deletion : isPublished(kind) || intent.folder ? delays.settle : delays.temporary;
+  const rest = intent.deleted ? delays.deletion : isPublished(kind) ? delays.settle : delays.temporary;
   return Math.max(intent.changedAt + rest, retryAt(intent));
 }
 

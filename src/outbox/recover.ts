@@ -30,9 +30,14 @@ export function recover(
       }
     } else if (intent.staged) {
       owned.add(intent.inode);
-      if (!intent.flushed || isVolatile) {
-        const reason = intent.flushed ? UNSURE : INTERRUPTED;
-        intent = { ...intent, state: 'held', reason, size: staging.size(intent.inode), volatile: undefined };
+      const { size, mtimeMs: stagedAt } = staging.stat(intent.inode);
+      // Written to after it was acknowledged, past the daemon by the kernel, and not closed since.
+      const isTouched = intent.stagedAt !== 0 && intent.stagedAt !== stagedAt;
+      if (!intent.flushed || isTouched || isVolatile) {
+        const reason = intent.flushed && !isTouched ? UNSURE : INTERRUPTED;
+        const flushed = intent.flushed && !isTouched;
+        const held = { state: 'held', reason, flushed, size, stagedAt } as const;
+        intent = { ...intent, ...held, volatile: undefined, upload: undefined };
         log.warn({ path, reason }, 'a file is held');
       }
     } else if (intent.contentVersion !== NO_VERSION) {

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure, isFailure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
@@ -30,6 +31,10 @@ const PAUSES: Readonly<Record<string, number>> = {
 };
 /** Milliseconds. */
 const DISK_PAUSE = 5000;
+/** Milliseconds that `drain` waits for the rename of what looks like a transfer temporary: programs rename at once. */
+const DRAIN_TEMPORARY = 5000;
+/** Changes that wait for each other in a row. */
+const LONGEST_ORDER = 1000;
 const TICK = 20;
 const LONGEST_SLEEP = 60_000;
 export const BRAKE_REASON = 'many deletions or overwrites at once: release or discard them';
@@ -48,6 +53,8 @@ export class Scheduler {
   /** Why the outbox could not be written the last time. */
   #diskError: unknown;
   #draining = 0;
+  /** When the first of the drains under way began, milliseconds. */
+  #drainBegan = 0;
   #braked = false;
 
   constructor(options: SchedulerOptions) {
@@ -72,25 +79,22 @@ export class Scheduler {
   }
 
   /**
-   * Sends everything that can go, without waiting for settle times, until nothing is left or nothing can go any more.
+   * Sends everything that can go, without waiting for settle times, until nothing is left or nothing can go any more;
+   * names of files on their way to another one wait a few seconds for their rename.
    * Resolves with what is left; aborting only ends the waiting.
    *
    * @throws what the outbox could not be written for
    */
   async drain(signal: AbortSignal): Promise<Intent[]> {
-    this.#draining++;
-    const tried = new Set<Inode>();
+    if (this.#draining++ === 0) this.#drainBegan = Date.now();
+    const began = Date.now();
     try {
       for (;;) {
         this.#pausedUntil = 0;
         this.#diskError = undefined;
         this.#tick();
         const left = [...this.#o.outbox.intents.all()].filter((intent) => intent.state !== 'local');
-        const stuck = left.filter(
-          (intent) => !this.#canGo(intent) || (intent.state === 'failed' && tried.has(intent.inode)),
-        );
-        if (this.#underWay.size === 0 && stuck.length === left.length) return left;
-        for (const intent of left) if (intent.state === 'failed') tried.add(intent.inode);
+        if (this.#underWay.size === 0 && !left.some((intent) => this.#canGo(intent, began))) return left;
         await Promise.race([...this.#underWay.values(), soon(signal)]);
         signal.throwIfAborted();
         if (this.#diskError !== undefined) throw this.#diskError;
@@ -115,7 +119,13 @@ export class Scheduler {
       for (;;) {
         this.#tick();
         const intent = outbox.intents.get(inode);
-        if (!intent || intent.deleted || isNothing(intent) || !isPublished(outbox.names.kind(intent.name))) return;
+        if (
+          !intent ||
+          intent.deleted ||
+          isNothing(intent) ||
+          !isPublished(outbox.names.kind(intent.name, intent.folder))
+        )
+          return;
         const why = this.#obstacle(chain);
         if (why !== undefined) {
           const failure = new Failure('not-published', { path: outbox.tree.pathOf(intent), why });
@@ -207,11 +217,14 @@ export class Scheduler {
     const { outbox, delays } = this.#o;
     if (this.#braked && isBraked(intent)) return undefined;
     const writers = outbox.working(intent.inode)?.writers ?? 0;
-    const kind = outbox.names.kind(intent.name);
+    const kind = outbox.names.kind(intent.name, intent.folder);
     if (this.#urgent.has(intent.inode)) return readyAt(intent, kind, 0, { settle: 0, deletion: 0, temporary: 0 });
     if (this.#draining === 0) return readyAt(intent, kind, writers, delays);
-    const at = readyAt(intent, kind, writers, { ...delays, settle: 0, deletion: 0 });
-    return at !== undefined && intent.state === 'failed' ? Math.min(at, Date.now()) : at;
+    const temporary = Math.min(delays.temporary, DRAIN_TEMPORARY);
+    const at = readyAt(intent, kind, writers, { settle: 0, deletion: 0, temporary });
+    // What failed before is tried at once, and what fails now has its usual pause.
+    const isOld = intent.state === 'failed' && !hasFailedSince(intent, this.#drainBegan);
+    return at !== undefined && isOld ? Math.min(at, Date.now()) : at;
   }
 
   /** Why an item that somebody waits for does not go up: of it, or of a folder above it. */
@@ -227,13 +240,15 @@ export class Scheduler {
     return undefined;
   }
 
-  #canGo(intent: Intent): boolean {
-    const at = this.#readyAt(intent);
-    if (at === undefined || at > Date.now()) return this.#underWay.has(intent.inode);
+  /** Whether a drain that began at this time may still bring it up: it, and what must go before it. */
+  #canGo(intent: Intent, began: number, steps = 0): boolean {
+    if (this.#underWay.has(intent.inode)) return true;
+    if (hasFailedSince(intent, began) || this.#readyAt(intent) === undefined || steps > LONGEST_ORDER) return false;
     const order = orderOf(intent, this.#o.outbox);
-    if (order.kind !== 'after') return true;
-    const first = order.inode === undefined ? undefined : this.#o.outbox.intents.get(order.inode);
-    return first !== undefined && first.inode !== intent.inode && this.#readyAt(first) !== undefined;
+    if (order.kind !== 'after' && order.kind !== 'covered') return true;
+    const inode = order.kind === 'after' ? order.inode : intent.baseParent;
+    const first = inode === undefined ? undefined : this.#o.outbox.intents.get(inode);
+    return first !== undefined && this.#canGo(first, began, steps + 1);
   }
 
   #begin(intent: Intent): void {
@@ -343,17 +358,7 @@ export class Scheduler {
   }
 }
 
+const hasFailedSince = (intent: Intent, time: number): boolean => intent.state === 'failed' && intent.changedAt >= time;
+
 /** Half a second, or until aborted. */
-function soon(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, 500);
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
-}
+const soon = (signal: AbortSignal): Promise<void> => sleep(500, undefined, { signal }).catch(() => undefined);

@@ -66,6 +66,10 @@ const migrations: readonly string[] = [
   -- What of the staging file is still to come, and from which version (JSON); NULL: all of it is there.
   ALTER TABLE intents ADD COLUMN gaps TEXT;
   `,
+  `
+  -- When the staging file had changed last as its content was acknowledged, milliseconds; 0: not known.
+  ALTER TABLE intents ADD COLUMN staged_at REAL NOT NULL DEFAULT 0;
+  `,
 ];
 
 /** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */

@@ -240,6 +240,7 @@ export class Sender {
       name,
       state: 'held',
       reason: 'somebody else was faster',
+      stagedAt: 0,
       attemptAt: 0,
       changedAt: Date.now(),
     };

@@ -42,17 +42,17 @@ export class Staging {
     return statSync(this.#folder).dev;
   }
 
-  /** Bytes of a file. */
-  size(inode: Inode): number {
-    return statSync(this.path(inode)).size;
-  }
-
   path(inode: Inode): string {
     return join(this.#folder, String(inode));
   }
 
   has(inode: Inode): boolean {
     return existsSync(this.path(inode));
+  }
+
+  /** Bytes of a file, and when it changed last, milliseconds. */
+  stat(inode: Inode): { readonly size: number; readonly mtimeMs: number } {
+    return statSync(this.path(inode));
   }
 
   /** Opens a staging file for reading and writing; `fresh` makes it anew. */

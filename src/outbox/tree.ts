@@ -1,8 +1,9 @@
 import { type Inode, type RemoteId, ROOT_INODE } from '../base/ids.js';
+import type { ContentVersion } from '../content/source.js';
 import { FILE, HIDDEN } from '../mirror/flags.js';
 import type { Item, ListedItem, View } from '../mirror/view.js';
 import { linuxNames } from '../names/linux.js';
-import { type Intent, NO_REMOTE } from './intent.js';
+import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import type { Intents } from './intents.js';
 
 /** An item as it is here: what the server said last, unless somebody here did something to it since. */
@@ -147,4 +148,12 @@ export class Tree {
       localMode: intent.mode,
     };
   }
+}
+
+/** The version whose content an item shows while no staging file holds it. */
+export function versionOf(item: LocalItem): ContentVersion {
+  const { intent } = item;
+  if (intent && intent.contentVersion !== NO_VERSION)
+    return { id: intent.contentVersion, remoteId: intent.contentItem, size: item.size, label: item.name };
+  return { id: item.versionId, remoteId: item.remoteId, size: item.size, label: item.name };
 }

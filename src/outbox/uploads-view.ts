@@ -24,15 +24,16 @@ export interface UploadLine {
 export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: ReadonlyMap<Inode, number>): UploadLine[] {
   return [...outbox.intents.all()]
     .map((intent): UploadLine => {
-      const braked = scheduler.braked && isBraked(intent);
+      const reason =
+        scheduler.braked && isBraked(intent) ? BRAKE_REASON : (intent.reason ?? waitsForRename(intent, outbox));
       return {
         id: intent.inode,
         path: outbox.tree.pathOf(intent),
         what: describe(intent),
-        state: stateOf(intent, braked, scheduler.isUnderWay(intent.inode), outbox),
+        state: stateOf(intent, reason, scheduler.isUnderWay(intent.inode), outbox),
         since: new Date(intent.since).toISOString(),
         attempts: intent.attempts,
-        reason: braked ? BRAKE_REASON : intent.reason,
+        reason,
         bytes: intent.dirty ? intent.size : 0,
         sent: sent.get(intent.inode) ?? 0,
       };
@@ -43,10 +44,18 @@ export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: Readonly
     );
 }
 
-function stateOf(intent: Intent, braked: boolean, underWay: boolean, outbox: Outbox): UploadLine['state'] {
+/** The reason for which a name that looks like a transfer temporary is held back. */
+function waitsForRename(intent: Intent, outbox: Outbox): string | undefined {
+  const kind = outbox.names.kind(intent.name, intent.folder);
+  return kind === 'transfer-temporary' && !intent.deleted && intent.name !== intent.baseName
+    ? 'it looks like a file on its way to another name: it goes up after ten minutes, with drain, or when released'
+    : undefined;
+}
+
+function stateOf(intent: Intent, reason: string | undefined, underWay: boolean, outbox: Outbox): UploadLine['state'] {
   if (underWay) return 'uploading';
   if (intent.state === 'local' || intent.state === 'failed') return intent.state;
-  if (braked || intent.state === 'open' || intent.reason !== undefined) return 'held';
+  if (intent.state === 'open' || reason !== undefined) return 'held';
   return (outbox.working(intent.inode)?.writers ?? 0) > 0 ? 'held' : 'waiting';
 }
 

@@ -50,10 +50,10 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
 
     write: (_node, handle, offset, data) => this.#writing(handle).write(offset, data),
 
-    flush: (_node, handle, context) => {
+    flush: async (_node, handle, context) => {
       const open = this.handles.get(handle);
       const item = open && this.tree.item(open.inode);
-      if (open?.file && item) this.outbox.flush(item, open.file, context.uid);
+      if (open?.file && item) await this.outbox.flush(item, open.file, context.uid);
     },
 
     fsync: async (_node, handle, _dataOnly, context) => {

@@ -41,7 +41,7 @@ export async function openProject(
   settings: SimulatorSettings = {},
   options: Partial<ProjectOptions> = {},
 ): Promise<OpenProject> {
-  const running = await simulator(t, { items: 0, oddNames: 'no', spike: 1_000_000, hourly: 1_000_000, ...settings });
+  const running = await simulator(t, { items: 0, oddNames: 'no', spike: 3000, hourly: 1_000_000, ...settings });
   const folder = mkdtempSync(join(tmpdir(), 'procorefs-project-'));
   const state = new StateFolder(folder);
   const connections = new Connections(folder);
@@ -179,9 +179,12 @@ export class Files {
     }
     const size = this.#fs.getattr(node).attributes.size;
     const offset = how === 'append' ? size : typeof how === 'number' ? how : 0;
-    await writable.write(node, handle, offset, Buffer.from(content), context);
-    await writable.flush(node, handle, context);
-    this.#fs.release(node, handle);
+    try {
+      await writable.write(node, handle, offset, Buffer.from(content), context);
+      await writable.flush(node, handle, context);
+    } finally {
+      this.#fs.release(node, handle);
+    }
   }
 
   async truncate(path: string, size: number): Promise<void> {

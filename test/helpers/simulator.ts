@@ -30,6 +30,13 @@ export interface TreeEntry {
   readonly versions: number;
 }
 
+/** With everything that ever was: what was deleted, and each version. */
+export interface HistoryEntry extends TreeEntry {
+  readonly deleted: boolean;
+  /** SHA-256 of every version, newest first. */
+  readonly history: readonly string[];
+}
+
 export interface Changed {
   readonly id: number;
   readonly path: string;
@@ -73,6 +80,10 @@ export class Admin {
   tree(query: { project?: number; hash?: boolean } = {}): Promise<TreeEntry[]> {
     const project = query.project === undefined ? '' : `project=${query.project}&`;
     return this.#send('GET', `tree?${project}hash=${query.hash === false ? 0 : 1}`);
+  }
+
+  history(): Promise<HistoryEntry[]> {
+    return this.#send('GET', 'tree?all=1');
   }
 
   async switches(values?: Readonly<Record<string, string>>): Promise<Record<string, string>> {

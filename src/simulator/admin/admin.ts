@@ -86,7 +86,8 @@ async function tree(world: World, response: ServerResponse, url: URL): Promise<v
   const project = world.projectById(id === null ? undefined : Number(id));
   if (!project) return send(response, 404, { error: `there is no project ${id}` });
   response.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8' });
-  await pump(treeJson(world, project, url.searchParams.get('hash') !== '0'), response, () => undefined);
+  const options = { hash: url.searchParams.get('hash') !== '0', all: url.searchParams.get('all') === '1' };
+  await pump(treeJson(world, project, options), response, () => undefined);
   response.end();
 }
 

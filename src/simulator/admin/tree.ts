@@ -7,11 +7,18 @@ const BATCH = 500;
 
 /**
  * The project as a JSON array in pieces: `{"id","path","type","size","sha256","versions"}`, parents before children,
- * without the root, the bin and what is in it. Without `hash`, no `sha256`: of generated content it takes a while.
+ * without the root, the bin and what is in it. Without `hash`, no `sha256`: of generated content it takes a while. With
+ * `all`, what was deleted too (`"deleted"`), and `"history"`: the SHA-256 of every version, newest first.
  */
-export async function* treeJson(world: World, project: Project, hash: boolean): AsyncGenerator<Buffer> {
+export async function* treeJson(
+  world: World,
+  project: Project,
+  { hash, all }: { readonly hash: boolean; readonly all: boolean },
+): AsyncGenerator<Buffer> {
   const { store, ids } = project;
-  const rows = store.subtree(ROOT_ROW, undefined, (row) => !store.has(row, Flag.deleted | Flag.bin));
+  const sha256 = (version: number): Promise<string> => world.contents.sha256(project.index, store, version);
+  const left = all ? Flag.bin : Flag.deleted | Flag.bin;
+  const rows = store.subtree(ROOT_ROW, undefined, (row) => !store.has(row, left));
   let text = '[';
   for (let i = 1; i < rows.length; i++) {
     const row = rows[i]!;
@@ -22,8 +29,14 @@ export async function* treeJson(world: World, project: Project, hash: boolean): 
       path: store.path(row),
       type: version < 0 ? 'folder' : 'file',
       size: version < 0 ? 0 : store.versionSize.get(version),
-      ...(hash ? { sha256: version < 0 ? null : await world.contents.sha256(project.index, store, version) } : {}),
+      ...(hash ? { sha256: version < 0 ? null : await sha256(version) } : {}),
       versions,
+      ...(all
+        ? {
+            deleted: store.has(row, Flag.deleted | Flag.binned),
+            history: version < 0 ? [] : await Promise.all([...store.versionsOf(row)].map(sha256)),
+          }
+        : {}),
     };
     if (hash) await nextTurn();
     text += `${i > 1 ? ',\n' : ''}${JSON.stringify(entry)}`;
