@@ -12,7 +12,7 @@ const TARGETS: readonly PackageName[] = [
   'exfatprogs',
   'sshfs',
 ];
-const TESTS: readonly PackageName[] = ['fuse3', 'libfuse2', 'attr', 'rsync', 'curl', ...TARGETS];
+const TESTS: readonly PackageName[] = ['fuse3', 'libfuse2', 'attr', 'rsync', 'curl', 'gcc', 'libc6-dev', ...TARGETS];
 const BENCHMARKS: readonly PackageName[] = TESTS;
 
 try {

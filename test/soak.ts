@@ -1,5 +1,6 @@
 import type { FaultName } from '#src/simulator/faults.js';
 import { saturatedPriority } from './helpers/cases-budget.js';
+import { failingDiskScenario } from './helpers/cases-failing.js';
 import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
 import { killScenario } from './helpers/cases-kill.js';
 import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
@@ -15,6 +16,8 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   'write-kills': (t, seed) => writeKillScenario(t, Number(process.env.SOAK_KILLS ?? 500), seed),
   'expired-urls': (t) => expiredUrls(t, 12_000),
   faults: (t, seed) => faultScenario(t, 5000, Object.keys(READING_FAULTS) as FaultName[], 0.05, seed),
+  'failing-disk-once': (t) => failingDiskScenario(t, 'once', 1, 1),
+  'failing-disk-for-ever': (t) => failingDiskScenario(t, 'for ever', 1, 1),
   memory: (t) => crawlMemory(t, 100_000),
   priority: (t) => saturatedPriority(t, 60),
   refresh: async (t, seed) => {

@@ -144,6 +144,13 @@ export const writingRows = {
     what: '{name} does not take "{value}"',
     remedy: 'set it to one of: {wanted}',
   },
+  'disk-failed': {
+    errno: 'EIO',
+    http: 500,
+    level: 'error',
+    what: '{disk} cannot be written',
+    remedy: 'check it; what was acknowledged before is kept',
+  },
   'disk-full': {
     errno: 'ENOSPC',
     http: 507,

@@ -237,17 +237,26 @@ export class Budget {
       answered: (status, headers) => {
         if (!open || this.#closed) return;
         open = false;
-        this.#ledger.answered(entry, status, rateHeaders(headers));
+        this.#note(() => this.#ledger.answered(entry, status, rateHeaders(headers)));
         if (status === 429) this.#options.log.warn({ status }, 'the server refused a call: rate limit');
         if (this.#repliesMatter) this.#signal();
       },
       ended: () => {
         if (!open || this.#closed) return;
         open = false;
-        this.#ledger.ended(entry);
+        this.#note(() => this.#ledger.ended(entry));
         if (this.#repliesMatter) this.#signal();
       },
     };
+  }
+
+  /** The call was written down before it was sent, so it counts; what came of it must not turn a reply into an error. */
+  #note(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#options.log.warn({ error }, 'what came of a call could not be written down');
+    }
   }
 
   /** One line when the hour is spent, with its end. */

@@ -22,9 +22,11 @@ const PACKAGE_FILES: Readonly<Record<string, readonly string[]>> = {
   'exfat-fuse': ['/usr/sbin/mount.exfat-fuse'],
   exfatprogs: ['/usr/sbin/mkfs.exfat'],
   sshfs: ['/usr/bin/sshfs'],
+  gcc: ['/usr/bin/gcc'],
+  'libc6-dev': ['/usr/include/stdlib.h'],
 };
 
-export type PackageName = 'fuse3' | 'libfuse2' | 'attr' | 'rsync' | 'curl' | 'rclone' | TargetPackage;
+export type PackageName = 'fuse3' | 'libfuse2' | 'attr' | 'rsync' | 'curl' | 'rclone' | 'gcc' | 'libc6-dev' | TargetPackage;
 
 /** What targets and their tests use. */
 export type TargetPackage =

@@ -108,6 +108,11 @@ async function own(
     throw error;
   }
   project.start();
+  // A process that has lost its way must not go on writing; ending in any other way could wait for the kernel for ever.
+  process.on('uncaughtException', (error) => {
+    log.error({ error }, 'an error that nobody expected: the daemon ends');
+    process.kill(process.pid, 'SIGKILL');
+  });
   mounts.whenEmpty(() => void end('the last mount is gone').then(() => process.exit(0)));
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
     process.on(signal, () => void end(signal).then(() => process.exit(0)));

@@ -1,5 +1,6 @@
 import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
 import { type Database, openDatabase, type Statement } from '../database/open.js';
+import { onDisk } from './disk.js';
 import { FIRST_LOCAL_INODE, fromRow, type Intent, type IntentRow, NO_REMOTE, toRow } from './intent.js';
 import { outboxOptions } from './schema.js';
 
@@ -112,7 +113,7 @@ export class Intents {
   /** A new inode for an item that is made here. Never given twice. */
   newInode(): Inode {
     if (this.#nextInode === this.#reservedTo) {
-      this.#setMeta.run('next-inode', this.#reservedTo + INODE_BLOCK);
+      onDisk(() => this.#setMeta.run('next-inode', this.#reservedTo + INODE_BLOCK));
       this.#reservedTo += INODE_BLOCK;
     }
     return asInode(this.#nextInode++);
@@ -162,7 +163,8 @@ export class Intents {
 
   setAttributes(inode: Inode, attributes: LocalAttributes | undefined): void {
     if (attributes) {
-      this.#putAttributes.run(inode, attributes.versionId, attributes.mtime ?? null, attributes.mode ?? null);
+      const { versionId, mtime = null, mode = null } = attributes;
+      onDisk(() => this.#putAttributes.run(inode, versionId, mtime, mode));
       this.#attributes.set(inode, attributes);
     } else if (this.#attributes.delete(inode)) this.#deleteAttributes.run(inode);
   }
@@ -172,7 +174,7 @@ export class Intents {
     this.writeDown();
     this.#db.pragma('synchronous = FULL');
     try {
-      this.#setMeta.run('synced', Date.now());
+      onDisk(() => this.#setMeta.run('synced', Date.now()));
     } finally {
       this.#db.pragma('synchronous = NORMAL');
     }
@@ -184,7 +186,7 @@ export class Intents {
   }
 
   #transaction(work: () => void): void {
-    this.#db.transaction(work).immediate();
+    onDisk(() => this.#db.transaction(work).immediate());
   }
 
   #index(intent: Intent): void {

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { Failure } from '../base/errors.js';
 import { asInode, type Inode } from '../base/ids.js';
+import { onDisk } from './disk.js';
 
 /** Bytes: with less room than a program writes at once, it met the end of the disk. */
 const FULL = 2 ** 17;
@@ -57,7 +58,7 @@ export class Staging {
 
   /** Opens a staging file for reading and writing; `fresh` makes it anew. */
   open(inode: Inode, fresh: boolean): number {
-    return openSync(this.path(inode), fresh ? 'w+' : 'r+', 0o600);
+    return onDisk(() => openSync(this.path(inode), fresh ? 'w+' : 'r+', 0o600));
   }
 
   remove(inode: Inode): void {
@@ -123,7 +124,7 @@ export class Staging {
 function syncPath(path: string): void {
   const fd = openSync(path, 'r');
   try {
-    fsyncSync(fd);
+    onDisk(() => fsyncSync(fd));
   } finally {
     closeSync(fd);
   }

@@ -8,11 +8,12 @@ import {
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
-import { errnoOf, Failure, isFailure } from '../base/errors.js';
+import { Failure, isFailure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { OpenBlob } from '../content/cache.js';
 import { RangeSet } from '../content/ranges.js';
 import type { ContentVersion } from '../content/source.js';
+import { diskFailure, onDisk } from './disk.js';
 import type { Gaps } from './intent.js';
 
 const read = promisify(readCallback);
@@ -137,11 +138,7 @@ export class WorkingFile {
   }
 
   truncate(size: number): void {
-    try {
-      ftruncateSync(this.fd, size);
-    } catch (error) {
-      throw diskFailure(error);
-    }
+    onDisk(() => ftruncateSync(this.fd, size));
     this.#dirty = true;
     if (size === 0) this.#failed = false;
     if (this.#base && size < this.#base.size) {
@@ -173,7 +170,7 @@ export class WorkingFile {
   }
 
   sync(): void {
-    fsyncSync(this.fd);
+    onDisk(() => fsyncSync(this.fd));
   }
 
   /** Resolves when everything is in the staging file. @throws Failure of the download */
@@ -250,11 +247,4 @@ export class WorkingFile {
     const { size, mtimeMs } = fstatSync(this.fd);
     return { size, mtimeMs };
   }
-}
-
-export function diskFailure(error: unknown): unknown {
-  const code = errnoOf(error);
-  return code === 'ENOSPC' || code === 'EDQUOT'
-    ? new Failure('disk-full', { path: 'what is written', disk: 'the disk of the state folder' }, error)
-    : error;
 }

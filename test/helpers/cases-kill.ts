@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
@@ -38,7 +38,7 @@ export async function killScenario(t: Scenario, rounds: number, seed: number): P
   for (let round = 1; round <= rounds; round++) {
     await changeSomething(scene, round);
     await killOnce(scene);
-    checked += checkDatabases(scene, round);
+    checked += intactDatabases(t, installation, `kill ${round}`);
     if (round % BETWEEN_LOOKS !== 0 && round !== rounds) continue;
     await lookAtEverything(scene, round);
     // Begin anew, so that later kills hit a crawl too.
@@ -95,19 +95,18 @@ async function killOnce({ t, running, installation, mnt, random }: Scene): Promi
 }
 
 /** The number of databases, all of them intact. Looks at copies: opening one repairs it. */
-function checkDatabases({ t, installation }: Scene, round: number): number {
+export function intactDatabases(t: Scenario, installation: Installation, when: string): number {
   const databases = (readdirSync(installation.state, { recursive: true }) as string[]).filter((name) =>
     name.endsWith('.db'),
   );
   for (const name of databases) {
-    const folder = join(installation.folder, `copy-${round}`);
-    mkdirSync(folder);
+    const folder = mkdtempSync(join(installation.folder, 'copy-'));
     for (const suffix of ['', '-wal']) {
       const from = join(installation.state, `${name}${suffix}`);
       if (existsSync(from)) cpSync(from, join(folder, basename(from)));
     }
     const db = new Database(join(folder, basename(name)));
-    t.equal(db.pragma('integrity_check', { simple: true }), 'ok', `${name} after kill ${round}`);
+    t.equal(db.pragma('integrity_check', { simple: true }), 'ok', `${name} after ${when}`);
     db.close();
     rmSync(folder, { recursive: true });
   }
