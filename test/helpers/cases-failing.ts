@@ -231,3 +231,56 @@ export async function failingDiskScenario(
     return;
   }
 }
+
+/** What goes wrong with a request, and where; `reset-after`: done, but nobody hears of it. */
+export const REQUEST_FAULTS = [
+  ['500-html', 'api'],
+  ['reset-before', 'api'],
+  ['reset-after', 'api'],
+  ['malformed-json', 'api'],
+  ['503-retry-after', 'storage'],
+  ['reset-before', 'storage'],
+] as const;
+
+/**
+ * Saves while the n-th request fails, n = `first`, `first` + `step`, …; then, with a server that answers, looks whether
+ * it has exactly what was saved: nothing twice, nothing as a conflict, one version more of what was there.
+ */
+export async function failingRequestScenario(
+  t: Scenario,
+  [fault, side]: (typeof REQUEST_FAULTS)[number],
+  times: 'once' | 'for ever',
+  first: number,
+  step: number,
+): Promise<void> {
+  const scenario = await scene(t, false);
+  const { mnt, promises, running } = scenario;
+  await saveEverything(mnt, 0, promises);
+  await settle(scenario, 'without a fault');
+  const versions = async (): Promise<number> =>
+    (await running.admin.tree())
+      .filter(({ path }) => /^(kept|doc)\.txt$/.test(path))
+      .reduce((n, one) => n + one.versions, 0);
+  const hits = async (): Promise<number> => (await running.admin.faults({}))[fault]?.hits ?? 0;
+  let round = 0;
+  for (let n = first; ; n += step) {
+    round++;
+    const when = `request ${n} to ${side} failed ${times} with ${fault}`;
+    const before = await versions();
+    const had = await hits();
+    await running.admin.faults({
+      [fault]: { on: [side], after: n - 1, ...(times === 'once' ? { count: 1 } : {}) },
+    });
+    await saveEverything(mnt, round, promises);
+    t.equal(promises.failed, 0, `${when}: saving does not depend on the server`);
+    await drain(scenario, 3);
+    const now = await hits();
+    await running.admin.noFaults();
+    await settle(scenario, when);
+    t.equal((await versions()) - before, 2, `${when}: each document has one version more`);
+    if (now > had) continue;
+    t.comment(`${round} rounds`);
+    t.ok(round > 1, 'some failed');
+    return;
+  }
+}
