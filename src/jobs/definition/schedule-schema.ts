@@ -19,6 +19,9 @@ export const timeOfDay = z.strictObject({
 });
 export type TimeOfDay = z.output<typeof timeOfDay>;
 
+/** Milliseconds from midnight, as a wall clock counts them. */
+export const timeOfDayMs = ({ hr, min, sec, ms }: TimeOfDay): number => ((hr * 60 + min) * 60 + sec) * 1000 + ms;
+
 const isZone = (name: string): boolean => {
   try {
     new Intl.DateTimeFormat('en', { timeZone: name });

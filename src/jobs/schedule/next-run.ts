@@ -1,4 +1,4 @@
-import { durationMs, type Schedule, type TimeOfDay } from '../definition/schedule-schema.js';
+import { durationMs, type Schedule, timeOfDayMs } from '../definition/schedule-schema.js';
 import type { Day, ExecutionStatus } from '../definition/words.js';
 import { DAY_MS, type Zone, zoneOf } from './zone.js';
 
@@ -80,9 +80,9 @@ function nextByTime(schedule: Schedule, state: ScheduleState): number | undefine
   const since = Math.max(seen, startDate(schedule) - 1);
   const next = dueOrNext(schedule, since, now);
   if (!state.previous || !schedule.repeat_interval) return next;
-  const again = Math.max(now, afterInterval(schedule, state));
+  const again = Math.max(now, startDate(schedule), afterInterval(schedule, state));
   if (next !== undefined && next <= again) return next;
-  const repeats = again >= startDate(schedule) && [...openings(schedule, again)].some(isAfterTime(again));
+  const repeats = [...openings(schedule, again)].some(isAfterTime(again));
   return repeats ? again : next;
 }
 
@@ -124,7 +124,7 @@ function* openings(schedule: Schedule, instant: number): Generator<Opening> {
   const zone = zoneOf(schedule.time_zone);
   const today = Math.floor(zone.local(instant) / DAY_MS) * DAY_MS;
   const window = windowOf(schedule) ?? { from: 0, to: DAY_MS };
-  const times = [schedule.run_at ?? []].flat().map(msOf);
+  const times = [schedule.run_at ?? []].flat().map(timeOfDayMs);
   for (let day = today - 2 * DAY_MS; day <= today + DAYS_AHEAD * DAY_MS; day += DAY_MS)
     if (isDay(schedule.days, day)) yield openingOf(zone, day, window, times);
 }
@@ -139,8 +139,8 @@ interface Window {
 /** Undefined: all day. Of a window over midnight, `days` names the day on which it begins. */
 function windowOf({ start_window, end_window }: Schedule): Window | undefined {
   if (!start_window && !end_window) return undefined;
-  const from = start_window ? msOf(start_window) : 0;
-  const to = end_window ? msOf(end_window) : DAY_MS;
+  const from = start_window ? timeOfDayMs(start_window) : 0;
+  const to = end_window ? timeOfDayMs(end_window) : DAY_MS;
   if (from === to || (from === 0 && to === DAY_MS)) return undefined;
   return { from, to: to < from ? to + DAY_MS : to };
 }
@@ -160,8 +160,6 @@ function openingOf(zone: Zone, day: number, { from, to }: Window, runAt: readonl
     times: [...new Set(times)].sort((a, b) => a - b),
   };
 }
-
-const msOf = ({ hr, min, sec, ms }: TimeOfDay): number => ((hr * 60 + min) * 60 + sec) * 1000 + ms;
 
 const WEEK = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
 

@@ -135,6 +135,13 @@ t.test('run_at with an interval goes on till the window or the day ends', async 
   ]);
 });
 
+t.test('repeats that begin with the start date are known before it', async (t) => {
+  const start = at('2026-06-05T10:00:00Z');
+  const given = { run_at: { hr: 8 }, repeat_interval: { value: 1, unit: 'h' }, start_date: start / 1000 };
+  for (const now of [start - DAY, start - 1, start])
+    t.equal(iso(nextRun(schedule(given), ran(start - 3 * DAY, start - 2 * DAY, now))), iso(start), `at ${iso(now)}`);
+});
+
 t.test('a run_at that the clock skips in spring runs right after the gap', async (t) => {
   const cases = [
     ['Europe/Berlin', { hr: 2, min: 30 }, '2026-03-29T00:00:00Z', '2026-03-29T01:00:00Z'],

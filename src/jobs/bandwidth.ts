@@ -1,0 +1,156 @@
+import { pipeline, type Readable, Transform, type TransformCallback } from 'node:stream';
+import { abortable } from '../base/abort.js';
+import type { Clock } from '../base/clock.js';
+import { timeOfDayMs } from './definition/schedule-schema.js';
+import type { Bandwidth } from './definition/transfer-schema.js';
+import { DAY_MS, zoneOf } from './schedule/zone.js';
+
+/** A rate, and how long it holds. */
+interface Segment {
+  readonly from: number;
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+  /** Bytes per second; 0: no limit. */
+  readonly rate: number;
+}
+
+/** Bytes that pass at once: a second's share of them is not worth a timer each. */
+const LARGEST_PIECE = 64 * 1024;
+const SMALLEST_PIECE = 1024;
+const PIECES_PER_SECOND = 10;
+
+/**
+ * Bytes per second by time of day, shared by all streams that take from it, in the order in which they ask. A window's
+ * rate holds from its time, on the wall clock, until the next window's; the last one of the day holds over midnight.
+ * `bytes_per_second` holds when there are no windows. 0 is no limit.
+ */
+export class BandwidthLimiter {
+  readonly #windows: readonly { readonly time: number; readonly rate: number }[];
+  readonly #zone;
+  readonly #clock: Clock;
+  #segment: Segment;
+  /** Bytes that have passed ahead of their time, and when that was reckoned. */
+  #ahead = 0;
+  #reckoned: number;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** @param timeZone of the windows; undefined: this machine's */
+  constructor(bandwidth: Bandwidth, clock: Clock, timeZone?: string) {
+    const { bytes_per_second = 0, window = [] } = bandwidth;
+    this.#windows = window
+      .map(({ time, bytes_per_second }) => ({ time: timeOfDayMs(time), rate: bytes_per_second }))
+      .sort((a, b) => a.time - b.time);
+    this.#zone = zoneOf(timeZone);
+    this.#clock = clock;
+    this.#reckoned = clock.now();
+    const always = { from: Number.NEGATIVE_INFINITY, until: Number.POSITIVE_INFINITY, rate: bytes_per_second };
+    this.#segment = this.#windows.length > 0 ? this.#segmentAt(this.#reckoned) : always;
+  }
+
+  /** Bytes per second at a moment; 0: no limit. */
+  rateAt(now: number): number {
+    return this.#at(now).rate;
+  }
+
+  /** Resolves when these bytes may pass. Many at once are followed by as long a pause. */
+  take(bytes: number, signal: AbortSignal): Promise<void> {
+    const taken = this.#turn.then(async () => {
+      await this.#pause(signal);
+      this.#ahead += bytes;
+    });
+    // Who leaves the queue does not stop those behind.
+    this.#turn = taken.catch(() => undefined);
+    return abortable(taken, signal);
+  }
+
+  /** The same bytes, no faster than permitted. Each stream is destroyed with the other; `signal` destroys both. */
+  limit(source: Readable, signal: AbortSignal): Readable {
+    return pipeline(source, new Limited(this, this.#clock, signal), () => {
+      // Whoever reads the result sees its error.
+    });
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const now = this.#clock.now();
+      this.#reckon(now);
+      const { rate, until } = this.#at(now);
+      if (this.#ahead <= 0 || rate === 0) return;
+      await this.#clock.sleep(Math.ceil(Math.min((this.#ahead / rate) * 1000, until - now)), signal);
+    }
+  }
+
+  /** What time has paid for, each stretch at its own rate. */
+  #reckon(now: number): void {
+    // A clock that was set back pays nothing; it must not stop the stream either.
+    let from = Math.min(this.#reckoned, now);
+    while (this.#ahead > 0 && from < now) {
+      const { rate, until } = this.#at(from);
+      const to = Math.min(until, now);
+      this.#ahead = rate === 0 ? 0 : Math.max(0, this.#ahead - (rate * (to - from)) / 1000);
+      from = to;
+    }
+    this.#reckoned = now;
+  }
+
+  #at(instant: number): Segment {
+    const { from, until } = this.#segment;
+    if (instant < from || instant >= until) this.#segment = this.#segmentAt(instant);
+    return this.#segment;
+  }
+
+  #segmentAt(instant: number): Segment {
+    const today = Math.floor(this.#zone.local(instant) / DAY_MS) * DAY_MS;
+    // Yesterday's last window may still hold; where the clock skips two windows, the later one counts.
+    const starts = [-2, -1, 0, 1, 2].flatMap((day) =>
+      this.#windows.map(({ time, rate }) => ({ from: this.#zone.instant(today + day * DAY_MS + time), rate })),
+    );
+    const current = starts.findLastIndex(({ from }) => from <= instant);
+    return { ...starts[current]!, until: starts[current + 1]!.from };
+  }
+}
+
+/** Passes a stream on in pieces, each when its turn has come. */
+class Limited extends Transform {
+  readonly #limiter: BandwidthLimiter;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  readonly #abort = (): unknown => this.destroy(this.#signal.reason);
+  /** Ends the wait for a turn. */
+  readonly #end = new AbortController();
+
+  constructor(limiter: BandwidthLimiter, clock: Clock, signal: AbortSignal) {
+    super();
+    this.#limiter = limiter;
+    this.#clock = clock;
+    this.#signal = signal;
+    if (signal.aborted) this.#abort();
+    else signal.addEventListener('abort', this.#abort, { once: true });
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.#pass(chunk).then(
+      () => done(),
+      (error: Error) => done(error),
+    );
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#signal.removeEventListener('abort', this.#abort);
+    this.#end.abort(error ?? undefined);
+    done(error);
+  }
+
+  async #pass(chunk: Buffer): Promise<void> {
+    for (let start = 0; start < chunk.length; ) {
+      const piece = chunk.subarray(start, start + pieceOf(this.#limiter.rateAt(this.#clock.now())));
+      await this.#limiter.take(piece.length, this.#end.signal);
+      this.push(piece);
+      start += piece.length;
+    }
+  }
+}
+
+const pieceOf = (rate: number): number =>
+  rate === 0 ? LARGEST_PIECE : Math.min(LARGEST_PIECE, Math.max(SMALLEST_PIECE, Math.floor(rate / PIECES_PER_SECOND)));
