@@ -26,7 +26,16 @@ const PACKAGE_FILES: Readonly<Record<string, readonly string[]>> = {
   'libc6-dev': ['/usr/include/stdlib.h'],
 };
 
-export type PackageName = 'fuse3' | 'libfuse2' | 'attr' | 'rsync' | 'curl' | 'rclone' | 'gcc' | 'libc6-dev' | TargetPackage;
+export type PackageName =
+  | 'fuse3'
+  | 'libfuse2'
+  | 'attr'
+  | 'rsync'
+  | 'curl'
+  | 'rclone'
+  | 'gcc'
+  | 'libc6-dev'
+  | TargetPackage;
 
 /** What targets and their tests use. */
 export type TargetPackage =
