@@ -54,6 +54,8 @@ export interface BudgetStatus {
 
 /** Another process may have learned something meanwhile: nobody sleeps longer than this, ms. */
 const LONGEST_SLEEP = 5000;
+/** A wait for the hour that is no reason to give up, ms. */
+const SHORT_WAIT = 2000;
 
 /**
  * The API calls of one client id: people first, then upkeep, then jobs; both rate windows of the server, shared by
@@ -67,6 +69,7 @@ export class Budget {
   readonly #throttle: Throttle;
   readonly #cap: number;
   readonly #queue = new CallQueue<Permit>();
+  readonly #granted = new Map<string, number>();
   #pumping = false;
   #closed = false;
   #wake: (() => void) | undefined;
@@ -129,6 +132,11 @@ export class Budget {
     });
   }
 
+  /** Calls that this process has made for a job. */
+  callsOf(job: string): number {
+    return this.#granted.get(job) ?? 0;
+  }
+
   status(): BudgetStatus {
     const { now, state, facts, spent, refused4xx } = this.#ledger.status();
     const limit = Math.min(this.#cap, state.hourLimit ?? this.#cap);
@@ -173,11 +181,12 @@ export class Budget {
     } catch {
       return;
     }
-    if (this.#queue.remove(waiter)) waiter.reject(new Failure('budget-exhausted', { until: this.#until() }));
+    if (this.#queue.remove(waiter))
+      waiter.reject(new Failure('budget-exhausted', { until: this.#until('interactive') }));
   }
 
-  #until(): string {
-    const { decision, now } = this.#ledger.peek('interactive');
+  #until(callClass: CallClass): string {
+    const { decision, now } = this.#ledger.peek(callClass);
     if (decision.go || decision.until === undefined) return 'a reply comes';
     return new Date(this.#clock.now() + decision.until - now).toISOString();
   }
@@ -216,7 +225,10 @@ export class Budget {
       if (decision.why !== 'spike') this.#repliesMatter = true;
       if (decision.until === undefined) continue;
       wait = Math.min(wait, Math.max(1, decision.until - now));
-      if (decision.why === 'hour') this.#announce(callClass, decision.until, now);
+      if (decision.why === 'hour') {
+        this.#announce(callClass, decision.until, now);
+        if (decision.until - now > SHORT_WAIT) this.#turnAway(callClass);
+      }
     }
     return wait;
   }
@@ -226,7 +238,10 @@ export class Budget {
     for (const callClass of this.#queue.classes()) {
       const entry = this.#ledger.take(callClass);
       if ('go' in entry) continue;
-      this.#queue.next(callClass)?.resolve(this.#permit(entry));
+      const waiter = this.#queue.next(callClass);
+      if (waiter?.options.job !== undefined)
+        this.#granted.set(waiter.options.job, this.callsOf(waiter.options.job) + 1);
+      waiter?.resolve(this.#permit(entry));
       return;
     }
   }
@@ -257,6 +272,13 @@ export class Budget {
     } catch (error) {
       this.#options.log.warn({ error }, 'what came of a call could not be written down');
     }
+  }
+
+  /** Who does not want to wait for the next hour gets to know. */
+  #turnAway(callClass: CallClass): void {
+    for (const waiter of [...this.#queue])
+      if (waiter.options.class === callClass && waiter.options.whenSpent === 'fail' && this.#queue.remove(waiter))
+        waiter.reject(new Failure('budget-exhausted', { until: this.#until(callClass) }));
   }
 
   /** One line when the hour is spent, with its end. */

@@ -7,4 +7,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Which job asks; waiting jobs take turns by this key. */
   readonly job?: string;
+  /** `fail`: when the hour is spent the call is refused at once (`budget-exhausted`); else it waits. People's calls wait
+   * for a while in any case. */
+  readonly whenSpent?: 'wait' | 'fail';
 }

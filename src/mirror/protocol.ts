@@ -28,6 +28,7 @@ export type Request =
       readonly inode: Inode;
       readonly sequence: number;
     }
+  | { readonly op: 'own'; readonly item: RemoteItem; readonly serverTime: number }
   | { readonly op: 'confirm-deletion'; readonly id: RemoteId; readonly serverTime: number }
   | { readonly op: 'longest-below'; readonly id: RemoteId }
   | { readonly op: 'finish-crawl'; readonly meta: Meta }
@@ -54,6 +55,7 @@ export interface Results {
   readonly items: PageResult;
   readonly listing: PageResult;
   readonly confirm: PageResult;
+  readonly own: PageResult;
   readonly 'confirm-deletion': PageResult;
   /** Code points of the longest path below the folder, from the folder; 0 if it is empty. */
   readonly 'longest-below': number;

@@ -56,6 +56,11 @@ export class MirrorStore {
     return this.#taken(await this.#writer.run({ op: 'confirm', item, serverTime, inode, sequence }));
   }
 
+  /** Takes in what a call of a job made; see `Writer.ingestOwn`. */
+  async ingestOwn(item: RemoteItem, serverTime: number): Promise<PageResult> {
+    return this.#taken(await this.#writer.run({ op: 'own', item, serverTime }));
+  }
+
   async confirmDeletion(id: RemoteId, serverTime: number): Promise<PageResult> {
     return this.#taken(await this.#writer.run({ op: 'confirm-deletion', id, serverTime }));
   }

@@ -47,6 +47,8 @@ function perform(request: Request): unknown {
       const { item, serverTime, inode, sequence } = request;
       return pageResult(writer.confirm(item, serverTime, inode, sequence), [item], []);
     }
+    case 'own':
+      return pageResult(writer.ingestOwn(request.item, request.serverTime), [request.item], []);
     case 'confirm-deletion':
       return pageResult(writer.confirmDeletion(request.id, request.serverTime), [], []);
     case 'longest-below':

@@ -164,6 +164,16 @@ export class Writer {
     });
   }
 
+  /** What one of our own calls made, without anything here that stands for it: a change like anybody else's, and new. */
+  ingestOwn(item: RemoteItem, serverTime: number): Ingested {
+    return this.#transaction(() => {
+      this.#protect(item.id, serverTime);
+      const changes: Change[] = [];
+      const added = this.#put(item, serverTime, undefined, changes);
+      return { changes, added: added ? 1 : 0 };
+    });
+  }
+
   /** One of our own calls deleted it. */
   confirmDeletion(id: RemoteId, serverTime: number): Ingested {
     return this.#transaction(() => {

@@ -40,6 +40,8 @@ export interface UploadsOptions {
 }
 
 const MIB = 2 ** 20;
+/** Content with more bytes goes in segments unless told otherwise, which is a call more. */
+export const SEGMENTED_ABOVE = 100 * MIB;
 /** The largest file that Procore takes, bytes. */
 export const LARGEST_UPLOAD = 5 * 1024 * MIB;
 /** Bytes that a segment must have, the last one excepted. */
@@ -63,7 +65,7 @@ export class Uploads {
   readonly #parallel: number;
 
   constructor(api: ProcoreApi, options: UploadsOptions = {}) {
-    const { segmentAbove = 100 * MIB, segmentSize = 32 * MIB, parallel = 4, ...storage } = options;
+    const { segmentAbove = SEGMENTED_ABOVE, segmentSize = 32 * MIB, parallel = 4, ...storage } = options;
     this.#api = api;
     this.#calls = new UploadCalls(api);
     this.#storage = new UploadStorage({ clock: api.clock, ...storage });

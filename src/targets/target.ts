@@ -70,6 +70,8 @@ export interface WriteOptions {
   readonly mtime?: number;
   /** Of the whole content: checked before the file gets its name. */
   readonly hash?: ContentHash;
+  /** What had the name goes to `.procorefs-trash` of this day (`2026-01-31`) in the same step; else it is gone. */
+  readonly trash?: string;
   /** Tells versions of equal size and time apart, so that a cut write of another version is not continued. */
   readonly version?: string;
   /**

@@ -11,7 +11,6 @@ import { numberFlag } from '../flags.js';
 import { StandardInput } from '../terminal.js';
 import { readClientSecret } from './secret-input.js';
 import { signIn } from './sign-in.js';
-import { addTarget } from './target.js';
 import { testAndShow } from './test.js';
 
 const GRANTS: readonly Grant[] = ['client-credentials', 'authorization-code'];
@@ -19,9 +18,7 @@ const GRANTS: readonly Grant[] = ['client-credentials', 'authorization-code'];
 export async function add(context: CommandContext): Promise<void> {
   const input = new StandardInput();
   try {
-    const connections = new Connections(context.state().path);
-    const isTarget = (context.flag('platform') ?? 'procore') !== 'procore';
-    await (isTarget ? addTarget : addConnection)(context, connections, input);
+    await addConnection(context, new Connections(context.state().path), input);
   } finally {
     input.close();
   }

@@ -19,7 +19,7 @@ const added: Readonly<Record<ExecutionStatus, StopCounts>> = {
   failing: NONE,
   failed_to_start: NONE,
   completed: RUN,
-  warn: RUN,
+  warn: { ...RUN, failures: 1 },
   cancelled: RUN,
   not_complete: RUN,
   no_changes: { ...RUN, completions: 1 },

@@ -1,4 +1,4 @@
-import { constants, lstat, mkdir, open, readdir, rename, rm, rmdir, unlink, utimes } from 'node:fs/promises';
+import { constants, link, lstat, mkdir, open, readdir, rename, rm, rmdir, unlink, utimes } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
 import {
@@ -24,6 +24,8 @@ import { writeFile } from './write.js';
 /** Items of a folder that are looked at together. */
 const LOOKS = 64;
 const DAY = 86_400_000;
+/** What link(2) says where a file system has no hard links, or this user may make none. */
+const NO_LINKS = new Set(['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EACCES', 'EXDEV']);
 
 /** A folder of this machine, or of a share that is mounted on it. */
 export class FolderTarget implements Target {
@@ -129,7 +131,7 @@ export class FolderTarget implements Target {
   async write(path: string, content: Content, options: WriteOptions): Promise<TargetItem> {
     checkNewFile(path, options, this.rules, this.root);
     options.signal.throwIfAborted();
-    await writeFile(this.#root, this.rules, path, content, options);
+    await writeFile(this.#root, this.rules, path, content, options, () => this.#keep(path, options));
     const item = await this.stat(path, options.signal);
     if (item?.size === options.size) return item;
     throw new Failure('target-damaged', { target: this.root, path, why: `it has ${item?.size ?? 0} bytes there` });
@@ -215,6 +217,22 @@ export class FolderTarget implements Target {
     await this.#makeFolders(parentOf(place), signal);
     await this.#move(path, place, signal);
     return place;
+  }
+
+  /** A second name in the trash, so that the first one is never missing; where there are no such names, a move. */
+  async #keep(path: string, { trash = '', signal }: WriteOptions): Promise<void> {
+    const place = await trashPlace(path, trash, async (there) => (await this.stat(there, signal)) !== undefined);
+    await this.#makeFolders(parentOf(place), signal);
+    await this.#root.folder(parentOf(path), (from) =>
+      this.#root.folder(parentOf(place), async (to) => {
+        try {
+          await link(from.at(nameOf(path)), to.at(nameOf(place)));
+        } catch (error) {
+          if (!NO_LINKS.has(errnoOf(error) ?? '')) throw error;
+          await rename(from.at(nameOf(path)), to.at(nameOf(place)));
+        }
+      }),
+    );
   }
 
   async emptyTrash(before: string, signal: AbortSignal): Promise<string[]> {

@@ -9,7 +9,8 @@ const CHUNK = 1 << 20;
 
 /**
  * Writes a file as a part beside its place, and gives it its name when its bytes are complete, checked and on the disk.
- * A part that is there is continued; one that turns out wrong is written anew, once.
+ * A part that is there is continued; one that turns out wrong is written anew, once. `keep` puts what is replaced into
+ * the trash and leaves it in its place.
  */
 export function writeFile(
   root: FolderRoot,
@@ -17,6 +18,7 @@ export function writeFile(
   path: string,
   content: Content,
   options: WriteOptions,
+  keep: () => Promise<void>,
 ): Promise<void> {
   return root.folder(parentOf(path), async (folder) => {
     const name = nameOf(path);
@@ -34,6 +36,7 @@ export function writeFile(
       await handle.close();
     }
     checkExpected(await existing(folder, name, root.path, path), rules, root.path, path, options);
+    if (before && options.trash !== undefined) await keep();
     await publish(part, folder.at(name), before !== undefined, root.path, path);
     await folder.handle.sync().catch(ignoreUnsupported);
   });

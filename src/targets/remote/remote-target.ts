@@ -84,16 +84,23 @@ export class RemoteTarget implements Target {
     return this.#staging.with(path, content, options, how, async (parcel) => {
       const place = this.#storage.publishes ? path : partPath(path, options);
       if (this.#storage.publishes && options.expected !== undefined) await this.#checkPlace(path, options);
+      if (this.#storage.publishes) await this.#keep(path, options);
       await this.#storage.put(parcel, place, signal);
       const stored = await this.#storage.look(place, signal);
       this.#checkStored(stored, path, options);
       if (place === path) return { ...stored!, path };
       if (options.expected !== undefined) await this.#checkPlace(path, options);
+      await this.#keep(path, options);
       await this.#storage.rename(place, path, false, signal);
       const item = await this.#storage.look(path, signal);
       this.#checkStored(item, path, options);
       return { ...item!, path };
     });
+  }
+
+  /** What is about to be replaced goes to the trash: over the net there is no second name for it, only a move. */
+  async #keep(path: string, { trash, signal }: WriteOptions): Promise<void> {
+    if (trash !== undefined && (await this.#storage.look(path, signal))) await this.trash(path, trash, signal);
   }
 
   async #checkPlace(path: string, { expected, signal }: WriteOptions): Promise<void> {

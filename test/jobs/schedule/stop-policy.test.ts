@@ -11,7 +11,7 @@ const after = (...statuses: ExecutionStatus[]): StopCounts => {
 };
 
 t.test('runs without changes, with failures, and all runs are counted apart', async (t) => {
-  t.strictSame(after('completed', 'warn', 'cancelled'), { executions: 3, completions: 0, failures: 0 });
+  t.strictSame(after('completed', 'warn', 'cancelled'), { executions: 3, completions: 0, failures: 1 });
   t.strictSame(after('no_changes', 'failed', 'no_changes'), { executions: 3, completions: 2, failures: 1 });
 });
 

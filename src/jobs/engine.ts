@@ -1,0 +1,350 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Clock, systemClock } from '../base/clock.js';
+import { Failure, isFailure } from '../base/errors.js';
+import { type FileLock, tryLock } from '../base/lock.js';
+import type { Log } from '../base/log.js';
+import type { Job } from './definition/job-schema.js';
+import type { SideReference } from './definition/transfer-schema.js';
+import type { ExecutionStatus, JobHealth, JobStatus } from './definition/words.js';
+import type { Place, Places } from './overlap.js';
+import { requireApart } from './overlap.js';
+import { writeReport } from './report/report.js';
+import { Run } from './run/execution.js';
+import type { Patience } from './run/waiting.js';
+import { latestEnd, nextRun } from './schedule/next-run.js';
+import { counted, stopReason } from './schedule/stop-policy.js';
+import type { Side } from './sides/side.js';
+import type { Execution, JobStore, RunOptions } from './store/job-store.js';
+
+export interface SideRequest {
+  readonly job: string;
+  readonly jobName: string;
+  readonly whenSpent: 'wait' | 'fail';
+  readonly locks: boolean;
+  /** The folder is made if it is not there. */
+  readonly create: boolean;
+  readonly mayWrite: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Opens the ends of transfers; whoever composes the program knows connections and projects. */
+export interface Opener {
+  open(reference: SideReference, request: SideRequest): Promise<Side>;
+  /** Where it is, without a call. @throws Failure `no-such-connection`, … */
+  place(reference: SideReference): Promise<Place>;
+  /** Another process of this state folder owns what the job needs, and runs it there; false: nobody does. */
+  delegate?(job: Job, trigger: Execution['trigger'], options: RunOptions): Promise<boolean>;
+}
+
+export interface EngineOptions {
+  readonly store: JobStore;
+  readonly opener: Opener;
+  /** Holds the lock of whoever runs the jobs, and the reports. */
+  readonly folder: string;
+  readonly log: Log;
+  /** Runs at once. */
+  readonly parallel?: number;
+  readonly clock?: Clock;
+  readonly patience?: Patience;
+  /** Told when a run has ended. */
+  readonly ended?: (job: Job, execution: Execution) => void;
+}
+
+const LOOK = 1000;
+const DEFAULT_PARALLEL = 2;
+
+/**
+ * Runs the jobs of a state folder. Each daemon has an engine; the one that holds the lock looks after schedules and
+ * requests, and when it dies the kernel gives the lock to another.
+ */
+export class JobEngine {
+  readonly store: JobStore;
+  readonly #o: EngineOptions;
+  readonly #clock: Clock;
+  readonly #runs = new Map<string, { readonly run: Run | undefined; readonly done: Promise<Execution> }>();
+  readonly #stop = new AbortController();
+  #lock: FileLock | undefined;
+  #loop: Promise<void> | undefined;
+
+  constructor(options: EngineOptions) {
+    this.#o = options;
+    this.store = options.store;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  get isLeader(): boolean {
+    return this.#lock !== undefined;
+  }
+
+  /** Takes the lock, if nobody has it. */
+  lead(): boolean {
+    this.#lock ??= tryLock(join(this.#o.folder, 'lock'));
+    return this.#lock !== undefined;
+  }
+
+  /** Begins to look after schedules and requests, as soon as the lock is free. */
+  start(): void {
+    this.#loop ??= this.#look();
+  }
+
+  /** @throws Failure `job-overlaps` */
+  async check(name: string, transfer: Job['transfer']): Promise<void> {
+    const places = await this.#places(transfer);
+    const others: { job: Job; places: Places }[] = [];
+    for (const job of this.store.list()) {
+      try {
+        others.push({ job, places: await this.#places(job.transfer) });
+      } catch (error) {
+        // A job whose connection is gone cannot run, so it is in nobody's way.
+        if (!isFailure(error)) throw error;
+      }
+    }
+    requireApart(name, transfer, places, others);
+  }
+
+  /** Runs a job in this process; resolves when it has ended. @throws Failure `job-running`, `no-such-job` */
+  run(id: string, trigger: Execution['trigger'], options: RunOptions = {}): Promise<Execution> {
+    const job = this.store.get(id);
+    if (this.#runs.has(job.id)) throw new Failure('job-running', { name: job.name });
+    const holder: { run: Run | undefined; done: Promise<Execution> } = {
+      run: undefined,
+      done: this.#execute(job, trigger, options, (run) => {
+        holder.run = run;
+      }).finally(() => this.#runs.delete(job.id)),
+    };
+    this.#runs.set(job.id, holder);
+    return holder.done;
+  }
+
+  /** Ends what runs, so that the next owner goes on with it. */
+  async close(): Promise<void> {
+    this.#stop.abort(new Failure('interrupted'));
+    for (const { run } of this.#runs.values()) run?.cancel();
+    await Promise.allSettled([...this.#runs.values()].map(({ done }) => done));
+    await this.#loop;
+    this.#lock?.release();
+    this.#lock = undefined;
+  }
+
+  async #look(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        if (!this.#lock && this.lead()) this.#recover();
+        if (this.#lock) this.#tick();
+        this.#obey();
+      } catch (error) {
+        this.#o.log.error({ error }, 'the jobs could not be looked after; it is tried again');
+      }
+      await this.#clock.sleep(LOOK, signal).catch(() => undefined);
+    }
+  }
+
+  /** Runs whose process is gone are over; what they left is done by the next run, at once. */
+  #recover(): void {
+    for (const execution of this.store.running()) {
+      if (this.#runs.has(execution.job)) continue;
+      this.store.update(execution.id, {
+        status: 'not_complete',
+        phase: 'complete',
+        ended: this.#clock.now(),
+        reason: 'the process that ran it ended',
+      });
+      this.store.setState(execution.job, { status: 'not-complete' });
+      if (!execution.simulation) this.store.ask(execution.job, 'start');
+    }
+  }
+
+  #tick(): void {
+    const now = this.#clock.now();
+    for (const job of this.store.list()) {
+      if (this.#runs.has(job.id) || job.disabled || job.status === 'complete') continue;
+      const due = this.#due(job, now);
+      if (job.execute_on !== (due === undefined ? undefined : Math.floor(due / 1000)))
+        this.store.setState(job.id, { executeOn: due ?? null });
+      if (due === undefined || due > now || job.status === 'paused') continue;
+      if (this.#runs.size < (this.#o.parallel ?? DEFAULT_PARALLEL)) this.#begin(job, 'schedule', {});
+    }
+  }
+
+  #due(job: Job, now: number): number | undefined {
+    const last = this.store.executions(job.id, 20).find(({ simulation }) => !simulation);
+    return nextRun(job.schedule, {
+      now,
+      createdOn: job.created_on * 1000,
+      runs: job.counts.executions,
+      ...(last ? { previous: { start: last.started, end: last.ended ?? now, status: last.status } } : {}),
+    });
+  }
+
+  /** What people asked for. Each engine answers for the runs that it has; the leader for the others. */
+  #obey(): void {
+    for (const job of this.store.list()) {
+      const held = this.#runs.get(job.id);
+      if (!held && !this.#lock) continue;
+      const asked = this.store.takeRequest(job.id);
+      if (!asked) continue;
+      const { request, options } = asked;
+      if (request === 'start' && !held) this.#begin(job, 'manual', options);
+      else if (request === 'cancel') {
+        held?.run?.cancel();
+        this.store.setState(job.id, { status: held ? 'cancelling' : 'idle' });
+      } else if (request === 'pause') {
+        held?.run?.pause();
+        this.store.setState(job.id, { status: 'paused' });
+      } else if (request === 'resume') {
+        held?.run?.resume();
+        this.store.setState(job.id, { status: held ? 'running' : 'idle' });
+      }
+    }
+  }
+
+  #begin(job: Job, trigger: Execution['trigger'], options: RunOptions): void {
+    this.run(job.id, trigger, options).catch((error: unknown) =>
+      this.#o.log.error({ error, job: job.name }, 'a job could not be run'),
+    );
+  }
+
+  async #execute(
+    job: Job,
+    trigger: Execution['trigger'],
+    options: RunOptions,
+    started: (run: Run) => void,
+  ): Promise<Execution> {
+    const { store, log, opener } = this.#o;
+    if (await opener.delegate?.(job, trigger, options)) return store.executions(job.id, 1)[0]!;
+    const simulation = options.simulate ?? job.transfer.simulation_mode;
+    const execution = store.begin(job.id, trigger, simulation, this.#clock.now());
+    store.setState(job.id, { status: 'running' });
+    const sides: Side[] = [];
+    let status: ExecutionStatus;
+    let reason: string | undefined;
+    try {
+      const request = {
+        job: job.id,
+        jobName: job.name,
+        whenSpent: trigger === 'schedule' ? 'fail' : 'wait',
+        locks: job.transfer.lock_propagation === 'skip',
+        signal: this.#stop.signal,
+      } as const;
+      const changesSource = job.transfer.transfer_type === 'sync' || job.transfer.transfer_type === 'move';
+      await this.check(job.name, job.transfer);
+      const source = await opener.open(job.transfer.source, {
+        ...request,
+        create: false,
+        mayWrite: changesSource && !simulation,
+      });
+      sides.push(source);
+      const destination = await opener.open(job.transfer.destination, {
+        ...request,
+        create: !simulation,
+        mayWrite: !simulation,
+      });
+      sides.push(destination);
+      const run = new Run({
+        job,
+        execution,
+        store,
+        source,
+        destination,
+        allowDeletions: options.allowDeletions ?? false,
+        until: latestEnd(job.schedule, execution.started),
+        log,
+        clock: this.#clock,
+        ...(this.#o.patience ? { patience: this.#o.patience } : {}),
+      });
+      started(run);
+      const outcome = await run.go();
+      ({ status, reason } = outcome);
+      const calls = source.calls + destination.calls;
+      store.update(execution.id, { status, phase: 'complete', ended: this.#clock.now(), calls, stats: outcome.stats });
+      const report = await writeReport(
+        join(this.#o.folder, 'reports'),
+        store,
+        job,
+        store.execution(execution.id)!,
+        outcome,
+      );
+      store.update(execution.id, { stats: { ...outcome.stats, report } });
+    } catch (error) {
+      const failure = isFailure(error) ? error : new Failure('internal', {}, error);
+      log.error({ error, job: job.name }, 'a job could not start');
+      status = 'failed_to_start';
+      reason = failure.line;
+      store.update(execution.id, { status, phase: 'complete', ended: this.#clock.now() });
+    } finally {
+      await Promise.allSettled(sides.map((side) => side.close()));
+    }
+    this.#settle(job, store.execution(execution.id)!, status, reason);
+    return store.execution(execution.id)!;
+  }
+
+  /** After a run: what the job is now, and when it runs again. */
+  #settle(job: Job, execution: Execution, status: ExecutionStatus, reason: string | undefined): void {
+    const { store } = this.#o;
+    const now = this.#clock.now();
+    if (!execution.simulation) store.count(job.id, counted(status));
+    const after = store.get(job.id);
+    const stop = execution.simulation ? undefined : stopReason(after.stop_policy, after.counts);
+    const isDone =
+      stop !== undefined ||
+      (after.schedule.mode === 'ad-hoc' &&
+        !execution.simulation &&
+        status !== 'not_complete' &&
+        status !== 'failed_to_start');
+    const due = isDone ? undefined : this.#due(after, now);
+    const next = due === undefined ? '' : `; next run ${new Date(due).toTimeString().slice(0, 5)}`;
+    if (status === 'not_complete') {
+      const left = execution.stats.pending ?? 0;
+      reason = `${left} items left: ${reason ?? 'it was interrupted'}${next}`;
+    }
+    store.update(execution.id, { ...(reason === undefined ? {} : { reason }) });
+    store.setState(job.id, {
+      status: isDone ? 'complete' : STATUS_AFTER[status],
+      health: HEALTH_AFTER[status],
+      executeOn: due ?? null,
+    });
+    store.retire(job.id, now - after.retention.days * 86_400_000);
+    this.#o.log.info({ job: job.name, status, stats: execution.stats }, stop ?? reason ?? 'a run of a job ended');
+    this.#o.ended?.(store.get(job.id), store.execution(execution.id)!);
+  }
+
+  async #places({ source, destination }: Job['transfer']): Promise<Places> {
+    const { opener } = this.#o;
+    return { source: await opener.place(source), destination: await opener.place(destination) };
+  }
+
+  /** Forgets a job with its runs, records and reports. @throws Failure `job-running` */
+  remove(id: string): void {
+    const job = this.store.get(id);
+    if (this.store.running().some((one) => one.job === job.id)) throw new Failure('job-running', { name: job.name });
+    for (const { id: execution } of this.store.executions(job.id))
+      rmSync(join(this.#o.folder, 'reports', String(execution)), { recursive: true, force: true });
+    this.store.remove(job.id);
+  }
+}
+
+const STATUS_AFTER: Readonly<Record<ExecutionStatus, JobStatus>> = {
+  running: 'running',
+  failing: 'running',
+  failed: 'failed',
+  completed: 'success',
+  cancelled: 'idle',
+  failed_to_start: 'failed-to-start',
+  warn: 'warn',
+  no_changes: 'success',
+  not_complete: 'not-complete',
+};
+
+const HEALTH_AFTER: Readonly<Record<ExecutionStatus, JobHealth>> = {
+  running: 'healthy',
+  failing: 'unhealthy',
+  failed: 'unhealthy',
+  completed: 'healthy',
+  cancelled: 'healthy',
+  failed_to_start: 'unavailable',
+  warn: 'unhealthy',
+  no_changes: 'healthy',
+  not_complete: 'healthy',
+};

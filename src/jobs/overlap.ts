@@ -1,0 +1,55 @@
+import { Failure } from '../base/errors.js';
+import type { Job } from './definition/job-schema.js';
+import type { Transfer } from './definition/transfer-schema.js';
+
+/** Where one end of a transfer really is: two ends with the same place are the same tree. */
+export interface Place {
+  /** Platform and account, disk or server. */
+  readonly tree: string;
+  /** From the tree's root, `/` between names, none before or after; `''` is the root. */
+  readonly path: string;
+}
+
+export interface Places {
+  readonly source: Place;
+  readonly destination: Place;
+}
+
+const isWithin = (inner: Place, outer: Place): boolean =>
+  inner.tree === outer.tree &&
+  (outer.path === '' || inner.path === outer.path || inner.path.startsWith(`${outer.path}/`));
+
+const touch = (a: Place, b: Place): boolean => isWithin(a, b) || isWithin(b, a);
+
+/** Transfers that change their source. */
+const changesSource = ({ transfer_type: type }: Transfer): boolean => type === 'sync' || type === 'move';
+
+/**
+ * Refuses a transfer into itself, and one that would undo or feed another job without end.
+ * @throws Failure `job-overlaps`
+ */
+export function requireApart(
+  name: string,
+  transfer: Transfer,
+  places: Places,
+  others: readonly { readonly job: Job; readonly places: Places }[],
+): void {
+  if (touch(places.source, places.destination))
+    throw new Failure('job-overlaps', { name, why: 'its destination and its source contain each other' });
+  for (const { job, places: other } of others) {
+    if (job.name === name || job.disabled || job.status === 'complete') continue;
+    const clash = (why: string): never => {
+      throw new Failure('job-overlaps', { name, why: `${why} the job "${job.name}"` });
+    };
+    if (touch(places.source, other.destination) && touch(places.destination, other.source))
+      clash('it would go around in a circle with');
+    if (touch(places.destination, other.destination)) {
+      const own = transfer.transfer_type;
+      const theirs = job.transfer.transfer_type;
+      if (own === 'publish' || theirs === 'publish') clash('one of them deletes what the other one brings:');
+      if (own === 'sync' && theirs === 'sync' && touch(places.source, other.source)) clash('it does the same as');
+    }
+    if (changesSource(transfer) && changesSource(job.transfer) && touch(places.source, other.source))
+      clash('both change the source of');
+  }
+}

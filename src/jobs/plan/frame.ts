@@ -1,0 +1,36 @@
+import type { SideItem } from '../sides/side.js';
+import type { TransferRecord } from '../store/records.js';
+
+/** One folder of the two trees, while it is looked at. */
+export interface Frame {
+  /** Path at the source and at the destination, from where the transfer begins. */
+  readonly source: string;
+  readonly destination: string;
+  /** Whether the folder is there. */
+  readonly atSource: boolean;
+  readonly atDestination: boolean;
+  /** The folder in the records of the job whose first names come back. */
+  readonly original: string | undefined;
+}
+
+/** What became of a folder's content. */
+export interface Outcome {
+  /** Something in it stays or is made, as far as is known. */
+  readonly keeps: boolean;
+  /** Items below it that are to be deleted, by which side. */
+  readonly deletions: { readonly delete: number; readonly 'delete-source': number };
+}
+
+/** An item and what it is on either side. */
+export interface Pair {
+  readonly name: string;
+  readonly otherName: string;
+  readonly renamed: string | undefined;
+  readonly source: SideItem | undefined;
+  readonly destination: SideItem | undefined;
+  readonly record: TransferRecord | undefined;
+  /** Why it has no name on the other side. */
+  readonly unnamed?: string;
+}
+
+export const join = (folder: string, name: string): string => (folder === '' ? name : `${folder}/${name}`);

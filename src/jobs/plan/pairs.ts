@@ -1,0 +1,145 @@
+import { Failure, isFailure } from '../../base/errors.js';
+import { FolderNames, type NamingOptions } from '../naming.js';
+import type { SideItem } from '../sides/side.js';
+import type { Records, TransferRecord } from '../store/records.js';
+import { type Frame, join, type Pair } from './frame.js';
+
+export interface PairOptions {
+  /** For names that go to the destination, and to the source. */
+  readonly forward: NamingOptions;
+  readonly backward: NamingOptions;
+  /** Items that are only at the destination are made at the source. */
+  readonly bothWays: boolean;
+  /** Of the job whose first names come back. */
+  readonly original: Records | undefined;
+}
+
+/** Brings together what belongs together in one folder: by record, else by the name that an item gets on the other side. */
+export function pairsOf(
+  frame: Frame,
+  source: ReadonlyMap<string, SideItem>,
+  destination: ReadonlyMap<string, SideItem>,
+  records: ReadonlyMap<string, TransferRecord>,
+  options: PairOptions,
+): Pair[] {
+  const pairs: Pair[] = [];
+  const matched = new Set<string>();
+  const byOther = new Map<string, TransferRecord>();
+  for (const record of records.values()) byOther.set(record.otherName, record);
+  const add = (pair: Pair): void => {
+    matched.add(pair.otherName);
+    pairs.push(pair);
+  };
+  for (const record of records.values())
+    add({
+      name: record.name,
+      otherName: record.otherName,
+      renamed: record.renamed,
+      source: source.get(record.name),
+      destination: destination.get(record.otherName),
+      record,
+    });
+
+  const originals = originalNames(frame, options.original);
+  const forward = new FolderNames(options.forward, frame.destination, byOther.keys());
+  for (const item of source.values()) {
+    if (item.unusable) {
+      add({ ...nowhere(item), source: item });
+      continue;
+    }
+    if (records.has(item.name)) continue;
+    const placed = place(forward, originals.get(item.name) ?? item.name, item.folder);
+    const renamed = placed.changed ?? (originals.has(item.name) ? 'it gets its first name back' : undefined);
+    add({
+      name: item.name,
+      otherName: placed.name,
+      renamed,
+      source: item,
+      destination: placed.why === undefined ? destination.get(placed.name) : undefined,
+      record: undefined,
+      ...(placed.why === undefined ? {} : { unnamed: placed.why }),
+    });
+  }
+
+  const backward = new FolderNames(options.backward, frame.source, [...source.keys(), ...records.keys()]);
+  for (const item of destination.values()) {
+    if (item.unusable) {
+      pairs.push({ ...nowhere(item), destination: item });
+      continue;
+    }
+    if (matched.has(item.name)) continue;
+    const placed = options.bothWays
+      ? place(backward, item.name, item.folder)
+      : { name: item.name, changed: undefined, why: undefined };
+    pairs.push({
+      name: placed.name,
+      otherName: item.name,
+      renamed: placed.changed,
+      source: undefined,
+      destination: item,
+      record: undefined,
+      ...(placed.why === undefined ? {} : { unnamed: placed.why }),
+    });
+  }
+  return pairs;
+}
+
+/** What cannot be transferred at all. */
+const nowhere = (item: SideItem): Pair => ({
+  name: item.name,
+  otherName: item.name,
+  renamed: undefined,
+  source: undefined,
+  destination: undefined,
+  record: undefined,
+  unnamed:
+    item.unusable === 'name'
+      ? 'its name is not valid UTF-8'
+      : 'it is neither a file nor a folder (a link, a device, …)',
+});
+
+interface Place {
+  readonly name: string;
+  readonly changed: string | undefined;
+  readonly why: string | undefined;
+}
+
+function place(names: FolderNames, name: string, folder: boolean): Place {
+  try {
+    const { name: placed, changed } = names.place(name, folder);
+    return { name: placed, changed, why: undefined };
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    return { name, changed: undefined, why: error.line };
+  }
+}
+
+/** First names by those that a former job gave. */
+function originalNames(frame: Frame, original: Records | undefined): ReadonlyMap<string, string> {
+  if (!original || frame.original === undefined) return new Map();
+  return new Map(
+    [...original.ofFolder(frame.original).values()]
+      .filter((record) => record.renamed !== undefined)
+      .map((record) => [record.otherName, record.name]),
+  );
+}
+
+/** The folder below `frame` in the records of the job whose first names come back. */
+export function originalBelow(frame: Frame, name: string, original: Records | undefined): string | undefined {
+  if (!original || frame.original === undefined) return undefined;
+  for (const record of original.ofFolder(frame.original).values())
+    if (record.otherName === name) return join(frame.original, record.name);
+  return undefined;
+}
+
+/** A listing that ended early says nothing about what it did not show. */
+export async function listed(items: AsyncIterable<SideItem>, path: string): Promise<SideItem[]> {
+  const found: SideItem[] = [];
+  try {
+    for await (const item of items) found.push(item);
+  } catch (error) {
+    if (isFailure(error, 'target-missing') || !isFailure(error)) throw error;
+    throw new Failure('listing-incomplete', { path: path || '/' }, error);
+  }
+  return found;
+}

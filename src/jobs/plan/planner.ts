@@ -1,0 +1,403 @@
+import { Failure, isFailure } from '../../base/errors.js';
+import type { Transfer } from '../definition/transfer-schema.js';
+import { compileFilters } from '../filters.js';
+import type { Side, SideItem } from '../sides/side.js';
+import type { NewItem, RunItems } from '../store/items.js';
+import type { Records, TransferRecord } from '../store/records.js';
+import { type Estimate, emptyEstimate } from './cost.js';
+import {
+  carriesDestinationDeletions,
+  carriesSourceDeletions,
+  type Decision,
+  decide,
+  fingerprintOf,
+  type Policies,
+} from './decide.js';
+import { type Frame, join, type Outcome, type Pair } from './frame.js';
+import { listed, originalBelow, type PairOptions, pairsOf } from './pairs.js';
+
+export interface PlanOptions {
+  readonly transfer: Transfer;
+  readonly source: Side;
+  readonly destination: Side;
+  readonly records: Records;
+  readonly items: RunItems;
+  /** Of the job whose first names come back. */
+  readonly original: Records | undefined;
+  /** Nothing but the plan is written down. */
+  readonly dry: boolean;
+  readonly signal: AbortSignal;
+  /** Called after each folder. */
+  readonly progress?: (estimate: Estimate) => void;
+}
+
+type ItemFilter = ReturnType<typeof compileFilters>;
+
+/** Two listings of the same moment never have times nearer than this, seconds: FAT keeps every other second. */
+const LEAST_GRAIN = 1;
+/** Characters of a name that make a platform take it for hidden. */
+const DOT = '.';
+
+/**
+ * Walks both trees together, a folder at a time, and writes down what is to be done. Only what differs leaves a row, so
+ * memory and disk follow the changes and the widest folder, not the size of the trees.
+ */
+export class Planner {
+  readonly #o: PlanOptions;
+  readonly #policies: Policies;
+  readonly #pairing: PairOptions;
+  readonly #grain: number;
+  readonly #filters: { readonly source: ItemFilter; readonly destination: ItemFilter };
+  readonly #estimate: Estimate = emptyEstimate();
+
+  constructor(options: PlanOptions) {
+    this.#o = options;
+    const { transfer, source, destination } = options;
+    this.#policies = {
+      type: transfer.transfer_type,
+      conflicts: transfer.conflict_resolution,
+      deletions: transfer.delete_propagation,
+    };
+    this.#grain = Math.max(LEAST_GRAIN, source.rules.timeGrain, destination.rules.timeGrain);
+    const naming = (rules: Side['rules']) => ({
+      rules,
+      // Names that people chose in Procore are not changed behind their back.
+      transform: transfer.segment_transform ?? rules.platform !== 'procore',
+      encode: transfer.encode_invalid_characters,
+      truncate: transfer.segment_truncate,
+      duplicates: transfer.duplicate_names,
+    });
+    this.#pairing = {
+      forward: naming(destination.rules),
+      backward: naming(source.rules),
+      bothWays: transfer.transfer_type === 'sync',
+      original: options.original,
+    };
+    this.#filters = {
+      source: compileFilters(transfer.filter.source),
+      destination: compileFilters(transfer.filter.destination),
+    };
+  }
+
+  /** @throws Failure as the sides do when nothing at all can be listed */
+  async run(): Promise<Estimate> {
+    const { destination, signal } = this.#o;
+    const atDestination = (await destination.stat('', signal)) !== undefined;
+    await this.#folder({
+      source: '',
+      destination: '',
+      atSource: true,
+      atDestination,
+      original: this.#o.original ? '' : undefined,
+    });
+    this.#countDeletions();
+    return this.#estimate;
+  }
+
+  /** Counted at the end: what goes with its folder is no call of its own. */
+  #countDeletions(): void {
+    const { items, source, destination } = this.#o;
+    for (const { action, status, items: count, own } of items.totals()) {
+      if (status !== 'pending' || (action !== 'delete' && action !== 'delete-source')) continue;
+      this.#estimate.deletions += count;
+      this.#estimate.items += count;
+      this.#estimate.calls += own * (action === 'delete' ? destination : source).cost('delete', 0);
+    }
+  }
+
+  async #folder(frame: Frame): Promise<Outcome> {
+    const { source, destination, records, items, signal } = this.#o;
+    signal.throwIfAborted();
+    let lists: { source: SideItem[]; destination: SideItem[] };
+    try {
+      lists = {
+        source: frame.atSource ? await listed(source.list(frame.source, signal), frame.source) : [],
+        destination: frame.atDestination
+          ? await listed(destination.list(frame.destination, signal), frame.destination)
+          : [],
+      };
+    } catch (error) {
+      if (!isFailure(error) || signal.aborted || frame.source === '') throw error;
+      items.add({
+        ...placeOf(frame),
+        isFolder: true,
+        action: 'flag',
+        status: 'retry',
+        reason: error.line,
+        bytes: 0,
+        count: 1,
+      });
+      this.#estimate.problems++;
+      return { keeps: true, deletions: { delete: 0, 'delete-source': 0 } };
+    }
+    const own = records.ofFolder(frame.source);
+    const left = { source: new Map<string, SideItem>(), destination: new Map<string, SideItem>() };
+    let excluded = 0;
+    for (const side of ['source', 'destination'] as const)
+      for (const item of lists[side]) {
+        if (this.#isTaken(item, side)) left[side].set(item.name, item);
+        else excluded++;
+      }
+    const known = excluded === 0 ? own : withoutExcluded(own, lists, left);
+    const pairs = pairsOf(frame, left.source, left.destination, known, this.#pairing);
+
+    let keeps = excluded > 0;
+    const deletions = { delete: 0, 'delete-source': 0 };
+    const folders: Pair[] = [];
+    items.transaction(() => {
+      for (const pair of pairs) {
+        const isFolder = (pair.source ?? pair.destination)?.folder ?? pair.record?.isFolder ?? false;
+        if (pair.unnamed !== undefined) {
+          this.#flag(frame, pair, isFolder, pair.unnamed);
+          keeps = true;
+        } else if (pair.source && pair.destination && pair.source.folder !== pair.destination.folder) {
+          this.#flag(frame, pair, isFolder, 'it is a file on one side and a folder on the other');
+          keeps = true;
+        } else if (isFolder) folders.push(pair);
+        else {
+          const done = this.#file(frame, pair);
+          if (done === 'delete' || done === 'delete-source') deletions[done]++;
+          else if (done === 'keeps') keeps = true;
+        }
+      }
+    });
+    for (const pair of folders) {
+      const below = await this.#folder({
+        source: join(frame.source, pair.name),
+        destination: join(frame.destination, pair.otherName),
+        atSource: pair.source !== undefined,
+        atDestination: pair.destination !== undefined,
+        original: originalBelow(frame, pair.name, this.#o.original),
+      });
+      const after = this.#afterFolder(frame, pair, below);
+      keeps ||= after.keeps;
+      deletions.delete += after.deletions.delete;
+      deletions['delete-source'] += after.deletions['delete-source'];
+    }
+    this.#o.progress?.(this.#estimate);
+    return { keeps, deletions };
+  }
+
+  #isTaken(item: SideItem, side: 'source' | 'destination'): boolean {
+    const hidden = item.hidden ?? item.name.startsWith(DOT);
+    const verdict = this.#filters[side]({
+      path: item.path,
+      name: item.name,
+      folder: item.folder,
+      size: item.size,
+      mtime: item.mtime,
+      hidden,
+      private: item.private ?? false,
+    });
+    if (verdict.taken) return true;
+    this.#estimate.excluded++;
+    return false;
+  }
+
+  /** Writes down what is to be done with a file. */
+  #file(frame: Frame, pair: Pair): 'keeps' | 'delete' | 'delete-source' | 'gone' {
+    const { records, dry, transfer } = this.#o;
+    const { source, destination, record } = pair;
+    const estimate = this.#estimate;
+    if (source?.private || destination?.private) estimate.private++;
+    const decision = this.#checked(pair, decide({ source, destination, record, grain: this.#grain }, this.#policies));
+    switch (decision.action) {
+      case 'none':
+        if (source && destination) estimate.unchanged++;
+        return 'keeps';
+      case 'adopt':
+        estimate.unchanged++;
+        if (!dry) records.put(recordOf(frame, pair, source!, destination!));
+        if (transfer.transfer_type === 'move') this.#item(frame, pair, { action: 'clear-source' });
+        return 'keeps';
+      case 'forget':
+        if (!dry) records.forget(frame.source, pair.name, false);
+        return 'gone';
+      case 'delete':
+      case 'delete-source':
+        this.#item(frame, pair, decision);
+        return decision.action;
+      default:
+        this.#item(frame, pair, decision);
+        return 'keeps';
+    }
+  }
+
+  /** What the receiving side cannot take, and what is checked out, is found now and not after the transfer. */
+  #checked(pair: Pair, decision: Decision): Decision {
+    const { transfer } = this.#o;
+    const isBack = decision.action === 'copy-back';
+    const item = isBack ? pair.destination : pair.source;
+    if (!item || !['copy', 'copy-back', 'conflict', 'compare'].includes(decision.action)) return decision;
+    const { rules } = isBack ? this.#o.source : this.#o.destination;
+    const path = item.path;
+    if (rules.maxFileSize !== undefined && item.size > rules.maxFileSize) {
+      const { line } = new Failure('item-too-large', {
+        path,
+        size: item.size,
+        platform: rules.names.title,
+        limit: rules.maxFileSize,
+      });
+      return { action: transfer.large_item === 'skip' ? 'skip' : 'flag', reason: line };
+    }
+    const type = rules.restrictedTypes.find((ending) => item.name.toLowerCase().endsWith(ending));
+    if (type !== undefined) return { action: 'flag', reason: `${rules.names.title} takes no ${type} files` };
+    const holder =
+      transfer.lock_propagation === 'skip' ? (pair.source?.lockedBy ?? pair.destination?.lockedBy) : undefined;
+    if (holder !== undefined) return { action: 'skip', reason: new Failure('item-locked', { path, holder }).line };
+    return decision;
+  }
+
+  /** Comes after everything in the folder: it goes if all of it goes, and is made if something in it stays. */
+  #afterFolder(frame: Frame, pair: Pair, below: Outcome): Outcome {
+    const { records, items, dry, transfer } = this.#o;
+    const { source, destination, record } = pair;
+    const path = join(frame.source, pair.name);
+    const kept: Outcome = { keeps: true, deletions: below.deletions };
+    if (source && destination) {
+      if (!record && !dry) records.put(recordOf(frame, pair, source, destination));
+      if (transfer.transfer_type === 'move') this.#item(frame, pair, { action: 'clear-source' }, true);
+      return kept;
+    }
+    if (!source && !destination) {
+      if (record && !dry && !below.keeps) records.forget(frame.source, pair.name, true);
+      return { keeps: below.keeps, deletions: below.deletions };
+    }
+    const side = source ? 'delete-source' : 'delete';
+    const policies = this.#policies;
+    const goes = source
+      ? record !== undefined && carriesDestinationDeletions(policies)
+      : policies.type === 'publish' ||
+        (record !== undefined && carriesSourceDeletions(policies) && policies.type !== 'move');
+    if (goes && !below.keeps) {
+      const count = below.deletions[side] + 1;
+      items.transaction(() => {
+        items.collapse(path, side);
+        this.#item(
+          frame,
+          pair,
+          { action: side, reason: record ? 'the folder was deleted' : 'it is not at the source' },
+          true,
+          count,
+        );
+      });
+      return { keeps: false, deletions: { ...below.deletions, [side]: count } };
+    }
+    if (source) {
+      const isWanted = transfer.empty_containers === 'create' || below.keeps || transfer.transfer_type === 'taxonomy';
+      const isDone = policies.type === 'migrate' && record !== undefined;
+      if (isWanted && !isDone) this.#item(frame, pair, { action: 'create-folder' }, true);
+      return kept;
+    }
+    if (policies.type === 'sync') {
+      if (transfer.empty_containers === 'create' || below.keeps)
+        this.#item(frame, pair, { action: 'create-folder-source' }, true);
+      return kept;
+    }
+    return kept;
+  }
+
+  #flag(frame: Frame, pair: Pair, isFolder: boolean, reason: string): void {
+    this.#item(frame, pair, { action: 'flag', reason }, isFolder);
+  }
+
+  #item(
+    frame: Frame,
+    pair: Pair,
+    decision: { action: Decision['action'] | NewItem['action']; reason?: string },
+    isFolder = false,
+    count = 1,
+  ): void {
+    const { action } = decision as { action: NewItem['action'] };
+    const moved =
+      action === 'copy' || action === 'conflict' || action === 'compare'
+        ? pair.source
+        : action === 'copy-back'
+          ? pair.destination
+          : undefined;
+    this.#o.items.add({
+      folder: frame.source,
+      name: pair.name,
+      otherFolder: frame.destination,
+      otherName: pair.otherName,
+      isFolder,
+      action,
+      status: action === 'flag' ? 'remediation' : action === 'skip' ? 'skipped' : 'pending',
+      reason: decision.reason,
+      renamed: pair.renamed,
+      bytes: moved?.size ?? 0,
+      count,
+    });
+    const estimate = this.#estimate;
+    if (action === 'flag') estimate.problems++;
+    else if (action === 'skip') estimate.skipped++;
+    else if (action !== 'delete' && action !== 'delete-source') {
+      estimate.items++;
+      estimate.bytes += moved?.size ?? 0;
+      if (!pair.record && pair.renamed !== undefined) estimate.renames++;
+      estimate.calls += this.#cost(action, pair, isFolder);
+    }
+  }
+
+  #cost(action: NewItem['action'], pair: Pair, isFolder: boolean): number {
+    const { source, destination, transfer } = this.#o;
+    const write = (to: Side, size: number, exists: boolean): number => to.cost(exists ? 'version' : 'file', size);
+    const move = transfer.transfer_type === 'move' && !isFolder ? source.cost('delete', 0) : 0;
+    switch (action) {
+      case 'copy':
+        return write(destination, pair.source?.size ?? 0, pair.destination !== undefined) + move;
+      case 'copy-back':
+        return write(source, pair.destination?.size ?? 0, pair.source !== undefined);
+      case 'conflict':
+        return write(destination, pair.source?.size ?? 0, true) + destination.cost('move', 0) + move;
+      case 'create-folder':
+        return destination.cost('folder', 0);
+      case 'create-folder-source':
+        return source.cost('folder', 0);
+      case 'clear-source':
+        return source.cost('delete', 0);
+      default:
+        return 0;
+    }
+  }
+}
+
+const placeOf = (frame: Frame) => {
+  const cut = (path: string): [string, string] => {
+    const at = path.lastIndexOf('/');
+    return at < 0 ? ['', path] : [path.slice(0, at), path.slice(at + 1)];
+  };
+  const [folder, name] = cut(frame.source);
+  const [otherFolder, otherName] = cut(frame.destination);
+  return { folder, name, otherFolder, otherName };
+};
+
+export const recordOf = (
+  frame: Pick<Frame, 'source'>,
+  pair: Pick<Pair, 'name' | 'otherName' | 'renamed'>,
+  source: SideItem,
+  destination: SideItem,
+): TransferRecord => ({
+  folder: frame.source,
+  name: pair.name,
+  isFolder: source.folder,
+  otherName: pair.otherName,
+  renamed: pair.renamed,
+  source: fingerprintOf(source),
+  destination: fingerprintOf(destination),
+});
+
+/** An item that a filter leaves out now is as if the job had never seen it: neither gone nor new. */
+function withoutExcluded(
+  records: ReadonlyMap<string, TransferRecord>,
+  lists: { readonly source: readonly SideItem[]; readonly destination: readonly SideItem[] },
+  left: { readonly source: ReadonlyMap<string, SideItem>; readonly destination: ReadonlyMap<string, SideItem> },
+): Map<string, TransferRecord> {
+  const out = {
+    source: new Set(lists.source.map(({ name }) => name).filter((name) => !left.source.has(name))),
+    destination: new Set(lists.destination.map(({ name }) => name).filter((name) => !left.destination.has(name))),
+  };
+  return new Map(
+    [...records].filter(([name, record]) => !out.source.has(name) && !out.destination.has(record.otherName)),
+  );
+}

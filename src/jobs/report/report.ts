@@ -1,0 +1,91 @@
+import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
+import { join as joinPath } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Job } from '../definition/job-schema.js';
+import type { ItemStatus } from '../definition/words.js';
+import type { Outcome } from '../run/execution.js';
+import type { RunItem } from '../store/items.js';
+import type { Execution, JobStore } from '../store/job-store.js';
+import type { TransferRecord } from '../store/records.js';
+import { csvLine } from './csv.js';
+
+const pathOf = (folder: string, name: string): string => (folder === '' ? name : `${folder}/${name}`);
+
+/** Lines of the report of each item that a run did something about. */
+export function* itemLines(items: Iterable<RunItem>): Generator<string> {
+  yield csvLine(['path', 'destination', 'type', 'action', 'status', 'reason', 'bytes', 'items', 'attempts', 'done']);
+  for (const item of items)
+    yield csvLine([
+      pathOf(item.folder, item.name),
+      pathOf(item.otherFolder, item.otherName),
+      item.isFolder ? 'folder' : 'file',
+      item.action,
+      item.status,
+      item.reason,
+      item.bytes,
+      item.count,
+      item.attempts,
+      item.doneAt === undefined ? undefined : new Date(item.doneAt).toISOString(),
+    ]);
+}
+
+/** Lines of the manifest: every item that has another name at the destination than at the source. */
+export function* manifestLines(records: Iterable<TransferRecord>): Generator<string> {
+  yield csvLine(['path', 'name at the destination', 'type', 'reason']);
+  for (const record of records)
+    yield csvLine([
+      pathOf(record.folder, record.name),
+      record.otherName,
+      record.isFolder ? 'folder' : 'file',
+      record.renamed,
+    ]);
+}
+
+/** What `summary.json` holds. Times are ISO 8601. */
+export function summaryOf(job: Job, execution: Execution, outcome: Outcome) {
+  const { source, destination } = job.transfer;
+  return {
+    job: { id: job.id, name: job.name, type: job.transfer.transfer_type },
+    source: `${source.connection.id}:${source.target.path}`,
+    destination: `${destination.connection.id}:${destination.target.path}`,
+    execution: execution.id,
+    simulation: execution.simulation,
+    started: new Date(execution.started).toISOString(),
+    ended: execution.ended === undefined ? undefined : new Date(execution.ended).toISOString(),
+    status: outcome.status,
+    reason: outcome.reason,
+    calls: execution.calls,
+    ...outcome.stats,
+    excluded: outcome.estimate.excluded,
+    private: outcome.estimate.private,
+    renamed: outcome.estimate.renames,
+  };
+}
+
+/**
+ * Writes the report of a run: `summary.json`, `items.csv`, `manifest.csv`. Streams: a run may have a million items.
+ * @returns the folder
+ */
+export async function writeReport(
+  folder: string,
+  store: JobStore,
+  job: Job,
+  execution: Execution,
+  outcome: Outcome,
+): Promise<string> {
+  const path = joinPath(folder, String(execution.id));
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const items = store.items(execution.id);
+  const write = (name: string, lines: Iterable<string>): Promise<void> =>
+    pipeline(Readable.from(lines), createWriteStream(joinPath(path, name), { mode: 0o600 }));
+  await write('items.csv', itemLines(items.rows()));
+  await write('manifest.csv', manifestLines(store.records(job.id).renamed()));
+  writeFileSync(joinPath(path, 'summary.json'), `${JSON.stringify(summaryOf(job, execution, outcome), null, 2)}\n`, {
+    mode: 0o600,
+  });
+  return path;
+}
+
+/** Statuses that a person should look at. */
+export const FLAGGED: readonly ItemStatus[] = ['remediation', 'retry'];

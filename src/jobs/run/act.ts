@@ -1,0 +1,307 @@
+import { createHash } from 'node:crypto';
+import { Failure, isFailure } from '../../base/errors.js';
+import { conflictName } from '../../outbox/conflict-name.js';
+import type { HashKind, WriteOptions } from '../../targets/target.js';
+import type { Transfer } from '../definition/transfer-schema.js';
+import type { ItemStatus } from '../definition/words.js';
+import { differs, fingerprintOf, winnerOf } from '../plan/decide.js';
+import { join } from '../plan/frame.js';
+import type { HeldContent, Side, SideItem } from '../sides/side.js';
+import type { RunItem } from '../store/items.js';
+import type { TransferRecord } from '../store/records.js';
+
+export interface ActContext {
+  readonly transfer: Transfer;
+  readonly source: Side;
+  readonly destination: Side;
+  /** What was known of an item before this run. */
+  readonly recordOf: (item: RunItem) => TransferRecord | undefined;
+  /** `2026-01-31`: the day's folder in the trash; undefined: what goes is gone. */
+  readonly trashDate: string | undefined;
+  readonly now: () => Date;
+  readonly progress: (bytes: number) => void;
+  /** Bytes pass through it on their way, as the limits of bandwidth say. */
+  readonly limited: (content: HeldContent) => HeldContent;
+  readonly grain: number;
+}
+
+export interface Result {
+  readonly status: ItemStatus;
+  readonly reason?: string | undefined;
+  /** Bytes that were transferred. */
+  readonly bytes: number;
+  /** What is true of both sides from now on; null: nothing any more. */
+  readonly record?: TransferRecord | null;
+}
+
+const OK = { status: 'success', bytes: 0 } as const;
+
+/** Does what the plan says about one item. @throws Failure where it could not be done */
+export function act(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
+  switch (item.action) {
+    case 'copy':
+      return copy(item, context, 'forward', signal);
+    case 'copy-back':
+      return copy(item, context, 'back', signal);
+    case 'compare':
+      return compare(item, context, signal);
+    case 'conflict':
+      return conflict(item, context, signal);
+    case 'create-folder':
+    case 'create-folder-source':
+      return createFolder(item, context, signal);
+    case 'delete':
+    case 'delete-source':
+      return remove(item, context, signal);
+    case 'clear-source':
+      return clearSource(item, context, signal);
+    default:
+      return Promise.resolve({ status: item.status, reason: item.reason, bytes: 0 });
+  }
+}
+
+const pathsOf = (item: RunItem) => ({
+  source: join(item.folder, item.name),
+  destination: join(item.otherFolder, item.otherName),
+});
+
+async function copy(item: RunItem, context: ActContext, way: 'forward' | 'back', signal: AbortSignal): Promise<Result> {
+  const paths = pathsOf(item);
+  const isBack = way === 'back';
+  const [from, to] = isBack ? [context.destination, context.source] : [context.source, context.destination];
+  const [fromPath, toPath] = isBack ? [paths.destination, paths.source] : [paths.source, paths.destination];
+  const record = context.recordOf(item);
+  const there = await to.stat(toPath, signal);
+  const before = isBack ? record?.source : record?.destination;
+  // Somebody changed the receiving side since the plan: that is not overwritten.
+  const isForeign = there !== undefined && (before === undefined || differs(there, before, context.grain));
+  if (isForeign && context.transfer.transfer_type !== 'publish') throw new Failure('item-changed', { path: toPath });
+  const done = await transferFile(from, to, fromPath, toPath, there, context, signal);
+  return moved(
+    item,
+    context,
+    isBack ? { source: done.written, destination: done.read } : { source: done.read, destination: done.written },
+    done.bytes,
+    signal,
+  );
+}
+
+/** After a copy: what is recorded, and that a moved file leaves the source. */
+async function moved(
+  item: RunItem,
+  context: ActContext,
+  both: { readonly source: SideItem; readonly destination: SideItem },
+  bytes: number,
+  signal: AbortSignal,
+): Promise<Result> {
+  const done = { status: 'success', bytes, record: recorded(item, both.source, both.destination) } as const;
+  if (context.transfer.transfer_type !== 'move') return done;
+  await discard(context.source, pathsOf(item).source, context, signal);
+  return { ...done, record: null };
+}
+
+interface Transferred {
+  readonly read: SideItem;
+  readonly written: SideItem;
+  readonly bytes: number;
+}
+
+async function transferFile(
+  from: Side,
+  to: Side,
+  fromPath: string,
+  toPath: string,
+  there: SideItem | undefined,
+  context: ActContext,
+  signal: AbortSignal,
+): Promise<Transferred> {
+  const read = await from.stat(fromPath, signal);
+  if (!read || read.folder) throw new Failure('item-changed', { path: fromPath });
+  const { transfer } = context;
+  await ensureFolder(to, toPath, signal);
+  let expected: WriteOptions['expected'] = there ? { size: there.size, mtime: there.mtime } : null;
+  if (transfer.versioning.select === 'all' && from.versions && to.keepsVersions && !there) {
+    const older = (await from.versions(read, signal)).slice(0, -1);
+    for (const version of older) {
+      const held = version.content();
+      try {
+        const written = await to.write(toPath, held, { size: version.size, expected, signal });
+        expected = { size: written.size, mtime: written.mtime };
+      } finally {
+        held.close();
+      }
+    }
+  }
+  const plain = await from.content(read, signal);
+  const held = context.limited(plain);
+  try {
+    const version = read.version ?? (read.mtime === undefined ? undefined : String(read.mtime));
+    const trash = there && !to.hasBin ? context.trashDate : undefined;
+    const written = await to.write(toPath, held, {
+      size: read.size,
+      ...(transfer.timestamps && read.mtime !== undefined ? { mtime: read.mtime } : {}),
+      ...(read.hash ? { hash: read.hash } : {}),
+      ...(version === undefined ? {} : { version }),
+      ...(trash === undefined ? {} : { trash }),
+      expected,
+      progress: context.progress,
+      signal,
+    });
+    if (written.size !== read.size)
+      throw new Failure('target-damaged', { target: to.root, path: toPath, why: 'it has another size' });
+    // What was read may have been replaced meanwhile: then the copy is of no known state.
+    const after = await from.stat(fromPath, signal);
+    if (!after || differs(after, fingerprintOf(read), context.grain))
+      throw new Failure('item-changed', { path: fromPath });
+    return { read, written, bytes: read.size };
+  } finally {
+    plain.close();
+  }
+}
+
+/** The bytes tell whether two files are one. Reading costs no API call. */
+async function compare(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
+  const { source, destination } = context;
+  const paths = pathsOf(item);
+  const [a, b] = await Promise.all([source.stat(paths.source, signal), destination.stat(paths.destination, signal)]);
+  if (!a || !b) throw new Failure('item-changed', { path: paths.source });
+  if (a.size === b.size && (await hashOf(source, a, signal)) === (await hashOf(destination, b, signal)))
+    return { status: 'success', bytes: 0, reason: 'it is the same on both sides', record: recorded(item, a, b) };
+  return conflict(item, context, signal);
+}
+
+async function hashOf(side: Side, item: SideItem, signal: AbortSignal): Promise<string> {
+  const kind: HashKind = 'sha256';
+  const hash = createHash(kind);
+  const held = await side.content(item, signal);
+  try {
+    for await (const chunk of await held.open(0, signal)) hash.update(chunk as Buffer);
+  } finally {
+    held.close();
+  }
+  return hash.digest('hex');
+}
+
+async function conflict(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
+  const { source, destination, transfer } = context;
+  const paths = pathsOf(item);
+  const [a, b] = await Promise.all([source.stat(paths.source, signal), destination.stat(paths.destination, signal)]);
+  if (!a || !b) throw new Failure('item-changed', { path: paths.source });
+  const isTwoWay = transfer.transfer_type === 'sync';
+  const winner = winnerOf(a, b, {
+    type: transfer.transfer_type,
+    conflicts: transfer.conflict_resolution,
+    deletions: transfer.delete_propagation,
+  });
+  if (winner === 'nobody')
+    return { status: 'remediation', reason: new Failure('item-conflict', { path: paths.source }).line, bytes: 0 };
+  if (winner === 'destination' && !isTwoWay)
+    return {
+      status: 'skipped',
+      reason: 'both sides changed, and the destination counts',
+      bytes: 0,
+      record: recorded(item, a, b),
+    };
+  const [from, to, fromPath, toPath, loser] =
+    winner === 'source'
+      ? ([source, destination, paths.source, paths.destination, b] as const)
+      : ([destination, source, paths.destination, paths.source, a] as const);
+  let there: SideItem | undefined = loser;
+  let reason = 'both sides changed';
+  if (transfer.conflict_resolution === 'copy') {
+    const kept = conflictName(loser.name, context.now());
+    const folder = toPath.includes('/') ? toPath.slice(0, toPath.lastIndexOf('/')) : '';
+    await to.move(toPath, join(folder, kept), signal);
+    there = undefined;
+    reason = `both sides changed; the other content is kept as ${kept}`;
+  }
+  const done = await transferFile(from, to, fromPath, toPath, there, context, signal);
+  const both =
+    winner === 'source'
+      ? { source: done.read, destination: done.written }
+      : { source: done.written, destination: done.read };
+  const result = await moved(item, context, both, done.bytes, signal);
+  return { ...result, status: 'processed', reason };
+}
+
+async function createFolder(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
+  const paths = pathsOf(item);
+  const isBack = item.action === 'create-folder-source';
+  const to = isBack ? context.source : context.destination;
+  await to.mkdir(isBack ? paths.source : paths.destination, signal);
+  const [a, b] = await Promise.all([
+    context.source.stat(paths.source, signal),
+    context.destination.stat(paths.destination, signal),
+  ]);
+  return a && b ? { ...OK, record: recorded(item, a, b) } : OK;
+}
+
+async function remove(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
+  const paths = pathsOf(item);
+  const isBack = item.action === 'delete-source';
+  const side = isBack ? context.source : context.destination;
+  const path = isBack ? paths.source : paths.destination;
+  const there = await side.stat(path, signal);
+  if (there && !there.folder) {
+    const record = context.recordOf(item);
+    const before = isBack ? record?.source : record?.destination;
+    if (before && differs(there, before, context.grain)) throw new Failure('item-changed', { path });
+  }
+  if (there) await discard(side, path, context, signal, there.folder);
+  return { ...OK, record: null };
+}
+
+/** What was transferred leaves the source; of a folder only what is empty by now. */
+async function clearSource(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
+  const { source } = pathsOf(item);
+  if (!item.isFolder) {
+    const [a, b] = await Promise.all([
+      context.source.stat(source, signal),
+      context.destination.stat(pathsOf(item).destination, signal),
+    ]);
+    if (!b) throw new Failure('item-changed', { path: source });
+    if (a) await discard(context.source, source, context, signal);
+    return { ...OK, record: null };
+  }
+  try {
+    await context.source.removeFolder(source, signal);
+    return { ...OK, record: null };
+  } catch (error) {
+    if (!isFailure(error, 'target-not-empty')) throw error;
+    return { status: 'skipped', reason: 'something is left in it', bytes: 0 };
+  }
+}
+
+/** Away with it: into the bin of the platform, else into the trash folder. */
+async function discard(
+  side: Side,
+  path: string,
+  context: ActContext,
+  signal: AbortSignal,
+  isFolder = false,
+): Promise<void> {
+  if (side.hasBin || context.trashDate !== undefined) {
+    await side.trash(path, context.trashDate ?? '', signal);
+    return;
+  }
+  if (!isFolder) return side.remove(path, signal);
+  for await (const child of side.list(path, signal)) await discard(side, child.path, context, signal, child.folder);
+  await side.removeFolder(path, signal);
+}
+
+async function ensureFolder(side: Side, path: string, signal: AbortSignal): Promise<void> {
+  const cut = path.lastIndexOf('/');
+  if (cut < 0) return;
+  const folder = path.slice(0, cut);
+  if ((await side.stat(folder, signal)) === undefined) await side.mkdir(folder, signal);
+}
+
+const recorded = (item: RunItem, source: SideItem, destination: SideItem): TransferRecord => ({
+  folder: item.folder,
+  name: item.name,
+  isFolder: item.isFolder,
+  otherName: destination.name,
+  renamed: item.renamed,
+  source: fingerprintOf(source),
+  destination: fingerprintOf(destination),
+});

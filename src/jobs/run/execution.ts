@@ -1,0 +1,386 @@
+import { type Clock, systemClock } from '../../base/clock.js';
+import { Failure, isFailure } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import type { Job } from '../definition/job-schema.js';
+import type { ExecutionStatus, ItemStatus } from '../definition/words.js';
+import { type Estimate, emptyEstimate } from '../plan/cost.js';
+import { Planner } from '../plan/planner.js';
+import type { Side } from '../sides/side.js';
+import type { RunItem, RunItems } from '../store/items.js';
+import type { Execution, ExecutionStats, JobStore } from '../store/job-store.js';
+import type { Records, TransferRecord } from '../store/records.js';
+import { type ActContext, act, type Result } from './act.js';
+import { limiter } from './limits.js';
+import { PendingItems } from './pool.js';
+import { Gate, kindOf, PATIENCE, type Patience, untilBack } from './waiting.js';
+
+export interface RunContext {
+  readonly job: Job;
+  readonly execution: Execution;
+  readonly store: JobStore;
+  readonly source: Side;
+  readonly destination: Side;
+  readonly allowDeletions: boolean;
+  /** When the run must end, milliseconds since the epoch. */
+  readonly until: number | undefined;
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly patience?: Patience;
+}
+
+export interface Outcome {
+  readonly status: ExecutionStatus;
+  readonly reason: string | undefined;
+  readonly stats: ExecutionStats;
+  readonly estimate: Estimate;
+}
+
+/** Results are written down together, milliseconds and number at most. */
+const FLUSH_INTERVAL = 200;
+const FLUSH_RESULTS = 256;
+const RETRY_FIRST = 500;
+/** Deletions in a tree of which nothing is left to see: something is wrong with it, not with the files. */
+const SUSPICIOUS = 10;
+
+/** One run of a job: plan, guard, do, count. Can be paused and cancelled; the next run goes on where it ended. */
+export class Run {
+  readonly #c: RunContext;
+  readonly #clock: Clock;
+  readonly #records: Records;
+  readonly #items: RunItems;
+  readonly #gate = new Gate();
+  readonly #cancel = new AbortController();
+  readonly #stop = new AbortController();
+  readonly #results: { readonly item: RunItem; readonly result: Result; readonly attempts: number }[] = [];
+  readonly #counts = { copied: 0, skipped: 0, failed: 0, deleted: 0, folders: 0, bytes: 0 };
+  #estimate = emptyEstimate();
+  #ended: { readonly status: ExecutionStatus; readonly reason: string } | undefined;
+  #back: Promise<void> | undefined;
+
+  constructor(context: RunContext) {
+    this.#c = context;
+    this.#clock = context.clock ?? systemClock;
+    this.#records = context.store.records(context.job.id);
+    this.#items = context.store.items(context.execution.id);
+  }
+
+  get isPaused(): boolean {
+    return !this.#gate.isOpen;
+  }
+
+  pause(): void {
+    this.#gate.close();
+  }
+
+  resume(): void {
+    this.#gate.open();
+  }
+
+  cancel(): void {
+    this.#cancel.abort(new Failure('interrupted'));
+    this.#gate.open();
+  }
+
+  /** Never rejects: what ended it is in the outcome. */
+  async go(): Promise<Outcome> {
+    const { execution, store, job, log } = this.#c;
+    const signal = AbortSignal.any([this.#cancel.signal, this.#stop.signal]);
+    let phase: 'start' | 'plan' | 'do' = 'start';
+    try {
+      await this.#prepare(signal);
+      phase = 'plan';
+      store.update(execution.id, { phase: 'changes' });
+      await this.#plan(signal);
+      phase = 'do';
+      if (!execution.simulation) {
+        store.update(execution.id, { phase: 'executing' });
+        await this.#execute(signal);
+        await this.#finish(signal);
+      }
+    } catch (error) {
+      this.#flush();
+      if (this.#cancel.signal.aborted) this.#ended = { status: 'cancelled', reason: 'it was cancelled' };
+      else if (!this.#ended) {
+        const failure = isFailure(error) ? error : new Failure('internal', {}, error);
+        log.error({ error, job: job.name }, 'a run of a job failed');
+        const status =
+          failure.code === 'budget-exhausted' ? 'not_complete' : phase === 'start' ? 'failed_to_start' : 'failed';
+        this.#ended = { status, reason: failure.line };
+      }
+    }
+    return this.#outcome();
+  }
+
+  get stats(): ExecutionStats {
+    const { copied, skipped, failed, deleted, folders, bytes } = this.#counts;
+    const done = copied + skipped + failed + deleted + folders;
+    const all = this.#estimate.items + this.#estimate.skipped + this.#estimate.problems;
+    return {
+      copied,
+      skipped: skipped + this.#estimate.skipped,
+      failed: failed + this.#estimate.problems,
+      deleted,
+      folders,
+      bytes,
+      unchanged: this.#estimate.unchanged,
+      progress: all === 0 ? 0 : Math.min(1, done / all),
+    };
+  }
+
+  async #prepare(signal: AbortSignal): Promise<void> {
+    const { source, destination, execution } = this.#c;
+    await this.#patiently(() => source.refresh(signal), source, signal);
+    await this.#patiently(() => destination.refresh(signal), destination, signal);
+    const root = await this.#patiently(() => source.stat('', signal), source, signal);
+    if (!root?.folder) throw new Failure('job-source-missing', { path: source.root });
+    if (!execution.simulation && (await destination.stat('', signal)) === undefined)
+      await destination.mkdir('', signal);
+  }
+
+  async #plan(signal: AbortSignal): Promise<void> {
+    const { job, source, destination, store, execution, allowDeletions } = this.#c;
+    const { transfer } = job;
+    const known = this.#records.count;
+    const planner = new Planner({
+      transfer,
+      source,
+      destination,
+      records: this.#records,
+      items: this.#items,
+      original: transfer.names_from === undefined ? undefined : store.records(store.get(transfer.names_from).id),
+      dry: execution.simulation,
+      signal,
+      progress: (estimate) => {
+        this.#estimate = estimate;
+      },
+    });
+    this.#estimate = await planner.run();
+    const before = store.executions(job.id, 2).find(({ id }) => id < execution.id);
+    if (before?.status === 'not_complete') this.#items.putFirst(before.id);
+    const { deletions, unchanged } = this.#estimate;
+    const guard = transfer.delete_guard;
+    const isMany = guard !== false && deletions > guard;
+    const isAll = deletions >= SUSPICIOUS && unchanged === 0 && known > 0 && deletions >= known / 2;
+    if (!allowDeletions && (isMany || isAll)) {
+      const reason = isMany ? `more than delete_guard=${guard} at once` : 'nearly everything is gone at once';
+      const { line } = new Failure('job-source-shrunken', { count: deletions, reason });
+      this.#items.holdDeletions(line);
+      this.#estimate.problems += deletions;
+      this.#estimate.items -= deletions;
+      this.#c.log.warn({ job: job.name, deletions }, line);
+    }
+  }
+
+  async #execute(signal: AbortSignal): Promise<void> {
+    const { job, destination } = this.#c;
+    const { requested, max } = job.transfer.performance.parallel_writes;
+    const context = this.#context();
+    const pending = new PendingItems(this.#items);
+    let rank = 0;
+    let held: ReturnType<PendingItems['next']>;
+    const flushing = setInterval(() => this.#flush(), FLUSH_INTERVAL);
+    try {
+      // Content first, all of it; then what goes, one after the other so that folders are empty when their turn comes.
+      for (const workers of [Math.min(requested, max, Math.max(1, destination.rules.parallelWrites)), 1]) {
+        const last = workers === 1 && rank > 1 ? 2 : 1;
+        const work = async (): Promise<void> => {
+          for (;;) {
+            await this.#gate.pass(signal);
+            if (this.#ended) return;
+            const item = held ?? pending.next();
+            held = undefined;
+            if (!item) return;
+            if (item.rank > last) {
+              held = item;
+              rank = item.rank;
+              return;
+            }
+            await this.#one(item, context, signal);
+          }
+        };
+        await Promise.all(Array.from({ length: workers }, work));
+        this.#flush();
+        rank = 2;
+      }
+    } finally {
+      clearInterval(flushing);
+      this.#flush();
+    }
+    if (this.#ended) this.#stop.abort(new Failure('interrupted'));
+  }
+
+  async #one(item: RunItem, context: ActContext, signal: AbortSignal): Promise<void> {
+    const { job, until } = this.#c;
+    const { retries } = job.transfer.performance;
+    for (let attempts = 1; ; attempts++) {
+      if (until !== undefined && this.#clock.now() > until) {
+        this.#end('not_complete', 'the longest duration of a run is over');
+        return;
+      }
+      try {
+        this.#took(item, await act(item, context, signal), attempts);
+        return;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        const failure = isFailure(error) ? error : new Failure('internal', {}, error);
+        const kind = kindOf(failure);
+        if (kind === 'final') {
+          this.#end(failure.code === 'budget-exhausted' ? 'not_complete' : 'failed', failure.line);
+          return;
+        }
+        if (kind === 'gone') {
+          await this.#untilBack(signal);
+          if (this.#ended) return;
+          attempts--;
+          continue;
+        }
+        if (kind === 'again' && attempts <= retries) {
+          await this.#clock.sleep(RETRY_FIRST * 2 ** (attempts - 1), signal);
+          continue;
+        }
+        const status: ItemStatus =
+          failure.code === 'item-changed' || failure.code === 'target-changed' ? 'retry' : 'remediation';
+        this.#took(item, { status, reason: failure.line, bytes: 0 }, attempts);
+        if (status === 'remediation' && job.transfer.failure_policy === 'halt') this.#end('failed', failure.line);
+        return;
+      }
+    }
+  }
+
+  #took(item: RunItem, result: Result, attempts: number): void {
+    const count = this.#counts;
+    if (result.status === 'success' || result.status === 'processed') {
+      if (item.action === 'delete' || item.action === 'delete-source') count.deleted += item.count;
+      else if (item.isFolder) count.folders++;
+      else count.copied++;
+    } else if (result.status === 'skipped') count.skipped++;
+    else count.failed++;
+    count.bytes += result.bytes;
+    const level = result.status === 'remediation' ? 'warn' : 'info';
+    if (level === 'warn')
+      this.#c.log.warn({ job: this.#c.job.name, item: item.id }, result.reason ?? 'an item was flagged');
+    this.#audit(level, item, result);
+    this.#results.push({ item, result, attempts });
+    if (this.#results.length >= FLUSH_RESULTS) this.#flush();
+  }
+
+  #audit(level: 'info' | 'warn', item: RunItem, result: Result): void {
+    const wanted = this.#c.job.transfer.audit_level;
+    if (wanted === 'none' || wanted === 'error' || (wanted === 'warn' && level === 'info')) return;
+    // One line an item, whose row says the same, would double what a first run writes.
+    if (level === 'info' && wanted === 'info') return;
+    const path = item.folder === '' ? item.name : `${item.folder}/${item.name}`;
+    this.#c.store.audit(this.#c.execution.id, level, item.action, path, result.reason);
+  }
+
+  /** What was done is on disk when this returns. */
+  #flush(): void {
+    const results = this.#results.splice(0);
+    const { store, execution, source, destination } = this.#c;
+    if (results.length > 0)
+      this.#items.transaction(() => {
+        for (const { item, result, attempts } of results) {
+          this.#items.finish(item.id, {
+            status: result.status,
+            reason: result.reason,
+            attempts,
+            bytes: result.bytes,
+          });
+          if (result.record) this.#records.put(result.record);
+          else if (result.record === null) this.#records.forget(item.folder, item.name, item.isFolder);
+        }
+      });
+    store.update(execution.id, { stats: this.stats, calls: source.calls + destination.calls });
+  }
+
+  #context(): ActContext {
+    const { source, destination, job } = this.#c;
+    const folders = new Map<string, Map<string, TransferRecord>>();
+    const day = new Date(this.#clock.now()).toISOString().slice(0, 10);
+    return {
+      transfer: job.transfer,
+      source,
+      destination,
+      recordOf: (item) => {
+        let records = folders.get(item.folder);
+        if (!records) {
+          // Items of a folder follow each other: one folder's records are enough.
+          folders.clear();
+          records = this.#records.ofFolder(item.folder);
+          folders.set(item.folder, records);
+        }
+        return records.get(item.name);
+      },
+      trashDate: job.transfer.trash_days > 0 ? day : undefined,
+      now: () => new Date(this.#clock.now()),
+      progress: () => undefined,
+      limited: limiter(job.transfer.performance, this.#clock, job.schedule.time_zone),
+      grain: Math.max(1, source.rules.timeGrain, destination.rules.timeGrain),
+    };
+  }
+
+  /** One look for all who wait. */
+  #untilBack(signal: AbortSignal): Promise<void> {
+    const { source, destination, job, log, patience = PATIENCE } = this.#c;
+    if (!this.#back) {
+      log.warn({ job: job.name }, 'one end of the transfer is gone; the run waits until it is back');
+      const look = async (one: AbortSignal): Promise<void> => {
+        await source.stat('', one);
+        await destination.stat('', one);
+      };
+      this.#back = untilBack(look, this.#clock, signal, patience)
+        .then(() => log.info({ job: job.name }, 'both ends are there again'))
+        .catch((error: unknown) => {
+          if (!signal.aborted)
+            this.#end('not_complete', isFailure(error) ? error.line : 'one end of the transfer is gone');
+        })
+        .finally(() => {
+          this.#back = undefined;
+        });
+    }
+    return this.#back;
+  }
+
+  async #patiently<T>(work: () => Promise<T>, side: Side, signal: AbortSignal): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (kindOf(error) !== 'gone' || signal.aborted || this.#c.execution.trigger !== 'schedule') throw error;
+        await untilBack((one) => side.stat('', one), this.#clock, signal, this.#c.patience ?? PATIENCE);
+      }
+    }
+  }
+
+  #end(status: ExecutionStatus, reason: string): void {
+    this.#ended ??= { status, reason };
+  }
+
+  async #finish(signal: AbortSignal): Promise<void> {
+    const { source, destination, job, store, execution } = this.#c;
+    store.update(execution.id, { phase: 'finalize' });
+    const { trash_days: days } = job.transfer;
+    if (days === 0) return;
+    const before = new Date(this.#clock.now() - days * 86_400_000).toISOString().slice(0, 10);
+    for (const side of [source, destination])
+      await side.emptyTrash(before, signal).catch((error: unknown) => {
+        if (signal.aborted) throw error;
+        this.#c.log.warn({ error, job: job.name }, 'old trash could not be removed');
+      });
+  }
+
+  #outcome(): Outcome {
+    const stats = this.stats;
+    const pending = this.#items.totals().reduce((sum, { status, own }) => sum + (status === 'pending' ? own : 0), 0);
+    const changed = (stats.copied ?? 0) + (stats.deleted ?? 0) + (stats.folders ?? 0);
+    const status: ExecutionStatus =
+      this.#ended?.status ??
+      ((stats.failed ?? 0) > 0 ? 'warn' : changed === 0 && !this.#c.execution.simulation ? 'no_changes' : 'completed');
+    return {
+      status,
+      reason: this.#ended?.reason,
+      stats: { ...stats, pending, progress: this.#ended ? (stats.progress ?? 0) : 1 },
+      estimate: this.#estimate,
+    };
+  }
+}

@@ -1,0 +1,101 @@
+import type { Clock } from '../../base/clock.js';
+import { Failure, isFailure } from '../../base/errors.js';
+
+/** Failures that are about the line or the other machine, not about one item: the run waits and goes on. */
+const TRANSIENT = new Set<string>([
+  'target-unreachable',
+  'target-throttled',
+  'target-busy',
+  'unreachable',
+  'server-error',
+  'server-busy',
+  'upload-failed',
+  'upload-unknown',
+  'download-failed',
+  'reply-lost',
+  'bad-reply',
+]);
+
+/** Failures that say that this end is gone for now: nothing else will succeed either. */
+const GONE = new Set<string>(['target-unreachable', 'unreachable']);
+
+/** Nothing more can be done in this run. */
+const FINAL = new Set<string>(['budget-exhausted', 'signed-out', 'sign-in-refused', 'target-full', 'target-login']);
+
+export type Kind = 'again' | 'gone' | 'final' | 'item';
+
+export function kindOf(error: unknown): Kind {
+  if (!isFailure(error)) return 'item';
+  if (FINAL.has(error.code)) return 'final';
+  if (GONE.has(error.code)) return 'gone';
+  return TRANSIENT.has(error.code) ? 'again' : 'item';
+}
+
+/** Holds up everything that passes while it is closed. */
+export class Gate {
+  #open = true;
+  #waiting: (() => void)[] = [];
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  close(): void {
+    this.#open = false;
+  }
+
+  open(): void {
+    this.#open = true;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const go of waiting) go();
+  }
+
+  async pass(signal: AbortSignal): Promise<void> {
+    while (!this.#open) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        this.#waiting.push(done);
+        signal.addEventListener('abort', done, { once: true });
+      });
+    }
+    signal.throwIfAborted();
+  }
+}
+
+/** Pauses between looks at an end that is gone, milliseconds: the first, the longest, and all together. */
+export interface Patience {
+  readonly first: number;
+  readonly longest: number;
+  readonly whole: number;
+}
+
+export const PATIENCE: Patience = { first: 1000, longest: 30_000, whole: 2 * 3600_000 };
+
+/**
+ * Resolves once the end answers again.
+ * @throws Failure that it last gave, when patience is at its end
+ */
+export async function untilBack(
+  look: (signal: AbortSignal) => Promise<unknown>,
+  clock: Clock,
+  signal: AbortSignal,
+  patience: Patience,
+): Promise<void> {
+  const end = clock.monotonic() + patience.whole;
+  for (let pause = patience.first; ; pause = Math.min(pause * 2, patience.longest)) {
+    await clock.sleep(pause, signal);
+    try {
+      await look(signal);
+      return;
+    } catch (error) {
+      if (signal.aborted || clock.monotonic() > end) throw error;
+      if (kindOf(error) === 'final') throw error;
+      if (!(error instanceof Failure)) throw error;
+    }
+  }
+}

@@ -1,0 +1,335 @@
+import { hostname } from 'node:os';
+import type { Readable } from 'node:stream';
+import { systemClock } from '../../base/clock.js';
+import { Failure, isFailure } from '../../base/errors.js';
+import type { RemoteId } from '../../base/ids.js';
+import type { CallOptions } from '../../budget/calls.js';
+import type { Item } from '../../mirror/view.js';
+import { linuxNames } from '../../names/linux.js';
+import { platforms } from '../../names/platforms.js';
+import type { RemoteItem } from '../../procore/items.js';
+import { LARGEST_UPLOAD, SEGMENTED_ABOVE } from '../../procore/uploads.js';
+import type { Written } from '../../procore/writes.js';
+import type { Content, TargetRules, TargetTest, WriteOptions } from '../../targets/target.js';
+import { cachedContent } from './procore-content.js';
+import { type ProcoreSideOptions, type ProjectAccess, ProjectTree } from './project-tree.js';
+import type { Change, HeldContent, Side, SideItem, SideVersion } from './side.js';
+
+const RULES: TargetRules = {
+  platform: 'procore',
+  names: platforms.procore,
+  caseInsensitive: false,
+  maxFileSize: LARGEST_UPLOAD,
+  restrictedTypes: [],
+  timeGrain: 1,
+  setsTimes: false,
+  replacesAtOnce: true,
+  resumes: false,
+  emptyFolders: true,
+  hashes: [],
+  parallelWrites: 8,
+};
+const CRAWL_LOOK = 100;
+/** Clocks differ: a file that a lost call may have made is not older than this before the attempt, seconds. */
+const RECENT = 3600;
+
+/** A Procore project as one end of a transfer: listed from the mirror, read through the cache, written by calls. */
+export class ProcoreSide implements Side {
+  readonly rules = RULES;
+  readonly keepsVersions = true;
+  readonly hasBin = true;
+  readonly root: string;
+  readonly #access: ProjectAccess;
+  readonly #o: ProcoreSideOptions;
+  readonly #callsBefore: number;
+  readonly #tree: ProjectTree;
+
+  constructor(access: ProjectAccess, options: ProcoreSideOptions) {
+    this.#access = access;
+    this.#o = options;
+    this.root = `${access.name}:/${options.path}`;
+    this.#tree = new ProjectTree(access, options, this.root);
+    this.#callsBefore = access.budget.callsOf(options.job);
+  }
+
+  get calls(): number {
+    return this.#access.budget.callsOf(this.#o.job) - this.#callsBefore;
+  }
+
+  cost(change: Change, bytes: number): number {
+    const segments = bytes > SEGMENTED_ABOVE ? 1 : 0;
+    return { file: 2 + segments, version: 3 + segments, folder: 1, delete: 1, move: 1 }[change];
+  }
+
+  /** Waits for the crawl, then polls: 1 call. */
+  async refresh(signal: AbortSignal): Promise<void> {
+    const { mirror } = this.#access;
+    while (!mirror.view.crawlDone) {
+      if (mirror.state === 'signed-out') throw new Failure('signed-out', { name: this.#access.name });
+      await systemClock.sleep(CRAWL_LOOK, signal);
+    }
+    await mirror.pollNow(signal);
+  }
+
+  async *list(folder: string, signal: AbortSignal): AsyncIterable<SideItem> {
+    for (const item of await this.#tree.children(folder, signal)) yield item;
+  }
+
+  async stat(path: string, signal: AbortSignal): Promise<SideItem | undefined> {
+    const item = await this.#tree.find(path, signal);
+    return item && this.#tree.item(item, path);
+  }
+
+  async read(path: string, options: { readonly start?: number; readonly signal: AbortSignal }): Promise<Readable> {
+    const item = await this.stat(path, options.signal);
+    if (!item) throw this.#tree.missing(path);
+    const held = await this.content(item, options.signal);
+    const stream = await held.open(options.start ?? 0, options.signal);
+    stream.once('close', () => held.close());
+    return stream;
+  }
+
+  async content(wanted: SideItem, signal: AbortSignal): Promise<HeldContent> {
+    const item = await this.#tree.find(wanted.path, signal);
+    if (!item) throw this.#tree.missing(wanted.path);
+    if (String(item.versionId) !== wanted.version) throw new Failure('item-changed', { path: wanted.path });
+    const { content } = this.#access;
+    return cachedContent(content, {
+      id: item.versionId,
+      remoteId: item.remoteId,
+      size: item.size,
+      label: item.name,
+    });
+  }
+
+  /** 1 call. */
+  async versions(wanted: SideItem, signal: AbortSignal): Promise<readonly SideVersion[]> {
+    const item = await this.#tree.find(wanted.path, signal);
+    if (!item) throw this.#tree.missing(wanted.path);
+    const { client, project, content } = this.#access;
+    const versions = await client.versions(project, item.remoteId, this.#call(signal));
+    return versions
+      .toSorted((a, b) => a.number - b.number)
+      .map(({ id, size, createdAt, number }) => ({
+        size,
+        mtime: createdAt,
+        label: `version ${number}`,
+        content: () => cachedContent(content, { id, remoteId: item.remoteId, size, label: item.name }),
+      }));
+  }
+
+  /** New file: 2 calls, new version: 3; 1 more where the content goes in segments. */
+  async write(path: string, content: Content, options: WriteOptions): Promise<SideItem> {
+    const { client, writes, project, mirror } = this.#access;
+    const { signal, expected } = options;
+    const call = this.#call(signal);
+    const { parent, name, known } = await this.#tree.place(path, signal);
+    if (known && !known.isFile) throw new Failure('target-changed', { target: this.root, path });
+    if (expected === null ? known !== undefined : expected && known?.size !== expected.size)
+      throw new Failure('target-changed', { target: this.root, path });
+    const remoteName = linuxNames.decode(name);
+    if (!known) {
+      const since = Math.floor(Date.now() / 1000) - RECENT;
+      const uploadUuid = await this.#upload(remoteName, content, options);
+      const written = await this.#once(
+        () => writes.createFile(project, { parentId: parent.remoteId, name: remoteName, uploadUuid }, call),
+        async () => {
+          const { children, serverTime } = await client.folder(project, parent.remoteId, call);
+          const item = children.find(
+            (child) => child.name === remoteName && child.version?.size === options.size && child.updatedAt >= since,
+          );
+          return item && { item, serverTime };
+        },
+        path,
+      );
+      return this.#taken(written, path);
+    }
+    const current = await client.file(project, known.remoteId, call);
+    if (current.deleted || current.version?.id !== known.versionId) {
+      await mirror.store.ingestOwn(current, Math.floor(Date.now() / 1000));
+      throw new Failure('target-changed', { target: this.root, path });
+    }
+    const uploadUuid = await this.#upload(remoteName, content, options);
+    const notes = `Copied by the job "${this.#o.jobName}" on ${hostname()}`;
+    const withVersion = (version: NonNullable<RemoteItem['version']>, serverTime: number): Written => ({
+      item: { ...current, version, updatedAt: Math.max(current.updatedAt, serverTime) },
+      serverTime,
+    });
+    const written = await this.#once<Written>(
+      async () => {
+        const { version, serverTime } = await writes.createVersion(
+          project,
+          known.remoteId,
+          { uploadUuid, notes },
+          call,
+        );
+        return withVersion(version, serverTime);
+      },
+      async () => {
+        const item = await client.file(project, known.remoteId, call);
+        const isOurs = (item.version?.number ?? 0) > known.versionNumber && item.version?.size === options.size;
+        return isOurs ? { item, serverTime: Math.floor(Date.now() / 1000) } : undefined;
+      },
+      path,
+    );
+    return this.#taken(written, path);
+  }
+
+  /** 1 call for each folder that is not there. */
+  async mkdir(path: string, signal: AbortSignal): Promise<void> {
+    const { client, writes, project } = this.#access;
+    const names = path.split('/').filter((name) => name !== '');
+    for (let depth = 1; depth <= names.length; depth++) {
+      const folder = names.slice(0, depth).join('/');
+      const item = await this.#tree.find(folder, signal);
+      if (item?.isFile) throw new Failure('target-changed', { target: this.root, path: folder });
+      if (item) continue;
+      const parent = await this.#tree.folder(names.slice(0, depth - 1).join('/'), signal);
+      const name = linuxNames.decode(names[depth - 1]!);
+      const look = async (): Promise<Written | undefined> => {
+        const { children, serverTime } = await client.folder(project, parent.remoteId, this.#call(signal));
+        const item = children.find((child) => child.type === 'folder' && child.name === name);
+        return item && { item, serverTime };
+      };
+      const call = this.#call(signal);
+      const made = await this.#once<Written>(
+        async () => {
+          try {
+            return await writes.createFolder(project, { parentId: parent.remoteId, name }, call);
+          } catch (error) {
+            const other = isFailure(error, 'name-taken') ? await look() : undefined;
+            if (!other) throw error;
+            return other;
+          }
+        },
+        look,
+        folder,
+      );
+      await this.#taken(made, folder);
+    }
+  }
+
+  async remove(path: string, signal: AbortSignal): Promise<void> {
+    const item = await this.#tree.find(path, signal);
+    if (item) await this.#delete(item, signal);
+  }
+
+  async removeFolder(path: string, signal: AbortSignal): Promise<void> {
+    const item = await this.#tree.find(path, signal);
+    if (!item) return;
+    await this.#tree.list(item, signal);
+    if (this.#access.mirror.view.children(item.remoteId, 0, 1).length > 0)
+      throw new Failure('target-not-empty', { target: this.root, path });
+    await this.#delete(item, signal);
+  }
+
+  /** Into the recycle bin, a folder with what is in it: 1 call. */
+  async trash(path: string, _date: string, signal: AbortSignal): Promise<string> {
+    const item = await this.#tree.find(path, signal);
+    if (item) await this.#delete(item, signal);
+    return 'the recycle bin';
+  }
+
+  emptyTrash(): Promise<string[]> {
+    return Promise.resolve([]);
+  }
+
+  async move(from: string, to: string, signal: AbortSignal): Promise<void> {
+    const { writes, project } = this.#access;
+    const item = await this.#tree.find(from, signal);
+    if (!item) throw this.#tree.missing(from);
+    const { parent, name, known } = await this.#tree.place(to, signal);
+    if (known) throw new Failure('target-exists', { target: this.root, path: to, why: 'something has that name' });
+    const change = {
+      ...(name === item.name ? {} : { name: linuxNames.decode(name) }),
+      ...(parent.remoteId === item.parentId ? {} : { parentId: parent.remoteId }),
+    };
+    const call = this.#call(signal);
+    const written = await (item.isFile
+      ? writes.updateFile(project, item.remoteId, change, call)
+      : writes.updateFolder(project, item.remoteId, change, call));
+    await this.#taken(written, to);
+  }
+
+  setTime(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async test(signal: AbortSignal): Promise<TargetTest> {
+    await this.#tree.folder('', signal);
+    return { root: this.root, writable: true, kind: 'procore' };
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #call(signal: AbortSignal): CallOptions {
+    const { job, whenSpent } = this.#o;
+    return { class: 'job', job, whenSpent, signal };
+  }
+
+  /** Does something that makes a thing; when the reply is lost, looks before doing it again. */
+  async #once<T>(make: () => Promise<T>, look: () => Promise<T | undefined>, path: string): Promise<T> {
+    for (let again = false; ; again = true) {
+      try {
+        return await make();
+      } catch (error) {
+        if (isFailure(error, 'name-taken')) throw new Failure('target-changed', { target: this.root, path }, error);
+        if (!isFailure(error, 'reply-lost')) throw error;
+        const found = await look();
+        if (found) return found;
+        if (again) throw error;
+      }
+    }
+  }
+
+  async #upload(name: string, content: Content, { size, signal, progress }: WriteOptions): Promise<string> {
+    const { uploads, project } = this.#access;
+    const stretch = async function* (start: number, end: number): AsyncGenerator<Uint8Array> {
+      if (end <= start) return;
+      let left = end - start;
+      for await (const chunk of (await content.open(start, signal)) as AsyncIterable<Buffer>) {
+        yield left < chunk.length ? chunk.subarray(0, left) : chunk;
+        left -= chunk.length;
+        if (left <= 0) return;
+      }
+    };
+    const { uuid } = await uploads.upload(
+      project,
+      { name, size, source: content.file ?? stretch, ...(progress ? { progress } : {}) },
+      this.#call(signal),
+    );
+    return uuid;
+  }
+
+  async #delete(item: Item, signal: AbortSignal): Promise<void> {
+    const { writes, project, mirror } = this.#access;
+    const call = this.#call(signal);
+    let serverTime = 0;
+    for (let again = false; ; again = true) {
+      try {
+        const done = item.isFile
+          ? await writes.deleteFile(project, item.remoteId, call)
+          : await writes.deleteFolder(project, item.remoteId, call);
+        serverTime = done.serverTime;
+        break;
+      } catch (error) {
+        if (isFailure(error, 'gone')) break;
+        if (!isFailure(error, 'reply-lost') || again) throw error;
+      }
+    }
+    await mirror.store.confirmDeletion(item.remoteId, serverTime);
+  }
+
+  async #taken({ item, serverTime }: Written, path: string): Promise<SideItem> {
+    if (!item) throw new Failure('bad-reply', { host: 'the server', call: path, why: 'it names no item' });
+    const { store, view } = this.#access.mirror;
+    await store.ingestOwn(item, serverTime);
+    const row = view.byRemoteId(item.id as RemoteId);
+    if (!row) throw new Failure('internal', { why: `${path} is not in the mirror after it was made` });
+    // The server may have cleaned the name: the record says what it is called there.
+    const folder = path.includes('/') ? path.slice(0, path.lastIndexOf('/') + 1) : '';
+    return this.#tree.item(row, folder + row.name);
+  }
+}

@@ -1,0 +1,121 @@
+import { Failure } from '../../base/errors.js';
+import { type ProjectId, ROOT_INODE } from '../../base/ids.js';
+import type { Budget } from '../../budget/budget.js';
+import type { ContentCache } from '../../content/cache.js';
+import { PRIVATE } from '../../mirror/flags.js';
+import type { Mirror } from '../../mirror/mirror.js';
+import type { Item } from '../../mirror/view.js';
+import type { ProcoreClient } from '../../procore/client.js';
+import type { Uploads } from '../../procore/uploads.js';
+import type { ProcoreWrites } from '../../procore/writes.js';
+import type { SideItem } from './side.js';
+
+/** A project that this process owns. */
+export interface ProjectAccess {
+  readonly mirror: Mirror;
+  readonly content: ContentCache;
+  readonly client: ProcoreClient;
+  readonly writes: ProcoreWrites;
+  readonly uploads: Uploads;
+  readonly budget: Budget;
+  readonly project: ProjectId;
+  /** As messages call it. */
+  readonly name: string;
+  /** Login and name of the account. */
+  readonly account: readonly string[];
+}
+
+export interface ProcoreSideOptions {
+  /** The job's id: whose calls they are. */
+  readonly job: string;
+  readonly jobName: string;
+  /** Folder of the project, shown names; `''` is all of it. */
+  readonly path: string;
+  readonly whenSpent: 'wait' | 'fail';
+  /** Who has files checked out is of interest. */
+  readonly locks: boolean;
+}
+
+const LISTED = 1000;
+
+/** Finds items of a project by paths of shown names; folders that the mirror does not know yet are listed, 1 call each. */
+export class ProjectTree {
+  readonly #access: ProjectAccess;
+  readonly #o: ProcoreSideOptions;
+  readonly #root: string;
+
+  /** @param root for messages */
+  constructor(access: ProjectAccess, options: ProcoreSideOptions, root: string) {
+    this.#access = access;
+    this.#o = options;
+    this.#root = root;
+  }
+
+  missing(path: string): Failure {
+    return new Failure('target-missing', { target: this.#root, path });
+  }
+
+  /** Sorted by name. */
+  async children(folder: string, signal: AbortSignal): Promise<SideItem[]> {
+    const item = await this.folder(folder, signal);
+    const { view } = this.#access.mirror;
+    const children: Item[] = [];
+    for (let after = 0; ; ) {
+      const page = view.children(item.remoteId, after, LISTED);
+      children.push(...page);
+      if (page.length < LISTED) break;
+      after = page.at(-1)!.inode;
+    }
+    children.sort((a, b) => (a.name < b.name ? -1 : 1));
+    return children.map((child) => this.item(child, folder === '' ? child.name : `${folder}/${child.name}`));
+  }
+
+  async place(path: string, signal: AbortSignal) {
+    const cut = path.lastIndexOf('/');
+    const parent = await this.folder(cut < 0 ? '' : path.slice(0, cut), signal);
+    const name = path.slice(cut + 1);
+    await this.list(parent, signal);
+    return { parent, name, known: this.#access.mirror.view.child(parent, name) };
+  }
+
+  async folder(path: string, signal: AbortSignal): Promise<Item> {
+    const item = await this.find(path, signal);
+    if (!item || item.isFile) throw this.missing(path);
+    await this.list(item, signal);
+    return item;
+  }
+
+  async list(folder: Item, signal: AbortSignal): Promise<void> {
+    const { mirror } = this.#access;
+    if (!mirror.view.isListed(folder.remoteId)) await mirror.list(folder, 'job', signal);
+  }
+
+  async find(path: string, signal: AbortSignal): Promise<Item | undefined> {
+    const { view } = this.#access.mirror;
+    let item = view.item(ROOT_INODE);
+    for (const name of `${this.#o.path}/${path}`.split('/').filter((part) => part !== '')) {
+      if (!item || item.isFile) return undefined;
+      const child: Item | undefined = view.child(item, name);
+      if (!child) await this.list(item, signal);
+      item = child ?? view.child(item, name);
+    }
+    return item;
+  }
+
+  item(item: Item, path: string): SideItem {
+    const { view } = this.#access.mirror;
+    const people = this.#o.locks && item.isFile ? view.people(item.inode) : undefined;
+    const holder = people?.checkedOutBy;
+    return {
+      path,
+      name: item.name,
+      folder: !item.isFile,
+      size: item.size,
+      mtime: item.isFile ? item.versionAt : item.updatedAt,
+      hidden: item.name.startsWith('.'),
+      ...(item.isFile ? { version: String(item.versionId) } : {}),
+      ...((item.flags & PRIVATE) === 0 ? {} : { private: true }),
+      ...(holder !== undefined && !this.#access.account.includes(holder) ? { lockedBy: holder } : {}),
+    };
+  }
+}

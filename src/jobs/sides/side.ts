@@ -1,0 +1,137 @@
+import type { Readable } from 'node:stream';
+import type { Content, Target, TargetItem } from '../../targets/target.js';
+
+/** An item of one end of a transfer. */
+export interface SideItem extends TargetItem {
+  /** Identifies the content where the platform says so; else size and time must. */
+  readonly version?: string;
+  readonly private?: boolean;
+  /** Who has it checked out. */
+  readonly lockedBy?: string;
+}
+
+/** Content that is held open until closed. */
+export interface HeldContent extends Content {
+  close(): void;
+}
+
+/** One version of a file, oldest first in `versions`. */
+export interface SideVersion {
+  readonly size: number;
+  /** Seconds since the epoch. */
+  readonly mtime: number;
+  readonly label: string;
+  content(): HeldContent;
+}
+
+/** `file`: a new one · `version`: new content of a file that is there */
+export type Change = 'file' | 'version' | 'folder' | 'delete' | 'move';
+
+/** One end of a transfer: what every target can do, and what only some know. */
+export interface Side extends Target {
+  /** `folder` as for `Target.list`. Items that this side cannot show whole fail with `listing-incomplete`. */
+  list(folder: string, signal: AbortSignal): AsyncIterable<SideItem>;
+  stat(path: string, signal: AbortSignal): Promise<SideItem | undefined>;
+  write(...args: Parameters<Target['write']>): Promise<SideItem>;
+  /** The content of a file as `item` describes it, while it is so. */
+  content(item: SideItem, signal: AbortSignal): Promise<HeldContent>;
+  /** What a platform keeps of older versions, the current one last; absent where it keeps none. */
+  versions?(item: SideItem, signal: AbortSignal): Promise<readonly SideVersion[]>;
+  /** Files can have several versions: writing adds one. */
+  readonly keepsVersions: boolean;
+  /** What is removed can be got back there, without a trash folder of ours. */
+  readonly hasBin: boolean;
+  /** API calls that a change takes here. */
+  cost(change: Change, bytes: number): number;
+  /** API calls that the run has spent here so far. */
+  readonly calls: number;
+  /** Brings what is known of the other end up to date. */
+  refresh(signal: AbortSignal): Promise<void>;
+}
+
+/** A target as one end of a transfer. */
+export class TargetSide implements Side {
+  readonly #target: Target;
+  readonly keepsVersions = false;
+  readonly hasBin = false;
+  readonly calls = 0;
+
+  constructor(target: Target) {
+    this.#target = target;
+  }
+
+  cost(): number {
+    return 0;
+  }
+
+  get rules() {
+    return this.#target.rules;
+  }
+
+  get root() {
+    return this.#target.root;
+  }
+
+  list(folder: string, signal: AbortSignal): AsyncIterable<SideItem> {
+    return this.#target.list(folder, signal);
+  }
+
+  stat(path: string, signal: AbortSignal): Promise<SideItem | undefined> {
+    return this.#target.stat(path, signal);
+  }
+
+  read(path: string, options: { readonly start?: number; readonly signal: AbortSignal }): Promise<Readable> {
+    return this.#target.read(path, options);
+  }
+
+  content(item: SideItem): Promise<HeldContent> {
+    return Promise.resolve({
+      open: (start: number, signal: AbortSignal) => this.#target.read(item.path, { start, signal }),
+      close: () => undefined,
+    });
+  }
+
+  write(...[path, content, options]: Parameters<Target['write']>): Promise<SideItem> {
+    return this.#target.write(path, content, options);
+  }
+
+  mkdir(path: string, signal: AbortSignal): Promise<void> {
+    return this.#target.mkdir(path, signal);
+  }
+
+  remove(path: string, signal: AbortSignal): Promise<void> {
+    return this.#target.remove(path, signal);
+  }
+
+  removeFolder(path: string, signal: AbortSignal): Promise<void> {
+    return this.#target.removeFolder(path, signal);
+  }
+
+  move(from: string, to: string, signal: AbortSignal): Promise<void> {
+    return this.#target.move(from, to, signal);
+  }
+
+  setTime(path: string, mtime: number, signal: AbortSignal): Promise<void> {
+    return this.#target.setTime(path, mtime, signal);
+  }
+
+  trash(path: string, date: string, signal: AbortSignal): Promise<string> {
+    return this.#target.trash(path, date, signal);
+  }
+
+  emptyTrash(before: string, signal: AbortSignal): Promise<string[]> {
+    return this.#target.emptyTrash(before, signal);
+  }
+
+  test(signal: AbortSignal) {
+    return this.#target.test(signal);
+  }
+
+  refresh(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return this.#target.close();
+  }
+}

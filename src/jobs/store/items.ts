@@ -1,0 +1,197 @@
+import type { Database, Statement } from '../../database/open.js';
+import type { ItemStatus } from '../definition/words.js';
+
+/** What is done about an item; those of `decide.ts` that do something, and those about folders. */
+export type ItemAction =
+  | 'compare'
+  | 'copy'
+  | 'copy-back'
+  | 'conflict'
+  | 'delete'
+  | 'delete-source'
+  | 'clear-source'
+  | 'create-folder'
+  | 'create-folder-source'
+  | 'flag'
+  | 'skip';
+
+export const DELETIONS: readonly ItemAction[] = ['delete', 'delete-source', 'clear-source'];
+
+export interface NewItem {
+  /** At the source, `''` is the root; `name` as well. */
+  readonly folder: string;
+  readonly name: string;
+  /** At the destination. */
+  readonly otherFolder: string;
+  readonly otherName: string;
+  readonly isFolder: boolean;
+  readonly action: ItemAction;
+  readonly status: ItemStatus;
+  readonly reason?: string | undefined;
+  readonly renamed?: string | undefined;
+  readonly bytes: number;
+  /** Items that it stands for. */
+  readonly count: number;
+}
+
+export interface RunItem extends NewItem {
+  readonly id: number;
+  readonly execution: number;
+  readonly attempts: number;
+  /** Milliseconds since the epoch. */
+  readonly doneAt: number | undefined;
+}
+
+interface Row {
+  readonly id: number;
+  readonly execution: number;
+  readonly rank: number;
+  readonly folder: string;
+  readonly name: string;
+  readonly other_folder: string;
+  readonly other_name: string;
+  readonly is_folder: number;
+  readonly action: ItemAction;
+  readonly status: ItemStatus;
+  readonly reason: string | null;
+  readonly renamed: string | null;
+  readonly bytes: number;
+  readonly count: number;
+  readonly attempts: number;
+  readonly done_at: number | null;
+}
+
+export interface Totals {
+  readonly items: number;
+  readonly bytes: number;
+}
+
+const rankOf = (action: ItemAction): number => (DELETIONS.includes(action) ? 2 : 1);
+
+/** The items of one run. */
+export class RunItems {
+  readonly execution: number;
+  readonly #db: Database;
+  readonly #insert: Statement;
+  readonly #pending: Statement<[number, number, number, number, number], Row>;
+  readonly #done: Statement;
+  readonly #collapse: Statement;
+  readonly #hold: Statement;
+  readonly #first: Statement;
+  readonly #totals: Statement<
+    [number],
+    { action: ItemAction; status: ItemStatus; items: number; bytes: number; own: number }
+  >;
+
+  constructor(db: Database, execution: number) {
+    this.#db = db;
+    this.execution = execution;
+    this.#insert = db.prepare(
+      `INSERT INTO items (execution, rank, folder, name, other_folder, other_name, is_folder, action, status, reason,
+        renamed, bytes, count)
+       VALUES (@execution, @rank, @folder, @name, @otherFolder, @otherName, @isFolder, @action, @status, @reason,
+        @renamed, @bytes, @count)`,
+    );
+    this.#pending = db.prepare(
+      `SELECT * FROM items WHERE execution = ? AND status = 'pending' AND (rank > ? OR (rank = ? AND id > ?))
+       ORDER BY rank, id LIMIT ?`,
+    );
+    this.#done = db.prepare(
+      `UPDATE items SET status = @status, reason = @reason, attempts = @attempts, bytes = @bytes, done_at = @at
+       WHERE id = @id`,
+    );
+    this.#collapse = db.prepare(
+      `DELETE FROM items WHERE execution = @execution AND action = @action AND status = 'pending'
+       AND (folder = @path OR (folder >= @path || '/' AND folder < @path || '0'))`,
+    );
+    this.#hold = db.prepare(
+      `UPDATE items SET status = 'remediation', reason = @reason
+       WHERE execution = @execution AND status = 'pending' AND action IN ('delete', 'delete-source')`,
+    );
+    this.#first = db.prepare(
+      `UPDATE items SET rank = 0 WHERE execution = @execution AND rank = 1 AND EXISTS (
+         SELECT 1 FROM items old WHERE old.execution = @before AND old.folder = items.folder AND old.name = items.name
+         AND old.status = 'pending')`,
+    );
+    this.#totals = db.prepare(
+      `SELECT action, status, sum(count) AS items, sum(bytes) AS bytes, count(*) AS own FROM items
+       WHERE execution = ? GROUP BY action, status`,
+    );
+  }
+
+  /** In one transaction, with whatever else is to be written down with it. */
+  transaction(work: () => void): void {
+    this.#db.transaction(work).immediate();
+  }
+
+  add(item: NewItem): void {
+    this.#insert.run({
+      ...item,
+      execution: this.execution,
+      rank: rankOf(item.action),
+      isFolder: Number(item.isFolder),
+      reason: item.reason ?? null,
+      renamed: item.renamed ?? null,
+    });
+  }
+
+  /** The items that are still to be done after one of them, in order; from the beginning without. */
+  pending(
+    after: { readonly rank: number; readonly id: number } | undefined,
+    limit: number,
+  ): (RunItem & { rank: number })[] {
+    const { rank, id } = after ?? { rank: -1, id: 0 };
+    return this.#pending.all(this.execution, rank, rank, id, limit).map((row) => ({ ...fromRow(row), rank: row.rank }));
+  }
+
+  finish(
+    id: number,
+    result: { status: ItemStatus; reason: string | undefined; attempts: number; bytes: number },
+  ): void {
+    this.#done.run({ ...result, id, reason: result.reason ?? null, at: Date.now() });
+  }
+
+  /** A folder goes as a whole: the single deletions below it are dropped. `path` is the source's. */
+  collapse(path: string, action: 'delete' | 'delete-source'): void {
+    this.#collapse.run({ execution: this.execution, path, action });
+  }
+
+  /** Deletions wait for a person. */
+  holdDeletions(reason: string): void {
+    this.#hold.run({ execution: this.execution, reason });
+  }
+
+  /** What the run before left over goes first. */
+  putFirst(before: number): void {
+    this.#first.run({ execution: this.execution, before });
+  }
+
+  totals() {
+    return this.#totals.all(this.execution);
+  }
+
+  /** Rows by their status, in order of their ids; all without. */
+  *rows(status?: readonly ItemStatus[]): IterableIterator<RunItem> {
+    const where = status ? `AND status IN (${status.map(() => '?').join(', ')})` : '';
+    const select = this.#db.prepare<unknown[], Row>(`SELECT * FROM items WHERE execution = ? ${where} ORDER BY id`);
+    for (const row of select.iterate(this.execution, ...(status ?? []))) yield fromRow(row);
+  }
+}
+
+const fromRow = (row: Row): RunItem => ({
+  id: row.id,
+  execution: row.execution,
+  folder: row.folder,
+  name: row.name,
+  otherFolder: row.other_folder,
+  otherName: row.other_name,
+  isFolder: row.is_folder === 1,
+  action: row.action,
+  status: row.status,
+  reason: row.reason ?? undefined,
+  renamed: row.renamed ?? undefined,
+  bytes: row.bytes,
+  count: row.count,
+  attempts: row.attempts,
+  doneAt: row.done_at ?? undefined,
+});

@@ -1,0 +1,321 @@
+import { randomUUID } from 'node:crypto';
+import { userInfo } from 'node:os';
+import { Failure } from '../../base/errors.js';
+import { type Database, openDatabase } from '../../database/open.js';
+import type { Job, JobBody } from '../definition/job-schema.js';
+import type { ExecutionPhase, ExecutionStatus, JobHealth, JobStatus } from '../definition/words.js';
+import { RunItems } from './items.js';
+import { Records } from './records.js';
+import { jobsDatabase } from './schema.js';
+
+export type JobRequest = 'start' | 'pause' | 'resume' | 'cancel';
+
+/** What a person asks of a run that is started by hand. */
+export interface RunOptions {
+  readonly simulate?: boolean;
+  /** Deletions above the guard go through. */
+  readonly allowDeletions?: boolean;
+}
+
+/** One run of a job. Times are milliseconds since the epoch. */
+export interface Execution {
+  readonly id: number;
+  readonly job: string;
+  readonly status: ExecutionStatus;
+  readonly phase: ExecutionPhase;
+  readonly trigger: 'schedule' | 'manual';
+  readonly simulation: boolean;
+  readonly pid: number;
+  readonly started: number;
+  readonly ended: number | undefined;
+  readonly calls: number;
+  readonly stats: ExecutionStats;
+  readonly reason: string | undefined;
+}
+
+export interface ExecutionStats {
+  readonly copied?: number;
+  readonly skipped?: number;
+  readonly failed?: number;
+  readonly deleted?: number;
+  readonly unchanged?: number;
+  readonly folders?: number;
+  readonly pending?: number;
+  /** Bytes that were transferred. */
+  readonly bytes?: number;
+  /** 0 to 1. */
+  readonly progress?: number;
+  readonly report?: string;
+}
+
+interface JobRow {
+  readonly id: string;
+  readonly name: string;
+  readonly body: string;
+  readonly category: string | null;
+  readonly category_name: string | null;
+  readonly status: JobStatus;
+  readonly health: JobHealth;
+  readonly execute_on: number | null;
+  readonly executions: number;
+  readonly completions: number;
+  readonly failures: number;
+  readonly request: JobRequest | null;
+  readonly request_options: string | null;
+  readonly created_by: string;
+  readonly created_on: number;
+  readonly modified_by: string;
+  readonly modified_on: number;
+}
+
+interface ExecutionRow extends Omit<Execution, 'simulation' | 'ended' | 'stats' | 'reason'> {
+  readonly simulation: number;
+  readonly ended: number | null;
+  readonly stats: string;
+  readonly reason: string | null;
+}
+
+const SELECT_JOB = 'SELECT j.*, c.name AS category_name FROM jobs j LEFT JOIN categories c ON c.id = j.category';
+
+/** `jobs.db`: may be open in several processes of one state folder at once. */
+export class JobStore {
+  readonly #db: Database;
+
+  /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
+  constructor(path: string) {
+    this.#db = openDatabase(path, jobsDatabase);
+  }
+
+  /** @throws Failure `job-name-taken`, `no-such-category` */
+  add(body: JobBody): Job {
+    const { category, ...kept } = body;
+    const now = Date.now();
+    const id = randomUUID();
+    const by = userInfo().username;
+    const add = this.#db.transaction(() => {
+      if (this.#db.prepare('SELECT 1 FROM jobs WHERE name = ?').get(body.name))
+        throw new Failure('job-name-taken', { name: body.name });
+      this.#db
+        .prepare(
+          `INSERT INTO jobs (id, name, body, category, status, health, created_by, created_on, modified_by, modified_on)
+           VALUES (?, ?, ?, ?, 'idle', 'healthy', ?, ?, ?, ?)`,
+        )
+        .run(id, body.name, JSON.stringify(kept), this.#category(category), by, now, by, now);
+    });
+    add.immediate();
+    return this.get(id);
+  }
+
+  /** Replaces the definition; runs and records stay. @throws Failure `no-such-job`, `job-name-taken` */
+  replace(id: string, body: JobBody): Job {
+    const { category, ...kept } = body;
+    const change = this.#db.transaction(() => {
+      const other = this.#db.prepare<[string], { id: string }>('SELECT id FROM jobs WHERE name = ?').get(body.name);
+      if (other && other.id !== id) throw new Failure('job-name-taken', { name: body.name });
+      this.#db
+        .prepare('UPDATE jobs SET name = ?, body = ?, category = ?, modified_by = ?, modified_on = ? WHERE id = ?')
+        .run(body.name, JSON.stringify(kept), this.#category(category), userInfo().username, Date.now(), id);
+    });
+    change.immediate();
+    return this.get(id);
+  }
+
+  /** By id or name. @throws Failure `no-such-job` */
+  get(idOrName: string): Job {
+    const row = this.#db
+      .prepare<[string, string], JobRow>(`${SELECT_JOB} WHERE j.id = ? OR j.name = ?`)
+      .get(idOrName, idOrName);
+    if (!row) throw new Failure('no-such-job', { name: idOrName });
+    return toJob(row);
+  }
+
+  list(): Job[] {
+    return this.#db.prepare<[], JobRow>(`${SELECT_JOB} ORDER BY j.name`).all().map(toJob);
+  }
+
+  remove(id: string): void {
+    this.#db.prepare('DELETE FROM jobs WHERE id = ?').run(id);
+  }
+
+  categories(): { readonly id: string; readonly name: string }[] {
+    return this.#db.prepare<[], { id: string; name: string }>('SELECT id, name FROM categories ORDER BY name').all();
+  }
+
+  setState(id: string, state: { status?: JobStatus; health?: JobHealth; executeOn?: number | null }): void {
+    this.#db
+      .prepare(
+        `UPDATE jobs SET status = coalesce(@status, status), health = coalesce(@health, health),
+          execute_on = CASE WHEN @setsTime THEN @executeOn ELSE execute_on END WHERE id = @id`,
+      )
+      .run({
+        id,
+        status: state.status ?? null,
+        health: state.health ?? null,
+        setsTime: Number(state.executeOn !== undefined),
+        executeOn: state.executeOn ?? null,
+      });
+  }
+
+  /** Adds to the counts of the stop policy. */
+  count(id: string, add: { executions: number; completions: number; failures: number }): void {
+    this.#db
+      .prepare(
+        `UPDATE jobs SET executions = executions + @executions, completions = completions + @completions,
+          failures = failures + @failures WHERE id = @id`,
+      )
+      .run({ ...add, id });
+  }
+
+  resetCounts(id: string): void {
+    this.#db.prepare('UPDATE jobs SET executions = 0, completions = 0, failures = 0 WHERE id = ?').run(id);
+  }
+
+  /** Asks whoever runs the jobs of this state folder. */
+  ask(id: string, request: JobRequest, options: RunOptions = {}): void {
+    this.#db
+      .prepare('UPDATE jobs SET request = ?, request_options = ? WHERE id = ?')
+      .run(request, JSON.stringify(options), id);
+  }
+
+  /** What was asked, once. */
+  takeRequest(id: string): { readonly request: JobRequest; readonly options: RunOptions } | undefined {
+    const take = this.#db.transaction(() => {
+      const row = this.#db
+        .prepare<[string], { request: JobRequest | null; request_options: string | null }>(
+          'SELECT request, request_options FROM jobs WHERE id = ?',
+        )
+        .get(id);
+      if (!row?.request) return undefined;
+      this.#db.prepare('UPDATE jobs SET request = NULL, request_options = NULL WHERE id = ?').run(id);
+      return { request: row.request, options: JSON.parse(row.request_options ?? '{}') as RunOptions };
+    });
+    return take.immediate();
+  }
+
+  begin(job: string, trigger: Execution['trigger'], simulation: boolean, now: number): Execution {
+    const { lastInsertRowid } = this.#db
+      .prepare(
+        `INSERT INTO executions (job, status, phase, trigger, simulation, pid, started)
+         VALUES (?, 'running', 'initialize', ?, ?, ?, ?)`,
+      )
+      .run(job, trigger, Number(simulation), process.pid, now);
+    return this.execution(Number(lastInsertRowid))!;
+  }
+
+  update(
+    id: number,
+    change: Partial<Pick<Execution, 'status' | 'phase' | 'calls' | 'ended' | 'reason'>> & { stats?: ExecutionStats },
+  ): void {
+    this.#db
+      .prepare(
+        `UPDATE executions SET status = coalesce(@status, status), phase = coalesce(@phase, phase),
+          calls = coalesce(@calls, calls), ended = coalesce(@ended, ended), reason = coalesce(@reason, reason),
+          stats = coalesce(@stats, stats) WHERE id = @id`,
+      )
+      .run({
+        id,
+        status: change.status ?? null,
+        phase: change.phase ?? null,
+        calls: change.calls ?? null,
+        ended: change.ended ?? null,
+        reason: change.reason ?? null,
+        stats: change.stats ? JSON.stringify(change.stats) : null,
+      });
+  }
+
+  execution(id: number): Execution | undefined {
+    const row = this.#db.prepare<[number], ExecutionRow>('SELECT * FROM executions WHERE id = ?').get(id);
+    return row && toExecution(row);
+  }
+
+  /** Runs of a job, the last one first. */
+  executions(job: string, limit = 1000): Execution[] {
+    return this.#db
+      .prepare<[string, number], ExecutionRow>('SELECT * FROM executions WHERE job = ? ORDER BY id DESC LIMIT ?')
+      .all(job, limit)
+      .map(toExecution);
+  }
+
+  /** Runs that say they are running. */
+  running(): Execution[] {
+    return this.#db
+      .prepare<[], ExecutionRow>('SELECT * FROM executions WHERE ended IS NULL ORDER BY id')
+      .all()
+      .map(toExecution);
+  }
+
+  /** Forgets runs that ended before a time, the last of each job excepted. */
+  retire(job: string, before: number): void {
+    this.#db
+      .prepare(
+        `DELETE FROM executions WHERE job = @job AND ended < @before
+         AND id < (SELECT max(id) FROM executions WHERE job = @job)`,
+      )
+      .run({ job, before });
+  }
+
+  records(job: string): Records {
+    return new Records(this.#db, job);
+  }
+
+  items(execution: number): RunItems {
+    return new RunItems(this.#db, execution);
+  }
+
+  audit(execution: number, level: string, event: string, path: string, reason?: string): void {
+    this.#db
+      .prepare('INSERT INTO audit (execution, at, level, event, path, reason) VALUES (?, ?, ?, ?, ?, ?)')
+      .run(execution, Date.now(), level, event, path, reason ?? null);
+  }
+
+  *auditOf(execution: number) {
+    type Row = { at: number; level: string; event: string; path: string; reason: string | null };
+    yield* this.#db
+      .prepare<[number], Row>('SELECT at, level, event, path, reason FROM audit WHERE execution = ? ORDER BY id')
+      .iterate(execution);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  /** A name is taken literally, and made if it is not there. */
+  #category(given: JobBody['category']): string | null {
+    if (!given) return null;
+    const { id, name } = given;
+    if (name === undefined) {
+      if (id !== undefined && this.#db.prepare('SELECT 1 FROM categories WHERE id = ?').get(id)) return id;
+      throw new Failure('no-such-category', { id: id ?? '' });
+    }
+    const found = this.#db.prepare<[string], string>('SELECT id FROM categories WHERE name = ?').pluck().get(name);
+    if (found !== undefined) return found;
+    const fresh = randomUUID();
+    this.#db.prepare('INSERT INTO categories (id, name) VALUES (?, ?)').run(fresh, name);
+    return fresh;
+  }
+}
+
+const seconds = (ms: number): number => Math.floor(ms / 1000);
+
+const toJob = (row: JobRow): Job => ({
+  ...(JSON.parse(row.body) as Omit<JobBody, 'category'>),
+  id: row.id,
+  name: row.name,
+  category: row.category === null ? undefined : { id: row.category, name: row.category_name ?? '' },
+  status: row.status,
+  health: row.health,
+  execute_on: row.execute_on === null ? undefined : seconds(row.execute_on),
+  counts: { executions: row.executions, completions: row.completions, failures: row.failures },
+  created_by: row.created_by,
+  created_on: seconds(row.created_on),
+  modified_by: row.modified_by,
+  modified_on: seconds(row.modified_on),
+});
+
+const toExecution = ({ simulation, ended, stats, reason, ...row }: ExecutionRow): Execution => ({
+  ...row,
+  simulation: simulation === 1,
+  ended: ended ?? undefined,
+  stats: JSON.parse(stats) as ExecutionStats,
+  reason: reason ?? undefined,
+});

@@ -1,0 +1,116 @@
+import type { Database, Statement } from '../../database/open.js';
+import type { Fingerprint } from '../plan/decide.js';
+
+/** What was on both sides when an item was last transferred. `folder` and `name` are the source's. */
+export interface TransferRecord {
+  readonly folder: string;
+  readonly name: string;
+  readonly isFolder: boolean;
+  readonly otherName: string;
+  /** Why the names differ. */
+  readonly renamed: string | undefined;
+  readonly source: Fingerprint | undefined;
+  readonly destination: Fingerprint | undefined;
+}
+
+interface Row {
+  readonly folder: string;
+  readonly name: string;
+  readonly is_folder: number;
+  readonly other_name: string;
+  readonly renamed: string | null;
+  readonly s_size: number | null;
+  readonly s_mtime: number | null;
+  readonly s_version: string | null;
+  readonly d_size: number | null;
+  readonly d_mtime: number | null;
+  readonly d_version: string | null;
+}
+
+/** The records of one job. */
+export class Records {
+  readonly #job: string;
+  readonly #ofFolder: Statement<[string, string], Row>;
+  readonly #put: Statement;
+  readonly #delete: Statement<[string, string, string]>;
+  readonly #deleteBelow: Statement<[string, string, string, string]>;
+  readonly #renamed: Statement<[string], Row>;
+  readonly #count: Statement<[string], number>;
+  readonly #clear: Statement<[string]>;
+
+  constructor(db: Database, job: string) {
+    this.#job = job;
+    this.#ofFolder = db.prepare('SELECT * FROM records WHERE job = ? AND folder = ?');
+    this.#put = db.prepare(
+      `INSERT OR REPLACE INTO records (job, folder, name, is_folder, other_name, renamed, s_size, s_mtime, s_version,
+        d_size, d_mtime, d_version)
+       VALUES (@job, @folder, @name, @is_folder, @other_name, @renamed, @s_size, @s_mtime, @s_version,
+        @d_size, @d_mtime, @d_version)`,
+    );
+    this.#delete = db.prepare('DELETE FROM records WHERE job = ? AND folder = ? AND name = ?');
+    this.#deleteBelow = db.prepare(
+      'DELETE FROM records WHERE job = ? AND (folder = ? OR (folder >= ? AND folder < ?))',
+    );
+    this.#renamed = db.prepare('SELECT * FROM records WHERE job = ? AND renamed IS NOT NULL ORDER BY folder, name');
+    this.#count = db.prepare<[string], number>('SELECT count(*) FROM records WHERE job = ?').pluck();
+    this.#clear = db.prepare('DELETE FROM records WHERE job = ?');
+  }
+
+  /** By name at the source. */
+  ofFolder(folder: string): Map<string, TransferRecord> {
+    return new Map(this.#ofFolder.all(this.#job, folder).map((row) => [row.name, fromRow(row)]));
+  }
+
+  put(record: TransferRecord): void {
+    const { source, destination } = record;
+    this.#put.run({
+      job: this.#job,
+      folder: record.folder,
+      name: record.name,
+      is_folder: Number(record.isFolder),
+      other_name: record.otherName,
+      renamed: record.renamed ?? null,
+      s_size: source?.size ?? null,
+      s_mtime: source?.mtime ?? null,
+      s_version: source?.version ?? null,
+      d_size: destination?.size ?? null,
+      d_mtime: destination?.mtime ?? null,
+      d_version: destination?.version ?? null,
+    });
+  }
+
+  /** Forgets an item and what is below it. */
+  forget(folder: string, name: string, isFolder: boolean): void {
+    this.#delete.run(this.#job, folder, name);
+    if (!isFolder) return;
+    const path = folder === '' ? name : `${folder}/${name}`;
+    // '0' is the character after '/'.
+    this.#deleteBelow.run(this.#job, path, `${path}/`, `${path}0`);
+  }
+
+  /** Items whose names differ, for the manifest. */
+  *renamed(): IterableIterator<TransferRecord> {
+    for (const row of this.#renamed.iterate(this.#job)) yield fromRow(row);
+  }
+
+  get count(): number {
+    return this.#count.get(this.#job)!;
+  }
+
+  clear(): void {
+    this.#clear.run(this.#job);
+  }
+}
+
+const fingerprint = (size: number | null, mtime: number | null, version: string | null): Fingerprint | undefined =>
+  size === null ? undefined : { size, mtime: mtime ?? undefined, version: version ?? undefined };
+
+const fromRow = (row: Row): TransferRecord => ({
+  folder: row.folder,
+  name: row.name,
+  isFolder: row.is_folder === 1,
+  otherName: row.other_name,
+  renamed: row.renamed ?? undefined,
+  source: fingerprint(row.s_size, row.s_mtime, row.s_version),
+  destination: fingerprint(row.d_size, row.d_mtime, row.d_version),
+});

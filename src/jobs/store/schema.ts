@@ -1,0 +1,97 @@
+import type { DatabaseOptions } from '../../database/open.js';
+
+/** Jobs, their runs, and what each run did. Times are milliseconds since the epoch unless a column says otherwise. */
+const migrations: readonly string[] = [
+  `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+  CREATE TABLE categories (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+
+  CREATE TABLE jobs (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL,                 -- JSON, as job-schema.ts has it, without the category
+    category TEXT REFERENCES categories,
+    status TEXT NOT NULL,
+    health TEXT NOT NULL,
+    execute_on INTEGER,
+    executions INTEGER NOT NULL DEFAULT 0,
+    completions INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    request TEXT,                       -- what a person asked for meanwhile: start, pause, resume, cancel
+    request_options TEXT,               -- JSON
+    created_by TEXT NOT NULL,
+    created_on INTEGER NOT NULL,
+    modified_by TEXT NOT NULL,
+    modified_on INTEGER NOT NULL
+  );
+
+  CREATE TABLE executions (
+    id INTEGER PRIMARY KEY,
+    job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    status TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    trigger TEXT NOT NULL,              -- schedule, manual
+    simulation INTEGER NOT NULL,
+    pid INTEGER NOT NULL,
+    started INTEGER NOT NULL,
+    ended INTEGER,
+    calls INTEGER NOT NULL DEFAULT 0,
+    stats TEXT NOT NULL DEFAULT '{}',   -- JSON
+    reason TEXT
+  );
+  CREATE INDEX executions_of_job ON executions (job, id);
+
+  -- What was on both sides when an item was last transferred: what differs from it is new.
+  CREATE TABLE records (
+    job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    folder TEXT NOT NULL,               -- path at the source; '' is the root
+    name TEXT NOT NULL,
+    is_folder INTEGER NOT NULL,
+    other_name TEXT NOT NULL,           -- at the destination
+    renamed TEXT,                       -- why the names differ
+    s_size INTEGER, s_mtime REAL, s_version TEXT,
+    d_size INTEGER, d_mtime REAL, d_version TEXT,
+    PRIMARY KEY (job, folder, name)
+  ) WITHOUT ROWID;
+
+  -- What a run does or did, an item each. Items that were as they should be are only counted.
+  CREATE TABLE items (
+    id INTEGER PRIMARY KEY,
+    execution INTEGER NOT NULL REFERENCES executions ON DELETE CASCADE,
+    rank INTEGER NOT NULL,              -- 0: left over from the run before, 1: content, 2: deletions
+    folder TEXT NOT NULL,
+    name TEXT NOT NULL,
+    other_folder TEXT NOT NULL,
+    other_name TEXT NOT NULL,
+    is_folder INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    status TEXT NOT NULL,
+    reason TEXT,
+    renamed TEXT,
+    bytes INTEGER NOT NULL,
+    count INTEGER NOT NULL,             -- items that it stands for: those below a folder that goes as a whole
+    attempts INTEGER NOT NULL DEFAULT 0,
+    done_at INTEGER
+  );
+  CREATE INDEX items_in_order ON items (execution, status, rank, id);
+  CREATE INDEX items_by_place ON items (execution, folder, name);
+
+  CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    execution INTEGER NOT NULL REFERENCES executions ON DELETE CASCADE,
+    at INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    event TEXT NOT NULL,
+    path TEXT NOT NULL,
+    reason TEXT
+  );
+  CREATE INDEX audit_of_execution ON audit (execution, id);
+  `,
+];
+
+export const jobsDatabase: DatabaseOptions = {
+  migrations,
+  synchronous: 'NORMAL',
+  damagedHint: 'stop; move it aside: jobs must be defined again, and find what is the same on both sides by comparing',
+};
