@@ -1,6 +1,6 @@
 import type { FaultName } from '#src/simulator/faults.js';
 import { saturatedPriority } from './helpers/cases-budget.js';
-import { failingDiskScenario } from './helpers/cases-failing.js';
+import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from './helpers/cases-failing.js';
 import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
 import { killScenario } from './helpers/cases-kill.js';
 import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
@@ -18,6 +18,10 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   faults: (t, seed) => faultScenario(t, 5000, Object.keys(READING_FAULTS) as FaultName[], 0.05, seed),
   'failing-disk-once': (t) => failingDiskScenario(t, 'once', 1, 1),
   'failing-disk-for-ever': (t) => failingDiskScenario(t, 'for ever', 1, 1),
+  'failing-requests': async (t) => {
+    for (const fault of REQUEST_FAULTS)
+      for (const times of ['once', 'for ever'] as const) await failingRequestScenario(t, fault, times, 1, 1);
+  },
   memory: (t) => crawlMemory(t, 100_000),
   priority: (t) => saturatedPriority(t, 60),
   refresh: async (t, seed) => {

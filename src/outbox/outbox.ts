@@ -208,9 +208,13 @@ export class Outbox {
   }
 
   /** Content written so far is acknowledged: it survives a crash of the daemon; with `durable`, one of the machine. */
-  flush(item: LocalItem, file: WorkingFile, uid: number, durable = false): void {
+  flush(item: LocalItem, file: WorkingFile, uid: number, synced = false): void {
+    let durable = synced;
     const known = this.intents.get(item.inode);
     const seen = file.changed();
+    const wasDurable = known?.staged && known.flushed && known.volatile === undefined;
+    // What was synced must not count as lost only because it is closed at once.
+    if (seen?.isDoubtful && wasDurable) durable = true;
     const isVolatile = durable && known?.volatile !== undefined;
     if (!seen && !isVolatile && (known === undefined || known.flushed)) return;
     if (known?.deleted) return;

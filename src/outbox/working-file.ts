@@ -26,6 +26,8 @@ const TIME_GRAIN = 20;
 interface Seen {
   readonly size: number;
   readonly mtimeMs: number;
+  /** Nothing shows that it changed, but it may have, since times move in steps. */
+  readonly isDoubtful?: true;
 }
 
 /**
@@ -150,12 +152,8 @@ export class WorkingFile {
   /** What the content changed to since `acknowledged`, or undefined; passthrough writes show only in the times. */
   changed(): Seen | undefined {
     const now = this.#stat();
-    const changed =
-      this.#dirty ||
-      now.size !== this.#seen.size ||
-      now.mtimeMs !== this.#seen.mtimeMs ||
-      (this.writers > 0 && Date.now() - now.mtimeMs < TIME_GRAIN);
-    return changed ? now : undefined;
+    if (this.#dirty || now.size !== this.#seen.size || now.mtimeMs !== this.#seen.mtimeMs) return now;
+    return this.writers > 0 && Date.now() - now.mtimeMs < TIME_GRAIN ? { ...now, isDoubtful: true } : undefined;
   }
 
   /** What was `changed` is written down: the next one tells only what happened since. In one step with it. */

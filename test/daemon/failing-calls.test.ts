@@ -1,5 +1,5 @@
 import t from 'tap';
-import { failingDiskScenario } from '../helpers/cases-failing.js';
+import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from '../helpers/cases-failing.js';
 import { failingDiskUnavailable } from '../helpers/failing-disk.js';
 
 // `npm run soak` goes through every call.
@@ -7,4 +7,12 @@ const skip = failingDiskUnavailable;
 t.test('a disk call of a save that fails once loses nothing', { skip }, (t) => failingDiskScenario(t, 'once', 3, 53));
 t.test('a disk that fails for ever from some call of a save on loses nothing', { skip }, (t) =>
   failingDiskScenario(t, 'for ever', 5, 97),
+);
+
+for (const fault of REQUEST_FAULTS)
+  t.test(`any request of a save that meets ${fault.join(' at ')} loses and repeats nothing`, (t) =>
+    failingRequestScenario(t, fault, 'once', 2, 5),
+  );
+t.test('a server that is gone from some request on keeps nothing from being saved', (t) =>
+  failingRequestScenario(t, ['reset-after', 'api'], 'for ever', 2, 7),
 );

@@ -54,9 +54,9 @@ export class Installation {
   readonly state: string;
   readonly #mountpoints: string[] = [];
 
-  constructor(t: Teardown) {
+  constructor(t: Teardown, state?: string) {
     this.folder = mkdtempSync(join(tmpdir(), 'procorefs-test-'));
-    this.state = join(this.folder, 'state');
+    this.state = state ?? join(this.folder, 'state');
     t.teardown(async () => {
       for (const mountpoint of this.#mountpoints) await this.#clear(mountpoint);
       rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
