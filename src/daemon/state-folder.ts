@@ -45,6 +45,13 @@ export class StateFolder {
     return folder;
   }
 
+  /** The folder of the jobs, or one in it. */
+  jobs(name = ''): string {
+    const folder = join(this.path, 'jobs', name);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return folder;
+  }
+
   log(name: string): string {
     return join(this.path, 'log', `${name}.log`);
   }

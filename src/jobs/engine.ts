@@ -182,7 +182,8 @@ export class JobEngine {
   #obey(): void {
     for (const job of this.store.list()) {
       const held = this.#runs.get(job.id);
-      if (!held && !this.#lock) continue;
+      // A run that is only beginning, or that another process has: not for this one to answer.
+      if (held ? !held.run : !this.#lock) continue;
       const asked = this.store.takeRequest(job.id);
       if (!asked) continue;
       const { request, options } = asked;

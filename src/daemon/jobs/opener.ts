@@ -1,0 +1,144 @@
+import { join } from 'node:path';
+import { Failure } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import type { OptionValues } from '../../base/options.js';
+import { Connections } from '../../connections/store.js';
+import type { Job } from '../../jobs/definition/job-schema.js';
+import type { SideReference } from '../../jobs/definition/transfer-schema.js';
+import type { Opener, SideRequest } from '../../jobs/engine.js';
+import type { Place } from '../../jobs/overlap.js';
+import { ProcoreSide } from '../../jobs/sides/procore-side.js';
+import type { ProjectAccess } from '../../jobs/sides/project-tree.js';
+import { type Side, TargetSide } from '../../jobs/sides/side.js';
+import type { Execution, RunOptions } from '../../jobs/store/job-store.js';
+import { openConnection } from '../../targets/connection.js';
+import { askDaemon } from '../control.js';
+import { Owned, Project, type ProjectOptions, projectKey } from '../project.js';
+import { openProjectSession } from '../session.js';
+import type { StateFolder } from '../state-folder.js';
+import { type End, endOf, placeOf } from './places.js';
+
+export interface OpenerOptions {
+  readonly state: StateFolder;
+  readonly options: OptionValues;
+  readonly projectOptions: ProjectOptions;
+  /** The project that this process owns anyway. */
+  readonly own?: Project;
+  readonly log: Log;
+}
+
+/** Opens the ends of transfers for the engine: projects that this process owns or can own, and targets. */
+export class JobOpener implements Opener {
+  readonly #o: OpenerOptions;
+  readonly #connections: Connections;
+  /** Projects that are owned for as long as runs need them. */
+  readonly #opened = new Map<string, { readonly project: Promise<Project>; users: number }>();
+
+  constructor(options: OpenerOptions) {
+    this.#o = options;
+    this.#connections = new Connections(options.state.path);
+  }
+
+  place(reference: SideReference): Promise<Place> {
+    return placeOf(this.#connections, reference);
+  }
+
+  async open(reference: SideReference, request: SideRequest): Promise<Side> {
+    const end = endOf(this.#connections, reference);
+    if (end.kind === 'project') return this.#openProject(end, request);
+    const { create, mayWrite, signal } = request;
+    const target = await openConnection(this.#connections, end.connection, {
+      path: end.path,
+      create,
+      mayWrite,
+      stagingFolder: this.#o.state.jobs('staging'),
+      signal,
+    });
+    return new TargetSide(target);
+  }
+
+  /** A project that another daemon owns: that one runs the job. */
+  async delegate(job: Job, trigger: Execution['trigger'], options: RunOptions): Promise<boolean> {
+    for (const reference of [job.transfer.source, job.transfer.destination]) {
+      const end = endOf(this.#connections, reference);
+      if (end.kind !== 'project') continue;
+      try {
+        await this.#release(await this.#project(end));
+      } catch (error) {
+        if (!(error instanceof Owned) || error.pid === undefined) throw error;
+        const mount = this.#o.state.mounts().find(({ pid }) => pid === error.pid);
+        if (!mount) throw new Failure('already-owned', { pid: error.pid }, error);
+        await askDaemon(mount.socket, 'run-job', { id: job.id, trigger, options });
+        return true;
+      }
+    }
+    return false;
+  }
+
+  async #openProject(end: End & { kind: 'project' }, request: SideRequest): Promise<Side> {
+    const held = await this.#project(end);
+    const { job, jobName, whenSpent, locks } = request;
+    const side = new ProcoreSide(accessOf(held.project), { job, jobName, whenSpent, locks, path: end.source.folder });
+    side.close = () => this.#release(held);
+    return side;
+  }
+
+  async #project(
+    end: End & { kind: 'project' },
+  ): Promise<{ readonly key: string | undefined; readonly project: Project }> {
+    const { state, options, projectOptions, own, log } = this.#o;
+    const session = await openProjectSession(state, end.source, options, log);
+    const key = projectKey(session);
+    if (own && key === projectKey(own.session)) {
+      await session.close();
+      return { key: undefined, project: own };
+    }
+    let opened = this.#opened.get(key);
+    if (opened) await session.close();
+    else {
+      const opening = Project.open(session, state, projectOptions, log).then(async (project) => {
+        await project.mirror.open();
+        project.start();
+        return project;
+      });
+      opened = { project: opening, users: 0 };
+      this.#opened.set(key, opened);
+    }
+    opened.users++;
+    try {
+      return { key, project: await opened.project };
+    } catch (error) {
+      this.#opened.delete(key);
+      await session.close();
+      throw error;
+    }
+  }
+
+  async #release({ key, project }: { readonly key: string | undefined; readonly project: Project }): Promise<void> {
+    if (key === undefined) return;
+    const opened = this.#opened.get(key);
+    if (!opened || --opened.users > 0) return;
+    this.#opened.delete(key);
+    await project.close();
+    await project.session.close();
+  }
+}
+
+const accessOf = ({ mirror, content, session }: Project): ProjectAccess => {
+  const { client, writes, uploads, budget } = session.session;
+  const { account, name } = session.connection;
+  return {
+    mirror,
+    content,
+    client,
+    writes,
+    uploads,
+    budget,
+    project: session.project.id,
+    name: `${name}:${session.project.name}`,
+    account: [account?.login, account?.name].filter((text) => text !== undefined),
+  };
+};
+
+/** Where a state folder keeps its jobs. */
+export const jobsDatabasePath = (state: StateFolder): string => join(state.jobs(), 'jobs.db');

@@ -1,0 +1,44 @@
+import { realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure } from '../../base/errors.js';
+import type { Connection } from '../../connections/connection.js';
+import { type Connections, isTarget } from '../../connections/store.js';
+import type { TargetConnection } from '../../connections/target-connection.js';
+import type { SideReference } from '../../jobs/definition/transfer-schema.js';
+import type { Place } from '../../jobs/overlap.js';
+import type { Source } from '../source.js';
+
+/** Platforms whose connections are folders of this machine. */
+const FOLDERS = new Set(['fs', 'nfs']);
+
+/** One end of a transfer: a project and a folder of it, or a target and a folder below it. */
+export type End =
+  | { readonly kind: 'project'; readonly connection: Connection; readonly source: Source }
+  | { readonly kind: 'target'; readonly connection: TargetConnection; readonly path: string };
+
+/** @throws Failure `no-such-connection`, `usage` when a project is missing */
+export function endOf(connections: Connections, { connection: { id }, target }: SideReference): End {
+  const connection = connections.find(id);
+  const names = target.path.split('/').filter((name) => name !== '');
+  if (isTarget(connection)) return { kind: 'target', connection, path: names.join('/') };
+  const bound = connection.project;
+  const [project, ...folder] = bound === undefined ? names : [String(bound), ...names];
+  if (project === undefined)
+    throw new Failure('usage', { what: `"${connection.name}:/" names no project: the first name of the path is one` });
+  return { kind: 'project', connection, source: { connection: connection.id, project, folder: folder.join('/') } };
+}
+
+/** The same place has the same tree, whichever connection leads there. Costs no call. */
+export async function placeOf(connections: Connections, reference: SideReference): Promise<Place> {
+  const end = endOf(connections, reference);
+  if (end.kind === 'project') {
+    const { connection, source } = end;
+    const known = connection.projects?.find(({ id, name }) => String(id) === source.project || name === source.project);
+    return { tree: `procore ${connection.apiUrl} ${known?.id ?? source.project}`, path: source.folder };
+  }
+  const { platform, uri } = end.connection;
+  if (!FOLDERS.has(platform)) return { tree: `${platform} ${uri}`, path: end.path };
+  // The folder itself may not be there yet: what is, is taken without its links.
+  const root = await realpath(uri).catch(() => uri);
+  return { tree: 'this machine', path: join(root, end.path).replace(/^\/+|\/+$/g, '') };
+}
