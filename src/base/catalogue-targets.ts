@@ -114,6 +114,13 @@ export const targetRows = {
     what: '{target} failed at {path}',
     remedy: 'see the reason; the next run tries again',
   },
+  'connection-is-target': {
+    errno: 'EINVAL',
+    http: 400,
+    level: 'error',
+    what: 'the connection "{name}" is a target ({platform}), no account at Procore',
+    remedy: 'name a connection of Procore here; see `procorefs connections list`',
+  },
   'program-missing': {
     errno: 'ENOENT',
     http: 500,

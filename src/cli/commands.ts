@@ -1,5 +1,6 @@
 import { check } from './check.js';
 import type { Command } from './command.js';
+import { compare } from './compare.js';
 import { connectionCommands, projects } from './connections/index.js';
 import { daemon } from './daemon.js';
 import { demo } from './demo/demo.js';
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   status,
   refresh,
   check,
+  compare,
   drain,
   uploads,
   doctor,

@@ -55,11 +55,15 @@ export class Secrets {
     this.#credentials = credentials;
   }
 
+  /** The client secret or password that was given for this connection. @throws Failure `state-unsafe` */
+  ownSecret(id: string): Secret | undefined {
+    const own = readPrivateFile(this.#path(id, 'secret'));
+    return own === undefined ? undefined : new Secret(own.trim());
+  }
+
   /** @throws Failure `state-unsafe` */
   clientSecret(id: string): Secret | undefined {
-    const own = readPrivateFile(this.#path(id, 'secret'));
-    if (own !== undefined) return new Secret(own.trim());
-    return credential(this.#credentials, `procorefs.${id}.secret`) ?? this.sharedClientSecret();
+    return this.ownSecret(id) ?? credential(this.#credentials, `procorefs.${id}.secret`) ?? this.sharedClientSecret();
   }
 
   /** What systemd gives for every connection that has no secret of its own. */
@@ -110,12 +114,36 @@ export class Secrets {
     writePrivateFile(this.#path(id, 'tokens'), `${JSON.stringify(content)}\n`);
   }
 
+  /** Values of a target's secret options. @throws Failure `state-unsafe` */
+  options(id: string): Record<string, Secret> {
+    const text = readPrivateFile(this.#path(id, 'options'));
+    const values = text === undefined ? {} : z.record(z.string(), z.string()).parse(JSON.parse(text));
+    return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, new Secret(value)]));
+  }
+
+  setOptions(id: string, options: Readonly<Record<string, Secret>>): void {
+    const values = Object.fromEntries(Object.entries(options).map(([name, value]) => [name, value.reveal()]));
+    writePrivateFile(this.#path(id, 'options'), `${JSON.stringify(values)}\n`);
+  }
+
+  /** Where rclone keeps the tokens of an account that a person signed in to. */
+  rclonePath(id: string): string {
+    return this.#path(id, 'rclone');
+  }
+
+  /** The same, in its private folder, for rclone to write. */
+  preparedRclonePath(id: string): string {
+    const path = this.rclonePath(id);
+    if (readPrivateFile(path) === undefined) writePrivateFile(path, '');
+    return path;
+  }
+
   removeTokens(id: string): void {
     removePrivateFile(this.#path(id, 'tokens'));
   }
 
   remove(id: string): void {
-    for (const kind of ['secret', 'tokens', 'lock']) removePrivateFile(this.#path(id, kind));
+    for (const kind of ['secret', 'tokens', 'lock', 'options', 'rclone']) removePrivateFile(this.#path(id, kind));
   }
 
   /** The file whose lock makes one process the holder of the connection's refresh token. */

@@ -7,6 +7,7 @@ import type { Secret } from '../base/secret.js';
 import { type Connection, connectionSchema } from './connection.js';
 import { listFolder, makePrivateFolder, readPrivateFile, removePrivateFile, writePrivateFile } from './files.js';
 import { Secrets } from './secrets.js';
+import { type TargetConnection, targetConnectionSchema } from './target-connection.js';
 
 const ROOT_STATE = '/var/lib/procorefs';
 const STATE_HOME = '.local/state';
@@ -14,6 +15,11 @@ const PROGRAM = 'procorefs';
 
 /** What a new connection is made of; its name is `Procore`, `Procore 2`, … unless told. */
 export type NewConnection = Omit<Connection, 'id' | 'name' | 'createdAt' | 'platform'> & { readonly name?: string };
+
+export type AnyConnection = Connection | TargetConnection;
+
+export const isTarget = (connection: AnyConnection): connection is TargetConnection =>
+  connection.platform !== 'procore';
 
 /** The connections of one state folder: a file (0600) each in `connections/` (0700), the secrets apart. */
 export class Connections {
@@ -46,29 +52,72 @@ export class Connections {
     return connection;
   }
 
+  /**
+   * Writes a new target down, with its password and the values of its secret options.
+   * @throws Failure as `add`
+   */
+  addTarget(
+    fields: Omit<TargetConnection, 'id' | 'name' | 'createdAt' | 'secretOptions'> & { readonly name?: string },
+    password: Secret | undefined,
+    secretOptions: Readonly<Record<string, Secret>>,
+  ): TargetConnection {
+    const name = this.free(fields.name, fields.platform);
+    const id = randomBytes(6).toString('hex');
+    const names = Object.keys(secretOptions);
+    const connection: TargetConnection = {
+      ...fields,
+      id,
+      name,
+      ...(names.length === 0 ? {} : { secretOptions: names }),
+      createdAt: new Date().toISOString(),
+    };
+    makePrivateFolder(this.#state);
+    if (password) this.secrets.setClientSecret(id, password);
+    if (names.length > 0) this.secrets.setOptions(id, secretOptions);
+    this.#write(connection);
+    return connection;
+  }
+
   /** The name that a new connection gets. @throws Failure `connection-exists`, `usage` for what cannot be one */
-  free(wanted: string | undefined): string {
-    const existing = this.list();
-    const name = wanted ?? defaultName(existing);
+  free(wanted: string | undefined, standard = 'Procore'): string {
+    const existing = this.all();
+    const name = wanted ?? defaultName(existing, standard);
     checkName(name);
     if (existing.some((one) => one.name === name || one.id === name)) throw new Failure('connection-exists', { name });
     return name;
   }
 
-  /** By name. @throws Failure `state-unsafe` */
-  list(): Connection[] {
+  /** Procore's and targets, by name. @throws Failure `state-unsafe` */
+  all(): AnyConnection[] {
     return listFolder(this.#folder)
       .filter((file) => file.endsWith('.json'))
       .map((file) => this.#read(file))
       .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   }
 
-  /** @throws Failure `no-such-connection`, `state-unsafe` */
+  /** Of Procore. @throws Failure `no-such-connection`, `state-unsafe`, `connection-is-target` */
   get(nameOrId: string): Connection {
-    const all = this.list();
+    const found = this.find(nameOrId);
+    if (!isTarget(found)) return found;
+    throw new Failure('connection-is-target', { name: found.name, platform: found.platform });
+  }
+
+  /** Of any platform. @throws Failure `no-such-connection`, `state-unsafe` */
+  find(nameOrId: string): AnyConnection {
+    const all = this.all();
     const found = all.find((one) => one.id === nameOrId) ?? all.find((one) => one.name === nameOrId);
     if (found) return found;
     throw new Failure('no-such-connection', { name: nameOrId, state: this.#state, hint: this.#hint(nameOrId, all) });
+  }
+
+  /** Replaces fields of a target; its id stays. @throws Failure as `find` */
+  updateTarget(
+    connection: TargetConnection,
+    changes: Partial<Omit<TargetConnection, 'id' | 'name'>>,
+  ): TargetConnection {
+    const after = { ...connection, ...changes };
+    this.#write(after);
+    return after;
   }
 
   /** Replaces a connection's fields; its id stays. @throws Failure as `get`, `connection-exists` for a taken name */
@@ -76,7 +125,7 @@ export class Connections {
     const before = this.get(id);
     if (changes.name !== undefined && changes.name !== before.name) {
       checkName(changes.name);
-      if (this.list().some((one) => one.name === changes.name || one.id === changes.name))
+      if (this.all().some((one) => one.name === changes.name || one.id === changes.name))
         throw new Failure('connection-exists', { name: changes.name });
     }
     const after = { ...before, ...changes, id: before.id } as Connection;
@@ -85,8 +134,8 @@ export class Connections {
   }
 
   /** Forgets a connection and its secrets. @throws Failure as `get` */
-  remove(nameOrId: string): Connection {
-    const connection = this.get(nameOrId);
+  remove(nameOrId: string): AnyConnection {
+    const connection = this.find(nameOrId);
     removePrivateFile(this.#path(connection.id));
     this.secrets.remove(connection.id);
     return connection;
@@ -96,14 +145,16 @@ export class Connections {
     return join(this.#folder, `${id}.json`);
   }
 
-  #write(connection: Connection): void {
+  #write(connection: AnyConnection): void {
     writePrivateFile(this.#path(connection.id), `${JSON.stringify(connection, undefined, 2)}\n`);
   }
 
-  #read(file: string): Connection {
+  #read(file: string): AnyConnection {
     const path = join(this.#folder, file);
     try {
-      return connectionSchema.parse(JSON.parse(readPrivateFile(path) ?? '')) as unknown as Connection;
+      const json: unknown = JSON.parse(readPrivateFile(path) ?? '');
+      const isProcore = (json as { platform?: unknown } | null)?.platform === 'procore';
+      return (isProcore ? connectionSchema : targetConnectionSchema).parse(json) as unknown as AnyConnection;
     } catch (error) {
       if (error instanceof Failure || errnoOf(error) === 'EACCES') throw error;
       throw new Failure('connection-damaged', { path }, error);
@@ -111,11 +162,11 @@ export class Connections {
   }
 
   /** What to do about a missing connection: perhaps it lies in another state folder. */
-  #hint(name: string, all: readonly Connection[]): string {
+  #hint(name: string, all: readonly AnyConnection[]): string {
     const sealed: string[] = [];
     for (const { folder, how } of otherStates(this.#state)) {
       try {
-        if (new Connections(folder).list().some((one) => one.name === name || one.id === name))
+        if (new Connections(folder).all().some((one) => one.name === name || one.id === name))
           return `it exists in ${folder}: ${how}, or name it with --state ${folder}`;
       } catch (error) {
         if (isFailure(error, 'state-unwritable'))
@@ -154,10 +205,10 @@ function homes(): { readonly user: string; readonly home: string }[] {
   }
 }
 
-function defaultName(existing: readonly Connection[]): string {
+function defaultName(existing: readonly AnyConnection[], standard: string): string {
   const taken = new Set(existing.map((one) => one.name));
   for (let n = 1; ; n++) {
-    const name = n === 1 ? 'Procore' : `Procore ${n}`;
+    const name = n === 1 ? standard : `${standard} ${n}`;
     if (!taken.has(name)) return name;
   }
 }

@@ -17,7 +17,7 @@ const secret = new Secret('s3cr3t');
 t.test('a connection is kept in private files, its secret apart', async (t) => {
   const state = join(scratch(t), 'state');
   const store = new Connections(state);
-  t.strictSame(store.list(), []);
+  t.strictSame(store.all(), []);
   const first = store.add(fields, secret);
   const second = store.add(fields, secret);
   t.strictSame([first.name, second.name], ['Procore', 'Procore 2']);
@@ -60,7 +60,7 @@ t.test('secrets that others may read are refused', async (t) => {
   chmodSync(join(state, 'secrets', `${id}.secret`), 0o640);
   t.throws(() => store.secrets.clientSecret(id), { code: 'state-unsafe', message: /0640/ });
   chmodSync(join(state, 'connections', `${id}.json`), 0o644);
-  t.throws(() => store.list(), { code: 'state-unsafe' });
+  t.throws(() => store.all(), { code: 'state-unsafe' });
 });
 
 t.test('a missing connection says where it may be', async (t) => {
@@ -93,9 +93,9 @@ t.test('a file that is damaged is named; one that is being written is not seen',
   const store = new Connections(state);
   store.add(fields, secret);
   writeFileSync(join(state, 'connections', '.x.tmp'), '{', { mode: 0o600 });
-  t.equal(store.list().length, 1);
+  t.equal(store.all().length, 1);
   writeFileSync(join(state, 'connections', 'bad.json'), '{', { mode: 0o600 });
-  t.throws(() => store.list(), { code: 'connection-damaged', message: /bad\.json/ });
+  t.throws(() => store.all(), { code: 'connection-damaged', message: /bad\.json/ });
 });
 
 t.test('a client secret may be a systemd credential', async (t) => {

@@ -59,8 +59,9 @@ t.test('doctor --probe prints the table and keeps the answers; Ctrl-C leaves not
   t.match(output, /all was made in "procorefs probe .*", which is in the project's Recycle Bin now/);
   t.strictSame(await admin.tree({ hash: false }), before);
 
-  const [connection] = new Connections(at.state).list();
-  const facts = new ClientFacts(at.state, connection!);
+  const connections = new Connections(at.state);
+  const connection = connections.get(connections.all()[0]!.id);
+  const facts = new ClientFacts(at.state, connection);
   t.equal(facts.get('total-header'), 'yes');
   t.equal(facts.get('hour-window'), undefined);
   t.equal(statSync(facts.path).mode & 0o777, 0o600);

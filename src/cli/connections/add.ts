@@ -11,6 +11,7 @@ import { numberFlag } from '../flags.js';
 import { StandardInput } from '../terminal.js';
 import { readClientSecret } from './secret-input.js';
 import { signIn } from './sign-in.js';
+import { addTarget } from './target.js';
 import { testAndShow } from './test.js';
 
 const GRANTS: readonly Grant[] = ['client-credentials', 'authorization-code'];
@@ -18,7 +19,9 @@ const GRANTS: readonly Grant[] = ['client-credentials', 'authorization-code'];
 export async function add(context: CommandContext): Promise<void> {
   const input = new StandardInput();
   try {
-    await addConnection(context, new Connections(context.state().path), input);
+    const connections = new Connections(context.state().path);
+    const isTarget = (context.flag('platform') ?? 'procore') !== 'procore';
+    await (isTarget ? addTarget : addConnection)(context, connections, input);
   } finally {
     input.close();
   }

@@ -5,6 +5,11 @@ const secretFlag: FlagRow = {
   help: 'file with the client secret; - reads standard input, prompt asks at the terminal',
 };
 
+const passwordFlag: FlagRow = {
+  flags: '--password-file <F>',
+  help: "file with the password of a target's account; - reads standard input, prompt asks at the terminal",
+};
+
 const signInFlags: readonly FlagRow[] = [
   { flags: '--no-browser', help: 'sign in on another machine: shows an address, and asks for the code it gives' },
   { flags: '--port <N>', help: 'port of this machine that the browser comes back to (default: any that is free)' },
@@ -16,7 +21,7 @@ const signInFlags: readonly FlagRow[] = [
 const add: Command = {
   name: 'connections add',
   arguments: '[name]',
-  summary: 'add an account at Procore, and test it',
+  summary: 'add an account at Procore, or a target (folder, share, server, cloud), and test it',
   flags: [
     { flags: '--client-id <ID>', help: "the app's client id (default: this installation's default client)" },
     secretFlag,
@@ -29,6 +34,18 @@ const add: Command = {
     { flags: '--company <ID>', help: 'the company; a service account needs it' },
     { flags: '--project <ID>', help: 'bind the connection to one project' },
     { flags: '--max-calls-per-hour <N>', help: 'leave calls to other programs of the same client id' },
+    {
+      flags: '--platform <PLATFORM>',
+      help: 'procore (the default), fs, nfs (a mounted share), smb, rsync, or a type that rclone knows: s3, webdav, sftp, onedrive, …',
+    },
+    {
+      flags: '--uri <URI>',
+      help: 'of a target: a folder, //server/share/folder, host:/folder, an address, bucket/folder',
+    },
+    { flags: '--username <NAME>', help: "of a target's account" },
+    passwordFlag,
+    { flags: '--option <K=V>', help: 'more of what the platform takes, as often as needed', repeat: true },
+    { flags: '--secret-option <K=FILE>', help: 'the same for a secret, read from a file or - or prompt', repeat: true },
     ...signInFlags,
   ],
   run: async (context) => (await import('./add.js')).add(context),
@@ -37,7 +54,8 @@ const add: Command = {
 const test: Command = {
   name: 'connections test',
   arguments: '<name>',
-  summary: 'sign in, and say who, which company, which projects',
+  summary:
+    'sign in, and say who, which company, which projects; of a target: what it can hold and whether it may be written',
   options: ['budget_wait'],
   run: async (context) => (await import('./test.js')).test(context),
 };
@@ -59,7 +77,7 @@ const login: Command = {
   name: 'connections login',
   arguments: '<name>',
   summary: 'sign in again, or with a new client secret; mounts and jobs go on with it',
-  flags: [secretFlag, ...signInFlags],
+  flags: [secretFlag, passwordFlag, ...signInFlags],
   run: async (context) => (await import('./login.js')).login(context),
 };
 

@@ -5,18 +5,20 @@ import type { Connection } from '../../connections/connection.js';
 import type { OAuthClient } from '../../connections/login-host.js';
 import { clientCredentials } from '../../connections/oauth.js';
 import { replaceTokens } from '../../connections/sign-out.js';
-import { Connections } from '../../connections/store.js';
+import { Connections, isTarget } from '../../connections/store.js';
 import type { CommandContext } from '../command.js';
 import { StandardInput } from '../terminal.js';
 import { readClientSecret } from './secret-input.js';
 import { signIn } from './sign-in.js';
+import { loginToTarget } from './target.js';
 import { testAndShow } from './test.js';
 
 export async function login(context: CommandContext): Promise<void> {
   const connections = new Connections(context.state().path);
-  const before = connections.get(context.argument(0));
+  const before = connections.find(context.argument(0));
   const input = new StandardInput();
   try {
+    if (isTarget(before)) return await loginToTarget(context, connections, before, input);
     const connection = await loginTo(context, connections, before, input);
     const now = await testAndShow(context, connections, connection);
     if (before.account !== undefined && before.account.id !== now.account.id)

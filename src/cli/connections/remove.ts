@@ -2,14 +2,18 @@ import { systemClock } from '../../base/clock.js';
 import { isFailure } from '../../base/errors.js';
 import { oneLine } from '../../base/text.js';
 import { type SignedOut, signOut } from '../../connections/sign-out.js';
-import { Connections } from '../../connections/store.js';
+import { Connections, isTarget } from '../../connections/store.js';
 import type { CommandContext } from '../command.js';
 
 export async function remove(context: CommandContext): Promise<void> {
   const state = context.state();
   const connections = new Connections(state.path);
-  const connection = connections.get(context.argument(0));
+  const connection = connections.find(context.argument(0));
   const { name } = connection;
+  if (isTarget(connection)) {
+    connections.remove(connection.id);
+    return context.show({ removed: name }, () => `removed "${name}"; what is stored there stays`);
+  }
   for (const mount of state.mounts().filter((one) => one.source.startsWith(`${name}:`)))
     process.stderr.write(`procorefs: ${oneLine(mount.mountpoint)} goes on with what is known, signed out\n`);
   let done: SignedOut = { tokens: 'none' };

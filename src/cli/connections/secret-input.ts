@@ -4,18 +4,18 @@ import { Secret } from '../../base/secret.js';
 import { askHidden, type StandardInput } from '../terminal.js';
 
 /**
- * The client secret from where a person says; it never stands in the command line, where `ps` would show it.
+ * A secret from where a person says; it never stands in the command line, where `ps` would show it.
  * @throws Failure `usage`
  */
-export async function readClientSecret(from: string, input: StandardInput): Promise<Secret> {
+export async function readClientSecret(from: string, input: StandardInput, what = 'client secret'): Promise<Secret> {
   if (from === 'prompt' || (from === '-' && process.stdin.isTTY)) {
-    const secret = await askHidden('client secret: ');
-    if (secret.reveal() === '') throw unreadable('the terminal', new Error('it is empty'));
+    const secret = await askHidden(`${what}: `);
+    if (secret.reveal() === '') throw unreadable(what, 'the terminal', new Error('it is empty'));
     return secret;
   }
   if (from === '-') {
     const secret = (await input.line())?.trim();
-    if (!secret) throw unreadable('-', new Error('it is empty'));
+    if (!secret) throw unreadable(what, '-', new Error('it is empty'));
     return new Secret(secret);
   }
   try {
@@ -23,9 +23,9 @@ export async function readClientSecret(from: string, input: StandardInput): Prom
     if (secret === '') throw new Error('it is empty');
     return new Secret(secret);
   } catch (error) {
-    throw unreadable(from, error);
+    throw unreadable(what, from, error);
   }
 }
 
-const unreadable = (from: string, cause: unknown): Failure =>
-  new Failure('usage', { what: `no client secret can be read from ${from}` }, cause);
+const unreadable = (what: string, from: string, cause: unknown): Failure =>
+  new Failure('usage', { what: `no ${what} can be read from ${from}` }, cause);

@@ -1,23 +1,29 @@
 import type { Connection } from '../../connections/connection.js';
-import { Connections } from '../../connections/store.js';
+import { Connections, isTarget } from '../../connections/store.js';
+import type { TargetConnection } from '../../connections/target-connection.js';
 import type { CommandContext } from '../command.js';
 import { columns } from '../format.js';
 
 export async function list(context: CommandContext): Promise<void> {
-  const all = new Connections(context.state().path).list();
+  const all = new Connections(context.state().path).all();
   context.show(all, () =>
     all.length === 0
       ? 'no connections; add one with `procorefs connections add`'
       : columns([
-          ['NAME', 'ACCOUNT', 'HOST'],
-          ...all.map((one) => [one.name, accountOf(one), new URL(one.apiUrl).host]),
+          ['NAME', 'PLATFORM', 'ACCOUNT', 'HOST'],
+          ...all.map((one) =>
+            isTarget(one)
+              ? [one.name, one.platform, one.username ?? '–', redacted(one.uri)]
+              : [one.name, one.platform, accountOf(one), new URL(one.apiUrl).host],
+          ),
         ]),
   );
 }
 
 export async function show(context: CommandContext): Promise<void> {
   const connections = new Connections(context.state().path);
-  const one = connections.get(context.argument(0));
+  const one = connections.find(context.argument(0));
+  if (isTarget(one)) return context.show({ ...one, uri: redacted(one.uri) }, () => describeTarget(one));
   const signIn = signInOf(connections, one);
   context.show({ ...one, ...(signIn === undefined ? {} : { signIn }) }, () =>
     columns([
@@ -36,6 +42,23 @@ export async function show(context: CommandContext): Promise<void> {
     ]),
   );
 }
+
+function describeTarget(one: TargetConnection): string {
+  return columns([
+    ['name', one.name],
+    ['id', one.id],
+    ['platform', one.platform],
+    ['where', redacted(one.uri)],
+    ...(one.mountpoint === undefined ? [] : [['on the mount', one.mountpoint]]),
+    ...(one.username === undefined ? [] : [['account', one.username]]),
+    ...Object.entries(one.options ?? {}).map(([key, value]) => [key, value]),
+    ...(one.secretOptions ?? []).map((key) => [key, '[secret]']),
+    ['added', one.createdAt],
+  ]);
+}
+
+/** An address may hold a password before the host. */
+const redacted = (uri: string): string => uri.replace(/(?<=:\/\/[^/@:]*:)[^/@]*(?=@)/, '[secret]');
 
 /** A person's sign-in as the disk knows it; undefined for a service account. */
 function signInOf({ secrets }: Connections, connection: Connection): string | undefined {

@@ -2,17 +2,20 @@ import { silentLog } from '../../base/log.js';
 import { oneLine } from '../../base/text.js';
 import type { Connection } from '../../connections/connection.js';
 import { type TokenInfo, tokenInfo } from '../../connections/oauth.js';
-import { Connections } from '../../connections/store.js';
+import { Connections, isTarget } from '../../connections/store.js';
 import { openSession } from '../../daemon/session.js';
 import { type ConnectionTest, testConnection } from '../../procore/connection-test.js';
 import type { CommandContext } from '../command.js';
 import { columns, plural } from '../format.js';
+import { testTarget } from './target.js';
 
 const PRODUCT = 'procorefs';
 
 export async function test(context: CommandContext): Promise<void> {
   const connections = new Connections(context.state().path);
-  await testAndShow(context, connections, connections.get(context.argument(0)));
+  const connection = connections.find(context.argument(0));
+  if (isTarget(connection)) await testTarget(context, connections, connection);
+  else await testAndShow(context, connections, connection);
 }
 
 export async function projects(context: CommandContext): Promise<void> {

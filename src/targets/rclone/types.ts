@@ -90,3 +90,5 @@ export const REFUSED_TYPES: Readonly<Record<string, string>> = {
   cache: 'name the storage itself',
   procore: 'it is not a target',
 };
+
+export const signsIn = (platform: string): boolean => STORAGE_TYPES[platform]?.signsIn === true;

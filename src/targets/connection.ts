@@ -1,0 +1,23 @@
+import { existsSync } from 'node:fs';
+import type { Connections } from '../connections/store.js';
+import type { TargetConnection } from '../connections/target-connection.js';
+import { type OpenOptions, openTarget } from './open.js';
+import type { Target } from './target.js';
+
+export type ConnectionOpenOptions = Omit<OpenOptions, 'password' | 'secrets' | 'rcloneConfiguration'>;
+
+/** Opens the target that a connection stands for, with its secrets. @throws Failure as `openTarget`, `state-unsafe` */
+export function openConnection(
+  { secrets }: Pick<Connections, 'secrets'>,
+  connection: TargetConnection,
+  options: ConnectionOpenOptions,
+): Promise<Target> {
+  const { id, secretOptions = [] } = connection;
+  const rcloneConfiguration = secrets.rclonePath(id);
+  return openTarget(connection, {
+    ...options,
+    password: secrets.ownSecret(id),
+    secrets: secretOptions.length === 0 ? {} : secrets.options(id),
+    ...(existsSync(rcloneConfiguration) ? { rcloneConfiguration } : {}),
+  });
+}
