@@ -1,5 +1,7 @@
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
+import type { JobEngine } from '../jobs/engine.js';
+import type { RunOptions } from '../jobs/store/job-store.js';
 import { discard, type UploadLine, uploadLines } from '../outbox/uploads-view.js';
 import type { ControlMethods } from './control.js';
 import type { MountRequest, Mounts } from './mounts.js';
@@ -11,6 +13,7 @@ export function controlMethods(
   project: Project,
   mounts: Mounts,
   addMount: (request: MountRequest) => Promise<void>,
+  engine: JobEngine,
 ): ControlMethods {
   return {
     status: async ({ mountpoint }) => mountStatus(project, mounts.get(text(mountpoint)), text(mountpoint)),
@@ -37,6 +40,9 @@ export function controlMethods(
       );
       return paths;
     },
+    /** For a process that looks after the jobs and finds that this one owns the project. Answers when the run ended. */
+    'run-job': async ({ id, trigger, options }) =>
+      engine.run(text(id), trigger === 'schedule' ? 'schedule' : 'manual', (options ?? {}) as RunOptions),
     refresh: async ({ mountpoint, path }, signal) => {
       const item = await project.find(mounts.projectPath(text(mountpoint), text(path)), 'interactive', signal);
       const folder = item.isFile ? project.outbox.tree.parent(item) : item;

@@ -6,6 +6,7 @@ import type { DriverName } from '../fuse/filesystem.js';
 import { checkMountpoint, clearDeadMount } from '../fuse/mountpoint.js';
 import { requireDriver } from '../fuse/probe.js';
 import { askDaemon, ControlServer } from './control.js';
+import { openJobs } from './jobs/open.js';
 import { controlMethods } from './methods.js';
 import { type MountRequest, Mounts } from './mounts.js';
 import { Owned, Project, type ProjectOptions, projectKey } from './project.js';
@@ -66,6 +67,13 @@ async function own(
     return { delegated: true };
   }
   const mounts = new Mounts(project, log);
+  const jobs = openJobs({
+    state,
+    options: request.options,
+    projectOptions: projectOptions(request.options),
+    own: project,
+    log,
+  });
   const remember = (added: MountRequest): void =>
     state.writeMount({
       mountpoint: added.mountpoint,
@@ -81,6 +89,7 @@ async function own(
     ending ??= (async () => {
       log.info({ why }, 'the daemon ends');
       const limit = setTimeout(() => process.exit(1), SHUTDOWN_LIMIT);
+      await jobs.close();
       await mounts.close().catch((error: unknown) => log.error({ error }, 'unmounting failed'));
       await project.scheduler.drain(AbortSignal.timeout(DRAIN_LIMIT)).then(
         (left) => left.length > 0 && log.warn({ left: left.length }, 'changes are left for the next mount'),
@@ -101,13 +110,14 @@ async function own(
       await mounts.add(added);
       remember(added);
     };
-    control = await ControlServer.open(socket, controlMethods(project, mounts, addMount), log);
+    control = await ControlServer.open(socket, controlMethods(project, mounts, addMount, jobs.engine), log);
     await addMount(mount);
   } catch (error) {
     await end('it could not start');
     throw error;
   }
   project.start();
+  jobs.engine.start();
   // A process that has lost its way must not go on writing; ending in any other way could wait for the kernel for ever.
   process.on('uncaughtException', (error) => {
     log.error({ error }, 'an error that nobody expected: the daemon ends');
