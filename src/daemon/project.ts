@@ -35,7 +35,7 @@ export interface ProjectOptions {
 
 const TEMPORARY_DELAY = 10 * 60_000;
 /** What goes up at once: more would only wait for the budget. */
-const PARALLEL_INTENTS = 4;
+const PARALLEL_INTENTS = 8;
 
 export const projectKey = (session: Pick<ProjectSession, 'connection' | 'project'>): string =>
   `${session.connection.id}-${session.project.id}`;

@@ -1,3 +1,4 @@
+import type { Inode } from '../base/ids.js';
 import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 
 /** Deletions and overwrites are counted over so many milliseconds. */
@@ -17,6 +18,7 @@ export const isBraked = (intent: Intent): boolean => !intent.released && (intent
  */
 export class Brake {
   readonly #limit: number;
+  readonly #taking = new Set<Inode>();
   #sent: number[] = [];
 
   /** @param limit files in ten minutes */
@@ -29,11 +31,15 @@ export class Brake {
     if (takesAway(intent) && !intent.released) this.#sent.push(now);
   }
 
+  /** What an item's intent is now. */
+  lookAt(inode: Inode, intent: Intent | undefined): void {
+    if (intent && takesAway(intent) && !intent.released) this.#taking.add(inode);
+    else this.#taking.delete(inode);
+  }
+
   /** Whether what waits must be held, together with what went in the last ten minutes. */
-  isOn(waiting: Iterable<Intent>, now: number): boolean {
+  isOn(now: number): boolean {
     while (this.#sent.length > 0 && this.#sent[0]! < now - WINDOW) this.#sent.shift();
-    let count = this.#sent.length;
-    for (const intent of waiting) if (takesAway(intent) && !intent.released && ++count >= this.#limit) return true;
-    return false;
+    return this.#taking.size > 0 && this.#sent.length + this.#taking.size >= this.#limit;
   }
 }

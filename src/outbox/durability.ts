@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Log } from '../base/log.js';
 import { bootId, syncFileSystem } from '../content/durable.js';
 import type { Intent } from './intent.js';
@@ -8,6 +9,8 @@ import type { Staging } from './staging.js';
 const REST = 5000;
 /** What acknowledges nothing is written down so long after at the latest, milliseconds. */
 const WRITE_DOWN = 50;
+/** Intents that are written down without a pause. */
+const AT_ONCE = 200;
 
 export interface DurabilityParts {
   readonly folder: string;
@@ -28,6 +31,7 @@ export class Durability {
   readonly #o: DurabilityParts;
   #timer: NodeJS.Timeout | undefined;
   #writingDown: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(parts: DurabilityParts) {
     this.#o = parts;
@@ -80,16 +84,25 @@ export class Durability {
     if (volatile.length === 0) return;
     await syncFileSystem(folder);
     const same = volatile.filter((intent) => intents.get(intent.inode) === intent && intent.state !== 'uploading');
-    intents.change(same.map((intent) => ({ ...intent, volatile: undefined })));
+    for (let done = 0; done < same.length && !this.#closed; done += AT_ONCE) {
+      // People write meanwhile, and what they change is theirs.
+      const chunk = same.slice(done, done + AT_ONCE).filter((intent) => intents.get(intent.inode) === intent);
+      intents.change(chunk.map((intent) => ({ ...intent, volatile: undefined })));
+      await nextTurn();
+    }
   }
 
   /** Nothing that was acknowledged depends on the machine after this. */
   close(): void {
     clearTimeout(this.#timer);
     clearTimeout(this.#writingDown);
-    const { intents, log } = this.#o;
+    this.#closed = true;
+    const { intents, log, staging } = this.#o;
     try {
-      for (const intent of [...intents.all()]) this.secure(intent);
+      const volatile = [...intents.all()].filter((intent) => intent.staged && intent.volatile !== undefined);
+      for (const intent of volatile) staging.sync(intent.inode);
+      if (volatile.length > 0) staging.syncFolder();
+      intents.change(volatile.map((intent) => ({ ...intent, volatile: undefined })));
       intents.sync();
     } catch (error) {
       log.error({ error }, 'the outbox could not be synced');

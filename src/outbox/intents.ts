@@ -1,7 +1,7 @@
 import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
 import { type Database, openDatabase, type Statement } from '../database/open.js';
 import { onDisk } from './disk.js';
-import { FIRST_LOCAL_INODE, fromRow, type Intent, type IntentRow, NO_REMOTE, toRow } from './intent.js';
+import { FIRST_LOCAL_INODE, fromRow, type Intent, type IntentRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
 import { outboxOptions } from './schema.js';
 
 /** Times and modes that were set here for one content version (0: a folder). */
@@ -34,6 +34,11 @@ export class Intents {
   readonly #children = new Map<Inode, Map<string, Inode>>();
   /** `parent/name` at the server → who was there, and is elsewhere or gone here. */
   readonly #left = new Map<string, Inode>();
+  /** Items based in a folder at the server, by the folder's inode. */
+  readonly #basedIn = new Map<Inode, Set<Inode>>();
+  /** Intents whose content still comes from a file at the server, by that file. */
+  readonly #byContent = new Map<RemoteId, Set<Inode>>();
+  readonly #touched = new Set<Inode>();
   readonly #attributes = new Map<Inode, LocalAttributes>();
   /** Shown and indexed, but not written down yet. */
   readonly #unwritten = new Map<Inode, Intent>();
@@ -108,6 +113,33 @@ export class Intents {
   leftFrom(parent: Inode, name: string): Intent | undefined {
     const inode = this.#left.get(`${parent}/${name}`);
     return inode === undefined ? undefined : this.#byInode.get(inode);
+  }
+
+  /** Items that were in this folder at the server when they were changed here. */
+  basedIn(folder: Inode): Intent[] {
+    return [...(this.#basedIn.get(folder) ?? [])].map((inode) => this.#byInode.get(inode)!);
+  }
+
+  /** One whose content still comes from this file at the server. */
+  takingContentOf(id: RemoteId): Intent | undefined {
+    const [inode] = this.#byContent.get(id) ?? [];
+    return inode === undefined ? undefined : this.#byInode.get(inode);
+  }
+
+  /** Something about the item's intent, or about who has it open, is different now. */
+  touch(inode: Inode): void {
+    this.#touched.add(inode);
+  }
+
+  touchAll(): void {
+    for (const inode of this.#byInode.keys()) this.#touched.add(inode);
+  }
+
+  /** Whose intents may have changed or gone since the last time. */
+  takeTouched(): Inode[] {
+    const touched = [...this.#touched];
+    this.#touched.clear();
+    return touched;
   }
 
   /** A new inode for an item that is made here. Never given twice. */
@@ -191,6 +223,9 @@ export class Intents {
 
   #index(intent: Intent): void {
     this.#byInode.set(intent.inode, intent);
+    this.#touched.add(intent.inode);
+    if (intent.baseParent !== NO_INODE) addTo(this.#basedIn, intent.baseParent, intent.inode);
+    if (intent.contentItem !== NO_REMOTE) addTo(this.#byContent, intent.contentItem, intent.inode);
     if (intent.remoteId !== NO_REMOTE) this.#byRemote.set(intent.remoteId, intent.inode);
     if (!intent.deleted) {
       let children = this.#children.get(intent.parent);
@@ -204,6 +239,9 @@ export class Intents {
     const intent = this.#byInode.get(inode);
     if (!intent) return;
     this.#byInode.delete(inode);
+    this.#touched.add(inode);
+    removeFrom(this.#basedIn, intent.baseParent, inode);
+    removeFrom(this.#byContent, intent.contentItem, inode);
     if (this.#byRemote.get(intent.remoteId) === inode) this.#byRemote.delete(intent.remoteId);
     const children = this.#children.get(intent.parent);
     if (children?.get(intent.name) === inode) {
@@ -213,6 +251,17 @@ export class Intents {
     const key = `${intent.baseParent}/${intent.baseName}`;
     if (this.#left.get(key) === inode) this.#left.delete(key);
   }
+}
+
+function addTo<Key>(sets: Map<Key, Set<Inode>>, key: Key, inode: Inode): void {
+  const set = sets.get(key);
+  if (set) set.add(inode);
+  else sets.set(key, new Set([inode]));
+}
+
+function removeFrom<Key>(sets: Map<Key, Set<Inode>>, key: Key, inode: Inode): void {
+  const set = sets.get(key);
+  if (set?.delete(inode) && set.size === 0) sets.delete(key);
 }
 
 const hasLeft = (intent: Intent): boolean =>

@@ -1,3 +1,4 @@
+import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import { type Intent, NO_REMOTE } from './intent.js';
 import type { Outbox } from './outbox.js';
@@ -70,18 +71,25 @@ function orderOfFolderDeletion(folder: Intent, outbox: Outbox): Order {
   }
 }
 
+/** A local name may have been exempt when it was made; what is published must obey. */
+export function violation(intent: Intent, { tree, names }: Outbox): Failure | undefined {
+  if (intent.name === intent.baseName) return undefined;
+  const path = tree.pathOf(intent);
+  const refusal = names.publishRefusal(path, intent.name);
+  return refusal && new Failure('name-refused', { name: path, why: refusal.words });
+}
+
 /** Deletions that a folder's deletion covers, the folder's own left out. */
 export function coveredBy(folder: Intent, outbox: Outbox): Intent[] {
+  const seen = new Set<Inode>([folder.inode]);
   const found: Intent[] = [];
-  for (const intent of outbox.intents.all()) {
-    if (!intent.deleted || intent.inode === folder.inode) continue;
-    for (let at: Intent | undefined = intent, steps = 0; at && steps < 1000; steps++) {
-      if (at.inode === folder.inode) {
-        found.push(intent);
-        break;
-      }
-      at = outbox.intents.get(at.baseParent);
+  const folders = [folder.inode];
+  for (let at = folders.pop(); at !== undefined; at = folders.pop())
+    for (const intent of outbox.intents.basedIn(at)) {
+      if (seen.has(intent.inode)) continue;
+      seen.add(intent.inode);
+      if (intent.deleted) found.push(intent);
+      if (intent.folder) folders.push(intent.inode);
     }
-  }
   return found;
 }

@@ -218,9 +218,13 @@ export class Outbox {
     const isVolatile = durable && known?.volatile !== undefined;
     if (!seen && !isVolatile && (known === undefined || known.flushed)) return;
     if (known?.deleted) return;
+    const { size, mtime } = file.stat;
+    if (seen && known && !durable && !file.failed && this.#isNoted(known, seen, mtime)) {
+      file.acknowledged(seen);
+      return;
+    }
     const now = Date.now();
     const base = known ?? untouched(item, now, who(uid));
-    const { size, mtime } = file.stat;
     if (durable) {
       file.sync();
       this.staging.syncFolder();
@@ -244,6 +248,13 @@ export class Outbox {
     this.#changed();
   }
 
+  /** Whether the row says all of this already: file times move in steps, so a change may only have been possible. */
+  #isNoted(known: Intent, seen: { readonly size: number; readonly mtimeMs: number }, mtime: number): boolean {
+    const isSame = known.stagedAt === seen.mtimeMs && known.size === seen.size && known.mtime === mtime;
+    const isAtRest = known.flushed && known.dirty && known.upload === undefined && known.state !== 'uploading';
+    return isSame && isAtRest && known.gaps === undefined && known.volatile === this.durability.place;
+  }
+
   /** As `flush`, and on the platter. */
   async sync(item: LocalItem, file: WorkingFile, uid: number): Promise<void> {
     await file.complete();
@@ -261,7 +272,10 @@ export class Outbox {
       if (wasWriting) file.writers--;
       file.handles--;
       if (file.handles === 0) this.#closeFile(inode, file);
-      if (wasWriting) this.#changed();
+      if (wasWriting) {
+        this.intents.touch(inode);
+        this.#changed();
+      }
     }
   }
 

@@ -3,6 +3,14 @@ import { type Intent, needsPerson } from './intent.js';
 
 export const isPublished = (kind: NameClass): boolean => kind === 'published';
 
+/** Failures that are about the line or the account, not about one item: everything waits, milliseconds. */
+export const PAUSES: Readonly<Record<string, number>> = {
+  unreachable: 5000,
+  'budget-exhausted': 5000,
+  'signed-out': 60_000,
+  'sign-in-refused': 60_000,
+};
+
 export interface Delays {
   /** Milliseconds that a change rests before it goes up, so that what follows at once joins it. */
   readonly settle: number;

@@ -1,14 +1,15 @@
 import { setMaxListeners } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure, isFailure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { Brake, isBraked } from './brake.js';
 import { isNothing } from './changes.js';
+import { Completions } from './completions.js';
 import { type Intent, NO_REMOTE } from './intent.js';
-import { coveredBy, orderOf } from './order.js';
+import { coveredBy, orderOf, violation } from './order.js';
 import type { Outbox } from './outbox.js';
-import { type Delays, isPublished, readyAt } from './publish.js';
+import { type Delays, isPublished, PAUSES, readyAt } from './publish.js';
+import { ReadyQueue } from './ready-queue.js';
 import type { Sender } from './sender.js';
 
 export interface SchedulerOptions {
@@ -22,13 +23,6 @@ export interface SchedulerOptions {
   readonly log: Log;
 }
 
-/** Failures that are about the line or the account, not about one item: everything waits, milliseconds. */
-const PAUSES: Readonly<Record<string, number>> = {
-  unreachable: 5000,
-  'budget-exhausted': 5000,
-  'signed-out': 60_000,
-  'sign-in-refused': 60_000,
-};
 /** Milliseconds. */
 const DISK_PAUSE = 5000;
 /** Milliseconds that `drain` waits for the rename of what looks like a transfer temporary: programs rename at once. */
@@ -36,7 +30,12 @@ const DRAIN_TEMPORARY = 5000;
 /** Changes that wait for each other in a row. */
 const LONGEST_ORDER = 1000;
 const TICK = 20;
-const LONGEST_SLEEP = 60_000;
+/** Changes that follow each other within a tick are looked at together, milliseconds after the first at the latest. */
+const BURST = 1000;
+/** Everything is looked at anew so often, whether something happened to it or not, milliseconds. */
+const SWEEP = 60_000;
+/** Somebody who drains waits for the next that is done, but no longer than this, milliseconds. */
+const LONGEST_WAIT = 500;
 export const BRAKE_REASON = 'many deletions or overwrites at once: release or discard them';
 
 /** Brings the intents to the server in an order that the server can follow, again and again until each is there. */
@@ -47,8 +46,13 @@ export class Scheduler {
   readonly #underWay = new Map<Inode, Promise<void>>();
   /** Somebody waits for these, with how many do. */
   readonly #urgent = new Map<Inode, number>();
-  readonly #onChange = (): void => this.#wake(TICK);
+  readonly #queue = new ReadyQueue();
+  readonly #completions = new Completions();
+  readonly #onChange = (): void => this.#changed();
   #timer: NodeJS.Timeout | undefined;
+  #wakeAt = 0;
+  #burstEnd = 0;
+  #sweepAt = 0;
   #pausedUntil = 0;
   /** Why the outbox could not be written the last time. */
   #diskError: unknown;
@@ -86,21 +90,23 @@ export class Scheduler {
    * @throws what the outbox could not be written for
    */
   async drain(signal: AbortSignal): Promise<Intent[]> {
-    if (this.#draining++ === 0) this.#drainBegan = Date.now();
+    this.#setDraining(1);
     const began = Date.now();
     try {
       for (;;) {
         this.#pausedUntil = 0;
         this.#diskError = undefined;
         this.#tick();
-        const left = [...this.#o.outbox.intents.all()].filter((intent) => intent.state !== 'local');
-        if (this.#underWay.size === 0 && !left.some((intent) => this.#canGo(intent, began))) return left;
-        await Promise.race([...this.#underWay.values(), soon(signal)]);
+        if (this.#underWay.size === 0) {
+          const left = [...this.#o.outbox.intents.all()].filter((intent) => intent.state !== 'local');
+          if (!left.some((intent) => this.#canGo(intent, began))) return left;
+        }
+        await this.#completions.next(LONGEST_WAIT, signal);
         signal.throwIfAborted();
         if (this.#diskError !== undefined) throw this.#diskError;
       }
     } finally {
-      this.#draining--;
+      this.#setDraining(-1);
     }
   }
 
@@ -113,7 +119,7 @@ export class Scheduler {
     const { outbox } = this.#o;
     const chain = [inode];
     for (let at = outbox.intents.get(inode); at; at = outbox.intents.get(at.parent)) chain.push(at.parent);
-    for (const one of chain) this.#urgent.set(one, (this.#urgent.get(one) ?? 0) + 1);
+    this.#setUrgent(chain, 1);
     this.retry(chain);
     try {
       for (;;) {
@@ -132,15 +138,11 @@ export class Scheduler {
           this.#o.log.warn({}, failure.line);
           throw failure;
         }
-        await Promise.race([...this.#underWay.values(), soon(signal)]);
+        await this.#completions.next(LONGEST_WAIT, signal);
         if (signal.aborted) throw new Failure('interrupted');
       }
     } finally {
-      for (const one of chain) {
-        const left = (this.#urgent.get(one) ?? 1) - 1;
-        if (left > 0) this.#urgent.set(one, left);
-        else this.#urgent.delete(one);
-      }
+      this.#setUrgent(chain, -1);
     }
   }
 
@@ -176,40 +178,96 @@ export class Scheduler {
     await Promise.allSettled(this.#underWay.values());
   }
 
+  /** The brake is to see all of what one command deletes before the first of it goes. */
+  #changed(): void {
+    const now = performance.now();
+    if (this.#burstEnd === 0) this.#burstEnd = now + BURST;
+    if (this.#underWay.size === 0) this.#wakeAt = Number.POSITIVE_INFINITY;
+    this.#wake(Math.min(TICK, Math.max(0, this.#burstEnd - now)));
+  }
+
   #wake(ms: number): void {
     if (this.#stop.signal.aborted) return;
+    const at = performance.now() + ms;
+    if (this.#timer && this.#wakeAt <= at) return;
     clearTimeout(this.#timer);
+    this.#wakeAt = at;
     this.#timer = setTimeout(() => this.#tick(), ms);
     this.#timer.unref();
   }
 
   #tick(): void {
     if (this.#stop.signal.aborted) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#burstEnd = 0;
     const now = Date.now();
     if (now < this.#pausedUntil) {
       this.#wake(this.#pausedUntil - now);
       return;
     }
+    this.#lookAtTouched(now);
     const { intents } = this.#o.outbox;
-    this.#setBrake(this.#brake.isOn(intents.all(), now));
-    let next = now + LONGEST_SLEEP;
-    const ready: Intent[] = [];
-    for (const intent of intents.all()) {
+    while (this.#underWay.size < this.#o.parallel) {
+      const inode = this.#queue.take(now);
+      if (inode === undefined) break;
+      const intent = intents.get(inode);
+      if (!intent || this.#underWay.has(inode)) continue;
+      // Somebody may have opened it since.
       const at = this.#readyAt(intent);
-      if (at === undefined || this.#underWay.has(intent.inode)) continue;
-      if (at > now) next = Math.min(next, at);
-      else ready.push(intent);
+      if (at === undefined || at > now) this.#queue.set(inode, intent.since, at);
+      else if (!this.#tryToBegin(intent)) return;
     }
-    ready.sort((a, b) => a.since - b.since || a.inode - b.inode);
+    this.#wake(Math.max(TICK, Math.min(this.#queue.nextAt, this.#sweepAt) - now));
+  }
+
+  /** Puts what changed, and what waited for it, where it belongs in the queue. */
+  #lookAtTouched(now: number): void {
+    const { intents } = this.#o.outbox;
+    if (now >= this.#sweepAt) {
+      this.#sweepAt = now + SWEEP;
+      intents.touchAll();
+    }
+    const touched = new Set(intents.takeTouched());
+    for (const inode of touched) {
+      for (const waiting of this.#queue.freedBy(inode)) touched.add(waiting);
+      this.#brake.lookAt(inode, intents.get(inode));
+    }
+    if (this.#setBrake(this.#brake.isOn(now))) for (const { inode } of intents.all()) touched.add(inode);
+    for (const inode of touched) {
+      const intent = intents.get(inode);
+      const at = intent && !this.#underWay.has(inode) ? this.#readyAt(intent) : undefined;
+      this.#queue.set(inode, intent?.since ?? 0, at);
+    }
+  }
+
+  /** False when the outbox cannot be written. */
+  #tryToBegin(intent: Intent): boolean {
     try {
-      for (const intent of ready) {
-        if (this.#underWay.size >= this.#o.parallel) break;
-        this.#begin(intent);
-      }
+      this.#begin(intent);
+      return true;
     } catch (error) {
+      this.#o.outbox.intents.touch(intent.inode);
       this.#unwritable(error);
+      this.#wake(DISK_PAUSE);
+      return false;
     }
-    this.#wake(Math.max(TICK, next - now));
+  }
+
+  #setUrgent(inodes: readonly Inode[], change: 1 | -1): void {
+    for (const inode of inodes) {
+      const left = (this.#urgent.get(inode) ?? 0) + change;
+      if (left > 0) this.#urgent.set(inode, left);
+      else this.#urgent.delete(inode);
+      this.#o.outbox.intents.touch(inode);
+    }
+  }
+
+  #setDraining(change: 1 | -1): void {
+    if (this.#draining === 0) this.#drainBegan = Date.now();
+    this.#draining += change;
+    this.#o.outbox.intents.touchAll();
+    this.#wake(0);
   }
 
   /** When it may go by its own state; what stands before it in order is looked at in `#begin`. */
@@ -254,7 +312,10 @@ export class Scheduler {
   #begin(intent: Intent): void {
     const { outbox, sender, log } = this.#o;
     const order = orderOf(intent, outbox);
-    if (order.kind === 'covered') return;
+    if (order.kind === 'covered') {
+      this.#queue.waitFor(intent.baseParent, intent.inode);
+      return;
+    }
     if (order.kind === 'keep-folder') {
       log.warn({ path: outbox.tree.pathOf(intent) }, 'a folder is kept: somebody put something in it meanwhile');
       outbox.intents.change([], [intent.inode]);
@@ -263,28 +324,18 @@ export class Scheduler {
     if (order.kind === 'after') {
       // A deletion that stands in somebody's way does not wait any longer.
       const first = order.inode === undefined ? undefined : outbox.intents.get(order.inode);
-      if (
-        first?.deleted &&
-        !this.#underWay.has(first.inode) &&
-        this.#readyAt(first) !== undefined &&
-        first.inode !== intent.inode
-      )
-        if (orderOf(first, outbox).kind === 'go') this.#run(first, () => sender.send(first, this.#stop.signal));
+      this.#queue.waitFor(order.inode, intent.inode);
+      if (!first?.deleted || first.inode === intent.inode || this.#underWay.has(first.inode)) return;
+      if (this.#readyAt(first) === undefined) return;
+      const before = orderOf(first, outbox);
+      if (before.kind === 'go') this.#run(first, () => sender.send(first, this.#stop.signal));
+      else if (before.kind === 'after') this.#queue.waitFor(before.inode, intent.inode);
       return;
     }
-    const violated = intent.deleted ? undefined : this.#violation(intent);
+    const violated = intent.deleted ? undefined : violation(intent, outbox);
     if (violated) this.#failed(intent, violated);
     else if (order.kind === 'step-aside') this.#run(intent, () => sender.stepAside(intent, this.#stop.signal));
     else this.#run(intent, () => sender.send(intent, this.#stop.signal));
-  }
-
-  /** A local name may have been exempt when it was made; what is published must obey. */
-  #violation(intent: Intent): Failure | undefined {
-    if (intent.name === intent.baseName) return undefined;
-    const { tree, names } = this.#o.outbox;
-    const path = tree.pathOf(intent);
-    const refusal = names.publishRefusal(path, intent.name);
-    return refusal && new Failure('name-refused', { name: path, why: refusal.words });
   }
 
   #run(intent: Intent, work: () => Promise<void>): void {
@@ -309,10 +360,12 @@ export class Scheduler {
       .catch((error: unknown) => this.#unwritable(error))
       .finally(() => {
         this.#underWay.delete(intent.inode);
+        outbox.intents.touch(intent.inode);
         // What was set while it was under way carries the state of that.
         const now = outbox.intents.get(intent.inode);
         if (now?.state === 'uploading') outbox.intents.put({ ...now, state: 'held' });
         this.#wake(0);
+        this.#completions.tell();
       });
     this.#underWay.set(intent.inode, running);
   }
@@ -351,14 +404,13 @@ export class Scheduler {
     });
   }
 
-  #setBrake(on: boolean): void {
-    if (on && !this.#braked)
-      this.#o.log.error({ limit: this.#o.holdAfter }, `${BRAKE_REASON} (procorefs uploads release|discard)`);
+  /** True when that changed something. */
+  #setBrake(on: boolean): boolean {
+    if (on === this.#braked) return false;
     this.#braked = on;
+    if (on) this.#o.log.error({ limit: this.#o.holdAfter }, `${BRAKE_REASON} (procorefs uploads release|discard)`);
+    return true;
   }
 }
 
 const hasFailedSince = (intent: Intent, time: number): boolean => intent.state === 'failed' && intent.changedAt >= time;
-
-/** Half a second, or until aborted. */
-const soon = (signal: AbortSignal): Promise<void> => sleep(500, undefined, { signal }).catch(() => undefined);

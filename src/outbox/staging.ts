@@ -21,6 +21,8 @@ import { onDisk } from './disk.js';
 const FULL = 2 ** 17;
 /** What is known of the disk's free space is believed for so long, milliseconds: others write there as well. */
 const SPACE_KNOWN = 100;
+/** Bytes. */
+const PLENTY = 2 ** 32;
 
 /** The folder of staging files, one an inode, and `lost+found` beside it for what no row owns. */
 export class Staging {
@@ -104,20 +106,24 @@ export class Staging {
 
   /** A write may just have failed for want of room. */
   get isFull(): boolean {
-    const { bavail, bsize } = statfsSync(this.#folder);
-    return bavail * bsize < FULL;
+    // No disk takes so much within the time that this is believed.
+    if (performance.now() - this.#space.at < SPACE_KNOWN && this.#space.free > PLENTY) return false;
+    return this.#freeSpace() < FULL;
   }
 
   /** @throws Failure `disk-full` when `bytes` more would touch the reserve */
   requireSpace(bytes: number): void {
     const now = performance.now();
     // A little that is asked for often is looked up now and then; what is large, each time.
-    if (bytes > 0 || this.#space.at === 0 || now - this.#space.at > SPACE_KNOWN) {
-      const { bavail, bsize } = statfsSync(this.#folder);
-      this.#space = { free: bavail * bsize, at: now };
-    }
+    if (bytes > 0 || this.#space.at === 0 || now - this.#space.at > SPACE_KNOWN) this.#freeSpace();
     if (this.#space.free - bytes < this.#reserve)
       throw new Failure('disk-full', { path: 'what is written', disk: this.#folder });
+  }
+
+  #freeSpace(): number {
+    const { bavail, bsize } = statfsSync(this.#folder);
+    this.#space = { free: bavail * bsize, at: performance.now() };
+    return this.#space.free;
   }
 }
 
