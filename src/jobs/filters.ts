@@ -1,5 +1,5 @@
-import picomatch from 'picomatch';
 import type { FilterRule, Rule } from './definition/filter-schema.js';
+import { compileGlob } from './glob.js';
 
 /** What filters look at. */
 export interface FilterItem {
@@ -24,9 +24,10 @@ export type Verdict = { readonly taken: true } | { readonly taken: false; readon
  *
  * - A folder that is not taken has nothing below it that is: its subtree need not be listed.
  * - Extension, size and date are of files: with one of these a filter excludes no folder.
- * - Paths are globs from the folder that is transferred (`**` for any folders); what matches a folder holds for all that
- *   is below it. Names are globs over the last name. Case counts, except in extensions; accents count however they are
- *   composed; a leading dot is a character like others.
+ * - Paths are globs from the folder that is transferred; what matches a folder holds for all that is below it. Names are
+ *   globs over the last name. Case counts, except in extensions; how accents are composed does not.
+ *
+ * @throws Failure `job-refused`: a pattern cannot be used
  */
 export function compileFilters(filters: readonly FilterRule[]): (item: FilterItem) => Verdict {
   const compiled = filters.map(compileFilter);
@@ -39,12 +40,11 @@ export function compileFilters(filters: readonly FilterRule[]): (item: FilterIte
   };
 
   return (item) => {
-    const seen: FilterItem = { ...item, path: item.path.normalize(), name: item.name.normalize() };
-    const excluded = excludes.find(({ tests }) => tests.every((test) => test.holds(seen)));
+    const excluded = excludes.find(({ tests }) => tests.every((test) => test.holds(item)));
     if (excluded) return { taken: false, why: `excluded: ${excluded.words}` };
     if (includes.length === 0) return taken;
     const isIncluded = includes.some(({ tests }) =>
-      tests.every((test) => (seen.folder ? test.mayHoldBelow(seen.path) : test.holds(seen))),
+      tests.every((test) => (item.folder ? test.mayHoldBelow(item.path) : test.holds(item))),
     );
     return isIncluded ? taken : inNone;
   };
@@ -74,8 +74,8 @@ function compileRule(rule: Rule): RuleTest {
       return { holds, mayHoldBelow: anywhere };
     }
     case 'filter_name': {
-      const matches = matcherOf(rule.patterns);
-      return { holds: ({ name }) => matches(name), mayHoldBelow: anywhere };
+      const globs = rule.patterns.map(compileGlob);
+      return { holds: ({ name }) => globs.some((glob) => glob.matches(name)), mayHoldBelow: anywhere };
     }
     case 'filter_path':
       return compilePaths(rule.patterns);
@@ -97,27 +97,11 @@ function compileRule(rule: Rule): RuleTest {
 }
 
 function compilePaths(patterns: readonly string[]): RuleTest {
-  const globs = patterns.map((pattern) => pattern.replace(/^\/+|\/+$/g, ''));
-  const matches = matcherOf(globs);
-  const starts = globs.map(compileStarts);
-  const holdsAt = (path: string): boolean => ancestry(path).some(matches);
+  const globs = patterns.map((pattern) => compileGlob(pattern.replace(/^\/+|\/+$/g, '')));
+  const holdsAt = (path: string): boolean => ancestry(path).some((above) => globs.some((glob) => glob.matches(above)));
   return {
     holds: ({ path }) => holdsAt(path),
-    mayHoldBelow: (path) => path === '' || holdsAt(path) || starts.some((mayLeadTo) => mayLeadTo(path.split('/'))),
-  };
-}
-
-/** Whether the folders of a path agree with the first parts of a glob, so that it can match further down. */
-function compileStarts(glob: string): (names: readonly string[]) => boolean {
-  // A group may hold a slash: then its parts cannot be looked at one by one.
-  if (/[{(][^})]*\//.test(glob)) return anywhere;
-  const parts = glob.split('/').map((part) => (part.includes('**') ? anywhere : matcherOf([part])));
-  const open = glob.split('/').findIndex((part) => part.includes('**'));
-  return (names) => {
-    const fixed = open === -1 ? parts.length : open;
-    // A glob without `**` that is not longer than the path has nothing left for what is below.
-    if (open === -1 && names.length >= parts.length) return false;
-    return names.slice(0, fixed).every((name, index) => parts[index]!(name));
+    mayHoldBelow: (path) => path === '' || holdsAt(path) || globs.some((glob) => glob.mayMatchBelow(path)),
   };
 }
 
@@ -128,12 +112,6 @@ function ancestry(path: string): string[] {
     paths.push(path.slice(0, slash));
   return [...paths, path];
 }
-
-const matcherOf = (patterns: readonly string[]): ((text: string) => boolean) =>
-  picomatch(
-    patterns.map((pattern) => pattern.normalize()),
-    { dot: true, nonegate: true, windows: false, strictSlashes: true },
-  );
 
 /** `pdf`, `.pdf` and `*.pdf` are the same. */
 const endingOf = (extension: string): string => `.${extension.toLowerCase().replace(/^\*?\.?/, '')}`;

@@ -119,7 +119,7 @@ t.test('hidden items, folders as well, can be left out', async (t) => {
 });
 
 t.test('where a file is taken, so is each folder above it', async (t) => {
-  const part = fc.constantFrom('a', 'b', 'ab', '.a', '*', '?', '**', 'a*', '{a,b}', '[ab]', '!a', '@(a|b)', '+(a)');
+  const part = fc.constantFrom('a', 'b', 'ab', '.a', '*', '?', '**', 'a*', '{a,b}', '[ab]', '!a', '\\a', '[!b]');
   const pattern = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
   const names = fc.array(fc.constantFrom('a', 'b', 'ab', '.a', '!a', 'c'), { minLength: 1, maxLength: 5 });
   const filter = fc.record({
