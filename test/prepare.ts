@@ -12,7 +12,18 @@ const TARGETS: readonly PackageName[] = [
   'exfatprogs',
   'sshfs',
 ];
-const TESTS: readonly PackageName[] = ['fuse3', 'libfuse2', 'attr', 'rsync', 'curl', 'gcc', 'libc6-dev', ...TARGETS];
+const PROGRAMS: readonly PackageName[] = ['vim', 'git', 'zip', 'sqlite3', 'python3', 'libglib2.0-bin'];
+const TESTS: readonly PackageName[] = [
+  'fuse3',
+  'libfuse2',
+  'attr',
+  'rsync',
+  'curl',
+  'gcc',
+  'libc6-dev',
+  ...TARGETS,
+  ...PROGRAMS,
+];
 const BENCHMARKS: readonly PackageName[] = TESTS;
 
 try {

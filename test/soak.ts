@@ -1,5 +1,6 @@
 import type { FaultName } from '#src/simulator/faults.js';
 import { saturatedPriority } from './helpers/cases-budget.js';
+import { exercise } from './helpers/cases-exerciser.js';
 import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from './helpers/cases-failing.js';
 import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
 import { killScenario } from './helpers/cases-kill.js';
@@ -24,6 +25,8 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   },
   memory: (t) => crawlMemory(t, 100_000),
   priority: (t) => saturatedPriority(t, 60),
+  exerciser: (t, seed) => exercise(t, 'kernel', 1_000_000, 20, seed),
+  'exerciser-native': (t, seed) => exercise(t, 'fuse-native', 1_000_000, 20, seed),
   refresh: async (t, seed) => {
     const { wrong, usedTwice, ...counted } = await refreshRace(t, 200, seed);
     t.comment(JSON.stringify(counted));

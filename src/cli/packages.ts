@@ -24,6 +24,12 @@ const PACKAGE_FILES: Readonly<Record<string, readonly string[]>> = {
   sshfs: ['/usr/bin/sshfs'],
   gcc: ['/usr/bin/gcc'],
   'libc6-dev': ['/usr/include/stdlib.h'],
+  vim: ['/usr/bin/vim'],
+  git: ['/usr/bin/git'],
+  zip: ['/usr/bin/zip'],
+  sqlite3: ['/usr/bin/sqlite3'],
+  python3: ['/usr/bin/python3'],
+  'libglib2.0-bin': ['/usr/bin/gio'],
 };
 
 export type PackageName =
@@ -35,7 +41,11 @@ export type PackageName =
   | 'rclone'
   | 'gcc'
   | 'libc6-dev'
+  | ProgramPackage
   | TargetPackage;
+
+/** Programs that tests save files with. */
+export type ProgramPackage = 'vim' | 'git' | 'zip' | 'sqlite3' | 'python3' | 'libglib2.0-bin';
 
 /** What targets and their tests use. */
 export type TargetPackage =

@@ -36,6 +36,7 @@ const MOST_CONFIRMED = 20_000;
 export class Writer {
   readonly #db: Database;
   readonly #find: Statement<[number], Row>;
+  readonly #ofInode: Statement<[number], Row>;
   readonly #inodeOf: Statement<[number], Inode>;
   readonly #holder: Statement<[number, string], RemoteId>;
   readonly #insert: Statement;
@@ -65,6 +66,7 @@ export class Writer {
     const columns =
       'inode, remote_id, parent_id, name, remote_name, flags, updated_at, seen_at, version_id, version_number, node_sequence';
     this.#find = db.prepare(`SELECT ${columns} FROM items WHERE remote_id = ?`);
+    this.#ofInode = db.prepare(`SELECT ${columns} FROM items WHERE inode = ?`);
     this.#inodeOf = db.prepare<[number], Inode>('SELECT inode FROM items WHERE remote_id = ?').pluck();
     this.#holder = db
       .prepare<[number, string], RemoteId>(
@@ -159,6 +161,15 @@ export class Writer {
         this.#moveInode.run(inode, row.inode);
       }
       const changes: Change[] = [];
+      const other = row ? undefined : this.#ofInode.get(inode);
+      if (other) {
+        // What had this inode left it to a new item, and is deleted, or about to be.
+        const own = this.#takeInode();
+        const place = (other.flags & HIDDEN) === 0 ? this.#placeOf(other) : undefined;
+        this.#deleteUrl.run(inode);
+        this.#moveInode.run(own, inode);
+        changes.push({ inode: own, before: place, after: place, replacedSequence: undefined });
+      }
       const added = this.#put(item, serverTime, undefined, changes, { inode, sequence });
       return { changes, added: added ? 1 : 0 };
     });

@@ -356,10 +356,10 @@ export class Outbox {
       }
     } else {
       const version = versionOf(item);
-      const keep = !truncate && item.size > 0;
-      const whole = keep && this.#options.content.take(version, this.staging.path(inode));
+      // Also what is truncated: whoever reads it goes through the kernel to this very file.
+      const whole = item.size > 0 && this.#options.content.take(version, this.staging.path(inode));
       file = new WorkingFile(inode, this.staging.open(inode, !whole));
-      if (keep && !whole) file.startFrom(this.#options.content.open(version), version);
+      if (item.size > 0 && !whole && !truncate) file.startFrom(this.#options.content.open(version), version);
     }
     if (!truncate) file.setMtime(item.localMtime ?? item.versionAt);
     this.#files.set(inode, file);

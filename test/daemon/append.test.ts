@@ -1,4 +1,4 @@
-import { appendFile, readFile, stat, truncate } from 'node:fs/promises';
+import { appendFile, open, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { until } from '../helpers/cases.js';
@@ -48,4 +48,21 @@ t.test('what is appended stands on the version that it was appended to', async (
   const conflict = (await simulator.admin.tree()).find(({ path }) => path.startsWith('log (conflict '));
   t.ok(conflict, 'both are kept');
   t.equal(await readFile(join(mnt, conflict!.path), 'utf8'), `${large.slice(0, SIZE - 5)}mine`);
+});
+
+t.test('what is written anew while somebody reads it arrives, and the reader sees it', async (t) => {
+  const project = await mounted(t, settings, WORDS);
+  const { installation, simulator, mnt } = project;
+  await simulator.admin.change({ op: 'create', path: 'read.txt', content: 'first '.repeat(1000) });
+  await installation.must(['refresh', mnt]);
+  const path = join(mnt, 'read.txt');
+  await readFile(path);
+  const reader = await open(path, 'r');
+  t.teardown(() => reader.close());
+  await until(async () => (await installation.status(mnt)).cache.bytes > 0);
+  await writeFile(path, 'second');
+  t.equal(await readFile(path, 'utf8'), 'second');
+  t.equal((await reader.read(Buffer.alloc(10), 0, 10, 0)).buffer.toString('utf8', 0, 6), 'second');
+  await installation.must(['drain', mnt, '--timeout', '60']);
+  t.match(await contentAtServer(project, 'read.txt'), { size: 6, versions: 2 });
 });
