@@ -2,6 +2,7 @@ import type { Secret } from '../base/secret.js';
 import type { TargetConnection } from '../connections/target-connection.js';
 import { openFolder } from './folder/open.js';
 import { openRclone } from './rclone/open.js';
+import { openSmb } from './smb/open.js';
 import type { Target } from './target.js';
 
 /** What opens a target: the connection without the fields that only the store needs. */
@@ -26,7 +27,14 @@ export interface OpenOptions {
 
 type Opener = (definition: TargetDefinition, options: OpenOptions) => Promise<Target>;
 
-const OPENERS: Readonly<Record<string, Opener>> = { fs: openFolder, nfs: openFolder };
+const isShareName = (uri: string): boolean => /^(?:\\\\|\/\/|smb:)/i.test(uri);
+
+const OPENERS: Readonly<Record<string, Opener>> = {
+  fs: openFolder,
+  // A network share is a folder where it is mounted; its own name does without.
+  nfs: (definition, options) => (isShareName(definition.uri) ? openSmb : openFolder)(definition, options),
+  smb: openSmb,
+};
 
 /**
  * Opens a target and learns its rules. Whoever opens it closes it.

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -121,3 +121,44 @@ export const serveS3 = (folder: ServerFolder): Promise<TestServer> =>
     folder.files,
     String(port),
   ]);
+
+/** A Samba server with one share, `files`, for the account root with the password `secret word`. */
+export async function serveSmb(folder: ServerFolder): Promise<TestServer> {
+  for (const name of ['private', 'state', 'run']) mkdirSync(folder.at(name));
+  const configuration = folder.at('smb.conf');
+  writeFileSync(
+    configuration,
+    [
+      '[global]',
+      'server role = standalone server',
+      'passdb backend = tdbsam',
+      `private dir = ${folder.at('private')}`,
+      ...['state', 'cache', 'lock'].map((kind) => `${kind} directory = ${folder.at('state')}`),
+      ...['pid', 'ncalrpc'].map((kind) => `${kind} ${kind === 'pid' ? 'directory' : 'dir'} = ${folder.at('run')}`),
+      `log file = ${folder.at('log')}`,
+      'interfaces = lo',
+      'bind interfaces only = yes',
+      'load printers = no',
+      'disable spoolss = yes',
+      'printing = bsd',
+      'printcap name = /dev/null',
+      '[files]',
+      `path = ${folder.files}`,
+      'read only = no',
+      '',
+    ].join('\n'),
+  );
+  execFileSync('smbpasswd', ['-c', configuration, '-a', '-s', 'root'], {
+    input: 'secret word\nsecret word\n',
+    stdio: 'pipe',
+  });
+  return TestServer.start((port) => [
+    'smbd',
+    '--foreground',
+    '--no-process-group',
+    '-s',
+    configuration,
+    '-p',
+    String(port),
+  ]);
+}

@@ -1,0 +1,206 @@
+import { spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { PassThrough } from 'node:stream';
+import { Failure, isFailure } from '../../base/errors.js';
+import { WINDOWS_CHARACTERS } from '../../names/platform-files.js';
+import { nameOf } from '../paths.js';
+import type { Entry, Parcel, Storage } from '../remote/storage.js';
+import { rulesOf } from '../rules.js';
+import { smbFailure } from './failures.js';
+import { SmbSession, smbEnvironment } from './session.js';
+
+/** An SMB share that is not mounted, through the `smbclient` program. */
+export class SmbStorage implements Storage {
+  // `ls` shows whole seconds; a file is replaced by a rename.
+  readonly rules = rulesOf('smb', { timeGrain: 1, replacesAtOnce: true, resumes: true, parallelWrites: 1 });
+  readonly publishes = false;
+  readonly takesTimeOfFile = false;
+  // The server follows links only inside of the share.
+  readonly hasLinks = false;
+  readonly root: string;
+  readonly #words: readonly string[];
+  readonly #base: string;
+  readonly #session: SmbSession;
+  readonly #cleanUp: () => Promise<void>;
+
+  /** @param base the root's path in the share */
+  constructor(root: string, words: readonly string[], base: string, cleanUp: () => Promise<void>) {
+    this.root = root;
+    this.#words = words;
+    this.#base = base;
+    this.#session = new SmbSession(words, root);
+    this.#cleanUp = cleanUp;
+  }
+
+  async entries(folder: string, signal: AbortSignal): Promise<Entry[]> {
+    const pattern = this.#quoted(folder).slice(0, -1);
+    try {
+      return parseList(await this.#run(`ls ${pattern}\\*"`, folder, signal));
+    } catch (error) {
+      // Nothing fits the pattern: the folder is empty, or not there. The root of a share has no entries for itself.
+      const isEmpty = isFailure(error) && error.details.why === 'NT_STATUS_NO_SUCH_FILE';
+      if (isEmpty && folder === '' && this.#base === '') return [];
+      throw error;
+    }
+  }
+
+  async look(path: string, signal: AbortSignal): Promise<Entry | undefined> {
+    if (path === '') return { name: '', folder: true, size: 0, mtime: undefined };
+    try {
+      const name = nameOf(path);
+      const [found] = parseList(await this.#run(`ls ${this.#quoted(path)}`, path, signal));
+      return found && { ...found, name };
+    } catch (error) {
+      if (isFailure(error, 'target-missing')) return undefined;
+      throw error;
+    }
+  }
+
+  async open(path: string, start: number, signal: AbortSignal): Promise<Readable> {
+    // A look first: the program's own words come only after the bytes.
+    const found = await this.look(path, signal);
+    if (!found) throw new Failure('target-missing', { target: this.root, path });
+    if (found.folder) throw new Failure('target-exists', { target: this.root, path, why: 'it is a folder' });
+    // -E: messages go to standard error, so that the bytes stay alone.
+    const words = [...this.#words, '-E', '-c', `get ${this.#quoted(path)} -`];
+    const child = spawn('smbclient', words, { env: smbEnvironment(), stdio: ['ignore', 'pipe', 'pipe'], signal });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4000)));
+    child.once('error', () => undefined);
+    const out = new PassThrough();
+    let skip = start;
+    child.stdout.on('data', (chunk: Buffer) => {
+      const bytes = chunk.subarray(Math.min(skip, chunk.length));
+      skip -= Math.min(skip, chunk.length);
+      if (bytes.length > 0 && !out.write(bytes)) child.stdout.pause();
+    });
+    out.on('drain', () => child.stdout.resume());
+    out.once('close', () => child.kill('SIGKILL'));
+    child.once('close', (code) => {
+      if (code === 0) out.end();
+      else
+        out.destroy(
+          signal.aborted
+            ? (signal.reason as Error)
+            : (smbFailure(said, this.root, path) ??
+                new Failure('target-unreachable', { target: this.root, why: said })),
+        );
+    });
+    return out;
+  }
+
+  async put({ file, size, mtime }: Parcel, path: string, signal: AbortSignal): Promise<void> {
+    const there = await this.look(path, signal);
+    // What a broken connection left is continued.
+    const how = there && there.size > 0 && there.size <= size ? 'reput' : 'put';
+    await this.#run(`${how} ${localName(file)} ${this.#quoted(path)}`, path, signal);
+    if (mtime !== undefined) await this.setTime(path, mtime, signal);
+  }
+
+  async setTime(path: string, mtime: number, signal: AbortSignal): Promise<void> {
+    const text = new Date(mtime * 1000).toISOString();
+    // YY:MM:DD-HH:MM:SS
+    const time = `${text.slice(2, 10).replaceAll('-', ':')}-${text.slice(11, 19)}`;
+    await this.#run(`utimes ${this.#quoted(path)} -1 -1 ${time} -1`, path, signal);
+  }
+
+  async makeFolder(path: string, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#run(`mkdir ${this.#quoted(path)}`, path, signal);
+    } catch (error) {
+      if (!isFailure(error, 'target-exists')) throw error;
+    }
+  }
+
+  async removeFile(path: string, signal: AbortSignal): Promise<void> {
+    await this.#gone(`del ${this.#quoted(path)}`, path, signal);
+  }
+
+  async removeFolder(path: string, signal: AbortSignal): Promise<void> {
+    await this.#gone(`rmdir ${this.#quoted(path)}`, path, signal);
+  }
+
+  async purge(path: string, signal: AbortSignal): Promise<void> {
+    await this.#gone(`deltree ${this.#quoted(path)}`, path, signal);
+  }
+
+  async #gone(command: string, path: string, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#run(command, path, signal);
+    } catch (error) {
+      if (!isFailure(error, 'target-missing')) throw error;
+    }
+  }
+
+  async rename(from: string, to: string, isFolder: boolean, signal: AbortSignal): Promise<void> {
+    const force = isFolder ? '' : ' -f';
+    await this.#run(`rename ${this.#quoted(from)} ${this.#quoted(to)}${force}`, to, signal);
+  }
+
+  async about(signal: AbortSignal) {
+    const text = await this.#run(`ls ${this.#quoted('').slice(0, -1)}\\*"`, '', signal);
+    const match = /(\d+) blocks of size (\d+)\. (\d+) blocks available/.exec(text);
+    if (!match) return { kind: 'SMB' };
+    const [total, size, free] = match.slice(1).map(Number) as [number, number, number];
+    return { kind: 'SMB', total: total * size, free: free * size };
+  }
+
+  /** Ends the session, and leaves what it shares with others. */
+  leave(): Promise<void> {
+    return this.#session.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#session.close();
+    await this.#cleanUp();
+  }
+
+  #run(command: string, path: string, signal: AbortSignal): Promise<string> {
+    return this.#session.run(command, path, signal);
+  }
+
+  /**
+   * A path for smbclient's command language, in quotes. What cannot stand in a name of a share, quotes and line breaks
+   * among it, is refused: it could become another command.
+   */
+  #quoted(path: string): string {
+    const names = [this.#base, path].filter((part) => part !== '').join('/');
+    for (const character of names)
+      if (character !== '/' && WINDOWS_CHARACTERS.includes(character))
+        throw new Failure('target-name-refused', { target: this.root, path, why: 'a share has no such names' });
+    return `"${names === '' ? '' : '\\'}${names.replaceAll('/', '\\')}"`;
+  }
+}
+
+function localName(file: string): string {
+  if (/["\n]/.test(file)) throw new Failure('usage', { what: `the staging folder ${file} has a name for no program` });
+  return `"${file}"`;
+}
+
+const DATE = / {2}(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
+/** Attributes take seven places, a blank follows, the size takes eight or more. */
+const [ATTRIBUTES, SIZE] = [7, 8];
+
+/** Lines of `ls`: two blanks, the name, attributes, size, date; names are as long as they are. */
+export function parseList(text: string): Entry[] {
+  const entries: Entry[] = [];
+  for (const line of text.split('\n')) {
+    const date = DATE.exec(line);
+    if (!date || !line.startsWith('  ')) continue;
+    const before = line.slice(2, date.index);
+    const size = /\d+$/.exec(before)?.[0] ?? '';
+    const rest = before.slice(0, -Math.max(SIZE, size.length) - 1);
+    const attributes = rest.slice(-ATTRIBUTES);
+    const name = rest.slice(0, -ATTRIBUTES).trimEnd();
+    if (name === '.' || name === '..' || name === '') continue;
+    const folder = attributes.includes('D');
+    entries.push({
+      name,
+      folder,
+      size: folder ? 0 : Number(size),
+      mtime: Date.parse(`${date[1]} UTC`) / 1000,
+      ...(attributes.includes('H') ? { hidden: true } : {}),
+    });
+  }
+  return entries;
+}
