@@ -30,6 +30,13 @@ export const jobRows = {
     what: 'there is a job "{name}" already',
     remedy: 'choose another name, or remove that one first',
   },
+  'job-failed': {
+    errno: 'EIO',
+    http: 500,
+    level: 'error',
+    what: 'the job "{name}" ended as {status}',
+    remedy: 'see procorefs jobs items --flagged; the next run tries again',
+  },
   'job-running': {
     errno: 'EBUSY',
     http: 409,

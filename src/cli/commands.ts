@@ -6,6 +6,7 @@ import { daemon } from './daemon.js';
 import { demo } from './demo/demo.js';
 import { doctor } from './doctor.js';
 import { install, uninstall } from './install.js';
+import { jobCommands } from './jobs/index.js';
 import { mount } from './mount.js';
 import { mountHelper } from './mount-helper.js';
 import { refresh } from './refresh.js';
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   compare,
   drain,
   uploads,
+  ...jobCommands,
   doctor,
   install,
   uninstall,

@@ -185,7 +185,8 @@ function mountRequest(request: DaemonRequest): MountRequest {
   };
 }
 
-function projectOptions(options: OptionValues): ProjectOptions {
+/** How a project is owned, from the options of a mount or of the command line. */
+export function projectOptions(options: OptionValues): ProjectOptions {
   return {
     cacheLimit: Number(options.cache),
     cacheReserve: Number(options.cache_reserve),

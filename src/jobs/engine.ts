@@ -117,6 +117,11 @@ export class JobEngine {
     return holder.done;
   }
 
+  /** Ends a run of this process. */
+  cancel(id: string): void {
+    this.#runs.get(id)?.run?.cancel();
+  }
+
   /** Ends what runs, so that the next owner goes on with it. */
   async close(): Promise<void> {
     this.#stop.abort(new Failure('interrupted'));

@@ -88,6 +88,9 @@ export const refusedKeys: Readonly<Record<string, string>> = {
 const isNothing = (value: unknown): boolean =>
   value === undefined || value === null || value === false || value === 'ignore' || value === 'none';
 
+/** The keys of a transfer that do something here, without the two sides. */
+export const transferKeys = Object.keys(fields).filter((key) => key !== 'source' && key !== 'destination');
+
 const known = new Set(Object.keys(fields));
 
 /**

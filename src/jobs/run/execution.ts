@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
+import { HARD_CAP } from '../../budget/budget.js';
 import type { Job } from '../definition/job-schema.js';
 import type { ExecutionStatus, ItemStatus } from '../definition/words.js';
 import { type Estimate, emptyEstimate } from '../plan/cost.js';
@@ -369,6 +370,14 @@ export class Run {
       });
   }
 
+  /** A simulation's answer: what a run would take. */
+  #simulated(): Pick<ExecutionStats, 'estimate'> {
+    const { execution, source, destination } = this.#c;
+    if (!execution.simulation) return {};
+    const hourly = Math.min(source.callsPerHour ?? HARD_CAP, destination.callsPerHour ?? HARD_CAP);
+    return { estimate: { ...this.#estimate, hours: Math.ceil((this.#estimate.calls / hourly) * 100) / 100 } };
+  }
+
   #outcome(): Outcome {
     const stats = this.stats;
     const pending = this.#items.totals().reduce((sum, { status, own }) => sum + (status === 'pending' ? own : 0), 0);
@@ -379,7 +388,7 @@ export class Run {
     return {
       status,
       reason: this.#ended?.reason,
-      stats: { ...stats, pending, progress: this.#ended ? (stats.progress ?? 0) : 1 },
+      stats: { ...stats, ...this.#simulated(), pending, progress: this.#ended ? (stats.progress ?? 0) : 1 },
       estimate: this.#estimate,
     };
   }

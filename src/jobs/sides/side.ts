@@ -45,6 +45,8 @@ export interface Side extends Target {
   cost(change: Change, bytes: number): number;
   /** API calls that the run has spent here so far. */
   readonly calls: number;
+  /** Calls that an hour permits here; undefined: no limit. */
+  readonly callsPerHour: number | undefined;
   /** Brings what is known of the other end up to date. */
   refresh(signal: AbortSignal): Promise<void>;
 }
@@ -55,6 +57,7 @@ export class TargetSide implements Side {
   readonly keepsVersions = false;
   readonly hasBin = false;
   readonly calls = 0;
+  readonly callsPerHour = undefined;
 
   constructor(target: Target) {
     this.#target = target;

@@ -4,6 +4,7 @@ import { Failure } from '../../base/errors.js';
 import { type Database, openDatabase } from '../../database/open.js';
 import type { Job, JobBody } from '../definition/job-schema.js';
 import type { ExecutionPhase, ExecutionStatus, JobHealth, JobStatus } from '../definition/words.js';
+import type { Estimate } from '../plan/cost.js';
 import { RunItems } from './items.js';
 import { Records } from './records.js';
 import { jobsDatabase } from './schema.js';
@@ -46,6 +47,8 @@ export interface ExecutionStats {
   /** 0 to 1. */
   readonly progress?: number;
   readonly report?: string;
+  /** What a simulation found; `hours` under the limit of the connection. */
+  readonly estimate?: Estimate & { readonly hours: number };
 }
 
 interface JobRow {

@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
+import { Failure } from '../../base/errors.js';
+import { Connections, isTarget } from '../../connections/store.js';
+import { type JobBody, parseJobBody } from '../../jobs/definition/job-schema.js';
+import type { CommandContext } from '../command.js';
+
+const usage = (what: string): Failure => new Failure('usage', { what });
+
+/** Keys of a job that `--set` reaches by their own name; all others are keys of `transfer`. */
+const TOP = new Set([
+  'description',
+  'schedule',
+  'stop_policy',
+  'category',
+  'priority',
+  'disabled',
+  'retention',
+  'notify',
+]);
+
+/** The body of a job from the words of `jobs add`. @throws Failure `usage`, `job-refused`, `no-such-connection` */
+export function bodyFrom(context: CommandContext): JobBody {
+  const file = context.flag('file');
+  const body: Record<string, unknown> = file === undefined ? fromWords(context) : fromFile(file);
+  const name = context.args[0];
+  if (name !== undefined) body.name = name;
+  for (const text of (context.flags.set as string[] | undefined) ?? []) set(body, text);
+  return parseJobBody(body);
+}
+
+function fromFile(file: string): Record<string, unknown> {
+  try {
+    return JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8')) as Record<string, unknown>;
+  } catch (error) {
+    throw new Failure('usage', { what: `${file} holds no job` }, error);
+  }
+}
+
+function fromWords(context: CommandContext): Record<string, unknown> {
+  const from = context.flag('from');
+  const to = context.flag('to');
+  if (from === undefined || to === undefined) throw usage('a job needs --from and --to, or --file');
+  const connections = new Connections(context.state().path);
+  const schedule = context.flag('schedule');
+  return {
+    transfer: {
+      transfer_type: context.flag('type') ?? 'copy',
+      source: sideFrom(connections, from),
+      destination: sideFrom(connections, to),
+    },
+    schedule: schedule === undefined ? { mode: 'manual' } : scheduleFrom(schedule),
+  };
+}
+
+/** `CONNECTION:[PROJECT][/path]`, or the absolute path of a folder of this machine. */
+export function sideFrom(connections: Connections, text: string) {
+  if (isAbsolute(text)) return { connection: { id: folderConnection(connections, text) }, target: { path: '/' } };
+  const colon = text.indexOf(':');
+  if (colon <= 0) throw usage(`"${text}" is neither CONNECTION:[PROJECT][/path] nor a folder's absolute path`);
+  const { id } = connections.find(text.slice(0, colon));
+  return { connection: { id }, target: { path: `/${text.slice(colon + 1).replace(/^\/+/, '')}` } };
+}
+
+/** The connection of a folder; made if there is none yet. */
+export function folderConnection(connections: Connections, path: string): string {
+  const uri = resolve(path);
+  const known = connections.all().find((one) => isTarget(one) && one.platform === 'fs' && one.uri === uri);
+  if (known) return known.id;
+  const name = `Folder ${uri.replaceAll('/', ' ').trim()}`.slice(0, 100);
+  return connections.addTarget({ name, platform: 'fs', uri }, undefined, {}).id;
+}
+
+const UNITS: Readonly<Record<string, string>> = { s: 's', m: 'm', h: 'h', d: 'd' };
+const DAYS = /^(daily|everyday|weekdays|weekends|(?:mon|tues|wednes|thurs|fri|satur|sun)day) (\d{1,2}):(\d{2})$/;
+
+/** `manual`, `auto`, `ad-hoc`, `every 15m`, `daily 02:00`, `weekdays 21:30`, or the JSON of a schedule. */
+export function scheduleFrom(text: string): Record<string, unknown> {
+  if (['manual', 'auto', 'ad-hoc'].includes(text)) return { mode: text };
+  if (text.startsWith('{')) return JSON.parse(text) as Record<string, unknown>;
+  const every = /^every (\d+)([smhd])$/.exec(text);
+  if (every) return { mode: 'auto', repeat_interval: { value: Number(every[1]), unit: UNITS[every[2]!] } };
+  const at = DAYS.exec(text);
+  if (at)
+    return {
+      mode: 'auto',
+      ...(at[1] === 'daily' ? {} : { days: [at[1]] }),
+      run_at: { hr: Number(at[2]), min: Number(at[3]) },
+    };
+  throw usage(`"${text}" is no schedule: manual, auto, ad-hoc, "every 15m", "daily 02:00", "weekdays 21:30", or JSON`);
+}
+
+/** `KEY=VALUE`; dots lead into objects, and a value is JSON where it can be. */
+function set(body: Record<string, unknown>, text: string): void {
+  const equals = text.indexOf('=');
+  if (equals <= 0) throw usage(`"${text}" is not KEY=VALUE`);
+  const path = text.slice(0, equals).split('.');
+  const value = text.slice(equals + 1);
+  const keys = path[0] === 'transfer' || TOP.has(path[0]!) ? path : ['transfer', ...path];
+  if (keys.some((key) => ['__proto__', 'constructor', 'prototype'].includes(key))) throw usage(`no such key: ${text}`);
+  let at = body;
+  for (const key of keys.slice(0, -1)) {
+    const inner = typeof at[key] === 'object' && at[key] !== null ? (at[key] as Record<string, unknown>) : {};
+    at[key] = inner;
+    at = inner;
+  }
+  at[keys.at(-1)!] = parsed(value);
+}
+
+function parsed(value: string): unknown {
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    return value;
+  }
+}

@@ -1,0 +1,268 @@
+import { createReadStream, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { Failure } from '../../base/errors.js';
+import type { Job } from '../../jobs/definition/job-schema.js';
+import { refusedKeys, transferKeys } from '../../jobs/definition/transfer-schema.js';
+import { FLAGGED } from '../../jobs/report/report.js';
+import type { JobRequest } from '../../jobs/store/job-store.js';
+import type { Command, CommandContext } from '../command.js';
+import { bytes, columns, plural } from '../format.js';
+import { bodyFrom } from './definition.js';
+import { describeRun, requireGood, runJob, runResult, withJobs } from './run.js';
+
+const time = (seconds: number | undefined): string =>
+  seconds === undefined ? '' : new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ');
+
+const add: Command = {
+  name: 'jobs add',
+  arguments: '[name]',
+  summary: 'define a job; prints its id',
+  flags: [
+    { flags: '--from <SIDE>', help: 'CONNECTION:[PROJECT][/path], or a folder of this machine' },
+    { flags: '--to <SIDE>', help: 'the same' },
+    { flags: '--type <TYPE>', help: 'copy, sync, move, migrate, publish, taxonomy (copy)' },
+    {
+      flags: '--schedule <WHEN>',
+      help: 'manual, auto, ad-hoc, "every 15m", "daily 02:00", "weekdays 21:30", JSON (manual)',
+    },
+    {
+      flags: '--set <KEY=VALUE>',
+      help: `one of ${transferKeys.join(', ')}; or schedule., stop_policy., notify.KEY (not: ${Object.keys(refusedKeys).join(', ')})`,
+      repeat: true,
+    },
+    { flags: '--file <JOB.json>', help: 'the body of POST /v1/jobs' },
+  ],
+  run: (context) =>
+    withJobs(context, async ({ store, engine }) => {
+      const body = bodyFrom(context);
+      await engine.check(body.name, body.transfer);
+      const job = store.add(body);
+      context.show(job, () => job.id);
+    }),
+};
+
+const run: Command = {
+  name: 'jobs run',
+  arguments: '<name>',
+  summary: 'run a job now, in the daemon that runs jobs, else here',
+  flags: [
+    { flags: '--wait', help: 'until it has ended; exit 1 if an item failed' },
+    { flags: '--simulate', help: 'say what would be done, and touch nothing' },
+    { flags: '--allow-deletions', help: 'also more deletions than delete_guard permits' },
+  ],
+  run: (context) =>
+    withJobs(context, async (jobs) => {
+      const job = jobs.store.get(context.argument(0));
+      const options = {
+        simulate: context.flags.simulate === true,
+        allowDeletions: context.flags.allowDeletions === true,
+      };
+      if (!options.simulate && job.transfer.simulation_mode) options.simulate = true;
+      const execution = await runJob(context, jobs, job, options, context.flags.wait === true);
+      if (!execution) {
+        context.show({ id: job.id, status: 'start' }, () => `${job.name} was started; procorefs jobs show ${job.name}`);
+        return;
+      }
+      context.show(runResult(job, execution), () => describeRun(job, execution));
+      requireGood(job, execution);
+    }),
+};
+
+const estimate: Command = {
+  name: 'jobs estimate',
+  arguments: '<name>',
+  summary: 'calls, hours, bytes, names that must change, problems: before anything starts',
+  run: (context) =>
+    withJobs(context, async (jobs) => {
+      const job = jobs.store.get(context.argument(0));
+      const execution = await runJob(context, jobs, job, { simulate: true }, true);
+      const found = execution?.stats.estimate;
+      if (!execution || !found || execution.status !== 'completed')
+        throw new Failure('job-failed', {
+          name: job.name,
+          status: execution?.status ?? 'not run',
+          why: execution?.reason,
+        });
+      context.show(found, () =>
+        columns([
+          ['items', found.items.toLocaleString('en-US')],
+          ['bytes', bytes(found.bytes)],
+          ['API calls', found.calls.toLocaleString('en-US')],
+          ['hours under the cap', String(found.hours)],
+          ['deletions', String(found.deletions)],
+          ['names that must change', String(found.renames)],
+          ['items that will fail', String(found.problems)],
+          ['private items', String(found.private)],
+          ['left out by filters', String(found.excluded)],
+          ['unchanged', String(found.unchanged)],
+        ]),
+      );
+    }),
+};
+
+const list: Command = {
+  name: 'jobs list',
+  summary: 'the jobs, when they run next',
+  run: (context) =>
+    withJobs(context, async ({ store }) => {
+      const jobs = store.list();
+      context.show(jobs, () =>
+        jobs.length === 0
+          ? 'there are no jobs'
+          : columns([
+              ['NAME', 'TYPE', 'STATUS', 'NEXT RUN (UTC)', 'CATEGORY'],
+              ...jobs.map((job) => [
+                job.name,
+                job.transfer.transfer_type,
+                job.status,
+                time(job.execute_on),
+                job.category?.name ?? '',
+              ]),
+            ]),
+      );
+    }),
+};
+
+const show: Command = {
+  name: 'jobs show',
+  arguments: '<name>',
+  summary: 'a job, and its last runs',
+  run: (context) =>
+    withJobs(context, async ({ store }) => {
+      const job = store.get(context.argument(0));
+      const executions = store.executions(job.id, 20);
+      context.show(
+        { ...job, executions },
+        () => `${describeJob(job)}\n${executions.map((one) => describeRun(job, one)).join('\n')}`,
+      );
+    }),
+};
+
+function describeJob(job: Job): string {
+  const { source, destination, transfer_type } = job.transfer;
+  return columns([
+    ['name', job.name],
+    ['id', job.id],
+    ['type', transfer_type],
+    ['from', `${source.connection.id}:${source.target.path}`],
+    ['to', `${destination.connection.id}:${destination.target.path}`],
+    ['status', `${job.status}, ${job.health}`],
+    ['runs', `${job.counts.executions} (${job.counts.failures} with failures)`],
+    ['next run', time(job.execute_on)],
+  ]);
+}
+
+/** A request to whoever runs the job. */
+const ask = (request: JobRequest, summary: string): Command => ({
+  name: `jobs ${request}`,
+  arguments: '<name>',
+  summary,
+  run: (context) =>
+    withJobs(context, async ({ store }) => {
+      const job = store.get(context.argument(0));
+      store.ask(job.id, request);
+      context.show({ id: job.id, requested: request }, () => `${job.name}: ${request}`);
+    }),
+});
+
+const items: Command = {
+  name: 'jobs items',
+  arguments: '<name>',
+  summary: 'what the last run did with each item, and why',
+  flags: [
+    { flags: '--flagged', help: 'only what a person must look at' },
+    { flags: '--execution <ID>', help: 'of another run' },
+  ],
+  run: (context) =>
+    withJobs(context, async ({ store }) => {
+      const execution = executionOf(context, store.executions(store.get(context.argument(0)).id));
+      const rows = [...store.items(execution).rows(context.flags.flagged === true ? FLAGGED : undefined)];
+      context.show(rows, () =>
+        rows.length === 0
+          ? 'nothing'
+          : columns([
+              ['STATUS', 'ACTION', 'SIZE', 'PATH', 'WHY'],
+              ...rows.map((row) => [
+                row.status,
+                row.action,
+                row.isFolder ? '' : bytes(row.bytes),
+                join(row.folder, row.name),
+                row.reason ?? '',
+              ]),
+            ]),
+      );
+    }),
+};
+
+const report: Command = {
+  name: 'jobs report',
+  arguments: '<name>',
+  summary: 'the report of the last run: a summary, every item, every renamed item',
+  flags: [
+    { flags: '--csv', help: 'each item, as CSV' },
+    { flags: '--manifest', help: 'each item that has another name at the destination, as CSV' },
+    { flags: '--execution <ID>', help: 'of another run' },
+  ],
+  run: (context) =>
+    withJobs(context, async ({ store }) => {
+      const job = store.get(context.argument(0));
+      const id = executionOf(context, store.executions(job.id));
+      const execution = store.execution(id)!;
+      const folder = execution.stats.report;
+      if (folder === undefined) throw new Failure('no-such-job', { name: `report of ${job.name}` });
+      if (context.flags.csv === true || context.flags.manifest === true) {
+        const file = context.flags.manifest === true ? 'manifest.csv' : 'items.csv';
+        await pipeline(createReadStream(join(folder, file)), process.stdout, { end: false });
+        return;
+      }
+      const summary: unknown = JSON.parse(readFileSync(join(folder, 'summary.json'), 'utf8'));
+      context.show(summary, () => describeRun(job, execution));
+    }),
+};
+
+function executionOf(context: CommandContext, executions: readonly { readonly id: number }[]): number {
+  const wanted = context.flag('execution');
+  const found = wanted === undefined ? executions[0] : executions.find(({ id }) => String(id) === wanted);
+  if (!found)
+    throw new Failure('no-such-job', {
+      name: wanted === undefined ? `${context.argument(0)} (it never ran)` : `run ${wanted}`,
+    });
+  return found.id;
+}
+
+const retry: Command = {
+  ...run,
+  name: 'jobs retry',
+  summary: 'run a job again: what was flagged is tried once more',
+};
+
+const remove: Command = {
+  name: 'jobs remove',
+  arguments: '<name>',
+  summary: 'forget a job and its runs; what it copied stays',
+  run: (context) =>
+    withJobs(context, async ({ store, engine }) => {
+      const job = store.get(context.argument(0));
+      engine.remove(job.id);
+      context.show(
+        { id: job.id, removed: true },
+        () => `${job.name} is removed; ${plural(job.counts.executions, 'run')} forgotten`,
+      );
+    }),
+};
+
+export const jobCommands: readonly Command[] = [
+  add,
+  run,
+  estimate,
+  list,
+  show,
+  ask('pause', 'hold a run up, and the schedule'),
+  ask('resume', 'go on'),
+  ask('cancel', 'end a run; the next one goes on where it ended'),
+  items,
+  report,
+  retry,
+  remove,
+];
