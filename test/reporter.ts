@@ -8,6 +8,8 @@ interface Assertion {
   readonly skip?: string | boolean;
   readonly todo?: string | boolean;
   readonly diag?: unknown;
+  /** Milliseconds. */
+  readonly time?: number | null;
 }
 
 /** Prints a line a test file, each failure with its details, why a test was skipped, and last the three counts. */
@@ -31,7 +33,7 @@ export default class Reporter extends Transform {
     parser.on('assert', (result: Assertion) => {
       const isSummary = summaryOfChild;
       summaryOfChild = false;
-      if (path.length === 0) this.push(`${result.ok ? 'ok    ' : 'FAILED'} ${result.name}\n`);
+      if (path.length === 0) this.push(`${result.ok ? 'ok    ' : 'FAILED'} ${result.name}${seconds(result.time)}\n`);
       const where = [...path, result.name].join(' > ');
       if (result.skip) {
         this.#skipped++;
@@ -56,3 +58,5 @@ export default class Reporter extends Transform {
     done();
   }
 }
+
+const seconds = (ms: number | null | undefined): string => (ms ? ` (${(ms / 1000).toFixed(1)} s)` : '');

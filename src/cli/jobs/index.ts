@@ -78,7 +78,7 @@ const estimate: Command = {
       const job = jobs.store.get(context.argument(0));
       const execution = await runJob(context, jobs, job, { simulate: true }, true);
       const found = execution?.stats.estimate;
-      if (!execution || !found || execution.status !== 'completed')
+      if (!execution || !found || !['completed', 'warn'].includes(execution.status))
         throw new Failure('job-failed', {
           name: job.name,
           status: execution?.status ?? 'not run',

@@ -1,3 +1,8 @@
+import type { Side, SideItem } from '../sides/side.js';
+import type { ItemAction } from '../store/items.js';
+import { type Policies, winnerOf } from './decide.js';
+import type { Pair } from './frame.js';
+
 /** What a run will do and cost, found before anything is touched. */
 export interface Estimate {
   /** Items that something is done about. */
@@ -30,3 +35,47 @@ export const emptyEstimate = (): Estimate => ({
   excluded: 0,
   private: 0,
 });
+
+interface Ends {
+  readonly source: Side;
+  readonly destination: Side;
+  readonly policies: Policies;
+}
+
+/** API calls that an item takes; deletions are counted when it is known which go with their folder. */
+export function costOf(
+  action: ItemAction,
+  pair: Pick<Pair, 'source' | 'destination'>,
+  isFolder: boolean,
+  { source, destination, policies }: Ends,
+): number {
+  const write = (to: Side, item: SideItem | undefined, exists: boolean): number =>
+    to.cost(exists ? 'version' : 'file', item?.size ?? 0);
+  const leaves = policies.type === 'move' && !isFolder ? source.cost('delete', 0) : 0;
+  switch (action) {
+    case 'copy':
+      return write(destination, pair.source, pair.destination !== undefined) + leaves;
+    case 'copy-back':
+      return write(source, pair.destination, pair.source !== undefined);
+    case 'conflict':
+      return conflictCost(pair, { source, destination, policies }) + leaves;
+    case 'create-folder':
+      return destination.cost('folder', 0);
+    case 'create-folder-source':
+      return source.cost('folder', 0);
+    case 'clear-source':
+      return source.cost('delete', 0);
+    default:
+      return 0;
+  }
+}
+
+/** Who wins gets the name on the other side; what was there is moved aside first, where both are kept. */
+function conflictCost(pair: Pick<Pair, 'source' | 'destination'>, { source, destination, policies }: Ends): number {
+  if (!pair.source || !pair.destination) return 0;
+  const winner = winnerOf(pair.source, pair.destination, policies);
+  if (winner === 'nobody' || (winner === 'destination' && policies.type !== 'sync')) return 0;
+  const to = winner === 'source' ? destination : source;
+  const { size } = winner === 'source' ? pair.source : pair.destination;
+  return policies.conflicts === 'copy' ? to.cost('move', 0) + to.cost('file', size) : to.cost('version', size);
+}

@@ -4,7 +4,7 @@ import { compileFilters } from '../filters.js';
 import type { Side, SideItem } from '../sides/side.js';
 import type { NewItem, RunItems } from '../store/items.js';
 import type { Records, TransferRecord } from '../store/records.js';
-import { type Estimate, emptyEstimate } from './cost.js';
+import { costOf, type Estimate, emptyEstimate } from './cost.js';
 import {
   carriesDestinationDeletions,
   carriesSourceDeletions,
@@ -83,6 +83,7 @@ export class Planner {
   async run(): Promise<Estimate> {
     const { destination, signal } = this.#o;
     const atDestination = (await destination.stat('', signal)) !== undefined;
+    if (!atDestination) this.#estimate.calls += destination.cost('folder', 0);
     await this.#folder({
       source: '',
       destination: '',
@@ -335,29 +336,7 @@ export class Planner {
       estimate.items++;
       estimate.bytes += moved?.size ?? 0;
       if (!pair.record && pair.renamed !== undefined) estimate.renames++;
-      estimate.calls += this.#cost(action, pair, isFolder);
-    }
-  }
-
-  #cost(action: NewItem['action'], pair: Pair, isFolder: boolean): number {
-    const { source, destination, transfer } = this.#o;
-    const write = (to: Side, size: number, exists: boolean): number => to.cost(exists ? 'version' : 'file', size);
-    const move = transfer.transfer_type === 'move' && !isFolder ? source.cost('delete', 0) : 0;
-    switch (action) {
-      case 'copy':
-        return write(destination, pair.source?.size ?? 0, pair.destination !== undefined) + move;
-      case 'copy-back':
-        return write(source, pair.destination?.size ?? 0, pair.source !== undefined);
-      case 'conflict':
-        return write(destination, pair.source?.size ?? 0, true) + destination.cost('move', 0) + move;
-      case 'create-folder':
-        return destination.cost('folder', 0);
-      case 'create-folder-source':
-        return source.cost('folder', 0);
-      case 'clear-source':
-        return source.cost('delete', 0);
-      default:
-        return 0;
+      estimate.calls += costOf(action, pair, isFolder, { ...this.#o, policies: this.#policies });
     }
   }
 }

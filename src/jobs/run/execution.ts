@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
@@ -86,6 +87,8 @@ export class Run {
   async go(): Promise<Outcome> {
     const { execution, store, job, log } = this.#c;
     const signal = AbortSignal.any([this.#cancel.signal, this.#stop.signal]);
+    // Every file under way listens to it.
+    setMaxListeners(0, signal);
     let phase: 'start' | 'plan' | 'do' = 'start';
     try {
       await this.#prepare(signal);

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { Readable } from 'node:stream';
+import { SingleFlight } from '../../base/abort.js';
 import { systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { RemoteId } from '../../base/ids.js';
@@ -43,6 +44,7 @@ export class ProcoreSide implements Side {
   readonly #o: ProcoreSideOptions;
   readonly #callsBefore: number;
   readonly #tree: ProjectTree;
+  readonly #making = new SingleFlight<string, void>();
 
   constructor(access: ProjectAccess, options: ProcoreSideOptions) {
     this.#access = access;
@@ -179,38 +181,42 @@ export class ProcoreSide implements Side {
     return this.#taken(written, path);
   }
 
-  /** 1 call for each folder that is not there. */
+  /** 1 call for each folder that is not there, those above the root of the transfer included. */
   async mkdir(path: string, signal: AbortSignal): Promise<void> {
-    const { client, writes, project } = this.#access;
-    const names = path.split('/').filter((name) => name !== '');
+    const names = this.#tree.names(path);
     for (let depth = 1; depth <= names.length; depth++) {
-      const folder = names.slice(0, depth).join('/');
-      const item = await this.#tree.find(folder, signal);
-      if (item?.isFile) throw new Failure('target-changed', { target: this.root, path: folder });
+      const item = await this.#tree.at(names.slice(0, depth), signal);
+      if (item?.isFile) throw new Failure('target-changed', { target: this.root, path });
       if (item) continue;
-      const parent = await this.#tree.folder(names.slice(0, depth - 1).join('/'), signal);
-      const name = linuxNames.decode(names[depth - 1]!);
-      const look = async (): Promise<Written | undefined> => {
-        const { children, serverTime } = await client.folder(project, parent.remoteId, this.#call(signal));
-        const item = children.find((child) => child.type === 'folder' && child.name === name);
-        return item && { item, serverTime };
-      };
-      const call = this.#call(signal);
-      const made = await this.#once<Written>(
-        async () => {
-          try {
-            return await writes.createFolder(project, { parentId: parent.remoteId, name }, call);
-          } catch (error) {
-            const other = isFailure(error, 'name-taken') ? await look() : undefined;
-            if (!other) throw error;
-            return other;
-          }
-        },
-        look,
-        folder,
-      );
-      await this.#taken(made, folder);
+      // Several files of a new folder are written at once: one of them makes it.
+      const folder = names.slice(0, depth);
+      await this.#making.run(folder.join('/'), (one) => this.#makeFolder(folder, one), signal);
     }
+  }
+
+  async #makeFolder(names: readonly string[], signal: AbortSignal): Promise<void> {
+    const { client, writes, project } = this.#access;
+    const path = names.join('/');
+    const parent = await this.#tree.at(names.slice(0, -1), signal);
+    if (!parent) throw this.#tree.missing(path);
+    await this.#tree.list(parent, signal);
+    const name = linuxNames.decode(names.at(-1)!);
+    const call = this.#call(signal);
+    const look = async (): Promise<Written | undefined> => {
+      const { children, serverTime } = await client.folder(project, parent.remoteId, call);
+      const item = children.find((child) => child.type === 'folder' && child.name === name);
+      return item && { item, serverTime };
+    };
+    const make = async (): Promise<Written> => {
+      try {
+        return await writes.createFolder(project, { parentId: parent.remoteId, name }, call);
+      } catch (error) {
+        const other = isFailure(error, 'name-taken') ? await look() : undefined;
+        if (!other) throw error;
+        return other;
+      }
+    };
+    await this.#taken(await this.#once<Written>(make, look, path), path);
   }
 
   async remove(path: string, signal: AbortSignal): Promise<void> {

@@ -90,10 +90,20 @@ export class ProjectTree {
     if (!mirror.view.isListed(folder.remoteId)) await mirror.list(folder, 'job', signal);
   }
 
-  async find(path: string, signal: AbortSignal): Promise<Item | undefined> {
+  find(path: string, signal: AbortSignal): Promise<Item | undefined> {
+    return this.at(this.names(path), signal);
+  }
+
+  /** From the project's root. */
+  names(path: string): string[] {
+    return `${this.#o.path}/${path}`.split('/').filter((part) => part !== '');
+  }
+
+  /** @param names from the project's root */
+  async at(names: readonly string[], signal: AbortSignal): Promise<Item | undefined> {
     const { view } = this.#access.mirror;
     let item = view.item(ROOT_INODE);
-    for (const name of `${this.#o.path}/${path}`.split('/').filter((part) => part !== '')) {
+    for (const name of names) {
       if (!item || item.isFile) return undefined;
       const child: Item | undefined = view.child(item, name);
       if (!child) await this.list(item, signal);
