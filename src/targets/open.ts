@@ -2,6 +2,7 @@ import type { Secret } from '../base/secret.js';
 import type { TargetConnection } from '../connections/target-connection.js';
 import { openFolder } from './folder/open.js';
 import { openRclone } from './rclone/open.js';
+import { openRsync } from './rsync/open.js';
 import { openSmb } from './smb/open.js';
 import type { Target } from './target.js';
 
@@ -34,6 +35,7 @@ const OPENERS: Readonly<Record<string, Opener>> = {
   // A network share is a folder where it is mounted; its own name does without.
   nfs: (definition, options) => (isShareName(definition.uri) ? openSmb : openFolder)(definition, options),
   smb: openSmb,
+  rsync: openRsync,
 };
 
 /**

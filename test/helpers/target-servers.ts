@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,13 +76,29 @@ export class TestServer {
     const child = this.#process;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, 'exit');
-    try {
-      process.kill(-child.pid!, 'SIGKILL');
-    } catch {
-      child.kill('SIGKILL');
+    // Those that serve a connection may have a group of their own.
+    for (const pid of [...descendants(child.pid!), child.pid!]) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended meanwhile.
+      }
     }
     await ended;
   }
+}
+
+/** Processes that a process started, and those that they started. */
+function descendants(pid: number): number[] {
+  const children = readdirSync('/proc').filter((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      return Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.[1]) === pid;
+    } catch {
+      return false;
+    }
+  });
+  return children.map(Number).flatMap((child) => [child, ...descendants(child)]);
 }
 
 const answers = (port: number): Promise<boolean> =>
@@ -161,4 +177,33 @@ export async function serveSmb(folder: ServerFolder): Promise<TestServer> {
     '-p',
     String(port),
   ]);
+}
+
+/** An sshd that takes the key `client` for the account of this process. */
+export async function serveSsh(folder: ServerFolder): Promise<TestServer> {
+  mkdirSync('/run/sshd', { recursive: true });
+  makeKey(folder.at('host'));
+  makeKey(folder.at('client'));
+  const configuration = folder.at('sshd_config');
+  const server = await TestServer.start((port) => {
+    writeFileSync(
+      configuration,
+      [
+        `Port ${port}`,
+        'ListenAddress 127.0.0.1',
+        `HostKey ${folder.at('host')}`,
+        `AuthorizedKeysFile ${folder.at('client.pub')}`,
+        `PidFile ${folder.at('sshd.pid')}`,
+        'PasswordAuthentication no',
+        'UsePAM no',
+        'StrictModes no',
+        'PermitRootLogin yes',
+        'Subsystem sftp internal-sftp',
+        '',
+      ].join('\n'),
+    );
+    writeFileSync(folder.at('known_hosts'), `[127.0.0.1]:${port} ${readFileSync(folder.at('host.pub'), 'utf8')}`);
+    return ['/usr/sbin/sshd', '-D', '-e', '-f', configuration];
+  });
+  return server;
 }

@@ -12,6 +12,7 @@ import {
   isAsExpected,
   isOwn,
   isTrashDay,
+  nameOf,
   PART_DAYS,
   PART_PREFIX,
   parentOf,
@@ -92,6 +93,8 @@ export class RemoteTarget implements Target {
       if (options.expected !== undefined) await this.#checkPlace(path, options);
       await this.#keep(path, options);
       await this.#storage.rename(place, path, false, signal);
+      // Size, hash and a time that was set go with the name.
+      if (this.rules.setsTimes) return withName(stored!, path);
       const item = await this.#storage.look(path, signal);
       this.#checkStored(item, path, options);
       return { ...item!, path };
@@ -263,6 +266,12 @@ export class RemoteTarget implements Target {
     await this.#staging.close();
     await this.#storage.close();
   }
+}
+
+/** An item under its name after it was a part. */
+function withName({ hidden: _, ...entry }: Entry, path: string): TargetItem {
+  const name = nameOf(path);
+  return { ...entry, name, path, ...(name.startsWith('.') ? { hidden: true } : {}) };
 }
 
 /** Whether a server's name for an item is a name. */

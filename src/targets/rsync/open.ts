@@ -1,0 +1,49 @@
+import { Failure, isFailure } from '../../base/errors.js';
+import type { OpenOptions, TargetDefinition } from '../open.js';
+import { checkPath } from '../paths.js';
+import { RemoteTarget } from '../remote/remote-target.js';
+import { Staging } from '../remote/staging.js';
+import { SshHost } from './host.js';
+import { RsyncStorage } from './storage.js';
+
+/**
+ * A folder of a server, by rsync over ssh. URI: `[user@]host:/folder`. Options: `port`, `key_file`, `known_hosts_file`;
+ * what is left out is as ssh_config(5) has it. There are no passwords: ssh takes keys.
+ */
+export async function openRsync(definition: TargetDefinition, options: OpenOptions): Promise<RemoteTarget> {
+  const { uri, username, options: given = {} } = definition;
+  const match = /^(?:([^@:/\s-][^@:/\s]*)@)?([^@:/\s-][^@:/\s]*|\[[0-9a-fA-F:]+\]):(.+)$/.exec(uri);
+  if (!match) throw new Failure('usage', { what: `"${uri}" is not [USER@]HOST:FOLDER` });
+  if (options.password)
+    throw new Failure('usage', { what: 'rsync takes no password: use a key, --option key_file=FILE' });
+  const path = options.path ?? '';
+  checkPath(path, uri);
+  const user = username ?? match[1];
+  if (user?.startsWith('-')) throw new Failure('usage', { what: `"${user}" is no user name` });
+  const top = match[3]!.replace(/(?!^)\/+$/, '');
+  const host = await SshHost.open({
+    login: user === undefined ? match[2]! : `${user}@${match[2]}`,
+    port: given.port,
+    folder: path === '' ? top : `${top === '/' ? '' : top}/${path}`,
+    keyFile: given.key_file,
+    knownHosts: given.known_hosts_file,
+  });
+  const storage = new RsyncStorage(host);
+  try {
+    await openRoot(storage, host, path, options);
+    return new RemoteTarget(storage, new Staging(options.stagingFolder));
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}
+
+async function openRoot(storage: RsyncStorage, host: SshHost, path: string, { create, signal }: OpenOptions) {
+  try {
+    await storage.entries('', signal);
+  } catch (error) {
+    if (!create || path === '' || !isFailure(error, 'target-missing')) throw error;
+    await host.make(path, signal);
+    await storage.entries('', signal);
+  }
+}

@@ -1,0 +1,155 @@
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { isFailure } from '../../base/errors.js';
+import { nameOf } from '../paths.js';
+import type { Entry, Parcel, Storage } from '../remote/storage.js';
+import { rulesOf } from '../rules.js';
+import type { SshHost } from './host.js';
+
+const LIST = [
+  '--list-only',
+  '--dirs',
+  '--links',
+  '--no-implied-dirs',
+  '--no-human-readable',
+  '--from0',
+  '--files-from=-',
+];
+
+/**
+ * A server with sshd and rsync. Bytes and lists come by rsync, whose names go through its standard input and so past
+ * every shell and wildcard; moves and removals are commands of POSIX by ssh.
+ */
+export class RsyncStorage implements Storage {
+  // Lists show whole seconds; a part is completed by rsync's own checksums.
+  readonly rules = rulesOf('rsync', { timeGrain: 1, replacesAtOnce: true, resumes: true });
+  readonly publishes = false;
+  readonly takesTimeOfFile = true;
+  readonly hasLinks = true;
+  readonly root: string;
+  readonly #host: SshHost;
+
+  constructor(host: SshHost) {
+    this.#host = host;
+    this.root = host.shown;
+  }
+
+  async entries(folder: string, signal: AbortSignal): Promise<Entry[]> {
+    const asked = folder === '' ? './' : `./${folder}/`;
+    const lines = parseList(
+      await this.#host.rsync([...LIST, this.#host.source, this.#host.nowhere], asked, folder, signal),
+    );
+    const before = folder === '' ? '' : `${folder}/`;
+    const found: Entry[] = [];
+    for (const { path, ...entry } of lines) {
+      if (path === '' || path === '.' || path === folder || !path.startsWith(before)) continue;
+      const name = path.slice(before.length);
+      if (!name.includes('/')) found.push({ ...entry, name, ...(name.startsWith('.') ? { hidden: true } : {}) });
+    }
+    return found;
+  }
+
+  async look(path: string, signal: AbortSignal): Promise<Entry | undefined> {
+    if (path === '') return { name: '', folder: true, size: 0, mtime: undefined };
+    try {
+      const lines = parseList(
+        await this.#host.rsync([...LIST, this.#host.source, this.#host.nowhere], `./${path}`, path, signal),
+      );
+      const found = lines.find((line) => line.path === path);
+      if (!found) return undefined;
+      const { path: _, ...entry } = found;
+      const name = nameOf(path);
+      return { ...entry, name, ...(name.startsWith('.') ? { hidden: true } : {}) };
+    } catch (error) {
+      if (isFailure(error, 'target-missing')) return undefined;
+      throw error;
+    }
+  }
+
+  async open(path: string, start: number, signal: AbortSignal): Promise<Readable> {
+    const folder = await mkdtemp(join(tmpdir(), 'procorefs-read-'));
+    try {
+      const words = ['--no-relative', '--from0', '--files-from=-', this.#host.source, `${folder}/`];
+      await this.#host.rsync(words, `./${path}`, path, signal);
+      // The open file stays until it is closed.
+      return (await open(join(folder, nameOf(path)))).createReadStream({ start, signal });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async put({ file }: Parcel, path: string, signal: AbortSignal): Promise<void> {
+    // In place: what a broken connection left is compared by checksums, and only what is missing is sent.
+    const words = ['--times', '--inplace', '--ignore-times', '--no-whole-file', file, this.#host.place(path)];
+    await this.#host.rsync(words, '', path, signal);
+  }
+
+  async makeFolder(path: string, signal: AbortSignal): Promise<void> {
+    await this.#host.run('mkdir -p --', [path], path, signal);
+  }
+
+  async removeFile(path: string, signal: AbortSignal): Promise<void> {
+    await this.#host.run('rm -f --', [path], path, signal);
+  }
+
+  async removeFolder(path: string, signal: AbortSignal): Promise<void> {
+    await this.#host.run('rmdir --', [path], path, signal);
+  }
+
+  async purge(path: string, signal: AbortSignal): Promise<void> {
+    await this.#host.run('rm -rf --', [path], path, signal);
+  }
+
+  async rename(from: string, to: string, _isFolder: boolean, signal: AbortSignal): Promise<void> {
+    await this.#host.run('mv -f --', [from, to], to, signal);
+  }
+
+  async setTime(path: string, mtime: number, signal: AbortSignal): Promise<void> {
+    const digits = new Date(mtime * 1000).toISOString().replace(/\D/g, '');
+    await this.#host.run(`TZ=UTC touch -c -t ${digits.slice(0, 12)}.${digits.slice(12, 14)} --`, [path], path, signal);
+  }
+
+  async about(signal: AbortSignal) {
+    const text = await this.#host.run('df -Pk --', [''], '', signal);
+    const [, total, , free] = text.trim().split('\n').at(-1)?.split(/\s+/).map(Number) ?? [];
+    const isKnown = Number.isFinite(total) && Number.isFinite(free);
+    return { kind: 'rsync over ssh', ...(isKnown ? { total: total! * 1024, free: free! * 1024 } : {}) };
+  }
+
+  async close(): Promise<void> {
+    await this.#host.close();
+  }
+}
+
+const LINE = /^([-dlpscb])[-rwxsStT]{9}\S*\s+(\d+) (\d{4})\/(\d\d)\/(\d\d) (\d\d):(\d\d):(\d\d) (.*)$/;
+
+interface Line extends Omit<Entry, 'name'> {
+  readonly path: string;
+}
+
+/** Lines of `rsync --list-only` (in UTC): mode, size, date, time, path; bytes that do not print come as `\#012`. */
+export function parseList(text: string): Line[] {
+  return text.split('\n').flatMap((line) => {
+    const match = LINE.exec(line);
+    if (!match) return [];
+    const [, type, size, year, month, day, hour, minute, second, shown] = match;
+    const path = unescaped(type === 'l' ? shown!.split(' -> ')[0]! : shown!);
+    const isPlain = type === '-' || type === 'd';
+    return {
+      path: path.replace(/^\.\//, ''),
+      folder: type === 'd',
+      size: type === '-' ? Number(size) : 0,
+      mtime: Date.UTC(+year!, +month! - 1, +day!, +hour!, +minute!, +second!) / 1000,
+      ...(isPlain ? {} : { unusable: 'type' as const }),
+    };
+  });
+}
+
+function unescaped(shown: string): string {
+  if (!shown.includes('\\#')) return shown;
+  const bytes = Buffer.from(shown).toString('latin1');
+  const plain = bytes.replace(/\\#([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+  return Buffer.from(plain, 'latin1').toString('utf8');
+}
