@@ -55,7 +55,12 @@ export class RsyncStorage implements Storage {
     if (path === '') return { name: '', folder: true, size: 0, mtime: undefined };
     try {
       const lines = parseList(
-        await this.#host.rsync([...LIST, this.#host.source, this.#host.nowhere], `./${path}`, path, signal),
+        await this.#host.rsync(
+          [...LIST, '--ignore-missing-args', this.#host.source, this.#host.nowhere],
+          `./${path}`,
+          path,
+          signal,
+        ),
       );
       const found = lines.find((line) => line.path === path);
       if (!found) return undefined;
