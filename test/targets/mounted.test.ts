@@ -1,9 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { openTarget } from '#src/targets/open.js';
+import { ServerFolder, serveSsh } from '../helpers/target-servers.js';
 import { conformance, signal } from './conformance.js';
 
 const lacks =
@@ -33,4 +34,28 @@ t.test('a mounted exFAT disk, as Windows has it', { skip: lacks }, async (t) => 
   for (const character of ':*?"<>|\\')
     t.ok(target.rules.names.characters.includes(character), `no ${character} in names`);
   conformance(t, () => ({ target, peek: async (path) => readFileSync(join(mountpoint, path)) }));
+});
+
+const lacksSshfs =
+  existsSync('/usr/bin/sshfs') && existsSync('/usr/sbin/sshd') ? false : 'sshfs or sshd is not installed';
+
+t.test('a mounted network share', { skip: lacksSshfs }, async (t) => {
+  const folder = new ServerFolder();
+  t.teardown(() => folder.remove());
+  const server = await serveSsh(folder);
+  t.teardown(() => server.kill());
+  const mountpoint = folder.at('mounted');
+  mkdirSync(mountpoint);
+  const ssh = ['-p', String(server.port), '-o', `IdentityFile=${folder.at('client')}`];
+  const known = ['-o', `UserKnownHostsFile=${folder.at('known_hosts')}`, '-o', 'reconnect', '-o', 'cache=no'];
+  const account = `${userInfo().username}@127.0.0.1:${folder.files}`;
+  execFileSync('sshfs', [account, mountpoint, ...ssh, ...known], { stdio: 'ignore' });
+  t.teardown(() => spawnSync('umount', ['-l', mountpoint]));
+  const target = await openTarget({ platform: 'nfs', uri: mountpoint, mountpoint }, { mayWrite: true, signal });
+  conformance(t, () => ({
+    target,
+    peek: async (path) => readFileSync(join(folder.files, path)),
+    vanish: () => server.kill(),
+    comeBack: () => server.start(),
+  }));
 });
