@@ -53,7 +53,8 @@ export class RcloneDaemon {
     const temporary = configuration === undefined ? await mkdtemp(join(tmpdir(), 'procorefs-rclone-')) : undefined;
     const [user, password] = [randomBytes(12).toString('hex'), randomBytes(24).toString('hex')];
     const passed = Object.entries(process.env).filter(([name]) => !NOT_PASSED.test(name));
-    const child = spawn('rclone', ['rcd', '--rc-addr', '127.0.0.1:0', '--rc-serve'], {
+    // It ends with this process, also when that is killed: setpriv(1) of util-linux.
+    const child = spawn('setpriv', ['--pdeathsig', 'TERM', 'rclone', 'rcd', '--rc-addr', '127.0.0.1:0', '--rc-serve'], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: {
         ...Object.fromEntries(passed),
@@ -158,7 +159,7 @@ function addressOf(child: ChildProcess, signal: AbortSignal): Promise<string> {
     const fail = (cause: Error): void =>
       end(() =>
         reject(
-          errnoOf(cause) === 'ENOENT'
+          errnoOf(cause) === 'ENOENT' || child.exitCode === 127
             ? new Failure('program-missing', { program: 'rclone', package: 'rclone' })
             : new Failure('target-failed', { target: 'rclone', path: 'its start', why: said || cause.message }, cause),
         ),

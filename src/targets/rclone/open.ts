@@ -9,7 +9,7 @@ import { Staging } from '../remote/staging.js';
 import { RcloneDaemon } from './daemon.js';
 import { rcloneFailure } from './failures.js';
 import type { FsInfo } from './rules.js';
-import { RcloneStorage } from './storage.js';
+import { RcloneStorage, rcPath } from './storage.js';
 import { OTHER_TYPE, REFUSED_TYPES, STORAGE_TYPES, type StorageType } from './types.js';
 
 /** The one remote of a daemon's configuration. */
@@ -34,7 +34,8 @@ export async function openRclone(definition: TargetDefinition, options: OpenOpti
     const shown = `${platform}:${[folder, path].filter((part) => part !== '').join('/')}`;
     await configure(daemon, type.type ?? platform, parameters, options, shown);
     const top = new RcloneStorage(daemon, `${REMOTE}:${folder}`, shown, type, platform, {});
-    const root = [folder.replace(/\/$/, ''), path].filter((part) => part !== '').join('/');
+    const below = rcPath(path, type);
+    const root = [folder.replace(/\/$/, ''), below].filter((part) => part !== '').join('/');
     const info = await infoOf(daemon, `${REMOTE}:${root}`, shown, signal);
     const storage = new RcloneStorage(daemon, `${REMOTE}:${root}`, shown, type, platform, info);
     if (path !== '' && storage.rules.emptyFolders) await makeRoot(top, storage, path, options);

@@ -17,6 +17,10 @@ const CALL_CONFIG = { IgnoreTimes: true };
 /** rclone's own sign before characters that stand for others. */
 const QUOTE = '\u201b';
 
+/** A path as rclone writes it. */
+export const rcPath = (path: string, { rawNames }: StorageType): string =>
+  rawNames ? path : path.replaceAll(QUOTE, QUOTE + QUOTE);
+
 /** An item of `operations/list` and `operations/stat`. */
 interface RcItem {
   readonly Path: string;
@@ -40,7 +44,7 @@ export class RcloneStorage implements Storage {
   readonly #kind: string;
   readonly #bucketBased: boolean;
   readonly #showHash: boolean;
-  readonly #rawNames: boolean;
+  readonly #type: StorageType;
 
   constructor(daemon: RcloneDaemon, remote: string, shown: string, type: StorageType, kind: string, info: FsInfo) {
     this.#daemon = daemon;
@@ -52,13 +56,12 @@ export class RcloneStorage implements Storage {
     this.publishes = type.publishes === true;
     this.takesTimeOfFile = this.rules.setsTimes || this.#bucketBased;
     this.hasLinks = type.hasLinks === true;
-    this.#rawNames = type.rawNames === true;
+    this.#type = type;
     this.#showHash = this.rules.hashes.length > 0;
   }
 
-  /** A path as rclone writes it. */
   #rc(path: string): string {
-    return this.#rawNames ? path : path.replaceAll(QUOTE, QUOTE + QUOTE);
+    return rcPath(path, this.#type);
   }
 
   async entries(folder: string, signal: AbortSignal): Promise<Entry[]> {
@@ -95,7 +98,7 @@ export class RcloneStorage implements Storage {
     // Of folders of an object store it is the time of the call.
     const known = Number.isFinite(time) && time > 0 && !(IsDir && this.#bucketBased);
     return {
-      name: this.#rawNames ? Name : Name.replaceAll(QUOTE + QUOTE, QUOTE),
+      name: this.#type.rawNames ? Name : Name.replaceAll(QUOTE + QUOTE, QUOTE),
       folder: IsDir,
       size: IsDir ? 0 : Size,
       mtime: known ? exactTime(ModTime, time) : undefined,
