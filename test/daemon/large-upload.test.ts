@@ -1,0 +1,6 @@
+import t from 'tap';
+import { largeUpload } from '../helpers/cases-large-upload.js';
+
+t.test('a large file goes up in segments, goes on after a kill, in bounded memory', (t) =>
+  largeUpload(t, 400 * 2 ** 20, 250),
+);
