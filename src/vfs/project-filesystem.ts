@@ -43,6 +43,8 @@ export interface FileSystemOptions {
 const PUSHED_TIMEOUT = 3600;
 /** Seconds, where the kernel cannot be told. */
 const UNTOLD_TIMEOUT = 1;
+/** Seconds for which the attributes of a file that is open for writing may be kept: programs ask just after opening. */
+const OPEN_TIMEOUT = 1;
 const BLOCK = 4096;
 /** What statfs says of a storage that has no limit of its own: 1 PiB. */
 const BLOCKS = 2 ** 50 / BLOCK;
@@ -226,8 +228,8 @@ export class ProjectFileSystem implements FileSystem {
       node,
       attributes: stat ? { ...attributes, ...stat, ctime: Math.max(attributes.ctime, stat.mtime) } : attributes,
       entryTimeout: this.#timeout,
-      // The kernel cannot know what it wrote past the daemon.
-      attributeTimeout: file ? 0 : this.#timeout,
+      // The kernel forgets size and times with each write that it sees; a mapping it does not see.
+      attributeTimeout: file ? Math.min(OPEN_TIMEOUT, this.#timeout) : this.#timeout,
     };
   }
 
