@@ -9,9 +9,13 @@ import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenari
 import { writeKillScenario } from './helpers/cases-write-kill.js';
 import { refreshRace } from './helpers/refresh-race.js';
 
+/** Of the exercisers: operations in all, and how often the files come anew from the server. */
+const OPERATIONS = Number(process.env.SOAK_OPERATIONS ?? 1_000_000);
+const ROUNDS = Number(process.env.SOAK_ROUNDS ?? 20);
+
 /**
  * The scenarios of `npm test` at their full size, and those that only a full size shows. `npm run soak -- PART…` runs
- * some of them; `SOAK_SEED` repeats a run.
+ * some of them; `SOAK_SEED` repeats a run, `SOAK_OPERATIONS` and `SOAK_ROUNDS` a part of it.
  */
 const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void>>> = {
   kills: (t, seed) => killScenario(t, 100, seed),
@@ -27,8 +31,8 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   'large-upload': (t) => largeUpload(t, 5 * 1024 * 2 ** 20, 250),
   memory: (t) => crawlMemory(t, 100_000),
   priority: (t) => saturatedPriority(t, 60),
-  exerciser: (t, seed) => exercise(t, 'kernel', 1_000_000, 20, seed),
-  'exerciser-native': (t, seed) => exercise(t, 'fuse-native', 1_000_000, 20, seed),
+  exerciser: (t, seed) => exercise(t, 'kernel', OPERATIONS, ROUNDS, seed),
+  'exerciser-native': (t, seed) => exercise(t, 'fuse-native', OPERATIONS, ROUNDS, seed),
   refresh: async (t, seed) => {
     const { wrong, usedTwice, ...counted } = await refreshRace(t, 200, seed);
     t.comment(JSON.stringify(counted));
