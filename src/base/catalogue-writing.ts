@@ -107,7 +107,7 @@ export const writingRows = {
     http: 409,
     level: 'debug',
     what: '{path} cannot be moved to {to}, which stays on this machine',
-    remedy: 'copy it there, and delete it',
+    remedy: 'copy it there, and delete it; Procore keeps what is deleted in its recycle bin',
   },
   'folder-not-empty': {
     errno: 'ENOTEMPTY',

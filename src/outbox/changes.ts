@@ -110,6 +110,9 @@ export function withoutIdentity(intent: Intent): Intent {
   };
 }
 
+/** As `withoutIdentity`, for a file that stays on this machine only. */
+export const setAside = (intent: Intent): Intent => ({ ...withoutIdentity(intent), attemptAt: 0, upload: undefined });
+
 /** The deletion of an item at the server whose inode goes on as something else. */
 export function tombstone(inode: Inode, of: Intent, now: number): Intent {
   return {
@@ -143,12 +146,15 @@ export const isNothing = (intent: Intent): boolean =>
   intent.parent === intent.baseParent &&
   intent.name === intent.baseName;
 
+/** An intent in its place, others to write down with it, and inodes whose intents go. */
+export interface Placed {
+  readonly intent: Intent;
+  readonly others: readonly Intent[];
+  readonly drop: readonly Inode[];
+}
+
 /** A new name at a place from which somebody went, not yet told to the server: it becomes the same document. */
-export function claimPlace(
-  intents: Intents,
-  intent: Intent,
-  now: number,
-): { intent: Intent; others: Intent[]; drop: Inode[] } {
+export function claimPlace(intents: Intents, intent: Intent, now: number): Placed {
   const left = intent.folder ? undefined : intents.leftFrom(intent.parent, intent.name);
   const free =
     left && !left.folder && left.attemptAt === 0 && left.inode !== intent.inode && intent.remoteId === NO_REMOTE;

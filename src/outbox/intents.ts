@@ -120,10 +120,9 @@ export class Intents {
     return [...(this.#basedIn.get(folder) ?? [])].map((inode) => this.#byInode.get(inode)!);
   }
 
-  /** One whose content still comes from this file at the server. */
-  takingContentOf(id: RemoteId): Intent | undefined {
-    const [inode] = this.#byContent.get(id) ?? [];
-    return inode === undefined ? undefined : this.#byInode.get(inode);
+  /** Others whose content still comes, all or in part, from this file at the server. */
+  takingContentOf(id: RemoteId): Intent[] {
+    return [...(this.#byContent.get(id) ?? [])].map((inode) => this.#byInode.get(inode)!);
   }
 
   /** Something about the item's intent, or about who has it open, is different now. */
@@ -225,7 +224,7 @@ export class Intents {
     this.#byInode.set(intent.inode, intent);
     this.#touched.add(intent.inode);
     if (intent.baseParent !== NO_INODE) addTo(this.#basedIn, intent.baseParent, intent.inode);
-    if (intent.contentItem !== NO_REMOTE) addTo(this.#byContent, intent.contentItem, intent.inode);
+    for (const id of contentFrom(intent)) addTo(this.#byContent, id, intent.inode);
     if (intent.remoteId !== NO_REMOTE) this.#byRemote.set(intent.remoteId, intent.inode);
     if (!intent.deleted) {
       let children = this.#children.get(intent.parent);
@@ -241,7 +240,7 @@ export class Intents {
     this.#byInode.delete(inode);
     this.#touched.add(inode);
     removeFrom(this.#basedIn, intent.baseParent, inode);
-    removeFrom(this.#byContent, intent.contentItem, inode);
+    for (const id of contentFrom(intent)) removeFrom(this.#byContent, id, inode);
     if (this.#byRemote.get(intent.remoteId) === inode) this.#byRemote.delete(intent.remoteId);
     const children = this.#children.get(intent.parent);
     if (children?.get(intent.name) === inode) {
@@ -263,6 +262,12 @@ function removeFrom<Key>(sets: Map<Key, Set<Inode>>, key: Key, inode: Inode): vo
   const set = sets.get(key);
   if (set?.delete(inode) && set.size === 0) sets.delete(key);
 }
+
+/** Files at the server, other than itself, that an item takes content from. */
+const contentFrom = ({ contentItem, gaps, remoteId }: Intent): RemoteId[] => [
+  ...(contentItem === NO_REMOTE ? [] : [contentItem]),
+  ...(gaps && gaps.item !== remoteId && gaps.item !== contentItem ? [gaps.item] : []),
+];
 
 const hasLeft = (intent: Intent): boolean =>
   intent.remoteId !== NO_REMOTE &&

@@ -1,6 +1,6 @@
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
-import { type Intent, NO_REMOTE } from './intent.js';
+import { type Intent, isLocal, NO_REMOTE } from './intent.js';
 import type { Outbox } from './outbox.js';
 
 /** What must happen before an intent can go up. */
@@ -16,7 +16,10 @@ export type Order =
 
 const GO: Order = { kind: 'go' };
 
-/** Parents before children, leavers before those who come to their place, content before the file it comes from goes. */
+/**
+ * Parents before children, leavers before those who come to their place, content before the file it comes from goes; what
+ * stays on this machine fetches its content when that file goes.
+ */
 export function orderOf(intent: Intent, outbox: Outbox): Order {
   return intent.deleted ? orderOfDeletion(intent, outbox) : orderOfPlace(intent, outbox);
 }
@@ -45,9 +48,8 @@ function orderOfDeletion(intent: Intent, outbox: Outbox): Order {
   const { intents } = outbox;
   const parent = intents.get(intent.baseParent);
   if (parent?.deleted) return { kind: 'covered' };
-  for (const other of intents.all())
-    if (other.contentItem === intent.remoteId || other.gaps?.item === intent.remoteId)
-      return { kind: 'after', inode: other.inode };
+  const taker = intents.takingContentOf(intent.remoteId).find((one) => !isLocal(one));
+  if (taker) return { kind: 'after', inode: taker.inode };
   return intent.folder ? orderOfFolderDeletion(intent, outbox) : GO;
 }
 
@@ -61,6 +63,8 @@ function orderOfFolderDeletion(folder: Intent, outbox: Outbox): Order {
       const own = intents.ofRemote(item.remoteId);
       if (!own) return { kind: 'keep-folder' };
       if (!own.deleted) return { kind: 'after', inode: own.inode };
+      const taker = intents.takingContentOf(own.remoteId).find((one) => !isLocal(one));
+      if (taker) return { kind: 'after', inode: taker.inode };
       if (own.folder) {
         const inner = orderOfFolderDeletion(own, outbox);
         if (inner.kind !== 'go') return inner;

@@ -7,7 +7,7 @@ import type { Log } from '../base/log.js';
 import type { ContentCache, OpenBlob } from '../content/cache.js';
 import type { ContentVersion } from '../content/source.js';
 import type { View } from '../mirror/view.js';
-import { claimPlace, isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity } from './changes.js';
+import { isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity } from './changes.js';
 import { Durability } from './durability.js';
 import { INCOMPLETE, type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
 import { Intents } from './intents.js';
@@ -49,10 +49,10 @@ export class Outbox {
   readonly staging: Staging;
   readonly durability: Durability;
   readonly names: NameGuard;
+  readonly staysLocal: StaysLocal;
   readonly permissions: Permissions;
   readonly events = new EventEmitter<Events>();
   readonly #options: OutboxOptions;
-  readonly #staysLocal: StaysLocal;
   readonly #files = new Map<Inode, WorkingFile>();
   readonly #opening = new Map<Inode, Promise<WorkingFile>>();
 
@@ -63,7 +63,7 @@ export class Outbox {
     this.tree = new Tree(options.view, this.intents);
     this.permissions = new Permissions(this.tree);
     this.names = namePolicy(this.tree, options.temporary, options.log);
-    this.#staysLocal = new StaysLocal(this.intents, this.names);
+    this.staysLocal = new StaysLocal(this.intents, this.names);
     this.durability = new Durability({ ...options, intents: this.intents, staging: this.staging });
     recover(this, options.view, options.log);
   }
@@ -83,8 +83,7 @@ export class Outbox {
     let file: WorkingFile | undefined;
     try {
       file = new WorkingFile(inode, fd);
-      const { intent, others, drop } = claimPlace(
-        this.intents,
+      const { intent, others, drop } = this.staysLocal.enter(
         made(inode, parent.inode, name, false, now, who(uid)),
         now,
       );
@@ -105,12 +104,12 @@ export class Outbox {
     const now = Date.now();
     const inode = this.intents.newInode();
     const intent = made(inode, parent.inode, name, true, now, who(uid));
-    this.#put({ ...intent, ...this.#staysLocal.firstState(intent) });
+    this.#put({ ...intent, ...this.staysLocal.firstState(intent) });
     return this.#required(inode);
   }
 
   unlink(item: LocalItem, uid: number): void {
-    if (this.#options.noDelete) throw new Failure('delete-forbidden');
+    this.#requireDelete();
     const now = Date.now();
     const intent = this.#intentOf(item, uid, now);
     if (intent.remoteId === NO_REMOTE) this.intents.change([], [item.inode]);
@@ -140,10 +139,11 @@ export class Outbox {
     await this.names.requireMove(item, parent, name, uid, this.#options.longestBelow);
     const now = Date.now();
     const before = this.#intentOf(item, uid, now);
-    this.#staysLocal.requireMove(before, parent.intent, name);
+    this.staysLocal.requireMove(before, parent.intent, name);
+    if (isLocal(parent.intent) && before.remoteId !== NO_REMOTE) this.#requireDelete();
     let intent: Intent = { ...before, parent: parent.inode, name, changedAt: now };
     const others: Intent[] = [];
-    let drop: Inode[] = [];
+    const drop: Inode[] = [];
     if (replaced) {
       const over = this.#intentOf(replaced, uid, now);
       if (replaced.isFile) {
@@ -160,15 +160,16 @@ export class Outbox {
         if (over.remoteId === NO_REMOTE) drop.push(replaced.inode);
         else others.push({ ...tombstone(replaced.inode, over, now), name, parent: parent.inode });
       }
-    } else {
-      const claimed = claimPlace(this.intents, intent, now);
-      intent = claimed.intent;
-      others.push(...claimed.others);
-      drop = claimed.drop;
+    }
+    if (!replaced || isLocal(parent.intent)) {
+      const placed = this.staysLocal.enter(intent, now);
+      intent = placed.intent;
+      others.push(...placed.others);
+      drop.push(...placed.drop);
     }
     const wasLocal = isLocal(intent);
-    intent = { ...intent, ...this.#staysLocal.firstState(intent) };
-    if (intent.folder && isLocal(intent) !== wasLocal) others.push(...this.#staysLocal.below(intent));
+    intent = { ...intent, ...this.staysLocal.firstState(intent) };
+    if (intent.folder && isLocal(intent) !== wasLocal) others.push(...this.staysLocal.below(intent));
     if (isNothing(intent) && !this.#files.has(intent.inode)) this.intents.change(others, [...drop, intent.inode]);
     else this.intents.change([intent, ...others], drop);
     if (replaced) this.#removeStaged(replaced.inode);
@@ -240,7 +241,7 @@ export class Outbox {
       stagedAt: file.gaps ? 0 : (seen?.mtimeMs ?? base.stagedAt),
       volatile: durable ? undefined : seen ? this.durability.place : base.volatile,
       ...(seen ? { changedAt: now, upload: undefined, attempts: 0 } : {}),
-      ...this.#staysLocal.firstState(base),
+      ...this.staysLocal.firstState(base),
       ...(file.failed || (seen && this.staging.isFull) ? { reason: INCOMPLETE, released: false } : {}),
     });
     if (seen) file.acknowledged(seen);
@@ -378,6 +379,11 @@ export class Outbox {
     )
       return;
     this.staging.remove(item.inode);
+  }
+
+  /** @throws Failure `delete-forbidden` */
+  #requireDelete(): void {
+    if (this.#options.noDelete) throw new Failure('delete-forbidden');
   }
 
   #intentOf(item: LocalItem, uid: number, now: number): Intent {

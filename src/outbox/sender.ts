@@ -11,7 +11,8 @@ import type { SavedUpload, Uploads } from '../procore/uploads.js';
 import type { ProcoreWrites, Written } from '../procore/writes.js';
 import { isNothing, withoutIdentity } from './changes.js';
 import { conflictName } from './conflict-name.js';
-import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
+import { type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
+import { coveredBy } from './order.js';
 import type { Outbox } from './outbox.js';
 
 export interface SenderOptions {
@@ -58,6 +59,7 @@ export class Sender {
   async #delete(intent: Intent, call: CallOptions): Promise<void> {
     const { writes, project, store } = this.#o;
     const { remoteId } = intent;
+    await this.#keepContent(intent);
     const attempt = this.#attempt(intent);
     let serverTime = 0;
     try {
@@ -72,6 +74,22 @@ export class Sender {
     }
     await store.confirmDeletion(remoteId, serverTime);
     this.#finish(attempt, undefined);
+  }
+
+  /** What stays on this machine (in a desktop's trash) takes its content along before the server deletes it. */
+  async #keepContent(deletion: Intent): Promise<void> {
+    const { outbox } = this.#o;
+    const going = deletion.folder ? [deletion, ...coveredBy(deletion, outbox)] : [deletion];
+    for (const { remoteId } of going)
+      for (const keeper of outbox.intents.takingContentOf(remoteId)) {
+        if (!isLocal(keeper)) continue;
+        try {
+          await this.#materialize(keeper);
+        } catch (error) {
+          // Somebody else deleted it for good: there is nothing to wait for.
+          if (!isFailure(error, 'gone') && !isFailure(error, 'version-gone')) throw error;
+        }
+      }
   }
 
   async #folder(intent: Intent, call: CallOptions): Promise<void> {
@@ -216,7 +234,7 @@ export class Sender {
     try {
       await file.complete();
       const now = this.#current(intent);
-      if (now.staged && !now.gaps) return now;
+      if (now.staged && !now.gaps && now.contentItem === NO_REMOTE) return now;
       file.sync();
       outbox.staging.syncFolder();
       const next = { ...now, staged: true, gaps: undefined, contentItem: NO_REMOTE, contentVersion: NO_VERSION };
@@ -277,7 +295,7 @@ export class Sender {
     if (!now) return;
     if (now !== attempt) {
       const next = item && rebased(now, attempt, item);
-      if (next && !isNothing(next)) intents.put(next);
+      if (next && !isNothing(next)) intents.change(outbox.staysLocal.settled(next, Date.now()));
       if (!next || !isNothing(next)) return;
     }
     intents.change([], [attempt.inode]);

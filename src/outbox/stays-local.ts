@@ -1,9 +1,14 @@
 import { Failure } from '../base/errors.js';
-import { type Intent, isLocal, NO_REMOTE } from './intent.js';
+import { claimPlace, type Placed, setAside, tombstone, withIdentityOf } from './changes.js';
+import { type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
 import type { Intents } from './intents.js';
 import type { NameGuard } from './name-policy.js';
 
-/** Which items stay on this machine: those whose names are of local files or folders, and all that is made in such folders. */
+/**
+ * Which items stay on this machine: those whose names are of local files or folders, and all that is in such folders. In
+ * these nothing has an identity at the server: a file that comes from there (into a desktop's trash) is deleted there,
+ * stays here, and is the same document again when it returns before the deletion was sent.
+ */
 export class StaysLocal {
   readonly #intents: Intents;
   readonly #names: NameGuard;
@@ -31,12 +36,39 @@ export class StaysLocal {
   }
 
   /**
-   * A folder that stays here takes in nothing that the server has, and no folder with such things in it.
+   * A folder at the server does not go into one that stays here, and neither does one with things of the server in it:
+   * the content of all of them would have to come here first.
    * @throws Failure `local-folder` (EXDEV), on which programs copy and delete
    */
   requireMove(intent: Intent, parent: Intent | undefined, name: string): void {
-    const becomesLocal = intent.folder && intent.remoteId === NO_REMOTE && this.#names.kind(name, true) === 'local';
-    if (isLocal(parent) || becomesLocal) this.#requireNoRemote(intent, name);
+    const becomesLocal = intent.remoteId === NO_REMOTE && this.#names.kind(name, true) === 'local';
+    if (intent.folder && (isLocal(parent) || becomesLocal)) this.#requireNoRemote(intent, name);
+  }
+
+  /** What comes to a place where nothing is. */
+  enter(moved: Intent, now: number): Placed {
+    if (!isLocal(this.#intents.get(moved.parent))) return this.#return(moved) ?? claimPlace(this.#intents, moved, now);
+    const [intent, ...others] = this.#leaveServer(moved, now);
+    return { intent: intent!, others, drop: [] };
+  }
+
+  /** One in a local folder may have got an identity while it went there. */
+  settled(intent: Intent, now: number): Intent[] {
+    return isLocal(this.#intents.get(intent.parent)) ? this.#leaveServer(intent, now) : [intent];
+  }
+
+  #leaveServer(intent: Intent, now: number): Intent[] {
+    if (intent.remoteId === NO_REMOTE || intent.folder) return [intent];
+    return [setAside(intent), tombstone(this.#intents.newInode(), intent, now)];
+  }
+
+  /** Its deletion at the server was not sent yet: it is the same document, wherever it goes. */
+  #return(moved: Intent): Placed | undefined {
+    const { contentItem, remoteId, staged } = moved;
+    const deletion = isLocal(moved) && contentItem !== NO_REMOTE ? this.#intents.ofRemote(contentItem) : undefined;
+    if (remoteId !== NO_REMOTE || !deletion?.deleted || deletion.attemptAt !== 0) return undefined;
+    const own = { ...withIdentityOf(moved, deletion), contentItem: NO_REMOTE, contentVersion: NO_VERSION };
+    return { intent: { ...own, dirty: staged }, others: [], drop: [deletion.inode] };
   }
 
   #requireNoRemote(intent: Intent, name: string): void {

@@ -107,9 +107,13 @@ export class Tree {
     return id === undefined || id === NO_REMOTE ? undefined : id;
   }
 
-  /** Whether an intent speaks for this item of the server: at its place the mirror's row does not count. */
-  #isTaken(item: Item): boolean {
-    return this.#intents.size > 0 && this.#intents.ofRemote(item.remoteId) !== undefined;
+  /**
+   * Whether an intent speaks for this item of the server: at its place the mirror's row does not count. The intent of what
+   * has just been made there gets its remote id a moment after the mirror, which knows it by the same inode.
+   */
+  #isTaken({ remoteId, inode }: Item): boolean {
+    if (this.#intents.size === 0) return false;
+    return this.#intents.ofRemote(remoteId) !== undefined || this.#intents.get(inode) !== undefined;
   }
 
   #fromMirror(item: Item, parent?: Inode): LocalItem {

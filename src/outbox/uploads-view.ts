@@ -1,6 +1,6 @@
 import type { Inode } from '../base/ids.js';
 import { isBraked } from './brake.js';
-import { type Intent, NO_REMOTE } from './intent.js';
+import { type Intent, isLocal, NO_REMOTE } from './intent.js';
 import { coveredBy } from './order.js';
 import type { Outbox } from './outbox.js';
 import { BRAKE_REASON, type Scheduler } from './scheduler.js';
@@ -98,7 +98,12 @@ export function discard(
   const take = (intent: Intent): void => {
     if (dropped.has(intent.inode)) return;
     dropped.set(intent.inode, intent);
-    if (intent.deleted) for (const one of coveredBy(intent, outbox)) dropped.set(one.inode, one);
+    if (intent.deleted) {
+      // What comes back is no longer in the trash here.
+      const keeper = intents.get(outbox.tree.view.byRemoteId(intent.remoteId)?.inode ?? intent.inode);
+      if (keeper && isLocal(keeper)) take(keeper);
+      for (const one of coveredBy(intent, outbox)) take(one);
+    }
     // What was made in a folder that is given up has no place any more.
     else if (intent.folder && intent.remoteId === NO_REMOTE)
       for (const child of intents.childrenOf(intent.inode)) take(child);

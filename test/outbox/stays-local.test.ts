@@ -1,4 +1,5 @@
 import t from 'tap';
+import { discard } from '#src/outbox/uploads-view.js';
 import { errnoOf, Files, openProject } from '../helpers/project.js';
 
 t.test('a folder with a local name stays here with all that is made in it', async (t) => {
@@ -12,10 +13,12 @@ t.test('a folder with a local name stays here with all that is made in it', asyn
   const tree = (): Promise<string[]> =>
     project.simulator.admin.tree().then((all) => all.map(({ path }) => path).sort());
   t.strictSame(await tree(), ['Schedules', 'kept.txt']);
+  await files.mkdir('folder');
+  await project.drain();
   t.equal(
-    await errnoOf(() => files.rename('kept.txt', '.Trash-1000/files/kept.txt')),
+    await errnoOf(() => files.rename('folder', '.Trash-1000/files/folder')),
     'EXDEV',
-    'what is at the server is copied there, and deleted',
+    'a folder that is at the server is copied there, and deleted',
   );
   await files.write('.Trash-1000/files/made.txt', 'made');
   await files.rename('.Trash-1000/files/made.txt', 'made.txt');
@@ -25,9 +28,36 @@ t.test('a folder with a local name stays here with all that is made in it', asyn
   await project.drain();
   t.strictSame(
     await tree(),
-    ['Schedules', 'binder', 'binder/files', 'binder/files/below.txt', 'kept.txt', 'made.txt'],
+    ['Schedules', 'binder', 'binder/files', 'binder/files/below.txt', 'folder', 'kept.txt', 'made.txt'],
     'what leaves it, or loses the name, goes up',
   );
+});
+
+t.test('the deletion of what went to the trash is held with others, and given up with the copy here', async (t) => {
+  const project = await openProject(t, {}, { holdAfter: 2, deleteDelay: 3_600_000 });
+  const { outbox, scheduler } = project.project;
+  const files = new Files(project.fileSystem);
+  for (const name of ['a.txt', 'b.txt', 'c.txt']) await files.write(name, name);
+  await project.drain();
+  await files.mkdir('.Trash-1000');
+  for (const name of ['a.txt', 'b.txt', 'c.txt']) await files.rename(name, `.Trash-1000/${name}`);
+  const left = await scheduler.drain(AbortSignal.timeout(10_000));
+  t.strictSame(
+    left.map(({ name, deleted }) => [name, deleted]),
+    [
+      ['a.txt', true],
+      ['b.txt', true],
+      ['c.txt', true],
+    ],
+  );
+  t.ok(scheduler.braked);
+  discard(
+    outbox,
+    left.map(({ inode }) => inode),
+  );
+  t.strictSame(await files.list(''), ['.Trash-1000', 'Schedules', 'a.txt', 'b.txt', 'c.txt']);
+  t.strictSame(await files.list('.Trash-1000'), []);
+  t.equal((await files.read('b.txt')).toString(), 'b.txt');
 });
 
 t.test('the names of local files mean nothing for folders', async (t) => {
