@@ -1,38 +1,46 @@
-import { check } from './check.js';
 import type { Command } from './command.js';
-import { compare } from './compare.js';
-import { connectionCommands, projects } from './connections/index.js';
-import { daemon } from './daemon.js';
-import { demo } from './demo/demo.js';
-import { doctor } from './doctor.js';
-import { install, uninstall } from './install.js';
-import { jobCommands } from './jobs/index.js';
-import { mount } from './mount.js';
-import { mountHelper } from './mount-helper.js';
-import { refresh } from './refresh.js';
-import { simulate } from './simulate.js';
-import { status } from './status.js';
-import { umount } from './umount.js';
-import { drain, uploads } from './uploads.js';
 
-/** The command line, in the order of its help. */
-export const commands: readonly Command[] = [
-  demo,
-  simulate,
-  ...connectionCommands,
-  projects,
-  mount,
-  umount,
-  status,
-  refresh,
-  check,
-  compare,
-  drain,
-  uploads,
-  ...jobCommands,
-  doctor,
-  install,
-  uninstall,
-  mountHelper,
-  daemon,
+/** Commands that begin with the same word, in a module that is loaded only when one of them is meant. */
+interface Family {
+  readonly words: readonly string[];
+  load(): Promise<readonly Command[]>;
+}
+
+/** The command line, in the order of its help. Loading all of it takes longer than most commands run. */
+const families: readonly Family[] = [
+  { words: ['demo'], load: async () => [(await import('./demo/demo.js')).demo] },
+  { words: ['simulate'], load: async () => [(await import('./simulate.js')).simulate] },
+  { words: ['connections'], load: async () => (await import('./connections/index.js')).connectionCommands },
+  { words: ['projects'], load: async () => [(await import('./connections/index.js')).projects] },
+  { words: ['mount'], load: async () => [(await import('./mount.js')).mount] },
+  { words: ['umount'], load: async () => [(await import('./umount.js')).umount] },
+  { words: ['status'], load: async () => [(await import('./status.js')).status] },
+  { words: ['refresh'], load: async () => [(await import('./refresh.js')).refresh] },
+  { words: ['check'], load: async () => [(await import('./check.js')).check] },
+  { words: ['compare'], load: async () => [(await import('./compare.js')).compare] },
+  {
+    words: ['drain', 'uploads'],
+    load: async () => {
+      const { drain, uploads } = await import('./uploads.js');
+      return [drain, uploads];
+    },
+  },
+  { words: ['jobs'], load: async () => (await import('./jobs/index.js')).jobCommands },
+  { words: ['doctor'], load: async () => [(await import('./doctor.js')).doctor] },
+  {
+    words: ['install', 'uninstall'],
+    load: async () => {
+      const { install, uninstall } = await import('./install.js');
+      return [install, uninstall];
+    },
+  },
+  { words: ['mount-helper'], load: async () => [(await import('./mount-helper.js')).mountHelper] },
+  { words: ['daemon'], load: async () => [(await import('./daemon.js')).daemon] },
 ];
+
+/** The commands that the first word may mean; all of them where it is none, as for help. */
+export async function commandsFor(word: string | undefined): Promise<readonly Command[]> {
+  const family = families.find(({ words }) => word !== undefined && words.includes(word));
+  if (family) return family.load();
+  return (await Promise.all(families.map(({ load }) => load()))).flat();
+}

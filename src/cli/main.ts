@@ -5,18 +5,18 @@ import { flagOf, type OptionName, optionRows } from '../base/options.js';
 import { maskSecrets } from '../base/secret.js';
 import { oneLine } from '../base/text.js';
 import { COMMON_OPTIONS, type Command, CommandContext } from './command.js';
-import { commands } from './commands.js';
+import { commandsFor } from './commands.js';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
-function build(): Commander {
+async function build(word: string | undefined): Promise<Commander> {
   const program = new Commander('procorefs')
     .description("A Procore project's documents as an ordinary directory")
     .version('0.1.0')
     .exitOverride()
     .showHelpAfterError('(see --help)');
-  for (const row of commands) addCommand(program, row);
+  for (const row of await commandsFor(word)) addCommand(program, row);
   return program;
 }
 
@@ -67,7 +67,7 @@ const camelCase = (name: string): string => name.replace(/_(\w)/g, (_, letter: s
 /** Ends with 0 done, 1 failed (one line on standard error), 2 wrong usage. */
 async function main(argv: readonly string[]): Promise<void> {
   try {
-    await build().parseAsync(argv, { from: 'user' });
+    await (await build(argv[0])).parseAsync(argv, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
     else process.exitCode = report(error);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { commands } from '#src/cli/commands.js';
+import { commandsFor } from '#src/cli/commands.js';
 import { Installation, mounted } from '../helpers/mounted.js';
 
 t.test('wrong usage ends with 2 and says what is wrong', async (t) => {
@@ -49,7 +49,7 @@ t.test('wrong usage ends with 2 and says what is wrong', async (t) => {
 
 t.test('every command has a help that names what it takes', async (t) => {
   const installation = new Installation(t);
-  const visible = commands.filter(({ hidden }) => !hidden);
+  const visible = (await commandsFor(undefined)).filter(({ hidden }) => !hidden);
   const main = await installation.must(['--help']);
   for (const { name } of visible) t.match(main, new RegExp(`^  ${name.split(' ')[0]}\\b`, 'm'));
   await inParallel(visible, async (command) => {
