@@ -89,6 +89,13 @@ const rows = {
     placeholder: 'PATTERN',
     mount: true,
   },
+  copy_out: {
+    kind: 'string',
+    help: 'copy the project there in the background: a folder, or CONNECTION[:/path]',
+    placeholder: 'PLACE',
+    mount: true,
+  },
+  every: { kind: 'seconds', default: 900, help: 'time between two runs of copy_out', placeholder: 'S', mount: true },
   poll: { kind: 'seconds', default: 15, help: 'time between two looks for changes', placeholder: 'S', mount: true },
 } as const satisfies Record<string, OptionRow>;
 

@@ -85,5 +85,14 @@ function describe(answer: MountStatus | NoAnswer): string {
     ],
     ['driver', `${answer.driver}${answer.passthrough ? ', passthrough' : ''}, process ${answer.pid}`],
   ];
+  for (const { name, status, next_run, last } of answer.jobs)
+    rows.push([
+      'job',
+      [
+        `${name}: ${last?.status.replaceAll('_', ' ') ?? status}`,
+        ...(last ? [`${plural(last.copied, 'file')}, ${bytes(last.bytes)}, ${plural(last.calls, 'call')}`] : []),
+        ...(next_run === undefined ? [] : [`next run ${next_run.slice(0, 16).replace('T', ' ')} UTC`]),
+      ].join('; '),
+    ]);
   return `${answer.mountpoint}\n${columns(rows.map(([key, value]) => [`  ${key}`, value!]))}`;
 }

@@ -1,22 +1,28 @@
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
-import type { JobEngine } from '../jobs/engine.js';
+import type { Connections } from '../connections/store.js';
 import type { RunOptions } from '../jobs/store/job-store.js';
 import { discard, type UploadLine, uploadLines } from '../outbox/uploads-view.js';
 import type { ControlMethods } from './control.js';
+import { jobLines } from './jobs/job-lines.js';
+import type { Jobs } from './jobs/open.js';
 import type { MountRequest, Mounts } from './mounts.js';
 import type { Project } from './project.js';
-import { mountStatus } from './status.js';
+import { type MountStatus, mountState } from './status.js';
 
 /** What other processes may ask the daemon of a project. */
 export function controlMethods(
   project: Project,
   mounts: Mounts,
   addMount: (request: MountRequest) => Promise<void>,
-  engine: JobEngine,
+  { store, engine }: Pick<Jobs, 'store' | 'engine'>,
+  connections: Connections,
 ): ControlMethods {
   return {
-    status: async ({ mountpoint }) => mountStatus(project, mounts.get(text(mountpoint)), text(mountpoint)),
+    status: async ({ mountpoint }): Promise<MountStatus> => ({
+      ...mountState(project, mounts.get(text(mountpoint)), text(mountpoint)),
+      jobs: jobLines(store, connections, project.session),
+    }),
     mount: async ({ request }) => addMount(request as MountRequest),
     /** Unmounts, then waits for the outbox: what is left is safe on disk, and the next mount goes on with it. */
     unmount: async ({ mountpoint, force, timeout }, signal) => {

@@ -6,6 +6,7 @@ import type { Item } from '../mirror/view.js';
 import type { Ownership } from '../vfs/attributes.js';
 import { ProjectFileSystem } from '../vfs/project-filesystem.js';
 import { WritableProjectFileSystem } from '../vfs/writable-filesystem.js';
+import type { CopyOutRequest } from './jobs/copy-out.js';
 import type { Project } from './project.js';
 
 export interface MountRequest {
@@ -23,6 +24,7 @@ export interface MountRequest {
   readonly checkout: boolean;
   readonly owner: Ownership;
   readonly generic: readonly string[];
+  readonly copyOut?: CopyOutRequest;
 }
 
 interface Live {
@@ -105,6 +107,11 @@ export class Mounts {
 
   get mountpoints(): string[] {
     return [...this.#live.keys()];
+  }
+
+  /** What the mounts that are up were asked for. */
+  get requests(): MountRequest[] {
+    return [...this.#live.values()].map(({ request }) => request);
   }
 
   async unmount(mountpoint: string, force: boolean): Promise<void> {

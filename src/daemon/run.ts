@@ -2,10 +2,12 @@ import { systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import { type Log, type LogLevel, openLog } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
+import { Connections } from '../connections/store.js';
 import type { DriverName } from '../fuse/filesystem.js';
 import { checkMountpoint, clearDeadMount } from '../fuse/mountpoint.js';
 import { requireDriver } from '../fuse/probe.js';
 import { askDaemon, ControlServer } from './control.js';
+import { CopyOuts } from './jobs/copy-out.js';
 import { openJobs } from './jobs/open.js';
 import { controlMethods } from './methods.js';
 import { type MountRequest, Mounts } from './mounts.js';
@@ -105,12 +107,16 @@ async function own(
   };
   try {
     await project.mirror.open();
+    const connections = new Connections(state.path);
+    const copyOuts = new CopyOuts(jobs.engine, connections, session);
     const addMount = async (added: MountRequest): Promise<void> => {
       if (ending) throw new Failure('daemon-ending');
+      await copyOuts.check(added);
       await mounts.add(added);
       remember(added);
+      copyOuts.apply(mounts.requests);
     };
-    control = await ControlServer.open(socket, controlMethods(project, mounts, addMount, jobs.engine), log);
+    control = await ControlServer.open(socket, controlMethods(project, mounts, addMount, jobs, connections), log);
     await addMount(mount);
   } catch (error) {
     await end('it could not start');
@@ -177,6 +183,9 @@ function mountRequest(request: DaemonRequest): MountRequest {
     syncRemote: options.fsync === 'remote',
     checkout: options.checkout === true,
     generic: request.generic,
+    ...(options.copy_out === undefined
+      ? {}
+      : { copyOut: { to: String(options.copy_out), every: Number(options.every) } }),
     owner: {
       uid: Number(options.uid ?? process.getuid?.() ?? 0),
       gid: Number(options.gid ?? process.getgid?.() ?? 0),

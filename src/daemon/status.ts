@@ -1,9 +1,9 @@
 import type { Mounted } from '../fuse/filesystem.js';
 import { outboxCounts, uploadLines } from '../outbox/uploads-view.js';
+import type { JobLine } from './jobs/job-lines.js';
 import type { Project } from './project.js';
 
-/** The answer to `status --json`; scripts read it, so keys are only added. */
-export function mountStatus(project: Project, mounted: Mounted, mountpoint: string) {
+export function mountState(project: Project, mounted: Mounted, mountpoint: string) {
   const { mirror, content, session, outbox, scheduler } = project;
   const uploads = uploadLines(outbox, scheduler, project.progress);
   const { done, items, total } = mirror.progress;
@@ -27,4 +27,5 @@ export function mountStatus(project: Project, mounted: Mounted, mountpoint: stri
   };
 }
 
-export type MountStatus = ReturnType<typeof mountStatus>;
+/** The answer to `status --json`; scripts read it, so keys are only added. */
+export type MountStatus = ReturnType<typeof mountState> & { readonly jobs: readonly JobLine[] };

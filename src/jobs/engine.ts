@@ -15,6 +15,7 @@ import type { Patience } from './run/waiting.js';
 import { latestEnd, nextRun } from './schedule/next-run.js';
 import { counted, stopReason } from './schedule/stop-policy.js';
 import type { Side } from './sides/side.js';
+import { SourceStates } from './sides/source-states.js';
 import type { Execution, JobStore, RunOptions } from './store/job-store.js';
 
 export interface SideRequest {
@@ -33,6 +34,11 @@ export interface Opener {
   open(reference: SideReference, request: SideRequest): Promise<Side>;
   /** Where it is, without a call. @throws Failure `no-such-connection`, … */
   place(reference: SideReference): Promise<Place>;
+  /**
+   * What is the same as long as nothing changed at the source, told without a call; undefined: it cannot be told.
+   * @throws Failure as `place`
+   */
+  sourceState?(job: Job): string | undefined;
   /** Another process of this state folder owns what the job needs, and runs it there; false: nobody does. */
   delegate?(job: Job, trigger: Execution['trigger'], options: RunOptions): Promise<boolean>;
 }
@@ -64,6 +70,7 @@ export class JobEngine {
   readonly #clock: Clock;
   readonly #runs = new Map<string, { readonly run: Run | undefined; readonly done: Promise<Execution> }>();
   readonly #stop = new AbortController();
+  readonly #sources = new SourceStates();
   #lock: FileLock | undefined;
   #loop: Promise<void> | undefined;
 
@@ -223,6 +230,12 @@ export class JobEngine {
     const simulation = options.simulate ?? job.transfer.simulation_mode;
     const execution = store.begin(job.id, trigger, simulation, this.#clock.now());
     store.setState(job.id, { status: 'running' });
+    const sourceState = this.#sourceState(job, simulation);
+    if (trigger === 'schedule' && this.#sources.isUnchanged(job.id, sourceState, execution.started)) {
+      store.update(execution.id, { status: 'no_changes', phase: 'complete', ended: this.#clock.now() });
+      this.#settle(job, store.execution(execution.id)!, 'no_changes', SourceStates.reason);
+      return store.execution(execution.id)!;
+    }
     const sides: Side[] = [];
     let status: ExecutionStatus;
     let reason: string | undefined;
@@ -282,8 +295,19 @@ export class JobEngine {
     } finally {
       await Promise.allSettled(sides.map((side) => side.close()));
     }
+    this.#sources.note(job.id, sourceState, store.execution(execution.id)!);
     this.#settle(job, store.execution(execution.id)!, status, reason);
     return store.execution(execution.id)!;
+  }
+
+  #sourceState(job: Job, simulation: boolean): string | undefined {
+    try {
+      return simulation ? undefined : this.#o.opener.sourceState?.(job);
+    } catch (error) {
+      // The run itself says what is wrong.
+      if (!isFailure(error)) throw error;
+      return undefined;
+    }
   }
 
   /** After a run: what the job is now, and when it runs again. */

@@ -23,6 +23,7 @@ export class MirrorStore {
   readonly #writer: WriterThread;
   readonly #log: Log;
   #badRows = 0;
+  #changes = 0;
 
   constructor(path: string, log: Log) {
     this.#db = openDatabase(path, mirrorOptions);
@@ -34,6 +35,11 @@ export class MirrorStore {
   /** Rows of replies that were not understood, since the start. */
   get badRows(): number {
     return this.#badRows;
+  }
+
+  /** Replies that changed something, since the start. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** @param knownSince see `Writer.ingest` */
@@ -101,7 +107,10 @@ export class MirrorStore {
     this.#badRows += result.bad.length;
     for (const row of result.bad) this.#log.warn(row, 'a row of a reply was not understood and is left out');
     this.view.forget(result.changes);
-    if (result.changes.length > 0) this.events.emit('changed', result.changes);
+    if (result.changes.length > 0) {
+      this.#changes++;
+      this.events.emit('changed', result.changes);
+    }
     return result;
   }
 }

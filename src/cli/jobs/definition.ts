@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { isAbsolute, resolve } from 'node:path';
 import { Failure } from '../../base/errors.js';
-import { Connections, isTarget } from '../../connections/store.js';
+import { Connections } from '../../connections/store.js';
+import { sideFrom } from '../../daemon/jobs/references.js';
 import { type JobBody, parseJobBody } from '../../jobs/definition/job-schema.js';
 import type { CommandContext } from '../command.js';
 
@@ -51,24 +51,6 @@ function fromWords(context: CommandContext): Record<string, unknown> {
     },
     schedule: schedule === undefined ? { mode: 'manual' } : scheduleFrom(schedule),
   };
-}
-
-/** `CONNECTION:[PROJECT][/path]`, or the absolute path of a folder of this machine. */
-export function sideFrom(connections: Connections, text: string) {
-  if (isAbsolute(text)) return { connection: { id: folderConnection(connections, text) }, target: { path: '/' } };
-  const colon = text.indexOf(':');
-  if (colon <= 0) throw usage(`"${text}" is neither CONNECTION:[PROJECT][/path] nor a folder's absolute path`);
-  const { id } = connections.find(text.slice(0, colon));
-  return { connection: { id }, target: { path: `/${text.slice(colon + 1).replace(/^\/+/, '')}` } };
-}
-
-/** The connection of a folder; made if there is none yet. */
-export function folderConnection(connections: Connections, path: string): string {
-  const uri = resolve(path);
-  const known = connections.all().find((one) => isTarget(one) && one.platform === 'fs' && one.uri === uri);
-  if (known) return known.id;
-  const name = `Folder ${uri.replaceAll('/', ' ').trim()}`.slice(0, 100);
-  return connections.addTarget({ name, platform: 'fs', uri }, undefined, {}).id;
 }
 
 const UNITS: Readonly<Record<string, string>> = { s: 's', m: 'm', h: 'h', d: 'd' };

@@ -16,7 +16,7 @@ import { askDaemon } from '../control.js';
 import { Owned, Project, type ProjectOptions, projectKey } from '../project.js';
 import { openProjectSession } from '../session.js';
 import type { StateFolder } from '../state-folder.js';
-import { type End, endOf, placeOf } from './places.js';
+import { concerns, type End, endOf, placeOf } from './places.js';
 
 export interface OpenerOptions {
   readonly state: StateFolder;
@@ -57,6 +57,16 @@ export class JobOpener implements Opener {
     return new TargetSide(target);
   }
 
+  /** A copy out of the project that this process owns anyway: the mirror counts what changes. */
+  sourceState(job: Job): string | undefined {
+    const { own } = this.#o;
+    const { transfer } = job;
+    if (!own || transfer.transfer_type !== 'copy' || !concerns(this.#connections, transfer.source, own.session))
+      return undefined;
+    if (endOf(this.#connections, transfer.destination).kind === 'project') return undefined;
+    return own.mirror.state === 'ready' ? `${own.mirror.store.changes} ${JSON.stringify(transfer)}` : undefined;
+  }
+
   /** A project that another daemon owns: that one runs the job. */
   async delegate(job: Job, trigger: Execution['trigger'], options: RunOptions): Promise<boolean> {
     for (const reference of [job.transfer.source, job.transfer.destination]) {
@@ -78,7 +88,15 @@ export class JobOpener implements Opener {
   async #openProject(end: End & { kind: 'project' }, request: SideRequest): Promise<Side> {
     const held = await this.#project(end);
     const { job, jobName, whenSpent, locks } = request;
-    const side = new ProcoreSide(accessOf(held.project), { job, jobName, whenSpent, locks, path: end.source.folder });
+    const side = new ProcoreSide(accessOf(held.project), {
+      job,
+      jobName,
+      whenSpent,
+      locks,
+      path: end.source.folder,
+      // Nobody waits for a scheduled run.
+      lastPollIsEnough: whenSpent === 'fail',
+    });
     side.close = () => this.#release(held);
     return side;
   }

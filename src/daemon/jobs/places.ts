@@ -6,6 +6,7 @@ import { type Connections, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
 import type { SideReference } from '../../jobs/definition/transfer-schema.js';
 import type { Place } from '../../jobs/overlap.js';
+import type { ProjectSession } from '../session.js';
 import type { Source } from '../source.js';
 
 /** Platforms whose connections are folders of this machine. */
@@ -26,6 +27,17 @@ export function endOf(connections: Connections, { connection: { id }, target }: 
   if (project === undefined)
     throw new Failure('usage', { what: `"${connection.name}:/" names no project: the first name of the path is one` });
   return { kind: 'project', connection, source: { connection: connection.id, project, folder: folder.join('/') } };
+}
+
+/** Whether one end of a transfer is this project, or a folder of it. */
+export function concerns(
+  connections: Connections,
+  reference: SideReference,
+  { connection, project }: Pick<ProjectSession, 'connection' | 'project'>,
+): boolean {
+  const end = endOf(connections, reference);
+  if (end.kind !== 'project' || end.connection.id !== connection.id) return false;
+  return end.source.project === String(project.id) || end.source.project === project.name;
 }
 
 /** The same place has the same tree, whichever connection leads there. Costs no call. */

@@ -31,6 +31,8 @@ const RULES: TargetRules = {
   parallelWrites: 8,
 };
 const CRAWL_LOOK = 100;
+/** Polls follow each other with a pause: one that is a little late is no sign of trouble. */
+const INTERVALS = 2;
 /** Clocks differ: a file that a lost call may have made is not older than this before the attempt, seconds. */
 const RECENT = 3600;
 
@@ -67,14 +69,15 @@ export class ProcoreSide implements Side {
     return { file: 2 + segments, version: 3 + segments, folder: 1, delete: 1, move: 1 }[change];
   }
 
-  /** Waits for the crawl, then polls: 1 call. */
+  /** Waits for the crawl, then polls: 1 call, or none where the last poll is enough. */
   async refresh(signal: AbortSignal): Promise<void> {
     const { mirror } = this.#access;
     while (!mirror.view.crawlDone) {
       if (mirror.state === 'signed-out') throw new Failure('signed-out', { name: this.#access.name });
       await systemClock.sleep(CRAWL_LOOK, signal);
     }
-    await mirror.pollNow(signal);
+    const isFresh = mirror.sincePoll !== undefined && mirror.sincePoll <= INTERVALS * mirror.freshness;
+    if (!this.#o.lastPollIsEnough || !isFresh) await mirror.pollNow(signal);
   }
 
   async *list(folder: string, signal: AbortSignal): AsyncIterable<SideItem> {

@@ -32,6 +32,8 @@ export interface ProcoreSideOptions {
   /** Folder of the project, shown names; `''` is all of it. */
   readonly path: string;
   readonly whenSpent: 'wait' | 'fail';
+  /** What the last poll of the project's upkeep said is new enough: the run asks for no other. */
+  readonly lastPollIsEnough: boolean;
   /** Who has files checked out is of interest. */
   readonly locks: boolean;
 }

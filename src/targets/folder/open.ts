@@ -1,8 +1,10 @@
+import { mkdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { OpenOptions, TargetDefinition } from '../open.js';
 import { checkPath } from '../paths.js';
 import { rulesOf } from '../rules.js';
+import { folderFailure } from './failures.js';
 import { FolderTarget } from './folder-target.js';
 import { folderRules } from './probe.js';
 import { FolderRoot } from './root.js';
@@ -13,7 +15,7 @@ export async function openFolder(definition: TargetDefinition, options: OpenOpti
   if (!isAbsolute(uri)) throw new Failure('usage', { what: `"${uri}" is no absolute path` });
   const path = options.path ?? '';
   checkPath(path, uri);
-  const top = await FolderRoot.open(uri, mountpoint);
+  const top = await openTop(uri, mountpoint, options.create === true);
   if (path === '') return new FolderTarget(top, await folderRules(top, options.mayWrite));
   try {
     await top.folder(path, async () => undefined);
@@ -23,4 +25,19 @@ export async function openFolder(definition: TargetDefinition, options: OpenOpti
   }
   const root = await FolderRoot.open(join(top.path, path), mountpoint);
   return new FolderTarget(root, await folderRules(root, options.mayWrite));
+}
+
+/** What is missing is made once it is sure that the file system is there on which it is to lie. */
+async function openTop(uri: string, mountpoint: string | undefined, create: boolean): Promise<FolderRoot> {
+  try {
+    return await FolderRoot.open(uri, mountpoint);
+  } catch (error) {
+    if (!create || !isFailure(error, 'target-missing')) throw error;
+    try {
+      await mkdir(uri, { recursive: true });
+    } catch (cause) {
+      throw folderFailure(cause, uri, '', false);
+    }
+    return FolderRoot.open(uri, mountpoint);
+  }
 }

@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import { Failure } from '../../base/errors.js';
+import { oneLine } from '../../base/text.js';
+import type { Connections } from '../../connections/store.js';
+import type { Job, JobBody } from '../../jobs/definition/job-schema.js';
+import { parseJobBody } from '../../jobs/definition/job-schema.js';
+import type { SideReference } from '../../jobs/definition/transfer-schema.js';
+import type { JobEngine } from '../../jobs/engine.js';
+import type { ProjectSession } from '../session.js';
+import { shortHash } from '../state-folder.js';
+import { concerns, placeOf } from './places.js';
+import { sideFrom } from './references.js';
+
+/** What a mount was asked for by `-o copy_out=TO,every=S`. */
+export interface CopyOutRequest {
+  /** An absolute path, or `CONNECTION[:/path]`. */
+  readonly to: string;
+  /** Seconds from the end of a run to the next. */
+  readonly every: number;
+}
+
+/** What of a mount matters here. */
+export interface MountedFolder {
+  readonly mountpoint: string;
+  /** Path within the project. */
+  readonly folder: string;
+  readonly copyOut?: CopyOutRequest | undefined;
+}
+
+/** By it the jobs that mounts made are told from those that people made. */
+const CATEGORY = 'copy-out by mount';
+const LONGEST_NAME = 180;
+
+/** The jobs by which the mounts of one project copy it out. They stay when a mount ends, for it comes back at boot. */
+export class CopyOuts {
+  readonly #engine: JobEngine;
+  readonly #connections: Connections;
+  readonly #session: ProjectSession;
+
+  constructor(engine: JobEngine, connections: Connections, session: ProjectSession) {
+    this.#engine = engine;
+    this.#connections = connections;
+    this.#session = session;
+  }
+
+  /**
+   * Says before anything is mounted whether the copy-out of a mount can be.
+   * @throws Failure `usage`, `no-such-connection`, `job-overlaps`, `job-name-taken`, `job-refused`
+   */
+  async check(mount: MountedFolder): Promise<void> {
+    const body = this.#wanted(mount);
+    if (!body) return;
+    const place = await placeOf(this.#connections, body.transfer.destination);
+    const path = `/${place.path}`;
+    if (place.tree === 'this machine' && (path === mount.mountpoint || path.startsWith(join(mount.mountpoint, '/'))))
+      throw new Failure('job-overlaps', { name: body.name, why: `${path} lies in the mount itself` });
+    const known = this.#known(body);
+    if (!known && this.#engine.store.list().some(({ name }) => name === body.name))
+      throw new Failure('job-name-taken', { name: body.name });
+    await this.#engine.check(known?.name ?? body.name, body.transfer);
+  }
+
+  /** Defines or changes the jobs as the mounts say; one that no mount asks for any more is disabled. */
+  apply(mounts: readonly MountedFolder[]): void {
+    const { store } = this.#engine;
+    const kept = new Set<string>();
+    for (const mount of mounts) {
+      const body = this.#wanted(mount);
+      if (!body) continue;
+      const known = this.#known(body);
+      const job = known ? this.#changed(known, { ...body, name: known.name }) : store.add(body);
+      kept.add(job.id);
+    }
+    for (const job of this.#own()) if (!kept.has(job.id) && !job.disabled) this.#changed(job, { disabled: true });
+  }
+
+  #own(): Job[] {
+    const jobs = this.#engine.store.list();
+    return jobs.filter(
+      ({ category, transfer }) =>
+        category?.name === CATEGORY && concerns(this.#connections, transfer.source, this.#session),
+    );
+  }
+
+  #known(body: JobBody): Job | undefined {
+    const ends = ({ source, destination }: Job['transfer']): string => JSON.stringify([source, destination]);
+    return this.#own().find(({ transfer }) => ends(transfer) === ends(body.transfer));
+  }
+
+  /** What people have set beside (filters, notify, …) stays. */
+  #changed(job: Job, change: Partial<JobBody>): Job {
+    const { name, kind, description, transfer, stop_policy, priority, retention, notify, schedule, disabled } = job;
+    const before = { name, kind, description, transfer, stop_policy, priority, retention, notify, schedule, disabled };
+    const { schedule: wanted = schedule, disabled: isDisabled = disabled } = change;
+    const after = { ...before, schedule: wanted, disabled: isDisabled };
+    if (JSON.stringify(after) === JSON.stringify(before)) return job;
+    const body = parseJobBody(JSON.parse(JSON.stringify({ ...after, category: { name: CATEGORY } })));
+    return this.#engine.store.replace(job.id, body);
+  }
+
+  #wanted({ folder, copyOut }: MountedFolder): JobBody | undefined {
+    if (!copyOut) return undefined;
+    const { connection, project } = this.#session;
+    const to = copyOut.to.startsWith('/') || copyOut.to.includes(':') ? copyOut.to : `${copyOut.to}:`;
+    const names = [...(connection.project === undefined ? [String(project.id)] : []), folder];
+    const source: SideReference = {
+      connection: { id: connection.id },
+      target: { path: `/${names.filter((name) => name !== '').join('/')}` },
+    };
+    const from = [`${connection.name}:${project.name}`, folder].filter((name) => name !== '').join('/');
+    return parseJobBody({
+      name: shortened(oneLine(`copy-out of ${from} to ${copyOut.to}`)),
+      description: 'made by the mount option copy_out',
+      transfer: { transfer_type: 'copy', source, destination: sideFrom(this.#connections, to) },
+      schedule: { mode: 'auto', repeat_interval: { value: copyOut.every, unit: 's' } },
+      category: { name: CATEGORY },
+    });
+  }
+}
+
+/** Names of jobs are limited; what is cut off still tells one from the other. */
+const shortened = (name: string): string =>
+  name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME - 17)} ${shortHash(name)}`;

@@ -1,0 +1,70 @@
+import type { Connections } from '../../connections/store.js';
+import type { Job } from '../../jobs/definition/job-schema.js';
+import type { Execution, JobStore } from '../../jobs/store/job-store.js';
+import type { ProjectSession } from '../session.js';
+import { concerns } from './places.js';
+
+/** A job as `status` shows it. Times are ISO 8601. */
+export interface JobLine {
+  readonly id: string;
+  readonly name: string;
+  readonly type: string;
+  readonly status: string;
+  readonly health: string;
+  readonly disabled: boolean;
+  readonly next_run: string | undefined;
+  readonly last:
+    | {
+        readonly status: string;
+        readonly started: string;
+        readonly ended: string | undefined;
+        readonly copied: number;
+        readonly failed: number;
+        readonly bytes: number;
+        readonly calls: number;
+        readonly reason: string | undefined;
+      }
+    | undefined;
+}
+
+/** The jobs that work on a project. */
+export function jobLines(store: JobStore, connections: Connections, session: ProjectSession): JobLine[] {
+  return store
+    .list()
+    .filter(({ transfer }) => [transfer.source, transfer.destination].some((end) => isOf(connections, end, session)))
+    .map((job) => jobLine(job, store.executions(job.id, 1)[0]));
+}
+
+/** A job whose connection is gone concerns nobody. */
+function isOf(connections: Connections, end: Job['transfer']['source'], session: ProjectSession): boolean {
+  try {
+    return concerns(connections, end, session);
+  } catch {
+    return false;
+  }
+}
+
+function jobLine(job: Job, last: Execution | undefined): JobLine {
+  const { id, name, status, health, disabled, execute_on, transfer } = job;
+  return {
+    id,
+    name,
+    type: transfer.transfer_type,
+    status,
+    health,
+    disabled,
+    next_run: execute_on === undefined || disabled ? undefined : iso(execute_on * 1000),
+    last: last && {
+      status: last.status,
+      started: iso(last.started),
+      ended: last.ended === undefined ? undefined : iso(last.ended),
+      copied: last.stats.copied ?? 0,
+      failed: last.stats.failed ?? 0,
+      bytes: last.stats.bytes ?? 0,
+      calls: last.calls,
+      reason: last.reason,
+    },
+  };
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString();

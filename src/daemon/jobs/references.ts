@@ -1,0 +1,40 @@
+import { isAbsolute, resolve } from 'node:path';
+import { Failure } from '../../base/errors.js';
+import { type Connections, isTarget } from '../../connections/store.js';
+import type { SideReference } from '../../jobs/definition/transfer-schema.js';
+import { mountOf } from '../../targets/folder/root.js';
+
+/**
+ * What people write for one end of a transfer: `CONNECTION:[PROJECT][/path]`, or the absolute path of a folder of this
+ * machine, for which a connection is made if there is none yet.
+ * @throws Failure `usage`, `no-such-connection`
+ */
+export function sideFrom(connections: Connections, text: string): SideReference {
+  if (isAbsolute(text)) return { connection: { id: folderConnection(connections, text) }, target: { path: '/' } };
+  const colon = text.indexOf(':');
+  if (colon <= 0)
+    throw new Failure('usage', {
+      what: `"${text}" is neither CONNECTION:[PROJECT][/path] nor a folder's absolute path`,
+    });
+  const { id } = connections.find(text.slice(0, colon));
+  return { connection: { id }, target: { path: `/${text.slice(colon + 1).replace(/^\/+/, '')}` } };
+}
+
+function folderConnection(connections: Connections, path: string): string {
+  const uri = resolve(path);
+  const known = connections.all().find((one) => isTarget(one) && one.platform === 'fs' && one.uri === uri);
+  if (known) return known.id;
+  const mount = mountOf(uri);
+  const standard = `Folder ${uri.replace(/[/:\p{C}]+/gu, ' ').trim()}`.slice(0, 90).trim();
+  const name = connections.all().some((one) => one.name === standard) ? undefined : standard;
+  return connections.addTarget(
+    {
+      ...(name === undefined ? {} : { name }),
+      platform: 'fs',
+      uri,
+      ...(mount ? { mountpoint: mount.mountpoint } : {}),
+    },
+    undefined,
+    {},
+  ).id;
+}

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import type { JobLine } from '#src/daemon/jobs/job-lines.js';
+import type { Job } from '#src/jobs/definition/job-schema.js';
+import type { Execution } from '#src/jobs/store/job-store.js';
+import { Installation, isMounted, mounted } from '../helpers/mounted.js';
+import { simulator } from '../helpers/simulator.js';
+
+const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
+
+/** The one job of a mount, once its last run is as wanted. */
+async function jobWhen(installation: Installation, mnt: string, isWanted: (job: JobLine) => boolean): Promise<JobLine> {
+  for (let tries = 0; ; tries++) {
+    const { jobs } = await installation.status(mnt);
+    const job = jobs[0];
+    if (job && isWanted(job)) return job;
+    if (tries > 120) throw new Error(`the job does not come to that: ${JSON.stringify(jobs)}`);
+    await sleep(250);
+  }
+}
+
+const runsOf = async (installation: Installation, id: string): Promise<Execution[]> =>
+  (JSON.parse(await installation.must(['jobs', 'show', id, '--json'])) as { executions: Execution[] }).executions;
+
+t.test('a mount with copy_out keeps a folder as the project is, without calls of its own', async (t) => {
+  const target = `/tmp/procorefs-copy-out-${process.pid}`;
+  t.teardown(() => rmSync(target, { recursive: true, force: true }));
+  const {
+    installation,
+    simulator: running,
+    source,
+    mnt,
+  } = await mounted(t, { items: 60, oddNames: 'no' }, [...['-o', `copy_out=${target},every=1s,poll=2s`]]);
+  const job = await jobWhen(installation, mnt, ({ last }) => last?.status === 'completed');
+  t.match(job, { type: 'copy', health: 'healthy', disabled: false });
+  t.ok(job.last!.copied > 0);
+  t.equal(job.last!.calls, 0, 'the crawl had found everything');
+  const files = (await running.admin.tree()).filter(({ type }) => type === 'file');
+  for (const { path, sha256: sum } of files) t.equal(sha256(join(target, path)), sum, path);
+  t.match(await installation.must(['status', mnt]), /copy-out of .* to .*: (completed|no changes)/);
+
+  const before = await runsOf(installation, job.id);
+  await running.admin.reset();
+  for (let tries = 0; (await runsOf(installation, job.id)).length < before.length + 3; tries++) {
+    t.ok(tries < 60, 'it runs every second');
+    await sleep(500);
+  }
+  const calls = await running.admin.calls();
+  const polls = Object.entries(calls.byRoute).filter(([route]) => /^GET .*\/documents$/.test(route));
+  t.equal(
+    polls.reduce((sum, [, count]) => sum + count, 0),
+    calls.total,
+    'only the polls of the mount went out',
+  );
+  const idle = (await runsOf(installation, job.id))[0]!;
+  t.match(idle, { status: 'no_changes', calls: 0, reason: 'nothing has changed at the source since the last run' });
+
+  await running.admin.change({ op: 'create', path: 'fresh from the site.txt', content: 'new' });
+  for (let tries = 0; !existsSync(join(target, 'fresh from the site.txt')); tries++) {
+    t.ok(tries < 60, 'a change at the server arrives');
+    await sleep(250);
+  }
+  t.equal(readFileSync(join(target, 'fresh from the site.txt'), 'utf8'), 'new');
+  const carrier = (await runsOf(installation, job.id)).find(({ stats }) => stats.copied === 1);
+  t.match(carrier, { calls: 0, stats: { copied: 1, bytes: 3 } }, 'exactly that one, and no call to find it');
+
+  await installation.must(['umount', mnt]);
+  await installation.must(['mount', source, mnt, '-o', `copy_out=${target},every=7m`]);
+  const again = JSON.parse(await installation.must(['jobs', 'list', '--json'])) as Job[];
+  t.match(again, [{ id: job.id, disabled: false, schedule: { repeat_interval: { value: 420, unit: 's' } } }]);
+  t.equal(again.length, 1, 'the same job, with the new interval');
+  await installation.must(['umount', mnt]);
+  await installation.must(['mount', source, mnt]);
+  t.match(await installation.status(mnt), { jobs: [{ id: job.id, disabled: true, next_run: undefined }] });
+});
+
+t.test('a copy_out that cannot be is refused before anything is mounted', async (t) => {
+  const running = await simulator(t, { items: 10 });
+  const installation = new Installation(t);
+  await installation.connect(running);
+  const source = `Procore:${running.ready.projects[0]!.id}`;
+  const mnt = installation.mountpoint();
+  for (const [to, why] of [
+    ['Nowhere', /there is no connection "Nowhere"/],
+    [join(mnt, 'inside'), /lies in the mount itself/],
+    [`Procore:${running.ready.projects[0]!.id}/copy`, /contain each other/],
+  ] as const) {
+    const ran = await installation.procorefs(['mount', source, mnt, '-o', `copy_out=${to}`]);
+    t.equal(ran.code, 1, to);
+    t.match(ran.stderr, why);
+    t.notOk(isMounted(mnt));
+  }
+  t.strictSame(JSON.parse(await installation.must(['jobs', 'list', '--json'])), []);
+});
