@@ -25,6 +25,8 @@ export interface SideRequest {
   readonly locks: boolean;
   /** The folder is made if it is not there. */
   readonly create: boolean;
+  /** A folder that is not there is taken for an empty one: a run that only looks must not make it. */
+  readonly emptyIfMissing?: boolean;
   readonly mayWrite: boolean;
   readonly signal: AbortSignal;
 }
@@ -258,6 +260,7 @@ export class JobEngine {
       const destination = await opener.open(job.transfer.destination, {
         ...request,
         create: !simulation,
+        emptyIfMissing: simulation,
         mayWrite: !simulation,
       });
       sides.push(destination);

@@ -1,5 +1,5 @@
-import { join } from 'node:path';
-import { Failure } from '../../base/errors.js';
+import { dirname, join } from 'node:path';
+import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { OptionValues } from '../../base/options.js';
 import { Connections } from '../../connections/store.js';
@@ -9,9 +9,10 @@ import type { Opener, SideRequest } from '../../jobs/engine.js';
 import type { Place } from '../../jobs/overlap.js';
 import { ProcoreSide } from '../../jobs/sides/procore-side.js';
 import type { ProjectAccess } from '../../jobs/sides/project-tree.js';
-import { type Side, TargetSide } from '../../jobs/sides/side.js';
+import { AbsentSide, type Side, TargetSide } from '../../jobs/sides/side.js';
 import type { Execution, RunOptions } from '../../jobs/store/job-store.js';
 import { openConnection } from '../../targets/connection.js';
+import type { Target } from '../../targets/target.js';
 import { askDaemon } from '../control.js';
 import { Owned, Project, type ProjectOptions, projectKey } from '../project.js';
 import { openProjectSession } from '../session.js';
@@ -46,15 +47,41 @@ export class JobOpener implements Opener {
   async open(reference: SideReference, request: SideRequest): Promise<Side> {
     const end = endOf(this.#connections, reference);
     if (end.kind === 'project') return this.#openProject(end, request);
-    const { create, mayWrite, signal } = request;
-    const target = await openConnection(this.#connections, end.connection, {
+    try {
+      return new TargetSide(await this.#openTarget(end, request));
+    } catch (error) {
+      if (request.emptyIfMissing !== true || !isFailure(error, 'target-missing')) throw error;
+      return this.#openAbsent(end, request);
+    }
+  }
+
+  /** The rules of a folder that is to be made are those of what it will lie in. */
+  async #openAbsent(end: End & { kind: 'target' }, request: SideRequest): Promise<Side> {
+    const names = end.path.split('/').filter((name) => name !== '');
+    const isFolder = end.connection.uri.startsWith('/');
+    const { uri } = end.connection;
+    if (names.length === 0 && (!isFolder || uri === '/'))
+      throw new Failure('target-missing', { target: uri, path: '/' });
+    const above =
+      names.length > 0
+        ? { ...end, path: names.slice(0, -1).join('/') }
+        : { ...end, connection: { ...end.connection, uri: dirname(uri) } };
+    try {
+      return new AbsentSide(await this.#openTarget(above, request));
+    } catch (error) {
+      if (!isFailure(error, 'target-missing')) throw error;
+      return this.#openAbsent(above, request);
+    }
+  }
+
+  #openTarget(end: End & { kind: 'target' }, { create, mayWrite, signal }: SideRequest): Promise<Target> {
+    return openConnection(this.#connections, end.connection, {
       path: end.path,
       create,
       mayWrite,
       stagingFolder: this.#o.state.jobs('staging'),
       signal,
     });
-    return new TargetSide(target);
   }
 
   /** A copy out of the project that this process owns anyway: the mirror counts what changes. */

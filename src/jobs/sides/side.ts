@@ -138,3 +138,12 @@ export class TargetSide implements Side {
     return this.#target.close();
   }
 }
+
+/** A folder that is not there yet, as a run sees it that only looks. */
+export class AbsentSide extends TargetSide {
+  override async *list(): AsyncIterable<SideItem> {}
+
+  override stat(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+}
