@@ -13,6 +13,7 @@ const TARGETS: readonly PackageName[] = [
   'sshfs',
 ];
 const PROGRAMS: readonly PackageName[] = ['vim', 'git', 'zip', 'sqlite3', 'python3', 'libglib2.0-bin'];
+const DESKTOP: readonly PackageName[] = ['xvfb', 'dbus-daemon', 'xdotool', 'thunar', 'mousepad', 'gvfs', 'tumbler'];
 const TESTS: readonly PackageName[] = [
   'fuse3',
   'libfuse2',
@@ -23,6 +24,7 @@ const TESTS: readonly PackageName[] = [
   'libc6-dev',
   ...TARGETS,
   ...PROGRAMS,
+  ...DESKTOP,
 ];
 const BENCHMARKS: readonly PackageName[] = TESTS;
 

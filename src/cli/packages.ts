@@ -30,6 +30,13 @@ const PACKAGE_FILES: Readonly<Record<string, readonly string[]>> = {
   sqlite3: ['/usr/bin/sqlite3'],
   python3: ['/usr/bin/python3'],
   'libglib2.0-bin': ['/usr/bin/gio'],
+  xvfb: ['/usr/bin/Xvfb'],
+  'dbus-daemon': ['/usr/bin/dbus-daemon'],
+  xdotool: ['/usr/bin/xdotool'],
+  thunar: ['/usr/bin/thunar'],
+  mousepad: ['/usr/bin/mousepad'],
+  gvfs: ['/usr/share/doc/gvfs'],
+  tumbler: ['/usr/share/doc/tumbler'],
 };
 
 export type PackageName =
@@ -42,10 +49,14 @@ export type PackageName =
   | 'gcc'
   | 'libc6-dev'
   | ProgramPackage
+  | DesktopPackage
   | TargetPackage;
 
 /** Programs that tests save files with. */
 export type ProgramPackage = 'vim' | 'git' | 'zip' | 'sqlite3' | 'python3' | 'libglib2.0-bin';
+
+/** A desktop without a screen, a file manager and an editor, for tests. */
+export type DesktopPackage = 'xvfb' | 'dbus-daemon' | 'xdotool' | 'thunar' | 'mousepad' | 'gvfs' | 'tumbler';
 
 /** What targets and their tests use. */
 export type TargetPackage =
