@@ -34,14 +34,14 @@ const ITEMS = 300;
 export const demo: Command = {
   name: 'demo',
   arguments: '[mountpoint]',
-  summary: 'the main job with nothing configured: a simulated project, mounted, read, copied',
+  summary: 'the main job with nothing configured: a simulated project, mounted, read, copied, written to',
   flags: [{ flags: '--keep', help: 'leave the mount up until Ctrl-C' }],
   run: runDemo,
 };
 
 async function runDemo(context: CommandContext): Promise<void> {
   const say = (line: string): void => context.print(line);
-  ensurePackages(process.getuid?.() === 0 ? ['rsync'] : ['rsync', 'fuse3'], say);
+  ensurePackages(process.getuid?.() === 0 ? ['rsync', 'attr'] : ['rsync', 'attr', 'fuse3'], say);
   const folder = mkdtempSync(join(tmpdir(), 'procorefs-demo-'));
   const given = context.args[0];
   const mountpoint = given === undefined ? join(folder, 'mnt') : resolve(given);
@@ -62,6 +62,7 @@ async function runDemo(context: CommandContext): Promise<void> {
     mounted = true;
     stop.signal.throwIfAborted();
     await look(shell, ready, mountpoint, join(folder, 'copy'), say);
+    await save(shell, ready, mountpoint, say);
     if (context.flags.keep) {
       say(`\nThe mount stays at ${mountpoint} until Ctrl-C.`);
       await new Promise<void>((done) => stop.signal.addEventListener('abort', () => done(), { once: true }));
@@ -109,7 +110,7 @@ async function look(
   await shell.show('procorefs', ['status', '--watch', mountpoint]);
   await shell.show('find', [mountpoint, '-type', 'f', '-size', '+1M', '-printf', '%10s  %P\\n'], { lines: 5 });
 
-  const tree = (await (await fetch(`${ready.admin}/tree`)).json()) as TreeItem[];
+  const tree = await treeOf(ready);
   const file = tree.filter((item) => item.type === 'file' && item.size > 0).sort((a, b) => b.size - a.size)[0];
   if (!file) throw new Failure('demo-failed', { command: 'tree', why: 'the project has no file' });
   const sum = (await shell.show('sha256sum', [join(mountpoint, file.path)])).slice(0, 64);
@@ -134,6 +135,37 @@ async function look(
       `(${interactive} for people, ${background} in the background).`,
   );
 }
+
+/** Saves a document as editors do: the new content goes into a file beside it, which then takes its name. */
+async function save(shell: Shell, ready: Ready, mountpoint: string, say: (line: string) => void): Promise<void> {
+  const name = 'minutes.txt';
+  const path = join(mountpoint, name);
+  const text = 'Agreed on Tuesday.\n';
+  say('\nSaving a document the way editors do:');
+  await shell.run('tee', [path], 'To be agreed.\n');
+  await shell.procorefs(['drain', mountpoint]);
+  const before = await identity(shell, path);
+  await shell.show('tee', [`${path}.tmp`], { input: text });
+  await shell.show('mv', [`${path}.tmp`, path]);
+  await shell.show('procorefs', ['drain', mountpoint]);
+  const after = await identity(shell, path);
+  const there = (await treeOf(ready)).find((item) => item.path === name);
+  const isSaved = there?.sha256 === createHash('sha256').update(text).digest('hex');
+  if (!isSaved || after.id !== before.id || Number(after.version) !== Number(before.version) + 1)
+    throw new Failure('demo-failed', { command: `mv ${path}.tmp ${path}`, why: 'it is not one version more' });
+  say(
+    `  user.procore.version ${before.version} → ${after.version}, user.procore.id ${after.id} as before: one new version`,
+  );
+}
+
+async function identity(shell: Shell, path: string): Promise<{ readonly id: string; readonly version: string }> {
+  const attribute = async (name: string): Promise<string> =>
+    (await shell.run('getfattr', ['--only-values', '-n', `user.procore.${name}`, path])).trim();
+  return { id: await attribute('id'), version: await attribute('version') };
+}
+
+const treeOf = async (ready: Ready): Promise<TreeItem[]> =>
+  (await (await fetch(`${ready.admin}/tree`)).json()) as TreeItem[];
 
 /** @throws Failure `demo-failed` naming the first file that differs */
 async function compare(tree: readonly TreeItem[], copy: string): Promise<void> {
