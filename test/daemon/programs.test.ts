@@ -1,6 +1,7 @@
 import { appendFile, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { RENAME_EXCHANGE, renameWith } from '../helpers/exerciser-calls.js';
 import { mounted } from '../helpers/mounted.js';
 import { atServer, callsOf, drained, must, PATIENT, savedOnce, settings } from '../helpers/programs.js';
 
@@ -147,6 +148,24 @@ t.test('git and SQLite work on the mount', async (t) => {
   t.strictSame(left, []);
   t.equal((await git('status', '--porcelain')).trim(), '');
 });
+
+for (const driver of DRIVERS)
+  t.test(`${driver}: exchanging two names is refused; between projects mv copies and deletes`, async (t) => {
+    const words = ['--driver', driver, ...PATIENT];
+    const project = await mounted(t, { ...settings, projects: 2 }, words);
+    const { installation, simulator, mnt } = project;
+    const other = installation.mountpoint('other');
+    await installation.must(['mount', `Procore:${simulator.ready.projects[1]!.id}`, other, ...words]);
+    await writeFile(join(mnt, 'a.txt'), 'a');
+    await writeFile(join(mnt, 'b.txt'), 'b');
+    t.throws(() => renameWith(RENAME_EXCHANGE, join(mnt, 'a.txt'), join(mnt, 'b.txt')), { code: 'EINVAL' });
+    await t.rejects(rename(join(mnt, 'a.txt'), join(other, 'a.txt')), { code: 'EXDEV' });
+    t.equal(await readFile(join(mnt, 'a.txt'), 'utf8'), 'a');
+    await must('mv', [join(mnt, 'a.txt'), join(other, 'a.txt')]);
+    for (const one of [mnt, other]) await installation.must(['drain', one, '--timeout', '60']);
+    t.strictSame([...(await atServer(project)).keys()].sort(), ['Schedules', 'b.txt']);
+    t.equal(await readFile(join(other, 'a.txt'), 'utf8'), 'a');
+  });
 
 t.test('what Procore does not know is refused, and explained once', async (t) => {
   const { installation, mnt } = await mounted(t, settings, PATIENT);
