@@ -5,6 +5,7 @@ import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from './h
 import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
 import { killScenario } from './helpers/cases-kill.js';
 import { largeUpload } from './helpers/cases-large-upload.js';
+import { officeScenario } from './helpers/cases-office.js';
 import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
 import { writeKillScenario } from './helpers/cases-write-kill.js';
 import { refreshRace } from './helpers/refresh-race.js';
@@ -29,6 +30,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
       for (const times of ['once', 'for ever'] as const) await failingRequestScenario(t, fault, times, 1, 1);
   },
   'large-upload': (t) => largeUpload(t, 5 * 1024 * 2 ** 20, 250),
+  office: (t) => officeScenario(t),
   memory: (t) => crawlMemory(t, 100_000),
   priority: (t) => saturatedPriority(t, 60),
   exerciser: (t, seed) => exercise(t, 'kernel', OPERATIONS, ROUNDS, seed),

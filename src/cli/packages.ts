@@ -37,6 +37,7 @@ const PACKAGE_FILES: Readonly<Record<string, readonly string[]>> = {
   mousepad: ['/usr/bin/mousepad'],
   gvfs: ['/usr/share/doc/gvfs'],
   tumbler: ['/usr/share/doc/tumbler'],
+  'libreoffice-writer': ['/usr/bin/lowriter'],
 };
 
 export type PackageName =
@@ -56,7 +57,15 @@ export type PackageName =
 export type ProgramPackage = 'vim' | 'git' | 'zip' | 'sqlite3' | 'python3' | 'libglib2.0-bin';
 
 /** A desktop without a screen, a file manager and an editor, for tests. */
-export type DesktopPackage = 'xvfb' | 'dbus-daemon' | 'xdotool' | 'thunar' | 'mousepad' | 'gvfs' | 'tumbler';
+export type DesktopPackage =
+  | 'xvfb'
+  | 'dbus-daemon'
+  | 'xdotool'
+  | 'thunar'
+  | 'mousepad'
+  | 'gvfs'
+  | 'tumbler'
+  | 'libreoffice-writer';
 
 /** What targets and their tests use. */
 export type TargetPackage =
