@@ -13,6 +13,7 @@ const SIZE = 4096;
 const COUNT = FOLDERS * FILES;
 const BIG = 2048;
 const PAIRS = 3;
+const BIG_PAIRS = 5;
 
 /** FOLDER FOLDERS FILES SIZE: as a program without ambition makes files; perl is on every Debian. */
 export const MAKE_FILES = `
@@ -64,19 +65,27 @@ export const writing: Case = {
       await end();
     }
     say(`${COUNT} files: ours ${runs(files.ours)}, ext4 ${runs(files.disk)}, rclone ${runs(files.rclone)}`);
-    for (let n = 0; n < PAIRS; n++) {
-      bytes.disk.push(await big(disk, n));
-      bytes.ours.push(await big(mnt, n));
-      rmSync(join(disk, `big ${n}.bin`));
-      rmSync(join(mnt, `big ${n}.bin`));
-    }
-    say(`${BIG} MiB: ours ${runs(bytes.ours)}, ext4 ${runs(bytes.disk)}`);
     const { peak } = memory(pid);
     const { outbox } = await installation.status(mnt);
     // It would send for hours.
     process.kill(pid, 'SIGKILL');
     if (outbox.pending < (PAIRS * COUNT) / 2) throw new Error(`only ${outbox.pending} changes wait to go up`);
 
+    // A mount that has nothing else to send: ext4 sends nothing either.
+    const quiet = await mounted(scope, { items: 20 }, ['-o', 'settle=3600']);
+    await warmUp(disk, big);
+    for (let n = 0; n < BIG_PAIRS; n++) {
+      // Each finds the memory that the other has given back: fresh memory of a virtual machine is several times slower.
+      for (const [folder, times] of [
+        [disk, bytes.disk],
+        [quiet.mnt, bytes.ours],
+      ] as const) {
+        times.push(await big(folder, n));
+        rmSync(join(folder, `big ${n}.bin`));
+      }
+    }
+    const quietPeak = memory((await quiet.installation.status(quiet.mnt)).pid).peak;
+    say(`${BIG} MiB: ours ${runs(bytes.ours)}, ext4 ${runs(bytes.disk)}`);
     return [
       atLeast(
         `${COUNT} small files, against ext4`,
@@ -91,11 +100,17 @@ export const writing: Case = {
         pairedRatio(bytes.disk, bytes.ours),
         `${((BIG * 1048.576) / median(bytes.ours)).toFixed(0)} MB/s`,
       ),
-      atMost('peak memory of the daemon', 250, 'MB', peak),
+      atMost('peak memory of the daemon', 250, 'MB', Math.max(peak, quietPeak)),
       reported('ext4, small files', `${((median(files.disk) * 1000) / COUNT).toFixed(0)} µs a file`),
     ];
   },
 };
+
+/** Takes the memory that the measured files will lie in. */
+async function warmUp(folder: string, big: (folder: string, n: number) => Promise<number>): Promise<void> {
+  await big(folder, -1);
+  rmSync(join(folder, 'big -1.bin'));
+}
 
 /** A fresh `rclone mount` of a new folder, in the foreground of a child; ends with what it returns. */
 async function rclone(scope: Scope, folder: string, mountpoint: string): Promise<() => Promise<void>> {
