@@ -81,6 +81,8 @@ export interface WriteOptions {
   readonly expected?: Pick<TargetItem, 'size' | 'mtime'> | null;
   /** Bytes that have arrived so far, from time to time. */
   progress?(bytes: number): void;
+  /** All bytes have arrived; what is left is a wait for the target's disk, in which other files can come. */
+  arrived?(): void;
   readonly signal: AbortSignal;
 }
 

@@ -20,6 +20,10 @@ export interface ActContext {
   readonly trashDate: string | undefined;
   readonly now: () => Date;
   readonly progress: (bytes: number) => void;
+  /** The bytes of the item have arrived: what is left waits for a disk. */
+  readonly arrived?: () => void;
+  /** Folders that were seen at the end that is written to. */
+  readonly folders: Set<string>;
   /** Bytes pass through it on their way, as the limits of bandwidth say. */
   readonly limited: (content: HeldContent) => HeldContent;
   readonly grain: number;
@@ -33,6 +37,9 @@ export interface Result {
   /** What is true of both sides from now on; null: nothing any more. */
   readonly record?: TransferRecord | null;
 }
+
+/** Folders that are remembered at most. */
+const FOLDERS_KNOWN = 1000;
 
 const OK = { status: 'success', bytes: 0 } as const;
 
@@ -118,7 +125,7 @@ async function transferFile(
   const read = await from.stat(fromPath, signal);
   if (!read || read.folder) throw new Failure('item-changed', { path: fromPath });
   const { transfer } = context;
-  await ensureFolder(to, toPath, signal);
+  await ensureFolder(to, toPath, context, signal);
   let expected: WriteOptions['expected'] = there ? { size: there.size, mtime: there.mtime } : null;
   if (transfer.versioning.select === 'all' && from.versions && to.keepsVersions && !there) {
     const older = (await from.versions(read, signal)).slice(0, -1);
@@ -145,6 +152,7 @@ async function transferFile(
       ...(trash === undefined ? {} : { trash }),
       expected,
       progress: context.progress,
+      ...(context.arrived ? { arrived: context.arrived } : {}),
       signal,
     });
     if (written.size !== read.size)
@@ -289,11 +297,20 @@ async function discard(
   await side.removeFolder(path, signal);
 }
 
-async function ensureFolder(side: Side, path: string, signal: AbortSignal): Promise<void> {
+async function ensureFolder(
+  side: Side,
+  path: string,
+  { folders, source }: ActContext,
+  signal: AbortSignal,
+): Promise<void> {
   const cut = path.lastIndexOf('/');
   if (cut < 0) return;
   const folder = path.slice(0, cut);
+  const key = side === source ? `/${folder}` : folder;
+  if (folders.has(key)) return;
   if ((await side.stat(folder, signal)) === undefined) await side.mkdir(folder, signal);
+  if (folders.size >= FOLDERS_KNOWN) folders.clear();
+  folders.add(key);
 }
 
 const recorded = (item: RunItem, source: SideItem, destination: SideItem): TransferRecord => ({

@@ -41,6 +41,8 @@ export interface Outcome {
 const FLUSH_INTERVAL = 200;
 const FLUSH_RESULTS = 256;
 const RETRY_FIRST = 500;
+/** Files whose bytes have arrived and that wait for a disk, at most. */
+const SETTLING = 128;
 /** Deletions in a tree of which nothing is left to see: something is wrong with it, not with the files. */
 const SUSPICIOUS = 10;
 
@@ -187,6 +189,7 @@ export class Run {
       // Content first, all of it; then what goes, one after the other so that folders are empty when their turn comes.
       for (const workers of [Math.min(requested, max, Math.max(1, destination.rules.parallelWrites)), 1]) {
         const last = workers === 1 && rank > 1 ? 2 : 1;
+        const settling = new Set<Promise<void>>();
         const work = async (): Promise<void> => {
           for (;;) {
             await this.#gate.pass(signal);
@@ -199,10 +202,22 @@ export class Run {
               rank = item.rank;
               return;
             }
-            await this.#one(item, context, signal);
+            while (settling.size >= SETTLING) await Promise.race(settling);
+            await new Promise<void>((resolve, reject) => {
+              const done = this.#one(item, { ...context, arrived: resolve }, signal).finally(() =>
+                settling.delete(done),
+              );
+              settling.add(done);
+              done.then(resolve, reject);
+            });
           }
         };
-        await Promise.all(Array.from({ length: workers }, work));
+        try {
+          await Promise.all(Array.from({ length: workers }, work));
+        } finally {
+          await Promise.allSettled(settling);
+        }
+        signal.throwIfAborted();
         this.#flush();
         rank = 2;
       }
@@ -228,6 +243,11 @@ export class Run {
         if (signal.aborted) throw error;
         const failure = isFailure(error) ? error : new Failure('internal', {}, error);
         const kind = kindOf(failure);
+        if (failure.code === 'target-missing' && attempts === 1) {
+          // Its folder has gone since it was seen.
+          context.folders.clear();
+          continue;
+        }
         if (kind === 'final') {
           this.#end(failure.code === 'budget-exhausted' ? 'not_complete' : 'failed', failure.line);
           return;
@@ -318,6 +338,7 @@ export class Run {
       trashDate: job.transfer.trash_days > 0 ? day : undefined,
       now: () => new Date(this.#clock.now()),
       progress: () => undefined,
+      folders: new Set(),
       limited: limiter(job.transfer.performance, this.#clock, job.schedule.time_zone),
       grain: Math.max(1, source.rules.timeGrain, destination.rules.timeGrain),
     };

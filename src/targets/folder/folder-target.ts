@@ -17,6 +17,7 @@ import {
   trashPlace,
 } from '../paths.js';
 import type { Content, Target, TargetItem, TargetRules, TargetTest, WriteOptions } from '../target.js';
+import { GroupSync } from './group-sync.js';
 import { testFolder } from './probe.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 import { writeFile } from './write.js';
@@ -32,9 +33,11 @@ export class FolderTarget implements Target {
   readonly rules: TargetRules;
   readonly root: string;
   readonly #root: FolderRoot;
+  readonly #disk: GroupSync;
 
   constructor(root: FolderRoot, rules: TargetRules) {
     this.#root = root;
+    this.#disk = new GroupSync(!root.remote);
     this.rules = rules;
     this.root = root.path;
   }
@@ -131,8 +134,14 @@ export class FolderTarget implements Target {
   async write(path: string, content: Content, options: WriteOptions): Promise<TargetItem> {
     checkNewFile(path, options, this.rules, this.root);
     options.signal.throwIfAborted();
-    await writeFile(this.#root, this.rules, path, content, options, () => this.#keep(path, options));
-    const item = await this.stat(path, options.signal);
+    const item = await writeFile(
+      { root: this.#root, rules: this.rules, disk: this.#disk },
+      path,
+      content,
+      options,
+      () => this.#keep(path, options),
+      (folder) => this.#statIn(folder, path),
+    );
     if (item?.size === options.size) return item;
     throw new Failure('target-damaged', { target: this.root, path, why: `it has ${item?.size ?? 0} bytes there` });
   }

@@ -3,6 +3,8 @@ import { errnoOf, Failure } from '../../base/errors.js';
 import { damagedAt, Inspection, inspected } from '../content.js';
 import { isAsExpected, nameOf, parentOf, partPath } from '../paths.js';
 import type { Content, TargetRules, WriteOptions } from '../target.js';
+import type { GroupSync } from './group-sync.js';
+import { copyInKernel } from './kernel.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 
 const CHUNK = 1 << 20;
@@ -12,33 +14,36 @@ const CHUNK = 1 << 20;
  * A part that is there is continued; one that turns out wrong is written anew, once. `keep` puts what is replaced into
  * the trash and leaves it in its place.
  */
-export function writeFile(
-  root: FolderRoot,
-  rules: TargetRules,
+export function writeFile<T>(
+  { root, rules, disk }: { readonly root: FolderRoot; readonly rules: TargetRules; readonly disk: GroupSync },
   path: string,
   content: Content,
   options: WriteOptions,
   keep: () => Promise<void>,
-): Promise<void> {
+  look: (folder: OpenFolder) => Promise<T>,
+): Promise<T> {
   return root.folder(parentOf(path), async (folder) => {
     const name = nameOf(path);
     const part = folder.at(nameOf(partPath(path, options)));
     const before = await existing(folder, name, root.path, path);
     checkExpected(before, rules, root.path, path, options);
+    const opened = performance.now();
     const handle = await openPart(part);
     try {
       await fill(handle, part, content, options, root.path, path);
       if (before) await keepOwner(handle, before);
       if (options.mtime !== undefined) await setTime(handle, options.mtime);
+      options.arrived?.();
       // Data first, then the name; errors of a share that were held back come now.
-      await handle.sync();
+      await disk.sync(handle, opened);
     } finally {
       await handle.close();
     }
     checkExpected(await existing(folder, name, root.path, path), rules, root.path, path, options);
     if (before && options.trash !== undefined) await keep();
     await publish(part, folder.at(name), before !== undefined, root.path, path);
-    await folder.handle.sync().catch(ignoreUnsupported);
+    await disk.sync(folder.handle, opened).catch(ignoreUnsupported);
+    return look(folder);
   });
 }
 
@@ -86,7 +91,14 @@ async function fill(
   path: string,
 ): Promise<void> {
   const damaged = damagedAt(target, path);
-  for (let start = await partSize(handle, options.size); ; start = 0) {
+  const { file } = content;
+  let there = await partSize(handle, options.size);
+  if (file !== undefined && !options.hash && there === 0) {
+    there = await copyInKernel(file, handle, options.size, options.signal);
+    options.progress?.(there);
+    if (there === options.size) return;
+  }
+  for (let start = there; ; start = 0) {
     const inspection = new Inspection(options.hash);
     await inspectPrefix(handle, start, inspection, options.signal);
     let at = start;

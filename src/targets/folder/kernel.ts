@@ -1,0 +1,54 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import koffi, { type KoffiFunc } from 'koffi';
+
+type CopyFileRange = (from: number, a: null, to: number, b: null, size: number, flags: number) => number;
+
+let copyRange: KoffiFunc<CopyFileRange> | undefined;
+let syncfs: KoffiFunc<(fd: number) => number> | undefined;
+
+/** Bytes that one call copies: between two of them a write can be ended. */
+const STEP = 64 * 2 ** 20;
+
+/**
+ * Copies the first bytes of a local file into an empty one without passing them through this process:
+ * copy_file_range(2), which shares the blocks where the file system can.
+ * @returns bytes copied; fewer than `size` where the kernel cannot go on, and the caller must
+ */
+export async function copyInKernel(from: string, to: FileHandle, size: number, signal: AbortSignal): Promise<number> {
+  copyRange ??= koffi
+    .load('libc.so.6')
+    .func('long copy_file_range(int, void *, int, void *, size_t, unsigned int)') as KoffiFunc<CopyFileRange>;
+  const call = copyRange;
+  const source = await open(from, 'r');
+  let done = 0;
+  try {
+    while (done < size) {
+      signal.throwIfAborted();
+      const want = Math.min(STEP, size - done);
+      const copied = await new Promise<number>((resolve, reject) => {
+        call.async(source.fd, null, to.fd, null, want, 0, (error: unknown, value: number) =>
+          error ? reject(error as Error) : resolve(Number(value)),
+        );
+      });
+      // Another file system, or one that cannot: reading and writing tells what is wrong, if anything is.
+      if (copied <= 0) break;
+      done += copied;
+    }
+  } finally {
+    await source.close();
+  }
+  return done;
+}
+
+/**
+ * Puts everything that was written to a file system on the disk: syncfs(2), off this thread. It fails for what went
+ * wrong since `fd` was opened (Linux 5.8).
+ * @returns whether it did
+ */
+export function syncFileSystemOf(fd: number): Promise<boolean> {
+  syncfs ??= koffi.load('libc.so.6').func('int syncfs(int)') as KoffiFunc<(fd: number) => number>;
+  const call = syncfs;
+  return new Promise((resolve, reject) => {
+    call.async(fd, (error: unknown, result: number) => (error ? reject(error as Error) : resolve(result === 0)));
+  });
+}
