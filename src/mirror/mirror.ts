@@ -40,6 +40,7 @@ export class Mirror {
   readonly #clock: Clock;
   readonly #pollInterval: number;
   readonly #listings = new SingleFlight<RemoteId, void>();
+  readonly #polls = new SingleFlight<'poll', void>();
   readonly #stop = new AbortController();
   #upkeep: Promise<void> | undefined;
   #trouble: 'offline' | 'signed-out' | undefined;
@@ -110,14 +111,18 @@ export class Mirror {
     return this.#listings.run(folder.remoteId, work, signal);
   }
 
-  /** Polls now. */
-  async pollNow(signal: AbortSignal): Promise<void> {
-    await poll(this.store, this.#source, signal);
-    this.#lastPoll = this.#clock.monotonic();
-    this.#trouble = undefined;
+  /** Polls now, or takes part in the poll that is under way. The next one comes an interval later. */
+  pollNow(signal: AbortSignal): Promise<void> {
+    const work = async (signal: AbortSignal): Promise<void> => {
+      const began = this.#clock.monotonic();
+      await poll(this.store, this.#source, signal);
+      this.#lastPoll = began;
+      this.#trouble = undefined;
+    };
+    return this.#polls.run('poll', work, signal);
   }
 
-  /** Seconds since the last poll that succeeded; undefined before the first. */
+  /** Seconds since the last poll that succeeded began; undefined before the first. */
   get sincePoll(): number | undefined {
     return this.#lastPoll === undefined ? undefined : (this.#clock.monotonic() - this.#lastPoll) / 1000;
   }
@@ -133,9 +138,14 @@ export class Mirror {
     if (this.view.crawlDone) await this.#pause(QUIET_START, signal);
     else await this.#untilDone('crawl', () => crawl.run(signal), signal);
     while (!signal.aborted) {
-      await this.#untilDone('poll', () => this.pollNow(signal), signal);
-      await this.#pause(this.#pollInterval * 1000, signal);
+      if (this.#untilPoll() === 0) await this.#untilDone('poll', () => this.pollNow(signal), signal);
+      await this.#pause(this.#untilPoll() + 1, signal);
     }
+  }
+
+  /** Milliseconds; somebody may have polled meanwhile. */
+  #untilPoll(): number {
+    return this.sincePoll === undefined ? 0 : Math.max(0, (this.#pollInterval - this.sincePoll) * 1000);
   }
 
   /** Repeats what failed, with growing pauses, until it is done or the mirror closes. */

@@ -33,7 +33,7 @@ export class JobOpener implements Opener {
   readonly #o: OpenerOptions;
   readonly #connections: Connections;
   /** Projects that are owned for as long as runs need them. */
-  readonly #opened = new Map<string, { readonly project: Promise<Project>; users: number }>();
+  readonly #opened = new Map<string, { readonly project: Promise<Project>; users: number; started: boolean }>();
 
   constructor(options: OpenerOptions) {
     this.#o = options;
@@ -94,7 +94,7 @@ export class JobOpener implements Opener {
     return own.mirror.state === 'ready' ? `${own.mirror.store.changes} ${JSON.stringify(transfer)}` : undefined;
   }
 
-  /** A project that another daemon owns: that one runs the job. */
+  /** A project that another daemon owns: that one runs the job. Costs no call: nothing begins in a project yet. */
   async delegate(job: Job, trigger: Execution['trigger'], options: RunOptions): Promise<boolean> {
     for (const reference of [job.transfer.source, job.transfer.destination]) {
       const end = endOf(this.#connections, reference);
@@ -114,8 +114,21 @@ export class JobOpener implements Opener {
 
   async #openProject(end: End & { kind: 'project' }, request: SideRequest): Promise<Side> {
     const held = await this.#project(end);
+    const { project } = held;
+    try {
+      await project.mirror.open(request.signal);
+      // What this process owns anyway has begun; the others begin here.
+      const opened = held.key === undefined ? undefined : this.#opened.get(held.key);
+      if (opened && !opened.started) {
+        opened.started = true;
+        project.start();
+      }
+    } catch (error) {
+      await this.#release(held);
+      throw error;
+    }
     const { job, jobName, whenSpent, locks } = request;
-    const side = new ProcoreSide(accessOf(held.project), {
+    const side = new ProcoreSide(accessOf(project), {
       job,
       jobName,
       whenSpent,
@@ -141,12 +154,7 @@ export class JobOpener implements Opener {
     let opened = this.#opened.get(key);
     if (opened) await session.close();
     else {
-      const opening = Project.open(session, state, projectOptions, log).then(async (project) => {
-        await project.mirror.open();
-        project.start();
-        return project;
-      });
-      opened = { project: opening, users: 0 };
+      opened = { project: Project.open(session, state, projectOptions, log), users: 0, started: false };
       this.#opened.set(key, opened);
     }
     opened.users++;

@@ -78,8 +78,10 @@ async function copy(item: RunItem, context: ActContext, way: 'forward' | 'back',
   const [from, to] = isBack ? [context.destination, context.source] : [context.source, context.destination];
   const [fromPath, toPath] = isBack ? [paths.destination, paths.source] : [paths.source, paths.destination];
   const record = context.recordOf(item);
-  const there = await to.stat(toPath, signal);
   const before = isBack ? record?.source : record?.destination;
+  // Where nothing was, the write itself sees that nothing is.
+  const mayBe = before !== undefined || context.transfer.transfer_type === 'publish';
+  const there = mayBe ? await to.stat(toPath, signal) : undefined;
   // Somebody changed the receiving side since the plan: that is not overwritten.
   const isForeign = there !== undefined && (before === undefined || differs(there, before, context.grain));
   if (isForeign && context.transfer.transfer_type !== 'publish') throw new Failure('item-changed', { path: toPath });

@@ -1,11 +1,13 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import koffi, { type KoffiFunc } from 'koffi';
 
-type CopyFileRange = (from: number, a: null, to: number, b: null, size: number, flags: number) => number;
+type CopyFileRange = (from: number, at: Buffer, to: number, b: null, size: number, flags: number) => number;
 
 let copyRange: KoffiFunc<CopyFileRange> | undefined;
 let syncfs: KoffiFunc<(fd: number) => number> | undefined;
 
+/** How a file is named that this process holds open. */
+const OWN = new RegExp(`^/proc/${process.pid}/fd/(\\d+)$`);
 /** Bytes that one call copies: between two of them a write can be ended. */
 const STEP = 64 * 2 ** 20;
 
@@ -19,14 +21,19 @@ export async function copyInKernel(from: string, to: FileHandle, size: number, s
     .load('libc.so.6')
     .func('long copy_file_range(int, void *, int, void *, size_t, unsigned int)') as KoffiFunc<CopyFileRange>;
   const call = copyRange;
-  const source = await open(from, 'r');
+  // A file of this process is read where it is open, at a place of our own.
+  const held = OWN.exec(from)?.[1];
+  const source = held === undefined ? await open(from, 'r') : undefined;
+  const fd = source?.fd ?? Number(held);
+  const at = Buffer.alloc(8);
   let done = 0;
   try {
     while (done < size) {
       signal.throwIfAborted();
       const want = Math.min(STEP, size - done);
+      at.writeBigInt64LE(BigInt(done));
       const copied = await new Promise<number>((resolve, reject) => {
-        call.async(source.fd, null, to.fd, null, want, 0, (error: unknown, value: number) =>
+        call.async(fd, at, to.fd, null, want, 0, (error: unknown, value: number) =>
           error ? reject(error as Error) : resolve(Number(value)),
         );
       });
@@ -35,7 +42,7 @@ export async function copyInKernel(from: string, to: FileHandle, size: number, s
       done += copied;
     }
   } finally {
-    await source.close();
+    await source?.close();
   }
   return done;
 }

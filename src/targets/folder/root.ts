@@ -21,6 +21,15 @@ export function mountOf(path: string): MountEntry | undefined {
 
 const mountTable = (): readonly MountEntry[] => parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'));
 
+/** Who comes later than this after a folder was opened looks anew whether it is still in its place, ms. */
+const SHARED_FOR = 500;
+
+interface Opened {
+  readonly folder: Promise<OpenFolder>;
+  readonly since: number;
+  users: number;
+}
+
 /** A folder of this machine, opened; `at(name)` is a path to a child that no link can lead elsewhere. */
 export interface OpenFolder {
   readonly handle: FileHandle;
@@ -40,6 +49,8 @@ export class FolderRoot {
   readonly mountpoint: string;
   /** The kernel's number of the mount that was seen last. */
   #mount = -1;
+  /** Folders that somebody works in. */
+  readonly #opened = new Map<string, Opened>();
 
   private constructor(path: string, mount: MountEntry | undefined) {
     this.path = path;
@@ -74,8 +85,32 @@ export class FolderRoot {
     return folderFailure(error, this.path, path, this.remote);
   }
 
-  /** @throws Failure `target-outside`, `target-missing`, `target-unreachable` */
+  /**
+   * Who works in the same folder at the same time shares it; it is closed with the last.
+   * @throws Failure `target-outside`, `target-missing`, `target-unreachable`
+   */
   async folder<T>(path: string, use: (folder: OpenFolder) => Promise<T>): Promise<T> {
+    const now = performance.now();
+    let opened = this.#opened.get(path);
+    if (!opened || now - opened.since > SHARED_FOR) {
+      opened = { folder: this.#open(path), since: now, users: 0 };
+      this.#opened.set(path, opened);
+    }
+    opened.users++;
+    try {
+      const folder = await opened.folder;
+      return await use(folder);
+    } catch (error) {
+      throw this.failure(error, path);
+    } finally {
+      if (--opened.users === 0) {
+        if (this.#opened.get(path) === opened) this.#opened.delete(path);
+        await opened.folder.then(({ handle }) => handle.close()).catch(() => undefined);
+      }
+    }
+  }
+
+  async #open(path: string): Promise<OpenFolder> {
     const full = path === '' ? this.path : join(this.path, path);
     let handle: FileHandle;
     try {
@@ -87,11 +122,10 @@ export class FolderRoot {
       this.#checkMount(handle.fd);
       const link = `/proc/self/fd/${handle.fd}`;
       if (readlinkSync(link) !== full) throw await this.#whyNot(undefined, path);
-      return await use({ handle, at: (name) => `${link}/${name}` });
+      return { handle, at: (name) => `${link}/${name}` };
     } catch (error) {
-      throw this.failure(error, path);
-    } finally {
       await handle.close();
+      throw error;
     }
   }
 

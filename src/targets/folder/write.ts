@@ -1,3 +1,4 @@
+import { lstatSync, type Stats } from 'node:fs';
 import { constants, type FileHandle, lstat, open, rename, unlink } from 'node:fs/promises';
 import { errnoOf, Failure } from '../../base/errors.js';
 import { damagedAt, Inspection, inspected } from '../content.js';
@@ -25,12 +26,12 @@ export function writeFile<T>(
   return root.folder(parentOf(path), async (folder) => {
     const name = nameOf(path);
     const part = folder.at(nameOf(partPath(path, options)));
-    const before = await existing(folder, name, root.path, path);
+    const before = existing(await lstat(folder.at(name)).catch(missing), root.path, path);
     checkExpected(before, rules, root.path, path, options);
     const opened = performance.now();
-    const handle = await openPart(part);
+    const { handle, isNew } = await openPart(part);
     try {
-      await fill(handle, part, content, options, root.path, path);
+      await fill(handle, isNew, part, content, options, root.path, path);
       if (before) await keepOwner(handle, before);
       if (options.mtime !== undefined) await setTime(handle, options.mtime);
       options.arrived?.();
@@ -39,7 +40,7 @@ export function writeFile<T>(
     } finally {
       await handle.close();
     }
-    checkExpected(await existing(folder, name, root.path, path), rules, root.path, path, options);
+    checkExpected(existing(await again(root, folder.at(name)), root.path, path), rules, root.path, path, options);
     if (before && options.trash !== undefined) await keep();
     await publish(part, folder.at(name), before !== undefined, root.path, path);
     await disk.sync(folder.handle, opened).catch(ignoreUnsupported);
@@ -55,16 +56,20 @@ interface Existing {
   readonly gid: number;
 }
 
-async function existing(folder: OpenFolder, name: string, target: string, path: string): Promise<Existing | undefined> {
-  try {
-    const { size, mtimeMs, mode, uid, gid } = await lstat(folder.at(name));
-    if (!isRegular(mode)) throw new Failure('target-exists', { target, path, why: 'it is not a file' });
-    return { size, mtime: mtimeMs / 1000, mode, uid, gid };
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+function existing(found: Stats | undefined, target: string, path: string): Existing | undefined {
+  if (!found) return undefined;
+  const { size, mtimeMs, mode, uid, gid } = found;
+  if (!isRegular(mode)) throw new Failure('target-exists', { target, path, why: 'it is not a file' });
+  return { size, mtime: mtimeMs / 1000, mode, uid, gid };
 }
+
+function missing(error: unknown): undefined {
+  if (errnoOf(error) !== 'ENOENT') throw error;
+}
+
+/** A name that was looked up a moment ago: of a disk of this machine the kernel knows it without waiting. */
+const again = (root: FolderRoot, place: string): Promise<Stats | undefined> | Stats | undefined =>
+  root.remote ? lstat(place).catch(missing) : lstatSync(place, { throwIfNoEntry: false });
 
 const isRegular = (mode: number): boolean => (mode & constants.S_IFMT) === constants.S_IFREG;
 
@@ -79,11 +84,19 @@ function checkExpected(
   throw new Failure('target-changed', { target, path });
 }
 
-const openPart = (part: string): Promise<FileHandle> =>
-  open(part, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o666);
+async function openPart(part: string): Promise<{ readonly handle: FileHandle; readonly isNew: boolean }> {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+  try {
+    return { handle: await open(part, flags | constants.O_EXCL, 0o666), isNew: true };
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    return { handle: await open(part, flags, 0o666), isNew: false };
+  }
+}
 
 async function fill(
   handle: FileHandle,
+  isNew: boolean,
   part: string,
   content: Content,
   options: WriteOptions,
@@ -92,7 +105,7 @@ async function fill(
 ): Promise<void> {
   const damaged = damagedAt(target, path);
   const { file } = content;
-  let there = await partSize(handle, options.size);
+  let there = isNew ? 0 : await partSize(handle, options.size);
   if (file !== undefined && !options.hash && there === 0) {
     there = await copyInKernel(file, handle, options.size, options.signal);
     options.progress?.(there);
