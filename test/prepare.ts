@@ -11,6 +11,7 @@ const TARGETS: readonly PackageName[] = [
   'exfat-fuse',
   'exfatprogs',
   'sshfs',
+  'dma',
 ];
 const PROGRAMS: readonly PackageName[] = ['vim', 'git', 'zip', 'sqlite3', 'python3', 'libglib2.0-bin'];
 const DESKTOP: readonly PackageName[] = ['xvfb', 'dbus-daemon', 'xdotool', 'thunar', 'mousepad', 'gvfs', 'tumbler'];

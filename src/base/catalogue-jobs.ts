@@ -44,6 +44,13 @@ export const jobRows = {
     what: 'the job "{name}" is running',
     remedy: 'wait for it, or procorefs jobs cancel',
   },
+  'notify-failed': {
+    errno: 'EIO',
+    http: 502,
+    level: 'warn',
+    what: 'nobody could be told by {way}',
+    remedy: 'try it by hand; correct "notify" of the job or of config.json',
+  },
   'job-overlaps': {
     errno: 'EINVAL',
     http: 409,

@@ -22,6 +22,7 @@ const PACKAGE_FILES: Readonly<Record<string, readonly string[]>> = {
   'exfat-fuse': ['/usr/sbin/mount.exfat-fuse'],
   exfatprogs: ['/usr/sbin/mkfs.exfat'],
   sshfs: ['/usr/bin/sshfs'],
+  dma: ['/usr/sbin/sendmail'],
   gcc: ['/usr/bin/gcc'],
   'libc6-dev': ['/usr/include/stdlib.h'],
   vim: ['/usr/bin/vim'],
@@ -75,7 +76,8 @@ export type TargetPackage =
   | 'openssh-client'
   | 'exfat-fuse'
   | 'exfatprogs'
-  | 'sshfs';
+  | 'sshfs'
+  | 'dma';
 
 const isMissing = (name: PackageName): boolean => !PACKAGE_FILES[name]?.some((file) => existsSync(file));
 

@@ -123,7 +123,7 @@ async function own(
     throw error;
   }
   project.start();
-  jobs.engine.start();
+  jobs.start();
   // A process that has lost its way must not go on writing; ending in any other way could wait for the kernel for ever.
   process.on('uncaughtException', (error) => {
     log.error({ error }, 'an error that nobody expected: the daemon ends');

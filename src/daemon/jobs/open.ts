@@ -1,28 +1,54 @@
+import { readConfiguration } from '../../base/configuration.js';
+import { Failure } from '../../base/errors.js';
+import { waysSchema } from '../../jobs/definition/job-schema.js';
 import { JobEngine } from '../../jobs/engine.js';
+import { Notifier } from '../../jobs/notify/notifier.js';
 import { JobStore } from '../../jobs/store/job-store.js';
+import { inspect } from '../health/inspect.js';
+import { Watch } from '../health/watch.js';
 import { JobOpener, jobsDatabasePath, type OpenerOptions } from './opener.js';
 
-/** The jobs of a state folder in this process. Nothing runs before `engine.start()` or `engine.run()`. */
+/** The jobs of a state folder in this process. Nothing runs before `start()` or `engine.run()`. */
 export interface Jobs {
   readonly store: JobStore;
   readonly engine: JobEngine;
+  /** Looks after schedules, requests, and what people must be told, as soon as no other process does. */
+  start(): void;
   close(): Promise<void>;
 }
 
-/** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
+/** @throws Failure `database-damaged`, `database-newer`, `state-unwritable`, `usage` for a configuration that is none */
 export function openJobs(options: OpenerOptions): Jobs {
-  const store = new JobStore(jobsDatabasePath(options.state));
+  const { state, log } = options;
+  const ways = waysSchema.optional().safeParse(readConfiguration(state.configFile).notify);
+  if (!ways.success)
+    throw new Failure('usage', { what: `"notify" in ${state.configFile} cannot be used` }, ways.error.issues[0]);
+  const store = new JobStore(jobsDatabasePath(state));
+  const notifier = new Notifier({ folder: state.jobs('told'), store, everybody: () => ways.data, log });
   const engine = new JobEngine({
     store,
     opener: new JobOpener(options),
-    folder: options.state.jobs(),
-    log: options.log,
+    folder: state.jobs(),
+    log,
+    ended: (job, execution) => notifier.ended(job, execution),
   });
+  let watch: Watch | undefined;
   return {
     store,
     engine,
+    start() {
+      engine.start();
+      watch ??= new Watch(
+        () => inspect(state, options.options, store),
+        () => engine.isLeader,
+        notifier,
+        log,
+      );
+    },
     async close() {
+      await watch?.close();
       await engine.close();
+      await notifier.close();
       store.close();
     },
   };

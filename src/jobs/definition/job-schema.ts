@@ -5,6 +5,18 @@ import { type Schedule, type StopPolicy, scheduleSchema, stopPolicySchema } from
 import { type Transfer, transferSchema } from './transfer-schema.js';
 import type { JobHealth, JobStatus } from './words.js';
 
+/** How people are told: a shell command, a mail through sendmail, a POST. */
+export const waysSchema = z.strictObject({
+  command: z.string().min(1).optional(),
+  /** One address, or the name of a user of this machine. */
+  mail: z
+    .string()
+    .regex(/^[A-Za-z0-9_][\w.+%=-]{0,63}(@[A-Za-z0-9.-]{1,253})?$/, 'no mail address')
+    .optional(),
+  url: z.url({ protocol: /^https?$/ }).optional(),
+});
+export type Ways = z.output<typeof waysSchema>;
+
 /** The body of `POST /v1/jobs`, and of `jobs add --file`. */
 export const jobBodySchema = z.strictObject({
   name: z.string().trim().min(1).max(200),
@@ -19,13 +31,7 @@ export const jobBodySchema = z.strictObject({
   /** How long runs are remembered, days. */
   retention: z.strictObject({ days: z.number().int().min(1).max(3650).default(90) }).default({ days: 90 }),
   /** Told when a run fails, flags items, or the job has not run for long. */
-  notify: z
-    .strictObject({
-      command: z.string().min(1).optional(),
-      mail: z.string().min(3).optional(),
-      url: z.url({ protocol: /^https?$/ }).optional(),
-    })
-    .optional(),
+  notify: waysSchema.optional(),
   parent_id: z.string().optional(),
 });
 export type JobBody = z.output<typeof jobBodySchema>;

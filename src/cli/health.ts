@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs';
+import { oneLine } from '../base/text.js';
+import { type Finding, type Inspection, inspect } from '../daemon/health/inspect.js';
+import { jobsDatabasePath } from '../daemon/jobs/opener.js';
+import { JobStore } from '../jobs/store/job-store.js';
+import type { Command } from './command.js';
+import { plural } from './format.js';
+
+const EXIT = { ok: 0, warning: 1, broken: 2 } as const;
+
+/** Findings in the line; `--json` has them all. */
+const SHOWN = 5;
+
+export const health: Command = {
+  name: 'health',
+  summary: 'one line about mounts, jobs, sign-ins, waiting changes, disk; exit 0 fine, 1 warning, 2 broken',
+  options: ['cache_reserve'],
+  async run(context) {
+    const state = context.state();
+    const path = jobsDatabasePath(state);
+    // Looking makes no database.
+    const store = existsSync(path) ? new JobStore(path) : undefined;
+    try {
+      const seen = await inspect(state, context.options(), store);
+      const level = levelOf(seen.findings);
+      context.show({ level, ...seen }, () => line(level, seen));
+      process.exitCode = EXIT[level];
+    } finally {
+      store?.close();
+    }
+  },
+};
+
+const levelOf = (findings: readonly Finding[]): keyof typeof EXIT =>
+  findings.some(({ level }) => level === 'broken') ? 'broken' : findings.length > 0 ? 'warning' : 'ok';
+
+function line(level: keyof typeof EXIT, { findings, mounts, jobs, connections }: Inspection): string {
+  if (level === 'ok')
+    return `OK: ${plural(mounts, 'mount')}, ${plural(jobs, 'job')}, ${plural(connections, 'connection')}`;
+  const sorted = findings.toSorted((a, b) => Number(b.level === 'broken') - Number(a.level === 'broken'));
+  const more = sorted.length > SHOWN ? `; and ${sorted.length - SHOWN} more` : '';
+  return `${level.toUpperCase()}: ${sorted
+    .slice(0, SHOWN)
+    .map(({ message }) => oneLine(message, 300))
+    .join('; ')}${more}`;
+}

@@ -1,0 +1,197 @@
+import { readdirSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { tryLock } from '../../base/lock.js';
+import type { OptionValues } from '../../base/options.js';
+import { Connections, isTarget } from '../../connections/store.js';
+import type { Job } from '../../jobs/definition/job-schema.js';
+import { staleSince } from '../../jobs/schedule/stale.js';
+import type { JobStore } from '../../jobs/store/job-store.js';
+import { leftInOutbox } from '../../outbox/left.js';
+import type { UploadLine } from '../../outbox/uploads-view.js';
+import { askDaemon } from '../control.js';
+import type { MountRecord, StateFolder } from '../state-folder.js';
+import type { MountStatus } from '../status.js';
+
+export type FindingKind =
+  | 'mount'
+  | 'offline'
+  | 'signed-out'
+  | 'old-outbox'
+  | 'failed'
+  | 'flagged'
+  | 'stale'
+  | 'no-runner'
+  | 'disk';
+
+/** Something that a person should know of. */
+export interface Finding {
+  readonly level: 'warning' | 'broken';
+  readonly kind: FindingKind;
+  /** A mount point, or the id of a job, a connection or a project. */
+  readonly subject: string;
+  readonly message: string;
+  readonly job?: { readonly id: string; readonly name: string };
+  readonly connection?: string;
+}
+
+export interface Inspection {
+  readonly findings: readonly Finding[];
+  readonly mounts: number;
+  readonly jobs: number;
+  readonly connections: number;
+}
+
+/** Milliseconds that a daemon may take to answer. */
+const ANSWER_LIMIT = 5000;
+/** A change that waits longer than this is said, milliseconds. */
+const OLD_CHANGE = 3_600_000;
+/** Bytes of disk below which nothing works. */
+const NO_DISK = 64 * 2 ** 20;
+
+/** Looks at everything that a state folder has: mounts, jobs, connections, outboxes, disk. Makes no API call. */
+export async function inspect(
+  state: StateFolder,
+  options: OptionValues,
+  store: JobStore | undefined,
+  now = Date.now(),
+): Promise<Inspection> {
+  const connections = new Connections(state.path);
+  const mounts = state.mounts();
+  const jobs = store?.list() ?? [];
+  const found = await Promise.all(mounts.map((mount) => ofMount(mount, connections, now)));
+  return {
+    findings: [
+      ...disk(state, Number(options.cache_reserve)),
+      ...found.flat(),
+      ...outboxes(state, now),
+      ...signIns(connections),
+      ...(store ? jobs.flatMap((job) => ofJob(job, store, now)) : []),
+      ...runner(state, jobs),
+    ],
+    mounts: mounts.length,
+    jobs: jobs.length,
+    connections: connections.all().length,
+  };
+}
+
+async function ofMount({ mountpoint, socket }: MountRecord, connections: Connections, now: number): Promise<Finding[]> {
+  const ask = <T>(method: string): Promise<T> =>
+    askDaemon<T>(socket, method, { mountpoint }, AbortSignal.timeout(ANSWER_LIMIT));
+  let status: MountStatus;
+  let lines: UploadLine[];
+  try {
+    [status, lines] = await Promise.all([ask<MountStatus>('status'), ask<UploadLine[]>('uploads')]);
+  } catch {
+    return [
+      { level: 'broken', kind: 'mount', subject: mountpoint, message: `${mountpoint}: its daemon does not answer` },
+    ];
+  }
+  const findings: Finding[] = [];
+  const connection = connections.all().find(({ name }) => name === status.connection)?.id;
+  const at = { subject: mountpoint, ...(connection === undefined ? {} : { connection }) };
+  if (status.state === 'signed-out')
+    findings.push({ ...at, level: 'broken', kind: 'signed-out', message: signedOut(status.connection) });
+  if (status.state === 'offline')
+    findings.push({ ...at, level: 'warning', kind: 'offline', message: `${mountpoint}: the server is not reached` });
+  const waiting = lines.filter(({ state, reason }) => state !== 'local' && (state !== 'held' || reason !== undefined));
+  const old = waiting.filter(({ since, state }) => state === 'failed' || now - Date.parse(since) > OLD_CHANGE);
+  if (old.length > 0)
+    findings.push({
+      ...at,
+      level: 'warning',
+      kind: 'old-outbox',
+      message: waits(mountpoint, old.length, old[0]!.since),
+    });
+  return findings;
+}
+
+const waits = (where: string, count: number, since: string): string =>
+  `${where}: ${count} change${count === 1 ? '' : 's'} wait${count === 1 ? 's' : ''} since ${since.slice(0, 16).replace('T', ' ')} UTC (procorefs uploads)`;
+
+const signedOut = (name: string): string => `"${name}" is signed out (procorefs connections login)`;
+
+/** Projects that nobody has mounted: what waits there waits until somebody does. */
+function outboxes(state: StateFolder, now: number): Finding[] {
+  return readdirSync(join(state.path, 'projects')).flatMap((key): Finding[] => {
+    const folder = join(state.path, 'projects', key);
+    const held = tryLock(join(folder, 'lock'));
+    if (!held) return [];
+    try {
+      const { count, since } = leftInOutbox(folder);
+      if (since === undefined || now - since <= OLD_CHANGE) return [];
+      const message = `${waits(`project ${key}`, count, new Date(since).toISOString())}, and it is not mounted`;
+      return [{ level: 'warning', kind: 'old-outbox', subject: key, connection: key.split('-')[0]!, message }];
+    } finally {
+      held.release();
+    }
+  });
+}
+
+/** People's sign-ins that have ended. Service accounts sign in by themselves. */
+function signIns(connections: Connections): Finding[] {
+  return connections.all().flatMap((one): Finding[] => {
+    if (isTarget(one) || one.grant !== 'authorization-code') return [];
+    const tokens = connections.secrets.tokens(one.id);
+    // Without a reason the refresh token is in use just now.
+    if (tokens && (tokens.refresh || tokens.ended === undefined)) return [];
+    const message = signedOut(one.name);
+    return [{ level: 'broken', kind: 'signed-out', subject: one.id, connection: one.id, message }];
+  });
+}
+
+function ofJob(job: Job, store: JobStore, now: number): Finding[] {
+  if (job.disabled) return [];
+  const { id, name } = job;
+  const at = { subject: id, job: { id, name } };
+  const runs = store.executions(id, 100).filter(({ simulation }) => !simulation);
+  if (runs[0] && runs[0].ended === undefined) return [];
+  const last = runs[0];
+  const findings: Finding[] = [];
+  if (last?.status === 'failed' || last?.status === 'failed_to_start')
+    findings.push({
+      ...at,
+      level: 'broken',
+      kind: 'failed',
+      message: `job "${name}" ${last.status.replaceAll('_', ' ')}${last.reason === undefined ? '' : `: ${last.reason}`}`,
+    });
+  else if (last?.status === 'warn' || (last?.stats.failed ?? 0) > 0)
+    findings.push({
+      ...at,
+      level: 'warning',
+      kind: 'flagged',
+      message: `job "${name}" has ${last?.stats.failed ?? 0} flagged items (procorefs jobs items --flagged)`,
+    });
+  const good = runs.find(({ status }) => ['completed', 'no_changes', 'warn'].includes(status));
+  const since = staleSince(job, good?.ended, now);
+  if (since !== undefined) {
+    const when = good?.ended === undefined ? 'never' : `last ${new Date(good.ended).toISOString().slice(0, 16)} UTC`;
+    findings.push({
+      ...at,
+      level: 'warning',
+      kind: 'stale',
+      message: `job "${name}" is overdue: it succeeded ${when}`,
+    });
+  }
+  return findings;
+}
+
+/** Jobs with a schedule, and no daemon that looks after it. */
+function runner(state: StateFolder, jobs: readonly Job[]): Finding[] {
+  const waiting = jobs.filter(
+    ({ disabled, status, schedule }) => !disabled && status !== 'complete' && schedule.mode !== 'manual',
+  );
+  if (waiting.length === 0) return [];
+  const held = tryLock(join(state.jobs(), 'lock'));
+  held?.release();
+  if (!held) return [];
+  const message = `no daemon is up that runs the ${waiting.length} scheduled job${waiting.length === 1 ? '' : 's'}: mount something`;
+  return [{ level: 'warning', kind: 'no-runner', subject: 'jobs', message }];
+}
+
+function disk({ path }: StateFolder, reserve: number): Finding[] {
+  const { bavail, bsize } = statfsSync(path);
+  const free = bavail * bsize;
+  if (free >= reserve) return [];
+  const message = `${Math.floor(free / 2 ** 20)} MiB are free on the disk of ${path}`;
+  return [{ level: free < NO_DISK ? 'broken' : 'warning', kind: 'disk', subject: path, message }];
+}

@@ -1,0 +1,44 @@
+import { systemClock } from '../../base/clock.js';
+import { Failure } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import type { Notice } from '../../jobs/notify/notice.js';
+import type { Notifier } from '../../jobs/notify/notifier.js';
+import type { Inspection } from './inspect.js';
+
+/** Milliseconds between two looks. */
+const LOOK = 60_000;
+
+/** Looks at the whole from time to time, and has people told of what ails without anybody running into it. */
+export class Watch {
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+
+  /** @param isOurs one process of the state folder looks */
+  constructor(look: () => Promise<Inspection>, isOurs: () => boolean, notifier: Notifier, log: Log) {
+    this.#running = (async () => {
+      const { signal } = this.#stop;
+      for (;;) {
+        await systemClock.sleep(LOOK, signal).catch(() => undefined);
+        if (signal.aborted) return;
+        try {
+          if (isOurs()) notifier.found(noticesOf(await look()));
+        } catch (error) {
+          log.warn({ error }, 'the state could not be looked at');
+        }
+      }
+    })();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort(new Failure('interrupted'));
+    await this.#running;
+  }
+}
+
+/** Those findings that nobody else tells of: a run that ends tells of itself. */
+export const noticesOf = ({ findings }: Inspection): Notice[] =>
+  findings.flatMap(({ kind, subject, message, job, connection }): Notice[] =>
+    kind === 'stale' || kind === 'signed-out' || kind === 'old-outbox'
+      ? [{ kind, subject, message, ...(job ? { job } : {}), ...(connection === undefined ? {} : { connection }) }]
+      : [],
+  );

@@ -1,0 +1,34 @@
+/** Bytes of UTF-8 in one encoded word: with its frame it stays under the 75 characters of RFC 2047. */
+const WORD_BYTES = 42;
+const LINE = 76;
+
+/** A mail as sendmail takes it, ASCII throughout (RFC 5322, 2045, 2047). */
+export function mailText(to: string, subject: string, body: string): string {
+  const encoded = Buffer.from(body).toString('base64');
+  return [
+    `To: ${to}`,
+    `Subject: ${encodedWords(subject)}`,
+    'MIME-Version: 1.0',
+    'Content-Type: text/plain; charset=utf-8',
+    'Content-Transfer-Encoding: base64',
+    // RFC 3834: nobody's absence answers it.
+    'Auto-Submitted: auto-generated',
+    '',
+    ...(encoded.match(new RegExp(`.{1,${LINE}}`, 'g')) ?? []),
+    '',
+  ].join('\n');
+}
+
+function encodedWords(text: string): string {
+  if (/^[\x20-\x7e]{0,60}$/.test(text)) return text;
+  const words: string[] = [];
+  let word = '';
+  for (const character of text) {
+    if (Buffer.byteLength(word + character) > WORD_BYTES) {
+      words.push(word);
+      word = '';
+    }
+    word += character;
+  }
+  return [...words, word].map((one) => `=?UTF-8?B?${Buffer.from(one).toString('base64')}?=`).join('\n ');
+}
