@@ -146,7 +146,7 @@ async function transferFile(
   try {
     const version = read.version ?? (read.mtime === undefined ? undefined : String(read.mtime));
     const trash = there && !to.hasBin ? context.trashDate : undefined;
-    const written = await to.write(toPath, held, {
+    const options: WriteOptions = {
       size: read.size,
       ...(transfer.timestamps && read.mtime !== undefined ? { mtime: read.mtime } : {}),
       ...(read.hash ? { hash: read.hash } : {}),
@@ -156,6 +156,13 @@ async function transferFile(
       progress: context.progress,
       ...(context.arrived ? { arrived: context.arrived } : {}),
       signal,
+    };
+    const written = await to.write(toPath, held, options).catch(async (error: unknown) => {
+      if (!isFailure(error, 'target-missing')) throw error;
+      // Its folder has gone since it was seen.
+      context.folders.clear();
+      await ensureFolder(to, toPath, context, signal);
+      return to.write(toPath, held, options);
     });
     if (written.size !== read.size)
       throw new Failure('target-damaged', { target: to.root, path: toPath, why: 'it has another size' });

@@ -243,11 +243,6 @@ export class Run {
         if (signal.aborted) throw error;
         const failure = isFailure(error) ? error : new Failure('internal', {}, error);
         const kind = kindOf(failure);
-        if (failure.code === 'target-missing' && attempts === 1) {
-          // Its folder has gone since it was seen.
-          context.folders.clear();
-          continue;
-        }
         if (kind === 'final') {
           this.#end(failure.code === 'budget-exhausted' ? 'not_complete' : 'failed', failure.line);
           return;

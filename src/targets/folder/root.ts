@@ -25,7 +25,7 @@ const mountTable = (): readonly MountEntry[] => parseMountTable(readFileSync('/p
 const SHARED_FOR = 500;
 
 interface Opened {
-  readonly folder: Promise<OpenFolder>;
+  readonly folder: OpenFolder;
   readonly since: number;
   users: number;
 }
@@ -90,22 +90,21 @@ export class FolderRoot {
    * @throws Failure `target-outside`, `target-missing`, `target-unreachable`
    */
   async folder<T>(path: string, use: (folder: OpenFolder) => Promise<T>): Promise<T> {
-    const now = performance.now();
     let opened = this.#opened.get(path);
-    if (!opened || now - opened.since > SHARED_FOR) {
-      opened = { folder: this.#open(path), since: now, users: 0 };
+    if (!opened || performance.now() - opened.since > SHARED_FOR) {
+      const since = performance.now();
+      opened = { folder: await this.#open(path), since, users: 0 };
       this.#opened.set(path, opened);
     }
     opened.users++;
     try {
-      const folder = await opened.folder;
-      return await use(folder);
+      return await use(opened.folder);
     } catch (error) {
       throw this.failure(error, path);
     } finally {
       if (--opened.users === 0) {
         if (this.#opened.get(path) === opened) this.#opened.delete(path);
-        await opened.folder.then(({ handle }) => handle.close()).catch(() => undefined);
+        await opened.folder.handle.close();
       }
     }
   }
@@ -125,7 +124,7 @@ export class FolderRoot {
       return { handle, at: (name) => `${link}/${name}` };
     } catch (error) {
       await handle.close();
-      throw error;
+      throw this.failure(error, path);
     }
   }
 
