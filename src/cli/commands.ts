@@ -17,6 +17,7 @@ const families: readonly Family[] = [
   { words: ['status'], load: async () => [(await import('./status.js')).status] },
   { words: ['refresh'], load: async () => [(await import('./refresh.js')).refresh] },
   { words: ['check'], load: async () => [(await import('./check.js')).check] },
+  { words: ['analyze'], load: async () => [(await import('./analyze.js')).analyze] },
   { words: ['compare'], load: async () => [(await import('./compare.js')).compare] },
   {
     words: ['drain', 'uploads'],

@@ -2,8 +2,10 @@ import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { Connections } from '../connections/store.js';
 import type { RunOptions } from '../jobs/store/job-store.js';
+import { isPlatform } from '../names/platforms.js';
 import { discard, type UploadLine, uploadLines } from '../outbox/uploads-view.js';
 import type { ControlMethods } from './control.js';
+import { analyzeProject } from './jobs/analyze.js';
 import { jobLines } from './jobs/job-lines.js';
 import type { Jobs } from './jobs/open.js';
 import type { MountRequest, Mounts } from './mounts.js';
@@ -49,6 +51,16 @@ export function controlMethods(
     /** For a process that looks after the jobs and finds that this one owns the project. Answers when the run ended. */
     'run-job': async ({ id, trigger, options }) =>
       engine.run(text(id), trigger === 'schedule' ? 'schedule' : 'manual', (options ?? {}) as RunOptions),
+    analyze: async ({ folder, platform, most }, signal) =>
+      analyzeProject(
+        project,
+        text(folder),
+        {
+          platform: typeof platform === 'string' && isPlatform(platform) ? platform : undefined,
+          most: typeof most === 'number' ? most : 0,
+        },
+        signal,
+      ),
     refresh: async ({ mountpoint, path }, signal) => {
       const item = await project.find(mounts.projectPath(text(mountpoint), text(path)), 'interactive', signal);
       const folder = item.isFile ? project.outbox.tree.parent(item) : item;

@@ -177,7 +177,8 @@ export class JobOpener implements Opener {
   }
 }
 
-const accessOf = ({ mirror, content, session }: Project): ProjectAccess => {
+/** What a side of a transfer needs of a project. */
+export const accessOf = ({ mirror, content, session }: Project): ProjectAccess => {
   const { client, writes, uploads, budget } = session.session;
   const { account, name } = session.connection;
   return {

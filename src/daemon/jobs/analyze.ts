@@ -1,0 +1,121 @@
+import { isAbsolute, resolve } from 'node:path';
+import { systemClock } from '../../base/clock.js';
+import { Failure } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import type { OptionValues } from '../../base/options.js';
+import { Connections } from '../../connections/store.js';
+import { type Analysis, analyze } from '../../jobs/analyze/analyze.js';
+import { ProcoreSide } from '../../jobs/sides/procore-side.js';
+import { TargetSide } from '../../jobs/sides/side.js';
+import type { PlatformName } from '../../names/platforms.js';
+import { openConnection } from '../../targets/connection.js';
+import { openTarget } from '../../targets/open.js';
+import { askDaemon } from '../control.js';
+import { Owned, Project, type ProjectOptions, projectKey } from '../project.js';
+import { openProjectSession } from '../session.js';
+import type { StateFolder } from '../state-folder.js';
+import { accessOf } from './opener.js';
+import { type End, endOf } from './places.js';
+import { sideFrom } from './references.js';
+
+export interface AnalyzeRequest {
+  readonly platform: PlatformName | undefined;
+  /** Entries of each list. */
+  readonly most: number;
+}
+
+export interface AnalyzeContext {
+  readonly state: StateFolder;
+  readonly options: OptionValues;
+  readonly projectOptions: ProjectOptions;
+  readonly log: Log;
+}
+
+const LOOK = 200;
+
+/**
+ * Analyzes `CONNECTION:PROJECT[/folder]`, a target `CONNECTION:[/path]`, or a folder of this machine. A project that a
+ * daemon owns is analyzed there; one that nobody owns is opened, without a call once it is mirrored.
+ * @throws Failure `usage`, `no-such-connection`, `no-such-project`, `target-missing`, …
+ */
+export async function analyzeSource(
+  text: string,
+  request: AnalyzeRequest,
+  context: AnalyzeContext,
+  signal: AbortSignal,
+): Promise<Analysis> {
+  if (isAbsolute(text) || /^\.{1,2}(\/|$)/.test(text)) {
+    const target = await openTarget({ platform: 'fs', uri: resolve(text) }, { mayWrite: false, signal });
+    return analyzeTarget(new TargetSide(target), request, signal);
+  }
+  const connections = new Connections(context.state.path);
+  const end = endOf(connections, sideFrom(connections, text));
+  if (end.kind === 'project') return analyzeProjectEnd(end, request, context, signal);
+  const target = await openConnection(connections, end.connection, { path: end.path, mayWrite: false, signal });
+  return analyzeTarget(new TargetSide(target), request, signal);
+}
+
+async function analyzeTarget(
+  side: TargetSide,
+  { platform = 'procore', most }: AnalyzeRequest,
+  signal: AbortSignal,
+): Promise<Analysis> {
+  try {
+    // Through a mount, a local name is a shown one.
+    return await analyze(side, { platform, most, decode: platform === 'procore', now: Date.now(), signal });
+  } finally {
+    await side.close();
+  }
+}
+
+async function analyzeProjectEnd(
+  end: End & { kind: 'project' },
+  request: AnalyzeRequest,
+  { state, options, projectOptions, log }: AnalyzeContext,
+  signal: AbortSignal,
+): Promise<Analysis> {
+  const session = await openProjectSession(state, end.source, options, log);
+  let project: Project | undefined;
+  try {
+    project = await Project.open(session, state, projectOptions, log);
+    await project.mirror.open(signal);
+    // What is mirrored needs no upkeep for this.
+    if (!project.mirror.view.crawlDone) project.mirror.start();
+    return await analyzeProject(project, end.source.folder, request, signal);
+  } catch (error) {
+    if (!(error instanceof Owned)) throw error;
+    try {
+      const words = { folder: end.source.folder, platform: request.platform, most: request.most };
+      return await askDaemon<Analysis>(state.socket(projectKey(session)), 'analyze', words, signal);
+    } catch (inner) {
+      if (inner instanceof Failure || signal.aborted) throw inner;
+      throw new Failure('already-owned', { pid: error.pid }, inner);
+    }
+  } finally {
+    await project?.close();
+    await session.close();
+  }
+}
+
+/** A project of this process: 0 calls, but for the crawl that is waited for. */
+export async function analyzeProject(
+  project: Project,
+  folder: string,
+  { platform = 'linux', most }: AnalyzeRequest,
+  signal: AbortSignal,
+): Promise<Analysis> {
+  const { mirror, session } = project;
+  while (!mirror.view.crawlDone) {
+    if (mirror.state === 'signed-out') throw new Failure('signed-out', { name: session.connection.name });
+    await systemClock.sleep(LOOK, signal);
+  }
+  const side = new ProcoreSide(accessOf(project), {
+    job: `analyze ${Date.now()}`,
+    jobName: 'analyze',
+    path: folder,
+    whenSpent: 'wait',
+    lastPollIsEnough: true,
+    locks: true,
+  });
+  return analyze(side, { platform, most, decode: true, now: Date.now(), signal });
+}
