@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import t from 'tap';
 import { mounted } from '../helpers/mounted.js';
-import { atServer, callsOf, drained, must, PATIENT, settings } from '../helpers/programs.js';
+import { atServer, callsOf, drained, must, PATIENT, savedOnce, settings } from '../helpers/programs.js';
 
 const TRASH = '.Trash-0';
 
@@ -40,6 +40,34 @@ t.test('what goes to the trash is deleted at the server and kept here; what retu
   t.strictSame([...(await atServer(project)).keys()].sort(), ['Schedules', 'back.txt'], 'the trash is emptied');
 });
 
+t.test('GIO copies, lists, renames and deletes', async (t) => {
+  const project = await mounted(t, settings, PATIENT);
+  const { installation, mnt } = project;
+  const gio = (...words: string[]): Promise<string> => must('gio', words);
+  const outside = join(installation.folder, 'outside.txt');
+  await writeFile(outside, 'from outside');
+  await gio('mkdir', join(mnt, 'folder'));
+  await gio('copy', outside, join(mnt, 'folder', 'in.txt'));
+  await gio('rename', join(mnt, 'folder', 'in.txt'), 'renamed.txt');
+  await gio('move', join(mnt, 'folder', 'renamed.txt'), join(mnt, 'moved.txt'));
+  t.equal(await gio('list', mnt), ['folder', 'moved.txt', 'Schedules', ''].join('\n'));
+  t.match(await gio('info', join(mnt, 'moved.txt')), /standard::size: 12/);
+  await drained(project);
+  t.strictSame([...(await atServer(project)).keys()].sort(), ['Schedules', 'folder', 'moved.txt']);
+  await writeFile(outside, 'and once more');
+  await savedOnce(t, project, 'moved.txt', (path) => gio('copy', outside, path), 'gio copy');
+  await savedOnce(
+    t,
+    project,
+    'moved.txt',
+    (path) => must('sh', ['-c', 'echo saved | gio save "$0"', path]),
+    'gio save',
+  );
+  await gio('remove', join(mnt, 'moved.txt'));
+  await drained(project);
+  t.strictSame([...(await atServer(project)).keys()].sort(), ['Schedules', 'folder']);
+});
+
 t.test('a local folder may hold anything; a folder of the server does not go there by renaming', async (t) => {
   const project = await mounted(t, settings, PATIENT);
   const { mnt } = project;
@@ -49,6 +77,8 @@ t.test('a local folder may hold anything; a folder of the server does not go the
   await writeFile(join(mnt, 'folder', 'file.txt'), 'x');
   await drained(project);
   await t.rejects(rename(join(mnt, 'folder'), join(mnt, TRASH, 'folder')), { code: 'EXDEV' });
+  await t.rejects(must('gio', ['trash', join(mnt, 'folder')]), /[Tt]rash/, 'desktops ask whether to delete it instead');
+  t.equal(await readFile(join(mnt, 'folder', 'file.txt'), 'utf8'), 'x');
   await must('mv', [join(mnt, 'folder'), join(mnt, TRASH, 'folder')]);
   await drained(project);
   t.strictSame([...(await atServer(project)).keys()], ['Schedules'], 'copied there, deleted at the server');
