@@ -7,6 +7,7 @@ import { killScenario } from './helpers/cases-kill.js';
 import { largeUpload } from './helpers/cases-large-upload.js';
 import { officeScenario } from './helpers/cases-office.js';
 import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
+import { uploadHour } from './helpers/cases-upload-hour.js';
 import { writeKillScenario } from './helpers/cases-write-kill.js';
 import { refreshRace } from './helpers/refresh-race.js';
 
@@ -31,6 +32,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   },
   'large-upload': (t) => largeUpload(t, 5 * 1024 * 2 ** 20, 250),
   office: (t) => officeScenario(t),
+  'upload-hour': (t) => uploadHour(t, { hour: 300, hourly: 300, windows: 2, latency: 200 }),
   memory: (t) => crawlMemory(t, 100_000),
   priority: (t) => saturatedPriority(t, 60),
   exerciser: (t, seed) => exercise(t, 'kernel', OPERATIONS, ROUNDS, seed),

@@ -1,6 +1,7 @@
 import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
+import type { Windows } from '../budget/window-state.js';
 import type { Connection } from '../connections/connection.js';
 import { Connections } from '../connections/store.js';
 import type { Item } from '../mirror/view.js';
@@ -20,13 +21,21 @@ export interface ProjectSession {
 }
 
 /** @throws Failure `no-such-connection`, `state-unsafe`, … */
-export function openSession(state: StateFolder, connection: Connection, options: OptionValues, log: Log): Session {
+/** `windows`: only tests have others. */
+export function openSession(
+  state: StateFolder,
+  connection: Connection,
+  options: OptionValues,
+  log: Log,
+  windows?: Windows,
+): Session {
   const { secrets } = new Connections(state.path);
   return new Session(connection, {
     stateFolder: state.path,
     secrets,
     log,
     budgetWait: Number(options.budget_wait) * 1000,
+    ...(windows ? { windows } : {}),
   });
 }
 
@@ -39,13 +48,14 @@ export async function openProjectSession(
   source: Source,
   options: OptionValues,
   log: Log,
+  windows?: Windows,
 ): Promise<ProjectSession> {
   const connections = new Connections(state.path);
   const connection = connections.get(source.connection);
   const wanted = source.project || (connection.project === undefined ? '' : String(connection.project));
   if (wanted === '')
     throw new Failure('usage', { what: `"${source.connection}:" names no project: CONNECTION:PROJECT[/folder]` });
-  const session = openSession(state, connection, options, log);
+  const session = openSession(state, connection, options, log, windows);
   try {
     const project = await resolveProject(connection, wanted, session.client, { class: 'interactive' }, (projects) =>
       connections.update(connection.id, { projects }),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { asNodeId, type NodeId, ROOT_NODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
 import { Secret } from '#src/base/secret.js';
+import type { Windows } from '#src/budget/window-state.js';
 import { Connections } from '#src/connections/store.js';
 import { Project, type ProjectOptions } from '#src/daemon/project.js';
 import { openProjectSession, type ProjectSession } from '#src/daemon/session.js';
@@ -40,6 +41,7 @@ export async function openProject(
   t: { teardown(cleanup: () => unknown): unknown },
   settings: SimulatorSettings = {},
   options: Partial<ProjectOptions> = {},
+  windows?: Windows,
 ): Promise<OpenProject> {
   const running = await simulator(t, { items: 0, oddNames: 'no', spike: 3000, hourly: 1_000_000, ...settings });
   const folder = mkdtempSync(join(tmpdir(), 'procorefs-project-'));
@@ -70,7 +72,7 @@ export async function openProject(
   });
   const open = async (more: Partial<ProjectOptions>): Promise<OpenProject> => {
     const source = { connection: 'Procore', project: String(ready.projects[0]!.id), folder: '' };
-    session = await openProjectSession(state, source, {}, silentLog);
+    session = await openProjectSession(state, source, { budget_wait: 30 }, silentLog, windows);
     const opened = await Project.open(session, state, { ...defaults, ...options, ...more }, silentLog);
     project = opened;
     await opened.mirror.open();
