@@ -3,6 +3,7 @@ import { saturatedPriority } from './helpers/cases-budget.js';
 import { exercise } from './helpers/cases-exerciser.js';
 import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from './helpers/cases-failing.js';
 import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
+import { COMBINATIONS, goldenFolders } from './helpers/cases-golden.js';
 import { killScenario } from './helpers/cases-kill.js';
 import { largeUpload } from './helpers/cases-large-upload.js';
 import { officeScenario } from './helpers/cases-office.js';
@@ -33,6 +34,9 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   'large-upload': (t) => largeUpload(t, 5 * 1024 * 2 ** 20, 250),
   office: (t) => officeScenario(t),
   'upload-hour': (t) => uploadHour(t, { hour: 300, hourly: 300, windows: 2, latency: 200 }),
+  golden: async (t) => {
+    for (const combination of COMBINATIONS) await goldenFolders(t, combination);
+  },
   memory: (t) => crawlMemory(t, 100_000),
   priority: (t) => saturatedPriority(t, 60),
   exerciser: (t, seed) => exercise(t, 'kernel', OPERATIONS, ROUNDS, seed),

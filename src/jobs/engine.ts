@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import { type FileLock, tryLock } from '../base/lock.js';
 import type { Log } from '../base/log.js';
+import { ranSince } from '../base/process.js';
 import type { Job } from './definition/job-schema.js';
 import type { SideReference } from './definition/transfer-schema.js';
 import type { ExecutionStatus, JobHealth, JobStatus } from './definition/words.js';
@@ -86,9 +87,10 @@ export class JobEngine {
     return this.#lock !== undefined;
   }
 
-  /** Takes the lock, if nobody has it. */
+  /** Takes the lock, if nobody has it; runs that a dead process left are over then. */
   lead(): boolean {
     this.#lock ??= tryLock(join(this.#o.folder, 'lock'));
+    if (this.#lock) this.#recover();
     return this.#lock !== undefined;
   }
 
@@ -134,7 +136,7 @@ export class JobEngine {
   /** Ends what runs, so that the next owner goes on with it. */
   async close(): Promise<void> {
     this.#stop.abort(new Failure('interrupted'));
-    for (const { run } of this.#runs.values()) run?.cancel();
+    for (const { run } of this.#runs.values()) run?.interrupt();
     await Promise.allSettled([...this.#runs.values()].map(({ done }) => done));
     await this.#loop;
     this.#lock?.release();
@@ -145,8 +147,7 @@ export class JobEngine {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        if (!this.#lock && this.lead()) this.#recover();
-        if (this.#lock) this.#tick();
+        if (this.lead()) this.#tick();
         this.#obey();
       } catch (error) {
         this.#o.log.error({ error }, 'the jobs could not be looked after; it is tried again');
@@ -155,10 +156,14 @@ export class JobEngine {
     }
   }
 
-  /** Runs whose process is gone are over; what they left is done by the next run, at once. */
+  /**
+   * Runs whose process is gone are over; what they left is done by the next run, at once. Not every run is the leader's:
+   * a job of a project that another process owns runs there.
+   */
   #recover(): void {
     for (const execution of this.store.running()) {
-      if (this.#runs.has(execution.job)) continue;
+      if (execution.pid === process.pid ? this.#runs.has(execution.job) : ranSince(execution.pid, execution.started))
+        continue;
       this.store.update(execution.id, {
         status: 'not_complete',
         phase: 'complete',
@@ -228,7 +233,12 @@ export class JobEngine {
     started: (run: Run) => void,
   ): Promise<Execution> {
     const { store, log, opener } = this.#o;
-    if (await opener.delegate?.(job, trigger, options)) return store.executions(job.id, 1)[0]!;
+    let refused: unknown;
+    try {
+      if (await opener.delegate?.(job, trigger, options)) return store.executions(job.id, 1)[0]!;
+    } catch (error) {
+      refused = error;
+    }
     const simulation = options.simulate ?? job.transfer.simulation_mode;
     const execution = store.begin(job.id, trigger, simulation, this.#clock.now());
     store.setState(job.id, { status: 'running' });
@@ -242,6 +252,7 @@ export class JobEngine {
     let status: ExecutionStatus;
     let reason: string | undefined;
     try {
+      if (refused) throw refused;
       const request = {
         job: job.id,
         jobName: job.name,
@@ -292,7 +303,7 @@ export class JobEngine {
     } catch (error) {
       const failure = isFailure(error) ? error : new Failure('internal', {}, error);
       log.error({ error, job: job.name }, 'a job could not start');
-      status = 'failed_to_start';
+      status = this.#stop.signal.aborted ? 'not_complete' : 'failed_to_start';
       reason = failure.line;
       store.update(execution.id, { status, phase: 'complete', ended: this.#clock.now() });
     } finally {
@@ -317,6 +328,8 @@ export class JobEngine {
   #settle(job: Job, execution: Execution, status: ExecutionStatus, reason: string | undefined): void {
     const { store } = this.#o;
     const now = this.#clock.now();
+    // This process ends in the middle of it: the next one goes on at once.
+    if (this.#stop.signal.aborted && status === 'not_complete' && !execution.simulation) store.ask(job.id, 'start');
     if (!execution.simulation) store.count(job.id, counted(status));
     const after = store.get(job.id);
     const stop = execution.simulation ? undefined : stopReason(after.stop_policy, after.counts);

@@ -45,8 +45,27 @@ export interface Situation {
   readonly record:
     | { readonly source: Fingerprint | undefined; readonly destination: Fingerprint | undefined }
     | undefined;
-  /** Seconds: times on the two sides that differ by less are equal. */
-  readonly grain: number;
+  readonly grains: Grains;
+}
+
+/** Seconds: times that differ by less are equal, on one side and between the two. */
+export interface Grains {
+  readonly source: number;
+  readonly destination: number;
+  readonly between: number;
+}
+
+/** Doubles hold the times of today to a quarter of a microsecond. */
+const LEAST_GRAIN = 2e-6;
+/** What passes from one side to the other may lose what is below a millisecond. */
+const LEAST_BETWEEN = 2e-3;
+
+/** Seconds to which a side's times compare with earlier ones of its own. */
+export const grainOf = ({ timeGrain }: { readonly timeGrain: number }): number => Math.max(LEAST_GRAIN, timeGrain);
+
+export function grainsOf(source: { readonly timeGrain: number }, destination: { readonly timeGrain: number }): Grains {
+  const between = Math.max(LEAST_BETWEEN, source.timeGrain, destination.timeGrain);
+  return { source: grainOf(source), destination: grainOf(destination), between };
 }
 
 /** A deletion at the source is carried to the destination. */
@@ -70,13 +89,13 @@ export function decide(situation: Situation, policies: Policies): Decision {
 }
 
 function both(situation: Situation, source: SideItem, destination: SideItem, policies: Policies): Decision {
-  const { record, grain } = situation;
+  const { record, grains } = situation;
   const { type } = policies;
   if (record) {
     if (type === 'migrate') return NONE;
     const isNew = {
-      source: differs(source, record.source, grain),
-      destination: differs(destination, record.destination, grain),
+      source: differs(source, record.source, grains.source),
+      destination: differs(destination, record.destination, grains.destination),
     };
     if (!isNew.source && !isNew.destination) return type === 'move' ? { action: 'clear-source' } : NONE;
     if (isNew.source && !isNew.destination) return { action: 'copy', reason: 'it changed at the source' };
@@ -86,7 +105,8 @@ function both(situation: Situation, source: SideItem, destination: SideItem, pol
       return { action: 'skip', reason: 'it changed at the destination only' };
     }
   }
-  const equal = looksEqual(source, destination, grain);
+  // Both were changed since: times that happen to be near say nothing.
+  const equal = looksEqual(source, destination, record ? undefined : grains.between);
   if (equal === 'yes') return { action: 'adopt' };
   if (type === 'publish') return { action: 'copy', reason: 'the destination is to be as the source' };
   if (equal === 'perhaps') return { action: 'compare' };
@@ -94,21 +114,21 @@ function both(situation: Situation, source: SideItem, destination: SideItem, pol
 }
 
 function onlySource(situation: Situation, source: SideItem, policies: Policies): Decision {
-  const { record, grain } = situation;
+  const { record, grains } = situation;
   if (!record) return { action: 'copy' };
   if (policies.type === 'migrate') return NONE;
-  const changed = differs(source, record.source, grain);
+  const changed = differs(source, record.source, grains.source);
   if (carriesDestinationDeletions(policies) && !changed)
     return { action: 'delete-source', reason: 'it was deleted at the destination' };
   return { action: 'copy', reason: changed ? 'it changed at the source' : 'it is missing at the destination' };
 }
 
 function onlyDestination(situation: Situation, destination: SideItem, policies: Policies): Decision {
-  const { record, grain } = situation;
+  const { record, grains } = situation;
   const { type } = policies;
   if (type === 'publish') return { action: 'delete', reason: 'it is not at the source' };
   if (!record) return type === 'sync' ? { action: 'copy-back' } : NONE;
-  const changed = differs(destination, record.destination, grain);
+  const changed = differs(destination, record.destination, grains.destination);
   if (type === 'move' || type === 'migrate') return NONE;
   if (carriesSourceDeletions(policies)) {
     if (!changed) return { action: 'delete', reason: 'it was deleted at the source' };
@@ -151,12 +171,13 @@ export function differs(item: SideItem, before: Fingerprint | undefined, grain: 
   return now.mtime !== undefined && before.mtime !== undefined && Math.abs(now.mtime - before.mtime) > grain;
 }
 
-/** Without a record: whether two files hold the same, as far as can be seen from outside. */
-function looksEqual(source: SideItem, destination: SideItem, grain: number): 'yes' | 'perhaps' | 'no' {
+/** Whether two files hold the same, as far as can be seen from outside. Without a grain, times do not count. */
+function looksEqual(source: SideItem, destination: SideItem, grain: number | undefined): 'yes' | 'perhaps' | 'no' {
   if (source.size !== destination.size) return 'no';
   if (source.hash && source.hash.kind === destination.hash?.kind)
     return source.hash.value === destination.hash.value ? 'yes' : 'no';
   const near =
+    grain !== undefined &&
     source.mtime !== undefined &&
     destination.mtime !== undefined &&
     Math.abs(source.mtime - destination.mtime) <= grain;

@@ -17,6 +17,8 @@ export interface Frame {
 export interface Outcome {
   /** Something in it stays or is made, as far as is known. */
   readonly keeps: boolean;
+  /** Something in it is on both sides afterwards. */
+  readonly fills: boolean;
   /** Items below it that are to be deleted, by which side. */
   readonly deletions: { readonly delete: number; readonly 'delete-source': number };
 }

@@ -43,11 +43,11 @@ export function pairsOf(
   const originals = originalNames(frame, options.original);
   const forward = new FolderNames(options.forward, frame.destination, byOther.keys());
   for (const item of source.values()) {
+    if (records.has(item.name)) continue;
     if (item.unusable) {
       add({ ...nowhere(item), source: item });
       continue;
     }
-    if (records.has(item.name)) continue;
     const placed = place(forward, originals.get(item.name) ?? item.name, item.folder);
     const renamed = placed.changed ?? (originals.has(item.name) ? 'it gets its first name back' : undefined);
     add({
@@ -63,11 +63,11 @@ export function pairsOf(
 
   const backward = new FolderNames(options.backward, frame.source, [...source.keys(), ...records.keys()]);
   for (const item of destination.values()) {
+    if (matched.has(item.name)) continue;
     if (item.unusable) {
       pairs.push({ ...nowhere(item), destination: item });
       continue;
     }
-    if (matched.has(item.name)) continue;
     const placed = options.bothWays
       ? place(backward, item.name, item.folder)
       : { name: item.name, changed: undefined, why: undefined };
@@ -92,11 +92,12 @@ const nowhere = (item: SideItem): Pair => ({
   source: undefined,
   destination: undefined,
   record: undefined,
-  unnamed:
-    item.unusable === 'name'
-      ? 'its name is not valid UTF-8'
-      : 'it is neither a file nor a folder (a link, a device, …)',
+  unnamed: whyUnusable(item),
 });
+
+/** Why an item of either side cannot be transferred at all. */
+export const whyUnusable = ({ unusable }: SideItem): string =>
+  unusable === 'name' ? 'its name is not valid UTF-8' : 'it is neither a file nor a folder (a link, a device, …)';
 
 interface Place {
   readonly name: string;

@@ -11,10 +11,12 @@ import {
   type Decision,
   decide,
   fingerprintOf,
+  type Grains,
+  grainsOf,
   type Policies,
 } from './decide.js';
 import { type Frame, join, type Outcome, type Pair } from './frame.js';
-import { listed, originalBelow, type PairOptions, pairsOf } from './pairs.js';
+import { listed, originalBelow, type PairOptions, pairsOf, whyUnusable } from './pairs.js';
 
 export interface PlanOptions {
   readonly transfer: Transfer;
@@ -33,8 +35,6 @@ export interface PlanOptions {
 
 type ItemFilter = ReturnType<typeof compileFilters>;
 
-/** Two listings of the same moment never have times nearer than this, seconds: FAT keeps every other second. */
-const LEAST_GRAIN = 1;
 /** Characters of a name that make a platform take it for hidden. */
 const DOT = '.';
 
@@ -46,9 +46,11 @@ export class Planner {
   readonly #o: PlanOptions;
   readonly #policies: Policies;
   readonly #pairing: PairOptions;
-  readonly #grain: number;
+  readonly #grains: Grains;
   readonly #filters: { readonly source: ItemFilter; readonly destination: ItemFilter };
   readonly #estimate: Estimate = emptyEstimate();
+  /** Sides whose root shows nothing at all. */
+  readonly empty = { source: false, destination: false };
 
   constructor(options: PlanOptions) {
     this.#o = options;
@@ -58,7 +60,7 @@ export class Planner {
       conflicts: transfer.conflict_resolution,
       deletions: transfer.delete_propagation,
     };
-    this.#grain = Math.max(LEAST_GRAIN, source.rules.timeGrain, destination.rules.timeGrain);
+    this.#grains = grainsOf(source.rules, destination.rules);
     const naming = (rules: Side['rules']) => ({
       rules,
       // Names that people chose in Procore are not changed behind their back.
@@ -129,36 +131,39 @@ export class Planner {
         count: 1,
       });
       this.#estimate.problems++;
-      return { keeps: true, deletions: { delete: 0, 'delete-source': 0 } };
+      return { keeps: true, fills: false, deletions: { delete: 0, 'delete-source': 0 } };
     }
-    const own = records.ofFolder(frame.source);
-    const left = { source: new Map<string, SideItem>(), destination: new Map<string, SideItem>() };
-    let excluded = 0;
-    for (const side of ['source', 'destination'] as const)
-      for (const item of lists[side]) {
-        if (this.#isTaken(item, side)) left[side].set(item.name, item);
-        else excluded++;
-      }
-    const known = excluded === 0 ? own : withoutExcluded(own, lists, left);
-    const pairs = pairsOf(frame, left.source, left.destination, known, this.#pairing);
+    if (frame.source === '')
+      for (const side of ['source', 'destination'] as const) this.empty[side] = lists[side].length === 0;
+    const named = {
+      source: this.#byName(lists.source, 'source'),
+      destination: this.#byName(lists.destination, 'destination'),
+    };
+    const pairs = pairsOf(frame, named.source, named.destination, records.ofFolder(frame.source), this.#pairing);
 
-    let keeps = excluded > 0;
+    let keeps = false;
+    let fills = false;
     const deletions = { delete: 0, 'delete-source': 0 };
     const folders: Pair[] = [];
     items.transaction(() => {
       for (const pair of pairs) {
         const isFolder = (pair.source ?? pair.destination)?.folder ?? pair.record?.isFolder ?? false;
-        if (pair.unnamed !== undefined) {
-          this.#flag(frame, pair, isFolder, pair.unnamed);
+        const unusable = [pair.source, pair.destination].find((item) => item?.unusable !== undefined);
+        if (this.#isExcluded(pair)) {
+          this.#estimate.excluded++;
+          keeps = true;
+        } else if (pair.unnamed !== undefined || unusable) {
+          this.#flag(frame, pair, isFolder, pair.unnamed ?? whyUnusable(unusable!));
           keeps = true;
         } else if (pair.source && pair.destination && pair.source.folder !== pair.destination.folder) {
           this.#flag(frame, pair, isFolder, 'it is a file on one side and a folder on the other');
           keeps = true;
-        } else if (isFolder) folders.push(pair);
+        } else if (isFolder) folders.push(this.#ofOneKind(frame, pair, isFolder));
         else {
-          const done = this.#file(frame, pair);
+          const done = this.#file(frame, this.#ofOneKind(frame, pair, isFolder));
           if (done === 'delete' || done === 'delete-source') deletions[done]++;
-          else if (done === 'keeps') keeps = true;
+          else if (done !== 'gone') keeps = true;
+          fills ||= done === 'fills';
         }
       }
     });
@@ -172,16 +177,42 @@ export class Planner {
       });
       const after = this.#afterFolder(frame, pair, below);
       keeps ||= after.keeps;
+      fills ||= after.fills;
       deletions.delete += after.deletions.delete;
       deletions['delete-source'] += after.deletions['delete-source'];
     }
     this.#o.progress?.(this.#estimate);
-    return { keeps, deletions };
+    return { keeps, fills, deletions };
+  }
+
+  /** What the filters leave out comes last: it takes no name from what is transferred. */
+  #byName(items: readonly SideItem[], side: 'source' | 'destination'): Map<string, SideItem> {
+    const [taken, out]: [SideItem[], SideItem[]] = [[], []];
+    for (const item of items) (this.#isTaken(item, side) ? taken : out).push(item);
+    return new Map([...taken, ...out].map((item) => [item.name, item]));
+  }
+
+  /**
+   * An item that a filter leaves out on either side is as if the job had never seen it: neither gone nor new. What is on
+   * one side only is judged by both sides' filters, since it would be made or missed on the other.
+   */
+  #isExcluded({ source, destination }: Pair): boolean {
+    const atSource = source ?? destination;
+    const atDestination = destination ?? source;
+    if (!atSource || !atDestination) return false;
+    return !this.#isTaken(atSource, 'source') || !this.#isTaken(atDestination, 'destination');
+  }
+
+  /** A file in place of a folder, or the other way, is a new item: what was recorded of the old one says nothing of it. */
+  #ofOneKind(frame: Frame, pair: Pair, isFolder: boolean): Pair {
+    if (!pair.record || pair.record.isFolder === isFolder) return pair;
+    if (!this.#o.dry) this.#o.records.forget(frame.source, pair.name, true);
+    return { ...pair, record: undefined };
   }
 
   #isTaken(item: SideItem, side: 'source' | 'destination'): boolean {
     const hidden = item.hidden ?? item.name.startsWith(DOT);
-    const verdict = this.#filters[side]({
+    return this.#filters[side]({
       path: item.path,
       name: item.name,
       folder: item.folder,
@@ -189,28 +220,27 @@ export class Planner {
       mtime: item.mtime,
       hidden,
       private: item.private ?? false,
-    });
-    if (verdict.taken) return true;
-    this.#estimate.excluded++;
-    return false;
+    }).taken;
   }
 
   /** Writes down what is to be done with a file. */
-  #file(frame: Frame, pair: Pair): 'keeps' | 'delete' | 'delete-source' | 'gone' {
+  #file(frame: Frame, pair: Pair): 'fills' | 'keeps' | 'delete' | 'delete-source' | 'gone' {
     const { records, dry, transfer } = this.#o;
     const { source, destination, record } = pair;
     const estimate = this.#estimate;
     if (source?.private || destination?.private) estimate.private++;
-    const decision = this.#checked(pair, decide({ source, destination, record, grain: this.#grain }, this.#policies));
+    const situation = { source, destination, record, grains: this.#grains };
+    const decision = this.#checked(pair, decide(situation, this.#policies));
     switch (decision.action) {
       case 'none':
-        if (source && destination) estimate.unchanged++;
-        return 'keeps';
+        if (!source || !destination) return 'keeps';
+        estimate.unchanged++;
+        return 'fills';
       case 'adopt':
         estimate.unchanged++;
         if (!dry) records.put(recordOf(frame, pair, source!, destination!));
         if (transfer.transfer_type === 'move') this.#item(frame, pair, { action: 'clear-source' });
-        return 'keeps';
+        return 'fills';
       case 'forget':
         if (!dry) records.forget(frame.source, pair.name, false);
         return 'gone';
@@ -220,7 +250,7 @@ export class Planner {
         return decision.action;
       default:
         this.#item(frame, pair, decision);
-        return 'keeps';
+        return decision.action === 'flag' || decision.action === 'skip' ? 'keeps' : 'fills';
     }
   }
 
@@ -254,15 +284,15 @@ export class Planner {
     const { records, items, dry, transfer } = this.#o;
     const { source, destination, record } = pair;
     const path = join(frame.source, pair.name);
-    const kept: Outcome = { keeps: true, deletions: below.deletions };
+    const kept: Outcome = { keeps: true, fills: below.fills, deletions: below.deletions };
     if (source && destination) {
       if (!record && !dry) records.put(recordOf(frame, pair, source, destination));
       if (transfer.transfer_type === 'move') this.#item(frame, pair, { action: 'clear-source' }, true);
-      return kept;
+      return { ...kept, fills: true };
     }
     if (!source && !destination) {
       if (record && !dry && !below.keeps) records.forget(frame.source, pair.name, true);
-      return { keeps: below.keeps, deletions: below.deletions };
+      return { ...below, fills: false };
     }
     const side = source ? 'delete-source' : 'delete';
     const policies = this.#policies;
@@ -282,20 +312,20 @@ export class Planner {
           count,
         );
       });
-      return { keeps: false, deletions: { ...below.deletions, [side]: count } };
+      return { keeps: false, fills: false, deletions: { ...below.deletions, [side]: count } };
     }
+    const isFilled = transfer.empty_containers === 'create' || below.fills;
     if (source) {
-      const isWanted = transfer.empty_containers === 'create' || below.keeps || transfer.transfer_type === 'taxonomy';
+      const isWanted = isFilled || transfer.transfer_type === 'taxonomy';
       const isDone = policies.type === 'migrate' && record !== undefined;
-      if (isWanted && !isDone) this.#item(frame, pair, { action: 'create-folder' }, true);
-      return kept;
+      if (!isWanted || isDone) return kept;
+      this.#item(frame, pair, { action: 'create-folder' }, true);
+      if (transfer.transfer_type === 'move') this.#item(frame, pair, { action: 'clear-source' }, true);
+      return { ...kept, fills: true };
     }
-    if (policies.type === 'sync') {
-      if (transfer.empty_containers === 'create' || below.keeps)
-        this.#item(frame, pair, { action: 'create-folder-source' }, true);
-      return kept;
-    }
-    return kept;
+    if (policies.type !== 'sync' || !isFilled) return kept;
+    this.#item(frame, pair, { action: 'create-folder-source' }, true);
+    return { ...kept, fills: true };
   }
 
   #flag(frame: Frame, pair: Pair, isFolder: boolean, reason: string): void {
@@ -365,18 +395,3 @@ export const recordOf = (
   source: fingerprintOf(source),
   destination: fingerprintOf(destination),
 });
-
-/** An item that a filter leaves out now is as if the job had never seen it: neither gone nor new. */
-function withoutExcluded(
-  records: ReadonlyMap<string, TransferRecord>,
-  lists: { readonly source: readonly SideItem[]; readonly destination: readonly SideItem[] },
-  left: { readonly source: ReadonlyMap<string, SideItem>; readonly destination: ReadonlyMap<string, SideItem> },
-): Map<string, TransferRecord> {
-  const out = {
-    source: new Set(lists.source.map(({ name }) => name).filter((name) => !left.source.has(name))),
-    destination: new Set(lists.destination.map(({ name }) => name).filter((name) => !left.destination.has(name))),
-  };
-  return new Map(
-    [...records].filter(([name, record]) => !out.source.has(name) && !out.destination.has(record.otherName)),
-  );
-}

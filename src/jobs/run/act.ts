@@ -4,7 +4,7 @@ import { conflictName } from '../../outbox/conflict-name.js';
 import type { HashKind, WriteOptions } from '../../targets/target.js';
 import type { Transfer } from '../definition/transfer-schema.js';
 import type { ItemStatus } from '../definition/words.js';
-import { differs, fingerprintOf, winnerOf } from '../plan/decide.js';
+import { differs, fingerprintOf, grainOf, winnerOf } from '../plan/decide.js';
 import { join } from '../plan/frame.js';
 import type { HeldContent, Side, SideItem } from '../sides/side.js';
 import type { RunItem } from '../store/items.js';
@@ -26,7 +26,6 @@ export interface ActContext {
   readonly folders: Set<string>;
   /** Bytes pass through it on their way, as the limits of bandwidth say. */
   readonly limited: (content: HeldContent) => HeldContent;
-  readonly grain: number;
 }
 
 export interface Result {
@@ -83,7 +82,7 @@ async function copy(item: RunItem, context: ActContext, way: 'forward' | 'back',
   const mayBe = before !== undefined || context.transfer.transfer_type === 'publish';
   const there = mayBe ? await to.stat(toPath, signal) : undefined;
   // Somebody changed the receiving side since the plan: that is not overwritten.
-  const isForeign = there !== undefined && (before === undefined || differs(there, before, context.grain));
+  const isForeign = there !== undefined && (before === undefined || differs(there, before, grainOf(to.rules)));
   if (isForeign && context.transfer.transfer_type !== 'publish') throw new Failure('item-changed', { path: toPath });
   const done = await transferFile(from, to, fromPath, toPath, there, context, signal);
   return moved(
@@ -168,7 +167,7 @@ async function transferFile(
       throw new Failure('target-damaged', { target: to.root, path: toPath, why: 'it has another size' });
     // What was read may have been replaced meanwhile: then the copy is of no known state.
     const after = await from.stat(fromPath, signal);
-    if (!after || differs(after, fingerprintOf(read), context.grain))
+    if (!after || differs(after, fingerprintOf(read), grainOf(from.rules)))
       throw new Failure('item-changed', { path: fromPath });
     return { read, written, bytes: read.size };
   } finally {
@@ -183,7 +182,10 @@ async function compare(item: RunItem, context: ActContext, signal: AbortSignal):
   const [a, b] = await Promise.all([source.stat(paths.source, signal), destination.stat(paths.destination, signal)]);
   if (!a || !b) throw new Failure('item-changed', { path: paths.source });
   if (a.size === b.size && (await hashOf(source, a, signal)) === (await hashOf(destination, b, signal)))
-    return { status: 'success', bytes: 0, reason: 'it is the same on both sides', record: recorded(item, a, b) };
+    return {
+      ...(await moved(item, context, { source: a, destination: b }, 0, signal)),
+      reason: 'it is the same on both sides',
+    };
   return conflict(item, context, signal);
 }
 
@@ -217,7 +219,8 @@ async function conflict(item: RunItem, context: ActContext, signal: AbortSignal)
       status: 'skipped',
       reason: 'both sides changed, and the destination counts',
       bytes: 0,
-      record: recorded(item, a, b),
+      // What was not moved stays at the source, also in later runs.
+      ...(transfer.transfer_type === 'move' ? {} : { record: recorded(item, a, b) }),
     };
   const [from, to, fromPath, toPath, loser] =
     winner === 'source'
@@ -226,9 +229,7 @@ async function conflict(item: RunItem, context: ActContext, signal: AbortSignal)
   let there: SideItem | undefined = loser;
   let reason = 'both sides changed';
   if (transfer.conflict_resolution === 'copy') {
-    const kept = conflictName(loser.name, context.now());
-    const folder = toPath.includes('/') ? toPath.slice(0, toPath.lastIndexOf('/')) : '';
-    await to.move(toPath, join(folder, kept), signal);
+    const kept = await moveAside(to, toPath, loser.name, context, signal);
     there = undefined;
     reason = `both sides changed; the other content is kept as ${kept}`;
   }
@@ -239,6 +240,17 @@ async function conflict(item: RunItem, context: ActContext, signal: AbortSignal)
       : { source: done.written, destination: done.read };
   const result = await moved(item, context, both, done.bytes, signal);
   return { ...result, status: 'processed', reason };
+}
+
+/** Gives what has a name the name of a conflict that is free. */
+async function moveAside(side: Side, path: string, name: string, context: ActContext, signal: AbortSignal) {
+  const folder = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '';
+  for (let at = context.now().getTime(); ; at += 1000) {
+    const kept = conflictName(name, new Date(at));
+    if (await side.stat(join(folder, kept), signal)) continue;
+    await side.move(path, join(folder, kept), signal);
+    return kept;
+  }
 }
 
 async function createFolder(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
@@ -259,10 +271,11 @@ async function remove(item: RunItem, context: ActContext, signal: AbortSignal): 
   const side = isBack ? context.source : context.destination;
   const path = isBack ? paths.source : paths.destination;
   const there = await side.stat(path, signal);
-  if (there && !there.folder) {
+  // Publishing deletes whatever is there; all else only what it knows.
+  if (there && !there.folder && context.transfer.transfer_type !== 'publish') {
     const record = context.recordOf(item);
     const before = isBack ? record?.source : record?.destination;
-    if (before && differs(there, before, context.grain)) throw new Failure('item-changed', { path });
+    if (before && differs(there, before, grainOf(side.rules))) throw new Failure('item-changed', { path });
   }
   if (there) await discard(side, path, context, signal, there.folder);
   return { ...OK, record: null };

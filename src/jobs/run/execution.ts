@@ -85,6 +85,12 @@ export class Run {
     this.#gate.open();
   }
 
+  /** As `cancel`, when it is this process that ends: the job goes on elsewhere. */
+  interrupt(): void {
+    if (!this.#cancel.signal.aborted) this.#end('not_complete', 'the process that ran it ended');
+    this.cancel();
+  }
+
   /** Never rejects: what ended it is in the outcome. */
   async go(): Promise<Outcome> {
     const { execution, store, job, log } = this.#c;
@@ -105,7 +111,7 @@ export class Run {
       }
     } catch (error) {
       this.#flush();
-      if (this.#cancel.signal.aborted) this.#ended = { status: 'cancelled', reason: 'it was cancelled' };
+      if (this.#cancel.signal.aborted) this.#end('cancelled', 'it was cancelled');
       else if (!this.#ended) {
         const failure = isFailure(error) ? error : new Failure('internal', {}, error);
         log.error({ error, job: job.name }, 'a run of a job failed');
@@ -166,9 +172,13 @@ export class Run {
     const { deletions, unchanged } = this.#estimate;
     const guard = transfer.delete_guard;
     const isMany = guard !== false && deletions > guard;
+    const isOneEmpty = deletions > 0 && (planner.empty.source || planner.empty.destination);
     const isAll = deletions >= SUSPICIOUS && unchanged === 0 && known > 0 && deletions >= known / 2;
-    if (!allowDeletions && (isMany || isAll)) {
-      const reason = isMany ? `more than delete_guard=${guard} at once` : 'nearly everything is gone at once';
+    if (!allowDeletions && (isMany || isAll || isOneEmpty)) {
+      const nearly = isOneEmpty
+        ? `there is nothing at all at the ${planner.empty.source ? 'source' : 'destination'}`
+        : 'nearly everything is gone at once';
+      const reason = isMany ? `more than delete_guard=${guard} at once` : nearly;
       const { line } = new Failure('job-source-shrunken', { count: deletions, reason });
       this.#items.holdDeletions(line);
       this.#estimate.problems += deletions;
@@ -335,7 +345,6 @@ export class Run {
       progress: () => undefined,
       folders: new Set(),
       limited: limiter(job.transfer.performance, this.#clock, job.schedule.time_zone),
-      grain: Math.max(1, source.rules.timeGrain, destination.rules.timeGrain),
     };
   }
 

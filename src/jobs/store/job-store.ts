@@ -195,7 +195,12 @@ export class JobStore {
     return take.immediate();
   }
 
+  /** What was asked of it before is done with this run. */
   begin(job: string, trigger: Execution['trigger'], simulation: boolean, now: number): Execution {
+    if (!simulation)
+      this.#db
+        .prepare(`UPDATE jobs SET request = NULL, request_options = NULL WHERE id = ? AND request = 'start'`)
+        .run(job);
     const { lastInsertRowid } = this.#db
       .prepare(
         `INSERT INTO executions (job, status, phase, trigger, simulation, pid, started)
