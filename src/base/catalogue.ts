@@ -1,4 +1,5 @@
 import { jobRows } from './catalogue-jobs.js';
+import { setupRows } from './catalogue-setup.js';
 import { signInRows } from './catalogue-sign-in.js';
 import { targetRows } from './catalogue-targets.js';
 import { writingRows } from './catalogue-writing.js';
@@ -96,6 +97,7 @@ const rows = {
     what: '{host} cannot be reached',
     remedy: 'check the network, the name and the firewall; it is tried again',
   },
+  ...setupRows,
   ...signInRows,
   'not-permitted': {
     errno: 'EACCES',
@@ -396,13 +398,6 @@ const rows = {
     level: 'error',
     what: '{path} cannot be written',
     remedy: 'run this as root, or choose a folder with --prefix',
-  },
-  'demo-failed': {
-    errno: 'EIO',
-    http: 500,
-    level: 'error',
-    what: 'the demo stopped at `{command}`',
-    remedy: 'run `procorefs doctor`',
   },
   'packages-missing': {
     errno: 'ENOENT',

@@ -10,6 +10,7 @@ interface Family {
 const families: readonly Family[] = [
   { words: ['demo'], load: async () => [(await import('./demo/demo.js')).demo] },
   { words: ['simulate'], load: async () => [(await import('./simulate.js')).simulate] },
+  { words: ['setup'], load: async () => [(await import('./setup/setup.js')).setup] },
   { words: ['connections'], load: async () => (await import('./connections/index.js')).connectionCommands },
   { words: ['projects'], load: async () => [(await import('./connections/index.js')).projects] },
   { words: ['mount'], load: async () => [(await import('./mount.js')).mount] },

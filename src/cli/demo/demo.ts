@@ -8,7 +8,7 @@ import type { MountStatus } from '../../daemon/status.js';
 import type { Command, CommandContext } from '../command.js';
 import { bytes, plural } from '../format.js';
 import { ensurePackages } from '../packages.js';
-import { Shell } from './shell.js';
+import { Shell } from '../shell.js';
 
 /** What `simulate` prints when it is ready, as far as the demo needs it. */
 interface Ready {

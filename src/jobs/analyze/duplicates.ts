@@ -32,6 +32,8 @@ export class Duplicates {
       CREATE TABLE others (id INTEGER NOT NULL, path TEXT NOT NULL);
       CREATE INDEX others_by_id ON others (id);
     `);
+    // One transaction for all: nothing of it has to outlive this.
+    this.#db.exec('BEGIN');
     this.#add = this.#db.prepare(
       `INSERT INTO groups (size, mark, count, first) VALUES (?, ?, 1, ?)
        ON CONFLICT (size, mark) DO UPDATE SET count = count + 1 RETURNING id, count`,

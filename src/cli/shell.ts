@@ -1,21 +1,29 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { Failure } from '../../base/errors.js';
+import { Failure } from '../base/errors.js';
 
-const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
-/** Runs the commands of the demo as a person would type them, and prints them. */
+/** Runs commands as a person would type them, and prints them. */
 export class Shell {
   readonly #environment: NodeJS.ProcessEnv;
   readonly #print: (line: string) => void;
+  readonly #failure: 'demo-failed' | 'setup-failed';
+  /** What was shown, as it would be typed. */
+  readonly commands: string[] = [];
 
-  constructor(environment: NodeJS.ProcessEnv, print: (line: string) => void) {
+  constructor(
+    environment: NodeJS.ProcessEnv,
+    print: (line: string) => void,
+    failure: 'demo-failed' | 'setup-failed' = 'demo-failed',
+  ) {
     this.#environment = environment;
     this.#print = print;
+    this.#failure = failure;
   }
 
-  /** Runs a program and resolves with its output. @throws Failure `demo-failed` with what it said */
+  /** Runs a program and resolves with its output. @throws Failure `demo-failed` or `setup-failed` with what it said */
   async run(program: string, words: readonly string[], input?: string): Promise<string> {
     const child = spawn(program, words, { env: this.#environment, stdio: ['pipe', 'pipe', 'pipe'] });
     let output = '';
@@ -28,7 +36,8 @@ export class Shell {
       child.once('error', reject);
       child.once('close', resolve);
     });
-    if (code !== 0) throw new Failure('demo-failed', { command: [program, ...words].join(' '), why: errors || output });
+    if (code !== 0)
+      throw new Failure(this.#failure, { command: typed(program, words), why: reasonIn(errors) || output });
     return output;
   }
 
@@ -42,7 +51,9 @@ export class Shell {
     words: readonly string[],
     options: { lines?: number; input?: string } = {},
   ): Promise<string> {
-    this.#print(`\n$ ${[program, ...words].map(quoted).join(' ')}`);
+    const command = typed(program, words);
+    this.commands.push(command);
+    this.#print(`\n$ ${command}`);
     const output = await (program === 'procorefs'
       ? this.procorefs(words, options.input)
       : this.run(program, words, options.input));
@@ -66,5 +77,12 @@ export class Shell {
     return { child, line };
   }
 }
+
+/** The last line says what stopped it; what is above are hints. */
+const reasonIn = (errors: string): string => (errors.trim().split('\n').at(-1) ?? '').replace(/^procorefs: /, '');
+
+/** Our own program by its name. */
+const typed = (program: string, words: readonly string[]): string =>
+  (program === process.execPath ? ['procorefs', ...words.slice(1)] : [program, ...words]).map(quoted).join(' ');
 
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);

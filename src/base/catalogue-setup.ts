@@ -1,0 +1,19 @@
+import type { CatalogueRow } from './catalogue.js';
+
+/** Failures of commands that run other commands. */
+export const setupRows = {
+  'setup-failed': {
+    errno: 'EIO',
+    http: 500,
+    level: 'error',
+    what: 'setup stopped at `{command}`',
+    remedy: 'correct it and run `procorefs setup` again: what is done already stays',
+  },
+  'demo-failed': {
+    errno: 'EIO',
+    http: 500,
+    level: 'error',
+    what: 'the demo stopped at `{command}`',
+    remedy: 'run `procorefs doctor`',
+  },
+} as const satisfies Record<string, CatalogueRow>;
