@@ -16,8 +16,8 @@ export interface UploadHour {
 
 /** More than all windows can send, at two calls a file. */
 const SPARE = 1.3;
-/** Folders that a person opens in an hour that the mirror has to ask for, as the reserve for people permits. */
-const OPENED = 40;
+/** Of so many calls of an hour one is a person's, who opens a folder that the mirror has to ask for: 40 of 3,600. */
+const PERSONS = 90;
 /** Milliseconds between two looks at a folder that is known. */
 const LOOK = 200;
 
@@ -43,7 +43,7 @@ export async function uploadHour(t: Scenario, { hour, hourly, windows, latency }
     await files.entry('file 0.txt');
     lists.push(performance.now() - start);
     if (performance.now() >= next) {
-      next += (hour * 1000) / OPENED;
+      next += (hour * 1000) / Math.max(2, hourly / PERSONS);
       const asked = performance.now();
       await mirror.refresh(outbox.tree.item(ROOT_INODE)!, 'interactive');
       opens.push(performance.now() - asked);
