@@ -7,6 +7,7 @@ import { COMBINATIONS, goldenFolders } from './helpers/cases-golden.js';
 import { killScenario } from './helpers/cases-kill.js';
 import { largeUpload } from './helpers/cases-large-upload.js';
 import { officeScenario } from './helpers/cases-office.js';
+import { removedFolder } from './helpers/cases-removal.js';
 import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
 import { uploadHour } from './helpers/cases-upload-hour.js';
 import { writeKillScenario } from './helpers/cases-write-kill.js';
@@ -37,6 +38,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   golden: async (t) => {
     for (const combination of COMBINATIONS) await goldenFolders(t, combination);
   },
+  removal: (t) => removedFolder(t, 5000),
   memory: (t) => crawlMemory(t, 100_000),
   priority: (t) => saturatedPriority(t, 60),
   exerciser: (t, seed) => exercise(t, 'kernel', OPERATIONS, ROUNDS, seed),

@@ -66,6 +66,17 @@ function progress(answer: MountStatus | NoAnswer): string {
   return `${answer.state}, ${plural(items, 'item')}${total ? ` of ${total.toLocaleString('en-US')}` : ''}`;
 }
 
+/** What waits to go up, and whether somebody must do something about it. */
+function outboxRows({ pending, held, failed, braked }: MountStatus['outbox']): string[][] {
+  const rows = pending + held + failed === 0 ? [] : [['changes', `${pending} waiting, ${held} held, ${failed} failed`]];
+  return braked
+    ? [
+        ...rows,
+        ['ALARM', 'many deletions or overwrites at once are held: `procorefs uploads`, then release or discard'],
+      ]
+    : rows;
+}
+
 function describe(answer: MountStatus | NoAnswer): string {
   if (!('crawl' in answer)) return `${answer.mountpoint}: dead (the next mount clears it)`;
   const { budget, cache, mirror } = answer;
@@ -74,6 +85,7 @@ function describe(answer: MountStatus | NoAnswer): string {
     ['project', `${answer.connection}: ${answer.project.name} (${answer.project.id})`],
     ['state', progress(answer)],
     ['fresh', `changes show within ${answer.freshness} s`],
+    ...outboxRows(answer.outbox),
     ...budgetRows(budget),
     [
       'cache',

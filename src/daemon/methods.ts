@@ -37,6 +37,7 @@ export function controlMethods(
     release: async ({ ids }) => project.scheduler.release(chosen(project, ids)),
     discard: async ({ ids }) => {
       const { paths, dropped } = discard(project.outbox, chosen(project, ids));
+      project.outbox.events.emit('changed');
       project.mirror.store.events.emit(
         'changed',
         dropped.map((intent) => ({

@@ -86,7 +86,7 @@ export class Project {
       reserve: options.cacheReserve,
       temporary: options.temporary,
       noDelete: options.noDelete,
-      longestBelow: (item) => mirror.store.longestBelow(item.remoteId),
+      longestBelow: (id) => mirror.store.longestBelow(id),
       syncMirror: () => mirror.store.sync(),
     });
     const { client, writes, uploads } = session.session;

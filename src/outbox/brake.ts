@@ -20,6 +20,7 @@ export class Brake {
   readonly #limit: number;
   readonly #taking = new Set<Inode>();
   #sent: number[] = [];
+  #isOn = false;
 
   /** @param limit files in ten minutes */
   constructor(limit: number) {
@@ -37,9 +38,13 @@ export class Brake {
     else this.#taking.delete(inode);
   }
 
-  /** Whether what waits must be held, together with what went in the last ten minutes. */
+  /**
+   * Whether what waits must be held, together with what went in the last ten minutes. Once on it stays so until nothing
+   * is held any more: whoever releases or discards some of it has said nothing about the rest.
+   */
   isOn(now: number): boolean {
     while (this.#sent.length > 0 && this.#sent[0]! < now - WINDOW) this.#sent.shift();
-    return this.#taking.size > 0 && this.#sent.length + this.#taking.size >= this.#limit;
+    this.#isOn = this.#taking.size > 0 && (this.#isOn || this.#sent.length + this.#taking.size >= this.#limit);
+    return this.#isOn;
   }
 }

@@ -2,7 +2,7 @@ import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { classifyName, globPattern, type NameClass } from '../names/local-only.js';
 import { judgeName, judgePath, type Refusal } from '../names/procore.js';
-import { isLocal } from './intent.js';
+import { isLocal, NO_REMOTE } from './intent.js';
 import { isPublished } from './publish.js';
 import type { LocalItem, Tree } from './tree.js';
 
@@ -44,6 +44,14 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log): 
     isPublished(kind(name, folder)) && !isLocal(parent.intent);
   const pathIn = (parent: LocalItem, name: string): string =>
     [tree.path(parent) ?? '', name].filter((part) => part !== '').join('/');
+  /** At the server something has this very name at this place, and what comes to it becomes its next version. */
+  const isTheServers = (parent: LocalItem, name: string): boolean =>
+    tree.isLeft(parent, name) || (tree.child(parent, name)?.remoteId ?? NO_REMOTE) !== NO_REMOTE;
+  /** An old item may break a rule and still be moved, or saved in any way. */
+  const judge = (parent: LocalItem, name: string): Refusal | undefined => {
+    const refusal = judgeName(name);
+    return refusal && isTheServers(parent, name) ? undefined : refusal;
+  };
   const refuse = (refusal: Refusal, path: string, uid: number): never => {
     refusals.push({ at: Date.now(), path, uid, rule: refusal.words });
     if (refusals.length > KEPT_REFUSALS) refusals.shift();
@@ -57,14 +65,13 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log): 
     require(parent, name, folder, uid) {
       if (!goesUp(parent, name, folder)) return;
       const path = pathIn(parent, name);
-      const refusal = judgeName(name) ?? judgePath(path);
+      const refusal = judge(parent, name) ?? judgePath(path);
       if (refusal) refuse(refusal, path, uid);
     },
     async requireMove(item, parent, name, uid, longestBelow) {
       if (!goesUp(parent, name, !item.isFile)) return;
       const path = pathIn(parent, name);
-      // What keeps its name is not judged anew: an old item may break a rule and still be moved.
-      const refusal = (name === item.name ? undefined : judgeName(name)) ?? judgePath(path);
+      const refusal = (name === item.name ? undefined : judge(parent, name)) ?? judgePath(path);
       if (refusal) refuse(refusal, path, uid);
       if (item.isFile) return;
       const below = await longestBelow(item);

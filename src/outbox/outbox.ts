@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/errors.js';
-import type { Inode } from '../base/ids.js';
+import type { Inode, RemoteId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { ContentCache, OpenBlob } from '../content/cache.js';
 import type { ContentVersion } from '../content/source.js';
@@ -11,7 +11,9 @@ import { isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity 
 import { Durability } from './durability.js';
 import { INCOMPLETE, type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
 import { Intents } from './intents.js';
+import { longestBelow } from './longest-below.js';
 import { type NameGuard, namePolicy } from './name-policy.js';
+import { requireNoDocument } from './no-delete.js';
 import { Permissions } from './permissions.js';
 import { recover } from './recover.js';
 import { Staging } from './staging.js';
@@ -31,8 +33,8 @@ export interface OutboxOptions {
   /** More names that are held back like transfer temporaries. */
   readonly temporary: readonly string[];
   readonly noDelete: boolean;
-  /** Longest path below a folder, in code points from the folder; asked before a folder is renamed. */
-  readonly longestBelow: (folder: LocalItem) => Promise<number>;
+  /** Longest path below a folder of the server, in code points from the folder; asked before a folder is renamed. */
+  readonly longestBelow: (folder: RemoteId) => Promise<number>;
   /** Brings the mirror to the platter. */
   readonly syncMirror: () => Promise<void>;
 }
@@ -109,9 +111,9 @@ export class Outbox {
   }
 
   unlink(item: LocalItem, uid: number): void {
-    this.#requireDelete();
     const now = Date.now();
     const intent = this.#intentOf(item, uid, now);
+    this.#requireDelete(intent);
     if (intent.remoteId === NO_REMOTE) this.intents.change([], [item.inode]);
     else this.#put({ ...tombstone(item.inode, intent, now), name: intent.name, parent: intent.parent });
     // Whoever has it open keeps the bytes through the descriptor.
@@ -136,16 +138,18 @@ export class Outbox {
     replaced: LocalItem | undefined,
     uid: number,
   ): Promise<void> {
-    await this.names.requireMove(item, parent, name, uid, this.#options.longestBelow);
+    const below = (folder: LocalItem) => longestBelow(folder, this, this.#options.longestBelow);
+    await this.names.requireMove(item, parent, name, uid, below);
     const now = Date.now();
     const before = this.#intentOf(item, uid, now);
     this.staysLocal.requireMove(before, parent.intent, name);
-    if (isLocal(parent.intent) && before.remoteId !== NO_REMOTE) this.#requireDelete();
+    if (isLocal(parent.intent) && before.remoteId !== NO_REMOTE) this.#requireDelete(before);
     let intent: Intent = { ...before, parent: parent.inode, name, changedAt: now };
     const others: Intent[] = [];
     const drop: Inode[] = [];
     if (replaced) {
       const over = this.#intentOf(replaced, uid, now);
+      if (over.remoteId !== NO_REMOTE && (before.remoteId !== NO_REMOTE || over.folder)) this.#requireDelete(over);
       if (replaced.isFile) {
         drop.push(replaced.inode);
         if (over.remoteId !== NO_REMOTE) {
@@ -381,9 +385,8 @@ export class Outbox {
     this.staging.remove(item.inode);
   }
 
-  /** @throws Failure `delete-forbidden` */
-  #requireDelete(): void {
-    if (this.#options.noDelete) throw new Failure('delete-forbidden');
+  #requireDelete(intent: Intent): void {
+    if (this.#options.noDelete) requireNoDocument(intent, this.names);
   }
 
   #intentOf(item: LocalItem, uid: number, now: number): Intent {

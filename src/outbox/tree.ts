@@ -49,6 +49,12 @@ export class Tree {
     return item && !this.#isTaken(item) ? this.#fromMirror(item, parent.inode) : undefined;
   }
 
+  /** Whether a file is at this place at the server that is elsewhere here, or gone. */
+  isLeft(parent: LocalItem, name: string): boolean {
+    const left = this.#intents.leftFrom(parent.inode, name);
+    return left !== undefined && !left.folder;
+  }
+
   /** Children with a greater inode, in order of their inodes, at most `limit`. */
   children(parent: LocalItem, after: number, limit: number): LocalItem[] {
     const remote = parent.remoteId === NO_REMOTE ? [] : this.view.children(parent.remoteId, after, limit);

@@ -1,0 +1,14 @@
+import { Failure } from '../base/errors.js';
+import { type Intent, isLocal, NO_REMOTE } from './intent.js';
+import type { NameGuard } from './name-policy.js';
+import { isPublished } from './publish.js';
+
+/**
+ * With `no_delete` nothing goes that the server has or is to get. Swap files and what a program puts aside while it
+ * saves may, or nothing could be saved.
+ * @throws Failure `delete-forbidden` (EPERM)
+ */
+export function requireNoDocument(intent: Intent, names: NameGuard): void {
+  const isWayside = isLocal(intent) || !isPublished(names.kind(intent.name, intent.folder));
+  if (intent.remoteId !== NO_REMOTE || !isWayside) throw new Failure('delete-forbidden');
+}
