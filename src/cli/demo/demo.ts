@@ -63,6 +63,7 @@ async function runDemo(context: CommandContext): Promise<void> {
     stop.signal.throwIfAborted();
     await look(shell, ready, mountpoint, join(folder, 'copy'), say);
     await save(shell, ready, mountpoint, say);
+    await copyOut(shell, ready, `Procore:${project.name}`, join(folder, 'share'), say);
     if (context.flags.keep) {
       say(`\nThe mount stays at ${mountpoint} until Ctrl-C.`);
       await new Promise<void>((done) => stop.signal.addEventListener('abort', () => done(), { once: true }));
@@ -167,14 +168,30 @@ async function identity(shell: Shell, path: string): Promise<{ readonly id: stri
 const treeOf = async (ready: Ready): Promise<TreeItem[]> =>
   (await (await fetch(`${ready.admin}/tree`)).json()) as TreeItem[];
 
+/** A job of the mount's daemon copies the project to a folder; a second run finds that nothing is left to do. */
+async function copyOut(
+  shell: Shell,
+  ready: Ready,
+  source: string,
+  share: string,
+  say: (line: string) => void,
+): Promise<void> {
+  await shell.show('procorefs', ['jobs', 'add', 'copy-out', '--from', source, '--to', share], { lines: 1 });
+  await shell.show('procorefs', ['jobs', 'estimate', 'copy-out'], { lines: 4 });
+  await shell.show('procorefs', ['jobs', 'run', 'copy-out', '--wait']);
+  await compare((await (await fetch(`${ready.admin}/tree`)).json()) as TreeItem[], share, 'jobs run');
+  say('  every file of the share has the checksum that the server says');
+  await shell.show('procorefs', ['jobs', 'run', 'copy-out', '--wait'], { lines: 2 });
+}
+
 /** @throws Failure `demo-failed` naming the first file that differs */
-async function compare(tree: readonly TreeItem[], copy: string): Promise<void> {
+async function compare(tree: readonly TreeItem[], copy: string, command = 'rsync'): Promise<void> {
   for (const item of tree) {
     if (item.type !== 'file') continue;
     const hash = createHash('sha256');
     for await (const chunk of createReadStream(join(copy, item.path))) hash.update(chunk as Buffer);
     if (hash.digest('hex') !== item.sha256)
-      throw new Failure('demo-failed', { command: 'rsync', why: `${item.path} differs` });
+      throw new Failure('demo-failed', { command, why: `${item.path} differs` });
   }
 }
 
