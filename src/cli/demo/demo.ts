@@ -190,8 +190,7 @@ async function compare(tree: readonly TreeItem[], copy: string, command = 'rsync
     if (item.type !== 'file') continue;
     const hash = createHash('sha256');
     for await (const chunk of createReadStream(join(copy, item.path))) hash.update(chunk as Buffer);
-    if (hash.digest('hex') !== item.sha256)
-      throw new Failure('demo-failed', { command, why: `${item.path} differs` });
+    if (hash.digest('hex') !== item.sha256) throw new Failure('demo-failed', { command, why: `${item.path} differs` });
   }
 }
 

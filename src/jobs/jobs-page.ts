@@ -1,0 +1,161 @@
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { refusedKeys, transferKeys, transferSchema } from './definition/transfer-schema.js';
+import { CONFLICT_RESOLUTIONS, DELETE_PROPAGATIONS, TRANSFER_TYPES, type TransferType } from './definition/words.js';
+import { type Action, decide, type Situation } from './plan/decide.js';
+import type { SideItem } from './sides/side.js';
+
+/** What each key of a transfer does. */
+const KEYS: Readonly<Record<string, string>> = {
+  transfer_type: `${TRANSFER_TYPES.join(', ')}: see the table below`,
+  conflict_resolution: `a file changed on both sides, ${CONFLICT_RESOLUTIONS.join(', ')}: keep both, the newer, one side, or flag it`,
+  delete_propagation: `${DELETE_PROPAGATIONS.join(', ')}: whose deletions are not carried to the other side`,
+  segment_transform: 'characters that the destination forbids are replaced; into Procore only when asked for',
+  encode_invalid_characters: 'they are encoded reversibly instead',
+  segment_truncate: 'names that are too long are cut, the extension stays',
+  duplicate_names: 'two names that are one at the destination: rename the second, or warn',
+  empty_containers: 'create or skip folders with nothing in them',
+  large_item: 'a file above the limit of the destination: fail (flagged) or skip',
+  failure_policy: 'an item that fails: continue with the others, or halt the run',
+  versioning: 'select latest or all versions, where the destination keeps versions',
+  timestamps: 'times of modification are kept where the destination can',
+  lock_propagation: 'skip leaves out files that somebody has checked out',
+  performance: 'retries of an item, parallel writes, bytes per second by time of day',
+  filter: 'rules by extension, name, path, size, date, hidden, private; excludes win',
+  audit_level: 'how much of what was done with each item is kept',
+  simulation_mode: 'each run only says what it would do',
+  delete_guard: 'deletions in one run above which all are held until `jobs run --allow-deletions`; false: never',
+  trash_days:
+    'days that what was deleted or overwritten stays in `.procorefs-trash/DATE` of the destination; 0: gone at once',
+  names_from: 'a job whose renamed items get their first names back',
+};
+
+const SAID: Readonly<Record<Action, string>> = {
+  none: 'nothing',
+  adopt: 'nothing, noted as the same',
+  compare: 'bytes are compared',
+  copy: 'source → destination',
+  'copy-back': 'destination → source',
+  conflict: 'conflict_resolution',
+  delete: 'deleted at the destination',
+  'delete-source': 'deleted at the source',
+  forget: 'nothing',
+  'clear-source': 'leaves the source',
+  flag: 'flagged',
+  skip: 'left, with the reason',
+};
+
+const BEFORE = { size: 1, mtime: 1000, version: undefined };
+const file = (size: number): SideItem => ({ path: 'a', name: 'a', folder: false, size, mtime: 1000 });
+const [same, changed] = [file(1), file(2)];
+const record = { source: BEFORE, destination: BEFORE };
+
+type Case = Omit<Situation, 'grains'>;
+const CASES: readonly (readonly [string, Case])[] = [
+  ['new at the source', { source: same, destination: undefined, record: undefined }],
+  ['new at the destination', { source: undefined, destination: same, record: undefined }],
+  ['changed at the source', { source: changed, destination: same, record }],
+  ['changed at the destination', { source: same, destination: changed, record }],
+  ['changed on both sides', { source: changed, destination: file(3), record }],
+  ['deleted at the source', { source: undefined, destination: same, record }],
+  ['deleted at the destination', { source: same, destination: undefined, record }],
+  ['unchanged', { source: same, destination: same, record }],
+];
+
+/** What is done by the default `delete_propagation`, and by `mirror` where that differs. */
+function cellOf(type: TransferType, situation: Case): string {
+  const [standard, mirror] = (['ignore_source', 'mirror'] as const).map(
+    (deletions) =>
+      SAID[
+        decide(
+          { ...situation, grains: { source: 1, destination: 1, between: 1 } },
+          { type, conflicts: 'copy', deletions },
+        ).action
+      ],
+  );
+  return standard === mirror ? standard! : `${standard}; mirror: ${mirror}`;
+}
+
+/** The documentation page of jobs, as Markdown. Run as a program (`npm run docs`) this module writes it. */
+export function jobsPage(): string {
+  const side = { connection: { id: 'x' } };
+  const defaults = transferSchema.parse({ source: side, destination: side }) as Readonly<Record<string, unknown>>;
+  const shown = (key: string): string => {
+    const value = defaults[key];
+    if (value === undefined) return '';
+    return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
+  };
+  return `# Jobs
+
+A job transfers between two connections, of which either may be Procore. \`procorefs jobs add\` defines one, by words or by
+the JSON body of \`POST /v1/jobs\` (\`--file\`); \`--set KEY=VALUE\` reaches every key, with dots into objects.
+
+Generated by \`npm run docs\` from src/jobs.
+
+## Keys of a transfer
+
+| key | default | does |
+|---|---|---|
+${transferKeys.map((key) => `| \`${key}\` | ${shown(key)} | ${KEYS[key]} |`).join('\n')}
+
+\`jobs add\` without \`--type\` makes a copy. Refused by name, with the reason: ${Object.entries(refusedKeys)
+    .map(([key, reason]) => `\`${key}\` (${reason})`)
+    .join('; ')}.
+
+## What happens to a file
+
+By the job's memory of the last run. A change wins over a deletion. \`taxonomy\` makes folders alone.
+
+| | ${TRANSFER_TYPES.filter((type) => type !== 'taxonomy').join(' | ')} |
+|---|${'---|'.repeat(TRANSFER_TYPES.length - 1)}
+${CASES.map(
+  ([words, situation]) =>
+    `| ${words} | ${TRANSFER_TYPES.filter((type) => type !== 'taxonomy')
+      .map((type) => cellOf(type, situation))
+      .join(' | ')} |`,
+).join('\n')}
+
+## What keeps it safe
+
+- **Deletions** are carried only when both listings were whole; more than \`delete_guard\` of them are held and flagged.
+- **Trash.** What a job deletes or overwrites on a folder or a share goes to \`.procorefs-trash/DATE/\`; Procore has its
+  recycle bin and its versions.
+- **Nothing half written** has its final name. Each file's size is verified, and its hash where the target has one.
+- **Resume.** What is done with each item is kept in SQLite: the run after a crash, a pause or the end of the hour goes on
+  with what is left, first of all.
+
+## Schedules
+
+\`--schedule\` takes \`manual\`, \`auto\`, \`ad-hoc\`, \`every 15m\`, \`daily 02:00\`, \`weekdays 21:30\`, or JSON. \`auto\` runs now and
+15 minutes (\`repeat_interval\`) after the end of the last run; \`run_at\` at these times; \`run_at\` with \`repeat_interval\` from
+there on till the window (or the day) ends, which is what a nightly job wants that the hourly limit may cut. A time that
+passed while the machine was off is made up for once.
+
+## Budget
+
+People at the mount go first. A scheduled run that has used its share of the hour ends as *not complete*, says how many
+items are left and when it goes on, and counts neither as a failure nor as a run without changes. A run that was started by
+hand waits for the next hour. \`jobs estimate\` says calls, hours and bytes before anything starts.
+
+## Copy-out by the mount
+
+\`-o copy_out=/srv/share,every=15m\` (or \`copy_out=CONNECTION[:/path]\`) makes a copy job of the mount. It takes what the
+mount's own polls have found: no call of its own, and when nothing changed neither side is looked at (every six hours
+both are, for what was changed at the destination). A mount without the option disables the job; an unmount does not, for
+the mount comes back at boot.
+
+## Being told
+
+\`notify\` of a job, or of everything in \`STATE/config.json\`: \`{"notify": {"command": "…", "mail": "ops@example.com",
+"url": "https://…"}}\`. Told once, and again only after it was well: *failed*, *flagged*, *stale* (three runs of the schedule
+passed without success), *signed-out*, *old-outbox* (a change waits over an hour). The command is run by \`sh\` with JSON on
+standard input and \`NOTICE_EVENT\`, \`NOTICE_MESSAGE\`, \`NOTICE_JOB\`, \`NOTICE_STATUS\`, \`NOTICE_REPORT\` in the environment.
+\`procorefs health\` says the same in one line, with exit 0, 1 (warning) or 2 (broken).
+`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const path = process.argv[2];
+  if (path === undefined) throw new Error('name the file to write');
+  writeFileSync(path, jobsPage());
+}
