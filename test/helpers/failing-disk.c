@@ -40,7 +40,12 @@ __attribute__((constructor)) static void begin(void) {
   if (map != MAP_FAILED) control = map;
 }
 
+static int watches(int fd) { return control && fd >= 0 && fd < FDS && atomic_load(&watched[fd]); }
+
+/* Also by way of a folder that is held open. */
+#define HELD "/proc/self/fd/"
 static int below(const char *path) {
+  if (control && path && strncmp(path, HELD, strlen(HELD)) == 0) return watches(atoi(path + strlen(HELD)));
   return control && path && strncmp(path, folder, length) == 0 && path[length] == '/' &&
          strncmp(path + length, "/log", 4) != 0;
 }
@@ -58,8 +63,6 @@ static int fails(void) {
   errno = atomic_load(&control->error);
   return 1;
 }
-
-static int watches(int fd) { return control && fd >= 0 && fd < FDS && atomic_load(&watched[fd]); }
 
 #define REAL(type, name, ...) \
   static type (*real)(__VA_ARGS__); \
