@@ -73,10 +73,19 @@ export function controlMethods(
 
 /** Resolves with what is left when everything went up, nothing can go, or the time (seconds) is over. */
 async function drain(project: Project, timeout: unknown, signal: AbortSignal): Promise<UploadLine[]> {
-  const limit = typeof timeout === 'number' ? AbortSignal.any([signal, AbortSignal.timeout(timeout * 1000)]) : signal;
-  await project.scheduler.drain(limit).catch((error: unknown) => {
-    if (!limit.aborted) throw error;
-  });
+  // A timer of its own: a signal that only another signal refers to may be collected before its time (Node 20).
+  const limit = new AbortController();
+  const end = (): void => limit.abort(new Failure('interrupted'));
+  const timer = typeof timeout === 'number' ? setTimeout(end, timeout * 1000) : undefined;
+  signal.addEventListener('abort', end, { once: true });
+  try {
+    await project.scheduler.drain(limit.signal);
+  } catch (error) {
+    if (!limit.signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
+  }
   return uploadLines(project.outbox, project.scheduler, project.progress).filter((line) => line.state !== 'local');
 }
 
