@@ -12,6 +12,7 @@ import type { RunItem, RunItems } from '../store/items.js';
 import type { Execution, ExecutionStats, JobStore } from '../store/job-store.js';
 import type { Records, TransferRecord } from '../store/records.js';
 import { type ActContext, act, type Result } from './act.js';
+import { reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
 import { PendingItems } from './pool.js';
 import { Gate, kindOf, PATIENCE, type Patience, untilBack } from './waiting.js';
@@ -43,8 +44,6 @@ const FLUSH_RESULTS = 256;
 const RETRY_FIRST = 500;
 /** Files whose bytes have arrived and that wait for a disk, at most. */
 const SETTLING = 128;
-/** Deletions in a tree of which nothing is left to see: something is wrong with it, not with the files. */
-const SUSPICIOUS = 10;
 
 /** One run of a job: plan, guard, do, count. Can be paused and cancelled; the next run goes on where it ended. */
 export class Run {
@@ -171,14 +170,8 @@ export class Run {
     if (before?.status === 'not_complete') this.#items.putFirst(before.id);
     const { deletions, unchanged } = this.#estimate;
     const guard = transfer.delete_guard;
-    const isMany = guard !== false && deletions > guard;
-    const isOneEmpty = deletions > 0 && (planner.empty.source || planner.empty.destination);
-    const isAll = deletions >= SUSPICIOUS && unchanged === 0 && known > 0 && deletions >= known / 2;
-    if (!allowDeletions && (isMany || isAll || isOneEmpty)) {
-      const nearly = isOneEmpty
-        ? `there is nothing at all at the ${planner.empty.source ? 'source' : 'destination'}`
-        : 'nearly everything is gone at once';
-      const reason = isMany ? `more than delete_guard=${guard} at once` : nearly;
+    const reason = reasonToHold({ deletions, unchanged, known, empty: planner.empty, guard });
+    if (!allowDeletions && reason !== undefined) {
       const { line } = new Failure('job-source-shrunken', { count: deletions, reason });
       this.#items.holdDeletions(line);
       this.#estimate.problems += deletions;

@@ -1,0 +1,24 @@
+/** Deletions in a tree of which nothing is left to see: something is wrong with it, not with the files. */
+const SUSPICIOUS = 10;
+
+/** What is known of the deletions of a run before the first one. */
+export interface Deletions {
+  readonly deletions: number;
+  /** Items that are on both sides as they were. */
+  readonly unchanged: number;
+  /** Items that were transferred before. */
+  readonly known: number;
+  /** Sides that show nothing at all. */
+  readonly empty: { readonly source: boolean; readonly destination: boolean };
+  readonly guard: number | false;
+}
+
+/** Why the deletions of a run wait for a person; undefined: they need not. */
+export function reasonToHold({ deletions, unchanged, known, empty, guard }: Deletions): string | undefined {
+  if (deletions === 0) return undefined;
+  if (guard !== false && deletions > guard) return `more than delete_guard=${guard} at once`;
+  if (empty.source || empty.destination)
+    return `there is nothing at all at the ${empty.source ? 'source' : 'destination'}`;
+  const isAll = deletions >= SUSPICIOUS && unchanged === 0 && known > 0 && deletions >= known / 2;
+  return isAll ? 'nearly everything is gone at once' : undefined;
+}
