@@ -5,6 +5,7 @@ import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from './h
 import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
 import { COMBINATIONS, goldenFolders } from './helpers/cases-golden.js';
 import { randomSync } from './helpers/cases-job-sync.js';
+import { copyCalls, estimates, severalHours } from './helpers/cases-jobs.js';
 import { killScenario } from './helpers/cases-kill.js';
 import { largeUpload } from './helpers/cases-large-upload.js';
 import { officeScenario } from './helpers/cases-office.js';
@@ -42,6 +43,10 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   removal: (t) => removedFolder(t, 5000),
   'job-sync': (t, seed) => randomSync(t, 'folder', Number(process.env.SOAK_ROUNDS ?? 2000), seed),
   'job-sync-procore': (t, seed) => randomSync(t, 'procore', Number(process.env.SOAK_ROUNDS ?? 2000), seed),
+  'job-calls': (t) => copyCalls(t, 10_000),
+  'job-estimates': (t) => estimates(t, 2000),
+  'job-hours': (t) => severalHours(t, 20_000, { hour: 60, hourly: 3600, used: 0.95 }, 'manual'),
+  'job-hours-scheduled': (t) => severalHours(t, 20_000, { hour: 60, hourly: 3600, used: 0.95 }, 'schedule'),
   memory: (t) => crawlMemory(t, 100_000),
   priority: (t) => saturatedPriority(t, 60),
   exerciser: (t, seed) => exercise(t, 'kernel', OPERATIONS, ROUNDS, seed),

@@ -6,6 +6,7 @@ import type { CallClass, CallOptions } from './calls.js';
 import { rateHeaders } from './headers.js';
 import { type Entry, isAlive, Ledger } from './ledger.js';
 import { CallQueue, type Waiter } from './queue.js';
+import { reserveOf } from './rules.js';
 import { type BootClock, systemBoot } from './server-clock.js';
 import { Throttle } from './throttle.js';
 import { WINDOWS, type Windows } from './window-state.js';
@@ -54,8 +55,8 @@ export interface BudgetStatus {
 
 /** Another process may have learned something meanwhile: nobody sleeps longer than this, ms. */
 const LONGEST_SLEEP = 5000;
-/** A wait for the hour that is no reason to give up, ms. */
-const SHORT_WAIT = 2000;
+/** A wait for the hour that is no reason to give up: 2 s of an hour. */
+const SHORT_WAIT = 1 / 1800;
 
 /**
  * The API calls of one client id: people first, then upkeep, then jobs; both rate windows of the server, shared by
@@ -163,6 +164,20 @@ export class Budget {
     };
   }
 
+  /**
+   * When a job that was turned away finds calls again, ms since the epoch: at the end of the hour, or shortly before it
+   * where most of what is kept for people is left, so that it is not lost.
+   */
+  jobsAgainAt(): number {
+    const { now, state, facts } = this.#ledger.status();
+    const { hour } = this.#windows;
+    const isSeen = state.hourVisible && !state.sliding && state.hourReset > now;
+    const end = isSeen ? state.hourReset : Math.max(now, facts.reserveFreeAt ?? now + hour);
+    const isMuchLeft = this.status().hour.remaining > reserveOf({ windows: this.#windows, cap: this.#cap }, state) / 2;
+    const at = isMuchLeft && end - now > hour / 8 ? end - hour / 10 : end;
+    return this.#clock.now() + at - now;
+  }
+
   /** Turns everyone away who waits, and closes the ledger. Permits that are out may still report. */
   close(): void {
     if (this.#closed) return;
@@ -227,7 +242,7 @@ export class Budget {
       wait = Math.min(wait, Math.max(1, decision.until - now));
       if (decision.why === 'hour') {
         this.#announce(callClass, decision.until, now);
-        if (decision.until - now > SHORT_WAIT) this.#turnAway(callClass);
+        if (decision.until - now > SHORT_WAIT * this.#windows.hour) this.#turnAway(callClass);
       }
     }
     return wait;

@@ -20,6 +20,8 @@ export const connectionSchema = z.looseObject({
   /** The only project that this connection reaches. */
   project: z.number().optional(),
   maxCallsPerHour: z.number().optional(),
+  /** Seconds. Servers for development have shorter rate windows than an hour and 10 s. */
+  rateWindows: z.object({ hour: z.number().positive(), spike: z.number().positive() }).optional(),
   /** ISO 8601. */
   createdAt: z.string(),
   /** What the last test saw: saves calls, and may be out of date. */
@@ -44,6 +46,7 @@ export interface Connection {
   readonly company?: CompanyId | undefined;
   readonly project?: ProjectId | undefined;
   readonly maxCallsPerHour?: number | undefined;
+  readonly rateWindows?: { readonly hour: number; readonly spike: number } | undefined;
   readonly createdAt: string;
   readonly account?:
     | { readonly id: number; readonly name?: string | undefined; readonly login?: string | undefined }

@@ -193,7 +193,9 @@ export class JobEngine {
       now,
       createdOn: job.created_on * 1000,
       runs: job.counts.executions,
-      ...(last ? { previous: { start: last.started, end: last.ended ?? now, status: last.status } } : {}),
+      ...(last
+        ? { previous: { start: last.started, end: last.ended ?? now, status: last.status, again: last.stats.again } }
+        : {}),
     });
   }
 
@@ -256,7 +258,7 @@ export class JobEngine {
       const request = {
         job: job.id,
         jobName: job.name,
-        whenSpent: trigger === 'schedule' ? 'fail' : 'wait',
+        whenSpent: trigger === 'schedule' && job.schedule.mode !== 'ad-hoc' ? 'fail' : 'wait',
         locks: job.transfer.lock_propagation === 'skip',
         signal: this.#stop.signal,
       } as const;

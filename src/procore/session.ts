@@ -20,7 +20,7 @@ export interface SessionOptions {
   /** Ms that an interactive call waits for the budget; 30,000 unless told. */
   readonly budgetWait?: number;
   readonly clock?: Clock;
-  /** Only tests have others. */
+  /** Milliseconds; else as the connection says, or an hour and 10 s. */
   readonly windows?: Windows;
 }
 
@@ -38,6 +38,7 @@ export class Session {
   /** @throws Failure `state-unsafe`, `state-unwritable`, `database-damaged` */
   constructor(connection: Connection, options: SessionOptions) {
     const clock = options.clock ?? systemClock;
+    const windows = options.windows ?? windowsOf(connection);
     this.connection = connection;
     this.#tokens = openTokens(connection, options.secrets, clock, options.log);
     this.tokens = this.#tokens;
@@ -46,7 +47,7 @@ export class Session {
       log: options.log,
       clock,
       ...(connection.maxCallsPerHour === undefined ? {} : { maxCallsPerHour: connection.maxCallsPerHour }),
-      ...(options.windows === undefined ? {} : { windows: options.windows }),
+      ...(windows === undefined ? {} : { windows }),
       ...(options.budgetWait === undefined ? {} : { budgetWait: options.budgetWait }),
     });
     this.client = new ProcoreClient({
@@ -69,6 +70,9 @@ export class Session {
     await Promise.all([this.client.close(), this.uploads.close(), this.storage.close(), this.#tokens.close()]);
   }
 }
+
+const windowsOf = ({ rateWindows: given }: Connection): Windows | undefined =>
+  given && { hour: given.hour * 1000, spike: given.spike * 1000 };
 
 /** The id of the company that a connection's calls are about. @throws Failure `company-needed` */
 export function companyOf(connection: Connection): NonNullable<Connection['company']> {

@@ -6,15 +6,17 @@ import { HARD_CAP } from '../../budget/budget.js';
 import type { Job } from '../definition/job-schema.js';
 import type { ExecutionStatus, ItemStatus } from '../definition/words.js';
 import { type Estimate, emptyEstimate } from '../plan/cost.js';
+import { join } from '../plan/frame.js';
 import { Planner } from '../plan/planner.js';
 import type { Side } from '../sides/side.js';
 import type { RunItem, RunItems } from '../store/items.js';
 import type { Execution, ExecutionStats, JobStore } from '../store/job-store.js';
 import type { Records, TransferRecord } from '../store/records.js';
 import { type ActContext, act, type Result } from './act.js';
+import { isAudited } from './audit.js';
 import { reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
-import { PendingItems } from './pool.js';
+import { PendingItems, Settling } from './pool.js';
 import { Gate, kindOf, PATIENCE, type Patience, untilBack } from './waiting.js';
 
 export interface RunContext {
@@ -42,8 +44,6 @@ export interface Outcome {
 const FLUSH_INTERVAL = 200;
 const FLUSH_RESULTS = 256;
 const RETRY_FIRST = 500;
-/** Files whose bytes have arrived and that wait for a disk, at most. */
-const SETTLING = 128;
 
 /** One run of a job: plan, guard, do, count. Can be paused and cancelled; the next run goes on where it ended. */
 export class Run {
@@ -59,6 +59,7 @@ export class Run {
   #estimate = emptyEstimate();
   #ended: { readonly status: ExecutionStatus; readonly reason: string } | undefined;
   #back: Promise<void> | undefined;
+  #again: number | undefined;
 
   constructor(context: RunContext) {
     this.#c = context;
@@ -114,9 +115,7 @@ export class Run {
       else if (!this.#ended) {
         const failure = isFailure(error) ? error : new Failure('internal', {}, error);
         log.error({ error, job: job.name }, 'a run of a job failed');
-        const status =
-          failure.code === 'budget-exhausted' ? 'not_complete' : phase === 'start' ? 'failed_to_start' : 'failed';
-        this.#ended = { status, reason: failure.line };
+        this.#endBy(failure, phase === 'start' ? 'failed_to_start' : 'failed');
       }
     }
     return this.#outcome();
@@ -192,7 +191,7 @@ export class Run {
       // Content first, all of it; then what goes, one after the other so that folders are empty when their turn comes.
       for (const workers of [Math.min(requested, max, Math.max(1, destination.rules.parallelWrites)), 1]) {
         const last = workers === 1 && rank > 1 ? 2 : 1;
-        const settling = new Set<Promise<void>>();
+        const settling = new Settling();
         const work = async (): Promise<void> => {
           for (;;) {
             await this.#gate.pass(signal);
@@ -205,21 +204,10 @@ export class Run {
               rank = item.rank;
               return;
             }
-            while (settling.size >= SETTLING) await Promise.race(settling);
-            await new Promise<void>((resolve, reject) => {
-              const done = this.#one(item, { ...context, arrived: resolve }, signal).finally(() =>
-                settling.delete(done),
-              );
-              settling.add(done);
-              done.then(resolve, reject);
-            });
+            await settling.begin((arrived) => this.#one(item, { ...context, arrived }, signal));
           }
         };
-        try {
-          await Promise.all(Array.from({ length: workers }, work));
-        } finally {
-          await Promise.allSettled(settling);
-        }
+        await Promise.all(Array.from({ length: workers }, work)).finally(() => settling.end());
         signal.throwIfAborted();
         this.#flush();
         rank = 2;
@@ -247,7 +235,7 @@ export class Run {
         const failure = isFailure(error) ? error : new Failure('internal', {}, error);
         const kind = kindOf(failure);
         if (kind === 'final') {
-          this.#end(failure.code === 'budget-exhausted' ? 'not_complete' : 'failed', failure.line);
+          this.#endBy(failure, 'failed');
           return;
         }
         if (kind === 'gone') {
@@ -281,18 +269,11 @@ export class Run {
     const level = result.status === 'remediation' ? 'warn' : 'info';
     if (level === 'warn')
       this.#c.log.warn({ job: this.#c.job.name, item: item.id }, result.reason ?? 'an item was flagged');
-    this.#audit(level, item, result);
+    const { job, store, execution } = this.#c;
+    if (isAudited(job.transfer.audit_level, level))
+      store.audit(execution.id, level, item.action, join(item.folder, item.name), result.reason);
     this.#results.push({ item, result, attempts });
     if (this.#results.length >= FLUSH_RESULTS) this.#flush();
-  }
-
-  #audit(level: 'info' | 'warn', item: RunItem, result: Result): void {
-    const wanted = this.#c.job.transfer.audit_level;
-    if (wanted === 'none' || wanted === 'error' || (wanted === 'warn' && level === 'info')) return;
-    // One line an item, whose row says the same, would double what a first run writes.
-    if (level === 'info' && wanted === 'info') return;
-    const path = item.folder === '' ? item.name : `${item.folder}/${item.name}`;
-    this.#c.store.audit(this.#c.execution.id, level, item.action, path, result.reason);
   }
 
   /** What was done is on disk when this returns. */
@@ -378,6 +359,14 @@ export class Run {
     this.#ended ??= { status, reason };
   }
 
+  #endBy(failure: Failure, status: ExecutionStatus): void {
+    if (failure.code === 'budget-exhausted') {
+      const { source, destination } = this.#c;
+      this.#again ??= Math.max(source.callsAgainAt ?? 0, destination.callsAgainAt ?? 0);
+      this.#end('not_complete', 'hourly limit');
+    } else this.#end(status, failure.line);
+  }
+
   async #finish(signal: AbortSignal): Promise<void> {
     const { source, destination, job, store, execution } = this.#c;
     store.update(execution.id, { phase: 'finalize' });
@@ -409,7 +398,13 @@ export class Run {
     return {
       status,
       reason: this.#ended?.reason,
-      stats: { ...stats, ...this.#simulated(), pending, progress: this.#ended ? (stats.progress ?? 0) : 1 },
+      stats: {
+        ...stats,
+        ...this.#simulated(),
+        ...(this.#again && { again: this.#again }),
+        pending,
+        progress: this.#ended ? (stats.progress ?? 0) : 1,
+      },
       estimate: this.#estimate,
     };
   }

@@ -26,3 +26,26 @@ export class PendingItems {
     return this.#buffer.pop();
   }
 }
+
+/** Items that wait for a disk at most. */
+const SETTLING = 128;
+
+/** Items whose bytes have arrived, and that wait for a disk while others come. */
+export class Settling {
+  readonly #items = new Set<Promise<void>>();
+
+  /** Resolves when the bytes have arrived, or all is done. @throws what `work` throws before */
+  async begin(work: (arrived: () => void) => Promise<void>): Promise<void> {
+    while (this.#items.size >= SETTLING) await Promise.race(this.#items);
+    await new Promise<void>((resolve, reject) => {
+      const done = work(resolve).finally(() => this.#items.delete(done));
+      this.#items.add(done);
+      done.then(resolve, reject);
+    });
+  }
+
+  /** Resolves when nothing waits any more, whatever came of it. */
+  async end(): Promise<void> {
+    await Promise.allSettled(this.#items);
+  }
+}

@@ -7,7 +7,13 @@ export interface ScheduleState {
   readonly now: number;
   readonly createdOn: number;
   /** The last run, however it was started. */
-  readonly previous?: { readonly start: number; readonly end: number; readonly status: ExecutionStatus };
+  readonly previous?: {
+    readonly start: number;
+    readonly end: number;
+    readonly status: ExecutionStatus;
+    /** It was cut because the hour's calls were spent: when there are some again. */
+    readonly again?: number | undefined;
+  };
   /** Runs so far. */
   readonly runs: number;
 }
@@ -28,13 +34,14 @@ const DAYS_AHEAD = 16;
  * - `ad-hoc`: the first of these, once. `manual`: never of itself.
  * - A `run_at` that passed while nothing ran (the machine was off) is made up for by one run, however many passed: at
  *   once, or as soon as the window and the days permit.
+ * - A run that was cut by the hourly limit goes on when there are calls again, as soon as the window and the days permit.
  * - `repeat_count`: runs in all.
  */
 export function nextRun(schedule: Schedule, state: ScheduleState): number | undefined {
   const { now, runs } = state;
   if (schedule.mode === 'manual' || (schedule.mode === 'ad-hoc' && runs > 0)) return undefined;
   if (schedule.repeat_count !== undefined && runs >= schedule.repeat_count) return undefined;
-  const next = schedule.run_at === undefined ? nextByInterval(schedule, state) : nextByTime(schedule, state);
+  const next = isCut(state) ? nextAfterCut(schedule, state) : regular(schedule, state);
   return next !== undefined && next < endDate(schedule) ? Math.max(next, now) : undefined;
 }
 
@@ -62,6 +69,16 @@ export function latestEnd(schedule: Schedule, start: number): number | undefined
     }
   return Number.isFinite(end) ? end : undefined;
 }
+
+const regular = (schedule: Schedule, state: ScheduleState): number | undefined =>
+  schedule.run_at === undefined ? nextByInterval(schedule, state) : nextByTime(schedule, state);
+
+const isCut = ({ previous }: ScheduleState): boolean =>
+  previous?.status === 'not_complete' && previous.again !== undefined;
+
+/** Before there are calls again a run would be cut at once. */
+const nextAfterCut = (schedule: Schedule, { now, previous }: ScheduleState): number | undefined =>
+  firstPermitted(schedule, Math.max(now, startDate(schedule), previous!.again!));
 
 function nextByInterval(schedule: Schedule, state: ScheduleState): number | undefined {
   const earliest = Math.max(state.now, startDate(schedule), state.previous ? afterInterval(schedule, state) : 0);

@@ -64,6 +64,10 @@ export class ProcoreSide implements Side {
     return this.#access.budget.status().hour.limit;
   }
 
+  get callsAgainAt(): number {
+    return this.#access.budget.jobsAgainAt();
+  }
+
   cost(change: Change, bytes: number): number {
     const segments = bytes > SEGMENTED_ABOVE ? 1 : 0;
     return { file: 2 + segments, version: 3 + segments, folder: 1, delete: 1, move: 1 }[change];

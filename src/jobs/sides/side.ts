@@ -47,6 +47,8 @@ export interface Side extends Target {
   readonly calls: number;
   /** Calls that an hour permits here; undefined: no limit. */
   readonly callsPerHour: number | undefined;
+  /** When this end permits calls again to a run that was turned away, ms since the epoch; absent: it never turns away. */
+  readonly callsAgainAt?: number;
   /** Brings what is known of the other end up to date. */
   refresh(signal: AbortSignal): Promise<void>;
 }

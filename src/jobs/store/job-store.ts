@@ -47,6 +47,8 @@ export interface ExecutionStats {
   /** 0 to 1. */
   readonly progress?: number;
   readonly report?: string;
+  /** The hour's calls were spent: when there are some again, milliseconds since the epoch. */
+  readonly again?: number;
   /** What a simulation found; `hours` under the limit of the connection. */
   readonly estimate?: Estimate & { readonly hours: number };
 }

@@ -218,6 +218,27 @@ const anySchedule = fc
   .map(schedule);
 const instant = fc.integer({ min: at('2026-01-01'), max: at('2027-03-01') });
 
+t.test('a run that the hourly limit cut goes on when there are calls again, if window and days permit', async (t) => {
+  const start = at('2026-06-05T01:00:00Z');
+  const end = start + 10 * MINUTE;
+  const again = start + HOUR;
+  const cut = (now = end): ScheduleState => ({
+    now,
+    createdOn: start - DAY,
+    previous: { start, end, status: 'not_complete', again },
+    runs: 1,
+  });
+  const daily = { run_at: { hr: 3 } };
+  t.equal(iso(nextRun(schedule(daily), cut())), '2026-06-05T02:00:00Z', 'a daily job: an hour later, not tomorrow');
+  t.equal(iso(nextRun(schedule({}), cut())), '2026-06-05T02:00:00Z', 'auto: not before there are calls');
+  t.equal(nextRun(schedule({}), cut(again + MINUTE)), again + MINUTE, 'late: at once');
+  const night = { ...daily, start_window: { hr: 2 }, end_window: { hr: 3, min: 30 } };
+  t.equal(iso(nextRun(schedule(night), cut())), '2026-06-06T00:00:00Z', 'the window is over: when it opens again');
+  t.equal(nextRun(schedule({ mode: 'manual' }), cut()), undefined);
+  const interrupted = { ...cut(), previous: { start, end, status: 'not_complete' as const } };
+  t.equal(iso(nextRun(schedule(daily), interrupted)), '2026-06-06T01:00:00Z', 'cut by something else: tomorrow');
+});
+
 t.test('the next run is never in the past, nor outside the window, the days and the dates', async (t) => {
   let found = 0;
   fc.assert(
