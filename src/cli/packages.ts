@@ -36,8 +36,8 @@ const PACKAGE_FILES: Readonly<Record<string, readonly string[]>> = {
   xdotool: ['/usr/bin/xdotool'],
   thunar: ['/usr/bin/thunar'],
   mousepad: ['/usr/bin/mousepad'],
-  gvfs: ['/usr/share/doc/gvfs'],
-  tumbler: ['/usr/share/doc/tumbler'],
+  gvfs: ['/usr/libexec/gvfsd-trash'],
+  tumbler: ['/usr/lib/x86_64-linux-gnu/tumbler-1/tumblerd', '/usr/lib/aarch64-linux-gnu/tumbler-1/tumblerd'],
   'libreoffice-writer': ['/usr/bin/lowriter'],
 };
 
