@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto';
+import t from 'tap';
+import { Files, openProject } from '../helpers/project.js';
+import { randomBy } from '../helpers/random.js';
+
+const TRASH = '.Trash-1000';
+const NAMES = ['a.txt', 'b.txt', 'c.txt'];
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+for (const seed of [1, 2])
+  t.test(`files go to the trash and back, before and after it is known at the server, seed ${seed}`, async (t) => {
+    const project = await openProject(t, {}, { settle: 3_600_000, deleteDelay: 3_600_000 });
+    const files = new Files(project.fileSystem);
+    const random = randomBy(seed);
+    const below = (n: number): number => Math.floor(random() * n);
+    await files.mkdir(TRASH);
+    /** Content by path. */
+    const wanted = new Map<string, string>();
+    const names = (inTrash: boolean): string[] =>
+      [...wanted.keys()].filter((path) => path.startsWith(TRASH) === inTrash).sort();
+    const told: string[] = [];
+    const move = async (from: string, to: string): Promise<void> => {
+      const content = wanted.get(from);
+      if (content === undefined) return;
+      told.push(`${from} → ${to}`);
+      await files.rename(from, to);
+      wanted.delete(from);
+      wanted.set(to, content);
+    };
+    for (let step = 0; step < 250; step++) {
+      const name = NAMES[below(NAMES.length)]!;
+      const path = below(3) === 0 ? `${TRASH}/${name}` : name;
+      const what = below(9);
+      if (what < 3) {
+        told.push(`write ${path}`);
+        await files.write(path, `step ${step}`);
+        wanted.set(path, `step ${step}`);
+      } else if (what < 6) await move(name, `${TRASH}/${name}`);
+      else if (what < 8) await move(`${TRASH}/${name}`, name);
+      else if (what === 8 && wanted.has(path)) {
+        told.push(`delete ${path}`);
+        await files.unlink(path);
+        wanted.delete(path);
+      }
+      if (below(12) === 0) {
+        told.push('drain');
+        await project.drain();
+      }
+      const listed = (await files.list('')).filter((one) => one !== TRASH && one !== 'Schedules');
+      if (listed.join() !== names(false).join()) {
+        t.equal(listed.join(), names(false).join(), `step ${step}; before: ${told.slice(-12).join(', ')}`);
+        return;
+      }
+    }
+    await project.drain();
+    t.strictSame(
+      (await files.list(TRASH)).map((name) => `${TRASH}/${name}`),
+      names(true),
+    );
+    for (const [path, content] of wanted) t.equal((await files.read(path)).toString(), content, path);
+    const tree = await project.simulator.admin.tree();
+    t.strictSame(
+      tree
+        .filter(({ type }) => type === 'file')
+        .map(({ path, sha256 }) => `${path} ${sha256}`)
+        .sort(),
+      names(false).map((name) => `${name} ${sha256(wanted.get(name)!)}`),
+    );
+  });
