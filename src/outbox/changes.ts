@@ -1,4 +1,5 @@
 import { asInode, type Inode } from '../base/ids.js';
+import { mayBeThere, NOT_ATTEMPTED } from './attempt.js';
 import { type Intent, NO_INODE, NO_REMOTE, NO_VERSION } from './intent.js';
 import type { Intents } from './intents.js';
 import type { LocalItem } from './tree.js';
@@ -32,7 +33,7 @@ export function untouched(item: LocalItem, now: number, who: string): Intent {
     changedAt: now,
     since: now,
     attempts: 0,
-    attemptAt: 0,
+    ...NOT_ATTEMPTED,
     released: false,
     who,
     upload: undefined,
@@ -70,7 +71,7 @@ export function made(inode: Inode, parent: Inode, name: string, folder: boolean,
     changedAt: now,
     since: now,
     attempts: 0,
-    attemptAt: 0,
+    ...NOT_ATTEMPTED,
     released: false,
     who,
     upload: undefined,
@@ -90,6 +91,8 @@ export function withIdentityOf(to: Intent, from: Intent): Intent {
     baseNumber: from.baseNumber,
     baseSize: from.baseSize,
     dirty: true,
+    attemptAt: from.attemptAt,
+    attempted: from.attempted,
   };
 }
 
@@ -105,21 +108,25 @@ export function withoutIdentity(intent: Intent): Intent {
     baseNumber: 0,
     baseSize: 0,
     dirty: true,
+    ...NOT_ATTEMPTED,
+    // What an attempt used up cannot be used again.
+    upload: intent.attempted ? undefined : intent.upload,
     contentItem: takesContent ? intent.remoteId : intent.contentItem,
     contentVersion: takesContent ? intent.baseVersion : intent.contentVersion,
   };
 }
 
 /** As `withoutIdentity`, for a file that stays on this machine only. */
-export const setAside = (intent: Intent): Intent => ({ ...withoutIdentity(intent), attemptAt: 0, upload: undefined });
+export const setAside = (intent: Intent): Intent => ({ ...withoutIdentity(intent), upload: undefined });
 
-/** The deletion of an item at the server whose inode goes on as something else. */
+/** The deletion of an item that the server has or may have, under an inode of its own where the item goes on without. */
 export function tombstone(inode: Inode, of: Intent, now: number): Intent {
+  const isKnown = of.remoteId !== NO_REMOTE || !of.attempted;
   return {
     ...of,
     inode: asInode(inode),
-    parent: of.baseParent,
-    name: of.baseName,
+    parent: isKnown ? of.baseParent : of.attempted.parent,
+    name: isKnown ? of.baseName : of.attempted.name,
     deleted: true,
     staged: false,
     dirty: false,
@@ -130,7 +137,6 @@ export function tombstone(inode: Inode, of: Intent, now: number): Intent {
     changedAt: now,
     since: now,
     attempts: 0,
-    attemptAt: 0,
     released: false,
     upload: undefined,
     volatile: undefined,
@@ -141,6 +147,7 @@ export function tombstone(inode: Inode, of: Intent, now: number): Intent {
 /** Everything is as at the server: there is nothing to do. */
 export const isNothing = (intent: Intent): boolean =>
   intent.remoteId !== NO_REMOTE &&
+  intent.attempted === undefined &&
   !intent.deleted &&
   !intent.dirty &&
   intent.parent === intent.baseParent &&
@@ -156,8 +163,7 @@ export interface Placed {
 /** A new name at a place from which somebody went, not yet told to the server: it becomes the same document. */
 export function claimPlace(intents: Intents, intent: Intent, now: number): Placed {
   const left = intent.folder ? undefined : intents.leftFrom(intent.parent, intent.name);
-  const free =
-    left && !left.folder && left.attemptAt === 0 && left.inode !== intent.inode && intent.remoteId === NO_REMOTE;
+  const free = left && !left.folder && left.attemptAt === 0 && left.inode !== intent.inode && !mayBeThere(intent);
   if (!free) return { intent, others: [], drop: [] };
   const claimed = withIdentityOf(intent, left);
   if (left.deleted) return { intent: claimed, others: [], drop: [left.inode] };

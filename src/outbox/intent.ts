@@ -16,6 +16,17 @@ export interface Gaps {
   readonly missing: readonly number[];
 }
 
+/** What a call that changes something was to bring about. Until its outcome is known the server may have it or not. */
+export interface Attempt {
+  /** Where the item was to be. */
+  readonly parent: Inode;
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** The upload that was to be its content; undefined: the content was to stay. */
+  readonly upload: string | undefined;
+}
+
 /** Why an item here differs from what the server said last, and from what it started. One an item, replaced on change. */
 export interface Intent {
   readonly inode: Inode;
@@ -50,7 +61,10 @@ export interface Intent {
   readonly changedAt: number;
   readonly since: number;
   readonly attempts: number;
+  /** When the last call that changes something began; no two begin at the same time. 0: none is in doubt. */
   readonly attemptAt: number;
+  /** Whatever people do to the item meanwhile, this goes along until one has looked; undefined: nothing is in doubt. */
+  readonly attempted: Attempt | undefined;
   readonly released: boolean;
   /** Local user and host. */
   readonly who: string;
@@ -118,6 +132,7 @@ export interface IntentRow {
   readonly volatile: string | null;
   readonly gaps: string | null;
   readonly staged_at: number;
+  readonly attempted: string | null;
 }
 
 export const toRow = (i: Intent): IntentRow => ({
@@ -153,6 +168,7 @@ export const toRow = (i: Intent): IntentRow => ({
   volatile: i.volatile ?? null,
   gaps: i.gaps ? JSON.stringify(i.gaps) : null,
   staged_at: i.stagedAt,
+  attempted: i.attempted ? JSON.stringify(i.attempted) : null,
 });
 
 export const fromRow = (r: IntentRow): Intent => ({
@@ -188,4 +204,5 @@ export const fromRow = (r: IntentRow): Intent => ({
   volatile: r.volatile ?? undefined,
   gaps: r.gaps === null ? undefined : (JSON.parse(r.gaps) as Gaps),
   stagedAt: r.staged_at,
+  attempted: r.attempted === null ? undefined : (JSON.parse(r.attempted) as Attempt),
 });

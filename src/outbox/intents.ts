@@ -1,5 +1,6 @@
 import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
 import { type Database, openDatabase, type Statement } from '../database/open.js';
+import { leftPlaces } from './attempt.js';
 import { onDisk } from './disk.js';
 import { FIRST_LOCAL_INODE, fromRow, type Intent, type IntentRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
 import { outboxOptions } from './schema.js';
@@ -32,10 +33,14 @@ export class Intents {
   readonly #byRemote = new Map<RemoteId, Inode>();
   /** Present children that the intents put into a folder, by name. */
   readonly #children = new Map<Inode, Map<string, Inode>>();
-  /** `parent/name` at the server → who was there, and is elsewhere or gone here. */
+  /** `parent/name` at the server → who is or may be there, and is elsewhere or gone here. */
   readonly #left = new Map<string, Inode>();
   /** Items based in a folder at the server, by the folder's inode. */
   readonly #basedIn = new Map<Inode, Set<Inode>>();
+  /** Items that a call may have put into a folder at the server, by the folder's inode. */
+  readonly #attemptedIn = new Map<Inode, Set<Inode>>();
+  /** Who is in doubt, by the time of the attempt. */
+  readonly #byAttempt = new Map<number, Inode>();
   /** Intents whose content still comes from a file at the server, by that file. */
   readonly #byContent = new Map<RemoteId, Set<Inode>>();
   readonly #touched = new Set<Inode>();
@@ -109,7 +114,7 @@ export class Intents {
     return [...inodes.values()].map((inode) => this.#byInode.get(inode)!).sort((a, b) => a.inode - b.inode);
   }
 
-  /** Who is at this place at the server, and elsewhere or gone here. */
+  /** Who is or may be at this place at the server, and is elsewhere or gone here. */
   leftFrom(parent: Inode, name: string): Intent | undefined {
     const inode = this.#left.get(`${parent}/${name}`);
     return inode === undefined ? undefined : this.#byInode.get(inode);
@@ -118,6 +123,18 @@ export class Intents {
   /** Items that were in this folder at the server when they were changed here. */
   basedIn(folder: Inode): Intent[] {
     return [...(this.#basedIn.get(folder) ?? [])].map((inode) => this.#byInode.get(inode)!);
+  }
+
+  /** One that a call without an outcome yet may have put into this folder. */
+  attemptedIn(folder: Inode): Intent | undefined {
+    const [inode] = this.#attemptedIn.get(folder) ?? [];
+    return inode === undefined ? undefined : this.#byInode.get(inode);
+  }
+
+  /** Whose intent the outcome of this attempt concerns now; it may have gone over to another item's. */
+  ofAttempt(attemptAt: number): Intent | undefined {
+    const inode = this.#byAttempt.get(attemptAt);
+    return inode === undefined ? undefined : this.#byInode.get(inode);
   }
 
   /** Others whose content still comes, all or in part, from this file at the server. */
@@ -231,7 +248,9 @@ export class Intents {
       if (!children) this.#children.set(intent.parent, (children = new Map()));
       children.set(intent.name, intent.inode);
     }
-    if (hasLeft(intent)) this.#left.set(`${intent.baseParent}/${intent.baseName}`, intent.inode);
+    for (const place of leftPlaces(intent)) this.#left.set(place, intent.inode);
+    if (intent.attempted) addTo(this.#attemptedIn, intent.attempted.parent, intent.inode);
+    if (intent.attemptAt !== 0) this.#byAttempt.set(intent.attemptAt, intent.inode);
   }
 
   #unindex(inode: Inode): void {
@@ -247,8 +266,9 @@ export class Intents {
       children.delete(intent.name);
       if (children.size === 0) this.#children.delete(intent.parent);
     }
-    const key = `${intent.baseParent}/${intent.baseName}`;
-    if (this.#left.get(key) === inode) this.#left.delete(key);
+    for (const place of leftPlaces(intent)) if (this.#left.get(place) === inode) this.#left.delete(place);
+    if (intent.attempted) removeFrom(this.#attemptedIn, intent.attempted.parent, inode);
+    if (this.#byAttempt.get(intent.attemptAt) === inode) this.#byAttempt.delete(intent.attemptAt);
   }
 }
 
@@ -268,8 +288,3 @@ const contentFrom = ({ contentItem, gaps, remoteId }: Intent): RemoteId[] => [
   ...(contentItem === NO_REMOTE ? [] : [contentItem]),
   ...(gaps && gaps.item !== remoteId && gaps.item !== contentItem ? [gaps.item] : []),
 ];
-
-const hasLeft = (intent: Intent): boolean =>
-  intent.remoteId !== NO_REMOTE &&
-  intent.baseParent !== 0 &&
-  (intent.deleted || intent.parent !== intent.baseParent || intent.name !== intent.baseName);

@@ -21,6 +21,8 @@ const GO: Order = { kind: 'go' };
  * stays on this machine fetches its content when that file goes.
  */
 export function orderOf(intent: Intent, outbox: Outbox): Order {
+  // First of all one looks what the server has. What is to go needs no look, wherever it is.
+  if (intent.attempted) return GO;
   return intent.deleted ? orderOfDeletion(intent, outbox) : orderOfPlace(intent, outbox);
 }
 
@@ -38,6 +40,7 @@ function isInCycle(intent: Intent, blocker: Intent, outbox: Outbox): boolean {
   const seen = new Set<Inode>();
   for (let at: Intent | undefined = blocker; at && !at.deleted && !seen.has(at.inode); ) {
     if (at.inode === intent.inode) return true;
+    if (at.attempted) return false;
     seen.add(at.inode);
     at = outbox.intents.leftFrom(at.parent, at.name);
   }
@@ -57,12 +60,14 @@ function orderOfDeletion(intent: Intent, outbox: Outbox): Order {
 function orderOfFolderDeletion(folder: Intent, outbox: Outbox): Order {
   const { intents, tree } = outbox;
   const { view } = tree;
+  const doubtful = intents.attemptedIn(folder.inode);
+  if (doubtful) return { kind: 'after', inode: doubtful.inode };
   for (let after = 0; ; ) {
     const items = view.children(folder.remoteId, after, 256);
     for (const item of items) {
       const own = intents.ofRemote(item.remoteId);
       if (!own) return { kind: 'keep-folder' };
-      if (!own.deleted) return { kind: 'after', inode: own.inode };
+      if (!own.deleted || own.attempted) return { kind: 'after', inode: own.inode };
       const taker = intents.takingContentOf(own.remoteId).find((one) => !isLocal(one));
       if (taker) return { kind: 'after', inode: taker.inode };
       if (own.folder) {

@@ -7,9 +7,10 @@ import type { Log } from '../base/log.js';
 import type { ContentCache, OpenBlob } from '../content/cache.js';
 import type { ContentVersion } from '../content/source.js';
 import type { View } from '../mirror/view.js';
+import { mayBeThere } from './attempt.js';
 import { isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity } from './changes.js';
 import { Durability } from './durability.js';
-import { INCOMPLETE, type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
+import { INCOMPLETE, type Intent, isLocal, NO_VERSION } from './intent.js';
 import { Intents } from './intents.js';
 import { longestBelow } from './longest-below.js';
 import { type NameGuard, namePolicy } from './name-policy.js';
@@ -98,7 +99,7 @@ export class Outbox {
       throw error;
     }
     this.#files.set(inode, file);
-    return { item: this.#required(inode), file };
+    return { item: this.tree.required(inode), file };
   }
 
   mkdir(parent: LocalItem, name: string, uid: number): LocalItem {
@@ -107,15 +108,16 @@ export class Outbox {
     const inode = this.intents.newInode();
     const intent = made(inode, parent.inode, name, true, now, who(uid));
     this.#put({ ...intent, ...this.staysLocal.firstState(intent) });
-    return this.#required(inode);
+    return this.tree.required(inode);
   }
 
   unlink(item: LocalItem, uid: number): void {
     const now = Date.now();
     const intent = this.#intentOf(item, uid, now);
     this.#requireDelete(intent);
-    if (intent.remoteId === NO_REMOTE) this.intents.change([], [item.inode]);
-    else this.#put({ ...tombstone(item.inode, intent, now), name: intent.name, parent: intent.parent });
+    if (mayBeThere(intent))
+      this.#put({ ...tombstone(item.inode, intent, now), name: intent.name, parent: intent.parent });
+    else this.intents.change([], [item.inode]);
     // Whoever has it open keeps the bytes through the descriptor.
     this.#removeStaged(item.inode);
     this.#changed();
@@ -123,7 +125,7 @@ export class Outbox {
 
   /** @throws Failure `not-empty` */
   rmdir(item: LocalItem, uid: number): void {
-    if (!this.tree.isEmpty(item)) throw new Failure('folder-not-empty', { path: item.name });
+    if (!this.tree.isEmpty(this.tree.current(item))) throw new Failure('folder-not-empty', { path: item.name });
     this.unlink(item, uid);
   }
 
@@ -131,39 +133,34 @@ export class Outbox {
    * Moves an item to a place. What stood there is replaced, as rename(2) says; a file's identity at the server goes with
    * its name, so that a program that saves by renaming makes a new version of the same document.
    */
-  async rename(
-    item: LocalItem,
-    parent: LocalItem,
-    name: string,
-    replaced: LocalItem | undefined,
-    uid: number,
-  ): Promise<void> {
+  async rename(from: LocalItem, to: LocalItem, name: string, mayReplace: boolean, uid: number): Promise<void> {
     const below = (folder: LocalItem) => longestBelow(folder, this, this.#options.longestBelow);
-    await this.names.requireMove(item, parent, name, uid, below);
+    await this.names.requireMove(from, to, name, uid, below);
+    // Meanwhile the server may have confirmed something, and people may have come and gone.
+    const item = this.tree.current(from);
+    const parent = this.tree.current(to);
+    const replaced = this.tree.child(parent, name);
+    if (replaced?.inode === item.inode) return;
+    if (replaced) this.tree.requireReplaceable(item, replaced, mayReplace);
     const now = Date.now();
     const before = this.#intentOf(item, uid, now);
     this.staysLocal.requireMove(before, parent.intent, name);
-    if (isLocal(parent.intent) && before.remoteId !== NO_REMOTE) this.#requireDelete(before);
+    if (isLocal(parent.intent) && mayBeThere(before)) this.#requireDelete(before);
     let intent: Intent = { ...before, parent: parent.inode, name, changedAt: now };
     const others: Intent[] = [];
     const drop: Inode[] = [];
     if (replaced) {
       const over = this.#intentOf(replaced, uid, now);
-      if (over.remoteId !== NO_REMOTE && (before.remoteId !== NO_REMOTE || over.folder)) this.#requireDelete(over);
-      if (replaced.isFile) {
+      if (mayBeThere(over) && (mayBeThere(before) || over.folder)) this.#requireDelete(over);
+      if (!mayBeThere(over)) drop.push(replaced.inode);
+      else if (replaced.isFile) {
         drop.push(replaced.inode);
-        if (over.remoteId !== NO_REMOTE) {
-          if (intent.remoteId !== NO_REMOTE) {
-            others.push(tombstone(this.intents.newInode(), intent, now));
-            intent = withoutIdentity(intent);
-          }
-          intent = withIdentityOf(intent, over);
+        if (mayBeThere(intent)) {
+          others.push(tombstone(this.intents.newInode(), intent, now));
+          intent = withoutIdentity(intent);
         }
-      } else {
-        if (!this.tree.isEmpty(replaced)) throw new Failure('folder-not-empty', { path: name });
-        if (over.remoteId === NO_REMOTE) drop.push(replaced.inode);
-        else others.push({ ...tombstone(replaced.inode, over, now), name, parent: parent.inode });
-      }
+        intent = withIdentityOf(intent, over);
+      } else others.push({ ...tombstone(replaced.inode, over, now), name, parent: parent.inode });
     }
     if (!replaced || isLocal(parent.intent)) {
       const placed = this.staysLocal.enter(intent, now);
@@ -229,7 +226,10 @@ export class Outbox {
       return;
     }
     const now = Date.now();
-    const base = known ?? untouched(item, now, who(uid));
+    // Who unlinked it meanwhile wants none of it.
+    const current = known ? item : this.tree.item(item.inode);
+    if (!current) return;
+    const base = known ?? untouched(current, now, who(uid));
     if (durable) {
       file.sync();
       this.staging.syncFolder();
@@ -349,7 +349,8 @@ export class Outbox {
     this.intents.close();
   }
 
-  async #openFile(item: LocalItem, truncate: boolean): Promise<WorkingFile> {
+  async #openFile(known: LocalItem, truncate: boolean): Promise<WorkingFile> {
+    const item = this.tree.current(known);
     const { inode, intent } = item;
     let file: WorkingFile;
     if (intent?.staged) {
@@ -390,7 +391,7 @@ export class Outbox {
   }
 
   #intentOf(item: LocalItem, uid: number, now: number): Intent {
-    return this.intents.get(item.inode) ?? untouched(item, now, who(uid));
+    return this.intents.get(item.inode) ?? untouched(this.tree.current(item), now, who(uid));
   }
 
   #put(intent: Intent): void {
@@ -400,12 +401,6 @@ export class Outbox {
 
   #changed(): void {
     this.events.emit('changed');
-  }
-
-  #required(inode: Inode): LocalItem {
-    const item = this.tree.item(inode);
-    if (!item) throw new Failure('internal', { why: `inode ${inode} is not there after it was made` });
-    return item;
   }
 
   /** What the tree does not name any more. What cannot be removed goes to lost+found at the next start. */

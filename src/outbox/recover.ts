@@ -1,6 +1,8 @@
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
+import { HIDDEN } from '../mirror/flags.js';
 import type { View } from '../mirror/view.js';
+import { type Made, rebased } from './attempt.js';
 import { isNothing } from './changes.js';
 import { INTERRUPTED, type Intent, NO_REMOTE, NO_VERSION, UNSURE } from './intent.js';
 import type { Outbox } from './outbox.js';
@@ -20,6 +22,17 @@ export function recover(
   for (const known of intents.all()) {
     const path = known.name;
     let intent = known.state === 'uploading' ? { ...known, state: 'held' as const } : known;
+    const made = intent.attempted && confirmedCreation(intent, intents, view);
+    if (intent.attempted && made) {
+      intent = rebased(intent, intent.attempted, made);
+      if (isNothing(intent)) {
+        const { mtime, mode } = intent;
+        intents.setAttributes(intent.inode, { versionId: intent.baseVersion, mtime, mode });
+        drop.push(intent.inode);
+        staging.remove(intent.inode);
+        continue;
+      }
+    }
     const isVolatile = intent.volatile !== undefined && intent.volatile !== place;
     if (intent.staged && !staging.has(intent.inode)) {
       log.error({ path }, 'bytes that were not on the disk yet were lost when the machine went down');
@@ -52,4 +65,12 @@ export function recover(
     const path = staging.lose(inode, view.item(inode)?.name ?? 'unknown');
     log.warn({ path }, 'bytes without an owner were moved to lost+found');
   }
+}
+
+/** What the mirror has of a creation: its reply had come and was taken in, and then the daemon died. */
+function confirmedCreation(intent: Intent, intents: Outbox['intents'], view: View): Made | undefined {
+  const item = intent.remoteId === NO_REMOTE ? view.item(intent.inode) : undefined;
+  if (!item || (item.flags & HIDDEN) !== 0 || intents.ofRemote(item.remoteId)) return undefined;
+  const version = item.isFile ? { id: item.versionId, number: item.versionNumber, size: item.size } : undefined;
+  return { id: item.remoteId, version };
 }

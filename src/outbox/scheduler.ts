@@ -125,13 +125,8 @@ export class Scheduler {
       for (;;) {
         this.#tick();
         const intent = outbox.intents.get(inode);
-        if (
-          !intent ||
-          intent.deleted ||
-          isNothing(intent) ||
-          !isPublished(outbox.names.kind(intent.name, intent.folder))
-        )
-          return;
+        if (!intent || intent.deleted || isNothing(intent)) return;
+        if (!isPublished(outbox.names.kind(intent.name, intent.folder))) return;
         const why = this.#obstacle(chain);
         if (why !== undefined) {
           const failure = new Failure('not-published', { path: outbox.tree.pathOf(intent), why });
@@ -311,6 +306,11 @@ export class Scheduler {
 
   #begin(intent: Intent): void {
     const { outbox, sender, log } = this.#o;
+    const awaited = sender.attempts.awaited(intent);
+    if (awaited !== undefined) {
+      this.#queue.waitFor(awaited, intent.inode);
+      return;
+    }
     const order = orderOf(intent, outbox);
     if (order.kind === 'covered') {
       this.#queue.waitFor(intent.baseParent, intent.inode);
@@ -327,7 +327,8 @@ export class Scheduler {
       this.#queue.waitFor(order.inode, intent.inode);
       if (!first?.deleted || first.inode === intent.inode || this.#underWay.has(first.inode)) return;
       if (this.#readyAt(first) === undefined) return;
-      const before = orderOf(first, outbox);
+      const outcome = sender.attempts.awaited(first);
+      const before = outcome === undefined ? orderOf(first, outbox) : ({ kind: 'after', inode: outcome } as const);
       if (before.kind === 'go') this.#run(first, () => sender.send(first, this.#stop.signal));
       else if (before.kind === 'after') this.#queue.waitFor(before.inode, intent.inode);
       return;
@@ -349,6 +350,7 @@ export class Scheduler {
           outbox.permissions.granted(intent.parent);
           this.#brake.passed(intent, now);
           for (const one of covered) this.#brake.passed(one, now);
+          if (outbox.intents.get(intent.inode)?.deleted) return;
           const gone = covered.filter((one) => outbox.intents.get(one.inode) === one);
           outbox.intents.change(
             [],

@@ -70,6 +70,12 @@ const migrations: readonly string[] = [
   -- When the staging file had changed last as its content was acknowledged, milliseconds; 0: not known.
   ALTER TABLE intents ADD COLUMN staged_at REAL NOT NULL DEFAULT 0;
   `,
+  `
+  -- What the call at attempt_at was to bring about (JSON: parent, name, size, upload); NULL: no outcome is unknown.
+  ALTER TABLE intents ADD COLUMN attempted TEXT;
+  UPDATE intents SET attempted = json_object('parent', parent, 'name', name, 'size', size)
+    WHERE attempt_at > 0 AND deleted = 0;
+  `,
 ];
 
 /** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */

@@ -1,66 +1,66 @@
 import { Failure, isFailure } from '../base/errors.js';
-import type { Inode, ProjectId, RemoteId } from '../base/ids.js';
+import type { Inode, RemoteId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { CallOptions } from '../budget/calls.js';
-import type { ContentCache } from '../content/cache.js';
-import type { MirrorStore } from '../mirror/store.js';
 import { linuxNames } from '../names/linux.js';
-import type { ProcoreClient } from '../procore/client.js';
 import type { RemoteItem, RemoteVersion } from '../procore/items.js';
 import type { SavedUpload, Uploads } from '../procore/uploads.js';
 import type { ProcoreWrites, Written } from '../procore/writes.js';
+import { attemptOf, NOT_ATTEMPTED } from './attempt.js';
+import { Attempts, type AttemptsOptions, Superseded } from './attempts.js';
 import { isNothing, withoutIdentity } from './changes.js';
 import { conflictName } from './conflict-name.js';
 import { type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
 import { coveredBy } from './order.js';
-import type { Outbox } from './outbox.js';
 
-export interface SenderOptions {
-  readonly outbox: Outbox;
-  readonly store: MirrorStore;
-  readonly content: ContentCache;
-  readonly client: ProcoreClient;
+export interface SenderOptions extends AttemptsOptions {
   readonly writes: ProcoreWrites;
   readonly uploads: Uploads;
-  readonly project: ProjectId;
-  /** Login and name of the connection's account: how the server calls whoever made a version here. */
-  readonly account: readonly string[];
   readonly log: Log;
-  /** Tells that the server has checked a file in, as it does with a new version. */
-  readonly checkedIn: (inode: Inode) => void;
   /** Tells that bytes of an upload went out. */
   readonly progress: (inode: Inode, bytes: number) => void;
 }
 
-/** The intent changed while it was under way; what was sent is kept where it can be used. */
-class Superseded extends Error {}
-
 /** Brings one intent to the server. Every call that changes something is written down before it is made. */
 export class Sender {
   readonly #o: SenderOptions;
+  readonly attempts: Attempts;
 
   constructor(options: SenderOptions) {
     this.#o = options;
+    this.attempts = new Attempts(options);
   }
 
   /** Resolves when the server has it (or it was overtaken by a newer change). @throws Failure of the attempt */
   async send(intent: Intent, signal: AbortSignal): Promise<void> {
     const call: CallOptions = { class: 'background', signal };
     try {
-      if (intent.deleted) await this.#delete(intent, call);
-      else if (intent.folder) await this.#folder(intent, call);
-      else if (intent.remoteId === NO_REMOTE) await this.#newFile(intent, call);
-      else await this.#knownFile(intent, call);
+      await this.#bring(intent, call);
     } catch (error) {
-      if (!(error instanceof Superseded)) throw error;
+      if (error instanceof Superseded) return;
+      // Used up: by a call that came through after one had looked.
+      const isInDoubt = isFailure(error, 'reply-lost') || isFailure(error, 'upload-unknown');
+      const now = this.#o.outbox.intents.get(intent.inode);
+      if (!isInDoubt || !now || !(await this.attempts.resolve(now, call))) throw error;
+    } finally {
+      this.attempts.end(intent.inode);
     }
   }
 
-  async #delete(intent: Intent, call: CallOptions): Promise<void> {
+  async #bring(intent: Intent, call: CallOptions): Promise<void> {
+    if (isNothing(intent)) this.attempts.putOrDrop(this.attempts.current(intent));
+    else if (intent.deleted && intent.remoteId !== NO_REMOTE) await this.#delete(intent, call);
+    else if (intent.attempted) await this.attempts.resolve(intent, call);
+    else if (intent.folder) await this.#folder(intent, call);
+    else if (intent.remoteId === NO_REMOTE) await this.#newFile(intent, call);
+    else await this.#knownFile(intent, call);
+  }
+
+  async #delete(intent: Intent, call: CallOptions, again = false): Promise<void> {
     const { writes, project, store } = this.#o;
     const { remoteId } = intent;
     await this.#keepContent(intent);
-    const attempt = this.#attempt(intent);
+    const attempt = this.attempts.begin(intent, intent.attempted);
     let serverTime = 0;
     try {
       const done = intent.folder
@@ -69,11 +69,12 @@ export class Sender {
       serverTime = done.serverTime;
     } catch (error) {
       // Whoever was faster, and a reply that was lost, leave the same: it is not there.
-      if (isFailure(error, 'reply-lost')) return this.#delete(attempt, call);
+      if (isFailure(error, 'reply-lost') && !again) return this.#delete(attempt, call, true);
       if (!isFailure(error, 'gone')) throw error;
     }
     await store.confirmDeletion(remoteId, serverTime);
-    this.#finish(attempt, undefined);
+    const { intents } = this.#o.outbox;
+    if (intents.get(attempt.inode)?.remoteId === remoteId) intents.change([], [attempt.inode]);
   }
 
   /** What stays on this machine (in a desktop's trash) takes its content along before the server deletes it. */
@@ -100,20 +101,20 @@ export class Sender {
       const done = await this.#patch(intent, (attempt) =>
         writes.updateFolder(project, attempt.remoteId, placeChange(attempt, parentId, name), call),
       );
-      return this.#confirm(done.attempt, done.written);
+      return this.attempts.confirm(done.attempt, done.written);
     }
-    const found = intent.attemptAt > 0 ? await this.#findOwn(intent, parentId, name, call) : undefined;
-    const attempt = this.#attempt(intent);
+    const attempt = this.attempts.begin(intent, attemptOf(intent));
     try {
-      const written = found ?? (await writes.createFolder(project, { parentId, name }, call));
-      await this.#confirm(attempt, written);
+      await this.attempts.confirm(
+        attempt,
+        await this.attempts.answered(attempt, () => writes.createFolder(project, { parentId, name }, call)),
+      );
     } catch (error) {
-      if (isFailure(error, 'reply-lost')) return this.#folder(attempt, call);
       if (!isFailure(error, 'name-taken')) throw error;
       // A folder of that name is what was wanted, whoever made it.
-      const other = await this.#childNamed(parentId, name, 'folder', call);
+      const other = await this.attempts.lookup.childNamed(parentId, name, 'folder', call);
       if (!other) throw error;
-      await this.#confirm(attempt, other);
+      await this.attempts.confirm(attempt, other);
     }
   }
 
@@ -121,14 +122,14 @@ export class Sender {
     const { writes, project } = this.#o;
     const parentId = this.#parentId(intent);
     const name = linuxNames.decode(intent.name);
-    const found = intent.attemptAt > 0 ? await this.#findOwn(intent, parentId, name, call) : undefined;
-    if (found) return this.#confirm(this.#current(intent), found);
     const { uploadUuid, intent: uploaded } = await this.#upload(intent, name, call);
-    const attempt = this.#attempt(uploaded);
+    const attempt = this.attempts.begin(uploaded, attemptOf(uploaded));
     try {
-      await this.#confirm(attempt, await writes.createFile(project, { parentId, name, uploadUuid }, call));
+      await this.attempts.confirm(
+        attempt,
+        await this.attempts.answered(attempt, () => writes.createFile(project, { parentId, name, uploadUuid }, call)),
+      );
     } catch (error) {
-      if (isFailure(error, 'reply-lost')) return this.#newFile(attempt, call);
       if (!isFailure(error, 'name-taken')) throw error;
       await this.#asConflict(attempt, undefined);
     }
@@ -142,7 +143,7 @@ export class Sender {
       const done = await this.#patch(intent, (attempt) =>
         writes.updateFile(project, attempt.remoteId, placeChange(attempt, parentId, name), call),
       );
-      return this.#confirm(done.attempt, done.written);
+      return this.attempts.confirm(done.attempt, done.written);
     }
     let current: RemoteItem;
     try {
@@ -151,14 +152,10 @@ export class Sender {
     } catch (error) {
       if (!isFailure(error, 'gone')) throw error;
       // Deleted at the server meanwhile: what was written here goes up as a new file.
-      const fresh = { ...withoutIdentity(intent), attemptAt: 0, reason: 'it was deleted at the server meanwhile' };
-      this.#replace(intent, fresh);
+      const fresh = { ...withoutIdentity(intent), reason: 'it was deleted at the server meanwhile' };
+      this.attempts.replace(intent, fresh);
       return this.#newFile(fresh, call);
     }
-    const serverTime = Math.floor(Date.now() / 1000);
-    const isOwn =
-      intent.attemptAt > 0 && this.#isOwn(current, intent) && (current.version?.number ?? 0) > intent.baseNumber;
-    if (isOwn) return this.#confirm(this.#current(intent), { item: current, serverTime });
     if (current.version && intent.baseVersion !== NO_VERSION && current.version.id !== intent.baseVersion)
       return this.#asConflict(intent, current);
     const { uploadUuid, intent: uploaded } = await this.#upload(intent, name, call);
@@ -175,7 +172,7 @@ export class Sender {
       );
       return { item: withVersion(current, version, at), serverTime: at };
     });
-    await this.#confirm(done.attempt, done.written);
+    await this.attempts.confirm(done.attempt, done.written);
   }
 
   /** A change of an existing item; may be repeated after a lost reply, since it says what is to be. */
@@ -183,20 +180,31 @@ export class Sender {
     intent: Intent,
     change: (attempt: Intent) => Promise<Written>,
   ): Promise<{ attempt: Intent; written: Written }> {
-    const attempt = this.#attempt(intent);
-    return { attempt, written: await change(attempt) };
+    const attempt = this.attempts.begin(intent, attemptOf(intent));
+    return { attempt, written: await this.attempts.answered(attempt, () => change(attempt)) };
   }
 
   /** Gives way to another item that goes to this one's place at the server while this one goes to its: 1 call more. */
   async stepAside(intent: Intent, signal: AbortSignal): Promise<void> {
     const { writes, project, outbox } = this.#o;
-    const name = `${linuxNames.decode(intent.baseName)} (${intent.remoteId} moves)`;
+    const baseName = `${intent.baseName} (${intent.remoteId} moves)`;
+    const name = linuxNames.decode(baseName);
     const call: CallOptions = { class: 'background', signal };
-    await (intent.folder
-      ? writes.updateFolder(project, intent.remoteId, { name }, call)
-      : writes.updateFile(project, intent.remoteId, { name }, call));
-    const now = outbox.intents.get(intent.inode);
-    if (now?.remoteId === intent.remoteId) outbox.intents.put({ ...now, baseName: name });
+    try {
+      const { baseParent: parent, size } = intent;
+      const attempt = this.attempts.begin(intent, { parent, name: baseName, size, upload: undefined });
+      await this.attempts.answered(attempt, () =>
+        intent.folder
+          ? writes.updateFolder(project, intent.remoteId, { name }, call)
+          : writes.updateFile(project, intent.remoteId, { name }, call),
+      );
+      const now = outbox.intents.ofAttempt(attempt.attemptAt);
+      if (now) this.attempts.putOrDrop({ ...now, ...NOT_ATTEMPTED, baseName });
+    } catch (error) {
+      if (!(error instanceof Superseded)) throw error;
+    } finally {
+      this.attempts.end(intent.inode);
+    }
   }
 
   /** Uploads the content; what an earlier attempt at the same content brought up is not sent again. */
@@ -213,15 +221,15 @@ export class Sender {
         source: outbox.staging.path(intent.inode),
         ...(saved ? { resume: saved } : {}),
         save: (state) => {
-          const next = { ...this.#current(current), upload: JSON.stringify(state) };
-          this.#replace(current, next);
+          const next = { ...this.attempts.current(current), upload: JSON.stringify(state) };
+          this.attempts.replace(current, next);
           current = next;
         },
         progress: (bytes) => progress(intent.inode, bytes),
       },
       call,
     );
-    return { uploadUuid: uuid, intent: this.#current(current) };
+    return { uploadUuid: uuid, intent: this.attempts.current(current) };
   }
 
   /** Content that is still only a version at the server is brought into the staging file. */
@@ -233,12 +241,12 @@ export class Sender {
     const file = await outbox.open(item, false, false);
     try {
       await file.complete();
-      const now = this.#current(intent);
+      const now = this.attempts.current(intent);
       if (now.staged && !now.gaps && now.contentItem === NO_REMOTE) return now;
       file.sync();
       outbox.staging.syncFolder();
       const next = { ...now, staged: true, gaps: undefined, contentItem: NO_REMOTE, contentVersion: NO_VERSION };
-      this.#replace(now, next);
+      this.attempts.replace(now, next);
       return next;
     } finally {
       outbox.release(intent.inode, file, false, 0);
@@ -248,7 +256,7 @@ export class Sender {
   /** Both contents are kept: the server's under the name, ours beside it. */
   async #asConflict(intent: Intent, theirs: RemoteItem | undefined): Promise<void> {
     const { outbox, store, log } = this.#o;
-    const current = this.#current(intent);
+    const current = this.attempts.current(intent);
     const inode = outbox.intents.newInode();
     const name = conflictName(current.name, new Date());
     if (outbox.staging.has(current.inode)) outbox.staging.duplicate(current.inode, inode);
@@ -259,7 +267,6 @@ export class Sender {
       state: 'held',
       reason: 'somebody else was faster',
       stagedAt: 0,
-      attemptAt: 0,
       changedAt: Date.now(),
     };
     outbox.intents.change([copy], [current.inode]);
@@ -278,96 +285,10 @@ export class Sender {
     outbox.events.emit('changed');
   }
 
-  /** The server has it: the mirror gets the row, under the inode that it has here, and the intent goes. */
-  async #confirm(attempt: Intent, written: Written): Promise<void> {
-    const { store } = this.#o;
-    const { item } = written;
-    if (!item) throw new Failure('bad-reply', { host: 'the server', call: attempt.name, why: 'it names no item' });
-    await store.confirm(item, written.serverTime, attempt.inode, attempt.sequence);
-    if (attempt.dirty) this.#o.checkedIn(attempt.inode);
-    this.#finish(attempt, item);
-  }
-
-  #finish(attempt: Intent, item: RemoteItem | undefined): void {
-    const { outbox, content } = this.#o;
-    const { intents, staging } = outbox;
-    const now = intents.get(attempt.inode);
-    if (!now) return;
-    if (now !== attempt) {
-      const next = item && rebased(now, attempt, item);
-      if (next && !isNothing(next)) intents.change(outbox.staysLocal.settled(next, Date.now()));
-      if (!next || !isNothing(next)) return;
-    }
-    intents.change([], [attempt.inode]);
-    if (!item || attempt.folder) return;
-    const versionId = item.version?.id ?? NO_VERSION;
-    // Times and mode may have been set since.
-    intents.setAttributes(attempt.inode, { versionId, mtime: now.mtime, mode: now.mode });
-    if (!attempt.staged || outbox.working(attempt.inode)) return;
-    const version = { id: versionId, remoteId: item.id, size: attempt.size, label: attempt.name };
-    const same = item.version?.size === attempt.size;
-    if (!(same && attempt.size > 0 && content.adopt(staging.path(attempt.inode), version)))
-      staging.remove(attempt.inode);
-  }
-
-  /** Written down before the call, on the platter: after a crash or a lost reply one looks before repeating. */
-  #attempt(intent: Intent): Intent {
-    const attempt: Intent = { ...this.#current(intent), attemptAt: Date.now(), state: 'uploading' };
-    this.#replace(intent, attempt);
-    this.#o.outbox.intents.sync();
-    return attempt;
-  }
-
-  /** @throws Superseded when a person changed the item since */
-  #current(intent: Intent): Intent {
-    if (this.#o.outbox.intents.get(intent.inode) !== intent) throw new Superseded();
-    return intent;
-  }
-
-  #replace(before: Intent, after: Intent): void {
-    this.#current(before);
-    this.#o.outbox.intents.put(after);
-  }
-
   #parentId(intent: Intent): RemoteId {
     const id = this.#o.outbox.tree.remoteIdOf(intent.parent);
     if (id === undefined) throw new Failure('parent-missing', { path: this.#o.outbox.tree.pathOf(intent) });
     return id;
-  }
-
-  /** What an earlier attempt made although its reply was lost. */
-  async #findOwn(intent: Intent, parentId: RemoteId, name: string, call: CallOptions): Promise<Written | undefined> {
-    const found = await this.#childNamed(parentId, name, intent.folder ? 'folder' : 'file', call);
-    return found?.item && this.#isOwn(found.item, intent) ? found : undefined;
-  }
-
-  async #childNamed(
-    parentId: RemoteId,
-    name: string,
-    type: 'file' | 'folder',
-    call: CallOptions,
-  ): Promise<Written | undefined> {
-    const { client, project } = this.#o;
-    const { children, serverTime } = await client.folder(project, parentId, call);
-    const clean = (text: string): string =>
-      text
-        .normalize('NFC')
-        .toLowerCase()
-        .replace(/[^\p{L}\p{N}.]+/gu, '-');
-    const item =
-      children.find((child) => child.type === type && child.name === name) ??
-      // The server may have cleaned the name.
-      children.find((child) => child.type === type && clean(child.name) === clean(name));
-    return item && { item, serverTime };
-  }
-
-  /** Whether a reply that was lost may have made this: by our account, of our size, since the attempt. */
-  #isOwn(item: RemoteItem, intent: Intent): boolean {
-    // Clocks differ: an hour is more than any, and less than a working day.
-    if (item.updatedAt * 1000 < intent.attemptAt - 3_600_000) return false;
-    if (intent.folder) return true;
-    const by = item.version?.createdBy;
-    return item.version?.size === intent.size && (by === undefined || this.#o.account.includes(by));
   }
 }
 
@@ -387,22 +308,3 @@ const withVersion = (file: RemoteItem, version: RemoteVersion, serverTime: numbe
   checkedOutBy: undefined,
   checkedOutUntil: undefined,
 });
-
-/** A newer intent on top of what the server has confirmed meanwhile. */
-function rebased(now: Intent, sent: Intent, item: RemoteItem): Intent {
-  // A change of the content begins a new upload; a change of the times does not.
-  const sameUpload = now.upload === sent.upload && (sent.upload !== undefined || now.mtime === sent.mtime);
-  const sameContent = now.flushed && sameUpload && now.size === sent.size;
-  return {
-    ...now,
-    remoteId: item.id,
-    baseParent: sent.parent,
-    baseName: sent.name,
-    baseVersion: item.version?.id ?? NO_VERSION,
-    baseNumber: item.version?.number ?? 0,
-    baseSize: item.version?.size ?? 0,
-    dirty: now.dirty && !sameContent,
-    attemptAt: 0,
-    state: now.state === 'uploading' ? 'held' : now.state,
-  };
-}

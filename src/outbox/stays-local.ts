@@ -1,4 +1,5 @@
 import { Failure } from '../base/errors.js';
+import { mayBeThere } from './attempt.js';
 import { claimPlace, type Placed, setAside, tombstone, withIdentityOf } from './changes.js';
 import { type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
 import type { Intents } from './intents.js';
@@ -20,7 +21,7 @@ export class StaysLocal {
 
   /** The state in which an acknowledged change begins. */
   firstState(intent: Intent, parent = this.#intents.get(intent.parent)): Pick<Intent, 'state' | 'reason'> {
-    if (intent.remoteId !== NO_REMOTE) return { state: 'held', reason: undefined };
+    if (mayBeThere(intent)) return { state: 'held', reason: undefined };
     if (isLocal(parent)) return { state: 'local', reason: 'its folder stays on this machine' };
     if (this.#names.kind(intent.name, intent.folder) === 'local')
       return { state: 'local', reason: `its name is one of a local ${intent.folder ? 'folder' : 'file'}` };
@@ -41,7 +42,7 @@ export class StaysLocal {
    * @throws Failure `local-folder` (EXDEV), on which programs copy and delete
    */
   requireMove(intent: Intent, parent: Intent | undefined, name: string): void {
-    const becomesLocal = intent.remoteId === NO_REMOTE && this.#names.kind(name, true) === 'local';
+    const becomesLocal = !mayBeThere(intent) && this.#names.kind(name, true) === 'local';
     if (intent.folder && (isLocal(parent) || becomesLocal)) this.#requireNoRemote(intent, name);
   }
 
@@ -58,21 +59,21 @@ export class StaysLocal {
   }
 
   #leaveServer(intent: Intent, now: number): Intent[] {
-    if (intent.remoteId === NO_REMOTE || intent.folder) return [intent];
+    if (!mayBeThere(intent) || intent.folder) return [intent];
     return [setAside(intent), tombstone(this.#intents.newInode(), intent, now)];
   }
 
   /** Its deletion at the server was not sent yet: it is the same document, wherever it goes. */
   #return(moved: Intent): Placed | undefined {
-    const { contentItem, remoteId, staged } = moved;
+    const { contentItem, staged } = moved;
     const deletion = isLocal(moved) && contentItem !== NO_REMOTE ? this.#intents.ofRemote(contentItem) : undefined;
-    if (remoteId !== NO_REMOTE || !deletion?.deleted || deletion.attemptAt !== 0) return undefined;
+    if (mayBeThere(moved) || !deletion?.deleted || deletion.attemptAt !== 0) return undefined;
     const own = { ...withIdentityOf(moved, deletion), contentItem: NO_REMOTE, contentVersion: NO_VERSION };
     return { intent: { ...own, dirty: staged }, others: [], drop: [deletion.inode] };
   }
 
   #requireNoRemote(intent: Intent, name: string): void {
-    if (intent.remoteId !== NO_REMOTE) throw new Failure('local-folder', { path: intent.name, to: name });
+    if (mayBeThere(intent)) throw new Failure('local-folder', { path: intent.name, to: name });
     for (const child of this.#intents.childrenOf(intent.inode)) this.#requireNoRemote(child, name);
   }
 }

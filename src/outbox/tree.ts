@@ -1,3 +1,4 @@
+import { Failure } from '../base/errors.js';
 import { type Inode, type RemoteId, ROOT_INODE } from '../base/ids.js';
 import type { ContentVersion } from '../content/source.js';
 import { FILE, HIDDEN } from '../mirror/flags.js';
@@ -83,6 +84,28 @@ export class Tree {
       if (items.length < 256) return true;
       after = items.at(-1)!.inode;
     }
+  }
+
+  /** @throws Failure `item-exists`, `is-a-folder`, `not-a-folder`, `folder-not-empty`, as rename(2) says */
+  requireReplaceable(item: LocalItem, replaced: LocalItem, mayReplace: boolean): void {
+    const path = replaced.name;
+    if (!mayReplace) throw new Failure('item-exists', { path });
+    if (item.isFile !== replaced.isFile) throw new Failure(item.isFile ? 'is-a-folder' : 'not-a-folder', { path });
+    if (!replaced.isFile && !this.isEmpty(replaced)) throw new Failure('folder-not-empty', { path });
+  }
+
+  /** The item as it is now, whatever happened since it was looked up. @throws Failure `no-such-item` */
+  current(item: LocalItem): LocalItem {
+    const now = this.item(item.inode);
+    if (!now) throw new Failure('no-such-item', { path: item.name });
+    return now;
+  }
+
+  /** An item that was just made. */
+  required(inode: Inode): LocalItem {
+    const item = this.item(inode);
+    if (!item) throw new Failure('internal', { why: `inode ${inode} is not there after it was made` });
+    return item;
   }
 
   parent(item: LocalItem): LocalItem | undefined {

@@ -108,7 +108,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       if (replaced) this.#requireChange(replaced, context);
       else this.#requireEntry(folder, context);
       if (replaced && !replaced.isFile) await this.listed(replaced, context);
-      await this.outbox.rename(item, folder, newName, replaced, context.uid);
+      await this.outbox.rename(item, folder, newName, replace, context.uid);
     },
 
     fallocate: (_node, handle, offset, length, mode) => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { Files, openProject } from '../helpers/project.js';
 import { randomBy } from '../helpers/random.js';
@@ -7,9 +8,9 @@ const TRASH = '.Trash-1000';
 const NAMES = ['a.txt', 'b.txt', 'c.txt'];
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-for (const seed of [1, 2])
-  t.test(`files go to the trash and back, before and after it is known at the server, seed ${seed}`, async (t) => {
-    const project = await openProject(t, {}, { settle: 3_600_000, deleteDelay: 3_600_000 });
+for (const seed of [1, 2, 3, 4])
+  t.test(`files go to the trash and back while changes go up, seed ${seed}`, async (t) => {
+    const project = await openProject(t, { latency: 5 });
     const files = new Files(project.fileSystem);
     const random = randomBy(seed);
     const below = (n: number): number => Math.floor(random() * n);
@@ -30,7 +31,7 @@ for (const seed of [1, 2])
     for (let step = 0; step < 250; step++) {
       const name = NAMES[below(NAMES.length)]!;
       const path = below(3) === 0 ? `${TRASH}/${name}` : name;
-      const what = below(9);
+      const what = below(10);
       if (what < 3) {
         told.push(`write ${path}`);
         await files.write(path, `step ${step}`);
@@ -41,8 +42,11 @@ for (const seed of [1, 2])
         told.push(`delete ${path}`);
         await files.unlink(path);
         wanted.delete(path);
+      } else {
+        told.push('wait');
+        await sleep(below(40));
       }
-      if (below(12) === 0) {
+      if (below(40) === 0) {
         told.push('drain');
         await project.drain();
       }

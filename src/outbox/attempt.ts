@@ -1,0 +1,57 @@
+import type { RemoteId } from '../base/ids.js';
+import type { RemoteVersion } from '../procore/items.js';
+import type { SavedUpload } from '../procore/uploads.js';
+import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
+
+/** No call is in doubt. */
+export const NOT_ATTEMPTED = { attemptAt: 0, attempted: undefined } as const;
+
+/** The server has it, or may have it: a call that was to make it has no outcome yet. */
+export const mayBeThere = (intent: Intent): boolean => intent.remoteId !== NO_REMOTE || intent.attempted !== undefined;
+
+/** The upload that is the intent's content as it is now. */
+export const uploadOf = (intent: Intent): string | undefined =>
+  intent.upload === undefined ? undefined : (JSON.parse(intent.upload) as SavedUpload).uuid;
+
+/** What an intent is to bring about now. */
+export const attemptOf = (intent: Intent): Attempt => ({
+  parent: intent.parent,
+  name: intent.name,
+  size: intent.size,
+  upload: intent.dirty ? uploadOf(intent) : undefined,
+});
+
+/** The places at the server at which the item stands, or may stand, and is not here. */
+export function leftPlaces(intent: Intent): string[] {
+  const { attempted, baseName, baseParent } = intent;
+  const isHere = (parent: number, name: string): boolean =>
+    !intent.deleted && intent.parent === parent && intent.name === name;
+  const places: string[] = [];
+  if (intent.remoteId !== NO_REMOTE && baseParent !== 0 && !isHere(baseParent, baseName))
+    places.push(`${baseParent}/${baseName}`);
+  if (attempted && !isHere(attempted.parent, attempted.name)) places.push(`${attempted.parent}/${attempted.name}`);
+  return places;
+}
+
+/** What an attempt made, or changed. */
+export interface Made {
+  readonly id: RemoteId;
+  readonly version: Pick<RemoteVersion, 'id' | 'number' | 'size'> | undefined;
+}
+
+/** An intent once the server has what an attempt at it was to bring about: what was changed since goes on from there. */
+export function rebased(now: Intent, attempt: Attempt, item: Made): Intent {
+  const sameContent = now.flushed && attempt.upload !== undefined && attempt.upload === uploadOf(now);
+  return {
+    ...now,
+    ...NOT_ATTEMPTED,
+    remoteId: item.id,
+    baseParent: attempt.parent,
+    baseName: attempt.name,
+    baseVersion: item.version?.id ?? NO_VERSION,
+    baseNumber: item.version?.number ?? 0,
+    baseSize: item.version?.size ?? 0,
+    dirty: now.dirty && !sameContent,
+    state: now.state === 'uploading' ? 'held' : now.state,
+  };
+}

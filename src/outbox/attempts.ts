@@ -1,0 +1,173 @@
+import { Failure, isFailure } from '../base/errors.js';
+import type { Inode } from '../base/ids.js';
+import type { CallOptions } from '../budget/calls.js';
+import type { ContentCache } from '../content/cache.js';
+import type { MirrorStore } from '../mirror/store.js';
+import type { RemoteItem } from '../procore/items.js';
+import type { Written } from '../procore/writes.js';
+import { NOT_ATTEMPTED, rebased } from './attempt.js';
+import { isNothing } from './changes.js';
+import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
+import { Lookup, type LookupOptions } from './lookup.js';
+import type { Outbox } from './outbox.js';
+
+export interface AttemptsOptions extends LookupOptions {
+  readonly outbox: Outbox;
+  readonly store: MirrorStore;
+  readonly content: ContentCache;
+  /** Tells that the server has checked a file in, as it does with a new version. */
+  readonly checkedIn: (inode: Inode) => void;
+}
+
+/** Failures after which the server may have done it all the same. */
+const LEAVES_DOUBT: ReadonlySet<string> = new Set(['reply-lost', 'interrupted', 'upload-unknown', 'name-taken']);
+
+/** The intent changed while it was under way; what was sent is kept where it can be used. */
+export class Superseded extends Error {}
+
+/**
+ * What becomes of each call that changes something. It is written down before it is made, and whatever people do to the
+ * item meanwhile, the knowledge goes along with the item's identity until the outcome is known: by the reply, or by
+ * looking.
+ */
+export class Attempts {
+  readonly lookup: Lookup;
+  readonly #o: AttemptsOptions;
+  /** When the last attempt began of each item that is being sent. */
+  readonly #underWay = new Map<Inode, number>();
+  #last = 0;
+
+  constructor(options: AttemptsOptions) {
+    this.#o = options;
+    this.lookup = new Lookup(options, options.outbox.tree);
+  }
+
+  /** The item whose sending has the outcome of this intent's attempt still before it. */
+  awaited(intent: Intent): Inode | undefined {
+    if (intent.attempted)
+      for (const [inode, attemptAt] of this.#underWay) if (attemptAt === intent.attemptAt) return inode;
+    return undefined;
+  }
+
+  /** The item is not being sent any more. */
+  end(inode: Inode): void {
+    this.#underWay.delete(inode);
+  }
+
+  /** The server has it: the mirror gets the row, under the inode that it has here, and the intent goes. */
+  async confirm(attempt: Intent, written: Written): Promise<void> {
+    const { store, outbox } = this.#o;
+    const { item } = written;
+    if (!item) throw new Failure('bad-reply', { host: 'the server', call: attempt.name, why: 'it names no item' });
+    const { inode, sequence } = outbox.intents.ofAttempt(attempt.attemptAt) ?? attempt;
+    await store.confirm(item, written.serverTime, inode, sequence);
+    if (attempt.dirty) this.#o.checkedIn(attempt.inode);
+    this.#finish(attempt, item);
+  }
+
+  #finish(attempt: Intent, item: RemoteItem): void {
+    const { outbox, content } = this.#o;
+    const { intents, staging } = outbox;
+    const now = intents.ofAttempt(attempt.attemptAt);
+    if (!now || !attempt.attempted) return;
+    const next = rebased(now, attempt.attempted, item);
+    if (!isNothing(next)) {
+      intents.change(outbox.staysLocal.settled(next, Date.now()));
+      return;
+    }
+    const { inode } = now;
+    if (!attempt.folder) {
+      const versionId = item.version?.id ?? NO_VERSION;
+      // Times and mode may have been set since.
+      intents.setAttributes(inode, { versionId, mtime: now.mtime, mode: now.mode });
+    }
+    intents.change([], [inode]);
+    if (!now.staged || outbox.working(inode)) return;
+    const version = { id: next.baseVersion, remoteId: item.id, size: now.size, label: now.name };
+    const same = item.version?.size === now.size;
+    if (!(same && now.size > 0 && content.adopt(staging.path(inode), version))) staging.remove(inode);
+  }
+
+  /**
+   * Looks what the server has of an attempt without a known outcome. What was changed here since goes on from there:
+   * nothing is made twice, and nothing stays that was deleted. Whether the attempt had come through.
+   */
+  async resolve(intent: Intent, call: CallOptions): Promise<boolean> {
+    const { attempted } = intent;
+    // What is to go, goes by its id.
+    if (!attempted || (intent.deleted && intent.remoteId !== NO_REMOTE)) return false;
+    const sighting = await this.lookup.sight(intent, attempted, call);
+    this.current(intent);
+    if (!sighting || !(sighting.isThere || sighting.hasContent)) {
+      this.forget(intent);
+      return false;
+    }
+    // What came through of it, by itself: a place, a content.
+    const { baseParent, baseName, baseVersion, baseNumber } = intent;
+    const came = sighting.isThere ? attempted : { ...attempted, parent: baseParent, name: baseName };
+    const isForeign = intent.remoteId !== NO_REMOTE && !sighting.hasContent;
+    const upload = sighting.hasContent ? attempted.upload : undefined;
+    await this.confirm(
+      { ...intent, attempted: { ...came, upload }, dirty: sighting.hasContent && intent.dirty },
+      sighting,
+    );
+    const now = isForeign ? this.#o.outbox.intents.get(intent.inode) : undefined;
+    // Somebody else's version is a conflict with ours.
+    if (now?.dirty) this.#o.outbox.intents.put({ ...now, baseVersion, baseNumber });
+    return sighting.hasContent || attempted.upload === undefined;
+  }
+
+  /** The attempt has changed nothing at the server. */
+  forget(attempt: Intent): void {
+    const { intents } = this.#o.outbox;
+    const now = intents.ofAttempt(attempt.attemptAt);
+    if (!now) return;
+    const next: Intent = { ...now, ...NOT_ATTEMPTED, state: now.state === 'uploading' ? 'held' : now.state };
+    if (next.deleted && next.remoteId === NO_REMOTE) intents.change([], [next.inode]);
+    else this.putOrDrop(next);
+  }
+
+  putOrDrop(intent: Intent): void {
+    const { outbox } = this.#o;
+    const { intents, staging } = outbox;
+    if (!isNothing(intent)) {
+      intents.put(intent);
+      return;
+    }
+    intents.change([], [intent.inode]);
+    if (intent.staged && !outbox.working(intent.inode)) staging.remove(intent.inode);
+  }
+
+  /** The reply to an attempt. A refusal leaves nothing in doubt; a name that is taken is dealt with by who gets to know. */
+  async answered<T>(attempt: Intent, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      const isRefusal = isFailure(error) && !LEAVES_DOUBT.has(error.code);
+      if (isRefusal) this.forget(attempt);
+      throw error;
+    }
+  }
+
+  /** Written down before the call, on the platter: after a crash or a lost reply one looks before repeating. */
+  begin(intent: Intent, attempted: Attempt | undefined): Intent {
+    const attemptAt = Math.max(Date.now(), this.#last + 1);
+    const attempt: Intent = { ...this.current(intent), attemptAt, attempted, state: 'uploading' };
+    this.replace(intent, attempt);
+    this.#o.outbox.intents.sync();
+    this.#last = attemptAt;
+    this.#underWay.set(intent.inode, attemptAt);
+    return attempt;
+  }
+
+  /** @throws Superseded when a person changed the item since */
+  current(intent: Intent): Intent {
+    if (this.#o.outbox.intents.get(intent.inode) !== intent) throw new Superseded();
+    return intent;
+  }
+
+  replace(before: Intent, after: Intent): void {
+    this.current(before);
+    this.#o.outbox.intents.put(after);
+  }
+}
