@@ -13,5 +13,5 @@ t.test(
 t.test(
   'a folder and a project changed at random come together, whatever is killed or fails',
   { skip: failingDiskUnavailable },
-  (t) => randomSync(t, 'procore', 4, SEED),
+  (t) => randomSync(t, 'procore', 2, SEED),
 );

@@ -61,6 +61,9 @@ const underWay: During = async (project, { route }, work) => {
   await admin.noFaults();
 };
 
+// Most of the time is waiting for the pause before another try.
+t.jobs = 4;
+
 for (const [name, during] of Object.entries({ underWay, withoutReply, restarted })) {
   t.test(`what people do to what is being made goes on from it: ${name}`, async (t) => {
     const project = await openProject(t);
