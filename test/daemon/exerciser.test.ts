@@ -3,6 +3,6 @@ import { exercise } from '../helpers/cases-exerciser.js';
 
 for (const [driver, operations] of [
   ['kernel', 5000],
-  ['fuse-native', 3000],
+  ['fuse-native', 1500],
 ] as const)
   t.test(`${driver}: files answer like their shadow copies`, (t) => exercise(t, driver, operations, 2, 20_261_124));

@@ -28,7 +28,7 @@ for (const survives of [0, 0.5])
     async (t) => {
       t.comment(`seed ${seed}`);
       const disk = await ForgetfulDisk.make(t);
-      const running = await simulator(t, { items: 10, oddNames: 'no', spike: 100_000, hourly: 100_000 });
+      const running = await simulator(t, { items: 10, oddNames: 'no', spike: 1000, hourly: 100_000 });
       const installation = new Installation(t, join(disk.path, 'state'));
       await installation.connect(running);
       const mnt = installation.mountpoint();

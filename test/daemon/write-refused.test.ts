@@ -11,7 +11,7 @@ import { Installation, isMounted, type MountedProject, mounted, run } from '../h
 import { simulator, type TreeEntry } from '../helpers/simulator.js';
 
 const QUICK = ['-o', 'settle=0,delete_delay=0,poll=3600'];
-const settings = { items: 10, oddNames: 'no', spike: 100_000, hourly: 100_000 } as const;
+const settings = { items: 10, oddNames: 'no', spike: 1000, hourly: 100_000 } as const;
 const sum = (text: string | Buffer): string => createHash('sha256').update(text).digest('hex');
 
 async function tree({ simulator }: Pick<MountedProject, 'simulator'>): Promise<Map<string, TreeEntry>> {
