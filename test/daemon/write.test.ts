@@ -178,7 +178,7 @@ t.test('somebody else was faster: both contents are kept', async (t) => {
 });
 
 t.test('mass deletion is held with an alarm; release and discard do what they say', async (t) => {
-  const project = await mounted(t, settings, ['-o', 'settle=0,delete_delay=0,poll=3600,hold_after=20']);
+  const project = await mounted(t, settings, ['-o', 'settle=0,delete_delay=5,poll=3600,hold_after=20']);
   const { installation, mnt } = project;
   for (const folder of ['one', 'two']) {
     await mkdir(join(mnt, folder));
