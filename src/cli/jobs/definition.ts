@@ -53,7 +53,6 @@ function fromWords(context: CommandContext): Record<string, unknown> {
   };
 }
 
-const UNITS: Readonly<Record<string, string>> = { s: 's', m: 'm', h: 'h', d: 'd' };
 const DAYS = /^(daily|everyday|weekdays|weekends|(?:mon|tues|wednes|thurs|fri|satur|sun)day) (\d{1,2}):(\d{2})$/;
 
 /** `manual`, `auto`, `ad-hoc`, `every 15m`, `daily 02:00`, `weekdays 21:30`, or the JSON of a schedule. */
@@ -61,7 +60,7 @@ export function scheduleFrom(text: string): Record<string, unknown> {
   if (['manual', 'auto', 'ad-hoc'].includes(text)) return { mode: text };
   if (text.startsWith('{')) return JSON.parse(text) as Record<string, unknown>;
   const every = /^every (\d+)([smhd])$/.exec(text);
-  if (every) return { mode: 'auto', repeat_interval: { value: Number(every[1]), unit: UNITS[every[2]!] } };
+  if (every) return { mode: 'auto', repeat_interval: { value: Number(every[1]), unit: every[2] } };
   const at = DAYS.exec(text);
   if (at)
     return {

@@ -3,6 +3,7 @@ import { isFailure } from '../../base/errors.js';
 import { judgeName, judgePath, suggestName } from '../../names/judge.js';
 import { linuxNames } from '../../names/linux.js';
 import { type Platform, type PlatformName, platforms } from '../../names/platforms.js';
+import { childPath } from '../../targets/paths.js';
 import type { Side, SideItem } from '../sides/side.js';
 import { type DuplicateGroup, Duplicates } from './duplicates.js';
 import { ageOf, ageWords, type Counted, extensionOf, Largest, Tally } from './tally.js';
@@ -152,7 +153,7 @@ class Analyzer {
     try {
       for await (const item of this.#side.list(folder, this.#o.signal)) {
         const name = this.#o.decode ? linuxNames.decode(item.name) : item.name;
-        const path = remote === '' ? name : `${remote}/${name}`;
+        const path = childPath(remote, name);
         this.#item(item, name, path);
         const same = this.#comparable(name);
         const other = names.get(same);

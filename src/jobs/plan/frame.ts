@@ -34,5 +34,3 @@ export interface Pair {
   /** Why it has no name on the other side. */
   readonly unnamed?: string;
 }
-
-export const join = (folder: string, name: string): string => (folder === '' ? name : `${folder}/${name}`);

@@ -1,8 +1,9 @@
 import { Failure, isFailure } from '../../base/errors.js';
+import { childPath } from '../../targets/paths.js';
 import { FolderNames, type NamingOptions } from '../naming.js';
 import type { SideItem } from '../sides/side.js';
 import type { Records, TransferRecord } from '../store/records.js';
-import { type Frame, join, type Pair } from './frame.js';
+import type { Frame, Pair } from './frame.js';
 
 export interface PairOptions {
   /** For names that go to the destination, and to the source. */
@@ -129,7 +130,7 @@ function originalNames(frame: Frame, original: Records | undefined): ReadonlyMap
 export function originalBelow(frame: Frame, name: string, original: Records | undefined): string | undefined {
   if (!original || frame.original === undefined) return undefined;
   for (const record of original.ofFolder(frame.original).values())
-    if (record.otherName === name) return join(frame.original, record.name);
+    if (record.otherName === name) return childPath(frame.original, record.name);
   return undefined;
 }
 

@@ -1,4 +1,5 @@
 import { Failure, isFailure } from '../../base/errors.js';
+import { childPath, nameOf, parentOf } from '../../targets/paths.js';
 import type { Transfer } from '../definition/transfer-schema.js';
 import { compileFilters } from '../filters.js';
 import type { Side, SideItem } from '../sides/side.js';
@@ -15,7 +16,7 @@ import {
   grainsOf,
   type Policies,
 } from './decide.js';
-import { type Frame, join, type Outcome, type Pair } from './frame.js';
+import type { Frame, Outcome, Pair } from './frame.js';
 import { listed, originalBelow, type PairOptions, pairsOf, whyUnusable } from './pairs.js';
 
 export interface PlanOptions {
@@ -169,8 +170,8 @@ export class Planner {
     });
     for (const pair of folders) {
       const below = await this.#folder({
-        source: join(frame.source, pair.name),
-        destination: join(frame.destination, pair.otherName),
+        source: childPath(frame.source, pair.name),
+        destination: childPath(frame.destination, pair.otherName),
         atSource: pair.source !== undefined,
         atDestination: pair.destination !== undefined,
         original: originalBelow(frame, pair.name, this.#o.original),
@@ -283,7 +284,7 @@ export class Planner {
   #afterFolder(frame: Frame, pair: Pair, below: Outcome): Outcome {
     const { records, items, dry, transfer } = this.#o;
     const { source, destination, record } = pair;
-    const path = join(frame.source, pair.name);
+    const path = childPath(frame.source, pair.name);
     const kept: Outcome = { keeps: true, fills: below.fills, deletions: below.deletions };
     if (source && destination) {
       if (!record && !dry) records.put(recordOf(frame, pair, source, destination));
@@ -371,15 +372,12 @@ export class Planner {
   }
 }
 
-const placeOf = (frame: Frame) => {
-  const cut = (path: string): [string, string] => {
-    const at = path.lastIndexOf('/');
-    return at < 0 ? ['', path] : [path.slice(0, at), path.slice(at + 1)];
-  };
-  const [folder, name] = cut(frame.source);
-  const [otherFolder, otherName] = cut(frame.destination);
-  return { folder, name, otherFolder, otherName };
-};
+const placeOf = ({ source, destination }: Frame) => ({
+  folder: parentOf(source),
+  name: nameOf(source),
+  otherFolder: parentOf(destination),
+  otherName: nameOf(destination),
+});
 
 export const recordOf = (
   frame: Pick<Frame, 'source'>,

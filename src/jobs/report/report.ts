@@ -2,6 +2,7 @@ import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { childPath } from '../../targets/paths.js';
 import type { Job } from '../definition/job-schema.js';
 import type { ItemStatus } from '../definition/words.js';
 import type { Outcome } from '../run/execution.js';
@@ -10,15 +11,13 @@ import type { Execution, JobStore } from '../store/job-store.js';
 import type { TransferRecord } from '../store/records.js';
 import { csvLine } from './csv.js';
 
-const pathOf = (folder: string, name: string): string => (folder === '' ? name : `${folder}/${name}`);
-
 /** Lines of the report of each item that a run did something about. */
 export function* itemLines(items: Iterable<RunItem>): Generator<string> {
   yield csvLine(['path', 'destination', 'type', 'action', 'status', 'reason', 'bytes', 'items', 'attempts', 'done']);
   for (const item of items)
     yield csvLine([
-      pathOf(item.folder, item.name),
-      pathOf(item.otherFolder, item.otherName),
+      childPath(item.folder, item.name),
+      childPath(item.otherFolder, item.otherName),
       item.isFolder ? 'folder' : 'file',
       item.action,
       item.status,
@@ -35,7 +34,7 @@ export function* manifestLines(records: Iterable<TransferRecord>): Generator<str
   yield csvLine(['path', 'name at the destination', 'type', 'reason']);
   for (const record of records)
     yield csvLine([
-      pathOf(record.folder, record.name),
+      childPath(record.folder, record.name),
       record.otherName,
       record.isFolder ? 'folder' : 'file',
       record.renamed,

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { Failure, isFailure } from '../../base/errors.js';
 import { conflictName } from '../../outbox/conflict-name.js';
+import { childPath, parentOf } from '../../targets/paths.js';
 import type { HashKind, WriteOptions } from '../../targets/target.js';
 import type { Transfer } from '../definition/transfer-schema.js';
 import type { ItemStatus } from '../definition/words.js';
 import { differs, fingerprintOf, grainOf, winnerOf } from '../plan/decide.js';
-import { join } from '../plan/frame.js';
 import type { HeldContent, Side, SideItem } from '../sides/side.js';
 import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
@@ -67,8 +67,8 @@ export function act(item: RunItem, context: ActContext, signal: AbortSignal): Pr
 }
 
 const pathsOf = (item: RunItem) => ({
-  source: join(item.folder, item.name),
-  destination: join(item.otherFolder, item.otherName),
+  source: childPath(item.folder, item.name),
+  destination: childPath(item.otherFolder, item.otherName),
 });
 
 async function copy(item: RunItem, context: ActContext, way: 'forward' | 'back', signal: AbortSignal): Promise<Result> {
@@ -244,11 +244,11 @@ async function conflict(item: RunItem, context: ActContext, signal: AbortSignal)
 
 /** Gives what has a name the name of a conflict that is free. */
 async function moveAside(side: Side, path: string, name: string, context: ActContext, signal: AbortSignal) {
-  const folder = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '';
+  const folder = parentOf(path);
   for (let at = context.now().getTime(); ; at += 1000) {
     const kept = conflictName(name, new Date(at));
-    if (await side.stat(join(folder, kept), signal)) continue;
-    await side.move(path, join(folder, kept), signal);
+    if (await side.stat(childPath(folder, kept), signal)) continue;
+    await side.move(path, childPath(folder, kept), signal);
     return kept;
   }
 }
@@ -325,9 +325,8 @@ async function ensureFolder(
   { folders, source }: ActContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const cut = path.lastIndexOf('/');
-  if (cut < 0) return;
-  const folder = path.slice(0, cut);
+  const folder = parentOf(path);
+  if (folder === '') return;
   const key = side === source ? `/${folder}` : folder;
   if (folders.has(key)) return;
   if ((await side.stat(folder, signal)) === undefined) await side.mkdir(folder, signal);

@@ -3,10 +3,10 @@ import { type Clock, systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { HARD_CAP } from '../../budget/budget.js';
+import { childPath } from '../../targets/paths.js';
 import type { Job } from '../definition/job-schema.js';
 import type { ExecutionStatus, ItemStatus } from '../definition/words.js';
 import { type Estimate, emptyEstimate } from '../plan/cost.js';
-import { join } from '../plan/frame.js';
 import { Planner } from '../plan/planner.js';
 import type { Side } from '../sides/side.js';
 import type { RunItem, RunItems } from '../store/items.js';
@@ -271,7 +271,7 @@ export class Run {
       this.#c.log.warn({ job: this.#c.job.name, item: item.id }, result.reason ?? 'an item was flagged');
     const { job, store, execution } = this.#c;
     if (isAudited(job.transfer.audit_level, level))
-      store.audit(execution.id, level, item.action, join(item.folder, item.name), result.reason);
+      store.audit(execution.id, level, item.action, childPath(item.folder, item.name), result.reason);
     this.#results.push({ item, result, attempts });
     if (this.#results.length >= FLUSH_RESULTS) this.#flush();
   }

@@ -11,6 +11,7 @@ import { platforms } from '../../names/platforms.js';
 import type { RemoteItem } from '../../procore/items.js';
 import { LARGEST_UPLOAD, SEGMENTED_ABOVE } from '../../procore/uploads.js';
 import type { Written } from '../../procore/writes.js';
+import { childPath, parentOf } from '../../targets/paths.js';
 import type { Content, TargetRules, TargetTest, WriteOptions } from '../../targets/target.js';
 import { cachedContent } from './procore-content.js';
 import { type ProcoreSideOptions, type ProjectAccess, ProjectTree } from './project-tree.js';
@@ -346,7 +347,6 @@ export class ProcoreSide implements Side {
     const row = view.byRemoteId(item.id as RemoteId);
     if (!row) throw new Failure('internal', { why: `${path} is not in the mirror after it was made` });
     // The server may have cleaned the name: the record says what it is called there.
-    const folder = path.includes('/') ? path.slice(0, path.lastIndexOf('/') + 1) : '';
-    return this.#tree.item(row, folder + row.name);
+    return this.#tree.item(row, childPath(parentOf(path), row.name));
   }
 }

@@ -8,6 +8,7 @@ import type { Item } from '../../mirror/view.js';
 import type { ProcoreClient } from '../../procore/client.js';
 import type { Uploads } from '../../procore/uploads.js';
 import type { ProcoreWrites } from '../../procore/writes.js';
+import { childPath, nameOf, parentOf } from '../../targets/paths.js';
 import type { SideItem } from './side.js';
 
 /** A project that this process owns. */
@@ -69,13 +70,12 @@ export class ProjectTree {
       after = page.at(-1)!.inode;
     }
     children.sort((a, b) => (a.name < b.name ? -1 : 1));
-    return children.map((child) => this.item(child, folder === '' ? child.name : `${folder}/${child.name}`));
+    return children.map((child) => this.item(child, childPath(folder, child.name)));
   }
 
   async place(path: string, signal: AbortSignal) {
-    const cut = path.lastIndexOf('/');
-    const parent = await this.folder(cut < 0 ? '' : path.slice(0, cut), signal);
-    const name = path.slice(cut + 1);
+    const parent = await this.folder(parentOf(path), signal);
+    const name = nameOf(path);
     await this.list(parent, signal);
     return { parent, name, known: this.#access.mirror.view.child(parent, name) };
   }

@@ -1,4 +1,5 @@
 import type { Database, Statement } from '../../database/open.js';
+import { childPath } from '../../targets/paths.js';
 import type { Fingerprint } from '../plan/decide.js';
 
 /** What was on both sides when an item was last transferred. `folder` and `name` are the source's. */
@@ -83,7 +84,7 @@ export class Records {
   forget(folder: string, name: string, isFolder: boolean): void {
     this.#delete.run(this.#job, folder, name);
     if (!isFolder) return;
-    const path = folder === '' ? name : `${folder}/${name}`;
+    const path = childPath(folder, name);
     // '0' is the character after '/'.
     this.#deleteBelow.run(this.#job, path, `${path}/`, `${path}0`);
   }
