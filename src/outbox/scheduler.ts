@@ -8,7 +8,8 @@ import { Completions } from './completions.js';
 import { type Intent, NO_REMOTE } from './intent.js';
 import { coveredBy, orderOf, violation } from './order.js';
 import type { Outbox } from './outbox.js';
-import { type Delays, isPublished, PAUSES, readyAt } from './publish.js';
+import { type Delays, isPublished, PAUSES } from './publish.js';
+import { Readiness } from './readiness.js';
 import { ReadyQueue } from './ready-queue.js';
 import type { Sender } from './sender.js';
 
@@ -25,8 +26,6 @@ export interface SchedulerOptions {
 
 /** Milliseconds. */
 const DISK_PAUSE = 5000;
-/** Milliseconds that `drain` waits for the rename of what looks like a transfer temporary: programs rename at once. */
-const DRAIN_TEMPORARY = 5000;
 /** Changes that wait for each other in a row. */
 const LONGEST_ORDER = 1000;
 const TICK = 20;
@@ -42,10 +41,9 @@ export const BRAKE_REASON = 'many deletions or overwrites at once: release or di
 export class Scheduler {
   readonly #o: SchedulerOptions;
   readonly #brake: Brake;
+  readonly #readiness: Readiness;
   readonly #stop = new AbortController();
   readonly #underWay = new Map<Inode, Promise<void>>();
-  /** Somebody waits for these, with how many do. */
-  readonly #urgent = new Map<Inode, number>();
   readonly #queue = new ReadyQueue();
   readonly #completions = new Completions();
   readonly #onChange = (): void => this.#changed();
@@ -56,14 +54,11 @@ export class Scheduler {
   #pausedUntil = 0;
   /** Why the outbox could not be written the last time. */
   #diskError: unknown;
-  #draining = 0;
-  /** When the first of the drains under way began, milliseconds. */
-  #drainBegan = 0;
-  #braked = false;
 
   constructor(options: SchedulerOptions) {
     this.#o = options;
     this.#brake = new Brake(options.holdAfter);
+    this.#readiness = new Readiness(options.outbox, options.delays);
     // Every call under way listens to it.
     setMaxListeners(0, this.#stop.signal);
   }
@@ -75,7 +70,7 @@ export class Scheduler {
 
   /** Mass deletion is being held. */
   get braked(): boolean {
-    return this.#braked;
+    return this.#readiness.braked;
   }
 
   isUnderWay(inode: Inode): boolean {
@@ -90,8 +85,8 @@ export class Scheduler {
    * @throws what the outbox could not be written for
    */
   async drain(signal: AbortSignal): Promise<Intent[]> {
-    this.#setDraining(1);
-    const began = Date.now();
+    const began = performance.now();
+    this.#readiness.setDraining(1);
     try {
       for (;;) {
         this.#pausedUntil = 0;
@@ -106,7 +101,8 @@ export class Scheduler {
         if (this.#diskError !== undefined) throw this.#diskError;
       }
     } finally {
-      this.#setDraining(-1);
+      this.#readiness.setDraining(-1);
+      this.#wake(0);
     }
   }
 
@@ -119,7 +115,7 @@ export class Scheduler {
     const { outbox } = this.#o;
     const chain = [inode];
     for (let at = outbox.intents.get(inode); at; at = outbox.intents.get(at.parent)) chain.push(at.parent);
-    this.#setUrgent(chain, 1);
+    this.#readiness.setUrgent(chain, 1);
     this.retry(chain);
     try {
       for (;;) {
@@ -137,7 +133,7 @@ export class Scheduler {
         if (signal.aborted) throw new Failure('interrupted');
       }
     } finally {
-      this.#setUrgent(chain, -1);
+      this.#readiness.setUrgent(chain, -1);
     }
   }
 
@@ -209,7 +205,7 @@ export class Scheduler {
       const intent = intents.get(inode);
       if (!intent || this.#underWay.has(inode)) continue;
       // Somebody may have opened it since.
-      const at = this.#readyAt(intent);
+      const at = this.#readiness.at(intent);
       if (at === undefined || at > now) this.#queue.set(inode, intent.since, at);
       else if (!this.#tryToBegin(intent)) return;
     }
@@ -231,7 +227,8 @@ export class Scheduler {
     if (this.#setBrake(this.#brake.isOn(now))) for (const { inode } of intents.all()) touched.add(inode);
     for (const inode of touched) {
       const intent = intents.get(inode);
-      const at = intent && !this.#underWay.has(inode) ? this.#readyAt(intent) : undefined;
+      if (!intent) this.#readiness.forget(inode);
+      const at = intent && !this.#underWay.has(inode) ? this.#readiness.at(intent) : undefined;
       this.#queue.set(inode, intent?.since ?? 0, at);
     }
   }
@@ -249,46 +246,15 @@ export class Scheduler {
     }
   }
 
-  #setUrgent(inodes: readonly Inode[], change: 1 | -1): void {
-    for (const inode of inodes) {
-      const left = (this.#urgent.get(inode) ?? 0) + change;
-      if (left > 0) this.#urgent.set(inode, left);
-      else this.#urgent.delete(inode);
-      this.#o.outbox.intents.touch(inode);
-    }
-  }
-
-  #setDraining(change: 1 | -1): void {
-    if (this.#draining === 0) this.#drainBegan = Date.now();
-    this.#draining += change;
-    this.#o.outbox.intents.touchAll();
-    this.#wake(0);
-  }
-
-  /** When it may go by its own state; what stands before it in order is looked at in `#begin`. */
-  #readyAt(intent: Intent): number | undefined {
-    const { outbox, delays } = this.#o;
-    if (this.#braked && isBraked(intent)) return undefined;
-    const writers = outbox.working(intent.inode)?.writers ?? 0;
-    const kind = outbox.names.kind(intent.name, intent.folder);
-    if (this.#urgent.has(intent.inode)) return readyAt(intent, kind, 0, { settle: 0, deletion: 0, temporary: 0 });
-    if (this.#draining === 0) return readyAt(intent, kind, writers, delays);
-    const temporary = Math.min(delays.temporary, DRAIN_TEMPORARY);
-    const at = readyAt(intent, kind, writers, { settle: 0, deletion: 0, temporary });
-    // What failed before is tried at once, and what fails now has its usual pause.
-    const isOld = intent.state === 'failed' && !hasFailedSince(intent, this.#drainBegan);
-    return at !== undefined && isOld ? Math.min(at, Date.now()) : at;
-  }
-
   /** Why an item that somebody waits for does not go up: of it, or of a folder above it. */
   #obstacle(chain: readonly Inode[]): string | undefined {
     if (this.#pausedUntil > Date.now()) return 'the server cannot be reached, or the calls of this hour are spent';
     for (const inode of chain) {
       const intent = this.#o.outbox.intents.get(inode);
       if (!intent || this.#underWay.has(inode)) continue;
-      if (this.#braked && isBraked(intent)) return BRAKE_REASON;
+      if (this.#readiness.braked && isBraked(intent)) return BRAKE_REASON;
       if (intent.state === 'failed' || intent.state === 'local') return intent.reason;
-      if (this.#readyAt(intent) === undefined) return intent.reason;
+      if (this.#readiness.at(intent) === undefined) return intent.reason;
     }
     return undefined;
   }
@@ -296,7 +262,12 @@ export class Scheduler {
   /** Whether a drain that began at this time may still bring it up: it, and what must go before it. */
   #canGo(intent: Intent, began: number, steps = 0): boolean {
     if (this.#underWay.has(intent.inode)) return true;
-    if (hasFailedSince(intent, began) || this.#readyAt(intent) === undefined || steps > LONGEST_ORDER) return false;
+    if (
+      this.#readiness.hasFailedSince(intent, began) ||
+      this.#readiness.at(intent) === undefined ||
+      steps > LONGEST_ORDER
+    )
+      return false;
     const order = orderOf(intent, this.#o.outbox);
     if (order.kind !== 'after' && order.kind !== 'covered') return true;
     const inode = order.kind === 'after' ? order.inode : intent.baseParent;
@@ -326,7 +297,7 @@ export class Scheduler {
       const first = order.inode === undefined ? undefined : outbox.intents.get(order.inode);
       this.#queue.waitFor(order.inode, intent.inode);
       if (!first?.deleted || first.inode === intent.inode || this.#underWay.has(first.inode)) return;
-      if (this.#readyAt(first) === undefined) return;
+      if (this.#readiness.at(first) === undefined) return;
       const outcome = sender.attempts.awaited(first);
       const before = outcome === undefined ? orderOf(first, outbox) : ({ kind: 'after', inode: outcome } as const);
       if (before.kind === 'go') this.#run(first, () => sender.send(first, this.#stop.signal));
@@ -334,13 +305,16 @@ export class Scheduler {
       return;
     }
     const violated = intent.deleted ? undefined : violation(intent, outbox);
-    if (violated) this.#failed(intent, violated);
-    else if (order.kind === 'step-aside') this.#run(intent, () => sender.stepAside(intent, this.#stop.signal));
+    if (violated) {
+      this.#readiness.began(intent.inode);
+      this.#failed(intent, violated);
+    } else if (order.kind === 'step-aside') this.#run(intent, () => sender.stepAside(intent, this.#stop.signal));
     else this.#run(intent, () => sender.send(intent, this.#stop.signal));
   }
 
   #run(intent: Intent, work: () => Promise<void>): void {
     const { outbox } = this.#o;
+    this.#readiness.began(intent.inode);
     const covered = intent.deleted && intent.folder ? coveredBy(intent, outbox) : [];
     const running = work()
       .then(
@@ -408,11 +382,9 @@ export class Scheduler {
 
   /** True when that changed something. */
   #setBrake(on: boolean): boolean {
-    if (on === this.#braked) return false;
-    this.#braked = on;
+    if (on === this.#readiness.braked) return false;
+    this.#readiness.braked = on;
     if (on) this.#o.log.error({ limit: this.#o.holdAfter }, `${BRAKE_REASON} (procorefs uploads release|discard)`);
     return true;
   }
 }
-
-const hasFailedSince = (intent: Intent, time: number): boolean => intent.state === 'failed' && intent.changedAt >= time;
