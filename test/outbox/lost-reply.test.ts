@@ -66,7 +66,7 @@ t.jobs = 4;
 
 for (const [name, during] of Object.entries({ underWay, withoutReply, restarted })) {
   t.test(`what people do to what is being made goes on from it: ${name}`, async (t) => {
-    const project = await openProject(t);
+    const project = await openProject(t, {}, { settle: 3_600_000 });
     const files = (): Files => new Files(project.fileSystem);
     await files().write('known.txt', 'known');
     await project.drain();
@@ -94,7 +94,7 @@ for (const [name, during] of Object.entries({ underWay, withoutReply, restarted 
   });
 
   t.test(`the same with folders: ${name}`, async (t) => {
-    const project = await openProject(t);
+    const project = await openProject(t, {}, { settle: 3_600_000 });
     const files = (): Files => new Files(project.fileSystem);
     for (const one of ['deleted', 'old', 'replaced', 'kept']) await files().mkdir(one);
     await during(project, { route: 'POST /rest/v1.0/folders' }, async () => {
@@ -107,7 +107,7 @@ for (const [name, during] of Object.entries({ underWay, withoutReply, restarted 
   });
 
   t.test(`a new version is not taken for somebody else's: ${name}`, async (t) => {
-    const project = await openProject(t);
+    const project = await openProject(t, {}, { settle: 3_600_000 });
     const files = (): Files => new Files(project.fileSystem);
     await files().write('x.txt', 'one');
     await project.drain();
@@ -119,7 +119,7 @@ for (const [name, during] of Object.entries({ underWay, withoutReply, restarted 
   });
 
   t.test(`a move that is taken back, and others that come to both places: ${name}`, async (t) => {
-    const project = await openProject(t);
+    const project = await openProject(t, {}, { settle: 3_600_000 });
     const files = (): Files => new Files(project.fileSystem);
     await files().mkdir('folder');
     await files().mkdir('emptied');
