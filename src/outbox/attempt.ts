@@ -33,6 +33,12 @@ export function leftPlaces(intent: Intent): string[] {
   return places;
 }
 
+/** The state of an intent once the outcome of its last call is known: whatever kept that unknown is over. */
+export const withOutcome = (intent: Intent): Pick<Intent, 'attemptAt' | 'attempted' | 'state' | 'reason'> =>
+  intent.state === 'failed' || intent.state === 'uploading'
+    ? { ...NOT_ATTEMPTED, state: 'held', reason: intent.state === 'failed' ? undefined : intent.reason }
+    : { ...NOT_ATTEMPTED, state: intent.state, reason: intent.reason };
+
 /** What an attempt made, or changed. */
 export interface Made {
   readonly id: RemoteId;
@@ -44,7 +50,7 @@ export function rebased(now: Intent, attempt: Attempt, item: Made): Intent {
   const sameContent = now.flushed && attempt.upload !== undefined && attempt.upload === uploadOf(now);
   return {
     ...now,
-    ...NOT_ATTEMPTED,
+    ...withOutcome(now),
     remoteId: item.id,
     baseParent: attempt.parent,
     baseName: attempt.name,
@@ -52,6 +58,5 @@ export function rebased(now: Intent, attempt: Attempt, item: Made): Intent {
     baseNumber: item.version?.number ?? 0,
     baseSize: item.version?.size ?? 0,
     dirty: now.dirty && !sameContent,
-    state: now.state === 'uploading' ? 'held' : now.state,
   };
 }

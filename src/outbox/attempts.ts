@@ -5,7 +5,7 @@ import type { ContentCache } from '../content/cache.js';
 import type { MirrorStore } from '../mirror/store.js';
 import type { RemoteItem } from '../procore/items.js';
 import type { Written } from '../procore/writes.js';
-import { NOT_ATTEMPTED, rebased } from './attempt.js';
+import { rebased, withOutcome } from './attempt.js';
 import { isNothing } from './changes.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import { Lookup, type LookupOptions } from './lookup.js';
@@ -122,7 +122,7 @@ export class Attempts {
     const { intents } = this.#o.outbox;
     const now = intents.ofAttempt(attempt.attemptAt);
     if (!now) return;
-    const next: Intent = { ...now, ...NOT_ATTEMPTED, state: now.state === 'uploading' ? 'held' : now.state };
+    const next: Intent = { ...now, ...withOutcome(now) };
     if (next.deleted && next.remoteId === NO_REMOTE) intents.change([], [next.inode]);
     else this.putOrDrop(next);
   }

@@ -147,3 +147,26 @@ for (const [name, during] of Object.entries({ underWay, withoutReply, restarted 
     t.strictSame(await atServer(project), sums(wanted));
   });
 }
+
+t.test('what is found not to be there goes up in the same drain', async (t) => {
+  const project = await openProject(t, {}, { settle: 3_600_000 });
+  const files = new Files(project.fileSystem);
+  await files.mkdir('folder');
+  await files.write('new.txt', 'new');
+  await project.simulator.admin.faults({
+    '500-html': { route: 'POST /rest/v1.0/f' },
+    'malformed-json': { route: 'GET /rest/v1.0/f' },
+  });
+  await project.project.scheduler.drain(AbortSignal.timeout(60_000));
+  await project.simulator.admin.noFaults();
+  const inDoubt = [...project.project.outbox.intents.all()].map(({ state, attempted }) => [
+    state,
+    attempted !== undefined,
+  ]);
+  t.strictSame(inDoubt, [
+    ['failed', true],
+    ['failed', true],
+  ]);
+  await project.drain();
+  t.strictSame(await atServer(project), { folder: [], ...sums({ 'new.txt': ['new'] }) });
+});
