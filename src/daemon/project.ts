@@ -86,7 +86,7 @@ export class Project {
       reserve: options.cacheReserve,
       temporary: options.temporary,
       noDelete: options.noDelete,
-      longestBelow: (id) => mirror.store.longestBelow(id),
+      longestBelow: (folders, without) => mirror.store.longestBelow(folders, without),
       syncMirror: () => mirror.store.sync(),
     });
     const { client, writes, uploads } = session.session;

@@ -1,6 +1,7 @@
 import type { Inode, RemoteId } from '../base/ids.js';
 import type { FolderListing, RemoteItem } from '../procore/items.js';
 import type { Change } from './changes.js';
+import type { FolderAt } from './ranks.js';
 
 /** What the mirror's owner asks of the thread that writes `mirror.db`, and what it answers. */
 export type Meta = Readonly<Record<string, string | number>>;
@@ -30,7 +31,11 @@ export type Request =
     }
   | { readonly op: 'own'; readonly item: RemoteItem; readonly serverTime: number }
   | { readonly op: 'confirm-deletion'; readonly id: RemoteId; readonly serverTime: number }
-  | { readonly op: 'longest-below'; readonly id: RemoteId }
+  | {
+      readonly op: 'longest-below';
+      readonly folders: readonly FolderAt[];
+      readonly without: readonly RemoteId[];
+    }
   | { readonly op: 'finish-crawl'; readonly meta: Meta }
   | { readonly op: 'meta'; readonly meta: Meta }
   | { readonly op: 'sync' }
@@ -57,7 +62,7 @@ export interface Results {
   readonly confirm: PageResult;
   readonly own: PageResult;
   readonly 'confirm-deletion': PageResult;
-  /** Code points of the longest path below the folder, from the folder; 0 if it is empty. */
+  /** See `Ranks.longestBelow`. */
   readonly 'longest-below': number;
   readonly 'finish-crawl': undefined;
   readonly meta: undefined;

@@ -1,11 +1,17 @@
 import type { RemoteId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
 
+/** A folder of the server, and the characters of the path that leads to it from somewhere above; 0 for that place itself. */
+export interface FolderAt {
+  readonly id: RemoteId;
+  readonly length: number;
+}
+
 /** Counts over the whole mirror; up to tens of milliseconds for a million items, so only for the writer's thread. */
 export class Ranks {
   readonly #rank: Statement<[number], number>;
   readonly #count: Statement<[number], number>;
-  readonly #longest: Statement<[number], number>;
+  readonly #longest: Statement<[{ readonly folders: string; readonly without: string }], number | null>;
   readonly #meta: Statement<[string], number>;
 
   constructor(db: Database) {
@@ -18,13 +24,16 @@ export class Ranks {
       .pluck();
     this.#count = db.prepare<[number], number>('SELECT count(*) FROM items WHERE updated_at <= ?').pluck();
     this.#longest = db
-      .prepare<[number], number>(
-        `WITH RECURSIVE below (id, length) AS (
-           SELECT remote_id, length(name) FROM items WHERE parent_id = ? AND flags & 7 = 0
-           UNION ALL
-           SELECT items.remote_id, below.length + 1 + length(items.name) FROM items JOIN below
-             ON items.parent_id = below.id WHERE items.flags & 7 = 0)
-         SELECT max(length) FROM below`,
+      .prepare<[{ readonly folders: string; readonly without: string }], number | null>(
+        `WITH RECURSIVE
+           without (id) AS MATERIALIZED (SELECT value FROM json_each(@without)),
+           below (id, length, is_start) AS (
+             SELECT value ->> 'id', value ->> 'length', 1 FROM json_each(@folders)
+             UNION ALL
+             SELECT items.remote_id, below.length + (below.length > 0) + length(coalesce(items.remote_name, items.name)), 0
+             FROM below JOIN items ON items.parent_id = below.id
+             WHERE items.flags & 7 = 0 AND items.remote_id NOT IN without)
+         SELECT max(length) FROM below WHERE is_start = 0`,
       )
       .pluck();
     this.#meta = db.prepare<[string], number>('SELECT value FROM meta WHERE key = ?').pluck();
@@ -35,9 +44,12 @@ export class Ranks {
     return this.#rank.get(id) ?? 0;
   }
 
-  /** Code points of the longest path of visible items below the folder, without the folder's own; 0 if it is empty. */
-  longestBelow(id: RemoteId): number {
-    return this.#longest.get(id) ?? 0;
+  /**
+   * Code points of the longest path of visible items below the folders, each with the characters that lead to it; 0 if all
+   * are empty. Items of `without`, and what is in them, are left out.
+   */
+  longestBelow(folders: readonly FolderAt[], without: readonly RemoteId[]): number {
+    return this.#longest.get({ folders: JSON.stringify(folders), without: JSON.stringify(without) }) ?? 0;
   }
 
   countUntil(time: number): number {

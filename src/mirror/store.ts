@@ -7,6 +7,7 @@ import type { Change } from './changes.js';
 import { mirrorOptions } from './files.js';
 import type { RawPage } from './index-source.js';
 import type { Meta, PageResult } from './protocol.js';
+import type { FolderAt } from './ranks.js';
 import { View } from './view.js';
 import { WriterThread } from './writer-thread.js';
 
@@ -71,9 +72,9 @@ export class MirrorStore {
     return this.#taken(await this.#writer.run({ op: 'confirm-deletion', id, serverTime }));
   }
 
-  /** Code points of the longest path below a folder, from the folder. */
-  longestBelow(id: RemoteId): Promise<number> {
-    return this.#writer.run({ op: 'longest-below', id });
+  /** See `Ranks.longestBelow`. */
+  longestBelow(folders: readonly FolderAt[], without: readonly RemoteId[]): Promise<number> {
+    return this.#writer.run({ op: 'longest-below', folders, without });
   }
 
   setMeta(meta: Meta): Promise<undefined> {

@@ -52,7 +52,7 @@ function perform(request: Request): unknown {
     case 'confirm-deletion':
       return pageResult(writer.confirmDeletion(request.id, request.serverTime), [], []);
     case 'longest-below':
-      return ranks.longestBelow(request.id);
+      return ranks.longestBelow(request.folders, request.without);
     case 'finish-crawl':
       writer.finishCrawl(request.meta);
       writer.crawling = false;

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/errors.js';
-import type { Inode, RemoteId } from '../base/ids.js';
+import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { ContentCache, OpenBlob } from '../content/cache.js';
 import type { ContentVersion } from '../content/source.js';
@@ -12,7 +12,7 @@ import { isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity 
 import { Durability } from './durability.js';
 import { INCOMPLETE, type Intent, isLocal, NO_VERSION } from './intent.js';
 import { Intents } from './intents.js';
-import { longestBelow } from './longest-below.js';
+import { type LongestAtServer, longestBelow } from './longest-below.js';
 import { type NameGuard, namePolicy } from './name-policy.js';
 import { requireNoDocument } from './no-delete.js';
 import { Permissions } from './permissions.js';
@@ -34,8 +34,8 @@ export interface OutboxOptions {
   /** More names that are held back like transfer temporaries. */
   readonly temporary: readonly string[];
   readonly noDelete: boolean;
-  /** Longest path below a folder of the server, in code points from the folder; asked before a folder is renamed. */
-  readonly longestBelow: (folder: RemoteId) => Promise<number>;
+  /** Longest path below folders of the server, in code points; asked before a folder is renamed. */
+  readonly longestBelow: LongestAtServer;
   /** Brings the mirror to the platter. */
   readonly syncMirror: () => Promise<void>;
 }

@@ -80,7 +80,7 @@ for (const driver of ['kernel', 'fuse-native'] as const)
   );
 
 t.test('a folder is judged by the longest path below it, whether the server knows it yet or not', async (t) => {
-  const { installation, simulator, mnt } = await mounted(t, settings, ['-o', QUICK]);
+  const { installation, simulator, mnt } = await mounted(t, settings, ['-o', `${QUICK},delete_delay=3600`]);
   const at = (...names: string[]): string => join(mnt, ...names);
   const long = `${'y'.repeat(200)}.pdf`;
   await simulator.admin.change({ op: 'create', path: `remote/inner/${long}`, parents: true, content: 'x' });
@@ -98,13 +98,20 @@ t.test('a folder is judged by the longest path below it, whether the server know
     await t.rejects(rename(at(name), at('deep', 'z'.repeat(50))), { code: 'ENAMETOOLONG' }, `${name} moved`);
     await rename(at(name), at(`${name} fits`));
   }
-  await rename(at('remote fits', 'inner', long), at('remote fits', 'short.pdf'));
   await installation.must(['drain', mnt, '--timeout', '60']);
+  // Nothing of this has gone up when the folder is renamed.
+  await rename(at('remote fits', 'inner', long), at('remote fits', 'short.pdf'));
   await rename(at('remote fits'), at('z'.repeat(60)));
+  await rename(at('new fits', 'inner'), at('inner away'));
+  await t.rejects(rename(at('inner away'), at('new fits', 'z'.repeat(60))), { code: 'ENAMETOOLONG' }, 'moved back');
+  await rename(at('new fits'), at('y'.repeat(60)));
+  await rm(at('mixed fits', `${long}.txt`));
+  await rename(at('mixed fits'), at('x'.repeat(60)));
   await installation.must(['drain', mnt, '--timeout', '60']);
   const paths = (await simulator.admin.tree()).map(({ path }) => path);
   t.ok(paths.includes(`${'z'.repeat(60)}/short.pdf`), 'what was moved out of it does not count');
-  t.ok(paths.includes(`new fits/inner/${long}`));
+  t.ok(paths.includes('y'.repeat(60)) && paths.includes(`inner away/${long}`), 'nor does a folder that was');
+  t.ok(paths.includes('x'.repeat(60)), 'nor does what was deleted');
 });
 
 t.test('what breaks a rule already stays readable, writable, and can be moved to a valid name', async (t) => {
