@@ -1,6 +1,7 @@
 import type { Case, Row } from './case.js';
 import { bigFile } from './cases/big-file.js';
 import { cachedReads } from './cases/cached-reads.js';
+import { copyOut } from './cases/copy-out.js';
 import { crawl } from './cases/crawl.js';
 import { drivers } from './cases/drivers.js';
 import { findNormal, findWide } from './cases/find.js';
@@ -18,6 +19,7 @@ const cases: readonly Case[] = [
   bigFile,
   cachedReads,
   writing,
+  copyOut,
   drivers,
   simulatorSpeed,
 ];
