@@ -44,7 +44,10 @@ export class JobBench {
     this.source = `Procore:${running.ready.projects[0]!.id}`;
   }
 
-  static async create(t: Pick<Scenario, 'teardown'>, settings: SimulatorSettings | RunningSimulator): Promise<JobBench> {
+  static async create(
+    t: Pick<Scenario, 'teardown'>,
+    settings: SimulatorSettings | RunningSimulator,
+  ): Promise<JobBench> {
     const running = 'admin' in settings ? settings : await simulator(t, settings);
     const installation = new Installation(t);
     await installation.connect(running);
