@@ -46,7 +46,8 @@ export type ExecutionStatus =
   | 'not_complete';
 
 /** `remediation`: flagged, a person must look · `skipped`: left alone on purpose. */
-export type ItemStatus = 'success' | 'processed' | 'pending' | 'retry' | 'remediation' | 'skipped';
+export const ITEM_STATUSES = ['success', 'processed', 'pending', 'retry', 'remediation', 'skipped'] as const;
+export type ItemStatus = (typeof ITEM_STATUSES)[number];
 
 export const DURATION_UNITS = ['ns', 'us', 'ms', 's', 'm', 'h', 'd'] as const;
 export type DurationUnit = (typeof DURATION_UNITS)[number];

@@ -150,7 +150,6 @@ export class Run {
   async #plan(signal: AbortSignal): Promise<void> {
     const { job, source, destination, store, execution, allowDeletions } = this.#c;
     const { transfer } = job;
-    const known = this.#records.count;
     const planner = new Planner({
       transfer,
       source,
@@ -169,6 +168,7 @@ export class Run {
     if (before?.status === 'not_complete') this.#items.putFirst(before.id);
     const { deletions, unchanged } = this.#estimate;
     const guard = transfer.delete_guard;
+    const known = (): number => this.#records.count;
     const reason = reasonToHold({ deletions, unchanged, known, empty: planner.empty, guard });
     if (!allowDeletions && reason !== undefined) {
       const { line } = new Failure('job-source-shrunken', { count: deletions, reason });

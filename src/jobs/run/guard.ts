@@ -6,8 +6,8 @@ export interface Deletions {
   readonly deletions: number;
   /** Items that are on both sides as they were. */
   readonly unchanged: number;
-  /** Items that were transferred before. */
-  readonly known: number;
+  /** Items that were transferred before; counted only where it matters. */
+  readonly known: () => number;
   /** Sides that show nothing at all. */
   readonly empty: { readonly source: boolean; readonly destination: boolean };
   readonly guard: number | false;
@@ -19,6 +19,8 @@ export function reasonToHold({ deletions, unchanged, known, empty, guard }: Dele
   if (guard !== false && deletions > guard) return `more than delete_guard=${guard} at once`;
   if (empty.source || empty.destination)
     return `there is nothing at all at the ${empty.source ? 'source' : 'destination'}`;
-  const isAll = deletions >= SUSPICIOUS && unchanged === 0 && known > 0 && deletions >= known / 2;
+  const isAll = deletions >= SUSPICIOUS && unchanged === 0 && isMost(deletions, known());
   return isAll ? 'nearly everything is gone at once' : undefined;
 }
+
+const isMost = (deletions: number, known: number): boolean => known > 0 && deletions >= known / 2;

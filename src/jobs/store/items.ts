@@ -1,5 +1,5 @@
 import type { Database, Statement } from '../../database/open.js';
-import type { ItemStatus } from '../definition/words.js';
+import { ITEM_STATUSES, type ItemStatus } from '../definition/words.js';
 
 /** What is done about an item; those of `decide.ts` that do something, and those about folders. */
 export type ItemAction =
@@ -65,6 +65,10 @@ export interface Totals {
   readonly items: number;
   readonly bytes: number;
 }
+
+const RANKS = [0, 1, 2];
+/** Ids that are read at once. */
+const STRETCH = 1000;
 
 const rankOf = (action: ItemAction): number => (DELETIONS.includes(action) ? 2 : 1);
 
@@ -170,11 +174,31 @@ export class RunItems {
     return this.#totals.all(this.execution);
   }
 
-  /** Rows by their status, in order of their ids; all without. */
+  /**
+   * Rows by their status, in order of their ids; all without. Read in stretches: others may write to the database while
+   * somebody goes through them.
+   */
   *rows(status?: readonly ItemStatus[]): IterableIterator<RunItem> {
     const where = status ? `AND status IN (${status.map(() => '?').join(', ')})` : '';
-    const select = this.#db.prepare<unknown[], Row>(`SELECT * FROM items WHERE execution = ? ${where} ORDER BY id`);
-    for (const row of select.iterate(this.execution, ...(status ?? []))) yield fromRow(row);
+    // The unary plus keeps SQLite from an index that is not in order of the ids.
+    const stretch = this.#db.prepare<unknown[], Row>(
+      `SELECT * FROM items WHERE id >= ? AND id < ? AND +execution = ? ${where} ORDER BY id`,
+    );
+    const end = this.#edge('DESC');
+    for (let from = this.#edge('ASC'); from <= end; from += STRETCH)
+      for (const row of stretch.all(from, from + STRETCH, this.execution, ...(status ?? []))) yield fromRow(row);
+  }
+
+  /** The first or last id, by looks into the index that holds them in order by status and rank. */
+  #edge(order: 'ASC' | 'DESC'): number {
+    const look = this.#db
+      .prepare<[number, string, number], number>(
+        `SELECT id FROM items WHERE execution = ? AND status = ? AND rank = ? ORDER BY id ${order} LIMIT 1`,
+      )
+      .pluck();
+    const found = ITEM_STATUSES.flatMap((status) => RANKS.map((rank) => look.get(this.execution, status, rank)));
+    const ids = found.filter((id) => id !== undefined);
+    return order === 'ASC' ? Math.min(...ids) : Math.max(...ids);
   }
 }
 

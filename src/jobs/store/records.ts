@@ -28,6 +28,8 @@ interface Row {
   readonly d_version: string | null;
 }
 
+const PAGE = 500;
+
 /** The records of one job. */
 export class Records {
   readonly #job: string;
@@ -35,7 +37,7 @@ export class Records {
   readonly #put: Statement;
   readonly #delete: Statement<[string, string, string]>;
   readonly #deleteBelow: Statement<[string, string, string, string]>;
-  readonly #renamed: Statement<[string], Row>;
+  readonly #renamed: Statement<[string, string, string], Row>;
   readonly #count: Statement<[string], number>;
   readonly #clear: Statement<[string]>;
 
@@ -52,7 +54,10 @@ export class Records {
     this.#deleteBelow = db.prepare(
       'DELETE FROM records WHERE job = ? AND (folder = ? OR (folder >= ? AND folder < ?))',
     );
-    this.#renamed = db.prepare('SELECT * FROM records WHERE job = ? AND renamed IS NOT NULL ORDER BY folder, name');
+    this.#renamed = db.prepare(
+      `SELECT * FROM records INDEXED BY records_renamed WHERE job = ? AND renamed IS NOT NULL AND (folder, name) > (?, ?)
+       ORDER BY folder, name LIMIT ${PAGE}`,
+    );
     this.#count = db.prepare<[string], number>('SELECT count(*) FROM records WHERE job = ?').pluck();
     this.#clear = db.prepare('DELETE FROM records WHERE job = ?');
   }
@@ -89,9 +94,14 @@ export class Records {
     this.#deleteBelow.run(this.#job, path, `${path}/`, `${path}0`);
   }
 
-  /** Items whose names differ, for the manifest. */
+  /** Items whose names differ, for the manifest. Read in pages: others may write to the database meanwhile. */
   *renamed(): IterableIterator<TransferRecord> {
-    for (const row of this.#renamed.iterate(this.#job)) yield fromRow(row);
+    for (let last: Row | undefined; ; ) {
+      const page: Row[] = this.#renamed.all(this.#job, last?.folder ?? '', last?.name ?? '');
+      for (const row of page) yield fromRow(row);
+      if (page.length < PAGE) return;
+      last = page.at(-1);
+    }
   }
 
   get count(): number {

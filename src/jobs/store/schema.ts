@@ -88,6 +88,9 @@ const migrations: readonly string[] = [
   );
   CREATE INDEX audit_of_execution ON audit (execution, id);
   `,
+  `
+  CREATE INDEX records_renamed ON records (job, folder, name) WHERE renamed IS NOT NULL;
+  `,
 ];
 
 export const jobsDatabase: DatabaseOptions = {

@@ -1,0 +1,46 @@
+import t from 'tap';
+import { emptyEstimate } from '#src/jobs/plan/cost.js';
+import { writeReport } from '#src/jobs/report/report.js';
+import { Folders } from '../helpers/jobs.js';
+
+const ITEMS = 2500;
+
+t.test('while the report of a run is written, another run goes on', async (t) => {
+  const folders = new Folders(t);
+  const { store } = folders;
+  const [one, other] = [folders.add(), folders.add()];
+  const now = Date.now();
+  const execution = store.begin(one.id, 'manual', false, now);
+  const items = store.items(execution.id);
+  const place = { folder: 'f', otherFolder: 'f', isFolder: false, bytes: 1, count: 1 } as const;
+  const records = store.records(one.id);
+  items.transaction(() => {
+    for (let n = 0; n < ITEMS; n++) {
+      const [name, otherName] = [`name: ${n}`, `name_ ${n}`];
+      const status = n % 2 === 0 ? 'success' : 'remediation';
+      items.add({ ...place, name, otherName, action: 'copy', status });
+      const renamed = n % 3 === 0 ? undefined : 'a colon';
+      records.put({ ...place, name, otherName, renamed, source: undefined, destination: undefined });
+    }
+  });
+  const second = store.begin(other.id, 'manual', false, now);
+  let written = 0;
+  const writing = setInterval(() => {
+    store.update(second.id, { calls: written++ });
+    store.items(second.id).add({ ...place, name: 'x', otherName: 'x', action: 'copy', status: 'pending' });
+  });
+  const outcome = { status: 'completed', reason: undefined, stats: {}, estimate: emptyEstimate() } as const;
+  await writeReport(folders.top, store, one, execution, outcome);
+  clearInterval(writing);
+  t.ok(written > 0, 'the other run wrote meanwhile');
+  const names = (status?: readonly ['success' | 'remediation']): string[] =>
+    [...items.rows(status)].map(({ name }) => name);
+  const all = Array.from({ length: ITEMS }, (_, n) => `name: ${n}`);
+  t.strictSame(names(), all, 'every item once, in order');
+  t.strictSame(
+    names(['remediation']),
+    all.filter((_, n) => n % 2 === 1),
+  );
+  t.equal([...records.renamed()].length, all.filter((_, n) => n % 3 !== 0).length, 'the manifest has all');
+  t.strictSame([...store.items(second.id + 1).rows()], []);
+});
