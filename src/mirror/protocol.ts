@@ -74,5 +74,11 @@ export interface Results {
   readonly close: undefined;
 }
 
+/** What is left of an error: `code` as of SQLite, or an errno. */
+export interface AnsweredError {
+  readonly message: string;
+  readonly code?: unknown;
+}
+
 export type Envelope = { readonly id: number; readonly request: Request };
-export type Answer = { readonly id: number; readonly result?: unknown; readonly error?: unknown };
+export type Answer = { readonly id: number; readonly result?: unknown; readonly error?: AnsweredError };

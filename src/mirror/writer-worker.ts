@@ -20,7 +20,9 @@ port.on('message', ({ id, request }: Envelope) => {
   try {
     port.postMessage({ id, result: perform(request) });
   } catch (error) {
-    port.postMessage({ id, error });
+    // Of an error's class nothing is left on the other side.
+    const { message, code } = error as Error & { code?: unknown };
+    port.postMessage({ id, error: { message, code } });
   }
   if (request.op === 'close') port.close();
 });

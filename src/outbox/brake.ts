@@ -1,4 +1,5 @@
 import type { Inode } from '../base/ids.js';
+import type { BrakeRecord } from './brake-record.js';
 import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 
 /** Deletions and overwrites are counted over so many milliseconds. */
@@ -14,22 +15,33 @@ export const isBraked = (intent: Intent): boolean => !intent.released && (intent
 
 /**
  * Holds mass deletion: a wrong `rm -rf`, a wrong rsync or ransomware must not empty a project. Files count one by one,
- * also in a folder that is removed whole; what a person released does not count.
+ * also in a folder that is removed whole; what a person released does not count. A new start forgets nothing of it.
  */
 export class Brake {
   readonly #limit: number;
+  readonly #record: BrakeRecord;
   readonly #taking = new Set<Inode>();
-  #sent: number[] = [];
-  #isOn = false;
+  /** Times at which something was sent, each with how much was, oldest first. */
+  readonly #sent: { readonly at: number; readonly count: number }[];
+  #sentCount: number;
+  #isOn: boolean;
 
   /** @param limit files in ten minutes */
-  constructor(limit: number) {
+  constructor(limit: number, record: BrakeRecord) {
     this.#limit = limit;
+    this.#record = record;
+    this.#isOn = record.isOn;
+    this.#sent = record.sent();
+    this.#sentCount = this.#sent.reduce((sum, { count }) => sum + count, 0);
   }
 
-  /** One was sent. */
-  passed(intent: Intent, now: number): void {
-    if (takesAway(intent) && !intent.released) this.#sent.push(now);
+  /** These were sent. */
+  passed(intents: readonly Intent[], now: number): void {
+    const count = intents.filter((intent) => takesAway(intent) && !intent.released).length;
+    if (count === 0) return;
+    this.#sent.push({ at: now, count });
+    this.#sentCount += count;
+    this.#record.add(now, count, now - WINDOW);
   }
 
   /** What an item's intent is now. */
@@ -43,8 +55,10 @@ export class Brake {
    * is held any more: whoever releases or discards some of it has said nothing about the rest.
    */
   isOn(now: number): boolean {
-    while (this.#sent.length > 0 && this.#sent[0]! < now - WINDOW) this.#sent.shift();
-    this.#isOn = this.#taking.size > 0 && (this.#isOn || this.#sent.length + this.#taking.size >= this.#limit);
-    return this.#isOn;
+    while (this.#sent.length > 0 && this.#sent[0]!.at < now - WINDOW) this.#sentCount -= this.#sent.shift()!.count;
+    const isOn = this.#taking.size > 0 && (this.#isOn || this.#sentCount + this.#taking.size >= this.#limit);
+    if (isOn !== this.#isOn) this.#record.setOn(isOn);
+    this.#isOn = isOn;
+    return isOn;
   }
 }

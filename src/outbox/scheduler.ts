@@ -1,10 +1,12 @@
 import { setMaxListeners } from 'node:events';
-import { Failure, isFailure } from '../base/errors.js';
+import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { Brake, isBraked } from './brake.js';
+import { BrakeRecord } from './brake-record.js';
 import { isNothing } from './changes.js';
 import { Completions } from './completions.js';
+import { diskFailure } from './disk.js';
 import { type Intent, NO_REMOTE } from './intent.js';
 import { coveredBy, orderOf, violation } from './order.js';
 import type { Outbox } from './outbox.js';
@@ -57,7 +59,7 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#o = options;
-    this.#brake = new Brake(options.holdAfter);
+    this.#brake = new Brake(options.holdAfter, new BrakeRecord(options.outbox.intents.database, options.log));
     this.#readiness = new Readiness(options.outbox, options.delays);
     // Every call under way listens to it.
     setMaxListeners(0, this.#stop.signal);
@@ -322,8 +324,7 @@ export class Scheduler {
           const now = Date.now();
           outbox.permissions.granted(intent.inode);
           outbox.permissions.granted(intent.parent);
-          this.#brake.passed(intent, now);
-          for (const one of covered) this.#brake.passed(one, now);
+          this.#brake.passed([intent, ...covered], now);
           if (outbox.intents.get(intent.inode)?.deleted) return;
           const gone = covered.filter((one) => outbox.intents.get(one.inode) === one);
           outbox.intents.change(
@@ -356,14 +357,15 @@ export class Scheduler {
   #failed(intent: Intent, error: unknown): void {
     const { outbox, log } = this.#o;
     if (this.#stop.signal.aborted) return;
-    const failure = error instanceof Failure ? error : new Failure('internal', {}, error);
+    const known = diskFailure(error);
+    const failure = known instanceof Failure ? known : new Failure('internal', {}, error);
     const pause = PAUSES[failure.code];
     if (pause !== undefined) this.#pausedUntil = Date.now() + pause;
     if (failure.code === 'not-permitted')
       outbox.permissions.refused(intent.remoteId === NO_REMOTE ? intent.parent : intent.inode);
     const now = outbox.intents.get(intent.inode);
     if (!now || now.deleted !== intent.deleted) return;
-    const level = isFailure(error) ? failure.level : 'error';
+    const level = known === failure ? failure.level : 'error';
     log[level === 'debug' ? 'info' : level](
       { error, path: outbox.tree.pathOf(now) },
       'a change did not reach the server; it stays in the outbox',

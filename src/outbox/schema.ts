@@ -76,6 +76,13 @@ const migrations: readonly string[] = [
   UPDATE intents SET attempted = json_object('parent', parent, 'name', name, 'size', size)
     WHERE attempt_at > 0 AND deleted = 0;
   `,
+  `
+  -- Files that were deleted or overwritten at the server lately without having been released.
+  CREATE TABLE taken_away (
+    at INTEGER PRIMARY KEY,
+    files INTEGER NOT NULL
+  );
+  `,
 ];
 
 /** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */

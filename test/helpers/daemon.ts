@@ -1,0 +1,66 @@
+import { existsSync } from 'node:fs';
+import { askDaemon } from '#src/daemon/control.js';
+import { StateFolder } from '#src/daemon/state-folder.js';
+import type { MountStatus } from '#src/daemon/status.js';
+import type { UploadLine } from '#src/outbox/uploads-view.js';
+import { until } from './cases.js';
+import type { Installation } from './mounted.js';
+
+/** The daemon behind a mount, asked as the command line asks it: without a process for each question. */
+export class Daemon {
+  readonly #installation: Installation;
+  readonly #mnt: string;
+
+  constructor({ installation, mnt }: { readonly installation: Installation; readonly mnt: string }) {
+    this.#installation = installation;
+    this.#mnt = mnt;
+  }
+
+  get pid(): number {
+    return this.#record.pid;
+  }
+
+  status(): Promise<MountStatus> {
+    return this.#ask('status', {});
+  }
+
+  /** What is left after so many seconds at most. */
+  drain(seconds = 60): Promise<UploadLine[]> {
+    return this.#ask('drain', { timeout: seconds });
+  }
+
+  uploads(): Promise<UploadLine[]> {
+    return this.#ask('uploads', {});
+  }
+
+  release(...lines: readonly UploadLine[]): Promise<unknown> {
+    return this.#ask('release', { ids: lines.map(({ id }) => String(id)) });
+  }
+
+  /** Where the bytes are now. */
+  discard(...lines: readonly UploadLine[]): Promise<string[]> {
+    return this.#ask('discard', { ids: lines.map(({ id }) => String(id)) });
+  }
+
+  /** Lists a folder anew. */
+  refresh(path = ''): Promise<unknown> {
+    return this.#ask('refresh', { path });
+  }
+
+  /** Ends it as a crash does; resolves when it is gone. */
+  async kill(): Promise<void> {
+    const { pid } = this;
+    process.kill(pid, 'SIGKILL');
+    await until(() => !existsSync(`/proc/${pid}`));
+  }
+
+  get #record() {
+    const record = new StateFolder(this.#installation.state).mount(this.#mnt);
+    if (!record) throw new Error('nothing is mounted');
+    return record;
+  }
+
+  #ask<T>(method: string, parameters: Record<string, unknown>): Promise<T> {
+    return askDaemon<T>(this.#record.socket, method, { mountpoint: this.#mnt, ...parameters });
+  }
+}
