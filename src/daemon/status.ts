@@ -1,11 +1,10 @@
 import type { Mounted } from '../fuse/filesystem.js';
-import { outboxCounts, uploadLines } from '../outbox/uploads-view.js';
+import { outboxCounts } from '../outbox/uploads-view.js';
 import type { JobLine } from './jobs/job-lines.js';
 import type { Project } from './project.js';
 
 export function mountState(project: Project, mounted: Mounted, mountpoint: string) {
   const { mirror, content, session, outbox, scheduler } = project;
-  const uploads = uploadLines(outbox, scheduler, project.progress);
   const { done, items, total } = mirror.progress;
   const cache = content.stats();
   return {
@@ -15,7 +14,7 @@ export function mountState(project: Project, mounted: Mounted, mountpoint: strin
     state: mirror.state,
     crawl: { done, items, ...(total === undefined ? {} : { total }) },
     budget: session.session.budget.status(),
-    outbox: { ...outboxCounts(uploads), braked: scheduler.braked },
+    outbox: { ...outboxCounts(outbox, scheduler), braked: scheduler.braked },
     refusedNames: outbox.names.refusals,
     cache,
     mirror: { badRows: mirror.store.badRows, lru: mirror.view.statistics() },

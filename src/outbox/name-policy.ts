@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { classifyName, globPattern, type NameClass } from '../names/local-only.js';
@@ -16,6 +17,8 @@ export interface RefusedName {
 }
 
 const KEPT_REFUSALS = 100;
+/** Names whose kind is remembered: as many as wait to go up after a large copy. */
+const KEPT_KINDS = 20_000;
 
 /** Judges names before anything is made under them: what will be published must obey Procore's rules. */
 export interface NameGuard {
@@ -38,7 +41,13 @@ export interface NameGuard {
 export function namePolicy(tree: Tree, temporary: readonly string[], log: Log): NameGuard {
   const refusals: RefusedName[] = [];
   const extra = temporary.map((glob) => globPattern(glob, 'transfer-temporary'));
-  const kind = (name: string, folder: boolean): NameClass => classifyName(name, extra, folder ? 'folder' : 'file');
+  const kinds = new LRUCache<string, NameClass>({ max: KEPT_KINDS });
+  const kind = (name: string, folder: boolean): NameClass => {
+    const key = folder ? `${name}/` : name;
+    let found = kinds.get(key);
+    if (found === undefined) kinds.set(key, (found = classifyName(name, extra, folder ? 'folder' : 'file')));
+    return found;
+  };
   /** Whether what gets this name in this folder goes up under it. */
   const goesUp = (parent: LocalItem, name: string, folder: boolean): boolean =>
     isPublished(kind(name, folder)) && !isLocal(parent.intent);

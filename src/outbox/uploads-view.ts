@@ -24,8 +24,7 @@ export interface UploadLine {
 export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: ReadonlyMap<Inode, number>): UploadLine[] {
   return [...outbox.intents.all()]
     .map((intent): UploadLine => {
-      const reason =
-        scheduler.braked && isBraked(intent) ? BRAKE_REASON : (intent.reason ?? waitsForRename(intent, outbox));
+      const reason = reasonOf(intent, outbox, scheduler);
       return {
         id: intent.inode,
         path: outbox.tree.pathOf(intent),
@@ -42,6 +41,10 @@ export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: Readonly
       (a, b) =>
         Number(a.state === 'local') - Number(b.state === 'local') || a.since.localeCompare(b.since) || a.id - b.id,
     );
+}
+
+function reasonOf(intent: Intent, outbox: Outbox, scheduler: Scheduler): string | undefined {
+  return scheduler.braked && isBraked(intent) ? BRAKE_REASON : (intent.reason ?? waitsForRename(intent, outbox));
 }
 
 /** The reason for which a name that looks like a transfer temporary is held back. */
@@ -66,23 +69,15 @@ function describe(intent: Intent): string {
   return [moved ? 'move' : '', intent.dirty ? 'new version' : ''].filter((text) => text !== '').join(', ') || 'nothing';
 }
 
-/** Counts for `status`. */
-export function outboxCounts(lines: readonly UploadLine[]): {
-  readonly pending: number;
-  readonly held: number;
-  readonly failed: number;
-  readonly local: number;
-  readonly bytes: number;
-} {
-  const count = (...states: UploadLine['state'][]): number =>
-    lines.filter((line) => states.includes(line.state)).length;
-  return {
-    pending: count('waiting', 'uploading'),
-    held: count('held'),
-    failed: count('failed'),
-    local: count('local'),
-    bytes: lines.reduce((sum, line) => sum + (line.state === 'local' ? 0 : line.bytes), 0),
-  };
+/** Counts for `status`, of what `uploadLines` shows. */
+export function outboxCounts(outbox: Outbox, scheduler: Scheduler) {
+  const counts = { pending: 0, held: 0, failed: 0, local: 0, bytes: 0 };
+  for (const intent of outbox.intents.all()) {
+    const state = stateOf(intent, reasonOf(intent, outbox, scheduler), scheduler.isUnderWay(intent.inode), outbox);
+    counts[state === 'waiting' || state === 'uploading' ? 'pending' : state]++;
+    if (state !== 'local' && intent.dirty) counts.bytes += intent.size;
+  }
+  return counts;
 }
 
 /**
