@@ -72,6 +72,13 @@ export const jobRows = {
     what: '{count} deletions are held: {reason}',
     remedy: 'look at procorefs jobs items; if they are meant, procorefs jobs run --allow-deletions',
   },
+  'not-flagged': {
+    errno: 'ENOENT',
+    http: 404,
+    level: 'info',
+    what: 'the last run of "{name}" has not flagged {item}',
+    remedy: 'procorefs jobs items --flagged shows what it has',
+  },
   'listing-incomplete': {
     errno: 'EIO',
     http: 502,

@@ -21,8 +21,8 @@ const PIECES_PER_SECOND = 10;
 
 /**
  * Bytes per second by time of day, shared by all streams that take from it, in the order in which they ask. A window's
- * rate holds from its time, on the wall clock, until the next window's; the last one of the day holds over midnight.
- * `bytes_per_second` holds when there are no windows. 0 is no limit.
+ * rate holds from its time, on the wall clock, until the next window's. `bytes_per_second` holds where there are no
+ * windows, and from midnight until the first one; without it the last one of the day holds over midnight. 0 is no limit.
  */
 export class BandwidthLimiter {
   readonly #windows: readonly { readonly time: number; readonly rate: number }[];
@@ -36,14 +36,16 @@ export class BandwidthLimiter {
 
   /** @param timeZone of the windows; undefined: this machine's */
   constructor(bandwidth: Bandwidth, clock: Clock, timeZone?: string) {
-    const { bytes_per_second = 0, window = [] } = bandwidth;
-    this.#windows = window
-      .map(({ time, bytes_per_second }) => ({ time: timeOfDayMs(time), rate: bytes_per_second }))
-      .sort((a, b) => a.time - b.time);
+    const { bytes_per_second: given, window = [] } = bandwidth;
+    const windows = window.map(({ time, bytes_per_second }) => ({ time: timeOfDayMs(time), rate: bytes_per_second }));
+    // The rate beside windows is that of the time before the first one.
+    if (given !== undefined && windows.length > 0 && windows.every(({ time }) => time > 0))
+      windows.push({ time: 0, rate: given });
+    this.#windows = windows.sort((a, b) => a.time - b.time);
     this.#zone = zoneOf(timeZone);
     this.#clock = clock;
     this.#reckoned = clock.now();
-    const always = { from: Number.NEGATIVE_INFINITY, until: Number.POSITIVE_INFINITY, rate: bytes_per_second };
+    const always = { from: Number.NEGATIVE_INFINITY, until: Number.POSITIVE_INFINITY, rate: given ?? 0 };
     this.#segment = this.#windows.length > 0 ? this.#segmentAt(this.#reckoned) : always;
   }
 

@@ -8,6 +8,7 @@ import { ranSince } from '../base/process.js';
 import type { Job } from './definition/job-schema.js';
 import type { SideReference } from './definition/transfer-schema.js';
 import type { ExecutionStatus, JobHealth, JobStatus } from './definition/words.js';
+import { abilitiesOf, requireFitting } from './fitness.js';
 import type { Place, Places } from './overlap.js';
 import { requireApart } from './overlap.js';
 import { writeReport } from './report/report.js';
@@ -99,9 +100,11 @@ export class JobEngine {
     this.#loop ??= this.#look();
   }
 
-  /** @throws Failure `job-overlaps` */
+  /** @throws Failure `job-overlaps`, `job-refused`, `no-such-job` in `names_from` */
   async check(name: string, transfer: Job['transfer']): Promise<void> {
     const places = await this.#places(transfer);
+    requireFitting(transfer, places.source.abilities, places.destination.abilities);
+    if (transfer.names_from !== undefined) this.store.get(transfer.names_from);
     const others: { job: Job; places: Places }[] = [];
     for (const job of this.store.list()) {
       try {
@@ -177,7 +180,7 @@ export class JobEngine {
 
   #tick(): void {
     const now = this.#clock.now();
-    for (const job of this.store.list()) {
+    for (const job of this.store.list().sort((a, b) => b.priority - a.priority)) {
       if (this.#runs.has(job.id) || job.disabled || job.status === 'complete') continue;
       const due = this.#due(job, now);
       if (job.execute_on !== (due === undefined ? undefined : Math.floor(due / 1000)))
@@ -277,6 +280,7 @@ export class JobEngine {
         mayWrite: !simulation,
       });
       sides.push(destination);
+      requireFitting(job.transfer, abilitiesOf(source), abilitiesOf(destination));
       const run = new Run({
         job,
         execution,
@@ -353,7 +357,7 @@ export class JobEngine {
       health: HEALTH_AFTER[status],
       executeOn: due ?? null,
     });
-    store.retire(job.id, now - after.retention.days * 86_400_000);
+    this.#forgetReports(store.retire(job.id, now - after.retention.days * 86_400_000));
     this.#o.log.info({ job: job.name, status, stats: execution.stats }, stop ?? reason ?? 'a run of a job ended');
     this.#o.ended?.(store.get(job.id), store.execution(execution.id)!);
   }
@@ -367,9 +371,12 @@ export class JobEngine {
   remove(id: string): void {
     const job = this.store.get(id);
     if (this.store.running().some((one) => one.job === job.id)) throw new Failure('job-running', { name: job.name });
-    for (const { id: execution } of this.store.executions(job.id))
-      rmSync(join(this.#o.folder, 'reports', String(execution)), { recursive: true, force: true });
+    this.#forgetReports(this.store.executions(job.id).map(({ id }) => id));
     this.store.remove(job.id);
+  }
+
+  #forgetReports(executions: readonly number[]): void {
+    for (const id of executions) rmSync(join(this.#o.folder, 'reports', String(id)), { recursive: true, force: true });
   }
 }
 

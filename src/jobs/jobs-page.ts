@@ -14,15 +14,20 @@ const KEYS: Readonly<Record<string, string>> = {
   encode_invalid_characters: 'they are encoded reversibly instead',
   segment_truncate: 'names that are too long are cut, the extension stays',
   duplicate_names: 'two names that are one at the destination: rename the second, or warn',
-  empty_containers: 'create or skip folders with nothing in them',
+  empty_containers:
+    'create or skip folders with nothing in them; a platform that has none leaves them out, with the reason',
   large_item: 'a file above the limit of the destination: fail (flagged) or skip',
-  failure_policy: 'an item that fails: continue with the others, or halt the run',
-  versioning: 'select latest or all versions, where the destination keeps versions',
-  timestamps: 'times of modification are kept where the destination can',
-  lock_propagation: 'skip leaves out files that somebody has checked out',
-  performance: 'retries of an item, parallel writes, bytes per second by time of day',
+  failure_policy:
+    'an item that fails: continue with the others, or halt the run; before it touches anything where the plan shows it',
+  versioning:
+    'select latest, or all versions, oldest first and only those since the last run; all is refused unless what is written to keeps versions. preserve none is latest',
+  timestamps: 'times of modification: kept where the destination can, unless false; true is refused where it cannot',
+  lock_propagation: 'ignore, or skip: leaves out files that somebody else has checked out',
+  performance:
+    'retries of an item, parallel_writes (requested, at most max and what the platform takes well), upload and download: bytes_per_second, window by time of day',
   filter: 'rules by extension, name, path, size, date, hidden, private; excludes win',
-  audit_level: 'how much of what was done with each item is kept',
+  audit_level:
+    'what `jobs report --audit` shows: error what failed, warn also what was flagged or put off, info also the run, what was left alone and how conflicts were settled, debug also each item, trace also each attempt; none',
   simulation_mode: 'each run only says what it would do',
   delete_guard: 'deletions in one run above which all are held until `jobs run --allow-deletions`; false: never',
   trash_days:
@@ -143,6 +148,11 @@ hand waits for the next hour. \`jobs estimate\` says calls, hours and bytes befo
 mount's own polls have found: no call of its own, and when nothing changed neither side is looked at (every six hours
 both are, for what was changed at the destination). A mount without the option disables the job; an unmount does not, for
 the mount comes back at boot.
+
+## What is flagged
+
+\`jobs items NAME --flagged\` lists what a person must look at. Every run tries it again (\`jobs retry\` at once); \`jobs ignore
+NAME [PATH…]\` leaves it alone in all later runs, a folder with everything below it, until \`jobs retry NAME PATH\`.
 
 ## Being told
 

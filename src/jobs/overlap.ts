@@ -1,6 +1,7 @@
 import { Failure } from '../base/errors.js';
 import type { Job } from './definition/job-schema.js';
 import type { Transfer } from './definition/transfer-schema.js';
+import type { Abilities } from './fitness.js';
 
 /** Where one end of a transfer really is: two ends with the same place are the same tree. */
 export interface Place {
@@ -8,6 +9,10 @@ export interface Place {
   readonly tree: string;
   /** From the tree's root, `/` between names, none before or after; `''` is the root. */
   readonly path: string;
+  /** What is known of it without opening it. */
+  readonly abilities: Abilities;
+  /** The mount of a project that it lies in. */
+  readonly within?: string;
 }
 
 export interface Places {
@@ -34,6 +39,13 @@ export function requireApart(
   places: Places,
   others: readonly { readonly job: Job; readonly places: Places }[],
 ): void {
+  const written = changesSource(transfer) ? [places.destination, places.source] : [places.destination];
+  for (const { within } of written)
+    if (within !== undefined)
+      throw new Failure('job-overlaps', {
+        name,
+        why: `it would write into the mount at ${within}; name the project as CONNECTION:PROJECT/folder instead`,
+      });
   if (touch(places.source, places.destination))
     throw new Failure('job-overlaps', { name, why: 'its destination and its source contain each other' });
   for (const { job, places: other } of others) {
@@ -41,6 +53,13 @@ export function requireApart(
     const clash = (why: string): never => {
       throw new Failure('job-overlaps', { name, why: `${why} the job "${job.name}"` });
     };
+    const written = changesSource(transfer) ? [places.destination, places.source] : [places.destination];
+    for (const { within } of written)
+      if (within !== undefined)
+        throw new Failure('job-overlaps', {
+          name,
+          why: `it would write into the mount at ${within}; name the project as CONNECTION:PROJECT/folder instead`,
+        });
     if (touch(places.source, other.destination) && touch(places.destination, other.source))
       clash('it would go around in a circle with');
     if (touch(places.destination, other.destination)) {

@@ -118,6 +118,10 @@ export const folderOpener: Opener = {
     return new TargetSide(await openTarget({ platform: 'fs', uri: connection.id }, { path, create, mayWrite, signal }));
   },
   place({ connection, target }) {
-    return Promise.resolve({ tree: 'fs', path: join(connection.id, target.path).replace(/^\/|\/$/g, '') });
+    return Promise.resolve({
+      tree: 'fs',
+      path: join(connection.id, target.path).replace(/^\/|\/$/g, ''),
+      abilities: { title: 'a folder', keepsVersions: false, setsTimes: true, emptyFolders: true },
+    });
   },
 };

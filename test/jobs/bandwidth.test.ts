@@ -86,7 +86,6 @@ const OFFICE = {
     { time: { hr: 8 }, bytes_per_second: 1000 },
     { time: { hr: 12, min: 30 }, bytes_per_second: 5000 },
   ],
-  bytes_per_second: 77,
 };
 
 t.test('a rate holds from its time until the next, the last one over midnight', async (t) => {
@@ -98,6 +97,15 @@ t.test('a rate holds from its time until the next, the last one over midnight', 
   );
   t.equal(limiter.rateAt(at('2026-12-05T06:59:59Z')), 0, 'in winter an hour later');
   t.equal(limiter.rateAt(at('2026-12-05T07:00:00Z')), 1000);
+});
+
+t.test('the rate beside windows holds from midnight until the first one', async (t) => {
+  const { limiter } = setUp({ ...OFFICE, bytes_per_second: 77 }, '2026-06-05T12:00:00Z', 'Europe/Berlin');
+  const rates = ['05:59:59', '06:00:00', '21:59:59', '22:00:00'];
+  t.strictSame(
+    rates.map((time) => limiter.rateAt(at(`2026-06-05T${time}Z`))),
+    [77, 1000, 0, 77],
+  );
 });
 
 t.test('one window alone holds all day', async (t) => {

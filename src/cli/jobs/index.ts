@@ -1,10 +1,12 @@
 import { createReadStream, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Failure } from '../../base/errors.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import { refusedKeys, transferKeys } from '../../jobs/definition/transfer-schema.js';
-import { FLAGGED } from '../../jobs/report/report.js';
+import { heed, ignore, pathOf } from '../../jobs/flagged.js';
+import { auditLines, FLAGGED } from '../../jobs/report/report.js';
 import type { JobRequest } from '../../jobs/store/job-store.js';
 import type { Command, CommandContext } from '../command.js';
 import { bytes, columns, plural } from '../format.js';
@@ -182,8 +184,9 @@ const items: Command = {
         rows.length === 0
           ? 'nothing'
           : columns([
-              ['STATUS', 'ACTION', 'SIZE', 'PATH', 'WHY'],
+              ['ID', 'STATUS', 'ACTION', 'SIZE', 'PATH', 'WHY'],
               ...rows.map((row) => [
+                String(row.id),
                 row.status,
                 row.action,
                 row.isFolder ? '' : bytes(row.bytes),
@@ -202,6 +205,7 @@ const report: Command = {
   flags: [
     { flags: '--csv', help: 'each item, as CSV' },
     { flags: '--manifest', help: 'each item that has another name at the destination, as CSV' },
+    { flags: '--audit', help: 'what happened, as far as audit_level keeps it, as CSV' },
     { flags: '--execution <ID>', help: 'of another run' },
   ],
   run: (context) =>
@@ -209,6 +213,10 @@ const report: Command = {
       const job = store.get(context.argument(0));
       const id = executionOf(context, store.executions(job.id));
       const execution = store.execution(id)!;
+      if (context.flags.audit === true) {
+        await pipeline(Readable.from(auditLines(store.auditOf(id))), process.stdout, { end: false });
+        return;
+      }
       const folder = execution.stats.report;
       if (folder === undefined) throw new Failure('no-such-job', { name: `report of ${job.name}` });
       if (context.flags.csv === true || context.flags.manifest === true) {
@@ -234,7 +242,26 @@ function executionOf(context: CommandContext, executions: readonly { readonly id
 const retry: Command = {
   ...run,
   name: 'jobs retry',
-  summary: 'run a job again: what was flagged is tried once more',
+  arguments: '<name> [items...]',
+  summary: 'run a job again: what was flagged is tried once more, and what was ignored if it is named',
+  async run(context) {
+    await withJobs(context, async ({ store }) => heed(store, store.get(context.argument(0)), context.args.slice(1)));
+    await run.run(context);
+  },
+};
+
+const ignoreItems: Command = {
+  name: 'jobs ignore',
+  arguments: '<name> [items...]',
+  summary: 'leave flagged items alone, by path or id (all without), until jobs retry names them',
+  run: (context) =>
+    withJobs(context, async ({ store }) => {
+      const job = store.get(context.argument(0));
+      const ignored = ignore(store, job, context.args.slice(1)).map(pathOf);
+      context.show({ id: job.id, ignored }, () =>
+        ignored.length === 0 ? 'nothing is flagged' : ignored.map((path) => `ignored: ${path}`).join('\n'),
+      );
+    }),
 };
 
 const remove: Command = {
@@ -264,5 +291,6 @@ export const jobCommands: readonly Command[] = [
   items,
   report,
   retry,
+  ignoreItems,
   remove,
 ];

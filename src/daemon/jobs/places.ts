@@ -1,16 +1,32 @@
 import { realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Failure } from '../../base/errors.js';
 import type { Connection } from '../../connections/connection.js';
 import { type Connections, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
 import type { SideReference } from '../../jobs/definition/transfer-schema.js';
+import type { Abilities } from '../../jobs/fitness.js';
 import type { Place } from '../../jobs/overlap.js';
+import { isPlatform, platforms } from '../../names/platforms.js';
+import { mountOf } from '../../targets/folder/root.js';
 import type { ProjectSession } from '../session.js';
 import type { Source } from '../source.js';
 
 /** Platforms whose connections are folders of this machine. */
 const FOLDERS = new Set(['fs', 'nfs']);
+
+/** How the mount table calls the mounts of projects. */
+const OWN_MOUNTS = /^fuse(?:blk)?\.procorefs$/;
+
+const PROCORE: Abilities = { title: 'Procore', keepsVersions: true, setsTimes: false, emptyFolders: true };
+
+/** Times and folders depend on the server behind it: only an opened target knows. */
+const abilitiesOf = (platform: string): Abilities => ({
+  title: isPlatform(platform) ? platforms[platform].title : platform,
+  keepsVersions: false,
+  setsTimes: undefined,
+  emptyFolders: undefined,
+});
 
 /** One end of a transfer: a project and a folder of it, or a target and a folder below it. */
 export type End =
@@ -46,11 +62,31 @@ export async function placeOf(connections: Connections, reference: SideReference
   if (end.kind === 'project') {
     const { connection, source } = end;
     const known = connection.projects?.find(({ id, name }) => String(id) === source.project || name === source.project);
-    return { tree: `procore ${connection.apiUrl} ${known?.id ?? source.project}`, path: source.folder };
+    return {
+      tree: `procore ${connection.apiUrl} ${known?.id ?? source.project}`,
+      path: source.folder,
+      abilities: PROCORE,
+    };
   }
   const { platform, uri } = end.connection;
-  if (!FOLDERS.has(platform)) return { tree: `${platform} ${uri}`, path: end.path };
-  // The folder itself may not be there yet: what is, is taken without its links.
-  const root = await realpath(uri).catch(() => uri);
-  return { tree: 'this machine', path: join(root, end.path).replace(/^\/+|\/+$/g, '') };
+  const abilities = abilitiesOf(platform);
+  if (!FOLDERS.has(platform)) return { tree: `${platform} ${uri}`, path: end.path, abilities };
+  const full = await withoutLinks(join(uri, end.path));
+  const mount = mountOf(full);
+  return {
+    tree: 'this machine',
+    path: full.replace(/^\/+|\/+$/g, ''),
+    abilities,
+    ...(mount && OWN_MOUNTS.test(mount.type) ? { within: mount.mountpoint } : {}),
+  };
+}
+
+/** The path as it is without links; what is not there yet is below what is. */
+async function withoutLinks(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch {
+    const above = dirname(path);
+    return above === path ? path : join(await withoutLinks(above), basename(path));
+  }
 }

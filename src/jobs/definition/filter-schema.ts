@@ -4,17 +4,26 @@ const list = z
   .union([z.string().transform((text) => [text]), z.array(z.string())])
   .pipe(z.array(z.string().min(1)).min(1));
 
+const hasBounds = (from: number | undefined, to: number | undefined): boolean =>
+  (from !== undefined || to !== undefined) && (from ?? Number.NEGATIVE_INFINITY) <= (to ?? Number.POSITIVE_INFINITY);
+
 /** One test of an item. Sizes in bytes, dates in Unix seconds, paths from the folder that is transferred. */
 export const ruleSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('filter_extension'), extensions: list }),
   z.strictObject({ type: z.literal('filter_name'), patterns: list }),
   z.strictObject({ type: z.literal('filter_path'), patterns: list }),
-  z.strictObject({
-    type: z.literal('filter_size'),
-    min: z.number().nonnegative().optional(),
-    max: z.number().nonnegative().optional(),
-  }),
-  z.strictObject({ type: z.literal('filter_date'), after: z.number().optional(), before: z.number().optional() }),
+  z
+    .strictObject({
+      type: z.literal('filter_size'),
+      min: z.number().nonnegative().optional(),
+      max: z.number().nonnegative().optional(),
+    })
+    .refine(({ min, max }) => hasBounds(min, max), { message: 'needs min, max, or both with min ≤ max' }),
+  z
+    .strictObject({ type: z.literal('filter_date'), after: z.number().optional(), before: z.number().optional() })
+    .refine(({ after, before }) => hasBounds(after, before), {
+      message: 'needs after, before, or both with after ≤ before',
+    }),
   z.strictObject({ type: z.literal('filter_hidden') }),
   z.strictObject({ type: z.literal('filter_private') }),
 ]);

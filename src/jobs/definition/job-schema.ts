@@ -20,19 +20,21 @@ export type Ways = z.output<typeof waysSchema>;
 /** The body of `POST /v1/jobs`, and of `jobs add --file`. */
 export const jobBodySchema = z.strictObject({
   name: z.string().trim().min(1).max(200),
-  kind: z.literal('transfer').default('transfer'),
+  kind: z.literal('transfer', { error: 'only jobs of kind "transfer" can be run here' }).default('transfer'),
   description: z.string().max(2000).optional(),
   transfer: transferSchema,
   schedule: scheduleSchema.default({ mode: 'auto' }),
   stop_policy: stopPolicySchema.default({ on_success: 0, on_failure: 0, on_execute: 0 }),
   category: z.strictObject({ id: z.string().optional(), name: z.string().min(1).max(200).optional() }).optional(),
+  /** Where more jobs are due than run at once, the greater goes first. */
   priority: z.number().int().min(0).max(100).default(50),
   disabled: z.boolean().default(false),
   /** How long runs are remembered, days. */
   retention: z.strictObject({ days: z.number().int().min(1).max(3650).default(90) }).default({ days: 90 }),
   /** Told when a run fails, flags items, or the job has not run for long. */
   notify: waysSchema.optional(),
-  parent_id: z.string().optional(),
+  /** A job that there is; only lists make something of it. */
+  parent_id: z.string().min(1).optional(),
 });
 export type JobBody = z.output<typeof jobBodySchema>;
 

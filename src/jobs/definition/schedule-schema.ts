@@ -32,7 +32,7 @@ const isZone = (name: string): boolean => {
 };
 
 /** Dates are Unix seconds. Windows and `run_at` are wall-clock times in `time_zone` (the machine's unless told). */
-export const scheduleSchema = z.strictObject({
+const scheduleFields = z.strictObject({
   mode: z.enum(SCHEDULE_MODES).default('auto'),
   start_date: z.number().optional(),
   end_date: z.number().optional(),
@@ -45,9 +45,32 @@ export const scheduleSchema = z.strictObject({
   max_execution: duration.optional(),
   time_zone: z.string().refine(isZone, 'no such time zone').optional(),
 });
-export type Schedule = z.output<typeof scheduleSchema>;
+export type Schedule = z.output<typeof scheduleFields>;
+
+/** Keys that say when a job starts by itself, or how often: nothing to a job that only people start. */
+const OF_ITSELF = ['start_date', 'end_date', 'repeat_count', 'repeat_interval', 'days', 'run_at'] as const;
+/** An ad-hoc job runs once. */
+const REPEATS = ['repeat_count', 'repeat_interval'] as const;
+
+/** No key of a schedule is without effect. */
+export const scheduleSchema = scheduleFields.superRefine((schedule, context) => {
+  const refuse = (key: keyof Schedule, message: string): void => {
+    if (schedule[key] !== undefined) context.addIssue({ code: 'custom', path: [key], message });
+  };
+  if (schedule.mode === 'manual')
+    for (const key of OF_ITSELF) refuse(key, 'a manual job runs only when it is started; mode "auto" runs by itself');
+  if (schedule.mode === 'ad-hoc') for (const key of REPEATS) refuse(key, 'an ad-hoc job runs once');
+  const { start_date: start, end_date: end } = schedule;
+  if (start !== undefined && end !== undefined && end <= start) refuse('end_date', 'it is not after start_date');
+});
 
 const count = z.number().int().nonnegative();
+
+const ALIASES = [
+  ['on_success', 'completions'],
+  ['on_failure', 'failures'],
+  ['on_execute', 'executions'],
+] as const;
 
 /** Each word also by its older name; 0 and absent mean: never. */
 export const stopPolicySchema = z
@@ -58,6 +81,11 @@ export const stopPolicySchema = z
     completions: count.optional(),
     failures: count.optional(),
     executions: count.optional(),
+  })
+  .superRefine((given, context) => {
+    for (const [word, older] of ALIASES)
+      if (given[word] !== undefined && given[older] !== undefined && given[word] !== given[older])
+        context.addIssue({ code: 'custom', path: [older], message: `${word} says another number, and means the same` });
   })
   .transform(({ completions, failures, executions, ...own }) => ({
     on_success: own.on_success ?? completions ?? 0,

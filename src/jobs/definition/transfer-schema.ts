@@ -7,11 +7,9 @@ const id = z.union([z.string().min(1), z.number().transform(String)]);
 
 /** One end of a transfer: a connection (by id or name) and a folder below its root. */
 export const sideSchema = z.strictObject({
-  connection: z.looseObject({ id }).transform(({ id }) => ({ id })),
-  target: z
-    .looseObject({ path: z.string().default('/') })
-    .transform(({ path }) => ({ path }))
-    .default({ path: '/' }),
+  // Whoever sends back what was read has the name as well.
+  connection: z.strictObject({ id, name: z.string().optional() }).transform(({ id }) => ({ id })),
+  target: z.strictObject({ path: z.string().default('/') }).default({ path: '/' }),
   /** Bytes, as somebody guessed them; only shown. */
   size_estimate: z.number().optional(),
 });
@@ -23,7 +21,7 @@ const bandwidth = z.strictObject({
 });
 export type Bandwidth = z.output<typeof bandwidth>;
 
-/** true/false, or the words that say the same. */
+/** true/false, or the numbers that say the same. */
 const yes = z.union([z.boolean(), z.literal([0, 1]).transform((value) => value === 1)]);
 
 const fields = {
@@ -45,9 +43,17 @@ const fields = {
       preserve: z.enum(['native', 'none']).default('native'),
       select: z.enum(['latest', 'all']).default('latest'),
     })
+    .refine(({ preserve, select }) => preserve === 'native' || select === 'latest', {
+      message: 'preserve "none" keeps no version but the latest, which select "all" contradicts',
+    })
     .default({ preserve: 'native', select: 'latest' }),
-  timestamps: yes.default(true),
-  lock_propagation: z.enum(['ignore', 'skip']).default('ignore'),
+  /** Absent: where the destination can; true: refused where it cannot. */
+  timestamps: yes.optional(),
+  lock_propagation: z
+    .union([z.enum(['ignore', 'skip']), z.literal([false, 0]).transform(() => 'ignore' as const)], {
+      error: 'check-outs cannot be carried over; "skip" leaves out what somebody has checked out, "ignore" copies it',
+    })
+    .default('ignore'),
   performance: z
     .strictObject({
       retries: z.number().int().min(0).max(100).default(3),

@@ -40,6 +40,8 @@ interface Ends {
   readonly source: Side;
   readonly destination: Side;
   readonly policies: Policies;
+  /** Older versions of a file go as well. */
+  readonly allVersions: boolean;
 }
 
 /** API calls that an item takes; deletions are counted when it is known which go with their folder. */
@@ -47,10 +49,15 @@ export function costOf(
   action: ItemAction,
   pair: Pick<Pair, 'source' | 'destination'>,
   isFolder: boolean,
-  { source, destination, policies }: Ends,
+  { source, destination, policies, allVersions }: Ends,
 ): number {
   const write = (to: Side, item: SideItem | undefined, exists: boolean): number =>
-    to.cost(exists ? 'version' : 'file', item?.size ?? 0);
+    to.cost(exists ? 'version' : 'file', item?.size ?? 0) + older(to, item, exists);
+  // Of a file that is there already it is not known how many of them it has.
+  const older = (to: Side, item: SideItem | undefined, exists: boolean): number => {
+    const count = allVersions && !exists ? (item?.versions ?? 1) - 1 : 0;
+    return count === 0 ? 0 : (to === source ? destination : source).cost('versions', 0) + count * to.cost('version', 0);
+  };
   const leaves = policies.type === 'move' && !isFolder ? source.cost('delete', 0) : 0;
   switch (action) {
     case 'copy':
@@ -58,7 +65,7 @@ export function costOf(
     case 'copy-back':
       return write(source, pair.destination, pair.source !== undefined);
     case 'conflict':
-      return conflictCost(pair, { source, destination, policies }) + leaves;
+      return conflictCost(pair, { source, destination, policies, allVersions }) + leaves;
     case 'create-folder':
       return destination.cost('folder', 0);
     case 'create-folder-source':

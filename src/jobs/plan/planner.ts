@@ -36,6 +36,9 @@ export interface PlanOptions {
 
 type ItemFilter = ReturnType<typeof compileFilters>;
 
+/** What a person said of an item that was flagged. */
+export const IGNORED = 'it is ignored, until procorefs jobs retry names it';
+
 /** Characters of a name that make a platform take it for hidden. */
 const DOT = '.';
 
@@ -140,6 +143,7 @@ export class Planner {
       source: this.#byName(lists.source, 'source'),
       destination: this.#byName(lists.destination, 'destination'),
     };
+    const ignored = records.ignoredIn(frame.source);
     const pairs = pairsOf(frame, named.source, named.destination, records.ofFolder(frame.source), this.#pairing);
 
     let keeps = false;
@@ -152,6 +156,9 @@ export class Planner {
         const unusable = [pair.source, pair.destination].find((item) => item?.unusable !== undefined);
         if (this.#isExcluded(pair)) {
           this.#estimate.excluded++;
+          keeps = true;
+        } else if (ignored.has(pair.name)) {
+          this.#item(frame, pair, { action: 'skip', reason: IGNORED }, isFolder);
           keeps = true;
         } else if (pair.unnamed !== undefined || unusable) {
           this.#flag(frame, pair, isFolder, pair.unnamed ?? whyUnusable(unusable!));
@@ -234,6 +241,8 @@ export class Planner {
     const decision = this.#checked(pair, decide(situation, this.#policies));
     switch (decision.action) {
       case 'none':
+        // Of a taxonomy, files are what makes a folder a full one.
+        if (!destination && source && transfer.transfer_type === 'taxonomy') return 'fills';
         if (!source || !destination) return 'keeps';
         estimate.unchanged++;
         return 'fills';
@@ -315,16 +324,20 @@ export class Planner {
       });
       return { keeps: false, fills: false, deletions: { ...below.deletions, [side]: count } };
     }
-    const isFilled = transfer.empty_containers === 'create' || below.fills;
+    const isWanted = transfer.empty_containers === 'create' || below.fills;
+    const { rules } = source ? this.#o.destination : this.#o.source;
+    if (isWanted && !below.fills && !rules.emptyFolders && (source || policies.type === 'sync')) {
+      this.#item(frame, pair, { action: 'skip', reason: `${rules.names.title} keeps no empty folders` }, true);
+      return kept;
+    }
     if (source) {
-      const isWanted = isFilled || transfer.transfer_type === 'taxonomy';
       const isDone = policies.type === 'migrate' && record !== undefined;
       if (!isWanted || isDone) return kept;
       this.#item(frame, pair, { action: 'create-folder' }, true);
       if (transfer.transfer_type === 'move') this.#item(frame, pair, { action: 'clear-source' }, true);
       return { ...kept, fills: true };
     }
-    if (policies.type !== 'sync' || !isFilled) return kept;
+    if (policies.type !== 'sync' || !isWanted) return kept;
     this.#item(frame, pair, { action: 'create-folder-source' }, true);
     return { ...kept, fills: true };
   }
@@ -341,6 +354,7 @@ export class Planner {
     count = 1,
   ): void {
     const { action } = decision as { action: NewItem['action'] };
+    const { transfer } = this.#o;
     const moved =
       action === 'copy' || action === 'conflict' || action === 'compare'
         ? pair.source
@@ -367,7 +381,11 @@ export class Planner {
       estimate.items++;
       estimate.bytes += moved?.size ?? 0;
       if (!pair.record && pair.renamed !== undefined) estimate.renames++;
-      estimate.calls += costOf(action, pair, isFolder, { ...this.#o, policies: this.#policies });
+      estimate.calls += costOf(action, pair, isFolder, {
+        ...this.#o,
+        policies: this.#policies,
+        allVersions: transfer.versioning.select === 'all',
+      });
     }
   }
 }

@@ -7,7 +7,7 @@ import type { Job } from '../definition/job-schema.js';
 import type { ItemStatus } from '../definition/words.js';
 import type { Outcome } from '../run/execution.js';
 import type { RunItem } from '../store/items.js';
-import type { Execution, JobStore } from '../store/job-store.js';
+import type { AuditEvent, Execution, JobStore } from '../store/job-store.js';
 import type { TransferRecord } from '../store/records.js';
 import { csvLine } from './csv.js';
 
@@ -39,6 +39,13 @@ export function* manifestLines(records: Iterable<TransferRecord>): Generator<str
       record.isFolder ? 'folder' : 'file',
       record.renamed,
     ]);
+}
+
+/** Lines of what was kept of a run by its `audit_level`. */
+export function* auditLines(events: Iterable<AuditEvent>): Generator<string> {
+  yield csvLine(['at', 'level', 'event', 'path', 'reason']);
+  for (const { at, level, event, path, reason } of events)
+    yield csvLine([new Date(at).toISOString(), level, event, path, reason ?? undefined]);
 }
 
 /** What `summary.json` holds. Times are ISO 8601. */

@@ -6,7 +6,7 @@ import type { HashKind, WriteOptions } from '../../targets/target.js';
 import type { Transfer } from '../definition/transfer-schema.js';
 import type { ItemStatus } from '../definition/words.js';
 import { differs, fingerprintOf, grainOf, winnerOf } from '../plan/decide.js';
-import type { HeldContent, Side, SideItem } from '../sides/side.js';
+import type { HeldContent, Side, SideItem, SideVersion } from '../sides/side.js';
 import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
 
@@ -18,6 +18,8 @@ export interface ActContext {
   readonly recordOf: (item: RunItem) => TransferRecord | undefined;
   /** `2026-01-31`: the day's folder in the trash; undefined: what goes is gone. */
   readonly trashDate: string | undefined;
+  /** What is true of both sides in the middle of an item, should it go no further. */
+  readonly note: (record: TransferRecord) => void;
   readonly now: () => Date;
   readonly progress: (bytes: number) => void;
   /** The bytes of the item have arrived: what is left waits for a disk. */
@@ -84,7 +86,7 @@ async function copy(item: RunItem, context: ActContext, way: 'forward' | 'back',
   // Somebody changed the receiving side since the plan: that is not overwritten.
   const isForeign = there !== undefined && (before === undefined || differs(there, before, grainOf(to.rules)));
   if (isForeign && context.transfer.transfer_type !== 'publish') throw new Failure('item-changed', { path: toPath });
-  const done = await transferFile(from, to, fromPath, toPath, there, context, signal);
+  const done = await transferFile(item, from, to, fromPath, toPath, there, context, signal);
   return moved(
     item,
     context,
@@ -115,6 +117,7 @@ interface Transferred {
 }
 
 async function transferFile(
+  item: RunItem,
   from: Side,
   to: Side,
   fromPath: string,
@@ -128,16 +131,17 @@ async function transferFile(
   const { transfer } = context;
   await ensureFolder(to, toPath, context, signal);
   let expected: WriteOptions['expected'] = there ? { size: there.size, mtime: there.mtime } : null;
-  if (transfer.versioning.select === 'all' && from.versions && to.keepsVersions && !there) {
-    const older = (await from.versions(read, signal)).slice(0, -1);
-    for (const version of older) {
-      const held = version.content();
-      try {
-        const written = await to.write(toPath, held, { size: version.size, expected, signal });
-        expected = { size: written.size, mtime: written.mtime };
-      } finally {
-        held.close();
-      }
+  let earlier = 0;
+  for (const version of await olderVersions(item, from, read, context, signal)) {
+    const held = version.content();
+    try {
+      const written = await to.write(toPath, context.limited(held), { size: version.size, expected, signal });
+      expected = { size: written.size, mtime: written.mtime };
+      earlier += version.size;
+      const older = { ...read, size: version.size, mtime: version.mtime, version: version.id };
+      context.note(from === context.source ? recorded(item, older, written) : recorded(item, written, older));
+    } finally {
+      held.close();
     }
   }
   const plain = await from.content(read, signal);
@@ -147,7 +151,7 @@ async function transferFile(
     const trash = there && !to.hasBin ? context.trashDate : undefined;
     const options: WriteOptions = {
       size: read.size,
-      ...(transfer.timestamps && read.mtime !== undefined ? { mtime: read.mtime } : {}),
+      ...(transfer.timestamps !== false && read.mtime !== undefined ? { mtime: read.mtime } : {}),
       ...(read.hash ? { hash: read.hash } : {}),
       ...(version === undefined ? {} : { version }),
       ...(trash === undefined ? {} : { trash }),
@@ -169,10 +173,26 @@ async function transferFile(
     const after = await from.stat(fromPath, signal);
     if (!after || differs(after, fingerprintOf(read), grainOf(from.rules)))
       throw new Failure('item-changed', { path: fromPath });
-    return { read, written, bytes: read.size };
+    return { read, written, bytes: read.size + earlier };
   } finally {
     plain.close();
   }
+}
+
+/** Versions before the current one that are to go as well: those since the last transfer, the oldest first. */
+async function olderVersions(
+  item: RunItem,
+  from: Side,
+  read: SideItem,
+  { transfer, recordOf, source }: ActContext,
+  signal: AbortSignal,
+): Promise<readonly SideVersion[]> {
+  if (transfer.versioning.select !== 'all' || !from.versions || (read.versions ?? 2) < 2) return [];
+  const versions = await from.versions(read, signal);
+  if (versions.at(-1)?.id !== read.version) throw new Failure('item-changed', { path: read.path });
+  const record = recordOf(item);
+  const last = (from === source ? record?.source : record?.destination)?.version;
+  return versions.slice(versions.findIndex(({ id }) => id === last) + 1, -1);
 }
 
 /** The bytes tell whether two files are one. Reading costs no API call. */
@@ -233,7 +253,7 @@ async function conflict(item: RunItem, context: ActContext, signal: AbortSignal)
     there = undefined;
     reason = `both sides changed; the other content is kept as ${kept}`;
   }
-  const done = await transferFile(from, to, fromPath, toPath, there, context, signal);
+  const done = await transferFile(item, from, to, fromPath, toPath, there, context, signal);
   const both =
     winner === 'source'
       ? { source: done.read, destination: done.written }

@@ -3,7 +3,6 @@ import { type Clock, systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { HARD_CAP } from '../../budget/budget.js';
-import { childPath } from '../../targets/paths.js';
 import type { Job } from '../definition/job-schema.js';
 import type { ExecutionStatus, ItemStatus } from '../definition/words.js';
 import { type Estimate, emptyEstimate } from '../plan/cost.js';
@@ -11,9 +10,9 @@ import { Planner } from '../plan/planner.js';
 import type { Side } from '../sides/side.js';
 import type { RunItem, RunItems } from '../store/items.js';
 import type { Execution, ExecutionStats, JobStore } from '../store/job-store.js';
-import type { Records, TransferRecord } from '../store/records.js';
+import { FolderRecords, type Records } from '../store/records.js';
 import { type ActContext, act, type Result } from './act.js';
-import { isAudited } from './audit.js';
+import { Audit, type EventLevel, LEVEL_OF } from './audit.js';
 import { reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
 import { PendingItems, Settling } from './pool.js';
@@ -51,6 +50,7 @@ export class Run {
   readonly #clock: Clock;
   readonly #records: Records;
   readonly #items: RunItems;
+  readonly #audit: Audit;
   readonly #gate = new Gate();
   readonly #cancel = new AbortController();
   readonly #stop = new AbortController();
@@ -66,6 +66,7 @@ export class Run {
     this.#clock = context.clock ?? systemClock;
     this.#records = context.store.records(context.job.id);
     this.#items = context.store.items(context.execution.id);
+    this.#audit = new Audit(context.store, context.execution, context.job.transfer.audit_level);
   }
 
   get isPaused(): boolean {
@@ -98,11 +99,13 @@ export class Run {
     // Every file under way listens to it.
     setMaxListeners(0, signal);
     let phase: 'start' | 'plan' | 'do' = 'start';
+    this.#audit.run('info', 'begin');
     try {
       await this.#prepare(signal);
       phase = 'plan';
       store.update(execution.id, { phase: 'changes' });
       await this.#plan(signal);
+      this.#audit.plan();
       phase = 'do';
       if (!execution.simulation) {
         store.update(execution.id, { phase: 'executing' });
@@ -118,7 +121,13 @@ export class Run {
         this.#endBy(failure, phase === 'start' ? 'failed_to_start' : 'failed');
       }
     }
-    return this.#outcome();
+    const outcome = this.#outcome();
+    this.#audit.run(
+      outcome.status === 'failed' || outcome.status === 'failed_to_start' ? 'error' : 'info',
+      outcome.status,
+      outcome.reason,
+    );
+    return outcome;
   }
 
   get stats(): ExecutionStats {
@@ -166,6 +175,9 @@ export class Run {
     this.#estimate = await planner.run();
     const before = store.executions(job.id, 2).find(({ id }) => id < execution.id);
     if (before?.status === 'not_complete') this.#items.putFirst(before.id);
+    // A run that is to end with the first failure does not begin where failures are known.
+    const flagged = transfer.failure_policy === 'halt' && !execution.simulation && this.#items.firstFlagged();
+    if (flagged) this.#end('failed', flagged);
     const { deletions, unchanged } = this.#estimate;
     const guard = transfer.delete_guard;
     const known = (): number => this.#records.count;
@@ -245,19 +257,20 @@ export class Run {
           continue;
         }
         if (kind === 'again' && attempts <= retries) {
+          this.#audit.item('trace', item, failure.line);
           await this.#clock.sleep(RETRY_FIRST * 2 ** (attempts - 1), signal);
           continue;
         }
         const status: ItemStatus =
           failure.code === 'item-changed' || failure.code === 'target-changed' ? 'retry' : 'remediation';
-        this.#took(item, { status, reason: failure.line, bytes: 0 }, attempts);
+        this.#took(item, { status, reason: failure.line, bytes: 0 }, attempts, status === 'retry' ? 'warn' : 'error');
         if (status === 'remediation' && job.transfer.failure_policy === 'halt') this.#end('failed', failure.line);
         return;
       }
     }
   }
 
-  #took(item: RunItem, result: Result, attempts: number): void {
+  #took(item: RunItem, result: Result, attempts: number, level: EventLevel = LEVEL_OF[result.status]): void {
     const count = this.#counts;
     if (result.status === 'success' || result.status === 'processed') {
       if (item.action === 'delete' || item.action === 'delete-source') count.deleted += item.count;
@@ -266,12 +279,9 @@ export class Run {
     } else if (result.status === 'skipped') count.skipped++;
     else count.failed++;
     count.bytes += result.bytes;
-    const level = result.status === 'remediation' ? 'warn' : 'info';
-    if (level === 'warn')
+    if (result.status === 'remediation')
       this.#c.log.warn({ job: this.#c.job.name, item: item.id }, result.reason ?? 'an item was flagged');
-    const { job, store, execution } = this.#c;
-    if (isAudited(job.transfer.audit_level, level))
-      store.audit(execution.id, level, item.action, childPath(item.folder, item.name), result.reason);
+    this.#audit.item(level, item, result.reason);
     this.#results.push({ item, result, attempts });
     if (this.#results.length >= FLUSH_RESULTS) this.#flush();
   }
@@ -298,22 +308,14 @@ export class Run {
 
   #context(): ActContext {
     const { source, destination, job } = this.#c;
-    const folders = new Map<string, Map<string, TransferRecord>>();
+    const known = new FolderRecords(this.#records);
     const day = new Date(this.#clock.now()).toISOString().slice(0, 10);
     return {
       transfer: job.transfer,
       source,
       destination,
-      recordOf: (item) => {
-        let records = folders.get(item.folder);
-        if (!records) {
-          // Items of a folder follow each other: one folder's records are enough.
-          folders.clear();
-          records = this.#records.ofFolder(item.folder);
-          folders.set(item.folder, records);
-        }
-        return records.get(item.name);
-      },
+      recordOf: (item) => known.get(item),
+      note: (record) => known.put(record),
       trashDate: job.transfer.trash_days > 0 ? day : undefined,
       now: () => new Date(this.#clock.now()),
       progress: () => undefined,

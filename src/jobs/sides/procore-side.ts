@@ -71,7 +71,7 @@ export class ProcoreSide implements Side {
 
   cost(change: Change, bytes: number): number {
     const segments = bytes > SEGMENTED_ABOVE ? 1 : 0;
-    return { file: 2 + segments, version: 3 + segments, folder: 1, delete: 1, move: 1 }[change];
+    return { file: 2 + segments, version: 3 + segments, versions: 1, folder: 1, delete: 1, move: 1 }[change];
   }
 
   /** Waits for the crawl, then polls: 1 call, or none where the last poll is enough. */
@@ -125,6 +125,7 @@ export class ProcoreSide implements Side {
     return versions
       .toSorted((a, b) => a.number - b.number)
       .map(({ id, size, createdAt, number }) => ({
+        id: String(id),
         size,
         mtime: createdAt,
         label: `version ${number}`,

@@ -125,7 +125,7 @@ export class ProjectTree {
       size: item.size,
       mtime: item.isFile ? item.versionAt : item.updatedAt,
       hidden: item.name.startsWith('.'),
-      ...(item.isFile ? { version: String(item.versionId) } : {}),
+      ...(item.isFile ? { version: String(item.versionId), versions: item.versionNumber } : {}),
       ...((item.flags & PRIVATE) === 0 ? {} : { private: true }),
       ...(holder !== undefined && !this.#access.account.includes(holder) ? { lockedBy: holder } : {}),
     };

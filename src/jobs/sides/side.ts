@@ -5,6 +5,8 @@ import type { Content, Target, TargetItem } from '../../targets/target.js';
 export interface SideItem extends TargetItem {
   /** Identifies the content where the platform says so; else size and time must. */
   readonly version?: string;
+  /** How many versions of it are kept, where the side keeps several. */
+  readonly versions?: number;
   readonly private?: boolean;
   /** Who has it checked out. */
   readonly lockedBy?: string;
@@ -17,6 +19,8 @@ export interface HeldContent extends Content {
 
 /** One version of a file, oldest first in `versions`. */
 export interface SideVersion {
+  /** As `SideItem.version` has it. */
+  readonly id: string;
   readonly size: number;
   /** Seconds since the epoch. */
   readonly mtime: number;
@@ -24,8 +28,8 @@ export interface SideVersion {
   content(): HeldContent;
 }
 
-/** `file`: a new one · `version`: new content of a file that is there */
-export type Change = 'file' | 'version' | 'folder' | 'delete' | 'move';
+/** `file`: a new one · `version`: new content of a file that is there · `versions`: to learn of the older ones */
+export type Change = 'file' | 'version' | 'versions' | 'folder' | 'delete' | 'move';
 
 /** One end of a transfer: what every target can do, and what only some know. */
 export interface Side extends Target {

@@ -170,6 +170,17 @@ export class RunItems {
     this.#first.run({ execution: this.execution, before });
   }
 
+  /** Why the first item is flagged that is; undefined: none is. */
+  firstFlagged(): string | undefined {
+    const first = this.#db
+      .prepare<[number], string | null>(
+        `SELECT reason FROM items WHERE execution = ? AND status = 'remediation' ORDER BY id LIMIT 1`,
+      )
+      .pluck()
+      .get(this.execution);
+    return first === null ? 'an item is flagged' : first;
+  }
+
   totals() {
     return this.#totals.all(this.execution);
   }

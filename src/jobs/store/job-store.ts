@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { Failure } from '../../base/errors.js';
 import { type Database, openDatabase } from '../../database/open.js';
 import type { Job, JobBody } from '../definition/job-schema.js';
-import type { ExecutionPhase, ExecutionStatus, JobHealth, JobStatus } from '../definition/words.js';
+import type { ExecutionPhase, ExecutionStatus, ItemStatus, JobHealth, JobStatus } from '../definition/words.js';
 import type { Estimate } from '../plan/cost.js';
 import { RunItems } from './items.js';
 import { Records } from './records.js';
@@ -16,6 +16,16 @@ export interface RunOptions {
   readonly simulate?: boolean;
   /** Deletions above the guard go through. */
   readonly allowDeletions?: boolean;
+}
+
+export interface AuditEvent {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly level: string;
+  readonly event: string;
+  /** At the source; `''`: the run itself. */
+  readonly path: string;
+  readonly reason: string | null;
 }
 
 /** One run of a job. Times are milliseconds since the epoch. */
@@ -91,7 +101,7 @@ export class JobStore {
     this.#db = openDatabase(path, jobsDatabase);
   }
 
-  /** @throws Failure `job-name-taken`, `no-such-category` */
+  /** @throws Failure `job-name-taken`, `no-such-category`, `job-refused` for a parent that is none */
   add(body: JobBody): Job {
     const { category, ...kept } = body;
     const now = Date.now();
@@ -100,6 +110,7 @@ export class JobStore {
     const add = this.#db.transaction(() => {
       if (this.#db.prepare('SELECT 1 FROM jobs WHERE name = ?').get(body.name))
         throw new Failure('job-name-taken', { name: body.name });
+      this.#requireParent(kept.parent_id);
       this.#db
         .prepare(
           `INSERT INTO jobs (id, name, body, category, status, health, created_by, created_on, modified_by, modified_on)
@@ -117,6 +128,7 @@ export class JobStore {
     const change = this.#db.transaction(() => {
       const other = this.#db.prepare<[string], { id: string }>('SELECT id FROM jobs WHERE name = ?').get(body.name);
       if (other && other.id !== id) throw new Failure('job-name-taken', { name: body.name });
+      this.#requireParent(kept.parent_id);
       this.#db
         .prepare('UPDATE jobs SET name = ?, body = ?, category = ?, modified_by = ?, modified_on = ? WHERE id = ?')
         .run(body.name, JSON.stringify(kept), this.#category(category), userInfo().username, Date.now(), id);
@@ -254,14 +266,15 @@ export class JobStore {
       .map(toExecution);
   }
 
-  /** Forgets runs that ended before a time, the last of each job excepted. */
-  retire(job: string, before: number): void {
-    this.#db
-      .prepare(
+  /** Forgets runs of a job that ended before a time, the last one excepted. @returns their ids */
+  retire(job: string, before: number): number[] {
+    return this.#db
+      .prepare<[{ job: string; before: number }], number>(
         `DELETE FROM executions WHERE job = @job AND ended < @before
-         AND id < (SELECT max(id) FROM executions WHERE job = @job)`,
+         AND id < (SELECT max(id) FROM executions WHERE job = @job) RETURNING id`,
       )
-      .run({ job, before });
+      .pluck()
+      .all({ job, before });
   }
 
   records(job: string): Records {
@@ -278,15 +291,30 @@ export class JobStore {
       .run(execution, Date.now(), level, event, path, reason ?? null);
   }
 
+  /** The items of a run that have a status, an event each. */
+  auditItems(execution: number, level: string, statuses: readonly ItemStatus[]): void {
+    this.#db
+      .prepare(
+        `INSERT INTO audit (execution, at, level, event, path, reason)
+         SELECT execution, ?, ?, action, iif(folder = '', name, folder || '/' || name), reason FROM items
+         WHERE execution = ? AND status IN (${statuses.map(() => '?').join(', ')}) ORDER BY id`,
+      )
+      .run(Date.now(), level, execution, ...statuses);
+  }
+
   *auditOf(execution: number) {
-    type Row = { at: number; level: string; event: string; path: string; reason: string | null };
     yield* this.#db
-      .prepare<[number], Row>('SELECT at, level, event, path, reason FROM audit WHERE execution = ? ORDER BY id')
+      .prepare<[number], AuditEvent>('SELECT at, level, event, path, reason FROM audit WHERE execution = ? ORDER BY id')
       .iterate(execution);
   }
 
   close(): void {
     this.#db.close();
+  }
+
+  #requireParent(id: string | undefined): void {
+    if (id !== undefined && !this.#db.prepare('SELECT 1 FROM jobs WHERE id = ?').get(id))
+      throw new Failure('job-refused', { why: `parent_id: there is no job with the id "${id}"` });
   }
 
   /** A name is taken literally, and made if it is not there. */

@@ -1,5 +1,5 @@
 import type { Database, Statement } from '../../database/open.js';
-import { childPath } from '../../targets/paths.js';
+import { childPath, nameOf, parentOf } from '../../targets/paths.js';
 import type { Fingerprint } from '../plan/decide.js';
 
 /** What was on both sides when an item was last transferred. `folder` and `name` are the source's. */
@@ -40,6 +40,9 @@ export class Records {
   readonly #renamed: Statement<[string, string, string], Row>;
   readonly #count: Statement<[string], number>;
   readonly #clear: Statement<[string]>;
+  readonly #ignore: Statement<[string, string, string]>;
+  readonly #heed: Statement<[string, string, string]>;
+  readonly #ignoredIn: Statement<[string, string], string>;
 
   constructor(db: Database, job: string) {
     this.#job = job;
@@ -60,11 +63,30 @@ export class Records {
     );
     this.#count = db.prepare<[string], number>('SELECT count(*) FROM records WHERE job = ?').pluck();
     this.#clear = db.prepare('DELETE FROM records WHERE job = ?');
+    this.#ignore = db.prepare('INSERT OR IGNORE INTO ignored (job, folder, name) VALUES (?, ?, ?)');
+    this.#heed = db.prepare('DELETE FROM ignored WHERE job = ? AND folder = ? AND name = ?');
+    this.#ignoredIn = db
+      .prepare<[string, string], string>('SELECT name FROM ignored WHERE job = ? AND folder = ?')
+      .pluck();
   }
 
   /** By name at the source. */
   ofFolder(folder: string): Map<string, TransferRecord> {
     return new Map(this.#ofFolder.all(this.#job, folder).map((row) => [row.name, fromRow(row)]));
+  }
+
+  /** Names at the source that a person wants to be left alone. */
+  ignoredIn(folder: string): ReadonlySet<string> {
+    return new Set(this.#ignoredIn.all(this.#job, folder));
+  }
+
+  ignore(folder: string, name: string): void {
+    this.#ignore.run(this.#job, folder, name);
+  }
+
+  /** Whether it was ignored, and is no more. `path` is the source's. */
+  heed(path: string): boolean {
+    return this.#heed.run(this.#job, parentOf(path), nameOf(path)).changes > 0;
   }
 
   put(record: TransferRecord): void {
@@ -110,6 +132,30 @@ export class Records {
 
   clear(): void {
     this.#clear.run(this.#job);
+  }
+}
+
+/** Records item by item: items of a folder follow each other, so one folder's are enough in memory. */
+export class FolderRecords {
+  readonly #records: Records;
+  #folder: string | undefined;
+  #known = new Map<string, TransferRecord>();
+
+  constructor(records: Records) {
+    this.#records = records;
+  }
+
+  get({ folder, name }: { readonly folder: string; readonly name: string }): TransferRecord | undefined {
+    if (folder !== this.#folder) {
+      this.#known = this.#records.ofFolder(folder);
+      this.#folder = folder;
+    }
+    return this.#known.get(name);
+  }
+
+  put(record: TransferRecord): void {
+    this.#records.put(record);
+    if (record.folder === this.#folder) this.#known.set(record.name, record);
   }
 }
 

@@ -91,6 +91,19 @@ const migrations: readonly string[] = [
   `
   CREATE INDEX records_renamed ON records (job, folder, name) WHERE renamed IS NOT NULL;
   `,
+  // It was written down where nobody had asked for it; asked for, it is refused where it cannot be.
+  `
+  UPDATE jobs SET body = json_remove(body, '$.transfer.timestamps')
+    WHERE json_extract(body, '$.transfer.timestamps') = 1;
+
+  -- Flagged items that a person wants to be left alone, at the source.
+  CREATE TABLE ignored (
+    job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    folder TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (job, folder, name)
+  ) WITHOUT ROWID;
+  `,
 ];
 
 export const jobsDatabase: DatabaseOptions = {

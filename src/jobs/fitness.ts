@@ -1,0 +1,42 @@
+import { Failure } from '../base/errors.js';
+import type { Transfer } from './definition/transfer-schema.js';
+import { compileFilters } from './filters.js';
+import type { Side } from './sides/side.js';
+
+/** What of an end decides whether a key of a transfer can do anything there; undefined: only known once it is opened. */
+export interface Abilities {
+  /** `Procore`, `Local disk`, … */
+  readonly title: string;
+  readonly keepsVersions: boolean;
+  readonly setsTimes: boolean | undefined;
+  readonly emptyFolders: boolean | undefined;
+}
+
+export const abilitiesOf = ({ rules, keepsVersions }: Pick<Side, 'rules' | 'keepsVersions'>): Abilities => ({
+  title: rules.names.title,
+  keepsVersions,
+  setsTimes: rules.setsTimes,
+  emptyFolders: rules.emptyFolders,
+});
+
+/**
+ * Refuses what neither end could honour, instead of doing something else in silence.
+ * @throws Failure `job-refused`, naming the key and the reason
+ */
+export function requireFitting(transfer: Transfer, source: Abilities, destination: Abilities): void {
+  const refuse = (key: string, why: string): never => {
+    throw new Failure('job-refused', { why: `transfer.${key}: ${why}` });
+  };
+  const written = transfer.transfer_type === 'sync' ? [destination, source] : [destination];
+  for (const { title, keepsVersions, setsTimes } of written) {
+    if (transfer.versioning.select === 'all' && !keepsVersions)
+      refuse('versioning.select', `"all" cannot be: ${title} keeps one version of a file; "latest" copies that`);
+    if (transfer.timestamps === true && setsTimes === false)
+      refuse('timestamps', `${title} gives times itself; without the key they are kept where they can be`);
+  }
+  if (transfer.transfer_type === 'taxonomy' && destination.emptyFolders === false)
+    refuse('transfer_type', `"taxonomy" makes folders alone, and ${destination.title} has none without files`);
+  // Patterns are only understood when they are compiled.
+  compileFilters(transfer.filter.source);
+  compileFilters(transfer.filter.destination);
+}
