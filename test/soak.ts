@@ -8,6 +8,7 @@ import { randomSync } from './helpers/cases-job-sync.js';
 import { copyCalls, estimates, severalHours } from './helpers/cases-jobs.js';
 import { killScenario } from './helpers/cases-kill.js';
 import { largeUpload } from './helpers/cases-large-upload.js';
+import { hostileNames } from './helpers/cases-names.js';
 import { officeScenario } from './helpers/cases-office.js';
 import { removedFolder } from './helpers/cases-removal.js';
 import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
@@ -46,6 +47,8 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   'job-sync': (t, seed) => randomSync(t, 'folder', Number(process.env.SOAK_ROUNDS ?? 2000), seed),
   'job-sync-procore': (t, seed) => randomSync(t, 'procore', Number(process.env.SOAK_ROUNDS ?? 2000), seed),
   'job-calls': (t) => copyCalls(t, 10_000),
+  'job-names-smb': (t, seed) => hostileNames(t, 'smb', 1000, seed),
+  'job-names-s3': (t, seed) => hostileNames(t, 's3', 1000, seed),
   'job-estimates': (t) => estimates(t, 2000),
   'job-hours': (t) => severalHours(t, 20_000, HOURS, 'manual'),
   'job-hours-scheduled': (t) => severalHours(t, 20_000, HOURS, 'schedule'),

@@ -86,6 +86,7 @@ const NAMES = [
   'Ünïcödé ß 漢字 🏗.pdf',
   'cafe\u0301 (decomposed)',
   '#hash & ?question=1;x',
+  'one; two; NT_STATUS_ACCESS_DENIED.txt',
   '100%25 %2F..%2F',
   "it's `a` $(touch x) $HOME",
   'double " quote',

@@ -27,6 +27,8 @@ export interface Outcome {
 export interface Pair {
   readonly name: string;
   readonly otherName: string;
+  /** The name that a former job noted as the first one. */
+  readonly first?: string;
   readonly renamed: string | undefined;
   readonly source: SideItem | undefined;
   readonly destination: SideItem | undefined;

@@ -31,8 +31,14 @@ export function pairsOf(
     matched.add(pair.otherName);
     pairs.push(pair);
   };
+  const originals = originalNames(frame, options.original);
+  const firstOf = (name: string): { readonly first?: string } => {
+    const first = originals.get(name);
+    return first === undefined ? {} : { first };
+  };
   for (const record of records.values())
     add({
+      ...firstOf(record.name),
       name: record.name,
       otherName: record.otherName,
       renamed: record.renamed,
@@ -41,7 +47,6 @@ export function pairsOf(
       record,
     });
 
-  const originals = originalNames(frame, options.original);
   const forward = new FolderNames(options.forward, frame.destination, byOther.keys());
   for (const item of source.values()) {
     if (records.has(item.name)) continue;
@@ -52,6 +57,7 @@ export function pairsOf(
     const placed = place(forward, originals.get(item.name) ?? item.name, item.folder);
     const renamed = placed.changed ?? (originals.has(item.name) ? 'it gets its first name back' : undefined);
     add({
+      ...firstOf(item.name),
       name: item.name,
       otherName: placed.name,
       renamed,
@@ -127,12 +133,8 @@ function originalNames(frame: Frame, original: Records | undefined): ReadonlyMap
 }
 
 /** The folder below `frame` in the records of the job whose first names come back. */
-export function originalBelow(frame: Frame, name: string, original: Records | undefined): string | undefined {
-  if (!original || frame.original === undefined) return undefined;
-  for (const record of original.ofFolder(frame.original).values())
-    if (record.otherName === name) return childPath(frame.original, record.name);
-  return undefined;
-}
+export const originalBelow = (frame: Frame, { name, first }: Pair): string | undefined =>
+  frame.original === undefined ? undefined : childPath(frame.original, first ?? name);
 
 /** A listing that ended early says nothing about what it did not show. */
 export async function listed(items: AsyncIterable<SideItem>, path: string): Promise<SideItem[]> {

@@ -181,7 +181,7 @@ export class Planner {
         destination: childPath(frame.destination, pair.otherName),
         atSource: pair.source !== undefined,
         atDestination: pair.destination !== undefined,
-        original: originalBelow(frame, pair.name, this.#o.original),
+        original: originalBelow(frame, pair),
       });
       const after = this.#afterFolder(frame, pair, below);
       keeps ||= after.keeps;

@@ -88,7 +88,9 @@ export function remoteOf(
   { password, secrets = {} }: Pick<OpenOptions, 'password' | 'secrets'>,
   type: StorageType,
 ): { readonly folder: string; readonly parameters: Record<string, string> } {
-  const parameters: Record<string, string> = { ...type.preset, ...given };
+  const [main] = Object.keys(type.preset ?? {});
+  const isPreset = main === undefined || given[main] === undefined;
+  const parameters: Record<string, string> = { ...(isPreset ? type.preset : {}), ...given };
   for (const [name, secret] of Object.entries(secrets)) parameters[name] = secret.reveal();
   if (username !== undefined && type.username) parameters[type.username] = username;
   if (password && type.password) parameters[type.password] = password.reveal();

@@ -12,6 +12,7 @@ export interface StorageType {
   readonly uri: 'address' | 'host' | 'path';
   /** The parameter that takes the address. */
   readonly address?: string;
+  /** Told unless the connection says otherwise; where it has another value for the first one, none is. */
   readonly preset?: Readonly<Record<string, string>>;
   /** A file is seen under its name only when it is complete. */
   readonly publishes?: true;
@@ -31,7 +32,8 @@ export const STORAGE_TYPES: Readonly<Record<string, StorageType>> = {
     username: 'access_key_id',
     password: 'secret_access_key',
     uri: 'path',
-    preset: { provider: 'Other' },
+    // Of a server that is not known to escape them, lists in XML lose control characters, or break off at them.
+    preset: { provider: 'Other', encoding: 'Slash,InvalidUtf8,Dot,Ctl,Del' },
     publishes: true,
     storeTime: true,
   },

@@ -43,9 +43,12 @@ const STATUS: Readonly<Record<string, FailureCode>> = {
   UNSUCCESSFUL: 'target-unreachable',
 };
 
+/** Lines that name files, and say nothing of failures: of listings, and what is transferred. */
+const NAMES = /^(?: {2}|(?:getting|putting) file ).*$/gm;
+
 /** The failure that smbclient printed, if it did. */
 export function smbFailure(text: string, target: string, path: string): Failure | undefined {
-  const status = /NT_STATUS_([A-Z0-9_]+)/.exec(text)?.[1];
+  const status = /NT_STATUS_([A-Z0-9_]+)/.exec(text.replace(NAMES, ''))?.[1];
   if (status === undefined) return undefined;
   const why = `NT_STATUS_${status}`;
   return new Failure(STATUS[status] ?? 'target-failed', { target, path: path === '' ? '.' : path, why });

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { PassThrough } from 'node:stream';
 import { Failure, isFailure } from '../../base/errors.js';
@@ -8,6 +9,9 @@ import type { Entry, Parcel, Storage } from '../remote/storage.js';
 import { rulesOf } from '../rules.js';
 import { smbFailure } from './failures.js';
 import { SmbSession, smbEnvironment } from './session.js';
+
+/** No command: smbclient's word for it ends what it says of the one before. */
+const END = `end_${randomBytes(8).toString('hex')}`;
 
 /** An SMB share that is not mounted, through the `smbclient` program. */
 export class SmbStorage implements Storage {
@@ -61,9 +65,10 @@ export class SmbStorage implements Storage {
     const found = await this.look(path, signal);
     if (!found) throw new Failure('target-missing', { target: this.root, path });
     if (found.folder) throw new Failure('target-exists', { target: this.root, path, why: 'it is a folder' });
-    // -E: messages go to standard error, so that the bytes stay alone.
-    const words = [...this.#words, '-E', '-c', `get ${this.#quoted(path)} -`];
-    const child = spawn('smbclient', words, { env: smbEnvironment(), stdio: ['ignore', 'pipe', 'pipe'], signal });
+    // -E: messages go to standard error, so that the bytes stay alone. In a command line (-c) a semicolon would end it.
+    const child = spawn('smbclient', [...this.#words, '-E'], { env: smbEnvironment(), stdio: 'pipe', signal });
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(`get ${this.#quoted(path)} -\n${END}\n`);
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4000)));
     child.once('error', () => undefined);
@@ -76,14 +81,15 @@ export class SmbStorage implements Storage {
     });
     out.on('drain', () => child.stdout.resume());
     out.once('close', () => child.kill('SIGKILL'));
-    child.once('close', (code) => {
-      if (code === 0) out.end();
+    child.once('close', () => {
+      const failure = smbFailure(said, this.root, path);
+      // It came to the next command: the one before is done.
+      if (!failure && said.includes(`${END}: command not found`)) out.end();
       else
         out.destroy(
           signal.aborted
             ? (signal.reason as Error)
-            : (smbFailure(said, this.root, path) ??
-                new Failure('target-unreachable', { target: this.root, why: said })),
+            : (failure ?? new Failure('target-unreachable', { target: this.root, why: said })),
         );
     });
     return out;
