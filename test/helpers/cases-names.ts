@@ -60,6 +60,8 @@ const FIXED = [
   ],
 ];
 
+const abilities = { title: 'a store', keepsVersions: false, setsTimes: true, emptyFolders: true };
+
 export type Store = 'smb' | 's3';
 
 /** Bytes of a name: s3rver keeps keys as files, with an ending. */
@@ -132,7 +134,7 @@ export async function hostileNames(t: Scenario, store: Store, files: number, see
       };
       return new TargetSide(await openTarget(id === store ? definition : { platform: 'fs', uri: id }, options));
     },
-    place: ({ connection: { id }, target: { path } }) => Promise.resolve({ tree: id, path }),
+    place: ({ connection: { id }, target: { path } }) => Promise.resolve({ tree: id, path, abilities }),
   };
   const folders = new Folders(t, opener);
   const tree = hostileTree(files, seed, LONGEST[store]);
