@@ -3,6 +3,7 @@ import BetterSqlite3 from 'better-sqlite3';
 import { errnoOf, Failure } from '../base/errors.js';
 
 export type Database = BetterSqlite3.Database;
+export type Transaction<Work extends (...parameters: never[]) => unknown> = BetterSqlite3.Transaction<Work>;
 export type Statement<Parameters extends unknown[] = unknown[], Row = unknown> = BetterSqlite3.Statement<
   Parameters,
   Row

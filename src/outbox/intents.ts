@@ -1,5 +1,5 @@
 import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
-import { type Database, openDatabase, type Statement } from '../database/open.js';
+import { type Database, openDatabase, type Statement, type Transaction } from '../database/open.js';
 import { leftPlaces } from './attempt.js';
 import { onDisk } from './disk.js';
 import { FIRST_LOCAL_INODE, fromRow, type Intent, type IntentRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
@@ -26,6 +26,7 @@ export class Intents {
   readonly #db: Database;
   readonly #put: Statement;
   readonly #delete: Statement<[number]>;
+  readonly #write: Transaction<(put: readonly Intent[], drop: readonly Inode[]) => void>;
   readonly #putAttributes: Statement;
   readonly #deleteAttributes: Statement<[number]>;
   readonly #setMeta: Statement<[string, number]>;
@@ -58,6 +59,11 @@ export class Intents {
       `INSERT OR REPLACE INTO intents (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((c) => `@${c}`).join(', ')})`,
     );
     this.#delete = this.#db.prepare('DELETE FROM intents WHERE inode = ?');
+    this.#write = this.#db.transaction((put, drop) => {
+      for (const intent of this.#unwritten.values()) this.#put.run(toRow(intent));
+      for (const inode of drop) this.#delete.run(inode);
+      for (const intent of put) this.#put.run(toRow(intent));
+    });
     this.#putAttributes = this.#db.prepare(
       'INSERT OR REPLACE INTO attributes (inode, version_id, mtime, mode) VALUES (?, ?, ?, ?)',
     );
@@ -169,13 +175,11 @@ export class Intents {
 
   /** Writes intents down and drops others, in one transaction. Survives a crash of the process when it returns. */
   change(put: readonly Intent[], drop: readonly Inode[] = []): void {
-    this.#transaction(() => {
-      for (const intent of this.#unwritten.values())
-        if (!drop.includes(intent.inode) && !put.some(({ inode }) => inode === intent.inode))
-          this.#put.run(toRow(intent));
-      for (const inode of drop) this.#delete.run(inode);
-      for (const intent of put) this.#put.run(toRow(intent));
-    });
+    const [first] = put;
+    const isOne = put.length === 1 && drop.length === 0;
+    const isAlone = isOne && this.#unwritten.size === (this.#unwritten.has(first!.inode) ? 1 : 0);
+    // A single statement is a transaction by itself, and a shorter one.
+    onDisk(() => (isAlone ? this.#put.run(toRow(first!)) : this.#write.immediate(put, drop)));
     this.#unwritten.clear();
     for (const inode of drop) this.#unindex(inode);
     for (const intent of put) this.#unindex(intent.inode);
@@ -231,10 +235,6 @@ export class Intents {
   close(): void {
     this.writeDown();
     this.#db.close();
-  }
-
-  #transaction(work: () => void): void {
-    onDisk(() => this.#db.transaction(work).immediate());
   }
 
   #index(intent: Intent): void {

@@ -213,14 +213,13 @@ export class Outbox {
   flush(item: LocalItem, file: WorkingFile, uid: number, synced = false): void {
     let durable = synced;
     const known = this.intents.get(item.inode);
-    const seen = file.changed();
+    const { changed: seen, size, mtime } = file.look();
     const wasDurable = known?.staged && known.flushed && known.volatile === undefined;
     // What was synced must not count as lost only because it is closed at once.
     if (seen?.isDoubtful && wasDurable) durable = true;
     const isVolatile = durable && known?.volatile !== undefined;
     if (!seen && !isVolatile && (known === undefined || known.flushed)) return;
     if (known?.deleted) return;
-    const { size, mtime } = file.stat;
     if (seen && known && !durable && !file.failed && this.#isNoted(known, seen, mtime)) {
       file.acknowledged(seen);
       return;
@@ -286,8 +285,9 @@ export class Outbox {
 
   #closeFile(inode: Inode, file: WorkingFile): void {
     this.#files.delete(inode);
-    const { size, isComplete } = file;
-    const isKnown = file.changed() === undefined;
+    const { isComplete } = file;
+    const { changed, size } = file.look();
+    const isKnown = changed === undefined;
     file.close();
     const item = this.tree.item(inode);
     if (!item) return;

@@ -46,7 +46,7 @@ export class Staging {
   }
 
   path(inode: Inode): string {
-    return join(this.#folder, String(inode));
+    return `${this.#folder}/${inode}`;
   }
 
   has(inode: Inode): boolean {

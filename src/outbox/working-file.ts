@@ -30,6 +30,13 @@ interface Seen {
   readonly isDoubtful?: true;
 }
 
+/** Bytes, seconds since the epoch, and what the content changed to since `acknowledged`, if it did. */
+export interface Look {
+  readonly size: number;
+  readonly mtime: number;
+  readonly changed: Seen | undefined;
+}
+
 /**
  * The content of a file as it is here: a staging file that readers and writers share. Where it was made from a version
  * that is not wholly here, the rest is brought in while people write; what they wrote is never overwritten.
@@ -49,7 +56,8 @@ export class WorkingFile {
   #base: { readonly blob: OpenBlob; readonly version: ContentVersion; size: number } | undefined;
   #here: RangeSet | undefined;
   #filling: Promise<void> | undefined;
-  readonly #stop = new AbortController();
+  /** Ends bringing in the base. */
+  #stop: AbortController | undefined;
   #closed = false;
 
   constructor(inode: Inode, fd: number) {
@@ -91,8 +99,7 @@ export class WorkingFile {
 
   /** Bytes, and seconds since the epoch. */
   get stat(): { readonly size: number; readonly mtime: number } {
-    const { size, mtimeMs } = fstatSync(this.fd);
-    return { size, mtime: this.#mtime?.at === mtimeMs ? this.#mtime.shown : mtimeMs / 1000 };
+    return this.#shown(this.#stat());
   }
 
   async read(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
@@ -149,11 +156,14 @@ export class WorkingFile {
     }
   }
 
-  /** What the content changed to since `acknowledged`, or undefined; passthrough writes show only in the times. */
-  changed(): Seen | undefined {
+  /** What the content is, and whether it changed since `acknowledged`; passthrough writes show only in the times. */
+  look(): Look {
     const now = this.#stat();
-    if (this.#dirty || now.size !== this.#seen.size || now.mtimeMs !== this.#seen.mtimeMs) return now;
-    return this.writers > 0 && Date.now() - now.mtimeMs < TIME_GRAIN ? { ...now, isDoubtful: true } : undefined;
+    const stat = this.#shown(now);
+    if (this.#dirty || now.size !== this.#seen.size || now.mtimeMs !== this.#seen.mtimeMs)
+      return { ...stat, changed: now };
+    const isDoubtful = this.writers > 0 && Date.now() - now.mtimeMs < TIME_GRAIN;
+    return { ...stat, changed: isDoubtful ? { ...now, isDoubtful } : undefined };
   }
 
   /** What was `changed` is written down: the next one tells only what happened since. In one step with it. */
@@ -173,15 +183,15 @@ export class WorkingFile {
 
   /** Resolves when everything is in the staging file. @throws Failure of the download */
   async complete(): Promise<void> {
-    if (!this.#base) return;
-    this.#filling ??= this.#fill();
+    if (!this.#base || !this.#stop) return;
+    this.#filling ??= this.#fill(this.#stop.signal);
     await this.#filling;
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#stop.abort(new Failure('interrupted'));
+    this.#stop?.abort(new Failure('interrupted'));
     this.#endBase();
     closeSync(this.fd);
   }
@@ -196,15 +206,16 @@ export class WorkingFile {
     this.#here = new RangeSet();
     this.#here.add(0, end);
     for (let i = 0; i < missing.length; i += 2) this.#here.remove(missing[i]!, missing[i + 1]!);
-    this.#filling = this.#fill();
+    this.#stop = new AbortController();
+    this.#filling = this.#fill(this.#stop.signal);
     // Whoever needs the rest gets the error from `complete`.
     this.#filling.catch(() => undefined);
   }
 
-  async #fill(): Promise<void> {
+  async #fill(signal: AbortSignal): Promise<void> {
     try {
       for (let gap = this.#nextGap(); gap; gap = this.#nextGap())
-        await this.#bring(gap.start, Math.min(gap.end, gap.start + FILL_STEP), this.#stop.signal);
+        await this.#bring(gap.start, Math.min(gap.end, gap.start + FILL_STEP), signal);
       this.#endBase();
     } catch (error) {
       this.#filling = undefined;
@@ -244,5 +255,9 @@ export class WorkingFile {
   #stat(): Seen {
     const { size, mtimeMs } = fstatSync(this.fd);
     return { size, mtimeMs };
+  }
+
+  #shown({ size, mtimeMs }: Seen): { readonly size: number; readonly mtime: number } {
+    return { size, mtime: this.#mtime?.at === mtimeMs ? this.#mtime.shown : mtimeMs / 1000 };
   }
 }

@@ -50,10 +50,10 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
 
     write: (_node, handle, offset, data) => this.#writing(handle).write(offset, data),
 
-    flush: async (_node, handle, context) => {
+    flush: (_node, handle, context) => {
       const open = this.handles.get(handle);
       const item = open && this.tree.item(open.inode);
-      if (open?.file && item) await this.outbox.flush(item, open.file, context.uid);
+      if (open?.file && item) this.outbox.flush(item, open.file, context.uid);
     },
 
     fsync: async (_node, handle, _dataOnly, context) => {
@@ -200,20 +200,18 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     }
   }
 
-  async #setattr(
-    node: NodeId,
-    changes: AttributeChanges,
-    handle: Handle | undefined,
-    context: Context,
-  ): Promise<Entry> {
-    let item = this.item(node);
+  #setattr(node: NodeId, changes: AttributeChanges, handle: Handle | undefined, context: Context): Awaitable<Entry> {
+    const item = this.item(node);
     if (changes.uid !== undefined || changes.gid !== undefined) this.#requireOwner(item, changes);
-    if (changes.size !== undefined) {
-      const open = handle === undefined ? undefined : this.handles.get(handle);
-      if (open?.file) this.outbox.truncate(item, open.file, changes.size);
-      else await this.#truncatePath(node, item, changes.size, context);
-      item = this.item(node);
-    }
+    if (changes.size === undefined) return this.#setTimes(node, changes);
+    const file = handle === undefined ? undefined : this.handles.get(handle)?.file;
+    if (!file) return this.#truncatePath(node, item, changes.size, context).then(() => this.#setTimes(node, changes));
+    this.outbox.truncate(item, file, changes.size);
+    return this.#setTimes(node, changes);
+  }
+
+  #setTimes(node: NodeId, changes: AttributeChanges): Entry {
+    let item = this.item(node);
     if (changes.mtime !== undefined || changes.mode !== undefined) {
       const file = this.working(item, node);
       if (file && changes.mtime !== undefined) file.setMtime(changes.mtime);

@@ -224,8 +224,10 @@ function checkHistory(t: Scenario, own: readonly HistoryEntry[], writer: Writer,
   t.equal(half.map(({ path, size }) => `${path} (${size} bytes)`).join(), '', `${name}: every version is complete`);
   const repeated = files.filter(({ history }) => history.some((sum, n) => sum === history[n + 1]));
   t.equal(repeated.map(({ path }) => path).join(), '', `${name}: no version came twice`);
-  const live = files.filter(({ deleted }) => !deleted).map(({ sha256 }) => sha256!);
-  t.equal(live.length - new Set(live).size, 0, `${name}: no file came twice`);
+  const live = files.filter(({ deleted }) => !deleted);
+  const twice = live.filter((one) => live.some((other) => other !== one && other.sha256 === one.sha256));
+  const words = twice.map(({ path, history }) => `${path} (${history.map((sum) => sum.slice(0, 8)).join(', ')})`);
+  t.equal(words.join('; '), '', `${name}: no file came twice`);
 }
 
 /** In a few words, how what is there differs from what is wanted, given what is not sure. */
