@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { silentLog } from '#src/base/log.js';
 import { type JobBody, parseJobBody } from '#src/jobs/definition/job-schema.js';
-import { JobEngine, type Opener } from '#src/jobs/engine.js';
+import { type EngineOptions, JobEngine, type Opener } from '#src/jobs/engine.js';
 import { TargetSide } from '#src/jobs/sides/side.js';
 import { type Execution, JobStore, type RunOptions } from '#src/jobs/store/job-store.js';
 import { openTarget } from '#src/targets/open.js';
@@ -70,7 +70,7 @@ export class Folders {
   readonly store: JobStore;
   readonly engine: JobEngine;
 
-  constructor(t: Teardown, opener: Opener = folderOpener) {
+  constructor(t: Teardown, opener: Opener = folderOpener, more: Pick<EngineOptions, 'parallel'> = {}) {
     for (const folder of [this.a, this.b, join(this.top, 'jobs')]) mkdirSync(folder, { recursive: true });
     this.store = new JobStore(join(this.top, 'jobs', 'jobs.db'));
     this.engine = new JobEngine({
@@ -79,6 +79,7 @@ export class Folders {
       folder: join(this.top, 'jobs'),
       log: silentLog,
       patience: { first: 20, longest: 200, whole: 20_000 },
+      ...more,
     });
     t.teardown(async () => {
       await this.engine.close();

@@ -82,8 +82,8 @@ export class Admin {
     return this.#send('GET', `tree?${project}hash=${query.hash === false ? 0 : 1}`);
   }
 
-  history(): Promise<HistoryEntry[]> {
-    return this.#send('GET', 'tree?all=1');
+  history({ project }: { project?: number } = {}): Promise<HistoryEntry[]> {
+    return this.#send('GET', `tree?all=1${project === undefined ? '' : `&project=${project}`}`);
   }
 
   async switches(values?: Readonly<Record<string, string>>): Promise<Record<string, string>> {

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { Failure } from '../../base/errors.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import { refusedKeys, transferKeys } from '../../jobs/definition/transfer-schema.js';
-import { heed, ignore, pathOf } from '../../jobs/flagged.js';
+import { heed, ignore } from '../../jobs/flagged.js';
 import { auditLines, FLAGGED } from '../../jobs/report/report.js';
 import type { JobRequest } from '../../jobs/store/job-store.js';
 import type { Command, CommandContext } from '../command.js';
@@ -257,7 +257,7 @@ const ignoreItems: Command = {
   run: (context) =>
     withJobs(context, async ({ store }) => {
       const job = store.get(context.argument(0));
-      const ignored = ignore(store, job, context.args.slice(1)).map(pathOf);
+      const ignored = ignore(store, job, context.args.slice(1));
       context.show({ id: job.id, ignored }, () =>
         ignored.length === 0 ? 'nothing is flagged' : ignored.map((path) => `ignored: ${path}`).join('\n'),
       );

@@ -22,7 +22,7 @@ const PROCORE: Abilities = { title: 'Procore', keepsVersions: true, setsTimes: f
 
 /** Times and folders depend on the server behind it: only an opened target knows. */
 const abilitiesOf = (platform: string): Abilities => ({
-  title: isPlatform(platform) ? platforms[platform].title : platform,
+  title: platform === 'fs' ? 'a folder' : isPlatform(platform) ? platforms[platform].title : platform,
   keepsVersions: false,
   setsTimes: undefined,
   emptyFolders: undefined,

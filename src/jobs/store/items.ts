@@ -1,4 +1,5 @@
 import type { Database, Statement } from '../../database/open.js';
+import { nameOf, parentOf } from '../../targets/paths.js';
 import { ITEM_STATUSES, type ItemStatus } from '../definition/words.js';
 
 /** What is done about an item; those of `decide.ts` that do something, and those about folders. */
@@ -179,6 +180,21 @@ export class RunItems {
       .pluck()
       .get(this.execution);
     return first === null ? 'an item is flagged' : first;
+  }
+
+  /** What has this path at the source. */
+  at(path: string): RunItem[] {
+    return this.#db
+      .prepare<[number, string, string], Row>('SELECT * FROM items WHERE execution = ? AND folder = ? AND name = ?')
+      .all(this.execution, parentOf(path), nameOf(path))
+      .map(fromRow);
+  }
+
+  byId(id: number): RunItem | undefined {
+    const row = this.#db
+      .prepare<[number, number], Row>('SELECT * FROM items WHERE execution = ? AND id = ?')
+      .get(this.execution, id);
+    return row && fromRow(row);
   }
 
   totals() {
