@@ -63,9 +63,15 @@ const LEAST_BETWEEN = 2e-3;
 /** Seconds to which a side's times compare with earlier ones of its own. */
 export const grainOf = ({ timeGrain }: { readonly timeGrain: number }): number => Math.max(LEAST_GRAIN, timeGrain);
 
-export function grainsOf(source: { readonly timeGrain: number }, destination: { readonly timeGrain: number }): Grains {
-  const between = Math.max(LEAST_BETWEEN, source.timeGrain, destination.timeGrain);
-  return { source: grainOf(source), destination: grainOf(destination), between };
+interface Times {
+  readonly timeGrain: number;
+  readonly setsTimes: boolean;
+}
+
+export function grainsOf(source: Times, destination: Times): Grains {
+  // What is copied to a side whose times cannot be set gets one of its own; what is copied from there gets that exactly.
+  const rounding = [source, destination].filter(({ setsTimes }) => setsTimes).map(({ timeGrain }) => timeGrain);
+  return { source: grainOf(source), destination: grainOf(destination), between: Math.max(LEAST_BETWEEN, ...rounding) };
 }
 
 /** A deletion at the source is carried to the destination. */
