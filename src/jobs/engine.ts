@@ -197,7 +197,14 @@ export class JobEngine {
       createdOn: job.created_on * 1000,
       runs: job.counts.executions,
       ...(last
-        ? { previous: { start: last.started, end: last.ended ?? now, status: last.status, again: last.stats.again } }
+        ? {
+            previous: {
+              start: last.started,
+              end: last.ended ?? now,
+              status: last.status,
+              again: last.stats.again && last.stats.again - (last.stats.planned ?? 0),
+            },
+          }
         : {}),
     });
   }

@@ -1,5 +1,7 @@
+import { nameOf, parentOf } from '../../targets/paths.js';
 import type { SideItem } from '../sides/side.js';
 import type { TransferRecord } from '../store/records.js';
+import { fingerprintOf } from './decide.js';
 
 /** One folder of the two trees, while it is looked at. */
 export interface Frame {
@@ -36,3 +38,25 @@ export interface Pair {
   /** Why it has no name on the other side. */
   readonly unnamed?: string;
 }
+
+export const placeOf = ({ source, destination }: Frame) => ({
+  folder: parentOf(source),
+  name: nameOf(source),
+  otherFolder: parentOf(destination),
+  otherName: nameOf(destination),
+});
+
+export const recordOf = (
+  frame: Pick<Frame, 'source'>,
+  pair: Pick<Pair, 'name' | 'otherName' | 'renamed'>,
+  source: SideItem,
+  destination: SideItem,
+): TransferRecord => ({
+  folder: frame.source,
+  name: pair.name,
+  isFolder: source.folder,
+  otherName: pair.otherName,
+  renamed: pair.renamed,
+  source: fingerprintOf(source),
+  destination: fingerprintOf(destination),
+});

@@ -16,20 +16,19 @@ export interface PairOptions {
 }
 
 /** Brings together what belongs together in one folder: by record, else by the name that an item gets on the other side. */
-export function pairsOf(
+export function* pairsOf(
   frame: Frame,
   source: ReadonlyMap<string, SideItem>,
   destination: ReadonlyMap<string, SideItem>,
   records: ReadonlyMap<string, TransferRecord>,
   options: PairOptions,
-): Pair[] {
-  const pairs: Pair[] = [];
+): Generator<Pair> {
   const matched = new Set<string>();
   const byOther = new Map<string, TransferRecord>();
   for (const record of records.values()) byOther.set(record.otherName, record);
-  const add = (pair: Pair): void => {
+  const matching = (pair: Pair): Pair => {
     matched.add(pair.otherName);
-    pairs.push(pair);
+    return pair;
   };
   const originals = originalNames(frame, options.original);
   const firstOf = (name: string): { readonly first?: string } => {
@@ -37,7 +36,7 @@ export function pairsOf(
     return first === undefined ? {} : { first };
   };
   for (const record of records.values())
-    add({
+    yield matching({
       ...firstOf(record.name),
       name: record.name,
       otherName: record.otherName,
@@ -51,12 +50,12 @@ export function pairsOf(
   for (const item of source.values()) {
     if (records.has(item.name)) continue;
     if (item.unusable) {
-      add({ ...nowhere(item), source: item });
+      yield matching({ ...nowhere(item), source: item });
       continue;
     }
     const placed = place(forward, originals.get(item.name) ?? item.name, item.folder);
     const renamed = placed.changed ?? (originals.has(item.name) ? 'it gets its first name back' : undefined);
-    add({
+    yield matching({
       ...firstOf(item.name),
       name: item.name,
       otherName: placed.name,
@@ -72,13 +71,13 @@ export function pairsOf(
   for (const item of destination.values()) {
     if (matched.has(item.name)) continue;
     if (item.unusable) {
-      pairs.push({ ...nowhere(item), destination: item });
+      yield { ...nowhere(item), destination: item };
       continue;
     }
     const placed = options.bothWays
       ? place(backward, item.name, item.folder)
       : { name: item.name, changed: undefined, why: undefined };
-    pairs.push({
+    yield {
       name: placed.name,
       otherName: item.name,
       renamed: placed.changed,
@@ -86,9 +85,8 @@ export function pairsOf(
       destination: item,
       record: undefined,
       ...(placed.why === undefined ? {} : { unnamed: placed.why }),
-    });
+    };
   }
-  return pairs;
 }
 
 /** What cannot be transferred at all. */

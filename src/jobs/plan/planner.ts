@@ -1,22 +1,23 @@
+import { setImmediate } from 'node:timers/promises';
 import { Failure, isFailure } from '../../base/errors.js';
-import { childPath, nameOf, parentOf } from '../../targets/paths.js';
+import { stretches } from '../../base/stretches.js';
+import { childPath } from '../../targets/paths.js';
 import type { Transfer } from '../definition/transfer-schema.js';
 import { compileFilters } from '../filters.js';
 import type { Side, SideItem } from '../sides/side.js';
 import type { NewItem, RunItems } from '../store/items.js';
-import type { Records, TransferRecord } from '../store/records.js';
+import type { Records } from '../store/records.js';
 import { costOf, type Estimate, emptyEstimate } from './cost.js';
 import {
   carriesDestinationDeletions,
   carriesSourceDeletions,
   type Decision,
   decide,
-  fingerprintOf,
   type Grains,
   grainsOf,
   type Policies,
 } from './decide.js';
-import type { Frame, Outcome, Pair } from './frame.js';
+import { type Frame, type Outcome, type Pair, placeOf, recordOf } from './frame.js';
 import { listed, originalBelow, type PairOptions, pairsOf, whyUnusable } from './pairs.js';
 
 export interface PlanOptions {
@@ -38,6 +39,9 @@ type ItemFilter = ReturnType<typeof compileFilters>;
 
 /** What a person said of an item that was flagged. */
 export const IGNORED = 'it is ignored, until procorefs jobs retry names it';
+
+/** Items of a folder that are looked at in one go. */
+const STRETCH = 250;
 
 /** Characters of a name that make a platform take it for hidden. */
 const DOT = '.';
@@ -150,31 +154,35 @@ export class Planner {
     let fills = false;
     const deletions = { delete: 0, 'delete-source': 0 };
     const folders: Pair[] = [];
-    items.transaction(() => {
-      for (const pair of pairs) {
-        const isFolder = (pair.source ?? pair.destination)?.folder ?? pair.record?.isFolder ?? false;
-        const unusable = [pair.source, pair.destination].find((item) => item?.unusable !== undefined);
-        if (this.#isExcluded(pair)) {
-          this.#estimate.excluded++;
-          keeps = true;
-        } else if (ignored.has(pair.name)) {
-          this.#item(frame, pair, { action: 'skip', reason: IGNORED }, isFolder);
-          keeps = true;
-        } else if (pair.unnamed !== undefined || unusable) {
-          this.#flag(frame, pair, isFolder, pair.unnamed ?? whyUnusable(unusable!));
-          keeps = true;
-        } else if (pair.source && pair.destination && pair.source.folder !== pair.destination.folder) {
-          this.#flag(frame, pair, isFolder, 'it is a file on one side and a folder on the other');
-          keeps = true;
-        } else if (isFolder) folders.push(this.#ofOneKind(frame, pair, isFolder));
-        else {
-          const done = this.#file(frame, this.#ofOneKind(frame, pair, isFolder));
-          if (done === 'delete' || done === 'delete-source') deletions[done]++;
-          else if (done !== 'gone') keeps = true;
-          fills ||= done === 'fills';
+    for (const stretch of stretches(pairs, STRETCH)) {
+      items.transaction(() => {
+        for (const pair of stretch) {
+          const isFolder = (pair.source ?? pair.destination)?.folder ?? pair.record?.isFolder ?? false;
+          const unusable = [pair.source, pair.destination].find((item) => item?.unusable !== undefined);
+          if (this.#isExcluded(pair)) {
+            this.#estimate.excluded++;
+            keeps = true;
+          } else if (ignored.has(pair.name)) {
+            this.#item(frame, pair, { action: 'skip', reason: IGNORED }, isFolder);
+            keeps = true;
+          } else if (pair.unnamed !== undefined || unusable) {
+            this.#flag(frame, pair, isFolder, pair.unnamed ?? whyUnusable(unusable!));
+            keeps = true;
+          } else if (pair.source && pair.destination && pair.source.folder !== pair.destination.folder) {
+            this.#flag(frame, pair, isFolder, 'it is a file on one side and a folder on the other');
+            keeps = true;
+          } else if (isFolder) folders.push(this.#ofOneKind(frame, pair, isFolder));
+          else {
+            const done = this.#file(frame, this.#ofOneKind(frame, pair, isFolder));
+            if (done === 'delete' || done === 'delete-source') deletions[done]++;
+            else if (done !== 'gone') keeps = true;
+            fills ||= done === 'fills';
+          }
         }
-      }
-    });
+      });
+      // People at the mount are served by the same thread.
+      await setImmediate();
+    }
     for (const pair of folders) {
       const below = await this.#folder({
         source: childPath(frame.source, pair.name),
@@ -389,25 +397,3 @@ export class Planner {
     }
   }
 }
-
-const placeOf = ({ source, destination }: Frame) => ({
-  folder: parentOf(source),
-  name: nameOf(source),
-  otherFolder: parentOf(destination),
-  otherName: nameOf(destination),
-});
-
-export const recordOf = (
-  frame: Pick<Frame, 'source'>,
-  pair: Pick<Pair, 'name' | 'otherName' | 'renamed'>,
-  source: SideItem,
-  destination: SideItem,
-): TransferRecord => ({
-  folder: frame.source,
-  name: pair.name,
-  isFolder: source.folder,
-  otherName: pair.otherName,
-  renamed: pair.renamed,
-  source: fingerprintOf(source),
-  destination: fingerprintOf(destination),
-});

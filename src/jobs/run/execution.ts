@@ -13,6 +13,7 @@ import type { Execution, ExecutionStats, JobStore } from '../store/job-store.js'
 import { FolderRecords, type Records } from '../store/records.js';
 import { type ActContext, act, type Result } from './act.js';
 import { Audit, type EventLevel, LEVEL_OF } from './audit.js';
+import { Counts } from './counts.js';
 import { reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
 import { PendingItems, Settling } from './pool.js';
@@ -55,11 +56,13 @@ export class Run {
   readonly #cancel = new AbortController();
   readonly #stop = new AbortController();
   readonly #results: { readonly item: RunItem; readonly result: Result; readonly attempts: number }[] = [];
-  readonly #counts = { copied: 0, skipped: 0, failed: 0, deleted: 0, folders: 0, bytes: 0 };
+  readonly #counts = new Counts();
   #estimate = emptyEstimate();
   #ended: { readonly status: ExecutionStatus; readonly reason: string } | undefined;
   #back: Promise<void> | undefined;
   #again: number | undefined;
+  /** How long the plan took, milliseconds. */
+  #planned = 0;
 
   constructor(context: RunContext) {
     this.#c = context;
@@ -104,11 +107,14 @@ export class Run {
       await this.#prepare(signal);
       phase = 'plan';
       store.update(execution.id, { phase: 'changes' });
+      const began = this.#clock.now();
       await this.#plan(signal);
+      this.#planned = this.#clock.now() - began;
       this.#audit.plan();
       phase = 'do';
       if (!execution.simulation) {
         store.update(execution.id, { phase: 'executing' });
+        await this.#untilCalls(signal);
         await this.#execute(signal);
         await this.#finish(signal);
       }
@@ -131,19 +137,7 @@ export class Run {
   }
 
   get stats(): ExecutionStats {
-    const { copied, skipped, failed, deleted, folders, bytes } = this.#counts;
-    const done = copied + skipped + failed + deleted + folders;
-    const all = this.#estimate.items + this.#estimate.skipped + this.#estimate.problems;
-    return {
-      copied,
-      skipped: skipped + this.#estimate.skipped,
-      failed: failed + this.#estimate.problems,
-      deleted,
-      folders,
-      bytes,
-      unchanged: this.#estimate.unchanged,
-      progress: all === 0 ? 0 : Math.min(1, done / all),
-    };
+    return this.#counts.stats(this.#estimate);
   }
 
   async #prepare(signal: AbortSignal): Promise<void> {
@@ -189,6 +183,16 @@ export class Run {
       this.#estimate.items -= deletions;
       this.#c.log.warn({ job: job.name, deletions }, line);
     }
+  }
+
+  /** A run that goes on with what the hourly limit cut may plan before there are calls again: not spend. */
+  async #untilCalls(signal: AbortSignal): Promise<void> {
+    const { store, job, execution } = this.#c;
+    const before = store.executions(job.id, 2).find(({ id }) => id < execution.id);
+    if (execution.trigger !== 'schedule' || before?.status !== 'not_complete') return;
+    const { again = 0, planned = 0 } = before.stats;
+    const wait = Math.min(again - this.#clock.now(), planned);
+    if (wait > 0) await this.#clock.sleep(wait, signal);
   }
 
   async #execute(signal: AbortSignal): Promise<void> {
@@ -271,14 +275,7 @@ export class Run {
   }
 
   #took(item: RunItem, result: Result, attempts: number, level: EventLevel = LEVEL_OF[result.status]): void {
-    const count = this.#counts;
-    if (result.status === 'success' || result.status === 'processed') {
-      if (item.action === 'delete' || item.action === 'delete-source') count.deleted += item.count;
-      else if (item.isFolder) count.folders++;
-      else count.copied++;
-    } else if (result.status === 'skipped') count.skipped++;
-    else count.failed++;
-    count.bytes += result.bytes;
+    this.#counts.add(item, result);
     if (result.status === 'remediation')
       this.#c.log.warn({ job: this.#c.job.name, item: item.id }, result.reason ?? 'an item was flagged');
     this.#audit.item(level, item, result.reason);
@@ -403,7 +400,7 @@ export class Run {
       stats: {
         ...stats,
         ...this.#simulated(),
-        ...(this.#again && { again: this.#again }),
+        ...(this.#again && { again: this.#again, planned: this.#planned }),
         pending,
         progress: this.#ended ? (stats.progress ?? 0) : 1,
       },

@@ -59,6 +59,8 @@ export interface ExecutionStats {
   readonly report?: string;
   /** The hour's calls were spent: when there are some again, milliseconds since the epoch. */
   readonly again?: number;
+  /** How long its plan took, milliseconds: the run that goes on begins that much earlier, and then has calls to spend. */
+  readonly planned?: number;
   /** What a simulation found; `hours` under the limit of the connection. */
   readonly estimate?: Estimate & { readonly hours: number };
 }

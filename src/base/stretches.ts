@@ -1,0 +1,10 @@
+/** The same in stretches of at most so many. */
+export function* stretches<T>(items: Iterable<T>, most: number): Generator<T[]> {
+  let stretch: T[] = [];
+  for (const item of items) {
+    if (stretch.push(item) < most) continue;
+    yield stretch;
+    stretch = [];
+  }
+  if (stretch.length > 0) yield stretch;
+}
