@@ -6,7 +6,7 @@ import { type FileLock, tryLock } from '../base/lock.js';
 import type { Log } from '../base/log.js';
 import { ranSince } from '../base/process.js';
 import type { Job } from './definition/job-schema.js';
-import type { SideReference } from './definition/transfer-schema.js';
+import { changesSource, type SideReference } from './definition/transfer-schema.js';
 import type { ExecutionStatus, JobHealth, JobStatus } from './definition/words.js';
 import { abilitiesOf, requireFitting } from './fitness.js';
 import type { Place, Places } from './overlap.js';
@@ -272,12 +272,11 @@ export class JobEngine {
         locks: job.transfer.lock_propagation === 'skip',
         signal: this.#stop.signal,
       } as const;
-      const changesSource = job.transfer.transfer_type === 'sync' || job.transfer.transfer_type === 'move';
       await this.check(job.name, job.transfer);
       const source = await opener.open(job.transfer.source, {
         ...request,
         create: false,
-        mayWrite: changesSource && !simulation,
+        mayWrite: changesSource(job.transfer) && !simulation,
       });
       sides.push(source);
       const destination = await opener.open(job.transfer.destination, {

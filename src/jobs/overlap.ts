@@ -1,6 +1,6 @@
 import { Failure } from '../base/errors.js';
 import type { Job } from './definition/job-schema.js';
-import type { Transfer } from './definition/transfer-schema.js';
+import { changesSource, type Transfer } from './definition/transfer-schema.js';
 import type { Abilities } from './fitness.js';
 
 /** Where one end of a transfer really is: two ends with the same place are the same tree. */
@@ -25,9 +25,6 @@ const isWithin = (inner: Place, outer: Place): boolean =>
   (outer.path === '' || inner.path === outer.path || inner.path.startsWith(`${outer.path}/`));
 
 const touch = (a: Place, b: Place): boolean => isWithin(a, b) || isWithin(b, a);
-
-/** Transfers that change their source. */
-const changesSource = ({ transfer_type: type }: Transfer): boolean => type === 'sync' || type === 'move';
 
 /**
  * Refuses a transfer into itself, and one that would undo or feed another job without end.

@@ -42,6 +42,15 @@ t.test('a mount with copy_out keeps a folder as the project is, without calls of
   for (const { path, sha256: sum } of files) t.equal(sha256(join(target, path)), sum, path);
   t.match(await installation.must(['status', mnt]), /copy-out of .* to .*: (completed|no changes)/);
 
+  for (const words of [
+    ['--from', target, '--to', join(mnt, 'not there yet')],
+    ['--from', mnt, '--to', target, '--type', 'move'],
+  ]) {
+    const ran = await installation.procorefs(['jobs', 'add', 'by the mount', ...words]);
+    t.equal(ran.code, 1, words.join(' '));
+    t.match(ran.stderr, /^[^\n]*it would write into the mount at [^\n]*CONNECTION:PROJECT[^\n]*\n$/);
+  }
+
   const before = await runsOf(installation, job.id);
   await running.admin.reset();
   for (let tries = 0; (await runsOf(installation, job.id)).length < before.length + 3; tries++) {

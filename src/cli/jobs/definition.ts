@@ -30,11 +30,14 @@ export function bodyFrom(context: CommandContext): JobBody {
 }
 
 function fromFile(file: string): Record<string, unknown> {
+  let body: unknown;
   try {
-    return JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8')) as Record<string, unknown>;
+    body = JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8'));
   } catch (error) {
     throw new Failure('usage', { what: `${file} holds no job` }, error);
   }
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw usage(`${file} holds no job`);
+  return body as Record<string, unknown>;
 }
 
 function fromWords(context: CommandContext): Record<string, unknown> {
@@ -58,7 +61,7 @@ const DAYS = /^(daily|everyday|weekdays|weekends|(?:mon|tues|wednes|thurs|fri|sa
 /** `manual`, `auto`, `ad-hoc`, `every 15m`, `daily 02:00`, `weekdays 21:30`, or the JSON of a schedule. */
 export function scheduleFrom(text: string): Record<string, unknown> {
   if (['manual', 'auto', 'ad-hoc'].includes(text)) return { mode: text };
-  if (text.startsWith('{')) return JSON.parse(text) as Record<string, unknown>;
+  if (text.startsWith('{')) return scheduleOf(text);
   const every = /^every (\d+)([smhd])$/.exec(text);
   if (every) return { mode: 'auto', repeat_interval: { value: Number(every[1]), unit: every[2] } };
   const at = DAYS.exec(text);
@@ -69,6 +72,14 @@ export function scheduleFrom(text: string): Record<string, unknown> {
       run_at: { hr: Number(at[2]), min: Number(at[3]) },
     };
   throw usage(`"${text}" is no schedule: manual, auto, ad-hoc, "every 15m", "daily 02:00", "weekdays 21:30", or JSON`);
+}
+
+function scheduleOf(json: string): Record<string, unknown> {
+  try {
+    return JSON.parse(json) as Record<string, unknown>;
+  } catch (error) {
+    throw new Failure('usage', { what: `${json} is no schedule, and no JSON` }, error);
+  }
 }
 
 /** `KEY=VALUE`; dots lead into objects, and a value is JSON where it can be. */

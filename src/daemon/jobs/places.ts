@@ -9,6 +9,7 @@ import type { Abilities } from '../../jobs/fitness.js';
 import type { Place } from '../../jobs/overlap.js';
 import { isPlatform, platforms } from '../../names/platforms.js';
 import { mountOf } from '../../targets/folder/root.js';
+import { checkPath } from '../../targets/paths.js';
 import type { ProjectSession } from '../session.js';
 import type { Source } from '../source.js';
 
@@ -33,11 +34,15 @@ export type End =
   | { readonly kind: 'project'; readonly connection: Connection; readonly source: Source }
   | { readonly kind: 'target'; readonly connection: TargetConnection; readonly path: string };
 
-/** @throws Failure `no-such-connection`, `usage` when a project is missing */
+/** @throws Failure `no-such-connection`, `usage` when a project is missing, `target-name-refused` for a path that leads out */
 export function endOf(connections: Connections, { connection: { id }, target }: SideReference): End {
   const connection = connections.find(id);
   const names = target.path.split('/').filter((name) => name !== '');
-  if (isTarget(connection)) return { kind: 'target', connection, path: names.join('/') };
+  if (isTarget(connection)) {
+    const path = names.join('/');
+    checkPath(path, connection.name);
+    return { kind: 'target', connection, path };
+  }
   const bound = connection.project;
   const [project, ...folder] = bound === undefined ? names : [String(bound), ...names];
   if (project === undefined)

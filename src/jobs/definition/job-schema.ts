@@ -19,7 +19,12 @@ export type Ways = z.output<typeof waysSchema>;
 
 /** The body of `POST /v1/jobs`, and of `jobs add --file`. */
 export const jobBodySchema = z.strictObject({
-  name: z.string().trim().min(1).max(200),
+  name: z
+    .string()
+    .trim()
+    .min(1)
+    .max(200)
+    .regex(/^\P{Cc}*$/u, 'no control characters'),
   kind: z.literal('transfer', { error: 'only jobs of kind "transfer" can be run here' }).default('transfer'),
   description: z.string().max(2000).optional(),
   transfer: transferSchema,

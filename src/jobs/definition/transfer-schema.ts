@@ -124,3 +124,7 @@ export const transferSchema = z.preprocess((value, context) => {
   return kept;
 }, z.strictObject(fields));
 export type Transfer = z.output<typeof transferSchema>;
+
+/** Transfers that change their source. */
+export const changesSource = ({ transfer_type: type }: Pick<Transfer, 'transfer_type'>): boolean =>
+  type === 'sync' || type === 'move';

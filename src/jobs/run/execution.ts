@@ -4,6 +4,7 @@ import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { HARD_CAP } from '../../budget/budget.js';
 import type { Job } from '../definition/job-schema.js';
+import { changesSource } from '../definition/transfer-schema.js';
 import type { ExecutionStatus, ItemStatus } from '../definition/words.js';
 import { type Estimate, emptyEstimate } from '../plan/cost.js';
 import { Planner } from '../plan/planner.js';
@@ -111,8 +112,10 @@ export class Run {
       await this.#plan(signal);
       this.#planned = this.#clock.now() - began;
       this.#audit.plan();
-      phase = 'do';
       if (!execution.simulation) {
+        phase = 'start';
+        await this.#requireWritable(signal);
+        phase = 'do';
         store.update(execution.id, { phase: 'executing' });
         await this.#untilCalls(signal);
         await this.#execute(signal);
@@ -182,6 +185,16 @@ export class Run {
       this.#estimate.problems += deletions;
       this.#estimate.items -= deletions;
       this.#c.log.warn({ job: job.name, deletions }, line);
+    }
+  }
+
+  /** Known before the first item fails, not by each of them. */
+  async #requireWritable(signal: AbortSignal): Promise<void> {
+    if (this.#estimate.items === 0) return;
+    const { source, destination, job } = this.#c;
+    for (const side of changesSource(job.transfer) ? [destination, source] : [destination]) {
+      const { writable, why } = await side.test(signal);
+      if (!writable) throw new Failure('target-denied', { target: side.root, path: 'writing', why });
     }
   }
 
