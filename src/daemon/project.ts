@@ -6,8 +6,10 @@ import type { Log } from '../base/log.js';
 import type { CallClass } from '../budget/calls.js';
 import { ContentCache } from '../content/cache.js';
 import { ProjectSource } from '../content/project-source.js';
+import type { Change } from '../mirror/changes.js';
 import { Mirror } from '../mirror/mirror.js';
 import { Checkouts } from '../outbox/checkouts.js';
+import { follow } from '../outbox/follow.js';
 import { NO_REMOTE } from '../outbox/intent.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Scheduler } from '../outbox/scheduler.js';
@@ -89,6 +91,7 @@ export class Project {
       longestBelow: (folders, without) => mirror.store.longestBelow(folders, without),
       syncMirror: () => mirror.store.sync(),
     });
+    mirror.store.events.on('changed', (changes) => this.#follow(changes, log));
     const { client, writes, uploads } = session.session;
     const { account } = session.connection;
     const names = [account?.login, account?.name].filter((text) => text !== undefined);
@@ -198,6 +201,16 @@ export class Project {
     this.mirror.start();
     this.scheduler.start();
     this.checkouts.start();
+  }
+
+  /** What waits here follows what others do at the server. */
+  #follow(changes: readonly Change[], log: Log): void {
+    try {
+      const seen = follow(changes, this.outbox);
+      if (seen.length > 0) this.mirror.store.events.emit('changed', seen);
+    } catch (error) {
+      log.error({ error }, 'the outbox cannot be written; what others changed is merged when it goes up');
+    }
   }
 
   async close(): Promise<void> {

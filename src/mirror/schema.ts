@@ -43,4 +43,8 @@ export const mirrorMigrations: readonly string[] = [
   -- Folders whose children are not known although the crawl is done (they came into sight later).
   CREATE TABLE unlisted (remote_id INTEGER PRIMARY KEY);
   `,
+  `
+  -- Items that our own calls changed lately: listings that are older than that do not count for them.
+  CREATE TABLE confirmed (remote_id INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+  `,
 ];

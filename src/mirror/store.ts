@@ -9,6 +9,7 @@ import type { RawPage } from './index-source.js';
 import type { Meta, PageResult } from './protocol.js';
 import type { FolderAt } from './ranks.js';
 import { View } from './view.js';
+import type { OwnContent } from './writer.js';
 import { WriterThread } from './writer-thread.js';
 
 interface Events {
@@ -59,8 +60,8 @@ export class MirrorStore {
   }
 
   /** Takes in what one of our own calls made; see `Writer.confirm`. */
-  async confirm(item: RemoteItem, serverTime: number, inode: Inode, sequence: number): Promise<PageResult> {
-    return this.#taken(await this.#writer.run({ op: 'confirm', item, serverTime, inode, sequence }));
+  async confirm(item: RemoteItem, serverTime: number, inode: Inode, content: OwnContent): Promise<PageResult> {
+    return this.#taken(await this.#writer.run({ op: 'confirm', item, serverTime, inode, content }));
   }
 
   /** Takes in what a call of a job made; see `Writer.ingestOwn`. */

@@ -46,8 +46,8 @@ function perform(request: Request): unknown {
         request.listing.bad,
       );
     case 'confirm': {
-      const { item, serverTime, inode, sequence } = request;
-      return pageResult(writer.confirm(item, serverTime, inode, sequence), [item], []);
+      const { item, serverTime, inode, content } = request;
+      return pageResult(writer.confirm(item, serverTime, inode, content), [item], []);
     }
     case 'own':
       return pageResult(writer.ingestOwn(request.item, request.serverTime), [request.item], []);

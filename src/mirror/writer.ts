@@ -3,6 +3,7 @@ import type { Database, Statement } from '../database/open.js';
 import type { FolderListing, RemoteItem } from '../procore/items.js';
 import { allocateName, type NameTable } from './allocate-name.js';
 import type { Change, Place } from './changes.js';
+import { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, GONE, HIDDEN, PRIVATE, READ_ONLY } from './flags.js';
 
 interface Row {
@@ -19,6 +20,14 @@ interface Row {
   readonly node_sequence: number;
 }
 
+/** The content of an item that one of our own calls changed, as it is here. */
+export interface OwnContent {
+  /** Of its node. */
+  readonly sequence: number;
+  /** The sequence that it had here so far, where the server has another content than what was here. */
+  readonly replaced?: number;
+}
+
 export interface Ingested {
   readonly changes: readonly Change[];
   /** Items of this reply that the mirror had not known. */
@@ -28,9 +37,6 @@ export interface Ingested {
 /** Sequences wrap long before the node id would leave 2^53. */
 const SEQUENCE_LIMIT = 1 << 16;
 const NO_PARENT = 0 as RemoteId;
-/** Seconds for which a listing may lag behind our own calls. */
-const STALE_LISTING = 120;
-const MOST_CONFIRMED = 20_000;
 
 /** Writes replies into the mirror, one transaction a reply. The only writer of `mirror.db`. */
 export class Writer {
@@ -56,8 +62,7 @@ export class Writer {
   readonly #deleteInode: Statement<[number]>;
   readonly #moveInode: Statement<[number, number]>;
   readonly #people = new Map<string, number>();
-  /** Items that our own calls changed lately → server time. */
-  readonly #confirmed = new Map<RemoteId, number>();
+  readonly #confirmed: Confirmed;
   #nextInode: number;
   readonly #names: NameTable;
 
@@ -100,6 +105,7 @@ export class Writer {
     this.#deleteUrl = db.prepare('DELETE FROM urls WHERE inode = ?');
     this.#deleteInode = db.prepare('DELETE FROM items WHERE inode = ?');
     this.#moveInode = db.prepare('UPDATE items SET inode = ? WHERE inode = ?');
+    this.#confirmed = new Confirmed(db);
     this.#nextInode = firstFreeInode(db);
     this.#names = { holder: (parent, name) => this.#holder.get(parent, name) };
   }
@@ -137,7 +143,7 @@ export class Writer {
       }
       for (const row of this.#children.all(folder.id)) {
         if (present.has(row.remote_id) || row.seen_at > serverTime) continue;
-        if (this.#isProtected(row.remote_id, serverTime)) continue;
+        if (this.#confirmed.isNewerThan(row.remote_id, serverTime)) continue;
         this.#hide.run(GONE, serverTime, row.inode);
         changes.push({ inode: row.inode, before: this.#placeOf(row), after: undefined, replacedSequence: undefined });
       }
@@ -151,16 +157,19 @@ export class Writer {
    * What one of our own calls made: the item keeps the inode and node sequence that it has here, and no listing that was
    * made before the server had it everywhere may take it away again.
    */
-  confirm(item: RemoteItem, serverTime: number, inode: Inode, sequence: number): Ingested {
+  confirm(item: RemoteItem, serverTime: number, inode: Inode, content: OwnContent): Ingested {
     return this.#transaction(() => {
-      this.#protect(item.id, serverTime);
+      this.#confirmed.add(item.id, serverTime);
       const row = this.#find.get(item.id);
+      const changes: Change[] = [];
       if (row && row.inode !== inode) {
+        // A listing had shown it before the reply to our call was known.
+        const before = (row.flags & HIDDEN) === 0 ? this.#placeOf(row) : undefined;
+        changes.push({ inode: row.inode, before, after: undefined, replacedSequence: undefined });
         this.#deleteUrl.run(row.inode);
         this.#deleteInode.run(inode);
         this.#moveInode.run(inode, row.inode);
       }
-      const changes: Change[] = [];
       const other = row ? undefined : this.#ofInode.get(inode);
       if (other) {
         // What had this inode left it to a new item, and is deleted, or about to be.
@@ -170,7 +179,7 @@ export class Writer {
         this.#moveInode.run(own, inode);
         changes.push({ inode: own, before: place, after: place, replacedSequence: undefined });
       }
-      const added = this.#put(item, serverTime, undefined, changes, { inode, sequence });
+      const added = this.#put(item, serverTime, undefined, changes, { inode, ...content });
       return { changes, added: added ? 1 : 0 };
     });
   }
@@ -178,7 +187,7 @@ export class Writer {
   /** What one of our own calls made, without anything here that stands for it: a change like anybody else's, and new. */
   ingestOwn(item: RemoteItem, serverTime: number): Ingested {
     return this.#transaction(() => {
-      this.#protect(item.id, serverTime);
+      this.#confirmed.add(item.id, serverTime);
       const changes: Change[] = [];
       const added = this.#put(item, serverTime, undefined, changes);
       return { changes, added: added ? 1 : 0 };
@@ -190,22 +199,11 @@ export class Writer {
     return this.#transaction(() => {
       const row = this.#find.get(id);
       if (!row) return { changes: [], added: 0 };
-      this.#protect(id, serverTime);
+      this.#confirmed.add(id, serverTime);
       const before = (row.flags & HIDDEN) === 0 ? this.#placeOf(row) : undefined;
       this.#hide.run(DELETED, Math.max(serverTime, row.seen_at), row.inode);
       return { changes: [{ inode: row.inode, before, after: undefined, replacedSequence: undefined }], added: 0 };
     });
-  }
-
-  #protect(id: RemoteId, serverTime: number): void {
-    this.#confirmed.set(id, serverTime);
-    if (this.#confirmed.size > MOST_CONFIRMED) this.#confirmed.delete(this.#confirmed.keys().next().value!);
-  }
-
-  /** Whether a listing may be older than what we did to the item: the index lags behind. */
-  #isProtected(id: RemoteId, serverTime: number): boolean {
-    const confirmed = this.#confirmed.get(id);
-    return confirmed !== undefined && serverTime < confirmed + STALE_LISTING;
   }
 
   setMeta(values: Readonly<Record<string, string | number>>): void {
@@ -232,14 +230,14 @@ export class Writer {
     serverTime: number,
     knownSince: number | undefined,
     changes: Change[],
-    own?: { readonly inode: Inode; readonly sequence: number },
+    own?: { readonly inode: Inode } & OwnContent,
   ): boolean {
     const row = this.#find.get(item.id);
     const isRoot = item.parentId === null;
     const parent = item.parentId ?? NO_PARENT;
     if (row && (row.seen_at > serverTime || (row.seen_at === serverTime && row.updated_at > item.updatedAt)))
       return false;
-    if (row && !own && this.#isProtected(item.id, serverTime) && isOlder(item, row)) return false;
+    if (row && !own && this.#confirmed.isNewerThan(item.id, serverTime) && isOlder(item, row)) return false;
     const flags = flagsOf(item);
     const visible = (flags & HIDDEN) === 0;
     const before = row && (row.flags & HIDDEN) === 0 ? this.#placeOf(row) : undefined;
@@ -279,8 +277,9 @@ export class Writer {
     if (!row && item.type === 'folder' && knownSince !== undefined && item.createdAt < knownSince)
       this.#unlist.run(item.id);
     const after = visible && !isRoot ? this.#place(parent, name) : undefined;
-    if (!row || changed(row, item, flags, parent, name))
-      changes.push({ inode, before, after, replacedSequence: replaced && !own ? row.node_sequence : undefined });
+    const replacedSequence = own ? own.replaced : replaced ? row.node_sequence : undefined;
+    if (!row || replacedSequence !== undefined || changed(row, item, flags, parent, name))
+      changes.push({ inode, before, after, replacedSequence });
     return !row;
   }
 

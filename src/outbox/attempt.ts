@@ -1,6 +1,9 @@
-import type { RemoteId } from '../base/ids.js';
+import type { Inode, RemoteId } from '../base/ids.js';
+import type { Item } from '../mirror/view.js';
+import { linuxNames } from '../names/linux.js';
 import type { RemoteVersion } from '../procore/items.js';
 import type { SavedUpload } from '../procore/uploads.js';
+import { cleanedName } from './cleaned-name.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 
 /** No call is in doubt. */
@@ -38,6 +41,26 @@ export const withOutcome = (intent: Intent): Pick<Intent, 'attemptAt' | 'attempt
   intent.state === 'failed' || intent.state === 'uploading'
     ? { ...NOT_ATTEMPTED, state: 'held', reason: intent.state === 'failed' ? undefined : intent.reason }
     : { ...NOT_ATTEMPTED, state: intent.state, reason: intent.reason };
+
+/** Clocks differ: an hour is more than any, and less than a working day. Milliseconds. */
+const CLOCKS = 3_600_000;
+
+/** Whether an item of the server may be as it is by the intent's attempt: it has not been so since long before. */
+export const isRecent = (item: { readonly updatedAt: number }, intent: Intent): boolean =>
+  item.updatedAt * 1000 >= intent.attemptAt - CLOCKS;
+
+/** `parent/name` where a creation without a known outcome may have put an item; names that a server cleans are one. */
+export function creationPlace({ attempted, remoteId }: Intent): string | undefined {
+  return attempted && remoteId === NO_REMOTE
+    ? placeOfCreation(attempted.parent, linuxNames.decode(attempted.name))
+    : undefined;
+}
+
+export const placeOfCreation = (parent: Inode, remoteName: string): string => `${parent}/${cleanedName(remoteName)}`;
+
+/** Whether the mirror's row may be what a creation without a known outcome made. */
+export const mayBeMadeBy = (item: Item, intent: Intent): boolean =>
+  item.isFile !== intent.folder && (intent.folder || item.size === intent.attempted?.size) && isRecent(item, intent);
 
 /** What an attempt made, or changed. */
 export interface Made {

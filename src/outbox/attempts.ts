@@ -7,6 +7,7 @@ import type { RemoteItem } from '../procore/items.js';
 import type { Written } from '../procore/writes.js';
 import { rebased, withOutcome } from './attempt.js';
 import { isNothing } from './changes.js';
+import { nextSequence } from './follow.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import { Lookup, type LookupOptions } from './lookup.js';
 import type { Outbox } from './outbox.js';
@@ -21,6 +22,10 @@ export interface AttemptsOptions extends LookupOptions {
 
 /** Failures after which the server may have done it all the same. */
 const LEAVES_DOUBT: ReadonlySet<string> = new Set(['reply-lost', 'interrupted', 'upload-unknown', 'name-taken']);
+
+/** The reply to a move shows that somebody else has saved a version meanwhile. */
+const isForeign = (attempt: Intent, item: RemoteItem): boolean =>
+  !attempt.dirty && attempt.baseVersion !== NO_VERSION && item.version?.id !== attempt.baseVersion;
 
 /** The intent changed while it was under way; what was sent is kept where it can be used. */
 export class Superseded extends Error {}
@@ -60,7 +65,9 @@ export class Attempts {
     const { item } = written;
     if (!item) throw new Failure('bad-reply', { host: 'the server', call: attempt.name, why: 'it names no item' });
     const { inode, sequence } = outbox.intents.ofAttempt(attempt.attemptAt) ?? attempt;
-    await store.confirm(item, written.serverTime, inode, sequence);
+    const foreign = isForeign(attempt, item);
+    const content = foreign ? { sequence: nextSequence(sequence), replaced: sequence } : { sequence };
+    await store.confirm(item, written.serverTime, inode, content);
     if (attempt.dirty) this.#o.checkedIn(attempt.inode);
     this.#finish(attempt, item);
   }
@@ -76,7 +83,8 @@ export class Attempts {
       return;
     }
     const { inode } = now;
-    if (!attempt.folder) {
+    const foreign = isForeign(attempt, item);
+    if (!attempt.folder && !foreign) {
       const versionId = item.version?.id ?? NO_VERSION;
       // Times and mode may have been set since.
       intents.setAttributes(inode, { versionId, mtime: now.mtime, mode: now.mode });
@@ -84,7 +92,7 @@ export class Attempts {
     intents.change([], [inode]);
     if (!now.staged || outbox.working(inode)) return;
     const version = { id: next.baseVersion, remoteId: item.id, size: now.size, label: now.name };
-    const same = item.version?.size === now.size;
+    const same = !foreign && item.version?.size === now.size;
     if (!(same && now.size > 0 && content.adopt(staging.path(inode), version))) staging.remove(inode);
   }
 

@@ -1,6 +1,6 @@
 import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
 import { type Database, openDatabase, type Statement, type Transaction } from '../database/open.js';
-import { leftPlaces } from './attempt.js';
+import { creationPlace, leftPlaces, placeOfCreation } from './attempt.js';
 import { onDisk } from './disk.js';
 import { FIRST_LOCAL_INODE, fromRow, type Intent, type IntentRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
 import { outboxOptions } from './schema.js';
@@ -40,6 +40,8 @@ export class Intents {
   readonly #basedIn = new Map<Inode, Set<Inode>>();
   /** Items that a call may have put into a folder at the server, by the folder's inode. */
   readonly #attemptedIn = new Map<Inode, Set<Inode>>();
+  /** New items that a call may have made already, by `creationPlace`. */
+  readonly #creations = new Map<string, Set<Inode>>();
   /** Who is in doubt, by the time of the attempt. */
   readonly #byAttempt = new Map<number, Inode>();
   /** Intents whose content still comes from a file at the server, by that file. */
@@ -135,6 +137,16 @@ export class Intents {
   attemptedIn(folder: Inode): Intent | undefined {
     const [inode] = this.#attemptedIn.get(folder) ?? [];
     return inode === undefined ? undefined : this.#byInode.get(inode);
+  }
+
+  get hasCreationsInDoubt(): boolean {
+    return this.#creations.size > 0;
+  }
+
+  /** New items that a call without an outcome yet may have made in this folder under this name of the server. */
+  creationsInDoubt(parent: Inode, remoteName: string): Intent[] {
+    const inodes = this.#creations.get(placeOfCreation(parent, remoteName)) ?? [];
+    return [...inodes].map((inode) => this.#byInode.get(inode)!);
   }
 
   /** Whose intent the outcome of this attempt concerns now; it may have gone over to another item's. */
@@ -250,6 +262,8 @@ export class Intents {
     }
     for (const place of leftPlaces(intent)) this.#left.set(place, intent.inode);
     if (intent.attempted) addTo(this.#attemptedIn, intent.attempted.parent, intent.inode);
+    const creation = creationPlace(intent);
+    if (creation !== undefined) addTo(this.#creations, creation, intent.inode);
     if (intent.attemptAt !== 0) this.#byAttempt.set(intent.attemptAt, intent.inode);
   }
 
@@ -268,6 +282,8 @@ export class Intents {
     }
     for (const place of leftPlaces(intent)) if (this.#left.get(place) === inode) this.#left.delete(place);
     if (intent.attempted) removeFrom(this.#attemptedIn, intent.attempted.parent, inode);
+    const creation = creationPlace(intent);
+    if (creation !== undefined) removeFrom(this.#creations, creation, inode);
     if (this.#byAttempt.get(intent.attemptAt) === inode) this.#byAttempt.delete(intent.attemptAt);
   }
 }

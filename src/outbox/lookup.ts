@@ -5,6 +5,8 @@ import { linuxNames } from '../names/linux.js';
 import type { ProcoreClient } from '../procore/client.js';
 import type { RemoteItem } from '../procore/items.js';
 import type { WrittenItem } from '../procore/writes.js';
+import { isRecent } from './attempt.js';
+import { isCleaned } from './cleaned-name.js';
 import { type Attempt, type Intent, NO_REMOTE } from './intent.js';
 import type { Tree } from './tree.js';
 
@@ -22,9 +24,6 @@ export interface Sighting extends WrittenItem {
   /** Its content is what the attempt was to bring. */
   readonly hasContent: boolean;
 }
-
-/** Clocks differ: an hour is more than any, and less than a working day. Milliseconds. */
-const CLOCKS = 3_600_000;
 
 /** Looks at the server before anything is repeated; 1 call each. */
 export class Lookup {
@@ -98,16 +97,4 @@ export class Lookup {
     const isOurs = by === undefined || account.length === 0 || account.includes(by);
     return isRecent(item, intent) && item.version?.size === attempt.size && isOurs;
   }
-}
-
-const isRecent = (item: RemoteItem, intent: Intent): boolean => item.updatedAt * 1000 >= intent.attemptAt - CLOCKS;
-
-/** Whether the server may have made the one name of the other. */
-function isCleaned(name: string, given: string): boolean {
-  const clean = (text: string): string =>
-    text
-      .normalize('NFC')
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}.]+/gu, '-');
-  return name === given || clean(name) === clean(given);
 }

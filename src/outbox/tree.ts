@@ -4,6 +4,7 @@ import type { ContentVersion } from '../content/source.js';
 import { FILE, HIDDEN } from '../mirror/flags.js';
 import type { Item, ListedItem, View } from '../mirror/view.js';
 import { linuxNames } from '../names/linux.js';
+import { mayBeMadeBy } from './attempt.js';
 import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import type { Intents } from './intents.js';
 
@@ -47,7 +48,7 @@ export class Tree {
     }
     if (parent.remoteId === NO_REMOTE) return undefined;
     const item = this.view.child(parent, name);
-    return item && !this.#isTaken(item) ? this.#fromMirror(item, parent.inode) : undefined;
+    return item && !this.#isTaken(item, parent.inode) ? this.#fromMirror(item, parent.inode) : undefined;
   }
 
   /** Whether a file is at this place at the server that is elsewhere here, or gone. */
@@ -64,7 +65,9 @@ export class Tree {
     // Beyond the last row of a full chunk the mirror may have more: what is local there waits for its turn.
     const horizon = remote.length < limit ? Number.POSITIVE_INFINITY : remote.at(-1)!.inode;
     return [
-      ...remote.filter((item) => !this.#isTaken(item)).map((item) => this.#fromMirror(item, parent.inode)),
+      ...remote
+        .filter((item) => !this.#isTaken(item, parent.inode) && !this.#intents.child(parent.inode, item.name))
+        .map((item) => this.#fromMirror(item, parent.inode)),
       ...local.filter((intent) => intent.inode <= horizon).map((intent) => this.#fromIntent(intent)),
     ].sort((a, b) => a.inode - b.inode);
   }
@@ -80,7 +83,7 @@ export class Tree {
     if (this.#intents.childrenOf(folder.inode).length > 0) return false;
     for (let after = 0; ; ) {
       const items = folder.remoteId === NO_REMOTE ? [] : this.view.children(folder.remoteId, after, 256);
-      if (items.some((item) => !this.#isTaken(item))) return false;
+      if (items.some((item) => !this.#isTaken(item, folder.inode))) return false;
       if (items.length < 256) return true;
       after = items.at(-1)!.inode;
     }
@@ -138,11 +141,18 @@ export class Tree {
 
   /**
    * Whether an intent speaks for this item of the server: at its place the mirror's row does not count. The intent of what
-   * has just been made there gets its remote id a moment after the mirror, which knows it by the same inode.
+   * has just been made there gets its remote id a moment after the mirror, which knows it by the same inode; where the
+   * reply was lost a poll may have shown what was made, as an item of its own, until one has looked.
    */
-  #isTaken({ remoteId, inode }: Item): boolean {
+  #isTaken(item: Item, folder?: Inode): boolean {
     if (this.#intents.size === 0) return false;
-    return this.#intents.ofRemote(remoteId) !== undefined || this.#intents.get(inode) !== undefined;
+    if (this.#intents.ofRemote(item.remoteId) || this.#intents.get(item.inode)) return true;
+    if (!this.#intents.hasCreationsInDoubt) return false;
+    const parent = folder ?? this.view.parent(item)?.inode;
+    return (
+      parent !== undefined &&
+      this.#intents.creationsInDoubt(parent, item.remoteName).some((intent) => mayBeMadeBy(item, intent))
+    );
   }
 
   #fromMirror(item: Item, parent?: Inode): LocalItem {

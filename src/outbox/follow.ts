@@ -1,0 +1,62 @@
+import type { Change } from '../mirror/changes.js';
+import type { Item } from '../mirror/view.js';
+import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
+import type { Outbox } from './outbox.js';
+
+/**
+ * What others do at the server to an item that also waits here: the change here goes on from there. Each of folder, name
+ * and content that nobody changed here is as at the server. Returns what that changed in the tree as it is here.
+ */
+export function follow(changes: readonly Change[], { intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Change[] {
+  if (intents.size === 0) return [];
+  const put: Intent[] = [];
+  const seen: Change[] = [];
+  for (const { inode, after } of changes) {
+    const item = after && tree.view.item(inode);
+    const intent = item && intents.ofRemote(item.remoteId);
+    // What has no outcome yet is looked for first; what is to go, goes from wherever it is.
+    if (!intent || intent.deleted || intent.attempted || intent.state === 'uploading') continue;
+    const moved = { ...intent, baseParent: after.parent, baseName: after.name };
+    if (intent.parent === intent.baseParent) moved.parent = after.parent;
+    if (intent.name === intent.baseName) moved.name = after.name;
+    const isElsewhere = moved.parent !== intent.parent || moved.name !== intent.name;
+    const isTaken = isElsewhere && intents.child(moved.parent, moved.name) !== undefined;
+    const next = withContent(isTaken ? intent : moved, item);
+    if (isSame(next, intent)) continue;
+    put.push(next);
+    seen.push({
+      inode: next.inode,
+      before: { parent: intent.parent, name: intent.name },
+      after: { parent: next.parent, name: next.name },
+      replacedSequence: next.sequence === intent.sequence ? undefined : intent.sequence,
+    });
+  }
+  if (put.length > 0) intents.change(put);
+  return seen;
+}
+
+/** Somebody else's version is what a file shows that has no content of its own here. */
+function withContent(intent: Intent, item: Item): Intent {
+  const isOwn = intent.folder || intent.dirty || intent.staged || intent.contentItem !== NO_REMOTE;
+  if (isOwn || item.versionId === intent.baseVersion || intent.baseVersion === NO_VERSION) return intent;
+  const { versionId, versionNumber, versionAt, size } = item;
+  return {
+    ...intent,
+    baseVersion: versionId,
+    baseNumber: versionNumber,
+    baseSize: size,
+    size,
+    mtime: versionAt,
+    sequence: nextSequence(intent.sequence),
+  };
+}
+
+/** Node ids of a file are told apart by it: it must be another one, and may wrap. */
+export const nextSequence = (sequence: number): number => (sequence + 1) % 2 ** 16;
+
+const isSame = (a: Intent, b: Intent): boolean =>
+  a.baseParent === b.baseParent &&
+  a.baseName === b.baseName &&
+  a.parent === b.parent &&
+  a.name === b.name &&
+  a.baseVersion === b.baseVersion;
