@@ -3,6 +3,7 @@ import type { Inode } from '../base/ids.js';
 import type { Connections } from '../connections/store.js';
 import type { RunOptions } from '../jobs/store/job-store.js';
 import { isPlatform } from '../names/platforms.js';
+import { NO_REMOTE } from '../outbox/intent.js';
 import { discard, type UploadLine, uploadLines } from '../outbox/uploads-view.js';
 import type { ControlMethods } from './control.js';
 import { analyzeProject } from './jobs/analyze.js';
@@ -66,7 +67,8 @@ export function controlMethods(
       const item = await project.find(mounts.projectPath(text(mountpoint), text(path)), 'interactive', signal);
       const folder = item.isFile ? project.outbox.tree.parent(item) : item;
       if (!folder) throw new Failure('no-such-item', { path: text(path) });
-      await project.mirror.refresh(folder, 'interactive', signal);
+      // What is not at the server yet has nothing there.
+      if (folder.remoteId !== NO_REMOTE) await project.mirror.refresh(folder, 'interactive', signal);
     },
   };
 }

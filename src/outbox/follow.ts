@@ -1,4 +1,5 @@
 import type { Change } from '../mirror/changes.js';
+import { HIDDEN } from '../mirror/flags.js';
 import type { Item } from '../mirror/view.js';
 import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import type { Outbox } from './outbox.js';
@@ -11,14 +12,16 @@ export function follow(changes: readonly Change[], { intents, tree }: Pick<Outbo
   if (intents.size === 0) return [];
   const put: Intent[] = [];
   const seen: Change[] = [];
-  for (const { inode, after } of changes) {
-    const item = after && tree.view.item(inode);
+  for (const { inode } of changes) {
+    const item = tree.view.item(inode);
+    const parent = item && (item.flags & HIDDEN) === 0 ? tree.view.parent(item)?.inode : undefined;
     const intent = item && intents.ofRemote(item.remoteId);
+    if (parent === undefined || !intent) continue;
     // What has no outcome yet is looked for first; what is to go, goes from wherever it is.
-    if (!intent || intent.deleted || intent.attempted || intent.state === 'uploading') continue;
-    const moved = { ...intent, baseParent: after.parent, baseName: after.name };
-    if (intent.parent === intent.baseParent) moved.parent = after.parent;
-    if (intent.name === intent.baseName) moved.name = after.name;
+    if (intent.deleted || intent.attempted || intent.state === 'uploading') continue;
+    const moved = { ...intent, baseParent: parent, baseName: item.name };
+    if (intent.parent === intent.baseParent) moved.parent = parent;
+    if (intent.name === intent.baseName) moved.name = item.name;
     const isElsewhere = moved.parent !== intent.parent || moved.name !== intent.name;
     const isTaken = isElsewhere && intents.child(moved.parent, moved.name) !== undefined;
     const next = withContent(isTaken ? intent : moved, item);

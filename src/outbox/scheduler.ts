@@ -291,7 +291,7 @@ export class Scheduler {
     }
     if (order.kind === 'keep-folder') {
       log.warn({ path: outbox.tree.pathOf(intent) }, 'a folder is kept: somebody put something in it meanwhile');
-      outbox.intents.change([], [intent.inode]);
+      sender.giveUp(intent);
       return;
     }
     if (order.kind === 'after') {

@@ -47,6 +47,14 @@ export class Sender {
     }
   }
 
+  /** A deletion that cannot be: what was to go shows again. */
+  giveUp({ inode, baseParent, baseName }: Intent): void {
+    const { outbox, store } = this.#o;
+    outbox.intents.change([], [inode]);
+    const after = { parent: baseParent, name: baseName };
+    store.events.emit('changed', [{ inode, before: undefined, after, replacedSequence: undefined }]);
+  }
+
   async #bring(intent: Intent, call: CallOptions): Promise<void> {
     if (isNothing(intent)) this.attempts.putOrDrop(this.attempts.current(intent));
     else if (intent.deleted && intent.remoteId !== NO_REMOTE) await this.#delete(intent, call);
