@@ -338,13 +338,23 @@ export class Scheduler {
       .finally(() => {
         this.#underWay.delete(intent.inode);
         outbox.intents.touch(intent.inode);
-        // What was set while it was under way carries the state of that.
-        const now = outbox.intents.get(intent.inode);
-        if (now?.state === 'uploading') outbox.intents.put({ ...now, state: 'held' });
+        this.#rests(intent.inode);
         this.#wake(0);
         this.#completions.tell();
       });
     this.#underWay.set(intent.inode, running);
+  }
+
+  /** What was set while it was under way carries the state of that. */
+  #rests(inode: Inode): void {
+    const { intents } = this.#o.outbox;
+    const now = intents.get(inode);
+    if (now?.state !== 'uploading') return;
+    try {
+      intents.put({ ...now, state: 'held' });
+    } catch (error) {
+      this.#unwritable(error);
+    }
   }
 
   /** What happened cannot be written down: nothing more is begun until the disk has had time to recover. */

@@ -1,19 +1,14 @@
-import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isFailure } from '#src/base/errors.js';
 import type { Change } from '#src/simulator/admin/changes.js';
 import type { Scenario } from './cases-scenarios.js';
-import { Daemon } from './daemon.js';
-import { type MountedProject, mounted } from './mounted.js';
+import { mounted } from './mounted.js';
+import { Observer, type Tree } from './observer.js';
 
 /** Nothing goes up by itself; what others do shows within seconds. */
 const WORDS = ['-o', 'settle=3600,delete_delay=3600,poll=1'];
 const settings = { items: 0, oddNames: 'no', spike: 3000, hourly: 1_000_000 } as const;
-
-/** Content by path, null for a folder. */
-type Tree = Readonly<Record<string, string | null>>;
 
 interface Case {
   /** At the server before. */
@@ -235,124 +230,7 @@ const cases: Readonly<Record<string, Case>> = {
   'nothing here': { there: both, here: nothing, shows: { 'f/a.txt': 'a', 'f/b.txt': 'b', g: null } },
 };
 
-const sum = (text: string): string => createHash('sha256').update(text).digest('hex');
 const folderOf = (name: string): string => Object.keys(cases).indexOf(name).toString().padStart(2, '0');
-const conflict = (path: string): string => path.replace(/[^/]* \(conflict [^/]*$/, 'CONFLICT');
-
-/** What is there, with the folders that only hold something left out; names that are listed twice are told. */
-async function shown(folder: string): Promise<Map<string, string | null>> {
-  const found = new Map<string, string | null>();
-  const walk = async (path: string): Promise<void> => {
-    const entries = await readdir(join(folder, path), { withFileTypes: true });
-    const names = entries.map(({ name }) => name);
-    for (const name of new Set(names))
-      if (names.filter((one) => one === name).length > 1) found.set(`${join(path, name)} TWICE`, null);
-    for (const entry of entries) {
-      const at = join(path, entry.name);
-      found.set(conflict(at), entry.isDirectory() ? null : await readFile(join(folder, at), 'utf8'));
-      if (entry.isDirectory()) await walk(at);
-    }
-  };
-  await walk('');
-  return found;
-}
-
-/** In words; the folders above what is wanted need not be named. */
-function differs(found: ReadonlyMap<string, string | null>, wanted: Tree): string {
-  const all = new Map<string, string | null>(Object.entries(wanted));
-  for (const path of Object.keys(wanted))
-    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) all.set(path.slice(0, at), null);
-  const wrong: string[] = [];
-  for (const [path, content] of found)
-    if (!all.has(path)) wrong.push(`${path} should not be there`);
-    else if (all.get(path) !== content) wrong.push(`${path} is ${content}, not ${all.get(path)}`);
-  for (const path of all.keys()) if (!found.has(path)) wrong.push(`${path} is missing`);
-  return wrong.join('; ');
-}
-
-function absent(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
-}
-
-/** One who looks in every way, and lets the daemon look at the server in every way. */
-class Observer {
-  readonly daemon: Daemon;
-  readonly #t: Scenario;
-  readonly #project: MountedProject;
-  readonly #words: readonly string[];
-
-  constructor(t: Scenario, project: MountedProject, words: readonly string[]) {
-    this.#t = t;
-    this.#project = project;
-    this.#words = words;
-    this.daemon = new Daemon(project);
-  }
-
-  async sees(when: string, wanted: (name: string) => Tree, names = Object.keys(cases)): Promise<void> {
-    for (const name of names) {
-      // What others did reaches the kernel a moment after the daemon; what is only ours never goes away.
-      const end = performance.now() + (cases[name]!.meanwhile === undefined ? 0 : 3000);
-      let wrong = await this.#wrong(name, wanted(name));
-      for (; wrong !== '' && performance.now() < end; await sleep(50)) wrong = await this.#wrong(name, wanted(name));
-      this.#t.equal(wrong, '', `${name}: ${when}`);
-    }
-  }
-
-  async #wrong(name: string, wanted: Tree): Promise<string> {
-    try {
-      return differs(await shown(join(this.#project.mnt, folderOf(name))), wanted);
-    } catch (error) {
-      return String(error);
-    }
-  }
-
-  /** Resolves after a poll that began after this. */
-  async polled(): Promise<void> {
-    for (const began = performance.now(); ; await sleep(100)) {
-      const { sincePoll } = await this.daemon.status();
-      if (sincePoll !== undefined && sincePoll * 1000 < performance.now() - began) return;
-    }
-  }
-
-  /** Polls that show the server as it was so many seconds ago. */
-  async polledStale(seconds: number): Promise<void> {
-    const { admin } = this.#project.simulator;
-    await admin.faults({ 'stale-index': { seconds } });
-    await this.polled();
-    await admin.faults({ 'stale-index': 0 });
-  }
-
-  /** Lists each folder anew. */
-  async listed(): Promise<void> {
-    const walk = async (path: string): Promise<void> => {
-      await this.daemon.refresh(path).catch((error: unknown) => {
-        // What the listing of the folder above has just moved.
-        if (!isFailure(error, 'no-such-item')) throw error;
-      });
-      for (const entry of await readdir(join(this.#project.mnt, path), { withFileTypes: true }))
-        if (entry.isDirectory()) await walk(join(path, entry.name)).catch(absent);
-    };
-    await walk('');
-  }
-
-  async killed(): Promise<void> {
-    const { installation, source, mnt } = this.#project;
-    await this.daemon.kill();
-    await installation.must(['mount', source, mnt, ...this.#words]);
-  }
-}
-
-/** The server's tree within the case's folder. */
-async function atServer({ simulator }: MountedProject, name: string): Promise<Map<string, string | null>> {
-  const prefix = `${folderOf(name)}/`;
-  const tree = (await simulator.admin.tree()).filter(({ path }) => path.startsWith(prefix));
-  return new Map(
-    tree.map(({ path, sha256, type }) => [conflict(path.slice(prefix.length)), type === 'folder' ? null : sha256!]),
-  );
-}
-
-const hashed = (tree: Tree): Tree =>
-  Object.fromEntries(Object.entries(tree).map(([path, content]) => [path, content === null ? null : sum(content)]));
 
 /** Polls, listings and stale replies while changes wait, of the same items and of the folders around them. */
 export async function pendingScenario(t: Scenario, driver: 'kernel' | 'fuse-native'): Promise<void> {
@@ -360,9 +238,13 @@ export async function pendingScenario(t: Scenario, driver: 'kernel' | 'fuse-nati
   const project = await mounted(t, settings, words);
   const { simulator, mnt } = project;
   const { admin } = simulator;
-  const observer = new Observer(t, project, words);
-  const began = Date.now();
   const names = Object.keys(cases);
+  const observer = new Observer(t, project, words);
+  const sees = async (when: string, wanted: (name: string) => Tree, some = names): Promise<void> => {
+    for (const name of some)
+      await observer.sees(folderOf(name), wanted(name), `${name}: ${when}`, cases[name]!.meanwhile ? 3000 : 0);
+  };
+  const began = Date.now();
   const inFolder = (name: string, path: string): string => `${folderOf(name)}/${path}`;
   for (const name of names)
     await admin.changes(
@@ -375,7 +257,7 @@ export async function pendingScenario(t: Scenario, driver: 'kernel' | 'fuse-nati
     );
   await observer.daemon.refresh();
   await observer.listed();
-  await observer.sees('at first', (name) => cases[name]!.there);
+  await sees('at first', (name) => cases[name]!.there);
   // What is stale is older than all that follows.
   await sleep(1000);
   const before = Date.now();
@@ -390,18 +272,18 @@ export async function pendingScenario(t: Scenario, driver: 'kernel' | 'fuse-nati
     );
   const shows = (name: string): Tree => cases[name]!.shows;
   await observer.polled();
-  await observer.sees('after a poll', shows);
+  await sees('after a poll', shows);
   await observer.listed();
-  await observer.sees('after listings', shows);
+  await sees('after listings', shows);
   await observer.polledStale(Math.ceil((Date.now() - before) / 1000));
   const quiet = names.filter((name) => cases[name]!.meanwhile === undefined);
-  await observer.sees('after a stale poll', shows, quiet);
+  await sees('after a stale poll', shows, quiet);
   await observer.listed();
-  await observer.sees('after a stale poll and listings', shows);
+  await sees('after a stale poll and listings', shows);
   await observer.killed();
-  await observer.sees('after kill -9', shows);
+  await sees('after kill -9', shows);
   await observer.listed();
-  await observer.sees('after kill -9 and listings', shows);
+  await sees('after kill -9 and listings', shows);
 
   const left = await observer.daemon.drain();
   const wanted = names.flatMap((name) => cases[name]!.left ?? []).sort();
@@ -420,13 +302,12 @@ export async function pendingScenario(t: Scenario, driver: 'kernel' | 'fuse-nati
   const lost = await observer.daemon.discard(...left);
   for (const path of lost) t.equal(await readFile(path, 'utf8'), 'new', 'the bytes of what was given up');
   const becomes = (name: string): Tree => cases[name]!.becomes ?? cases[name]!.shows;
-  for (const name of names)
-    t.equal(differs(await atServer(project, name), hashed(becomes(name))), '', `${name}: at the server`);
-  await observer.sees('when all is up', becomes);
+  for (const name of names) await observer.serverHas(folderOf(name), becomes(name), `${name}: at the server`);
+  await sees('when all is up', becomes);
   // Longer ago than all that was changed here: none of it may be undone.
   await observer.polledStale(Math.ceil((Date.now() - began) / 1000));
   await observer.killed();
   await observer.polledStale(Math.ceil((Date.now() - began) / 1000));
   await observer.listed();
-  await observer.sees('after stale polls and listings', becomes);
+  await sees('after stale polls and listings', becomes);
 }
