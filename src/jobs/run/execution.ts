@@ -18,7 +18,7 @@ import { Counts } from './counts.js';
 import { reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
 import { PendingItems, Settling } from './pool.js';
-import { Gate, kindOf, PATIENCE, type Patience, untilBack } from './waiting.js';
+import { Absence, Gate, kindOf, PATIENCE, type Patience, untilBack } from './waiting.js';
 
 export interface RunContext {
   readonly job: Job;
@@ -58,9 +58,9 @@ export class Run {
   readonly #stop = new AbortController();
   readonly #results: { readonly item: RunItem; readonly result: Result; readonly attempts: number }[] = [];
   readonly #counts = new Counts();
+  readonly #absence: Absence;
   #estimate = emptyEstimate();
   #ended: { readonly status: ExecutionStatus; readonly reason: string } | undefined;
-  #back: Promise<void> | undefined;
   #again: number | undefined;
   /** How long the plan took, milliseconds. */
   #planned = 0;
@@ -70,6 +70,12 @@ export class Run {
     this.#clock = context.clock ?? systemClock;
     this.#records = context.store.records(context.job.id);
     this.#items = context.store.items(context.execution.id);
+    const { source, destination, job, log, patience } = context;
+    const look = async (one: AbortSignal): Promise<void> => {
+      await source.stat('', one);
+      await destination.stat('', one);
+    };
+    this.#absence = new Absence(look, this.#clock, log, job.name, patience);
     this.#audit = new Audit(context.store, context.execution, context.job.transfer.audit_level);
   }
 
@@ -268,7 +274,10 @@ export class Run {
           return;
         }
         if (kind === 'gone') {
-          await this.#untilBack(signal);
+          await this.#absence.wait(signal).catch((cause: unknown) => {
+            if (!signal.aborted)
+              this.#end('not_complete', isFailure(cause) ? cause.line : 'one end of the transfer is gone');
+          });
           if (this.#ended) return;
           attempts--;
           continue;
@@ -332,28 +341,6 @@ export class Run {
       folders: new Set(),
       limited: limiter(job.transfer.performance, this.#clock, job.schedule.time_zone),
     };
-  }
-
-  /** One look for all who wait. */
-  #untilBack(signal: AbortSignal): Promise<void> {
-    const { source, destination, job, log, patience = PATIENCE } = this.#c;
-    if (!this.#back) {
-      log.warn({ job: job.name }, 'one end of the transfer is gone; the run waits until it is back');
-      const look = async (one: AbortSignal): Promise<void> => {
-        await source.stat('', one);
-        await destination.stat('', one);
-      };
-      this.#back = untilBack(look, this.#clock, signal, patience)
-        .then(() => log.info({ job: job.name }, 'both ends are there again'))
-        .catch((error: unknown) => {
-          if (!signal.aborted)
-            this.#end('not_complete', isFailure(error) ? error.line : 'one end of the transfer is gone');
-        })
-        .finally(() => {
-          this.#back = undefined;
-        });
-    }
-    return this.#back;
   }
 
   async #patiently<T>(work: () => Promise<T>, side: Side, signal: AbortSignal): Promise<T> {

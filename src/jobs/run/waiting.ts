@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
 
 /** Failures that are about the line or the other machine, not about one item: the run waits and goes on. */
 const TRANSIENT = new Set<string>([
@@ -97,5 +98,36 @@ export async function untilBack(
       if (kindOf(error) === 'final') throw error;
       if (!(error instanceof Failure)) throw error;
     }
+  }
+}
+
+/** One end of a transfer is gone: one looks for all who wait until it is back. */
+export class Absence {
+  readonly #look: (signal: AbortSignal) => Promise<void>;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #job: string;
+  readonly #patience: Patience;
+  #back: Promise<void> | undefined;
+
+  constructor(look: (signal: AbortSignal) => Promise<void>, clock: Clock, log: Log, job: string, patience = PATIENCE) {
+    this.#look = look;
+    this.#clock = clock;
+    this.#log = log;
+    this.#job = job;
+    this.#patience = patience;
+  }
+
+  /** @throws as `untilBack` */
+  wait(signal: AbortSignal): Promise<void> {
+    if (!this.#back) {
+      this.#log.warn({ job: this.#job }, 'one end of the transfer is gone; the run waits until it is back');
+      this.#back = untilBack(this.#look, this.#clock, signal, this.#patience)
+        .then(() => this.#log.info({ job: this.#job }, 'both ends are there again'))
+        .finally(() => {
+          this.#back = undefined;
+        });
+    }
+    return this.#back;
   }
 }
