@@ -1,4 +1,4 @@
-import { askDaemon } from '../daemon/control.js';
+import { askMount } from '../daemon/control.js';
 import type { Command } from './command.js';
 import { mountHolding } from './find-mount.js';
 
@@ -8,6 +8,6 @@ export const refresh: Command = {
   summary: 'list a folder anew at the server (1 call)',
   async run(context) {
     const { record, path } = mountHolding(context.state(), context.argument(0));
-    await askDaemon(record.socket, 'refresh', { mountpoint: record.mountpoint, path });
+    await askMount(record, 'refresh', { mountpoint: record.mountpoint, path });
   },
 };

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { Failure, isFailure } from '../base/errors.js';
-import { askDaemon, isAbsent } from '../daemon/control.js';
-import { clearDeadMount, unmount } from '../fuse/mountpoint.js';
+import { askMount, isAbsent } from '../daemon/control.js';
+import { clearDeadMounts } from '../daemon/dead-mounts.js';
+import { unmount } from '../fuse/mountpoint.js';
 import type { UploadLine } from '../outbox/uploads-view.js';
 import type { Command } from './command.js';
 import { mountAt } from './find-mount.js';
@@ -25,7 +26,7 @@ export const umount: Command = {
     try {
       const record = mountAt(state, mountpoint);
       const timeout = Number(context.flag('timeout') ?? DRAIN_TIMEOUT);
-      const left = await askDaemon<UploadLine[]>(record.socket, 'unmount', {
+      const left = await askMount<UploadLine[]>(record, 'unmount', {
         mountpoint: record.mountpoint,
         force,
         timeout,
@@ -38,7 +39,7 @@ export const umount: Command = {
       // No record (another state folder) or no daemon (it was killed): the kernel can still unmount.
       if (!isFailure(error, 'not-mounted') && !isAbsent(error)) throw error;
       const absolute = resolve(mountpoint);
-      if (!(await clearDeadMount(absolute))) await unmount(absolute, { force });
+      if (!(await clearDeadMounts(state, absolute))) await unmount(absolute, { force });
       state.removeMount(absolute);
     }
   },

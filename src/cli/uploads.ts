@@ -1,5 +1,5 @@
 import { Failure } from '../base/errors.js';
-import { askDaemon } from '../daemon/control.js';
+import { askMount } from '../daemon/control.js';
 import type { MountRecord } from '../daemon/state-folder.js';
 import type { UploadLine } from '../outbox/uploads-view.js';
 import type { Command, CommandContext } from './command.js';
@@ -20,7 +20,7 @@ export const uploads: Command = {
     if (action !== undefined && !ACTIONS.includes(action))
       throw new Failure('usage', { what: `${action} is none of ${ACTIONS.join(', ')}` });
     if (action !== undefined) {
-      const lost = await Promise.all(records.map((one) => askDaemon<string[] | null>(one.socket, action, { ids })));
+      const lost = await Promise.all(records.map((one) => askMount<string[] | null>(one, action, { ids })));
       for (const path of lost.flatMap((paths) => paths ?? [])) context.print(`the bytes are in ${path}`);
       return;
     }
@@ -37,9 +37,7 @@ export const drain: Command = {
   async run(context) {
     const { records } = chosenMounts(context);
     const timeout = Number(context.flag('timeout') ?? DRAIN_TIMEOUT);
-    const left = (
-      await Promise.all(records.map((one) => askDaemon<UploadLine[]>(one.socket, 'drain', { timeout })))
-    ).flat();
+    const left = (await Promise.all(records.map((one) => askMount<UploadLine[]>(one, 'drain', { timeout })))).flat();
     context.show(left, () => (left.length === 0 ? 'everything is at the server' : describe(left)));
     if (left.length > 0) throw new Failure('uploads-left', { count: left.length });
   },
@@ -59,7 +57,7 @@ const onePerDaemon = (records: readonly MountRecord[]): MountRecord[] => [
 ];
 
 async function allLines(records: readonly MountRecord[]): Promise<UploadLine[]> {
-  return (await Promise.all(records.map((record) => askDaemon<UploadLine[]>(record.socket, 'uploads')))).flat();
+  return (await Promise.all(records.map((record) => askMount<UploadLine[]>(record, 'uploads')))).flat();
 }
 
 export function describe(lines: readonly UploadLine[]): string {

@@ -3,6 +3,7 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { createInterface } from 'node:readline';
 import { errnoOf, Failure, type FailureJson, failureFromJson, failureToJson } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { isOrphaned, type MountRecord } from './state-folder.js';
 
 /** One line of JSON each way; the connection ends with the answer. */
 interface ControlRequest {
@@ -109,6 +110,17 @@ export function askDaemon<T>(
     });
     socket.write(`${JSON.stringify({ method, parameters } satisfies ControlRequest)}\n`);
   });
+}
+
+/** As `askDaemon`, of a mount's daemon. One that was killed may leave a socket at which nobody ever answers. */
+export async function askMount<T>(
+  record: MountRecord,
+  method: string,
+  parameters: Record<string, unknown> = {},
+  signal?: AbortSignal,
+): Promise<T> {
+  if (isOrphaned(record)) throw Object.assign(new Error('the daemon was killed'), { code: 'ECONNREFUSED' });
+  return askDaemon<T>(record.socket, method, parameters, signal);
 }
 
 /** Whether `askDaemon` failed because no daemon listens there. */

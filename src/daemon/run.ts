@@ -4,9 +4,10 @@ import { type Log, type LogLevel, openLog } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import { Connections } from '../connections/store.js';
 import type { DriverName } from '../fuse/filesystem.js';
-import { checkMountpoint, clearDeadMount } from '../fuse/mountpoint.js';
+import { checkMountpoint } from '../fuse/mountpoint.js';
 import { requireDriver } from '../fuse/probe.js';
 import { askDaemon, ControlServer } from './control.js';
+import { clearDeadMounts } from './dead-mounts.js';
 import { CopyOuts } from './jobs/copy-out.js';
 import { openJobs } from './jobs/open.js';
 import { controlMethods } from './methods.js';
@@ -43,7 +44,7 @@ export async function runDaemon(request: DaemonRequest): Promise<{ readonly dele
   const mount = mountRequest(request);
   const session = await openProjectSession(state, parseSource(request.source), request.options, log);
   try {
-    await clearDeadMount(mount.mountpoint);
+    await clearDeadMounts(state, mount.mountpoint);
     const mountpoint = await checkMountpoint(mount.mountpoint, process.getuid?.() ?? 0);
     await requireDriver(mount.driver, { allowOther: mount.allowOther });
     return await own(request, { ...mount, mountpoint }, state, session, log, closeLog);
@@ -81,6 +82,7 @@ async function own(
       mountpoint: added.mountpoint,
       source: added.source,
       pid: process.pid,
+      since: Date.now(),
       socket,
       log: request.log,
     });

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf, Failure } from '../base/errors.js';
+import { ranSince } from '../base/process.js';
 
 /** Longest path of a unix socket, unix(7): `sun_path` has 108 bytes with the closing NUL. */
 const SOCKET_PATH_BYTES = 107;
@@ -12,9 +13,14 @@ export interface MountRecord {
   readonly mountpoint: string;
   readonly source: string;
   readonly pid: number;
+  /** When it was made, milliseconds since the epoch: tells its process from a later one with the same number. */
+  readonly since?: number;
   readonly socket: string;
   readonly log: string;
 }
+
+/** Whether the process of a mount is gone; it may still be holding what it had, while the kernel keeps one of its threads. */
+export const isOrphaned = ({ pid, since }: MountRecord): boolean => since !== undefined && !ranSince(pid, since);
 
 /** The folder that holds everything procorefs keeps: 0700, for one user. */
 export class StateFolder {

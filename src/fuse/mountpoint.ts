@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, constants, readdir, readFile, realpath, stat, statfs } from 'node:fs/promises';
+import { access, constants, readdir, readFile, realpath, stat, statfs, writeFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, Failure, isFailure } from '../base/errors.js';
@@ -145,6 +145,24 @@ export async function clearDeadMount(path: string): Promise<boolean> {
     cleared = true;
   }
   return cleared;
+}
+
+/**
+ * Ends a mount of ours whose daemon is gone and whose connection lives on: the kernel keeps a thread of the daemon that
+ * was telling it of a change while a program waited in the same folder for an answer. Everything that waits there gets
+ * ENOTCONN. One that answers, if only with an error, is left alone.
+ *
+ * @returns whether it was ended
+ */
+export async function abortOrphan(path: string): Promise<boolean> {
+  const real = await canonical(path);
+  const mounted = await mountedAt(real);
+  if (mounted?.type !== MOUNT_TYPE) return false;
+  if ((await withLimit(statfs(real)).then(() => undefined, errnoOf)) !== 'ETIMEDOUT') return false;
+  // As an ordinary user only the owner's file of the connection does it, where that is mounted.
+  const connection = `/sys/fs/fuse/connections/${mounted.device.split(':')[1]}/abort`;
+  await writeFile(connection, '1').catch(() => detach(real, true));
+  return true;
 }
 
 export interface UnmountOptions {

@@ -23,6 +23,8 @@ const WRITERS = ['one', 'two'];
 const FAULTS = { 'reset-after': 0.05, '500-html': 0.05, 'truncated-body': 0.02, 'reset-before': 0.02 };
 const OPTIONS = ['-o', 'settle=0,delete_delay=0,poll=1,hold_after=100000'];
 const MOST_DRAINS = 40;
+/** Milliseconds within which programs usually notice that the daemon was killed. */
+const NOTICED = 5000;
 /** Milliseconds within which a poll has come, also on a busy machine. */
 const POLLS = 20_000;
 
@@ -91,9 +93,10 @@ async function oneProject(t: Scenario, end: number, random: () => number, counts
   for (const folder of WRITERS) await mkdir(join(scene.mnt, folder));
   await running.admin.faults(FAULTS);
   while (counts.kills < end) {
-    await killWriting(scene, writers);
+    const writersEnded = await killWriting(scene, writers);
     while (counts.kills < end && random() < 0.3) await killStarting(scene);
     await mount(scene);
+    await writersEnded.all;
     await dropUnfinished(scene, writers);
     if (counts.kills < end && random() < 0.2) {
       await killSending(scene);
@@ -128,7 +131,8 @@ async function killDaemon(scene: Scene, pid: number): Promise<void> {
 const daemonOf = ({ installation }: Scene): number | undefined =>
   processesWith(`PROCOREFS_STATE=${installation.state}`).find(({ command }) => command.endsWith(' daemon'))?.pid;
 
-async function killWriting(scene: Scene, writers: readonly Writer[]): Promise<void> {
+/** @returns what resolves when the programs have noticed: at the next mount at the latest */
+async function killWriting(scene: Scene, writers: readonly Writer[]): Promise<{ readonly all: Promise<unknown> }> {
   const { t, random } = scene;
   const { pid } = record(scene);
   let killed = false;
@@ -138,7 +142,9 @@ async function killWriting(scene: Scene, writers: readonly Writer[]): Promise<vo
   await sleep(random() * LONGEST.writing);
   killed = true;
   await killDaemon(scene, pid);
-  await Promise.all(working);
+  const all = Promise.all(working);
+  await Promise.race([all, sleep(NOTICED)]);
+  return { all };
 }
 
 async function killStarting(scene: Scene): Promise<void> {

@@ -8,7 +8,7 @@ import { staleSince } from '../../jobs/schedule/stale.js';
 import type { JobStore } from '../../jobs/store/job-store.js';
 import { leftInOutbox } from '../../outbox/left.js';
 import type { UploadLine } from '../../outbox/uploads-view.js';
-import { askDaemon } from '../control.js';
+import { askMount } from '../control.js';
 import type { MountRecord, StateFolder } from '../state-folder.js';
 import type { MountStatus } from '../status.js';
 
@@ -74,9 +74,10 @@ export async function inspect(
   };
 }
 
-async function ofMount({ mountpoint, socket }: MountRecord, connections: Connections, now: number): Promise<Finding[]> {
+async function ofMount(record: MountRecord, connections: Connections, now: number): Promise<Finding[]> {
+  const { mountpoint } = record;
   const ask = <T>(method: string): Promise<T> =>
-    askDaemon<T>(socket, method, { mountpoint }, AbortSignal.timeout(ANSWER_LIMIT));
+    askMount<T>(record, method, { mountpoint }, AbortSignal.timeout(ANSWER_LIMIT));
   let status: MountStatus;
   let lines: UploadLine[];
   try {

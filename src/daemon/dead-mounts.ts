@@ -1,0 +1,15 @@
+import { abortOrphan, clearDeadMount } from '../fuse/mountpoint.js';
+import { isOrphaned, type StateFolder } from './state-folder.js';
+
+/**
+ * Unmounts what a killed daemon left at `mountpoint`, and ends those of its mounts on which programs wait for ever: with
+ * them go the locks that it still holds.
+ *
+ * @returns whether there was one at `mountpoint`
+ */
+export async function clearDeadMounts(state: StateFolder, mountpoint: string): Promise<boolean> {
+  let ended = false;
+  for (const record of state.mounts())
+    if (isOrphaned(record) && (await abortOrphan(record.mountpoint))) ended ||= record.mountpoint === mountpoint;
+  return (await clearDeadMount(mountpoint)) || ended;
+}
