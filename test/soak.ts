@@ -8,6 +8,7 @@ import { randomSync } from './helpers/cases-job-sync.js';
 import { copyCalls, estimates, severalHours } from './helpers/cases-jobs.js';
 import { killScenario } from './helpers/cases-kill.js';
 import { largeUpload } from './helpers/cases-large-upload.js';
+import { modelScenario } from './helpers/cases-model.js';
 import { hostileNames } from './helpers/cases-names.js';
 import { officeScenario } from './helpers/cases-office.js';
 import { removedFolder } from './helpers/cases-removal.js';
@@ -44,6 +45,8 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   golden: async (t) => {
     for (const combination of COMBINATIONS) await goldenFolders(t, combination);
   },
+  model: (t, seed) =>
+    modelScenario(t, { operations: Number(process.env.SOAK_OPERATIONS ?? 50_000), length: 250, restarts: true }, seed),
   removal: (t) => removedFolder(t, 5000),
   'job-sync': (t, seed) => randomSync(t, 'folder', Number(process.env.SOAK_ROUNDS ?? 2000), seed),
   'job-sync-procore': (t, seed) => randomSync(t, 'procore', Number(process.env.SOAK_ROUNDS ?? 2000), seed),

@@ -32,7 +32,11 @@ export function controlMethods(
       await mounts.unmount(text(mountpoint), force === true);
       return mounts.mountpoints.length > 0 ? [] : drain(project, timeout, signal);
     },
-    drain: async ({ timeout }, signal) => drain(project, timeout, signal),
+    drain: async ({ timeout }, signal) => {
+      const left = await drain(project, timeout, signal);
+      await mounts.told();
+      return left;
+    },
     uploads: async () => uploadLines(project.outbox, project.scheduler, project.progress),
     retry: async ({ ids }) => project.scheduler.retry(chosen(project, ids)),
     release: async ({ ids }) => project.scheduler.release(chosen(project, ids)),
@@ -48,6 +52,7 @@ export function controlMethods(
           replacedSequence: intent.sequence,
         })),
       );
+      await mounts.told();
       return paths;
     },
     /** For a process that looks after the jobs and finds that this one owns the project. Answers when the run ended. */
@@ -69,6 +74,7 @@ export function controlMethods(
       if (!folder) throw new Failure('no-such-item', { path: text(path) });
       // What is not at the server yet has nothing there.
       if (folder.remoteId !== NO_REMOTE) await project.mirror.refresh(folder, 'interactive', signal);
+      await mounts.told();
     },
   };
 }

@@ -114,6 +114,11 @@ export class Mounts {
     return [...this.#live.values()].map(({ request }) => request);
   }
 
+  /** Resolves when every mount shows what is known of the server by now. */
+  async told(): Promise<void> {
+    await Promise.all([...this.#live.values()].map(({ fileSystem }) => fileSystem.told()));
+  }
+
   async unmount(mountpoint: string, force: boolean): Promise<void> {
     const mounted = this.get(mountpoint);
     await mounted.unmount(force);

@@ -59,12 +59,13 @@ export class Writer {
   readonly #forgetUnlisted: Statement;
   readonly #isUnlisted: Statement<[number], number>;
   readonly #deleteUrl: Statement<[number]>;
-  readonly #deleteInode: Statement<[number]>;
   readonly #moveInode: Statement<[number, number]>;
   readonly #people = new Map<string, number>();
   readonly #confirmed: Confirmed;
   #nextInode: number;
   readonly #names: NameTable;
+  /** Items that were shown under another name than their own, in this transaction. */
+  readonly #suffixed = new Set<RemoteId>();
 
   constructor(db: Database) {
     this.#db = db;
@@ -103,7 +104,6 @@ export class Writer {
     this.#forgetUnlisted = db.prepare('DELETE FROM unlisted WHERE remote_id = ?');
     this.#isUnlisted = db.prepare<[number], number>('SELECT 1 FROM unlisted WHERE remote_id = ?').pluck();
     this.#deleteUrl = db.prepare('DELETE FROM urls WHERE inode = ?');
-    this.#deleteInode = db.prepare('DELETE FROM items WHERE inode = ?');
     this.#moveInode = db.prepare('UPDATE items SET inode = ? WHERE inode = ?');
     this.#confirmed = new Confirmed(db);
     this.#nextInode = firstFreeInode(db);
@@ -124,6 +124,7 @@ export class Writer {
       const changes: Change[] = [];
       let added = 0;
       for (const item of items) if (this.#put(item, serverTime, knownSince, changes)) added++;
+      this.#giveFreedNames(changes);
       for (const [key, value] of Object.entries(meta)) this.#setMeta.run(key, value);
       return { changes, added };
     });
@@ -147,6 +148,7 @@ export class Writer {
         this.#hide.run(GONE, serverTime, row.inode);
         changes.push({ inode: row.inode, before: this.#placeOf(row), after: undefined, replacedSequence: undefined });
       }
+      this.#giveFreedNames(changes);
       this.#list.run(folder.id, serverTime);
       this.#forgetUnlisted.run(folder.id);
       return { changes, added };
@@ -160,28 +162,24 @@ export class Writer {
   confirm(item: RemoteItem, serverTime: number, inode: Inode, content: OwnContent): Ingested {
     return this.#transaction(() => {
       this.#confirmed.add(item.id, serverTime);
-      const row = this.#find.get(item.id);
       const changes: Change[] = [];
-      if (row && row.inode !== inode) {
-        // A listing had shown it before the reply to our call was known.
-        const before = (row.flags & HIDDEN) === 0 ? this.#placeOf(row) : undefined;
-        changes.push({ inode: row.inode, before, after: undefined, replacedSequence: undefined });
-        this.#deleteUrl.run(row.inode);
-        this.#deleteInode.run(inode);
-        this.#moveInode.run(inode, row.inode);
-      }
-      const other = row ? undefined : this.#ofInode.get(inode);
-      if (other) {
-        // What had this inode left it to a new item, and is deleted, or about to be.
-        const own = this.#takeInode();
-        const place = (other.flags & HIDDEN) === 0 ? this.#placeOf(other) : undefined;
-        this.#deleteUrl.run(inode);
-        this.#moveInode.run(own, inode);
-        changes.push({ inode: own, before: place, after: place, replacedSequence: undefined });
-      }
+      const other = this.#ofInode.get(inode);
+      // What had this inode left it to this item, and is deleted, or about to be.
+      if (other && other.remote_id !== item.id) this.#changeInode(other, this.#takeInode(), changes);
+      const row = this.#find.get(item.id);
+      // A listing had shown it before the reply to our call was known.
+      if (row && row.inode !== inode) this.#changeInode(row, inode, changes);
       const added = this.#put(item, serverTime, undefined, changes, { inode, ...content });
       return { changes, added: added ? 1 : 0 };
     });
+  }
+
+  #changeInode(row: Row, inode: Inode, changes: Change[]): void {
+    const place = (row.flags & HIDDEN) === 0 ? this.#placeOf(row) : undefined;
+    this.#deleteUrl.run(row.inode);
+    this.#moveInode.run(inode, row.inode);
+    changes.push({ inode: row.inode, before: place, after: undefined, replacedSequence: undefined });
+    changes.push({ inode, before: undefined, after: place, replacedSequence: undefined });
   }
 
   /** What one of our own calls made, without anything here that stands for it: a change like anybody else's, and new. */
@@ -221,6 +219,7 @@ export class Writer {
   }
 
   #transaction<T>(work: () => T): T {
+    this.#suffixed.clear();
     return this.#db.transaction(work).immediate();
   }
 
@@ -292,7 +291,23 @@ export class Writer {
       if (holder === undefined || holder === item.id) return row.name;
     }
     const name = allocateName(this.#names, parent, item.name, item.id);
+    if (name !== item.name) this.#suffixed.add(item.id);
     return this.#lowestKeepsPlainName(item, parent, name, changes);
+  }
+
+  /** Two that changed names, or came where another went, may have met on their way through one reply. */
+  #giveFreedNames(changes: Change[]): void {
+    for (const id of this.#suffixed) {
+      const row = this.#find.get(id);
+      if (!row || (row.flags & HIDDEN) !== 0) continue;
+      const remoteName = row.remote_name ?? row.name;
+      const name = allocateName(this.#names, row.parent_id, remoteName, id);
+      if (name === row.name || this.#holder.get(row.parent_id, name) !== undefined) continue;
+      this.#rename.run(name, name === remoteName ? null : remoteName, row.inode);
+      const after = this.#place(row.parent_id, name);
+      changes.push({ inode: row.inode, before: this.#placeOf(row), after, replacedSequence: undefined });
+    }
+    this.#suffixed.clear();
   }
 
   /**

@@ -1,5 +1,6 @@
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
+import type { View } from '../mirror/view.js';
 import { type Intent, isLocal, NO_REMOTE } from './intent.js';
 import type { Outbox } from './outbox.js';
 
@@ -7,57 +8,91 @@ import type { Outbox } from './outbox.js';
 export type Order =
   | { readonly kind: 'go' }
   /** Nothing to send: its folder goes as a whole. */
-  | { readonly kind: 'covered' }
+  | { readonly kind: 'covered'; readonly inode: Inode }
   | { readonly kind: 'after'; readonly inode: Inode | undefined }
-  /** Two items change places: this one steps aside first. */
+  /** Items wait for each other in a circle, as two that change places do: this one steps aside first. */
   | { readonly kind: 'step-aside' }
   /** A folder in which somebody else put something cannot be deleted whole. */
   | { readonly kind: 'keep-folder' };
 
 const GO: Order = { kind: 'go' };
 
+/** Why an intent waits for another one. */
+type Wait = Order | { readonly kind: 'after'; readonly inode: Inode | undefined; readonly forPlace: true };
+
+/** Changes that wait for each other in a row: more is a circle. */
+const LONGEST_CHAIN = 1000;
+
 /**
  * Parents before children, leavers before those who come to their place, content before the file it comes from goes; what
- * stays on this machine fetches its content when that file goes.
+ * stays on this machine fetches its content when that file goes. Where changes wait for each other in a circle, one of
+ * them that stands in another's place goes aside at the server.
  */
 export function orderOf(intent: Intent, outbox: Outbox): Order {
-  // First of all one looks what the server has. What is to go needs no look, wherever it is.
-  if (intent.attempted) return GO;
-  return intent.deleted ? orderOfDeletion(intent, outbox) : orderOfPlace(intent, outbox);
+  const order = waitOf(intent, outbox);
+  if (order.kind !== 'after' || order.inode === undefined) return order;
+  return standsInTheWay(intent, order, outbox) ? { kind: 'step-aside' } : order;
 }
 
-function orderOfPlace(intent: Intent, outbox: Outbox): Order {
+function waitOf(intent: Intent, outbox: Outbox): Wait {
+  // First of all one looks what the server has. What is to go needs no look, wherever it is.
+  if (intent.attempted) return GO;
+  return intent.deleted ? waitOfDeletion(intent, outbox) : waitOfPlace(intent, outbox);
+}
+
+function waitOfPlace(intent: Intent, outbox: Outbox): Wait {
   const { intents, tree } = outbox;
   if (tree.remoteIdOf(intent.parent) === undefined) return { kind: 'after', inode: intent.parent };
   const blocker = intents.leftFrom(intent.parent, intent.name);
-  if (!blocker || blocker.inode === intent.inode) return GO;
-  return isInCycle(intent, blocker, outbox) ? { kind: 'step-aside' } : { kind: 'after', inode: blocker.inode };
+  if (blocker && blocker.inode !== intent.inode) return { kind: 'after', inode: blocker.inode, forPlace: true };
+  const inner = intent.folder && intent.parent !== intent.baseParent ? leaverOf(intent, outbox) : undefined;
+  return inner ? { kind: 'after', inode: inner.inode } : GO;
 }
 
-/** Whether the one in our place waits, over others, for ours. Only items that are at the server stand in a place. */
-function isInCycle(intent: Intent, blocker: Intent, outbox: Outbox): boolean {
+/** A folder that goes into one which is still below it at the server waits for who takes that one out. */
+function leaverOf(folder: Intent, { intents, tree: { view } }: Outbox): Intent | undefined {
+  let leaver: Intent | undefined;
+  let at: Inode | undefined = folder.parent;
+  for (let steps = 0; at !== undefined && steps < LONGEST_CHAIN; steps++) {
+    if (at === folder.inode) return leaver;
+    const own = intents.get(at);
+    if (own && own.parent !== own.baseParent) leaver = own;
+    at = own ? own.baseParent : parentOf(at, view);
+  }
+  return undefined;
+}
+
+function parentOf(inode: Inode, view: View): Inode | undefined {
+  const item = view.item(inode);
+  return item && view.parent(item)?.inode;
+}
+
+/** Whether those for whom it waits wait for its place at the server. Only what is there stands in a place. */
+function standsInTheWay(intent: Intent, first: Wait, outbox: Outbox): boolean {
   if (intent.remoteId === NO_REMOTE) return false;
   const seen = new Set<Inode>();
-  for (let at: Intent | undefined = blocker; at && !at.deleted && !seen.has(at.inode); ) {
-    if (at.inode === intent.inode) return true;
-    if (at.attempted) return false;
+  for (let wait = first; wait.kind === 'after' || wait.kind === 'covered'; ) {
+    const inode: Inode | undefined = wait.inode;
+    if (inode === intent.inode) return 'forPlace' in wait;
+    const at = inode === undefined ? undefined : outbox.intents.get(inode);
+    if (!at || seen.has(at.inode) || seen.size > LONGEST_CHAIN) return false;
     seen.add(at.inode);
-    at = outbox.intents.leftFrom(at.parent, at.name);
+    wait = waitOf(at, outbox);
   }
   return false;
 }
 
-function orderOfDeletion(intent: Intent, outbox: Outbox): Order {
+function waitOfDeletion(intent: Intent, outbox: Outbox): Wait {
   const { intents } = outbox;
   const parent = intents.get(intent.baseParent);
-  if (parent?.deleted) return { kind: 'covered' };
+  if (parent?.deleted) return { kind: 'covered', inode: parent.inode };
   const taker = intents.takingContentOf(intent.remoteId).find((one) => !isLocal(one));
   if (taker) return { kind: 'after', inode: taker.inode };
-  return intent.folder ? orderOfFolderDeletion(intent, outbox) : GO;
+  return intent.folder ? waitOfFolderDeletion(intent, outbox) : GO;
 }
 
 /** Whatever was in the folder must have been deleted here, or have left it at the server already. */
-function orderOfFolderDeletion(folder: Intent, outbox: Outbox): Order {
+function waitOfFolderDeletion(folder: Intent, outbox: Outbox): Wait {
   const { intents, tree } = outbox;
   const { view } = tree;
   const doubtful = intents.attemptedIn(folder.inode);
@@ -71,7 +106,7 @@ function orderOfFolderDeletion(folder: Intent, outbox: Outbox): Order {
       const taker = intents.takingContentOf(own.remoteId).find((one) => !isLocal(one));
       if (taker) return { kind: 'after', inode: taker.inode };
       if (own.folder) {
-        const inner = orderOfFolderDeletion(own, outbox);
+        const inner = waitOfFolderDeletion(own, outbox);
         if (inner.kind !== 'go') return inner;
       }
     }

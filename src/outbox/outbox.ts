@@ -309,14 +309,10 @@ export class Outbox {
   /** Times and mode that were set here; kept here until a foreign version arrives. */
   setAttributes(item: LocalItem, mtime: number | undefined, mode: number | undefined): void {
     const { intent } = item;
-    if (intent) {
-      this.intents.put({
-        ...intent,
-        ...(mtime === undefined ? {} : { mtime }),
-        ...(mode === undefined ? {} : { mode }),
-      });
-      return;
-    }
+    const set = { ...(mtime === undefined ? {} : { mtime }), ...(mode === undefined ? {} : { mode }) };
+    if (intent) this.intents.put({ ...intent, ...set });
+    // They go on with the new version. Any other intent may end without a call, and a folder's call tells nothing of them.
+    if (intent?.dirty) return;
     const before = this.intents.attributes(item.inode);
     const versionId = item.isFile ? item.versionId : NO_VERSION;
     const kept = before && before.versionId === versionId ? before : undefined;

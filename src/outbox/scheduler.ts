@@ -303,6 +303,7 @@ export class Scheduler {
       const outcome = sender.attempts.awaited(first);
       const before = outcome === undefined ? orderOf(first, outbox) : ({ kind: 'after', inode: outcome } as const);
       if (before.kind === 'go') this.#run(first, () => sender.send(first, this.#stop.signal));
+      else if (before.kind === 'step-aside') this.#run(first, () => sender.stepAside(first, this.#stop.signal));
       else if (before.kind === 'after') this.#queue.waitFor(before.inode, intent.inode);
       return;
     }

@@ -194,18 +194,20 @@ export class Sender {
 
   /** Gives way to another item that goes to this one's place at the server while this one goes to its: 1 call more. */
   async stepAside(intent: Intent, signal: AbortSignal): Promise<void> {
-    const { writes, project, outbox } = this.#o;
+    const { writes, project, outbox, store } = this.#o;
     const baseName = `${intent.baseName} (${intent.remoteId} moves)`;
     const name = linuxNames.decode(baseName);
     const call: CallOptions = { class: 'background', signal };
     try {
       const { baseParent: parent, size } = intent;
       const attempt = this.attempts.begin(intent, { parent, name: baseName, size, upload: undefined });
-      await this.attempts.answered(attempt, () =>
+      const { item, serverTime } = await this.attempts.answered(attempt, () =>
         intent.folder
           ? writes.updateFolder(project, intent.remoteId, { name }, call)
           : writes.updateFile(project, intent.remoteId, { name }, call),
       );
+      // Whoever comes to the place it left has the name for itself, here as well.
+      if (item) await store.confirm(item, serverTime, intent.inode, { sequence: intent.sequence });
       const now = outbox.intents.ofAttempt(attempt.attemptAt);
       if (now) this.attempts.putOrDrop({ ...now, ...NOT_ATTEMPTED, baseName });
     } catch (error) {

@@ -66,6 +66,7 @@ export class ProjectFileSystem implements FileSystem {
   readonly #directories: Directories;
   readonly #onChange = (changes: readonly Change[]): void => this.#changed(changes);
   #timeout = UNTOLD_TIMEOUT;
+  #telling: Promise<unknown> = Promise.resolve();
 
   constructor(options: FileSystemOptions) {
     this.#mirror = options.mirror;
@@ -248,7 +249,15 @@ export class ProjectFileSystem implements FileSystem {
     return { node: undefined, entryTimeout: this.#timeout };
   }
 
+  /** Resolves when the kernel has been told of every change at the server that is known by now. */
+  async told(): Promise<void> {
+    await this.#telling;
+  }
+
   #changed(changes: readonly Change[]): void {
-    this.invalidation?.push(changes).catch((error) => this.log.error({ error }, 'an invalidation failed'));
+    const pushed = this.invalidation
+      ?.push(changes)
+      .catch((error) => this.log.error({ error }, 'an invalidation failed'));
+    this.#telling = Promise.all([this.#telling, pushed]);
   }
 }

@@ -1,0 +1,124 @@
+import t, { type Test } from 'tap';
+import { asNodeId } from '#src/base/ids.js';
+import { context, Files, type OpenProject, openProject } from '../helpers/project.js';
+
+/** Changes that nobody sees one by one: all of them wait until the drain. */
+const WAITING = { settle: 3_600_000, deleteDelay: 3_600_000 };
+
+interface Scene {
+  readonly open: OpenProject;
+  readonly files: Files;
+  /** Ids at the server, by path. */
+  ids(): Promise<Map<string, number>>;
+}
+
+async function scene(t: Test): Promise<Scene> {
+  const open = await openProject(t, {}, WAITING);
+  const ids = async (): Promise<Map<string, number>> => {
+    const tree = await open.simulator.admin.tree({ hash: false });
+    return new Map(tree.filter(({ path }) => path !== 'Schedules').map(({ path, id }) => [path, id]));
+  };
+  return { open, files: new Files(open.fileSystem), ids };
+}
+
+t.test('what waits for each other, and what takes the place of another', async (t) => {
+  const { open, files, ids } = await scene(t);
+  await t.test('a file moves into a new folder of its own name', async (t) => {
+    await files.write('notes', 'old');
+    await open.drain();
+    const { notes } = Object.fromEntries(await ids());
+    await files.rename('notes', 'kept');
+    await files.mkdir('notes');
+    await files.rename('kept', 'notes/old');
+    await open.drain();
+    t.strictSame([...(await ids()).keys()].sort(), ['notes', 'notes/old']);
+    t.equal((await ids()).get('notes/old'), notes, 'it is the same document');
+    t.equal(String(await files.read('notes/old')), 'old');
+  });
+  await t.test('what was in a folder moves into the new one that takes its place', async (t) => {
+    const old = (await ids()).get('notes/old');
+    await files.mkdir('fresh');
+    await files.rename('notes/old', 'fresh/old');
+    await files.rmdir('notes');
+    await files.rename('fresh', 'notes');
+    await open.drain();
+    t.strictSame([...(await ids()).keys()].sort(), ['notes', 'notes/old']);
+    t.equal((await ids()).get('notes/old'), old, 'it is the same document');
+  });
+  await t.test('a folder moves into one that it held', async (t) => {
+    await files.mkdir('notes/inner');
+    await open.drain();
+    await files.rename('notes/inner', 'outer');
+    await files.rename('notes', 'outer/notes');
+    await open.drain();
+    t.strictSame([...(await ids()).keys()].sort(), ['outer', 'outer/notes', 'outer/notes/old']);
+  });
+  await t.test('two files change names', async (t) => {
+    await files.write('one', '1');
+    await files.write('two', '2');
+    await open.drain();
+    const before = await ids();
+    await files.rename('one', 'other');
+    await files.rename('two', 'one');
+    await files.rename('other', 'two');
+    await open.drain();
+    const after = await ids();
+    t.strictSame([after.get('one'), after.get('two')], [before.get('two'), before.get('one')]);
+    t.strictSame(
+      (await files.list('')).filter((name) => name !== 'Schedules'),
+      ['one', 'outer', 'two'],
+    );
+  });
+
+  await t.test('a document that was renamed over another one is gone from its place', async (t) => {
+    await files.write('from', '1');
+    await files.write('to', '2');
+    await open.drain();
+    await files.rename('from', 'to');
+    t.notOk(await files.exists('from'));
+    await open.drain();
+    t.notOk(await files.exists('from'), 'also after the server has it');
+    t.equal(String(await files.read('to')), '1');
+  });
+
+  await t.test('times and modes that were set stay', async (t) => {
+    const set = async (path: string, changes: { mode?: number; mtime?: number }): Promise<void> => {
+      const { node } = await files.entry(path);
+      await open.fileSystem.writable.setattr(asNodeId(node), changes, undefined, context);
+    };
+    await files.mkdir('folder');
+    await set('folder', { mode: 0o700, mtime: 1_000_000_000 });
+    await files.write('file', 'x');
+    await open.drain();
+    const folder = (await files.entry('folder')).attributes;
+    t.strictSame([folder.mode & 0o777, folder.mtime], [0o700, 1_000_000_000], 'of a folder that went up');
+    await files.rename('file', 'moved');
+    await set('moved', { mode: 0o600 });
+    await files.rename('moved', 'file');
+    t.equal(
+      (await files.entry('file')).attributes.mode & 0o777,
+      0o600,
+      'of a file that was back before anything was sent',
+    );
+  });
+
+  await t.test('documents that change names at the server are shown under these names', async (t) => {
+    const { admin } = open.simulator;
+    const [one, two] = await admin.changes([
+      { op: 'create', path: 'left', content: '1' },
+      { op: 'create', path: 'right', content: '2' },
+    ]);
+    await open.project.mirror.pollNow(new AbortController().signal);
+    await admin.changes([
+      { op: 'rename', id: one!.id, to: 'other' },
+      { op: 'rename', id: two!.id, to: 'left' },
+      { op: 'rename', id: one!.id, to: 'right' },
+    ]);
+    await open.project.mirror.pollNow(new AbortController().signal);
+    t.strictSame(
+      (await files.list('')).filter((name) => /left|right/.test(name)),
+      ['left', 'right'],
+    );
+    t.equal(String(await files.read('left')), '2');
+  });
+});
