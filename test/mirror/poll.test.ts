@@ -3,6 +3,7 @@ import { ROOT_INODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
 import type { Change } from '#src/mirror/changes.js';
 import { Crawl } from '#src/mirror/crawl.js';
+import { parseIndexPage } from '#src/procore/rows.js';
 import { mirrorBench, mirrorLines, mirrorTree, serverLines } from '../helpers/mirror.js';
 
 const never = new AbortController().signal;
@@ -46,6 +47,30 @@ t.test('a poll brings every kind of change, in one call, and says what the kerne
   changes.length = 0;
   await mirror.pollNow(never);
   t.strictSame(changes, [], 'what overlaps with the last poll is no change');
+});
+
+t.test('who gets a name that another left since the last poll has it as it is', async (t) => {
+  const bench = await mirrorBench(t, { items: 20, seed: 'names', oddNames: 'no' });
+  const { admin } = bench.simulator;
+  const mirror = bench.openMirror();
+  await mirror.open();
+  for (const path of ['a.txt', 'b.txt', 'c.txt']) await admin.change({ op: 'create', path, content: path });
+  await new Crawl(mirror.store, bench.source, silentLog).run(never);
+  await admin.changes([
+    { op: 'rename', path: 'a.txt', to: 'away.txt' },
+    { op: 'rename', path: 'b.txt', to: 'a.txt' },
+    { op: 'rename', path: 'c.txt', to: 'b.txt' },
+  ]);
+  const page = await bench.source.page({ page: 1, perPage: 100, filter: {} }, { class: 'background', signal: never });
+  // Rows come in order of their last change: who leaves a name may come after who gets it.
+  const order = ['b.txt', 'a.txt', 'away.txt'];
+  const { items } = parseIndexPage(page.body);
+  const moved = order.map((name) => items.find((item) => item.name === name)!);
+  await mirror.store.ingestItems(moved, page.serverTime);
+  const names = [...mirrorTree(mirror).values()]
+    .map(({ name }) => name)
+    .filter((name) => /^(?:a|b|c|away)\b/.test(name));
+  t.strictSame(names.sort(), ['a.txt', 'away.txt', 'b.txt']);
 });
 
 t.test('an item keeps its inode over versions, renames, moves, deletion and restore', async (t) => {
