@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../base/clock.js';
+import { onDisk } from '../base/disk.js';
 import { errnoOf, Failure } from '../base/errors.js';
 import { type Database, openDatabase, type Statement } from '../database/open.js';
 import type { CallClass } from './calls.js';
@@ -211,7 +212,7 @@ export class Ledger {
   }
 
   #write<T>(work: () => T): T {
-    return this.#db.transaction(work).immediate();
+    return onDisk(() => this.#db.transaction(work).immediate());
   }
 
   #windows(): WindowState {

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { diskFailure } from '../base/disk.js';
 import { Failure } from '../base/errors.js';
 import type { Answer, Envelope, Request, Results } from './protocol.js';
 
@@ -65,7 +66,7 @@ export class WriterThread {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (error === undefined) waiting?.resolve(result);
-    else waiting?.reject(Object.assign(new Error(error.message), error.code === undefined ? {} : { code: error.code }));
+    else waiting?.reject(diskFailure(Object.assign(new Error(error.message), { code: error.code })));
   }
 
   #fail(error: unknown): void {

@@ -1,7 +1,7 @@
+import { onDisk } from '../base/disk.js';
 import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
 import { type Database, openDatabase, type Statement, type Transaction } from '../database/open.js';
 import { creationPlace, leftPlaces, placeOfCreation } from './attempt.js';
-import { onDisk } from './disk.js';
 import { FIRST_LOCAL_INODE, fromRow, type Intent, type IntentRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
 import { outboxOptions } from './schema.js';
 

@@ -20,6 +20,12 @@ export interface Delays {
   readonly temporary: number;
 }
 
+/** Of these the pauses grow no further: room on the disk comes by itself, and then what waits is to go up soon. */
+const SOON: ReadonlySet<string> = new Set(['disk-full', 'disk-failed']);
+
+/** How many attempts the pause after a failure counts at most. */
+export const mostAttempts = (code: string): number => (SOON.has(code) ? 3 : Number.POSITIVE_INFINITY);
+
 /** When the intent may go up: milliseconds since the epoch, or undefined while something must happen first. */
 export function readyAt(intent: Intent, kind: NameClass, writers: number, delays: Delays): number | undefined {
   if (intent.state === 'local' || writers > 0) return undefined;

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { diskFailure } from '../base/disk.js';
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
@@ -6,11 +7,10 @@ import { Brake, isBraked } from './brake.js';
 import { BrakeRecord } from './brake-record.js';
 import { isNothing } from './changes.js';
 import { Completions } from './completions.js';
-import { diskFailure } from './disk.js';
 import { type Intent, NO_REMOTE } from './intent.js';
 import { coveredBy, orderOf, violation } from './order.js';
 import type { Outbox } from './outbox.js';
-import { type Delays, isPublished, PAUSES } from './publish.js';
+import { type Delays, isPublished, mostAttempts, PAUSES } from './publish.js';
 import { Readiness } from './readiness.js';
 import { ReadyQueue } from './ready-queue.js';
 import type { Sender } from './sender.js';
@@ -388,7 +388,8 @@ export class Scheduler {
       state: 'failed',
       reason: failure.line,
       ...(failure.code === 'upload-unknown' ? { upload: undefined } : {}),
-      attempts: pause === undefined ? now.attempts + 1 : Math.max(1, now.attempts),
+      attempts:
+        pause === undefined ? Math.min(now.attempts + 1, mostAttempts(failure.code)) : Math.max(1, now.attempts),
       changedAt: Date.now(),
     });
   }

@@ -13,9 +13,9 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { onDisk } from '../base/disk.js';
 import { Failure } from '../base/errors.js';
 import { asInode, type Inode } from '../base/ids.js';
-import { onDisk } from './disk.js';
 
 /** Bytes: with less room than a program writes at once, it met the end of the disk. */
 const FULL = 2 ** 17;

@@ -8,12 +8,12 @@ import {
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
+import { diskFailure, onDisk } from '../base/disk.js';
 import { Failure, isFailure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { OpenBlob } from '../content/cache.js';
 import { RangeSet } from '../content/ranges.js';
 import type { ContentVersion } from '../content/source.js';
-import { diskFailure, onDisk } from './disk.js';
 import type { Gaps } from './intent.js';
 
 const read = promisify(readCallback);

@@ -153,7 +153,8 @@ async function settle(here: Scene, when: string): Promise<void> {
   if (left.length > 0) {
     const odd = left.filter(({ state, reason }) => state !== 'held' || reason === undefined);
     t.equal(odd.map((line) => JSON.stringify(line)).join(), '', `${when}: what is left is held and says why`);
-    t.ok(promises.failed > 0, `${when}: something is held because somebody was told of a failure`);
+    const what = left.map(({ path, reason }) => `${path}: ${reason}`).join('; ');
+    t.ok(promises.failed > 0, `${when}: something is held because somebody was told of a failure (${what})`);
     await ask(here, 'discard', { ids: [] });
   }
   t.equal(promises.compare(await atServer(running)).join('; '), '', `${when}: everybody was told the truth`);
@@ -169,8 +170,8 @@ async function restart({ installation, source, mnt, env, t }: Scene, hard: boole
   );
   if (hard && pid !== undefined) {
     process.kill(pid, 'SIGKILL');
-    await until(() => !isAlive(pid));
   } else await installation.procorefs(['umount', mnt]);
+  if (pid !== undefined) await until(() => !isAlive(pid));
   intactDatabases(t, installation, when);
   await installation.must(['mount', source, mnt, ...WORDS], { env });
 }

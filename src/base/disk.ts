@@ -1,4 +1,4 @@
-import { errnoOf, Failure } from '../base/errors.js';
+import { errnoOf, Failure } from './errors.js';
 
 /** Does something with the state folder's disk. @throws Failure `disk-full`, `disk-failed` */
 export function onDisk<T>(work: () => T): T {
