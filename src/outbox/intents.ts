@@ -1,7 +1,7 @@
-import { onDisk } from '../base/disk.js';
 import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
 import { type Database, openDatabase, type Statement, type Transaction } from '../database/open.js';
 import { creationPlace, leftPlaces, placeOfCreation } from './attempt.js';
+import type { Ballast } from './ballast.js';
 import { FIRST_LOCAL_INODE, fromRow, type Intent, type IntentRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
 import { outboxOptions } from './schema.js';
 
@@ -24,6 +24,7 @@ export class Intents {
   /** Other tables of `outbox.db` are kept beside the intents; closed with them. */
   readonly database: Database;
   readonly #db: Database;
+  readonly #ballast: Ballast;
   readonly #put: Statement;
   readonly #delete: Statement<[number]>;
   readonly #write: Transaction<(put: readonly Intent[], drop: readonly Inode[]) => void>;
@@ -54,7 +55,8 @@ export class Intents {
   #reservedTo: number;
 
   /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
-  constructor(path: string) {
+  constructor(path: string, ballast: Ballast) {
+    this.#ballast = ballast;
     this.database = this.#db = openDatabase(path, outboxOptions);
     this.#db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     this.#put = this.#db.prepare(
@@ -179,7 +181,7 @@ export class Intents {
   /** A new inode for an item that is made here. Never given twice. */
   newInode(): Inode {
     if (this.#nextInode === this.#reservedTo) {
-      onDisk(() => this.#setMeta.run('next-inode', this.#reservedTo + INODE_BLOCK));
+      this.#ballast.write(() => this.#setMeta.run('next-inode', this.#reservedTo + INODE_BLOCK));
       this.#reservedTo += INODE_BLOCK;
     }
     return asInode(this.#nextInode++);
@@ -191,7 +193,7 @@ export class Intents {
     const isOne = put.length === 1 && drop.length === 0;
     const isAlone = isOne && this.#unwritten.size === (this.#unwritten.has(first!.inode) ? 1 : 0);
     // A single statement is a transaction by itself, and a shorter one.
-    onDisk(() => (isAlone ? this.#put.run(toRow(first!)) : this.#write.immediate(put, drop)));
+    this.#ballast.write(() => (isAlone ? this.#put.run(toRow(first!)) : this.#write.immediate(put, drop)));
     this.#unwritten.clear();
     for (const inode of drop) this.#unindex(inode);
     for (const intent of put) this.#unindex(intent.inode);
@@ -228,9 +230,12 @@ export class Intents {
   setAttributes(inode: Inode, attributes: LocalAttributes | undefined): void {
     if (attributes) {
       const { versionId, mtime = null, mode = null } = attributes;
-      onDisk(() => this.#putAttributes.run(inode, versionId, mtime, mode));
+      this.#ballast.write(() => this.#putAttributes.run(inode, versionId, mtime, mode));
       this.#attributes.set(inode, attributes);
-    } else if (this.#attributes.delete(inode)) this.#deleteAttributes.run(inode);
+    } else if (this.#attributes.has(inode)) {
+      this.#ballast.write(() => this.#deleteAttributes.run(inode));
+      this.#attributes.delete(inode);
+    }
   }
 
   /** Brings everything that was committed to the platter (a checkpoint syncs the log, SQLite "WAL mode", section 2.2). */
@@ -238,7 +243,7 @@ export class Intents {
     this.writeDown();
     this.#db.pragma('synchronous = FULL');
     try {
-      onDisk(() => this.#setMeta.run('synced', Date.now()));
+      this.#ballast.write(() => this.#setMeta.run('synced', Date.now()));
     } finally {
       this.#db.pragma('synchronous = NORMAL');
     }

@@ -8,6 +8,7 @@ import type { ContentCache, OpenBlob } from '../content/cache.js';
 import type { ContentVersion } from '../content/source.js';
 import type { View } from '../mirror/view.js';
 import { mayBeThere } from './attempt.js';
+import { Ballast } from './ballast.js';
 import { isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity } from './changes.js';
 import { Durability } from './durability.js';
 import { INCOMPLETE, type Intent, isLocal, NO_VERSION } from './intent.js';
@@ -61,7 +62,7 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options;
-    this.intents = new Intents(join(options.folder, 'outbox.db'));
+    this.intents = new Intents(join(options.folder, 'outbox.db'), new Ballast(join(options.folder, 'ballast')));
     this.staging = new Staging(options.folder, options.reserve);
     this.tree = new Tree(options.view, this.intents);
     this.permissions = new Permissions(this.tree);
@@ -179,10 +180,10 @@ export class Outbox {
 
   /**
    * The working file of an existing item, with one more handle on it. Its content is the current one unless `truncate`;
-   * what is not on disk yet is brought in behind.
+   * what is not on disk yet is brought in behind. `grows`: whoever writes may need room.
    */
-  async open(item: LocalItem, writing: boolean, truncate: boolean): Promise<WorkingFile> {
-    if (writing) this.staging.requireSpace(0);
+  async open(item: LocalItem, writing: boolean, truncate: boolean, grows = writing): Promise<WorkingFile> {
+    if (grows) this.staging.requireSpace(0);
     let file = this.#files.get(item.inode);
     if (!file) {
       const opening = this.#opening.get(item.inode) ?? this.#openFile(item, truncate);
@@ -194,7 +195,7 @@ export class Outbox {
       }
     }
     // Whoever opened it at the same time may have failed, and closed it.
-    if (this.#files.get(item.inode) !== file) return this.open(item, writing, truncate);
+    if (this.#files.get(item.inode) !== file) return this.open(item, writing, truncate, grows);
     const intent = this.intents.get(item.inode);
     try {
       // From here until the next flush the content is not what anybody acknowledged.
@@ -209,8 +210,11 @@ export class Outbox {
     return file;
   }
 
-  /** Content written so far is acknowledged: it survives a crash of the daemon; with `durable`, one of the machine. */
-  flush(item: LocalItem, file: WorkingFile, uid: number, synced = false): void {
+  /**
+   * Content written so far is acknowledged: it survives a crash of the daemon; with `synced`, one of the machine.
+   * `isWhole`: nothing of it can be missing, although the disk is full.
+   */
+  flush(item: LocalItem, file: WorkingFile, uid: number, { synced = false, isWhole = false } = {}): void {
     let durable = synced;
     const known = this.intents.get(item.inode);
     const { changed: seen, size, mtime } = file.look();
@@ -245,7 +249,7 @@ export class Outbox {
       volatile: durable ? undefined : seen ? this.durability.place : base.volatile,
       ...(seen ? { changedAt: now, upload: undefined, attempts: 0 } : {}),
       ...this.staysLocal.firstState(base),
-      ...(file.failed || (seen && this.staging.isFull) ? { reason: INCOMPLETE, released: false } : {}),
+      ...(file.failed || (seen && !isWhole && this.staging.isFull) ? { reason: INCOMPLETE, released: false } : {}),
     });
     if (seen) file.acknowledged(seen);
     if (!durable) this.durability.acknowledged();
@@ -262,7 +266,7 @@ export class Outbox {
   /** As `flush`, and on the platter. */
   async sync(item: LocalItem, file: WorkingFile, uid: number): Promise<void> {
     await file.complete();
-    this.flush(item, file, uid, true);
+    this.flush(item, file, uid, { synced: true });
     await this.durability.syncIntents();
   }
 

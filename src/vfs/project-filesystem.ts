@@ -203,8 +203,9 @@ export class ProjectFileSystem implements FileSystem {
     writing: boolean,
     truncate: boolean,
     context: Context,
+    grows = writing,
   ): Promise<OpenFile> {
-    const file = await this.outbox.open(item, writing, truncate);
+    const file = await this.outbox.open(item, writing, truncate, grows);
     this.handles.share(node, file);
     const { uid } = context;
     const handle = this.handles.add({ node, inode: item.inode, item, writing, uid, blob: undefined, file });

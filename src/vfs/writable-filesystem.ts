@@ -153,13 +153,14 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     writing: boolean,
     truncate: boolean,
     context: Context,
+    grows = writing,
   ): Promise<OpenFile> {
     if (writing) {
       this.#requireChange(item, context);
       if (this.#options.checkout && !this.outbox.working(item.inode)?.writers)
         await this.checkouts.take(item, USUAL_CHECKOUT, 'open', callOf(context));
     }
-    return super.openWorking(node, item, writing, truncate, context);
+    return super.openWorking(node, item, writing, truncate, context, grows);
   }
 
   /** @throws Failure `not-permitted` (EACCES) */
@@ -228,14 +229,14 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       throw new Failure('owner-fixed', { path: item.name });
   }
 
-  /** truncate(2) by path: as open, ftruncate, close. */
+  /** truncate(2) by path: as open, ftruncate, close. To nothing it needs no room, and frees some. */
   async #truncatePath(node: NodeId, item: LocalItem, size: number, context: Context): Promise<void> {
-    const opened = await this.openWorking(node, item, true, size === 0, context);
+    const opened = await this.openWorking(node, item, true, size === 0, context, size > 0);
     try {
       const { file } = this.#open(opened.handle);
       const current = this.tree.item(item.inode) ?? item;
       if (file && size > 0) this.outbox.truncate(current, file, size);
-      if (file) this.outbox.flush(current, file, context.uid);
+      if (file) this.outbox.flush(current, file, context.uid, { isWhole: size === 0 && file.writers === 1 });
     } finally {
       this.release(node, opened.handle);
     }

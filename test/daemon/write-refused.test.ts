@@ -1,14 +1,12 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
 import { until } from '../helpers/cases.js';
-import { Installation, isMounted, type MountedProject, mounted, run } from '../helpers/mounted.js';
-import { simulator, type TreeEntry } from '../helpers/simulator.js';
+import { isMounted, type MountedProject, mounted, run } from '../helpers/mounted.js';
+import type { TreeEntry } from '../helpers/simulator.js';
 
 const QUICK = ['-o', 'settle=0,delete_delay=0,poll=3600'];
 const settings = { items: 10, oddNames: 'no', spike: 1000, hourly: 100_000 } as const;
@@ -115,39 +113,3 @@ for (const [way, end] of Object.entries(ways))
     t.equal(await readFile(join(mnt, 'stays.exe'), 'utf8'), 'stays');
     t.ok((await uploads(project)).some(({ path }) => path === 'stays.exe'));
   });
-
-t.test(
-  'a full disk: ENOSPC at open, truncate and fallocate; what was acknowledged is not lost',
-  {
-    skip: process.getuid?.() === 0 ? false : 'needs root: it mounts a small tmpfs',
-  },
-  async (t) => {
-    const disk = mkdtempSync(join(tmpdir(), 'procorefs-small-'));
-    t.teardown(async () => {
-      await run('umount', ['-l', disk]);
-      rmSync(disk, { recursive: true, force: true });
-    });
-    const small = await run('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', disk]);
-    t.equal(small.code, 0, small.stderr);
-    const running = await simulator(t, settings);
-    const installation = new Installation(t, join(disk, 'state'));
-    await installation.connect(running);
-    const mnt = installation.mountpoint();
-    const source = `Procore:${running.ready.projects[0]!.id}`;
-    await installation.must(['mount', source, mnt, '-o', 'settle=3600,poll=3600,cache_reserve=24m']);
-    const at = (name: string): string => join(mnt, name);
-    await writeFile(at('kept.txt'), 'kept');
-    await t.rejects(truncate(at('kept.txt'), 40 * 2 ** 20), { code: 'ENOSPC' }, 'truncate');
-    const ran = await run('fallocate', ['-l', '40M', at('kept.txt')]);
-    t.match(ran.stderr, /No space left/, 'fallocate');
-    await run('dd', ['if=/dev/zero', `of=${join(disk, 'filler')}`, 'bs=1M', 'count=30']);
-    await sleep(200);
-    await t.rejects(writeFile(at('new.txt'), 'x'), { code: 'ENOSPC' }, 'open of a new file');
-    await t.rejects(open(at('kept.txt'), 'r+'), { code: 'ENOSPC' }, 'open of a known file');
-    t.equal(await readFile(at('kept.txt'), 'utf8'), 'kept');
-    await rm(join(disk, 'filler'));
-    await installation.must(['drain', mnt, '--timeout', '20']);
-    t.match((await tree({ simulator: running })).get('kept.txt'), { sha256: sum('kept'), versions: 1 });
-    t.ok((await stat(at('kept.txt'))).size === 4);
-  },
-);
