@@ -6,12 +6,14 @@ import { type FileLock, tryLock } from '../base/lock.js';
 import type { Log } from '../base/log.js';
 import { ranSince } from '../base/process.js';
 import type { Job } from './definition/job-schema.js';
-import { changesSource, type SideReference } from './definition/transfer-schema.js';
-import type { ExecutionStatus, JobHealth, JobStatus } from './definition/words.js';
+import { changesSource } from './definition/transfer-schema.js';
+import type { ExecutionStatus } from './definition/words.js';
 import { abilitiesOf, requireFitting } from './fitness.js';
-import type { Place, Places } from './overlap.js';
+import type { Claim, Opener } from './opener.js';
+import type { Places } from './overlap.js';
 import { requireApart } from './overlap.js';
 import { writeReport } from './report/report.js';
+import { HEALTH_AFTER, STATUS_AFTER } from './run/after.js';
 import { Run } from './run/execution.js';
 import type { Patience } from './run/waiting.js';
 import { latestEnd, nextRun } from './schedule/next-run.js';
@@ -19,33 +21,6 @@ import { counted, stopReason } from './schedule/stop-policy.js';
 import type { Side } from './sides/side.js';
 import { SourceStates } from './sides/source-states.js';
 import type { Execution, JobStore, RunOptions } from './store/job-store.js';
-
-export interface SideRequest {
-  readonly job: string;
-  readonly jobName: string;
-  readonly whenSpent: 'wait' | 'fail';
-  readonly locks: boolean;
-  /** The folder is made if it is not there. */
-  readonly create: boolean;
-  /** A folder that is not there is taken for an empty one: a run that only looks must not make it. */
-  readonly emptyIfMissing?: boolean;
-  readonly mayWrite: boolean;
-  readonly signal: AbortSignal;
-}
-
-/** Opens the ends of transfers; whoever composes the program knows connections and projects. */
-export interface Opener {
-  open(reference: SideReference, request: SideRequest): Promise<Side>;
-  /** Where it is, without a call. @throws Failure `no-such-connection`, … */
-  place(reference: SideReference): Promise<Place>;
-  /**
-   * What is the same as long as nothing changed at the source, told without a call; undefined: it cannot be told.
-   * @throws Failure as `place`
-   */
-  sourceState?(job: Job): string | undefined;
-  /** Another process of this state folder owns what the job needs, and runs it there; false: nobody does. */
-  delegate?(job: Job, trigger: Execution['trigger'], options: RunOptions): Promise<boolean>;
-}
 
 export interface EngineOptions {
   readonly store: JobStore;
@@ -121,11 +96,16 @@ export class JobEngine {
   run(id: string, trigger: Execution['trigger'], options: RunOptions = {}): Promise<Execution> {
     const job = this.store.get(id);
     if (this.#runs.has(job.id)) throw new Failure('job-running', { name: job.name });
+    // A command that runs a job itself looks after this one alone.
+    const attending = this.#loop ? undefined : setInterval(() => this.#attend(() => this.#obey(true)), LOOK);
     const holder: { run: Run | undefined; done: Promise<Execution> } = {
       run: undefined,
       done: this.#execute(job, trigger, options, (run) => {
         holder.run = run;
-      }).finally(() => this.#runs.delete(job.id)),
+      }).finally(() => {
+        clearInterval(attending);
+        this.#runs.delete(job.id);
+      }),
     };
     this.#runs.set(job.id, holder);
     return holder.done;
@@ -149,13 +129,19 @@ export class JobEngine {
   async #look(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      try {
+      this.#attend(() => {
         if (this.lead()) this.#tick();
         this.#obey();
-      } catch (error) {
-        this.#o.log.error({ error }, 'the jobs could not be looked after; it is tried again');
-      }
+      });
       await this.#clock.sleep(LOOK, signal).catch(() => undefined);
+    }
+  }
+
+  #attend(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#o.log.error({ error }, 'the jobs could not be looked after; it is tried again');
     }
   }
 
@@ -173,9 +159,20 @@ export class JobEngine {
         ended: this.#clock.now(),
         reason: 'the process that ran it ended',
       });
-      this.store.setState(execution.job, { status: 'not-complete' });
-      if (!execution.simulation) this.store.ask(execution.job, 'start');
+      if (!this.#isPaused(execution.job)) {
+        this.store.setState(execution.job, { status: 'not-complete' });
+        this.#askAgain(execution);
+      }
     }
+  }
+
+  /** What is left of a run is done by the next one, as that was started. */
+  #askAgain({ job, simulation, trigger }: Execution): void {
+    if (!simulation) this.store.ask(job, 'start', { trigger });
+  }
+
+  #isPaused(id: string): boolean {
+    return this.store.get(id).status === 'paused';
   }
 
   #tick(): void {
@@ -210,15 +207,15 @@ export class JobEngine {
   }
 
   /** What people asked for. Each engine answers for the runs that it has; the leader for the others. */
-  #obey(): void {
+  #obey(onlyOwn = false): void {
     for (const job of this.store.list()) {
       const held = this.#runs.get(job.id);
       // A run that is only beginning, or that another process has: not for this one to answer.
-      if (held ? !held.run : !this.#lock) continue;
+      if (held ? !held.run : onlyOwn || !this.#lock) continue;
       const asked = this.store.takeRequest(job.id);
       if (!asked) continue;
       const { request, options } = asked;
-      if (request === 'start' && !held) this.#begin(job, 'manual', options);
+      if (request === 'start' && !held) this.#begin(job, options.trigger ?? 'manual', options);
       else if (request === 'cancel') {
         held?.run?.cancel();
         this.store.setState(job.id, { status: held ? 'cancelling' : 'idle' });
@@ -228,6 +225,10 @@ export class JobEngine {
       } else if (request === 'resume') {
         held?.run?.resume();
         this.store.setState(job.id, { status: held ? 'running' : 'idle' });
+        const last = this.store.executions(job.id, 1)[0];
+        // Its process ended while it was paused.
+        const isLeft = !held && last?.status === 'not_complete' && last.stats.again === undefined;
+        if (isLeft) this.#begin(job, last.trigger, {});
       }
     }
   }
@@ -246,8 +247,10 @@ export class JobEngine {
   ): Promise<Execution> {
     const { store, log, opener } = this.#o;
     let refused: unknown;
+    let claim: Claim | undefined;
     try {
-      if (await opener.delegate?.(job, trigger, options)) return store.executions(job.id, 1)[0]!;
+      claim = await opener.claim?.(job, trigger, options);
+      if (opener.claim && !claim) return store.executions(job.id, 1)[0]!;
     } catch (error) {
       refused = error;
     }
@@ -256,6 +259,7 @@ export class JobEngine {
     store.setState(job.id, { status: 'running' });
     const sourceState = this.#sourceState(job, simulation);
     if (trigger === 'schedule' && this.#sources.isUnchanged(job.id, sourceState, execution.started)) {
+      await claim?.release();
       store.update(execution.id, { status: 'no_changes', phase: 'complete', ended: this.#clock.now() });
       this.#settle(job, store.execution(execution.id)!, 'no_changes', SourceStates.reason);
       return store.execution(execution.id)!;
@@ -320,6 +324,7 @@ export class JobEngine {
       store.update(execution.id, { status, phase: 'complete', ended: this.#clock.now() });
     } finally {
       await Promise.allSettled(sides.map((side) => side.close()));
+      await claim?.release();
     }
     this.#sources.note(job.id, sourceState, store.execution(execution.id)!);
     this.#settle(job, store.execution(execution.id)!, status, reason);
@@ -341,7 +346,8 @@ export class JobEngine {
     const { store } = this.#o;
     const now = this.#clock.now();
     // This process ends in the middle of it: the next one goes on at once.
-    if (this.#stop.signal.aborted && status === 'not_complete' && !execution.simulation) store.ask(job.id, 'start');
+    const isPaused = this.#isPaused(job.id);
+    if (this.#stop.signal.aborted && status === 'not_complete' && !isPaused) this.#askAgain(execution);
     if (!execution.simulation) store.count(job.id, counted(status));
     const after = store.get(job.id);
     const stop = execution.simulation ? undefined : stopReason(after.stop_policy, after.counts);
@@ -359,7 +365,7 @@ export class JobEngine {
     }
     store.update(execution.id, { ...(reason === undefined ? {} : { reason }) });
     store.setState(job.id, {
-      status: isDone ? 'complete' : STATUS_AFTER[status],
+      status: isDone ? 'complete' : isPaused && status === 'not_complete' ? 'paused' : STATUS_AFTER[status],
       health: HEALTH_AFTER[status],
       executeOn: due ?? null,
     });
@@ -385,27 +391,3 @@ export class JobEngine {
     for (const id of executions) rmSync(join(this.#o.folder, 'reports', String(id)), { recursive: true, force: true });
   }
 }
-
-const STATUS_AFTER: Readonly<Record<ExecutionStatus, JobStatus>> = {
-  running: 'running',
-  failing: 'running',
-  failed: 'failed',
-  completed: 'success',
-  cancelled: 'idle',
-  failed_to_start: 'failed-to-start',
-  warn: 'warn',
-  no_changes: 'success',
-  not_complete: 'not-complete',
-};
-
-const HEALTH_AFTER: Readonly<Record<ExecutionStatus, JobHealth>> = {
-  running: 'healthy',
-  failing: 'unhealthy',
-  failed: 'unhealthy',
-  completed: 'healthy',
-  cancelled: 'healthy',
-  failed_to_start: 'unavailable',
-  warn: 'unhealthy',
-  no_changes: 'healthy',
-  not_complete: 'healthy',
-};

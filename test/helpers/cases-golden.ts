@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CONFLICT_RESOLUTIONS, DELETE_PROPAGATIONS, TRANSFER_TYPES } from '#src/jobs/definition/words.js';
-import type { Opener } from '#src/jobs/engine.js';
+import type { Opener } from '#src/jobs/opener.js';
 import type { TargetSide } from '#src/jobs/sides/side.js';
 import { platforms } from '#src/names/platforms.js';
 import type { Scenario } from './cases-scenarios.js';

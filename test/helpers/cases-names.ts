@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Secret } from '#src/base/secret.js';
-import type { Opener } from '#src/jobs/engine.js';
+import type { Opener } from '#src/jobs/opener.js';
 import { TargetSide } from '#src/jobs/sides/side.js';
 import { openTarget, type TargetDefinition } from '#src/targets/open.js';
 import type { Scenario } from './cases-scenarios.js';

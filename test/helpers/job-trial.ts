@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '#src/base/errors.js';
-import type { Opener } from '#src/jobs/engine.js';
+import type { Opener } from '#src/jobs/opener.js';
 import type { Side, SideItem } from '#src/jobs/sides/side.js';
 import type { Execution, RunOptions } from '#src/jobs/store/job-store.js';
 import type { TargetRules } from '#src/targets/target.js';

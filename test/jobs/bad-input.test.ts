@@ -4,7 +4,7 @@ import t from 'tap';
 import { Failure } from '#src/base/errors.js';
 import { parseJobBody } from '#src/jobs/definition/job-schema.js';
 import { refusedKeys, transferKeys } from '#src/jobs/definition/transfer-schema.js';
-import type { Opener } from '#src/jobs/engine.js';
+import type { Opener } from '#src/jobs/opener.js';
 import { contentOf, Folders, folderOpener, put, trashOf } from '../helpers/jobs.js';
 
 const sides = { source: { connection: { id: 'a' } }, destination: { connection: { id: 'b' } } };

@@ -5,7 +5,7 @@ import type { OptionValues } from '../../base/options.js';
 import { Connections } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import type { SideReference } from '../../jobs/definition/transfer-schema.js';
-import type { Opener, SideRequest } from '../../jobs/engine.js';
+import type { Claim, Opener, SideRequest } from '../../jobs/opener.js';
 import type { Place } from '../../jobs/overlap.js';
 import { ProcoreSide } from '../../jobs/sides/procore-side.js';
 import type { ProjectAccess } from '../../jobs/sides/project-tree.js';
@@ -26,6 +26,12 @@ export interface OpenerOptions {
   /** The project that this process owns anyway. */
   readonly own?: Project;
   readonly log: Log;
+}
+
+/** A project that somebody uses; without a key it is the process's own. */
+interface Held {
+  readonly key: string | undefined;
+  readonly project: Project;
 }
 
 /** Opens the ends of transfers for the engine: projects that this process owns or can own, and targets. */
@@ -94,22 +100,26 @@ export class JobOpener implements Opener {
     return own.mirror.state === 'ready' ? `${own.mirror.store.changes} ${JSON.stringify(transfer)}` : undefined;
   }
 
-  /** A project that another daemon owns: that one runs the job. Costs no call: nothing begins in a project yet. */
-  async delegate(job: Job, trigger: Execution['trigger'], options: RunOptions): Promise<boolean> {
-    for (const reference of [job.transfer.source, job.transfer.destination]) {
-      const end = endOf(this.#connections, reference);
-      if (end.kind !== 'project') continue;
-      try {
-        await this.#release(await this.#project(end));
-      } catch (error) {
-        if (!(error instanceof Owned) || error.pid === undefined) throw error;
-        const mount = this.#o.state.mounts().find(({ pid }) => pid === error.pid);
-        if (!mount) throw new Failure('already-owned', { pid: error.pid }, error);
-        await askDaemon(mount.socket, 'run-job', { id: job.id, trigger, options });
-        return true;
+  /** Costs no call: nothing begins in a project yet. */
+  async claim(job: Job, trigger: Execution['trigger'], options: RunOptions): Promise<Claim | undefined> {
+    const held: Held[] = [];
+    const release = async (): Promise<void> => {
+      for (const one of held.splice(0)) await this.#release(one);
+    };
+    try {
+      for (const reference of [job.transfer.source, job.transfer.destination]) {
+        const end = endOf(this.#connections, reference);
+        if (end.kind === 'project') held.push(await this.#project(end));
       }
+      return { release };
+    } catch (error) {
+      await release();
+      if (!(error instanceof Owned) || error.pid === undefined) throw error;
+      const mount = this.#o.state.mounts().find(({ pid }) => pid === error.pid);
+      if (!mount) throw new Failure('already-owned', { pid: error.pid }, error);
+      await askDaemon(mount.socket, 'run-job', { id: job.id, trigger, options });
+      return undefined;
     }
-    return false;
   }
 
   async #openProject(end: End & { kind: 'project' }, request: SideRequest): Promise<Side> {
@@ -141,9 +151,7 @@ export class JobOpener implements Opener {
     return side;
   }
 
-  async #project(
-    end: End & { kind: 'project' },
-  ): Promise<{ readonly key: string | undefined; readonly project: Project }> {
+  async #project(end: End & { kind: 'project' }): Promise<Held> {
     const { state, options, projectOptions, own, log } = this.#o;
     const session = await openProjectSession(state, end.source, options, log);
     const key = projectKey(session);
@@ -167,7 +175,7 @@ export class JobOpener implements Opener {
     }
   }
 
-  async #release({ key, project }: { readonly key: string | undefined; readonly project: Project }): Promise<void> {
+  async #release({ key, project }: Held): Promise<void> {
     if (key === undefined) return;
     const opened = this.#opened.get(key);
     if (!opened || --opened.users > 0) return;

@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly simulate?: boolean;
   /** Deletions above the guard go through. */
   readonly allowDeletions?: boolean;
+  /** Of a run that goes on with what another left: how that one was started. */
+  readonly trigger?: 'schedule' | 'manual';
 }
 
 export interface AuditEvent {

@@ -1,0 +1,39 @@
+import type { Job } from './definition/job-schema.js';
+import type { SideReference } from './definition/transfer-schema.js';
+import type { Place } from './overlap.js';
+import type { Side } from './sides/side.js';
+import type { Execution, RunOptions } from './store/job-store.js';
+
+export interface SideRequest {
+  readonly job: string;
+  readonly jobName: string;
+  readonly whenSpent: 'wait' | 'fail';
+  readonly locks: boolean;
+  /** The folder is made if it is not there. */
+  readonly create: boolean;
+  /** A folder that is not there is taken for an empty one: a run that only looks must not make it. */
+  readonly emptyIfMissing?: boolean;
+  readonly mayWrite: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Opens the ends of transfers; whoever composes the program knows connections and projects. */
+export interface Opener {
+  open(reference: SideReference, request: SideRequest): Promise<Side>;
+  /** Where it is, without a call. @throws Failure `no-such-connection`, … */
+  place(reference: SideReference): Promise<Place>;
+  /**
+   * What is the same as long as nothing changed at the source, told without a call; undefined: it cannot be told.
+   * @throws Failure as `place`
+   */
+  sourceState?(job: Job): string | undefined;
+  /**
+   * Holds what a run of the job needs, until released. Where another process of this state folder owns some of it, that
+   * one runs the job instead, and undefined says that the run has ended.
+   */
+  claim?(job: Job, trigger: Execution['trigger'], options: RunOptions): Promise<Claim | undefined>;
+}
+
+export interface Claim {
+  release(): Promise<void>;
+}

@@ -1,0 +1,26 @@
+import type { ExecutionStatus, JobHealth, JobStatus } from '../definition/words.js';
+
+/** What a job is after a run that ended so. */
+export const STATUS_AFTER: Readonly<Record<ExecutionStatus, JobStatus>> = {
+  running: 'running',
+  failing: 'running',
+  failed: 'failed',
+  completed: 'success',
+  cancelled: 'idle',
+  failed_to_start: 'failed-to-start',
+  warn: 'warn',
+  no_changes: 'success',
+  not_complete: 'not-complete',
+};
+
+export const HEALTH_AFTER: Readonly<Record<ExecutionStatus, JobHealth>> = {
+  running: 'healthy',
+  failing: 'unhealthy',
+  failed: 'unhealthy',
+  completed: 'healthy',
+  cancelled: 'healthy',
+  failed_to_start: 'unavailable',
+  warn: 'unhealthy',
+  no_changes: 'healthy',
+  not_complete: 'healthy',
+};
