@@ -23,6 +23,9 @@ const ROUNDS = Number(process.env.SOAK_ROUNDS ?? 20);
 /** Of a shorter hour, the whole seconds of the server's times and the plan of a run are a part that one sees. */
 const HOURS = { hour: Number(process.env.SOAK_HOUR ?? 180), hourly: 3600, used: 0.95 };
 
+/** Runs of 250 steps: long enough for trees to grow, short enough to be looked at. */
+const MODEL = { operations: Number(process.env.SOAK_OPERATIONS ?? 50_000), length: 250, restarts: true };
+
 /**
  * The scenarios of `npm test` at their full size, and those that only a full size shows. `npm run soak -- PART…` runs
  * some of them; `SOAK_SEED` repeats a run, `SOAK_OPERATIONS` and `SOAK_ROUNDS` a part of it; `SOAK_HOUR` is how many
@@ -45,8 +48,8 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   golden: async (t) => {
     for (const combination of COMBINATIONS) await goldenFolders(t, combination);
   },
-  model: (t, seed) =>
-    modelScenario(t, { operations: Number(process.env.SOAK_OPERATIONS ?? 50_000), length: 250, restarts: true }, seed),
+  model: (t, seed) => modelScenario(t, { ...MODEL, where: 'mount' }, seed),
+  'model-inside': (t, seed) => modelScenario(t, { ...MODEL, where: 'inside' }, seed),
   removal: (t) => removedFolder(t, 5000),
   'job-sync': (t, seed) => randomSync(t, 'folder', Number(process.env.SOAK_ROUNDS ?? 2000), seed),
   'job-sync-procore': (t, seed) => randomSync(t, 'procore', Number(process.env.SOAK_ROUNDS ?? 2000), seed),

@@ -2,6 +2,9 @@ import type { HandleStep, LocalStep } from './model-operations.js';
 import type { Place } from './model-place.js';
 import type { ModelTree } from './model-tree.js';
 
+/** A folder of a file system that programs work on. Errors have a `code`, or a name as `errno`. */
+export type ModelPlace = Omit<Place, 'root' | 'handles'>;
+
 /** Of one step: what came out, or the errno. */
 interface Outcome {
   readonly errno?: string;
@@ -9,7 +12,7 @@ interface Outcome {
 }
 
 /** One step in both file systems. @throws where they differ */
-export async function compare(step: LocalStep, place: Place, model: ModelTree): Promise<void> {
+export async function compare(step: LocalStep, place: ModelPlace, model: ModelTree): Promise<void> {
   const chosen = chooseHandle(step, model);
   if (!chosen) return;
   const wanted = await outcome(async () => inModel(chosen, model));
@@ -36,7 +39,7 @@ async function outcome(work: () => Promise<unknown>): Promise<Outcome> {
   }
 }
 
-async function inPlace(step: LocalStep, place: Place, model: ModelTree): Promise<unknown> {
+async function inPlace(step: LocalStep, place: ModelPlace, model: ModelTree): Promise<unknown> {
   switch (step.op) {
     case 'write':
       return place.write(step.path, step.text, step.how);

@@ -91,7 +91,7 @@ export const localStep = fc.oneof(...local) as fc.Arbitrary<LocalStep>;
 /** With the server, other people, and a daemon that ends: rarely, since each takes its time. */
 export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 200, arbitrary: localStep as fc.Arbitrary<Step> },
-  one(14, {
+  one(20, {
     op: op('remote'),
     change: fc.constantFrom('create', 'create', 'update', 'update', 'delete', 'move', 'move'),
     item: fc.nat(),

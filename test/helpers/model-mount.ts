@@ -1,0 +1,106 @@
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { askDaemon } from '#src/daemon/control.js';
+import { StateFolder } from '#src/daemon/state-folder.js';
+import type { MountStatus } from '#src/daemon/status.js';
+import type { UploadLine } from '#src/outbox/uploads-view.js';
+import { processesWith, until } from './cases.js';
+import type { Scenario } from './cases-scenarios.js';
+import { Place } from './model-place.js';
+import type { ModelScene, Pace } from './model-run.js';
+import { Installation } from './mounted.js';
+import { type Admin, type RunningSimulator, simulator } from './simulator.js';
+
+const OPTIONS: Readonly<Record<Pace, string>> = {
+  racing: 'settle=0,delete_delay=0,hold_after=1000000,poll=0.1',
+  waiting: 'settle=3600,delete_delay=3600,hold_after=1000000,poll=0.1',
+};
+/** Seconds. */
+const DRAIN = 120;
+/** A mount in the kernel; its daemon is another process. */
+export class MountScene implements ModelScene {
+  readonly running: RunningSimulator;
+  readonly installation: Installation;
+  readonly mnt: string;
+  readonly pace: Pace;
+  readonly counts: Record<string, number>;
+
+  private constructor(
+    running: RunningSimulator,
+    installation: Installation,
+    pace: Pace,
+    counts: Record<string, number>,
+  ) {
+    this.running = running;
+    this.installation = installation;
+    this.mnt = installation.mountpoint();
+    this.pace = pace;
+    this.counts = counts;
+  }
+
+  static async open(t: Scenario, pace: Pace, counts: Record<string, number>): Promise<MountScene> {
+    const running = await simulator(t, { items: 0, oddNames: 'no', spike: 3000, hourly: 1_000_000 });
+    const installation = new Installation(t);
+    await installation.connect(running);
+    const scene = new MountScene(running, installation, pace, counts);
+    await scene.#mount();
+    await installation.crawled(scene.mnt);
+    return scene;
+  }
+
+  async folder(name: string): Promise<Place> {
+    const place = new Place(join(this.mnt, name));
+    await fs.mkdir(place.root);
+    return place;
+  }
+
+  drain(): Promise<UploadLine[]> {
+    return this.#ask('drain', { timeout: DRAIN });
+  }
+
+  get admin(): Admin {
+    return this.running.admin;
+  }
+
+  async #mount(): Promise<void> {
+    const source = `Procore:${this.running.ready.projects[0]!.id}`;
+    await this.installation.must(['mount', source, this.mnt, '-o', OPTIONS[this.pace]]);
+  }
+
+  async unmount(): Promise<void> {
+    await this.installation.must(['umount', '--timeout', String(DRAIN), this.mnt]);
+    await this.#mount();
+  }
+
+  async kill(): Promise<void> {
+    process.kill(this.#record().pid, 'SIGKILL');
+    await until(
+      () =>
+        !processesWith(`PROCOREFS_STATE=${this.installation.state}`).some(({ command }) => command.endsWith(' daemon')),
+    );
+    await this.#mount();
+  }
+
+  #ask<T>(method: string, parameters: Readonly<Record<string, unknown>> = {}): Promise<T> {
+    return askDaemon<T>(this.#record().socket, method, parameters);
+  }
+
+  /** Resolves when the mount shows what the server has by now. */
+  async polled(): Promise<void> {
+    const since = performance.now();
+    const isOlder = async (): Promise<boolean> => {
+      const passed = performance.now() - since;
+      const { sincePoll } = await this.#ask<MountStatus>('status', { mountpoint: this.mnt });
+      return sincePoll === undefined || sincePoll * 1000 >= passed;
+    };
+    while (await isOlder()) await sleep(20);
+    await this.#ask('refresh', { mountpoint: this.mnt, path: '' });
+  }
+
+  #record() {
+    const record = new StateFolder(this.installation.state).mount(this.mnt);
+    if (!record) throw new Error('the mount has no record');
+    return record;
+  }
+}
