@@ -1,6 +1,7 @@
 import { Failure, isFailure } from '../../base/errors.js';
 import { childPath } from '../../targets/paths.js';
 import { FolderNames, type NamingOptions } from '../naming.js';
+import { kindOf } from '../run/waiting.js';
 import type { SideItem } from '../sides/side.js';
 import type { Records, TransferRecord } from '../store/records.js';
 import type { Frame, Pair } from './frame.js';
@@ -140,7 +141,7 @@ export async function listed(items: AsyncIterable<SideItem>, path: string): Prom
   try {
     for await (const item of items) found.push(item);
   } catch (error) {
-    if (isFailure(error, 'target-missing') || !isFailure(error)) throw error;
+    if (isFailure(error, 'target-missing') || !isFailure(error) || kindOf(error) === 'final') throw error;
     throw new Failure('listing-incomplete', { path: path || '/' }, error);
   }
   return found;

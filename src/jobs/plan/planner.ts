@@ -4,6 +4,7 @@ import { stretches } from '../../base/stretches.js';
 import { childPath } from '../../targets/paths.js';
 import type { Transfer } from '../definition/transfer-schema.js';
 import { compileFilters } from '../filters.js';
+import { kindOf } from '../run/waiting.js';
 import type { Side, SideItem } from '../sides/side.js';
 import type { NewItem, RunItems } from '../store/items.js';
 import type { Records } from '../store/records.js';
@@ -128,7 +129,7 @@ export class Planner {
           : [],
       };
     } catch (error) {
-      if (!isFailure(error) || signal.aborted || frame.source === '') throw error;
+      if (kindOf(error) === 'final' || !isFailure(error) || signal.aborted || frame.source === '') throw error;
       items.add({
         ...placeOf(frame),
         isFolder: true,

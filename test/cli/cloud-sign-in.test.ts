@@ -1,0 +1,87 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { CloudServer } from '../helpers/cloud-server.js';
+import { put } from '../helpers/jobs.js';
+import { Installation, MAIN } from '../helpers/mounted.js';
+
+const lacks = ['rclone', 'script'].find((program) => spawnSync(program, ['--version']).error !== undefined);
+
+/** The page of rclone on this machine that leads to the provider and back. */
+const LINK = /http:\/\/127\.0\.0\.1:53682\/auth\?state=[^\s"]+/;
+
+/** A person at a terminal, who answers the questions of rclone and opens in a browser what it shows. */
+async function atTerminal(installation: Installation, words: readonly string[], answer: (shown: string) => string) {
+  const quoted = [process.execPath, MAIN, ...words].map((word) => `'${word}'`).join(' ');
+  const { NODE_OPTIONS: _, ...env } = installation.environment;
+  const child = spawn('script', ['-qfec', quoted, '/dev/null'], { env, timeout: 60_000 });
+  child.stdin.on('error', () => undefined);
+  let shown = '';
+  let opened: Promise<unknown> | undefined;
+  let answers = 0;
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += text;
+    for (; answers < [...shown.matchAll(/y\/n> /g)].length; answers++) child.stdin.write(`${answer(shown)}\n`);
+    const link = LINK.exec(shown)?.[0];
+    if (link) opened ??= fetch(link).then((page) => page.text());
+  });
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  await opened;
+  return { code, shown };
+}
+
+t.test(
+  'a person signs in to a cloud by rclone',
+  { skip: lacks !== undefined && `${lacks} is not there` },
+  async (t) => {
+    const cloud = await CloudServer.start(t);
+    const installation = new Installation(t);
+    const secret = join(installation.folder, 'secret');
+    writeFileSync(secret, cloud.client.secret, { mode: 0o600 });
+    const options = Object.entries(cloud.options).flatMap(([name, value]) => ['--option', `${name}=${value}`]);
+    const add = [
+      ...['connections', 'add', 'Cloud', '--platform', 'gcs', '--uri', 'bucket'],
+      ...[...options, '--secret-option', `client_secret=${secret}`],
+    ];
+    const yes = (): string => 'y';
+    const without = await installation.procorefs(add);
+    t.match(without, { code: 2, stderr: /asks a person to sign in: run this at a terminal/ });
+
+    cloud.isAllowed = false;
+    const denied = await atTerminal(installation, add, yes);
+    t.equal(denied.code, 1);
+    t.match(denied.shown, /procorefs: [^\n]*rclone was not signed in/);
+    t.strictSame(JSON.parse(await installation.must(['connections', 'list', '--json'])), [], 'it is not kept');
+
+    cloud.isAllowed = true;
+    const { code, shown } = await atTerminal(installation, add, yes);
+    t.equal(code, 0, shown);
+    t.match(shown, /Connection test succeeded: "Cloud"/);
+    t.strictSame(cloud.grants, ['authorization_code']);
+    t.notMatch(shown, new RegExp(cloud.client.secret));
+    const secrets = join(installation.state, 'secrets');
+    const file = readdirSync(secrets).find((name) => name.endsWith('.rclone'))!;
+    t.equal(statSync(join(secrets, file)).mode & 0o777, 0o600, 'tokens are for one user');
+
+    // From now on every use of the account takes a new token first.
+    cloud.lifetime = 5;
+    cloud.grants.length = 0;
+    const from = join(installation.folder, 'from');
+    put(from, { 'one.txt': '1', 'deep/two.txt': '22' });
+    await atTerminal(installation, ['connections', 'login', 'Cloud'], yes);
+    t.strictSame(cloud.grants[0], 'authorization_code', 'signed in again');
+    await installation.must(['jobs', 'add', 'out', '--from', from, '--to', 'Cloud:']);
+    await installation.must(['jobs', 'run', 'out', '--wait']);
+    t.strictSame([...cloud.objects].map(([name, { bytes }]) => [name, bytes.toString()]).sort(), [
+      ['deep/two.txt', '22'],
+      ['one.txt', '1'],
+    ]);
+    t.ok(cloud.grants.includes('refresh_token'), 'a token that has run out is renewed');
+
+    cloud.revoke();
+    const revoked = await installation.procorefs(['jobs', 'run', 'out', '--wait']);
+    t.equal(revoked.code, 1);
+    t.match(revoked.stderr, /^procorefs: [^\n]*ended as failed: gcs:bucket refuses the account[^\n]*\n$/);
+  },
+);
