@@ -11,8 +11,12 @@ const lacks = ['rclone', 'script'].find((program) => spawnSync(program, ['--vers
 /** The page of rclone on this machine that leads to the provider and back. */
 const LINK = /http:\/\/127\.0\.0\.1:53682\/auth\?state=[^\s"]+/;
 
-/** A person at a terminal, who answers the questions of rclone and opens in a browser what it shows. */
-async function atTerminal(installation: Installation, words: readonly string[], answer: (shown: string) => string) {
+/** A person at a terminal, who answers what rclone asks and opens in a browser what it shows. */
+async function atTerminal(
+  installation: Installation,
+  words: readonly string[],
+  browser: 'here' | 'elsewhere' = 'here',
+) {
   const quoted = [process.execPath, MAIN, ...words].map((word) => `'${word}'`).join(' ');
   const { NODE_OPTIONS: _, ...env } = installation.environment;
   const child = spawn('script', ['-qfec', quoted, '/dev/null'], { env, timeout: 60_000 });
@@ -22,13 +26,36 @@ async function atTerminal(installation: Installation, words: readonly string[], 
   let answers = 0;
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     shown += text;
-    for (; answers < [...shown.matchAll(/y\/n> /g)].length; answers++) child.stdin.write(`${answer(shown)}\n`);
+    for (; answers < [...shown.matchAll(/y\/n> /g)].length; answers++)
+      child.stdin.write(browser === 'here' || shown.includes('refresh?') ? 'y\n' : 'n\n');
     const link = LINK.exec(shown)?.[0];
-    if (link) opened ??= fetch(link).then((page) => page.text());
+    if (link) opened ??= visit(link);
+    const command = /rclone authorize "([^"]+)" "([^"]+)"/.exec(shown);
+    if (command && shown.endsWith('config_token> '))
+      opened ??= authorize(command[1]!, command[2]!).then((token) => child.stdin.write(`${token}\n`));
   });
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
   await opened;
   return { code, shown };
+}
+
+const visit = (link: string): Promise<string> => fetch(link).then((page) => page.text());
+
+/** What rclone says to run on a machine with a browser; the token that is to be pasted. */
+async function authorize(type: string, what: string): Promise<string> {
+  const child = spawn('rclone', ['authorize', type, what], { env: { ...process.env, RCLONE_CONFIG: '/dev/null' } });
+  let shown = '';
+  let opened: Promise<unknown> | undefined;
+  const see = (text: string): void => {
+    shown += text;
+    const link = LINK.exec(shown)?.[0];
+    if (link) opened ??= visit(link);
+  };
+  child.stdout.setEncoding('utf8').on('data', see);
+  child.stderr.setEncoding('utf8').on('data', see);
+  await new Promise((resolve) => child.once('close', resolve));
+  await opened;
+  return /--->\s*(\S+)\s*<---/.exec(shown)![1]!;
 }
 
 t.test(
@@ -44,18 +71,17 @@ t.test(
       ...['connections', 'add', 'Cloud', '--platform', 'gcs', '--uri', 'bucket'],
       ...[...options, '--secret-option', `client_secret=${secret}`],
     ];
-    const yes = (): string => 'y';
     const without = await installation.procorefs(add);
     t.match(without, { code: 2, stderr: /asks a person to sign in: run this at a terminal/ });
 
     cloud.isAllowed = false;
-    const denied = await atTerminal(installation, add, yes);
+    const denied = await atTerminal(installation, add);
     t.equal(denied.code, 1);
     t.match(denied.shown, /procorefs: [^\n]*rclone was not signed in/);
     t.strictSame(JSON.parse(await installation.must(['connections', 'list', '--json'])), [], 'it is not kept');
 
     cloud.isAllowed = true;
-    const { code, shown } = await atTerminal(installation, add, yes);
+    const { code, shown } = await atTerminal(installation, add);
     t.equal(code, 0, shown);
     t.match(shown, /Connection test succeeded: "Cloud"/);
     t.strictSame(cloud.grants, ['authorization_code']);
@@ -69,7 +95,7 @@ t.test(
     cloud.grants.length = 0;
     const from = join(installation.folder, 'from');
     put(from, { 'one.txt': '1', 'deep/two.txt': '22' });
-    await atTerminal(installation, ['connections', 'login', 'Cloud'], yes);
+    await atTerminal(installation, ['connections', 'login', 'Cloud']);
     t.strictSame(cloud.grants[0], 'authorization_code', 'signed in again');
     await installation.must(['jobs', 'add', 'out', '--from', from, '--to', 'Cloud:']);
     await installation.must(['jobs', 'run', 'out', '--wait']);
@@ -83,5 +109,8 @@ t.test(
     const revoked = await installation.procorefs(['jobs', 'run', 'out', '--wait']);
     t.equal(revoked.code, 1);
     t.match(revoked.stderr, /^procorefs: [^\n]*ended as failed: gcs:bucket refuses the account[^\n]*\n$/);
+    const elsewhere = await atTerminal(installation, ['connections', 'login', 'Cloud'], 'elsewhere');
+    t.equal(elsewhere.code, 0, elsewhere.shown);
+    t.match(elsewhere.shown, /Connection test succeeded: "Cloud"/, 'by the browser of another machine');
   },
 );

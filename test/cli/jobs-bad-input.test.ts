@@ -94,6 +94,10 @@ t.test('what cannot be a job is refused in one line, and no job is kept', async 
       { exit: 2, line: /neither CONNECTION.* nor a folder's absolute path/ },
     ],
     [{ from }, { exit: 2, line: /needs --from and --to/ }],
+    [
+      { file: cut, type: 'sync' },
+      { exit: 2, line: /--type beside --file/ },
+    ],
     [{ file: cut }, { exit: 2, line: /holds no job/ }],
     [{ file: list }, { exit: 2, line: /holds no job/ }],
     [{ file: join(folder, 'none.json') }, { exit: 2, line: /holds no job/ }],

@@ -1,7 +1,11 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { contentOf, Folders, put, trashOf } from '../helpers/jobs.js';
+import { Failure } from '#src/base/errors.js';
+import type { Opener } from '#src/jobs/opener.js';
+import { until } from '../helpers/cases.js';
+import { Trial } from '../helpers/job-trial.js';
+import { contentOf, Folders, folderOpener, put, trashOf } from '../helpers/jobs.js';
 
 t.test('copy: the first run takes everything, the second nothing, the third what changed', async (t) => {
   const folders = new Folders(t);
@@ -85,6 +89,46 @@ t.test('sync both ways carries changes, new items and deletions, and keeps both 
   t.equal(contentOf(a)[kept!], 'a changed');
   t.notOk(names.includes('gone.txt'));
   t.equal(contentOf(a)['three.txt'], '33');
+});
+
+t.test('a run that no engine looks after obeys people as well', async (t) => {
+  const trial = new Trial(t, { slow: 100 });
+  put(trial.a, Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`${n}.txt`, 'x'])));
+  const { id } = trial.add({ performance: { parallel_writes: { requested: 1 } } });
+  const run = trial.run(id);
+  await until(() => Object.keys(contentOf(trial.b)).length > 2);
+  trial.store.ask(id, 'cancel');
+  t.match(await run, { status: 'cancelled' });
+  t.match(await trial.run(id), { status: 'completed' });
+  t.strictSame(contentOf(trial.b), contentOf(trial.a));
+});
+
+t.test('when an end is gone for a while, the run waits and goes on', async (t) => {
+  let looks = 0;
+  const opener: Opener = {
+    ...folderOpener,
+    async open(reference, request) {
+      const side = await folderOpener.open(reference, request);
+      const gone = () => new Failure('target-unreachable', { target: side.root });
+      const [write, stat] = [side.write.bind(side), side.stat.bind(side)];
+      let isGone = false;
+      side.write = (path, content, options) => {
+        if (looks === 0 && path === '1.txt') isGone = true;
+        return isGone ? Promise.reject(gone()) : write(path, content, options);
+      };
+      side.stat = (path, signal) => {
+        if (isGone && ++looks > 3) isGone = false;
+        return isGone ? Promise.reject(gone()) : stat(path, signal);
+      };
+      return side;
+    },
+  };
+  const folders = new Folders(t, opener);
+  put(folders.a, { '1.txt': '1', '2.txt': '2', '3.txt': '3' });
+  const one = { retries: 0, parallel_writes: { requested: 1 } };
+  t.match(await folders.run(folders.add({ performance: one }).id), { status: 'completed', stats: { copied: 3 } });
+  t.ok(looks > 3, 'it looked until it was back');
+  t.strictSame(contentOf(folders.b), contentOf(folders.a));
 });
 
 t.test('a source that is not there fails to start and touches nothing', async (t) => {

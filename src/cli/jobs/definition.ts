@@ -22,6 +22,9 @@ const TOP = new Set([
 /** The body of a job from the words of `jobs add`. @throws Failure `usage`, `job-refused`, `no-such-connection` */
 export function bodyFrom(context: CommandContext): JobBody {
   const file = context.flag('file');
+  const beside = ['from', 'to', 'type', 'schedule'].find((flag) => context.flag(flag) !== undefined);
+  if (file !== undefined && beside !== undefined)
+    throw usage(`--${beside} beside --file: the file says it; --set changes what it says`);
   const body: Record<string, unknown> = file === undefined ? fromWords(context) : fromFile(file);
   const name = context.args[0];
   if (name !== undefined) body.name = name;
