@@ -4,6 +4,7 @@ import { exercise } from './helpers/cases-exerciser.js';
 import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from './helpers/cases-failing.js';
 import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
 import { COMBINATIONS, goldenFolders } from './helpers/cases-golden.js';
+import { jobHours } from './helpers/cases-job-hours.js';
 import { randomSync } from './helpers/cases-job-sync.js';
 import { copyCalls, estimates, severalHours } from './helpers/cases-jobs.js';
 import { killScenario } from './helpers/cases-kill.js';
@@ -57,6 +58,10 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   'job-names-smb': (t, seed) => hostileNames(t, 'smb', 1000, seed),
   'job-names-s3': (t, seed) => hostileNames(t, 's3', 1000, seed),
   'job-estimates': (t) => estimates(t, 2000),
+  'job-hours-exact': async (t) => {
+    for (const kind of ['fixed', 'clock-aligned'] as const)
+      for (const how of ['manual', 'schedule'] as const) await jobHours(t, 20_000, how, kind);
+  },
   'job-hours': (t) => severalHours(t, 20_000, HOURS, 'manual'),
   'job-hours-scheduled': (t) => severalHours(t, 20_000, HOURS, 'schedule'),
   memory: (t) => crawlMemory(t, 100_000),

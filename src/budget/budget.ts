@@ -166,13 +166,14 @@ export class Budget {
 
   /**
    * When a job that was turned away finds calls again, ms since the epoch: at the end of the hour, or shortly before it
-   * where most of what is kept for people is left, so that it is not lost.
+   * where most of what is kept for people is left, so that it is not lost. Where nothing says when the hour ends, once
+   * the calls of an hour ago come back.
    */
   jobsAgainAt(): number {
     const { now, state, facts } = this.#ledger.status();
     const { hour } = this.#windows;
     const isSeen = state.hourVisible && !state.sliding && state.hourReset > now;
-    const end = isSeen ? state.hourReset : Math.max(now, facts.reserveFreeAt ?? now + hour);
+    const end = isSeen ? state.hourReset : Math.max(now, facts.returnsAt ?? now + hour);
     const isMuchLeft = this.status().hour.remaining > reserveOf({ windows: this.#windows, cap: this.#cap }, state) / 2;
     const at = isMuchLeft && end - now > hour / 8 ? end - hour / 10 : end;
     return this.#clock.now() + at - now;

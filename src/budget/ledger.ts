@@ -249,7 +249,9 @@ export class Ledger {
 
     const hourStart = before(now - hour);
     const capCall = atOf(last - limits.cap + 1);
-    const reserveCall = atOf(hourStart + reserveOf(limits, state));
+    const reserve = reserveOf(limits, state);
+    const reserveCall = atOf(hourStart + reserve);
+    const returningCall = atOf(hourStart + Math.ceil(reserve / 8));
     const oldest = atOf(hourStart + 1);
     const recent = statements.recent.all(now - spike);
     const own = recent.filter((call) => call.process === this.#process).length;
@@ -264,6 +266,7 @@ export class Ledger {
         ownWindow: last - Math.max(hourStart, before(state.hourBegan)),
         capFreeAt: capCall === undefined ? undefined : capCall + hour,
         reserveFreeAt: reserveCall === undefined ? undefined : reserveCall + hour,
+        returnsAt: returningCall === undefined ? undefined : returningCall + hour,
         oldestLeavesAt: oldest === undefined ? undefined : oldest + hour,
         leftSinceObserved: this.#leftSince(state, now),
         spikeOwn: own,

@@ -17,6 +17,8 @@ export interface Facts {
   readonly capFreeAt: number | undefined;
   /** When as many calls as the reserve holds will have left the hour; undefined: fewer were made. */
   readonly reserveFreeAt: number | undefined;
+  /** When an eighth of these will have: from then on calls come back about as fast as they were made. */
+  readonly returnsAt: number | undefined;
   /** When the oldest call of the hour leaves it; undefined: there is none. */
   readonly oldestLeavesAt: number | undefined;
   /** Our calls that left the hour since the last observation. */

@@ -9,6 +9,10 @@ import { RateWindow, type WindowKind, type WindowState } from '#src/simulator/ht
 import { scratch } from './net-server.js';
 import { VirtualTime } from './net-virtual-time.js';
 
+interface Teardown {
+  teardown(cleanup: () => unknown): unknown;
+}
+
 export const HOUR = 3_600_000;
 /** Hours pass in a blink here: nothing sleeps but on virtual time, which begins then. */
 export const RATE_START = Date.UTC(2026, 10, 24, 11, 40);
@@ -95,8 +99,8 @@ export class Caller {
   }
 
   /** One call; false if it was refused by the server. */
-  async call(callClass: CallClass, job?: string): Promise<boolean> {
-    const permit = await this.budget.acquire({ class: callClass, ...(job ? { job } : {}) }, 'GET /x');
+  async call(callClass: CallClass, job?: string, whenSpent: 'wait' | 'fail' = 'wait'): Promise<boolean> {
+    const permit = await this.budget.acquire({ class: callClass, ...(job ? { job } : {}), whenSpent }, 'GET /x');
     // A killed process may have written the call down and not sent it.
     if (!this.alive && this.#random() < 0.5) return true;
     const { status, headers } = await this.#server.call(20 + 200 * this.#random(), 20 + 300 * this.#random());
@@ -109,6 +113,32 @@ export class Caller {
   /** Calls as fast as it is let, `workers` at a time, until killed. */
   demand(callClass: CallClass, workers: number): void {
     for (let n = 0; n < workers; n++) void this.#work(callClass);
+  }
+
+  /**
+   * The calls of a job: by hand it waits when the hour is spent, by schedule its run ends, and the next one begins when
+   * there are calls again. @returns how many runs there were
+   */
+  async job(calls: number, how: 'manual' | 'schedule', workers: number): Promise<number> {
+    const { time } = this.#server;
+    let left = calls;
+    for (let runs = 1; ; runs++) {
+      const work = async (): Promise<void> => {
+        while (left > 0) {
+          left--;
+          try {
+            await this.call('job', 'job', how === 'manual' ? 'wait' : 'fail');
+          } catch (error) {
+            if (!isFailure(error, 'budget-exhausted')) throw error;
+            left++;
+            return;
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: workers }, work));
+      if (left === 0) return runs;
+      await time.sleep(this.budget.jobsAgainAt() - time.now);
+    }
   }
 
   async #work(callClass: CallClass): Promise<void> {
@@ -128,7 +158,7 @@ export class Caller {
   }
 }
 
-export function callers(t: Test, server: RateServer, seed: number, options: Partial<BudgetOptions> = {}) {
+export function callers(t: Teardown, server: RateServer, seed: number, options: Partial<BudgetOptions> = {}) {
   const random = randomFrom(seed);
   const path = join(scratch(t, true), 'budget.db');
   const open: Caller[] = [];
@@ -153,8 +183,8 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-export function serverOf(t: Test, options: RateServerOptions): RateServer {
-  t.setTimeout(120_000);
+export function serverOf(t: Teardown & Partial<Pick<Test, 'setTimeout'>>, options: RateServerOptions): RateServer {
+  t.setTimeout?.(120_000);
   const time = new VirtualTime(RATE_START);
   time.install(t);
   return new RateServer(time, options);

@@ -42,7 +42,7 @@ export function json(response: ServerResponse, status: number, body: unknown, he
 }
 
 /** A folder that goes with the test; `inMemory` where only speed matters, not the disk. */
-export function scratch(t: Test, inMemory = false): string {
+export function scratch(t: Pick<Test, 'teardown'>, inMemory = false): string {
   const parent = inMemory && existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
   const path = mkdtempSync(join(parent, 'procorefs-net-'));
   t.teardown(() => rmSync(path, { recursive: true, force: true }));

@@ -1,4 +1,3 @@
-import type { Test } from 'tap';
 import type { Clock } from '#src/base/clock.js';
 import type { BootClock } from '#src/budget/server-clock.js';
 
@@ -38,7 +37,7 @@ export class VirtualTime {
 
   readonly boot: BootClock = { id: 'virtual', now: () => this.now - 1_000_000_000 };
 
-  install(t: Test): void {
+  install(t: { teardown(cleanup: () => unknown): unknown }): void {
     Date.now = () => this.now;
     globalThis.setTimeout = ((work: () => void, ms = 0) => this.#add(ms, work)) as unknown as typeof setTimeout;
     globalThis.clearTimeout = ((timer: Timer | undefined) => timer && this.#cancel(timer)) as typeof clearTimeout;
