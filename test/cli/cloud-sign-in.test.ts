@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { Connections } from '#src/connections/store.js';
 import { CloudServer } from '../helpers/cloud-server.js';
 import { put } from '../helpers/jobs.js';
 import { Installation, MAIN } from '../helpers/mounted.js';
@@ -78,7 +79,7 @@ t.test(
     const denied = await atTerminal(installation, add);
     t.equal(denied.code, 1);
     t.match(denied.shown, /procorefs: [^\n]*rclone was not signed in/);
-    t.strictSame(JSON.parse(await installation.must(['connections', 'list', '--json'])), [], 'it is not kept');
+    t.strictSame(new Connections(installation.state).all(), [], 'it is not kept');
 
     cloud.isAllowed = true;
     const { code, shown } = await atTerminal(installation, add);

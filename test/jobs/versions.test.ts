@@ -8,7 +8,7 @@ import { Secret } from '#src/base/secret.js';
 import { Connections } from '#src/connections/store.js';
 import { JobOpener, jobsDatabasePath } from '#src/daemon/jobs/opener.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
-import { parseJobBody } from '#src/jobs/definition/job-schema.js';
+import { type Job, parseJobBody } from '#src/jobs/definition/job-schema.js';
 import { JobEngine } from '#src/jobs/engine.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
@@ -73,6 +73,10 @@ async function setUp(t: Test) {
     rmSync(top, { recursive: true, force: true });
   });
   const [a, b] = ready.projects.map((project) => ({ connection: { id }, target: { path: `/${project.id}` } }));
+  // Held from the first run to the last: to open them anew for each would take most of the time.
+  const both = parseJobBody({ name: 'both', transfer: { source: a, destination: b } }) as unknown as Job;
+  const claim = await own.claim(both, 'manual', {});
+  t.teardown(() => claim?.release());
   const add = async (transfer: object) => {
     const body = parseJobBody({ name: `job ${store.list().length}`, transfer, schedule: { mode: 'manual' } });
     await engine.check(body.name, body.transfer);
