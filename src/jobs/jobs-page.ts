@@ -24,7 +24,7 @@ const KEYS: Readonly<Record<string, string>> = {
   timestamps: 'times of modification: kept where the destination can, unless false; true is refused where it cannot',
   lock_propagation: 'ignore, or skip: leaves out files that somebody else has checked out',
   performance:
-    'retries of an item, parallel_writes (requested, at most max and what the platform takes well), upload and download: bytes_per_second, window by time of day',
+    'retries of an item, parallel_writes (requested, at most max and what the platform takes well), upload and download: bytes_per_second, and window by time of day (beside windows, bytes_per_second holds from midnight until the first one)',
   filter: 'rules by extension, name, path, size, date, hidden, private; excludes win',
   audit_level:
     'what `jobs report --audit` shows: error what failed, warn also what was flagged or put off, info also the run, what was left alone and how conflicts were settled, debug also each item, trace also each attempt; none',
