@@ -5,7 +5,7 @@ import { jobBodySchema, parseJobBody } from '#src/jobs/definition/job-schema.js'
 import { type Schedule, scheduleSchema } from '#src/jobs/definition/schedule-schema.js';
 import { latestEnd, nextRun } from '#src/jobs/schedule/next-run.js';
 import { until } from '../helpers/cases.js';
-import { Folders, put } from '../helpers/jobs.js';
+import { contentOf, Folders, put } from '../helpers/jobs.js';
 
 // The keys of a job beside its transfer: what each does, or the reason for which it is refused.
 const transfer = { source: { connection: { id: 'a' } }, destination: { connection: { id: 'b' } } };
@@ -105,6 +105,28 @@ t.test('stop policies by both of their names', async (t) => {
       }
       t.equal(folders.store.get(id).status, 'complete', name);
     }
+});
+
+t.test('a body as other programs write it is taken as it is', async (t) => {
+  const folders = new Folders(t);
+  put(folders.a, { 'sourceDocumentLibrary/one.txt': '1' });
+  const body = parseJobBody({
+    name: 'Simple Job',
+    kind: 'transfer',
+    transfer: {
+      transfer_type: 'copy',
+      source: { connection: { id: folders.a }, target: { path: '/sourceDocumentLibrary' } },
+      destination: { connection: { id: folders.b }, target: { path: '/destinationFolder' } },
+      simulation_mode: false,
+    },
+    schedule: { mode: 'manual' },
+    stop_policy: { on_success: 5, on_failure: 5, on_execute: 25 },
+    category: { name: 'Report {Name}' },
+  });
+  const job = folders.store.add(body);
+  t.match(job, { stop_policy: { on_success: 5, on_failure: 5, on_execute: 25 }, category: { name: 'Report {Name}' } });
+  t.match(await folders.run(job.id), { status: 'completed', stats: { copied: 1 } });
+  t.strictSame(contentOf(folders.b), { 'destinationFolder/one.txt': '1' }, 'a missing destination is made');
 });
 
 t.test('what lists and people need is kept; a category is made, a parent must be there', async (t) => {
