@@ -57,6 +57,8 @@ export interface BudgetStatus {
 const LONGEST_SLEEP = 5000;
 /** A wait for the hour that is no reason to give up: 2 s of an hour. */
 const SHORT_WAIT = 1 / 1800;
+/** Nor is a longer one, if soon afterwards calls come back one after the other: 90 s of an hour. */
+const SOON = 1 / 40;
 
 /**
  * The API calls of one client id: people first, then upkeep, then jobs; both rate windows of the server, shared by
@@ -243,7 +245,9 @@ export class Budget {
       wait = Math.min(wait, Math.max(1, decision.until - now));
       if (decision.why === 'hour') {
         this.#announce(callClass, decision.until, now);
-        if (decision.until - now > SHORT_WAIT * this.#windows.hour) this.#turnAway(callClass);
+        const { hour } = this.#windows;
+        const isLong = decision.until - now > SHORT_WAIT * hour;
+        if (isLong && this.jobsAgainAt() - this.#clock.now() > SOON * hour) this.#turnAway(callClass);
       }
     }
     return wait;
