@@ -1,5 +1,6 @@
 import type { FaultName } from '#src/simulator/faults.js';
 import { saturatedPriority } from './helpers/cases-budget.js';
+import { doubtScenario } from './helpers/cases-doubt.js';
 import { exercise } from './helpers/cases-exerciser.js';
 import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from './helpers/cases-failing.js';
 import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
@@ -12,7 +13,9 @@ import { largeUpload } from './helpers/cases-large-upload.js';
 import { modelScenario } from './helpers/cases-model.js';
 import { hostileNames } from './helpers/cases-names.js';
 import { officeScenario } from './helpers/cases-office.js';
+import { pendingScenario } from './helpers/cases-pending.js';
 import { removedFolder } from './helpers/cases-removal.js';
+import { renamedFolder } from './helpers/cases-renamed.js';
 import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
 import { uploadHour } from './helpers/cases-upload-hour.js';
 import { writeKillScenario } from './helpers/cases-write-kill.js';
@@ -39,6 +42,15 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   faults: (t, seed) => faultScenario(t, 5000, Object.keys(READING_FAULTS) as FaultName[], 0.05, seed),
   'failing-disk-once': (t) => failingDiskScenario(t, 'once', 1, 1),
   'failing-disk-for-ever': (t) => failingDiskScenario(t, 'for ever', 1, 1),
+  pending: async (t) => {
+    for (const driver of ['kernel', 'fuse-native'] as const) {
+      await pendingScenario(t, driver);
+      await doubtScenario(t, driver);
+    }
+  },
+  renamed: async (t) => {
+    for (const driver of ['kernel', 'fuse-native'] as const) await renamedFolder(t, driver, 10_000);
+  },
   'failing-requests': async (t) => {
     for (const fault of REQUEST_FAULTS)
       for (const times of ['once', 'for ever'] as const) await failingRequestScenario(t, fault, times, 1, 1);

@@ -13,7 +13,7 @@ import { FailingDisk } from './failing-disk.js';
 import { Installation } from './mounted.js';
 import { type RunningSimulator, simulator } from './simulator.js';
 
-const WORDS = ['-o', 'settle=0,delete_delay=0,poll=3600'];
+const WORDS = ['-o', 'settle=0,delete_delay=0,hold_after=1000000,poll=3600'];
 const settings = { items: 5, oddNames: 'no', spike: 3000, hourly: 1_000_000 } as const;
 
 /** What a path may have at the server: sums of content, `folder`, or undefined where it may be absent. */
