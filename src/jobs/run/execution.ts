@@ -155,8 +155,9 @@ export class Run {
     await this.#patiently(() => destination.refresh(signal), destination, signal);
     const root = await this.#patiently(() => source.stat('', signal), source, signal);
     if (!root?.folder) throw new Failure('job-source-missing', { path: source.root });
-    if (!execution.simulation && (await destination.stat('', signal)) === undefined)
-      await destination.mkdir('', signal);
+    if (execution.simulation || (await destination.stat('', signal)) !== undefined) return;
+    await requireWritable(destination, signal);
+    await destination.mkdir('', signal);
   }
 
   async #plan(signal: AbortSignal): Promise<void> {
@@ -198,10 +199,8 @@ export class Run {
   async #requireWritable(signal: AbortSignal): Promise<void> {
     if (this.#estimate.items === 0) return;
     const { source, destination, job } = this.#c;
-    for (const side of changesSource(job.transfer) ? [destination, source] : [destination]) {
-      const { writable, why } = await side.test(signal);
-      if (!writable) throw new Failure('target-denied', { target: side.root, path: 'writing', why });
-    }
+    for (const side of changesSource(job.transfer) ? [destination, source] : [destination])
+      await requireWritable(side, signal);
   }
 
   /** A run that goes on with what the hourly limit cut may plan before there are calls again: not spend. */
@@ -407,4 +406,9 @@ export class Run {
       estimate: this.#estimate,
     };
   }
+}
+
+async function requireWritable(side: Side, signal: AbortSignal): Promise<void> {
+  const { writable, why } = await side.test(signal);
+  if (!writable) throw new Failure('target-denied', { target: side.root, path: 'writing', why });
 }

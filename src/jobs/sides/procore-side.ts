@@ -3,8 +3,9 @@ import type { Readable } from 'node:stream';
 import { SingleFlight } from '../../base/abort.js';
 import { systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
-import type { RemoteId } from '../../base/ids.js';
+import { type RemoteId, ROOT_INODE } from '../../base/ids.js';
 import type { CallOptions } from '../../budget/calls.js';
+import { READ_ONLY } from '../../mirror/flags.js';
 import type { Item } from '../../mirror/view.js';
 import { linuxNames } from '../../names/linux.js';
 import { platforms } from '../../names/platforms.js';
@@ -274,9 +275,17 @@ export class ProcoreSide implements Side {
     return Promise.resolve();
   }
 
+  /** By what the rows of the project and of the folder say of this account: no call is made to be refused. */
   async test(signal: AbortSignal): Promise<TargetTest> {
-    await this.#tree.folder('', signal);
-    return { root: this.root, writable: true, kind: 'procore' };
+    const folder = await this.#tree.find('', signal);
+    const project = this.#access.mirror.view.item(ROOT_INODE);
+    const isReadOnly = [project, folder].some((item) => item !== undefined && (item.flags & READ_ONLY) !== 0);
+    return {
+      root: this.root,
+      kind: 'procore',
+      writable: !isReadOnly,
+      ...(isReadOnly ? { why: 'the account may only read there' } : {}),
+    };
   }
 
   close(): Promise<void> {
