@@ -6,6 +6,7 @@ import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from './h
 import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
 import { COMBINATIONS, goldenFolders } from './helpers/cases-golden.js';
 import { jobHours } from './helpers/cases-job-hours.js';
+import { jobMemory } from './helpers/cases-job-memory.js';
 import { randomSync } from './helpers/cases-job-sync.js';
 import { copyCalls, estimates, severalHours } from './helpers/cases-jobs.js';
 import { killScenario } from './helpers/cases-kill.js';
@@ -67,6 +68,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   'job-sync': (t, seed) => randomSync(t, 'folder', Number(process.env.SOAK_ROUNDS ?? 2000), seed),
   'job-sync-procore': (t, seed) => randomSync(t, 'procore', Number(process.env.SOAK_ROUNDS ?? 2000), seed),
   'job-calls': (t) => copyCalls(t, 10_000),
+  'job-million': (t) => jobMemory(t, Number(process.env.SOAK_ITEMS ?? 1_000_000), 50_000),
   'job-names-smb': (t, seed) => hostileNames(t, 'smb', 1000, seed),
   'job-names-s3': (t, seed) => hostileNames(t, 's3', 1000, seed),
   'job-estimates': (t) => estimates(t, 2000),

@@ -122,7 +122,7 @@ export async function crawlMemory(t: Scenario, items: number): Promise<void> {
 }
 
 /** Resident memory of a process, MB (proc_pid_status(5)): at present, and the most there was. */
-async function memoryOf(pid: number): Promise<{ readonly now: number; readonly most: number }> {
+export async function memoryOf(pid: number): Promise<{ readonly now: number; readonly most: number }> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   const field = (name: string): number =>
     Math.round(Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024e-6);

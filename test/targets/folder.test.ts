@@ -1,10 +1,23 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  createReadStream,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { openTarget } from '#src/targets/open.js';
-import type { Target } from '#src/targets/target.js';
+import { partPath } from '#src/targets/paths.js';
+import type { Content, Target, TargetItem } from '#src/targets/target.js';
 import { conformance, failsWith, listed, readAll, signal, write } from './conformance.js';
 
 const top = mkdtempSync(join(tmpdir(), 'procorefs-folder-'));
@@ -46,6 +59,53 @@ t.test('links in a folder are shown, and never followed or replaced', async (t) 
   t.equal(readFileSync(join(outside, 'file'), 'utf8'), 'kept');
   await target.remove('link', signal);
   t.equal(readFileSync(join(outside, 'file'), 'utf8'), 'kept', 'the link goes, not what it leads to');
+});
+
+t.test('many small files of this process are written together, each whole or not at all', async (t) => {
+  const root = join(top, 'together');
+  mkdirSync(root);
+  const target = await openTarget({ platform: 'fs', uri: root }, { mayWrite: true, signal });
+  t.teardown(() => target.close());
+  const source = join(top, 'together source');
+  const bytes = randomBytes(300_000);
+  writeFileSync(source, bytes);
+  const fd = openSync(source, 'r');
+  t.teardown(() => closeSync(fd));
+  await target.mkdir('a/b', signal);
+  const file = `/proc/${process.pid}/fd/${fd}`;
+  const contentOf = (size: number): Content => ({
+    file,
+    open: async (start) => createReadStream(source, { start, end: Math.max(0, size - 1) }),
+  });
+  const put = (path: string, size: number, mtime = 1_700_000_000.5): Promise<TargetItem> =>
+    target.write(path, contentOf(size), { size, mtime, expected: null, signal });
+  // So many that a thread is worth its start.
+  for (let n = 0; n < 40; n++) await put(`first ${n}`, n);
+  const part = join(root, 'a', partPath('continued', { size: 4000, mtime: 1_700_000_000.5 }));
+  writeFileSync(part, bytes.subarray(0, 1000));
+  writeFileSync(join(root, 'a', 'there'), 'somebody else');
+  const paths = Array.from({ length: 150 }, (_, n) => `${n % 3 === 0 ? 'a/' : 'a/b/'}file ${n}`);
+  const settled = await Promise.allSettled([
+    ...paths.map((path, n) => put(path, n * 1999)),
+    put('a/continued', 4000),
+    put('a/there', 4000),
+    put('a/longer', bytes.length + 1),
+    put('a/none/file', 10),
+  ]);
+  const codes = settled.map((one) => (one.status === 'fulfilled' ? '' : (one.reason as { code: string }).code));
+  t.strictSame(codes.slice(paths.length), ['', 'target-changed', 'target-damaged', 'target-missing']);
+  t.equal(codes.slice(0, paths.length).join(''), '');
+  for (const [n, path] of paths.entries()) {
+    t.ok(readFileSync(join(root, path)).equals(bytes.subarray(0, n * 1999)), path);
+    t.match((settled[n] as { value: TargetItem }).value, { path, size: n * 1999, mtime: 1_700_000_000.5 });
+  }
+  t.ok(readFileSync(join(root, 'a/continued')).equals(bytes.subarray(0, 4000)), 'what a broken write left');
+  t.equal(readFileSync(join(root, 'a/there'), 'utf8'), 'somebody else');
+  const names = readdirSync(root, { recursive: true }) as string[];
+  t.strictSame(
+    names.filter((name) => name.includes('procorefs-part') || name.includes('longer')),
+    [],
+  );
 });
 
 t.test('a share that is not mounted is unreachable, and no empty folder', { skip: notRoot() }, async (t) => {

@@ -13,11 +13,14 @@ import {
   PART_DAYS,
   PART_PREFIX,
   parentOf,
+  partPath,
   TRASH,
   trashPlace,
 } from '../paths.js';
 import type { Content, Target, TargetItem, TargetRules, TargetTest, WriteOptions } from '../target.js';
+import { BatchWriter, SMALL } from './batch.js';
 import { GroupSync } from './group-sync.js';
+import { ownDescriptor } from './kernel.js';
 import { testFolder } from './probe.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 import { writeFile } from './write.js';
@@ -34,6 +37,7 @@ export class FolderTarget implements Target {
   readonly root: string;
   readonly #root: FolderRoot;
   readonly #disk: GroupSync;
+  readonly #batch = new BatchWriter();
 
   constructor(root: FolderRoot, rules: TargetRules) {
     this.#root = root;
@@ -134,7 +138,33 @@ export class FolderTarget implements Target {
   async write(path: string, content: Content, options: WriteOptions): Promise<TargetItem> {
     checkNewFile(path, options, this.rules, this.root);
     options.signal.throwIfAborted();
-    const item = await writeFile(
+    const item =
+      (await this.#writeTogether(path, content, options)) ?? (await this.#writeAlone(path, content, options));
+    if (item?.size === options.size) return item;
+    throw new Failure('target-damaged', { target: this.root, path, why: `it has ${item?.size ?? 0} bytes there` });
+  }
+
+  /** A small new file of a disk of this machine, with others. Undefined: it is not one, or it failed. */
+  async #writeTogether(path: string, content: Content, options: WriteOptions): Promise<TargetItem | undefined> {
+    const { size, mtime, expected, hash } = options;
+    if (this.#root.remote || expected !== null || hash || size > SMALL || content.file === undefined) return undefined;
+    const source = ownDescriptor(content.file);
+    if (source === undefined || !this.#batch.isWorthwhile) return undefined;
+    const name = nameOf(path);
+    const done = await this.#root.folder(parentOf(path), ({ handle, at }) =>
+      this.#batch.write(
+        { folder: handle.fd, place: at('.'), part: nameOf(partPath(path, options)), name, source, size, mtime },
+        () => options.arrived?.(),
+      ),
+    );
+    if (done?.size === undefined) return undefined;
+    options.progress?.(size);
+    const hidden = name.startsWith('.') ? { hidden: true } : {};
+    return { path, name, folder: false, size: done.size, mtime: done.mtime! / 1000, ...hidden };
+  }
+
+  async #writeAlone(path: string, content: Content, options: WriteOptions): Promise<TargetItem | undefined> {
+    return writeFile(
       { root: this.#root, rules: this.rules, disk: this.#disk },
       path,
       content,
@@ -142,8 +172,6 @@ export class FolderTarget implements Target {
       () => this.#keep(path, options),
       (folder) => this.#statIn(folder, path),
     );
-    if (item?.size === options.size) return item;
-    throw new Failure('target-damaged', { target: this.root, path, why: `it has ${item?.size ?? 0} bytes there` });
   }
 
   async mkdir(path: string, signal: AbortSignal): Promise<void> {
@@ -261,7 +289,9 @@ export class FolderTarget implements Target {
     return testFolder(this.#root);
   }
 
-  async close(): Promise<void> {}
+  close(): Promise<void> {
+    return this.#batch.close();
+  }
 }
 
 async function removeOldParts(folder: OpenFolder, parts: readonly string[]): Promise<void> {

@@ -8,6 +8,13 @@ let syncfs: KoffiFunc<(fd: number) => number> | undefined;
 
 /** How a file is named that this process holds open. */
 const OWN = new RegExp(`^/proc/${process.pid}/fd/(\\d+)$`);
+
+/** The descriptor of a file that this process holds open; undefined for any other. */
+export function ownDescriptor(file: string): number | undefined {
+  const held = OWN.exec(file)?.[1];
+  return held === undefined ? undefined : Number(held);
+}
+
 /** Bytes that one call copies: between two of them a write can be ended. */
 const STEP = 64 * 2 ** 20;
 
@@ -22,9 +29,9 @@ export async function copyInKernel(from: string, to: FileHandle, size: number, s
     .func('long copy_file_range(int, void *, int, void *, size_t, unsigned int)') as KoffiFunc<CopyFileRange>;
   const call = copyRange;
   // A file of this process is read where it is open, at a place of our own.
-  const held = OWN.exec(from)?.[1];
+  const held = ownDescriptor(from);
   const source = held === undefined ? await open(from, 'r') : undefined;
-  const fd = source?.fd ?? Number(held);
+  const fd = source?.fd ?? held!;
   const at = Buffer.alloc(8);
   let done = 0;
   try {
@@ -53,9 +60,16 @@ export async function copyInKernel(from: string, to: FileHandle, size: number, s
  * @returns whether it did
  */
 export function syncFileSystemOf(fd: number): Promise<boolean> {
-  syncfs ??= koffi.load('libc.so.6').func('int syncfs(int)') as KoffiFunc<(fd: number) => number>;
-  const call = syncfs;
+  const call = syncfsCall();
   return new Promise((resolve, reject) => {
     call.async(fd, (error: unknown, result: number) => (error ? reject(error as Error) : resolve(result === 0)));
   });
+}
+
+/** As `syncFileSystemOf`, on this thread. */
+export const syncFileSystemNow = (fd: number): boolean => syncfsCall()(fd) === 0;
+
+function syncfsCall(): KoffiFunc<(fd: number) => number> {
+  syncfs ??= koffi.load('libc.so.6').func('int syncfs(int)') as KoffiFunc<(fd: number) => number>;
+  return syncfs;
 }

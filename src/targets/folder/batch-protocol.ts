@@ -1,0 +1,23 @@
+/** A new small file, whose content lies in a file that is open. Descriptors are those of the process. */
+export interface NewFile {
+  readonly id: number;
+  /** Of the folder that it comes into: the descriptor, and a path by it. */
+  readonly folder: number;
+  readonly place: string;
+  /** The name that it has until it is complete, and the one that it gets. */
+  readonly part: string;
+  readonly name: string;
+  readonly source: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Seconds since the epoch. */
+  readonly mtime: number | undefined;
+}
+
+/** What became of it: as it is on the disk now. Without `size`: nothing, and nothing of it is left. */
+export interface Outcome {
+  readonly id: number;
+  readonly size?: number;
+  /** Milliseconds since the epoch. */
+  readonly mtime?: number;
+}

@@ -1,0 +1,142 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  futimesSync,
+  lstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
+import type { NewFile, Outcome } from './batch-protocol.js';
+import { syncFileSystemNow } from './kernel.js';
+
+/** Files that one syncfs(2) puts on the disk; fewer are by an fsync(2) each, which leaves other programs alone. */
+const MANY = 8;
+/** Files that wait for one sync at most: each has a descriptor. */
+const MOST = 256;
+
+interface Part {
+  readonly file: NewFile;
+  readonly fd: number;
+}
+
+interface Named {
+  readonly file: NewFile;
+  readonly outcome: Outcome;
+}
+
+const port = parentPort as MessagePort;
+const buffer = Buffer.allocUnsafe(1 << 20);
+/** Files that have their names, which the disk does not know yet. */
+let named: Named[] = [];
+
+port.on('message', (first: readonly NewFile[]) => {
+  for (let files: NewFile[] = [...first]; files.length > 0; ) {
+    while (files.length < MOST) {
+      const more = receiveMessageOnPort(port)?.message as readonly NewFile[] | undefined;
+      if (!more) break;
+      files.push(...more);
+    }
+    together(files);
+    files = [...((receiveMessageOnPort(port)?.message as readonly NewFile[] | undefined) ?? [])];
+  }
+  finish();
+});
+
+/** Bytes onto the disk first, all of them; then the names. The names of one turn go onto the disk with the next. */
+function together(files: readonly NewFile[]): void {
+  const failed: Outcome[] = [];
+  const parts: Part[] = [];
+  for (const file of files) {
+    const part = attempt(() => written(file));
+    if (part) parts.push(part);
+    else failed.push({ id: file.id });
+  }
+  const isSynced = parts.length >= MANY && syncFileSystemNow(parts[0]!.fd);
+  const before = named;
+  named = [];
+  for (const part of parts) {
+    const outcome = attempt(() => publish(part, isSynced));
+    if (outcome) named.push({ file: part.file, outcome });
+    else {
+      failed.push({ id: part.file.id });
+      attempt(() => unlinkSync(at(part.file, part.file.part)));
+    }
+    closeSync(part.fd);
+  }
+  if (failed.length > 0) port.postMessage(failed);
+  if (isSynced) tell(before);
+  else named.unshift(...before);
+}
+
+const at = ({ place }: NewFile, name: string): string => `${place}/${name}`;
+
+/** Undefined: it failed, and whoever asked does it in the way that tells why. */
+function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
+const isThere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+
+function written(file: NewFile): Part | undefined {
+  if (isThere(at(file, file.name))) return undefined;
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const part = at(file, file.part);
+  const fd = openSync(part, flags, 0o666);
+  try {
+    for (let done = 0; done < file.size; ) {
+      const got = readSync(file.source, buffer, 0, Math.min(buffer.length, file.size - done), done);
+      if (got === 0) throw new Error('the source is shorter');
+      for (let put = 0; put < got; ) put += writeSync(fd, buffer, put, got - put, done + put);
+      done += got;
+    }
+    if (file.mtime !== undefined) attempt(() => futimesSync(fd, file.mtime!, file.mtime!));
+    return { file, fd };
+  } catch {
+    closeSync(fd);
+    attempt(() => unlinkSync(part));
+    return undefined;
+  }
+}
+
+/** Undefined: something has the name by now. */
+function publish({ file, fd }: Part, isSynced: boolean): Outcome | undefined {
+  if (!isSynced) fsyncSync(fd);
+  const { size, mtimeMs } = fstatSync(fd);
+  if (size !== file.size || isThere(at(file, file.name))) return undefined;
+  renameSync(at(file, file.part), at(file, file.name));
+  return { id: file.id, size, mtime: mtimeMs };
+}
+
+/** Nothing more comes for now: what was named goes onto the disk by itself. */
+function finish(): void {
+  if (named.length === 0) return;
+  const waiting = named;
+  named = [];
+  const isSynced = waiting.length >= MANY && syncFileSystemNow(waiting[0]!.file.folder);
+  const folders = new Set(isSynced ? [] : waiting.map(({ file }) => file.folder));
+  const broken = new Set([...folders].filter((folder) => !syncedAlone(folder)));
+  tell(waiting.map((one) => (broken.has(one.file.folder) ? { ...one, outcome: { id: one.file.id } } : one)));
+}
+
+function syncedAlone(fd: number): boolean {
+  try {
+    fsyncSync(fd);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function tell(done: readonly Named[]): void {
+  if (done.length > 0) port.postMessage(done.map(({ outcome }) => outcome));
+}
