@@ -1,8 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { Failure } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
 import type { Driver, FileSystem, Mounted, MountOptions } from '../filesystem.js';
 import { clearDeadMount, mountTable, unmount } from '../mountpoint.js';
 import { attach, isRoot } from './attach.js';
+import { Guard } from './guard.js';
 import { Session } from './session.js';
 
 /** The kernel reads so far ahead of a sequential reader; its own default is 128 KiB. */
@@ -30,9 +32,12 @@ export const kernelDriver: Driver = {
       await session.channel.ended;
       throw error instanceof Failure ? error : new Failure('mount-failed', { path: options.mountpoint }, error);
     }
-    if (isRoot()) await raiseReadAhead(options);
+    const mount = (await mountTable()).findLast((entry) => entry.mountpoint === options.mountpoint);
+    const guard = mount && new Guard(options.mountpoint, mount.device, options.log);
+    if (mount && isRoot()) await raiseReadAhead(mount.device, options.log);
     fileSystem.mounted(session.notifier);
     const ended = session.channel.ended.then(async () => {
+      await guard?.close();
       // An aborted connection (umount -f, fusectl) leaves the mount point behind, where nothing answers any more.
       await clearDeadMount(options.mountpoint).catch((error) => options.log.warn({ err: error }, 'a dead mount stays'));
       try {
@@ -61,11 +66,10 @@ export const kernelDriver: Driver = {
   },
 };
 
-async function raiseReadAhead(options: MountOptions): Promise<void> {
+async function raiseReadAhead(device: string, log: Log): Promise<void> {
   try {
-    const mount = (await mountTable()).findLast((entry) => entry.mountpoint === options.mountpoint);
-    if (mount) await writeFile(`/sys/class/bdi/${mount.device}/read_ahead_kb`, String(READ_AHEAD_KIB));
+    await writeFile(`/sys/class/bdi/${device}/read_ahead_kb`, String(READ_AHEAD_KIB));
   } catch (error) {
-    options.log.debug({ err: error }, 'the read-ahead of the mount could not be raised');
+    log.debug({ err: error }, 'the read-ahead of the mount could not be raised');
   }
 }

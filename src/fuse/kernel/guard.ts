@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Log } from '../../base/log.js';
+
+/**
+ * $1: the number of the connection, by which fusectl aborts it; where that is not mounted, root mounts it for a moment and
+ * for nobody else. Aborted, the mount stays and answers ENOTCONN: nobody writes into the folder below it. A word on
+ * standard input says that all is well; its end without one, or SIGTERM, that the daemon is gone.
+ */
+const SCRIPT = `
+abort() {
+  cd /sys/fs/fuse/connections || return
+  echo 1 >"$1/abort" || unshare -m sh -c 'mount -t fusectl fusectl . && cd "$PWD" && echo 1 >"$1/abort"' sh "$1"
+}
+trap 'abort "$1"; exit' TERM
+read -r word || abort "$1"
+`;
+
+/**
+ * Aborts the connection when this process dies. A killed daemon takes its mounts along, unless one of its threads was
+ * telling the kernel of a change in a folder that a program had locked: then the thread waits for the program, the
+ * program for an answer, and whoever reads /proc for both. A shell that waits for the end of the main thread
+ * (PR_SET_PDEATHSIG, prctl(2), which setpriv(1) sets) ends that.
+ */
+export class Guard {
+  readonly #child;
+  readonly #log: Log;
+
+  /**
+   * @param mountpoint for whoever looks at the list of processes
+   * @param device `major:minor` of the mount; the minor number is the connection's
+   */
+  constructor(mountpoint: string, device: string, log: Log) {
+    this.#log = log;
+    const connection = device.split(':')[1]!;
+    const words = ['--pdeathsig', 'TERM', 'sh', '-c', SCRIPT, 'procorefs-guard', connection, mountpoint];
+    const { PATH = '/usr/sbin:/usr/bin:/sbin:/bin' } = process.env;
+    this.#child = spawn('setpriv', words, {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+      cwd: '/',
+      env: { PATH },
+    });
+    // Without util-linux, or when it was killed, `mount` and `umount` still free what hangs.
+    this.#child.on('error', (error) => this.#log.debug({ err: error }, 'no guard looks after the mount'));
+    this.#child.stdin.on('error', () => undefined);
+    this.#child.unref();
+  }
+
+  /** The mount has ended as it should. */
+  async close(): Promise<void> {
+    const { exitCode, signalCode, pid } = this.#child;
+    if (pid === undefined || exitCode !== null || signalCode !== null) return;
+    const gone = once(this.#child, 'exit');
+    this.#child.stdin.end('end\n');
+    await gone;
+  }
+}
