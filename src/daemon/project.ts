@@ -90,6 +90,7 @@ export class Project {
       noDelete: options.noDelete,
       longestBelow: (folders, without) => mirror.store.longestBelow(folders, without),
       syncMirror: () => mirror.store.sync(),
+      tell: (changes) => mirror.store.events.emit('changed', changes),
     });
     mirror.store.events.on('changed', (changes) => this.#follow(changes, log));
     const { client, writes, uploads } = session.session;

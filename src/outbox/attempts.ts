@@ -78,12 +78,13 @@ export class Attempts {
     const now = intents.ofAttempt(attempt.attemptAt);
     if (!now || !attempt.attempted) return;
     const next = rebased(now, attempt.attempted, item);
+    const foreign = isForeign(attempt, item);
+    if (!foreign) outbox.confirmed(now.inode, next.baseVersion);
     if (!isNothing(next)) {
       intents.change(outbox.staysLocal.settled(next, Date.now()));
       return;
     }
     const { inode } = now;
-    const foreign = isForeign(attempt, item);
     if (!attempt.folder && !foreign) {
       const versionId = item.version?.id ?? NO_VERSION;
       // Times and mode may have been set since.

@@ -153,6 +153,27 @@ export const isNothing = (intent: Intent): boolean =>
   intent.parent === intent.baseParent &&
   intent.name === intent.baseName;
 
+/** It was only moved here, and nothing that is new here lies in it: without it at the server there is nothing left of it. */
+export const hasNothingOfItsOwn = (intent: Intent, intents: Intents): boolean =>
+  intent.remoteId !== NO_REMOTE &&
+  !intent.deleted &&
+  !intent.dirty &&
+  intent.attempted === undefined &&
+  intent.contentItem === NO_REMOTE &&
+  intents.childrenOf(intent.inode).length === 0;
+
+/** Whether the row says all of this already: file times move in steps, so a change may only have been possible. */
+export function isNoted(
+  known: Intent,
+  seen: { readonly size: number; readonly mtimeMs: number },
+  mtime: number,
+  place: string,
+): boolean {
+  const isSame = known.stagedAt === seen.mtimeMs && known.size === seen.size && known.mtime === mtime;
+  const isAtRest = known.flushed && known.dirty && known.upload === undefined && known.state !== 'uploading';
+  return isSame && isAtRest && known.gaps === undefined && known.volatile === place;
+}
+
 /** An intent in its place, others to write down with it, and inodes whose intents go. */
 export interface Placed {
   readonly intent: Intent;

@@ -1,21 +1,35 @@
+import type { Inode } from '../base/ids.js';
 import type { Change } from '../mirror/changes.js';
 import { HIDDEN } from '../mirror/flags.js';
 import type { Item } from '../mirror/view.js';
+import { hasNothingOfItsOwn } from './changes.js';
 import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import type { Outbox } from './outbox.js';
 
 /**
  * What others do at the server to an item that also waits here: the change here goes on from there. Each of folder, name
- * and content that nobody changed here is as at the server. Returns what that changed in the tree as it is here.
+ * and content that nobody changed here is as at the server; what was only moved here goes with the document. Returns what that changed in the tree as it is here.
  */
 export function follow(changes: readonly Change[], { intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Change[] {
   if (intents.size === 0) return [];
   const put: Intent[] = [];
+  const drop: Inode[] = [];
   const seen: Change[] = [];
   for (const { inode } of changes) {
     const item = tree.view.item(inode);
-    const parent = item && (item.flags & HIDDEN) === 0 ? tree.view.parent(item)?.inode : undefined;
+    const isThere = item !== undefined && (item.flags & HIDDEN) === 0;
+    const parent = isThere ? tree.view.parent(item)?.inode : undefined;
     const intent = item && intents.ofRemote(item.remoteId);
+    if (item && !isThere && intent && intent.state !== 'uploading' && hasNothingOfItsOwn(intent, intents)) {
+      const { sequence } = intent;
+      drop.push(intent.inode);
+      seen.push({
+        inode: intent.inode,
+        before: { parent: intent.parent, name: intent.name },
+        after: undefined,
+        replacedSequence: sequence,
+      });
+    }
     if (parent === undefined || !intent) continue;
     // What has no outcome yet is looked for first; what is to go, goes from wherever it is.
     if (intent.deleted || intent.attempted || intent.state === 'uploading') continue;
@@ -34,7 +48,7 @@ export function follow(changes: readonly Change[], { intents, tree }: Pick<Outbo
       replacedSequence: next.sequence === intent.sequence ? undefined : intent.sequence,
     });
   }
-  if (put.length > 0) intents.change(put);
+  if (put.length > 0 || drop.length > 0) intents.change(put, drop);
   return seen;
 }
 

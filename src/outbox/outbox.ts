@@ -2,20 +2,20 @@ import { EventEmitter } from 'node:events';
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/errors.js';
-import type { Inode } from '../base/ids.js';
-import type { Log } from '../base/log.js';
-import type { ContentCache, OpenBlob } from '../content/cache.js';
+import type { Inode, VersionId } from '../base/ids.js';
+import type { OpenBlob } from '../content/cache.js';
 import type { ContentVersion } from '../content/source.js';
-import type { View } from '../mirror/view.js';
+import { Aside } from './aside.js';
 import { mayBeThere } from './attempt.js';
 import { Ballast } from './ballast.js';
-import { isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity } from './changes.js';
+import { isNoted, isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity } from './changes.js';
 import { Durability } from './durability.js';
 import { INCOMPLETE, type Intent, isLocal, NO_VERSION } from './intent.js';
 import { Intents } from './intents.js';
-import { type LongestAtServer, longestBelow } from './longest-below.js';
+import { longestBelow } from './longest-below.js';
 import { type NameGuard, namePolicy } from './name-policy.js';
 import { requireNoDocument } from './no-delete.js';
+import type { OutboxOptions } from './outbox-options.js';
 import { Permissions } from './permissions.js';
 import { recover } from './recover.js';
 import { Staging } from './staging.js';
@@ -23,23 +23,6 @@ import { StaysLocal } from './stays-local.js';
 import { type LocalItem, Tree, versionOf } from './tree.js';
 import { who } from './who.js';
 import { WorkingFile } from './working-file.js';
-
-export interface OutboxOptions {
-  /** Holds `outbox.db`, `staging/`, `lost+found/`. */
-  readonly folder: string;
-  readonly view: View;
-  readonly content: ContentCache;
-  readonly log: Log;
-  /** Bytes of disk that writing leaves free. */
-  readonly reserve: number;
-  /** More names that are held back like transfer temporaries. */
-  readonly temporary: readonly string[];
-  readonly noDelete: boolean;
-  /** Longest path below folders of the server, in code points; asked before a folder is renamed. */
-  readonly longestBelow: LongestAtServer;
-  /** Brings the mirror to the platter. */
-  readonly syncMirror: () => Promise<void>;
-}
 
 interface Events {
   /** Something may have become ready to go up. */
@@ -58,6 +41,7 @@ export class Outbox {
   readonly events = new EventEmitter<Events>();
   readonly #options: OutboxOptions;
   readonly #files = new Map<Inode, WorkingFile>();
+  readonly #aside: Aside;
   readonly #opening = new Map<Inode, Promise<WorkingFile>>();
 
   constructor(options: OutboxOptions) {
@@ -69,12 +53,29 @@ export class Outbox {
     this.names = namePolicy(this.tree, options.temporary, options.log);
     this.staysLocal = new StaysLocal(this.intents, this.names);
     this.durability = new Durability({ ...options, intents: this.intents, staging: this.staging });
+    this.#aside = new Aside({ ...options, ...this });
     recover(this, options.view, options.log);
   }
 
-  /** The open working file of an item, if it has one. */
+  /** The open working file of an item, if it has one of the content that it has now. */
   working(inode: Inode): WorkingFile | undefined {
-    return this.#files.get(inode);
+    const file = this.#files.get(inode);
+    return file && !this.#aside.isOutdated(file) ? file : undefined;
+  }
+
+  /** The server has what was written to an item: this version. */
+  confirmed(inode: Inode, version: VersionId): void {
+    const file = this.#files.get(inode);
+    if (file) file.madeFrom = version;
+  }
+
+  /** What somebody has open of an item is another one from now on, with the same bytes. */
+  continueAs(from: Inode, to: Inode): void {
+    const file = this.#files.get(from);
+    if (!file) return;
+    this.#files.delete(from);
+    file.become(to);
+    this.#files.set(to, file);
   }
 
   /** @throws Failure `name-refused`, `path-too-long`, `disk-full` */
@@ -119,8 +120,7 @@ export class Outbox {
     if (mayBeThere(intent))
       this.#put({ ...tombstone(item.inode, intent, now), name: intent.name, parent: intent.parent });
     else this.intents.change([], [item.inode]);
-    // Whoever has it open keeps the bytes through the descriptor.
-    this.#removeStaged(item.inode);
+    this.#unlinked(item.inode);
     this.#changed();
   }
 
@@ -174,7 +174,7 @@ export class Outbox {
     if (intent.folder && isLocal(intent) !== wasLocal) others.push(...this.staysLocal.below(intent));
     if (isNothing(intent) && !this.#files.has(intent.inode)) this.intents.change(others, [...drop, intent.inode]);
     else this.intents.change([intent, ...others], drop);
-    if (replaced) this.#removeStaged(replaced.inode);
+    if (replaced) this.#unlinked(replaced.inode);
     this.#changed();
   }
 
@@ -184,6 +184,8 @@ export class Outbox {
    */
   async open(item: LocalItem, writing: boolean, truncate: boolean, grows = writing): Promise<WorkingFile> {
     if (grows) this.staging.requireSpace(0);
+    const known = this.#files.get(item.inode);
+    if (known && this.#aside.isOutdated(known)) this.#putAside(known);
     let file = this.#files.get(item.inode);
     if (!file) {
       const opening = this.#opening.get(item.inode) ?? this.#openFile(item, truncate);
@@ -202,7 +204,7 @@ export class Outbox {
       if (writing && intent?.flushed && intent.dirty) this.intents.put({ ...intent, flushed: false, state: 'open' });
       if (truncate && file.size > 0) file.truncate(0);
     } catch (error) {
-      if (file.handles === 0) this.#closeFile(item.inode, file);
+      if (file.handles === 0) this.#closeFile(file);
       throw error;
     }
     file.handles++;
@@ -214,25 +216,28 @@ export class Outbox {
    * Content written so far is acknowledged: it survives a crash of the daemon; with `synced`, one of the machine.
    * `isWhole`: nothing of it can be missing, although the disk is full.
    */
-  flush(item: LocalItem, file: WorkingFile, uid: number, { synced = false, isWhole = false } = {}): void {
+  flush(file: WorkingFile, uid: number, { synced = false, isWhole = false } = {}): void {
     let durable = synced;
-    const known = this.intents.get(item.inode);
     const { changed: seen, size, mtime } = file.look();
+    if (file.isUnlinked) return;
+    if (seen && this.#aside.isOutdated(file)) this.#putAside(file);
+    if (file.aside && !(seen && this.#aside.record(file, uid))) return;
+    const known = this.intents.get(file.inode);
     const wasDurable = known?.staged && known.flushed && known.volatile === undefined;
     // What was synced must not count as lost only because it is closed at once.
     if (seen?.isDoubtful && wasDurable) durable = true;
     const isVolatile = durable && known?.volatile !== undefined;
     if (!seen && !isVolatile && (known === undefined || known.flushed)) return;
     if (known?.deleted) return;
-    if (seen && known && !durable && !file.failed && this.#isNoted(known, seen, mtime)) {
+    if (seen && known && !durable && !file.failed && isNoted(known, seen, mtime, this.durability.place)) {
       file.acknowledged(seen);
       return;
     }
     const now = Date.now();
     // Who unlinked it meanwhile wants none of it.
-    const current = known ? item : this.tree.item(item.inode);
-    if (!current) return;
-    const base = known ?? untouched(current, now, who(uid));
+    const current = known ? undefined : this.tree.item(file.inode);
+    if (!known && !current) return;
+    const base = known ?? untouched(current!, now, who(uid));
     if (durable) {
       file.sync();
       this.staging.syncFolder();
@@ -256,75 +261,55 @@ export class Outbox {
     this.#changed();
   }
 
-  /** Whether the row says all of this already: file times move in steps, so a change may only have been possible. */
-  #isNoted(known: Intent, seen: { readonly size: number; readonly mtimeMs: number }, mtime: number): boolean {
-    const isSame = known.stagedAt === seen.mtimeMs && known.size === seen.size && known.mtime === mtime;
-    const isAtRest = known.flushed && known.dirty && known.upload === undefined && known.state !== 'uploading';
-    return isSame && isAtRest && known.gaps === undefined && known.volatile === this.durability.place;
-  }
-
   /** As `flush`, and on the platter. */
-  async sync(item: LocalItem, file: WorkingFile, uid: number): Promise<void> {
+  async sync(file: WorkingFile, uid: number): Promise<void> {
     await file.complete();
-    this.flush(item, file, uid, { synced: true });
+    this.flush(file, uid, { synced: true });
     await this.durability.syncIntents();
   }
 
   /** A handle is closed for good. Fails after it is closed, when what was written could not be written down. */
-  release(inode: Inode, file: WorkingFile, wasWriting: boolean, uid: number): void {
+  release(file: WorkingFile, wasWriting: boolean, uid: number): void {
     try {
-      const item = this.tree.item(inode);
       // A mapping can write after the last close.
-      if (wasWriting && item) this.flush(item, file, uid);
+      if (wasWriting) this.flush(file, uid);
     } finally {
       if (wasWriting) file.writers--;
       file.handles--;
-      if (file.handles === 0) this.#closeFile(inode, file);
+      if (file.handles === 0) this.#closeFile(file);
       if (wasWriting) {
-        this.intents.touch(inode);
+        this.intents.touch(file.inode);
         this.#changed();
       }
     }
   }
 
-  #closeFile(inode: Inode, file: WorkingFile): void {
+  #closeFile(file: WorkingFile): void {
+    const { inode } = file;
     this.#files.delete(inode);
     const { isComplete } = file;
     const { changed, size } = file.look();
     const isKnown = changed === undefined;
     file.close();
     const item = this.tree.item(inode);
-    if (!item) return;
+    if (!item) {
+      this.#removeStaged(inode);
+      return;
+    }
     const { intent } = item;
     if (!isKnown && !intent?.staged) {
       // No row could be written for these bytes: they are kept where a person finds them.
       const path = this.staging.lose(inode, item.name);
       this.#options.log.error({ path }, 'what was written could not be recorded; the bytes are in lost+found');
-    } else if (intent === undefined || isNothing(intent)) this.#giveBack(item, isComplete && size === item.size);
+    } else if (intent === undefined || isNothing(intent))
+      this.#giveBack(item, isComplete && size === item.size && file.madeFrom === item.versionId);
   }
 
-  truncate(item: LocalItem, file: WorkingFile, size: number): void {
+  truncate(file: WorkingFile, size: number): void {
     if (size > file.size) this.staging.requireSpace(size - file.size);
     file.truncate(size);
-    const intent = this.intents.get(item.inode);
+    const intent = this.intents.get(file.inode);
     if (intent) this.intents.put({ ...intent, size });
-  }
-
-  /** Times and mode that were set here; kept here until a foreign version arrives. */
-  setAttributes(item: LocalItem, mtime: number | undefined, mode: number | undefined): void {
-    const { intent } = item;
-    const set = { ...(mtime === undefined ? {} : { mtime }), ...(mode === undefined ? {} : { mode }) };
-    if (intent) this.intents.put({ ...intent, ...set });
-    // They go on with the new version. Any other intent may end without a call, and a folder's call tells nothing of them.
-    if (intent?.dirty) return;
-    const before = this.intents.attributes(item.inode);
-    const versionId = item.isFile ? item.versionId : NO_VERSION;
-    const kept = before && before.versionId === versionId ? before : undefined;
-    this.intents.setAttributes(item.inode, {
-      versionId,
-      mtime: mtime ?? kept?.mtime,
-      mode: mode ?? kept?.mode,
-    });
   }
 
   /** Content of an item for reading only: a blob of a version, where no staging file holds it. */
@@ -368,6 +353,7 @@ export class Outbox {
       if (item.size > 0 && !whole && !truncate) file.startFrom(this.#options.content.open(version), version);
     }
     if (!truncate) file.setMtime(item.localMtime ?? item.versionAt);
+    file.madeFrom = item.versionId;
     this.#files.set(inode, file);
     return file;
   }
@@ -401,6 +387,18 @@ export class Outbox {
 
   #changed(): void {
     this.events.emit('changed');
+  }
+
+  /** Whoever has it open keeps the bytes through the descriptor. */
+  #unlinked(inode: Inode): void {
+    this.#files.get(inode)?.unlinked();
+    this.#removeStaged(inode);
+  }
+
+  #putAside(file: WorkingFile): void {
+    this.#files.delete(file.inode);
+    this.#aside.put(file);
+    this.#files.set(file.inode, file);
   }
 
   /** What the tree does not name any more. What cannot be removed goes to lost+found at the next start. */

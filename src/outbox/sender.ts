@@ -8,7 +8,7 @@ import type { SavedUpload, Uploads } from '../procore/uploads.js';
 import type { ProcoreWrites, Written } from '../procore/writes.js';
 import { attemptOf, NOT_ATTEMPTED } from './attempt.js';
 import { Attempts, type AttemptsOptions, Superseded } from './attempts.js';
-import { isNothing, withoutIdentity } from './changes.js';
+import { hasNothingOfItsOwn, isNothing, withoutIdentity } from './changes.js';
 import { conflictName } from './conflict-name.js';
 import { type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
 import { coveredBy } from './order.js';
@@ -105,12 +105,10 @@ export class Sender {
     const { writes, project } = this.#o;
     const parentId = this.#parentId(intent);
     const name = linuxNames.decode(intent.name);
-    if (intent.remoteId !== NO_REMOTE) {
-      const done = await this.#patch(intent, (attempt) =>
+    if (intent.remoteId !== NO_REMOTE)
+      return this.#move(intent, call, (attempt) =>
         writes.updateFolder(project, attempt.remoteId, placeChange(attempt, parentId, name), call),
       );
-      return this.attempts.confirm(done.attempt, done.written);
-    }
     const attempt = this.attempts.begin(intent, attemptOf(intent));
     try {
       await this.attempts.confirm(
@@ -147,12 +145,10 @@ export class Sender {
     const { writes, project, client } = this.#o;
     const parentId = this.#parentId(intent);
     const name = linuxNames.decode(intent.name);
-    if (!intent.dirty) {
-      const done = await this.#patch(intent, (attempt) =>
+    if (!intent.dirty)
+      return this.#move(intent, call, (attempt) =>
         writes.updateFile(project, attempt.remoteId, placeChange(attempt, parentId, name), call),
       );
-      return this.attempts.confirm(done.attempt, done.written);
-    }
     let current: RemoteItem;
     try {
       current = await client.file(project, intent.remoteId, call);
@@ -181,6 +177,33 @@ export class Sender {
       return { item: withVersion(current, version, at), serverTime: at };
     });
     await this.attempts.confirm(done.attempt, done.written);
+  }
+
+  /** Another place for what has no content of its own here; where somebody deleted it meanwhile, there is none. */
+  async #move(intent: Intent, call: CallOptions, change: (attempt: Intent) => Promise<Written>): Promise<void> {
+    const { outbox, store } = this.#o;
+    try {
+      const done = await this.#patch(intent, change);
+      return await this.attempts.confirm(done.attempt, done.written);
+    } catch (error) {
+      if (!isFailure(error, 'gone')) throw error;
+      const sighting = await this.attempts.lookup.sight(intent, attemptOf(intent), call);
+      const now = outbox.intents.get(intent.inode);
+      if (sighting || !now || !hasNothingOfItsOwn(now, outbox.intents)) throw error;
+      this.#letGo(now);
+      await store.confirmDeletion(now.remoteId, 0);
+    }
+  }
+
+  #letGo(intent: Intent): void {
+    const { outbox, store, log } = this.#o;
+    const { inode, parent, name } = intent;
+    log.warn({ path: outbox.tree.pathOf(intent) }, 'it was moved here and deleted at the server: it is deleted');
+    outbox.intents.change([], [inode]);
+    if (intent.staged && !outbox.working(inode)) outbox.staging.remove(inode);
+    store.events.emit('changed', [
+      { inode, before: { parent, name }, after: undefined, replacedSequence: intent.sequence },
+    ]);
   }
 
   /** A change of an existing item; may be repeated after a lost reply, since it says what is to be. */
@@ -259,7 +282,7 @@ export class Sender {
       this.attempts.replace(now, next);
       return next;
     } finally {
-      outbox.release(intent.inode, file, false, 0);
+      outbox.release(file, false, 0);
     }
   }
 
@@ -280,6 +303,7 @@ export class Sender {
       changedAt: Date.now(),
     };
     outbox.intents.change([copy], [current.inode]);
+    outbox.continueAs(current.inode, inode);
     outbox.staging.remove(current.inode);
     log.warn({ path: outbox.tree.pathOf(copy) }, 'a conflict: both versions are kept');
     if (theirs) await store.ingestItems([theirs], Math.floor(Date.now() / 1000));

@@ -67,6 +67,11 @@ export class Staging {
     rmSync(this.path(inode), { force: true });
   }
 
+  /** From now on these are the bytes of another inode. */
+  rename(from: Inode, to: Inode): void {
+    onDisk(() => renameSync(this.path(from), this.path(to)));
+  }
+
   /** The same bytes under another inode, on the platter; the first name stays until it is removed. */
   duplicate(from: Inode, to: Inode): void {
     try {

@@ -10,11 +10,11 @@ import {
 import { promisify } from 'node:util';
 import { diskFailure, onDisk } from '../base/disk.js';
 import { Failure, isFailure } from '../base/errors.js';
-import type { Inode } from '../base/ids.js';
+import type { Inode, VersionId } from '../base/ids.js';
 import type { OpenBlob } from '../content/cache.js';
 import { RangeSet } from '../content/ranges.js';
 import type { ContentVersion } from '../content/source.js';
-import type { Gaps } from './intent.js';
+import { type Gaps, NO_VERSION } from './intent.js';
 
 const read = promisify(readCallback);
 const write = promisify(writeCallback);
@@ -22,6 +22,12 @@ const write = promisify(writeCallback);
 const FILL_STEP = 2 ** 20;
 /** File times move in steps (a tick of the kernel): two writes within one, milliseconds, may show the same time. */
 const TIME_GRAIN = 20;
+
+/** A folder and a name in it. */
+interface Place {
+  readonly parent: Inode | undefined;
+  readonly name: string;
+}
 
 interface Seen {
   readonly size: number;
@@ -42,14 +48,18 @@ export interface Look {
  * that is not wholly here, the rest is brought in while people write; what they wrote is never overwritten.
  */
 export class WorkingFile {
-  readonly inode: Inode;
   readonly fd: number;
+  /** The version whose content it began with, or that the server made of it last. */
+  madeFrom: VersionId = NO_VERSION;
   /** Open handles, and those among them that may write. */
   handles = 0;
   writers = 0;
   /** Something was written since the last `acknowledged`. */
   #dirty = false;
   #failed = false;
+  #inode: Inode;
+  #aside: Place | undefined;
+  #isUnlinked = false;
   #seen: Seen;
   /** The time that was set, while nothing was written since. */
   #mtime: { readonly shown: number; readonly at: number } | undefined;
@@ -61,9 +71,42 @@ export class WorkingFile {
   #closed = false;
 
   constructor(inode: Inode, fd: number) {
-    this.inode = inode;
+    this.#inode = inode;
     this.fd = fd;
     this.#seen = this.#stat();
+  }
+
+  get inode(): Inode {
+    return this.#inode;
+  }
+
+  /** Where it was when another version took its place; undefined: it is what the tree has under its inode. */
+  get aside(): Place | undefined {
+    return this.#aside;
+  }
+
+  goAside(inode: Inode, place: Place): void {
+    this.#inode = inode;
+    this.#aside = place;
+  }
+
+  become(inode: Inode): void {
+    this.#inode = inode;
+  }
+
+  /** What was written to it aside is an item of its own now. */
+  recorded(): void {
+    this.#aside = undefined;
+    this.madeFrom = NO_VERSION;
+  }
+
+  /** Nobody wants what is written to it any more. */
+  unlinked(): void {
+    this.#isUnlinked = true;
+  }
+
+  get isUnlinked(): boolean {
+    return this.#isUnlinked;
   }
 
   /** Content comes from `blob` (closed by this object) where nothing was written. */

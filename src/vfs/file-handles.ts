@@ -21,7 +21,7 @@ export interface FileHandle {
 export class FileHandles {
   readonly #handles = new Map<Handle, FileHandle>();
   /** Items by node id while something has them open: their versions may be older than what the tree says. */
-  readonly #versions = new Map<NodeId, { readonly item: LocalItem; count: number }>();
+  readonly #versions = new Map<NodeId, { readonly item: LocalItem; file: WorkingFile | undefined; count: number }>();
   #next = 1;
 
   get size(): number {
@@ -37,8 +37,10 @@ export class FileHandles {
     const handle = this.newHandle();
     this.#handles.set(handle, open);
     const known = this.#versions.get(open.node);
-    if (known) known.count++;
-    else this.#versions.set(open.node, { item: open.item, count: 1 });
+    if (known) {
+      known.count++;
+      known.file = open.file ?? known.file;
+    } else this.#versions.set(open.node, { item: open.item, file: open.file, count: 1 });
     return handle;
   }
 
@@ -60,8 +62,15 @@ export class FileHandles {
     return this.#versions.get(node)?.item;
   }
 
+  /** The working file that this node is read from, while something has it open. */
+  file(node: NodeId): WorkingFile | undefined {
+    return this.#versions.get(node)?.file;
+  }
+
   /** A working file came into being: whoever reads this node reads that from now on. */
   share(node: NodeId, file: WorkingFile): void {
+    const known = this.#versions.get(node);
+    if (known) known.file = file;
     for (const open of this.#handles.values()) {
       if (open.node !== node || open.file) continue;
       open.blob?.close();

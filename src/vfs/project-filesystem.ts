@@ -167,7 +167,7 @@ export class ProjectFileSystem implements FileSystem {
     const open = this.handles.remove(handle);
     if (!open) return;
     open.blob?.close();
-    if (open.file) this.outbox.release(open.inode, open.file, open.writing, open.uid);
+    if (open.file) this.outbox.release(open.file, open.writing, open.uid);
   }
 
   statfs(): FileSystemStatistics {
@@ -187,7 +187,7 @@ export class ProjectFileSystem implements FileSystem {
     this.#mirror.store.events.off('changed', this.#onChange);
     for (const open of [...this.handles.all()]) {
       open.blob?.close();
-      if (open.file) this.outbox.release(open.inode, open.file, open.writing, open.uid);
+      if (open.file) this.outbox.release(open.file, open.writing, open.uid);
     }
     this.handles.clear();
   }
@@ -223,7 +223,7 @@ export class ProjectFileSystem implements FileSystem {
 
   protected entry(item: ListedLocalItem): Entry {
     const node = this.nodes.of(item);
-    const file = this.outbox.working(item.inode);
+    const file = this.handles.file(node) ?? this.outbox.working(item.inode);
     const attributes = attributesOf(item, this.#owner);
     const stat = file?.stat;
     return {

@@ -14,6 +14,7 @@ import type {
   OpenFile,
   WritableFileSystem,
 } from '../fuse/filesystem.js';
+import { setAttributes } from '../outbox/attributes.js';
 import { USUAL_CHECKOUT } from '../outbox/checkouts.js';
 import { NO_REMOTE } from '../outbox/intent.js';
 import type { LocalItem } from '../outbox/tree.js';
@@ -51,17 +52,15 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     write: (_node, handle, offset, data) => this.#writing(handle).write(offset, data),
 
     flush: (_node, handle, context) => {
-      const open = this.handles.get(handle);
-      const item = open && this.tree.item(open.inode);
-      if (open?.file && item) this.outbox.flush(item, open.file, context.uid);
+      const file = this.handles.get(handle)?.file;
+      if (file) this.outbox.flush(file, context.uid);
     },
 
     fsync: async (_node, handle, _dataOnly, context) => {
-      const open = this.handles.get(handle);
-      const item = open && this.tree.item(open.inode);
-      if (!open?.file || !item) return;
-      await this.outbox.sync(item, open.file, context.uid);
-      await this.#options.publish?.(item.inode, context.signal);
+      const file = this.handles.get(handle)?.file;
+      if (!file) return;
+      await this.outbox.sync(file, context.uid);
+      await this.#options.publish?.(file.inode, context.signal);
     },
 
     fsyncdir: async (node, _dataOnly, context) => {
@@ -114,12 +113,10 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     fallocate: (_node, handle, offset, length, mode) => {
       // A reserve is kept for what was written; blocks themselves are not promised, so other modes are not offered.
       if ((mode & ~FALLOC_FL_KEEP_SIZE) !== 0) throw new Failure('not-supported', { what: 'this mode of fallocate' });
-      const open = this.#open(handle);
       const file = this.#writing(handle);
       this.outbox.staging.requireSpace(length);
       const end = offset + length;
-      const item = this.tree.item(open.inode);
-      if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && end > file.size && item) this.outbox.truncate(item, file, end);
+      if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && end > file.size) this.outbox.truncate(file, end);
     },
 
     copyFileRange: (from, to, length, context) => this.#copy(from, to, length, context),
@@ -207,7 +204,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     if (changes.size === undefined) return this.#setTimes(node, changes);
     const file = handle === undefined ? undefined : this.handles.get(handle)?.file;
     if (!file) return this.#truncatePath(node, item, changes.size, context).then(() => this.#setTimes(node, changes));
-    this.outbox.truncate(item, file, changes.size);
+    this.outbox.truncate(file, changes.size);
     return this.#setTimes(node, changes);
   }
 
@@ -216,7 +213,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     if (changes.mtime !== undefined || changes.mode !== undefined) {
       const file = this.working(item, node);
       if (file && changes.mtime !== undefined) file.setMtime(changes.mtime);
-      this.outbox.setAttributes(item, changes.mtime, changes.mode);
+      setAttributes(this.outbox, item, changes.mtime, changes.mode);
       item = this.item(node);
     }
     return this.entry(item);
@@ -234,9 +231,8 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     const opened = await this.openWorking(node, item, true, size === 0, context, size > 0);
     try {
       const { file } = this.#open(opened.handle);
-      const current = this.tree.item(item.inode) ?? item;
-      if (file && size > 0) this.outbox.truncate(current, file, size);
-      if (file) this.outbox.flush(current, file, context.uid, { isWhole: size === 0 && file.writers === 1 });
+      if (file && size > 0) this.outbox.truncate(file, size);
+      if (file) this.outbox.flush(file, context.uid, { isWhole: size === 0 && file.writers === 1 });
     } finally {
       this.release(node, opened.handle);
     }

@@ -2,6 +2,7 @@ import { type NodeId, ROOT_NODE } from '#src/base/ids.js';
 import type { Entry } from '#src/fuse/filesystem.js';
 import type { Scenario } from './cases-scenarios.js';
 import type { ModelPlace } from './model-compare.js';
+import { HOUR } from './model-mount.js';
 import type { ModelScene, Pace } from './model-run.js';
 import type { Flags, How, Stat } from './model-tree.js';
 import { context, Files, type OpenProject, openProject } from './project.js';
@@ -206,7 +207,11 @@ export class InsideScene implements ModelScene {
   }
 
   static async open(t: Scenario, pace: Pace, counts: Record<string, number>): Promise<InsideScene> {
-    return new InsideScene(await openProject(t, {}, OPTIONS[pace]), pace, counts);
+    return new InsideScene(
+      await openProject(t, { hour: HOUR }, OPTIONS[pace], { hour: HOUR * 1000, spike: 10_000 }),
+      pace,
+      counts,
+    );
   }
 
   get admin(): Admin {

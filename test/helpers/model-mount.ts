@@ -1,6 +1,8 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Secret } from '#src/base/secret.js';
+import { Connections } from '#src/connections/store.js';
 import { askDaemon } from '#src/daemon/control.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
 import type { MountStatus } from '#src/daemon/status.js';
@@ -13,11 +15,13 @@ import { Installation } from './mounted.js';
 import { type Admin, type RunningSimulator, simulator } from './simulator.js';
 
 const OPTIONS: Readonly<Record<Pace, string>> = {
-  racing: 'settle=0,delete_delay=0,hold_after=1000000,poll=0.1',
-  waiting: 'settle=3600,delete_delay=3600,hold_after=1000000,poll=0.1',
+  racing: 'settle=0,delete_delay=0,hold_after=1000000,poll=0.2',
+  waiting: 'settle=3600,delete_delay=3600,hold_after=1000000,poll=0.2',
 };
 /** Seconds. */
 const DRAIN = 120;
+/** Seconds: no client makes more than 3,600 calls in what it takes for an hour. */
+export const HOUR = 20;
 /** A mount in the kernel; its daemon is another process. */
 export class MountScene implements ModelScene {
   readonly running: RunningSimulator;
@@ -40,9 +44,20 @@ export class MountScene implements ModelScene {
   }
 
   static async open(t: Scenario, pace: Pace, counts: Record<string, number>): Promise<MountScene> {
-    const running = await simulator(t, { items: 0, oddNames: 'no', spike: 3000, hourly: 1_000_000 });
+    const running = await simulator(t, { items: 0, oddNames: 'no', spike: 3000, hourly: 1_000_000, hour: HOUR });
     const installation = new Installation(t);
-    await installation.connect(running);
+    const { ready } = running;
+    new Connections(new StateFolder(installation.state).path).add(
+      {
+        apiUrl: ready.api,
+        loginUrl: ready.login,
+        clientId: ready.client_id,
+        grant: 'client-credentials',
+        company: ready.company_id as never,
+        rateWindows: { hour: HOUR, spike: 10 },
+      },
+      new Secret(ready.client_secret),
+    );
     const scene = new MountScene(running, installation, pace, counts);
     await scene.#mount();
     await installation.crawled(scene.mnt);

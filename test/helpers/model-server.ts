@@ -232,20 +232,20 @@ export class ModelServer {
       if (node.writers > 0 || (node.unsure && !node.dirty)) return false;
       if (doc.type === 'folder')
         return (
-          !node.pending &&
+          (one === doc ? !node.dirty : !node.pending) &&
           [...node.children.values()].every(
             (child) => child.base !== undefined && isWithin(child, doc.node!) && docWithin(child.base.doc, doc),
           )
         );
-      // A name alone is not worth a new document, and its content is the server's.
-      return !node.moved || node.dirty;
+      return true;
     });
   }
 
   #gone(doc: Doc): void {
     doc.gone = true;
     const { node } = doc;
-    if (!node || node.pending) return;
+    // What was only moved here goes as well: its content is the server's.
+    if (!node || node.dirty) return;
     node.parent?.children.delete(node.name);
     node.parent = undefined;
     doc.node = undefined;

@@ -121,4 +121,82 @@ t.test('what waits for each other, and what takes the place of another', async (
     );
     t.equal(String(await files.read('left')), '2');
   });
+
+  const poll = (): Promise<void> => open.project.mirror.pollNow(new AbortController().signal);
+  const { admin } = open.simulator;
+
+  await t.test('what is written to a file that got another version meanwhile is a conflict', async (t) => {
+    await files.write('shared.txt', 'base');
+    await open.drain();
+    const { node } = await files.entry('shared.txt');
+    const { handle } = await open.fileSystem.open(node, 1, context);
+    await admin.change({ op: 'update', path: 'shared.txt', content: 'theirs' });
+    await poll();
+    t.equal(String(await files.read('shared.txt')), 'theirs', 'who opens it now sees the newest');
+    await open.fileSystem.writable.write(node, handle, 4, Buffer.from(' and ours'), context);
+    await open.fileSystem.writable.flush(node, handle, context);
+    open.fileSystem.release(node, handle);
+    await open.drain();
+    t.equal(String(await files.read('shared.txt')), 'theirs');
+    const copy = (await files.list('')).find((name) => name.startsWith('shared (conflict'));
+    t.equal(copy && String(await files.read(copy)), 'base and ours');
+  });
+
+  await t.test('a file that is open for writing, and not written, hands no old bytes to the new version', async (t) => {
+    await files.write('same', 'old');
+    await open.drain();
+    const { node } = await files.entry('same');
+    const { handle } = await open.fileSystem.open(node, 1, context);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await admin.change({ op: 'update', path: 'same', content: 'new' });
+    await poll();
+    await open.fileSystem.writable.flush(node, handle, context);
+    open.fileSystem.release(node, handle);
+    await open.drain();
+    t.equal(String(await files.read('same')), 'new');
+    t.notOk((await files.list('')).some((name) => name.startsWith('same (')));
+  });
+
+  await t.test('what is written to a file that was deleted at the server meanwhile goes up as new', async (t) => {
+    await files.write('lost', 'base');
+    await open.drain();
+    const { node } = await files.entry('lost');
+    const { handle } = await open.fileSystem.open(node, 1, context);
+    await admin.change({ op: 'delete', path: 'lost' });
+    await poll();
+    await open.fileSystem.writable.write(node, handle, 4, Buffer.from('+'), context);
+    await open.fileSystem.writable.flush(node, handle, context);
+    open.fileSystem.release(node, handle);
+    await open.drain();
+    t.equal(String(await files.read('lost')), 'base+');
+    t.ok((await ids()).has('lost'));
+  });
+
+  await t.test('what was only moved here and deleted at the server is deleted', async (t) => {
+    await files.write('gone', 'base');
+    await open.drain();
+    const id = (await ids()).get('gone')!;
+    await files.rename('gone', 'moved');
+    await admin.change({ op: 'delete', id });
+    await open.drain();
+    t.notOk(await files.exists('moved'), 'found when it is sent');
+    await files.write('gone', 'base');
+    await open.drain();
+    await files.rename('gone', 'moved');
+    await admin.change({ op: 'delete', path: 'gone' });
+    await poll();
+    t.notOk(await files.exists('moved'), 'found by a poll');
+    await open.drain();
+  });
+
+  await t.test('times that are set through a handle do not bring back what was unlinked', async (t) => {
+    await files.write('temporary', 'x');
+    const { node } = await files.entry('temporary');
+    const { handle } = await open.fileSystem.open(node, 1, context);
+    await files.unlink('temporary');
+    await open.fileSystem.writable.setattr(node, { mtime: 1_000_000_000 }, handle, context);
+    open.fileSystem.release(node, handle);
+    t.notOk(await files.exists('temporary'));
+    await open.drain();
+  });
 });

@@ -1,0 +1,24 @@
+import type { Log } from '../base/log.js';
+import type { ContentCache } from '../content/cache.js';
+import type { Change } from '../mirror/changes.js';
+import type { View } from '../mirror/view.js';
+import type { LongestAtServer } from './longest-below.js';
+
+export interface OutboxOptions {
+  /** Holds `outbox.db`, `staging/`, `lost+found/`. */
+  readonly folder: string;
+  readonly view: View;
+  readonly content: ContentCache;
+  readonly log: Log;
+  /** Bytes of disk that writing leaves free. */
+  readonly reserve: number;
+  /** More names that are held back like transfer temporaries. */
+  readonly temporary: readonly string[];
+  readonly noDelete: boolean;
+  /** Longest path below folders of the server, in code points; asked before a folder is renamed. */
+  readonly longestBelow: LongestAtServer;
+  /** Brings the mirror to the platter. */
+  readonly syncMirror: () => Promise<void>;
+  /** Tells whoever shows the tree. */
+  readonly tell: (changes: readonly Change[]) => void;
+}
