@@ -20,6 +20,8 @@ const OPTIONS: Readonly<Record<Pace, string>> = {
 };
 /** Seconds. */
 const DRAIN = 120;
+/** Looks, until what was closed must be so for the daemon as well. */
+const RELEASED = 20;
 /** Seconds: no client makes more than 3,600 calls in what it takes for an hour. */
 export const HOUR = 20;
 /** A mount in the kernel; its daemon is another process. */
@@ -70,8 +72,14 @@ export class MountScene implements ModelScene {
     return place;
   }
 
-  drain(): Promise<UploadLine[]> {
-    return this.#ask('drain', { timeout: DRAIN });
+  /** close(2) does not wait until the daemon hears of it: what is still held as open is tried again. */
+  async drain(): Promise<UploadLine[]> {
+    for (let tries = 0; ; tries++) {
+      const left = await this.#ask<UploadLine[]>('drain', { timeout: DRAIN });
+      const isOpen = left.some(({ state, reason }) => state === 'held' && reason === undefined);
+      if (!isOpen || tries === RELEASED) return left;
+      await sleep(50);
+    }
   }
 
   get admin(): Admin {
