@@ -64,6 +64,7 @@ function withContent(intent: Intent, item: Item): Intent {
     baseSize: size,
     size,
     mtime: versionAt,
+    mode: undefined,
     sequence: nextSequence(intent.sequence),
   };
 }

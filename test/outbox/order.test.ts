@@ -100,6 +100,12 @@ t.test('what waits for each other, and what takes the place of another', async (
       0o600,
       'of a file that was back before anything was sent',
     );
+    await files.rename('file', 'elsewhere');
+    await set('elsewhere', { mode: 0o600 });
+    await open.simulator.admin.change({ op: 'update', path: 'file', content: 'theirs' });
+    await open.project.mirror.pollNow(new AbortController().signal);
+    t.equal((await files.entry('elsewhere')).attributes.mode & 0o777, 0o644, 'until somebody else saves the file');
+    await open.drain();
   });
 
   await t.test('documents that change names at the server are shown under these names', async (t) => {
