@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import { isFailure } from '#src/base/errors.js';
 import { CommandContext } from '#src/cli/command.js';
 import { jobCommands } from '#src/cli/jobs/index.js';
+import { Connections } from '#src/connections/store.js';
 import { contentOf, put } from '../helpers/jobs.js';
 import { Installation } from '../helpers/mounted.js';
 
@@ -162,8 +163,7 @@ t.test('hostile names go as they are or are flagged; a path never leads out', as
   t.strictSame(readdirSync(to).sort(), [...names].sort());
   const [row] = JSON.parse(await installation.must(['jobs', 'items', 'out', '--flagged', '--json']));
   t.match(row, { status: 'remediation', reason: 'its name is not valid UTF-8' });
-  await installation.must(['connections', 'add', 'Up', '--platform', 'fs', '--uri', to]);
-  await fails(t, installation, ['jobs', 'add', 'up', '--from', from, '--to', 'Up:/../../etc'], {
-    line: /it is no path below the root/,
-  });
+  new Connections(installation.state).addTarget({ name: 'Up', platform: 'fs', uri: to }, undefined, {});
+  const said = await refusal(installation.state, 'up', { from, to: 'Up:/../../etc' });
+  t.match(said, { exit: 1, line: /it is no path below the root/ });
 });
