@@ -41,16 +41,20 @@ export function controlMethods(
     retry: async ({ ids }) => project.scheduler.retry(chosen(project, ids)),
     release: async ({ ids }) => project.scheduler.release(chosen(project, ids)),
     discard: async ({ ids }) => {
-      const { paths, dropped } = discard(project.outbox, chosen(project, ids));
+      const { paths, discarded } = discard(project.outbox, chosen(project, ids));
       project.outbox.events.emit('changed');
       project.mirror.store.events.emit(
         'changed',
-        dropped.map((intent) => ({
-          inode: intent.inode,
-          before: intent.deleted ? undefined : { parent: intent.parent, name: intent.name },
-          after: intent.baseParent === 0 ? undefined : { parent: intent.baseParent, name: intent.baseName },
-          replacedSequence: intent.sequence,
-        })),
+        discarded.map(({ intent, left }) => {
+          const here = { parent: intent.parent, name: intent.name };
+          const there = intent.baseParent === 0 ? undefined : { parent: intent.baseParent, name: intent.baseName };
+          return {
+            inode: intent.inode,
+            before: intent.deleted ? undefined : here,
+            after: left ? here : there,
+            replacedSequence: intent.sequence,
+          };
+        }),
       );
       await mounts.told();
       return paths;

@@ -1,4 +1,5 @@
 import { asInode, type Inode } from '../base/ids.js';
+import type { Item } from '../mirror/view.js';
 import { mayBeThere, NOT_ATTEMPTED } from './attempt.js';
 import { type Intent, NO_INODE, NO_REMOTE, NO_VERSION } from './intent.js';
 import type { Intents } from './intents.js';
@@ -115,6 +116,25 @@ export function withoutIdentity(intent: Intent): Intent {
     contentVersion: takesContent ? intent.baseVersion : intent.contentVersion,
   };
 }
+
+/** A known file without what was written here: where it was moved to, with the content that the server has. */
+export const withoutContent = (intent: Intent, known: Item | undefined, now: number): Intent => ({
+  ...intent,
+  staged: false,
+  dirty: false,
+  contentItem: NO_REMOTE,
+  contentVersion: NO_VERSION,
+  size: intent.baseSize,
+  mtime: known?.versionAt ?? intent.mtime,
+  flushed: true,
+  stagedAt: 0,
+  state: 'held',
+  reason: undefined,
+  changedAt: now,
+  upload: undefined,
+  volatile: undefined,
+  gaps: undefined,
+});
 
 /** As `withoutIdentity`, for a file that stays on this machine only. */
 export const setAside = (intent: Intent): Intent => ({ ...withoutIdentity(intent), upload: undefined });

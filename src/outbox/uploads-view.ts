@@ -1,6 +1,7 @@
 import type { Inode } from '../base/ids.js';
 import { isBraked } from './brake.js';
-import { type Intent, isLocal, NO_REMOTE } from './intent.js';
+import { isNothing, withoutContent } from './changes.js';
+import { type Intent, isLocal, NO_REMOTE, needsPerson } from './intent.js';
 import { coveredBy } from './order.js';
 import type { Outbox } from './outbox.js';
 import { BRAKE_REASON, type Scheduler } from './scheduler.js';
@@ -80,14 +81,21 @@ export function outboxCounts(outbox: Outbox, scheduler: Scheduler) {
   return counts;
 }
 
+/** An intent that a person gave up, and what is left of it: undefined where the server's state shows. */
+export interface Discarded {
+  readonly intent: Intent;
+  readonly left: Intent | undefined;
+}
+
 /**
- * Gives changes up: deleted items come back, what was written here goes to lost+found, and the server's state shows.
+ * Gives changes up: deleted items come back, what was written here goes to lost+found, and the server's state shows. Of
+ * a known file whose bytes alone are in doubt, the bytes: that it was moved was acknowledged.
  * Returns where the bytes are now.
  */
 export function discard(
   outbox: Outbox,
   inodes: readonly Inode[],
-): { readonly paths: string[]; readonly dropped: Intent[] } {
+): { readonly paths: string[]; readonly discarded: Discarded[] } {
   const { intents, staging } = outbox;
   const dropped = new Map<Inode, Intent>();
   const take = (intent: Intent): void => {
@@ -110,6 +118,14 @@ export function discard(
   const paths: string[] = [];
   for (const intent of dropped.values())
     if (intent.staged && staging.has(intent.inode)) paths.push(staging.lose(intent.inode, intent.name));
-  intents.change([], [...dropped.keys()]);
-  return { paths, dropped: [...dropped.values()] };
+  const discarded = [...dropped.values()].map((intent): Discarded => {
+    const isMove = intent.remoteId !== NO_REMOTE && !intent.deleted && needsPerson(intent);
+    const left = isMove ? withoutContent(intent, outbox.tree.view.byRemoteId(intent.remoteId), Date.now()) : undefined;
+    return { intent, left: left && !isNothing(left) ? left : undefined };
+  });
+  intents.change(
+    discarded.flatMap(({ left }) => left ?? []),
+    discarded.filter(({ left }) => !left).map(({ intent }) => intent.inode),
+  );
+  return { paths, discarded };
 }
