@@ -15,24 +15,22 @@ export function follow(changes: readonly Change[], { intents, tree }: Pick<Outbo
   const put: Intent[] = [];
   const drop: Inode[] = [];
   const seen: Change[] = [];
-  for (const { inode } of changes) {
-    const item = tree.view.item(inode);
-    const isThere = item !== undefined && (item.flags & HIDDEN) === 0;
-    const parent = isThere ? tree.view.parent(item)?.inode : undefined;
-    const intent = item && intents.ofRemote(item.remoteId);
-    if (item && !isThere && intent && intent.state !== 'uploading' && hasNothingOfItsOwn(intent, intents)) {
-      const { sequence } = intent;
+  for (const { intent, item } of concerned(changes, { intents, tree })) {
+    if (intent.state === 'uploading') continue;
+    const isThere = (item.flags & HIDDEN) === 0;
+    if (!isThere && hasNothingOfItsOwn(intent, intents)) {
       drop.push(intent.inode);
       seen.push({
         inode: intent.inode,
         before: { parent: intent.parent, name: intent.name },
         after: undefined,
-        replacedSequence: sequence,
+        replacedSequence: intent.sequence,
       });
     }
-    if (parent === undefined || !intent) continue;
     // What has no outcome yet is looked for first; what is to go, goes from wherever it is.
-    if (intent.deleted || intent.attempted || intent.state === 'uploading') continue;
+    if (intent.deleted || intent.attempted) continue;
+    const parent = isThere ? tree.view.parent(item)?.inode : undefined;
+    if (parent === undefined) continue;
     const moved = { ...intent, baseParent: parent, baseName: item.name };
     if (intent.parent === intent.baseParent) moved.parent = parent;
     if (intent.name === intent.baseName) moved.name = item.name;
@@ -50,6 +48,25 @@ export function follow(changes: readonly Change[], { intents, tree }: Pick<Outbo
   }
   if (put.length > 0 || drop.length > 0) intents.change(put, drop);
   return seen;
+}
+
+/** Intents about items that changed: of a page of a crawl they are few, and few wait when a page comes. */
+function* concerned(
+  changes: readonly Change[],
+  { intents, tree }: Pick<Outbox, 'intents' | 'tree'>,
+): Generator<{ readonly intent: Intent; readonly item: Item }> {
+  if (intents.size < changes.length) {
+    const changed = new Set(changes.map(({ inode }) => inode));
+    for (const intent of intents.all()) {
+      const item = intent.remoteId === NO_REMOTE ? undefined : tree.view.byRemoteId(intent.remoteId);
+      if (item && changed.has(item.inode)) yield { intent, item };
+    }
+  } else
+    for (const { inode } of changes) {
+      const item = tree.view.item(inode);
+      const intent = item && intents.ofRemote(item.remoteId);
+      if (intent) yield { intent, item };
+    }
 }
 
 /** Somebody else's version is what a file shows that has no content of its own here. */
