@@ -125,11 +125,18 @@ export class Tree {
     return names.join('/');
   }
 
-  /** Where the intent's item is to be, for messages. */
+  /** Where the intent's item is to be, or was, for messages: also in a folder that is gone. */
   pathOf(intent: Intent): string {
-    const parent = this.item(intent.parent);
-    const folder = parent && this.path(parent);
-    return folder === undefined ? intent.name : [folder, intent.name].filter((part) => part !== '').join('/');
+    const names = [intent.name];
+    for (let at: Inode | undefined = intent.parent; at !== undefined && at !== ROOT_INODE && names.length < 1000; ) {
+      const above: Intent | undefined = this.#intents.get(at);
+      const item: Item | undefined = above ? undefined : this.view.item(at);
+      const name = above?.name ?? item?.name;
+      if (name === undefined) break;
+      names.unshift(name);
+      at = above ? above.parent : item && this.view.parent(item)?.inode;
+    }
+    return names.join('/');
   }
 
   /** The server's id of a folder here, or undefined while it is not there yet. */

@@ -21,7 +21,7 @@ interface Case {
   readonly shows: Tree;
   /** What the server has when all is up; as shown before unless told. */
   readonly becomes?: Tree;
-  /** What cannot go up is left: names in `uploads`, and what the mount shows once they were given up. */
+  /** What cannot go up is left: paths in `uploads`, and what the mount shows once they were given up. */
   readonly left?: readonly string[];
   /** Who was slower is kept under a name of its own: this stands for it. */
   readonly conflict?: string;
@@ -192,7 +192,7 @@ const cases: Readonly<Record<string, Case>> = {
     here: (at) => writeFile(at('f/new.txt'), 'new'),
     meanwhile: [{ op: 'delete', path: 'f' }],
     shows: { g: null },
-    left: ['new.txt'],
+    left: ['f/new.txt'],
   },
   'moved into a folder that is deleted there': {
     there: both,
@@ -200,7 +200,7 @@ const cases: Readonly<Record<string, Case>> = {
     meanwhile: [{ op: 'delete', path: 'g' }],
     shows: { 'f/b.txt': 'b' },
     becomes: { 'f/a.txt': 'a', 'f/b.txt': 'b' },
-    left: ['a.txt'],
+    left: ['g/a.txt'],
   },
   'renamed here to a name that is taken there': {
     there: both,
@@ -208,7 +208,7 @@ const cases: Readonly<Record<string, Case>> = {
     meanwhile: [{ op: 'create', path: 'f/c.txt', content: 'c' }],
     shows: { 'f/c.txt': 'a', 'f/b.txt': 'b', g: null },
     becomes: { 'f/a.txt': 'a', 'f/b.txt': 'b', 'f/c.txt': 'c', g: null },
-    left: ['c.txt'],
+    left: ['f/c.txt'],
   },
   'new, written, renamed, moved and deleted, and nobody else is there': {
     there: { ...both, 'f/c.txt': 'c', 'f/d.txt': 'd', 'h/e.txt': 'e' },
@@ -286,10 +286,10 @@ export async function pendingScenario(t: Scenario, driver: 'kernel' | 'fuse-nati
   await sees('after kill -9 and listings', shows);
 
   const left = await observer.daemon.drain();
-  const wanted = names.flatMap((name) => cases[name]!.left ?? []).sort();
+  const wanted = names.flatMap((name) => (cases[name]!.left ?? []).map((path) => inFolder(name, path))).sort();
   t.equal(
     left
-      .map(({ path }) => path.split('/').at(-1))
+      .map(({ path }) => path)
       .sort()
       .join(),
     wanted.join(),
