@@ -351,6 +351,8 @@ export class Outbox {
       const whole = item.size > 0 && this.#options.content.take(version, this.staging.path(inode));
       file = new WorkingFile(inode, this.staging.open(inode, !whole));
       if (item.size > 0 && !whole && !truncate) file.startFrom(this.#options.content.open(version), version);
+      // Nothing else shows that it is emptied: there was nothing in the staging file before.
+      if (item.size > 0 && !whole && truncate) file.truncate(0);
     }
     if (!truncate) file.setMtime(item.localMtime ?? item.versionAt);
     file.madeFrom = item.versionId;

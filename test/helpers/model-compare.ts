@@ -61,6 +61,10 @@ async function inPlace(step: LocalStep, place: ModelPlace, model: ModelTree): Pr
       return place.writeHandle(step.handle, step.offset, step.text);
     case 'handle-truncate':
       return place.truncateHandle(step.handle, step.size);
+    case 'handle-chmod':
+      return place.chmodHandle(step.handle, step.mode);
+    case 'handle-utimens':
+      return place.utimensHandle(step.handle, step.mtime);
     case 'handle-size':
       return place.sizeOfHandle(step.handle);
     case 'handle-sync':
@@ -100,6 +104,10 @@ function inModel(step: LocalStep, model: ModelTree): unknown {
       return model.writeHandle(step.handle, step.offset, step.text);
     case 'handle-truncate':
       return model.truncateHandle(step.handle, step.size);
+    case 'handle-chmod':
+      return model.chmodHandle(step.handle, step.mode);
+    case 'handle-utimens':
+      return model.utimensHandle(step.handle, step.mtime);
     case 'handle-size':
       return model.sizeOfHandle(step.handle);
     case 'handle-sync':

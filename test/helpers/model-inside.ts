@@ -124,6 +124,16 @@ class InsidePlace implements ModelPlace {
     return this.#fs.getattr(this.#handles[n]!.node).attributes.size;
   }
 
+  async chmodHandle(n: number, mode: number): Promise<void> {
+    const { node, handle } = this.#handles[n]!;
+    await this.#fs.writable.setattr(node, { mode }, handle, context);
+  }
+
+  async utimensHandle(n: number, mtime: number): Promise<void> {
+    const { node, handle } = this.#handles[n]!;
+    await this.#fs.writable.setattr(node, { mtime }, handle, context);
+  }
+
   async close(n: number): Promise<void> {
     const [open] = this.#handles.splice(n, 1);
     await this.#fs.writable.flush(open!.node, open!.handle, context);

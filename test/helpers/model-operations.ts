@@ -14,6 +14,8 @@ export type HandleStep =
   | { readonly op: 'handle-read'; readonly handle: number; readonly offset: number; readonly length: number }
   | { readonly op: 'handle-write'; readonly handle: number; readonly offset: number; readonly text: string }
   | { readonly op: 'handle-truncate'; readonly handle: number; readonly size: number }
+  | { readonly op: 'handle-chmod'; readonly handle: number; readonly mode: number }
+  | { readonly op: 'handle-utimens'; readonly handle: number; readonly mtime: number }
   | { readonly op: 'handle-size' | 'handle-sync' | 'handle-close'; readonly handle: number };
 export type LocalStep = FileStep | HandleStep;
 export interface RemoteStep {
@@ -31,6 +33,7 @@ export type Step = LocalStep | RemoteStep | { readonly op: 'drain' | 'drain-begi
 const NAMES = ['a', 'b', 'c', 'd.txt'];
 /** Refused, but for the last one below the root: that is too long. */
 const REFUSED = ['a:b', 'x?', 'a .txt', 'a.txt ', 'c|d', 'n'.repeat(254)];
+const MODES = [0o600, 0o640, 0o644, 0o755];
 /** Longest offset at which somebody writes beyond the end. */
 const SPARSE = 9000;
 
@@ -75,12 +78,14 @@ const local = [
   one(2, { op: op('list'), path }),
   one(4, { op: op('stat'), path }),
   one(16, { op: op('rename'), path, to: newPath }),
-  one(2, { op: op('chmod'), path, mode: fc.constantFrom(0o600, 0o640, 0o644, 0o755) }),
+  one(2, { op: op('chmod'), path, mode: fc.constantFrom(...MODES) }),
   one(2, { op: op('utimens'), path, mtime: fc.integer({ min: 1_000_000_000, max: 1_700_000_000 }) }),
   one(5, { op: op('open'), path: newPath, flags: fc.constantFrom(...WAYS) }),
   one(3, { op: op('handle-read'), handle, offset: size, length: fc.integer({ min: 1, max: SPARSE }) }),
   one(4, { op: op('handle-write'), handle, offset: size, text: fc.string({ minLength: 1, maxLength: 20 }) }),
   one(2, { op: op('handle-truncate'), handle, size }),
+  one(1, { op: op('handle-chmod'), handle, mode: fc.constantFrom(...MODES) }),
+  one(1, { op: op('handle-utimens'), handle, mtime: fc.integer({ min: 1_000_000_000, max: 1_700_000_000 }) }),
   one(2, { op: op('handle-size', 'handle-sync'), handle }),
   one(3, { op: op('handle-close'), handle }),
 ];

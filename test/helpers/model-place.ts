@@ -89,6 +89,14 @@ export class Place {
     return (await this.handles[n]!.stat()).size;
   }
 
+  chmodHandle(n: number, mode: number): Promise<void> {
+    return this.handles[n]!.chmod(mode);
+  }
+
+  utimensHandle(n: number, mtime: number): Promise<void> {
+    return this.handles[n]!.utimes(mtime, mtime);
+  }
+
   async close(n: number): Promise<void> {
     const [file] = this.handles.splice(n, 1);
     await file!.close();

@@ -102,6 +102,17 @@ export class ModelTree {
     return this.handles[n]!.content.bytes.length;
   }
 
+  /** Of an older version nobody else can see them. */
+  chmodHandle(n: number, mode: number): void {
+    const { node, content } = this.handles[n]!;
+    if (node.content === content) node.mode = mode;
+  }
+
+  utimensHandle(n: number, mtime: number): void {
+    const { node, content } = this.handles[n]!;
+    if (node.content === content) node.mtime = mtime;
+  }
+
   close(n: number): void {
     const [handle] = this.handles.splice(n, 1);
     if (handle!.flags.write) handle!.node.writers--;

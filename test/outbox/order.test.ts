@@ -195,6 +195,18 @@ t.test('what waits for each other, and what takes the place of another', async (
     await open.drain();
   });
 
+  await t.test('a file that was never read here is emptied, however long it is open', async (t) => {
+    await admin.change({ op: 'create', path: 'full', content: 'theirs' });
+    await poll();
+    const { node } = await files.entry('full');
+    const { handle } = await open.fileSystem.open(node, 0o1001, context);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await open.fileSystem.writable.flush(node, handle, context);
+    open.fileSystem.release(node, handle);
+    await open.drain();
+    t.equal((await admin.tree()).find(({ path }) => path === 'full')?.size, 0);
+  });
+
   await t.test('times that are set through a handle do not bring back what was unlinked', async (t) => {
     await files.write('temporary', 'x');
     const { node } = await files.entry('temporary');
