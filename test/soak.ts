@@ -19,6 +19,7 @@ import { removedFolder } from './helpers/cases-removal.js';
 import { renamedFolder } from './helpers/cases-renamed.js';
 import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
 import { uploadHour } from './helpers/cases-upload-hour.js';
+import { vanishingShare } from './helpers/cases-vanishing.js';
 import { writeKillScenario } from './helpers/cases-write-kill.js';
 import { refreshRace } from './helpers/refresh-race.js';
 
@@ -69,6 +70,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   'job-sync-procore': (t, seed) => randomSync(t, 'procore', Number(process.env.SOAK_ROUNDS ?? 2000), seed),
   'job-calls': (t) => copyCalls(t, 10_000),
   'job-million': (t) => jobMemory(t, Number(process.env.SOAK_ITEMS ?? 1_000_000), 50_000),
+  'job-vanishing': (t, seed) => vanishingShare(t, 2000, seed),
   'job-names-smb': (t, seed) => hostileNames(t, 'smb', 1000, seed),
   'job-names-s3': (t, seed) => hostileNames(t, 's3', 1000, seed),
   'job-estimates': (t) => estimates(t, 2000),

@@ -71,7 +71,7 @@ export class Folders {
   readonly store: JobStore;
   readonly engine: JobEngine;
 
-  constructor(t: Teardown, opener: Opener = folderOpener, more: Pick<EngineOptions, 'parallel'> = {}) {
+  constructor(t: Teardown, opener: Opener = folderOpener, more: Pick<EngineOptions, 'parallel' | 'patience'> = {}) {
     for (const folder of [this.a, this.b, join(this.top, 'jobs')]) mkdirSync(folder, { recursive: true });
     this.store = new JobStore(join(this.top, 'jobs', 'jobs.db'));
     this.engine = new JobEngine({

@@ -109,11 +109,14 @@ export class Planner {
   /** Counted at the end: what goes with its folder is no call of its own. */
   #countDeletions(): void {
     const { items, source, destination } = this.#o;
-    for (const { action, status, items: count, own } of items.totals()) {
-      if (status !== 'pending' || (action !== 'delete' && action !== 'delete-source')) continue;
+    for (const [action, side] of [
+      ['delete', destination],
+      ['delete-source', source],
+    ] as const) {
+      const { items: count, own } = items.deletions(action);
       this.#estimate.deletions += count;
       this.#estimate.items += count;
-      this.#estimate.calls += own * (action === 'delete' ? destination : source).cost('delete', 0);
+      this.#estimate.calls += own * side.cost('delete', 0);
     }
   }
 

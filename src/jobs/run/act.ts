@@ -22,6 +22,8 @@ export interface ActContext {
   readonly note: (record: TransferRecord) => void;
   readonly now: () => Date;
   readonly progress: (bytes: number) => void;
+  /** It was tried before, and failed: all the same it may have come through. */
+  readonly again?: boolean;
   /** The bytes of the item have arrived: what is left waits for a disk. */
   readonly arrived?: () => void;
   /** Folders that were seen at the end that is written to. */
@@ -38,6 +40,9 @@ export interface Result {
   /** What is true of both sides from now on; null: nothing any more. */
   readonly record?: TransferRecord | null;
 }
+
+/** Some shares tell a time as it was set until they are asked anew, and then without its fraction: seconds. */
+const SHARE_GRAIN = 1;
 
 /** Folders that are remembered at most. */
 const FOLDERS_KNOWN = 1000;
@@ -78,6 +83,10 @@ async function copy(item: RunItem, context: ActContext, way: 'forward' | 'back',
   const isBack = way === 'back';
   const [from, to] = isBack ? [context.destination, context.source] : [context.source, context.destination];
   const [fromPath, toPath] = isBack ? [paths.destination, paths.source] : [paths.source, paths.destination];
+  const both = (done: Transferred) =>
+    isBack ? { source: done.written, destination: done.read } : { source: done.read, destination: done.written };
+  const through = context.again ? await cameThrough(from, to, fromPath, toPath, context, signal) : undefined;
+  if (through) return moved(item, context, both(through), through.bytes, signal);
   const record = context.recordOf(item);
   const before = isBack ? record?.source : record?.destination;
   // Where nothing was, the write itself sees that nothing is.
@@ -86,14 +95,14 @@ async function copy(item: RunItem, context: ActContext, way: 'forward' | 'back',
   // Somebody changed the receiving side since the plan: that is not overwritten.
   const isForeign = there !== undefined && (before === undefined || differs(there, before, grainOf(to.rules)));
   if (isForeign && context.transfer.transfer_type !== 'publish') throw new Failure('item-changed', { path: toPath });
-  const done = await transferFile(item, from, to, fromPath, toPath, there, context, signal);
-  return moved(
-    item,
-    context,
-    isBack ? { source: done.written, destination: done.read } : { source: done.read, destination: done.written },
-    done.bytes,
-    signal,
-  );
+  const done = await transferFile(item, from, to, fromPath, toPath, there, context, signal).catch(async (error) => {
+    // A share that was away may have told what it remembered, above.
+    const late = context.again && isFailure(error, 'target-changed');
+    const found = late ? await cameThrough(from, to, fromPath, toPath, context, signal) : undefined;
+    if (!found) throw error;
+    return found;
+  });
+  return moved(item, context, both(done), done.bytes, signal);
 }
 
 /** After a copy: what is recorded, and that a moved file leaves the source. */
@@ -114,6 +123,23 @@ interface Transferred {
   readonly read: SideItem;
   readonly written: SideItem;
   readonly bytes: number;
+}
+
+/** What an attempt before this one brought there, whose success was never heard of: of the source's size and time. */
+async function cameThrough(
+  from: Side,
+  to: Side,
+  fromPath: string,
+  toPath: string,
+  { transfer }: ActContext,
+  signal: AbortSignal,
+): Promise<Transferred | undefined> {
+  if (!transfer.timestamps || !to.rules.setsTimes) return undefined;
+  const [read, written] = await Promise.all([from.stat(fromPath, signal), to.stat(toPath, signal)]);
+  if (read?.mtime === undefined || written?.mtime === undefined || written.folder) return undefined;
+  const grain = Math.max(grainOf(to.rules), SHARE_GRAIN);
+  const isSame = read.size === written.size && Math.abs(read.mtime - written.mtime) <= grain;
+  return isSame ? { read, written, bytes: read.size } : undefined;
 }
 
 async function transferFile(

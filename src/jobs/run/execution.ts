@@ -256,13 +256,14 @@ export class Run {
   async #one(item: RunItem, context: ActContext, signal: AbortSignal): Promise<void> {
     const { job, until } = this.#c;
     const { retries } = job.transfer.performance;
-    for (let attempts = 1; ; attempts++) {
+    let again = false;
+    for (let attempts = 1; ; attempts++, again = true) {
       if (until !== undefined && this.#clock.now() > until) {
         this.#end('not_complete', 'the longest duration of a run is over');
         return;
       }
       try {
-        this.#took(item, await act(item, context, signal), attempts);
+        this.#took(item, await act(item, { ...context, again }, signal), attempts);
         return;
       } catch (error) {
         if (signal.aborted) throw error;
@@ -388,7 +389,7 @@ export class Run {
 
   #outcome(): Outcome {
     const stats = this.stats;
-    const pending = this.#items.totals().reduce((sum, { status, own }) => sum + (status === 'pending' ? own : 0), 0);
+    const pending = this.#items.left;
     const changed = (stats.copied ?? 0) + (stats.deleted ?? 0) + (stats.folders ?? 0);
     const status: ExecutionStatus =
       this.#ended?.status ??

@@ -62,11 +62,6 @@ interface Row {
   readonly done_at: number | null;
 }
 
-export interface Totals {
-  readonly items: number;
-  readonly bytes: number;
-}
-
 const RANKS = [0, 1, 2];
 /** Ids that are read at once. */
 const STRETCH = 1000;
@@ -83,10 +78,8 @@ export class RunItems {
   readonly #collapse: Statement;
   readonly #hold: Statement;
   readonly #first: Statement;
-  readonly #totals: Statement<
-    [number],
-    { action: ItemAction; status: ItemStatus; items: number; bytes: number; own: number }
-  >;
+  readonly #deletions: Statement<[number, string], { items: number | null; own: number }>;
+  readonly #left: Statement<[number], number>;
 
   constructor(db: Database, execution: number) {
     this.#db = db;
@@ -118,10 +111,14 @@ export class RunItems {
          SELECT 1 FROM items old WHERE old.execution = @before AND old.folder = items.folder AND old.name = items.name
          AND old.status = 'pending')`,
     );
-    this.#totals = db.prepare(
-      `SELECT action, status, sum(count) AS items, sum(bytes) AS bytes, count(*) AS own FROM items
-       WHERE execution = ? GROUP BY action, status`,
+    // No GROUP BY: of a million rows it would sort all, in memory.
+    this.#deletions = db.prepare(
+      `SELECT sum(count) AS items, count(*) AS own FROM items
+       WHERE execution = ? AND status = 'pending' AND rank = 2 AND action = ?`,
     );
+    this.#left = db
+      .prepare<[number], number>(`SELECT count(*) FROM items WHERE execution = ? AND status = 'pending'`)
+      .pluck();
   }
 
   /** In one transaction, with whatever else is to be written down with it. */
@@ -197,8 +194,15 @@ export class RunItems {
     return row && fromRow(row);
   }
 
-  totals() {
-    return this.#totals.all(this.execution);
+  /** Deletions that are to be done: the items that they are about, and how many they are themselves. */
+  deletions(action: 'delete' | 'delete-source'): { readonly items: number; readonly own: number } {
+    const { items, own } = this.#deletions.get(this.execution, action)!;
+    return { items: items ?? 0, own };
+  }
+
+  /** What is still to be done. */
+  get left(): number {
+    return this.#left.get(this.execution)!;
   }
 
   /**

@@ -40,7 +40,12 @@ export function writeFile<T>(
     } finally {
       await handle.close();
     }
-    checkExpected(existing(await again(root, folder.at(name)), root.path, path), rules, root.path, path, options);
+    try {
+      checkExpected(existing(await again(root, folder.at(name)), root.path, path), rules, root.path, path, options);
+    } catch (error) {
+      await unlink(part);
+      throw error;
+    }
     if (before && options.trash !== undefined) await keep();
     await publish(part, folder.at(name), before !== undefined, root.path, path);
     await disk.sync(folder.handle, opened).catch(ignoreUnsupported);
