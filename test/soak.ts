@@ -17,6 +17,7 @@ import { officeScenario } from './helpers/cases-office.js';
 import { pendingScenario } from './helpers/cases-pending.js';
 import { removedFolder } from './helpers/cases-removal.js';
 import { renamedFolder } from './helpers/cases-renamed.js';
+import { rsyncToSamba } from './helpers/cases-samba.js';
 import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenarios.js';
 import { uploadHour } from './helpers/cases-upload-hour.js';
 import { vanishingShare } from './helpers/cases-vanishing.js';
@@ -66,6 +67,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   model: (t, seed) => modelScenario(t, { ...MODEL, where: 'mount' }, seed),
   'model-inside': (t, seed) => modelScenario(t, { ...MODEL, where: 'inside' }, seed),
   removal: (t) => removedFolder(t, 5000),
+  'rsync-samba': (t) => rsyncToSamba(t, Number(process.env.SOAK_ITEMS ?? 23_000)),
   'job-sync': (t, seed) => randomSync(t, 'folder', Number(process.env.SOAK_ROUNDS ?? 2000), seed),
   'job-sync-procore': (t, seed) => randomSync(t, 'procore', Number(process.env.SOAK_ROUNDS ?? 2000), seed),
   'job-calls': (t) => copyCalls(t, 10_000),

@@ -65,8 +65,9 @@ async function save(path: string, content: Buffer, flags: string, sync: boolean)
   const file = await open(path, flags);
   try {
     const part = Math.ceil(content.length / 3);
-    for (let at = 0; at < content.length; at += part)
-      await file.write(content, at, Math.min(part, content.length - at), at);
+    // write(2) may take less than it was given: whoever does not look has saved something else.
+    for (let at = 0; at < content.length; )
+      at += (await file.write(content, at, Math.min(part, content.length - at), at)).bytesWritten;
     await file.truncate(content.length);
     if (sync) await file.sync();
   } finally {
