@@ -230,9 +230,11 @@ function checkHistory(t: Scenario, own: readonly HistoryEntry[], writer: Writer,
   t.equal(half.map(({ path, size }) => `${path} (${size} bytes)`).join(), '', `${name}: every version is complete`);
   const repeated = files.filter(({ history }) => history.some((sum, n) => sum === history[n + 1]));
   t.equal(repeated.map(({ path }) => path).join(), '', `${name}: no version came twice`);
+  const there = files.filter(({ deleted }) => !deleted);
   // What was given up has the server's content again, which may have gone on elsewhere by then.
-  const isGivenUp = (path: string): boolean => writer.unsure.has(path.slice(writer.folder.length + 1));
-  const live = files.filter(({ deleted, path }) => !deleted && !isGivenUp(path));
+  for (const { path, sha256 } of there)
+    if (writer.unsure.has(path.slice(writer.folder.length + 1))) writer.givenUp.add(sha256!);
+  const live = there.filter(({ sha256 }) => !writer.givenUp.has(sha256!));
   const twice = live.filter((one) => live.some((other) => other !== one && other.sha256 === one.sha256));
   const words = twice.map(({ path, history }) => `${path} (${history.map((sum) => sum.slice(0, 8)).join(', ')})`);
   t.equal(words.join('; '), '', `${name}: no file came twice`);

@@ -24,6 +24,8 @@ export class Writer {
   readonly unsure = new Set<string>();
   /** SHA-256 of all content that was ever complete, or whose closing was under way. */
   readonly complete = new Set<string>();
+  /** SHA-256 of what a file had again after the writing of it was given up. */
+  readonly givenUp = new Set<string>();
   /** Calls that were acknowledged. */
   calls = 0;
   readonly #mnt: string;
