@@ -378,9 +378,11 @@ function firstFreeInode(db: Database): number {
   return Math.max(16, kept ?? 0, (used ?? 0) + 1);
 }
 
-/** What a lagging index still says of an item that has moved on. */
+/** What a lagging index still says of an item that has moved on; of what we deleted, all that had not changed by then. */
 const isOlder = (item: RemoteItem, row: Row): boolean =>
-  item.updatedAt < row.updated_at || (item.version?.number ?? 0) < row.version_number;
+  item.updatedAt < row.updated_at ||
+  (item.version?.number ?? 0) < row.version_number ||
+  ((row.flags & DELETED) !== 0 && !item.deleted && item.updatedAt <= row.seen_at);
 
 function flagsOf(item: RemoteItem): number {
   return (

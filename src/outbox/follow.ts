@@ -1,6 +1,6 @@
 import type { Inode } from '../base/ids.js';
 import type { Change } from '../mirror/changes.js';
-import { HIDDEN } from '../mirror/flags.js';
+import { BIN, DELETED, HIDDEN } from '../mirror/flags.js';
 import type { Item } from '../mirror/view.js';
 import { hasNothingOfItsOwn } from './changes.js';
 import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
@@ -18,7 +18,8 @@ export function follow(changes: readonly Change[], { intents, tree }: Pick<Outbo
   for (const { intent, item } of concerned(changes, { intents, tree })) {
     if (intent.state === 'uploading') continue;
     const isThere = (item.flags & HIDDEN) === 0;
-    if (!isThere && hasNothingOfItsOwn(intent, intents)) {
+    // One that a listing does not have any more may be elsewhere: that is found when it is sent.
+    if ((item.flags & (DELETED | BIN)) !== 0 && hasNothingOfItsOwn(intent, intents)) {
       drop.push(intent.inode);
       seen.push({
         inode: intent.inode,
