@@ -10,11 +10,11 @@ import { directSource } from '../helpers/content-victim.js';
 const never = new AbortController().signal;
 
 t.test(
-  'killed 30 times in the middle of its work, the cache serves only right bytes, and leaves no file behind',
+  'killed 20 times in the middle of its work, the cache serves only right bytes, and leaves no file behind',
   async (t) => {
     const [folder, remove] = temporaryFolder();
     t.teardown(remove);
-    const report = await crashAgainAndAgain(folder, 30);
+    const report = await crashAgainAndAgain(folder, 20);
     t.strictSame(report.problems, []);
     t.ok(report.kept > 1_000_000, `${report.kept} bytes had survived`);
   },

@@ -4,9 +4,9 @@ import { failingDiskUnavailable } from '../helpers/failing-disk.js';
 
 // `npm run soak` goes through every call.
 const skip = failingDiskUnavailable;
-t.test('a disk call of a save that fails once loses nothing', { skip }, (t) => failingDiskScenario(t, 'once', 3, 149));
+t.test('a disk call of a save that fails once loses nothing', { skip }, (t) => failingDiskScenario(t, 'once', 3, 251));
 t.test('a disk that fails for ever from some call of a save on loses nothing', { skip }, (t) =>
-  failingDiskScenario(t, 'for ever', 5, 251),
+  failingDiskScenario(t, 'for ever', 5, 401),
 );
 
 for (const fault of [REQUEST_FAULTS[2], REQUEST_FAULTS[5]])

@@ -3,4 +3,4 @@ import { writeKillScenario } from '../helpers/cases-write-kill.js';
 
 const seed = Number(process.env.PROCOREFS_TEST_SEED ?? 20_261_124);
 
-t.test('a daemon that is killed at any moment loses and doubles nothing', (t) => writeKillScenario(t, 8, seed));
+t.test('a daemon that is killed at any moment loses and doubles nothing', (t) => writeKillScenario(t, 6, seed));
