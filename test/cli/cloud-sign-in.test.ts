@@ -40,7 +40,11 @@ async function atTerminal(
   return { code, shown };
 }
 
-const visit = (link: string): Promise<string> => fetch(link).then((page) => page.text());
+/** rclone may end before its last page is out: how the sign-in went, it says itself. */
+const visit = (link: string): Promise<string> =>
+  fetch(link)
+    .then((page) => page.text())
+    .catch(String);
 
 /** What rclone says to run on a machine with a browser; the token that is to be pasted. */
 async function authorize(type: string, what: string): Promise<string> {
