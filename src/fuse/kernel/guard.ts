@@ -51,6 +51,7 @@ export class Guard {
   async close(): Promise<void> {
     const { exitCode, signalCode, pid } = this.#child;
     if (pid === undefined || exitCode !== null || signalCode !== null) return;
+    this.#child.ref();
     const gone = once(this.#child, 'exit');
     this.#child.stdin.end('end\n');
     await gone;
