@@ -9,6 +9,9 @@ import { inPool } from './libc.js';
 export const SUBTYPE = 'procorefs';
 export const MOUNT_TYPE = `fuse.${SUBTYPE}`;
 
+/** Where fusectl has a folder of each connection of the kernel: Documentation/filesystems/fuse. */
+export const CONNECTIONS = '/sys/fs/fuse/connections';
+
 /** A call that takes longer hangs in a mount whose daemon does not answer. */
 const ANSWER_LIMIT_MS = 2_000;
 const BUSY_ATTEMPTS = 4;
@@ -62,8 +65,11 @@ export async function mountTable(): Promise<readonly MountEntry[]> {
   return parseMountTable(await readFile('/proc/self/mountinfo', 'utf8'));
 }
 
+/** The number by which fusectl knows a FUSE mount. */
+export const connectionOf = ({ device }: MountEntry): string => device.split(':')[1]!;
+
 /** The mount on top at exactly this path. */
-async function mountedAt(path: string): Promise<MountEntry | undefined> {
+export async function mountedAt(path: string): Promise<MountEntry | undefined> {
   return (await mountTable()).findLast((entry) => entry.mountpoint === path);
 }
 
@@ -160,8 +166,7 @@ export async function abortOrphan(path: string): Promise<boolean> {
   if (mounted?.type !== MOUNT_TYPE) return false;
   if ((await withLimit(statfs(real)).then(() => undefined, errnoOf)) !== 'ETIMEDOUT') return false;
   // As an ordinary user only the owner's file of the connection does it, where that is mounted.
-  const connection = `/sys/fs/fuse/connections/${mounted.device.split(':')[1]}/abort`;
-  await writeFile(connection, '1').catch(() => detach(real, true));
+  await writeFile(`${CONNECTIONS}/${connectionOf(mounted)}/abort`, '1').catch(() => detach(real, true));
   return true;
 }
 

@@ -50,13 +50,6 @@ export function requireApart(
     const clash = (why: string): never => {
       throw new Failure('job-overlaps', { name, why: `${why} the job "${job.name}"` });
     };
-    const written = changesSource(transfer) ? [places.destination, places.source] : [places.destination];
-    for (const { within } of written)
-      if (within !== undefined)
-        throw new Failure('job-overlaps', {
-          name,
-          why: `it would write into the mount at ${within}; name the project as CONNECTION:PROJECT/folder instead`,
-        });
     if (touch(places.source, other.destination) && touch(places.destination, other.source))
       clash('it would go around in a circle with');
     if (touch(places.destination, other.destination)) {

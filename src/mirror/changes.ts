@@ -16,3 +16,9 @@ export interface Change {
   /** The item's node sequence before, where its content was replaced. */
   readonly replacedSequence: number | undefined;
 }
+
+/** Sequences wrap long before the node id would leave 2^53. */
+const SEQUENCE_LIMIT = 2 ** 16;
+
+/** The node sequence of an item's next content: node ids of a file are told apart by it. */
+export const nextSequence = (sequence: number): number => (sequence + 1) % SEQUENCE_LIMIT;

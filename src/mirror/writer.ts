@@ -2,7 +2,7 @@ import type { Inode, RemoteId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
 import type { FolderListing, RemoteItem } from '../procore/items.js';
 import { allocateName, type NameTable } from './allocate-name.js';
-import type { Change, Place } from './changes.js';
+import { type Change, nextSequence, type Place } from './changes.js';
 import { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, GONE, HIDDEN, PRIVATE, READ_ONLY } from './flags.js';
 
@@ -34,8 +34,6 @@ export interface Ingested {
   readonly added: number;
 }
 
-/** Sequences wrap long before the node id would leave 2^53. */
-const SEQUENCE_LIMIT = 1 << 16;
 const NO_PARENT = 0 as RemoteId;
 
 /** Writes replies into the mirror, one transaction a reply. The only writer of `mirror.db`. */
@@ -266,7 +264,7 @@ export class Writer {
     let inode: Inode;
     if (row) {
       inode = row.inode;
-      const sequence = own?.sequence ?? (row.node_sequence + (replaced ? 1 : 0)) % SEQUENCE_LIMIT;
+      const sequence = own?.sequence ?? (replaced ? nextSequence(row.node_sequence) : row.node_sequence);
       this.#update.run({ ...values, sequence });
     } else {
       inode = Number(this.#insert.run(values).lastInsertRowid) as Inode;

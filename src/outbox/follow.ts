@@ -1,5 +1,5 @@
 import type { Inode } from '../base/ids.js';
-import type { Change } from '../mirror/changes.js';
+import { type Change, nextSequence } from '../mirror/changes.js';
 import { BIN, DELETED, HIDDEN } from '../mirror/flags.js';
 import type { Item } from '../mirror/view.js';
 import { hasNothingOfItsOwn } from './changes.js';
@@ -86,9 +86,6 @@ function withContent(intent: Intent, item: Item): Intent {
     sequence: nextSequence(intent.sequence),
   };
 }
-
-/** Node ids of a file are told apart by it: it must be another one, and may wrap. */
-export const nextSequence = (sequence: number): number => (sequence + 1) % 2 ** 16;
 
 const isSame = (a: Intent, b: Intent): boolean =>
   a.baseParent === b.baseParent &&

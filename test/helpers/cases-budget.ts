@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLog } from '#src/base/log.js';
-import { Secret } from '#src/base/secret.js';
 import type { Windows } from '#src/budget/window-state.js';
 import { Connections } from '#src/connections/store.js';
 import { Session } from '#src/procore/session.js';
 import type { Scenario } from './cases-scenarios.js';
+import { addConnection } from './simulated-connection.js';
 import { type RunningSimulator, type SimulatorSettings, simulator } from './simulator.js';
 
 type Teardown = Pick<Scenario, 'teardown'>;
@@ -23,16 +23,7 @@ export async function budgetBench(
   const running = await simulator(t, { items: 10, ...settings });
   const { ready } = running;
   const connections = new Connections(stateFolder);
-  const connection = connections.add(
-    {
-      apiUrl: ready.api,
-      loginUrl: ready.login,
-      clientId: ready.client_id,
-      grant: 'client-credentials',
-      company: ready.company_id as NonNullable<Parameters<typeof connections.add>[0]['company']>,
-    },
-    new Secret(ready.client_secret),
-  );
+  const connection = addConnection(connections, ready);
   const { secrets } = connections;
   const session = new Session(connection, { stateFolder, secrets, log: silentLog, ...(windows ? { windows } : {}) });
   t.teardown(async () => {

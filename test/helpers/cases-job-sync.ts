@@ -15,7 +15,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Secret } from '#src/base/secret.js';
 import { Connections } from '#src/connections/store.js';
 import { jobsDatabasePath } from '#src/daemon/jobs/opener.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
@@ -26,6 +25,7 @@ import type { Scenario } from './cases-scenarios.js';
 import { FailingDisk } from './failing-disk.js';
 import { kill } from './mounted.js';
 import { randomBy } from './random.js';
+import { addConnection } from './simulated-connection.js';
 import { type Admin, simulator } from './simulator.js';
 
 /** One side of a sync, as people work on it: files by path, with the hash of what they hold; folders have null. */
@@ -232,16 +232,7 @@ export async function randomSync(t: Scenario, kind: 'folder' | 'procore', rounds
     const { ready, admin: own } = await simulator(t, { items: 0, oddNames: 'no', spike: 30_000, hourly: 10_000_000 });
     admin = own;
     b = new ProcorePlace(own);
-    const { id } = connections.add(
-      {
-        apiUrl: ready.api,
-        loginUrl: ready.login,
-        clientId: ready.client_id,
-        grant: 'client-credentials',
-        company: ready.company_id as never,
-      },
-      new Secret(ready.client_secret),
-    );
+    const { id } = addConnection(connections, ready);
     destination = { connection: { id }, target: { path: `/${ready.projects[0]!.id}` } };
   }
   mkdirSync(state.jobs(), { recursive: true });

@@ -1,6 +1,7 @@
 import { openLog } from '#src/base/log.js';
 import { openJobs } from '#src/daemon/jobs/open.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
+import { PROJECT_OPTIONS } from './project-options.js';
 
 /** Runs jobs of a state folder when its parent says which, and answers with what came of each. */
 const state = new StateFolder(process.argv[2]!);
@@ -8,16 +9,7 @@ const { log } = openLog('warn', state.log('jobs'));
 const jobs = openJobs({
   state,
   options: {},
-  projectOptions: {
-    cacheLimit: 2 ** 30,
-    cacheReserve: 0,
-    pollInterval: 3600,
-    settle: 0,
-    deleteDelay: 0,
-    holdAfter: 1_000_000,
-    noDelete: false,
-    temporary: [],
-  },
+  projectOptions: PROJECT_OPTIONS,
   log,
 });
 process.on('message', (id: string) => {

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '#src/base/errors.js';
 import { silentLog } from '#src/base/log.js';
-import { Secret } from '#src/base/secret.js';
 import { Connections } from '#src/connections/store.js';
 import { JobOpener, jobsDatabasePath } from '#src/daemon/jobs/opener.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
@@ -12,6 +11,8 @@ import { JobEngine } from '#src/jobs/engine.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
 import { put } from './jobs.js';
+import { PROJECT_OPTIONS } from './project-options.js';
+import { addConnection } from './simulated-connection.js';
 import { simulator } from './simulator.js';
 
 interface Teardown {
@@ -31,30 +32,11 @@ export async function jobProjects(t: Teardown, switches?: Readonly<Record<string
   const top = mkdtempSync(join(tmpdir(), 'procorefs-test-'));
   const state = new StateFolder(join(top, 'state'));
   const connections = new Connections(state.path);
-  const { id } = connections.add(
-    {
-      apiUrl: ready.api,
-      loginUrl: ready.login,
-      clientId: ready.client_id,
-      grant: 'client-credentials',
-      company: ready.company_id as never,
-    },
-    new Secret(ready.client_secret),
-  );
+  const { id } = addConnection(connections, ready);
   const folder = join(top, 'folder');
   put(folder, { 'one.txt': '1' });
   const disk = connections.addTarget({ name: 'disk', platform: 'fs', uri: folder }, undefined, {});
-  const projectOptions = {
-    cacheLimit: 2 ** 30,
-    cacheReserve: 0,
-    pollInterval: 3600,
-    settle: 0,
-    deleteDelay: 0,
-    holdAfter: 1_000_000,
-    noDelete: false,
-    temporary: [],
-  };
-  const own = new JobOpener({ state, options: {}, projectOptions, log: silentLog });
+  const own = new JobOpener({ state, options: {}, projectOptions: PROJECT_OPTIONS, log: silentLog });
   const failing = { at: 0, writes: 0 };
   const opener: Opener = {
     place: (reference) => own.place(reference),

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { asProjectId, type ProjectId, ROOT_INODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import { Secret } from '#src/base/secret.js';
 import { Connections } from '#src/connections/store.js';
 import type { IndexSource } from '#src/mirror/index-source.js';
 import { Mirror } from '#src/mirror/mirror.js';
 import type { Item } from '#src/mirror/view.js';
 import { Session } from '#src/procore/session.js';
+import { addConnection } from './simulated-connection.js';
 import { type RunningSimulator, type SimulatorSettings, simulator } from './simulator.js';
 
 interface Teardown {
@@ -30,16 +30,7 @@ export async function mirrorBench(t: Teardown, settings: SimulatorSettings = {})
   const running = await simulator(t, { spike: 10_000, hourly: 3600, ...settings });
   const connections = new Connections(folder);
   const { ready } = running;
-  const connection = connections.add(
-    {
-      apiUrl: ready.api,
-      loginUrl: ready.login,
-      clientId: ready.client_id,
-      grant: 'client-credentials',
-      company: ready.company_id as NonNullable<Parameters<typeof connections.add>[0]['company']>,
-    },
-    new Secret(ready.client_secret),
-  );
+  const connection = addConnection(connections, ready);
   const session = new Session(connection, { stateFolder: folder, secrets: connections.secrets, log: silentLog });
   const project = asProjectId(ready.projects[0]!.id);
   const { client } = session;

@@ -38,6 +38,10 @@ class InsidePlace implements ModelPlace {
     return this.#project().fileSystem;
   }
 
+  get #files(): Files {
+    return new Files(this.#fs);
+  }
+
   async read(path: string): Promise<Buffer> {
     const { node, attributes } = await this.#file(path);
     const { handle } = await this.#fs.open(node, 0, context);
@@ -50,7 +54,7 @@ class InsidePlace implements ModelPlace {
 
   async list(path: string): Promise<string[]> {
     if (!isFolder(await this.#entry(path))) throw fail('ENOTDIR');
-    return new Files(this.#fs).list(this.#at(path));
+    return this.#files.list(this.#at(path));
   }
 
   async stat(path: string, wanted: Stat): Promise<Stat> {
@@ -150,19 +154,16 @@ class InsidePlace implements ModelPlace {
     await this.#fs.writable.setattr(node, { mtime }, undefined, context);
   }
 
-  async mkdir(path: string): Promise<void> {
-    const [parent, name] = await this.#place(path);
-    await this.#fs.writable.mkdir(parent, name, 0o755, context);
+  mkdir(path: string): Promise<void> {
+    return this.#files.mkdir(this.#at(path));
   }
 
-  async unlink(path: string): Promise<void> {
-    const [parent, name] = await this.#place(path);
-    await this.#fs.writable.unlink(parent, name, context);
+  unlink(path: string): Promise<void> {
+    return this.#files.unlink(this.#at(path));
   }
 
-  async rmdir(path: string): Promise<void> {
-    const [parent, name] = await this.#place(path);
-    await this.#fs.writable.rmdir(parent, name, context);
+  rmdir(path: string): Promise<void> {
+    return this.#files.rmdir(this.#at(path));
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -178,15 +179,8 @@ class InsidePlace implements ModelPlace {
     return path === '' ? this.#top : `${this.#top}/${path}`;
   }
 
-  async #entry(path: string): Promise<Entry> {
-    let entry = this.#fs.getattr(ROOT_NODE);
-    for (const name of this.#at(path).split('/')) {
-      if (!isFolder(entry)) throw fail('ENOTDIR');
-      const found = await this.#fs.lookup(entry.node, name, context);
-      if (found.node === undefined) throw fail('ENOENT');
-      entry = found;
-    }
-    return entry;
+  #entry(path: string): Promise<Entry> {
+    return this.#files.entry(this.#at(path));
   }
 
   async #file(path: string): Promise<Entry> {

@@ -1,7 +1,6 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Secret } from '#src/base/secret.js';
 import { Connections } from '#src/connections/store.js';
 import { askDaemon } from '#src/daemon/control.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
@@ -12,6 +11,7 @@ import type { Scenario } from './cases-scenarios.js';
 import { Place } from './model-place.js';
 import type { ModelScene, Pace } from './model-run.js';
 import { Installation } from './mounted.js';
+import { addConnection } from './simulated-connection.js';
 import { type Admin, type RunningSimulator, simulator } from './simulator.js';
 
 const OPTIONS: Readonly<Record<Pace, string>> = {
@@ -49,17 +49,9 @@ export class MountScene implements ModelScene {
     const running = await simulator(t, { items: 0, oddNames: 'no', spike: 3000, hourly: 1_000_000, hour: HOUR });
     const installation = new Installation(t);
     const { ready } = running;
-    new Connections(new StateFolder(installation.state).path).add(
-      {
-        apiUrl: ready.api,
-        loginUrl: ready.login,
-        clientId: ready.client_id,
-        grant: 'client-credentials',
-        company: ready.company_id as never,
-        rateWindows: { hour: HOUR, spike: 10 },
-      },
-      new Secret(ready.client_secret),
-    );
+    addConnection(new Connections(new StateFolder(installation.state).path), ready, {
+      rateWindows: { hour: HOUR, spike: 10 },
+    });
     const scene = new MountScene(running, installation, pace, counts);
     await scene.#mount();
     await installation.crawled(scene.mnt);

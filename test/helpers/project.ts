@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { asNodeId, type NodeId, ROOT_NODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import { Secret } from '#src/base/secret.js';
 import type { Windows } from '#src/budget/window-state.js';
 import { Connections } from '#src/connections/store.js';
 import { Project, type ProjectOptions } from '#src/daemon/project.js';
@@ -11,20 +10,11 @@ import { openProjectSession, type ProjectSession } from '#src/daemon/session.js'
 import { StateFolder } from '#src/daemon/state-folder.js';
 import type { Context, Entry } from '#src/fuse/filesystem.js';
 import { WritableProjectFileSystem } from '#src/vfs/writable-filesystem.js';
+import { PROJECT_OPTIONS } from './project-options.js';
+import { addConnection } from './simulated-connection.js';
 import { type RunningSimulator, type SimulatorSettings, simulator } from './simulator.js';
 
 export const context: Context = { uid: 1000, gid: 1000, pid: 1, signal: new AbortController().signal };
-
-const defaults: ProjectOptions = {
-  cacheLimit: 2 ** 30,
-  cacheReserve: 0,
-  pollInterval: 3600,
-  settle: 0,
-  deleteDelay: 0,
-  holdAfter: 1_000_000,
-  noDelete: false,
-  temporary: [],
-};
 
 /** A project in this process, without a kernel: file system calls go straight into the vfs. */
 export interface OpenProject {
@@ -48,16 +38,7 @@ export async function openProject(
   const state = new StateFolder(folder);
   const connections = new Connections(folder);
   const { ready } = running;
-  connections.add(
-    {
-      apiUrl: ready.api,
-      loginUrl: ready.login,
-      clientId: ready.client_id,
-      grant: 'client-credentials',
-      company: ready.company_id as never,
-    },
-    new Secret(ready.client_secret),
-  );
+  addConnection(connections, ready);
   let session: ProjectSession | undefined;
   let project: Project | undefined;
   const close = async (): Promise<void> => {
@@ -73,7 +54,7 @@ export async function openProject(
   const open = async (more: Partial<ProjectOptions>): Promise<OpenProject> => {
     const source = { connection: 'Procore', project: String(ready.projects[0]!.id), folder: '' };
     session = await openProjectSession(state, source, { budget_wait: 30 }, silentLog, windows);
-    const opened = await Project.open(session, state, { ...defaults, ...options, ...more }, silentLog);
+    const opened = await Project.open(session, state, { ...PROJECT_OPTIONS, ...options, ...more }, silentLog);
     project = opened;
     await opened.mirror.open();
     opened.start();
@@ -125,6 +106,7 @@ export class Files {
     let node: NodeId = ROOT_NODE;
     let entry: Entry = this.#fs.getattr(node);
     for (const name of path.split('/').filter((part) => part !== '')) {
+      if ((entry.attributes.mode & 0o170000) !== 0o040000) throw errno('ENOTDIR');
       const found = await this.#fs.lookup(node, name, context);
       if (found.node === undefined) throw errno('ENOENT');
       entry = found;

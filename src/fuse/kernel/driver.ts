@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { Driver, FileSystem, Mounted, MountOptions } from '../filesystem.js';
-import { clearDeadMount, mountTable, unmount } from '../mountpoint.js';
+import { clearDeadMount, mountedAt, unmount } from '../mountpoint.js';
 import { attach, isRoot } from './attach.js';
 import { Guard } from './guard.js';
 import { Session } from './session.js';
@@ -32,8 +32,8 @@ export const kernelDriver: Driver = {
       await session.channel.ended;
       throw error instanceof Failure ? error : new Failure('mount-failed', { path: options.mountpoint }, error);
     }
-    const mount = (await mountTable()).findLast((entry) => entry.mountpoint === options.mountpoint);
-    const guard = mount && new Guard(options.mountpoint, mount.device, options.log);
+    const mount = await mountedAt(options.mountpoint);
+    const guard = mount && new Guard(mount, options.log);
     if (mount && isRoot()) await raiseReadAhead(mount.device, options.log);
     fileSystem.mounted(session.notifier);
     const ended = session.channel.ended.then(async () => {

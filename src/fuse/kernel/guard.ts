@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Log } from '../../base/log.js';
+import { CONNECTIONS, connectionOf, type MountEntry } from '../mountpoint.js';
 
 /**
  * $1: the number of the connection, by which fusectl aborts it; where that is not mounted, root mounts it for a moment and
@@ -9,7 +10,7 @@ import type { Log } from '../../base/log.js';
  */
 const SCRIPT = `
 abort() {
-  cd /sys/fs/fuse/connections || return
+  cd ${CONNECTIONS} || return
   echo 1 >"$1/abort" || unshare -m sh -c 'mount -t fusectl fusectl . && cd "$PWD" && echo 1 >"$1/abort"' sh "$1"
 }
 trap 'abort "$1"; exit' TERM
@@ -24,25 +25,19 @@ read -r word || abort "$1"
  */
 export class Guard {
   readonly #child;
-  readonly #log: Log;
 
-  /**
-   * @param mountpoint for whoever looks at the list of processes
-   * @param device `major:minor` of the mount; the minor number is the connection's
-   */
-  constructor(mountpoint: string, device: string, log: Log) {
-    this.#log = log;
-    const connection = device.split(':')[1]!;
-    const words = ['--pdeathsig', 'TERM', 'sh', '-c', SCRIPT, 'procorefs-guard', connection, mountpoint];
+  constructor(mount: MountEntry, log: Log) {
+    // The mount point is for whoever looks at the list of processes.
+    const shell = ['sh', '-c', SCRIPT, 'procorefs-guard', connectionOf(mount), mount.mountpoint];
     const { PATH = '/usr/sbin:/usr/bin:/sbin:/bin' } = process.env;
-    this.#child = spawn('setpriv', words, {
+    this.#child = spawn('setpriv', ['--pdeathsig', 'TERM', ...shell], {
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,
       cwd: '/',
       env: { PATH },
     });
     // Without util-linux, or when it was killed, `mount` and `umount` still free what hangs.
-    this.#child.on('error', (error) => this.#log.debug({ err: error }, 'no guard looks after the mount'));
+    this.#child.on('error', (error) => log.debug({ err: error }, 'no guard looks after the mount'));
     this.#child.stdin.on('error', () => undefined);
     this.#child.unref();
   }

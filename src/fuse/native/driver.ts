@@ -1,7 +1,7 @@
 import { Failure } from '../../base/errors.js';
 import type { Driver, FileSystem, KernelCache, Mounted, MountOptions } from '../filesystem.js';
 import { MountWatch } from '../mount-watch.js';
-import { mountTable, SUBTYPE, unmount } from '../mountpoint.js';
+import { mountedAt, SUBTYPE, unmount } from '../mountpoint.js';
 import { type FuseInstance, loadFuseNative } from './binding.js';
 import { NativeSession, readOperations, replaceInternals } from './operations.js';
 import { repairTimes, writeOperations } from './writing.js';
@@ -42,7 +42,7 @@ export const fuseNativeDriver: Driver = {
         else resolve();
       });
     });
-    const entry = (await mountTable()).findLast(({ mountpoint }) => mountpoint === options.mountpoint);
+    const entry = await mountedAt(options.mountpoint);
     if (!entry) throw new Failure('mount-failed', { path: options.mountpoint, why: 'it was unmounted at once' });
 
     fileSystem.mounted(kernelCache);

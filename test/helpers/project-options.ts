@@ -1,0 +1,13 @@
+import type { ProjectOptions } from '#src/daemon/project.js';
+
+/** A project that polls when it is told to, sends at once, and holds nothing. */
+export const PROJECT_OPTIONS: ProjectOptions = {
+  cacheLimit: 2 ** 30,
+  cacheReserve: 0,
+  pollInterval: 3600,
+  settle: 0,
+  deleteDelay: 0,
+  holdAfter: 1_000_000,
+  noDelete: false,
+  temporary: [],
+};
