@@ -54,6 +54,7 @@ export async function writeKillScenario(t: Scenario, kills: number, seed: number
     } finally {
       for (const cleanup of cleanups) await cleanup();
     }
+    t.comment(`${counts.kills} kills so far`);
   }
   t.comment(`${counts.kills} kills, ${counts.calls} acknowledged calls, ${counts.versions} versions at the servers`);
   t.ok(counts.calls > kills, 'programs got on with their work');
