@@ -35,13 +35,14 @@ export class Sender {
   async send(intent: Intent, signal: AbortSignal): Promise<void> {
     const call: CallOptions = { class: 'background', signal };
     try {
-      await this.#bring(intent, call);
+      await this.#bring(intent, call).catch(async (error: unknown) => {
+        // Used up: by a call that came through after one had looked.
+        const isInDoubt = isFailure(error, 'reply-lost') || isFailure(error, 'upload-unknown');
+        const now = this.#o.outbox.intents.get(intent.inode);
+        if (!isInDoubt || !now || !(await this.attempts.resolve(now, call))) throw error;
+      });
     } catch (error) {
-      if (error instanceof Superseded) return;
-      // Used up: by a call that came through after one had looked.
-      const isInDoubt = isFailure(error, 'reply-lost') || isFailure(error, 'upload-unknown');
-      const now = this.#o.outbox.intents.get(intent.inode);
-      if (!isInDoubt || !now || !(await this.attempts.resolve(now, call))) throw error;
+      if (!(error instanceof Superseded)) throw error;
     } finally {
       this.attempts.end(intent.inode);
     }
