@@ -2,8 +2,10 @@
 declare const brand: unique symbol;
 type Branded<Name extends string> = number & { readonly [brand]: Name };
 
-/** The stable number of an item in the mirror; what `st_ino` shows. 1 is the project's root folder. Never reused. */
+/** The stable number of an item in its project's mirror. 1 is the project's root folder. Never reused. */
 export type Inode = Branded<'Inode'>;
+/** What `st_ino` shows: the stable number of an item on a mount; with one project its inode. 1 is the mount's root. */
+export type FileNumber = Branded<'FileNumber'>;
 /** The kernel's handle of one item at one content version (FUSE calls it "nodeid"). 1 is the mount's root. */
 export type NodeId = Branded<'NodeId'>;
 /** A file's or folder's id at the server; both share one id space. */
@@ -14,6 +16,7 @@ export type ProjectId = Branded<'ProjectId'>;
 export type CompanyId = Branded<'CompanyId'>;
 
 export const asInode = (n: number): Inode => n as Inode;
+export const asFileNumber = (n: number): FileNumber => n as FileNumber;
 export const asNodeId = (n: number): NodeId => n as NodeId;
 export const asRemoteId = (n: number): RemoteId => n as RemoteId;
 export const asVersionId = (n: number): VersionId => n as VersionId;
@@ -22,3 +25,4 @@ export const asCompanyId = (n: number): CompanyId => n as CompanyId;
 
 export const ROOT_INODE = 1 as Inode;
 export const ROOT_NODE = 1 as NodeId;
+export const ROOT_NUMBER = 1 as FileNumber;

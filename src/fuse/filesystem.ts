@@ -1,4 +1,4 @@
-import type { Inode, NodeId } from '../base/ids.js';
+import type { FileNumber, NodeId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 
 /**
@@ -20,7 +20,7 @@ export interface Context {
 
 export interface Attributes {
   /** `st_ino`: stays the same over all versions of a file. */
-  readonly ino: Inode;
+  readonly ino: FileNumber;
   /** Type and permission bits, as in `st_mode`. */
   readonly mode: number;
   readonly nlink: number;
@@ -55,7 +55,7 @@ export interface DirectoryEntry {
   readonly cookie: number;
   /** Undefined for "." and "..", of which only type and number are shown. */
   readonly entry: Entry | undefined;
-  readonly ino: Inode;
+  readonly ino: FileNumber;
   readonly directory: boolean;
 }
 

@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import type { FileNumber } from '../base/ids.js';
 import type { Attributes } from '../fuse/filesystem.js';
 import { READ_ONLY } from '../mirror/flags.js';
 import type { ListedLocalItem } from '../outbox/tree.js';
@@ -16,11 +17,11 @@ export interface Ownership {
  * `mtime` is when the current version was made and `ctime` when the item changed last, so a move or a check-out does
  * not make rsync copy again. Directories say 1 link, which tells find(1) not to count subfolders.
  */
-export function attributesOf(item: ListedLocalItem, owner: Ownership): Attributes {
+export function attributesOf(item: ListedLocalItem, ino: FileNumber, owner: Ownership): Attributes {
   const bits = item.isFile ? ((item.flags & READ_ONLY) !== 0 ? 0o444 : 0o666) : 0o777;
   const mtime = item.localMtime ?? (item.isFile ? item.versionAt : item.updatedAt);
   return {
-    ino: item.inode,
+    ino,
     mode: (item.isFile ? S_IFREG : S_IFDIR) | (item.localMode ?? bits & ~owner.umask),
     nlink: 1,
     uid: owner.uid,

@@ -1,4 +1,4 @@
-import type { Inode } from '../base/ids.js';
+import type { FileNumber } from '../base/ids.js';
 import type { DirectoryEntry, DirectoryPage, Handle } from '../fuse/filesystem.js';
 import type { ListedLocalItem, LocalItem, Tree } from '../outbox/tree.js';
 
@@ -10,7 +10,8 @@ const CHUNK = 1024;
 
 interface OpenDirectory {
   readonly folder: LocalItem;
-  readonly parent: Inode;
+  readonly self: FileNumber;
+  readonly parent: FileNumber;
   /** Entries in order of their cookies; the last chunk that was read. */
   chunk: readonly DirectoryEntry[];
   /** The chunk answers for cookies from here … */
@@ -31,8 +32,8 @@ export class Directories {
     this.#toEntry = toEntry;
   }
 
-  open(handle: Handle, folder: LocalItem, parent: Inode): void {
-    this.#open.set(handle, { folder, parent, chunk: [], from: -1, last: false });
+  open(handle: Handle, folder: LocalItem, self: FileNumber, parent: FileNumber): void {
+    this.#open.set(handle, { folder, self, parent, chunk: [], from: -1, last: false });
   }
 
   close(handle: Handle): void {
@@ -44,7 +45,7 @@ export class Directories {
     const directory = this.#open.get(handle);
     if (!directory) return { entries: [], end: true };
     const children = this.#children(directory, Math.max(cookie, PARENT_COOKIE));
-    const dots = [dot('.', SELF_COOKIE, directory.folder.inode), dot('..', PARENT_COOKIE, directory.parent)];
+    const dots = [dot('.', SELF_COOKIE, directory.self), dot('..', PARENT_COOKIE, directory.parent)];
     const entries = cookie < PARENT_COOKIE ? [...dots.slice(cookie), ...children] : children;
     return { entries, end: directory.last };
   }
@@ -64,7 +65,7 @@ export class Directories {
   }
 }
 
-function dot(name: string, cookie: number, ino: Inode): DirectoryEntry {
+function dot(name: string, cookie: number, ino: FileNumber): DirectoryEntry {
   return { name, cookie, entry: undefined, ino, directory: true };
 }
 

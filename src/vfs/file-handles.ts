@@ -17,12 +17,23 @@ export interface FileHandle {
   file: WorkingFile | undefined;
 }
 
+/** Numbers for what is opened, each once. */
+export function countHandles(): () => Handle {
+  let next = 1;
+  return () => next++;
+}
+
 /** The open files of one mount. */
 export class FileHandles {
   readonly #handles = new Map<Handle, FileHandle>();
   /** Items by node id while something has them open: their versions may be older than what the tree says. */
   readonly #versions = new Map<NodeId, { readonly item: LocalItem; file: WorkingFile | undefined; count: number }>();
-  #next = 1;
+  readonly #newHandle: () => Handle;
+
+  /** @param newHandle where several file systems share a mount, and with it the numbers of what is open */
+  constructor(newHandle: () => Handle = countHandles()) {
+    this.#newHandle = newHandle;
+  }
 
   get size(): number {
     return this.#handles.size;
@@ -30,7 +41,7 @@ export class FileHandles {
 
   /** A number for a file or folder that is opened. */
   newHandle(): Handle {
-    return this.#next++;
+    return this.#newHandle();
   }
 
   add(open: FileHandle): Handle {

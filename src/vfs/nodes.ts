@@ -1,29 +1,55 @@
-import { asInode, asNodeId, type Inode, type NodeId, ROOT_NODE } from '../base/ids.js';
+import { asFileNumber, asInode, asNodeId, type FileNumber, type Inode, type NodeId, ROOT_NODE } from '../base/ids.js';
 import type { Item } from '../mirror/view.js';
 
 /**
- * Node ids are computed, not stored: inode + 2^36 × sequence. So whatever the kernel remembers costs the daemon
+ * Node ids are computed, not stored: file number + 2^36 × sequence. So whatever the kernel remembers costs the daemon
  * nothing, and each content version of a file has its own page cache, backing file and size in the kernel.
  */
 const SEQUENCE_UNIT = 2 ** 36;
 
+/** The file number of a node: that of its item, whichever version it is. */
+export const numberOf = (node: NodeId): FileNumber => asFileNumber(node % SEQUENCE_UNIT);
+
+/** How the inodes of a project stand among the file numbers of a mount, all below 2^36; a bijection that stays. */
+export interface Numbering {
+  number(inode: Inode): FileNumber;
+  inode(number: FileNumber): Inode;
+}
+
+/** The file numbers of a mount that shows one project. */
+const inodesThemselves: Numbering = { number: (inode) => asFileNumber(inode), inode: (number) => asInode(number) };
+
+/** The nodes of a project on a mount. */
 export class Nodes {
-  readonly #root: Inode;
+  /** The folder of the project that is shown. */
+  readonly root: Inode;
+  readonly #numbering: Numbering;
+  /** Of that folder. */
+  readonly rootNode: NodeId;
+  /** Of the folder that holds it: itself, where it is the mount's root. */
+  readonly above: FileNumber;
 
-  /** @param root the folder that is mounted; its node id is always 1. */
-  constructor(root: Inode) {
-    this.#root = root;
-  }
-
-  get root(): Inode {
-    return this.#root;
+  /**
+   * @param numbering of a mount that shows the project in a folder below its root; else `root` is the mount's root, and
+   *   its node id is always 1
+   */
+  constructor(root: Inode, numbering?: Numbering) {
+    this.root = root;
+    this.#numbering = numbering ?? inodesThemselves;
+    this.rootNode = numbering ? asNodeId(numbering.number(root)) : ROOT_NODE;
+    this.above = numbering ? asFileNumber(ROOT_NODE) : this.number(root);
   }
 
   of(item: Pick<Item, 'inode' | 'sequence'>): NodeId {
-    return item.inode === this.#root ? ROOT_NODE : asNodeId(item.inode + item.sequence * SEQUENCE_UNIT);
+    if (item.inode === this.root) return this.rootNode;
+    return asNodeId(this.#numbering.number(item.inode) + item.sequence * SEQUENCE_UNIT);
   }
 
   inode(node: NodeId): Inode {
-    return node === ROOT_NODE ? this.#root : asInode(node % SEQUENCE_UNIT);
+    return node === this.rootNode ? this.root : this.#numbering.inode(numberOf(node));
+  }
+
+  number(inode: Inode): FileNumber {
+    return this.#numbering.number(inode);
   }
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { Failure } from '../base/errors.js';
-import { type Inode, type NodeId, ROOT_INODE, ROOT_NODE } from '../base/ids.js';
+import { type Inode, type NodeId, ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type {
   Awaitable,
@@ -25,7 +25,7 @@ import { attributesOf, type Ownership } from './attributes.js';
 import { Directories } from './directories.js';
 import { FileHandles } from './file-handles.js';
 import { Invalidation } from './invalidation.js';
-import { Nodes } from './nodes.js';
+import { Nodes, type Numbering } from './nodes.js';
 import { type WebUrl, type XattrSources, xattrs } from './xattrs.js';
 
 export interface FileSystemOptions {
@@ -37,6 +37,16 @@ export interface FileSystemOptions {
   readonly log: Log;
   /** The folder that is mounted; the project's root unless told. */
   readonly root?: Inode;
+  /** Where the project is a folder of a mount beside others. */
+  readonly shared?: SharedMount;
+}
+
+/** What the projects on one mount have in common. */
+export interface SharedMount {
+  readonly numbering: Numbering;
+  readonly newHandle: () => Handle;
+  /** Seconds for which the kernel may keep names and attributes at most. */
+  readonly timeout: number;
 }
 
 /** Seconds: the kernel is told of every change, so what it knows may stay for long. */
@@ -48,6 +58,14 @@ const OPEN_TIMEOUT = 1;
 const BLOCK = 4096;
 /** What statfs says of a storage that has no limit of its own: 1 PiB. */
 const BLOCKS = 2 ** 50 / BLOCK;
+export const STATISTICS: FileSystemStatistics = {
+  blockSize: BLOCK,
+  blocks: BLOCKS,
+  blocksFree: BLOCKS,
+  files: 0,
+  filesFree: 0,
+  nameMax: NAME_BYTES,
+};
 const { O_ACCMODE = 3, O_RDONLY, O_TRUNC } = constants as typeof constants & { O_ACCMODE?: number };
 
 /** One project, or one folder of it, as a file system that can be read; `WritableProjectFileSystem` writes as well. */
@@ -55,7 +73,7 @@ export class ProjectFileSystem implements FileSystem {
   protected readonly outbox: Outbox;
   protected readonly tree: Tree;
   protected readonly checkouts: Checkouts;
-  protected readonly handles = new FileHandles();
+  protected readonly handles: FileHandles;
   protected readonly nodes: Nodes;
   protected readonly log: Log;
   protected kernel: KernelCache | undefined;
@@ -65,6 +83,7 @@ export class ProjectFileSystem implements FileSystem {
   readonly #xattrSources: XattrSources;
   readonly #directories: Directories;
   readonly #onChange = (changes: readonly Change[]): void => this.#changed(changes);
+  readonly #longest: number;
   #timeout = UNTOLD_TIMEOUT;
   #telling: Promise<unknown> = Promise.resolve();
 
@@ -76,12 +95,14 @@ export class ProjectFileSystem implements FileSystem {
     this.checkouts = options.checkouts;
     this.#xattrSources = { view: this.tree.view, checkouts: options.checkouts, webUrl: options.webUrl };
     this.log = options.log;
-    this.nodes = new Nodes(options.root ?? ROOT_INODE);
+    this.handles = new FileHandles(options.shared?.newHandle);
+    this.nodes = new Nodes(options.root ?? ROOT_INODE, options.shared?.numbering);
+    this.#longest = options.shared?.timeout ?? PUSHED_TIMEOUT;
     this.#directories = new Directories(this.tree, (item) => ({
       name: item.name,
       cookie: item.inode,
       entry: this.entry(item),
-      ino: item.inode,
+      ino: this.nodes.number(item.inode),
       directory: !item.isFile,
     }));
   }
@@ -92,7 +113,7 @@ export class ProjectFileSystem implements FileSystem {
 
   mounted(kernel: KernelCache): void {
     this.kernel = kernel;
-    this.#timeout = kernel.canInvalidate ? PUSHED_TIMEOUT : UNTOLD_TIMEOUT;
+    this.#timeout = Math.min(this.#longest, kernel.canInvalidate ? PUSHED_TIMEOUT : UNTOLD_TIMEOUT);
     this.invalidation = new Invalidation(this.#mirror.view, this.nodes, kernel, this.log);
     this.#mirror.store.events.on('changed', this.#onChange);
   }
@@ -116,8 +137,9 @@ export class ProjectFileSystem implements FileSystem {
     this.invalidation?.asked(folder.inode);
     const open = (): Handle => {
       const handle = this.handles.newHandle();
-      const parent = node === ROOT_NODE ? folder.inode : folder.parent;
-      this.#directories.open(handle, folder, parent);
+      const { nodes } = this;
+      const parent = node === nodes.rootNode ? nodes.above : nodes.number(folder.parent);
+      this.#directories.open(handle, folder, nodes.number(folder.inode), parent);
       return handle;
     };
     const listing = this.listed(folder, context);
@@ -171,7 +193,7 @@ export class ProjectFileSystem implements FileSystem {
   }
 
   statfs(): FileSystemStatistics {
-    return { blockSize: BLOCK, blocks: BLOCKS, blocksFree: BLOCKS, files: 0, filesFree: 0, nameMax: NAME_BYTES };
+    return STATISTICS;
   }
 
   getxattr(node: NodeId, name: string): Uint8Array | undefined {
@@ -224,7 +246,7 @@ export class ProjectFileSystem implements FileSystem {
   protected entry(item: ListedLocalItem): Entry {
     const node = this.nodes.of(item);
     const file = this.handles.file(node) ?? this.outbox.working(item.inode);
-    const attributes = attributesOf(item, this.#owner);
+    const attributes = attributesOf(item, this.nodes.number(item.inode), this.#owner);
     const stat = file?.stat;
     return {
       node,

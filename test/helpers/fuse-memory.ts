@@ -1,6 +1,6 @@
 import { fstatSync, readSync } from 'node:fs';
 import { Failure, type FailureCode } from '#src/base/errors.js';
-import { asInode, asNodeId, type NodeId, ROOT_NODE } from '#src/base/ids.js';
+import { asFileNumber, asNodeId, type NodeId, ROOT_NODE } from '#src/base/ids.js';
 import type {
   Context,
   DirectoryEntry,
@@ -154,7 +154,7 @@ export class MemoryFileSystem implements FileSystem {
     return {
       node: version.node,
       attributes: {
-        ino: asInode(item.ino),
+        ino: asFileNumber(item.ino),
         mode: item.mode,
         nlink: item.children ? 2 : 1,
         ...this.owner,
@@ -199,7 +199,7 @@ export class MemoryFileSystem implements FileSystem {
   #listing(item: MemoryItem): DirectoryEntry[] {
     let entries = this.#listings.get(item.node);
     if (!entries) {
-      const self = { entry: undefined, ino: asInode(item.ino), directory: true };
+      const self = { entry: undefined, ino: asFileNumber(item.ino), directory: true };
       entries = [
         { name: '.', cookie: 1, ...self },
         { name: '..', cookie: 2, ...self },
@@ -209,7 +209,7 @@ export class MemoryFileSystem implements FileSystem {
           name,
           cookie: entries.length + 1,
           entry: this.entry(child),
-          ino: asInode(child.ino),
+          ino: asFileNumber(child.ino),
           directory: child.children !== undefined,
         });
       }
