@@ -203,6 +203,8 @@ class Runner {
 const NAMES = ['one', 'two', 'three', 'four', 'five', 'six'];
 /** Runs after which two sides must have come together, once nothing disturbs them any more. */
 const SETTLE = 5;
+/** Rounds after which it tells how far it is. */
+const REPORT = 200;
 /** Of the calls, where a server is at the other end. */
 const FAULTS = { '500-html': 0.05, 'reset-after': 0.05 };
 
@@ -335,6 +337,7 @@ export async function randomSync(t: Scenario, kind: 'folder' | 'procore', rounds
         if (path !== 'keep.txt' && !path.includes('/') && random() < 0.5 && !flagged.includes(path))
           await a.remove(path);
     if (unexplained.length > 0) break;
+    if (round % REPORT === 0) t.comment(`${round} rounds so far, ${JSON.stringify(done)}`);
   }
   t.comment(`${rounds} rounds, ${written} versions, ${JSON.stringify(done)}`);
 }
