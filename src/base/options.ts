@@ -96,7 +96,12 @@ const rows = {
     mount: true,
   },
   every: { kind: 'seconds', default: 900, help: 'time between two runs of copy_out', placeholder: 'S', mount: true },
-  poll: { kind: 'seconds', default: 15, help: 'time between two looks for changes', placeholder: 'S', mount: true },
+  poll: {
+    kind: 'seconds',
+    help: 'fixed time between two looks for changes (default: 5 s while somebody looks, up to 4 minutes otherwise)',
+    placeholder: 'S',
+    mount: true,
+  },
 } as const satisfies Record<string, OptionRow>;
 
 export type OptionName = keyof typeof rows;

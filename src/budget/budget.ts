@@ -53,6 +53,12 @@ export interface BudgetStatus {
   readonly waiting: readonly { readonly class: CallClass; readonly label: string; readonly seconds: number }[];
 }
 
+/** Looks for changes take this part of an hour at most … */
+const UPKEEP_SHARE = 4;
+/** … and this where nobody is watching. */
+const IDLE_SHARE = 20;
+/** So many of them may follow each other closely. */
+const UPKEEP_BURST = 15;
 /** Another process may have learned something meanwhile: nobody sleeps longer than this, ms. */
 const LONGEST_SLEEP = 5000;
 /** A wait for the hour that is no reason to give up: 2 s of an hour. */
@@ -181,6 +187,23 @@ export class Budget {
     return this.#clock.now() + at - now;
   }
 
+  /**
+   * Milliseconds until one more look for changes may go, over all processes of this client id: together they take no
+   * more than a quarter of the hour, and where nobody looks a twentieth.
+   */
+  upkeepWait(isWatched: boolean): number {
+    const { hour } = this.#windows;
+    const share = Math.max(1, this.#ledger.limit / UPKEEP_SHARE);
+    const { now, times } = this.#ledger.upkeep(Math.min(hour, (UPKEEP_BURST * hour) / share));
+    const used = times.length / UPKEEP_BURST;
+    // What has been saved up is spent fast at first, then at the pace at which it comes back.
+    const apart = Math.min(1, used) ** 2 * (hour / share);
+    const whenFree = used < 1 ? 0 : times[times.length - UPKEEP_BURST]! + (UPKEEP_BURST * hour) / share;
+    const idle = isWatched ? 0 : (hour / share) * (IDLE_SHARE / UPKEEP_SHARE);
+    const last = times.at(-1) ?? Number.NEGATIVE_INFINITY;
+    return Math.max(0, whenFree - now, last + Math.max(apart, idle) - now);
+  }
+
   /** Turns everyone away who waits, and closes the ledger. Permits that are out may still report. */
   close(): void {
     if (this.#closed) return;
@@ -256,7 +279,7 @@ export class Budget {
   #grant(): void {
     if (this.#closed) return;
     for (const callClass of this.#queue.classes()) {
-      const entry = this.#ledger.take(callClass);
+      const entry = this.#ledger.take(callClass, this.#queue.first(callClass)?.options.upkeep === true);
       if ('go' in entry) continue;
       const waiter = this.#queue.next(callClass);
       if (waiter?.options.job !== undefined)

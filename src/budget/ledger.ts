@@ -17,7 +17,7 @@ const MIGRATIONS = [
      id INTEGER PRIMARY KEY,   -- numbered without gaps, in the order of granting
      at REAL NOT NULL,         -- ms since the epoch, server time
      process INTEGER NOT NULL,
-     class INTEGER NOT NULL,   -- index into CLASSES
+     class INTEGER NOT NULL,   -- index into CLASSES, or UPKEEP
      ended INTEGER,            -- the last call granted when this one's reply came; null: under way
      status INTEGER            -- null: no reply came
    ) STRICT;
@@ -27,6 +27,8 @@ const MIGRATIONS = [
 ];
 
 export const CLASSES: readonly CallClass[] = ['interactive', 'background', 'job'];
+/** Calls of the class `background` that look for changes. */
+const UPKEEP = CLASSES.length;
 
 /** A call that is older counts as answered, ms: no call is waited for that long. */
 const LONGEST_CALL = 180_000;
@@ -126,13 +128,13 @@ export class Ledger {
   }
 
   /** Grants a call and writes it down, or says why not now. */
-  take(callClass: CallClass): Entry | Exclude<Decision, { go: true }> {
+  take(callClass: CallClass, isUpkeep: boolean): Entry | Exclude<Decision, { go: true }> {
     return this.#write(() => {
       const { facts, clock } = this.#facts();
       const decision = decide(facts, callClass, this.#options.limits);
       if (!decision.go) return decision;
       const id = facts.lastCall + 1;
-      this.#statements.insert.run(id, facts.now, this.#process, CLASSES.indexOf(callClass));
+      this.#statements.insert.run(id, facts.now, this.#process, isUpkeep ? UPKEEP : CLASSES.indexOf(callClass));
       if (id % 500 === 0) this.#statements.prune.run(id - 12_000, facts.now - 2 * this.#margins.hour);
       return { id, sentAt: facts.now - clock.offset };
     });
@@ -193,9 +195,23 @@ export class Ledger {
       const { facts } = this.#facts();
       const since = facts.now - this.#options.limits.windows.hour;
       const spent: Record<CallClass, number> = { interactive: 0, background: 0, job: 0 };
-      for (const row of this.#statements.spent.all(since)) spent[CLASSES[row.class] ?? 'job'] += row.calls;
+      for (const row of this.#statements.spent.all(since)) spent[CLASSES[row.class] ?? 'background'] += row.calls;
       return { now: facts.now, state: facts.state, facts, spent, refused4xx: this.#statements.refused.get(since) ?? 0 };
     });
+  }
+
+  /** Looks for changes that were granted within the last `window` ms, oldest first, and what time it is; server time. */
+  upkeep(window: number): { readonly now: number; readonly times: readonly number[] } {
+    return this.#write(() => {
+      const { now } = this.#facts().facts;
+      return { now, times: this.#statements.upkeep.all(now - window) };
+    });
+  }
+
+  /** Calls an hour as far as is known. */
+  get limit(): number {
+    const { cap } = this.#options.limits;
+    return Math.min(cap, this.#windows().hourLimit ?? cap);
   }
 
   get spikeLimit(): number {
@@ -331,6 +347,10 @@ const prepare = (db: Database) => ({
   spent: db.prepare('SELECT class, count(*) AS calls FROM calls WHERE at > ? GROUP BY class') as Statement<
     [number],
     { class: number; calls: number }
+  >,
+  upkeep: db.prepare(`SELECT at FROM calls WHERE at > ? AND class = ${UPKEEP} ORDER BY at`).pluck() as Statement<
+    [number],
+    number
   >,
   refused: db.prepare('SELECT count(*) FROM calls WHERE at > ? AND status BETWEEN 400 AND 499').pluck() as Statement<
     [number],

@@ -48,18 +48,23 @@ export class CallQueue<T> {
     return ORDER.filter((callClass) => this.#lines[callClass].size > 0);
   }
 
+  /** Whose turn it is in a class. */
+  first(callClass: CallClass): Waiter<T> | undefined {
+    for (const line of this.#lines[callClass].values()) for (const waiter of line) return waiter;
+    return undefined;
+  }
+
   /** Takes the next one of a class out. */
   next(callClass: CallClass): Waiter<T> | undefined {
+    const waiter = this.first(callClass);
+    if (!waiter) return undefined;
     const lines = this.#lines[callClass];
-    for (const [key, line] of lines) {
-      const [waiter] = line;
-      if (!waiter) continue;
-      this.remove(waiter);
-      // Its job goes to the end of the round.
-      if (lines.delete(key) && line.size > 0) lines.set(key, line);
-      return waiter;
-    }
-    return undefined;
+    const key = keyOf(waiter);
+    const line = lines.get(key)!;
+    this.remove(waiter);
+    // Its job goes to the end of the round.
+    if (lines.delete(key) && line.size > 0) lines.set(key, line);
+    return waiter;
   }
 
   *[Symbol.iterator](): Generator<Waiter<T>> {

@@ -32,7 +32,8 @@ export interface ProjectOptions {
   readonly cacheLimit: number;
   readonly cacheReserve: number;
   /** Seconds. */
-  readonly pollInterval: number;
+  /** Seconds; undefined: as often as somebody looks. */
+  readonly pollInterval: number | undefined;
 }
 
 const TEMPORARY_DELAY = 10 * 60_000;
@@ -144,6 +145,7 @@ export class Project {
       const opened = new Mirror({
         path: join(folder, 'mirror.db'),
         pollInterval: options.pollInterval,
+        upkeepWait: (isWatched) => session.session.budget.upkeepWait(isWatched),
         log,
         source: {
           page: (query, callOptions) => client.indexRaw(project.id, { ...query, sort: 'updated_at' }, callOptions),

@@ -201,7 +201,7 @@ export function projectOptions(options: OptionValues): ProjectOptions {
   return {
     cacheLimit: Number(options.cache),
     cacheReserve: Number(options.cache_reserve),
-    pollInterval: Number(options.poll),
+    pollInterval: options.poll === undefined ? undefined : Number(options.poll),
     settle: Number(options.settle) * 1000,
     deleteDelay: Number(options.delete_delay) * 1000,
     holdAfter: Number(options.hold_after),

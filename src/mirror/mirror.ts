@@ -7,8 +7,12 @@ import type { Log } from '../base/log.js';
 import type { CallClass } from '../budget/calls.js';
 import { Crawl } from './crawl.js';
 import type { IndexSource } from './index-source.js';
+import { listNearest } from './list-nearest.js';
 import { poll } from './poll.js';
 import { MirrorStore } from './store.js';
+import { Subtree } from './subtree.js';
+import { Sweep } from './sweep.js';
+import { Upkeep } from './upkeep.js';
 import { Urls } from './urls.js';
 import type { Item, View } from './view.js';
 
@@ -17,8 +21,10 @@ export interface MirrorOptions {
   readonly path: string;
   readonly source: IndexSource;
   readonly log: Log;
-  /** Seconds between polls. */
-  readonly pollInterval: number;
+  /** Seconds between polls; undefined: as often as somebody looks. */
+  readonly pollInterval: number | undefined;
+  /** Milliseconds until the budget has a call for one more look; 0 unless told. */
+  readonly upkeepWait?: (isWatched: boolean) => number;
   readonly clock?: Clock;
 }
 
@@ -38,11 +44,12 @@ export class Mirror {
   readonly #source: IndexSource;
   readonly #log: Log;
   readonly #clock: Clock;
-  readonly #pollInterval: number;
+  readonly sweep: Sweep;
+  readonly #upkeep: Upkeep;
   readonly #listings = new SingleFlight<RemoteId, void>();
   readonly #polls = new SingleFlight<'poll', void>();
   readonly #stop = new AbortController();
-  #upkeep: Promise<void> | undefined;
+  #running: Promise<void> | undefined;
   #trouble: 'offline' | 'signed-out' | undefined;
   #lastPoll: number | undefined;
 
@@ -50,9 +57,22 @@ export class Mirror {
     this.#source = options.source;
     this.#log = options.log;
     this.#clock = options.clock ?? systemClock;
-    this.#pollInterval = options.pollInterval;
     this.store = new MirrorStore(options.path, options.log);
     this.urls = new Urls(this.store, options.source, this.#clock);
+    this.sweep = new Sweep(this.store, options.source);
+    this.#upkeep = new Upkeep({
+      view: this.store.view,
+      clock: this.#clock,
+      fixed: options.pollInterval,
+      wait: options.upkeepWait ?? (() => 0),
+      looks: {
+        poll: (signal) => this.pollNow(signal),
+        list: (folder, signal) =>
+          listNearest(this.store, options.source, folder.remoteId, { class: 'background', upkeep: true, signal }),
+        sweep: this.sweep,
+        subtree: (folder) => new Subtree(this.store, options.source, folder),
+      },
+    });
     setMaxListeners(0, this.#stop.signal);
   }
 
@@ -66,7 +86,12 @@ export class Mirror {
 
   /** Seconds within which a change at the server shows. */
   get freshness(): number {
-    return this.#pollInterval;
+    return this.#upkeep.freshness;
+  }
+
+  /** Somebody opened the folder, or something in it: it is looked after more closely for a while. */
+  opened(folder: Item): void {
+    this.#upkeep.opened(folder);
   }
 
   /** `items` does not count the root. */
@@ -89,7 +114,7 @@ export class Mirror {
 
   /** Begins crawl and polls in the background. */
   start(): void {
-    this.#upkeep ??= this.#run(this.#stop.signal);
+    this.#running ??= this.#run(this.#stop.signal);
   }
 
   /** Every child of the folder is in the mirror when this resolves; 1 call if it was not. */
@@ -111,12 +136,19 @@ export class Mirror {
     return this.#listings.run(folder.remoteId, work, signal);
   }
 
+  /** Compares everything with the server: 1 call for 2,000 items. */
+  async sweepNow(callClass: CallClass, signal: AbortSignal): Promise<void> {
+    await this.sweep.run({ class: callClass, signal });
+    await this.pollNow(signal);
+  }
+
   /** Polls now, or takes part in the poll that is under way. The next one comes an interval later. */
   pollNow(signal: AbortSignal): Promise<void> {
     const work = async (signal: AbortSignal): Promise<void> => {
       const began = this.#clock.monotonic();
       await poll(this.store, this.#source, signal);
       this.#lastPoll = began;
+      this.#upkeep.polled();
       this.#trouble = undefined;
     };
     return this.#polls.run('poll', work, signal);
@@ -129,7 +161,7 @@ export class Mirror {
 
   async close(): Promise<void> {
     this.#stop.abort(new Failure('interrupted'));
-    await this.#upkeep;
+    await this.#running;
     await this.store.close();
   }
 
@@ -137,15 +169,7 @@ export class Mirror {
     const crawl = new Crawl(this.store, this.#source, this.#log);
     if (this.view.crawlDone) await this.#pause(QUIET_START, signal);
     else await this.#untilDone('crawl', () => crawl.run(signal), signal);
-    while (!signal.aborted) {
-      if (this.#untilPoll() === 0) await this.#untilDone('poll', () => this.pollNow(signal), signal);
-      await this.#pause(this.#untilPoll() + 1, signal);
-    }
-  }
-
-  /** Milliseconds; somebody may have polled meanwhile. */
-  #untilPoll(): number {
-    return this.sincePoll === undefined ? 0 : Math.max(0, (this.#pollInterval - this.sincePoll) * 1000);
+    while (!signal.aborted) await this.#untilDone('look for changes', () => this.#upkeep.next(signal), signal);
   }
 
   /** Repeats what failed, with growing pauses, until it is done or the mirror closes. */

@@ -7,7 +7,11 @@ export const MOST_PAGE_ROWS = 2000;
 /** Rows a page as this server gives them: it may have a lower maximum, which the first short page shows. */
 export const pageRows = (view: View): number => view.number('page.rows') ?? MOST_PAGE_ROWS;
 
-/** Learns the server's maximum from a first page that is shorter than asked for although more rows follow. */
+/** Rows a page as a reply shows them: a first page that is shorter than asked for, although more follow, is a maximum. */
+export const rowsShown = (asked: number, page: number, rows: number, total: number | undefined): number =>
+  page !== 1 || rows === 0 || rows >= asked || total === undefined || total <= rows ? asked : rows;
+
+/** Remembers the server's maximum where a reply shows it. */
 export async function learnPageRows(
   store: MirrorStore,
   asked: number,
@@ -15,7 +19,7 @@ export async function learnPageRows(
   rows: number,
   total: number | undefined,
 ): Promise<number> {
-  if (page !== 1 || rows === 0 || rows >= asked || total === undefined || total <= rows) return asked;
-  await store.setMeta({ 'page.rows': rows });
-  return rows;
+  const shown = rowsShown(asked, page, rows, total);
+  if (shown !== asked) await store.setMeta({ 'page.rows': shown });
+  return shown;
 }

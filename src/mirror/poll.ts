@@ -1,26 +1,36 @@
 import type { IndexSource } from './index-source.js';
-import { learnPageRows, pageRows } from './page-rows.js';
+import { pageRows } from './page-rows.js';
 import type { MirrorStore } from './store.js';
+import { type Step, walkOn } from './walk.js';
 
 /** Seconds before the last poll that the next one asks for again: time stamps are whole seconds, and clocks differ. */
 const OVERLAP = 5;
+/** The index may lag: now and then a poll asks for so much again, which shows what came into it late. Seconds. */
+const LAG = 120;
+/** Seconds between two such polls. */
+const LAG_EVERY = 60;
 /** The end of the range must be named: whether the API takes an open one is not known. */
-const FAR = 366 * 24 * 3600;
+export const FAR = 366 * 24 * 3600;
 
 /** Asks for what was updated since the last poll and takes it in: 1 call when little changed. */
 export async function poll(store: MirrorStore, source: IndexSource, signal: AbortSignal): Promise<void> {
-  const since = store.view.number('poll.at');
-  if (since === undefined) return;
-  const filter = { updatedFrom: since - OVERLAP, updatedTo: since + FAR };
+  const { view } = store;
+  const last = view.number('poll.at');
+  if (last === undefined) return;
+  const knownDeep = view.number('poll.deep');
+  const lastDeep = knownDeep ?? last;
+  const isDeep = last - lastDeep >= LAG_EVERY;
+  const since = isDeep ? lastDeep - LAG : last - OVERLAP;
   let began: number | undefined;
-  let perPage = pageRows(store.view);
-  for (let page = 1; ; page++) {
-    const reply = await source.page({ page, perPage, filter }, { class: 'background', signal });
+  for (let step: Step | undefined = { from: since, page: 1 }; step; ) {
+    const { from, page }: Step = step;
+    const query = { page, perPage: pageRows(view), filter: { updatedFrom: from, updatedTo: last + FAR } };
+    const reply = await source.page(query, { class: 'background', upkeep: true, signal });
     began ??= reply.serverTime;
-    const result = await store.ingestPage(reply, since - OVERLAP, {});
-    perPage = await learnPageRows(store, perPage, page, result.rows, reply.total);
-    const isLast = reply.total === undefined ? result.rows < perPage : page * perPage >= reply.total;
-    if (isLast || result.rows === 0) break;
+    step = await walkOn(store, step, await store.ingestPage(reply, since, {}), reply.total);
   }
-  await store.setMeta({ 'poll.at': began });
+  await store.setMeta({
+    'poll.at': began!,
+    ...(isDeep ? { 'poll.deep': began! } : knownDeep === undefined ? { 'poll.deep': last } : {}),
+  });
 }

@@ -22,6 +22,19 @@ export type Request =
       readonly knownSince: number | undefined;
       readonly meta: Meta;
     }
+  | {
+      readonly op: 'sweep';
+      readonly body: ArrayBuffer;
+      readonly serverTime: number;
+      readonly knownSince: number | undefined;
+      /** What was asked for, and the rows that the server counts from there on. */
+      readonly from: number;
+      readonly page: number;
+      readonly perPage: number;
+      readonly total: number | undefined;
+    }
+  | { readonly op: 'settle'; readonly doubtful: readonly RemoteId[]; readonly serverTime: number }
+  | { readonly op: 'subtree-listed'; readonly folder: RemoteId }
   | { readonly op: 'listing'; readonly listing: FolderListing; readonly knownSince: number | undefined }
   | {
       readonly op: 'confirm';
@@ -56,8 +69,17 @@ export interface PageResult {
   readonly last: number | undefined;
 }
 
+export interface SweepResult extends PageResult {
+  readonly doubtful: readonly RemoteId[];
+  /** Their folders, to be listed. */
+  readonly folders: readonly RemoteId[];
+}
+
 export interface Results {
   readonly page: PageResult;
+  readonly sweep: SweepResult;
+  readonly settle: PageResult;
+  readonly 'subtree-listed': undefined;
   readonly items: PageResult;
   readonly listing: PageResult;
   readonly confirm: PageResult;

@@ -47,4 +47,8 @@ export const mirrorMigrations: readonly string[] = [
   -- Items that our own calls changed lately: listings that are older than that do not count for them.
   CREATE TABLE confirmed (remote_id INTEGER PRIMARY KEY, at INTEGER NOT NULL);
   `,
+  `
+  -- With files_by_update, what a sweep compares a page of the index with.
+  CREATE INDEX others_by_update ON items (updated_at) WHERE flags & 15 <> 8;
+  `,
 ];

@@ -6,9 +6,10 @@ import type { FolderListing, RemoteItem } from '../procore/items.js';
 import type { Change } from './changes.js';
 import { mirrorOptions } from './files.js';
 import type { RawPage } from './index-source.js';
-import type { Meta, PageResult } from './protocol.js';
+import type { Meta, PageResult, SweepResult } from './protocol.js';
 import type { FolderAt } from './ranks.js';
 import { View } from './view.js';
+import type { Step } from './walk.js';
 import type { OwnContent } from './writer.js';
 import { WriterThread } from './writer-thread.js';
 
@@ -48,6 +49,25 @@ export class MirrorStore {
   async ingestPage(page: RawPage, knownSince: number | undefined, meta: Meta): Promise<PageResult> {
     const { body, serverTime } = page;
     return this.#taken(await this.#writer.run({ op: 'page', body, serverTime, knownSince, meta }));
+  }
+
+  /** Takes in a page of a sweep, which was asked for as `step` says, and compares it with what is known. */
+  async ingestSweep(page: RawPage, step: Step, perPage: number): Promise<SweepResult> {
+    const { body, serverTime, total } = page;
+    const knownSince = this.view.number('poll.at');
+    const result = await this.#writer.run({ op: 'sweep', body, serverTime, knownSince, ...step, perPage, total });
+    this.#taken(result);
+    return result;
+  }
+
+  /** See `Writer.settle`. */
+  async settle(doubtful: readonly RemoteId[], serverTime: number): Promise<PageResult> {
+    return this.#taken(await this.#writer.run({ op: 'settle', doubtful, serverTime }));
+  }
+
+  /** Everything below the folder is known. */
+  subtreeListed(folder: RemoteId): Promise<undefined> {
+    return this.#writer.run({ op: 'subtree-listed', folder });
   }
 
   async ingestItems(items: readonly RemoteItem[], serverTime: number): Promise<PageResult> {

@@ -91,6 +91,7 @@ export class View {
   readonly #meta: Statement<[string], string | number>;
   readonly #listed: Statement<[number], number>;
   readonly #unlisted: Statement<[number], number>;
+  readonly #someUnlisted: Statement<[], RemoteId>;
   readonly #count: Statement<[], number>;
   readonly #url: Statement<[number], KnownUrl>;
   readonly #cache = new LRUCache<Inode, Item>({ max: CACHED_ITEMS });
@@ -121,6 +122,11 @@ export class View {
     this.#meta = pluck('SELECT value FROM meta WHERE key = ?');
     this.#listed = pluck('SELECT 1 FROM listed WHERE remote_id = ?');
     this.#unlisted = pluck('SELECT 1 FROM unlisted WHERE remote_id = ?');
+    this.#someUnlisted = db
+      .prepare<[], RemoteId>(`
+        SELECT unlisted.remote_id FROM unlisted JOIN items USING (remote_id)
+        WHERE ${VISIBLE} AND parent_id NOT IN (SELECT remote_id FROM unlisted) LIMIT 1`)
+      .pluck();
     this.#url = db.prepare('SELECT url, fetched_at AS fetchedAt, version_id AS versionId FROM urls WHERE inode = ?');
     this.#count = pluck('SELECT count(*) FROM items');
   }
@@ -226,6 +232,12 @@ export class View {
   isListed(folder: RemoteId): boolean {
     if (this.crawlDone) return this.#unlisted.get(folder) === undefined;
     return this.#listed.get(folder) !== undefined;
+  }
+
+  /** A folder whose children are not known although the crawl is done, and that is in no other such folder. */
+  someUnlisted(): Item | undefined {
+    const id = this.#someUnlisted.get();
+    return id === undefined ? undefined : this.byRemoteId(id);
   }
 
   get crawlDone(): boolean {

@@ -1,12 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { RemoteId } from '../base/ids.js';
 import { openDatabase } from '../database/open.js';
-import type { BadRow, RemoteItem } from '../procore/items.js';
 import { parseIndexPage } from '../procore/rows.js';
 import { mirrorOptions } from './files.js';
-import type { Envelope, PageResult, Request } from './protocol.js';
+import { pageResult } from './page-result.js';
+import type { Envelope, Request } from './protocol.js';
 import { Ranks } from './ranks.js';
-import { type Ingested, Writer } from './writer.js';
+import { SweepPages } from './sweep-pages.js';
+import { Writer } from './writer.js';
 
 /** Entry of the writer's thread; see `WriterThread`. */
 const { path } = workerData as { path: string };
@@ -14,6 +15,7 @@ const db = openDatabase(path, mirrorOptions);
 const writer = new Writer(db);
 const ranks = new Ranks(db);
 writer.crawling = ranks.meta('crawl.done') !== 1;
+const sweep = new SweepPages(writer);
 
 const port = parentPort!;
 port.on('message', ({ id, request }: Envelope) => {
@@ -31,8 +33,16 @@ function perform(request: Request): unknown {
   switch (request.op) {
     case 'page': {
       const { items, bad } = parseIndexPage(request.body);
-      return pageResult(writer.ingest(items, request.serverTime, request.knownSince, request.meta), items, bad);
+      const done = writer.ingest(items, request.serverTime, request.knownSince, request.meta);
+      if (request.knownSince !== undefined) writer.polled(request.serverTime);
+      return pageResult(done, items, bad);
     }
+    case 'sweep':
+      return sweep.page(request);
+    case 'settle':
+      return pageResult(writer.settle(request.doubtful, request.serverTime), [], []);
+    case 'subtree-listed':
+      return writer.subtreeListed(request.folder);
     case 'items':
       return pageResult(
         writer.ingest(request.items, request.serverTime, request.knownSince, request.meta),
@@ -77,15 +87,4 @@ function perform(request: Request): unknown {
       db.close();
       return undefined;
   }
-}
-
-function pageResult(done: Ingested, items: readonly RemoteItem[], bad: readonly BadRow[]): PageResult {
-  return {
-    changes: done.changes,
-    added: done.added,
-    rows: items.length + bad.length,
-    bad: bad.slice(0, 100),
-    first: items[0]?.updatedAt,
-    last: items.at(-1)?.updatedAt,
-  };
 }

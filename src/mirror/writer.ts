@@ -4,6 +4,7 @@ import type { FolderListing, RemoteItem } from '../procore/items.js';
 import { allocateName, type NameTable } from './allocate-name.js';
 import { type Change, nextSequence, type Place } from './changes.js';
 import { Confirmed } from './confirmed.js';
+import { POLLS_MISS, Silence } from './silence.js';
 import { BIN, DELETED, FILE, GONE, HIDDEN, PRIVATE, READ_ONLY } from './flags.js';
 
 interface Row {
@@ -34,6 +35,21 @@ export interface Ingested {
   readonly added: number;
 }
 
+/** Server times between which a page of the index is complete, seconds; the end does not belong to it. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What a page of the index should have had and did not. */
+export interface Missing {
+  readonly changes: readonly Change[];
+  /** Seen until now; whether they are gone a listing of their folder tells. */
+  readonly doubtful: readonly RemoteId[];
+  /** These folders. */
+  readonly folders: readonly RemoteId[];
+}
+
 const NO_PARENT = 0 as RemoteId;
 
 /** Writes replies into the mirror, one transaction a reply. The only writer of `mirror.db`. */
@@ -56,10 +72,13 @@ export class Writer {
   readonly #unlist: Statement;
   readonly #forgetUnlisted: Statement;
   readonly #isUnlisted: Statement<[number], number>;
+  readonly #forgetSubtree: Statement<[number]>;
   readonly #deleteUrl: Statement<[number]>;
+  readonly #within: Statement<[Span], Row>;
   readonly #moveInode: Statement<[number, number]>;
   readonly #people = new Map<string, number>();
   readonly #confirmed: Confirmed;
+  readonly #silence: Silence;
   #nextInode: number;
   readonly #names: NameTable;
   /** Items that were shown under another name than their own, in this transaction. */
@@ -101,9 +120,22 @@ export class Writer {
     this.#unlist = db.prepare('INSERT OR IGNORE INTO unlisted (remote_id) VALUES (?)');
     this.#forgetUnlisted = db.prepare('DELETE FROM unlisted WHERE remote_id = ?');
     this.#isUnlisted = db.prepare<[number], number>('SELECT 1 FROM unlisted WHERE remote_id = ?').pluck();
+    this.#forgetSubtree = db.prepare(`
+      WITH RECURSIVE below (id) AS (
+        SELECT ? UNION ALL
+        SELECT items.remote_id FROM below JOIN items ON items.parent_id = below.id
+        WHERE items.flags & ${HIDDEN} = 0 AND items.flags & ${FILE} = 0)
+      DELETE FROM unlisted WHERE remote_id IN (SELECT id FROM below)`);
     this.#deleteUrl = db.prepare('DELETE FROM urls WHERE inode = ?');
     this.#moveInode = db.prepare('UPDATE items SET inode = ? WHERE inode = ?');
+    // Two partial indexes, each for its own kind of row.
+    this.#within = db.prepare(`
+      SELECT ${columns} FROM items WHERE flags & 15 = 8 AND updated_at >= @from AND updated_at < @to
+      UNION ALL
+      SELECT ${columns} FROM items
+      WHERE flags & 15 <> 8 AND updated_at >= @from AND updated_at < @to AND flags & ${GONE | BIN} = 0 AND parent_id <> 0`);
     this.#confirmed = new Confirmed(db);
+    this.#silence = new Silence((serverTime) => this.#setMeta.run(POLLS_MISS, serverTime));
     this.#nextInode = firstFreeInode(db);
     this.#names = { holder: (parent, name) => this.#holder.get(parent, name) };
   }
@@ -143,8 +175,8 @@ export class Writer {
       for (const row of this.#children.all(folder.id)) {
         if (present.has(row.remote_id) || row.seen_at > serverTime) continue;
         if (this.#confirmed.isNewerThan(row.remote_id, serverTime)) continue;
-        this.#hide.run(GONE, serverTime, row.inode);
-        changes.push({ inode: row.inode, before: this.#placeOf(row), after: undefined, replacedSequence: undefined });
+        this.#silence.vanished(row.remote_id, serverTime);
+        changes.push(this.#takeAway(row, serverTime));
       }
       this.#giveFreedNames(changes);
       this.#list.run(folder.id, serverTime);
@@ -202,6 +234,75 @@ export class Writer {
     });
   }
 
+  /**
+   * What is known here, was updated within the span, and is not among the `present` of a reply that shows the span as a
+   * whole. What can be seen is left for a listing to decide, but below a folder that is hidden.
+   */
+  missing(span: Span, present: ReadonlySet<number>, serverTime: number): Missing {
+    return this.#transaction(() => {
+      const rows = this.#within
+        .all(span)
+        .filter((row) => !present.has(row.remote_id) && row.seen_at <= serverTime && this.#mayBeGone(row, serverTime));
+      const absent = new Set(rows.map((row) => row.remote_id));
+      const changes: Change[] = [];
+      const doubtful: RemoteId[] = [];
+      const folders = new Set<RemoteId>();
+      for (const row of rows) {
+        if ((row.flags & DELETED) !== 0) this.#hide.run(GONE, serverTime, row.inode);
+        else if (this.#isBelowHidden(row)) changes.push(this.#takeAway(row, serverTime));
+        else {
+          doubtful.push(row.remote_id);
+          if (!absent.has(row.parent_id)) folders.add(row.parent_id);
+        }
+      }
+      return { changes, doubtful, folders: [...folders] };
+    });
+  }
+
+  /** After the folders of doubtful items were listed: takes away what is below one that turned out to be gone. */
+  settle(doubtful: readonly RemoteId[], serverTime: number): Ingested {
+    return this.#transaction(() => {
+      const changes: Change[] = [];
+      for (const id of doubtful) {
+        const row = this.#find.get(id);
+        if (!row || (row.flags & HIDDEN) !== 0 || !this.#isBelowHidden(row)) continue;
+        changes.push(this.#takeAway(row, Math.max(serverTime, row.seen_at)));
+      }
+      return { changes, added: 0 };
+    });
+  }
+
+  #mayBeGone(row: Row, serverTime: number): boolean {
+    return !this.#confirmed.isNewerThan(row.remote_id, serverTime);
+  }
+
+  #isBelowHidden(row: Row): boolean {
+    // Moves of folders at the server can never make a cycle, but a damaged mirror must not hang the thread.
+    for (let id = row.parent_id, depth = 0; id !== NO_PARENT && depth < 1000; depth++) {
+      const parent = this.#find.get(id);
+      if (!parent || (parent.flags & HIDDEN) !== 0) return true;
+      id = parent.parent_id;
+    }
+    return false;
+  }
+
+  #takeAway(row: Row, serverTime: number): Change {
+    this.#hide.run(GONE, serverTime, row.inode);
+    return { inode: row.inode, before: this.#placeOf(row), after: undefined, replacedSequence: undefined };
+  }
+
+  /** Everything below the folder is known. */
+  subtreeListed(folder: RemoteId): void {
+    this.#transaction(() => {
+      this.#forgetSubtree.run(folder);
+    });
+  }
+
+  /** A poll was taken in. */
+  polled(serverTime: number): void {
+    this.#transaction(() => this.#silence.polled(serverTime));
+  }
+
   setMeta(values: Readonly<Record<string, string | number>>): void {
     this.#transaction(() => {
       for (const [key, value] of Object.entries(values)) this.#setMeta.run(key, value);
@@ -234,8 +335,12 @@ export class Writer {
     const parent = item.parentId ?? NO_PARENT;
     if (row && (row.seen_at > serverTime || (row.seen_at === serverTime && row.updated_at > item.updatedAt)))
       return false;
-    if (row && !own && this.#confirmed.isNewerThan(item.id, serverTime) && isOlder(item, row)) return false;
     const flags = flagsOf(item);
+    if (row && !own) {
+      if (isOlder(item, row)) return false;
+      if (this.#confirmed.isNewerThan(item.id, serverTime) && undoesDeletion(item, row)) return false;
+      this.#silence.saw(item, row, flags, serverTime);
+    }
     const visible = (flags & HIDDEN) === 0;
     const before = row && (row.flags & HIDDEN) === 0 ? this.#placeOf(row) : undefined;
     const name = this.#nameFor(item, parent, row, visible, changes);
@@ -271,8 +376,10 @@ export class Writer {
     }
     if (item.version?.url !== undefined)
       this.#putUrl.run({ inode, version: item.version.id, url: item.version.url, seen: serverTime });
-    if (!row && item.type === 'folder' && knownSince !== undefined && item.createdAt < knownSince)
-      this.#unlist.run(item.id);
+    // What is in it may have come and gone while it was not seen.
+    const cameBack = row !== undefined && (row.flags & HIDDEN) !== 0 && visible && !this.crawling;
+    const cameLate = !row && knownSince !== undefined && item.createdAt < knownSince;
+    if (item.type === 'folder' && (cameBack || cameLate)) this.#unlist.run(item.id);
     const after = visible && !isRoot ? this.#place(parent, name) : undefined;
     const replacedSequence = own ? own.replaced : replaced ? row.node_sequence : undefined;
     if (!row || replacedSequence !== undefined || changed(row, item, flags, parent, name))
@@ -376,9 +483,13 @@ function firstFreeInode(db: Database): number {
   return Math.max(16, kept ?? 0, (used ?? 0) + 1);
 }
 
-/** What a lagging index still says of an item that has moved on; of what we deleted, all that had not changed by then. */
+/** What a lagging index still says of an item that has moved on. */
 const isOlder = (item: RemoteItem, row: Row): boolean =>
   item.updatedAt < row.updated_at ||
+  (item.updatedAt === row.updated_at && (item.version?.number ?? 0) < row.version_number);
+
+/** What such an index says of an item that we deleted: all that had not changed by then. */
+const undoesDeletion = (item: RemoteItem, row: Row): boolean =>
   (item.version?.number ?? 0) < row.version_number ||
   ((row.flags & DELETED) !== 0 && !item.deleted && item.updatedAt <= row.seen_at);
 

@@ -135,6 +135,7 @@ export class ProjectFileSystem implements FileSystem {
     const folder = this.item(node);
     if (folder.isFile) throw new Failure('not-a-folder', { path: folder.name });
     this.invalidation?.asked(folder.inode);
+    this.#watch(folder);
     const open = (): Handle => {
       const handle = this.handles.newHandle();
       const { nodes } = this;
@@ -156,6 +157,7 @@ export class ProjectFileSystem implements FileSystem {
 
   open(node: NodeId, flags: number, context: Context): Awaitable<OpenFile> {
     const item = this.item(node);
+    this.#watch(this.tree.parent(item));
     const writing = (flags & O_ACCMODE) !== O_RDONLY;
     if (writing || item.intent?.staged || this.working(item, node))
       return this.openWorking(node, item, writing, (flags & O_TRUNC) !== 0, context);
@@ -261,6 +263,11 @@ export class ProjectFileSystem implements FileSystem {
   protected listed(folder: LocalItem, context: Context): Promise<void> | undefined {
     if (folder.remoteId === NO_REMOTE || this.#mirror.view.isListed(folder.remoteId)) return undefined;
     return this.#mirror.list(folder, 'interactive', context.signal);
+  }
+
+  /** What people look at is kept fresher than the rest. */
+  #watch(folder: LocalItem | undefined): void {
+    if (folder && folder.remoteId !== NO_REMOTE) this.#mirror.opened(folder);
   }
 
   #find(folder: LocalItem, name: string): Entry | NoEntry {

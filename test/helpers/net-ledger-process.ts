@@ -8,7 +8,7 @@ const [, , path = ''] = process.argv;
 const limits = { windows: { ...WINDOWS, spike: 1 }, cap: 1_000_000 };
 const ledger = new Ledger({ path, limits, clock: systemClock, boot: systemBoot, isAlive });
 const next = (): void => {
-  const entry = ledger.take('job');
+  const entry = ledger.take('job', false);
   if (!('id' in entry)) return void setTimeout(next, 1);
   process.send?.(entry.id, () => {
     ledger.answered(entry, 200, { date: undefined, window: undefined, retryAfter: undefined });

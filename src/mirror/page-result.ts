@@ -1,0 +1,17 @@
+import type { BadRow, RemoteItem } from '../procore/items.js';
+import type { PageResult } from './protocol.js';
+import type { Ingested } from './writer.js';
+
+const MOST_BAD = 100;
+
+/** What the thread that writes answers about a reply that it took in. */
+export function pageResult(done: Ingested, items: readonly RemoteItem[], bad: readonly BadRow[]): PageResult {
+  return {
+    changes: done.changes,
+    added: done.added,
+    rows: items.length + bad.length,
+    bad: bad.slice(0, MOST_BAD),
+    first: items[0]?.updatedAt,
+    last: items.at(-1)?.updatedAt,
+  };
+}

@@ -1,0 +1,39 @@
+/** Seconds. */
+export interface RhythmFacts {
+  /** Since somebody last opened a folder or file. */
+  readonly idle: number;
+  /** Polls do not show every change: see `Silence`. */
+  readonly pollsMiss: boolean;
+  /** What was set for all polls. */
+  readonly fixed: number | undefined;
+}
+
+/** Seconds for which a folder that was opened counts as being looked at. */
+export const WATCHED = 60;
+/** Seconds between two looks while somebody watches: with the call itself a change shows within 5. */
+const WATCHING = 4.5;
+/** Seconds between polls while listings of what is being looked at do their work. */
+const BESIDE_LISTINGS = 15;
+/** Seconds between listings that only find out whether polls show all. */
+const TRIAL_LISTING = 30;
+/** Seconds between polls when nobody has been there for long: 15 calls an hour. */
+const SLOWEST = 240;
+/** How fast it gets slower: seconds a second. */
+const SLOWING = 1 / 5;
+/** Seconds between the pages of a sweep: 12 calls an hour. */
+export const SWEEP_PAGE = 300;
+/** Seconds from the begin of one sweep to the next. */
+export const SWEEP_AGAIN = 3600;
+
+/** Seconds from one poll to the next. */
+export function pollInterval({ idle, pollsMiss, fixed }: RhythmFacts): number {
+  if (fixed !== undefined) return fixed;
+  if (idle > WATCHED) return Math.min(SLOWEST, WATCHING + (idle - WATCHED) * SLOWING);
+  return pollsMiss ? BESIDE_LISTINGS : WATCHING;
+}
+
+/** Seconds from one listing of a folder that is being looked at to the next. */
+export function listingInterval({ idle, pollsMiss, fixed }: RhythmFacts): number {
+  if (fixed !== undefined || idle > WATCHED) return Number.POSITIVE_INFINITY;
+  return pollsMiss ? WATCHING : TRIAL_LISTING;
+}
