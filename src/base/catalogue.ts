@@ -216,6 +216,13 @@ const rows = {
     what: 'the download URL of {path} has expired',
     remedy: 'it is renewed with the next listing, and the read repeated',
   },
+  'preview-budget': {
+    errno: 'EAGAIN',
+    http: 503,
+    level: 'warn',
+    what: '{by} has fetched {limit} for previews and indexes within an hour, and gets no more for now',
+    remedy: 'wait, keep it out of the mount, or raise preview_budget; what is cached stays readable for it',
+  },
   'version-gone': {
     errno: 'ESTALE',
     http: 410,

@@ -46,6 +46,13 @@ const rows = {
     placeholder: 'SIZE',
     mount: true,
   },
+  preview_budget: {
+    kind: 'size',
+    default: '256MiB',
+    help: 'bytes an hour that thumbnailers, indexers and virus scanners may fetch, then EAGAIN',
+    placeholder: 'SIZE',
+    mount: true,
+  },
   budget_wait: {
     kind: 'seconds',
     default: 30,

@@ -91,6 +91,14 @@ function describe(answer: MountStatus | NoAnswer): string {
       'cache',
       `${bytes(cache.bytes)} of ${bytes(cache.limit)}, ${plural(cache.hits, 'hit')}, ${plural(cache.misses, 'miss', 'misses')}`,
     ],
+    ...(answer.previews.bytes + answer.previews.refused === 0
+      ? []
+      : [
+          [
+            'previews',
+            `${bytes(answer.previews.bytes)} of ${bytes(answer.previews.limit)} an hour, ${plural(answer.previews.refused, 'refusal')}`,
+          ],
+        ]),
     [
       'items',
       `${mirror.lru.entries} of ${mirror.lru.limit} in memory, hit rate ${lookups === 0 ? '–' : `${Math.round((100 * mirror.lru.hits) / lookups)} %`}`,

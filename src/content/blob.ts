@@ -18,6 +18,7 @@ interface Waiter {
   readonly start: number;
   readonly end: number;
   readonly target: Buffer;
+  readonly reader: Reader;
   /** What of [start, end) is in `target` already. */
   readonly got: RangeSet;
   resolve(bytes: Uint8Array): void;
@@ -85,12 +86,19 @@ export class Blob {
     reader.note(start, end);
     if (!this.store.has(start, end)) {
       this.#context.count.misses++;
+      reader.reading.spend?.(this.#missing(this.#downloads.stretch(start, end, reader)));
       return this.#wait(start, end, reader, signal);
     }
     this.#context.count.hits++;
     if (!this.store.onDisk(start, end)) return this.#wait(start, end, reader, signal);
     this.#downloads.runAhead(reader);
     return this.#fromDisk(start, end, reader, signal);
+  }
+
+  #missing({ start, end }: Range): number {
+    let bytes = 0;
+    for (let gap = this.store.gap(start, end); gap; gap = this.store.gap(gap.end, end)) bytes += gap.end - gap.start;
+    return bytes;
   }
 
   /** Fetches the whole, for somebody who will come soon. */
@@ -132,6 +140,7 @@ export class Blob {
       const waiter: Waiter = {
         start,
         end,
+        reader,
         // A read from disk may still write here after the same bytes have come another way.
         target: onDisk.length > 0 ? Buffer.allocUnsafe(end - start) : this.#context.buffers.take(end - start),
         got: new RangeSet(),
@@ -168,7 +177,7 @@ export class Blob {
     } catch (error) {
       if (!this.#waiters.has(waiter)) return;
       this.store.giveUp(error);
-      this.#downloads.demand(waiter.start, waiter.end);
+      this.#downloads.demand(waiter.start, waiter.end, waiter.reader);
     }
   }
 
@@ -192,7 +201,7 @@ export class Blob {
   /** Whoever counted on a download that is over must not be left without one. */
   #demandAgain(): void {
     if (this.#closed) return;
-    for (const { start, end } of this.#waiters) this.#downloads.demand(start, end);
+    for (const { start, end, reader } of this.#waiters) this.#downloads.demand(start, end, reader);
   }
 
   #failed(transfer: Transfer, failure: Failure): void {

@@ -13,7 +13,7 @@ import { bootId, syncFileSystem } from './durable.js';
 import { BlobFiles } from './files.js';
 import { BlobIndex, type OldBlob } from './index-db.js';
 import { Memory } from './memory.js';
-import { Reader } from './reader.js';
+import { EAGER, Reader, type Reading } from './reader.js';
 import { Ring } from './ring.js';
 import { Siblings } from './siblings.js';
 import { Slots } from './slots.js';
@@ -70,6 +70,8 @@ export interface OpenBlob {
   read(offset: number, size: number, signal: AbortSignal): Promise<Uint8Array> | Uint8Array;
   /** All of it is on disk. */
   readonly whole: boolean;
+  /** The byte after the last one that was read in sequence; 0 before the first read. */
+  readonly position: number;
   /** A read-only descriptor of the whole content. The blob owns it; it is good until `close`. Only when `whole`. */
   fd(): number;
   close(): void;
@@ -149,14 +151,14 @@ export class ContentCache {
     if (!this.#index.wasClean) this.#later(() => this.#removeLeftovers());
   }
 
-  open(version: ContentVersion): OpenBlob {
+  open(version: ContentVersion, reading = EAGER): OpenBlob {
     if (this.#closed) throw new Failure('interrupted');
     const blob = this.#blob(version);
     this.#busy.set(version.id, blob);
     blob.opened();
     if (blob.store.file !== undefined) this.#index.touched(version.id);
-    this.#siblings.used(version, blob.store.whole);
-    return new Handle(blob);
+    if (reading.ahead === 'eager') this.#siblings.used(version, blob.store.whole);
+    return new Handle(blob, reading);
   }
 
   stats(): ContentStatistics {
@@ -339,11 +341,12 @@ export class ContentCache {
 
 class Handle implements OpenBlob {
   readonly #blob: Blob;
-  readonly #reader = new Reader();
+  readonly #reader: Reader;
   #closed = false;
 
-  constructor(blob: Blob) {
+  constructor(blob: Blob, reading: Reading) {
     this.#blob = blob;
+    this.#reader = new Reader(reading);
   }
 
   read(offset: number, size: number, signal: AbortSignal): Promise<Uint8Array> | Uint8Array {
@@ -352,6 +355,10 @@ class Handle implements OpenBlob {
 
   get whole(): boolean {
     return this.#blob.store.whole;
+  }
+
+  get position(): number {
+    return this.#reader.position;
   }
 
   fd(): number {

@@ -1,4 +1,5 @@
 import type { Failure } from '../base/errors.js';
+import type { Range } from './ranges.js';
 import type { Reader } from './reader.js';
 import { Priority } from './slots.js';
 import type { ContentVersion } from './source.js';
@@ -9,6 +10,8 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 /** Ranges begin and end at multiples of this many bytes where nothing else stops them. */
 const ALIGN = 128 * KIB;
+/** … and at multiples of so many for whoever is to get no more than it reads. */
+const NARROW_ALIGN = 4 * KIB;
 /** Versions up to this size are fetched whole. */
 const WHOLE = 512 * KIB;
 /** A download that has further to go to the bytes wanted (bytes) gets company by one that starts there. */
@@ -65,14 +68,23 @@ export class Downloads {
   }
 
   /** Sees to it that [start, end) is on its way, and for a sequence of reads what comes next. */
-  demand(start: number, end: number, reader?: Reader): void {
-    this.#cover(start, end, reader ? this.#window(reader) : 0, Priority.reader);
+  demand(start: number, end: number, reader: Reader): void {
+    const stretch = this.stretch(start, end, reader);
+    this.#cover(stretch, Math.max(stretch.start, alignedDown(start, ALIGN)), this.#window(reader), Priority.reader);
+  }
+
+  /** What is fetched so that [start, end) can be read. */
+  stretch(start: number, end: number, reader: Reader): Range {
+    const { size } = this.#version;
+    if (reader.isWide && size <= WHOLE) return { start: 0, end: size };
+    const align = reader.isWide ? ALIGN : NARROW_ALIGN;
+    return { start: alignedDown(start, align), end: Math.min(size, alignedDown(end + align - 1, align)) };
   }
 
   /** Fetches the whole, for somebody who will come soon. */
   prefetch(): void {
     const { size } = this.#version;
-    this.#cover(0, size, size, Priority.siblings);
+    this.#cover({ start: 0, end: size }, 0, size, Priority.siblings);
   }
 
   /** Keeps far enough ahead of a sequence of reads. */
@@ -108,12 +120,10 @@ export class Downloads {
     return this.#storing ? reader.window : Math.min(reader.window, UNSTORED_WINDOW);
   }
 
-  #cover(start: number, end: number, window: number, priority: Priority): void {
+  /** @param wanted where somebody waits for bytes */
+  #cover({ start, end: to }: Range, wanted: number, window: number, priority: Priority): void {
     const { size } = this.#version;
-    const whole = size <= WHOLE;
-    const aligned = Math.floor(start / ALIGN) * ALIGN;
-    const to = whole ? size : Math.min(size, Math.ceil(end / ALIGN) * ALIGN);
-    let from = whole ? 0 : aligned;
+    let from = start;
     while (from < to) {
       const gap = this.#store.gap(from, to);
       if (!gap) return;
@@ -121,7 +131,7 @@ export class Downloads {
       if (!transfer) {
         const reach = Math.min(size, Math.max(gap.end, gap.start + window));
         from = this.#start(gap.start, this.#untilCovered(gap.start, reach), priority);
-      } else from = this.#joinAt(transfer, Math.max(gap.start, aligned), priority);
+      } else from = this.#joinAt(transfer, Math.max(gap.start, wanted), priority);
     }
   }
 
@@ -207,3 +217,5 @@ export class Downloads {
     this.#audience.stored();
   }
 }
+
+const alignedDown = (offset: number, align: number): number => Math.floor(offset / align) * align;

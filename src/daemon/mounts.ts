@@ -54,7 +54,7 @@ export class Mounts {
       if (this.#live.has(request.mountpoint))
         throw new Failure('mountpoint-busy', { path: request.mountpoint, source: request.source });
       const root = await this.#project.folderInode(request.folder);
-      const { session, mirror, outbox, checkouts, scheduler } = this.#project;
+      const { session, mirror, outbox, checkouts, readers, scheduler } = this.#project;
       const options = {
         mirror,
         outbox,
@@ -63,6 +63,7 @@ export class Mounts {
         log: this.#log,
         root,
         checkouts,
+        readers,
       };
       const fileSystem = request.readOnly
         ? new ProjectFileSystem(options)

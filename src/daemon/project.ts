@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import { type Inode, ROOT_INODE } from '../base/ids.js';
 import { type FileLock, lockHolder, tryLock } from '../base/lock.js';
@@ -15,6 +16,7 @@ import { Outbox } from '../outbox/outbox.js';
 import { Scheduler } from '../outbox/scheduler.js';
 import { Sender } from '../outbox/sender.js';
 import type { LocalItem } from '../outbox/tree.js';
+import { Readers } from '../vfs/readers.js';
 import type { ProjectSession } from './session.js';
 import type { StateFolder } from './state-folder.js';
 
@@ -31,6 +33,8 @@ export interface ProjectOptions {
   /** Bytes of cached content, and bytes of disk to leave free. */
   readonly cacheLimit: number;
   readonly cacheReserve: number;
+  /** Bytes an hour that programs may fetch for which nobody waits. */
+  readonly previewBudget: number;
   /** Seconds. */
   /** Seconds; undefined: as often as somebody looks. */
   readonly pollInterval: number | undefined;
@@ -64,6 +68,7 @@ export class Project {
   readonly outbox: Outbox;
   readonly scheduler: Scheduler;
   readonly checkouts: Checkouts;
+  readonly readers: Readers;
   /** Bytes of the uploads under way that went out. */
   readonly progress = new Map<Inode, number>();
   readonly #lock: FileLock;
@@ -81,6 +86,7 @@ export class Project {
     this.#lock = lock;
     this.mirror = mirror;
     this.content = content;
+    this.readers = new Readers({ previewBudget: options.previewBudget, clock: systemClock, log });
     this.outbox = new Outbox({
       folder,
       view: mirror.view,

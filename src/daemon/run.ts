@@ -201,6 +201,7 @@ export function projectOptions(options: OptionValues): ProjectOptions {
   return {
     cacheLimit: Number(options.cache),
     cacheReserve: Number(options.cache_reserve),
+    previewBudget: Number(options.preview_budget),
     pollInterval: options.poll === undefined ? undefined : Number(options.poll),
     settle: Number(options.settle) * 1000,
     deleteDelay: Number(options.delete_delay) * 1000,

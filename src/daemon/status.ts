@@ -17,6 +17,7 @@ export function mountState(project: Project, mounted: Mounted, mountpoint: strin
     outbox: { ...outboxCounts(outbox, scheduler), braked: scheduler.braked },
     refusedNames: outbox.names.refusals,
     cache,
+    previews: project.readers.statistics(),
     mirror: { badRows: mirror.store.badRows, lru: mirror.view.statistics() },
     freshness: Math.ceil(mirror.freshness),
     sweep: { done: mirror.sweep.doneAt, underWay: mirror.sweep.isUnderWay },

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Failure } from '../base/errors.js';
 import type { Inode, VersionId } from '../base/ids.js';
 import type { OpenBlob } from '../content/cache.js';
+import type { Reading } from '../content/reader.js';
 import type { ContentVersion } from '../content/source.js';
 import { Aside } from './aside.js';
 import { mayBeThere } from './attempt.js';
@@ -313,8 +314,8 @@ export class Outbox {
   }
 
   /** Content of an item for reading only: a blob of a version, where no staging file holds it. */
-  blob(version: ContentVersion): OpenBlob {
-    return this.#options.content.open(version);
+  blob(version: ContentVersion, reading?: Reading): OpenBlob {
+    return this.#options.content.open(version, reading);
   }
 
   /** The bytes of a read have been sent: their memory may be used again. */

@@ -13,6 +13,7 @@ export interface FileHandle {
   readonly writing: boolean;
   /** Who opened it. */
   readonly uid: number;
+  readonly pid: number;
   blob: OpenBlob | undefined;
   file: WorkingFile | undefined;
 }

@@ -17,6 +17,7 @@ import type {
 import type { Change } from '../mirror/changes.js';
 import type { Mirror } from '../mirror/mirror.js';
 import { NAME_BYTES } from '../names/linux.js';
+import { isProbe } from '../names/probes.js';
 import type { Checkouts } from '../outbox/checkouts.js';
 import { NO_REMOTE } from '../outbox/intent.js';
 import type { Outbox } from '../outbox/outbox.js';
@@ -26,6 +27,7 @@ import { Directories } from './directories.js';
 import { FileHandles } from './file-handles.js';
 import { Invalidation } from './invalidation.js';
 import { Nodes, type Numbering } from './nodes.js';
+import type { Readers } from './readers.js';
 import { type WebUrl, type XattrSources, xattrs } from './xattrs.js';
 
 export interface FileSystemOptions {
@@ -33,6 +35,7 @@ export interface FileSystemOptions {
   readonly outbox: Outbox;
   readonly owner: Ownership;
   readonly checkouts: Checkouts;
+  readonly readers: Readers;
   readonly webUrl: WebUrl;
   readonly log: Log;
   /** The folder that is mounted; the project's root unless told. */
@@ -80,6 +83,7 @@ export class ProjectFileSystem implements FileSystem {
   protected invalidation: Invalidation | undefined;
   readonly #mirror: Mirror;
   readonly #owner: Ownership;
+  readonly #readers: Readers;
   readonly #xattrSources: XattrSources;
   readonly #directories: Directories;
   readonly #onChange = (changes: readonly Change[]): void => this.#changed(changes);
@@ -92,6 +96,7 @@ export class ProjectFileSystem implements FileSystem {
     this.outbox = options.outbox;
     this.tree = options.outbox.tree;
     this.#owner = options.owner;
+    this.#readers = options.readers;
     this.checkouts = options.checkouts;
     this.#xattrSources = { view: this.tree.view, checkouts: options.checkouts, webUrl: options.webUrl };
     this.log = options.log;
@@ -123,6 +128,8 @@ export class ProjectFileSystem implements FileSystem {
     this.invalidation?.asked(folder.inode);
     const child = this.tree.child(folder, name);
     if (child) return this.entry(child);
+    // Nobody knows whether a probed name is there: the kernel asks again each time, until the folder is listed.
+    if (isProbe(name) && !this.isListed(folder)) return { node: undefined, entryTimeout: 0 };
     const listing = this.listed(folder, context);
     return listing ? listing.then(() => this.#find(folder, name)) : this.#noEntry();
   }
@@ -161,13 +168,15 @@ export class ProjectFileSystem implements FileSystem {
     const writing = (flags & O_ACCMODE) !== O_RDONLY;
     if (writing || item.intent?.staged || this.working(item, node))
       return this.openWorking(node, item, writing, (flags & O_TRUNC) !== 0, context);
-    const blob = this.outbox.blob(versionOf(item));
+    const { uid, pid } = context;
+    const blob = this.outbox.blob(versionOf(item), this.#readers.reading(pid));
     const handle = this.handles.add({
       node,
       inode: item.inode,
       item,
       writing,
-      uid: context.uid,
+      uid,
+      pid,
       blob,
       file: undefined,
     });
@@ -190,7 +199,10 @@ export class ProjectFileSystem implements FileSystem {
   release(_node: NodeId, handle: Handle): void {
     const open = this.handles.remove(handle);
     if (!open) return;
-    open.blob?.close();
+    if (open.blob) {
+      this.#readers.closed(open.pid, open.blob.position, open.item.size);
+      open.blob.close();
+    }
     if (open.file) this.outbox.release(open.file, open.writing, open.uid);
   }
 
@@ -231,8 +243,8 @@ export class ProjectFileSystem implements FileSystem {
   ): Promise<OpenFile> {
     const file = await this.outbox.open(item, writing, truncate, grows);
     this.handles.share(node, file);
-    const { uid } = context;
-    const handle = this.handles.add({ node, inode: item.inode, item, writing, uid, blob: undefined, file });
+    const { uid, pid } = context;
+    const handle = this.handles.add({ node, inode: item.inode, item, writing, uid, pid, blob: undefined, file });
     return file.isComplete ? { handle, backingFd: file.fd } : { handle };
   }
 
@@ -261,8 +273,11 @@ export class ProjectFileSystem implements FileSystem {
 
   /** Undefined when every child of the folder is known; else resolves once they are. */
   protected listed(folder: LocalItem, context: Context): Promise<void> | undefined {
-    if (folder.remoteId === NO_REMOTE || this.#mirror.view.isListed(folder.remoteId)) return undefined;
-    return this.#mirror.list(folder, 'interactive', context.signal);
+    return this.isListed(folder) ? undefined : this.#mirror.list(folder, 'interactive', context.signal);
+  }
+
+  protected isListed(folder: LocalItem): boolean {
+    return folder.remoteId === NO_REMOTE || this.#mirror.view.isListed(folder.remoteId);
   }
 
   /** What people look at is kept fresher than the rest. */

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { Failure, isFailure } from '../base/errors.js';
 import type { Inode, NodeId } from '../base/ids.js';
@@ -46,8 +47,8 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
   readonly writable: WritableFileSystem = {
     setattr: (node, changes, handle, context) => this.#setattr(node, changes, handle, context),
 
-    create: (parent, name, _mode, _flags, context) =>
-      this.#inFolder(parent, context, (folder) => this.#create(folder, name, context)),
+    create: (parent, name, _mode, flags, context) =>
+      this.#inFolder(parent, context, (folder) => this.#create(folder, name, flags, context)),
 
     write: (_node, handle, offset, data) => this.#writing(handle).write(offset, data),
 
@@ -238,8 +239,13 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     }
   }
 
-  #create(folder: LocalItem, name: string, context: Context): CreatedFile {
-    if (this.tree.child(folder, name)) throw new Failure('item-exists', { path: name });
+  #create(folder: LocalItem, name: string, flags: number, context: Context): CreatedFile {
+    if (this.tree.child(folder, name)) {
+      // It came between look-up and creation: who takes an existing one as well looks it up again.
+      throw (flags & constants.O_EXCL) === 0
+        ? new Failure('version-gone', { path: name })
+        : new Failure('item-exists', { path: name });
+    }
     this.#requireEntry(folder, context);
     const { item, file } = this.outbox.create(folder, name, context.uid);
     file.handles++;
@@ -251,6 +257,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       item,
       writing: true,
       uid: context.uid,
+      pid: context.pid,
       blob: undefined,
       file,
     });

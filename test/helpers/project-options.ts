@@ -4,6 +4,7 @@ import type { ProjectOptions } from '#src/daemon/project.js';
 export const PROJECT_OPTIONS: ProjectOptions = {
   cacheLimit: 2 ** 30,
   cacheReserve: 0,
+  previewBudget: 2 ** 28,
   pollInterval: 3600,
   settle: 0,
   deleteDelay: 0,

@@ -63,6 +63,7 @@ export async function openProject(
         mirror: opened.mirror,
         outbox: opened.outbox,
         checkouts: opened.checkouts,
+        readers: opened.readers,
         owner: { uid: 1000, gid: 1000, umask: 0o022 },
         webUrl: () => '',
         log: silentLog,

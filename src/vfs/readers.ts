@@ -1,0 +1,160 @@
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../base/clock.js';
+import { Failure } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { EAGER, type Reading } from '../content/reader.js';
+import { PreviewBudget } from './preview-budget.js';
+import { isHost, type Program, programOf } from './programs.js';
+
+export interface ReadersOptions {
+  /** Bytes an hour. */
+  readonly previewBudget: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface PreviewStatistics {
+  /** Bytes that were fetched within the last hour for programs that nobody waits for. */
+  readonly bytes: number;
+  readonly limit: number;
+  /** Opens and reads that were refused. */
+  readonly refused: number;
+}
+
+/** A process, as /proc tells of it. */
+interface Caller {
+  /** Of the process, not the thread. */
+  readonly pid: number;
+  readonly comm: string;
+  readonly program: Program | undefined;
+  /** Somebody sits before it: it has a controlling terminal. */
+  readonly attended: boolean;
+}
+
+interface Habit {
+  /** Files in a row of which it has read nothing but the beginning. */
+  heads: number;
+  at: number;
+}
+
+/** What is told of a pid is good for so long, milliseconds: a process may start another program. */
+const KNOWN = 1000;
+const PROCESSES = 512;
+/** Beginnings in a row that make a habit, and how long it is remembered (milliseconds). */
+const HABIT = 4;
+const REMEMBERED = 60_000;
+/** Who read no further (bytes; the kernel reads ahead of it), and left more than half, has looked at the beginning. */
+const HEAD = 512 * 1024;
+/** Milliseconds between two lines of the log about the same program. */
+const QUIET = 600_000;
+const LATE: Reading = { ahead: 'late' };
+const NOBODY: Caller = { pid: 0, comm: '', program: undefined, attended: true };
+
+/**
+ * Tells programs that read on their own account (thumbnailers, indexers, virus scanners) from those that read for
+ * people: by name, or by the habit of reading beginnings. The former share a budget of bytes an hour.
+ */
+export class Readers {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #budget: PreviewBudget;
+  readonly #callers: LRUCache<number, Caller>;
+  readonly #habits = new LRUCache<number, Habit>({ max: PROCESSES });
+  readonly #said = new LRUCache<string, number>({ max: 64 });
+  #refused = 0;
+
+  constructor({ previewBudget, clock, log }: ReadersOptions) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#budget = new PreviewBudget(previewBudget, () => clock.monotonic());
+    this.#callers = new LRUCache({ max: PROCESSES, ttl: KNOWN });
+  }
+
+  statistics(): PreviewStatistics {
+    return { bytes: this.#budget.spent, limit: this.#budget.limit, refused: this.#refused };
+  }
+
+  /** How content is fetched for whoever opens a file. @param pid as the request has it; 0 where it is not known */
+  reading(pid: number): Reading {
+    const caller = this.#caller(pid);
+    if (caller.program?.kind === 'reader') return this.#bounded(caller);
+    if (caller.program?.kind === 'shower') return LATE;
+    if (!this.#hasHabit(caller)) return EAGER;
+    return caller.attended ? LATE : this.#bounded(caller);
+  }
+
+  /** A file was closed that had been read up to `position`. */
+  closed(pid: number, position: number, size: number): void {
+    if (position === 0 || size <= HEAD) return;
+    const caller = this.#caller(pid);
+    if (caller === NOBODY) return;
+    const isHead = position <= HEAD && position < size / 2;
+    if (!isHead) this.#habits.delete(caller.pid);
+    else
+      this.#habits.set(caller.pid, {
+        heads: (this.#habit(caller)?.heads ?? 0) + 1,
+        at: this.#clock.monotonic(),
+      });
+  }
+
+  #hasHabit(caller: Caller): boolean {
+    return (this.#habit(caller)?.heads ?? 0) >= HABIT;
+  }
+
+  #habit({ pid }: Caller): Habit | undefined {
+    const habit = this.#habits.get(pid);
+    return habit && this.#clock.monotonic() - habit.at < REMEMBERED ? habit : undefined;
+  }
+
+  #bounded(caller: Caller): Reading {
+    return {
+      ahead: 'never',
+      spend: (bytes) => {
+        if (bytes > 0 && !this.#budget.spend(bytes)) throw this.#refuse(caller);
+      },
+    };
+  }
+
+  #refuse({ comm, pid }: Caller): Failure {
+    this.#refused++;
+    const limit = `${Math.round(this.#budget.limit / 2 ** 20)} MiB`;
+    const failure = new Failure('preview-budget', { by: comm, limit });
+    const now = this.#clock.monotonic();
+    if (now - (this.#said.get(comm) ?? Number.NEGATIVE_INFINITY) > QUIET) {
+      this.#said.set(comm, now);
+      this.#log.warn({ pid }, failure.line);
+    }
+    return failure;
+  }
+
+  #caller(pid: number): Caller {
+    if (pid === 0) return NOBODY;
+    const known = this.#callers.get(pid);
+    if (known) return known;
+    const caller = callerOf(pid) ?? NOBODY;
+    this.#callers.set(pid, caller);
+    return caller;
+  }
+}
+
+/** Undefined where the process is gone, or in a place that cannot be seen from here. */
+function callerOf(pid: number): Caller | undefined {
+  try {
+    // A request names the thread that made it.
+    const group = Number(/^Tgid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? pid);
+    const stat = readFileSync(`/proc/${group}/stat`, 'utf8');
+    const end = stat.lastIndexOf(')');
+    const comm = stat.slice(stat.indexOf('(') + 1, end);
+    // After the name: state, ppid, pgrp, session, tty_nr; see proc_pid_stat(5).
+    const terminal = Number(stat.slice(end + 2).split(' ')[4]);
+    const program = programOf(isHost(comm) ? hosted(group) : comm);
+    return { pid: group, comm, program, attended: terminal !== 0 };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The program that another runs, from its first argument. */
+const hosted = (pid: number): string => basename(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[1] ?? '');
