@@ -1,6 +1,6 @@
 import { parseIndexPage } from '../procore/rows.js';
-import { rowsShown } from './page-rows.js';
 import { pageResult } from './page-result.js';
+import { rowsShown } from './page-rows.js';
 import type { Request, SweepResult } from './protocol.js';
 import { nextStep } from './walk.js';
 import type { Missing, Writer } from './writer.js';

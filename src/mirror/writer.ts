@@ -4,8 +4,8 @@ import type { FolderListing, RemoteItem } from '../procore/items.js';
 import { allocateName, type NameTable } from './allocate-name.js';
 import { type Change, nextSequence, type Place } from './changes.js';
 import { Confirmed } from './confirmed.js';
-import { POLLS_MISS, Silence } from './silence.js';
 import { BIN, DELETED, FILE, GONE, HIDDEN, PRIVATE, READ_ONLY } from './flags.js';
+import { POLLS_MISS, Silence } from './silence.js';
 
 interface Row {
   readonly inode: Inode;
