@@ -30,6 +30,13 @@ const rows = {
   uid: { kind: 'integer', help: 'owner of everything on the mount (default: who mounts)', mount: true },
   gid: { kind: 'integer', help: 'group of everything on the mount (default: of who mounts)', mount: true },
   umask: { kind: 'octal', help: 'permission bits to take away (022; 077 unless allow_other)', mount: true },
+  private: {
+    kind: 'choice',
+    choices: ['owner', 'hide', 'show'],
+    default: 'owner',
+    help: 'private items: for the owner of the mount alone, not shown at all, or like others',
+    mount: true,
+  },
   allow_other: { kind: 'flag', help: 'let other users in, as uid, gid and umask say', mount: true },
   driver: {
     kind: 'choice',

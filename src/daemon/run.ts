@@ -6,6 +6,7 @@ import { Connections } from '../connections/store.js';
 import type { DriverName } from '../fuse/filesystem.js';
 import { checkMountpoint } from '../fuse/mountpoint.js';
 import { requireDriver } from '../fuse/probe.js';
+import type { Privacy } from '../vfs/privacy.js';
 import { askDaemon, ControlServer } from './control.js';
 import { clearDeadMounts } from './dead-mounts.js';
 import { CopyOuts } from './jobs/copy-out.js';
@@ -192,6 +193,7 @@ function mountRequest(request: DaemonRequest): MountRequest {
       uid: Number(options.uid ?? process.getuid?.() ?? 0),
       gid: Number(options.gid ?? process.getgid?.() ?? 0),
       umask: Number(options.umask ?? (allowOther ? 0o022 : 0o077)),
+      privacy: options.private as Privacy,
     },
   };
 }

@@ -3,6 +3,7 @@ import type { FileNumber } from '../base/ids.js';
 import type { Attributes } from '../fuse/filesystem.js';
 import { READ_ONLY } from '../mirror/flags.js';
 import type { ListedLocalItem } from '../outbox/tree.js';
+import { type Privacy, privateBits } from './privacy.js';
 
 const { S_IFDIR, S_IFREG } = constants;
 
@@ -11,6 +12,8 @@ export interface Ownership {
   readonly uid: number;
   readonly gid: number;
   readonly umask: number;
+  /** What becomes of private items; `owner` unless told. */
+  readonly privacy?: Privacy;
 }
 
 /**
@@ -19,10 +22,11 @@ export interface Ownership {
  */
 export function attributesOf(item: ListedLocalItem, ino: FileNumber, owner: Ownership): Attributes {
   const bits = item.isFile ? ((item.flags & READ_ONLY) !== 0 ? 0o444 : 0o666) : 0o777;
+  const permitted = privateBits(item.flags, owner.privacy ?? 'owner');
   const mtime = item.localMtime ?? (item.isFile ? item.versionAt : item.updatedAt);
   return {
     ino,
-    mode: (item.isFile ? S_IFREG : S_IFDIR) | (item.localMode ?? bits & ~owner.umask),
+    mode: (item.isFile ? S_IFREG : S_IFDIR) | ((item.localMode ?? bits & ~owner.umask) & permitted),
     nlink: 1,
     uid: owner.uid,
     gid: owner.gid,

@@ -24,11 +24,17 @@ interface OpenDirectory {
 export class Directories {
   readonly #tree: Tree;
   readonly #open = new Map<Handle, OpenDirectory>();
+  readonly #isShown: (item: ListedLocalItem) => boolean;
   readonly #toEntry: (item: ListedLocalItem) => DirectoryEntry;
 
   /** @param toEntry with the child's inode as cookie */
-  constructor(tree: Tree, toEntry: (item: ListedLocalItem) => DirectoryEntry) {
+  constructor(
+    tree: Tree,
+    isShown: (item: ListedLocalItem) => boolean,
+    toEntry: (item: ListedLocalItem) => DirectoryEntry,
+  ) {
     this.#tree = tree;
+    this.#isShown = isShown;
     this.#toEntry = toEntry;
   }
 
@@ -57,10 +63,16 @@ export class Directories {
         if (directory.last) return [];
       } else return cookie === from ? chunk : chunk.slice(firstAfter(chunk, cookie));
     }
-    const items = this.#tree.listing(directory.folder, cookie, CHUNK);
-    directory.chunk = items.map(this.#toEntry);
+    let items: readonly ListedLocalItem[];
+    let after = cookie;
+    do {
+      items = this.#tree.listing(directory.folder, after, CHUNK);
+      directory.chunk = items.filter(this.#isShown).map(this.#toEntry);
+      directory.last = items.length < CHUNK;
+      after = items.at(-1)?.inode ?? after;
+      // An empty page would be the end.
+    } while (directory.chunk.length === 0 && !directory.last);
     directory.from = cookie;
-    directory.last = items.length < CHUNK;
     return directory.chunk;
   }
 }

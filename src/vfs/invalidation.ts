@@ -14,9 +14,12 @@ export class Invalidation {
   readonly #nodes: Nodes;
   readonly #kernel: KernelCache;
   readonly #log: Log;
+  readonly #conceals: boolean;
   readonly #asked = new Set<Inode>();
 
-  constructor(view: View, nodes: Nodes, kernel: KernelCache, log: Log) {
+  /** @param conceals a name may come and go without a move: what is private is not shown */
+  constructor(view: View, nodes: Nodes, kernel: KernelCache, log: Log, conceals: boolean) {
+    this.#conceals = conceals;
     this.#view = view;
     this.#nodes = nodes;
     this.#kernel = kernel;
@@ -45,6 +48,7 @@ export class Invalidation {
       } else if (after && this.#asked.has(after.parent)) {
         folders.add(after.parent);
         work.push(this.#attributes(change.inode));
+        if (this.#conceals) work.push(this.#entry(after));
       }
     }
     for (const folder of folders) work.push(this.#directory(folder));

@@ -27,6 +27,7 @@ import { Directories } from './directories.js';
 import { FileHandles } from './file-handles.js';
 import { Invalidation } from './invalidation.js';
 import { Nodes, type Numbering } from './nodes.js';
+import { isConcealed } from './privacy.js';
 import type { Readers } from './readers.js';
 import { type WebUrl, type XattrSources, xattrs } from './xattrs.js';
 
@@ -103,13 +104,17 @@ export class ProjectFileSystem implements FileSystem {
     this.handles = new FileHandles(options.shared?.newHandle);
     this.nodes = new Nodes(options.root ?? ROOT_INODE, options.shared?.numbering);
     this.#longest = options.shared?.timeout ?? PUSHED_TIMEOUT;
-    this.#directories = new Directories(this.tree, (item) => ({
-      name: item.name,
-      cookie: item.inode,
-      entry: this.entry(item),
-      ino: this.nodes.number(item.inode),
-      directory: !item.isFile,
-    }));
+    this.#directories = new Directories(
+      this.tree,
+      (item) => !this.isConcealed(item),
+      (item) => ({
+        name: item.name,
+        cookie: item.inode,
+        entry: this.entry(item),
+        ino: this.nodes.number(item.inode),
+        directory: !item.isFile,
+      }),
+    );
   }
 
   get openFiles(): number {
@@ -119,7 +124,8 @@ export class ProjectFileSystem implements FileSystem {
   mounted(kernel: KernelCache): void {
     this.kernel = kernel;
     this.#timeout = Math.min(this.#longest, kernel.canInvalidate ? PUSHED_TIMEOUT : UNTOLD_TIMEOUT);
-    this.invalidation = new Invalidation(this.#mirror.view, this.nodes, kernel, this.log);
+    const conceals = this.#owner.privacy === 'hide';
+    this.invalidation = new Invalidation(this.#mirror.view, this.nodes, kernel, this.log, conceals);
     this.#mirror.store.events.on('changed', this.#onChange);
   }
 
@@ -127,7 +133,7 @@ export class ProjectFileSystem implements FileSystem {
     const folder = this.item(parent);
     this.invalidation?.asked(folder.inode);
     const child = this.tree.child(folder, name);
-    if (child) return this.entry(child);
+    if (child) return this.isConcealed(child) ? this.#noEntry() : this.entry(child);
     // Nobody knows whether a probed name is there: the kernel asks again each time, until the folder is listed.
     if (isProbe(name) && !this.isListed(folder)) return { node: undefined, entryTimeout: 0 };
     const listing = this.listed(folder, context);
@@ -251,10 +257,19 @@ export class ProjectFileSystem implements FileSystem {
   /** @throws Failure `version-gone` (ESTALE, on which the kernel looks the path up again) */
   protected item(node: NodeId): LocalItem {
     const item = this.tree.item(this.nodes.inode(node));
-    if (item && this.nodes.of(item) === node) return item;
+    if (item && this.nodes.of(item) === node) {
+      if (this.isConcealed(item) && node !== this.nodes.rootNode && !this.handles.version(node))
+        throw new Failure('no-such-item', { path: item.name });
+      return item;
+    }
     const open = this.handles.version(node);
     if (open) return open;
     throw new Failure('version-gone', { path: item?.name ?? `node ${node}` });
+  }
+
+  /** There, but not on this mount. */
+  protected isConcealed(item: Pick<ListedLocalItem, 'flags'>): boolean {
+    return isConcealed(item.flags, this.#owner.privacy ?? 'owner');
   }
 
   protected entry(item: ListedLocalItem): Entry {
@@ -287,7 +302,7 @@ export class ProjectFileSystem implements FileSystem {
 
   #find(folder: LocalItem, name: string): Entry | NoEntry {
     const found = this.tree.child(folder, name);
-    return found ? this.entry(found) : this.#noEntry();
+    return found && !this.isConcealed(found) ? this.entry(found) : this.#noEntry();
   }
 
   #noEntry(): NoEntry {

@@ -101,7 +101,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       const folder = await this.#folder(newParent, context);
       const replaced = this.tree.child(folder, newName);
       if (replaced?.inode === item.inode) return;
-      if (replaced && !replace) throw new Failure('item-exists', { path: newName });
+      if (replaced && (!replace || this.isConcealed(replaced))) throw new Failure('item-exists', { path: newName });
       if (replaced && !replaced.isFile && item.isFile) throw new Failure('is-a-folder', { path: newName });
       if (replaced?.isFile && !item.isFile) throw new Failure('not-a-folder', { path: newName });
       this.#requireChange(item, context);
@@ -240,9 +240,10 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
   }
 
   #create(folder: LocalItem, name: string, flags: number, context: Context): CreatedFile {
-    if (this.tree.child(folder, name)) {
+    const known = this.tree.child(folder, name);
+    if (known) {
       // It came between look-up and creation: who takes an existing one as well looks it up again.
-      throw (flags & constants.O_EXCL) === 0
+      throw (flags & constants.O_EXCL) === 0 && !this.isConcealed(known)
         ? new Failure('version-gone', { path: name })
         : new Failure('item-exists', { path: name });
     }
@@ -291,7 +292,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
 
   #child(folder: LocalItem, name: string): LocalItem {
     const item = this.tree.child(folder, name);
-    if (!item) throw new Failure('no-such-item', { path: name });
+    if (!item || this.isConcealed(item)) throw new Failure('no-such-item', { path: name });
     return item;
   }
 

@@ -97,6 +97,7 @@ const estimate: Command = {
           ['items that will fail', String(found.problems)],
           ['private items', String(found.private)],
           ['left out by filters', String(found.excluded)],
+          ['of them private', String(found.private_excluded)],
           ['unchanged', String(found.unchanged)],
         ]),
       );

@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import { Failure } from '../../base/errors.js';
 import { oneLine } from '../../base/text.js';
 import type { Connections } from '../../connections/store.js';
+import type { FilterRule } from '../../jobs/definition/filter-schema.js';
 import type { Job, JobBody } from '../../jobs/definition/job-schema.js';
 import { parseJobBody } from '../../jobs/definition/job-schema.js';
 import type { SideReference } from '../../jobs/definition/transfer-schema.js';
 import type { JobEngine } from '../../jobs/engine.js';
+import type { Privacy } from '../../vfs/privacy.js';
 import type { ProjectSession } from '../session.js';
 import { shortHash } from '../state-folder.js';
 import { concerns, placeOf } from './places.js';
@@ -25,7 +27,11 @@ export interface MountedFolder {
   /** Path within the project. */
   readonly folder: string;
   readonly copyOut?: CopyOutRequest | undefined;
+  /** What the mount does not show is not copied out. */
+  readonly owner?: { readonly privacy?: Privacy };
 }
+
+const WITHOUT_PRIVATE: FilterRule = { type: 'filter_rule', action: 'exclude', rules: [{ type: 'filter_private' }] };
 
 /** By it the jobs that mounts made are told from those that people made. */
 const CATEGORY = 'copy-out by mount';
@@ -68,7 +74,8 @@ export class CopyOuts {
       const body = this.#wanted(mount);
       if (!body) continue;
       const known = this.#known(body);
-      const job = known ? this.#changed(known, { ...body, name: known.name }) : store.add(body);
+      const transfer = known && mount.owner?.privacy === 'hide' ? withoutPrivate(known.transfer) : known?.transfer;
+      const job = known && transfer ? this.#changed(known, { ...body, transfer, name: known.name }) : store.add(body);
       kept.add(job.id);
     }
     for (const job of this.#own()) if (!kept.has(job.id) && !job.disabled) this.#changed(job, { disabled: true });
@@ -91,14 +98,14 @@ export class CopyOuts {
   #changed(job: Job, change: Partial<JobBody>): Job {
     const { name, kind, description, transfer, stop_policy, priority, retention, notify, schedule, disabled } = job;
     const before = { name, kind, description, transfer, stop_policy, priority, retention, notify, schedule, disabled };
-    const { schedule: wanted = schedule, disabled: isDisabled = disabled } = change;
-    const after = { ...before, schedule: wanted, disabled: isDisabled };
+    const { schedule: wanted = schedule, disabled: isDisabled = disabled, transfer: filtered = transfer } = change;
+    const after = { ...before, schedule: wanted, disabled: isDisabled, transfer: filtered };
     if (JSON.stringify(after) === JSON.stringify(before)) return job;
     const body = parseJobBody(JSON.parse(JSON.stringify({ ...after, category: { name: CATEGORY } })));
     return this.#engine.store.replace(job.id, body);
   }
 
-  #wanted({ folder, copyOut }: MountedFolder): JobBody | undefined {
+  #wanted({ folder, copyOut, owner }: MountedFolder): JobBody | undefined {
     if (!copyOut) return undefined;
     const { connection, project } = this.#session;
     const to = copyOut.to.startsWith('/') || copyOut.to.includes(':') ? copyOut.to : `${copyOut.to}:`;
@@ -111,11 +118,23 @@ export class CopyOuts {
     return parseJobBody({
       name: shortened(oneLine(`copy-out of ${from} to ${copyOut.to}`)),
       description: 'made by the mount option copy_out',
-      transfer: { transfer_type: 'copy', source, destination: sideFrom(this.#connections, to) },
+      transfer: {
+        transfer_type: 'copy',
+        source,
+        destination: sideFrom(this.#connections, to),
+        ...(owner?.privacy === 'hide' ? { filter: { source: [WITHOUT_PRIVATE], destination: [] } } : {}),
+      },
       schedule: { mode: 'auto', repeat_interval: { value: copyOut.every, unit: 's' } },
       category: { name: CATEGORY },
     });
   }
+}
+
+/** Adds the filter where it is not there: a mount that has come to hide private items must not go on copying them. */
+function withoutPrivate(transfer: Job['transfer']): Job['transfer'] {
+  const { source, destination } = transfer.filter;
+  const isThere = source.some((filter) => JSON.stringify(filter) === JSON.stringify(WITHOUT_PRIVATE));
+  return isThere ? transfer : { ...transfer, filter: { source: [...source, WITHOUT_PRIVATE], destination } };
 }
 
 /** Names of jobs are limited; what is cut off still tells one from the other. */

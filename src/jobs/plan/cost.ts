@@ -20,7 +20,10 @@ export interface Estimate {
   skipped: number;
   /** Left out by the filters. */
   excluded: number;
+  /** Private items, folders too, that are considered … */
   private: number;
+  /** … and those that the filters leave out; of a folder only itself, as what is in it is not listed. */
+  private_excluded: number;
 }
 
 export const emptyEstimate = (): Estimate => ({
@@ -34,6 +37,7 @@ export const emptyEstimate = (): Estimate => ({
   skipped: 0,
   excluded: 0,
   private: 0,
+  private_excluded: 0,
 });
 
 interface Ends {

@@ -163,10 +163,15 @@ export class Planner {
         for (const pair of stretch) {
           const isFolder = (pair.source ?? pair.destination)?.folder ?? pair.record?.isFolder ?? false;
           const unusable = [pair.source, pair.destination].find((item) => item?.unusable !== undefined);
+          const isPrivate = pair.source?.private === true || pair.destination?.private === true;
           if (this.#isExcluded(pair)) {
             this.#estimate.excluded++;
+            if (isPrivate) this.#estimate.private_excluded++;
             keeps = true;
-          } else if (ignored.has(pair.name)) {
+            continue;
+          }
+          if (isPrivate) this.#estimate.private++;
+          if (ignored.has(pair.name)) {
             this.#item(frame, pair, { action: 'skip', reason: IGNORED }, isFolder);
             keeps = true;
           } else if (pair.unnamed !== undefined || unusable) {
@@ -248,7 +253,6 @@ export class Planner {
     const { records, dry, transfer } = this.#o;
     const { source, destination, record } = pair;
     const estimate = this.#estimate;
-    if (source?.private || destination?.private) estimate.private++;
     const situation = { source, destination, record, grains: this.#grains };
     const decision = this.#checked(pair, decide(situation, this.#policies));
     switch (decision.action) {

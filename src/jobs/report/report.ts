@@ -65,6 +65,7 @@ export function summaryOf(job: Job, execution: Execution, outcome: Outcome) {
     ...outcome.stats,
     excluded: outcome.estimate.excluded,
     private: outcome.estimate.private,
+    private_excluded: outcome.estimate.private_excluded,
     renamed: outcome.estimate.renames,
   };
 }
