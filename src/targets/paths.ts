@@ -76,12 +76,30 @@ export function checkNewFile(path: string, { size }: WriteOptions, rules: Target
     throw new Failure('target-too-large', { target, path, why: `${size} of at most ${rules.maxFileSize} bytes` });
 }
 
-/** A place in the trash that is free, given which are taken: `PATH`, `PATH (2)`, … */
-export async function trashPlace(path: string, date: string, isTaken: (place: string) => Promise<boolean>) {
-  for (let n = 1; ; n++) {
-    const place = `${TRASH}/${date}/${path}${n === 1 ? '' : ` (${n})`}`;
-    if (!(await isTaken(place))) return place;
+/**
+ * A place in the trash that is free: `PATH`, `PATH (2)`, … The folders above it are there or can be made: where a file
+ * went before, a folder that had its name later is `NAME (2)`.
+ * @param look is asked only about what is in a folder, or in one that is not there
+ */
+export async function trashPlace(
+  path: string,
+  date: string,
+  look: (place: string) => Promise<{ readonly folder: boolean } | undefined>,
+): Promise<string> {
+  const names = path.split('/');
+  let at = `${TRASH}/${date}`;
+  for (const [depth, name] of names.entries()) {
+    const isLast = depth === names.length - 1;
+    for (let n = 1; ; n++) {
+      const place = `${at}/${name}${n === 1 ? '' : ` (${n})`}`;
+      const there = await look(place);
+      if (!there) return [place, ...names.slice(depth + 1)].join('/');
+      if (isLast || !there.folder) continue;
+      at = place;
+      break;
+    }
   }
+  return at;
 }
 
 /** A day as the trash names its folders. */

@@ -324,6 +324,10 @@ export function conformance(t: Test, fixture: () => Fixture): void {
     t.equal(first, '.procorefs-trash/2026-01-01/waste/file');
     await write(target(), 'waste/file', Buffer.from('two'));
     const second = await target().trash('waste/file', '2026-01-01', signal);
+    await place('waste/file/folder');
+    await write(target(), 'waste/file/folder/below', Buffer.from('a folder has its name'));
+    const below = await target().trash('waste/file/folder/below', '2026-01-01', signal);
+    t.equal(String(await readAll(target(), below)), 'a folder has its name');
     await write(target(), 'waste/sub/file', Buffer.from('three'));
     const third = await target().trash('waste/sub', '2026-02-01', signal);
     t.equal(await target().stat('waste/sub/file', signal), undefined);

@@ -250,7 +250,7 @@ export class FolderTarget implements Target {
 
   async trash(path: string, date: string, signal: AbortSignal): Promise<string> {
     checkPath(path, this.root);
-    const place = await trashPlace(path, date, async (there) => (await this.stat(there, signal)) !== undefined);
+    const place = await trashPlace(path, date, (there) => this.stat(there, signal));
     await this.#makeFolders(parentOf(place), signal);
     await this.#move(path, place, signal);
     return place;
@@ -258,7 +258,7 @@ export class FolderTarget implements Target {
 
   /** A second name in the trash, so that the first one is never missing; where there are no such names, a move. */
   async #keep(path: string, { trash = '', signal }: WriteOptions): Promise<void> {
-    const place = await trashPlace(path, trash, async (there) => (await this.stat(there, signal)) !== undefined);
+    const place = await trashPlace(path, trash, (there) => this.stat(there, signal));
     await this.#makeFolders(parentOf(place), signal);
     await this.#root.folder(parentOf(path), (from) =>
       this.#root.folder(parentOf(place), async (to) => {

@@ -226,7 +226,9 @@ export class RemoteTarget implements Target {
 
   async trash(path: string, date: string, signal: AbortSignal): Promise<string> {
     checkPath(path, this.root);
-    const place = await trashPlace(path, date, async (there) => (await this.stat(there, signal)) !== undefined);
+    const place = await trashPlace(path, date, async (there) =>
+      this.#folders.has(there) ? { folder: true } : this.stat(there, signal),
+    );
     await this.#makeFolders(parentOf(place), signal);
     await this.#move(path, place, signal);
     return place;
