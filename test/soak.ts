@@ -15,6 +15,7 @@ import { modelScenario } from './helpers/cases-model.js';
 import { hostileNames } from './helpers/cases-names.js';
 import { officeScenario } from './helpers/cases-office.js';
 import { pendingScenario } from './helpers/cases-pending.js';
+import { remoteChanges } from './helpers/cases-remote-changes.js';
 import { removedFolder } from './helpers/cases-removal.js';
 import { renamedFolder } from './helpers/cases-renamed.js';
 import { rsyncToSamba } from './helpers/cases-samba.js';
@@ -66,6 +67,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   },
   model: (t, seed) => modelScenario(t, { ...MODEL, where: 'mount' }, seed),
   'model-inside': (t, seed) => modelScenario(t, { ...MODEL, where: 'inside' }, seed),
+  'remote-changes': (t, seed) => remoteChanges(t, Number(process.env.SOAK_OPERATIONS ?? 10_000), seed),
   removal: (t) => removedFolder(t, 5000),
   'rsync-samba': (t) => rsyncToSamba(t, Number(process.env.SOAK_ITEMS ?? 23_000)),
   'job-sync': (t, seed) => randomSync(t, 'folder', Number(process.env.SOAK_ROUNDS ?? 2000), seed),

@@ -6,6 +6,10 @@ import { FAR } from './poll.js';
 import type { MirrorStore } from './store.js';
 import { type Step, walkOn } from './walk.js';
 
+const START: Step = { from: 0, page: 1 };
+/** Nothing is under way. */
+const END = { 'sweep.from': '', 'sweep.page': 1 };
+
 /**
  * Compares the mirror with the whole index, page by page, and so finds what polls cannot show: what may not be seen any
  * more, what was purged, what changed without counting as an update. What a page lacks is taken away only when the
@@ -29,20 +33,38 @@ export class Sweep {
     return this.#store.view.number('sweep.from') !== undefined;
   }
 
-  /** Seconds of server time that the sweep has come to. */
-  get cursor(): number {
-    return Math.max(0, this.#store.view.number('sweep.from') ?? 0);
-  }
-
-  /** All pages that are left. */
+  /** All pages, from the first one on. */
   async run(options: Pick<CallOptions, 'class' | 'signal'>): Promise<void> {
-    while (!(await this.step(options))) options.signal?.throwIfAborted();
+    let began: number | undefined;
+    for (let step: Step | undefined = START; step; ) {
+      options.signal?.throwIfAborted();
+      const page = await this.#page(step, options);
+      began ??= page.serverTime;
+      step = page.next;
+    }
+    await this.#store.setMeta({ ...END, 'sweep.done': began! });
   }
 
-  /** One page: 1 call, and 1 for each folder that lacks something. True when it was the last. */
+  /** The next page: 1 call, and 1 for each folder that lacks something. True when it was the last. */
   async step(options: Pick<CallOptions, 'class' | 'signal'>): Promise<boolean> {
     const { view } = this.#store;
-    const step: Step = { from: view.number('sweep.from') ?? 0, page: view.number('sweep.page') ?? 1 };
+    const from = view.number('sweep.from');
+    const step = from === undefined ? START : { from, page: view.number('sweep.page') ?? 1 };
+    const { next, serverTime } = await this.#page(step, options);
+    const began = (from === undefined ? undefined : view.number('sweep.began')) ?? serverTime;
+    await this.#store.setMeta(
+      next
+        ? { 'sweep.from': next.from, 'sweep.page': next.page, 'sweep.began': began }
+        : { ...END, 'sweep.done': began },
+    );
+    return next === undefined;
+  }
+
+  async #page(
+    step: Step,
+    options: Pick<CallOptions, 'class' | 'signal'>,
+  ): Promise<{ readonly next: Step | undefined; readonly serverTime: number }> {
+    const { view } = this.#store;
     const perPage = pageRows(view);
     const call: CallOptions = { ...options, upkeep: true };
     const filter = { updatedFrom: step.from, updatedTo: (view.number('poll.at') ?? step.from) + FAR };
@@ -50,13 +72,6 @@ export class Sweep {
     const result = await this.#store.ingestSweep(reply, step, perPage);
     for (const folder of result.folders) await listNearest(this.#store, this.#source, folder, call);
     if (result.doubtful.length > 0) await this.#store.settle(result.doubtful, reply.serverTime);
-    const next = await walkOn(this.#store, step, result, reply.total);
-    const began = step.from === 0 && step.page === 1 ? reply.serverTime : view.number('sweep.began');
-    await this.#store.setMeta(
-      next
-        ? { 'sweep.from': next.from, 'sweep.page': next.page, 'sweep.began': began ?? reply.serverTime }
-        : { 'sweep.from': '', 'sweep.page': 1, 'sweep.done': began ?? reply.serverTime },
-    );
-    return next === undefined;
+    return { next: await walkOn(this.#store, step, result, reply.total), serverTime: reply.serverTime };
   }
 }

@@ -28,6 +28,8 @@ export interface TreeEntry {
   readonly size: number;
   readonly sha256?: string | null;
   readonly versions: number;
+  /** The account may not see it. */
+  readonly hidden?: true;
 }
 
 /** With everything that ever was: what was deleted, and each version. */

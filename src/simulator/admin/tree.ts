@@ -7,7 +7,7 @@ const BATCH = 500;
 
 /**
  * The project as a JSON array in pieces: `{"id","path","type","size","sha256","versions"}`, parents before children,
- * without the root, the bin and what is in it. Without `hash`, no `sha256`: of generated content it takes a while. With
+ * without the root, the bin and what is in it; `"hidden"` for what the account may not see. Without `hash`, no `sha256`: of generated content it takes a while. With
  * `all`, what was deleted too (`"deleted"`), and `"history"`: the SHA-256 of every version, newest first.
  */
 export async function* treeJson(
@@ -31,6 +31,7 @@ export async function* treeJson(
       size: version < 0 ? 0 : store.versionSize.get(version),
       ...(hash ? { sha256: version < 0 ? null : await sha256(version) } : {}),
       versions,
+      ...(store.has(row, Flag.hidden) ? { hidden: true } : {}),
       ...(all
         ? {
             deleted: store.has(row, Flag.deleted | Flag.binned),
