@@ -109,6 +109,20 @@ export const writingRows = {
     what: '{path} cannot be moved to {to}, which stays on this machine',
     remedy: 'copy it there, and delete it; Procore keeps what is deleted in its recycle bin',
   },
+  'other-project': {
+    errno: 'EXDEV',
+    http: 409,
+    level: 'debug',
+    what: 'nothing can be moved from project {from} to {to}',
+    remedy: 'copy it there, and delete it; mv does both by itself',
+  },
+  'company-fixed': {
+    errno: 'EPERM',
+    http: 403,
+    level: 'info',
+    what: 'the projects of a company cannot be changed here ({what})',
+    remedy: 'make, rename and remove projects in Procore; files belong into the folder of a project',
+  },
   'folder-not-empty': {
     errno: 'ENOTEMPTY',
     http: 409,

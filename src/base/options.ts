@@ -116,6 +116,13 @@ const rows = {
     placeholder: 'S',
     mount: true,
   },
+  idle: {
+    kind: 'seconds',
+    default: 600,
+    help: 'of a company: how long a project stays open after its last use',
+    placeholder: 'S',
+    mount: true,
+  },
 } as const satisfies Record<string, OptionRow>;
 
 export type OptionName = keyof typeof rows;

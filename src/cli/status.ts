@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isFailure } from '../base/errors.js';
+import { oneLine } from '../base/text.js';
 import { askMount, isAbsent } from '../daemon/control.js';
 import type { MountRecord, StateFolder } from '../daemon/state-folder.js';
 import type { MountStatus } from '../daemon/status.js';
@@ -66,6 +67,18 @@ function progress(answer: MountStatus | NoAnswer): string {
   return `${answer.state}, ${plural(items, 'item')}${total ? ` of ${total.toLocaleString('en-US')}` : ''}`;
 }
 
+/** The project, or the company and which of its projects are open. */
+function shownRows({ connection, project, company, projects = [] }: MountStatus): string[][] {
+  if (project) return [['project', `${connection}: ${project.name} (${project.id})`]];
+  const open = projects
+    .map(({ name, state }) => (state === 'ready' ? oneLine(name) : `${oneLine(name)} (${state})`))
+    .join(', ');
+  return [
+    ['company', `${connection}: ${plural(company?.projects ?? 0, 'project')}`],
+    ['open', open || 'none: a project is opened when it is used'],
+  ];
+}
+
 /** What waits to go up, and whether somebody must do something about it. */
 function outboxRows({ pending, held, failed, braked }: MountStatus['outbox']): string[][] {
   const rows = pending + held + failed === 0 ? [] : [['changes', `${pending} waiting, ${held} held, ${failed} failed`]];
@@ -82,7 +95,7 @@ function describe(answer: MountStatus | NoAnswer): string {
   const { budget, cache, mirror } = answer;
   const lookups = mirror.lru.hits + mirror.lru.misses;
   const rows = [
-    ['project', `${answer.connection}: ${answer.project.name} (${answer.project.id})`],
+    ...shownRows(answer),
     ['state', progress(answer)],
     ['fresh', `changes show within ${answer.freshness} s`],
     ...outboxRows(answer.outbox),

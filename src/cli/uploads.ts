@@ -15,16 +15,16 @@ export const uploads: Command = {
   arguments: '[mountpoint] [action] [ids...]',
   summary: 'what waits to go up and why; retry, discard or release it',
   async run(context) {
-    const { records, rest } = chosenMounts(context);
+    const { records, of, rest } = chosenMounts(context);
     const [action, ...ids] = rest;
     if (action !== undefined && !ACTIONS.includes(action))
       throw new Failure('usage', { what: `${action} is none of ${ACTIONS.join(', ')}` });
     if (action !== undefined) {
-      const lost = await Promise.all(records.map((one) => askMount<string[] | null>(one, action, { ids })));
+      const lost = await Promise.all(records.map((one) => askMount<string[] | null>(one, action, { ...of, ids })));
       for (const path of lost.flatMap((paths) => paths ?? [])) context.print(`the bytes are in ${path}`);
       return;
     }
-    const lines = await allLines(records);
+    const lines = await allLines(records, of);
     context.show(lines, () => describe(lines));
   },
 };
@@ -35,29 +35,39 @@ export const drain: Command = {
   summary: 'wait until everything written is at the server',
   flags: [{ flags: '--timeout <S>', help: `seconds (default: ${DRAIN_TIMEOUT})` }],
   async run(context) {
-    const { records } = chosenMounts(context);
+    const { records, of } = chosenMounts(context);
     const timeout = Number(context.flag('timeout') ?? DRAIN_TIMEOUT);
-    const left = (await Promise.all(records.map((one) => askMount<UploadLine[]>(one, 'drain', { timeout })))).flat();
+    const left = (
+      await Promise.all(records.map((one) => askMount<UploadLine[]>(one, 'drain', { ...of, timeout })))
+    ).flat();
     context.show(left, () => (left.length === 0 ? 'everything is at the server' : describe(left)));
     if (left.length > 0) throw new Failure('uploads-left', { count: left.length });
   },
 };
 
-/** The mount that the first word names, or all; and the words after it. */
-function chosenMounts(context: CommandContext): { readonly records: MountRecord[]; readonly rest: readonly string[] } {
-  const [first, ...rest] = context.args;
-  if (first === undefined || ACTIONS.includes(first))
-    return { records: onePerDaemon(context.state().mounts()), rest: context.args };
-  return { records: [mountAt(context.state(), first)], rest };
+interface Chosen {
+  readonly records: MountRecord[];
+  /** For the daemon: which of its mounts is meant. */
+  readonly of: { readonly mountpoint?: string };
+  readonly rest: readonly string[];
 }
 
-/** Several mounts of a project share one outbox. */
+/** The mount that the first word names, or all; and the words after it. */
+function chosenMounts(context: CommandContext): Chosen {
+  const [first, ...rest] = context.args;
+  if (first === undefined || ACTIONS.includes(first))
+    return { records: onePerDaemon(context.state().mounts()), of: {}, rest: context.args };
+  const record = mountAt(context.state(), first);
+  return { records: [record], of: { mountpoint: record.mountpoint }, rest };
+}
+
+/** A daemon answers for all of its mounts at once. */
 const onePerDaemon = (records: readonly MountRecord[]): MountRecord[] => [
   ...new Map(records.map((record) => [record.socket, record])).values(),
 ];
 
-async function allLines(records: readonly MountRecord[]): Promise<UploadLine[]> {
-  return (await Promise.all(records.map((record) => askMount<UploadLine[]>(record, 'uploads')))).flat();
+async function allLines(records: readonly MountRecord[], of: Chosen['of']): Promise<UploadLine[]> {
+  return (await Promise.all(records.map((record) => askMount<UploadLine[]>(record, 'uploads', of)))).flat();
 }
 
 export function describe(lines: readonly UploadLine[]): string {

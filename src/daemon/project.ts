@@ -47,14 +47,22 @@ const PARALLEL_INTENTS = 8;
 export const projectKey = (session: Pick<ProjectSession, 'connection' | 'project'>): string =>
   `${session.connection.id}-${session.project.id}`;
 
-/** Another process has the project. */
+/** Another process has the project, or the company. */
 export class Owned extends Error {
   readonly pid: number | undefined;
 
   constructor(pid: number | undefined) {
-    super('the project has an owner');
+    super('it has an owner');
     this.pid = pid;
   }
+}
+
+/** Makes this process the one owner of what is kept in a folder. @throws Owned */
+export function takeLock(folder: string): FileLock {
+  const file = join(folder, 'lock');
+  const lock = tryLock(file);
+  if (!lock) throw new Owned(lockHolder(file));
+  return lock;
 }
 
 /**
@@ -69,6 +77,8 @@ export class Project {
   readonly scheduler: Scheduler;
   readonly checkouts: Checkouts;
   readonly readers: Readers;
+  /** Milliseconds since the epoch: tells what is counted from the start apart from what another opening counts. */
+  readonly openedAt = Date.now();
   /** Bytes of the uploads under way that went out. */
   readonly progress = new Map<Inode, number>();
   readonly #lock: FileLock;
@@ -141,9 +151,7 @@ export class Project {
   /** @throws Owned when another process has it */
   static async open(session: ProjectSession, state: StateFolder, options: ProjectOptions, log: Log): Promise<Project> {
     const folder = state.project(projectKey(session));
-    const lockFile = join(folder, 'lock');
-    const lock = tryLock(lockFile);
-    if (!lock) throw new Owned(lockHolder(lockFile));
+    const lock = takeLock(folder);
     const { project } = session;
     const { client, storage } = session.session;
     let mirror: Mirror | undefined;

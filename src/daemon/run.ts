@@ -7,15 +7,15 @@ import type { DriverName } from '../fuse/filesystem.js';
 import { checkMountpoint } from '../fuse/mountpoint.js';
 import { requireDriver } from '../fuse/probe.js';
 import type { Privacy } from '../vfs/privacy.js';
-import { askDaemon, ControlServer } from './control.js';
+import { CompanyHome, companyKey } from './company-home.js';
+import { askDaemon } from './control.js';
+import { Daemon, type Home, SHUTDOWN_LIMIT } from './daemon.js';
 import { clearDeadMounts } from './dead-mounts.js';
-import { CopyOuts } from './jobs/copy-out.js';
-import { openJobs } from './jobs/open.js';
-import { controlMethods } from './methods.js';
-import { type MountRequest, Mounts } from './mounts.js';
-import { Owned, Project, type ProjectOptions, projectKey } from './project.js';
-import { openProjectSession, type ProjectSession } from './session.js';
-import { parseSource } from './source.js';
+import type { MountRequest } from './mounts.js';
+import { Owned, type ProjectOptions, projectKey } from './project.js';
+import { Projects } from './projects.js';
+import { resolveSource } from './session.js';
+import { parseSource, type Source } from './source.js';
 import { StateFolder } from './state-folder.js';
 
 /** What `mount` hands to the process that stays. */
@@ -29,137 +29,96 @@ export interface DaemonRequest {
   readonly log: string;
 }
 
-/** How long a daemon that was told to end may take for it, milliseconds. */
-const SHUTDOWN_LIMIT = 90_000;
-/** Of it, for bringing the outbox to the server, milliseconds. */
-const DRAIN_LIMIT = 60_000;
-
 /**
- * The process behind a mount. Resolves when the mount answers; the process then lives until the last mount of the
- * project has ended or a signal comes. When another process owns the project, that one makes the mount, and
- * `delegated` says that this process has nothing left to do.
+ * The process behind a mount. Resolves when the mount answers; the process then lives until its last mount has ended or
+ * a signal comes. When another process owns the project, or the company, that one makes the mount, and `delegated` says
+ * that this process has nothing left to do.
  */
 export async function runDaemon(request: DaemonRequest): Promise<{ readonly delegated: boolean }> {
   const { log, close: closeLog } = openLog(request.options.log_level as LogLevel, request.log);
   const state = new StateFolder(request.state);
-  const mount = mountRequest(request);
-  const session = await openProjectSession(state, parseSource(request.source), request.options, log);
+  const { options } = request;
+  const projects = new Projects({ state, options, projectOptions: projectOptions(options), lingers: true, log });
   try {
-    await clearDeadMounts(state, mount.mountpoint);
-    const mountpoint = await checkMountpoint(mount.mountpoint, process.getuid?.() ?? 0);
-    await requireDriver(mount.driver, { allowOther: mount.allowOther });
-    return await own(request, { ...mount, mountpoint }, state, session, log, closeLog);
+    const source = parseSource(request.source);
+    const company = isCompany(state, source);
+    const wanted = mountRequest(request, company);
+    await clearDeadMounts(state, wanted.mountpoint);
+    const mountpoint = await checkMountpoint(wanted.mountpoint, process.getuid?.() ?? 0);
+    await requireDriver(wanted.driver, { allowOther: wanted.allowOther });
+    const mount = { ...wanted, mountpoint };
+    const home = await ownOrDelegate(mount, source, state, projects, log);
+    if (!home) {
+      await projects.close();
+      return { delegated: true };
+    }
+    await stay(new Daemon({ state, options, projects, home, logPath: request.log, log }), mount, log, closeLog);
+    return { delegated: false };
   } catch (error) {
     log.error({ error }, 'the mount failed');
-    await session.close();
+    await projects.close();
     throw error;
   }
 }
 
-async function own(
-  request: DaemonRequest,
-  mount: MountRequest,
-  state: StateFolder,
-  session: ProjectSession,
-  log: Log,
-  closeLog: () => void,
-): Promise<{ readonly delegated: boolean }> {
-  const socket = state.socket(projectKey(session));
-  const project = await openOrDelegate(request, mount, state, session, socket, log);
-  if (!project) {
-    await session.close();
-    return { delegated: true };
-  }
-  const mounts = new Mounts(project, log);
-  const jobs = openJobs({
-    state,
-    options: request.options,
-    projectOptions: projectOptions(request.options),
-    own: project,
-    log,
-  });
-  const remember = (added: MountRequest): void =>
-    state.writeMount({
-      mountpoint: added.mountpoint,
-      source: added.source,
-      pid: process.pid,
-      since: Date.now(),
-      socket,
-      log: request.log,
-    });
-  mounts.onEnded = (mountpoint) => state.removeMount(mountpoint);
-  let control: ControlServer | undefined;
-  let ending: Promise<void> | undefined;
-  const end = (why: string): Promise<void> => {
-    ending ??= (async () => {
-      log.info({ why }, 'the daemon ends');
-      const limit = setTimeout(() => process.exit(1), SHUTDOWN_LIMIT);
-      await jobs.close();
-      await mounts.close().catch((error: unknown) => log.error({ error }, 'unmounting failed'));
-      await project.scheduler.drain(AbortSignal.timeout(DRAIN_LIMIT)).then(
-        (left) => left.length > 0 && log.warn({ left: left.length }, 'changes are left for the next mount'),
-        (error: unknown) => log.warn({ error }, 'changes are left for the next mount'),
-      );
-      await control?.close();
-      await project.close();
-      await session.close();
-      clearTimeout(limit);
-      closeLog();
-    })();
-    return ending;
-  };
-  try {
-    await project.mirror.open();
-    const connections = new Connections(state.path);
-    const copyOuts = new CopyOuts(jobs.engine, connections, session);
-    const addMount = async (added: MountRequest): Promise<void> => {
-      if (ending) throw new Failure('daemon-ending');
-      await copyOuts.check(added);
-      await mounts.add(added);
-      remember(added);
-      copyOuts.apply(mounts.requests);
-    };
-    control = await ControlServer.open(socket, controlMethods(project, mounts, addMount, jobs, connections), log);
-    await addMount(mount);
-  } catch (error) {
-    await end('it could not start');
-    throw error;
-  }
-  project.start();
-  jobs.start();
+/** Whether every project of a company is meant: no project is named, nor is the connection bound to one. */
+function isCompany(state: StateFolder, source: Source): boolean {
+  const connection = new Connections(state.path).get(source.connection);
+  const isAll = source.project === '' && connection.project === undefined;
+  if (isAll && source.folder !== '')
+    throw new Failure('usage', { what: `"${source.connection}:/${source.folder}" names a folder, but no project` });
+  return isAll;
+}
+
+async function stay(daemon: Daemon, mount: MountRequest, log: Log, closeLog: () => void): Promise<void> {
+  await daemon.begin(mount);
   // A process that has lost its way must not go on writing; ending in any other way could wait for the kernel for ever.
   process.on('uncaughtException', (error) => {
     log.error({ error }, 'an error that nobody expected: the daemon ends');
     process.kill(process.pid, 'SIGKILL');
   });
-  mounts.whenEmpty(() => void end('the last mount is gone').then(() => process.exit(0)));
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-    process.on(signal, () => void end(signal).then(() => process.exit(0)));
-  return { delegated: false };
+  const end = (why: string): void => {
+    void daemon.end(why).then(() => {
+      closeLog();
+      process.exit(0);
+    });
+  };
+  daemon.mounts.whenEmpty(() => end('the last mount is gone'));
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => end(signal));
 }
 
-/** The project, or undefined when its owner made the mount. An owner that is ending is waited for. */
-async function openOrDelegate(
-  request: DaemonRequest,
+/** What this process is for, or undefined when its owner made the mount. An owner that is ending is waited for. */
+async function ownOrDelegate(
   mount: MountRequest,
+  source: Source,
   state: StateFolder,
-  session: ProjectSession,
-  socket: string,
+  projects: Projects,
   log: Log,
-): Promise<Project | undefined> {
-  for (const limit = Date.now() + SHUTDOWN_LIMIT; ; await systemClock.sleep(200)) {
-    try {
-      return await Project.open(session, state, projectOptions(request.options), log);
-    } catch (error) {
-      if (!(error instanceof Owned)) throw error;
+): Promise<Home | undefined> {
+  const connections = new Connections(state.path);
+  const connection = connections.get(source.connection);
+  // Held meanwhile: to resolve the source and to open the project again and again is to cost one sign-in at most.
+  const session = projects.session(connection);
+  try {
+    const project = mount.company ? undefined : await resolveSource(connections, connection, source, session.value);
+    const socket = state.socket(project ? projectKey({ connection, project }) : companyKey(connection));
+    for (const limit = Date.now() + SHUTDOWN_LIMIT; ; await systemClock.sleep(200)) {
       try {
-        await delegate(socket, mount, error);
-        return undefined;
-      } catch (refused) {
-        const isEnding = isFailure(refused, 'daemon-ending') || isFailure(refused, 'already-owned');
-        if (!isEnding || Date.now() > limit) throw refused;
+        if (project) return { kind: 'project', lease: await projects.acquireKnown(connection, project) };
+        return { kind: 'company', company: await CompanyHome.open(connection, projects, state, log) };
+      } catch (error) {
+        if (!(error instanceof Owned)) throw error;
+        try {
+          await delegate(socket, mount, error);
+          return undefined;
+        } catch (refused) {
+          const isEnding = isFailure(refused, 'daemon-ending') || isFailure(refused, 'already-owned');
+          if (!isEnding || Date.now() > limit) throw refused;
+        }
       }
     }
+  } finally {
+    session.release();
   }
 }
 
@@ -173,18 +132,20 @@ async function delegate(socket: string, mount: MountRequest, owned: Owned): Prom
   }
 }
 
-function mountRequest(request: DaemonRequest): MountRequest {
+function mountRequest(request: DaemonRequest, company: boolean): MountRequest {
   const { options } = request;
   const allowOther = options.allow_other === true;
   return {
     mountpoint: request.mountpoint,
     source: request.source,
+    company,
     folder: parseSource(request.source).folder,
     driver: options.driver as DriverName,
     allowOther,
     readOnly: options.ro === true,
     syncRemote: options.fsync === 'remote',
     checkout: options.checkout === true,
+    idle: Number(options.idle),
     generic: request.generic,
     ...(options.copy_out === undefined
       ? {}

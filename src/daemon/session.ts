@@ -17,6 +17,7 @@ export interface ProjectSession {
   readonly project: ResolvedProject;
   /** Where an item can be seen in a browser. */
   webUrl(item: Item): string;
+  /** Ends the session, if it is this project's own. */
   close(): Promise<void>;
 }
 
@@ -39,10 +40,41 @@ export function openSession(
   });
 }
 
+/** `close`: of a session that nobody else uses. */
+export function projectSession(
+  session: Session,
+  project: ResolvedProject,
+  close: () => Promise<void> = async () => undefined,
+): ProjectSession {
+  const { connection } = session;
+  return {
+    session,
+    connection,
+    project,
+    webUrl: (item) => `${connection.loginUrl}/${project.id}/project/documents?item=${item.remoteId}`,
+    close,
+  };
+}
+
 /**
  * Signs nobody in yet: a project that the connection remembers costs no call.
- * @throws Failure `no-such-project`, `ambiguous-project`, `no-such-connection`, or as the client does
+ * @throws Failure `no-such-project`, `ambiguous-project`, `usage` when none is named, or as the client does
  */
+export async function resolveSource(
+  connections: Connections,
+  connection: Connection,
+  source: Source,
+  session: Session,
+): Promise<ResolvedProject> {
+  const wanted = source.project || (connection.project === undefined ? '' : String(connection.project));
+  if (wanted === '')
+    throw new Failure('usage', { what: `"${source.connection}:" names no project: CONNECTION:PROJECT[/folder]` });
+  return resolveProject(connection, wanted, session.client, { class: 'interactive' }, (projects) =>
+    connections.update(connection.id, { projects }),
+  );
+}
+
+/** A project with a session of its own. @throws Failure as `resolveSource`, `no-such-connection` */
 export async function openProjectSession(
   state: StateFolder,
   source: Source,
@@ -52,21 +84,10 @@ export async function openProjectSession(
 ): Promise<ProjectSession> {
   const connections = new Connections(state.path);
   const connection = connections.get(source.connection);
-  const wanted = source.project || (connection.project === undefined ? '' : String(connection.project));
-  if (wanted === '')
-    throw new Failure('usage', { what: `"${source.connection}:" names no project: CONNECTION:PROJECT[/folder]` });
   const session = openSession(state, connection, options, log, windows);
   try {
-    const project = await resolveProject(connection, wanted, session.client, { class: 'interactive' }, (projects) =>
-      connections.update(connection.id, { projects }),
-    );
-    return {
-      session,
-      connection,
-      project,
-      webUrl: (item) => `${connection.loginUrl}/${project.id}/project/documents?item=${item.remoteId}`,
-      close: () => session.close(),
-    };
+    const project = await resolveSource(connections, connection, source, session);
+    return projectSession(session, project, () => session.close());
   } catch (error) {
     await session.close();
     throw error;

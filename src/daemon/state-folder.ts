@@ -51,6 +51,13 @@ export class StateFolder {
     return folder;
   }
 
+  /** What is kept of the company of a connection. */
+  company(connection: string): string {
+    const folder = join(this.path, 'companies', connection);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return folder;
+  }
+
   /** The folder of the jobs, or one in it. */
   jobs(name = ''): string {
     const folder = join(this.path, 'jobs', name);
@@ -62,9 +69,9 @@ export class StateFolder {
     return join(this.path, 'log', `${name}.log`);
   }
 
-  /** Where the daemon of a project listens; elsewhere where this folder's path is too long for a socket. */
-  socket(projectKey: string): string {
-    const here = join(this.path, 'run', `${projectKey}.sock`);
+  /** Where the daemon of a project or a company listens; elsewhere where this folder's path is too long for a socket. */
+  socket(key: string): string {
+    const here = join(this.path, 'run', `${key}.sock`);
     if (Buffer.byteLength(here) <= SOCKET_PATH_BYTES) return here;
     const folder = join(tmpdir(), `procorefs-${process.getuid?.() ?? 0}-${shortHash(this.path)}`);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -72,7 +79,7 @@ export class StateFolder {
     // Somebody else may have made the folder to listen in.
     if (uid !== process.getuid?.() || (mode & 0o077) !== 0)
       throw new Failure('state-unsafe', { path: folder, mode: (mode & 0o777).toString(8) });
-    return join(folder, `${shortHash(projectKey)}.sock`);
+    return join(folder, `${shortHash(key)}.sock`);
   }
 
   writeMount(record: MountRecord): void {

@@ -1,27 +1,105 @@
-import type { Mounted } from '../fuse/filesystem.js';
+import { oneLine } from '../base/text.js';
+import type { ContentStatistics } from '../content/cache.js';
+import type { MirrorState } from '../mirror/mirror.js';
 import { outboxCounts } from '../outbox/uploads-view.js';
 import type { JobLine } from './jobs/job-lines.js';
-import type { Project } from './project.js';
+import type { Live } from './mounts.js';
+import type { Part } from './shown.js';
 
-export function mountState(project: Project, mounted: Mounted, mountpoint: string) {
-  const { mirror, content, session, outbox, scheduler } = project;
-  const { done, items, total } = mirror.progress;
-  const cache = content.stats();
+/** From what people must know of most to what is as it should be. */
+const STATES: readonly MirrorState[] = ['signed-out', 'offline', 'crawling', 'ready'];
+const REFUSALS = 100;
+
+/** Of a company of which no project is open. */
+const NO_CONTENT: ContentStatistics = {
+  bytes: 0,
+  limit: 0,
+  blobs: 0,
+  hits: 0,
+  misses: 0,
+  fetchedBytes: 0,
+  requests: 0,
+  downloading: 0,
+  queued: 0,
+  memory: 0,
+  open: 0,
+};
+
+/** A project of a company that is open. */
+const openProject = ({ project: { mirror, outbox, scheduler, session }, prefix }: Part) => ({
+  id: session.project.id,
+  name: session.project.name,
+  folder: oneLine(prefix.slice(0, -1)),
+  state: mirror.state,
+  crawl: crawlOf(mirror.progress),
+  outbox: outboxCounts(outbox, scheduler),
+  freshness: Math.ceil(mirror.freshness),
+});
+
+const crawlOf = ({ done, items, total }: { done: boolean; items: number; total: number | undefined }) => ({
+  done,
+  items,
+  ...(total === undefined ? {} : { total }),
+});
+
+/** Key by key, from `start` on. */
+function sum<T extends { readonly [Key in keyof T]: number }>(all: readonly T[], start: T): T {
+  const add = (a: T, b: T): T =>
+    Object.fromEntries(Object.entries<number>(a).map(([key, value]) => [key, value + b[key as keyof T]])) as T;
+  return all.reduce(add, start);
+}
+
+const earliest = (times: readonly (number | undefined)[]): number | undefined =>
+  times.includes(undefined) || times.length === 0 ? undefined : Math.min(...(times as number[]));
+
+/** What a mount does; of a company, what its open projects do together. */
+export function mountState({ request, mounted, shown }: Live) {
+  const { parts, session } = shown;
+  const projects = parts.map(({ project }) => project);
+  const mirrors = projects.map(({ mirror }) => mirror);
+  const progress = mirrors.map((mirror) => mirror.progress);
+  const waits = mirrors.map(({ sincePoll }) => sincePoll);
+  const counts = projects.map(({ outbox, scheduler }) => outboxCounts(outbox, scheduler));
   return {
-    mountpoint,
+    mountpoint: request.mountpoint,
     connection: session.connection.name,
-    project: { id: session.project.id, name: session.project.name },
-    state: mirror.state,
-    crawl: { done, items, ...(total === undefined ? {} : { total }) },
-    budget: session.session.budget.status(),
-    outbox: { ...outboxCounts(outbox, scheduler), braked: scheduler.braked },
-    refusedNames: outbox.names.refusals,
-    cache,
-    previews: project.readers.statistics(),
-    mirror: { badRows: mirror.store.badRows, lru: mirror.view.statistics() },
-    freshness: Math.ceil(mirror.freshness),
-    sweep: { done: mirror.sweep.doneAt, underWay: mirror.sweep.isUnderWay },
-    sincePoll: mirror.sincePoll,
+    /** What is mounted: one project, or a company of so many, of which `projects` are open. */
+    project: shown.project && { id: shown.project.session.project.id, name: shown.project.session.project.name },
+    company: shown.project ? undefined : { projects: shown.projects },
+    projects: shown.project ? undefined : parts.map(openProject),
+    state: STATES.find((state) => mirrors.some((mirror) => mirror.state === state)) ?? 'ready',
+    crawl: crawlOf({
+      done: progress.every(({ done }) => done),
+      items: progress.reduce((sum, { items }) => sum + items, 0),
+      total: progress.length === 1 ? progress[0]!.total : undefined,
+    }),
+    budget: session.budget.status(),
+    outbox: {
+      ...sum(counts, { pending: 0, held: 0, failed: 0, local: 0, bytes: 0 }),
+      braked: projects.some(({ scheduler }) => scheduler.braked),
+    },
+    refusedNames: projects.flatMap(({ outbox }) => outbox.names.refusals).slice(-REFUSALS),
+    cache: sum(
+      projects.map(({ content }) => content.stats()),
+      NO_CONTENT,
+    ),
+    previews: sum(
+      projects.map(({ readers }) => readers.statistics()),
+      { bytes: 0, limit: 0, refused: 0 },
+    ),
+    mirror: {
+      badRows: mirrors.reduce((rows, { store }) => rows + store.badRows, 0),
+      lru: sum(
+        mirrors.map(({ view }) => view.statistics()),
+        { entries: 0, limit: 0, hits: 0, misses: 0 },
+      ),
+    },
+    freshness: Math.ceil(Math.max(0, ...mirrors.map(({ freshness }) => freshness))),
+    sweep: {
+      done: earliest(mirrors.map(({ sweep }) => sweep.doneAt)),
+      underWay: mirrors.some(({ sweep }) => sweep.isUnderWay),
+    },
+    sincePoll: waits.includes(undefined) || waits.length === 0 ? undefined : Math.max(...(waits as number[])),
     driver: mounted.driver,
     passthrough: mounted.passthrough,
     pid: process.pid,

@@ -18,7 +18,7 @@ import { Run } from './run/execution.js';
 import type { Patience } from './run/waiting.js';
 import { latestEnd, nextRun } from './schedule/next-run.js';
 import { counted, stopReason } from './schedule/stop-policy.js';
-import type { Side } from './sides/side.js';
+import { callsOfBoth, type Side } from './sides/side.js';
 import { SourceStates } from './sides/source-states.js';
 import type { Execution, JobStore, RunOptions } from './store/job-store.js';
 
@@ -306,7 +306,7 @@ export class JobEngine {
       started(run);
       const outcome = await run.go();
       ({ status, reason } = outcome);
-      const calls = source.calls + destination.calls;
+      const calls = callsOfBoth(source, destination);
       store.update(execution.id, { status, phase: 'complete', ended: this.#clock.now(), calls, stats: outcome.stats });
       const report = await writeReport(
         join(this.#o.folder, 'reports'),

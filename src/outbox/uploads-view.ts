@@ -8,7 +8,8 @@ import { BRAKE_REASON, type Scheduler } from './scheduler.js';
 
 /** One line of `uploads`. */
 export interface UploadLine {
-  readonly id: Inode;
+  /** Of the item, by which people name the change: its inode, or its number on a mount of a company. */
+  readonly id: number;
   readonly path: string;
   readonly what: string;
   readonly state: 'held' | 'waiting' | 'uploading' | 'failed' | 'local';

@@ -19,6 +19,8 @@ export interface Project {
   /** Need not be unique. */
   readonly name: string;
   readonly active: boolean;
+  /** Seconds since the epoch, of the project's own data (its documents do not count), if the server tells. */
+  readonly updatedAt: number | undefined;
 }
 
 const id = z.union([
@@ -35,6 +37,8 @@ const namedRow = z.looseObject({
   display_name: z.string().nullish(),
   active: z.boolean().nullish(),
   is_active: z.boolean().nullish(),
+  updated_at: z.string().nullish(),
+  created_at: z.string().nullish(),
 });
 
 export function toAccount(raw: unknown): Account {
@@ -58,5 +62,7 @@ export function toCompany(raw: unknown): Company {
 
 export function toProject(raw: unknown): Project {
   const row = named(raw);
-  return { ...row, id: asProjectId(row.id) };
+  const { updated_at, created_at } = namedRow.parse(raw);
+  const updated = Date.parse(updated_at ?? created_at ?? '') / 1000;
+  return { ...row, id: asProjectId(row.id), updatedAt: Number.isNaN(updated) ? undefined : updated };
 }

@@ -2,6 +2,7 @@ import { Failure } from '../base/errors.js';
 import { asCompanyId, asProjectId, type CompanyId, type ProjectId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { Connection } from '../connections/connection.js';
+import type { Project } from './accounts.js';
 import type { ProcoreClient } from './client.js';
 import { companyOf } from './session.js';
 
@@ -12,6 +13,20 @@ export interface ResolvedProject {
 }
 
 type Known = NonNullable<Connection['projects']>;
+
+/** Every project that the connection's account sees: 1 call for each 100 of a company. @throws Failure as the client does */
+export async function listProjects(
+  connection: Connection,
+  client: ProcoreClient,
+  options: CallOptions,
+): Promise<(Project & { readonly company: CompanyId })[]> {
+  const companies = connection.companies?.map(({ id }) => asCompanyId(id)) ?? [];
+  const listed: (Project & { readonly company: CompanyId })[] = [];
+  for (const company of connection.company === undefined && companies.length > 1 ? companies : [companyOf(connection)])
+    for await (const page of client.projects(company, options))
+      listed.push(...page.map((project) => ({ ...project, company })));
+  return listed;
+}
 
 /**
  * The project that a person means by an id or a name: from what the connection remembers (0 calls), else from a fresh
@@ -27,11 +42,8 @@ export async function resolveProject(
 ): Promise<ResolvedProject> {
   const remembered = match(connection, nameOrId, connection.projects ?? []);
   if (remembered) return remembered;
-  const companies = connection.companies?.map(({ id }) => asCompanyId(id)) ?? [];
-  const fresh: Known[number][] = [];
-  for (const company of connection.company === undefined && companies.length > 1 ? companies : [companyOf(connection)])
-    for await (const page of client.projects(company, options))
-      fresh.push(...page.map(({ id, name }) => ({ id: id as number, name, company })));
+  const listed = await listProjects(connection, client, options);
+  const fresh = listed.map(({ id, name, company }) => ({ id: id as number, name, company: company as number }));
   remember?.(fresh);
   const found = match(connection, nameOrId, fresh);
   if (found) return found;

@@ -1,17 +1,14 @@
 import { openLog } from '#src/base/log.js';
 import { openJobs } from '#src/daemon/jobs/open.js';
+import { Projects } from '#src/daemon/projects.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
 import { PROJECT_OPTIONS } from './project-options.js';
 
 /** Runs jobs of a state folder when its parent says which, and answers with what came of each. */
 const state = new StateFolder(process.argv[2]!);
 const { log } = openLog('warn', state.log('jobs'));
-const jobs = openJobs({
-  state,
-  options: {},
-  projectOptions: PROJECT_OPTIONS,
-  log,
-});
+const projects = new Projects({ state, options: {}, projectOptions: PROJECT_OPTIONS, log });
+const jobs = openJobs({ state, options: {}, projects, log });
 process.on('message', (id: string) => {
   jobs.engine.run(id, 'manual').then(
     (execution) => process.send?.(execution),

@@ -5,6 +5,7 @@ import { Failure } from '#src/base/errors.js';
 import { silentLog } from '#src/base/log.js';
 import { Connections } from '#src/connections/store.js';
 import { JobOpener, jobsDatabasePath } from '#src/daemon/jobs/opener.js';
+import { Projects } from '#src/daemon/projects.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
 import { type Job, parseJobBody } from '#src/jobs/definition/job-schema.js';
 import { JobEngine } from '#src/jobs/engine.js';
@@ -36,7 +37,8 @@ export async function jobProjects(t: Teardown, switches?: Readonly<Record<string
   const folder = join(top, 'folder');
   put(folder, { 'one.txt': '1' });
   const disk = connections.addTarget({ name: 'disk', platform: 'fs', uri: folder }, undefined, {});
-  const own = new JobOpener({ state, options: {}, projectOptions: PROJECT_OPTIONS, log: silentLog });
+  const projects = new Projects({ state, options: {}, projectOptions: PROJECT_OPTIONS, log: silentLog });
+  const own = new JobOpener({ state, projects, log: silentLog });
   const failing = { at: 0, writes: 0 };
   const opener: Opener = {
     place: (reference) => own.place(reference),

@@ -3,6 +3,7 @@ import { Failure } from '../../base/errors.js';
 import type { LogLevel } from '../../base/log.js';
 import { openLog } from '../../base/log.js';
 import { type Jobs, openJobs } from '../../daemon/jobs/open.js';
+import { Projects } from '../../daemon/projects.js';
 import { projectOptions } from '../../daemon/run.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import type { Execution, RunOptions } from '../../jobs/store/job-store.js';
@@ -16,11 +17,13 @@ export async function withJobs<T>(context: CommandContext, use: (jobs: Jobs) => 
   const options = context.options();
   const state = context.state();
   const { log, close } = openLog(options.log_level as LogLevel, state.log('jobs'));
-  const jobs = openJobs({ state, options, projectOptions: projectOptions(options), log });
+  const projects = new Projects({ state, options, projectOptions: projectOptions(options), log });
+  const jobs = openJobs({ state, options, projects, log });
   try {
     return await use(jobs);
   } finally {
     await jobs.close();
+    await projects.close();
     close();
   }
 }

@@ -37,61 +37,60 @@ const WITHOUT_PRIVATE: FilterRule = { type: 'filter_rule', action: 'exclude', ru
 const CATEGORY = 'copy-out by mount';
 const LONGEST_NAME = 180;
 
-/** The jobs by which the mounts of one project copy it out. They stay when a mount ends, for it comes back at boot. */
+/** The jobs by which mounts copy their projects out. They stay when a mount ends, for it comes back at boot. */
 export class CopyOuts {
   readonly #engine: JobEngine;
   readonly #connections: Connections;
-  readonly #session: ProjectSession;
 
-  constructor(engine: JobEngine, connections: Connections, session: ProjectSession) {
+  constructor(engine: JobEngine, connections: Connections) {
     this.#engine = engine;
     this.#connections = connections;
-    this.#session = session;
   }
 
   /**
    * Says before anything is mounted whether the copy-out of a mount can be.
    * @throws Failure `usage`, `no-such-connection`, `job-overlaps`, `job-name-taken`, `job-refused`
    */
-  async check(mount: MountedFolder): Promise<void> {
-    const body = this.#wanted(mount);
-    if (!body) return;
+  async check(mount: MountedFolder, session: ProjectSession | undefined): Promise<void> {
+    if (!mount.copyOut) return;
+    if (!session) throw new Failure('usage', { what: 'copy_out needs a mount of one project, not of a company' });
+    const body = this.#wanted(mount, mount.copyOut, session);
     const place = await placeOf(this.#connections, body.transfer.destination);
     const path = `/${place.path}`;
     if (place.tree === 'this machine' && (path === mount.mountpoint || path.startsWith(join(mount.mountpoint, '/'))))
       throw new Failure('job-overlaps', { name: body.name, why: `${path} lies in the mount itself` });
-    const known = this.#known(body);
+    const known = this.#known(body, session);
     if (!known && this.#engine.store.list().some(({ name }) => name === body.name))
       throw new Failure('job-name-taken', { name: body.name });
     await this.#engine.check(known?.name ?? body.name, body.transfer);
   }
 
-  /** Defines or changes the jobs as the mounts say; one that no mount asks for any more is disabled. */
-  apply(mounts: readonly MountedFolder[]): void {
+  /** Defines or changes the jobs as the mounts of a project say; one that none of them asks for any more is disabled. */
+  apply(mounts: readonly MountedFolder[], session: ProjectSession): void {
     const { store } = this.#engine;
     const kept = new Set<string>();
     for (const mount of mounts) {
-      const body = this.#wanted(mount);
-      if (!body) continue;
-      const known = this.#known(body);
+      if (!mount.copyOut) continue;
+      const body = this.#wanted(mount, mount.copyOut, session);
+      const known = this.#known(body, session);
       const transfer = known && mount.owner?.privacy === 'hide' ? withoutPrivate(known.transfer) : known?.transfer;
       const job = known && transfer ? this.#changed(known, { ...body, transfer, name: known.name }) : store.add(body);
       kept.add(job.id);
     }
-    for (const job of this.#own()) if (!kept.has(job.id) && !job.disabled) this.#changed(job, { disabled: true });
+    for (const job of this.#own(session))
+      if (!kept.has(job.id) && !job.disabled) this.#changed(job, { disabled: true });
   }
 
-  #own(): Job[] {
+  #own(session: ProjectSession): Job[] {
     const jobs = this.#engine.store.list();
     return jobs.filter(
-      ({ category, transfer }) =>
-        category?.name === CATEGORY && concerns(this.#connections, transfer.source, this.#session),
+      ({ category, transfer }) => category?.name === CATEGORY && concerns(this.#connections, transfer.source, session),
     );
   }
 
-  #known(body: JobBody): Job | undefined {
+  #known(body: JobBody, session: ProjectSession): Job | undefined {
     const ends = ({ source, destination }: Job['transfer']): string => JSON.stringify([source, destination]);
-    return this.#own().find(({ transfer }) => ends(transfer) === ends(body.transfer));
+    return this.#own(session).find(({ transfer }) => ends(transfer) === ends(body.transfer));
   }
 
   /** What people have set beside (filters, notify, …) stays. */
@@ -105,9 +104,7 @@ export class CopyOuts {
     return this.#engine.store.replace(job.id, body);
   }
 
-  #wanted({ folder, copyOut, owner }: MountedFolder): JobBody | undefined {
-    if (!copyOut) return undefined;
-    const { connection, project } = this.#session;
+  #wanted({ folder, owner }: MountedFolder, copyOut: CopyOutRequest, { connection, project }: ProjectSession): JobBody {
     const to = copyOut.to.startsWith('/') || copyOut.to.includes(':') ? copyOut.to : `${copyOut.to}:`;
     const names = [...(connection.project === undefined ? [String(project.id)] : []), folder];
     const source: SideReference = {

@@ -1,8 +1,8 @@
 import type { Connections } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import type { Execution, JobStore } from '../../jobs/store/job-store.js';
-import type { ProjectSession } from '../session.js';
-import { concerns } from './places.js';
+import type { Shown } from '../shown.js';
+import { concerns, endOf } from './places.js';
 
 /** A job as `status` shows it. Times are ISO 8601. */
 export interface JobLine {
@@ -27,18 +27,20 @@ export interface JobLine {
     | undefined;
 }
 
-/** The jobs that work on a project. */
-export function jobLines(store: JobStore, connections: Connections, session: ProjectSession): JobLine[] {
+/** The jobs that work on what is mounted: a project, or any of a company. */
+export function jobLines(store: JobStore, connections: Connections, shown: Shown): JobLine[] {
   return store
     .list()
-    .filter(({ transfer }) => [transfer.source, transfer.destination].some((end) => isOf(connections, end, session)))
+    .filter(({ transfer }) => [transfer.source, transfer.destination].some((end) => isOf(connections, end, shown)))
     .map((job) => jobLine(job, store.executions(job.id, 1)[0]));
 }
 
 /** A job whose connection is gone concerns nobody. */
-function isOf(connections: Connections, end: Job['transfer']['source'], session: ProjectSession): boolean {
+function isOf(connections: Connections, side: Job['transfer']['source'], { project, session }: Shown): boolean {
   try {
-    return concerns(connections, end, session);
+    if (project) return concerns(connections, side, project.session);
+    const end = endOf(connections, side);
+    return end.kind === 'project' && end.connection.id === session.connection.id;
   } catch {
     return false;
   }

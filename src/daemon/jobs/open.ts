@@ -1,5 +1,6 @@
 import { readConfiguration } from '../../base/configuration.js';
 import { Failure } from '../../base/errors.js';
+import type { OptionValues } from '../../base/options.js';
 import { waysSchema } from '../../jobs/definition/job-schema.js';
 import { JobEngine } from '../../jobs/engine.js';
 import { Notifier } from '../../jobs/notify/notifier.js';
@@ -18,7 +19,7 @@ export interface Jobs {
 }
 
 /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable`, `usage` for a configuration that is none */
-export function openJobs(options: OpenerOptions): Jobs {
+export function openJobs(options: OpenerOptions & { readonly options: OptionValues }): Jobs {
   const { state, log } = options;
   const ways = waysSchema.optional().safeParse(readConfiguration(state.configFile).notify);
   if (!ways.success)

@@ -1,7 +1,6 @@
 import { dirname, join } from 'node:path';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
-import type { OptionValues } from '../../base/options.js';
 import { Connections } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import type { SideReference } from '../../jobs/definition/transfer-schema.js';
@@ -14,32 +13,21 @@ import type { Execution, RunOptions } from '../../jobs/store/job-store.js';
 import { openConnection } from '../../targets/connection.js';
 import type { Target } from '../../targets/target.js';
 import { askDaemon } from '../control.js';
-import { Owned, Project, type ProjectOptions, projectKey } from '../project.js';
-import { openProjectSession } from '../session.js';
+import { Owned, type Project } from '../project.js';
+import type { Lease, Projects } from '../projects.js';
 import type { StateFolder } from '../state-folder.js';
 import { concerns, type End, endOf, placeOf } from './places.js';
 
 export interface OpenerOptions {
   readonly state: StateFolder;
-  readonly options: OptionValues;
-  readonly projectOptions: ProjectOptions;
-  /** The project that this process owns anyway. */
-  readonly own?: Project;
+  readonly projects: Projects;
   readonly log: Log;
-}
-
-/** A project that somebody uses; without a key it is the process's own. */
-interface Held {
-  readonly key: string | undefined;
-  readonly project: Project;
 }
 
 /** Opens the ends of transfers for the engine: projects that this process owns or can own, and targets. */
 export class JobOpener implements Opener {
   readonly #o: OpenerOptions;
   readonly #connections: Connections;
-  /** Projects that are owned for as long as runs need them. */
-  readonly #opened = new Map<string, { readonly project: Promise<Project>; users: number; started: boolean }>();
 
   constructor(options: OpenerOptions) {
     this.#o = options;
@@ -90,26 +78,26 @@ export class JobOpener implements Opener {
     });
   }
 
-  /** A copy out of the project that this process owns anyway: the mirror counts what changes. */
+  /** A copy out of a project that is open here anyway: its mirror counts what changes. */
   sourceState(job: Job): string | undefined {
-    const { own } = this.#o;
     const { transfer } = job;
-    if (!own || transfer.transfer_type !== 'copy' || !concerns(this.#connections, transfer.source, own.session))
-      return undefined;
-    if (endOf(this.#connections, transfer.destination).kind === 'project') return undefined;
-    return own.mirror.state === 'ready' ? `${own.mirror.store.changes} ${JSON.stringify(transfer)}` : undefined;
+    if (transfer.transfer_type !== 'copy') return undefined;
+    const own = this.#o.projects.all.find(({ session }) => concerns(this.#connections, transfer.source, session));
+    if (!own || endOf(this.#connections, transfer.destination).kind === 'project') return undefined;
+    const { state, store } = own.mirror;
+    return state === 'ready' ? `${own.openedAt} ${store.changes} ${JSON.stringify(transfer)}` : undefined;
   }
 
   /** Costs no call: nothing begins in a project yet. */
   async claim(job: Job, trigger: Execution['trigger'], options: RunOptions): Promise<Claim | undefined> {
-    const held: Held[] = [];
+    const held: Lease[] = [];
     const release = async (): Promise<void> => {
-      for (const one of held.splice(0)) await this.#release(one);
+      for (const one of held.splice(0)) await one.release();
     };
     try {
       for (const reference of [job.transfer.source, job.transfer.destination]) {
         const end = endOf(this.#connections, reference);
-        if (end.kind === 'project') held.push(await this.#project(end));
+        if (end.kind === 'project') held.push(await this.#o.projects.acquire(end.source));
       }
       return { release };
     } catch (error) {
@@ -123,22 +111,16 @@ export class JobOpener implements Opener {
   }
 
   async #openProject(end: End & { kind: 'project' }, request: SideRequest): Promise<Side> {
-    const held = await this.#project(end);
-    const { project } = held;
+    const lease = await this.#o.projects.acquire(end.source);
     try {
-      await project.mirror.open(request.signal);
-      // What this process owns anyway has begun; the others begin here.
-      const opened = held.key === undefined ? undefined : this.#opened.get(held.key);
-      if (opened && !opened.started) {
-        opened.started = true;
-        project.start();
-      }
+      await lease.open(request.signal);
+      lease.start();
     } catch (error) {
-      await this.#release(held);
+      await lease.release();
       throw error;
     }
     const { job, jobName, whenSpent, locks } = request;
-    const side = new ProcoreSide(accessOf(project), {
+    const side = new ProcoreSide(accessOf(lease.project), {
       job,
       jobName,
       whenSpent,
@@ -147,41 +129,8 @@ export class JobOpener implements Opener {
       // Nobody waits for a scheduled run.
       lastPollIsEnough: whenSpent === 'fail',
     });
-    side.close = () => this.#release(held);
+    side.close = () => lease.release();
     return side;
-  }
-
-  async #project(end: End & { kind: 'project' }): Promise<Held> {
-    const { state, options, projectOptions, own, log } = this.#o;
-    const session = await openProjectSession(state, end.source, options, log);
-    const key = projectKey(session);
-    if (own && key === projectKey(own.session)) {
-      await session.close();
-      return { key: undefined, project: own };
-    }
-    let opened = this.#opened.get(key);
-    if (opened) await session.close();
-    else {
-      opened = { project: Project.open(session, state, projectOptions, log), users: 0, started: false };
-      this.#opened.set(key, opened);
-    }
-    opened.users++;
-    try {
-      return { key, project: await opened.project };
-    } catch (error) {
-      this.#opened.delete(key);
-      await session.close();
-      throw error;
-    }
-  }
-
-  async #release({ key, project }: Held): Promise<void> {
-    if (key === undefined) return;
-    const opened = this.#opened.get(key);
-    if (!opened || --opened.users > 0) return;
-    this.#opened.delete(key);
-    await project.close();
-    await project.session.close();
   }
 }
 

@@ -8,7 +8,7 @@ import { changesSource } from '../definition/transfer-schema.js';
 import type { ExecutionStatus, ItemStatus } from '../definition/words.js';
 import { type Estimate, emptyEstimate } from '../plan/cost.js';
 import { Planner } from '../plan/planner.js';
-import type { Side } from '../sides/side.js';
+import { callsOfBoth, type Side } from '../sides/side.js';
 import type { RunItem, RunItems } from '../store/items.js';
 import type { Execution, ExecutionStats, JobStore } from '../store/job-store.js';
 import { FolderRecords, type Records } from '../store/records.js';
@@ -322,7 +322,7 @@ export class Run {
           else if (result.record === null) this.#records.forget(item.folder, item.name, item.isFolder);
         }
       });
-    store.update(execution.id, { stats: this.stats, calls: source.calls + destination.calls });
+    store.update(execution.id, { stats: this.stats, calls: callsOfBoth(source, destination) });
   }
 
   #context(): ActContext {

@@ -62,6 +62,10 @@ export class ProcoreSide implements Side {
     return this.#access.budget.callsOf(this.#o.job) - this.#callsBefore;
   }
 
+  get counter(): object {
+    return this.#access.budget;
+  }
+
   get callsPerHour(): number {
     return this.#access.budget.status().hour.limit;
   }

@@ -49,6 +49,8 @@ export interface Side extends Target {
   cost(change: Change, bytes: number): number;
   /** API calls that the run has spent here so far. */
   readonly calls: number;
+  /** Who counts them; ends of one session count the same calls. Absent where there are none. */
+  readonly counter?: object;
   /** Calls that an hour permits here; undefined: no limit. */
   readonly callsPerHour: number | undefined;
   /** When this end permits calls again to a run that was turned away, ms since the epoch; absent: it never turns away. */
@@ -56,6 +58,12 @@ export interface Side extends Target {
   /** Brings what is known of the other end up to date. */
   refresh(signal: AbortSignal): Promise<void>;
 }
+
+/** API calls of a run, which ends of one session count together. */
+export const callsOfBoth = (source: Side, destination: Side): number =>
+  source.counter !== undefined && source.counter === destination.counter
+    ? Math.max(source.calls, destination.calls)
+    : source.calls + destination.calls;
 
 /** A target as one end of a transfer. */
 export class TargetSide implements Side {

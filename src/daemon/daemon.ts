@@ -1,0 +1,172 @@
+import { Failure } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { OptionValues } from '../base/options.js';
+import { Connections } from '../connections/store.js';
+import { type CompanyHome, companyKey } from './company-home.js';
+import { ControlServer } from './control.js';
+import { CopyOuts } from './jobs/copy-out.js';
+import { type Jobs, openJobs } from './jobs/open.js';
+import { controlMethods } from './methods.js';
+import { type MountRequest, Mounts } from './mounts.js';
+import { projectKey } from './project.js';
+import type { Lease, Projects } from './projects.js';
+import { companyParts, type Part, type Shown, showCompany, showProject } from './shown.js';
+import { parseSource } from './source.js';
+import type { StateFolder } from './state-folder.js';
+
+/** How long a daemon that was told to end may take for it, milliseconds. */
+export const SHUTDOWN_LIMIT = 90_000;
+/** Of it, for bringing the outboxes to the server, milliseconds. */
+const DRAIN_LIMIT = 60_000;
+
+/** What a daemon is there for, as long as it lives: a project, or a company. */
+export type Home =
+  | { readonly kind: 'project'; readonly lease: Lease }
+  | { readonly kind: 'company'; readonly company: CompanyHome };
+
+export interface DaemonOptions {
+  readonly state: StateFolder;
+  readonly options: OptionValues;
+  readonly projects: Projects;
+  readonly home: Home;
+  /** Path of the log, for the records of the mounts. */
+  readonly logPath: string;
+  readonly log: Log;
+}
+
+/**
+ * The process behind mounts: the projects that it owns, their mounts, the jobs of the state folder if no other process
+ * runs them, and a socket for each project, at which others ask.
+ */
+export class Daemon {
+  readonly mounts: Mounts;
+  readonly jobs: Jobs;
+  readonly connections: Connections;
+  readonly #o: DaemonOptions;
+  readonly #copyOuts: CopyOuts;
+  #control: ControlServer | undefined;
+  #ending: Promise<void> | undefined;
+
+  constructor(options: DaemonOptions) {
+    const { state, projects, log } = options;
+    this.#o = options;
+    this.connections = new Connections(state.path);
+    this.mounts = new Mounts(log);
+    this.mounts.onEnded = (mountpoint) => state.removeMount(mountpoint);
+    this.jobs = openJobs({ state, options: options.options, projects, log });
+    this.#copyOuts = new CopyOuts(this.jobs.engine, this.connections);
+  }
+
+  get projects(): Projects {
+    return this.#o.projects;
+  }
+
+  /** What `drain` and `uploads` are about where no mount is named. */
+  get parts(): readonly Part[] {
+    const { home } = this.#o;
+    if (home.kind === 'project') return this.mounts.parts;
+    const parts = companyParts(home.company);
+    const known = new Set(parts.map(({ project }) => project));
+    return [...parts, ...this.mounts.parts.filter(({ project }) => !known.has(project))];
+  }
+
+  /** Resolves when the first mount answers; the rest goes on in the background. */
+  async begin(mount: MountRequest): Promise<void> {
+    const { home, log, state, projects } = this.#o;
+    try {
+      if (home.kind === 'project') await home.lease.open();
+      await projects.whenOpen(async (project) => {
+        const path = state.socket(projectKey(project.session));
+        const control = await ControlServer.open(path, controlMethods(this, project), log);
+        return () => control.close();
+      });
+      if (home.kind === 'company')
+        this.#control = await ControlServer.open(this.#socket, controlMethods(this, undefined), log);
+      await this.addMount(mount);
+    } catch (error) {
+      await this.end('it could not start');
+      throw error;
+    }
+    if (home.kind === 'project') home.lease.start();
+    else void home.company.goOn();
+    this.jobs.start();
+  }
+
+  async addMount(request: MountRequest): Promise<void> {
+    if (this.#ending) throw new Failure('daemon-ending');
+    await this.mounts.add(request, async () => {
+      const shown = await this.#show(request);
+      try {
+        await this.#copyOuts.check(request, shown.project?.session);
+        return shown;
+      } catch (error) {
+        await shown.release();
+        throw error;
+      }
+    });
+    this.#o.state.writeMount({
+      mountpoint: request.mountpoint,
+      source: request.source,
+      pid: process.pid,
+      since: Date.now(),
+      socket: this.#socket,
+      log: this.#o.logPath,
+    });
+    const project = this.mounts.get(request.mountpoint).shown.project;
+    if (!project) return;
+    const same = this.mounts.all.filter(({ shown }) => shown.project === project);
+    this.#copyOuts.apply(
+      same.map((live) => live.request),
+      project.session,
+    );
+  }
+
+  /** Ends everything in order; once. */
+  end(why: string): Promise<void> {
+    this.#ending ??= this.#end(why);
+    return this.#ending;
+  }
+
+  get #socket(): string {
+    const { home, state } = this.#o;
+    return state.socket(
+      home.kind === 'project' ? projectKey(home.lease.project.session) : companyKey(home.company.connection),
+    );
+  }
+
+  async #show(request: MountRequest): Promise<Shown> {
+    const { home, projects, log } = this.#o;
+    if (request.company) {
+      if (home.kind === 'company') return showCompany(home.company, request, log);
+      throw new Failure('usage', { what: `the daemon has no company for ${request.source}` });
+    }
+    const lease = await projects.acquire(parseSource(request.source));
+    try {
+      await lease.open();
+      const shown = await showProject(lease, request, log);
+      // The daemon's own project begins once its first mount answers.
+      if (home.kind === 'company') lease.start();
+      return shown;
+    } catch (error) {
+      await lease.release();
+      throw error;
+    }
+  }
+
+  async #end(why: string): Promise<void> {
+    const { projects, home, log } = this.#o;
+    log.info({ why }, 'the daemon ends');
+    const limit = setTimeout(() => process.exit(1), SHUTDOWN_LIMIT);
+    await this.jobs.close();
+    await this.mounts.close().catch((error: unknown) => log.error({ error }, 'unmounting failed'));
+    const drained = projects.all.map(({ scheduler }) => scheduler.drain(AbortSignal.timeout(DRAIN_LIMIT)));
+    await Promise.all(drained).then(
+      (left) => left.flat().length > 0 && log.warn({ left: left.flat().length }, 'changes are left for the next mount'),
+      (error: unknown) => log.warn({ error }, 'changes are left for the next mount'),
+    );
+    await this.#control?.close();
+    if (home.kind === 'company') await home.company.close();
+    await projects.close();
+    clearTimeout(limit);
+  }
+}

@@ -1,0 +1,141 @@
+import { Failure } from '../base/errors.js';
+import type { Inode } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import type { FileSystem } from '../fuse/filesystem.js';
+import type { Item } from '../mirror/view.js';
+import type { Session } from '../procore/session.js';
+import { CompanyFileSystem } from '../vfs/company/company-filesystem.js';
+import { ProjectFileSystem, type SharedMount } from '../vfs/project-filesystem.js';
+import { WritableProjectFileSystem } from '../vfs/writable-filesystem.js';
+import type { CompanyHome } from './company-home.js';
+import type { MountRequest } from './mounts.js';
+import type { Project } from './project.js';
+import type { Lease } from './projects.js';
+
+/** A project as a mount shows it. */
+export interface Part {
+  readonly project: Project;
+  /** Stands before the paths of its items: empty, or the name of its folder and a slash. */
+  readonly prefix: string;
+  /** By which people name an item of it; unique on the mount. */
+  number(inode: Inode): number;
+}
+
+/** What is mounted somewhere: one project or a folder of it, or a company. */
+export interface Shown {
+  readonly fileSystem: FileSystem & { told(): Promise<void> };
+  readonly session: Session;
+  /** The project, if it is only one. */
+  readonly project: Project | undefined;
+  /** How many projects there are, open or not. */
+  readonly projects: number;
+  /** The projects that are open. */
+  readonly parts: readonly Part[];
+  /**
+   * Does something with the project that a path of the mount leads into. `undefined`: the path is the company itself.
+   * @throws Failure `no-such-item`, or as the opening of a project does
+   */
+  at<T>(
+    path: string,
+    work: (project: Project | undefined, path: string) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T>;
+  /** Lists the projects anew. */
+  refresh(signal: AbortSignal): Promise<void>;
+  /** The mount is gone. */
+  release(): Promise<void>;
+}
+
+/** A project, or a folder of it. */
+export async function showProject(lease: Lease, request: MountRequest, log: Log): Promise<Shown> {
+  const { project } = lease;
+  const root = await project.folderInode(request.folder);
+  return {
+    fileSystem: fileSystemOf(project, request, log, { root }),
+    session: project.session.session,
+    project,
+    projects: 1,
+    parts: [partOf(project)],
+    at: (path, work) => work(project, [request.folder, path].filter((part) => part !== '').join('/')),
+    refresh: async () => undefined,
+    release: () => lease.release(),
+  };
+}
+
+/** Every project of a company, each in a folder of its own. */
+export function showCompany(home: CompanyHome, request: MountRequest, log: Log): Shown {
+  const { company } = home;
+  const fileSystem = new CompanyFileSystem({
+    company,
+    open: async (listed, shared, signal) => {
+      const lease = await home.acquire(listed, signal);
+      return {
+        fileSystem: fileSystemOf(lease.project, request, log, { shared }),
+        release: () => void lease.release(),
+      };
+    },
+    owner: request.owner,
+    readOnly: request.readOnly,
+    idle: request.idle,
+    log,
+  });
+  return {
+    fileSystem,
+    session: home.session,
+    project: undefined,
+    get projects() {
+      return company.store.all.length;
+    },
+    get parts() {
+      return companyParts(home);
+    },
+    async at(path, work, signal) {
+      const [name = '', ...rest] = path.split('/').filter((part) => part !== '');
+      if (name === '') return work(undefined, '');
+      const listed = company.store.named(name);
+      if (!listed) throw new Failure('no-such-item', { path: `/${path}` });
+      const lease = await home.acquire(listed, signal);
+      try {
+        return await work(lease.project, rest.join('/'));
+      } finally {
+        await lease.release();
+      }
+    },
+    refresh: (signal) => company.refresh('interactive', signal),
+    release: async () => undefined,
+  };
+}
+
+/** The projects of a company that are open, as its mounts show them. */
+export const companyParts = ({ company, open }: CompanyHome): Part[] =>
+  open.map(({ project, listed }) => ({
+    project,
+    prefix: `${listed.name}/`,
+    number: (inode) => company.store.numbers.number(listed.id, inode),
+  }));
+
+export const partOf = (project: Project): Part => ({ project, prefix: '', number: (inode) => inode });
+
+function fileSystemOf(
+  project: Project,
+  request: MountRequest,
+  log: Log,
+  place: { readonly root?: Inode; readonly shared?: SharedMount },
+): ProjectFileSystem {
+  const { session, mirror, outbox, checkouts, readers, scheduler } = project;
+  const options = {
+    mirror,
+    outbox,
+    owner: request.owner,
+    webUrl: (item: Item) => session.webUrl(item),
+    log,
+    checkouts,
+    readers,
+    ...place,
+  };
+  if (request.readOnly) return new ProjectFileSystem(options);
+  return new WritableProjectFileSystem(options, {
+    checkout: request.checkout,
+    ...(request.syncRemote ? { publish: (inode, signal) => scheduler.publish(inode, signal) } : {}),
+  });
+}

@@ -1,0 +1,253 @@
+import { type Failure, type FailureJson, failureFromJson, failureToJson } from '../../base/errors.js';
+import { asRemoteId, type CompanyId, type FileNumber, type ProjectId, ROOT_INODE } from '../../base/ids.js';
+import { type Database, openDatabase, type Statement } from '../../database/open.js';
+import { allocateName } from '../allocate-name.js';
+import { CompanyNumbers } from './numbers.js';
+
+/** A project as a listing of its company says it. */
+export interface ListedProject {
+  readonly id: ProjectId;
+  readonly company: CompanyId;
+  readonly name: string;
+  /** Seconds since the epoch. */
+  readonly updatedAt: number | undefined;
+}
+
+/** What is shown of a project's folder while nobody uses the project. */
+export interface FolderLook {
+  /** Seconds since the epoch. */
+  readonly mtime: number;
+  readonly ctime: number;
+  /** Permission bits; undefined: as the mount says. */
+  readonly mode: number | undefined;
+}
+
+/** A project of the company, as it is shown. */
+export interface CompanyProject {
+  readonly id: ProjectId;
+  readonly company: CompanyId;
+  /** Its folder's name. */
+  readonly name: string;
+  readonly remoteName: string;
+  /** Its folder's file number. */
+  readonly number: FileNumber;
+  readonly look: FolderLook;
+}
+
+/** A folder of a project that came, went, or has another name. */
+export interface ProjectChange {
+  readonly before: string | undefined;
+  readonly after: string | undefined;
+}
+
+interface Row {
+  readonly id: number;
+  readonly company: number;
+  readonly remote_name: string;
+  readonly name: string;
+  readonly gone: number;
+  readonly mtime: number;
+  readonly ctime: number;
+  readonly mode: number | null;
+  readonly refusal: string | null;
+  readonly refused_at: number | null;
+}
+
+const MIGRATIONS = [
+  `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+  CREATE TABLE projects (
+    id INTEGER PRIMARY KEY,
+    company INTEGER NOT NULL,
+    remote_name TEXT NOT NULL,
+    name TEXT NOT NULL,                -- as shown on Linux, unique among those that are there
+    gone INTEGER NOT NULL DEFAULT 0,   -- the last listing did not have it
+    mtime INTEGER NOT NULL,            -- of its folder, seconds; this and the next two as they were seen last
+    ctime INTEGER NOT NULL,
+    mode INTEGER,
+    refusal TEXT,                      -- why it could not be opened, as JSON
+    refused_at INTEGER                 -- seconds
+  );
+  CREATE UNIQUE INDEX projects_by_name ON projects (name) WHERE gone = 0;
+
+  -- File numbers; see CompanyNumbers.
+  CREATE TABLE blocks (block INTEGER PRIMARY KEY, project INTEGER NOT NULL, part INTEGER NOT NULL, UNIQUE (project, part));
+  `,
+];
+
+/** Seconds for which a project that may not be read is not asked for again. */
+const REFUSED = 900;
+
+/** `company.db`: the projects of a company as they were listed last, their names here, and their file numbers. */
+export class CompanyStore {
+  readonly numbers: CompanyNumbers;
+  readonly #db: Database;
+  readonly #select: Statement<[number], Row>;
+  readonly #put: Statement<[Row]>;
+  readonly #meta: Statement<[string], number>;
+  readonly #setMeta: Statement<[string, number]>;
+  readonly #projects = new Map<ProjectId, CompanyProject>();
+  readonly #byName = new Map<string, CompanyProject>();
+  readonly #refusals = new Map<ProjectId, { readonly failure: FailureJson; readonly at: number }>();
+  readonly #gone = new Set<ProjectId>();
+  #sorted: readonly CompanyProject[] | undefined;
+
+  /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
+  constructor(path: string) {
+    this.#db = openDatabase(path, {
+      migrations: MIGRATIONS,
+      synchronous: 'NORMAL',
+      damagedHint: 'remove it: the projects are listed again, and may get other inode numbers',
+      cacheKiB: 1024,
+    });
+    this.numbers = new CompanyNumbers(this.#db);
+    this.#select = this.#db.prepare('SELECT * FROM projects WHERE id = ?');
+    this.#put = this.#db.prepare(
+      `INSERT OR REPLACE INTO projects (id, company, remote_name, name, gone, mtime, ctime, mode, refusal, refused_at)
+       VALUES (@id, @company, @remote_name, @name, @gone, @mtime, @ctime, @mode, @refusal, @refused_at)`,
+    );
+    this.#meta = this.#db.prepare<[string], number>('SELECT value FROM meta WHERE key = ?').pluck();
+    this.#setMeta = this.#db.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
+    this.#load();
+  }
+
+  /** When the projects were listed last, seconds since the epoch; undefined: never. */
+  get listedAt(): number | undefined {
+    return this.#meta.get('listed-at');
+  }
+
+  /** When a listing brought something new. */
+  get changedAt(): number {
+    return this.#meta.get('changed-at') ?? 0;
+  }
+
+  /** Those that are there, in order of their numbers. */
+  get all(): readonly CompanyProject[] {
+    this.#sorted ??= [...this.#byName.values()].sort((a, b) => a.number - b.number);
+    return this.#sorted;
+  }
+
+  named(name: string): CompanyProject | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** Also one that is not there any more: somebody may have a file of it open. */
+  get(id: ProjectId): CompanyProject | undefined {
+    return this.#projects.get(id);
+  }
+
+  isGone(id: ProjectId): boolean {
+    return this.#gone.has(id);
+  }
+
+  /** Takes in a whole listing: what is not in it is gone. */
+  replace(listed: readonly ListedProject[], now: number): ProjectChange[] {
+    const before = new Map([...this.#projects.values()].map((one) => [one.id, this.#shown(one)]));
+    const work = this.#db.transaction(() => {
+      const present = new Set(listed.map(({ id }) => id));
+      for (const { id } of this.all) if (!present.has(id)) this.#write({ ...this.#row(id), gone: 1 });
+      // The lowest id gets the plain name, where several are new.
+      for (const one of [...listed].sort((a, b) => a.id - b.id)) this.#list(one, now);
+      this.#setMeta.run('listed-at', now);
+    });
+    try {
+      work();
+    } catch (error) {
+      // What is in memory is what is on disk, also where that is full.
+      this.numbers.load();
+      this.#load();
+      throw error;
+    }
+    const changes: ProjectChange[] = [];
+    for (const project of this.#projects.values()) {
+      const change = { before: before.get(project.id), after: this.#shown(project) };
+      if (change.before !== change.after) changes.push(change);
+    }
+    if (changes.length > 0) this.#setMeta.run('changed-at', now);
+    return changes;
+  }
+
+  /** How a project's folder looked when it was used last. */
+  remember(id: ProjectId, look: FolderLook): void {
+    const row = this.#projects.has(id) ? this.#row(id) : undefined;
+    if (row && (row.mtime !== look.mtime || row.ctime !== look.ctime || row.mode !== (look.mode ?? null)))
+      this.#write({ ...row, ...look, mode: look.mode ?? null });
+  }
+
+  /** The project cannot be opened: that is remembered for a while. `now`: seconds. */
+  refuse(id: ProjectId, failure: Failure, now: number): void {
+    const refusal = failureToJson(failure);
+    this.#write({ ...this.#row(id), refusal: JSON.stringify(refusal), refused_at: now });
+  }
+
+  /** Why the project could not be opened a short while ago. */
+  refusal(id: ProjectId, now: number): Failure | undefined {
+    const refused = this.#refusals.get(id);
+    return refused && now - refused.at < REFUSED && now >= refused.at ? failureFromJson(refused.failure) : undefined;
+  }
+
+  /** The next one who asks for it is not refused unasked. */
+  forgive(id: ProjectId): void {
+    if (this.#refusals.has(id)) this.#write({ ...this.#row(id), refusal: null, refused_at: null });
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #list({ id, company, name: remoteName, updatedAt }: ListedProject, now: number): void {
+    const known = this.#projects.get(id);
+    const isThere = known !== undefined && !this.#gone.has(id);
+    if (isThere && known.remoteName === remoteName && known.company === company) return;
+    const holder = (_: unknown, name: string) => {
+      const other = this.#byName.get(name);
+      return other && asRemoteId(other.id);
+    };
+    const name = allocateName({ holder }, asRemoteId(company), remoteName, asRemoteId(id));
+    const time = Math.floor(updatedAt ?? now);
+    const look = known ? this.#row(id) : { mtime: time, ctime: time, mode: null, refusal: null, refused_at: null };
+    this.#write({ ...look, id, company, remote_name: remoteName, name, gone: 0 });
+  }
+
+  #load(): void {
+    for (const known of [this.#projects, this.#byName, this.#refusals, this.#gone]) known.clear();
+    for (const row of this.#db.prepare<[], Row>('SELECT * FROM projects').all()) this.#take(row);
+  }
+
+  #shown(project: CompanyProject): string | undefined {
+    return this.#gone.has(project.id) ? undefined : project.name;
+  }
+
+  #row(id: ProjectId): Row {
+    return this.#select.get(id)!;
+  }
+
+  #write(row: Row): void {
+    this.#put.run(row);
+    this.#take(row);
+  }
+
+  #take(row: Row): void {
+    const id = row.id as ProjectId;
+    const before = this.#projects.get(id);
+    if (before && this.#byName.get(before.name)?.id === id) this.#byName.delete(before.name);
+    const project: CompanyProject = {
+      id,
+      company: row.company as CompanyId,
+      name: row.name,
+      remoteName: row.remote_name,
+      number: this.numbers.number(id, ROOT_INODE),
+      look: { mtime: row.mtime, ctime: row.ctime, mode: row.mode ?? undefined },
+    };
+    this.#projects.set(id, project);
+    if (row.gone) this.#gone.add(id);
+    else {
+      this.#gone.delete(id);
+      this.#byName.set(project.name, project);
+    }
+    this.#sorted = undefined;
+    if (row.refusal === null || row.refused_at === null) this.#refusals.delete(id);
+    else this.#refusals.set(id, { failure: JSON.parse(row.refusal) as FailureJson, at: row.refused_at });
+  }
+}

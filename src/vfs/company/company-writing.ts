@@ -1,0 +1,118 @@
+import { LRUCache } from 'lru-cache';
+import { Failure } from '../../base/errors.js';
+import { type NodeId, ROOT_NODE } from '../../base/ids.js';
+import type { Log } from '../../base/log.js';
+import type { Awaitable, Context, ForbiddenItem, WritableFileSystem } from '../../fuse/filesystem.js';
+import type { CompanyProject } from '../../mirror/company/store.js';
+import type { ServedProjects } from './served-projects.js';
+
+export interface CompanyWritingOptions {
+  readonly projectOf: (node: NodeId) => CompanyProject;
+  readonly served: ServedProjects;
+  readonly log: Log;
+}
+
+/** The same refusal is logged again after so many milliseconds. */
+const REFUSAL_LOGGED = 10 * 60_000;
+
+/** What changes something on a mount of a company: in a project it is the project's, above it nothing can be changed. */
+export function companyWriting({ projectOf, served, log }: CompanyWritingOptions): WritableFileSystem {
+  const logged = new LRUCache<string, true>({ max: 100, ttl: REFUSAL_LOGGED });
+
+  const refuse = (what: string, context: Context): Failure => {
+    const failure = new Failure('company-fixed', { what });
+    if (!logged.has('top')) {
+      logged.set('top', true);
+      log.warn({ uid: context.uid }, failure.line);
+    }
+    return failure;
+  };
+
+  const project = (node: NodeId, what: string, context: Context): CompanyProject => {
+    if (node === ROOT_NODE) throw refuse(what, context);
+    return projectOf(node);
+  };
+
+  const inside = <T>(
+    node: NodeId,
+    what: string,
+    context: Context,
+    work: (writable: WritableFileSystem) => Awaitable<T>,
+  ): Awaitable<T> =>
+    served.use(
+      project(node, what, context),
+      () => context.signal,
+      ({ writable }) => work(writable!),
+    );
+
+  /** The project in which both are. @throws Failure `other-project` (EXDEV), on which mv(1) copies and deletes */
+  const both = (from: NodeId, to: NodeId, what: string, context: Context): NodeId => {
+    const [source, target] = [project(from, what, context), project(to, what, context)];
+    if (source.id !== target.id) throw new Failure('other-project', { from: source.name, to: target.name });
+    return from;
+  };
+
+  return {
+    setattr: (node, changes, handle, context) =>
+      inside(node, 'its own folder', context, (writable) => writable.setattr(node, changes, handle, context)),
+
+    create: (parent, name, mode, flags, context) => {
+      const { id } = project(parent, name, context);
+      const note = <T>(created: T): T => {
+        served.opened(id);
+        return created;
+      };
+      return inside(parent, name, context, (writable) => {
+        const created = writable.create(parent, name, mode, flags, context);
+        return created instanceof Promise ? created.then(note) : note(created);
+      });
+    },
+
+    write: (node, handle, offset, data, context) =>
+      inside(node, '', context, (writable) => writable.write(node, handle, offset, data, context)),
+
+    flush: (node, handle, context) => inside(node, '', context, (writable) => writable.flush(node, handle, context)),
+
+    fsync: (node, handle, dataOnly, context) =>
+      inside(node, '', context, (writable) => writable.fsync(node, handle, dataOnly, context)),
+
+    fsyncdir: (node, dataOnly, context) =>
+      node === ROOT_NODE
+        ? undefined
+        : inside(node, '', context, (writable) => writable.fsyncdir(node, dataOnly, context)),
+
+    mkdir: (parent, name, mode, context) =>
+      inside(parent, name, context, (writable) => writable.mkdir(parent, name, mode, context)),
+
+    unlink: (parent, name, context) =>
+      inside(parent, name, context, (writable) => writable.unlink(parent, name, context)),
+
+    rmdir: (parent, name, context) =>
+      inside(parent, name, context, (writable) => writable.rmdir(parent, name, context)),
+
+    rename: (parent, name, newParent, newName, replace, context) =>
+      inside(both(parent, newParent, name, context), name, context, (writable) =>
+        writable.rename(parent, name, newParent, newName, replace, context),
+      ),
+
+    fallocate: (node, handle, offset, length, mode, context) =>
+      inside(node, '', context, (writable) => writable.fallocate(node, handle, offset, length, mode, context)),
+
+    copyFileRange: (from, to, length, context) =>
+      inside(both(from.node, to.node, '', context), '', context, (writable) =>
+        writable.copyFileRange(from, to, length, context),
+      ),
+
+    setxattr: (node, name, value, condition, context) =>
+      inside(node, 'its own folder', context, (writable) => writable.setxattr(node, name, value, condition, context)),
+
+    removexattr: (node, name, context) =>
+      inside(node, 'its own folder', context, (writable) => writable.removexattr(node, name, context)),
+
+    forbidden: (what: ForbiddenItem, context) => {
+      if (logged.has(what)) return;
+      logged.set(what, true);
+      log.info({ uid: context.uid }, `a ${what} was refused: Procore's documents know none`);
+    },
+  };
+}

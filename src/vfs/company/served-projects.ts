@@ -1,0 +1,196 @@
+import { LRUCache } from 'lru-cache';
+import { SingleFlight } from '../../base/abort.js';
+import { Failure, isFailure } from '../../base/errors.js';
+import { asNodeId, type ProjectId } from '../../base/ids.js';
+import type { Log } from '../../base/log.js';
+import type { Attributes, Awaitable, FileSystem, KernelCache } from '../../fuse/filesystem.js';
+import type { Company } from '../../mirror/company/company.js';
+import type { CompanyProject } from '../../mirror/company/store.js';
+import { countHandles } from '../file-handles.js';
+import type { ProjectFileSystem, SharedMount } from '../project-filesystem.js';
+
+/** A project that is open, as one mount shows it. */
+export interface OpenedProject {
+  readonly fileSystem: ProjectFileSystem & FileSystem;
+  /** Nobody on this mount needs it any more. */
+  release(): void;
+}
+
+/** @throws Failure when the project cannot be opened: not permitted, in use by another process, … */
+export type OpenProject = (project: CompanyProject, shared: SharedMount, signal: AbortSignal) => Promise<OpenedProject>;
+
+export interface ServingOptions {
+  readonly company: Company;
+  readonly open: OpenProject;
+  /** Milliseconds after its last use for which a project stays open. */
+  readonly idle: number;
+  readonly log: Log;
+}
+
+interface Served extends OpenedProject {
+  /** Open files and folders, and operations under way. */
+  users: number;
+  /** Milliseconds, monotonic. */
+  lastUse: number;
+}
+
+/** Projects that are open at once, unless more are in use. */
+const MOST = 32;
+/** Where there are more, milliseconds after its last use until a project is closed. */
+const PRESSED_IDLE = 60_000;
+const LONGEST_LOOK = 15_000;
+/** The same refusal is logged again after so many milliseconds. */
+const REFUSAL_LOGGED = 10 * 60_000;
+
+/**
+ * The projects of a company that are open on one mount: each is opened when it is used, and closed when nobody has used
+ * it for a while. What the kernel remembers of a project ends before that, so a closed project leaves nothing stale.
+ */
+export class ServedProjects {
+  readonly #o: ServingOptions;
+  readonly #served = new Map<ProjectId, Served>();
+  readonly #opening = new SingleFlight<ProjectId, void>();
+  readonly #refusals = new LRUCache<string, true>({ max: 100, ttl: REFUSAL_LOGGED });
+  readonly #shared: Omit<SharedMount, 'numbering'>;
+  readonly #timer: NodeJS.Timeout;
+  #kernel: KernelCache | undefined;
+  #isClosed = false;
+
+  constructor(options: ServingOptions) {
+    this.#o = options;
+    this.#shared = { newHandle: countHandles(), timeout: Math.min(options.idle, PRESSED_IDLE) / 1000 };
+    this.#timer = setInterval(() => this.#closeIdle(), Math.min(options.idle / 2, LONGEST_LOOK)).unref();
+  }
+
+  /** Seconds for which the kernel may keep what it is told. */
+  get timeout(): number {
+    return this.#shared.timeout;
+  }
+
+  newHandle(): number {
+    return this.#shared.newHandle();
+  }
+
+  mounted(kernel: KernelCache): void {
+    this.#kernel = kernel;
+    for (const { fileSystem } of this.#served.values()) fileSystem.mounted(kernel);
+  }
+
+  get(id: ProjectId): OpenedProject | undefined {
+    return this.#served.get(id);
+  }
+
+  /** Does something in a project, which is opened for it and stays so until it is done. */
+  use<T>(
+    project: CompanyProject,
+    signal: () => AbortSignal,
+    work: (fileSystem: OpenedProject['fileSystem']) => Awaitable<T>,
+  ): Awaitable<T> {
+    const served = this.#served.get(project.id);
+    if (served) return during(served, work);
+    return this.#open(project, signal()).then((opened) => during(opened, work));
+  }
+
+  /** What `use` gave is a file or folder that is open from now on … */
+  opened(id: ProjectId): void {
+    const served = this.#served.get(id);
+    if (served) served.users++;
+  }
+
+  /** … until it is released. */
+  released(id: ProjectId, release: (fileSystem: OpenedProject['fileSystem']) => void): void {
+    const served = this.#served.get(id);
+    if (!served) return;
+    served.users--;
+    served.lastUse = performance.now();
+    release(served.fileSystem);
+  }
+
+  /** Resolves when the kernel has been told of every change at the server that is known by now. */
+  async told(): Promise<void> {
+    await Promise.all([...this.#served.values()].map(({ fileSystem }) => fileSystem.told()));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    for (const id of [...this.#served.keys()]) this.#close(id);
+  }
+
+  async #open(project: CompanyProject, signal: AbortSignal): Promise<Served> {
+    const { company, log } = this.#o;
+    const refusal = company.store.refusal(project.id, company.now);
+    if (refusal) throw refusal;
+    try {
+      await this.#opening.run(project.id, (signal) => this.#serve(project, signal), signal);
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      // Asked again and again it would cost a refused call each time.
+      if (error.httpStatus === 403 || error.code === 'gone') company.store.refuse(project.id, error, company.now);
+      if (!this.#refusals.has(`${project.id} ${error.code}`) && error.level !== 'debug') {
+        this.#refusals.set(`${project.id} ${error.code}`, true);
+        log.warn({ project: project.name }, `the project cannot be opened: ${error.line}`);
+      }
+      throw error;
+    }
+    const served = this.#served.get(project.id);
+    if (!served) throw new Failure('interrupted');
+    return served;
+  }
+
+  async #serve(project: CompanyProject, signal: AbortSignal): Promise<void> {
+    const { numbers } = this.#o.company.store;
+    const shared: SharedMount = {
+      ...this.#shared,
+      numbering: {
+        number: (inode) => numbers.number(project.id, inode),
+        inode: (number) => numbers.inode(number),
+      },
+    };
+    const opened = await this.#o.open(project, shared, signal);
+    if (this.#isClosed || signal.aborted) {
+      opened.release();
+      throw new Failure('interrupted');
+    }
+    this.#o.company.store.forgive(project.id);
+    if (this.#kernel) opened.fileSystem.mounted(this.#kernel);
+    this.#served.set(project.id, { ...opened, users: 0, lastUse: performance.now() });
+    this.#closeIdle();
+  }
+
+  /** Those that nobody used for long; where many are open, those that were used longest ago. */
+  #closeIdle(): void {
+    const now = performance.now();
+    const idle = [...this.#served].filter(([, { users }]) => users === 0).sort(([, a], [, b]) => a.lastUse - b.lastUse);
+    let open = this.#served.size;
+    for (const [id, { lastUse }] of idle) {
+      const limit = open > MOST ? Math.min(this.#o.idle, PRESSED_IDLE) : this.#o.idle;
+      if (now - lastUse < limit) break;
+      this.#close(id);
+      open--;
+    }
+  }
+
+  #close(id: ProjectId): void {
+    const served = this.#served.get(id)!;
+    this.#served.delete(id);
+    const { store } = this.#o.company;
+    const number = store.get(id)?.number;
+    if (number !== undefined) store.remember(id, lookOf(served.fileSystem.getattr(asNodeId(number)).attributes));
+    served.fileSystem.destroy();
+    served.release();
+  }
+}
+
+const lookOf = ({ mtime, ctime, mode }: Attributes) => ({ mtime, ctime, mode: mode & 0o7777 });
+
+function during<T>(served: Served, work: (fileSystem: OpenedProject['fileSystem']) => Awaitable<T>): Awaitable<T> {
+  served.lastUse = performance.now();
+  const result = work(served.fileSystem);
+  if (!(result instanceof Promise)) return result;
+  served.users++;
+  return result.finally(() => {
+    served.users--;
+    served.lastUse = performance.now();
+  });
+}
