@@ -33,7 +33,9 @@ export class Blob {
   readonly #waiters = new Set<Waiter>();
   /** Handles. */
   #opens = 0;
-  #closed = false;
+  /** Looks at the disk that are under way. */
+  #checks = 0;
+  readonly #shut = new AbortController();
 
   constructor(store: BlobStore, context: BlobContext) {
     this.store = store;
@@ -60,7 +62,9 @@ export class Blob {
 
   /** Open, being fetched or being written: not to be evicted. */
   get busy(): boolean {
-    return this.#opens > 0 || this.#downloads.active || this.store.writing || this.#waiters.size > 0;
+    return (
+      this.#opens > 0 || this.#checks > 0 || this.#downloads.active || this.store.writing || this.#waiters.size > 0
+    );
   }
 
   get opens(): number {
@@ -101,6 +105,20 @@ export class Blob {
     return bytes;
   }
 
+  /** Looks at all that is on disk, unless that was done since the start; true if all of the version is there. */
+  async check(): Promise<boolean> {
+    this.#checks++;
+    try {
+      await this.store.check(this.#shut.signal);
+    } catch (error) {
+      this.store.giveUp(error);
+    } finally {
+      this.#checks--;
+      this.#context.settled(this);
+    }
+    return this.store.whole && this.store.isChecked;
+  }
+
   /** Fetches the whole, for somebody who will come soon. */
   prefetch(): void {
     this.#downloads.prefetch();
@@ -108,9 +126,10 @@ export class Blob {
 
   /** Stops everything; waiting readers are interrupted. Resolves when nothing is written any more. */
   async shut(): Promise<void> {
-    this.#closed = true;
-    this.#downloads.close();
+    this.#shut.abort();
+    const closed = this.#downloads.close();
     this.#rejectAll(new Failure('interrupted'));
+    await closed;
     await this.store.drained();
     this.store.closeFd();
   }
@@ -130,7 +149,8 @@ export class Blob {
   }
 
   #wait(start: number, end: number, reader: Reader, signal: AbortSignal): Promise<Uint8Array> {
-    if (signal.aborted || this.#closed) return Promise.reject(new Failure('interrupted', {}, signal.reason));
+    if (signal.aborted || this.#shut.signal.aborted)
+      return Promise.reject(new Failure('interrupted', {}, signal.reason));
     return new Promise<Uint8Array>((resolve, reject) => {
       const leave = (): void => {
         signal.removeEventListener('abort', interrupt);
@@ -200,7 +220,7 @@ export class Blob {
 
   /** Whoever counted on a download that is over must not be left without one. */
   #demandAgain(): void {
-    if (this.#closed) return;
+    if (this.#shut.signal.aborted) return;
     for (const { start, end, reader } of this.#waiters) this.#downloads.demand(start, end, reader);
   }
 

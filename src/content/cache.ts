@@ -70,6 +70,10 @@ export interface OpenBlob {
   read(offset: number, size: number, signal: AbortSignal): Promise<Uint8Array> | Uint8Array;
   /** All of it is on disk. */
   readonly whole: boolean;
+  /** All of it is on disk, and was found to be what had been written there; may be handed to the kernel. */
+  readonly sound: boolean;
+  /** Looks whether it is `sound`: reads all of it once a start. */
+  check(): Promise<boolean>;
   /** The byte after the last one that was read in sequence; 0 before the first read. */
   readonly position: number;
   /** A read-only descriptor of the whole content. The blob owns it; it is good until `close`. Only when `whole`. */
@@ -83,6 +87,8 @@ const RECENT_WEIGHT = 500_000;
 /** Milliseconds between syncs of what was fetched, and looks at the free space. */
 const HOUSEKEEPING = 300_000;
 const EVICT_PAGE = 64;
+/** For a look at what is cached: nobody reads. */
+const UNREAD: Reading = { ahead: 'never' };
 
 /** The content cache: versions' bytes on disk, fetched on demand, ahead of sequential readers and of walks. */
 export class ContentCache {
@@ -199,11 +205,24 @@ export class ContentCache {
     const file = this.#files.next();
     this.#files.moveIn(path, file);
     const store = BlobStore.adopted(version, file, this.#context);
-    this.#recent.set(version.id, new Blob(store, this.#context));
+    const blob = new Blob(store, this.#context);
+    this.#recent.set(version.id, blob);
     this.#space.grew(store.bytes);
     this.#index.changed(store);
+    // Now its sums can still be those of what was uploaded.
+    this.#later(async () => void (await blob.check()));
     this.#later(() => this.#space.trim());
     return true;
+  }
+
+  /** Looks at what is cached of a version, unless that was done since the start; damaged parts are not cached any more. */
+  async check(version: ContentVersion): Promise<void> {
+    const open = this.open(version, UNREAD);
+    try {
+      await open.check();
+    } finally {
+      open.close();
+    }
   }
 
   /**
@@ -355,6 +374,14 @@ class Handle implements OpenBlob {
 
   get whole(): boolean {
     return this.#blob.store.whole;
+  }
+
+  get sound(): boolean {
+    return this.whole && this.#blob.store.isChecked;
+  }
+
+  check(): Promise<boolean> {
+    return this.#blob.check();
   }
 
   get position(): number {

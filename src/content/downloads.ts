@@ -52,6 +52,7 @@ export class Downloads {
   readonly #audience: Audience;
   readonly #context: DownloadContext;
   readonly #transfers = new Map<Transfer, Inlet>();
+  readonly #receiving = new Set<Promise<void>>();
   /** Whether the last download found room on disk. */
   #storing = true;
   #closed = false;
@@ -109,11 +110,12 @@ export class Downloads {
     for (const transfer of this.#transfers.keys()) transfer.stop();
   }
 
-  /** Stops everything for good; what has arrived is still written. */
-  close(): void {
+  /** Stops everything for good; what has arrived is written when this resolves. */
+  async close(): Promise<void> {
     this.#closed = true;
     this.stopAll();
     for (const inlet of this.#transfers.values()) this.#store.finish(inlet);
+    await Promise.all(this.#receiving);
   }
 
   #window(reader: Reader): number {
@@ -176,7 +178,8 @@ export class Downloads {
     const transfer = new Transfer(this.#version, start, end, priority, this.#context);
     const inlet = this.#store.inlet();
     this.#transfers.set(transfer, inlet);
-    void this.#receive(transfer, inlet, priority);
+    const receiving = this.#receive(transfer, inlet, priority).finally(() => this.#receiving.delete(receiving));
+    this.#receiving.add(receiving);
     return end;
   }
 

@@ -2,6 +2,7 @@ import type { VersionId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { type Database, openDatabase, type Statement } from '../database/open.js';
 import { migrations } from './index-schema.js';
+import type { Sums } from './sums.js';
 
 export interface BlobRow {
   readonly version: VersionId;
@@ -17,6 +18,7 @@ export interface Changed {
   readonly version: { readonly id: VersionId };
   /** Undefined when there is nothing left to record. */
   row(): BlobRow | undefined;
+  readonly sums: Pick<Sums, 'dirty' | 'written'>;
 }
 
 export interface OldBlob {
@@ -61,6 +63,8 @@ export class BlobIndex {
   readonly #oldest: Statement<[number, number, number], OldBlob>;
   readonly #put: Statement<[number, number, number, number, number, Uint8Array | null, number, number]>;
   readonly #touch: Statement<[number, number]>;
+  readonly #putSums: Statement<[number, number, Uint8Array]>;
+  readonly #sums: Statement<[number, number], Uint8Array>;
   readonly #remove: Statement<[number]>;
   readonly #state: Statement<[], State>;
 
@@ -85,6 +89,9 @@ export class BlobIndex {
          bytes = excluded.bytes, ranges = excluded.ranges, used = excluded.used, epoch = excluded.epoch`,
     );
     this.#touch = db.prepare('UPDATE blobs SET used = ? WHERE version = ?');
+    this.#putSums = db.prepare('INSERT OR REPLACE INTO sums (version, chunk, pieces) VALUES (?, ?, ?)');
+    this.#sums = db.prepare<[number, number], Uint8Array>('SELECT pieces FROM sums WHERE version = ? AND chunk = ?');
+    this.#sums.pluck();
     this.#remove = db.prepare('DELETE FROM blobs WHERE version = ?');
     this.#state = db.prepare('SELECT bytes, blobs, boot, clean, epoch FROM state');
 
@@ -108,6 +115,11 @@ export class BlobIndex {
 
   find(version: VersionId): BlobRow | undefined {
     return this.#find.get(version);
+  }
+
+  /** What `Sums` recorded of a part of a version. */
+  sums(version: VersionId, chunk: number): Uint8Array | undefined {
+    return this.#sums.get(version, chunk);
   }
 
   knowsFile(file: number): boolean {
@@ -164,6 +176,7 @@ export class BlobIndex {
         const row = record.row();
         if (!row) continue;
         this.#put.run(row.version, row.remote, row.file, row.size, row.bytes, row.ranges, used, this.#epoch);
+        for (const [chunk, pieces] of record.sums.dirty()) this.#putSums.run(row.version, chunk, pieces);
       }
       for (const version of touched) this.#touch.run(used, version);
     });
@@ -176,7 +189,10 @@ export class BlobIndex {
       return false;
     }
     this.#failing = false;
-    for (const [version] of changed) this.#changed.delete(version);
+    for (const [version, record] of changed) {
+      this.#changed.delete(version);
+      record.sums.written();
+    }
     for (const version of touched) this.#touched.delete(version);
     return this.#changed.size + this.#touched.size > 0;
   }

@@ -36,4 +36,20 @@ CREATE TRIGGER blobs_grown AFTER UPDATE OF bytes ON blobs WHEN new.bytes <> old.
 END;
 `;
 
-export const migrations: readonly string[] = [initial];
+/**
+ * Sums of what is on disk, a row for each 64 MiB of a version (`Sums` reads and writes them). Rows of before have none:
+ * their bytes are believed when they are first read.
+ */
+const sums = `
+CREATE TABLE sums (
+  version INTEGER NOT NULL,
+  chunk INTEGER NOT NULL,
+  pieces BLOB NOT NULL,
+  PRIMARY KEY (version, chunk)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER sums_removed AFTER DELETE ON blobs BEGIN
+  DELETE FROM sums WHERE version = old.version;
+END;
+`;
+
+export const migrations: readonly string[] = [initial, sums];

@@ -7,6 +7,7 @@ import { type Range, RangeSet } from './ranges.js';
 import type { Ring } from './ring.js';
 import type { ContentVersion } from './source.js';
 import { occupied, type Space } from './space.js';
+import { type Piece, Sums } from './sums.js';
 
 export interface StoreContext {
   readonly files: BlobFiles;
@@ -29,6 +30,9 @@ export interface Block {
   unstored: boolean;
 }
 
+/** Bytes on disk were not those that had been written; they count no longer. */
+export class Damaged extends Error {}
+
 /** Where one download puts its bytes. */
 export interface Inlet {
   block: Block | undefined;
@@ -38,6 +42,7 @@ export interface Inlet {
 /** The bytes of one version that are here: in its file, or in memory on their way there. */
 export class BlobStore implements Changed {
   readonly version: ContentVersion;
+  readonly sums: Sums;
   readonly #context: StoreContext;
   /** The name of its file; undefined until there is one. */
   #file: number | undefined;
@@ -54,6 +59,7 @@ export class BlobStore implements Changed {
   constructor(version: ContentVersion, context: StoreContext, file?: number, stored?: RangeSet) {
     this.version = version;
     this.#context = context;
+    this.sums = new Sums((chunk) => context.index.sums(version.id, chunk));
     this.#file = file;
     this.#stored = stored ?? new RangeSet();
     for (const { start, end } of this.#stored.within(0, version.size)) this.#arrived.add(start, end);
@@ -132,10 +138,73 @@ export class BlobStore implements Changed {
     for (const { offset, bytes, length } of this.#blocks) yield [offset, bytes.subarray(0, length)];
   }
 
-  /** Fills `target` from disk, at once or later. Throws or rejects when the cache's own disk fails. */
+  /**
+   * Fills `target` from disk, at once or later. Throws or rejects when the cache's own disk fails, and with `Damaged` when
+   * it has other bytes than were written; that is looked at once a start.
+   */
   read(target: Uint8Array, position: number): Promise<void> | undefined {
+    const checked = this.#check(this.sums.unchecked(position, position + target.length), 0);
+    return checked ? checked.then(() => this.#read(target, position)) : this.#read(target, position);
+  }
+
+  /** Every byte that is on disk was looked at since the start. */
+  get isChecked(): boolean {
+    return this.partsOnDisk(0, this.version.size).every(({ start, end }) => this.sums.isChecked(start, end));
+  }
+
+  /** Looks at every byte that is on disk. Damaged parts count no longer when this resolves. */
+  async check(signal: AbortSignal): Promise<void> {
+    for (const part of this.partsOnDisk(0, this.version.size))
+      for (const piece of this.sums.unchecked(part.start, part.end)) {
+        if (signal.aborted) return;
+        try {
+          await this.#check([piece], 0);
+        } catch (error) {
+          if (!(error instanceof Damaged)) throw error;
+        }
+      }
+  }
+
+  #read(target: Uint8Array, position: number): Promise<void> | undefined {
     if (this.#file === undefined) throw new Error('the cached content is gone');
     return this.#context.files.read(this.#file, target, position);
+  }
+
+  /** As many of the pieces as possible at once, the others later. */
+  #check(pieces: readonly Piece[], from: number): Promise<void> | undefined {
+    for (let n = from; n < pieces.length; n++) {
+      const piece = pieces[n]!;
+      const bytes = Buffer.allocUnsafe(piece.end - piece.start);
+      const generation = this.#generation;
+      const read = this.#read(bytes, piece.start);
+      if (read)
+        return read.then(() => {
+          this.#judge(piece, bytes, generation);
+          return this.#check(pieces, n + 1);
+        });
+      this.#judge(piece, bytes, generation);
+    }
+    return undefined;
+  }
+
+  #judge(piece: Piece, bytes: Uint8Array, generation: number): void {
+    if (generation !== this.#generation) throw new Error('the cached content is gone');
+    if (this.sums.check(piece, bytes)) {
+      if (piece.sum === undefined) this.#context.index.changed(this);
+      return;
+    }
+    const { index, log, space } = this.#context;
+    log.warn(
+      { file: this.version.label, offset: piece.start, bytes: bytes.length },
+      'cached bytes are not what was written to the disk: they are fetched again',
+    );
+    const before = this.bytes;
+    this.sums.drop(piece);
+    this.#stored.remove(piece.start, piece.end);
+    this.#arrived.remove(piece.start, piece.end);
+    space.grew(this.bytes - before);
+    index.changed(this);
+    throw new Damaged();
   }
 
   /** A descriptor of the whole content for reading, good until `closeFd`. */
@@ -152,6 +221,7 @@ export class BlobStore implements Changed {
   closeFd(): void {
     if (this.#shared !== undefined) this.#context.files.closeShared(this.#shared);
     this.#shared = undefined;
+    this.sums.trim();
   }
 
   inlet(): Inlet {
@@ -204,6 +274,7 @@ export class BlobStore implements Changed {
     this.#file = undefined;
     this.#stored.clear();
     this.#arrived.clear();
+    this.sums.clear();
     this.#blocks = [];
     return file;
   }
@@ -223,6 +294,7 @@ export class BlobStore implements Changed {
 
   /** The cache's own disk failed: its copy is given up. */
   giveUp(error: unknown): void {
+    if (error instanceof Damaged) return;
     this.#context.log.warn({ error, file: this.version.label }, 'a cached copy cannot be read: it is fetched again');
     this.discard();
   }
@@ -287,6 +359,7 @@ export class BlobStore implements Changed {
     const { memory, space, index } = this.#context;
     const before = this.bytes;
     this.#blocks.splice(this.#blocks.indexOf(block), 1);
+    this.sums.wrote(block.offset, block.bytes.subarray(0, block.length));
     memory.give(block.bytes, true);
     this.#stored.add(block.offset, block.offset + block.length);
     space.grew(this.bytes - before);

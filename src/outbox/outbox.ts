@@ -348,6 +348,8 @@ export class Outbox {
       }
     } else {
       const version = versionOf(item);
+      // What is damaged on disk must not become a new version.
+      if (item.size > 0 && !truncate) await this.#options.content.check(version);
       // Also what is truncated: whoever reads it goes through the kernel to this very file.
       const whole = item.size > 0 && this.#options.content.take(version, this.staging.path(inode));
       file = new WorkingFile(inode, this.staging.open(inode, !whole));

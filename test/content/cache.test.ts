@@ -393,3 +393,77 @@ t.test('a cached file that was damaged behind our back is fetched again', async 
   t.equal(storage.sent, 200_000);
   again.close();
 });
+
+/** Changes one byte of a file. */
+function flip(path: string, offset: number): void {
+  const fd = openSync(path, 'r+');
+  const byte = Buffer.alloc(1);
+  readSync(fd, byte, 0, 1, offset);
+  byte[0]! ^= 1;
+  writeSync(fd, byte, 0, 1, offset);
+  closeSync(fd);
+}
+
+t.test(
+  'a flipped bit on disk is found before anybody reads it, and only what is damaged is fetched again',
+  async (t) => {
+    const lines: string[] = [];
+    const log = { ...silentLog, warn: (_details: unknown, line: string) => void lines.push(line) } as typeof silentLog;
+    const { storage, cache, folder, reopen } = await bench(t, { log });
+    const size = 3_000_000;
+    const version = storage.version(1, size);
+    const blob = cache.open(version);
+    for (let at = 0; at < size; at += 100_000) await same(t, blob, 1, at, Math.min(size, at + 100_000), `from ${at}`);
+    await eventually(() => blob.whole, 'all is on disk');
+    t.ok(blob.sound, 'what was written by this process need not be read again');
+    blob.close();
+
+    const second = await reopen();
+    flip(filesOf(folder)[0]!, 1_234_567);
+    const before = storage.sent;
+    const again = second.open(version);
+    t.ok(again.whole);
+    t.notOk(again.sound, 'not before it was looked at');
+    await same(t, again, 1, 0, 100_000, 'what is not damaged');
+    t.equal(storage.sent, before, 'comes from the disk');
+    await same(t, again, 1, 1_200_000, 1_300_000, 'what is');
+    t.ok(storage.sent > before && storage.sent - before <= 2 * 131_072, `${storage.sent - before} bytes were fetched`);
+    await same(t, again, 1, 0, size, 'all of it');
+    again.close();
+    t.strictSame(lines, ['cached bytes are not what was written to the disk: they are fetched again']);
+
+    const third = await reopen();
+    const sent = storage.sent;
+    flip(filesOf(folder)[0]!, size - 1);
+    const last = third.open(version);
+    t.notOk(await last.check(), 'nothing damaged is handed to the kernel');
+    t.notOk(last.whole);
+    await same(t, last, 1, 0, size, 'it is fetched');
+    t.ok(storage.sent - sent <= 131_072, `${storage.sent - sent} bytes`);
+    await eventually(() => last.whole, 'all is on disk');
+    t.ok(last.sound, 'and then it is');
+    last.close();
+  },
+);
+
+t.test('what comes from an upload has sums as well, and nothing damaged is handed out for editing', async (t) => {
+  const { storage, cache, folder, reopen } = await bench(t);
+  const size = 500_000;
+  const version = storage.version(1, size);
+  const staged = join(folder, 'staged');
+  writeFileSync(staged, contentOf(1, 0, size));
+  t.ok(cache.adopt(staged, version));
+  const second = await reopen();
+  await second.check(version);
+  const third = await reopen();
+  flip(filesOf(folder)[0]!, 400_000);
+  await third.check(version);
+  t.notOk(third.take(version, staged), 'it is not whole any more');
+  const blob = third.open(version);
+  await same(t, blob, 1, 0, size, 'right bytes');
+  t.ok(storage.sent > 0 && storage.sent <= 131_072, `${storage.sent} bytes were fetched`);
+  await eventually(() => blob.whole, 'all is on disk');
+  blob.close();
+  t.ok(third.take(version, staged));
+  t.ok(readFileSync(staged).equals(contentOf(1, 0, size)));
+});

@@ -117,6 +117,7 @@ t.test(
       }
       await Promise.all(pending);
       for (const blob of blobs.values()) blob.close();
+      blobs.clear();
       storage.faults.truncations = 0;
       for (const [which, size] of SIZES.entries()) {
         await read(which, 0, size, new AbortController().signal);
