@@ -1,6 +1,5 @@
 import { setMaxListeners } from 'node:events';
 import { Failure } from '../base/errors.js';
-import type { Buffers } from './buffers.js';
 import { type DownloadContext, Downloads } from './downloads.js';
 import { type Range, RangeSet } from './ranges.js';
 import type { Reader } from './reader.js';
@@ -9,7 +8,6 @@ import type { BlobStore } from './store.js';
 import type { Transfer } from './transfer.js';
 
 export interface BlobContext extends DownloadContext {
-  readonly buffers: Buffers;
   /** The blob may have changed between in use and idle. */
   settled(blob: Blob): void;
 }

@@ -1,5 +1,6 @@
 import { errnoOf, Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import type { Buffers } from './buffers.js';
 import type { BlobFiles } from './files.js';
 import type { BlobIndex, BlobRow, Changed } from './index-db.js';
 import type { Memory } from './memory.js';
@@ -10,6 +11,7 @@ import { occupied, type Space } from './space.js';
 import { type Piece, Sums } from './sums.js';
 
 export interface StoreContext {
+  readonly buffers: Buffers;
   readonly files: BlobFiles;
   readonly index: BlobIndex;
   readonly space: Space;
@@ -174,7 +176,7 @@ export class BlobStore implements Changed {
   #check(pieces: readonly Piece[], from: number): Promise<void> | undefined {
     for (let n = from; n < pieces.length; n++) {
       const piece = pieces[n]!;
-      const bytes = Buffer.allocUnsafe(piece.end - piece.start);
+      const bytes = this.#context.buffers.take(piece.end - piece.start);
       const generation = this.#generation;
       const read = this.#read(bytes, piece.start);
       if (read)
@@ -189,7 +191,9 @@ export class BlobStore implements Changed {
 
   #judge(piece: Piece, bytes: Uint8Array, generation: number): void {
     if (generation !== this.#generation) throw new Error('the cached content is gone');
-    if (this.sums.check(piece, bytes)) {
+    const isSound = this.sums.check(piece, bytes);
+    this.#context.buffers.give(bytes);
+    if (isSound) {
       if (piece.sum === undefined) this.#context.index.changed(this);
       return;
     }
