@@ -26,7 +26,7 @@ export type DaemonAnswer = { readonly mounted: true; readonly delegated: boolean
 export const mount: Command = {
   name: 'mount',
   arguments: '<source> <mountpoint>',
-  summary: 'mount CONNECTION:PROJECT[/folder]; returns once the mount answers',
+  summary: 'mount CONNECTION:PROJECT[/folder], or CONNECTION: for all projects; returns once the mount answers',
   options: mountOptionNames.filter((name) => !COMMON_OPTIONS.includes(name)),
   flags: [
     { flags: '-o <options>', help: 'mount options, separated by commas; may be repeated', repeat: true },

@@ -13,7 +13,9 @@ import type { Switches } from './switches.js';
 /** The Documents tool of a project, or of a company. */
 export interface Project {
   readonly id: number;
-  readonly name: string;
+  name: string;
+  /** Whether the account may see it. */
+  permitted: boolean;
   readonly company: number;
   /** Its place among all projects; part of its items' ids and of what they contain. */
   readonly index: number;
@@ -68,5 +70,15 @@ export function makeProject(parts: Parts, description: Description): Project {
   store.history.begin();
   const ids = new Ids(index, store, switches);
   const documentIndex = new DocumentIndex(store, documents, ids, switches);
-  return { id: description.id, name, company: description.company, index, store, ids, documents, documentIndex };
+  return {
+    id: description.id,
+    name,
+    permitted: true,
+    company: description.company,
+    index,
+    store,
+    ids,
+    documents,
+    documentIndex,
+  };
 }

@@ -10,7 +10,7 @@ export interface Change extends Place {
   readonly op: string;
   /** Project id; the first project without. */
   readonly project?: number;
-  /** rename: the new name, or path; move: the folder, or the new path. */
+  /** rename: the new name, or path; project: the new name; move: the folder, or the new path. */
   readonly to?: string;
   readonly content?: string;
   readonly base64?: string;
@@ -21,7 +21,7 @@ export interface Change extends Place {
   /** create: missing folders of the path too. */
   readonly parents?: boolean;
   readonly private?: boolean;
-  /** permission: whether the account sees the item at all. */
+  /** permission, project: whether the account sees it at all. */
   readonly visible?: boolean;
   /** Login or name of the person who acts; null ends a check-out. */
   readonly by?: string | null;
@@ -97,6 +97,12 @@ const operations: Readonly<Record<string, Operation>> = {
     if (change.private !== undefined) project.documents.setPrivate(row, change.private);
     if (change.visible !== undefined) project.documents.setVisible(row, change.visible);
     return describe(project, row);
+  },
+  /** The project itself: what it is called, and whether the account may see it. */
+  project(_, project, change) {
+    if (change.to !== undefined) project.name = change.to;
+    if (change.visible !== undefined) project.permitted = change.visible;
+    return { id: project.id, path: project.name, type: 'project' };
   },
   checkout(world, project, change) {
     const row = itemAt(project, { type: 'file', ...change });

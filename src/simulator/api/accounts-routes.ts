@@ -28,7 +28,8 @@ export function projects(call: Call): Reply {
   if (text === null) throw call.error(400, 'company_id is missing');
   if (wholeNumber('company_id', text) !== world.company.id) throw call.error(403, 'You are not permitted to do this.');
   const seen: { id: number; name: string }[] = [];
-  if (!world.switches.is('project-access', 'not-permitted')) seen.push(...world.projects);
+  if (!world.switches.is('project-access', 'not-permitted'))
+    seen.push(...world.projects.filter(({ permitted }) => permitted));
   if (world.switches.is('other-projects', 'present')) {
     seen.push(world.toolOff);
     if (call.token.person !== SERVICE_ACCOUNT) seen.push(world.notPermitted);

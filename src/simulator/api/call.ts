@@ -60,6 +60,7 @@ export class Call {
     if (others && id === world.toolOff.id) throw this.error(403, 'The Documents tool is not enabled on this project.');
     const project = world.projectById(id);
     if (!project) throw this.error(404, 'Project not found');
+    if (!project.permitted) throw this.error(403, 'You are not permitted to access this project.');
     switch (world.switches.get('project-access')) {
       case 'not-permitted':
         throw this.error(403, 'You are not permitted to access this project.');
