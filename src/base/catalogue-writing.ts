@@ -2,6 +2,20 @@ import type { CatalogueRow } from './catalogue.js';
 
 /** Failures of writing, to Procore and to the mount. */
 export const writingRows = {
+  'pinned-above': {
+    errno: 'EINVAL',
+    http: 409,
+    level: 'info',
+    what: '{path} is kept because its folder {folder} is pinned',
+    remedy: 'unpin that folder',
+  },
+  'pins-too-large': {
+    errno: 'ENOSPC',
+    http: 507,
+    level: 'warn',
+    what: '{path} cannot be pinned: all that is pinned would be {bytes}, and the cache holds {limit}',
+    remedy: 'raise the cache option, or pin less',
+  },
   'reply-lost': {
     errno: 'EIO',
     http: 502,

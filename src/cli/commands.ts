@@ -16,6 +16,13 @@ const families: readonly Family[] = [
   { words: ['mount'], load: async () => [(await import('./mount.js')).mount] },
   { words: ['umount'], load: async () => [(await import('./umount.js')).umount] },
   { words: ['status'], load: async () => [(await import('./status.js')).status] },
+  {
+    words: ['pin', 'unpin'],
+    load: async () => {
+      const { pin, unpin } = await import('./pin.js');
+      return [pin, unpin];
+    },
+  },
   { words: ['refresh'], load: async () => [(await import('./refresh.js')).refresh] },
   { words: ['check'], load: async () => [(await import('./check.js')).check] },
   { words: ['analyze'], load: async () => [(await import('./analyze.js')).analyze] },

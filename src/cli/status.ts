@@ -8,6 +8,7 @@ import { budgetRows } from './budget-rows.js';
 import type { Command, CommandContext } from './command.js';
 import { mountAt } from './find-mount.js';
 import { bytes, columns, plural } from './format.js';
+import { describePins } from './pin.js';
 
 /** Milliseconds between two looks of `--watch`. */
 const WATCH_INTERVAL = 500;
@@ -104,6 +105,7 @@ function describe(answer: MountStatus | NoAnswer): string {
       'cache',
       `${bytes(cache.bytes)} of ${bytes(cache.limit)}, ${plural(cache.hits, 'hit')}, ${plural(cache.misses, 'miss', 'misses')}`,
     ],
+    ...(answer.pins.items === 0 ? [] : [['pinned', describePins(answer.pins)]]),
     ...(answer.previews.bytes + answer.previews.refused === 0
       ? []
       : [

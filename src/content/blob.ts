@@ -12,6 +12,9 @@ export interface BlobContext extends DownloadContext {
   settled(blob: Blob): void;
 }
 
+/** Bytes. */
+const FETCHED_AT_ONCE = 2 ** 20;
+
 interface Waiter {
   readonly start: number;
   readonly end: number;
@@ -76,6 +79,7 @@ export class Blob {
   released(): void {
     this.#opens--;
     if (this.#opens > 0) return;
+    if (this.store.file !== undefined) this.#context.index.touched(this.version.id);
     this.store.closeFd();
     if (this.#waiters.size === 0) this.#downloads.stopLong();
     this.store.forgetUnstored();
@@ -115,6 +119,17 @@ export class Blob {
       this.#context.settled(this);
     }
     return this.store.whole && this.store.isChecked;
+  }
+
+  /** Fetches what is not here, piece by piece; what comes is not looked at. Rejects as `read` does. */
+  async fetch(reader: Reader, signal: AbortSignal): Promise<void> {
+    const { size } = this.version;
+    let at = 0;
+    for (let gap = this.store.gap(at, size); gap; gap = this.store.gap(at, size)) {
+      at = Math.min(gap.end, gap.start + FETCHED_AT_ONCE);
+      this.#context.buffers.give(await this.read(gap.start, at - gap.start, reader, signal));
+    }
+    await this.store.drained();
   }
 
   /** Fetches the whole, for somebody who will come soon. */

@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { type Clock, systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
-import type { VersionId } from '../base/ids.js';
+import type { RemoteId, VersionId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { Blob, type BlobContext } from './blob.js';
 import { Buffers } from './buffers.js';
@@ -89,6 +89,8 @@ const HOUSEKEEPING = 300_000;
 const EVICT_PAGE = 64;
 /** For a look at what is cached: nobody reads. */
 const UNREAD: Reading = { ahead: 'never' };
+/** For what is to be here without anybody reading it. */
+const UPKEEP: Reading = { ahead: 'eager', isUpkeep: true };
 
 /** The content cache: versions' bytes on disk, fetched on demand, ahead of sequential readers and of walks. */
 export class ContentCache {
@@ -107,6 +109,7 @@ export class ContentCache {
   readonly #busy = new Map<VersionId, Blob>();
   readonly #recent: LRUCache<VersionId, Blob>;
   readonly #housekeeping: NodeJS.Timeout;
+  #isKept: (remote: RemoteId, version: VersionId) => boolean = () => false;
   #work: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -163,7 +166,7 @@ export class ContentCache {
     this.#busy.set(version.id, blob);
     blob.opened();
     if (blob.store.file !== undefined) this.#index.touched(version.id);
-    if (reading.ahead === 'eager') this.#siblings.used(version, blob.store.whole);
+    if (reading.ahead === 'eager' && !reading.isUpkeep) this.#siblings.used(version, blob.store.whole);
     return new Handle(blob, reading);
   }
 
@@ -223,6 +226,34 @@ export class ContentCache {
     } finally {
       open.close();
     }
+  }
+
+  /** All of a version is on disk. */
+  has(version: ContentVersion): boolean {
+    const { id, size } = version;
+    const known = this.#busy.get(id) ?? this.#recent.peek(id);
+    if (known) return known.version.size === size && known.store.whole;
+    const pending = this.#index.pending(id);
+    if (pending instanceof BlobStore) return pending.version.size === size && pending.whole;
+    return this.#index.isWhole(id, size);
+  }
+
+  /** Brings all of a version here, behind everybody who waits; false if there is no room. Rejects as a read does. */
+  async fetch(version: ContentVersion, signal: AbortSignal): Promise<boolean> {
+    if (!(await this.#space.makeRoom(version.size))) return false;
+    const blob = this.#blob(version);
+    const open = this.open(version, UPKEEP);
+    try {
+      await blob.fetch(new Reader(UPKEEP), signal);
+      return blob.store.whole;
+    } finally {
+      open.close();
+    }
+  }
+
+  /** Content of which this is true is not evicted. */
+  protect(isKept: (remote: RemoteId, version: VersionId) => boolean): void {
+    this.#isKept = isKept;
   }
 
   /**
@@ -303,14 +334,20 @@ export class ContentCache {
     await this.#index.flushAll();
     let freed = 0;
     let last: OldBlob | undefined;
+    const latest = this.#index.lastUse;
     while (freed < bytes) {
       const page = this.#index.oldest(last, EVICT_PAGE);
-      if (page.length === 0) break;
+      // What is kept counts as used now, and so comes up again.
+      if (page.length === 0 || page[0]!.used > latest) break;
       last = page.at(-1);
       const gone: OldBlob[] = [];
       for (const old of page) {
         if (freed >= bytes) break;
         if (this.#busy.get(old.version)?.busy) continue;
+        if (this.#isKept(old.remote, old.version)) {
+          this.#index.touched(old.version);
+          continue;
+        }
         gone.push(old);
         freed += old.bytes;
       }
@@ -320,6 +357,7 @@ export class ContentCache {
         this.#space.grew(-bytes);
       }
       for (const { file } of gone) await this.#files.remove(file);
+      if (gone.length === 0) await turn();
     }
     return freed;
   }

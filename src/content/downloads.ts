@@ -71,7 +71,12 @@ export class Downloads {
   /** Sees to it that [start, end) is on its way, and for a sequence of reads what comes next. */
   demand(start: number, end: number, reader: Reader): void {
     const stretch = this.stretch(start, end, reader);
-    this.#cover(stretch, Math.max(stretch.start, alignedDown(start, ALIGN)), this.#window(reader), Priority.reader);
+    this.#cover(
+      stretch,
+      Math.max(stretch.start, alignedDown(start, ALIGN)),
+      this.#window(reader),
+      priorityOf(reader, Priority.reader),
+    );
   }
 
   /** What is fetched so that [start, end) can be read. */
@@ -98,7 +103,8 @@ export class Downloads {
     if (start === undefined || start - position > window / 2) return;
     let ahead = 0;
     for (const transfer of this.#transfers.keys()) if (transfer.end > position && !transfer.stopped) ahead++;
-    if (ahead < AHEAD) this.#start(start, this.#untilCovered(start, Math.min(size, start + window)), Priority.ahead);
+    if (ahead < AHEAD)
+      this.#start(start, this.#untilCovered(start, Math.min(size, start + window)), priorityOf(reader, Priority.ahead));
   }
 
   /** Nobody has the blob open any more: long downloads end. */
@@ -196,7 +202,7 @@ export class Downloads {
       if (storing) promised = bytes;
       count.requests++;
       // Nobody waits for siblings: without room they are of no use.
-      return storing || priority !== Priority.siblings || this.#audience.waiting;
+      return storing || priority < Priority.siblings || this.#audience.waiting;
     };
     const arrived = (offset: number, bytes: Uint8Array): void => {
       count.fetchedBytes += bytes.length;
@@ -222,3 +228,6 @@ export class Downloads {
 }
 
 const alignedDown = (offset: number, align: number): number => Math.floor(offset / align) * align;
+
+const priorityOf = ({ reading }: Reader, priority: Priority): Priority =>
+  reading.isUpkeep ? Priority.upkeep : priority;

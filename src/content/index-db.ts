@@ -1,4 +1,4 @@
-import type { VersionId } from '../base/ids.js';
+import type { RemoteId, VersionId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { type Database, openDatabase, type Statement } from '../database/open.js';
 import { migrations } from './index-schema.js';
@@ -23,6 +23,7 @@ export interface Changed {
 
 export interface OldBlob {
   readonly version: VersionId;
+  readonly remote: RemoteId;
   readonly file: number;
   readonly bytes: number;
   readonly used: number;
@@ -59,6 +60,7 @@ export class BlobIndex {
   readonly wasClean: boolean;
 
   readonly #find: Statement<[number], BlobRow>;
+  readonly #isWhole: Statement<[number, number], unknown>;
   readonly #knows: Statement<[number], unknown>;
   readonly #oldest: Statement<[number, number, number], OldBlob>;
   readonly #put: Statement<[number, number, number, number, number, Uint8Array | null, number, number]>;
@@ -79,9 +81,10 @@ export class BlobIndex {
     });
     this.#db = db;
     this.#find = db.prepare('SELECT version, remote, file, size, bytes, ranges FROM blobs WHERE version = ?');
+    this.#isWhole = db.prepare('SELECT 1 FROM blobs WHERE version = ? AND size = ? AND ranges IS NULL');
     this.#knows = db.prepare('SELECT 1 FROM blobs WHERE file = ?');
     this.#oldest = db.prepare(
-      'SELECT version, file, bytes, used FROM blobs WHERE (used, version) > (?, ?) ORDER BY used, version LIMIT ?',
+      'SELECT version, remote, file, bytes, used FROM blobs WHERE (used, version) > (?, ?) ORDER BY used, version LIMIT ?',
     );
     this.#put = db.prepare(
       `INSERT INTO blobs (version, remote, file, size, bytes, ranges, used, epoch) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -120,6 +123,16 @@ export class BlobIndex {
   /** What `Sums` recorded of a part of a version. */
   sums(version: VersionId, chunk: number): Uint8Array | undefined {
     return this.#sums.get(version, chunk);
+  }
+
+  /** Whether all of a version was on disk when it was recorded last. */
+  isWhole(version: VersionId, size: number): boolean {
+    return this.#isWhole.get(version, size) !== undefined;
+  }
+
+  /** Seconds; the latest use on record. */
+  get lastUse(): number {
+    return this.#lastUse;
   }
 
   knowsFile(file: number): boolean {

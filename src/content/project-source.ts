@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { Failure, isFailure } from '../base/errors.js';
 import type { VersionId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
+import type { CallClass } from '../budget/calls.js';
 import type { Mirror } from '../mirror/mirror.js';
 import type { Item, KnownUrl } from '../mirror/view.js';
 import type { RemoteVersion } from '../procore/items.js';
@@ -30,10 +31,16 @@ export class ProjectSource implements ContentSource {
     this.#options = options;
   }
 
-  async fetch(version: ContentVersion, start: number, end: number, signal: AbortSignal): Promise<ContentStream> {
+  async fetch(
+    version: ContentVersion,
+    start: number,
+    end: number,
+    signal: AbortSignal,
+    callClass: CallClass,
+  ): Promise<ContentStream> {
     let stale: KnownUrl | undefined;
     for (let attempt = 1; ; attempt++) {
-      const url = await this.#url(version, stale, signal);
+      const url = await this.#url(version, stale, signal, callClass);
       try {
         const download = await this.#options.storage.download({
           url: url.url,
@@ -59,13 +66,18 @@ export class ProjectSource implements ContentSource {
     return item ? view.following(item, limit).map(contentVersion) : [];
   }
 
-  async #url(version: ContentVersion, stale: KnownUrl | undefined, signal: AbortSignal): Promise<KnownUrl> {
+  async #url(
+    version: ContentVersion,
+    stale: KnownUrl | undefined,
+    signal: AbortSignal,
+    callClass: CallClass,
+  ): Promise<KnownUrl> {
     const { mirror } = this.#options;
     const item = mirror.view.byRemoteId(version.remoteId);
     if (!item) throw new Failure('gone', { what: version.label });
     if (item.versionId !== version.id) return this.#olderUrl(item, version, stale, signal);
     const known = stale ? undefined : mirror.urls.known(item);
-    const url = known ?? (await mirror.urls.renew(item, stale, 'interactive', signal));
+    const url = known ?? (await mirror.urls.renew(item, stale, callClass, signal));
     this.#remembered.set(version.id, url);
     return url;
   }

@@ -16,6 +16,8 @@ const BEYOND_HEAD = 256 * KIB;
  */
 export interface Reading {
   readonly ahead: 'eager' | 'late' | 'never';
+  /** Nobody waits: others go before. */
+  readonly isUpkeep?: true;
   /** Told of bytes before they are fetched for a read; throws a Failure where they may not be. */
   spend?(bytes: number): void;
 }

@@ -1,7 +1,7 @@
 import { Failure } from '../base/errors.js';
 
 /** Who a connection is for; smaller goes first. */
-export const Priority = { reader: 0, ahead: 1, siblings: 2 } as const;
+export const Priority = { reader: 0, ahead: 1, siblings: 2, upkeep: 3 } as const;
 export type Priority = (typeof Priority)[keyof typeof Priority];
 
 /** A place in the queue for a connection, then the connection itself. */
@@ -23,10 +23,10 @@ interface Ticket extends Slot {
 /** Connections to the storage: a fixed number, given out by priority, then by age. */
 export class Slots {
   readonly #limit: number;
-  /** So many are kept free of sibling prefetch: a person's read never waits for it. */
+  /** So many are kept free of what nobody waits for: a person's read never waits for it. */
   readonly #forReaders: number;
   #used = 0;
-  readonly #queues: [Set<Ticket>, Set<Ticket>, Set<Ticket>] = [new Set(), new Set(), new Set()];
+  readonly #queues: [Set<Ticket>, Set<Ticket>, Set<Ticket>, Set<Ticket>] = [new Set(), new Set(), new Set(), new Set()];
 
   constructor(limit: number) {
     this.#limit = Math.max(2, limit);
@@ -80,7 +80,7 @@ export class Slots {
 
   #next(): void {
     for (const [priority, queue] of this.#queues.entries()) {
-      const limit = priority === Priority.siblings ? this.#limit - this.#forReaders : this.#limit;
+      const limit = priority >= Priority.siblings ? this.#limit - this.#forReaders : this.#limit;
       for (const ticket of queue) {
         if (this.#used >= limit) return;
         queue.delete(ticket);

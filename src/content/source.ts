@@ -1,4 +1,5 @@
 import type { RemoteId, VersionId } from '../base/ids.js';
+import type { CallClass } from '../budget/calls.js';
 
 /** One content version of a file: its bytes never change. */
 export interface ContentVersion {
@@ -28,7 +29,13 @@ export interface ContentSource {
    * Streams the bytes [start, end) of a version. Expired URLs are renewed inside, and a storage that stays silent is
    * given up inside (a rejection, or a stream that fails). Rejects with a `Failure` when repeating is of no use.
    */
-  fetch(version: ContentVersion, start: number, end: number, signal: AbortSignal): Promise<ContentStream>;
+  fetch(
+    version: ContentVersion,
+    start: number,
+    end: number,
+    signal: AbortSignal,
+    callClass: CallClass,
+  ): Promise<ContentStream>;
   /** Up to `limit` small files that a reader walking the tree in directory order will probably want after this one. */
   following?(version: ContentVersion, limit: number): readonly ContentVersion[];
 }

@@ -67,6 +67,13 @@ export class Space {
     return true;
   }
 
+  /** Whether `bytes` more have room, after eviction if need be. */
+  async makeRoom(bytes: number): Promise<boolean> {
+    if (!(await this.promise(bytes))) return false;
+    this.settle(bytes);
+    return true;
+  }
+
   /** As `promise`, for a download that turns out longer, without making room. */
   promiseMore(bytes: number): boolean {
     if (this.paused || this.#missing(bytes) > 0) return false;

@@ -1,9 +1,10 @@
 import type { Clock } from '../base/clock.js';
 import { Failure, type FailureCode } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import type { CallClass } from '../budget/calls.js';
 import type { Memory } from './memory.js';
-import type { Priority, Slot, Slots } from './slots.js';
-import type { ContentSource, ContentVersion } from './source.js';
+import { Priority, type Slot, type Slots } from './slots.js';
+import type { ContentSource, ContentStream, ContentVersion } from './source.js';
 
 /** What all downloads share. */
 export interface TransferContext {
@@ -29,6 +30,8 @@ const PROGRESS = 64 * 1024;
 /** Milliseconds before the first repetition; doubles. */
 const BACKOFF = 100;
 
+const HURRIED = new Failure('interrupted');
+
 export type Outcome = { readonly kind: 'done' | 'stopped' } | { readonly kind: 'failed'; readonly failure: Failure };
 
 /** What a download tells its owner. */
@@ -52,6 +55,9 @@ export class Transfer {
   readonly #context: TransferContext;
   readonly #slot: Slot;
   readonly #abort = new AbortController();
+  #callClass: CallClass;
+  /** Ends the request under way, which no byte has come of yet, so that it is made anew for somebody who waits. */
+  #hurry: (() => void) | undefined;
 
   constructor(version: ContentVersion, start: number, end: number, priority: Priority, context: TransferContext) {
     this.version = version;
@@ -59,6 +65,7 @@ export class Transfer {
     this.#end = end;
     this.#context = context;
     this.#slot = context.slots.enter(priority);
+    this.#callClass = priority === Priority.upkeep ? 'background' : 'interactive';
   }
 
   /** Exclusive. */
@@ -73,6 +80,9 @@ export class Transfer {
 
   promote(priority: Priority): void {
     this.#slot.promote(priority);
+    if (priority === Priority.upkeep || this.#callClass === 'interactive') return;
+    this.#callClass = 'interactive';
+    this.#hurry?.();
   }
 
   stop(): void {
@@ -114,6 +124,7 @@ export class Transfer {
         if (this.position >= this.#end) return;
         problem = new Error(`the transfer ended ${this.#end - this.position} bytes early`);
       } catch (error) {
+        if (error === HURRIED && !this.stopped) continue;
         if (this.stopped || (error instanceof Failure && !PASSING.has(error.code))) throw error;
         problem = error;
       }
@@ -127,7 +138,7 @@ export class Transfer {
   async #request(sink: Sink): Promise<void> {
     const { version } = this;
     const signal = this.#abort.signal;
-    const { total, from, chunks } = await this.#context.source.fetch(version, this.position, this.#end, signal);
+    const { total, from, chunks } = await this.#open(signal);
     if (total !== undefined && total !== version.size) throw this.#wrongSize(total);
     if (from !== undefined && from < this.position) {
       // The storage ignores ranges: take all that it sends, since asking again would bring the same.
@@ -146,6 +157,25 @@ export class Transfer {
       if (chunk.length > 0) this.#pass(chunk, sink);
       const room = this.#context.memory.room(signal, () => sink.stuck());
       if (room) await room;
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<ContentStream> {
+    const { source } = this.#context;
+    const { version, position } = this;
+    if (this.#callClass === 'interactive') return source.fetch(version, position, this.#end, signal, 'interactive');
+    const attempt = new AbortController();
+    const stop = (): void => attempt.abort(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    this.#hurry = () => attempt.abort(HURRIED);
+    try {
+      const stream = await source.fetch(version, position, this.#end, attempt.signal, this.#callClass);
+      return stream;
+    } catch (error) {
+      signal.removeEventListener('abort', stop);
+      throw attempt.signal.aborted ? attempt.signal.reason : error;
+    } finally {
+      this.#hurry = undefined;
     }
   }
 

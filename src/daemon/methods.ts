@@ -3,12 +3,13 @@ import { asInode } from '../base/ids.js';
 import type { RunOptions } from '../jobs/store/job-store.js';
 import { isPlatform } from '../names/platforms.js';
 import { NO_REMOTE } from '../outbox/intent.js';
+import type { LocalItem } from '../outbox/tree.js';
 import { discard, type UploadLine, uploadLines } from '../outbox/uploads-view.js';
 import type { ControlMethods } from './control.js';
 import type { Daemon } from './daemon.js';
 import { analyzeProject } from './jobs/analyze.js';
 import { jobLines } from './jobs/job-lines.js';
-import type { MountRequest } from './mounts.js';
+import type { MountRequest, Mounts } from './mounts.js';
 import type { Project } from './project.js';
 import type { Part } from './shown.js';
 import { type MountStatus, mountState } from './status.js';
@@ -76,6 +77,10 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
         await lease.release();
       }
     },
+    pin: ({ mountpoint, path }, signal) =>
+      withItem(mounts, mountpoint, path, signal, (project, item) => project.pinKeeper.pin(item, signal)),
+    unpin: ({ mountpoint, path }, signal) =>
+      withItem(mounts, mountpoint, path, signal, (project, item) => project.pinKeeper.unpin(item, signal)),
     refresh: async ({ mountpoint, path }, signal) => {
       const { shown } = mounts.get(text(mountpoint));
       await shown.at(
@@ -86,6 +91,25 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
       await mounts.told();
     },
   };
+}
+
+/** @throws Failure `usage` where the path is a company's */
+function withItem<T>(
+  mounts: Mounts,
+  mountpoint: unknown,
+  path: unknown,
+  signal: AbortSignal,
+  work: (project: Project, item: LocalItem) => Promise<T>,
+): Promise<T> {
+  const { shown } = mounts.get(text(mountpoint));
+  return shown.at(
+    text(path),
+    async (project, within) => {
+      if (!project) throw new Failure('usage', { what: 'a whole company cannot be pinned: name a project of it' });
+      return work(project, await project.find(within, 'interactive', signal));
+    },
+    signal,
+  );
 }
 
 async function refresh(project: Project, path: string, signal: AbortSignal): Promise<void> {

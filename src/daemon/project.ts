@@ -13,6 +13,8 @@ import { Checkouts } from '../outbox/checkouts.js';
 import { follow } from '../outbox/follow.js';
 import { NO_REMOTE } from '../outbox/intent.js';
 import { Outbox } from '../outbox/outbox.js';
+import { PinKeeper } from '../outbox/pin-keeper.js';
+import { Pins } from '../outbox/pins.js';
 import { Scheduler } from '../outbox/scheduler.js';
 import { Sender } from '../outbox/sender.js';
 import type { LocalItem } from '../outbox/tree.js';
@@ -76,6 +78,8 @@ export class Project {
   readonly outbox: Outbox;
   readonly scheduler: Scheduler;
   readonly checkouts: Checkouts;
+  readonly pins: Pins;
+  readonly pinKeeper: PinKeeper;
   readonly readers: Readers;
   /** Milliseconds since the epoch: tells what is counted from the start apart from what another opening counts. */
   readonly openedAt = Date.now();
@@ -121,6 +125,9 @@ export class Project {
       account: names,
       log,
     });
+    this.pins = new Pins(this.outbox);
+    const { outbox, pins } = this;
+    this.pinKeeper = new PinKeeper({ pins, outbox, content, store: mirror.store, log });
     const sender = new Sender({
       outbox: this.outbox,
       store: mirror.store,
@@ -218,6 +225,7 @@ export class Project {
     this.mirror.start();
     this.scheduler.start();
     this.checkouts.start();
+    this.pinKeeper.start();
   }
 
   /** What waits here follows what others do at the server. */
@@ -231,6 +239,7 @@ export class Project {
   }
 
   async close(): Promise<void> {
+    await this.pinKeeper.close();
     await this.scheduler.close();
     await this.checkouts.close();
     this.outbox.close();

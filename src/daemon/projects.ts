@@ -236,8 +236,9 @@ function start(open: Open, project: Project): void {
   project.start();
 }
 
-/** Whether something waits to go up, or for somebody to decide about it. */
-function hasWork({ outbox }: Project): boolean {
+/** Whether something waits to go up, or for somebody to decide about it, or is to be kept current here. */
+function hasWork({ outbox, pins }: Project): boolean {
+  if (pins.size > 0) return true;
   for (const intent of outbox.intents.all()) if (!isLocal(intent)) return true;
   return false;
 }

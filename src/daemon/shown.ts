@@ -122,7 +122,7 @@ function fileSystemOf(
   log: Log,
   place: { readonly root?: Inode; readonly shared?: SharedMount },
 ): ProjectFileSystem {
-  const { session, mirror, outbox, checkouts, readers, scheduler } = project;
+  const { session, mirror, outbox, checkouts, pins, pinKeeper, readers, scheduler } = project;
   const options = {
     mirror,
     outbox,
@@ -130,12 +130,14 @@ function fileSystemOf(
     webUrl: (item: Item) => session.webUrl(item),
     log,
     checkouts,
+    pins,
     readers,
     ...place,
   };
   if (request.readOnly) return new ProjectFileSystem(options);
   return new WritableProjectFileSystem(options, {
     checkout: request.checkout,
+    pinKeeper,
     ...(request.syncRemote ? { publish: (inode, signal) => scheduler.publish(inode, signal) } : {}),
   });
 }

@@ -87,6 +87,10 @@ export function mountState({ request, mounted, shown }: Live) {
       projects.map(({ readers }) => readers.statistics()),
       { bytes: 0, limit: 0, refused: 0 },
     ),
+    pins: sum(
+      projects.map(({ pinKeeper }) => pinKeeper.statistics()),
+      { items: 0, files: 0, bytes: 0, missing: 0 },
+    ),
     mirror: {
       badRows: mirrors.reduce((rows, { store }) => rows + store.badRows, 0),
       lru: sum(

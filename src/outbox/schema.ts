@@ -83,6 +83,14 @@ const migrations: readonly string[] = [
     files INTEGER NOT NULL
   );
   `,
+  `
+  -- What people want kept here; of a folder all that is below it.
+  CREATE TABLE pins (
+    inode INTEGER PRIMARY KEY,
+    remote_id INTEGER NOT NULL,        -- 0: it was not at the server
+    since INTEGER NOT NULL
+  );
+  `,
 ];
 
 /** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */

@@ -21,6 +21,7 @@ import { isProbe } from '../names/probes.js';
 import type { Checkouts } from '../outbox/checkouts.js';
 import { NO_REMOTE } from '../outbox/intent.js';
 import type { Outbox } from '../outbox/outbox.js';
+import type { Pins } from '../outbox/pins.js';
 import { type ListedLocalItem, type LocalItem, type Tree, versionOf } from '../outbox/tree.js';
 import { attributesOf, type Ownership } from './attributes.js';
 import { Directories } from './directories.js';
@@ -36,6 +37,7 @@ export interface FileSystemOptions {
   readonly outbox: Outbox;
   readonly owner: Ownership;
   readonly checkouts: Checkouts;
+  readonly pins: Pins;
   readonly readers: Readers;
   readonly webUrl: WebUrl;
   readonly log: Log;
@@ -101,7 +103,12 @@ export class ProjectFileSystem implements FileSystem {
     this.#owner = options.owner;
     this.#readers = options.readers;
     this.checkouts = options.checkouts;
-    this.#xattrSources = { view: this.tree.view, checkouts: options.checkouts, webUrl: options.webUrl };
+    this.#xattrSources = {
+      view: this.tree.view,
+      checkouts: options.checkouts,
+      pins: options.pins,
+      webUrl: options.webUrl,
+    };
     this.log = options.log;
     this.handles = new FileHandles(options.shared?.newHandle);
     this.nodes = new Nodes(options.root ?? ROOT_INODE, options.shared?.numbering);

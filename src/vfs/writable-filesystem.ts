@@ -18,11 +18,12 @@ import type {
 import { setAttributes } from '../outbox/attributes.js';
 import { USUAL_CHECKOUT } from '../outbox/checkouts.js';
 import { NO_REMOTE } from '../outbox/intent.js';
+import type { PinKeeper } from '../outbox/pin-keeper.js';
 import type { LocalItem } from '../outbox/tree.js';
 import type { WorkingFile } from '../outbox/working-file.js';
 import type { FileHandle } from './file-handles.js';
 import { type FileSystemOptions, ProjectFileSystem } from './project-filesystem.js';
-import { CHECKOUT, checkoutPeriod } from './xattrs.js';
+import { CHECKOUT, checkoutPeriod, PIN, pinned } from './xattrs.js';
 
 /** fallocate(2) modes, <linux/falloc.h>. */
 const FALLOC_FL_KEEP_SIZE = 1;
@@ -34,6 +35,7 @@ const COPY_STEP = 2 ** 20;
 export interface WritingOptions {
   /** Files are checked out while they are open for writing. */
   readonly checkout: boolean;
+  readonly pinKeeper: PinKeeper;
   /** fsync waits for this: resolves when the server has what is acknowledged of an item. */
   readonly publish?: (inode: Inode, signal: AbortSignal) => Promise<void>;
 }
@@ -123,11 +125,13 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     copyFileRange: (from, to, length, context) => this.#copy(from, to, length, context),
 
     setxattr: async (node, name, value, _condition, context) => {
+      if (name === PIN) return this.#pin(this.item(node), pinned(value), context);
       if (name !== CHECKOUT) throw new Failure('not-supported', { what: `setting ${name}` });
       await this.#checkOut(this.item(node), checkoutPeriod(value), context);
     },
 
     removexattr: async (node, name, context) => {
+      if (name === PIN) return this.#pin(this.item(node), false, context);
       if (name !== CHECKOUT) throw new Failure('not-supported', { what: `removing ${name}` });
       await this.#checkOut(this.item(node), 0, context);
     },
@@ -184,6 +188,16 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
         this.#refusals.set(error.line, true);
         this.log.warn({ uid: context.uid }, error.line);
       }
+      throw error;
+    }
+  }
+
+  async #pin(item: LocalItem, isPinned: boolean, context: Context): Promise<void> {
+    const { pinKeeper } = this.#options;
+    try {
+      await (isPinned ? pinKeeper.pin(item, context.signal) : pinKeeper.unpin(item, context.signal));
+    } catch (error) {
+      if (isFailure(error)) this.log[error.level]({ uid: context.uid }, error.line);
       throw error;
     }
   }

@@ -3,6 +3,7 @@ import { oneLine } from '../base/text.js';
 import { PRIVATE } from '../mirror/flags.js';
 import type { Item, View } from '../mirror/view.js';
 import { type Checkouts, USUAL_CHECKOUT } from '../outbox/checkouts.js';
+import type { Pins } from '../outbox/pins.js';
 import type { LocalItem } from '../outbox/tree.js';
 
 /** Where an item can be seen in a browser. */
@@ -12,6 +13,7 @@ export type WebUrl = (item: Item) => string;
 export interface XattrSources {
   readonly view: View;
   readonly checkouts: Checkouts;
+  readonly pins: Pins;
   readonly webUrl: WebUrl;
 }
 
@@ -19,6 +21,8 @@ type Value = (item: LocalItem, from: XattrSources) => string | undefined;
 
 /** Set to a number of seconds, or to a word of these, it checks the file out; removed or set to `0`, in. */
 export const CHECKOUT = 'user.procore.checkout';
+/** `1`: it and all below it is kept here; removed or set to `0`, not. */
+export const PIN = 'user.procore.pin';
 /** Procore's usual periods, and what says yes or no; seconds. */
 const PERIODS: Readonly<Record<string, number>> = {
   '': USUAL_CHECKOUT,
@@ -47,6 +51,14 @@ export function checkoutPeriod(value: Uint8Array): number {
   return seconds;
 }
 
+/** @throws Failure `bad-attribute` */
+export function pinned(value: Uint8Array): boolean {
+  const text = Buffer.from(value).toString().trim();
+  if (/^(1|yes)$/.test(text)) return true;
+  if (/^(0|no)$/.test(text)) return false;
+  throw new Failure('bad-attribute', { name: PIN, value: oneLine(text, 40), wanted: '1 0' });
+}
+
 /** Readable by name, never listed, so that `cp -a` and `rsync -X` carry none of them away. */
 export const xattrs: ReadonlyMap<string, Value> = new Map<string, Value>([
   ['user.procore.id', (item) => String(item.remoteId)],
@@ -63,6 +75,7 @@ export const xattrs: ReadonlyMap<string, Value> = new Map<string, Value>([
       return own && new Date(own.until * 1000).toISOString();
     },
   ],
+  [PIN, (item, { pins }) => (pins.holder(item) ? '1' : '0')],
   ['user.procore.private', (item) => String((item.flags & PRIVATE) !== 0)],
 ]);
 

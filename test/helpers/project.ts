@@ -63,12 +63,13 @@ export async function openProject(
         mirror: opened.mirror,
         outbox: opened.outbox,
         checkouts: opened.checkouts,
+        pins: opened.pins,
         readers: opened.readers,
         owner: { uid: 1000, gid: 1000, umask: 0o022 },
         webUrl: () => '',
         log: silentLog,
       },
-      { checkout: false },
+      { checkout: false, pinKeeper: opened.pinKeeper },
     );
     fileSystem.mounted({
       canInvalidate: false,
