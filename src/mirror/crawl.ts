@@ -56,7 +56,7 @@ export class Crawl {
         'crawl.pass': pass,
         ...(total === undefined ? {} : { 'crawl.total': total }),
       });
-      perPage = await learnPageRows(this.#store, perPage, page, result.rows, total);
+      perPage = await learnPageRows(this.#store, perPage, page, result.rows, reply);
       const isLast = total === undefined ? result.rows < perPage : page * perPage >= total;
       if (left <= 0 && (isLast || result.rows === 0)) return total;
       page = next;

@@ -12,6 +12,8 @@ export interface IndexQuery {
 export interface RawPage {
   readonly body: ArrayBuffer;
   readonly total: number | undefined;
+  /** Rows a page, which may be fewer than were asked for. */
+  readonly perPage: number;
   /** Server time, seconds. */
   readonly serverTime: number;
 }

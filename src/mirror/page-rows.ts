@@ -1,3 +1,4 @@
+import type { RawPage } from './index-source.js';
 import type { MirrorStore } from './store.js';
 import type { View } from './view.js';
 
@@ -7,9 +8,12 @@ export const MOST_PAGE_ROWS = 2000;
 /** Rows a page as this server gives them: it may have a lower maximum, which the first short page shows. */
 export const pageRows = (view: View): number => view.number('page.rows') ?? MOST_PAGE_ROWS;
 
-/** Rows a page as a reply shows them: a first page that is shorter than asked for, although more follow, is a maximum. */
-export const rowsShown = (asked: number, page: number, rows: number, total: number | undefined): number =>
-  page !== 1 || rows === 0 || rows >= asked || total === undefined || total <= rows ? asked : rows;
+/** What a reply tells of pages. */
+export type Paging = Pick<RawPage, 'total' | 'perPage'>;
+
+/** Rows a page as a reply shows them: also a first page that is shorter than it says, although more follow. */
+export const rowsShown = (page: number, rows: number, { total, perPage }: Paging): number =>
+  page !== 1 || rows === 0 || rows >= perPage || total === undefined || total <= rows ? perPage : rows;
 
 /** Remembers the server's maximum where a reply shows it. */
 export async function learnPageRows(
@@ -17,9 +21,9 @@ export async function learnPageRows(
   asked: number,
   page: number,
   rows: number,
-  total: number | undefined,
+  paging: Paging,
 ): Promise<number> {
-  const shown = rowsShown(asked, page, rows, total);
+  const shown = rowsShown(page, rows, paging);
   if (shown !== asked) await store.setMeta({ 'page.rows': shown });
   return shown;
 }

@@ -27,7 +27,7 @@ export async function poll(store: MirrorStore, source: IndexSource, signal: Abor
     const query = { page, perPage: pageRows(view), filter: { updatedFrom: from, updatedTo: last + FAR } };
     const reply = await source.page(query, { class: 'background', upkeep: true, signal });
     began ??= reply.serverTime;
-    step = await walkOn(store, step, await store.ingestPage(reply, since, {}), reply.total);
+    step = await walkOn(store, step, await store.ingestPage(reply, since, {}), reply);
   }
   await store.setMeta({
     'poll.at': began!,

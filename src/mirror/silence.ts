@@ -37,7 +37,7 @@ export class Silence {
   saw(item: RemoteItem, row: Known, flags: number, serverTime: number): void {
     this.#vanished.delete(item.id);
     const isSame =
-      item.parentId === row.parent_id &&
+      (item.parentId ?? 0) === row.parent_id &&
       item.name === (row.remote_name ?? row.name) &&
       (flags & DELETED) === (row.flags & DELETED);
     if (!isSame && item.updatedAt === row.updated_at && item.updatedAt < serverTime - SAME_MOMENT)

@@ -52,8 +52,8 @@ export class MirrorStore {
   }
 
   /** Takes in a page of a sweep, which was asked for as `step` says, and compares it with what is known. */
-  async ingestSweep(page: RawPage, step: Step, perPage: number): Promise<SweepResult> {
-    const { body, serverTime, total } = page;
+  async ingestSweep(page: RawPage, step: Step): Promise<SweepResult> {
+    const { body, serverTime, total, perPage } = page;
     const knownSince = this.view.number('poll.at');
     const result = await this.#writer.run({ op: 'sweep', body, serverTime, knownSince, ...step, perPage, total });
     this.#taken(result);

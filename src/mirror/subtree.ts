@@ -33,12 +33,7 @@ export class Subtree {
     const call: CallOptions = { ...options, upkeep: true };
     try {
       const reply = await this.#source.page({ page, perPage: pageRows(view), filter }, call);
-      const next = await walkOn(
-        this.#store,
-        this.#step,
-        await this.#store.ingestPage(reply, undefined, {}),
-        reply.total,
-      );
+      const next = await walkOn(this.#store, this.#step, await this.#store.ingestPage(reply, undefined, {}), reply);
       if (next) {
         this.#step = next;
         return false;

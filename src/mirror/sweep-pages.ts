@@ -32,10 +32,9 @@ export class SweepPages {
       else this.#present.add(id);
     }
     if (items.some((item, n) => n > 0 && item.updatedAt < items[n - 1]!.updatedAt)) this.#isReliable = false;
-    const next = nextStep({ from, page }, rowsShown(perPage, page, taken.rows, total), taken, total);
-    // A second that goes on at the next page is looked at when it is complete. Without a total the last page may not be.
-    const end = total === undefined ? (taken.last ?? from) : Number.MAX_SAFE_INTEGER;
-    const to = next === undefined ? end : next.from;
+    const next = nextStep({ from, page }, rowsShown(page, taken.rows, { total, perPage }), taken, total);
+    // A second that goes on at the next page is looked at when it is complete.
+    const to = next === undefined ? Number.MAX_SAFE_INTEGER : next.from;
     const missing =
       this.#isReliable && to > from ? this.#writer.missing({ from, to }, this.#present, serverTime) : NOTHING;
     return { ...taken, changes: [...taken.changes, ...missing.changes], ...only(missing) };

@@ -69,9 +69,9 @@ export class Sweep {
     const call: CallOptions = { ...options, upkeep: true };
     const filter = { updatedFrom: step.from, updatedTo: (view.number('poll.at') ?? step.from) + FAR };
     const reply = await this.#source.page({ page: step.page, perPage, filter }, call);
-    const result = await this.#store.ingestSweep(reply, step, perPage);
+    const result = await this.#store.ingestSweep(reply, step);
     for (const folder of result.folders) await listNearest(this.#store, this.#source, folder, call);
     if (result.doubtful.length > 0) await this.#store.settle(result.doubtful, reply.serverTime);
-    return { next: await walkOn(this.#store, step, result, reply.total), serverTime: reply.serverTime };
+    return { next: await walkOn(this.#store, step, result, reply), serverTime: reply.serverTime };
   }
 }

@@ -82,7 +82,7 @@ export class Upkeep {
       const { look, at } = this.#due();
       const isWatched = this.idle <= WATCHED;
       const wait = Math.max((at - this.#now()) * 1000, this.#o.wait(isWatched));
-      if (wait <= 0) return look(signal);
+      if (wait < 1) return look(signal);
       await this.#sleep(wait, signal);
     }
   }

@@ -1,4 +1,4 @@
-import { learnPageRows, pageRows } from './page-rows.js';
+import { learnPageRows, type Paging, pageRows } from './page-rows.js';
 import type { PageResult } from './protocol.js';
 import type { MirrorStore } from './store.js';
 
@@ -28,8 +28,8 @@ export async function walkOn(
   store: MirrorStore,
   step: Step,
   result: WalkedPage,
-  total: number | undefined,
+  paging: Paging,
 ): Promise<Step | undefined> {
   const asked = pageRows(store.view);
-  return nextStep(step, await learnPageRows(store, asked, step.page, result.rows, total), result, total);
+  return nextStep(step, await learnPageRows(store, asked, step.page, result.rows, paging), result, paging.total);
 }

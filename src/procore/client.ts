@@ -16,6 +16,7 @@ export interface RawIndexPage {
   /** The `Total` header: rows over all pages. */
   readonly total: number | undefined;
   readonly page: number;
+  /** The `Per-Page` header: the server may give fewer rows a page than it is asked for. */
   readonly perPage: number;
   /** The server's `Date`, seconds since the epoch. */
   readonly serverTime: number;
@@ -100,7 +101,7 @@ export class ProcoreClient {
       body: body.buffer.slice(body.byteOffset, body.byteOffset + body.byteLength) as ArrayBuffer,
       total: numberOf(headers.total),
       page: query.page,
-      perPage: query.perPage,
+      perPage: Math.max(1, Math.min(query.perPage, numberOf(headers['per-page']) ?? query.perPage)),
       serverTime: this.api.serverTime(reply),
     };
   }

@@ -5,7 +5,7 @@ import { asProjectId, type ProjectId, ROOT_INODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
 import { Connections } from '#src/connections/store.js';
 import type { IndexSource } from '#src/mirror/index-source.js';
-import { Mirror } from '#src/mirror/mirror.js';
+import { Mirror, type MirrorOptions } from '#src/mirror/mirror.js';
 import type { Item } from '#src/mirror/view.js';
 import { Session } from '#src/procore/session.js';
 import { addConnection } from './simulated-connection.js';
@@ -21,7 +21,7 @@ export interface MirrorBench {
   readonly project: ProjectId;
   readonly source: IndexSource;
   /** Opens the mirror anew; the one before must be closed. */
-  openMirror(source?: IndexSource): Mirror;
+  openMirror(source?: IndexSource, options?: Partial<MirrorOptions>): Mirror;
 }
 
 /** A simulated project and a session with it; `openMirror` gives the mirror over both. */
@@ -50,8 +50,9 @@ export async function mirrorBench(t: Teardown, settings: SimulatorSettings = {})
     session,
     project,
     source,
-    openMirror(from = source) {
-      const mirror = new Mirror({ path: join(folder, 'mirror.db'), source: from, log: silentLog, pollInterval: 3600 });
+    openMirror(from = source, options = {}) {
+      const path = join(folder, 'mirror.db');
+      const mirror = new Mirror({ path, source: from, log: silentLog, pollInterval: 3600, ...options });
       const close = mirror.close.bind(mirror);
       mirror.close = async () => {
         open.delete(mirror);

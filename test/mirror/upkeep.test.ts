@@ -1,0 +1,173 @@
+import { once } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import t from 'tap';
+import type { Clock } from '#src/base/clock.js';
+import { ROOT_INODE } from '#src/base/ids.js';
+import { silentLog } from '#src/base/log.js';
+import { Crawl } from '#src/mirror/crawl.js';
+import type { Mirror } from '#src/mirror/mirror.js';
+import { type MirrorBench, mirrorBench, mirrorLines, mirrorTree, serverLines } from '../helpers/mirror.js';
+
+const never = new AbortController().signal;
+const HOUR = 3600;
+
+interface Happening {
+  /** Seconds from the begin. */
+  readonly at: number;
+  run(): unknown;
+}
+
+/** Time that passes as soon as somebody waits; what is planned happens on the way. */
+class Hours implements Clock {
+  /** Seconds from the begin. */
+  seconds = 0;
+  readonly #plan: Happening[];
+  readonly #end: number;
+  readonly ended: Promise<void>;
+  #atEnd: () => void = () => undefined;
+
+  constructor(plan: readonly Happening[], end: number) {
+    this.#end = end;
+    this.ended = new Promise((resolve) => {
+      this.#atEnd = resolve;
+    });
+    this.#plan = [...plan].sort((a, b) => a.at - b.at);
+  }
+
+  now(): number {
+    return this.seconds * 1000;
+  }
+
+  monotonic(): number {
+    return this.seconds * 1000;
+  }
+
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    const until = this.seconds + ms / 1000;
+    while (this.#plan[0] && this.#plan[0].at <= until) {
+      const { at, run } = this.#plan.shift()!;
+      this.seconds = Math.max(this.seconds, at);
+      await run();
+      if (signal?.aborted) throw signal.reason;
+    }
+    this.seconds = until;
+    await nextTurn();
+    if (until < this.#end) return;
+    this.#atEnd();
+    // Until the mirror is closed.
+    if (signal && !signal.aborted) await once(signal, 'abort');
+    throw signal?.reason;
+  }
+}
+
+interface Hour {
+  readonly calls: number;
+  /** Seconds at which a look for changes was made, by what it was. */
+  readonly looks: readonly { readonly at: number; readonly what: 'index' | 'folder' }[];
+  readonly mirror: Mirror;
+}
+
+/** One hour of upkeep of a project that was crawled before. */
+async function anHour(bench: MirrorBench, plan: (mirror: () => Mirror) => Happening[], seconds = HOUR): Promise<Hour> {
+  const first = bench.openMirror();
+  await first.open();
+  await new Crawl(first.store, bench.source, silentLog).run(never);
+  await first.close();
+  const looks: { at: number; what: 'index' | 'folder' }[] = [];
+  const clock = new Hours(
+    plan(() => mirror),
+    seconds,
+  );
+  const source = {
+    page: (...call: Parameters<typeof bench.source.page>) => {
+      looks.push({ at: clock.seconds, what: 'index' });
+      return bench.source.page(...call);
+    },
+    folder: (...call: Parameters<typeof bench.source.folder>) => {
+      looks.push({ at: clock.seconds, what: 'folder' });
+      return bench.source.folder(...call);
+    },
+  };
+  const mirror = bench.openMirror(source, { clock, pollInterval: undefined });
+  await bench.simulator.admin.reset();
+  mirror.start();
+  await clock.ended;
+  return { calls: (await bench.simulator.admin.calls()).total, looks, mirror };
+}
+
+/** Somebody opens the project's root every ten seconds. */
+const opening = (mirror: () => Mirror, from: number, to: number): Happening[] =>
+  Array.from({ length: (to - from) / 10 }, (_, n) => ({
+    at: from + n * 10,
+    run: () => mirror().opened(mirror().view.item(ROOT_INODE)!),
+  }));
+
+t.test('an hour in which nobody comes costs 30 calls at most, a sweep among them', async (t) => {
+  const bench = await mirrorBench(t, { items: 300, oddNames: 'no', hourly: 1_000_000 });
+  const { admin } = bench.simulator;
+  const files = (await admin.tree({ hash: false })).filter(({ type }) => type === 'file');
+  const { calls, mirror } = await anHour(bench, () => [
+    { at: 100, run: () => admin.change({ op: 'permission', id: files[0]!.id, visible: false }) },
+    { at: 200, run: () => admin.change({ op: 'create', path: 'new.txt', content: 'new' }) },
+  ]);
+  t.ok(calls <= 30, `${calls} calls`);
+  t.ok(calls >= 10, 'it was looked for changes');
+  t.ok(mirror.sweep.doneAt, 'everything was compared once');
+  const lines = (await serverLines(bench.simulator)).filter((line) => !line.includes(`#${files[0]!.id} `));
+  t.strictSame(mirrorLines(mirror), lines, 'what must not be seen any more, and what is new');
+});
+
+t.test('an hour with twenty minutes of activity costs 400 calls at most, and changes show within 5 s', async (t) => {
+  const bench = await mirrorBench(t, { items: 300, oddNames: 'no', hourly: 1_000_000 });
+  const { calls, looks } = await anHour(bench, (mirror) => opening(mirror, 600, 1800));
+  t.ok(calls <= 400, `${calls} calls`);
+  const polls = looks.filter(({ what, at }) => what === 'index' && at > 600 && at < 1860).map(({ at }) => at);
+  const longest = polls.slice(1).reduce((most, at, n) => Math.max(most, at - polls[n]!), 0);
+  t.ok(longest <= 5, `${longest} s without a look`);
+  t.ok(polls[0]! <= 605, 'who comes after a while is not shown old things for long');
+});
+
+t.test('where deletions do not count as updates, listings of what is looked at show them', async (t) => {
+  const bench = await mirrorBench(t, { items: 40, oddNames: 'no', hourly: 1_000_000 });
+  const { admin } = bench.simulator;
+  await admin.switches({ 'bump-delete': 'no', 'bump-rename': 'no', 'recycled-in-index': 'excluded' });
+  for (const name of ['a.txt', 'b.txt', 'c.txt']) await admin.change({ op: 'create', path: name, content: name });
+  const shown: string[][] = [];
+  const rootNames = (mirror: Mirror): string[] =>
+    mirror.view.children(mirror.view.item(ROOT_INODE)!.remoteId, 0, 100).map(({ name }) => name);
+  const { calls } = await anHour(
+    bench,
+    (mirror) => [
+      ...opening(mirror, 100, 1300),
+      // A change of the second in which a file was made proves nothing.
+      { at: 150, run: () => admin.faults({ 'clock-skew': { probability: 1, seconds: 150 } }) },
+      { at: 200, run: () => admin.change({ op: 'rename', path: 'a.txt', to: 'renamed.txt' }) },
+      { at: 235, run: () => shown.push(rootNames(mirror())) },
+      { at: 400, run: () => admin.change({ op: 'delete', path: 'b.txt' }) },
+      { at: 405, run: () => shown.push(rootNames(mirror())) },
+    ],
+    1800,
+  );
+  t.ok(shown[0]!.includes('renamed.txt'), 'the first time within half a minute');
+  t.notOk(shown[1]!.includes('b.txt'), 'from then on within 5 s');
+  t.ok(calls <= 400, `${calls} calls`);
+});
+
+t.test('a folder that is restored, or that may be seen again, is filled from the index', async (t) => {
+  const bench = await mirrorBench(t, { items: 0, oddNames: 'no' });
+  const { admin } = bench.simulator;
+  await admin.switches({ 'recycled-subtree': 'deleted' });
+  for (const folder of ['x/y', 'x/z'])
+    await admin.change({ op: 'create', path: `${folder}/#.txt`, count: 30, parents: true, content: 'a' });
+  const { mirror, looks } = await anHour(
+    bench,
+    () => [
+      { at: 300, run: () => admin.change({ op: 'delete', path: 'x' }) },
+      { at: 1200, run: () => admin.change({ op: 'restore', path: 'x' }) },
+    ],
+    1700,
+  );
+  t.strictSame(mirrorLines(mirror), await serverLines(bench.simulator));
+  t.ok([...mirrorTree(mirror).values()].every((item) => item.isFile || mirror.view.isListed(item.remoteId)));
+  t.equal(looks.filter(({ what }) => what === 'folder').length, 0, 'no folder was listed by itself');
+});
