@@ -13,6 +13,7 @@ import { bootId, syncFileSystem } from './durable.js';
 import { BlobFiles } from './files.js';
 import { BlobIndex, type OldBlob } from './index-db.js';
 import { Memory } from './memory.js';
+import { Handle, type OpenBlob } from './open-blob.js';
 import { EAGER, Reader, type Reading } from './reader.js';
 import { Ring } from './ring.js';
 import { Siblings } from './siblings.js';
@@ -59,26 +60,6 @@ export interface ContentStatistics {
   /** Bytes in memory on their way to disk, or kept there for want of disk. */
   readonly memory: number;
   readonly open: number;
-}
-
-/** A version that somebody reads. It is not evicted until closed. */
-export interface OpenBlob {
-  /**
-   * Up to `size` bytes from `offset`; fewer only at the end. At once where they are here and the disk is quick.
-   * @throws Failure `interrupted`, `wrong-size`, `download-failed`, or what the source fails with
-   */
-  read(offset: number, size: number, signal: AbortSignal): Promise<Uint8Array> | Uint8Array;
-  /** All of it is on disk. */
-  readonly whole: boolean;
-  /** All of it is on disk, and was found to be what had been written there; may be handed to the kernel. */
-  readonly sound: boolean;
-  /** Looks whether it is `sound`: reads all of it once a start. */
-  check(): Promise<boolean>;
-  /** The byte after the last one that was read in sequence; 0 before the first read. */
-  readonly position: number;
-  /** A read-only descriptor of the whole content. The blob owns it; it is good until `close`. Only when `whole`. */
-  fd(): number;
-  close(): void;
 }
 
 /** Records of closed blobs kept in memory, and what they may weigh together (one per range). */
@@ -393,46 +374,5 @@ export class ContentCache {
     this.#work = this.#work.then(work).catch((error) => {
       this.#options.log.warn({ error }, 'housekeeping of the content cache failed');
     });
-  }
-}
-
-class Handle implements OpenBlob {
-  readonly #blob: Blob;
-  readonly #reader: Reader;
-  #closed = false;
-
-  constructor(blob: Blob, reading: Reading) {
-    this.#blob = blob;
-    this.#reader = new Reader(reading);
-  }
-
-  read(offset: number, size: number, signal: AbortSignal): Promise<Uint8Array> | Uint8Array {
-    return this.#blob.read(offset, size, this.#reader, signal);
-  }
-
-  get whole(): boolean {
-    return this.#blob.store.whole;
-  }
-
-  get sound(): boolean {
-    return this.whole && this.#blob.store.isChecked;
-  }
-
-  check(): Promise<boolean> {
-    return this.#blob.check();
-  }
-
-  get position(): number {
-    return this.#reader.position;
-  }
-
-  fd(): number {
-    return this.#blob.store.fd();
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#blob.released();
   }
 }

@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/errors.js';
 import type { Inode, VersionId } from '../base/ids.js';
-import type { OpenBlob } from '../content/cache.js';
+import type { OpenBlob } from '../content/open-blob.js';
 import type { Reading } from '../content/reader.js';
 import type { ContentVersion } from '../content/source.js';
 import { Aside } from './aside.js';

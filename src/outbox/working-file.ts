@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { diskFailure, onDisk } from '../base/disk.js';
 import { Failure, isFailure } from '../base/errors.js';
 import type { Inode, VersionId } from '../base/ids.js';
-import type { OpenBlob } from '../content/cache.js';
+import type { OpenBlob } from '../content/open-blob.js';
 import { RangeSet } from '../content/ranges.js';
 import type { ContentVersion } from '../content/source.js';
 import { type Gaps, NO_VERSION } from './intent.js';

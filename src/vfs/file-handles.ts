@@ -1,5 +1,5 @@
 import type { Inode, NodeId } from '../base/ids.js';
-import type { OpenBlob } from '../content/cache.js';
+import type { OpenBlob } from '../content/open-blob.js';
 import type { Handle } from '../fuse/filesystem.js';
 import type { LocalItem } from '../outbox/tree.js';
 import type { WorkingFile } from '../outbox/working-file.js';

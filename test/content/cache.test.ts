@@ -14,7 +14,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type Failure, isFailure } from '#src/base/errors.js';
 import { silentLog } from '#src/base/log.js';
-import { ContentCache, type ContentCacheOptions, type OpenBlob } from '#src/content/cache.js';
+import { ContentCache, type ContentCacheOptions } from '#src/content/cache.js';
+import type { OpenBlob } from '#src/content/open-blob.js';
 import { contentOf, eventually, Storage, temporaryFolder } from '../helpers/content-storage.js';
 
 const MIB = 2 ** 20;

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { isFailure } from '#src/base/errors.js';
 import { silentLog } from '#src/base/log.js';
-import { ContentCache, type OpenBlob } from '#src/content/cache.js';
+import { ContentCache } from '#src/content/cache.js';
+import type { OpenBlob } from '#src/content/open-blob.js';
 import { RangeSet } from '#src/content/ranges.js';
 import { contentOf, Storage, temporaryFolder } from '../helpers/content-storage.js';
 
