@@ -1,0 +1,49 @@
+import t from 'tap';
+import type { Caller } from '../helpers/net-rate-server.js';
+import { callers, HOUR, RATE_START, RateServer } from '../helpers/net-rate-server.js';
+import { VirtualTime } from '../helpers/net-virtual-time.js';
+
+/** Looks for changes in `projects` projects, each by a process of its own, as often as it is let, for two hours. */
+async function twoHours(
+  t: { teardown(cleanup: () => unknown): unknown },
+  looks: { hourly: number; projects: number; isWatched: boolean; every: number },
+): Promise<RateServer> {
+  const time = new VirtualTime(RATE_START);
+  time.install(t);
+  const server = new RateServer(time, { kind: 'fixed', hourly: looks.hourly });
+  const next = callers(t, server, 1);
+  const end = time.now + 2 * HOUR;
+  const look = async ({ budget }: Caller): Promise<void> => {
+    while (time.now < end) {
+      await time.sleep(looks.every * 1000);
+      for (let wait = 0; (wait = budget.upkeepWait(looks.isWatched)) >= 1; ) await time.sleep(wait);
+      const permit = await budget.acquire({ class: 'background', upkeep: true }, 'GET /x');
+      const { status, headers } = await server.call(20, 30);
+      permit.answered(status, headers);
+    }
+  };
+  const done = Promise.all(Array.from({ length: looks.projects }, () => look(next())));
+  await time.pass(2 * HOUR + 600_000);
+  await done;
+  return server;
+}
+
+const CASES = [
+  { hourly: 3600, projects: 1, isWatched: true, every: 4.5, least: 790, most: 900 },
+  { hourly: 3600, projects: 6, isWatched: true, every: 4.5, least: 700, most: 900 },
+  { hourly: 600, projects: 3, isWatched: true, every: 4.5, least: 110, most: 150 },
+  { hourly: 3600, projects: 25, isWatched: false, every: 240, least: 120, most: 180 },
+] as const;
+
+for (const { least, most, ...looks } of CASES) {
+  const who = `${looks.projects} projects that are ${looks.isWatched ? '' : 'not '}looked at`;
+  t.test(`${who} take ${most} calls of ${looks.hourly} an hour at most`, async (t) => {
+    const server = await twoHours(t, looks);
+    const hours = [0, 1].map((n) => server.allowed(RATE_START + n * HOUR, RATE_START + (n + 1) * HOUR));
+    t.comment(hours.join(', '));
+    // How many calls an hour has, replies do not tell before few of them are left.
+    t.ok((hours[0]! <= most + 15 || looks.hourly < 3600) && hours[1]! <= most, `${hours.join(' and ')} calls`);
+    t.ok(hours[1]! >= least, 'the share is used');
+    t.equal(server.refused(), 0);
+  });
+}
