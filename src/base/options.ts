@@ -1,13 +1,15 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
+import { parseBandwidth } from './bandwidth-option.js';
 import { Failure } from './errors.js';
+import { parseSize } from './size.js';
 
 /**
  * Every option of the product, once: flag (`--name`), environment variable (`PROCOREFS_NAME`), key of the
  * configuration file and, where `mount` is set, option of `-o` and fstab come from these rows.
  */
 export interface OptionRow {
-  readonly kind: 'string' | 'flag' | 'integer' | 'octal' | 'size' | 'seconds' | 'choice' | 'path';
+  readonly kind: 'string' | 'flag' | 'integer' | 'octal' | 'size' | 'seconds' | 'choice' | 'path' | 'bandwidth';
   readonly help: string;
   readonly default?: string | number | boolean;
   readonly choices?: readonly string[];
@@ -51,6 +53,12 @@ const rows = {
     default: '1GiB',
     help: 'disk space that the cache leaves free',
     placeholder: 'SIZE',
+    mount: true,
+  },
+  bandwidth: {
+    kind: 'bandwidth',
+    help: 'bytes per second for downloads and uploads, by time of day: RATE[@HH:MM][/RATE@HH:MM]…, RATE = 2M, off or UP:DOWN',
+    placeholder: 'RATES',
     mount: true,
   },
   preview_budget: {
@@ -134,8 +142,6 @@ export const mountOptionNames = optionNames.filter((name) => optionRows[name].mo
 export const flagOf = (name: string): string => `--${name.replaceAll('_', '-')}`;
 export const environmentOf = (name: OptionName): string => `PROCOREFS_${name.toUpperCase()}`;
 
-const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
-
 const usage = (what: string): Failure => new Failure('usage', { what });
 
 /** The typed value of an option's text. @throws Failure `usage` */
@@ -159,12 +165,15 @@ export function parseOption(name: OptionName, text: string): string | number | b
       return Number(match[1]) * { s: 1, m: 60, h: 3600, d: 86_400 }[(match[2] ?? 's') as 's' | 'm' | 'h' | 'd'];
     }
     case 'size': {
-      const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?$/i.exec(text);
-      if (!match) throw bad('a size such as 10GiB or 500M');
-      return Math.floor(Number(match[1]) * SIZE_UNITS[match[2]!.toLowerCase()]!);
+      const bytes = parseSize(text);
+      if (bytes === undefined) throw bad('a size such as 10GiB or 500M');
+      return bytes;
     }
     case 'choice':
       if (!row.choices?.includes(text)) throw bad(`one of ${row.choices?.join(', ')}`);
+      return text;
+    case 'bandwidth':
+      parseBandwidth(text);
       return text;
     case 'path':
       return isAbsolute(text) ? text : resolve(text);

@@ -2,6 +2,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
+import type { BandwidthLimiter } from '../base/bandwidth.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { RemoteId, VersionId } from '../base/ids.js';
@@ -32,6 +33,8 @@ export interface ContentCacheOptions {
   readonly source: ContentSource;
   readonly log: Log;
   readonly clock?: Clock;
+  /** What downloads may use of the line; all of it unless told. */
+  readonly bandwidth?: BandwidthLimiter | undefined;
   /** Requests to the storage at a time; 32 unless told. An eighth is kept free of prefetch. */
   readonly connections?: number;
   /** Bytes in flight between sockets and disk, about; 16 MiB unless told, and at least 256 KiB a connection. */
@@ -123,6 +126,7 @@ export class ContentCache {
       slots: this.#slots,
       memory: this.#memory,
       buffers: this.#buffers,
+      bandwidth: options.bandwidth,
       clock,
       log,
       files: this.#files,

@@ -1,3 +1,4 @@
+import type { BandwidthLimiter } from '../base/bandwidth.js';
 import type { Clock } from '../base/clock.js';
 import { Failure, type FailureCode } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -11,6 +12,8 @@ export interface TransferContext {
   readonly source: ContentSource;
   readonly slots: Slots;
   readonly memory: Memory;
+  /** What downloads may use of the line; undefined: all of it. */
+  readonly bandwidth: BandwidthLimiter | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -55,6 +58,7 @@ export class Transfer {
   readonly #context: TransferContext;
   readonly #slot: Slot;
   readonly #abort = new AbortController();
+  #priority: Priority;
   #callClass: CallClass;
   /** Ends the request under way, which no byte has come of yet, so that it is made anew for somebody who waits. */
   #hurry: (() => void) | undefined;
@@ -65,6 +69,7 @@ export class Transfer {
     this.#end = end;
     this.#context = context;
     this.#slot = context.slots.enter(priority);
+    this.#priority = priority;
     this.#callClass = priority === Priority.upkeep ? 'background' : 'interactive';
   }
 
@@ -80,6 +85,7 @@ export class Transfer {
 
   promote(priority: Priority): void {
     this.#slot.promote(priority);
+    if (priority < this.#priority) this.#priority = priority;
     if (priority === Priority.upkeep || this.#callClass === 'interactive') return;
     this.#callClass = 'interactive';
     this.#hurry?.();
@@ -146,7 +152,9 @@ export class Transfer {
       this.#end = version.size;
       sink.moved();
     }
+    const { bandwidth } = this.#context;
     for await (const chunk of chunks) {
+      if (bandwidth) await bandwidth.take(chunk.length, signal, this.#priority < Priority.siblings);
       if (signal.aborted) throw signal.reason;
       const left = this.#end - this.position;
       if (chunk.length > left) {

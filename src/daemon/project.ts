@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { BandwidthLimiter } from '../base/bandwidth.js';
 import { systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import { type Inode, ROOT_INODE } from '../base/ids.js';
@@ -37,7 +38,8 @@ export interface ProjectOptions {
   readonly cacheReserve: number;
   /** Bytes an hour that programs may fetch for which nobody waits. */
   readonly previewBudget: number;
-  /** Seconds. */
+  /** What downloads may use of the line, over all projects that share it; undefined: all of it. */
+  readonly downloads?: BandwidthLimiter | undefined;
   /** Seconds; undefined: as often as somebody looks. */
   readonly pollInterval: number | undefined;
 }
@@ -185,6 +187,7 @@ export class Project {
         folder: join(folder, 'cache'),
         limit: options.cacheLimit,
         reserve: options.cacheReserve,
+        bandwidth: options.downloads,
         source,
         log,
       });

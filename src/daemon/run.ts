@@ -1,3 +1,5 @@
+import { BandwidthLimiter } from '../base/bandwidth.js';
+import { lineOf } from '../base/bandwidth-option.js';
 import { systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import { type Log, type LogLevel, openLog } from '../base/log.js';
@@ -161,10 +163,12 @@ function mountRequest(request: DaemonRequest, company: boolean): MountRequest {
 
 /** How a project is owned, from the options of a mount or of the command line. */
 export function projectOptions(options: OptionValues): ProjectOptions {
+  const line = lineOf(options);
   return {
     cacheLimit: Number(options.cache),
     cacheReserve: Number(options.cache_reserve),
     previewBudget: Number(options.preview_budget),
+    downloads: line && new BandwidthLimiter(line.download, systemClock),
     pollInterval: options.poll === undefined ? undefined : Number(options.poll),
     settle: Number(options.settle) * 1000,
     deleteDelay: Number(options.delete_delay) * 1000,

@@ -1,3 +1,4 @@
+import { lineOf } from '../base/bandwidth-option.js';
 import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
@@ -36,6 +37,7 @@ export function openSession(
     secrets,
     log,
     budgetWait: Number(options.budget_wait) * 1000,
+    uploadBandwidth: lineOf(options)?.upload,
     ...(windows ? { windows } : {}),
   });
 }

@@ -1,3 +1,4 @@
+import type { Bandwidth } from '../base/bandwidth.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -20,6 +21,8 @@ export interface SessionOptions {
   /** Ms that an interactive call waits for the budget; 30,000 unless told. */
   readonly budgetWait?: number;
   readonly clock?: Clock;
+  /** What uploads may use of the line; all of it unless told. */
+  readonly uploadBandwidth?: Bandwidth | undefined;
   /** Milliseconds; else as the connection says, or an hour and 10 s. */
   readonly windows?: Windows;
 }
@@ -60,7 +63,7 @@ export class Session {
       clock,
     });
     this.writes = new ProcoreWrites(this.client.api);
-    this.uploads = new Uploads(this.client.api);
+    this.uploads = new Uploads(this.client.api, { bandwidth: options.uploadBandwidth });
     const hosts = [connection.apiUrl, connection.loginUrl].map((url) => new URL(url).host);
     this.storage = new Storage({ trustedHosts: hosts, tokens: this.tokens });
   }

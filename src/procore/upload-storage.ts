@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Agent, type Dispatcher } from 'undici';
+import { type Bandwidth, BandwidthLimiter } from '../base/bandwidth.js';
 import type { Clock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import { redactUrl } from '../base/secret.js';
@@ -15,6 +16,8 @@ export interface OutgoingBody {
 
 export interface UploadStorageOptions {
   readonly clock: Clock;
+  /** What uploads may use of the line; all of it unless told. */
+  readonly bandwidth?: Bandwidth | undefined;
   /** Requests at once to one storage host; 8 unless told. */
   readonly connections?: number;
   /** Milliseconds without a byte moving after which an attempt is given up; 60,000 unless told. */
@@ -42,11 +45,15 @@ const OWN_HEADERS = new Set(['authorization', 'host', 'connection', 'transfer-en
  */
 export class UploadStorage {
   readonly #clock: Clock;
+  readonly #bandwidth: BandwidthLimiter | undefined;
+  /** Of uploads that nobody can stop. */
+  readonly #closing = new AbortController();
   readonly #agent: Agent;
   #isClosed = false;
 
   constructor(options: UploadStorageOptions) {
     this.#clock = options.clock;
+    this.#bandwidth = options.bandwidth && new BandwidthLimiter(options.bandwidth, options.clock);
     const idle = options.idleTimeout ?? 60_000;
     this.#agent = new Agent({
       connections: options.connections ?? 8,
@@ -109,7 +116,13 @@ export class UploadStorage {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#closing.abort(new Failure('interrupted'));
     await this.#agent.destroy();
+  }
+
+  #paced(body: OutgoingBody, signal = this.#closing.signal): OutgoingBody {
+    const limiter = this.#bandwidth;
+    return limiter ? { size: body.size, open: () => limiter.pace(body.open(), signal) } : body;
   }
 
   async #send(
@@ -123,7 +136,7 @@ export class UploadStorage {
     for (let attempt = 1; ; attempt++) {
       let failure: Failure;
       let wait = 0;
-      const outgoing = watched(body);
+      const outgoing = watched(this.#paced(body, signal));
       try {
         const reply = await this.#agent.request({
           origin,

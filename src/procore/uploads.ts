@@ -1,3 +1,4 @@
+import type { Bandwidth } from '../base/bandwidth.js';
 import { Failure } from '../base/errors.js';
 import type { ProjectId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
@@ -27,6 +28,8 @@ export interface UploadRequest {
 }
 
 export interface UploadsOptions {
+  /** What uploads may use of the line; all of it unless told. */
+  readonly bandwidth?: Bandwidth | undefined;
   /** Bytes of the largest file that goes in one request; 100 MiB unless told. */
   readonly segmentAbove?: number;
   /** Bytes of a segment, at least 5 MiB; 32 MiB unless told. */

@@ -17,10 +17,6 @@ export const timeOfDay = z.strictObject({
   sec: z.number().int().min(0).max(59).default(0),
   ms: z.number().int().min(0).max(999).default(0),
 });
-export type TimeOfDay = z.output<typeof timeOfDay>;
-
-/** Milliseconds from midnight, as a wall clock counts them. */
-export const timeOfDayMs = ({ hr, min, sec, ms }: TimeOfDay): number => ((hr * 60 + min) * 60 + sec) * 1000 + ms;
 
 const isZone = (name: string): boolean => {
   try {

@@ -19,7 +19,6 @@ const bandwidth = z.strictObject({
   bytes_per_second: z.number().nonnegative().optional(),
   window: z.array(z.strictObject({ time: timeOfDay, bytes_per_second: z.number().nonnegative() })).optional(),
 });
-export type Bandwidth = z.output<typeof bandwidth>;
 
 /** true/false, or the numbers that say the same. */
 const yes = z.union([z.boolean(), z.literal([0, 1]).transform((value) => value === 1)]);

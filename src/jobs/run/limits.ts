@@ -1,5 +1,5 @@
+import { BandwidthLimiter } from '../../base/bandwidth.js';
 import type { Clock } from '../../base/clock.js';
-import { BandwidthLimiter } from '../bandwidth.js';
 import type { Transfer } from '../definition/transfer-schema.js';
 import type { HeldContent } from '../sides/side.js';
 

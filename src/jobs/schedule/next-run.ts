@@ -1,6 +1,6 @@
-import { durationMs, type Schedule, timeOfDayMs } from '../definition/schedule-schema.js';
+import { DAY_MS, timeOfDayMs, type Zone, zoneOf } from '../../base/zone.js';
+import { durationMs, type Schedule } from '../definition/schedule-schema.js';
 import type { Day, ExecutionStatus } from '../definition/words.js';
-import { DAY_MS, type Zone, zoneOf } from './zone.js';
 
 /** What a job has done so far. Milliseconds since the epoch. */
 export interface ScheduleState {

@@ -1,9 +1,12 @@
 import { pipeline, type Readable, Transform, type TransformCallback } from 'node:stream';
-import { abortable } from '../base/abort.js';
-import type { Clock } from '../base/clock.js';
-import { timeOfDayMs } from './definition/schedule-schema.js';
-import type { Bandwidth } from './definition/transfer-schema.js';
-import { DAY_MS, zoneOf } from './schedule/zone.js';
+import type { Clock } from './clock.js';
+import { DAY_MS, type TimeOfDay, timeOfDayMs, zoneOf } from './zone.js';
+
+/** Bytes per second (0: no limit), at all times or from times of day on. */
+export interface Bandwidth {
+  readonly bytes_per_second?: number | undefined;
+  readonly window?: readonly { readonly time: TimeOfDay; readonly bytes_per_second: number }[] | undefined;
+}
 
 /** A rate, and how long it holds. */
 interface Segment {
@@ -14,13 +17,19 @@ interface Segment {
   readonly rate: number;
 }
 
+interface Taker {
+  readonly bytes: number;
+  go(): void;
+}
+
 /** Bytes that pass at once: a second's share of them is not worth a timer each. */
 const LARGEST_PIECE = 64 * 1024;
 const SMALLEST_PIECE = 1024;
 const PIECES_PER_SECOND = 10;
 
 /**
- * Bytes per second by time of day, shared by all streams that take from it, in the order in which they ask. A window's
+ * Bytes per second by time of day, shared by all streams that take from it, in the order in which they ask, after those
+ * for which somebody waits. A window's
  * rate holds from its time, on the wall clock, until the next window's. `bytes_per_second` holds where there are no
  * windows, and from midnight until the first one; without it the last one of the day holds over midnight. 0 is no limit.
  */
@@ -32,7 +41,10 @@ export class BandwidthLimiter {
   /** Bytes that have passed ahead of their time, and when that was reckoned. */
   #ahead = 0;
   #reckoned: number;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #urgent = new Set<Taker>();
+  readonly #others = new Set<Taker>();
+  /** Ends the pause that those who wait are waiting for. */
+  #pausing: AbortController | undefined;
 
   /** @param timeZone of the windows; undefined: this machine's */
   constructor(bandwidth: Bandwidth, clock: Clock, timeZone?: string) {
@@ -55,26 +67,78 @@ export class BandwidthLimiter {
   }
 
   /** Resolves when these bytes may pass. Many at once are followed by as long a pause. */
-  take(bytes: number, signal: AbortSignal): Promise<void> {
-    const taken = this.#turn.then(async () => {
-      await this.#pause(signal);
-      this.#ahead += bytes;
+  take(bytes: number, signal: AbortSignal, isUrgent = false): Promise<void> {
+    if (signal.aborted) return Promise.reject(signal.reason);
+    const queue = isUrgent ? this.#urgent : this.#others;
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        signal.removeEventListener('abort', abort);
+        queue.delete(taker);
+      };
+      const abort = (): void => {
+        leave();
+        if (this.#urgent.size + this.#others.size === 0) this.#pausing?.abort();
+        reject(signal.reason);
+      };
+      const taker = {
+        bytes,
+        go: () => {
+          leave();
+          resolve();
+        },
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      queue.add(taker);
+      if (!this.#pausing) void this.#serve();
     });
-    // Who leaves the queue does not stop those behind.
-    this.#turn = taken.catch(() => undefined);
-    return abortable(taken, signal);
+  }
+
+  /** The same chunks, no faster than permitted. */
+  async *pace(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    for await (const chunk of chunks)
+      for (const piece of this.pieces(chunk)) {
+        await this.take(piece.length, signal);
+        yield piece;
+      }
+  }
+
+  /** Parts of a chunk that pass at once. */
+  *pieces<Chunk extends Uint8Array>(chunk: Chunk): Generator<Chunk> {
+    for (let start = 0; start < chunk.length; ) {
+      const piece = chunk.subarray(start, start + pieceOf(this.rateAt(this.#clock.now()))) as Chunk;
+      yield piece;
+      start += piece.length;
+    }
   }
 
   /** The same bytes, no faster than permitted. Each stream is destroyed with the other; `signal` destroys both. */
   limit(source: Readable, signal: AbortSignal): Readable {
-    return pipeline(source, new Limited(this, this.#clock, signal), () => {
+    return pipeline(source, new Limited(this, signal), () => {
       // Whoever reads the result sees its error.
     });
   }
 
+  /** Lets through who waits, one after the other. Never rejects. */
+  async #serve(): Promise<void> {
+    this.#pausing = new AbortController();
+    try {
+      while (this.#urgent.size + this.#others.size > 0) {
+        await this.#pause(this.#pausing.signal);
+        const [next] = this.#urgent.size > 0 ? this.#urgent : this.#others;
+        if (!next) continue;
+        this.#ahead += next.bytes;
+        next.go();
+      }
+    } catch {
+      // Everybody has gone.
+    } finally {
+      this.#pausing = undefined;
+      if (this.#urgent.size + this.#others.size > 0) void this.#serve();
+    }
+  }
+
   async #pause(signal: AbortSignal): Promise<void> {
     for (;;) {
-      signal.throwIfAborted();
       const now = this.#clock.now();
       this.#reckon(now);
       const { rate, until } = this.#at(now);
@@ -116,16 +180,14 @@ export class BandwidthLimiter {
 /** Passes a stream on in pieces, each when its turn has come. */
 class Limited extends Transform {
   readonly #limiter: BandwidthLimiter;
-  readonly #clock: Clock;
   readonly #signal: AbortSignal;
   readonly #abort = (): unknown => this.destroy(this.#signal.reason);
   /** Ends the wait for a turn. */
   readonly #end = new AbortController();
 
-  constructor(limiter: BandwidthLimiter, clock: Clock, signal: AbortSignal) {
+  constructor(limiter: BandwidthLimiter, signal: AbortSignal) {
     super();
     this.#limiter = limiter;
-    this.#clock = clock;
     this.#signal = signal;
     if (signal.aborted) this.#abort();
     else signal.addEventListener('abort', this.#abort, { once: true });
@@ -145,11 +207,9 @@ class Limited extends Transform {
   }
 
   async #pass(chunk: Buffer): Promise<void> {
-    for (let start = 0; start < chunk.length; ) {
-      const piece = chunk.subarray(start, start + pieceOf(this.#limiter.rateAt(this.#clock.now())));
+    for (const piece of this.#limiter.pieces(chunk)) {
       await this.#limiter.take(piece.length, this.#end.signal);
       this.push(piece);
-      start += piece.length;
     }
   }
 }

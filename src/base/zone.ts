@@ -1,5 +1,16 @@
 export const DAY_MS = 86_400_000;
 
+/** A time of day on a wall clock. */
+export interface TimeOfDay {
+  readonly hr: number;
+  readonly min: number;
+  readonly sec: number;
+  readonly ms: number;
+}
+
+/** Milliseconds from midnight, as a wall clock counts them. */
+export const timeOfDayMs = ({ hr, min, sec, ms }: TimeOfDay): number => ((hr * 60 + min) * 60 + sec) * 1000 + ms;
+
 /**
  * A time zone's wall clock, by Node's own zone data. A wall-clock time ("local") is written as the milliseconds since the epoch
  * at which a clock of UTC would show the same date and time.

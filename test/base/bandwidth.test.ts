@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
-import { BandwidthLimiter } from '#src/jobs/bandwidth.js';
+import { BandwidthLimiter } from '#src/base/bandwidth.js';
+import { parseBandwidth } from '#src/base/bandwidth-option.js';
 import { transferSchema } from '#src/jobs/definition/transfer-schema.js';
 import { VirtualTime } from '../helpers/net-virtual-time.js';
 
@@ -196,4 +197,46 @@ t.test('a source that fails, fails the stream; a reader that goes destroys the s
   limited.destroy();
   for (let n = 0; n < 10; n++) await turn();
   t.ok(from.destroyed);
+});
+
+t.test('who waits goes before who does not, whoever asked first', async (t) => {
+  const { time, limiter } = setUp({ bytes_per_second: 10 * KIB });
+  const order: string[] = [];
+  const take = (name: string, isUrgent: boolean, signal = none) =>
+    limiter.take(10 * KIB, signal, isUrgent).then(
+      () => order.push(name),
+      () => order.push(`${name} left`),
+    );
+  const leaver = new AbortController();
+  await take('first', false);
+  const all = [
+    take('upkeep', false),
+    take('leaver', true, leaver.signal),
+    take('reader', true),
+    take('more upkeep', false),
+  ];
+  await pass(time, 500);
+  leaver.abort();
+  await pass(time, 600);
+  t.strictSame(order, ['first', 'leaver left', 'reader']);
+  await pass(time, 2000);
+  await Promise.all(all);
+  t.strictSame(order, ['first', 'leaver left', 'reader', 'upkeep', 'more upkeep']);
+});
+
+t.test('the option of a mount: rates by time of day, for both directions or each', (t) => {
+  const limit = (text: string, direction: 'upload' | 'download', clock: string): number =>
+    new BandwidthLimiter(parseBandwidth(text)[direction], new VirtualTime(at(clock)).clock(), 'UTC').rateAt(at(clock));
+  t.equal(limit('2M', 'upload', '2026-06-05T12:00:00Z'), 2 * KIB * KIB);
+  t.equal(limit('500K:off', 'upload', '2026-06-05T12:00:00Z'), 500 * KIB);
+  t.equal(limit('500K:off', 'download', '2026-06-05T12:00:00Z'), 0);
+  const day = '1M@07:00/256K:2M@12:30/off@18:30';
+  t.equal(limit(day, 'download', '2026-06-05T07:00:00Z'), KIB * KIB);
+  t.equal(limit(day, 'download', '2026-06-05T13:00:00Z'), 2 * KIB * KIB);
+  t.equal(limit(day, 'upload', '2026-06-05T13:00:00Z'), 256 * KIB);
+  t.equal(limit(day, 'upload', '2026-06-05T06:59:00Z'), 0, 'the last rate of the day holds over midnight');
+  t.equal(limit('64K/off@18:30', 'upload', '2026-06-05T06:59:00Z'), 64 * KIB);
+  for (const bad of ['', 'fast', '2M@25:00', '2M@', '0', '1M/2M', '1:2:3', '2M/', '@07:00'])
+    t.throws(() => parseBandwidth(bad), { code: 'usage' }, `"${bad}"`);
+  t.end();
 });
