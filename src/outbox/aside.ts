@@ -2,7 +2,7 @@ import type { Log } from '../base/log.js';
 import type { Change } from '../mirror/changes.js';
 import { HIDDEN } from '../mirror/flags.js';
 import { made } from './changes.js';
-import { conflictName } from './conflict-name.js';
+import { freeConflictName } from './conflict-name.js';
 import { type Intent, NO_REMOTE } from './intent.js';
 import type { Intents } from './intents.js';
 import type { Staging } from './staging.js';
@@ -68,9 +68,10 @@ export class Aside {
       file.unlinked();
       return undefined;
     }
-    const isTaken = tree.child(folder, aside.name) !== undefined;
+    const isThere = (name: string): boolean => tree.child(folder, name) !== undefined;
+    const isTaken = isThere(aside.name);
     const now = Date.now();
-    const name = isTaken ? conflictName(aside.name, new Date(now)) : aside.name;
+    const name = isTaken ? freeConflictName(aside.name, now, isThere) : aside.name;
     const intent = made(inode, folder.inode, name, false, now, who(uid));
     const reason = isTaken ? 'somebody else was faster' : 'it was deleted at the server meanwhile';
     const copy = { ...intent, ...staysLocal.firstState(intent), reason };

@@ -1,11 +1,12 @@
 import { hostname } from 'node:os';
 import { NAME_BYTES } from '../names/linux.js';
 
+/** What programs go by: not the rest of a sentence, nor the end of what another conflict put there. */
+const WITH_EXTENSION = /^(.+)(\.[^.\s()]{1,32})$/su;
+
 /** `stem (conflict HOST YYYY-MM-DD HH.MM.SS).ext`, local time, without a colon; the stem is cut to fit 255 characters. */
 export function conflictName(name: string, at: Date, host = hostname()): string {
-  const dot = name.lastIndexOf('.');
-  const extension = dot > 0 ? name.slice(dot) : '';
-  const stem = dot > 0 ? name.slice(0, dot) : name;
+  const [, stem = name, extension = ''] = WITH_EXTENSION.exec(name) ?? [];
   const two = (n: number): string => String(n).padStart(2, '0');
   const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   const time = `${two(at.getHours())}.${two(at.getMinutes())}.${two(at.getSeconds())}`;
@@ -13,4 +14,12 @@ export function conflictName(name: string, at: Date, host = hostname()): string 
   const characters = [...stem];
   while (Buffer.byteLength(characters.join('') + suffix) > NAME_BYTES) characters.pop();
   return characters.join('') + suffix;
+}
+
+/** The first that nothing has: where several conflicts come in one second, the others' are of the next ones. */
+export function freeConflictName(name: string, at: number, isTaken: (name: string) => boolean): string {
+  for (let time = at; ; time += 1000) {
+    const found = conflictName(name, new Date(time));
+    if (!isTaken(found)) return found;
+  }
 }

@@ -9,7 +9,7 @@ import type { ProcoreWrites, Written } from '../procore/writes.js';
 import { attemptOf, NOT_ATTEMPTED } from './attempt.js';
 import { Attempts, type AttemptsOptions, Superseded } from './attempts.js';
 import { hasNothingOfItsOwn, isNothing, withoutIdentity } from './changes.js';
-import { conflictName } from './conflict-name.js';
+import { freeConflictName } from './conflict-name.js';
 import { type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
 import { coveredBy } from './order.js';
 
@@ -292,7 +292,12 @@ export class Sender {
     const { outbox, store, log } = this.#o;
     const current = this.attempts.current(intent);
     const inode = outbox.intents.newInode();
-    const name = conflictName(current.name, new Date());
+    const folder = outbox.tree.item(current.parent);
+    const name = freeConflictName(
+      current.name,
+      Date.now(),
+      (one) => folder !== undefined && outbox.tree.child(folder, one) !== undefined,
+    );
     if (outbox.staging.has(current.inode)) outbox.staging.duplicate(current.inode, inode);
     const copy: Intent = {
       ...withoutIdentity(current),

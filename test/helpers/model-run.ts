@@ -9,7 +9,8 @@ import type { Admin, TreeEntry } from './simulator.js';
 
 /** `racing`: changes go up while people go on. `waiting`: nothing goes up but with a drain, so that conflicts are sure. */
 export type Pace = 'racing' | 'waiting';
-const CONFLICT = / \(conflict .+ \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\)/;
+/** The last one of a name: what was in conflict can be so again. */
+const CONFLICT = / \(conflict [^()]+ \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\)(?!.* \(conflict )/;
 
 /** A project that somebody works on, and its server. */
 export interface ModelScene {
