@@ -205,6 +205,8 @@ const NAMES = ['one', 'two', 'three', 'four', 'five', 'six'];
 const SETTLE = 5;
 /** Rounds after which it tells how far it is. */
 const REPORT = 200;
+/** Seconds: many rounds take more calls than an hour permits. */
+const HOUR = 20;
 /** Of the calls, where a server is at the other end. */
 const FAULTS = { '500-html': 0.05, 'reset-after': 0.05 };
 
@@ -231,10 +233,16 @@ export async function randomSync(t: Scenario, kind: 'folder' | 'procore', rounds
     const { id } = connections.addTarget({ name: 'b', platform: 'fs', uri: join(disks, 'b') }, undefined, {});
     destination = { connection: { id } };
   } else {
-    const { ready, admin: own } = await simulator(t, { items: 0, oddNames: 'no', spike: 30_000, hourly: 10_000_000 });
+    const { ready, admin: own } = await simulator(t, {
+      items: 0,
+      oddNames: 'no',
+      spike: 30_000,
+      hourly: 1_000_000,
+      hour: HOUR,
+    });
     admin = own;
     b = new ProcorePlace(own);
-    const { id } = addConnection(connections, ready);
+    const { id } = addConnection(connections, ready, { rateWindows: { hour: HOUR, spike: 10 } });
     destination = { connection: { id }, target: { path: `/${ready.projects[0]!.id}` } };
   }
   mkdirSync(state.jobs(), { recursive: true });
