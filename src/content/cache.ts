@@ -191,7 +191,12 @@ export class ContentCache {
     this.#recent.delete(version.id);
     known.store.discard();
     const file = this.#files.next();
-    this.#files.moveIn(path, file);
+    try {
+      this.#files.moveIn(path, file);
+    } catch (error) {
+      this.#options.log.info({ error, file: version.label }, 'an upload cannot be kept in the content cache');
+      return false;
+    }
     const store = BlobStore.adopted(version, file, this.#context);
     const blob = new Blob(store, this.#context);
     this.#recent.set(version.id, blob);
@@ -250,8 +255,13 @@ export class ContentCache {
     const { whole, file } = blob.store;
     if (!whole || file === undefined) return false;
     // The row goes first and for good: the file is going to change.
+    try {
+      this.#index.remove([version.id], true);
+    } catch (error) {
+      this.#options.log.info({ error, file: version.label }, 'the index of the content cache cannot be written');
+      return false;
+    }
     this.#recent.delete(version.id);
-    this.#index.remove([version.id], true);
     blob.store.forget();
     try {
       this.#files.moveOut(file, toPath);
@@ -310,7 +320,12 @@ export class ContentCache {
   }
 
   #drop(version: VersionId, file: number, bytes: number): void {
-    this.#index.remove([version]);
+    try {
+      this.#index.remove([version]);
+    } catch (error) {
+      // The row is written over when something is stored.
+      this.#options.log.debug({ error }, 'the index of the content cache cannot be written');
+    }
     this.#space.grew(-bytes);
     this.#later(() => this.#files.remove(file));
   }
@@ -336,15 +351,28 @@ export class ContentCache {
         gone.push(old);
         freed += old.bytes;
       }
-      this.#index.remove(gone.map(({ version }) => version));
-      for (const { version, bytes } of gone) {
-        this.#recent.delete(version);
-        this.#space.grew(-bytes);
-      }
-      for (const { file } of gone) await this.#files.remove(file);
+      await this.#removeBlobs(gone);
       if (gone.length === 0) await turn();
     }
     return freed;
+  }
+
+  async #removeBlobs(blobs: readonly OldBlob[]): Promise<void> {
+    const versions = blobs.map(({ version }) => version);
+    let areRecorded = true;
+    try {
+      this.#index.remove(versions);
+      areRecorded = false;
+    } catch (error) {
+      // A full disk takes not even this, before there is room: a row without its file is no harm.
+      this.#options.log.debug({ error }, 'the index of the content cache cannot be written; files are removed first');
+    }
+    for (const { version, bytes } of blobs) {
+      this.#recent.delete(version);
+      this.#space.grew(-bytes);
+    }
+    for (const { file } of blobs) await this.#files.remove(file);
+    if (areRecorded) this.#index.remove(versions);
   }
 
   async #keepHouse(): Promise<void> {

@@ -148,3 +148,47 @@ t.test(
     t.equal(found.size, 6, 'and nothing else');
   },
 );
+
+t.test(
+  'a cache without any room: every read has its bytes, and what is read is kept again when there is room',
+  {
+    skip: needsRoot,
+  },
+  async (t) => {
+    const project = await onSmallDisk(t, 48, ['-o', 'poll=3600,cache_reserve=0']);
+    const { installation, simulator, mnt } = project;
+    const daemon = new Daemon(project);
+    const content = (name: string): string => `${name} `.repeat((2 * MIB) / (name.length + 1));
+    const names = ['cached.bin', ...Array.from({ length: 8 }, (_, n) => `large ${n}.bin`)];
+    for (const name of names) await simulator.admin.change({ op: 'create', path: name, content: content(name) });
+    await simulator.admin.change({ op: 'create', path: 'small', type: 'folder' });
+    for (let n = 0; n < 200; n++)
+      await simulator.admin.change({ op: 'create', path: `small/${n}.txt`, content: `small ${n}` });
+    await daemon.refresh();
+    await daemon.refresh('small');
+    const read = (name: string): Promise<string> => readFile(join(mnt, name), 'utf8');
+    t.equal(sum(await read('cached.bin')), sum(content('cached.bin')));
+    project.fill();
+    for (const name of names) t.equal(sum(await read(name)), sum(content(name)), name);
+    for (let n = 0; n < 200; n++) t.equal(await read(`small/${n}.txt`), `small ${n}`);
+    // Also what eviction has made free is taken by somebody else.
+    project.fill();
+    const scattered = await open(join(mnt, 'large 3.bin'));
+    const bytes = Buffer.alloc(5000);
+    for (const at of [1_500_000, 3, 2_000_000, 700_000]) {
+      await scattered.read(bytes, 0, 5000, at);
+      t.equal(bytes.toString(), content('large 3.bin').slice(at, at + 5000), `here and there: ${at}`);
+    }
+    await scattered.close();
+    t.notMatch(installation.log(), /"level":"error"/);
+    project.free();
+    // Nothing is stored for a moment after the disk was found full.
+    for (const end = Date.now() + 60_000; Date.now() < end; await sleep(500)) {
+      await read('large 5.bin');
+      await simulator.admin.reset();
+      await read('large 5.bin');
+      if ((await simulator.admin.calls()).storage.requests === 0) break;
+    }
+    t.equal((await simulator.admin.calls()).storage.requests, 0, 'it is kept again');
+  },
+);
