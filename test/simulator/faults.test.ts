@@ -129,6 +129,13 @@ t.test('faults', async (t) => {
     t.strictSame(await list(), before);
     t.strictSame(await list(), after);
     t.match((await client.file(file.id)).body, { name: 'g.bin', size: 3, name_with_path: /01 Drawings\/g.bin$/ });
+
+    await admin.change({ op: 'create', path: 'p.bin', content: 'purged' });
+    await admin.change({ op: 'move', path: 'p.bin', to: '01 Drawings' });
+    await admin.change({ op: 'purge', path: '01 Drawings/p.bin' });
+    await once('stale-index', { seconds: 60 });
+    await list();
+    t.notMatch(JSON.stringify(await admin.tree({ hash: false })), 'p.bin', 'looking back brings nothing back');
   });
 
   t.test('by probability, the same for the same seed', async (t) => {

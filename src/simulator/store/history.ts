@@ -66,6 +66,8 @@ export class History {
 
   #restore(row: number, image: NonNullable<Image['before']>): void {
     const s = this.#store;
+    // Back to having been purged: before anything puts it into a folder.
+    if ((image.flags & Flag.gone) !== 0) s.setFlag(row, Flag.gone, true);
     if (s.name(row) !== image.name) s.setName(row, image.name);
     s.setParent(row, image.parent);
     s.setUpdated(row, image.updated);

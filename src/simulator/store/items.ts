@@ -212,7 +212,7 @@ export class ItemStore {
     this.history.changed(row);
     this.names.forget(row);
     this.#reorder(row, () => this.#ownNames.set(row, name));
-    this.names.remember(row);
+    if (!this.has(row, Flag.gone)) this.names.remember(row);
     if (this.isFolder(row)) this.#folderPaths.clear();
   }
 
@@ -239,6 +239,8 @@ export class ItemStore {
   setParent(row: number, parent: number): void {
     if (this.parent.get(row) === parent) return;
     this.history.changed(row);
+    // What was purged is in no folder, wherever it once was.
+    if (this.has(row, Flag.gone)) return void this.parent.set(row, parent);
     this.#unlink(row);
     this.parent.set(row, parent);
     this.#link(row, parent);
