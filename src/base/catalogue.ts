@@ -1,4 +1,6 @@
 import { jobRows } from './catalogue-jobs.js';
+import { mountingRows } from './catalogue-mounting.js';
+import { restoreRows } from './catalogue-restore.js';
 import { setupRows } from './catalogue-setup.js';
 import { signInRows } from './catalogue-sign-in.js';
 import { targetRows } from './catalogue-targets.js';
@@ -192,6 +194,7 @@ const rows = {
     remedy: 'list its folder again',
   },
   ...writingRows,
+  ...restoreRows,
   ...jobRows,
   ...targetRows,
   'budget-exhausted': {
@@ -294,104 +297,7 @@ const rows = {
     what: 'the name is longer than 255 bytes',
     remedy: 'choose a shorter one',
   },
-  'mountpoint-missing': {
-    errno: 'ENOENT',
-    http: 400,
-    level: 'error',
-    what: 'the mount point {path} does not exist',
-    remedy: 'create it with `mkdir -p {path}`',
-  },
-  'mountpoint-not-folder': {
-    errno: 'ENOTDIR',
-    http: 400,
-    level: 'error',
-    what: 'the mount point {path} is not a folder',
-    remedy: 'name an empty folder',
-  },
-  'mountpoint-not-empty': {
-    errno: 'ENOTEMPTY',
-    http: 400,
-    level: 'error',
-    what: 'the mount point {path} is not empty',
-    remedy: 'name an empty folder: its content would be hidden',
-  },
-  'mountpoint-busy': {
-    errno: 'EBUSY',
-    http: 409,
-    level: 'error',
-    what: '{path} is a mount point already ({source})',
-    remedy: 'unmount it first with `procorefs umount {path}`',
-  },
-  'mountpoint-denied': {
-    errno: 'EACCES',
-    http: 403,
-    level: 'error',
-    what: 'the mount point {path} may not be used by this user',
-    remedy: 'use a folder that you own',
-  },
-  'not-mounted': {
-    errno: 'EINVAL',
-    http: 404,
-    level: 'error',
-    what: 'no procorefs mount at {path}',
-    remedy: 'see `procorefs status`',
-  },
-  'unmount-busy': {
-    errno: 'EBUSY',
-    http: 409,
-    level: 'error',
-    what: '{path} is in use',
-    remedy: 'close what is open there (`fuser -m {path}` names it), or use --force',
-  },
-  'fuse-device-missing': {
-    errno: 'ENODEV',
-    http: 500,
-    level: 'error',
-    what: '/dev/fuse does not exist',
-    remedy: 'run `modprobe fuse` as root; in a container, pass the device in',
-  },
-  'fuse-device-denied': {
-    errno: 'EACCES',
-    http: 500,
-    level: 'error',
-    what: '/dev/fuse may not be opened by this user (mode {mode})',
-    remedy: 'run `chmod 0666 /dev/fuse` as root, or mount as root',
-  },
-  'fusermount-missing': {
-    errno: 'ENOENT',
-    http: 500,
-    level: 'error',
-    what: 'fusermount3 was not found',
-    remedy: 'run `apt-get install fuse3` as root, or mount as root',
-  },
-  'libfuse-missing': {
-    errno: 'ENOENT',
-    http: 500,
-    level: 'error',
-    what: 'the fuse-native driver cannot be loaded',
-    remedy: '{hint}',
-  },
-  'allow-other-denied': {
-    errno: 'EPERM',
-    http: 403,
-    level: 'error',
-    what: 'allow_other is not allowed to users on this machine',
-    remedy: 'add the line user_allow_other to /etc/fuse.conf as root, or mount as root',
-  },
-  'mount-failed': {
-    errno: 'EIO',
-    http: 500,
-    level: 'error',
-    what: 'mounting at {path} failed',
-    remedy: 'run `procorefs doctor`',
-  },
-  'daemon-failed': {
-    errno: 'EIO',
-    http: 500,
-    level: 'error',
-    what: 'the daemon ended before the mount answered',
-    remedy: 'see {log}',
-  },
+  ...mountingRows,
   'install-foreign': {
     errno: 'EEXIST',
     http: 409,

@@ -24,6 +24,7 @@ const families: readonly Family[] = [
     },
   },
   { words: ['refresh'], load: async () => [(await import('./refresh.js')).refresh] },
+  { words: ['restore'], load: async () => [(await import('./restore.js')).restore] },
   { words: ['check'], load: async () => [(await import('./check.js')).check] },
   { words: ['analyze'], load: async () => [(await import('./analyze.js')).analyze] },
   { words: ['compare'], load: async () => [(await import('./compare.js')).compare] },

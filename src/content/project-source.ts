@@ -3,17 +3,19 @@ import { Failure, isFailure } from '../base/errors.js';
 import type { VersionId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { CallClass } from '../budget/calls.js';
+import { HIDDEN } from '../mirror/flags.js';
 import type { Mirror } from '../mirror/mirror.js';
 import type { Item, KnownUrl } from '../mirror/view.js';
 import type { RemoteVersion } from '../procore/items.js';
 import type { Storage } from '../procore/storage.js';
+import type { FileVersions } from './file-versions.js';
 import type { ContentSource, ContentStream, ContentVersion } from './source.js';
 
 export interface ProjectSourceOptions {
   readonly mirror: Mirror;
   readonly storage: Storage;
-  /** All versions of a file: 1 call, only for a version that is not the current one any more. */
-  readonly versions: (item: Item, signal: AbortSignal) => Promise<readonly RemoteVersion[]>;
+  /** Asked only about a version that is not the current one any more, and about what the index does not show. */
+  readonly versions: FileVersions;
   readonly log: Log;
 }
 
@@ -75,14 +77,28 @@ export class ProjectSource implements ContentSource {
     const { mirror } = this.#options;
     const item = mirror.view.byRemoteId(version.remoteId);
     if (!item) throw new Failure('gone', { what: version.label });
-    if (item.versionId !== version.id) return this.#olderUrl(item, version, stale, signal);
+    if (item.versionId !== version.id) return this.#listedUrl(item, version, stale, signal);
     const known = stale ? undefined : mirror.urls.known(item);
-    const url = known ?? (await mirror.urls.renew(item, stale, callClass, signal));
+    const url = known ?? (await this.#renewed(item, version, stale, callClass, signal));
     this.#remembered.set(version.id, url);
     return url;
   }
 
-  async #olderUrl(
+  async #renewed(
+    item: Item,
+    version: ContentVersion,
+    stale: KnownUrl | undefined,
+    callClass: CallClass,
+    signal: AbortSignal,
+  ): Promise<KnownUrl> {
+    const { mirror } = this.#options;
+    const isDeleted = (item.flags & HIDDEN) !== 0 || mirror.view.path(item) === undefined;
+    if (!isDeleted) return mirror.urls.renew(item, stale, callClass, signal);
+    const url = await mirror.bin.renew(item, stale, callClass, signal);
+    return url ?? this.#listedUrl(item, version, stale, signal);
+  }
+
+  async #listedUrl(
     item: Item,
     version: ContentVersion,
     stale: KnownUrl | undefined,
@@ -90,10 +106,13 @@ export class ProjectSource implements ContentSource {
   ): Promise<KnownUrl> {
     const remembered = this.#remembered.get(version.id);
     if (remembered && remembered.url !== stale?.url) return remembered;
-    const versions = await this.#options.versions(item, signal);
-    const found = versions.find((candidate) => candidate.id === version.id);
-    if (found?.url === undefined) throw new Failure('version-gone', { path: version.label });
-    const url = { url: found.url, fetchedAt: 0, versionId: version.id };
+    const { versions } = this.#options;
+    const urlOf = (listed: readonly RemoteVersion[] | undefined): string | undefined =>
+      listed?.find((candidate) => candidate.id === version.id)?.url;
+    const kept = urlOf(versions.known(item));
+    const found = kept !== undefined && kept !== stale?.url ? kept : urlOf(await versions.renew(item, signal));
+    if (found === undefined) throw new Failure('version-gone', { path: version.label });
+    const url = { url: found, fetchedAt: 0, versionId: version.id };
     this.#remembered.set(version.id, url);
     return url;
   }

@@ -2,15 +2,17 @@ import { Failure } from '../base/errors.js';
 import { asInode } from '../base/ids.js';
 import type { RunOptions } from '../jobs/store/job-store.js';
 import { isPlatform } from '../names/platforms.js';
-import { NO_REMOTE } from '../outbox/intent.js';
 import type { LocalItem } from '../outbox/tree.js';
-import { discard, type UploadLine, uploadLines } from '../outbox/uploads-view.js';
+import { type UploadLine, uploadLines } from '../outbox/uploads-view.js';
 import type { ControlMethods } from './control.js';
 import type { Daemon } from './daemon.js';
+import { giveUp } from './give-up.js';
 import { analyzeProject } from './jobs/analyze.js';
 import { jobLines } from './jobs/job-lines.js';
 import type { MountRequest, Mounts } from './mounts.js';
 import type { Project } from './project.js';
+import { refresh } from './refresh.js';
+import { type Restored, restore } from './restore.js';
 import type { Part } from './shown.js';
 import { type MountStatus, mountState } from './status.js';
 
@@ -81,6 +83,22 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
       withItem(mounts, mountpoint, path, signal, (project, item) => project.pinKeeper.pin(item, signal)),
     unpin: ({ mountpoint, path }, signal) =>
       withItem(mounts, mountpoint, path, signal, (project, item) => project.pinKeeper.unpin(item, signal)),
+    restore: async ({ mountpoint, path }, signal): Promise<Restored> => {
+      const { shown, request } = mounts.get(text(mountpoint));
+      if (request.readOnly) throw new Failure('read-only');
+      const restored = await shown.at(
+        text(path),
+        async (project, within) => {
+          if (!project) throw new Failure('usage', { what: 'name what is to be restored' });
+          const { path, ...more } = await restore(project, within, signal);
+          const prefix = shown.parts.find((part) => part.project === project)?.prefix ?? '';
+          return { path: `${prefix}${path}`, ...more };
+        },
+        signal,
+      );
+      await mounts.told();
+      return restored;
+    },
     refresh: async ({ mountpoint, path }, signal) => {
       const { shown } = mounts.get(text(mountpoint));
       await shown.at(
@@ -110,14 +128,6 @@ function withItem<T>(
     },
     signal,
   );
-}
-
-async function refresh(project: Project, path: string, signal: AbortSignal): Promise<void> {
-  const item = await project.find(path, 'interactive', signal);
-  const folder = item.isFile ? project.outbox.tree.parent(item) : item;
-  if (!folder) throw new Failure('no-such-item', { path });
-  // What is not at the server yet has nothing there.
-  if (folder.remoteId !== NO_REMOTE) await project.mirror.refresh(folder, 'interactive', signal);
 }
 
 /** Resolves with what is left when everything went up, nothing can go, or the time (seconds) is over. */
@@ -165,27 +175,6 @@ function chosen(parts: readonly Part[], ids: unknown) {
     project,
     inodes: wanted.filter((one) => one.project === project).map(({ inode }) => inode),
   }));
-}
-
-/** Returns where the bytes are now. */
-function giveUp(project: Project, inodes: Parameters<typeof discard>[1]): string[] {
-  if (inodes.length === 0) return [];
-  const { paths, discarded } = discard(project.outbox, inodes);
-  project.outbox.events.emit('changed');
-  project.mirror.store.events.emit(
-    'changed',
-    discarded.map(({ intent, left }) => {
-      const here = { parent: intent.parent, name: intent.name };
-      const there = intent.baseParent === 0 ? undefined : { parent: intent.baseParent, name: intent.baseName };
-      return {
-        inode: intent.inode,
-        before: intent.deleted ? undefined : here,
-        after: left ? here : there,
-        replacedSequence: intent.sequence,
-      };
-    }),
-  );
-  return paths;
 }
 
 function text(value: unknown): string {

@@ -7,6 +7,7 @@ import { type FileLock, lockHolder, tryLock } from '../base/lock.js';
 import type { Log } from '../base/log.js';
 import type { CallClass } from '../budget/calls.js';
 import { ContentCache } from '../content/cache.js';
+import { FileVersions } from '../content/file-versions.js';
 import { ProjectSource } from '../content/project-source.js';
 import type { Change } from '../mirror/changes.js';
 import { Mirror } from '../mirror/mirror.js';
@@ -76,6 +77,7 @@ export function takeLock(folder: string): FileLock {
 export class Project {
   readonly mirror: Mirror;
   readonly content: ContentCache;
+  readonly versions: FileVersions;
   readonly session: ProjectSession;
   readonly outbox: Outbox;
   readonly scheduler: Scheduler;
@@ -95,6 +97,7 @@ export class Project {
     folder: string,
     mirror: Mirror,
     content: ContentCache,
+    versions: FileVersions,
     options: ProjectOptions,
     log: Log,
   ) {
@@ -102,6 +105,7 @@ export class Project {
     this.#lock = lock;
     this.mirror = mirror;
     this.content = content;
+    this.versions = versions;
     this.readers = new Readers({ previewBudget: options.previewBudget, clock: systemClock, log });
     this.outbox = new Outbox({
       folder,
@@ -171,18 +175,17 @@ export class Project {
         upkeepWait: (isWatched) => session.session.budget.upkeepWait(isWatched),
         log,
         source: {
-          page: (query, callOptions) => client.indexRaw(project.id, { ...query, sort: 'updated_at' }, callOptions),
+          page: ({ newestFirst, ...query }, callOptions) =>
+            client.indexRaw(project.id, { ...query, sort: newestFirst ? '-updated_at' : 'updated_at' }, callOptions),
           folder: (id, callOptions) =>
             id === undefined ? client.rootFolder(project.id, callOptions) : client.folder(project.id, id, callOptions),
         },
       });
       mirror = opened;
-      const source = new ProjectSource({
-        mirror: opened,
-        storage,
-        versions: (item, signal) => client.versions(project.id, item.remoteId, { class: 'interactive', signal }),
-        log,
-      });
+      const versions = new FileVersions((item, signal) =>
+        client.versions(project.id, item.remoteId, { class: 'interactive', signal }),
+      );
+      const source = new ProjectSource({ mirror: opened, storage, versions, log });
       const content = ContentCache.open({
         folder: join(folder, 'cache'),
         limit: options.cacheLimit,
@@ -191,7 +194,7 @@ export class Project {
         source,
         log,
       });
-      return new Project(session, lock, folder, mirror, content, options, log);
+      return new Project(session, lock, folder, mirror, content, versions, options, log);
     } catch (error) {
       await mirror?.close();
       lock.release();

@@ -122,7 +122,7 @@ function fileSystemOf(
   log: Log,
   place: { readonly root?: Inode; readonly shared?: SharedMount },
 ): ProjectFileSystem {
-  const { session, mirror, outbox, checkouts, pins, pinKeeper, readers, scheduler } = project;
+  const { session, mirror, outbox, checkouts, pins, pinKeeper, readers, versions, scheduler } = project;
   const options = {
     mirror,
     outbox,
@@ -132,6 +132,7 @@ function fileSystemOf(
     checkouts,
     pins,
     readers,
+    versions,
     ...place,
   };
   if (request.readOnly) return new ProjectFileSystem(options);

@@ -179,6 +179,8 @@ export interface FileSystem {
    */
   readdir(node: NodeId, handle: Handle, cookie: number, limit: number, context: Context): Awaitable<DirectoryPage>;
   releasedir(node: NodeId, handle: Handle): void;
+  /** The kernel is to keep no listing of this directory, as it is not told when that changes. */
+  isListedAnew?(node: NodeId): boolean;
   /** `flags` as in open(2); O_TRUNC is done here (kernel driver), or comes as setattr before. */
   open(node: NodeId, flags: number, context: Context): Awaitable<OpenFile>;
   /** Up to `size` bytes; fewer only at the end of the file. */

@@ -2,7 +2,7 @@ import type { RemoteId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
 
 /** Seconds for which a listing may lag behind our own calls. */
-const STALE_LISTING = 120;
+export const STALE_LISTING = 120;
 const MOST = 20_000;
 
 /**

@@ -6,9 +6,11 @@ export interface IndexQuery {
   readonly page: number;
   readonly perPage: number;
   readonly filter: IndexFilter;
+  /** The latest update first. */
+  readonly newestFirst?: boolean;
 }
 
-/** One page of the flat index, oldest update first, not parsed yet. */
+/** One page of the flat index, oldest update first unless told, not parsed yet. */
 export interface RawPage {
   readonly body: ArrayBuffer;
   readonly total: number | undefined;

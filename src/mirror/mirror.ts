@@ -9,6 +9,7 @@ import { Crawl } from './crawl.js';
 import type { IndexSource } from './index-source.js';
 import { listNearest } from './list-nearest.js';
 import { poll } from './poll.js';
+import { RecycleBin } from './recycle-bin.js';
 import { MirrorStore } from './store.js';
 import { Subtree } from './subtree.js';
 import { Sweep } from './sweep.js';
@@ -41,6 +42,7 @@ const RETRY_SIGNED_OUT = 15_000;
 export class Mirror {
   readonly store: MirrorStore;
   readonly urls: Urls;
+  readonly bin: RecycleBin;
   readonly #source: IndexSource;
   readonly #log: Log;
   readonly #clock: Clock;
@@ -59,6 +61,7 @@ export class Mirror {
     this.#clock = options.clock ?? systemClock;
     this.store = new MirrorStore(options.path, options.log);
     this.urls = new Urls(this.store, options.source, this.#clock);
+    this.bin = new RecycleBin(this.store, options.source, this.#clock, options.log);
     this.sweep = new Sweep(this.store, options.source);
     this.#upkeep = new Upkeep({
       view: this.store.view,

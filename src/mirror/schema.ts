@@ -51,4 +51,10 @@ export const mirrorMigrations: readonly string[] = [
   -- With files_by_update, what a sweep compares a page of the index with.
   CREATE INDEX others_by_update ON items (updated_at) WHERE flags & 15 <> 8;
   `,
+  `
+  -- What is in the recycle bin: as a rule few rows of all.
+  CREATE INDEX recycled_by_inode ON items (inode) WHERE flags & 7 = 1;
+  CREATE INDEX recycled_by_parent ON items (parent_id, inode) WHERE flags & 7 = 1;
+  CREATE INDEX recycled_by_name ON items (coalesce(remote_name, name), parent_id) WHERE flags & 7 = 1;
+  `,
 ];

@@ -4,10 +4,12 @@ import type { Log } from '../base/log.js';
 import { type Database, openDatabase } from '../database/open.js';
 import type { FolderListing, RemoteItem } from '../procore/items.js';
 import type { Change } from './changes.js';
+import { STALE_LISTING } from './confirmed.js';
 import { mirrorOptions } from './files.js';
 import type { RawPage } from './index-source.js';
 import type { Meta, PageResult, SweepResult } from './protocol.js';
 import type { FolderAt } from './ranks.js';
+import { RecycledView } from './recycled-view.js';
 import { View } from './view.js';
 import type { Step } from './walk.js';
 import type { OwnContent } from './writer.js';
@@ -21,6 +23,7 @@ interface Events {
 /** `mirror.db`: read on this thread, written in another. */
 export class MirrorStore {
   readonly view: View;
+  readonly recycled: RecycledView;
   readonly events = new EventEmitter<Events>();
   readonly #db: Database;
   readonly #writer: WriterThread;
@@ -30,7 +33,9 @@ export class MirrorStore {
 
   constructor(path: string, log: Log) {
     this.#db = openDatabase(path, mirrorOptions);
-    this.view = new View(this.#db);
+    const view = new View(this.#db);
+    this.view = view;
+    this.recycled = new RecycledView(this.#db, () => (view.number('bin.at') ?? 0) - STALE_LISTING);
     this.#writer = new WriterThread(path);
     this.#log = log;
   }

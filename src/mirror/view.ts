@@ -47,7 +47,7 @@ export interface KnownUrl {
   readonly versionId: number;
 }
 
-type Raw = [
+export type Raw = [
   inode: number,
   remoteId: number,
   parentId: number,
@@ -73,7 +73,7 @@ type RawListed = [
   sequence: number,
 ];
 
-const COLUMNS =
+export const COLUMNS =
   'inode, remote_id, parent_id, name, remote_name, flags, updated_at, created_at, size, version_id, version_number, version_at, node_sequence';
 const VISIBLE = `flags & ${HIDDEN} = 0`;
 const LISTED_COLUMNS = 'inode, name, flags, updated_at, size, version_at, node_sequence';
@@ -276,7 +276,7 @@ export class View {
 const nameKey = (parent: Inode, name: string): string => `${parent}/${name}`;
 const placeKey = (place: Place): string => nameKey(place.parent, place.name);
 
-function toItem(row: Raw): Item {
+export function toItem(row: readonly [...Raw, ...unknown[]]): Item {
   return {
     inode: asInode(row[0]),
     remoteId: row[1] as RemoteId,

@@ -332,7 +332,7 @@ export class Writer {
   ): boolean {
     const row = this.#find.get(item.id);
     const isRoot = item.parentId === null;
-    const parent = item.parentId ?? NO_PARENT;
+    const parent = this.#parentOf(item, row);
     if (row && (row.seen_at > serverTime || (row.seen_at === serverTime && row.updated_at > item.updatedAt)))
       return false;
     const flags = flagsOf(item);
@@ -385,6 +385,14 @@ export class Writer {
     if (!row || replacedSequence !== undefined || changed(row, item, flags, parent, name))
       changes.push({ inode, before, after, replacedSequence });
     return !row;
+  }
+
+  /** Where a deleted item was is kept, where the server only says that it is in the recycle bin. */
+  #parentOf(item: RemoteItem, row: Row | undefined): RemoteId {
+    const parent = item.parentId ?? NO_PARENT;
+    if (!item.deleted || !row || row.parent_id === parent) return parent;
+    const folder = this.#find.get(parent);
+    return !folder || (folder.flags & BIN) !== 0 ? row.parent_id : parent;
   }
 
   /** Keeps the shown name while the remote name and the folder stay; otherwise finds a free one. */

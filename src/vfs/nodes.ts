@@ -5,7 +5,7 @@ import type { Item } from '../mirror/view.js';
  * Node ids are computed, not stored: file number + 2^36 × sequence. So whatever the kernel remembers costs the daemon
  * nothing, and each content version of a file has its own page cache, backing file and size in the kernel.
  */
-const SEQUENCE_UNIT = 2 ** 36;
+export const SEQUENCE_UNIT = 2 ** 36;
 
 /** The file number of a node: that of its item, whichever version it is. */
 export const numberOf = (node: NodeId): FileNumber => asFileNumber(node % SEQUENCE_UNIT);
@@ -47,6 +47,11 @@ export class Nodes {
 
   inode(node: NodeId): Inode {
     return node === this.rootNode ? this.root : this.#numbering.inode(numberOf(node));
+  }
+
+  /** The item at a file number. */
+  inodeOf(number: FileNumber): Inode {
+    return this.#numbering.inode(number);
   }
 
   number(inode: Inode): FileNumber {

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { Failure } from '../base/errors.js';
 import { type Inode, type NodeId, ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
+import type { FileVersions } from '../content/file-versions.js';
 import type {
   Awaitable,
   Context,
@@ -16,7 +17,7 @@ import type {
 } from '../fuse/filesystem.js';
 import type { Change } from '../mirror/changes.js';
 import type { Mirror } from '../mirror/mirror.js';
-import { NAME_BYTES } from '../names/linux.js';
+import { META_FOLDER, NAME_BYTES } from '../names/linux.js';
 import { isProbe } from '../names/probes.js';
 import type { Checkouts } from '../outbox/checkouts.js';
 import { NO_REMOTE } from '../outbox/intent.js';
@@ -26,6 +27,8 @@ import { type ListedLocalItem, type LocalItem, type Tree, versionOf } from '../o
 import { attributesOf, type Ownership } from './attributes.js';
 import { Directories } from './directories.js';
 import { FileHandles } from './file-handles.js';
+import { HiddenFolder } from './hidden/hidden-folder.js';
+import { isHidden } from './hidden/places.js';
 import { Invalidation } from './invalidation.js';
 import { Nodes, type Numbering } from './nodes.js';
 import { isConcealed } from './privacy.js';
@@ -39,6 +42,7 @@ export interface FileSystemOptions {
   readonly checkouts: Checkouts;
   readonly pins: Pins;
   readonly readers: Readers;
+  readonly versions: FileVersions;
   readonly webUrl: WebUrl;
   readonly log: Log;
   /** The folder that is mounted; the project's root unless told. */
@@ -83,6 +87,7 @@ export class ProjectFileSystem implements FileSystem {
   protected readonly checkouts: Checkouts;
   protected readonly handles: FileHandles;
   protected readonly nodes: Nodes;
+  protected readonly hidden: HiddenFolder;
   protected readonly log: Log;
   protected kernel: KernelCache | undefined;
   protected invalidation: Invalidation | undefined;
@@ -113,6 +118,12 @@ export class ProjectFileSystem implements FileSystem {
     this.handles = new FileHandles(options.shared?.newHandle);
     this.nodes = new Nodes(options.root ?? ROOT_INODE, options.shared?.numbering);
     this.#longest = options.shared?.timeout ?? PUSHED_TIMEOUT;
+    this.hidden = new HiddenFolder({
+      ...options,
+      nodes: this.nodes,
+      newHandle: () => this.handles.newHandle(),
+      listed: (folder, context) => this.listed(folder, context),
+    });
     this.#directories = new Directories(
       this.tree,
       (item) => !this.isConcealed(item),
@@ -139,6 +150,8 @@ export class ProjectFileSystem implements FileSystem {
   }
 
   lookup(parent: NodeId, name: string, context: Context): Awaitable<Entry | NoEntry> {
+    if (isHidden(parent)) return this.hidden.lookup(parent, name, context);
+    if (name === META_FOLDER && parent === this.nodes.rootNode) return this.hidden.entry;
     const folder = this.item(parent);
     this.invalidation?.asked(folder.inode);
     const child = this.tree.child(folder, name);
@@ -149,11 +162,22 @@ export class ProjectFileSystem implements FileSystem {
     return listing ? listing.then(() => this.#find(folder, name)) : this.#noEntry();
   }
 
-  getattr(node: NodeId): Entry {
+  getattr(node: NodeId, _handle: Handle | undefined, context: Context): Awaitable<Entry> {
+    if (isHidden(node)) return this.hidden.getattr(node, context);
     return this.entry(this.item(node));
   }
 
+  /** Of the folder that is shown. */
+  get rootEntry(): Entry {
+    return this.entry(this.item(this.nodes.rootNode));
+  }
+
+  isListedAnew(node: NodeId): boolean {
+    return isHidden(node);
+  }
+
   opendir(node: NodeId, context: Context): Awaitable<Handle> {
+    if (isHidden(node)) return this.hidden.opendir(node, context);
     const folder = this.item(node);
     if (folder.isFile) throw new Failure('not-a-folder', { path: folder.name });
     this.invalidation?.asked(folder.inode);
@@ -169,7 +193,8 @@ export class ProjectFileSystem implements FileSystem {
     return listing ? listing.then(open) : open();
   }
 
-  readdir(_node: NodeId, handle: Handle, cookie: number): DirectoryPage {
+  readdir(node: NodeId, handle: Handle, cookie: number, limit: number, context: Context): Awaitable<DirectoryPage> {
+    if (isHidden(node)) return this.hidden.readdir(node, cookie, limit, context);
     return this.#directories.read(handle, cookie);
   }
 
@@ -178,6 +203,7 @@ export class ProjectFileSystem implements FileSystem {
   }
 
   open(node: NodeId, flags: number, context: Context): Awaitable<OpenFile> {
+    if (isHidden(node)) return this.hidden.open(node, flags, context);
     const item = this.item(node);
     this.#watch(this.tree.parent(item));
     const writing = (flags & O_ACCMODE) !== O_RDONLY;
@@ -203,7 +229,8 @@ export class ProjectFileSystem implements FileSystem {
     return check.then((sound) => (sound ? { handle, backingFd: blob.fd() } : { handle }));
   }
 
-  read(_node: NodeId, handle: Handle, offset: number, size: number, context: Context): Awaitable<Uint8Array> {
+  read(node: NodeId, handle: Handle, offset: number, size: number, context: Context): Awaitable<Uint8Array> {
+    if (isHidden(node)) return this.hidden.read(handle, offset, size, context);
     const open = this.handles.get(handle);
     if (!open) throw new Failure('internal', { why: `read from handle ${handle}, which is not open` });
     if (open.file) return open.file.read(offset, size, context.signal);
@@ -216,7 +243,11 @@ export class ProjectFileSystem implements FileSystem {
     this.outbox.sent(bytes);
   }
 
-  release(_node: NodeId, handle: Handle): void {
+  release(node: NodeId, handle: Handle): void {
+    if (isHidden(node)) {
+      this.hidden.release(handle);
+      return;
+    }
     const open = this.handles.remove(handle);
     if (!open) return;
     if (open.blob) {
@@ -230,7 +261,8 @@ export class ProjectFileSystem implements FileSystem {
     return STATISTICS;
   }
 
-  getxattr(node: NodeId, name: string): Uint8Array | undefined {
+  getxattr(node: NodeId, name: string, context: Context): Awaitable<Uint8Array | undefined> {
+    if (isHidden(node)) return this.hidden.getxattr(node, name, context);
     const value = xattrs.get(name)?.(this.item(node), this.#xattrSources);
     return value === undefined ? undefined : Buffer.from(value);
   }
@@ -246,6 +278,7 @@ export class ProjectFileSystem implements FileSystem {
       if (open.file) this.outbox.release(open.file, open.writing, open.uid);
     }
     this.handles.clear();
+    this.hidden.close();
   }
 
   /** The open working file of an item at the node that the kernel has; a superseded version has none. */

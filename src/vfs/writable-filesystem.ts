@@ -22,6 +22,7 @@ import type { PinKeeper } from '../outbox/pin-keeper.js';
 import type { LocalItem } from '../outbox/tree.js';
 import type { WorkingFile } from '../outbox/working-file.js';
 import type { FileHandle } from './file-handles.js';
+import { outsideHidden } from './hidden/guard.js';
 import { type FileSystemOptions, ProjectFileSystem } from './project-filesystem.js';
 import { CHECKOUT, checkoutPeriod, PIN, pinned } from './xattrs.js';
 
@@ -46,7 +47,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
   readonly #refusals = new LRUCache<string, true>({ max: 100, ttl: REFUSAL_LOGGED });
   readonly #explained = new Set<ForbiddenItem>();
 
-  readonly writable: WritableFileSystem = {
+  readonly #inner: WritableFileSystem = {
     setattr: (node, changes, handle, context) => this.#setattr(node, changes, handle, context),
 
     create: (parent, name, _mode, flags, context) =>
@@ -142,6 +143,8 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       this.log.info({ uid: context.uid }, `a ${what} was refused: Procore's documents know none`);
     },
   };
+
+  readonly writable = outsideHidden(this.#inner, this.hidden, this.nodes.rootNode);
 
   constructor(options: FileSystemOptions, writing: WritingOptions) {
     super(options);

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isFailure } from '#src/base/errors.js';
 import { silentLog } from '#src/base/log.js';
 import { ContentCache } from '#src/content/cache.js';
+import { FileVersions } from '#src/content/file-versions.js';
 import { contentVersion, ProjectSource } from '#src/content/project-source.js';
 import { Crawl } from '#src/mirror/crawl.js';
 import type { Mirror } from '#src/mirror/mirror.js';
@@ -136,7 +137,9 @@ async function readAll(
   const source = new ProjectSource({
     mirror,
     storage,
-    versions: (item, signal) => client.versions(project, item.remoteId, { class: 'interactive', signal }),
+    versions: new FileVersions((item, signal) =>
+      client.versions(project, item.remoteId, { class: 'interactive', signal }),
+    ),
     log: silentLog,
   });
   const cache = ContentCache.open({ folder, limit: 2 ** 30, reserve: 0, source, log: silentLog });

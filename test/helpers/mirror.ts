@@ -35,7 +35,8 @@ export async function mirrorBench(t: Teardown, settings: SimulatorSettings = {})
   const project = asProjectId(ready.projects[0]!.id);
   const { client } = session;
   const source: IndexSource = {
-    page: (query, options) => client.indexRaw(project, { ...query, sort: 'updated_at' }, options),
+    page: ({ newestFirst, ...query }, options) =>
+      client.indexRaw(project, { ...query, sort: newestFirst ? '-updated_at' : 'updated_at' }, options),
     folder: (id, options) =>
       id === undefined ? client.rootFolder(project, options) : client.folder(project, id, options),
   };

@@ -125,7 +125,7 @@ class InsidePlace implements ModelPlace {
   }
 
   async sizeOfHandle(n: number): Promise<number> {
-    return this.#fs.getattr(this.#handles[n]!.node).attributes.size;
+    return (await this.#fs.getattr(this.#handles[n]!.node, undefined, context)).attributes.size;
   }
 
   async chmodHandle(n: number, mode: number): Promise<void> {

@@ -65,6 +65,7 @@ export async function openProject(
         checkouts: opened.checkouts,
         pins: opened.pins,
         readers: opened.readers,
+        versions: opened.versions,
         owner: { uid: 1000, gid: 1000, umask: 0o022 },
         webUrl: () => '',
         log: silentLog,
@@ -106,7 +107,7 @@ export class Files {
 
   async entry(path: string): Promise<Entry> {
     let node: NodeId = ROOT_NODE;
-    let entry: Entry = this.#fs.getattr(node);
+    let entry: Entry = await this.#fs.getattr(node, undefined, context);
     for (const name of path.split('/').filter((part) => part !== '')) {
       if ((entry.attributes.mode & 0o170000) !== 0o040000) throw errno('ENOTDIR');
       const found = await this.#fs.lookup(node, name, context);
@@ -129,7 +130,7 @@ export class Files {
     const handle = await this.#fs.opendir(node, context);
     const names: string[] = [];
     for (let cookie = 0; ; ) {
-      const { entries } = this.#fs.readdir(node, handle, cookie);
+      const { entries } = await this.#fs.readdir(node, handle, cookie, 1000, context);
       if (entries.length === 0) break;
       for (const one of entries) if (one.name !== '.' && one.name !== '..') names.push(one.name);
       cookie = entries.at(-1)!.cookie;
@@ -163,7 +164,7 @@ export class Files {
       node = made.entry.node;
       handle = made.file.handle;
     }
-    const size = this.#fs.getattr(node).attributes.size;
+    const { size } = (await this.#fs.getattr(node, undefined, context)).attributes;
     const offset = how === 'append' ? size : typeof how === 'number' ? how : 0;
     try {
       await writable.write(node, handle, offset, Buffer.from(content), context);

@@ -43,7 +43,9 @@ const getattr: Handler = (session, request, incoming) => {
 const opendir: Handler = (session, request) => {
   const release = (handle: Handle): void => session.fileSystem.releasedir(request.node, handle);
   const answer = (handle: Handle): void => {
-    const length = session.reply.opened(handle * MODES, openFlag.CACHE_DIR | openFlag.KEEP_CACHE, 0);
+    const isKept = session.fileSystem.isListedAnew?.(request.node) !== true;
+    const flags = isKept ? openFlag.CACHE_DIR | openFlag.KEEP_CACHE : 0;
+    const length = session.reply.opened(handle * MODES, flags, 0);
     if (!session.send(request, length)) release(handle);
   };
   const opened = session.fileSystem.opendir(request.node, request);

@@ -21,6 +21,7 @@ import type { Company } from '../../mirror/company/company.js';
 import type { CompanyProject, FolderLook, ProjectChange } from '../../mirror/company/store.js';
 import { isProbe } from '../../names/probes.js';
 import type { Ownership } from '../attributes.js';
+import { isHidden } from '../hidden/places.js';
 import { numberOf } from '../nodes.js';
 import { type ProjectFileSystem, STATISTICS } from '../project-filesystem.js';
 import { companyWriting } from './company-writing.js';
@@ -92,7 +93,7 @@ export class CompanyFileSystem implements FileSystem {
     if (node === ROOT_NODE) return this.#root();
     const project = this.#projectOf(node);
     if (asNodeId(project.number) === node) return this.#entry(project);
-    return this.#in(node, context, (fileSystem) => fileSystem.getattr(node));
+    return this.#in(node, context, (fileSystem) => fileSystem.getattr(node, undefined, context));
   }
 
   opendir(node: NodeId, context: Context): Awaitable<Handle> {
@@ -104,7 +105,8 @@ export class CompanyFileSystem implements FileSystem {
   }
 
   readdir(node: NodeId, handle: Handle, cookie: number, limit: number, context: Context): Awaitable<DirectoryPage> {
-    if (node !== ROOT_NODE) return this.#in(node, context, (project) => project.readdir(node, handle, cookie));
+    if (node !== ROOT_NODE)
+      return this.#in(node, context, (project) => project.readdir(node, handle, cookie, limit, context));
     const dots = [dot('.', SELF_COOKIE), dot('..', PARENT_COOKIE)].filter((one) => one.cookie > cookie);
     const rest = this.#company.store.all.filter(({ number }) => number > cookie);
     const entries = rest.slice(0, Math.max(1, limit)).map(
@@ -122,6 +124,10 @@ export class CompanyFileSystem implements FileSystem {
   releasedir(node: NodeId, handle: Handle): void {
     if (node === ROOT_NODE) return;
     this.#served.released(this.#projectOf(node).id, (project) => project.releasedir(node, handle));
+  }
+
+  isListedAnew(node: NodeId): boolean {
+    return isHidden(node);
   }
 
   open(node: NodeId, flags: number, context: Context): Awaitable<OpenFile> {
@@ -154,7 +160,7 @@ export class CompanyFileSystem implements FileSystem {
   getxattr(node: NodeId, name: string, context: Context): Awaitable<Uint8Array | undefined> {
     // ls(1) asks for other names of each folder that it lists: that must not open the projects.
     if (node === ROOT_NODE || !name.startsWith(PROCORE_XATTR)) return undefined;
-    return this.#in(node, context, (project) => project.getxattr(node, name));
+    return this.#in(node, context, (project) => project.getxattr(node, name, context));
   }
 
   listxattr(): readonly string[] {
@@ -211,7 +217,7 @@ export class CompanyFileSystem implements FileSystem {
   #entry(project: CompanyProject): Entry {
     const node = asNodeId(project.number);
     const open = this.#served.get(project.id);
-    if (open) return open.fileSystem.getattr(node);
+    if (open) return open.fileSystem.rootEntry;
     return this.#folder(node, { ...this.#attributes(project.look), ino: project.number });
   }
 

@@ -176,7 +176,7 @@ export class ServedProjects {
     this.#served.delete(id);
     const { store } = this.#o.company;
     const number = store.get(id)?.number;
-    if (number !== undefined) store.remember(id, lookOf(served.fileSystem.getattr(asNodeId(number)).attributes));
+    if (number !== undefined) store.remember(id, lookOf(served.fileSystem.rootEntry.attributes));
     served.fileSystem.destroy();
     served.release();
   }

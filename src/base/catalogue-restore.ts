@@ -1,0 +1,47 @@
+import type { CatalogueRow } from './catalogue.js';
+
+/** Failures of `.procore` and of bringing things back. */
+export const restoreRows = {
+  'hidden-read-only': {
+    errno: 'EROFS',
+    http: 403,
+    level: 'debug',
+    what: 'nothing in .procore can be changed',
+    remedy: 'copy what you need out of it; `procorefs restore` brings a deleted item back',
+  },
+  'not-in-bin': {
+    errno: 'ENOENT',
+    http: 404,
+    level: 'error',
+    what: 'nothing that was {path} is in the recycle bin',
+    remedy: 'list .procore/recycle of the mount to see what is there',
+  },
+  'restore-ambiguous': {
+    errno: 'EINVAL',
+    http: 409,
+    level: 'error',
+    what: '{count} items that were {path} are in the recycle bin',
+    remedy: 'name one of them: {names}',
+  },
+  'restore-taken': {
+    errno: 'EEXIST',
+    http: 409,
+    level: 'error',
+    what: 'another item is at {path} by now',
+    remedy: 'rename or move that one, then restore again; or copy the content out of .procore/recycle',
+  },
+  'restore-later': {
+    errno: 'EAGAIN',
+    http: 409,
+    level: 'error',
+    what: '{path} is being deleted at the server just now',
+    remedy: 'try again in a moment',
+  },
+  'restore-refused': {
+    errno: 'EACCES',
+    http: 409,
+    level: 'error',
+    what: 'Procore does not give {path} back',
+    remedy: 'restore it in Procore (Documents, Recycle Bin), or copy it out of .procore/recycle',
+  },
+} as const satisfies Record<string, CatalogueRow>;

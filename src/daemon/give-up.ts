@@ -1,0 +1,24 @@
+import type { Inode } from '../base/ids.js';
+import { discard } from '../outbox/uploads-view.js';
+import type { Project } from './project.js';
+
+/** Gives changes that wait up, so that what is left of them shows. Returns where bytes of them are now. */
+export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
+  if (inodes.length === 0) return [];
+  const { paths, discarded } = discard(project.outbox, inodes);
+  project.outbox.events.emit('changed');
+  project.mirror.store.events.emit(
+    'changed',
+    discarded.map(({ intent, left }) => {
+      const here = { parent: intent.parent, name: intent.name };
+      const there = intent.baseParent === 0 ? undefined : { parent: intent.baseParent, name: intent.baseName };
+      return {
+        inode: intent.inode,
+        before: intent.deleted ? undefined : here,
+        after: left ? here : there,
+        replacedSequence: intent.sequence,
+      };
+    }),
+  );
+  return paths;
+}

@@ -1,0 +1,96 @@
+import type { RemoteId } from '../base/ids.js';
+import type { Database, Statement } from '../database/open.js';
+import { DELETED, HIDDEN } from './flags.js';
+import { COLUMNS, type Item, type Raw, toItem } from './view.js';
+
+type RawRecycled = [...Raw, seenAt: number, isNested: number];
+
+/** Rows looked at for one answer: a statement must stay short however much is in the bin. */
+const SCAN = 256;
+
+export interface RecycledPage {
+  readonly items: readonly Item[];
+  /** The inode after which to go on; undefined at the end. A page may be empty and not the end. */
+  readonly next: number | undefined;
+}
+
+export interface RecycledTwins {
+  readonly items: readonly Item[];
+  /** There may be more. */
+  readonly isCut: boolean;
+}
+
+/** Reads what the mirror knows of the recycle bin: no API call. */
+export class RecycledView {
+  readonly #top: Statement<[number, number], RawRecycled>;
+  readonly #below: Statement<[number, number, number], RawRecycled>;
+  readonly #named: Statement<[string, number], RawRecycled>;
+  readonly #namedIn: Statement<[string, number, number], RawRecycled>;
+  readonly #isRecycled: Statement<[number], number>;
+  /** What was not seen since this server time is not in the bin any more; seconds. */
+  readonly #since: () => number;
+
+  constructor(db: Database, since: () => number) {
+    this.#since = since;
+    const recycled = `flags & ${HIDDEN} = ${DELETED}`;
+    const columns = `${COLUMNS}, seen_at,
+      EXISTS (SELECT 1 FROM items AS folder WHERE folder.remote_id = items.parent_id
+        AND folder.flags & ${HIDDEN} = ${DELETED})`;
+    const name = 'coalesce(remote_name, name)';
+    const raw = <P extends unknown[]>(sql: string): Statement<P, RawRecycled> => db.prepare<P, RawRecycled>(sql).raw();
+    this.#top = raw(
+      `SELECT ${columns} FROM items INDEXED BY recycled_by_inode WHERE inode > ? AND ${recycled} ORDER BY inode LIMIT ?`,
+    );
+    this.#below = raw(
+      `SELECT ${columns} FROM items INDEXED BY recycled_by_parent
+       WHERE parent_id = ? AND inode > ? AND ${recycled} ORDER BY inode LIMIT ?`,
+    );
+    this.#named = raw(
+      `SELECT ${columns} FROM items INDEXED BY recycled_by_name WHERE ${name} = ? AND ${recycled} LIMIT ?`,
+    );
+    this.#namedIn = raw(
+      `SELECT ${columns} FROM items INDEXED BY recycled_by_name
+       WHERE ${name} = ? AND parent_id = ? AND ${recycled} LIMIT ?`,
+    );
+    this.#isRecycled = db.prepare<[number], number>(`SELECT 1 FROM items WHERE remote_id = ? AND ${recycled}`).pluck();
+  }
+
+  /** What was deleted by itself, in order of inodes: not what is in a folder that was deleted. */
+  top(after: number): RecycledPage {
+    const rows = this.#top.all(after, SCAN);
+    return {
+      items: this.#there(rows)
+        .filter((row) => row[14] === 0)
+        .map((row) => toItem(row)),
+      next: rows.length < SCAN ? undefined : rows.at(-1)![0],
+    };
+  }
+
+  /** Of the folder's children those that count as deleted, with a greater inode. */
+  below(folder: RemoteId, after: number, limit: number): Item[] {
+    return this.#there(this.#below.all(folder, after, limit)).map((row) => toItem(row));
+  }
+
+  /** What was deleted by itself and has this name at the server. */
+  named(remoteName: string): RecycledTwins {
+    const rows = this.#named.all(remoteName, SCAN);
+    const items = this.#there(rows).filter((row) => row[14] === 0);
+    return { items: items.map((row) => toItem(row)), isCut: rows.length === SCAN };
+  }
+
+  /** The folder's deleted children of this name at the server. */
+  namedIn(folder: RemoteId, remoteName: string): RecycledTwins {
+    const rows = this.#namedIn.all(remoteName, folder, SCAN);
+    return { items: this.#there(rows).map((row) => toItem(row)), isCut: rows.length === SCAN };
+  }
+
+  /** It is in the bin, by itself or with the folder that it is in. */
+  isRecycled(id: RemoteId): boolean {
+    return this.#isRecycled.get(id) !== undefined;
+  }
+
+  #there(rows: RawRecycled[]): RawRecycled[] {
+    const since = this.#since();
+    return rows.filter((row) => row[13] >= since);
+  }
+}

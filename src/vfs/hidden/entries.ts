@@ -1,0 +1,80 @@
+import { constants } from 'node:fs';
+import type { FileNumber } from '../../base/ids.js';
+import type { Attributes, DirectoryEntry, Entry } from '../../fuse/filesystem.js';
+import type { Item } from '../../mirror/view.js';
+import type { LocalItem } from '../../outbox/tree.js';
+import type { Ownership } from '../attributes.js';
+import { privateBits } from '../privacy.js';
+import type { OlderVersion } from './older-versions.js';
+import type { Place, PlaceOf, Places } from './places.js';
+
+const { S_IFDIR, S_IFREG } = constants;
+/** Seconds: of what is in here the kernel is not told when it changes. */
+const TIMEOUT = 1;
+/** Seconds: a version never changes. */
+const LASTING = 3600;
+
+/** What stat(2) says of the hidden folder and all in it: readable as the mount's owner and umask permit, never writable. */
+export class Entries {
+  readonly #places: Places;
+  readonly #owner: Ownership;
+  /** Seconds: the fixed folders are as old as the mount. */
+  readonly #since = Math.floor(Date.now() / 1000);
+
+  constructor(places: Places, owner: Ownership) {
+    this.#places = places;
+    this.#owner = owner;
+  }
+
+  fixed(place: PlaceOf<'top' | 'bin'>): Entry {
+    return this.#entry(place, this.#folder(place, 0, this.#since), LASTING);
+  }
+
+  versionsOf(item: LocalItem): Entry {
+    const place = { kind: 'versions', inode: item.inode } as const;
+    return this.#entry(place, this.#folder(place, item.flags, item.updatedAt), TIMEOUT);
+  }
+
+  version(item: LocalItem, { number, version }: OlderVersion): Entry {
+    const place = { kind: 'version', inode: item.inode, number } as const;
+    const { size, createdAt } = version;
+    return this.#entry(place, this.#file(place, item.flags, size, createdAt, createdAt), LASTING);
+  }
+
+  recycled(item: Item): Entry {
+    const place = { kind: 'recycled', inode: item.inode, sequence: item.sequence } as const;
+    const attributes = item.isFile
+      ? this.#file(place, item.flags, item.size, item.versionAt, item.updatedAt)
+      : this.#folder(place, item.flags, item.updatedAt);
+    return this.#entry(place, attributes, TIMEOUT);
+  }
+
+  dots(self: Place, above: Place): DirectoryEntry[] {
+    const dot = (name: string, cookie: number, ino: FileNumber): DirectoryEntry => {
+      return { name, cookie, entry: undefined, ino, directory: true };
+    };
+    return [dot('.', 1, this.#places.ino(self)), dot('..', 2, this.#places.ino(above))];
+  }
+
+  #entry(place: Place, attributes: Attributes, attributeTimeout: number): Entry {
+    const entryTimeout = place.kind === 'top' || place.kind === 'bin' ? LASTING : TIMEOUT;
+    return { node: this.#places.node(place), attributes, entryTimeout, attributeTimeout };
+  }
+
+  #folder(place: Place, flags: number, mtime: number): Attributes {
+    return this.#attributes(place, S_IFDIR | this.#bits(0o555, flags), 4096, mtime, mtime);
+  }
+
+  #file(place: Place, flags: number, size: number, mtime: number, ctime: number): Attributes {
+    return this.#attributes(place, S_IFREG | this.#bits(0o444, flags), size, mtime, ctime);
+  }
+
+  #bits(bits: number, flags: number): number {
+    return bits & ~this.#owner.umask & privateBits(flags, this.#owner.privacy ?? 'owner');
+  }
+
+  #attributes(place: Place, mode: number, size: number, mtime: number, ctime: number): Attributes {
+    const { uid, gid } = this.#owner;
+    return { ino: this.#places.ino(place), mode, nlink: 1, uid, gid, size, atime: mtime, mtime, ctime };
+  }
+}

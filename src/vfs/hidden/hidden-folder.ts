@@ -1,0 +1,306 @@
+import { constants } from 'node:fs';
+import { Failure } from '../../base/errors.js';
+import { type Inode, type NodeId, ROOT_INODE } from '../../base/ids.js';
+import type { Log } from '../../base/log.js';
+import type { OpenBlob } from '../../content/cache.js';
+import type { FileVersions } from '../../content/file-versions.js';
+import { contentVersion } from '../../content/project-source.js';
+import type { ContentVersion } from '../../content/source.js';
+import type { Context, DirectoryPage, Entry, Handle, NoEntry, OpenFile } from '../../fuse/filesystem.js';
+import type { Mirror } from '../../mirror/mirror.js';
+import type { Item } from '../../mirror/view.js';
+import type { Outbox } from '../../outbox/outbox.js';
+import type { LocalItem } from '../../outbox/tree.js';
+import type { Ownership } from '../attributes.js';
+import type { Nodes } from '../nodes.js';
+import { isConcealed } from '../privacy.js';
+import type { Readers } from '../readers.js';
+import type { WebUrl } from '../xattrs.js';
+import { Entries } from './entries.js';
+import { type OlderVersion, OlderVersions } from './older-versions.js';
+import { type Place, type PlaceOf, Places } from './places.js';
+import { RecycleTree } from './recycle-tree.js';
+import { recycledXattrs, versionXattrs } from './xattrs.js';
+
+export interface HiddenFolderOptions {
+  readonly mirror: Mirror;
+  readonly outbox: Outbox;
+  readonly versions: FileVersions;
+  readonly nodes: Nodes;
+  readonly owner: Ownership;
+  readonly readers: Readers;
+  readonly webUrl: WebUrl;
+  readonly newHandle: () => Handle;
+  /** All that the folder needs of the server; a call for each folder that the crawl has not reached. */
+  readonly listed: (folder: LocalItem, context: Context) => Promise<void> | undefined;
+  readonly log: Log;
+}
+
+interface OpenHidden {
+  readonly blob: OpenBlob;
+  readonly size: number;
+  readonly pid: number;
+}
+
+export const VERSIONS_FOLDER = 'versions';
+export const BIN_FOLDER = 'recycle';
+const { O_ACCMODE = 3, O_RDONLY } = constants as typeof constants & { O_ACCMODE?: number };
+/** Entries read at once: each may need several looks into the mirror. */
+const MOST_AT_ONCE = 128;
+const REFUSAL_LOGGED = 600_000;
+
+/**
+ * `.procore`, which is reachable by name and never listed: the older versions of files, and the recycle bin. Nothing of
+ * it is asked of the server before somebody looks; nothing in it can be changed.
+ */
+export class HiddenFolder {
+  readonly #o: HiddenFolderOptions;
+  readonly #places: Places;
+  readonly #entries: Entries;
+  readonly #older: OlderVersions;
+  readonly #bin: RecycleTree;
+  readonly #open = new Map<Handle, OpenHidden>();
+  #refusedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: HiddenFolderOptions) {
+    this.#o = options;
+    this.#places = new Places(options.nodes);
+    this.#entries = new Entries(this.#places, options.owner);
+    this.#older = new OlderVersions(options.mirror.view, options.versions);
+    this.#bin = new RecycleTree(options.mirror);
+  }
+
+  /** The folder itself. */
+  get entry(): Entry {
+    return this.#entries.fixed({ kind: 'top' });
+  }
+
+  async lookup(parent: NodeId, name: string, context: Context): Promise<Entry | NoEntry> {
+    return (await this.#child(this.#places.place(parent), name, context)) ?? { node: undefined, entryTimeout: 0 };
+  }
+
+  async getattr(node: NodeId, context: Context): Promise<Entry> {
+    const place = this.#places.place(node);
+    switch (place.kind) {
+      case 'top':
+      case 'bin':
+        return this.#entries.fixed(place);
+      case 'versions':
+        return this.#entries.versionsOf(this.#item(place.inode));
+      case 'version':
+        return this.#entries.version(this.#item(place.inode), await this.#version(place, context));
+      case 'recycled':
+        return this.#entries.recycled(this.#recycled(place));
+    }
+  }
+
+  /** Fetches what is needed to list it, so that whoever opens it learns of a failure. */
+  async opendir(node: NodeId, context: Context): Promise<Handle> {
+    const place = this.#places.place(node);
+    if (place.kind === 'versions') {
+      const item = this.#item(place.inode);
+      if (item.isFile) await this.#older.of(item, context.signal);
+      else await this.#o.listed(item, context);
+    } else if (place.kind === 'bin') await this.#o.mirror.bin.look('interactive', context.signal);
+    else if (place.kind !== 'top' && (place.kind === 'version' || this.#recycled(place).isFile))
+      throw new Failure('not-a-folder', { path: 'this' });
+    return this.#o.newHandle();
+  }
+
+  async readdir(node: NodeId, cookie: number, limit: number, context: Context): Promise<DirectoryPage> {
+    const place = this.#places.place(node);
+    const dots = this.#entries.dots(place, this.#above(place)).slice(cookie);
+    const page = await this.#children(place, Math.max(cookie, 2), Math.min(limit, MOST_AT_ONCE), context);
+    return { entries: [...dots, ...page.entries], end: page.end };
+  }
+
+  async open(node: NodeId, flags: number, context: Context): Promise<OpenFile> {
+    if ((flags & O_ACCMODE) !== O_RDONLY) throw this.refusal(context);
+    const version = await this.#content(this.#places.place(node), context);
+    const { outbox, readers, newHandle } = this.#o;
+    const blob = outbox.blob(version, readers.reading(context.pid));
+    const handle = newHandle();
+    this.#open.set(handle, { blob, size: version.size, pid: context.pid });
+    return blob.whole && version.size > 0 ? { handle, backingFd: blob.fd() } : { handle };
+  }
+
+  read(handle: Handle, offset: number, size: number, context: Context): Promise<Uint8Array> | Uint8Array {
+    const open = this.#open.get(handle);
+    if (!open) throw new Failure('internal', { why: `read from handle ${handle}, which is not open` });
+    const length = Math.min(size, open.size - offset);
+    return length <= 0 ? new Uint8Array(0) : open.blob.read(offset, length, context.signal);
+  }
+
+  release(handle: Handle): void {
+    const open = this.#open.get(handle);
+    if (!open) return;
+    this.#open.delete(handle);
+    this.#o.readers.closed(open.pid, open.blob.position, open.size);
+    open.blob.close();
+  }
+
+  async getxattr(node: NodeId, name: string, context: Context): Promise<Uint8Array | undefined> {
+    const place = this.#places.place(node);
+    let value: string | undefined;
+    if (place.kind === 'recycled') value = recycledXattrs.get(name)?.(this.#recycled(place), this.#o);
+    else if (place.kind === 'version' && versionXattrs.has(name))
+      value = versionXattrs.get(name)!(this.#item(place.inode), await this.#version(place, context));
+    return value === undefined ? undefined : Buffer.from(value);
+  }
+
+  /** The answer to whoever would change something in here; one line in the log, once in a while. */
+  refusal(context: Context): Failure {
+    const failure = new Failure('hidden-read-only');
+    const now = performance.now();
+    if (now - this.#refusedAt > REFUSAL_LOGGED) {
+      this.#refusedAt = now;
+      this.#o.log.info({ uid: context.uid }, failure.line);
+    }
+    return failure;
+  }
+
+  close(): void {
+    for (const handle of [...this.#open.keys()]) this.release(handle);
+  }
+
+  async #child(place: Place, name: string, context: Context): Promise<Entry | undefined> {
+    switch (place.kind) {
+      case 'top':
+        if (name === BIN_FOLDER) return this.#entries.fixed({ kind: 'bin' });
+        return name === VERSIONS_FOLDER ? this.#entries.versionsOf(this.#item(this.#o.nodes.root)) : undefined;
+      case 'versions': {
+        const item = this.#item(place.inode);
+        if (item.isFile) {
+          const older = await this.#older.of(item, context.signal);
+          const found = older.find((one) => one.name === name);
+          return found && this.#entries.version(item, found);
+        }
+        const { tree } = this.#o.outbox;
+        if (!tree.child(item, name)) await this.#o.listed(item, context);
+        const child = tree.child(item, name);
+        return child && !this.#isConcealed(child) ? this.#entries.versionsOf(child) : undefined;
+      }
+      case 'bin': {
+        const known = this.#bin.find(undefined, name);
+        if (!known) await this.#o.mirror.bin.look('interactive', context.signal);
+        return this.#shown(known ?? this.#bin.find(undefined, name));
+      }
+      case 'recycled':
+        return this.#shown(this.#bin.find(this.#recycled(place), name));
+      case 'version':
+        throw new Failure('not-a-folder', { path: 'this' });
+    }
+  }
+
+  async #children(
+    place: Place,
+    after: number,
+    limit: number,
+    context: Context,
+  ): Promise<Pick<DirectoryPage, 'entries' | 'end'>> {
+    const named = (name: string, cookie: number, entry: Entry, directory = true) => ({
+      name,
+      cookie,
+      entry,
+      ino: entry.attributes.ino,
+      directory,
+    });
+    if (place.kind === 'top') {
+      const all = [VERSIONS_FOLDER, BIN_FOLDER];
+      const entries = await Promise.all(
+        all.map(async (name, n) => named(name, n + 3, (await this.#child(place, name, context))!)),
+      );
+      return { entries: entries.filter(({ cookie }) => cookie > after), end: true };
+    }
+    if (place.kind === 'versions') {
+      const item = this.#item(place.inode);
+      if (item.isFile) {
+        const older = await this.#older.of(item, context.signal);
+        const rest = older.filter(({ number }) => number + 2 > after);
+        const entries = rest.slice(0, limit).map((one) => {
+          return named(one.name, one.number + 2, this.#entries.version(item, one), false);
+        });
+        return { entries, end: rest.length <= limit };
+      }
+      for (let at = after; ; ) {
+        const children = this.#o.outbox.tree.children(item, at, limit);
+        const shown = children.filter((child) => !this.#isConcealed(child));
+        const end = children.length < limit;
+        at = children.at(-1)?.inode ?? at;
+        // An empty page would be the end.
+        if (shown.length === 0 && !end) continue;
+        return { entries: shown.map((child) => named(child.name, child.inode, this.#entries.versionsOf(child))), end };
+      }
+    }
+    const folder = place.kind === 'recycled' ? this.#recycled(place) : undefined;
+    for (let at = after; ; ) {
+      const page = await this.#bin.entries(folder, at, limit);
+      const shown = page.entries.filter(({ item }) => !this.#isConcealed(item));
+      at = page.entries.at(-1)?.item.inode ?? at;
+      if (shown.length === 0 && !page.end) continue;
+      const entries = shown.map(({ name, item }) =>
+        named(name, item.inode, this.#entries.recycled(item), !item.isFile),
+      );
+      return { entries, end: page.end };
+    }
+  }
+
+  #shown(item: Item | undefined): Entry | undefined {
+    return item && !this.#isConcealed(item) ? this.#entries.recycled(item) : undefined;
+  }
+
+  #isConcealed(item: Pick<Item, 'flags'>): boolean {
+    return isConcealed(item.flags, this.#o.owner.privacy ?? 'owner');
+  }
+
+  async #content(place: Place, context: Context): Promise<ContentVersion> {
+    if (place.kind === 'recycled') {
+      const item = this.#recycled(place);
+      if (item.isFile) return contentVersion(item);
+    }
+    if (place.kind !== 'version') throw new Failure('is-a-folder', { path: 'this' });
+    const item = this.#item(place.inode);
+    const { version, number } = await this.#version(place, context);
+    const { id, size } = version;
+    return { id, size, remoteId: item.remoteId, label: `version ${number} of ${item.name}` };
+  }
+
+  async #version(place: PlaceOf<'version'>, context: Context): Promise<OlderVersion> {
+    const item = this.#item(place.inode);
+    const older = await this.#older.of(item, context.signal);
+    const found = older.find(({ number }) => number === place.number);
+    if (!found) throw new Failure('version-gone', { path: item.name });
+    return found;
+  }
+
+  /** @throws Failure `version-gone` (ESTALE, on which the kernel looks the path up again) */
+  #item(inode: Inode): LocalItem {
+    const item = this.#o.outbox.tree.item(inode);
+    const isRoot = inode === this.#o.nodes.root;
+    if (!item || (!isRoot && this.#isConcealed(item))) throw new Failure('version-gone', { path: `inode ${inode}` });
+    return item;
+  }
+
+  #recycled(place: PlaceOf<'recycled'>): Item {
+    const item = this.#o.mirror.view.item(place.inode);
+    const isSame = item !== undefined && this.#places.isContent(place, item);
+    if (!isSame || this.#isConcealed(item) || !this.#bin.holds(item))
+      throw new Failure('version-gone', { path: item?.name ?? `inode ${place.inode}` });
+    return item;
+  }
+
+  #above(place: Place): Place {
+    switch (place.kind) {
+      case 'recycled': {
+        const folder = this.#bin.folderOf(this.#recycled(place));
+        return folder ? { kind: 'recycled', inode: folder.inode, sequence: folder.sequence } : { kind: 'bin' };
+      }
+      case 'versions': {
+        const isTop = place.inode === this.#o.nodes.root || place.inode === ROOT_INODE;
+        return isTop ? { kind: 'top' } : { kind: 'versions', inode: this.#item(place.inode).parent };
+      }
+      default:
+        return { kind: 'top' };
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import { asFileNumber, asNodeId, type FileNumber, type Inode, type NodeId } from '../../base/ids.js';
+import { type Nodes, numberOf, SEQUENCE_UNIT } from '../nodes.js';
+
+/** Something in the hidden folder. `inode` is the item that it is about. */
+export type Place =
+  | { readonly kind: 'top' }
+  | { readonly kind: 'bin' }
+  /** A folder: of one, its items; of a file, its versions. */
+  | { readonly kind: 'versions'; readonly inode: Inode }
+  /** By its number in the file. */
+  | { readonly kind: 'version'; readonly inode: Inode; readonly number: number }
+  /** The sequence tells contents apart: an item may come back, change, and be deleted again. */
+  | { readonly kind: 'recycled'; readonly inode: Inode; readonly sequence: number };
+
+export type PlaceOf<Kind extends Place['kind']> = Extract<Place, { readonly kind: Kind }>;
+
+/**
+ * Nodes are computed here as well, so that what the kernel remembers costs nothing and FORGET needs no answer: above all
+ * nodes of items (which end below 2^52), a row of 2^36 for each slot, in which the item stands at its file number.
+ */
+const FIRST = 2 ** 52;
+const SLOTS = 2 ** 16;
+const TOP = 0;
+const BIN = 1;
+const VERSIONS = 2;
+const RECYCLED = 16;
+const SEQUENCES = 256;
+const VERSION = RECYCLED + SEQUENCES;
+/** Versions of one file that can be shown. */
+export const MOST_VERSIONS = SLOTS - VERSION - 1;
+/** Moves `st_ino` away from the item's own also where a driver carries only 32 bits: find(1) would see a loop. */
+const INO_SHIFT = 2 ** 31;
+
+export const isHidden = (node: NodeId): boolean => node >= FIRST;
+
+/** Between nodes and places, for one mount. */
+export class Places {
+  readonly #nodes: Nodes;
+
+  constructor(nodes: Nodes) {
+    this.#nodes = nodes;
+  }
+
+  node(place: Place): NodeId {
+    switch (place.kind) {
+      case 'top':
+        return this.#at(TOP, this.#nodes.root);
+      case 'bin':
+        return this.#at(BIN, this.#nodes.root);
+      case 'versions':
+        return this.#at(VERSIONS, place.inode);
+      case 'version':
+        return this.#at(VERSION + place.number, place.inode);
+      case 'recycled':
+        return this.#at(RECYCLED + (place.sequence % SEQUENCES), place.inode);
+    }
+  }
+
+  /** @param node one for which `isHidden` holds */
+  place(node: NodeId): Place {
+    const slot = Math.floor((node - FIRST) / SEQUENCE_UNIT);
+    if (slot === TOP) return { kind: 'top' };
+    if (slot === BIN) return { kind: 'bin' };
+    const inode = this.#nodes.inodeOf(numberOf(node));
+    if (slot === VERSIONS) return { kind: 'versions', inode };
+    if (slot < VERSION) return { kind: 'recycled', inode, sequence: slot - RECYCLED };
+    return { kind: 'version', inode, number: slot - VERSION };
+  }
+
+  /** Whether the place is that of the content which the item has now. */
+  isContent(place: PlaceOf<'recycled'>, { sequence }: { readonly sequence: number }): boolean {
+    return sequence % SEQUENCES === place.sequence % SEQUENCES;
+  }
+
+  ino(place: Place): FileNumber {
+    return asFileNumber(this.node(place) + INO_SHIFT);
+  }
+
+  #at(slot: number, inode: Inode): NodeId {
+    return asNodeId(FIRST + slot * SEQUENCE_UNIT + this.#nodes.number(inode));
+  }
+}

@@ -1,0 +1,36 @@
+import { PRIVATE } from '../../mirror/flags.js';
+import type { Mirror } from '../../mirror/mirror.js';
+import type { Item } from '../../mirror/view.js';
+import type { LocalItem } from '../../outbox/tree.js';
+import type { WebUrl } from '../xattrs.js';
+import type { OlderVersion } from './older-versions.js';
+
+interface Sources {
+  readonly mirror: Mirror;
+  readonly webUrl: WebUrl;
+}
+
+/** Of an older version. */
+export const versionXattrs: ReadonlyMap<string, (item: LocalItem, older: OlderVersion) => string | undefined> = new Map(
+  Object.entries({
+    'user.procore.id': ({ remoteId }: LocalItem) => String(remoteId),
+    'user.procore.version': (_: LocalItem, { version }: OlderVersion) => String(version.number),
+    'user.procore.created_by': (_: LocalItem, { version }: OlderVersion) => version.createdBy,
+  }),
+);
+
+/** Of what is in the recycle bin; `deleted_from` is the folder where it was, as far as that is known and still there. */
+export const recycledXattrs: ReadonlyMap<string, (item: Item, from: Sources) => string | undefined> = new Map(
+  Object.entries({
+    'user.procore.id': ({ remoteId }: Item) => String(remoteId),
+    'user.procore.version': (item: Item) => (item.isFile ? String(item.versionNumber) : undefined),
+    'user.procore.web_url': (item: Item, { webUrl }: Sources) => webUrl(item),
+    'user.procore.created_by': ({ inode }: Item, { mirror }: Sources) => mirror.view.people(inode).createdBy,
+    'user.procore.private': ({ flags }: Item) => String((flags & PRIVATE) !== 0),
+    'user.procore.deleted_from': (item: Item, { mirror }: Sources) => {
+      const folder = mirror.view.parent(item);
+      const path = folder && mirror.view.path(folder);
+      return path === undefined ? undefined : `/${path}`;
+    },
+  }),
+);
