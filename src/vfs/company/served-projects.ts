@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { SingleFlight } from '../../base/abort.js';
 import { Failure, isFailure } from '../../base/errors.js';
-import { asNodeId, type ProjectId } from '../../base/ids.js';
+import type { ProjectId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
 import type { Attributes, Awaitable, FileSystem, KernelCache } from '../../fuse/filesystem.js';
 import type { Company } from '../../mirror/company/company.js';
@@ -175,8 +175,7 @@ export class ServedProjects {
     const served = this.#served.get(id)!;
     this.#served.delete(id);
     const { store } = this.#o.company;
-    const number = store.get(id)?.number;
-    if (number !== undefined) store.remember(id, lookOf(served.fileSystem.rootEntry.attributes));
+    if (store.get(id)) store.remember(id, lookOf(served.fileSystem.rootEntry.attributes));
     served.fileSystem.destroy();
     served.release();
   }
