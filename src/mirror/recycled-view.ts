@@ -5,8 +5,9 @@ import { COLUMNS, type Item, type Raw, toItem } from './view.js';
 
 type RawRecycled = [...Raw, seenAt: number, isNested: number];
 
-/** Rows looked at for one answer: a statement must stay short however much is in the bin. */
-const SCAN = 256;
+/** Rows looked at for one answer: each stays short however much is in the bin. */
+const SCAN = 64;
+const TWINS = 256;
 
 export interface RecycledPage {
   readonly items: readonly Item[];
@@ -73,15 +74,15 @@ export class RecycledView {
 
   /** What was deleted by itself and has this name at the server. */
   named(remoteName: string): RecycledTwins {
-    const rows = this.#named.all(remoteName, SCAN);
+    const rows = this.#named.all(remoteName, TWINS);
     const items = this.#there(rows).filter((row) => row[14] === 0);
-    return { items: items.map((row) => toItem(row)), isCut: rows.length === SCAN };
+    return { items: items.map((row) => toItem(row)), isCut: rows.length === TWINS };
   }
 
   /** The folder's deleted children of this name at the server. */
   namedIn(folder: RemoteId, remoteName: string): RecycledTwins {
-    const rows = this.#namedIn.all(remoteName, folder, SCAN);
-    return { items: this.#there(rows).map((row) => toItem(row)), isCut: rows.length === SCAN };
+    const rows = this.#namedIn.all(remoteName, folder, TWINS);
+    return { items: this.#there(rows).map((row) => toItem(row)), isCut: rows.length === TWINS };
   }
 
   /** It is in the bin, by itself or with the folder that it is in. */

@@ -14,6 +14,10 @@ async function opened() {
   await admin.changes([
     { op: 'create', path: 'open.txt', content: 'for all' },
     { op: 'create', path: 'memo.txt', content: 'for one' },
+    { op: 'update', path: 'memo.txt', content: 'for one' },
+    { op: 'create', path: 'binned.txt', content: 'x' },
+    { op: 'permission', path: 'binned.txt', private: true },
+    { op: 'delete', path: 'binned.txt' },
     { op: 'create', path: 'secret/plan.txt', content: 'for few', parents: true },
     { op: 'create', path: 'only/inner.txt', content: 'x', parents: true },
     { op: 'permission', path: 'memo.txt', private: true },
@@ -46,6 +50,9 @@ for (const driver of ['kernel', 'fuse-native'] as const)
     t.equal(await mode(mnt, 'open.txt'), '666');
     await must('chmod', ['644', join(mnt, 'open.txt')]);
     t.equal(await readFile(join(mnt, 'secret', 'plan.txt'), 'utf8'), 'for few');
+    t.equal(await mode(mnt, '.procore', 'versions', 'secret'), '500');
+    t.equal(await mode(mnt, '.procore', 'versions', 'memo.txt', '1.txt'), '400');
+    t.equal(await mode(mnt, '.procore', 'recycle', 'binned.txt'), '400');
   });
 
 t.test('-o private=show: as others', async (t) => {
@@ -62,6 +69,10 @@ for (const driver of ['kernel', 'fuse-native'] as const)
     for (const path of ['memo.txt', 'secret', 'secret/plan.txt', 'only/inner.txt'])
       await t.rejects(stat(join(mnt, path)), { code: 'ENOENT' }, path);
     await t.rejects(readFile(join(mnt, 'memo.txt')), { code: 'ENOENT' });
+    t.strictSame(await names(mnt, '.procore', 'versions'), ['only', 'open.txt']);
+    t.strictSame(await names(mnt, '.procore', 'recycle'), []);
+    for (const path of ['versions/memo.txt', 'versions/secret/plan.txt', 'recycle/binned.txt'])
+      await t.rejects(stat(join(mnt, '.procore', path)), { code: 'ENOENT' }, path);
     await t.rejects(rename(join(mnt, 'secret'), join(mnt, 'mine')), { code: 'ENOENT' });
     await t.rejects(rmdir(join(mnt, 'only')), { code: 'ENOTEMPTY' });
     await t.rejects(mkdir(join(mnt, 'secret')), { code: 'EEXIST' });

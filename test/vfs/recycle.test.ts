@@ -1,0 +1,119 @@
+import t from 'tap';
+import { ROOT_INODE } from '#src/base/ids.js';
+import { restore } from '#src/daemon/restore.js';
+import type { Item } from '#src/mirror/view.js';
+import { RecycleTree } from '#src/vfs/hidden/recycle-tree.js';
+import { Files, openProject } from '../helpers/project.js';
+
+const { project, simulator, fileSystem } = await openProject(t);
+const { admin } = simulator;
+const files = new Files(fileSystem);
+const bin = new RecycleTree(project.mirror);
+const { signal } = new AbortController();
+const look = (): Promise<void> => project.mirror.bin.look('interactive', signal, true);
+
+async function namesIn(folder?: Item): Promise<string[]> {
+  const { entries } = await bin.entries(folder, 0, 1000);
+  return entries.map(({ name }) => name).sort();
+}
+
+const positions = ['recycled-parent', 'recycled-subtree', 'recycled-in-index', 'bump-delete', 'bump-restore'] as const;
+const other = { 'recycled-parent': 'bin', 'recycled-subtree': 'kept', 'recycled-in-index': 'excluded' } as const;
+
+/** Every position of the switches about the bin, one after the other, and all turned over. */
+const combinations = [[], ...positions.map((name) => [name]), [...positions]];
+
+for (const turned of combinations)
+  t.test(`with ${turned.join(', ') || 'the usual answers'}`, async (t) => {
+    const usual = await admin.switches();
+    const values = turned.map((name) => [name, (other as Record<string, string>)[name] ?? 'no'] as const);
+    await admin.switches(Object.fromEntries(values));
+    const top = `run ${turned.length} ${turned[0] ?? ''}`;
+    const create = (path: string) => ({ op: 'create', path: `${top}/${path}`, content: path, parents: true });
+    await admin.changes(['a.txt', 'Folder/b.txt', 'Folder/inner/c.txt', 'Folder/early.txt'].map(create));
+    await project.mirror.pollNow(signal);
+    await admin.change({ op: 'delete', path: `${top}/Folder/early.txt` });
+    await look();
+    await admin.changes([
+      { op: 'delete', path: `${top}/a.txt` },
+      { op: 'delete', path: `${top}/Folder` },
+    ]);
+    await admin.reset();
+    await look();
+    t.equal((await admin.calls()).total, 1);
+    const names = await namesIn();
+    t.ok(
+      ['a.txt', 'Folder'].every((name) => names.includes(name)),
+      names.join(),
+    );
+    const folder = bin.find(undefined, 'Folder')!;
+    const within = await namesIn(folder);
+    t.strictSame(
+      within.filter((name) => name !== 'early.txt'),
+      ['b.txt', 'inner'],
+    );
+    t.ok(within.includes('early.txt') || names.includes('early.txt'), 'what was deleted first is in one of the two');
+    const inner = bin.find(folder, 'inner')!;
+    t.strictSame(await namesIn(inner), ['c.txt']);
+    t.ok(bin.holds(bin.find(inner, 'c.txt')!));
+
+    await admin.reset();
+    t.match(await restore(project, '.procore/recycle/a.txt', signal), { path: `${top}/a.txt` });
+    t.equal((await files.read(`${top}/a.txt`)).toString(), 'a.txt');
+    t.match(await restore(project, `${top}/Folder`, signal), { path: `${top}/Folder` });
+    t.equal((await admin.calls()).total, 2, 'one call each');
+    const shown = await files.list(`${top}/Folder`);
+    t.strictSame(
+      shown.filter((name) => name !== 'early.txt'),
+      ['b.txt', 'inner'],
+    );
+    t.strictSame(await files.list(`${top}/Folder/inner`), ['c.txt']);
+    t.equal((await files.read(`${top}/Folder/inner/c.txt`)).toString(), 'Folder/inner/c.txt');
+    t.notOk((await namesIn()).includes('Folder'));
+    await admin.switches(usual);
+    for (const path of [`${top}/a.txt`, `${top}/Folder`]) await admin.change({ op: 'purge', path });
+    await project.mirror.sweepNow('interactive', signal);
+  });
+
+t.test('what is gone from the bin for good is not shown', async (t) => {
+  await admin.changes([
+    { op: 'create', path: 'kept.txt', content: 'k' },
+    { op: 'create', path: 'purged.txt', content: 'p' },
+    { op: 'delete', path: 'kept.txt' },
+    { op: 'delete', path: 'purged.txt' },
+  ]);
+  await look();
+  t.ok(bin.find(undefined, 'purged.txt'));
+  await admin.change({ op: 'purge', id: bin.find(undefined, 'purged.txt')!.remoteId });
+  await project.mirror.sweepNow('interactive', signal);
+  t.notOk(bin.find(undefined, 'purged.txt'));
+  t.ok(bin.find(undefined, 'kept.txt'));
+});
+
+t.test('names lead back to their items, whatever they are', async (t) => {
+  const odd = ['x (1).txt', 'x.txt', 'x.txt', '/', '..', '.procore', 'n'.repeat(255), '\u0000\u001b[2J', 'no ext', 'x'];
+  for (const [n, name] of odd.entries()) {
+    await admin.change({ op: 'create', path: `odd ${n}/`, content: '' });
+    const made = await admin.change({ op: 'create', parent: `odd ${n}`, name, content: name });
+    await admin.change({ op: 'delete', id: made.id });
+  }
+  const made = await admin.change({ op: 'create', path: 'clash.txt', content: 'c' });
+  const clash = `clash (${made.id}).txt`;
+  await admin.changes([
+    { op: 'delete', id: made.id },
+    { op: 'create', path: clash, content: 'really called so' },
+    { op: 'delete', path: clash },
+    { op: 'create', path: 'clash.txt', content: 'again' },
+    { op: 'delete', path: 'clash.txt' },
+  ]);
+  await look();
+  const { entries } = await bin.entries(undefined, 0, 1000);
+  const names = entries.map(({ name }) => name);
+  t.equal(new Set(names).size, names.length, 'each once');
+  for (const { name, item } of entries) {
+    t.equal(bin.find(undefined, name)?.remoteId, item.remoteId, JSON.stringify(name));
+    t.ok(Buffer.byteLength(name) <= 255 && !/[/\0]/.test(name) && !['.', '..', '', '.procore'].includes(name));
+  }
+  t.equal(names.filter((name) => /^x \(\d+\)\.txt$/.test(name)).length, 3);
+  t.ok(project.mirror.view.item(ROOT_INODE));
+});
