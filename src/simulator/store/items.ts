@@ -227,7 +227,9 @@ export class ItemStore {
     const after = on ? before | flag : before & ~flag;
     if (before === after) return;
     this.history.changed(row);
+    if (flag & Flag.gone && on) this.#unlink(row);
     this.flags.set(row, after);
+    if (flag & Flag.gone && !on) this.#link(row, this.parent.get(row));
     if (flag & Flag.deleted) {
       this.#count(row, this.parent.get(row), on ? -1 : 1);
       if (on) this.recycled.add(row);
@@ -250,7 +252,6 @@ export class ItemStore {
 
   /** Removes an item for good; its row stays, empty. */
   purge(row: number): void {
-    this.#unlink(row);
     this.recycled.delete(row);
     this.setFlag(row, Flag.gone, true);
   }
