@@ -41,6 +41,10 @@ t.test('an ordinary user mounts, reads and unmounts with fusermount3, no root an
 
 t.test('root lets others in by allow_other, uid, gid and umask, and nobody without', { skip }, async (t) => {
   const running = await simulator(t, { items: 30, oddNames: 'no' });
+  await running.admin.changes([
+    { op: 'create', path: 'Private/plan.txt', content: 'secret', parents: true },
+    { op: 'permission', path: 'Private', private: true },
+  ]);
   const machine = await Machine.create(t);
   await machine.connect(running);
   const source = `Procore:${running.ready.projects[0]!.id}`;
@@ -48,7 +52,8 @@ t.test('root lets others in by allow_other, uid, gid and umask, and nobody witho
   const path = async (): Promise<string> => {
     await machine.crawled(mnt);
     const tree = await running.admin.tree({ hash: false });
-    return join(mnt, tree.find(({ type, size }) => type === 'file' && size > 0)!.path);
+    const isShown = (at: string): boolean => !at.startsWith('Private/');
+    return join(mnt, tree.find((entry) => entry.type === 'file' && entry.size > 0 && isShown(entry.path))!.path);
   };
   const head = async (file: string, as: Person): Promise<string> => {
     const ran = await machine.run('head', ['-c', '1', file], { as });
@@ -67,6 +72,11 @@ t.test('root lets others in by allow_other, uid, gid and umask, and nobody witho
     ['1 byte', '1 byte', '1 byte', 'Permission denied'],
     'the group reads, others get EACCES',
   );
+  const plan = join(mnt, 'Private', 'plan.txt');
+  t.equal(await head(plan, 'root'), '1 byte');
+  t.equal(await head(plan, 'alice'), 'Permission denied', 'private items are for the owner of the mount');
+  const { stderr: inHidden } = await machine.run('rmdir', [join(mnt, '.procore', 'versions')], { as: 'alice' });
+  t.match(inHidden, /Permission denied/);
   await machine.must(['umount', mnt]);
 
   const noted = await machine.procorefs(['mount', source, mnt]);
