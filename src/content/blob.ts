@@ -90,7 +90,9 @@ export class Blob {
     const end = Math.min(start + size, this.version.size);
     if (start >= end) return Buffer.alloc(0);
     reader.note(start, end);
-    if (!this.store.has(start, end)) {
+    const isHere = this.store.has(start, end);
+    reader.found(isHere);
+    if (!isHere) {
       this.#context.count.misses++;
       reader.reading.spend?.(this.#missing(this.#downloads.stretch(start, end, reader)));
       return this.#wait(start, end, reader, signal);

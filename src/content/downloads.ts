@@ -18,8 +18,6 @@ const WHOLE = 512 * KIB;
 const PATIENCE = 2 * MIB;
 /** When nobody has the blob open, a download with more than this left is stopped. */
 const FINISH = MIB;
-/** Downloads ahead of one reader. */
-const AHEAD = 2;
 /** Bytes fetched ahead of a reader while nothing can be stored: they must stay in memory until read. */
 const UNSTORED_WINDOW = 2 * MIB;
 
@@ -100,11 +98,14 @@ export class Downloads {
     const window = this.#window(reader);
     if (window === 0 || position >= size) return;
     const start = this.#uncovered(position, Math.min(size, position + window));
-    if (start === undefined || start - position > window / 2) return;
+    const stretch = Math.min(window, reader.stretch);
+    if (start === undefined || start - position > window - stretch / 2) return;
     let ahead = 0;
     for (const transfer of this.#transfers.keys()) if (transfer.end > position && !transfer.stopped) ahead++;
-    if (ahead < AHEAD)
-      this.#start(start, this.#untilCovered(start, Math.min(size, start + window)), priorityOf(reader, Priority.ahead));
+    if (ahead >= reader.width) return;
+    const end = this.#untilCovered(start, Math.min(size, start + stretch));
+    this.#start(start, end, priorityOf(reader, Priority.ahead));
+    reader.adapt();
   }
 
   /** Nobody has the blob open any more: long downloads end. */

@@ -4,7 +4,13 @@ const MIB = 1024 * KIB;
 /** A read may lie so far before or behind the one expected and still belong to the same sequence (the kernel's own read-ahead sends several at once, in any order). */
 const SLACK = MIB;
 const SMALLEST = 256 * KIB;
-const LARGEST = 16 * MIB;
+/** Bytes of one request ahead of a reader, at most. */
+const STRETCH = 16 * MIB;
+/** Requests at a time ahead of one reader: at first, and where each brings less than it reads. */
+const FEW = 2;
+const MANY = 5;
+/** Of the reads since the last request ahead, so many had to wait where the line is slower than the reader. */
+const SLOW = 0.1;
 /** Whoever starts at the first byte probably wants the rest. */
 const FROM_START = MIB;
 /** Who only looks at the beginnings of files has gone on to the next one by then. */
@@ -33,6 +39,12 @@ export class Reader {
   #start = 0;
   #end = 0;
   #reads = 0;
+  /** Reads since the last request ahead, and those that had to wait. */
+  #lately = 0;
+  #waited = 0;
+  /** Requests ahead since a read had to wait. */
+  #calm = 0;
+  #width = FEW;
 
   constructor(reading: Reading = EAGER) {
     this.reading = reading;
@@ -55,6 +67,27 @@ export class Reader {
     this.#end = end;
   }
 
+  /** Whether a read found its bytes here. */
+  found(isHere: boolean): void {
+    this.#lately++;
+    if (!isHere) this.#waited++;
+  }
+
+  /** Requests at a time ahead of it. */
+  get width(): number {
+    return this.#width;
+  }
+
+  /** A request was made ahead of it: the next time, there may be more of them, or fewer. */
+  adapt(): void {
+    this.#calm = this.#waited > 0 ? 0 : this.#calm + 1;
+    if (this.#waited > this.#lately * SLOW) this.#width = Math.min(MANY, this.#width + 1);
+    // Several requests that arrive together leave nothing to wait for until the next ones.
+    else if (this.#calm > 2 * MANY) this.#width = Math.max(FEW, this.#width - 1);
+    this.#lately = 0;
+    this.#waited = 0;
+  }
+
   /** Whether bytes around those that are read are worth fetching with them. */
   get isWide(): boolean {
     const { ahead } = this.reading;
@@ -65,8 +98,14 @@ export class Reader {
   get window(): number {
     if (!this.isWide) return 0;
     const read = this.#end - this.#start;
-    if (this.#start === 0) return Math.min(LARGEST, Math.max(FROM_START, read));
+    const largest = STRETCH * (this.#width - 1);
+    if (this.#start === 0) return Math.min(largest, Math.max(FROM_START, read));
     if (this.#reads < 2) return 0;
-    return Math.min(LARGEST, Math.max(SMALLEST, Math.floor(read * 0.75)));
+    return Math.min(largest, Math.max(SMALLEST, Math.floor(read * 0.75)));
+  }
+
+  /** Bytes of the next request ahead of it, at most. */
+  get stretch(): number {
+    return Math.min(STRETCH, this.window);
   }
 }

@@ -154,7 +154,7 @@ export class Transfer {
     }
     const { bandwidth } = this.#context;
     for await (const chunk of chunks) {
-      if (bandwidth) await bandwidth.take(chunk.length, signal, this.#priority < Priority.siblings);
+      if (bandwidth) await bandwidth.take(chunk.length, signal, this.#priority === Priority.reader);
       if (signal.aborted) throw signal.reason;
       const left = this.#end - this.position;
       if (chunk.length > left) {

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { systemClock } from '#src/base/clock.js';
 import { type Failure, isFailure } from '#src/base/errors.js';
 import { silentLog } from '#src/base/log.js';
 import { ContentCache, type ContentCacheOptions } from '#src/content/cache.js';
@@ -153,6 +154,24 @@ t.test('a sequential reader gets few and ever larger requests', async (t) => {
   await eventually(() => blob.whole, 'whole on disk');
   t.equal(storage.sent, size, 'no byte twice');
   t.ok(storage.requests.length < 24, `${storage.requests.length} requests`);
+  blob.close();
+});
+
+t.test('where each connection is slow, a large file comes over several, each byte once', async (t) => {
+  const { storage, cache } = await bench(t);
+  const size = 96 * MIB;
+  const version = storage.version(1, size);
+  storage.faults.pace = 2;
+  const blob = cache.open(version);
+  let peak = 0;
+  for (let at = 0; at < size; at += MIB / 2) {
+    const bytes = await blob.read(at, MIB / 2, never);
+    if (at % (16 * MIB) === 0) t.ok(contentOf(1, at, at + MIB / 2).equals(bytes), `from ${at}`);
+    peak = Math.max(peak, storage.active);
+  }
+  t.ok(peak >= 4 && peak <= 6, `${peak} connections`);
+  t.equal(storage.sent, size);
+  t.ok(storage.requests.length <= 14, `${storage.requests.length} requests`);
   blob.close();
 });
 
@@ -308,6 +327,28 @@ t.test('the limit holds by evicting what was used longest ago, never what is ope
   await cache.setLimit(MIB);
   t.ok(cache.stats().bytes <= MIB);
   t.ok(filesOf(folder).length <= 2);
+});
+
+t.test('what was used longest ago goes first, also over restarts', async (t) => {
+  let passed = 0;
+  const clock = { ...systemClock, now: () => Date.now() + passed };
+  const { storage, reopen } = await bench(t, { limit: 10 * MIB, clock });
+  const versions = [1, 2, 3, 4].map((id) => storage.version(id, 3 * MIB));
+  const use = async (id: number): Promise<ContentCache> => {
+    passed += 5000;
+    const cache = await reopen();
+    const blob = cache.open(versions[id - 1]!);
+    await same(t, blob, id, 0, 3 * MIB, `file ${id}`);
+    await eventually(() => blob.whole, 'all is on disk');
+    blob.close();
+    return cache;
+  };
+  for (const id of [1, 2, 3, 1, 3]) await use(id);
+  const cache = await use(4);
+  t.strictSame(
+    versions.map((version) => cache.has(version)),
+    [true, false, true, true],
+  );
 });
 
 t.test('a file larger than the limit, or than the free disk, is read without being stored', async (t) => {

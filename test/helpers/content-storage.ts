@@ -51,6 +51,8 @@ export interface Faults {
   ignoreRange: boolean;
   /** Status of every reply. */
   refuse: number | undefined;
+  /** Milliseconds after each 64 KiB of a reply: each connection is slow, all together are not. */
+  pace: number;
   /** Replies stop in their middle until this is lifted. */
   stall: boolean;
 }
@@ -116,6 +118,7 @@ export class Storage {
     silent: false,
     ignoreRange: false,
     refuse: undefined,
+    pace: 0,
     stall: false,
   };
   /** Body bytes handed to sockets. */
@@ -196,6 +199,7 @@ export class Storage {
     if (breaks < end) faults.truncations--;
     for (let at = start; at < end; ) {
       while (faults.stall && at > start && !res.destroyed) await delay(5);
+      if (faults.pace > 0) await delay(faults.pace);
       if (res.destroyed) return;
       const to = Math.min(end, breaks, at + 65_536);
       const bytes = contentOf(id, at, to);
