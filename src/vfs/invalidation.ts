@@ -56,6 +56,13 @@ export class Invalidation {
     if (failed) this.#log.debug({ error: failed.reason }, 'the kernel did not take an invalidation');
   }
 
+  /** What the kernel remembers of listings is not kept up any more. */
+  async forget(): Promise<void> {
+    const folders = [...this.#asked];
+    this.#asked.clear();
+    await Promise.allSettled(folders.map((folder) => this.#directory(folder)));
+  }
+
   #entry(place: Place): Promise<void> {
     const parent = this.#view.item(place.parent);
     return parent ? this.#kernel.invalidateEntry(this.#nodes.of(parent), place.name) : Promise.resolve();

@@ -281,6 +281,16 @@ export class ProjectFileSystem implements FileSystem {
     this.hidden.close();
   }
 
+  /**
+   * Ends it on a mount that goes on without it. Names and attributes run out in the kernel of themselves; listings would
+   * be kept there for as long as nobody says that they changed.
+   */
+  async leave(): Promise<void> {
+    const forgotten = this.invalidation?.forget();
+    this.destroy();
+    await forgotten;
+  }
+
   /** The open working file of an item at the node that the kernel has; a superseded version has none. */
   protected working(item: LocalItem, node: NodeId) {
     return this.nodes.of(item) === node ? this.outbox.working(item.inode) : undefined;

@@ -63,7 +63,13 @@ export class CompanyFileSystem implements FileSystem {
     this.#company = company;
     this.#owner = options.owner;
     this.#log = log;
-    this.#served = new ServedProjects({ company, open, log, idle: options.idle * 1000 });
+    this.#served = new ServedProjects({
+      company,
+      open,
+      log,
+      idle: options.idle * 1000,
+      mode: 0o777 & ~options.owner.umask,
+    });
     if (!options.readOnly)
       this.writable = companyWriting({
         projectOf: (node) => this.#projectOf(node),

@@ -5,7 +5,7 @@ import type { ProjectId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
 import type { Attributes, Awaitable, FileSystem, KernelCache } from '../../fuse/filesystem.js';
 import type { Company } from '../../mirror/company/company.js';
-import type { CompanyProject } from '../../mirror/company/store.js';
+import type { CompanyProject, FolderLook } from '../../mirror/company/store.js';
 import { countHandles } from '../file-handles.js';
 import type { ProjectFileSystem, SharedMount } from '../project-filesystem.js';
 
@@ -24,6 +24,8 @@ export interface ServingOptions {
   readonly open: OpenProject;
   /** Milliseconds after its last use for which a project stays open. */
   readonly idle: number;
+  /** Permission bits of a project's folder, unless set otherwise. */
+  readonly mode: number;
   readonly log: Log;
 }
 
@@ -34,17 +36,21 @@ interface Served extends OpenedProject {
   lastUse: number;
 }
 
-/** Projects that are open at once, unless more are in use. */
-const MOST = 32;
-/** Where there are more, milliseconds after its last use until a project is closed. */
-const PRESSED_IDLE = 60_000;
+/** Where more projects are open than this, one is closed so many milliseconds after its last use, … */
+const MANY = 8;
+const SHORT_IDLE = 10_000;
+/** … and where more are, as soon as it is not in use: an open one takes about 16 MB. */
+const MOST = 16;
+/** Milliseconds for which the kernel may keep names and attributes: also those of a project that was closed early. */
+const KEPT = 60_000;
 const LONGEST_LOOK = 15_000;
 /** The same refusal is logged again after so many milliseconds. */
 const REFUSAL_LOGGED = 10 * 60_000;
 
 /**
  * The projects of a company that are open on one mount: each is opened when it is used, and closed when nobody has used
- * it for a while. What the kernel remembers of a project ends before that, so a closed project leaves nothing stale.
+ * it for a while. What the kernel remembers of a project ends before that, or within a minute where many are used: so a
+ * closed project leaves nothing stale.
  */
 export class ServedProjects {
   readonly #o: ServingOptions;
@@ -58,7 +64,7 @@ export class ServedProjects {
 
   constructor(options: ServingOptions) {
     this.#o = options;
-    this.#shared = { newHandle: countHandles(), timeout: Math.min(options.idle, PRESSED_IDLE) / 1000 };
+    this.#shared = { newHandle: countHandles(), timeout: Math.min(options.idle, KEPT) / 1000 };
     this.#timer = setInterval(() => this.#closeIdle(), Math.min(options.idle / 2, LONGEST_LOOK)).unref();
   }
 
@@ -164,7 +170,7 @@ export class ServedProjects {
     const idle = [...this.#served].filter(([, { users }]) => users === 0).sort(([, a], [, b]) => a.lastUse - b.lastUse);
     let open = this.#served.size;
     for (const [id, { lastUse }] of idle) {
-      const limit = open > MOST ? Math.min(this.#o.idle, PRESSED_IDLE) : this.#o.idle;
+      const limit = open > MOST ? 0 : open > MANY ? Math.min(this.#o.idle, SHORT_IDLE) : this.#o.idle;
       if (now - lastUse < limit) break;
       this.#close(id);
       open--;
@@ -175,13 +181,17 @@ export class ServedProjects {
     const served = this.#served.get(id)!;
     this.#served.delete(id);
     const { store } = this.#o.company;
-    if (store.get(id)) store.remember(id, lookOf(served.fileSystem.rootEntry.attributes));
-    served.fileSystem.destroy();
+    if (store.get(id)) store.remember(id, this.#lookOf(served.fileSystem.rootEntry.attributes));
+    if (this.#isClosed) served.fileSystem.destroy();
+    else served.fileSystem.leave().catch((error: unknown) => this.#o.log.error({ error }, 'a project was not left'));
     served.release();
   }
-}
 
-const lookOf = ({ mtime, ctime, mode }: Attributes) => ({ mtime, ctime, mode: mode & 0o7777 });
+  #lookOf({ mtime, ctime, mode }: Attributes): FolderLook {
+    const bits = mode & 0o7777;
+    return { mtime, ctime, mode: bits === this.#o.mode ? undefined : bits };
+  }
+}
 
 function during<T>(served: Served, work: (fileSystem: OpenedProject['fileSystem']) => Awaitable<T>): Awaitable<T> {
   served.lastUse = performance.now();
