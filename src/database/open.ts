@@ -1,4 +1,5 @@
 import { chmodSync, existsSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
 import { errnoOf, Failure } from '../base/errors.js';
 
@@ -26,7 +27,7 @@ export interface DatabaseOptions {
 
 /**
  * Opens (or creates, 0600) a SQLite database in WAL mode and brings it up to date.
- * @throws Failure `database-damaged`, `database-newer`, `state-unwritable`
+ * @throws Failure `database-damaged`, `database-newer`, `state-unwritable`, `disk-full`
  */
 export function openDatabase(path: string, options: DatabaseOptions): Database {
   let db: Database | undefined;
@@ -67,6 +68,9 @@ function migrate(db: Database, path: string, options: DatabaseOptions): void {
 function openingFailure(error: unknown, path: string, hint: string): unknown {
   const code = errnoOf(error) ?? '';
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return new Failure('database-damaged', { path, hint }, error);
+  // SHMSIZE: the file that processes share could not be made as large as it must be.
+  if (/^SQLITE_(FULL|IOERR_SHMSIZE)$/.test(code) || code === 'ENOSPC')
+    return new Failure('disk-full', { path: basename(path), disk: dirname(path) }, error);
   if (
     /^SQLITE_(CANTOPEN|READONLY|PERM)/.test(code) ||
     code === 'EACCES' ||

@@ -190,5 +190,9 @@ t.test(
       if ((await simulator.admin.calls()).storage.requests === 0) break;
     }
     t.equal((await simulator.admin.calls()).storage.requests, 0, 'it is kept again');
+    await installation.must(['umount', mnt]);
+    project.fill();
+    const refused = await installation.procorefs(['mount', project.source, mnt]);
+    t.match(refused.stderr, /there is no room for .* on .*; make room there/, 'what cannot start says why');
   },
 );

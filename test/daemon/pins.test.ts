@@ -51,7 +51,8 @@ t.test('what is pinned is here, stays here, and is current', async (t) => {
   const all = Array.from({ length: FILES }, (_, n) => content(n).length).reduce((sum, size) => sum + size, 0);
   t.equal((await storage()).bytes, all, 'each byte was fetched once');
   const calls = await admin.calls();
-  t.ok(calls.total <= 1, `${calls.total} calls for 40 files whose URLs had all expired`);
+  // One of them may be the look for changes that follows the crawl.
+  t.ok(calls.total <= 2, `${calls.total} calls for 40 files whose URLs had all expired`);
   t.match(await installation.must(['status', mnt]), /pinned +1 pin: 40 files, 3\.\d MiB\n/);
   t.equal(await attribute(join(mnt, 'plans', 'deep', '1.txt'), 'get'), '1', 'also what is below');
   t.equal(await attribute(join(mnt, 'other 1.bin'), 'get'), '0');
