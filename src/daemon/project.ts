@@ -20,6 +20,7 @@ import { Pins } from '../outbox/pins.js';
 import { Scheduler } from '../outbox/scheduler.js';
 import { Sender } from '../outbox/sender.js';
 import type { LocalItem } from '../outbox/tree.js';
+import type { PreviewBudget } from '../vfs/preview-budget.js';
 import { Readers } from '../vfs/readers.js';
 import type { ProjectSession } from './session.js';
 import type { StateFolder } from './state-folder.js';
@@ -37,8 +38,8 @@ export interface ProjectOptions {
   /** Bytes of cached content, and bytes of disk to leave free. */
   readonly cacheLimit: number;
   readonly cacheReserve: number;
-  /** Bytes an hour that programs may fetch for which nobody waits. */
-  readonly previewBudget: number;
+  /** What programs may fetch for which nobody waits, over all projects that share it. */
+  readonly previews: PreviewBudget;
   /** What downloads may use of the line, over all projects that share it; undefined: all of it. */
   readonly downloads?: BandwidthLimiter | undefined;
   /** Seconds; undefined: as often as somebody looks. */
@@ -106,7 +107,7 @@ export class Project {
     this.mirror = mirror;
     this.content = content;
     this.versions = versions;
-    this.readers = new Readers({ previewBudget: options.previewBudget, clock: systemClock, log });
+    this.readers = new Readers({ budget: options.previews, clock: systemClock, log });
     this.outbox = new Outbox({
       folder,
       view: mirror.view,

@@ -8,6 +8,7 @@ import { Connections } from '../connections/store.js';
 import type { DriverName } from '../fuse/filesystem.js';
 import { checkMountpoint } from '../fuse/mountpoint.js';
 import { requireDriver } from '../fuse/probe.js';
+import { PreviewBudget } from '../vfs/preview-budget.js';
 import type { Privacy } from '../vfs/privacy.js';
 import { CompanyHome, companyKey } from './company-home.js';
 import { askDaemon } from './control.js';
@@ -167,7 +168,7 @@ export function projectOptions(options: OptionValues): ProjectOptions {
   return {
     cacheLimit: Number(options.cache),
     cacheReserve: Number(options.cache_reserve),
-    previewBudget: Number(options.preview_budget),
+    previews: new PreviewBudget(Number(options.preview_budget), () => systemClock.monotonic()),
     downloads: line && new BandwidthLimiter(line.download, systemClock),
     pollInterval: options.poll === undefined ? undefined : Number(options.poll),
     settle: Number(options.settle) * 1000,

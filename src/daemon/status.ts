@@ -2,6 +2,7 @@ import { oneLine } from '../base/text.js';
 import type { ContentStatistics } from '../content/cache.js';
 import type { MirrorState } from '../mirror/mirror.js';
 import { outboxCounts } from '../outbox/uploads-view.js';
+import type { PreviewStatistics } from '../vfs/readers.js';
 import type { JobLine } from './jobs/job-lines.js';
 import type { Live } from './mounts.js';
 import type { Part } from './shown.js';
@@ -49,6 +50,13 @@ function sum<T extends { readonly [Key in keyof T]: number }>(all: readonly T[],
   return all.reduce(add, start);
 }
 
+/** The projects share one budget. */
+const previewsOf = (all: readonly PreviewStatistics[]): PreviewStatistics => ({
+  bytes: all[0]?.bytes ?? 0,
+  limit: all[0]?.limit ?? 0,
+  refused: all.reduce((sum, { refused }) => sum + refused, 0),
+});
+
 const earliest = (times: readonly (number | undefined)[]): number | undefined =>
   times.includes(undefined) || times.length === 0 ? undefined : Math.min(...(times as number[]));
 
@@ -83,10 +91,7 @@ export function mountState({ request, mounted, shown }: Live) {
       projects.map(({ content }) => content.stats()),
       NO_CONTENT,
     ),
-    previews: sum(
-      projects.map(({ readers }) => readers.statistics()),
-      { bytes: 0, limit: 0, refused: 0 },
-    ),
+    previews: previewsOf(projects.map(({ readers }) => readers.statistics())),
     pins: sum(
       projects.map(({ pinKeeper }) => pinKeeper.statistics()),
       { items: 0, files: 0, bytes: 0, missing: 0 },

@@ -41,6 +41,8 @@ const BATCH = 2000;
 /** Milliseconds from a change to the look that it causes, and how many times as long as a look takes there is a pause. */
 const SOON = 500;
 const PAUSE = 20;
+/** Milliseconds until a change has all that is pinned looked at again, although not all was fetched. */
+const LONGEST = 60_000;
 /** Milliseconds until what could not be fetched is tried again; doubles up to the last. */
 const RETRY_FIRST = 15_000;
 const RETRY_LAST = 600_000;
@@ -197,8 +199,11 @@ export class PinKeeper {
     let next = 0;
     let failed = 0;
     let isFull = false;
+    const began = performance.now();
+    // What changed meanwhile does not wait for all that was missing before.
+    const isOver = (): boolean => this.#again && performance.now() - began > LONGEST;
     const worker = async (): Promise<void> => {
-      while (next < wanted.length && !isFull && !signal.aborted) {
+      while (next < wanted.length && !isFull && !isOver() && !signal.aborted) {
         const version = wanted[next++]!;
         try {
           if (await this.#o.content.fetch(version, signal)) this.#totals.missing -= version.size;

@@ -1,9 +1,9 @@
 /**
  * `reader`: makes previews, indexes or scans: it reads files that nobody asked for, and so is bounded.
  * `shower`: shows folders, and looks into files to know of what kind they are; also copies them for people, and so is
- * never refused.
+ * never refused. `server`: reads for people elsewhere, of whom nothing is known here; never refused.
  */
-export type ProgramKind = 'reader' | 'shower';
+export type ProgramKind = 'reader' | 'shower' | 'server';
 
 export interface Program {
   /** The name of its executable. The kernel's name of a process has its first 15 bytes. */
@@ -35,9 +35,10 @@ export const programs: readonly Program[] = [
   ),
   ...are('reader', 'savscand savd sav-protect SophosScanD sophos_threat_detector mdatp wdavdaemon falcon-sensor'),
   ...are('reader', 'esets_daemon oaeventd ds_agent ds_am fsavd isecav mfetpd nails bdsecd avgd avast com.avast.daemon'),
-  // Windows machines come through Samba: smbd reads for people, and is none of these.
   ...are('shower', 'thunar Thunar nautilus org.gnome.Nautilus nemo caja pcmanfm pcmanfm-qt dolphin konqueror krusader'),
   ...are('shower', 'nemo-desktop xfdesktop doublecmd ranger yazi lf nnn mc vifm gio gvfsd gvfsd-metadata file-roller'),
+  ...are('server', 'smbd nfsd ganesha.nfsd sftp-server sshd sshd-session vsftpd proftpd pure-ftpd rclone rsync'),
+  ...are('server', 'nginx apache2 httpd lighttpd caddy php-fpm wsdd davfs2 minidlnad syncthing'),
   ...are('shower', 'xdg-desktop-portal xdg-desktop-portal-gtk xdg-desktop-portal-gnome gnome-shell plasmashell'),
 ];
 

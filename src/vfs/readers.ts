@@ -5,12 +5,11 @@ import type { Clock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { EAGER, type Reading } from '../content/reader.js';
-import { PreviewBudget } from './preview-budget.js';
+import type { PreviewBudget } from './preview-budget.js';
 import { isHost, type Program, programOf } from './programs.js';
 
 export interface ReadersOptions {
-  /** Bytes an hour. */
-  readonly previewBudget: number;
+  readonly budget: PreviewBudget;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -65,10 +64,10 @@ export class Readers {
   readonly #said = new LRUCache<string, number>({ max: 64 });
   #refused = 0;
 
-  constructor({ previewBudget, clock, log }: ReadersOptions) {
+  constructor({ budget, clock, log }: ReadersOptions) {
     this.#clock = clock;
     this.#log = log;
-    this.#budget = new PreviewBudget(previewBudget, () => clock.monotonic());
+    this.#budget = budget;
     this.#callers = new LRUCache({ max: PROCESSES, ttl: KNOWN });
   }
 
@@ -82,7 +81,7 @@ export class Readers {
     if (caller.program?.kind === 'reader') return this.#bounded(caller);
     if (caller.program?.kind === 'shower') return LATE;
     if (!this.#hasHabit(caller)) return EAGER;
-    return caller.attended ? LATE : this.#bounded(caller);
+    return caller.attended || caller.program?.kind === 'server' ? LATE : this.#bounded(caller);
   }
 
   /** A file was closed that had been read up to `position`. */

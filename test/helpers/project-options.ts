@@ -1,10 +1,11 @@
 import type { ProjectOptions } from '#src/daemon/project.js';
+import { PreviewBudget } from '#src/vfs/preview-budget.js';
 
 /** A project that polls when it is told to, sends at once, and holds nothing. */
 export const PROJECT_OPTIONS: ProjectOptions = {
   cacheLimit: 2 ** 30,
   cacheReserve: 0,
-  previewBudget: 2 ** 28,
+  previews: new PreviewBudget(2 ** 28, () => performance.now()),
   pollInterval: 3600,
   settle: 0,
   deleteDelay: 0,
