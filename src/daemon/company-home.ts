@@ -91,7 +91,7 @@ export class CompanyHome {
     }
   }
 
-  /** Opens the projects in whose outboxes something waits, and leaves them to themselves. */
+  /** Opens the projects in whose outboxes something waits, or that have pinned items, and leaves them to themselves. */
   async goOn(): Promise<void> {
     for (const listed of this.company.store.all) {
       if (!this.#hasLeft(listed)) continue;
@@ -99,7 +99,7 @@ export class CompanyHome {
         const lease = await this.acquire(listed);
         await lease.release();
       } catch (error) {
-        this.#log.warn({ error, project: listed.name }, 'what waits to go up in a project cannot go on');
+        this.#log.warn({ error, project: listed.name }, 'what waits to go up in a project, or is pinned, cannot go on');
       }
     }
   }
@@ -117,7 +117,8 @@ export class CompanyHome {
     const lock = tryLock(join(folder, 'lock'));
     if (!lock) return false;
     try {
-      return leftInOutbox(folder).count > 0;
+      const { count, pins } = leftInOutbox(folder);
+      return count + pins > 0;
     } catch (error) {
       this.#log.warn({ error, project: project.name }, 'an outbox cannot be read');
       return false;

@@ -145,7 +145,7 @@ export class Daemon {
       await lease.open();
       const shown = await showProject(lease, request, log);
       // The daemon's own project begins once its first mount answers.
-      if (home.kind === 'company') lease.start();
+      if (home.kind === 'company' || lease.project !== home.lease.project) lease.start();
       return shown;
     } catch (error) {
       await lease.release();

@@ -167,8 +167,9 @@ function chosen(parts: readonly Part[], ids: unknown) {
     !Array.isArray(ids) || ids.length === 0
       ? all
       : ids.map((id) => {
-          const found = all.find((one) => one.id === String(id));
+          const [found, other] = all.filter((one) => one.id === String(id));
           if (!found) throw new Failure('no-such-upload', { id: String(id) });
+          if (other) throw new Failure('usage', { what: `several projects have a change ${id}: name the mount point` });
           return found;
         });
   return parts.map(({ project }) => ({

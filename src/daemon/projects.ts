@@ -14,7 +14,7 @@ export interface ProjectsOptions {
   readonly state: StateFolder;
   readonly options: OptionValues;
   readonly projectOptions: ProjectOptions;
-  /** A project that nobody uses stays open until what waits in its outbox has gone up. */
+  /** A project that nobody uses stays open while something waits in its outbox, or is pinned. */
   readonly lingers?: boolean;
   readonly log: Log;
 }
@@ -45,7 +45,7 @@ interface Open {
   left: () => Promise<void>;
 }
 
-/** Milliseconds between two looks whether an outbox is empty for which a project was kept. */
+/** Milliseconds between two looks whether what a project was kept for is done. */
 const LOOK = 2000;
 
 /** The projects that this process owns, each as long as somebody needs it, and the sessions by which it talks for them. */

@@ -5,11 +5,15 @@ import { outboxOptions } from './schema.js';
 
 /**
  * What waits in the outbox of a project that no process owns; the caller holds the project's lock.
- * `since`: milliseconds since the epoch, of the oldest.
+ * `since`: milliseconds since the epoch, of the oldest. `pins`: items whose content is to be kept here.
  */
-export function leftInOutbox(folder: string): { readonly count: number; readonly since: number | undefined } {
+export function leftInOutbox(folder: string): {
+  readonly count: number;
+  readonly since: number | undefined;
+  readonly pins: number;
+} {
   const path = join(folder, 'outbox.db');
-  if (!existsSync(path)) return { count: 0, since: undefined };
+  if (!existsSync(path)) return { count: 0, since: undefined, pins: 0 };
   const db = openDatabase(path, { ...outboxOptions, exclusive: false, readOnly: true });
   try {
     const row = db
@@ -17,7 +21,10 @@ export function leftInOutbox(folder: string): { readonly count: number; readonly
         `SELECT count(*) AS count, min(since) AS since FROM intents WHERE state <> 'local'`,
       )
       .get();
-    return { count: row?.count ?? 0, since: row?.since ?? undefined };
+    // One that an older program made has no such table yet.
+    const hasPins = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'pins'").get() !== undefined;
+    const pins = hasPins ? (db.prepare<[], number>('SELECT count(*) FROM pins').pluck().get() ?? 0) : 0;
+    return { count: row?.count ?? 0, since: row?.since ?? undefined, pins };
   } finally {
     db.close();
   }

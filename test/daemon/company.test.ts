@@ -174,6 +174,14 @@ t.test('the command line works on a company', async (t) => {
     t.equal(companyLines(installation), 0);
     await until(async () => (await daemon.status()).projects!.length === 0);
     t.pass('and closes what it opened for that');
+
+    await installation.must(['pin', at(second)]);
+    await daemon.kill();
+    await mount('poll=3600,settle=0');
+    await until(async () => (await daemon.status()).projects!.length > 0);
+    t.match(await daemon.status(), { projects: [{ id: second.id }] }, 'what is pinned is looked after');
+    await installation.must(['unpin', at(second)]);
+    await until(async () => (await daemon.status()).projects!.length === 0);
   });
 
   await t.test('a mount of a project is made by the daemon of the company', async (t) => {
