@@ -127,6 +127,8 @@ async function inBin(project: Project, names: readonly string[], signal: AbortSi
     item = find();
   }
   if (!item) throw new Failure('not-in-bin', { path: `"${names.join('/')}"` });
+  // A folder that was never seen may be newer than the last poll.
+  if (!mirror.view.parent(item)) await mirror.pollNow(signal);
   const parent = mirror.view.parent(item);
   const folder = parent && outbox.tree.item(parent.inode);
   if (folder && outbox.tree.path(folder) !== undefined) return { item, folder };

@@ -3,12 +3,14 @@ import { ROOT_INODE } from '#src/base/ids.js';
 import { restore } from '#src/daemon/restore.js';
 import type { Item } from '#src/mirror/view.js';
 import { RecycleTree } from '#src/vfs/hidden/recycle-tree.js';
+import { until } from '../helpers/cases.js';
 import { Files, openProject } from '../helpers/project.js';
 
 const { project, simulator, fileSystem } = await openProject(t);
 const { admin } = simulator;
 const files = new Files(fileSystem);
 const bin = new RecycleTree(project.mirror);
+await until(() => project.mirror.view.crawlDone);
 const { signal } = new AbortController();
 const look = (): Promise<void> => project.mirror.bin.look('interactive', signal, true);
 
@@ -31,7 +33,8 @@ for (const turned of combinations)
     const top = `run ${turned.length} ${turned[0] ?? ''}`;
     const create = (path: string) => ({ op: 'create', path: `${top}/${path}`, content: path, parents: true });
     await admin.changes(['a.txt', 'Folder/b.txt', 'Folder/inner/c.txt', 'Folder/early.txt'].map(create));
-    await project.mirror.pollNow(signal);
+    // The first may have been under way before the changes.
+    for (let n = 0; n < 2; n++) await project.mirror.pollNow(signal);
     await admin.change({ op: 'delete', path: `${top}/Folder/early.txt` });
     await look();
     await admin.changes([
@@ -74,6 +77,61 @@ for (const turned of combinations)
     for (const path of [`${top}/a.txt`, `${top}/Folder`]) await admin.change({ op: 'purge', path });
     await project.mirror.sweepNow('interactive', signal);
   });
+
+t.test(
+  'a restore whose reply is lost is looked for, not repeated; a listing that lags does not undo one',
+  async (t) => {
+    await admin.changes([
+      { op: 'create', path: 'lost.txt', content: 'l' },
+      { op: 'create', path: 'lagging.txt', content: 'l' },
+    ]);
+    await project.mirror.refresh(project.mirror.view.item(ROOT_INODE)!, 'interactive', signal);
+    await admin.change({ op: 'delete', path: 'lost.txt' });
+    await admin.change({ op: 'delete', path: 'lagging.txt' });
+    await look();
+    await admin.faults({ 'reset-after': { probability: 1, count: 1, route: 'PATCH' } });
+    await admin.reset();
+    t.match(await restore(project, 'lost.txt', signal), { path: 'lost.txt' });
+    t.equal((await admin.calls()).total, 2);
+    t.equal((await files.read('lost.txt')).toString(), 'l');
+    t.match(await restore(project, 'lagging.txt', signal), { path: 'lagging.txt' });
+    await admin.faults({ 'stale-index': { probability: 1, seconds: 60 } });
+    await look();
+    await project.mirror.pollNow(signal);
+    await admin.noFaults();
+    t.ok(await files.exists('lagging.txt'));
+  },
+);
+
+t.test('what the account may not change is not tried; what the server refuses is said once', async (t) => {
+  await admin.change({ op: 'create', path: 'held.txt', content: 'h' });
+  await project.mirror.refresh(project.mirror.view.item(ROOT_INODE)!, 'interactive', signal);
+  await admin.change({ op: 'delete', path: 'held.txt' });
+  await look();
+  await admin.switches({ 'project-access': 'read' });
+  await t.rejects(restore(project, 'held.txt', signal), { code: 'not-permitted' });
+  await project.mirror.refresh(project.mirror.view.item(ROOT_INODE)!, 'interactive', signal);
+  await admin.reset();
+  await t.rejects(restore(project, 'held.txt', signal), { code: 'not-permitted' });
+  t.equal((await admin.calls()).total, 0, 'the project is known to be read-only');
+  await admin.switches({ 'project-access': 'write' });
+  await project.mirror.refresh(project.mirror.view.item(ROOT_INODE)!, 'interactive', signal);
+  t.match(await restore(project, '.procore/recycle/held.txt', signal), { path: 'held.txt' });
+});
+
+t.test('of several that were at one place none is taken for the other', async (t) => {
+  const twin = { op: 'create', path: 'twice.txt', content: 't' };
+  for (const op of ['create', 'delete', 'create', 'delete']) {
+    await admin.change(op === 'create' ? twin : { op, path: 'twice.txt' });
+    await project.mirror.refresh(project.mirror.view.item(ROOT_INODE)!, 'interactive', signal);
+  }
+  await look();
+  const refused = await restore(project, 'twice.txt', signal).catch((error) => error);
+  t.match(refused, { code: 'restore-ambiguous' });
+  const [, name] = /recycle\/(twice \(\d+\)\.txt)/.exec(refused.line)!;
+  t.match(await restore(project, `.procore/recycle/${name}`, signal), { path: 'twice.txt' });
+  await t.rejects(restore(project, '.procore/recycle/twice.txt', signal), { code: 'restore-taken' });
+});
 
 t.test('what is gone from the bin for good is not shown', async (t) => {
   await admin.changes([
