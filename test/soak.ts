@@ -1,5 +1,6 @@
 import type { FaultName } from '#src/simulator/faults.js';
 import { saturatedPriority } from './helpers/cases-budget.js';
+import { companyScenario } from './helpers/cases-company.js';
 import { doubtScenario } from './helpers/cases-doubt.js';
 import { exercise } from './helpers/cases-exerciser.js';
 import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from './helpers/cases-failing.js';
@@ -84,6 +85,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   },
   'job-hours': (t) => severalHours(t, 20_000, HOURS, 'manual'),
   'job-hours-scheduled': (t) => severalHours(t, 20_000, HOURS, 'schedule'),
+  company: (t) => companyScenario(t, Number(process.env.SOAK_PROJECTS ?? 300), 100),
   memory: (t) => crawlMemory(t, 100_000),
   priority: (t) => saturatedPriority(t, 60),
   exerciser: (t, seed) => exercise(t, 'kernel', OPERATIONS, ROUNDS, seed),

@@ -37,10 +37,10 @@ interface Served extends OpenedProject {
 }
 
 /** Where more projects are open than this, one is closed so many milliseconds after its last use, … */
-const MANY = 8;
+const MANY = 6;
 const SHORT_IDLE = 10_000;
 /** … and where more are, as soon as it is not in use: an open one takes about 16 MB. */
-const MOST = 16;
+const MOST = 10;
 /** Milliseconds for which the kernel may keep names and attributes: also those of a project that was closed early. */
 const KEPT = 60_000;
 const LONGEST_LOOK = 15_000;
