@@ -28,6 +28,8 @@ const PASSING: ReadonlySet<FailureCode> = new Set([
 ]);
 /** Requests in a row that may bring next to nothing before the download is given up. */
 const ATTEMPTS = 4;
+/** Milliseconds after the last progress from which on nothing is tried again: somebody waits. */
+const PATIENCE = 8000;
 /** Bytes that count as progress. */
 const PROGRESS = 64 * 1024;
 /** Milliseconds before the first repetition; doubles. */
@@ -122,6 +124,7 @@ export class Transfer {
   async #repeat(sink: Sink): Promise<void> {
     const { clock, log } = this.#context;
     let attempt = 0;
+    let since = clock.monotonic();
     while (this.position < this.#end) {
       const before = this.position;
       let problem: unknown;
@@ -134,8 +137,12 @@ export class Transfer {
         if (this.stopped || (error instanceof Failure && !PASSING.has(error.code))) throw error;
         problem = error;
       }
-      attempt = this.position - before >= PROGRESS ? 1 : attempt + 1;
-      if (attempt >= ATTEMPTS) throw problem;
+      if (this.position - before >= PROGRESS) {
+        attempt = 0;
+        since = clock.monotonic();
+      }
+      const isLate = this.#callClass === 'interactive' && clock.monotonic() - since > PATIENCE;
+      if (++attempt >= ATTEMPTS || isLate) throw problem;
       log.debug({ error: problem, file: this.version.label, position: this.position }, 'a download is repeated');
       await clock.sleep(BACKOFF * 2 ** (attempt - 1), this.#abort.signal);
     }

@@ -91,6 +91,7 @@ export class Project {
   /** Bytes of the uploads under way that went out. */
   readonly progress = new Map<Inode, number>();
   readonly #lock: FileLock;
+  #endOfOutages: (() => void) | undefined;
 
   private constructor(
     session: ProjectSession,
@@ -174,6 +175,7 @@ export class Project {
         path: join(folder, 'mirror.db'),
         pollInterval: options.pollInterval,
         upkeepWait: (isWatched) => session.session.budget.upkeepWait(isWatched),
+        reachable: (signal) => client.api.reachable(signal),
         log,
         source: {
           page: ({ newestFirst, ...query }, callOptions) =>
@@ -231,6 +233,7 @@ export class Project {
   start(): void {
     this.mirror.start();
     this.scheduler.start();
+    this.#endOfOutages = this.session.session.client.api.onReachable(() => this.scheduler.resume());
     this.checkouts.start();
     this.pinKeeper.start();
   }
@@ -246,6 +249,7 @@ export class Project {
   }
 
   async close(): Promise<void> {
+    this.#endOfOutages?.();
     await this.pinKeeper.close();
     await this.scheduler.close();
     await this.checkouts.close();

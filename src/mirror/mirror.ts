@@ -26,6 +26,8 @@ export interface MirrorOptions {
   readonly pollInterval: number | undefined;
   /** Milliseconds until the budget has a call for one more look; 0 unless told. */
   readonly upkeepWait?: (isWatched: boolean) => number;
+  /** Resolves at once unless the server is known not to answer, else when it may again. */
+  readonly reachable?: (signal: AbortSignal) => Promise<void>;
   readonly clock?: Clock;
 }
 
@@ -35,8 +37,8 @@ export type MirrorState = 'crawling' | 'ready' | 'offline' | 'signed-out';
 const QUIET_START = 5000;
 const RETRY_FIRST = 1000;
 const RETRY_LAST = 60_000;
-/** Being signed out ends with a new sign-in, which is looked for on disk. */
-const RETRY_SIGNED_OUT = 15_000;
+/** Being signed out ends with a new sign-in, which is looked for on disk; a server out of reach costs no call. */
+const LONGEST_TROUBLE = { 'signed-out': 15_000, offline: 4000 };
 
 /** One project's tree as the server said it last, kept up by a crawl and polls. */
 export class Mirror {
@@ -51,6 +53,7 @@ export class Mirror {
   readonly #listings = new SingleFlight<RemoteId, void>();
   readonly #polls = new SingleFlight<'poll', void>();
   readonly #stop = new AbortController();
+  readonly #reachable: MirrorOptions['reachable'];
   #running: Promise<void> | undefined;
   #trouble: 'offline' | 'signed-out' | undefined;
   #lastPoll: number | undefined;
@@ -62,6 +65,7 @@ export class Mirror {
     this.store = new MirrorStore(options.path, options.log);
     this.urls = new Urls(this.store, options.source, this.#clock);
     this.bin = new RecycleBin(this.store, options.source, this.#clock, options.log);
+    this.#reachable = options.reachable;
     this.sweep = new Sweep(this.store, options.source);
     this.#upkeep = new Upkeep({
       view: this.store.view,
@@ -177,7 +181,7 @@ export class Mirror {
 
   /** Repeats what failed, with growing pauses, until it is done or the mirror closes. */
   async #untilDone(what: string, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    for (let wait = RETRY_FIRST; !signal.aborted; wait = Math.min(wait * 2, this.#longestWait)) {
+    for (let wait = RETRY_FIRST; !signal.aborted; wait = this.#nextWait(wait)) {
       try {
         await work();
         if (this.#trouble) this.#log.info({ what }, 'the server answers again');
@@ -192,12 +196,14 @@ export class Mirror {
           `the ${what} failed; it is tried again`,
         );
         await this.#pause(wait, signal);
+        if (isFailure(error, 'unreachable')) await this.#reachable?.(signal);
       }
     }
   }
 
-  get #longestWait(): number {
-    return this.#trouble === 'signed-out' ? RETRY_SIGNED_OUT : RETRY_LAST;
+  #nextWait(wait: number): number {
+    const longest = this.#trouble ? LONGEST_TROUBLE[this.#trouble] : RETRY_LAST;
+    return Math.min(wait * 2, longest);
   }
 
   #noteTrouble(error: unknown): void {

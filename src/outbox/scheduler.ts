@@ -149,6 +149,12 @@ export class Scheduler {
     this.#wake(0);
   }
 
+  /** The server can be reached again: what waits for that need not wait longer. */
+  resume(): void {
+    this.#pausedUntil = 0;
+    this.#wake(0);
+  }
+
   /** A person says that these may go: past the brake, and although a crash came in between. */
   release(inodes: readonly Inode[]): void {
     const { intents } = this.#o.outbox;

@@ -7,7 +7,7 @@ import type { CallOptions } from '../budget/calls.js';
 import type { TokenSource } from '../connections/token-source.js';
 import { replyFailure } from './reply-error.js';
 import type { CallContext, Reply } from './transport/exchange.js';
-import { wasNotSent } from './transport/retry.js';
+import { wasNotSent } from './transport/reachability.js';
 import { Transport } from './transport/transport.js';
 
 export interface ProcoreApiOptions {
@@ -43,6 +43,9 @@ export interface ApiReply {
   readonly reply: Reply;
   readonly call: CallContext;
 }
+
+/** Milliseconds that somebody waits for the first byte of a reply. */
+const PATIENCE = 25_000;
 
 /** One call after another to the API's host, as one account; what the calls mean is the business of who makes them. */
 export class ProcoreApi {
@@ -81,7 +84,9 @@ export class ProcoreApi {
     let reply: Reply;
     try {
       const text = body === undefined ? {} : { body: JSON.stringify(body) };
-      reply = await this.#transport.send({ origin: this.#origin, path, method, headers, ...text, call });
+      const patience = options.class === 'interactive' ? { headersTimeout: PATIENCE } : {};
+      const origin = this.#origin;
+      reply = await this.#transport.send({ origin, path, method, headers, ...text, ...patience, call });
     } catch (error) {
       if (options.signal?.aborted || isFailure(error)) throw error;
       if (call.idempotent || wasNotSent(error)) throw new Failure('unreachable', { host: this.host }, error);
@@ -112,6 +117,16 @@ export class ProcoreApi {
   serverTime(reply: Reply): number {
     const date = Date.parse(String(reply.headers.date ?? ''));
     return Math.floor((Number.isNaN(date) ? this.clock.now() : date) / 1000);
+  }
+
+  /** Resolves at once unless the host is known not to answer, else when it takes connections again. */
+  reachable(signal: AbortSignal): Promise<void> {
+    return this.#transport.reachability.again(this.#origin, signal);
+  }
+
+  /** Calls back whenever the host takes connections again after it did not. @returns what ends that */
+  onReachable(listener: () => void): () => void {
+    return this.#transport.reachability.onUp(listener);
   }
 
   /** Ends what is under way and closes the connections. */

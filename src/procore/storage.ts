@@ -1,9 +1,11 @@
 import { Agent } from 'undici';
-import { errnoOf, Failure, isFailure } from '../base/errors.js';
+import { systemClock } from '../base/clock.js';
+import { Failure, isFailure } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
 import { redactUrl } from '../base/secret.js';
 import type { TokenSource } from '../connections/token-source.js';
 import { type Incoming, receiveFrom } from './incoming.js';
+import { Reachability, wasNotSent } from './transport/reachability.js';
 
 export interface DownloadRequest {
   /** A version's URL, from a listing. */
@@ -38,12 +40,14 @@ export interface StorageOptions {
   readonly tokens: TokenSource;
   /** Requests at once to one storage host; 48 unless told. */
   readonly connections?: number;
-  /** Milliseconds without a byte after which a download is given up; 30,000 unless told. */
+  /** Milliseconds without a byte after which a download is given up; 12,000 unless told. */
   readonly idleTimeout?: number;
 }
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const MOST_HOPS = 5;
+/** Milliseconds. The kernel asks twice before a program hears of an error: together that stays below half a minute. */
+const IDLE = 12_000;
 
 /**
  * Downloads from the storage hosts. These requests do not count against the API's budget. Nothing is repeated here:
@@ -52,10 +56,11 @@ const MOST_HOPS = 5;
 export class Storage {
   readonly #options: StorageOptions;
   readonly #agent: Agent;
+  readonly #reachability = new Reachability(systemClock);
 
   constructor(options: StorageOptions) {
     this.#options = options;
-    const idle = options.idleTimeout ?? 30_000;
+    const idle = options.idleTimeout ?? IDLE;
     this.#agent = new Agent({
       connections: options.connections ?? 48,
       connect: { timeout: 10_000 },
@@ -86,6 +91,7 @@ export class Storage {
   }
 
   async close(): Promise<void> {
+    this.#reachability.close();
     await this.#agent.destroy();
   }
 
@@ -101,6 +107,7 @@ export class Storage {
 
   async #send(url: URL, request: DownloadRequest, token: Secret | undefined, label: string) {
     const range = rangeOf(request);
+    this.#reachability.check(url.origin);
     try {
       const headers = {
         'user-agent': 'procorefs',
@@ -112,9 +119,10 @@ export class Storage {
       return await receiveFrom(this.#agent, { origin: url.origin, path, method: 'GET', headers }, request.signal);
     } catch (error) {
       if (request.signal?.aborted) throw request.signal.reason;
-      const code = errnoOf(error) ?? '';
-      if (/^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/.test(code))
+      if (wasNotSent(error)) {
+        this.#reachability.failed(url.origin, error);
         throw new Failure('unreachable', { host: url.host }, error);
+      }
       throw new Failure('download-failed', { path: label }, error);
     }
   }

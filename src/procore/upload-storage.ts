@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import { redactUrl } from '../base/secret.js';
 import { oneLine } from '../base/text.js';
-import { wasNotSent } from './transport/retry.js';
+import { wasNotSent } from './transport/reachability.js';
 
 /** Content on its way: made anew for each attempt. */
 export interface OutgoingBody {

@@ -53,6 +53,7 @@ export async function startSimulator(
       const listener = await listen(port, handler, failed);
       listeners.push(listener);
       world.origins[name] = listener.origin;
+      if (name !== 'admin') world.listeners.push(listener);
     }
   } catch (error) {
     await close();

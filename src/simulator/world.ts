@@ -5,6 +5,7 @@ import { Spool } from './content/spool.js';
 import { type FaultSetting, Faults } from './faults.js';
 import { type Person, people } from './generate/people.js';
 import { Counters } from './http/counters.js';
+import type { Listener } from './http/listener.js';
 import { Rates } from './http/rates.js';
 import { Accounts } from './login/accounts.js';
 import type { SimulatorOptions } from './options.js';
@@ -53,6 +54,8 @@ export class World {
   readonly notPermitted = { id: FIRST_PROJECT + 900_001, name: 'Confidential Project' };
   readonly toolOff = { id: FIRST_PROJECT + 900_002, name: 'Project without Documents' };
   origins = { api: '', login: '', storage: '', admin: '' };
+  /** What answers at these addresses, but for the last. */
+  readonly listeners: Listener[] = [];
 
   constructor(options: SimulatorOptions) {
     this.options = options;

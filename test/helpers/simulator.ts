@@ -75,6 +75,11 @@ export class Admin {
     return this.#send('POST', 'faults', faults);
   }
 
+  /** Of everything but the admin address. */
+  network(state: 'up' | 'down' | 'silent'): Promise<unknown> {
+    return this.#send('POST', 'network', { state });
+  }
+
   noFaults(): Promise<unknown> {
     return this.#send('DELETE', 'faults');
   }

@@ -1,20 +1,14 @@
 import type { Clock } from '../../base/clock.js';
 import { errnoOf, isFailure } from '../../base/errors.js';
 import { type CallRequest, interceptor, type Reply } from './exchange.js';
+import { type Reachability, wasNotSent } from './reachability.js';
 
 /** Attempts in all, and the wait before the second one in ms; it doubles. */
 const ATTEMPTS = 4;
 const FIRST_WAIT = 400;
 
-/** Errors that come before a byte was sent: nothing can have happened at the server. */
-const NOT_SENT = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-]);
+/** Milliseconds after which nobody who waits for a call has it repeated. */
+const PATIENCE = 5000;
 
 /** Errors of a connection that broke or stalled after the request may have been read. */
 const LOST = new Set([
@@ -32,16 +26,23 @@ const LOST = new Set([
  * idempotent is repeated only when the server cannot have done it (429, or nothing was sent). Waits for 429 and 503
  * are the budget's business.
  */
-export const retry = (clock: Clock) =>
+export const retry = (clock: Clock, reachability: Reachability) =>
   interceptor(async (request, send) => {
+    const origin = String(request.origin);
+    const began = clock.monotonic();
     for (let attempt = 1; ; attempt++) {
+      reachability.check(origin);
       const last = attempt >= ATTEMPTS;
       try {
         const reply = await send(request);
         if (last || !mayRepeatReply(request, reply)) return reply;
         if (reply.status === 429 || reply.status === 503) continue;
       } catch (error) {
-        if (last || !mayRepeatError(request, error)) throw error;
+        const isLate = request.call.class === 'interactive' && clock.monotonic() - began >= PATIENCE;
+        if (last || isLate || !mayRepeatError(request, error)) {
+          if (wasNotSent(error)) reachability.failed(origin, error);
+          throw error;
+        }
       }
       await clock.sleep(FIRST_WAIT * 2 ** (attempt - 1) * (0.5 + Math.random()), request.call.signal);
     }
@@ -60,9 +61,6 @@ function mayRepeatError(request: CallRequest, error: unknown): boolean {
   const code = errnoOf(error) ?? '';
   return request.call.idempotent && (LOST.has(code) || code.startsWith('HPE_'));
 }
-
-/** Whether a request failed before any byte of it left. */
-export const wasNotSent = (error: unknown): boolean => NOT_SENT.has(errnoOf(error) ?? '');
 
 /** A cheap look at both ends (a body of 2 MB need not be parsed twice): an array or object, and not cut off. */
 export function looksLikeJson(body: Uint8Array): boolean {

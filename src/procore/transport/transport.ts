@@ -8,6 +8,7 @@ import { budget } from './budget.js';
 import { company } from './company.js';
 import { type Send, sender } from './exchange.js';
 import { logging } from './logging.js';
+import { Reachability } from './reachability.js';
 import { retry } from './retry.js';
 
 export interface TransportParts {
@@ -24,8 +25,10 @@ const TIMEOUTS = { connect: 10_000, headers: 90_000, body: 30_000 };
 export class Transport {
   readonly #agent: Agent;
   readonly send: Send;
+  readonly reachability: Reachability;
 
   constructor(parts: TransportParts) {
+    this.reachability = new Reachability(parts.clock);
     this.#agent = new Agent({
       connections: 16,
       connect: { timeout: TIMEOUTS.connect },
@@ -39,12 +42,13 @@ export class Transport {
       budget(parts.budget),
       authorization(parts.tokens),
       company(),
-      retry(parts.clock),
+      retry(parts.clock, this.reachability),
     );
     this.send = sender(composed.dispatch.bind(composed));
   }
 
   async close(): Promise<void> {
+    this.reachability.close();
     await this.#agent.destroy();
   }
 }

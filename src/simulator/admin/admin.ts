@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isFailure } from '../../base/errors.js';
+import { Failure, isFailure } from '../../base/errors.js';
 import { type FaultSetting, faultTable } from '../faults.js';
 import { pump, readBody } from '../http/body.js';
+import type { Network } from '../http/listener.js';
 import { ApiError } from '../http/reply.js';
 import { switchTable } from '../switches.js';
 import type { World } from '../world.js';
@@ -55,6 +56,14 @@ const actions: Readonly<Record<string, Action>> = {
     if (tokenTtl !== undefined) world.accounts.tokenTtl = tokenTtl;
     return {};
   },
+  /** `{"state":"up|down|silent"}`: of everything but this address. */
+  async 'POST /network'(world, body) {
+    const { state } = body as { state?: Network };
+    if (state !== 'up' && state !== 'down' && state !== 'silent')
+      throw new Failure('usage', { what: 'the network is up, down or silent' });
+    await Promise.all(world.listeners.map((listener) => listener.set(state)));
+    return { state };
+  },
   /** `{"calls":N}`: uses up calls of the hour, as another program with this client id would. */
   'POST /spend'(world, body) {
     world.rates.spend(world.client.id, Number((body as { calls?: number }).calls ?? 0));
@@ -72,7 +81,7 @@ export async function serveAdmin(world: World, request: IncomingMessage, respons
     const action = Object.hasOwn(actions, route) ? actions[route] : undefined;
     if (!action)
       return send(response, 404, { error: `no ${route}; there is ${Object.keys(actions).join(', ')}, GET /tree` });
-    send(response, 200, action(world, text === '' ? {} : JSON.parse(text), url) ?? {});
+    send(response, 200, (await action(world, text === '' ? {} : JSON.parse(text), url)) ?? {});
   } catch (error) {
     if (error instanceof ApiError) send(response, error.status, error.body);
     else if (isFailure(error)) send(response, 400, { error: error.message });

@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Clock } from '../../base/clock.js';
+import { errnoOf, Failure } from '../../base/errors.js';
+
+/** Errors that come before a byte was sent: nothing can have happened at the server. */
+const NOT_SENT = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+/** Whether a request failed before any byte of it left. */
+export const wasNotSent = (error: unknown): boolean => NOT_SENT.has(errnoOf(error) ?? '');
+
+/** Milliseconds between two looks, growing, and how long one may take. */
+const FIRST_PAUSE = 500;
+const LONGEST_PAUSE = 5000;
+const LOOK = 5000;
+
+/**
+ * Which hosts cannot be reached. Once one could not, whoever needs it is told at once instead of waiting for the network
+ * each; meanwhile it is tried whether the host takes connections again, which is no API call.
+ */
+export class Reachability {
+  readonly #clock: Clock;
+  readonly #closed = new AbortController();
+  /** By origin: what failed, and what resolves when it answers again. */
+  readonly #down = new Map<string, { readonly cause: unknown; readonly again: Promise<void> }>();
+  readonly #listeners = new Set<() => void>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** @throws Failure `unreachable` while the host is known not to answer */
+  check(origin: string): void {
+    const down = this.#down.get(origin);
+    if (down) throw new Failure('unreachable', { host: new URL(origin).host }, down.cause);
+  }
+
+  /** A request was not even sent. */
+  failed(origin: string, cause: unknown): void {
+    if (this.#down.has(origin) || this.#closed.signal.aborted) return;
+    this.#down.set(origin, { cause, again: this.#watch(new URL(origin)) });
+  }
+
+  /** Calls back whenever a host takes connections again after it did not. @returns what ends that */
+  onUp(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Resolves at once unless the host is known not to answer, else when it does, or when this is closed. */
+  async again(origin: string, signal: AbortSignal): Promise<void> {
+    const down = this.#down.get(origin);
+    if (!down || signal.aborted) return;
+    const left = new AbortController();
+    const leave = (): void => left.abort();
+    signal.addEventListener('abort', leave, { once: true });
+    try {
+      await Promise.race([down.again, once(left.signal, 'abort')]);
+    } finally {
+      signal.removeEventListener('abort', leave);
+    }
+  }
+
+  close(): void {
+    this.#closed.abort(new Failure('interrupted'));
+  }
+
+  async #watch(url: URL): Promise<void> {
+    const { signal } = this.#closed;
+    for (let pause = FIRST_PAUSE; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      try {
+        await this.#clock.sleep(pause, signal);
+      } catch {
+        return;
+      }
+      if (!(await takesConnections(url, signal))) continue;
+      this.#down.delete(url.origin);
+      for (const listener of this.#listeners) listener();
+      return;
+    }
+  }
+}
+
+function takesConnections(url: URL, signal: AbortSignal): Promise<boolean> {
+  const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
+  return new Promise((resolve) => {
+    const socket = connect({ host: url.hostname.replace(/^\[|\]$/g, ''), port, timeout: LOOK });
+    const done = (found: boolean): void => {
+      signal.removeEventListener('abort', stop);
+      socket.destroy();
+      resolve(found);
+    };
+    const stop = (): void => done(false);
+    signal.addEventListener('abort', stop, { once: true });
+    socket.once('connect', () => done(true));
+    socket.once('timeout', () => done(false));
+    socket.once('error', () => done(false));
+  });
+}
