@@ -1,9 +1,10 @@
 import { parseIndexPage } from '../procore/rows.js';
+import type { Missing } from './absence.js';
 import { pageResult } from './page-result.js';
 import { rowsShown } from './page-rows.js';
 import type { Request, SweepResult } from './protocol.js';
 import { nextStep } from './walk.js';
-import type { Missing, Writer } from './writer.js';
+import type { Writer } from './writer.js';
 
 const NOTHING: Missing = { changes: [], doubtful: [], folders: [] };
 

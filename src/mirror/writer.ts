@@ -1,25 +1,14 @@
 import type { Inode, RemoteId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
 import type { FolderListing, RemoteItem } from '../procore/items.js';
-import { allocateName, type NameTable } from './allocate-name.js';
-import { type Change, nextSequence, type Place } from './changes.js';
+import { Absence, type Missing, type Span } from './absence.js';
+import { type Change, nextSequence } from './changes.js';
 import { Confirmed } from './confirmed.js';
-import { BIN, DELETED, FILE, GONE, HIDDEN, PRIVATE, READ_ONLY } from './flags.js';
+import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
+import { changed, flagsOf, isOlder, undoesDeletion } from './item-facts.js';
+import { ItemRows, NO_PARENT, type Row } from './item-rows.js';
+import { ShownNames } from './shown-names.js';
 import { POLLS_MISS, Silence } from './silence.js';
-
-interface Row {
-  readonly inode: Inode;
-  readonly remote_id: RemoteId;
-  readonly parent_id: RemoteId;
-  readonly name: string;
-  readonly remote_name: string | null;
-  readonly flags: number;
-  readonly updated_at: number;
-  readonly seen_at: number;
-  readonly version_id: number;
-  readonly version_number: number;
-  readonly node_sequence: number;
-}
 
 /** The content of an item that one of our own calls changed, as it is here. */
 export interface OwnContent {
@@ -35,35 +24,11 @@ export interface Ingested {
   readonly added: number;
 }
 
-/** Server times between which a page of the index is complete, seconds; the end does not belong to it. */
-export interface Span {
-  readonly from: number;
-  readonly to: number;
-}
-
-/** What a page of the index should have had and did not. */
-export interface Missing {
-  readonly changes: readonly Change[];
-  /** Seen until now; whether they are gone a listing of their folder tells. */
-  readonly doubtful: readonly RemoteId[];
-  /** These folders. */
-  readonly folders: readonly RemoteId[];
-}
-
-const NO_PARENT = 0 as RemoteId;
-
 /** Writes replies into the mirror, one transaction a reply. The only writer of `mirror.db`. */
 export class Writer {
   readonly #db: Database;
-  readonly #find: Statement<[number], Row>;
-  readonly #ofInode: Statement<[number], Row>;
-  readonly #inodeOf: Statement<[number], Inode>;
-  readonly #holder: Statement<[number, string], RemoteId>;
   readonly #insert: Statement;
   readonly #update: Statement;
-  readonly #rename: Statement;
-  readonly #hide: Statement;
-  readonly #children: Statement<[number], Row>;
   readonly #putUrl: Statement;
   readonly #person: Statement<[string], number>;
   readonly #addPerson: Statement;
@@ -71,31 +36,21 @@ export class Writer {
   readonly #list: Statement;
   readonly #unlist: Statement;
   readonly #forgetUnlisted: Statement;
-  readonly #isUnlisted: Statement<[number], number>;
   readonly #forgetSubtree: Statement<[number]>;
   readonly #deleteUrl: Statement<[number]>;
-  readonly #within: Statement<[Span], Row>;
   readonly #moveInode: Statement<[number, number]>;
   readonly #people = new Map<string, number>();
   readonly #confirmed: Confirmed;
   readonly #silence: Silence;
   #nextInode: number;
-  readonly #names: NameTable;
-  /** Items that were shown under another name than their own, in this transaction. */
-  readonly #suffixed = new Set<RemoteId>();
+  readonly #rows: ItemRows;
+  readonly #names: ShownNames;
+  readonly #absence: Absence;
 
   constructor(db: Database) {
     this.#db = db;
-    const columns =
-      'inode, remote_id, parent_id, name, remote_name, flags, updated_at, seen_at, version_id, version_number, node_sequence';
-    this.#find = db.prepare(`SELECT ${columns} FROM items WHERE remote_id = ?`);
-    this.#ofInode = db.prepare(`SELECT ${columns} FROM items WHERE inode = ?`);
-    this.#inodeOf = db.prepare<[number], Inode>('SELECT inode FROM items WHERE remote_id = ?').pluck();
-    this.#holder = db
-      .prepare<[number, string], RemoteId>(
-        `SELECT remote_id FROM items WHERE parent_id = ? AND name = ? AND flags & ${HIDDEN} = 0`,
-      )
-      .pluck();
+    this.#rows = new ItemRows(db);
+    this.#names = new ShownNames(this.#rows);
     this.#insert = db.prepare(`
       INSERT INTO items (inode, remote_id, parent_id, name, remote_name, flags, updated_at, created_at, seen_at, size,
         version_id, version_number, version_at, node_sequence, created_by, checked_out_by, checked_out_until)
@@ -107,9 +62,6 @@ export class Writer {
         version_number = @number, version_at = @versionAt, node_sequence = @sequence, created_by = @createdBy,
         checked_out_by = @checkedOutBy, checked_out_until = @checkedOutUntil
       WHERE inode = @inode`);
-    this.#rename = db.prepare('UPDATE items SET name = ?, remote_name = ? WHERE inode = ?');
-    this.#hide = db.prepare(`UPDATE items SET flags = flags | ?, seen_at = ? WHERE inode = ?`);
-    this.#children = db.prepare(`SELECT ${columns} FROM items WHERE parent_id = ? AND flags & ${HIDDEN} = 0`);
     this.#putUrl = db.prepare(
       'INSERT OR REPLACE INTO urls (inode, version_id, url, fetched_at) VALUES (@inode, @version, @url, @seen)',
     );
@@ -119,7 +71,6 @@ export class Writer {
     this.#list = db.prepare('INSERT OR REPLACE INTO listed (remote_id, listed_at) VALUES (?, ?)');
     this.#unlist = db.prepare('INSERT OR IGNORE INTO unlisted (remote_id) VALUES (?)');
     this.#forgetUnlisted = db.prepare('DELETE FROM unlisted WHERE remote_id = ?');
-    this.#isUnlisted = db.prepare<[number], number>('SELECT 1 FROM unlisted WHERE remote_id = ?').pluck();
     this.#forgetSubtree = db.prepare(`
       WITH RECURSIVE below (id) AS (
         SELECT ? UNION ALL
@@ -128,16 +79,10 @@ export class Writer {
       DELETE FROM unlisted WHERE remote_id IN (SELECT id FROM below)`);
     this.#deleteUrl = db.prepare('DELETE FROM urls WHERE inode = ?');
     this.#moveInode = db.prepare('UPDATE items SET inode = ? WHERE inode = ?');
-    // Two partial indexes, each for its own kind of row.
-    this.#within = db.prepare(`
-      SELECT ${columns} FROM items WHERE flags & 15 = 8 AND updated_at >= @from AND updated_at < @to
-      UNION ALL
-      SELECT ${columns} FROM items
-      WHERE flags & 15 <> 8 AND updated_at >= @from AND updated_at < @to AND flags & ${GONE | BIN} = 0 AND parent_id <> 0`);
     this.#confirmed = new Confirmed(db);
     this.#silence = new Silence((serverTime) => this.#setMeta.run(POLLS_MISS, serverTime));
     this.#nextInode = firstFreeInode(db);
-    this.#names = { holder: (parent, name) => this.#holder.get(parent, name) };
+    this.#absence = new Absence(db, this.#rows, this.#confirmed);
   }
 
   /**
@@ -154,7 +99,7 @@ export class Writer {
       const changes: Change[] = [];
       let added = 0;
       for (const item of items) if (this.#put(item, serverTime, knownSince, changes)) added++;
-      this.#giveFreedNames(changes);
+      this.#names.giveFreed(changes);
       for (const [key, value] of Object.entries(meta)) this.#setMeta.run(key, value);
       return { changes, added };
     });
@@ -172,13 +117,13 @@ export class Writer {
         present.add(child.id);
         if (this.#put(child, serverTime, knownSince, changes)) added++;
       }
-      for (const row of this.#children.all(folder.id)) {
+      for (const row of this.#rows.children.all(folder.id)) {
         if (present.has(row.remote_id) || row.seen_at > serverTime) continue;
         if (this.#confirmed.isNewerThan(row.remote_id, serverTime)) continue;
         this.#silence.vanished(row.remote_id, serverTime);
-        changes.push(this.#takeAway(row, serverTime));
+        changes.push(this.#rows.takeAway(row, serverTime));
       }
-      this.#giveFreedNames(changes);
+      this.#names.giveFreed(changes);
       this.#list.run(folder.id, serverTime);
       this.#forgetUnlisted.run(folder.id);
       return { changes, added };
@@ -193,10 +138,10 @@ export class Writer {
     return this.#transaction(() => {
       this.#confirmed.add(item.id, serverTime);
       const changes: Change[] = [];
-      const other = this.#ofInode.get(inode);
+      const other = this.#rows.ofInode.get(inode);
       // What had this inode left it to this item, and is deleted, or about to be.
       if (other && other.remote_id !== item.id) this.#changeInode(other, this.#takeInode(), changes);
-      const row = this.#find.get(item.id);
+      const row = this.#rows.find.get(item.id);
       // A listing had shown it before the reply to our call was known.
       if (row && row.inode !== inode) this.#changeInode(row, inode, changes);
       const added = this.#put(item, serverTime, undefined, changes, { inode, ...content });
@@ -205,7 +150,7 @@ export class Writer {
   }
 
   #changeInode(row: Row, inode: Inode, changes: Change[]): void {
-    const place = (row.flags & HIDDEN) === 0 ? this.#placeOf(row) : undefined;
+    const place = (row.flags & HIDDEN) === 0 ? this.#rows.placeOf(row) : undefined;
     this.#deleteUrl.run(row.inode);
     this.#moveInode.run(inode, row.inode);
     changes.push({ inode: row.inode, before: place, after: undefined, replacedSequence: undefined });
@@ -225,70 +170,28 @@ export class Writer {
   /** One of our own calls deleted it. */
   confirmDeletion(id: RemoteId, serverTime: number): Ingested {
     return this.#transaction(() => {
-      const row = this.#find.get(id);
+      const row = this.#rows.find.get(id);
       if (!row) return { changes: [], added: 0 };
       this.#confirmed.add(id, serverTime);
-      const before = (row.flags & HIDDEN) === 0 ? this.#placeOf(row) : undefined;
-      this.#hide.run(DELETED, Math.max(serverTime, row.seen_at), row.inode);
+      const before = (row.flags & HIDDEN) === 0 ? this.#rows.placeOf(row) : undefined;
+      this.#rows.hide.run(DELETED, Math.max(serverTime, row.seen_at), row.inode);
       return { changes: [{ inode: row.inode, before, after: undefined, replacedSequence: undefined }], added: 0 };
     });
   }
 
-  /**
-   * What is known here, was updated within the span, and is not among the `present` of a reply that shows the span as a
-   * whole. What can be seen is left for a listing to decide, but below a folder that is hidden.
-   */
+  /** See `Absence.missing`. */
   missing(span: Span, present: ReadonlySet<number>, serverTime: number): Missing {
-    return this.#transaction(() => {
-      const rows = this.#within
-        .all(span)
-        .filter((row) => !present.has(row.remote_id) && row.seen_at <= serverTime && this.#mayBeGone(row, serverTime));
-      const absent = new Set(rows.map((row) => row.remote_id));
-      const changes: Change[] = [];
-      const doubtful: RemoteId[] = [];
-      const folders = new Set<RemoteId>();
-      for (const row of rows) {
-        if ((row.flags & DELETED) !== 0) this.#hide.run(GONE, serverTime, row.inode);
-        else if (this.#isBelowHidden(row)) changes.push(this.#takeAway(row, serverTime));
-        else {
-          doubtful.push(row.remote_id);
-          if (!absent.has(row.parent_id)) folders.add(row.parent_id);
-        }
-      }
-      return { changes, doubtful, folders: [...folders] };
-    });
+    return this.#transaction(() => this.#absence.missing(span, present, serverTime));
   }
 
-  /** After the folders of doubtful items were listed: takes away what is below one that turned out to be gone. */
+  /** See `Absence.settle`. */
   settle(doubtful: readonly RemoteId[], serverTime: number): Ingested {
-    return this.#transaction(() => {
-      const changes: Change[] = [];
-      for (const id of doubtful) {
-        const row = this.#find.get(id);
-        if (!row || (row.flags & HIDDEN) !== 0 || !this.#isBelowHidden(row)) continue;
-        changes.push(this.#takeAway(row, Math.max(serverTime, row.seen_at)));
-      }
-      return { changes, added: 0 };
-    });
+    return this.#transaction(() => ({ changes: this.#absence.settle(doubtful, serverTime), added: 0 }));
   }
 
-  #mayBeGone(row: Row, serverTime: number): boolean {
-    return !this.#confirmed.isNewerThan(row.remote_id, serverTime);
-  }
-
-  #isBelowHidden(row: Row): boolean {
-    // Moves of folders at the server can never make a cycle, but a damaged mirror must not hang the thread.
-    for (let id = row.parent_id, depth = 0; id !== NO_PARENT && depth < 1000; depth++) {
-      const parent = this.#find.get(id);
-      if (!parent || (parent.flags & HIDDEN) !== 0) return true;
-      id = parent.parent_id;
-    }
-    return false;
-  }
-
-  #takeAway(row: Row, serverTime: number): Change {
-    this.#hide.run(GONE, serverTime, row.inode);
-    return { inode: row.inode, before: this.#placeOf(row), after: undefined, replacedSequence: undefined };
+  /** Whether the first crawl is still under way. */
+  set crawling(is: boolean) {
+    this.#names.crawling = is;
   }
 
   /** Everything below the folder is known. */
@@ -318,7 +221,7 @@ export class Writer {
   }
 
   #transaction<T>(work: () => T): T {
-    this.#suffixed.clear();
+    this.#names.begin();
     return this.#db.transaction(work).immediate();
   }
 
@@ -330,7 +233,7 @@ export class Writer {
     changes: Change[],
     own?: { readonly inode: Inode } & OwnContent,
   ): boolean {
-    const row = this.#find.get(item.id);
+    const row = this.#rows.find.get(item.id);
     const isRoot = item.parentId === null;
     const parent = this.#parentOf(item, row);
     if (row && (row.seen_at > serverTime || (row.seen_at === serverTime && row.updated_at > item.updatedAt)))
@@ -342,8 +245,8 @@ export class Writer {
       this.#silence.saw(item, row, flags, serverTime);
     }
     const visible = (flags & HIDDEN) === 0;
-    const before = row && (row.flags & HIDDEN) === 0 ? this.#placeOf(row) : undefined;
-    const name = this.#nameFor(item, parent, row, visible, changes);
+    const before = row && (row.flags & HIDDEN) === 0 ? this.#rows.placeOf(row) : undefined;
+    const name = this.#names.nameFor(item, parent, row, visible, changes);
     const replaced = row !== undefined && item.version !== undefined && row.version_id !== item.version.id;
     // An older reply must not bring an older version back.
     if (replaced && row.seen_at === serverTime && row.version_number > (item.version?.number ?? 0)) return false;
@@ -377,10 +280,10 @@ export class Writer {
     if (item.version?.url !== undefined)
       this.#putUrl.run({ inode, version: item.version.id, url: item.version.url, seen: serverTime });
     // What is in it may have come and gone while it was not seen.
-    const cameBack = row !== undefined && (row.flags & HIDDEN) !== 0 && visible && !this.crawling;
+    const cameBack = row !== undefined && (row.flags & HIDDEN) !== 0 && visible && !this.#names.crawling;
     const cameLate = !row && knownSince !== undefined && item.createdAt < knownSince;
     if (item.type === 'folder' && (cameBack || cameLate)) this.#unlist.run(item.id);
-    const after = visible && !isRoot ? this.#place(parent, name) : undefined;
+    const after = visible && !isRoot ? this.#rows.place(parent, name) : undefined;
     const replacedSequence = own ? own.replaced : replaced ? row.node_sequence : undefined;
     if (!row || replacedSequence !== undefined || changed(row, item, flags, parent, name))
       changes.push({ inode, before, after, replacedSequence });
@@ -391,78 +294,14 @@ export class Writer {
   #parentOf(item: RemoteItem, row: Row | undefined): RemoteId {
     const parent = item.parentId ?? NO_PARENT;
     if (!item.deleted || !row || row.parent_id === parent) return parent;
-    const folder = this.#find.get(parent);
+    const folder = this.#rows.find.get(parent);
     return !folder || (folder.flags & BIN) !== 0 ? row.parent_id : parent;
-  }
-
-  /** Keeps the shown name while the remote name and the folder stay; otherwise finds a free one. */
-  #nameFor(item: RemoteItem, parent: RemoteId, row: Row | undefined, visible: boolean, changes: Change[]): string {
-    if (!visible) return row?.name ?? item.name;
-    const keeps = row && row.parent_id === parent && (row.remote_name ?? row.name) === item.name;
-    if (keeps) {
-      const holder = this.#holder.get(parent, row.name);
-      if (holder === undefined || holder === item.id) return row.name;
-    }
-    const name = allocateName(this.#names, parent, item.name, item.id);
-    if (name !== item.name) this.#suffixed.add(item.id);
-    return this.#lowestKeepsPlainName(item, parent, name, changes);
-  }
-
-  /** Two that changed names, or came where another went, may have met on their way through one reply. */
-  #giveFreedNames(changes: Change[]): void {
-    for (const id of this.#suffixed) {
-      const row = this.#find.get(id);
-      if (!row || (row.flags & HIDDEN) !== 0) continue;
-      const remoteName = row.remote_name ?? row.name;
-      const name = allocateName(this.#names, row.parent_id, remoteName, id);
-      if (name === row.name || this.#holder.get(row.parent_id, name) !== undefined) continue;
-      this.#rename.run(name, name === remoteName ? null : remoteName, row.inode);
-      const after = this.#place(row.parent_id, name);
-      changes.push({ inode: row.inode, before: this.#placeOf(row), after, replacedSequence: undefined });
-    }
-    this.#suffixed.clear();
-  }
-
-  /**
-   * Rows of a crawl come in any order, but the lowest id is to have the plain name: a twin with a higher id that was
-   * never shown yet (the crawl is running) steps back.
-   */
-  #lowestKeepsPlainName(item: RemoteItem, parent: RemoteId, name: string, changes: Change[]): string {
-    if (name === item.name || !this.crawling) return name;
-    const plain = allocateName({ holder: () => undefined }, parent, item.name, item.id);
-    if (plain === name) return name;
-    const holder = this.#holder.get(parent, plain);
-    if (holder === undefined || holder <= item.id) return name;
-    const twin = this.#find.get(holder)!;
-    const twinRemoteName = twin.remote_name ?? twin.name;
-    const twinName = allocateName(
-      { holder: (p, n) => (n === plain ? item.id : this.#holder.get(p, n)) },
-      parent,
-      twinRemoteName,
-      holder,
-    );
-    const before = this.#placeOf(twin);
-    this.#rename.run(twinName, twinRemoteName, twin.inode);
-    changes.push({ inode: twin.inode, before, after: this.#place(parent, twinName), replacedSequence: undefined });
-    return plain;
-  }
-
-  /** Whether the first crawl is still under way; set by the owner of the thread. */
-  crawling = true;
-
-  #place(parentId: RemoteId, name: string): Place | undefined {
-    const parent = this.#inodeOf.get(parentId);
-    return parent === undefined ? undefined : { parent, name };
   }
 
   #takeInode(): Inode {
     const inode = this.#nextInode++;
     this.#setMeta.run('inode.next', this.#nextInode);
     return inode as Inode;
-  }
-
-  #placeOf(row: Row): Place | undefined {
-    return this.#place(row.parent_id, row.name);
   }
 
   #personOf(name: string | undefined): number | null {
@@ -472,10 +311,6 @@ export class Writer {
     if (this.#people.size > 10_000) this.#people.clear();
     this.#people.set(name, person);
     return person;
-  }
-
-  isUnlisted(id: RemoteId): boolean {
-    return this.#isUnlisted.get(id) !== undefined;
   }
 }
 
@@ -489,34 +324,4 @@ function firstFreeInode(db: Database): number {
     .pluck()
     .get(LOCAL_INODES);
   return Math.max(16, kept ?? 0, (used ?? 0) + 1);
-}
-
-/** What a lagging index still says of an item that has moved on. */
-const isOlder = (item: RemoteItem, row: Row): boolean =>
-  item.updatedAt < row.updated_at ||
-  (item.updatedAt === row.updated_at && (item.version?.number ?? 0) < row.version_number);
-
-/** What such an index says of an item that we deleted: all that had not changed by then. */
-const undoesDeletion = (item: RemoteItem, row: Row): boolean =>
-  (item.version?.number ?? 0) < row.version_number ||
-  ((row.flags & DELETED) !== 0 && !item.deleted && item.updatedAt <= row.seen_at);
-
-function flagsOf(item: RemoteItem): number {
-  return (
-    (item.deleted ? DELETED : 0) |
-    (item.recycleBin ? BIN : 0) |
-    (item.type === 'file' ? FILE : 0) |
-    (item.private ? PRIVATE : 0) |
-    (item.readOnly ? READ_ONLY : 0)
-  );
-}
-
-function changed(row: Row, item: RemoteItem, flags: number, parent: RemoteId, name: string): boolean {
-  return (
-    row.flags !== flags ||
-    row.parent_id !== parent ||
-    row.name !== name ||
-    row.updated_at !== item.updatedAt ||
-    row.version_id !== (item.version?.id ?? 0)
-  );
 }

@@ -1,0 +1,34 @@
+import type { RemoteId } from '../base/ids.js';
+import type { RemoteItem } from '../procore/items.js';
+import { BIN, DELETED, FILE, PRIVATE, READ_ONLY } from './flags.js';
+import type { Row } from './item-rows.js';
+
+/** What a lagging index still says of an item that has moved on. */
+export const isOlder = (item: RemoteItem, row: Row): boolean =>
+  item.updatedAt < row.updated_at ||
+  (item.updatedAt === row.updated_at && (item.version?.number ?? 0) < row.version_number);
+
+/** What such an index says of an item that we deleted: all that had not changed by then. */
+export const undoesDeletion = (item: RemoteItem, row: Row): boolean =>
+  (item.version?.number ?? 0) < row.version_number ||
+  ((row.flags & DELETED) !== 0 && !item.deleted && item.updatedAt <= row.seen_at);
+
+export function flagsOf(item: RemoteItem): number {
+  return (
+    (item.deleted ? DELETED : 0) |
+    (item.recycleBin ? BIN : 0) |
+    (item.type === 'file' ? FILE : 0) |
+    (item.private ? PRIVATE : 0) |
+    (item.readOnly ? READ_ONLY : 0)
+  );
+}
+
+export function changed(row: Row, item: RemoteItem, flags: number, parent: RemoteId, name: string): boolean {
+  return (
+    row.flags !== flags ||
+    row.parent_id !== parent ||
+    row.name !== name ||
+    row.updated_at !== item.updatedAt ||
+    row.version_id !== (item.version?.id ?? 0)
+  );
+}

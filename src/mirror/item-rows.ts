@@ -1,0 +1,76 @@
+import type { Inode, RemoteId } from '../base/ids.js';
+import type { Database, Statement } from '../database/open.js';
+import type { Change, Place } from './changes.js';
+import { GONE, HIDDEN } from './flags.js';
+
+/** What the writer compares a reply with. */
+export interface Row {
+  readonly inode: Inode;
+  readonly remote_id: RemoteId;
+  readonly parent_id: RemoteId;
+  readonly name: string;
+  readonly remote_name: string | null;
+  readonly flags: number;
+  readonly updated_at: number;
+  readonly seen_at: number;
+  readonly version_id: number;
+  readonly version_number: number;
+  readonly node_sequence: number;
+}
+
+export const COLUMNS =
+  'inode, remote_id, parent_id, name, remote_name, flags, updated_at, seen_at, version_id, version_number, node_sequence';
+
+/** The `parent_id` of the root. */
+export const NO_PARENT = 0 as RemoteId;
+
+/** The rows of `items`, as all parts of the writer find and hide them. */
+export class ItemRows {
+  readonly find: Statement<[number], Row>;
+  readonly ofInode: Statement<[number], Row>;
+  /** Who has a name in a folder. */
+  readonly holder: Statement<[number, string], RemoteId>;
+  readonly children: Statement<[number], Row>;
+  readonly rename: Statement;
+  readonly hide: Statement;
+  readonly #inodeOf: Statement<[number], Inode>;
+
+  constructor(db: Database) {
+    this.find = db.prepare(`SELECT ${COLUMNS} FROM items WHERE remote_id = ?`);
+    this.ofInode = db.prepare(`SELECT ${COLUMNS} FROM items WHERE inode = ?`);
+    this.holder = db
+      .prepare<[number, string], RemoteId>(
+        `SELECT remote_id FROM items WHERE parent_id = ? AND name = ? AND flags & ${HIDDEN} = 0`,
+      )
+      .pluck();
+    this.children = db.prepare(`SELECT ${COLUMNS} FROM items WHERE parent_id = ? AND flags & ${HIDDEN} = 0`);
+    this.rename = db.prepare('UPDATE items SET name = ?, remote_name = ? WHERE inode = ?');
+    this.hide = db.prepare('UPDATE items SET flags = flags | ?, seen_at = ? WHERE inode = ?');
+    this.#inodeOf = db.prepare<[number], Inode>('SELECT inode FROM items WHERE remote_id = ?').pluck();
+  }
+
+  place(parentId: RemoteId, name: string): Place | undefined {
+    const parent = this.#inodeOf.get(parentId);
+    return parent === undefined ? undefined : { parent, name };
+  }
+
+  placeOf(row: Row): Place | undefined {
+    return this.place(row.parent_id, row.name);
+  }
+
+  /** It cannot be seen any more. */
+  takeAway(row: Row, serverTime: number): Change {
+    this.hide.run(GONE, serverTime, row.inode);
+    return { inode: row.inode, before: this.placeOf(row), after: undefined, replacedSequence: undefined };
+  }
+
+  isBelowHidden(row: Row): boolean {
+    // Moves of folders at the server can never make a cycle, but a damaged mirror must not hang the thread.
+    for (let id = row.parent_id, depth = 0; id !== NO_PARENT && depth < 1000; depth++) {
+      const parent = this.find.get(id);
+      if (!parent || (parent.flags & HIDDEN) !== 0) return true;
+      id = parent.parent_id;
+    }
+    return false;
+  }
+}
