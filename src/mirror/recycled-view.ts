@@ -6,7 +6,7 @@ import { COLUMNS, type Item, type Raw, toItem } from './view.js';
 type RawRecycled = [...Raw, seenAt: number, isNested: number];
 
 /** Rows looked at for one answer: each stays short however much is in the bin. */
-const SCAN = 64;
+const SCAN = 32;
 const TWINS = 256;
 
 export interface RecycledPage {
@@ -28,6 +28,7 @@ export class RecycledView {
   readonly #named: Statement<[string, number], RawRecycled>;
   readonly #namedIn: Statement<[string, number, number], RawRecycled>;
   readonly #isRecycled: Statement<[number], number>;
+  readonly #inodesNamed: Statement<[string], number>;
   /** What was not seen since this server time is not in the bin any more; seconds. */
   readonly #since: () => number;
 
@@ -53,6 +54,11 @@ export class RecycledView {
       `SELECT ${columns} FROM items INDEXED BY recycled_by_name
        WHERE ${name} = ? AND parent_id = ? AND ${recycled} LIMIT ?`,
     );
+    this.#inodesNamed = db
+      .prepare<[string], number>(
+        `SELECT inode FROM items INDEXED BY recycled_by_name WHERE ${name} = ? AND ${recycled} LIMIT 2`,
+      )
+      .pluck();
     this.#isRecycled = db.prepare<[number], number>(`SELECT 1 FROM items WHERE remote_id = ? AND ${recycled}`).pluck();
   }
 
@@ -83,6 +89,11 @@ export class RecycledView {
   namedIn(folder: RemoteId, remoteName: string): RecycledTwins {
     const rows = this.#namedIn.all(remoteName, folder, TWINS);
     return { items: this.#there(rows).map((row) => toItem(row)), isCut: rows.length === TWINS };
+  }
+
+  /** Whether anything else in the bin, wherever, may have this name at the server: answered from an index alone. */
+  isNamedBeside(item: Item, remoteName: string): boolean {
+    return this.#inodesNamed.all(remoteName).some((inode) => inode !== item.inode);
   }
 
   /** It is in the bin, by itself or with the folder that it is in. */

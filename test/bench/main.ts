@@ -5,6 +5,7 @@ import { copyOut } from './cases/copy-out.js';
 import { crawl } from './cases/crawl.js';
 import { drivers } from './cases/drivers.js';
 import { findNormal, findWide } from './cases/find.js';
+import { recycle } from './cases/recycle.js';
 import { simulatorSpeed } from './cases/simulator.js';
 import { smallFiles } from './cases/small-files.js';
 import { writing } from './cases/writing.js';
@@ -22,6 +23,7 @@ const cases: readonly Case[] = [
   copyOut,
   drivers,
   simulatorSpeed,
+  recycle,
 ];
 
 const wanted = process.argv.slice(2);

@@ -46,7 +46,7 @@ export const VERSIONS_FOLDER = 'versions';
 export const BIN_FOLDER = 'recycle';
 const { O_ACCMODE = 3, O_RDONLY } = constants as typeof constants & { O_ACCMODE?: number };
 /** Entries read at once: each may need several looks into the mirror. */
-const MOST_AT_ONCE = 64;
+const MOST_AT_ONCE = 32;
 const REFUSAL_LOGGED = 600_000;
 
 /**

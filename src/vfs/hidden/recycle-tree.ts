@@ -114,8 +114,11 @@ export class RecycleTree {
   }
 
   #hasTwin(folder: Item | undefined, item: Item, name: string): boolean {
-    const { items, isCut } = this.#twins(folder, linuxNames.decode(name));
-    if (isCut || items.some(({ remoteId }) => remoteId !== item.remoteId)) return true;
+    const remoteName = linuxNames.decode(name);
+    if (this.#mirror.store.recycled.isNamedBeside(item, remoteName)) {
+      const { items, isCut } = this.#twins(folder, remoteName);
+      if (isCut || items.some(({ remoteId }) => remoteId !== item.remoteId)) return true;
+    }
     return folder !== undefined && this.#mirror.view.child(folder, name) !== undefined;
   }
 
