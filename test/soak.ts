@@ -12,6 +12,7 @@ import { randomSync } from './helpers/cases-job-sync.js';
 import { copyCalls, estimates, severalHours } from './helpers/cases-jobs.js';
 import { killScenario } from './helpers/cases-kill.js';
 import { largeUpload } from './helpers/cases-large-upload.js';
+import { million } from './helpers/cases-million.js';
 import { modelScenario } from './helpers/cases-model.js';
 import { hostileNames } from './helpers/cases-names.js';
 import { officeScenario } from './helpers/cases-office.js';
@@ -86,6 +87,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   'job-hours': (t) => severalHours(t, 20_000, HOURS, 'manual'),
   'job-hours-scheduled': (t) => severalHours(t, 20_000, HOURS, 'schedule'),
   company: (t) => companyScenario(t, Number(process.env.SOAK_PROJECTS ?? 300), 100),
+  million: (t) => million(t, Number(process.env.SOAK_ITEMS ?? 1_000_000)),
   memory: (t) => crawlMemory(t, 100_000),
   priority: (t) => saturatedPriority(t, 60),
   exerciser: (t, seed) => exercise(t, 'kernel', OPERATIONS, ROUNDS, seed),
