@@ -4,6 +4,7 @@ import { cachedReads } from './cases/cached-reads.js';
 import { copyOut } from './cases/copy-out.js';
 import { crawl } from './cases/crawl.js';
 import { drivers } from './cases/drivers.js';
+import { eventLoop } from './cases/event-loop.js';
 import { findNormal, findWide } from './cases/find.js';
 import { recycle } from './cases/recycle.js';
 import { simulatorSpeed } from './cases/simulator.js';
@@ -24,6 +25,7 @@ const cases: readonly Case[] = [
   drivers,
   simulatorSpeed,
   recycle,
+  eventLoop,
 ];
 
 const wanted = process.argv.slice(2);
