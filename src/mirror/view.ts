@@ -124,7 +124,7 @@ export class View {
     this.#unlisted = pluck('SELECT 1 FROM unlisted WHERE remote_id = ?');
     this.#someUnlisted = db
       .prepare<[], RemoteId>(`
-        SELECT unlisted.remote_id FROM unlisted JOIN items USING (remote_id)
+        SELECT unlisted.remote_id FROM unlisted CROSS JOIN items USING (remote_id)
         WHERE ${VISIBLE} AND parent_id NOT IN (SELECT remote_id FROM unlisted) LIMIT 1`)
       .pluck();
     this.#url = db.prepare('SELECT url, fetched_at AS fetchedAt, version_id AS versionId FROM urls WHERE inode = ?');

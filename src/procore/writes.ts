@@ -3,7 +3,8 @@ import type { ProjectId, RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { ApiReply, ApiRequest, ProcoreApi } from './api.js';
 import type { RemoteItem, RemoteVersion } from './items.js';
-import { parseJson, toFile, toFolder, toVersion } from './rows.js';
+import { folderAlone } from './large-folder.js';
+import { parseJson, toFile, toVersion } from './rows.js';
 import { type WriteContext, writeFailure } from './write-error.js';
 
 export interface NewFolder {
@@ -73,7 +74,7 @@ export class ProcoreWrites {
     const { parentId, name } = folder;
     const body = { folder: { name, parent_id: parentId } };
     const context = { ...FOLDER, what: `folder "${name}"`, name, parent: parentId, existing: false };
-    return this.#item('POST', '/rest/v1.0/folders', project, body, context, toFolder, options);
+    return this.#item('POST', '/rest/v1.0/folders', project, body, context, folderAlone, options);
   }
 
   /** The name must be free: it is never changed to make it so. */
@@ -88,7 +89,7 @@ export class ProcoreWrites {
       existing: false,
       brings: 'upload',
     } as const;
-    return this.#item('POST', '/rest/v1.0/files', project, body, context, toFile, options);
+    return this.#item('POST', '/rest/v1.0/files', project, body, context, asFile, options);
   }
 
   /** Renames, moves, adds a version, checks out or in: whatever is given, at once. */
@@ -104,14 +105,14 @@ export class ProcoreWrites {
     };
     const brings = uploadUuid === undefined ? {} : ({ brings: 'upload' } as const);
     const context = { ...FILE, what: `file ${id}`, name, parent: parentId, ...brings };
-    return this.#item('PATCH', `/rest/v1.0/files/${id}`, project, body, context, toFile, options);
+    return this.#item('PATCH', `/rest/v1.0/files/${id}`, project, body, context, asFile, options);
   }
 
   updateFolder(project: ProjectId, id: RemoteId, change: FolderChange, options: CallOptions): Promise<WrittenItem> {
     const { name, parentId } = change;
     const body = { folder: { name, parent_id: parentId } };
     const context = { ...FOLDER, what: `folder ${id}`, name, parent: parentId };
-    return this.#item('PATCH', `/rest/v1.0/folders/${id}`, project, body, context, toFolder, options);
+    return this.#item('PATCH', `/rest/v1.0/folders/${id}`, project, body, context, folderAlone, options);
   }
 
   /** Adds a version with a note, which `updateFile` cannot give. The file keeps its name. */
@@ -127,19 +128,19 @@ export class ProcoreWrites {
       body: { file_version: { upload_uuid: version.uploadUuid, notes: version.notes } },
     } as const;
     const reply = await this.#send(request, project, { ...FILE, what: `file ${fileId}`, brings: 'upload' }, options);
-    return { version: this.#made(reply, toVersion), serverTime: this.#api.serverTime(reply.reply) };
+    return { version: await this.#made(reply, asVersion), serverTime: this.#api.serverTime(reply.reply) };
   }
 
   /** To the recycle bin. */
   deleteFile(project: ProjectId, id: RemoteId, options: CallOptions): Promise<Written> {
     const context = { ...FILE, what: `file ${id}` };
-    return this.#delete(`/rest/v1.0/files/${id}`, project, context, toFile, options);
+    return this.#delete(`/rest/v1.0/files/${id}`, project, context, asFile, options);
   }
 
   /** To the recycle bin, with everything in it. */
   deleteFolder(project: ProjectId, id: RemoteId, options: CallOptions): Promise<Written> {
     const context = { ...FOLDER, what: `folder ${id}` };
-    return this.#delete(`/rest/v1.0/folders/${id}`, project, context, toFolder, options);
+    return this.#delete(`/rest/v1.0/folders/${id}`, project, context, folderAlone, options);
   }
 
   async #item(
@@ -148,26 +149,26 @@ export class ProcoreWrites {
     project: ProjectId,
     body: object,
     context: WriteContext,
-    convert: (row: unknown) => RemoteItem,
+    convert: Convert<RemoteItem>,
     options: CallOptions,
   ): Promise<WrittenItem> {
-    const request = { method, path: `${path}?project_id=${project}`, body };
+    const request = { method, path: `${path}?project_id=${project}${alone(context)}`, body };
     const reply = await this.#send(request, project, context, options);
-    return { item: this.#made(reply, convert), serverTime: this.#api.serverTime(reply.reply) };
+    return { item: await this.#made(reply, convert), serverTime: this.#api.serverTime(reply.reply) };
   }
 
   async #delete(
     path: string,
     project: ProjectId,
     context: WriteContext,
-    convert: (row: unknown) => RemoteItem,
+    convert: Convert<RemoteItem>,
     options: CallOptions,
   ): Promise<Written> {
-    const request = { method: 'DELETE', path: `${path}?project_id=${project}` } as const;
+    const request = { method: 'DELETE', path: `${path}?project_id=${project}${alone(context)}` } as const;
     const { reply } = await this.#send(request, project, context, options);
     let item: RemoteItem | undefined;
     try {
-      item = convert(JSON.parse(reply.body.toString('utf8')));
+      item = await convert(reply.body, this.#api.host, context.what);
     } catch {
       // It is deleted, whatever the reply says of it.
     }
@@ -183,15 +184,25 @@ export class ProcoreWrites {
   }
 
   /** What was made. A reply that cannot be understood is as good as lost: it was done, and its result is not known. */
-  #made<T>({ reply, call }: ApiReply, convert: (row: unknown) => T): T {
+  async #made<T>({ reply, call }: ApiReply, convert: Convert<T>): Promise<T> {
     const { host } = this.#api;
     try {
-      return this.#api.understand(call, () => convert(parseJson(reply.body, host, call.label)));
+      return await convert(reply.body, host, call.label);
     } catch (error) {
-      if (!isFailure(error, 'bad-reply')) throw error;
-      throw new Failure('reply-lost', { host, call: call.label, status: reply.status }, error);
+      const unclear = isFailure(error) ? error : new Failure('bad-reply', { host, call: call.label }, error);
+      if (!isFailure(unclear, 'bad-reply')) throw unclear;
+      throw new Failure('reply-lost', { host, call: call.label, status: reply.status }, unclear);
     }
   }
 }
+
+/** What a reply's body says. @throws Failure `bad-reply`, or anything where a row does not fit */
+type Convert<T> = (body: Buffer, host: string, call: string) => T | Promise<T>;
+
+const asFile: Convert<RemoteItem> = (body, host, call) => toFile(parseJson(body, host, call));
+const asVersion: Convert<RemoteVersion> = (body, host, call) => toVersion(parseJson(body, host, call));
+
+/** What is in a folder is not wanted back, as far as the server listens to that. */
+const alone = ({ type }: WriteContext): string => (type === 'folder' ? '&exclude_folders=true&exclude_files=true' : '');
 
 const stamp = (seconds: number): string => new Date(Math.floor(seconds) * 1000).toISOString().replace('.000Z', 'Z');

@@ -89,6 +89,10 @@ export const switchTable = {
     fact: "whether a folder's row has file: null, a file's children: null",
   },
 
+  'folder-write-flags': {
+    values: ['ignored', 'obeyed'],
+    fact: 'whether exclude_folders and exclude_files also count for the reply to a change of a folder',
+  },
   'open-range': { values: ['accepted', '400'], fact: 'whether a range may lack its end or its start' },
   'range-end': { values: ['inclusive', 'exclusive'], fact: 'whether the end of a range belongs to it' },
   'unknown-sort': { values: ['ignored', '400'], fact: 'what an unknown sort key does' },

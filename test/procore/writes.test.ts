@@ -55,6 +55,18 @@ t.test('folders and files are made, renamed, moved and deleted for one call each
   t.equal((await admin.calls()).total, 6);
 });
 
+t.test('of a large folder whose children come with the reply only the folder itself is taken', async (t) => {
+  const { id, name } = await newFolder();
+  await admin.change({ op: 'create', path: `${name}/a rather long name of a file #.txt`, count: 800, content: 'x' });
+  for (const flags of ['ignored', 'obeyed'])
+    await turned({ 'folder-write-flags': flags }, async () => {
+      const wanted = unique('large');
+      const { item } = await writes.updateFolder(project, id, { name: wanted }, background);
+      t.match(item, { id, type: 'folder', name: wanted, parentId: root }, flags);
+    });
+  t.match((await writes.deleteFolder(project, id, background)).item, { id, deleted: true });
+});
+
 t.test('a version carries a note, and the file keeps its name', async (t) => {
   const file = await newFile();
   for (const position of ['ignored', 'renames'])

@@ -181,6 +181,16 @@ const looks: Readonly<Record<keyof typeof switchTable, Look>> = {
   'recycled-in-index': look({ included: true, excluded: false }, async () =>
     (await rows()).some((row) => row.is_deleted),
   ),
+  'folder-write-flags': look({ ignored: 1, obeyed: 0 }, async () => {
+    const { id } = await makeFolder();
+    const { path } = (await admin.tree({ hash: false })).find((entry) => entry.id === id)!;
+    await makeFile('inside', 'x').then((made) => admin.change({ op: 'move', id: made.id, to: path }));
+    const { body } = await client.ask(`/rest/v1.0/folders/${id}?project_id={project}&exclude_files=true`, {
+      method: 'PATCH',
+      body: { folder: { name: unique() } },
+    });
+    return body.files.length;
+  }),
   'recycled-in-folders': look({ included: true, excluded: false }, async () => {
     const { id } = await makeFile();
     await admin.change({ op: 'delete', id });

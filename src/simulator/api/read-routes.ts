@@ -5,18 +5,21 @@ import type { Call } from './call.js';
 import { readIndexQuery } from './filters.js';
 import { IndexRowWriter } from './index-row.js';
 import { readPage } from './paging.js';
+import type { Shown } from './render.js';
 
 /** `GET …/folders` and `GET …/folders/:id`. */
 export function getFolder(call: Call): Reply {
   const project = call.project();
   const row = call.params.id === undefined ? ROOT_ROW : visibleRow(call, project, 'folder');
-  const body = call.renderer(project).folder(row, {
-    folders: !call.flag('exclude_folders'),
-    files: !call.flag('exclude_files'),
-    latestVersionOnly: call.flag('show_latest_file_version_only'),
-  });
-  return { status: 200, body };
+  return { status: 200, body: call.renderer(project).folder(row, shownOf(call)) };
 }
+
+/** What the flags of a call want to see of a folder. */
+export const shownOf = (call: Call): Shown => ({
+  folders: !call.flag('exclude_folders'),
+  files: !call.flag('exclude_files'),
+  latestVersionOnly: call.flag('show_latest_file_version_only'),
+});
 
 /** `GET …/files/:id`. */
 export function getFile(call: Call): Reply {

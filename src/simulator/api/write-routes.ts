@@ -5,7 +5,7 @@ import type { Project } from '../project.js';
 import { Flag, ROOT_ROW } from '../store/items.js';
 import { type Fields, readFields } from './body.js';
 import type { Call } from './call.js';
-import { visibleRow } from './read-routes.js';
+import { shownOf, visibleRow } from './read-routes.js';
 import { usedUpload } from './upload-routes.js';
 
 /** `POST …/folders`. */
@@ -15,7 +15,7 @@ export async function postFolder(call: Call): Promise<Reply> {
   const parent = parentRow(call, project, values.get('parent_id')) ?? ROOT_ROW;
   const isPrivate = isTrue(values.get('explicit_permissions'));
   const row = project.documents.createFolder(parent, text(values, 'name') ?? '', call.token.person, isPrivate);
-  return { status: 201, body: call.renderer(project).folder(row) };
+  return { status: 201, body: changedFolder(call, project, row) };
 }
 
 /** `PATCH …/folders/:id`: rename, move, or both; out of the recycle bin too. */
@@ -27,7 +27,7 @@ export async function patchFolder(call: Call): Promise<Reply> {
   if (values.has('explicit_permissions')) {
     project.documents.setPrivate(row, isTrue(values.get('explicit_permissions')));
   }
-  return { status: 200, body: call.renderer(project).folder(row) };
+  return { status: 200, body: changedFolder(call, project, row) };
 }
 
 /** `POST …/files`. */
@@ -90,7 +90,7 @@ export function deleteFolder(call: Call): Reply {
   const project = call.project(true);
   const row = changeableRow(call, project, 'folder');
   project.documents.recycle(row);
-  return { status: 200, body: call.renderer(project).folder(row) };
+  return { status: 200, body: changedFolder(call, project, row) };
 }
 
 /** `DELETE …/files/:id`: to the recycle bin. */
@@ -178,3 +178,10 @@ function text(values: Fields['values'], name: string): string | undefined {
 }
 
 const isTrue = (value: unknown): boolean => value === true || /^(true|1)$/i.test(String(value ?? ''));
+
+/** A folder as the reply to its change shows it: with its children, unless the call's flags say otherwise and count. */
+function changedFolder(call: Call, project: Project, row: number): object {
+  const { switches } = call.world;
+  const shown = switches.is('folder-write-flags', 'obeyed') ? shownOf(call) : undefined;
+  return call.renderer(project).folder(row, shown);
+}

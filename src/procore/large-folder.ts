@@ -1,0 +1,29 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { Failure } from '../base/errors.js';
+import type { RemoteItem } from './items.js';
+import { parseJson, toFolder } from './rows.js';
+
+/** Bytes from which on a reply is understood in a thread of its own: it has every child of a folder in it. */
+const LARGE = 256 * 1024;
+
+/**
+ * The folder itself of a reply that may also have its children, which can be a hundred thousand.
+ * @throws Failure `bad-reply`, or what `toFolder` throws
+ */
+export async function folderAlone(body: Buffer, host: string, call: string): Promise<RemoteItem> {
+  if (body.length < LARGE) return toFolder(parseJson(body, host, call));
+  const bytes = body.buffer.slice(body.byteOffset, body.byteOffset + body.byteLength) as ArrayBuffer;
+  const worker = new Worker(new URL('./large-folder-worker.js', import.meta.url), {
+    workerData: { bytes },
+    transferList: [bytes],
+  });
+  try {
+    const [item] = (await once(worker, 'message')) as [RemoteItem];
+    return item;
+  } catch (error) {
+    throw new Failure('bad-reply', { host, call, why: 'it is not JSON' }, error);
+  } finally {
+    await worker.terminate();
+  }
+}
