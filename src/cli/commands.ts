@@ -37,6 +37,7 @@ const families: readonly Family[] = [
   },
   { words: ['jobs'], load: async () => (await import('./jobs/index.js')).jobCommands },
   { words: ['health'], load: async () => [(await import('./health.js')).health] },
+  { words: ['fsck'], load: async () => [(await import('./fsck.js')).fsck] },
   { words: ['doctor'], load: async () => [(await import('./doctor.js')).doctor] },
   {
     words: ['install', 'uninstall'],

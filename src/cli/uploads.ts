@@ -2,8 +2,8 @@ import { Failure } from '../base/errors.js';
 import { askMount } from '../daemon/control.js';
 import type { MountRecord } from '../daemon/state-folder.js';
 import type { UploadLine } from '../outbox/uploads-view.js';
-import type { Command, CommandContext } from './command.js';
-import { mountAt } from './find-mount.js';
+import { type Chosen, chosenMounts } from './chosen-mounts.js';
+import type { Command } from './command.js';
 import { bytes, columns, plural } from './format.js';
 
 const ACTIONS = ['retry', 'discard', 'release'];
@@ -15,7 +15,7 @@ export const uploads: Command = {
   arguments: '[mountpoint] [action] [ids...]',
   summary: 'what waits to go up and why; retry, discard or release it',
   async run(context) {
-    const { records, of, rest } = chosenMounts(context);
+    const { records, of, rest } = chosenMounts(context, ACTIONS);
     const [action, ...ids] = rest;
     if (action !== undefined && !ACTIONS.includes(action))
       throw new Failure('usage', { what: `${action} is none of ${ACTIONS.join(', ')}` });
@@ -44,27 +44,6 @@ export const drain: Command = {
     if (left.length > 0) throw new Failure('uploads-left', { count: left.length });
   },
 };
-
-interface Chosen {
-  readonly records: MountRecord[];
-  /** For the daemon: which of its mounts is meant. */
-  readonly of: { readonly mountpoint?: string };
-  readonly rest: readonly string[];
-}
-
-/** The mount that the first word names, or all; and the words after it. */
-function chosenMounts(context: CommandContext): Chosen {
-  const [first, ...rest] = context.args;
-  if (first === undefined || ACTIONS.includes(first))
-    return { records: onePerDaemon(context.state().mounts()), of: {}, rest: context.args };
-  const record = mountAt(context.state(), first);
-  return { records: [record], of: { mountpoint: record.mountpoint }, rest };
-}
-
-/** A daemon answers for all of its mounts at once. */
-const onePerDaemon = (records: readonly MountRecord[]): MountRecord[] => [
-  ...new Map(records.map((record) => [record.socket, record])).values(),
-];
 
 async function allLines(records: readonly MountRecord[], of: Chosen['of']): Promise<UploadLine[]> {
   return (await Promise.all(records.map((record) => askMount<UploadLine[]>(record, 'uploads', of)))).flat();

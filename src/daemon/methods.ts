@@ -4,6 +4,7 @@ import type { RunOptions } from '../jobs/store/job-store.js';
 import { isPlatform } from '../names/platforms.js';
 import type { LocalItem } from '../outbox/tree.js';
 import { type UploadLine, uploadLines } from '../outbox/uploads-view.js';
+import { type Compared, compareWithServer } from './compare.js';
 import type { ControlMethods } from './control.js';
 import type { Daemon } from './daemon.js';
 import { giveUp } from './give-up.js';
@@ -98,6 +99,11 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
       );
       await mounts.told();
       return restored;
+    },
+    fsck: async ({ mountpoint }, signal): Promise<Compared[]> => {
+      const found = await Promise.all(partsOf(mountpoint).map((part) => compareWithServer(part.project, signal)));
+      await mounts.told();
+      return found;
     },
     refresh: async ({ mountpoint, path }, signal) => {
       const { shown } = mounts.get(text(mountpoint));
