@@ -8,6 +8,7 @@ import { kindOf } from '../run/waiting.js';
 import type { Side, SideItem } from '../sides/side.js';
 import type { NewItem, RunItems } from '../store/items.js';
 import type { Records } from '../store/records.js';
+import { Batch } from './batch.js';
 import { costOf, type Estimate, emptyEstimate } from './cost.js';
 import {
   carriesDestinationDeletions,
@@ -58,12 +59,14 @@ export class Planner {
   readonly #grains: Grains;
   readonly #filters: { readonly source: ItemFilter; readonly destination: ItemFilter };
   readonly #estimate: Estimate = emptyEstimate();
+  readonly #changes: Batch;
   /** Sides whose root shows nothing at all. */
   readonly empty = { source: false, destination: false };
 
   constructor(options: PlanOptions) {
     this.#o = options;
-    const { transfer, source, destination } = options;
+    const { transfer, source, destination, items } = options;
+    this.#changes = new Batch((work) => items.transaction(work));
     this.#policies = {
       type: transfer.transfer_type,
       conflicts: transfer.conflict_resolution,
@@ -102,6 +105,7 @@ export class Planner {
       atDestination,
       original: this.#o.original ? '' : undefined,
     });
+    this.#changes.flush();
     this.#countDeletions();
     return this.#estimate;
   }
@@ -133,15 +137,17 @@ export class Planner {
       };
     } catch (error) {
       if (kindOf(error) === 'final' || !isFailure(error) || signal.aborted || frame.source === '') throw error;
-      items.add({
-        ...placeOf(frame),
-        isFolder: true,
-        action: 'flag',
-        status: 'retry',
-        reason: error.line,
-        bytes: 0,
-        count: 1,
-      });
+      this.#changes.add(() =>
+        items.add({
+          ...placeOf(frame),
+          isFolder: true,
+          action: 'flag',
+          status: 'retry',
+          reason: error.line,
+          bytes: 0,
+          count: 1,
+        }),
+      );
       this.#estimate.problems++;
       return { keeps: true, fills: false, deletions: { delete: 0, 'delete-source': 0 } };
     }
@@ -159,36 +165,34 @@ export class Planner {
     const deletions = { delete: 0, 'delete-source': 0 };
     const folders: Pair[] = [];
     for (const stretch of stretches(pairs, STRETCH)) {
-      items.transaction(() => {
-        for (const pair of stretch) {
-          const isFolder = (pair.source ?? pair.destination)?.folder ?? pair.record?.isFolder ?? false;
-          const unusable = [pair.source, pair.destination].find((item) => item?.unusable !== undefined);
-          const isPrivate = pair.source?.private === true || pair.destination?.private === true;
-          if (this.#isExcluded(pair)) {
-            this.#estimate.excluded++;
-            if (isPrivate) this.#estimate.private_excluded++;
-            keeps = true;
-            continue;
-          }
-          if (isPrivate) this.#estimate.private++;
-          if (ignored.has(pair.name)) {
-            this.#item(frame, pair, { action: 'skip', reason: IGNORED }, isFolder);
-            keeps = true;
-          } else if (pair.unnamed !== undefined || unusable) {
-            this.#flag(frame, pair, isFolder, pair.unnamed ?? whyUnusable(unusable!));
-            keeps = true;
-          } else if (pair.source && pair.destination && pair.source.folder !== pair.destination.folder) {
-            this.#flag(frame, pair, isFolder, 'it is a file on one side and a folder on the other');
-            keeps = true;
-          } else if (isFolder) folders.push(this.#ofOneKind(frame, pair, isFolder));
-          else {
-            const done = this.#file(frame, this.#ofOneKind(frame, pair, isFolder));
-            if (done === 'delete' || done === 'delete-source') deletions[done]++;
-            else if (done !== 'gone') keeps = true;
-            fills ||= done === 'fills';
-          }
+      for (const pair of stretch) {
+        const isFolder = (pair.source ?? pair.destination)?.folder ?? pair.record?.isFolder ?? false;
+        const unusable = [pair.source, pair.destination].find((item) => item?.unusable !== undefined);
+        const isPrivate = pair.source?.private === true || pair.destination?.private === true;
+        if (this.#isExcluded(pair)) {
+          this.#estimate.excluded++;
+          if (isPrivate) this.#estimate.private_excluded++;
+          keeps = true;
+          continue;
         }
-      });
+        if (isPrivate) this.#estimate.private++;
+        if (ignored.has(pair.name)) {
+          this.#item(frame, pair, { action: 'skip', reason: IGNORED }, isFolder);
+          keeps = true;
+        } else if (pair.unnamed !== undefined || unusable) {
+          this.#flag(frame, pair, isFolder, pair.unnamed ?? whyUnusable(unusable!));
+          keeps = true;
+        } else if (pair.source && pair.destination && pair.source.folder !== pair.destination.folder) {
+          this.#flag(frame, pair, isFolder, 'it is a file on one side and a folder on the other');
+          keeps = true;
+        } else if (isFolder) folders.push(this.#ofOneKind(frame, pair, isFolder));
+        else {
+          const done = this.#file(frame, this.#ofOneKind(frame, pair, isFolder));
+          if (done === 'delete' || done === 'delete-source') deletions[done]++;
+          else if (done !== 'gone') keeps = true;
+          fills ||= done === 'fills';
+        }
+      }
       // People at the mount are served by the same thread.
       await setImmediate();
     }
@@ -231,7 +235,11 @@ export class Planner {
   /** A file in place of a folder, or the other way, is a new item: what was recorded of the old one says nothing of it. */
   #ofOneKind(frame: Frame, pair: Pair, isFolder: boolean): Pair {
     if (!pair.record || pair.record.isFolder === isFolder) return pair;
-    if (!this.#o.dry) this.#o.records.forget(frame.source, pair.name, true);
+    if (!this.#o.dry) {
+      this.#changes.add(() => this.#o.records.forget(frame.source, pair.name, true));
+      // What is below is read next.
+      this.#changes.flush();
+    }
     return { ...pair, record: undefined };
   }
 
@@ -264,11 +272,11 @@ export class Planner {
         return 'fills';
       case 'adopt':
         estimate.unchanged++;
-        if (!dry) records.put(recordOf(frame, pair, source!, destination!));
+        if (!dry) this.#changes.add(() => records.put(recordOf(frame, pair, source!, destination!)));
         if (transfer.transfer_type === 'move') this.#item(frame, pair, { action: 'clear-source' });
         return 'fills';
       case 'forget':
-        if (!dry) records.forget(frame.source, pair.name, false);
+        if (!dry) this.#changes.add(() => records.forget(frame.source, pair.name, false));
         return 'gone';
       case 'delete':
       case 'delete-source':
@@ -312,12 +320,12 @@ export class Planner {
     const path = childPath(frame.source, pair.name);
     const kept: Outcome = { keeps: true, fills: below.fills, deletions: below.deletions };
     if (source && destination) {
-      if (!record && !dry) records.put(recordOf(frame, pair, source, destination));
+      if (!record && !dry) this.#changes.add(() => records.put(recordOf(frame, pair, source, destination)));
       if (transfer.transfer_type === 'move') this.#item(frame, pair, { action: 'clear-source' }, true);
       return { ...kept, fills: true };
     }
     if (!source && !destination) {
-      if (record && !dry && !below.keeps) records.forget(frame.source, pair.name, true);
+      if (record && !dry && !below.keeps) this.#changes.add(() => records.forget(frame.source, pair.name, true));
       return { ...below, fills: false };
     }
     const side = source ? 'delete-source' : 'delete';
@@ -328,16 +336,14 @@ export class Planner {
         (record !== undefined && carriesSourceDeletions(policies) && policies.type !== 'move');
     if (goes && !below.keeps) {
       const count = below.deletions[side] + 1;
-      items.transaction(() => {
-        items.collapse(path, side);
-        this.#item(
-          frame,
-          pair,
-          { action: side, reason: record ? 'the folder was deleted' : 'it is not at the source' },
-          true,
-          count,
-        );
-      });
+      this.#changes.add(() => items.collapse(path, side));
+      this.#item(
+        frame,
+        pair,
+        { action: side, reason: record ? 'the folder was deleted' : 'it is not at the source' },
+        true,
+        count,
+      );
       return { keeps: false, fills: false, deletions: { ...below.deletions, [side]: count } };
     }
     const isWanted = transfer.empty_containers === 'create' || below.fills;
@@ -377,7 +383,7 @@ export class Planner {
         : action === 'copy-back'
           ? pair.destination
           : undefined;
-    this.#o.items.add({
+    const item: NewItem = {
       folder: frame.source,
       name: pair.name,
       otherFolder: frame.destination,
@@ -389,7 +395,8 @@ export class Planner {
       renamed: pair.renamed,
       bytes: moved?.size ?? 0,
       count,
-    });
+    };
+    this.#changes.add(() => this.#o.items.add(item));
     const estimate = this.#estimate;
     if (action === 'flag') estimate.problems++;
     else if (action === 'skip') estimate.skipped++;
