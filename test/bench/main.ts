@@ -6,6 +6,7 @@ import { crawl } from './cases/crawl.js';
 import { drivers } from './cases/drivers.js';
 import { eventLoop } from './cases/event-loop.js';
 import { findNormal, findWide } from './cases/find.js';
+import { fresh } from './cases/fresh.js';
 import { recycle } from './cases/recycle.js';
 import { simulatorSpeed } from './cases/simulator.js';
 import { smallFiles } from './cases/small-files.js';
@@ -26,6 +27,7 @@ const cases: readonly Case[] = [
   simulatorSpeed,
   recycle,
   eventLoop,
+  fresh,
 ];
 
 const wanted = process.argv.slice(2);
