@@ -1,6 +1,7 @@
 import { jobRows } from './catalogue-jobs.js';
 import { mountingRows } from './catalogue-mounting.js';
 import { restoreRows } from './catalogue-restore.js';
+import { serverRows } from './catalogue-server.js';
 import { setupRows } from './catalogue-setup.js';
 import { signInRows } from './catalogue-sign-in.js';
 import { targetRows } from './catalogue-targets.js';
@@ -197,6 +198,7 @@ const rows = {
   ...restoreRows,
   ...jobRows,
   ...targetRows,
+  ...serverRows,
   'budget-exhausted': {
     errno: 'EAGAIN',
     http: 503,

@@ -6,6 +6,7 @@ import { maskSecrets } from '../base/secret.js';
 import { oneLine } from '../base/text.js';
 import { COMMON_OPTIONS, type Command, CommandContext } from './command.js';
 import { commandsFor } from './commands.js';
+import { VERSION } from './version.js';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -13,7 +14,7 @@ const EXIT_USAGE = 2;
 async function build(word: string | undefined): Promise<Commander> {
   const program = new Commander('procorefs')
     .description("A Procore project's documents as an ordinary directory")
-    .version('0.1.0')
+    .version(VERSION)
     .exitOverride()
     .showHelpAfterError('(see --help)');
   for (const row of await commandsFor(word)) addCommand(program, row);

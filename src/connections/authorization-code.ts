@@ -76,7 +76,8 @@ const words = (html: string): string =>
 export type ShowAddress = (url: string) => void;
 
 /**
- * Signs in through a browser that comes back to this machine.
+ * Signs in through a browser that comes back to this machine. What is to be done with it, `complete` does before the
+ * browser is answered, with its words.
  * @throws Failure `sign-in-refused`, `sign-in-denied`, `code-refused`, `unreachable`, or the signal's reason
  */
 export async function signInByRedirect(
@@ -84,6 +85,8 @@ export async function signInByRedirect(
   listener: RedirectListener,
   show: ShowAddress,
   signal: AbortSignal,
+  complete: (granted: Granted) => Promise<string> = async () =>
+    'You are signed in. This window can be closed; procorefs goes on in the terminal.',
 ): Promise<Granted> {
   let current = await firstAttempt(client, listener.redirectUri, signal);
   show(current.url);
@@ -96,7 +99,7 @@ export async function signInByRedirect(
     }
     try {
       const granted = await redeemVisit(client, visit, current, signal);
-      visit.finish(true, 'You are signed in. This window can be closed; procorefs goes on in the terminal.');
+      visit.finish(true, await complete(granted));
       return granted;
     } catch (error) {
       if (current.verifier && objectsToPkce(error)) {
@@ -104,7 +107,7 @@ export async function signInByRedirect(
         visit.sendTo(current.url);
         continue;
       }
-      visit.finish(false, isFailure(error) ? error.line : 'The sign-in failed; the terminal says why.');
+      visit.finish(false, isFailure(error) ? error.line : 'The sign-in failed; the log says why.');
       throw error;
     }
   }

@@ -6,6 +6,7 @@ import type { Connection } from './connection.js';
 import type { Granted, OAuthClient } from './login-host.js';
 import { revoke } from './oauth.js';
 import { type Secrets, type StoredTokens, storedTokens } from './secrets.js';
+import { type AnyConnection, type Connections, isTarget } from './store.js';
 import { oauthClient } from './tokens.js';
 
 /** Milliseconds to wait for a refresh of another process. */
@@ -62,3 +63,23 @@ const hold = (connection: Connection, secrets: Secrets, clock: Clock): Promise<F
   lock(secrets.lockPath(connection.id), clock, AbortSignal.timeout(LOCK_LIMIT));
 
 const tokensOf = ({ access, refresh }: StoredTokens): Secret[] => (refresh ? [refresh, access] : [access]);
+
+/** Ends a connection's sign-in at the server, as far as it answers, and forgets the connection with its secrets. */
+export async function forgetConnection(
+  connections: Connections,
+  connection: AnyConnection,
+  clock: Clock,
+): Promise<SignedOut> {
+  let done: SignedOut = { tokens: 'none' };
+  if (!isTarget(connection)) {
+    try {
+      done = await signOut(connection, connections.secrets, clock);
+    } catch (error) {
+      // A refresh of another process that never ends must not keep the connection here.
+      if (isFailure(error)) throw error;
+      done = { tokens: 'kept', why: error instanceof Error ? error.message : String(error) };
+    }
+  }
+  connections.remove(connection.id);
+  return done;
+}

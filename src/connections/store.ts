@@ -110,12 +110,10 @@ export class Connections {
     throw new Failure('no-such-connection', { name: nameOrId, state: this.#state, hint: this.#hint(nameOrId, all) });
   }
 
-  /** Replaces fields of a target; its id stays. @throws Failure as `find` */
-  updateTarget(
-    connection: TargetConnection,
-    changes: Partial<Omit<TargetConnection, 'id' | 'name'>>,
-  ): TargetConnection {
-    const after = { ...connection, ...changes };
+  /** Replaces fields of a target; its id stays. @throws Failure as `find`, `connection-exists` for a taken name */
+  updateTarget(connection: TargetConnection, changes: Partial<Omit<TargetConnection, 'id'>>): TargetConnection {
+    this.#requireFree(connection, changes.name);
+    const after = { ...connection, ...changes, id: connection.id };
     this.#write(after);
     return after;
   }
@@ -123,11 +121,7 @@ export class Connections {
   /** Replaces a connection's fields; its id stays. @throws Failure as `get`, `connection-exists` for a taken name */
   update(id: string, changes: Partial<Omit<Connection, 'id'>>): Connection {
     const before = this.get(id);
-    if (changes.name !== undefined && changes.name !== before.name) {
-      checkName(changes.name);
-      if (this.all().some((one) => one.name === changes.name || one.id === changes.name))
-        throw new Failure('connection-exists', { name: changes.name });
-    }
+    this.#requireFree(before, changes.name);
     const after = { ...before, ...changes, id: before.id } as Connection;
     this.#write(after);
     return after;
@@ -139,6 +133,13 @@ export class Connections {
     removePrivateFile(this.#path(connection.id));
     this.secrets.remove(connection.id);
     return connection;
+  }
+
+  #requireFree(before: AnyConnection, name: string | undefined): void {
+    if (name === undefined || name === before.name) return;
+    checkName(name);
+    if (this.all().some((one) => one.id !== before.id && (one.name === name || one.id === name)))
+      throw new Failure('connection-exists', { name });
   }
 
   #path(id: string): string {

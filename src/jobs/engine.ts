@@ -36,6 +36,9 @@ export interface EngineOptions {
   readonly ended?: (job: Job, execution: Execution) => void;
 }
 
+export const RESETS = ['stats', 'soft', 'hard', 'full'] as const;
+export type Reset = (typeof RESETS)[number];
+
 const LOOK = 1000;
 const DEFAULT_PARALLEL = 2;
 
@@ -385,6 +388,24 @@ export class JobEngine {
     if (this.store.running().some((one) => one.job === job.id)) throw new Failure('job-running', { name: job.name });
     this.#forgetReports(this.store.executions(job.id).map(({ id }) => id));
     this.store.remove(job.id);
+  }
+
+  /**
+   * Forgets what a job remembers of its runs. `stats`: the counts of the stop policy, so that a complete job runs again
+   * · `soft`: as well what people wanted ignored · `hard`: as well what was on both sides, so that the next run compares
+   * everything · `full`: as well its runs and their reports.
+   * @throws Failure `job-running`, `no-such-job`
+   */
+  reset(id: string, how: Reset): Job {
+    const job = this.store.get(id);
+    if (this.store.running().some((one) => one.job === job.id)) throw new Failure('job-running', { name: job.name });
+    this.store.resetCounts(job.id);
+    const records = this.store.records(job.id);
+    if (how !== 'stats') records.heedAll();
+    if (how === 'hard' || how === 'full') records.clear();
+    if (how === 'full') this.#forgetReports(this.store.forgetRuns(job.id));
+    this.store.setState(job.id, { status: 'idle', health: 'healthy' });
+    return this.store.get(job.id);
   }
 
   #forgetReports(executions: readonly number[]): void {

@@ -1,7 +1,6 @@
 import { systemClock } from '../../base/clock.js';
-import { isFailure } from '../../base/errors.js';
 import { oneLine } from '../../base/text.js';
-import { type SignedOut, signOut } from '../../connections/sign-out.js';
+import { forgetConnection } from '../../connections/sign-out.js';
 import { Connections, isTarget } from '../../connections/store.js';
 import type { CommandContext } from '../command.js';
 
@@ -16,15 +15,7 @@ export async function remove(context: CommandContext): Promise<void> {
   }
   for (const mount of state.mounts().filter((one) => one.source.startsWith(`${name}:`)))
     process.stderr.write(`procorefs: ${oneLine(mount.mountpoint)} goes on with what is known, signed out\n`);
-  let done: SignedOut = { tokens: 'none' };
-  try {
-    done = await signOut(connection, connections.secrets, systemClock);
-  } catch (error) {
-    // A refresh of another process that never ends must not keep the connection here.
-    if (isFailure(error)) throw error;
-    done = { tokens: 'kept', why: error instanceof Error ? error.message : String(error) };
-  }
-  connections.remove(connection.id);
+  const done = await forgetConnection(connections, connection, systemClock);
   if (done.tokens === 'kept')
     process.stderr.write(
       `procorefs: ${new URL(connection.loginUrl).host} did not end the sign-in: ${oneLine(done.why ?? 'unknown')}; disconnect the app in your profile at Procore\n`,

@@ -1,6 +1,7 @@
 import type { Connection } from '../../connections/connection.js';
 import { Connections, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
+import { redactedUri } from '../../targets/setup.js';
 import type { CommandContext } from '../command.js';
 import { columns } from '../format.js';
 
@@ -13,7 +14,7 @@ export async function list(context: CommandContext): Promise<void> {
           ['NAME', 'PLATFORM', 'ACCOUNT', 'HOST'],
           ...all.map((one) =>
             isTarget(one)
-              ? [one.name, one.platform, one.username ?? '–', redacted(one.uri)]
+              ? [one.name, one.platform, one.username ?? '–', redactedUri(one.uri)]
               : [one.name, one.platform, accountOf(one), new URL(one.apiUrl).host],
           ),
         ]),
@@ -23,7 +24,7 @@ export async function list(context: CommandContext): Promise<void> {
 export async function show(context: CommandContext): Promise<void> {
   const connections = new Connections(context.state().path);
   const one = connections.find(context.argument(0));
-  if (isTarget(one)) return context.show({ ...one, uri: redacted(one.uri) }, () => describeTarget(one));
+  if (isTarget(one)) return context.show({ ...one, uri: redactedUri(one.uri) }, () => describeTarget(one));
   const signIn = signInOf(connections, one);
   context.show({ ...one, ...(signIn === undefined ? {} : { signIn }) }, () =>
     columns([
@@ -48,7 +49,7 @@ function describeTarget(one: TargetConnection): string {
     ['name', one.name],
     ['id', one.id],
     ['platform', one.platform],
-    ['where', redacted(one.uri)],
+    ['where', redactedUri(one.uri)],
     ...(one.mountpoint === undefined ? [] : [['on the mount', one.mountpoint]]),
     ...(one.username === undefined ? [] : [['account', one.username]]),
     ...Object.entries(one.options ?? {}).map(([key, value]) => [key, value]),
@@ -56,9 +57,6 @@ function describeTarget(one: TargetConnection): string {
     ['added', one.createdAt],
   ]);
 }
-
-/** An address may hold a password before the host. */
-const redacted = (uri: string): string => uri.replace(/(?<=:\/\/[^/@:]*:)[^/@]*(?=@)/, '[secret]');
 
 /** A person's sign-in as the disk knows it; undefined for a service account. */
 function signInOf({ secrets }: Connections, connection: Connection): string | undefined {

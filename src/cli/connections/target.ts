@@ -1,14 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { resolve } from 'node:path';
 import { Failure } from '../../base/errors.js';
 import type { Secret } from '../../base/secret.js';
 import type { Connections } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
-import { openConnection } from '../../targets/connection.js';
 import { mountOf } from '../../targets/folder/root.js';
 import { signInWithRclone } from '../../targets/rclone/sign-in.js';
 import { signsIn } from '../../targets/rclone/types.js';
+import { defineTarget, hasToken, rulesJson, testTarget as testTargetItself } from '../../targets/setup.js';
 import type { TargetRules, TargetTest } from '../../targets/target.js';
 import type { CommandContext } from '../command.js';
 import { bytes, columns } from '../format.js';
@@ -25,31 +24,15 @@ export async function addTarget(
   input: StandardInput,
 ): Promise<void> {
   const platform = context.flag('platform')!.toLowerCase();
-  const name = connections.free(context.args[0], platform);
-  if (!/^[a-z0-9][a-z0-9-]*$/.test(platform)) throw new Failure('usage', { what: `"${platform}" is no platform` });
-  const given = context.flag('uri');
-  if (given === undefined && !signsIn(platform)) throw new Failure('usage', { what: '--uri is missing: where it is' });
-  const uri = platform === 'fs' ? resolve(given ?? '.') : (given ?? '');
-  const username = context.flag('username');
-  const options = pairs(context, 'option');
-  const secrets = await secretOptions(context, input);
-  const password = await passwordFrom(context, input);
-  const isFolder = (platform === 'fs' || platform === 'nfs') && uri.startsWith('/') && !uri.startsWith('//');
-  const mountpoint = isFolder ? mountOf(uri)?.mountpoint : undefined;
-  if (platform === 'nfs' && mountpoint === '/')
-    throw new Failure('usage', { what: `no share is mounted at ${uri}: mount it first, or use --platform fs` });
-  const connection = connections.addTarget(
-    {
-      name,
-      platform,
-      uri,
-      ...(username === undefined ? {} : { username }),
-      ...(Object.keys(options).length === 0 ? {} : { options }),
-      ...(mountpoint === undefined ? {} : { mountpoint }),
-    },
-    password,
-    secrets,
-  );
+  const connection = defineTarget(connections, {
+    name: context.args[0],
+    platform,
+    uri: context.flag('uri') ?? (platform === 'fs' ? '.' : undefined),
+    username: context.flag('username'),
+    options: pairs(context, 'option'),
+    secrets: await secretOptions(context, input),
+    password: await passwordFrom(context, input),
+  });
   try {
     if (signsIn(platform) && !hasToken(connection)) await signIn(connections, connection);
     await testTarget(context, connections, connection);
@@ -86,17 +69,10 @@ export async function testTarget(
   connections: Connections,
   connection: TargetConnection,
 ): Promise<void> {
-  const signal = AbortSignal.timeout(TEST_LIMIT);
-  const target = await openConnection(connections, connection, { mayWrite: true, signal });
-  try {
-    const { rules } = target;
-    const seen = await target.test(signal);
-    context.show({ connection: connection.name, platform: connection.platform, ...seen, rules: rulesJson(rules) }, () =>
-      [`Connection test succeeded: "${connection.name}"`, describe(seen, rules)].join('\n'),
-    );
-  } finally {
-    await target.close();
-  }
+  const { seen, rules } = await testTargetItself(connections, connection, AbortSignal.timeout(TEST_LIMIT));
+  context.show({ connection: connection.name, platform: connection.platform, ...seen, rules: rulesJson(rules) }, () =>
+    [`Connection test succeeded: "${connection.name}"`, describe(seen, rules)].join('\n'),
+  );
 }
 
 function describe({ root, kind, writable, why, free, total }: TargetTest, rules: TargetRules): string {
@@ -113,13 +89,6 @@ function describe({ root, kind, writable, why, free, total }: TargetTest, rules:
     ['empty folders', rules.emptyFolders ? 'kept' : 'not kept'],
   ]);
 }
-
-const rulesJson = ({ names, ...rules }: TargetRules) => ({
-  ...rules,
-  characters: names.characters,
-  nameLength: names.nameLength,
-  pathLength: names.pathLength,
-});
 
 /** `K=V` of a flag that may be repeated. @throws Failure `usage` */
 function pairs(context: CommandContext, flag: string): Record<string, string> {
@@ -144,12 +113,6 @@ async function passwordFrom(context: CommandContext, input: StandardInput): Prom
   const from = context.flag('passwordFile');
   return from === undefined ? undefined : readClientSecret(from, input, 'password');
 }
-
-/** A token or a service account's key among the options needs nobody at a browser. */
-const hasToken = ({ secretOptions = [], options = {} }: TargetConnection): boolean =>
-  [...secretOptions, ...Object.keys(options)].some((name) =>
-    ['token', 'service_account_credentials', 'service_account_file', 'access_token', 'env_auth'].includes(name),
-  );
 
 async function signIn(connections: Connections, connection: TargetConnection): Promise<void> {
   if (!process.stdin.isTTY)

@@ -1,15 +1,13 @@
 import { silentLog } from '../../base/log.js';
 import { oneLine } from '../../base/text.js';
 import type { Connection } from '../../connections/connection.js';
-import { type TokenInfo, tokenInfo } from '../../connections/oauth.js';
 import { Connections, isTarget } from '../../connections/store.js';
 import { openSession } from '../../daemon/session.js';
-import { type ConnectionTest, testConnection } from '../../procore/connection-test.js';
+import type { ConnectionTest } from '../../procore/connection-test.js';
+import { adviceFor, type Seen, testAndRemember, testJson } from '../../procore/setup.js';
 import type { CommandContext } from '../command.js';
 import { columns, plural } from '../format.js';
 import { testTarget } from './target.js';
-
-const PRODUCT = 'procorefs';
 
 export async function test(context: CommandContext): Promise<void> {
   const connections = new Connections(context.state().path);
@@ -21,8 +19,7 @@ export async function test(context: CommandContext): Promise<void> {
 export async function projects(context: CommandContext): Promise<void> {
   const connections = new Connections(context.state().path);
   const connection = connections.get(context.argument(0));
-  const result = await runTest(context, connection);
-  remember(connections, connection, result);
+  const result = await runTest(context, connections, connection);
   context.show(result.projects, () => describeProjects(result));
 }
 
@@ -31,40 +28,18 @@ export async function testAndShow(
   connections: Connections,
   connection: Connection,
 ): Promise<ConnectionTest> {
-  const result = await runTest(context, connection);
-  remember(connections, connection, result);
-  const advice = adviceFor(result);
-  const { info, ...seen } = result;
-  context.show(
-    { connection: connection.name, ...seen, ...(info?.app === undefined ? {} : { app: info.app }), advice },
-    () => describe(connection, result, advice),
-  );
+  const result = await runTest(context, connections, connection);
+  context.show(testJson(connection, result), () => describe(connection, result, adviceFor(result)));
   return result;
 }
 
-type Seen = ConnectionTest & { readonly info: TokenInfo | undefined };
-
-async function runTest(context: CommandContext, connection: Connection): Promise<Seen> {
+async function runTest(context: CommandContext, connections: Connections, connection: Connection): Promise<Seen> {
   const session = openSession(context.state(), connection, context.options(), silentLog);
   try {
-    const result = await testConnection(connection, session.client, { class: 'interactive' });
-    return { ...result, info: await tokenInfo(connection.loginUrl, await session.tokens.token()) };
+    return await testAndRemember(connections, connection, session);
   } finally {
     await session.close();
   }
-}
-
-/** Keeps what the test saw, so that a mount by a project's name costs no call. */
-function remember(
-  connections: Connections,
-  connection: Connection,
-  { account, companies, projects }: ConnectionTest,
-): void {
-  connections.update(connection.id, {
-    account: { id: account.id, name: account.name, login: account.login },
-    companies: companies.map(({ id, name }) => ({ id, name })),
-    projects: projects.map(({ id, name, company }) => ({ id, name, company })),
-  });
 }
 
 function describe(connection: Connection, result: Seen, advice: string | undefined): string {
@@ -80,12 +55,6 @@ function describe(connection: Connection, result: Seen, advice: string | undefin
     describeProjects(result),
     ...(advice === undefined ? [] : [`advice: ${advice}`]),
   ].join('\n');
-}
-
-/** What is done in Procore bears the account's name: it should tell who does it. */
-function adviceFor({ account }: ConnectionTest): string | undefined {
-  if (`${account.name ?? ''} ${account.login ?? ''}`.toLowerCase().includes(PRODUCT)) return undefined;
-  return `use a service account, or a user of its own, whose name contains "${PRODUCT}": then changes in Procore can be traced to it`;
 }
 
 function describeProjects({ projects }: ConnectionTest): string {

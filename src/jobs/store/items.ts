@@ -43,7 +43,7 @@ export interface RunItem extends NewItem {
   readonly doneAt: number | undefined;
 }
 
-interface Row {
+export interface ItemRow {
   readonly id: number;
   readonly execution: number;
   readonly rank: number;
@@ -73,7 +73,7 @@ export class RunItems {
   readonly execution: number;
   readonly #db: Database;
   readonly #insert: Statement;
-  readonly #pending: Statement<[number, number, number, number, number], Row>;
+  readonly #pending: Statement<[number, number, number, number, number], ItemRow>;
   readonly #done: Statement;
   readonly #collapse: Statement;
   readonly #hold: Statement;
@@ -182,14 +182,14 @@ export class RunItems {
   /** What has this path at the source. */
   at(path: string): RunItem[] {
     return this.#db
-      .prepare<[number, string, string], Row>('SELECT * FROM items WHERE execution = ? AND folder = ? AND name = ?')
+      .prepare<[number, string, string], ItemRow>('SELECT * FROM items WHERE execution = ? AND folder = ? AND name = ?')
       .all(this.execution, parentOf(path), nameOf(path))
       .map(fromRow);
   }
 
   byId(id: number): RunItem | undefined {
     const row = this.#db
-      .prepare<[number, number], Row>('SELECT * FROM items WHERE execution = ? AND id = ?')
+      .prepare<[number, number], ItemRow>('SELECT * FROM items WHERE execution = ? AND id = ?')
       .get(this.execution, id);
     return row && fromRow(row);
   }
@@ -212,7 +212,7 @@ export class RunItems {
   *rows(status?: readonly ItemStatus[]): IterableIterator<RunItem> {
     const where = status ? `AND status IN (${status.map(() => '?').join(', ')})` : '';
     // The unary plus keeps SQLite from an index that is not in order of the ids.
-    const stretch = this.#db.prepare<unknown[], Row>(
+    const stretch = this.#db.prepare<unknown[], ItemRow>(
       `SELECT * FROM items WHERE id >= ? AND id < ? AND +execution = ? ${where} ORDER BY id`,
     );
     const end = this.#edge('DESC');
@@ -233,7 +233,7 @@ export class RunItems {
   }
 }
 
-const fromRow = (row: Row): RunItem => ({
+export const fromRow = (row: ItemRow): RunItem => ({
   id: row.id,
   execution: row.execution,
   folder: row.folder,

@@ -6,6 +6,7 @@ import type { Job, JobBody } from '../definition/job-schema.js';
 import type { ExecutionPhase, ExecutionStatus, ItemStatus, JobHealth, JobStatus } from '../definition/words.js';
 import type { Estimate } from '../plan/cost.js';
 import { RunItems } from './items.js';
+import { Pages } from './pages.js';
 import { Records } from './records.js';
 import { jobsDatabase } from './schema.js';
 
@@ -87,7 +88,7 @@ interface JobRow {
   readonly modified_on: number;
 }
 
-interface ExecutionRow extends Omit<Execution, 'simulation' | 'ended' | 'stats' | 'reason'> {
+export interface ExecutionRow extends Omit<Execution, 'simulation' | 'ended' | 'stats' | 'reason'> {
   readonly simulation: number;
   readonly ended: number | null;
   readonly stats: string;
@@ -98,19 +99,20 @@ const SELECT_JOB = 'SELECT j.*, c.name AS category_name FROM jobs j LEFT JOIN ca
 
 /** `jobs.db`: may be open in several processes of one state folder at once. */
 export class JobStore {
+  readonly pages: Pages;
   readonly #db: Database;
 
   /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
   constructor(path: string) {
     this.#db = openDatabase(path, jobsDatabase);
+    this.pages = new Pages(this.#db);
   }
 
   /** @throws Failure `job-name-taken`, `no-such-category`, `job-refused` for a parent that is none */
-  add(body: JobBody): Job {
+  add(body: JobBody, by = userInfo().username): Job {
     const { category, ...kept } = body;
     const now = Date.now();
     const id = randomUUID();
-    const by = userInfo().username;
     const add = this.#db.transaction(() => {
       if (this.#db.prepare('SELECT 1 FROM jobs WHERE name = ?').get(body.name))
         throw new Failure('job-name-taken', { name: body.name });
@@ -127,7 +129,7 @@ export class JobStore {
   }
 
   /** Replaces the definition; runs and records stay. @throws Failure `no-such-job`, `job-name-taken` */
-  replace(id: string, body: JobBody): Job {
+  replace(id: string, body: JobBody, by = userInfo().username): Job {
     const { category, ...kept } = body;
     const change = this.#db.transaction(() => {
       const other = this.#db.prepare<[string], { id: string }>('SELECT id FROM jobs WHERE name = ?').get(body.name);
@@ -135,7 +137,7 @@ export class JobStore {
       this.#requireParent(kept.parent_id);
       this.#db
         .prepare('UPDATE jobs SET name = ?, body = ?, category = ?, modified_by = ?, modified_on = ? WHERE id = ?')
-        .run(body.name, JSON.stringify(kept), this.#category(category), userInfo().username, Date.now(), id);
+        .run(body.name, JSON.stringify(kept), this.#category(category), by, Date.now(), id);
     });
     change.immediate();
     return this.get(id);
@@ -160,6 +162,17 @@ export class JobStore {
 
   categories(): { readonly id: string; readonly name: string }[] {
     return this.#db.prepare<[], { id: string; name: string }>('SELECT id, name FROM categories ORDER BY name').all();
+  }
+
+  /** The category of this name, made if it is not there. */
+  addCategory(name: string): { readonly id: string; readonly name: string } {
+    const id = this.#db.transaction(() => this.#category({ name })).immediate()!;
+    return { id, name };
+  }
+
+  /** Forgets runs of a job, and what they did. @returns their ids */
+  forgetRuns(job: string): number[] {
+    return this.#db.prepare<[string], number>('DELETE FROM executions WHERE job = ? RETURNING id').pluck().all(job);
   }
 
   setState(id: string, state: { status?: JobStatus; health?: JobHealth; executeOn?: number | null }): void {
@@ -354,7 +367,7 @@ const toJob = (row: JobRow): Job => ({
   modified_on: seconds(row.modified_on),
 });
 
-const toExecution = ({ simulation, ended, stats, reason, ...row }: ExecutionRow): Execution => ({
+export const toExecution = ({ simulation, ended, stats, reason, ...row }: ExecutionRow): Execution => ({
   ...row,
   simulation: simulation === 1,
   ended: ended ?? undefined,

@@ -42,6 +42,7 @@ export class Records {
   readonly #clear: Statement<[string]>;
   readonly #ignore: Statement<[string, string, string]>;
   readonly #heed: Statement<[string, string, string]>;
+  readonly #heedAll: Statement<[string]>;
   readonly #ignoredIn: Statement<[string, string], string>;
 
   constructor(db: Database, job: string) {
@@ -65,6 +66,7 @@ export class Records {
     this.#clear = db.prepare('DELETE FROM records WHERE job = ?');
     this.#ignore = db.prepare('INSERT OR IGNORE INTO ignored (job, folder, name) VALUES (?, ?, ?)');
     this.#heed = db.prepare('DELETE FROM ignored WHERE job = ? AND folder = ? AND name = ?');
+    this.#heedAll = db.prepare('DELETE FROM ignored WHERE job = ?');
     this.#ignoredIn = db
       .prepare<[string, string], string>('SELECT name FROM ignored WHERE job = ? AND folder = ?')
       .pluck();
@@ -87,6 +89,11 @@ export class Records {
   /** Whether it was ignored, and is no more. `path` is the source's. */
   heed(path: string): boolean {
     return this.#heed.run(this.#job, parentOf(path), nameOf(path)).changes > 0;
+  }
+
+  /** Nothing is ignored any more. */
+  heedAll(): void {
+    this.#heedAll.run(this.#job);
   }
 
   put(record: TransferRecord): void {

@@ -104,6 +104,10 @@ const migrations: readonly string[] = [
     PRIMARY KEY (job, folder, name)
   ) WITHOUT ROWID;
   `,
+  // The place of a page among a run's items.
+  `
+  CREATE INDEX items_of_execution ON items (execution);
+  `,
 ];
 
 export const jobsDatabase: DatabaseOptions = {

@@ -1,0 +1,33 @@
+import { openService } from '../daemon/serve.js';
+import type { Command } from './command.js';
+import { VERSION } from './version.js';
+
+export const serve: Command = {
+  name: 'serve',
+  summary: 'the service: runs the jobs, answers the HTTP API',
+  options: ['budget_wait', 'cache', 'cache_reserve', 'bandwidth', 'settle', 'delete_delay', 'hold_after'],
+  flags: [
+    {
+      flags: '--listen <HOST:PORT>',
+      help: 'an address for users that `users add` made (default: a unix socket of this user in the state folder)',
+    },
+  ],
+  async run(context) {
+    const listen = context.flag('listen');
+    const service = await openService({
+      state: context.state(),
+      options: context.options(),
+      listen,
+      version: VERSION,
+    });
+    const ended = new Promise<void>((resolve, reject) => {
+      const end = (why: string): void => {
+        service.log.info({ why }, 'the service ends');
+        service.close().then(resolve, reject);
+      };
+      for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => end(signal));
+    });
+    context.print(JSON.stringify({ http: service.http }));
+    await ended;
+  },
+};

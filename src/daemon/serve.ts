@@ -1,0 +1,64 @@
+import { type Log, type LogLevel, openLog } from '../base/log.js';
+import type { OptionValues } from '../base/options.js';
+import { Connections } from '../connections/store.js';
+import { openServerDatabase } from '../server/access/database.js';
+import { parseListen } from '../server/http/listen.js';
+import { Service } from '../server/service.js';
+import { openJobs } from './jobs/open.js';
+import { Projects } from './projects.js';
+import { projectOptions } from './run.js';
+import type { StateFolder } from './state-folder.js';
+
+export interface ServeRequest {
+  readonly state: StateFolder;
+  readonly options: OptionValues;
+  /** `HOST:PORT`; undefined: a unix socket in the state folder. */
+  readonly listen: string | undefined;
+  readonly version: string;
+}
+
+/** The service: the jobs of the state folder and the HTTP API. */
+export interface Serving {
+  /** URL, or path of the socket. */
+  readonly http: string;
+  readonly log: Log;
+  close(): Promise<void>;
+}
+
+/** @throws Failure `usage`, `no-users`, `listen-refused`, `database-damaged`, … */
+export async function openService({ state, options, listen, version }: ServeRequest): Promise<Serving> {
+  const place = listen === undefined ? ({ kind: 'socket', path: state.socket('http') } as const) : parseListen(listen);
+  const { log, close: closeLog } = openLog(options.log_level as LogLevel, state.log('serve'));
+  const projects = new Projects({ state, options, projectOptions: projectOptions(options), lingers: true, log });
+  const opened: (() => Promise<void> | void)[] = [closeLog];
+  const close = async (): Promise<void> => {
+    for (const end of opened.splice(0).reverse()) await end();
+  };
+  try {
+    opened.push(() => projects.close());
+    const jobs = openJobs({ state, options, projects, log });
+    opened.push(() => jobs.close());
+    const database = openServerDatabase(state.path);
+    opened.push(() => void database.close());
+    const service = await Service.open({
+      parts: {
+        connections: new Connections(state.path),
+        store: jobs.store,
+        engine: jobs.engine,
+        session: (connection) => projects.session(connection),
+        log,
+      },
+      database,
+      place,
+      version,
+    });
+    opened.push(() => service.close());
+    jobs.start();
+    log.info({ http: service.http }, 'the service is ready');
+    return { http: service.http, log, close };
+  } catch (error) {
+    log.error({ error }, 'the service could not start');
+    await close();
+    throw error;
+  }
+}

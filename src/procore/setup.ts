@@ -1,0 +1,49 @@
+import type { CallOptions } from '../budget/calls.js';
+import type { Connection } from '../connections/connection.js';
+import { type TokenInfo, tokenInfo } from '../connections/oauth.js';
+import type { Connections } from '../connections/store.js';
+import { type ConnectionTest, testConnection } from './connection-test.js';
+import type { Session } from './session.js';
+
+const PRODUCT = 'procorefs';
+
+/** What a test saw, and by which app. */
+export type Seen = ConnectionTest & { readonly info: TokenInfo | undefined };
+
+/**
+ * Tests a connection, and keeps what was seen, so that a mount by a project's name costs no call.
+ * @throws Failure as `testConnection`
+ */
+export async function testAndRemember(
+  connections: Connections,
+  connection: Connection,
+  session: Session,
+  options: CallOptions = { class: 'interactive' },
+): Promise<Seen> {
+  const result = await testConnection(connection, session.client, options);
+  const info = await tokenInfo(connection.loginUrl, await session.tokens.token());
+  const { account, companies, projects } = result;
+  connections.update(connection.id, {
+    account: { id: account.id, name: account.name, login: account.login },
+    companies: companies.map(({ id, name }) => ({ id, name })),
+    projects: projects.map(({ id, name, company }) => ({ id, name, company })),
+  });
+  return { ...result, info };
+}
+
+/** What is done in Procore bears the account's name: it should tell who does it. */
+export function adviceFor({ account }: ConnectionTest): string | undefined {
+  if (`${account.name ?? ''} ${account.login ?? ''}`.toLowerCase().includes(PRODUCT)) return undefined;
+  return `use a service account, or a user of its own, whose name contains "${PRODUCT}": then changes in Procore can be traced to it`;
+}
+
+/** What is shown of a test. */
+export function testJson(connection: Connection, result: Seen) {
+  const { info, ...seen } = result;
+  return {
+    connection: connection.name,
+    ...seen,
+    ...(info?.app === undefined ? {} : { app: info.app }),
+    advice: adviceFor(result),
+  };
+}

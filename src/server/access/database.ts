@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import { type Database, openDatabase } from '../../database/open.js';
+
+/** Who may sign in, what they are signed in with, and the reports that they keep. Times are Unix seconds. */
+const migrations: readonly string[] = [
+  `
+  CREATE TABLE users (
+    name TEXT PRIMARY KEY,
+    role TEXT NOT NULL,                 -- read, manage
+    salt BLOB NOT NULL,
+    hash BLOB NOT NULL,                 -- scrypt of the password
+    created_on INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  CREATE TABLE tokens (
+    hash BLOB PRIMARY KEY,              -- SHA-256: who reads this file cannot sign in with it
+    kind TEXT NOT NULL,                 -- access, refresh
+    session TEXT NOT NULL,              -- what ends together
+    user TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    expires_on INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX tokens_of_session ON tokens (session);
+  CREATE INDEX tokens_by_end ON tokens (expires_on);
+
+  CREATE TABLE reports (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    filter TEXT NOT NULL,               -- JSON: the query of a list of jobs
+    created_by TEXT NOT NULL,
+    created_on INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  `,
+];
+
+/** `server.db` of a state folder. @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
+export const openServerDatabase = (stateFolder: string): Database =>
+  openDatabase(join(stateFolder, 'server.db'), {
+    migrations,
+    synchronous: 'FULL',
+    damagedHint: 'move it aside and add the users again with `procorefs users add`',
+  });

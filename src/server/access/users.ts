@@ -1,0 +1,92 @@
+import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto';
+import { Failure } from '../../base/errors.js';
+import type { Secret } from '../../base/secret.js';
+import type { Database } from '../../database/open.js';
+import type { Account, Role } from './account.js';
+
+/** OWASP's advice of 2023 for scrypt: 2^15, r 8, p 3; 32 MiB for each check. */
+const COST: ScryptOptions = { N: 2 ** 15, r: 8, p: 3, maxmem: 64 * 1024 * 1024 };
+const HASH_BYTES = 32;
+const SHORTEST = 8;
+/** Checks at once: each takes memory and a processor. */
+const MOST_CHECKS = 2;
+const MOST_WAITING = 50;
+
+export interface User extends Account {
+  /** Unix seconds. */
+  readonly created_on: number;
+}
+
+interface Row extends User {
+  readonly salt: Buffer;
+  readonly hash: Buffer;
+}
+
+/** Who may sign in over the network. */
+export class Users {
+  readonly #db: Database;
+  readonly #waiting: (() => void)[] = [];
+  #checks = 0;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** @throws Failure `user-exists`, `usage` for a name or a password that cannot be one */
+  async add(name: string, role: Role, password: Secret): Promise<User> {
+    if (!/^[\p{L}\p{N}][\p{L}\p{N}._@-]{0,63}$/u.test(name))
+      throw new Failure('usage', { what: `"${name}" cannot be a user's name: letters, digits and . _ @ -` });
+    if (password.reveal().length < SHORTEST)
+      throw new Failure('usage', { what: `a password has at least ${SHORTEST} characters` });
+    if (this.find(name)) throw new Failure('user-exists', { name });
+    const salt = randomBytes(16);
+    const hash = await derive(password, salt);
+    const created = Math.floor(Date.now() / 1000);
+    this.#db
+      .prepare('INSERT INTO users (name, role, salt, hash, created_on) VALUES (?, ?, ?, ?, ?)')
+      .run(name, role, salt, hash, created);
+    return { name, role, created_on: created };
+  }
+
+  /** With what they are signed in with. @throws Failure `no-such-user` */
+  remove(name: string): void {
+    const { changes } = this.#db.prepare('DELETE FROM users WHERE name = ?').run(name);
+    if (changes === 0) throw new Failure('no-such-user', { name });
+  }
+
+  list(): User[] {
+    return this.#db.prepare<[], User>('SELECT name, role, created_on FROM users ORDER BY name').all();
+  }
+
+  find(name: string): User | undefined {
+    return this.#db.prepare<[string], User>('SELECT name, role, created_on FROM users WHERE name = ?').get(name);
+  }
+
+  /** Whose name and password these are; as slow for a name that there is not. @throws Failure `login-throttled` */
+  async check(name: string, password: Secret): Promise<User | undefined> {
+    await this.#turn();
+    try {
+      const row = this.#db.prepare<[string], Row>('SELECT * FROM users WHERE name = ?').get(name);
+      const hash = await derive(password, row?.salt ?? Buffer.alloc(16));
+      return row && timingSafeEqual(hash, row.hash) ? row : undefined;
+    } finally {
+      this.#checks--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#checks >= MOST_CHECKS) {
+      if (this.#waiting.length >= MOST_WAITING) throw new Failure('login-throttled', { seconds: 5 });
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#checks++;
+  }
+}
+
+const derive = (password: Secret, salt: Buffer): Promise<Buffer> =>
+  new Promise((resolve, reject) =>
+    scrypt(password.reveal().normalize('NFC'), salt, HASH_BYTES, COST, (error, hash) =>
+      error ? reject(error) : resolve(hash),
+    ),
+  );

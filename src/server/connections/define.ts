@@ -1,0 +1,186 @@
+import { z } from 'zod';
+import { Failure } from '../../base/errors.js';
+import { asCompanyId, asProjectId } from '../../base/ids.js';
+import { Secret } from '../../base/secret.js';
+import type { Connection } from '../../connections/connection.js';
+import { deriveHosts } from '../../connections/hosts.js';
+import { type AnyConnection, type Connections, isTarget } from '../../connections/store.js';
+import type { TargetConnection } from '../../connections/target-connection.js';
+import { testAndRemember, testJson } from '../../procore/setup.js';
+import { signsIn } from '../../targets/rclone/types.js';
+import { defineTarget, hasToken, rulesJson, testTarget } from '../../targets/setup.js';
+import type { Parts } from '../parts.js';
+
+/** Milliseconds: a test that takes longer has failed. */
+const TEST_LIMIT = 120_000;
+
+const number = z.union([
+  z.number().int().positive(),
+  z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number),
+]);
+
+export const procoreAuth = z.strictObject({
+  credentials: z.enum(['default', 'custom']).optional(),
+  client_id: z.string().max(500).optional(),
+  client_secret: z.string().max(2000).optional(),
+  domain: z.string().max(500).optional(),
+  api: z.string().max(500).optional(),
+  company: number.optional(),
+  project: number.optional(),
+  max_calls_per_hour: number.optional(),
+});
+
+const scalar = z.union([z.string().max(20_000), z.number().transform(String), z.boolean().transform(String)]);
+
+export const newConnection = z.strictObject({
+  name: z.string().max(100).optional(),
+  platform: z.strictObject({ id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,40}$/), name: z.string().optional() }),
+  auth: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), scalar).optional(),
+  disabled: z.literal(false, { error: 'a connection cannot be disabled: disable its jobs' }).optional(),
+});
+
+/** Options whose values are kept among the secrets. */
+const SECRET = /(^|_)(token|secret|pass|password|key|credentials)($|_)|^sas_url$/;
+
+/** Adds a connection and tests it; what was never seen to work is not kept. */
+export async function addConnection(
+  parts: Parts,
+  body: z.output<typeof newConnection>,
+  signal: AbortSignal,
+): Promise<AnyConnection> {
+  const { connections } = parts;
+  const name = body.name === '' ? undefined : body.name;
+  const auth = body.auth ?? {};
+  const connection =
+    body.platform.id === 'procore'
+      ? addProcore(connections, name, auth)
+      : addTarget(connections, name, body.platform.id, auth);
+  try {
+    await testConnection(parts, connection, signal);
+    return connections.find(connection.id);
+  } catch (error) {
+    connections.remove(connection.id);
+    throw error;
+  }
+}
+
+function addProcore(connections: Connections, name: string | undefined, given: Record<string, string>): Connection {
+  const parsed = procoreAuth.safeParse(given);
+  if (!parsed.success)
+    throw new Failure('request-refused-here', {
+      what: `auth of procore takes ${Object.keys(procoreAuth.shape).join(', ')}`,
+    });
+  const { client_id, client_secret, domain, api, company, project, max_calls_per_hour } = parsed.data;
+  const standard = client_id === undefined ? connections.secrets.defaultClient() : undefined;
+  if (!standard && !client_secret) throw new Failure('usage', { what: 'auth.client_secret is missing' });
+  const host = domain || standard?.domain;
+  const hosts = deriveHosts({ ...(host === undefined ? {} : { domain: host }), ...(api === undefined ? {} : { api }) });
+  return connections.add(
+    {
+      ...(name === undefined ? {} : { name }),
+      apiUrl: hosts.apiUrl,
+      loginUrl: hosts.loginUrl,
+      clientId: standard?.clientId ?? client_id!,
+      grant: 'client-credentials',
+      ...(standard ? { defaultClient: true as const } : {}),
+      ...(company === undefined ? {} : { company: asCompanyId(company) }),
+      ...(project === undefined ? {} : { project: asProjectId(project) }),
+      ...(max_calls_per_hour === undefined ? {} : { maxCallsPerHour: max_calls_per_hour }),
+    },
+    standard ? undefined : new Secret(client_secret!),
+  );
+}
+
+function addTarget(
+  connections: Connections,
+  name: string | undefined,
+  platform: string,
+  { uri, username, password, ...rest }: Record<string, string>,
+): TargetConnection {
+  const isSecret = ([key]: [string, string]): boolean => SECRET.test(key);
+  const entries = Object.entries(rest).filter(([, value]) => value !== '');
+  const connection = defineTarget(connections, {
+    name,
+    platform,
+    uri: uri ?? (platform === 'fs' ? '/' : undefined),
+    username: username || undefined,
+    password: password ? new Secret(password) : undefined,
+    options: Object.fromEntries(entries.filter((one) => !isSecret(one))),
+    secrets: Object.fromEntries(entries.filter(isSecret).map(([key, value]) => [key, new Secret(value)])),
+  });
+  if (!signsIn(platform) || hasToken(connection)) return connection;
+  connections.remove(connection.id);
+  throw new Failure('usage', {
+    what: `auth.token is missing: run \`rclone authorize ${platform}\` where a browser is`,
+  });
+}
+
+/** @throws Failure as the test does */
+export async function testConnection(parts: Parts, connection: AnyConnection, signal: AbortSignal): Promise<object> {
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(TEST_LIMIT)]);
+  if (isTarget(connection)) {
+    const { seen, rules } = await testTarget(parts.connections, connection, limited);
+    return { connection: connection.name, platform: connection.platform, ...seen, rules: rulesJson(rules) };
+  }
+  const session = parts.session(connection);
+  try {
+    const options = { class: 'interactive', signal: limited } as const;
+    return testJson(connection, await testAndRemember(parts.connections, connection, session.value, options));
+  } finally {
+    session.release();
+  }
+}
+
+export const changedConnection = z.strictObject({
+  name: z.string().min(1).max(100).optional(),
+  platform: z.strictObject({ id: z.string(), name: z.string().optional() }).optional(),
+  auth: z
+    .strictObject({
+      uri: z.string().optional(),
+      username: z.string().optional(),
+      password: z.string().min(1).optional(),
+      client_secret: z.string().min(1).optional(),
+    })
+    .optional(),
+  disabled: z.literal(false).optional(),
+});
+
+/** Changes name, place, account or secret; what does not pass the test is taken back. */
+export async function changeConnection(
+  parts: Parts,
+  before: AnyConnection,
+  { name, platform, auth = {} }: z.output<typeof changedConnection>,
+  signal: AbortSignal,
+): Promise<AnyConnection> {
+  const { connections } = parts;
+  const { secrets } = connections;
+  if (platform && platform.id !== before.platform)
+    throw new Failure('request-refused-here', { what: 'the platform of a connection cannot be changed' });
+  const isOfTarget = auth.uri !== undefined || auth.username !== undefined || auth.password !== undefined;
+  if (isTarget(before) ? auth.client_secret !== undefined : isOfTarget)
+    throw new Failure('request-refused-here', { what: `auth does not fit a connection of ${before.platform}` });
+  const secret = auth.client_secret ?? auth.password;
+  const kept = secrets.ownSecret(before.id);
+  const write = (to: AnyConnection): void => {
+    if (isTarget(to)) connections.updateTarget(before as TargetConnection, to);
+    else connections.update(before.id, to);
+  };
+  write({
+    ...before,
+    ...(name === undefined ? {} : { name }),
+    ...(auth.uri === undefined ? {} : { uri: auth.uri }),
+    ...(auth.username === undefined ? {} : { username: auth.username }),
+  } as AnyConnection);
+  if (secret !== undefined) secrets.setClientSecret(before.id, new Secret(secret));
+  try {
+    if (secret !== undefined || isOfTarget) await testConnection(parts, connections.find(before.id), signal);
+  } catch (error) {
+    write(before);
+    if (kept) secrets.setClientSecret(before.id, kept);
+    throw error;
+  }
+  return connections.find(before.id);
+}

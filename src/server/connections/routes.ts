@@ -1,0 +1,295 @@
+import { z } from 'zod';
+import { systemClock } from '../../base/clock.js';
+import { Failure } from '../../base/errors.js';
+import { forgetConnection } from '../../connections/sign-out.js';
+import { isTarget } from '../../connections/store.js';
+import { list, one, pageOf, plain, type Route } from '../http/route.js';
+import { flag, id, word } from '../http/wire.js';
+import type { Parts } from '../parts.js';
+import { Browser, itemReply } from './browse.js';
+import { addConnection, changeConnection, changedConnection, newConnection, testConnection } from './define.js';
+import { type Form, formOf, hasDefaultClient, platformIds, platformJson } from './forms.js';
+import type { PendingSignIn, SignIns } from './sign-ins.js';
+import { connectionJson, connectionReply } from './view.js';
+
+const TAG = 'connections';
+
+const platformReply = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  group: z.string(),
+  features: z.record(z.string(), z.unknown()),
+  path: z.object({ validation: z.record(z.string(), z.unknown()) }),
+  authorize: z.object({
+    prompt: z.object({ width: z.number(), height: z.number() }),
+    methods: z.array(z.string()),
+  }),
+  disabled: z.boolean(),
+  default: z.boolean(),
+  links: z.object({ icon: z.string().nullable(), connect: z.string() }),
+});
+
+const attributeReply = z.looseObject({
+  type: z.enum(['text', 'password', 'url', 'select']),
+  id: z.string(),
+  caption: z.string(),
+  hint: z.string(),
+  required: z.boolean(),
+  value: z.string().nullable(),
+  help_text: z.string(),
+  more_info: z.string().nullable(),
+  show_default: z.boolean(),
+  options: z.array(z.object({ id: z.string(), caption: z.string() })).nullable(),
+});
+
+const linkReply = z.looseObject({
+  method: z.enum(['oauth2', 'prompt']),
+  /** Where a person signs in; null where there is nothing to sign in with yet, or no page for it. */
+  target: z.string().nullable(),
+  prompt: z.object({ width: z.number(), height: z.number() }),
+  attributes: z.record(z.string(), attributeReply),
+  /** The sign-in that was begun, to ask how it went. */
+  id: z.string().nullable(),
+  links: z.object({ status: z.string().nullable() }),
+});
+
+const signInReply = z.object({
+  id: z.string(),
+  state: z.enum(['pending', 'succeeded', 'failed']),
+  connection: connectionReply.nullable(),
+  test: z.looseObject({}).nullable(),
+  error: z.object({ description: z.string(), code: z.string(), remedy: z.string() }).nullable(),
+});
+
+/** What may be said of a sign-in; in a body rather than an address where it is a secret. */
+const signInWords = {
+  name: z.string().max(100).optional(),
+  client_id: z.string().max(500).optional(),
+  client_secret: z.string().max(2000).optional(),
+  domain: z.string().max(500).optional(),
+  api: z.string().max(500).optional(),
+  company: z.coerce.number().int().positive().optional(),
+  project: z.coerce.number().int().positive().optional(),
+} as const;
+
+const testReply = z.looseObject({ connection: z.string() });
+const accountReply = z.object({ id: z.string(), name: z.string().nullable(), login: z.string().nullable() });
+
+const link = (attributes: Form, pending: PendingSignIn | undefined, method: 'oauth2' | 'prompt') => ({
+  method,
+  target: pending?.url ?? null,
+  prompt: { width: 800, height: 700 },
+  attributes,
+  id: pending?.id ?? null,
+  links: { status: pending ? `/v1/connections/sign-ins/${pending.id}` : null },
+});
+
+export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
+  const { connections } = parts;
+  const browser = new Browser(parts);
+  const show = (idOrName: string) => connectionJson(connections, connections.find(idOrName));
+  const requirePlatform = (platform: string): string => {
+    if (!platformIds.includes(platform)) throw new Failure('no-such-address', { path: `platform ${platform}` });
+    return platform;
+  };
+  const items = (path: string): Route =>
+    list({
+      path,
+      summary: 'browse a connection, by the path or by the id of a folder',
+      tag: TAG,
+      type: 'items',
+      key: 'item',
+      query: { path: word.optional() },
+      reply: itemReply,
+      page: ({ params, query, signal }, range) =>
+        browser.list(
+          connections.find(params.id!),
+          { path: query.path ?? '', item: params.item, q: query.q },
+          range,
+          signal,
+        ),
+    });
+  return [
+    list({
+      path: '/v1/connections/platforms',
+      summary: 'the platforms that connections can be made to',
+      tag: TAG,
+      type: 'platforms',
+      reply: platformReply,
+      page: ({ query: { q } }, range) =>
+        pageOf(
+          platformIds.map(platformJson).filter(({ id, name }) => hasText(q, id, name)),
+          range,
+        ),
+    }),
+    one({
+      path: '/v1/connections/platforms/:platform',
+      summary: 'one platform',
+      tag: TAG,
+      type: 'platform',
+      reply: platformReply,
+      run: ({ params }) => platformJson(requirePlatform(params.platform!)),
+    }),
+    one({
+      path: '/v1/connections/platforms/:platform/new',
+      summary: 'the form of a new connection, and the link by which a person signs in',
+      tag: TAG,
+      role: 'manage',
+      type: 'authorization',
+      query: signInWords,
+      reply: linkReply,
+      run: async ({ params, query }) => {
+        const form = formOf(requirePlatform(params.platform!), connections);
+        if (params.platform !== 'procore') return link(form, undefined, 'prompt');
+        const hasClient = query.client_id !== undefined || hasDefaultClient(connections);
+        return link(form, hasClient ? await signIns.begin(query) : undefined, 'oauth2');
+      },
+    }),
+    one({
+      method: 'POST',
+      path: '/v1/connections/platforms/:platform/new',
+      summary: 'the same, with custom credentials that do not stand in the address',
+      tag: TAG,
+      type: 'authorization',
+      body: z.strictObject({ credentials: z.enum(['default', 'custom']).optional(), ...signInWords }),
+      reply: linkReply,
+      run: async ({ params, body: { credentials, ...words } }) => {
+        if (requirePlatform(params.platform!) !== 'procore')
+          throw new Failure('request-refused-here', { what: 'this platform has no page to sign in at' });
+        const { client_id: _, client_secret: __, domain: ___, ...rest } = words;
+        const pending = await signIns.begin(credentials === 'default' ? rest : words);
+        return link(formOf('procore', connections), pending, 'oauth2');
+      },
+    }),
+    one({
+      path: '/v1/connections/sign-ins/:id',
+      summary: 'how a sign-in that was begun went',
+      tag: TAG,
+      role: 'manage',
+      type: 'sign_in',
+      reply: signInReply,
+      run: ({ params }) => {
+        const { id, state, connection, test, failure } = signIns.get(params.id!);
+        return {
+          id,
+          state,
+          connection: connection === undefined ? null : show(connection),
+          test: test ?? null,
+          error: failure ? { description: failure.line, code: failure.code, remedy: failure.remedy } : null,
+        };
+      },
+    }),
+    list({
+      path: '/v1/connections',
+      summary: 'the connections',
+      tag: TAG,
+      type: 'connections',
+      query: { platform: word.optional(), active: flag.optional() },
+      reply: connectionReply,
+      csv: ['id', 'name', 'platform.id', 'active', 'account.name', 'account.login', 'created_on'],
+      page: ({ query: { q, platform, active } }, range) =>
+        pageOf(
+          connections
+            .all()
+            .filter((one) => platform === undefined || one.platform === platform)
+            .map((one) => connectionJson(connections, one))
+            .filter((one) => (active === undefined || one.active === active) && hasText(q, one.name, one.id)),
+          range,
+        ),
+    }),
+    one({
+      method: 'POST',
+      path: '/v1/connections',
+      summary: 'add a connection and test it; what does not pass the test is not kept',
+      tag: TAG,
+      type: 'connection',
+      status: 201,
+      body: newConnection,
+      reply: connectionReply,
+      run: async ({ body, signal }) => connectionJson(connections, await addConnection(parts, body, signal)),
+    }),
+    one({
+      path: '/v1/connections/:id',
+      summary: 'one connection, without its secrets',
+      tag: TAG,
+      type: 'connection',
+      reply: connectionReply,
+      run: ({ params }) => show(params.id!),
+    }),
+    ...(['PUT', 'PATCH'] as const).map((method) =>
+      one({
+        method,
+        path: '/v1/connections/:id',
+        summary: 'change the name, the place, the account or the secret',
+        tag: TAG,
+        type: 'connection',
+        body: changedConnection.optional(),
+        reply: connectionReply,
+        run: async ({ params, body = {}, signal }) =>
+          connectionJson(connections, await changeConnection(parts, connections.find(params.id!), body, signal)),
+      }),
+    ),
+    one({
+      method: 'DELETE',
+      path: '/v1/connections/:id',
+      summary: 'end the sign-in at the server, and forget the connection and its secrets',
+      tag: TAG,
+      type: 'connection',
+      reply: z.object({ id: z.string(), name: z.string(), tokens: z.enum(['none', 'revoked', 'kept']) }),
+      run: async ({ params }) => {
+        const { id, name } = connections.find(params.id!);
+        const { tokens } = await forgetConnection(connections, connections.find(id), systemClock);
+        return { id, name, tokens };
+      },
+    }),
+    one({
+      path: '/v1/connections/:id/edit',
+      summary: 'the link by which a person signs in to it again',
+      tag: TAG,
+      role: 'manage',
+      type: 'authorization',
+      reply: linkReply,
+      run: async ({ params }) => {
+        const connection = connections.find(params.id!);
+        const form = formOf(connection.platform, connections);
+        if (isTarget(connection)) return link(form, undefined, 'prompt');
+        return link(form, await signIns.again(connection), 'oauth2');
+      },
+    }),
+    one({
+      method: 'POST',
+      path: '/v1/connections/:id/test',
+      summary: 'sign in and look around: who, which company, which projects; of a target: whether it may be written',
+      tag: TAG,
+      type: 'test',
+      reply: testReply,
+      run: ({ params, signal }) => testConnection(parts, connections.find(params.id!), signal),
+    }),
+    items('/v1/connections/:id/items'),
+    items('/v1/connections/:id/items/:item'),
+    list({
+      path: '/v1/connections/:id/accounts',
+      summary: 'whom the connection is signed in as',
+      tag: TAG,
+      type: 'accounts',
+      reply: accountReply,
+      page: ({ params }, range) => {
+        const { account } = show(params.id!);
+        return pageOf(account ? [account] : [], range);
+      },
+    }),
+    plain({
+      path: '/v1/connections/:id/projects',
+      summary: 'the projects that the last test saw',
+      tag: TAG,
+      query: { company: id.optional() },
+      reply: z.object({
+        projects: z.array(z.object({ id: z.number(), name: z.string(), company: z.number() })),
+      }),
+      run: ({ params }) => ({ projects: connections.get(params.id!).projects ?? [] }),
+    }),
+  ];
+}
+
+const hasText = (q: string | undefined, ...texts: readonly string[]): boolean =>
+  q === undefined || texts.some((text) => text.toLowerCase().includes(q.toLowerCase()));

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import type { AnyConnection, Connections } from '../../connections/store.js';
+import { isTarget } from '../../connections/store.js';
+import { redactedUri } from '../../targets/setup.js';
+import { platformJson } from './forms.js';
+
+export const connectionReply = z.object({
+  id: z.string(),
+  name: z.string(),
+  platform: z.object({ id: z.string(), name: z.string() }),
+  disabled: z.boolean(),
+  /** Signed in, or a target. */
+  active: z.boolean(),
+  created_on: z.number(),
+  account: z.object({ id: z.string(), name: z.string().nullable(), login: z.string().nullable() }).nullable(),
+  auth: z.record(z.string(), z.unknown()),
+  company: z.number().nullable(),
+  project: z.number().nullable(),
+  links: z.object({ items: z.string(), edit: z.string() }),
+});
+
+/** A connection without its secrets. */
+export function connectionJson(connections: Connections, one: AnyConnection): z.input<typeof connectionReply> {
+  const shared = {
+    id: one.id,
+    name: one.name,
+    platform: { id: one.platform, name: platformJson(one.platform).name },
+    disabled: false,
+    created_on: Math.floor(Date.parse(one.createdAt) / 1000),
+    links: { items: `/v1/connections/${one.id}/items`, edit: `/v1/connections/${one.id}/edit` },
+  };
+  if (isTarget(one))
+    return {
+      ...shared,
+      active: true,
+      account: one.username === undefined ? null : { id: one.username, name: one.username, login: one.username },
+      auth: {
+        uri: redactedUri(one.uri),
+        ...(one.username === undefined ? {} : { username: one.username }),
+        ...one.options,
+      },
+      company: null,
+      project: null,
+    };
+  const { account, clientId, loginUrl, apiUrl, grant, defaultClient } = one;
+  return {
+    ...shared,
+    active: grant !== 'authorization-code' || connections.secrets.tokens(one.id)?.refresh !== undefined,
+    account: account ? { id: String(account.id), name: account.name ?? null, login: account.login ?? null } : null,
+    auth: {
+      credentials: defaultClient ? 'default' : 'custom',
+      client_id: clientId,
+      domain: loginUrl,
+      api: apiUrl,
+      grant,
+    },
+    company: one.company ?? null,
+    project: one.project ?? null,
+  };
+}

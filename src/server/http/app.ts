@@ -1,0 +1,175 @@
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import { Failure } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import { oneLine } from '../../base/text.js';
+import type { Guard } from '../access/guard.js';
+import { countReply, csvReply, listReply, oneReply } from './envelope.js';
+import { BODY_LIMIT, errorBody, failureOf, statusOf } from './errors.js';
+import type { Ask, ListRoute, Route } from './route.js';
+
+/** Milliseconds for the head of a request, for all of it, and for a client that asks nothing more. */
+const HEAD_LIMIT = 10_000;
+const REQUEST_LIMIT = 30_000;
+const IDLE_LIMIT = 15_000;
+const MOST_CONNECTIONS = 1000;
+
+const HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+} as const;
+
+/** Fastify as this service uses it: every error in one form, every reply with the headers that browsers need. */
+export function openApp(guard: Guard, log: Log): FastifyInstance {
+  const app = Fastify({
+    bodyLimit: BODY_LIMIT,
+    connectionTimeout: 0,
+    requestTimeout: REQUEST_LIMIT,
+    keepAliveTimeout: IDLE_LIMIT,
+    http: { headersTimeout: HEAD_LIMIT, maxHeaderSize: 16 * 1024, connectionsCheckingInterval: 2000 },
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 1000 },
+    // An address may hold what is nobody's business: requests are not logged.
+    logger: false,
+    clientErrorHandler(error, socket) {
+      if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+      const isSlow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+      const failure = new Failure('request-refused-here', {
+        what: isSlow ? 'the request did not arrive in time' : 'the request is no HTTP',
+      });
+      const body = JSON.stringify(errorBody(failure));
+      const status = isSlow ? '408 Request Timeout' : '400 Bad Request';
+      socket.end(
+        `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      );
+    },
+    frameworkErrors: (error, _, reply) => answerError(reply, error, log),
+  });
+  app.server.maxConnections = MOST_CONNECTIONS;
+  app.setErrorHandler((error, _, reply) => answerError(reply, error, log));
+  app.setNotFoundHandler((request, reply) =>
+    answerError(reply, new Failure('no-such-address', { path: oneLine(request.url.split('?')[0]!, 200) }), log),
+  );
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(HEADERS);
+    guard.requireOwnOrigin(request);
+  });
+  parseBodies(app);
+  return app;
+}
+
+/** Bodies may be empty whatever their type says. */
+function parseBodies(app: FastifyInstance): void {
+  const json = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(['application/json', 'text/json'], { parseAs: 'string' }, (request, text: string, done) =>
+    text.trim() === '' ? done(null, undefined) : json(request, text, done),
+  );
+  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_, text: string, done) =>
+    done(null, Object.fromEntries(new URLSearchParams(text))),
+  );
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_, text: string, done) =>
+    text === ''
+      ? done(null, undefined)
+      : done(Object.assign(new Error('the body is neither JSON nor a form'), { statusCode: 415 })),
+  );
+}
+
+function answerError(reply: FastifyReply, error: unknown, log: Log): FastifyReply {
+  const failure = failureOf(error);
+  if (failure.code === 'internal') log.error({ error }, 'a request failed');
+  if (failure.code === 'not-signed-in') reply.header('www-authenticate', 'Bearer');
+  return reply
+    .code(statusOf(failure, error))
+    .headers({ ...HEADERS, 'cache-control': 'no-store' })
+    .type('application/json')
+    .send(JSON.stringify(errorBody(failure)));
+}
+
+/** Serves the rows of the table. */
+export function serveRoutes(app: FastifyInstance, routes: readonly Route[], guard: Guard, ending: AbortSignal): void {
+  for (const route of routes) {
+    app.route({
+      method: route.method,
+      url: route.path,
+      handler: async (request, reply) => {
+        const ask = understand(route, request, reply, guard, ending);
+        const body = await answer(route, ask, request);
+        return reply.code(route.status).header('cache-control', 'no-store').send(body);
+      },
+    });
+    if (route.kind === 'list' && route.csv) serveCsv(app, route, guard, ending);
+  }
+}
+
+function serveCsv(app: FastifyInstance, route: ListRoute, guard: Guard, ending: AbortSignal): void {
+  app.get(`${route.path}.csv`, async (request, reply) => {
+    const ask = understand(route, request, reply, guard, ending);
+    const { offset, limit } = ask.query as { offset: number; limit: number };
+    const wanted = (request.query as Record<string, unknown>).limit === undefined ? undefined : limit;
+    const name = route.path.split('/').at(-1)!;
+    return reply
+      .type('text/csv; charset=utf-8')
+      .headers({ 'cache-control': 'no-store', 'content-disposition': `attachment; filename="${name}.csv"` })
+      .send(csvReply(route, ask, offset, wanted));
+  });
+}
+
+async function answer(route: Route, ask: Ask, request: FastifyRequest): Promise<object> {
+  switch (route.kind) {
+    case 'one':
+      return oneReply(route, ask, await route.run(ask));
+    case 'count':
+      return countReply(route, await route.run(ask));
+    case 'plain':
+      return route.run(ask);
+    case 'list': {
+      const { offset, limit } = ask.query as { offset: number; limit: number };
+      return listReply(route, ask, await route.page(ask, { offset, limit }), { offset, limit }, request.url);
+    }
+  }
+}
+
+function understand(
+  route: Route,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  guard: Guard,
+  ending: AbortSignal,
+): Ask {
+  const account = guard.admit(request, route.role);
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort(new Failure('interrupted')));
+  return {
+    account,
+    params: request.params as Record<string, string>,
+    query: parsed(route.query, request.query, 'the query'),
+    body: bodyOf(route, request),
+    signal: AbortSignal.any([gone.signal, ending]),
+  };
+}
+
+/** What a call that takes none is sent is left alone, as long as it says nothing. */
+function bodyOf({ body, method }: Route, request: FastifyRequest): unknown {
+  if (body) return parsed(body, request.body ?? undefined, 'the body');
+  const isNothing =
+    request.body === undefined || request.body === null || Object.keys(request.body as object).length === 0;
+  if (isNothing || method === 'GET') return undefined;
+  throw new Failure('request-refused-here', { what: 'this call takes no body' });
+}
+
+function parsed(schema: z.ZodType, value: unknown, what: string): unknown {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const why = result.error.issues.slice(0, 5).map(({ path, message, ...issue }) => {
+    const keys = 'keys' in issue && Array.isArray(issue.keys) ? issue.keys : [];
+    const where = [...path, ...keys].join('.') || what;
+    return `${where}: ${keys.length > 0 ? 'no such key' : message}`;
+  });
+  throw new Failure('request-refused-here', { what: oneLine(`${what} is not understood: ${why.join('; ')}`, 1000) });
+}

@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { tokenBody, tokenReply } from '../access/routes.js';
+import type { Route } from './route.js';
+
+type Json = Record<string, unknown>;
+
+const jsonSchema = (schema: z.ZodType, io: 'input' | 'output'): Json => {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any', target: 'draft-2020-12' });
+  return rest as Json;
+};
+
+const errorSchema = z.object({
+  errors: z.array(z.object({ description: z.string(), code: z.string(), remedy: z.string() })).min(1),
+});
+
+const metaSchema = z.object({
+  offset: z.number().int(),
+  limit: z.number().int(),
+  total_count: z.number().int(),
+  has_more: z.boolean(),
+  links: z.object({ next: z.string().nullable(), prev: z.string().nullable() }),
+});
+
+/** What a success looks like, envelope included. */
+function replySchema(route: Route): Json {
+  switch (route.kind) {
+    case 'plain':
+      return jsonSchema(route.reply, 'output');
+    case 'count':
+      return object({ status: text, type: { const: route.type }, meta: object({ total_count: { type: 'integer' } }) });
+    case 'one':
+      return object({
+        status: text,
+        type: { const: route.type },
+        // With `fields` a reply has those alone.
+        [route.type]: jsonSchema(route.reply, 'output'),
+      });
+    case 'list': {
+      const rows = { type: 'array', items: jsonSchema(route.reply, 'output') };
+      return object({
+        status: text,
+        type: { const: route.type },
+        [route.type]: rows,
+        [route.key]: rows,
+        meta: jsonSchema(metaSchema, 'output'),
+      });
+    }
+  }
+}
+
+const text = { type: 'string' };
+const object = (properties: Json): Json => ({ type: 'object', properties, required: Object.keys(properties) });
+
+const content = (schema: Json): Json => ({ 'application/json': { schema } });
+
+/** `/v1/jobs/:id` as OpenAPI writes it. */
+export const openApiPath = (path: string): string => path.replace(/:(\w+)/g, '{$1}');
+
+/** The OpenAPI 3.1 document of a table of routes: the schemas that requests are checked by, and those of the replies. */
+export function openApiDocument(routes: readonly Route[], version: string): Json {
+  const paths: Record<string, Json> = {};
+  const add = (path: string, method: string, operation: Json): void => {
+    paths[path] = { ...paths[path], [method.toLowerCase()]: operation };
+  };
+  for (const route of routes) {
+    const path = openApiPath(route.path);
+    add(path, route.method, operation(route, content(replySchema(route))));
+    if (route.kind === 'list' && route.csv)
+      add(`${path}.csv`, 'GET', operation(route, { 'text/csv': { schema: text } }));
+  }
+  add('/connect/token', 'POST', {
+    summary: 'sign in, or renew a sign-in',
+    tags: ['access'],
+    security: [],
+    requestBody: {
+      required: true,
+      content: { 'application/x-www-form-urlencoded': { schema: jsonSchema(tokenBody, 'input') } },
+    },
+    responses: { 200: { description: 'signed in', content: content(jsonSchema(tokenReply, 'output')) }, ...errors },
+  });
+  add('/connect/logout', 'GET', {
+    summary: 'end the sign-in of this token',
+    tags: ['access'],
+    responses: { 200: { description: 'done', content: content(object({ status: text })) }, ...errors },
+  });
+  return {
+    openapi: '3.1.0',
+    info: { title: 'procorefs', version },
+    security: [{ bearer: [] }],
+    components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+    paths,
+  };
+}
+
+const errors = { default: { description: 'an error', content: content(jsonSchema(errorSchema, 'output')) } };
+
+function operation(route: Route, success: Json): Json {
+  const query = jsonSchema(route.query, 'input') as { properties?: Record<string, Json> };
+  const inPath = [...route.path.matchAll(/:(\w+)/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: text,
+  }));
+  const inQuery = Object.entries(query.properties ?? {}).map(([name, schema]) => ({ name, in: 'query', schema }));
+  return {
+    summary: route.summary,
+    description: `Takes the role ${route.role}.`,
+    tags: [route.tag],
+    parameters: [...inPath, ...inQuery],
+    ...(route.body ? { requestBody: { content: content(jsonSchema(route.body, 'input')) } } : {}),
+    responses: { [route.status]: { description: 'done', content: success }, ...errors },
+  };
+}

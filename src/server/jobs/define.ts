@@ -1,0 +1,96 @@
+import { type Job, type JobBody, parseJobBody } from '../../jobs/definition/job-schema.js';
+import type { Account } from '../access/account.js';
+import type { Parts } from '../parts.js';
+
+type Json = Record<string, unknown>;
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** RFC 7396: null removes a key, objects are changed key by key. */
+function merge(before: unknown, change: unknown): unknown {
+  if (!isObject(change)) return change;
+  const after: Json = isObject(before) ? { ...before } : {};
+  for (const [key, value] of Object.entries(change)) {
+    if (value === null) delete after[key];
+    else after[key] = merge(after[key], value);
+  }
+  return after;
+}
+
+/** Keys of a job that a reply has and nobody can set: whoever sends back what was read has them as well. */
+const TOLD = new Set([
+  'id',
+  'status',
+  'health',
+  'execute_on',
+  'execution',
+  'previous_execution',
+  'counts',
+  'created_by',
+  'created_on',
+  'modified_by',
+  'modified_on',
+]);
+
+const definition = (value: Json): Json =>
+  Object.fromEntries(Object.entries(value).filter(([key, own]) => !TOLD.has(key) && own !== null));
+
+/** @throws Failure `job-refused`, `job-overlaps`, `job-name-taken`, `no-such-connection`, `no-such-category` */
+export async function addJob({ engine, store }: Parts, body: Json, { name }: Account): Promise<Job> {
+  const parsed = parseJobBody(withSides(definition(body)));
+  await engine.check(parsed.name, parsed.transfer);
+  return store.add(parsed, name);
+}
+
+/** Changes the keys that are named, or all (`isWhole`). Failures as `addJob`, `no-such-job`. */
+export async function changeJob(
+  { engine, store }: Parts,
+  job: Job,
+  change: Json,
+  isWhole: boolean,
+  { name }: Account,
+): Promise<Job> {
+  const keys = definition(change);
+  const body = isWhole ? keys : (merge(bodyOf(job), keys) as Json);
+  const parsed = parseJobBody(withSides(body));
+  await engine.check(job.name, parsed.transfer);
+  return store.replace(job.id, parsed, name);
+}
+
+/** A copy under another name, with what is named changed. */
+export async function cloneJob(parts: Parts, job: Job, change: Json, account: Account): Promise<Job> {
+  const names = new Set(parts.store.list().map(({ name }) => name));
+  let name = `${job.name} (copy)`;
+  for (let n = 2; names.has(name); n++) name = `${job.name} (copy ${n})`;
+  return addJob(parts, merge({ ...bodyOf(job), name }, definition(change)) as Json, account);
+}
+
+const bodyOf = ({
+  id,
+  status,
+  health,
+  execute_on,
+  counts,
+  created_by,
+  created_on,
+  modified_by,
+  modified_on,
+  ...body
+}: Job): Json => JSON.parse(JSON.stringify(body)) as Json;
+
+/** Sides as replies have them name their platform; the schema of jobs knows ids and names alone. */
+function withSides(body: Json): Json {
+  const { transfer } = body;
+  if (!isObject(transfer)) return body;
+  const side = (value: unknown): unknown => {
+    if (!isObject(value) || !isObject(value.connection)) return value;
+    const { platform: _, name, ...connection } = value.connection;
+    return { ...value, connection: { ...connection, ...(typeof name === 'string' ? { name } : {}) } };
+  };
+  const own = transfer.source === undefined ? {} : { source: side(transfer.source) };
+  const other = transfer.destination === undefined ? {} : { destination: side(transfer.destination) };
+  return { ...body, transfer: { ...transfer, ...own, ...other } };
+}
+
+export type { JobBody };

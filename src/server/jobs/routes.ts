@@ -1,0 +1,299 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { Failure } from '../../base/errors.js';
+import { jobBodySchema } from '../../jobs/definition/job-schema.js';
+import type { Execution } from '../../jobs/store/job-store.js';
+import { count, list, one, pageOf, plain, type Route } from '../http/route.js';
+import { id, word } from '../http/wire.js';
+import type { Parts } from '../parts.js';
+import { addJob, changeJob, cloneJob } from './define.js';
+import { type JobFilter, jobFilter, jobsOf } from './filter.js';
+import { actOf, start, verbBody, verbs } from './verbs.js';
+import { executionJson, executionReply, jobJson, jobReply, namesOf } from './view.js';
+
+const TAG = 'jobs';
+
+/** The schema of the engine says what is wrong with a job; this one only describes it. */
+const jobBody = z.record(z.string(), z.unknown()).meta({ ...describedJob() });
+
+function describedJob() {
+  const { $schema: _, ...schema } = z.toJSONSchema(jobBodySchema, { io: 'input', unrepresentable: 'any' });
+  return schema as Record<string, unknown>;
+}
+
+const changedJob = z.record(z.string(), z.unknown());
+
+const categoryReply = z.object({ id: z.string(), name: z.string() });
+
+const estimateReply = z.looseObject({
+  items: z.number(),
+  bytes: z.number(),
+  calls: z.number(),
+  hours: z.number(),
+  renames: z.number(),
+  problems: z.number(),
+});
+
+export function jobRoutes(parts: Parts): Route[] {
+  const { store, engine, connections } = parts;
+  const show = (idOrName: string): object => jobJson(store, namesOf(connections), store.get(idOrName));
+  const history = (execution: Execution): object => {
+    const job = store.get(execution.job);
+    return executionJson(job, execution);
+  };
+  const executionOf = (text: string): Execution => {
+    const found = /^\d{1,15}$/.test(text) ? store.execution(Number(text)) : undefined;
+    if (!found) throw new Failure('no-such-address', { path: `run ${text}` });
+    return found;
+  };
+  return [
+    list({
+      path: '/v1/jobs',
+      summary: 'the jobs, by name',
+      tag: TAG,
+      type: 'jobs',
+      query: jobFilter,
+      reply: jobReply,
+      csv: [
+        'id',
+        'name',
+        'transfer.transfer_type',
+        'transfer.source.connection.name',
+        'transfer.source.target.path',
+        'transfer.destination.connection.name',
+        'transfer.destination.target.path',
+        'status',
+        'health',
+        'category.name',
+        'schedule.mode',
+        'execute_on',
+        'disabled',
+        'created_on',
+      ],
+      page: ({ query }, range) => {
+        const { rows, total } = pageOf(jobsOf(store, connections, query as JobFilter), range);
+        const names = namesOf(connections);
+        return { rows: rows.map((job) => jobJson(store, names, job as never)), total };
+      },
+    }),
+    one({
+      method: 'POST',
+      path: '/v1/jobs',
+      summary: 'define a job',
+      tag: TAG,
+      type: 'job',
+      status: 201,
+      body: jobBody,
+      reply: jobReply,
+      run: async ({ body, account }) => show((await addJob(parts, body, account)).id),
+    }),
+    count({
+      method: 'PATCH',
+      path: '/v1/jobs',
+      summary: 'start, pause, resume, cancel or reset every job that a filter fits',
+      tag: TAG,
+      type: 'jobs',
+      query: { ...jobFilter, ...verbs },
+      body: verbBody.optional(),
+      run: ({ query, body }) => {
+        const act = actOf(query, body?.status);
+        if (!act) throw new Failure('request-refused-here', { what: `say what: ${Object.keys(verbs).join(', ')}` });
+        let done = 0;
+        for (const job of jobsOf(store, connections, query as JobFilter)) {
+          try {
+            act(engine, job);
+            done++;
+          } catch (error) {
+            // What runs already needs no start.
+            if (!(error instanceof Failure) || error.code !== 'job-running') throw error;
+          }
+        }
+        return done;
+      },
+    }),
+    list({
+      path: '/v1/jobs/history',
+      summary: 'runs, the last one first; execution: last, current, or an id',
+      tag: TAG,
+      type: 'job_executions',
+      query: { job: id.optional(), execution: word.optional() },
+      reply: executionReply,
+      csv: [
+        'id',
+        'job.name',
+        'job_id',
+        'status',
+        'phase',
+        'trigger',
+        'simulation',
+        'start_time',
+        'end_time',
+        'duration.value',
+        'stats.source.new.files',
+        'stats.source.new.bytes',
+        'stats.source.existing.files',
+        'stats.source.flagged',
+        'stats.source.ignored',
+        'stats.calls',
+        'reason',
+      ],
+      page: ({ query: { job, execution } }, range) => {
+        const wanted = job === undefined ? undefined : store.get(job).id;
+        if (execution === undefined) {
+          const { rows, total } = store.pages.executions({ job: wanted }, range);
+          return { rows: rows.map(history), total };
+        }
+        if (execution !== 'last' && execution !== 'current') return pageOf([history(executionOf(execution))], range);
+        const jobs = wanted === undefined ? store.list().map(({ id }) => id) : [wanted];
+        const rows = jobs.flatMap((id) => store.executions(id, 1));
+        return pageOf(rows.filter(({ ended }) => execution === 'last' || ended === undefined).map(history), range);
+      },
+    }),
+    one({
+      path: '/v1/jobs/history/:execution',
+      summary: 'one run',
+      tag: TAG,
+      type: 'job_execution',
+      reply: executionReply,
+      run: ({ params }) => history(executionOf(params.execution!)),
+    }),
+    plain({
+      path: '/v1/jobs/history/:execution/report',
+      summary: 'the summary that was written when the run ended',
+      tag: TAG,
+      reply: z.looseObject({ execution: z.number(), status: z.string() }),
+      run: ({ params }) => {
+        const { report } = executionOf(params.execution!).stats;
+        if (report === undefined) throw new Failure('no-such-address', { path: `report of run ${params.execution}` });
+        return JSON.parse(readFileSync(join(report, 'summary.json'), 'utf8')) as object;
+      },
+    }),
+    list({
+      path: '/v1/jobs/categories',
+      summary: 'the categories',
+      tag: TAG,
+      type: 'job_categories',
+      reply: categoryReply,
+      page: ({ query: { q } }, range) =>
+        pageOf(
+          store.categories().filter(({ name }) => q === undefined || name.toLowerCase().includes(q.toLowerCase())),
+          range,
+        ),
+    }),
+    one({
+      method: 'POST',
+      path: '/v1/jobs/categories',
+      summary: 'a category of this name, made if it is not there',
+      tag: TAG,
+      type: 'job_category',
+      status: 201,
+      body: z.strictObject({ name: z.string().min(1).max(200) }),
+      reply: categoryReply,
+      run: ({ body: { name } }) => store.addCategory(name),
+    }),
+    one({
+      path: '/v1/jobs/categories/:id',
+      summary: 'one category',
+      tag: TAG,
+      type: 'job_category',
+      reply: categoryReply,
+      run: ({ params }) => {
+        const found = store.categories().find(({ id }) => id === params.id);
+        if (!found) throw new Failure('no-such-category', { id: params.id! });
+        return found;
+      },
+    }),
+    one({
+      path: '/v1/jobs/:id',
+      summary: 'one job, by its id or name',
+      tag: TAG,
+      type: 'job',
+      reply: jobReply,
+      run: ({ params }) => show(params.id!),
+    }),
+    one({
+      method: 'PUT',
+      path: '/v1/jobs/:id',
+      summary: 'replace the definition of a job',
+      tag: TAG,
+      type: 'job',
+      body: jobBody,
+      reply: jobReply,
+      run: async ({ params, body, account }) =>
+        show((await changeJob(parts, store.get(params.id!), body, true, account)).id),
+    }),
+    one({
+      method: 'PATCH',
+      path: '/v1/jobs/:id',
+      summary: 'start, pause, resume, cancel, simulate or reset a job, or change keys of its definition',
+      tag: TAG,
+      type: 'job',
+      query: verbs,
+      body: changedJob.optional(),
+      reply: jobReply,
+      run: async ({ params, query, body = {}, account }) => {
+        const job = store.get(params.id!);
+        const { status, ...change } = body;
+        const act = actOf(query, verbBody.safeParse({ status }).success ? (status as string) : undefined);
+        if (Object.keys(change).length > 0) await changeJob(parts, job, change, false, account);
+        act?.(engine, job);
+        if (!act && Object.keys(change).length === 0)
+          throw new Failure('request-refused-here', { what: 'say what: start=1, pause=1, … or keys of the job' });
+        return show(job.id);
+      },
+    }),
+    one({
+      method: 'DELETE',
+      path: '/v1/jobs/:id',
+      summary: 'forget a job with its runs; what it copied stays',
+      tag: TAG,
+      type: 'job',
+      reply: z.object({ id: z.string(), name: z.string() }),
+      run: ({ params }) => {
+        const { id, name } = store.get(params.id!);
+        engine.remove(id);
+        return { id, name };
+      },
+    }),
+    one({
+      method: 'POST',
+      path: '/v1/jobs/:id/clone',
+      summary: 'a copy of a job, with what the body says changed',
+      tag: TAG,
+      type: 'job',
+      status: 201,
+      body: changedJob.optional(),
+      reply: jobReply,
+      run: async ({ params, body = {}, account }) =>
+        show((await cloneJob(parts, store.get(params.id!), body, account)).id),
+    }),
+    one({
+      method: 'POST',
+      path: '/v1/jobs/:id/estimate',
+      summary: 'begin a simulation: when it has ended, the estimate is there',
+      tag: TAG,
+      type: 'job',
+      status: 202,
+      reply: jobReply,
+      run: ({ params }) => {
+        const job = store.get(params.id!);
+        start(engine, job, { simulate: true });
+        return show(job.id);
+      },
+    }),
+    one({
+      path: '/v1/jobs/:id/estimate',
+      summary: 'what the last simulation found: items, bytes, calls, hours, names that must change, problems',
+      tag: TAG,
+      type: 'estimate',
+      reply: estimateReply,
+      run: ({ params }) => {
+        const job = store.get(params.id!);
+        const found = store.executions(job.id, 50).find(({ stats }) => stats.estimate !== undefined);
+        if (!found) throw new Failure('no-such-address', { path: `estimate of "${job.name}"` });
+        return { id: String(found.id), execution_id: String(found.id), ...found.stats.estimate! };
+      },
+    }),
+  ];
+}

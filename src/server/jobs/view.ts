@@ -1,0 +1,206 @@
+import { hostname } from 'node:os';
+import { z } from 'zod';
+import type { AnyConnection, Connections } from '../../connections/store.js';
+import type { Job } from '../../jobs/definition/job-schema.js';
+import { FLAGGED } from '../../jobs/report/report.js';
+import type { RunItem } from '../../jobs/store/items.js';
+import type { Execution, JobStore } from '../../jobs/store/job-store.js';
+import { childPath } from '../../targets/paths.js';
+import { milliseconds, seconds } from '../http/wire.js';
+
+const number = z.number();
+const nullable = z.string().nullable();
+
+const sideStats = z.object({
+  existing: z.object({ files: number, bytes: number.nullable(), versions: number.nullable() }),
+  new: z.object({ files: number, bytes: number, versions: number }),
+  pending: z.object({ files: number, bytes: number.nullable(), versions: number.nullable() }),
+  folders: number,
+  flagged: number,
+  revisions: number,
+  ignored: number,
+  rate_limits: number,
+});
+
+export const statsReply = z.object({
+  source: sideStats,
+  destination: sideStats,
+  errors: z.object({ warnings: number, failures: number }),
+  calls: number,
+  deleted: number,
+  estimate: z.looseObject({}).nullable(),
+});
+
+/** What a run has counted. A side's `new` is what was read from it, or written to it. */
+export function statsJson(execution: Execution | undefined): z.input<typeof statsReply> {
+  const stats = execution?.stats ?? {};
+  const { copied = 0, bytes = 0, unchanged = 0, pending = 0, folders = 0, failed = 0, skipped = 0 } = stats;
+  const side = {
+    existing: { files: unchanged, bytes: null, versions: null },
+    new: { files: copied, bytes, versions: copied },
+    pending: { files: pending, bytes: null, versions: null },
+    folders,
+    flagged: failed,
+    revisions: 0,
+    ignored: skipped,
+    rate_limits: stats.again === undefined ? 0 : 1,
+  };
+  const isFailure = execution && ['failed', 'failed_to_start', 'failing'].includes(execution.status);
+  return {
+    source: side,
+    destination: side,
+    errors: { warnings: isFailure ? 0 : failed, failures: isFailure ? Math.max(1, failed) : 0 },
+    calls: execution?.calls ?? 0,
+    deleted: stats.deleted ?? 0,
+    estimate: stats.estimate ? { ...stats.estimate } : null,
+  };
+}
+
+export const executionReply = z.object({
+  id: z.string(),
+  job_id: z.string(),
+  job: z.object({ id: z.string(), name: z.string() }),
+  progress: number,
+  phase: z.string(),
+  start_time: number,
+  end_time: number.nullable(),
+  duration: z.object({ value: number, unit: z.literal('ms') }),
+  status: z.string(),
+  trigger: z.enum(['schedule', 'manual']),
+  simulation: z.boolean(),
+  reason: nullable,
+  node_address: z.string(),
+  stats: statsReply,
+  links: z.object({ items: z.string(), report: nullable }),
+});
+
+const HOST = hostname();
+
+export function executionJson(job: Pick<Job, 'id' | 'name'>, execution: Execution): z.input<typeof executionReply> {
+  const { id, started, ended, stats, phase, status, trigger, simulation, reason } = execution;
+  return {
+    id: String(id),
+    job_id: job.id,
+    job: { id: job.id, name: job.name },
+    progress: ended === undefined ? (stats.progress ?? 0) : 1,
+    phase,
+    start_time: seconds(started),
+    end_time: ended === undefined ? null : seconds(ended),
+    duration: milliseconds((ended ?? Date.now()) - started),
+    status,
+    trigger,
+    simulation,
+    reason: reason ?? null,
+    node_address: HOST,
+    stats: statsJson(execution),
+    links: {
+      items: `/v1/transfers/items?job=${job.id}&execution=${id}`,
+      report: stats.report === undefined ? null : `/v1/jobs/history/${id}/report`,
+    },
+  };
+}
+
+const reference = z.looseObject({ connection: z.object({ id: z.string(), name: nullable, platform: nullable }) });
+
+export const jobReply = z.looseObject({
+  id: z.string(),
+  parent_id: nullable,
+  kind: z.literal('transfer'),
+  name: z.string(),
+  description: nullable,
+  category: z.object({ id: z.string(), name: z.string() }).nullable(),
+  transfer: z.looseObject({ transfer_type: z.string(), source: reference, destination: reference }),
+  schedule: z.looseObject({ mode: z.string() }),
+  stop_policy: z.object({ on_success: number, on_failure: number, on_execute: number }),
+  priority: number,
+  status: z.string(),
+  health: z.string(),
+  execute_on: number.nullable(),
+  previous_execution: executionReply.nullable(),
+  execution: executionReply.nullable(),
+  retention: z.object({ days: number }),
+  disabled: z.boolean(),
+  counts: z.object({ executions: number, completions: number, failures: number }),
+  created_by: z.string(),
+  created_on: number,
+  modified_by: z.string(),
+  modified_on: number,
+});
+
+/** The connections as a list of jobs needs them: read once. */
+export const namesOf = (connections: Connections): ReadonlyMap<string, AnyConnection> =>
+  new Map(connections.all().flatMap((one) => [[one.name, one] as const, [one.id, one] as const]));
+
+export function jobJson(store: JobStore, names: ReadonlyMap<string, AnyConnection>, job: Job): object {
+  const [last, before] = store.executions(job.id, 2);
+  const isRunning = last !== undefined && last.ended === undefined;
+  const previous = isRunning ? before : last;
+  const side = <T extends Job['transfer']['source']>(one: T) => ({
+    ...one,
+    connection: {
+      id: one.connection.id,
+      name: names.get(one.connection.id)?.name ?? null,
+      platform: names.get(one.connection.id)?.platform ?? null,
+    },
+  });
+  return {
+    ...job,
+    parent_id: job.parent_id ?? null,
+    description: job.description ?? null,
+    category: job.category ?? null,
+    execute_on: job.execute_on ?? null,
+    transfer: { ...job.transfer, source: side(job.transfer.source), destination: side(job.transfer.destination) },
+    execution: isRunning ? executionJson(job, last) : null,
+    previous_execution: previous ? executionJson(job, previous) : null,
+  } satisfies z.input<typeof jobReply>;
+}
+
+export const itemReply = z.object({
+  id: z.string(),
+  job_id: z.string(),
+  execution_id: z.string(),
+  name: z.string(),
+  type: z.enum(['folder', 'file']),
+  source: z.object({ path: z.string(), bytes: number }),
+  destination: z.object({ path: z.string(), bytes: number }),
+  source_to_destination: z.boolean(),
+  action: z.string(),
+  status: z.string(),
+  audit_category: z.string(),
+  reason: nullable,
+  renamed: nullable,
+  retried: number,
+  attempts: number,
+  items: number,
+  processing: z.boolean(),
+  transferred_on: number.nullable(),
+});
+
+/** Actions that write to the source. */
+const BACK = new Set(['copy-back', 'delete-source', 'clear-source', 'create-folder-source']);
+
+const PENDING = 'pending';
+
+export function itemJson(job: Pick<Job, 'id'>, item: RunItem): z.input<typeof itemReply> {
+  const path = (folder: string, name: string): string => `/${childPath(folder, name)}`;
+  return {
+    id: String(item.id),
+    job_id: job.id,
+    execution_id: String(item.execution),
+    name: item.name,
+    type: item.isFolder ? 'folder' : 'file',
+    source: { path: path(item.folder, item.name), bytes: item.bytes },
+    destination: { path: path(item.otherFolder, item.otherName), bytes: item.status === PENDING ? 0 : item.bytes },
+    source_to_destination: !BACK.has(item.action),
+    action: item.action,
+    status: item.status,
+    audit_category: FLAGGED.includes(item.status) ? 'flagged' : item.status === 'skipped' ? 'ignored' : 'transfer',
+    reason: item.reason ?? null,
+    renamed: item.renamed ?? null,
+    retried: Math.max(0, item.attempts - 1),
+    attempts: item.attempts,
+    items: item.count,
+    processing: false,
+    transferred_on: item.doneAt === undefined ? null : seconds(item.doneAt),
+  };
+}

@@ -1,0 +1,230 @@
+import { z } from 'zod';
+import { Failure } from '../../base/errors.js';
+import type { Job } from '../../jobs/definition/job-schema.js';
+import { ITEM_STATUSES, type ItemStatus } from '../../jobs/definition/words.js';
+import { heed, ignore } from '../../jobs/flagged.js';
+import { FLAGGED } from '../../jobs/report/report.js';
+import type { Execution } from '../../jobs/store/job-store.js';
+import { count, list, one, type Page, type Range, type Route } from '../http/route.js';
+import { flag, id, seconds, word, words } from '../http/wire.js';
+import { start } from '../jobs/verbs.js';
+import { itemJson, itemReply, statsJson, statsReply } from '../jobs/view.js';
+import type { Parts } from '../parts.js';
+
+const TAG = 'transfers';
+
+const ITEM_COLUMNS = [
+  'id',
+  'source.path',
+  'destination.path',
+  'type',
+  'action',
+  'status',
+  'reason',
+  'source.bytes',
+  'items',
+  'attempts',
+  'transferred_on',
+] as const;
+
+const auditReply = z.object({
+  id: z.string(),
+  level: z.string(),
+  event: z.string(),
+  recorded_on: z.number(),
+  reason: z.string().nullable(),
+  execution_id: z.string(),
+  target: z.string(),
+});
+
+const ofRun = { job: id, execution: word.optional() } as const;
+
+export function transferRoutes(parts: Parts): Route[] {
+  const { store, engine } = parts;
+  /** The run that is meant: the last one that was no simulation, unless told. */
+  const runOf = (job: Job, wanted: string | undefined): Execution | undefined => {
+    const runs = store.executions(job.id);
+    if (wanted === undefined || wanted === 'last') return runs.find(({ simulation }) => !simulation) ?? runs[0];
+    if (wanted === 'current') return runs.find(({ ended }) => ended === undefined);
+    const found = runs.find(({ id }) => String(id) === wanted);
+    if (!found) throw new Failure('no-such-address', { path: `run ${wanted} of "${job.name}"` });
+    return found;
+  };
+  const rows = (
+    query: { job: string; execution?: string | undefined; q?: string | undefined },
+    filter: { statuses?: readonly ItemStatus[] | undefined; folders?: boolean | undefined },
+    range: Range,
+  ): Page => {
+    const job = store.get(query.job);
+    const run = runOf(job, query.execution);
+    if (!run) return { rows: [], total: 0 };
+    const page = store.pages.items({ execution: run.id, text: query.q, ...filter }, range);
+    return { rows: page.rows.map((item) => itemJson(job, item)), total: page.total };
+  };
+  /** Of every job, one after the other. */
+  const flagged = (q: string | undefined, range: Range): Page => {
+    const found: object[] = [];
+    let total = 0;
+    for (const job of store.list()) {
+      const run = runOf(job, undefined);
+      if (!run) continue;
+      const offset = Math.max(0, range.offset - total);
+      const filter = { execution: run.id, text: q, statuses: FLAGGED };
+      const page = store.pages.items(filter, { offset, limit: range.limit - found.length });
+      found.push(...page.rows.map((item) => itemJson(job, item)));
+      total += page.total;
+    }
+    return { rows: found, total };
+  };
+  const itemOf = (text: string) => {
+    const item = /^\d{1,15}$/.test(text) ? store.pages.item(Number(text)) : undefined;
+    const run = item && store.execution(item.execution);
+    if (!item || !run) throw new Failure('no-such-item', { path: `item ${text}` });
+    return { item, job: store.get(run.job) };
+  };
+  const act = (job: Job, verb: 'retry' | 'ignore', ids: readonly string[]): number => {
+    if (verb === 'ignore') return ignore(store, job, ids).length;
+    heed(store, job, ids);
+    const last = store.executions(job.id, 1)[0];
+    // A run that is under way takes what is flagged with it only if it has not planned yet: the next one does.
+    if (!last || last.ended !== undefined) start(engine, job, {});
+    return ids.length;
+  };
+  const verbs = { retry: flag.optional(), ignore: flag.optional() } as const;
+  const verbBody = z.strictObject({ status: z.enum(['retry', 'ignore']).optional() }).optional();
+  const verbOf = (
+    query: { retry?: boolean | undefined; ignore?: boolean | undefined },
+    status: 'retry' | 'ignore' | undefined,
+  ): 'retry' | 'ignore' => {
+    const isRetry = query.retry === true || status === 'retry';
+    const isIgnore = query.ignore === true || status === 'ignore';
+    if (isRetry === isIgnore) throw new Failure('request-refused-here', { what: 'say what: retry=1 or ignore=1' });
+    return isRetry ? 'retry' : 'ignore';
+  };
+  return [
+    list({
+      path: '/v1/transfers/items',
+      summary: 'what a run of a job did with each item, and why',
+      tag: TAG,
+      type: 'items',
+      key: 'item',
+      query: { ...ofRun, status: words.optional() },
+      reply: itemReply,
+      csv: ITEM_COLUMNS,
+      page: ({ query }, range) => rows(query, { statuses: statusesOf(query.status) }, range),
+    }),
+    count({
+      method: 'PATCH',
+      path: '/v1/transfers/items',
+      summary: 'retry or ignore all that the last run of a job flagged',
+      tag: TAG,
+      type: 'items',
+      query: { job: id, ...verbs },
+      body: verbBody,
+      run: ({ query, body }) => {
+        const job = store.get(query.job);
+        const verb = verbOf(query, body?.status);
+        if (verb === 'ignore') return act(job, verb, []);
+        const { total } = rows({ job: job.id }, { statuses: FLAGGED }, { offset: 0, limit: 0 });
+        act(job, verb, []);
+        return total;
+      },
+    }),
+    list({
+      path: '/v1/transfers/items/flagged',
+      summary: 'what a person must look at: of one job, or of all',
+      tag: TAG,
+      type: 'items',
+      key: 'item',
+      query: { job: id.optional(), execution: word.optional() },
+      reply: itemReply,
+      csv: ['job_id', ...ITEM_COLUMNS],
+      page: ({ query: { job, execution, q } }, range) =>
+        job === undefined ? flagged(q, range) : rows({ job, execution, q }, { statuses: FLAGGED }, range),
+    }),
+    one({
+      path: '/v1/transfers/items/:id',
+      summary: 'one item of a run',
+      tag: TAG,
+      type: 'item',
+      reply: itemReply,
+      run: ({ params }) => {
+        const { item, job } = itemOf(params.id!);
+        return itemJson(job, item);
+      },
+    }),
+    one({
+      method: 'PATCH',
+      path: '/v1/transfers/items/:id',
+      summary: 'try an item again with the next run, which begins now, or leave it alone from now on',
+      tag: TAG,
+      type: 'item',
+      query: verbs,
+      body: verbBody,
+      reply: itemReply,
+      run: ({ params, query, body }) => {
+        const { item, job } = itemOf(params.id!);
+        act(job, verbOf(query, body?.status), [String(item.id)]);
+        return itemJson(job, store.pages.item(item.id) ?? item);
+      },
+    }),
+    list({
+      path: '/v1/transfers/folders',
+      summary: 'the folders among the items of a run',
+      tag: TAG,
+      type: 'folders',
+      key: 'item',
+      query: ofRun,
+      reply: itemReply,
+      csv: ITEM_COLUMNS,
+      page: ({ query }, range) => rows(query, { folders: true }, range),
+    }),
+    list({
+      path: '/v1/transfers/auditing',
+      summary: 'what was kept of a run by its audit_level',
+      tag: TAG,
+      type: 'auditing',
+      key: 'item',
+      query: ofRun,
+      reply: auditReply,
+      csv: ['recorded_on', 'level', 'event', 'target', 'reason', 'execution_id'],
+      page: ({ query }, range) => {
+        const run = runOf(store.get(query.job), query.execution);
+        if (!run) return { rows: [], total: 0 };
+        const page = store.pages.audit(run.id, range);
+        return {
+          total: page.total,
+          rows: page.rows.map(({ id, at, level, event, path, reason }) => ({
+            id: String(id),
+            level,
+            event,
+            recorded_on: seconds(at),
+            reason,
+            execution_id: String(run.id),
+            target: path,
+          })),
+        };
+      },
+    }),
+    one({
+      path: '/v1/transfers/:job/stats',
+      summary: 'what the last run of a job counted',
+      tag: TAG,
+      type: 'stats',
+      query: { execution: word.optional() },
+      reply: statsReply,
+      run: ({ params, query }) => statsJson(runOf(store.get(params.job!), query.execution)),
+    }),
+  ];
+}
+
+/** @throws Failure `request-refused-here` for a word that is none */
+function statusesOf(words: readonly string[] | undefined): readonly ItemStatus[] | undefined {
+  if (!words || words.length === 0) return undefined;
+  const wanted: readonly string[] = words.flatMap((word): readonly string[] =>
+    word === 'flagged' ? FLAGGED : word === 'ignored' ? ['skipped'] : [word],
+  );
+  const unknown = wanted.find((word) => !(ITEM_STATUSES as readonly string[]).includes(word));
+  if (unknown === undefined) return wanted as ItemStatus[];
+  throw new Failure('request-refused-here', { what: `status: "${unknown}" is none of ${ITEM_STATUSES.join(', ')}` });
+}

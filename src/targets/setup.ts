@@ -1,0 +1,77 @@
+import { resolve } from 'node:path';
+import { Failure } from '../base/errors.js';
+import type { Secret } from '../base/secret.js';
+import type { Connections } from '../connections/store.js';
+import type { TargetConnection } from '../connections/target-connection.js';
+import { openConnection } from './connection.js';
+import { mountOf } from './folder/root.js';
+import { signsIn } from './rclone/types.js';
+import type { TargetRules, TargetTest } from './target.js';
+
+/** What a person says of a new target. */
+export interface TargetWords {
+  readonly name: string | undefined;
+  readonly platform: string;
+  readonly uri: string | undefined;
+  readonly username: string | undefined;
+  readonly options: Readonly<Record<string, string>>;
+  readonly secrets: Readonly<Record<string, Secret>>;
+  readonly password: Secret | undefined;
+}
+
+/** Writes a target down; it was not tested yet. @throws Failure `usage`, as `Connections.addTarget` */
+export function defineTarget(connections: Connections, words: TargetWords): TargetConnection {
+  const { platform, username, options, secrets, password } = words;
+  const name = connections.free(words.name, platform);
+  if (!/^[a-z0-9][a-z0-9-]*$/.test(platform)) throw new Failure('usage', { what: `"${platform}" is no platform` });
+  if (words.uri === undefined && !signsIn(platform))
+    throw new Failure('usage', { what: `where it is is missing: the uri of "${platform}"` });
+  const uri = platform === 'fs' ? resolve(words.uri ?? '.') : (words.uri ?? '');
+  const isFolder = (platform === 'fs' || platform === 'nfs') && uri.startsWith('/') && !uri.startsWith('//');
+  const mountpoint = isFolder ? mountOf(uri)?.mountpoint : undefined;
+  if (platform === 'nfs' && mountpoint === '/')
+    throw new Failure('usage', { what: `no share is mounted at ${uri}: mount it first, or use the platform fs` });
+  return connections.addTarget(
+    {
+      name,
+      platform,
+      uri,
+      ...(username === undefined ? {} : { username }),
+      ...(Object.keys(options).length === 0 ? {} : { options }),
+      ...(mountpoint === undefined ? {} : { mountpoint }),
+    },
+    password,
+    secrets,
+  );
+}
+
+/** A token or a service account's key among the options needs nobody at a browser. */
+export const hasToken = ({ secretOptions = [], options = {} }: TargetConnection): boolean =>
+  [...secretOptions, ...Object.keys(options)].some((name) =>
+    ['token', 'service_account_credentials', 'service_account_file', 'access_token', 'env_auth'].includes(name),
+  );
+
+/** Looks whether a target is there and may be written; leaves nothing behind. @throws Failure as `openTarget` does */
+export async function testTarget(
+  connections: Connections,
+  connection: TargetConnection,
+  signal: AbortSignal,
+): Promise<{ readonly seen: TargetTest; readonly rules: TargetRules }> {
+  const target = await openConnection(connections, connection, { mayWrite: true, signal });
+  try {
+    return { rules: target.rules, seen: await target.test(signal) };
+  } finally {
+    await target.close();
+  }
+}
+
+/** Rules as they are shown. */
+export const rulesJson = ({ names, ...rules }: TargetRules) => ({
+  ...rules,
+  characters: names.characters,
+  nameLength: names.nameLength,
+  pathLength: names.pathLength,
+});
+
+/** An address may hold a password before the host. */
+export const redactedUri = (uri: string): string => uri.replace(/(?<=:\/\/[^/@:]*:)[^/@]*(?=@)/, '[secret]');
