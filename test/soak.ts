@@ -42,7 +42,7 @@ const MODEL = { operations: Number(process.env.SOAK_OPERATIONS ?? 50_000), lengt
  * seconds the hours of jobs have.
  */
 const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void>>> = {
-  kills: (t, seed) => killScenario(t, 100, seed),
+  kills: (t, seed) => killScenario(t, Number(process.env.SOAK_KILLS ?? 200), seed),
   'write-kills': (t, seed) => writeKillScenario(t, Number(process.env.SOAK_KILLS ?? 500), seed),
   'expired-urls': (t) => expiredUrls(t, 12_000),
   faults: (t, seed) => faultScenario(t, 5000, Object.keys(READING_FAULTS) as FaultName[], 0.05, seed),

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { processesWith, until } from './cases.js';
 import { difference, type Scenario, sums } from './cases-scenarios.js';
@@ -9,15 +11,29 @@ import { Installation, kill, MAIN } from './mounted.js';
 import { randomBy } from './random.js';
 import { type RunningSimulator, simulator } from './simulator.js';
 
-/** Milliseconds from the start of `mount` within which the daemon is killed: starting, crawling, reading. */
+/** Milliseconds from the start of `mount` within which the daemon is killed: starting, crawling, reading … */
 const LONGEST = 4000;
+/** … from the start of a crawl … */
+const LONGEST_CRAWL = 2000;
+/** … and once the crawl is done: a daemon polls from 5 s after its start on. */
+const LONGEST_KNOWN = 9000;
+/** Milliseconds of a process that polls, sweeps and reads without a pause. */
+const LONGEST_VICTIM = 2500;
 /** Rounds between two looks at the whole tree. */
 const BETWEEN_LOOKS = 6;
+/** Rows a page of the index: 50 pages of all items. */
+const PAGE = 100;
+/** A fifth of all content: what is read drives out what was read. */
+const CACHE = 4 * 2 ** 20;
+/** Index pages that a crawl may cost beyond those that are left: it steps back when rows leave its range, then come polls. */
+const MORE_PAGES = 6;
+const INDEX = 'GET /rest/v1.0/projects/:id/documents';
+const VICTIM = fileURLToPath(import.meta.resolve('./kill-victim.js'));
 
 /**
- * Kills the daemon with SIGKILL at random moments while it starts, crawls and reads, and changes go on at the server.
- * After each kill every database is intact; the next mount clears the dead mount point and in the end shows exactly
- * what the server has.
+ * Kills with SIGKILL at random moments while a daemon starts, crawls, polls, sweeps, reads and evicts, and changes go
+ * on at the server. After each kill every database is intact and nothing that was known is forgotten; the next mount
+ * clears the dead mount point, goes on where the crawl was, and in the end shows and reads exactly what the server has.
  */
 export async function killScenario(t: Scenario, rounds: number, seed: number): Promise<void> {
   t.comment(`${rounds} kills, seed ${seed}`);
@@ -28,23 +44,41 @@ export async function killScenario(t: Scenario, rounds: number, seed: number): P
     oddNames: 'no',
     latency: 15,
     spike: 1000,
+    hourly: 1_000_000,
     seed: String(seed),
   } as const;
   const running = await simulator(t, settings);
+  await running.admin.switches({ 'per-page-most': String(PAGE) });
   const installation = new Installation(t);
   await installation.connect(running);
-  const scene: Scene = { t, running, installation, mnt: installation.mountpoint(), random };
+  const scene: Scene = {
+    ...{ t, running, installation, mnt: installation.mountpoint(), random },
+    ...{ hits: { start: 0, crawl: 0, poll: 0, sweep: 0, full: 0, read: 0 }, changes: new Changes(running, random) },
+  };
   let checked = 0;
+  let before: Progress = NOTHING;
   for (let round = 1; round <= rounds; round++) {
-    await changeSomething(scene, round);
-    await killOnce(scene);
+    const changing = scene.changes.run();
+    if (!before.done) await killDaemon(scene, before, LONGEST);
+    else if (random() < 0.4) await killDaemon(scene, before, LONGEST_KNOWN);
+    else await killVictim(scene);
+    await changing.end();
     checked += intactDatabases(t, installation, `kill ${round}`);
+    const after = progress(installation);
+    goesOn(t, before, after, `kill ${round}`);
+    before = after;
     if (round % BETWEEN_LOOKS !== 0 && round !== rounds) continue;
-    await lookAtEverything(scene, round);
-    // Begin anew, so that later kills hit a crawl too.
-    rmSync(join(installation.state, 'projects'), { recursive: true });
+    await lookAtEverything(scene, before, round);
+    before = progress(installation);
+    // Begin anew now and then, so that later kills hit a crawl too.
+    if (random() < 0.5) {
+      rmSync(join(installation.state, 'projects'), { recursive: true });
+      before = NOTHING;
+    }
   }
   t.ok(checked >= rounds, `${checked} databases were looked at`);
+  const hits = Object.entries(scene.hits).map(([phase, count]) => `${phase} ${count}`);
+  t.comment(`kills while it was under way: ${hits.join(', ')}; ${scene.changes.made} changes at the server`);
 }
 
 interface Scene {
@@ -53,21 +87,118 @@ interface Scene {
   readonly installation: Installation;
   readonly mnt: string;
   readonly random: () => number;
+  /** Kills by what was under way; several things are at once. */
+  readonly hits: Record<'start' | 'crawl' | 'poll' | 'sweep' | 'full' | 'read', number>;
+  readonly changes: Changes;
 }
 
-async function changeSomething({ running }: Scene, round: number): Promise<void> {
-  const { admin } = running;
-  await admin.changes([
-    { op: 'create', path: `made ${round}.txt`, content: `version 1 of ${round}` },
-    ...(round > 1 ? [{ op: 'update', path: `made ${round - 1}.txt`, content: `version 2 of ${round - 1}` }] : []),
-    ...(round > 2 ? [{ op: 'delete', path: `made ${round - 2}.txt` }] : []),
-  ]);
+/** Files that others make, change, rename and delete. */
+class Changes {
+  made = 0;
+  readonly #running: RunningSimulator;
+  readonly #random: () => number;
+  readonly #alive: string[] = [];
+  #last = 0;
+
+  constructor(running: RunningSimulator, random: () => number) {
+    this.#running = running;
+    this.#random = random;
+  }
+
+  /** One after the other until it is ended. */
+  run(): { end(): Promise<void> } {
+    let isOver = false;
+    const work = (async () => {
+      while (!isOver) {
+        await this.#change();
+        await sleep(50 + this.#random() * 300);
+      }
+    })();
+    return {
+      end: async () => {
+        isOver = true;
+        await work;
+      },
+    };
+  }
+
+  async #change(): Promise<void> {
+    const { admin } = this.#running;
+    const at = Math.floor(this.#random() * this.#alive.length);
+    const path = this.#alive[at];
+    const roll = this.#random();
+    this.made++;
+    if (path === undefined || roll < 0.4) {
+      const made = `made ${++this.#last}.txt`;
+      this.#alive.push(made);
+      await admin.change({ op: 'create', path: made, content: `first of ${made}` });
+    } else if (roll < 0.7) await admin.change({ op: 'update', path, content: `${path} at change ${this.made}` });
+    else if (roll < 0.85) {
+      this.#alive[at] = `renamed ${++this.#last}.txt`;
+      await admin.change({ op: 'rename', path, to: this.#alive[at] });
+    } else {
+      this.#alive.splice(at, 1);
+      await admin.change({ op: 'delete', path });
+    }
+  }
+}
+
+/** How far a mirror has come, as it is on disk. */
+interface Progress {
+  /** Of the crawl. */
+  readonly done: boolean;
+  /** The next of the crawl. */
+  readonly page: number;
+  readonly pass: number;
+  readonly total: number;
+  /** Server times. */
+  readonly polled: number;
+  readonly swept: number;
+  readonly sweepFrom: number;
+}
+
+const NOTHING: Progress = { done: false, page: 1, pass: 1, total: 0, polled: 0, swept: 0, sweepFrom: 0 };
+
+/** Within the state folder. */
+function mirrorOf({ state }: Installation): string | undefined {
+  if (!existsSync(join(state, 'projects'))) return undefined;
+  const names = readdirSync(state, { recursive: true }) as string[];
+  return names.find((name) => basename(name) === 'mirror.db');
+}
+
+function progress(installation: Installation): Progress {
+  const name = mirrorOf(installation);
+  if (name === undefined) return NOTHING;
+  return withCopy(installation, name, (db) => {
+    const isMade = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").get() !== undefined;
+    const rows = isMade ? db.prepare<[], { key: string; value: number }>('SELECT key, value FROM meta').all() : [];
+    const meta = new Map(rows.map(({ key, value }) => [key, Number(value)]));
+    const value = (key: string, otherwise = 0): number => meta.get(key) ?? otherwise;
+    return {
+      done: value('crawl.done') === 1,
+      ...{ page: value('crawl.page', 1), pass: value('crawl.pass', 1), total: value('crawl.total') },
+      ...{ polled: value('poll.at'), swept: value('sweep.done'), sweepFrom: value('sweep.from') },
+    };
+  });
+}
+
+/** What was known is not forgotten: the crawl steps back at most where rows left its range. */
+function goesOn(t: Scenario, before: Progress, after: Progress, when: string): void {
+  t.ok(after.done || !before.done, `${when}: the crawl stays done`);
+  if (!after.done && after.pass === before.pass)
+    t.ok(after.page >= before.page - MORE_PAGES, `${when}: the crawl goes on from page ${before.page}: ${after.page}`);
+  t.ok(after.polled >= before.polled, `${when}: polls go on from ${before.polled}: ${after.polled}`);
+  const sweeps = after.swept > before.swept || after.sweepFrom >= before.sweepFrom;
+  t.ok(sweeps, `${when}: the sweep goes on from ${before.sweepFrom}: ${after.sweepFrom}`);
 }
 
 /** Starts a mount, reads as soon as it answers, and kills the daemon somewhere in between. */
-async function killOnce({ t, running, installation, mnt, random }: Scene): Promise<void> {
+async function killDaemon(scene: Scene, { done, page }: Progress, longest: number): Promise<void> {
+  const { t, running, installation, mnt, random, hits } = scene;
   const source = `Procore:${running.ready.projects[0]!.id}`;
-  const mount = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, MAIN, 'mount', source, mnt, '-o', 'poll=1'], {
+  await running.admin.reset();
+  const words = ['mount', source, mnt, '-o', `poll=1,cache=${CACHE}`];
+  const mount = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, MAIN, ...words], {
     env: installation.environment,
     stdio: 'ignore',
   });
@@ -84,38 +215,88 @@ async function killOnce({ t, running, installation, mnt, random }: Scene): Promi
   });
   const daemon = (): number | undefined =>
     processesWith(`PROCOREFS_STATE=${installation.state}`).find(({ command }) => command.endsWith(' daemon'))?.pid;
-  await sleep(random() * LONGEST);
+  if (!done && random() < 0.7) {
+    const pages = async (): Promise<number> => (await running.admin.calls()).byRoute[INDEX] ?? 0;
+    while ((await pages()) === 0 && mount.exitCode === null) await sleep(20);
+    await sleep(random() * LONGEST_CRAWL);
+  } else await sleep(random() * longest);
   await until(() => daemon() !== undefined || mount.exitCode !== null);
   const pid = daemon();
   t.ok(pid !== undefined, 'a daemon ran');
   if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  if (readers.length > 0) hits.read++;
+  if (mount.exitCode === null) hits.start++;
+  const { page: reached, done: isDone } = progress(installation);
+  if (!done && !isDone && reached > page) hits.crawl++;
   await reading;
   await Promise.all(readers.map((reader) => kill(reader, 'SIGTERM')));
   await until(() => daemon() === undefined);
 }
 
-/** The number of databases, all of them intact. Looks at copies: opening one repairs it. */
+/** Lets a process poll, sweep and read at once, and kills it somewhere in between. */
+async function killVictim({ t, running, installation, random, hits }: Scene): Promise<void> {
+  const words = [installation.state, running.ready.projects[0]!.id, CACHE, Math.floor(random() * 2 ** 31)];
+  const victim = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, VICTIM, ...words.map(String)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.teardown(() => kill(victim));
+  const underWay = new Map<string, number>();
+  const lines = createInterface({ input: victim.stdout! });
+  const begun = new Promise<void>((resolve) => {
+    lines.on('line', (line) => {
+      const [word, step] = line.startsWith('-') ? [line.slice(1), -1] : [line, 1];
+      underWay.set(word, (underWay.get(word) ?? 0) + step);
+      resolve();
+    });
+    lines.once('close', resolve);
+  });
+  await begun;
+  await sleep(random() * LONGEST_VICTIM);
+  t.ok(victim.exitCode === null, 'a process polls and sweeps');
+  await kill(victim);
+  for (const word of ['poll', 'sweep', 'read', 'full'] as const) if ((underWay.get(word) ?? 0) > 0) hits[word]++;
+}
+
+/** What `work` gives of a copy of a database: opening one repairs it. */
+function withCopy<T>(installation: Installation, name: string, work: (db: Database.Database) => T): T {
+  const folder = mkdtempSync(join(installation.folder, 'copy-'));
+  for (const suffix of ['', '-wal']) {
+    const from = join(installation.state, `${name}${suffix}`);
+    if (existsSync(from)) cpSync(from, join(folder, basename(from)));
+  }
+  const db = new Database(join(folder, basename(name)));
+  try {
+    return work(db);
+  } finally {
+    db.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** The number of databases, all of them intact. */
 export function intactDatabases(t: Scenario, installation: Installation, when: string): number {
   const databases = (readdirSync(installation.state, { recursive: true }) as string[]).filter((name) =>
     name.endsWith('.db'),
   );
   for (const name of databases) {
-    const folder = mkdtempSync(join(installation.folder, 'copy-'));
-    for (const suffix of ['', '-wal']) {
-      const from = join(installation.state, `${name}${suffix}`);
-      if (existsSync(from)) cpSync(from, join(folder, basename(from)));
-    }
-    const db = new Database(join(folder, basename(name)));
-    t.equal(db.pragma('integrity_check', { simple: true }), 'ok', `${name} after ${when}`);
-    db.close();
-    rmSync(folder, { recursive: true });
+    const found = withCopy(installation, name, (db) => db.pragma('integrity_check', { simple: true }));
+    t.equal(found, 'ok', `${name} after ${when}`);
   }
   return databases.length;
 }
 
-async function lookAtEverything({ t, running, installation, mnt }: Scene, round: number): Promise<void> {
-  await installation.must(['mount', `Procore:${running.ready.projects[0]!.id}`, mnt, '-o', 'poll=1']);
+async function lookAtEverything(scene: Scene, known: Progress, round: number): Promise<void> {
+  const { t, running, installation, mnt } = scene;
+  await running.admin.reset();
+  await installation.must(['mount', `Procore:${running.ready.projects[0]!.id}`, mnt, '-o', `poll=1,cache=${CACHE}`]);
   await installation.crawled(mnt);
+  const { byRoute, total } = await running.admin.calls();
+  if (known.done) t.equal(total, 0, `after ${round} kills a mount of what is known makes no call`);
+  else {
+    const left = known.total === 0 ? Number.POSITIVE_INFINITY : Math.ceil(known.total / PAGE) - known.page + 1;
+    const pages = byRoute[INDEX] ?? 0;
+    t.ok(pages <= left + MORE_PAGES, `after ${round} kills ${pages} pages for the ${left} that were left`);
+  }
   const files = (await running.admin.tree()).filter(({ type }) => type === 'file');
   const wanted = new Map(files.map(({ path, sha256 }) => [path, sha256!]));
   // The crawl ends before the first poll; what changed in between comes with that.
@@ -125,5 +306,6 @@ async function lookAtEverything({ t, running, installation, mnt }: Scene, round:
     found = await sums(mnt).catch(() => new Map<string, string>());
   }
   t.equal(difference(found, wanted), '', `after ${round} kills the tree is the server's`);
+  t.comment(`${round} kills: ${Object.entries(scene.hits).flat().join(' ')}`);
   await installation.must(['umount', mnt]);
 }
