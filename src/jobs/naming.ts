@@ -24,8 +24,7 @@ export interface Placed {
 }
 
 /** What an encoded name of the destination was; a name that no encoding made is itself. */
-export const decodedName = ({ names }: TargetRules, name: string): string =>
-  encodingFor(withOwnNames(names)).decode(name);
+export const decodedName = (rules: TargetRules, name: string): string => encodingFor(withOwnNames(rules)).decode(name);
 
 /**
  * The names that the items of one folder get at the destination. All names given out differ there from each other and
@@ -47,7 +46,7 @@ export class FolderNames {
    */
   constructor(options: NamingOptions, parent: string, taken: Iterable<string>) {
     this.#options = options;
-    this.#rules = withOwnNames(options.rules.names);
+    this.#rules = withOwnNames(options.rules);
     this.#parent = parent;
     for (const name of taken) this.#taken.set(this.#compared(name), name);
   }
@@ -168,18 +167,23 @@ const LONGEST_EXTENSION = 32;
 const HALF_SURROGATES = /\p{Cs}/gu;
 
 /** Kept by targets for themselves, in any case where case does not count. */
-const OWN_NAMES: NamePattern = {
+const ownNames = (flags: string): NamePattern => ({
   rule: 'reserved-name',
-  pattern: new RegExp(`^(?:${PART_PREFIX}|${TRASH}$)`.replaceAll('.', '\\.'), 'giu'),
+  pattern: new RegExp(`^(?:${PART_PREFIX}|${TRASH}$)`.replaceAll('.', '\\.'), flags),
   words: 'names like this one are for parts of files and for the trash',
   replacement: '_$&',
+});
+const OWN = { exact: ownNames('gu'), anyCase: ownNames('giu') };
+
+const extended = {
+  exact: new WeakMap<PlatformRules, PlatformRules>(),
+  anyCase: new WeakMap<PlatformRules, PlatformRules>(),
 };
 
-const extended = new WeakMap<PlatformRules, PlatformRules>();
-
-function withOwnNames(rules: PlatformRules): PlatformRules {
-  let own = extended.get(rules);
-  if (!own) extended.set(rules, (own = { ...rules, patterns: [...rules.patterns, OWN_NAMES] }));
+function withOwnNames({ names, caseInsensitive }: TargetRules): PlatformRules {
+  const kind = caseInsensitive ? 'anyCase' : 'exact';
+  let own = extended[kind].get(names);
+  if (!own) extended[kind].set(names, (own = { ...names, patterns: [...names.patterns, OWN[kind]] }));
   return own;
 }
 

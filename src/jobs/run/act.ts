@@ -308,7 +308,10 @@ async function createFolder(item: RunItem, context: ActContext, signal: AbortSig
     context.source.stat(paths.source, signal),
     context.destination.stat(paths.destination, signal),
   ]);
-  return a && b ? { ...OK, record: recorded(item, a, b) } : OK;
+  // Where a folder is there with its first file only, it has its name from now on.
+  const instead = to.rules.emptyFolders ? undefined : (a ?? b);
+  const [source, destination] = [a ?? instead, b ?? instead];
+  return source && destination ? { ...OK, record: recorded(item, source, destination) } : OK;
 }
 
 async function remove(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {

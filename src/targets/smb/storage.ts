@@ -183,6 +183,8 @@ function localName(file: string): string {
   return `"${file}"`;
 }
 
+/** Names are padded with blanks: other characters that look like one belong to the name. */
+const PADDING = / +$/;
 const DATE = / {2}(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
 /** Attributes take seven places, a blank follows, the size takes eight or more. */
 const [ATTRIBUTES, SIZE] = [7, 8];
@@ -197,7 +199,7 @@ export function parseList(text: string): Entry[] {
     const size = /\d+$/.exec(before)?.[0] ?? '';
     const rest = before.slice(0, -Math.max(SIZE, size.length) - 1);
     const attributes = rest.slice(-ATTRIBUTES);
-    const name = rest.slice(0, -ATTRIBUTES).trimEnd();
+    const name = rest.slice(0, -ATTRIBUTES).replace(PADDING, '');
     if (name === '.' || name === '..' || name === '') continue;
     const folder = attributes.includes('D');
     entries.push({
