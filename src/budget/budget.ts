@@ -4,7 +4,7 @@ import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { CallClass, CallOptions } from './calls.js';
 import { rateHeaders } from './headers.js';
-import { type Entry, isAlive, Ledger } from './ledger.js';
+import { type CallsOfSlot, type Entry, isAlive, Ledger } from './ledger.js';
 import { CallQueue, type Waiter } from './queue.js';
 import { reserveOf } from './rules.js';
 import { type BootClock, systemBoot } from './server-clock.js';
@@ -170,6 +170,11 @@ export class Budget {
         seconds: Math.round((start - waiter.since) / 1000),
       })),
     };
+  }
+
+  /** Calls granted in each quarter of an hour since then, by all processes; ms since the epoch, server time. */
+  history(since: number): CallsOfSlot[] {
+    return this.#ledger.history(since);
   }
 
   /**

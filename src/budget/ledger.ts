@@ -24,7 +24,18 @@ const MIGRATIONS = [
    CREATE INDEX calls_at ON calls (at);
    CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), windows TEXT NOT NULL, clock TEXT NOT NULL, boot_first INTEGER NOT NULL) STRICT;
    INSERT INTO state VALUES (1, '{}', '{}', 1);`,
+  // What was granted in each quarter of an hour, kept longer than the calls themselves.
+  `CREATE TABLE slots (
+     slot INTEGER NOT NULL,    -- ms since the epoch / SLOT, server time
+     class INTEGER NOT NULL,   -- as in calls
+     calls INTEGER NOT NULL,
+     PRIMARY KEY (slot, class)
+   ) STRICT, WITHOUT ROWID;`,
 ];
+
+/** Milliseconds of a slot, and slots that are kept: two days. */
+const SLOT = 900_000;
+const KEPT_SLOTS = 192;
 
 export const CLASSES: readonly CallClass[] = ['interactive', 'background', 'job'];
 /** Calls of the class `background` that look for changes. */
@@ -56,6 +67,8 @@ export interface LedgerStatus {
   readonly spent: Readonly<Record<CallClass, number>>;
   readonly refused4xx: number;
 }
+
+export type CallsOfSlot = { readonly at: number } & Readonly<Record<CallClass, number>>;
 
 interface StateRow {
   readonly windows: string;
@@ -135,9 +148,23 @@ export class Ledger {
       if (!decision.go) return decision;
       const id = facts.lastCall + 1;
       this.#statements.insert.run(id, facts.now, this.#process, isUpkeep ? UPKEEP : CLASSES.indexOf(callClass));
+      const slot = Math.floor(facts.now / SLOT);
+      this.#statements.countSlot.run(slot, isUpkeep ? UPKEEP : CLASSES.indexOf(callClass));
+      if (id % 500 === 0) this.#statements.pruneSlots.run(slot - KEPT_SLOTS);
       if (id % 500 === 0) this.#statements.prune.run(id - 12_000, facts.now - 2 * this.#margins.hour);
       return { id, sentAt: facts.now - clock.offset };
     });
+  }
+
+  /** Calls granted in each quarter of an hour since then, oldest first; ms since the epoch, server time. */
+  history(since: number): CallsOfSlot[] {
+    const slots = new Map<number, CallsOfSlot>();
+    for (const { slot, class: index, calls } of this.#statements.slots.all(Math.floor(since / SLOT))) {
+      const at = slots.get(slot) ?? { at: slot * SLOT, interactive: 0, background: 0, job: 0 };
+      const name = CLASSES[index] ?? 'background';
+      slots.set(slot, { ...at, [name]: at[name] + calls });
+    }
+    return [...slots.values()];
   }
 
   /** What `take` would say, and the server's time in ms. */
@@ -339,6 +366,14 @@ const prepare = (db: Database) => ({
   endAll: db.prepare('UPDATE calls SET ended = ? WHERE process = ? AND ended IS NULL'),
   shift: db.prepare('UPDATE calls SET at = at + ? WHERE id >= ?'),
   prune: db.prepare('DELETE FROM calls WHERE id < ? AND at < ?'),
+  countSlot: db.prepare(
+    'INSERT INTO slots (slot, class, calls) VALUES (?, ?, 1) ON CONFLICT (slot, class) DO UPDATE SET calls = calls + 1',
+  ),
+  pruneSlots: db.prepare('DELETE FROM slots WHERE slot < ?'),
+  slots: db.prepare('SELECT slot, class, calls FROM slots WHERE slot >= ? ORDER BY slot') as Statement<
+    [number],
+    { slot: number; class: number; calls: number }
+  >,
   others: db.prepare('SELECT id, pid, started FROM processes WHERE id <> ?') as Statement<
     [number],
     { id: number; pid: number; started: string }

@@ -1,11 +1,8 @@
 import { Failure } from '../base/errors.js';
 import { comparePlatforms } from '../names/compare.js';
-import { isPlatform, type Platform, type PlatformName, platformNames, platforms } from '../names/platforms.js';
+import { type Platform, type PlatformName, platformNamed, platformNames, platforms } from '../names/platforms.js';
 import type { Command } from './command.js';
 import { columns } from './format.js';
-
-/** Other names of platforms, as connections have them. */
-const ALIASES: Readonly<Record<string, PlatformName>> = { fs: 'linux' };
 
 export const compare: Command = {
   name: 'compare',
@@ -24,9 +21,7 @@ export const compare: Command = {
 };
 
 function platformOf(given: string): { readonly name: PlatformName; readonly row: Platform } {
-  const lower = given.toLowerCase();
-  const name = ALIASES[lower] ?? lower;
-  if (!isPlatform(name))
-    throw new Failure('usage', { what: `"${given}" is none of the platforms ${platformNames.join(', ')}` });
+  const name = platformNamed(given);
+  if (!name) throw new Failure('usage', { what: `"${given}" is none of the platforms ${platformNames.join(', ')}` });
   return { name, row: platforms[name] };
 }

@@ -4,6 +4,7 @@ import type { RunOptions } from '../jobs/store/job-store.js';
 import { isPlatform } from '../names/platforms.js';
 import type { LocalItem } from '../outbox/tree.js';
 import { type UploadLine, uploadLines } from '../outbox/uploads-view.js';
+import { type BrowsedFolder, browseFolder, browseVersions } from './browse.js';
 import { type Compared, compareWithServer } from './compare.js';
 import type { ControlMethods } from './control.js';
 import type { Daemon } from './daemon.js';
@@ -80,6 +81,24 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
         await lease.release();
       }
     },
+    browse: async ({ mountpoint, path, offset, limit, q }, signal): Promise<BrowsedFolder> => {
+      const { shown } = mounts.get(text(mountpoint));
+      const page = { offset: Number(offset), limit: Number(limit), q: typeof q === 'string' ? q : undefined };
+      return shown.at(
+        text(path),
+        (project, within) =>
+          project ? browseFolder(project, within, page, signal) : Promise.resolve(projectFolders(shown.parts, page)),
+        signal,
+      );
+    },
+    versions: ({ mountpoint, path }, signal) =>
+      mounts
+        .get(text(mountpoint))
+        .shown.at(
+          text(path),
+          async (project, within) => (project ? browseVersions(project, within, signal) : []),
+          signal,
+        ),
     pin: ({ mountpoint, path }, signal) =>
       withItem(mounts, mountpoint, path, signal, (project, item) => project.pinKeeper.pin(item, signal)),
     unpin: ({ mountpoint, path }, signal) =>
@@ -115,6 +134,27 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
       await mounts.told();
     },
   };
+}
+
+/** The projects of a company that are open, as folders. */
+function projectFolders(parts: readonly Part[], page: { offset: number; limit: number }): BrowsedFolder {
+  const rows = parts.map(({ project, prefix }) => ({
+    id: project.session.project.id,
+    name: prefix.slice(0, -1),
+    path: `/${prefix.slice(0, -1)}`,
+    type: 'folder' as const,
+    bytes: 0,
+    version: undefined,
+    modified_on: 0,
+    state: 'synced',
+    reason: undefined,
+    pinned: false,
+    private: false,
+    checkout_by: undefined,
+    created_by: undefined,
+    web_url: undefined,
+  }));
+  return { total: rows.length, cut: false, rows: rows.slice(page.offset, page.offset + page.limit) };
 }
 
 /** @throws Failure `usage` where the path is a company's */

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { type Log, type LogLevel, openLog } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import { Connections } from '../connections/store.js';
@@ -5,9 +6,13 @@ import { openServerDatabase } from '../server/access/database.js';
 import { parseListen } from '../server/http/listen.js';
 import { Service } from '../server/service.js';
 import { openJobs } from './jobs/open.js';
+import { mountViews } from './mount-views.js';
 import { Projects } from './projects.js';
 import { projectOptions } from './run.js';
 import type { StateFolder } from './state-folder.js';
+
+/** Where the build puts the page. */
+const PAGE = fileURLToPath(new URL('../server/page/', import.meta.url));
 
 export interface ServeRequest {
   readonly state: StateFolder;
@@ -46,10 +51,12 @@ export async function openService({ state, options, listen, version }: ServeRequ
         store: jobs.store,
         engine: jobs.engine,
         session: (connection) => projects.session(connection),
+        mounts: mountViews(state),
         log,
       },
       database,
       place,
+      page: PAGE,
       version,
     });
     opened.push(() => service.close());

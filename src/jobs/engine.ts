@@ -62,6 +62,11 @@ export class JobEngine {
     this.#clock = options.clock ?? systemClock;
   }
 
+  /** Runs at once. */
+  get parallel(): number {
+    return this.#o.parallel ?? DEFAULT_PARALLEL;
+  }
+
   get isLeader(): boolean {
     return this.#lock !== undefined;
   }
@@ -186,7 +191,7 @@ export class JobEngine {
       if (job.execute_on !== (due === undefined ? undefined : Math.floor(due / 1000)))
         this.store.setState(job.id, { executeOn: due ?? null });
       if (due === undefined || due > now || job.status === 'paused') continue;
-      if (this.#runs.size < (this.#o.parallel ?? DEFAULT_PARALLEL)) this.#begin(job, 'schedule', {});
+      if (this.#runs.size < this.parallel) this.#begin(job, 'schedule', {});
     }
   }
 

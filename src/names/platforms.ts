@@ -119,3 +119,13 @@ export type PlatformName = keyof typeof platforms;
 export const platformNames = Object.keys(platforms) as PlatformName[];
 
 export const isPlatform = (name: string): name is PlatformName => Object.hasOwn(platforms, name);
+
+/** Other names of platforms, as connections have them. */
+const ALIASES: Readonly<Record<string, PlatformName>> = { fs: 'linux' };
+
+/** The platform that a person or a connection means; undefined: there is none. */
+export function platformNamed(given: string): PlatformName | undefined {
+  const lower = given.toLowerCase();
+  const name = Object.hasOwn(ALIASES, lower) ? ALIASES[lower]! : lower;
+  return isPlatform(name) ? name : undefined;
+}

@@ -1,13 +1,32 @@
+import type { Database } from '../database/open.js';
+import type { Users } from './access/users.js';
+import { adminRoutes } from './admin/routes.js';
+import { budgetRoutes } from './budget/routes.js';
+import { compareRoute } from './connections/compare.js';
 import { connectionRoutes } from './connections/routes.js';
 import type { SignIns } from './connections/sign-ins.js';
 import type { Route } from './http/route.js';
 import { jobRoutes } from './jobs/routes.js';
+import { mountRoutes } from './mounts/routes.js';
 import type { Parts } from './parts.js';
+import { reportRoutes } from './reports/routes.js';
 import { transferRoutes } from './transfers/routes.js';
 
+export interface RouteParts {
+  readonly parts: Parts;
+  readonly signIns: SignIns;
+  readonly users: Users;
+  readonly database: Database;
+}
+
 /** Every call of the API: what is served, checked and documented comes from these rows. */
-export const allRoutes = (parts: Parts, signIns: SignIns): Route[] => [
+export const allRoutes = ({ parts, signIns, users, database }: RouteParts): Route[] => [
+  compareRoute,
   ...connectionRoutes(parts, signIns),
   ...jobRoutes(parts),
   ...transferRoutes(parts),
+  ...reportRoutes(parts, database),
+  ...mountRoutes(parts),
+  ...budgetRoutes(parts),
+  ...adminRoutes(parts, users, parts.log.level),
 ];

@@ -6,9 +6,11 @@ import { signInRoutes } from './access/routes.js';
 import { Tokens } from './access/tokens.js';
 import { Users } from './access/users.js';
 import { SignIns } from './connections/sign-ins.js';
+import { serveEvents } from './events/routes.js';
 import { openApp, serveRoutes } from './http/app.js';
 import { listen, type Place } from './http/listen.js';
 import { openApiDocument } from './http/openapi.js';
+import { readPage, servePage } from './http/page.js';
 import type { Parts } from './parts.js';
 import { allRoutes } from './routes.js';
 
@@ -17,6 +19,8 @@ export interface ServiceOptions {
   /** Users and what they are signed in with; closed by whoever opened it. */
   readonly database: Database;
   readonly place: Place;
+  /** Folder of the web page's files. */
+  readonly page: string;
   readonly version: string;
 }
 
@@ -36,7 +40,7 @@ export class Service {
   }
 
   /** @throws Failure `no-users` for an address that nobody could sign in at, `listen-refused` */
-  static async open({ parts, database, place, version }: ServiceOptions): Promise<Service> {
+  static async open({ parts, database, place, page, version }: ServiceOptions): Promise<Service> {
     const users = new Users(database);
     const tokens = new Tokens(database);
     const isSocket = place.kind === 'socket';
@@ -47,11 +51,13 @@ export class Service {
     const signIns = new SignIns(own);
     const guard = new Guard(tokens, isSocket ? { name: 'owner', role: 'manage' } : undefined);
     const app = openApp(guard, parts.log);
-    const routes = allRoutes(own, signIns);
+    const routes = allRoutes({ parts: own, signIns, users, database });
     const document = JSON.stringify(openApiDocument(routes, version));
     signInRoutes(app, { users, tokens, log: parts.log });
     app.get('/v1/openapi.json', (_, reply) => reply.type('application/json').send(document));
     serveRoutes(app, routes, guard, ending.signal);
+    serveEvents(app, own, guard);
+    servePage(app, readPage(page));
     try {
       return new Service(await listen(app, place), app, ending, signIns);
     } catch (error) {

@@ -80,7 +80,7 @@ export const xattrs: ReadonlyMap<string, Value> = new Map<string, Value>([
 ]);
 
 /** `synced|pending|uploading|error|local` */
-function stateOf({ intent }: LocalItem): string {
+export function stateOf({ intent }: LocalItem): string {
   if (!intent) return 'synced';
   return {
     open: 'pending',

@@ -24,10 +24,12 @@ export async function addTarget(
   input: StandardInput,
 ): Promise<void> {
   const platform = context.flag('platform')!.toLowerCase();
+  const uri = context.flag('uri') ?? (platform === 'fs' ? '.' : undefined);
+  if (uri === undefined && !signsIn(platform)) throw new Failure('usage', { what: '--uri is missing: where it is' });
   const connection = defineTarget(connections, {
     name: context.args[0],
     platform,
-    uri: context.flag('uri') ?? (platform === 'fs' ? '.' : undefined),
+    uri,
     username: context.flag('username'),
     options: pairs(context, 'option'),
     secrets: await secretOptions(context, input),

@@ -14,7 +14,8 @@ const REQUEST_LIMIT = 30_000;
 const IDLE_LIMIT = 15_000;
 const MOST_CONNECTIONS = 1000;
 
-const HEADERS = {
+/** What browsers are told with every reply. */
+export const HEADERS = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',

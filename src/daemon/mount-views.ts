@@ -1,0 +1,29 @@
+import { Failure, isFailure } from '../base/errors.js';
+import type { Mounts, MountView } from '../server/parts.js';
+import { askMount, isAbsent } from './control.js';
+import type { MountRecord, StateFolder } from './state-folder.js';
+import type { MountStatus } from './status.js';
+
+/** The mounts of a state folder for the HTTP API: each is asked over its daemon's socket. */
+export const mountViews = (state: StateFolder): Mounts => ({
+  status: () => Promise.all(state.mounts().map(viewOf)),
+  async ask<T>(mountpoint: string, method: string, parameters: Record<string, unknown>, signal: AbortSignal) {
+    const record = state.mount(mountpoint);
+    if (!record) throw new Failure('not-mounted', { path: mountpoint });
+    try {
+      return await askMount<T>(record, method, { ...parameters, mountpoint }, signal);
+    } catch (error) {
+      if (isAbsent(error)) throw new Failure('not-mounted', { path: mountpoint }, error);
+      throw error;
+    }
+  },
+});
+
+async function viewOf(record: MountRecord): Promise<MountView> {
+  try {
+    return await askMount<MountStatus>(record, 'status', { mountpoint: record.mountpoint });
+  } catch (error) {
+    if (!isAbsent(error) && !isFailure(error, 'not-mounted')) throw error;
+    return { mountpoint: record.mountpoint, state: 'dead' };
+  }
+}

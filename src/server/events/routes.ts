@@ -1,0 +1,91 @@
+import type { FastifyInstance } from 'fastify';
+import { Failure } from '../../base/errors.js';
+import type { Guard } from '../access/guard.js';
+import { budgets } from '../budget/routes.js';
+import { HEADERS } from '../http/app.js';
+import { statsJson } from '../jobs/view.js';
+import type { Parts } from '../parts.js';
+import { Feed, type Topics } from './feed.js';
+
+const MOST_WATCHERS = 100;
+/** Bytes that a reader may be behind; one that is slower is sent away, and comes back. */
+const MOST_WAITING = 4 * 1024 * 1024;
+const HEARTBEAT = 15_000;
+/** A token may have ended meanwhile: whoever watches asks again. */
+const LONGEST = 30 * 60_000;
+
+/** What a list of jobs shows that changes by itself. */
+const jobsNow = ({ store }: Parts): object[] =>
+  store.list().map(({ id, name, status, health, execute_on, disabled, counts }) => {
+    const last = store.executions(id, 1)[0];
+    return {
+      id,
+      name,
+      status,
+      health,
+      execute_on: execute_on ?? null,
+      disabled,
+      counts,
+      execution: last
+        ? {
+            id: String(last.id),
+            status: last.status,
+            phase: last.phase,
+            simulation: last.simulation,
+            running: last.ended === undefined,
+            progress: last.ended === undefined ? (last.stats.progress ?? 0) : 1,
+            reason: last.reason ?? null,
+            stats: statsJson(last),
+          }
+        : null,
+    };
+  });
+
+const topicsOf = (parts: Parts): Topics => ({
+  jobs: { interval: 1000, look: () => jobsNow(parts) },
+  mounts: { interval: 2000, look: () => parts.mounts.status() },
+  budget: { interval: 2000, look: () => budgets(parts) },
+});
+
+/**
+ * `/v1/events?topics=jobs,mounts,budget`: server-sent events (HTML Standard, 9.2), an event of the topic's name with all
+ * of it as JSON whenever something changed. A browser reads it with fetch, which can send the token.
+ */
+export function serveEvents(app: FastifyInstance, parts: Parts, guard: Guard): void {
+  const feed = new Feed(topicsOf(parts), parts.log, parts.ending);
+  let watchers = 0;
+  app.get('/v1/events', async (request, reply) => {
+    guard.admit(request, 'read');
+    const given = (request.query as Record<string, unknown>).topics;
+    const topics = given === undefined ? feed.names : [given].flat().flatMap((text) => String(text).split(','));
+    const unknown = topics.find((topic) => !feed.names.includes(topic));
+    if (unknown !== undefined)
+      throw new Failure('request-refused-here', { what: `topics: "${unknown}" is none of ${feed.names.join(', ')}` });
+    if (watchers >= MOST_WATCHERS) throw new Failure('login-throttled', { seconds: 10 });
+    watchers++;
+    reply.hijack();
+    const { raw } = reply;
+    raw.writeHead(200, {
+      ...HEADERS,
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    });
+    const write = (text: string): void => {
+      if (raw.writableLength > MOST_WAITING) raw.destroy();
+      else raw.write(text);
+    };
+    write('retry: 2000\n\n');
+    const ends = [...new Set(topics)].map((topic) =>
+      feed.watch(topic, (name, data) => write(`event: ${name}\ndata: ${data}\n\n`)),
+    );
+    const beat = setInterval(() => write(': still here\n\n'), HEARTBEAT);
+    const over = setTimeout(() => raw.end(), LONGEST);
+    raw.once('close', () => {
+      watchers--;
+      clearInterval(beat);
+      clearTimeout(over);
+      for (const end of ends) end();
+    });
+  });
+}
