@@ -110,6 +110,7 @@ t.test('an hour in which nobody comes costs 30 calls at most, a sweep among them
     { at: 100, run: () => admin.change({ op: 'permission', id: files[0]!.id, visible: false }) },
     { at: 200, run: () => admin.change({ op: 'create', path: 'new.txt', content: 'new' }) },
   ]);
+  t.comment(`${calls} calls`);
   t.ok(calls <= 30, `${calls} calls`);
   t.ok(calls >= 10, 'it was looked for changes');
   t.ok(mirror.sweep.doneAt, 'everything was compared once');
@@ -120,6 +121,7 @@ t.test('an hour in which nobody comes costs 30 calls at most, a sweep among them
 t.test('an hour with twenty minutes of activity costs 400 calls at most, and changes show within 5 s', async (t) => {
   const bench = await mirrorBench(t, { items: 300, oddNames: 'no', hourly: 1_000_000 });
   const { calls, looks } = await anHour(bench, (mirror) => opening(mirror, 600, 1800));
+  t.comment(`${calls} calls`);
   t.ok(calls <= 400, `${calls} calls`);
   const polls = looks.filter(({ what, at }) => what === 'index' && at > 600 && at <= 1850).map(({ at }) => at);
   const longest = polls.slice(1).reduce((most, at, n) => Math.max(most, at - polls[n]!), 0);
@@ -150,6 +152,7 @@ t.test('where deletions do not count as updates, listings of what is looked at s
   );
   t.ok(shown[0]!.includes('renamed.txt'), 'the first time within half a minute');
   t.notOk(shown[1]!.includes('b.txt'), 'from then on within 5 s');
+  t.comment(`${calls} calls`);
   t.ok(calls <= 400, `${calls} calls`);
 });
 
