@@ -83,6 +83,7 @@ export async function remoteChanges(t: Scenario, changes: number, seed: number):
     const wanted = await visibleLines(opened.simulator);
     const found = mirrorLines(opened.project.mirror);
     t.equal(differences(found, wanted).join('\n'), '', `after ${done + ROUND} changes: ${wanted.length} items`);
+    if ((done + ROUND) % 1000 === 0) t.comment(`${done + ROUND} changes so far`);
   }
   t.comment(JSON.stringify(counts));
   t.ok((counts.changes ?? 0) > changes / 3, 'the server was changed');
