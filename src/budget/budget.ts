@@ -6,7 +6,7 @@ import type { CallClass, CallOptions } from './calls.js';
 import { rateHeaders } from './headers.js';
 import { type CallsOfSlot, type Entry, isAlive, Ledger } from './ledger.js';
 import { CallQueue, type Waiter } from './queue.js';
-import { reserveOf } from './rules.js';
+import { type Facts, reserveOf } from './rules.js';
 import { type BootClock, systemBoot } from './server-clock.js';
 import { Throttle } from './throttle.js';
 import { WINDOWS, type Windows } from './window-state.js';
@@ -147,11 +147,8 @@ export class Budget {
   }
 
   status(): BudgetStatus {
-    const { now, state, facts, spent, refused4xx } = this.#ledger.status();
-    const limit = Math.min(this.#cap, state.hourLimit ?? this.#cap);
-    const described =
-      state.hourVisible && now < state.hourReset ? state.bound - (facts.lastCall - state.boundAfter) : limit;
-    const hourLeft = Math.max(0, Math.min(limit - facts.ownHour, described));
+    const { state, facts, spent, refused4xx } = this.#ledger.status();
+    const { limit, left: hourLeft } = this.#hourOf(facts);
     const spikeUsed = facts.spikeOwn + facts.spikeOthers;
     const hourReset = state.hourVisible ? state.hourReset : facts.oldestLeavesAt;
     const start = this.#clock.monotonic();
@@ -177,17 +174,25 @@ export class Budget {
     return this.#ledger.history(since);
   }
 
+  /** Calls of an hour, and those that are left of it as far as is known. */
+  #hourOf({ now, state, lastCall, ownHour }: Facts): { readonly limit: number; readonly left: number } {
+    const limit = Math.min(this.#cap, state.hourLimit ?? this.#cap);
+    const described = state.hourVisible && now < state.hourReset ? state.bound - (lastCall - state.boundAfter) : limit;
+    return { limit, left: Math.max(0, Math.min(limit - ownHour, described)) };
+  }
+
   /**
    * When a job that was turned away finds calls again, ms since the epoch: at the end of the hour, or shortly before it
    * where most of what is kept for people is left, so that it is not lost. Where nothing says when the hour ends, once
    * the calls of an hour ago come back.
    */
   jobsAgainAt(): number {
-    const { now, state, facts } = this.#ledger.status();
+    const facts = this.#ledger.facts();
+    const { now, state } = facts;
     const { hour } = this.#windows;
     const isSeen = state.hourVisible && !state.sliding && state.hourReset > now;
     const end = isSeen ? state.hourReset : Math.max(now, facts.returnsAt ?? now + hour);
-    const isMuchLeft = this.status().hour.remaining > reserveOf({ windows: this.#windows, cap: this.#cap }, state) / 2;
+    const isMuchLeft = this.#hourOf(facts).left > reserveOf({ windows: this.#windows, cap: this.#cap }, state) / 2;
     const at = isMuchLeft && end - now > hour / 8 ? end - hour / 10 : end;
     return this.#clock.now() + at - now;
   }
@@ -275,7 +280,9 @@ export class Budget {
         this.#announce(callClass, decision.until, now);
         const { hour } = this.#windows;
         const isLong = decision.until - now > SHORT_WAIT * hour;
-        if (isLong && this.jobsAgainAt() - this.#clock.now() > SOON * hour) this.#turnAway(callClass);
+        const impatient = isLong ? this.#impatient(callClass) : [];
+        if (impatient.length > 0 && this.jobsAgainAt() - this.#clock.now() > SOON * hour)
+          this.#turnAway(impatient, callClass);
       }
     }
     return wait;
@@ -322,11 +329,14 @@ export class Budget {
     }
   }
 
-  /** Who does not want to wait for the next hour gets to know. */
-  #turnAway(callClass: CallClass): void {
-    for (const waiter of [...this.#queue])
-      if (waiter.options.class === callClass && waiter.options.whenSpent === 'fail' && this.#queue.remove(waiter))
-        waiter.reject(new Failure('budget-exhausted', { until: this.#until(callClass) }));
+  /** Those who do not want to wait for the next hour. */
+  #impatient(callClass: CallClass): Waiter<Permit>[] {
+    return [...this.#queue].filter(({ options }) => options.class === callClass && options.whenSpent === 'fail');
+  }
+
+  #turnAway(waiters: readonly Waiter<Permit>[], callClass: CallClass): void {
+    for (const waiter of waiters)
+      if (this.#queue.remove(waiter)) waiter.reject(new Failure('budget-exhausted', { until: this.#until(callClass) }));
   }
 
   /** One line when the hour is spent, with its end. */

@@ -111,6 +111,7 @@ export function isAlive(pid: number, started: string): boolean {
  */
 export class Ledger {
   readonly #db: Database;
+  readonly #inTransaction: ReturnType<Database['transaction']>;
   readonly #options: LedgerOptions;
   readonly #process: number;
   readonly #margins: { readonly hour: number; readonly spike: number };
@@ -134,6 +135,7 @@ export class Ledger {
       cacheKiB: 1024,
     });
     this.#statements = prepare(this.#db);
+    this.#inTransaction = this.#db.transaction((work: () => unknown) => work());
     const { lastInsertRowid } = this.#db
       .prepare('INSERT INTO processes (pid, started) VALUES (?, ?)')
       .run(process.pid, startTime(process.pid));
@@ -227,6 +229,10 @@ export class Ledger {
     });
   }
 
+  facts(): Facts {
+    return this.#write(() => this.#facts().facts);
+  }
+
   /** Looks for changes that were granted within the last `window` ms, oldest first, and what time it is; server time. */
   upkeep(window: number): { readonly now: number; readonly times: readonly number[] } {
     return this.#write(() => {
@@ -255,11 +261,11 @@ export class Ledger {
   }
 
   #write<T>(work: () => T): T {
-    return onDisk(() => this.#db.transaction(work).immediate());
+    return onDisk(() => this.#inTransaction.immediate(work) as T);
   }
 
-  #windows(): WindowState {
-    return { ...initialState, ...(JSON.parse(this.#statements.state.get()?.windows ?? '{}') as Partial<WindowState>) };
+  #windows(row = this.#statements.state.get()): WindowState {
+    return { ...initialState, ...(JSON.parse(row?.windows ?? '{}') as Partial<WindowState>) };
   }
 
   /** The clock for this boot; a new boot begins here. */
@@ -269,7 +275,7 @@ export class Ledger {
     const stored = { ...initialClock, ...(JSON.parse(row?.clock ?? '{}') as Partial<ClockState>) };
     const clockBefore = afterBoot(stored, this.#options.boot, this.#options.clock.now());
     if (clockBefore !== stored) statements.boot.run(JSON.stringify(clockBefore), (statements.last.get() ?? 0) + 1);
-    return { statements, clockBefore };
+    return { statements, clockBefore, row };
   }
 
   #firstId(): number {
@@ -277,11 +283,11 @@ export class Ledger {
   }
 
   #facts(): { facts: Facts; clock: ClockState } {
-    const { statements, clockBefore: clock } = this.#begin();
+    const { statements, clockBefore: clock, row } = this.#begin();
     this.#reap();
     const { limits, boot } = this.#options;
     const { hour, spike } = this.#margins;
-    const state = this.#windows();
+    const state = this.#windows(row);
     const last = statements.last.get() ?? 0;
     const first = this.#firstId();
     const latest = statements.at.get(last) ?? 0;

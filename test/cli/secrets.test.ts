@@ -36,7 +36,10 @@ t.test('no secret is to be found outside the folder of secrets', async (t) => {
   };
   const procorefs = async (...words: string[]): Promise<Ran> => {
     const ran = note(
-      await installation.procorefs([...words, ...trace], { env: { ...installation.environment, ...environment } }),
+      await installation.procorefs([...words, ...trace], {
+        env: { ...installation.environment, ...environment },
+        fresh: true,
+      }),
     );
     gather();
     return ran;

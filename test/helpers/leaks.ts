@@ -56,21 +56,34 @@ export async function hostileApi(t: Teardown, target: string): Promise<HostileAp
 const addressOf = (server: ReturnType<typeof createServer>): string =>
   `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
-/** Notes the words and the environment of every process, again and again, until it is stopped. */
+/** Looks at a process: it begins as a copy of its parent. */
+const LOOKS = 20;
+
+/** Notes the words and the environment of every process that runs or is started, until it is stopped. */
 export class ProcessWatch {
   /** `pid/cmdline` or `pid/environ` with its content, each once. */
   readonly seen = new Set<string>();
   readonly #timer = setInterval(() => this.look(), 15);
+  /** How often each process was looked at that runs; what it was started with stays, once the program is in its place. */
+  #looks = new Map<string, number>();
 
   look(): void {
+    const looks = new Map<string, number>();
     for (const pid of readdirSync('/proc')) {
       if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
-      for (const file of ['cmdline', 'environ']) {
-        try {
-          this.seen.add(`${file}: ${readFileSync(`/proc/${pid}/${file}`, 'utf8')}`);
-        } catch {
-          // It has ended meanwhile.
-        }
+      const before = this.#looks.get(pid) ?? 0;
+      looks.set(pid, before + 1);
+      if (before < LOOKS) this.#note(pid);
+    }
+    this.#looks = looks;
+  }
+
+  #note(pid: string): void {
+    for (const file of ['cmdline', 'environ']) {
+      try {
+        this.seen.add(`${file}: ${readFileSync(`/proc/${pid}/${file}`, 'utf8')}`);
+      } catch {
+        // It has ended meanwhile.
       }
     }
   }

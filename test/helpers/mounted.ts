@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { MountStatus } from '#src/daemon/status.js';
+import { parseMountTable } from '#src/fuse/mountpoint.js';
+import { runCommandLine } from './command-line.js';
 import { type RunningSimulator, type SimulatorSettings, simulator } from './simulator.js';
 
 export const MAIN = fileURLToPath(import.meta.resolve('#src/cli/main.js'));
@@ -19,6 +21,15 @@ export interface Ran {
   readonly stderr: string;
 }
 
+export interface CommandOptions {
+  readonly input?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly fresh?: boolean;
+}
+
+/** Milliseconds that a command may take. */
+const COMMAND_LIMIT = 120_000;
+
 /**
  * Runs a program to its end, without blocking this process (a blocked one could not tear down a mount). Without the
  * NODE_OPTIONS by which tap looks into child processes: they would take twice the time to start.
@@ -32,7 +43,7 @@ export async function run(
     env: options.env ?? process.env,
     cwd: options.cwd,
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: options.timeout ?? 120_000,
+    timeout: options.timeout ?? COMMAND_LIMIT,
     killSignal: 'SIGKILL',
   });
   let stdout = '';
@@ -67,13 +78,15 @@ export class Installation {
     return { ...process.env, PROCOREFS_STATE: this.state };
   }
 
-  /** Runs a command of procorefs. */
-  procorefs(words: readonly string[], options: { input?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Ran> {
-    return run(process.execPath, [MAIN, ...words], { env: this.environment, ...options });
+  /** Runs a command of procorefs, in a process that has loaded it already; `fresh`: in one of its own. */
+  procorefs(words: readonly string[], options: CommandOptions = {}): Promise<Ran> {
+    const { input = '', env = this.environment, fresh = false } = options;
+    if (fresh) return run(process.execPath, [MAIN, ...words], { env, input });
+    return runCommandLine({ words, input, env, cwd: process.cwd() }, COMMAND_LIMIT);
   }
 
   /** As `procorefs`, and fails unless the command succeeds. */
-  async must(words: readonly string[], options: { input?: string; env?: NodeJS.ProcessEnv } = {}): Promise<string> {
+  async must(words: readonly string[], options: CommandOptions = {}): Promise<string> {
     const ran = await this.procorefs(words, options);
     if (ran.code !== 0) throw new Error(`procorefs ${words.join(' ')} ended with ${ran.code}: ${ran.stderr}`);
     return ran.stdout;
@@ -128,9 +141,7 @@ export class Installation {
 
 /** Whether the kernel has a mount there, dead or alive; asks nothing of the mount itself. */
 export function isMounted(mountpoint: string): boolean {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .some((line) => line.split(' ')[4] === mountpoint);
+  return parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8')).some((entry) => entry.mountpoint === mountpoint);
 }
 
 export interface MountedProject {

@@ -165,7 +165,8 @@ export function callers(t: Teardown, server: RateServer, seed: number, options: 
   t.teardown(() => open.map((caller) => caller.alive && caller.kill()));
   return (more: Partial<BudgetOptions> = {}): Caller => {
     const { time } = server;
-    const defaults = { path, log: silentLog, clock: time.clock(), boot: time.boot };
+    // All of them are this process, so that none counts as gone; each look would read /proc.
+    const defaults = { path, log: silentLog, clock: time.clock(), boot: time.boot, isAlive: () => true };
     const caller = new Caller(server, random, { ...defaults, ...options, ...more });
     open.push(caller);
     return caller;
