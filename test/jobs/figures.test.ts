@@ -5,7 +5,7 @@ import { copyCalls, estimates } from '../helpers/cases-jobs.js';
 t.jobs = 2;
 
 t.test('copies cost the crawl, then next to nothing, then what changed; expired URLs cost no more', (t) =>
-  copyCalls(t, 400),
+  copyCalls(t, 200),
 );
 
-t.test('what a run costs is known before it begins', (t) => estimates(t, 60));
+t.test('what a run costs is known before it begins', (t) => estimates(t, 40));

@@ -18,7 +18,7 @@ export interface Fixture {
   readonly comeBack?: () => Promise<void>;
 }
 
-export const signal = AbortSignal.timeout(200_000);
+export const signal = AbortSignal.timeout(560_000);
 
 export const contentOf = (bytes: Buffer, opened: number[] = []): Content => ({
   open: async (start) => {
