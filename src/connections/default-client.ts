@@ -10,6 +10,7 @@ const section = z.strictObject({
   client_id: z.string().min(1),
   client_secret_file: z.string().startsWith('/', 'it is not an absolute path').optional(),
   domain: z.string().optional(),
+  api: z.string().optional(),
 });
 
 /** The app that connections use which name none of their own. */
@@ -18,6 +19,8 @@ export interface DefaultClient {
   readonly clientSecret: Secret;
   /** As a person enters it; undefined: production. */
   readonly domain: string | undefined;
+  /** Where the API's host cannot be told from the domain. */
+  readonly api?: string | undefined;
 }
 
 /**
@@ -44,7 +47,7 @@ export function defaultClient(stateFolder: string, credentials: string | undefin
   const clientSecret =
     fromFile === undefined ? credential(credentials, 'procorefs.default-client-secret') : new Secret(fromFile);
   if (!clientSecret) throw missing('default_client has no client_secret_file, and there is no systemd credential');
-  return { clientId, clientSecret, domain: set?.domain };
+  return { clientId, clientSecret, domain: set?.domain, ...(set?.api === undefined ? {} : { api: set.api }) };
 }
 
 /** The content of a systemd credential, systemd.exec(5). */

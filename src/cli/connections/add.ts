@@ -35,7 +35,7 @@ async function addConnection(context: CommandContext, connections: Connections, 
   const project = numberFlag(context, 'project');
   const maxCallsPerHour = numberFlag(context, 'maxCallsPerHour');
   const app = appOf(context, connections);
-  const api = context.flag('api');
+  const api = context.flag('api') ?? app.api;
   const hosts = deriveHosts({
     ...(app.domain === undefined ? {} : { domain: app.domain }),
     ...(api === undefined ? {} : { api }),
@@ -90,17 +90,23 @@ interface App {
   /** The default client's; its own secret is still to be read. */
   readonly secret: Secret | undefined;
   readonly domain: string | undefined;
+  readonly api: string | undefined;
 }
 
 /** The app that a person names, or this installation's default client. @throws Failure `default-client-missing` */
 function appOf(context: CommandContext, connections: Connections): App {
   const clientId = context.flag('clientId');
   const domain = context.flag('domain');
-  if (clientId !== undefined) return { clientId, secret: undefined, domain };
+  if (clientId !== undefined) return { clientId, secret: undefined, domain, api: undefined };
   if (context.flag('clientSecretFile') !== undefined)
     throw new Failure('usage', { what: '--client-secret-file needs --client-id' });
   const standard = connections.secrets.defaultClient();
-  return { clientId: standard.clientId, secret: standard.clientSecret, domain: domain ?? standard.domain };
+  return {
+    clientId: standard.clientId,
+    secret: standard.clientSecret,
+    domain: domain ?? standard.domain,
+    api: standard.api,
+  };
 }
 
 function ownSecret(context: CommandContext, connections: Connections, input: StandardInput) {

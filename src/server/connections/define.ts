@@ -73,10 +73,11 @@ function addProcore(connections: Connections, name: string | undefined, given: R
     throw new Failure('request-refused-here', {
       what: `auth of procore takes ${Object.keys(procoreAuth.shape).join(', ')}`,
     });
-  const { client_id, client_secret, domain, api, company, project, max_calls_per_hour } = parsed.data;
+  const { client_id, client_secret, domain, company, project, max_calls_per_hour } = parsed.data;
   const standard = client_id === undefined ? connections.secrets.defaultClient() : undefined;
   if (!standard && !client_secret) throw new Failure('usage', { what: 'auth.client_secret is missing' });
   const host = domain || standard?.domain;
+  const api = parsed.data.api ?? standard?.api;
   const hosts = deriveHosts({ ...(host === undefined ? {} : { domain: host }), ...(api === undefined ? {} : { api }) });
   return connections.add(
     {

@@ -65,9 +65,10 @@ export class SignIns {
     const clientId = standard?.clientId ?? words.client_id!;
     const clientSecret = standard?.clientSecret ?? new Secret(words.client_secret!);
     const domain = words.domain || standard?.domain;
+    const api = words.api || standard?.api;
     const hosts = deriveHosts({
       ...(domain === undefined ? {} : { domain }),
-      ...(words.api === undefined ? {} : { api: words.api }),
+      ...(api ? { api } : {}),
     });
     const client: OAuthClient = { loginUrl: hosts.loginUrl, clientId, clientSecret, name };
     const { company, project } = words;
@@ -134,7 +135,7 @@ export class SignIns {
             const connection = existing ?? create!();
             try {
               await replaceTokens(connection, client, this.#parts.connections.secrets, granted, systemClock);
-              const test = await this.#test(connection);
+              const test = await this.#test(await this.#withCompany(connection));
               Object.assign(pending!, { state: 'succeeded', connection: connection.id, test });
               return `Connection test succeeded: "${connection.name}". This window can be closed.`;
             } catch (error) {
@@ -167,6 +168,22 @@ export class SignIns {
       this.#known.delete(oldest);
     }
     return pending;
+  }
+
+  /** Calls name a company: the only one that a person sees is the one that is meant. 1 call. */
+  async #withCompany(connection: Connection): Promise<Connection> {
+    if (connection.company !== undefined) return connection;
+    const session = this.#parts.session(connection);
+    try {
+      const seen: number[] = [];
+      for await (const page of session.value.client.companies({ class: 'interactive', signal: this.#parts.ending }))
+        seen.push(...page.map(({ id }) => id));
+      const [only, ...others] = seen;
+      if (only === undefined || others.length > 0) return connection;
+      return this.#parts.connections.update(connection.id, { company: asCompanyId(only) });
+    } finally {
+      session.release();
+    }
   }
 
   async #test(connection: Connection): Promise<object> {
