@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Clock } from '../base/clock.js';
 import { Secret } from '../base/secret.js';
 import { credential, type DefaultClient, defaultClient } from './default-client.js';
-import { readPrivateFile, removePrivateFile, writePrivateFile } from './files.js';
+import { makePrivateFolder, readPrivateFile, removePrivateFile, writePrivateFile } from './files.js';
 import type { Granted } from './login-host.js';
 
 /** What a sign-in leaves on disk; times in seconds since the epoch by this machine's clock. */
@@ -147,7 +147,9 @@ export class Secrets {
   }
 
   /** The file whose lock makes one process the holder of the connection's refresh token. */
+  /** Its folder is there. @throws Failure `state-unwritable` */
   lockPath(id: string): string {
+    makePrivateFolder(this.#folder);
     return this.#path(id, 'lock');
   }
 
