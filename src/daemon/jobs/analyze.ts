@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { systemClock } from '../../base/clock.js';
-import { Failure } from '../../base/errors.js';
+import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { OptionValues } from '../../base/options.js';
 import { Connections } from '../../connections/store.js';
@@ -31,7 +31,9 @@ export interface AnalyzeContext {
   readonly log: Log;
 }
 
+/** Milliseconds. */
 const LOOK = 200;
+const ENDING_LIMIT = 10_000;
 
 /**
  * Analyzes `CONNECTION:PROJECT[/folder]`, a target `CONNECTION:[/path]`, or a folder of this machine. A project that a
@@ -68,7 +70,24 @@ async function analyzeTarget(
   }
 }
 
+/** An owner that is ending, as after an unmount, is waited for. */
 async function analyzeProjectEnd(
+  end: End & { kind: 'project' },
+  request: AnalyzeRequest,
+  context: AnalyzeContext,
+  signal: AbortSignal,
+): Promise<Analysis> {
+  for (const limit = Date.now() + ENDING_LIMIT; ; await systemClock.sleep(LOOK, signal)) {
+    try {
+      return await analyzeWhereOwned(end, request, context, signal);
+    } catch (error) {
+      const isEnding = isFailure(error, 'daemon-ending') || isFailure(error, 'already-owned');
+      if (!isEnding || Date.now() > limit) throw error;
+    }
+  }
+}
+
+async function analyzeWhereOwned(
   end: End & { kind: 'project' },
   request: AnalyzeRequest,
   { state, options, projectOptions, log }: AnalyzeContext,
