@@ -15,6 +15,7 @@ const TARGETS: readonly PackageName[] = [
 ];
 const PROGRAMS: readonly PackageName[] = ['vim', 'git', 'zip', 'sqlite3', 'python3', 'libglib2.0-bin'];
 const DESKTOP: readonly PackageName[] = ['xvfb', 'dbus-daemon', 'xdotool', 'thunar', 'mousepad', 'gvfs', 'tumbler'];
+const BROWSER: readonly PackageName[] = ['chromium'];
 const TESTS: readonly PackageName[] = [
   'fuse3',
   'libfuse2',
@@ -26,6 +27,7 @@ const TESTS: readonly PackageName[] = [
   ...TARGETS,
   ...PROGRAMS,
   ...DESKTOP,
+  ...BROWSER,
 ];
 const BENCHMARKS: readonly PackageName[] = TESTS;
 

@@ -39,6 +39,7 @@ const PACKAGE_FILES: Readonly<Record<string, readonly string[]>> = {
   gvfs: ['/usr/libexec/gvfsd-trash'],
   tumbler: ['/usr/lib/x86_64-linux-gnu/tumbler-1/tumblerd', '/usr/lib/aarch64-linux-gnu/tumbler-1/tumblerd'],
   'libreoffice-writer': ['/usr/bin/lowriter'],
+  chromium: ['/usr/bin/chromium'],
 };
 
 export type PackageName =
@@ -66,6 +67,7 @@ export type DesktopPackage =
   | 'mousepad'
   | 'gvfs'
   | 'tumbler'
+  | 'chromium'
   | 'libreoffice-writer';
 
 /** What targets and their tests use. */

@@ -1,0 +1,57 @@
+import type { Row } from './api.js';
+import { type Child, facts, grid, h, put, remote } from './dom.js';
+import { follow } from './live.js';
+import { type Screen, titleOf } from './screen.js';
+import { texts, timeOf } from './texts.js';
+
+/** What is left of the API calls, who spent them, and what waits; it changes by itself. */
+export function budgetScreen({ main, signal }: Screen): void {
+  const body = h('div', {}, h('p', { role: 'status' }, texts.loading));
+  put(main, titleOf(texts.budget), body);
+  void follow('budget', signal, (rows: readonly Row[]) => {
+    if (rows.length === 0) put(body, h('p', {}, texts.noBudget));
+    else put(body, ...rows.map(one));
+  });
+}
+
+const window = (label: string, { limit, remaining }: Row): Child =>
+  h(
+    'p',
+    {},
+    h('span', {}, texts.windowOf(label, limit - remaining, limit)),
+    h('progress', { max: limit, value: limit - remaining, 'aria-label': label }),
+  );
+
+const spent = (row: Row): Child[] => [row.interactive, row.background, row.job];
+
+function one(row: Row): HTMLElement {
+  return h(
+    'section',
+    {},
+    h('h2', {}, remote(row.connection.name)),
+    window(texts.hourWindow, row.hour),
+    window(texts.spikeWindow, row.spike),
+    facts([
+      [texts.interactive, row.spent.interactive],
+      [texts.background, row.spent.background],
+      [texts.jobs, row.spent.job],
+      [texts.refused, row.refused4xx],
+    ]),
+    h('h3', {}, texts.waiting),
+    row.waiting.length === 0
+      ? h('p', {}, texts.nothingWaits)
+      : grid(
+          texts.waiting,
+          [texts.item, texts.kind, texts.place, texts.seconds],
+          row.waiting.map((own: Row) => [remote(own.label), own.class, remote(own.where), Math.ceil(own.seconds)]),
+        ),
+    h('h3', {}, texts.lastDay),
+    row.last_24h.length === 0
+      ? h('p', {}, texts.noCalls)
+      : grid(
+          texts.lastDay,
+          [texts.when, texts.interactive, texts.background, texts.jobs],
+          [...row.last_24h].reverse().map((own: Row) => [timeOf(own.at), ...spent(own)]),
+        ),
+  );
+}

@@ -1,0 +1,104 @@
+export type Child = Node | string | number | null | undefined | false;
+type Value = string | number | boolean | null | undefined | ((event: Event) => void);
+export type Attributes = Readonly<Record<string, Value>>;
+
+let lastId = 0;
+export const freshId = (word: string): string => `${word}-${++lastId}`;
+
+/**
+ * An element. Children are nodes or text, never markup: what comes from a server cannot become an element.
+ * `on…` listens; a boolean sets or leaves out an attribute.
+ */
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (typeof value === 'function') element.addEventListener(name.slice(2), value);
+    else if (name === 'value') (element as unknown as HTMLInputElement).value = String(value);
+    else element.setAttribute(name, value === true ? '' : String(value));
+  }
+  put(element, ...children);
+  return element;
+}
+
+/** Replaces what an element holds. */
+export function put(element: Element, ...children: readonly Child[]): void {
+  element.replaceChildren(...children.filter(isShown).map((child) => (child instanceof Node ? child : String(child))));
+}
+
+const isShown = (child: Child): child is Node | string | number =>
+  child !== null && child !== undefined && child !== false;
+
+/** A name that somebody else chose: it cannot turn the direction of the text around it. */
+export const remote = (text: string | null | undefined): HTMLElement => h('bdi', {}, text ?? '');
+
+export const button = (text: string, act: () => void, attributes: Attributes = {}): HTMLButtonElement =>
+  h('button', { type: 'button', onclick: () => act(), ...attributes }, text);
+
+/** A message that is read out when it appears. */
+export const failure = (text: string): HTMLElement => h('p', { class: 'note bad', role: 'alert' }, text);
+
+/** A control with its label and, where there is one, its help text. */
+export function field(
+  label: string,
+  control: HTMLInputElement | HTMLSelectElement,
+  help: string | undefined = undefined,
+): HTMLElement {
+  control.id ||= freshId('field');
+  const helpId = `${control.id}-help`;
+  if (help) control.setAttribute('aria-describedby', helpId);
+  return h(
+    'div',
+    { class: 'field' },
+    h('label', { for: control.id }, label),
+    control,
+    help ? h('p', { class: 'help', id: helpId }, help) : null,
+  );
+}
+
+export function choice(
+  options: readonly (readonly [value: string, caption: string])[],
+  value: string,
+  changed: (value: string) => void = () => undefined,
+): HTMLSelectElement {
+  const select = h('select', {}, ...options.map(([own, caption]) => h('option', { value: own }, caption)));
+  select.value = value;
+  select.addEventListener('change', () => changed(select.value));
+  return select;
+}
+
+/** Pairs of a word and what it means here; what is undefined is left out. */
+export const facts = (rows: readonly (readonly [string, Child])[]): HTMLElement =>
+  h(
+    'dl',
+    {},
+    ...rows.filter(([, value]) => isShown(value)).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]),
+  );
+
+/** A table that can be scrolled sideways by the keyboard as well. */
+export const grid = (caption: string, heads: readonly string[], rows: readonly (readonly Child[])[]): HTMLElement =>
+  h(
+    'div',
+    { class: 'grid', role: 'region', tabindex: '0', 'aria-label': caption },
+    h(
+      'table',
+      {},
+      h('caption', { class: 'hidden' }, caption),
+      h('thead', {}, h('tr', {}, ...heads.map((head) => h('th', { scope: 'col' }, head)))),
+      h('tbody', {}, ...rows.map((cells) => h('tr', {}, ...cells.map((cell) => h('td', {}, cell))))),
+    ),
+  );
+
+const spoken = h('div', { class: 'hidden', role: 'status', 'aria-live': 'polite' });
+
+/** Where `say` speaks; stays on the page. */
+export const speaker = (): HTMLElement => spoken;
+
+/** Read out by a screen reader; nobody sees it. */
+export function say(text: string): void {
+  spoken.textContent = text;
+}

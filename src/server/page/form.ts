@@ -1,0 +1,64 @@
+import type { Row } from './api.js';
+import { choice, field, h } from './dom.js';
+
+type Control = HTMLInputElement | HTMLSelectElement;
+
+/** A form drawn from what the service describes: one for every platform. */
+export class DescribedForm {
+  readonly element = h('div', {});
+  readonly #fields: { readonly row: Row; readonly control: Control; readonly box: HTMLElement }[] = [];
+
+  constructor(attributes: Readonly<Record<string, Row>>, changed: () => void) {
+    for (const row of Object.values(attributes)) {
+      const control: Control =
+        row.type === 'select'
+          ? choice(
+              (row.options ?? []).map((one: Row) => [one.id, one.caption]),
+              row.value ?? '',
+            )
+          : h('input', {
+              type: row.type,
+              placeholder: row.hint,
+              autocomplete: row.type === 'password' ? 'new-password' : 'off',
+              value: row.show_default && row.id !== 'name' ? row.value : '',
+            });
+      control.name = row.id;
+      if (row.required) control.required = true;
+      control.addEventListener('input', () => {
+        this.#showFitting();
+        changed();
+      });
+      const box = field(row.caption, control, [row.help_text, row.more_info].filter(Boolean).join(' '));
+      this.#fields.push({ row, control, box });
+      this.element.append(box);
+    }
+    this.#showFitting();
+  }
+
+  /** What was filled in; what is not shown, or empty, is left out. */
+  get values(): Record<string, string> {
+    return Object.fromEntries(
+      this.#fields
+        .filter(({ box, control }) => !box.hidden && control.value !== '')
+        .map(({ control }) => [control.name, control.value]),
+    );
+  }
+
+  /** The caption of the first field that is needed and empty; it gets the focus. */
+  missing(): string | undefined {
+    const found = this.#fields.find(({ box, control }) => !box.hidden && control.required && control.value === '');
+    found?.control.focus();
+    return found?.row.caption;
+  }
+
+  set isDisabled(is: boolean) {
+    for (const { control } of this.#fields) control.disabled = is;
+  }
+
+  #showFitting(): void {
+    for (const { row, box } of this.#fields) {
+      const other = row.when && this.#fields.find(({ control }) => control.name === row.when.id);
+      box.hidden = other !== undefined && other.control.value !== row.when.value;
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import { bearer, type Row } from './api.js';
+
+/**
+ * Events of the service as they come (`/v1/events`), until the signal; read with fetch, since an EventSource cannot send
+ * the token. A stream that ends begins again after a moment.
+ */
+export async function follow(topic: string, signal: AbortSignal, seen: (data: Row) => void): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const response = await fetch(`/v1/events?topics=${topic}`, { headers: bearer(), signal, cache: 'no-store' });
+      if (response.ok && response.body) await readEvents(response.body, seen);
+    } catch {
+      // What is shown stays; the next try may find the service again.
+    }
+    if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, 2000));
+  }
+}
+
+async function readEvents(body: ReadableStream<Uint8Array>, seen: (data: Row) => void): Promise<void> {
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  let text = '';
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    text += decoder.decode(value, { stream: true });
+    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+      const data = /^data: (.*)$/m.exec(text.slice(0, end))?.[1];
+      text = text.slice(end + 2);
+      if (data !== undefined) seen(JSON.parse(data));
+    }
+  }
+}

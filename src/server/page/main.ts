@@ -1,0 +1,121 @@
+import { isAdmitted, reasonOf, signOut, whenSignedOut } from './api.js';
+import { budgetScreen } from './budget.js';
+import { connectionsScreen } from './connections.js';
+import { button, failure, h, put, say, speaker } from './dom.js';
+import { flaggedScreen } from './flagged.js';
+import { jobScreen } from './job.js';
+import { jobsScreen } from './jobs.js';
+import { platformsScreen } from './platforms.js';
+import { projectsScreen } from './projects.js';
+import { type Screen, titleOf } from './screen.js';
+import { signInScreen } from './sign-in.js';
+import { texts } from './texts.js';
+
+interface Place {
+  readonly title: string;
+  readonly show: (screen: Screen) => Promise<void> | void;
+}
+
+/** Screens by the first word of the address after `#/`. */
+const PLACES: Readonly<Record<string, Place>> = {
+  connections: { title: texts.connections, show: connectionsScreen },
+  jobs: { title: texts.jobs, show: (screen) => (screen.parts.length > 0 ? jobScreen(screen) : jobsScreen(screen)) },
+  flagged: { title: texts.flagged, show: flaggedScreen },
+  projects: { title: texts.projects, show: projectsScreen },
+  budget: { title: texts.budget, show: budgetScreen },
+  platforms: { title: texts.platforms, show: platformsScreen },
+};
+
+const main = h('main', { id: 'main' });
+const menu = h('nav', { 'aria-label': texts.screens });
+const head = h(
+  'header',
+  { class: 'top' },
+  h('strong', {}, texts.product),
+  menu,
+  button(texts.signOut, () => void leave()),
+);
+let ending = new AbortController();
+
+async function leave(): Promise<void> {
+  try {
+    await signOut();
+  } catch {
+    // The token is forgotten here; the service forgets it by its age.
+  }
+}
+
+function begin(): Screen {
+  ending.abort();
+  ending = new AbortController();
+  for (const open of document.querySelectorAll('dialog')) open.close();
+  put(main);
+  const [path = '', query] = location.hash.split('?', 2);
+  const parts = path.split('/').slice(2).map(decode);
+  return { main, parts, query: new URLSearchParams(query), signal: ending.signal };
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+async function route(isFirst = false): Promise<void> {
+  const word = /^#\/(\w+)/.exec(location.hash)?.[1] ?? 'connections';
+  const place = PLACES[word];
+  const screen = begin();
+  document.title = `${place?.title ?? texts.noScreen} – ${texts.product}`;
+  put(
+    menu,
+    ...Object.entries(PLACES).map(([own, { title }]) =>
+      h('a', { href: `#/${own}`, 'aria-current': own === word ? 'page' : undefined }, title),
+    ),
+  );
+  try {
+    if (place) await place.show(screen);
+    else put(main, titleOf(texts.noScreen));
+  } catch (error) {
+    if (!screen.signal.aborted) put(main, titleOf(place?.title ?? texts.noScreen), failure(reasonOf(error)));
+  }
+  // Whoever follows a link is at the new screen's title, not at the top of the document.
+  if (!isFirst && !screen.signal.aborted && !main.contains(document.activeElement)) main.querySelector('h1')?.focus();
+}
+
+function admit(): void {
+  head.hidden = true;
+  const screen = begin();
+  document.title = `${texts.signIn} – ${texts.product}`;
+  signInScreen(screen, () => void enter());
+}
+
+async function enter(): Promise<void> {
+  head.hidden = false;
+  await route();
+}
+
+whenSignedOut(() => {
+  say(texts.signedOutNow);
+  admit();
+});
+window.addEventListener('hashchange', () => {
+  if (!head.hidden) void route();
+});
+put(document.body, h('a', { class: 'skip', href: '#main', onclick: toMain }, texts.skip), head, main, speaker());
+head.hidden = true;
+try {
+  if (await isAdmitted()) {
+    head.hidden = false;
+    await route(true);
+  } else admit();
+} catch (error) {
+  put(main, titleOf(texts.product), failure(reasonOf(error)));
+}
+
+/** The address belongs to the screens. */
+function toMain(event: Event): void {
+  event.preventDefault();
+  main.querySelector('h1')?.focus();
+}
