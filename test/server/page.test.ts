@@ -49,6 +49,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false }, asy
   const folder = join(top, 'archive');
   for (const path of [pictures, folder]) mkdirSync(path, { recursive: true });
   writeFileSync(join(folder, HOSTILE), 'x');
+  writeFileSync(join(folder, 'letter.txt'), 'Dear');
   mkdirSync(join(folder, '<b>bold'));
   writeFileSync(join(folder, '<b>bold', 'plan.txt'), 'x');
   const state = new StateFolder(join(top, 'state'));
@@ -154,11 +155,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false }, asy
   await look('estimate');
   await modal.getByRole('button', { name: 'Start now' }).click();
   await title('Archive & <i>plans');
-  await page
-    .getByText('success', { exact: true })
-    .or(page.getByText('warn', { exact: true }))
-    .first()
-    .waitFor();
+  await page.getByText('1 (4 B)').waitFor();
   await look('job');
   const tab = (name: string) => page.getByRole('navigation', { name: 'Job' }).getByRole('link', { name, exact: true });
   await tab('Items').click();
