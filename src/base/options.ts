@@ -39,6 +39,7 @@ const rows = {
     help: 'private items: for the owner of the mount alone, not shown at all, or like others',
     mount: true,
   },
+  ci: { kind: 'flag', help: 'find names in any case, and tell those apart that differ only in it; stays', mount: true },
   allow_other: { kind: 'flag', help: 'let other users in, as uid, gid and umask say', mount: true },
   driver: {
     kind: 'choice',

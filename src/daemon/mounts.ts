@@ -3,6 +3,7 @@ import type { Log } from '../base/log.js';
 import { drivers } from '../fuse/drivers.js';
 import type { DriverName, Mounted } from '../fuse/filesystem.js';
 import type { Ownership } from '../vfs/attributes.js';
+import { withSpellings } from '../vfs/spellings.js';
 import type { CopyOutRequest } from './jobs/copy-out.js';
 import type { Part, Shown } from './shown.js';
 
@@ -21,6 +22,8 @@ export interface MountRequest {
   readonly syncRemote: boolean;
   /** Files are checked out while they are open for writing. */
   readonly checkout: boolean;
+  /** Names of the project, or projects, are found in any case: from then on, on all their mounts. */
+  readonly ignoreCase: boolean;
   readonly owner: Ownership;
   /** Of a company: seconds after its last use for which a project stays open. */
   readonly idle: number;
@@ -112,7 +115,7 @@ export class Mounts {
   }
 
   #mount(request: MountRequest, { fileSystem }: Shown): Promise<Mounted> {
-    return drivers[request.driver].mount(fileSystem, {
+    return drivers[request.driver].mount(withSpellings(fileSystem), {
       mountpoint: request.mountpoint,
       source: request.source,
       allowOther: request.allowOther,

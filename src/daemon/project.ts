@@ -121,6 +121,7 @@ export class Project {
       syncMirror: () => mirror.store.sync(),
       tell: (changes) => mirror.store.events.emit('changed', changes),
     });
+    if (mirror.view.ignoresCase) this.outbox.intents.ignoreCase();
     mirror.store.events.on('changed', (changes) => this.#follow(changes, log));
     const { client, writes, uploads } = session.session;
     const { account } = session.connection;
@@ -227,6 +228,12 @@ export class Project {
     const item = await this.find(path, 'interactive', signal);
     if (item.isFile) throw new Failure('not-a-folder', { path: `/${path}` });
     return item.inode;
+  }
+
+  /** From now on names are found in any case, for good; at once where that is so already. */
+  async ignoreCase(): Promise<void> {
+    await this.mirror.store.ignoreCase();
+    this.outbox.intents.ignoreCase();
   }
 
   /** Begins what goes on in the background. */

@@ -149,6 +149,7 @@ function mountRequest(request: DaemonRequest, company: boolean): MountRequest {
     syncRemote: options.fsync === 'remote',
     checkout: options.checkout === true,
     idle: Number(options.idle),
+    ignoreCase: options.ci === true,
     generic: request.generic,
     ...(options.copy_out === undefined
       ? {}

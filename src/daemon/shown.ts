@@ -49,6 +49,7 @@ export interface Shown {
 /** A project, or a folder of it. */
 export async function showProject(lease: Lease, request: MountRequest, log: Log): Promise<Shown> {
   const { project } = lease;
+  if (request.ignoreCase) await project.ignoreCase();
   const root = await project.folderInode(request.folder);
   return {
     fileSystem: fileSystemOf(project, request, log, { root }),
@@ -69,6 +70,7 @@ export function showCompany(home: CompanyHome, request: MountRequest, log: Log):
     company,
     open: async (listed, shared, signal) => {
       const lease = await home.acquire(listed, signal);
+      if (request.ignoreCase) await lease.project.ignoreCase();
       return {
         fileSystem: fileSystemOf(lease.project, request, log, { shared }),
         release: () => void lease.release(),

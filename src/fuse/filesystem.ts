@@ -69,6 +69,8 @@ export interface DirectoryPage {
 export type Handle = number;
 
 export interface OpenFile {
+  /** Pages that the kernel has of the node may be older: it is to read them anew. */
+  readonly keepCache?: false;
   readonly handle: Handle;
   /**
    * The whole content as a local file: where kernel and rights allow, it serves this handle without the daemon

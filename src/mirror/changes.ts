@@ -17,8 +17,8 @@ export interface Change {
   readonly replacedSequence: number | undefined;
 }
 
-/** Sequences wrap long before the node id would leave 2^53. */
-const SEQUENCE_LIMIT = 2 ** 16;
+/** Sequences wrap long before the node id would leave 2^53: the upper half is for other nodes. */
+const SEQUENCE_LIMIT = 2 ** 15;
 
 /** The node sequence of an item's next content: node ids of a file are told apart by it. */
 export const nextSequence = (sequence: number): number => (sequence + 1) % SEQUENCE_LIMIT;

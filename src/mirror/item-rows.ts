@@ -1,5 +1,6 @@
 import type { Inode, RemoteId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
+import { foldCase } from '../names/fold.js';
 import type { Change, Place } from './changes.js';
 import { GONE, HIDDEN } from './flags.js';
 
@@ -28,25 +29,50 @@ export const NO_PARENT = 0 as RemoteId;
 export class ItemRows {
   readonly find: Statement<[number], Row>;
   readonly ofInode: Statement<[number], Row>;
-  /** Who has a name in a folder. */
-  readonly holder: Statement<[number, string], RemoteId>;
   readonly children: Statement<[number], Row>;
-  readonly rename: Statement;
+  /** Whether names are unique, and found, without regard to case. */
+  ignoresCase = false;
   readonly hide: Statement;
+  readonly #holder: Statement<[number, string], RemoteId>;
+  readonly #holderOfFold: Statement<[number, string], RemoteId>;
+  readonly #rename: Statement;
   readonly #inodeOf: Statement<[number], Inode>;
 
   constructor(db: Database) {
     this.find = db.prepare(`SELECT ${COLUMNS} FROM items WHERE remote_id = ?`);
     this.ofInode = db.prepare(`SELECT ${COLUMNS} FROM items WHERE inode = ?`);
-    this.holder = db
-      .prepare<[number, string], RemoteId>(
-        `SELECT remote_id FROM items WHERE parent_id = ? AND name = ? AND flags & ${HIDDEN} = 0`,
-      )
-      .pluck();
+    const holder = (column: string): Statement<[number, string], RemoteId> =>
+      db
+        .prepare<[number, string], RemoteId>(
+          `SELECT remote_id FROM items WHERE parent_id = ? AND ${column} = ? AND flags & ${HIDDEN} = 0`,
+        )
+        .pluck();
+    this.#holder = holder('name');
+    this.#holderOfFold = holder('fold');
     this.children = db.prepare(`SELECT ${COLUMNS} FROM items WHERE parent_id = ? AND flags & ${HIDDEN} = 0`);
-    this.rename = db.prepare('UPDATE items SET name = ?, remote_name = ? WHERE inode = ?');
+    this.#rename = db.prepare('UPDATE items SET name = ?, remote_name = ?, fold = ? WHERE inode = ?');
     this.hide = db.prepare('UPDATE items SET flags = flags | ?, seen_at = ? WHERE inode = ?');
     this.#inodeOf = db.prepare<[number], Inode>('SELECT inode FROM items WHERE remote_id = ?').pluck();
+  }
+
+  /** Who has a name in a folder, in this case or, where case is ignored, in another one. */
+  holder(parentId: RemoteId, name: string): RemoteId | undefined {
+    const holder = this.#holder.get(parentId, name);
+    return holder === undefined && this.ignoresCase ? this.holderOfCase(parentId, name) : holder;
+  }
+
+  /** Who has a name in any case, of those whose name is kept without it. */
+  holderOfCase(parentId: RemoteId, name: string): RemoteId | undefined {
+    return this.#holderOfFold.get(parentId, foldCase(name));
+  }
+
+  /** What is kept beside a name. */
+  foldOf(name: string): string | null {
+    return this.ignoresCase ? foldCase(name) : null;
+  }
+
+  rename(inode: Inode, name: string, remoteName: string): void {
+    this.#rename.run(name, name === remoteName ? null : remoteName, this.foldOf(name), inode);
   }
 
   place(parentId: RemoteId, name: string): Place | undefined {

@@ -50,6 +50,7 @@ export type Request =
       readonly folders: readonly FolderAt[];
       readonly without: readonly RemoteId[];
     }
+  | { readonly op: 'ignore-case' }
   | { readonly op: 'finish-crawl'; readonly meta: Meta }
   | { readonly op: 'meta'; readonly meta: Meta }
   | { readonly op: 'sync' }
@@ -87,6 +88,7 @@ export interface Results {
   readonly 'confirm-deletion': PageResult;
   /** See `Ranks.longestBelow`. */
   readonly 'longest-below': number;
+  readonly 'ignore-case': PageResult;
   readonly 'finish-crawl': undefined;
   readonly meta: undefined;
   readonly sync: undefined;

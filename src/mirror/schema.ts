@@ -57,4 +57,9 @@ export const mirrorMigrations: readonly string[] = [
   CREATE INDEX recycled_by_parent ON items (parent_id, inode) WHERE flags & 7 = 1;
   CREATE INDEX recycled_by_name ON items (coalesce(remote_name, name), parent_id) WHERE flags & 7 = 1;
   `,
+  `
+  -- The name without case, once a mount asked for look-ups that ignore it; unique then as well.
+  ALTER TABLE items ADD COLUMN fold TEXT;
+  CREATE UNIQUE INDEX items_by_fold ON items (parent_id, fold) WHERE flags & 7 = 0 AND fold IS NOT NULL;
+  `,
 ];

@@ -5,6 +5,9 @@ import type { Change } from './changes.js';
 import { HIDDEN } from './flags.js';
 import type { ItemRows, Row } from './item-rows.js';
 
+/** Key of `meta`: the Unicode whose folds stand beside the names; absent where case counts. */
+export const FOLDED = 'names.folded';
+
 /** Under which names items are shown, and that they keep them. */
 export class ShownNames {
   /** Whether the first crawl is still under way. */
@@ -16,7 +19,7 @@ export class ShownNames {
 
   constructor(rows: ItemRows) {
     this.#rows = rows;
-    this.#names = { holder: (parent, name) => rows.holder.get(parent, name) };
+    this.#names = { holder: (parent, name) => rows.holder(parent, name) };
   }
 
   /** A transaction begins. */
@@ -29,12 +32,32 @@ export class ShownNames {
     if (!visible) return row?.name ?? item.name;
     const keeps = row && row.parent_id === parent && (row.remote_name ?? row.name) === item.name;
     if (keeps) {
-      const holder = this.#rows.holder.get(parent, row.name);
+      const holder = this.#rows.holder(parent, row.name);
       if (holder === undefined || holder === item.id) return row.name;
     }
     const name = allocateName(this.#names, parent, item.name, item.id);
     if (name !== item.name) this.#suffixed.add(item.id);
     return this.#lowestKeepsPlainName(item, parent, name, changes);
+  }
+
+  /** From now on a name of another case is the same name: who has it already, the item with the lower id keeps it. */
+  ignoreCase(row: Row, changes: Change[]): void {
+    const remoteName = row.remote_name ?? row.name;
+    const rows = this.#rows;
+    const before = rows.placeOf(row);
+    let { name } = row;
+    if ((row.flags & HIDDEN) === 0 && rows.holderOfCase(row.parent_id, name) !== undefined) {
+      const holder = (parent: RemoteId, one: string) => rows.holderOfCase(parent, one) ?? rows.holder(parent, one);
+      name = allocateName({ holder }, row.parent_id, remoteName, row.remote_id);
+    }
+    this.#rows.rename(row.inode, name, remoteName);
+    if (name === row.name) return;
+    const after = this.#rows.place(row.parent_id, name);
+    changes.push({ inode: row.inode, before, after, replacedSequence: undefined });
+  }
+
+  #isSame(name: string, other: string): boolean {
+    return name === other || (this.#rows.ignoresCase && this.#rows.foldOf(name) === this.#rows.foldOf(other));
   }
 
   /** Two that changed names, or came where another went, may have met on their way through one reply. */
@@ -44,8 +67,8 @@ export class ShownNames {
       if (!row || (row.flags & HIDDEN) !== 0) continue;
       const remoteName = row.remote_name ?? row.name;
       const name = allocateName(this.#names, row.parent_id, remoteName, id);
-      if (name === row.name || this.#rows.holder.get(row.parent_id, name) !== undefined) continue;
-      this.#rows.rename.run(name, name === remoteName ? null : remoteName, row.inode);
+      if (name === row.name || ![undefined, id].includes(this.#rows.holder(row.parent_id, name))) continue;
+      this.#rows.rename(row.inode, name, remoteName);
       const after = this.#rows.place(row.parent_id, name);
       changes.push({ inode: row.inode, before: this.#rows.placeOf(row), after, replacedSequence: undefined });
     }
@@ -60,18 +83,18 @@ export class ShownNames {
     if (name === item.name || !this.crawling) return name;
     const plain = allocateName({ holder: () => undefined }, parent, item.name, item.id);
     if (plain === name) return name;
-    const holder = this.#rows.holder.get(parent, plain);
+    const holder = this.#rows.holder(parent, plain);
     if (holder === undefined || holder <= item.id) return name;
     const twin = this.#rows.find.get(holder)!;
     const twinRemoteName = twin.remote_name ?? twin.name;
     const twinName = allocateName(
-      { holder: (p, n) => (n === plain ? item.id : this.#rows.holder.get(p, n)) },
+      { holder: (p, n) => (this.#isSame(n, plain) ? item.id : this.#rows.holder(p, n)) },
       parent,
       twinRemoteName,
       holder,
     );
     const before = this.#rows.placeOf(twin);
-    this.#rows.rename.run(twinName, twinRemoteName, twin.inode);
+    this.#rows.rename(twin.inode, twinName, twinRemoteName);
     changes.push({ inode: twin.inode, before, after: this.#rows.place(parent, twinName), replacedSequence: undefined });
     return plain;
   }

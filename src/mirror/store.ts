@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Inode, RemoteId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { type Database, openDatabase } from '../database/open.js';
+import { FOLD_VERSION } from '../names/fold.js';
 import type { FolderListing, RemoteItem } from '../procore/items.js';
 import type { Change } from './changes.js';
 import { STALE_LISTING } from './confirmed.js';
@@ -10,6 +11,7 @@ import type { RawPage } from './index-source.js';
 import type { Meta, PageResult, SweepResult } from './protocol.js';
 import type { FolderAt } from './ranks.js';
 import { RecycledView } from './recycled-view.js';
+import { FOLDED } from './shown-names.js';
 import { View } from './view.js';
 import type { Step } from './walk.js';
 import type { OwnContent } from './writer.js';
@@ -110,6 +112,14 @@ export class MirrorStore {
   /** Everything taken in so far is on the platter when this resolves. */
   async sync(): Promise<void> {
     await this.#writer.run({ op: 'sync' });
+  }
+
+  /** From now on a name of another case is the same name: once given, for good. */
+  async ignoreCase(): Promise<void> {
+    if (this.view.number(FOLDED) === FOLD_VERSION) return;
+    const result = await this.#writer.run({ op: 'ignore-case' });
+    this.view.caseChanged();
+    this.#taken(result);
   }
 
   async finishCrawl(meta: Meta): Promise<void> {

@@ -1,8 +1,10 @@
 import { LRUCache } from 'lru-cache';
 import { asInode, type Inode, type RemoteId, ROOT_INODE, type VersionId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
-import type { Change, Place } from './changes.js';
+import { foldCase } from '../names/fold.js';
+import type { Change } from './changes.js';
 import { FILE, HIDDEN } from './flags.js';
+import { FOLDED } from './shown-names.js';
 
 /** An item as the mirror knows it. Times are seconds since the epoch, server time. */
 export interface Item {
@@ -85,6 +87,7 @@ export class View {
   readonly #byInode: Statement<[number], Raw>;
   readonly #byRemoteId: Statement<[number], Raw>;
   readonly #byName: Statement<[number, string], Raw>;
+  readonly #byFold: Statement<[number, string], Raw>;
   readonly #children: Statement<[number, number, number], Raw>;
   readonly #listing: Statement<[number, number, number], RawListed>;
   readonly #people: Statement<[number], { created: string | null; holder: string | null; until: number | null }>;
@@ -105,6 +108,7 @@ export class View {
     this.#byInode = raw(`SELECT ${COLUMNS} FROM items WHERE inode = ?`);
     this.#byRemoteId = raw(`SELECT ${COLUMNS} FROM items WHERE remote_id = ?`);
     this.#byName = raw(`SELECT ${COLUMNS} FROM items WHERE parent_id = ? AND name = ? AND ${VISIBLE}`);
+    this.#byFold = raw(`SELECT ${COLUMNS} FROM items WHERE parent_id = ? AND fold = ? AND ${VISIBLE}`);
     this.#children = raw(
       `SELECT ${COLUMNS} FROM items INDEXED BY items_by_parent
        WHERE parent_id = ? AND inode > ? AND ${VISIBLE} ORDER BY inode LIMIT ?`,
@@ -129,6 +133,7 @@ export class View {
       .pluck();
     this.#url = db.prepare('SELECT url, fetched_at AS fetchedAt, version_id AS versionId FROM urls WHERE inode = ?');
     this.#count = pluck('SELECT count(*) FROM items');
+    this.caseChanged();
   }
 
   item(inode: Inode): Item | undefined {
@@ -147,16 +152,30 @@ export class View {
     return row && toItem(row);
   }
 
-  /** The visible child of this name, or undefined. */
+  /** Whether a name of another case is the same name. */
+  get ignoresCase(): boolean {
+    return this.#ignoresCase;
+  }
+  #ignoresCase = false;
+
+  /** Whether case counts may be different now. */
+  caseChanged(): void {
+    this.#ignoresCase = this.number(FOLDED) !== undefined;
+    this.#names.clear();
+  }
+
+  /** The visible child of this name, or undefined; where case is ignored, it may have the name in another case. */
   child(parent: Item, name: string): Item | undefined {
-    const key = nameKey(parent.inode, name);
+    const key = this.#key(parent.inode, name);
     const inode = this.#names.get(key);
     if (inode !== undefined) {
       const item = this.item(inode);
       if (item) return item;
     }
     this.#misses++;
-    const row = this.#byName.get(parent.remoteId, name);
+    const row =
+      this.#byName.get(parent.remoteId, name) ??
+      (this.#ignoresCase ? this.#byFold.get(parent.remoteId, foldCase(name)) : undefined);
     if (!row) return undefined;
     const item = this.#keep(toItem(row));
     this.#names.set(key, item.inode);
@@ -259,7 +278,7 @@ export class View {
   forget(changes: readonly Change[]): void {
     for (const { inode, before, after } of changes) {
       this.#cache.delete(inode);
-      for (const place of [before, after]) if (place) this.#names.delete(placeKey(place));
+      for (const place of [before, after]) if (place) this.#names.delete(this.#key(place.parent, place.name));
     }
   }
 
@@ -267,14 +286,15 @@ export class View {
     return { entries: this.#cache.size, limit: CACHED_ITEMS, hits: this.#hits, misses: this.#misses };
   }
 
+  #key(parent: Inode, name: string): string {
+    return `${parent}/${this.#ignoresCase ? foldCase(name) : name}`;
+  }
+
   #keep(item: Item): Item {
     this.#cache.set(item.inode, item);
     return item;
   }
 }
-
-const nameKey = (parent: Inode, name: string): string => `${parent}/${name}`;
-const placeKey = (place: Place): string => nameKey(place.parent, place.name);
 
 export function toItem(row: readonly [...Raw, ...unknown[]]): Item {
   return {

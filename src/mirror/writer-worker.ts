@@ -6,6 +6,7 @@ import { mirrorOptions } from './files.js';
 import { pageResult } from './page-result.js';
 import type { Envelope, Request } from './protocol.js';
 import { Ranks } from './ranks.js';
+import { FOLDED } from './shown-names.js';
 import { SweepPages } from './sweep-pages.js';
 import { Writer } from './writer.js';
 
@@ -15,6 +16,7 @@ const db = openDatabase(path, mirrorOptions);
 const writer = new Writer(db);
 const ranks = new Ranks(db);
 writer.crawling = ranks.meta('crawl.done') !== 1;
+writer.ignoresCase = ranks.meta(FOLDED) !== undefined;
 const sweep = new SweepPages(writer);
 
 const port = parentPort!;
@@ -65,6 +67,8 @@ function perform(request: Request): unknown {
       return pageResult(writer.confirmDeletion(request.id, request.serverTime), [], []);
     case 'longest-below':
       return ranks.longestBelow(request.folders, request.without);
+    case 'ignore-case':
+      return pageResult(writer.ignoreCase(), [], []);
     case 'finish-crawl':
       writer.finishCrawl(request.meta);
       writer.crawling = false;

@@ -1,13 +1,14 @@
 import type { Inode, RemoteId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
+import { FOLD_VERSION } from '../names/fold.js';
 import type { FolderListing, RemoteItem } from '../procore/items.js';
 import { Absence, type Missing, type Span } from './absence.js';
 import { type Change, nextSequence } from './changes.js';
 import { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
 import { changed, flagsOf, isOlder, undoesDeletion } from './item-facts.js';
-import { ItemRows, NO_PARENT, type Row } from './item-rows.js';
-import { ShownNames } from './shown-names.js';
+import { COLUMNS, ItemRows, NO_PARENT, type Row } from './item-rows.js';
+import { FOLDED, ShownNames } from './shown-names.js';
 import { POLLS_MISS, Silence } from './silence.js';
 
 /** The content of an item that one of our own calls changed, as it is here. */
@@ -53,14 +54,14 @@ export class Writer {
     this.#names = new ShownNames(this.#rows);
     this.#insert = db.prepare(`
       INSERT INTO items (inode, remote_id, parent_id, name, remote_name, flags, updated_at, created_at, seen_at, size,
-        version_id, version_number, version_at, node_sequence, created_by, checked_out_by, checked_out_until)
+        version_id, version_number, version_at, node_sequence, created_by, checked_out_by, checked_out_until, fold)
       VALUES (@inode, @id, @parent, @name, @remoteName, @flags, @updated, @created, @seen, @size,
-        @version, @number, @versionAt, @sequence, @createdBy, @checkedOutBy, @checkedOutUntil)`);
+        @version, @number, @versionAt, @sequence, @createdBy, @checkedOutBy, @checkedOutUntil, @fold)`);
     this.#update = db.prepare(`
       UPDATE items SET parent_id = @parent, name = @name, remote_name = @remoteName, flags = @flags,
         updated_at = @updated, created_at = @created, seen_at = @seen, size = @size, version_id = @version,
         version_number = @number, version_at = @versionAt, node_sequence = @sequence, created_by = @createdBy,
-        checked_out_by = @checkedOutBy, checked_out_until = @checkedOutUntil
+        checked_out_by = @checkedOutBy, checked_out_until = @checkedOutUntil, fold = @fold
       WHERE inode = @inode`);
     this.#putUrl = db.prepare(
       'INSERT OR REPLACE INTO urls (inode, version_id, url, fetched_at) VALUES (@inode, @version, @url, @seen)',
@@ -194,6 +195,27 @@ export class Writer {
     this.#names.crawling = is;
   }
 
+  /** Names are unique, and found, without regard to case: as `ignoreCase` left them. */
+  set ignoresCase(is: boolean) {
+    this.#rows.ignoresCase = is;
+  }
+
+  /** Makes names unique without regard to case, for good; items whose names differ only in case get suffixes. */
+  ignoreCase(): Ingested {
+    return this.#transaction(() => {
+      const changes: Change[] = [];
+      const next = this.#db.prepare<[number], Row>(
+        `SELECT ${COLUMNS} FROM items WHERE remote_id > ? ORDER BY remote_id LIMIT ${CHUNK}`,
+      );
+      this.#rows.ignoresCase = true;
+      this.#db.exec('UPDATE items SET fold = NULL WHERE fold IS NOT NULL');
+      for (let rows = next.all(0); rows.length > 0; rows = next.all(rows.at(-1)!.remote_id))
+        for (const row of rows) this.#names.ignoreCase(row, changes);
+      this.#setMeta.run(FOLDED, FOLD_VERSION);
+      return { changes, added: 0 };
+    });
+  }
+
   /** Everything below the folder is known. */
   subtreeListed(folder: RemoteId): void {
     this.#transaction(() => {
@@ -256,6 +278,7 @@ export class Writer {
       id: item.id,
       parent,
       name,
+      fold: this.#rows.foldOf(name),
       remoteName: name === item.name ? null : item.name,
       flags,
       updated: item.updatedAt,
@@ -314,6 +337,8 @@ export class Writer {
   }
 }
 
+/** Rows that are looked at in one go. */
+const CHUNK = 5000;
 /** Inodes of items that were made on this machine begin here; the mirror's own stay below. */
 const LOCAL_INODES = 2 ** 35;
 

@@ -1,5 +1,6 @@
 import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
 import { type Database, openDatabase, type Statement, type Transaction } from '../database/open.js';
+import { foldCase } from '../names/fold.js';
 import { creationPlace, leftPlaces, placeOfCreation } from './attempt.js';
 import type { Ballast } from './ballast.js';
 import { FIRST_LOCAL_INODE, fromRow, type Intent, type IntentRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
@@ -33,7 +34,8 @@ export class Intents {
   readonly #setMeta: Statement<[string, number]>;
   readonly #byInode = new Map<Inode, Intent>();
   readonly #byRemote = new Map<RemoteId, Inode>();
-  /** Present children that the intents put into a folder, by name. */
+  #ignoresCase = false;
+  /** Present children that the intents put into a folder, by name; where case is ignored, without it. */
   readonly #children = new Map<Inode, Map<string, Inode>>();
   /** `parent/name` at the server → who is or may be there, and is elsewhere or gone here. */
   readonly #left = new Map<string, Inode>();
@@ -113,8 +115,19 @@ export class Intents {
   }
 
   child(parent: Inode, name: string): Intent | undefined {
-    const inode = this.#children.get(parent)?.get(name);
+    const children = this.#children.get(parent);
+    const inode = children?.get(twinKey(name)) ?? children?.get(this.#key(name));
     return inode === undefined ? undefined : this.#byInode.get(inode);
+  }
+
+  /** From now on a name of another case is the same name. */
+  ignoreCase(): void {
+    if (this.#ignoresCase) return;
+    this.#ignoresCase = true;
+    const all = [...this.all()];
+    this.#children.clear();
+    this.#left.clear();
+    for (const intent of all) this.#indexPlaces(intent);
   }
 
   /** What the intents put into a folder, by inode. */
@@ -126,7 +139,7 @@ export class Intents {
 
   /** Who is or may be at this place at the server, and is elsewhere or gone here. */
   leftFrom(parent: Inode, name: string): Intent | undefined {
-    const inode = this.#left.get(`${parent}/${name}`);
+    const inode = this.#left.get(this.#key(`${parent}/${name}`));
     return inode === undefined ? undefined : this.#byInode.get(inode);
   }
 
@@ -260,16 +273,28 @@ export class Intents {
     if (intent.baseParent !== NO_INODE) addTo(this.#basedIn, intent.baseParent, intent.inode);
     for (const id of contentFrom(intent)) addTo(this.#byContent, id, intent.inode);
     if (intent.remoteId !== NO_REMOTE) this.#byRemote.set(intent.remoteId, intent.inode);
-    if (!intent.deleted) {
-      let children = this.#children.get(intent.parent);
-      if (!children) this.#children.set(intent.parent, (children = new Map()));
-      children.set(intent.name, intent.inode);
-    }
-    for (const place of leftPlaces(intent)) this.#left.set(place, intent.inode);
+    this.#indexPlaces(intent);
     if (intent.attempted) addTo(this.#attemptedIn, intent.attempted.parent, intent.inode);
     const creation = creationPlace(intent);
     if (creation !== undefined) addTo(this.#creations, creation, intent.inode);
     if (intent.attemptAt !== 0) this.#byAttempt.set(intent.attemptAt, intent.inode);
+  }
+
+  #indexPlaces(intent: Intent): void {
+    if (!intent.deleted) {
+      let children = this.#children.get(intent.parent);
+      if (!children) this.#children.set(intent.parent, (children = new Map()));
+      const key = this.#key(intent.name);
+      const other = children.get(key);
+      // Two that were made before case was ignored: each is found by its very name.
+      const isTwin = other !== undefined && other !== intent.inode && this.#byInode.get(other)?.name !== intent.name;
+      children.set(isTwin ? twinKey(intent.name) : key, intent.inode);
+    }
+    for (const place of leftPlaces(intent)) this.#left.set(this.#key(place), intent.inode);
+  }
+
+  #key(name: string): string {
+    return this.#ignoresCase ? foldCase(name) : name;
   }
 
   #unindex(inode: Inode): void {
@@ -281,17 +306,24 @@ export class Intents {
     for (const id of contentFrom(intent)) removeFrom(this.#byContent, id, inode);
     if (this.#byRemote.get(intent.remoteId) === inode) this.#byRemote.delete(intent.remoteId);
     const children = this.#children.get(intent.parent);
-    if (children?.get(intent.name) === inode) {
-      children.delete(intent.name);
-      if (children.size === 0) this.#children.delete(intent.parent);
+    for (const key of [this.#key(intent.name), twinKey(intent.name)])
+      if (children?.get(key) === inode) {
+        children.delete(key);
+        if (children.size === 0) this.#children.delete(intent.parent);
+      }
+    for (const left of leftPlaces(intent)) {
+      const place = this.#key(left);
+      if (this.#left.get(place) === inode) this.#left.delete(place);
     }
-    for (const place of leftPlaces(intent)) if (this.#left.get(place) === inode) this.#left.delete(place);
     if (intent.attempted) removeFrom(this.#attemptedIn, intent.attempted.parent, inode);
     const creation = creationPlace(intent);
     if (creation !== undefined) removeFrom(this.#creations, creation, inode);
     if (this.#byAttempt.get(intent.attemptAt) === inode) this.#byAttempt.delete(intent.attemptAt);
   }
 }
+
+/** No name begins so. */
+const twinKey = (name: string): string => `/${name}`;
 
 function addTo<Key>(sets: Map<Key, Set<Inode>>, key: Key, inode: Inode): void {
   const set = sets.get(key);

@@ -135,14 +135,16 @@ export class Outbox {
    * Moves an item to a place. What stood there is replaced, as rename(2) says; a file's identity at the server goes with
    * its name, so that a program that saves by renaming makes a new version of the same document.
    */
-  async rename(from: LocalItem, to: LocalItem, name: string, mayReplace: boolean, uid: number): Promise<void> {
+  async rename(from: LocalItem, to: LocalItem, newName: string, mayReplace: boolean, uid: number): Promise<void> {
     const below = (folder: LocalItem) => longestBelow(folder, this, this.#options.longestBelow);
-    await this.names.requireMove(from, to, name, uid, below);
+    await this.names.requireMove(from, to, newName, uid, below);
     // Meanwhile the server may have confirmed something, and people may have come and gone.
     const item = this.tree.current(from);
     const parent = this.tree.current(to);
-    const replaced = this.tree.child(parent, name);
-    if (replaced?.inode === item.inode) return;
+    const found = this.tree.child(parent, newName);
+    if (found?.inode === item.inode && newName === item.name) return;
+    const replaced = found?.inode === item.inode ? undefined : found;
+    const name = replaced?.name ?? newName;
     if (replaced) this.tree.requireReplaceable(item, replaced, mayReplace);
     const now = Date.now();
     const before = this.#intentOf(item, uid, now);

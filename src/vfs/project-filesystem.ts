@@ -33,6 +33,7 @@ import { Invalidation } from './invalidation.js';
 import { Nodes, type Numbering } from './nodes.js';
 import { isConcealed } from './privacy.js';
 import type { Readers } from './readers.js';
+import { spelledNode } from './spellings.js';
 import { type WebUrl, type XattrSources, xattrs } from './xattrs.js';
 
 export interface FileSystemOptions {
@@ -155,7 +156,7 @@ export class ProjectFileSystem implements FileSystem {
     const folder = this.item(parent);
     this.invalidation?.asked(folder.inode);
     const child = this.tree.child(folder, name);
-    if (child) return this.isConcealed(child) ? this.#noEntry() : this.entry(child);
+    if (child) return this.#found(child, name);
     // Nobody knows whether a probed name is there: the kernel asks again each time, until the folder is listed.
     if (isProbe(name) && !this.isListed(folder)) return { node: undefined, entryTimeout: 0 };
     const listing = this.listed(folder, context);
@@ -359,11 +360,19 @@ export class ProjectFileSystem implements FileSystem {
 
   #find(folder: LocalItem, name: string): Entry | NoEntry {
     const found = this.tree.child(folder, name);
-    return found && !this.isConcealed(found) ? this.entry(found) : this.#noEntry();
+    return found ? this.#found(found, name) : this.#noEntry();
+  }
+
+  #found(item: LocalItem, name: string): Entry | NoEntry {
+    if (this.isConcealed(item)) return this.#noEntry();
+    const entry = this.entry(item);
+    if (item.name === name) return entry;
+    return { ...entry, node: spelledNode(entry.node), entryTimeout: 0, attributeTimeout: 0 };
   }
 
   #noEntry(): NoEntry {
-    return { node: undefined, entryTimeout: this.#timeout };
+    // The kernel is told of the name that comes, not of its other spellings.
+    return { node: undefined, entryTimeout: this.#mirror.view.ignoresCase ? 0 : this.#timeout };
   }
 
   /** Resolves when the kernel has been told of every change at the server that is known by now. */

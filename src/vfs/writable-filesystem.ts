@@ -89,21 +89,26 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
         if (!item.isFile) throw new Failure('is-a-folder', { path: name });
         this.#requireChange(item, context);
         this.outbox.unlink(item, context.uid);
+        this.#forgetSpelling(folder, item.name, name);
       }),
 
     rmdir: async (parent, name, context) => {
-      const item = this.#child(await this.#folder(parent, context), name);
+      const folder = await this.#folder(parent, context);
+      const item = this.#child(folder, name);
       if (item.isFile) throw new Failure('not-a-folder', { path: name });
       this.#requireChange(item, context);
       await this.listed(item, context);
       this.outbox.rmdir(item, context.uid);
+      this.#forgetSpelling(folder, item.name, name);
     },
 
     rename: async (parent, name, newParent, newName, replace, context) => {
-      const item = this.#child(await this.#folder(parent, context), name);
+      const from = await this.#folder(parent, context);
+      const item = this.#child(from, name);
       const folder = await this.#folder(newParent, context);
-      const replaced = this.tree.child(folder, newName);
-      if (replaced?.inode === item.inode) return;
+      const found = this.tree.child(folder, newName);
+      if (found?.inode === item.inode && newName === item.name) return;
+      const replaced = found?.inode === item.inode ? undefined : found;
       if (replaced && (!replace || this.isConcealed(replaced))) throw new Failure('item-exists', { path: newName });
       if (replaced && !replaced.isFile && item.isFile) throw new Failure('is-a-folder', { path: newName });
       if (replaced?.isFile && !item.isFile) throw new Failure('not-a-folder', { path: newName });
@@ -112,6 +117,8 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       else this.#requireEntry(folder, context);
       if (replaced && !replaced.isFile) await this.listed(replaced, context);
       await this.outbox.rename(item, folder, newName, replace, context.uid);
+      this.#forgetSpelling(from, item.name, name);
+      if (replaced) this.#forgetSpelling(folder, replaced.name, newName);
     },
 
     fallocate: (_node, handle, offset, length, mode) => {
@@ -305,6 +312,15 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     this.invalidation?.asked(folder.inode);
     const listing = this.listed(folder, context);
     return listing ? listing.then(() => work(this.item(node))) : work(folder);
+  }
+
+  /** The kernel knows what became of the spelling that it used; not waited for, since it holds the folder meanwhile. */
+  #forgetSpelling(folder: LocalItem, name: string, used: string): void {
+    if (name === used || !this.kernel?.canInvalidate) return;
+    const { kernel } = this;
+    const node = this.nodes.of(folder);
+    const told = [name, used].map((one) => kernel.invalidateEntry(node, one));
+    void Promise.allSettled([...told, kernel.invalidateNode(node, 0)]);
   }
 
   #child(folder: LocalItem, name: string): LocalItem {

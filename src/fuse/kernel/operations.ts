@@ -106,9 +106,10 @@ export function openReply(
 ): { fh: number; flags: number; backingId: number } {
   const decision = session.backing.open(node, file.backingFd);
   const writes = (flags & O_ACCMODE) !== 0;
+  const kept = file.keepCache === false ? decision.flags & ~openFlag.KEEP_CACHE : decision.flags;
   return {
     fh: file.handle * MODES + decision.mode + (writes ? WRITABLE : 0),
-    flags: writes || !session.writable ? decision.flags : decision.flags | openFlag.NOFLUSH,
+    flags: writes || !session.writable ? kept : kept | openFlag.NOFLUSH,
     backingId: decision.backingId,
   };
 }

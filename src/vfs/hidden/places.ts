@@ -18,7 +18,7 @@ export type PlaceOf<Kind extends Place['kind']> = Extract<Place, { readonly kind
  * Nodes are computed here as well, so that what the kernel remembers costs nothing and FORGET needs no answer: above all
  * nodes of items (which end below 2^52), a row of 2^36 for each slot, in which the item stands at its file number.
  */
-const FIRST = 2 ** 52;
+export const FIRST = 2 ** 52;
 const SLOTS = 2 ** 16;
 const TOP = 0;
 const BIN = 1;
