@@ -107,7 +107,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false }, asy
     const popup = await opened;
     await popup.getByRole('button', { name: 'Allow' }).click();
     await modal.getByText(/Connection test (succeeded|failed)/).waitFor();
-    t.match(await modal.innerText(), outcome);
+    t.match(await modal.textContent(), outcome);
     await popup.close();
   };
   await signIn('Connection test failed');
