@@ -13,6 +13,7 @@ import { type RunningSimulator, type SimulatorSettings, simulator } from '../hel
 
 /** Switches whose position no client sees, or not without harm, and why. A new switch needs a probe or a reason here. */
 const NOT_SEEN: Partial<Record<SwitchName, RegExp>> = {
+  'folder-write-flags': /something in it/,
   'hour-window': /spent hour/,
   'retry-after-on-429': /call too many/,
   'rate-headers-on-401': /expired/,

@@ -288,6 +288,11 @@ export const factTable: readonly FactRow[] = [
     answers.versionName,
   ),
   write('version-order', 'the order of file_versions', ['version', 'check-out'], answers.versionOrder),
+  cannot(
+    'folder-write-flags',
+    'whether exclude_folders and exclude_files also count for the reply to a change of a folder',
+    'it shows only where a folder that has something in it is changed; both answers work alike',
+  ),
   cannot('account-is-admin', 'whether the account may add a version to what others have checked out', SECOND_PERSON),
   cannot('checkout-conflict', 'the status when another person has the file checked out', SECOND_PERSON),
   write(
