@@ -1,6 +1,7 @@
 import type { RemoteId } from '../base/ids.js';
 import type { RemoteItem } from '../procore/items.js';
 import { DELETED } from './flags.js';
+import type { Row } from './item-rows.js';
 
 /** Key in `meta`: when it was last found that polls do not show every change. Server time, seconds. */
 export const POLLS_MISS = 'polls.miss';
@@ -10,15 +11,6 @@ const PATIENCE = 60;
 /** Time stamps are whole seconds: two changes of one second are not told apart. */
 const SAME_MOMENT = 2;
 const MOST = 1000;
-
-/** What the mirror holds of an item, as far as it matters here. */
-interface Known {
-  readonly parent_id: RemoteId;
-  readonly name: string;
-  readonly remote_name: string | null;
-  readonly flags: number;
-  readonly updated_at: number;
-}
 
 /**
  * Finds out whether polls show all: a poll asks for what was updated, and whether a deletion, a move or a rename counts
@@ -34,7 +26,7 @@ export class Silence {
   }
 
   /** A reply shows an item that is known here. */
-  saw(item: RemoteItem, row: Known, flags: number, serverTime: number): void {
+  saw(item: RemoteItem, row: Row, flags: number, serverTime: number): void {
     this.#vanished.delete(item.id);
     const isSame =
       (item.parentId ?? 0) === row.parent_id &&

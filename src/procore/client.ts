@@ -5,6 +5,7 @@ import { type ApiTarget, ProcoreApi, type ProcoreApiOptions } from './api.js';
 import { type IndexQuery, indexPath } from './index-query.js';
 import type { FolderListing, IndexPage, RemoteItem, RemoteVersion } from './items.js';
 import { convertRows, parseIndexPage, parseJson, rowsOf, toFile, toFolder, toVersions } from './rows.js';
+import { transferable } from './transferable.js';
 import { looksLikeJson } from './transport/retry.js';
 
 export type ProcoreClientOptions = ProcoreApiOptions;
@@ -98,7 +99,7 @@ export class ProcoreClient {
     const { reply } = await this.#get(indexPath(projectId, query), { project: projectId }, options);
     const { body, headers } = reply;
     return {
-      body: body.buffer.slice(body.byteOffset, body.byteOffset + body.byteLength) as ArrayBuffer,
+      body: transferable(body),
       total: numberOf(headers.total),
       page: query.page,
       perPage: Math.max(1, Math.min(query.perPage, numberOf(headers['per-page']) ?? query.perPage)),

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { Failure } from '../base/errors.js';
 import type { RemoteItem } from './items.js';
 import { parseJson, toFolder } from './rows.js';
+import { transferable } from './transferable.js';
 
 /** Bytes from which on a reply is understood in a thread of its own: it has every child of a folder in it. */
 const LARGE = 256 * 1024;
@@ -13,7 +14,7 @@ const LARGE = 256 * 1024;
  */
 export async function folderAlone(body: Buffer, host: string, call: string): Promise<RemoteItem> {
   if (body.length < LARGE) return toFolder(parseJson(body, host, call));
-  const bytes = body.buffer.slice(body.byteOffset, body.byteOffset + body.byteLength) as ArrayBuffer;
+  const bytes = transferable(body);
   const worker = new Worker(new URL('./large-folder-worker.js', import.meta.url), {
     workerData: { bytes },
     transferList: [bytes],

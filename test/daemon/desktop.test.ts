@@ -32,21 +32,8 @@ t.test('a file manager shows a folder, renames, throws away; an editor opens and
 
   const desktop = await Desktop.start(t, installation);
   await simulator.admin.reset();
-  desktop.start('thunar', ['--daemon']);
+  await desktop.startThunar();
   const names = async (at: string): Promise<string> => ((await exists(at)) ? (await readdir(at)).sort().join() : '');
-  await until('Thunar is on the bus', async () =>
-    (
-      await desktop.run(
-        'gdbus',
-        'call --session -d org.freedesktop.DBus -o / -m org.freedesktop.DBus.ListNames'.split(' '),
-      )
-    ).includes('org.xfce.FileManager'),
-  );
-  // By itself it makes none in what is mounted through FUSE.
-  await desktop.run(
-    'xfconf-query',
-    '-c thunar -p /misc-thumbnail-mode -n -t string -s THUNAR_THUMBNAIL_MODE_ALWAYS'.split(' '),
-  );
   await desktop.showInThunar(folder, 'page 7.txt');
   await desktop.window('^plans - Thunar');
   const thumbnails = join(desktop.home, 'cache', 'thumbnails', 'normal');

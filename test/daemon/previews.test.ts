@@ -97,19 +97,7 @@ t.test(
     t.equal(listed.trim().split('\n').length, DRAWINGS);
     t.ok((await fetched(project)) <= BUDGET, `GIO: ${await fetched(project)} bytes`);
 
-    desktop.start('thunar', ['--daemon']);
-    await until('Thunar is on the bus', async () =>
-      (
-        await desktop.run(
-          'gdbus',
-          'call --session -d org.freedesktop.DBus -o / -m org.freedesktop.DBus.ListNames'.split(' '),
-        )
-      ).includes('org.xfce.FileManager'),
-    );
-    await desktop.run(
-      'xfconf-query',
-      '-c thunar -p /misc-thumbnail-mode -n -t string -s THUNAR_THUMBNAIL_MODE_ALWAYS'.split(' '),
-    );
+    await desktop.startThunar();
     await desktop.showInThunar(folder, 'drawing 000.ppm');
     await desktop.window('^plans - Thunar');
     const thumbnails = join(desktop.home, 'cache', 'thumbnails', 'normal');

@@ -3,10 +3,10 @@ import { ROOT_INODE } from '#src/base/ids.js';
 import type { Item } from '#src/mirror/view.js';
 import { discard } from '#src/outbox/uploads-view.js';
 import type { Scenario } from './cases-scenarios.js';
-import { mirrorLines, mirrorTree } from './mirror.js';
+import { mirrorLines, mirrorTree, serverLines } from './mirror.js';
 import { Files, type OpenProject, openProject } from './project.js';
 import { randomBy } from './random.js';
-import type { RunningSimulator, TreeEntry } from './simulator.js';
+import type { TreeEntry } from './simulator.js';
 
 const never = new AbortController().signal;
 /** Changes at the server between two comparisons. */
@@ -80,7 +80,7 @@ export async function remoteChanges(t: Scenario, changes: number, seed: number):
     await opened.simulator.admin.faults({ 'clock-skew': { probability: 1, seconds: skew } });
     await sleep(LAG * 1000 + 1000);
     await opened.project.mirror.sweepNow('background', never);
-    const wanted = await visibleLines(opened.simulator);
+    const wanted = await serverLines(opened.simulator);
     const found = mirrorLines(opened.project.mirror);
     t.equal(differences(found, wanted).join('\n'), '', `after ${done + ROUND} changes: ${wanted.length} items`);
     if ((done + ROUND) % 1000 === 0) t.comment(`${done + ROUND} changes so far`);
@@ -196,16 +196,6 @@ class People {
     const items = [...mirrorTree(this.#opened.project.mirror).values()].filter((item) => item.isFile === isFile);
     return items.slice(-100).map((item) => view.path(item) ?? '');
   }
-}
-
-async function visibleLines(running: RunningSimulator): Promise<string[]> {
-  const tree = await running.admin.tree({ hash: false });
-  // Names may hold slashes, so a place below is one whose path begins with the folder's.
-  const closed = tree.filter(({ hidden, type }) => hidden && type === 'folder').map(({ path }) => `${path}/`);
-  return tree
-    .filter(({ hidden, path }) => !hidden && !closed.some((folder) => path.startsWith(folder)))
-    .map((e) => `${e.path}#${e.id} ${e.type === 'file' ? `file ${e.size}` : 'folder'}`)
-    .sort();
 }
 
 function differences(found: readonly string[], wanted: readonly string[]): string[] {

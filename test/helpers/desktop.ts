@@ -91,6 +91,18 @@ export class Desktop {
     await this.run('xdotool', ['type', '--delay', '20', text]);
   }
 
+  /** Starts the file manager; thumbnails are made in every folder. */
+  async startThunar(): Promise<void> {
+    this.start('thunar', ['--daemon']);
+    const names = 'call --session -d org.freedesktop.DBus -o / -m org.freedesktop.DBus.ListNames'.split(' ');
+    await until('Thunar is on the bus', async () => (await this.run('gdbus', names)).includes('org.xfce.FileManager'));
+    // By itself it makes none in what is mounted through FUSE.
+    await this.run(
+      'xfconf-query',
+      '-c thunar -p /misc-thumbnail-mode -n -t string -s THUNAR_THUMBNAIL_MODE_ALWAYS'.split(' '),
+    );
+  }
+
   /** Has the file manager, of which one runs already, show a folder with a file selected. */
   async showInThunar(folder: string, file: string): Promise<void> {
     await this.run('gdbus', [

@@ -89,7 +89,13 @@ export function mirrorTree(mirror: Mirror): Map<string, Item> {
 export const mirrorLines = (mirror: Mirror): string[] =>
   [...mirrorTree(mirror)].map(([path, item]) => `${path} ${item.isFile ? `file ${item.size}` : 'folder'}`).sort();
 
+/** The same of what the server lets the account see. */
 export async function serverLines(running: RunningSimulator): Promise<string[]> {
   const tree = await running.admin.tree({ hash: false });
-  return tree.map((e) => `${e.path}#${e.id} ${e.type === 'file' ? `file ${e.size}` : 'folder'}`).sort();
+  // Names may hold slashes, so a place below is one whose path begins with the folder's.
+  const closed = tree.filter(({ hidden, type }) => hidden && type === 'folder').map(({ path }) => `${path}/`);
+  return tree
+    .filter(({ hidden, path }) => !hidden && !closed.some((folder) => path.startsWith(folder)))
+    .map((e) => `${e.path}#${e.id} ${e.type === 'file' ? `file ${e.size}` : 'folder'}`)
+    .sort();
 }
