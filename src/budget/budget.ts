@@ -6,7 +6,7 @@ import type { CallClass, CallOptions } from './calls.js';
 import { rateHeaders } from './headers.js';
 import { type CallsOfSlot, type Entry, isAlive, Ledger } from './ledger.js';
 import { CallQueue, type Waiter } from './queue.js';
-import { type Facts, reserveOf } from './rules.js';
+import { type Facts, hourLimitOf, reserveOf } from './rules.js';
 import { type BootClock, systemBoot } from './server-clock.js';
 import { Throttle } from './throttle.js';
 import { WINDOWS, type Windows } from './window-state.js';
@@ -176,7 +176,7 @@ export class Budget {
 
   /** Calls of an hour, and those that are left of it as far as is known. */
   #hourOf({ now, state, lastCall, ownHour }: Facts): { readonly limit: number; readonly left: number } {
-    const limit = Math.min(this.#cap, state.hourLimit ?? this.#cap);
+    const limit = hourLimitOf({ cap: this.#cap }, state);
     const described = state.hourVisible && now < state.hourReset ? state.bound - (lastCall - state.boundAfter) : limit;
     return { limit, left: Math.max(0, Math.min(limit - ownHour, described)) };
   }

@@ -7,7 +7,7 @@ import { errnoOf, Failure } from '../base/errors.js';
 import { type Database, openDatabase, type Statement } from '../database/open.js';
 import type { CallClass } from './calls.js';
 import type { RateHeaders } from './headers.js';
-import { type Decision, decide, type Facts, type Limits, reserveOf } from './rules.js';
+import { type Decision, decide, type Facts, hourLimitOf, type Limits, reserveOf } from './rules.js';
 import { afterBoot, type BootClock, type ClockState, initialClock, sync } from './server-clock.js';
 import { initialState, learn, type WindowState } from './window-state.js';
 
@@ -149,9 +149,10 @@ export class Ledger {
       const decision = decide(facts, callClass, this.#options.limits);
       if (!decision.go) return decision;
       const id = facts.lastCall + 1;
-      this.#statements.insert.run(id, facts.now, this.#process, isUpkeep ? UPKEEP : CLASSES.indexOf(callClass));
+      const index = isUpkeep ? UPKEEP : CLASSES.indexOf(callClass);
       const slot = Math.floor(facts.now / SLOT);
-      this.#statements.countSlot.run(slot, isUpkeep ? UPKEEP : CLASSES.indexOf(callClass));
+      this.#statements.insert.run(id, facts.now, this.#process, index);
+      this.#statements.countSlot.run(slot, index);
       if (id % 500 === 0) this.#statements.pruneSlots.run(slot - KEPT_SLOTS);
       if (id % 500 === 0) this.#statements.prune.run(id - 12_000, facts.now - 2 * this.#margins.hour);
       return { id, sentAt: facts.now - clock.offset };
@@ -241,10 +242,9 @@ export class Ledger {
     });
   }
 
-  /** Calls an hour as far as is known. */
+  /** Calls an hour that may be made, as far as is known. */
   get limit(): number {
-    const { cap } = this.#options.limits;
-    return Math.min(cap, this.#windows().hourLimit ?? cap);
+    return hourLimitOf(this.#options.limits, this.#windows());
   }
 
   get spikeLimit(): number {

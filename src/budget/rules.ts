@@ -37,9 +37,12 @@ export interface Limits {
   readonly cap: number;
 }
 
+/** Calls an hour that may be made, as far as is known. */
+export const hourLimitOf = ({ cap }: Pick<Limits, 'cap'>, { hourLimit }: WindowState): number =>
+  Math.min(cap, hourLimit ?? cap);
+
 /** Calls kept for people at the beginning of an hour. */
-export const reserveOf = (limits: Limits, state: WindowState): number =>
-  Math.floor(Math.min(limits.cap, state.hourLimit ?? limits.cap) / 10);
+export const reserveOf = (limits: Limits, state: WindowState): number => Math.floor(hourLimitOf(limits, state) / 10);
 
 /** `until`: no call before this time (server ms); undefined: a reply that is under way decides. */
 export type Decision =

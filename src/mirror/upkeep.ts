@@ -67,7 +67,8 @@ export class Upkeep {
 
   /** Seconds within which a change at the server shows, for what is being looked at or else for all. */
   get freshness(): number {
-    return Math.min(this.#interval(), listingInterval(this.#facts()));
+    const facts = this.#facts();
+    return Math.min(pollInterval(facts), listingInterval(facts));
   }
 
   /** Seconds since somebody opened something. */
@@ -100,14 +101,15 @@ export class Upkeep {
   }
 
   #listing(): { readonly look: Look; readonly at: number } | undefined {
-    const every = listingInterval(this.#facts());
+    const facts = this.#facts();
+    const every = listingInterval(facts);
     const since = this.#now() - WATCHED;
     const watched = [...this.#watched.values()].filter(({ openedAt }) => openedAt >= since);
     const latest = watched.at(-1);
     if (every === Number.POSITIVE_INFINITY || !latest) return undefined;
     const lastAt = Math.max(...watched.map(({ listedAt }) => listedAt));
     // Who polls miss changes for, looks at all in turn; a trial is as good with the one that is surely looked at.
-    const next = this.#facts().pollsMiss ? watched.reduce((a, b) => (b.listedAt < a.listedAt ? b : a)) : latest;
+    const next = facts.pollsMiss ? watched.reduce((a, b) => (b.listedAt < a.listedAt ? b : a)) : latest;
     const look = async (signal: AbortSignal): Promise<void> => {
       next.listedAt = this.#now();
       await this.#o.looks.list(next.folder, signal);
