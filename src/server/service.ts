@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { FastifyInstance } from 'fastify';
 import { Failure } from '../base/errors.js';
 import type { Database } from '../database/open.js';
@@ -47,6 +48,8 @@ export class Service {
     if (!isSocket && users.list().length === 0)
       throw new Failure('no-users', { listen: `${place.host}:${place.port}` });
     const ending = new AbortController();
+    // Every request under way listens to it.
+    setMaxListeners(0, ending.signal);
     const own = { ...parts, ending: ending.signal };
     const signIns = new SignIns(own);
     const guard = new Guard(tokens, isSocket ? { name: 'owner', role: 'manage' } : undefined);

@@ -144,14 +144,21 @@ function understand(
   ending: AbortSignal,
 ): Ask {
   const account = guard.admit(request, route.role);
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort(new Failure('interrupted')));
+  // Nothing is left of a request at the signal that outlives them all.
+  const over = new AbortController();
+  const end = (): void => {
+    ending.removeEventListener('abort', end);
+    over.abort(new Failure('interrupted'));
+  };
+  if (ending.aborted) end();
+  else ending.addEventListener('abort', end);
+  reply.raw.once('close', end);
   return {
     account,
     params: request.params as Record<string, string>,
     query: parsed(route.query, request.query, 'the query'),
     body: bodyOf(route, request),
-    signal: AbortSignal.any([gone.signal, ending]),
+    signal: over.signal,
   };
 }
 
