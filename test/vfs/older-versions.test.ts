@@ -3,6 +3,7 @@ import { asVersionId, ROOT_INODE } from '#src/base/ids.js';
 import { FileVersions } from '#src/content/file-versions.js';
 import type { RemoteVersion } from '#src/procore/items.js';
 import { OlderVersions, versionName } from '#src/vfs/hidden/older-versions.js';
+import { until } from '../helpers/cases.js';
 import { openProject } from '../helpers/project.js';
 
 const { signal } = new AbortController();
@@ -61,6 +62,8 @@ t.test('versions are asked for once, by whoever asks at the same time, until the
     project.mirror.refresh(project.mirror.view.item(ROOT_INODE)!, 'interactive', signal);
   await refresh();
   const item = await project.find('a.txt', 'interactive');
+  // The crawl, and the look for changes after it, have made their calls.
+  await until(() => project.mirror.sincePoll !== undefined);
   await admin.reset();
   await Promise.all(Array.from({ length: 5 }, () => project.versions.list(item, signal)));
   await project.versions.list(item, signal);

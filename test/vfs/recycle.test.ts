@@ -10,7 +10,7 @@ const { project, simulator, fileSystem } = await openProject(t);
 const { admin } = simulator;
 const files = new Files(fileSystem);
 const bin = new RecycleTree(project.mirror);
-await until(() => project.mirror.view.crawlDone);
+await until(() => project.mirror.sincePoll !== undefined);
 const { signal } = new AbortController();
 const look = (): Promise<void> => project.mirror.bin.look('interactive', signal, true);
 
