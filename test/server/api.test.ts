@@ -6,7 +6,7 @@ import t from 'tap';
 import { Installation } from '../helpers/mounted.js';
 import { OpenApi } from '../helpers/openapi.js';
 import { type Answer, type Request, RunningService } from '../helpers/service.js';
-import { browse } from '../helpers/sign-in.js';
+import { browse, decide } from '../helpers/sign-in.js';
 import { simulator } from '../helpers/simulator.js';
 
 const PASSWORD = 'correct horse battery';
@@ -171,6 +171,24 @@ t.test('the service at an address, with its users', async (t) => {
       api: ready.api,
     });
     t.equal((await browse(custom.json.target)).status, 200);
+    const ended = async (path: string) => {
+      for (;;) {
+        const { sign_in: found } = (await ask(path)).json;
+        if (found.state !== 'pending') return found;
+        await sleep(20);
+      }
+    };
+    const afar = (await ask('/v1/connections/platforms/procore/new?name=Afar&by=code')).json.authorization;
+    const own = `/v1/connections/sign-ins/${afar.id}`;
+    t.match((await ask(own)).json.sign_in, { state: 'pending', needs_code: true, target: afar.target });
+    const shown = (await decide(afar.target)).code!;
+    t.equal((await send('POST', own, { code: `${ready.login}/oauth/authorize/native?code=${shown}` })).status, 200);
+    t.match(await ended(own), { state: 'succeeded', connection: { name: 'Afar', active: true }, needs_code: false });
+    t.equal((await send('POST', own, { code: shown })).status, 400, 'it has ended');
+    const again = (await ask('/v1/connections/Afar/edit?by=code')).json.authorization;
+    await send('POST', again.links.status, { code: 'wrong' });
+    t.match(await ended(again.links.status), { state: 'failed', error: { code: 'code-refused' } });
+    await send('DELETE', '/v1/connections/Afar');
     const denied = await ask('/v1/connections/platforms/procore/new?name=Never');
     await browse(denied.json.target, 'deny');
     const failed = (await ask(denied.json.authorization.links.status)).json.sign_in;

@@ -1,15 +1,16 @@
 import { z } from 'zod';
 import { systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
+import { Secret } from '../../base/secret.js';
 import { forgetConnection } from '../../connections/sign-out.js';
 import { isTarget } from '../../connections/store.js';
 import { list, one, pageOf, plain, type Route } from '../http/route.js';
-import { flag, id, word } from '../http/wire.js';
+import { flag, id, word, wordOf } from '../http/wire.js';
 import type { Parts } from '../parts.js';
 import { Browser, itemReply } from './browse.js';
 import { addConnection, changeConnection, changedConnection, newConnection, testConnection } from './define.js';
 import { type Form, formOf, hasDefaultClient, platformIds, platformJson } from './forms.js';
-import type { PendingSignIn, SignIns } from './sign-ins.js';
+import { type PendingSignIn, type SignIns, WAYS } from './sign-ins.js';
 import { connectionJson, connectionReply } from './view.js';
 
 const TAG = 'connections';
@@ -59,10 +60,16 @@ const signInReply = z.object({
   connection: connectionReply.nullable(),
   test: z.looseObject({}).nullable(),
   error: z.object({ description: z.string(), code: z.string(), remedy: z.string() }).nullable(),
+  /** Where a person signs in; null when it has ended. */
+  target: z.string().nullable(),
+  /** It waits for the code that the page shows. */
+  needs_code: z.boolean(),
 });
 
 /** What may be said of a sign-in; in a body rather than an address where it is a secret. */
 const signInWords = {
+  /** `code`: the page shows a code to send to `sign-ins/ID`, for a browser that is not on the machine that serves. */
+  by: wordOf(WAYS).optional(),
   name: z.string().max(100).optional(),
   client_id: z.string().max(500).optional(),
   client_secret: z.string().max(2000).optional(),
@@ -88,6 +95,15 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
   const { connections } = parts;
   const browser = new Browser(parts);
   const show = (idOrName: string) => connectionJson(connections, connections.find(idOrName));
+  const progress = ({ id, state, connection, test, failure, url, give }: PendingSignIn) => ({
+    id,
+    state,
+    connection: connection === undefined ? null : show(connection),
+    test: test ?? null,
+    error: failure ? { description: failure.line, code: failure.code, remedy: failure.remedy } : null,
+    target: state === 'pending' ? url : null,
+    needs_code: give !== undefined,
+  });
   const requirePlatform = (platform: string): string => {
     if (!platformIds.includes(platform)) throw new Failure('no-such-address', { path: `platform ${platform}` });
     return platform;
@@ -168,16 +184,17 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       role: 'manage',
       type: 'sign_in',
       reply: signInReply,
-      run: ({ params }) => {
-        const { id, state, connection, test, failure } = signIns.get(params.id!);
-        return {
-          id,
-          state,
-          connection: connection === undefined ? null : show(connection),
-          test: test ?? null,
-          error: failure ? { description: failure.line, code: failure.code, remedy: failure.remedy } : null,
-        };
-      },
+      run: ({ params }) => progress(signIns.get(params.id!)),
+    }),
+    one({
+      method: 'POST',
+      path: '/v1/connections/sign-ins/:id',
+      summary: 'the code that the sign-in page showed, or the address that has it; ask again how it went',
+      tag: TAG,
+      type: 'sign_in',
+      body: z.strictObject({ code: z.string().trim().min(1).max(4000) }),
+      reply: signInReply,
+      run: ({ params, body: { code } }) => progress(signIns.give(params.id!, new Secret(codeIn(code)))),
     }),
     list({
       path: '/v1/connections',
@@ -248,12 +265,13 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       tag: TAG,
       role: 'manage',
       type: 'authorization',
+      query: { by: signInWords.by },
       reply: linkReply,
-      run: async ({ params }) => {
+      run: async ({ params, query: { by } }) => {
         const connection = connections.find(params.id!);
         const form = formOf(connection.platform, connections);
         if (isTarget(connection)) return link(form, undefined, 'prompt');
-        return link(form, await signIns.again(connection), 'oauth2');
+        return link(form, await signIns.again(connection, by), 'oauth2');
       },
     }),
     one({
@@ -293,3 +311,6 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
 
 const hasText = (q: string | undefined, ...texts: readonly string[]): boolean =>
   q === undefined || texts.some((text) => text.toLowerCase().includes(q.toLowerCase()));
+
+/** Who copies the whole address of the page has the code in it. */
+const codeIn = (text: string): string => (URL.canParse(text) && new URL(text).searchParams.get('code')) || text;

@@ -1,19 +1,28 @@
 import { randomBytes } from 'node:crypto';
+import { abortable } from '../../base/abort.js';
 import { systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import { asCompanyId, asProjectId } from '../../base/ids.js';
 import { Secret } from '../../base/secret.js';
-import { signInByRedirect } from '../../connections/authorization-code.js';
+import { signInByCode, signInByRedirect } from '../../connections/authorization-code.js';
 import type { Connection } from '../../connections/connection.js';
 import { deriveHosts } from '../../connections/hosts.js';
-import type { OAuthClient } from '../../connections/login-host.js';
+import type { Granted, OAuthClient } from '../../connections/login-host.js';
 import { RedirectListener } from '../../connections/redirect-listener.js';
 import { replaceTokens } from '../../connections/sign-out.js';
 import { testAndRemember, testJson } from '../../procore/setup.js';
 import type { Parts } from '../parts.js';
 
+/**
+ * How what a person allowed comes back: the browser comes to a port of this machine, or the person copies a code off the
+ * page, from wherever the browser is.
+ */
+export const WAYS = ['browser', 'code'] as const;
+export type Way = (typeof WAYS)[number];
+
 /** Whom a person signs in as, and what for. */
 export interface SignInWords {
+  readonly by?: Way | undefined;
   readonly name?: string | undefined;
   readonly client_id?: string | undefined;
   readonly client_secret?: string | undefined;
@@ -26,8 +35,10 @@ export interface SignInWords {
 /** A way to the sign-in page that somebody was given. */
 export interface PendingSignIn {
   readonly id: string;
-  /** Where a person signs in. */
-  readonly url: string;
+  /** Where a person signs in. It changes where the server turns out to take no proof of the code (RFC 7636). */
+  url: string;
+  /** Takes the code; undefined: none is waited for. */
+  give: ((code: Secret) => void) | undefined;
   state: 'pending' | 'succeeded' | 'failed';
   connection?: string;
   test?: object;
@@ -71,8 +82,8 @@ export class SignIns {
       ...(api ? { api } : {}),
     });
     const client: OAuthClient = { loginUrl: hosts.loginUrl, clientId, clientSecret, name };
-    const { company, project } = words;
-    return this.#start(client, () =>
+    const { company, project, by = 'browser' } = words;
+    return this.#start(client, by, () =>
       connections.add(
         {
           name: connections.free(name),
@@ -90,7 +101,7 @@ export class SignIns {
   }
 
   /** Signs in again to a connection that there is. @throws Failure as `begin`, `secret-missing` */
-  again(connection: Connection): Promise<PendingSignIn> {
+  again(connection: Connection, by: Way = 'browser'): Promise<PendingSignIn> {
     const { secrets } = this.#parts.connections;
     const standard = connection.defaultClient ? secrets.defaultClient() : undefined;
     const clientSecret = standard?.clientSecret ?? secrets.clientSecret(connection.id);
@@ -102,7 +113,7 @@ export class SignIns {
       clientId: standard?.clientId ?? connection.clientId,
       clientSecret,
     };
-    return this.#start(client, undefined, connection);
+    return this.#start(client, by, undefined, connection);
   }
 
   /** Resolves when none is under way any more; the service's end ends them. */
@@ -110,58 +121,71 @@ export class SignIns {
     await Promise.allSettled(this.#running);
   }
 
+  /** Goes on with what a person read off the page. @throws Failure `request-refused-here` where none is waited for */
+  give(id: string, code: Secret): PendingSignIn {
+    const pending = this.get(id);
+    if (!pending.give) throw new Failure('request-refused-here', { what: 'this sign-in waits for no code' });
+    pending.give(code);
+    pending.give = undefined;
+    return pending;
+  }
+
   async #start(
     client: OAuthClient,
+    by: Way,
     create: (() => Connection) | undefined,
     existing?: Connection,
   ): Promise<PendingSignIn> {
     if (this.#running.size >= MOST_PENDING) throw new Failure('login-throttled', { seconds: 60 });
-    const listener = await RedirectListener.open(0);
     const limit = AbortSignal.timeout(LIFE);
     const signal = AbortSignal.any([limit, this.#parts.ending]);
-    let show: (url: string) => void = () => undefined;
-    const shown = new Promise<string>((resolve) => {
-      show = resolve;
+    const pending: PendingSignIn = { id: randomBytes(12).toString('hex'), url: '', give: undefined, state: 'pending' };
+    let shown = (): void => undefined;
+    const isShown = new Promise<void>((resolve) => {
+      shown = resolve;
     });
-    let pending: PendingSignIn | undefined;
+    const show = (url: string): void => {
+      pending.url = url;
+      shown();
+    };
+    const complete = async (granted: Granted): Promise<string> => {
+      const connection = existing ?? create!();
+      try {
+        await replaceTokens(connection, client, this.#parts.connections.secrets, granted, systemClock);
+        const test = await this.#test(await this.#withCompany(connection));
+        Object.assign(pending, { state: 'succeeded', connection: connection.id, test });
+        return `Connection test succeeded: "${connection.name}". This window can be closed.`;
+      } catch (error) {
+        // What was never seen to work is not kept: the name is free for the next try.
+        if (!existing) this.#parts.connections.remove(connection.id);
+        throw error;
+      }
+    };
+    const code = (stop: AbortSignal): Promise<Secret> =>
+      abortable(
+        new Promise<Secret>((resolve) => {
+          pending.give = resolve;
+        }),
+        stop,
+      );
     const work = (async () => {
       try {
-        await signInByRedirect(
-          client,
-          listener,
-          (url) => show(url),
-          signal,
-          async (granted) => {
-            const connection = existing ?? create!();
-            try {
-              await replaceTokens(connection, client, this.#parts.connections.secrets, granted, systemClock);
-              const test = await this.#test(await this.#withCompany(connection));
-              Object.assign(pending!, { state: 'succeeded', connection: connection.id, test });
-              return `Connection test succeeded: "${connection.name}". This window can be closed.`;
-            } catch (error) {
-              // What was never seen to work is not kept: the name is free for the next try.
-              if (!existing) this.#parts.connections.remove(connection.id);
-              throw error;
-            }
-          },
-        );
+        if (by === 'code') await complete(await signInByCode(client, show, code, signal));
+        else await comeBack(client, show, signal, complete);
       } catch (error) {
         const failure = limit.aborted
           ? new Failure('sign-in-expired', { seconds: LIFE / 1000 })
           : isFailure(error)
             ? error
             : new Failure('internal', {}, error);
-        if (!pending) throw failure;
-        Object.assign(pending, { state: 'failed', failure });
+        if (pending.url === '') throw failure;
+        Object.assign(pending, { state: 'failed', give: undefined, failure });
         this.#parts.log.warn({ error: failure }, 'a sign-in was not completed');
-      } finally {
-        await listener.close();
       }
     })();
     const tracked = work.catch(() => undefined).finally(() => this.#running.delete(tracked));
     this.#running.add(tracked);
-    const url = await Promise.race([shown, work.then(() => shown)]);
-    pending = { id: randomBytes(12).toString('hex'), url, state: 'pending' };
+    await Promise.race([isShown, work.then(() => isShown)]);
     this.#known.set(pending.id, pending);
     for (const oldest of this.#known.keys()) {
       if (this.#known.size <= MOST_KNOWN) break;
@@ -194,5 +218,20 @@ export class SignIns {
     } finally {
       session.release();
     }
+  }
+}
+
+/** As `signInByRedirect`, at a port that is free. */
+async function comeBack(
+  client: OAuthClient,
+  show: (url: string) => void,
+  signal: AbortSignal,
+  complete: (granted: Granted) => Promise<string>,
+): Promise<void> {
+  const listener = await RedirectListener.open(0);
+  try {
+    await signInByRedirect(client, listener, show, signal, complete);
+  } finally {
+    await listener.close();
   }
 }
