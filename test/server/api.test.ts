@@ -304,6 +304,14 @@ t.test('the service at an address, with its users', async (t) => {
       transfer: { destination: { target: { path: '/twin' } } },
     });
     t.equal(clone.status, 201, clone.text);
+    const names = async (sort: string): Promise<string[]> =>
+      (await ask(`/v1/jobs?sort=${sort}`)).json.jobs.map(({ name }: { name: string }) => name);
+    t.strictSame(await names('-name'), ['Twin', 'Simple Job']);
+    t.strictSame(await names('destination'), ['Simple Job', 'Twin']);
+    for (const sort of ['last_run', '-last_run']) t.equal((await names(sort)).at(-1), 'Twin', 'nothing comes last');
+    t.equal((await ask('/v1/jobs?sort=secret')).status, 400);
+    t.equal((await ask('/v1/connections?sort=-name')).json.connections.at(-1).name, 'Archive');
+    t.equal((await ask(`/v1/transfers/items?job=${job}&renamed=1`)).json.meta.total_count, 0);
     t.equal((await send('PATCH', `/v1/jobs/${job}?reset=hard`)).status, 200);
     t.equal((await send('DELETE', `/v1/jobs/${clone.json.job.id}`)).status, 200);
     t.equal((await send('PATCH', `/v1/transfers/items?job=${job}&ignore=1`)).json.meta.total_count, 0);

@@ -18,6 +18,8 @@ export interface ItemFilter {
   readonly execution: number;
   readonly statuses?: readonly ItemStatus[] | undefined;
   readonly folders?: boolean | undefined;
+  /** Only what has another name at the destination. */
+  readonly renamed?: true | undefined;
   /** Part of a path, upper and lower case alike. */
   readonly text?: string | undefined;
 }
@@ -47,12 +49,13 @@ export class Pages {
 
   /** Items of a run in order of their ids. Text is looked for in every row: the only filter without an index. */
   items(filter: ItemFilter, { offset, limit }: Stretch): Part<RunItem> {
-    const { statuses, folders, text } = filter;
-    const isAll = statuses === undefined && folders === undefined && text === undefined;
+    const { statuses, folders, renamed, text } = filter;
+    const isAll = statuses === undefined && folders === undefined && text === undefined && !renamed;
     const conditions = [
       'execution = @execution',
       ...(statuses === undefined ? [] : [`status IN (${statuses.map((_, n) => `@s${n}`).join(', ')})`]),
       ...(folders === undefined ? [] : ['is_folder = @folders']),
+      ...(renamed ? ['renamed IS NOT NULL'] : []),
       ...(text === undefined ? [] : [`instr(lower(folder || '/' || name), @text) > 0`]),
     ];
     const words = {
@@ -64,7 +67,13 @@ export class Pages {
       ...Object.fromEntries((statuses ?? []).map((status, n) => [`s${n}`, status])),
     };
     // Left to itself, SQLite takes the index that is in order of the ids, and looks at every row of the run.
-    const index = isAll ? 'INDEXED BY items_of_execution' : statuses ? 'INDEXED BY items_in_order' : '';
+    const index = isAll
+      ? 'INDEXED BY items_of_execution'
+      : renamed
+        ? 'INDEXED BY items_renamed'
+        : statuses
+          ? 'INDEXED BY items_in_order'
+          : '';
     const from = `items ${index} WHERE ${conditions.join(' AND ')}`;
     return {
       rows: this.#db

@@ -108,6 +108,9 @@ const migrations: readonly string[] = [
   `
   CREATE INDEX items_of_execution ON items (execution);
   `,
+  `
+  CREATE INDEX items_renamed ON items (execution, id) WHERE renamed IS NOT NULL;
+  `,
 ];
 
 export const jobsDatabase: DatabaseOptions = {

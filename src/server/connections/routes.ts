@@ -5,6 +5,7 @@ import { Secret } from '../../base/secret.js';
 import { forgetConnection } from '../../connections/sign-out.js';
 import { isTarget } from '../../connections/store.js';
 import { list, one, pageOf, plain, type Route } from '../http/route.js';
+import { type SortKeys, sorted, sortWord } from '../http/sort.js';
 import { flag, id, word, wordOf } from '../http/wire.js';
 import type { Parts } from '../parts.js';
 import { Browser, itemReply } from './browse.js';
@@ -81,6 +82,14 @@ const signInWords = {
 
 const testReply = z.looseObject({ connection: z.string() });
 const accountReply = z.object({ id: z.string(), name: z.string().nullable(), login: z.string().nullable() });
+
+const SORTS: SortKeys<z.input<typeof connectionReply>> = {
+  name: ({ name }) => name,
+  platform: ({ platform }) => platform.name,
+  active: ({ active }) => Number(active),
+  account: ({ account }) => account?.login ?? account?.name ?? undefined,
+  created_on: ({ created_on }) => created_on,
+};
 
 const link = (attributes: Form, pending: PendingSignIn | undefined, method: 'oauth2' | 'prompt') => ({
   method,
@@ -201,16 +210,20 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       summary: 'the connections',
       tag: TAG,
       type: 'connections',
-      query: { platform: word.optional(), active: flag.optional() },
+      query: { platform: word.optional(), active: flag.optional(), sort: sortWord(SORTS) },
       reply: connectionReply,
       csv: ['id', 'name', 'platform.id', 'active', 'account.name', 'account.login', 'created_on'],
-      page: ({ query: { q, platform, active } }, range) =>
+      page: ({ query: { q, platform, active, sort } }, range) =>
         pageOf(
-          connections
-            .all()
-            .filter((one) => platform === undefined || one.platform === platform)
-            .map((one) => connectionJson(connections, one))
-            .filter((one) => (active === undefined || one.active === active) && hasText(q, one.name, one.id)),
+          sorted(
+            connections
+              .all()
+              .filter((one) => platform === undefined || one.platform === platform)
+              .map((one) => connectionJson(connections, one))
+              .filter((one) => (active === undefined || one.active === active) && hasText(q, one.name, one.id)),
+            sort,
+            SORTS,
+          ),
           range,
         ),
     }),

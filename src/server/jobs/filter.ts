@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Connections } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import type { JobStore } from '../../jobs/store/job-store.js';
+import type { SortKeys } from '../http/sort.js';
 import { flag, id, word, words } from '../http/wire.js';
 
 /** What a list of jobs can be narrowed to; a report keeps the same. */
@@ -82,6 +83,27 @@ export function jobsOf(store: JobStore, connections: Connections, filter: JobFil
   });
   return store.list().filter((job) => tests.every((fits) => fits(job)));
 }
+
+/** What a list of jobs can be sorted by. */
+export const jobSorts = (store: JobStore, connections: Connections): SortKeys<Job> => {
+  let known: ReadonlyMap<string, string> | undefined;
+  const side = ({ connection: { id }, target: { path } }: Job['transfer']['source']): string => {
+    known ??= new Map(connections.all().map((one) => [one.id, one.name]));
+    return `${known.get(id) ?? id}: ${path}`;
+  };
+  return {
+    name: ({ name }) => name,
+    transfer_type: ({ transfer }) => transfer.transfer_type,
+    source: ({ transfer }) => side(transfer.source),
+    destination: ({ transfer }) => side(transfer.destination),
+    status: ({ status }) => status,
+    health: ({ health }) => health,
+    category: ({ category }) => category?.name,
+    last_run: ({ id }) => store.executions(id, 1)[0]?.started,
+    execute_on: ({ execute_on }) => execute_on ?? undefined,
+    created_on: ({ created_on }) => created_on,
+  };
+};
 
 const isActive = ({ disabled, status }: Job): boolean => !disabled && status !== 'complete';
 

@@ -5,10 +5,11 @@ import { Failure } from '../../base/errors.js';
 import { jobBodySchema } from '../../jobs/definition/job-schema.js';
 import type { Execution } from '../../jobs/store/job-store.js';
 import { count, list, one, pageOf, plain, type Route } from '../http/route.js';
+import { sorted, sortWord } from '../http/sort.js';
 import { id, word } from '../http/wire.js';
 import type { Parts } from '../parts.js';
 import { addJob, changeJob, cloneJob } from './define.js';
-import { type JobFilter, jobFilter, jobsOf } from './filter.js';
+import { type JobFilter, jobFilter, jobSorts, jobsOf } from './filter.js';
 import { actOf, start, verbBody, verbs } from './verbs.js';
 import { executionJson, executionReply, jobJson, jobReply, namesOf } from './view.js';
 
@@ -42,6 +43,8 @@ export function jobRoutes(parts: Parts): Route[] {
     const job = store.get(execution.job);
     return executionJson(job, execution);
   };
+  // Names of connections are looked up once a request.
+  const sorts = () => jobSorts(store, connections);
   const executionOf = (text: string): Execution => {
     const found = /^\d{1,15}$/.test(text) ? store.execution(Number(text)) : undefined;
     if (!found) throw new Failure('no-such-address', { path: `run ${text}` });
@@ -50,10 +53,10 @@ export function jobRoutes(parts: Parts): Route[] {
   return [
     list({
       path: '/v1/jobs',
-      summary: 'the jobs, by name',
+      summary: 'the jobs, by name unless sorted otherwise',
       tag: TAG,
       type: 'jobs',
-      query: jobFilter,
+      query: { ...jobFilter, sort: sortWord(sorts()) },
       reply: jobReply,
       csv: [
         'id',
@@ -72,7 +75,8 @@ export function jobRoutes(parts: Parts): Route[] {
         'created_on',
       ],
       page: ({ query }, range) => {
-        const { rows, total } = pageOf(jobsOf(store, connections, query as JobFilter), range);
+        const { sort, ...filter } = query;
+        const { rows, total } = pageOf(sorted(jobsOf(store, connections, filter as JobFilter), sort, sorts()), range);
         const names = namesOf(connections);
         return { rows: rows.map((job) => jobJson(store, names, job as never)), total };
       },

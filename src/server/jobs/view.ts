@@ -158,6 +158,7 @@ export function jobJson(store: JobStore, names: ReadonlyMap<string, AnyConnectio
 export const itemReply = z.object({
   id: z.string(),
   job_id: z.string(),
+  job: z.object({ id: z.string(), name: z.string() }),
   execution_id: z.string(),
   name: z.string(),
   type: z.enum(['folder', 'file']),
@@ -181,11 +182,12 @@ const BACK = new Set(['copy-back', 'delete-source', 'clear-source', 'create-fold
 
 const PENDING = 'pending';
 
-export function itemJson(job: Pick<Job, 'id'>, item: RunItem): z.input<typeof itemReply> {
+export function itemJson(job: Pick<Job, 'id' | 'name'>, item: RunItem): z.input<typeof itemReply> {
   const path = (folder: string, name: string): string => `/${childPath(folder, name)}`;
   return {
     id: String(item.id),
     job_id: job.id,
+    job: { id: job.id, name: job.name },
     execution_id: String(item.execution),
     name: item.name,
     type: item.isFolder ? 'folder' : 'file',

@@ -52,7 +52,11 @@ export function transferRoutes(parts: Parts): Route[] {
   };
   const rows = (
     query: { job: string; execution?: string | undefined; q?: string | undefined },
-    filter: { statuses?: readonly ItemStatus[] | undefined; folders?: boolean | undefined },
+    filter: {
+      statuses?: readonly ItemStatus[] | undefined;
+      folders?: boolean | undefined;
+      renamed?: true | undefined;
+    },
     range: Range,
   ): Page => {
     const job = store.get(query.job);
@@ -108,10 +112,16 @@ export function transferRoutes(parts: Parts): Route[] {
       tag: TAG,
       type: 'items',
       key: 'item',
-      query: { ...ofRun, status: words.optional() },
+      query: {
+        ...ofRun,
+        status: words.optional(),
+        /** Only what has another name at the destination. */
+        renamed: flag.optional(),
+      },
       reply: itemReply,
       csv: ITEM_COLUMNS,
-      page: ({ query }, range) => rows(query, { statuses: statusesOf(query.status) }, range),
+      page: ({ query }, range) =>
+        rows(query, { statuses: statusesOf(query.status), renamed: query.renamed || undefined }, range),
     }),
     count({
       method: 'PATCH',
