@@ -171,12 +171,15 @@ function progress(installation: Installation): Progress {
   if (name === undefined) return NOTHING;
   return withCopy(installation, name, (db) => {
     const isMade = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").get() !== undefined;
-    const rows = isMade ? db.prepare<[], { key: string; value: number }>('SELECT key, value FROM meta').all() : [];
-    const meta = new Map(rows.map(({ key, value }) => [key, Number(value)]));
+    const found = isMade ? db.prepare<[], { key: string; value: number }>('SELECT key, value FROM meta').all() : [];
+    const meta = new Map(found.map(({ key, value }) => [key, Number(value)]));
     const value = (key: string, otherwise = 0): number => meta.get(key) ?? otherwise;
+    const before = 'SELECT count(*) FROM items WHERE updated_at < ?';
+    const rows = isMade ? db.prepare<[number], number>(before).pluck().get(value('crawl.from'))! : 0;
     return {
       done: value('crawl.done') === 1,
-      ...{ page: value('crawl.page', 1), pass: value('crawl.pass', 1), total: value('crawl.total') },
+      page: Math.floor(rows / PAGE) + value('crawl.page', 1),
+      ...{ pass: value('crawl.pass', 1), total: value('crawl.total') },
       ...{ polled: value('poll.at'), swept: value('sweep.done'), sweepFrom: value('sweep.from') },
     };
   });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { Failure } from '#src/base/errors.js';
 import { ROOT_INODE } from '#src/base/ids.js';
@@ -53,17 +54,19 @@ t.test('a crawl that was cut goes on at the page where it was', async (t) => {
   t.ok((await bench.simulator.admin.calls()).total <= 3, 'only the pages that were missing');
 });
 
-t.test('items that change while the crawl walks are not missed', async (t) => {
+t.test('items that change while the crawl walks, also in the second in which it began, are not missed', async (t) => {
   const bench = await mirrorBench(t, { items: 9000, seed: 'shift', oddNames: 'no' });
   const before = (await bench.simulator.admin.tree({ hash: false })).filter((entry) => entry.type === 'file');
+  const until = Math.floor(Date.now() / 1000) + 2;
   let pages = 0;
   const busy: IndexSource = {
     ...bench.source,
     page: async (query, options) => {
       const reply = await bench.source.page(query, options);
-      // Rows that the walk has passed leave its range, which shifts what follows.
+      // Rows that the walk has passed go to the end of its range at first, later out of it: both shift what follows.
       const victims = before.slice(pages * 40, pages * 40 + 40);
-      if (++pages <= 4)
+      if (++pages === 3) await sleep(Math.max(0, (until + 1) * 1000 - Date.now()));
+      if (pages <= 4)
         await bench.simulator.admin.changes(
           victims.map((entry) => ({ op: 'update' as const, path: entry.path, content: `new ${pages}` })),
         );
@@ -72,6 +75,7 @@ t.test('items that change while the crawl walks are not missed', async (t) => {
   };
   const mirror = bench.openMirror(busy);
   await mirror.open();
+  await mirror.store.setMeta({ 'crawl.until': until });
   await new Crawl(mirror.store, busy, silentLog).run(never);
   await mirror.pollNow(never);
   t.strictSame(mirrorLines(mirror), await serverLines(bench.simulator));
