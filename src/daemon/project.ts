@@ -181,8 +181,7 @@ export class Project {
         source: {
           page: ({ newestFirst, ...query }, callOptions) =>
             client.indexRaw(project.id, { ...query, sort: newestFirst ? '-updated_at' : 'updated_at' }, callOptions),
-          folder: (id, callOptions) =>
-            id === undefined ? client.rootFolder(project.id, callOptions) : client.folder(project.id, id, callOptions),
+          folder: (id, callOptions) => client.folderRaw(project.id, id, callOptions),
         },
       });
       mirror = opened;

@@ -1,6 +1,6 @@
 import type { RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
-import type { FolderListing, IndexFilter } from '../procore/items.js';
+import type { IndexFilter } from '../procore/items.js';
 
 export interface IndexQuery {
   readonly page: number;
@@ -12,7 +12,8 @@ export interface IndexQuery {
 
 /** One page of the flat index, oldest update first unless told, not parsed yet. */
 export interface RawPage {
-  readonly body: ArrayBuffer;
+  /** Its memory is transferable; nothing else refers to it. */
+  readonly body: Uint8Array<ArrayBuffer>;
   readonly total: number | undefined;
   /** Rows a page, which may be fewer than were asked for. */
   readonly perPage: number;
@@ -20,9 +21,12 @@ export interface RawPage {
   readonly serverTime: number;
 }
 
+/** One folder with its direct children, not parsed yet. */
+export type RawListing = Pick<RawPage, 'body' | 'serverTime'>;
+
 /** The calls that the mirror makes, bound to one project. */
 export interface IndexSource {
   page(query: IndexQuery, options: CallOptions): Promise<RawPage>;
   /** The folder with its direct children; the project's root without an id. */
-  folder(id: RemoteId | undefined, options: CallOptions): Promise<FolderListing>;
+  folder(id: RemoteId | undefined, options: CallOptions): Promise<RawListing>;
 }

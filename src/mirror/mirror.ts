@@ -4,9 +4,10 @@ import { type Clock, systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import { type RemoteId, ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
-import type { CallClass } from '../budget/calls.js';
+import type { CallClass, CallOptions } from '../budget/calls.js';
 import { Crawl } from './crawl.js';
 import type { IndexSource } from './index-source.js';
+import { listFolder } from './list-folder.js';
 import { listNearest } from './list-nearest.js';
 import { poll } from './poll.js';
 import { RecycleBin } from './recycle-bin.js';
@@ -114,9 +115,8 @@ export class Mirror {
   /** Makes the root known: no call after the first time, 1 call then, which also proves that the project can be read. */
   async open(signal?: AbortSignal): Promise<void> {
     if (this.view.item(ROOT_INODE)) return;
-    const listing = await this.#source.folder(undefined, { class: 'interactive', ...(signal ? { signal } : {}) });
-    await this.store.ingestListing(listing);
-    await this.store.setMeta({ 'crawl.until': listing.serverTime });
+    const call: CallOptions = { class: 'interactive', ...(signal ? { signal } : {}) };
+    await this.store.setMeta({ 'crawl.until': await listFolder(this.store, this.#source, undefined, call) });
   }
 
   /** Begins crawl and polls in the background. */
@@ -134,7 +134,7 @@ export class Mirror {
     const work = async (signal: AbortSignal): Promise<void> => {
       try {
         const id = folder.inode === ROOT_INODE ? undefined : folder.remoteId;
-        await this.store.ingestListing(await this.#source.folder(id, { class: callClass, signal }));
+        await listFolder(this.store, this.#source, id, { class: callClass, signal });
       } catch (error) {
         this.#noteTrouble(error);
         throw error;

@@ -1,11 +1,17 @@
 import type { BadRow, RemoteItem } from '../procore/items.js';
+import type { Change } from './changes.js';
 import type { PageResult } from './protocol.js';
 import type { Ingested } from './writer.js';
 
 const MOST_BAD = 100;
 
+/** What the thread that writes tells apart. */
+export interface Told {
+  readonly changes: readonly Change[];
+}
+
 /** What the thread that writes answers about a reply that it took in. */
-export function pageResult(done: Ingested, items: readonly RemoteItem[], bad: readonly BadRow[]): PageResult {
+export function pageResult(done: Ingested, items: readonly RemoteItem[], bad: readonly BadRow[]): PageResult & Told {
   return {
     changes: done.changes,
     added: done.added,

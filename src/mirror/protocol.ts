@@ -1,5 +1,6 @@
+import type { FailureJson } from '../base/errors.js';
 import type { Inode, RemoteId } from '../base/ids.js';
-import type { FolderListing, RemoteItem } from '../procore/items.js';
+import type { RemoteItem } from '../procore/items.js';
 import type { Change } from './changes.js';
 import type { FolderAt } from './ranks.js';
 import type { OwnContent } from './writer.js';
@@ -10,7 +11,7 @@ export type Meta = Readonly<Record<string, string | number>>;
 export type Request =
   | {
       readonly op: 'page';
-      readonly body: ArrayBuffer;
+      readonly body: Uint8Array<ArrayBuffer>;
       readonly serverTime: number;
       readonly knownSince: number | undefined;
       readonly meta: Meta;
@@ -24,7 +25,7 @@ export type Request =
     }
   | {
       readonly op: 'sweep';
-      readonly body: ArrayBuffer;
+      readonly body: Uint8Array<ArrayBuffer>;
       readonly serverTime: number;
       readonly knownSince: number | undefined;
       /** What was asked for, and the rows that the server counts from there on. */
@@ -35,7 +36,12 @@ export type Request =
     }
   | { readonly op: 'settle'; readonly doubtful: readonly RemoteId[]; readonly serverTime: number }
   | { readonly op: 'subtree-listed'; readonly folder: RemoteId }
-  | { readonly op: 'listing'; readonly listing: FolderListing; readonly knownSince: number | undefined }
+  | {
+      readonly op: 'listing';
+      readonly body: Uint8Array<ArrayBuffer>;
+      readonly serverTime: number;
+      readonly knownSince: number | undefined;
+    }
   | {
       readonly op: 'confirm';
       readonly item: RemoteItem;
@@ -58,8 +64,8 @@ export type Request =
   | { readonly op: 'count-until'; readonly time: number }
   | { readonly op: 'close' };
 
+/** What a reply brought beside its changes, which are told before. */
 export interface PageResult {
-  readonly changes: readonly Change[];
   /** Items that the mirror had not known. */
   readonly added: number;
   /** Rows of the reply, bad ones included. */
@@ -103,7 +109,19 @@ export interface Results {
 export interface AnsweredError {
   readonly message: string;
   readonly code?: unknown;
+  /** Where it is one of the catalogue. */
+  readonly failure?: FailureJson;
 }
 
 export type Envelope = { readonly id: number; readonly request: Request };
-export type Answer = { readonly id: number; readonly result?: unknown; readonly error?: AnsweredError };
+/** Said to the thread when some changes have been taken and more are to come. */
+export const MORE = 'more';
+export type Answer =
+  | {
+      readonly id: number;
+      readonly changes?: readonly Change[];
+      readonly result?: unknown;
+      readonly error?: AnsweredError;
+    }
+  /** Some of the changes of a reply that has very many. */
+  | { readonly changes: readonly Change[] };

@@ -3,11 +3,11 @@ import type { Inode, RemoteId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { type Database, openDatabase } from '../database/open.js';
 import { FOLD_VERSION } from '../names/fold.js';
-import type { FolderListing, RemoteItem } from '../procore/items.js';
+import type { RemoteItem } from '../procore/items.js';
 import type { Change } from './changes.js';
 import { STALE_LISTING } from './confirmed.js';
 import { mirrorOptions } from './files.js';
-import type { RawPage } from './index-source.js';
+import type { RawListing, RawPage } from './index-source.js';
 import type { Meta, PageResult, SweepResult } from './protocol.js';
 import type { FolderAt } from './ranks.js';
 import { RecycledView } from './recycled-view.js';
@@ -38,7 +38,7 @@ export class MirrorStore {
     const view = new View(this.#db);
     this.view = view;
     this.recycled = new RecycledView(this.#db, () => (view.number('bin.at') ?? 0) - STALE_LISTING);
-    this.#writer = new WriterThread(path);
+    this.#writer = new WriterThread(path, (changes) => this.#take(changes));
     this.#log = log;
   }
 
@@ -47,7 +47,7 @@ export class MirrorStore {
     return this.#badRows;
   }
 
-  /** Replies that changed something, since the start. */
+  /** Grows whenever a reply changed something. */
   get changes(): number {
     return this.#changes;
   }
@@ -81,9 +81,10 @@ export class MirrorStore {
     return this.#taken(await this.#writer.run({ op: 'items', items, serverTime, knownSince: undefined, meta: {} }));
   }
 
-  async ingestListing(listing: FolderListing): Promise<PageResult> {
+  /** @throws Failure `bad-reply` */
+  async ingestListing({ body, serverTime }: RawListing): Promise<PageResult> {
     const knownSince = this.view.crawlDone ? this.view.number('poll.at') : undefined;
-    return this.#taken(await this.#writer.run({ op: 'listing', listing, knownSince }));
+    return this.#taken(await this.#writer.run({ op: 'listing', body, serverTime, knownSince }));
   }
 
   /** Takes in what one of our own calls made; see `Writer.confirm`. */
@@ -140,14 +141,15 @@ export class MirrorStore {
     this.#db.close();
   }
 
+  #take(changes: readonly Change[]): void {
+    this.view.forget(changes);
+    this.#changes++;
+    this.events.emit('changed', changes);
+  }
+
   #taken(result: PageResult): PageResult {
     this.#badRows += result.bad.length;
     for (const row of result.bad) this.#log.warn(row, 'a row of a reply was not understood and is left out');
-    this.view.forget(result.changes);
-    if (result.changes.length > 0) {
-      this.#changes++;
-      this.events.emit('changed', result.changes);
-    }
     return result;
   }
 }

@@ -1,6 +1,6 @@
 import { parseIndexPage } from '../procore/rows.js';
 import type { Missing } from './absence.js';
-import { pageResult } from './page-result.js';
+import { pageResult, type Told } from './page-result.js';
 import { rowsShown } from './page-rows.js';
 import type { Request, SweepResult } from './protocol.js';
 import { nextStep } from './walk.js';
@@ -19,7 +19,7 @@ export class SweepPages {
     this.#writer = writer;
   }
 
-  page(request: Extract<Request, { op: 'sweep' }>): SweepResult {
+  page(request: Extract<Request, { op: 'sweep' }>): SweepResult & Told {
     const { from, page, perPage, total, serverTime, knownSince } = request;
     const { items, bad } = parseIndexPage(request.body);
     const taken = pageResult(this.#writer.ingest(items, serverTime, knownSince, {}), items, bad);

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { CallClass } from '../budget/calls.js';
 import type { IndexSource } from './index-source.js';
+import { listFolder } from './list-folder.js';
 import { pageRows } from './page-rows.js';
 import type { MirrorStore } from './store.js';
 import type { Item, KnownUrl } from './view.js';
@@ -77,10 +78,7 @@ export class Urls {
       else if (item.updatedAt > span.last) page++;
       else break;
     }
-    const listing = await this.#source.folder(item.parentId, { class: callClass, signal });
-    await this.#store.ingestListing(listing);
-    const isThere = listing.children.some((child) => child.id === item.remoteId);
-    const found = isThere ? cameAt(listing.serverTime) : undefined;
+    const found = cameAt(await listFolder(this.#store, this.#source, item.parentId, { class: callClass, signal }));
     if (found) return found;
     throw new Failure('gone', { what: item.name });
   }

@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { diskFailure } from '../base/disk.js';
-import { Failure } from '../base/errors.js';
-import type { Answer, Envelope, Request, Results } from './protocol.js';
+import { Failure, failureFromJson } from '../base/errors.js';
+import type { Change } from './changes.js';
+import { type Answer, type AnsweredError, type Envelope, MORE, type Request, type Results } from './protocol.js';
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -11,14 +12,21 @@ interface Waiting {
 /** The thread that parses replies and writes `mirror.db`, so that the driver's thread never waits for either. */
 export class WriterThread {
   readonly #path: string;
+  readonly #take: (changes: readonly Change[]) => void;
   #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
   #ended: unknown;
+  /** What `take` threw of the request that is being answered. */
+  #notTaken: unknown;
 
-  /** @param path of `mirror.db`, which exists and is migrated. */
-  constructor(path: string) {
+  /**
+   * @param path of `mirror.db`, which exists and is migrated.
+   * @param take is told what a request changed before it resolves, a part at a time where it is much
+   */
+  constructor(path: string, take: (changes: readonly Change[]) => void) {
     this.#path = path;
+    this.#take = take;
     this.#worker = this.#start();
   }
 
@@ -28,7 +36,7 @@ export class WriterThread {
       // A page of 2,000 rows needs about 30 MB while it is parsed.
       resourceLimits: { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 },
     });
-    worker.on('message', (answer: Answer) => this.#answered(answer));
+    worker.on('message', (answer: Answer) => this.#answered(answer, worker));
     const fail = (error: unknown): void => {
       if (worker === this.#worker) this.#fail(error);
     };
@@ -53,7 +61,7 @@ export class WriterThread {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      this.#worker.postMessage({ id, request }, 'body' in request ? [request.body] : []);
+      this.#worker.postMessage({ id, request }, 'body' in request ? [request.body.buffer] : []);
     });
   }
 
@@ -62,11 +70,22 @@ export class WriterThread {
     await this.#worker.terminate();
   }
 
-  #answered({ id, result, error }: Answer): void {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    if (error === undefined) waiting?.resolve(result);
-    else waiting?.reject(diskFailure(Object.assign(new Error(error.message), { code: error.code })));
+  #answered(answer: Answer, worker: Worker): void {
+    try {
+      if (answer.changes !== undefined && answer.changes.length > 0) this.#take(answer.changes);
+    } catch (error) {
+      this.#notTaken ??= error;
+    }
+    if (!('id' in answer)) {
+      setImmediate(() => worker.postMessage(MORE));
+      return;
+    }
+    const waiting = this.#waiting.get(answer.id);
+    this.#waiting.delete(answer.id);
+    const error = answer.error === undefined ? this.#notTaken : asThrown(answer.error);
+    this.#notTaken = undefined;
+    if (error === undefined) waiting?.resolve(answer.result);
+    else waiting?.reject(error);
   }
 
   #fail(error: unknown): void {
@@ -75,3 +94,6 @@ export class WriterThread {
     this.#waiting.clear();
   }
 }
+
+const asThrown = ({ message, code, failure }: AnsweredError): unknown =>
+  failure ? failureFromJson(failure) : diskFailure(Object.assign(new Error(message), { code }));

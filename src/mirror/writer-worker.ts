@@ -1,10 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { failureToJson, isFailure } from '../base/errors.js';
 import type { RemoteId } from '../base/ids.js';
 import { openDatabase } from '../database/open.js';
+import { parseListing } from '../procore/listing.js';
 import { parseIndexPage } from '../procore/rows.js';
+import type { Change } from './changes.js';
 import { mirrorOptions } from './files.js';
-import { pageResult } from './page-result.js';
-import type { Envelope, Request } from './protocol.js';
+import { pageResult, type Told } from './page-result.js';
+import { type Answer, type Envelope, MORE, type Request } from './protocol.js';
 import { Ranks } from './ranks.js';
 import { FOLDED } from './shown-names.js';
 import { SweepPages } from './sweep-pages.js';
@@ -19,17 +22,48 @@ writer.crawling = ranks.meta('crawl.done') !== 1;
 writer.ignoresCase = ranks.meta(FOLDED) !== undefined;
 const sweep = new SweepPages(writer);
 
+/** Changes that are told at once: the thread that takes them answers the kernel. */
+const TOLD_AT_ONCE = 1000;
+
 const port = parentPort!;
-port.on('message', ({ id, request }: Envelope) => {
+const waiting: Envelope[] = [];
+let untold: { readonly id: number; readonly result: unknown; readonly changes: readonly Change[] } | undefined;
+
+port.on('message', (message: Envelope | typeof MORE) => {
+  if (message === MORE) tell();
+  else waiting.push(message);
+  for (let next = waiting[0]; next && !untold; next = waiting[0]) {
+    waiting.shift();
+    answer(next);
+  }
+});
+
+function answer({ id, request }: Envelope): void {
   try {
-    port.postMessage({ id, result: perform(request) });
+    untold = { id, ...apart(perform(request)) };
+    tell();
   } catch (error) {
     // Of an error's class nothing is left on the other side.
     const { message, code } = error as Error & { code?: unknown };
-    port.postMessage({ id, error: { message, code } });
+    const failure = isFailure(error) ? { failure: failureToJson(error) } : {};
+    port.postMessage({ id, error: { message, code, ...failure } } satisfies Answer);
   }
   if (request.op === 'close') port.close();
-});
+}
+
+function apart(done: unknown): { readonly result: unknown; readonly changes: readonly Change[] } {
+  if (typeof done !== 'object' || done === null || !('changes' in done)) return { result: done, changes: [] };
+  const { changes, ...result } = done as Told;
+  return { result, changes };
+}
+
+function tell(): void {
+  const { id, result, changes } = untold!;
+  const now = changes.slice(0, TOLD_AT_ONCE);
+  const left = changes.slice(TOLD_AT_ONCE);
+  untold = left.length > 0 ? { id, result, changes: left } : undefined;
+  port.postMessage((untold ? { changes: now } : { id, result, changes: now }) satisfies Answer);
+}
 
 function perform(request: Request): unknown {
   switch (request.op) {
@@ -51,12 +85,11 @@ function perform(request: Request): unknown {
         request.items,
         [],
       );
-    case 'listing':
-      return pageResult(
-        writer.ingestListing(request.listing, request.knownSince),
-        request.listing.children,
-        request.listing.bad,
-      );
+    case 'listing': {
+      const listing = parseListing(request.body);
+      const done = writer.ingestListing({ ...listing, serverTime: request.serverTime }, request.knownSince);
+      return pageResult(done, [], listing.bad);
+    }
     case 'confirm': {
       const { item, serverTime, inode, content } = request;
       return pageResult(writer.confirm(item, serverTime, inode, content), [item], []);

@@ -1,7 +1,8 @@
 import type { Inode, RemoteId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
 import { FOLD_VERSION } from '../names/fold.js';
-import type { FolderListing, RemoteItem } from '../procore/items.js';
+import type { RemoteItem } from '../procore/items.js';
+import type { Listing } from '../procore/listing.js';
 import { Absence, type Missing, type Span } from './absence.js';
 import { type Change, nextSequence } from './changes.js';
 import { Confirmed } from './confirmed.js';
@@ -23,6 +24,11 @@ export interface Ingested {
   readonly changes: readonly Change[];
   /** Items of this reply that the mirror had not known. */
   readonly added: number;
+}
+
+/** Its children are looked at once. */
+export interface ArrivedListing extends Pick<Listing, 'folder' | 'children'> {
+  readonly serverTime: number;
 }
 
 /** Writes replies into the mirror, one transaction a reply. The only writer of `mirror.db`. */
@@ -107,7 +113,7 @@ export class Writer {
   }
 
   /** Takes in the whole content of one folder: what it does not have is gone from there. */
-  ingestListing(listing: FolderListing, knownSince: number | undefined): Ingested {
+  ingestListing(listing: ArrivedListing, knownSince: number | undefined): Ingested {
     return this.#transaction(() => {
       const { folder, children, serverTime } = listing;
       const changes: Change[] = [];

@@ -1,19 +1,21 @@
+import { isFailure } from '../base/errors.js';
 import type { CompanyId, ProjectId, RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import { type Account, type Company, type Project, toAccount, toCompany, toProject } from './accounts.js';
 import { type ApiTarget, ProcoreApi, type ProcoreApiOptions } from './api.js';
 import { type IndexQuery, indexPath } from './index-query.js';
 import type { FolderListing, IndexPage, RemoteItem, RemoteVersion } from './items.js';
-import { convertRows, parseIndexPage, parseJson, rowsOf, toFile, toFolder, toVersions } from './rows.js';
-import { transferable } from './transferable.js';
+import { parseListing } from './listing.js';
+import { convertRows, parseIndexPage, parseJson, rowsOf, toFile, toVersions } from './rows.js';
+import { transferable } from './transport/body.js';
 import { looksLikeJson } from './transport/retry.js';
 
 export type ProcoreClientOptions = ProcoreApiOptions;
 
 /** A page of the flat index as it arrived, to be parsed elsewhere by `parseIndexPage(body)`. */
 export interface RawIndexPage {
-  /** Transferable to a worker; nothing else refers to it. */
-  readonly body: ArrayBuffer;
+  /** Its memory is transferable to a worker; nothing else refers to it. */
+  readonly body: Uint8Array<ArrayBuffer>;
   /** The `Total` header: rows over all pages. */
   readonly total: number | undefined;
   readonly page: number;
@@ -22,6 +24,9 @@ export interface RawIndexPage {
   /** The server's `Date`, seconds since the epoch. */
   readonly serverTime: number;
 }
+
+/** A folder's reply as it arrived, to be parsed elsewhere by `parseListing(body)`. */
+export type RawListing = Pick<RawIndexPage, 'body' | 'serverTime'>;
 
 /** Rows a page of `/companies` and `/projects`: whether the API takes more than 100 is not known. */
 const LIST_PAGE = 100;
@@ -58,20 +63,25 @@ export class ProcoreClient {
 
   /** The project's root folder with its children. 1 call. */
   rootFolder(projectId: ProjectId, options: CallOptions): Promise<FolderListing> {
-    const flags = 'show_latest_file_version_only=true';
-    return this.#folder(`/rest/v1.0/folders?project_id=${projectId}&${flags}`, projectId, 'the root folder', options);
+    return this.#folder(rootPath(projectId), projectId, undefined, options);
   }
 
   /** The project's root folder without its children. 1 call, a few hundred bytes. */
   async rootOnly(projectId: ProjectId, options: CallOptions): Promise<RemoteItem> {
     const path = `/rest/v1.0/folders?project_id=${projectId}&exclude_folders=true&exclude_files=true`;
-    return (await this.#folder(path, projectId, 'the root folder', options)).folder;
+    return (await this.#folder(path, projectId, undefined, options)).folder;
   }
 
   /** One folder with its children. 1 call, whatever its size. */
   folder(projectId: ProjectId, id: RemoteId, options: CallOptions): Promise<FolderListing> {
-    const path = `/rest/v1.0/folders/${id}?project_id=${projectId}&show_latest_file_version_only=true`;
-    return this.#folder(path, projectId, `folder ${id}`, options);
+    return this.#folder(folderPath(projectId, id), projectId, id, options);
+  }
+
+  /** One folder with its children, or the project's root without an id, not yet parsed. 1 call. */
+  async folderRaw(projectId: ProjectId, id: RemoteId | undefined, options: CallOptions): Promise<RawListing> {
+    const path = id === undefined ? rootPath(projectId) : folderPath(projectId, id);
+    const { reply } = await this.#get(path, { project: projectId, subject: subjectOf(id) }, options);
+    return { body: transferable(reply.body), serverTime: this.api.serverTime(reply) };
   }
 
   /** One file with its current version. 1 call. */
@@ -112,18 +122,18 @@ export class ProcoreClient {
     return this.api.close();
   }
 
-  async #folder(path: string, project: ProjectId, subject: string, options: CallOptions): Promise<FolderListing> {
-    const { json, call, reply } = await this.#json(path, { project, subject }, options);
-    const { folders, files } = (json ?? {}) as { folders?: unknown; files?: unknown };
-    const folder = this.api.understand(call, () => toFolder(json));
-    const below = convertRows(Array.isArray(folders) ? folders : [], toFolder);
-    const filesBelow = convertRows(Array.isArray(files) ? files : [], toFile);
-    return {
-      folder,
-      children: [...below.items, ...filesBelow.items],
-      bad: [...below.bad, ...filesBelow.bad],
-      serverTime: this.api.serverTime(reply),
+  async #folder(
+    path: string,
+    project: ProjectId,
+    id: RemoteId | undefined,
+    options: CallOptions,
+  ): Promise<FolderListing> {
+    const understand = (body: Buffer, call: string): Pick<FolderListing, 'folder' | 'children' | 'bad'> => {
+      const { folder, children, bad } = parseListing(body, this.api.host, call);
+      return { folder, children: [...children], bad };
     };
+    const { understood, reply } = await this.#read(path, { project, subject: subjectOf(id) }, options, understand);
+    return { ...understood, serverTime: this.api.serverTime(reply) };
   }
 
   async *#pages<T>(path: string, target: ApiTarget, convert: (row: unknown) => T, options: CallOptions) {
@@ -140,13 +150,20 @@ export class ProcoreClient {
   }
 
   async #json(path: string, target: ApiTarget, options: CallOptions) {
+    const understand = (body: Buffer, call: string): unknown => parseJson(body, this.api.host, call);
+    const { understood, ...rest } = await this.#read(path, target, options, understand);
+    return { json: understood, ...rest };
+  }
+
+  async #read<T>(path: string, target: ApiTarget, options: CallOptions, understand: (body: Buffer, call: string) => T) {
     for (let again = true; ; again = false) {
       const { reply, call } = await this.#get(path, target, options);
       try {
-        return { reply, call, json: parseJson(reply.body, this.api.host, call.label) };
+        return { reply, call, understood: understand(reply.body, call.label) };
       } catch (error) {
         // A body that broke off where it looks whole: seldom, and in passing.
-        if (!again || !looksLikeJson(reply.body)) throw error;
+        const isBroken = isFailure(error) && error.cause instanceof SyntaxError && looksLikeJson(reply.body);
+        if (!again || !isBroken) throw error;
       }
     }
   }
@@ -155,6 +172,14 @@ export class ProcoreClient {
     return this.api.send({ method: 'GET', path }, target, options);
   }
 }
+
+const rootPath = (project: ProjectId): string =>
+  `/rest/v1.0/folders?project_id=${project}&show_latest_file_version_only=true`;
+
+const folderPath = (project: ProjectId, id: RemoteId): string =>
+  `/rest/v1.0/folders/${id}?project_id=${project}&show_latest_file_version_only=true`;
+
+const subjectOf = (id: RemoteId | undefined): string => (id === undefined ? 'the root folder' : `folder ${id}`);
 
 function numberOf(header: string | string[] | undefined): number | undefined {
   const number = Number.parseInt(String(header ?? ''), 10);

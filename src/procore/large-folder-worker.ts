@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { parseJson, toFolder } from './rows.js';
+import { parseListing } from './listing.js';
 
 /** Entry of the thread that understands one large reply; see `folderAlone`. */
-const { bytes } = workerData as { bytes: ArrayBuffer };
-parentPort?.postMessage(toFolder(parseJson(bytes, '', '')));
+const { bytes } = workerData as { bytes: Uint8Array };
+parentPort?.postMessage(parseListing(bytes).folder);

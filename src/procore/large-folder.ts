@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { Failure } from '../base/errors.js';
 import type { RemoteItem } from './items.js';
-import { parseJson, toFolder } from './rows.js';
-import { transferable } from './transferable.js';
+import { parseListing } from './listing.js';
+import { transferable } from './transport/body.js';
 
 /** Bytes from which on a reply is understood in a thread of its own: it has every child of a folder in it. */
 const LARGE = 256 * 1024;
@@ -13,11 +13,11 @@ const LARGE = 256 * 1024;
  * @throws Failure `bad-reply`, or what `toFolder` throws
  */
 export async function folderAlone(body: Buffer, host: string, call: string): Promise<RemoteItem> {
-  if (body.length < LARGE) return toFolder(parseJson(body, host, call));
+  if (body.length < LARGE) return parseListing(body, host, call).folder;
   const bytes = transferable(body);
   const worker = new Worker(new URL('./large-folder-worker.js', import.meta.url), {
     workerData: { bytes },
-    transferList: [bytes],
+    transferList: [bytes.buffer],
   });
   try {
     const [item] = (await once(worker, 'message')) as [RemoteItem];

@@ -172,9 +172,9 @@ const problemOf = (error: unknown): string =>
     : oneLine(String(error));
 
 /** The JSON of a reply. @throws Failure `bad-reply` */
-export function parseJson(body: ArrayBuffer | Uint8Array, host: string, call: string): unknown {
+export function parseJson(body: Uint8Array, host: string, call: string): unknown {
   try {
-    return JSON.parse(Buffer.from(body as Uint8Array).toString('utf8'));
+    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'));
   } catch (error) {
     throw new Failure('bad-reply', { host, call, why: 'it is not JSON' }, error);
   }
@@ -191,7 +191,7 @@ export function rowsOf(value: unknown, host: string, call: string): readonly unk
  * The items of one page of the flat index. Pure, so that a worker thread can do it.
  * @throws Failure `bad-reply` if the body is not a list at all
  */
-export function parseIndexPage(body: ArrayBuffer | Uint8Array): { items: RemoteItem[]; bad: BadRow[] } {
+export function parseIndexPage(body: Uint8Array): { items: RemoteItem[]; bad: BadRow[] } {
   const call = 'GET /rest/v1.0/projects/documents';
   return convertRows(rowsOf(parseJson(body, 'Procore', call), 'Procore', call), toIndexItem);
 }

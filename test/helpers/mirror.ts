@@ -37,8 +37,7 @@ export async function mirrorBench(t: Teardown, settings: SimulatorSettings = {})
   const source: IndexSource = {
     page: ({ newestFirst, ...query }, options) =>
       client.indexRaw(project, { ...query, sort: newestFirst ? '-updated_at' : 'updated_at' }, options),
-    folder: (id, options) =>
-      id === undefined ? client.rootFolder(project, options) : client.folder(project, id, options),
+    folder: (id, options) => client.folderRaw(project, id, options),
   };
   const open = new Set<Mirror>();
   t.teardown(async () => {

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { CallOptions } from '../../budget/calls.js';
+import { Body } from './body.js';
 
 /** What the interceptors know of a call beyond its HTTP request. */
 export interface CallContext extends CallOptions {
@@ -18,6 +19,7 @@ export type CallRequest = Dispatcher.DispatchOptions & { readonly call: CallCont
 export interface Reply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
+  /** See `Body`. */
   readonly body: Buffer;
 }
 
@@ -67,8 +69,7 @@ export function sender(dispatch: Dispatcher['dispatch']): Send {
       if (signal?.aborted) return reject(signal.reason);
       signal?.addEventListener('abort', abort, { once: true });
 
-      const chunks: Buffer[] = [];
-      let size = 0;
+      const body = new Body();
       let status = 0;
       let headers: IncomingHttpHeaders = {};
       const handler: Dispatcher.DispatchHandler = {
@@ -83,13 +84,12 @@ export function sender(dispatch: Dispatcher['dispatch']): Send {
           onHead?.(status, headers);
         },
         onResponseData(active, chunk) {
-          size += chunk.length;
-          if (size > LARGEST_REPLY) active.abort(new Error(`the reply is larger than ${LARGEST_REPLY} bytes`));
-          else chunks.push(chunk);
+          if (body.size + chunk.length > LARGEST_REPLY)
+            active.abort(new Error(`the reply is larger than ${LARGEST_REPLY} bytes`));
+          else body.add(chunk);
         },
         onResponseEnd() {
-          const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size);
-          settle(() => resolve({ status, headers, body }));
+          settle(() => resolve({ status, headers, body: body.bytes }));
         },
         onResponseError(_, error) {
           settle(() => reject(signal?.aborted ? signal.reason : error));

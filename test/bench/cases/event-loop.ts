@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ROOT_INODE } from '#src/base/ids.js';
 import { Files, openProject } from '../../helpers/project.js';
 import { atMost, type Case, type Row, reported } from '../case.js';
 
@@ -36,6 +37,12 @@ export const eventLoop: Case = {
     await during('a sweep', () => project.mirror.sweepNow('background', never));
     await simulator.admin.change({ op: 'create', path: 'wide', type: 'folder' });
     await simulator.admin.change({ op: 'create', path: 'wide/entry #.txt', count: ITEMS, content: 'x' });
+    const { mirror } = project;
+    await during(`a listing of a folder of ${ITEMS}`, async () => {
+      await mirror.refresh(mirror.view.item(ROOT_INODE)!, 'interactive');
+      const { remoteId } = mirror.view.child(mirror.view.item(ROOT_INODE)!, 'wide')!;
+      await mirror.refresh(mirror.view.byRemoteId(remoteId)!, 'interactive');
+    });
     await during(`a poll that brings ${ITEMS} files`, () => project.mirror.pollNow(never));
     await during(`a rename of a folder of ${ITEMS}`, async () => {
       await files.rename('wide', 'wider');

@@ -1,0 +1,119 @@
+/**
+ * The members of a large JSON object (RFC 8259) a few at a time, so that neither the text nor its values are ever there
+ * as a whole. What is inside a value is left to `JSON.parse`.
+ */
+
+/** Where a value is in the text: bytes, the end not included. */
+export interface ValueSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Members {
+  /** The members that were asked for, unparsed; of equal names the last. */
+  readonly spans: ReadonlyMap<string, ValueSpan>;
+  /** An object of the other members. */
+  readonly others: unknown;
+}
+
+/** Bytes of rows that are parsed at once. */
+const BATCH = 64 * 1024;
+
+const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
+const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 0x5d];
+
+/** @throws SyntaxError where the text is not an object, or breaks off */
+export function members(text: Uint8Array, apart: readonly string[]): Members {
+  const spans = new Map<string, ValueSpan>();
+  const others: string[] = [];
+  let at = expect(text, blank(text, 0), OPEN_OBJECT);
+  for (let isFirst = true; ; isFirst = false) {
+    at = blank(text, at);
+    if (isFirst && text[at] === CLOSE_OBJECT) break;
+    const name = { start: at, end: afterString(text, at) };
+    const start = blank(text, expect(text, blank(text, name.end), COLON));
+    const span = { start, end: afterValue(text, start) };
+    const key = JSON.parse(textOf(text, name)) as string;
+    if (apart.includes(key)) spans.set(key, span);
+    else others.push(`${textOf(text, name)}:${textOf(text, span)}`);
+    at = blank(text, span.end);
+    if (text[at] === CLOSE_OBJECT) break;
+    at = expect(text, at, COMMA);
+  }
+  if (blank(text, at + 1) < text.length) throw unexpected(text, at + 1);
+  return { spans, others: JSON.parse(`{${others.join(',')}}`) };
+}
+
+/**
+ * The values of an array, parsed in batches; none where the member is missing or something else.
+ * @throws SyntaxError
+ */
+export function* rows(text: Uint8Array, array: ValueSpan | undefined): Generator<readonly unknown[]> {
+  if (array === undefined || text[array.start] !== OPEN_ARRAY) return;
+  let at = blank(text, array.start + 1);
+  if (text[at] === CLOSE_ARRAY) return;
+  for (let start = at; ; ) {
+    const end = afterValue(text, at);
+    at = blank(text, end);
+    const isLast = text[at] === CLOSE_ARRAY;
+    if (!isLast) at = blank(text, expect(text, at, COMMA));
+    if (!isLast && end - start < BATCH) continue;
+    yield JSON.parse(`[${textOf(text, { start, end })}]`) as unknown[];
+    if (isLast) return;
+    start = at;
+  }
+}
+
+const textOf = (text: Uint8Array, { start, end }: ValueSpan): string =>
+  Buffer.from(text.buffer, text.byteOffset + start, end - start).toString('utf8');
+
+function blank(text: Uint8Array, from: number): number {
+  let at = from;
+  for (let byte = text[at]; byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09; ) byte = text[++at];
+  return at;
+}
+
+function expect(text: Uint8Array, at: number, byte: number): number {
+  if (text[at] !== byte) throw unexpected(text, at);
+  return at + 1;
+}
+
+const unexpected = (text: Uint8Array, at: number): SyntaxError =>
+  new SyntaxError(at < text.length ? `unexpected byte at ${at}` : 'the text breaks off');
+
+function afterString(text: Uint8Array, from: number): number {
+  let at = expect(text, from, QUOTE);
+  while (text[at] !== QUOTE) {
+    if (at >= text.length) throw unexpected(text, at);
+    at += text[at] === BACKSLASH ? 2 : 1;
+  }
+  return at + 1;
+}
+
+function afterValue(text: Uint8Array, from: number): number {
+  let at = from;
+  for (let depth = 0; ; ) {
+    const byte = text[at];
+    if (byte === QUOTE) at = afterString(text, at);
+    else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      depth++;
+      at++;
+      continue;
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
+      if (--depth < 0) throw unexpected(text, at);
+      at++;
+    } else if (depth > 0 && byte !== undefined) {
+      at++;
+      continue;
+    } else at = afterScalar(text, at);
+    if (depth === 0) return at;
+  }
+}
+
+function afterScalar(text: Uint8Array, from: number): number {
+  let at = from;
+  for (let byte = text[at]; byte !== undefined && byte > 0x20; byte = text[++at])
+    if (byte === COMMA || byte === COLON || byte === CLOSE_ARRAY || byte === CLOSE_OBJECT) break;
+  if (at === from) throw unexpected(text, at);
+  return at;
+}
