@@ -1,3 +1,4 @@
+import type { Transfer } from '../definition/transfer-schema.js';
 import type { Side, SideItem } from '../sides/side.js';
 import type { ItemAction } from '../store/items.js';
 import { type Policies, winnerOf } from './decide.js';
@@ -24,7 +25,22 @@ export interface Estimate {
   private: number;
   /** … and those that the filters leave out; of a folder only itself, as what is in it is not listed. */
   private_excluded: number;
+  /** What was there before, at each end. */
+  existing: { readonly source: Existing; readonly destination: Existing };
+  /** Files among the items whose content is read, and the versions of them that go. */
+  files: number;
+  versions: number;
 }
+
+/** Of one end: files that are as they should be, and folders. */
+export interface Existing {
+  files: number;
+  bytes: number;
+  versions: number;
+  folders: number;
+}
+
+const nothing = (): Existing => ({ files: 0, bytes: 0, versions: 0, folders: 0 });
 
 export const emptyEstimate = (): Estimate => ({
   items: 0,
@@ -38,7 +54,39 @@ export const emptyEstimate = (): Estimate => ({
   excluded: 0,
   private: 0,
   private_excluded: 0,
+  existing: { source: nothing(), destination: nothing() },
+  files: 0,
+  versions: 0,
 });
+
+/** A file that both ends have, as it should be. */
+export function countUnchanged(estimate: Estimate, source: SideItem, destination: SideItem): void {
+  const { existing } = estimate;
+  estimate.unchanged++;
+  for (const [side, { size, versions = 1 }] of [
+    [existing.source, source],
+    [existing.destination, destination],
+  ] as const) {
+    side.files++;
+    side.bytes += size;
+    side.versions += versions;
+  }
+}
+
+export function countFolder(
+  { existing }: Estimate,
+  { source, destination }: Pick<Pair, 'source' | 'destination'>,
+): void {
+  if (source) existing.source.folders++;
+  if (destination) existing.destination.folders++;
+}
+
+/** A file that goes from one end to the other. */
+export function countTransfer(estimate: Estimate, { size, versions = 1 }: SideItem, { versioning }: Transfer): void {
+  estimate.files++;
+  estimate.bytes += size;
+  estimate.versions += versioning.select === 'all' ? versions : 1;
+}
 
 interface Ends {
   readonly source: Side;

@@ -9,7 +9,7 @@ import type { Side, SideItem } from '../sides/side.js';
 import type { NewItem, RunItems } from '../store/items.js';
 import type { Records } from '../store/records.js';
 import { Batch } from './batch.js';
-import { costOf, type Estimate, emptyEstimate } from './cost.js';
+import { costOf, countFolder, countTransfer, countUnchanged, type Estimate, emptyEstimate } from './cost.js';
 import {
   carriesDestinationDeletions,
   carriesSourceDeletions,
@@ -185,8 +185,10 @@ export class Planner {
         } else if (pair.source && pair.destination && pair.source.folder !== pair.destination.folder) {
           this.#flag(frame, pair, isFolder, 'it is a file on one side and a folder on the other');
           keeps = true;
-        } else if (isFolder) folders.push(this.#ofOneKind(frame, pair, isFolder));
-        else {
+        } else if (isFolder) {
+          folders.push(this.#ofOneKind(frame, pair, isFolder));
+          countFolder(this.#estimate, pair);
+        } else {
           const done = this.#file(frame, this.#ofOneKind(frame, pair, isFolder));
           if (done === 'delete' || done === 'delete-source') deletions[done]++;
           else if (done !== 'gone') keeps = true;
@@ -268,10 +270,10 @@ export class Planner {
         // Of a taxonomy, files are what makes a folder a full one.
         if (!destination && source && transfer.transfer_type === 'taxonomy') return 'fills';
         if (!source || !destination) return 'keeps';
-        estimate.unchanged++;
+        countUnchanged(estimate, source, destination);
         return 'fills';
       case 'adopt':
-        estimate.unchanged++;
+        countUnchanged(estimate, source!, destination!);
         if (!dry) this.#changes.add(() => records.put(recordOf(frame, pair, source!, destination!)));
         if (transfer.transfer_type === 'move') this.#item(frame, pair, { action: 'clear-source' });
         return 'fills';
@@ -402,7 +404,7 @@ export class Planner {
     else if (action === 'skip') estimate.skipped++;
     else if (action !== 'delete' && action !== 'delete-source') {
       estimate.items++;
-      estimate.bytes += moved?.size ?? 0;
+      if (moved) countTransfer(estimate, moved, transfer);
       if (!pair.record && pair.renamed !== undefined) estimate.renames++;
       estimate.calls += costOf(action, pair, isFolder, {
         ...this.#o,

@@ -39,6 +39,15 @@ export interface Result {
   readonly bytes: number;
   /** What is true of both sides from now on; null: nothing any more. */
   readonly record?: TransferRecord | null;
+  readonly written?: Written;
+}
+
+/** A file that was written at one end. */
+export interface Written {
+  readonly to: 'source' | 'destination';
+  readonly versions: number;
+  /** In place of what was there. */
+  readonly revised: boolean;
 }
 
 /** Some shares tell a time as it was set until they are asked anew, and then without its fraction: seconds. */
@@ -85,8 +94,14 @@ async function copy(item: RunItem, context: ActContext, way: 'forward' | 'back',
   const [fromPath, toPath] = isBack ? [paths.destination, paths.source] : [paths.source, paths.destination];
   const both = (done: Transferred) =>
     isBack ? { source: done.written, destination: done.read } : { source: done.read, destination: done.written };
+  const written = ({ versions }: Transferred, revised: boolean): Written => ({
+    to: isBack ? 'source' : 'destination',
+    versions,
+    revised,
+  });
   const through = context.again ? await cameThrough(from, to, fromPath, toPath, context, signal) : undefined;
-  if (through) return moved(item, context, both(through), through.bytes, signal);
+  if (through)
+    return { ...(await moved(item, context, both(through), through.bytes, signal)), written: written(through, false) };
   const record = context.recordOf(item);
   const before = isBack ? record?.source : record?.destination;
   // Where nothing was, the write itself sees that nothing is.
@@ -102,7 +117,8 @@ async function copy(item: RunItem, context: ActContext, way: 'forward' | 'back',
     if (!found) throw error;
     return found;
   });
-  return moved(item, context, both(done), done.bytes, signal);
+  const result = await moved(item, context, both(done), done.bytes, signal);
+  return { ...result, written: written(done, there !== undefined) };
 }
 
 /** After a copy: what is recorded, and that a moved file leaves the source. */
@@ -123,6 +139,7 @@ interface Transferred {
   readonly read: SideItem;
   readonly written: SideItem;
   readonly bytes: number;
+  readonly versions: number;
 }
 
 /** What an attempt before this one brought there, whose success was never heard of: of the source's size and time. */
@@ -139,7 +156,7 @@ async function cameThrough(
   if (read?.mtime === undefined || written?.mtime === undefined || written.folder) return undefined;
   const grain = Math.max(grainOf(to.rules), SHARE_GRAIN);
   const isSame = read.size === written.size && Math.abs(read.mtime - written.mtime) <= grain;
-  return isSame ? { read, written, bytes: read.size } : undefined;
+  return isSame ? { read, written, bytes: read.size, versions: 1 } : undefined;
 }
 
 async function transferFile(
@@ -158,14 +175,15 @@ async function transferFile(
   await ensureFolder(to, toPath, context, signal);
   let expected: WriteOptions['expected'] = there ? { size: there.size, mtime: there.mtime } : null;
   let earlier = 0;
-  for (const version of await olderVersions(item, from, read, context, signal)) {
+  const older = await olderVersions(item, from, read, context, signal);
+  for (const version of older) {
     const held = version.content();
     try {
       const written = await to.write(toPath, context.limited(held), { size: version.size, expected, signal });
       expected = { size: written.size, mtime: written.mtime };
       earlier += version.size;
-      const older = { ...read, size: version.size, mtime: version.mtime, version: version.id };
-      context.note(from === context.source ? recorded(item, older, written) : recorded(item, written, older));
+      const sent = { ...read, size: version.size, mtime: version.mtime, version: version.id };
+      context.note(from === context.source ? recorded(item, sent, written) : recorded(item, written, sent));
     } finally {
       held.close();
     }
@@ -199,7 +217,7 @@ async function transferFile(
     const after = await from.stat(fromPath, signal);
     if (!after || differs(after, fingerprintOf(read), grainOf(from.rules)))
       throw new Failure('item-changed', { path: fromPath });
-    return { read, written, bytes: read.size + earlier };
+    return { read, written, bytes: read.size + earlier, versions: older.length + 1 };
   } finally {
     plain.close();
   }
@@ -285,7 +303,8 @@ async function conflict(item: RunItem, context: ActContext, signal: AbortSignal)
       ? { source: done.read, destination: done.written }
       : { source: done.written, destination: done.read };
   const result = await moved(item, context, both, done.bytes, signal);
-  return { ...result, status: 'processed', reason };
+  const end = winner === 'source' ? 'destination' : 'source';
+  return { ...result, status: 'processed', reason, written: { to: end, versions: done.versions, revised: true } };
 }
 
 /** Gives what has a name the name of a conflict that is free. */

@@ -146,7 +146,9 @@ export class Run {
   }
 
   get stats(): ExecutionStats {
-    return this.#counts.stats(this.#estimate);
+    const { source, destination } = this.#c;
+    const limits = ({ callsAgainAt }: Side): number => Number(this.#again !== undefined && callsAgainAt !== undefined);
+    return this.#counts.stats(this.#estimate, { source: limits(source), destination: limits(destination) });
   }
 
   async #prepare(signal: AbortSignal): Promise<void> {
@@ -257,6 +259,7 @@ export class Run {
     const { job, until } = this.#c;
     const { retries } = job.transfer.performance;
     let again = false;
+    this.#counts.begin(item);
     for (let attempts = 1; ; attempts++, again = true) {
       if (until !== undefined && this.#clock.now() > until) {
         this.#end('not_complete', 'the longest duration of a run is over');

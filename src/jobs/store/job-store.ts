@@ -47,6 +47,17 @@ export interface Execution {
   readonly reason: string | undefined;
 }
 
+/** One end of a transfer: files that were as they should be, folders, and files that got new content. */
+export interface EndStats {
+  readonly existing: number;
+  readonly existing_bytes: number;
+  readonly existing_versions: number;
+  readonly folders: number;
+  readonly revisions: number;
+  /** Times that the platform's limit of calls turned the run away. */
+  readonly rate_limits: number;
+}
+
 export interface ExecutionStats {
   readonly copied?: number;
   readonly skipped?: number;
@@ -64,6 +75,14 @@ export interface ExecutionStats {
   readonly again?: number;
   /** How long its plan took, milliseconds: the run that goes on begins that much earlier, and then has calls to spend. */
   readonly planned?: number;
+  /** Files whose content was transferred. */
+  readonly transferred?: { readonly files: number; readonly versions: number };
+  /** Files whose content is still to be transferred. */
+  readonly left?: { readonly files: number; readonly bytes: number; readonly versions: number };
+  readonly source?: EndStats;
+  readonly destination?: EndStats;
+  /** Ids of the items that are being worked on. */
+  readonly processing?: readonly number[];
   /** What a simulation found; `hours` under the limit of the connection. */
   readonly estimate?: Estimate & { readonly hours: number };
 }
