@@ -5,6 +5,7 @@ import { optionRows } from './options.js';
 /** Keys of the configuration file that are no options, and what reads them. */
 export const configurationSections = {
   default_client: 'the app that connections use which name none',
+  mounts: 'what `procorefs serve` mounts',
   notify: 'who is told of jobs that fail, flag items or are overdue, of sign-ins that ended, of changes that wait',
 } as const satisfies Record<string, string>;
 

@@ -73,8 +73,17 @@ export class CommandContext {
 
   /** Values of all options: command line, then `-o`, environment, configuration file, default. */
   options(more: Given = {}): OptionValues {
+    return this.#resolved(more, { ...more, ...this.#given });
+  }
+
+  /** The same, of which `own` overrides the command line. */
+  optionsWith(own: Given): OptionValues {
+    return this.#resolved({}, { ...this.#given, ...own });
+  }
+
+  #resolved(more: Given, given: Given): OptionValues {
     return resolveOptions({
-      given: { ...more, ...this.#given },
+      given,
       environment: process.env,
       file: readConfiguration(this.state(more).configFile),
     });

@@ -1,7 +1,7 @@
 import { Failure, failureToJson } from '../base/errors.js';
 import type { DaemonRequest } from '../daemon/run.js';
 import type { Command } from './command.js';
-import type { DaemonAnswer } from './mount.js';
+import type { DaemonAnswer } from './start-daemon.js';
 
 /** The process behind `mount`; it gets its request from there and is not for people. */
 export const daemon: Command = {

@@ -1,27 +1,10 @@
-import { fork } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { Failure, type FailureJson, failureFromJson } from '../base/errors.js';
 import { mountOptionNames, parseMountOptions } from '../base/options.js';
 import type { DaemonRequest } from '../daemon/run.js';
 import { parseSource } from '../daemon/source.js';
 import { shortHash } from '../daemon/state-folder.js';
-import { THREAD_POOL_SIZE } from '../fuse/drivers.js';
 import { COMMON_OPTIONS, type Command, type CommandContext } from './command.js';
-
-/**
- * V8 collects with helper threads by default: for the daemon's small heap, through which much external memory passes,
- * they cost more than they bring (measured: reading a large file through takes half the processor time without them).
- * A young generation of its usual size would keep the daemon 40 MB larger for nothing. What has died in the old one is
- * collected when it has grown by half: by default a small heap grows to four times what lives in it first.
- */
-const GC = ['--single-threaded-gc', '--max-semi-space-size=4', '--heap-growing-percent=50'];
-/** Heaps of malloc: one for each of the many threads would take more than what is in them. */
-const ARENAS = 2;
-
-/** What the daemon tells the process that started it. */
-export type DaemonAnswer = { readonly mounted: true; readonly delegated: boolean } | { readonly failure: FailureJson };
+import { startDaemon } from './start-daemon.js';
 
 export const mount: Command = {
   name: 'mount',
@@ -56,32 +39,4 @@ export async function runMount(context: CommandContext, source: string, mountpoi
       'procorefs: only root can read this mount; add -o allow_other (with uid=,gid=,umask=) to let others in\n',
     );
   await startDaemon(request, context.flags.foreground === true);
-}
-
-/** Starts the process that stays behind the mount, and returns when the mount answers. */
-async function startDaemon(request: DaemonRequest, foreground: boolean): Promise<void> {
-  const errors = openSync(request.log, 'a', 0o600);
-  const child = fork(fileURLToPath(new URL('./main.js', import.meta.url)), ['daemon'], {
-    detached: !foreground,
-    stdio: ['ignore', 'ignore', errors, 'ipc'],
-    cwd: '/',
-    execArgv: [...process.execArgv, ...GC],
-    env: { ...process.env, UV_THREADPOOL_SIZE: String(THREAD_POOL_SIZE), MALLOC_ARENA_MAX: String(ARENAS) },
-  });
-  closeSync(errors);
-  const answer = await new Promise<DaemonAnswer>((resolve, reject) => {
-    child.once('message', (message) => resolve(message as DaemonAnswer));
-    child.once('error', reject);
-    child.once('exit', () => reject(new Failure('daemon-failed', { log: request.log })));
-    child.send(request);
-  });
-  if ('failure' in answer) throw failureFromJson(answer.failure);
-  child.disconnect();
-  if (!foreground || answer.delegated) {
-    child.unref();
-    return;
-  }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
-  const code = await new Promise<number | null>((done) => child.once('exit', done));
-  if (code !== 0) throw new Failure('daemon-failed', { log: request.log });
 }

@@ -1,10 +1,12 @@
 import { openService } from '../daemon/serve.js';
+import { shortHash } from '../daemon/state-folder.js';
 import type { Command } from './command.js';
+import { startDaemon } from './start-daemon.js';
 import { VERSION } from './version.js';
 
 export const serve: Command = {
   name: 'serve',
-  summary: 'the service: runs the jobs, answers the HTTP API',
+  summary: 'the service: keeps the mounts of the configuration, runs the jobs, answers the HTTP API',
   options: ['budget_wait', 'cache', 'cache_reserve', 'bandwidth', 'settle', 'delete_delay', 'hold_after'],
   flags: [
     {
@@ -13,10 +15,23 @@ export const serve: Command = {
     },
   ],
   async run(context) {
+    const state = context.state();
     const listen = context.flag('listen');
     const service = await openService({
-      state: context.state(),
+      state,
       options: context.options(),
+      mount: ({ source, mountpoint, options, generic }) =>
+        startDaemon(
+          {
+            state: state.path,
+            source,
+            mountpoint,
+            options: context.optionsWith(options),
+            generic,
+            log: state.log(`mount-${shortHash(mountpoint)}`),
+          },
+          false,
+        ),
       listen,
       version: VERSION,
     });

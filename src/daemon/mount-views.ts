@@ -21,9 +21,13 @@ export const mountViews = (state: StateFolder): Mounts => ({
 
 async function viewOf(record: MountRecord): Promise<MountView> {
   try {
-    return await askMount<MountStatus>(record, 'status', { mountpoint: record.mountpoint });
+    const status = await askMount<MountStatus>(record, 'status', { mountpoint: record.mountpoint });
+    return { ...status, source: record.source };
   } catch (error) {
-    if (!isAbsent(error) && !isFailure(error, 'not-mounted')) throw error;
-    return { mountpoint: record.mountpoint, state: 'dead' };
+    const { mountpoint, source } = record;
+    if (isAbsent(error) || isFailure(error, 'not-mounted')) return { mountpoint, source, state: 'dead' };
+    // It may be ending just now; whatever it is, the others are shown.
+    const failure = isFailure(error) ? error : new Failure('internal', {}, error);
+    return { mountpoint, source, state: 'dead', reason: failure.line };
   }
 }

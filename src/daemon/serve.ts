@@ -5,7 +5,9 @@ import { Connections } from '../connections/store.js';
 import { openServerDatabase } from '../server/access/database.js';
 import { parseListen } from '../server/http/listen.js';
 import { Service } from '../server/service.js';
+import { type ConfiguredMount, ConfiguredMounts, readConfiguredMounts } from './configured-mounts.js';
 import { openJobs } from './jobs/open.js';
+import { connectionTotals } from './jobs/totals.js';
 import { mountViews } from './mount-views.js';
 import { Projects } from './projects.js';
 import { projectOptions } from './run.js';
@@ -17,12 +19,14 @@ const PAGE = fileURLToPath(new URL('../server/page/', import.meta.url));
 export interface ServeRequest {
   readonly state: StateFolder;
   readonly options: OptionValues;
+  /** Starts the process behind a mount; resolves when it answers. Absent: nothing is mounted. */
+  readonly mount?: (mount: ConfiguredMount) => Promise<void>;
   /** `HOST:PORT`; undefined: a unix socket in the state folder. */
   readonly listen: string | undefined;
   readonly version: string;
 }
 
-/** The service: the jobs of the state folder and the HTTP API. */
+/** The service: the mounts of the configuration, the jobs of the state folder, and the HTTP API. */
 export interface Serving {
   /** URL, or path of the socket. */
   readonly http: string;
@@ -31,27 +35,37 @@ export interface Serving {
 }
 
 /** @throws Failure `usage`, `no-users`, `listen-refused`, `database-damaged`, … */
-export async function openService({ state, options, listen, version }: ServeRequest): Promise<Serving> {
+export async function openService({ state, options, mount, listen, version }: ServeRequest): Promise<Serving> {
   const place = listen === undefined ? ({ kind: 'socket', path: state.socket('http') } as const) : parseListen(listen);
+  const configured = readConfiguredMounts(state);
   const { log, close: closeLog } = openLog(options.log_level as LogLevel, state.log('serve'));
   const projects = new Projects({ state, options, projectOptions: projectOptions(options), lingers: true, log });
   const opened: (() => Promise<void> | void)[] = [closeLog];
   const close = async (): Promise<void> => {
     for (const end of opened.splice(0).reverse()) await end();
   };
+  const connections = new Connections(state.path);
   try {
     opened.push(() => projects.close());
+    const mounts = new ConfiguredMounts({
+      state,
+      mounts: mount ? configured : [],
+      start: mount ?? (() => Promise.resolve()),
+      log,
+    });
+    opened.push(() => mounts.close());
     const jobs = openJobs({ state, options, projects, log });
     opened.push(() => jobs.close());
     const database = openServerDatabase(state.path);
     opened.push(() => void database.close());
     const service = await Service.open({
       parts: {
-        connections: new Connections(state.path),
+        connections,
         store: jobs.store,
         engine: jobs.engine,
         session: (connection) => projects.session(connection),
-        mounts: mountViews(state),
+        mounts: mounts.views(mountViews(state)),
+        totals: (id, path, signal) => connectionTotals({ state, projects, connections }, id, path, signal),
         log,
       },
       database,
@@ -61,6 +75,7 @@ export async function openService({ state, options, listen, version }: ServeRequ
     });
     opened.push(() => service.close());
     jobs.start();
+    await mounts.start();
     log.info({ http: service.http }, 'the service is ready');
     return { http: service.http, log, close };
   } catch (error) {

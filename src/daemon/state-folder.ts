@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf, Failure } from '../base/errors.js';
@@ -49,6 +49,11 @@ export class StateFolder {
     const folder = join(this.path, 'projects', key);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     return folder;
+  }
+
+  /** Whether anything is kept of a project. */
+  hasProject(key: string): boolean {
+    return existsSync(join(this.path, 'projects', key, 'mirror.db'));
   }
 
   /** What is kept of the company of a connection. */

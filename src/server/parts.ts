@@ -2,6 +2,7 @@ import type { Log } from '../base/log.js';
 import type { BudgetStatus } from '../budget/budget.js';
 import type { Connection } from '../connections/connection.js';
 import type { Connections } from '../connections/store.js';
+import type { Totals } from '../jobs/analyze/totals.js';
 import type { JobEngine } from '../jobs/engine.js';
 import type { JobStore } from '../jobs/store/job-store.js';
 import type { Session } from '../procore/session.js';
@@ -17,8 +18,18 @@ export interface Mounts {
 export interface MountView {
   readonly mountpoint: string;
   readonly state: string;
+  readonly source?: string;
   readonly connection?: string;
+  /** Why there is none. */
+  readonly reason?: string;
   readonly budget?: BudgetStatus;
+}
+
+/** How much is below a folder of a connection. */
+export interface ConnectionTotals {
+  readonly totals: Totals;
+  /** At the top of a connection to a company: projects that are in the totals, and those that are not mirrored here. */
+  readonly projects?: { readonly counted: number; readonly unknown: number };
 }
 
 /** What the API works on; whoever composes the program has it. */
@@ -29,6 +40,8 @@ export interface Parts {
   /** The session of a connection, until released; all that this process does with it shares one. */
   session(connection: Connection): { readonly value: Session; release(): void };
   readonly mounts: Mounts;
+  /** @throws Failure as opening the place does */
+  totals(connection: string, path: string, signal: AbortSignal): Promise<ConnectionTotals>;
   readonly log: Log;
   /** Ends with the service. */
   readonly ending: AbortSignal;

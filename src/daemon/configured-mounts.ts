@@ -1,0 +1,211 @@
+import { realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
+import { systemClock } from '../base/clock.js';
+import { readConfiguration } from '../base/configuration.js';
+import { Failure, isFailure } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { type MountOptionText, parseMountOptions } from '../base/options.js';
+import type { Mounts, MountView } from '../server/parts.js';
+import { askMount, isAbsent } from './control.js';
+import { parseSource } from './source.js';
+import { isOrphaned, type MountRecord, type StateFolder } from './state-folder.js';
+
+/** A row of `mounts` in the configuration file: what `procorefs mount SOURCE MOUNTPOINT -o OPTIONS` would mount. */
+const rowSchema = z.strictObject({
+  source: z.string().min(1),
+  mountpoint: z.string().regex(/^\/./, 'no absolute path'),
+  options: z.string().default(''),
+});
+
+export interface ConfiguredMount extends MountOptionText {
+  /** `CONNECTION:PROJECT[/folder]`, or `CONNECTION:` for all projects. */
+  readonly source: string;
+  /** Absolute. */
+  readonly mountpoint: string;
+}
+
+/** @throws Failure `usage` for a row that cannot be one, an unknown option, or a mount point that is named twice */
+export function readConfiguredMounts({ configFile }: StateFolder): ConfiguredMount[] {
+  const wrong = (cause: unknown): Failure =>
+    new Failure('usage', { what: `"mounts" in ${configFile} cannot be used` }, cause);
+  const parsed = z.array(rowSchema).safeParse(readConfiguration(configFile).mounts ?? []);
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0]!;
+    throw wrong(new Error(`${path.join('.')}: ${message}`));
+  }
+  const seen = new Set<string>();
+  return parsed.data.map(({ source, mountpoint, options }) => {
+    try {
+      if (seen.has(mountpoint)) throw new Error(`${mountpoint} is named twice`);
+      seen.add(mountpoint);
+      parseSource(source);
+      return { source, mountpoint, ...parseMountOptions(options) };
+    } catch (error) {
+      throw wrong(error);
+    }
+  });
+}
+
+/** Milliseconds between two looks, and before a mount that failed is tried again: each time twice as long. */
+const LOOK = 2000;
+const RETRY_FIRST = 5000;
+const RETRY_LAST = 300_000;
+/** How long the first mounts are waited for at the start. */
+const START_LIMIT = 30_000;
+/** Seconds that an outbox may take when the service ends. */
+const DRAIN_LIMIT = 60;
+
+interface Kept {
+  readonly mount: ConfiguredMount;
+  /** Where it is, without links. */
+  place: string;
+  /** `left`: somebody unmounted it, and that counts until the next start. */
+  state: 'waiting' | 'mounted' | 'left';
+  failure: Failure | undefined;
+  retryAt: number;
+  wait: number;
+}
+
+export interface ConfiguredMountsOptions {
+  readonly state: StateFolder;
+  readonly mounts: readonly ConfiguredMount[];
+  /** Resolves when the mount answers. The process behind it goes on by itself. */
+  readonly start: (mount: ConfiguredMount) => Promise<void>;
+  readonly log: Log;
+}
+
+/**
+ * Keeps the mounts of the configuration: makes them, makes them again when their process dies, and ends them with the
+ * service. Each has a process of its own, so that whatever the service does nobody at a mount waits for it; after a kill
+ * of the service they go on, and the next one finds them.
+ */
+export class ConfiguredMounts {
+  readonly #o: ConfiguredMountsOptions;
+  readonly #kept: readonly Kept[];
+  readonly #stop = new AbortController();
+  #loop: Promise<void> | undefined;
+
+  constructor(options: ConfiguredMountsOptions) {
+    this.#o = options;
+    this.#kept = options.mounts.map((mount) => ({
+      mount,
+      place: mount.mountpoint,
+      state: 'waiting',
+      failure: undefined,
+      retryAt: 0,
+      wait: RETRY_FIRST,
+    }));
+  }
+
+  /** Resolves when each was tried once, or after half a minute; what failed is tried again. */
+  async start(): Promise<void> {
+    if (this.#kept.length === 0) return;
+    const first = this.#look();
+    this.#loop = first.then(() => this.#watch());
+    const limit = new AbortController();
+    await Promise.race([first, systemClock.sleep(START_LIMIT, limit.signal).catch(() => undefined)]);
+    limit.abort();
+  }
+
+  /** What is mounted by anybody, and what of the configuration is not. */
+  views(mounts: Mounts): Mounts {
+    return {
+      ask: mounts.ask.bind(mounts),
+      status: async () => {
+        const live = await mounts.status();
+        return [...live, ...this.#missing(live)].sort((a, b) => a.mountpoint.localeCompare(b.mountpoint));
+      },
+    };
+  }
+
+  /** Brings the outboxes to the server, and unmounts. */
+  async close(): Promise<void> {
+    this.#stop.abort(new Failure('interrupted'));
+    await this.#loop;
+    await Promise.all(this.#kept.map((one) => this.#unmount(one)));
+  }
+
+  #missing(live: readonly MountView[]): MountView[] {
+    return this.#kept
+      .filter(({ place }) => !live.some(({ mountpoint }) => mountpoint === place))
+      .map(({ mount: { mountpoint, source }, failure, state }) => ({
+        mountpoint,
+        source,
+        state: state === 'left' ? 'unmounted' : failure ? 'failed' : 'starting',
+        ...(failure ? { reason: failure.line } : {}),
+      }));
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await systemClock.sleep(LOOK, signal).catch(() => undefined);
+      if (!signal.aborted) await this.#look();
+    }
+  }
+
+  /** Mounts of one project are made one after the other anyway, by the process that owns it. */
+  async #look(): Promise<void> {
+    await Promise.all(this.#kept.map((one) => this.#keep(one)));
+  }
+
+  async #keep(one: Kept): Promise<void> {
+    if (one.state === 'left' || Date.now() < one.retryAt) return;
+    const { mount } = one;
+    try {
+      const record = await this.#record(one);
+      if (record && !isOrphaned(record)) {
+        if (record.source !== mount.source)
+          throw new Failure('mountpoint-busy', { path: mount.mountpoint, source: record.source });
+        one.state = 'mounted';
+        one.failure = undefined;
+        return;
+      }
+      if (!record && one.state === 'mounted') {
+        one.state = 'left';
+        this.#o.log.info({ mountpoint: mount.mountpoint }, 'it was unmounted; the next start mounts it again');
+        return;
+      }
+      if (record)
+        this.#o.log.warn({ mountpoint: mount.mountpoint }, 'the process of a mount died; it is mounted again');
+      await this.#o.start(mount);
+      one.state = 'mounted';
+      one.failure = undefined;
+      one.wait = RETRY_FIRST;
+    } catch (error) {
+      one.failure = isFailure(error) ? error : new Failure('internal', {}, error);
+      one.retryAt = Date.now() + one.wait;
+      one.wait = Math.min(RETRY_LAST, one.wait * 2);
+      this.#o.log.error(
+        { error, mountpoint: mount.mountpoint },
+        'a mount of the configuration failed; it is tried again',
+      );
+    }
+  }
+
+  /** Mounts are recorded by their path without links. Of one whose process died, only what is above can be looked at. */
+  async #record(one: Kept): Promise<MountRecord | undefined> {
+    const { mountpoint } = one.mount;
+    const known = this.#o.state.mount(one.place);
+    if (known) return known;
+    one.place = join(await realpath(dirname(mountpoint)).catch(() => dirname(mountpoint)), basename(mountpoint));
+    one.place = await realpath(one.place).catch(() => one.place);
+    return this.#o.state.mount(one.place);
+  }
+
+  async #unmount(one: Kept): Promise<void> {
+    const { log } = this.#o;
+    const { mount } = one;
+    try {
+      const record = await this.#record(one);
+      if (!record || record.source !== mount.source) return;
+      const words = { mountpoint: record.mountpoint, force: true, timeout: DRAIN_LIMIT };
+      const left = await askMount<unknown[]>(record, 'unmount', words);
+      if (left.length > 0) log.warn({ mountpoint: mount.mountpoint, left: left.length }, 'changes are left');
+    } catch (error) {
+      // It may have been told to end as well.
+      if (!isAbsent(error)) log.warn({ error, mountpoint: mount.mountpoint }, 'a mount could not be ended');
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import { systemClock } from '../../base/clock.js';
+import { Failure } from '../../base/errors.js';
+import type { Connection } from '../../connections/connection.js';
+import { type Connections, isTarget } from '../../connections/store.js';
+import type { Analysis } from '../../jobs/analyze/analyze.js';
+import { NOTHING, sumOf, type Totals, totalsOf } from '../../jobs/analyze/totals.js';
+import { ProcoreSide } from '../../jobs/sides/procore-side.js';
+import { TargetSide } from '../../jobs/sides/side.js';
+import type { ConnectionTotals } from '../../server/parts.js';
+import { openConnection } from '../../targets/connection.js';
+import { askDaemon } from '../control.js';
+import { Owned } from '../project.js';
+import type { Projects } from '../projects.js';
+import type { StateFolder } from '../state-folder.js';
+import { accessOf } from './opener.js';
+import { type End, endOf } from './places.js';
+
+/** Milliseconds between two looks at a crawl. */
+const LOOK = 200;
+
+export interface TotalsContext {
+  readonly state: StateFolder;
+  readonly projects: Projects;
+  readonly connections: Connections;
+}
+
+type ProjectEnd = End & { readonly kind: 'project' };
+
+/**
+ * What is below a folder of a connection. A target is walked; a project is crawled if it never was, and costs no call
+ * after that. At the top of a connection to a whole company, the projects count that are mirrored here: no call.
+ * @throws Failure as opening the place does
+ */
+export async function connectionTotals(
+  context: TotalsContext,
+  idOrName: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<ConnectionTotals> {
+  const { connections } = context;
+  const connection = connections.find(idOrName);
+  const isCompany = !isTarget(connection) && connection.project === undefined && path.split('/').join('') === '';
+  if (isCompany) return companyTotals(context, connection, signal);
+  const end = endOf(connections, { connection: { id: connection.id }, target: { path } });
+  if (end.kind === 'project') return { totals: await projectTotals(context, end, signal) };
+  const target = await openConnection(connections, end.connection, { path: end.path, mayWrite: false, signal });
+  try {
+    return { totals: await totalsOf(new TargetSide(target), signal) };
+  } finally {
+    await target.close();
+  }
+}
+
+async function companyTotals(
+  context: TotalsContext,
+  connection: Connection,
+  signal: AbortSignal,
+): Promise<ConnectionTotals> {
+  const known = connection.projects ?? [];
+  let totals = NOTHING;
+  let counted = 0;
+  for (const { id } of known) {
+    if (!context.state.hasProject(keyOf(connection, id))) continue;
+    const source = { connection: connection.id, project: String(id), folder: '' };
+    totals = sumOf(totals, await projectTotals(context, { kind: 'project', connection, source }, signal));
+    counted++;
+  }
+  return { totals, projects: { counted, unknown: known.length - counted } };
+}
+
+const keyOf = (connection: Connection, id: number): string => `${connection.id}-${id}`;
+
+/** Whoever owns the project counts. */
+async function projectTotals(
+  { state, projects, connections }: TotalsContext,
+  end: ProjectEnd,
+  signal: AbortSignal,
+): Promise<Totals> {
+  const { connection, source } = end;
+  try {
+    const lease = await projects.acquire(source);
+    try {
+      const { project } = lease;
+      await lease.open(signal);
+      if (!project.mirror.view.crawlDone) lease.start();
+      while (!project.mirror.view.crawlDone) {
+        if (project.mirror.state === 'signed-out') throw new Failure('signed-out', { name: connection.name });
+        await systemClock.sleep(LOOK, signal);
+      }
+      const side = new ProcoreSide(accessOf(project), {
+        job: `totals ${Date.now()}`,
+        jobName: 'totals',
+        path: source.folder,
+        whenSpent: 'wait',
+        lastPollIsEnough: true,
+        locks: false,
+      });
+      return await totalsOf(side, signal);
+    } finally {
+      await lease.release();
+    }
+  } catch (error) {
+    if (!(error instanceof Owned)) throw error;
+    const known = connections.get(connection.id).projects ?? [];
+    const project = known.find(({ id, name }) => String(id) === source.project || name === source.project);
+    const key = keyOf(connection, project?.id ?? Number(source.project));
+    try {
+      const found = await askDaemon<Analysis>(state.socket(key), 'analyze', { folder: source.folder, most: 0 }, signal);
+      return { ...found, unreadable: found.unreadable.count };
+    } catch (inner) {
+      if (inner instanceof Failure || signal.aborted) throw inner;
+      throw new Failure('already-owned', { pid: error.pid }, inner);
+    }
+  }
+}

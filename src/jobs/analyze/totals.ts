@@ -1,0 +1,51 @@
+import { setImmediate } from 'node:timers/promises';
+import { isFailure } from '../../base/errors.js';
+import type { Side } from '../sides/side.js';
+
+/** How much is in a tree. */
+export interface Totals {
+  readonly files: number;
+  readonly bytes: number;
+  readonly folders: number;
+  /** Folders that could not be listed whole: what is missing of them is not counted. */
+  readonly unreadable: number;
+}
+
+export const NOTHING: Totals = { files: 0, bytes: 0, folders: 0, unreadable: 0 };
+
+export const sumOf = (a: Totals, b: Totals): Totals => ({
+  files: a.files + b.files,
+  bytes: a.bytes + b.bytes,
+  folders: a.folders + b.folders,
+  unreadable: a.unreadable + b.unreadable,
+});
+
+/** Items after which others get their turn. */
+const TURN = 300;
+
+/** Walks a tree once. What is remembered are the folders that are still to be looked into. */
+export async function totalsOf(side: Side, signal: AbortSignal): Promise<Totals> {
+  const total = { files: 0, bytes: 0, folders: 0, unreadable: 0 };
+  let seen = 0;
+  const left = [''];
+  for (let folder = left.pop(); folder !== undefined; folder = left.pop()) {
+    try {
+      for await (const item of side.list(folder, signal)) {
+        if (item.folder) {
+          total.folders++;
+          left.push(item.path);
+        } else {
+          total.files++;
+          total.bytes += item.size;
+        }
+        if (++seen % TURN > 0) continue;
+        await setImmediate();
+        signal.throwIfAborted();
+      }
+    } catch (error) {
+      if (folder === '' || signal.aborted || !isFailure(error)) throw error;
+      total.unreadable++;
+    }
+  }
+  return total;
+}
