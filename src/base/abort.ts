@@ -9,6 +9,45 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
+/** A signal for a piece of work, and the end of what it holds: `end` must be called when the work is over. */
+export interface LimitedSignal {
+  readonly signal: AbortSignal;
+  /** The time was over. */
+  readonly isOver: boolean;
+  end(): void;
+}
+
+/**
+ * Aborts with another signal, or after `ms` milliseconds. Unlike `AbortSignal.any([signal, AbortSignal.timeout(ms)])`, of
+ * which Node 20 may collect the timer while nothing but the combined signal refers to it, it is held until it ends.
+ */
+export function limited(other: AbortSignal, ms: number, reason: () => unknown): LimitedSignal {
+  const controller = new AbortController();
+  let isOver = false;
+  const abort = (): void => {
+    end();
+    controller.abort(other.reason);
+  };
+  const timer = setTimeout(() => {
+    isOver = true;
+    end();
+    controller.abort(reason());
+  }, ms);
+  const end = (): void => {
+    clearTimeout(timer);
+    other.removeEventListener('abort', abort);
+  };
+  if (other.aborted) abort();
+  else other.addEventListener('abort', abort);
+  return {
+    signal: controller.signal,
+    get isOver() {
+      return isOver;
+    },
+    end,
+  };
+}
+
 interface Flight<T> {
   readonly result: Promise<T>;
   readonly end: AbortController;

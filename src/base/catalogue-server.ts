@@ -37,6 +37,20 @@ export const serverRows = {
     what: 'too many sign-ins have failed',
     remedy: 'try again in {seconds} s',
   },
+  'too-many-requests': {
+    errno: 'EAGAIN',
+    http: 429,
+    level: 'warn',
+    what: 'too many {what} at once',
+    remedy: 'try again in {seconds} s',
+  },
+  'no-impersonation': {
+    errno: 'EACCES',
+    http: 403,
+    level: 'info',
+    what: '"{name}" cannot act as "{who}": the platform lets a connection act as its own account alone{account}',
+    remedy: 'leave X-Connect-As out, or add a connection that is signed in as that account',
+  },
   'no-users': {
     errno: 'EACCES',
     http: 400,

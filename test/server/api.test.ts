@@ -1,5 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
@@ -32,16 +31,14 @@ t.test('the service at an address, with its users', async (t) => {
   t.equal(nobody.code, 1);
   t.match(nobody.stderr, /there are no users; make one with `procorefs users add/);
   await installation.must(['users', 'add', 'boss', '--role', 'manage'], { input: `${PASSWORD}\n` });
-  await installation.must(['users', 'add', 'eye', '--role', 'read'], { input: `${PASSWORD} 2\n` });
   for (const name of readdirSync(installation.state).filter((name) => name.startsWith('server.db'))) {
     const path = join(installation.state, name);
     t.equal(statSync(path).mode & 0o777, 0o600, name);
     t.notOk(readFileSync(path).includes(PASSWORD), `${name} holds no password`);
   }
-  let service = await RunningService.start(t, installation, ['--listen', '127.0.0.1:0']);
+  const service = await RunningService.start(t, installation, ['--listen', '127.0.0.1:0']);
   const signedIn = (await service.signIn('boss', PASSWORD)).json as { access_token: string; refresh_token: string };
   const bearer = { authorization: `Bearer ${signedIn.access_token}` };
-  const reader = (await service.signIn('eye', `${PASSWORD} 2`)).json as { access_token: string };
   const api = new OpenApi((await service.ask('/v1/openapi.json')).json);
   const wrong: string[] = [];
   const ask = async (path: string, request: Request = {}): Promise<Answer> => {
@@ -59,70 +56,6 @@ t.test('the service at an address, with its users', async (t) => {
       await sleep(50);
     }
   };
-
-  await t.test('who may not is told so, in one form', async (t) => {
-    const refused = async (answer: Promise<Answer>, status: number, code: string, what: string): Promise<void> => {
-      const { status: got, json, headers } = await answer;
-      t.equal(got, status, what);
-      t.match(json, { errors: [{ description: String, code, remedy: String }] }, what);
-      t.match(headers['content-type'], /^application\/json/, what);
-      t.equal(headers['x-content-type-options'], 'nosniff', what);
-    };
-    const as = (authorization: string, more: Request = {}): Request => ({
-      ...more,
-      headers: { ...more.headers, authorization },
-    });
-    await refused(service.ask('/v1/jobs'), 401, 'not-signed-in', 'no token');
-    await refused(service.ask('/v1/jobs', as(`Bearer ${'x'.repeat(43)}`)), 401, 'not-signed-in', 'a wrong token');
-    await refused(
-      service.ask('/v1/jobs', as(`Bearer ${signedIn.refresh_token}`)),
-      401,
-      'not-signed-in',
-      'a refresh token',
-    );
-    const eye = `Bearer ${reader.access_token}`;
-    t.equal((await service.ask('/v1/jobs', as(eye))).status, 200, 'who may look looks');
-    await refused(service.ask('/v1/jobs/x', as(eye, { method: 'DELETE' })), 403, 'role-too-low', 'a write of a reader');
-    await refused(service.ask('/v1/users', as(eye)), 403, 'role-too-low', 'the users');
-    const foreign = { origin: 'https://evil.example' };
-    await refused(
-      ask('/v1/jobs', { method: 'POST', headers: foreign, body: {} }),
-      403,
-      'foreign-origin',
-      'a page elsewhere',
-    );
-    await refused(ask('/v1/none'), 404, 'no-such-address', 'nothing there');
-    await refused(ask('/v1/jobs/none'), 404, 'no-such-job', 'no such job');
-    const json = { 'content-type': 'application/json' };
-    for (const raw of ['{"name":', '[', '{"__proto__":{"x":1}}', '\u0000'])
-      await refused(ask('/v1/jobs', { method: 'POST', headers: json, raw }), 400, 'request-refused-here', raw);
-    await refused(send('POST', '/v1/jobs', { name: 'x', nonsense: 1 }), 400, 'job-refused', 'an unknown key');
-    await refused(send('PATCH', '/v1/jobs?strat=1'), 400, 'request-refused-here', 'an unknown word of a change');
-    await refused(
-      ask('/v1/jobs', { method: 'POST', headers: { 'content-type': 'text/csv' }, raw: 'a,b' }),
-      415,
-      'request-refused-here',
-      'another type',
-    );
-    const large = ask('/v1/jobs', { method: 'POST', headers: json, raw: Buffer.alloc(10 * 1024 * 1024, 32) });
-    await large.then(
-      ({ status }) => t.equal(status, 413, '10 MB'),
-      (error: NodeJS.ErrnoException) => t.match(error.code, /ECONNRESET|EPIPE/, 'or the line is cut while it sends'),
-    );
-    for (const path of [
-      '/page/../server.db',
-      '/page/%2e%2e/service.js',
-      '/page/..%2f..%2fcli/main.js',
-      '/page//etc/passwd',
-    ])
-      await refused(ask(path), 404, 'no-such-address', path);
-    const bad = await new Promise<string>((resolve) => {
-      const socket = connect(Number(new URL(service.http).port), '127.0.0.1', () => socket.write('NONSENSE\r\n\r\n'));
-      let text = '';
-      socket.on('data', (more) => (text += more)).on('close', () => resolve(text));
-    });
-    t.match(bad, /^HTTP\/1\.1 400 .*"errors":\[/s, 'what is no HTTP');
-  });
 
   await t.test('sign-ins: renewed once, ended, and slow to guess', async (t) => {
     const form = (words: Record<string, string>): Promise<Answer> =>
@@ -275,9 +208,111 @@ t.test('the service at an address, with its users', async (t) => {
     t.equal(csv.text.trim().split('\r\n').length, 3);
   });
 
+  await t.test('what scripts for the connector rely on', async (t) => {
+    const { source, destination } = ids;
+    const stats = await ask(`/v1/connections/${destination}/stats?fields=all&ignoreShared=1&ignoreHidden=0`);
+    t.match(stats.json, {
+      item_stats: { items: { count: 2, bytes: 'a planformula'.length }, containers: { count: 1 } },
+    });
+    t.notOk('status' in stats.json, 'without an envelope');
+    const below = await ask(`/v1/connections/${source}/stats?path=/sourceDocumentLibrary`);
+    t.match(below.json.item_stats, { items: { count: 2 }, containers: { count: 0, unreadable: 0 } });
+    const line = await ask(`/v1/connections/${source}/stats.csv?path=sourceDocumentLibrary`);
+    t.equal(line.text, 'item_stats.items.count,item_stats.items.bytes,item_stats.containers.count\r\n2,13,0\r\n');
+    const company = (await ask('/v1/connections/Site%20account/stats')).json;
+    t.strictSame(company.projects, { counted: 0, unknown: 1 }, 'a company is not crawled for it');
+    t.equal((await ask(`/v1/connections/${source}/stats?path=/none`)).status, 404);
+
+    // What is too long for an address goes into the body: the token itself, or a key of that name.
+    const { items } = (await ask(`/v1/connections/${destination}/items`)).json;
+    const folder = items.find(({ type }: { type: string }) => type === 'container');
+    const deep = join(installation.folder, 'target', ...Array.from({ length: 12 }, () => 'd'.repeat(200)));
+    mkdirSync(deep, { recursive: true });
+    writeFileSync(join(deep, 'end.txt'), '');
+    const long = Array.from({ length: 12 }, () => 'd'.repeat(200)).join('/');
+    for (const [token, name] of [
+      [folder.id, '=1+1.txt'],
+      [long, 'end.txt'],
+    ])
+      for (const body of [token, { token }]) {
+        const path = `/v1/connections/${destination}/items?limit=5&fields=all&unheard=of`;
+        const found = await send('POST', path, body);
+        t.equal(found.status, 200, found.text);
+        t.equal(found.json.items[0].name, name);
+      }
+    t.equal((await send('POST', `/v1/connections/${destination}/items`)).json.meta.total_count, 2);
+    await send('POST', `/v1/connections/${destination}/items/${folder.id}`);
+    t.equal((await ask(`/v1/connections/${destination}/items?token=${folder.id}`)).json.meta.total_count, 2);
+    rmSync(join(installation.folder, 'target', 'd'.repeat(200)), { recursive: true });
+
+    const as = (who: string, path: string): Promise<Answer> => ask(path, { headers: { 'x-connect-as': who } });
+    const { accounts } = (await ask(`/v1/connections/${source}/accounts`)).json;
+    t.equal((await as(accounts[0].login, `/v1/connections/${source}/items`)).status, 200, 'as oneself');
+    const other = await as('someone@else.example', `/v1/connections/${source}/items`);
+    t.equal(other.status, 403);
+    t.match(other.json.errors[0], { code: 'no-impersonation', description: /someone@else\.example/ });
+    t.equal((await as('x', `/v1/connections/${source}/stats`)).status, 403);
+    t.equal((await as('x', '/v1/jobs')).status, 400, 'it is not passed over in silence');
+
+    for (const list of ['items', 'folders', 'links', 'auditing', 'security_map']) {
+      const { json } = await ask(`/v1/transfers/${list}?job=${job}&fields=all`);
+      t.ok(Array.isArray(json.item), `${list} stands under item`);
+      t.equal((await ask(`/v1/transfers/${list}.csv?job=${job}`)).status, 200);
+    }
+    const { item: map } = (await ask(`/v1/transfers/security_map?job=${job}`)).json;
+    t.match(map, [{ source: { login: accounts[0].login }, resolution: 'connection', message: String }]);
+    t.ok((await ask('/v1/transfers/auditing')).json.meta.total_count >= 2, 'of all runs');
+
+    const counted = (await ask(`/v1/transfers/${job}/stats`)).json.stats;
+    const amount = { files: 2, bytes: 13, versions: 2 };
+    const none = { files: 0, bytes: 0, versions: 0 };
+    const end = { new: amount, existing: none, pending: none, flagged: 0, ignored: 0, revisions: 0, rate_limits: 0 };
+    t.match(counted, { source: end, destination: end, errors: { warnings: 0, failures: 0 } });
+
+    await server.admin.change({ op: 'update', path: 'sourceDocumentLibrary/plan.txt', content: 'another plan' });
+    await server.admin.change({ op: 'create', type: 'folder', path: 'sourceDocumentLibrary/sub' });
+    t.equal((await send('PATCH', '/v1/jobs?q=simple&start=true')).json.meta.total_count, 1);
+    t.equal(await settled(job), 'success');
+    const again = (await ask(`/v1/transfers/${job}/stats`)).json.stats;
+    t.match(again.destination, { existing: { files: 1, bytes: 7, versions: 1 }, new: { files: 1, bytes: 12 } });
+    t.match([again.source.revisions, again.destination.revisions], [0, 1], 'the destination has a revision');
+    t.match([again.source.folders, again.destination.folders], [1, 1]);
+    await send('PATCH', `/v1/jobs/${job}`, { status: 'start' });
+    t.equal(await settled(job), 'success');
+    t.match((await ask(`/v1/transfers/${job}/stats`)).json.stats.source, { existing: { files: 2 }, new: none });
+    t.equal((await ask('/v1/transfers/links?job=none')).status, 404);
+    for (const none of ['licence', 'sites', 'cluster', 'extensions', 'profiles', 'connections/none/groups'])
+      t.match(await ask(`/v1/${none}`), { status: 404, json: { errors: [{ description: String }] } }, none);
+  });
+
+  await t.test('connections are read, changed and sent back', async (t) => {
+    for (const id of [ids.source, ids.destination]) {
+      const { connection } = (await ask(`/v1/connections/${id}`)).json;
+      const put = await send('PUT', `/v1/connections/${id}`, connection);
+      t.equal(put.status, 200, put.text);
+      t.strictSame(put.json.connection, connection);
+      const patch = await send('PATCH', `/v1/connections/${id}`, { auth: { unheard_of: 'x', client_id: 'other' } });
+      t.equal(patch.status, 400, patch.text);
+    }
+    const elsewhere = { auth: { uri: '/none/such' } };
+    t.ok((await send('PATCH', `/v1/connections/${ids.destination}`, elsewhere)).status >= 400);
+    t.equal(
+      (await ask(`/v1/connections/${ids.destination}`)).json.connection.auth.uri,
+      join(installation.folder, 'target'),
+    );
+    const wrong = { auth: { client_id: ready.client_id, client_secret: 'wrong' } };
+    t.ok(
+      (await send('PATCH', `/v1/connections/${ids.source}`, wrong)).status >= 400,
+      'what does not work is taken back',
+    );
+    t.equal((await send('POST', `/v1/connections/${ids.source}/test`)).status, 200);
+    const calls = { auth: { max_calls_per_hour: 3000, domain: ready.login } };
+    t.equal((await send('PATCH', `/v1/connections/${ids.source}`, calls)).status, 200);
+  });
+
   await t.test('every other call answers as the document says', async (t) => {
     const items = (await ask(`/v1/transfers/items?job=${job}&status=success`)).json;
-    t.equal(items.meta.total_count, 2);
+    t.equal(items.meta.total_count, 2, 'of the last run that changed something');
     await ask(`/v1/transfers/items/${items.items[0].id}`);
     t.equal((await send('PATCH', `/v1/transfers/items/${items.items[0].id}?retry=1`)).status, 404, 'it is not flagged');
     for (const path of [
@@ -292,7 +327,7 @@ t.test('the service at an address, with its users', async (t) => {
       t.equal((await ask(path)).status, 200, path);
     const { job_executions: runs } = (await ask(`/v1/jobs/history?job=${job}&execution=last`)).json;
     await ask(`/v1/jobs/history/${runs[0].id}`);
-    t.match((await ask(`/v1/jobs/history/${runs[0].id}/report`)).json, { copied: 2 });
+    t.match((await ask(`/v1/jobs/history/${runs[0].id}/report`)).json, { copied: 0, unchanged: 2 });
     const category = (await send('POST', '/v1/jobs/categories', { name: 'Nightly' })).json.job_category;
     await ask(`/v1/jobs/categories/${category.id}`);
     t.equal((await send('PATCH', '/v1/jobs?q=none&start=1')).json.meta.total_count, 0, 'a filter that fits nothing');
@@ -335,38 +370,5 @@ t.test('the service at an address, with its users', async (t) => {
       [],
       'every call was made',
     );
-  });
-
-  await t.test('200 clients at once, and one that is slow', async (t) => {
-    const slow = connect(Number(new URL(service.http).port), '127.0.0.1');
-    slow.on('error', () => undefined).write('GET /v1/jobs HTTP/1.1\r\nHost: x\r\n');
-    const answers = await Promise.all(Array.from({ length: 200 }, () => ask('/v1/jobs?limit=5')));
-    t.ok(answers.every(({ status }) => status === 200));
-    slow.destroy();
-  });
-
-  await t.test('kill -9 in the middle of a run: it goes on after the restart', async (t) => {
-    await server.admin.change({ op: 'create', type: 'folder', path: 'sourceDocumentLibrary/more' });
-    for (let n = 0; n < 40; n++)
-      await server.admin.change({ op: 'create', path: `sourceDocumentLibrary/more/${n}.txt`, content: `${n}` });
-    await send('PATCH', `/v1/jobs/${job}?start=true`);
-    for (;;) {
-      const { execution } = (await ask(`/v1/jobs/${job}`)).json.job;
-      if (execution) break;
-      await sleep(10);
-    }
-    await service.end('SIGKILL');
-    service = await RunningService.start(t, installation, ['--listen', '127.0.0.1:0']);
-    const copied = join(installation.folder, 'target', 'destinationFolder', 'more');
-    for (;;) {
-      const { execution, previous_execution: last } = (await ask(`/v1/jobs/${job}`)).json.job;
-      if (!execution && last?.status === 'completed' && readdirSync(copied).length === 40) break;
-      await sleep(100);
-    }
-    t.equal((await ask('/v1/session')).json.name, 'boss', 'the token is good as before');
-    const { job_executions: runs } = (await ask(`/v1/jobs/history?job=${job}`)).json;
-    t.ok(runs.length >= 3, 'with the history');
-    t.strictSame(wrong, []);
-    t.equal(await service.end('SIGTERM'), 0, 'it ends gracefully');
   });
 });

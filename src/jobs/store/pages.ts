@@ -24,6 +24,8 @@ export interface ItemFilter {
   readonly text?: string | undefined;
 }
 
+export type KeptEvent = AuditEvent & { readonly id: number; readonly execution: number };
+
 /** Pages of what the runs did, for people who look. An index gives each its place, so that the last page is as quick. */
 export class Pages {
   readonly #db: Database;
@@ -92,14 +94,17 @@ export class Pages {
     return row && fromRow(row);
   }
 
-  audit(execution: number, { offset, limit }: Stretch): Part<AuditEvent & { readonly id: number }> {
+  /** Of a run, or of all. */
+  audit(execution: number | undefined, { offset, limit }: Stretch): Part<KeptEvent> {
+    const from = `audit ${execution === undefined ? '' : 'WHERE execution = @execution'}`;
+    const words = { execution: execution ?? 0, offset, limit };
     return {
       rows: this.#db
-        .prepare<[number, number, number], AuditEvent & { id: number }>(
-          `SELECT id, at, level, event, path, reason FROM audit WHERE execution = ? ORDER BY id LIMIT ? OFFSET ?`,
+        .prepare<[typeof words], KeptEvent>(
+          `SELECT id, at, level, event, path, reason, execution FROM ${from} ORDER BY id LIMIT @limit OFFSET @offset`,
         )
-        .all(execution, limit, offset),
-      total: this.#count('audit WHERE execution = @execution', { execution }),
+        .all(words),
+      total: this.#count(from, words),
     };
   }
 

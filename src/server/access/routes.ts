@@ -32,10 +32,14 @@ export interface SignIn {
   readonly log: Log;
 }
 
-/** `/connect/token` and `/connect/logout`, which have no `/v1` and no envelope (RFC 6749, 4.3 and 6). */
+/** `/connect/token` and `/connect/logout`, also with `/v1` before them: without envelope (RFC 6749, 4.3 and 6). */
 export function signInRoutes(app: FastifyInstance, parts: SignIn): void {
   const throttle = new Throttle();
-  app.post('/connect/token', async (request, reply) => {
+  for (const prefix of ['', '/v1']) serveSignIn(app, prefix, parts, throttle);
+}
+
+function serveSignIn(app: FastifyInstance, prefix: string, parts: SignIn, throttle: Throttle): void {
+  app.post(`${prefix}/connect/token`, async (request, reply) => {
     try {
       return await grant(request, parts, throttle);
     } catch (error) {
@@ -43,13 +47,13 @@ export function signInRoutes(app: FastifyInstance, parts: SignIn): void {
       const { seconds } = error.details;
       if (seconds !== undefined) reply.header('retry-after', String(seconds));
       return reply.code(error.httpStatus).send({
-        error: error.code === 'login-throttled' ? 'slow_down' : 'invalid_grant',
+        error: error.code === 'login-throttled' || error.code === 'too-many-requests' ? 'slow_down' : 'invalid_grant',
         error_description: error.line,
         ...errorBody(error),
       });
     }
   });
-  app.get('/connect/logout', async (request) => {
+  app.get(`${prefix}/connect/logout`, async (request) => {
     const token = tokenOf(request.headers.authorization);
     if (token === undefined) throw new Failure('not-signed-in');
     parts.tokens.end(token);

@@ -62,7 +62,7 @@ export class Users {
     return this.#db.prepare<[string], User>('SELECT name, role, created_on FROM users WHERE name = ?').get(name);
   }
 
-  /** Whose name and password these are; as slow for a name that there is not. @throws Failure `login-throttled` */
+  /** Whose name and password these are; as slow for a name that there is not. @throws Failure `too-many-requests` */
   async check(name: string, password: Secret): Promise<User | undefined> {
     await this.#turn();
     try {
@@ -77,7 +77,8 @@ export class Users {
 
   async #turn(): Promise<void> {
     if (this.#checks >= MOST_CHECKS) {
-      if (this.#waiting.length >= MOST_WAITING) throw new Failure('login-throttled', { seconds: 5 });
+      if (this.#waiting.length >= MOST_WAITING)
+        throw new Failure('too-many-requests', { what: 'sign-ins wait', seconds: 5 });
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     this.#checks++;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { limited } from '../../base/abort.js';
 import { Failure } from '../../base/errors.js';
 import { asCompanyId, asProjectId } from '../../base/ids.js';
 import { Secret } from '../../base/secret.js';
@@ -33,7 +34,7 @@ export const procoreAuth = z.strictObject({
   max_calls_per_hour: number.optional(),
 });
 
-const scalar = z.union([z.string().max(20_000), z.number().transform(String), z.boolean().transform(String)]);
+export const scalar = z.union([z.string().max(20_000), z.number().transform(String), z.boolean().transform(String)]);
 
 export const newConnection = z.strictObject({
   name: z.string().max(100).optional(),
@@ -43,7 +44,7 @@ export const newConnection = z.strictObject({
 });
 
 /** Options whose values are kept among the secrets. */
-const SECRET = /(^|_)(token|secret|pass|password|key|credentials)($|_)|^sas_url$/;
+export const SECRET = /(^|_)(token|secret|pass|password|key|credentials)($|_)|^sas_url$/;
 
 /** Adds a connection and tests it; what was never seen to work is not kept. */
 export async function addConnection(
@@ -121,67 +122,26 @@ function addTarget(
 
 /** @throws Failure as the test does */
 export async function testConnection(parts: Parts, connection: AnyConnection, signal: AbortSignal): Promise<object> {
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(TEST_LIMIT)]);
+  const over = (): Failure =>
+    new Failure('target-unreachable', { target: connection.name, why: `no answer within ${TEST_LIMIT / 1000} s` });
+  const limit = limited(signal, TEST_LIMIT, over);
+  try {
+    return await testWithin(parts, connection, limit.signal);
+  } finally {
+    limit.end();
+  }
+}
+
+async function testWithin(parts: Parts, connection: AnyConnection, signal: AbortSignal): Promise<object> {
   if (isTarget(connection)) {
-    const { seen, rules } = await testTarget(parts.connections, connection, limited);
+    const { seen, rules } = await testTarget(parts.connections, connection, signal);
     return { connection: connection.name, platform: connection.platform, ...seen, rules: rulesJson(rules) };
   }
   const session = parts.session(connection);
   try {
-    const options = { class: 'interactive', signal: limited } as const;
+    const options = { class: 'interactive', signal } as const;
     return testJson(connection, await testAndRemember(parts.connections, connection, session.value, options));
   } finally {
     session.release();
   }
-}
-
-export const changedConnection = z.strictObject({
-  name: z.string().min(1).max(100).optional(),
-  platform: z.strictObject({ id: z.string(), name: z.string().optional() }).optional(),
-  auth: z
-    .strictObject({
-      uri: z.string().optional(),
-      username: z.string().optional(),
-      password: z.string().min(1).optional(),
-      client_secret: z.string().min(1).optional(),
-    })
-    .optional(),
-  disabled: z.literal(false).optional(),
-});
-
-/** Changes name, place, account or secret; what does not pass the test is taken back. */
-export async function changeConnection(
-  parts: Parts,
-  before: AnyConnection,
-  { name, platform, auth = {} }: z.output<typeof changedConnection>,
-  signal: AbortSignal,
-): Promise<AnyConnection> {
-  const { connections } = parts;
-  const { secrets } = connections;
-  if (platform && platform.id !== before.platform)
-    throw new Failure('request-refused-here', { what: 'the platform of a connection cannot be changed' });
-  const isOfTarget = auth.uri !== undefined || auth.username !== undefined || auth.password !== undefined;
-  if (isTarget(before) ? auth.client_secret !== undefined : isOfTarget)
-    throw new Failure('request-refused-here', { what: `auth does not fit a connection of ${before.platform}` });
-  const secret = auth.client_secret ?? auth.password;
-  const kept = secrets.ownSecret(before.id);
-  const write = (to: AnyConnection): void => {
-    if (isTarget(to)) connections.updateTarget(before as TargetConnection, to);
-    else connections.update(before.id, to);
-  };
-  write({
-    ...before,
-    ...(name === undefined ? {} : { name }),
-    ...(auth.uri === undefined ? {} : { uri: auth.uri }),
-    ...(auth.username === undefined ? {} : { username: auth.username }),
-  } as AnyConnection);
-  if (secret !== undefined) secrets.setClientSecret(before.id, new Secret(secret));
-  try {
-    if (secret !== undefined || isOfTarget) await testConnection(parts, connections.find(before.id), signal);
-  } catch (error) {
-    write(before);
-    if (kept) secrets.setClientSecret(before.id, kept);
-    throw error;
-  }
-  return connections.find(before.id);
 }

@@ -6,12 +6,15 @@ import { forgetConnection } from '../../connections/sign-out.js';
 import { isTarget } from '../../connections/store.js';
 import { list, one, pageOf, plain, type Route } from '../http/route.js';
 import { type SortKeys, sorted, sortWord } from '../http/sort.js';
-import { flag, id, word, wordOf } from '../http/wire.js';
+import { flag, id, MOST_OF_A_PATH, path, word, wordOf } from '../http/wire.js';
 import type { Parts } from '../parts.js';
 import { Browser, itemReply } from './browse.js';
-import { addConnection, changeConnection, changedConnection, newConnection, testConnection } from './define.js';
+import { changeConnection, changedConnection } from './change.js';
+import { addConnection, newConnection, testConnection } from './define.js';
 import { type Form, formOf, hasDefaultClient, platformIds, platformJson } from './forms.js';
+import { requireOwn } from './identity.js';
 import { type PendingSignIn, type SignIns, WAYS } from './sign-ins.js';
+import { statsRoute } from './stats.js';
 import { connectionJson, connectionReply } from './view.js';
 
 const TAG = 'connections';
@@ -80,6 +83,17 @@ const signInWords = {
   project: z.coerce.number().int().positive().optional(),
 } as const;
 
+const tokenBody = z
+  .union([
+    z.string().max(MOST_OF_A_PATH),
+    z.looseObject({
+      token: z.string().max(MOST_OF_A_PATH).optional(),
+      path: z.string().max(MOST_OF_A_PATH).optional(),
+      q: z.string().max(1000).optional(),
+    }),
+  ])
+  .optional();
+
 const testReply = z.looseObject({ connection: z.string() });
 const accountReply = z.object({ id: z.string(), name: z.string().nullable(), login: z.string().nullable() });
 
@@ -117,22 +131,33 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
     if (!platformIds.includes(platform)) throw new Failure('no-such-address', { path: `platform ${platform}` });
     return platform;
   };
-  const items = (path: string): Route =>
+  const items = (address: string, method: 'GET' | 'POST'): Route =>
     list({
-      path,
-      summary: 'browse a connection, by the path or by the id of a folder',
+      method,
+      reads: true,
+      path: address,
+      summary:
+        method === 'GET'
+          ? 'browse a connection, by the path or by the id of a folder; token: the id as well'
+          : 'the same for what is too long for an address: the body is the token, or has it',
       tag: TAG,
       type: 'items',
       key: 'item',
-      query: { path: word.optional() },
+      query: { path: path.optional(), token: path.optional() },
+      body: method === 'GET' ? z.undefined() : tokenBody,
+      connectAs: true,
       reply: itemReply,
-      page: ({ params, query, signal }, range) =>
-        browser.list(
-          connections.find(params.id!),
-          { path: query.path ?? '', item: params.item, q: query.q },
-          range,
-          signal,
-        ),
+      page: ({ params, query, body, signal, connectAs }, range) => {
+        const connection = connections.find(params.id!);
+        requireOwn(connection, connectAs);
+        const given = typeof body === 'string' ? { token: body } : body;
+        const place = {
+          path: given?.path ?? query.path ?? '',
+          item: params.item ?? (given?.token || query.token || undefined),
+          q: given?.q ?? query.q,
+        };
+        return browser.list(connection, place, range, signal);
+      },
     });
   return [
     list({
@@ -296,15 +321,20 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       reply: testReply,
       run: ({ params, signal }) => testConnection(parts, connections.find(params.id!), signal),
     }),
-    items('/v1/connections/:id/items'),
-    items('/v1/connections/:id/items/:item'),
+    ...(['GET', 'POST'] as const).flatMap((method) => [
+      items('/v1/connections/:id/items', method),
+      items('/v1/connections/:id/items/:item', method),
+    ]),
+    statsRoute(parts),
     list({
       path: '/v1/connections/:id/accounts',
       summary: 'whom the connection is signed in as',
       tag: TAG,
       type: 'accounts',
       reply: accountReply,
-      page: ({ params }, range) => {
+      connectAs: true,
+      page: ({ params, connectAs }, range) => {
+        requireOwn(connections.find(params.id!), connectAs);
         const { account } = show(params.id!);
         return pageOf(account ? [account] : [], range);
       },

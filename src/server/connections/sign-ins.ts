@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { abortable } from '../../base/abort.js';
+import { abortable, limited } from '../../base/abort.js';
 import { systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import { asCompanyId, asProjectId } from '../../base/ids.js';
@@ -136,9 +136,10 @@ export class SignIns {
     create: (() => Connection) | undefined,
     existing?: Connection,
   ): Promise<PendingSignIn> {
-    if (this.#running.size >= MOST_PENDING) throw new Failure('login-throttled', { seconds: 60 });
-    const limit = AbortSignal.timeout(LIFE);
-    const signal = AbortSignal.any([limit, this.#parts.ending]);
+    if (this.#running.size >= MOST_PENDING)
+      throw new Failure('too-many-requests', { what: 'sign-ins are under way', seconds: 60 });
+    const expired = (): Failure => new Failure('sign-in-expired', { seconds: LIFE / 1000 });
+    const limit = limited(this.#parts.ending, LIFE, expired);
     const pending: PendingSignIn = { id: randomBytes(12).toString('hex'), url: '', give: undefined, state: 'pending' };
     let shown = (): void => undefined;
     const isShown = new Promise<void>((resolve) => {
@@ -170,17 +171,15 @@ export class SignIns {
       );
     const work = (async () => {
       try {
-        if (by === 'code') await complete(await signInByCode(client, show, code, signal));
-        else await comeBack(client, show, signal, complete);
+        if (by === 'code') await complete(await signInByCode(client, show, code, limit.signal));
+        else await comeBack(client, show, limit.signal, complete);
       } catch (error) {
-        const failure = limit.aborted
-          ? new Failure('sign-in-expired', { seconds: LIFE / 1000 })
-          : isFailure(error)
-            ? error
-            : new Failure('internal', {}, error);
+        const failure = limit.isOver ? expired() : isFailure(error) ? error : new Failure('internal', {}, error);
         if (pending.url === '') throw failure;
         Object.assign(pending, { state: 'failed', give: undefined, failure });
         this.#parts.log.warn({ error: failure }, 'a sign-in was not completed');
+      } finally {
+        limit.end();
       }
     })();
     const tracked = work.catch(() => undefined).finally(() => this.#running.delete(tracked));

@@ -61,7 +61,7 @@ export function serveEvents(app: FastifyInstance, parts: Parts, guard: Guard): v
     const unknown = topics.find((topic) => !feed.names.includes(topic));
     if (unknown !== undefined)
       throw new Failure('request-refused-here', { what: `topics: "${unknown}" is none of ${feed.names.join(', ')}` });
-    if (watchers >= MOST_WATCHERS) throw new Failure('login-throttled', { seconds: 10 });
+    if (watchers >= MOST_WATCHERS) throw new Failure('too-many-requests', { what: 'clients watch', seconds: 10 });
     watchers++;
     reply.hijack();
     const { raw } = reply;
@@ -80,7 +80,7 @@ export function serveEvents(app: FastifyInstance, parts: Parts, guard: Guard): v
       feed.watch(topic, (name, data) => write(`event: ${name}\ndata: ${data}\n\n`)),
     );
     const beat = setInterval(() => write(': still here\n\n'), HEARTBEAT);
-    const over = setTimeout(() => raw.end(), LONGEST);
+    const over = setTimeout(() => (raw.writableLength > 0 ? raw.destroy() : raw.end()), LONGEST);
     raw.once('close', () => {
       watchers--;
       clearInterval(beat);

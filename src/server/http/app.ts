@@ -4,15 +4,17 @@ import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { oneLine } from '../../base/text.js';
 import type { Guard } from '../access/guard.js';
-import { countReply, csvReply, listReply, oneReply } from './envelope.js';
+import { countReply, csvOfOne, csvReply, hasCsv, listReply, oneReply } from './envelope.js';
 import { BODY_LIMIT, errorBody, failureOf, statusOf } from './errors.js';
-import type { Ask, ListRoute, Route } from './route.js';
+import type { Ask, ListRoute, PlainRoute, Route } from './route.js';
+import { dropStalled } from './stalled.js';
 
 /** Milliseconds for the head of a request, for all of it, and for a client that asks nothing more. */
 const HEAD_LIMIT = 10_000;
-const REQUEST_LIMIT = 30_000;
+const REQUEST_LIMIT = 12_000;
 const IDLE_LIMIT = 15_000;
 const MOST_CONNECTIONS = 1000;
+const HEAD_BYTES = 16 * 1024;
 
 /** What browsers are told with every reply. */
 export const HEADERS = {
@@ -32,9 +34,9 @@ export function openApp(guard: Guard, log: Log): FastifyInstance {
     connectionTimeout: 0,
     requestTimeout: REQUEST_LIMIT,
     keepAliveTimeout: IDLE_LIMIT,
-    http: { headersTimeout: HEAD_LIMIT, maxHeaderSize: 16 * 1024, connectionsCheckingInterval: 2000 },
+    http: { headersTimeout: HEAD_LIMIT, maxHeaderSize: HEAD_BYTES, connectionsCheckingInterval: 2000 },
     forceCloseConnections: true,
-    routerOptions: { maxParamLength: 1000 },
+    routerOptions: { maxParamLength: HEAD_BYTES },
     // An address may hold what is nobody's business: requests are not logged.
     logger: false,
     clientErrorHandler(error, socket) {
@@ -52,6 +54,7 @@ export function openApp(guard: Guard, log: Log): FastifyInstance {
     frameworkErrors: (error, _, reply) => answerError(reply, error, log),
   });
   app.server.maxConnections = MOST_CONNECTIONS;
+  dropStalled(app.server);
   app.setErrorHandler((error, _, reply) => answerError(reply, error, log));
   app.setNotFoundHandler((request, reply) =>
     answerError(reply, new Failure('no-such-address', { path: oneLine(request.url.split('?')[0]!, 200) }), log),
@@ -84,6 +87,8 @@ function parseBodies(app: FastifyInstance): void {
 function answerError(reply: FastifyReply, error: unknown, log: Log): FastifyReply {
   const failure = failureOf(error);
   if (failure.code === 'internal') log.error({ error }, 'a request failed');
+  const { seconds } = failure.details;
+  if (failure.httpStatus === 429 && seconds !== undefined) reply.header('retry-after', String(seconds));
   if (failure.code === 'not-signed-in') reply.header('www-authenticate', 'Bearer');
   return reply
     .code(statusOf(failure, error))
@@ -104,20 +109,24 @@ export function serveRoutes(app: FastifyInstance, routes: readonly Route[], guar
         return reply.code(route.status).header('cache-control', 'no-store').send(body);
       },
     });
-    if (route.kind === 'list' && route.csv) serveCsv(app, route, guard, ending);
+    if (hasCsv(route)) serveCsv(app, route, guard, ending);
   }
 }
 
-function serveCsv(app: FastifyInstance, route: ListRoute, guard: Guard, ending: AbortSignal): void {
+function serveCsv(app: FastifyInstance, route: ListRoute | PlainRoute, guard: Guard, ending: AbortSignal): void {
   app.get(`${route.path}.csv`, async (request, reply) => {
     const ask = understand(route, request, reply, guard, ending);
     const { offset, limit } = ask.query as { offset: number; limit: number };
     const wanted = (request.query as Record<string, unknown>).limit === undefined ? undefined : limit;
+    const csv =
+      route.kind === 'list'
+        ? csvReply(route, ask, offset, wanted)
+        : csvOfOne(route.csv!, (await route.run(ask)) as Record<string, unknown>);
     const name = route.path.split('/').at(-1)!;
     return reply
       .type('text/csv; charset=utf-8')
       .headers({ 'cache-control': 'no-store', 'content-disposition': `attachment; filename="${name}.csv"` })
-      .send(csvReply(route, ask, offset, wanted));
+      .send(csv);
   });
 }
 
@@ -144,6 +153,9 @@ function understand(
   ending: AbortSignal,
 ): Ask {
   const account = guard.admit(request, route.role);
+  const connectAs = oneHeader(request.headers['x-connect-as']);
+  if (connectAs !== undefined && !route.connectAs)
+    throw new Failure('request-refused-here', { what: 'X-Connect-As means nothing to this call' });
   // Nothing is left of a request at the signal that outlives them all.
   const over = new AbortController();
   const end = (): void => {
@@ -155,12 +167,19 @@ function understand(
   reply.raw.once('close', end);
   return {
     account,
+    connectAs,
     params: request.params as Record<string, string>,
     query: parsed(route.query, request.query, 'the query'),
     body: bodyOf(route, request),
     signal: over.signal,
   };
 }
+
+/** Node joins a header that comes twice. */
+const oneHeader = (value: string | string[] | undefined): string | undefined => {
+  const text = [value].flat().join(', ').trim();
+  return text === '' ? undefined : oneLine(text, 200);
+};
 
 /** What a call that takes none is sent is left alone, as long as it says nothing. */
 function bodyOf({ body, method }: Route, request: FastifyRequest): unknown {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { csvLine } from '../../jobs/report/csv.js';
-import type { Ask, CountRoute, ListRoute, OneRoute, Page, Range } from './route.js';
+import type { Ask, CountRoute, ListRoute, OneRoute, Page, PlainRoute, Range, Route } from './route.js';
 import { MOST_ROWS } from './wire.js';
 
 /** `fields=name,status`: those keys and the id; `all` or none: every key. */
@@ -55,6 +55,12 @@ export const countReply = ({ type }: CountRoute, total: number): object => ({
   type,
   meta: { total_count: total },
 });
+
+export const hasCsv = (route: Route): route is (ListRoute | PlainRoute) & { csv: readonly string[] } =>
+  (route.kind === 'list' || route.kind === 'plain') && route.csv !== undefined;
+
+export const csvOfOne = (columns: readonly string[], row: object): string =>
+  csvLine(columns) + csvLine(columns.map((column) => cell(row, column)));
 
 /** All rows of a list from `offset` on, page by page: a run may have a million items. */
 export function csvReply(route: ListRoute, ask: Ask, offset: number, limit: number | undefined): Readable {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { tokenBody, tokenReply } from '../access/routes.js';
+import { hasCsv } from './envelope.js';
 import type { Route } from './route.js';
 
 type Json = Record<string, unknown>;
@@ -65,10 +66,20 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
   for (const route of routes) {
     const path = openApiPath(route.path);
     add(path, route.method, operation(route, content(replySchema(route))));
-    if (route.kind === 'list' && route.csv)
-      add(`${path}.csv`, 'GET', operation(route, { 'text/csv': { schema: text } }));
+    if (hasCsv(route)) add(`${path}.csv`, 'GET', operation(route, { 'text/csv': { schema: text } }));
   }
-  add('/connect/token', 'POST', {
+  for (const prefix of ['', '/v1']) addAccess(add, prefix);
+  return {
+    openapi: '3.1.0',
+    info: { title: 'procorefs', version },
+    security: [{ bearer: [] }],
+    components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+    paths,
+  };
+}
+
+function addAccess(add: (path: string, method: string, operation: Json) => void, prefix: string): void {
+  add(`${prefix}/connect/token`, 'POST', {
     summary: 'sign in, or renew a sign-in',
     tags: ['access'],
     security: [],
@@ -78,19 +89,19 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
     },
     responses: { 200: { description: 'signed in', content: content(jsonSchema(tokenReply, 'output')) }, ...errors },
   });
-  add('/connect/logout', 'GET', {
+  add(`${prefix}/connect/logout`, 'GET', {
     summary: 'end the sign-in of this token',
     tags: ['access'],
     responses: { 200: { description: 'done', content: content(object({ status: text })) }, ...errors },
   });
-  return {
-    openapi: '3.1.0',
-    info: { title: 'procorefs', version },
-    security: [{ bearer: [] }],
-    components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
-    paths,
-  };
 }
+
+const connectAs = {
+  name: 'X-Connect-As',
+  in: 'header',
+  description: 'Login, name or id of the account to act as: the own one of the connection, as there is no other way.',
+  schema: text,
+};
 
 const errors = { default: { description: 'an error', content: content(jsonSchema(errorSchema, 'output')) } };
 
@@ -107,7 +118,7 @@ function operation(route: Route, success: Json): Json {
     summary: route.summary,
     description: `Takes the role ${route.role}.`,
     tags: [route.tag],
-    parameters: [...inPath, ...inQuery],
+    parameters: [...inPath, ...inQuery, ...(route.connectAs ? [connectAs] : [])],
     ...(route.body ? { requestBody: { content: content(jsonSchema(route.body, 'input')) } } : {}),
     responses: { [route.status]: { description: 'done', content: success }, ...errors },
   };

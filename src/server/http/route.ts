@@ -10,6 +10,8 @@ export interface Ask<Query = unknown, Body = unknown> {
   readonly query: Query;
   readonly body: Body;
   readonly account: Account;
+  /** Whom the request wants to act as at the platform: the header `X-Connect-As`. */
+  readonly connectAs: string | undefined;
   /** Ends when whoever asked has gone, or the service ends. */
   readonly signal: AbortSignal;
 }
@@ -35,6 +37,8 @@ interface Base {
   readonly body: z.ZodType | undefined;
   /** Of the success; 200 unless told. */
   readonly status: number;
+  /** Heeds `X-Connect-As`; other calls refuse it. */
+  readonly connectAs: boolean;
 }
 
 /** `{"status","type","job":{…}}` */
@@ -68,6 +72,8 @@ export interface CountRoute extends Base {
 export interface PlainRoute extends Base {
   readonly kind: 'plain';
   readonly reply: z.ZodType;
+  /** Columns of the same as a line, with the suffix `.csv`, dots lead into objects; undefined: there is none. */
+  readonly csv: readonly string[] | undefined;
   run(ask: Ask): Promise<object> | object;
 }
 
@@ -80,8 +86,11 @@ interface Given<Q extends z.ZodRawShape, B extends z.ZodType> {
   readonly path: string;
   readonly summary: string;
   readonly tag: string;
-  /** `manage` unless it is a GET. */
+  /** `manage` unless it only reads. */
   readonly role?: Role;
+  /** Another method than GET that changes nothing. */
+  readonly reads?: true;
+  readonly connectAs?: true;
   readonly query?: Q;
   readonly body?: B;
   readonly status?: number;
@@ -91,17 +100,19 @@ type Asked<Q extends z.ZodRawShape, B extends z.ZodType> = Ask<z.output<z.ZodObj
 
 function base<Q extends z.ZodRawShape, B extends z.ZodType>(given: Given<Q, B>, shared: z.ZodRawShape): Base {
   const method = given.method ?? 'GET';
+  const reads = method === 'GET' || given.reads === true;
   const shape = { ...shared, ...given.query };
   return {
     method,
     path: given.path,
     summary: given.summary,
     tag: given.tag,
-    role: given.role ?? (method === 'GET' ? 'read' : 'manage'),
+    role: given.role ?? (reads ? 'read' : 'manage'),
     // What a read does not know it leaves alone; a word that a change does not know would change more than was meant.
-    query: method === 'GET' ? z.object(shape) : z.strictObject(shape),
+    query: reads ? z.object(shape) : z.strictObject(shape),
     body: given.body,
     status: given.status ?? 200,
+    connectAs: given.connectAs === true,
   };
 }
 
@@ -119,13 +130,13 @@ export const one = <Q extends z.ZodRawShape = NoKeys, B extends z.ZodType = z.Zo
   run: (ask) => given.run(ask as Asked<Q, B>),
 });
 
-export const list = <Q extends z.ZodRawShape = NoKeys>(
-  given: Omit<Given<Q, z.ZodUndefined>, 'body' | 'method' | 'status'> & {
+export const list = <Q extends z.ZodRawShape = NoKeys, B extends z.ZodType = z.ZodUndefined>(
+  given: Omit<Given<Q, B>, 'status'> & {
     readonly type: string;
     readonly key?: string;
     readonly reply: z.ZodType;
     readonly csv?: readonly string[];
-    page(ask: Asked<Q & typeof paging, z.ZodUndefined>, range: Range): Promise<Page> | Page;
+    page(ask: Asked<Q & typeof paging, B>, range: Range): Promise<Page> | Page;
   },
 ): ListRoute => ({
   ...base(given, paging),
@@ -134,7 +145,7 @@ export const list = <Q extends z.ZodRawShape = NoKeys>(
   key: given.key ?? given.type,
   reply: given.reply,
   csv: given.csv,
-  page: (ask, range) => given.page(ask as Asked<Q & typeof paging, z.ZodUndefined>, range),
+  page: (ask, range) => given.page(ask as Asked<Q & typeof paging, B>, range),
 });
 
 export const count = <Q extends z.ZodRawShape = NoKeys, B extends z.ZodType = z.ZodUndefined>(
@@ -147,11 +158,16 @@ export const count = <Q extends z.ZodRawShape = NoKeys, B extends z.ZodType = z.
 });
 
 export const plain = <Q extends z.ZodRawShape = NoKeys, B extends z.ZodType = z.ZodUndefined>(
-  given: Given<Q, B> & { readonly reply: z.ZodType; run(ask: Asked<Q, B>): Promise<object> | object },
+  given: Given<Q, B> & {
+    readonly reply: z.ZodType;
+    readonly csv?: readonly string[];
+    run(ask: Asked<Q, B>): Promise<object> | object;
+  },
 ): PlainRoute => ({
   ...base(given, common),
   kind: 'plain',
   reply: given.reply,
+  csv: given.csv,
   run: (ask) => given.run(ask as Asked<Q, B>),
 });
 

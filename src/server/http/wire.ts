@@ -18,6 +18,10 @@ export const flag = z.preprocess(
 
 export const word = z.preprocess(last, z.string().max(1000));
 
+/** Characters of a path, or of an id that is one. */
+export const MOST_OF_A_PATH = 64_000;
+export const path = z.preprocess(last, z.string().max(MOST_OF_A_PATH));
+
 /** Ids come as numbers or strings. */
 export const id = z.preprocess((value) => {
   const one = last(value);

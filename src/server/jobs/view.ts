@@ -4,17 +4,18 @@ import type { AnyConnection, Connections } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import { FLAGGED } from '../../jobs/report/report.js';
 import type { RunItem } from '../../jobs/store/items.js';
-import type { Execution, JobStore } from '../../jobs/store/job-store.js';
+import type { EndStats, Execution, JobStore } from '../../jobs/store/job-store.js';
 import { childPath } from '../../targets/paths.js';
 import { milliseconds, seconds } from '../http/wire.js';
 
 const number = z.number();
 const nullable = z.string().nullable();
 
+const amount = z.object({ files: number, bytes: number, versions: number });
 const sideStats = z.object({
-  existing: z.object({ files: number, bytes: number.nullable(), versions: number.nullable() }),
-  new: z.object({ files: number, bytes: number, versions: number }),
-  pending: z.object({ files: number, bytes: number.nullable(), versions: number.nullable() }),
+  existing: amount,
+  new: amount,
+  pending: amount,
   folders: number,
   flagged: number,
   revisions: number,
@@ -31,24 +32,32 @@ export const statsReply = z.object({
   estimate: z.looseObject({}).nullable(),
 });
 
-/** What a run has counted. A side's `new` is what was read from it, or written to it. */
+/**
+ * What a run has counted. Of a side, `existing` are files that were as they should be, `new` what was read from it or
+ * written to it, `pending` what is still to go, `folders` all that it has, `revisions` its files that got new content,
+ * `rate_limits` how often its limit of calls ended the run.
+ */
 export function statsJson(execution: Execution | undefined): z.input<typeof statsReply> {
   const stats = execution?.stats ?? {};
-  const { copied = 0, bytes = 0, unchanged = 0, pending = 0, folders = 0, failed = 0, skipped = 0 } = stats;
-  const side = {
-    existing: { files: unchanged, bytes: null, versions: null },
-    new: { files: copied, bytes, versions: copied },
-    pending: { files: pending, bytes: null, versions: null },
-    folders,
+  const { bytes = 0, failed = 0, skipped = 0, transferred, left } = stats;
+  const side = (end: EndStats | undefined): z.input<typeof sideStats> => ({
+    existing: {
+      files: end?.existing ?? 0,
+      bytes: end?.existing_bytes ?? 0,
+      versions: end?.existing_versions ?? 0,
+    },
+    new: { files: transferred?.files ?? 0, bytes, versions: transferred?.versions ?? 0 },
+    pending: { files: 0, bytes: 0, versions: 0, ...left },
+    folders: end?.folders ?? 0,
     flagged: failed,
-    revisions: 0,
+    revisions: end?.revisions ?? 0,
     ignored: skipped,
-    rate_limits: stats.again === undefined ? 0 : 1,
-  };
+    rate_limits: end?.rate_limits ?? 0,
+  });
   const isFailure = execution && ['failed', 'failed_to_start', 'failing'].includes(execution.status);
   return {
-    source: side,
-    destination: side,
+    source: side(stats.source),
+    destination: side(stats.destination),
     errors: { warnings: isFailure ? 0 : failed, failures: isFailure ? Math.max(1, failed) : 0 },
     calls: execution?.calls ?? 0,
     deleted: stats.deleted ?? 0,
@@ -182,7 +191,16 @@ const BACK = new Set(['copy-back', 'delete-source', 'clear-source', 'create-fold
 
 const PENDING = 'pending';
 
-export function itemJson(job: Pick<Job, 'id' | 'name'>, item: RunItem): z.input<typeof itemReply> {
+/** Ids of the items that a run is working on. */
+export const processingOf = ({ ended, stats }: Execution): readonly number[] =>
+  ended === undefined ? (stats.processing ?? []) : [];
+
+/** @param processing ids of the items that the run is working on */
+export function itemJson(
+  job: Pick<Job, 'id' | 'name'>,
+  item: RunItem,
+  processing: readonly number[] = [],
+): z.input<typeof itemReply> {
   const path = (folder: string, name: string): string => `/${childPath(folder, name)}`;
   return {
     id: String(item.id),
@@ -202,7 +220,7 @@ export function itemJson(job: Pick<Job, 'id' | 'name'>, item: RunItem): z.input<
     retried: Math.max(0, item.attempts - 1),
     attempts: item.attempts,
     items: item.count,
-    processing: false,
+    processing: item.status === PENDING && processing.includes(item.id),
     transferred_on: item.doneAt === undefined ? null : seconds(item.doneAt),
   };
 }

@@ -8,8 +8,9 @@ import type { Execution } from '../../jobs/store/job-store.js';
 import { count, list, one, type Page, type Range, type Route } from '../http/route.js';
 import { flag, id, seconds, word, words } from '../http/wire.js';
 import { start } from '../jobs/verbs.js';
-import { itemJson, itemReply, statsJson, statsReply } from '../jobs/view.js';
+import { itemJson, itemReply, processingOf, statsJson, statsReply } from '../jobs/view.js';
 import type { Parts } from '../parts.js';
+import { mapRoutes } from './maps.js';
 
 const TAG = 'transfers';
 
@@ -60,10 +61,14 @@ export function transferRoutes(parts: Parts): Route[] {
     range: Range,
   ): Page => {
     const job = store.get(query.job);
-    const run = runOf(job, query.execution);
+    // A run that found everything as it should be has no items: what is looked for is what was done last.
+    const isAny = query.execution === undefined && filter.statuses !== FLAGGED;
+    const did = isAny && store.executions(job.id).find((one) => !one.simulation && one.status !== 'no_changes');
+    const run = did || runOf(job, query.execution);
     if (!run) return { rows: [], total: 0 };
     const page = store.pages.items({ execution: run.id, text: query.q, ...filter }, range);
-    return { rows: page.rows.map((item) => itemJson(job, item)), total: page.total };
+    const processing = processingOf(run);
+    return { rows: page.rows.map((item) => itemJson(job, item, processing)), total: page.total };
   };
   /** Of every job, one after the other. */
   const flagged = (q: string | undefined, range: Range): Page => {
@@ -84,7 +89,7 @@ export function transferRoutes(parts: Parts): Route[] {
     const item = /^\d{1,15}$/.test(text) ? store.pages.item(Number(text)) : undefined;
     const run = item && store.execution(item.execution);
     if (!item || !run) throw new Failure('no-such-item', { path: `item ${text}` });
-    return { item, job: store.get(run.job) };
+    return { item, job: store.get(run.job), processing: processingOf(run) };
   };
   const act = (job: Job, verb: 'retry' | 'ignore', ids: readonly string[]): number => {
     if (verb === 'ignore') return ignore(store, job, ids).length;
@@ -108,7 +113,7 @@ export function transferRoutes(parts: Parts): Route[] {
   return [
     list({
       path: '/v1/transfers/items',
-      summary: 'what a run of a job did with each item, and why',
+      summary: 'what a run of a job did with each item, and why: the last one that changed something, unless told',
       tag: TAG,
       type: 'items',
       key: 'item',
@@ -126,14 +131,26 @@ export function transferRoutes(parts: Parts): Route[] {
     count({
       method: 'PATCH',
       path: '/v1/transfers/items',
-      summary: 'retry or ignore all that the last run of a job flagged',
+      summary: 'retry or ignore all that the last run of a job flagged, or the items that are named',
       tag: TAG,
       type: 'items',
-      query: { job: id, ...verbs },
+      query: { job: id.optional(), id: words.optional(), ...verbs },
       body: verbBody,
       run: ({ query, body }) => {
-        const job = store.get(query.job);
         const verb = verbOf(query, body?.status);
+        if (query.id) {
+          const named = query.id.map((one) => itemOf(one));
+          for (const job of new Map(named.map(({ job }) => [job.id, job])).values())
+            act(
+              job,
+              verb,
+              named.filter((one) => one.job.id === job.id).map(({ item }) => String(item.id)),
+            );
+          return named.length;
+        }
+        if (query.job === undefined)
+          throw new Failure('request-refused-here', { what: 'say of what: job=JOB, or id=ITEM' });
+        const job = store.get(query.job);
         if (verb === 'ignore') return act(job, verb, []);
         const { total } = rows({ job: job.id }, { statuses: FLAGGED }, { offset: 0, limit: 0 });
         act(job, verb, []);
@@ -159,8 +176,8 @@ export function transferRoutes(parts: Parts): Route[] {
       type: 'item',
       reply: itemReply,
       run: ({ params }) => {
-        const { item, job } = itemOf(params.id!);
-        return itemJson(job, item);
+        const { item, job, processing } = itemOf(params.id!);
+        return itemJson(job, item, processing);
       },
     }),
     one({
@@ -191,26 +208,26 @@ export function transferRoutes(parts: Parts): Route[] {
     }),
     list({
       path: '/v1/transfers/auditing',
-      summary: 'what was kept of a run by its audit_level',
+      summary: 'what was kept of a run by its audit_level; without a job, of all runs',
       tag: TAG,
       type: 'auditing',
       key: 'item',
-      query: ofRun,
+      query: { job: id.optional(), execution: word.optional() },
       reply: auditReply,
       csv: ['recorded_on', 'level', 'event', 'target', 'reason', 'execution_id'],
-      page: ({ query }, range) => {
-        const run = runOf(store.get(query.job), query.execution);
-        if (!run) return { rows: [], total: 0 };
-        const page = store.pages.audit(run.id, range);
+      page: ({ query: { job, execution } }, range) => {
+        const run = job === undefined ? undefined : runOf(store.get(job), execution);
+        if (job !== undefined && !run) return { rows: [], total: 0 };
+        const page = store.pages.audit(run?.id, range);
         return {
           total: page.total,
-          rows: page.rows.map(({ id, at, level, event, path, reason }) => ({
+          rows: page.rows.map(({ id, at, level, event, path, reason, execution }) => ({
             id: String(id),
             level,
             event,
             recorded_on: seconds(at),
             reason,
-            execution_id: String(run.id),
+            execution_id: String(execution),
             target: path,
           })),
         };
@@ -225,6 +242,7 @@ export function transferRoutes(parts: Parts): Route[] {
       reply: statsReply,
       run: ({ params, query }) => statsJson(runOf(store.get(params.job!), query.execution)),
     }),
+    ...mapRoutes(parts),
   ];
 }
 

@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import { Failure } from '../../base/errors.js';
+import { Secret } from '../../base/secret.js';
+import type { Connection } from '../../connections/connection.js';
+import { deriveHosts } from '../../connections/hosts.js';
+import { type AnyConnection, isTarget } from '../../connections/store.js';
+import type { TargetConnection } from '../../connections/target-connection.js';
+import { redactedUri } from '../../targets/setup.js';
+import type { Parts } from '../parts.js';
+import { SECRET, scalar, testConnection } from './define.js';
+
+/** Whoever sends back what was read has these as well; they cannot be changed. */
+const told = Object.fromEntries(
+  ['id', 'active', 'created_on', 'account', 'company', 'project', 'links'].map((key) => [key, z.unknown().optional()]),
+);
+
+export const changedConnection = z.strictObject({
+  name: z.string().min(1).max(100).optional(),
+  platform: z.strictObject({ id: z.string(), name: z.string().optional() }).optional(),
+  auth: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), scalar).optional(),
+  disabled: z.literal(false, { error: 'a connection cannot be disabled: disable its jobs' }).optional(),
+  ...told,
+});
+
+interface Change {
+  readonly fields: Partial<AnyConnection>;
+  readonly secret: string | undefined;
+  /** Something of it must be seen to work. */
+  readonly isToTest: boolean;
+}
+
+const refused = (what: string): Failure => new Failure('request-refused-here', { what });
+
+/**
+ * Changes name, place, account or secret; what does not pass the test is taken back.
+ * @throws Failure `request-refused-here`, `connection-exists`, and as the test does
+ */
+export async function changeConnection(
+  parts: Parts,
+  before: AnyConnection,
+  { name, platform, auth = {} }: z.output<typeof changedConnection>,
+  signal: AbortSignal,
+): Promise<AnyConnection> {
+  const { connections } = parts;
+  const { secrets } = connections;
+  if (platform && platform.id !== before.platform) throw refused('the platform of a connection cannot be changed');
+  const { fields, secret, isToTest } = isTarget(before) ? ofTarget(before, auth) : ofProcore(before, auth);
+  const kept = secrets.ownSecret(before.id);
+  const write = (to: AnyConnection): void => {
+    if (isTarget(to)) connections.updateTarget(before as TargetConnection, to);
+    else connections.update(before.id, to);
+  };
+  write({ ...before, ...(name === undefined ? {} : { name }), ...fields } as AnyConnection);
+  if (secret !== undefined) secrets.setClientSecret(before.id, new Secret(secret));
+  try {
+    if (isToTest) await testConnection(parts, connections.find(before.id), signal);
+  } catch (error) {
+    write(before);
+    if (kept) secrets.setClientSecret(before.id, kept);
+    throw error;
+  }
+  return connections.find(before.id);
+}
+
+/** What is as it is changes nothing: `PUT` names all. */
+function ofTarget(before: TargetConnection, auth: Readonly<Record<string, string>>): Change {
+  const { uri, username, password, ...rest } = auth;
+  const newUri = uri === undefined || uri === redactedUri(before.uri) ? before.uri : uri;
+  const newName = username === undefined ? before.username : username || undefined;
+  const options: Record<string, string> = { ...before.options };
+  for (const [key, value] of Object.entries(rest)) {
+    if (key === 'client_secret' || key === 'client_id' || key === 'domain')
+      throw refused(`auth.${key} does not fit a connection of ${before.platform}`);
+    if (SECRET.test(key)) throw refused(`auth.${key} is a secret of its own: add the connection anew`);
+    if (value === '') delete options[key];
+    else options[key] = value;
+  }
+  const isSame = JSON.stringify(options) === JSON.stringify(before.options ?? {});
+  return {
+    fields: {
+      ...(newUri === before.uri ? {} : { uri: newUri }),
+      ...(newName === before.username ? {} : { username: newName }),
+      ...(isSame ? {} : { options }),
+    },
+    secret: password || undefined,
+    isToTest: newUri !== before.uri || newName !== before.username || !isSame || Boolean(password),
+  };
+}
+
+/** What says where the data is stays: what is mirrored of one server or company is not that of another. */
+function ofProcore(before: Connection, auth: Readonly<Record<string, string>>): Change {
+  const { client_id, client_secret, domain, api, max_calls_per_hour, ...rest } = auth;
+  const present: Readonly<Record<string, string | undefined>> = {
+    credentials: before.defaultClient ? 'default' : 'custom',
+    grant: before.grant,
+    company: before.company === undefined ? undefined : String(before.company),
+    project: before.project === undefined ? undefined : String(before.project),
+  };
+  for (const [key, value] of Object.entries(rest)) {
+    if (!Object.hasOwn(present, key)) throw refused(`auth.${key} does not fit a connection of procore`);
+    if (value !== present[key]) throw refused(`auth.${key} cannot be changed: add another connection`);
+  }
+  if (domain || api) {
+    const hosts = deriveHosts({ ...(domain ? { domain } : {}), ...(api ? { api } : {}) });
+    const isSame = domain ? hosts.loginUrl === before.loginUrl : hosts.apiUrl === before.apiUrl;
+    if (!isSame || (api && hosts.apiUrl !== before.apiUrl))
+      throw refused('the server of a connection cannot be changed: add another connection');
+  }
+  const isNewClient = Boolean(client_id) && client_id !== before.clientId;
+  if (isNewClient && before.grant !== 'client-credentials')
+    throw refused('the tokens of a person belong to the client: add another connection');
+  if (isNewClient && !client_secret) throw refused('another client_id needs its client_secret');
+  if (client_secret && before.defaultClient && !isNewClient)
+    throw refused('the secret of the default client stands in the configuration');
+  const calls = max_calls_per_hour ? Number(max_calls_per_hour) : before.maxCallsPerHour;
+  if (calls !== undefined && !(Number.isInteger(calls) && calls > 0))
+    throw refused('auth.max_calls_per_hour is no whole number');
+  return {
+    fields: {
+      ...(isNewClient ? { clientId: client_id!, defaultClient: undefined } : {}),
+      ...(calls === before.maxCallsPerHour ? {} : { maxCallsPerHour: calls }),
+    } as Partial<Connection>,
+    secret: client_secret || undefined,
+    isToTest: isNewClient || Boolean(client_secret),
+  };
+}

@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { SingleFlight } from '../../base/abort.js';
+import { Failure } from '../../base/errors.js';
+import { plain, type Route } from '../http/route.js';
+import { path } from '../http/wire.js';
+import type { ConnectionTotals, Parts } from '../parts.js';
+import { requireOwn } from './identity.js';
+
+/** Walks at once: each lists folder after folder of a target. */
+const MOST_WALKS = 4;
+
+const statsReply = z.object({
+  item_stats: z.object({
+    items: z.object({ count: z.number(), bytes: z.number() }),
+    containers: z.object({
+      count: z.number(),
+      /** Folders that could not be listed: what is in them is not counted. */
+      unreadable: z.number(),
+    }),
+  }),
+  /** At the top of a connection to a company: projects that are counted, and those that were never mirrored here. */
+  projects: z.object({ counted: z.number(), unknown: z.number() }).optional(),
+});
+
+/** How much a connection, or a folder of it, holds. Who asks for the same meanwhile gets the same walk. */
+export function statsRoute(parts: Parts): Route {
+  const walks = new SingleFlight<string, ConnectionTotals>();
+  let running = 0;
+  const walk = async (id: string, path: string, signal: AbortSignal): Promise<ConnectionTotals> => {
+    if (running >= MOST_WALKS) throw new Failure('too-many-requests', { what: 'connections are counted', seconds: 10 });
+    running++;
+    try {
+      return await parts.totals(id, path, signal);
+    } finally {
+      running--;
+    }
+  };
+  return plain({
+    path: '/v1/connections/:id/stats',
+    summary: 'files, bytes and folders below a path: a target is walked; a project is crawled once, then it is no call',
+    tag: 'connections',
+    query: { path: path.default('/') },
+    connectAs: true,
+    reply: statsReply,
+    csv: ['item_stats.items.count', 'item_stats.items.bytes', 'item_stats.containers.count'],
+    run: async ({ params, query: { path }, signal, connectAs }) => {
+      const connection = parts.connections.find(params.id!);
+      requireOwn(connection, connectAs);
+      const key = JSON.stringify([connection.id, path]);
+      const found = await walks.run(key, (one) => walk(connection.id, path, one), signal);
+      const { files, bytes, folders, unreadable } = found.totals;
+      return {
+        item_stats: { items: { count: files, bytes }, containers: { count: folders, unreadable } },
+        ...(found.projects ? { projects: found.projects } : {}),
+      };
+    },
+  });
+}

@@ -1,0 +1,58 @@
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { dropStalled } from '#src/server/http/stalled.js';
+
+const CHUNK = Buffer.alloc(256 * 1024);
+const CHUNKS = 128;
+
+t.test(
+  'a client that does not read its reply is sent away; one that reads, or waits for its reply, is not',
+  async (t) => {
+    const ended: string[] = [];
+    const server = createServer((request, reply) => {
+      reply.once('close', () => ended.push(`${request.url} ${reply.writableFinished ? 'finished' : 'cut'}`));
+      if (request.url === '/slow-to-make') setTimeout(() => reply.end('made'), 1500);
+      else Readable.from(Array.from({ length: CHUNKS }, () => CHUNK)).pipe(reply);
+    });
+    dropStalled(server, { look: 50, limit: 500 });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.teardown(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const { port } = server.address() as AddressInfo;
+    const ask = (path: string) => {
+      const socket = connect(port, '127.0.0.1', () =>
+        socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`),
+      );
+      socket.on('error', () => undefined);
+      t.teardown(() => socket.destroy());
+      return socket;
+    };
+    const deaf = ask('/deaf');
+    deaf.pause();
+    const reading = ask('/reading');
+    let bytes = 0;
+    const read = new Promise<void>((resolve) => {
+      reading.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+      });
+      reading.once('close', () => resolve());
+    });
+    const waiting = ask('/slow-to-make');
+    let text = '';
+    const answered = new Promise<void>((resolve) => {
+      waiting.on('data', (chunk) => (text += chunk)).once('close', () => resolve());
+    });
+    await read;
+    t.ok(bytes > CHUNK.length * CHUNKS, 'the one that reads has all');
+    await answered;
+    t.match(text, /made$/, 'the one that waits has its reply');
+    while (!ended.some((one) => one.startsWith('/deaf'))) await sleep(20);
+    t.ok(ended.includes('/deaf cut'), 'the deaf one is gone');
+    t.ok(ended.includes('/reading finished'));
+  },
+);
