@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import t from 'tap';
+import { parseJobBody } from '#src/jobs/definition/job-schema.js';
 import { emptyEstimate } from '#src/jobs/plan/cost.js';
 import { writeReport } from '#src/jobs/report/report.js';
-import { Folders } from '../helpers/jobs.js';
+import { contentOf, Folders, put } from '../helpers/jobs.js';
 
 const ITEMS = 2500;
 
@@ -43,4 +45,23 @@ t.test('while the report of a run is written, another run goes on', async (t) =>
   );
   t.equal([...records.renamed()].length, all.filter((_, n) => n % 3 !== 0).length, 'the manifest has all');
   t.strictSame([...store.items(second.id + 1).rows()], []);
+});
+
+t.test('a job that is given another destination begins anew there: nothing looks deleted', async (t) => {
+  const folders = new Folders(t);
+  const { store, a, b } = folders;
+  put(a, { 'one.txt': '1', 'd/two.txt': '2' });
+  const { id } = folders.add({ transfer_type: 'sync', delete_propagation: 'mirror' });
+  await folders.run(id);
+  put(b, { 'new/own.txt': 'o' });
+  const { name, transfer, schedule } = store.get(id);
+  const destination = { connection: { id: b }, target: { path: '/new' } };
+  const body = parseJobBody({ name, schedule, transfer: { ...transfer, destination } });
+  const running = store.begin(id, 'manual', false, Date.now());
+  t.throws(() => store.replace(id, body), { code: 'job-running' });
+  store.update(running.id, { status: 'cancelled', ended: Date.now() });
+  store.replace(id, body);
+  await folders.run(id);
+  t.strictSame(contentOf(a), { 'd/two.txt': '2', 'one.txt': '1', 'own.txt': 'o' });
+  t.strictSame(contentOf(join(b, 'new')), { 'd/two.txt': '2', 'one.txt': '1', 'own.txt': 'o' });
 });

@@ -3,6 +3,7 @@ import { userInfo } from 'node:os';
 import { Failure } from '../../base/errors.js';
 import { type Database, openDatabase } from '../../database/open.js';
 import type { Job, JobBody } from '../definition/job-schema.js';
+import type { SideReference } from '../definition/transfer-schema.js';
 import type { ExecutionPhase, ExecutionStatus, ItemStatus, JobHealth, JobStatus } from '../definition/words.js';
 import type { Estimate } from '../plan/cost.js';
 import { RunItems } from './items.js';
@@ -147,10 +148,19 @@ export class JobStore {
     return this.get(id);
   }
 
-  /** Replaces the definition; runs and records stay. @throws Failure `no-such-job`, `job-name-taken` */
+  /**
+   * Replaces the definition; the runs stay. The records stay as long as both sides do: at another place, what was not
+   * copied there yet would look like something that was deleted there.
+   * @throws Failure `no-such-job`, `job-name-taken`, `job-running` for another place in the middle of a run
+   */
   replace(id: string, body: JobBody, by = userInfo().username): Job {
     const { category, ...kept } = body;
     const change = this.#db.transaction(() => {
+      const before = this.get(id);
+      if (!isSamePlace(before.transfer, kept.transfer)) {
+        if (this.running().some(({ job }) => job === id)) throw new Failure('job-running', { name: before.name });
+        this.records(id).clear();
+      }
       const other = this.#db.prepare<[string], { id: string }>('SELECT id FROM jobs WHERE name = ?').get(body.name);
       if (other && other.id !== id) throw new Failure('job-name-taken', { name: body.name });
       this.#requireParent(kept.parent_id);
@@ -368,6 +378,13 @@ export class JobStore {
     return fresh;
   }
 }
+
+/** Whether two definitions are about the same two folders. */
+const isSamePlace = (a: JobBody['transfer'], b: JobBody['transfer']): boolean =>
+  (['source', 'destination'] as const).every(
+    (side) => a[side].connection.id === b[side].connection.id && folderOf(a[side]) === folderOf(b[side]),
+  );
+const folderOf = ({ target }: SideReference): string => target.path.replace(/^\/+|\/+$/g, '');
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 

@@ -33,8 +33,10 @@ const TOLD = new Set([
   'modified_on',
 ]);
 
+/** What can be set. A null says nothing in a whole definition, and takes the key away from one that is changed. */
+const settable = (value: Json): Json => Object.fromEntries(Object.entries(value).filter(([key]) => !TOLD.has(key)));
 const definition = (value: Json): Json =>
-  Object.fromEntries(Object.entries(value).filter(([key, own]) => !TOLD.has(key) && own !== null));
+  Object.fromEntries(Object.entries(settable(value)).filter(([, own]) => own !== null));
 
 /** @throws Failure `job-refused`, `job-overlaps`, `job-name-taken`, `no-such-connection`, `no-such-category` */
 export async function addJob({ engine, store }: Parts, body: Json, { name }: Account): Promise<Job> {
@@ -43,7 +45,7 @@ export async function addJob({ engine, store }: Parts, body: Json, { name }: Acc
   return store.add(parsed, name);
 }
 
-/** Changes the keys that are named, or all (`isWhole`). Failures as `addJob`, `no-such-job`. */
+/** Changes the keys that are named, or all (`isWhole`). Failures as `addJob`, `no-such-job`, `job-running`. */
 export async function changeJob(
   { engine, store }: Parts,
   job: Job,
@@ -51,8 +53,7 @@ export async function changeJob(
   isWhole: boolean,
   { name }: Account,
 ): Promise<Job> {
-  const keys = definition(change);
-  const body = isWhole ? keys : (merge(bodyOf(job), keys) as Json);
+  const body = isWhole ? definition(change) : (merge(bodyOf(job), settable(change)) as Json);
   const parsed = parseJobBody(withSides(body));
   await engine.check(job.name, parsed.transfer);
   return store.replace(job.id, parsed, name);
@@ -63,7 +64,7 @@ export async function cloneJob(parts: Parts, job: Job, change: Json, account: Ac
   const names = new Set(parts.store.list().map(({ name }) => name));
   let name = `${job.name} (copy)`;
   for (let n = 2; names.has(name); n++) name = `${job.name} (copy ${n})`;
-  return addJob(parts, merge({ ...bodyOf(job), name }, definition(change)) as Json, account);
+  return addJob(parts, merge({ ...bodyOf(job), name }, settable(change)) as Json, account);
 }
 
 const bodyOf = ({
