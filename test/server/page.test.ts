@@ -1,7 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, request as forward } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { resolveOptions } from '#src/base/options.js';
@@ -10,49 +7,39 @@ import { openService } from '#src/daemon/serve.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
 import { openServerDatabase } from '#src/server/access/database.js';
 import { Users } from '#src/server/access/users.js';
-import { noBrowser, openBrowser, seriousFindings } from '../helpers/browser.js';
+import { noBrowser, openBrowser } from '../helpers/browser.js';
+import { until } from '../helpers/cases.js';
+import { Installation } from '../helpers/mounted.js';
+import { oneHost } from '../helpers/one-host.js';
+import { Person } from '../helpers/page.js';
 import { simulator } from '../helpers/simulator.js';
 
 /** Kept where a person asks for it, to look at them. */
 const PICTURES = process.env.PROCOREFS_PICTURES;
+/** Markup, an entity, and a character that turns the direction of what follows. */
 const HOSTILE = '<img src=x onerror=document.title=1>&amp;\u202egpj.txt';
+const CONTROL = 'two\nlines\u0007\u001b[31m?.txt';
 const PASSWORD = 'a long enough password';
 
-/** The simulator's login and API at one address, as a person who types a domain has it. */
-async function oneHost(
-  t: { teardown(cleanup: () => unknown): unknown },
-  { api, login }: { readonly api: string; readonly login: string },
-): Promise<string> {
-  const server = createServer((request, response) => {
-    const url = new URL(request.url!, request.url!.startsWith('/oauth') ? login : api);
-    const { host: _, ...headers } = request.headers;
-    const onward = forward(url, { method: request.method!, headers, agent: false }, (reply) => {
-      response.writeHead(reply.statusCode!, reply.headers);
-      reply.pipe(response);
-    });
-    onward.once('error', () => request.socket.destroy());
-    request.pipe(onward);
+t.test('the way of a person through the page', { skip: noBrowser ?? false, bail: true }, async (t) => {
+  const server = await simulator(t, {
+    items: 12,
+    projects: 1,
+    oddNames: 'no',
+    spike: 3000,
+    switch: ['executables=refused'],
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-t.test('the way of a person through the page', { skip: noBrowser ?? false }, async (t) => {
-  const { ready } = await simulator(t, { items: 12, projects: 1, oddNames: 'no', spike: 3000 });
-  const top = mkdtempSync(join(tmpdir(), 'procorefs-test-'));
-  t.teardown(() => rmSync(top, { recursive: true, force: true }));
+  const { ready, admin } = server;
+  const host = await oneHost(t, ready);
+  const installation = new Installation(t);
+  const { folder: top } = installation;
+  const project = ready.projects[0]!.name;
   const pictures = PICTURES ?? join(top, 'pictures');
   const folder = join(top, 'archive');
-  for (const path of [pictures, folder]) mkdirSync(path, { recursive: true });
-  writeFileSync(join(folder, HOSTILE), 'x');
-  writeFileSync(join(folder, 'letter.txt'), 'Dear');
-  mkdirSync(join(folder, '<b>bold'));
-  writeFileSync(join(folder, '<b>bold', 'plan.txt'), 'x');
-  const state = new StateFolder(join(top, 'state'));
+  for (const path of [pictures, join(folder, '<b>bold'), join(folder, 'many')]) mkdirSync(path, { recursive: true });
+  for (const name of [HOSTILE, CONTROL, 'which?.txt']) writeFileSync(join(folder, name), 'x');
+  for (let n = 0; n < 24; n++) writeFileSync(join(folder, 'many', `${n}.txt`), 'Dear');
+  const state = new StateFolder(installation.state);
   const database = openServerDatabase(state.path);
   await new Users(database).add('ann', 'manage', new Secret(PASSWORD));
   database.close();
@@ -60,141 +47,346 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false }, asy
   const service = await openService({ state, options, listen: '127.0.0.1:0', version: '0' });
   t.teardown(() => service.close());
   const { page, context, errors } = await openBrowser(t);
-  const look = async (name: string): Promise<void> => {
-    await page.screenshot({ path: join(pictures, `${name}.png`) });
-    t.strictSame(await seriousFindings(page), [], `${name}: nothing that keeps people out`);
-  };
-  const title = (text: string) => page.getByRole('heading', { level: 1, name: text }).waitFor();
-  const menu = (text: string) =>
-    page.getByRole('navigation', { name: 'Screens' }).getByRole('link', { name: text, exact: true });
+  const person = new Person(page, pictures);
+  const { modal } = person;
+  const cell = (name: string) => page.getByRole('cell', { name, exact: true });
 
-  let bytes = 0;
-  const counted: Promise<void>[] = [];
-  const count = (response: { request(): { sizes(): Promise<{ responseBodySize: number }> } }): void => {
-    const sizes = response.request().sizes();
-    counted.push(sizes.then(({ responseBodySize }) => void (bytes += responseBodySize)));
-  };
-  page.on('response', count);
-  await page.goto(service.http);
-  await page.getByLabel('User name').waitFor();
-  await Promise.all(counted);
-  page.off('response', count);
-  t.ok(bytes > 1000 && bytes <= 150_000, `the first load is small: ${bytes} bytes`);
+  await t.test('the first load is small; who signs in wrongly is told so', async (t) => {
+    let bytes = 0;
+    const counted: Promise<void>[] = [];
+    const count = (response: { request(): { sizes(): Promise<{ responseBodySize: number }> } }): void => {
+      const sizes = response.request().sizes();
+      counted.push(sizes.then(({ responseBodySize }) => void (bytes += responseBodySize)));
+    };
+    page.on('response', count);
+    await page.goto(service.http);
+    await page.getByLabel('User name').waitFor();
+    await Promise.all(counted);
+    page.off('response', count);
+    t.ok(bytes > 1000 && bytes <= 150_000, `${bytes} bytes`);
+    await person.look(t, 'sign-in');
+    await person.signIn('ann', 'wrong');
+    await page.getByRole('alert').waitFor();
+    t.equal(await page.getByLabel('User name').inputValue(), 'ann', 'what was typed stays');
+    await person.signIn('ann', PASSWORD);
+    await person.title('Connections');
+    await person.look(t, 'connections-empty');
+  });
 
-  await look('sign-in');
-  await page.getByLabel('User name').fill('ann');
-  await page.getByLabel('Password').fill('wrong');
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('alert').waitFor();
-  t.equal(await page.getByLabel('User name').inputValue(), 'ann', 'what was typed stays');
-  await page.getByLabel('Password').fill(PASSWORD);
-  await page.keyboard.press('Enter');
-  await title('Connections');
-  await look('connections-empty');
-
-  // A Procore connection: a test that fails keeps everything, the next one succeeds.
-  await page.getByRole('button', { name: 'Add connection' }).click();
-  const modal = page.getByRole('dialog');
-  await modal.getByLabel('Platform API credentials').selectOption('custom');
-  await modal.getByLabel('Display as').fill('Head office');
-  await modal.getByLabel('Domain').fill(await oneHost(t, ready));
-  await modal.getByLabel('Client ID').fill(ready.client_id);
-  await modal.getByLabel('Client Secret').fill('wrong');
-  await look('add-procore');
-  const signIn = async (outcome: string): Promise<void> => {
+  const signIn = async (outcome: RegExp): Promise<void> => {
     const opened = context.waitForEvent('page');
-    await modal.getByRole('button', { name: 'Sign in with Procore' }).click();
+    await person.button('Sign in with Procore').click();
     const popup = await opened;
     await popup.getByRole('button', { name: 'Allow' }).click();
-    await modal.getByText(/Connection test (succeeded|failed)/).waitFor();
-    t.match(await modal.textContent(), outcome);
+    await modal.getByText(outcome).waitFor();
     await popup.close();
   };
-  await signIn('Connection test failed');
-  await look('test-failed');
-  t.equal(await modal.getByLabel('Display as').inputValue(), 'Head office', 'the fields stay');
-  t.ok(await modal.getByRole('button', { name: 'Done' }).isDisabled());
-  t.ok(await modal.getByRole('button', { name: 'Sign in with Procore' }).isEnabled());
-  await modal.getByLabel('Client Secret').fill(ready.client_secret);
-  await signIn('Connection test succeeded');
-  await look('test-succeeded');
-  await modal.getByRole('button', { name: 'Done' }).click();
-  await page.getByRole('cell', { name: 'Head office', exact: true }).waitFor();
 
-  await page.getByRole('button', { name: 'Add connection' }).click();
-  await modal.getByLabel('Platform', { exact: true }).selectOption('fs');
-  await modal.getByLabel('Folder').fill(folder);
-  await modal.getByLabel('Display as').fill('<script>archive');
-  await modal.getByRole('button', { name: 'Test connection' }).click();
-  await modal.getByText('Connection test succeeded').waitFor();
-  await modal.getByRole('button', { name: 'Done' }).click();
-  await page.getByRole('cell', { name: '<script>archive', exact: true }).waitFor();
-  await look('connections');
-  await page.getByLabel('Search').fill('head');
-  await page.getByRole('cell', { name: '<script>archive', exact: true }).waitFor({ state: 'detached' });
+  await t.test('a Procore connection: a test that fails keeps everything, the next one succeeds', async (t) => {
+    await person.button('Add connection').click();
+    await modal.getByLabel('Platform API credentials').selectOption('custom');
+    await modal.getByLabel('Display as').fill('Head office');
+    await modal.getByLabel('Domain').fill(host);
+    await modal.getByLabel('Client ID').fill(ready.client_id);
+    await modal.getByLabel('Client Secret').fill('wrong');
+    await person.look(t, 'add-procore');
+    await signIn(/Connection test failed/);
+    await person.look(t, 'test-failed');
+    t.equal(await modal.getByLabel('Display as').inputValue(), 'Head office', 'the fields stay');
+    t.ok(await person.button('Done').isDisabled());
+    t.ok(await person.button('Sign in with Procore').isEnabled());
+    await modal.getByLabel('Client Secret').fill(ready.client_secret);
+    await signIn(/Connection test succeeded/);
+    await person.look(t, 'test-succeeded');
+    await person.button('Done').click();
+    await cell('Head office').waitFor();
+    t.equal(await page.evaluate('document.activeElement.textContent'), 'Add connection', 'the focus is back');
+  });
 
-  // A job, from the folder with the hostile names to a folder of the project.
-  await menu('Jobs').click();
-  await title('Jobs');
-  await page.getByRole('button', { name: 'Add job' }).click();
-  const [source, destination] = [
-    modal.getByRole('group', { name: 'Source' }),
-    modal.getByRole('group', { name: 'Destination' }),
-  ];
-  await source.getByLabel('Connection').selectOption({ label: '<script>archive' });
-  await source.getByRole('button', { name: /Browse/ }).click();
-  await source.getByRole('button', { name: '<b>bold' }).waitFor();
-  await destination.getByLabel('Connection').selectOption({ label: 'Head office' });
-  await destination.getByRole('textbox').fill(`/${ready.projects[0]!.name}`);
-  await look('wizard');
-  await modal.getByRole('button', { name: 'Next' }).click();
-  await modal.getByLabel('Name of the job').fill('Archive & <i>plans');
-  await look('wizard-how');
-  await modal.getByRole('button', { name: 'Next' }).click();
-  await modal.getByText('What the first run would do').waitFor();
-  await look('estimate');
-  await modal.getByRole('button', { name: 'Start now' }).click();
-  await title('Archive & <i>plans');
-  await page.getByText('1 (4 B)').waitFor();
-  await look('job');
-  const tab = (name: string) => page.getByRole('navigation', { name: 'Job' }).getByRole('link', { name, exact: true });
-  await tab('Items').click();
-  await page.getByRole('cell', { name: '<img src=x' }).first().waitFor();
-  await look('items');
-  for (const name of ['Flagged items', 'Runs', 'Log', 'Report']) {
-    await tab(name).click();
-    await page.getByRole('navigation', { name: 'Job' }).locator('[aria-current]', { hasText: name }).waitFor();
-    if (name === 'Report') await page.getByRole('button', { name: 'Download the report (JSON)' }).waitFor();
-    await look(name.toLowerCase().replace(' ', '-'));
-  }
-  const saved = page.waitForEvent('download');
-  await page.getByRole('button', { name: 'Download the report (JSON)' }).click();
-  const report = JSON.parse(readFileSync(await (await saved).path(), 'utf8'));
-  t.equal(report.job.name, 'Archive & <i>plans');
-  await menu('Jobs').click();
-  await page.getByRole('link', { name: 'Archive & <i>plans' }).waitFor();
-  await look('jobs');
+  await t.test('a target; connections are sorted, narrowed, and changed', async (t) => {
+    await person.button('Add connection').click();
+    await modal.getByLabel('Platform', { exact: true }).selectOption('fs');
+    await modal.getByLabel('Folder').fill('/none/such');
+    await modal.getByLabel('Display as').fill('<script>archive');
+    await person.button('Test connection').click();
+    await modal.getByText('Connection test failed').waitFor();
+    await modal.getByLabel('Folder').fill(folder);
+    await person.button('Test connection').click();
+    await modal.getByText('Connection test succeeded').waitFor();
+    await page.keyboard.press('Escape');
+    await cell('<script>archive').waitFor();
+    await person.look(t, 'connections');
+    const names = () => person.column('Connections', 1);
+    await person.button('Name').click();
+    await page.getByRole('columnheader', { name: 'Name' }).and(page.locator('[aria-sort=ascending]')).waitFor();
+    t.strictSame(await names(), ['<script>archive', 'Head office']);
+    await person.button('Name').click();
+    await page.locator('[aria-sort=descending]').waitFor();
+    await until(async () => (await names())[0] === 'Head office');
+    await person.button('Edit: <script>archive').click();
+    await modal.getByLabel('Folder').fill('/none/such');
+    await person.button('Save').click();
+    await modal.getByRole('alert').waitFor();
+    await person.look(t, 'change-connection');
+    await modal.getByLabel('Folder').fill(folder);
+    await modal.getByLabel('Display as').fill('<script>files');
+    await person.button('Save').click();
+    await cell('<script>files').waitFor();
+    await page.getByLabel('Search').fill('head');
+    await cell('<script>files').waitFor({ state: 'detached' });
+  });
 
-  await menu('Compare platforms').click();
-  await page.getByRole('cell', { name: 'not compatible' }).first().waitFor();
-  await look('comparison');
-  await menu('Budget').click();
-  await page.getByRole('heading', { name: 'Head office' }).waitFor();
-  await look('budget');
-  await menu('Projects').click();
-  await page.getByText('Nothing is mounted').waitFor();
-  await look('projects');
-  await menu('Flagged items').click();
-  await title('Flagged items');
-  await page.setViewportSize({ width: 360, height: 700 });
-  await page.emulateMedia({ colorScheme: 'dark' });
-  await menu('Connections').click();
-  await page.getByRole('cell', { name: 'Head office', exact: true }).waitFor();
-  await look('dark-narrow');
-  t.equal(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), true, 'nothing sticks out');
-  t.equal(await page.evaluate('document.querySelectorAll("img, main script, i, b").length'), 0, 'names are text');
+  await t.test('who cannot be sent back signs in by a code', async (t) => {
+    let opened = context.waitForEvent('page');
+    await person.button('Sign in again: Head office').click();
+    await (await opened).close();
+    opened = context.waitForEvent('page');
+    await person.button(/Sign in with a code/).click();
+    const popup = await opened;
+    await popup.getByRole('button', { name: 'Allow' }).click();
+    const code = (await popup.locator('#authorization_code').textContent())!;
+    await popup.close();
+    await person.look(t, 'sign-in-by-code');
+    await modal.getByLabel('Code').fill(code);
+    await page.keyboard.press('Enter');
+    await modal.getByText('Connection test succeeded').waitFor();
+    await person.button('Done').click();
+  });
+  const mnt = installation.mountpoint();
+  const file = (name: string) => person.row(name).first();
+  await t.test('the project browser: tree, versions, state, pins, and what waits to go up', async (t) => {
+    await person.menu('Projects');
+    await page.getByText('Nothing is mounted').waitFor();
+    await admin.change({ op: 'create', type: 'folder', path: 'Plans' });
+    await admin.change({ op: 'create', path: `Plans/${HOSTILE}`, content: 'first' });
+    await admin.change({ op: 'update', path: `Plans/${HOSTILE}`, content: 'second one' });
+    await installation.must(['mount', `Head office:${project}`, mnt, '-o', 'settle=0,poll=3600']);
+    await page.getByRole('link', { name: 'Plans/', exact: true }).click();
+    await cell(HOSTILE).waitFor();
+    await person.button(`Versions: ${HOSTILE}`).click();
+    await modal.getByRole('cell', { name: '10 B' }).waitFor();
+    t.strictSame(await person.column('Versions', 1), ['2', '1']);
+    await person.look(t, 'versions');
+    await page.keyboard.press('Escape');
+    await person.button(`Pin: ${HOSTILE}`).click();
+    await person.button(`Unpin: ${HOSTILE}`).waitFor();
+    t.equal((await installation.status(mnt)).pins.items, 1);
+    await person.button(`Unpin: ${HOSTILE}`).click();
+    await person.button(`Pin: ${HOSTILE}`).waitFor();
 
-  await page.getByRole('button', { name: 'Sign out' }).click();
+    // Saved while somebody looks: shown without a reload.
+    await page.getByRole('navigation', { name: 'Path' }).getByRole('link', { name: 'Top' }).click();
+    for (const name of ['report.tmp', 'draft.tmp', 'tool.exe', 'saved.txt']) writeFileSync(join(mnt, name), name);
+    await person.button('Retry: tool.exe').waitFor();
+    await file('saved.txt').filter({ hasText: 'Synced' }).waitFor();
+    await person.look(t, 'projects');
+    await admin.switches({ executables: 'accepted' });
+    await person.button('Retry: tool.exe').click();
+    await person.button('Release: report.tmp').click();
+    for (const name of ['tool.exe', 'report.tmp']) await file(name).filter({ hasText: 'Synced' }).waitFor();
+    await person.button('Discard: draft.tmp').click();
+    await file('draft.tmp').waitFor({ state: 'detached' });
+    await page.getByText('Nothing waits to go up.').last().waitFor();
+    const there = (await admin.tree({ hash: false })).map(({ path }) => path);
+    t.ok(['tool.exe', 'report.tmp', 'saved.txt'].every((name) => there.includes(name)));
+    t.notOk(there.includes('draft.tmp'));
+  });
+
+  await t.test('the wizard ends with the estimate, and with what will not be copied', async (t) => {
+    await person.menu('Jobs');
+    await person.title('Jobs');
+    await person.button('Add job').click();
+    const [source, destination] = [
+      modal.getByRole('group', { name: 'Source' }),
+      modal.getByRole('group', { name: 'Destination' }),
+    ];
+    await source.getByLabel('Connection').selectOption({ label: '<script>files' });
+    await source.getByRole('button', { name: /Browse/ }).click();
+    await source.getByRole('button', { name: '<b>bold' }).waitFor();
+    await destination.getByLabel('Connection').selectOption({ label: 'Head office' });
+    await destination.getByRole('textbox').fill(`/${project}/Archive`);
+    await person.look(t, 'wizard');
+    await person.button('Next').click();
+    await modal.getByLabel('Name of the job').fill('Archive & <i>plans');
+    t.equal(await modal.getByLabel('Names that').inputValue(), 'replace');
+    await modal.getByLabel('Names that').selectOption('flag');
+    await modal.getByLabel('Category').fill('<b>Nightly');
+    await person.look(t, 'wizard-how');
+    await person.button('Next').click();
+    await modal.getByRole('heading', { name: 'Items that would not be copied' }).waitFor();
+    t.match(await modal.textContent(), /which\?\.txt/);
+    await person.look(t, 'estimate');
+  });
+
+  await t.test('a run is watched as it goes on', async (t) => {
+    await admin.faults({ slow: { probability: 1, ms: 400, on: ['storage'] } });
+    await page.evaluate(WATCH);
+    await person.button('Start now').click();
+    await person.title('Archive & <i>plans');
+    await page.getByRole('progressbar').waitFor();
+    const asked = person.asked();
+    await until(async () => ((await page.evaluate('seen.length')) as number) >= 2);
+    const requests = asked();
+    await admin.noFaults();
+    await page.getByRole('heading', { name: 'Last run' }).waitFor();
+    const seen = (await page.evaluate('seen')) as number[];
+    t.strictSame(
+      seen,
+      seen.toSorted((a, b) => a - b),
+      'figures that grow, in a page that was never loaded anew',
+    );
+    t.ok(requests.filter((one) => /^GET .*\/jobs\//.test(one)).length <= 2, 'by events, not by asking');
+    await page.getByText('24 (96 B)').waitFor();
+    await person.look(t, 'job');
+  });
+
+  await t.test('flagged items: one is ignored, one is tried again after the job was changed', async (t) => {
+    await person.tab('Items');
+    await page.getByRole('cell', { name: '<img src=x' }).first().waitFor();
+    await person.look(t, 'items');
+    await person.tab('Flagged items');
+    await person.button(`Ignore: ${HOSTILE}`).waitFor();
+    await person.look(t, 'flagged');
+    await person.button(`Ignore: ${HOSTILE}`).click();
+    await person.button(`Ignore: ${HOSTILE}`).waitFor({ state: 'detached' });
+    await person.button('Edit').click();
+    await modal.getByLabel('Names that').selectOption('replace');
+    await person.look(t, 'change-job');
+    await person.button('Save').click();
+    await modal.waitFor({ state: 'detached' });
+    await person.button('Retry: which?.txt').click();
+    await page.getByText('Nothing is flagged.').waitFor();
+    const there = (await admin.tree({ hash: false })).map(({ path }) => path);
+    t.ok(there.includes('Archive/which-.txt'), 'it went up under the name that is allowed');
+    t.notOk(
+      there.some((path) => path.startsWith('Archive/') && path.includes('img')),
+      'what is ignored did not',
+    );
+  });
+
+  await t.test('the report is read and taken along; both sides are looked at', async (t) => {
+    await person.tab('Report');
+    await person.button('Download the report (JSON)').waitFor();
+    await person.look(t, 'report');
+    const taken = async (name: string | RegExp): Promise<string> => {
+      const saved = page.waitForEvent('download');
+      await person.button(name).click();
+      return readFileSync(await (await saved).path(), 'utf8');
+    };
+    t.match(JSON.parse(await taken('Download the report (JSON)')), { job: { name: 'Archive & <i>plans' } });
+    t.match(await taken('Download the items (CSV)'), /which\?\.txt/);
+    for (const name of ['Runs', 'Log']) {
+      await person.tab(name);
+      await page.getByRole('table').waitFor();
+      await person.look(t, name.toLowerCase());
+    }
+    await person.tab('Validation');
+    await page.getByText('The sides differ').waitFor();
+    await person.button('Look at both sides now').click();
+    await page.getByText('Both sides agree').waitFor();
+    await person.look(t, 'validation');
+    t.match(await taken('Download as CSV'), /which-\.txt/);
+  });
+
+  await t.test('the grid: columns, order, the jobs of a connection; a filter is kept as a report', async (t) => {
+    await person.menu('Jobs');
+    await page.getByRole('link', { name: 'Archive & <i>plans' }).waitFor();
+    const { job } = await api('POST', '/v1/jobs', {
+      name: 'Backup',
+      transfer: {
+        source: { connection: { id: 'Head office' }, target: { path: `/${project}/Plans` } },
+        destination: { connection: { id: '<script>files' }, target: { path: '/plans' } },
+      },
+      schedule: { mode: 'manual' },
+    });
+    await page.getByRole('link', { name: 'Backup' }).waitFor();
+    await page.locator('summary').click();
+    await page.getByRole('checkbox', { name: 'Category' }).check();
+    await page.getByRole('checkbox', { name: 'Health' }).uncheck();
+    await page.keyboard.press('Escape');
+    await cell('<b>Nightly').waitFor();
+    t.equal(await page.getByRole('columnheader', { name: 'Health' }).count(), 0);
+    await person.button('Name').click();
+    await person.button('Name').click();
+    await until(async () => (await person.column('Jobs', 1))[0] === 'Backup');
+    await person.look(t, 'jobs');
+    await page.reload();
+    await cell('<b>Nightly').waitFor();
+    await page.getByRole('combobox', { name: 'Category' }).selectOption({ label: '<b>Nightly' });
+    await page.getByRole('link', { name: 'Backup' }).waitFor({ state: 'detached' });
+    await person.button('Save as a report').click();
+    await modal.getByLabel('Name of the report').fill(HOSTILE);
+    await page.keyboard.press('Enter');
+    await person.title('<img src=x');
+    await page.getByRole('link', { name: 'Archive & <i>plans' }).first().waitFor();
+    await person.look(t, 'report-saved');
+    await person.menu('Reports');
+    await page.getByRole('link', { name: '<img src=x' }).waitFor();
+    await person.look(t, 'reports');
+    await api('PATCH', `/v1/jobs/${job.id}`, { transfer: { source: { target: { path: '/none' } } } });
+    await person.menu('Connections');
+    await page.getByRole('link', { name: 'Jobs: <script>files' }).click();
+    await page.getByRole('link', { name: 'Backup' }).waitFor();
+    t.equal(
+      await page.getByRole('combobox', { name: 'Connection' }).locator('option:checked').textContent(),
+      '<script>files',
+    );
+    await page.getByRole('combobox', { name: 'Connection' }).selectOption({ label: 'All' });
+  });
+
+  await t.test('platforms side by side, the budget, and what is flagged of all jobs', async (t) => {
+    await person.menu('Compare platforms');
+    await page.getByRole('cell', { name: 'not compatible' }).first().waitFor();
+    await person.look(t, 'comparison');
+    await person.menu('Budget');
+    await page.getByRole('heading', { name: 'Head office' }).waitFor();
+    await person.look(t, 'budget');
+    await person.menu('Flagged items');
+    await person.title('Flagged items');
+    await person.look(t, 'flagged-all');
+  });
+
+  await t.test('who may only look sees no control that changes something', async (t) => {
+    await person.menu('Users');
+    await person.button('Add user').click();
+    await modal.getByLabel('User name').fill('eve');
+    await modal.getByLabel('Password').fill(PASSWORD);
+    await person.look(t, 'add-user');
+    await modal.getByRole('button', { name: 'Add user' }).click();
+    await cell('eve').waitFor();
+    await person.look(t, 'users');
+    const other = new Person(await context.newPage(), pictures);
+    await other.page.goto(service.http.replace('127.0.0.1', 'procorefs.test'));
+    await other.page.getByLabel('User name').waitFor();
+    t.equal(await other.page.evaluate(WAY), 'code', 'from elsewhere a sign-in comes back by a code');
+    await other.signIn('eve', PASSWORD);
+    const controls: string[] = [];
+    for (const name of ['Connections', 'Jobs', 'Flagged items', 'Reports', 'Projects', 'Budget']) {
+      await other.menu(name);
+      await other.title(name);
+      await other.page
+        .getByText(/\d+–\d+ of \d+|Calls of this hour/)
+        .first()
+        .waitFor();
+      controls.push(...(await other.page.getByRole('main').getByRole('button').allTextContents()));
+    }
+    await other.menu('Jobs');
+    await other.page.getByRole('link', { name: 'Archive & <i>plans' }).click();
+    await other.page.getByRole('heading', { name: 'Last run' }).waitFor();
+    controls.push(...(await other.page.getByRole('main').getByRole('button').allTextContents()));
+    const looks = /^(Download as CSV|Versions|Previous|Next|[A-Z][a-z ]+( [▲▼])?)$/;
+    const changes = /Add|Edit|Delete|Test|Start|Estimate|Pin|Retry|Ignore|Release|Discard|Save|Pause|Cancel/;
+    t.strictSame(
+      controls.filter((text) => changes.test(text) || !looks.test(text)),
+      [],
+    );
+    t.equal(await other.page.getByRole('link', { name: 'Users' }).count(), 0);
+    await other.page.close();
+    await person.button('Delete: eve').click();
+    await cell('eve').waitFor({ state: 'detached' });
+  });
+
+  await person.button('Sign out').click();
   await page.getByLabel('User name').waitFor();
   t.equal(await page.evaluate('sessionStorage.length'), 0, 'the token is forgotten');
   t.strictSame(
@@ -202,4 +394,27 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false }, asy
     [],
     'the browser complains about nothing',
   );
+
+  /** What another program asks of the service meanwhile, as Ann. */
+  // biome-ignore lint/suspicious/noExplicitAny: replies are tested elsewhere
+  async function api(method: string, path: string, body: object): Promise<any> {
+    const token = await page.evaluate('sessionStorage.getItem("procorefs-token")');
+    const reply = await fetch(`${service.http}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const text = await reply.text();
+    if (!reply.ok) throw new Error(text);
+    return JSON.parse(text);
+  }
 });
+
+/** Collects what the bar of progress shows, one after the other. */
+const WATCH = `globalThis.seen = [];
+  new MutationObserver(() => {
+    const value = document.querySelector('main progress')?.value;
+    if (value > 0 && value !== seen.at(-1)) seen.push(value);
+  }).observe(document.querySelector('main'), { subtree: true, childList: true });`;
+
+const WAY = `import('/page/procore-sign-in.js').then(({ wayFrom }) => wayFrom(location.hostname))`;

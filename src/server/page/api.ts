@@ -133,17 +133,6 @@ export async function signOut(): Promise<void> {
   }
 }
 
-/** Whether the service takes what this tab asks. */
-export async function isAdmitted(): Promise<boolean> {
-  try {
-    await send('GET', '/v1/jobs?limit=0');
-    return true;
-  } catch (error) {
-    if (error instanceof CallFailed && error.status === 401) return false;
-    throw error;
-  }
-}
-
 /** What went wrong, and what to do about it. */
 export const reasonOf = (error: unknown): string =>
   error instanceof CallFailed && error.remedy && !error.message.includes(error.remedy)

@@ -1,8 +1,9 @@
 import type { Row } from './api.js';
 import { type Child, facts, grid, h, put, remote } from './dom.js';
+import { timeOf } from './format.js';
 import { follow } from './live.js';
 import { type Screen, titleOf } from './screen.js';
-import { texts, timeOf } from './texts.js';
+import { texts } from './texts.js';
 
 /** What is left of the API calls, who spent them, and what waits; it changes by itself. */
 export function budgetScreen({ main, signal }: Screen): void {

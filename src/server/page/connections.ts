@@ -1,9 +1,12 @@
-import { addConnection, signInAgain } from './add-connection.js';
-import { call, list, type Row } from './api.js';
+import { addConnection } from './add-connection.js';
+import { call, list, type Row, reasonOf } from './api.js';
+import { changeConnection, signInAgain } from './change-connection.js';
 import { button, failure, h, put, remote, say } from './dom.js';
+import { timeOf } from './format.js';
 import { Paged } from './pages.js';
 import { attempt, type Screen, titleOf } from './screen.js';
-import { texts, timeOf } from './texts.js';
+import { forManagers, mayManage } from './session.js';
+import { texts } from './texts.js';
 
 /** The list of connections, and the way to a new one. */
 export async function connectionsScreen({ main, signal }: Screen): Promise<void> {
@@ -16,7 +19,7 @@ export async function connectionsScreen({ main, signal }: Screen): Promise<void>
     call('POST', `/v1/connections/${row.id}/test`)
       .then(
         () => put(told, h('p', { class: 'note good', role: 'status' }, texts.testSucceededFor(row.name))),
-        (error: Error) => put(told, failure(texts.testFailed(error.message))),
+        (error: unknown) => put(told, failure(texts.testFailed(reasonOf(error)))),
       )
       .finally(() => {
         own.disabled = false;
@@ -34,19 +37,22 @@ export async function connectionsScreen({ main, signal }: Screen): Promise<void>
       'aria-label': `${text}: ${row.name}`,
       'data-key': `${text} ${row.id}`,
     });
+    const jobs = h(
+      'a',
+      { href: `#/jobs?connection=${encodeURIComponent(row.id)}`, 'aria-label': `${texts.jobs}: ${row.name}` },
+      texts.jobsOfConnection,
+    );
+    if (!mayManage()) return jobs;
     const tester: HTMLButtonElement = button(texts.test, () => test(row, tester), of(texts.test));
     return h(
       'div',
       { class: 'bar' },
       tester,
-      row.platform.id === 'procore'
+      row.platform.id === 'procore' && row.auth.grant === 'authorization-code'
         ? button(texts.signInAgain, () => void signInAgain(row, changed), of(texts.signInAgain))
         : null,
-      h(
-        'a',
-        { href: `#/jobs?connection=${encodeURIComponent(row.id)}`, 'aria-label': `${texts.jobs}: ${row.name}` },
-        texts.jobsOfConnection,
-      ),
+      button(texts.edit, () => changeConnection(row, changed), of(texts.edit)),
+      jobs,
       button(texts.remove, () => forget(row), of(texts.remove)),
     );
   };
@@ -54,6 +60,7 @@ export async function connectionsScreen({ main, signal }: Screen): Promise<void>
     caption: texts.connections,
     path: '/v1/connections',
     empty: texts.noConnections,
+    kept: 'connections',
     signal,
     filters: [
       { key: 'platform', label: texts.platform, options: platforms.map(({ id, name }) => [id, name]) },
@@ -67,26 +74,35 @@ export async function connectionsScreen({ main, signal }: Screen): Promise<void>
       },
     ],
     columns: [
-      { head: texts.name, cell: (row) => remote(row.name) },
-      { head: texts.platform, cell: (row) => row.platform.name },
+      { head: texts.name, sort: 'name', cell: (row) => remote(row.name) },
+      { head: texts.platform, sort: 'platform', cell: (row) => row.platform.name },
       {
         head: texts.state,
+        sort: 'active',
         cell: (row) => h('span', { class: row.active ? 'good' : 'bad' }, row.active ? texts.active : texts.inactive),
       },
-      { head: texts.account, cell: (row) => remote(row.account?.login ?? row.account?.name ?? texts.none) },
+      {
+        head: texts.account,
+        sort: 'account',
+        cell: (row) => remote(row.account?.login ?? row.account?.name ?? texts.none),
+      },
       { head: texts.place, cell: (row) => remote(row.auth.uri ?? row.auth.domain ?? texts.none) },
-      { head: texts.created, cell: (row) => timeOf(row.created_on) },
+      { head: texts.created, sort: 'created_on', cell: (row) => timeOf(row.created_on) },
+      { head: texts.company, isExtra: true, cell: (row) => row.company ?? texts.none },
+      { head: texts.id, isExtra: true, cell: (row) => row.id },
       { head: texts.actions, cell: actions },
     ],
   });
-  const add = button(
-    texts.addConnection,
-    () =>
-      addConnection(platforms, () => {
-        say(texts.testSucceeded);
-        changed();
-      }),
-    { class: 'main' },
+  const add = forManagers(() =>
+    button(
+      texts.addConnection,
+      () =>
+        addConnection(platforms, () => {
+          say(texts.testSucceeded);
+          changed();
+        }),
+      { class: 'main' },
+    ),
   );
   put(
     main,

@@ -1,4 +1,4 @@
-import { type Child, freshId, h, put } from './dom.js';
+import { type Child, freshId, h, put, remote } from './dom.js';
 
 /** A modal: the keyboard stays in it, Escape closes it, and whoever opened it has the focus back. */
 export class Modal {
@@ -6,9 +6,10 @@ export class Modal {
   readonly #title: HTMLElement;
   readonly #body = h('div', {});
 
-  constructor(title: string, closed: () => void = () => undefined) {
+  /** @param name what it is about, as somebody else called it; follows the title */
+  constructor(title: string, closed: () => void = () => undefined, name?: string) {
     const id = freshId('title');
-    this.#title = h('h1', { id, tabindex: '-1' }, title);
+    this.#title = h('h1', { id, tabindex: '-1' }, title, ...(name === undefined ? [] : [': ', remote(name)]));
     this.element = h('dialog', { 'aria-labelledby': id }, this.#title, this.#body);
     const opener = document.activeElement as HTMLElement | null;
     this.element.addEventListener('close', () => {

@@ -79,8 +79,31 @@ export const facts = (rows: readonly (readonly [string, Child])[]): HTMLElement 
     ...rows.filter(([, value]) => isShown(value)).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]),
   );
 
+/** The head of a column; with `order`, by which it can be sorted. */
+export interface Head {
+  readonly text: string;
+  readonly key?: string;
+  readonly order?: 'ascending' | 'descending' | 'none';
+  sort?(): void;
+}
+
+const SIGNS = { ascending: ' ▲', descending: ' ▼', none: '' } as const;
+
+function headCell(head: string | Head): HTMLElement {
+  if (typeof head === 'string') return h('th', { scope: 'col' }, head);
+  const { text, key, order, sort } = head;
+  if (!sort || !order) return h('th', { scope: 'col' }, text);
+  const own = button('', () => sort(), { class: 'link', 'data-key': `sort ${key}` });
+  own.append(text, h('span', { 'aria-hidden': 'true' }, SIGNS[order]));
+  return h('th', { scope: 'col', 'aria-sort': order }, own);
+}
+
 /** A table that can be scrolled sideways by the keyboard as well. */
-export const grid = (caption: string, heads: readonly string[], rows: readonly (readonly Child[])[]): HTMLElement =>
+export const grid = (
+  caption: string,
+  heads: readonly (string | Head)[],
+  rows: readonly (readonly Child[])[],
+): HTMLElement =>
   h(
     'div',
     { class: 'grid', role: 'region', tabindex: '0', 'aria-label': caption },
@@ -88,7 +111,7 @@ export const grid = (caption: string, heads: readonly string[], rows: readonly (
       'table',
       {},
       h('caption', { class: 'hidden' }, caption),
-      h('thead', {}, h('tr', {}, ...heads.map((head) => h('th', { scope: 'col' }, head)))),
+      h('thead', {}, h('tr', {}, ...heads.map(headCell))),
       h('tbody', {}, ...rows.map((cells) => h('tr', {}, ...cells.map((cell) => h('td', {}, cell))))),
     ),
   );

@@ -8,8 +8,9 @@ export class DescribedForm {
   readonly element = h('div', {});
   readonly #fields: { readonly row: Row; readonly control: Control; readonly box: HTMLElement }[] = [];
 
-  constructor(attributes: Readonly<Record<string, Row>>, changed: () => void) {
-    for (const row of Object.values(attributes)) {
+  /** @param isFilled its values are those that there are, not proposals: also the name is shown */
+  constructor(attributes: readonly Row[], changed: () => void, isFilled = false) {
+    for (const row of attributes) {
       const control: Control =
         row.type === 'select'
           ? choice(
@@ -20,7 +21,7 @@ export class DescribedForm {
               type: row.type,
               placeholder: row.hint,
               autocomplete: row.type === 'password' ? 'new-password' : 'off',
-              value: row.show_default && row.id !== 'name' ? row.value : '',
+              value: row.show_default && (isFilled || row.id !== 'name') ? row.value : '',
             });
       control.name = row.id;
       if (row.required) control.required = true;

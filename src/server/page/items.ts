@@ -1,17 +1,21 @@
 import { call, type Row } from './api.js';
 import { button, h, remote } from './dom.js';
+import { bytesOf, captionOf, timeOf } from './format.js';
 import { type Column, Paged } from './pages.js';
 import { attempt } from './screen.js';
-import { bytesOf, captionOf, texts, timeOf } from './texts.js';
+import { mayManage } from './session.js';
+import { texts } from './texts.js';
 
 const columns: readonly Column[] = [
   { head: texts.item, cell: (row) => remote(row.source.path) },
-  { head: texts.action, cell: (row) => row.action },
-  { head: texts.status_, cell: (row) => captionOf(texts.itemStatuses, row.status) },
+  { head: texts.action, cell: (row) => captionOf(texts.actionWords, row.action) },
+  { head: texts.status_, cell: (row) => captionOf(texts.itemWords, row.status) },
   { head: texts.reason, cell: (row) => remote(row.reason ?? row.renamed) },
   { head: texts.bytes, cell: (row) => (row.type === 'folder' ? texts.none : bytesOf(row.source.bytes)) },
   { head: texts.attempts, cell: (row) => row.attempts },
   { head: texts.when, cell: (row) => timeOf(row.transferred_on) },
+  { head: texts.destination, isExtra: true, cell: (row) => remote(row.destination.path) },
+  { head: texts.kindOfItem, isExtra: true, cell: (row) => captionOf(texts.itemTypes, row.type) },
 ];
 
 /** What a run did with each item. */
@@ -20,11 +24,23 @@ export const itemList = (job: string, signal: AbortSignal): Paged =>
     caption: texts.items,
     path: '/v1/transfers/items',
     fixed: { job },
-    filters: [{ key: 'status', label: texts.status_, options: texts.itemStatuses }],
+    filters: [
+      { key: 'status', label: texts.status_, options: texts.itemStatuses },
+      { key: 'renamed', label: texts.names, options: [['1', texts.renamedOnly]] },
+    ],
     columns,
+    kept: 'items',
     empty: texts.noItems,
     signal,
   });
+
+const ofJob: Column = {
+  head: texts.job,
+  cell: ({ job }) => h('a', { href: `#/jobs/${encodeURIComponent(job.id)}/flagged` }, remote(job.name)),
+};
+
+/** What a list of flagged items of several jobs shows. */
+export const flaggedColumns: readonly Column[] = [ofJob, ...columns];
 
 /** What a person must look at, of one job or of all, with what can be done about it. */
 export function flaggedList(job: string | undefined, told: HTMLElement, signal: AbortSignal): Paged {
@@ -42,22 +58,16 @@ export function flaggedList(job: string | undefined, told: HTMLElement, signal: 
     const own: HTMLButtonElement = button(texts[verb], () => act(row, verb, own), words);
     return own;
   };
-  const paged = new Paged({
+  const actions: Column = {
+    head: texts.actions,
+    cell: (row) => h('div', { class: 'bar' }, one(row, 'retry'), one(row, 'ignore')),
+  };
+  const paged: Paged = new Paged({
     caption: texts.flagged,
     path: '/v1/transfers/items/flagged',
     ...(job === undefined ? {} : { fixed: { job } }),
-    columns: [
-      ...(job === undefined
-        ? [
-            {
-              head: texts.job,
-              cell: (row: Row) => h('a', { href: `#/jobs/${row.job_id}/flagged` }, row.job_id),
-            },
-          ]
-        : []),
-      ...columns,
-      { head: texts.actions, cell: (row) => h('div', { class: 'bar' }, one(row, 'retry'), one(row, 'ignore')) },
-    ],
+    columns: [...(job === undefined ? [ofJob] : []), ...columns, ...(mayManage() ? [actions] : [])],
+    kept: 'flagged',
     empty: texts.noFlagged,
     signal,
   });

@@ -1,7 +1,8 @@
 import { address, download, list, type Row, read } from './api.js';
 import { button, type Child, facts, h, put, remote } from './dom.js';
+import { bytesOf, wordOf } from './format.js';
 import { attempt } from './screen.js';
-import { bytesOf, texts, wordOf } from './texts.js';
+import { texts } from './texts.js';
 
 /** The report of a run: what was written down when it ended, and the files to take along. */
 export async function showReport(

@@ -1,29 +1,48 @@
 import { address, call, download, type Row, read } from './api.js';
-import { button, h, put, remote } from './dom.js';
+import { changeJob } from './change-job.js';
+import { button, h, put, remote, say } from './dom.js';
+import { captionOf, timeOf } from './format.js';
 import { flaggedList, itemList } from './items.js';
-import { overview } from './job-overview.js';
+import { JobOverview } from './job-overview.js';
 import { showReport } from './job-report.js';
+import { showValidation } from './job-validation.js';
 import { sideOf } from './jobs.js';
+import { follow } from './live.js';
 import { Paged } from './pages.js';
-import { attempt, repeat, type Screen, titleOf } from './screen.js';
-import { durationOf, texts, timeOf } from './texts.js';
+import { runColumns } from './runs.js';
+import { attempt, oneAtATime, type Screen, titleOf } from './screen.js';
+import { forManagers } from './session.js';
+import { texts } from './texts.js';
 
-type Part = 'overview' | 'items' | 'flagged' | 'runs' | 'report' | 'log';
-const PARTS: readonly Part[] = ['overview', 'items', 'flagged', 'runs', 'report', 'log'];
+type Part = 'overview' | 'items' | 'flagged' | 'validation' | 'runs' | 'report' | 'log';
+const PARTS: readonly Part[] = ['overview', 'items', 'flagged', 'validation', 'runs', 'report', 'log'];
 
 /** One job: `#/jobs/ID/PART`. */
 export async function jobScreen({ main, parts, signal }: Screen): Promise<void> {
-  const [id = '', word] = parts;
+  const [id = '', word, run] = parts;
   const part = PARTS.find((own) => own === word) ?? 'overview';
   const path = `/v1/jobs/${encodeURIComponent(id)}`;
-  const job = await read(path, signal);
+  let job = await read(path, signal);
   const told = h('div', { 'aria-live': 'polite' });
   const body = h('div', {});
   const actions = h('div', { class: 'bar' });
+  const title = titleOf('');
+  const sides = h('p', { class: 'help' });
+  const show = (): void => {
+    put(title, remote(job.name));
+    put(sides, sideOf(job.transfer.source), ' → ', sideOf(job.transfer.destination));
+    drawActions(actions, told, path, job, changed);
+  };
+  const changed = (after: Row): void => {
+    job = after;
+    show();
+    refresh?.(job);
+  };
+  let refresh: Refresh | undefined;
   put(
     main,
-    titleOf(remote(job.name)),
-    h('p', { class: 'help' }, sideOf(job.transfer.source), ' → ', sideOf(job.transfer.destination)),
+    title,
+    sides,
     actions,
     told,
     h(
@@ -39,39 +58,67 @@ export async function jobScreen({ main, parts, signal }: Screen): Promise<void> 
     ),
     body,
   );
-  drawActions(actions, told, path, job);
-  await DRAW[part]({ job, path, body, told, signal, actions });
+  show();
+  refresh = await DRAW[part]({ job, run, body, told, signal });
+  const reread = oneAtATime(signal, async () => changed(await read(path, signal)));
+  let seen = '';
+  void follow('jobs', signal, (jobs: readonly Row[]) => {
+    const now = jobs.find((one) => one.id === job.id);
+    const text = JSON.stringify(now);
+    if (!now || text === seen) return;
+    const isFirst = seen === '';
+    seen = text;
+    const run = job.execution ?? job.previous_execution;
+    const isSameRun = (run?.id ?? null) === (now.execution?.id ?? null);
+    if (!isSameRun || (job.execution !== null) !== (now.execution?.running ?? false)) return reread();
+    if (now.status !== job.status && !isFirst) say(captionOf(texts.statuses, now.status));
+    changed(withLive(job, now));
+  });
+}
+
+/** The job with what an event says of it and of its run. */
+function withLive(job: Row, now: Row): Row {
+  const { status, health, execute_on, counts, execution } = now;
+  const live = { ...job, status, health, execute_on, counts };
+  if (!job.execution) return live;
+  const { progress, phase, reason, stats } = execution;
+  const value = Math.max(0, Date.now() - job.execution.start_time * 1000);
+  return {
+    ...live,
+    execution: { ...job.execution, status: execution.status, progress, phase, reason, stats, duration: { value } },
+  };
 }
 
 interface Drawn {
   readonly job: Row;
-  readonly path: string;
+  /** Of the address: the run whose report is wanted. */
+  readonly run: string | undefined;
   readonly body: HTMLElement;
   readonly told: HTMLElement;
-  readonly actions: HTMLElement;
   readonly signal: AbortSignal;
 }
 
-const DRAW: Readonly<Record<Part, (drawn: Drawn) => Promise<void>>> = {
-  async overview({ path, body, told, signal, actions }) {
-    let before = '';
-    let shown = '';
-    repeat(signal, async () => {
-      const job = await read(path, signal);
-      const text = JSON.stringify(job);
-      if (text !== shown) overview(body, job);
-      shown = text;
-      if (job.status !== before) drawActions(actions, told, path, job);
-      before = job.status;
-      return job.execution || job.status === 'start' ? 700 : 4000;
-    });
+/** Shows what has changed of the job. */
+type Refresh = (job: Row) => void;
+
+/** A list that is asked for again whenever the job changes. */
+async function follows(paged: Paged, signal: AbortSignal): Promise<Refresh> {
+  await paged.load();
+  return oneAtATime(signal, () => paged.load(true));
+}
+
+const DRAW: Readonly<Record<Part, (drawn: Drawn) => Promise<Refresh | undefined>>> = {
+  async overview({ job, body }) {
+    const overview = new JobOverview(body);
+    overview.show(job);
+    return (now) => overview.show(now);
   },
-  async items({ job, body, signal }) {
+  async items({ job, body, told, signal }) {
     const paged = itemList(job.id, signal);
     const save = (): void =>
-      void download(address('/v1/transfers/items.csv', paged.words), 'items.csv').catch(() => undefined);
+      void attempt(told, () => download(address('/v1/transfers/items.csv', paged.words), 'items.csv'));
     put(body, paged.element, button(texts.csv, save));
-    await paged.load();
+    return follows(paged, signal);
   },
   async flagged({ job, body, told, signal }) {
     const paged = flaggedList(job.id, told, signal);
@@ -82,11 +129,14 @@ const DRAW: Readonly<Record<Part, (drawn: Drawn) => Promise<void>>> = {
       });
     put(
       body,
-      h('div', { class: 'bar' }, button(texts.retryAll, all('retry')), button(texts.ignoreAll, all('ignore'))),
+      forManagers(() =>
+        h('div', { class: 'bar' }, button(texts.retryAll, all('retry')), button(texts.ignoreAll, all('ignore'))),
+      ),
       paged.element,
     );
-    await paged.load();
+    return follows(paged, signal);
   },
+  validation: ({ job, body, told, signal }) => showValidation(job, body, told, signal),
   async runs({ job, body, signal }) {
     const paged = new Paged({
       caption: texts.runs,
@@ -95,26 +145,16 @@ const DRAW: Readonly<Record<Part, (drawn: Drawn) => Promise<void>>> = {
       isSearchable: false,
       empty: texts.noRuns,
       signal,
-      columns: [
-        { head: texts.run, cell: (row) => h('a', { href: `#/jobs/${job.id}/report/${row.id}` }, row.id) },
-        { head: texts.status_, cell: (row) => row.status },
-        { head: texts.simulation, cell: (row) => (row.simulation ? texts.simulations : texts.realJobs) },
-        { head: texts.trigger, cell: (row) => row.trigger },
-        { head: texts.started, cell: (row) => timeOf(row.start_time) },
-        { head: texts.duration, cell: (row) => durationOf(row.duration.value) },
-        { head: texts.copied, cell: (row) => row.stats.source.new.files },
-        { head: texts.flagged, cell: (row) => row.stats.source.flagged },
-        { head: texts.calls, cell: (row) => row.stats.calls },
-        { head: texts.reason, cell: (row) => remote(row.reason) },
-      ],
+      columns: runColumns(),
     });
     put(body, paged.element);
-    await paged.load();
+    return follows(paged, signal);
   },
-  async report({ job, body, told, signal }) {
-    await showReport(job, location.hash.split('/')[4], body, told, signal);
+  async report({ job, run, body, told, signal }) {
+    await showReport(job, run, body, told, signal);
+    return undefined;
   },
-  async log({ job, body, signal }) {
+  async log({ job, body, told, signal }) {
     const paged = new Paged({
       caption: texts.log,
       path: '/v1/transfers/auditing',
@@ -130,24 +170,30 @@ const DRAW: Readonly<Record<Part, (drawn: Drawn) => Promise<void>>> = {
         { head: texts.reason, cell: (row) => remote(row.reason) },
       ],
     });
-    put(body, paged.element);
-    await paged.load();
+    const save = (): void =>
+      void attempt(told, () => download(address('/v1/transfers/auditing.csv', paged.words), 'log.csv'));
+    put(body, paged.element, button(texts.csv, save));
+    return follows(paged, signal);
   },
 };
 
 /** What can be done with a job as it is now. */
-function drawActions(place: HTMLElement, told: HTMLElement, path: string, job: Row): void {
+function drawActions(
+  place: HTMLElement,
+  told: HTMLElement,
+  path: string,
+  job: Row,
+  changed: (after: Row) => void,
+): void {
   const isRunning = job.execution !== null || job.status === 'start';
+  const state = `${isRunning} ${job.status === 'paused'}`;
+  if (place.dataset.state === state) return;
+  place.dataset.state = state;
   const verb = (text: string, word: string): HTMLElement =>
-    button(
-      text,
-      () =>
-        void attempt(told, async () => {
-          await call('PATCH', `${path}?${word}=1`);
-          drawActions(place, told, path, await read(path));
-        }),
-      { 'data-key': word, class: word === 'start' ? 'main' : undefined },
-    );
+    button(text, () => void attempt(told, async () => changed(await call('PATCH', `${path}?${word}=1`))), {
+      'data-key': word,
+      class: word === 'start' ? 'main' : undefined,
+    });
   const forget = (): void => {
     if (!confirm(texts.forgetJob(job.name))) return;
     void attempt(told, async () => {
@@ -155,15 +201,19 @@ function drawActions(place: HTMLElement, told: HTMLElement, path: string, job: R
       location.hash = '#/jobs';
     });
   };
+  const edit = (): void => void attempt(told, async () => changeJob(await read(path), changed));
   const focused = place.contains(document.activeElement);
   put(
     place,
-    isRunning ? null : verb(texts.start, 'start'),
-    isRunning ? null : verb(texts.estimateAgain, 'simulate'),
-    isRunning && job.status !== 'paused' ? verb(texts.pause, 'pause') : null,
-    job.status === 'paused' ? verb(texts.resume, 'resume') : null,
-    isRunning ? verb(texts.cancelRun, 'cancel') : null,
-    button(texts.remove, forget),
+    ...(forManagers(() => [
+      isRunning ? null : verb(texts.start, 'start'),
+      isRunning ? null : verb(texts.estimateAgain, 'simulate'),
+      isRunning && job.status !== 'paused' ? verb(texts.pause, 'pause') : null,
+      job.status === 'paused' ? verb(texts.resume, 'resume') : null,
+      isRunning ? verb(texts.cancelRun, 'cancel') : null,
+      isRunning ? null : button(texts.edit, edit, { 'data-key': 'edit' }),
+      button(texts.remove, forget),
+    ]) ?? []),
   );
   if (focused) place.querySelector('button')?.focus();
 }

@@ -1,9 +1,13 @@
-import { list, type Row } from './api.js';
+import { address, call, download, list, type Row } from './api.js';
+import { askName } from './ask-name.js';
 import { button, h, put, remote } from './dom.js';
+import { captionOf, timeOf } from './format.js';
 import { addJob } from './job-wizard.js';
-import { Paged } from './pages.js';
-import { repeat, type Screen, titleOf } from './screen.js';
-import { captionOf, texts, timeOf } from './texts.js';
+import { follow } from './live.js';
+import { type Column, Paged } from './pages.js';
+import { attempt, oneAtATime, type Screen, titleOf } from './screen.js';
+import { forManagers } from './session.js';
+import { texts } from './texts.js';
 
 const BAD = new Set(['failed', 'failed-to-start', 'warn', 'awaiting-user', 'not-complete']);
 
@@ -13,16 +17,46 @@ export const statusOf = (status: string): HTMLElement =>
 export const sideOf = ({ connection, target }: Row): HTMLElement =>
   remote(`${connection.name ?? connection.id}: ${target.path || '/'}`);
 
+/** The caption of a kind of transfer, without what it explains. */
+const shortKind = (word: string): string => captionOf(texts.transferTypes, word).split(':')[0]!;
+
+/** What a list of jobs shows. */
+export const jobColumns: readonly Column[] = [
+  {
+    head: texts.name,
+    sort: 'name',
+    cell: (row) => h('a', { href: `#/jobs/${encodeURIComponent(row.id)}`, 'data-key': row.id }, remote(row.name)),
+  },
+  { head: texts.kind, sort: 'transfer_type', cell: (row) => shortKind(row.transfer.transfer_type) },
+  { head: texts.source, sort: 'source', cell: (row) => sideOf(row.transfer.source) },
+  { head: texts.destination, sort: 'destination', cell: (row) => sideOf(row.transfer.destination) },
+  { head: texts.status_, sort: 'status', cell: (row) => statusOf(row.status) },
+  { head: texts.health, sort: 'health', cell: (row) => captionOf(texts.healths, row.health) },
+  {
+    head: texts.lastRun,
+    sort: 'last_run',
+    cell: (row) => timeOf((row.execution ?? row.previous_execution)?.start_time),
+  },
+  { head: texts.nextRun, sort: 'execute_on', cell: (row) => timeOf(row.execute_on) },
+  { head: texts.category, sort: 'category', isExtra: true, cell: (row) => remote(row.category?.name ?? texts.none) },
+  { head: texts.schedule, isExtra: true, cell: (row) => captionOf(texts.scheduleWords, row.schedule.mode) },
+  { head: texts.runs, isExtra: true, cell: (row) => row.counts.executions },
+  { head: texts.created, sort: 'created_on', isExtra: true, cell: (row) => timeOf(row.created_on) },
+  { head: texts.id, isExtra: true, cell: (row) => row.id },
+];
+
 /** The grid of jobs. */
 export async function jobsScreen({ main, query, signal }: Screen): Promise<void> {
   const [connections, categories] = await Promise.all([
     list('/v1/connections', { limit: 1000 }, signal),
     list('/v1/jobs/categories', { limit: 1000 }, signal),
   ]);
+  const told = h('div', { 'aria-live': 'polite' });
   const paged = new Paged({
     caption: texts.jobs,
     path: '/v1/jobs',
     empty: texts.noJobs,
+    kept: 'jobs',
     signal,
     filters: [
       { key: 'status', label: texts.status_, options: texts.statuses },
@@ -35,7 +69,7 @@ export async function jobsScreen({ main, query, signal }: Screen): Promise<void>
       {
         key: 'transfer_type',
         label: texts.kind,
-        options: texts.transferTypes.map(([word, caption]) => [word, caption.split(':')[0]!]),
+        options: texts.transferTypes.map(([word]) => [word, shortKind(word)]),
       },
       {
         key: 'simulation',
@@ -55,25 +89,33 @@ export async function jobsScreen({ main, query, signal }: Screen): Promise<void>
           ]
         : []),
     ],
-    columns: [
-      {
-        head: texts.name,
-        cell: (row) => h('a', { href: `#/jobs/${encodeURIComponent(row.id)}`, 'data-key': row.id }, remote(row.name)),
-      },
-      { head: texts.kind, cell: (row) => captionOf(texts.transferTypes, row.transfer.transfer_type).split(':')[0] },
-      { head: texts.source, cell: (row) => sideOf(row.transfer.source) },
-      { head: texts.destination, cell: (row) => sideOf(row.transfer.destination) },
-      { head: texts.status_, cell: (row) => statusOf(row.status) },
-      { head: texts.health, cell: (row) => row.health },
-      { head: texts.lastRun, cell: (row) => timeOf((row.execution ?? row.previous_execution)?.start_time) },
-      { head: texts.nextRun, cell: (row) => timeOf(row.execute_on) },
-    ],
+    columns: jobColumns,
   });
-  const add = button(texts.addJob, () => addJob(connections.rows), { class: 'main' });
-  put(main, h('div', { class: 'bar' }, titleOf(texts.jobs), h('span', { class: 'end' }, add)), paged.element);
+  const keep = (): void =>
+    askName(texts.saveReport, texts.reportName, async (name) => {
+      // A report is about which jobs, in whatever order.
+      const { sort: _, ...filter } = Object.fromEntries(Object.entries(paged.words).filter(([, word]) => word !== ''));
+      const report = await call('POST', '/v1/reports', { name, filter });
+      location.hash = `#/reports/${report.id}`;
+    });
+  const save = (): void => void attempt(told, () => download(address('/v1/jobs.csv', paged.words), 'jobs.csv'));
+  const add = forManagers(() => button(texts.addJob, () => addJob(connections.rows), { class: 'main' }));
+  put(
+    main,
+    h('div', { class: 'bar' }, titleOf(texts.jobs), h('span', { class: 'end' }, add)),
+    told,
+    paged.element,
+    h(
+      'div',
+      { class: 'bar' },
+      forManagers(() => button(texts.saveReport, keep)),
+      button(texts.csv, save),
+    ),
+  );
   await paged.load();
-  repeat(signal, async () => {
-    await paged.load(true);
-    return 3000;
-  });
+  void follow(
+    'jobs',
+    signal,
+    oneAtATime(signal, () => paged.load(true)),
+  );
 }

@@ -1,4 +1,5 @@
-import { bearer, type Row } from './api.js';
+import { bearer, type Row, read } from './api.js';
+import { pause } from './screen.js';
 
 /**
  * Events of the service as they come (`/v1/events`), until the signal; read with fetch, since an EventSource cannot send
@@ -9,10 +10,12 @@ export async function follow(topic: string, signal: AbortSignal, seen: (data: Ro
     try {
       const response = await fetch(`/v1/events?topics=${topic}`, { headers: bearer(), signal, cache: 'no-store' });
       if (response.ok && response.body) await readEvents(response.body, seen);
+      // Whoever is signed in no longer comes to the page that says so.
+      else if (response.status === 401) return void (await read('/v1/session', signal));
     } catch {
       // What is shown stays; the next try may find the service again.
     }
-    if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, 2000));
+    if (!signal.aborted) await pause(2000);
   }
 }
 

@@ -1,18 +1,24 @@
-import { isAdmitted, reasonOf, signOut, whenSignedOut } from './api.js';
+import { CallFailed, reasonOf, signOut, whenSignedOut } from './api.js';
 import { budgetScreen } from './budget.js';
 import { connectionsScreen } from './connections.js';
 import { button, failure, h, put, say, speaker } from './dom.js';
 import { flaggedScreen } from './flagged.js';
+import { captionOf } from './format.js';
 import { jobScreen } from './job.js';
 import { jobsScreen } from './jobs.js';
 import { platformsScreen } from './platforms.js';
 import { projectsScreen } from './projects.js';
+import { reportsScreen } from './reports.js';
 import { type Screen, titleOf } from './screen.js';
+import { beginSession, mayManage, userName } from './session.js';
 import { signInScreen } from './sign-in.js';
 import { texts } from './texts.js';
+import { usersScreen } from './users.js';
 
 interface Place {
   readonly title: string;
+  /** Only for those who may change something. */
+  readonly isForManagers?: true;
   readonly show: (screen: Screen) => Promise<void> | void;
 }
 
@@ -21,18 +27,22 @@ const PLACES: Readonly<Record<string, Place>> = {
   connections: { title: texts.connections, show: connectionsScreen },
   jobs: { title: texts.jobs, show: (screen) => (screen.parts.length > 0 ? jobScreen(screen) : jobsScreen(screen)) },
   flagged: { title: texts.flagged, show: flaggedScreen },
+  reports: { title: texts.reports, show: reportsScreen },
   projects: { title: texts.projects, show: projectsScreen },
   budget: { title: texts.budget, show: budgetScreen },
   platforms: { title: texts.platforms, show: platformsScreen },
+  users: { title: texts.users, show: usersScreen, isForManagers: true },
 };
 
 const main = h('main', { id: 'main' });
 const menu = h('nav', { 'aria-label': texts.screens });
+const who = h('span', { class: 'help' });
 const head = h(
   'header',
   { class: 'top' },
   h('strong', {}, texts.product),
   menu,
+  who,
   button(texts.signOut, () => void leave()),
 );
 let ending = new AbortController();
@@ -70,9 +80,11 @@ async function route(isFirst = false): Promise<void> {
   document.title = `${place?.title ?? texts.noScreen} – ${texts.product}`;
   put(
     menu,
-    ...Object.entries(PLACES).map(([own, { title }]) =>
-      h('a', { href: `#/${own}`, 'aria-current': own === word ? 'page' : undefined }, title),
-    ),
+    ...Object.entries(PLACES)
+      .filter(([, { isForManagers }]) => !isForManagers || mayManage())
+      .map(([own, { title }]) =>
+        h('a', { href: `#/${own}`, 'aria-current': own === word ? 'page' : undefined }, title),
+      ),
   );
   try {
     if (place) await place.show(screen);
@@ -88,12 +100,14 @@ function admit(): void {
   head.hidden = true;
   const screen = begin();
   document.title = `${texts.signIn} – ${texts.product}`;
-  signInScreen(screen, () => void enter());
+  signInScreen(screen, enter);
 }
 
-async function enter(): Promise<void> {
+async function enter(isFirst = false): Promise<void> {
+  await beginSession();
+  put(who, texts.signedInAs(userName(), captionOf(texts.roles, mayManage() ? 'manage' : 'read')));
   head.hidden = false;
-  await route();
+  await route(isFirst);
 }
 
 whenSignedOut(() => {
@@ -106,12 +120,10 @@ window.addEventListener('hashchange', () => {
 put(document.body, h('a', { class: 'skip', href: '#main', onclick: toMain }, texts.skip), head, main, speaker());
 head.hidden = true;
 try {
-  if (await isAdmitted()) {
-    head.hidden = false;
-    await route(true);
-  } else admit();
+  await enter(true);
 } catch (error) {
-  put(main, titleOf(texts.product), failure(reasonOf(error)));
+  if (error instanceof CallFailed && error.status === 401) admit();
+  else put(main, titleOf(texts.product), failure(reasonOf(error)));
 }
 
 /** The address belongs to the screens. */

@@ -1,5 +1,6 @@
 import { list, type Row } from './api.js';
-import { button, type Child, field, grid, h, put, say } from './dom.js';
+import { ColumnChoice } from './column-choice.js';
+import { button, type Child, field, grid, type Head, h, put, say } from './dom.js';
 import { attempt } from './screen.js';
 import { texts } from './texts.js';
 
@@ -12,6 +13,10 @@ export interface Filter {
 
 export interface Column {
   readonly head: string;
+  /** The service's word for sorting by it. */
+  readonly sort?: string;
+  /** Only shown to those who choose it. */
+  readonly isExtra?: boolean;
   cell(row: Row): Child;
 }
 
@@ -23,23 +28,28 @@ export interface PagedOptions {
   /** Words of every request. */
   readonly fixed?: Readonly<Record<string, string>>;
   readonly isSearchable?: boolean;
+  /** Columns can be chosen, and the choice is kept under this name. */
+  readonly kept?: string;
   readonly empty: string;
   readonly signal: AbortSignal;
 }
 
 const ROWS = 50;
 
-/** A list that the service searches, filters and pages. */
+/** A list that the service searches, filters, sorts and pages. */
 export class Paged {
   readonly element: HTMLElement;
   readonly #options: PagedOptions;
   readonly #words: Record<string, string> = {};
+  readonly #columns: ColumnChoice | undefined;
   readonly #table = h('div', {});
   readonly #trouble = h('div', {});
   readonly #foot = h('div', { class: 'bar' });
   #offset = 0;
   #round = 0;
   #shown = '';
+  #rows: readonly Row[] = [];
+  #total = 0;
 
   constructor(options: PagedOptions) {
     this.#options = options;
@@ -59,6 +69,10 @@ export class Paged {
       if (value) this.#words[key] = select.value = value;
       select.addEventListener('change', () => this.#narrow(key, select.value));
       controls.push(field(label, select));
+    }
+    if (options.kept !== undefined) {
+      this.#columns = new ColumnChoice(options.kept, options.columns, () => this.#draw());
+      controls.push(this.#columns.element);
     }
     this.element = h(
       'div',
@@ -82,10 +96,14 @@ export class Paged {
     await attempt(this.#trouble, async () => {
       const { rows, meta } = await list(path, { ...this.words, offset: this.#offset, limit: ROWS }, signal);
       if (round !== this.#round || signal.aborted) return;
-      const text = JSON.stringify([rows, meta]);
+      // The last page may have gone meanwhile.
+      if (rows.length === 0 && this.#offset > 0 && meta.total_count > 0) return this.#go(this.#offset - ROWS);
+      const text = JSON.stringify([this.words, rows, meta]);
       if (text === this.#shown) return;
       this.#shown = text;
-      this.#draw(rows, meta.total_count);
+      this.#rows = rows;
+      this.#total = meta.total_count;
+      this.#draw();
       if (!isQuiet) say(texts.found(meta.total_count));
     });
   }
@@ -100,26 +118,48 @@ export class Paged {
     void this.load();
   }
 
-  #draw(rows: readonly Row[], total: number): void {
-    const { caption, columns, empty } = this.#options;
+  #head({ head, sort }: Column): string | Head {
+    if (sort === undefined) return head;
+    const now = this.#words.sort ?? '';
+    return {
+      text: head,
+      key: sort,
+      order: now === sort ? 'ascending' : now === `-${sort}` ? 'descending' : 'none',
+      sort: () => this.#narrow('sort', now === sort ? `-${sort}` : sort),
+    };
+  }
+
+  #draw(): void {
+    const { caption, empty } = this.#options;
+    const columns = this.#columns?.shown ?? this.#options.columns.filter(({ isExtra }) => !isExtra);
     const focused = (document.activeElement as HTMLElement | null)?.dataset?.key;
+    const [rows, total] = [this.#rows, this.#total];
     if (rows.length === 0) put(this.#table, h('p', {}, empty));
     else
       put(
         this.#table,
         grid(
           caption,
-          columns.map(({ head }) => head),
+          columns.map((column) => this.#head(column)),
           rows.map((row) => columns.map((column) => column.cell(row))),
         ),
       );
-    if (focused) this.#table.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+    if (focused) this.element.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`)?.focus();
     const at = this.#offset;
     put(
       this.#foot,
       h('span', { class: 'help' }, texts.range(rows.length === 0 ? 0 : at + 1, at + rows.length, total)),
-      total > ROWS ? button(texts.previous, () => this.#go(at - ROWS), { disabled: at === 0 }) : null,
-      total > ROWS ? button(texts.next, () => this.#go(at + ROWS), { disabled: at + rows.length >= total }) : null,
+      total > ROWS
+        ? button(texts.previous, () => this.#go(at - ROWS), { disabled: at === 0, 'data-key': 'previous' })
+        : null,
+      total > ROWS
+        ? button(texts.next, () => this.#go(at + ROWS), { disabled: at + rows.length >= total, 'data-key': 'next' })
+        : null,
     );
+    if (focused === 'previous' || focused === 'next')
+      (
+        this.#foot.querySelector<HTMLElement>(`[data-key="${focused}"]:enabled`) ??
+        this.#foot.querySelector<HTMLElement>('button:enabled')
+      )?.focus();
   }
 }

@@ -25,18 +25,26 @@ export async function attempt(place: HTMLElement, act: () => Promise<void>): Pro
   }
 }
 
-/** Repeats until the screen ends; nothing is asked while nobody looks. `act` answers how long to wait, ms. */
-export function repeat(signal: AbortSignal, act: () => Promise<number>): void {
-  const round = async (): Promise<void> => {
-    if (signal.aborted) return;
-    let wait = 5000;
-    try {
-      if (!document.hidden) wait = await act();
-    } catch {
-      // What failed is tried again; the first try told why.
+/** Milliseconds. */
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Does no two at once, and none while nobody looks; what is asked for meanwhile is done once, afterwards. */
+export function oneAtATime(signal: AbortSignal, act: () => Promise<void>): () => void {
+  let isBusy = false;
+  let isWanted = false;
+  const run = async (): Promise<void> => {
+    isWanted = true;
+    while (isWanted && !isBusy && !document.hidden && !signal.aborted) {
+      isBusy = true;
+      isWanted = false;
+      try {
+        await act();
+      } catch {
+        // What is shown stays; the next change asks again.
+      }
+      isBusy = false;
     }
-    if (!signal.aborted) timer = setTimeout(() => void round(), wait);
   };
-  let timer = setTimeout(() => void round(), 0);
-  signal.addEventListener('abort', () => clearTimeout(timer));
+  document.addEventListener('visibilitychange', () => isWanted && void run(), { signal });
+  return () => void run();
 }

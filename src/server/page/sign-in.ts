@@ -4,7 +4,7 @@ import { attempt, type Screen, titleOf } from './screen.js';
 import { texts } from './texts.js';
 
 /** Name and password; `entered` when the service took them. */
-export function signInScreen({ main }: Screen, entered: () => void): void {
+export function signInScreen({ main }: Screen, entered: () => Promise<void>): void {
   const name = h('input', { name: 'username', autocomplete: 'username', required: true });
   const password = h('input', {
     name: 'password',
@@ -23,7 +23,7 @@ export function signInScreen({ main }: Screen, entered: () => void): void {
         password.focus();
         throw error;
       }
-      entered();
+      await entered();
     });
   };
   put(

@@ -1,3 +1,10 @@
+/** Words of the service with their captions, as `word = caption; word = caption`. */
+const pairs = (text: string): readonly (readonly [word: string, caption: string])[] =>
+  text.split(';').map((pair) => {
+    const [word = '', caption = ''] = pair.split(' = ', 2);
+    return [word.trim(), caption.trim()] as const;
+  });
+
 /** Everything the page says, in one place. What the service says comes from the service. */
 export const texts = {
   product: 'procorefs',
@@ -7,14 +14,17 @@ export const texts = {
   jobs: 'Jobs',
   flagged: 'Flagged items',
   projects: 'Projects',
+  reports: 'Reports',
   budget: 'Budget',
   platforms: 'Compare platforms',
+  users: 'Users',
   signOut: 'Sign out',
   signIn: 'Sign in',
   signInWith: (platform: string) => `Sign in with ${platform}`,
   userName: 'User name',
   password: 'Password',
   signInHelp: 'A user that `procorefs users add` made.',
+  signedInAs: (name: string, role: string) => `${name} (${role})`,
   signedOutNow: 'You are signed out.',
   serviceGone: 'The service does not answer. Is `procorefs serve` running?',
   status: (status: number) => `The service answered with status ${status}.`,
@@ -28,6 +38,13 @@ export const texts = {
   close: 'Close',
   cancel: 'Cancel',
   remove: 'Delete',
+  edit: 'Edit',
+  save: 'Save',
+  columns: 'Columns',
+  id: 'Id',
+  changed: 'Changed',
+  createdBy: 'Created by',
+  warning: 'Warning',
   loading: 'Loading…',
   csv: 'Download as CSV',
   range: (from: number, to: number, total: number) => `${from}–${to} of ${total}`,
@@ -57,6 +74,21 @@ export const texts = {
   connect: 'Test connection',
   waitingForSignIn: 'Complete the sign-in in the window that has opened.',
   openSignIn: 'The window did not open? Open the sign-in here.',
+  noSignInPage: 'The service gave no address to sign in at.',
+  otherWay: {
+    browser: 'The browser runs on the machine that serves? Sign in without a code.',
+    code: 'The window cannot come back, because the browser runs on another machine? Sign in with a code.',
+  },
+  copyCode: 'Allow the access in the window that has opened. It then shows a code.',
+  code: 'Code',
+  codeHelp: 'Copy it from that window, or the whole address of that window.',
+  goOn: 'Continue',
+  procoreFields: {
+    name: { caption: 'Display as', help_text: 'A distinctive name: search and filters use it.' },
+    secret: { caption: 'Client Secret', help_text: 'Of the app. It is kept on this machine, and never shown again.' },
+  },
+  emptyStays: 'Left empty, it stays as it is.',
+  company: 'Company',
   fillIn: (caption: string) => `${caption} is missing.`,
   jobsOfConnection: 'Jobs',
   forgetConnection: (name: string) => `Forget the connection "${name}" and its secrets?`,
@@ -80,6 +112,7 @@ export const texts = {
   resume: 'Resume',
   cancelRun: 'Cancel the run',
   estimateAgain: 'Estimate',
+  healths: pairs('healthy = Healthy; unhealthy = Unhealthy; unavailable = Unavailable; inactive = Inactive'),
   forgetJob: (name: string) => `Delete the job "${name}" with its runs? What it copied stays.`,
   transferTypes: [
     ['copy', 'Copy: one way, never touches the source'],
@@ -89,20 +122,11 @@ export const texts = {
     ['publish', 'Publish: the destination becomes the source; what else is there is deleted'],
     ['taxonomy', 'Folders only'],
   ],
-  statuses: [
-    ['idle', 'Idle'],
-    ['start', 'Starting'],
-    ['running', 'Running'],
-    ['paused', 'Paused'],
-    ['cancelling', 'Cancelling'],
-    ['success', 'Success'],
-    ['warn', 'Warnings'],
-    ['failed', 'Failed'],
-    ['failed-to-start', 'Failed to start'],
-    ['complete', 'Complete'],
-    ['awaiting-user', 'Awaits a person'],
-    ['not-complete', 'Not complete'],
-  ],
+  statuses: pairs(`
+    idle = Idle; start = Starting; running = Running; paused = Paused; cancelling = Cancelling;
+    success = Success; warn = Warnings; failed = Failed; failed-to-start = Failed to start;
+    complete = Complete; awaiting-user = Awaits a person; not-complete = Not complete
+  `),
 
   wizardWhere: 'From where to where',
   wizardHow: 'How',
@@ -124,6 +148,21 @@ export const texts = {
     ['destination', 'The destination wins'],
     ['failure', 'Flag it'],
   ],
+  deletions: 'Deletions',
+  deletionWords: [
+    ['ignore_source', 'Not carried to the destination (both ways: to the source only)'],
+    ['ignore_destination', 'Carried to the destination only'],
+    ['mirror', 'Carried to the destination (both ways: to the source as well)'],
+    ['ignore_both', 'Never carried over'],
+  ],
+  names: 'Names that the destination does not take',
+  namesHelp: 'The report lists every item that is renamed. Encoded names can be turned back into what they were.',
+  nameWords: [
+    ['replace', 'Replace the characters'],
+    ['encode', 'Encode the characters'],
+    ['flag', 'Flag the item; it is not copied'],
+  ],
+  categoryHelp: 'Lists can be narrowed to it. It is made if it is not there.',
   schedule: 'When it runs',
   scheduleWords: [
     ['manual', 'Only when started'],
@@ -133,6 +172,10 @@ export const texts = {
   chooseConnection: 'Choose a connection for both sides.',
   estimating: 'Looking at both sides. Nothing is changed.',
   estimateOf: 'What the first run would do',
+  wouldFlag: 'Items that would not be copied',
+  wouldRename: 'Items that would be renamed',
+  nameThere: 'Name at the destination',
+  more: (count: number) => `and ${count} more`,
   startNow: 'Start now',
   keep: 'Keep for later',
   discardJob: 'Discard',
@@ -145,6 +188,18 @@ export const texts = {
   definition: 'Definition',
   progress: 'Progress',
   progressOf: (percent: number, phase: string) => `${percent} %, phase: ${phase}`,
+  phases: pairs(`
+    pending = waiting; initialize = looking at both sides; changes = comparing; executing = transferring;
+    finalize = finishing; complete = complete
+  `),
+  runStatuses: pairs(`
+    running = Running; failing = Failing; failed = Failed; completed = Completed; cancelled = Cancelled;
+    failed_to_start = Failed to start; warn = Warnings; no_changes = No changes;
+    not_complete = Not complete
+  `),
+  triggers: pairs('schedule = Schedule; manual = A person'),
+  simulationRun: 'Simulation',
+  realRun: 'Run',
   notRunYet: 'It has not run yet.',
   noReport: 'A report is there when a run has ended.',
   copied: 'Copied',
@@ -156,9 +211,7 @@ export const texts = {
   bytes: 'Bytes',
   deleted: 'Deleted',
   reason: 'Reason',
-  phase: 'Phase',
   started: 'Started',
-  ended: 'Ended',
   duration: 'Duration',
   run: 'Run',
   trigger: 'Begun by',
@@ -174,15 +227,56 @@ export const texts = {
   retryAll: 'Retry all',
   ignoreAll: 'Ignore all',
   noItems: 'No items.',
+  kindOfItem: 'Type',
+  itemTypes: pairs('file = File; folder = Folder'),
+  renamedOnly: 'Renamed',
+  actionWords: pairs(`
+    compare = Compare; copy = Copy; copy-back = Copy back; conflict = Conflict; delete = Delete;
+    delete-source = Delete at the source; clear-source = Clear at the source;
+    create-folder = Create the folder; create-folder-source = Create the folder at the source; flag = Flag;
+    skip = Leave alone
+  `),
   noFlagged: 'Nothing is flagged.',
   noRuns: 'No runs.',
   noEvents: 'Nothing was recorded.',
-  itemStatuses: [
-    ['success', 'Success'],
-    ['pending', 'Pending'],
-    ['flagged', 'Flagged'],
-    ['ignored', 'Ignored'],
-  ],
+  itemStatuses: pairs('success = Success; pending = Pending; flagged = Flagged; ignored = Ignored'),
+  itemWords: pairs(`
+    success = Success; processed = Processed; pending = Pending; retry = Flagged: it is tried again;
+    remediation = Flagged; skipped = Ignored
+  `),
+
+  validation: 'Validation',
+  validationHelp:
+    'Whether both sides agree. A look at both sides changes nothing, and costs the calls of a simulation.',
+  checkNow: 'Look at both sides now',
+  neverChecked: 'Nobody has looked at both sides yet.',
+  sidesAgree: 'Both sides agree: a run would change nothing.',
+  sidesDiffer: (items: number, problems: number) =>
+    `The sides differ: ${items} ${items === 1 ? 'item' : 'items'} to transfer or delete, ${problems} flagged.`,
+  ranSince: 'The job has run since that look.',
+  differing: 'What differed',
+  bothSides: 'The last run, item by item',
+
+  reportsHelp: 'A report is a saved filter over jobs: choose jobs in the grid, and save them as a report there.',
+  noReports: 'No report is saved.',
+  saveReport: 'Save as a report',
+  reportName: 'Name of the report',
+  filter: 'Filter',
+  allJobs: 'All jobs',
+  history: 'Runs of all jobs',
+  lastRuns: 'The last runs of its jobs',
+  forgetReport: (name: string) => `Delete the report "${name}"? Its jobs stay.`,
+
+  addUser: 'Add user',
+  noUsers: 'There is nobody.',
+  usersHelp: 'Who may sign in at this address. To change a role or a password, delete the user and add it again.',
+  role: 'Role',
+  roles: pairs('read = looks at everything; manage = looks and changes'),
+  userNameHelp: 'Letters, digits and . _ @ -',
+  passwordHelp: 'At least 8 characters.',
+  userAdded: (name: string) => `${name} may sign in.`,
+  endUser: (name: string) => `Delete the user ${name}? All sign-ins of this user end.`,
+  endYourself: 'Delete yourself? You are signed out at once.',
   downloadReport: 'Download the report (JSON)',
   downloadItems: 'Download the items (CSV)',
 
@@ -203,6 +297,36 @@ export const texts = {
   lastDay: 'The last 24 hours',
   noCalls: 'No calls.',
 
+  mountStates: pairs(`
+    ready = Ready; crawling = Being read in; offline = Offline; signed-out = Sign-in needed;
+    dead = Its process has ended
+  `),
+  unmounted: 'It is no longer mounted.',
+  project: 'Project',
+  wholeCompany: (count: number) => `A company of ${count} projects`,
+  known: 'Known',
+  itemsOf: (items: number, total: number | undefined) =>
+    total === undefined ? `${items} items` : `${items} of ${total} items`,
+  keptHere: 'Content on this machine',
+  pinned: 'Pinned',
+  pinsOf: (items: number, missing: number) => (missing === 0 ? `${items}` : `${items}, ${missing} files on their way`),
+  braked: 'Many deletions or overwrites at once: they wait until they are released or discarded.',
+  private: 'Private',
+  checkedOut: 'Checked out',
+  inProcore: 'In Procore',
+  fileStates: pairs(`
+    synced = Synced; pending = Waits to go up; uploading = Goes up; conflict = Conflict; error = Error;
+    local = Only on this machine
+  `),
+  uploadStates: pairs(`
+    held = held; waiting = waiting; pending = waiting; uploading = going up; failed = failed;
+    local = only on this machine
+  `),
+  uploadWords: pairs(
+    'new file = New file; new folder = New folder; new version = New version; move = Move; delete = Delete',
+  ),
+  since: 'Since',
+  sent: 'Sent',
   noMounts: 'Nothing is mounted. `procorefs mount` mounts a project or a company.',
   mount: 'Mount',
   files: 'Files',
@@ -214,6 +338,7 @@ export const texts = {
   version: 'Version',
   versions: 'Versions',
   uploads: 'Changes that wait',
+  noVersions: 'It is not in Procore yet.',
   noUploads: 'Nothing waits to go up.',
   release: 'Release',
   releaseAll: 'Release all',
@@ -221,7 +346,8 @@ export const texts = {
   discardUpload: 'Give this change up? What the server has counts then.',
 } as const;
 
-const WORDS: Readonly<Record<string, string>> = {
+/** Keys of replies whose caption is another than the key. */
+export const captions: Readonly<Record<string, string>> = {
   items: 'Items',
   bytes: 'Bytes',
   calls: 'API calls',
@@ -237,34 +363,3 @@ const WORDS: Readonly<Record<string, string>> = {
   private_excluded: 'Private items left out',
   id: 'Run',
 };
-
-/** A key of a reply as people read it. */
-export const wordOf = (key: string): string => {
-  const text = WORDS[key] ?? key.replaceAll('_', ' ');
-  return text.charAt(0).toUpperCase() + text.slice(1);
-};
-
-/** The caption of a word among pairs; the word itself where there is none. */
-export const captionOf = (pairs: readonly (readonly [string, string])[], word: string): string =>
-  pairs.find(([own]) => own === word)?.[1] ?? word;
-
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
-
-export function bytesOf(bytes: number | null | undefined): string {
-  if (bytes === null || bytes === undefined) return texts.none;
-  let at = 0;
-  let value = bytes;
-  for (; value >= 1000 && at < UNITS.length - 1; at++) value /= 1000;
-  return `${at === 0 ? value : value.toFixed(1)} ${UNITS[at]}`;
-}
-
-/** Unix seconds in the reader's own time. */
-export const timeOf = (seconds: number | null | undefined): string =>
-  seconds === null || seconds === undefined ? texts.none : new Date(seconds * 1000).toLocaleString();
-
-export function durationOf(milliseconds: number): string {
-  const seconds = Math.round(milliseconds / 1000);
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min ${seconds % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}

@@ -1,0 +1,144 @@
+import { CallFailed, type Row } from './api.js';
+import { type Child, choice, field, h } from './dom.js';
+import { FolderPicker } from './folder-picker.js';
+import { texts } from './texts.js';
+
+/** What is done with names that the destination does not take, as keys of a transfer. */
+const NAMES: Readonly<Record<string, Row>> = {
+  replace: { segment_transform: true, encode_invalid_characters: false },
+  encode: { segment_transform: true, encode_invalid_characters: true },
+  flag: { segment_transform: false, encode_invalid_characters: false },
+};
+
+const namesOf = ({ segment_transform: replaces, encode_invalid_characters: encodes, destination }: Row): string => {
+  // Left out, it is as the service has it: nothing is replaced in Procore unless somebody asks.
+  const isOn = replaces ?? destination.connection.platform !== 'procore';
+  return encodes ? 'encode' : isOn ? 'replace' : 'flag';
+};
+
+/** The fields of a job, of a new one or of one that there is. */
+export class JobForm {
+  readonly #job: Row | undefined;
+  readonly #source: Side;
+  readonly #destination: Side;
+  readonly #name: HTMLInputElement;
+  readonly #category: HTMLInputElement;
+  readonly #type: HTMLSelectElement;
+  readonly #conflicts: HTMLSelectElement;
+  readonly #deletions: HTMLSelectElement;
+  readonly #names: HTMLSelectElement;
+  readonly #schedule: HTMLSelectElement;
+
+  constructor(connections: readonly Row[], job?: Row) {
+    this.#job = job;
+    const transfer = job?.transfer;
+    this.#source = new Side(texts.source, connections, transfer?.source);
+    this.#destination = new Side(texts.destination, connections, transfer?.destination);
+    this.#name = h('input', { autocomplete: 'off', required: true, maxlength: 200, value: job?.name ?? '' });
+    this.#category = h('input', { autocomplete: 'off', maxlength: 200, value: job?.category?.name ?? '' });
+    this.#type = choice(texts.transferTypes, transfer?.transfer_type ?? 'copy');
+    this.#conflicts = choice(texts.conflictWords, transfer?.conflict_resolution ?? 'copy');
+    this.#deletions = choice(texts.deletionWords, transfer?.delete_propagation ?? 'ignore_source');
+    this.#names = choice(texts.nameWords, transfer ? namesOf(transfer) : 'replace');
+    this.#schedule = choice(texts.scheduleWords, job?.schedule.mode ?? 'manual');
+  }
+
+  get where(): Child[] {
+    return [this.#source.element, this.#destination.element];
+  }
+
+  get how(): Child[] {
+    return [
+      field(texts.jobName, this.#name, texts.jobNameHelp),
+      field(texts.kind, this.#type),
+      field(texts.conflicts, this.#conflicts),
+      field(texts.deletions, this.#deletions),
+      field(texts.names, this.#names, texts.namesHelp),
+      field(texts.schedule, this.#schedule),
+      field(texts.category, this.#category, texts.categoryHelp),
+    ];
+  }
+
+  get hasBothSides(): boolean {
+    return this.#source.isChosen && this.#destination.isChosen;
+  }
+
+  get mode(): string {
+    return this.#schedule.value;
+  }
+
+  /** As the service takes it. @throws CallFailed for what is missing */
+  get body(): Row {
+    const name = this.#name.value.trim();
+    if (name === '') {
+      this.#name.focus();
+      throw new CallFailed(0, texts.fillIn(texts.jobName));
+    }
+    if (!this.hasBothSides) throw new CallFailed(0, texts.chooseConnection);
+    const category = this.#category.value.trim();
+    return {
+      name,
+      kind: 'transfer',
+      ...(category === (this.#job?.category?.name ?? '')
+        ? {}
+        : { category: category === '' ? null : { ...(this.#job ? { id: null } : {}), name: category } }),
+      transfer: {
+        transfer_type: this.#type.value,
+        conflict_resolution: this.#conflicts.value,
+        delete_propagation: this.#deletions.value,
+        ...NAMES[this.#names.value],
+        source: this.#source.value,
+        destination: this.#destination.value,
+      },
+      // What else a schedule says goes with its mode.
+      ...(this.#job?.schedule.mode === this.mode
+        ? {}
+        : { schedule: { ...emptied(this.#job?.schedule), mode: this.mode } }),
+    };
+  }
+}
+
+const emptied = (before: Row): Row => Object.fromEntries(Object.keys(before ?? {}).map((key) => [key, null]));
+
+/** One end of a job. */
+class Side {
+  readonly element: HTMLElement;
+  readonly #connection: HTMLSelectElement;
+  readonly #folder: FolderPicker;
+  /** The connection that was chosen before: a job may know it by its name. */
+  readonly #before: { readonly chosen: string; readonly known: string } | undefined;
+
+  constructor(label: string, connections: readonly Row[], given: Row | undefined) {
+    const options: (readonly [string, string])[] = [
+      ['', texts.none],
+      ...connections.map(({ id, name }) => [id, name] as const),
+    ];
+    const known = given?.connection.id;
+    const chosen = connections.find(({ id, name }) => id === known || name === known)?.id;
+    if (chosen !== undefined) this.#before = { chosen, known };
+    this.#connection = choice(options, chosen ?? '', () => this.#folder.clear());
+    const path = given?.target.path ?? '';
+    this.#folder = new FolderPicker(
+      `${label}: ${texts.folder}`,
+      path === '/' ? '' : path,
+      () => this.#connection.value,
+    );
+    this.element = h(
+      'fieldset',
+      {},
+      h('legend', {}, label),
+      field(texts.connection, this.#connection),
+      this.#folder.element,
+    );
+  }
+
+  get isChosen(): boolean {
+    return this.#connection.value !== '';
+  }
+
+  get value(): Row {
+    const chosen = this.#connection.value;
+    const id = chosen === this.#before?.chosen ? this.#before.known : chosen;
+    return { connection: { id }, target: { path: this.#folder.path || '/' } };
+  }
+}

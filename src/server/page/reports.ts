@@ -1,0 +1,95 @@
+import { call, download, type Row, read } from './api.js';
+import { button, facts, h, put, remote } from './dom.js';
+import { bytesOf, captionOf, timeOf, wordOf } from './format.js';
+import { flaggedColumns } from './items.js';
+import { jobColumns } from './jobs.js';
+import { type Column, Paged } from './pages.js';
+import { runColumns } from './runs.js';
+import { attempt, type Screen, titleOf } from './screen.js';
+import { forManagers } from './session.js';
+import { texts } from './texts.js';
+
+/** Reports: saved filters over jobs with what their last runs did; and the runs of all jobs. */
+export async function reportsScreen(screen: Screen): Promise<void> {
+  const [id] = screen.parts;
+  return id ? one(screen, id) : all(screen);
+}
+
+async function all({ main, signal }: Screen): Promise<void> {
+  const told = h('div', { 'aria-live': 'polite' });
+  const reports = new Paged({
+    caption: texts.reports,
+    path: '/v1/reports',
+    empty: texts.noReports,
+    signal,
+    columns: [
+      { head: texts.name, cell: (row) => h('a', { href: `#/reports/${row.id}` }, remote(row.name)) },
+      { head: texts.filter, cell: (row) => remote(filterOf(row.filter)) },
+      { head: texts.createdBy, cell: (row) => remote(row.created_by) },
+      { head: texts.created, cell: (row) => timeOf(row.created_on) },
+    ],
+  });
+  const history = new Paged({
+    caption: texts.history,
+    path: '/v1/jobs/history',
+    isSearchable: false,
+    empty: texts.noRuns,
+    signal,
+    columns: runColumns(true),
+  });
+  const save = (): void => void attempt(told, () => download('/v1/jobs/history.csv', 'history.csv'));
+  put(
+    main,
+    titleOf(texts.reports),
+    h('p', { class: 'help' }, texts.reportsHelp),
+    told,
+    reports.element,
+    h('h2', {}, texts.history),
+    history.element,
+    button(texts.csv, save),
+  );
+  await Promise.all([reports.load(), history.load(true)]);
+}
+
+async function one({ main, signal }: Screen, id: string): Promise<void> {
+  const path = `/v1/reports/${encodeURIComponent(id)}`;
+  const [report, stats] = await Promise.all([read(path, signal), read(`${path}/stats`, signal)]);
+  const told = h('div', { 'aria-live': 'polite' });
+  const part = (caption: string, name: string, columns: readonly Column[], empty: string): Paged =>
+    new Paged({ caption, path: `${path}/${name}`, columns, empty, isSearchable: false, signal });
+  const jobs = part(texts.jobs, 'jobs', jobColumns, texts.noJobs);
+  const items = part(texts.flagged, 'items', flaggedColumns, texts.noFlagged);
+  const save = (name: string) => (): void => void attempt(told, () => download(`${path}/${name}.csv`, `${name}.csv`));
+  const forget = (): void => {
+    if (!confirm(texts.forgetReport(report.name))) return;
+    void attempt(told, async () => {
+      await call('DELETE', path);
+      location.hash = '#/reports';
+    });
+  };
+  put(
+    main,
+    titleOf(remote(report.name)),
+    h('p', { class: 'help' }, remote(filterOf(report.filter))),
+    forManagers(() => h('div', { class: 'bar' }, button(texts.remove, forget))),
+    told,
+    h('h2', {}, texts.lastRuns),
+    facts(Object.entries<number>(stats).map(([key, value]) => [wordOf(key), key === 'bytes' ? bytesOf(value) : value])),
+    h('h2', {}, texts.jobs),
+    jobs.element,
+    button(texts.csv, save('jobs'), { 'aria-label': `${texts.csv}: ${texts.jobs}` }),
+    h('h2', {}, texts.flagged),
+    items.element,
+    button(texts.csv, save('items'), { 'aria-label': `${texts.csv}: ${texts.flagged}` }),
+  );
+  await Promise.all([jobs.load(true), items.load(true)]);
+}
+
+/** The words of a filter as people read them. */
+function filterOf(filter: Row): string {
+  const words = Object.entries(filter).map(([key, value]) => {
+    const shown = [value].flat().map((word) => captionOf(texts.statuses, String(word)));
+    return `${wordOf(key)}: ${shown.join(', ')}`;
+  });
+  return words.length === 0 ? texts.allJobs : words.join('; ');
+}
