@@ -6,6 +6,7 @@ import { exercise } from './helpers/cases-exerciser.js';
 import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from './helpers/cases-failing.js';
 import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
 import { COMBINATIONS, goldenFolders } from './helpers/cases-golden.js';
+import { hostileMount, MORE_HOSTILE, randomNames } from './helpers/cases-hostile-mount.js';
 import { jobHours } from './helpers/cases-job-hours.js';
 import { jobMemory } from './helpers/cases-job-memory.js';
 import { randomSync } from './helpers/cases-job-sync.js';
@@ -25,6 +26,7 @@ import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenari
 import { uploadHour } from './helpers/cases-upload-hour.js';
 import { vanishingShare } from './helpers/cases-vanishing.js';
 import { writeKillScenario } from './helpers/cases-write-kill.js';
+import { namesProperty } from './helpers/model-names.js';
 import { refreshRace } from './helpers/refresh-race.js';
 
 /** Of the exercisers: operations in all, and how often the files come anew from the server. */
@@ -69,6 +71,16 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   },
   model: (t, seed) => modelScenario(t, { ...MODEL, where: 'mount' }, seed),
   'model-inside': (t, seed) => modelScenario(t, { ...MODEL, where: 'inside' }, seed),
+  names: async (t, seed) => {
+    for (const ignoresCase of [false, true])
+      await namesProperty(t, { runs: Number(process.env.SOAK_ROUNDS ?? 300), length: 50, ignoresCase }, seed);
+  },
+  'names-mount': async (t, seed) => {
+    for (const driver of ['kernel', 'fuse-native'] as const) {
+      await hostileMount(t, driver, MORE_HOSTILE);
+      await hostileMount(t, driver, randomNames(Number(process.env.SOAK_ITEMS ?? 500), seed));
+    }
+  },
   'remote-changes': (t, seed) => remoteChanges(t, Number(process.env.SOAK_OPERATIONS ?? 10_000), seed),
   removal: (t) => removedFolder(t, 5000),
   'rsync-samba': (t) => rsyncToSamba(t, Number(process.env.SOAK_ITEMS ?? 23_000)),

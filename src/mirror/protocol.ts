@@ -3,7 +3,7 @@ import type { Inode, RemoteId } from '../base/ids.js';
 import type { RemoteItem } from '../procore/items.js';
 import type { Change } from './changes.js';
 import type { FolderAt } from './ranks.js';
-import type { OwnContent } from './writer.js';
+import type { Own } from './writer.js';
 
 /** What the mirror's owner asks of the thread that writes `mirror.db`, and what it answers. */
 export type Meta = Readonly<Record<string, string | number>>;
@@ -47,7 +47,7 @@ export type Request =
       readonly item: RemoteItem;
       readonly serverTime: number;
       readonly inode: Inode;
-      readonly content: OwnContent;
+      readonly content: Own;
     }
   | { readonly op: 'own'; readonly item: RemoteItem; readonly serverTime: number }
   | { readonly op: 'confirm-deletion'; readonly id: RemoteId; readonly serverTime: number }

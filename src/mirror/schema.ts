@@ -62,4 +62,8 @@ export const mirrorMigrations: readonly string[] = [
   ALTER TABLE items ADD COLUMN fold TEXT;
   CREATE UNIQUE INDEX items_by_fold ON items (parent_id, fold) WHERE flags & 7 = 0 AND fold IS NOT NULL;
   `,
+  `
+  -- What is shown under another name than its own: as a rule few rows of all.
+  CREATE INDEX items_by_remote_name ON items (parent_id, remote_name) WHERE remote_name IS NOT NULL AND flags & 7 = 0;
+  `,
 ];

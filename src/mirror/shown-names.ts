@@ -1,4 +1,5 @@
 import type { RemoteId } from '../base/ids.js';
+import { fitsLinux, linuxNames } from '../names/linux.js';
 import type { RemoteItem } from '../procore/items.js';
 import { allocateName, type NameTable } from './allocate-name.js';
 import type { Change } from './changes.js';
@@ -7,6 +8,12 @@ import type { ItemRows, Row } from './item-rows.js';
 
 /** Key of `meta`: the Unicode whose folds stand beside the names; absent where case counts. */
 export const FOLDED = 'names.folded';
+
+const NOBODY: NameTable = { holder: () => undefined };
+
+/** Whether the name can be one that was shown: before, what came hidden was kept under its remote name. */
+const isShown = ({ name, flags }: Row): boolean =>
+  (flags & HIDDEN) === 0 || (fitsLinux(name) && linuxNames.encode(linuxNames.decode(name)) === name);
 
 /** Under which names items are shown, and that they keep them. */
 export class ShownNames {
@@ -27,14 +34,23 @@ export class ShownNames {
     this.#suffixed.clear();
   }
 
-  /** Keeps the shown name while the remote name and the folder stay; otherwise finds a free one. */
-  nameFor(item: RemoteItem, parent: RemoteId, row: Row | undefined, visible: boolean, changes: Change[]): string {
-    if (!visible) return row?.name ?? item.name;
-    const keeps = row && row.parent_id === parent && (row.remote_name ?? row.name) === item.name;
-    if (keeps) {
-      const holder = this.#rows.holder(parent, row.name);
-      if (holder === undefined || holder === item.id) return row.name;
-    }
+  /**
+   * Keeps the shown name while the remote name and the folder stay; otherwise finds a free one. What is hidden has one as
+   * well, under which it may come back. `own`: the name that people here gave it, or moved it with.
+   */
+  nameFor(
+    item: RemoteItem,
+    parent: RemoteId,
+    row: Row | undefined,
+    visible: boolean,
+    changes: Change[],
+    own?: string,
+  ): string {
+    const kept = row && (row.remote_name ?? row.name) === item.name && isShown(row) ? row.name : undefined;
+    if (!visible) return kept ?? allocateName(NOBODY, parent, item.name, item.id);
+    const isOwn = own !== undefined && (own === kept || linuxNames.decode(own) === item.name);
+    const wanted = isOwn ? own : row?.parent_id === parent ? kept : undefined;
+    if (wanted !== undefined && [undefined, item.id].includes(this.#rows.holder(parent, wanted))) return wanted;
     const name = allocateName(this.#names, parent, item.name, item.id);
     if (name !== item.name) this.#suffixed.add(item.id);
     return this.#lowestKeepsPlainName(item, parent, name, changes);
@@ -81,7 +97,7 @@ export class ShownNames {
    */
   #lowestKeepsPlainName(item: RemoteItem, parent: RemoteId, name: string, changes: Change[]): string {
     if (name === item.name || !this.crawling) return name;
-    const plain = allocateName({ holder: () => undefined }, parent, item.name, item.id);
+    const plain = allocateName(NOBODY, parent, item.name, item.id);
     if (plain === name) return name;
     const holder = this.#rows.holder(parent, plain);
     if (holder === undefined || holder <= item.id) return name;

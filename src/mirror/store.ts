@@ -14,7 +14,7 @@ import { RecycledView } from './recycled-view.js';
 import { FOLDED } from './shown-names.js';
 import { View } from './view.js';
 import type { Step } from './walk.js';
-import type { OwnContent } from './writer.js';
+import type { Own } from './writer.js';
 import { WriterThread } from './writer-thread.js';
 
 interface Events {
@@ -88,7 +88,7 @@ export class MirrorStore {
   }
 
   /** Takes in what one of our own calls made; see `Writer.confirm`. */
-  async confirm(item: RemoteItem, serverTime: number, inode: Inode, content: OwnContent): Promise<PageResult> {
+  async confirm(item: RemoteItem, serverTime: number, inode: Inode, content: Own): Promise<PageResult> {
     return this.#taken(await this.#writer.run({ op: 'confirm', item, serverTime, inode, content }));
   }
 

@@ -88,6 +88,7 @@ export class View {
   readonly #byRemoteId: Statement<[number], Raw>;
   readonly #byName: Statement<[number, string], Raw>;
   readonly #byFold: Statement<[number, string], Raw>;
+  readonly #byRemoteName: Statement<[number, string], Raw>;
   readonly #children: Statement<[number, number, number], Raw>;
   readonly #listing: Statement<[number, number, number], RawListed>;
   readonly #people: Statement<[number], { created: string | null; holder: string | null; until: number | null }>;
@@ -109,6 +110,10 @@ export class View {
     this.#byRemoteId = raw(`SELECT ${COLUMNS} FROM items WHERE remote_id = ?`);
     this.#byName = raw(`SELECT ${COLUMNS} FROM items WHERE parent_id = ? AND name = ? AND ${VISIBLE}`);
     this.#byFold = raw(`SELECT ${COLUMNS} FROM items WHERE parent_id = ? AND fold = ? AND ${VISIBLE}`);
+    this.#byRemoteName = raw(
+      `SELECT ${COLUMNS} FROM items INDEXED BY items_by_remote_name
+       WHERE parent_id = ? AND remote_name = ? AND ${VISIBLE}`,
+    );
     this.#children = raw(
       `SELECT ${COLUMNS} FROM items INDEXED BY items_by_parent
        WHERE parent_id = ? AND inode > ? AND ${VISIBLE} ORDER BY inode LIMIT ?`,
@@ -180,6 +185,11 @@ export class View {
     const item = this.#keep(toItem(row));
     this.#names.set(key, item.inode);
     return item;
+  }
+
+  /** Visible children that have this name at the server, and are shown under another one. */
+  shownOtherwise(parent: RemoteId, remoteName: string): Item[] {
+    return this.#byRemoteName.all(parent, remoteName).map(toItem);
   }
 
   /** Visible children with a greater inode, in order of their inodes. */

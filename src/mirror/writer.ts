@@ -12,8 +12,10 @@ import { COLUMNS, ItemRows, NO_PARENT, type Row } from './item-rows.js';
 import { FOLDED, ShownNames } from './shown-names.js';
 import { POLLS_MISS, Silence } from './silence.js';
 
-/** The content of an item that one of our own calls changed, as it is here. */
-export interface OwnContent {
+/** An item that one of our own calls changed, as it is here. */
+export interface Own {
+  /** Under which it was sent; undefined where it only came back. */
+  readonly name?: string;
   /** Of its node. */
   readonly sequence: number;
   /** The sequence that it had here so far, where the server has another content than what was here. */
@@ -141,7 +143,7 @@ export class Writer {
    * What one of our own calls made: the item keeps the inode and node sequence that it has here, and no listing that was
    * made before the server had it everywhere may take it away again.
    */
-  confirm(item: RemoteItem, serverTime: number, inode: Inode, content: OwnContent): Ingested {
+  confirm(item: RemoteItem, serverTime: number, inode: Inode, content: Own): Ingested {
     return this.#transaction(() => {
       this.#confirmed.add(item.id, serverTime);
       const changes: Change[] = [];
@@ -259,7 +261,7 @@ export class Writer {
     serverTime: number,
     knownSince: number | undefined,
     changes: Change[],
-    own?: { readonly inode: Inode } & OwnContent,
+    own?: { readonly inode: Inode } & Own,
   ): boolean {
     const row = this.#rows.find.get(item.id);
     const isRoot = item.parentId === null;
@@ -274,7 +276,7 @@ export class Writer {
     }
     const visible = (flags & HIDDEN) === 0;
     const before = row && (row.flags & HIDDEN) === 0 ? this.#rows.placeOf(row) : undefined;
-    const name = this.#names.nameFor(item, parent, row, visible, changes);
+    const name = this.#names.nameFor(item, parent, row, visible, changes, own?.name);
     const replaced = row !== undefined && item.version !== undefined && row.version_id !== item.version.id;
     // An older reply must not bring an older version back.
     if (replaced && row.seen_at === serverTime && row.version_number > (item.version?.number ?? 0)) return false;

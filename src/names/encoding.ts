@@ -19,7 +19,10 @@ export interface Encoding {
 /** U+201B: practically never at the place where it would have to be doubled. */
 const QUOTE = '\u201b';
 
-/** Half surrogates can stand in JSON but not in UTF-8; they are shown in plane 15, which is for private use. */
+/**
+ * Half surrogates can stand in JSON but not in UTF-8; they are shown in plane 15, which is for private use. Symbol fonts
+ * use it: there it is the look-alike that stands for itself, and a quote that makes it a half surrogate.
+ */
 const HALF_SURROGATES = Object.fromEntries(
   Array.from({ length: 0x800 }, (_, i) => [String.fromCharCode(0xd800 + i), String.fromCodePoint(0xf0000 + i)]),
 );
@@ -27,6 +30,7 @@ const HALF_SURROGATES = Object.fromEntries(
 export function makeEncoding(rules: EncodingRules): Encoding {
   const shown = new Map(Object.entries({ ...HALF_SURROGATES, ...rules.characters }));
   const original = new Map([...shown].map(([from, to]) => [to, from]));
+  const isHalf = (character: string): boolean => Object.hasOwn(HALF_SURROGATES, character);
   const shownNames = new Map(Object.entries(rules.names));
   const originalNames = new Map([...shownNames].map(([from, to]) => [to, from]));
   const forbidden = Object.keys(rules.characters);
@@ -61,8 +65,9 @@ export function makeEncoding(rules: EncodingRules): Encoding {
       const inner = suspicious.test(name)
         ? mapRuns(name, (character, quotes) => {
             const look = shown.get(character);
-            if (look !== undefined) return QUOTE.repeat(2 * quotes) + look;
-            return original.has(character) ? QUOTE.repeat(2 * quotes + 1) + character : undefined;
+            if (look !== undefined) return QUOTE.repeat(2 * quotes + Number(isHalf(character))) + look;
+            const source = original.get(character);
+            return source && QUOTE.repeat(2 * quotes + Number(!isHalf(source))) + character;
           })
         : name;
       const special = shownNames.get(inner);
@@ -77,7 +82,7 @@ export function makeEncoding(rules: EncodingRules): Encoding {
       return mapRuns(inner, (character, quotes) => {
         const source = original.get(character);
         if (source === undefined) return undefined;
-        return QUOTE.repeat(quotes >> 1) + (quotes % 2 === 0 ? source : character);
+        return QUOTE.repeat(quotes >> 1) + ((quotes % 2 === 1) === isHalf(source) ? source : character);
       });
     },
   };

@@ -9,8 +9,14 @@ export interface Refusal {
   readonly words: string;
 }
 
+const HALF_SURROGATE = /\p{Cs}/u;
+
 /** The first rule that a name breaks. Pure; a few microseconds. */
 export function judgeName(rules: PlatformRules, name: string): Refusal | undefined {
+  if (HALF_SURROGATE.test(name)) {
+    const words = `${rules.title} takes only characters of Unicode in a name, no half of a surrogate pair`;
+    return { rule: 'character', errno: 'EINVAL', words };
+  }
   for (const character of name) {
     if (!rules.characters.includes(character)) continue;
     const words = `${rules.title} takes no ${shown(character)} in a name (none of ${list(rules.characters)})`;
@@ -41,7 +47,8 @@ export function judgePath(rules: PlatformRules, path: string): Refusal | undefin
  * @param most characters that it may have at most; the stem is cut, the extension stays
  */
 export function suggestName(rules: PlatformRules, name: string, most?: number): string {
-  let valid = [...name].map((character) => (rules.characters.includes(character) ? '-' : character)).join('');
+  const isBad = (character: string): boolean => rules.characters.includes(character) || HALF_SURROGATE.test(character);
+  let valid = [...name].map((character) => (isBad(character) ? '-' : character)).join('');
   for (const { pattern, replacement } of rules.patterns) valid = valid.replace(pattern, replacement);
   const limits = [rules.nameLength, most === undefined ? undefined : ({ most, unit: 'characters' } as const)];
   for (const limit of limits) valid = cut(valid, limit, rules);

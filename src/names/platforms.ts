@@ -80,7 +80,7 @@ export type RefusalRule =
 const procore = {
   title: 'Procore',
   characters: '/<>:\\|?*',
-  names: [],
+  names: [''],
   patterns: [
     {
       rule: 'space-before-extension',

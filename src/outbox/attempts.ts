@@ -67,7 +67,8 @@ export class Attempts {
     const { inode, sequence } = outbox.intents.ofAttempt(attempt.attemptAt) ?? attempt;
     const foreign = isForeign(attempt, item);
     const content = foreign ? { sequence: nextSequence(sequence), replaced: sequence } : { sequence };
-    await store.confirm(item, written.serverTime, inode, content);
+    const name = attempt.attempted?.name ?? attempt.name;
+    await store.confirm(item, written.serverTime, inode, { ...content, name });
     if (attempt.dirty) this.#o.checkedIn(attempt.inode);
     this.#finish(attempt, item);
   }

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { linuxNames } from '../names/linux.js';
 import { classifyName, globPattern, type NameClass } from '../names/local-only.js';
 import { judgeName, judgePath, type Refusal } from '../names/procore.js';
 import { isLocal, NO_REMOTE } from './intent.js';
@@ -23,7 +24,7 @@ const KEPT_KINDS = 20_000;
 /** Judges names before anything is made under them: what will be published must obey Procore's rules. */
 export interface NameGuard {
   kind(name: string, folder: boolean): NameClass;
-  /** @throws Failure `name-refused` (EINVAL), `path-too-long` (ENAMETOOLONG) */
+  /** @throws Failure `name-refused` (EINVAL), `path-too-long` (ENAMETOOLONG), `name-taken` (EEXIST) */
   require(parent: LocalItem, name: string, folder: boolean, uid: number): void;
   /** As `require`; a folder is judged by the longest path below it. */
   requireMove(
@@ -56,10 +57,26 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log): 
   /** At the server something has this very name at this place, and what comes to it becomes its next version. */
   const isTheServers = (parent: LocalItem, name: string): boolean =>
     tree.isLeft(parent, name) || (tree.child(parent, name)?.remoteId ?? NO_REMOTE) !== NO_REMOTE;
+  /** It goes back to where the server has it. */
+  const isBack = ({ intent }: LocalItem, parent: LocalItem, name: string): boolean =>
+    intent !== undefined &&
+    intent.remoteId !== NO_REMOTE &&
+    intent.baseParent === parent.inode &&
+    intent.baseName === name;
   /** An old item may break a rule and still be moved, or saved in any way. */
-  const judge = (parent: LocalItem, name: string): Refusal | undefined => {
-    const refusal = judgeName(name);
+  const judge = (parent: LocalItem, name: string, path: string): Refusal | undefined => {
+    const refusal = judgeName(name) ?? judgePath(path);
     return refusal && isTheServers(parent, name) ? undefined : refusal;
+  };
+  /** Of two that have one name at the server the mount shows one under another name: who takes the free one is too late. */
+  const requireFree = (parent: LocalItem, name: string, folder: boolean, uid: number, self?: LocalItem): void => {
+    if (parent.remoteId === NO_REMOTE || isTheServers(parent, name)) return;
+    for (const { inode, isFile } of tree.view.shownOtherwise(parent.remoteId, linuxNames.decode(name))) {
+      const other = inode === self?.inode ? undefined : tree.item(inode);
+      if (!other || isFile === folder || other.parent !== parent.inode || other.intent) continue;
+      log.warn({ path: pathIn(parent, name), uid, other: other.name }, 'what is shown under another name is called so');
+      throw new Failure('name-taken', { name });
+    }
   };
   const refuse = (refusal: Refusal, path: string, uid: number): never => {
     refusals.push({ at: Date.now(), path, uid, rule: refusal.words });
@@ -74,14 +91,16 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log): 
     require(parent, name, folder, uid) {
       if (!goesUp(parent, name, folder)) return;
       const path = pathIn(parent, name);
-      const refusal = judge(parent, name) ?? judgePath(path);
+      const refusal = judge(parent, name, path);
       if (refusal) refuse(refusal, path, uid);
+      requireFree(parent, name, folder, uid);
     },
     async requireMove(item, parent, name, uid, longestBelow) {
-      if (!goesUp(parent, name, !item.isFile)) return;
+      if (!goesUp(parent, name, !item.isFile) || isBack(item, parent, name)) return;
       const path = pathIn(parent, name);
-      const refusal = (name === item.name ? undefined : judge(parent, name)) ?? judgePath(path);
+      const refusal = name === item.name ? judgePath(path) : judge(parent, name, path);
       if (refusal) refuse(refusal, path, uid);
+      if (name !== item.name) requireFree(parent, name, !item.isFile, uid, item);
       if (item.isFile) return;
       const below = await longestBelow(item);
       const longest = below === 0 ? undefined : judgePath(`${path}/${'x'.repeat(below)}`);

@@ -231,7 +231,7 @@ export class Sender {
           : writes.updateFile(project, intent.remoteId, { name }, call),
       );
       // Whoever comes to the place it left has the name for itself, here as well.
-      if (item) await store.confirm(item, serverTime, intent.inode, { sequence: intent.sequence });
+      if (item) await store.confirm(item, serverTime, intent.inode, { sequence: intent.sequence, name: baseName });
       const now = outbox.intents.ofAttempt(attempt.attemptAt);
       if (now) this.attempts.putOrDrop({ ...now, ...NOT_ATTEMPTED, baseName });
     } catch (error) {

@@ -53,9 +53,8 @@ export class Paths {
 
   async #lookup(parent: NodeId, name: string, path: string, context: Context): Promise<Entry> {
     if (Buffer.byteLength(name) > 255) throw new Failure('name-too-long');
-    // The package decodes names that are not UTF-8 to replacement characters: no name of ours is meant.
-    const found = name.includes('\ufffd') ? undefined : await this.fileSystem.lookup(parent, name, context);
-    if (!found || found.node === undefined) throw new Failure('no-such-item', { path });
-    return found as Entry;
+    const found = await this.fileSystem.lookup(parent, name, context);
+    if (found.node === undefined) throw new Failure('no-such-item', { path });
+    return found;
   }
 }

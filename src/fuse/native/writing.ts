@@ -30,8 +30,11 @@ export function writeOperations(session: NativeSession, writable: WritableFileSy
   const newPlace = async (path: string): Promise<Place> => {
     const place = await paths.place(path, context);
     if (Buffer.byteLength(place.name) > 255) throw new Failure('name-too-long');
-    // What the package made of a name that is not UTF-8 must not become a name.
-    if (place.name.includes('\ufffd')) throw new Failure('usage', { what: 'the name is not UTF-8' });
+    // The package decodes what is not UTF-8 to replacement characters: that must not become a name, and one that is there
+    // has them really.
+    const isDoubtful = place.name.includes('\ufffd');
+    if (isDoubtful && (await session.fileSystem.lookup(place.parent, place.name, context)).node === undefined)
+      throw new Failure('usage', { what: 'the name is not UTF-8' });
     return place;
   };
   const forbid =
