@@ -1,4 +1,5 @@
 import type { Case, Row } from './case.js';
+import { apiReads } from './cases/api-reads.js';
 import { bigFile } from './cases/big-file.js';
 import { cachedReads } from './cases/cached-reads.js';
 import { copyOut } from './cases/copy-out.js';
@@ -28,6 +29,7 @@ const cases: readonly Case[] = [
   recycle,
   eventLoop,
   fresh,
+  apiReads,
 ];
 
 const wanted = process.argv.slice(2);

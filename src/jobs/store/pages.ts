@@ -1,5 +1,6 @@
-import type { Database } from '../../database/open.js';
+import type { Database, Statement } from '../../database/open.js';
 import type { ItemStatus } from '../definition/words.js';
+import { Found } from './found.js';
 import { fromRow, type ItemRow, type RunItem } from './items.js';
 import { type AuditEvent, type Execution, type ExecutionRow, toExecution } from './job-store.js';
 
@@ -26,12 +27,25 @@ export interface ItemFilter {
 
 export type KeptEvent = AuditEvent & { readonly id: number; readonly execution: number };
 
-/** Pages of what the runs did, for people who look. An index gives each its place, so that the last page is as quick. */
+/** The index that has the rows of a filter together, and the order in which it has them. */
+interface Way {
+  readonly index: string;
+  readonly conditions: readonly string[];
+  readonly order: string;
+}
+
+/**
+ * Pages of what the runs did, for people who look. An index has the rows of every filter together and in the order of the
+ * page, so that the last page is as quick as the first; a word is looked for once, and its pages come from what was found.
+ */
 export class Pages {
   readonly #db: Database;
+  readonly #found: Found;
+  readonly #statements = new Map<string, Statement>();
 
   constructor(db: Database) {
     this.#db = db;
+    this.#found = new Found(db);
   }
 
   /** Runs, the last one first; of one job, or of all. */
@@ -39,76 +53,107 @@ export class Pages {
     const where = filter.job === undefined ? '' : 'WHERE job = @job';
     const words = { job: filter.job ?? '', offset, limit };
     return {
-      rows: this.#db
-        .prepare<[typeof words], ExecutionRow>(
-          `SELECT * FROM executions ${where} ORDER BY id DESC LIMIT @limit OFFSET @offset`,
-        )
-        .all(words)
-        .map(toExecution),
+      rows: this.#all<ExecutionRow>(
+        `SELECT * FROM executions ${where} ORDER BY id DESC LIMIT @limit OFFSET @offset`,
+        words,
+      ).map(toExecution),
       total: this.#count(`executions ${where}`, words),
     };
   }
 
-  /** Items of a run in order of their ids. Text is looked for in every row: the only filter without an index. */
+  /** Items of a run as they were planned; by their status, what was left over from the run before first, deletions last. */
   items(filter: ItemFilter, { offset, limit }: Stretch): Part<RunItem> {
-    const { statuses, folders, renamed, text } = filter;
-    const isAll = statuses === undefined && folders === undefined && text === undefined && !renamed;
-    const conditions = [
-      'execution = @execution',
-      ...(statuses === undefined ? [] : [`status IN (${statuses.map((_, n) => `@s${n}`).join(', ')})`]),
-      ...(folders === undefined ? [] : ['is_folder = @folders']),
-      ...(renamed ? ['renamed IS NOT NULL'] : []),
-      ...(text === undefined ? [] : [`instr(lower(folder || '/' || name), @text) > 0`]),
-    ];
+    const { index, conditions, order } = wayOf(filter);
+    const from = `items INDEXED BY ${index} WHERE ${conditions.join(' AND ')}`;
     const words = {
       execution: filter.execution,
-      folders: Number(folders),
-      text: text?.toLowerCase() ?? '',
-      offset,
-      limit,
-      ...Object.fromEntries((statuses ?? []).map((status, n) => [`s${n}`, status])),
+      ...Object.fromEntries((filter.statuses ?? []).map((status, n) => [`s${n}`, status])),
     };
-    // Left to itself, SQLite takes the index that is in order of the ids, and looks at every row of the run.
-    const index = isAll
-      ? 'INDEXED BY items_of_execution'
-      : renamed
-        ? 'INDEXED BY items_renamed'
-        : statuses
-          ? 'INDEXED BY items_in_order'
-          : '';
-    const from = `items ${index} WHERE ${conditions.join(' AND ')}`;
+    if (filter.text !== undefined) return this.#search(from, { ...words, ...patterns(filter.text) }, offset, limit);
     return {
-      rows: this.#db
-        .prepare<[typeof words], ItemRow>(
-          `SELECT * FROM items WHERE id IN (SELECT id FROM ${from} ORDER BY id LIMIT @limit OFFSET @offset) ORDER BY id`,
-        )
-        .all(words)
-        .map(fromRow),
+      rows: this.#all<ItemRow>(`SELECT * FROM ${from} ORDER BY ${order} LIMIT @limit OFFSET @offset`, {
+        ...words,
+        offset,
+        limit,
+      }).map(fromRow),
       total: this.#count(from, words),
     };
   }
 
   /** An item of any run. */
   item(id: number): RunItem | undefined {
-    const row = this.#db.prepare<[number], ItemRow>('SELECT * FROM items WHERE id = ?').get(id);
+    const [row] = this.#all<ItemRow>('SELECT * FROM items WHERE id = @id', { id });
     return row && fromRow(row);
   }
 
   /** Of a run, or of all. */
   audit(execution: number | undefined, { offset, limit }: Stretch): Part<KeptEvent> {
     const from = `audit ${execution === undefined ? '' : 'WHERE execution = @execution'}`;
-    const words = { execution: execution ?? 0, offset, limit };
+    const words = { execution: execution ?? 0 };
     return {
-      rows: this.#db
-        .prepare<[typeof words], KeptEvent>(
-          `SELECT id, at, level, event, path, reason, execution FROM ${from} ORDER BY id LIMIT @limit OFFSET @offset`,
-        )
-        .all(words),
+      rows: this.#all<KeptEvent>(
+        `SELECT id, at, level, event, path, reason, execution FROM ${from} ORDER BY id LIMIT @limit OFFSET @offset`,
+        { ...words, offset, limit },
+      ),
       total: this.#count(from, words),
     };
   }
 
-  #count(from: string, words: object): number {
-    return this.#db.prepare<[object], number>(`SELECT count(*) FROM ${from}`).pluck().get(words)!;
+  #search(from: string, words: object, offset: number, limit: number): Part<RunItem> {
+    const ids = this.#found.ids(`${from} ${JSON.stringify(words)}`, () =>
+      Float64Array.from(this.#statement(`SELECT id FROM ${from}`).pluck().all(words) as number[]).sort(),
+    );
+    const page = JSON.stringify([...ids.subarray(offset, offset + limit)]);
+    const rows = this.#all<ItemRow>(
+      'SELECT * FROM items WHERE id IN (SELECT value FROM json_each(@page)) ORDER BY id',
+      { page },
+    );
+    return { rows: rows.map(fromRow), total: ids.length };
   }
+
+  #count(from: string, words: object): number {
+    return this.#found.count(`${from} ${JSON.stringify(words)}`, () =>
+      Number(this.#statement(`SELECT count(*) FROM ${from}`).pluck().get(words)),
+    );
+  }
+
+  #all<Row>(sql: string, words: object): Row[] {
+    return this.#statement(sql).all(words) as Row[];
+  }
+
+  /** The texts differ by the filters that are named and the number of statuses alone: they are few. */
+  #statement(sql: string): Statement {
+    const statement = this.#statements.get(sql) ?? this.#db.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}
+
+/** Without a name, SQLite takes an index that is in order of the ids, and looks at every row of the run. */
+function wayOf({ statuses, folders, renamed, text }: ItemFilter): Way {
+  const conditions = [
+    'execution = @execution',
+    ...(statuses === undefined ? [] : [`status IN (${statuses.map((_, n) => `@s${n}`).join(', ')})`]),
+    ...(folders === undefined ? [] : [`is_folder = ${Number(folders)}`]),
+    ...(renamed ? ['renamed IS NOT NULL'] : []),
+    ...(text === undefined ? [] : [HAS_TEXT]),
+  ];
+  if (renamed) return { index: 'items_renamed', conditions, order: 'id' };
+  if (folders) return { index: 'items_folders', conditions, order: 'id' };
+  if (statuses) return { index: 'items_in_order', conditions, order: 'status, rank, id' };
+  return { index: text === undefined ? 'items_of_execution' : 'items_by_place', conditions, order: 'id' };
+}
+
+/** LIKE takes A for a of ASCII alone: beyond it a word is looked for as it is, in lower case and in upper case. */
+const HAS_TEXT = `(folder || '/' || name LIKE @t0 ESCAPE '\\' OR (@t1 IS NOT NULL AND
+  (folder || '/' || name LIKE @t1 ESCAPE '\\' OR folder || '/' || name LIKE @t2 ESCAPE '\\')))`;
+
+function patterns(text: string) {
+  const pattern = (word: string): string => `%${word.replace(/[\\%_]/g, '\\$&')}%`;
+  const isPlain = /^\p{ASCII}*$/u.test(text);
+  return {
+    t0: pattern(text),
+    t1: isPlain ? null : pattern(text.toLowerCase()),
+    t2: isPlain ? null : pattern(text.toUpperCase()),
+  };
 }

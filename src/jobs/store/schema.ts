@@ -111,6 +111,10 @@ const migrations: readonly string[] = [
   `
   CREATE INDEX items_renamed ON items (execution, id) WHERE renamed IS NOT NULL;
   `,
+  // Folders among a run's items.
+  `
+  CREATE INDEX items_folders ON items (execution) WHERE is_folder = 1;
+  `,
 ];
 
 export const jobsDatabase: DatabaseOptions = {
