@@ -1,4 +1,5 @@
 import { Failure, isFailure } from '../../base/errors.js';
+import { foldCase } from '../../names/fold.js';
 import { childPath } from '../../targets/paths.js';
 import { FolderNames, type NamingOptions } from '../naming.js';
 import { kindOf } from '../run/waiting.js';
@@ -48,21 +49,30 @@ export function* pairsOf(
     });
 
   const forward = new FolderNames(options.forward, frame.destination, byOther.keys());
-  for (const item of source.values()) {
-    if (records.has(item.name)) continue;
+  const sameThere = options.forward.rules.caseInsensitive ? inAnyCase(destination, byOther) : undefined;
+  const fresh = [...source.values()].filter(({ name }) => !records.has(name));
+  // Who has its very name there comes before who has it in another case.
+  if (sameThere) fresh.sort((a, b) => Number(destination.has(b.name)) - Number(destination.has(a.name)));
+  for (const item of fresh) {
     if (item.unusable) {
       yield matching({ ...nowhere(item), source: item });
       continue;
     }
     const placed = place(forward, originals.get(item.name) ?? item.name, item.folder);
-    const renamed = placed.changed ?? (originals.has(item.name) ? 'it gets its first name back' : undefined);
+    const there =
+      placed.why === undefined ? (destination.get(placed.name) ?? sameThere?.get(foldCase(placed.name))) : undefined;
+    const otherName = there?.name ?? placed.name;
+    const renamed =
+      placed.changed ??
+      (originals.has(item.name) ? 'it gets its first name back' : undefined) ??
+      (otherName === placed.name ? undefined : 'it is there in another case');
     yield matching({
       ...firstOf(item.name),
       name: item.name,
-      otherName: placed.name,
+      otherName,
       renamed,
       source: item,
-      destination: placed.why === undefined ? destination.get(placed.name) : undefined,
+      destination: there,
       record: undefined,
       ...(placed.why === undefined ? {} : { unnamed: placed.why }),
     });
@@ -88,6 +98,16 @@ export function* pairsOf(
       ...(placed.why === undefined ? {} : { unnamed: placed.why }),
     };
   }
+}
+
+/** What is there and in no record, by its name without case. */
+function inAnyCase(
+  destination: ReadonlyMap<string, SideItem>,
+  recorded: ReadonlyMap<string, TransferRecord>,
+): ReadonlyMap<string, SideItem> {
+  const found = new Map<string, SideItem>();
+  for (const item of destination.values()) if (!recorded.has(item.name)) found.set(foldCase(item.name), item);
+  return found;
 }
 
 /** What cannot be transferred at all. */

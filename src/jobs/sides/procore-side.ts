@@ -32,6 +32,7 @@ const RULES: TargetRules = {
   hashes: [],
   parallelWrites: 8,
 };
+const ANY_CASE: TargetRules = { ...RULES, caseInsensitive: true };
 const CRAWL_LOOK = 100;
 /** Polls follow each other with a pause: one that is a little late is no sign of trouble. */
 const INTERVALS = 2;
@@ -40,7 +41,6 @@ const RECENT = 3600;
 
 /** A Procore project as one end of a transfer: listed from the mirror, read through the cache, written by calls. */
 export class ProcoreSide implements Side {
-  readonly rules = RULES;
   readonly keepsVersions = true;
   readonly hasBin = true;
   readonly root: string;
@@ -56,6 +56,11 @@ export class ProcoreSide implements Side {
     this.root = `${access.name}:/${options.path}`;
     this.#tree = new ProjectTree(access, options, this.root);
     this.#callsBefore = access.budget.callsOf(options.job);
+  }
+
+  /** Where the project's names ignore case, so do those that a job gives. */
+  get rules(): TargetRules {
+    return this.#access.mirror.view.ignoresCase ? ANY_CASE : RULES;
   }
 
   get calls(): number {
