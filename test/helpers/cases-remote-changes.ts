@@ -8,6 +8,8 @@ import { Files, type OpenProject, openProject } from './project.js';
 import { randomBy } from './random.js';
 import type { TreeEntry } from './simulator.js';
 
+/** Seconds of an hour: how many calls one has is not the subject. */
+const HOUR = 60;
 const never = new AbortController().signal;
 /** Changes at the server between two comparisons. */
 const ROUND = 250;
@@ -59,7 +61,8 @@ const OPERATIONS = [
 export async function remoteChanges(t: Scenario, changes: number, seed: number): Promise<void> {
   t.comment(`${changes} changes, seed ${seed}`);
   const random = randomBy(seed);
-  const opened = await openProject(t, { items: 300, seed: String(seed), oddNames: 'yes' });
+  const settings = { items: 300, seed: String(seed), oddNames: 'yes', hour: HOUR } as const;
+  const opened = await openProject(t, settings, {}, { hour: HOUR * 1000, spike: 10_000 });
   const counts: Record<string, number> = {};
   const people = new People(opened, random, counts);
   await people.settled();
