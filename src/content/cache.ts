@@ -9,6 +9,7 @@ import type { RemoteId, VersionId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { Blob, type BlobContext } from './blob.js';
 import { Buffers } from './buffers.js';
+import type { CacheLimit, Sharer } from './cache-limit.js';
 import type { Counters } from './downloads.js';
 import { bootId, syncFileSystem } from './durable.js';
 import { BlobFiles } from './files.js';
@@ -21,13 +22,15 @@ import { Siblings } from './siblings.js';
 import { Slots } from './slots.js';
 import type { ContentSource, ContentVersion } from './source.js';
 import { Space } from './space.js';
+import type { ContentStatistics } from './statistics.js';
 import { BlobStore } from './store.js';
 
 export interface ContentCacheOptions {
   /** Belongs to this cache alone, and to one process at a time. */
   readonly folder: string;
-  /** Bytes the cached content may occupy. */
+  /** Bytes the cached content may occupy, with that of others which share the limit. */
   readonly limit: number;
+  readonly shared?: CacheLimit | undefined;
   /** Bytes that must stay free on the file system of `folder`. */
   readonly reserve: number;
   readonly source: ContentSource;
@@ -45,26 +48,6 @@ export interface ContentCacheOptions {
   readonly boot?: string;
 }
 
-export interface ContentStatistics {
-  /** Bytes occupied on disk. */
-  readonly bytes: number;
-  readonly limit: number;
-  /** Blobs on record. */
-  readonly blobs: number;
-  /** Reads answered without waiting for the storage, and the others. */
-  readonly hits: number;
-  readonly misses: number;
-  readonly fetchedBytes: number;
-  /** Downloads begun. */
-  readonly requests: number;
-  /** Connections in use, and waiting for one. */
-  readonly downloading: number;
-  readonly queued: number;
-  /** Bytes in memory on their way to disk, or kept there for want of disk. */
-  readonly memory: number;
-  readonly open: number;
-}
-
 /** Records of closed blobs kept in memory, and what they may weigh together (one per range). */
 const RECENT = 4096;
 const RECENT_WEIGHT = 500_000;
@@ -77,7 +60,7 @@ const UNREAD: Reading = { ahead: 'never' };
 const UPKEEP: Reading = { ahead: 'eager', isUpkeep: true };
 
 /** The content cache: versions' bytes on disk, fetched on demand, ahead of sequential readers and of walks. */
-export class ContentCache {
+export class ContentCache implements Sharer {
   readonly #options: ContentCacheOptions;
   readonly #files: BlobFiles;
   readonly #index: BlobIndex;
@@ -93,6 +76,7 @@ export class ContentCache {
   readonly #busy = new Map<VersionId, Blob>();
   readonly #recent: LRUCache<VersionId, Blob>;
   readonly #housekeeping: NodeJS.Timeout;
+  readonly #leave: (() => void) | undefined;
   #isKept: (remote: RemoteId, version: VersionId) => boolean = () => false;
   #work: Promise<void> = Promise.resolve();
   #closed = false;
@@ -112,9 +96,11 @@ export class ContentCache {
       throw new Failure('state-unwritable', { path: folder }, error);
     }
     this.#index = new BlobIndex(join(folder, 'cache.db'), options.boot ?? bootId(), log, () => clock.now());
-    const { limit, reserve } = options;
-    const evict = (bytes: number): Promise<number> => this.#evict(bytes);
-    this.#space = new Space({ folder, limit, reserve, clock, log, evict }, this.#index.totals().bytes);
+    const { limit, reserve, shared } = options;
+    const evict = (bytes: number): Promise<number> => shared?.evict(bytes) ?? this.evict(bytes);
+    const others = (): number => (shared ? shared.occupied - this.occupied : 0);
+    this.#space = new Space({ folder, limit, others, reserve, clock, log, evict }, this.#index.totals().bytes);
+    this.#leave = shared?.join(this);
     const connections = options.connections ?? 32;
     const memory = Math.max(options.memory ?? 16 * 2 ** 20, Memory.least(connections));
     this.#slots = new Slots(connections);
@@ -276,6 +262,7 @@ export class ContentCache {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#leave?.();
     clearInterval(this.#housekeeping);
     await Promise.all([...this.#busy.values()].map((blob) => blob.shut()));
     await this.#work;
@@ -330,7 +317,16 @@ export class ContentCache {
     this.#later(() => this.#files.remove(file));
   }
 
-  async #evict(bytes: number): Promise<number> {
+  get occupied(): number {
+    return this.#space.used;
+  }
+
+  async oldestUse(): Promise<number | undefined> {
+    await this.#index.flushAll();
+    return this.#index.oldest(undefined, 1)[0]?.used;
+  }
+
+  async evict(bytes: number): Promise<number> {
     await this.#index.flushAll();
     let freed = 0;
     let last: OldBlob | undefined;

@@ -1,7 +1,7 @@
 import type { RemoteId, VersionId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { type Database, openDatabase, type Statement } from '../database/open.js';
-import { migrations } from './index-schema.js';
+import { indexOptions } from './index-schema.js';
 import type { Sums } from './sums.js';
 
 export interface BlobRow {
@@ -74,11 +74,7 @@ export class BlobIndex {
   constructor(path: string, boot: string, log: Log, now: () => number) {
     this.#log = log;
     this.#now = now;
-    const db = openDatabase(path, {
-      migrations,
-      synchronous: 'NORMAL',
-      damagedHint: 'delete it: what it indexes is fetched again',
-    });
+    const db = openDatabase(path, indexOptions);
     this.#db = db;
     this.#find = db.prepare('SELECT version, remote, file, size, bytes, ranges FROM blobs WHERE version = ?');
     this.#isWhole = db.prepare('SELECT 1 FROM blobs WHERE version = ? AND size = ? AND ranges IS NULL');

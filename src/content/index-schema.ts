@@ -1,3 +1,5 @@
+import type { DatabaseOptions } from '../database/open.js';
+
 /**
  * `file` names the blob's file and is never used again, so that a row that a power cut brought back finds no file.
  * `ranges` is null when the blob is whole. `bytes` is what it occupies on disk. `epoch` is 0 once the bytes are known to be
@@ -52,4 +54,9 @@ CREATE TRIGGER sums_removed AFTER DELETE ON blobs BEGIN
 END;
 `;
 
-export const migrations: readonly string[] = [initial, sums];
+/** How `cache.db` is opened. */
+export const indexOptions: DatabaseOptions = {
+  migrations: [initial, sums],
+  synchronous: 'NORMAL',
+  damagedHint: 'delete it: what it indexes is fetched again',
+};

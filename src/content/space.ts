@@ -6,6 +6,8 @@ export interface SpaceOptions {
   readonly folder: string;
   /** Bytes the cache may occupy. */
   readonly limit: number;
+  /** Bytes that others occupy of the same limit. */
+  readonly others: () => number;
   /** Bytes that must stay free on the file system. */
   readonly reserve: number;
   readonly clock: Clock;
@@ -119,7 +121,7 @@ export class Space {
   }
 
   #missing(bytes: number): number {
-    const overLimit = this.used + this.#promised + bytes - this.limit;
+    const overLimit = this.used + this.#options.others() + this.#promised + bytes - this.limit;
     const underReserve = this.#options.reserve - (this.#freeBytes() - this.#promised - bytes);
     return Math.max(overLimit, underReserve);
   }

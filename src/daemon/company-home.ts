@@ -94,6 +94,8 @@ export class CompanyHome {
   /** Opens the projects in whose outboxes something waits, or that have pinned items, and leaves them to themselves. */
   async goOn(): Promise<void> {
     for (const listed of this.company.store.all) {
+      const { id, remoteName: name, company } = listed;
+      this.#projects.rest(this.connection, { id, name, company });
       if (!this.#hasLeft(listed)) continue;
       try {
         const lease = await this.acquire(listed);

@@ -7,6 +7,7 @@ import { type FileLock, lockHolder, tryLock } from '../base/lock.js';
 import type { Log } from '../base/log.js';
 import type { CallClass } from '../budget/calls.js';
 import { ContentCache } from '../content/cache.js';
+import type { CacheLimit } from '../content/cache-limit.js';
 import { FileVersions } from '../content/file-versions.js';
 import { ProjectSource } from '../content/project-source.js';
 import type { Change } from '../mirror/changes.js';
@@ -37,6 +38,8 @@ export interface ProjectOptions {
   readonly temporaryDelay?: number;
   /** Bytes of cached content, and bytes of disk to leave free. */
   readonly cacheLimit: number;
+  /** Where several projects have the limit together. */
+  readonly cacheShared?: CacheLimit;
   readonly cacheReserve: number;
   /** What programs may fetch for which nobody waits, over all projects that share it. */
   readonly previews: PreviewBudget;
@@ -192,6 +195,7 @@ export class Project {
       const content = ContentCache.open({
         folder: join(folder, 'cache'),
         limit: options.cacheLimit,
+        shared: options.cacheShared,
         reserve: options.cacheReserve,
         bandwidth: options.downloads,
         source,

@@ -1,11 +1,14 @@
+import { join } from 'node:path';
 import type { Log } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import type { Connection } from '../connections/connection.js';
 import { Connections } from '../connections/store.js';
+import { CacheLimit } from '../content/cache-limit.js';
+import { cachedIn } from '../content/cached-in.js';
 import { isLocal } from '../outbox/intent.js';
 import type { ResolvedProject } from '../procore/resolve-project.js';
 import type { Session } from '../procore/session.js';
-import { Project, type ProjectOptions, projectKey } from './project.js';
+import { Owned, Project, type ProjectOptions, projectKey } from './project.js';
 import { openSession, projectSession, resolveSource } from './session.js';
 import type { Source } from './source.js';
 import type { StateFolder } from './state-folder.js';
@@ -55,6 +58,9 @@ export class Projects {
   readonly #open = new Map<string, Open>();
   readonly #ready = new Map<string, Project>();
   readonly #closing = new Map<string, Promise<void>>();
+  readonly #cache = new CacheLimit();
+  /** Of projects that are closed, what their caches have of the limit. */
+  readonly #resting = new Map<string, () => void>();
   readonly #sessions = new Map<string, { readonly session: Session; users: number }>();
   #entered: ((project: Project) => Promise<() => Promise<void>>) | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -147,6 +153,27 @@ export class Projects {
     };
   }
 
+  /** A project that is closed, and may have cached content: it counts, and gives way when room is needed. */
+  rest(connection: Connection, project: ResolvedProject): void {
+    const key = projectKey({ connection, project });
+    if (this.#open.has(key) || this.#resting.has(key)) return;
+    const { occupied, oldestUse } = cachedIn(join(this.#o.state.path, 'projects', key));
+    if (occupied === 0) return;
+    const evict = async (bytes: number): Promise<number> => {
+      let lease: Lease | undefined;
+      try {
+        lease = await this.acquireKnown(connection, project);
+        return await lease.project.content.evict(bytes);
+      } catch (error) {
+        if (!(error instanceof Owned)) this.#o.log.warn({ error, project: key }, 'a closed project keeps its cache');
+        return 0;
+      } finally {
+        await lease?.release();
+      }
+    };
+    this.#resting.set(key, this.#cache.join({ occupied, oldestUse: async () => oldestUse, evict }));
+  }
+
   /** Closes all, used or not. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
@@ -159,7 +186,10 @@ export class Projects {
 
   async #opened(key: string, session: Shared<Session>, resolved: ResolvedProject): Promise<Project> {
     const { state, projectOptions, log } = this.#o;
-    const project = await Project.open(projectSession(session.value, resolved), state, projectOptions, log);
+    const shared = { ...projectOptions, cacheShared: this.#cache };
+    const project = await Project.open(projectSession(session.value, resolved), state, shared, log);
+    this.#resting.get(key)?.();
+    this.#resting.delete(key);
     this.#ready.set(key, project);
     try {
       const left = await this.#entered?.(project);
@@ -218,6 +248,7 @@ export class Projects {
       try {
         await left();
         await project.close();
+        if (this.#o.lingers) this.rest(project.session.connection, project.session.project);
       } catch (error) {
         this.#o.log.error({ error, project: key }, 'a project did not end cleanly');
       } finally {

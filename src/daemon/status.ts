@@ -1,5 +1,5 @@
 import { oneLine } from '../base/text.js';
-import type { ContentStatistics } from '../content/cache.js';
+import type { ContentStatistics } from '../content/statistics.js';
 import type { MirrorState } from '../mirror/mirror.js';
 import { outboxCounts } from '../outbox/uploads-view.js';
 import type { PreviewStatistics } from '../vfs/readers.js';
@@ -87,10 +87,14 @@ export function mountState({ request, mounted, shown }: Live) {
       braked: projects.some(({ scheduler }) => scheduler.braked),
     },
     refusedNames: projects.flatMap(({ outbox }) => outbox.names.refusals).slice(-REFUSALS),
-    cache: sum(
-      projects.map(({ content }) => content.stats()),
-      NO_CONTENT,
-    ),
+    cache: {
+      ...sum(
+        projects.map(({ content }) => content.stats()),
+        NO_CONTENT,
+      ),
+      // One for all of them.
+      limit: projects[0]?.content.stats().limit ?? 0,
+    },
     previews: previewsOf(projects.map(({ readers }) => readers.statistics())),
     pins: sum(
       projects.map(({ pinKeeper }) => pinKeeper.statistics()),

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { until } from '../helpers/cases.js';
 import { budgetBench, saturate } from '../helpers/cases-budget.js';
+import { until } from '../helpers/processes.js';
 
 const DAY = 86_400;
 

@@ -16,7 +16,9 @@ import { systemClock } from '#src/base/clock.js';
 import { type Failure, isFailure } from '#src/base/errors.js';
 import { silentLog } from '#src/base/log.js';
 import { ContentCache, type ContentCacheOptions } from '#src/content/cache.js';
+import { CacheLimit } from '#src/content/cache-limit.js';
 import type { OpenBlob } from '#src/content/open-blob.js';
+import type { ContentVersion } from '#src/content/source.js';
 import { contentOf, eventually, Storage, temporaryFolder } from '../helpers/content-storage.js';
 
 const MIB = 2 ** 20;
@@ -327,6 +329,27 @@ t.test('the limit holds by evicting what was used longest ago, never what is ope
   await cache.setLimit(MIB);
   t.ok(cache.stats().bytes <= MIB);
   t.ok(filesOf(folder).length <= 2);
+});
+
+t.test('caches that share a limit keep it together: what was used longest ago in any of them goes first', async (t) => {
+  const shared = new CacheLimit();
+  let passed = 0;
+  const clock = { ...systemClock, now: () => Date.now() + passed };
+  const benches = await Promise.all([1, 2].map(() => bench(t, { limit: 10 * MIB, clock, shared })));
+  const used: { cache: ContentCache; version: ContentVersion }[] = [];
+  for (const [n, which] of [0, 1, 0, 1, 1, 0].entries()) {
+    passed += 5000;
+    const { cache, storage } = benches[which]!;
+    const version = storage.version(n + 1, 3 * MIB);
+    const blob = cache.open(version);
+    await same(t, blob, n + 1, 0, 3 * MIB, `file ${n + 1}`);
+    await eventually(() => blob.whole, 'all is on disk');
+    blob.close();
+    used.push({ cache, version });
+    t.ok(shared.occupied <= 10 * MIB, `${shared.occupied} bytes`);
+  }
+  const kept = used.map(({ cache, version }) => cache.has(version));
+  t.strictSame(kept, [false, false, false, true, true, true]);
 });
 
 t.test('what was used longest ago goes first, also over restarts', async (t) => {

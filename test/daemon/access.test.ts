@@ -3,8 +3,8 @@ import { open, readFile, rename, rm, truncate, writeFile } from 'node:fs/promise
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { until } from '../helpers/cases.js';
 import { type MountedProject, mounted, run } from '../helpers/mounted.js';
+import { until } from '../helpers/processes.js';
 import { SimulatorClient } from '../helpers/simulator-client.js';
 
 const QUICK = 'settle=0,delete_delay=0,poll=1';

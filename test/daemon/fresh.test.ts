@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { until } from '../helpers/cases.js';
 import { type MountedProject, mounted } from '../helpers/mounted.js';
+import { until } from '../helpers/processes.js';
 
 let project: MountedProject;
 

@@ -5,9 +5,9 @@ import t from 'tap';
 import { jobsDatabasePath } from '#src/daemon/jobs/opener.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
 import { type Execution, JobStore } from '#src/jobs/store/job-store.js';
-import { until } from '../helpers/cases.js';
 import { Folders, put } from '../helpers/jobs.js';
 import { Installation } from '../helpers/mounted.js';
+import { until } from '../helpers/processes.js';
 import { simulator } from '../helpers/simulator.js';
 
 const FILES = 60;

@@ -3,8 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { until } from '../helpers/cases.js';
 import { Installation, mounted } from '../helpers/mounted.js';
+import { until } from '../helpers/processes.js';
 import { type RunningSimulator, simulator, type TreeEntry } from '../helpers/simulator.js';
 
 /** Milliseconds within which an operation has failed at the latest: what the documentation promises. */

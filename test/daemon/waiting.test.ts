@@ -3,8 +3,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
-import { until } from '../helpers/cases.js';
 import { Installation, isMounted, kill, mounted } from '../helpers/mounted.js';
+import { until } from '../helpers/processes.js';
 import { simulator } from '../helpers/simulator.js';
 
 /** Milliseconds in which something that need not wait has surely ended, on a busy machine too. */

@@ -4,8 +4,8 @@ import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
-import { until } from '../helpers/cases.js';
 import { isMounted, type MountedProject, mounted, run } from '../helpers/mounted.js';
+import { until } from '../helpers/processes.js';
 import type { TreeEntry } from '../helpers/simulator.js';
 
 const QUICK = ['-o', 'settle=0,delete_delay=0,poll=3600'];

@@ -6,11 +6,11 @@ import { isFailure } from '#src/base/errors.js';
 import { askDaemon } from '#src/daemon/control.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
-import { until } from './cases.js';
 import { intactDatabases } from './cases-kill.js';
 import type { Scenario } from './cases-scenarios.js';
 import { FailingDisk } from './failing-disk.js';
 import { Installation } from './mounted.js';
+import { until } from './processes.js';
 import { type RunningSimulator, simulator } from './simulator.js';
 
 const WORDS = ['-o', 'settle=0,delete_delay=0,hold_after=1000000,poll=3600'];

@@ -5,9 +5,9 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
-import { processesWith, until } from './cases.js';
 import { difference, type Scenario, sums } from './cases-scenarios.js';
 import { Installation, kill, MAIN } from './mounted.js';
+import { processesWith, until } from './processes.js';
 import { randomBy } from './random.js';
 import { type RunningSimulator, simulator } from './simulator.js';
 

@@ -1,9 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { until } from './cases.js';
 import { callsButPolls, difference, type Scenario, sums } from './cases-scenarios.js';
 import { isMounted, kill, mounted, run } from './mounted.js';
+import { until } from './processes.js';
 import { ServerFolder, serveSmb } from './target-servers.js';
 
 /** What `rsync --stats` says of a run. */

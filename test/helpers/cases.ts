@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { MountStatus } from '#src/daemon/status.js';
 import { type MountEntry, parseMountTable } from '#src/fuse/mountpoint.js';
 import { type Ran, run } from './mounted.js';
+import { processesWith } from './processes.js';
 import type { RunningSimulator } from './simulator.js';
 
 interface Test {
@@ -231,30 +232,3 @@ function script(folder: string, settings: MachineSettings): string {
 }
 
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
-/** Processes whose environment holds this text. */
-export function processesWith(text: string): { readonly pid: number; readonly command: string }[] {
-  return readdirSync('/proc').flatMap((name) => {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) return [];
-    try {
-      if (!readFileSync(`/proc/${name}/environ`, 'utf8').includes(text)) return [];
-      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-      return command === '' ? [] : [{ pid: Number(name), command }];
-    } catch {
-      // It has ended meanwhile.
-      return [];
-    }
-  });
-}
-
-/** Waits for a condition; the test's own time-out ends a wait that is in vain. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (;;) {
-    try {
-      if (await condition()) return;
-    } catch {
-      // Not yet.
-    }
-    await sleep(50);
-  }
-}

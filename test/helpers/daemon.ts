@@ -3,8 +3,8 @@ import { askDaemon } from '#src/daemon/control.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
 import type { MountStatus } from '#src/daemon/status.js';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
-import { until } from './cases.js';
 import type { Installation } from './mounted.js';
+import { until } from './processes.js';
 
 /** The daemon behind a mount, asked as the command line asks it: without a process for each question. */
 export class Daemon {

@@ -6,11 +6,11 @@ import { askDaemon } from '#src/daemon/control.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
 import type { MountStatus } from '#src/daemon/status.js';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
-import { processesWith, until } from './cases.js';
 import type { Scenario } from './cases-scenarios.js';
 import { Place } from './model-place.js';
 import type { ModelScene, Pace } from './model-run.js';
 import { Installation } from './mounted.js';
+import { processesWith, until } from './processes.js';
 import { addConnection } from './simulated-connection.js';
 import { type Admin, type RunningSimulator, simulator } from './simulator.js';
 

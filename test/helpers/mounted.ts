@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { MountStatus } from '#src/daemon/status.js';
 import { parseMountTable } from '#src/fuse/mountpoint.js';
 import { runCommandLine } from './command-line.js';
+import { processesWith } from './processes.js';
 import { type RunningSimulator, type SimulatorSettings, simulator } from './simulator.js';
 
 export const MAIN = fileURLToPath(import.meta.resolve('#src/cli/main.js'));
@@ -29,6 +30,8 @@ export interface CommandOptions {
 
 /** Milliseconds that a command may take. */
 const COMMAND_LIMIT = 120_000;
+/** Milliseconds that a daemon may take to end once its mounts are gone. */
+const LAST_WRITES = 20_000;
 
 /**
  * Runs a program to its end, without blocking this process (a blocked one could not tear down a mount). Without the
@@ -70,7 +73,8 @@ export class Installation {
     this.state = state ?? join(this.folder, 'state');
     t.teardown(async () => {
       for (const mountpoint of this.#mountpoints) await this.#clear(mountpoint);
-      rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
+      await this.#ended();
+      rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     });
   }
 
@@ -130,6 +134,13 @@ export class Installation {
       if (status.crawl.done) return status;
       await sleep(100);
     }
+  }
+
+  /** Waits for the processes of the state folder: what they write at their end would be in the way of its removal. */
+  async #ended(): Promise<void> {
+    const left = (): { readonly pid: number }[] => processesWith(`PROCOREFS_STATE=${this.state}`);
+    for (const end = Date.now() + LAST_WRITES; left().length > 0 && Date.now() < end; ) await sleep(50);
+    for (const { pid } of left()) process.kill(pid, 'SIGKILL');
   }
 
   async #clear(mountpoint: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import { until } from '../helpers/cases.js';
+import { until } from '../helpers/processes.js';
 import { Files, type OpenProject, openProject } from '../helpers/project.js';
 
 const base = Buffer.alloc(3_500_000, 'what the server has, ');

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { uploadLines } from '#src/outbox/uploads-view.js';
-import { until } from '../helpers/cases.js';
+import { until } from '../helpers/processes.js';
 import { Files, type OpenProject, openProject } from '../helpers/project.js';
 
 const paths = async ({ simulator }: OpenProject): Promise<string[]> =>

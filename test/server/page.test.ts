@@ -8,10 +8,10 @@ import { StateFolder } from '#src/daemon/state-folder.js';
 import { openServerDatabase } from '#src/server/access/database.js';
 import { Users } from '#src/server/access/users.js';
 import { noBrowser, openBrowser } from '../helpers/browser.js';
-import { until } from '../helpers/cases.js';
 import { Installation } from '../helpers/mounted.js';
 import { oneHost } from '../helpers/one-host.js';
 import { Person } from '../helpers/page.js';
+import { until } from '../helpers/processes.js';
 import { simulator } from '../helpers/simulator.js';
 
 /** Kept where a person asks for it, to look at them. */

@@ -3,7 +3,7 @@ import { asVersionId, ROOT_INODE } from '#src/base/ids.js';
 import { FileVersions } from '#src/content/file-versions.js';
 import type { RemoteVersion } from '#src/procore/items.js';
 import { OlderVersions, versionName } from '#src/vfs/hidden/older-versions.js';
-import { until } from '../helpers/cases.js';
+import { until } from '../helpers/processes.js';
 import { openProject } from '../helpers/project.js';
 
 const { signal } = new AbortController();

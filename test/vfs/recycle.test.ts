@@ -3,7 +3,7 @@ import { ROOT_INODE } from '#src/base/ids.js';
 import { restore } from '#src/daemon/restore.js';
 import type { Item } from '#src/mirror/view.js';
 import { RecycleTree } from '#src/vfs/hidden/recycle-tree.js';
-import { until } from '../helpers/cases.js';
+import { until } from '../helpers/processes.js';
 import { Files, openProject } from '../helpers/project.js';
 
 const { project, simulator, fileSystem } = await openProject(t);
