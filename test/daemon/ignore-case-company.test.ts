@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Connections } from '#src/connections/store.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
-import { until } from '../helpers/cases.js';
 import { Installation } from '../helpers/mounted.js';
+import { until } from '../helpers/processes.js';
 import { addConnection } from '../helpers/simulated-connection.js';
 import { simulator } from '../helpers/simulator.js';
 
