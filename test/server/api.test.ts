@@ -327,7 +327,11 @@ t.test('the service at an address, with its users', async (t) => {
       t.equal((await ask(path)).status, 200, path);
     const { job_executions: runs } = (await ask(`/v1/jobs/history?job=${job}&execution=last`)).json;
     await ask(`/v1/jobs/history/${runs[0].id}`);
-    t.match((await ask(`/v1/jobs/history/${runs[0].id}/report`)).json, { copied: 0, unchanged: 2 });
+    t.match((await ask(`/v1/jobs/history/${runs[0].id}/report`)).json, {
+      copied: 0,
+      unchanged: 2,
+      source: `${ids.source}:/sourceDocumentLibrary`,
+    });
     const category = (await send('POST', '/v1/jobs/categories', { name: 'Nightly' })).json.job_category;
     await ask(`/v1/jobs/categories/${category.id}`);
     t.equal((await send('PATCH', '/v1/jobs?q=none&start=1')).json.meta.total_count, 0, 'a filter that fits nothing');

@@ -51,6 +51,7 @@ export function* auditLines(events: Iterable<AuditEvent>): Generator<string> {
 /** What `summary.json` holds. Times are ISO 8601. */
 export function summaryOf(job: Job, execution: Execution, outcome: Outcome) {
   const { source, destination } = job.transfer;
+  const { source: at_source, destination: at_destination, processing: _, ...counts } = outcome.stats;
   return {
     job: { id: job.id, name: job.name, type: job.transfer.transfer_type },
     source: `${source.connection.id}:${source.target.path}`,
@@ -62,7 +63,9 @@ export function summaryOf(job: Job, execution: Execution, outcome: Outcome) {
     status: outcome.status,
     reason: outcome.reason,
     calls: execution.calls,
-    ...outcome.stats,
+    ...counts,
+    at_source,
+    at_destination,
     excluded: outcome.estimate.excluded,
     private: outcome.estimate.private,
     private_excluded: outcome.estimate.private_excluded,
