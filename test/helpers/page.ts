@@ -33,6 +33,8 @@ export class Person {
     t.strictSame(await seriousFindings(page, 'looks'), [], `${name}: nor in the dark, on a telephone`);
     t.strictSame(await page.evaluate(STICKING_OUT), [], `${name}: nothing sticks out`);
     t.strictSame(await page.locator(FOREIGN).count(), 0, `${name}: names are text`);
+    const text = (await page.locator('body').textContent())!;
+    t.strictSame(text.match(/\[object|undefined|\bNaN\b|Invalid Date/g), null, `${name}: every value has its words`);
     await page.emulateMedia({ colorScheme: null });
     await page.setViewportSize(before);
   }

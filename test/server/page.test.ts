@@ -18,6 +18,8 @@ import { simulator } from '../helpers/simulator.js';
 const PICTURES = process.env.PROCOREFS_PICTURES;
 /** Markup, an entity, and a character that turns the direction of what follows. */
 const HOSTILE = '<img src=x onerror=document.title=1>&amp;\u202egpj.txt';
+/** As a person sees it. */
+const SHOWN = HOSTILE.replace('\u202e', '\\u{202e}');
 const CONTROL = 'two\nlines\u0007\u001b[31m?.txt';
 const PASSWORD = 'a long enough password';
 
@@ -71,6 +73,9 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await person.signIn('ann', PASSWORD);
     await person.title('Connections');
     await person.look(t, 'connections-empty');
+    await page.keyboard.press('Tab');
+    await page.getByRole('link', { name: 'Skip to the content' }).press('Enter');
+    t.equal(await page.evaluate('document.activeElement.tagName'), 'H1', 'the keyboard skips the menu');
   });
 
   const signIn = async (outcome: RegExp): Promise<void> => {
@@ -162,17 +167,17 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await admin.change({ op: 'update', path: `Plans/${HOSTILE}`, content: 'second one' });
     await installation.must(['mount', `Head office:${project}`, mnt, '-o', 'settle=0,poll=3600']);
     await page.getByRole('link', { name: 'Plans/', exact: true }).click();
-    await cell(HOSTILE).waitFor();
-    await person.button(`Versions: ${HOSTILE}`).click();
+    await cell(SHOWN).waitFor();
+    await person.button(`Versions: ${SHOWN}`).click();
     await modal.getByRole('cell', { name: '10 B' }).waitFor();
     t.strictSame(await person.column('Versions', 1), ['2', '1']);
     await person.look(t, 'versions');
     await page.keyboard.press('Escape');
-    await person.button(`Pin: ${HOSTILE}`).click();
-    await person.button(`Unpin: ${HOSTILE}`).waitFor();
+    await person.button(`Pin: ${SHOWN}`).click();
+    await person.button(`Unpin: ${SHOWN}`).waitFor();
     t.equal((await installation.status(mnt)).pins.items, 1);
-    await person.button(`Unpin: ${HOSTILE}`).click();
-    await person.button(`Pin: ${HOSTILE}`).waitFor();
+    await person.button(`Unpin: ${SHOWN}`).click();
+    await person.button(`Pin: ${SHOWN}`).waitFor();
 
     // Saved while somebody looks: shown without a reload.
     await page.getByRole('navigation', { name: 'Path' }).getByRole('link', { name: 'Top' }).click();
@@ -214,7 +219,8 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await person.look(t, 'wizard-how');
     await person.button('Next').click();
     await modal.getByRole('heading', { name: 'Items that would not be copied' }).waitFor();
-    t.match(await modal.textContent(), /which\?\.txt/);
+    for (const name of ['which?.txt', SHOWN, 'two\\x0alines\\x07\\x1b[31m?.txt'])
+      await modal.getByRole('cell', { name: `/${name}`, exact: true }).waitFor();
     await person.look(t, 'estimate');
   });
 
@@ -245,15 +251,18 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await page.getByRole('cell', { name: '<img src=x' }).first().waitFor();
     await person.look(t, 'items');
     await person.tab('Flagged items');
-    await person.button(`Ignore: ${HOSTILE}`).waitFor();
+    await person.button(`Ignore: ${SHOWN}`).waitFor();
     await person.look(t, 'flagged');
-    await person.button(`Ignore: ${HOSTILE}`).click();
-    await person.button(`Ignore: ${HOSTILE}`).waitFor({ state: 'detached' });
+    await person.button(`Ignore: ${SHOWN}`).click();
+    await person.button(`Ignore: ${SHOWN}`).waitFor({ state: 'detached' });
     await person.button('Edit').click();
     await modal.getByLabel('Names that').selectOption('replace');
+    await modal.getByLabel('When it runs').selectOption('daily');
+    await modal.getByLabel('Time of day').fill('03:30');
     await person.look(t, 'change-job');
     await person.button('Save').click();
     await modal.waitFor({ state: 'detached' });
+    t.equal(await page.evaluate('document.activeElement.textContent'), 'Edit', 'the focus is back');
     await person.button('Retry: which?.txt').click();
     await page.getByText('Nothing is flagged.').waitFor();
     const there = (await admin.tree({ hash: false })).map(({ path }) => path);
@@ -275,6 +284,8 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     };
     t.match(JSON.parse(await taken('Download the report (JSON)')), { job: { name: 'Archive & <i>plans' } });
     t.match(await taken('Download the items (CSV)'), /which\?\.txt/);
+    await person.tab('Overview');
+    await page.getByText('Every day at 03:30').waitFor();
     for (const name of ['Runs', 'Log']) {
       await person.tab(name);
       await page.getByRole('table').waitFor();

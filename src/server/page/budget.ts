@@ -43,7 +43,7 @@ function one(row: Row): HTMLElement {
       ? h('p', {}, texts.nothingWaits)
       : grid(
           texts.waiting,
-          [texts.item, texts.kind, texts.place, texts.seconds],
+          [texts.item, texts.callClass, texts.place, texts.seconds],
           row.waiting.map((own: Row) => [remote(own.label), own.class, remote(own.where), Math.ceil(own.seconds)]),
         ),
     h('h3', {}, texts.lastDay),

@@ -1,7 +1,7 @@
 import { addConnection } from './add-connection.js';
 import { call, list, type Row, reasonOf } from './api.js';
 import { changeConnection, signInAgain } from './change-connection.js';
-import { button, failure, h, put, remote, say } from './dom.js';
+import { about, button, failure, h, put, remote, say, visible } from './dom.js';
 import { timeOf } from './format.js';
 import { Paged } from './pages.js';
 import { attempt, type Screen, titleOf } from './screen.js';
@@ -18,7 +18,7 @@ export async function connectionsScreen({ main, signal }: Screen): Promise<void>
     put(told, h('p', { role: 'status' }, texts.testing));
     call('POST', `/v1/connections/${row.id}/test`)
       .then(
-        () => put(told, h('p', { class: 'note good', role: 'status' }, texts.testSucceededFor(row.name))),
+        () => put(told, h('p', { class: 'note good', role: 'status' }, texts.testSucceededFor(visible(row.name)))),
         (error: unknown) => put(told, failure(texts.testFailed(reasonOf(error)))),
       )
       .finally(() => {
@@ -26,7 +26,7 @@ export async function connectionsScreen({ main, signal }: Screen): Promise<void>
       });
   };
   const forget = (row: Row): void => {
-    if (!confirm(texts.forgetConnection(row.name))) return;
+    if (!confirm(texts.forgetConnection(visible(row.name)))) return;
     void attempt(told, async () => {
       await call('DELETE', `/v1/connections/${row.id}`);
       changed();
@@ -34,12 +34,12 @@ export async function connectionsScreen({ main, signal }: Screen): Promise<void>
   };
   const actions = (row: Row): HTMLElement => {
     const of = (text: string): Record<string, string> => ({
-      'aria-label': `${text}: ${row.name}`,
+      'aria-label': about(text, row.name),
       'data-key': `${text} ${row.id}`,
     });
     const jobs = h(
       'a',
-      { href: `#/jobs?connection=${encodeURIComponent(row.id)}`, 'aria-label': `${texts.jobs}: ${row.name}` },
+      { href: `#/jobs?connection=${encodeURIComponent(row.id)}`, 'aria-label': about(texts.jobs, row.name) },
       texts.jobsOfConnection,
     );
     if (!mayManage()) return jobs;

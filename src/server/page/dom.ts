@@ -33,8 +33,20 @@ export function put(element: Element, ...children: readonly Child[]): void {
 const isShown = (child: Child): child is Node | string | number =>
   child !== null && child !== undefined && child !== false;
 
-/** A name that somebody else chose: it cannot turn the direction of the text around it. */
-export const remote = (text: string | null | undefined): HTMLElement => h('bdi', {}, text ?? '');
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Text with what nobody would see, or what would turn its direction, as the service's messages have it: `\u{202e}`. */
+export const visible = (text: string): string =>
+  text.replace(UNSEEN, (character) => {
+    const code = character.charCodeAt(0);
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
+  });
+
+/** A name that somebody else chose: nothing in it is hidden, and it cannot turn the direction of the text around it. */
+export const remote = (text: string | null | undefined): HTMLElement => h('bdi', {}, visible(text ?? ''));
+
+/** What a control does, and to which item: for those who do not see the row that it stands in. */
+export const about = (act: string, name: string): string => `${act}: ${visible(name)}`;
 
 export const button = (text: string, act: () => void, attributes: Attributes = {}): HTMLButtonElement =>
   h('button', { type: 'button', onclick: () => act(), ...attributes }, text);
@@ -65,7 +77,7 @@ export function choice(
   value: string,
   changed: (value: string) => void = () => undefined,
 ): HTMLSelectElement {
-  const select = h('select', {}, ...options.map(([own, caption]) => h('option', { value: own }, caption)));
+  const select = h('select', {}, ...options.map(([own, caption]) => h('option', { value: own }, visible(caption))));
   select.value = value;
   select.addEventListener('change', () => changed(select.value));
   return select;

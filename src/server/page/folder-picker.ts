@@ -1,5 +1,5 @@
 import { list } from './api.js';
-import { button, field, h, put, remote, say } from './dom.js';
+import { button, field, h, put, remote, say, visible } from './dom.js';
 import { attempt } from './screen.js';
 import { texts } from './texts.js';
 
@@ -44,7 +44,7 @@ export class FolderPicker {
       const enter = (to: string): void => void this.#open(to);
       put(
         this.#list,
-        h('p', { class: 'help' }, texts.here(path)),
+        h('p', { class: 'help' }, texts.here(visible(path))),
         h(
           'ul',
           { class: 'folders', tabindex: '0' },

@@ -1,15 +1,18 @@
 import { call, type Row } from './api.js';
-import { button, h, remote } from './dom.js';
+import { about, button, h, remote } from './dom.js';
 import { bytesOf, captionOf, timeOf } from './format.js';
 import { type Column, Paged } from './pages.js';
 import { attempt } from './screen.js';
 import { mayManage } from './session.js';
 import { texts } from './texts.js';
 
+/** What became of an item; or that it is being worked on. */
+export const stateOf = (row: Row): string => (row.processing ? texts.underWay : captionOf(texts.itemWords, row.status));
+
 const columns: readonly Column[] = [
   { head: texts.item, cell: (row) => remote(row.source.path) },
   { head: texts.action, cell: (row) => captionOf(texts.actionWords, row.action) },
-  { head: texts.status_, cell: (row) => captionOf(texts.itemWords, row.status) },
+  { head: texts.status_, cell: (row) => stateOf(row) },
   { head: texts.reason, cell: (row) => remote(row.reason ?? row.renamed) },
   { head: texts.bytes, cell: (row) => (row.type === 'folder' ? texts.none : bytesOf(row.source.bytes)) },
   { head: texts.attempts, cell: (row) => row.attempts },
@@ -54,7 +57,7 @@ export function flaggedList(job: string | undefined, told: HTMLElement, signal: 
     });
   };
   const one = (row: Row, verb: 'retry' | 'ignore'): HTMLButtonElement => {
-    const words = { 'aria-label': `${texts[verb]}: ${row.name}`, 'data-key': `${verb} ${row.id}` };
+    const words = { 'aria-label': about(texts[verb], row.name), 'data-key': `${verb} ${row.id}` };
     const own: HTMLButtonElement = button(texts[verb], () => act(row, verb, own), words);
     return own;
   };

@@ -1,6 +1,7 @@
 import { CallFailed, type Row } from './api.js';
 import { type Child, choice, field, h } from './dom.js';
 import { FolderPicker } from './folder-picker.js';
+import { ScheduleForm } from './schedule-form.js';
 import { texts } from './texts.js';
 
 /** What is done with names that the destination does not take, as keys of a transfer. */
@@ -27,7 +28,8 @@ export class JobForm {
   readonly #conflicts: HTMLSelectElement;
   readonly #deletions: HTMLSelectElement;
   readonly #names: HTMLSelectElement;
-  readonly #schedule: HTMLSelectElement;
+  readonly #simulation: HTMLSelectElement;
+  readonly #schedule: ScheduleForm;
 
   constructor(connections: readonly Row[], job?: Row) {
     this.#job = job;
@@ -40,7 +42,8 @@ export class JobForm {
     this.#conflicts = choice(texts.conflictWords, transfer?.conflict_resolution ?? 'copy');
     this.#deletions = choice(texts.deletionWords, transfer?.delete_propagation ?? 'ignore_source');
     this.#names = choice(texts.nameWords, transfer ? namesOf(transfer) : 'replace');
-    this.#schedule = choice(texts.scheduleWords, job?.schedule.mode ?? 'manual');
+    this.#simulation = choice(texts.simulationWords, transfer?.simulation_mode ? '1' : '0');
+    this.#schedule = new ScheduleForm(job?.schedule);
   }
 
   get where(): Child[] {
@@ -54,7 +57,8 @@ export class JobForm {
       field(texts.conflicts, this.#conflicts),
       field(texts.deletions, this.#deletions),
       field(texts.names, this.#names, texts.namesHelp),
-      field(texts.schedule, this.#schedule),
+      field(texts.simulation, this.#simulation),
+      this.#schedule.element,
       field(texts.category, this.#category, texts.categoryHelp),
     ];
   }
@@ -63,8 +67,9 @@ export class JobForm {
     return this.#source.isChosen && this.#destination.isChosen;
   }
 
-  get mode(): string {
-    return this.#schedule.value;
+  /** When it runs, as the service takes it; undefined: only when started. @throws CallFailed for what is missing */
+  get schedule(): Row | undefined {
+    return this.#schedule.isManual ? undefined : this.#schedule.value;
   }
 
   /** As the service takes it. @throws CallFailed for what is missing */
@@ -76,6 +81,7 @@ export class JobForm {
     }
     if (!this.hasBothSides) throw new CallFailed(0, texts.chooseConnection);
     const category = this.#category.value.trim();
+    const schedule = this.#schedule.value;
     return {
       name,
       kind: 'transfer',
@@ -87,18 +93,14 @@ export class JobForm {
         conflict_resolution: this.#conflicts.value,
         delete_propagation: this.#deletions.value,
         ...NAMES[this.#names.value],
+        simulation_mode: this.#simulation.value === '1',
         source: this.#source.value,
         destination: this.#destination.value,
       },
-      // What else a schedule says goes with its mode.
-      ...(this.#job?.schedule.mode === this.mode
-        ? {}
-        : { schedule: { ...emptied(this.#job?.schedule), mode: this.mode } }),
+      ...(schedule === undefined ? {} : { schedule }),
     };
   }
 }
-
-const emptied = (before: Row): Row => Object.fromEntries(Object.keys(before ?? {}).map((key) => [key, null]));
 
 /** One end of a job. */
 class Side {

@@ -3,6 +3,7 @@ import { facts, failure, h, put } from './dom.js';
 import { estimateFacts } from './estimate.js';
 import { bytesOf, captionOf, durationOf, timeOf } from './format.js';
 import { sideOf, statusOf } from './jobs.js';
+import { scheduleText } from './schedule-form.js';
 import { texts } from './texts.js';
 
 /** What a job is, and what its run is at. Shown again and again, so only what differs is drawn. */
@@ -41,7 +42,7 @@ function definitionOf(job: Row): HTMLElement {
     [texts.destination, sideOf(transfer.destination)],
     [texts.conflicts, captionOf(texts.conflictWords, transfer.conflict_resolution)],
     [texts.deletions, captionOf(texts.deletionWords, transfer.delete_propagation)],
-    [texts.schedule, captionOf(texts.scheduleWords, job.schedule.mode)],
+    [texts.schedule, scheduleText(job.schedule)],
     [texts.category, job.category?.name],
     [texts.nextRun, timeOf(job.execute_on)],
     [texts.created, `${timeOf(job.created_on)} (${job.created_by})`],

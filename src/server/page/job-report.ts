@@ -1,6 +1,7 @@
 import { address, download, list, type Row, read } from './api.js';
 import { button, type Child, facts, h, put, remote } from './dom.js';
-import { bytesOf, wordOf } from './format.js';
+import { bytesOf, captionOf, timeOf, wordOf } from './format.js';
+import { sideOf } from './jobs.js';
 import { attempt } from './screen.js';
 import { texts } from './texts.js';
 
@@ -23,7 +24,7 @@ export async function showReport(
   put(
     place,
     h('h2', {}, `${texts.report}: ${texts.run} ${run.id}`),
-    pairsOf(report),
+    pairsOf(report, job),
     h(
       'div',
       { class: 'bar' },
@@ -33,16 +34,27 @@ export async function showReport(
   );
 }
 
-const pairsOf = (report: Row): HTMLElement =>
+/** What the report says, its keys in words; `job` and both sides as the page has them everywhere. */
+const pairsOf = (report: Row, { transfer }: Row): HTMLElement =>
   facts(
-    Object.entries(report)
-      .filter(([key, value]) => value !== null && key !== 'report')
-      .map(([key, value]) => [wordOf(key), shownOf(key, value)] as const),
+    Object.entries({ ...report, ...report.job, id: undefined, job: undefined, report: undefined })
+      .filter(([, value]) => value !== null && value !== undefined)
+      .map(([key, value]) => [wordOf(key), shownOf(key, value, transfer)] as const),
   );
 
-function shownOf(key: string, value: unknown): Child {
+function shownOf(key: string, value: unknown, transfer: Row): Child {
   if (typeof value === 'boolean') return value ? texts.yes : texts.no;
   if (key === 'bytes' && typeof value === 'number') return bytesOf(value);
-  if (typeof value === 'object' && value !== null) return pairsOf(value);
+  if (key === 'started' || key === 'ended' || key === 'again')
+    return timeOf((typeof value === 'number' ? value : Date.parse(String(value))) / 1000);
+  if (key === 'status') return captionOf(texts.runStatuses, String(value));
+  if (key === 'type') return captionOf(texts.transferTypes, String(value));
+  if (key === 'source' || key === 'destination') {
+    // The report knows a connection by its id, and keeps what it was then.
+    const side = transfer[key];
+    return value === `${side.connection.id}:${side.target.path}` ? sideOf(side) : remote(String(value));
+  }
+  if (typeof value === 'object' && value !== null)
+    return facts(Object.entries(value).map(([own, inner]) => [wordOf(own), shownOf(own, inner, transfer)] as const));
   return remote(String(value));
 }

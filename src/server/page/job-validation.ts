@@ -1,6 +1,7 @@
 import { address, CallFailed, call, download, type Row, read } from './api.js';
 import { button, h, put, remote } from './dom.js';
 import { bytesOf, captionOf, timeOf } from './format.js';
+import { stateOf } from './items.js';
 import { Paged } from './pages.js';
 import { attempt } from './screen.js';
 import { forManagers } from './session.js';
@@ -96,7 +97,7 @@ const sidesOf = (job: string, signal: AbortSignal): Paged =>
       { head: texts.source, cell: (row) => remote(row.source.path) },
       { head: texts.bytes, cell: (row) => (row.type === 'folder' ? texts.none : bytesOf(row.source.bytes)) },
       { head: texts.destination, cell: (row) => remote(row.destination.path) },
-      { head: texts.status_, cell: (row) => captionOf(texts.itemWords, row.status) },
+      { head: texts.status_, cell: (row) => stateOf(row) },
       { head: texts.when, cell: (row) => timeOf(row.transferred_on) },
       { head: texts.reason, cell: (row) => remote(row.reason ?? row.renamed) },
     ],

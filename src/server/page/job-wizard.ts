@@ -74,7 +74,8 @@ export function addJob(connections: readonly Row[]): void {
       location.hash = `#/jobs/${job.id}`;
     };
     const settle = async (): Promise<void> => {
-      if (form.mode !== 'manual') await call('PATCH', path, { schedule: { mode: form.mode } });
+      const { schedule } = form;
+      if (schedule) await call('PATCH', path, { schedule });
     };
     const start = button(
       texts.startNow,

@@ -1,6 +1,6 @@
 import { address, call, download, type Row, read } from './api.js';
 import { changeJob } from './change-job.js';
-import { button, h, put, remote, say } from './dom.js';
+import { button, h, put, remote, say, visible } from './dom.js';
 import { captionOf, timeOf } from './format.js';
 import { flaggedList, itemList } from './items.js';
 import { JobOverview } from './job-overview.js';
@@ -195,7 +195,7 @@ function drawActions(
       class: word === 'start' ? 'main' : undefined,
     });
   const forget = (): void => {
-    if (!confirm(texts.forgetJob(job.name))) return;
+    if (!confirm(texts.forgetJob(visible(job.name)))) return;
     void attempt(told, async () => {
       await call('DELETE', path);
       location.hash = '#/jobs';

@@ -5,6 +5,7 @@ import { captionOf, timeOf } from './format.js';
 import { addJob } from './job-wizard.js';
 import { follow } from './live.js';
 import { type Column, Paged } from './pages.js';
+import { scheduleText } from './schedule-form.js';
 import { attempt, oneAtATime, type Screen, titleOf } from './screen.js';
 import { forManagers } from './session.js';
 import { texts } from './texts.js';
@@ -39,7 +40,7 @@ export const jobColumns: readonly Column[] = [
   },
   { head: texts.nextRun, sort: 'execute_on', cell: (row) => timeOf(row.execute_on) },
   { head: texts.category, sort: 'category', isExtra: true, cell: (row) => remote(row.category?.name ?? texts.none) },
-  { head: texts.schedule, isExtra: true, cell: (row) => captionOf(texts.scheduleWords, row.schedule.mode) },
+  { head: texts.schedule, isExtra: true, cell: (row) => scheduleText(row.schedule) },
   { head: texts.runs, isExtra: true, cell: (row) => row.counts.executions },
   { head: texts.created, sort: 'created_on', isExtra: true, cell: (row) => timeOf(row.created_on) },
   { head: texts.id, isExtra: true, cell: (row) => row.id },

@@ -3,7 +3,6 @@ import { budgetScreen } from './budget.js';
 import { connectionsScreen } from './connections.js';
 import { button, failure, h, put, say, speaker } from './dom.js';
 import { flaggedScreen } from './flagged.js';
-import { captionOf } from './format.js';
 import { jobScreen } from './job.js';
 import { jobsScreen } from './jobs.js';
 import { platformsScreen } from './platforms.js';
@@ -105,7 +104,7 @@ function admit(): void {
 
 async function enter(isFirst = false): Promise<void> {
   await beginSession();
-  put(who, texts.signedInAs(userName(), captionOf(texts.roles, mayManage() ? 'manage' : 'read')));
+  put(who, texts.signedInAs(userName(), mayManage()));
   head.hidden = false;
   await route(isFirst);
 }

@@ -1,6 +1,6 @@
 import { list, type Row } from './api.js';
 import { ColumnChoice } from './column-choice.js';
-import { button, type Child, field, grid, type Head, h, put, say } from './dom.js';
+import { button, type Child, field, grid, type Head, h, put, say, visible } from './dom.js';
 import { attempt } from './screen.js';
 import { texts } from './texts.js';
 
@@ -65,7 +65,7 @@ export class Paged {
     }
     for (const { key, label, options: own, value } of options.filters ?? []) {
       const select = h('select', {}, h('option', { value: '' }, texts.all));
-      for (const [word, caption] of own) select.append(h('option', { value: word }, caption));
+      for (const [word, caption] of own) select.append(h('option', { value: word }, visible(caption)));
       if (value) this.#words[key] = select.value = value;
       select.addEventListener('change', () => this.#narrow(key, select.value));
       controls.push(field(label, select));

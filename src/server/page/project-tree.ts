@@ -1,6 +1,6 @@
 import { call, type Row } from './api.js';
 import { Modal } from './dialog.js';
-import { button, type Child, h, remote } from './dom.js';
+import { about, button, type Child, h, remote } from './dom.js';
 import { bytesOf, captionOf, timeOf } from './format.js';
 import { Paged } from './pages.js';
 import { attempt } from './screen.js';
@@ -71,7 +71,7 @@ export function projectTree(mountpoint: string, path: string, told: HTMLElement,
         cell: (row) => {
           const label = row.pinned ? texts.unpin : texts.pin;
           const keys = (text: string): Record<string, string> => ({
-            'aria-label': `${text}: ${row.name}`,
+            'aria-label': about(text, row.name),
             'data-key': `${text === texts.versions ? 'versions' : 'pin'} ${row.id}`,
           });
           const versions = (): void => showVersions(mountpoint, row, signal);
@@ -87,7 +87,7 @@ export function projectTree(mountpoint: string, path: string, told: HTMLElement,
                     href: row.web_url,
                     target: '_blank',
                     rel: 'noopener noreferrer',
-                    'aria-label': `${texts.inProcore}: ${row.name}`,
+                    'aria-label': about(texts.inProcore, row.name),
                   },
                   texts.inProcore,
                 )

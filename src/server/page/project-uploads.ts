@@ -1,5 +1,5 @@
 import { call, type Row } from './api.js';
-import { button, h, remote } from './dom.js';
+import { about, button, h, remote } from './dom.js';
 import { bytesOf, captionOf, timeOf } from './format.js';
 import { Paged } from './pages.js';
 import { attempt } from './screen.js';
@@ -30,7 +30,7 @@ export function uploadList(mountpoint: string, told: HTMLElement, signal: AbortS
   };
   const one = (verb: Verb, row: Row): HTMLElement =>
     button(texts[verb], () => act(verb, [row.id]), {
-      'aria-label': `${texts[verb]}: ${row.path}`,
+      'aria-label': about(texts[verb], row.path),
       'data-key': `${verb} ${row.id}`,
     });
   const paged: Paged = new Paged({

@@ -1,5 +1,5 @@
-import { call, download, type Row, read } from './api.js';
-import { button, facts, h, put, remote } from './dom.js';
+import { call, download, list, type Row, read } from './api.js';
+import { button, facts, h, put, remote, visible } from './dom.js';
 import { bytesOf, captionOf, timeOf, wordOf } from './format.js';
 import { flaggedColumns } from './items.js';
 import { jobColumns } from './jobs.js';
@@ -17,6 +17,7 @@ export async function reportsScreen(screen: Screen): Promise<void> {
 
 async function all({ main, signal }: Screen): Promise<void> {
   const told = h('div', { 'aria-live': 'polite' });
+  const names = await namesOfIds(signal);
   const reports = new Paged({
     caption: texts.reports,
     path: '/v1/reports',
@@ -24,7 +25,7 @@ async function all({ main, signal }: Screen): Promise<void> {
     signal,
     columns: [
       { head: texts.name, cell: (row) => h('a', { href: `#/reports/${row.id}` }, remote(row.name)) },
-      { head: texts.filter, cell: (row) => remote(filterOf(row.filter)) },
+      { head: texts.filter, cell: (row) => remote(filterOf(row.filter, names)) },
       { head: texts.createdBy, cell: (row) => remote(row.created_by) },
       { head: texts.created, cell: (row) => timeOf(row.created_on) },
     ],
@@ -53,15 +54,19 @@ async function all({ main, signal }: Screen): Promise<void> {
 
 async function one({ main, signal }: Screen, id: string): Promise<void> {
   const path = `/v1/reports/${encodeURIComponent(id)}`;
-  const [report, stats] = await Promise.all([read(path, signal), read(`${path}/stats`, signal)]);
+  const [report, stats, names] = await Promise.all([
+    read(path, signal),
+    read(`${path}/stats`, signal),
+    namesOfIds(signal),
+  ]);
   const told = h('div', { 'aria-live': 'polite' });
   const part = (caption: string, name: string, columns: readonly Column[], empty: string): Paged =>
     new Paged({ caption, path: `${path}/${name}`, columns, empty, isSearchable: false, signal });
-  const jobs = part(texts.jobs, 'jobs', jobColumns, texts.noJobs);
+  const jobs = part(texts.jobs, 'jobs', unsorted, texts.noJobs);
   const items = part(texts.flagged, 'items', flaggedColumns, texts.noFlagged);
   const save = (name: string) => (): void => void attempt(told, () => download(`${path}/${name}.csv`, `${name}.csv`));
   const forget = (): void => {
-    if (!confirm(texts.forgetReport(report.name))) return;
+    if (!confirm(texts.forgetReport(visible(report.name)))) return;
     void attempt(told, async () => {
       await call('DELETE', path);
       location.hash = '#/reports';
@@ -70,7 +75,7 @@ async function one({ main, signal }: Screen, id: string): Promise<void> {
   put(
     main,
     titleOf(remote(report.name)),
-    h('p', { class: 'help' }, remote(filterOf(report.filter))),
+    h('p', { class: 'help' }, remote(filterOf(report.filter, names))),
     forManagers(() => h('div', { class: 'bar' }, button(texts.remove, forget))),
     told,
     h('h2', {}, texts.lastRuns),
@@ -85,10 +90,24 @@ async function one({ main, signal }: Screen, id: string): Promise<void> {
   await Promise.all([jobs.load(true), items.load(true)]);
 }
 
+/** A report's own list of jobs comes by name. */
+const unsorted: readonly Column[] = jobColumns.map(({ sort: _, ...column }) => column);
+
+type Names = readonly (readonly [id: string, name: string])[];
+
+/** What the ids in a filter are called: connections and categories. */
+async function namesOfIds(signal: AbortSignal): Promise<Names> {
+  const lists = await Promise.all(
+    ['/v1/connections', '/v1/jobs/categories'].map((path) => list(path, { limit: 1000, fields: 'name' }, signal)),
+  );
+  return lists.flatMap(({ rows }) => rows.map(({ id, name }) => [id, name] as const));
+}
+
 /** The words of a filter as people read them. */
-function filterOf(filter: Row): string {
+function filterOf(filter: Row, names: Names): string {
   const words = Object.entries(filter).map(([key, value]) => {
-    const shown = [value].flat().map((word) => captionOf(texts.statuses, String(word)));
+    if (typeof value === 'boolean') return `${wordOf(key)}: ${value ? texts.yes : texts.no}`;
+    const shown = [value].flat().map((word) => captionOf([...texts.statuses, ...names], String(word)));
     return `${wordOf(key)}: ${shown.join(', ')}`;
   });
   return words.length === 0 ? texts.allJobs : words.join('; ');

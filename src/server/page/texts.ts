@@ -24,7 +24,7 @@ export const texts = {
   userName: 'User name',
   password: 'Password',
   signInHelp: 'A user that `procorefs users add` made.',
-  signedInAs: (name: string, role: string) => `${name} (${role})`,
+  signedInAs: (name: string, mayChange: boolean) => (mayChange ? name : `${name} (read only)`),
   signedOutNow: 'You are signed out.',
   serviceGone: 'The service does not answer. Is `procorefs serve` running?',
   status: (status: number) => `The service answered with status ${status}.`,
@@ -95,7 +95,7 @@ export const texts = {
 
   addJob: 'Add job',
   noJobs: 'No job fits.',
-  kind: 'What it does',
+  kind: 'Transfer type',
   source: 'Source',
   destination: 'Destination',
   connection: 'Connection',
@@ -104,7 +104,7 @@ export const texts = {
   status_: 'Status',
   health: 'Health',
   category: 'Category',
-  simulation: 'Kind',
+  simulation: 'What a run does',
   realJobs: 'Jobs',
   simulations: 'Simulations',
   start: 'Start',
@@ -167,8 +167,23 @@ export const texts = {
   scheduleWords: [
     ['manual', 'Only when started'],
     ['auto', 'Now, and 15 minutes after each run'],
-    ['ad-hoc', 'Once'],
+    ['every', 'Now, and some minutes after each run'],
+    ['daily', 'At a time of day'],
+    ['ad-hoc', 'Once, now'],
   ],
+  scheduleKept: 'As it is',
+  scheduleOwn: (mode: string) => `A schedule of its own (${mode})`,
+  scheduleEvery: (minutes: number) => `Now, and ${minutes} minutes after each run`,
+  scheduleAt: (days: string, time: string) => `${days} at ${time}`,
+  minutes: 'Minutes after a run',
+  timeOfDay: 'Time of day',
+  timeOfDayHelp: 'On the clock of the machine that serves.',
+  daysOfWeek: 'Days',
+  days: pairs(`
+    everyday = Every day; weekdays = Weekdays; weekends = Weekends; monday = Mondays; tuesday = Tuesdays;
+    wednesday = Wednesdays; thursday = Thursdays; friday = Fridays; saturday = Saturdays; sunday = Sundays
+  `),
+  simulationWords: pairs('0 = Transfers; 1 = Only says what it would do (simulation)'),
   chooseConnection: 'Choose a connection for both sides.',
   estimating: 'Looking at both sides. Nothing is changed.',
   estimateOf: 'What the first run would do',
@@ -240,6 +255,7 @@ export const texts = {
   noRuns: 'No runs.',
   noEvents: 'Nothing was recorded.',
   itemStatuses: pairs('success = Success; pending = Pending; flagged = Flagged; ignored = Ignored'),
+  underWay: 'Under way',
   itemWords: pairs(`
     success = Success; processed = Processed; pending = Pending; retry = Flagged: it is tried again;
     remediation = Flagged; skipped = Ignored
@@ -291,6 +307,7 @@ export const texts = {
   interactive: 'People',
   background: 'Background',
   refused: 'Refused requests',
+  callClass: 'Kind of call',
   waiting: 'What waits',
   nothingWaits: 'Nothing waits.',
   seconds: 'Seconds',
@@ -361,5 +378,13 @@ export const captions: Readonly<Record<string, string>> = {
   private: 'Private items',
   excluded: 'Excluded by filters',
   private_excluded: 'Private items left out',
-  id: 'Run',
+  execution: 'Run',
+  q: 'Search',
+  at_source: 'At the source',
+  at_destination: 'At the destination',
+  left: 'Left',
+  failed: 'Flagged',
+  skipped: 'Ignored',
+  type: 'Transfer type',
+  again: 'There are calls again',
 };

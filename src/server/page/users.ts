@@ -1,6 +1,6 @@
 import { call, type Row } from './api.js';
 import { Modal } from './dialog.js';
-import { button, choice, failure, field, h, put, remote, say } from './dom.js';
+import { about, button, choice, failure, field, h, put, remote, say } from './dom.js';
 import { captionOf, timeOf } from './format.js';
 import { Paged } from './pages.js';
 import { attempt, type Screen, titleOf } from './screen.js';
@@ -24,7 +24,7 @@ export async function usersScreen({ main, signal }: Screen): Promise<void> {
         head: texts.actions,
         cell: (row) =>
           button(texts.remove, () => end(row), {
-            'aria-label': `${texts.remove}: ${row.name}`,
+            'aria-label': about(texts.remove, row.name),
             'data-key': `end ${row.id}`,
           }),
       },
