@@ -50,6 +50,13 @@ const rows = {
     what: 'a connection "{name}" exists',
     remedy: 'choose another name, or remove it with `procorefs connections remove`',
   },
+  'connection-disabled': {
+    errno: 'EACCES',
+    http: 409,
+    level: 'error',
+    what: 'the connection "{name}" is disabled',
+    remedy: 'enable it with `procorefs connections enable`',
+  },
   'connection-damaged': {
     errno: 'EIO',
     http: 500,

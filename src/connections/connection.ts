@@ -20,6 +20,7 @@ export const connectionSchema = z.looseObject({
   /** The only project that this connection reaches. */
   project: z.number().optional(),
   maxCallsPerHour: z.number().optional(),
+  disabled: z.literal(true).optional(),
   /** Seconds. Servers for development have shorter rate windows than an hour and 10 s. */
   rateWindows: z.object({ hour: z.number().positive(), spike: z.number().positive() }).optional(),
   /** ISO 8601. */
@@ -46,6 +47,8 @@ export interface Connection {
   readonly company?: CompanyId | undefined;
   readonly project?: ProjectId | undefined;
   readonly maxCallsPerHour?: number | undefined;
+  /** No job runs and nothing is mounted anew with it, until it is enabled again. */
+  readonly disabled?: true | undefined;
   readonly rateWindows?: { readonly hour: number; readonly spike: number } | undefined;
   readonly createdAt: string;
   readonly account?:

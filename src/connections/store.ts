@@ -21,6 +21,11 @@ export type AnyConnection = Connection | TargetConnection;
 export const isTarget = (connection: AnyConnection): connection is TargetConnection =>
   connection.platform !== 'procore';
 
+/** @throws Failure `connection-disabled` */
+export function requireEnabled({ name, disabled }: AnyConnection): void {
+  if (disabled) throw new Failure('connection-disabled', { name });
+}
+
 /** The connections of one state folder: a file (0600) each in `connections/` (0700), the secrets apart. */
 export class Connections {
   readonly #state: string;
@@ -123,6 +128,14 @@ export class Connections {
     const before = this.get(id);
     this.#requireFree(before, changes.name);
     const after = { ...before, ...changes, id: before.id } as Connection;
+    this.#write(after);
+    return after;
+  }
+
+  /** @throws Failure as `find` */
+  setDisabled(nameOrId: string, disabled: boolean): AnyConnection {
+    const { disabled: _, ...rest } = this.find(nameOrId);
+    const after = (disabled ? { ...rest, disabled: true } : rest) as AnyConnection;
     this.#write(after);
     return after;
   }

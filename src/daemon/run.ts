@@ -4,7 +4,7 @@ import { systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import { type Log, type LogLevel, openLog } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
-import { Connections } from '../connections/store.js';
+import { Connections, requireEnabled } from '../connections/store.js';
 import type { DriverName } from '../fuse/filesystem.js';
 import { checkMountpoint } from '../fuse/mountpoint.js';
 import { requireDriver } from '../fuse/probe.js';
@@ -100,6 +100,7 @@ async function ownOrDelegate(
 ): Promise<Home | undefined> {
   const connections = new Connections(state.path);
   const connection = connections.get(source.connection);
+  requireEnabled(connection);
   // Held meanwhile: to resolve the source and to open the project again and again is to cost one sign-in at most.
   const session = projects.session(connection);
   try {

@@ -88,7 +88,21 @@ const remove: Command = {
   run: async (context) => (await import('./remove.js')).remove(context),
 };
 
-export const connectionCommands: readonly Command[] = [add, list, show, test, login, remove];
+const disable: Command = {
+  name: 'connections disable',
+  arguments: '<name>',
+  summary: 'let no job run with it, and mount nothing anew',
+  run: async (context) => (await import('./remove.js')).setDisabled(context, true),
+};
+
+const enable: Command = {
+  name: 'connections enable',
+  arguments: '<name>',
+  summary: 'the opposite of disable',
+  run: async (context) => (await import('./remove.js')).setDisabled(context, false),
+};
+
+export const connectionCommands: readonly Command[] = [add, list, show, test, login, disable, enable, remove];
 
 export const projects: Command = {
   name: 'projects',

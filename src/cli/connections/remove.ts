@@ -24,3 +24,9 @@ export async function remove(context: CommandContext): Promise<void> {
     done.tokens === 'revoked' ? `removed "${name}", and ended its sign-in` : `removed "${name}"`,
   );
 }
+
+export async function setDisabled(context: CommandContext, disabled: boolean): Promise<void> {
+  const connections = new Connections(context.state().path);
+  const { id, name } = connections.setDisabled(context.argument(0), disabled);
+  context.show({ id, name, disabled }, () => `"${name}" is ${disabled ? 'disabled' : 'enabled'}`);
+}

@@ -1,5 +1,5 @@
 import type { Connection } from '../../connections/connection.js';
-import { Connections, isTarget } from '../../connections/store.js';
+import { type AnyConnection, Connections, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
 import { redactedUri } from '../../targets/setup.js';
 import type { CommandContext } from '../command.js';
@@ -14,12 +14,14 @@ export async function list(context: CommandContext): Promise<void> {
           ['NAME', 'PLATFORM', 'ACCOUNT', 'HOST'],
           ...all.map((one) =>
             isTarget(one)
-              ? [one.name, one.platform, one.username ?? '–', redactedUri(one.uri)]
-              : [one.name, one.platform, accountOf(one), new URL(one.apiUrl).host],
+              ? [one.name, platformOf(one), one.username ?? '–', redactedUri(one.uri)]
+              : [one.name, platformOf(one), accountOf(one), new URL(one.apiUrl).host],
           ),
         ]),
   );
 }
+
+const platformOf = ({ platform, disabled }: AnyConnection): string => (disabled ? `${platform}, disabled` : platform);
 
 export async function show(context: CommandContext): Promise<void> {
   const connections = new Connections(context.state().path);
@@ -39,6 +41,7 @@ export async function show(context: CommandContext): Promise<void> {
       ['company', one.company === undefined ? 'any' : String(one.company)],
       ['project', one.project === undefined ? 'any' : String(one.project)],
       ['calls an hour', one.maxCallsPerHour === undefined ? 'as the server allows' : String(one.maxCallsPerHour)],
+      ...(one.disabled ? [['disabled', 'yes: no job runs, nothing is mounted anew']] : []),
       ['added', one.createdAt],
     ]),
   );
@@ -48,7 +51,7 @@ function describeTarget(one: TargetConnection): string {
   return columns([
     ['name', one.name],
     ['id', one.id],
-    ['platform', one.platform],
+    ['platform', platformOf(one)],
     ['where', redactedUri(one.uri)],
     ...(one.mountpoint === undefined ? [] : [['on the mount', one.mountpoint]]),
     ...(one.username === undefined ? [] : [['account', one.username]]),

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
-import { Connections } from '../../connections/store.js';
+import { Connections, requireEnabled } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import type { SideReference } from '../../jobs/definition/transfer-schema.js';
 import type { Claim, Opener, SideRequest } from '../../jobs/opener.js';
@@ -95,8 +95,9 @@ export class JobOpener implements Opener {
       for (const one of held.splice(0)) await one.release();
     };
     try {
-      for (const reference of [job.transfer.source, job.transfer.destination]) {
-        const end = endOf(this.#connections, reference);
+      const ends = [job.transfer.source, job.transfer.destination].map((one) => endOf(this.#connections, one));
+      for (const { connection } of ends) requireEnabled(connection);
+      for (const end of ends) {
         if (end.kind === 'project') held.push(await this.#o.projects.acquire(end.source));
       }
       return { release };

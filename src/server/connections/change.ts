@@ -18,7 +18,7 @@ export const changedConnection = z.strictObject({
   name: z.string().min(1).max(100).optional(),
   platform: z.strictObject({ id: z.string(), name: z.string().optional() }).optional(),
   auth: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), scalar).optional(),
-  disabled: z.literal(false, { error: 'a connection cannot be disabled: disable its jobs' }).optional(),
+  disabled: z.boolean().optional(),
   ...told,
 });
 
@@ -32,13 +32,13 @@ interface Change {
 const refused = (what: string): Failure => new Failure('request-refused-here', { what });
 
 /**
- * Changes name, place, account or secret; what does not pass the test is taken back.
+ * Changes name, place, account or secret, or disables and enables; what does not pass the test is taken back.
  * @throws Failure `request-refused-here`, `connection-exists`, and as the test does
  */
 export async function changeConnection(
   parts: Parts,
   before: AnyConnection,
-  { name, platform, auth = {} }: z.output<typeof changedConnection>,
+  { name, platform, auth = {}, disabled }: z.output<typeof changedConnection>,
   signal: AbortSignal,
 ): Promise<AnyConnection> {
   const { connections } = parts;
@@ -55,11 +55,11 @@ export async function changeConnection(
   try {
     if (isToTest) await testConnection(parts, connections.find(before.id), signal);
   } catch (error) {
-    write(before);
+    write({ ...Object.fromEntries(Object.keys(fields).map((key) => [key, undefined])), ...before } as AnyConnection);
     if (kept) secrets.setClientSecret(before.id, kept);
     throw error;
   }
-  return connections.find(before.id);
+  return disabled === undefined ? connections.find(before.id) : connections.setDisabled(before.id, disabled);
 }
 
 /** What is as it is changes nothing: `PUT` names all. */

@@ -40,7 +40,7 @@ export const newConnection = z.strictObject({
   name: z.string().max(100).optional(),
   platform: z.strictObject({ id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,40}$/), name: z.string().optional() }),
   auth: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), scalar).optional(),
-  disabled: z.literal(false, { error: 'a connection cannot be disabled: disable its jobs' }).optional(),
+  disabled: z.boolean().optional(),
 });
 
 /** Options whose values are kept among the secrets. */
@@ -61,7 +61,7 @@ export async function addConnection(
       : addTarget(connections, name, body.platform.id, auth);
   try {
     await testConnection(parts, connection, signal);
-    return connections.find(connection.id);
+    return connections.setDisabled(connection.id, body.disabled === true);
   } catch (error) {
     connections.remove(connection.id);
     throw error;

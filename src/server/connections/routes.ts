@@ -275,7 +275,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       one({
         method,
         path: '/v1/connections/:id',
-        summary: 'change the name, the place, the account or the secret',
+        summary: 'change the name, the place, the account or the secret; disabled: no job runs with it',
         tag: TAG,
         type: 'connection',
         body: changedConnection.optional(),

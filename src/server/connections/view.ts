@@ -9,7 +9,7 @@ export const connectionReply = z.object({
   name: z.string(),
   platform: z.object({ id: z.string(), name: z.string() }),
   disabled: z.boolean(),
-  /** Signed in, or a target. */
+  /** Enabled, and signed in or a target. */
   active: z.boolean(),
   created_on: z.number(),
   account: z.object({ id: z.string(), name: z.string().nullable(), login: z.string().nullable() }).nullable(),
@@ -25,14 +25,14 @@ export function connectionJson(connections: Connections, one: AnyConnection): z.
     id: one.id,
     name: one.name,
     platform: { id: one.platform, name: platformJson(one.platform).name },
-    disabled: false,
+    disabled: one.disabled === true,
     created_on: Math.floor(Date.parse(one.createdAt) / 1000),
     links: { items: `/v1/connections/${one.id}/items`, edit: `/v1/connections/${one.id}/edit` },
   };
   if (isTarget(one))
     return {
       ...shared,
-      active: true,
+      active: one.disabled !== true,
       account: one.username === undefined ? null : { id: one.username, name: one.username, login: one.username },
       auth: {
         uri: redactedUri(one.uri),
@@ -45,7 +45,9 @@ export function connectionJson(connections: Connections, one: AnyConnection): z.
   const { account, clientId, loginUrl, apiUrl, grant, defaultClient } = one;
   return {
     ...shared,
-    active: grant !== 'authorization-code' || connections.secrets.tokens(one.id)?.refresh !== undefined,
+    active:
+      one.disabled !== true &&
+      (grant !== 'authorization-code' || connections.secrets.tokens(one.id)?.refresh !== undefined),
     account: account ? { id: String(account.id), name: account.name ?? null, login: account.login ?? null } : null,
     auth: {
       credentials: defaultClient ? 'default' : 'custom',
