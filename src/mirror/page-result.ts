@@ -15,6 +15,7 @@ export function pageResult(done: Ingested, items: readonly RemoteItem[], bad: re
   return {
     changes: done.changes,
     added: done.added,
+    changed: done.changes.length,
     rows: items.length + bad.length,
     bad: bad.slice(0, MOST_BAD),
     first: items[0]?.updatedAt,

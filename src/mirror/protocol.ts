@@ -68,6 +68,8 @@ export type Request =
 export interface PageResult {
   /** Items that the mirror had not known. */
   readonly added: number;
+  /** Items that are different now, new ones included. */
+  readonly changed: number;
   /** Rows of the reply, bad ones included. */
   readonly rows: number;
   readonly bad: readonly { readonly id: number | undefined; readonly problem: string }[];

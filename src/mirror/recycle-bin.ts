@@ -2,16 +2,26 @@ import { SingleFlight } from '../base/abort.js';
 import type { Clock } from '../base/clock.js';
 import { isFailure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import type { CallClass } from '../budget/calls.js';
+import type { CallClass, CallOptions } from '../budget/calls.js';
 import type { IndexSource } from './index-source.js';
-import { pageRows } from './page-rows.js';
+import { learnPageRows, pageRows } from './page-rows.js';
+import type { PageResult } from './protocol.js';
 import type { MirrorStore } from './store.js';
 import type { Item, KnownUrl } from './view.js';
+import { type Step, walkOn } from './walk.js';
 
 /** Milliseconds for which a look into the bin is good: what is deleted through this mirror shows at once anyway. */
 const FRESH = 60_000;
 /** Seconds: the end of a range must be named. */
 const FAR = 10 * 366 * 24 * 3600;
+/** Further pages that one look may ask for: who looks waits for them. The next look goes on. */
+const MORE_PAGES = 5;
+/**
+ * Keys of `meta`: how far a bin of several pages is known, up to a second (server time, of the last update) and from there
+ * on to a page, which is the next one; 0: as far as there is anything.
+ */
+const FROM = 'bin.from';
+const PAGE = 'bin.page';
 
 /** The calls about the project's recycle bin; what is known of it is in `store.recycled`. */
 export class RecycleBin {
@@ -30,8 +40,9 @@ export class RecycleBin {
   }
 
   /**
-   * Asks what is in the bin, unless that was done a short time ago: 1 call, for the 2,000 items that changed last.
-   * Without an answer what is known counts.
+   * Asks what is in the bin, unless that was done a short time ago: 1 call, for the 2,000 items that changed last. Of a
+   * bin that holds more, and that the index had not shown otherwise, 1 call more for each 2,000 that are not known yet, at
+   * most 5 a look. Without an answer what is known counts.
    */
   async look(callClass: CallClass, signal?: AbortSignal, isUrgent = false): Promise<void> {
     const age = this.#lookedAt === undefined ? undefined : this.#clock.monotonic() - this.#lookedAt;
@@ -45,16 +56,37 @@ export class RecycleBin {
   }
 
   async #look(callClass: CallClass, signal: AbortSignal): Promise<void> {
-    const perPage = pageRows(this.#store.view);
-    const reply = await this.#source.page(
-      { page: 1, perPage, newestFirst: true, filter: { inRecycleBin: true } },
-      { class: callClass, signal },
-    );
+    const store = this.#store;
+    const asked = pageRows(store.view);
+    const call: CallOptions = { class: callClass, signal };
+    const query = { page: 1, perPage: asked, newestFirst: true, filter: { inRecycleBin: true } };
+    const reply = await this.#source.page(query, call);
     const { total, serverTime } = reply;
-    const isWhole = total !== undefined && total <= perPage;
-    const { rows } = await this.#store.ingestPage(reply, undefined, {});
-    if (isWhole && rows >= total) await this.#store.setMeta({ 'bin.at': serverTime });
+    const newest = await store.ingestPage(reply, undefined, {});
+    const shown = await learnPageRows(store, asked, 1, newest.rows, reply);
+    if (total === undefined ? newest.rows >= shown : total > shown) await this.#older(newest, call);
+    else if (total !== undefined && newest.rows >= total) await store.setMeta({ 'bin.at': serverTime });
     this.#lookedAt = this.#clock.monotonic();
+  }
+
+  /** What is in the bin and older than its newest page, as far as it is not known. */
+  async #older(newest: PageResult, call: CallOptions): Promise<void> {
+    const store = this.#store;
+    const { first = 0, last = 0 } = newest;
+    const from = store.view.number(FROM);
+    const page = store.view.number(PAGE) ?? 0;
+    // Where the crawl and the polls show what is deleted as well, there is nothing to learn.
+    const isSeen = from === undefined ? newest.changed === 0 : from > last;
+    const isKnown = page === 0 && (isSeen || (from === last && newest.changed < newest.rows));
+    let step: Step | undefined = isKnown ? undefined : { from: from ?? 0, page: page || 1 };
+    for (let pages = 0; step && step.from <= last; pages++) {
+      if (pages === MORE_PAGES) return;
+      const filter = { inRecycleBin: true, updatedFrom: step.from, updatedTo: first + FAR };
+      const reply = await this.#source.page({ page: step.page, perPage: pageRows(store.view), filter }, call);
+      step = await walkOn(store, step, await store.ingestPage(reply, undefined, {}), reply);
+      if (step) await store.setMeta({ [FROM]: step.from, [PAGE]: step.page });
+    }
+    await store.setMeta({ [FROM]: first, [PAGE]: 0 });
   }
 
   /**

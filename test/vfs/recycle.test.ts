@@ -175,3 +175,36 @@ t.test('names lead back to their items, whatever they are', async (t) => {
   t.equal(names.filter((name) => /^x \(\d+\)\.txt$/.test(name)).length, 3);
   t.ok(project.mirror.view.item(ROOT_INODE));
 });
+
+t.test(
+  'a bin of several pages is read page by page, a few a look, where nothing else shows what is in it',
+  async (t) => {
+    const hidden = ['recycled-in-index=excluded', 'per-page-most=100'];
+    const { project, simulator } = await openProject(t, { switch: hidden });
+    const { admin } = simulator;
+    const { mirror } = project;
+    const tree = new RecycleTree(mirror);
+    const shown = async (): Promise<number> => (await tree.entries(undefined, 0, 10_000)).entries.length;
+    const lookAgain = async (): Promise<number> => {
+      await admin.reset();
+      await mirror.bin.look('interactive', signal, true);
+      return (await admin.calls()).total;
+    };
+    await until(() => mirror.sincePoll !== undefined);
+    const fill = async (name: string, count: number): Promise<void> => {
+      const made = await admin.change<{ id: number }[]>({ op: 'create', path: name, content: '', count });
+      await admin.changes(made.map(({ id }) => ({ op: 'delete', id })));
+    };
+    for (const [name, count, all] of [
+      ['first #', 950, 950],
+      ['second #', 250, 1200],
+    ] as const) {
+      await fill(name, count);
+      const calls = [await lookAgain()];
+      while (calls.at(-1)! > 1) calls.push(await lookAgain());
+      t.equal(await shown(), all, `${name}: ${calls}`);
+      t.ok(Math.max(...calls) <= 6, `${name}: ${calls} calls`);
+      t.equal(await lookAgain(), 1, 'what is known is not asked for again');
+    }
+  },
+);
