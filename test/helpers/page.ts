@@ -77,6 +77,15 @@ export class Person {
     await this.page.keyboard.press('Enter');
   }
 
+  /** From now on, as long as the page is not loaded anew, `progress` has what the bar of progress showed. */
+  async watchProgress(): Promise<void> {
+    await this.page.evaluate(WATCH);
+  }
+
+  async progress(): Promise<number[]> {
+    return (await this.page.evaluate('seen')) as number[];
+  }
+
   /** What the service is asked until the answer is taken. */
   asked(): () => string[] {
     const seen: string[] = [];
@@ -93,3 +102,9 @@ export class Person {
 const STICKING_OUT = `[document.documentElement, ...document.querySelectorAll('dialog')]
   .filter((one) => one.scrollWidth > one.clientWidth)
   .map((one) => one.tagName + ' ' + one.scrollWidth + ' > ' + one.clientWidth)`;
+
+const WATCH = `globalThis.seen = [];
+  new MutationObserver(() => {
+    const value = document.querySelector('main progress')?.value;
+    if (value > 0 && value !== seen.at(-1)) seen.push(value);
+  }).observe(document.querySelector('main'), { subtree: true, childList: true });`;

@@ -1,56 +1,19 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { resolveOptions } from '#src/base/options.js';
-import { Secret } from '#src/base/secret.js';
-import { openService } from '#src/daemon/serve.js';
-import { StateFolder } from '#src/daemon/state-folder.js';
-import { openServerDatabase } from '#src/server/access/database.js';
-import { Users } from '#src/server/access/users.js';
-import { noBrowser, openBrowser } from '../helpers/browser.js';
-import { Installation } from '../helpers/mounted.js';
-import { oneHost } from '../helpers/one-host.js';
+import { noBrowser } from '../helpers/browser.js';
 import { Person } from '../helpers/page.js';
+import { HOSTILE, openPage, PASSWORD } from '../helpers/page-service.js';
 import { until } from '../helpers/processes.js';
-import { simulator } from '../helpers/simulator.js';
 
-/** Kept where a person asks for it, to look at them. */
-const PICTURES = process.env.PROCOREFS_PICTURES;
-/** Markup, an entity, and a character that turns the direction of what follows. */
-const HOSTILE = '<img src=x onerror=document.title=1>&amp;\u202egpj.txt';
 /** As a person sees it. */
 const SHOWN = HOSTILE.replace('\u202e', '\\u{202e}');
-const CONTROL = 'two\nlines\u0007\u001b[31m?.txt';
-const PASSWORD = 'a long enough password';
 
 t.test('the way of a person through the page', { skip: noBrowser ?? false, bail: true }, async (t) => {
-  const server = await simulator(t, {
-    items: 12,
-    projects: 1,
-    oddNames: 'no',
-    spike: 3000,
-    switch: ['executables=refused'],
-  });
-  const { ready, admin } = server;
-  const host = await oneHost(t, ready);
-  const installation = new Installation(t);
-  const { folder: top } = installation;
-  const project = ready.projects[0]!.name;
-  const pictures = PICTURES ?? join(top, 'pictures');
-  const folder = join(top, 'archive');
-  for (const path of [pictures, join(folder, '<b>bold'), join(folder, 'many')]) mkdirSync(path, { recursive: true });
-  for (const name of [HOSTILE, CONTROL, 'which?.txt']) writeFileSync(join(folder, name), 'x');
-  for (let n = 0; n < 24; n++) writeFileSync(join(folder, 'many', `${n}.txt`), 'Dear');
-  const state = new StateFolder(installation.state);
-  const database = openServerDatabase(state.path);
-  await new Users(database).add('ann', 'manage', new Secret(PASSWORD));
-  database.close();
-  const options = resolveOptions({ given: {}, environment: {}, file: {} });
-  const service = await openService({ state, options, listen: '127.0.0.1:0', version: '0' });
-  t.teardown(() => service.close());
-  const { page, context, errors } = await openBrowser(t);
-  const person = new Person(page, pictures);
-  const { modal } = person;
+  const all = await openPage(t);
+  const { person, context, errors, service, admin, ready, host, project, installation, folder } = all;
+  const { page, modal } = person;
+  const { api } = all;
   const cell = (name: string) => page.getByRole('cell', { name, exact: true });
 
   await t.test('the first load is small; who signs in wrongly is told so', async (t) => {
@@ -226,16 +189,16 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
 
   await t.test('a run is watched as it goes on', async (t) => {
     await admin.faults({ slow: { probability: 1, ms: 400, on: ['storage'] } });
-    await page.evaluate(WATCH);
+    await person.watchProgress();
     await person.button('Start now').click();
     await person.title('Archive & <i>plans');
     await page.getByRole('progressbar').waitFor();
     const asked = person.asked();
-    await until(async () => ((await page.evaluate('seen.length')) as number) >= 2);
+    await until(async () => (await person.progress()).length >= 2);
     const requests = asked();
     await admin.noFaults();
     await page.getByRole('heading', { name: 'Last run' }).waitFor();
-    const seen = (await page.evaluate('seen')) as number[];
+    const seen = await person.progress();
     t.strictSame(
       seen,
       seen.toSorted((a, b) => a - b),
@@ -345,6 +308,35 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await page.getByRole('combobox', { name: 'Connection' }).selectOption({ label: 'All' });
   });
 
+  await t.test('a job is duplicated and deleted; deletions that are held wait for a person', async (t) => {
+    await page.getByRole('link', { name: 'Archive & <i>plans' }).click();
+    await person.button('Duplicate').click();
+    await person.title('Archive & <i>plans (copy)');
+    await person.button('Delete').click();
+    await person.title('Jobs');
+    t.equal(await page.getByRole('link', { name: '(copy)' }).count(), 0);
+    const side = (path: string) => ({ connection: { id: '<script>files' }, target: { path } });
+    const { job } = await api('POST', '/v1/jobs', {
+      name: 'Mirror',
+      transfer: {
+        ...{ transfer_type: 'copy', delete_propagation: 'mirror', delete_guard: 0 },
+        ...{ source: side('/many'), destination: side('/mirror') },
+      },
+      schedule: { mode: 'manual' },
+    });
+    await page.getByRole('link', { name: 'Mirror' }).click();
+    await person.button('Start').click();
+    await page.getByText('24 (96 B)').waitFor();
+    rmSync(join(folder, 'many', '0.txt'));
+    await person.button('Start').click();
+    await person.tab('Flagged items');
+    await cell('Delete').waitFor();
+    t.ok(existsSync(join(folder, 'mirror', '0.txt')));
+    await person.button('Start, with the deletions').click();
+    await page.getByText('Nothing is flagged.').waitFor();
+    t.notOk(existsSync(join(folder, 'mirror', '0.txt')), job.name);
+  });
+
   await t.test('platforms side by side, the budget, and what is flagged of all jobs', async (t) => {
     await person.menu('Compare platforms');
     await page.getByRole('cell', { name: 'not compatible' }).first().waitFor();
@@ -352,6 +344,10 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await person.menu('Budget');
     await page.getByRole('heading', { name: 'Head office' }).waitFor();
     await person.look(t, 'budget');
+    const used = (await page.getByText(/Calls of this hour: \d+/).textContent())!;
+    await api('POST', '/v1/connections/Head%20office/test');
+    await page.getByText(used, { exact: true }).waitFor({ state: 'detached' });
+    all.expireTokens();
     await person.menu('Flagged items');
     await person.title('Flagged items');
     await person.look(t, 'flagged-all');
@@ -366,7 +362,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await modal.getByRole('button', { name: 'Add user' }).click();
     await cell('eve').waitFor();
     await person.look(t, 'users');
-    const other = new Person(await context.newPage(), pictures);
+    const other = new Person(await context.newPage(), all.pictures);
     await other.page.goto(service.http.replace('127.0.0.1', 'procorefs.test'));
     await other.page.getByLabel('User name').waitFor();
     t.equal(await other.page.evaluate(WAY), 'code', 'from elsewhere a sign-in comes back by a code');
@@ -405,27 +401,6 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     [],
     'the browser complains about nothing',
   );
-
-  /** What another program asks of the service meanwhile, as Ann. */
-  // biome-ignore lint/suspicious/noExplicitAny: replies are tested elsewhere
-  async function api(method: string, path: string, body: object): Promise<any> {
-    const token = await page.evaluate('sessionStorage.getItem("procorefs-token")');
-    const reply = await fetch(`${service.http}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    });
-    const text = await reply.text();
-    if (!reply.ok) throw new Error(text);
-    return JSON.parse(text);
-  }
 });
-
-/** Collects what the bar of progress shows, one after the other. */
-const WATCH = `globalThis.seen = [];
-  new MutationObserver(() => {
-    const value = document.querySelector('main progress')?.value;
-    if (value > 0 && value !== seen.at(-1)) seen.push(value);
-  }).observe(document.querySelector('main'), { subtree: true, childList: true });`;
 
 const WAY = `import('/page/procore-sign-in.js').then(({ wayFrom }) => wayFrom(location.hostname))`;

@@ -1,3 +1,4 @@
+import { bearer, forget, type Granted, isSignedIn, keep, renew } from './access.js';
 import { texts } from './texts.js';
 
 /** Why a call failed, in the service's own words. */
@@ -23,7 +24,6 @@ export interface Meta {
 // biome-ignore lint/suspicious/noExplicitAny: the page shows what the service documents in its OpenAPI document
 export type Row = any;
 
-const KEY = 'procorefs-token';
 let signedOut: () => void = () => undefined;
 
 /** Called when the service no longer knows who asks. */
@@ -31,25 +31,12 @@ export function whenSignedOut(act: () => void): void {
   signedOut = act;
 }
 
-/** In this tab alone, until it is closed. */
-const token = (): string | null => sessionStorage.getItem(KEY);
-
-/** The header by which the service knows who asks. */
-export function bearer(): Record<string, string> {
-  const own = token();
-  return own ? { authorization: `Bearer ${own}` } : {};
-}
-
-async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
-  let response: Response;
+async function request(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
   try {
-    response = await fetch(path, {
+    return await fetch(path, {
       method,
       ...(signal ? { signal } : {}),
-      headers: {
-        ...bearer(),
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
+      headers: { ...bearer(), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       credentials: 'omit',
       cache: 'no-store',
@@ -58,20 +45,20 @@ async function send(method: string, path: string, body?: unknown, signal?: Abort
     if (signal?.aborted) throw error;
     throw new CallFailed(0, texts.serviceGone);
   }
+}
+
+async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  let response = await request(method, path, body, signal);
+  if (response.status === 401 && (await renew(grant))) response = await request(method, path, body, signal);
   if (response.ok) return response;
   const { errors } = (await response.json().catch(() => ({}))) as {
     errors?: { description: string; remedy?: string }[];
   };
-  const failed = new CallFailed(
-    response.status,
-    errors?.[0]?.description ?? texts.status(response.status),
-    errors?.[0]?.remedy,
-  );
-  if (response.status === 401 && token()) {
-    sessionStorage.removeItem(KEY);
+  if (response.status === 401 && isSignedIn()) {
+    forget();
     signedOut();
   }
-  throw failed;
+  throw new CallFailed(response.status, errors?.[0]?.description ?? texts.status(response.status), errors?.[0]?.remedy);
 }
 
 const json = async (response: Response): Promise<Row> => (await response.json()) as Row;
@@ -112,23 +99,33 @@ export async function download(path: string, name: string): Promise<void> {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
+async function askToken(words: Readonly<Record<string, string>>): Promise<Response> {
+  try {
+    return await fetch('/connect/token', { method: 'POST', body: new URLSearchParams(words), credentials: 'omit' });
+  } catch {
+    throw new CallFailed(0, texts.serviceGone);
+  }
+}
+
+async function grant(words: Readonly<Record<string, string>>): Promise<Granted | undefined> {
+  const response = await askToken(words);
+  return response.ok ? ((await response.json()) as Granted) : undefined;
+}
+
+/** @throws CallFailed */
 export async function signIn(username: string, password: string): Promise<void> {
-  const response = await fetch('/connect/token', {
-    method: 'POST',
-    body: new URLSearchParams({ grant_type: 'password', username, password, scope: 'profile roles' }),
-    credentials: 'omit',
-  }).catch(() => undefined);
-  if (!response) throw new CallFailed(0, texts.serviceGone);
+  const scope = 'profile roles offline_access';
+  const response = await askToken({ grant_type: 'password', username, password, scope });
   const reply = await json(response);
   if (!response.ok) throw new CallFailed(response.status, reply.error_description ?? texts.status(response.status));
-  sessionStorage.setItem(KEY, reply.access_token);
+  keep(reply as Granted);
 }
 
 export async function signOut(): Promise<void> {
   try {
     await send('GET', '/connect/logout');
   } finally {
-    sessionStorage.removeItem(KEY);
+    forget();
     signedOut();
   }
 }

@@ -38,7 +38,7 @@ export class FolderPicker {
     return attempt(told, async () => {
       const id = this.#connection();
       if (!id) throw new Error(texts.chooseConnection);
-      const { rows } = await list(`/v1/connections/${id}/items`, { path, limit: 1000 });
+      const { rows, meta } = await list(`/v1/connections/${id}/items`, { path, limit: 1000 });
       const folders = rows.filter(({ type }) => type === 'container');
       this.#input.value = path;
       const enter = (to: string): void => void this.#open(to);
@@ -62,6 +62,7 @@ export class FolderPicker {
           }),
           folders.length === 0 ? h('li', {}, texts.noFolders) : null,
         ),
+        meta.has_more ? h('p', { class: 'help' }, texts.moreFolders) : null,
       );
       this.#list.querySelector<HTMLElement>('ul')?.focus();
       say(texts.found(folders.length));

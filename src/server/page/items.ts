@@ -46,7 +46,12 @@ const ofJob: Column = {
 export const flaggedColumns: readonly Column[] = [ofJob, ...columns];
 
 /** What a person must look at, of one job or of all, with what can be done about it. */
-export function flaggedList(job: string | undefined, told: HTMLElement, signal: AbortSignal): Paged {
+export function flaggedList(
+  job: string | undefined,
+  told: HTMLElement,
+  signal: AbortSignal,
+  drawn: (rows: readonly Row[]) => void = () => undefined,
+): Paged {
   const act = (row: Row, verb: 'retry' | 'ignore', own: HTMLButtonElement): void => {
     own.disabled = true;
     void attempt(told, async () => {
@@ -72,6 +77,7 @@ export function flaggedList(job: string | undefined, told: HTMLElement, signal: 
     columns: [...(job === undefined ? [ofJob] : []), ...columns, ...(mayManage() ? [actions] : [])],
     kept: 'flagged',
     empty: texts.noFlagged,
+    drawn,
     signal,
   });
   return paged;

@@ -2,13 +2,14 @@ import { address, call, download, type Row, read } from './api.js';
 import { changeJob } from './change-job.js';
 import { button, h, put, remote, say, visible } from './dom.js';
 import { captionOf, timeOf } from './format.js';
-import { flaggedList, itemList } from './items.js';
+import { itemList } from './items.js';
+import { showFlagged } from './job-flagged.js';
 import { JobOverview } from './job-overview.js';
 import { showReport } from './job-report.js';
 import { showValidation } from './job-validation.js';
 import { sideOf } from './jobs.js';
 import { follow } from './live.js';
-import { Paged } from './pages.js';
+import { Paged, type Refresh, refreshing } from './pages.js';
 import { runColumns } from './runs.js';
 import { attempt, oneAtATime, type Screen, titleOf } from './screen.js';
 import { forManagers } from './session.js';
@@ -98,15 +99,6 @@ interface Drawn {
   readonly signal: AbortSignal;
 }
 
-/** Shows what has changed of the job. */
-type Refresh = (job: Row) => void;
-
-/** A list that is asked for again whenever the job changes. */
-async function follows(paged: Paged, signal: AbortSignal): Promise<Refresh> {
-  await paged.load();
-  return oneAtATime(signal, () => paged.load(true));
-}
-
 const DRAW: Readonly<Record<Part, (drawn: Drawn) => Promise<Refresh | undefined>>> = {
   async overview({ job, body }) {
     const overview = new JobOverview(body);
@@ -118,24 +110,9 @@ const DRAW: Readonly<Record<Part, (drawn: Drawn) => Promise<Refresh | undefined>
     const save = (): void =>
       void attempt(told, () => download(address('/v1/transfers/items.csv', paged.words), 'items.csv'));
     put(body, paged.element, button(texts.csv, save));
-    return follows(paged, signal);
+    return refreshing(paged, signal);
   },
-  async flagged({ job, body, told, signal }) {
-    const paged = flaggedList(job.id, told, signal);
-    const all = (verb: 'retry' | 'ignore') => (): void =>
-      void attempt(told, async () => {
-        await call('PATCH', address('/v1/transfers/items', { job: job.id, [verb]: 1 }));
-        await paged.load();
-      });
-    put(
-      body,
-      forManagers(() =>
-        h('div', { class: 'bar' }, button(texts.retryAll, all('retry')), button(texts.ignoreAll, all('ignore'))),
-      ),
-      paged.element,
-    );
-    return follows(paged, signal);
-  },
+  flagged: ({ job, body, told, signal }) => showFlagged(job, body, told, signal),
   validation: ({ job, body, told, signal }) => showValidation(job, body, told, signal),
   async runs({ job, body, signal }) {
     const paged = new Paged({
@@ -148,7 +125,7 @@ const DRAW: Readonly<Record<Part, (drawn: Drawn) => Promise<Refresh | undefined>
       columns: runColumns(),
     });
     put(body, paged.element);
-    return follows(paged, signal);
+    return refreshing(paged, signal);
   },
   async report({ job, run, body, told, signal }) {
     await showReport(job, run, body, told, signal);
@@ -173,7 +150,7 @@ const DRAW: Readonly<Record<Part, (drawn: Drawn) => Promise<Refresh | undefined>
     const save = (): void =>
       void attempt(told, () => download(address('/v1/transfers/auditing.csv', paged.words), 'log.csv'));
     put(body, paged.element, button(texts.csv, save));
-    return follows(paged, signal);
+    return refreshing(paged, signal);
   },
 };
 
@@ -202,6 +179,10 @@ function drawActions(
     });
   };
   const edit = (): void => void attempt(told, async () => changeJob(await read(path), changed));
+  const copy = (): void =>
+    void attempt(told, async () => {
+      location.hash = `#/jobs/${(await call('POST', `${path}/clone`)).id}`;
+    });
   const focused = place.contains(document.activeElement);
   put(
     place,
@@ -212,6 +193,7 @@ function drawActions(
       job.status === 'paused' ? verb(texts.resume, 'resume') : null,
       isRunning ? verb(texts.cancelRun, 'cancel') : null,
       isRunning ? null : button(texts.edit, edit, { 'data-key': 'edit' }),
+      button(texts.duplicate, copy, { 'data-key': 'copy' }),
       button(texts.remove, forget),
     ]) ?? []),
   );

@@ -1,4 +1,5 @@
-import { bearer, type Row, read } from './api.js';
+import { bearer } from './access.js';
+import { type Row, read } from './api.js';
 import { pause } from './screen.js';
 
 /**
@@ -10,8 +11,8 @@ export async function follow(topic: string, signal: AbortSignal, seen: (data: Ro
     try {
       const response = await fetch(`/v1/events?topics=${topic}`, { headers: bearer(), signal, cache: 'no-store' });
       if (response.ok && response.body) await readEvents(response.body, seen);
-      // Whoever is signed in no longer comes to the page that says so.
-      else if (response.status === 401) return void (await read('/v1/session', signal));
+      // Renews what can be renewed; whoever is signed in no longer comes to the page that says so.
+      else if (response.status === 401) await read('/v1/session', signal);
     } catch {
       // What is shown stays; the next try may find the service again.
     }

@@ -1,7 +1,7 @@
 import { list, type Row } from './api.js';
 import { ColumnChoice } from './column-choice.js';
 import { button, type Child, field, grid, type Head, h, put, say, visible } from './dom.js';
-import { attempt } from './screen.js';
+import { attempt, oneAtATime } from './screen.js';
 import { texts } from './texts.js';
 
 export interface Filter {
@@ -31,6 +31,8 @@ export interface PagedOptions {
   /** Columns can be chosen, and the choice is kept under this name. */
   readonly kept?: string;
   readonly empty: string;
+  /** Told of the rows whenever they are drawn. */
+  readonly drawn?: (rows: readonly Row[]) => void;
   readonly signal: AbortSignal;
 }
 
@@ -144,6 +146,7 @@ export class Paged {
           rows.map((row) => columns.map((column) => column.cell(row))),
         ),
       );
+    this.#options.drawn?.(rows);
     if (focused) this.element.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`)?.focus();
     const at = this.#offset;
     put(
@@ -162,4 +165,13 @@ export class Paged {
         this.#foot.querySelector<HTMLElement>('button:enabled')
       )?.focus();
   }
+}
+
+/** Shows what has changed of what a list is about. */
+export type Refresh = (now: Row) => void;
+
+/** Loads a list, and asks for it again whenever it is told to. */
+export async function refreshing(paged: Paged, signal: AbortSignal): Promise<Refresh> {
+  await paged.load();
+  return oneAtATime(signal, () => paged.load(true));
 }

@@ -140,6 +140,7 @@ export const texts = {
   here: (path: string) => `Folders in ${path || '/'}`,
   up: 'One folder up',
   noFolders: 'No folders here.',
+  moreFolders: 'There is more here than can be listed: type the path of what is missing.',
   conflicts: 'When both sides changed',
   conflictWords: [
     ['copy', 'Keep both; the loser gets a time stamp'],
@@ -241,6 +242,9 @@ export const texts = {
   ignore: 'Ignore',
   retryAll: 'Retry all',
   ignoreAll: 'Ignore all',
+  allowDeletions: 'Start, with the deletions',
+  confirmDeletions: 'Start a run that deletes what is held here?',
+  duplicate: 'Duplicate',
   noItems: 'No items.',
   kindOfItem: 'Type',
   itemTypes: pairs('file = File; folder = Folder'),
