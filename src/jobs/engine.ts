@@ -196,7 +196,7 @@ export class JobEngine {
   }
 
   #due(job: Job, now: number): number | undefined {
-    const last = this.store.executions(job.id, 20).find(({ simulation }) => !simulation);
+    const last = this.store.last.of(job.id, 'real');
     return nextRun(job.schedule, {
       now,
       createdOn: job.created_on * 1000,

@@ -50,7 +50,7 @@ export function heed(store: JobStore, job: Job, wanted: readonly string[]): void
 }
 
 function lastItems(store: JobStore, job: Job): RunItems | undefined {
-  const last = store.executions(job.id, 20).find(({ simulation }) => !simulation);
+  const last = store.last.of(job.id, 'real');
   return last && store.items(last.id);
 }
 

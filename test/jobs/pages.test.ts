@@ -29,7 +29,7 @@ t.test('pages hold what a look at every row finds, whatever is asked for', (t) =
   const all = [...items.rows()];
   t.equal(all.length, ITEMS);
   const rank = ({ action }: { action: string }): number => (action === 'delete' ? 2 : 1);
-  const expected = ({ statuses, folders, renamed, text }: Omit<ItemFilter, 'execution'>): number[] => {
+  const expected = ({ statuses, folders, renamed, text }: Omit<ItemFilter, 'executions'>): number[] => {
     const found = all.filter(
       (item) =>
         (statuses === undefined || statuses.includes(item.status)) &&
@@ -50,7 +50,7 @@ t.test('pages hold what a look at every row finds, whatever is asked for', (t) =
           const wanted = expected(filter);
           const got: number[] = [];
           for (let offset = 0; ; offset += 70) {
-            const page = store.pages.items({ execution: runs[1]!, ...filter }, { offset, limit: 70 });
+            const page = store.pages.items({ executions: [runs[1]!], ...filter }, { offset, limit: 70 });
             if (page.total !== wanted.length) t.equal(page.total, wanted.length, JSON.stringify(filter));
             got.push(...page.rows.map(({ id }) => id));
             if (page.rows.length === 0) break;
@@ -58,8 +58,14 @@ t.test('pages hold what a look at every row finds, whatever is asked for', (t) =
           t.strictSame(got, wanted, JSON.stringify(filter));
         }
 
+  const both = store.pages.items({ executions: runs, statuses: ['retry'] }, { offset: 0, limit: 1000 });
+  const retries = (count: number): number => Math.floor((count - 1 - ITEM_STATUSES.indexOf('retry')) / 6) + 1;
+  t.equal(both.total, both.rows.length);
+  t.equal(both.rows.filter(({ execution }) => execution === runs[1]).length, retries(ITEMS));
+  t.equal(store.pages.items({ executions: [], statuses: ['retry'] }, { offset: 0, limit: 9 }).total, 0);
+
   // What another process writes shows at once, although nothing is looked for twice.
-  const filter = { execution: runs[1]!, text: 'a-1' };
+  const filter = { executions: [runs[1]!], text: 'a-1' };
   const before = store.pages.items(filter, { offset: 0, limit: 1 }).total;
   const other = new JobStore(join(folders.top, 'jobs', 'jobs.db'));
   const place = { folder: '', name: 'a-1', otherFolder: '', otherName: 'a-1', bytes: 1, count: 1, isFolder: false };

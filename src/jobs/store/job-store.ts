@@ -7,6 +7,7 @@ import type { SideReference } from '../definition/transfer-schema.js';
 import type { ExecutionPhase, ExecutionStatus, ItemStatus, JobHealth, JobStatus } from '../definition/words.js';
 import type { Estimate } from '../plan/cost.js';
 import { RunItems } from './items.js';
+import { LastRuns } from './last-runs.js';
 import { Pages } from './pages.js';
 import { Records } from './records.js';
 import { jobsDatabase } from './schema.js';
@@ -120,12 +121,14 @@ const SELECT_JOB = 'SELECT j.*, c.name AS category_name FROM jobs j LEFT JOIN ca
 /** `jobs.db`: may be open in several processes of one state folder at once. */
 export class JobStore {
   readonly pages: Pages;
+  readonly last: LastRuns;
   readonly #db: Database;
 
   /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
   constructor(path: string) {
     this.#db = openDatabase(path, jobsDatabase);
     this.pages = new Pages(this.#db);
+    this.last = new LastRuns(this.#db);
   }
 
   /** @throws Failure `job-name-taken`, `no-such-category`, `job-refused` for a parent that is none */

@@ -16,7 +16,8 @@ export interface Stretch {
 }
 
 export interface ItemFilter {
-  readonly execution: number;
+  /** Runs; one, unless by status. */
+  readonly executions: readonly number[];
   readonly statuses?: readonly ItemStatus[] | undefined;
   readonly folders?: boolean | undefined;
   /** Only what has another name at the destination. */
@@ -66,7 +67,9 @@ export class Pages {
     const { index, conditions, order } = wayOf(filter);
     const from = `items INDEXED BY ${index} WHERE ${conditions.join(' AND ')}`;
     const words = {
-      execution: filter.execution,
+      ...(filter.executions.length === 1
+        ? { execution: filter.executions[0]! }
+        : { executions: JSON.stringify(filter.executions) }),
       ...Object.fromEntries((filter.statuses ?? []).map((status, n) => [`s${n}`, status])),
     };
     if (filter.text !== undefined) return this.#search(from, { ...words, ...patterns(filter.text) }, offset, limit);
@@ -130,9 +133,9 @@ export class Pages {
 }
 
 /** Without a name, SQLite takes an index that is in order of the ids, and looks at every row of the run. */
-function wayOf({ statuses, folders, renamed, text }: ItemFilter): Way {
+function wayOf({ executions, statuses, folders, renamed, text }: ItemFilter): Way {
   const conditions = [
-    'execution = @execution',
+    executions.length === 1 ? 'execution = @execution' : 'execution IN (SELECT value FROM json_each(@executions))',
     ...(statuses === undefined ? [] : [`status IN (${statuses.map((_, n) => `@s${n}`).join(', ')})`]),
     ...(folders === undefined ? [] : [`is_folder = ${Number(folders)}`]),
     ...(renamed ? ['renamed IS NOT NULL'] : []),
@@ -140,7 +143,7 @@ function wayOf({ statuses, folders, renamed, text }: ItemFilter): Way {
   ];
   if (renamed) return { index: 'items_renamed', conditions, order: 'id' };
   if (folders) return { index: 'items_folders', conditions, order: 'id' };
-  if (statuses) return { index: 'items_in_order', conditions, order: 'status, rank, id' };
+  if (statuses) return { index: 'items_in_order', conditions, order: 'execution, status, rank, id' };
   return { index: text === undefined ? 'items_of_execution' : 'items_by_place', conditions, order: 'id' };
 }
 

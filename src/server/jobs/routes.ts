@@ -150,7 +150,7 @@ export function jobRoutes(parts: Parts): Route[] {
         }
         if (execution !== 'last' && execution !== 'current') return pageOf([history(executionOf(execution))], range);
         const jobs = wanted === undefined ? store.list().map(({ id }) => id) : [wanted];
-        const rows = jobs.flatMap((id) => store.executions(id, 1));
+        const rows = jobs.flatMap((id) => store.last.of(id, 'any') ?? []);
         return pageOf(rows.filter(({ ended }) => execution === 'last' || ended === undefined).map(history), range);
       },
     }),
@@ -294,7 +294,7 @@ export function jobRoutes(parts: Parts): Route[] {
       reply: estimateReply,
       run: ({ params }) => {
         const job = store.get(params.id!);
-        const found = store.executions(job.id, 50).find(({ stats }) => stats.estimate !== undefined);
+        const found = store.last.of(job.id, 'estimate');
         if (!found) throw new Failure('no-such-address', { path: `estimate of "${job.name}"` });
         return { id: String(found.id), execution_id: String(found.id), ...found.stats.estimate! };
       },

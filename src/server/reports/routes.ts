@@ -55,8 +55,7 @@ export function reportRoutes(parts: Parts, db: Database): Route[] {
   };
   const jobsOfReport = (id: string): Job[] =>
     jobsOf(store, connections, filterSchema.parse(JSON.parse(find(id).filter)) as JobFilter);
-  const lastRun = (job: Job): Execution | undefined =>
-    store.executions(job.id, 20).find(({ simulation }) => !simulation);
+  const lastRun = (job: Job): Execution | undefined => store.last.of(job.id, 'real');
   return [
     list({
       path: '/v1/reports',
@@ -164,20 +163,10 @@ export function reportRoutes(parts: Parts, db: Database): Route[] {
       reply: itemReply,
       csv: ['job_id', 'id', 'source.path', 'destination.path', 'action', 'status', 'reason', 'source.bytes'],
       page: ({ params, query: { q } }, range) => {
-        const found: object[] = [];
-        let total = 0;
-        for (const job of jobsOfReport(params.id!)) {
-          const run = lastRun(job);
-          if (!run) continue;
-          const offset = Math.max(0, range.offset - total);
-          const part = store.pages.items(
-            { execution: run.id, statuses: FLAGGED, text: q },
-            { offset, limit: range.limit - found.length },
-          );
-          found.push(...part.rows.map((item) => itemJson(job, item)));
-          total += part.total;
-        }
-        return { rows: found, total };
+        const jobs = new Map(jobsOfReport(params.id!).map((job) => [job.id, job]));
+        const runs = new Map([...store.last.all()].filter(([, job]) => jobs.has(job)));
+        const { rows, total } = store.pages.items({ executions: [...runs.keys()], statuses: FLAGGED, text: q }, range);
+        return { rows: rows.map((item) => itemJson(jobs.get(runs.get(item.execution)!)!, item)), total };
       },
     }),
   ];

@@ -44,11 +44,10 @@ export function transferRoutes(parts: Parts): Route[] {
   const { store, engine } = parts;
   /** The run that is meant: the last one that was no simulation, unless told. */
   const runOf = (job: Job, wanted: string | undefined): Execution | undefined => {
-    const runs = store.executions(job.id);
-    if (wanted === undefined || wanted === 'last') return runs.find(({ simulation }) => !simulation) ?? runs[0];
-    if (wanted === 'current') return runs.find(({ ended }) => ended === undefined);
-    const found = runs.find(({ id }) => String(id) === wanted);
-    if (!found) throw new Failure('no-such-address', { path: `run ${wanted} of "${job.name}"` });
+    if (wanted === undefined || wanted === 'last') return store.last.of(job.id, 'real') ?? store.last.of(job.id, 'any');
+    if (wanted === 'current') return store.last.of(job.id, 'current');
+    const found = /^\d{1,15}$/.test(wanted) ? store.execution(Number(wanted)) : undefined;
+    if (found?.job !== job.id) throw new Failure('no-such-address', { path: `run ${wanted} of "${job.name}"` });
     return found;
   };
   const rows = (
@@ -63,27 +62,19 @@ export function transferRoutes(parts: Parts): Route[] {
     const job = store.get(query.job);
     // A run that found everything as it should be has no items: what is looked for is what was done last.
     const isAny = query.execution === undefined && filter.statuses !== FLAGGED;
-    const did = isAny && store.executions(job.id).find((one) => !one.simulation && one.status !== 'no_changes');
+    const did = isAny && store.last.of(job.id, 'changed');
     const run = did || runOf(job, query.execution);
     if (!run) return { rows: [], total: 0 };
-    const page = store.pages.items({ execution: run.id, text: query.q, ...filter }, range);
+    const page = store.pages.items({ executions: [run.id], text: query.q, ...filter }, range);
     const processing = processingOf(run);
     return { rows: page.rows.map((item) => itemJson(job, item, processing)), total: page.total };
   };
-  /** Of every job, one after the other. */
+  /** Of every job. */
   const flagged = (q: string | undefined, range: Range): Page => {
-    const found: object[] = [];
-    let total = 0;
-    for (const job of store.list()) {
-      const run = runOf(job, undefined);
-      if (!run) continue;
-      const offset = Math.max(0, range.offset - total);
-      const filter = { execution: run.id, text: q, statuses: FLAGGED };
-      const page = store.pages.items(filter, { offset, limit: range.limit - found.length });
-      found.push(...page.rows.map((item) => itemJson(job, item)));
-      total += page.total;
-    }
-    return { rows: found, total };
+    const runs = store.last.all();
+    const page = store.pages.items({ executions: [...runs.keys()], text: q, statuses: FLAGGED }, range);
+    const names = new Map(store.list().map((job) => [job.id, job]));
+    return { rows: page.rows.map((item) => itemJson(names.get(runs.get(item.execution)!)!, item)), total: page.total };
   };
   const itemOf = (text: string) => {
     const item = /^\d{1,15}$/.test(text) ? store.pages.item(Number(text)) : undefined;

@@ -14,6 +14,9 @@ import { memory, quantile } from '../measure.js';
 const ITEMS = 100_000;
 const PER_FOLDER = 40;
 const READS = 200;
+/** Other jobs, and runs that each of them has had. */
+const JOBS = 100;
+const RUNS = 200;
 /** Milliseconds that 99 of 100 reads may take. */
 const GOAL = 20;
 /** Items that are written down together, as a plan and a run do. */
@@ -120,8 +123,33 @@ function fill({ state, folder }: Installation) {
   });
   store.auditItems(execution, 'info', ['skipped']);
   store.update(execution, { status: 'warn', phase: 'complete', ended: Date.now(), stats: { copied: ITEMS } });
+  fillMore(store, end);
   store.close();
   return { id, execution, added, finished };
+}
+
+/** The other jobs of an installation, each with a history. */
+function fillMore(
+  store: JobStore,
+  end: (path: string) => { connection: { id: string }; target: { path: string } },
+): void {
+  const one = store.items(0);
+  for (let n = 0; n < JOBS; n++)
+    one.transaction(() => {
+      const { id } = store.add(
+        parseJobBody({
+          name: `job ${n}`,
+          transfer: { transfer_type: 'copy', source: end(`/from ${n}`), destination: end(`/to ${n}`) },
+          schedule: { mode: 'manual' },
+        }),
+      );
+      for (let run = 0; run < RUNS; run++) {
+        const execution = store.begin(id, 'schedule', false, Date.now()).id;
+        if (run % 10 === 0) store.items(execution).add({ ...itemOf(n), status: 'remediation', reason: 'no room' });
+        const stats = { copied: 0, unchanged: 1000, progress: 1, transferred: { files: 0, versions: 0 } };
+        store.update(execution, { status: 'no_changes', phase: 'complete', ended: Date.now(), stats });
+      }
+    });
 }
 
 function itemOf(n: number): NewItem {

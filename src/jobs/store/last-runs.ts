@@ -1,0 +1,49 @@
+import type { Database, Statement } from '../../database/open.js';
+import { type Execution, type ExecutionRow, toExecution } from './job-store.js';
+
+/** Which run of a job: any; no simulation; none that found everything as it should be either; one that goes on; one with an estimate. */
+const CONDITIONS = {
+  any: '1',
+  real: 'simulation = 0',
+  changed: `simulation = 0 AND status <> 'no_changes'`,
+  current: 'ended IS NULL',
+  estimate: `json_extract(stats, '$.estimate') IS NOT NULL`,
+} as const;
+
+export type Which = keyof typeof CONDITIONS;
+
+/** The last runs of jobs: read from the end of an index, however many runs a job has. */
+export class LastRuns {
+  readonly #of: Readonly<Record<Which, Statement<[string], ExecutionRow>>>;
+  readonly #all: Statement<[], { job: string; execution: number }>;
+
+  constructor(db: Database) {
+    const last = (columns: string, job: string, condition: string): string =>
+      `SELECT ${columns} FROM executions WHERE job = ${job} AND ${condition} ORDER BY id DESC LIMIT 1`;
+    const prepared = (which: Which): Statement<[string], ExecutionRow> =>
+      db.prepare<[string], ExecutionRow>(last('*', '?', CONDITIONS[which]));
+    this.#of = {
+      any: prepared('any'),
+      real: prepared('real'),
+      changed: prepared('changed'),
+      current: prepared('current'),
+      estimate: prepared('estimate'),
+    };
+    this.#all = db.prepare<[], { job: string; execution: number }>(
+      `SELECT job, execution FROM (
+         SELECT id AS job, coalesce((${last('id', 'jobs.id', CONDITIONS.real)}), (${last('id', 'jobs.id', '1')})) AS execution
+         FROM jobs)
+       WHERE execution IS NOT NULL`,
+    );
+  }
+
+  of(job: string, which: Which): Execution | undefined {
+    const row = this.#of[which].get(job);
+    return row && toExecution(row);
+  }
+
+  /** Jobs by the id of their last run: of the last simulation, where nothing else ever ran. */
+  all(): ReadonlyMap<number, string> {
+    return new Map(this.#all.all().map(({ job, execution }) => [execution, job]));
+  }
+}
