@@ -15,11 +15,12 @@ export function budgetScreen({ main, signal }: Screen): void {
   });
 }
 
-const window = (label: string, { limit, remaining }: Row): Child =>
+const window = (label: string, { limit, remaining, reset }: Row): Child =>
   h(
     'p',
     {},
-    h('span', {}, texts.windowOf(label, limit - remaining, limit)),
+    h('span', {}, texts.windowOf(label, limit - remaining, limit), ' '),
+    reset > Date.now() / 1000 ? h('span', { class: 'help' }, texts.windowUntil(timeOf(reset)), ' ') : null,
     h('progress', { max: limit, value: limit - remaining, 'aria-label': label }),
   );
 

@@ -26,13 +26,13 @@ export async function showValidation(
   );
   let shown = '';
   const show = (now: Row): void => {
+    const text = now.execution ? 'running' : String(now.previous_execution?.id);
+    if (text === shown) return;
+    shown = text;
     if (now.execution) {
       put(verdict, h('p', { role: 'status' }, texts.estimating));
       return;
     }
-    const text = String(now.previous_execution?.id);
-    if (text === shown) return;
-    shown = text;
     void attempt(told, async () => {
       put(verdict, await verdictOf(job, now, signal));
       const paged = sidesOf(job.id, signal);
