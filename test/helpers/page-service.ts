@@ -31,7 +31,7 @@ export async function openPage(t: { teardown(cleanup: () => unknown): unknown })
   const folder = join(installation.folder, 'archive');
   for (const path of [pictures, join(folder, '<b>bold'), join(folder, 'many')]) mkdirSync(path, { recursive: true });
   for (const name of [HOSTILE, CONTROL, 'which?.txt']) writeFileSync(join(folder, name), 'x');
-  for (let n = 0; n < 24; n++) writeFileSync(join(folder, 'many', `${n}.txt`), 'Dear');
+  for (let n = 0; n < 52; n++) writeFileSync(join(folder, 'many', `${n}.txt`), 'Dear');
   const state = new StateFolder(installation.state);
   const database = openServerDatabase(state.path);
   t.teardown(() => void database.close());

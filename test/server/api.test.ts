@@ -362,6 +362,15 @@ t.test('the service at an address, with its users', async (t) => {
     const user = await send('POST', '/v1/users', { name: 'guest', role: 'read', password: 'a password' });
     t.equal(user.status, 201);
     t.notMatch(user.text, 'a password');
+    const guest = (await service.signIn('guest', 'a password')).json.access_token;
+    const asGuest = { headers: { authorization: `Bearer ${guest}` } };
+    t.equal((await send('PATCH', '/v1/users/guest', { role: 'manage' })).json.user.role, 'manage');
+    t.equal((await service.ask('/v1/session', asGuest)).json.role, 'manage', 'from now on');
+    t.equal((await send('PATCH', '/v1/users/guest', { password: 'short' })).status, 400);
+    t.equal((await send('PATCH', '/v1/users/guest', { password: 'another one' })).status, 200);
+    t.equal((await service.ask('/v1/session', asGuest)).status, 401, 'a new password ends all sign-ins');
+    t.equal((await service.signIn('guest', 'another one')).status, 200);
+    t.equal((await send('PATCH', '/v1/users/nobody', { role: 'read' })).status, 404);
     await send('DELETE', '/v1/users/guest');
     const live = await service.ask('/v1/events?topics=none', { headers: bearer });
     t.equal(live.status, 400);

@@ -188,7 +188,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
   });
 
   await t.test('a run is watched as it goes on', async (t) => {
-    await admin.faults({ slow: { probability: 1, ms: 400, on: ['storage'] } });
+    await admin.faults({ slow: { probability: 1, ms: 1000, on: ['storage'] } });
     await person.watchProgress();
     await person.button('Start now').click();
     await person.title('Archive & <i>plans');
@@ -205,7 +205,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
       'figures that grow, in a page that was never loaded anew',
     );
     t.ok(requests.filter((one) => /^GET .*\/jobs\//.test(one)).length <= 2, 'by events, not by asking');
-    await page.getByText('24 (96 B)').waitFor();
+    await page.getByText('52 (208 B)').waitFor();
     await person.look(t, 'job');
   });
 
@@ -213,6 +213,10 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await person.tab('Items');
     await page.getByRole('cell', { name: '<img src=x' }).first().waitFor();
     await person.look(t, 'items');
+    await page.getByText('1–50 of 57').waitFor();
+    await person.button('Next').click();
+    await page.getByText('51–57 of 57').waitFor();
+    t.equal(await page.evaluate('document.activeElement.textContent'), 'Previous', 'the focus stays at the pages');
     await person.tab('Flagged items');
     await person.button(`Ignore: ${SHOWN}`).waitFor();
     await person.look(t, 'flagged');
@@ -265,7 +269,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
   await t.test('the grid: columns, order, the jobs of a connection; a filter is kept as a report', async (t) => {
     await person.menu('Jobs');
     await page.getByRole('link', { name: 'Archive & <i>plans' }).waitFor();
-    const { job } = await api('POST', '/v1/jobs', {
+    await api('POST', '/v1/jobs', {
       name: 'Backup',
       transfer: {
         source: { connection: { id: 'Head office' }, target: { path: `/${project}/Plans` } },
@@ -297,7 +301,6 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await person.menu('Reports');
     await page.getByRole('link', { name: '<img src=x' }).waitFor();
     await person.look(t, 'reports');
-    await api('PATCH', `/v1/jobs/${job.id}`, { transfer: { source: { target: { path: '/none' } } } });
     await person.menu('Connections');
     await page.getByRole('link', { name: 'Jobs: <script>files' }).click();
     await page.getByRole('link', { name: 'Backup' }).waitFor();
@@ -326,7 +329,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     });
     await page.getByRole('link', { name: 'Mirror' }).click();
     await person.button('Start').click();
-    await page.getByText('24 (96 B)').waitFor();
+    await page.getByText('52 (208 B)').waitFor();
     rmSync(join(folder, 'many', '0.txt'));
     await person.button('Start').click();
     await person.tab('Flagged items');
@@ -361,6 +364,11 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await person.look(t, 'add-user');
     await modal.getByRole('button', { name: 'Add user' }).click();
     await cell('eve').waitFor();
+    await person.button('Edit: eve').click();
+    await modal.getByLabel('Role').selectOption('manage');
+    await person.button('Save').click();
+    await person.row('eve').filter({ hasText: 'looks and changes' }).waitFor();
+    await api('PATCH', '/v1/users/eve', { role: 'read' });
     await person.look(t, 'users');
     const other = new Person(await context.newPage(), all.pictures);
     await other.page.goto(service.http.replace('127.0.0.1', 'procorefs.test'));

@@ -36,16 +36,36 @@ export class Users {
   async add(name: string, role: Role, password: Secret): Promise<User> {
     if (!/^[\p{L}\p{N}][\p{L}\p{N}._@-]{0,63}$/u.test(name))
       throw new Failure('usage', { what: `"${name}" cannot be a user's name: letters, digits and . _ @ -` });
-    if (password.reveal().length < SHORTEST)
-      throw new Failure('usage', { what: `a password has at least ${SHORTEST} characters` });
     if (this.find(name)) throw new Failure('user-exists', { name });
-    const salt = randomBytes(16);
-    const hash = await derive(password, salt);
+    const { salt, hash } = await hashed(password);
     const created = Math.floor(Date.now() / 1000);
     this.#db
       .prepare('INSERT INTO users (name, role, salt, hash, created_on) VALUES (?, ?, ?, ?, ?)')
       .run(name, role, salt, hash, created);
     return { name, role, created_on: created };
+  }
+
+  /**
+   * Another role, from the next request on, or another password, which ends what they are signed in with.
+   * @throws Failure `no-such-user`, `usage` for a password that cannot be one
+   */
+  async change(
+    name: string,
+    { role, password }: { readonly role?: Role | undefined; readonly password?: Secret | undefined },
+  ): Promise<User> {
+    if (!this.find(name)) throw new Failure('no-such-user', { name });
+    const fresh = password && (await hashed(password));
+    this.#db
+      .transaction(() => {
+        if (role) this.#db.prepare('UPDATE users SET role = ? WHERE name = ?').run(role, name);
+        if (!fresh) return;
+        this.#db.prepare('UPDATE users SET salt = ?, hash = ? WHERE name = ?').run(fresh.salt, fresh.hash, name);
+        this.#db.prepare('DELETE FROM tokens WHERE user = ?').run(name);
+      })
+      .immediate();
+    const changed = this.find(name);
+    if (!changed) throw new Failure('no-such-user', { name });
+    return changed;
   }
 
   /** With what they are signed in with. @throws Failure `no-such-user` */
@@ -83,6 +103,14 @@ export class Users {
     }
     this.#checks++;
   }
+}
+
+/** @throws Failure `usage` for a password that cannot be one */
+async function hashed(password: Secret): Promise<{ readonly salt: Buffer; readonly hash: Buffer }> {
+  if (password.reveal().length < SHORTEST)
+    throw new Failure('usage', { what: `a password has at least ${SHORTEST} characters` });
+  const salt = randomBytes(16);
+  return { salt, hash: await derive(password, salt) };
 }
 
 const derive = (password: Secret, salt: Buffer): Promise<Buffer> =>

@@ -57,6 +57,22 @@ export function adminRoutes({ engine, store }: Parts, users: Users, level: strin
       run: async ({ body: { name, role, password } }) => userJson(await users.add(name, role, new Secret(password))),
     }),
     one({
+      method: 'PATCH',
+      path: '/v1/users/:name',
+      summary: 'another role; or another password, which ends all sign-ins',
+      tag: TAG,
+      type: 'user',
+      body: z.strictObject({ role: z.enum(ROLES).optional(), password: z.string().max(1000).optional() }),
+      reply: userReply,
+      run: async ({ params, body: { role, password } }) =>
+        userJson(
+          await users.change(params.name!, {
+            role,
+            password: password === undefined ? undefined : new Secret(password),
+          }),
+        ),
+    }),
+    one({
       method: 'DELETE',
       path: '/v1/users/:name',
       summary: 'end a user with all sign-ins',

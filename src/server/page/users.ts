@@ -1,6 +1,6 @@
 import { call, type Row } from './api.js';
 import { Modal } from './dialog.js';
-import { about, button, choice, failure, field, h, put, remote, say } from './dom.js';
+import { about, button, choice, failure, field, h, put, remote } from './dom.js';
 import { captionOf, timeOf } from './format.js';
 import { Paged } from './pages.js';
 import { attempt, type Screen, titleOf } from './screen.js';
@@ -10,6 +10,7 @@ import { texts } from './texts.js';
 /** Who may sign in here. */
 export async function usersScreen({ main, signal }: Screen): Promise<void> {
   const told = h('div', { 'aria-live': 'polite' });
+  const changed = (): Promise<void> => paged.load();
   const paged: Paged = new Paged({
     caption: texts.users,
     path: '/v1/users',
@@ -22,11 +23,18 @@ export async function usersScreen({ main, signal }: Screen): Promise<void> {
       { head: texts.created, cell: (row) => timeOf(row.created_on) },
       {
         head: texts.actions,
-        cell: (row) =>
-          button(texts.remove, () => end(row), {
-            'aria-label': about(texts.remove, row.name),
-            'data-key': `end ${row.id}`,
-          }),
+        cell: (row) => {
+          const keys = (text: string): Record<string, string> => ({
+            'aria-label': about(text, row.name),
+            'data-key': `${text} ${row.id}`,
+          });
+          return h(
+            'div',
+            { class: 'bar' },
+            button(texts.edit, () => editUser(row, changed), keys(texts.edit)),
+            button(texts.remove, () => end(row), keys(texts.remove)),
+          );
+        },
       },
     ],
   });
@@ -37,7 +45,7 @@ export async function usersScreen({ main, signal }: Screen): Promise<void> {
       await paged.load();
     });
   };
-  const add = button(texts.addUser, () => addUser(() => paged.load()), { class: 'main' });
+  const add = button(texts.addUser, () => editUser(undefined, changed), { class: 'main' });
   put(
     main,
     h('div', { class: 'bar' }, titleOf(texts.users), h('span', { class: 'end' }, add)),
@@ -48,42 +56,45 @@ export async function usersScreen({ main, signal }: Screen): Promise<void> {
   await paged.load();
 }
 
-function addUser(added: () => Promise<void>): void {
-  const modal = new Modal(texts.addUser);
+/** Somebody new, or (`given`) another role or password for somebody who is there. */
+function editUser(given: Row | undefined, changed: () => Promise<void>): void {
+  const modal = new Modal(given ? texts.edit : texts.addUser, undefined, given?.name);
   const told = h('div', {});
   const name = h('input', { autocomplete: 'off', required: true, maxlength: 64 });
-  const password = h('input', { type: 'password', autocomplete: 'new-password', required: true, minlength: 8 });
-  const role = choice(texts.roles, 'read');
+  const password = h('input', { type: 'password', autocomplete: 'new-password', required: !given, minlength: 8 });
+  const role = choice(texts.roles, given?.role ?? 'read');
   const submit = (event: Event): void => {
     event.preventDefault();
-    const missing = name.value === '' ? name : password.value === '' ? password : undefined;
+    const missing = given ? undefined : [name, password].find(({ value }) => value === '');
     if (missing) {
       put(told, failure(texts.fillIn(missing === name ? texts.userName : texts.password)));
       missing.focus();
       return;
     }
     void attempt(told, async () => {
-      await call('POST', '/v1/users', { name: name.value, role: role.value, password: password.value });
+      const secret = password.value === '' ? {} : { password: password.value };
+      const words = { role: role.value, ...secret };
+      if (given) await call('PATCH', `/v1/users/${encodeURIComponent(given.id)}`, words);
+      else await call('POST', '/v1/users', { name: name.value, ...words });
       modal.close();
-      await added();
-      say(texts.userAdded(name.value));
+      await changed();
     });
   };
   modal.show(
     h(
       'form',
       { onsubmit: submit, novalidate: true },
-      field(texts.userName, name, texts.userNameHelp),
+      given ? null : field(texts.userName, name, texts.userNameHelp),
       field(texts.role, role),
-      field(texts.password, password, texts.passwordHelp),
+      field(texts.password, password, given ? texts.newPasswordHelp : texts.passwordHelp),
       told,
       h(
         'div',
         { class: 'bar' },
         button(texts.cancel, () => modal.close()),
-        h('button', { class: 'main' }, texts.addUser),
+        h('button', { class: 'main' }, given ? texts.save : texts.addUser),
       ),
     ),
   );
-  name.focus();
+  (given ? role : name).focus();
 }
