@@ -76,6 +76,11 @@ t.test('a service with a mount of its configuration, and clients of every kind',
     t.match(await mountOf(mnt), { state: /^(crawling|ready)$/, source: 'Procore:' });
     t.match(await mountOf(missing), { state: 'failed', reason: /does not exist.*mkdir/ });
     t.equal((await installation.status(mnt)).mountpoint, mnt);
+    await installation.crawled(mnt);
+    const below = readdirSync(mnt, { recursive: true, withFileTypes: true });
+    const { items, containers } = (await ask('/v1/connections/Procore/stats')).json.item_stats;
+    t.equal(items.count, below.filter((one) => one.isFile()).length, 'who owns the project counts');
+    t.equal(containers.count, below.filter((one) => one.isDirectory()).length);
   });
 
   await t.test(
