@@ -15,7 +15,7 @@ import type { MountRequest, Mounts } from './mounts.js';
 import type { Project } from './project.js';
 import { refresh } from './refresh.js';
 import { type Restored, restore } from './restore.js';
-import type { Part } from './shown.js';
+import type { Part, Shown } from './shown.js';
 import { type MountStatus, mountState } from './status.js';
 
 /**
@@ -87,7 +87,7 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
       return shown.at(
         text(path),
         (project, within) =>
-          project ? browseFolder(project, within, page, signal) : Promise.resolve(projectFolders(shown.parts, page)),
+          project ? browseFolder(project, within, page, signal) : Promise.resolve(projectFolders(shown.folders, page)),
         signal,
       );
     },
@@ -136,12 +136,19 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
   };
 }
 
-/** The projects of a company that are open, as folders. */
-function projectFolders(parts: readonly Part[], page: { offset: number; limit: number }): BrowsedFolder {
-  const rows = parts.map(({ project, prefix }) => ({
-    id: project.session.project.id,
-    name: prefix.slice(0, -1),
-    path: `/${prefix.slice(0, -1)}`,
+/** The projects of a company, as folders by name. */
+function projectFolders(
+  folders: Shown['folders'],
+  { offset, limit, q }: { readonly offset: number; readonly limit: number; readonly q: string | undefined },
+): BrowsedFolder {
+  const wanted = q?.toLowerCase();
+  const found = folders
+    .filter(({ name }) => wanted === undefined || name.toLowerCase().includes(wanted))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const rows = found.slice(offset, offset + limit).map(({ id, name }) => ({
+    id,
+    name,
+    path: `/${name}`,
     type: 'folder' as const,
     bytes: 0,
     version: undefined,
@@ -154,7 +161,7 @@ function projectFolders(parts: readonly Part[], page: { offset: number; limit: n
     created_by: undefined,
     web_url: undefined,
   }));
-  return { total: rows.length, cut: false, rows: rows.slice(page.offset, page.offset + page.limit) };
+  return { total: found.length, cut: false, rows };
 }
 
 /** @throws Failure `usage` where the path is a company's */

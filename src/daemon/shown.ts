@@ -29,6 +29,8 @@ export interface Shown {
   readonly project: Project | undefined;
   /** How many projects there are, open or not. */
   readonly projects: number;
+  /** Of a company: the folders of its projects, open or not. */
+  readonly folders: readonly { readonly id: number; readonly name: string }[];
   /** The projects that are open. */
   readonly parts: readonly Part[];
   /**
@@ -56,6 +58,7 @@ export async function showProject(lease: Lease, request: MountRequest, log: Log)
     session: project.session.session,
     project,
     projects: 1,
+    folders: [],
     parts: [partOf(project)],
     at: (path, work) => work(project, [request.folder, path].filter((part) => part !== '').join('/')),
     refresh: async () => undefined,
@@ -87,6 +90,10 @@ export function showCompany(home: CompanyHome, request: MountRequest, log: Log):
     project: undefined,
     get projects() {
       return company.store.all.length;
+    },
+    get folders() {
+      company.look();
+      return company.store.all;
     },
     get parts() {
       return companyParts(home);

@@ -76,6 +76,11 @@ for (const driver of ['kernel', 'fuse-native'])
     t.equal(total, byRoute['GET /rest/v1.0/projects']);
     t.ok(total <= 5, `${total} calls before ls`);
     t.match(await daemon.status(), { company: { projects: PROJECTS }, projects: [], state: 'ready', driver });
+    const names = ready.projects.map(({ name }) => name).sort();
+    const shown = await daemon.browse('');
+    t.match(shown, { total: PROJECTS, rows: names.slice(0, 3).map((name) => ({ name, path: `/${name}` })) });
+    t.match(await daemon.browse('', second.name.toUpperCase()), { rows: [{ name: second.name }] });
+    t.match(await daemon.status(), { projects: [] }, 'which opens none');
 
     t.ok((await fs.readdir(at(first))).length > 0);
     t.strictSame(await open(), [first.id], 'only what is used is opened');

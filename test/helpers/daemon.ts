@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { BrowsedFolder } from '#src/daemon/browse.js';
 import { askDaemon } from '#src/daemon/control.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
 import type { MountStatus } from '#src/daemon/status.js';
@@ -40,6 +41,11 @@ export class Daemon {
   /** Where the bytes are now. */
   discard(...lines: readonly UploadLine[]): Promise<string[]> {
     return this.#ask('discard', { ids: lines.map(({ id }) => String(id)) });
+  }
+
+  /** As the web page's project browser asks. */
+  browse(path: string, q?: string): Promise<BrowsedFolder> {
+    return this.#ask('browse', { path, offset: 0, limit: 3, ...(q === undefined ? {} : { q }) });
   }
 
   /** Lists a folder anew. */
