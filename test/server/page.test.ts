@@ -100,6 +100,10 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await modal.getByLabel('Display as').fill('<script>files');
     await person.button('Save').click();
     await cell('<script>files').waitFor();
+    await person.button('Disable: <script>files').click();
+    await person.row('<script>files').filter({ hasText: 'no job runs' }).waitFor();
+    await person.button('Enable: <script>files').click();
+    await person.row('<script>files').filter({ hasText: 'no job runs' }).waitFor({ state: 'detached' });
     await page.getByLabel('Search').fill('head');
     await cell('<script>files').waitFor({ state: 'detached' });
   });

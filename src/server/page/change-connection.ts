@@ -6,9 +6,6 @@ import { signInAt } from './procore-sign-in.js';
 import { attempt } from './screen.js';
 import { texts } from './texts.js';
 
-/** What of a target can be changed, apart from the secret. */
-const CHANGES = ['name', 'uri', 'username', 'password'];
-
 /** The modal by which name, place, account or secret of a connection are changed. */
 export function changeConnection(connection: Row, changed: () => void): void {
   const path = `/v1/connections/${connection.id}`;
@@ -22,7 +19,8 @@ export function changeConnection(connection: Row, changed: () => void): void {
   async function fields(): Promise<readonly Row[]> {
     if (connection.platform.id !== 'procore') {
       const { attributes } = await read(`${path}/edit`);
-      return CHANGES.flatMap((id) => attributes[id] ?? []);
+      // A secret besides the password belongs to a sign-in: it comes with a connection of its own.
+      return Object.values<Row>(attributes).filter(({ id, type }) => type !== 'password' || id === 'password');
     }
     // The service's own form begins a sign-in.
     const { name, secret } = texts.procoreFields;
@@ -52,7 +50,7 @@ export function changeConnection(connection: Row, changed: () => void): void {
   async function submit(): Promise<void> {
     const missing = form?.missing();
     if (missing) return put(told, failure(texts.fillIn(missing)));
-    const differing = Object.entries(form?.values ?? {}).filter(([key, value]) => value !== (before[key] ?? ''));
+    const differing = Object.entries(form?.all ?? {}).filter(([key, value]) => value !== (before[key] ?? ''));
     if (differing.length === 0) return modal.close();
     const { name, ...auth } = Object.fromEntries(differing);
     save.disabled = true;

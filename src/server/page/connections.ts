@@ -32,6 +32,11 @@ export async function connectionsScreen({ main, signal }: Screen): Promise<void>
       changed();
     });
   };
+  const switchTo = (row: Row): void =>
+    void attempt(told, async () => {
+      await call('PATCH', `/v1/connections/${row.id}`, { disabled: !row.disabled });
+      changed();
+    });
   const actions = (row: Row): HTMLElement => {
     const of = (text: string): Record<string, string> => ({
       'aria-label': about(text, row.name),
@@ -43,6 +48,7 @@ export async function connectionsScreen({ main, signal }: Screen): Promise<void>
       texts.jobsOfConnection,
     );
     if (!mayManage()) return jobs;
+    const turn = row.disabled ? texts.enable : texts.disable;
     const tester: HTMLButtonElement = button(texts.test, () => test(row, tester), of(texts.test));
     return h(
       'div',
@@ -53,6 +59,7 @@ export async function connectionsScreen({ main, signal }: Screen): Promise<void>
         : null,
       button(texts.edit, () => changeConnection(row, changed), of(texts.edit)),
       jobs,
+      button(turn, () => switchTo(row), of(turn)),
       button(texts.remove, () => forget(row), of(texts.remove)),
     );
   };
@@ -69,7 +76,7 @@ export async function connectionsScreen({ main, signal }: Screen): Promise<void>
         label: texts.state,
         options: [
           ['1', texts.active],
-          ['0', texts.inactive],
+          ['0', texts.notActive],
         ],
       },
     ],
@@ -79,7 +86,7 @@ export async function connectionsScreen({ main, signal }: Screen): Promise<void>
       {
         head: texts.state,
         sort: 'active',
-        cell: (row) => h('span', { class: row.active ? 'good' : 'bad' }, row.active ? texts.active : texts.inactive),
+        cell: (row) => h('span', { class: row.active ? 'good' : 'bad' }, stateOf(row)),
       },
       {
         head: texts.account,
@@ -112,3 +119,6 @@ export async function connectionsScreen({ main, signal }: Screen): Promise<void>
   );
   await paged.load();
 }
+
+const stateOf = ({ active, disabled }: Row): string =>
+  disabled ? texts.disabled : active ? texts.active : texts.inactive;

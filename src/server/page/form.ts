@@ -36,13 +36,15 @@ export class DescribedForm {
     this.#showFitting();
   }
 
+  /** What is shown, also what is empty. */
+  get all(): Record<string, string> {
+    const shown = this.#fields.filter(({ box }) => !box.hidden);
+    return Object.fromEntries(shown.map(({ control }) => [control.name, control.value]));
+  }
+
   /** What was filled in; what is not shown, or empty, is left out. */
   get values(): Record<string, string> {
-    return Object.fromEntries(
-      this.#fields
-        .filter(({ box, control }) => !box.hidden && control.value !== '')
-        .map(({ control }) => [control.name, control.value]),
-    );
+    return Object.fromEntries(Object.entries(this.all).filter(([, value]) => value !== ''));
   }
 
   /** The caption of the first field that is needed and empty; it gets the focus. */

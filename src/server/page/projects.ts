@@ -7,6 +7,9 @@ import { uploadList } from './project-uploads.js';
 import { oneAtATime, type Screen, titleOf } from './screen.js';
 import { texts } from './texts.js';
 
+/** Milliseconds after which the lists are asked for again, whatever a status says. */
+const SELDOM = 30_000;
+
 /** What is mounted: `#/projects/MOUNT POINT/PATH`, the mirrored tree and the changes that wait. */
 export async function projectsScreen(screen: Screen): Promise<void> {
   const { main, parts, signal } = screen;
@@ -44,9 +47,18 @@ export async function projectsScreen(screen: Screen): Promise<void> {
     uploads.actions,
     uploads.paged.element,
   );
-  const show = (all: readonly Row[]): void => {
+  let seen = '';
+  let askedAt = 0;
+  /** Answers whether the lists may have changed: a status tells of every look at the server, and most find nothing. */
+  const show = (all: readonly Row[]): boolean => {
     const mount = all.find((one) => one.mountpoint === mountpoint);
     put(state, mount ? stateOf(mount) : h('p', { class: 'bad' }, texts.unmounted));
+    const { state: word, crawl, outbox, pins } = mount ?? {};
+    const text = JSON.stringify([word, crawl, outbox, pins]);
+    const isDue = text !== seen || outbox?.pending > 0 || Date.now() - askedAt > SELDOM;
+    seen = text;
+    if (isDue) askedAt = Date.now();
+    return isDue;
   };
   show(rows);
   await Promise.all([tree.load(), uploads.paged.load(true)]);
@@ -54,8 +66,7 @@ export async function projectsScreen(screen: Screen): Promise<void> {
     await Promise.all([tree.load(true), uploads.paged.load(true)]);
   });
   void follow('mounts', signal, (all: readonly Row[]) => {
-    show(all);
-    again();
+    if (show(all)) again();
   });
 }
 
