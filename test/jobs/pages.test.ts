@@ -6,6 +6,7 @@ import type { ItemFilter } from '#src/jobs/store/pages.js';
 import { Folders } from '../helpers/jobs.js';
 
 const ITEMS = 600;
+const MANY = 12_000;
 const WORDS = ['a-1', 'LEVEL 2', 'none', '100%', 'ÜBUNG', '_', "'", '2/a-2', 'a'];
 
 t.test('pages hold what a look at every row finds, whatever is asked for', (t) => {
@@ -37,7 +38,7 @@ t.test('pages hold what a look at every row finds, whatever is asked for', (t) =
         (!renamed || item.renamed !== undefined) &&
         (text === undefined || `${item.folder}/${item.name}`.toLowerCase().includes(text.toLowerCase())),
     );
-    if (statuses && text === undefined && !folders && !renamed)
+    if (statuses && !folders && !renamed)
       found.sort((a, b) => (a.status < b.status ? -1 : a.status > b.status ? 1 : rank(a) - rank(b) || a.id - b.id));
     return found.map(({ id }) => id);
   };
@@ -63,6 +64,27 @@ t.test('pages hold what a look at every row finds, whatever is asked for', (t) =
   t.equal(both.total, both.rows.length);
   t.equal(both.rows.filter(({ execution }) => execution === runs[1]).length, retries(ITEMS));
   t.equal(store.pages.items({ executions: [], statuses: ['retry'] }, { offset: 0, limit: 9 }).total, 0);
+
+  // A word that is in more rows than are kept.
+  const third = store.begin(job.id, 'manual', false, Date.now()).id;
+  const many = store.items(third);
+  many.transaction(() => {
+    for (let n = 0; n < MANY; n++) {
+      const place = { folder: `${n % 3}`, name: `Plan ${n}`, otherFolder: '', otherName: '', bytes: 1, count: 1 };
+      many.add({ ...place, isFolder: false, action: 'copy', status: n % 100 === 0 ? 'retry' : 'success' });
+    }
+  });
+  const common = [...many.rows()].filter(({ folder, name }) => `${folder}/${name}`.includes('1'));
+  t.ok(store.pages.items({ executions: [third], text: 'plan' }, { offset: 0, limit: 1 }).total === MANY);
+  for (const [text, wanted] of [
+    ['plan', [...many.rows()]],
+    ['1', common],
+  ] as const)
+    for (const offset of [0, 77, wanted.length - 5, wanted.length]) {
+      const page = store.pages.items({ executions: [third], text }, { offset, limit: 10 });
+      t.equal(page.total, wanted.length);
+      t.strictSame(page.rows, wanted.slice(offset, offset + 10), `${text} from ${offset} on`);
+    }
 
   // What another process writes shows at once, although nothing is looked for twice.
   const filter = { executions: [runs[1]!], text: 'a-1' };

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import type { Database } from '../../database/open.js';
 
-/** Ids that are remembered, over all words that were looked for: 8 MB. */
-const MOST_IDS = 1_000_000;
+/** Ids that are remembered, over all words that were looked for: 2 MB. */
+const MOST_IDS = 250_000;
 const MOST_COUNTS = 500;
 
 /** What looking through a database found, as long as nothing was written to it, by any process. */

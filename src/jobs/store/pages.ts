@@ -28,6 +28,9 @@ export interface ItemFilter {
 
 export type KeptEvent = AuditEvent & { readonly id: number; readonly execution: number };
 
+/** Items that a word is found in, up to which they are kept. */
+const MOST_SELDOM = 5000;
+
 /** The index that has the rows of a filter together, and the order in which it has them. */
 interface Way {
   readonly index: string;
@@ -72,7 +75,8 @@ export class Pages {
         : { executions: JSON.stringify(filter.executions) }),
       ...Object.fromEntries((filter.statuses ?? []).map((status, n) => [`s${n}`, status])),
     };
-    if (filter.text !== undefined) return this.#search(from, { ...words, ...patterns(filter.text) }, offset, limit);
+    if (filter.text !== undefined)
+      return this.#search(filter, { ...words, ...patterns(filter.text) }, { offset, limit });
     return {
       rows: this.#all<ItemRow>(`SELECT * FROM ${from} ORDER BY ${order} LIMIT @limit OFFSET @offset`, {
         ...words,
@@ -102,16 +106,33 @@ export class Pages {
     };
   }
 
-  #search(from: string, words: object, offset: number, limit: number): Part<RunItem> {
-    const ids = this.#found.ids(`${from} ${JSON.stringify(words)}`, () =>
-      Float64Array.from(this.#statement(`SELECT id FROM ${from}`).pluck().all(words) as number[]).sort(),
-    );
-    const page = JSON.stringify([...ids.subarray(offset, offset + limit)]);
-    const rows = this.#all<ItemRow>(
-      'SELECT * FROM items WHERE id IN (SELECT value FROM json_each(@page)) ORDER BY id',
-      { page },
-    );
-    return { rows: rows.map(fromRow), total: ids.length };
+  /** What is found seldom is found once, and kept; what is found everywhere is soon enough for a page. */
+  #search(filter: ItemFilter, words: object, { offset, limit }: Stretch): Part<RunItem> {
+    const { index, conditions, order } = wayOf(filter);
+    const where = `WHERE ${conditions.join(' AND ')}`;
+    // The only index that has the text beside the ids: they need not be read from the rows. It has them by their place.
+    const byPlace = index === 'items_of_execution';
+    const from = `items INDEXED BY ${byPlace ? 'items_by_place' : index} ${where}`;
+    const ids = this.#found.ids(`${from} ${JSON.stringify(words)}`, () => {
+      const sorted = byPlace ? '' : `ORDER BY ${order}`;
+      const sql = `SELECT id FROM ${from} ${sorted} LIMIT ${MOST_SELDOM + 1}`;
+      const found = Float64Array.from(this.#statement(sql).pluck().all(words) as number[]);
+      return byPlace ? found.sort() : found;
+    });
+    if (ids.length > MOST_SELDOM)
+      return {
+        rows: this.#all<ItemRow>(
+          `SELECT * FROM items INDEXED BY ${index} ${where} ORDER BY ${order} LIMIT @limit OFFSET @offset`,
+          { ...words, offset, limit },
+        ).map(fromRow),
+        total: this.#count(from, words),
+      };
+    const page = [...ids.subarray(offset, offset + limit)];
+    const rows = this.#all<ItemRow>('SELECT * FROM items WHERE id IN (SELECT value FROM json_each(@page))', {
+      page: JSON.stringify(page),
+    });
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return { rows: page.flatMap((id) => byId.get(id) ?? []).map(fromRow), total: ids.length };
   }
 
   #count(from: string, words: object): number {
@@ -139,24 +160,25 @@ function wayOf({ executions, statuses, folders, renamed, text }: ItemFilter): Wa
     ...(statuses === undefined ? [] : [`status IN (${statuses.map((_, n) => `@s${n}`).join(', ')})`]),
     ...(folders === undefined ? [] : [`is_folder = ${Number(folders)}`]),
     ...(renamed ? ['renamed IS NOT NULL'] : []),
-    ...(text === undefined ? [] : [HAS_TEXT]),
+    ...(text === undefined ? [] : [hasText(text)]),
   ];
   if (renamed) return { index: 'items_renamed', conditions, order: 'id' };
   if (folders) return { index: 'items_folders', conditions, order: 'id' };
   if (statuses) return { index: 'items_in_order', conditions, order: 'execution, status, rank, id' };
-  return { index: text === undefined ? 'items_of_execution' : 'items_by_place', conditions, order: 'id' };
+  return { index: 'items_of_execution', conditions, order: 'id' };
 }
 
-/** LIKE takes A for a of ASCII alone: beyond it a word is looked for as it is, in lower case and in upper case. */
-const HAS_TEXT = `(folder || '/' || name LIKE @t0 ESCAPE '\\' OR (@t1 IS NOT NULL AND
-  (folder || '/' || name LIKE @t1 ESCAPE '\\' OR folder || '/' || name LIKE @t2 ESCAPE '\\')))`;
+const isAscii = (text: string): boolean => /^\p{ASCII}*$/u.test(text);
 
-function patterns(text: string) {
+/** LIKE takes A for a of ASCII alone: beyond it a word is looked for as it is, in lower case and in upper case. */
+function hasText(text: string): string {
+  const looked = isAscii(text) ? ['@t0'] : ['@t0', '@t1', '@t2'];
+  const places = text.includes('/') ? [`folder || '/' || name`] : ['name', 'folder'];
+  return `(${looked.flatMap((word) => places.map((place) => `${place} LIKE ${word} ESCAPE '\\'`)).join(' OR ')})`;
+}
+
+function patterns(text: string): object {
   const pattern = (word: string): string => `%${word.replace(/[\\%_]/g, '\\$&')}%`;
-  const isPlain = /^\p{ASCII}*$/u.test(text);
-  return {
-    t0: pattern(text),
-    t1: isPlain ? null : pattern(text.toLowerCase()),
-    t2: isPlain ? null : pattern(text.toUpperCase()),
-  };
+  const t0 = pattern(text);
+  return isAscii(text) ? { t0 } : { t0, t1: pattern(text.toLowerCase()), t2: pattern(text.toUpperCase()) };
 }
