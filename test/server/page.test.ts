@@ -45,6 +45,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     const opened = context.waitForEvent('page');
     await person.button('Sign in with Procore').click();
     const popup = await opened;
+    await popup.screenshot({ path: join(all.pictures, 'procore-sign-in.png') });
     await popup.getByRole('button', { name: 'Allow' }).click();
     await modal.getByText(outcome).waitFor();
     await popup.close();
@@ -52,6 +53,10 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
 
   await t.test('a Procore connection: a test that fails keeps everything, the next one succeeds', async (t) => {
     await person.button('Add connection').click();
+    await modal.getByLabel('Platform API credentials').selectOption('default');
+    for (const name of ['Domain', 'Client ID', 'Client Secret'])
+      t.notOk(await modal.getByLabel(name).isVisible(), `${name} is for an app of one's own`);
+    await person.look(t, 'add-procore-default');
     await modal.getByLabel('Platform API credentials').selectOption('custom');
     await modal.getByLabel('Display as').fill('Head office');
     await modal.getByLabel('Domain').fill(host);

@@ -39,7 +39,13 @@ export function trail(mountpoint: string, path: string): HTMLElement {
 }
 
 /** A folder as it is mirrored: what each item is, in which state, and whether it is kept here. */
-export function projectTree(mountpoint: string, path: string, told: HTMLElement, signal: AbortSignal): Paged {
+export function projectTree(
+  mountpoint: string,
+  path: string,
+  told: HTMLElement,
+  signal: AbortSignal,
+  canPin: boolean,
+): Paged {
   const pin = (row: Row): void =>
     void attempt(told, async () => {
       await call('POST', `${MOUNTS}/${row.pinned ? 'unpin' : 'pin'}`, { mountpoint, path: row.path });
@@ -78,7 +84,7 @@ export function projectTree(mountpoint: string, path: string, told: HTMLElement,
           return h(
             'div',
             { class: 'bar' },
-            mayManage() ? button(label, () => pin(row), keys(label)) : null,
+            canPin && mayManage() ? button(label, () => pin(row), keys(label)) : null,
             row.type === 'file' ? button(texts.versions, versions, keys(texts.versions)) : null,
             isPage(row.web_url)
               ? h(

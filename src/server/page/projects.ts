@@ -32,7 +32,9 @@ export async function projectsScreen(screen: Screen): Promise<void> {
     location.hash = treeAddress(to, '');
   });
   const state = h('div', {});
-  const tree = projectTree(mountpoint, path, told, signal);
+  const isCompany = rows.find((row) => row.mountpoint === mountpoint)?.company !== undefined;
+  // What is kept here are items of a project.
+  const tree = projectTree(mountpoint, path, told, signal, !(isCompany && path === ''));
   const uploads = uploadList(mountpoint, told, signal, () => void tree.load(true));
   put(
     main,
