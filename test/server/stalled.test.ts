@@ -3,7 +3,14 @@ import { type AddressInfo, connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { silentLog } from '#src/base/log.js';
+import { openServerDatabase } from '#src/server/access/database.js';
+import { Guard } from '#src/server/access/guard.js';
+import { Tokens } from '#src/server/access/tokens.js';
+import { serveEvents } from '#src/server/events/routes.js';
+import { openApp } from '#src/server/http/app.js';
 import { dropStalled } from '#src/server/http/stalled.js';
+import type { Parts } from '#src/server/parts.js';
 
 const CHUNK = Buffer.alloc(256 * 1024);
 const CHUNKS = 128;
@@ -56,3 +63,44 @@ t.test(
     t.ok(ended.includes('/reading finished'));
   },
 );
+
+t.test('a watcher that stops reading is sent away when it is megabytes behind; others go on', async (t) => {
+  const database = openServerDatabase(t.testdir());
+  t.teardown(() => database.close());
+  const guard = new Guard(new Tokens(database), { name: 'owner', role: 'manage' });
+  const ending = new AbortController();
+  let looks = 0;
+  const parts = {
+    mounts: { status: async () => [{ mountpoint: `/${looks++}`, state: 'x'.repeat(6 * 1024 * 1024) }] },
+    log: silentLog,
+    ending: ending.signal,
+  } as unknown as Parts;
+  const app = openApp(guard, silentLog);
+  serveEvents(app, parts, guard);
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  t.teardown(async () => {
+    ending.abort();
+    await app.close();
+  });
+  const { port } = app.server.address() as AddressInfo;
+  const watch = () => {
+    const socket = connect(port, '127.0.0.1', () =>
+      socket.write('GET /v1/events?topics=mounts HTTP/1.1\r\nHost: x\r\n\r\n'),
+    );
+    socket.on('error', () => undefined);
+    t.teardown(() => socket.destroy());
+    return socket;
+  };
+  const open = (): Promise<number> =>
+    new Promise((resolve, reject) =>
+      app.server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    );
+  watch().pause();
+  let bytes = 0;
+  watch().on('data', (chunk) => (bytes += chunk.length));
+  while ((await open()) < 2) await sleep(10);
+  while ((await open()) > 1) await sleep(50);
+  const then = bytes;
+  while (bytes < then + 6 * 1024 * 1024) await sleep(50);
+  t.equal(await open(), 1, 'who reads stays, and is told of the next change');
+});
