@@ -15,6 +15,7 @@ import { killScenario } from './helpers/cases-kill.js';
 import { largeUpload } from './helpers/cases-large-upload.js';
 import { million } from './helpers/cases-million.js';
 import { modelScenario } from './helpers/cases-model.js';
+import { namesProperty } from './helpers/cases-name-property.js';
 import { hostileNames } from './helpers/cases-names.js';
 import { officeScenario } from './helpers/cases-office.js';
 import { pendingScenario } from './helpers/cases-pending.js';
@@ -26,7 +27,6 @@ import { crawlMemory, expiredUrls, type Scenario } from './helpers/cases-scenari
 import { uploadHour } from './helpers/cases-upload-hour.js';
 import { vanishingShare } from './helpers/cases-vanishing.js';
 import { writeKillScenario } from './helpers/cases-write-kill.js';
-import { namesProperty } from './helpers/model-names.js';
 import { refreshRace } from './helpers/refresh-race.js';
 
 /** Of the exercisers: operations in all, and how often the files come anew from the server. */

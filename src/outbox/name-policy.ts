@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { Failure } from '../base/errors.js';
+import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { linuxNames } from '../names/linux.js';
 import { classifyName, globPattern, type NameClass } from '../names/local-only.js';
@@ -68,14 +69,27 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log): 
     const refusal = judgeName(name) ?? judgePath(path);
     return refusal && isTheServers(parent, name) ? undefined : refusal;
   };
+  /** What the server is to call it under this name here: what is only moved keeps the one that it has there. */
+  const remoteNameOf = (item: LocalItem, name: string): string => {
+    const isKept = name === item.name && (!item.intent || item.intent.name === item.intent.baseName);
+    return (isKept && tree.view.byRemoteId(item.remoteId)?.remoteName) || linuxNames.decode(name);
+  };
   /** Of two that have one name at the server the mount shows one under another name: who takes the free one is too late. */
-  const requireFree = (parent: LocalItem, name: string, folder: boolean, uid: number, self?: LocalItem): void => {
+  const requireFree = (
+    parent: LocalItem,
+    name: string,
+    remote: string,
+    item: { isFile: boolean; inode?: Inode },
+    uid: number,
+  ): void => {
     if (parent.remoteId === NO_REMOTE || isTheServers(parent, name)) return;
-    for (const { inode, isFile } of tree.view.shownOtherwise(parent.remoteId, linuxNames.decode(name))) {
-      const other = inode === self?.inode ? undefined : tree.item(inode);
-      if (!other || isFile === folder || other.parent !== parent.inode || other.intent) continue;
-      log.warn({ path: pathIn(parent, name), uid, other: other.name }, 'what is shown under another name is called so');
-      throw new Failure('name-taken', { name });
+    const plain = tree.view.child(parent, linuxNames.encode(remote));
+    const named = plain?.remoteName === remote ? [plain] : [];
+    for (const { inode } of [...named, ...tree.view.shownOtherwise(parent.remoteId, remote)]) {
+      const other = inode === item.inode ? undefined : tree.item(inode);
+      if (other?.isFile !== item.isFile || other.parent !== parent.inode || other.intent) continue;
+      log.warn({ path: pathIn(parent, name), uid, other: other.name }, 'another item has that name at the server');
+      throw new Failure('name-taken', { name: remote });
     }
   };
   const refuse = (refusal: Refusal, path: string, uid: number): never => {
@@ -93,14 +107,14 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log): 
       const path = pathIn(parent, name);
       const refusal = judge(parent, name, path);
       if (refusal) refuse(refusal, path, uid);
-      requireFree(parent, name, folder, uid);
+      requireFree(parent, name, linuxNames.decode(name), { isFile: !folder }, uid);
     },
     async requireMove(item, parent, name, uid, longestBelow) {
       if (!goesUp(parent, name, !item.isFile) || isBack(item, parent, name)) return;
       const path = pathIn(parent, name);
       const refusal = name === item.name ? judgePath(path) : judge(parent, name, path);
       if (refusal) refuse(refusal, path, uid);
-      if (name !== item.name) requireFree(parent, name, !item.isFile, uid, item);
+      requireFree(parent, name, remoteNameOf(item, name), item, uid);
       if (item.isFile) return;
       const below = await longestBelow(item);
       const longest = below === 0 ? undefined : judgePath(`${path}/${'x'.repeat(below)}`);

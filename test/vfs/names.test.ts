@@ -1,5 +1,5 @@
 import t from 'tap';
-import { namesProperty } from '../helpers/model-names.js';
+import { namesProperty } from '../helpers/cases-name-property.js';
 
 const SEED = Number(process.env.SEED ?? 20261128);
 const runs = Number(process.env.RUNS ?? 4);
