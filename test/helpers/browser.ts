@@ -26,7 +26,7 @@ export async function openBrowser(t: { teardown(cleanup: () => unknown): unknown
     acceptDownloads: true,
   });
   t.teardown(() => context.close());
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(30_000);
   const errors: string[] = [];
   const page = context.pages()[0] ?? (await context.newPage());
   page.on('pageerror', (error) => errors.push(String(error)));

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { noBrowser } from '../helpers/browser.js';
 import { Person } from '../helpers/page.js';
 import { HOSTILE, openPage, PASSWORD } from '../helpers/page-service.js';
@@ -9,14 +9,17 @@ import { until } from '../helpers/processes.js';
 /** As a person sees it. */
 const SHOWN = HOSTILE.replace('\u202e', '\\u{202e}');
 
-t.test('the way of a person through the page', { skip: noBrowser ?? false, bail: true }, async (t) => {
+t.test('the way of a person through the page', { skip: noBrowser ?? false }, async (t) => {
   const all = await openPage(t);
   const { person, context, errors, service, admin, ready, host, project, installation, folder } = all;
   const { page, modal } = person;
   const { api } = all;
+  /** Each begins where the one before ended. */
+  const step = (name: string, work: (t: Test) => Promise<void>) =>
+    t.test(name, { skip: t.passing() ? false : 'an earlier step failed' }, work);
   const cell = (name: string) => page.getByRole('cell', { name, exact: true });
 
-  await t.test('the first load is small; who signs in wrongly is told so', async (t) => {
+  await step('the first load is small; who signs in wrongly is told so', async (t) => {
     let bytes = 0;
     const counted: Promise<void>[] = [];
     const count = (response: { request(): { sizes(): Promise<{ responseBodySize: number }> } }): void => {
@@ -51,7 +54,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await popup.close();
   };
 
-  await t.test('a Procore connection: a test that fails keeps everything, the next one succeeds', async (t) => {
+  await step('a Procore connection: a test that fails keeps everything, the next one succeeds', async (t) => {
     await person.button('Add connection').click();
     await modal.getByLabel('Platform API credentials').selectOption('default');
     for (const name of ['Domain', 'Client ID', 'Client Secret'])
@@ -76,7 +79,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     t.equal(await page.evaluate('document.activeElement.textContent'), 'Add connection', 'the focus is back');
   });
 
-  await t.test('a target; connections are sorted, narrowed, and changed', async (t) => {
+  await step('a target; connections are sorted, narrowed, and changed', async (t) => {
     await person.button('Add connection').click();
     await modal.getByLabel('Platform', { exact: true }).selectOption('fs');
     await modal.getByLabel('Folder').fill('/none/such');
@@ -113,7 +116,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await cell('<script>files').waitFor({ state: 'detached' });
   });
 
-  await t.test('who cannot be sent back signs in by a code', async (t) => {
+  await step('who cannot be sent back signs in by a code', async (t) => {
     let opened = context.waitForEvent('page');
     await person.button('Sign in again: Head office').click();
     await (await opened).close();
@@ -131,7 +134,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
   });
   const mnt = installation.mountpoint();
   const file = (name: string) => person.row(name).first();
-  await t.test('the project browser: tree, versions, state, pins, and what waits to go up', async (t) => {
+  await step('the project browser: tree, versions, state, pins, and what waits to go up', async (t) => {
     await person.menu('Projects');
     await page.getByText('Nothing is mounted').waitFor();
     await admin.change({ op: 'create', type: 'folder', path: 'Plans' });
@@ -169,7 +172,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     t.notOk(there.includes('draft.tmp'));
   });
 
-  await t.test('the wizard ends with the estimate, and with what will not be copied', async (t) => {
+  await step('the wizard ends with the estimate, and with what will not be copied', async (t) => {
     await person.menu('Jobs');
     await person.title('Jobs');
     await person.button('Add job').click();
@@ -196,7 +199,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await person.look(t, 'estimate');
   });
 
-  await t.test('a run is watched as it goes on', async (t) => {
+  await step('a run is watched as it goes on', async (t) => {
     await admin.faults({ slow: { probability: 1, ms: 1000, on: ['storage'] } });
     await person.watchProgress();
     await person.button('Start now').click();
@@ -218,7 +221,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await person.look(t, 'job');
   });
 
-  await t.test('flagged items: one is ignored, one is tried again after the job was changed', async (t) => {
+  await step('flagged items: one is ignored, one is tried again after the job was changed', async (t) => {
     await person.tab('Items');
     await page.getByRole('cell', { name: '<img src=x' }).first().waitFor();
     await person.look(t, 'items');
@@ -249,7 +252,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     );
   });
 
-  await t.test('the report is read and taken along; both sides are looked at', async (t) => {
+  await step('the report is read and taken along; both sides are looked at', async (t) => {
     await person.tab('Report');
     await person.button('Download the report (JSON)').waitFor();
     await person.look(t, 'report');
@@ -275,7 +278,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     t.match(await taken('Download as CSV'), /which-\.txt/);
   });
 
-  await t.test('the grid: columns, order, the jobs of a connection; a filter is kept as a report', async (t) => {
+  await step('the grid: columns, order, the jobs of a connection; a filter is kept as a report', async (t) => {
     await person.menu('Jobs');
     await page.getByRole('link', { name: 'Archive & <i>plans' }).waitFor();
     await api('POST', '/v1/jobs', {
@@ -320,7 +323,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await page.getByRole('combobox', { name: 'Connection' }).selectOption({ label: 'All' });
   });
 
-  await t.test('a job is duplicated and deleted; deletions that are held wait for a person', async (t) => {
+  await step('a job is duplicated and deleted; deletions that are held wait for a person', async (t) => {
     await page.getByRole('link', { name: 'Archive & <i>plans' }).click();
     await person.button('Duplicate').click();
     await person.title('Archive & <i>plans (copy)');
@@ -349,7 +352,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     t.notOk(existsSync(join(folder, 'mirror', '0.txt')), job.name);
   });
 
-  await t.test('platforms side by side, the budget, and what is flagged of all jobs', async (t) => {
+  await step('platforms side by side, the budget, and what is flagged of all jobs', async (t) => {
     await person.menu('Compare platforms');
     await page.getByRole('cell', { name: 'not compatible' }).first().waitFor();
     await person.look(t, 'comparison');
@@ -365,7 +368,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false, bail:
     await person.look(t, 'flagged-all');
   });
 
-  await t.test('who may only look sees no control that changes something', async (t) => {
+  await step('who may only look sees no control that changes something', async (t) => {
     await person.menu('Users');
     await person.button('Add user').click();
     await modal.getByLabel('User name').fill('eve');
