@@ -76,6 +76,9 @@ t.test('a service with a mount of its configuration, and clients of every kind',
     t.match(await mountOf(mnt), { state: /^(crawling|ready)$/, source: 'Procore:' });
     t.match(await mountOf(missing), { state: 'failed', reason: /does not exist.*mkdir/ });
     t.equal((await installation.status(mnt)).mountpoint, mnt);
+    const health = await installation.procorefs(['health']);
+    t.equal(health.code, 1);
+    t.match(health.stdout, /^WARNING: \S+\/missing stands in the configuration, and is not mounted/);
     await installation.crawled(mnt);
     const below = readdirSync(mnt, { recursive: true, withFileTypes: true });
     const { items, containers } = (await ask('/v1/connections/Procore/stats')).json.item_stats;

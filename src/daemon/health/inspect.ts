@@ -1,4 +1,4 @@
-import { readdirSync, statfsSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { tryLock } from '../../base/lock.js';
 import type { OptionValues } from '../../base/options.js';
@@ -8,6 +8,7 @@ import { staleSince } from '../../jobs/schedule/stale.js';
 import type { JobStore } from '../../jobs/store/job-store.js';
 import { leftInOutbox } from '../../outbox/left.js';
 import type { UploadLine } from '../../outbox/uploads-view.js';
+import { readConfiguredMounts } from '../configured-mounts.js';
 import { askMount } from '../control.js';
 import type { MountRecord, StateFolder } from '../state-folder.js';
 import type { MountStatus } from '../status.js';
@@ -63,6 +64,7 @@ export async function inspect(
     findings: [
       ...disk(state, Number(options.cache_reserve)),
       ...found.flat(),
+      ...missing(state, mounts),
       ...outboxes(state, now),
       ...signIns(connections),
       ...(store ? jobs.flatMap((job) => ofJob(job, store, now)) : []),
@@ -73,6 +75,20 @@ export async function inspect(
     connections: connections.all().length,
   };
 }
+
+/** Mounts of the configuration that are not there: they failed, were unmounted, or the service does not run. */
+const missing = (state: StateFolder, mounts: readonly MountRecord[]): Finding[] =>
+  readConfiguredMounts(state)
+    .filter(({ mountpoint }) => {
+      const isThere = (place: string): boolean => mounts.some((one) => one.mountpoint === place);
+      return !isThere(mountpoint) && !(existsSync(mountpoint) && isThere(realpathSync(mountpoint)));
+    })
+    .map(({ mountpoint }) => ({
+      level: 'warning',
+      kind: 'mount',
+      subject: mountpoint,
+      message: `${mountpoint} stands in the configuration, and is not mounted (procorefs serve)`,
+    }));
 
 async function ofMount(record: MountRecord, connections: Connections, now: number): Promise<Finding[]> {
   const { mountpoint } = record;
