@@ -77,7 +77,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   },
   'names-mount': async (t, seed) => {
     for (const driver of ['kernel', 'fuse-native'] as const) {
-      await hostileMount(t, driver, MORE_HOSTILE);
+      for (const ignoresCase of [false, true]) await hostileMount(t, driver, MORE_HOSTILE, ignoresCase);
       await hostileMount(t, driver, randomNames(Number(process.env.SOAK_ITEMS ?? 500), seed));
     }
   },

@@ -9,7 +9,7 @@ import { NO_REMOTE } from '../outbox/intent.js';
 import type { LocalItem } from '../outbox/tree.js';
 import type { WrittenItem } from '../procore/writes.js';
 import { BIN_FOLDER } from '../vfs/hidden/hidden-folder.js';
-import { RecycleTree } from '../vfs/hidden/recycle-tree.js';
+import { RecycleTree, suffixOf } from '../vfs/hidden/recycle-tree.js';
 import { giveUp } from './give-up.js';
 import type { Project } from './project.js';
 
@@ -104,6 +104,14 @@ function deletedFrom({ mirror }: Project, folder: LocalItem, name: string): Item
   const remoteName = linuxNames.decode(name);
   const there = mirror.store.recycled.namedIn(folder.remoteId, remoteName).items;
   if (there.length > 0) return [...there];
+  const id = suffixOf(name);
+  const suffixed = id === undefined ? undefined : mirror.view.byRemoteId(id);
+  if (
+    suffixed?.name === name &&
+    suffixed.parentId === folder.remoteId &&
+    mirror.store.recycled.isRecycled(suffixed.remoteId)
+  )
+    return [suffixed];
   return mirror.store.recycled.named(remoteName).items.filter((item) => {
     const parent = mirror.view.byRemoteId(item.parentId);
     return !parent || (parent.flags & BIN) !== 0;

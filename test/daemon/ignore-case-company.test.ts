@@ -73,6 +73,10 @@ t.test('twins in case are in the recycle bin under their own names, and come bac
   await t.rejects(readFile(at(...bin, 'readme.txt')), { code: 'ENOENT' }, 'there case counts');
   await installation.must(['restore', at(...bin, 'README.TXT')]);
   await lists([first.name], [twin]);
+  await rm(at(first.name, twin));
+  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['restore', at(first.name, twin)]);
+  await lists([first.name], [twin]);
   await installation.must(['restore', at(first.name, 'Readme.txt')]);
   await lists([first.name], [twin, 'Readme.txt']);
   t.equal(await readFile(at(first.name, 'readme.TXT'), 'utf8'), `Readme.txt of ${first.id}`);

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { foldCase } from '#src/names/fold.js';
 import { fitsLinux, linuxNames, suffixedName } from '#src/names/linux.js';
 import { classifyName } from '#src/names/local-only.js';
 import { judgeName, judgePath } from '#src/names/procore.js';
@@ -88,6 +89,10 @@ class HostileMount {
     this.#words = words;
   }
 
+  get #ignoresCase(): boolean {
+    return this.#words.at(-1)!.startsWith('ci,');
+  }
+
   get #files(): readonly Known[] {
     return this.#all.filter(({ folder }) => !folder);
   }
@@ -105,7 +110,9 @@ class HostileMount {
       local: byId.get(made[n]!.id) ?? '',
     }));
     this.#equal(
-      this.#all.filter((one) => !isNameFor(one, this.#all)).map(({ remote, local }) => [remote, local]),
+      this.#all
+        .filter((one) => !isNameFor(one, this.#all, this.#ignoresCase))
+        .map(({ remote, local }) => [remote, local]),
       'each is shown as itself, or with its id',
     );
     await this.#same('when they are first seen');
@@ -335,10 +342,11 @@ const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code
 const lacking = (name: string, words: readonly string[]): string | undefined =>
   words.includes('fuse-native') && name.includes('\ufffd') ? 'EINVAL' : undefined;
 
-function isNameFor({ remote, local, id }: Known, all: readonly Known[]): boolean {
+function isNameFor({ remote, local, id }: Known, all: readonly Known[], ignoresCase: boolean): boolean {
   const plain = linuxNames.encode(remote);
   if (!fitsLinux(plain)) return local === suffixedName(plain, id);
-  const isTwin = all.some((other) => other.id !== id && other.remote === remote);
+  const isSame = (other: string): boolean => other === remote || (ignoresCase && foldCase(other) === foldCase(remote));
+  const isTwin = all.some((other) => other.id !== id && isSame(other.remote));
   return local === plain || (isTwin && local === suffixedName(plain, id));
 }
 
@@ -351,8 +359,9 @@ export async function hostileMount(
   t: Scenario,
   driver: 'kernel' | 'fuse-native',
   names: readonly Name[],
+  ignoresCase = false,
 ): Promise<void> {
-  const words = ['--driver', driver, '-o', OPTIONS];
+  const words = ['--driver', driver, '-o', ignoresCase ? `ci,${OPTIONS}` : OPTIONS];
   const project = await mounted(t, SETTINGS, words);
   await new HostileMount(t, project, words).run(names);
 }

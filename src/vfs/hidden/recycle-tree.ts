@@ -21,6 +21,12 @@ export interface RecycledEntries {
 const DEEPEST = 1000;
 const SUFFIX = / \((\d{1,16})\)(?:\.[^.]*)?$/;
 
+/** The id that a name may have behind it. */
+export function suffixOf(name: string): RemoteId | undefined {
+  const id = SUFFIX.exec(name)?.[1];
+  return id === undefined ? undefined : asRemoteId(Number(id));
+}
+
 /**
  * The project's recycle bin as a tree: what was deleted, and below deleted folders what was in them. Names are the
  * server's, encoded; of several that are called the same each has its id behind it, so that no name ever changes over to
@@ -59,8 +65,8 @@ export class RecycleTree {
     const { items, isCut } = this.#twins(folder, linuxNames.decode(name));
     const [only] = items;
     if (only && items.length === 1 && !isCut && this.nameOf(folder, only) === name) return only;
-    const id = SUFFIX.exec(name)?.[1];
-    const item = id === undefined ? undefined : view.byRemoteId(asRemoteId(Number(id)));
+    const id = suffixOf(name);
+    const item = id === undefined ? undefined : view.byRemoteId(id);
     if (!item || !this.#isIn(folder, item)) return undefined;
     const isCalledSo =
       this.nameOf(folder, item) === name || suffixedName(linuxNames.encode(item.remoteName), item.remoteId) === name;
