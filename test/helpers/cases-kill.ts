@@ -70,6 +70,7 @@ export async function killScenario(t: Scenario, rounds: number, seed: number): P
     if (round % BETWEEN_LOOKS !== 0 && round !== rounds) continue;
     await lookAtEverything(scene, before, round);
     before = progress(installation);
+    await installation.ended();
     // How many calls an hour has is not the subject.
     rmSync(join(installation.state, 'budget'), { recursive: true });
     // Begin anew now and then, so that later kills hit a crawl too.

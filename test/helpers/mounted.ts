@@ -73,7 +73,7 @@ export class Installation {
     this.state = state ?? join(this.folder, 'state');
     t.teardown(async () => {
       for (const mountpoint of this.#mountpoints) await this.#clear(mountpoint);
-      await this.#ended();
+      await this.ended();
       rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     });
   }
@@ -137,7 +137,7 @@ export class Installation {
   }
 
   /** Waits for the processes of the state folder: what they write at their end would be in the way of its removal. */
-  async #ended(): Promise<void> {
+  async ended(): Promise<void> {
     const left = (): { readonly pid: number }[] => processesWith(`PROCOREFS_STATE=${this.state}`);
     for (const end = Date.now() + LAST_WRITES; left().length > 0 && Date.now() < end; ) await sleep(50);
     for (const { pid } of left()) process.kill(pid, 'SIGKILL');
