@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { Test } from 'tap';
@@ -19,6 +20,7 @@ export interface Fixture {
 }
 
 export const signal = AbortSignal.timeout(560_000);
+setMaxListeners(0, signal);
 
 export const contentOf = (bytes: Buffer, opened: number[] = []): Content => ({
   open: async (start) => {
