@@ -157,7 +157,7 @@ export class Sender {
     } catch (error) {
       if (!isFailure(error, 'gone')) throw error;
       // Deleted at the server meanwhile: what was written here goes up as a new file.
-      const fresh = { ...withoutIdentity(intent), reason: 'it was deleted at the server meanwhile' };
+      const fresh = asNew(intent);
       this.attempts.replace(intent, fresh);
       return this.#newFile(fresh, call);
     }
@@ -182,18 +182,28 @@ export class Sender {
 
   /** Another place for what has no content of its own here; where somebody deleted it meanwhile, there is none. */
   async #move(intent: Intent, call: CallOptions, change: (attempt: Intent) => Promise<Written>): Promise<void> {
-    const { outbox, store } = this.#o;
     try {
       const done = await this.#patch(intent, change);
-      return await this.attempts.confirm(done.attempt, done.written);
+      await this.attempts.confirm(done.attempt, done.written);
     } catch (error) {
-      if (!isFailure(error, 'gone')) throw error;
-      const sighting = await this.attempts.lookup.sight(intent, attemptOf(intent), call);
-      const now = outbox.intents.get(intent.inode);
-      if (sighting || !now || !hasNothingOfItsOwn(now, outbox.intents)) throw error;
-      this.#letGo(now);
-      await store.confirmDeletion(now.remoteId, 0);
+      await this.#gone(intent, call, error);
     }
+  }
+
+  /**
+   * Somebody deleted it at the server: what was only moved here goes as well, what was written here goes up as new.
+   * @throws what the call failed with, where that was something else
+   */
+  async #gone(intent: Intent, call: CallOptions, error: unknown): Promise<void> {
+    if (!isFailure(error, 'gone')) throw error;
+    const { outbox, store } = this.#o;
+    const sighting = await this.attempts.lookup.sight(intent, attemptOf(intent), call);
+    const now = outbox.intents.get(intent.inode);
+    if (sighting || !now) throw error;
+    if (hasNothingOfItsOwn(now, outbox.intents)) this.#letGo(now);
+    else if (!now.folder && !now.deleted) this.attempts.replace(now, asNew(now));
+    else throw error;
+    await store.confirmDeletion(intent.remoteId, 0);
   }
 
   #letGo(intent: Intent): void {
@@ -235,7 +245,7 @@ export class Sender {
       const now = outbox.intents.ofAttempt(attempt.attemptAt);
       if (now) this.attempts.putOrDrop({ ...now, ...NOT_ATTEMPTED, baseName });
     } catch (error) {
-      if (!(error instanceof Superseded)) throw error;
+      if (!(error instanceof Superseded)) await this.#gone(intent, call, error);
     } finally {
       this.attempts.end(intent.inode);
     }
@@ -331,6 +341,12 @@ export class Sender {
     return id;
   }
 }
+
+/** A file that the server lost. */
+const asNew = (intent: Intent): Intent => ({
+  ...withoutIdentity(intent),
+  reason: 'it was deleted at the server meanwhile',
+});
 
 /** Name and folder, where they differ from the server's. */
 function placeChange(intent: Intent, parentId: RemoteId, name: string): { name?: string; parentId?: RemoteId } {
