@@ -35,6 +35,26 @@ t.test('what waits for each other, and what takes the place of another', async (
     t.equal((await ids()).get('notes/old'), notes, 'it is the same document');
     t.equal(String(await files.read('notes/old')), 'old');
   });
+  await t.test(
+    'a file that moves into a new folder of its own name is deleted by somebody else meanwhile',
+    async (t) => {
+      for (const name of ['written', 'moved']) {
+        await files.write(name, 'old');
+        await open.drain();
+        await files.rename(name, 'kept');
+        await files.mkdir(name);
+        await files.rename('kept', `${name}/old`);
+        if (name === 'written') await files.write('written/old', 'new here');
+        await open.simulator.admin.change({ op: 'delete', path: name });
+      }
+      await open.drain();
+      const left = [...(await ids()).keys()].filter((path) => /written|moved/.test(path)).sort();
+      t.strictSame(left, ['moved', 'written', 'written/old'], 'what was written here is there');
+      t.equal(String(await files.read('written/old')), 'new here');
+      for (const path of ['written/old', 'written', 'moved']) await open.simulator.admin.change({ op: 'delete', path });
+      await open.project.mirror.pollNow(new AbortController().signal);
+    },
+  );
   await t.test('what was in a folder moves into the new one that takes its place', async (t) => {
     const old = (await ids()).get('notes/old');
     await files.mkdir('fresh');
