@@ -234,7 +234,12 @@ export class ModelServer {
         return (
           (one === doc ? !node.dirty : !node.pending) &&
           [...node.children.values()].every(
-            (child) => child.base !== undefined && isWithin(child, doc.node!) && docWithin(child.base.doc, doc),
+            // What was written to a document that is gone waits here to go up as a new one.
+            (child) =>
+              child.base !== undefined &&
+              isThere(child.base.doc) &&
+              isWithin(child, doc.node!) &&
+              docWithin(child.base.doc, doc),
           )
         );
       return true;
