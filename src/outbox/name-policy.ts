@@ -82,7 +82,10 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log): 
     item: { isFile: boolean; inode?: Inode },
     uid: number,
   ): void => {
-    if (parent.remoteId === NO_REMOTE || isTheServers(parent, name)) return;
+    if (parent.remoteId === NO_REMOTE || tree.isLeft(parent, name)) return;
+    const here = tree.child(parent, name);
+    // It is replaced, unless it is the item itself in another case.
+    if (here && here.inode !== item.inode) return;
     const plain = tree.view.child(parent, linuxNames.encode(remote));
     const named = plain?.remoteName === remote ? [plain] : [];
     for (const { inode } of [...named, ...tree.view.shownOtherwise(parent.remoteId, remote)]) {
