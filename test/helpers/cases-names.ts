@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Secret } from '#src/base/secret.js';
 import type { Opener } from '#src/jobs/opener.js';
-import { TargetSide } from '#src/jobs/sides/side.js';
+import { type Side, TargetSide } from '#src/jobs/sides/side.js';
 import { openTarget, type TargetDefinition } from '#src/targets/open.js';
 import type { Scenario } from './cases-scenarios.js';
 import { contentOf, type Files, Folders, put } from './jobs.js';
@@ -121,7 +121,13 @@ async function served(t: Scenario, store: Store): Promise<{ definition: TargetDe
 }
 
 /** A tree of hostile names goes to a store, and comes back by the names that the first job noted: it is the same. */
-export async function hostileNames(t: Scenario, store: Store, files: number, seed: number): Promise<void> {
+export async function hostileNames(
+  t: Scenario,
+  store: Store,
+  files: number,
+  seed: number,
+  seen: (side: Side) => Side = (side) => side,
+): Promise<void> {
   const { definition, password } = await served(t, store);
   const opener: Opener = {
     async open({ connection: { id }, target: { path } }, { create, mayWrite, signal }) {
@@ -132,7 +138,8 @@ export async function hostileNames(t: Scenario, store: Store, files: number, see
         signal,
         ...(id === store ? { password: new Secret(password) } : {}),
       };
-      return new TargetSide(await openTarget(id === store ? definition : { platform: 'fs', uri: id }, options));
+      if (id !== store) return new TargetSide(await openTarget({ platform: 'fs', uri: id }, options));
+      return seen(new TargetSide(await openTarget(definition, options)));
     },
     place: ({ connection: { id }, target: { path } }) => Promise.resolve({ tree: id, path, abilities }),
   };

@@ -328,8 +328,9 @@ async function createFolder(item: RunItem, context: ActContext, signal: AbortSig
     context.destination.stat(paths.destination, signal),
   ]);
   // Where a folder is there with its first file only, it has its name from now on.
-  const instead = to.rules.emptyFolders ? undefined : (a ?? b);
-  const [source, destination] = [a ?? instead, b ?? instead];
+  const instead = (other: SideItem | undefined, name: string): SideItem | undefined =>
+    other === undefined || to.rules.emptyFolders ? undefined : { ...other, name, mtime: undefined };
+  const [source, destination] = [a ?? instead(b, item.name), b ?? instead(a, item.otherName)];
   return source && destination ? { ...OK, record: recorded(item, source, destination) } : OK;
 }
 
