@@ -114,7 +114,8 @@ export class Mirror {
 
   /** Makes the root known: no call after the first time, 1 call then, which also proves that the project can be read. */
   async open(signal?: AbortSignal): Promise<void> {
-    if (this.view.item(ROOT_INODE)) return;
+    // A process that was killed in between knows the root, and not from when on it is to be crawled.
+    if (this.view.item(ROOT_INODE) && this.view.number('crawl.until') !== undefined) return;
     const call: CallOptions = { class: 'interactive', ...(signal ? { signal } : {}) };
     await this.store.setMeta({ 'crawl.until': await listFolder(this.store, this.#source, undefined, call) });
   }

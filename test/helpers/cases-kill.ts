@@ -311,7 +311,15 @@ async function lookAtEverything(scene: Scene, known: Progress, round: number): P
     await sleep(500);
     found = await sums(mnt).catch(() => new Map<string, string>());
   }
-  t.equal(difference(found, wanted), '', `after ${round} kills the tree is the server's`);
+  const differs = difference(found, wanted);
+  t.equal(differs, '', `after ${round} kills the tree is the server's`);
+  if (differs !== '') {
+    // Which of them is wrong: the mirror, or what the kernel remembers of it.
+    t.comment((await installation.procorefs(['status', mnt])).stdout);
+    const compared = await installation.procorefs(['fsck', mnt]);
+    t.comment(`fsck: ${compared.stdout}${compared.stderr}`);
+    t.comment(`after fsck: ${difference(await sums(mnt), wanted)}`);
+  }
   t.comment(`${round} kills: ${Object.entries(scene.hits).flat().join(' ')}`);
   await installation.must(['umount', mnt]);
 }

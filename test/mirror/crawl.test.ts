@@ -54,6 +54,18 @@ t.test('a crawl that was cut goes on at the page where it was', async (t) => {
   t.ok((await bench.simulator.admin.calls()).total <= 3, 'only the pages that were missing');
 });
 
+t.test('a mirror whose process was killed when it knew the root alone is crawled by the next one', async (t) => {
+  const bench = await mirrorBench(t, { items: 100, seed: 'killed' });
+  const killed = bench.openMirror();
+  await killed.store.ingestListing(await bench.source.folder(undefined, { class: 'interactive' }));
+  await killed.close();
+  const mirror = bench.openMirror();
+  await mirror.open();
+  await new Crawl(mirror.store, bench.source, silentLog).run(never);
+  t.ok(mirror.view.crawlDone);
+  t.strictSame(mirrorLines(mirror), await serverLines(bench.simulator));
+});
+
 t.test('items that change while the crawl walks, also in the second in which it began, are not missed', async (t) => {
   const bench = await mirrorBench(t, { items: 9000, seed: 'shift', oddNames: 'no' });
   const before = (await bench.simulator.admin.tree({ hash: false })).filter((entry) => entry.type === 'file');
