@@ -68,11 +68,12 @@ export async function killScenario(t: Scenario, rounds: number, seed: number): P
     goesOn(t, before, after, `kill ${round}`);
     before = after;
     if (round % BETWEEN_LOOKS !== 0 && round !== rounds) continue;
-    await lookAtEverything(scene, before, round);
-    before = progress(installation);
     await installation.ended();
-    // How many calls an hour has is not the subject.
-    rmSync(join(installation.state, 'budget'), { recursive: true });
+    // How many calls an hour has is not the subject, nor how many of them the killed processes spent on looks.
+    rmSync(join(installation.state, 'budget'), { recursive: true, force: true });
+    await lookAtEverything(scene, before, round);
+    await installation.ended();
+    before = progress(installation);
     // Begin anew now and then, so that later kills hit a crawl too.
     if (random() < 0.5) {
       rmSync(join(installation.state, 'projects'), { recursive: true });
