@@ -1,6 +1,7 @@
 import type { RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { IndexFilter } from '../procore/items.js';
+import type { Parcel } from '../procore/transport/body.js';
 
 export interface IndexQuery {
   readonly page: number;
@@ -12,8 +13,7 @@ export interface IndexQuery {
 
 /** One page of the flat index, oldest update first unless told, not parsed yet. */
 export interface RawPage {
-  /** Its memory is transferable; nothing else refers to it. */
-  readonly body: Uint8Array<ArrayBuffer>;
+  readonly body: Parcel;
   readonly total: number | undefined;
   /** Rows a page, which may be fewer than were asked for. */
   readonly perPage: number;

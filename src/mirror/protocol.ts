@@ -1,6 +1,7 @@
 import type { FailureJson } from '../base/errors.js';
 import type { Inode, RemoteId } from '../base/ids.js';
 import type { RemoteItem } from '../procore/items.js';
+import type { Parcel } from '../procore/transport/body.js';
 import type { Change } from './changes.js';
 import type { FolderAt } from './ranks.js';
 import type { Own } from './writer.js';
@@ -11,7 +12,7 @@ export type Meta = Readonly<Record<string, string | number>>;
 export type Request =
   | {
       readonly op: 'page';
-      readonly body: Uint8Array<ArrayBuffer>;
+      readonly body: Parcel;
       readonly serverTime: number;
       readonly knownSince: number | undefined;
       readonly meta: Meta;
@@ -25,7 +26,7 @@ export type Request =
     }
   | {
       readonly op: 'sweep';
-      readonly body: Uint8Array<ArrayBuffer>;
+      readonly body: Parcel;
       readonly serverTime: number;
       readonly knownSince: number | undefined;
       /** What was asked for, and the rows that the server counts from there on. */
@@ -38,7 +39,7 @@ export type Request =
   | { readonly op: 'subtree-listed'; readonly folder: RemoteId }
   | {
       readonly op: 'listing';
-      readonly body: Uint8Array<ArrayBuffer>;
+      readonly body: Parcel;
       readonly serverTime: number;
       readonly knownSince: number | undefined;
     }

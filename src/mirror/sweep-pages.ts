@@ -1,4 +1,5 @@
 import { parseIndexPage } from '../procore/rows.js';
+import { unpacked } from '../procore/transport/body.js';
 import type { Missing } from './absence.js';
 import { pageResult, type Told } from './page-result.js';
 import { rowsShown } from './page-rows.js';
@@ -21,7 +22,7 @@ export class SweepPages {
 
   page(request: Extract<Request, { op: 'sweep' }>): SweepResult & Told {
     const { from, page, perPage, total, serverTime, knownSince } = request;
-    const { items, bad } = parseIndexPage(request.body);
+    const { items, bad } = parseIndexPage(unpacked(request.body));
     const taken = pageResult(this.#writer.ingest(items, serverTime, knownSince, {}), items, bad);
     if (page === 1) {
       this.#present = new Set();

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { diskFailure } from '../base/disk.js';
 import { Failure, failureFromJson } from '../base/errors.js';
+import { memoryOf } from '../procore/transport/body.js';
 import type { Change } from './changes.js';
 import { type Answer, type AnsweredError, type Envelope, MORE, type Request, type Results } from './protocol.js';
 
@@ -61,7 +62,7 @@ export class WriterThread {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      this.#worker.postMessage({ id, request }, 'body' in request ? [request.body.buffer] : []);
+      this.#worker.postMessage({ id, request }, 'body' in request ? memoryOf(request.body) : []);
     });
   }
 

@@ -4,6 +4,7 @@ import type { RemoteId } from '../base/ids.js';
 import { openDatabase } from '../database/open.js';
 import { parseListing } from '../procore/listing.js';
 import { parseIndexPage } from '../procore/rows.js';
+import { unpacked } from '../procore/transport/body.js';
 import type { Change } from './changes.js';
 import { mirrorOptions } from './files.js';
 import { pageResult, type Told } from './page-result.js';
@@ -23,7 +24,7 @@ writer.ignoresCase = ranks.meta(FOLDED) !== undefined;
 const sweep = new SweepPages(writer);
 
 /** Changes that are told at once: the thread that takes them answers the kernel. */
-const TOLD_AT_ONCE = 1000;
+const TOLD_AT_ONCE = 500;
 
 const port = parentPort!;
 const waiting: Envelope[] = [];
@@ -68,7 +69,7 @@ function tell(): void {
 function perform(request: Request): unknown {
   switch (request.op) {
     case 'page': {
-      const { items, bad } = parseIndexPage(request.body);
+      const { items, bad } = parseIndexPage(unpacked(request.body));
       const done = writer.ingest(items, request.serverTime, request.knownSince, request.meta);
       if (request.knownSince !== undefined) writer.polled(request.serverTime);
       return pageResult(done, items, bad);
@@ -86,7 +87,7 @@ function perform(request: Request): unknown {
         [],
       );
     case 'listing': {
-      const listing = parseListing(request.body);
+      const listing = parseListing(unpacked(request.body));
       const done = writer.ingestListing({ ...listing, serverTime: request.serverTime }, request.knownSince);
       return pageResult(done, [], listing.bad);
     }

@@ -7,15 +7,14 @@ import { type IndexQuery, indexPath } from './index-query.js';
 import type { FolderListing, IndexPage, RemoteItem, RemoteVersion } from './items.js';
 import { parseListing } from './listing.js';
 import { convertRows, parseIndexPage, parseJson, rowsOf, toFile, toVersions } from './rows.js';
-import { transferable } from './transport/body.js';
+import { type Parcel, parcel, unpacked } from './transport/body.js';
 import { looksLikeJson } from './transport/retry.js';
 
 export type ProcoreClientOptions = ProcoreApiOptions;
 
-/** A page of the flat index as it arrived, to be parsed elsewhere by `parseIndexPage(body)`. */
+/** A page of the flat index as it arrived, to be parsed elsewhere by `parseIndexPage(unpacked(body))`. */
 export interface RawIndexPage {
-  /** Its memory is transferable to a worker; nothing else refers to it. */
-  readonly body: Uint8Array<ArrayBuffer>;
+  readonly body: Parcel;
   /** The `Total` header: rows over all pages. */
   readonly total: number | undefined;
   readonly page: number;
@@ -25,7 +24,7 @@ export interface RawIndexPage {
   readonly serverTime: number;
 }
 
-/** A folder's reply as it arrived, to be parsed elsewhere by `parseListing(body)`. */
+/** A folder's reply as it arrived, to be parsed elsewhere by `parseListing(unpacked(body))`. */
 export type RawListing = Pick<RawIndexPage, 'body' | 'serverTime'>;
 
 /** Rows a page of `/companies` and `/projects`: whether the API takes more than 100 is not known. */
@@ -81,7 +80,7 @@ export class ProcoreClient {
   async folderRaw(projectId: ProjectId, id: RemoteId | undefined, options: CallOptions): Promise<RawListing> {
     const path = id === undefined ? rootPath(projectId) : folderPath(projectId, id);
     const { reply } = await this.#get(path, { project: projectId, subject: subjectOf(id) }, options);
-    return { body: transferable(reply.body), serverTime: this.api.serverTime(reply) };
+    return { body: parcel(reply.body), serverTime: this.api.serverTime(reply) };
   }
 
   /** One file with its current version. 1 call. */
@@ -101,7 +100,7 @@ export class ProcoreClient {
   /** One page of the flat index. 1 call. */
   async indexPage(projectId: ProjectId, query: IndexQuery, options: CallOptions): Promise<IndexPage> {
     const { body, ...head } = await this.indexRaw(projectId, query, options);
-    return { ...head, ...parseIndexPage(body) };
+    return { ...head, ...parseIndexPage(unpacked(body)) };
   }
 
   /** One page of the flat index, not yet parsed. 1 call. */
@@ -109,7 +108,7 @@ export class ProcoreClient {
     const { reply } = await this.#get(indexPath(projectId, query), { project: projectId }, options);
     const { body, headers } = reply;
     return {
-      body: transferable(body),
+      body: parcel(body),
       total: numberOf(headers.total),
       page: query.page,
       perPage: Math.max(1, Math.min(query.perPage, numberOf(headers['per-page']) ?? query.perPage)),
@@ -159,7 +158,7 @@ export class ProcoreClient {
     for (let again = true; ; again = false) {
       const { reply, call } = await this.#get(path, target, options);
       try {
-        return { reply, call, understood: understand(reply.body, call.label) };
+        return { reply, call, understood: understand(reply.body.bytes, call.label) };
       } catch (error) {
         // A body that broke off where it looks whole: seldom, and in passing.
         const isBroken = isFailure(error) && error.cause instanceof SyntaxError && looksLikeJson(reply.body);

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { parseListing } from './listing.js';
+import { type Parcel, unpacked } from './transport/body.js';
 
 /** Entry of the thread that understands one large reply; see `folderAlone`. */
-const { bytes } = workerData as { bytes: Uint8Array };
-parentPort?.postMessage(parseListing(bytes).folder);
+parentPort?.postMessage(parseListing(unpacked(workerData as Parcel)).folder);

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { Failure } from '../base/errors.js';
 import type { RemoteItem } from './items.js';
 import { parseListing } from './listing.js';
-import { transferable } from './transport/body.js';
+import { type Body, memoryOf, parcel } from './transport/body.js';
 
 /** Bytes from which on a reply is understood in a thread of its own: it has every child of a folder in it. */
 const LARGE = 256 * 1024;
@@ -12,12 +12,12 @@ const LARGE = 256 * 1024;
  * The folder itself of a reply that may also have its children, which can be a hundred thousand.
  * @throws Failure `bad-reply`, or what `toFolder` throws
  */
-export async function folderAlone(body: Buffer, host: string, call: string): Promise<RemoteItem> {
-  if (body.length < LARGE) return parseListing(body, host, call).folder;
-  const bytes = transferable(body);
+export async function folderAlone(body: Body, host: string, call: string): Promise<RemoteItem> {
+  if (body.size < LARGE) return parseListing(body.bytes, host, call).folder;
+  const sent = parcel(body);
   const worker = new Worker(new URL('./large-folder-worker.js', import.meta.url), {
-    workerData: { bytes },
-    transferList: [bytes.buffer],
+    workerData: sent,
+    transferList: memoryOf(sent),
   });
   try {
     const [item] = (await once(worker, 'message')) as [RemoteItem];

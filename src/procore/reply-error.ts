@@ -31,7 +31,7 @@ export interface FailureContext {
 
 /** The failure that an error reply (status ≥ 400) means. Its `cause` is a `ReplyError`. */
 export function replyFailure(reply: Reply, call: CallContext, context: FailureContext): Failure {
-  const body = parse(reply.body);
+  const body = parse(reply.body.bytes);
   const error = new ReplyError(reply.status, errorTexts(body), body);
   const why = describe(error.errors);
   const general = { host: context.host, call: call.label, status: reply.status, why: why || undefined };
@@ -39,7 +39,8 @@ export function replyFailure(reply: Reply, call: CallContext, context: FailureCo
     new Failure(code, { ...details, why: why || undefined, status: reply.status }, error);
 
   // This one may come as plain text.
-  if (/missing procore-company-id/i.test(reply.body.toString('latin1', 0, 2000))) return fail('company-needed', {});
+  if (/missing procore-company-id/i.test(reply.body.bytes.toString('latin1', 0, 2000)))
+    return fail('company-needed', {});
   switch (reply.status) {
     case 401:
       return fail('signed-out', { name: context.connection });

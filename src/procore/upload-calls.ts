@@ -85,7 +85,7 @@ export class UploadCalls {
     try {
       const target = { project, subject: `the upload of ${what}` };
       const { reply, call } = await this.#api.send({ ...request, repeatable: true }, target, options);
-      return { call, json: parseJson(reply.body, this.#api.host, call.label) };
+      return { call, json: parseJson(reply.body.bytes, this.#api.host, call.label) };
     } catch (error) {
       throw writeFailure(error, { type: 'file', what, name, existing: true, brings: 'content' });
     }

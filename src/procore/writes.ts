@@ -5,6 +5,7 @@ import type { ApiReply, ApiRequest, ProcoreApi } from './api.js';
 import type { RemoteItem, RemoteVersion } from './items.js';
 import { folderAlone } from './large-folder.js';
 import { parseJson, toFile, toVersion } from './rows.js';
+import type { Body } from './transport/body.js';
 import { type WriteContext, writeFailure } from './write-error.js';
 
 export interface NewFolder {
@@ -197,10 +198,10 @@ export class ProcoreWrites {
 }
 
 /** What a reply's body says. @throws Failure `bad-reply`, or anything where a row does not fit */
-type Convert<T> = (body: Buffer, host: string, call: string) => T | Promise<T>;
+type Convert<T> = (body: Body, host: string, call: string) => T | Promise<T>;
 
-const asFile: Convert<RemoteItem> = (body, host, call) => toFile(parseJson(body, host, call));
-const asVersion: Convert<RemoteVersion> = (body, host, call) => toVersion(parseJson(body, host, call));
+const asFile: Convert<RemoteItem> = (body, host, call) => toFile(parseJson(body.bytes, host, call));
+const asVersion: Convert<RemoteVersion> = (body, host, call) => toVersion(parseJson(body.bytes, host, call));
 
 /** What is in a folder is not wanted back, as far as the server listens to that. */
 const alone = ({ type }: WriteContext): string => (type === 'folder' ? '&exclude_folders=true&exclude_files=true' : '');

@@ -4,6 +4,7 @@ import { silentLog } from '#src/base/log.js';
 import type { Change } from '#src/mirror/changes.js';
 import { Crawl } from '#src/mirror/crawl.js';
 import { parseIndexPage } from '#src/procore/rows.js';
+import { unpacked } from '#src/procore/transport/body.js';
 import { mirrorBench, mirrorLines, mirrorTree, serverLines } from '../helpers/mirror.js';
 
 const never = new AbortController().signal;
@@ -64,7 +65,7 @@ t.test('who gets a name that another left since the last poll has it as it is', 
   const page = await bench.source.page({ page: 1, perPage: 100, filter: {} }, { class: 'background', signal: never });
   // Rows come in order of their last change: who leaves a name may come after who gets it.
   const order = ['b.txt', 'a.txt', 'away.txt'];
-  const { items } = parseIndexPage(page.body);
+  const { items } = parseIndexPage(unpacked(page.body));
   const moved = order.map((name) => items.find((item) => item.name === name)!);
   await mirror.store.ingestItems(moved, page.serverTime);
   const names = [...mirrorTree(mirror).values()]

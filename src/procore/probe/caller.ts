@@ -75,7 +75,7 @@ export class Caller {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         call: { ...context, ...(signal ? { signal } : {}) },
       });
-      seen = new Seen(reply.status, reply.headers, reply.body);
+      seen = new Seen(reply.status, reply.headers, reply.body.bytes);
     } catch (error) {
       if (signal?.aborted || isFailure(error)) throw error;
       throw new Failure('unreachable', { host }, error);

@@ -1,43 +1,90 @@
 /** What one read of a socket gives at most. */
 const ONE_READ = 64 * 1024;
+const BLOCK = 2 ** 20;
 
 /**
- * The bytes of a reply as they arrive. They are moved to their place at once, so that there is no moment at which all of
- * them are copied: a large reply has 60 MB.
+ * The bytes of a reply as they arrive: a large one has 60 MB, and no moment at which all of them are copied. Its parts
+ * lie in memory that nothing else refers to, but for a reply that came at once.
  */
 export class Body {
-  /** The only part so far. */
-  #first: Buffer | undefined;
-  #room: Buffer | undefined;
+  readonly #parts: Buffer[] = [];
+  /** Free bytes of the block in which the last part lies. */
+  #room = 0;
   #size = 0;
+  #joined: Buffer | undefined;
+
+  /** The same bytes as another body's. */
+  static of(parts: Iterable<Buffer>): Body {
+    const body = new Body();
+    for (const part of parts) body.add(part);
+    return body;
+  }
 
   get size(): number {
     return this.#size;
   }
 
+  get parts(): readonly Buffer[] {
+    return this.#parts;
+  }
+
   add(part: Buffer): void {
-    if (this.#size === 0) this.#first = part;
-    else this.#append(part);
+    if (part.length === 0) return;
+    this.#joined = undefined;
     this.#size += part.length;
-  }
-
-  /** All of it. More than one read gives lies in memory that nothing else refers to: see `transferable`. */
-  get bytes(): Buffer {
-    return this.#room?.subarray(0, this.#size) ?? this.#first ?? Buffer.alloc(0);
-  }
-
-  #append(part: Buffer): void {
-    if (this.#room === undefined || this.#room.length < this.#size + part.length) {
-      const room = Buffer.from(new ArrayBuffer(2 * Math.max(this.#size + part.length, ONE_READ)));
-      room.set(this.bytes);
-      this.#room = room;
+    const [first] = this.#parts;
+    if (first === undefined) {
+      this.#parts.push(part);
+      return;
     }
-    this.#room.set(part, this.#size);
+    const isFirstAlone = this.#room === 0 && this.#parts.length === 1 && first.length <= ONE_READ;
+    if (isFirstAlone) {
+      this.#parts.pop();
+      this.#append(first);
+    }
+    if (part.length <= ONE_READ) this.#append(part);
+    else {
+      // More than a socket gives is a block of a body already.
+      this.#parts.push(part);
+      this.#room = 0;
+    }
+  }
+
+  /** All of it in one piece, which copies what is in several. */
+  get bytes(): Buffer {
+    this.#joined ??= this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts, this.#size);
+    return this.#joined;
+  }
+
+  #append(bytes: Buffer): void {
+    if (this.#room < bytes.length) {
+      this.#parts.push(Buffer.from(new ArrayBuffer(BLOCK)).subarray(0, 0));
+      this.#room = BLOCK;
+    }
+    const { buffer, length } = this.#parts.pop()!;
+    const grown = Buffer.from(buffer, 0, length + bytes.length);
+    grown.set(bytes, length);
+    this.#parts.push(grown);
+    this.#room -= bytes.length;
   }
 }
 
-/** The bytes of a reply for another thread, as a view whose memory can be transferred. They are gone here then. */
-export function transferable(bytes: Buffer): Uint8Array<ArrayBuffer> {
-  const { buffer, byteOffset, length } = bytes;
-  return bytes.length > ONE_READ ? new Uint8Array(buffer as ArrayBuffer, byteOffset, length) : new Uint8Array(bytes);
+/** The bytes of a reply on their way to another thread: views, and the memory that goes along and is gone here then. */
+export interface Parcel {
+  readonly parts: readonly Uint8Array<ArrayBuffer>[];
 }
+
+export function parcel(body: Body): Parcel {
+  const { parts } = body;
+  const isShared = parts.length === 1 && parts[0]!.length <= ONE_READ;
+  return { parts: isShared ? [new Uint8Array(parts[0]!)] : parts.map(viewOf) };
+}
+
+export const memoryOf = ({ parts }: Parcel): ArrayBuffer[] => parts.map(({ buffer }) => buffer);
+
+/** In one piece, where copying holds nobody up. */
+export const unpacked = ({ parts }: Parcel): Buffer =>
+  parts.length === 1 ? Buffer.from(parts[0]!.buffer, parts[0]!.byteOffset, parts[0]!.byteLength) : Buffer.concat(parts);
+
+const viewOf = ({ buffer, byteOffset, length }: Buffer): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(buffer as ArrayBuffer, byteOffset, length);

@@ -19,8 +19,7 @@ export type CallRequest = Dispatcher.DispatchOptions & { readonly call: CallCont
 export interface Reply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** See `Body`. */
-  readonly body: Buffer;
+  readonly body: Body;
 }
 
 /** Sends one request. `onHead` sees status and headers before the body, also of a reply that never gets whole. */
@@ -42,7 +41,7 @@ export function interceptor(work: (request: CallRequest, send: Send) => Promise<
       work(options as CallRequest, send).then(
         (reply) => {
           handler.onResponseStart?.(controller, reply.status, reply.headers, '');
-          handler.onResponseData?.(controller, reply.body);
+          for (const part of reply.body.parts) handler.onResponseData?.(controller, part);
           handler.onResponseEnd?.(controller, {});
         },
         (error: Error) => handler.onResponseError?.(controller, error),
@@ -89,7 +88,7 @@ export function sender(dispatch: Dispatcher['dispatch']): Send {
           else body.add(chunk);
         },
         onResponseEnd() {
-          settle(() => resolve({ status, headers, body: body.bytes }));
+          settle(() => resolve({ status, headers, body }));
         },
         onResponseError(_, error) {
           settle(() => reject(signal?.aborted ? signal.reason : error));

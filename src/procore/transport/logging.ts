@@ -10,7 +10,7 @@ export const logging = (log: Log) =>
       log.debug({ call: label, class: callClass, ms: Math.round(performance.now() - start), ...fields }, 'API call');
     try {
       const reply = await send(request);
-      line({ status: reply.status, bytes: reply.body.length, requestId: reply.headers['x-request-id'] });
+      line({ status: reply.status, bytes: reply.body.size, requestId: reply.headers['x-request-id'] });
       return reply;
     } catch (error) {
       line({ error });

@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.js';
 import { errnoOf, isFailure } from '../../base/errors.js';
+import type { Body } from './body.js';
 import { type CallRequest, interceptor, type Reply } from './exchange.js';
 import { type Reachability, wasNotSent } from './reachability.js';
 
@@ -62,12 +63,12 @@ function mayRepeatError(request: CallRequest, error: unknown): boolean {
   return request.call.idempotent && (LOST.has(code) || code.startsWith('HPE_'));
 }
 
-/** A cheap look at both ends (a body of 2 MB need not be parsed twice): an array or object, and not cut off. */
-export function looksLikeJson(body: Uint8Array): boolean {
-  const blank = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
-  let start = 0;
-  let end = body.length - 1;
-  while (start < end && blank(body[start])) start++;
-  while (end > start && blank(body[end])) end--;
-  return (body[start] === 0x5b && body[end] === 0x5d) || (body[start] === 0x7b && body[end] === 0x7d);
+/** A cheap look at both ends (a body of 60 MB need not be parsed twice): an array or object, and not cut off. */
+export function looksLikeJson({ parts }: Body): boolean {
+  const first = parts.find((part) => part.some(isInk))?.find(isInk);
+  const last = parts.findLast((part) => part.some(isInk))?.findLast(isInk);
+  return (first === 0x5b && last === 0x5d) || (first === 0x7b && last === 0x7d);
 }
+
+/** No white space of JSON. */
+const isInk = (byte: number): boolean => byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09;

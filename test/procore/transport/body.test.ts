@@ -1,29 +1,53 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { Body, transferable } from '#src/procore/transport/body.js';
+import { Body, memoryOf, parcel, unpacked } from '#src/procore/transport/body.js';
+import { looksLikeJson } from '#src/procore/transport/retry.js';
 
-const part = fc.uint8Array({ maxLength: 70_000, size: 'max' });
+const part = fc.oneof(fc.uint8Array({ maxLength: 20, size: 'max' }), fc.uint8Array({ maxLength: 70_000, size: 'max' }));
 
 t.test('a reply is what arrived, whatever its parts, and goes to another thread without its neighbours', async (t) => {
-  const property = fc.property(fc.array(part, { maxLength: 6 }), (parts) => {
+  const property = fc.property(fc.array(part, { maxLength: 30 }), (parts) => {
     const body = new Body();
     for (const bytes of parts) body.add(Buffer.from(bytes));
+    // As it passes from one interceptor to the next.
+    const again = Body.of(body.parts);
     const whole = Buffer.concat(parts);
-    t.equal(body.size, whole.length);
-    t.ok(body.bytes.equals(whole), 'as it arrived');
-    const given = transferable(body.bytes);
-    const moved = structuredClone(given, { transfer: [given.buffer] });
-    t.equal(given.byteLength, 0, 'gone here');
-    t.ok(whole.equals(moved), 'there');
+    t.equal(again.size, whole.length);
+    t.ok(again.bytes.equals(whole) && body.bytes.equals(whole), 'as it arrived');
+    const sent = parcel(again);
+    const arrived = structuredClone(sent, { transfer: memoryOf(sent) });
+    t.ok(
+      sent.parts.every(({ byteLength }) => byteLength === 0),
+      'gone here',
+    );
+    t.ok(whole.equals(unpacked(arrived)), 'there');
   });
   fc.assert(property, { numRuns: 50 });
 });
 
+t.test('a large reply is copied once at most, a part at a time', async (t) => {
+  const body = new Body();
+  for (let n = 0; n < 50; n++) body.add(Buffer.alloc(60_000, n));
+  const again = Body.of(body.parts);
+  const blocks = (one: Body): ArrayBufferLike[] => one.parts.map(({ buffer }) => buffer);
+  t.equal(blocks(body).length, 3);
+  t.strictSame(
+    blocks(again)
+      .slice(0, 2)
+      .map((buffer, n) => buffer === blocks(body)[n]),
+    [true, true],
+  );
+});
+
 t.test('a small reply leaves the memory of the socket, which has others in it, where it is', async (t) => {
   const read = Buffer.alloc(64 * 1024, 'x');
-  const body = new Body();
-  body.add(read.subarray(10, 20));
-  const given = transferable(body.bytes);
-  structuredClone(given, { transfer: [given.buffer] });
+  const sent = parcel(Body.of([read.subarray(10, 20)]));
+  structuredClone(sent, { transfer: memoryOf(sent) });
   t.equal(read.length, 64 * 1024);
+});
+
+t.test('whether a reply looks whole is seen at its ends, wherever its parts end', async (t) => {
+  const looks = (...parts: string[]): boolean => looksLikeJson(Body.of(parts.map((text) => Buffer.from(text))));
+  t.ok(looks('[]') && looks(' ', '\n{', '"a":1', '}', ' \r\n'));
+  t.notOk(looks() || looks('') || looks(' ') || looks('{"a":', '1') || looks('[1', ',2}') || looks('<html>'));
 });
