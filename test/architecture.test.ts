@@ -45,6 +45,12 @@ function sources(folder: string): string[] {
 
 const layerOf = (path: string): string => relative(src, path).split('/')[0]!;
 
+t.test('who works on it finds every folder described', async (t) => {
+  const page = readFileSync(join(top, 'native-notes', 'contributing.md'), 'utf8');
+  const described = [...page.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name!);
+  t.strictSame(described, [...LAYERS, 'simulator']);
+});
+
 t.test('the top level holds what a newcomer expects, and nothing else', async (t) => {
   const tracked = execFileSync('git', ['ls-files'], { cwd: top, encoding: 'utf8' }).split('\n');
   const names = [...new Set(tracked.map((path) => path.split('/')[0]!).filter((name) => name !== ''))];
