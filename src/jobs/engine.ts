@@ -20,7 +20,8 @@ import { latestEnd, nextRun } from './schedule/next-run.js';
 import { counted, stopReason } from './schedule/stop-policy.js';
 import { callsOfBoth, type Side } from './sides/side.js';
 import { SourceStates } from './sides/source-states.js';
-import type { Execution, JobStore, RunOptions } from './store/job-store.js';
+import type { Execution } from './store/executions.js';
+import type { JobStore, RunOptions } from './store/job-store.js';
 
 export interface EngineOptions {
   readonly store: JobStore;

@@ -2,7 +2,8 @@ import type { Job } from './definition/job-schema.js';
 import type { SideReference } from './definition/transfer-schema.js';
 import type { Place } from './overlap.js';
 import type { Side } from './sides/side.js';
-import type { Execution, RunOptions } from './store/job-store.js';
+import type { Execution } from './store/executions.js';
+import type { RunOptions } from './store/job-store.js';
 
 export interface SideRequest {
   readonly job: string;

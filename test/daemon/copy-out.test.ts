@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { JobLine } from '#src/daemon/jobs/job-lines.js';
 import type { Job } from '#src/jobs/definition/job-schema.js';
-import type { Execution } from '#src/jobs/store/job-store.js';
+import type { Execution } from '#src/jobs/store/executions.js';
 import { Installation, isMounted, mounted } from '../helpers/mounted.js';
 import { simulator } from '../helpers/simulator.js';
 

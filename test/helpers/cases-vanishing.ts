@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Opener } from '#src/jobs/opener.js';
 import { TargetSide } from '#src/jobs/sides/side.js';
-import type { Execution } from '#src/jobs/store/job-store.js';
+import type { Execution } from '#src/jobs/store/executions.js';
 import { openTarget } from '#src/targets/open.js';
 import type { Scenario } from './cases-scenarios.js';
 import { Folders } from './jobs.js';

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '#src/base/errors.js';
 import type { Opener } from '#src/jobs/opener.js';
 import type { Side, SideItem } from '#src/jobs/sides/side.js';
-import type { Execution, RunOptions } from '#src/jobs/store/job-store.js';
+import type { Execution } from '#src/jobs/store/executions.js';
+import type { RunOptions } from '#src/jobs/store/job-store.js';
 import type { TargetRules } from '#src/targets/target.js';
 import { Folders, folderOpener } from './jobs.js';
 

@@ -15,7 +15,8 @@ import { type JobBody, parseJobBody } from '#src/jobs/definition/job-schema.js';
 import { type EngineOptions, JobEngine } from '#src/jobs/engine.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { TargetSide } from '#src/jobs/sides/side.js';
-import { type Execution, JobStore, type RunOptions } from '#src/jobs/store/job-store.js';
+import type { Execution } from '#src/jobs/store/executions.js';
+import { JobStore, type RunOptions } from '#src/jobs/store/job-store.js';
 import { openTarget } from '#src/targets/open.js';
 
 interface Teardown {

@@ -11,7 +11,8 @@ import { mailText } from '#src/jobs/notify/mail.js';
 import type { Notice } from '#src/jobs/notify/notice.js';
 import { Notifier } from '#src/jobs/notify/notifier.js';
 import { sendNotice } from '#src/jobs/notify/send.js';
-import { type Execution, JobStore } from '#src/jobs/store/job-store.js';
+import type { Execution } from '#src/jobs/store/executions.js';
+import { JobStore } from '#src/jobs/store/job-store.js';
 
 const HOSTILE = `it's "; touch /tmp/procorefs-owned-$(id) \`touch /tmp/procorefs-owned\` \n\u001b[31m ünïcode`;
 const signal = new AbortController().signal;

@@ -6,7 +6,8 @@ import { type Jobs, openJobs } from '../../daemon/jobs/open.js';
 import { Projects } from '../../daemon/projects.js';
 import { projectOptions } from '../../daemon/run.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
-import type { Execution, RunOptions } from '../../jobs/store/job-store.js';
+import type { Execution } from '../../jobs/store/executions.js';
+import type { RunOptions } from '../../jobs/store/job-store.js';
 import type { CommandContext } from '../command.js';
 import { bytes, plural } from '../format.js';
 

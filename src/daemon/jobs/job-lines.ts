@@ -1,6 +1,7 @@
 import type { Connections } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
-import type { Execution, JobStore } from '../../jobs/store/job-store.js';
+import type { Execution } from '../../jobs/store/executions.js';
+import type { JobStore } from '../../jobs/store/job-store.js';
 import type { Shown } from '../shown.js';
 import { concerns, endOf } from './places.js';
 

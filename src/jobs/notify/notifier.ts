@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { Job, Ways } from '../definition/job-schema.js';
-import type { Execution, JobStore } from '../store/job-store.js';
+import type { Execution } from '../store/executions.js';
+import type { JobStore } from '../store/job-store.js';
 import type { Notice, NoticeKind } from './notice.js';
 import { sendNotice } from './send.js';
 

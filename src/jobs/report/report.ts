@@ -6,8 +6,9 @@ import { childPath } from '../../targets/paths.js';
 import type { Job } from '../definition/job-schema.js';
 import type { ItemStatus } from '../definition/words.js';
 import type { Outcome } from '../run/execution.js';
+import type { AuditEvent, Execution } from '../store/executions.js';
 import type { RunItem } from '../store/items.js';
-import type { AuditEvent, Execution, JobStore } from '../store/job-store.js';
+import type { JobStore } from '../store/job-store.js';
 import type { TransferRecord } from '../store/records.js';
 import { csvLine } from './csv.js';
 

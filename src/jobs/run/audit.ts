@@ -1,7 +1,8 @@
 import { childPath } from '../../targets/paths.js';
 import type { AuditLevel, ItemStatus } from '../definition/words.js';
+import type { Execution } from '../store/executions.js';
 import type { RunItem } from '../store/items.js';
-import type { Execution, JobStore } from '../store/job-store.js';
+import type { JobStore } from '../store/job-store.js';
 
 export type EventLevel = Exclude<AuditLevel, 'none'>;
 

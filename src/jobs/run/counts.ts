@@ -1,6 +1,6 @@
 import type { Estimate } from '../plan/cost.js';
+import type { EndStats, ExecutionStats } from '../store/executions.js';
 import type { RunItem } from '../store/items.js';
-import type { EndStats, ExecutionStats } from '../store/job-store.js';
 import type { Result } from './act.js';
 
 const nothing = () => ({ existing: 0, existing_bytes: 0, existing_versions: 0, folders: 0, revisions: 0 });

@@ -1,4 +1,4 @@
-import type { Execution } from '../store/job-store.js';
+import type { Execution } from '../store/executions.js';
 
 /** What was deleted or changed at the destination meanwhile is found by a whole look, so often (milliseconds). */
 const WHOLE_LOOK = 6 * 3_600_000;

@@ -4,8 +4,8 @@ import { Failure } from '../../base/errors.js';
 import { type Database, openDatabase } from '../../database/open.js';
 import type { Job, JobBody } from '../definition/job-schema.js';
 import type { SideReference } from '../definition/transfer-schema.js';
-import type { ExecutionPhase, ExecutionStatus, ItemStatus, JobHealth, JobStatus } from '../definition/words.js';
-import type { Estimate } from '../plan/cost.js';
+import type { ItemStatus, JobHealth, JobStatus } from '../definition/words.js';
+import { type AuditEvent, type Execution, type ExecutionRow, type ExecutionStats, toExecution } from './executions.js';
 import { RunItems } from './items.js';
 import { LastRuns } from './last-runs.js';
 import { Pages } from './pages.js';
@@ -21,72 +21,6 @@ export interface RunOptions {
   readonly allowDeletions?: boolean;
   /** Of a run that goes on with what another left: how that one was started. */
   readonly trigger?: 'schedule' | 'manual';
-}
-
-export interface AuditEvent {
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-  readonly level: string;
-  readonly event: string;
-  /** At the source; `''`: the run itself. */
-  readonly path: string;
-  readonly reason: string | null;
-}
-
-/** One run of a job. Times are milliseconds since the epoch. */
-export interface Execution {
-  readonly id: number;
-  readonly job: string;
-  readonly status: ExecutionStatus;
-  readonly phase: ExecutionPhase;
-  readonly trigger: 'schedule' | 'manual';
-  readonly simulation: boolean;
-  readonly pid: number;
-  readonly started: number;
-  readonly ended: number | undefined;
-  readonly calls: number;
-  readonly stats: ExecutionStats;
-  readonly reason: string | undefined;
-}
-
-/** One end of a transfer: files that were as they should be, folders, and files that got new content. */
-export interface EndStats {
-  readonly existing: number;
-  readonly existing_bytes: number;
-  readonly existing_versions: number;
-  readonly folders: number;
-  readonly revisions: number;
-  /** Times that the platform's limit of calls turned the run away. */
-  readonly rate_limits: number;
-}
-
-export interface ExecutionStats {
-  readonly copied?: number;
-  readonly skipped?: number;
-  readonly failed?: number;
-  readonly deleted?: number;
-  readonly unchanged?: number;
-  readonly folders?: number;
-  readonly pending?: number;
-  /** Bytes that were transferred. */
-  readonly bytes?: number;
-  /** 0 to 1. */
-  readonly progress?: number;
-  readonly report?: string;
-  /** The hour's calls were spent: when there are some again, milliseconds since the epoch. */
-  readonly again?: number;
-  /** How long its plan took, milliseconds: the run that goes on begins that much earlier, and then has calls to spend. */
-  readonly planned?: number;
-  /** Files whose content was transferred. */
-  readonly transferred?: { readonly files: number; readonly versions: number };
-  /** Files whose content is still to be transferred. */
-  readonly left?: { readonly files: number; readonly bytes: number; readonly versions: number };
-  readonly source?: EndStats;
-  readonly destination?: EndStats;
-  /** Ids of the items that are being worked on. */
-  readonly processing?: readonly number[];
-  /** What a simulation found; `hours` under the limit of the connection. */
-  readonly estimate?: Estimate & { readonly hours: number };
 }
 
 interface JobRow {
@@ -107,13 +41,6 @@ interface JobRow {
   readonly created_on: number;
   readonly modified_by: string;
   readonly modified_on: number;
-}
-
-export interface ExecutionRow extends Omit<Execution, 'simulation' | 'ended' | 'stats' | 'reason'> {
-  readonly simulation: number;
-  readonly ended: number | null;
-  readonly stats: string;
-  readonly reason: string | null;
 }
 
 const SELECT_JOB = 'SELECT j.*, c.name AS category_name FROM jobs j LEFT JOIN categories c ON c.id = j.category';
@@ -404,12 +331,4 @@ const toJob = (row: JobRow): Job => ({
   created_on: seconds(row.created_on),
   modified_by: row.modified_by,
   modified_on: seconds(row.modified_on),
-});
-
-export const toExecution = ({ simulation, ended, stats, reason, ...row }: ExecutionRow): Execution => ({
-  ...row,
-  simulation: simulation === 1,
-  ended: ended ?? undefined,
-  stats: JSON.parse(stats) as ExecutionStats,
-  reason: reason ?? undefined,
 });

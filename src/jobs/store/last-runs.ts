@@ -1,5 +1,5 @@
 import type { Database, Statement } from '../../database/open.js';
-import { type Execution, type ExecutionRow, toExecution } from './job-store.js';
+import { type Execution, type ExecutionRow, toExecution } from './executions.js';
 
 /** Which run of a job: any; no simulation; none that found everything as it should be either; one that goes on; one with an estimate. */
 const CONDITIONS = {

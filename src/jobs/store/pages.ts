@@ -1,8 +1,8 @@
 import type { Database, Statement } from '../../database/open.js';
 import type { ItemStatus } from '../definition/words.js';
+import { type AuditEvent, type Execution, type ExecutionRow, toExecution } from './executions.js';
 import { Found } from './found.js';
 import { fromRow, type ItemRow, type RunItem } from './items.js';
-import { type AuditEvent, type Execution, type ExecutionRow, toExecution } from './job-store.js';
 
 export interface Part<T> {
   readonly rows: readonly T[];

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../../base/errors.js';
 import { jobBodySchema } from '../../jobs/definition/job-schema.js';
-import type { Execution } from '../../jobs/store/job-store.js';
+import type { Execution } from '../../jobs/store/executions.js';
 import { count, list, one, pageOf, plain, type Route } from '../http/route.js';
 import { sorted, sortWord } from '../http/sort.js';
 import { id, word } from '../http/wire.js';

@@ -3,8 +3,9 @@ import { z } from 'zod';
 import type { AnyConnection, Connections } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import { FLAGGED } from '../../jobs/report/report.js';
+import type { EndStats, Execution } from '../../jobs/store/executions.js';
 import type { RunItem } from '../../jobs/store/items.js';
-import type { EndStats, Execution, JobStore } from '../../jobs/store/job-store.js';
+import type { JobStore } from '../../jobs/store/job-store.js';
 import { childPath } from '../../targets/paths.js';
 import { milliseconds, seconds } from '../http/wire.js';
 

@@ -4,7 +4,7 @@ import { Failure } from '../../base/errors.js';
 import type { Database } from '../../database/open.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import { FLAGGED } from '../../jobs/report/report.js';
-import type { Execution } from '../../jobs/store/job-store.js';
+import type { Execution } from '../../jobs/store/executions.js';
 import { list, one, pageOf, type Route } from '../http/route.js';
 import { type JobFilter, jobFilter, jobsOf } from '../jobs/filter.js';
 import { itemJson, itemReply, jobJson, jobReply, namesOf } from '../jobs/view.js';
