@@ -3,39 +3,23 @@ import { join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import { type FileLock, tryLock } from '../base/lock.js';
-import type { Log } from '../base/log.js';
 import { ranSince } from '../base/process.js';
 import type { Job } from './definition/job-schema.js';
 import { changesSource } from './definition/transfer-schema.js';
 import type { ExecutionStatus } from './definition/words.js';
+import type { EngineOptions } from './engine-options.js';
 import { abilitiesOf, requireFitting } from './fitness.js';
-import type { Claim, Opener } from './opener.js';
-import type { Places } from './overlap.js';
-import { requireApart } from './overlap.js';
+import type { Claim } from './opener.js';
+import { type Places, requireApart } from './overlap.js';
 import { writeReport } from './report/report.js';
 import { HEALTH_AFTER, STATUS_AFTER } from './run/after.js';
 import { Run } from './run/execution.js';
-import type { Patience } from './run/waiting.js';
 import { latestEnd, nextRun } from './schedule/next-run.js';
 import { counted, stopReason } from './schedule/stop-policy.js';
 import { callsOfBoth, type Side } from './sides/side.js';
 import { SourceStates } from './sides/source-states.js';
 import type { Execution } from './store/executions.js';
 import type { JobStore, RunOptions } from './store/job-store.js';
-
-export interface EngineOptions {
-  readonly store: JobStore;
-  readonly opener: Opener;
-  /** Holds the lock of whoever runs the jobs, and the reports. */
-  readonly folder: string;
-  readonly log: Log;
-  /** Runs at once. */
-  readonly parallel?: number;
-  readonly clock?: Clock;
-  readonly patience?: Patience;
-  /** Told when a run has ended. */
-  readonly ended?: (job: Job, execution: Execution) => void;
-}
 
 export const RESETS = ['stats', 'soft', 'hard', 'full'] as const;
 export type Reset = (typeof RESETS)[number];
@@ -390,8 +374,7 @@ export class JobEngine {
 
   /** Forgets a job with its runs, records and reports. @throws Failure `job-running` */
   remove(id: string): void {
-    const job = this.store.get(id);
-    if (this.store.running().some((one) => one.job === job.id)) throw new Failure('job-running', { name: job.name });
+    const job = this.#atRest(id);
     this.#forgetReports(this.store.executions(job.id).map(({ id }) => id));
     this.store.remove(job.id);
   }
@@ -403,8 +386,7 @@ export class JobEngine {
    * @throws Failure `job-running`, `no-such-job`
    */
   reset(id: string, how: Reset): Job {
-    const job = this.store.get(id);
-    if (this.store.running().some((one) => one.job === job.id)) throw new Failure('job-running', { name: job.name });
+    const job = this.#atRest(id);
     this.store.resetCounts(job.id);
     const records = this.store.records(job.id);
     if (how !== 'stats') records.heedAll();
@@ -412,6 +394,12 @@ export class JobEngine {
     if (how === 'full') this.#forgetReports(this.store.forgetRuns(job.id));
     this.store.setState(job.id, { status: 'idle', health: 'healthy' });
     return this.store.get(job.id);
+  }
+
+  #atRest(id: string): Job {
+    const job = this.store.get(id);
+    if (this.store.running().some((one) => one.job === job.id)) throw new Failure('job-running', { name: job.name });
+    return job;
   }
 
   #forgetReports(executions: readonly number[]): void {
