@@ -330,7 +330,7 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false }, asy
     await person.title('Jobs');
     t.equal(await page.getByRole('link', { name: '(copy)' }).count(), 0);
     const side = (path: string) => ({ connection: { id: '<script>files' }, target: { path } });
-    const { job } = await api('POST', '/v1/jobs', {
+    await api('POST', '/v1/jobs', {
       name: 'Mirror',
       transfer: {
         ...{ transfer_type: 'copy', delete_propagation: 'mirror', delete_guard: 0 },
