@@ -33,6 +33,10 @@ export interface MountEntry {
   readonly options: readonly string[];
 }
 
+/** A path as a field of mountinfo has it: proc_pid_mountinfo(5). */
+export const escapeOctal = (path: string): string =>
+  path.replace(/[ \t\n\\]/g, (one) => `\\${one.charCodeAt(0).toString(8).padStart(3, '0')}`);
+
 /** Octal escapes (`\040`) in a field of mountinfo: proc_pid_mountinfo(5). The bytes are UTF-8. */
 function unescapeOctal(field: string): string {
   if (!field.includes('\\')) return field;

@@ -5,8 +5,10 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t from 'tap';
+import { silentLog } from '#src/base/log.js';
 import { drivers } from '#src/fuse/drivers.js';
 import { kernelDriver } from '#src/fuse/kernel/driver.js';
+import { Guard } from '#src/fuse/kernel/guard.js';
 import { checkMountpoint, clearDeadMount, mountTable, parseMountTable, unmount } from '#src/fuse/mountpoint.js';
 import { Client } from '../helpers/fuse-client.js';
 import { MemoryFileSystem } from '../helpers/fuse-memory.js';
@@ -126,6 +128,27 @@ t.test('the mount of another process is unmounted, by force also while it is use
   t.equal(await ended, 0, 'its daemon ends although something is open');
   t.equal(await client.code('closeSync', fd), 'ENOTCONN');
   t.notOk((await mountTable()).some(({ mountpoint }) => mountpoint === mnt));
+});
+
+t.test('the guard of a mount that is gone leaves the one alone that has its number now', async (t) => {
+  const { mnt } = await mountFor(t, kernelDriver, new MemoryFileSystem());
+  const entry = (await mountTable()).find(({ mountpoint }) => mountpoint === mnt)!;
+  const before = '/a mount that was here before';
+  const guard = new Guard({ ...entry, mountpoint: before }, silentLog);
+  const pids = async (): Promise<number[]> => {
+    const found = await run('pgrep', ['-f', `procorefs-guard .*${before}`]).catch(() => ({ stdout: '' }));
+    return found.stdout.split('\n').filter(Boolean).map(Number);
+  };
+  const waitsForTerm = (pid: number): boolean => {
+    const [, caught = '0'] = /^SigCgt:\s*(\w+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return (BigInt(`0x${caught}`) & (1n << 14n)) !== 0n;
+  };
+  await until(async () => (await pids()).some(waitsForTerm));
+  for (const pid of await pids()) process.kill(pid, 'SIGTERM');
+  await until(async () => (await pids()).length === 0);
+  t.strictSame(await client.call('readdirSync', mnt), [], 'it answers');
+  t.ok((await mountTable()).some(({ mountpoint }) => mountpoint === mnt), 'it is there');
+  await guard.close();
 });
 
 t.test('a mount that hangs is neither waited for nor touched', async (t) => {

@@ -1,20 +1,22 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Log } from '../../base/log.js';
-import { CONNECTIONS, connectionOf, type MountEntry } from '../mountpoint.js';
+import { CONNECTIONS, connectionOf, escapeOctal, type MountEntry } from '../mountpoint.js';
 
 /**
  * $1: the number of the connection, by which fusectl aborts it; where that is not mounted, root mounts it for a moment and
  * for nobody else. Aborted, the mount stays and answers ENOTCONN: nobody writes into the folder below it. A word on
- * standard input says that all is well; its end without one, or SIGTERM, that the daemon is gone.
+ * standard input says that all is well; its end without one, or SIGTERM, that the daemon is gone. $2: the mount as
+ * mountinfo has it: numbers of connections are used again, and once the mount is gone this one may be another mount's.
  */
 const SCRIPT = `
 abort() {
+  grep -qF -e "$2" /proc/self/mountinfo || return
   cd ${CONNECTIONS} || return
   echo 1 >"$1/abort" || unshare -m sh -c 'mount -t fusectl fusectl . && cd "$PWD" && echo 1 >"$1/abort"' sh "$1"
 }
-trap 'abort "$1"; exit' TERM
-read -r word || abort "$1"
+trap 'abort "$1" "$2"; exit' TERM
+read -r word || abort "$1" "$2"
 `;
 
 /**
@@ -28,7 +30,8 @@ export class Guard {
 
   constructor(mount: MountEntry, log: Log) {
     // The mount point is for whoever looks at the list of processes.
-    const shell = ['sh', '-c', SCRIPT, 'procorefs-guard', connectionOf(mount), mount.mountpoint];
+    const place = ` ${mount.device} / ${escapeOctal(mount.mountpoint)} `;
+    const shell = ['sh', '-c', SCRIPT, 'procorefs-guard', connectionOf(mount), place, mount.mountpoint];
     const { PATH = '/usr/sbin:/usr/bin:/sbin:/bin' } = process.env;
     this.#child = spawn('setpriv', ['--pdeathsig', 'TERM', ...shell], {
       stdio: ['pipe', 'ignore', 'ignore'],
