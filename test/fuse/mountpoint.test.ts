@@ -147,7 +147,10 @@ t.test('the guard of a mount that is gone leaves the one alone that has its numb
   for (const pid of await pids()) process.kill(pid, 'SIGTERM');
   await until(async () => (await pids()).length === 0);
   t.strictSame(await client.call('readdirSync', mnt), [], 'it answers');
-  t.ok((await mountTable()).some(({ mountpoint }) => mountpoint === mnt), 'it is there');
+  t.ok(
+    (await mountTable()).some(({ mountpoint }) => mountpoint === mnt),
+    'it is there',
+  );
   await guard.close();
 });
 
