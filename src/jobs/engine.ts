@@ -218,7 +218,7 @@ export class JobEngine {
       } else if (request === 'resume') {
         held?.run?.resume();
         this.store.setState(job.id, { status: held ? 'running' : 'idle' });
-        const last = this.store.executions(job.id, 1)[0];
+        const last = this.store.last.of(job.id, 'any');
         // Its process ended while it was paused.
         const isLeft = !held && last?.status === 'not_complete' && last.stats.again === undefined;
         if (isLeft) this.#begin(job, last.trigger, {});
@@ -243,7 +243,7 @@ export class JobEngine {
     let claim: Claim | undefined;
     try {
       claim = await opener.claim?.(job, trigger, options);
-      if (opener.claim && !claim) return store.executions(job.id, 1)[0]!;
+      if (opener.claim && !claim) return store.last.of(job.id, 'any')!;
     } catch (error) {
       refused = error;
     }
@@ -374,7 +374,7 @@ export class JobEngine {
 
   /** Forgets a job with its runs, records and reports. @throws Failure `job-running` */
   remove(id: string): void {
-    const job = this.#atRest(id);
+    const job = this.store.atRest(id);
     this.#forgetReports(this.store.executions(job.id).map(({ id }) => id));
     this.store.remove(job.id);
   }
@@ -386,7 +386,7 @@ export class JobEngine {
    * @throws Failure `job-running`, `no-such-job`
    */
   reset(id: string, how: Reset): Job {
-    const job = this.#atRest(id);
+    const job = this.store.atRest(id);
     this.store.resetCounts(job.id);
     const records = this.store.records(job.id);
     if (how !== 'stats') records.heedAll();
@@ -394,12 +394,6 @@ export class JobEngine {
     if (how === 'full') this.#forgetReports(this.store.forgetRuns(job.id));
     this.store.setState(job.id, { status: 'idle', health: 'healthy' });
     return this.store.get(job.id);
-  }
-
-  #atRest(id: string): Job {
-    const job = this.store.get(id);
-    if (this.store.running().some((one) => one.job === job.id)) throw new Failure('job-running', { name: job.name });
-    return job;
   }
 
   #forgetReports(executions: readonly number[]): void {

@@ -41,12 +41,12 @@ export async function runJob(
   wait: boolean,
 ): Promise<Execution | undefined> {
   if (engine.lead()) return runHere(context, { store, engine }, job, options);
-  const before = store.executions(job.id, 1)[0]?.id ?? 0;
+  const before = store.last.of(job.id, 'any')?.id ?? 0;
   store.ask(job.id, 'start', options);
   if (!wait) return undefined;
   for (;;) {
     await sleep(LOOK);
-    const execution = store.executions(job.id, 1)[0];
+    const execution = store.last.of(job.id, 'any');
     if (execution && execution.id > before && execution.ended !== undefined) return execution;
     progress(context, execution && execution.id > before ? execution : undefined);
     // The daemon may have ended meanwhile: then this process takes over.
@@ -64,7 +64,7 @@ async function runHere(
     engine.cancel(job.id);
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
-  const showing = setInterval(() => progress(context, store.executions(job.id, 1)[0]), LOOK);
+  const showing = setInterval(() => progress(context, store.last.of(job.id, 'any')), LOOK);
   try {
     return await engine.run(job.id, 'manual', options);
   } finally {

@@ -33,7 +33,7 @@ export function jobLines(store: JobStore, connections: Connections, shown: Shown
   return store
     .list()
     .filter(({ transfer }) => [transfer.source, transfer.destination].some((end) => isOf(connections, end, shown)))
-    .map((job) => jobLine(job, store.executions(job.id, 1)[0]));
+    .map((job) => jobLine(job, store.last.of(job.id, 'any')));
 }
 
 /** A job whose connection is gone concerns nobody. */

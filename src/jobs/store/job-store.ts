@@ -88,7 +88,7 @@ export class JobStore {
     const change = this.#db.transaction(() => {
       const before = this.get(id);
       if (!isSamePlace(before.transfer, kept.transfer)) {
-        if (this.running().some(({ job }) => job === id)) throw new Failure('job-running', { name: before.name });
+        this.atRest(id);
         this.records(id).clear();
       }
       const other = this.#db.prepare<[string], { id: string }>('SELECT id FROM jobs WHERE name = ?').get(body.name);
@@ -232,6 +232,13 @@ export class JobStore {
       .prepare<[string, number], ExecutionRow>('SELECT * FROM executions WHERE job = ? ORDER BY id DESC LIMIT ?')
       .all(job, limit)
       .map(toExecution);
+  }
+
+  /** The job, which no run is under way of. @throws Failure `no-such-job`, `job-running` */
+  atRest(idOrName: string): Job {
+    const job = this.get(idOrName);
+    if (this.running().some((one) => one.job === job.id)) throw new Failure('job-running', { name: job.name });
+    return job;
   }
 
   /** Runs that say they are running. */

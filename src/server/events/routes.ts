@@ -17,7 +17,7 @@ const LONGEST = 30 * 60_000;
 /** What a list of jobs shows that changes by itself. */
 const jobsNow = ({ store }: Parts): object[] =>
   store.list().map(({ id, name, status, health, execute_on, disabled, counts }) => {
-    const last = store.executions(id, 1)[0];
+    const last = store.last.of(id, 'any');
     return {
       id,
       name,

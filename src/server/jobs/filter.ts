@@ -99,7 +99,7 @@ export const jobSorts = (store: JobStore, connections: Connections): SortKeys<Jo
     status: ({ status }) => status,
     health: ({ health }) => health,
     category: ({ category }) => category?.name,
-    last_run: ({ id }) => store.executions(id, 1)[0]?.started,
+    last_run: ({ id }) => store.last.of(id, 'any')?.started,
     execute_on: ({ execute_on }) => execute_on ?? undefined,
     created_on: ({ created_on }) => created_on,
   };

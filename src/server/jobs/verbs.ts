@@ -44,8 +44,8 @@ export function actOf(query: Words, status: string | undefined): Act | undefined
 
 /** @throws Failure `job-running` */
 export function start({ store }: JobEngine, job: Job, options: RunOptions): void {
-  if (store.executions(job.id, 1)[0]?.ended === undefined && store.executions(job.id, 1).length > 0)
-    throw new Failure('job-running', { name: job.name });
+  const last = store.last.of(job.id, 'any');
+  if (last && last.ended === undefined) throw new Failure('job-running', { name: job.name });
   store.setState(job.id, { status: 'start' });
   store.ask(job.id, 'start', options);
 }

@@ -85,7 +85,7 @@ export function transferRoutes(parts: Parts): Route[] {
   const act = (job: Job, verb: 'retry' | 'ignore', ids: readonly string[]): number => {
     if (verb === 'ignore') return ignore(store, job, ids).length;
     heed(store, job, ids);
-    const last = store.executions(job.id, 1)[0];
+    const last = store.last.of(job.id, 'any');
     // A run that is under way takes what is flagged with it only if it has not planned yet: the next one does.
     if (!last || last.ended !== undefined) start(engine, job, {});
     return ids.length;
