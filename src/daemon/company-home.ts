@@ -113,7 +113,7 @@ export class CompanyHome {
   }
 
   #hasLeft(project: CompanyProject): boolean {
-    const folder = join(this.#state.path, 'projects', projectKey({ connection: this.connection, project }));
+    const folder = this.#state.projectPath(projectKey({ connection: this.connection, project }));
     if (!existsSync(join(folder, 'outbox.db'))) return false;
     // Somebody else has it, and looks after it.
     const lock = tryLock(join(folder, 'lock'));

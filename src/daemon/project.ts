@@ -53,8 +53,10 @@ const TEMPORARY_DELAY = 10 * 60_000;
 /** What goes up at once: more would only wait for the budget. */
 const PARALLEL_INTENTS = 8;
 
-export const projectKey = (session: Pick<ProjectSession, 'connection' | 'project'>): string =>
-  `${session.connection.id}-${session.project.id}`;
+export const projectKey = (session: {
+  readonly connection: { readonly id: string };
+  readonly project: { readonly id: number };
+}): string => `${session.connection.id}-${session.project.id}`;
 
 /** Another process has the project, or the company. */
 export class Owned extends Error {

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Log } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import type { Connection } from '../connections/connection.js';
@@ -157,7 +156,7 @@ export class Projects {
   rest(connection: Connection, project: ResolvedProject): void {
     const key = projectKey({ connection, project });
     if (this.#open.has(key) || this.#resting.has(key)) return;
-    const { occupied, oldestUse } = cachedIn(join(this.#o.state.path, 'projects', key));
+    const { occupied, oldestUse } = cachedIn(this.#o.state.projectPath(key));
     if (occupied === 0) return;
     const evict = async (bytes: number): Promise<number> => {
       let lease: Lease | undefined;

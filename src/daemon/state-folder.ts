@@ -45,15 +45,20 @@ export class StateFolder {
     return join(this.path, 'config.json');
   }
 
+  /** Where what is kept of a project is, if it is. */
+  projectPath(key: string): string {
+    return join(this.path, 'projects', key);
+  }
+
   project(key: string): string {
-    const folder = join(this.path, 'projects', key);
+    const folder = this.projectPath(key);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     return folder;
   }
 
   /** Whether anything is kept of a project. */
   hasProject(key: string): boolean {
-    return existsSync(join(this.path, 'projects', key, 'mirror.db'));
+    return existsSync(join(this.projectPath(key), 'mirror.db'));
   }
 
   /** What is kept of the company of a connection. */

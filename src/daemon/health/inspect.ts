@@ -130,7 +130,7 @@ const signedOut = (name: string): string => `"${name}" is signed out (procorefs 
 /** Projects that nobody has mounted: what waits there waits until somebody does. */
 function outboxes(state: StateFolder, now: number): Finding[] {
   return readdirSync(join(state.path, 'projects')).flatMap((key): Finding[] => {
-    const folder = join(state.path, 'projects', key);
+    const folder = state.projectPath(key);
     const held = tryLock(join(folder, 'lock'));
     if (!held) return [];
     try {

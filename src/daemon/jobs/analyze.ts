@@ -102,39 +102,60 @@ async function analyzeWhereOwned(
     if (!project.mirror.view.crawlDone) project.mirror.start();
     return await analyzeProject(project, end.source.folder, request, signal);
   } catch (error) {
-    if (!(error instanceof Owned)) throw error;
-    try {
-      const words = { folder: end.source.folder, platform: request.platform, most: request.most };
-      return await askDaemon<Analysis>(state.socket(projectKey(session)), 'analyze', words, signal);
-    } catch (inner) {
-      if (inner instanceof Failure || signal.aborted) throw inner;
-      throw new Failure('already-owned', { pid: error.pid }, inner);
-    }
+    return await askOwner(error, state.socket(projectKey(session)), end.source.folder, request, signal);
   } finally {
     await project?.close();
     await session.close();
   }
 }
 
-/** A project of this process: 0 calls, but for the crawl that is waited for. */
+/** Lets the daemon that owns a project analyze it. @throws `error`, where nobody owns it */
+export async function askOwner(
+  error: unknown,
+  socket: string,
+  folder: string,
+  request: AnalyzeRequest,
+  signal: AbortSignal,
+): Promise<Analysis> {
+  if (!(error instanceof Owned)) throw error;
+  try {
+    return await askDaemon<Analysis>(socket, 'analyze', { folder, ...request }, signal);
+  } catch (inner) {
+    if (inner instanceof Failure || signal.aborted) throw inner;
+    throw new Failure('already-owned', { pid: error.pid }, inner);
+  }
+}
+
+/** A project of this process, to be walked: 0 calls, but for the crawl that is waited for. */
+export async function crawledSide(
+  project: Project,
+  folder: string,
+  purpose: string,
+  locks: boolean,
+  signal: AbortSignal,
+): Promise<ProcoreSide> {
+  const { mirror, session } = project;
+  while (!mirror.view.crawlDone) {
+    if (mirror.state === 'signed-out') throw new Failure('signed-out', { name: session.connection.name });
+    await systemClock.sleep(LOOK, signal);
+  }
+  return new ProcoreSide(accessOf(project), {
+    job: `${purpose} ${Date.now()}`,
+    jobName: purpose,
+    path: folder,
+    whenSpent: 'wait',
+    lastPollIsEnough: true,
+    locks,
+  });
+}
+
+/** A project of this process. */
 export async function analyzeProject(
   project: Project,
   folder: string,
   { platform = 'linux', most }: AnalyzeRequest,
   signal: AbortSignal,
 ): Promise<Analysis> {
-  const { mirror, session } = project;
-  while (!mirror.view.crawlDone) {
-    if (mirror.state === 'signed-out') throw new Failure('signed-out', { name: session.connection.name });
-    await systemClock.sleep(LOOK, signal);
-  }
-  const side = new ProcoreSide(accessOf(project), {
-    job: `analyze ${Date.now()}`,
-    jobName: 'analyze',
-    path: folder,
-    whenSpent: 'wait',
-    lastPollIsEnough: true,
-    locks: true,
-  });
+  const side = await crawledSide(project, folder, 'analyze', true, signal);
   return analyze(side, { platform, most, decode: true, now: Date.now(), signal });
 }

@@ -1,22 +1,14 @@
-import { systemClock } from '../../base/clock.js';
-import { Failure } from '../../base/errors.js';
 import type { Connection } from '../../connections/connection.js';
 import { type Connections, isTarget } from '../../connections/store.js';
-import type { Analysis } from '../../jobs/analyze/analyze.js';
 import { NOTHING, sumOf, type Totals, totalsOf } from '../../jobs/analyze/totals.js';
-import { ProcoreSide } from '../../jobs/sides/procore-side.js';
 import { TargetSide } from '../../jobs/sides/side.js';
 import type { ConnectionTotals } from '../../server/parts.js';
 import { openConnection } from '../../targets/connection.js';
-import { askDaemon } from '../control.js';
-import { Owned } from '../project.js';
+import { projectKey } from '../project.js';
 import type { Projects } from '../projects.js';
 import type { StateFolder } from '../state-folder.js';
-import { accessOf } from './opener.js';
+import { askOwner, crawledSide } from './analyze.js';
 import { type End, endOf } from './places.js';
-
-/** Milliseconds between two looks at a crawl. */
-const LOOK = 200;
 
 export interface TotalsContext {
   readonly state: StateFolder;
@@ -60,15 +52,13 @@ async function companyTotals(
   let totals = NOTHING;
   let counted = 0;
   for (const { id } of known) {
-    if (!context.state.hasProject(keyOf(connection, id))) continue;
+    if (!context.state.hasProject(projectKey({ connection, project: { id } }))) continue;
     const source = { connection: connection.id, project: String(id), folder: '' };
     totals = sumOf(totals, await projectTotals(context, { kind: 'project', connection, source }, signal));
     counted++;
   }
   return { totals, projects: { counted, unknown: known.length - counted } };
 }
-
-const keyOf = (connection: Connection, id: number): string => `${connection.id}-${id}`;
 
 /** Whoever owns the project counts. */
 async function projectTotals(
@@ -83,33 +73,15 @@ async function projectTotals(
       const { project } = lease;
       await lease.open(signal);
       if (!project.mirror.view.crawlDone) lease.start();
-      while (!project.mirror.view.crawlDone) {
-        if (project.mirror.state === 'signed-out') throw new Failure('signed-out', { name: connection.name });
-        await systemClock.sleep(LOOK, signal);
-      }
-      const side = new ProcoreSide(accessOf(project), {
-        job: `totals ${Date.now()}`,
-        jobName: 'totals',
-        path: source.folder,
-        whenSpent: 'wait',
-        lastPollIsEnough: true,
-        locks: false,
-      });
-      return await totalsOf(side, signal);
+      return await totalsOf(await crawledSide(project, source.folder, 'totals', false, signal), signal);
     } finally {
       await lease.release();
     }
   } catch (error) {
-    if (!(error instanceof Owned)) throw error;
     const known = connections.get(connection.id).projects ?? [];
     const project = known.find(({ id, name }) => String(id) === source.project || name === source.project);
-    const key = keyOf(connection, project?.id ?? Number(source.project));
-    try {
-      const found = await askDaemon<Analysis>(state.socket(key), 'analyze', { folder: source.folder, most: 0 }, signal);
-      return { ...found, unreadable: found.unreadable.count };
-    } catch (inner) {
-      if (inner instanceof Failure || signal.aborted) throw inner;
-      throw new Failure('already-owned', { pid: error.pid }, inner);
-    }
+    const key = projectKey({ connection, project: { id: project?.id ?? Number(source.project) } });
+    const found = await askOwner(error, state.socket(key), source.folder, { platform: undefined, most: 0 }, signal);
+    return { ...found, unreadable: found.unreadable.count };
   }
 }
