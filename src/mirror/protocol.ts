@@ -48,7 +48,7 @@ export type Request =
       readonly item: RemoteItem;
       readonly serverTime: number;
       readonly inode: Inode;
-      readonly content: Own;
+      readonly own: Own;
     }
   | { readonly op: 'own'; readonly item: RemoteItem; readonly serverTime: number }
   | { readonly op: 'confirm-deletion'; readonly id: RemoteId; readonly serverTime: number }

@@ -3,11 +3,12 @@ import type { Inode, RemoteId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { type Database, openDatabase } from '../database/open.js';
 import { FOLD_VERSION } from '../names/fold.js';
+import type { RawListing } from '../procore/client.js';
 import type { RemoteItem } from '../procore/items.js';
 import type { Change } from './changes.js';
 import { STALE_LISTING } from './confirmed.js';
 import { mirrorOptions } from './files.js';
-import type { RawListing, RawPage } from './index-source.js';
+import type { RawPage } from './index-source.js';
 import type { Meta, PageResult, SweepResult } from './protocol.js';
 import type { FolderAt } from './ranks.js';
 import { RecycledView } from './recycled-view.js';
@@ -88,8 +89,8 @@ export class MirrorStore {
   }
 
   /** Takes in what one of our own calls made; see `Writer.confirm`. */
-  async confirm(item: RemoteItem, serverTime: number, inode: Inode, content: Own): Promise<PageResult> {
-    return this.#taken(await this.#writer.run({ op: 'confirm', item, serverTime, inode, content }));
+  async confirm(item: RemoteItem, serverTime: number, inode: Inode, own: Own): Promise<PageResult> {
+    return this.#taken(await this.#writer.run({ op: 'confirm', item, serverTime, inode, own }));
   }
 
   /** Takes in what a call of a job made; see `Writer.ingestOwn`. */

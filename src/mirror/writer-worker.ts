@@ -92,8 +92,8 @@ function perform(request: Request): unknown {
       return pageResult(done, [], listing.bad);
     }
     case 'confirm': {
-      const { item, serverTime, inode, content } = request;
-      return pageResult(writer.confirm(item, serverTime, inode, content), [item], []);
+      const { item, serverTime, inode, own } = request;
+      return pageResult(writer.confirm(item, serverTime, inode, own), [item], []);
     }
     case 'own':
       return pageResult(writer.ingestOwn(request.item, request.serverTime), [request.item], []);

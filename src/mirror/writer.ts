@@ -143,7 +143,7 @@ export class Writer {
    * What one of our own calls made: the item keeps the inode and node sequence that it has here, and no listing that was
    * made before the server had it everywhere may take it away again.
    */
-  confirm(item: RemoteItem, serverTime: number, inode: Inode, content: Own): Ingested {
+  confirm(item: RemoteItem, serverTime: number, inode: Inode, own: Own): Ingested {
     return this.#transaction(() => {
       this.#confirmed.add(item.id, serverTime);
       const changes: Change[] = [];
@@ -153,7 +153,7 @@ export class Writer {
       const row = this.#rows.find.get(item.id);
       // A listing had shown it before the reply to our call was known.
       if (row && row.inode !== inode) this.#changeInode(row, inode, changes);
-      const added = this.#put(item, serverTime, undefined, changes, { inode, ...content });
+      const added = this.#put(item, serverTime, undefined, changes, { inode, ...own });
       return { changes, added: added ? 1 : 0 };
     });
   }

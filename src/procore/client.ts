@@ -62,7 +62,7 @@ export class ProcoreClient {
 
   /** The project's root folder with its children. 1 call. */
   rootFolder(projectId: ProjectId, options: CallOptions): Promise<FolderListing> {
-    return this.#folder(rootPath(projectId), projectId, undefined, options);
+    return this.#folder(listingPath(projectId), projectId, undefined, options);
   }
 
   /** The project's root folder without its children. 1 call, a few hundred bytes. */
@@ -73,13 +73,16 @@ export class ProcoreClient {
 
   /** One folder with its children. 1 call, whatever its size. */
   folder(projectId: ProjectId, id: RemoteId, options: CallOptions): Promise<FolderListing> {
-    return this.#folder(folderPath(projectId, id), projectId, id, options);
+    return this.#folder(listingPath(projectId, id), projectId, id, options);
   }
 
   /** One folder with its children, or the project's root without an id, not yet parsed. 1 call. */
   async folderRaw(projectId: ProjectId, id: RemoteId | undefined, options: CallOptions): Promise<RawListing> {
-    const path = id === undefined ? rootPath(projectId) : folderPath(projectId, id);
-    const { reply } = await this.#get(path, { project: projectId, subject: subjectOf(id) }, options);
+    const { reply } = await this.#get(
+      listingPath(projectId, id),
+      { project: projectId, subject: subjectOf(id) },
+      options,
+    );
     return { body: parcel(reply.body), serverTime: this.api.serverTime(reply) };
   }
 
@@ -172,11 +175,9 @@ export class ProcoreClient {
   }
 }
 
-const rootPath = (project: ProjectId): string =>
-  `/rest/v1.0/folders?project_id=${project}&show_latest_file_version_only=true`;
-
-const folderPath = (project: ProjectId, id: RemoteId): string =>
-  `/rest/v1.0/folders/${id}?project_id=${project}&show_latest_file_version_only=true`;
+/** Of the root without an id. */
+const listingPath = (project: ProjectId, id?: RemoteId): string =>
+  `/rest/v1.0/folders${id === undefined ? '' : `/${id}`}?project_id=${project}&show_latest_file_version_only=true`;
 
 const subjectOf = (id: RemoteId | undefined): string => (id === undefined ? 'the root folder' : `folder ${id}`);
 

@@ -13,13 +13,6 @@ export class Body {
   #size = 0;
   #joined: Buffer | undefined;
 
-  /** The same bytes as another body's. */
-  static of(parts: Iterable<Buffer>): Body {
-    const body = new Body();
-    for (const part of parts) body.add(part);
-    return body;
-  }
-
   get size(): number {
     return this.#size;
   }

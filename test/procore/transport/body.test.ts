@@ -3,14 +3,19 @@ import t from 'tap';
 import { Body, memoryOf, parcel, unpacked } from '#src/procore/transport/body.js';
 import { looksLikeJson } from '#src/procore/transport/retry.js';
 
+function bodyOf(parts: Iterable<Buffer>): Body {
+  const body = new Body();
+  for (const part of parts) body.add(part);
+  return body;
+}
+
 const part = fc.oneof(fc.uint8Array({ maxLength: 20, size: 'max' }), fc.uint8Array({ maxLength: 70_000, size: 'max' }));
 
 t.test('a reply is what arrived, whatever its parts, and goes to another thread without its neighbours', async (t) => {
   const property = fc.property(fc.array(part, { maxLength: 30 }), (parts) => {
-    const body = new Body();
-    for (const bytes of parts) body.add(Buffer.from(bytes));
+    const body = bodyOf(parts.map((bytes) => Buffer.from(bytes)));
     // As it passes from one interceptor to the next.
-    const again = Body.of(body.parts);
+    const again = bodyOf(body.parts);
     const whole = Buffer.concat(parts);
     t.equal(again.size, whole.length);
     t.ok(again.bytes.equals(whole) && body.bytes.equals(whole), 'as it arrived');
@@ -26,9 +31,8 @@ t.test('a reply is what arrived, whatever its parts, and goes to another thread 
 });
 
 t.test('a large reply is copied once at most, a part at a time', async (t) => {
-  const body = new Body();
-  for (let n = 0; n < 50; n++) body.add(Buffer.alloc(60_000, n));
-  const again = Body.of(body.parts);
+  const body = bodyOf(Array.from({ length: 50 }, (_, n) => Buffer.alloc(60_000, n)));
+  const again = bodyOf(body.parts);
   const blocks = (one: Body): ArrayBufferLike[] => one.parts.map(({ buffer }) => buffer);
   t.equal(blocks(body).length, 3);
   t.strictSame(
@@ -41,13 +45,13 @@ t.test('a large reply is copied once at most, a part at a time', async (t) => {
 
 t.test('a small reply leaves the memory of the socket, which has others in it, where it is', async (t) => {
   const read = Buffer.alloc(64 * 1024, 'x');
-  const sent = parcel(Body.of([read.subarray(10, 20)]));
+  const sent = parcel(bodyOf([read.subarray(10, 20)]));
   structuredClone(sent, { transfer: memoryOf(sent) });
   t.equal(read.length, 64 * 1024);
 });
 
 t.test('whether a reply looks whole is seen at its ends, wherever its parts end', async (t) => {
-  const looks = (...parts: string[]): boolean => looksLikeJson(Body.of(parts.map((text) => Buffer.from(text))));
+  const looks = (...parts: string[]): boolean => looksLikeJson(bodyOf(parts.map((text) => Buffer.from(text))));
   t.ok(looks('[]') && looks(' ', '\n{', '"a":1', '}', ' \r\n'));
   t.notOk(looks() || looks('') || looks(' ') || looks('{"a":', '1') || looks('[1', ',2}') || looks('<html>'));
 });
