@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { Failure } from '../base/errors.js';
 import { type FileLock, tryLock } from '../base/lock.js';
 import type { Log } from '../base/log.js';
@@ -27,6 +28,7 @@ export class CompanyHome {
   readonly #lock: FileLock;
   readonly #state: StateFolder;
   readonly #log: Log;
+  #isClosed = false;
 
   private constructor(connection: Connection, projects: Projects, state: StateFolder, lock: FileLock, log: Log) {
     this.connection = connection;
@@ -91,9 +93,15 @@ export class CompanyHome {
     }
   }
 
-  /** Opens the projects in whose outboxes something waits, or that have pinned items, and leaves them to themselves. */
+  /**
+   * Opens the projects in whose outboxes something waits, or that have pinned items, and leaves them to themselves; what
+   * others have cached counts from now on.
+   */
   async goOn(): Promise<void> {
     for (const listed of this.company.store.all) {
+      // Each look opens databases, and the same thread answers the kernel.
+      await setImmediate();
+      if (this.#isClosed) return;
       const { id, remoteName: name, company } = listed;
       this.#projects.rest(this.connection, { id, name, company });
       if (!this.#hasLeft(listed)) continue;
@@ -107,6 +115,7 @@ export class CompanyHome {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.company.close();
     this.#session.release();
     this.#lock.release();
