@@ -1,4 +1,4 @@
-import { address, CallFailed, call, download, type Row, read } from './api.js';
+import { CallFailed, call, type Row, read } from './api.js';
 import { button, h, put, remote } from './dom.js';
 import { bytesOf, captionOf, timeOf } from './format.js';
 import { stateOf } from './items.js';
@@ -36,9 +36,7 @@ export async function showValidation(
     void attempt(told, async () => {
       put(verdict, await verdictOf(job, now, signal));
       const paged = sidesOf(job.id, signal);
-      const save = (): void =>
-        void attempt(told, () => download(address('/v1/transfers/items.csv', paged.words), 'validation.csv'));
-      put(rest, h('h2', {}, texts.bothSides), paged.element, button(texts.csv, save));
+      put(rest, h('h2', {}, texts.bothSides), paged.element, paged.csv(told, 'validation.csv'));
       await paged.load(true);
     });
   };

@@ -1,4 +1,4 @@
-import { address, call, download, type Row, read } from './api.js';
+import { call, type Row, read } from './api.js';
 import { changeJob } from './change-job.js';
 import { button, h, put, remote, say, visible } from './dom.js';
 import { captionOf, timeOf } from './format.js';
@@ -14,9 +14,6 @@ import { runColumns } from './runs.js';
 import { attempt, oneAtATime, type Screen, titleOf } from './screen.js';
 import { forManagers } from './session.js';
 import { texts } from './texts.js';
-
-type Part = 'overview' | 'items' | 'flagged' | 'validation' | 'runs' | 'report' | 'log';
-const PARTS: readonly Part[] = ['overview', 'items', 'flagged', 'validation', 'runs', 'report', 'log'];
 
 /** One job: `#/jobs/ID/PART`. */
 export async function jobScreen({ main, parts, signal }: Screen): Promise<void> {
@@ -99,7 +96,8 @@ interface Drawn {
   readonly signal: AbortSignal;
 }
 
-const DRAW: Readonly<Record<Part, (drawn: Drawn) => Promise<Refresh | undefined>>> = {
+/** The tabs of a job. */
+const DRAW = {
   async overview({ job, body }) {
     const overview = new JobOverview(body);
     overview.show(job);
@@ -107,9 +105,7 @@ const DRAW: Readonly<Record<Part, (drawn: Drawn) => Promise<Refresh | undefined>
   },
   async items({ job, body, told, signal }) {
     const paged = itemList(job.id, signal);
-    const save = (): void =>
-      void attempt(told, () => download(address('/v1/transfers/items.csv', paged.words), 'items.csv'));
-    put(body, paged.element, button(texts.csv, save));
+    put(body, paged.element, paged.csv(told, 'items.csv'));
     return refreshing(paged, signal);
   },
   flagged: ({ job, body, told, signal }) => showFlagged(job, body, told, signal),
@@ -147,12 +143,13 @@ const DRAW: Readonly<Record<Part, (drawn: Drawn) => Promise<Refresh | undefined>
         { head: texts.reason, cell: (row) => remote(row.reason) },
       ],
     });
-    const save = (): void =>
-      void attempt(told, () => download(address('/v1/transfers/auditing.csv', paged.words), 'log.csv'));
-    put(body, paged.element, button(texts.csv, save));
+    put(body, paged.element, paged.csv(told, 'log.csv'));
     return refreshing(paged, signal);
   },
-};
+} satisfies Record<string, (drawn: Drawn) => Promise<Refresh | undefined>>;
+
+type Part = keyof typeof DRAW;
+const PARTS = Object.keys(DRAW) as Part[];
 
 /** What can be done with a job as it is now. */
 function drawActions(

@@ -1,12 +1,11 @@
-import { address, call, download, list, type Row } from './api.js';
+import { call, list, type Row } from './api.js';
 import { askName } from './ask-name.js';
 import { button, h, put, remote } from './dom.js';
 import { captionOf, timeOf } from './format.js';
 import { addJob } from './job-wizard.js';
-import { follow } from './live.js';
-import { type Column, Paged } from './pages.js';
+import { type Column, followed, Paged } from './pages.js';
 import { scheduleText } from './schedule-form.js';
-import { attempt, oneAtATime, type Screen, titleOf } from './screen.js';
+import { type Screen, titleOf } from './screen.js';
 import { forManagers } from './session.js';
 import { texts } from './texts.js';
 
@@ -99,7 +98,6 @@ export async function jobsScreen({ main, query, signal }: Screen): Promise<void>
       const report = await call('POST', '/v1/reports', { name, filter });
       location.hash = `#/reports/${report.id}`;
     });
-  const save = (): void => void attempt(told, () => download(address('/v1/jobs.csv', paged.words), 'jobs.csv'));
   const add = forManagers(() => button(texts.addJob, () => addJob(connections.rows), { class: 'main' }));
   put(
     main,
@@ -110,13 +108,8 @@ export async function jobsScreen({ main, query, signal }: Screen): Promise<void>
       'div',
       { class: 'bar' },
       forManagers(() => button(texts.saveReport, keep)),
-      button(texts.csv, save),
+      paged.csv(told, 'jobs.csv'),
     ),
   );
-  await paged.load();
-  void follow(
-    'jobs',
-    signal,
-    oneAtATime(signal, () => paged.load(true)),
-  );
+  await followed(paged, signal);
 }

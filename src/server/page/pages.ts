@@ -1,6 +1,7 @@
-import { list, type Row } from './api.js';
+import { address, download, list, type Row } from './api.js';
 import { ColumnChoice } from './column-choice.js';
 import { button, type Child, field, grid, type Head, h, put, say, visible } from './dom.js';
+import { follow } from './live.js';
 import { attempt, oneAtATime } from './screen.js';
 import { texts } from './texts.js';
 
@@ -110,6 +111,13 @@ export class Paged {
     });
   }
 
+  /** Saves all of it, as it is narrowed to now; what fails is told in `told`. */
+  csv(told: HTMLElement, name: string, label?: string): HTMLElement {
+    const { path } = this.#options;
+    const save = (): void => void attempt(told, () => download(address(`${path}.csv`, this.words), name));
+    return button(texts.csv, save, { 'aria-label': label });
+  }
+
   #narrow(key: string, value: string): void {
     this.#words[key] = value;
     this.#go(0);
@@ -169,6 +177,11 @@ export class Paged {
 
 /** Shows what has changed of what a list is about. */
 export type Refresh = (now: Row) => void;
+
+/** Loads a list, and asks for it again whenever there is news of jobs. */
+export async function followed(paged: Paged, signal: AbortSignal): Promise<void> {
+  void follow('jobs', signal, await refreshing(paged, signal));
+}
 
 /** Loads a list, and asks for it again whenever it is told to. */
 export async function refreshing(paged: Paged, signal: AbortSignal): Promise<Refresh> {

@@ -1,4 +1,4 @@
-import { call, download, list, type Row, read } from './api.js';
+import { call, list, type Row, read } from './api.js';
 import { button, facts, h, put, remote, visible } from './dom.js';
 import { bytesOf, captionOf, timeOf, wordOf } from './format.js';
 import { flaggedColumns } from './items.js';
@@ -38,7 +38,6 @@ async function all({ main, signal }: Screen): Promise<void> {
     signal,
     columns: runColumns(true),
   });
-  const save = (): void => void attempt(told, () => download('/v1/jobs/history.csv', 'history.csv'));
   put(
     main,
     titleOf(texts.reports),
@@ -47,7 +46,7 @@ async function all({ main, signal }: Screen): Promise<void> {
     reports.element,
     h('h2', {}, texts.history),
     history.element,
-    button(texts.csv, save),
+    history.csv(told, 'history.csv'),
   );
   await Promise.all([reports.load(), history.load(true)]);
 }
@@ -64,7 +63,6 @@ async function one({ main, signal }: Screen, id: string): Promise<void> {
     new Paged({ caption, path: `${path}/${name}`, columns, empty, isSearchable: false, signal });
   const jobs = part(texts.jobs, 'jobs', unsorted, texts.noJobs);
   const items = part(texts.flagged, 'items', flaggedColumns, texts.noFlagged);
-  const save = (name: string) => (): void => void attempt(told, () => download(`${path}/${name}.csv`, `${name}.csv`));
   const forget = (): void => {
     if (!confirm(texts.forgetReport(visible(report.name)))) return;
     void attempt(told, async () => {
@@ -82,10 +80,10 @@ async function one({ main, signal }: Screen, id: string): Promise<void> {
     facts(Object.entries<number>(stats).map(([key, value]) => [wordOf(key), key === 'bytes' ? bytesOf(value) : value])),
     h('h2', {}, texts.jobs),
     jobs.element,
-    button(texts.csv, save('jobs'), { 'aria-label': `${texts.csv}: ${texts.jobs}` }),
+    jobs.csv(told, 'jobs.csv', `${texts.csv}: ${texts.jobs}`),
     h('h2', {}, texts.flagged),
     items.element,
-    button(texts.csv, save('items'), { 'aria-label': `${texts.csv}: ${texts.flagged}` }),
+    items.csv(told, 'items.csv', `${texts.csv}: ${texts.flagged}`),
   );
   await Promise.all([jobs.load(true), items.load(true)]);
 }
