@@ -22,19 +22,10 @@ export class Person {
     page.on('dialog', (dialog) => void dialog.accept());
   }
 
-  /** Chromium now and then takes none of a page that it is just drawing (CDP, Page.captureScreenshot): then once more. */
-  async #picture(name: string): Promise<void> {
-    const take = () => this.page.screenshot({ path: join(this.#pictures, `${name}.png`) });
-    await take().catch((error: unknown) => {
-      if (!/Unable to capture screenshot/.test(String(error))) throw error;
-      return take();
-    });
-  }
-
   /** A picture; and nothing keeps people out, also in the dark and on a telephone. Names stay text. */
   async look(t: Asserts, name: string): Promise<void> {
     const { page } = this;
-    await this.#picture(name);
+    await page.screenshot({ path: join(this.#pictures, `${name}.png`) });
     t.strictSame(await seriousFindings(page), [], `${name}: nothing that keeps people out`);
     const before = page.viewportSize()!;
     await page.setViewportSize({ width: 360, height: 700 });

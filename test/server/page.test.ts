@@ -48,8 +48,11 @@ t.test('the way of a person through the page', { skip: noBrowser ?? false }, asy
     const opened = context.waitForEvent('page');
     await person.button('Sign in with Procore').click();
     const popup = await opened;
+    const allow = popup.getByRole('button', { name: 'Allow' });
+    // Until then it is on its way from an empty page, of which the browser takes no picture.
+    await allow.waitFor();
     await popup.screenshot({ path: join(all.pictures, 'procore-sign-in.png') });
-    await popup.getByRole('button', { name: 'Allow' }).click();
+    await allow.click();
     await modal.getByText(outcome).waitFor();
     await popup.close();
   };
