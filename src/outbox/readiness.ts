@@ -41,6 +41,13 @@ export class Readiness {
     return at !== undefined && isOld ? Math.min(at, Date.now()) : at;
   }
 
+  /**
+   * Its content is acknowledged, and somebody has it open for writing: or nobody any more, since close(2) returns when the
+   * kernel has had it flushed, and the release follows (fuse(4), FUSE_FLUSH, FUSE_RELEASE).
+   */
+  readonly isClosing = ({ inode, flushed, folder }: Intent): boolean =>
+    flushed && !folder && (this.#outbox.working(inode)?.writers ?? 0) > 0;
+
   /** Somebody waits for these, or does not any more. */
   setUrgent(inodes: readonly Inode[], change: 1 | -1): void {
     for (const inode of inodes) {

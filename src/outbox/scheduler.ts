@@ -37,6 +37,8 @@ const BURST = 1000;
 const SWEEP = 60_000;
 /** Somebody who drains waits for the next that is done, but no longer than this, milliseconds. */
 const LONGEST_WAIT = 500;
+/** Milliseconds that `drain` waits for the kernel to tell that nobody has a file any more which a program closed before. */
+const RELEASE_COMES = 1000;
 export const BRAKE_REASON = 'many deletions or overwrites at once: release or discard them';
 
 /** Brings the intents to the server in an order that the server can follow, again and again until each is there. */
@@ -96,7 +98,8 @@ export class Scheduler {
         this.#tick();
         if (this.#underWay.size === 0) {
           const left = [...this.#o.outbox.intents.all()].filter((intent) => intent.state !== 'local');
-          if (!left.some((intent) => this.#canGo(intent, began))) return left;
+          const isClosing = performance.now() - began < RELEASE_COMES && left.some(this.#readiness.isClosing);
+          if (!isClosing && !left.some((intent) => this.#canGo(intent, began))) return left;
         }
         await this.#completions.next(LONGEST_WAIT, signal);
         signal.throwIfAborted();

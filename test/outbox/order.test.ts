@@ -238,3 +238,29 @@ t.test('what waits for each other, and what takes the place of another', async (
     await open.drain();
   });
 });
+
+t.test(
+  'a drain is over when what was closed just before is at the server, and not later for what stays open',
+  async (t) => {
+    const { open, files, ids } = await scene(t);
+    const { fileSystem } = open;
+    // close(2) returns when the content is acknowledged; that nobody has the file any more the kernel tells afterwards.
+    const release = fileSystem.release.bind(fileSystem);
+    let late: (() => void)[] = [];
+    fileSystem.release = (node, handle) => void late.push(() => release(node, handle));
+    await files.write('closed', 'content');
+    setTimeout(() => {
+      for (const one of late) one();
+      late = [];
+    }, 200);
+    await open.drain();
+    t.ok((await ids()).has('closed'));
+    await files.write('open', 'content');
+    await t.rejects(open.drain(), /left: \[\["open"/);
+    t.notOk((await ids()).has('open'));
+    for (const one of late) one();
+    fileSystem.release = release;
+    await open.drain();
+    t.ok((await ids()).has('open'));
+  },
+);
