@@ -1,6 +1,5 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
-import { createInterface } from 'node:readline';
 import { errnoOf, Failure, type FailureJson, failureFromJson, failureToJson } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { isOrphaned, type MountRecord } from './state-folder.js';
@@ -11,6 +10,9 @@ interface ControlRequest {
   readonly parameters: Readonly<Record<string, unknown>>;
 }
 type ControlReply = { readonly result: unknown } | { readonly failure: FailureJson };
+
+/** Characters of a request, far above what any of ours needs. */
+const REQUEST_LIMIT = 8 << 20;
 
 /** Milliseconds that an answer may take while the daemon ends. */
 const ANSWER_LIMIT = 5000;
@@ -64,14 +66,28 @@ export class ControlServer {
 async function serve(socket: Socket, methods: ControlMethods, log: Log): Promise<void> {
   const gone = new AbortController();
   socket.on('close', () => gone.abort(new Failure('interrupted')));
-  const lines = createInterface({ input: socket });
-  const line = await new Promise<string | undefined>((resolve) => {
-    lines.once('line', resolve);
-    lines.once('close', () => resolve(undefined));
-  });
+  const line = await firstLine(socket);
   if (line === undefined) return;
   socket.end(`${JSON.stringify(await answer(line, methods, gone.signal, log))}\n`);
   await new Promise<void>((resolve) => socket.once('close', () => resolve()));
+}
+
+/**
+ * @returns undefined if the other end leaves before its line is whole. Not by `node:readline`: its reader passes a
+ * socket's error on as an event of its own, and one that nobody listens to ends the process.
+ */
+function firstLine(socket: Socket): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let text = '';
+    socket.setEncoding('utf8');
+    socket.on('data', (part: string) => {
+      const end = part.indexOf('\n');
+      text += end < 0 ? part : part.slice(0, end);
+      if (end >= 0) resolve(text);
+      else if (text.length > REQUEST_LIMIT) socket.destroy();
+    });
+    socket.once('close', () => resolve(undefined));
+  });
 }
 
 async function answer(line: string, methods: ControlMethods, signal: AbortSignal, log: Log): Promise<ControlReply> {

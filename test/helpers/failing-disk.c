@@ -40,7 +40,12 @@ __attribute__((constructor)) static void begin(void) {
   if (map != MAP_FAILED) control = map;
 }
 
-static int watches(int fd) { return control && fd >= 0 && fd < FDS && atomic_load(&watched[fd]); }
+/* A number may have been closed out of our sight and belong to a socket by now: no disk stands behind that one. */
+static int watches(int fd) {
+  if (!control || fd < 0 || fd >= FDS || !atomic_load(&watched[fd])) return 0;
+  struct stat is;
+  return fstat(fd, &is) == 0 && (S_ISREG(is.st_mode) || S_ISDIR(is.st_mode));
+}
 
 /* Also by way of a folder that is held open. */
 #define HELD "/proc/self/fd/"
