@@ -1,9 +1,8 @@
 import { Failure } from '../base/errors.js';
 import { childPath } from '../targets/paths.js';
 import type { Job } from './definition/job-schema.js';
-import type { ItemStatus } from './definition/words.js';
+import { FLAGGED, type ItemStatus } from './definition/words.js';
 import { IGNORED } from './plan/planner.js';
-import { FLAGGED } from './report/report.js';
 import type { RunItem, RunItems } from './store/items.js';
 import type { JobStore } from './store/job-store.js';
 

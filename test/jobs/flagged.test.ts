@@ -1,8 +1,8 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { FLAGGED } from '#src/jobs/definition/words.js';
 import { heed, ignore } from '#src/jobs/flagged.js';
-import { FLAGGED } from '#src/jobs/report/report.js';
 import { Trial } from '../helpers/job-trial.js';
 import { contentOf, put } from '../helpers/jobs.js';
 import { Installation } from '../helpers/mounted.js';

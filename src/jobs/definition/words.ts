@@ -49,6 +49,9 @@ export type ExecutionStatus =
 export const ITEM_STATUSES = ['success', 'processed', 'pending', 'retry', 'remediation', 'skipped'] as const;
 export type ItemStatus = (typeof ITEM_STATUSES)[number];
 
+/** Statuses that a person should look at. */
+export const FLAGGED: readonly ItemStatus[] = ['remediation', 'retry'];
+
 export const DURATION_UNITS = ['ns', 'us', 'ms', 's', 'm', 'h', 'd'] as const;
 export type DurationUnit = (typeof DURATION_UNITS)[number];
 

@@ -4,7 +4,6 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { childPath } from '../../targets/paths.js';
 import type { Job } from '../definition/job-schema.js';
-import type { ItemStatus } from '../definition/words.js';
 import type { Outcome } from '../run/execution.js';
 import type { AuditEvent, Execution } from '../store/executions.js';
 import type { RunItem } from '../store/items.js';
@@ -97,6 +96,3 @@ export async function writeReport(
   });
   return path;
 }
-
-/** Statuses that a person should look at. */
-export const FLAGGED: readonly ItemStatus[] = ['remediation', 'retry'];

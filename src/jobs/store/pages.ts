@@ -1,5 +1,5 @@
 import type { Database, Statement } from '../../database/open.js';
-import type { ItemStatus } from '../definition/words.js';
+import { FLAGGED, type ItemStatus } from '../definition/words.js';
 import { type AuditEvent, type Execution, type ExecutionRow, toExecution } from './executions.js';
 import { Found } from './found.js';
 import { fromRow, type ItemRow, type RunItem } from './items.js';
@@ -153,6 +153,9 @@ export class Pages {
   }
 }
 
+/** An index of some rows is taken only where its very condition stands in the query (SQLite, Partial Indexes, 3). */
+const IS_FLAGGED = "status IN ('remediation', 'retry')";
+
 /** Without a name, SQLite takes an index that is in order of the ids, and looks at every row of the run. */
 function wayOf({ executions, statuses, folders, renamed, text }: ItemFilter): Way {
   const conditions = [
@@ -164,6 +167,8 @@ function wayOf({ executions, statuses, folders, renamed, text }: ItemFilter): Wa
   ];
   if (renamed) return { index: 'items_renamed', conditions, order: 'id' };
   if (folders) return { index: 'items_folders', conditions, order: 'id' };
+  if (statuses?.length && text !== undefined && statuses.every((status) => FLAGGED.includes(status)))
+    return { index: 'items_flagged', conditions: [...conditions, IS_FLAGGED], order: 'execution, status, rank, id' };
   if (statuses) return { index: 'items_in_order', conditions, order: 'execution, status, rank, id' };
   return { index: 'items_of_execution', conditions, order: 'id' };
 }

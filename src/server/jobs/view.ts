@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { z } from 'zod';
 import type { AnyConnection, Connections } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
-import { FLAGGED } from '../../jobs/report/report.js';
+import { FLAGGED } from '../../jobs/definition/words.js';
 import type { EndStats, Execution } from '../../jobs/store/executions.js';
 import type { RunItem } from '../../jobs/store/items.js';
 import type { JobStore } from '../../jobs/store/job-store.js';

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Failure } from '../../base/errors.js';
 import type { Database } from '../../database/open.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
-import { FLAGGED } from '../../jobs/report/report.js';
+import { FLAGGED } from '../../jobs/definition/words.js';
 import type { Execution } from '../../jobs/store/executions.js';
 import { list, one, pageOf, type Route } from '../http/route.js';
 import { type JobFilter, jobFilter, jobsOf } from '../jobs/filter.js';

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { Failure } from '../../base/errors.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
-import { ITEM_STATUSES, type ItemStatus } from '../../jobs/definition/words.js';
+import { FLAGGED, ITEM_STATUSES, type ItemStatus } from '../../jobs/definition/words.js';
 import { heed, ignore } from '../../jobs/flagged.js';
-import { FLAGGED } from '../../jobs/report/report.js';
 import type { Execution } from '../../jobs/store/executions.js';
 import { count, list, one, type Page, type Range, type Route } from '../http/route.js';
 import { flag, id, seconds, word, words } from '../http/wire.js';
