@@ -6,6 +6,7 @@ import type { Budget } from '../budget/budget.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { TokenSource } from '../connections/token-source.js';
 import { replyFailure } from './reply-error.js';
+import { isDamaged } from './transport/compression.js';
 import type { CallContext, Reply } from './transport/exchange.js';
 import { wasNotSent } from './transport/reachability.js';
 import { Transport } from './transport/transport.js';
@@ -89,6 +90,8 @@ export class ProcoreApi {
       reply = await this.#transport.send({ origin, path, method, headers, ...text, ...patience, call });
     } catch (error) {
       if (options.signal?.aborted || isFailure(error)) throw error;
+      if (call.idempotent && isDamaged(error))
+        throw new Failure('bad-reply', { host: this.host, call: call.label }, error);
       if (call.idempotent || wasNotSent(error)) throw new Failure('unreachable', { host: this.host }, error);
       throw new Failure('reply-lost', { host: this.host, call: call.label }, error);
     }

@@ -1,4 +1,4 @@
-import { isFailure } from '../base/errors.js';
+import { Failure, isFailure } from '../base/errors.js';
 import type { CompanyId, ProjectId, RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import { type Account, type Company, type Project, toAccount, toCompany, toProject } from './accounts.js';
@@ -8,6 +8,7 @@ import type { FolderListing, IndexPage, RemoteItem, RemoteVersion } from './item
 import { parseListing } from './listing.js';
 import { convertRows, parseIndexPage, parseJson, rowsOf, toFile, toVersions } from './rows.js';
 import { type Parcel, parcel, unpacked } from './transport/body.js';
+import { isDamaged } from './transport/compression.js';
 import { looksLikeJson } from './transport/retry.js';
 
 export type ProcoreClientOptions = ProcoreApiOptions;
@@ -161,11 +162,12 @@ export class ProcoreClient {
     for (let again = true; ; again = false) {
       const { reply, call } = await this.#get(path, target, options);
       try {
-        return { reply, call, understood: understand(reply.body.bytes, call.label) };
+        return { reply, call, understood: understand(await reply.body.read(), call.label) };
       } catch (error) {
         // A body that broke off where it looks whole: seldom, and in passing.
         const isBroken = isFailure(error) && error.cause instanceof SyntaxError && looksLikeJson(reply.body);
-        if (!again || !isBroken) throw error;
+        if (again && (isBroken || isDamaged(error))) continue;
+        throw isFailure(error) ? error : new Failure('bad-reply', { host: this.api.host, call: call.label }, error);
       }
     }
   }

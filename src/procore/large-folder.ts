@@ -13,7 +13,7 @@ const LARGE = 256 * 1024;
  * @throws Failure `bad-reply`, or what `toFolder` throws
  */
 export async function folderAlone(body: Body, host: string, call: string): Promise<RemoteItem> {
-  if (body.size < LARGE) return parseListing(body.bytes, host, call).folder;
+  if (body.encoding === 'identity' && body.size < LARGE) return parseListing(body.bytes, host, call).folder;
   const sent = parcel(body);
   const worker = new Worker(new URL('./large-folder-worker.js', import.meta.url), {
     workerData: sent,

@@ -17,6 +17,7 @@ export const switchTable = {
     fact: 'whether the hourly window starts with a call, with the hour of the clock, or slides',
   },
   'spike-window': { values: ['fixed', 'clock-aligned', 'sliding'], fact: 'the same for the window of 10 seconds' },
+  compression: { values: ['gzip', 'none'], fact: 'whether replies are compressed for those who take that' },
   'retry-after-on-429': { values: ['yes', 'no'], fact: 'whether a 429 carries Retry-After' },
   'rate-headers-on-401': { values: ['yes', 'no'], fact: 'whether a refused token still gets the rate headers' },
 

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
+import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { isFailure } from '#src/base/errors.js';
 import { asCompanyId, asProjectId, asRemoteId } from '#src/base/ids.js';
@@ -224,4 +226,68 @@ t.test('texts of an error reply are found wherever they stand', async (t) => {
     { base: ['invalid_grant', 'no'] },
   );
   t.strictSame({ ...errorTexts(undefined) }, {});
+});
+
+t.test('compressed replies are understood, small and large; a damaged one is asked for again', async (t) => {
+  const plain = (count: number) => Buffer.from(JSON.stringify(Array.from({ length: count }, (_, n) => row(n))));
+  const row = (n: number) => ({
+    ...indexRow,
+    id: n + 1,
+    name: `${randomBytes(9).toString('hex')} ${n}`,
+    is_deleted: false,
+  });
+  const small = plain(3);
+  const large = plain(3000);
+  let bodies: Buffer[] = [];
+  const server = await fakeServer(t, (_, response) => {
+    const body = bodies.length > 1 ? bodies.shift()! : bodies[0]!;
+    response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' }).end(body);
+  });
+  const client = testClient(t, server.url, { companyId: asCompanyId(42) });
+  const names = async () => {
+    const { items, bad } = await client.indexPage(project, { page: 1, perPage: 5000 }, background);
+    t.equal(bad.length, 0);
+    return items.map(({ name }) => name);
+  };
+  const expected = (rows: Buffer): string[] =>
+    (JSON.parse(rows.toString()) as { name: string }[]).map(({ name }) => name);
+  bodies = [gzipSync(small)];
+  t.strictSame(await names(), expected(small));
+  t.equal(server.requests.at(-1)!.headers['accept-encoding'], 'gzip');
+  bodies = [gzipSync(large)];
+  t.ok(bodies[0]!.length > 50_000, 'it is not one of those that are decompressed as they arrive');
+  t.strictSame(await names(), expected(large));
+
+  const damaged = Buffer.from(gzipSync(small));
+  damaged[damaged.length - 7]! ^= 1;
+  bodies = [damaged, damaged, gzipSync(small)];
+  const before = server.requests.length;
+  t.strictSame(await names(), expected(small));
+  t.equal(server.requests.length - before, 3, 'a small one at once');
+  bodies = [damaged];
+  await t.rejects(names(), { code: 'bad-reply' });
+
+  const listing = (count: number) =>
+    Buffer.from(
+      JSON.stringify({
+        ...folderRow,
+        files: Array.from({ length: count }, (_, n) => ({
+          ...fileRow,
+          id: n + 1,
+          name: `${randomBytes(9).toString('hex')}.pdf`,
+        })),
+      }),
+    );
+  const whole = gzipSync(listing(3000));
+  const broken = Buffer.from(whole);
+  broken[whole.length - 7]! ^= 1;
+  bodies = [broken, whole];
+  t.equal(
+    (await client.folder(project, asRemoteId(607848046), background)).children.length,
+    3000,
+    'a large one when it is read',
+  );
+  bodies = [broken];
+  await t.rejects(client.folder(project, asRemoteId(607848046), background), { code: 'bad-reply' });
+  await t.rejects(names(), { code: 'bad-reply' });
 });

@@ -66,6 +66,22 @@ const looks: Readonly<Record<keyof typeof switchTable, Look>> = {
   // The windows' kinds have a test of their own, in which time passes.
   'hour-window': self(async () => (await admin.switches())['hour-window']),
   'spike-window': self(async () => (await admin.switches())['spike-window']),
+  compression: look({ gzip: ['gzip', true, null], none: [null, true, null] }, async () => {
+    const page = `${ready.api}/rest/v1.0/projects/${ready.projects[0]!.id}/documents?per_page=100&view=extended`;
+    const ask = (accepted: string) =>
+      fetch(page, {
+        headers: {
+          authorization: `Bearer ${client.token}`,
+          'procore-company-id': String(ready.company_id),
+          'accept-encoding': accepted,
+        },
+      });
+    const taken = await ask('br, gzip');
+    const refused = await ask('gzip;q=0');
+    const ids = (found: Row[]): string => JSON.stringify(found.map(({ id }) => id));
+    const isRight = ids((await taken.json()) as Row[]) === ids((await refused.json()) as Row[]);
+    return [taken.headers.get('content-encoding'), isRight, refused.headers.get('content-encoding')];
+  }),
   'retry-after-on-429': look({ yes: true, no: false }, async () => {
     await admin.faults({ '429-hour': { count: 1 } });
     return (await client.folders()).headers.has('retry-after');

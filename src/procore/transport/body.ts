@@ -1,6 +1,19 @@
+import { promisify } from 'node:util';
+import { constants, gunzip, gunzipSync, type ZlibOptions } from 'node:zlib';
+import { Failure } from '../../base/errors.js';
+
+/** More than the largest page that a server sends; a reply beyond it is a mistake, not data. */
+export const LARGEST_REPLY = 128 * 1024 * 1024;
+
+/** How a reply is written down (RFC 9110, 8.4). */
+export type Encoding = 'identity' | 'gzip';
+
 /** What one read of a socket gives at most. */
 const ONE_READ = 64 * 1024;
 const BLOCK = 2 ** 20;
+/** Compressed bytes whose beginning is looked at; they cannot become more than a mebibyte. */
+const HEAD = 1024;
+const LEAST_ROOM = 16 * 1024;
 
 /**
  * The bytes of a reply as they arrive: a large one has 60 MB, and no moment at which all of them are copied. Its parts
@@ -13,6 +26,9 @@ export class Body {
   #size = 0;
   #joined: Buffer | undefined;
 
+  constructor(readonly encoding: Encoding = 'identity') {}
+
+  /** As it arrived. */
   get size(): number {
     return this.#size;
   }
@@ -43,10 +59,38 @@ export class Body {
     }
   }
 
-  /** All of it in one piece, which copies what is in several. */
+  /**
+   * What was meant, in one piece, which copies what is in several. What may be large and compressed is for `read`.
+   * @throws Failure `bad-reply`
+   */
   get bytes(): Buffer {
-    this.#joined ??= this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts, this.#size);
+    this.#joined ??= this.encoding === 'gzip' ? decompressed(this.#whole) : this.#whole;
     return this.#joined;
+  }
+
+  /** As `bytes`, without holding the caller's thread up with decompressing. @throws an error of node:zlib */
+  async read(): Promise<Buffer> {
+    if (this.#joined === undefined && this.encoding === 'gzip' && this.#size > 0) {
+      const whole = this.#whole;
+      this.#joined = await decompress(whole, limits(whole));
+    }
+    return this.bytes;
+  }
+
+  /** The first bytes of what was meant. */
+  get head(): Buffer {
+    const first = this.#parts[0] ?? Buffer.alloc(0);
+    if (this.encoding === 'identity') return first;
+    try {
+      // That way nothing is said of an end that is not there.
+      return gunzipSync(first.subarray(0, HEAD), { finishFlush: constants.Z_SYNC_FLUSH });
+    } catch {
+      return Buffer.alloc(0);
+    }
+  }
+
+  get #whole(): Buffer {
+    return this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts, this.#size);
   }
 
   #append(bytes: Buffer): void {
@@ -65,19 +109,45 @@ export class Body {
 /** The bytes of a reply on their way to another thread: views, and the memory that goes along and is gone here then. */
 export interface Parcel {
   readonly parts: readonly Uint8Array<ArrayBuffer>[];
+  readonly encoding: Encoding;
 }
 
-export function parcel(body: Body): Parcel {
-  const { parts } = body;
+export function parcel({ parts, encoding }: Body): Parcel {
   const isShared = parts.length === 1 && parts[0]!.length <= ONE_READ;
-  return { parts: isShared ? [new Uint8Array(parts[0]!)] : parts.map(viewOf) };
+  return { parts: isShared ? [new Uint8Array(parts[0]!)] : parts.map(viewOf), encoding };
 }
 
 export const memoryOf = ({ parts }: Parcel): ArrayBuffer[] => parts.map(({ buffer }) => buffer);
 
-/** In one piece, where copying holds nobody up. */
-export const unpacked = ({ parts }: Parcel): Buffer =>
-  parts.length === 1 ? Buffer.from(parts[0]!.buffer, parts[0]!.byteOffset, parts[0]!.byteLength) : Buffer.concat(parts);
+/** What was meant, in one piece, where decompressing and copying hold nobody up. @throws Failure `bad-reply` */
+export function unpacked({ parts, encoding }: Parcel): Buffer {
+  const [only] = parts;
+  const isWhole = only !== undefined && parts.length === 1;
+  const whole = isWhole ? Buffer.from(only.buffer, only.byteOffset, only.byteLength) : Buffer.concat(parts);
+  return encoding === 'gzip' ? decompressed(whole) : whole;
+}
 
 const viewOf = ({ buffer, byteOffset, length }: Buffer): Uint8Array<ArrayBuffer> =>
   new Uint8Array(buffer as ArrayBuffer, byteOffset, length);
+
+const decompress = promisify<Buffer, ZlibOptions, Buffer>(gunzip);
+
+function decompressed(whole: Buffer): Buffer {
+  if (whole.length === 0) return whole;
+  try {
+    return gunzipSync(whole, limits(whole));
+  } catch (error) {
+    const why = error instanceof RangeError ? 'it is larger than any page' : 'its compressed form is damaged';
+    throw new Failure('bad-reply', { host: 'Procore', call: 'a call', why }, error);
+  }
+}
+
+/** Its last four bytes say how large it becomes (RFC 1952, 2.3.1); where that is true, it need not be put together. */
+function limits(whole: Buffer): ZlibOptions {
+  const said = whole.length < 4 ? 0 : whole.readUInt32LE(whole.length - 4);
+  const chunkSize = Math.min(Math.max(LEAST_ROOM, said + 1), LARGEST_REPLY);
+  return { chunkSize, maxOutputLength: LARGEST_REPLY };
+}
+
+export const encodingOf = (header: string | undefined): Encoding =>
+  /^(x-)?gzip$/i.test(header ?? '') ? 'gzip' : 'identity';

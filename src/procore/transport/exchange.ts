@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { CallOptions } from '../../budget/calls.js';
-import { Body } from './body.js';
+import { Body, encodingOf, LARGEST_REPLY } from './body.js';
 
 /** What the interceptors know of a call beyond its HTTP request. */
 export interface CallContext extends CallOptions {
@@ -27,9 +27,6 @@ export type Send = (
   request: CallRequest,
   onHead?: (status: number, headers: IncomingHttpHeaders) => void,
 ) => Promise<Reply>;
-
-/** More than the largest page that a server sends; a reply beyond it is a mistake, not data. */
-const LARGEST_REPLY = 128 * 1024 * 1024;
 
 /** An interceptor for `Dispatcher.compose`, written as one async function over whole replies. */
 export function interceptor(work: (request: CallRequest, send: Send) => Promise<Reply>) {
@@ -68,7 +65,7 @@ export function sender(dispatch: Dispatcher['dispatch']): Send {
       if (signal?.aborted) return reject(signal.reason);
       signal?.addEventListener('abort', abort, { once: true });
 
-      const body = new Body();
+      let body = new Body();
       let status = 0;
       let headers: IncomingHttpHeaders = {};
       const handler: Dispatcher.DispatchHandler = {
@@ -80,6 +77,7 @@ export function sender(dispatch: Dispatcher['dispatch']): Send {
           if (statusCode < 200) return;
           status = statusCode;
           headers = replyHeaders;
+          body = new Body(encodingOf(headers['content-encoding']));
           onHead?.(status, headers);
         },
         onResponseData(active, chunk) {

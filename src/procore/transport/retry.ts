@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.js';
 import { errnoOf, isFailure } from '../../base/errors.js';
 import type { Body } from './body.js';
+import { isDamaged } from './compression.js';
 import { type CallRequest, interceptor, type Reply } from './exchange.js';
 import { type Reachability, wasNotSent } from './reachability.js';
 
@@ -60,15 +61,22 @@ function mayRepeatError(request: CallRequest, error: unknown): boolean {
   if (request.call.signal?.aborted || isFailure(error)) return false;
   if (wasNotSent(error)) return true;
   const code = errnoOf(error) ?? '';
-  return request.call.idempotent && (LOST.has(code) || code.startsWith('HPE_'));
+  return request.call.idempotent && (LOST.has(code) || code.startsWith('HPE_') || isDamaged(error));
 }
 
-/** A cheap look at both ends (a body of 60 MB need not be parsed twice): an array or object, and not cut off. */
-export function looksLikeJson({ parts }: Body): boolean {
-  const first = parts.find((part) => part.some(isInk))?.find(isInk);
-  const last = parts.findLast((part) => part.some(isInk))?.findLast(isInk);
+/**
+ * A cheap look at both ends (a body of 60 MB need not be parsed twice): an array or object, and not cut off. That a
+ * compressed one is whole is seen when it is decompressed, by its sum.
+ */
+export function looksLikeJson(body: Body): boolean {
+  if (body.encoding === 'gzip') return OPENING.has(body.head.find(isInk) ?? 0);
+  const first = body.parts.find((part) => part.some(isInk))?.find(isInk);
+  const last = body.parts.findLast((part) => part.some(isInk))?.findLast(isInk);
   return (first === 0x5b && last === 0x5d) || (first === 0x7b && last === 0x7d);
 }
+
+/** `[` and `{` */
+const OPENING = new Set([0x5b, 0x7b]);
 
 /** No white space of JSON. */
 const isInk = (byte: number): boolean => byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09;

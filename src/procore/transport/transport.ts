@@ -6,6 +6,7 @@ import type { TokenSource } from '../../connections/token-source.js';
 import { authorization } from './authorization.js';
 import { budget } from './budget.js';
 import { company } from './company.js';
+import { compression } from './compression.js';
 import { type Send, sender } from './exchange.js';
 import { logging } from './logging.js';
 import { Reachability } from './reachability.js';
@@ -38,6 +39,7 @@ export class Transport {
     });
     // The last one is the outermost: a repeated call is authorized, budgeted and logged anew.
     const composed: Dispatcher = this.#agent.compose(
+      compression(),
       logging(parts.log),
       budget(parts.budget),
       authorization(parts.tokens),

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { promisify } from 'node:util';
+import { constants, gzip, type ZlibOptions } from 'node:zlib';
 import { ApiError, plainError, type Reply } from '../http/reply.js';
 import { Router } from '../http/router.js';
 import type { WindowState } from '../http/window.js';
@@ -11,6 +13,10 @@ import { Call } from './call.js';
 import { type RouteRow, routeTable } from './routes.js';
 
 const LIMIT_TEXT = 'You have surpassed the max number of requests for an hour. Please wait until your limit resets.';
+
+/** Bytes of a reply from which on it is compressed: less than a packet of a network gains nothing. */
+const LEAST_COMPRESSED = 1400;
+const compressed = promisify<Buffer, ZlibOptions, Buffer>(gzip);
 
 /** The API host: each call passes latency, faults, sign-in, both rate windows and the company header, then its route. */
 export class Api {
@@ -61,7 +67,8 @@ export class Api {
     if (!request.complete) request.resume();
     const headers = this.#headers(started, reply, client === undefined ? undefined : state);
     world.counters.status(reply.status);
-    this.#send(response, reply, headers, { malformed: !!hit('malformed-json'), truncated: !!hit('truncated-body') });
+    const damage = { malformed: !!hit('malformed-json'), truncated: !!hit('truncated-body') };
+    await this.#send({ request, response }, reply, headers, damage);
   }
 
   async #answer(
@@ -146,17 +153,29 @@ export class Api {
     return { ...headers, ...reply.headers };
   }
 
-  #send(
-    response: ServerResponse,
+  #takesGzip(request: IncomingMessage): boolean {
+    const accepted = String(request.headers['accept-encoding'] ?? '');
+    return this.#world.switches.is('compression', 'gzip') && /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/i.test(accepted);
+  }
+
+  async #send(
+    { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
     reply: Reply,
     headers: Record<string, string>,
     damage: { readonly malformed: boolean; readonly truncated: boolean },
-  ): void {
+  ): Promise<void> {
     const text = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body ?? {});
     const whole = Buffer.from(text);
-    const body = damage.malformed ? whole.subarray(0, Math.floor(whole.length * 0.6)) : whole;
+    const meant = damage.malformed ? whole.subarray(0, Math.floor(whole.length * 0.6)) : whole;
+    const compresses = meant.length >= LEAST_COMPRESSED && this.#takesGzip(request);
+    const body = compresses ? await compressed(meant, { level: constants.Z_BEST_SPEED }) : meant;
     response.sendDate = false;
-    response.writeHead(reply.status, { ...headers, 'Content-Length': body.length });
+    response.writeHead(reply.status, {
+      ...headers,
+      Vary: 'Accept-Encoding',
+      ...(compresses ? { 'Content-Encoding': 'gzip' } : {}),
+      'Content-Length': body.length,
+    });
     if (!damage.truncated) return void response.end(body);
     response.write(body.subarray(0, Math.floor(body.length / 2)), () => response.destroy());
   }
