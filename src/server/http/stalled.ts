@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 export interface StallLimits {
   /** Milliseconds between two looks. */
   readonly look: number;
-  /** Milliseconds in which something of a reply must have gone out. */
+  /** Milliseconds in which something of a reply must have gone out, counted in looks. */
   readonly limit: number;
 }
 
@@ -13,22 +13,21 @@ const LIMITS: StallLimits = { look: 10_000, limit: 60_000 };
 
 /**
  * Sends clients away that do not read what they asked for: Node has limits for requests that come slowly, none for
- * replies that go slowly. A reply that is still being made is none of them.
+ * replies that go slowly. A reply that is still being made is none of them. Looks are counted, not the time that the
+ * clock shows: while this process stands still (a busy machine, one that slept), nobody could read.
  */
 export function dropStalled(server: Server, { look, limit }: StallLimits = LIMITS): void {
-  const seen = new Map<Socket, { sent: number; since: number }>();
+  const seen = new Map<Socket, { sent: number; still: number }>();
   server.on('connection', (socket: Socket) => {
-    seen.set(socket, { sent: 0, since: Date.now() });
+    seen.set(socket, { sent: 0, still: 0 });
     socket.once('close', () => seen.delete(socket));
   });
   const timer = setInterval(() => {
-    const now = Date.now();
     for (const [socket, last] of seen) {
       const sent = socket.bytesWritten - socket.writableLength;
-      if (socket.writableLength === 0 || sent !== last.sent) {
-        last.sent = sent;
-        last.since = now;
-      } else if (now - last.since >= limit) socket.destroy();
+      last.still = socket.writableLength === 0 || sent !== last.sent ? 0 : last.still + look;
+      last.sent = sent;
+      if (last.still >= limit) socket.destroy();
     }
   }, look);
   timer.unref();
