@@ -7,6 +7,8 @@ import type { Ready } from '#src/simulator/simulator.js';
 
 export interface Calls {
   readonly total: number;
+  /** When the first of them came, milliseconds since the epoch; absent when there was none. */
+  readonly first?: number;
   readonly byRoute: Readonly<Record<string, number>>;
   readonly status429: number;
   readonly status4xx: number;
@@ -19,6 +21,14 @@ export interface Calls {
     readonly received: number;
   };
   readonly windows: readonly { readonly used: number; readonly limit: number }[];
+}
+
+/** Milliseconds for which a daemon that knows its project asks nothing of the server. */
+const QUIET_START = 5000;
+
+/** Whether there was none of these calls in the quiet start of a daemon that began at this time, or later. */
+export function quietStart({ first }: Calls, began: number): boolean {
+  return first === undefined || first >= began + QUIET_START;
 }
 
 export interface TreeEntry {

@@ -1,6 +1,8 @@
 /** What was asked of the simulator since the last reset. */
 export class Counters {
   total = 0;
+  /** When the first call came, by this machine's clock, milliseconds since the epoch. */
+  first: number | undefined;
   status429 = 0;
   status4xx = 0;
   status5xx = 0;
@@ -10,6 +12,7 @@ export class Counters {
 
   route(label: string): void {
     this.total++;
+    this.first ??= Date.now();
     this.byRoute.set(label, (this.byRoute.get(label) ?? 0) + 1);
   }
 
@@ -24,7 +27,8 @@ export class Counters {
   }
 
   toJSON(): object {
-    const { total, status429, status4xx, status5xx, login, storage } = this;
-    return { total, byRoute: Object.fromEntries(this.byRoute), status429, status4xx, status5xx, login, storage };
+    const { total, first, status429, status4xx, status5xx, login, storage } = this;
+    const byRoute = Object.fromEntries(this.byRoute);
+    return { total, first, byRoute, status429, status4xx, status5xx, login, storage };
   }
 }
