@@ -7,7 +7,7 @@ import { mounted, run } from '../helpers/mounted.js';
 
 t.test('a real folder of thousands of files reads the same through the mount', async (t) => {
   const folder = await realFolder();
-  const { installation, simulator, mnt } = await mounted(t, { from: folder });
+  const { installation, simulator, mnt } = await mounted(t, { from: folder }, ['-o', 'poll=5']);
   await installation.crawled(mnt);
   const wanted = await sums(folder);
   t.ok(wanted.size >= 4000, `${wanted.size} files of ${folder}`);
@@ -21,7 +21,10 @@ t.test('a real folder of thousands of files reads the same through the mount', a
 });
 
 t.test('rsync to a share, twice: the second run transfers nothing', async (t) => {
-  const { installation, simulator, mnt } = await mounted(t, { items: 400, fileSize: 20_000, oddNames: 'no' });
+  const { installation, simulator, mnt } = await mounted(t, { items: 400, fileSize: 20_000, oddNames: 'no' }, [
+    '-o',
+    'poll=5',
+  ]);
   await installation.crawled(mnt);
   const share = join(installation.folder, 'share');
   mkdirSync(share);
