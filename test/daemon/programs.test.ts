@@ -54,7 +54,7 @@ for (const driver of DRIVERS)
   });
 
 t.test('a log to which somebody appends again and again is one version a settle time', async (t) => {
-  const project = await mounted(t, settings, ['-o', 'settle=2,poll=3600']);
+  const project = await mounted(t, settings, ['-o', 'settle=60,poll=3600']);
   const path = join(project.mnt, 'log.txt');
   await writeFile(path, 'begun\n');
   await drained(project);

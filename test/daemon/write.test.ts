@@ -25,7 +25,8 @@ async function callsOf(project: MountedProject): Promise<number> {
 }
 
 t.test('each change costs the calls that it must and no more', async (t) => {
-  const project = await mounted(t, settings, QUICK);
+  // What one command deletes may be a moment apart: nothing of it goes before all is deleted.
+  const project = await mounted(t, settings, ['-o', 'settle=0,delete_delay=600,poll=3600']);
   const { installation, simulator, mnt } = project;
   await installation.crawled(mnt);
   const cost = async (what: () => Promise<unknown>): Promise<number> => {
@@ -68,7 +69,8 @@ t.test('what was written is what the server has, with one version each', async (
   t.strictSame(await readdir(join(mnt, 'a')), ['b', 'empty', 'log.txt']);
 });
 
-const saves: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
+/** `other` lies outside of the mount and has the new content. */
+const saves: Readonly<Record<string, (path: string, other: string) => Promise<unknown>>> = {
   'over the file': (path) => writeFile(path, 'second'),
   append: (path) => appendFile(path, ' more'),
   'rename over (rsync, os.replace)': async (path) => {
@@ -94,33 +96,32 @@ const saves: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
     const ran = await run('sed', ['-i', 's/first/second/', path]);
     if (ran.code !== 0) throw new Error(ran.stderr);
   },
-  rsync: async (path) => {
-    await writeFile('/tmp/procorefs-rsync-source', 'second');
-    const ran = await run('rsync', ['-a', '/tmp/procorefs-rsync-source', path]);
+  rsync: async (path, other) => {
+    const ran = await run('rsync', ['-a', other, path]);
     if (ran.code !== 0) throw new Error(ran.stderr);
   },
-  'rsync --inplace': async (path) => {
-    await writeFile('/tmp/procorefs-rsync-source', 'second');
-    const ran = await run('rsync', ['-a', '--inplace', '/tmp/procorefs-rsync-source', path]);
+  'rsync --inplace': async (path, other) => {
+    const ran = await run('rsync', ['-a', '--inplace', other, path]);
     if (ran.code !== 0) throw new Error(ran.stderr);
   },
-  cp: async (path) => {
-    await writeFile('/tmp/procorefs-cp-source', 'second');
-    const ran = await run('cp', ['/tmp/procorefs-cp-source', path]);
+  cp: async (path, other) => {
+    const ran = await run('cp', [other, path]);
     if (ran.code !== 0) throw new Error(ran.stderr);
   },
 };
 
 t.test('every way to save makes one new version of the same document', async (t) => {
-  const project = await mounted(t, settings, ['-o', 'settle=1,delete_delay=60,poll=3600']);
-  const { mnt } = project;
+  const project = await mounted(t, settings, ['-o', 'settle=600,delete_delay=600,poll=3600']);
+  const { installation, mnt } = project;
+  const other = join(installation.folder, 'other');
   for (const [name, save] of Object.entries(saves)) {
     const file = `${Object.keys(saves).indexOf(name)}.txt`;
     const path = join(mnt, file);
     await writeFile(path, 'first');
     await drained(project);
     const before = (await byPath(project)).get(file);
-    await save(path);
+    await writeFile(other, 'second');
+    await save(path, other);
     const content = await readFile(path, 'utf8');
     await drained(project);
     const after = (await byPath(project)).get(file);
@@ -131,8 +132,6 @@ t.test('every way to save makes one new version of the same document', async (t)
   }
   const left = [...(await byPath(project)).keys()].filter((path) => /~|tmp|bak|x1y2z3/.test(path));
   t.strictSame(left, [], 'nothing else is at the server');
-  await rm('/tmp/procorefs-rsync-source', { force: true });
-  await rm('/tmp/procorefs-cp-source', { force: true });
 });
 
 t.test('rsync -a into the mount finds nothing to do the second time, also after a new mount', async (t) => {
@@ -178,7 +177,7 @@ t.test('somebody else was faster: both contents are kept', async (t) => {
 });
 
 t.test('mass deletion is held with an alarm; release and discard do what they say', async (t) => {
-  const project = await mounted(t, settings, ['-o', 'settle=0,delete_delay=5,poll=3600,hold_after=20']);
+  const project = await mounted(t, settings, ['-o', 'settle=0,delete_delay=600,poll=3600,hold_after=20']);
   const { installation, mnt } = project;
   for (const folder of ['one', 'two']) {
     await mkdir(join(mnt, folder));
