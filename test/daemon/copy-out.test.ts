@@ -7,21 +7,38 @@ import type { JobLine } from '#src/daemon/jobs/job-lines.js';
 import type { Job } from '#src/jobs/definition/job-schema.js';
 import type { Execution } from '#src/jobs/store/executions.js';
 import { Installation, isMounted, mounted } from '../helpers/mounted.js';
+import { until } from '../helpers/processes.js';
 import { simulator } from '../helpers/simulator.js';
 
 const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
 
-/** The one job of a mount, once its last run is as wanted. */
-async function jobWhen(installation: Installation, mnt: string, isWanted: (job: JobLine) => boolean): Promise<JobLine> {
+/** The latest twenty runs that have ended, the last one first: the next may be under way at any time. */
+async function runsOf(installation: Installation, id: string): Promise<Execution[]> {
+  const shown = JSON.parse(await installation.must(['jobs', 'show', id, '--json'])) as { executions: Execution[] };
+  return shown.executions.filter(({ ended }) => ended !== undefined);
+}
+
+/** The run of a job that is as wanted, once there is one. */
+async function runWhen(
+  installation: Installation,
+  id: string,
+  isWanted: (run: Execution) => boolean,
+): Promise<Execution> {
   for (;;) {
-    const [job] = (await installation.status(mnt)).jobs;
-    if (job && isWanted(job)) return job;
+    const run = (await runsOf(installation, id)).find(isWanted);
+    if (run) return run;
     await sleep(250);
   }
 }
 
-const runsOf = async (installation: Installation, id: string): Promise<Execution[]> =>
-  (JSON.parse(await installation.must(['jobs', 'show', id, '--json'])) as { executions: Execution[] }).executions;
+/** The one job of a mount. */
+async function jobOf(installation: Installation, mnt: string): Promise<JobLine> {
+  for (;;) {
+    const [job] = (await installation.status(mnt)).jobs;
+    if (job) return job;
+    await sleep(250);
+  }
+}
 
 t.test('a mount with copy_out keeps a folder as the project is, without calls of its own', async (t) => {
   const target = `/tmp/procorefs-copy-out-${process.pid}`;
@@ -32,13 +49,16 @@ t.test('a mount with copy_out keeps a folder as the project is, without calls of
     source,
     mnt,
   } = await mounted(t, { items: 60, oddNames: 'no' }, [...['-o', `copy_out=${target},every=1s,poll=2s`]]);
-  const job = await jobWhen(installation, mnt, ({ last }) => last?.status === 'completed');
-  t.match(job, { type: 'copy', health: 'healthy', disabled: false });
-  t.ok(job.last!.copied > 0);
-  t.equal(job.last!.calls, 0, 'the crawl had found everything');
+  const { id } = await jobOf(installation, mnt);
+  const copied = await runWhen(installation, id, ({ status }) => status === 'completed');
+  t.match(await jobOf(installation, mnt), { id, type: 'copy', health: 'healthy', disabled: false });
+  t.ok(copied.stats.copied! > 0);
+  t.equal(copied.calls, 0, 'the crawl had found everything');
   const files = (await running.admin.tree()).filter(({ type }) => type === 'file');
   for (const { path, sha256: sum } of files) t.equal(sha256(join(target, path)), sum, path);
-  t.match(await installation.must(['status', mnt]), /copy-out of .* to .*: (completed|no changes)/);
+  await until(async () =>
+    /copy-out of .* to .*: (completed|no changes)/.test(await installation.must(['status', mnt])),
+  );
 
   for (const words of [
     ['--from', target, '--to', join(mnt, 'not there yet')],
@@ -49,9 +69,9 @@ t.test('a mount with copy_out keeps a folder as the project is, without calls of
     t.match(ran.stderr, /^[^\n]*it would write into the mount at [^\n]*CONNECTION:PROJECT[^\n]*\n$/);
   }
 
-  const before = await runsOf(installation, job.id);
+  const before = (await runsOf(installation, id))[0]!;
   await running.admin.reset();
-  while ((await runsOf(installation, job.id)).length < before.length + 3) await sleep(250);
+  await until(async () => !(await runsOf(installation, id)).slice(0, 3).some((run) => run.id === before.id));
   const calls = await running.admin.calls();
   const polls = Object.entries(calls.byRoute).filter(([route]) => /^GET .*\/documents$/.test(route));
   t.equal(
@@ -59,23 +79,23 @@ t.test('a mount with copy_out keeps a folder as the project is, without calls of
     calls.total,
     'only the polls of the mount went out',
   );
-  const idle = (await runsOf(installation, job.id))[0]!;
+  const idle = (await runsOf(installation, id))[0]!;
   t.match(idle, { status: 'no_changes', calls: 0, reason: 'nothing has changed at the source since the last run' });
 
   await running.admin.change({ op: 'create', path: 'fresh from the site.txt', content: 'new' });
   while (!existsSync(join(target, 'fresh from the site.txt'))) await sleep(250);
   t.equal(readFileSync(join(target, 'fresh from the site.txt'), 'utf8'), 'new', 'a change at the server arrives');
-  const carrier = (await runsOf(installation, job.id)).find(({ stats }) => stats.copied === 1);
+  const carrier = await runWhen(installation, id, ({ stats }) => stats.copied === 1);
   t.match(carrier, { calls: 0, stats: { copied: 1, bytes: 3 } }, 'exactly that one, and no call to find it');
 
   await installation.must(['umount', mnt]);
   await installation.must(['mount', source, mnt, '-o', `copy_out=${target},every=7m`]);
   const again = JSON.parse(await installation.must(['jobs', 'list', '--json'])) as Job[];
-  t.match(again, [{ id: job.id, disabled: false, schedule: { repeat_interval: { value: 420, unit: 's' } } }]);
+  t.match(again, [{ id, disabled: false, schedule: { repeat_interval: { value: 420, unit: 's' } } }]);
   t.equal(again.length, 1, 'the same job, with the new interval');
   await installation.must(['umount', mnt]);
   await installation.must(['mount', source, mnt]);
-  t.match(await installation.status(mnt), { jobs: [{ id: job.id, disabled: true, next_run: undefined }] });
+  t.match(await installation.status(mnt), { jobs: [{ id, disabled: true, next_run: undefined }] });
 });
 
 t.test('a copy_out that cannot be is refused before anything is mounted', async (t) => {
