@@ -44,8 +44,7 @@ t.test('a file manager shows a folder, renames, throws away; an editor opens and
   );
   t.equal(await callsOf(project), 0, 'what is known is shown without a call');
 
-  await desktop.keys('F2');
-  await desktop.window('^Rename');
+  await desktop.opens('F2', '^Rename.*page 7');
   await desktop.keys('ctrl+a');
   await desktop.type('cover.txt');
   await desktop.keys('Return');
@@ -53,6 +52,10 @@ t.test('a file manager shows a folder, renames, throws away; an editor opens and
   await desktop.window('^plans - Thunar');
   await desktop.keys('ctrl+w');
   await desktop.showInThunar(folder, 'page 9.txt');
+  await desktop.window('^plans - Thunar');
+  // Only so does anybody know which file is selected.
+  await desktop.opens('F2', '^Rename.*page 9');
+  await desktop.closes('Escape', '^Rename');
   await desktop.window('^plans - Thunar');
   await desktop.keys('Delete');
   const trash = join(mnt, `.Trash-${process.getuid!()}`, 'files');

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { type Installation, kill } from './mounted.js';
+import { type Installation, kill, run } from './mounted.js';
 import { must } from './programs.js';
 
 interface Teardown {
@@ -81,6 +81,29 @@ export class Desktop {
     await this.run('xdotool', ['windowfocus', '--sync', found.trim().split('\n').at(-1)!]);
     // Without a window manager nothing tells when the program has seen that it has the keyboard.
     await sleep(500);
+  }
+
+  /** Presses a key until it opens a window, and gives that the keyboard: a program may not be ready for the first one. */
+  async opens(key: string, title: string): Promise<void> {
+    await until(`a window ${title}`, async () => {
+      await this.keys(key);
+      for (let look = 0; look < 20; look++) {
+        if (await this.#isShown(title)) return true;
+        await sleep(100);
+      }
+      return false;
+    });
+    await this.window(title);
+  }
+
+  /** Presses a key that closes a window, and waits until that is gone. */
+  async closes(key: string, title: string): Promise<void> {
+    await this.keys(key);
+    await until(`no window ${title}`, async () => !(await this.#isShown(title)));
+  }
+
+  async #isShown(title: string): Promise<boolean> {
+    return (await run('xdotool', ['search', '--onlyvisible', '--name', title], { env: this.env })).code === 0;
   }
 
   async keys(...keys: string[]): Promise<void> {
