@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { MountStatus } from '#src/daemon/status.js';
 import { type MountEntry, parseMountTable } from '#src/fuse/mountpoint.js';
-import { type Ran, run } from './mounted.js';
-import { processesWith } from './processes.js';
+import { LAST_WRITES, type Ran, run } from './mounted.js';
+import { processesWith, signalTo } from './processes.js';
 import type { RunningSimulator } from './simulator.js';
 
 interface Test {
@@ -172,17 +172,15 @@ export class Machine {
 
   /** Waits until nothing that was started here runs or is mounted; false when it goes on for longer than that takes. */
   async isQuiet(): Promise<boolean> {
-    for (let round = 0; round < 100; round++) {
+    for (const end = Date.now() + LAST_WRITES; Date.now() < end; await sleep(50))
       if (this.processes().length === 0 && this.fuseMounts().length === 0) return true;
-      await sleep(50);
-    }
     return false;
   }
 
   async #close(): Promise<void> {
     for (const { mountpoint } of this.fuseMounts()) await this.run('umount', ['-l', mountpoint]);
     for (const signal of ['SIGTERM', 'SIGKILL'] as const)
-      if (!(await this.isQuiet())) for (const { pid } of this.processes()) process.kill(pid, signal);
+      if (!(await this.isQuiet())) for (const { pid } of this.processes()) signalTo(pid, signal);
     const gone = new Promise<void>((resolve) => this.#holder.once('exit', () => resolve()));
     if (this.#holder.exitCode === null && this.#holder.signalCode === null) {
       this.#holder.stdin!.end();

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { MountStatus } from '#src/daemon/status.js';
 import { parseMountTable } from '#src/fuse/mountpoint.js';
 import { runCommandLine } from './command-line.js';
-import { processesWith } from './processes.js';
+import { processesWith, signalTo } from './processes.js';
 import { type RunningSimulator, type SimulatorSettings, simulator } from './simulator.js';
 
 export const MAIN = fileURLToPath(import.meta.resolve('#src/cli/main.js'));
@@ -31,7 +31,7 @@ export interface CommandOptions {
 /** Milliseconds that a command may take. */
 const COMMAND_LIMIT = 120_000;
 /** Milliseconds that a daemon may take to end once its mounts are gone. */
-const LAST_WRITES = 20_000;
+export const LAST_WRITES = 20_000;
 
 /**
  * Runs a program to its end, without blocking this process (a blocked one could not tear down a mount). Without the
@@ -140,7 +140,7 @@ export class Installation {
   async ended(): Promise<void> {
     const left = (): { readonly pid: number }[] => processesWith(`PROCOREFS_STATE=${this.state}`);
     for (const end = Date.now() + LAST_WRITES; left().length > 0 && Date.now() < end; ) await sleep(50);
-    for (const { pid } of left()) process.kill(pid, 'SIGKILL');
+    for (const { pid } of left()) signalTo(pid, 'SIGKILL');
   }
 
   async #clear(mountpoint: string): Promise<void> {

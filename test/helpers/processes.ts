@@ -16,6 +16,15 @@ export function processesWith(text: string): { readonly pid: number; readonly co
   });
 }
 
+/** Sends a signal to a process that may have ended meanwhile. */
+export function signalTo(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 /** Waits for a condition; the test's own time-out ends a wait that is in vain. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   for (;;) {
