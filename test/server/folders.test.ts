@@ -6,13 +6,16 @@ import { Installation } from '../helpers/mounted.js';
 import { type Answer, RunningService } from '../helpers/service.js';
 
 const FILES = 300;
+const contentOf = (n: number | string): string => `content ${n} `.repeat(100);
+/** Bytes per second of a run that is to be cut in its middle: all of it takes 10 s. */
+const RATE = 36_000;
 
 t.test('a service at its socket, with jobs between folders', async (t) => {
   const whole = t;
   const installation = new Installation(t);
   const [from, to] = [join(installation.folder, 'from'), join(installation.folder, 'to')];
   for (const folder of [from, to]) mkdirSync(folder);
-  for (let n = 0; n < FILES; n++) writeFileSync(join(from, `${n}.txt`), `content ${n}`);
+  for (let n = 0; n < FILES; n++) writeFileSync(join(from, `${n}.txt`), contentOf(n));
   let service = await RunningService.start(t, installation, []);
   t.equal(statSync(service.http).mode & 0o777, 0o600, 'a socket for its owner alone');
   const ask = async (method: string, path: string, body?: unknown): Promise<Answer['json']> => {
@@ -29,14 +32,12 @@ t.test('a service at its socket, with jobs between folders', async (t) => {
   const source = await connect('From', from);
   const destination = await connect('To', to, true);
   const end = (id: string) => ({ connection: { id }, target: { path: '/' } });
-  const { job } = await ask('POST', '/v1/jobs', {
-    name: 'Folders',
-    transfer: {
-      ...{ transfer_type: 'copy', source: end(source), destination: end(destination) },
-      performance: { parallel_writes: { requested: 1, max: 1 } },
-    },
-    schedule: { mode: 'manual' },
+  const transfer = (upload: object) => ({
+    ...{ transfer_type: 'copy', source: end(source), destination: end(destination) },
+    performance: { parallel_writes: { requested: 1, max: 1 }, upload },
   });
+  const slow = transfer({ bytes_per_second: RATE });
+  const { job } = await ask('POST', '/v1/jobs', { name: 'Folders', transfer: slow, schedule: { mode: 'manual' } });
   const path = `/v1/jobs/${job.id}`;
   const settled = async (): Promise<Answer['json']> => {
     for (;;) {
@@ -66,6 +67,8 @@ t.test('a service at its socket, with jobs between folders', async (t) => {
     await ask('PATCH', `${path}?start=1`);
     while (copied().length < 5) await sleep(1);
     const items = await ask('GET', `/v1/transfers/items?job=${job.id}&execution=current&limit=1000`);
+    // The run that is under way stays slow.
+    await ask('PATCH', path, { transfer: transfer({}) });
     await service.end('SIGKILL');
     const before = copied().length;
     t.ok(before < FILES, `${before} of ${FILES} files were copied`);
@@ -80,7 +83,7 @@ t.test('a service at its socket, with jobs between folders', async (t) => {
       await sleep(50);
     }
     t.equal(copied().length, FILES);
-    t.ok(copied().every((name) => readFileSync(join(to, name), 'utf8') === `content ${name.slice(0, -4)}`));
+    t.ok(copied().every((name) => readFileSync(join(to, name), 'utf8') === contentOf(name.slice(0, -4))));
     const { job_executions: runs } = await ask('GET', `/v1/jobs/history?job=${job.id}`);
     t.match(
       runs.map(({ status }: { status: string }) => status),
