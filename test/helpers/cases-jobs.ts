@@ -7,6 +7,7 @@ import { Connections } from '#src/connections/store.js';
 import { Session } from '#src/procore/session.js';
 import { difference, type Scenario, sums } from './cases-scenarios.js';
 import { Installation } from './mounted.js';
+import { until } from './processes.js';
 import { type RunningSimulator, type SimulatorSettings, simulator } from './simulator.js';
 
 /** What `jobs run --wait --json` says. */
@@ -92,7 +93,7 @@ async function crawlCalls(t: Scenario, running: RunningSimulator): Promise<numbe
   await running.admin.reset();
   await installation.must(['mount', source, mnt, '-o', 'poll=3600']);
   await installation.crawled(mnt);
-  await sleep(500);
+  await until(async () => (await installation.status(mnt)).sincePoll !== undefined);
   const { total } = await running.admin.calls();
   await installation.must(['umount', mnt]);
   return total;

@@ -27,7 +27,9 @@ function peakOf(pid: number): number {
  * has the right bytes, in one version.
  */
 export async function largeUpload(t: Scenario, size: number, mostMemory: number): Promise<void> {
-  const project = await mounted(t, { items: 20, oddNames: 'no', latency: 0 }, ['-o', 'settle=0,poll=3600']);
+  // Slow enough to be killed in its middle: all of it would take 8 s.
+  const slow = ['-o', `settle=0,poll=3600,bandwidth=${Math.floor(size / 8)}:off`];
+  const project = await mounted(t, { items: 20, oddNames: 'no', latency: 0 }, slow);
   const { installation, simulator, source, mnt } = project;
   const path = join(mnt, 'large.bin');
   const file = await open(path, 'w+');

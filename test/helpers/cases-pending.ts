@@ -8,6 +8,8 @@ import { Observer, type Tree } from './observer.js';
 
 /** Nothing goes up by itself; what others do shows within seconds. */
 const WORDS = ['-o', 'settle=3600,delete_delay=3600,poll=1'];
+/** Milliseconds in which the kernel has surely heard what the daemon knows, on a busy machine too. */
+const MOMENT = 20_000;
 const settings = { items: 0, oddNames: 'no', spike: 3000, hourly: 1_000_000 } as const;
 
 interface Case {
@@ -242,7 +244,7 @@ export async function pendingScenario(t: Scenario, driver: 'kernel' | 'fuse-nati
   const observer = new Observer(t, project, words);
   const sees = async (when: string, wanted: (name: string) => Tree, some = names): Promise<void> => {
     for (const name of some)
-      await observer.sees(folderOf(name), wanted(name), `${name}: ${when}`, cases[name]!.meanwhile ? 3000 : 0);
+      await observer.sees(folderOf(name), wanted(name), `${name}: ${when}`, cases[name]!.meanwhile ? MOMENT : 0);
   };
   const began = Date.now();
   const inFolder = (name: string, path: string): string => `${folderOf(name)}/${path}`;

@@ -58,11 +58,19 @@ export async function vanishingShare(t: Scenario, files: number, seed: number): 
   const known = `UserKnownHostsFile=${server.at('known_hosts')}`;
   execFileSync('sshfs', [account, mountpoint, ...words, '-o', known], { stdio: 'ignore' });
   t.teardown(() => spawnSync('umount', ['-l', mountpoint]));
+  let beforeWrite = async (): Promise<void> => undefined;
   const opener: Opener = {
     async open({ connection: { id } }, { create, mayWrite, signal }) {
       const share = { platform: 'nfs', uri: mountpoint, mountpoint };
       const definition = id === 'share' ? share : { platform: 'fs', uri: id };
-      return new TargetSide(await openTarget(definition, { create, mayWrite, signal }));
+      const side = new TargetSide(await openTarget(definition, { create, mayWrite, signal }));
+      if (id !== 'share') return side;
+      const write = side.write.bind(side);
+      side.write = async (...words) => {
+        await beforeWrite();
+        return write(...words);
+      };
+      return side;
     },
     place: ({ connection: { id } }) => Promise.resolve({ tree: id, path: '', abilities }),
   };
@@ -84,13 +92,20 @@ export async function vanishingShare(t: Scenario, files: number, seed: number): 
       .map(([path]) => path)
       .join(' ');
   };
-  /** Takes the server away once a part of the files has arrived. */
+  /** Takes the server away while that part of the files is being written; what comes after them waits for that. */
   const broken = async (share: number, then: () => Promise<void>): Promise<Execution> => {
-    const count = (): number => readdirSync(server.files, { recursive: true }).length;
-    const before = count();
+    let left = Math.ceil(files * share);
+    let gone: Promise<void> | undefined;
+    const killed = new Promise<void>((resolve, reject) => {
+      beforeWrite = async () => {
+        if (gone) return gone;
+        if (--left > 0) return;
+        gone = sleep(random() * 10).then(() => sshd.kill());
+        gone.then(resolve, reject);
+      };
+    });
     const running = folders.run(job.id);
-    while (count() < before + files * share) await sleep(5);
-    await sshd.kill();
+    await killed;
     await then();
     return running;
   };
