@@ -6,6 +6,7 @@ import type { Execution } from '#src/jobs/store/executions.js';
 import type { RunOptions } from '#src/jobs/store/job-store.js';
 import type { TargetRules } from '#src/targets/target.js';
 import { Folders, folderOpener } from './jobs.js';
+import { until } from './processes.js';
 
 interface Teardown {
   teardown(cleanup: () => unknown): unknown;
@@ -21,6 +22,8 @@ export interface Disguise {
   readonly busy?: number;
   /** Milliseconds that a write at the destination takes at least. */
   readonly slow?: number;
+  /** No write at the destination goes on before so many were under way at once. */
+  readonly together?: number;
 }
 
 /** Folders of which one may have the rules of another platform, so that a key's effect can be seen at no expense. */
@@ -44,7 +47,7 @@ export class Trial extends Folders {
     return this.run(this.add(transfer).id, options);
   }
 
-  #destination(side: Side, { rules, busy = 0, slow = 0 }: Disguise): Side {
+  #destination(side: Side, { rules, busy = 0, slow = 0, together = 0 }: Disguise): Side {
     if (rules) Object.defineProperty(side, 'rules', { value: { ...side.rules, ...rules } });
     const { writes } = this;
     const write = side.write.bind(side);
@@ -57,6 +60,7 @@ export class Trial extends Folders {
         isUnderWay = false;
         options.arrived?.();
       };
+      await until(() => writes.most >= together);
       if (slow > 0) await sleep(slow);
       return write(path, content, { ...options, arrived }).finally(() => {
         if (isUnderWay) writes.together--;

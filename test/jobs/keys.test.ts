@@ -142,7 +142,8 @@ const rate = (performance: object): Row => ({
 const SLOW = { bytes_per_second: 100_000 };
 
 const writes = (parallel_writes: object, most: number, rules: Disguise['rules'] = { parallelWrites: 64 }): Row => ({
-  disguise: { slow: 50, rules },
+  // More than are expected would begin while these are slow.
+  disguise: { slow: 50, together: most, rules },
   async see(trial, t) {
     put(trial.a, Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`${n}.txt`, 'x'])));
     t.match(await trial.ran({ performance: { parallel_writes } }), { stats: { copied: 12 } });

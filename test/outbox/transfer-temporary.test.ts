@@ -12,10 +12,10 @@ t.test('what looks like a transfer temporary waits for its rename, and in the en
   const files = new Files(project.fileSystem);
   const began = Date.now();
   await files.write('.plan.pdf.AbC123', 'from rsync');
-  await files.write('plain.txt', 'plain');
-  await until(async () => (await paths(project)).includes('plain.txt'));
   const lines = uploadLines(project.project.outbox, project.project.scheduler, new Map());
   t.match(lines, [{ path: '.plan.pdf.AbC123', state: 'held', reason: /on its way to another name/ }]);
+  await files.write('plain.txt', 'plain');
+  await until(async () => (await paths(project)).includes('plain.txt'));
   await until(async () => (await paths(project)).includes('.plan.pdf.AbC123'));
   t.ok(Date.now() - began >= 1500, 'not before its time');
 });
