@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { Machine, type MachineSettings, machineUnavailable, type Person, people } from '../helpers/cases.js';
 import { wrongInRefusal } from '../helpers/cases-refusal.js';
+import { NOBODY } from '../helpers/sign-in.js';
 import { type RunningSimulator, simulator } from '../helpers/simulator.js';
 
 const skip = machineUnavailable;
@@ -16,8 +16,6 @@ interface Scene {
   readonly source: string;
   /** One of which nothing is mirrored, so that mounting it asks the server. */
   readonly unseen: string;
-  /** HOST:PORT where nobody listens. */
-  readonly nowhere: string;
   /** An empty folder of who acts. */
   readonly mnt: string;
 }
@@ -140,7 +138,7 @@ const rows: readonly Row[] = [
   },
   {
     name: 'a host that does not answer, when the connection is added',
-    words: (scene) => add(scene).map((word) => (/^http:/.test(word) ? `http://${scene.nowhere}` : word)),
+    words: (scene) => add(scene).map((word) => (/^http:/.test(word) ? NOBODY : word)),
     input: 'secret',
     says: /127\.0\.0\.1:\d+ cannot be reached: .+; check the network/,
   },
@@ -201,20 +199,11 @@ const rows: readonly Row[] = [
   },
 ];
 
-async function freePort(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return `127.0.0.1:${port}`;
-}
-
 t.test('bad input ends with one line and leaves nothing behind', { skip }, async (t) => {
   const running = await simulator(t, { items: 10, projects: 2, switch: ['project-names=same'] });
   const machine = await Machine.create(t);
   await machine.connect(running);
   const [source, unseen] = running.ready.projects.map(({ id }) => `Procore:${id}`) as [string, string];
-  const nowhere = await freePort();
   for (const [n, row] of rows.entries())
     await t.test(row.name, async (t) => {
       const as = row.as ?? 'root';
@@ -223,7 +212,6 @@ t.test('bad input ends with one line and leaves nothing behind', { skip }, async
         simulator: running,
         source,
         unseen,
-        nowhere,
         mnt: machine.mountpoint(`mnt${n}`, as),
       };
       await row.arrange?.(scene);

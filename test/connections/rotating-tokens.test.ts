@@ -11,7 +11,7 @@ import { Connections } from '#src/connections/store.js';
 import { oauthClient, openTokens } from '#src/connections/tokens.js';
 import { scratch } from '../helpers/net-server.js';
 import { refreshRace } from '../helpers/refresh-race.js';
-import { type Fate, loginProxy, nobody, signedIn } from '../helpers/sign-in.js';
+import { type Fate, loginProxy, NOBODY, signedIn } from '../helpers/sign-in.js';
 import { simulator } from '../helpers/simulator.js';
 
 t.test('the tokens of a person', async (t) => {
@@ -152,7 +152,7 @@ t.test('the tokens of a person', async (t) => {
 
   t.test('a login host that is not there costs nothing but time', async (t) => {
     const { connections, connection, open, stored } = await signIn();
-    connections.update(connection.id, { loginUrl: await nobody() });
+    connections.update(connection.id, { loginUrl: NOBODY });
     const tokens = openTokens(connections.get(connection.id), connections.secrets, systemClock, silentLog);
     tokens.invalidate(await open().token());
     await t.rejects(tokens.token(), { code: 'unreachable' });
@@ -188,7 +188,7 @@ t.test('the tokens of a person', async (t) => {
     t.strictSame(await signOut(one.connection, one.secrets, systemClock), { tokens: 'none' });
 
     const two = await signIn();
-    const gone = { ...two.connection, loginUrl: await nobody() };
+    const gone = { ...two.connection, loginUrl: NOBODY };
     t.match(await signOut(gone, two.secrets, systemClock), { tokens: 'kept', why: 'ECONNREFUSED' });
     t.equal(two.secrets.tokens(gone.id), undefined);
   });

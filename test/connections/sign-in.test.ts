@@ -6,7 +6,7 @@ import { signInByCode, signInByRedirect } from '#src/connections/authorization-c
 import { tokenInfo } from '#src/connections/oauth.js';
 import { escaped, RedirectListener } from '#src/connections/redirect-listener.js';
 import { fakeServer, json } from '../helpers/net-server.js';
-import { browse, decide, loginProxy, nobody } from '../helpers/sign-in.js';
+import { browse, decide, loginProxy, NOBODY } from '../helpers/sign-in.js';
 import { simulator } from '../helpers/simulator.js';
 
 const soon = (): AbortSignal => AbortSignal.timeout(60_000);
@@ -128,7 +128,7 @@ t.test('signing in at the simulated Procore', async (t) => {
         line: /unknown client/,
       },
     );
-    const absent = { ...client, loginUrl: await nobody() };
+    const absent = { ...client, loginUrl: NOBODY };
     await t.rejects(
       signInByCode(absent, show, async () => new Secret('x'), soon()),
       { code: 'unreachable' },

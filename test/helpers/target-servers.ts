@@ -35,6 +35,11 @@ export class ServerFolder {
   }
 }
 
+/** Ports that a server is tried at. */
+const PORTS = 3;
+/** Milliseconds in which a server listens, on a busy machine too. */
+const LISTENS = 30_000;
+
 /** A server process of a test: it can be taken away with kill -9 and started again. */
 export class TestServer {
   readonly port: number;
@@ -48,14 +53,22 @@ export class TestServer {
   }
 
   static async start(command: (port: number) => readonly string[], env: NodeJS.ProcessEnv = {}): Promise<TestServer> {
-    const port = await freePort();
-    const [program, ...words] = command(port);
-    const server = new TestServer(port, () =>
-      // A group of its own, so that what it starts goes with it.
-      spawn(program!, words, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env }, detached: true }),
-    );
-    await server.start();
-    return server;
+    for (let tries = 1; ; tries++) {
+      const port = await freePort();
+      const [program, ...words] = command(port);
+      const server = new TestServer(port, () =>
+        // A group of its own, so that what it starts goes with it.
+        spawn(program!, words, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env }, detached: true }),
+      );
+      try {
+        await server.start();
+        return server;
+      } catch (error) {
+        await server.kill();
+        // Another test may have taken the port meanwhile.
+        if (tries === PORTS) throw error;
+      }
+    }
   }
 
   async start(): Promise<void> {
@@ -63,7 +76,7 @@ export class TestServer {
     this.#process = child;
     for (const stream of [child.stdout!, child.stderr!])
       stream.setEncoding('utf8').on('data', (text: string) => (this.#said = (this.#said + text).slice(-4000)));
-    for (let tries = 0; tries < 400; tries++) {
+    for (const end = Date.now() + LISTENS; Date.now() < end; ) {
       if (child.exitCode !== null) throw new Error(`${child.spawnfile} ended with ${child.exitCode}: ${this.#said}`);
       if (await answers(this.port)) return;
       await new Promise((done) => setTimeout(done, 25));
