@@ -36,8 +36,12 @@ export function tryLock(path: string): FileLock | undefined {
     if (errno === EWOULDBLOCK) return undefined;
     throw Object.assign(new Error(`flock(${path}) failed with errno ${errno}`), { errno });
   }
-  ftruncateSync(fd, 0);
-  writeSync(fd, `${process.pid}\n`);
+  try {
+    ftruncateSync(fd, 0);
+    writeSync(fd, `${process.pid}\n`);
+  } catch {
+    // On a full disk: the kernel holds the lock, the number in it is only for people.
+  }
   return { release: () => closeSync(fd) };
 }
 

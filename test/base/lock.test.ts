@@ -36,3 +36,16 @@ t.test('a waiter gets the lock when its holder is killed, and can be aborted bef
   child.kill('SIGKILL');
   (await waiting).release();
 });
+
+t.test('a lock file that cannot be written is locked all the same, once', (t) => {
+  // It can be opened, and nothing can be put in it.
+  const path = '/dev/full';
+  const held = tryLock(path);
+  t.ok(held);
+  t.equal(tryLock(path), undefined);
+  held?.release();
+  const again = tryLock(path);
+  t.ok(again, 'nothing of the first one is left');
+  again?.release();
+  t.end();
+});
