@@ -9,7 +9,7 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf, Failure } from '../base/errors.js';
@@ -35,7 +35,8 @@ export function writePrivateFile(path: string, content: string): void {
   try {
     const fd = openSync(temporary, 'wx', 0o600);
     try {
-      writeSync(fd, content);
+      // All of it: a single write may take only what there is room for.
+      writeFileSync(fd, content);
       fsyncSync(fd);
     } finally {
       closeSync(fd);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../base/clock.js';
+import { Failure } from '../base/errors.js';
 import { Secret } from '../base/secret.js';
 import { credential, type DefaultClient, defaultClient } from './default-client.js';
 import { makePrivateFolder, readPrivateFile, removePrivateFile, writePrivateFile } from './files.js';
@@ -114,10 +115,16 @@ export class Secrets {
     writePrivateFile(this.#path(id, 'tokens'), `${JSON.stringify(content)}\n`);
   }
 
-  /** Values of a target's secret options. @throws Failure `state-unsafe` */
+  /** Values of a target's secret options. @throws Failure `state-unsafe`, `connection-damaged` */
   options(id: string): Record<string, Secret> {
-    const text = readPrivateFile(this.#path(id, 'options'));
-    const values = text === undefined ? {} : z.record(z.string(), z.string()).parse(JSON.parse(text));
+    const path = this.#path(id, 'options');
+    const text = readPrivateFile(path);
+    let values: Record<string, string> = {};
+    try {
+      if (text !== undefined) values = z.record(z.string(), z.string()).parse(JSON.parse(text));
+    } catch (error) {
+      throw new Failure('connection-damaged', { path }, error);
+    }
     return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, new Secret(value)]));
   }
 

@@ -1,4 +1,18 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { isFailure } from '#src/base/errors.js';
@@ -13,6 +27,7 @@ const fields: NewConnection = {
   grant: 'client-credentials',
 };
 const secret = new Secret('s3cr3t');
+const needsRoot = process.getuid?.() === 0 ? false : 'needs root: it mounts a small tmpfs';
 
 t.test('a connection is kept in private files, its secret apart', async (t) => {
   const state = join(scratch(t), 'state');
@@ -119,4 +134,33 @@ t.test('a state folder that cannot be written is named', async (t) => {
   const file = join(scratch(t), 'file');
   writeFileSync(file, '');
   t.throws(() => new Connections(join(file, 'state')).add(fields, secret), { code: 'state-unwritable' });
+});
+
+t.test('a secret that the disk takes only a part of is refused, and the old one stays', { skip: needsRoot }, (t) => {
+  const state = scratch(t);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', state]);
+  t.teardown(() => execFileSync('umount', ['-l', state]));
+  const store = new Connections(state);
+  const { id } = store.add(fields, secret);
+  const filler = openSync(join(state, 'filler'), 'w');
+  t.throws(() => {
+    for (;;) writeSync(filler, Buffer.alloc(4096));
+  }, /ENOSPC/);
+  // Room for one page.
+  ftruncateSync(filler, fstatSync(filler).size - 4096);
+  closeSync(filler);
+  t.throws(() => store.secrets.setClientSecret(id, new Secret('x'.repeat(6000))), { code: 'state-unwritable' });
+  t.equal(store.secrets.clientSecret(id)?.reveal(), 's3cr3t');
+  t.end();
+});
+
+t.test('secret options that are damaged are named', async (t) => {
+  const state = scratch(t);
+  const { secrets } = new Connections(state);
+  secrets.setOptions('one', { key: secret });
+  const file = join(state, 'secrets', 'one.options');
+  for (const text of ['', '{', '[]', '{"key":1}']) {
+    writeFileSync(file, text);
+    t.throws(() => secrets.options('one'), { code: 'connection-damaged', message: /one\.options/ }, text);
+  }
 });
