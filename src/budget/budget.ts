@@ -226,14 +226,19 @@ export class Budget {
     this.#ledger.close();
   }
 
+  /** Never rejects. */
   async #giveUp(waiter: Waiter<Permit>, settled: AbortSignal): Promise<void> {
     try {
       await this.#clock.sleep(this.#options.budgetWait ?? 30_000, settled);
     } catch {
       return;
     }
-    if (this.#queue.remove(waiter))
+    if (!this.#queue.remove(waiter)) return;
+    try {
       waiter.reject(new Failure('budget-exhausted', { until: this.#until('interactive') }));
+    } catch (error) {
+      waiter.reject(error);
+    }
   }
 
   #until(callClass: CallClass): string {

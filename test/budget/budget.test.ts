@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import BetterSqlite3 from 'better-sqlite3';
 import t from 'tap';
 import { systemClock } from '#src/base/clock.js';
 import { asCompanyId } from '#src/base/ids.js';
@@ -223,4 +224,21 @@ t.test('a burst from the first call on is never refused by a server with both wi
     t.equal(calls.status429, 0);
     t.match(session.budget.status(), { spent: { interactive: 60 }, refused4xx: 0, spike: { limit: 25 } });
   }
+});
+
+t.test('a call that is given up while the ledger cannot be read is refused, and nothing else happens', async (t) => {
+  const path = join(scratch(t), 'budget.db');
+  const budgetWait = 12_345;
+  let giveUp = (): void => undefined;
+  const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+    ms === budgetWait ? new Promise((resolve) => (giveUp = resolve)) : systemClock.sleep(ms, signal);
+  const budget = testBudget(t, { path, clock: { ...systemClock, sleep }, maxCallsPerHour: 1, budgetWait });
+  (await budget.acquire({ class: 'interactive' }, 'first')).ended();
+  const second = budget.acquire({ class: 'interactive' }, 'second');
+  const writer = new BetterSqlite3(path);
+  t.teardown(() => writer.close());
+  writer.exec('ALTER TABLE calls RENAME TO lost');
+  giveUp();
+  await t.rejects(second, /calls/);
+  writer.exec('ALTER TABLE lost RENAME TO calls');
 });
