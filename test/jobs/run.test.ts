@@ -160,3 +160,20 @@ t.test('names that the destination cannot hold are in the manifest', async (t) =
   const run = await folders.run(job.id);
   t.equal(readFileSync(join(run.stats.report!, 'manifest.csv'), 'utf8').split('\r\n').length, 2, 'only its head');
 });
+
+t.test('a disk that takes no results for a while ends neither the run nor its process', async (t) => {
+  const trial = new Trial(t, { slow: 700 });
+  const { store } = trial;
+  let failed = 0;
+  const update = store.update.bind(store);
+  store.update = (id, changes) => {
+    // While the first bytes are under way.
+    if (trial.writes.tried === 0 || failed++ > 0) return update(id, changes);
+    throw Object.assign(new Error('disk I/O error'), { code: 'SQLITE_IOERR' });
+  };
+  put(trial.a, { 'one.txt': '1', 'two.txt': '22' });
+  const run = await trial.ran({});
+  t.ok(failed > 0);
+  t.match(run, { status: 'completed', stats: { copied: 2 } });
+  t.strictSame(contentOf(trial.b), contentOf(trial.a));
+});

@@ -19,6 +19,7 @@ import { Counts } from './counts.js';
 import { reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
 import { PendingItems, Settling } from './pool.js';
+import { Results } from './results.js';
 import { Absence, Gate, kindOf, PATIENCE, type Patience, untilBack } from './waiting.js';
 
 export interface RunContext {
@@ -42,9 +43,8 @@ export interface Outcome {
   readonly estimate: Estimate;
 }
 
-/** Results are written down together, milliseconds and number at most. */
+/** Milliseconds after which results are written down. */
 const FLUSH_INTERVAL = 200;
-const FLUSH_RESULTS = 256;
 const RETRY_FIRST = 500;
 
 /** One run of a job: plan, guard, do, count. Can be paused and cancelled; the next run goes on where it ended. */
@@ -57,7 +57,7 @@ export class Run {
   readonly #gate = new Gate();
   readonly #cancel = new AbortController();
   readonly #stop = new AbortController();
-  readonly #results: { readonly item: RunItem; readonly result: Result; readonly attempts: number }[] = [];
+  readonly #results: Results;
   readonly #counts = new Counts();
   readonly #absence: Absence;
   #estimate = emptyEstimate();
@@ -71,7 +71,10 @@ export class Run {
     this.#clock = context.clock ?? systemClock;
     this.#records = context.store.records(context.job.id);
     this.#items = context.store.items(context.execution.id);
-    const { source, destination, job, log, patience } = context;
+    const { source, destination, job, log, patience, store, execution } = context;
+    const noteRun = (): void =>
+      store.update(execution.id, { stats: this.stats, calls: callsOfBoth(source, destination) });
+    this.#results = new Results(this.#items, this.#records, noteRun, log);
     const look = async (one: AbortSignal): Promise<void> => {
       await source.stat('', one);
       await destination.stat('', one);
@@ -129,7 +132,7 @@ export class Run {
         await this.#finish(signal);
       }
     } catch (error) {
-      this.#flush();
+      this.#results.flush();
       if (this.#cancel.signal.aborted) this.#end('cancelled', 'it was cancelled');
       else if (!this.#ended) {
         const failure = isFailure(error) ? error : new Failure('internal', {}, error);
@@ -223,7 +226,7 @@ export class Run {
     const pending = new PendingItems(this.#items);
     let rank = 0;
     let held: ReturnType<PendingItems['next']>;
-    const flushing = setInterval(() => this.#flush(), FLUSH_INTERVAL);
+    const flushing = setInterval(() => this.#results.tryToFlush(), FLUSH_INTERVAL);
     try {
       // Content first, all of it; then what goes, one after the other so that folders are empty when their turn comes.
       for (const workers of [Math.min(requested, max, Math.max(1, destination.rules.parallelWrites)), 1]) {
@@ -246,12 +249,12 @@ export class Run {
         };
         await Promise.all(Array.from({ length: workers }, work)).finally(() => settling.end());
         signal.throwIfAborted();
-        this.#flush();
+        this.#results.flush();
         rank = 2;
       }
     } finally {
       clearInterval(flushing);
-      this.#flush();
+      this.#results.flush();
     }
     if (this.#ended) this.#stop.abort(new Failure('interrupted'));
   }
@@ -305,28 +308,7 @@ export class Run {
     if (result.status === 'remediation')
       this.#c.log.warn({ job: this.#c.job.name, item: item.id }, result.reason ?? 'an item was flagged');
     this.#audit.item(level, item, result.reason);
-    this.#results.push({ item, result, attempts });
-    if (this.#results.length >= FLUSH_RESULTS) this.#flush();
-  }
-
-  /** What was done is on disk when this returns. */
-  #flush(): void {
-    const results = this.#results.splice(0);
-    const { store, execution, source, destination } = this.#c;
-    if (results.length > 0)
-      this.#items.transaction(() => {
-        for (const { item, result, attempts } of results) {
-          this.#items.finish(item.id, {
-            status: result.status,
-            reason: result.reason,
-            attempts,
-            bytes: result.bytes,
-          });
-          if (result.record) this.#records.put(result.record);
-          else if (result.record === null) this.#records.forget(item.folder, item.name, item.isFolder);
-        }
-      });
-    store.update(execution.id, { stats: this.stats, calls: callsOfBoth(source, destination) });
+    this.#results.add(item, result, attempts);
   }
 
   #context(): ActContext {
