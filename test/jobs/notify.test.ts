@@ -183,3 +183,23 @@ t.test('what is no mail address is refused when the job is defined', async (t) =
     t.throws(() => parseJobBody({ name: 'x', transfer, notify: { mail } }), { code: 'job-refused' }, mail);
   t.equal(parseJobBody({ name: 'x', transfer, notify: { mail: 'root' } }).notify?.mail, 'root');
 });
+
+t.test('what cannot be noted down hurts neither the run nor the daemon', async (t) => {
+  const { folder, add, run, notifier } = setup(t);
+  const told = join(folder, 'told');
+  // While it is told the folder goes; then it is not there to begin with.
+  const slow = add('slow', { command: `rm -r ${told}; touch ${told}; exit 1` });
+  run(slow, 'failed');
+  await notifier.settled();
+  run(add('other', { command: 'true' }), 'failed');
+  run(slow, 'completed');
+  await notifier.settled();
+  t.equal(readFileSync(told, 'utf8'), '');
+});
+
+t.test('at the end nothing more is begun', async (t) => {
+  const { log, add, run, notifier } = setup(t, { command: 'exec sleep 100' });
+  run(add('nightly', { command: `echo begun >> ${log}` }), 'failed');
+  await notifier.close(50);
+  t.notOk(existsSync(log));
+});

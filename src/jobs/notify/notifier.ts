@@ -32,8 +32,16 @@ export class Notifier {
     mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   }
 
-  /** A run has ended. One that was cut says nothing. */
+  /** A run has ended. One that was cut says nothing. What goes wrong here is logged: the run has ended all the same. */
   ended(job: Job, execution: Execution): void {
+    try {
+      this.#ended(job, execution);
+    } catch (error) {
+      this.#o.log.error({ error, job: job.name }, 'nobody could be told how a run ended');
+    }
+  }
+
+  #ended(job: Job, execution: Execution): void {
     if (execution.simulation || execution.status === 'cancelled' || execution.status === 'not_complete') return;
     const { stats, status, reason, id } = execution;
     const isFailed = status === 'failed' || status === 'failed_to_start';
@@ -75,7 +83,9 @@ export class Notifier {
   #tell(notice: Notice): void {
     const all = this.#ways(notice);
     if (all.length === 0 || !this.#claim(notice)) return;
-    const sending = this.#send(all, notice).finally(() => this.#sending.delete(sending));
+    const sending = this.#send(all, notice)
+      .catch((error: unknown) => this.#o.log.error({ error, event: notice.kind }, 'what was told could not be noted'))
+      .finally(() => this.#sending.delete(sending));
     this.#sending.add(sending);
   }
 

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { limited } from '../../base/abort.js';
 import { systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import { oneLine } from '../../base/text.js';
@@ -54,15 +55,20 @@ async function mail(to: string, notice: Notice, signal: AbortSignal): Promise<vo
 
 async function post(url: string, notice: Notice, signal: AbortSignal): Promise<void> {
   const send = async (): Promise<void> => {
-    const reply = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: noticeJson(notice),
-      redirect: 'error',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(POST_LIMIT)]),
-    });
-    await reply.body?.cancel();
-    if (!reply.ok) throw new Error(`it answered ${reply.status}`);
+    const limit = limited(signal, POST_LIMIT, () => new Error('it did not answer in time'));
+    try {
+      const reply = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: noticeJson(notice),
+        redirect: 'error',
+        signal: limit.signal,
+      });
+      await reply.body?.cancel();
+      if (!reply.ok) throw new Error(`it answered ${reply.status}`);
+    } finally {
+      limit.end();
+    }
   };
   for (let n = 0; ; n++) {
     try {
@@ -88,6 +94,7 @@ function feed(
   const failed = (why: string, cause?: unknown): Failure =>
     new Failure('notify-failed', { way: oneLine(shown, 100), why }, cause);
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     // Its own group, so that what it starts ends with it.
     const child = spawn(program, words, {
       env: { ...process.env, ...environment },
