@@ -109,7 +109,10 @@ export class Checkouts {
 
   /** The server has checked it in, as it does with a new version. */
   forget(inode: Inode): void {
-    if (this.#own.delete(inode)) this.#delete.run(inode);
+    if (!this.#own.has(inode)) return;
+    // First there, so that what could not be written down is tried again.
+    this.#delete.run(inode);
+    this.#own.delete(inode);
   }
 
   async close(): Promise<void> {
@@ -155,7 +158,9 @@ export class Checkouts {
     if (this.#own.size === 0 || this.#timer || this.#stop.signal.aborted) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#tidying = this.#tidy();
+      this.#tidying = this.#tidy().catch((error: unknown) =>
+        this.#o.log.error({ error }, 'check-outs could not be tidied up; the next change tries again'),
+      );
     }, TIDY_DELAY).unref();
   }
 

@@ -194,7 +194,13 @@ export class Scheduler {
     if (this.#timer && this.#wakeAt <= at) return;
     clearTimeout(this.#timer);
     this.#wakeAt = at;
-    this.#timer = setTimeout(() => this.#tick(), ms);
+    this.#timer = setTimeout(() => {
+      try {
+        this.#tick();
+      } catch (error) {
+        this.#unwritable(error);
+      }
+    }, ms);
     this.#timer.unref();
   }
 
@@ -252,7 +258,6 @@ export class Scheduler {
     } catch (error) {
       this.#o.outbox.intents.touch(intent.inode);
       this.#unwritable(error);
-      this.#wake(DISK_PAUSE);
       return false;
     }
   }
@@ -372,6 +377,7 @@ export class Scheduler {
     this.#diskError = error;
     this.#pausedUntil = Date.now() + DISK_PAUSE;
     this.#o.log.error({ error }, 'the outbox cannot be written; nothing goes up meanwhile');
+    this.#wake(DISK_PAUSE);
   }
 
   #failed(intent: Intent, error: unknown): void {

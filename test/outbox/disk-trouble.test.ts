@@ -1,0 +1,45 @@
+import t from 'tap';
+import { ROOT_INODE } from '#src/base/ids.js';
+import { until } from '../helpers/processes.js';
+import { Files, openProject } from '../helpers/project.js';
+
+t.test('what the disk refuses in the background is tried again, and ends nothing', async (t) => {
+  const open = await openProject(t);
+  const files = new Files(open.fileSystem);
+  const { outbox, checkouts } = open.project;
+  const { database } = outbox.intents;
+
+  await t.test('looking what can go up', async (t) => {
+    const takeTouched = outbox.intents.takeTouched.bind(outbox.intents);
+    let looks = 0;
+    outbox.intents.takeTouched = () => {
+      if (looks++ === 0) throw Object.assign(new Error('disk I/O error'), { code: 'SQLITE_IOERR' });
+      return takeTouched();
+    };
+    await files.write('file', 'content');
+    await until(() => looks > 0);
+    await open.drain();
+    t.ok((await open.simulator.admin.tree()).some(({ path }) => path === 'file'));
+  });
+
+  await t.test('forgetting check-outs that are over', async (t) => {
+    const item = outbox.tree.child(outbox.tree.item(ROOT_INODE)!, 'file')!;
+    await checkouts.take(item, 1, 'asked', { class: 'interactive' });
+    const left = (): unknown => database.prepare('SELECT count(*) FROM checkouts').pluck().get();
+    t.equal(left(), 1);
+    database.exec('ALTER TABLE checkouts RENAME TO lost');
+    await until(() => checkouts.own(item.inode) === undefined);
+    let looks = 0;
+    const forget = checkouts.forget.bind(checkouts);
+    checkouts.forget = (inode) => {
+      looks++;
+      forget(inode);
+    };
+    outbox.events.emit('changed');
+    await until(() => looks > 0);
+    database.exec('ALTER TABLE lost RENAME TO checkouts');
+    outbox.events.emit('changed');
+    await until(() => left() === 0);
+    t.pass();
+  });
+});
