@@ -43,9 +43,22 @@ export class BatchWriter {
     const [queue, sent] = [this.#queue, this.#sent];
     this.#queue = [];
     this.#sent = [];
-    this.#worker ??= this.#start();
-    this.#worker.postMessage(queue);
+    // Of what was given up meanwhile the descriptors are closed, and their numbers may be those of other files.
+    const wanted = queue.filter(({ id }) => this.#waiting.has(id));
+    if (wanted.length > 0)
+      try {
+        this.#worker ??= this.#start();
+        this.#worker.postMessage(wanted);
+      } catch {
+        // No more threads or descriptors: the usual way needs none, or tells why.
+        this.#giveUp();
+      }
     for (const arrived of sent) arrived();
+  }
+
+  #giveUp(): void {
+    for (const resolve of this.#waiting.values()) resolve(undefined);
+    this.#waiting.clear();
   }
 
   #start(): Worker {
@@ -60,8 +73,7 @@ export class BatchWriter {
     });
     const ended = (): void => {
       if (this.#worker === worker) this.#worker = undefined;
-      for (const resolve of this.#waiting.values()) resolve(undefined);
-      this.#waiting.clear();
+      this.#giveUp();
     };
     worker.on('error', ended);
     worker.on('exit', ended);
@@ -70,5 +82,6 @@ export class BatchWriter {
 
   async close(): Promise<void> {
     await this.#worker?.terminate();
+    this.#giveUp();
   }
 }

@@ -54,7 +54,8 @@ export class RcloneDaemon {
     const [user, password] = [randomBytes(12).toString('hex'), randomBytes(24).toString('hex')];
     const passed = Object.entries(process.env).filter(([name]) => !NOT_PASSED.test(name));
     // It ends with this process, also when that is killed: setpriv(1) of util-linux.
-    const child = spawn('setpriv', ['--pdeathsig', 'TERM', 'rclone', 'rcd', '--rc-addr', '127.0.0.1:0', '--rc-serve'], {
+    const words = ['--pdeathsig', 'TERM', 'rclone', 'rcd', '--rc-addr', '127.0.0.1:0', '--rc-serve'];
+    const child = spawn('setpriv', words, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: {
         ...Object.fromEntries(passed),
@@ -166,9 +167,11 @@ function addressOf(child: ChildProcess, signal: AbortSignal): Promise<string> {
       );
     signal.addEventListener('abort', abort, { once: true });
     child.once('error', fail);
+    // Without descriptors there is no pipe, and the error comes.
+    if (!child.stderr) return;
     child.once('exit', (code) => fail(new Error(`it ended with ${code}`)));
     // Read to the end: a full pipe would stop it.
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
       if (said.length < 4000) said += text;
       const address = /http:\/\/127\.0\.0\.1:\d+/.exec(said)?.[0];
       if (address !== undefined) end(() => resolve(address));

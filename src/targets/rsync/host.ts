@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf, Failure, type FailureCode } from '../../base/errors.js';
+import { launch } from '../launch.js';
 
 export interface SshAddress {
   /** `user@host` or `host`. */
@@ -96,7 +97,8 @@ export class SshHost {
   async #run(words: readonly string[], input: string, path: string, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted();
     const [program, ...rest] = words;
-    const child = spawn(program!, rest, { env: { ...process.env, TZ: 'UTC', LC_ALL: 'C.UTF-8' }, signal });
+    const env = { ...process.env, TZ: 'UTC', LC_ALL: 'C.UTF-8' };
+    const child = launch(program!, rest, { env, signal }, this.shown);
     child.stdin.on('error', () => undefined).end(input);
     const { code, out, said } = await result(child);
     signal.throwIfAborted();

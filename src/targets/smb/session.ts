@@ -1,6 +1,7 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { errnoOf, Failure } from '../../base/errors.js';
+import { launch } from '../launch.js';
 import { smbFailure } from './failures.js';
 
 const STOP_LIMIT = 2000;
@@ -63,10 +64,8 @@ export class SmbSession {
 
   #start(): void {
     // With a pipe it reads and prints in blocks, and would keep an answer back until there is more to do.
-    const child = spawn('stdbuf', ['-i0', '-oL', 'smbclient', ...this.#words], {
-      env: smbEnvironment(),
-      stdio: 'pipe',
-    });
+    const words = ['-i0', '-oL', 'smbclient', ...this.#words];
+    const child = launch('stdbuf', words, { env: smbEnvironment() }, this.#target);
     this.#process = child;
     this.#output = '';
     const ended = (why: string): void => {

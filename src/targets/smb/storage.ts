@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { PassThrough } from 'node:stream';
 import { Failure, isFailure } from '../../base/errors.js';
 import { WINDOWS_CHARACTERS } from '../../names/platform-files.js';
+import { launch } from '../launch.js';
 import { nameOf } from '../paths.js';
 import type { Entry, Parcel, Storage } from '../remote/storage.js';
 import { rulesOf } from '../rules.js';
@@ -66,7 +66,7 @@ export class SmbStorage implements Storage {
     if (!found) throw new Failure('target-missing', { target: this.root, path });
     if (found.folder) throw new Failure('target-exists', { target: this.root, path, why: 'it is a folder' });
     // -E: messages go to standard error, so that the bytes stay alone. In a command line (-c) a semicolon would end it.
-    const child = spawn('smbclient', [...this.#words, '-E'], { env: smbEnvironment(), stdio: 'pipe', signal });
+    const child = launch('smbclient', [...this.#words, '-E'], { env: smbEnvironment(), signal }, this.root);
     child.stdin.on('error', () => undefined);
     child.stdin.end(`get ${this.#quoted(path)} -\n${END}\n`);
     let said = '';
