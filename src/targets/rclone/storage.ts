@@ -1,9 +1,8 @@
-import { mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Failure, isFailure } from '../../base/errors.js';
 import { nameOf } from '../paths.js';
+import { readByCopy } from '../remote/by-copy.js';
 import type { Entry, Parcel, Storage } from '../remote/storage.js';
 import type { ContentHash, TargetRules } from '../target.js';
 import type { RcloneDaemon } from './daemon.js';
@@ -119,17 +118,11 @@ export class RcloneStorage implements Storage {
   }
 
   /** The bytes by way of a local copy. */
-  async #copied(path: string, start: number, signal: AbortSignal): Promise<Readable> {
-    const folder = await mkdtemp(join(tmpdir(), 'procorefs-read-'));
-    try {
+  #copied(path: string, start: number, signal: AbortSignal): Promise<Readable> {
+    return readByCopy('copy', start, signal, (folder) => {
       const input = { srcFs: this.#remote, srcRemote: this.#rc(path), dstFs: folder, dstRemote: 'copy' };
-      await this.#call('operations/copyfile', input, path, signal);
-      const handle = await open(join(folder, 'copy'));
-      // The open file stays until it is closed.
-      return handle.createReadStream({ start, signal });
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
+      return this.#call('operations/copyfile', input, path, signal);
+    });
   }
 
   #failing(stream: Readable, path: string): Readable {

@@ -1,9 +1,7 @@
-import { mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { isFailure } from '../../base/errors.js';
 import { nameOf } from '../paths.js';
+import { readByCopy } from '../remote/by-copy.js';
 import type { Entry, Parcel, Storage } from '../remote/storage.js';
 import { rulesOf } from '../rules.js';
 import type { SshHost } from './host.js';
@@ -73,16 +71,11 @@ export class RsyncStorage implements Storage {
     }
   }
 
-  async open(path: string, start: number, signal: AbortSignal): Promise<Readable> {
-    const folder = await mkdtemp(join(tmpdir(), 'procorefs-read-'));
-    try {
+  open(path: string, start: number, signal: AbortSignal): Promise<Readable> {
+    return readByCopy(nameOf(path), start, signal, (folder) => {
       const words = ['--no-relative', '--from0', '--files-from=-', this.#host.source, `${folder}/`];
-      await this.#host.rsync(words, `./${path}`, path, signal);
-      // The open file stays until it is closed.
-      return (await open(join(folder, nameOf(path)))).createReadStream({ start, signal });
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
+      return this.#host.rsync(words, `./${path}`, path, signal);
+    });
   }
 
   async put({ file }: Parcel, path: string, signal: AbortSignal): Promise<void> {

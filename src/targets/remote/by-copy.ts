@@ -1,0 +1,28 @@
+import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+
+/**
+ * Reads a file by way of a copy in a folder that is gone when this resolves: the open file stays until it is closed.
+ * @param copy puts it into the folder, under `name`
+ */
+export async function readByCopy(
+  name: string,
+  start: number,
+  signal: AbortSignal,
+  copy: (folder: string) => Promise<unknown>,
+): Promise<Readable> {
+  const folder = await mkdtemp(join(tmpdir(), 'procorefs-read-'));
+  let handle: FileHandle;
+  try {
+    await copy(folder);
+    handle = await open(join(folder, name));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  // Last of all: the error of a stream that ends before anybody listens to it would end the process.
+  if (!signal.aborted) return handle.createReadStream({ start, signal });
+  await handle.close();
+  throw signal.reason;
+}
