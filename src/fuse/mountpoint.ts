@@ -199,7 +199,8 @@ export async function unmount(path: string, options: UnmountOptions): Promise<vo
   }
 }
 
-async function detach(path: string, force: boolean): Promise<void> {
+/** The one attempt of `unmount` at a path without links. @throws Failure as `unmount` */
+export async function detach(path: string, force: boolean): Promise<void> {
   if (process.geteuid?.() !== 0) return detachAsUser(path, force);
   try {
     await inPool('umount2', path, force ? MNT_FORCE | MNT_DETACH : 0);

@@ -1,13 +1,18 @@
+import assert from 'node:assert';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
+import { silentLog } from '#src/base/log.js';
 import type { Mounted } from '#src/fuse/filesystem.js';
 import { kernelDriver } from '#src/fuse/kernel/driver.js';
 import { isBeingEnded } from '#src/fuse/kernel/interrupt.js';
+import { mountedAt } from '#src/fuse/mountpoint.js';
+import { takeDescriptors } from '../helpers/descriptors.js';
 import { Client } from '../helpers/fuse-client.js';
 import { MemoryFileSystem } from '../helpers/fuse-memory.js';
+import { WritableMemoryFileSystem } from '../helpers/fuse-memory-writable.js';
 import { fuseFolder, mountFor, until } from '../helpers/fuse-mount.js';
 
 const run = promisify(execFile);
@@ -316,4 +321,26 @@ t.test('a mount that the kernel refuses says why', async (t) => {
   writeFileSync(join(base, 'file'), '');
   await t.rejects(mountAt(join(base, 'file')), { code: 'mountpoint-not-folder' });
   await t.rejects(mountAt(base, ['no-such-option']), { code: 'usage', message: /no-such-option/ });
+});
+
+t.test('a mount that cannot begin leaves none behind', async (t) => {
+  for (const fails of ['begin', 'tell']) {
+    const fs = new WritableMemoryFileSystem();
+    const mnt = join(fuseFolder(t), 'mnt');
+    mkdirSync(mnt);
+    const { writable } = fs;
+    let asked = 0;
+    // Asked a second time when it is mounted, and the device is to be taken up.
+    const get = () => {
+      if (++asked === 2) queueMicrotask(takeDescriptors());
+      return writable;
+    };
+    if (fails === 'begin') Object.defineProperty(fs, 'writable', { get });
+    else fs.mounted = () => assert.fail('no');
+    const options = { allowOther: false, readOnly: false, uid: 0, gid: 0, generic: [], log: silentLog };
+    await t.rejects(kernelDriver.mount(fs, { ...options, source: 'memory', mountpoint: mnt }), {
+      code: 'mount-failed',
+    });
+    t.equal(await mountedAt(mnt), undefined, fails);
+  }
 });

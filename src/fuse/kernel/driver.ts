@@ -1,8 +1,9 @@
+import { closeSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { Driver, FileSystem, Mounted, MountOptions } from '../filesystem.js';
-import { clearDeadMount, mountedAt, unmount } from '../mountpoint.js';
+import { clearDeadMount, detach, mountedAt, unmount } from '../mountpoint.js';
 import { attach, isRoot } from './attach.js';
 import { Guard } from './guard.js';
 import { Session } from './session.js';
@@ -17,25 +18,30 @@ export const kernelDriver: Driver = {
   async mount(fileSystem: FileSystem, options: MountOptions): Promise<Mounted> {
     const readOnly = options.readOnly || !fileSystem.writable;
     const fd = await attach({ ...options, readOnly });
-    const session = new Session(fd, fileSystem, {
-      readOnly,
-      wantPassthrough: isRoot(),
-      log: options.log,
-    });
+    let session: Session;
+    try {
+      session = new Session(fd, fileSystem, { readOnly, wantPassthrough: isRoot(), log: options.log });
+    } catch (error) {
+      // Nobody reads what the kernel asks.
+      closeSync(fd);
+      throw await undone(options.mountpoint, error);
+    }
     session.channel.start();
     let init: Awaited<Session['ready']>;
+    let guard: Guard | undefined;
     try {
       init = await session.ready;
+      const mount = await mountedAt(options.mountpoint);
+      guard = mount && new Guard(mount, options.log);
+      if (mount && isRoot()) await raiseReadAhead(mount.device, options.log);
+      fileSystem.mounted(session.notifier);
     } catch (error) {
-      await unmount(options.mountpoint, { force: true }).catch(() => {});
+      const failure = await undone(options.mountpoint, error);
       session.channel.close();
       await session.channel.ended;
-      throw error instanceof Failure ? error : new Failure('mount-failed', { path: options.mountpoint }, error);
+      await guard?.close();
+      throw failure;
     }
-    const mount = await mountedAt(options.mountpoint);
-    const guard = mount && new Guard(mount, options.log);
-    if (mount && isRoot()) await raiseReadAhead(mount.device, options.log);
-    fileSystem.mounted(session.notifier);
     const ended = session.channel.ended.then(async () => {
       await guard?.close();
       // An aborted connection (umount -f, fusectl) leaves the mount point behind, where nothing answers any more.
@@ -65,6 +71,13 @@ export const kernelDriver: Driver = {
     };
   },
 };
+
+/** Takes a mount back that could not begin. @returns what to say of it */
+async function undone(mountpoint: string, error: unknown): Promise<Failure> {
+  // It was made just now: no look at the mount table, for which there may be no descriptor left.
+  await detach(mountpoint, true).catch(() => {});
+  return error instanceof Failure ? error : new Failure('mount-failed', { path: mountpoint }, error);
+}
 
 async function raiseReadAhead(device: string, log: Log): Promise<void> {
   try {

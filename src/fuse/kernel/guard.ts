@@ -41,7 +41,8 @@ export class Guard {
     });
     // Without util-linux, or when it was killed, `mount` and `umount` still free what hangs.
     this.#child.on('error', (error) => log.debug({ err: error }, 'no guard looks after the mount'));
-    this.#child.stdin.on('error', () => undefined);
+    // Where nothing more can be opened there are no pipes.
+    this.#child.stdin?.on('error', () => undefined);
     this.#child.unref();
   }
 
