@@ -40,9 +40,12 @@ export interface LogFile {
   close(): void;
 }
 
-/** A log of JSON lines, appended to `path` (created 0600), or written to standard error without one. */
+/**
+ * A log of JSON lines, appended to `path` (created 0600), or written to standard error without one.
+ * @throws Failure `state-unwritable`
+ */
 export function openLog(level: LogLevel, path?: string): LogFile {
-  const fd = path === undefined ? 2 : openSync(path, 'a', 0o600);
+  const fd = path === undefined ? 2 : openForAppending(path);
   const destination = {
     write(line: string): void {
       try {
@@ -62,6 +65,15 @@ export function openLog(level: LogLevel, path?: string): LogFile {
     destination,
   );
   return { log, close: () => fd !== 2 && closeSync(fd) };
+}
+
+/** A file for lines of a log, created 0600. @throws Failure `state-unwritable` */
+export function openForAppending(path: string): number {
+  try {
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    throw new Failure('state-unwritable', { path }, error);
+  }
 }
 
 export const silentLog: Log = pino({ level: 'silent' });

@@ -88,7 +88,10 @@ export class Daemon {
       throw error;
     }
     if (home.kind === 'project') home.lease.start();
-    else void home.company.goOn();
+    else
+      home.company
+        .goOn()
+        .catch((error: unknown) => log.error({ error }, 'what waits in the projects of the company does not go on'));
     this.jobs.start();
   }
 
@@ -104,14 +107,20 @@ export class Daemon {
         throw error;
       }
     });
-    this.#o.state.writeMount({
-      mountpoint: request.mountpoint,
-      source: request.source,
-      pid: process.pid,
-      since: Date.now(),
-      socket: this.#socket,
-      log: this.#o.logPath,
-    });
+    try {
+      this.#o.state.writeMount({
+        mountpoint: request.mountpoint,
+        source: request.source,
+        pid: process.pid,
+        since: Date.now(),
+        socket: this.#socket,
+        log: this.#o.logPath,
+      });
+    } catch (error) {
+      // Nobody would find it.
+      await this.mounts.unmount(request.mountpoint, true);
+      throw error;
+    }
     const project = this.mounts.get(request.mountpoint).shown.project;
     if (!project) return;
     const same = this.mounts.all.filter(({ shown }) => shown.project === project);
@@ -157,7 +166,8 @@ export class Daemon {
     const { projects, home, log } = this.#o;
     log.info({ why }, 'the daemon ends');
     const limit = setTimeout(() => process.exit(1), SHUTDOWN_LIMIT);
-    await this.jobs.close();
+    // Whatever fails, the rest is ended all the same: above all what waits to go up.
+    await this.jobs.close().catch((error: unknown) => log.error({ error }, 'the jobs did not end cleanly'));
     await this.mounts.close().catch((error: unknown) => log.error({ error }, 'unmounting failed'));
     const drained = projects.all.map(({ scheduler }) => scheduler.drain(AbortSignal.timeout(DRAIN_LIMIT)));
     await Promise.all(drained).then(

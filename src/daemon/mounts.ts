@@ -130,9 +130,13 @@ export class Mounts {
   #ended(mountpoint: string): void {
     const live = this.#live.get(mountpoint);
     this.#live.delete(mountpoint);
-    void live?.shown.release();
+    live?.shown.release().catch((error: unknown) => this.#log.error({ error, mountpoint }, 'a project was not left'));
     this.#log.info({ mountpoint }, 'unmounted');
-    this.onEnded?.(mountpoint);
+    try {
+      this.onEnded?.(mountpoint);
+    } catch (error) {
+      this.#log.error({ error, mountpoint }, 'the record of a mount that is gone cannot be removed');
+    }
     this.#checkEmpty();
   }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { errnoOf, Failure } from '../base/errors.js';
 import { ranSince } from '../base/process.js';
 
@@ -18,6 +19,16 @@ export interface MountRecord {
   readonly socket: string;
   readonly log: string;
 }
+
+/** Later programs may write more. */
+const recordSchema = z.looseObject({
+  mountpoint: z.string().min(1),
+  source: z.string(),
+  pid: z.int().positive(),
+  since: z.number().optional(),
+  socket: z.string().min(1),
+  log: z.string(),
+});
 
 /** Whether the process of a mount is gone; it may still be holding what it had, while the kernel keeps one of its threads. */
 export const isOrphaned = ({ pid, since }: MountRecord): boolean => since !== undefined && !ranSince(pid, since);
@@ -92,8 +103,17 @@ export class StateFolder {
     return join(folder, `${shortHash(key)}.sock`);
   }
 
+  /** @throws Failure `state-unwritable` */
   writeMount(record: MountRecord): void {
-    writeAtomically(this.#mountFile(record.mountpoint), JSON.stringify(record));
+    const path = this.#mountFile(record.mountpoint);
+    const temporary = `${path}.${process.pid}.tmp`;
+    try {
+      writeFileSync(temporary, JSON.stringify(record), { mode: 0o600 });
+      renameSync(temporary, path);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw new Failure('state-unwritable', { path }, error);
+    }
   }
 
   removeMount(mountpoint: string): void {
@@ -119,18 +139,18 @@ export class StateFolder {
 
 export const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
+/** A record that is not whole, or none at all, belongs to no mount. @throws Failure `state-unwritable` */
 function readRecord(path: string): MountRecord | undefined {
+  let text: string;
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as MountRecord;
+    text = readFileSync(path, 'utf8');
   } catch (error) {
-    // A record that is not whole belongs to no mount.
-    if (errnoOf(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
-    throw error;
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EISDIR') return undefined;
+    throw new Failure('state-unwritable', { path }, error);
   }
-}
-
-function writeAtomically(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  renameSync(temporary, path);
+  try {
+    return recordSchema.parse(JSON.parse(text)) as MountRecord;
+  } catch {
+    return undefined;
+  }
 }

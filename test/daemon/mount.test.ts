@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readSync, rmSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { shortHash } from '#src/daemon/state-folder.js';
 import { Installation, isMounted, mounted, run } from '../helpers/mounted.js';
 import { quietStart, simulator } from '../helpers/simulator.js';
 
@@ -155,6 +156,27 @@ t.test('umount(8) and SIGTERM end the daemon and leave nothing', async (t) => {
   process.kill(second.pid, 'SIGTERM');
   await until(async () => !isAlive(second.pid));
   t.notOk(isMounted(mnt));
+});
+
+t.test('a mount of which no record can be kept is none; one whose record stays ends in order', async (t) => {
+  const { installation, source, mnt } = await mounted(t, { items: 0 });
+  const record = (place: string): string => join(installation.state, 'mounts', `${shortHash(place)}.json`);
+  const second = installation.mountpoint('second');
+  const third = installation.mountpoint('third');
+  // Folders where the records belong.
+  for (const place of [second, third]) mkdirSync(record(place));
+  const refused = await installation.procorefs(['mount', source, second]);
+  t.match(refused.stderr, /the state folder .* cannot be written/);
+  t.notOk(isMounted(second), 'by a daemon that has mounts');
+  const { pid } = await installation.status(mnt);
+  rmSync(record(mnt));
+  mkdirSync(record(mnt));
+  t.equal((await run('umount', [mnt])).code, 0);
+  await until(async () => !isAlive(pid));
+  t.match(installation.log(), /the record of a mount that is gone cannot be removed/);
+  t.notMatch(installation.log(), /nobody expected/);
+  t.match((await installation.procorefs(['mount', source, third])).stderr, /the state folder .* cannot be written/);
+  t.notOk(isMounted(third), 'by a daemon of its own');
 });
 
 t.test('mount by name; a bound connection needs none', async (t) => {
