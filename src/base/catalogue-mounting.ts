@@ -93,6 +93,14 @@ export const mountingRows = {
     what: 'mounting at {path} failed',
     remedy: 'run `procorefs doctor`',
   },
+  'daemon-silent': {
+    errno: 'ETIMEDOUT',
+    http: 504,
+    level: 'error',
+    what: 'process {pid} behind {path} has not answered for {seconds} s',
+    remedy:
+      'if it was stopped, `kill -CONT {pid}`; else `kill -9 {pid}` and mount again: nothing that was saved is lost',
+  },
   'daemon-failed': {
     errno: 'EIO',
     http: 500,

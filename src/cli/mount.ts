@@ -38,5 +38,5 @@ export async function runMount(context: CommandContext, source: string, mountpoi
     process.stderr.write(
       'procorefs: only root can read this mount; add -o allow_other (with uid=,gid=,umask=) to let others in\n',
     );
-  await startDaemon(request, context.flags.foreground === true);
+  await startDaemon(request, { foreground: context.flags.foreground === true });
 }

@@ -20,7 +20,7 @@ export const serve: Command = {
     const service = await openService({
       state,
       options: context.options(),
-      mount: ({ source, mountpoint, options, generic }) =>
+      mount: ({ source, mountpoint, options, generic }, signal) =>
         startDaemon(
           {
             state: state.path,
@@ -30,7 +30,7 @@ export const serve: Command = {
             generic,
             log: state.log(`mount-${shortHash(mountpoint)}`),
           },
-          false,
+          { foreground: false, signal },
         ),
       listen,
       version: VERSION,

@@ -1,7 +1,8 @@
 import { fork } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Failure, type FailureJson, failureFromJson } from '../base/errors.js';
+import { openForAppending } from '../base/log.js';
 import type { DaemonRequest } from '../daemon/run.js';
 import { THREAD_POOL_SIZE } from '../fuse/drivers.js';
 
@@ -18,9 +19,17 @@ const ARENAS = 2;
 /** What the daemon tells the process that started it. */
 export type DaemonAnswer = { readonly mounted: true; readonly delegated: boolean } | { readonly failure: FailureJson };
 
+export interface StartOptions {
+  /** Stays until the mount ends. */
+  readonly foreground: boolean;
+  /** Ends the process if the mount does not answer yet. */
+  readonly signal?: AbortSignal;
+}
+
 /** Starts the process that stays behind the mount, and returns when the mount answers. */
-export async function startDaemon(request: DaemonRequest, foreground: boolean): Promise<void> {
-  const errors = openSync(request.log, 'a', 0o600);
+export async function startDaemon(request: DaemonRequest, { foreground, signal }: StartOptions): Promise<void> {
+  signal?.throwIfAborted();
+  const errors = openForAppending(request.log);
   const child = fork(fileURLToPath(new URL('./main.js', import.meta.url)), ['daemon'], {
     detached: !foreground,
     stdio: ['ignore', 'ignore', errors, 'ipc'],
@@ -30,10 +39,22 @@ export async function startDaemon(request: DaemonRequest, foreground: boolean): 
   });
   closeSync(errors);
   const answer = await new Promise<DaemonAnswer>((resolve, reject) => {
-    child.once('message', (message) => resolve(message as DaemonAnswer));
-    child.once('error', reject);
-    child.once('exit', () => reject(new Failure('daemon-failed', { log: request.log })));
-    child.send(request);
+    const abort = (): void => {
+      child.kill('SIGTERM');
+      reject(signal?.reason);
+    };
+    const end = (then: () => void): void => {
+      signal?.removeEventListener('abort', abort);
+      then();
+    };
+    signal?.addEventListener('abort', abort, { once: true });
+    const failed = (cause?: unknown): void =>
+      end(() => reject(new Failure('daemon-failed', { log: request.log }, cause)));
+    child.once('message', (message) => end(() => resolve(message as DaemonAnswer)));
+    child.on('error', failed);
+    child.once('exit', () => failed());
+    // It may have ended already.
+    child.send(request, (error) => error && failed(error));
   });
   if ('failure' in answer) throw failureFromJson(answer.failure);
   child.disconnect();

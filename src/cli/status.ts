@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isFailure } from '../base/errors.js';
 import { oneLine } from '../base/text.js';
-import { askMount, isAbsent } from '../daemon/control.js';
+import { askWithin, isAbsent, LOOK_LIMIT } from '../daemon/control.js';
 import type { MountRecord, StateFolder } from '../daemon/state-folder.js';
 import type { MountStatus } from '../daemon/status.js';
 import { budgetRows } from './budget-rows.js';
@@ -40,7 +40,7 @@ export const status: Command = {
 
 async function statusOf(record: MountRecord): Promise<MountStatus | NoAnswer> {
   try {
-    return await askMount<MountStatus>(record, 'status', { mountpoint: record.mountpoint });
+    return await askWithin<MountStatus>(LOOK_LIMIT, record, 'status', { mountpoint: record.mountpoint });
   } catch (error) {
     if (!isAbsent(error) && !isFailure(error, 'not-mounted')) throw error;
     return { mountpoint: record.mountpoint, source: record.source, state: 'dead' };

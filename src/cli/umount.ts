@@ -1,15 +1,18 @@
 import { resolve } from 'node:path';
 import { Failure, isFailure } from '../base/errors.js';
-import { askMount, isAbsent } from '../daemon/control.js';
+import { askWithin, isAbsent } from '../daemon/control.js';
 import { clearDeadMounts } from '../daemon/dead-mounts.js';
 import { unmount } from '../fuse/mountpoint.js';
 import type { UploadLine } from '../outbox/uploads-view.js';
 import type { Command } from './command.js';
 import { mountAt } from './find-mount.js';
+import { numberFlag } from './flags.js';
 import { describe } from './uploads.js';
 
 /** Seconds. */
 const DRAIN_TIMEOUT = 60;
+/** Milliseconds that unmounting itself may take. */
+const UNMOUNT_LIMIT = 30_000;
 
 export const umount: Command = {
   name: 'umount',
@@ -25,12 +28,9 @@ export const umount: Command = {
     const force = context.flags.force === true;
     try {
       const record = mountAt(state, mountpoint);
-      const timeout = Number(context.flag('timeout') ?? DRAIN_TIMEOUT);
-      const left = await askMount<UploadLine[]>(record, 'unmount', {
-        mountpoint: record.mountpoint,
-        force,
-        timeout,
-      });
+      const timeout = numberFlag(context, 'timeout') ?? DRAIN_TIMEOUT;
+      const words = { mountpoint: record.mountpoint, force, timeout };
+      const left = await askWithin<UploadLine[]>(timeout * 1000 + UNMOUNT_LIMIT, record, 'unmount', words);
       if (left.length > 0)
         process.stderr.write(
           `procorefs: ${new Failure('uploads-left', { count: left.length }).line}\n${describe(left)}\n`,

@@ -1,9 +1,10 @@
 import { Failure } from '../base/errors.js';
-import { askMount } from '../daemon/control.js';
+import { askMount, askWithin, LOOK_LIMIT } from '../daemon/control.js';
 import type { MountRecord } from '../daemon/state-folder.js';
 import type { UploadLine } from '../outbox/uploads-view.js';
 import { type Chosen, chosenMounts } from './chosen-mounts.js';
 import type { Command } from './command.js';
+import { numberFlag } from './flags.js';
 import { bytes, columns, plural } from './format.js';
 
 const ACTIONS = ['retry', 'discard', 'release'];
@@ -36,7 +37,7 @@ export const drain: Command = {
   flags: [{ flags: '--timeout <S>', help: `seconds (default: ${DRAIN_TIMEOUT})` }],
   async run(context) {
     const { records, of } = chosenMounts(context);
-    const timeout = Number(context.flag('timeout') ?? DRAIN_TIMEOUT);
+    const timeout = numberFlag(context, 'timeout') ?? DRAIN_TIMEOUT;
     const left = (
       await Promise.all(records.map((one) => askMount<UploadLine[]>(one, 'drain', { ...of, timeout })))
     ).flat();
@@ -46,7 +47,9 @@ export const drain: Command = {
 };
 
 async function allLines(records: readonly MountRecord[], of: Chosen['of']): Promise<UploadLine[]> {
-  return (await Promise.all(records.map((record) => askMount<UploadLine[]>(record, 'uploads', of)))).flat();
+  return (
+    await Promise.all(records.map((record) => askWithin<UploadLine[]>(LOOK_LIMIT, record, 'uploads', of)))
+  ).flat();
 }
 
 export function describe(lines: readonly UploadLine[]): string {

@@ -7,7 +7,7 @@ import { Failure, isFailure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { type MountOptionText, parseMountOptions } from '../base/options.js';
 import type { Mounts, MountView } from '../server/parts.js';
-import { askMount, isAbsent } from './control.js';
+import { askWithin, isAbsent } from './control.js';
 import { parseSource } from './source.js';
 import { isOrphaned, type MountRecord, type StateFolder } from './state-folder.js';
 
@@ -55,6 +55,8 @@ const RETRY_LAST = 300_000;
 const START_LIMIT = 30_000;
 /** Seconds that an outbox may take when the service ends. */
 const DRAIN_LIMIT = 60;
+/** Seconds for the unmounting itself. */
+const UNMOUNT_LIMIT = 20;
 
 interface Kept {
   readonly mount: ConfiguredMount;
@@ -70,8 +72,8 @@ interface Kept {
 export interface ConfiguredMountsOptions {
   readonly state: StateFolder;
   readonly mounts: readonly ConfiguredMount[];
-  /** Resolves when the mount answers. The process behind it goes on by itself. */
-  readonly start: (mount: ConfiguredMount) => Promise<void>;
+  /** Resolves when the mount answers. The process behind it goes on by itself; the signal ends one that does not yet. */
+  readonly start: (mount: ConfiguredMount, signal: AbortSignal) => Promise<void>;
   readonly log: Log;
 }
 
@@ -169,11 +171,12 @@ export class ConfiguredMounts {
       }
       if (record)
         this.#o.log.warn({ mountpoint: mount.mountpoint }, 'the process of a mount died; it is mounted again');
-      await this.#o.start(mount);
+      await this.#o.start(mount, this.#stop.signal);
       one.state = 'mounted';
       one.failure = undefined;
       one.wait = RETRY_FIRST;
     } catch (error) {
+      if (this.#stop.signal.aborted) return;
       one.failure = isFailure(error) ? error : new Failure('internal', {}, error);
       one.retryAt = Date.now() + one.wait;
       one.wait = Math.min(RETRY_LAST, one.wait * 2);
@@ -201,7 +204,7 @@ export class ConfiguredMounts {
       const record = await this.#record(one);
       if (!record || record.source !== mount.source) return;
       const words = { mountpoint: record.mountpoint, force: true, timeout: DRAIN_LIMIT };
-      const left = await askMount<unknown[]>(record, 'unmount', words);
+      const left = await askWithin<unknown[]>((DRAIN_LIMIT + UNMOUNT_LIMIT) * 1000, record, 'unmount', words);
       if (left.length > 0) log.warn({ mountpoint: mount.mountpoint, left: left.length }, 'changes are left');
     } catch (error) {
       // It may have been told to end as well.

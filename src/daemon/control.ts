@@ -14,6 +14,9 @@ type ControlReply = { readonly result: unknown } | { readonly failure: FailureJs
 /** Characters of a request, far above what any of ours needs. */
 const REQUEST_LIMIT = 8 << 20;
 
+/** Milliseconds, of timers in Node. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** Milliseconds that an answer may take while the daemon ends. */
 const ANSWER_LIMIT = 5000;
 
@@ -38,18 +41,27 @@ export class ControlServer {
       this.#answering.add(answered);
       answered.finally(() => this.#answering.delete(answered));
     });
+    // accept(2) may fail for want of memory; the next client comes in as soon as that is over.
+    this.#server.on('error', (error) => log.debug({ error }, 'no control connection can be taken'));
   }
 
-  /** The caller holds the project's lock, so a socket that is there already belongs to nobody. */
+  /**
+   * The caller holds the project's lock, so a socket that is there already belongs to nobody.
+   * @throws Failure `state-unwritable`
+   */
   static async open(path: string, methods: ControlMethods, log: Log): Promise<ControlServer> {
-    rmSync(path, { force: true });
-    const control = new ControlServer(path, methods, log);
-    await new Promise<void>((resolve, reject) => {
-      control.#server.once('error', reject);
-      control.#server.listen(path, resolve);
-    });
-    chmodSync(path, 0o600);
-    return control;
+    try {
+      rmSync(path, { force: true });
+      const control = new ControlServer(path, methods, log);
+      await new Promise<void>((resolve, reject) => {
+        control.#server.once('error', reject);
+        control.#server.listen(path, resolve);
+      });
+      chmodSync(path, 0o600);
+      return control;
+    } catch (error) {
+      throw new Failure('state-unwritable', { path }, error);
+    }
   }
 
   /** Requests under way get their answer first, since one of them may be the reason to close. */
@@ -137,6 +149,26 @@ export async function askMount<T>(
 ): Promise<T> {
   if (isOrphaned(record)) throw Object.assign(new Error('the daemon was killed'), { code: 'ECONNREFUSED' });
   return askDaemon<T>(record.socket, method, parameters, signal);
+}
+
+/** Milliseconds that a daemon may take for what it answers from memory; longer only if it is stopped, or hangs. */
+export const LOOK_LIMIT = 10_000;
+
+/** As `askMount`, for so many milliseconds at most. @throws Failure `daemon-silent` */
+export async function askWithin<T>(
+  ms: number,
+  record: MountRecord,
+  method: string,
+  parameters: Record<string, unknown> = {},
+): Promise<T> {
+  const limit = AbortSignal.timeout(Math.min(ms, LONGEST_TIMER));
+  try {
+    return await askMount<T>(record, method, parameters, limit);
+  } catch (error) {
+    if (!limit.aborted) throw error;
+    const { mountpoint: path, pid } = record;
+    throw new Failure('daemon-silent', { path, pid, seconds: ms / 1000 });
+  }
 }
 
 /** Whether `askDaemon` failed because no daemon listens there. */

@@ -1,12 +1,15 @@
 import { Failure, isFailure } from '../base/errors.js';
 import type { Mounts, MountView } from '../server/parts.js';
-import { askMount, isAbsent } from './control.js';
+import { askMount, askWithin, isAbsent, LOOK_LIMIT } from './control.js';
 import type { MountRecord, StateFolder } from './state-folder.js';
 import type { MountStatus } from './status.js';
 
-/** The mounts of a state folder for the HTTP API: each is asked over its daemon's socket. */
-export const mountViews = (state: StateFolder): Mounts => ({
-  status: () => Promise.all(state.mounts().map(viewOf)),
+/**
+ * The mounts of a state folder for the HTTP API: each is asked over its daemon's socket.
+ * @param limit milliseconds after which one that does not say how it is is shown as dead
+ */
+export const mountViews = (state: StateFolder, limit = LOOK_LIMIT): Mounts => ({
+  status: () => Promise.all(state.mounts().map((record) => viewOf(record, limit))),
   async ask<T>(mountpoint: string, method: string, parameters: Record<string, unknown>, signal: AbortSignal) {
     const record = state.mount(mountpoint);
     if (!record) throw new Failure('not-mounted', { path: mountpoint });
@@ -19,9 +22,9 @@ export const mountViews = (state: StateFolder): Mounts => ({
   },
 });
 
-async function viewOf(record: MountRecord): Promise<MountView> {
+async function viewOf(record: MountRecord, limit: number): Promise<MountView> {
   try {
-    const status = await askMount<MountStatus>(record, 'status', { mountpoint: record.mountpoint });
+    const status = await askWithin<MountStatus>(limit, record, 'status', { mountpoint: record.mountpoint });
     return { ...status, source: record.source };
   } catch (error) {
     const { mountpoint, source } = record;

@@ -19,8 +19,8 @@ const PAGE = fileURLToPath(new URL('../server/page/', import.meta.url));
 export interface ServeRequest {
   readonly state: StateFolder;
   readonly options: OptionValues;
-  /** Starts the process behind a mount; resolves when it answers. Absent: nothing is mounted. */
-  readonly mount?: (mount: ConfiguredMount) => Promise<void>;
+  /** Starts the process behind a mount; resolves when it answers, unless the signal ends it. Absent: nothing is mounted. */
+  readonly mount?: (mount: ConfiguredMount, signal: AbortSignal) => Promise<void>;
   /** `HOST:PORT`; undefined: a unix socket in the state folder. */
   readonly listen: string | undefined;
   readonly version: string;

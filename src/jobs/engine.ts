@@ -242,7 +242,7 @@ export class JobEngine {
     let refused: unknown;
     let claim: Claim | undefined;
     try {
-      claim = await opener.claim?.(job, trigger, options);
+      claim = await opener.claim?.(job, trigger, options, this.#stop.signal);
       if (opener.claim && !claim) return store.last.of(job.id, 'any')!;
     } catch (error) {
       refused = error;

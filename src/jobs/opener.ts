@@ -30,9 +30,9 @@ export interface Opener {
   sourceState?(job: Job): string | undefined;
   /**
    * Holds what a run of the job needs, until released. Where another process of this state folder owns some of it, that
-   * one runs the job instead, and undefined says that the run has ended.
+   * one runs the job instead, and undefined says that the run has ended, or goes on there when the signal comes.
    */
-  claim?(job: Job, trigger: Execution['trigger'], options: RunOptions): Promise<Claim | undefined>;
+  claim?(job: Job, trigger: Execution['trigger'], options: RunOptions, signal: AbortSignal): Promise<Claim | undefined>;
 }
 
 export interface Claim {

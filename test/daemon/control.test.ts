@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,4 +73,11 @@ t.test('a request arrives whole, however it is cut into parts', async (t) => {
   await once(client, 'close');
   t.same(given, [parameters]);
   await t.rejects(askDaemon(path, 'none'), { code: 'usage' });
+});
+
+t.test('a folder where the socket belongs is named', async (t) => {
+  const path = join(mkdtempSync(join(tmpdir(), 'procorefs-control-')), 'control.sock');
+  t.teardown(() => rmSync(join(path, '..'), { recursive: true }));
+  mkdirSync(path);
+  await t.rejects(ControlServer.open(path, {}, silentLog), { code: 'state-unwritable', details: { path } });
 });

@@ -63,7 +63,7 @@ export async function jobProjects(t: Teardown, switches?: Readonly<Record<string
   const [a, b] = ready.projects.map((project) => ({ connection: { id }, target: { path: `/${project.id}` } }));
   // Held from the first run to the last: to open them anew for each would take most of the time.
   const both = parseJobBody({ name: 'both', transfer: { source: a, destination: b } }) as unknown as Job;
-  const claim = await own.claim(both, 'manual', {});
+  const claim = await own.claim(both, 'manual', {}, new AbortController().signal);
   t.teardown(() => claim?.release());
   const add = async (transfer: object) => {
     const body = parseJobBody({ name: `job ${store.list().length}`, transfer, schedule: { mode: 'manual' } });

@@ -90,7 +90,12 @@ export class JobOpener implements Opener {
   }
 
   /** Costs no call: nothing begins in a project yet. */
-  async claim(job: Job, trigger: Execution['trigger'], options: RunOptions): Promise<Claim | undefined> {
+  async claim(
+    job: Job,
+    trigger: Execution['trigger'],
+    options: RunOptions,
+    signal: AbortSignal,
+  ): Promise<Claim | undefined> {
     const held: Lease[] = [];
     const release = async (): Promise<void> => {
       for (const one of held.splice(0)) await one.release();
@@ -107,7 +112,11 @@ export class JobOpener implements Opener {
       if (!(error instanceof Owned) || error.pid === undefined) throw error;
       const mount = this.#o.state.mounts().find(({ pid }) => pid === error.pid);
       if (!mount) throw new Failure('already-owned', { pid: error.pid }, error);
-      await askDaemon(mount.socket, 'run-job', { id: job.id, trigger, options });
+      try {
+        await askDaemon(mount.socket, 'run-job', { id: job.id, trigger, options }, signal);
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
       return undefined;
     }
   }
