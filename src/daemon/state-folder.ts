@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { errnoOf, Failure } from '../base/errors.js';
 import { ranSince } from '../base/process.js';
 
@@ -20,15 +19,18 @@ export interface MountRecord {
   readonly log: string;
 }
 
-/** Later programs may write more. */
-const recordSchema = z.looseObject({
-  mountpoint: z.string().min(1),
-  source: z.string(),
-  pid: z.int().positive(),
-  since: z.number().optional(),
-  socket: z.string().min(1),
-  log: z.string(),
-});
+/** By hand, not by a schema: every command reads records, and loading zod would take it longer than its work. */
+function isRecord(value: unknown): value is MountRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const { mountpoint, source, pid, since, socket, log } = value as Record<keyof MountRecord, unknown>;
+  return (
+    [mountpoint, socket].every((text) => typeof text === 'string' && text !== '') &&
+    [source, log].every((text) => typeof text === 'string') &&
+    Number.isSafeInteger(pid) &&
+    (pid as number) > 0 &&
+    (since === undefined || typeof since === 'number')
+  );
+}
 
 /** Whether the process of a mount is gone; it may still be holding what it had, while the kernel keeps one of its threads. */
 export const isOrphaned = ({ pid, since }: MountRecord): boolean => since !== undefined && !ranSince(pid, since);
@@ -149,7 +151,8 @@ function readRecord(path: string): MountRecord | undefined {
     throw new Failure('state-unwritable', { path }, error);
   }
   try {
-    return recordSchema.parse(JSON.parse(text)) as MountRecord;
+    const found: unknown = JSON.parse(text);
+    return isRecord(found) ? found : undefined;
   } catch {
     return undefined;
   }
