@@ -19,6 +19,7 @@ import { Session } from '#src/procore/session.js';
 import { callers, HOUR, RateServer } from '../helpers/net-rate-server.js';
 import { scratch, testBudget } from '../helpers/net-server.js';
 import { VirtualTime } from '../helpers/net-virtual-time.js';
+import { until } from '../helpers/processes.js';
 import { simulator } from '../helpers/simulator.js';
 
 const START = Date.UTC(2026, 10, 24, 11, 40);
@@ -172,9 +173,15 @@ t.test('a call is on disk before it is granted: kill -9 of writers at random for
   const run = async (ms: number): Promise<void> => {
     const child = fork(script, [path], { execArgv: [] });
     t.teardown(() => child.kill('SIGKILL'));
-    child.on('message', (id: number) => granted.push(id));
+    let own = 0;
+    child.on('message', (id: number) => {
+      granted.push(id);
+      own++;
+    });
     await once(child, 'message');
     await systemClock.sleep(ms);
+    // A slow disk takes few in that time.
+    await until(() => own > 10);
     child.kill('SIGKILL');
     await once(child, 'close');
   };

@@ -93,7 +93,7 @@ t.test('a service with a mount of its configuration, and clients of every kind',
       await service.end('SIGKILL');
       t.strictSame(readdirSync(mnt).sort(), [...names].sort(), 'people go on');
       service = await RunningService.start(whole, installation, ['--listen', `127.0.0.1:${port}`]);
-      t.equal((await mountOf(mnt)).pid, pid, 'it is the same mount');
+      t.equal((await mountOf(mnt)).pid, pid, `it is the same mount${ended(installation)}`);
       t.equal((await ask('/v1/session')).json.name, 'boss', 'a token is good as before');
       process.kill(pid, 'SIGKILL');
       for (;;) {
@@ -278,6 +278,15 @@ const PATHS = [
   '/v1/jobs/history',
   '/v1/budget',
 ];
+
+/** What the logs say of the end of a mount. */
+const ended = (installation: Installation): string =>
+  installation
+    .log()
+    .split('\n')
+    .filter((line) => /the daemon ends|nobody expected|process of a mount died/.test(line))
+    .map((line) => `; ${line.slice(0, 1500)}`)
+    .join('');
 
 /** MB. */
 const residentOf = (pid: number): number =>
