@@ -1,7 +1,6 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { resolveOptions } from '#src/base/options.js';
 import { Connections } from '#src/connections/store.js';
@@ -11,6 +10,7 @@ import { jobsDatabasePath } from '#src/daemon/jobs/opener.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
 import { Installation, mounted } from '../helpers/mounted.js';
+import { until } from '../helpers/processes.js';
 
 const options = resolveOptions({ given: {}, environment: {}, file: {} });
 
@@ -72,11 +72,12 @@ t.test('health sees a mount that is gone, a sign-in that ended, changes that wai
   const { pid } = await installation.status(mnt);
   await running.close();
   await writeFile(join(mnt, 'waits.txt'), 'waits');
-  await sleep(500);
-  const old = await inspect(state, options, undefined, Date.now() + 2 * 3_600_000);
-  t.match(noticesOf(old), [{ kind: 'old-outbox', subject: mnt, message: /1 change waits since/ }]);
+  const later = async () => noticesOf(await inspect(state, options, undefined, Date.now() + 2 * 3_600_000));
+  // What is only closed is not said to wait.
+  await until(async () => (await later()).length > 0);
+  t.match(await later(), [{ kind: 'old-outbox', subject: mnt, message: /1 change waits since/ }]);
   process.kill(pid, 'SIGKILL');
-  await sleep(300);
+  await until(() => !existsSync(`/proc/${pid}`));
   const dead = await installation.procorefs(['health']);
   t.equal(dead.code, 2);
   t.match(dead.stdout, /^BROKEN: .*its daemon does not answer/);
