@@ -15,9 +15,13 @@ export const daemon: Command = {
     );
     const send = (answer: DaemonAnswer): Promise<void> =>
       new Promise((resolve) => process.send!(answer, () => resolve()));
+    // Whoever wanted the mount has gone before it answered.
+    const leave = (): boolean => process.kill(process.pid, 'SIGTERM');
+    process.once('disconnect', leave);
     try {
       const { runDaemon } = await import('../daemon/run.js');
       const { delegated } = await runDaemon(request);
+      process.off('disconnect', leave);
       await send({ mounted: true, delegated });
       if (delegated) process.exit(0);
     } catch (error) {

@@ -70,11 +70,11 @@ export class Daemon {
     return [...parts, ...this.mounts.parts.filter(({ project }) => !known.has(project))];
   }
 
-  /** Resolves when the first mount answers; the rest goes on in the background. */
-  async begin(mount: MountRequest): Promise<void> {
+  /** Resolves when the first mount answers; the rest goes on in the background. Aborted, nothing of it is left. */
+  async begin(mount: MountRequest, signal: AbortSignal): Promise<void> {
     const { home, log, state, projects } = this.#o;
     try {
-      if (home.kind === 'project') await home.lease.open();
+      if (home.kind === 'project') await home.lease.open(signal);
       await projects.whenOpen(async (project) => {
         const path = state.socket(projectKey(project.session));
         const control = await ControlServer.open(path, controlMethods(this, project), log);
@@ -82,7 +82,8 @@ export class Daemon {
       });
       if (home.kind === 'company')
         this.#control = await ControlServer.open(this.#socket, controlMethods(this, undefined), log);
-      await this.addMount(mount);
+      await this.addMount(mount, signal);
+      signal.throwIfAborted();
     } catch (error) {
       await this.end('it could not start');
       throw error;
@@ -95,12 +96,13 @@ export class Daemon {
     this.jobs.start();
   }
 
-  async addMount(request: MountRequest): Promise<void> {
+  async addMount(request: MountRequest, signal?: AbortSignal): Promise<void> {
     if (this.#ending) throw new Failure('daemon-ending');
     await this.mounts.add(request, async () => {
-      const shown = await this.#show(request);
+      const shown = await this.#show(request, signal);
       try {
         await this.#copyOuts.check(request, shown.project?.session);
+        signal?.throwIfAborted();
         return shown;
       } catch (error) {
         await shown.release();
@@ -143,7 +145,7 @@ export class Daemon {
     );
   }
 
-  async #show(request: MountRequest): Promise<Shown> {
+  async #show(request: MountRequest, signal: AbortSignal | undefined): Promise<Shown> {
     const { home, projects, log } = this.#o;
     if (request.company) {
       if (home.kind === 'company') return showCompany(home.company, request, log);
@@ -151,8 +153,8 @@ export class Daemon {
     }
     const lease = await projects.acquire(parseSource(request.source));
     try {
-      await lease.open();
-      const shown = await showProject(lease, request, log);
+      await lease.open(signal);
+      const shown = await showProject(lease, request, log, signal);
       // The daemon's own project begins once its first mount answers.
       if (home.kind === 'company' || lease.project !== home.lease.project) lease.start();
       return shown;

@@ -31,7 +31,7 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
       const live = mounts.get(text(mountpoint));
       return { ...mountState(live), jobs: jobLines(jobs.store, daemon.connections, live.shown) };
     },
-    mount: async ({ request }) => daemon.addMount(request as MountRequest),
+    mount: async ({ request }, signal) => daemon.addMount(request as MountRequest, signal),
     /** Unmounts, then waits for the outboxes: what is left is safe on disk, and the next mount goes on with it. */
     unmount: async ({ mountpoint, force, timeout }, signal) => {
       const { parts } = mounts.get(text(mountpoint)).shown;

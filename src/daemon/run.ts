@@ -74,7 +74,16 @@ function isCompany(state: StateFolder, source: Source): boolean {
 }
 
 async function stay(daemon: Daemon, mount: MountRequest, log: Log, closeLog: () => void): Promise<void> {
-  await daemon.begin(mount);
+  let isUp = false;
+  const starting = new AbortController();
+  const ends = (signal: NodeJS.Signals): void =>
+    isUp
+      ? end(signal)
+      : starting.abort(new Failure('interrupted', { why: `${signal} came before the mount answered` }));
+  // From the moment on in which there is something mounted, it must not stay behind.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, ends);
+  await daemon.begin(mount, starting.signal);
+  isUp = true;
   // A process that has lost its way must not go on writing; ending in any other way could wait for the kernel for ever.
   process.on('uncaughtException', (error) => {
     log.error({ error }, 'an error that nobody expected: the daemon ends');
@@ -87,7 +96,6 @@ async function stay(daemon: Daemon, mount: MountRequest, log: Log, closeLog: () 
     });
   };
   daemon.mounts.whenEmpty(() => end('the last mount is gone'));
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => end(signal));
 }
 
 /** What this process is for, or undefined when its owner made the mount. An owner that is ending is waited for. */

@@ -49,10 +49,15 @@ export interface Shown {
 }
 
 /** A project, or a folder of it. */
-export async function showProject(lease: Lease, request: MountRequest, log: Log): Promise<Shown> {
+export async function showProject(
+  lease: Lease,
+  request: MountRequest,
+  log: Log,
+  signal: AbortSignal | undefined,
+): Promise<Shown> {
   const { project } = lease;
   if (request.ignoreCase) await project.ignoreCase();
-  const root = await project.folderInode(request.folder);
+  const root = await project.folderInode(request.folder, signal);
   return {
     fileSystem: fileSystemOf(project, request, log, { root }),
     session: project.session.session,
