@@ -42,7 +42,14 @@ export function tryLock(path: string): FileLock | undefined {
   } catch {
     // On a full disk: the kernel holds the lock, the number in it is only for people.
   }
-  return { release: () => closeSync(fd) };
+  let isHeld = true;
+  return {
+    release() {
+      // Afterwards the number may be another file's.
+      if (isHeld) closeSync(fd);
+      isHeld = false;
+    },
+  };
 }
 
 /** Waits for the lock. Rejects with the signal's reason when aborted. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { Failure } from '../base/errors.js';
+import { inOrder } from '../base/in-order.js';
 import { type FileLock, tryLock } from '../base/lock.js';
 import type { Log } from '../base/log.js';
 import type { Connection } from '../connections/connection.js';
@@ -116,9 +117,11 @@ export class CompanyHome {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.company.close();
-    this.#session.release();
-    this.#lock.release();
+    await inOrder(
+      () => this.company.close(),
+      () => this.#session.release(),
+      () => this.#lock.release(),
+    );
   }
 
   #hasLeft(project: CompanyProject): boolean {

@@ -1,4 +1,5 @@
 import { Failure } from '../base/errors.js';
+import { inOrder } from '../base/in-order.js';
 import type { Log } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import { Connections } from '../connections/store.js';
@@ -176,9 +177,11 @@ export class Daemon {
       (left) => left.flat().length > 0 && log.warn({ left: left.flat().length }, 'changes are left for the next mount'),
       (error: unknown) => log.warn({ error }, 'changes are left for the next mount'),
     );
-    await this.#control?.close();
-    if (home.kind === 'company') await home.company.close();
-    await projects.close();
+    await inOrder(
+      () => this.#control?.close(),
+      () => (home.kind === 'company' ? home.company.close() : undefined),
+      () => projects.close(),
+    ).catch((error: unknown) => log.error({ error }, 'what was open did not end cleanly'));
     clearTimeout(limit);
   }
 }

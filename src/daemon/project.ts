@@ -3,6 +3,7 @@ import type { BandwidthLimiter } from '../base/bandwidth.js';
 import { systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import { type Inode, ROOT_INODE } from '../base/ids.js';
+import { inOrder } from '../base/in-order.js';
 import { type FileLock, lockHolder, tryLock } from '../base/lock.js';
 import type { Log } from '../base/log.js';
 import type { CallClass } from '../budget/calls.js';
@@ -262,12 +263,14 @@ export class Project {
 
   async close(): Promise<void> {
     this.#endOfOutages?.();
-    await this.pinKeeper.close();
-    await this.scheduler.close();
-    await this.checkouts.close();
-    this.outbox.close();
-    await this.content.close();
-    await this.mirror.close();
-    this.#lock.release();
+    await inOrder(
+      () => this.pinKeeper.close(),
+      () => this.scheduler.close(),
+      () => this.checkouts.close(),
+      () => this.outbox.close(),
+      () => this.content.close(),
+      () => this.mirror.close(),
+      () => this.#lock.release(),
+    );
   }
 }

@@ -1,3 +1,4 @@
+import { inOrder } from '../base/in-order.js';
 import type { Log } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import type { Connection } from '../connections/connection.js';
@@ -245,8 +246,7 @@ export class Projects {
     this.#ready.delete(key);
     const closing = (async () => {
       try {
-        await left();
-        await project.close();
+        await inOrder(left, () => project.close());
         if (this.#o.lingers) this.rest(project.session.connection, project.session.project);
       } catch (error) {
         this.#o.log.error({ error, project: key }, 'a project did not end cleanly');

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { inOrder } from '../base/in-order.js';
 import { type Log, type LogLevel, openLog } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import { Connections } from '../connections/store.js';
@@ -41,9 +42,7 @@ export async function openService({ state, options, mount, listen, version }: Se
   const { log, close: closeLog } = openLog(options.log_level as LogLevel, state.log('serve'));
   const projects = new Projects({ state, options, projectOptions: projectOptions(options), lingers: true, log });
   const opened: (() => Promise<void> | void)[] = [closeLog];
-  const close = async (): Promise<void> => {
-    for (const end of opened.splice(0).reverse()) await end();
-  };
+  const close = (): Promise<void> => inOrder(...opened.splice(0).reverse());
   const connections = new Connections(state.path);
   try {
     opened.push(() => projects.close());

@@ -1,5 +1,8 @@
+import { join } from 'node:path';
 import t from 'tap';
 import { ROOT_INODE } from '#src/base/ids.js';
+import { tryLock } from '#src/base/lock.js';
+import { projectKey } from '#src/daemon/project.js';
 import { until } from '../helpers/processes.js';
 import { Files, openProject } from '../helpers/project.js';
 
@@ -41,5 +44,20 @@ t.test('what the disk refuses in the background is tried again, and ends nothing
     outbox.events.emit('changed');
     await until(() => left() === 0);
     t.pass();
+  });
+
+  await t.test('closing: the project is free for the next owner', async (t) => {
+    const { project } = open;
+    const { content } = project;
+    const close = content.close.bind(content);
+    content.close = async () => {
+      await close();
+      throw Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' });
+    };
+    await t.rejects(project.close(), { code: 'SQLITE_FULL' });
+    content.close = close;
+    const lock = tryLock(join(open.state.project(projectKey(project.session)), 'lock'));
+    t.ok(lock);
+    lock?.release();
   });
 });

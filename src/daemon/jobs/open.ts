@@ -1,5 +1,6 @@
 import { readConfiguration } from '../../base/configuration.js';
 import { Failure } from '../../base/errors.js';
+import { inOrder } from '../../base/in-order.js';
 import type { OptionValues } from '../../base/options.js';
 import { waysSchema } from '../../jobs/definition/job-schema.js';
 import { JobEngine } from '../../jobs/engine.js';
@@ -46,11 +47,12 @@ export function openJobs(options: OpenerOptions & { readonly options: OptionValu
         log,
       );
     },
-    async close() {
-      await watch?.close();
-      await engine.close();
-      await notifier.close();
-      store.close();
-    },
+    close: () =>
+      inOrder(
+        () => watch?.close(),
+        () => engine.close(),
+        () => notifier.close(),
+        () => store.close(),
+      ),
   };
 }

@@ -1,0 +1,14 @@
+/**
+ * Does one step after the other, each also when one before it failed: what is to be released is released.
+ * @throws the first error
+ */
+export async function inOrder(...steps: readonly (() => unknown)[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const step of steps)
+    try {
+      await step();
+    } catch (error) {
+      errors.push(error);
+    }
+  if (errors.length > 0) throw errors[0];
+}
