@@ -3,6 +3,7 @@ import { Failure } from '../base/errors.js';
 import { type Inode, type NodeId, ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { FileVersions } from '../content/file-versions.js';
+import type { OpenBlob } from '../content/open-blob.js';
 import type {
   Awaitable,
   Context,
@@ -223,11 +224,21 @@ export class ProjectFileSystem implements FileSystem {
       file: undefined,
     });
     if (!blob.whole || item.size === 0) return { handle };
-    if (blob.sound) return { handle, backingFd: blob.fd() };
+    if (blob.sound) return this.#through(handle, blob);
     // The kernel does not look at sums. Of a large one what is read is looked at, and the next open finds it sound.
     const check = blob.check();
     if (item.size > CHECKED_AT_OPEN) return { handle };
-    return check.then((sound) => (sound ? { handle, backingFd: blob.fd() } : { handle }));
+    return check.then((sound) => (sound ? this.#through(handle, blob) : { handle }));
+  }
+
+  /** For the kernel to read by itself; where that cannot be opened it asks here, and what is gone is fetched again. */
+  #through(handle: Handle, blob: OpenBlob): OpenFile {
+    try {
+      return { handle, backingFd: blob.fd() };
+    } catch (error) {
+      this.log.info({ error }, 'a cached file cannot be opened for the kernel');
+      return { handle };
+    }
   }
 
   read(node: NodeId, handle: Handle, offset: number, size: number, context: Context): Awaitable<Uint8Array> {
