@@ -19,6 +19,7 @@ export class Feed {
   readonly #ending: AbortSignal;
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #last = new Map<string, string>();
+  readonly #looking = new Set<string>();
 
   constructor(topics: Topics, log: Log, ending: AbortSignal) {
     this.#topics = topics;
@@ -37,13 +38,15 @@ export class Feed {
     listeners.add(listener);
     const known = this.#last.get(topic);
     if (known !== undefined) listener(topic, known);
-    if (listeners.size === 1) void this.#look(topic);
+    // Who comes back soon finds the last one's still looking.
+    if (!this.#looking.has(topic)) void this.#look(topic);
     return () => listeners.delete(listener);
   }
 
   async #look(topic: string): Promise<void> {
     const { interval, look } = this.#topics[topic]!;
     const listeners = this.#listeners.get(topic)!;
+    this.#looking.add(topic);
     while (listeners.size > 0 && !this.#ending.aborted) {
       try {
         const now = JSON.stringify(await look());
@@ -58,5 +61,6 @@ export class Feed {
     }
     // What was seen is old when somebody comes back.
     this.#last.delete(topic);
+    this.#looking.delete(topic);
   }
 }
