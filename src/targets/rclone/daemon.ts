@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Agent, request } from 'undici';
 import { errnoOf, Failure } from '../../base/errors.js';
 import { Secret } from '../../base/secret.js';
+import { temporaryFolder } from '../temporary.js';
 
 const START_LIMIT = 15_000;
 const STOP_LIMIT = 3000;
@@ -50,7 +50,7 @@ export class RcloneDaemon {
    */
   static async start({ configuration, storeTime }: DaemonOptions, signal: AbortSignal): Promise<RcloneDaemon> {
     signal.throwIfAborted();
-    const temporary = configuration === undefined ? await mkdtemp(join(tmpdir(), 'procorefs-rclone-')) : undefined;
+    const temporary = configuration === undefined ? await temporaryFolder('procorefs-rclone-') : undefined;
     const [user, password] = [randomBytes(12).toString('hex'), randomBytes(24).toString('hex')];
     const passed = Object.entries(process.env).filter(([name]) => !NOT_PASSED.test(name));
     // It ends with this process, also when that is killed: setpriv(1) of util-linux.

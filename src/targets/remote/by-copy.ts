@@ -1,7 +1,7 @@
-import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { temporaryFolder } from '../temporary.js';
 
 /**
  * Reads a file by way of a copy in a folder that is gone when this resolves: the open file stays until it is closed.
@@ -13,7 +13,7 @@ export async function readByCopy(
   signal: AbortSignal,
   copy: (folder: string) => Promise<unknown>,
 ): Promise<Readable> {
-  const folder = await mkdtemp(join(tmpdir(), 'procorefs-read-'));
+  const folder = await temporaryFolder('procorefs-read-');
   let handle: FileHandle;
   try {
     await copy(folder);

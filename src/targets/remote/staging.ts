@@ -1,10 +1,11 @@
-import { mkdtemp, open, rm, stat } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf, Failure } from '../../base/errors.js';
 import { damagedAt, Inspection, inspected } from '../content.js';
 import { nameOf, partPath } from '../paths.js';
 import type { Content, WriteOptions } from '../target.js';
+import { temporaryFolder } from '../temporary.js';
 import type { Parcel } from './storage.js';
 
 /**
@@ -20,9 +21,15 @@ export class Staging {
     this.#above = above;
   }
 
-  folder(): Promise<string> {
-    this.#folder ??= mkdtemp(join(this.#above, 'procorefs-staging-'));
-    return this.#folder;
+  async folder(): Promise<string> {
+    this.#folder ??= temporaryFolder('procorefs-staging-', this.#above);
+    try {
+      return await this.#folder;
+    } catch (error) {
+      // There may be room when it is asked for again.
+      this.#folder = undefined;
+      throw error;
+    }
   }
 
   /**

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, Failure, type FailureCode } from '../../base/errors.js';
 import { launch } from '../launch.js';
+import { temporaryFolder } from '../temporary.js';
 
 export interface SshAddress {
   /** `user@host` or `host`. */
@@ -64,7 +64,7 @@ export class SshHost {
   }
 
   static async open(address: SshAddress): Promise<SshHost> {
-    return new SshHost(address, await mkdtemp(join(tmpdir(), 'procorefs-ssh-')));
+    return new SshHost(address, await temporaryFolder('procorefs-ssh-'));
   }
 
   /** A path below the root, as rsync names a destination. */

@@ -1,11 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../base/errors.js';
 import type { OpenOptions, TargetDefinition } from '../open.js';
 import { checkPath } from '../paths.js';
 import { RemoteTarget } from '../remote/remote-target.js';
 import { Staging } from '../remote/staging.js';
+import { temporaryFolder } from '../temporary.js';
 import { SmbStorage } from './storage.js';
 
 const PROTECTIONS = ['encrypt', 'sign', 'plain'];
@@ -26,7 +26,7 @@ export async function openSmb(definition: TargetDefinition, options: OpenOptions
   const path = options.path ?? '';
   checkPath(path, uri);
   checkPath(folder, uri);
-  const secret = await mkdtemp(join(tmpdir(), 'procorefs-smb-'));
+  const secret = await temporaryFolder('procorefs-smb-');
   const cleanUp = (): Promise<void> => rm(secret, { recursive: true, force: true });
   try {
     const words = [`//${server}/${share}`, '-m', 'SMB3', `--client-protection=${protection}`, '-t', '20'];
