@@ -1,9 +1,11 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { inPool, libc, systemError } from './libc.js';
 import { parseMountTable } from './mountpoint.js';
 
 const POLLPRI = 2;
 const EFD_CLOEXEC = 0o2000000;
+/** Bytes of the table read at once. */
+const PART = 64 * 1024;
 
 /**
  * Waits until a mount has gone from the mount table. The kernel raises POLLPRI on an open mountinfo whenever the table
@@ -41,6 +43,15 @@ export class MountWatch {
   }
 
   #there(): boolean {
-    return parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8')).some(({ id }) => id === this.id);
+    // By the descriptor that is open: there may be none left for another.
+    const parts: Buffer[] = [];
+    for (let at = 0; ; ) {
+      const part = Buffer.alloc(PART);
+      const length = readSync(this.#table, part, 0, PART, at);
+      if (length === 0) break;
+      parts.push(part.subarray(0, length));
+      at += length;
+    }
+    return parseMountTable(Buffer.concat(parts).toString('utf8')).some(({ id }) => id === this.id);
   }
 }
