@@ -180,8 +180,13 @@ export class ServedProjects {
   #close(id: ProjectId): void {
     const served = this.#served.get(id)!;
     this.#served.delete(id);
-    const { store } = this.#o.company;
-    if (store.get(id)) store.remember(id, this.#lookOf(served.fileSystem.rootEntry.attributes));
+    const { company, log } = this.#o;
+    try {
+      if (company.store.get(id)) company.store.remember(id, this.#lookOf(served.fileSystem.rootEntry.attributes));
+    } catch (error) {
+      // Its folder looks as it did before.
+      log.warn({ error }, 'how a project looks could not be noted');
+    }
     if (this.#isClosed) served.fileSystem.destroy();
     else served.fileSystem.leave().catch((error: unknown) => this.#o.log.error({ error }, 'a project was not left'));
     served.release();
