@@ -25,6 +25,18 @@ t.test('a daemon that is told to end while it starts leaves no mount', async (t)
     t.notOk(isMounted(mnt));
   });
 
+  await t.test('nobody hears the warnings of a command: it mounts all the same', async (t) => {
+    const mnt = installation.mountpoint('unheard');
+    const command = spawn(process.execPath, [MAIN, 'mount', source, mnt], {
+      env: installation.environment,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    command.stderr.destroy();
+    t.strictSame(await once(command, 'exit'), [0, null]);
+    t.ok(isMounted(mnt));
+    await installation.must(['umount', mnt]);
+  });
+
   await t.test('when the command that started it has gone', async (t) => {
     const other = new Installation(t);
     await other.connect(running);
