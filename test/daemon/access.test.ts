@@ -11,7 +11,7 @@ const QUICK = 'settle=0,delete_delay=0,poll=1';
 const settings = { items: 30, oddNames: 'no', spike: 1000, hourly: 100_000 } as const;
 
 async function drained({ installation, mnt }: MountedProject): Promise<void> {
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
 }
 
 /** A file as the API shows it. */

@@ -32,7 +32,7 @@ t.test('an append to a large file does not wait for it, and survives a kill befo
   await simulator.admin.noFaults();
   await installation.must(['mount', source, mnt, ...WORDS]);
   t.equal(await readFile(join(mnt, 'log.txt'), 'utf8'), `${large}one more\n`);
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   t.match(await contentAtServer(project, 'log.txt'), { size: SIZE + 9, versions: 2 });
   t.equal(await readFile(join(mnt, 'log.txt'), 'utf8'), `${large}one more\n`);
 });
@@ -43,7 +43,7 @@ t.test('what is appended stands on the version that it was appended to', async (
   await truncate(join(mnt, 'log.txt'), SIZE - 5);
   await appendFile(join(mnt, 'log.txt'), 'mine');
   await simulator.admin.change({ op: 'update', path: 'log.txt', content: 'theirs' });
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   await until(async () => (await readFile(join(mnt, 'log.txt'), 'utf8')) === 'theirs');
   const conflict = (await simulator.admin.tree()).find(({ path }) => path.startsWith('log (conflict '));
   t.ok(conflict, 'both are kept');
@@ -63,6 +63,6 @@ t.test('what is written anew while somebody reads it arrives, and the reader see
   await writeFile(path, 'second');
   t.equal(await readFile(path, 'utf8'), 'second');
   t.equal((await reader.read(Buffer.alloc(10), 0, 10, 0)).buffer.toString('utf8', 0, 6), 'second');
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   t.match(await contentAtServer(project, 'read.txt'), { size: 6, versions: 2 });
 });

@@ -49,7 +49,7 @@ t.test(
       (await readdir(mnt)).filter((name) => name !== 'Schedules'),
       [],
     );
-    t.equal((await installation.procorefs(['drain', mnt, '--timeout', '30'])).code, 1);
+    t.equal((await installation.procorefs(['drain', mnt, '--timeout', '240'])).code, 1);
     await alarmed(t, project);
     t.ok((await uploads(project)).every(({ state, reason }) => state === 'held' && /release or discard/.test(reason!)));
     t.equal((await filesOf(project)).length, FILES, 'nothing is gone at the server');
@@ -59,10 +59,10 @@ t.test(
     t.equal(await readFile(join(mnt, 'folder 3', '7 file'), 'utf8'), 'original');
     t.notOk((await installation.status(mnt)).outbox.braked);
     await run('sh', ['-c', `rm -rf ${mnt}/folder*`]);
-    t.equal((await installation.procorefs(['drain', mnt, '--timeout', '30'])).code, 1);
+    t.equal((await installation.procorefs(['drain', mnt, '--timeout', '240'])).code, 1);
     await simulator.admin.reset();
     await installation.must(['uploads', mnt, 'release']);
-    await installation.must(['drain', mnt, '--timeout', '60']);
+    await installation.must(['drain', mnt, '--timeout', '240']);
     t.equal((await filesOf(project)).length, 0);
     t.equal(callsButPolls(await simulator.admin.calls()), FILES / 30, 'a call for each folder');
   },
@@ -73,7 +73,7 @@ t.test('500 files overwritten within ten minutes are held; discarded, the bytes 
   const { installation, mnt } = project;
   for (let n = 0; n < FILES / 30; n++)
     await run('sh', ['-c', `cd "${mnt}/folder ${n}" && for f in *; do echo "encrypted $f" >"$f"; done`]);
-  t.equal((await installation.procorefs(['drain', mnt, '--timeout', '30'])).code, 1);
+  t.equal((await installation.procorefs(['drain', mnt, '--timeout', '240'])).code, 1);
   await alarmed(t, project);
   t.ok(
     (await filesOf(project)).every(({ versions }) => versions === 1),
@@ -83,7 +83,7 @@ t.test('500 files overwritten within ten minutes are held; discarded, the bytes 
   t.equal(lines.length, FILES);
   const some = lines.filter(({ path }) => path.startsWith('folder 1/'));
   await installation.must(['uploads', mnt, 'release', ...some.map(({ id }) => String(id))]);
-  await installation.procorefs(['drain', mnt, '--timeout', '60']);
+  await installation.procorefs(['drain', mnt, '--timeout', '240']);
   t.equal(
     (await filesOf(project)).filter(({ versions }) => versions === 2).length,
     some.length,
@@ -101,7 +101,7 @@ t.test('500 files overwritten within ten minutes are held; discarded, the bytes 
   t.match(readFileSync(join(lost, kept[0]!), 'utf8'), /^encrypted \d+ file\n$/);
   t.equal(await readFile(join(mnt, 'folder 5', '9 file'), 'utf8'), 'original', "the server's content shows");
   t.equal(await readFile(join(mnt, 'folder 1', '9 file'), 'utf8'), 'encrypted 9 file\n');
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   const original = createHash('sha256').update('original').digest('hex');
   t.equal((await filesOf(project)).filter(({ sha256 }) => sha256 === original).length, FILES - some.length);
 });
@@ -115,7 +115,7 @@ t.test('-o no_delete: nothing that the server has can be deleted; saving works',
   for (const name of ['a.txt', 'b.txt']) await writeFile(at(name), name);
   for (const name of ['empty', 'other']) await mkdir(at(name));
   await t.rejects(rm(at('a.txt')), { code: 'EPERM' }, 'also what is still to go up');
-  await installation.must(['drain', mnt, '--timeout', '30']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   const before = await simulator.admin.tree();
   await t.rejects(rm(at('a.txt')), { code: 'EPERM' });
   await t.rejects(rmdir(at('empty')), { code: 'EPERM' });
@@ -129,7 +129,7 @@ t.test('-o no_delete: nothing that the server has can be deleted; saving works',
   await rename(at('b.txt'), at('b.txt~'));
   await writeFile(at('b.txt'), 'saved too');
   await rm(at('b.txt~'));
-  await installation.must(['drain', mnt, '--timeout', '30']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   const ids = new Map(before.map(({ path, id }) => [path, id]));
   const after = new Map((await simulator.admin.tree()).map((entry) => [entry.path, entry]));
   for (const name of ['a.txt', 'b.txt']) t.match(after.get(name), { id: ids.get(name)!, versions: 2 }, name);

@@ -55,7 +55,7 @@ t.test('in a company with -o ci each project finds its items in any case, and ke
   await mkdir(at(second.name, 'Folder'));
   await rename(at(second.name, 'plans', 'ground.pdf'), at(second.name, 'FOLDER', 'moved.pdf'));
   await lists([second.name, 'folder'], ['moved.pdf']);
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   t.ok((await pathsOf(first)).includes('Plans/Roof.pdf'));
   t.ok((await pathsOf(second)).includes('Folder/moved.pdf'));
 });
@@ -65,7 +65,7 @@ t.test('twins in case are in the recycle bin under their own names, and come bac
   await rm(at(first.name, 'readme.txt'));
   await rm(at(first.name, twin.toLowerCase()));
   await rm(at(first.name, 'PLANS'), { recursive: true });
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   await lists([first.name], []);
   t.strictSame(await names(...bin), ['Plans', 'README.TXT', 'Readme.txt']);
   for (const name of ['README.TXT', 'Readme.txt'])
@@ -74,7 +74,7 @@ t.test('twins in case are in the recycle bin under their own names, and come bac
   await installation.must(['restore', at(...bin, 'README.TXT')]);
   await lists([first.name], [twin]);
   await rm(at(first.name, twin));
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   await installation.must(['restore', at(first.name, twin)]);
   await lists([first.name], [twin]);
   await installation.must(['restore', at(first.name, 'Readme.txt')]);

@@ -76,7 +76,7 @@ for (const driver of ['kernel', 'fuse-native'] as const)
       await lists('PLANS', ['GROUND.pdf']);
       await rename(at('plans', 'ground.pdf'), at('plans', 'First floor.pdf'));
       await lists('PLANS', ['First floor.pdf']);
-      await installation.must(['drain', mnt, '--timeout', '120']);
+      await installation.must(['drain', mnt, '--timeout', '240']);
       const tree = new Map((await admin.tree()).map((one) => [one.path, one]));
       t.strictSame(
         [...tree.keys()].filter((path) => path !== 'Schedules').sort(),

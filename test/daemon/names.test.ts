@@ -69,7 +69,7 @@ for (const driver of ['kernel', 'fuse-native'] as const)
         await rename(at(last), at(name));
         last = name;
       }
-      await installation.must(['drain', mnt, '--timeout', '120']);
+      await installation.must(['drain', mnt, '--timeout', '240']);
       const tree = await simulator.admin.tree();
       const names = (folder: string): string[] =>
         tree.filter(({ path }) => path.startsWith(`${folder}/`)).map(({ path }) => path.slice(folder.length + 1));
@@ -98,7 +98,7 @@ t.test('a folder is judged by the longest path below it, whether the server know
     await t.rejects(rename(at(name), at('deep', 'z'.repeat(50))), { code: 'ENAMETOOLONG' }, `${name} moved`);
     await rename(at(name), at(`${name} fits`));
   }
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   // Nothing of this has gone up when the folder is renamed.
   await rename(at('remote fits', 'inner', long), at('remote fits', 'short.pdf'));
   await rename(at('remote fits'), at('z'.repeat(60)));
@@ -107,7 +107,7 @@ t.test('a folder is judged by the longest path below it, whether the server know
   await rename(at('new fits'), at('y'.repeat(60)));
   await rm(at('mixed fits', `${long}.txt`));
   await rename(at('mixed fits'), at('x'.repeat(60)));
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   const paths = (await simulator.admin.tree()).map(({ path }) => path);
   t.ok(paths.includes(`${'z'.repeat(60)}/short.pdf`), 'what was moved out of it does not count');
   t.ok(paths.includes('y'.repeat(60)) && paths.includes(`inner away/${long}`), 'nor does a folder that was');
@@ -133,14 +133,14 @@ t.test('what breaks a rule already stays readable, writable, and can be moved to
   await writeFile(at('anew: old.txt'), 'saved anew');
   await rm(at('anew: old.txt~'));
   await t.rejects(rename(at('plan: old.txt'), at('plan: new.txt')), { code: 'EINVAL' }, 'not to another bad name');
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   const tree = new Map((await admin.tree()).map((entry) => [entry.path, entry]));
   for (const path of made.slice(0, 3)) t.match(tree.get(path), { id: ids.get(path)!, versions: 2 }, path);
   t.ok(tree.has('folder: old/inner.txt'));
   await rename(at('plan: old.txt'), at('target', 'plan: old.txt'));
   await rename(at('target', 'plan: old.txt'), at('target', 'plan.txt'));
   await rename(at('folder: old'), at('folder'));
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   const after = new Map((await admin.tree()).map(({ path, id }) => [path, id]));
   t.equal(after.get('target/plan.txt'), ids.get('plan: old.txt'));
   t.equal(after.get('folder'), ids.get('folder: old'));
@@ -155,7 +155,7 @@ t.test('local and temporary names are exempt until they are to be published', as
   await writeFile(at('a:b.tmp'), 'temporary');
   await t.rejects(rename(at('a:b.tmp'), at('a:b.txt')), { code: 'EINVAL' });
   await rename(at('a:b.tmp'), at('c:d.tmp'));
-  t.equal((await installation.procorefs(['drain', mnt, '--timeout', '20'])).code, 1);
+  t.equal((await installation.procorefs(['drain', mnt, '--timeout', '240'])).code, 1);
   t.match(
     (await lines()).filter(({ state }) => state !== 'local'),
     [{ path: 'c:d.tmp', state: 'failed', reason: /takes no : in a name/ }],
@@ -166,7 +166,7 @@ t.test('local and temporary names are exempt until they are to be published', as
   await rename(at('c:d.tmp'), at('good.txt'));
   t.equal((await file.readFile('utf8')).toString(), 'temporary');
   await file.close();
-  await installation.must(['drain', mnt, '--timeout', '30']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   t.strictSame(
     (await simulator.admin.tree()).map(({ path }) => path).filter((path) => path !== 'Schedules'),
     ['good.txt'],

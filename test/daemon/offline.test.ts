@@ -95,7 +95,7 @@ t.test('after a day of sleep old sign-ins and URLs are renewed by themselves, an
   await until(async () => readdirSync(mnt).includes('in the night.txt'));
   t.equal(readFileSync(join(mnt, 'in the night.txt'), 'utf8'), 'night');
   t.equal(readFileSync(join(mnt, files[3]!.path)).length, files[3]!.size);
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   t.equal((await contentsOf(server)).get('before the sleep.txt'), sha256('written'));
 });
 

@@ -67,7 +67,7 @@ for (const survives of [0, 0.5])
       };
       for (const [path, bytes] of Object.entries(synced))
         t.ok(bytes.equals(await readFile(at(path))), `${path} is here`);
-      await installation.procorefs(['drain', mnt, '--timeout', '60']);
+      await installation.procorefs(['drain', mnt, '--timeout', '240']);
       const left = JSON.parse(await installation.must(['uploads', mnt, '--json'])) as UploadLine[];
       t.strictSame(
         left.filter(({ state, reason }) => state !== 'held' || !/the machine went down/.test(reason ?? '')),

@@ -162,7 +162,7 @@ for (const driver of DRIVERS)
     await t.rejects(rename(join(mnt, 'a.txt'), join(other, 'a.txt')), { code: 'EXDEV' });
     t.equal(await readFile(join(mnt, 'a.txt'), 'utf8'), 'a');
     await must('mv', [join(mnt, 'a.txt'), join(other, 'a.txt')]);
-    for (const one of [mnt, other]) await installation.must(['drain', one, '--timeout', '60']);
+    for (const one of [mnt, other]) await installation.must(['drain', one, '--timeout', '240']);
     t.strictSame([...(await atServer(project)).keys()].sort(), ['Schedules', 'b.txt']);
     t.equal(await readFile(join(other, 'a.txt'), 'utf8'), 'a');
   });

@@ -31,7 +31,7 @@ t.test(
     await file.write('kept');
     await simulator.admin.change({ op: 'delete', path: 'folder' });
     await file.close();
-    const drained = await installation.procorefs(['drain', mnt, '--timeout', '20']);
+    const drained = await installation.procorefs(['drain', mnt, '--timeout', '240']);
     const there = [...(await tree(project)).values()].find(({ path }) => path.endsWith('file.txt'));
     if (there) t.equal(there.sha256, sum('kept'));
     else {
@@ -57,12 +57,12 @@ t.test('a server that cleans names: the file is there once, under the name that 
   const project = await mounted(t, { ...settings, switch: ['name-edges=trimmed', 'name-unicode=nfc'] }, QUICK);
   const { installation, mnt } = project;
   for (const name of [' edges', 'e\u0301.txt']) await writeFile(join(mnt, name), name);
-  await installation.must(['drain', mnt, '--timeout', '30']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   const found = await tree(project);
   t.match(found.get('edges'), { sha256: sum(' edges'), versions: 1 });
   t.match(found.get('\u00e9.txt'), { sha256: sum('e\u0301.txt'), versions: 1 });
   t.equal(await readFile(join(mnt, 'edges'), 'utf8'), ' edges');
-  await installation.must(['drain', mnt, '--timeout', '30']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   t.equal((await tree(project)).size, found.size, 'and nothing goes up again');
 });
 
@@ -70,11 +70,11 @@ t.test('a server that refuses an extension: a visible entry that says why, and g
   const project = await mounted(t, { ...settings, switch: ['executables=refused'] }, QUICK);
   const { installation, mnt } = project;
   await writeFile(join(mnt, 'tool.exe'), 'program');
-  t.equal((await installation.procorefs(['drain', mnt, '--timeout', '20'])).code, 1);
+  t.equal((await installation.procorefs(['drain', mnt, '--timeout', '240'])).code, 1);
   t.match(await uploads(project), [{ path: 'tool.exe', state: 'failed', reason: /tool\.exe/ }]);
   t.equal(await readFile(join(mnt, 'tool.exe'), 'utf8'), 'program');
   await rename(join(mnt, 'tool.exe'), join(mnt, 'tool.txt'));
-  await installation.must(['drain', mnt, '--timeout', '30']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   t.match((await tree(project)).get('tool.txt'), { sha256: sum('program'), versions: 1 });
 });
 
@@ -85,11 +85,11 @@ t.test(
     const { installation, simulator, mnt } = project;
     await writeFile(join(mnt, 'mine.txt'), 'mine');
     await simulator.admin.switches({ 'project-access': 'read' });
-    t.equal((await installation.procorefs(['drain', mnt, '--timeout', '20'])).code, 1);
+    t.equal((await installation.procorefs(['drain', mnt, '--timeout', '240'])).code, 1);
     t.match(await uploads(project), [{ path: 'mine.txt', state: 'failed', reason: /permit/ }]);
     t.equal(await readFile(join(mnt, 'mine.txt'), 'utf8'), 'mine');
     await simulator.admin.switches({ 'project-access': 'write' });
-    await installation.must(['drain', mnt, '--timeout', '30']);
+    await installation.must(['drain', mnt, '--timeout', '240']);
     t.match((await tree(project)).get('mine.txt'), { sha256: sum('mine') });
   },
 );

@@ -9,7 +9,7 @@ const QUICK = ['-o', 'settle=0,delete_delay=0,poll=3600'];
 const settings = { items: 30, oddNames: 'no', spike: 1000, hourly: 100_000 } as const;
 
 async function drained({ installation, mnt }: MountedProject): Promise<void> {
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
 }
 
 async function byPath({ simulator }: MountedProject): Promise<Map<string, TreeEntry>> {

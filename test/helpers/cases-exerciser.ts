@@ -45,7 +45,7 @@ export async function exercise(
     const ran = await run(process.execPath, [SCRIPT, ...given], { timeout: 3_600_000 });
     t.equal(ran.code, 0, ran.stderr);
     if (ran.code !== 0) return;
-    await installation.must(['drain', mnt, '--timeout', '120']);
+    await installation.must(['drain', mnt, '--timeout', '240']);
     const sums = Object.entries(JSON.parse(ran.stdout) as Record<string, string>);
     const tree = (await simulator.admin.tree()).filter(({ type }) => type === 'file');
     t.equal(

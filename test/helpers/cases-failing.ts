@@ -150,7 +150,7 @@ const drain = (here: Scene, seconds: number): Promise<UploadLine[]> => ask(here,
 /** Everything goes up; what was left half-done is held, and a person gives it up. */
 async function settle(here: Scene, when: string): Promise<void> {
   const { t, promises, running } = here;
-  const left = await drain(here, 60);
+  const left = await drain(here, 240);
   if (left.length > 0) {
     const odd = left.filter(({ state, reason }) => state !== 'held' || reason === undefined);
     t.equal(odd.map((line) => JSON.stringify(line)).join(), '', `${when}: what is left is held and says why`);

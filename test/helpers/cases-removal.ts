@@ -18,11 +18,11 @@ export async function removedFolder(t: Scenario, files: number): Promise<void> {
   t.equal(removed.code, 0, removed.stderr);
   await admin.reset();
   if (files >= 500) {
-    t.equal((await installation.procorefs(['drain', mnt, '--timeout', '60'])).code, 1, 'it is held');
+    t.equal((await installation.procorefs(['drain', mnt, '--timeout', '240'])).code, 1, 'it is held');
     t.equal(callsButPolls(await admin.calls()), 0, 'calls while it is held');
     await installation.must(['uploads', mnt, 'release']);
   }
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
   t.equal(callsButPolls(await admin.calls()), 1, 'calls');
   t.equal(
     (await admin.tree()).some(({ path }) => path.startsWith('folder')),

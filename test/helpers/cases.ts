@@ -125,7 +125,7 @@ export class Machine {
         ...options.env,
       },
       ...(options.input === undefined ? {} : { input: options.input }),
-      timeout: options.timeout ?? 60_000,
+      ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
     });
   }
 

@@ -26,7 +26,7 @@ export class Daemon {
   }
 
   /** What is left after so many seconds at most. */
-  drain(seconds = 60): Promise<UploadLine[]> {
+  drain(seconds = 240): Promise<UploadLine[]> {
     return this.#ask('drain', { timeout: seconds });
   }
 

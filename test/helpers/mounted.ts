@@ -28,8 +28,8 @@ export interface CommandOptions {
   readonly fresh?: boolean;
 }
 
-/** Milliseconds that a command may take. */
-const COMMAND_LIMIT = 120_000;
+/** Milliseconds that a command may take where the disk is slow and the machine busy: only one that hangs takes longer. */
+const COMMAND_LIMIT = 300_000;
 /** Milliseconds that a daemon may take to end once its mounts are gone. */
 export const LAST_WRITES = 20_000;
 

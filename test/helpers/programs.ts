@@ -10,7 +10,7 @@ export const PATIENT = ['-o', 'settle=3600,poll=3600'];
 export const settings = { items: 0, oddNames: 'no', spike: 10_000, hourly: 1_000_000 } as const;
 
 export async function drained({ installation, mnt }: MountedProject): Promise<void> {
-  await installation.must(['drain', mnt, '--timeout', '60']);
+  await installation.must(['drain', mnt, '--timeout', '240']);
 }
 
 /** What the server has, by path. */
@@ -25,7 +25,7 @@ export async function must(
   cwd?: string,
   env = process.env,
 ): Promise<string> {
-  const ran = await run(program, words, { ...(cwd === undefined ? {} : { cwd }), env, timeout: 90_000 });
+  const ran = await run(program, words, { ...(cwd === undefined ? {} : { cwd }), env });
   if (ran.code !== 0)
     throw new Error(`${program} ${words.join(' ')} ended with ${ran.code}: ${ran.stderr}${ran.stdout}`);
   return ran.stdout;

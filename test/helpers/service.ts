@@ -24,6 +24,9 @@ export interface Request {
   readonly raw?: string | Buffer;
 }
 
+/** Milliseconds that a service may take to end: its outboxes have a minute, and its mounts what they need. */
+const LONGEST_END = 90_000;
+
 /** `procorefs serve` in a process of its own. */
 export class RunningService {
   readonly http: string;
@@ -56,7 +59,7 @@ export class RunningService {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode;
     const exit = once(this.child, 'exit');
     this.child.kill(signal);
-    const killer = setTimeout(() => this.child.kill('SIGKILL'), 15_000);
+    const killer = setTimeout(() => this.child.kill('SIGKILL'), LONGEST_END);
     await exit;
     clearTimeout(killer);
     return this.child.exitCode;
