@@ -177,6 +177,7 @@ export class Project {
     const { project } = session;
     const { client, storage } = session.session;
     let mirror: Mirror | undefined;
+    let content: ContentCache | undefined;
     try {
       const opened = new Mirror({
         path: join(folder, 'mirror.db'),
@@ -195,7 +196,7 @@ export class Project {
         client.versions(project.id, item.remoteId, { class: 'interactive', signal }),
       );
       const source = new ProjectSource({ mirror: opened, storage, versions, log });
-      const content = ContentCache.open({
+      content = ContentCache.open({
         folder: join(folder, 'cache'),
         limit: options.cacheLimit,
         shared: options.cacheShared,
@@ -206,8 +207,11 @@ export class Project {
       });
       return new Project(session, lock, folder, mirror, content, versions, options, log);
     } catch (error) {
-      await mirror?.close();
-      lock.release();
+      await inOrder(
+        () => content?.close(),
+        () => mirror?.close(),
+        () => lock.release(),
+      ).catch((cause: unknown) => log.warn({ error: cause }, 'what was opened of a project did not end cleanly'));
       throw error;
     }
   }

@@ -1,10 +1,13 @@
+import { readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { ROOT_INODE } from '#src/base/ids.js';
 import { tryLock } from '#src/base/lock.js';
-import { projectKey } from '#src/daemon/project.js';
+import { silentLog } from '#src/base/log.js';
+import { Project, projectKey } from '#src/daemon/project.js';
 import { until } from '../helpers/processes.js';
 import { Files, openProject } from '../helpers/project.js';
+import { PROJECT_OPTIONS } from '../helpers/project-options.js';
 
 t.test('what the disk refuses in the background is tried again, and ends nothing', async (t) => {
   const open = await openProject(t);
@@ -60,4 +63,30 @@ t.test('what the disk refuses in the background is tried again, and ends nothing
     t.ok(lock);
     lock?.release();
   });
+});
+
+/** Undefined for a descriptor that is closed by now. */
+function placeOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'utf8' });
+  } catch {
+    return undefined;
+  }
+}
+
+t.test('a project whose outbox is damaged is not opened, and nothing of it stays open', async (t) => {
+  const open = await openProject(t);
+  const folder = open.state.project(projectKey(open.project.session));
+  const isOpen = (): string[] =>
+    readdirSync('/proc/self/fd').flatMap((fd) => {
+      const place = placeOf(fd);
+      return place?.startsWith(folder) ? [place] : [];
+    });
+  await open.project.close();
+  for (const name of readdirSync(folder)) if (name.startsWith('outbox.db')) rmSync(join(folder, name));
+  writeFileSync(join(folder, 'outbox.db'), 'no database at all '.repeat(1000));
+  await t.rejects(Project.open(open.project.session, open.state, PROJECT_OPTIONS, silentLog), {
+    code: 'database-damaged',
+  });
+  t.strictSame(isOpen(), []);
 });
