@@ -20,6 +20,14 @@ export interface Missing {
   readonly folders: readonly RemoteId[];
 }
 
+/** What was listed for the sake of a page that lacked something. */
+export interface Listed extends Pick<Missing, 'doubtful'> {
+  /** Folders whose listings came since, or of which it was found that they are gone. */
+  readonly listed: readonly RemoteId[];
+  /** Of the page. */
+  readonly serverTime: number;
+}
+
 /** What is known here and is not in a complete reply. To be called within a transaction. */
 export class Absence {
   readonly #rows: ItemRows;
@@ -63,14 +71,24 @@ export class Absence {
     return { changes, doubtful, folders: [...folders] };
   }
 
-  /** After the folders of doubtful items were listed: takes away what is below one that turned out to be gone. */
-  settle(doubtful: readonly RemoteId[], serverTime: number): Change[] {
+  /**
+   * After folders of doubtful items were `listed`: takes away what is below one that turned out to be gone. What is below
+   * one that turned out to be there, although the page lacked it as well, is doubtful still: its folder is to be listed.
+   */
+  settle({ doubtful, listed, serverTime }: Listed): Pick<Missing, 'changes' | 'folders'> {
     const changes: Change[] = [];
+    const [inDoubt, known] = [new Set(doubtful), new Set(listed)];
+    const isDecided = (id: RemoteId): boolean => {
+      const row = inDoubt.has(id) ? this.#rows.find.get(id) : undefined;
+      return !row || known.has(row.parent_id);
+    };
+    const folders = new Set<RemoteId>();
     for (const id of doubtful) {
       const row = this.#rows.find.get(id);
-      if (!row || (row.flags & HIDDEN) !== 0 || !this.#rows.isBelowHidden(row)) continue;
-      changes.push(this.#rows.takeAway(row, Math.max(serverTime, row.seen_at)));
+      if (!row || (row.flags & HIDDEN) !== 0) continue;
+      if (this.#rows.isBelowHidden(row)) changes.push(this.#rows.takeAway(row, Math.max(serverTime, row.seen_at)));
+      else if (!known.has(row.parent_id) && isDecided(row.parent_id)) folders.add(row.parent_id);
     }
-    return changes;
+    return { changes, folders: [...folders] };
   }
 }

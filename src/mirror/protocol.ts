@@ -2,6 +2,7 @@ import type { FailureJson } from '../base/errors.js';
 import type { Inode, RemoteId } from '../base/ids.js';
 import type { RemoteItem } from '../procore/items.js';
 import type { Parcel } from '../procore/transport/body.js';
+import type { Listed } from './absence.js';
 import type { Change } from './changes.js';
 import type { FolderAt } from './ranks.js';
 import type { Own } from './writer.js';
@@ -35,7 +36,7 @@ export type Request =
       readonly perPage: number;
       readonly total: number | undefined;
     }
-  | { readonly op: 'settle'; readonly doubtful: readonly RemoteId[]; readonly serverTime: number }
+  | ({ readonly op: 'settle' } & Listed)
   | { readonly op: 'subtree-listed'; readonly folder: RemoteId }
   | {
       readonly op: 'listing';
@@ -88,7 +89,8 @@ export interface SweepResult extends PageResult {
 export interface Results {
   readonly page: PageResult;
   readonly sweep: SweepResult;
-  readonly settle: PageResult;
+  /** Folders to be listed yet. */
+  readonly settle: { readonly folders: readonly RemoteId[] };
   readonly 'subtree-listed': undefined;
   readonly items: PageResult;
   readonly listing: PageResult;

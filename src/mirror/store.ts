@@ -5,6 +5,7 @@ import { type Database, openDatabase } from '../database/open.js';
 import { FOLD_VERSION } from '../names/fold.js';
 import type { RawListing } from '../procore/client.js';
 import type { RemoteItem } from '../procore/items.js';
+import type { Listed } from './absence.js';
 import type { Change } from './changes.js';
 import { STALE_LISTING } from './confirmed.js';
 import { mirrorOptions } from './files.js';
@@ -69,8 +70,8 @@ export class MirrorStore {
   }
 
   /** See `Writer.settle`. */
-  async settle(doubtful: readonly RemoteId[], serverTime: number): Promise<PageResult> {
-    return this.#taken(await this.#writer.run({ op: 'settle', doubtful, serverTime }));
+  async settle(listed: Listed): Promise<readonly RemoteId[]> {
+    return (await this.#writer.run({ op: 'settle', ...listed })).folders;
   }
 
   /** Everything below the folder is known. */

@@ -1,8 +1,10 @@
+import type { RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { IndexSource } from './index-source.js';
 import { listNearest } from './list-nearest.js';
 import { pageRows } from './page-rows.js';
 import { FAR } from './poll.js';
+import type { SweepResult } from './protocol.js';
 import type { MirrorStore } from './store.js';
 import { type Step, walkOn } from './walk.js';
 
@@ -70,8 +72,24 @@ export class Sweep {
     const filter = { updatedFrom: step.from, updatedTo: (view.number('poll.at') ?? step.from) + FAR };
     const reply = await this.#source.page({ page: step.page, perPage, filter }, call);
     const result = await this.#store.ingestSweep(reply, step);
-    for (const folder of result.folders) await listNearest(this.#store, this.#source, folder, call);
-    if (result.doubtful.length > 0) await this.#store.settle(result.doubtful, reply.serverTime);
+    await this.#decide(result, reply.serverTime, call);
     return { next: await walkOn(this.#store, step, result, reply), serverTime: reply.serverTime };
+  }
+
+  /** Lists the folders of what a page lacked, until for each it is known whether it is there. */
+  async #decide(
+    { doubtful, folders }: Pick<SweepResult, 'doubtful' | 'folders'>,
+    serverTime: number,
+    call: CallOptions,
+  ): Promise<void> {
+    if (doubtful.length === 0) return;
+    const listed = new Set<RemoteId>();
+    for (let wanted = folders, first = true; first || wanted.length > 0; first = false) {
+      for (const folder of wanted) {
+        await listNearest(this.#store, this.#source, folder, call);
+        listed.add(folder);
+      }
+      wanted = await this.#store.settle({ doubtful, listed: [...listed], serverTime });
+    }
   }
 }

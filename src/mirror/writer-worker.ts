@@ -77,7 +77,7 @@ function perform(request: Request): unknown {
     case 'sweep':
       return sweep.page(request);
     case 'settle':
-      return pageResult(writer.settle(request.doubtful, request.serverTime), [], []);
+      return writer.settle(request);
     case 'subtree-listed':
       return writer.subtreeListed(request.folder);
     case 'items':

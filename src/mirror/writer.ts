@@ -3,7 +3,7 @@ import type { Database, Statement } from '../database/open.js';
 import { FOLD_VERSION } from '../names/fold.js';
 import type { RemoteItem } from '../procore/items.js';
 import type { Listing } from '../procore/listing.js';
-import { Absence, type Missing, type Span } from './absence.js';
+import { Absence, type Listed, type Missing, type Span } from './absence.js';
 import { type Change, nextSequence } from './changes.js';
 import { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
@@ -194,8 +194,8 @@ export class Writer {
   }
 
   /** See `Absence.settle`. */
-  settle(doubtful: readonly RemoteId[], serverTime: number): Ingested {
-    return this.#transaction(() => ({ changes: this.#absence.settle(doubtful, serverTime), added: 0 }));
+  settle(listed: Listed): Pick<Missing, 'changes' | 'folders'> {
+    return this.#transaction(() => this.#absence.settle(listed));
   }
 
   /** Whether the first crawl is still under way. */
