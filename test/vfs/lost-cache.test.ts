@@ -13,7 +13,7 @@ t.test('a cached file that cannot be opened is read all the same, and held by no
   const { simulator, project, state, fileSystem } = await openProject(t);
   const { signal } = new AbortController();
   await simulator.admin.change({ op: 'create', path: 'file', content: 'content' });
-  await project.mirror.pollNow(signal);
+  await project.mirror.refresh(project.mirror.view.item(ROOT_INODE)!, 'interactive');
   const files = new Files(fileSystem);
   const read = async (): Promise<string> => String(await files.read('file'));
   t.equal(await read(), 'content');

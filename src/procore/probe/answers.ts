@@ -1,3 +1,5 @@
+import { encodingOf } from '../transport/body.js';
+import { CAME_AS } from '../transport/compression.js';
 import {
   asObject,
   type Evidence,
@@ -29,6 +31,23 @@ export const unlessRepeated =
   ({ seen }) => {
     if (seen[step]?.ok) return 'ignored';
     return seen[again]?.ok ? String(seen[step]?.status) : undefined;
+  };
+
+/** Bytes of a reply that a server which compresses at all would not send as they are. */
+const WORTH_IT = 4096;
+
+/** How replies came of which one at least has to be long. */
+export const compression =
+  (steps: readonly Step[]): Answered =>
+  ({ seen }) => {
+    const replies = steps.flatMap((step) => seen[step] ?? []);
+    if (
+      replies.some(
+        ({ headers }) => encodingOf(headers['content-encoding'] ?? String(headers[CAME_AS] ?? '')) === 'gzip',
+      )
+    )
+      return 'gzip';
+    return replies.some(({ text }) => text.length >= WORTH_IT) ? 'none' : undefined;
   };
 
 /** The status of a refusal. */

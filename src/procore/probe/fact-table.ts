@@ -47,6 +47,7 @@ const cannot = (name: string, fact: string, why: string): FactRow => ({
 
 const WITHOUT_COMPANY = ['companies', 'no-company'] as const;
 const FOLDER_PAGE = ['page-beyond', 'page-allowed'] as const;
+const ROWS = ['index', 'page-beyond', 'page-allowed', 'root'] as const;
 const CHANGES = ['changes', 'changes-bin'] as const;
 const SECOND_PERSON = 'needs another person who has a file checked out';
 
@@ -60,6 +61,7 @@ export const factTable: readonly FactRow[] = [
   read('spike-window', 'the same for the window of 10 seconds', ['window'], ({ rates, spikeSeconds }) =>
     spikeKind(rates, spikeSeconds),
   ),
+  read('compression', 'whether replies are compressed for those who take that', ROWS, answers.compression(ROWS)),
   cannot('retry-after-on-429', 'whether a 429 carries Retry-After', 'only a call too many shows it'),
   cannot(
     'rate-headers-on-401',

@@ -2,6 +2,9 @@ import { errnoOf } from '../../base/errors.js';
 import { Body } from './body.js';
 import { interceptor } from './exchange.js';
 
+/** A header of our own, in replies that were decompressed: the `content-encoding` with which they came. */
+export const CAME_AS = 'procorefs-content-encoding';
+
 /** Bytes of a compressed reply up to which it is decompressed as it arrives. */
 const SMALL = 16 * 1024;
 
@@ -17,8 +20,8 @@ export const compression = () =>
     // Damage is an error of the wire, as a reply that was cut off: whoever repeats calls decides.
     const body = new Body();
     body.add(await reply.body.read());
-    const { 'content-encoding': _, 'content-length': __, ...rest } = reply.headers;
-    return { ...reply, headers: rest, body };
+    const { 'content-encoding': encoding, 'content-length': _, ...rest } = reply.headers;
+    return { ...reply, headers: { ...rest, [CAME_AS]: encoding }, body };
   });
 
 /** Whether a compressed reply did not come as it was sent: codes of zlib.h, as node:zlib names them. */
