@@ -44,17 +44,17 @@ t.test('a file manager shows a folder, renames, throws away; an editor opens and
   );
   t.equal(await callsOf(project), 0, 'what is known is shown without a call');
 
-  await desktop.opens('F2', '^Rename.*page 7');
+  await desktop.opens('F2', '^Rename.*page 7', '^plans - Thunar');
   await desktop.keys('ctrl+a');
   await desktop.type('cover.txt');
   await desktop.keys('Return');
   await until('the file is renamed', () => exists(join(folder, 'cover.txt')));
   await desktop.window('^plans - Thunar');
-  await desktop.keys('ctrl+w');
+  await desktop.closes('ctrl+w', '^plans - Thunar');
   await desktop.showInThunar(folder, 'page 9.txt');
   await desktop.window('^plans - Thunar');
   // Only so does anybody know which file is selected.
-  await desktop.opens('F2', '^Rename.*page 9');
+  await desktop.opens('F2', '^Rename.*page 9', '^plans - Thunar');
   await desktop.closes('Escape', '^Rename');
   await desktop.window('^plans - Thunar');
   await desktop.keys('Delete');

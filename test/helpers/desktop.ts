@@ -83,9 +83,14 @@ export class Desktop {
     await sleep(500);
   }
 
-  /** Presses a key until it opens a window, and gives that the keyboard: a program may not be ready for the first one. */
-  async opens(key: string, title: string): Promise<void> {
+  /**
+   * Presses a key in a window until it opens another one, and gives that the keyboard: a program may not be ready for the
+   * first one, and what had the keyboard may have been a window of that title that was closing.
+   */
+  async opens(key: string, title: string, from: string): Promise<void> {
     await until(`a window ${title}`, async () => {
+      await this.window(from);
+      if (await this.#isShown(title)) return true;
       await this.keys(key);
       for (let look = 0; look < 20; look++) {
         if (await this.#isShown(title)) return true;
