@@ -84,12 +84,13 @@ export class Sweep {
   ): Promise<void> {
     if (doubtful.length === 0) return;
     const listed = new Set<RemoteId>();
-    for (let wanted = folders, first = true; first || wanted.length > 0; first = false) {
+    let wanted = folders;
+    do {
       for (const folder of wanted) {
         await listNearest(this.#store, this.#source, folder, call);
         listed.add(folder);
       }
       wanted = await this.#store.settle({ doubtful, listed: [...listed], serverTime });
-    }
+    } while (wanted.length > 0);
   }
 }
