@@ -18,6 +18,11 @@ export const faultTable = {
   '408': { hits: ['api'], help: 'the list took too long: 408' },
   'reset-before': { hits: ['api', 'storage', 'login'], help: 'the connection is reset, nothing was done' },
   'reset-after': { hits: ['api'], help: 'done, but the connection is reset before the reply' },
+  late: {
+    hits: ['api'],
+    help: 'a change is answered with 504, and is done `ms` milliseconds later, or when the admin address is told (`POST /late`)',
+  },
+  'late-reset': { hits: ['api'], help: 'as `late`, with the connection reset instead of an answer' },
   slow: { hits: ['api', 'storage'], help: 'the reply comes `ms` milliseconds later (2,000)' },
   'truncated-body': { hits: ['api', 'storage'], help: 'the connection ends in the middle of the body' },
   'malformed-json': { hits: ['api'], help: 'a complete reply whose JSON breaks off' },

@@ -33,7 +33,7 @@ export async function startSimulator(
   options: SimulatorOptions,
   failed: (error: unknown) => void = () => undefined,
 ): Promise<Simulator> {
-  const world = new World(options);
+  const world = new World(options, failed);
   world.fill();
   const api = new Api(world);
   const handlers: readonly [keyof World['origins'], Handler][] = [
@@ -44,6 +44,7 @@ export async function startSimulator(
   ];
   const listeners: Listener[] = [];
   const close = async () => {
+    world.late.forget();
     await Promise.all(listeners.map((listener) => listener.close()));
     await world.spool.close();
   };

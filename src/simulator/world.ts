@@ -1,4 +1,5 @@
 import { Failure } from '../base/errors.js';
+import { LateWork } from './api/late.js';
 import { ServerClock } from './clock.js';
 import { Contents } from './content/contents.js';
 import { Spool } from './content/spool.js';
@@ -45,6 +46,7 @@ export class World {
   readonly signer: UrlSigner;
   readonly uploads = new Uploads();
   readonly spool = new Spool();
+  readonly late: LateWork;
   readonly company: Company;
   readonly otherCompany: Company;
   readonly projects: Project[] = [];
@@ -57,8 +59,10 @@ export class World {
   /** What answers at these addresses, but for the last. */
   readonly listeners: Listener[] = [];
 
-  constructor(options: SimulatorOptions) {
+  /** `failed` hears of errors of the simulator's own, while nobody waits for an answer. */
+  constructor(options: SimulatorOptions, failed: (error: unknown) => void = () => undefined) {
     this.options = options;
+    this.late = new LateWork(failed);
     this.seed = seedOf(options.seed);
     this.faults = new Faults(new Random(mix(this.seed, 5)));
     this.faults.watch((name, setting) => {

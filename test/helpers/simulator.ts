@@ -90,6 +90,16 @@ export class Admin {
     return this.#send('POST', 'network', { state });
   }
 
+  /** Does the oldest calls now that the fault `late` left undone, or all; the status that each would have answered. */
+  async finishLate(count?: number): Promise<number[]> {
+    return (await this.#send<{ done: number[] }>('POST', 'late', count === undefined ? {} : { count })).done;
+  }
+
+  /** Calls that the fault `late` left undone. */
+  async lateWork(): Promise<number> {
+    return (await this.#send<{ waiting: number }>('GET', 'late')).waiting;
+  }
+
   noFaults(): Promise<unknown> {
     return this.#send('DELETE', 'faults');
   }

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { until } from '../helpers/processes.js';
 import { simulator } from '../helpers/simulator.js';
 import { SimulatorClient } from '../helpers/simulator-client.js';
 
@@ -35,6 +36,20 @@ t.test('faults', async (t) => {
     await once('reset-after');
     await t.rejects(make());
     t.equal((await make()).status, 400, 'the second try had been done');
+    const late = (name: string) =>
+      client.ask('/rest/v1.0/folders?project_id={project}', { method: 'POST', body: { folder: { name } } });
+    await once('late');
+    t.equal((await late('late')).status, 504);
+    t.equal(await admin.lateWork(), 1);
+    t.notOk(
+      (await admin.tree()).some(({ path }) => path === 'late'),
+      'not done yet',
+    );
+    await once('late-reset', { ms: 1 });
+    await t.rejects(late('cut'));
+    await until(async () => (await admin.tree()).some(({ path }) => path === 'cut'));
+    t.strictSame(await admin.finishLate(), [201]);
+    t.ok((await admin.tree()).some(({ path }) => path === 'late'));
     for (const name of ['truncated-body', 'malformed-json']) {
       await once(name, { on: ['api'] });
       await t.rejects(client.folders(), name);

@@ -32,6 +32,9 @@ const actions: Readonly<Record<string, Action>> = {
     world.faults.clear();
     return {};
   },
+  'GET /late': (world) => ({ waiting: world.late.count }),
+  /** `{"count":N}`: does the oldest calls of the fault `late` that are still to be done; all without a number. */
+  'POST /late': async (world, body) => ({ done: await world.late.finish((body as { count?: number }).count) }),
   'GET /switches': (world) => ({ values: world.switches.all(), known: switchTable }),
   'POST /switches'(world, body) {
     for (const [name, value] of Object.entries(body as Record<string, unknown>))

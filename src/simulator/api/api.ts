@@ -56,6 +56,13 @@ export class Api {
       }
       if (spent || !allowed) throw new ApiError(429, { errors: LIMIT_TEXT });
       this.#disturb(hit, request, token.good);
+      const cut = request.method !== 'GET' && hit('late-reset');
+      const late = cut || (request.method !== 'GET' && hit('late'));
+      if (late) {
+        await world.late.take(request, (body) => this.#answer(body, url, match, token.good), late.ms);
+        if (cut) return void request.socket.resetAndDestroy();
+        throw new Disturbance({ status: 504, body: { message: 'Gateway Timeout' } });
+      }
       reply = await this.#answer(request, url, match, token.good);
     } catch (error) {
       if (request.socket.destroyed || !(error instanceof ApiError || error instanceof Disturbance)) throw error;

@@ -1,0 +1,63 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import { readBody } from '../http/body.js';
+import { ApiError, type Reply } from '../http/reply.js';
+
+/** Calls whose caller has given up, or was told that they failed, and whose work is still to be done. */
+export class LateWork {
+  readonly #waiting = new Set<() => Promise<number>>();
+  readonly #failed: (error: unknown) => void;
+
+  constructor(failed: (error: unknown) => void) {
+    this.#failed = failed;
+  }
+
+  get count(): number {
+    return this.#waiting.size;
+  }
+
+  /** Takes a call's body in, so that it can be answered before it is done. `ms`: until then; undefined: when told. */
+  async take(
+    request: IncomingMessage,
+    work: (request: IncomingMessage) => Promise<Reply>,
+    ms: number | undefined,
+  ): Promise<void> {
+    const body = await readBody(request);
+    const { headers, method, url } = request;
+    const again = Object.assign(Readable.from([body]), { headers, method, url }) as unknown as IncomingMessage;
+    const one = (): Promise<number> => {
+      this.#waiting.delete(one);
+      return statusOf(() => work(again));
+    };
+    this.#waiting.add(one);
+    if (ms === undefined) return;
+    const timer = setTimeout(() => {
+      if (this.#waiting.has(one)) one().catch(this.#failed);
+    }, ms);
+    timer.unref();
+  }
+
+  /** Does the oldest of them now, or all. Resolves with the status that each would have answered. */
+  async finish(most = Number.POSITIVE_INFINITY): Promise<number[]> {
+    const done: number[] = [];
+    for (const one of this.#waiting) {
+      if (done.length >= most) break;
+      done.push(await one());
+    }
+    return done;
+  }
+
+  /** They are never done. */
+  forget(): void {
+    this.#waiting.clear();
+  }
+}
+
+async function statusOf(work: () => Promise<Reply>): Promise<number> {
+  try {
+    return (await work()).status;
+  } catch (error) {
+    if (error instanceof ApiError) return error.status;
+    throw error;
+  }
+}
