@@ -89,6 +89,32 @@ t.test('imports go one way, downwards', async (t) => {
   t.ok(seen > 50, 'the test saw imports at all');
 });
 
+/** Folders whose time tests decide: what reads the clock, waits or fetches takes a `Clock` or a client. */
+const TIMELESS = ['outbox', 'jobs', 'mirror', 'vfs', 'daemon/project.ts'];
+/** What is left of reading the machine's own clock there, and why it may; never more. */
+const OWN_TIME: Readonly<Record<string, number>> = {
+  // Compared with times that the disk gave.
+  'src/outbox/working-file.ts': 1,
+  // Tells people: the one thing in there that goes to the network by itself.
+  'src/jobs/notify/send.ts': 1,
+  // A thread of its own, which no clock can be given to.
+  'src/mirror/writer-worker.ts': 1,
+  'src/vfs/hidden/entries.ts': 1,
+  'src/vfs/hidden/hidden-folder.ts': 1,
+  'src/vfs/company/served-projects.ts': 6,
+};
+
+t.test('time and network reach the outbox, the mirror and the jobs from outside', async (t) => {
+  const pattern = /\bDate\.now\b|\bperformance\.now\b|\bset(?:Timeout|Interval)\(|(?<![\w.#]|async )fetch\(/g;
+  const files = TIMELESS.flatMap((name) => (name.endsWith('.ts') ? [join(src, name)] : sources(join(src, name))));
+  for (const file of files) {
+    const name = relative(top, file);
+    const code = readFileSync(file, 'utf8').replace(/^\s*(?:\/\/|\/?\*).*$/gm, '');
+    const found = [...code.matchAll(pattern)].map(([text]) => text);
+    t.equal(found.length, OWN_TIME[name] ?? 0, `${name}: ${found.join(', ')}`);
+  }
+});
+
 t.test('source files stay readable', async (t) => {
   for (const file of sources(src)) {
     const lines = readFileSync(file, 'utf8').split('\n').length;

@@ -8,6 +8,8 @@ export interface Clock {
   monotonic(): number;
   /** Resolves after `ms` milliseconds; rejects with the signal's reason when aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Does `work` once after `ms` milliseconds, unless what it returns is called before. Does not keep a process alive. */
+  after(ms: number, work: () => void): () => void;
 }
 
 export const systemClock: Clock = {
@@ -20,4 +22,21 @@ export const systemClock: Clock = {
       throw signal?.aborted ? signal.reason : error;
     }
   },
+  after(ms, work) {
+    const timer = setTimeout(work, ms).unref();
+    return () => clearTimeout(timer);
+  },
 };
+
+/** Does `work` every `ms` milliseconds until what it returns is called. */
+export function every(clock: Clock, ms: number, work: () => void): () => void {
+  let cancel: () => void;
+  const next = (): void => {
+    cancel = clock.after(ms, () => {
+      next();
+      work();
+    });
+  };
+  next();
+  return () => cancel();
+}

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { BandwidthLimiter } from '../base/bandwidth.js';
-import { systemClock } from '../base/clock.js';
+import { type Clock, systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import { type Inode, ROOT_INODE } from '../base/ids.js';
 import { inOrder } from '../base/in-order.js';
@@ -48,6 +48,7 @@ export interface ProjectOptions {
   readonly downloads?: BandwidthLimiter | undefined;
   /** Seconds; undefined: as often as somebody looks. */
   readonly pollInterval: number | undefined;
+  readonly clock?: Clock;
 }
 
 const TEMPORARY_DELAY = 10 * 60_000;
@@ -93,7 +94,7 @@ export class Project {
   readonly pinKeeper: PinKeeper;
   readonly readers: Readers;
   /** Milliseconds since the epoch: tells what is counted from the start apart from what another opening counts. */
-  readonly openedAt = Date.now();
+  readonly openedAt: number;
   /** Bytes of the uploads under way that went out. */
   readonly progress = new Map<Inode, number>();
   readonly #lock: FileLock;
@@ -109,17 +110,20 @@ export class Project {
     options: ProjectOptions,
     log: Log,
   ) {
+    const { clock = systemClock } = options;
     this.session = session;
+    this.openedAt = clock.now();
     this.#lock = lock;
     this.mirror = mirror;
     this.content = content;
     this.versions = versions;
-    this.readers = new Readers({ budget: options.previews, clock: systemClock, log });
+    this.readers = new Readers({ budget: options.previews, clock, log });
     this.outbox = new Outbox({
       folder,
       view: mirror.view,
       content,
       log,
+      clock,
       reserve: options.cacheReserve,
       temporary: options.temporary,
       noDelete: options.noDelete,
@@ -176,6 +180,7 @@ export class Project {
     const lock = takeLock(folder);
     const { project } = session;
     const { client, storage } = session.session;
+    const { clock = systemClock } = options;
     let mirror: Mirror | undefined;
     let content: ContentCache | undefined;
     try {
@@ -185,6 +190,7 @@ export class Project {
         upkeepWait: (isWatched) => session.session.budget.upkeepWait(isWatched),
         reachable: (signal) => client.api.reachable(signal),
         log,
+        clock,
         source: {
           page: ({ newestFirst, ...query }, callOptions) =>
             client.indexRaw(project.id, { ...query, sort: newestFirst ? '-updated_at' : 'updated_at' }, callOptions),
@@ -204,6 +210,7 @@ export class Project {
         bandwidth: options.downloads,
         source,
         log,
+        clock,
       });
       return new Project(session, lock, folder, mirror, content, versions, options, log);
     } catch (error) {

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Clock, systemClock } from '../base/clock.js';
+import { type Clock, every, systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import { type FileLock, tryLock } from '../base/lock.js';
 import { ranSince } from '../base/process.js';
@@ -90,13 +90,13 @@ export class JobEngine {
     const job = this.store.get(id);
     if (this.#runs.has(job.id)) throw new Failure('job-running', { name: job.name });
     // A command that runs a job itself looks after this one alone.
-    const attending = this.#loop ? undefined : setInterval(() => this.#attend(() => this.#obey(true)), LOOK);
+    const endAttending = this.#loop ? undefined : every(this.#clock, LOOK, () => this.#attend(() => this.#obey(true)));
     const holder: { run: Run | undefined; done: Promise<Execution> } = {
       run: undefined,
       done: this.#execute(job, trigger, options, (run) => {
         holder.run = run;
       }).finally(() => {
-        clearInterval(attending);
+        endAttending?.();
         this.#runs.delete(job.id);
       }),
     };

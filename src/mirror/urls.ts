@@ -97,17 +97,17 @@ export class Urls {
       { page, perPage: pageRows(this.#store.view), filter: { type: 'file', inRecycleBin: false } },
       { class: callClass, signal },
     );
-    this.#serverOffset = reply.serverTime - performance.now() / 1000;
+    this.#serverOffset = reply.serverTime - this.#clock.monotonic() / 1000;
     return { ...(await this.#store.ingestPage(reply, undefined, {})), serverTime: reply.serverTime };
   }
 
   #serverNow(): number | undefined {
-    return this.#serverOffset === undefined ? undefined : performance.now() / 1000 + this.#serverOffset;
+    return this.#serverOffset === undefined ? undefined : this.#clock.monotonic() / 1000 + this.#serverOffset;
   }
 
   /** Called with the server time of any reply. */
   sawServerTime(seconds: number): void {
-    this.#serverOffset = seconds - performance.now() / 1000;
+    this.#serverOffset = seconds - this.#clock.monotonic() / 1000;
   }
 }
 

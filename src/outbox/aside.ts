@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { Change } from '../mirror/changes.js';
 import { HIDDEN } from '../mirror/flags.js';
@@ -17,6 +18,7 @@ export interface AsideOptions {
   readonly staging: Staging;
   readonly staysLocal: StaysLocal;
   readonly log: Log;
+  readonly clock: Clock;
   /** Tells whoever shows the tree. */
   readonly tell: (changes: readonly Change[]) => void;
 }
@@ -70,7 +72,7 @@ export class Aside {
     }
     const isThere = (name: string): boolean => tree.child(folder, name) !== undefined;
     const isTaken = isThere(aside.name);
-    const now = Date.now();
+    const now = this.#o.clock.now();
     const name = isTaken ? freeConflictName(aside.name, now, isThere) : aside.name;
     const intent = made(inode, folder.inode, name, false, now, who(uid));
     const reason = isTaken ? 'somebody else was faster' : 'it was deleted at the server meanwhile';

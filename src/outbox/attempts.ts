@@ -44,7 +44,7 @@ export class Attempts {
 
   constructor(options: AttemptsOptions) {
     this.#o = options;
-    this.lookup = new Lookup(options, options.outbox.tree);
+    this.lookup = new Lookup(options, options.outbox.tree, options.outbox.clock);
   }
 
   /** The item whose sending has the outcome of this intent's attempt still before it. */
@@ -82,7 +82,7 @@ export class Attempts {
     const foreign = isForeign(attempt, item);
     if (!foreign) outbox.confirmed(now.inode, next.baseVersion);
     if (!isNothing(next)) {
-      intents.change(outbox.staysLocal.settled(next, Date.now()));
+      intents.change(outbox.staysLocal.settled(next, outbox.clock.now()));
       return;
     }
     const { inode } = now;
@@ -161,7 +161,7 @@ export class Attempts {
 
   /** Written down before the call, on the platter: after a crash or a lost reply one looks before repeating. */
   begin(intent: Intent, attempted: Attempt | undefined): Intent {
-    const attemptAt = Math.max(Date.now(), this.#last + 1);
+    const attemptAt = Math.max(this.#o.outbox.clock.now(), this.#last + 1);
     const attempt: Intent = { ...this.current(intent), attemptAt, attempted, state: 'uploading' };
     this.replace(intent, attempt);
     this.#o.outbox.intents.sync();

@@ -1,5 +1,6 @@
 import { rmSync, statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Clock } from '../base/clock.js';
 import { onDisk } from '../base/disk.js';
 import { isFailure } from '../base/errors.js';
 
@@ -17,11 +18,13 @@ const PAUSE = 1000;
  */
 export class Ballast {
   readonly #path: string;
+  readonly #clock: Clock;
   #size: number;
   #triedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(path: string) {
+  constructor(path: string, clock: Clock) {
     this.#path = path;
+    this.#clock = clock;
     this.#size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
     if (this.#size < SIZE) this.#take();
   }
@@ -40,7 +43,7 @@ export class Ballast {
 
   #give(): boolean {
     if (this.#size === 0) return false;
-    this.#triedAt = performance.now();
+    this.#triedAt = this.#clock.monotonic();
     this.#size = Math.max(0, this.#size - STEP);
     try {
       truncateSync(this.#path, this.#size);
@@ -51,8 +54,8 @@ export class Ballast {
   }
 
   #take(): void {
-    if (performance.now() - this.#triedAt < PAUSE) return;
-    this.#triedAt = performance.now();
+    if (this.#clock.monotonic() - this.#triedAt < PAUSE) return;
+    this.#triedAt = this.#clock.monotonic();
     try {
       const { bavail, bsize } = statfsSync(dirname(this.#path));
       if (bavail * bsize < PLENTY) return;

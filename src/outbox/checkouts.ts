@@ -50,7 +50,7 @@ export class Checkouts {
   readonly #stop = new AbortController();
   readonly #onChange = (): void => this.#soon();
   readonly #turns = new Map<Inode, Promise<void>>();
-  #timer: NodeJS.Timeout | undefined;
+  #cancelTidying: (() => void) | undefined;
   #tidying: Promise<void> = Promise.resolve();
 
   constructor(options: CheckoutOptions) {
@@ -74,7 +74,7 @@ export class Checkouts {
 
   own(inode: Inode): OwnCheckout | undefined {
     const own = this.#own.get(inode);
-    return own && own.until > nowSeconds() ? own : undefined;
+    return own && own.until > this.#now() ? own : undefined;
   }
 
   /** Who else has the file checked out, as far as the mirror knows. */
@@ -85,7 +85,7 @@ export class Checkouts {
     if (!row) return undefined;
     const { checkedOutBy, checkedOutUntil } = view.people(row.inode);
     if (checkedOutBy === undefined || this.#o.account.includes(checkedOutBy)) return undefined;
-    return checkedOutUntil !== undefined && checkedOutUntil < nowSeconds() ? undefined : checkedOutBy;
+    return checkedOutUntil !== undefined && checkedOutUntil < this.#now() ? undefined : checkedOutBy;
   }
 
   /**
@@ -102,7 +102,7 @@ export class Checkouts {
     return this.#inTurn(inode, async () => {
       const own = this.#own.get(inode);
       if (!own) return;
-      if (own.until > nowSeconds()) await this.#patch(own.remoteId, null, call);
+      if (own.until > this.#now()) await this.#patch(own.remoteId, null, call);
       this.forget(inode);
     });
   }
@@ -117,7 +117,7 @@ export class Checkouts {
 
   async close(): Promise<void> {
     this.#o.outbox.events.off('changed', this.#onChange);
-    clearTimeout(this.#timer);
+    this.#cancelTidying?.();
     this.#stop.abort();
     await this.#tidying;
   }
@@ -137,8 +137,8 @@ export class Checkouts {
 
   async #take(item: LocalItem, seconds: number, why: Why, call: CallOptions): Promise<void> {
     const before = this.#own.get(item.inode);
-    const until = nowSeconds() + seconds;
-    if (before && before.until > Math.min(until, nowSeconds() + ENOUGH) && (before.why === 'asked' || why === 'open'))
+    const until = this.#now() + seconds;
+    if (before && before.until > Math.min(until, this.#now() + ENOUGH) && (before.why === 'asked' || why === 'open'))
       return;
     const row: OwnCheckout = { inode: item.inode, remoteId: item.remoteId, until, why };
     this.#remember(row);
@@ -155,13 +155,13 @@ export class Checkouts {
   }
 
   #soon(): void {
-    if (this.#own.size === 0 || this.#timer || this.#stop.signal.aborted) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
+    if (this.#own.size === 0 || this.#cancelTidying || this.#stop.signal.aborted) return;
+    this.#cancelTidying = this.#o.outbox.clock.after(TIDY_DELAY, () => {
+      this.#cancelTidying = undefined;
       this.#tidying = this.#tidy().catch((error: unknown) =>
         this.#o.log.error({ error }, 'check-outs could not be tidied up; the next change tries again'),
       );
-    }, TIDY_DELAY).unref();
+    });
   }
 
   /** Checks in what a program had open, and nobody writes or waits to send any more. */
@@ -169,7 +169,7 @@ export class Checkouts {
     const { outbox, log } = this.#o;
     for (const own of [...this.#own.values()]) {
       const isNeeded = (outbox.working(own.inode)?.writers ?? 0) > 0 || outbox.intents.get(own.inode) !== undefined;
-      if (own.until <= nowSeconds()) this.forget(own.inode);
+      if (own.until <= this.#now()) this.forget(own.inode);
       else if (own.why === 'open' && !isNeeded)
         await this.giveBack(own.inode, { class: 'background', signal: this.#stop.signal }).catch((error: unknown) => {
           if (!this.#stop.signal.aborted)
@@ -185,10 +185,12 @@ export class Checkouts {
     await store.ingestItems([item], serverTime);
   }
 
+  #now(): number {
+    return Math.floor(this.#o.outbox.clock.now() / 1000);
+  }
+
   #remember(row: OwnCheckout): void {
     this.#put.run(row);
     this.#own.set(row.inode, row);
   }
 }
-
-const nowSeconds = (): number => Math.floor(Date.now() / 1000);

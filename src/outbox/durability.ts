@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import { bootId, syncFileSystem } from '../content/durable.js';
 import type { Intent } from './intent.js';
@@ -17,6 +18,7 @@ export interface DurabilityParts {
   readonly intents: Intents;
   readonly staging: Staging;
   readonly log: Log;
+  readonly clock: Clock;
   /** Brings the mirror to the platter. */
   readonly syncMirror: () => Promise<void>;
 }
@@ -29,8 +31,8 @@ export class Durability {
   /** What is not on the platter is lost when this changes: the machine's boot, and the disk as it is attached. */
   readonly place: string;
   readonly #o: DurabilityParts;
-  #timer: NodeJS.Timeout | undefined;
-  #writingDown: NodeJS.Timeout | undefined;
+  #cancelSync: (() => void) | undefined;
+  #cancelWritingDown: (() => void) | undefined;
   #closed = false;
 
   constructor(parts: DurabilityParts) {
@@ -59,23 +61,23 @@ export class Durability {
   /** Nobody is told of a new file's content before it is closed: its intent need not be written down at once. */
   putSoon(intent: Intent): void {
     this.#o.intents.putSoon(intent);
-    this.#writingDown ??= setTimeout(() => {
-      this.#writingDown = undefined;
+    this.#cancelWritingDown ??= this.#o.clock.after(WRITE_DOWN, () => {
+      this.#cancelWritingDown = undefined;
       try {
         this.#o.intents.writeDown();
       } catch (error) {
         // The close of the file says it to whom it concerns.
         this.#o.log.error({ error }, 'a file that is being written could not be noted');
       }
-    }, WRITE_DOWN);
+    });
   }
 
   /** Something was acknowledged that is not on the platter. */
   acknowledged(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
+    this.#cancelSync ??= this.#o.clock.after(REST, () => {
+      this.#cancelSync = undefined;
       this.#secureAll().catch((error: unknown) => this.#o.log.error({ error }, 'the state folder could not be synced'));
-    }, REST).unref();
+    });
   }
 
   async #secureAll(): Promise<void> {
@@ -94,8 +96,8 @@ export class Durability {
 
   /** Nothing that was acknowledged depends on the machine after this. */
   close(): void {
-    clearTimeout(this.#timer);
-    clearTimeout(this.#writingDown);
+    this.#cancelSync?.();
+    this.#cancelWritingDown?.();
     this.#closed = true;
     const { intents, log, staging } = this.#o;
     try {

@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.js';
 import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
 import { type Database, openDatabase, type Statement, type Transaction } from '../database/open.js';
 import { foldCase } from '../names/fold.js';
@@ -26,6 +27,7 @@ export class Intents {
   readonly database: Database;
   readonly #db: Database;
   readonly #ballast: Ballast;
+  readonly #clock: Clock;
   readonly #put: Statement;
   readonly #delete: Statement<[number]>;
   readonly #write: Transaction<(put: readonly Intent[], drop: readonly Inode[]) => void>;
@@ -57,8 +59,9 @@ export class Intents {
   #reservedTo: number;
 
   /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
-  constructor(path: string, ballast: Ballast) {
+  constructor(path: string, ballast: Ballast, clock: Clock) {
     this.#ballast = ballast;
+    this.#clock = clock;
     this.database = this.#db = openDatabase(path, outboxOptions);
     this.#db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     this.#put = this.#db.prepare(
@@ -256,7 +259,7 @@ export class Intents {
     this.writeDown();
     this.#db.pragma('synchronous = FULL');
     try {
-      this.#ballast.write(() => this.#setMeta.run('synced', Date.now()));
+      this.#ballast.write(() => this.#setMeta.run('synced', this.#clock.now()));
     } finally {
       this.#db.pragma('synchronous = NORMAL');
     }

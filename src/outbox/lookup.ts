@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import type { ProjectId, RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
@@ -29,10 +30,12 @@ export interface Sighting extends WrittenItem {
 export class Lookup {
   readonly #o: LookupOptions;
   readonly #tree: Tree;
+  readonly #clock: Clock;
 
-  constructor(options: LookupOptions, tree: Tree) {
+  constructor(options: LookupOptions, tree: Tree, clock: Clock) {
     this.#o = options;
     this.#tree = tree;
+    this.#clock = clock;
   }
 
   /** The item that the attempt was about; undefined: the server does not have it. */
@@ -87,7 +90,7 @@ export class Lookup {
     }
     const item = await client.file(project, intent.remoteId, call);
     if (item.deleted) throw new Failure('gone', { what: intent.name });
-    return { item, serverTime: Math.floor(Date.now() / 1000) };
+    return { item, serverTime: Math.floor(this.#clock.now() / 1000) };
   }
 
   /** Whether the attempt may have made this version: by our account, of its size, since it began. */

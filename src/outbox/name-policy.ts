@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { Clock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
@@ -40,7 +41,7 @@ export interface NameGuard {
   readonly refusals: readonly RefusedName[];
 }
 
-export function namePolicy(tree: Tree, temporary: readonly string[], log: Log): NameGuard {
+export function namePolicy(tree: Tree, temporary: readonly string[], log: Log, clock: Clock): NameGuard {
   const refusals: RefusedName[] = [];
   const extra = temporary.map((glob) => globPattern(glob, 'transfer-temporary'));
   const kinds = new LRUCache<string, NameClass>({ max: KEPT_KINDS });
@@ -96,7 +97,7 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log): 
     }
   };
   const refuse = (refusal: Refusal, path: string, uid: number): never => {
-    refusals.push({ at: Date.now(), path, uid, rule: refusal.words });
+    refusals.push({ at: clock.now(), path, uid, rule: refusal.words });
     if (refusals.length > KEPT_REFUSALS) refusals.shift();
     log.warn({ path, uid, rule: refusal.words }, 'a name was refused');
     const code = refusal.errno === 'ENAMETOOLONG' ? 'path-too-long' : 'name-refused';

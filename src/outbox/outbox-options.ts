@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { ContentCache } from '../content/cache.js';
 import type { Change } from '../mirror/changes.js';
@@ -10,6 +11,7 @@ export interface OutboxOptions {
   readonly view: View;
   readonly content: ContentCache;
   readonly log: Log;
+  readonly clock: Clock;
   /** Bytes of disk that writing leaves free. */
   readonly reserve: number;
   /** More names that are held back like transfer temporaries. */

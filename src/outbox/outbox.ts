@@ -25,13 +25,9 @@ import { type LocalItem, Tree, versionOf } from './tree.js';
 import { who } from './who.js';
 import { WorkingFile } from './working-file.js';
 
-interface Events {
-  /** Something may have become ready to go up. */
-  changed: [];
-}
-
 /** What people do to the project here: written down before it is acknowledged, joined with the mirror into one tree. */
 export class Outbox {
+  readonly clock: OutboxOptions['clock'];
   readonly tree: Tree;
   readonly intents: Intents;
   readonly staging: Staging;
@@ -39,7 +35,8 @@ export class Outbox {
   readonly names: NameGuard;
   readonly staysLocal: StaysLocal;
   readonly permissions: Permissions;
-  readonly events = new EventEmitter<Events>();
+  /** `changed`: something may have become ready to go up. */
+  readonly events = new EventEmitter<{ changed: [] }>();
   readonly #options: OutboxOptions;
   readonly #files = new Map<Inode, WorkingFile>();
   readonly #aside: Aside;
@@ -47,11 +44,13 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options;
-    this.intents = new Intents(join(options.folder, 'outbox.db'), new Ballast(join(options.folder, 'ballast')));
-    this.staging = new Staging(options.folder, options.reserve);
+    const { folder, reserve, clock } = options;
+    this.clock = clock;
+    this.intents = new Intents(join(folder, 'outbox.db'), new Ballast(join(folder, 'ballast'), clock), clock);
+    this.staging = new Staging(folder, reserve, clock);
     this.tree = new Tree(options.view, this.intents);
-    this.permissions = new Permissions(this.tree);
-    this.names = namePolicy(this.tree, options.temporary, options.log);
+    this.permissions = new Permissions(this.tree, clock);
+    this.names = namePolicy(this.tree, options.temporary, options.log, clock);
     this.staysLocal = new StaysLocal(this.intents, this.names);
     this.durability = new Durability({ ...options, intents: this.intents, staging: this.staging });
     this.#aside = new Aside({ ...options, ...this });
@@ -83,7 +82,7 @@ export class Outbox {
   create(parent: LocalItem, name: string, uid: number): { readonly item: LocalItem; readonly file: WorkingFile } {
     this.names.require(parent, name, false, uid);
     this.staging.requireSpace(0);
-    const now = Date.now();
+    const now = this.clock.now();
     const inode = this.intents.newInode();
     const fd = this.staging.open(inode, true);
     let file: WorkingFile | undefined;
@@ -107,7 +106,7 @@ export class Outbox {
 
   mkdir(parent: LocalItem, name: string, uid: number): LocalItem {
     this.names.require(parent, name, true, uid);
-    const now = Date.now();
+    const now = this.clock.now();
     const inode = this.intents.newInode();
     const intent = made(inode, parent.inode, name, true, now, who(uid));
     this.#put({ ...intent, ...this.staysLocal.firstState(intent) });
@@ -115,7 +114,7 @@ export class Outbox {
   }
 
   unlink(item: LocalItem, uid: number): void {
-    const now = Date.now();
+    const now = this.clock.now();
     const intent = this.#intentOf(item, uid, now);
     this.#requireDelete(intent);
     if (mayBeThere(intent))
@@ -146,7 +145,7 @@ export class Outbox {
     const replaced = found?.inode === item.inode ? undefined : found;
     const name = replaced?.name ?? newName;
     if (replaced) this.tree.requireReplaceable(item, replaced, mayReplace);
-    const now = Date.now();
+    const now = this.clock.now();
     const before = this.#intentOf(item, uid, now);
     this.staysLocal.requireMove(before, parent.intent, name);
     if (isLocal(parent.intent) && mayBeThere(before)) this.#requireDelete(before);
@@ -236,7 +235,7 @@ export class Outbox {
       file.acknowledged(seen);
       return;
     }
-    const now = Date.now();
+    const now = this.clock.now();
     // Who unlinked it meanwhile wants none of it.
     const current = known ? undefined : this.tree.item(file.inode);
     if (!known && !current) return;

@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import { type Inode, ROOT_INODE } from '../base/ids.js';
 import { READ_ONLY } from '../mirror/flags.js';
@@ -12,15 +13,17 @@ const REMEMBERED = 15 * 60_000;
  */
 export class Permissions {
   readonly #tree: Tree;
+  readonly #clock: Clock;
   readonly #refused = new Map<Inode, number>();
 
-  constructor(tree: Tree) {
+  constructor(tree: Tree, clock: Clock) {
     this.#tree = tree;
+    this.#clock = clock;
   }
 
   /** The server refused to change this item, or to put something into this folder. */
   refused(inode: Inode): void {
-    this.#refused.set(inode, Date.now() + REMEMBERED);
+    this.#refused.set(inode, this.#clock.now() + REMEMBERED);
   }
 
   /** The server let it be changed. */
@@ -44,6 +47,6 @@ export class Permissions {
     if (root && (root.flags & READ_ONLY) !== 0) return 'the project is read-only';
     if (this.#refused.size === 0) return undefined;
     const until = this.#refused.get(item.inode);
-    return until !== undefined && until > Date.now() ? 'Procore refused it a short time ago' : undefined;
+    return until !== undefined && until > this.#clock.now() ? 'Procore refused it a short time ago' : undefined;
   }
 }

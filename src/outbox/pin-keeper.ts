@@ -56,7 +56,8 @@ export class PinKeeper {
   readonly #stop = new AbortController();
   readonly #onChange = (): void => this.#soon(SOON);
   #totals: Totals = { files: 0, bytes: 0, missing: 0 };
-  #timer: NodeJS.Timeout | undefined;
+  #cancelLook: (() => void) | undefined;
+  #cancelRetry: (() => void) | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
   #work: Promise<void> | undefined;
   #again = false;
@@ -108,7 +109,8 @@ export class PinKeeper {
     this.#o.store.events.off('changed', this.#onChange);
     this.#o.outbox.events.off('changed', this.#onChange);
     this.#stop.abort(new Failure('interrupted'));
-    clearTimeout(this.#timer);
+    this.#cancelLook?.();
+    this.#cancelRetry?.();
     await this.#work;
   }
 
@@ -118,11 +120,11 @@ export class PinKeeper {
       this.#again = true;
       return;
     }
-    const due = performance.now() + delay;
+    const due = this.#o.outbox.clock.monotonic() + delay;
     if (due >= this.#dueAt) return;
-    clearTimeout(this.#timer);
+    this.#cancelLook?.();
     this.#dueAt = due;
-    this.#timer = setTimeout(() => {
+    this.#cancelLook = this.#o.outbox.clock.after(delay, () => {
       this.#dueAt = Number.POSITIVE_INFINITY;
       this.#work = this.#run().finally(() => {
         this.#work = undefined;
@@ -130,7 +132,7 @@ export class PinKeeper {
         this.#again = false;
         this.#soon(Math.max(SOON, PAUSE * this.#tookMs));
       });
-    }, delay).unref();
+    });
   }
 
   /** Never rejects. */
@@ -154,7 +156,7 @@ export class PinKeeper {
   #later(): void {
     const wait = this.#retry;
     this.#retry = Math.min(RETRY_LAST, wait * 2);
-    setTimeout(() => this.#soon(0), wait).unref();
+    this.#cancelRetry = this.#o.outbox.clock.after(wait, () => this.#soon(0));
   }
 
   /** Files and bytes of the items and all below them, each once; adds to `wanted` what is not here, up to a batch. */
@@ -180,14 +182,14 @@ export class PinKeeper {
     }
     for (let at = folders.pop(); at; at = folders.pop()) {
       signal.throwIfAborted();
-      const began = performance.now();
+      const began = this.#o.outbox.clock.monotonic();
       const children = outbox.tree.children(at.folder, at.after, PAGE);
       if (children.length >= PAGE) folders.push({ folder: at.folder, after: children.at(-1)!.inode });
       for (const child of children) {
         if (child.isFile) add(child);
         else folders.push({ folder: child, after: 0 });
       }
-      worked += performance.now() - began;
+      worked += this.#o.outbox.clock.monotonic() - began;
       await turn();
     }
     this.#tookMs = worked;
@@ -199,9 +201,9 @@ export class PinKeeper {
     let next = 0;
     let failed = 0;
     let isFull = false;
-    const began = performance.now();
+    const began = this.#o.outbox.clock.monotonic();
     // What changed meanwhile does not wait for all that was missing before.
-    const isOver = (): boolean => this.#again && performance.now() - began > LONGEST;
+    const isOver = (): boolean => this.#again && this.#o.outbox.clock.monotonic() - began > LONGEST;
     const worker = async (): Promise<void> => {
       while (next < wanted.length && !isFull && !isOver() && !signal.aborted) {
         const version = wanted[next++]!;

@@ -15,7 +15,7 @@ export class Readiness {
   readonly #delays: Delays;
   /** Somebody waits for these, with how many do. */
   readonly #urgent = new Map<Inode, number>();
-  /** When the last attempt at each began, on the clock of `performance.now`. */
+  /** When the last attempt at each began, on the clock that never jumps. */
   readonly #attempts = new Map<Inode, number>();
   #draining = 0;
   /** When the first of the drains under way began. */
@@ -38,7 +38,7 @@ export class Readiness {
     const at = readyAt(intent, kind, writers, { settle: 0, deletion: 0, temporary });
     // What failed before is tried at once, and what fails now has its usual pause.
     const isOld = intent.state === 'failed' && !this.hasFailedSince(intent, this.#drainBegan);
-    return at !== undefined && isOld ? Math.min(at, Date.now()) : at;
+    return at !== undefined && isOld ? Math.min(at, this.#outbox.clock.now()) : at;
   }
 
   /**
@@ -60,14 +60,14 @@ export class Readiness {
 
   /** A drain begins, or has ended. */
   setDraining(change: 1 | -1): void {
-    if (this.#draining === 0) this.#drainBegan = performance.now();
+    if (this.#draining === 0) this.#drainBegan = this.#outbox.clock.monotonic();
     this.#draining += change;
     this.#outbox.intents.touchAll();
   }
 
   /** An attempt at it begins. */
   began(inode: Inode): void {
-    this.#attempts.set(inode, performance.now());
+    this.#attempts.set(inode, this.#outbox.clock.monotonic());
   }
 
   /** There is no intent any more. */

@@ -3,6 +3,7 @@ import { diskFailure } from '../base/disk.js';
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
+import { Alarm } from './alarm.js';
 import { Brake, isBraked } from './brake.js';
 import { BrakeRecord } from './brake-record.js';
 import { isNothing } from './changes.js';
@@ -49,10 +50,9 @@ export class Scheduler {
   readonly #stop = new AbortController();
   readonly #underWay = new Map<Inode, Promise<void>>();
   readonly #queue = new ReadyQueue();
-  readonly #completions = new Completions();
+  readonly #completions: Completions;
+  readonly #alarm: Alarm;
   readonly #onChange = (): void => this.#changed();
-  #timer: NodeJS.Timeout | undefined;
-  #wakeAt = 0;
   #burstEnd = 0;
   #sweepAt = 0;
   #pausedUntil = 0;
@@ -61,6 +61,8 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#o = options;
+    this.#completions = new Completions(options.outbox.clock);
+    this.#alarm = new Alarm(options.outbox.clock, () => this.#awake());
     this.#brake = new Brake(options.holdAfter, new BrakeRecord(options.outbox.intents.database, options.log));
     this.#readiness = new Readiness(options.outbox, options.delays);
     // Every call under way listens to it.
@@ -89,7 +91,7 @@ export class Scheduler {
    * @throws what the outbox could not be written for
    */
   async drain(signal: AbortSignal): Promise<Intent[]> {
-    const began = performance.now();
+    const began = this.#o.outbox.clock.monotonic();
     this.#readiness.setDraining(1);
     try {
       for (;;) {
@@ -98,7 +100,8 @@ export class Scheduler {
         this.#tick();
         if (this.#underWay.size === 0) {
           const left = [...this.#o.outbox.intents.all()].filter((intent) => intent.state !== 'local');
-          const isClosing = performance.now() - began < RELEASE_COMES && left.some(this.#readiness.isClosing);
+          const isClosing =
+            this.#o.outbox.clock.monotonic() - began < RELEASE_COMES && left.some(this.#readiness.isClosing);
           if (!isClosing && !left.some((intent) => this.#canGo(intent, began))) return left;
         }
         await this.#completions.next(LONGEST_WAIT, signal);
@@ -175,41 +178,36 @@ export class Scheduler {
 
   async close(): Promise<void> {
     this.#o.outbox.events.off('changed', this.#onChange);
-    clearTimeout(this.#timer);
+    this.#alarm.clear();
     this.#stop.abort(new Failure('interrupted'));
     await Promise.allSettled(this.#underWay.values());
   }
 
   /** The brake is to see all of what one command deletes before the first of it goes. */
   #changed(): void {
-    const now = performance.now();
+    const now = this.#o.outbox.clock.monotonic();
     if (this.#burstEnd === 0) this.#burstEnd = now + BURST;
-    if (this.#underWay.size === 0) this.#wakeAt = Number.POSITIVE_INFINITY;
+    if (this.#underWay.size === 0) this.#alarm.clear();
     this.#wake(Math.min(TICK, Math.max(0, this.#burstEnd - now)));
   }
 
   #wake(ms: number): void {
-    if (this.#stop.signal.aborted) return;
-    const at = performance.now() + ms;
-    if (this.#timer && this.#wakeAt <= at) return;
-    clearTimeout(this.#timer);
-    this.#wakeAt = at;
-    this.#timer = setTimeout(() => {
-      try {
-        this.#tick();
-      } catch (error) {
-        this.#unwritable(error);
-      }
-    }, ms);
-    this.#timer.unref();
+    if (!this.#stop.signal.aborted) this.#alarm.set(ms);
+  }
+
+  #awake(): void {
+    try {
+      this.#tick();
+    } catch (error) {
+      this.#unwritable(error);
+    }
   }
 
   #tick(): void {
     if (this.#stop.signal.aborted) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#alarm.clear();
     this.#burstEnd = 0;
-    const now = Date.now();
+    const now = this.#o.outbox.clock.now();
     if (now < this.#pausedUntil) {
       this.#wake(this.#pausedUntil - now);
       return;
@@ -264,7 +262,8 @@ export class Scheduler {
 
   /** Why an item that somebody waits for does not go up: of it, or of a folder above it. */
   #obstacle(chain: readonly Inode[]): string | undefined {
-    if (this.#pausedUntil > Date.now()) return 'the server cannot be reached, or the calls of this hour are spent';
+    if (this.#pausedUntil > this.#o.outbox.clock.now())
+      return 'the server cannot be reached, or the calls of this hour are spent';
     for (const inode of chain) {
       const intent = this.#o.outbox.intents.get(inode);
       if (!intent || this.#underWay.has(inode)) continue;
@@ -336,7 +335,7 @@ export class Scheduler {
     const running = work()
       .then(
         () => {
-          const now = Date.now();
+          const now = this.#o.outbox.clock.now();
           outbox.permissions.granted(intent.inode);
           outbox.permissions.granted(intent.parent);
           this.#brake.passed([intent, ...covered], now);
@@ -375,7 +374,7 @@ export class Scheduler {
   /** What happened cannot be written down: nothing more is begun until the disk has had time to recover. */
   #unwritable(error: unknown): void {
     this.#diskError = error;
-    this.#pausedUntil = Date.now() + DISK_PAUSE;
+    this.#pausedUntil = this.#o.outbox.clock.now() + DISK_PAUSE;
     this.#o.log.error({ error }, 'the outbox cannot be written; nothing goes up meanwhile');
     this.#wake(DISK_PAUSE);
   }
@@ -386,7 +385,7 @@ export class Scheduler {
     const known = diskFailure(error);
     const failure = known instanceof Failure ? known : new Failure('internal', {}, error);
     const pause = PAUSES[failure.code];
-    if (pause !== undefined) this.#pausedUntil = Date.now() + pause;
+    if (pause !== undefined) this.#pausedUntil = this.#o.outbox.clock.now() + pause;
     if (failure.code === 'not-permitted')
       outbox.permissions.refused(intent.remoteId === NO_REMOTE ? intent.parent : intent.inode);
     const now = outbox.intents.get(intent.inode);
@@ -405,7 +404,7 @@ export class Scheduler {
       ...(failure.code === 'upload-unknown' ? { upload: undefined } : {}),
       attempts:
         pause === undefined ? Math.min(now.attempts + 1, mostAttempts(failure.code)) : Math.max(1, now.attempts),
-      changedAt: Date.now(),
+      changedAt: this.#o.outbox.clock.now(),
     });
   }
 

@@ -305,7 +305,7 @@ export class Sender {
     const folder = outbox.tree.item(current.parent);
     const name = freeConflictName(
       current.name,
-      Date.now(),
+      outbox.clock.now(),
       (one) => folder !== undefined && outbox.tree.child(folder, one) !== undefined,
     );
     if (outbox.staging.has(current.inode)) outbox.staging.duplicate(current.inode, inode);
@@ -316,13 +316,13 @@ export class Sender {
       state: 'held',
       reason: 'somebody else was faster',
       stagedAt: 0,
-      changedAt: Date.now(),
+      changedAt: outbox.clock.now(),
     };
     outbox.intents.change([copy], [current.inode]);
     outbox.continueAs(current.inode, inode);
     outbox.staging.remove(current.inode);
     log.warn({ path: outbox.tree.pathOf(copy) }, 'a conflict: both versions are kept');
-    if (theirs) await store.ingestItems([theirs], Math.floor(Date.now() / 1000));
+    if (theirs) await store.ingestItems([theirs], Math.floor(outbox.clock.now() / 1000));
     store.events.emit('changed', [
       {
         inode: current.inode,

@@ -13,6 +13,7 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { Clock } from '../base/clock.js';
 import { onDisk } from '../base/disk.js';
 import { Failure } from '../base/errors.js';
 import { asInode, type Inode } from '../base/ids.js';
@@ -29,13 +30,15 @@ export class Staging {
   readonly #folder: string;
   readonly #lost: string;
   readonly #reserve: number;
+  readonly #clock: Clock;
   #space = { free: 0, at: 0 };
 
   /** @param reserve bytes of disk that writing leaves free */
-  constructor(folder: string, reserve: number) {
+  constructor(folder: string, reserve: number, clock: Clock) {
     this.#folder = join(folder, 'staging');
     this.#lost = join(folder, 'lost+found');
     this.#reserve = reserve;
+    this.#clock = clock;
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     mkdirSync(this.#lost, { recursive: true, mode: 0o700 });
   }
@@ -112,13 +115,13 @@ export class Staging {
   /** A write may just have failed for want of room. */
   get isFull(): boolean {
     // No disk takes so much within the time that this is believed.
-    if (performance.now() - this.#space.at < SPACE_KNOWN && this.#space.free > PLENTY) return false;
+    if (this.#clock.monotonic() - this.#space.at < SPACE_KNOWN && this.#space.free > PLENTY) return false;
     return this.#freeSpace() < FULL;
   }
 
   /** @throws Failure `disk-full` when `bytes` more would touch the reserve */
   requireSpace(bytes: number): void {
-    const now = performance.now();
+    const now = this.#clock.monotonic();
     // A little that is asked for often is looked up now and then; what is large, each time.
     if (bytes > 0 || this.#space.at === 0 || now - this.#space.at > SPACE_KNOWN) this.#freeSpace();
     if (this.#space.free - bytes < this.#reserve)
@@ -127,7 +130,7 @@ export class Staging {
 
   #freeSpace(): number {
     const { bavail, bsize } = statfsSync(this.#folder);
-    this.#space = { free: bavail * bsize, at: performance.now() };
+    this.#space = { free: bavail * bsize, at: this.#clock.monotonic() };
     return this.#space.free;
   }
 }

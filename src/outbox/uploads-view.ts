@@ -121,7 +121,9 @@ export function discard(
     if (intent.staged && staging.has(intent.inode)) paths.push(staging.lose(intent.inode, intent.name));
   const discarded = [...dropped.values()].map((intent): Discarded => {
     const isMove = intent.remoteId !== NO_REMOTE && !intent.deleted && needsPerson(intent);
-    const left = isMove ? withoutContent(intent, outbox.tree.view.byRemoteId(intent.remoteId), Date.now()) : undefined;
+    const left = isMove
+      ? withoutContent(intent, outbox.tree.view.byRemoteId(intent.remoteId), outbox.clock.now())
+      : undefined;
     return { intent, left: left && !isNothing(left) ? left : undefined };
   });
   intents.change(

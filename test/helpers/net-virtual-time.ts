@@ -32,6 +32,7 @@ export class VirtualTime {
       now: () => this.now + skew,
       monotonic: () => this.now - 1_000_000,
       sleep: (ms, signal) => this.sleep(ms, signal),
+      after: (ms, work) => this.after(ms, work),
     };
   }
 
@@ -61,6 +62,11 @@ export class VirtualTime {
       });
       signal?.addEventListener('abort', stop, { once: true });
     });
+  }
+
+  after(ms: number, work: () => void): () => void {
+    const timer = this.#add(ms, work);
+    return () => this.#cancel(timer);
   }
 
   /** Lets `ms` pass; what is due happens in order. */

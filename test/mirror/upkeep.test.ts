@@ -42,6 +42,10 @@ class Hours implements Clock {
     return this.seconds * 1000;
   }
 
+  after(): () => void {
+    throw new Error('the upkeep of a mirror has no timers');
+  }
+
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     const until = this.seconds + ms / 1000;
     while (this.#plan[0] && this.#plan[0].at <= until) {

@@ -146,7 +146,7 @@ export class JobOpener implements Opener {
 }
 
 /** What a side of a transfer needs of a project. */
-export const accessOf = ({ mirror, content, session }: Project): ProjectAccess => {
+export const accessOf = ({ mirror, content, session, outbox }: Project): ProjectAccess => {
   const { client, writes, uploads, budget } = session.session;
   const { account, name } = session.connection;
   return {
@@ -157,6 +157,7 @@ export const accessOf = ({ mirror, content, session }: Project): ProjectAccess =
     uploads,
     budget,
     project: session.project.id,
+    clock: outbox.clock,
     name: `${name}:${session.project.name}`,
     account: [account?.login, account?.name].filter((text) => text !== undefined),
   };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '../../base/clock.js';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { Job, Ways } from '../definition/job-schema.js';
@@ -75,9 +76,9 @@ export class Notifier {
   }
 
   async close(limit = 15_000): Promise<void> {
-    const timer = setTimeout(() => this.#stop.abort(new Failure('interrupted')), limit);
+    const cancel = systemClock.after(limit, () => this.#stop.abort(new Failure('interrupted')));
     await this.settled();
-    clearTimeout(timer);
+    cancel();
   }
 
   #tell(notice: Notice): void {

@@ -110,14 +110,14 @@ function feed(
           // It ended just now.
         }
     };
-    const limit = setTimeout(end, PROGRAM_LIMIT);
+    const cancel = systemClock.after(PROGRAM_LIMIT, end);
     signal.addEventListener('abort', end, { once: true });
     child.once('error', (error) => {
-      clearTimeout(limit);
+      cancel();
       reject(failed('it could not be started', error));
     });
     child.once('exit', (code, killed) => {
-      clearTimeout(limit);
+      cancel();
       signal.removeEventListener('abort', end);
       if (code === 0) resolve();
       else reject(failed(killed === null ? `it ended with ${code}` : `it was ended by ${killed}`));

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { type Clock, systemClock } from '../../base/clock.js';
+import { type Clock, every, systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { HARD_CAP } from '../../budget/budget.js';
@@ -226,7 +226,7 @@ export class Run {
     const pending = new PendingItems(this.#items);
     let rank = 0;
     let held: ReturnType<PendingItems['next']>;
-    const flushing = setInterval(() => this.#results.tryToFlush(), FLUSH_INTERVAL);
+    const endFlushing = every(this.#clock, FLUSH_INTERVAL, () => this.#results.tryToFlush());
     try {
       // Content first, all of it; then what goes, one after the other so that folders are empty when their turn comes.
       for (const workers of [Math.min(requested, max, Math.max(1, destination.rules.parallelWrites)), 1]) {
@@ -253,7 +253,7 @@ export class Run {
         rank = 2;
       }
     } finally {
-      clearInterval(flushing);
+      endFlushing();
       this.#results.flush();
     }
     if (this.#ended) this.#stop.abort(new Failure('interrupted'));

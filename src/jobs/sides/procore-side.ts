@@ -1,7 +1,6 @@
 import { hostname } from 'node:os';
 import type { Readable } from 'node:stream';
 import { SingleFlight } from '../../base/abort.js';
-import { systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import { type RemoteId, ROOT_INODE } from '../../base/ids.js';
 import type { CallOptions } from '../../budget/calls.js';
@@ -89,7 +88,7 @@ export class ProcoreSide implements Side {
     const { mirror } = this.#access;
     while (!mirror.view.crawlDone) {
       if (mirror.state === 'signed-out') throw new Failure('signed-out', { name: this.#access.name });
-      await systemClock.sleep(CRAWL_LOOK, signal);
+      await this.#access.clock.sleep(CRAWL_LOOK, signal);
     }
     const isFresh = mirror.sincePoll !== undefined && mirror.sincePoll <= INTERVALS * mirror.freshness;
     if (!this.#o.lastPollIsEnough || !isFresh) await mirror.pollNow(signal);
@@ -154,7 +153,7 @@ export class ProcoreSide implements Side {
       throw new Failure('target-changed', { target: this.root, path });
     const remoteName = linuxNames.decode(name);
     if (!known) {
-      const since = Math.floor(Date.now() / 1000) - RECENT;
+      const since = Math.floor(this.#access.clock.now() / 1000) - RECENT;
       const uploadUuid = await this.#upload(remoteName, content, options);
       const written = await this.#once(
         () => writes.createFile(project, { parentId: parent.remoteId, name: remoteName, uploadUuid }, call),
@@ -171,7 +170,7 @@ export class ProcoreSide implements Side {
     }
     const current = await client.file(project, known.remoteId, call);
     if (current.deleted || current.version?.id !== known.versionId) {
-      await mirror.store.ingestOwn(current, Math.floor(Date.now() / 1000));
+      await mirror.store.ingestOwn(current, Math.floor(this.#access.clock.now() / 1000));
       throw new Failure('target-changed', { target: this.root, path });
     }
     const uploadUuid = await this.#upload(remoteName, content, options);
@@ -193,7 +192,7 @@ export class ProcoreSide implements Side {
       async () => {
         const item = await client.file(project, known.remoteId, call);
         const isOurs = (item.version?.number ?? 0) > known.versionNumber && item.version?.size === options.size;
-        return isOurs ? { item, serverTime: Math.floor(Date.now() / 1000) } : undefined;
+        return isOurs ? { item, serverTime: Math.floor(this.#access.clock.now() / 1000) } : undefined;
       },
       path,
     );

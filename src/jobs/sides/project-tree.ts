@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import type { Clock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import { type ProjectId, ROOT_INODE } from '../../base/ids.js';
 import type { Budget } from '../../budget/budget.js';
@@ -21,6 +22,7 @@ export interface ProjectAccess {
   readonly uploads: Uploads;
   readonly budget: Budget;
   readonly project: ProjectId;
+  readonly clock: Clock;
   /** As messages call it. */
   readonly name: string;
   /** Login and name of the account. */

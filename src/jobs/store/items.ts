@@ -1,3 +1,4 @@
+import type { Clock } from '../../base/clock.js';
 import type { Database, Statement } from '../../database/open.js';
 import { nameOf, parentOf } from '../../targets/paths.js';
 import { ITEM_STATUSES, type ItemStatus } from '../definition/words.js';
@@ -72,6 +73,7 @@ const rankOf = (action: ItemAction): number => (DELETIONS.includes(action) ? 2 :
 export class RunItems {
   readonly execution: number;
   readonly #db: Database;
+  readonly #clock: Clock;
   readonly #insert: Statement;
   readonly #pending: Statement<[number, number, number, number, number], ItemRow>;
   readonly #done: Statement;
@@ -81,8 +83,9 @@ export class RunItems {
   readonly #deletions: Statement<[number, string], { items: number | null; own: number }>;
   readonly #left: Statement<[number], number>;
 
-  constructor(db: Database, execution: number) {
+  constructor(db: Database, execution: number, clock: Clock) {
     this.#db = db;
+    this.#clock = clock;
     this.execution = execution;
     this.#insert = db.prepare(
       `INSERT INTO items (execution, rank, folder, name, other_folder, other_name, is_folder, action, status, reason,
@@ -150,7 +153,7 @@ export class RunItems {
     id: number,
     result: { status: ItemStatus; reason: string | undefined; attempts: number; bytes: number },
   ): void {
-    this.#done.run({ ...result, id, reason: result.reason ?? null, at: Date.now() });
+    this.#done.run({ ...result, id, reason: result.reason ?? null, at: this.#clock.now() });
   }
 
   /** A folder goes as a whole: the single deletions below it are dropped. `path` is the source's. */

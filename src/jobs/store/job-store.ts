@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { userInfo } from 'node:os';
+import { type Clock, systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import { type Database, openDatabase } from '../../database/open.js';
 import type { Job, JobBody } from '../definition/job-schema.js';
@@ -50,9 +51,11 @@ export class JobStore {
   readonly pages: Pages;
   readonly last: LastRuns;
   readonly #db: Database;
+  readonly #clock: Clock;
 
   /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
-  constructor(path: string) {
+  constructor(path: string, clock: Clock = systemClock) {
+    this.#clock = clock;
     this.#db = openDatabase(path, jobsDatabase);
     this.pages = new Pages(this.#db);
     this.last = new LastRuns(this.#db);
@@ -61,7 +64,7 @@ export class JobStore {
   /** @throws Failure `job-name-taken`, `no-such-category`, `job-refused` for a parent that is none */
   add(body: JobBody, by = userInfo().username): Job {
     const { category, ...kept } = body;
-    const now = Date.now();
+    const now = this.#clock.now();
     const id = randomUUID();
     const add = this.#db.transaction(() => {
       if (this.#db.prepare('SELECT 1 FROM jobs WHERE name = ?').get(body.name))
@@ -96,7 +99,7 @@ export class JobStore {
       this.#requireParent(kept.parent_id);
       this.#db
         .prepare('UPDATE jobs SET name = ?, body = ?, category = ?, modified_by = ?, modified_on = ? WHERE id = ?')
-        .run(body.name, JSON.stringify(kept), this.#category(category), by, Date.now(), id);
+        .run(body.name, JSON.stringify(kept), this.#category(category), by, this.#clock.now(), id);
     });
     change.immediate();
     return this.get(id);
@@ -265,13 +268,13 @@ export class JobStore {
   }
 
   items(execution: number): RunItems {
-    return new RunItems(this.#db, execution);
+    return new RunItems(this.#db, execution, this.#clock);
   }
 
   audit(execution: number, level: string, event: string, path: string, reason?: string): void {
     this.#db
       .prepare('INSERT INTO audit (execution, at, level, event, path, reason) VALUES (?, ?, ?, ?, ?, ?)')
-      .run(execution, Date.now(), level, event, path, reason ?? null);
+      .run(execution, this.#clock.now(), level, event, path, reason ?? null);
   }
 
   /** The items of a run that have a status, an event each. */
@@ -282,7 +285,7 @@ export class JobStore {
          SELECT execution, ?, ?, action, iif(folder = '', name, folder || '/' || name), reason FROM items
          WHERE execution = ? AND status IN (${statuses.map(() => '?').join(', ')}) ORDER BY id`,
       )
-      .run(Date.now(), level, execution, ...statuses);
+      .run(this.#clock.now(), level, execution, ...statuses);
   }
 
   *auditOf(execution: number) {
