@@ -275,8 +275,8 @@ const rows = {
     errno: 'EPERM',
     http: 403,
     level: 'debug',
-    what: 'the owner of {path} cannot be changed',
-    remedy: 'choose uid and gid when you mount',
+    what: 'the mount does not change owners (strict_owner): {path}',
+    remedy: 'choose uid and gid when you mount, or mount without strict_owner',
   },
   'delete-forbidden': {
     errno: 'EPERM',

@@ -40,6 +40,11 @@ const rows = {
     mount: true,
   },
   ci: { kind: 'flag', help: 'find names in any case, and tell those apart that differ only in it; stays', mount: true },
+  strict_owner: {
+    kind: 'flag',
+    help: 'refuse a change of owner or group, which else is accepted and not kept',
+    mount: true,
+  },
   allow_other: { kind: 'flag', help: 'let other users in, as uid, gid and umask say', mount: true },
   driver: {
     kind: 'choice',

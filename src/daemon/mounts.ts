@@ -22,6 +22,8 @@ export interface MountRequest {
   readonly syncRemote: boolean;
   /** Files are checked out while they are open for writing. */
   readonly checkout: boolean;
+  /** A change of owner or group is refused, rather than accepted and not kept. */
+  readonly strictOwner: boolean;
   /** Names of the project, or projects, are found in any case: from then on, on all their mounts. */
   readonly ignoreCase: boolean;
   readonly owner: Ownership;

@@ -157,6 +157,7 @@ function mountRequest(request: DaemonRequest, company: boolean): MountRequest {
     readOnly: options.ro === true,
     syncRemote: options.fsync === 'remote',
     checkout: options.checkout === true,
+    strictOwner: options.strict_owner === true,
     idle: Number(options.idle),
     ignoreCase: options.ci === true,
     generic: request.generic,

@@ -152,6 +152,7 @@ function fileSystemOf(
   if (request.readOnly) return new ProjectFileSystem(options);
   return new WritableProjectFileSystem(options, {
     checkout: request.checkout,
+    strictOwner: request.strictOwner,
     pinKeeper,
     ...(request.syncRemote ? { publish: (inode, signal) => scheduler.publish(inode, signal) } : {}),
   });

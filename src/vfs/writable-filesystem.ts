@@ -36,6 +36,8 @@ const COPY_STEP = 2 ** 20;
 export interface WritingOptions {
   /** Files are checked out while they are open for writing. */
   readonly checkout: boolean;
+  /** A change of owner or group is refused: else it is accepted and not kept, as on any share without owners. */
+  readonly strictOwner: boolean;
   readonly pinKeeper: PinKeeper;
   /** fsync waits for this: resolves when the server has what is acknowledged of an item. */
   readonly publish?: (inode: Inode, signal: AbortSignal) => Promise<void>;
@@ -45,7 +47,7 @@ export interface WritingOptions {
 export class WritableProjectFileSystem extends ProjectFileSystem {
   readonly #options: WritingOptions;
   readonly #refusals = new LRUCache<string, true>({ max: 100, ttl: REFUSAL_LOGGED });
-  readonly #explained = new Set<ForbiddenItem>();
+  readonly #explained = new Set<ForbiddenItem | 'owner'>();
 
   readonly #inner: WritableFileSystem = {
     setattr: (node, changes, handle, context) => this.#setattr(node, changes, handle, context),
@@ -225,7 +227,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
 
   #setattr(node: NodeId, changes: AttributeChanges, handle: Handle | undefined, context: Context): Awaitable<Entry> {
     const item = this.item(node);
-    if (changes.uid !== undefined || changes.gid !== undefined) this.#requireOwner(item, changes);
+    if (changes.uid !== undefined || changes.gid !== undefined) this.#setOwner(item, changes, context);
     if (changes.size === undefined) return this.#setTimes(node, changes);
     const file = handle === undefined ? undefined : this.handles.get(handle)?.file;
     if (!file) return this.#truncatePath(node, item, changes.size, context).then(() => this.#setTimes(node, changes));
@@ -244,11 +246,17 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     return this.entry(item);
   }
 
-  /** Everything belongs to who the mount says; setting that very owner is no change. */
-  #requireOwner(item: LocalItem, changes: AttributeChanges): void {
+  /**
+   * Everything belongs to who the mount says, and Procore knows no owners. The kernel lets nobody but root and an owner's
+   * own groups come here (chown(2)): what copies trees as root is to go on, and is told once.
+   */
+  #setOwner(item: LocalItem, changes: AttributeChanges, context: Context): void {
     const { uid, gid } = this.entry(item).attributes;
-    if ((changes.uid ?? uid) !== uid || (changes.gid ?? gid) !== gid)
-      throw new Failure('owner-fixed', { path: item.name });
+    if ((changes.uid ?? uid) === uid && (changes.gid ?? gid) === gid) return;
+    if (this.#options.strictOwner) throw new Failure('owner-fixed', { path: item.name });
+    if (this.#explained.has('owner')) return;
+    this.#explained.add('owner');
+    this.log.info({ uid: context.uid }, 'an owner was set: it is accepted and not kept (strict_owner refuses it)');
   }
 
   /** truncate(2) by path: as open, ftruncate, close. To nothing it needs no room, and frees some. */

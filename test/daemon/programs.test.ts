@@ -95,6 +95,7 @@ t.test('trees are copied in and out, packed and unpacked, moved with 1 call', as
       await utimes(path, 1_600_000_000, 1_600_000_000 + n);
     }
   }
+  await must('chown', ['-R', '1234:1235', from]);
   await simulator.admin.reset();
   await must('cp', ['-a', `${from}/.`, join(mnt, 'in')]);
   await drained(project);
@@ -104,7 +105,7 @@ t.test('trees are copied in and out, packed and unpacked, moved with 1 call', as
   t.equal([...(await atServer(project)).keys()].filter((path) => path.startsWith('in')).length, 341);
   await must('diff', ['-r', from, join(mnt, 'in')]);
 
-  const again = await must('rsync', ['-a', '--stats', '--no-owner', '--no-group', `${from}/`, join(mnt, 'in/')]);
+  const again = await must('rsync', ['-a', '--stats', `${from}/`, join(mnt, 'in/')]);
   t.match(again, /transferred: 0\b/);
 
   await simulator.admin.reset();
@@ -123,6 +124,33 @@ t.test('trees are copied in and out, packed and unpacked, moved with 1 call', as
   const paths = [...(await atServer(project)).keys()];
   t.equal(paths.filter((path) => /^zi|\.zip/.test(path)).join(), 'some.zip');
 });
+
+for (const driver of DRIVERS)
+  t.test(`${driver}: what belongs to others is copied by root, and belongs to who the mount says`, async (t) => {
+    const project = await mounted(t, settings, ['--driver', driver, '-o', 'settle=3600,poll=3600,uid=77,gid=78']);
+    const { installation, source, mnt } = project;
+    const from = join(installation.folder, 'from');
+    await mkdir(join(from, 'folder'), { recursive: true });
+    for (const name of ['a.txt', 'folder/b.txt']) await writeFile(join(from, name), name);
+    await must('chown', ['-R', '1234:1235', from]);
+    await must('tar', ['cpf', join(installation.folder, 'all.tar'), '-C', from, '.']);
+    await must('rsync', ['-a', `${from}/`, join(mnt, 'rsync/')]);
+    await must('cp', ['-a', from, join(mnt, 'cp')]);
+    await must('mkdir', [join(mnt, 'tar')]);
+    await must('tar', ['xpf', join(installation.folder, 'all.tar'), '--same-owner', '-C', join(mnt, 'tar')]);
+    for (const copy of ['rsync', 'cp', 'tar']) {
+      await must('diff', ['-r', from, join(mnt, copy)]);
+      t.equal(await must('find', [join(mnt, copy), '-printf', '%U:%G\n']), '77:78\n'.repeat(4), copy);
+    }
+    t.match(await must('rsync', ['-a', '--stats', `${from}/`, join(mnt, 'rsync/')]), /transferred: 0\b/);
+    await drained(project);
+    await installation.must(['umount', mnt]);
+
+    await installation.must(['mount', source, mnt, '--driver', driver, '-o', 'strict_owner,uid=77,gid=78']);
+    await t.rejects(must('chown', ['1234', join(mnt, 'cp', 'a.txt')]), /Operation not permitted/);
+    await t.rejects(must('chgrp', ['1235', join(mnt, 'cp')]), /Operation not permitted/);
+    await must('chown', ['77:78', join(mnt, 'cp', 'a.txt')]);
+  });
 
 t.test('git and SQLite work on the mount', async (t) => {
   const project = await mounted(t, settings, PATIENT);

@@ -17,6 +17,8 @@ import { MemoryFileSystem, type MemoryItem, no, type Version } from './fuse-memo
 /** A file system in memory that can be written to; with a staging folder, files lie there and are passed through. */
 export class WritableMemoryFileSystem extends MemoryFileSystem {
   readonly forbidden: ForbiddenItem[] = [];
+  /** Owners that were set; none is kept. */
+  readonly owners: { readonly uid: number | undefined; readonly gid: number | undefined }[] = [];
   /** Bytes that all files together may have. */
   room = 2 ** 40;
   #files = 0;
@@ -84,7 +86,8 @@ export class WritableMemoryFileSystem extends MemoryFileSystem {
         const { item, version } = this.at(node);
         if (changes.size !== undefined) this.#truncate(item, version, changes.size);
         if (changes.mode !== undefined) item.mode = (item.mode & ~0o7777) | changes.mode;
-        if (changes.uid !== undefined || changes.gid !== undefined) throw no('not-storable');
+        if (changes.uid !== undefined || changes.gid !== undefined)
+          this.owners.push({ uid: changes.uid, gid: changes.gid });
         if (changes.mtime !== undefined) {
           item.mtime = changes.mtime;
           if (version.staging !== undefined) futimesSync(version.staging, changes.mtime, changes.mtime);

@@ -70,7 +70,7 @@ export async function openProject(
         webUrl: () => '',
         log: silentLog,
       },
-      { checkout: false, pinKeeper: opened.pinKeeper },
+      { checkout: false, strictOwner: false, pinKeeper: opened.pinKeeper },
     );
     fileSystem.mounted({
       canInvalidate: false,
