@@ -35,10 +35,21 @@ export async function openProject(
 ): Promise<OpenProject> {
   const running = await simulator(t, { items: 0, oddNames: 'no', spike: 3000, hourly: 1_000_000, ...settings });
   const folder = mkdtempSync(join(tmpdir(), 'procorefs-project-'));
-  const state = new StateFolder(folder);
-  const connections = new Connections(folder);
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  addConnection(new Connections(folder), running.ready);
+  return openProjectIn(t, running, folder, options, windows);
+}
+
+/** As `openProject`, of a simulator and a state folder that are there. */
+export async function openProjectIn(
+  t: { teardown(cleanup: () => unknown): unknown },
+  running: RunningSimulator,
+  folder: string,
+  options: Partial<ProjectOptions> = {},
+  windows?: Windows,
+): Promise<OpenProject> {
   const { ready } = running;
-  addConnection(connections, ready);
+  const state = new StateFolder(folder);
   let session: ProjectSession | undefined;
   let project: Project | undefined;
   const close = async (): Promise<void> => {
@@ -47,10 +58,7 @@ export async function openProject(
     project = undefined;
     session = undefined;
   };
-  t.teardown(async () => {
-    await close();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  t.teardown(close);
   const open = async (more: Partial<ProjectOptions>): Promise<OpenProject> => {
     const source = { connection: 'Procore', project: String(ready.projects[0]!.id), folder: '' };
     session = await openProjectSession(state, source, { budget_wait: 30 }, silentLog, windows);
