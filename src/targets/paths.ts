@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Failure } from '../base/errors.js';
 import { judgeName, judgePath } from '../names/judge.js';
-import type { TargetRules, WriteOptions } from './target.js';
+import type { Seen, TargetRules, WriteOptions } from './target.js';
 
 /** Begins the names of files that are not complete yet. */
 export const PART_PREFIX = '.procorefs-part-';
@@ -105,14 +105,12 @@ export async function trashPlace(
 /** A day as the trash names its folders. */
 export const isTrashDay = (name: string): boolean => /^\d{4}-\d\d-\d\d$/.test(name);
 
-/** Whether what is there is what was expected: times within the grain. */
-export function isAsExpected(
-  found: { readonly size: number; readonly mtime: number | undefined } | undefined,
-  expected: WriteOptions['expected'],
-  grain: number,
-): boolean {
+/** Whether what is there is what was seen: by version or hash where both have one, else by size and time, within the grain. */
+export function isAsExpected(found: Seen | undefined, expected: Seen | null | undefined, grain: number): boolean {
   if (expected === undefined) return true;
   if (expected === null || found === undefined) return expected === null && found === undefined;
   if (found.size !== expected.size) return false;
+  if (found.version !== undefined && expected.version !== undefined) return found.version === expected.version;
+  if (found.hash && found.hash.kind === expected.hash?.kind) return found.hash.value === expected.hash.value;
   return found.mtime === undefined || expected.mtime === undefined || Math.abs(found.mtime - expected.mtime) <= grain;
 }

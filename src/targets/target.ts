@@ -28,6 +28,37 @@ export interface TargetItem {
   readonly unusable?: 'type' | 'name';
 }
 
+/** What somebody saw of a file. Where both sides know a version, or a hash of one kind, that decides; else size and time do. */
+export interface Seen {
+  readonly size: number;
+  readonly mtime: number | undefined;
+  readonly hash?: ContentHash;
+  /** As a platform with versions names the content. */
+  readonly version?: string;
+}
+
+/** Where what leaves its place stays for a while, and for how long. */
+export interface Trash {
+  /** `2026-01-31`: the day's folder in `.procorefs-trash`. */
+  readonly day: string;
+  /** Days that it stays at least. */
+  readonly days: number;
+  /** Id of the job that puts it there: letters, digits and dashes. */
+  readonly job: string;
+}
+
+/** How an item leaves its place. */
+export interface DiscardOptions<Item extends TargetItem = TargetItem> {
+  /**
+   * Whether an item below the folder that goes is one that was seen, as it was seen. All of them are asked about, each
+   * folder before what is in it, before anything is touched. Absent: nothing may be in the folder.
+   */
+  isSeen?(below: Item): boolean;
+  /** Absent: it is gone. */
+  readonly trash?: Trash;
+  readonly signal: AbortSignal;
+}
+
 /** What a target can do: its platform's row, and what was found when it was opened. */
 export interface TargetRules {
   readonly platform: PlatformName;
@@ -70,15 +101,15 @@ export interface WriteOptions {
   readonly mtime?: number;
   /** Of the whole content: checked before the file gets its name. */
   readonly hash?: ContentHash;
-  /** What had the name goes to `.procorefs-trash` of this day (`2026-01-31`) in the same step; else it is gone. */
-  readonly trash?: string;
+  /** What had the name goes to the trash in the same step; else it is gone. */
+  readonly trash?: Trash;
   /** Tells versions of equal size and time apart, so that a cut write of another version is not continued. */
   readonly version?: string;
   /**
    * What the caller saw under this name; null: nothing. If something else is there just before the new file would take
    * the name: `target-changed`. Left out: whatever is there is replaced.
    */
-  readonly expected?: Pick<TargetItem, 'size' | 'mtime'> | null;
+  readonly expected?: Seen | null;
   /** Bytes that have arrived so far, from time to time. */
   progress?(bytes: number): void;
   /** All bytes have arrived; what is left is a wait for the target's disk, in which other files can come. */

@@ -1,7 +1,7 @@
 import type { Estimate } from '../plan/cost.js';
 import type { EndStats, ExecutionStats } from '../store/executions.js';
 import type { RunItem } from '../store/items.js';
-import type { Result } from './act.js';
+import type { Result } from './context.js';
 
 const nothing = () => ({ existing: 0, existing_bytes: 0, existing_versions: 0, folders: 0, revisions: 0 });
 

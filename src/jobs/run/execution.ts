@@ -13,8 +13,9 @@ import type { Execution, ExecutionStats } from '../store/executions.js';
 import type { RunItem, RunItems } from '../store/items.js';
 import type { JobStore } from '../store/job-store.js';
 import { FolderRecords, type Records } from '../store/records.js';
-import { type ActContext, act, type Result } from './act.js';
+import { act } from './act.js';
 import { Audit, type EventLevel, LEVEL_OF } from './audit.js';
+import type { ActContext, Result } from './context.js';
 import { Counts } from './counts.js';
 import { reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
@@ -315,13 +316,15 @@ export class Run {
     const { source, destination, job } = this.#c;
     const known = new FolderRecords(this.#records);
     const day = new Date(this.#clock.now()).toISOString().slice(0, 10);
+    const { trash_days: days } = job.transfer;
     return {
       transfer: job.transfer,
       source,
       destination,
       recordOf: (item) => known.get(item),
+      recordsIn: (folder) => this.#records.ofFolder(folder),
       note: (record) => known.put(record),
-      trashDate: job.transfer.trash_days > 0 ? day : undefined,
+      trash: days > 0 ? { day, days, job: job.id } : undefined,
       now: () => new Date(this.#clock.now()),
       progress: () => undefined,
       folders: new Set(),

@@ -1,7 +1,7 @@
 import type { Log } from '../../base/log.js';
 import type { RunItem, RunItems } from '../store/items.js';
 import type { Records } from '../store/records.js';
-import type { Result } from './act.js';
+import type { Result } from './context.js';
 
 /** Results that wait to be written down, at most. */
 const MOST = 256;

@@ -11,8 +11,8 @@ import { platforms } from '../../names/platforms.js';
 import type { RemoteItem } from '../../procore/items.js';
 import { LARGEST_UPLOAD, SEGMENTED_ABOVE } from '../../procore/uploads.js';
 import type { Written } from '../../procore/writes.js';
-import { childPath, parentOf } from '../../targets/paths.js';
-import type { Content, TargetRules, TargetTest, WriteOptions } from '../../targets/target.js';
+import { childPath, isAsExpected, parentOf } from '../../targets/paths.js';
+import type { Content, DiscardOptions, TargetRules, TargetTest, WriteOptions } from '../../targets/target.js';
 import { cachedContent } from './procore-content.js';
 import { type ProcoreSideOptions, type ProjectAccess, ProjectTree } from './project-tree.js';
 import type { Change, HeldContent, Side, SideItem, SideVersion } from './side.js';
@@ -148,9 +148,8 @@ export class ProcoreSide implements Side {
     const { signal, expected } = options;
     const call = this.#call(signal);
     const { parent, name, known } = await this.#tree.place(path, signal);
-    if (known && !known.isFile) throw new Failure('target-changed', { target: this.root, path });
-    if (expected === null ? known !== undefined : expected && known?.size !== expected.size)
-      throw new Failure('target-changed', { target: this.root, path });
+    if (known && !known.isFile) throw this.#changed(path);
+    if (!isAsExpected(known && this.#tree.item(known, path), expected, RULES.timeGrain)) throw this.#changed(path);
     const remoteName = linuxNames.decode(name);
     if (!known) {
       const since = Math.floor(this.#access.clock.now() / 1000) - RECENT;
@@ -171,7 +170,7 @@ export class ProcoreSide implements Side {
     const current = await client.file(project, known.remoteId, call);
     if (current.deleted || current.version?.id !== known.versionId) {
       await mirror.store.ingestOwn(current, Math.floor(this.#access.clock.now() / 1000));
-      throw new Failure('target-changed', { target: this.root, path });
+      throw this.#changed(path);
     }
     const uploadUuid = await this.#upload(remoteName, content, options);
     const notes = `Copied by the job "${this.#o.jobName}" on ${hostname()}`;
@@ -204,7 +203,7 @@ export class ProcoreSide implements Side {
     const names = this.#tree.names(path);
     for (let depth = 1; depth <= names.length; depth++) {
       const item = await this.#tree.at(names.slice(0, depth), signal);
-      if (item?.isFile) throw new Failure('target-changed', { target: this.root, path });
+      if (item?.isFile) throw this.#changed(path);
       if (item) continue;
       // Several files of a new folder are written at once: one of them makes it.
       const folder = names.slice(0, depth);
@@ -237,9 +236,26 @@ export class ProcoreSide implements Side {
     await this.#taken(await this.#once<Written>(make, look, path), path);
   }
 
-  async remove(path: string, signal: AbortSignal): Promise<void> {
-    const item = await this.#tree.find(path, signal);
-    if (item) await this.#delete(item, signal);
+  /** Into the recycle bin, a folder with what is in it: 1 call. */
+  async discard(seen: SideItem, { isSeen, signal }: DiscardOptions<SideItem>): Promise<void> {
+    const item = await this.#tree.find(seen.path, signal);
+    if (!item) return;
+    if (item.isFile === seen.folder) throw this.#changed(seen.path);
+    if (!item.isFile && !isSeen) return this.removeFolder(seen.path, signal);
+    if (item.isFile && String(item.versionId) !== seen.version) throw this.#changed(seen.path);
+    if (!item.isFile) await this.#checkBelow(seen.path, isSeen!, signal);
+    await this.#delete(item, signal);
+  }
+
+  async #checkBelow(folder: string, isSeen: (below: SideItem) => boolean, signal: AbortSignal): Promise<void> {
+    for (const below of await this.#tree.children(folder, signal)) {
+      if (!isSeen(below)) throw this.#changed(below.path);
+      if (below.folder) await this.#checkBelow(below.path, isSeen, signal);
+    }
+  }
+
+  #changed(path: string): Failure {
+    return new Failure('target-changed', { target: this.root, path });
   }
 
   async removeFolder(path: string, signal: AbortSignal): Promise<void> {
@@ -249,13 +265,6 @@ export class ProcoreSide implements Side {
     if (this.#access.mirror.view.children(item.remoteId, 0, 1).length > 0)
       throw new Failure('target-not-empty', { target: this.root, path });
     await this.#delete(item, signal);
-  }
-
-  /** Into the recycle bin, a folder with what is in it: 1 call. */
-  async trash(path: string, _date: string, signal: AbortSignal): Promise<string> {
-    const item = await this.#tree.find(path, signal);
-    if (item) await this.#delete(item, signal);
-    return 'the recycle bin';
   }
 
   emptyTrash(): Promise<string[]> {

@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
-import type { Content, Target, TargetItem } from '../../targets/target.js';
+import { Failure } from '../../base/errors.js';
+import { isAsExpected } from '../../targets/paths.js';
+import type { Content, DiscardOptions, Target, TargetItem } from '../../targets/target.js';
 
 /** An item of one end of a transfer. */
 export interface SideItem extends TargetItem {
@@ -32,11 +34,18 @@ export interface SideVersion {
 export type Change = 'file' | 'version' | 'versions' | 'folder' | 'delete' | 'move';
 
 /** One end of a transfer: what every target can do, and what only some know. */
-export interface Side extends Target {
+export interface Side extends Omit<Target, 'remove' | 'trash'> {
   /** `folder` as for `Target.list`. Items that this side cannot show whole fail with `listing-incomplete`. */
   list(folder: string, signal: AbortSignal): AsyncIterable<SideItem>;
   stat(path: string, signal: AbortSignal): Promise<SideItem | undefined>;
   write(...args: Parameters<Target['write']>): Promise<SideItem>;
+  /**
+   * Takes an item away: into the bin of the platform, else into the trash that is told. A file goes only while it is what
+   * `seen` says, a folder only while all that is in it is what the caller has seen; what cannot be told before is looked
+   * at afterwards, and brought back. Missing is fine.
+   * @throws Failure `target-changed`: it is not what was seen, and is kept; of a folder, all of it
+   */
+  discard(seen: SideItem, options: DiscardOptions<SideItem>): Promise<void>;
   /** The content of a file as `item` describes it, while it is so. */
   content(item: SideItem, signal: AbortSignal): Promise<HeldContent>;
   /** What a platform keeps of older versions, the current one last; absent where it keeps none. */
@@ -116,8 +125,28 @@ export class TargetSide implements Side {
     return this.#target.mkdir(path, signal);
   }
 
-  remove(path: string, signal: AbortSignal): Promise<void> {
-    return this.#target.remove(path, signal);
+  async discard(seen: SideItem, { isSeen, trash, signal }: DiscardOptions<SideItem>): Promise<void> {
+    const there = await this.#target.stat(seen.path, signal);
+    if (!there) return;
+    const changed = (path: string): Failure => new Failure('target-changed', { target: this.root, path });
+    if (there.folder !== seen.folder) throw changed(seen.path);
+    if (!there.folder && !isAsExpected(there, seen, this.rules.timeGrain)) throw changed(seen.path);
+    if (there.folder && !isSeen) return this.#target.removeFolder(seen.path, signal);
+    const goes = async (folder: string): Promise<void> => {
+      for await (const below of this.#target.list(folder, signal)) {
+        if (!isSeen!(below)) throw changed(below.path);
+        if (below.folder) await goes(below.path);
+      }
+    };
+    if (there.folder) await goes(seen.path);
+    if (trash) await this.#target.trash(seen.path, trash.day, signal);
+    else await this.#removed(seen, signal);
+  }
+
+  async #removed({ path, folder }: SideItem, signal: AbortSignal): Promise<void> {
+    if (!folder) return this.#target.remove(path, signal);
+    for await (const below of this.#target.list(path, signal)) await this.#removed(below, signal);
+    await this.#target.removeFolder(path, signal);
   }
 
   removeFolder(path: string, signal: AbortSignal): Promise<void> {
@@ -130,10 +159,6 @@ export class TargetSide implements Side {
 
   setTime(path: string, mtime: number, signal: AbortSignal): Promise<void> {
     return this.#target.setTime(path, mtime, signal);
-  }
-
-  trash(path: string, date: string, signal: AbortSignal): Promise<string> {
-    return this.#target.trash(path, date, signal);
   }
 
   emptyTrash(before: string, signal: AbortSignal): Promise<string[]> {

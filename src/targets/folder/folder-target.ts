@@ -257,8 +257,8 @@ export class FolderTarget implements Target {
   }
 
   /** A second name in the trash, so that the first one is never missing; where there are no such names, a move. */
-  async #keep(path: string, { trash = '', signal }: WriteOptions): Promise<void> {
-    const place = await trashPlace(path, trash, (there) => this.stat(there, signal));
+  async #keep(path: string, { trash, signal }: WriteOptions): Promise<void> {
+    const place = await trashPlace(path, trash?.day ?? '', (there) => this.stat(there, signal));
     await this.#makeFolders(parentOf(place), signal);
     await this.#root.folder(parentOf(path), (from) =>
       this.#root.folder(parentOf(place), async (to) => {

@@ -103,7 +103,7 @@ export class RemoteTarget implements Target {
 
   /** What is about to be replaced goes to the trash: over the net there is no second name for it, only a move. */
   async #keep(path: string, { trash, signal }: WriteOptions): Promise<void> {
-    if (trash !== undefined && (await this.#storage.look(path, signal))) await this.trash(path, trash, signal);
+    if (trash !== undefined && (await this.#storage.look(path, signal))) await this.trash(path, trash.day, signal);
   }
 
   async #checkPlace(path: string, { expected, signal }: WriteOptions): Promise<void> {

@@ -1,0 +1,108 @@
+import { isFailure } from '../../base/errors.js';
+import { childPath, parentOf } from '../../targets/paths.js';
+import { compileFilters } from '../filters.js';
+import { differs, grainOf } from '../plan/decide.js';
+import type { Side, SideItem } from '../sides/side.js';
+import type { RunItem } from '../store/items.js';
+import type { TransferRecord } from '../store/records.js';
+import { type ActContext, itemChanged, lookAt, OK, pathsOf, type Result } from './context.js';
+
+// All that a run takes away goes by here, and by one rule: it goes only while both ends are what the plan or the record
+// says. What is not is kept, with `item-changed` or `target-changed`, and the next run sees it.
+
+/** Carries a deletion to the side where the item is still there. */
+export async function remove(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
+  const paths = pathsOf(item);
+  const end = item.action === 'delete-source' ? 'source' : 'destination';
+  const other = end === 'source' ? 'destination' : 'source';
+  const side = context[end];
+  const now = await lookAt(paths, context, signal);
+  const there = now[end];
+  if (!there) return { ...OK, record: null };
+  if (there.folder !== item.isFolder) throw itemChanged(paths[end]);
+  const record = context.recordOf(item);
+  // It is at the other end again: a change wins over a deletion.
+  if (record && now[other]) throw itemChanged(paths[other]);
+  // Publishing deletes whatever is there; all else only what it knows.
+  const isPublish = context.transfer.transfer_type === 'publish';
+  if (!there.folder && !isPublish && differs(there, record?.[end], grainOf(side.rules))) throw itemChanged(paths[end]);
+  const isSeen = isPublish ? plannedBelow(item, context) : knownBelow(item, end, context);
+  await discard(side, there, context, signal, isSeen);
+  return { ...OK, record: null };
+}
+
+/** What was transferred leaves the source; of a folder only what is empty by now. */
+export async function clearSource(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
+  const { source } = pathsOf(item);
+  if (!item.isFolder) {
+    await leaveSource(item, context.recordOf(item), context, signal);
+    return { ...OK, record: null };
+  }
+  try {
+    await context.source.removeFolder(source, signal);
+    return { ...OK, record: null };
+  } catch (error) {
+    if (!isFailure(error, 'target-not-empty')) throw error;
+    return { status: 'skipped', reason: 'something is left in it', bytes: 0 };
+  }
+}
+
+/** A file that was moved leaves the source, while both ends are what was recorded of the transfer. */
+export async function leaveSource(
+  item: RunItem,
+  record: TransferRecord | undefined,
+  context: ActContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const paths = pathsOf(item);
+  const now = await lookAt(paths, context, signal);
+  for (const end of ['destination', 'source'] as const) {
+    const there = now[end];
+    if (end === 'source' && !there) return;
+    if (!there || there.folder || differs(there, record?.[end], grainOf(context[end].rules)))
+      throw itemChanged(paths[end]);
+  }
+  await discard(context.source, now.source!, context, signal);
+}
+
+/** Away with what was seen: into the bin of the platform, else into the trash folder. */
+const discard = (
+  side: Side,
+  seen: SideItem,
+  { trash }: ActContext,
+  signal: AbortSignal,
+  isSeen?: (below: SideItem) => boolean,
+): Promise<void> => side.discard(seen, { ...(isSeen ? { isSeen } : {}), ...(trash ? { trash } : {}), signal });
+
+/** Whether an item below a folder is what the records say, so that nothing unknown goes with the folder. */
+function knownBelow(item: RunItem, end: 'source' | 'destination', context: ActContext): (below: SideItem) => boolean {
+  const paths = pathsOf(item);
+  const grain = grainOf(context[end].rules);
+  /** Folders of this end, as the records call them. */
+  const folders = new Map([[paths[end], paths.source]]);
+  let at: string | undefined;
+  let known = new Map<string, TransferRecord>();
+  return (below) => {
+    const folder = parentOf(below.path);
+    if (folder !== at) {
+      const records = [...context.recordsIn(folders.get(folder) ?? '').values()];
+      known = new Map(records.map((record) => [end === 'source' ? record.name : record.otherName, record]));
+      at = folder;
+    }
+    const record = known.get(below.name);
+    if (!record || record.isFolder !== below.folder || below.unusable) return false;
+    if (!below.folder) return !differs(below, record[end], grain);
+    folders.set(below.path, childPath(record.folder, record.name));
+    return true;
+  };
+}
+
+/** Whether an item below a folder that is only at the destination can be among those that the plan counted. */
+function plannedBelow(item: RunItem, { transfer }: ActContext): (below: SideItem) => boolean {
+  const filter = compileFilters(transfer.filter.destination);
+  let left = item.count - 1;
+  return (below) => {
+    const { mtime, hidden = below.name.startsWith('.'), private: isPrivate = false } = below;
+    return !below.unusable && left-- > 0 && filter({ ...below, mtime, hidden, private: isPrivate }).taken;
+  };
+}

@@ -1,0 +1,182 @@
+import { createHash } from 'node:crypto';
+import { Failure, isFailure } from '../../base/errors.js';
+import { parentOf } from '../../targets/paths.js';
+import type { Seen, WriteOptions } from '../../targets/target.js';
+import { differs, type Fingerprint, fingerprintOf, grainOf } from '../plan/decide.js';
+import type { Side, SideItem, SideVersion } from '../sides/side.js';
+import type { RunItem } from '../store/items.js';
+import type { TransferRecord } from '../store/records.js';
+import { type ActContext, itemChanged, pathsOf, recorded } from './context.js';
+
+/** Folders that are remembered at most. */
+const FOLDERS_KNOWN = 1000;
+
+export interface Transferred {
+  readonly read: SideItem;
+  readonly written: SideItem;
+  readonly bytes: number;
+  readonly versions: number;
+}
+
+/** Which way a file goes. */
+export interface Way {
+  readonly from: 'source' | 'destination';
+  readonly to: 'source' | 'destination';
+}
+
+export const FORWARD: Way = { from: 'source', to: 'destination' };
+export const BACK: Way = { from: 'destination', to: 'source' };
+
+/** What was read and what was written, by the end that it is at. */
+export const endsOf = ({ from }: Way, { read, written }: Pick<Transferred, 'read' | 'written'>) =>
+  from === 'source' ? { source: read, destination: written } : { source: written, destination: read };
+
+export const recordOf = (item: RunItem, way: Way, done: Pick<Transferred, 'read' | 'written'>): TransferRecord => {
+  const { source, destination } = endsOf(way, done);
+  return recorded(item, source, destination);
+};
+
+/** What an attempt before this one brought there, whose success was never heard of: the bytes tell. */
+export async function cameThrough(
+  item: RunItem,
+  way: Way,
+  context: ActContext,
+  signal: AbortSignal,
+): Promise<Transferred | undefined> {
+  const paths = pathsOf(item);
+  const [from, to] = [context[way.from], context[way.to]];
+  const [read, written] = await Promise.all([from.stat(paths[way.from], signal), to.stat(paths[way.to], signal)]);
+  if (!read || !written || !(await isSame(from, read, to, written, signal))) return undefined;
+  return { read, written, bytes: read.size, versions: 1 };
+}
+
+/** Whether two files hold the same bytes. They are read where no hash tells; that costs no API call. */
+export async function isSame(
+  from: Side,
+  read: SideItem,
+  to: Side,
+  written: SideItem,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (read.folder || written.folder || read.size !== written.size) return false;
+  if (read.hash && read.hash.kind === written.hash?.kind) return read.hash.value === written.hash.value;
+  return (await hashOf(from, read, signal)) === (await hashOf(to, written, signal));
+}
+
+async function hashOf(side: Side, item: SideItem, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  const held = await side.content(item, signal);
+  try {
+    for await (const chunk of await held.open(0, signal)) hash.update(chunk as Buffer);
+  } finally {
+    held.close();
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * Brings a file to the other end, with its older versions where the job wants them.
+ * @param there what is replaced, as it was seen; undefined: nothing is
+ */
+export async function transferFile(
+  item: RunItem,
+  way: Way,
+  there: SideItem | undefined,
+  context: ActContext,
+  signal: AbortSignal,
+): Promise<Transferred> {
+  const paths = pathsOf(item);
+  const [from, to, fromPath, toPath] = [context[way.from], context[way.to], paths[way.from], paths[way.to]];
+  const read = await from.stat(fromPath, signal);
+  if (!read || read.folder) throw itemChanged(fromPath);
+  const { transfer } = context;
+  await ensureFolder(way, toPath, context, signal);
+  let expected: Seen | null = there ?? null;
+  let earlier = 0;
+  const older = await olderVersions(from, read, context.recordOf(item)?.[way.from], context, signal);
+  for (const version of older) {
+    const held = version.content();
+    try {
+      const written = await to.write(toPath, context.limited(held), { size: version.size, expected, signal });
+      expected = written;
+      earlier += version.size;
+      const sent = { ...read, size: version.size, mtime: version.mtime, version: version.id };
+      context.note(recordOf(item, way, { read: sent, written }));
+    } finally {
+      held.close();
+    }
+  }
+  const plain = await from.content(read, signal);
+  const held = context.limited(plain);
+  try {
+    const version = read.version ?? (read.mtime === undefined ? undefined : String(read.mtime));
+    const trash = there && !to.hasBin ? context.trash : undefined;
+    const options: WriteOptions = {
+      size: read.size,
+      ...(transfer.timestamps !== false && read.mtime !== undefined ? { mtime: read.mtime } : {}),
+      ...(read.hash ? { hash: read.hash } : {}),
+      ...(version === undefined ? {} : { version }),
+      ...(trash === undefined ? {} : { trash }),
+      expected,
+      progress: context.progress,
+      ...(context.arrived ? { arrived: context.arrived } : {}),
+      signal,
+    };
+    const written = await to.write(toPath, held, options).catch(async (error: unknown) => {
+      if (!isFailure(error, 'target-missing')) throw error;
+      // Its folder has gone since it was seen.
+      context.folders.clear();
+      await ensureFolder(way, toPath, context, signal);
+      return to.write(toPath, held, options);
+    });
+    if (written.size !== read.size)
+      throw new Failure('target-damaged', { target: to.root, path: toPath, why: 'it has another size' });
+    // What was read may have been replaced meanwhile: then the copy is of no known state, but ours to replace.
+    const after = await from.stat(fromPath, signal);
+    if (!after || differs(after, fingerprintOf(read), grainOf(from.rules))) {
+      context.note(recordOf(item, way, { read, written }));
+      throw itemChanged(fromPath);
+    }
+    return { read, written, bytes: read.size + earlier, versions: older.length + 1 };
+  } finally {
+    plain.close();
+  }
+}
+
+/** Versions before the current one that are to go as well: those since the last transfer, the oldest first. */
+async function olderVersions(
+  from: Side,
+  read: SideItem,
+  last: Fingerprint | undefined,
+  { transfer }: ActContext,
+  signal: AbortSignal,
+): Promise<readonly SideVersion[]> {
+  if (transfer.versioning.select !== 'all' || !from.versions || (read.versions ?? 2) < 2) return [];
+  const versions = await from.versions(read, signal);
+  if (versions.at(-1)?.id !== read.version) throw itemChanged(read.path);
+  const older = versions.slice(0, -1);
+  if (last?.version === undefined) return older;
+  const at = versions.findIndex(({ id }) => id === last.version);
+  return at < 0 ? older.filter((version) => isLater(version, last)) : older.slice(at + 1);
+}
+
+/** Whether a version came after one that is not kept any more. In one second the ids, which grow, tell. */
+function isLater({ id, mtime }: SideVersion, last: Fingerprint): boolean {
+  if (last.mtime === undefined || mtime === last.mtime) return Number(id) > Number(last.version);
+  return mtime > last.mtime;
+}
+
+async function ensureFolder(
+  { to }: Way,
+  path: string,
+  { folders, [to]: side }: ActContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const folder = parentOf(path);
+  if (folder === '') return;
+  const key = to === 'source' ? `/${folder}` : folder;
+  if (folders.has(key)) return;
+  if ((await side.stat(folder, signal)) === undefined) await side.mkdir(folder, signal);
+  if (folders.size >= FOLDERS_KNOWN) folders.clear();
+  folders.add(key);
+}
