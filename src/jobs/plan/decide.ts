@@ -111,8 +111,8 @@ function both(situation: Situation, source: SideItem, destination: SideItem, pol
       return { action: 'skip', reason: 'it changed at the destination only' };
     }
   }
-  // Both were changed since: times that happen to be near say nothing.
-  const equal = looksEqual(source, destination, record ? undefined : grains.between);
+  // Both were changed since, or one of them is to go: times that happen to be near say nothing.
+  const equal = looksEqual(source, destination, record || type === 'move' ? undefined : grains.between);
   if (equal === 'yes') return { action: 'adopt' };
   if (type === 'publish') return { action: 'copy', reason: 'the destination is to be as the source' };
   if (equal === 'perhaps') return { action: 'compare' };

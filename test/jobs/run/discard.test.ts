@@ -1,0 +1,114 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { Somebody } from '../../helpers/acting-sides.js';
+import { contentOf, Folders, put, trashOf } from '../../helpers/jobs.js';
+
+const LATER = 1_700_000_000;
+
+t.test('a file that is edited while it is moved stays at the source', async (t) => {
+  for (const days of [0, 30]) {
+    const somebody = new Somebody();
+    const folders = new Folders(t, somebody.opener());
+    const job = folders.add({ transfer_type: 'move', trash_days: days });
+    put(folders.a, { 'plan.txt': 'as it was copied' });
+    // The run has made sure of both ends: what is left is the removal itself.
+    somebody.acts('before a.discard', () => put(folders.a, { 'plan.txt': 'edited since' }, LATER));
+    const run = await folders.run(job.id);
+    t.equal(run.status, 'warn', 'it is flagged');
+    t.match([...folders.store.items(run.id).rows()], [{ status: 'retry' }]);
+    t.strictSame(contentOf(folders.a), { 'plan.txt': 'edited since' });
+    t.strictSame(contentOf(folders.b), { 'plan.txt': 'as it was copied' });
+    t.equal((await folders.run(job.id)).status, 'completed', 'the next run moves the change');
+    t.strictSame(contentOf(folders.a), {});
+    t.strictSame(contentOf(folders.b), { 'plan.txt': 'edited since' });
+  }
+});
+
+t.test('nothing is moved whose copy is not what was written any more', async (t) => {
+  const somebody = new Somebody();
+  const folders = new Folders(t, somebody.opener());
+  const job = folders.add({ transfer_type: 'move', trash_days: 0 });
+  put(folders.a, { 'gone.txt': 'one', 'other.txt': 'two' });
+  somebody.acts('after b.write', () => rmSync(join(folders.b, 'gone.txt'), { force: true }));
+  somebody.acts('after b.write', () => put(folders.b, { 'other.txt': 'somebody else' }, LATER));
+  t.equal((await folders.run(job.id)).status, 'warn');
+  const left = contentOf(folders.a);
+  t.ok(Object.keys(left).length > 0, 'what has no copy there is still here');
+  t.strictSame({ ...left, ...contentOf(folders.b) }, { ...left, 'other.txt': 'somebody else' });
+});
+
+t.test('a file that only looks like the one at the destination is not moved away unread', async (t) => {
+  const folders = new Folders(t);
+  const job = folders.add({ transfer_type: 'move', conflict_resolution: 'failure' });
+  put(folders.a, { 'same.txt': 'equal bytes', 'like.txt': 'these bytes' });
+  put(folders.b, { 'same.txt': 'equal bytes', 'like.txt': 'other bytes' });
+  t.equal((await folders.run(job.id)).status, 'warn');
+  t.strictSame(contentOf(folders.a), { 'like.txt': 'these bytes' }, 'of one size and time, and another file');
+  t.strictSame(contentOf(folders.b), { 'same.txt': 'equal bytes', 'like.txt': 'other bytes' });
+});
+
+for (const type of ['sync', 'publish'])
+  for (const days of [0, 30])
+    t.test(`${type}, trash_days=${days}: what came into a folder since the plan stays`, async (t) => {
+      const somebody = new Somebody();
+      const folders = new Folders(t, somebody.opener());
+      const job = folders.add({
+        transfer_type: type,
+        delete_propagation: 'mirror',
+        delete_guard: false,
+        trash_days: days,
+      });
+      put(folders.a, { 'gone/known.txt': 'known', 'gone/deep/er.txt': 'known too', 'stays.txt': 'stays' });
+      await folders.run(job.id);
+      rmSync(join(folders.a, 'gone'), { recursive: true });
+      somebody.actsAfterThePlan(() => put(folders.b, { 'gone/deep/new.txt': 'nobody has seen it' }, LATER));
+      const run = await folders.run(job.id);
+      t.equal(run.status, 'warn', 'it is flagged');
+      t.equal(contentOf(folders.b)['gone/deep/new.txt'], 'nobody has seen it');
+      if (type === 'publish') return;
+      t.equal((await folders.run(job.id)).status, 'completed');
+      const both = { 'gone/deep/new.txt': 'nobody has seen it', 'stays.txt': 'stays' };
+      t.strictSame(contentOf(folders.b), both, 'what was known goes with the next run');
+      t.strictSame(contentOf(folders.a), both, 'and what is new is brought to the other end');
+    });
+
+t.test('what was changed in a folder since the plan stays, at either end', async (t) => {
+  for (const end of ['a', 'b'] as const) {
+    const somebody = new Somebody();
+    const folders = new Folders(t, somebody.opener());
+    const job = folders.add({ transfer_type: 'sync', delete_propagation: 'mirror' });
+    put(folders.a, { 'gone/one.txt': 'one', 'gone/two.txt': 'two', 'stays.txt': 'stays' });
+    await folders.run(job.id);
+    const other = end === 'a' ? 'b' : 'a';
+    rmSync(join(folders[other], 'gone'), { recursive: true });
+    somebody.actsAfterThePlan(() => put(folders[end], { 'gone/two.txt': 'changed' }, LATER));
+    t.equal((await folders.run(job.id)).status, 'warn');
+    t.equal(contentOf(folders[end])['gone/two.txt'], 'changed');
+    t.strictSame(trashOf(folders[end]), []);
+    await folders.run(job.id);
+    t.strictSame(contentOf(folders[other]), { 'gone/two.txt': 'changed', 'stays.txt': 'stays' });
+  }
+});
+
+t.test('what is made again at the other end since the plan is not deleted', async (t) => {
+  const somebody = new Somebody();
+  const folders = new Folders(t, somebody.opener());
+  const job = folders.add({ transfer_type: 'sync', delete_propagation: 'mirror' });
+  put(folders.a, { 'file.txt': 'one', 'folder/file.txt': 'two', 'stays.txt': 'stays' });
+  await folders.run(job.id);
+  for (const gone of ['file.txt', 'folder']) rmSync(join(folders.a, gone), { recursive: true });
+  somebody.actsAfterThePlan(() => put(folders.a, { 'file.txt': 'made again', 'folder/': '' }, LATER));
+  t.equal((await folders.run(job.id)).status, 'warn');
+  t.match(contentOf(folders.b), { 'file.txt': 'one', 'folder/file.txt': 'two' });
+});
+
+t.test('a folder that was removed since the plan is not made at the other end', async (t) => {
+  const somebody = new Somebody();
+  const folders = new Folders(t, somebody.opener());
+  const job = folders.add({ transfer_type: 'sync' });
+  put(folders.a, { 'new/': '' });
+  somebody.actsAfterThePlan(() => rmSync(join(folders.a, 'new'), { recursive: true }));
+  t.equal((await folders.run(job.id)).status, 'warn');
+  t.strictSame(contentOf(folders.b), {});
+});
