@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { Failure } from '../base/errors.js';
 import type { Content, ContentHash, HashKind, WriteOptions } from './target.js';
@@ -61,6 +62,13 @@ export async function* inspected(
     }
   } finally {
     stream.destroy();
+  }
+}
+
+export async function writeAll(handle: FileHandle, bytes: Buffer, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at + done);
+    done += bytesWritten;
   }
 }
 

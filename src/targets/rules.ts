@@ -18,6 +18,7 @@ export function rulesOf(platform: PlatformName, found: Partial<TargetRules> = {}
     emptyFolders: features.emptyFolders,
     hashes: [],
     parallelWrites: 4,
+    reads: ['file'],
     ...found,
   };
 }

@@ -84,14 +84,24 @@ export interface TargetRules {
   readonly hashes: readonly HashKind[];
   /** Writes at once that the target takes well. */
   readonly parallelWrites: number;
+  /** Forms of content that it reads where they lie; of all others it makes a local file first. */
+  readonly reads: readonly ContentForm[];
 }
+
+/** How content can be read: by `Content.open`, as `Content.file`, or as `Content.descriptor`. */
+export type ContentForm = 'stream' | 'file' | 'descriptor';
 
 /** Bytes that go to a target. */
 export interface Content {
   /** A stream of the bytes from `start` on; called again when a write goes on after a break. */
   open(start: number, signal: AbortSignal): Promise<Readable>;
-  /** A local file that holds just these bytes, if there is one: some targets read it themselves. It must not change. */
+  /** The path of a regular file (as lstat(2) sees it) that holds just these bytes, if there is one. It must not change. */
   readonly file?: string;
+  /**
+   * A descriptor of this process, open for reading, of a file that holds just these bytes, if there is one. Its offset
+   * is not to be used. To other programs it is a symbolic link in `/proc`, which not all of them follow.
+   */
+  readonly descriptor?: number;
 }
 
 export interface WriteOptions {

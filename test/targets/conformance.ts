@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import { isFailure } from '#src/base/errors.js';
 import { judgeName } from '#src/names/judge.js';
 import type { Content, Target, TargetItem, WriteOptions } from '#src/targets/target.js';
+import { CACHED, Contents } from '../helpers/procore-contents.js';
 
 /** A target on a real server or folder, for the tests of one file. */
 export interface Fixture {
@@ -14,6 +15,12 @@ export interface Fixture {
   readonly peek?: (path: string) => Promise<Buffer>;
   /** Bytes of the longest name that the test's server can keep, where that is less than its protocol allows. */
   readonly longestName?: number;
+  /** A name as the target keeps it; as it is, unless told. */
+  readonly kept?: (name: string) => string;
+  /** Whether what has this name is in listings; everything is, unless told. */
+  readonly isListed?: (name: string) => boolean;
+  /** Until this is called, listings need not show what was written a moment ago. */
+  readonly settle?: () => void;
   /** Takes the server away, as a cut cable would, and brings it back. */
   readonly vanish?: () => Promise<void>;
   readonly comeBack?: () => Promise<void>;
@@ -129,6 +136,12 @@ const ESCAPES = [
 /** What every target must do. The target is empty at first; each test has a folder of its own there. */
 export function conformance(t: Test, fixture: () => Fixture): void {
   const target = (): Target => fixture().target;
+  const kept = (name: string): string => fixture().kept?.(name) ?? name;
+  const isListed = (name: string): boolean => fixture().isListed?.(name) ?? true;
+  const shown = (folder: string): Promise<TargetItem[]> => {
+    fixture().settle?.();
+    return listed(target(), folder);
+  };
   const place = async (name: string): Promise<string> => {
     await target().mkdir(name, signal);
     return name;
@@ -155,7 +168,7 @@ export function conformance(t: Test, fixture: () => Fixture): void {
       const peek = fixture().peek;
       if (peek) t.ok((await peek(path)).equals(bytes), 'the server has just these bytes');
     }
-    const names = (await listed(target(), folder)).map(({ name, size }) => [name, size]);
+    const names = (await shown(folder)).map(({ name, size }) => [name, size]);
     t.strictSame(
       names,
       SIZES.map((size) => [`${size}.bin`, size] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
@@ -166,13 +179,49 @@ export function conformance(t: Test, fixture: () => Fixture): void {
     if (target().rules.emptyFolders) await failsWith(t, 'target-missing', () => listed(target(), 'none'));
   });
 
+  t.test('content comes whole in each form, and from Procore, be it cached, half cached or not', async (t) => {
+    const folder = await place('forms');
+    const contents = new Contents();
+    t.teardown(() => contents.close());
+    const sent: (readonly [name: string, bytes: Buffer, content: Content, options: Partial<WriteOptions>])[] = [];
+    for (const [time, options] of [
+      ['with its time', { mtime: MTIME }],
+      ['without', {}],
+    ] as const) {
+      const bytes = randomBytes(70_001);
+      for (const [form, content] of contents.inForms(bytes)) sent.push([`${form} ${time}`, bytes, content, options]);
+      for (const cached of time === 'without' ? [CACHED[0]] : CACHED) {
+        const one = await contents.ofProcore(300_001, cached, signal);
+        sent.push([`cached ${cached} ${time}`, one.bytes, one.content, { ...options, version: one.version }]);
+      }
+    }
+    // Several at once, as a job has it.
+    await together(sent, async ([name, bytes, content, options]) => {
+      const path = `${folder}/${name}`;
+      t.match(await target().write(path, content, { size: bytes.length, expected: null, signal, ...options }), {
+        path,
+        size: bytes.length,
+      });
+      t.ok((await readAll(target(), path)).equals(bytes), name);
+    });
+    for (const [at, [form, content]] of contents.inForms(Buffer.from('content')).entries())
+      await failsWith(
+        t,
+        'target-damaged',
+        () => target().write(`${folder}/wrong`, content, { size: at === 1 ? 6 : 8, signal }),
+        `${form} of another length`,
+      );
+    t.equal(await target().stat(`${folder}/wrong`, signal), undefined);
+  });
+
   t.test('a name is kept as it is, or refused', async (t) => {
     const folder = await place('names');
-    const kept: string[] = [];
+    const taken: string[] = [];
+    const namesOf = (names: readonly string[]): string[] => names.map(kept).filter(isListed).sort();
     const { longestName = 255 } = fixture();
     // Several at once, as a job has it.
     await together(NAMES, async (name) => {
-      if (Buffer.byteLength(name) > longestName) return;
+      if (Buffer.byteLength(kept(name)) > longestName) return;
       const path = `${folder}/${name}`;
       const bytes = Buffer.from(name);
       if (judgeName(target().rules.names, name)) {
@@ -181,20 +230,20 @@ export function conformance(t: Test, fixture: () => Fixture): void {
       }
       t.equal((await write(target(), path, bytes)).name, name, JSON.stringify(name));
       t.ok((await readAll(target(), path)).equals(bytes), 'and its bytes are its own');
-      kept.push(name);
+      taken.push(name);
     });
     t.strictSame(
-      (await listed(target(), folder)).map(({ name }) => name),
-      kept.sort(),
+      (await shown(folder)).map(({ name }) => name),
+      namesOf(taken),
       'listed in order',
     );
-    t.ok(kept.length >= 15, `${kept.length} of ${NAMES.length} names fit`);
+    t.ok(taken.length >= 15, `${taken.length} of ${NAMES.length} names fit`);
     await target().mkdir('folders', signal);
-    await together(kept, (name) => target().mkdir(`folders/${name}`, signal));
-    const shown = (await listed(target(), 'folders')).filter((one) => one.folder).map(({ name }) => name);
-    if (target().rules.emptyFolders) t.strictSame(shown, kept, 'folders as well');
-    await together(kept, (name) => target().remove(`${folder}/${name}`, signal));
-    t.strictSame(await listed(target(), folder).catch(() => []), [], 'and each is removed by its name');
+    await together(taken, (name) => target().mkdir(`folders/${name}`, signal));
+    const made = (await shown('folders')).filter((one) => one.folder).map(({ name }) => name);
+    if (target().rules.emptyFolders) t.strictSame(made, namesOf(taken), 'folders as well');
+    await together(taken, (name) => target().remove(`${folder}/${name}`, signal));
+    t.strictSame(await shown(folder).catch(() => []), [], 'and each is removed by its name');
   });
 
   t.test('no path leads out of the root', async (t) => {
@@ -265,7 +314,7 @@ export function conformance(t: Test, fixture: () => Fixture): void {
       await t.rejects(work(), `${what} content is not taken`);
       t.ok((await readAll(target(), path)).equals(old), `${what}: what was there is there`);
       t.strictSame(
-        (await listed(target(), 'replace')).map(({ name }) => name),
+        (await shown('replace')).map(({ name }) => name),
         ['file.bin'],
         'and nothing else',
       );
@@ -310,7 +359,7 @@ export function conformance(t: Test, fixture: () => Fixture): void {
     t.ok((await readAll(target(), 'move/folder/c')).equals(bytes), 'a folder with what is in it');
     await target().move('move/b', 'move/B', signal);
     t.ok(
-      (await listed(target(), 'move')).some(({ name }) => name === 'B'),
+      (await shown('move')).some(({ name }) => name === kept('B')),
       'b became B',
     );
     if (!target().rules.setsTimes) return;
@@ -337,7 +386,7 @@ export function conformance(t: Test, fixture: () => Fixture): void {
     t.equal(String(await readAll(target(), second)), 'two');
     t.equal(String(await readAll(target(), `${third}/file`)), 'three');
     t.notOk(
-      (await listed(target(), '')).some(({ name }) => name.startsWith('.procorefs')),
+      (await shown('')).some(({ name }) => name.startsWith('.procorefs')),
       'not listed',
     );
     t.strictSame(await target().emptyTrash('2026-01-15', signal), ['2026-01-01']);
@@ -348,9 +397,9 @@ export function conformance(t: Test, fixture: () => Fixture): void {
   });
 
   t.test('its test says that it may be written', async (t) => {
-    const before = (await listed(target(), '')).length;
+    const before = (await shown('')).length;
     t.match(await target().test(signal), { writable: true, root: target().root, kind: String });
-    t.equal((await listed(target(), '')).length, before, 'and leaves nothing behind');
+    t.equal((await shown('')).length, before, 'and leaves nothing behind');
     const ended = AbortSignal.abort(new Error('no more'));
     await t.rejects(target().stat('x', ended), /no more/);
   });

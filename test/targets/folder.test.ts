@@ -66,16 +66,22 @@ t.test('many small files of this process are written together, each whole or not
   mkdirSync(root);
   const target = await openTarget({ platform: 'fs', uri: root }, { mayWrite: true, signal });
   t.teardown(() => target.close());
-  const source = join(top, 'together source');
+  const sources = join(top, 'together sources');
+  mkdirSync(sources);
   const bytes = randomBytes(300_000);
-  writeFileSync(source, bytes);
-  const fd = openSync(source, 'r');
-  t.teardown(() => closeSync(fd));
+  const opened = new Map<string, number>();
+  t.teardown(() => [...opened.values()].map(closeSync));
+  /** A file of this process with the first bytes, or all there are. */
+  const sourceOf = (size: number) => {
+    const path = join(sources, String(size));
+    writeFileSync(path, bytes.subarray(0, size));
+    if (!opened.has(path)) opened.set(path, openSync(path, 'r'));
+    return { path, descriptor: opened.get(path)! };
+  };
   await target.mkdir('a/b', signal);
-  const file = `/proc/${process.pid}/fd/${fd}`;
   const contentOf = (size: number): Content => ({
-    file,
-    open: async (start) => createReadStream(source, { start, end: Math.max(0, size - 1) }),
+    descriptor: sourceOf(size).descriptor,
+    open: async (start) => createReadStream(sourceOf(size).path, { start }),
   });
   const put = (path: string, size: number, mtime = 1_700_000_000.5): Promise<TargetItem> =>
     target.write(path, contentOf(size), { size, mtime, expected: null, signal });

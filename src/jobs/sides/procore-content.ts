@@ -20,15 +20,15 @@ export function cachedContent(cache: ContentCache, version: ContentVersion): Hel
       yield copy;
     }
   };
-  let file: string | undefined;
+  let descriptor: number | undefined;
   try {
-    if (blob.whole && version.size > 0) file = `/proc/${process.pid}/fd/${blob.fd()}`;
+    if (blob.whole && version.size > 0) descriptor = blob.fd();
   } catch {
     // Its file is gone, or nothing more can be opened: what is read tells.
   }
   return {
     open: (start, signal) => Promise.resolve(Readable.from(chunks(start, signal), { objectMode: false })),
-    ...(file === undefined ? {} : { file }),
+    ...(descriptor === undefined ? {} : { descriptor }),
     close: () => blob.close(),
   };
 }

@@ -30,6 +30,7 @@ const RULES: TargetRules = {
   emptyFolders: true,
   hashes: [],
   parallelWrites: 8,
+  reads: ['stream', 'file', 'descriptor'],
 };
 const ANY_CASE: TargetRules = { ...RULES, caseInsensitive: true };
 const CRAWL_LOOK = 100;
@@ -342,7 +343,7 @@ export class ProcoreSide implements Side {
     };
     const { uuid } = await uploads.upload(
       project,
-      { name, size, source: content.file ?? stretch, ...(progress ? { progress } : {}) },
+      { name, size, source: content.descriptor ?? content.file ?? stretch, ...(progress ? { progress } : {}) },
       this.#call(signal),
     );
     return uuid;

@@ -88,7 +88,7 @@ function attempt<T>(work: () => T): T | undefined {
 const isThere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
 function written(file: NewFile): Part | undefined {
-  if (isThere(at(file, file.name))) return undefined;
+  if (isThere(at(file, file.name)) || fstatSync(file.source).size !== file.size) return undefined;
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const part = at(file, file.part);
   const fd = openSync(part, flags, 0o666);

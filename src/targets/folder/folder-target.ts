@@ -20,7 +20,6 @@ import {
 import type { Content, Target, TargetItem, TargetRules, TargetTest, WriteOptions } from '../target.js';
 import { BatchWriter, SMALL } from './batch.js';
 import { GroupSync } from './group-sync.js';
-import { ownDescriptor } from './kernel.js';
 import { testFolder } from './probe.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 import { writeFile } from './write.js';
@@ -147,9 +146,9 @@ export class FolderTarget implements Target {
   /** A small new file of a disk of this machine, with others. Undefined: it is not one, or it failed. */
   async #writeTogether(path: string, content: Content, options: WriteOptions): Promise<TargetItem | undefined> {
     const { size, mtime, expected, hash } = options;
-    if (this.#root.remote || expected !== null || hash || size > SMALL || content.file === undefined) return undefined;
-    const source = ownDescriptor(content.file);
-    if (source === undefined || !this.#batch.isWorthwhile) return undefined;
+    const source = content.descriptor;
+    if (this.#root.remote || expected !== null || hash || size > SMALL || source === undefined) return undefined;
+    if (!this.#batch.isWorthwhile) return undefined;
     const name = nameOf(path);
     const done = await this.#root.folder(parentOf(path), ({ handle, at }) =>
       this.#batch.write(

@@ -1,4 +1,5 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { fstatSync } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import koffi, { type KoffiFunc } from 'koffi';
 
 type CopyFileRange = (from: number, at: Buffer, to: number, b: null, size: number, flags: number) => number;
@@ -6,32 +7,33 @@ type CopyFileRange = (from: number, at: Buffer, to: number, b: null, size: numbe
 let copyRange: KoffiFunc<CopyFileRange> | undefined;
 let syncfs: KoffiFunc<(fd: number) => number> | undefined;
 
-/** How a file is named that this process holds open. */
-const OWN = new RegExp(`^/proc/${process.pid}/fd/(\\d+)$`);
-
-/** The descriptor of a file that this process holds open; undefined for any other. */
-export function ownDescriptor(file: string): number | undefined {
-  const held = OWN.exec(file)?.[1];
-  return held === undefined ? undefined : Number(held);
-}
-
 /** Bytes that one call copies: between two of them a write can be ended. */
 const STEP = 64 * 2 ** 20;
+
+/** A local file by its path, or a descriptor, which stays open. */
+export type LocalFile = string | number;
+
+/** Bytes of a local file. */
+export const sizeOf = async (file: LocalFile): Promise<number> =>
+  (typeof file === 'number' ? fstatSync(file) : await stat(file)).size;
 
 /**
  * Copies the first bytes of a local file into an empty one without passing them through this process:
  * copy_file_range(2), which shares the blocks where the file system can.
  * @returns bytes copied; fewer than `size` where the kernel cannot go on, and the caller must
  */
-export async function copyInKernel(from: string, to: FileHandle, size: number, signal: AbortSignal): Promise<number> {
+export async function copyInKernel(
+  from: LocalFile,
+  to: FileHandle,
+  size: number,
+  signal: AbortSignal,
+): Promise<number> {
   copyRange ??= koffi
     .load('libc.so.6')
     .func('long copy_file_range(int, void *, int, void *, size_t, unsigned int)') as KoffiFunc<CopyFileRange>;
   const call = copyRange;
-  // A file of this process is read where it is open, at a place of our own.
-  const held = ownDescriptor(from);
-  const source = held === undefined ? await open(from, 'r') : undefined;
-  const fd = source?.fd ?? held!;
+  const source = typeof from === 'string' ? await open(from, 'r') : undefined;
+  const fd = source?.fd ?? (from as number);
   const at = Buffer.alloc(8);
   let done = 0;
   try {

@@ -33,7 +33,12 @@ const GRAINS = [1e-6, 1e-3, 0.01, 0.1, 1, 2];
  * again.
  */
 export async function folderRules(root: FolderRoot, mayWrite: boolean): Promise<TargetRules> {
-  const rules = rulesOf(PLATFORM_OF[root.type] ?? 'linux', { replacesAtOnce: true, resumes: true, parallelWrites: 8 });
+  const rules = rulesOf(PLATFORM_OF[root.type] ?? 'linux', {
+    replacesAtOnce: true,
+    resumes: true,
+    parallelWrites: 8,
+    reads: ['stream', 'file', 'descriptor'],
+  });
   if (PLAIN.test(root.type) || !mayWrite) return rules;
   return inProbeFolder(root, async (folder) => ({ ...rules, ...(await tryOut(folder, rules)) }));
 }

@@ -1,11 +1,11 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { constants, type FileHandle, lstat, open, rename, unlink } from 'node:fs/promises';
 import { errnoOf, Failure } from '../../base/errors.js';
-import { damagedAt, Inspection, inspected } from '../content.js';
+import { damagedAt, Inspection, inspected, writeAll } from '../content.js';
 import { isAsExpected, nameOf, parentOf, partPath } from '../paths.js';
 import type { Content, TargetRules, WriteOptions } from '../target.js';
 import type { GroupSync } from './group-sync.js';
-import { copyInKernel } from './kernel.js';
+import { copyInKernel, sizeOf } from './kernel.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 
 const CHUNK = 1 << 20;
@@ -109,10 +109,15 @@ async function fill(
   path: string,
 ): Promise<void> {
   const damaged = damagedAt(target, path);
-  const { file } = content;
+  const local = content.descriptor ?? content.file;
   let there = isNew ? 0 : await partSize(handle, options.size);
-  if (file !== undefined && !options.hash && there === 0) {
-    there = await copyInKernel(file, handle, options.size, options.signal);
+  if (local !== undefined && !options.hash && there === 0) {
+    const found = await sizeOf(local);
+    if (found !== options.size) {
+      await unlink(part);
+      throw damaged(`${found} bytes instead of ${options.size}`);
+    }
+    there = await copyInKernel(local, handle, options.size, options.signal);
     options.progress?.(there);
     if (there === options.size) return;
   }
@@ -161,13 +166,6 @@ async function inspectPrefix(
     const { bytesRead } = await handle.read(buffer, 0, want, inspection.bytes);
     if (bytesRead === 0) throw new Error('a part became shorter while it was read');
     inspection.add(buffer.subarray(0, bytesRead));
-  }
-}
-
-async function writeAll(handle: FileHandle, bytes: Buffer, at: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at + done);
-    done += bytesWritten;
   }
 }
 

@@ -81,7 +81,7 @@ export class RemoteTarget implements Target {
     signal.throwIfAborted();
     await this.#checkLinks(parentOf(path), signal);
     await this.#checkPlace(path, options);
-    const how = { target: this.root, needsTime: this.#storage.takesTimeOfFile };
+    const how = { target: this.root, needsTime: this.#storage.takesTimeOfFile, reads: this.rules.reads };
     return this.#staging.with(path, content, options, how, async (parcel) => {
       const place = this.#storage.publishes ? path : partPath(path, options);
       if (this.#storage.publishes && options.expected !== undefined) await this.#checkPlace(path, options);

@@ -1,10 +1,11 @@
-import { open, rm, stat } from 'node:fs/promises';
+import { constants, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf, Failure } from '../../base/errors.js';
-import { damagedAt, Inspection, inspected } from '../content.js';
+import { damagedAt, Inspection, inspected, writeAll } from '../content.js';
+import { copyInKernel, sizeOf } from '../folder/kernel.js';
 import { nameOf, partPath } from '../paths.js';
-import type { Content, WriteOptions } from '../target.js';
+import type { Content, ContentForm, WriteOptions } from '../target.js';
 import { temporaryFolder } from '../temporary.js';
 import type { Parcel } from './storage.js';
 
@@ -33,22 +34,22 @@ export class Staging {
   }
 
   /**
-   * Runs `send` with the content as a local file.
-   * @param needsTime whether the file must bear the content's time
+   * Runs `send` with the content as a local file: the content's own where the storage reads that, else one made here.
    * @throws Failure `target-damaged`, `disk-full`
    */
   async with<T>(
     path: string,
     content: Content,
     options: WriteOptions,
-    { target, needsTime }: { readonly target: string; readonly needsTime: boolean },
+    { target, needsTime, reads }: StorageNeeds,
     send: (parcel: Parcel) => Promise<T>,
   ): Promise<T> {
     const { size, mtime } = options;
-    if (content.file !== undefined && (!needsTime || mtime === undefined) && !options.hash) {
-      const found = (await stat(content.file)).size;
+    const own = ownFile(content, reads);
+    if (own !== undefined && (!needsTime || mtime === undefined) && !options.hash) {
+      const found = await sizeOf(own);
       if (found !== size) throw damagedAt(target, path)(`${found} bytes instead of ${size}`);
-      return send({ file: content.file, size, mtime });
+      return send({ file: own, size, mtime });
     }
     const file = join(await this.folder(), nameOf(partPath(path, options)));
     await fetch(file, path, content, options, target);
@@ -63,26 +64,56 @@ export class Staging {
   }
 }
 
+/** What of content a storage reads where it lies. */
+export interface StorageNeeds {
+  /** For messages. */
+  readonly target: string;
+  /** The file must bear the content's time. */
+  readonly needsTime: boolean;
+  readonly reads: readonly ContentForm[];
+}
+
+/** Where another program can open the content, if it reads what is there. */
+function ownFile({ file, descriptor }: Content, reads: readonly ContentForm[]): string | undefined {
+  if (file !== undefined && reads.includes('file')) return file;
+  if (descriptor !== undefined && reads.includes('descriptor')) return `/proc/${process.pid}/fd/${descriptor}`;
+  return undefined;
+}
+
+/** Makes the content complete in a file; what an earlier attempt brought there is kept. */
 async function fetch(file: string, path: string, content: Content, options: WriteOptions, target: string) {
-  const handle = await open(file, 'a+', 0o600);
+  const { size, mtime, hash, signal } = options;
+  const damaged = damagedAt(target, path);
+  const handle = await open(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   try {
-    const start = (await handle.stat()).size;
-    const inspection = new Inspection(options.hash);
-    if (start > 0 && inspection.seesAll)
+    let at = (await handle.stat()).size;
+    if (at > size) {
+      await handle.truncate(0);
+      at = 0;
+    }
+    const local = content.descriptor ?? content.file;
+    if (at === 0 && local !== undefined) {
+      const found = await sizeOf(local);
+      if (found !== size) throw damaged(`${found} bytes instead of ${size}`);
+      at = await copyInKernel(local, handle, size, signal);
+    }
+    const inspection = new Inspection(hash);
+    if (at > 0 && inspection.seesAll)
       for await (const chunk of handle.createReadStream({ start: 0, autoClose: false }))
         inspection.add(chunk as Buffer);
-    else inspection.skip(start);
-    const damaged = damagedAt(target, path);
-    try {
-      for await (const bytes of inspected(content, start, inspection, options, damaged)) await handle.appendFile(bytes);
-      const fault = inspection.fault(options.size);
-      if (fault !== undefined) throw damaged(fault);
-    } catch (error) {
-      if (error instanceof Failure && error.code === 'target-damaged') await rm(file, { force: true });
-      if (errnoOf(error) === 'ENOSPC') throw new Failure('disk-full', { path, disk: file }, error);
-      throw error;
-    }
-    if (options.mtime !== undefined) await handle.utimes(options.mtime, options.mtime);
+    else inspection.skip(at);
+    if (at < size || size === 0)
+      for await (const bytes of inspected(content, at, inspection, options, damaged)) {
+        await writeAll(handle, bytes, at);
+        at += bytes.length;
+      }
+    const fault = inspection.fault(size);
+    if (fault !== undefined) throw damaged(fault);
+    if (mtime !== undefined) await handle.utimes(mtime, mtime);
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'target-damaged') await rm(file, { force: true });
+    if (errnoOf(error) === 'ENOSPC') throw new Failure('disk-full', { path, disk: file }, error);
+    throw error;
   } finally {
     await handle.close();
   }

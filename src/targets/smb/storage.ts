@@ -16,7 +16,14 @@ const END = `end_${randomBytes(8).toString('hex')}`;
 /** An SMB share that is not mounted, through the `smbclient` program. */
 export class SmbStorage implements Storage {
   // `ls` shows whole seconds; a file is replaced by a rename.
-  readonly rules = rulesOf('smb', { timeGrain: 1, replacesAtOnce: true, resumes: true, parallelWrites: 1 });
+  readonly rules = rulesOf('smb', {
+    timeGrain: 1,
+    replacesAtOnce: true,
+    resumes: true,
+    parallelWrites: 1,
+    // smbclient opens what it is given, and asks no more about it.
+    reads: ['file', 'descriptor'],
+  });
   readonly publishes = false;
   readonly takesTimeOfFile = false;
   // The server follows links only inside of the share.

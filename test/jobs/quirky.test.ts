@@ -1,0 +1,58 @@
+import t, { type Test } from 'tap';
+import { TargetSide } from '#src/jobs/sides/side.js';
+import { RemoteTarget } from '#src/targets/remote/remote-target.js';
+import { Staging } from '#src/targets/remote/staging.js';
+import { contentOf, Folders, folderOpener, put } from '../helpers/jobs.js';
+import { QUIRKS, type Quirks, Quirky } from '../helpers/quirky-targets.js';
+
+const FILES = {
+  'plain.txt': 'plain',
+  '.dotted': 'hidden by some',
+  'backup~': 'hidden by others',
+  'Upper CASE.PDF': 'case',
+  'cafe\u0301.txt': 'decomposed',
+  '\u00fc\u1e9e.txt': 'composed',
+  'Folder/Inner É/deep.txt': 'deep',
+  'Folder/Inner É/A.txt': 'A',
+  '.folder/file': 'in a folder that some hide',
+  'Empty/': '',
+};
+
+/** A job's destination has the quirks, its source is a folder of Linux. */
+function quirkyJob(t: Test, quirks: Quirks): Folders {
+  let storage: Quirky | undefined;
+  const folders: Folders = new Folders(t, {
+    ...folderOpener,
+    open: async (reference, request) => {
+      if (reference.connection.id === folders.a) return folderOpener.open(reference, request);
+      // One server for all runs.
+      storage ??= new Quirky(folders.b, quirks);
+      return new TargetSide(new RemoteTarget(storage, new Staging(folders.top)));
+    },
+  });
+  put(folders.a, FILES, 1_600_000_001.5);
+  return folders;
+}
+
+/** A listing that names an item otherwise, or not at all, is taken for its deletion. */
+const waits = ({ form, case: fold, hides, late }: Quirks) =>
+  form !== undefined || fold === 'lowered' || hides || late ? { skip: 'names are matched as they were given' } : {};
+
+for (const quirks of QUIRKS)
+  for (const transfer_type of ['copy', 'sync'])
+    t.test(`a second ${transfer_type} to a target with ${quirks.title} changes nothing`, waits(quirks), async (t) => {
+      const folders = quirkyJob(t, quirks);
+      const before = contentOf(folders.a);
+      const { id } = folders.add({ transfer_type });
+      const first = await folders.run(id);
+      t.match(first, { status: 'completed', stats: { copied: 9 } });
+      for (const nth of ['second', 'third']) {
+        const { status, stats } = await folders.run(id);
+        t.match(
+          { status, copied: stats.copied ?? 0, deleted: stats.deleted ?? 0, failed: stats.failed ?? 0 },
+          { status: 'no_changes', copied: 0, deleted: 0, failed: 0 },
+          `the ${nth} run`,
+        );
+      }
+      t.strictSame(contentOf(folders.a), before, 'the source is as it was');
+    });
