@@ -13,6 +13,7 @@ export function setAttributes(
   // Of an older version, or of what was unlinked, nobody else can see them.
   if (!current || (item.isFile && current.sequence !== item.sequence)) return;
   const { intent } = current;
+  if (mtime !== undefined) tree.folderTimes.forget(item.inode);
   if (intent)
     intents.put({ ...intent, ...(mtime === undefined ? {} : { mtime }), ...(mode === undefined ? {} : { mode }) });
   // They go on with the new version. Any other intent may end without a call, and a folder's call tells nothing of them.

@@ -5,6 +5,7 @@ import { FILE, HIDDEN } from '../mirror/flags.js';
 import type { Item, ListedItem, View } from '../mirror/view.js';
 import { linuxNames } from '../names/linux.js';
 import { mayBeMadeBy } from './attempt.js';
+import { FolderTimes } from './folder-times.js';
 import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import type { Intents } from './intents.js';
 
@@ -13,18 +14,21 @@ export interface LocalItem extends Item {
   readonly parent: Inode;
   /** What is not confirmed about it. */
   readonly intent: Intent | undefined;
-  /** Seconds; set here for this content. */
+  /** Seconds; set here for this content, or when something in the folder changed here. */
   readonly localMtime: number | undefined;
+  /** Seconds; when something in the folder changed here. */
+  readonly localCtime: number | undefined;
   /** Permission bits; set here for this content. */
   readonly localMode: number | undefined;
 }
 
 /** What a listing shows of an item. */
-export type ListedLocalItem = ListedItem & Partial<Pick<LocalItem, 'localMtime' | 'localMode'>>;
+export type ListedLocalItem = ListedItem & Partial<Pick<LocalItem, 'localMtime' | 'localCtime' | 'localMode'>>;
 
 /** Joins the two layers: the mirror says what the server has, the intents what people did here. */
 export class Tree {
   readonly view: View;
+  readonly folderTimes = new FolderTimes();
   readonly #intents: Intents;
 
   constructor(view: View, intents: Intents) {
@@ -74,7 +78,8 @@ export class Tree {
 
   /** As `children`, with only what a listing shows; straight from the mirror where nobody changed anything. */
   listing(parent: LocalItem, after: number, limit: number): readonly ListedLocalItem[] {
-    if (this.#intents.isEmpty && parent.remoteId !== NO_REMOTE) return this.view.listing(parent.remoteId, after, limit);
+    const isUntouched = this.#intents.isEmpty && this.folderTimes.isEmpty;
+    if (isUntouched && parent.remoteId !== NO_REMOTE) return this.view.listing(parent.remoteId, after, limit);
     return this.children(parent, after, limit);
   }
 
@@ -139,6 +144,18 @@ export class Tree {
     return names.join('/');
   }
 
+  /**
+   * Something in a folder was made, removed or renamed here, at this time in milliseconds. A time that was set before
+   * does not come back.
+   */
+  changedIn(folder: Inode, now: number): void {
+    const id = this.remoteIdOf(folder);
+    this.folderTimes.changed(folder, (id !== undefined && this.view.byRemoteId(id)?.updatedAt) || 0, now);
+    const set = this.#intents.attributes(folder);
+    if (set?.mtime === undefined) return;
+    this.#intents.setAttributes(folder, set.mode === undefined ? undefined : { ...set, mtime: undefined });
+  }
+
   /** The server's id of a folder here, or undefined while it is not there yet. */
   remoteIdOf(folder: Inode): RemoteId | undefined {
     const intent = this.#intents.get(folder);
@@ -165,11 +182,13 @@ export class Tree {
   #fromMirror(item: Item, parent?: Inode): LocalItem {
     const set = this.#intents.attributes(item.inode);
     const counts = set !== undefined && (!item.isFile || set.versionId === item.versionId);
+    const here = item.isFile ? undefined : this.folderTimes.at(item.inode, item.updatedAt);
     return {
       ...item,
       parent: parent ?? this.view.parent(item)?.inode ?? ROOT_INODE,
       intent: undefined,
-      localMtime: counts ? set.mtime : undefined,
+      localMtime: here ?? (counts ? set.mtime : undefined),
+      localCtime: here,
       localMode: counts ? set.mode : undefined,
     };
   }
@@ -177,6 +196,7 @@ export class Tree {
   #fromIntent(intent: Intent): LocalItem {
     const base = intent.remoteId === NO_REMOTE ? undefined : this.view.byRemoteId(intent.remoteId);
     const changed = Math.floor(intent.changedAt / 1000);
+    const here = intent.folder ? this.folderTimes.at(intent.inode, base?.updatedAt ?? 0) : undefined;
     return {
       inode: intent.inode,
       remoteId: intent.remoteId,
@@ -194,7 +214,8 @@ export class Tree {
       sequence: intent.sequence,
       parent: intent.parent,
       intent,
-      localMtime: intent.mtime,
+      localMtime: here ?? intent.mtime,
+      localCtime: here,
       localMode: intent.mode,
     };
   }

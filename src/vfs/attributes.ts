@@ -18,7 +18,7 @@ export interface Ownership {
 
 /**
  * `mtime` is when the current version was made and `ctime` when the item changed last, so a move or a check-out does
- * not make rsync copy again. Directories say 1 link, which tells find(1) not to count subfolders.
+ * not make rsync copy again; of a folder both are also when something in it changed here. Directories say 1 link, which tells find(1) not to count subfolders.
  */
 export function attributesOf(item: ListedLocalItem, ino: FileNumber, owner: Ownership): Attributes {
   const bits = item.isFile ? ((item.flags & READ_ONLY) !== 0 ? 0o444 : 0o666) : 0o777;
@@ -33,6 +33,6 @@ export function attributesOf(item: ListedLocalItem, ino: FileNumber, owner: Owne
     size: item.isFile ? item.size : 4096,
     atime: mtime,
     mtime,
-    ctime: item.updatedAt,
+    ctime: Math.max(item.updatedAt, item.localCtime ?? 0),
   };
 }

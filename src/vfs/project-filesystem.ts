@@ -344,7 +344,10 @@ export class ProjectFileSystem implements FileSystem {
   protected entry(item: ListedLocalItem): Entry {
     const node = this.nodes.of(item);
     const file = this.handles.file(node) ?? this.outbox.working(item.inode);
-    const attributes = attributesOf(item, this.nodes.number(item.inode), this.#owner);
+    const listed = attributesOf(item, this.nodes.number(item.inode), this.#owner);
+    // Who has it open still asks for it.
+    const isGone = this.handles.version(node) !== undefined && !this.tree.item(item.inode);
+    const attributes = isGone ? { ...listed, nlink: 0 } : listed;
     const stat = file?.stat;
     return {
       node,

@@ -82,7 +82,9 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       this.#inFolder(parent, context, (folder) => {
         if (this.tree.child(folder, name)) throw new Failure('item-exists', { path: name });
         this.#requireEntry(folder, context);
-        return this.entry(this.outbox.mkdir(folder, name, context.uid));
+        const made = this.outbox.mkdir(folder, name, context.uid);
+        this.#changedIn(folder);
+        return this.entry(made);
       }),
 
     unlink: (parent, name, context) =>
@@ -91,6 +93,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
         if (!item.isFile) throw new Failure('is-a-folder', { path: name });
         this.#requireChange(item, context);
         this.outbox.unlink(item, context.uid);
+        this.#changedIn(folder);
         this.#forgetSpelling(folder, item.name, name);
       }),
 
@@ -101,6 +104,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       this.#requireChange(item, context);
       await this.listed(item, context);
       this.outbox.rmdir(item, context.uid);
+      this.#changedIn(folder);
       this.#forgetSpelling(folder, item.name, name);
     },
 
@@ -119,6 +123,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       else this.#requireEntry(folder, context);
       if (replaced && !replaced.isFile) await this.listed(replaced, context);
       await this.outbox.rename(item, folder, newName, replace, context.uid);
+      for (const one of from.inode === folder.inode ? [folder] : [from, folder]) this.#changedIn(one);
       this.#forgetSpelling(from, item.name, name);
       if (replaced) this.#forgetSpelling(folder, replaced.name, newName);
     },
@@ -235,6 +240,10 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     return this.#setTimes(node, changes);
   }
 
+  #changedIn(folder: LocalItem): void {
+    this.tree.changedIn(folder.inode, this.outbox.clock.now());
+  }
+
   #setTimes(node: NodeId, changes: AttributeChanges): Entry {
     let item = this.item(node);
     if (changes.mtime !== undefined || changes.mode !== undefined) {
@@ -281,6 +290,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     }
     this.#requireEntry(folder, context);
     const { item, file } = this.outbox.create(folder, name, context.uid);
+    this.#changedIn(folder);
     file.handles++;
     file.writers++;
     const node = this.nodes.of(item);
