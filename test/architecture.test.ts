@@ -115,6 +115,14 @@ t.test('time and network reach the outbox, the mirror and the jobs from outside'
   }
 });
 
+/** A socket whose path would be too long elsewhere, and the two that go with a person's terminal. */
+const SYSTEM_TEMPORARY = ['cli/demo/demo.ts', 'daemon/state-folder.ts', 'simulator/content/spool.ts'];
+
+t.test('nothing with content or secrets lies in the folder for temporary files of the system', async (t) => {
+  const found = sources(src).filter((file) => readFileSync(file, 'utf8').includes('tmpdir('));
+  t.strictSame(found.map((file) => relative(src, file)).sort(), SYSTEM_TEMPORARY);
+});
+
 t.test('source files stay readable', async (t) => {
   for (const file of sources(src)) {
     const lines = readFileSync(file, 'utf8').split('\n').length;

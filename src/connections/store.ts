@@ -28,12 +28,13 @@ export function requireEnabled({ name, disabled }: AnyConnection): void {
 
 /** The connections of one state folder: a file (0600) each in `connections/` (0700), the secrets apart. */
 export class Connections {
-  readonly #state: string;
+  /** The state folder. */
+  readonly state: string;
   readonly #folder: string;
   readonly secrets: Secrets;
 
   constructor(stateFolder: string) {
-    this.#state = stateFolder;
+    this.state = stateFolder;
     this.#folder = join(stateFolder, 'connections');
     this.secrets = new Secrets(stateFolder);
   }
@@ -51,7 +52,7 @@ export class Connections {
       platform: 'procore',
       createdAt: new Date().toISOString(),
     };
-    makePrivateFolder(this.#state);
+    makePrivateFolder(this.state);
     if (clientSecret) this.secrets.setClientSecret(connection.id, clientSecret);
     this.#write(connection);
     return connection;
@@ -76,7 +77,7 @@ export class Connections {
       ...(names.length === 0 ? {} : { secretOptions: names }),
       createdAt: new Date().toISOString(),
     };
-    makePrivateFolder(this.#state);
+    makePrivateFolder(this.state);
     if (password) this.secrets.setClientSecret(id, password);
     if (names.length > 0) this.secrets.setOptions(id, secretOptions);
     this.#write(connection);
@@ -112,7 +113,7 @@ export class Connections {
     const all = this.all();
     const found = all.find((one) => one.id === nameOrId) ?? all.find((one) => one.name === nameOrId);
     if (found) return found;
-    throw new Failure('no-such-connection', { name: nameOrId, state: this.#state, hint: this.#hint(nameOrId, all) });
+    throw new Failure('no-such-connection', { name: nameOrId, state: this.state, hint: this.#hint(nameOrId, all) });
   }
 
   /** Replaces fields of a target; its id stays. @throws Failure as `find`, `connection-exists` for a taken name */
@@ -178,7 +179,7 @@ export class Connections {
   /** What to do about a missing connection: perhaps it lies in another state folder. */
   #hint(name: string, all: readonly AnyConnection[]): string {
     const sealed: string[] = [];
-    for (const { folder, how } of otherStates(this.#state)) {
+    for (const { folder, how } of otherStates(this.state)) {
       try {
         if (new Connections(folder).all().some((one) => one.name === name || one.id === name))
           return `it exists in ${folder}: ${how}, or name it with --state ${folder}`;

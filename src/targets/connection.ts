@@ -4,11 +4,11 @@ import type { TargetConnection } from '../connections/target-connection.js';
 import { type OpenOptions, openTarget } from './open.js';
 import type { Target } from './target.js';
 
-export type ConnectionOpenOptions = Omit<OpenOptions, 'password' | 'secrets' | 'rcloneConfiguration'>;
+export type ConnectionOpenOptions = Omit<OpenOptions, 'password' | 'secrets' | 'rcloneConfiguration' | 'state'>;
 
 /** Opens the target that a connection stands for, with its secrets. @throws Failure as `openTarget`, `state-unsafe` */
 export function openConnection(
-  { secrets }: Pick<Connections, 'secrets'>,
+  { secrets, state }: Pick<Connections, 'secrets' | 'state'>,
   connection: TargetConnection,
   options: ConnectionOpenOptions,
 ): Promise<Target> {
@@ -16,6 +16,7 @@ export function openConnection(
   const rcloneConfiguration = secrets.rclonePath(id);
   return openTarget(connection, {
     ...options,
+    state,
     password: secrets.ownSecret(id),
     secrets: secretOptions.length === 0 ? {} : secrets.options(id),
     ...(existsSync(rcloneConfiguration) ? { rcloneConfiguration } : {}),

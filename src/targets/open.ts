@@ -21,8 +21,8 @@ export interface OpenOptions {
   readonly secrets?: Readonly<Record<string, Secret>>;
   /** A file (0600) that rclone keeps the account's tokens in; left out: there are none. */
   readonly rcloneConfiguration?: string;
-  /** Where bytes are made complete before they are sent; the machine's folder for temporary files otherwise. */
-  readonly stagingFolder?: string;
+  /** The state folder: what is secret or not complete lies below it. Only a folder of this machine does without. */
+  readonly state?: string;
   readonly signal: AbortSignal;
 }
 

@@ -135,6 +135,7 @@ export async function hostileNames(
         path: path.replace(/^\//, ''),
         create,
         mayWrite,
+        state: folders.top,
         signal,
         ...(id === store ? { password: new Secret(password) } : {}),
       };

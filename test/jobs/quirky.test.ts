@@ -27,7 +27,7 @@ function quirkyJob(t: Test, quirks: Quirks): Folders {
       if (reference.connection.id === folders.a) return folderOpener.open(reference, request);
       // One server for all runs.
       storage ??= new Quirky(folders.b, quirks);
-      return new TargetSide(new RemoteTarget(storage, new Staging(folders.top)));
+      return new TargetSide(new RemoteTarget(storage, new Staging(folders.top, 'quirky')));
     },
   });
   put(folders.a, FILES, 1_600_000_001.5);

@@ -7,6 +7,7 @@ import { BatchWriter } from '#src/targets/folder/batch.js';
 import { RcloneDaemon } from '#src/targets/rclone/daemon.js';
 import { SshHost } from '#src/targets/rsync/host.js';
 import { SmbSession } from '#src/targets/smb/session.js';
+import { temporaryIn } from '#src/targets/temporary.js';
 import { takeDescriptors } from '../helpers/descriptors.js';
 
 const { signal } = new AbortController();
@@ -23,9 +24,11 @@ async function withNoneLeft(work: () => Promise<unknown>): Promise<unknown> {
 }
 
 t.test('programs that cannot be started for want of descriptors fail as targets do', async (t) => {
+  const state = mkdtempSync(join(tmpdir(), 'procorefs-descriptors-'));
+  t.teardown(() => rmSync(state, { recursive: true }));
   const session = new SmbSession(['//127.0.0.1/none'], '//127.0.0.1/none');
   const address = { login: 'nobody@127.0.0.1', port: '1', folder: '/none', keyFile: undefined, knownHosts: undefined };
-  const host = await SshHost.open(address);
+  const host = await SshHost.open(address, temporaryIn(state));
   for (const work of [
     () => session.run('ls', '', signal),
     () => host.rsync(['--list-only'], '', '', signal),

@@ -15,7 +15,7 @@ for (const quirks of QUIRKS)
     const root = join(top, quirks.title);
     mkdirSync(root);
     const storage = new Quirky(root, quirks);
-    const target = new RemoteTarget(storage, new Staging(top));
+    const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'quirky'));
     t.teardown(() => target.close());
     conformance(t, () => ({
       target,

@@ -64,6 +64,7 @@ for (const one of CASES)
     t.teardown(() => server.kill());
     const options: OpenOptions = {
       mayWrite: true,
+      state: folder.at('local'),
       signal,
       ...(one.password === undefined ? {} : { password: new Secret(one.password) }),
     };

@@ -20,7 +20,7 @@ t.test('a server by rsync over ssh', async (t) => {
       known_hosts_file: folder.at('known_hosts'),
     },
   };
-  const options = { mayWrite: true, signal };
+  const options = { mayWrite: true, state: folder.at('local'), signal };
   const target = await openTarget(definition, options);
   t.teardown(() => target.close());
   t.test('wrong key, host key or folder are told apart', async (t) => {

@@ -6,6 +6,7 @@ import { waysSchema } from '../../jobs/definition/job-schema.js';
 import { JobEngine } from '../../jobs/engine.js';
 import { Notifier } from '../../jobs/notify/notifier.js';
 import { JobStore } from '../../jobs/store/job-store.js';
+import { sweepTemporary } from '../../targets/temporary.js';
 import { inspect } from '../health/inspect.js';
 import { Watch } from '../health/watch.js';
 import { JobOpener, jobsDatabasePath, type OpenerOptions } from './opener.js';
@@ -34,6 +35,9 @@ export function openJobs(options: OpenerOptions & { readonly options: OptionValu
     log,
     ended: (job, execution) => notifier.ended(job, execution),
   });
+  sweepTemporary(state.path).catch((error: unknown) =>
+    options.log.warn({ error }, 'what processes left that were killed could not be removed'),
+  );
   let watch: Watch | undefined;
   return {
     store,

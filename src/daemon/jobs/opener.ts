@@ -74,7 +74,6 @@ export class JobOpener implements Opener {
       path: end.path,
       create,
       mayWrite,
-      stagingFolder: this.#o.state.jobs('staging'),
       signal,
     });
   }

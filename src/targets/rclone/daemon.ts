@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { Agent, request } from 'undici';
 import { errnoOf, Failure } from '../../base/errors.js';
 import { Secret } from '../../base/secret.js';
-import { temporaryFolder } from '../temporary.js';
+import type { MakeFolder } from '../temporary.js';
 
 const START_LIMIT = 15_000;
 const STOP_LIMIT = 3000;
@@ -16,8 +16,8 @@ const STOP_LIMIT = 3000;
 const NOT_PASSED = /^(?:RCLONE_|AWS_CA_BUNDLE$)/;
 
 export interface DaemonOptions {
-  /** A file that is kept: an account's tokens change in it. Left out: one that goes with the daemon. */
-  readonly configuration?: string | undefined;
+  /** A file that is kept: an account's tokens change in it; or what makes a folder for one that goes with the daemon. */
+  readonly configuration: string | MakeFolder;
   /** Files show the time when they were stored. */
   readonly storeTime?: boolean | undefined;
 }
@@ -50,7 +50,8 @@ export class RcloneDaemon {
    */
   static async start({ configuration, storeTime }: DaemonOptions, signal: AbortSignal): Promise<RcloneDaemon> {
     signal.throwIfAborted();
-    const temporary = configuration === undefined ? await temporaryFolder('procorefs-rclone-') : undefined;
+    const temporary = typeof configuration === 'string' ? undefined : await configuration('rclone');
+    const file = temporary === undefined ? (configuration as string) : join(temporary, 'rclone.conf');
     const [user, password] = [randomBytes(12).toString('hex'), randomBytes(24).toString('hex')];
     const passed = Object.entries(process.env).filter(([name]) => !NOT_PASSED.test(name));
     // It ends with this process, also when that is killed: setpriv(1) of util-linux.
@@ -59,7 +60,7 @@ export class RcloneDaemon {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: {
         ...Object.fromEntries(passed),
-        RCLONE_CONFIG: configuration ?? join(temporary!, 'rclone.conf'),
+        RCLONE_CONFIG: file,
         RCLONE_RC_USER: user,
         RCLONE_RC_PASS: password,
         // A share that has gone is for the job to wait for.

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { OpenOptions, TargetDefinition } from '../open.js';
 import { checkPath } from '../paths.js';
+import { stagingFor, temporaryOf } from '../remote/local.js';
 import { RemoteTarget } from '../remote/remote-target.js';
-import { Staging } from '../remote/staging.js';
 import { RcloneDaemon } from './daemon.js';
 import { rcloneFailure } from './failures.js';
 import type { FsInfo } from './rules.js';
@@ -26,20 +26,21 @@ export async function openRclone(definition: TargetDefinition, options: OpenOpti
   const path = options.path ?? '';
   checkPath(path, definition.uri);
   const { signal } = options;
+  const temporary = temporaryOf(options);
   const daemon = await RcloneDaemon.start(
-    { configuration: options.rcloneConfiguration, storeTime: type.storeTime },
+    { configuration: options.rcloneConfiguration ?? temporary, storeTime: type.storeTime },
     signal,
   );
   try {
     const shown = `${platform}:${[folder, path].filter((part) => part !== '').join('/')}`;
     await configure(daemon, type.type ?? platform, parameters, options, shown);
-    const top = new RcloneStorage(daemon, `${REMOTE}:${folder}`, shown, type, platform, {});
+    const top = new RcloneStorage(daemon, `${REMOTE}:${folder}`, shown, type, platform, {}, temporary);
     const below = rcPath(path, type);
     const root = [folder.replace(/\/$/, ''), below].filter((part) => part !== '').join('/');
     const info = await infoOf(daemon, `${REMOTE}:${root}`, shown, signal);
-    const storage = new RcloneStorage(daemon, `${REMOTE}:${root}`, shown, type, platform, info);
+    const storage = new RcloneStorage(daemon, `${REMOTE}:${root}`, shown, type, platform, info, temporary);
     if (path !== '' && storage.rules.emptyFolders) await makeRoot(top, storage, path, options);
-    return new RemoteTarget(storage, new Staging(options.stagingFolder));
+    return new RemoteTarget(storage, stagingFor(definition, options));
   } catch (error) {
     await daemon.close();
     throw error;

@@ -5,6 +5,7 @@ import { nameOf } from '../paths.js';
 import { readByCopy } from '../remote/by-copy.js';
 import type { Entry, Parcel, Storage } from '../remote/storage.js';
 import type { ContentHash, TargetRules } from '../target.js';
+import type { MakeFolder } from '../temporary.js';
 import type { RcloneDaemon } from './daemon.js';
 import { rcloneFailure } from './failures.js';
 import { type FsInfo, hashKind, rulesFrom } from './rules.js';
@@ -44,8 +45,18 @@ export class RcloneStorage implements Storage {
   readonly #bucketBased: boolean;
   readonly #showHash: boolean;
   readonly #type: StorageType;
+  readonly #temporary: MakeFolder;
 
-  constructor(daemon: RcloneDaemon, remote: string, shown: string, type: StorageType, kind: string, info: FsInfo) {
+  constructor(
+    daemon: RcloneDaemon,
+    remote: string,
+    shown: string,
+    type: StorageType,
+    kind: string,
+    info: FsInfo,
+    temporary: MakeFolder,
+  ) {
+    this.#temporary = temporary;
     this.#daemon = daemon;
     this.#remote = remote;
     this.#kind = kind;
@@ -119,7 +130,7 @@ export class RcloneStorage implements Storage {
 
   /** The bytes by way of a local copy. */
   #copied(path: string, start: number, signal: AbortSignal): Promise<Readable> {
-    return readByCopy('copy', start, signal, (folder) => {
+    return readByCopy('copy', start, signal, this.#temporary, (folder) => {
       const input = { srcFs: this.#remote, srcRemote: this.#rc(path), dstFs: folder, dstRemote: 'copy' };
       return this.#call('operations/copyfile', input, path, signal);
     });

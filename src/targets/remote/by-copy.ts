@@ -1,7 +1,7 @@
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { temporaryFolder } from '../temporary.js';
+import type { MakeFolder } from '../temporary.js';
 
 /**
  * Reads a file by way of a copy in a folder that is gone when this resolves: the open file stays until it is closed.
@@ -11,9 +11,10 @@ export async function readByCopy(
   name: string,
   start: number,
   signal: AbortSignal,
+  temporary: MakeFolder,
   copy: (folder: string) => Promise<unknown>,
 ): Promise<Readable> {
-  const folder = await temporaryFolder('procorefs-read-');
+  const folder = await temporary('read');
   let handle: FileHandle;
   try {
     await copy(folder);

@@ -1,35 +1,58 @@
-import { constants, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { createHash } from 'node:crypto';
+import { constants, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, Failure } from '../../base/errors.js';
+import { errnoOf, Failure, type FailureCode, isFailure } from '../../base/errors.js';
+import { bootId } from '../../content/durable.js';
 import { damagedAt, Inspection, inspected, writeAll } from '../content.js';
 import { copyInKernel, sizeOf } from '../folder/kernel.js';
-import { nameOf, partPath } from '../paths.js';
 import type { Content, ContentForm, WriteOptions } from '../target.js';
-import { temporaryFolder } from '../temporary.js';
 import type { Parcel } from './storage.js';
+
+/** After these what was staged is of no use to another attempt, or in its way. */
+const FINAL = new Set<FailureCode>([
+  'target-damaged',
+  'disk-full',
+  'target-changed',
+  'target-denied',
+  'target-exists',
+  'target-full',
+  'target-login',
+  'target-name-refused',
+  'target-outside',
+  'target-too-large',
+  'target-unsupported',
+]);
 
 /**
  * The local folder (0700) where the bytes for a storage are made complete before any of them is sent. What broke off
- * while it was fetched goes on from there.
+ * while it was fetched or sent goes on from there, also in the next process.
  */
 export class Staging {
-  readonly #above: string;
-  #folder: Promise<string> | undefined;
+  readonly #folder: string;
+  readonly #target: string;
+  readonly #busy = new Set<string>();
+  /** Staged for an attempt that may come as long as this is open. */
+  readonly #passing = new Set<string>();
 
-  /** @param above the folder to make it in: it needs room for the largest files that are sent at once */
-  constructor(above = tmpdir()) {
-    this.#above = above;
+  /**
+   * @param folder is made when it is first used; it needs room for the largest files that are sent at once
+   * @param target tells targets apart that share the folder
+   */
+  constructor(folder: string, target: string) {
+    this.#folder = folder;
+    this.#target = target;
   }
 
+  /** @throws Failure `disk-full`, `target-failed` */
   async folder(): Promise<string> {
-    this.#folder ??= temporaryFolder('procorefs-staging-', this.#above);
+    const folder = this.#folder;
     try {
-      return await this.#folder;
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      return folder;
     } catch (error) {
-      // There may be room when it is asked for again.
-      this.#folder = undefined;
-      throw error;
+      if (errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT')
+        throw new Failure('disk-full', { path: 'the staging folder', disk: folder }, error);
+      throw new Failure('target-failed', { target: 'making the staging folder', path: folder }, error);
     }
   }
 
@@ -44,23 +67,48 @@ export class Staging {
     { target, needsTime, reads }: StorageNeeds,
     send: (parcel: Parcel) => Promise<T>,
   ): Promise<T> {
-    const { size, mtime } = options;
+    const { size, mtime, signal } = options;
     const own = ownFile(content, reads);
     if (own !== undefined && (!needsTime || mtime === undefined) && !options.hash) {
       const found = await sizeOf(own);
       if (found !== size) throw damagedAt(target, path)(`${found} bytes instead of ${size}`);
       return send({ file: own, size, mtime });
     }
-    const file = join(await this.folder(), nameOf(partPath(path, options)));
-    await fetch(file, path, content, options, target);
-    const result = await send({ file, size, mtime });
+    const file = await this.#place(path, options);
+    this.#busy.add(file);
+    try {
+      await fetch(file, path, content, options, target);
+      const result = await send({ file, size, mtime });
+      await this.#remove(file);
+      return result;
+    } catch (error) {
+      if (isFailure(error) && FINAL.has(error.code)) await this.#remove(file);
+      // Interrupted, or the target is away: it goes on from here, be it in days. All else is tried again by the same run.
+      else if (!signal.aborted && !isFailure(error, 'target-unreachable')) this.#passing.add(file);
+      throw error;
+    } finally {
+      this.#busy.delete(file);
+    }
+  }
+
+  /** The same for the same content at the same place. After a power cut bytes may be missing: not from before a boot. */
+  async #place(path: string, { size, mtime, version }: WriteOptions): Promise<string> {
+    const folder = await this.folder();
+    const key = [bootId(), this.#target, path, size, mtime, version];
+    const name = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 32);
+    for (let n = 1; ; n++) {
+      const file = join(folder, n === 1 ? name : `${name}-${n}`);
+      if (!this.#busy.has(file)) return file;
+    }
+  }
+
+  async #remove(file: string): Promise<void> {
+    this.#passing.delete(file);
     await rm(file, { force: true });
-    return result;
   }
 
   async close(): Promise<void> {
-    const folder = await this.#folder?.catch(() => undefined);
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+    for (const file of this.#passing) await this.#remove(file);
   }
 }
 
@@ -111,7 +159,6 @@ async function fetch(file: string, path: string, content: Content, options: Writ
     if (fault !== undefined) throw damaged(fault);
     if (mtime !== undefined) await handle.utimes(mtime, mtime);
   } catch (error) {
-    if (error instanceof Failure && error.code === 'target-damaged') await rm(file, { force: true });
     if (errnoOf(error) === 'ENOSPC') throw new Failure('disk-full', { path, disk: file }, error);
     throw error;
   } finally {

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, Failure, type FailureCode } from '../../base/errors.js';
 import { launch } from '../launch.js';
-import { temporaryFolder } from '../temporary.js';
+import type { MakeFolder } from '../temporary.js';
 
 export interface SshAddress {
   /** `user@host` or `host`. */
@@ -31,6 +31,15 @@ const WORDS: readonly (readonly [RegExp, FailureCode])[] = [
 /** Exit statuses of rsync for errors of the connection, and of ssh. */
 const BROKEN = new Set([5, 10, 12, 30, 35, 255]);
 
+/** Bytes of the longest path of a socket that ssh listens at: unix(7) takes 107, and 17 are of its own making. */
+const SOCKET_PATH_BYTES = 90;
+
+/** All commands share one connection; where the socket's path is too long, each has its own. */
+const sharedConnection = (socket: string): Readonly<Record<string, string>> =>
+  Buffer.byteLength(socket) > SOCKET_PATH_BYTES
+    ? { ControlMaster: 'no', ControlPath: 'none' }
+    : { ControlMaster: 'auto', ControlPath: socket, ControlPersist: '30' };
+
 /** Runs rsync and commands on a server, over one ssh connection that is kept for a while. */
 export class SshHost {
   readonly shown: string;
@@ -53,9 +62,7 @@ export class SshHost {
       ConnectTimeout: '10',
       ServerAliveInterval: '5',
       ServerAliveCountMax: '3',
-      ControlMaster: 'auto',
-      ControlPath: join(secret, 'c'),
-      ControlPersist: '30',
+      ...sharedConnection(join(secret, 'c')),
       ...(address.knownHosts === undefined ? {} : { UserKnownHostsFile: address.knownHosts }),
       ...(address.keyFile === undefined ? {} : { IdentityFile: address.keyFile, IdentitiesOnly: 'yes' }),
       ...(address.port === undefined ? {} : { Port: address.port }),
@@ -63,8 +70,8 @@ export class SshHost {
     this.#ssh = ['ssh', ...Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])];
   }
 
-  static async open(address: SshAddress): Promise<SshHost> {
-    return new SshHost(address, await temporaryFolder('procorefs-ssh-'));
+  static async open(address: SshAddress, temporary: MakeFolder): Promise<SshHost> {
+    return new SshHost(address, await temporary('ssh'));
   }
 
   /** A path below the root, as rsync names a destination. */

@@ -1,9 +1,9 @@
 import { Failure, isFailure } from '../../base/errors.js';
 import type { OpenOptions, TargetDefinition } from '../open.js';
 import { checkPath } from '../paths.js';
+import { stagingFor, temporaryOf } from '../remote/local.js';
 import { RemoteTarget } from '../remote/remote-target.js';
-import { Staging } from '../remote/staging.js';
-import { SshHost } from './host.js';
+import { type SshAddress, SshHost } from './host.js';
 import { RsyncStorage } from './storage.js';
 
 /**
@@ -21,17 +21,19 @@ export async function openRsync(definition: TargetDefinition, options: OpenOptio
   const user = username ?? match[1];
   if (user?.startsWith('-')) throw new Failure('usage', { what: `"${user}" is no user name` });
   const top = match[3]!.replace(/(?!^)\/+$/, '');
-  const host = await SshHost.open({
+  const temporary = temporaryOf(options);
+  const address: SshAddress = {
     login: user === undefined ? match[2]! : `${user}@${match[2]}`,
     port: given.port,
     folder: path === '' ? top : `${top === '/' ? '' : top}/${path}`,
     keyFile: given.key_file,
     knownHosts: given.known_hosts_file,
-  });
-  const storage = new RsyncStorage(host);
+  };
+  const host = await SshHost.open(address, temporary);
+  const storage = new RsyncStorage(host, temporary);
   try {
     await openRoot(storage, host, path, options);
-    return new RemoteTarget(storage, new Staging(options.stagingFolder));
+    return new RemoteTarget(storage, stagingFor(definition, options));
   } catch (error) {
     await storage.close();
     throw error;

@@ -4,6 +4,7 @@ import { nameOf } from '../paths.js';
 import { readByCopy } from '../remote/by-copy.js';
 import type { Entry, Parcel, Storage } from '../remote/storage.js';
 import { rulesOf } from '../rules.js';
+import type { MakeFolder } from '../temporary.js';
 import type { SshHost } from './host.js';
 
 const LIST = [
@@ -28,9 +29,11 @@ export class RsyncStorage implements Storage {
   readonly hasLinks = true;
   readonly root: string;
   readonly #host: SshHost;
+  readonly #temporary: MakeFolder;
 
-  constructor(host: SshHost) {
+  constructor(host: SshHost, temporary: MakeFolder) {
     this.#host = host;
+    this.#temporary = temporary;
     this.root = host.shown;
   }
 
@@ -72,7 +75,7 @@ export class RsyncStorage implements Storage {
   }
 
   open(path: string, start: number, signal: AbortSignal): Promise<Readable> {
-    return readByCopy(nameOf(path), start, signal, (folder) => {
+    return readByCopy(nameOf(path), start, signal, this.#temporary, (folder) => {
       const words = ['--no-relative', '--from0', '--files-from=-', this.#host.source, `${folder}/`];
       return this.#host.rsync(words, `./${path}`, path, signal);
     });

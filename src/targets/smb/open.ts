@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { Failure } from '../../base/errors.js';
 import type { OpenOptions, TargetDefinition } from '../open.js';
 import { checkPath } from '../paths.js';
+import { stagingFor, temporaryOf } from '../remote/local.js';
 import { RemoteTarget } from '../remote/remote-target.js';
-import { Staging } from '../remote/staging.js';
-import { temporaryFolder } from '../temporary.js';
 import { SmbStorage } from './storage.js';
 
 const PROTECTIONS = ['encrypt', 'sign', 'plain'];
@@ -26,7 +25,7 @@ export async function openSmb(definition: TargetDefinition, options: OpenOptions
   const path = options.path ?? '';
   checkPath(path, uri);
   checkPath(folder, uri);
-  const secret = await temporaryFolder('procorefs-smb-');
+  const secret = await temporaryOf(options)('smb');
   const cleanUp = (): Promise<void> => rm(secret, { recursive: true, force: true });
   try {
     const words = [`//${server}/${share}`, '-m', 'SMB3', `--client-protection=${protection}`, '-t', '20'];
@@ -51,7 +50,7 @@ export async function openSmb(definition: TargetDefinition, options: OpenOptions
     } finally {
       if (path !== '') await top.leave();
     }
-    return new RemoteTarget(storage, new Staging(options.stagingFolder));
+    return new RemoteTarget(storage, stagingFor(definition, options));
   } catch (error) {
     await cleanUp();
     throw error;
