@@ -19,6 +19,7 @@ import { NO_REMOTE } from '../outbox/intent.js';
 import { Outbox } from '../outbox/outbox.js';
 import { PinKeeper } from '../outbox/pin-keeper.js';
 import { Pins } from '../outbox/pins.js';
+import { renumber } from '../outbox/renumber.js';
 import { Scheduler } from '../outbox/scheduler.js';
 import { Sender } from '../outbox/sender.js';
 import type { LocalItem } from '../outbox/tree.js';
@@ -183,6 +184,7 @@ export class Project {
     const { clock = systemClock } = options;
     let mirror: Mirror | undefined;
     let content: ContentCache | undefined;
+    let outbox: Outbox | undefined;
     try {
       const opened = new Mirror({
         path: join(folder, 'mirror.db'),
@@ -212,9 +214,13 @@ export class Project {
         log,
         clock,
       });
-      return new Project(session, lock, folder, mirror, content, versions, options, log);
+      const made = new Project(session, lock, folder, opened, content, versions, options, log);
+      outbox = made.outbox;
+      await renumber(outbox, opened.store, log);
+      return made;
     } catch (error) {
       await inOrder(
+        () => outbox?.close(),
         () => content?.close(),
         () => mirror?.close(),
         () => lock.release(),

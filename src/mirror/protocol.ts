@@ -4,6 +4,7 @@ import type { RemoteItem } from '../procore/items.js';
 import type { Parcel } from '../procore/transport/body.js';
 import type { Listed } from './absence.js';
 import type { Change } from './changes.js';
+import type { Binding, Numbers } from './numbers.js';
 import type { FolderAt } from './ranks.js';
 import type { Own } from './writer.js';
 
@@ -58,6 +59,13 @@ export type Request =
       readonly folders: readonly FolderAt[];
       readonly without: readonly RemoteId[];
     }
+  | { readonly op: 'numbers' }
+  | {
+      readonly op: 'bind';
+      readonly bindings: readonly Binding[];
+      readonly free: readonly Inode[];
+      readonly above: number;
+    }
   | { readonly op: 'ignore-case' }
   | { readonly op: 'finish-crawl'; readonly meta: Meta }
   | { readonly op: 'meta'; readonly meta: Meta }
@@ -99,6 +107,8 @@ export interface Results {
   readonly 'confirm-deletion': PageResult;
   /** See `Ranks.longestBelow`. */
   readonly 'longest-below': number;
+  readonly numbers: Numbers;
+  readonly bind: PageResult;
   readonly 'ignore-case': PageResult;
   readonly 'finish-crawl': undefined;
   readonly meta: undefined;

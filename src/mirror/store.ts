@@ -10,6 +10,7 @@ import type { Change } from './changes.js';
 import { STALE_LISTING } from './confirmed.js';
 import { mirrorOptions } from './files.js';
 import type { RawPage } from './index-source.js';
+import type { Binding, Numbers } from './numbers.js';
 import type { Meta, PageResult, SweepResult } from './protocol.js';
 import type { FolderAt } from './ranks.js';
 import { RecycledView } from './recycled-view.js';
@@ -106,6 +107,16 @@ export class MirrorStore {
   /** See `Ranks.longestBelow`. */
   longestBelow(folders: readonly FolderAt[], without: readonly RemoteId[]): Promise<number> {
     return this.#writer.run({ op: 'longest-below', folders, without });
+  }
+
+  /** Which mirror this is, and how far it has come. */
+  numbers(): Promise<Numbers> {
+    return this.#writer.run({ op: 'numbers' });
+  }
+
+  /** See `Writer.bind`. */
+  async bind(bindings: readonly Binding[], free: readonly Inode[], above: number): Promise<void> {
+    await this.#writer.run({ op: 'bind', bindings, free, above });
   }
 
   setMeta(meta: Meta): Promise<undefined> {

@@ -97,6 +97,7 @@ export class View {
   readonly #unlisted: Statement<[number], number>;
   readonly #someUnlisted: Statement<[], RemoteId>;
   readonly #count: Statement<[], number>;
+  readonly #last: Statement<[], number | null>;
   readonly #url: Statement<[number], KnownUrl>;
   readonly #cache = new LRUCache<Inode, Item>({ max: CACHED_ITEMS });
   readonly #names = new LRUCache<string, Inode>({ max: CACHED_ITEMS });
@@ -138,6 +139,7 @@ export class View {
       .pluck();
     this.#url = db.prepare('SELECT url, fetched_at AS fetchedAt, version_id AS versionId FROM urls WHERE inode = ?');
     this.#count = pluck('SELECT count(*) FROM items');
+    this.#last = pluck('SELECT max(inode) FROM items');
     this.caseChanged();
   }
 
@@ -278,6 +280,11 @@ export class View {
   number(key: string): number | undefined {
     const value = this.#meta.get(key);
     return typeof value === 'number' ? value : undefined;
+  }
+
+  /** The greatest number that an item has. */
+  lastInode(): number {
+    return this.#last.get() ?? 0;
   }
 
   countItems(): number {

@@ -101,6 +101,10 @@ function perform(request: Request): unknown {
       return pageResult(writer.confirmDeletion(request.id, request.serverTime), [], []);
     case 'longest-below':
       return ranks.longestBelow(request.folders, request.without);
+    case 'numbers':
+      return writer.numbers;
+    case 'bind':
+      return pageResult(writer.bind(request.bindings, request.free, request.above), [], []);
     case 'ignore-case':
       return pageResult(writer.ignoreCase(), [], []);
     case 'finish-crawl':

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { Inode, RemoteId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
 import { FOLD_VERSION } from '../names/fold.js';
@@ -9,6 +10,7 @@ import { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
 import { changed, flagsOf, isOlder, undoesDeletion } from './item-facts.js';
 import { COLUMNS, ItemRows, NO_PARENT, type Row } from './item-rows.js';
+import type { Binding, Numbers } from './numbers.js';
 import { FOLDED, ShownNames } from './shown-names.js';
 import { POLLS_MISS, Silence } from './silence.js';
 
@@ -52,6 +54,9 @@ export class Writer {
   readonly #confirmed: Confirmed;
   readonly #silence: Silence;
   #nextInode: number;
+  readonly #generation: number;
+  /** Numbers that items get when they come into sight. */
+  readonly #reserved = new Map<RemoteId, Inode>();
   readonly #rows: ItemRows;
   readonly #names: ShownNames;
   readonly #absence: Absence;
@@ -91,6 +96,7 @@ export class Writer {
     this.#confirmed = new Confirmed(db);
     this.#silence = new Silence((serverTime) => this.#setMeta.run(POLLS_MISS, serverTime));
     this.#nextInode = firstFreeInode(db);
+    this.#generation = generationOf(db);
     this.#absence = new Absence(db, this.#rows, this.#confirmed);
   }
 
@@ -162,6 +168,7 @@ export class Writer {
     const place = (row.flags & HIDDEN) === 0 ? this.#rows.placeOf(row) : undefined;
     this.#deleteUrl.run(row.inode);
     this.#moveInode.run(inode, row.inode);
+    this.#count();
     changes.push({ inode: row.inode, before: place, after: undefined, replacedSequence: undefined });
     changes.push({ inode, before: undefined, after: place, replacedSequence: undefined });
   }
@@ -206,6 +213,35 @@ export class Writer {
   /** Names are unique, and found, without regard to case: as `ignoreCase` left them. */
   set ignoresCase(is: boolean) {
     this.#rows.ignoresCase = is;
+  }
+
+  get numbers(): Numbers {
+    return { generation: this.#generation, next: this.#nextInode };
+  }
+
+  /**
+   * Gives items the numbers by which somebody else refers to them: now, or when they come into sight. Whatever else has
+   * one of these numbers, or one that is to be free, gets another; no number up to `above` is given any more.
+   */
+  bind(bindings: readonly Binding[], free: readonly Inode[], above: number): Ingested {
+    return this.#transaction(() => {
+      const changes: Change[] = [];
+      this.#nextInode = Math.max(this.#nextInode, above);
+      this.#takeInode();
+      for (const inode of free) {
+        const row = this.#rows.ofInode.get(inode);
+        if (row) this.#changeInode(row, this.#takeInode(), changes);
+      }
+      for (const { inode, remoteId } of bindings) {
+        const other = this.#rows.ofInode.get(inode);
+        if (other?.remote_id === remoteId) continue;
+        if (other) this.#changeInode(other, this.#takeInode(), changes);
+        const row = this.#rows.find.get(remoteId);
+        if (row) this.#changeInode(row, inode, changes);
+        else this.#reserved.set(remoteId, inode);
+      }
+      return { changes, added: 0 };
+    });
   }
 
   /** Makes names unique without regard to case, for good; items whose names differ only in case get suffixes. */
@@ -281,7 +317,7 @@ export class Writer {
     // An older reply must not bring an older version back.
     if (replaced && row.seen_at === serverTime && row.version_number > (item.version?.number ?? 0)) return false;
     const values = {
-      inode: row?.inode ?? own?.inode ?? (isRoot ? 1 : this.#takeInode()),
+      inode: row?.inode ?? own?.inode ?? (isRoot ? 1 : this.#numberOf(item.id)),
       sequence: own?.sequence ?? 0,
       id: item.id,
       parent,
@@ -307,6 +343,8 @@ export class Writer {
       this.#update.run({ ...values, sequence });
     } else {
       inode = Number(this.#insert.run(values).lastInsertRowid) as Inode;
+      this.#reserved.delete(item.id);
+      if (own) this.#count();
     }
     if (item.version?.url !== undefined)
       this.#putUrl.run({ inode, version: item.version.id, url: item.version.url, seen: serverTime });
@@ -329,10 +367,23 @@ export class Writer {
     return !folder || (folder.flags & BIN) !== 0 ? row.parent_id : parent;
   }
 
+  #numberOf(id: RemoteId): Inode {
+    const reserved = this.#reserved.get(id);
+    if (reserved === undefined || this.#rows.ofInode.get(reserved)) return this.#takeInode();
+    this.#count();
+    return reserved;
+  }
+
   #takeInode(): Inode {
-    const inode = this.#nextInode++;
+    const inode = this.#nextInode as Inode;
+    this.#count();
+    return inode;
+  }
+
+  /** An item gets a number: an older copy of the mirror is known by a smaller one. */
+  #count(): void {
+    this.#nextInode++;
     this.#setMeta.run('inode.next', this.#nextInode);
-    return inode as Inode;
   }
 
   #personOf(name: string | undefined): number | null {
@@ -349,6 +400,11 @@ export class Writer {
 const CHUNK = 5000;
 /** Inodes of items that were made on this machine begin here; the mirror's own stay below. */
 const LOCAL_INODES = 2 ** 35;
+
+function generationOf(db: Database): number {
+  db.prepare("INSERT OR IGNORE INTO meta (key, value) VALUES ('generation', ?)").run(randomInt(1, 2 ** 47));
+  return db.prepare<[], number>("SELECT value FROM meta WHERE key = 'generation'").pluck().get()!;
+}
 
 function firstFreeInode(db: Database): number {
   const kept = db.prepare<[], number>("SELECT value FROM meta WHERE key = 'inode.next'").pluck().get();

@@ -11,6 +11,7 @@ import { isNothing } from './changes.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import { Lookup, type LookupOptions } from './lookup.js';
 import type { Outbox } from './outbox.js';
+import { rehomed } from './rehome.js';
 
 export interface AttemptsOptions extends LookupOptions {
   readonly outbox: Outbox;
@@ -68,9 +69,20 @@ export class Attempts {
     const foreign = isForeign(attempt, item);
     const content = foreign ? { sequence: nextSequence(sequence), replaced: sequence } : { sequence };
     const name = attempt.attempted?.name ?? attempt.name;
+    const before = attempt.folder ? outbox.tree.view.byRemoteId(item.id)?.inode : undefined;
     await store.confirm(item, written.serverTime, inode, { ...content, name });
+    if (before !== undefined && before !== inode) this.#rehome(before, inode);
     if (attempt.dirty) this.#o.checkedIn(attempt.inode);
     this.#finish(attempt, item);
+  }
+
+  /** A folder that was there already got the number of the one that was made here: what waits in it goes along. */
+  #rehome(from: Inode, to: Inode): void {
+    const { store, outbox } = this.#o;
+    const { put, changes } = rehomed(outbox.intents, from, to, outbox.clock.now());
+    if (put.length === 0) return;
+    outbox.intents.change(put);
+    store.events.emit('changed', changes);
   }
 
   #finish(attempt: Intent, item: RemoteItem): void {

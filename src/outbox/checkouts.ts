@@ -190,6 +190,7 @@ export class Checkouts {
   }
 
   #remember(row: OwnCheckout): void {
+    this.#o.outbox.intents.refersTo(row.inode);
     this.#put.run(row);
     this.#own.set(row.inode, row);
   }

@@ -84,7 +84,11 @@ export const UNSURE = 'the machine went down before its bytes were on the disk; 
 export const INCOMPLETE =
   'a write to it failed or the disk was full, so it may be incomplete; write it anew, release or discard it';
 
-const FOR_A_PERSON: readonly (string | undefined)[] = [INTERRUPTED, UNSURE, INCOMPLETE];
+/** Why an intent is held of which nobody knows where it belongs. */
+export const UNPLACED =
+  'its folder is not known any more, since the mirror was lost; discard it, which keeps its bytes';
+
+const FOR_A_PERSON: readonly (string | undefined)[] = [INTERRUPTED, UNSURE, INCOMPLETE, UNPLACED];
 
 /** Only a person can say whether this may go up. */
 export const needsPerson = (intent: Intent): boolean => !intent.released && FOR_A_PERSON.includes(intent.reason);

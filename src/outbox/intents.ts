@@ -1,9 +1,12 @@
 import type { Clock } from '../base/clock.js';
 import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
 import { type Database, openDatabase, type Statement, type Transaction } from '../database/open.js';
+import type { Binding } from '../mirror/numbers.js';
+import type { View } from '../mirror/view.js';
 import { foldCase } from '../names/fold.js';
 import { creationPlace, leftPlaces, placeOfCreation } from './attempt.js';
 import type { Ballast } from './ballast.js';
+import { Identities, refersTo } from './identities.js';
 import { FIRST_LOCAL_INODE, fromRow, type Intent, type IntentRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
 import { outboxOptions } from './schema.js';
 
@@ -25,12 +28,13 @@ const COLUMNS: readonly (keyof IntentRow)[] = Object.keys(toRow({} as Intent)) a
 export class Intents {
   /** Other tables of `outbox.db` are kept beside the intents; closed with them. */
   readonly database: Database;
+  readonly identities: Identities;
   readonly #db: Database;
   readonly #ballast: Ballast;
   readonly #clock: Clock;
   readonly #put: Statement;
   readonly #delete: Statement<[number]>;
-  readonly #write: Transaction<(put: readonly Intent[], drop: readonly Inode[]) => void>;
+  readonly #write: Transaction<(put: readonly Intent[], drop: readonly Inode[], fresh: readonly Binding[]) => void>;
   readonly #putAttributes: Statement;
   readonly #deleteAttributes: Statement<[number]>;
   readonly #setMeta: Statement<[string, number]>;
@@ -59,7 +63,7 @@ export class Intents {
   #reservedTo: number;
 
   /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
-  constructor(path: string, ballast: Ballast, clock: Clock) {
+  constructor(path: string, ballast: Ballast, clock: Clock, view: View) {
     this.#ballast = ballast;
     this.#clock = clock;
     this.database = this.#db = openDatabase(path, outboxOptions);
@@ -68,7 +72,9 @@ export class Intents {
       `INSERT OR REPLACE INTO intents (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((c) => `@${c}`).join(', ')})`,
     );
     this.#delete = this.#db.prepare('DELETE FROM intents WHERE inode = ?');
-    this.#write = this.#db.transaction((put, drop) => {
+    this.identities = new Identities(this.#db, view);
+    this.#write = this.#db.transaction((put, drop, fresh) => {
+      this.identities.write(fresh);
       for (const intent of this.#unwritten.values()) this.#put.run(toRow(intent));
       for (const inode of drop) this.#delete.run(inode);
       for (const intent of put) this.#put.run(toRow(intent));
@@ -89,9 +95,12 @@ export class Intents {
         mtime: row.mtime ?? undefined,
         mode: row.mode ?? undefined,
       });
-    this.#nextInode = this.#reservedTo =
-      this.#db.prepare<[], number>("SELECT value FROM meta WHERE key = 'next-inode'").pluck().get() ??
-      FIRST_LOCAL_INODE;
+    // What an older copy of this file does not know of, the mirror may.
+    this.#nextInode = this.#reservedTo = Math.max(
+      this.#db.prepare<[], number>("SELECT value FROM meta WHERE key = 'next-inode'").pluck().get() ?? 0,
+      view.lastInode() + 1,
+      FIRST_LOCAL_INODE,
+    );
   }
 
   get size(): number {
@@ -153,8 +162,11 @@ export class Intents {
 
   /** One that a call without an outcome yet may have put into this folder. */
   attemptedIn(folder: Inode): Intent | undefined {
-    const [inode] = this.#attemptedIn.get(folder) ?? [];
-    return inode === undefined ? undefined : this.#byInode.get(inode);
+    return this.attemptedInAll(folder)[0];
+  }
+
+  attemptedInAll(folder: Inode): Intent[] {
+    return [...(this.#attemptedIn.get(folder) ?? [])].map((inode) => this.#byInode.get(inode)!);
   }
 
   get hasCreationsInDoubt(): boolean {
@@ -207,9 +219,14 @@ export class Intents {
   change(put: readonly Intent[], drop: readonly Inode[] = []): void {
     const [first] = put;
     const isOne = put.length === 1 && drop.length === 0;
-    const isAlone = isOne && this.#unwritten.size === (this.#unwritten.has(first!.inode) ? 1 : 0);
+    const isFirst = isOne && this.#unwritten.size === (this.#unwritten.has(first!.inode) ? 1 : 0);
+    const referred = [...put, ...this.#unwritten.values()].flatMap(refersTo);
+    // What has just been made at the server goes, and what is in it refers to it.
+    const fresh = this.identities.fresh([...referred, ...drop]);
+    const isAlone = isFirst && fresh.length === 0;
     // A single statement is a transaction by itself, and a shorter one.
-    this.#ballast.write(() => (isAlone ? this.#put.run(toRow(first!)) : this.#write.immediate(put, drop)));
+    this.#ballast.write(() => (isAlone ? this.#put.run(toRow(first!)) : this.#write.immediate(put, drop, fresh)));
+    this.identities.noted(fresh);
     this.#unwritten.clear();
     for (const inode of drop) this.#unindex(inode);
     for (const intent of put) this.#unindex(intent.inode);
@@ -239,6 +256,15 @@ export class Intents {
     this.change([intent]);
   }
 
+  /** Another table is about to refer to an item by its number. */
+  refersTo(inode: Inode): void {
+    const fresh = this.identities.fresh([inode]);
+    if (fresh.length === 0) return;
+    this.#ballast.write(() => this.#write.immediate([], [], fresh));
+    this.identities.noted(fresh);
+    this.#unwritten.clear();
+  }
+
   attributes(inode: Inode): LocalAttributes | undefined {
     return this.#attributes.get(inode);
   }
@@ -246,6 +272,7 @@ export class Intents {
   setAttributes(inode: Inode, attributes: LocalAttributes | undefined): void {
     if (attributes) {
       const { versionId, mtime = null, mode = null } = attributes;
+      this.refersTo(inode);
       this.#ballast.write(() => this.#putAttributes.run(inode, versionId, mtime, mode));
       this.#attributes.set(inode, attributes);
     } else if (this.#attributes.has(inode)) {

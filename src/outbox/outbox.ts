@@ -44,9 +44,9 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options;
-    const { folder, reserve, clock } = options;
+    const { folder, reserve, clock, view } = options;
     this.clock = clock;
-    this.intents = new Intents(join(folder, 'outbox.db'), new Ballast(join(folder, 'ballast'), clock), clock);
+    this.intents = new Intents(join(folder, 'outbox.db'), new Ballast(join(folder, 'ballast'), clock), clock, view);
     this.staging = new Staging(folder, reserve, clock);
     this.tree = new Tree(options.view, this.intents);
     this.permissions = new Permissions(this.tree, clock);

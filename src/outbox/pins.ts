@@ -81,6 +81,7 @@ export class Pins {
 
   pin(item: LocalItem): void {
     this.#forget(item);
+    this.#outbox.intents.refersTo(item.inode);
     this.#put.run(item.inode, item.remoteId, this.#outbox.clock.now());
     this.#remember({ inode: item.inode, remoteId: item.remoteId });
   }

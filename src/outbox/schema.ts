@@ -91,6 +91,13 @@ const migrations: readonly string[] = [
     since INTEGER NOT NULL
   );
   `,
+  `
+  -- For which items of the server the numbers stand by which the other tables refer to them.
+  CREATE TABLE identities (
+    inode INTEGER PRIMARY KEY,
+    remote_id INTEGER NOT NULL UNIQUE
+  );
+  `,
 ];
 
 /** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */

@@ -120,7 +120,9 @@ export class Sender {
       if (!isFailure(error, 'name-taken')) throw error;
       // A folder of that name is what was wanted, whoever made it.
       const other = await this.attempts.lookup.childNamed(parentId, name, 'folder', call);
-      if (!other) throw error;
+      const own = other && this.#o.outbox.intents.ofRemote(other.item.id);
+      // One that is to be elsewhere, or gone, makes room first.
+      if (!other || (own && own.inode !== attempt.inode)) throw error;
       await this.attempts.confirm(attempt, other);
     }
   }

@@ -159,7 +159,10 @@ export class Tree {
   /** The server's id of a folder here, or undefined while it is not there yet. */
   remoteIdOf(folder: Inode): RemoteId | undefined {
     const intent = this.#intents.get(folder);
-    const id = intent ? intent.remoteId : this.view.item(folder)?.remoteId;
+    // Of a mirror that was lost the folder may come into sight yet: it is the same one.
+    const id = intent
+      ? intent.remoteId
+      : (this.view.item(folder)?.remoteId ?? this.#intents.identities.remoteOf(folder));
     return id === undefined || id === NO_REMOTE ? undefined : id;
   }
 

@@ -5,7 +5,7 @@ import { asNodeId, type NodeId, ROOT_NODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
 import type { Windows } from '#src/budget/window-state.js';
 import { Connections } from '#src/connections/store.js';
-import { Project, type ProjectOptions } from '#src/daemon/project.js';
+import { Project, type ProjectOptions, projectKey } from '#src/daemon/project.js';
 import { openProjectSession, type ProjectSession } from '#src/daemon/session.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
 import type { Context, Entry } from '#src/fuse/filesystem.js';
@@ -22,8 +22,10 @@ export interface OpenProject {
   readonly state: StateFolder;
   readonly project: Project;
   readonly fileSystem: WritableProjectFileSystem;
-  /** Closes the project and opens it anew from the same state. */
-  reopen(options?: Partial<ProjectOptions>): Promise<OpenProject>;
+  /** What is kept of the project. */
+  readonly folder: string;
+  /** Closes the project and opens it anew from the same state, to which something may be done in between. */
+  reopen(options?: Partial<ProjectOptions>, between?: () => unknown): Promise<OpenProject>;
   drain(): Promise<void>;
 }
 
@@ -90,9 +92,11 @@ export async function openProjectIn(
       state,
       project: opened,
       fileSystem,
-      async reopen(again = {}) {
+      folder: state.projectPath(projectKey(opened.session)),
+      async reopen(again = {}, between = () => undefined) {
         fileSystem.destroy();
         await close();
+        await between();
         return open(again);
       },
       async drain() {

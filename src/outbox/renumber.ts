@@ -1,0 +1,71 @@
+import type { Inode } from '../base/ids.js';
+import { ROOT_INODE } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import { HIDDEN } from '../mirror/flags.js';
+import type { MirrorStore } from '../mirror/store.js';
+import { attemptOf } from './attempt.js';
+import { FIRST_LOCAL_INODE, type Intent, NO_REMOTE, UNPLACED } from './intent.js';
+import type { Outbox } from './outbox.js';
+
+/**
+ * Before anything is done with them: the numbers in `outbox.db` are those of this mirror. One that was lost, or is older or
+ * newer than what was written down, gives the items the numbers that they had; what cannot be placed is held for a person.
+ */
+export async function renumber(
+  outbox: Pick<Outbox, 'intents' | 'tree' | 'clock'>,
+  store: MirrorStore,
+  log: Log,
+): Promise<void> {
+  const { intents } = outbox;
+  const { identities } = intents;
+  const numbers = await store.numbers();
+  const free = clashes(outbox);
+  if (free.length === 0 && identities.isOf(numbers)) return;
+  const referred = identities.referred(intents.all());
+  const above = Math.max(0, ...[...referred].filter((inode) => inode < FIRST_LOCAL_INODE));
+  if (identities.isKnown) {
+    log.warn(
+      { count: referred.size },
+      'the mirror is not the one that the outbox knew: its items get their numbers again',
+    );
+    await store.bind(identities.all(), free, above);
+  } else {
+    // An older program wrote down the numbers only: as far as this mirror has them, they are its own.
+    await store.bind([], free, above);
+    for (const inode of referred) intents.refersTo(inode);
+    intents.change(unplaced(outbox));
+  }
+  identities.agree(await store.numbers());
+}
+
+/**
+ * Numbers of intents under which the mirror has something else that shows: it is newer than the outbox. What an intent was
+ * to make there may be this very item: one looks before it is made again.
+ */
+function clashes({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Inode[] {
+  const free: Inode[] = [];
+  const doubtful: Intent[] = [];
+  for (const intent of intents.all()) {
+    const item = tree.view.item(intent.inode);
+    const isForeign =
+      item !== undefined &&
+      item.remoteId !== intent.remoteId &&
+      (item.flags & HIDDEN) === 0 &&
+      intents.ofRemote(item.remoteId) === undefined;
+    if (!isForeign) continue;
+    if (intent.remoteId !== NO_REMOTE) free.push(intent.inode);
+    else if (!intent.attempted) doubtful.push({ ...intent, attemptAt: intent.changedAt, attempted: attemptOf(intent) });
+  }
+  if (doubtful.length > 0) intents.change(doubtful);
+  return free;
+}
+
+/** Changes in folders that nobody knows any more. */
+const unplaced = ({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Intent[] =>
+  [...intents.all()]
+    .filter(({ parent, deleted }) => {
+      const isKnown =
+        parent === ROOT_INODE || intents.get(parent) !== undefined || tree.remoteIdOf(parent) !== undefined;
+      return !isKnown && !deleted;
+    })
+    .map((intent) => ({ ...intent, state: 'held', reason: UNPLACED, released: false }));
