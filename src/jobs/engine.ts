@@ -267,6 +267,7 @@ export class JobEngine {
         jobName: job.name,
         whenSpent: trigger === 'schedule' && job.schedule.mode !== 'ad-hoc' ? 'fail' : 'wait',
         locks: job.transfer.lock_propagation === 'skip',
+        uploads: store.uploads(job.id),
         signal: this.#stop.signal,
       } as const;
       await this.check(job.name, job.transfer);

@@ -128,7 +128,9 @@ ${CASES.map(
 - **Nothing half written** has its final name. Each file's size is verified, and its hash where the target has one.
 - **Resume.** What is done with each item is kept in SQLite: the run after a crash, a pause or the end of the hour goes on
   with what is left, first of all. A broken file goes on where it was: on a folder, a share or a server with rsync
-  what is there is not sent again; rclone sends a file anew, from the copy on this machine.
+  what is there is not sent again; rclone sends a file anew, from the copy on this machine. Above
+  100 MiB Procore takes a file in segments of 32 MiB: those that arrived are not sent again within 55 minutes of the first
+  (then the server forgets them), and a whole upload of which nothing was made yet not within a week.
 - **On this machine** what a program must be told of an account, and content that is made complete before it is sent, lie
   below the state folder (0700, 0600). What a killed process left there is removed by the next one, a staged file that
   nobody went on with after a week.

@@ -11,10 +11,13 @@ import { type Job, parseJobBody } from '#src/jobs/definition/job-schema.js';
 import { JobEngine } from '#src/jobs/engine.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
+import { Uploads } from '#src/procore/uploads.js';
 import { put } from './jobs.js';
 import { PROJECT_OPTIONS } from './project-options.js';
 import { addConnection } from './simulated-connection.js';
 import { simulator } from './simulator.js';
+
+const MIB = 2 ** 20;
 
 interface Teardown {
   teardown(cleanup: () => unknown): unknown;
@@ -65,6 +68,13 @@ export async function jobProjects(t: Teardown, switches?: Readonly<Record<string
   const both = parseJobBody({ name: 'both', transfer: { source: a, destination: b } }) as unknown as Job;
   const claim = await own.claim(both, 'manual', {}, new AbortController().signal);
   t.teardown(() => claim?.release());
+  // Small enough for a test.
+  for (const { session } of projects.all) {
+    const { client } = session.session;
+    const value = new Uploads(client.api, { segmentAbove: 6 * MIB, segmentSize: 5 * MIB, parallel: 1 });
+    Object.defineProperty(session.session, 'uploads', { value });
+    t.teardown(() => value.close());
+  }
   const add = async (transfer: object) => {
     const body = parseJobBody({ name: `job ${store.list().length}`, transfer, schedule: { mode: 'manual' } });
     await engine.check(body.name, body.transfer);

@@ -129,12 +129,13 @@ export class JobOpener implements Opener {
       await lease.release();
       throw error;
     }
-    const { job, jobName, whenSpent, locks } = request;
+    const { job, jobName, whenSpent, locks, uploads } = request;
     const side = new ProcoreSide(accessOf(lease.project), {
       job,
       jobName,
       whenSpent,
       locks,
+      uploads,
       path: end.source.folder,
       // Nobody waits for a scheduled run.
       lastPollIsEnough: whenSpent === 'fail',

@@ -13,6 +13,7 @@ import { LARGEST_UPLOAD, SEGMENTED_ABOVE } from '../../procore/uploads.js';
 import type { Written } from '../../procore/writes.js';
 import { childPath, isAsExpected, parentOf } from '../../targets/paths.js';
 import type { Content, DiscardOptions, TargetRules, TargetTest, WriteOptions } from '../../targets/target.js';
+import { JobUploads } from './job-uploads.js';
 import { cachedContent } from './procore-content.js';
 import { type ProcoreSideOptions, type ProjectAccess, ProjectTree } from './project-tree.js';
 import type { Change, HeldContent, Side, SideItem, SideVersion } from './side.js';
@@ -48,6 +49,7 @@ export class ProcoreSide implements Side {
   readonly #o: ProcoreSideOptions;
   readonly #callsBefore: number;
   readonly #tree: ProjectTree;
+  readonly #uploads: JobUploads;
   readonly #making = new SingleFlight<string, void>();
 
   constructor(access: ProjectAccess, options: ProcoreSideOptions) {
@@ -55,6 +57,7 @@ export class ProcoreSide implements Side {
     this.#o = options;
     this.root = `${access.name}:/${options.path}`;
     this.#tree = new ProjectTree(access, options, this.root);
+    this.#uploads = new JobUploads(access.uploads, access.project, options.uploads);
     this.#callsBefore = access.budget.callsOf(options.job);
   }
 
@@ -154,7 +157,7 @@ export class ProcoreSide implements Side {
     const remoteName = linuxNames.decode(name);
     if (!known) {
       const since = Math.floor(this.#access.clock.now() / 1000) - RECENT;
-      const uploadUuid = await this.#upload(remoteName, content, options);
+      const uploadUuid = await this.#upload(path, remoteName, content, options);
       const written = await this.#once(
         () => writes.createFile(project, { parentId: parent.remoteId, name: remoteName, uploadUuid }, call),
         async () => {
@@ -173,7 +176,7 @@ export class ProcoreSide implements Side {
       await mirror.store.ingestOwn(current, Math.floor(this.#access.clock.now() / 1000));
       throw this.#changed(path);
     }
-    const uploadUuid = await this.#upload(remoteName, content, options);
+    const uploadUuid = await this.#upload(path, remoteName, content, options);
     const notes = `Copied by the job "${this.#o.jobName}" on ${hostname()}`;
     const withVersion = (version: NonNullable<RemoteItem['version']>, serverTime: number): Written => ({
       item: { ...current, version, updatedAt: Math.max(current.updatedAt, serverTime) },
@@ -317,6 +320,17 @@ export class ProcoreSide implements Side {
 
   /** Does something that makes a thing; when the reply is lost, looks before doing it again. */
   async #once<T>(make: () => Promise<T>, look: () => Promise<T | undefined>, path: string): Promise<T> {
+    try {
+      const made = await this.#onceOnly(make, look, path);
+      this.#uploads.done(this.#placeOf(path));
+      return made;
+    } catch (error) {
+      this.#uploads.failed(this.#placeOf(path), error);
+      throw error;
+    }
+  }
+
+  async #onceOnly<T>(make: () => Promise<T>, look: () => Promise<T | undefined>, path: string): Promise<T> {
     for (let again = false; ; again = true) {
       try {
         return await make();
@@ -330,23 +344,13 @@ export class ProcoreSide implements Side {
     }
   }
 
-  async #upload(name: string, content: Content, { size, signal, progress }: WriteOptions): Promise<string> {
-    const { uploads, project } = this.#access;
-    const stretch = async function* (start: number, end: number): AsyncGenerator<Uint8Array> {
-      if (end <= start) return;
-      let left = end - start;
-      for await (const chunk of (await content.open(start, signal)) as AsyncIterable<Buffer>) {
-        yield left < chunk.length ? chunk.subarray(0, left) : chunk;
-        left -= chunk.length;
-        if (left <= 0) return;
-      }
-    };
-    const { uuid } = await uploads.upload(
-      project,
-      { name, size, source: content.descriptor ?? content.file ?? stretch, ...(progress ? { progress } : {}) },
-      this.#call(signal),
-    );
-    return uuid;
+  #upload(path: string, name: string, content: Content, options: WriteOptions): Promise<string> {
+    return this.#uploads.upload(this.#placeOf(path), name, content, options, this.#call(options.signal));
+  }
+
+  /** From the top, for each job has ends of its own. */
+  #placeOf(path: string): string {
+    return `${this.#access.project}:${this.#tree.names(path).join('/')}`;
   }
 
   async #delete(item: Item, signal: AbortSignal): Promise<void> {

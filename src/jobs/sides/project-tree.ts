@@ -11,6 +11,7 @@ import type { ProcoreClient } from '../../procore/client.js';
 import type { Uploads } from '../../procore/uploads.js';
 import type { ProcoreWrites } from '../../procore/writes.js';
 import { childPath, nameOf, parentOf } from '../../targets/paths.js';
+import type { SavedUploads } from './job-uploads.js';
 import type { SideItem } from './side.js';
 
 /** A project that this process owns. */
@@ -38,6 +39,8 @@ export interface ProcoreSideOptions {
   readonly whenSpent: 'wait' | 'fail';
   /** What the last poll of the project's upkeep said is new enough: the run asks for no other. */
   readonly lastPollIsEnough: boolean;
+  /** Where it is kept how far uploads have come. */
+  readonly uploads?: SavedUploads | undefined;
   /** Who has files checked out is of interest. */
   readonly locks: boolean;
 }

@@ -12,6 +12,7 @@ import { LastRuns } from './last-runs.js';
 import { Pages } from './pages.js';
 import { Records } from './records.js';
 import { jobsDatabase } from './schema.js';
+import { StoredUploads } from './stored-uploads.js';
 
 export type JobRequest = 'start' | 'pause' | 'resume' | 'cancel';
 
@@ -265,6 +266,10 @@ export class JobStore {
 
   records(job: string): Records {
     return new Records(this.#db, job);
+  }
+
+  uploads(job: string): StoredUploads {
+    return new StoredUploads(this.#db, job, this.#clock);
   }
 
   items(execution: number): RunItems {

@@ -120,6 +120,16 @@ const migrations: readonly string[] = [
   CREATE INDEX items_flagged ON items (execution, status, rank, id, folder, name)
     WHERE status IN ('remediation', 'retry');
   `,
+  // Uploads in segments that are not done. Their addresses are signed: a secret, as the file of this database is.
+  `
+  CREATE TABLE uploads (
+    job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    place TEXT NOT NULL,                -- project and path
+    state TEXT NOT NULL,                -- JSON
+    at INTEGER NOT NULL,
+    PRIMARY KEY (job, place)
+  ) WITHOUT ROWID;
+  `,
 ];
 
 export const jobsDatabase: DatabaseOptions = {

@@ -1,0 +1,70 @@
+import { isFailure } from '../../base/errors.js';
+import type { ProjectId } from '../../base/ids.js';
+import type { CallOptions } from '../../budget/calls.js';
+import type { SavedUpload, Uploads } from '../../procore/uploads.js';
+import type { Content, WriteOptions } from '../../targets/target.js';
+import { kindOf } from '../run/waiting.js';
+
+/** How far the uploads of a job have come that go in segments, by where they go. It outlasts runs and processes. */
+export interface SavedUploads {
+  get(place: string): SavedUpload | undefined;
+  put(place: string, state: SavedUpload): void;
+  remove(place: string): void;
+}
+
+/** Uploads of a job: what goes in segments goes on where an earlier attempt at the same bytes stopped. */
+export class JobUploads {
+  readonly #uploads: Uploads;
+  readonly #project: ProjectId;
+  readonly #saved: SavedUploads | undefined;
+  /** Places of which something is saved. */
+  readonly #open = new Set<string>();
+
+  /** @param saved left out: each attempt begins anew */
+  constructor(uploads: Uploads, project: ProjectId, saved: SavedUploads | undefined) {
+    this.#uploads = uploads;
+    this.#project = project;
+    this.#saved = saved;
+  }
+
+  /** @param place where it goes: the same for each attempt @returns the uuid */
+  async upload(
+    place: string,
+    name: string,
+    content: Content,
+    { size, progress }: WriteOptions,
+    call: CallOptions,
+  ): Promise<string> {
+    const resume = this.#saved?.get(place);
+    if (resume) this.#open.add(place);
+    const save = (state: SavedUpload): void => {
+      if (!this.#saved || state.segments.length === 1) return;
+      this.#open.add(place);
+      this.#saved.put(place, state);
+    };
+    const source = content.descriptor ?? content.file ?? stretchOf(content, call.signal);
+    const request = { name, size, source, save, ...(resume ? { resume } : {}), ...(progress ? { progress } : {}) };
+    return (await this.#uploads.upload(this.#project, request, call)).uuid;
+  }
+
+  /** Something was made of it. */
+  done(place: string): void {
+    if (this.#open.delete(place)) this.#saved?.remove(place);
+  }
+
+  /** Nothing was made of it: what would be refused again is forgotten, and anything else is kept for the next attempt. */
+  failed(place: string, error: unknown): void {
+    if (kindOf(error) === 'item' || isFailure(error, 'upload-unknown')) this.done(place);
+  }
+}
+
+const stretchOf = ({ open }: Content, signal = new AbortController().signal) =>
+  async function* (start: number, end: number): AsyncGenerator<Uint8Array> {
+    if (end <= start) return;
+    let left = end - start;
+    for await (const chunk of (await open(start, signal)) as AsyncIterable<Buffer>) {
+      yield left < chunk.length ? chunk.subarray(0, left) : chunk;
+      left -= chunk.length;
+      if (left <= 0) return;
+    }
+  };

@@ -1,0 +1,42 @@
+import type { Clock } from '../../base/clock.js';
+import type { Database } from '../../database/open.js';
+import type { SavedUpload } from '../../procore/uploads.js';
+import type { SavedUploads } from '../sides/job-uploads.js';
+
+/** Milliseconds after which the server has forgotten an upload that nothing was made of. */
+const KEPT = 7 * 86_400_000;
+
+/** Uploads of one job that are not done yet, in the database of the jobs. */
+export class StoredUploads implements SavedUploads {
+  readonly #db: Database;
+  readonly #job: string;
+  readonly #clock: Clock;
+
+  constructor(db: Database, job: string, clock: Clock) {
+    this.#db = db;
+    this.#job = job;
+    this.#clock = clock;
+  }
+
+  get(place: string): SavedUpload | undefined {
+    const row = this.#db.prepare('SELECT state FROM uploads WHERE job = ? AND place = ?').get(this.#job, place) as
+      | { readonly state: string }
+      | undefined;
+    return row && (JSON.parse(row.state) as SavedUpload);
+  }
+
+  put(place: string, state: SavedUpload): void {
+    const now = this.#clock.now();
+    this.#db.prepare('DELETE FROM uploads WHERE at < ?').run(now - KEPT);
+    this.#db
+      .prepare(
+        `INSERT INTO uploads (job, place, state, at) VALUES (?, ?, ?, ?)
+         ON CONFLICT (job, place) DO UPDATE SET state = excluded.state, at = excluded.at`,
+      )
+      .run(this.#job, place, JSON.stringify(state), now);
+  }
+
+  remove(place: string): void {
+    this.#db.prepare('DELETE FROM uploads WHERE job = ? AND place = ?').run(this.#job, place);
+  }
+}
