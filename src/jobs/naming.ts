@@ -150,7 +150,8 @@ export class FolderNames {
 
   /** Equal for names that are one name there. May be equal for more: such twins only get a number that they do not need. */
   #compared(name: string): string {
-    if (!this.#options.rules.caseInsensitive) return name;
+    const { caseInsensitive, normalizes } = this.#options.rules;
+    if (!caseInsensitive) return normalizes ? name.normalize('NFC') : name;
     return name.normalize('NFC').toLowerCase().toUpperCase().normalize('NFC');
   }
 

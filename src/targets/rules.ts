@@ -9,6 +9,7 @@ export function rulesOf(platform: PlatformName, found: Partial<TargetRules> = {}
     platform,
     names: row,
     caseInsensitive: features.caseInsensitive,
+    normalizes: false,
     maxFileSize: features.fileSize,
     restrictedTypes: features.restrictedTypes,
     timeGrain: features.timeGrain ?? 1,

@@ -21,6 +21,8 @@ export interface TargetItem {
   readonly mtime: number | undefined;
   readonly hash?: ContentHash;
   readonly hidden?: boolean;
+  /** Tells this item from another that takes its name, also after it was moved, where the target says so. */
+  readonly id?: string;
   /**
    * What takes the name but cannot be copied: a symbolic link, a socket, a device (`type`), or a name that is not text
    * (`name`, with U+FFFD for its bad bytes). It is never followed, read or replaced.
@@ -59,6 +61,9 @@ export interface DiscardOptions<Item extends TargetItem = TargetItem> {
   readonly signal: AbortSignal;
 }
 
+/** The `id` of a folder on which another file system is mounted. */
+export const MOUNT_ID = 'mount';
+
 /** What a target can do: its platform's row, and what was found when it was opened. */
 export interface TargetRules {
   readonly platform: PlatformName;
@@ -66,6 +71,8 @@ export interface TargetRules {
   readonly names: PlatformRules;
   /** `A.txt` and `a.txt` are one file. */
   readonly caseInsensitive: boolean;
+  /** Composed and decomposed characters are one: a name may be listed in another form than it was given in. */
+  readonly normalizes: boolean;
   /** Bytes of the largest file; undefined: no limit. */
   readonly maxFileSize: number | undefined;
   /** Endings of names that are refused, lower case, with their dot. */
@@ -154,6 +161,8 @@ export interface Target {
   readonly rules: TargetRules;
   /** For messages: `/srv/share`, `//server/share/a`, `webdav:a`. */
   readonly root: string;
+  /** Of a folder of this machine: where the file system is mounted that it lies on. */
+  readonly mountpoint?: string | undefined;
   /**
    * The children of one folder, sorted by name in the order of UTF-16 code units, so that two trees can be merged.
    * Parts of broken writes that nobody continued for a week are removed on the way.

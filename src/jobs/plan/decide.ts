@@ -7,6 +7,8 @@ export interface Fingerprint {
   /** Seconds since the epoch; undefined where the side keeps no times. */
   readonly mtime: number | undefined;
   readonly version: string | undefined;
+  /** Of the item itself, as `SideItem.id` has it. */
+  readonly id?: string | undefined;
 }
 
 /**
@@ -167,6 +169,7 @@ export const fingerprintOf = (item: SideItem): Fingerprint => ({
   size: item.folder ? 0 : item.size,
   mtime: item.mtime,
   version: item.version ?? (item.hash && `${item.hash.kind}:${item.hash.value}`),
+  ...(item.id === undefined ? {} : { id: item.id }),
 });
 
 export function differs(item: SideItem, before: Fingerprint | undefined, grain: number): boolean {

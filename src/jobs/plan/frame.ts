@@ -1,7 +1,7 @@
 import { nameOf, parentOf } from '../../targets/paths.js';
 import type { SideItem } from '../sides/side.js';
 import type { TransferRecord } from '../store/records.js';
-import { fingerprintOf } from './decide.js';
+import { type Fingerprint, fingerprintOf } from './decide.js';
 
 /** One folder of the two trees, while it is looked at. */
 export interface Frame {
@@ -60,3 +60,19 @@ export const recordOf = (
   source: fingerprintOf(source),
   destination: fingerprintOf(destination),
 });
+
+/** A record by the names and ids that the items have now; the same one where they are as they were. */
+export function refreshed(
+  record: TransferRecord,
+  { name, otherName, renamed, source, destination }: Pair,
+): TransferRecord {
+  const withId = (before: Fingerprint | undefined, item: SideItem | undefined): Fingerprint | undefined =>
+    before === undefined || item === undefined || before.id === item.id ? before : { ...before, id: item.id };
+  const ends = { source: withId(record.source, source), destination: withId(record.destination, destination) };
+  const isSame =
+    name === record.name &&
+    otherName === record.otherName &&
+    ends.source === record.source &&
+    ends.destination === record.destination;
+  return isSame ? record : { ...record, ...ends, name, otherName, renamed };
+}

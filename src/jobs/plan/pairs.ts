@@ -1,6 +1,7 @@
 import { Failure, isFailure } from '../../base/errors.js';
 import { foldCase } from '../../names/fold.js';
 import { childPath } from '../../targets/paths.js';
+import type { TargetRules } from '../../targets/target.js';
 import { FolderNames, type NamingOptions } from '../naming.js';
 import { kindOf } from '../run/waiting.js';
 import type { SideItem } from '../sides/side.js';
@@ -17,7 +18,11 @@ export interface PairOptions {
   readonly original: Records | undefined;
 }
 
-/** Brings together what belongs together in one folder: by record, else by the name that an item gets on the other side. */
+/**
+ * Brings together what belongs together in one folder: by record, else by the name that an item gets on the other side.
+ * What is not listed under the very name is looked for under the names that a side does not tell from it, before it
+ * counts as missing; the pair has the names as they are listed.
+ */
 export function* pairsOf(
   frame: Frame,
   source: ReadonlyMap<string, SideItem>,
@@ -25,6 +30,8 @@ export function* pairsOf(
   records: ReadonlyMap<string, TransferRecord>,
   options: PairOptions,
 ): Generator<Pair> {
+  const rules = [options.forward.rules, options.backward.rules];
+  const compared = oneNameFor(rules);
   const matched = new Set<string>();
   const byOther = new Map<string, TransferRecord>();
   for (const record of records.values()) byOther.set(record.otherName, record);
@@ -37,21 +44,34 @@ export function* pairsOf(
     const first = originals.get(name);
     return first === undefined ? {} : { first };
   };
-  for (const record of records.values())
+  // Of what was transferred before, a form that no platform gives of itself is the same item all the same.
+  const composed = (name: string): string => compared(name.normalize('NFC'));
+  const listedAs = {
+    source: new Twins(source, records, composed),
+    destination: new Twins(destination, byOther, composed),
+  };
+  const known = new Set(records.keys());
+  for (const record of records.values()) {
+    const atSource = source.get(record.name) ?? listedAs.source.take(record.name);
+    const atDestination = destination.get(record.otherName) ?? listedAs.destination.take(record.otherName);
+    const name = atSource?.name ?? record.name;
+    const otherName = atDestination?.name ?? record.otherName;
+    known.add(name);
     yield matching({
       ...firstOf(record.name),
-      name: record.name,
-      otherName: record.otherName,
-      renamed: record.renamed,
-      source: source.get(record.name),
-      destination: destination.get(record.otherName),
+      name,
+      otherName,
+      renamed: record.renamed ?? (name === otherName || record.name !== record.otherName ? undefined : LISTED_SO),
+      source: atSource,
+      destination: atDestination,
       record,
     });
+  }
 
-  const forward = new FolderNames(options.forward, frame.destination, byOther.keys());
-  const sameThere = options.forward.rules.caseInsensitive ? inAnyCase(destination, byOther) : undefined;
-  const fresh = [...source.values()].filter(({ name }) => !records.has(name));
-  // Who has its very name there comes before who has it in another case.
+  const forward = new FolderNames(options.forward, frame.destination, [...byOther.keys(), ...matched]);
+  const sameThere = rules.some(isLoose) ? new Twins(destination, matched, compared) : undefined;
+  const fresh = [...source.values()].filter(({ name }) => !known.has(name));
+  // Who has its very name there comes before who has it in another form.
   if (sameThere) fresh.sort((a, b) => Number(destination.has(b.name)) - Number(destination.has(a.name)));
   for (const item of fresh) {
     if (item.unusable) {
@@ -59,13 +79,12 @@ export function* pairsOf(
       continue;
     }
     const placed = place(forward, originals.get(item.name) ?? item.name, item.folder);
-    const there =
-      placed.why === undefined ? (destination.get(placed.name) ?? sameThere?.get(foldCase(placed.name))) : undefined;
+    const there = placed.why === undefined ? (destination.get(placed.name) ?? sameThere?.find(placed.name)) : undefined;
     const otherName = there?.name ?? placed.name;
     const renamed =
       placed.changed ??
       (originals.has(item.name) ? 'it gets its first name back' : undefined) ??
-      (otherName === placed.name ? undefined : 'it is there in another case');
+      (otherName === placed.name ? undefined : 'it is there in another form');
     yield matching({
       ...firstOf(item.name),
       name: item.name,
@@ -100,14 +119,54 @@ export function* pairsOf(
   }
 }
 
-/** What is there and in no record, by its name without case. */
-function inAnyCase(
-  destination: ReadonlyMap<string, SideItem>,
-  recorded: ReadonlyMap<string, TransferRecord>,
-): ReadonlyMap<string, SideItem> {
-  const found = new Map<string, SideItem>();
-  for (const item of destination.values()) if (!recorded.has(item.name)) found.set(foldCase(item.name), item);
-  return found;
+const LISTED_SO = 'it is listed there in another form';
+
+type Rules = Pick<TargetRules, 'caseInsensitive' | 'normalizes'>;
+
+const isLoose = ({ caseInsensitive, normalizes }: Rules): boolean => caseInsensitive || normalizes;
+
+/** Equal for names that at least one of two sides takes for one. */
+function oneNameFor(sides: readonly Rules[]): (name: string) => string {
+  const folds = sides.some(({ caseInsensitive }) => caseInsensitive);
+  const normalizes = sides.some((side) => side.normalizes);
+  return (name) => {
+    const composed = normalizes ? name.normalize('NFC') : name;
+    return folds ? foldCase(composed) : composed;
+  };
+}
+
+/** Items of a listing by what makes names one; those that others have by their very names are left out. */
+class Twins {
+  readonly #items: ReadonlyMap<string, SideItem>;
+  readonly #others: { has(name: string): boolean };
+  readonly #compared: (name: string) => string;
+  #found: Map<string, SideItem> | undefined;
+
+  constructor(
+    items: ReadonlyMap<string, SideItem>,
+    others: { has(name: string): boolean },
+    compared: (name: string) => string,
+  ) {
+    this.#items = items;
+    this.#others = others;
+    this.#compared = compared;
+  }
+
+  find(name: string): SideItem | undefined {
+    if (!this.#found) {
+      this.#found = new Map();
+      for (const item of this.#items.values())
+        if (!item.unusable && !this.#others.has(item.name)) this.#found.set(this.#compared(item.name), item);
+    }
+    return this.#found.get(this.#compared(name));
+  }
+
+  /** As `find`, for nobody else. */
+  take(name: string): SideItem | undefined {
+    const found = this.find(name);
+    if (found) this.#found!.delete(this.#compared(name));
+    return found;
+  }
 }
 
 /** What cannot be transferred at all. */

@@ -26,9 +26,13 @@ interface Row {
   readonly d_size: number | null;
   readonly d_mtime: number | null;
   readonly d_version: string | null;
+  readonly s_id: string | null;
+  readonly d_id: string | null;
 }
 
 const PAGE = 500;
+/** Tables that name an item by its place at the source. */
+const KEYED = ['records', 'ignored'];
 
 /** The records of one job. */
 export class Records {
@@ -37,9 +41,14 @@ export class Records {
   readonly #put: Statement;
   readonly #delete: Statement<[string, string, string]>;
   readonly #deleteBelow: Statement<[string, string, string, string]>;
+  readonly #rename: readonly Statement[];
+  readonly #renameBelow: readonly Statement[];
   readonly #renamed: Statement<[string, string, string], Row>;
   readonly #count: Statement<[string], number>;
   readonly #clear: Statement<[string]>;
+  readonly #clearMounts: Statement<[string]>;
+  readonly #mountOf: Statement<[string, string], string>;
+  readonly #noteMount: Statement<[string, string, string]>;
   readonly #ignore: Statement<[string, string, string]>;
   readonly #heed: Statement<[string, string, string]>;
   readonly #heedAll: Statement<[string]>;
@@ -50,13 +59,22 @@ export class Records {
     this.#ofFolder = db.prepare('SELECT * FROM records WHERE job = ? AND folder = ?');
     this.#put = db.prepare(
       `INSERT OR REPLACE INTO records (job, folder, name, is_folder, other_name, renamed, s_size, s_mtime, s_version,
-        d_size, d_mtime, d_version)
+        d_size, d_mtime, d_version, s_id, d_id)
        VALUES (@job, @folder, @name, @is_folder, @other_name, @renamed, @s_size, @s_mtime, @s_version,
-        @d_size, @d_mtime, @d_version)`,
+        @d_size, @d_mtime, @d_version, @s_id, @d_id)`,
     );
     this.#delete = db.prepare('DELETE FROM records WHERE job = ? AND folder = ? AND name = ?');
     this.#deleteBelow = db.prepare(
       'DELETE FROM records WHERE job = ? AND (folder = ? OR (folder >= ? AND folder < ?))',
+    );
+    this.#rename = KEYED.map((table) =>
+      db.prepare(`UPDATE OR REPLACE ${table} SET name = @to WHERE job = @job AND folder = @folder AND name = @from`),
+    );
+    this.#renameBelow = KEYED.map((table) =>
+      db.prepare(
+        `UPDATE OR REPLACE ${table} SET folder = @new || substr(folder, length(@old) + 1)
+         WHERE job = @job AND (folder = @old OR (folder >= @old || '/' AND folder < @old || '0'))`,
+      ),
     );
     this.#renamed = db.prepare(
       `SELECT * FROM records INDEXED BY records_renamed WHERE job = ? AND renamed IS NOT NULL AND (folder, name) > (?, ?)
@@ -64,6 +82,11 @@ export class Records {
     );
     this.#count = db.prepare<[string], number>('SELECT count(*) FROM records WHERE job = ?').pluck();
     this.#clear = db.prepare('DELETE FROM records WHERE job = ?');
+    this.#clearMounts = db.prepare('DELETE FROM mounts WHERE job = ?');
+    this.#mountOf = db
+      .prepare<[string, string], string>('SELECT mountpoint FROM mounts WHERE job = ? AND side = ?')
+      .pluck();
+    this.#noteMount = db.prepare('INSERT OR REPLACE INTO mounts (job, side, mountpoint) VALUES (?, ?, ?)');
     this.#ignore = db.prepare('INSERT OR IGNORE INTO ignored (job, folder, name) VALUES (?, ?, ?)');
     this.#heed = db.prepare('DELETE FROM ignored WHERE job = ? AND folder = ? AND name = ?');
     this.#heedAll = db.prepare('DELETE FROM ignored WHERE job = ?');
@@ -111,6 +134,8 @@ export class Records {
       d_size: destination?.size ?? null,
       d_mtime: destination?.mtime ?? null,
       d_version: destination?.version ?? null,
+      s_id: source?.id ?? null,
+      d_id: destination?.id ?? null,
     });
   }
 
@@ -121,6 +146,14 @@ export class Records {
     const path = childPath(folder, name);
     // '0' is the character after '/'.
     this.#deleteBelow.run(this.#job, path, `${path}/`, `${path}0`);
+  }
+
+  /** The item is called otherwise at the source, and so is where all below it is. */
+  rename(folder: string, from: string, to: string, isFolder: boolean): void {
+    for (const statement of this.#rename) statement.run({ job: this.#job, folder, from, to });
+    if (!isFolder) return;
+    const places = { job: this.#job, old: childPath(folder, from), new: childPath(folder, to) };
+    for (const statement of this.#renameBelow) statement.run(places);
   }
 
   /** Items whose names differ, for the manifest. Read in pages: others may write to the database meanwhile. */
@@ -137,8 +170,20 @@ export class Records {
     return this.#count.get(this.#job)!;
   }
 
+  /** The next run compares everything, wherever it lies. */
   clear(): void {
     this.#clear.run(this.#job);
+    this.#clearMounts.run(this.#job);
+  }
+
+  /** Where the file system was mounted that an end lay on in the last run; undefined where it is no folder here. */
+  mountOf(side: 'source' | 'destination'): string | undefined {
+    return this.#mountOf.get(this.#job, side);
+  }
+
+  noteMounts(mounts: Readonly<Record<'source' | 'destination', string | undefined>>): void {
+    for (const [side, mountpoint] of Object.entries(mounts))
+      if (mountpoint !== undefined) this.#noteMount.run(this.#job, side, mountpoint);
   }
 }
 
@@ -166,8 +211,15 @@ export class FolderRecords {
   }
 }
 
-const fingerprint = (size: number | null, mtime: number | null, version: string | null): Fingerprint | undefined =>
-  size === null ? undefined : { size, mtime: mtime ?? undefined, version: version ?? undefined };
+const fingerprint = (
+  size: number | null,
+  mtime: number | null,
+  version: string | null,
+  id: string | null,
+): Fingerprint | undefined =>
+  size === null
+    ? undefined
+    : { size, mtime: mtime ?? undefined, version: version ?? undefined, ...(id === null ? {} : { id }) };
 
 const fromRow = (row: Row): TransferRecord => ({
   folder: row.folder,
@@ -175,6 +227,6 @@ const fromRow = (row: Row): TransferRecord => ({
   isFolder: row.is_folder === 1,
   otherName: row.other_name,
   renamed: row.renamed ?? undefined,
-  source: fingerprint(row.s_size, row.s_mtime, row.s_version),
-  destination: fingerprint(row.d_size, row.d_mtime, row.d_version),
+  source: fingerprint(row.s_size, row.s_mtime, row.s_version, row.s_id),
+  destination: fingerprint(row.d_size, row.d_mtime, row.d_version, row.d_id),
 });

@@ -130,6 +130,24 @@ const migrations: readonly string[] = [
     PRIMARY KEY (job, place)
   ) WITHOUT ROWID;
   `,
+  // By which the platform tells an item from others that take its name.
+  `
+  ALTER TABLE records ADD COLUMN s_id TEXT;
+  ALTER TABLE records ADD COLUMN d_id TEXT;
+
+  -- Where the file systems were mounted that the ends lay on, of folders of this machine.
+  CREATE TABLE mounts (
+    job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    side TEXT NOT NULL,                 -- source, destination
+    mountpoint TEXT NOT NULL,
+    PRIMARY KEY (job, side)
+  ) WITHOUT ROWID;
+  `,
+  // What was deleted lately, for the guard.
+  `
+  ALTER TABLE executions ADD COLUMN allows_deletions INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX items_deleted ON items (done_at) WHERE status = 'success' AND action IN ('delete', 'delete-source');
+  `,
 ];
 
 export const jobsDatabase: DatabaseOptions = {

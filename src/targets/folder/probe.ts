@@ -8,8 +8,8 @@ import { rulesOf } from '../rules.js';
 import type { TargetRules, TargetTest } from '../target.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 
-/** Disks of Linux itself, which keep every name. */
-const PLAIN = /^(?:ext[234]|xfs|btrfs|tmpfs|ramfs|overlay|zfs|f2fs|bcachefs)$/;
+/** Disks of Linux itself, which keep every name. Not ZFS, which can be told to fold case and to normalize. */
+const PLAIN = /^(?:ext[234]|xfs|btrfs|tmpfs|ramfs|overlay|f2fs|bcachefs)$/;
 
 const PLATFORM_OF: Readonly<Record<string, PlatformName>> = {
   vfat: 'fat',
@@ -45,7 +45,9 @@ export async function folderRules(root: FolderRoot, mayWrite: boolean): Promise<
 
 async function tryOut(folder: OpenFolder, rules: TargetRules): Promise<Partial<TargetRules>> {
   await writeFile(folder.at('Aa'), '');
-  const caseInsensitive = await exists(folder, 'aA');
+  // A name that is listed in another case is found in any: else nothing would be found again.
+  const caseInsensitive = (await exists(folder, 'aA')) || !(await isListed(folder, 'Aa'));
+  const normalizes = await normalizesNames(folder);
   const timeGrain = await grainOf(folder, 'Aa');
   let characters = '/\0';
   for (const character of WINDOWS_CHARACTERS)
@@ -54,6 +56,7 @@ async function tryOut(folder: OpenFolder, rules: TargetRules): Promise<Partial<T
   const others = rules.names.patterns.filter((one) => one !== DOT_OR_BLANK_END);
   return {
     caseInsensitive,
+    normalizes,
     timeGrain: timeGrain ?? rules.timeGrain,
     setsTimes: timeGrain !== undefined,
     // Where a file system takes all characters, it is not Windows that keeps the names.
@@ -78,6 +81,22 @@ async function grainOf(folder: OpenFolder, name: string): Promise<number | undef
   return GRAINS.find((grain) => off <= grain * 1.01);
 }
 
+/** An e with an acute accent, in two characters and in one. */
+const [DECOMPOSED, COMPOSED] = ['e\u0301', '\u00e9'];
+
+async function normalizesNames(folder: OpenFolder): Promise<boolean> {
+  try {
+    await writeFile(folder.at(DECOMPOSED), '');
+  } catch (error) {
+    if (REFUSALS.has(errnoOf(error) ?? '')) return false;
+    throw error;
+  }
+  return (await exists(folder, COMPOSED)) || !(await isListed(folder, DECOMPOSED));
+}
+
+const isListed = async (folder: OpenFolder, name: string): Promise<boolean> =>
+  (await readdir(folder.at('.'))).includes(name);
+
 async function exists(folder: OpenFolder, name: string): Promise<boolean> {
   try {
     await lstat(folder.at(name));
@@ -88,18 +107,18 @@ async function exists(folder: OpenFolder, name: string): Promise<boolean> {
   }
 }
 
+/** What file systems say of a name that they do not take. */
+const REFUSALS = new Set(['EINVAL', 'EILSEQ', 'ENOENT', 'EACCES', 'EIO', 'ENAMETOOLONG', 'EPERM', 'EISDIR']);
+
 /** Whether a file can be made under a name and is then listed under just that. */
 async function keeps(folder: OpenFolder, name: string): Promise<boolean> {
   try {
     await writeFile(folder.at(name), '');
   } catch (error) {
-    if (
-      ['EINVAL', 'EILSEQ', 'ENOENT', 'EACCES', 'EIO', 'ENAMETOOLONG', 'EPERM', 'EISDIR'].includes(errnoOf(error) ?? '')
-    )
-      return false;
+    if (REFUSALS.has(errnoOf(error) ?? '')) return false;
     throw error;
   }
-  const kept = (await readdir(folder.at('.'))).includes(name);
+  const kept = await isListed(folder, name);
   await rm(folder.at(name), { force: true });
   return kept;
 }
