@@ -71,7 +71,7 @@ const fields = {
     .default({ source: [], destination: [] }),
   audit_level: z.enum(AUDIT_LEVELS).default('info'),
   simulation_mode: yes.default(false),
-  /** Deletions in one run above which they are held for a person; false: never held. */
+  /** Deletions within 24 hours above which they are held for a person; false: never held. */
   delete_guard: z.union([z.literal(false), z.number().int().nonnegative()]).default(100),
   /** Days that deleted and overwritten files stay in `.procorefs-trash` of the destination; 0: deleted at once. */
   trash_days: z.number().int().min(0).max(3650).default(30),

@@ -17,7 +17,7 @@ import { act } from './act.js';
 import { Audit, type EventLevel, LEVEL_OF } from './audit.js';
 import type { ActContext, Result } from './context.js';
 import { Counts } from './counts.js';
-import { reasonToHold } from './guard.js';
+import { GUARDED, reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
 import { PendingItems, Settling } from './pool.js';
 import { Results } from './results.js';
@@ -192,7 +192,8 @@ export class Run {
     const { deletions, unchanged } = this.#estimate;
     const guard = transfer.delete_guard;
     const known = (): number => this.#records.count;
-    const reason = reasonToHold({ deletions, unchanged, known, empty: planner.empty, guard });
+    const lately = (): number => store.deletedSince(job.id, this.#clock.now() - GUARDED);
+    const reason = reasonToHold({ deletions, unchanged, known, empty: planner.empty, guard, lately });
     if (!allowDeletions && reason !== undefined) {
       const { line } = new Failure('job-source-shrunken', { count: deletions, reason });
       this.#items.holdDeletions(line);

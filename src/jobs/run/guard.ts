@@ -1,6 +1,9 @@
 /** Deletions in a tree of which nothing is left to see: something is wrong with it, not with the files. */
 const SUSPICIOUS = 10;
 
+/** For so long what was deleted counts, milliseconds. */
+export const GUARDED = 24 * 3_600_000;
+
 /** What is known of the deletions of a run before the first one. */
 export interface Deletions {
   readonly deletions: number;
@@ -11,12 +14,19 @@ export interface Deletions {
   /** Sides that show nothing at all. */
   readonly empty: { readonly source: boolean; readonly destination: boolean };
   readonly guard: number | false;
+  /** Deletions of the job within `GUARDED` that nobody had allowed; counted only where it matters. */
+  readonly lately: () => number;
 }
 
 /** Why the deletions of a run wait for a person; undefined: they need not. */
-export function reasonToHold({ deletions, unchanged, known, empty, guard }: Deletions): string | undefined {
+export function reasonToHold(found: Deletions): string | undefined {
+  const { deletions, unchanged, known, empty, guard } = found;
   if (deletions === 0) return undefined;
-  if (guard !== false && deletions > guard) return `more than delete_guard=${guard} at once`;
+  if (guard !== false) {
+    if (deletions > guard) return `more than delete_guard=${guard} at once`;
+    const lately = found.lately();
+    if (deletions + lately > guard) return `with ${lately} of the last 24 hours more than delete_guard=${guard}`;
+  }
   if (empty.source || empty.destination)
     return `there is nothing at all at the ${empty.source ? 'source' : 'destination'}`;
   const isAll = deletions >= SUSPICIOUS && unchanged === 0 && isMost(deletions, known());

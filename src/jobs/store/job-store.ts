@@ -190,17 +190,23 @@ export class JobStore {
   }
 
   /** What was asked of it before is done with this run. */
-  begin(job: string, trigger: Execution['trigger'], simulation: boolean, now: number): Execution {
+  begin(
+    job: string,
+    trigger: Execution['trigger'],
+    simulation: boolean,
+    now: number,
+    allowDeletions = false,
+  ): Execution {
     if (!simulation)
       this.#db
         .prepare(`UPDATE jobs SET request = NULL, request_options = NULL WHERE id = ? AND request = 'start'`)
         .run(job);
     const { lastInsertRowid } = this.#db
       .prepare(
-        `INSERT INTO executions (job, status, phase, trigger, simulation, pid, started)
-         VALUES (?, 'running', 'initialize', ?, ?, ?, ?)`,
+        `INSERT INTO executions (job, status, phase, trigger, simulation, pid, started, allows_deletions)
+         VALUES (?, 'running', 'initialize', ?, ?, ?, ?, ?)`,
       )
-      .run(job, trigger, Number(simulation), process.pid, now);
+      .run(job, trigger, Number(simulation), process.pid, now, Number(allowDeletions));
     return this.execution(Number(lastInsertRowid))!;
   }
 
@@ -236,6 +242,18 @@ export class JobStore {
       .prepare<[string, number], ExecutionRow>('SELECT * FROM executions WHERE job = ? ORDER BY id DESC LIMIT ?')
       .all(job, limit)
       .map(toExecution);
+  }
+
+  /** Items that runs of a job deleted since a time (milliseconds) without a person who had allowed it. */
+  deletedSince(job: string, since: number): number {
+    return this.#db
+      .prepare<[number, string], number>(
+        `SELECT coalesce(sum(items.count), 0) FROM items INDEXED BY items_deleted JOIN executions ON executions.id = execution
+         WHERE items.status = 'success' AND action IN ('delete', 'delete-source') AND done_at > ?
+         AND job = ? AND allows_deletions = 0`,
+      )
+      .pluck()
+      .get(since, job)!;
   }
 
   /** The job, which no run is under way of. @throws Failure `no-such-job`, `job-running` */
