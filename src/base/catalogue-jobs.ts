@@ -86,6 +86,22 @@ export const jobRows = {
     what: 'the folder {path} could not be listed whole',
     remedy: 'nothing below it is deleted; the next run looks again',
   },
+  'item-unseen': {
+    errno: 'ENOENT',
+    http: 409,
+    level: 'warn',
+    what: '{path} is not visible any more on {target}, and nothing there says that it was deleted',
+    remedy:
+      'nothing of it is deleted; see whether the account may still see it, and the next run that can goes on; procorefs jobs ignore leaves it alone',
+  },
+  'item-unmounted': {
+    errno: 'ENOTCONN',
+    http: 503,
+    level: 'warn',
+    what: 'what was mounted at {path} on {target} is not mounted any more',
+    remedy:
+      'nothing below it is deleted; mount it again; if it will not come back, remove the job and define it anew, so that everything is compared',
+  },
   'item-too-large': {
     errno: 'EFBIG',
     http: 422,

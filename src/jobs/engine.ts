@@ -248,7 +248,7 @@ export class JobEngine {
       refused = error;
     }
     const simulation = options.simulate ?? job.transfer.simulation_mode;
-    const execution = store.begin(job.id, trigger, simulation, this.#clock.now());
+    const execution = store.begin(job.id, trigger, simulation, this.#clock.now(), options.allowDeletions);
     store.setState(job.id, { status: 'running' });
     const sourceState = this.#sourceState(job, simulation);
     if (trigger === 'schedule' && this.#sources.isUnchanged(job.id, sourceState, execution.started)) {
@@ -271,10 +271,12 @@ export class JobEngine {
         signal: this.#stop.signal,
       } as const;
       await this.check(job.name, job.transfer);
+      const records = store.records(job.id);
       const source = await opener.open(job.transfer.source, {
         ...request,
         create: false,
         mayWrite: changesSource(job.transfer) && !simulation,
+        mountedAt: records.mountOf('source'),
       });
       sides.push(source);
       const destination = await opener.open(job.transfer.destination, {
@@ -282,9 +284,11 @@ export class JobEngine {
         create: !simulation,
         emptyIfMissing: simulation,
         mayWrite: !simulation,
+        mountedAt: records.mountOf('destination'),
       });
       sides.push(destination);
       requireFitting(job.transfer, abilitiesOf(source), abilitiesOf(destination));
+      if (!simulation) records.noteMounts({ source: source.mountpoint, destination: destination.mountpoint });
       const run = new Run({
         job,
         execution,

@@ -29,7 +29,8 @@ const KEYS: Readonly<Record<string, string>> = {
   audit_level:
     'what `jobs report --audit` shows: error what failed, warn also what was flagged or put off, info also the run, what was left alone and how conflicts were settled, debug also each item, trace also each attempt; none',
   simulation_mode: 'each run only says what it would do',
-  delete_guard: 'deletions in one run above which all are held until `jobs run --allow-deletions`; false: never',
+  delete_guard:
+    'deletions within 24 hours, over all runs, above which those of a run are held until `jobs run --allow-deletions`, whose own do not count; false: never',
   trash_days:
     'days that what was deleted or overwritten stays in `.procorefs-trash/DATE` of the destination; 0: gone at once',
   names_from: 'a job whose renamed items get their first names back',
@@ -122,9 +123,14 @@ ${CASES.map(
 
 ## What keeps it safe
 
-- **Deletions** are carried only when both listings were whole; more than \`delete_guard\` of them are held and flagged.
+- **Deletions** are carried only when both listings were whole, and the side that lacks an item says that it was deleted
+  (or has it elsewhere by now): see *What counts as deleted*. More than \`delete_guard\` of them within 24 hours are held and
+  flagged.
 - **Trash.** What a job deletes or overwrites on a folder or a share goes to \`.procorefs-trash/DATE/\`; Procore has its
   recycle bin and its versions.
+- **Names.** A platform may list a name in another Unicode form or case than it was given in. Before an item counts as
+  missing it is looked for under the names that one of the sides takes for the same; the listed one is recorded. What a
+  folder makes of names is tried out where it may be written to.
 - **Nothing half written** has its final name. Each file's size is verified, and its hash where the target has one.
 - **Resume.** What is done with each item is kept in SQLite: the run after a crash, a pause or the end of the hour goes on
   with what is left, first of all. A broken file goes on where it was: on a folder, a share or a server with rsync
@@ -134,6 +140,25 @@ ${CASES.map(
 - **On this machine** what a program must be told of an account, and content that is made complete before it is sent, lie
   below the state folder (0700, 0600). What a killed process left there is removed by the next one, a staged file that
   nobody went on with after a week.
+
+## What counts as deleted
+
+What may not be seen any more is not deleted. An item that was transferred and is not listed any more is flagged (*not visible
+any more*) and left alone on both sides, a folder with all that is below it, unless the side that lacks it says what
+became of it. When it shows again, the next run goes on with it.
+
+| a project lists by | what is in the recycle bin | what may not be seen any more | price |
+|---|---|---|---|
+| crawl, polls and sweeps: the index | has its row, with \`is_deleted\`: deleted | has no row | none beyond the run's poll |
+| a folder (watched, refreshed, in doubt in a sweep) | lacks it, as what was moved or may not be seen | lacks it | none beyond the listing |
+| neither says that it was deleted | the bin is asked, 2,000 items a page | is not in it: flagged | 1 call a run at most (5 more for a bin of several pages), and none for what was asked for within the last 15 minutes |
+
+What is in a deleted folder is deleted with it; what has another name or folder now was moved, and goes from its old place.
+An account that may not see the recycle bin is told of no deletion: all are flagged.
+
+A target lists all that it has: what a whole listing lacks is gone. But where a file system was mounted (the folder itself,
+or one below it) and is not any more, nothing is missing: the job waits, or flags that folder. Where folders are only what
+their files imply (object stores), none is ever deleted at the other side because it is missing there.
 
 ## Schedules
 

@@ -18,6 +18,8 @@ export interface SideRequest {
   /** A folder that is not there is taken for an empty one: a run that only looks must not make it. */
   readonly emptyIfMissing?: boolean;
   readonly mayWrite: boolean;
+  /** Where the file system was mounted that a folder of this machine lay on so far; it must still be. */
+  readonly mountedAt?: string | undefined;
   readonly signal: AbortSignal;
 }
 

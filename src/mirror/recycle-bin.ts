@@ -31,6 +31,7 @@ export class RecycleBin {
   readonly #log: Log;
   readonly #flights = new SingleFlight<'look' | 'renew', void>();
   #lookedAt: number | undefined;
+  #answeredAt = 0;
 
   constructor(store: MirrorStore, source: IndexSource, clock: Clock, log: Log) {
     this.#store = store;
@@ -47,18 +48,29 @@ export class RecycleBin {
   async look(callClass: CallClass, signal?: AbortSignal, isUrgent = false): Promise<void> {
     const age = this.#lookedAt === undefined ? undefined : this.#clock.monotonic() - this.#lookedAt;
     if (age !== undefined && age < FRESH && !isUrgent) return;
+    await this.ask({ class: callClass, ...(signal ? { signal } : {}) });
+  }
+
+  /** When the last answer came: server time in seconds, and milliseconds of the clock since then. */
+  get answered(): { readonly at: number; readonly age: number } | undefined {
+    if (this.#lookedAt === undefined) return undefined;
+    return { at: this.#answeredAt, age: this.#clock.monotonic() - this.#lookedAt };
+  }
+
+  /** As `look`, however lately that was. */
+  async ask(call: CallOptions): Promise<void> {
+    const { signal } = call;
     try {
-      await this.#flights.run('look', (signal) => this.#look(callClass, signal), signal);
+      await this.#flights.run('look', (own) => this.#look({ ...call, signal: own }), signal);
     } catch (error) {
       if (signal?.aborted || !isFailure(error) || error.code === 'internal') throw error;
       this.#log.info({ why: error.line }, 'the recycle bin shows as it was last known');
     }
   }
 
-  async #look(callClass: CallClass, signal: AbortSignal): Promise<void> {
+  async #look(call: CallOptions): Promise<void> {
     const store = this.#store;
     const asked = pageRows(store.view);
-    const call: CallOptions = { class: callClass, signal };
     const query = { page: 1, perPage: asked, newestFirst: true, filter: { inRecycleBin: true } };
     const reply = await this.#source.page(query, call);
     const { total, serverTime } = reply;
@@ -67,6 +79,7 @@ export class RecycleBin {
     if (total === undefined ? newest.rows >= shown : total > shown) await this.#older(newest, call);
     else if (total !== undefined && newest.rows >= total) await store.setMeta({ 'bin.at': serverTime });
     this.#lookedAt = this.#clock.monotonic();
+    this.#answeredAt = serverTime;
   }
 
   /** What is in the bin and older than its newest page, as far as it is not known. */

@@ -86,6 +86,7 @@ const CACHED_ITEMS = 20_000;
 export class View {
   readonly #byInode: Statement<[number], Raw>;
   readonly #byRemoteId: Statement<[number], Raw>;
+  readonly #seenAt: Statement<[number], number>;
   readonly #byName: Statement<[number, string], Raw>;
   readonly #byFold: Statement<[number, string], Raw>;
   readonly #byRemoteName: Statement<[number, string], Raw>;
@@ -109,6 +110,7 @@ export class View {
     const pluck = <P extends unknown[], R>(sql: string): Statement<P, R> => db.prepare<P, R>(sql).pluck();
     this.#byInode = raw(`SELECT ${COLUMNS} FROM items WHERE inode = ?`);
     this.#byRemoteId = raw(`SELECT ${COLUMNS} FROM items WHERE remote_id = ?`);
+    this.#seenAt = pluck('SELECT seen_at FROM items WHERE remote_id = ?');
     this.#byName = raw(`SELECT ${COLUMNS} FROM items WHERE parent_id = ? AND name = ? AND ${VISIBLE}`);
     this.#byFold = raw(`SELECT ${COLUMNS} FROM items WHERE parent_id = ? AND fold = ? AND ${VISIBLE}`);
     this.#byRemoteName = raw(
@@ -157,6 +159,11 @@ export class View {
   byRemoteId(id: RemoteId): Item | undefined {
     const row = this.#byRemoteId.get(id);
     return row && toItem(row);
+  }
+
+  /** When the reply was made that an item is known from, or known to be gone from; server time, seconds. */
+  seenAt(id: RemoteId): number {
+    return this.#seenAt.get(id) ?? 0;
   }
 
   /** Whether a name of another case is the same name. */

@@ -16,6 +16,8 @@ export interface OpenOptions {
   readonly create?: boolean;
   /** Whether rules may be tried out there. Otherwise nothing is written before the first write. */
   readonly mayWrite: boolean;
+  /** Where the file system must be mounted that the folder lies on; else it is `target-unreachable`. */
+  readonly mountedAt?: string | undefined;
   readonly password?: Secret | undefined;
   /** Values of options that are secrets. */
   readonly secrets?: Readonly<Record<string, Secret>>;

@@ -80,6 +80,13 @@ export async function jobProjects(t: Teardown, switches?: Readonly<Record<string
     await engine.check(body.name, body.transfer);
     return store.add(body);
   };
+  /** The mirror of the first or second project. */
+  const mirror = async (n: 0 | 1) => {
+    const lease = await projects.acquire({ connection: id, project: String(ready.projects[n]!.id), folder: '' });
+    t.teardown(() => lease.release());
+    await lease.open(new AbortController().signal);
+    return lease.project.mirror;
+  };
   const project = ready.projects[1]!.id;
   /** Hashes of the versions of a file of the second project, the oldest first, by the place of their content. */
   const versions = async (path: string) =>
@@ -91,6 +98,7 @@ export async function jobProjects(t: Teardown, switches?: Readonly<Record<string
     engine,
     store,
     add,
+    mirror,
     versions,
     ends: { a: a!, b: b!, disk: { connection: { id: disk.id } } },
   };

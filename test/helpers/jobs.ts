@@ -114,12 +114,13 @@ export class Folders {
 
 /** Connections are folders. */
 export const folderOpener: Opener = {
-  async open({ connection, target }, { create, mayWrite, signal }) {
+  async open({ connection, target }, { create, mayWrite, mountedAt, signal }) {
     const path = target.path
       .split('/')
       .filter((part) => part !== '')
       .join('/');
-    return new TargetSide(await openTarget({ platform: 'fs', uri: connection.id }, { path, create, mayWrite, signal }));
+    const options = { path, create, mayWrite, mountedAt, signal };
+    return new TargetSide(await openTarget({ platform: 'fs', uri: connection.id }, options));
   },
   place({ connection, target }) {
     return Promise.resolve({

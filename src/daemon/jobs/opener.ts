@@ -62,18 +62,19 @@ export class JobOpener implements Opener {
         ? { ...end, path: names.slice(0, -1).join('/') }
         : { ...end, connection: { ...end.connection, uri: dirname(uri) } };
     try {
-      return new AbsentSide(await this.#openTarget(above, request));
+      return new AbsentSide(await this.#openTarget(above, { ...request, mountedAt: undefined }));
     } catch (error) {
       if (!isFailure(error, 'target-missing')) throw error;
       return this.#openAbsent(above, request);
     }
   }
 
-  #openTarget(end: End & { kind: 'target' }, { create, mayWrite, signal }: SideRequest): Promise<Target> {
+  #openTarget(end: End & { kind: 'target' }, { create, mayWrite, mountedAt, signal }: SideRequest): Promise<Target> {
     return openConnection(this.#connections, end.connection, {
       path: end.path,
       create,
       mayWrite,
+      mountedAt,
       signal,
     });
   }

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { Failure, isFailure } from '../../base/errors.js';
+import { isFailure } from '../../base/errors.js';
 import { stretches } from '../../base/stretches.js';
 import { childPath } from '../../targets/paths.js';
 import type { Transfer } from '../definition/transfer-schema.js';
@@ -10,17 +10,12 @@ import type { NewItem, RunItems } from '../store/items.js';
 import type { Records } from '../store/records.js';
 import { Batch } from './batch.js';
 import { costOf, countFolder, countTransfer, countUnchanged, type Estimate, emptyEstimate } from './cost.js';
-import {
-  carriesDestinationDeletions,
-  carriesSourceDeletions,
-  type Decision,
-  decide,
-  type Grains,
-  grainsOf,
-  type Policies,
-} from './decide.js';
-import { type Frame, type Outcome, type Pair, placeOf, recordOf } from './frame.js';
+import { type Decision, decide, type Grains, grainsOf, type Policies } from './decide.js';
+import { decideFolder } from './decide-folder.js';
+import { type Frame, type Outcome, type Pair, placeOf, recordOf, refreshed } from './frame.js';
+import { whyUnsure } from './missing.js';
 import { listed, originalBelow, type PairOptions, pairsOf, whyUnusable } from './pairs.js';
+import { receivable } from './receivable.js';
 
 export interface PlanOptions {
   readonly transfer: Transfer;
@@ -176,7 +171,7 @@ export class Planner {
           continue;
         }
         if (isPrivate) this.#estimate.private++;
-        if (ignored.has(pair.name)) {
+        if (ignored.has(pair.name) || (pair.record && ignored.has(pair.record.name))) {
           this.#item(frame, pair, { action: 'skip', reason: IGNORED }, isFolder);
           keeps = true;
         } else if (pair.unnamed !== undefined || unusable) {
@@ -185,11 +180,21 @@ export class Planner {
         } else if (pair.source && pair.destination && pair.source.folder !== pair.destination.folder) {
           this.#flag(frame, pair, isFolder, 'it is a file on one side and a folder on the other');
           keeps = true;
-        } else if (isFolder) {
-          folders.push(this.#ofOneKind(frame, pair, isFolder));
-          countFolder(this.#estimate, pair);
         } else {
-          const done = this.#file(frame, this.#ofOneKind(frame, pair, isFolder));
+          const known = this.#ofOneKind(frame, pair, isFolder);
+          const unsure = await whyUnsure(frame, known, this.#o);
+          if (unsure) {
+            this.#item(frame, known, { action: 'flag', ...unsure }, isFolder);
+            keeps = true;
+            continue;
+          }
+          const current = this.#refreshed(frame, known);
+          if (isFolder) {
+            folders.push(current);
+            countFolder(this.#estimate, current);
+            continue;
+          }
+          const done = this.#file(frame, current);
           if (done === 'delete' || done === 'delete-source') deletions[done]++;
           else if (done !== 'gone') keeps = true;
           fills ||= done === 'fills';
@@ -236,13 +241,31 @@ export class Planner {
 
   /** A file in place of a folder, or the other way, is a new item: what was recorded of the old one says nothing of it. */
   #ofOneKind(frame: Frame, pair: Pair, isFolder: boolean): Pair {
-    if (!pair.record || pair.record.isFolder === isFolder) return pair;
+    const { record } = pair;
+    if (!record || record.isFolder === isFolder) return pair;
     if (!this.#o.dry) {
-      this.#changes.add(() => this.#o.records.forget(frame.source, pair.name, true));
+      this.#changes.add(() => this.#o.records.forget(frame.source, record.name, true));
       // What is below is read next.
       this.#changes.flush();
     }
     return { ...pair, record: undefined };
+  }
+
+  /** What items are called and known by now is recorded before anything else is done with them. */
+  #refreshed(frame: Frame, pair: Pair): Pair {
+    const { records, dry } = this.#o;
+    const { record: before } = pair;
+    const record = before && refreshed(before, pair);
+    if (!before || !record || record === before) return pair;
+    if (!dry) {
+      this.#changes.add(() => {
+        if (record.name !== before.name) records.rename(frame.source, before.name, record.name, record.isFolder);
+        records.put(record);
+      });
+      // What is below is read next.
+      if (record.isFolder && record.name !== before.name) this.#changes.flush();
+    }
+    return { ...pair, record };
   }
 
   #isTaken(item: SideItem, side: 'source' | 'destination'): boolean {
@@ -264,7 +287,7 @@ export class Planner {
     const { source, destination, record } = pair;
     const estimate = this.#estimate;
     const situation = { source, destination, record, grains: this.#grains };
-    const decision = this.#checked(pair, decide(situation, this.#policies));
+    const decision = receivable(pair, decide(situation, this.#policies), this.#o);
     switch (decision.action) {
       case 'none':
         // Of a taxonomy, files are what makes a folder a full one.
@@ -290,80 +313,50 @@ export class Planner {
     }
   }
 
-  /** What the receiving side cannot take, and what is checked out, is found now and not after the transfer. */
-  #checked(pair: Pair, decision: Decision): Decision {
-    const { transfer } = this.#o;
-    const isBack = decision.action === 'copy-back';
-    const item = isBack ? pair.destination : pair.source;
-    if (!item || !['copy', 'copy-back', 'conflict', 'compare'].includes(decision.action)) return decision;
-    const { rules } = isBack ? this.#o.source : this.#o.destination;
-    const path = item.path;
-    if (rules.maxFileSize !== undefined && item.size > rules.maxFileSize) {
-      const { line } = new Failure('item-too-large', {
-        path,
-        size: item.size,
-        platform: rules.names.title,
-        limit: rules.maxFileSize,
-      });
-      return { action: transfer.large_item === 'skip' ? 'skip' : 'flag', reason: line };
-    }
-    const type = rules.restrictedTypes.find((ending) => item.name.toLowerCase().endsWith(ending));
-    if (type !== undefined) return { action: 'flag', reason: `${rules.names.title} takes no ${type} files` };
-    const holder =
-      transfer.lock_propagation === 'skip' ? (pair.source?.lockedBy ?? pair.destination?.lockedBy) : undefined;
-    if (holder !== undefined) return { action: 'skip', reason: new Failure('item-locked', { path, holder }).line };
-    return decision;
-  }
-
   /** Comes after everything in the folder: it goes if all of it goes, and is made if something in it stays. */
   #afterFolder(frame: Frame, pair: Pair, below: Outcome): Outcome {
-    const { records, items, dry, transfer } = this.#o;
+    const { records, items, dry, transfer, ...ends } = this.#o;
     const { source, destination, record } = pair;
-    const path = childPath(frame.source, pair.name);
     const kept: Outcome = { keeps: true, fills: below.fills, deletions: below.deletions };
-    if (source && destination) {
-      if (!record && !dry) this.#changes.add(() => records.put(recordOf(frame, pair, source, destination)));
-      if (transfer.transfer_type === 'move') this.#item(frame, pair, { action: 'clear-source' }, true);
-      return { ...kept, fills: true };
+    const isMove = transfer.transfer_type === 'move';
+    const decision = decideFolder(
+      {
+        source,
+        destination,
+        isKnown: record !== undefined,
+        below,
+        rules: { source: ends.source.rules, destination: ends.destination.rules },
+        makesEmpty: transfer.empty_containers === 'create',
+      },
+      this.#policies,
+    );
+    const { action } = decision;
+    switch (action) {
+      case 'record':
+        if (!record && !dry) this.#changes.add(() => records.put(recordOf(frame, pair, source!, destination!)));
+        if (isMove) this.#item(frame, pair, { action: 'clear-source' }, true);
+        return { ...kept, fills: true };
+      case 'forget':
+        if (!dry) this.#changes.add(() => records.forget(frame.source, pair.name, true));
+        return { ...below, fills: false };
+      case 'delete':
+      case 'delete-source': {
+        const count = below.deletions[action] + 1;
+        this.#changes.add(() => items.collapse(childPath(frame.source, pair.name), action));
+        this.#item(frame, pair, decision, true, count);
+        return { keeps: false, fills: false, deletions: { ...below.deletions, [action]: count } };
+      }
+      case 'skip':
+        this.#item(frame, pair, decision, true);
+        return kept;
+      case 'create-folder':
+      case 'create-folder-source':
+        this.#item(frame, pair, { action }, true);
+        if (isMove && source) this.#item(frame, pair, { action: 'clear-source' }, true);
+        return { ...kept, fills: true };
+      default:
+        return source || destination ? kept : { ...below, fills: false };
     }
-    if (!source && !destination) {
-      if (record && !dry && !below.keeps) this.#changes.add(() => records.forget(frame.source, pair.name, true));
-      return { ...below, fills: false };
-    }
-    const side = source ? 'delete-source' : 'delete';
-    const policies = this.#policies;
-    const goes = source
-      ? record !== undefined && carriesDestinationDeletions(policies)
-      : policies.type === 'publish' ||
-        (record !== undefined && carriesSourceDeletions(policies) && policies.type !== 'move');
-    if (goes && !below.keeps) {
-      const count = below.deletions[side] + 1;
-      this.#changes.add(() => items.collapse(path, side));
-      this.#item(
-        frame,
-        pair,
-        { action: side, reason: record ? 'the folder was deleted' : 'it is not at the source' },
-        true,
-        count,
-      );
-      return { keeps: false, fills: false, deletions: { ...below.deletions, [side]: count } };
-    }
-    const isWanted = transfer.empty_containers === 'create' || below.fills;
-    const { rules } = source ? this.#o.destination : this.#o.source;
-    if (isWanted && !below.fills && !rules.emptyFolders && (source || policies.type === 'sync')) {
-      this.#item(frame, pair, { action: 'skip', reason: `${rules.names.title} keeps no empty folders` }, true);
-      return kept;
-    }
-    if (source) {
-      const isDone = policies.type === 'migrate' && record !== undefined;
-      if (!isWanted || isDone) return kept;
-      this.#item(frame, pair, { action: 'create-folder' }, true);
-      if (transfer.transfer_type === 'move') this.#item(frame, pair, { action: 'clear-source' }, true);
-      return { ...kept, fills: true };
-    }
-    if (policies.type !== 'sync' || !isWanted) return kept;
-    this.#item(frame, pair, { action: 'create-folder-source' }, true);
-    return { ...kept, fills: true };
   }
 
   #flag(frame: Frame, pair: Pair, isFolder: boolean, reason: string): void {
@@ -373,7 +366,7 @@ export class Planner {
   #item(
     frame: Frame,
     pair: Pair,
-    decision: { action: Decision['action'] | NewItem['action']; reason?: string },
+    decision: { action: Decision['action'] | NewItem['action']; reason?: string; status?: NewItem['status'] },
     isFolder = false,
     count = 1,
   ): void {
@@ -392,7 +385,7 @@ export class Planner {
       otherName: pair.otherName,
       isFolder,
       action,
-      status: action === 'flag' ? 'remediation' : action === 'skip' ? 'skipped' : 'pending',
+      status: decision.status ?? (action === 'flag' ? 'remediation' : action === 'skip' ? 'skipped' : 'pending'),
       reason: decision.reason,
       renamed: pair.renamed,
       bytes: moved?.size ?? 0,

@@ -15,13 +15,15 @@ import { childPath, isAsExpected, parentOf } from '../../targets/paths.js';
 import type { Content, DiscardOptions, TargetRules, TargetTest, WriteOptions } from '../../targets/target.js';
 import { JobUploads } from './job-uploads.js';
 import { cachedContent } from './procore-content.js';
+import { ProjectAbsence } from './project-absence.js';
 import { type ProcoreSideOptions, type ProjectAccess, ProjectTree } from './project-tree.js';
-import type { Change, HeldContent, Side, SideItem, SideVersion } from './side.js';
+import type { Absence, Change, HeldContent, Missed, Side, SideItem, SideVersion } from './side.js';
 
 const RULES: TargetRules = {
   platform: 'procore',
   names: platforms.procore,
   caseInsensitive: false,
+  normalizes: false,
   maxFileSize: LARGEST_UPLOAD,
   restrictedTypes: [],
   timeGrain: 1,
@@ -50,6 +52,7 @@ export class ProcoreSide implements Side {
   readonly #callsBefore: number;
   readonly #tree: ProjectTree;
   readonly #uploads: JobUploads;
+  readonly #absence: ProjectAbsence;
   readonly #making = new SingleFlight<string, void>();
 
   constructor(access: ProjectAccess, options: ProcoreSideOptions) {
@@ -58,6 +61,7 @@ export class ProcoreSide implements Side {
     this.root = `${access.name}:/${options.path}`;
     this.#tree = new ProjectTree(access, options, this.root);
     this.#uploads = new JobUploads(access.uploads, access.project, options.uploads);
+    this.#absence = new ProjectAbsence(access.mirror, (signal) => this.#call(signal));
     this.#callsBefore = access.budget.callsOf(options.job);
   }
 
@@ -105,6 +109,10 @@ export class ProcoreSide implements Side {
   async stat(path: string, signal: AbortSignal): Promise<SideItem | undefined> {
     const item = await this.#tree.find(path, signal);
     return item && this.#tree.item(item, path);
+  }
+
+  absence({ path, id }: Missed, signal: AbortSignal): Promise<Absence> {
+    return this.#absence.of(this.#tree.names(path), id, signal);
   }
 
   async read(path: string, options: { readonly start?: number; readonly signal: AbortSignal }): Promise<Readable> {

@@ -129,6 +129,7 @@ export class ProjectTree {
     return {
       path,
       name: item.name,
+      id: String(item.remoteId),
       folder: !item.isFile,
       size: item.size,
       mtime: item.isFile ? item.versionAt : item.updatedAt,

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { Failure } from '../../base/errors.js';
 import { isAsExpected } from '../../targets/paths.js';
-import type { Content, DiscardOptions, Target, TargetItem } from '../../targets/target.js';
+import { type Content, type DiscardOptions, MOUNT_ID, type Target, type TargetItem } from '../../targets/target.js';
 
 /** An item of one end of a transfer. */
 export interface SideItem extends TargetItem {
@@ -12,6 +12,20 @@ export interface SideItem extends TargetItem {
   readonly private?: boolean;
   /** Who has it checked out. */
   readonly lockedBy?: string;
+}
+
+/**
+ * Why an item that was transferred before is not listed any more, as far as its end says. `deleted`: it is gone ·
+ * `elsewhere`: it has another name or folder there · `unseen`: nothing says that it was deleted, so perhaps it may only
+ * not be seen any more · `away`: what was mounted there is not
+ */
+export type Absence = 'deleted' | 'elsewhere' | 'unseen' | 'away';
+
+/** An item as it was when it was transferred last. */
+export interface Missed {
+  readonly path: string;
+  /** As `SideItem.id` had it. */
+  readonly id: string | undefined;
 }
 
 /** Content that is held open until closed. */
@@ -38,6 +52,8 @@ export interface Side extends Omit<Target, 'remove' | 'trash'> {
   /** `folder` as for `Target.list`. Items that this side cannot show whole fail with `listing-incomplete`. */
   list(folder: string, signal: AbortSignal): AsyncIterable<SideItem>;
   stat(path: string, signal: AbortSignal): Promise<SideItem | undefined>;
+  /** Asked about what a whole listing lacks. Only what is deleted or elsewhere may cost the other end anything. */
+  absence(missed: Missed, signal: AbortSignal): Promise<Absence>;
   write(...args: Parameters<Target['write']>): Promise<SideItem>;
   /**
    * Takes an item away: into the bin of the platform, else into the trash that is told. A file goes only while it is what
@@ -64,6 +80,8 @@ export interface Side extends Omit<Target, 'remove' | 'trash'> {
   readonly callsPerHour: number | undefined;
   /** When this end permits calls again to a run that was turned away, ms since the epoch; absent: it never turns away. */
   readonly callsAgainAt?: number;
+  /** As `Target.mountpoint`. */
+  readonly mountpoint?: string | undefined;
   /** Brings what is known of the other end up to date. */
   refresh(signal: AbortSignal): Promise<void>;
 }
@@ -98,12 +116,21 @@ export class TargetSide implements Side {
     return this.#target.root;
   }
 
+  get mountpoint() {
+    return this.#target.mountpoint;
+  }
+
   list(folder: string, signal: AbortSignal): AsyncIterable<SideItem> {
     return this.#target.list(folder, signal);
   }
 
   stat(path: string, signal: AbortSignal): Promise<SideItem | undefined> {
     return this.#target.stat(path, signal);
+  }
+
+  /** A target lists all that it has: what a whole listing lacks is gone, but for what was mounted there. */
+  absence({ id }: Missed): Promise<Absence> {
+    return Promise.resolve(id === MOUNT_ID ? 'away' : 'deleted');
   }
 
   read(path: string, options: { readonly start?: number; readonly signal: AbortSignal }): Promise<Readable> {

@@ -17,7 +17,15 @@ import {
   TRASH,
   trashPlace,
 } from '../paths.js';
-import type { Content, Target, TargetItem, TargetRules, TargetTest, WriteOptions } from '../target.js';
+import {
+  type Content,
+  MOUNT_ID,
+  type Target,
+  type TargetItem,
+  type TargetRules,
+  type TargetTest,
+  type WriteOptions,
+} from '../target.js';
 import { BatchWriter, SMALL } from './batch.js';
 import { GroupSync } from './group-sync.js';
 import { testFolder } from './probe.js';
@@ -43,6 +51,10 @@ export class FolderTarget implements Target {
     this.#disk = new GroupSync(!root.remote);
     this.rules = rules;
     this.root = root.path;
+  }
+
+  get mountpoint(): string {
+    return this.#root.mountpoint;
   }
 
   async *list(path: string, signal: AbortSignal): AsyncGenerator<TargetItem> {
@@ -92,6 +104,7 @@ export class FolderTarget implements Target {
         mtime: found.mtimeMs / 1000,
         ...(name.startsWith('.') ? { hidden: true } : {}),
         ...(isFolder || found.isFile() ? {} : { unusable: 'type' as const }),
+        ...(isFolder && this.#root.isMount(path) ? { id: MOUNT_ID } : {}),
       };
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return undefined;

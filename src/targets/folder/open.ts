@@ -7,7 +7,7 @@ import { rulesOf } from '../rules.js';
 import { folderFailure } from './failures.js';
 import { FolderTarget } from './folder-target.js';
 import { folderRules } from './probe.js';
-import { FolderRoot } from './root.js';
+import { FolderRoot, requireMounted } from './root.js';
 
 /** A folder of this machine or of a share that is mounted on it. */
 export async function openFolder(definition: TargetDefinition, options: OpenOptions): Promise<FolderTarget> {
@@ -16,6 +16,8 @@ export async function openFolder(definition: TargetDefinition, options: OpenOpti
   const path = options.path ?? '';
   checkPath(path, uri);
   const top = await openTop(uri, mountpoint, options.create === true);
+  // Before anything is made there: a share that is not mounted leaves an empty folder.
+  requireMounted(join(top.path, path), options.mountedAt);
   if (path === '') return new FolderTarget(top, await folderRules(top, options.mayWrite));
   try {
     await top.folder(path, async () => undefined);

@@ -47,13 +47,21 @@ export class FolderRoot {
   readonly remote: boolean;
   /** Where its file system is mounted. */
   readonly mountpoint: string;
-  /** The kernel's number of the mount that was seen last. */
-  #mount = -1;
+  /** Mounts that folders were opened on, by the kernel's numbers. */
+  readonly #mounts = new Map<number, string>();
+  /** Folders below the root on which file systems are mounted. */
+  readonly #nested: ReadonlySet<string>;
   /** Folders that somebody works in. */
   readonly #opened = new Map<string, Opened>();
 
   private constructor(path: string, mount: MountEntry | undefined) {
     this.path = path;
+    const top = path === '/' ? path : `${path}/`;
+    this.#nested = new Set(
+      mountTable()
+        .map(({ mountpoint }) => mountpoint)
+        .filter((mountpoint) => mountpoint.startsWith(top) && mountpoint !== top),
+    );
     this.mountpoint = mount?.mountpoint ?? '/';
     this.type = mount?.type ?? 'unknown';
     this.remote = REMOTE.test(this.type);
@@ -64,21 +72,20 @@ export class FolderRoot {
    * @throws Failure `target-unreachable`, `target-missing`
    */
   static async open(path: string, mountpoint: string | undefined): Promise<FolderRoot> {
-    const gone = (why: string, cause?: unknown): Failure =>
-      new Failure('target-unreachable', { target: path, why }, cause);
     try {
       const real = await realpath(path);
-      const mount = mountOf(real);
-      if (mountpoint !== undefined && !isAtOrBelow(mount?.mountpoint ?? '/', mountpoint))
-        throw gone(`nothing is mounted at ${mountpoint}`);
-      return new FolderRoot(real, mount);
+      requireMounted(real, mountpoint);
+      return new FolderRoot(real, mountOf(real));
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw folderFailure(error, path, '', true);
-      const mount = mountOf(path);
-      if (mountpoint !== undefined && !isAtOrBelow(mount?.mountpoint ?? '/', mountpoint))
-        throw gone(`nothing is mounted at ${mountpoint}`);
+      requireMounted(path, mountpoint);
       throw new Failure('target-missing', { target: path, path: 'folder' }, error);
     }
+  }
+
+  /** Whether a file system of its own was mounted on a folder when the root was opened. */
+  isMount(path: string): boolean {
+    return this.#nested.size > 0 && this.#nested.has(join(this.path, path));
   }
 
   failure(error: unknown, path: string): Error {
@@ -118,7 +125,7 @@ export class FolderRoot {
       throw await this.#whyNot(error, path);
     }
     try {
-      this.#checkMount(handle.fd);
+      this.#checkMount(handle.fd, full);
       const link = `/proc/self/fd/${handle.fd}`;
       if (readlinkSync(link) !== full) throw await this.#whyNot(undefined, path);
       return { handle, at: (name) => `${link}/${name}` };
@@ -128,16 +135,25 @@ export class FolderRoot {
     }
   }
 
-  #checkMount(fd: number): void {
+  /** A share that has gone leaves an empty folder in its place. */
+  #checkMount(fd: number, full: string): void {
     const id = Number(/^mnt_id:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1]);
-    if (this.#mount === id) return;
-    const mount = mountTable().find((one) => one.id === id);
-    if (!mount || !isAtOrBelow(mount.mountpoint, this.mountpoint))
-      throw new Failure('target-unreachable', {
-        target: this.path,
-        why: `${this.mountpoint} is not mounted any more`,
-      });
-    this.#mount = id;
+    let at = this.#mounts.get(id);
+    if (at === undefined) {
+      at = mountTable().find((one) => one.id === id)?.mountpoint;
+      if (at !== undefined) this.#mounts.set(id, at);
+    }
+    const wanted = this.#mountOf(full);
+    if (at === undefined || !isAtOrBelow(at, wanted))
+      throw new Failure('target-unreachable', { target: this.path, why: `${wanted} is not mounted any more` });
+  }
+
+  /** What a folder was on when the root was opened. */
+  #mountOf(full: string): string {
+    let deepest = this.mountpoint;
+    for (const nested of this.#nested)
+      if (nested.length > deepest.length && isAtOrBelow(full, nested)) deepest = nested;
+    return deepest;
   }
 
   /** A folder that does not open as it should: the share has gone, or something on the way is no folder. */
@@ -161,6 +177,12 @@ export class FolderRoot {
     }
     return this.failure(error ?? Object.assign(new Error('it was moved'), { code: 'ENOENT' }), path);
   }
+}
+
+/** @throws Failure `target-unreachable` where a path does not lie on what was mounted at `mountpoint`, or below it */
+export function requireMounted(path: string, mountpoint: string | undefined): void {
+  if (mountpoint === undefined || isAtOrBelow(mountOf(path)?.mountpoint ?? '/', mountpoint)) return;
+  throw new Failure('target-unreachable', { target: path, why: `nothing is mounted at ${mountpoint}` });
 }
 
 const isAtOrBelow = (path: string, top: string): boolean => top === '/' || path === top || path.startsWith(`${top}/`);

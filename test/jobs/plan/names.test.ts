@@ -21,7 +21,7 @@ const PLATFORMS: Readonly<Record<string, Platform>> = {
 /** A side that keeps names as the platform does: any form finds them, and a listing has only one. */
 function disguised(side: Side, { lists, rules }: Platform): Side {
   Object.defineProperty(side, 'rules', { value: { ...side.rules, ...rules } });
-  const { list, stat, write, mkdir, remove, removeFolder, move, trash, content } = side;
+  const { list, stat, write, mkdir, removeFolder, move, discard, content } = side;
   Object.assign(side, {
     list: (folder, signal) => list.call(side, lists(folder), signal),
     async stat(path, signal) {
@@ -33,10 +33,9 @@ function disguised(side: Side, { lists, rules }: Platform): Side {
       return { ...item, path, name: path.slice(path.lastIndexOf('/') + 1) };
     },
     mkdir: (path, signal) => mkdir.call(side, lists(path), signal),
-    remove: (path, signal) => remove.call(side, lists(path), signal),
     removeFolder: (path, signal) => removeFolder.call(side, lists(path), signal),
     move: (from, to, signal) => move.call(side, lists(from), lists(to), signal),
-    trash: (path, date, signal) => trash.call(side, lists(path), date, signal),
+    discard: (seen, options) => discard.call(side, { ...seen, path: lists(seen.path) }, options),
     content: (item, signal) => content.call(side, { ...item, path: lists(item.path) }, signal),
   } satisfies Partial<Side>);
   return side;

@@ -1,0 +1,48 @@
+import { Failure } from '../../base/errors.js';
+import { childPath } from '../../targets/paths.js';
+import { MOUNT_ID } from '../../targets/target.js';
+import type { ItemStatus } from '../definition/words.js';
+import type { Side } from '../sides/side.js';
+import type { Frame, Pair } from './frame.js';
+
+interface Ends {
+  readonly source: Side;
+  readonly destination: Side;
+  readonly signal: AbortSignal;
+}
+
+/** Why an item is left alone. */
+export interface Unsure {
+  readonly status: ItemStatus;
+  readonly reason: string;
+}
+
+/**
+ * Whether a transferred item that is on one side only, or on neither, was deleted is said by the side that lacks it.
+ * Undefined: it was, or nothing is missing. Otherwise it is left alone, with all that is below it.
+ */
+export async function whyUnsure(
+  frame: Frame,
+  { name, otherName, source, destination, record }: Pair,
+  ends: Ends,
+): Promise<Unsure | undefined> {
+  if (!record) return undefined;
+  const looks = [
+    { side: ends.source, item: source, id: record.source?.id, path: childPath(frame.source, name) },
+    {
+      side: ends.destination,
+      item: destination,
+      id: record.destination?.id,
+      path: childPath(frame.destination, otherName),
+    },
+  ];
+  for (const { side, item, id, path } of looks) {
+    if (item && (id !== MOUNT_ID || item.id === MOUNT_ID)) continue;
+    const absence = item ? 'away' : await side.absence({ path, id }, ends.signal);
+    const failed = (code: 'item-unmounted' | 'item-unseen'): string =>
+      new Failure(code, { target: side.root, path }).line;
+    if (absence === 'away') return { status: 'retry', reason: failed('item-unmounted') };
+    if (absence === 'unseen') return { status: 'remediation', reason: failed('item-unseen') };
+  }
+  return undefined;
+}
