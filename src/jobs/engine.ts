@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Clock, every, systemClock } from '../base/clock.js';
+import { type Clock, systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import { type FileLock, tryLock } from '../base/lock.js';
 import { ranSince } from '../base/process.js';
@@ -65,7 +65,10 @@ export class JobEngine {
 
   /** Begins to look after schedules and requests, as soon as the lock is free. */
   start(): void {
-    this.#loop ??= this.#look();
+    this.#loop ??= this.#attend(this.#stop.signal, () => {
+      if (this.lead()) this.#tick();
+      this.#obey();
+    });
   }
 
   /** @throws Failure `job-overlaps`, `job-refused`, `no-such-job` in `names_from` */
@@ -90,13 +93,14 @@ export class JobEngine {
     const job = this.store.get(id);
     if (this.#runs.has(job.id)) throw new Failure('job-running', { name: job.name });
     // A command that runs a job itself looks after this one alone.
-    const endAttending = this.#loop ? undefined : every(this.#clock, LOOK, () => this.#attend(() => this.#obey(true)));
+    const ended = new AbortController();
+    if (!this.#loop) void this.#attend(ended.signal, () => this.#obey(true));
     const holder: { run: Run | undefined; done: Promise<Execution> } = {
       run: undefined,
       done: this.#execute(job, trigger, options, (run) => {
         holder.run = run;
       }).finally(() => {
-        endAttending?.();
+        ended.abort();
         this.#runs.delete(job.id);
       }),
     };
@@ -119,22 +123,15 @@ export class JobEngine {
     this.#lock = undefined;
   }
 
-  async #look(): Promise<void> {
-    const { signal } = this.#stop;
+  /** Looks again and again until it is aborted. A run that is paused does not end its process. */
+  async #attend(signal: AbortSignal, work: () => void): Promise<void> {
     while (!signal.aborted) {
-      this.#attend(() => {
-        if (this.lead()) this.#tick();
-        this.#obey();
-      });
+      try {
+        work();
+      } catch (error) {
+        this.#o.log.error({ error }, 'the jobs could not be looked after; it is tried again');
+      }
       await this.#clock.sleep(LOOK, signal).catch(() => undefined);
-    }
-  }
-
-  #attend(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.#o.log.error({ error }, 'the jobs could not be looked after; it is tried again');
     }
   }
 
