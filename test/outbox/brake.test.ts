@@ -1,0 +1,199 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import t, { type Test } from 'tap';
+import { asInode, type RemoteId, ROOT_INODE, type VersionId } from '#src/base/ids.js';
+import { silentLog } from '#src/base/log.js';
+import { openDatabase } from '#src/database/open.js';
+import { Brake } from '#src/outbox/brake.js';
+import { BrakeRecord } from '#src/outbox/brake-record.js';
+import { made } from '#src/outbox/changes.js';
+import type { Intent } from '#src/outbox/intent.js';
+import { outboxOptions } from '#src/outbox/schema.js';
+import { discard } from '#src/outbox/uploads-view.js';
+import { before } from '../helpers/meanwhile.js';
+import { Files, type OpenProject, openProject } from '../helpers/project.js';
+
+const LIMIT = 6;
+const TEN_MINUTES = 600_000;
+
+type Kind = 'deletion' | 'version' | 'new' | 'folder' | 'released';
+
+/** A change of some kind; the brake looks at nothing else of it. */
+function change(inode: number, kind: Kind): Intent {
+  const base = made(asInode(inode), ROOT_INODE, 'name', kind === 'folder', 0, 'who');
+  const known = { remoteId: inode as RemoteId, baseVersion: (kind === 'folder' ? 0 : 1) as VersionId };
+  if (kind === 'new') return base;
+  if (kind === 'version') return { ...base, ...known };
+  return { ...base, ...known, deleted: true, dirty: false, released: kind === 'released' };
+}
+
+const takes = (kind: Kind | undefined): boolean => kind === 'deletion' || kind === 'version';
+
+const kind = fc.constantFrom<Kind>('deletion', 'version', 'new', 'folder', 'released');
+const step = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ op: fc.constant('look' as const), inode: fc.integer({ min: 1, max: 8 }), kind }),
+  },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('none' as const), inode: fc.integer({ min: 1, max: 8 }) }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('sent' as const), kinds: fc.array(kind, { maxLength: 4 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ op: fc.constant('time' as const), ms: fc.integer({ max: TEN_MINUTES, min: 1 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('start' as const) }) },
+);
+
+t.test(
+  'what was taken away in ten minutes counts with what waits, also after a new start; once on it stays on',
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'procorefs-test-brake-'));
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+    let runs = 0;
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
+        const database = openDatabase(join(folder, `${runs++}.db`), outboxOptions);
+        database.pragma('synchronous = OFF');
+        let brake = new Brake(LIMIT, new BrakeRecord(database, silentLog));
+        const waiting = new Map<number, Kind>();
+        const sent: { at: number; count: number }[] = [];
+        let isOn = false;
+        let now = 1_000_000_000;
+        for (const one of steps) {
+          // No two things happen in one millisecond.
+          now++;
+          if (one.op === 'look') {
+            waiting.set(one.inode, one.kind);
+            brake.lookAt(asInode(one.inode), change(one.inode, one.kind));
+          } else if (one.op === 'none') {
+            waiting.delete(one.inode);
+            brake.lookAt(asInode(one.inode), undefined);
+          } else if (one.op === 'sent') {
+            sent.push({ at: now, count: one.kinds.filter(takes).length });
+            brake.passed(
+              one.kinds.map((sort, n) => change(100 + n, sort)),
+              now,
+            );
+          } else if (one.op === 'time') now += one.ms;
+          else {
+            brake = new Brake(LIMIT, new BrakeRecord(database, silentLog));
+            for (const [inode, sort] of waiting) brake.lookAt(asInode(inode), change(inode, sort));
+          }
+          const held = [...waiting.values()].filter(takes).length;
+          const before = sent.reduce((sum, { at, count }) => (at >= now - TEN_MINUTES ? sum + count : sum), 0);
+          isOn = held > 0 && (isOn || held + before >= LIMIT);
+          if (brake.isOn(now) !== isOn) return false;
+        }
+        database.close();
+        return true;
+      }),
+      { seed: 20261130, numRuns: 50 },
+    );
+    t.pass(`${runs} runs`);
+  },
+);
+
+/** A project with files that are at the server, of which a few at once may be deleted. */
+async function full(t: Test, paths: readonly string[]): Promise<OpenProject & { readonly files: Files }> {
+  const open = await openProject(t, {}, { holdAfter: LIMIT });
+  const files = new Files(open.fileSystem);
+  for (const path of paths)
+    if (path.endsWith('/')) await files.mkdir(path.slice(0, -1));
+    else await files.write(path, path);
+  await open.drain();
+  return { ...open, files };
+}
+
+const ten = Array.from({ length: 10 }, (_, n) => `${n}.txt`);
+const atServer = async (open: OpenProject): Promise<string[]> =>
+  (await open.simulator.admin.tree({ hash: false }))
+    .map(({ path }) => path)
+    .filter((path) => path !== 'Schedules')
+    .sort();
+
+t.test('what one command deletes is seen whole before the first of it goes', async (t) => {
+  const open = await full(t, ten);
+  const { outbox, scheduler, session } = open.project;
+  const root = outbox.tree.item(ROOT_INODE)!;
+  const items = ten.map((name) => outbox.tree.child(root, name)!);
+  let calls = 0;
+  const { writes } = session.session;
+  const { deleteFile } = writes;
+  writes.deleteFile = (...args) => {
+    calls++;
+    return deleteFile.apply(writes, args);
+  };
+  // Without a turn of the event loop in between.
+  for (const item of items) outbox.unlink(item, 1000);
+  const left = await scheduler.drain(AbortSignal.timeout(60_000));
+  t.equal(left.length, 10);
+  t.ok(scheduler.braked);
+  t.equal(calls, 0);
+  t.strictSame(await atServer(open), ten);
+});
+
+t.test('files of a folder that goes whole count one by one', async (t) => {
+  const { files, ...open } = await full(t, [
+    'folder/',
+    ...ten.slice(0, 4).map((one) => `folder/${one}`),
+    'a',
+    'b',
+    'c',
+  ]);
+  for (const one of ten.slice(0, 4)) await files.unlink(`folder/${one}`);
+  await files.rmdir('folder');
+  await open.drain();
+  t.strictSame(await atServer(open), ['a', 'b', 'c']);
+  await files.unlink('a');
+  await open.drain();
+  await files.unlink('b');
+  t.equal((await open.project.scheduler.drain(AbortSignal.timeout(60_000))).length, 1);
+  t.strictSame(await atServer(open), ['b', 'c'], 'the sixth is held');
+});
+
+t.test('a deletion that is held does not go because something new wants its place', async (t) => {
+  const { files, ...open } = await full(t, ten);
+  for (const one of ten) await files.unlink(one);
+  await files.mkdir(ten[0]!);
+  const left = await open.project.scheduler.drain(AbortSignal.timeout(60_000));
+  t.equal(left.length, 11);
+  t.strictSame(await atServer(open), ten);
+});
+
+t.test('when the last of what is held is discarded or released, what waited beside it goes by itself', async (t) => {
+  const { files, ...open } = await full(t, [...ten, 'folder/']);
+  const { outbox, scheduler } = open.project;
+  for (const one of ten) await files.unlink(one);
+  await files.rmdir('folder');
+  await scheduler.drain(AbortSignal.timeout(60_000));
+  t.strictSame(await atServer(open), [...ten, 'folder'].sort());
+  const held = [...outbox.intents.all()].filter(({ folder }) => !folder).map(({ inode }) => inode);
+  const gone = before(open.project.session.session.writes, 'deleteFolder', () => Promise.resolve());
+  discard(outbox, held.slice(1));
+  outbox.events.emit('changed');
+  await scheduler.drain(AbortSignal.timeout(60_000));
+  t.ok(scheduler.braked, 'not while one is held');
+  // A drain that ends has everything looked at anew.
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  discard(outbox, held);
+  outbox.events.emit('changed');
+  await gone;
+  await open.drain();
+  t.strictSame(await atServer(open), ten);
+});
+
+t.test('a folder whose deletion is released takes along what was deleted in it', async (t) => {
+  const { files, ...open } = await full(t, ['folder/', ...ten.map((one) => `folder/${one}`), 'file']);
+  const { outbox, scheduler } = open.project;
+  for (const one of ten) await files.unlink(`folder/${one}`);
+  await files.rmdir('folder');
+  t.equal((await scheduler.drain(AbortSignal.timeout(60_000))).length, 11);
+  scheduler.release([...outbox.intents.all()].filter(({ folder }) => folder).map(({ inode }) => inode));
+  await open.drain();
+  t.strictSame(await atServer(open), ['file']);
+  await files.unlink('file');
+  await open.drain();
+  t.strictSame(await atServer(open), [], 'what a person released does not count');
+});
