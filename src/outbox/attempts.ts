@@ -11,6 +11,7 @@ import { isNothing } from './changes.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import { Lookup, type LookupOptions } from './lookup.js';
 import type { Outbox } from './outbox.js';
+import { copyOf, overtaken } from './overtaken.js';
 import { rehomed } from './rehome.js';
 
 export interface AttemptsOptions extends LookupOptions {
@@ -61,10 +62,11 @@ export class Attempts {
   }
 
   /** The server has it: the mirror gets the row, under the inode that it has here, and the intent goes. */
-  async confirm(attempt: Intent, written: Written): Promise<void> {
+  async confirm(attempt: Intent, written: Written, call: CallOptions): Promise<void> {
     const { store, outbox } = this.#o;
     const { item } = written;
     if (!item) throw new Failure('bad-reply', { host: 'the server', call: attempt.name, why: 'it names no item' });
+    const unseen = await overtaken(attempt, item, this.#o, call);
     const { inode, sequence } = outbox.intents.ofAttempt(attempt.attemptAt) ?? attempt;
     const foreign = isForeign(attempt, item);
     const content = foreign ? { sequence: nextSequence(sequence), replaced: sequence } : { sequence };
@@ -72,8 +74,16 @@ export class Attempts {
     const before = attempt.folder ? outbox.tree.view.byRemoteId(item.id)?.inode : undefined;
     await store.confirm(item, written.serverTime, inode, { ...content, name });
     if (before !== undefined && before !== inode) this.#rehome(before, inode);
+    if (unseen) this.#keepBeside(copyOf(unseen, attempt, outbox));
     if (attempt.dirty) this.#o.checkedIn(attempt.inode);
     this.#finish(attempt, item);
+  }
+
+  #keepBeside(theirs: Intent): void {
+    const { store, outbox } = this.#o;
+    const { inode, parent, name } = theirs;
+    outbox.intents.change([theirs]);
+    store.events.emit('changed', [{ inode, before: undefined, after: { parent, name }, replacedSequence: undefined }]);
   }
 
   /** A folder that was there already got the number of the one that was made here: what waits in it goes along. */
@@ -132,6 +142,7 @@ export class Attempts {
     await this.confirm(
       { ...intent, attempted: { ...came, upload }, dirty: sighting.hasContent && intent.dirty },
       sighting,
+      call,
     );
     const now = isForeign ? this.#o.outbox.intents.get(intent.inode) : undefined;
     // Somebody else's version is a conflict with ours.

@@ -115,6 +115,7 @@ export class Sender {
       await this.attempts.confirm(
         attempt,
         await this.attempts.answered(attempt, () => writes.createFolder(project, { parentId, name }, call)),
+        call,
       );
     } catch (error) {
       if (!isFailure(error, 'name-taken')) throw error;
@@ -123,7 +124,7 @@ export class Sender {
       const own = other && this.#o.outbox.intents.ofRemote(other.item.id);
       // One that is to be elsewhere, or gone, makes room first.
       if (!other || (own && own.inode !== attempt.inode)) throw error;
-      await this.attempts.confirm(attempt, other);
+      await this.attempts.confirm(attempt, other, call);
     }
   }
 
@@ -137,6 +138,7 @@ export class Sender {
       await this.attempts.confirm(
         attempt,
         await this.attempts.answered(attempt, () => writes.createFile(project, { parentId, name, uploadUuid }, call)),
+        call,
       );
     } catch (error) {
       if (!isFailure(error, 'name-taken')) throw error;
@@ -179,14 +181,14 @@ export class Sender {
       );
       return { item: withVersion(current, version, at), serverTime: at };
     });
-    await this.attempts.confirm(done.attempt, done.written);
+    await this.attempts.confirm(done.attempt, done.written, call);
   }
 
   /** Another place for what has no content of its own here; where somebody deleted it meanwhile, there is none. */
   async #move(intent: Intent, call: CallOptions, change: (attempt: Intent) => Promise<Written>): Promise<void> {
     try {
       const done = await this.#patch(intent, change);
-      await this.attempts.confirm(done.attempt, done.written);
+      await this.attempts.confirm(done.attempt, done.written, call);
     } catch (error) {
       await this.#gone(intent, call, error);
     }

@@ -1,0 +1,82 @@
+import { applyChange, type Change } from '#src/simulator/admin/changes.js';
+import { Flag, ROOT_ROW } from '#src/simulator/store/items.js';
+import type { Witness } from '../witness.js';
+import type { HeldServer } from './held-server.js';
+
+/** What a colleague does in the web application, or by another program: sees what is there now, and changes it. */
+export class Colleague {
+  readonly #server: HeldServer;
+  readonly #witness: Witness;
+
+  constructor(server: HeldServer, witness: Witness) {
+    this.#server = server;
+    this.#witness = witness;
+  }
+
+  /** Paths of the live items below a folder, with the content of each file. */
+  tree(top: string): Map<string, string | undefined> {
+    const { store } = this.#server.project;
+    const found = new Map<string, string | undefined>();
+    for (const row of store.subtree(ROOT_ROW, undefined, (one) => !store.has(one, Flag.deleted | Flag.bin))) {
+      const path = row === ROOT_ROW ? '' : store.path(row);
+      if (path.startsWith(`${top}/`)) found.set(path, this.#content(store.version.get(row)));
+    }
+    return found;
+  }
+
+  /** The content of a version, by its id. */
+  ofVersion(id: number): string | undefined {
+    const { store, ids } = this.#server.project;
+    for (let version = store.versions - 1; version >= 0; version--)
+      if (ids.version(version) === id) return this.#content(version);
+    return undefined;
+  }
+
+  create(path: string): void {
+    const content = this.#witness.fresh('theirs');
+    this.#change({ op: 'create', path, content });
+    this.#witness.wrote(content, `a colleague made ${path}`);
+  }
+
+  update(path: string): void {
+    const before = this.tree(path.slice(0, path.lastIndexOf('/'))).get(path);
+    const content = this.#witness.fresh('theirs');
+    this.#change({ op: 'update', path, content });
+    this.#witness.gaveUp(before, `a colleague saved ${path}`);
+    this.#witness.wrote(content, `a colleague saved ${path}`);
+  }
+
+  mkdir(path: string): void {
+    this.#change({ op: 'create', type: 'folder', path });
+  }
+
+  /** A file, or a folder with all that is in it. */
+  delete(path: string): void {
+    const all = this.tree(path.split('/')[0]!);
+    const type = all.get(path) === undefined ? 'folder' : 'file';
+    this.#change({ op: 'delete', path, type });
+    for (const [one, content] of all)
+      if (one === path || (type === 'folder' && one.startsWith(`${path}/`)))
+        this.#witness.gaveUp(content, `a colleague deleted ${path}`);
+  }
+
+  move(from: string, to: string): void {
+    this.#change({ op: 'rename', path: from, to });
+  }
+
+  show(path: string, visible: boolean): void {
+    this.#change({ op: 'permission', path, visible });
+  }
+
+  #change(change: Change): void {
+    applyChange(this.#server.world, change);
+  }
+
+  #content(version: number): string | undefined {
+    if (version < 0) return undefined;
+    const { world, project } = this.#server;
+    const size = project.store.versionSize.get(version);
+    const parts = world.contents.read(project.index, project.store, version, 0, size) as Iterable<Buffer>;
+    return Buffer.concat([...parts]).toString();
+  }
+}

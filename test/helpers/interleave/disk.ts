@@ -1,0 +1,65 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Witness } from '../witness.js';
+
+/** What jobs keep beside the files, which nobody looks into. */
+const OWN = /^\.procorefs/;
+let last = 0;
+
+/** A folder in which a person works; what is written gets a time of its own, since copies are told apart by it. */
+export class Disk {
+  readonly root: string;
+  readonly #name: string;
+  readonly #witness: Witness;
+
+  constructor(root: string, name: string, witness: Witness) {
+    this.root = root;
+    this.#name = name;
+    this.#witness = witness;
+  }
+
+  /** Paths with the content of each file; undefined: a folder. */
+  tree(below = ''): Map<string, string | undefined> {
+    const found = new Map<string, string | undefined>();
+    for (const entry of readdirSync(join(this.root, below), { withFileTypes: true })) {
+      if (OWN.test(entry.name)) continue;
+      const path = below === '' ? entry.name : `${below}/${entry.name}`;
+      found.set(path, entry.isDirectory() ? undefined : this.read(path));
+      if (entry.isDirectory()) for (const [one, content] of this.tree(path)) found.set(one, content);
+    }
+    return found;
+  }
+
+  read(path: string): string | undefined {
+    try {
+      return readFileSync(join(this.root, path), 'utf8');
+    } catch {
+      return undefined;
+    }
+  }
+
+  write(path: string): void {
+    const full = join(this.root, path);
+    if (statSync(full, { throwIfNoEntry: false })?.isDirectory()) return;
+    const content = this.#witness.fresh(this.#name);
+    mkdirSync(dirname(full), { recursive: true });
+    const before = existsSync(full) ? this.read(path) : undefined;
+    writeFileSync(full, content);
+    last = Math.max(Date.now(), last + 7);
+    utimesSync(full, last / 1000, last / 1000);
+    this.#witness.gaveUp(before, `saved ${this.#name}:${path}`);
+    this.#witness.wrote(content, `saved ${this.#name}:${path}`);
+  }
+
+  mkdir(path: string): void {
+    mkdirSync(join(this.root, path), { recursive: true });
+  }
+
+  /** A file, or a folder with all that is in it. */
+  remove(path: string): void {
+    const how = `removed ${this.#name}:${path}`;
+    const isFolder = statSync(join(this.root, path)).isDirectory();
+    for (const content of isFolder ? this.tree(path).values() : [this.read(path)]) this.#witness.gaveUp(content, how);
+    rmSync(join(this.root, path), { recursive: true });
+  }
+}

@@ -1,0 +1,81 @@
+import { silentLog } from '#src/base/log.js';
+import { Connections } from '#src/connections/store.js';
+import { Project, type ProjectOptions } from '#src/daemon/project.js';
+import { projectSession, resolveSource } from '#src/daemon/session.js';
+import type { StateFolder } from '#src/daemon/state-folder.js';
+import { Session } from '#src/procore/session.js';
+import { WritableProjectFileSystem } from '#src/vfs/writable-filesystem.js';
+import { Files } from '../project.js';
+import { PROJECT_OPTIONS } from '../project-options.js';
+import type { HeldServer } from './held-server.js';
+import type { HeldTime } from './held-time.js';
+
+/** Milliseconds: changes rest, and polls come when somebody asks for one. */
+const OPTIONS = { ...PROJECT_OPTIONS, settle: 2000, deleteDelay: 3000, pollInterval: 1e9 };
+
+/** A project in this process that lives in held time. */
+export class HeldProject {
+  readonly project: Project;
+  readonly fileSystem: WritableProjectFileSystem;
+  readonly files: Files;
+  readonly #session: Session;
+
+  private constructor(project: Project, session: Session) {
+    this.project = project;
+    this.#session = session;
+    this.fileSystem = new WritableProjectFileSystem(
+      {
+        mirror: project.mirror,
+        outbox: project.outbox,
+        checkouts: project.checkouts,
+        pins: project.pins,
+        readers: project.readers,
+        versions: project.versions,
+        owner: { uid: 1000, gid: 1000, umask: 0o022 },
+        webUrl: () => '',
+        log: silentLog,
+      },
+      { checkout: false, strictOwner: false, pinKeeper: project.pinKeeper },
+    );
+    this.fileSystem.mounted({
+      canInvalidate: false,
+      invalidateNode: () => Promise.resolve(),
+      invalidateEntry: () => Promise.resolve(),
+    });
+    this.files = new Files(this.fileSystem);
+  }
+
+  static async open(
+    server: HeldServer,
+    time: HeldTime,
+    state: StateFolder,
+    more: Partial<ProjectOptions> = {},
+  ): Promise<HeldProject> {
+    const connections = new Connections(state.path);
+    const connection = connections.get('Procore');
+    const session = new Session(connection, {
+      stateFolder: state.path,
+      secrets: connections.secrets,
+      log: silentLog,
+      clock: time,
+    });
+    const source = { connection: 'Procore', project: String(server.project.id), folder: '' };
+    const resolved = await resolveSource(connections, connection, source, session);
+    const options = { ...OPTIONS, clock: time, ...more };
+    const project = await Project.open(projectSession(session, resolved), state, options, silentLog);
+    await project.mirror.open();
+    project.start();
+    return new HeldProject(project, session);
+  }
+
+  /** Nothing of what other threads were told before is left to do. */
+  readonly ping = async (): Promise<void> => {
+    await this.project.mirror.store.longestBelow([], []);
+  };
+
+  async close(): Promise<void> {
+    this.fileSystem.destroy();
+    await this.project.close();
+    await this.#session.close();
+  }
+}

@@ -1,0 +1,315 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isFailure } from '#src/base/errors.js';
+import { Connections } from '#src/connections/store.js';
+import { accessOf } from '#src/daemon/jobs/opener.js';
+import { StateFolder } from '#src/daemon/state-folder.js';
+import type { Opener } from '#src/jobs/opener.js';
+import { ProcoreSide } from '#src/jobs/sides/procore-side.js';
+import type { Side, SideItem } from '#src/jobs/sides/side.js';
+import { Folders, folderOpener } from '../jobs.js';
+import { randomBy } from '../random.js';
+import { addConnection } from '../simulated-connection.js';
+import { Witness } from '../witness.js';
+import { Colleague } from './colleague.js';
+import { Disk } from './disk.js';
+import { HeldProject } from './held-project.js';
+import { HeldServer } from './held-server.js';
+import { HeldTime } from './held-time.js';
+import type { Finding, Teardown } from './outbox-run.js';
+
+export interface JobCounts {
+  runs: number;
+  /** Calls of a side or the server between which somebody may act. */
+  points: number;
+  /** What people did while a run was on its way. */
+  acts: number;
+}
+
+const TYPES = ['sync', 'copy', 'move', 'migrate', 'publish'] as const;
+const CONFLICTS = ['copy', 'latest', 'source', 'destination', 'failure'] as const;
+const DELETIONS = ['ignore_source', 'ignore_both', 'ignore_destination', 'mirror'] as const;
+const RUNS = 3;
+const NAMES = ['one.txt', 'two.txt', 'three.txt'];
+const METHODS = ['stat', 'write', 'mkdir', 'discard', 'removeFolder', 'move', 'content', 'read', 'versions'] as const;
+/** How likely somebody acts between two calls. */
+const DENSITIES = [0.02, 0.05, 0.15];
+/** A connection that is the project. */
+const PROJECT = 'procore';
+
+/** One end of a job, as people see and change it. */
+interface Place {
+  tree(): Map<string, string | undefined>;
+  write(path: string): void;
+  mkdir(path: string): void;
+  remove(path: string): void;
+  /** What an item that the job has listed or looked at contains. */
+  contentOf(item: SideItem): string | undefined;
+}
+
+/** Runs of jobs of all kinds, with people who act between any two calls. */
+export class JobsInterleaver {
+  readonly counts: JobCounts = { runs: 0, points: 0, acts: 0 };
+  readonly #place: HeldProject;
+  readonly #witness = new Witness();
+  readonly #colleague: Colleague;
+  #random: () => number = () => 0;
+  #log: string[] = [];
+  #isOn = false;
+  #density = 0;
+  #places: readonly [Place, Place] | undefined;
+  /** What the job has seen in this run. */
+  #seen = new Set<string>();
+
+  private constructor(server: HeldServer, place: HeldProject) {
+    this.#place = place;
+    this.#colleague = new Colleague(server, this.#witness);
+    server.between = (label, phase) => this.#turn(`${phase} ${label}`);
+  }
+
+  static async open(t: Teardown): Promise<JobsInterleaver> {
+    const time = new HeldTime(Math.floor(Date.now() / 1000) * 1000);
+    const server = await HeldServer.start(t, () => time.now());
+    const folder = mkdtempSync(join(tmpdir(), 'procorefs-interleave-'));
+    addConnection(new Connections(folder), server.ready);
+    const passing = setInterval(() => time.pass(1000), 2);
+    const place = await HeldProject.open(server, time, new StateFolder(folder), { settle: 0, deleteDelay: 0 });
+    t.teardown(async () => {
+      await place.close();
+      clearInterval(passing);
+      rmSync(folder, { recursive: true, force: true });
+    });
+    return new JobsInterleaver(server, place);
+  }
+
+  /** One job of a seed, several runs of it. @returns what is wrong after one of them, or undefined */
+  async run(seed: number): Promise<Finding | undefined> {
+    this.#random = randomBy(seed);
+    this.#log = [];
+    this.#witness.forget();
+    const cleanups: (() => unknown)[] = [];
+    try {
+      const what = await this.#job({ teardown: (cleanup) => cleanups.unshift(cleanup) }, `j${seed}`);
+      return what === undefined ? undefined : { seed, what, log: this.#log };
+    } finally {
+      this.#isOn = false;
+      for (const cleanup of cleanups) await cleanup();
+    }
+  }
+
+  async #job(t: Teardown, top: string): Promise<string | undefined> {
+    const ends = this.#pick(['ab', 'ab', 'pb', 'ap'] as const);
+    const names = { a: '', b: '', p: PROJECT };
+    const opener: Opener = {
+      open: async (reference, request) => {
+        const { id } = reference.connection;
+        const side = id === PROJECT ? this.#projectSide(top, request.job) : await folderOpener.open(reference, request);
+        return this.#watched(side, id === names[ends[0] as 'a'] ? 0 : 1);
+      },
+      place: (reference) =>
+        reference.connection.id === PROJECT
+          ? Promise.resolve({
+              tree: PROJECT,
+              path: top,
+              abilities: { title: 'Procore', keepsVersions: true, setsTimes: false, emptyFolders: true },
+            })
+          : folderOpener.place(reference),
+    };
+    const folders = new Folders(t, opener);
+    names.a = folders.a;
+    names.b = folders.b;
+    const places = {
+      a: () => this.#folder(folders.a, 'a'),
+      b: () => this.#folder(folders.b, 'b'),
+      p: () => this.#project(top),
+    };
+    this.#places = [places[ends[0] as 'a'](), places[ends[1] as 'a']()];
+    if (ends.includes('p')) {
+      this.#colleague.mkdir(top);
+      t.teardown(() => this.#colleague.delete(top));
+    }
+    const transfer = {
+      transfer_type: this.#pick(TYPES),
+      conflict_resolution: this.#pick(CONFLICTS),
+      delete_propagation: this.#pick(DELETIONS),
+      delete_guard: false,
+      trash_days: this.#pick([0, 30]),
+      source: { connection: { id: names[ends[0] as 'a'] }, target: { path: '' } },
+      destination: { connection: { id: names[ends[1] as 'a'] }, target: { path: '' } },
+    };
+    this.#log.push(`${ends} ${transfer.transfer_type} ${transfer.conflict_resolution} ${transfer.delete_propagation}`);
+    const job = folders.add(transfer);
+    for (let n = 0; n < RUNS; n++) {
+      for (let acts = 0; acts < 4; acts++) this.#act();
+      this.#isOn = this.#random() < 0.8;
+      this.#density = this.#pick(DENSITIES);
+      this.#seen = new Set();
+      const before = this.#trees();
+      this.#log.push(`-- run ${n + 1}`);
+      const run = await folders.run(job.id);
+      this.#isOn = false;
+      this.#log.push(`-- ${run.status} ${run.reason ?? ''}`);
+      this.counts.runs++;
+      const problem = this.#judge(before, transfer.transfer_type);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+
+  #projectSide(top: string, job: string): Side {
+    return new ProcoreSide(accessOf(this.#place.project), {
+      job,
+      jobName: job,
+      whenSpent: 'wait',
+      locks: false,
+      path: top,
+      lastPollIsEnough: false,
+    });
+  }
+
+  #folder(root: string, name: string): Place {
+    const disk = new Disk(root, name, this.#witness);
+    mkdirSync(root, { recursive: true });
+    return {
+      tree: () => disk.tree(),
+      write: (path) => disk.write(path),
+      mkdir: (path) => disk.mkdir(path),
+      remove: (path) => disk.remove(path),
+      contentOf: ({ path }) => disk.read(path),
+    };
+  }
+
+  #project(top: string): Place {
+    const colleague = this.#colleague;
+    const tree = (): Map<string, string | undefined> =>
+      new Map([...colleague.tree(top)].map(([path, content]) => [path.slice(top.length + 1), content]));
+    return {
+      tree,
+      write: (path) => {
+        const now = tree();
+        if (now.get(path) !== undefined) colleague.update(`${top}/${path}`);
+        else if (!now.has(path)) colleague.create(`${top}/${path}`);
+      },
+      mkdir: (path) => colleague.mkdir(`${top}/${path}`),
+      remove: (path) => colleague.delete(`${top}/${path}`),
+      contentOf: ({ version }) => (version === undefined ? undefined : colleague.ofVersion(Number(version))),
+    };
+  }
+
+  /** A side between whose calls people act, and of which the witness knows what it has shown. */
+  #watched(side: Side, end: 0 | 1): Side {
+    const see = (item: SideItem | undefined): void => {
+      const content = item && !item.folder ? this.#places![end].contentOf(item) : undefined;
+      if (content !== undefined) this.#seen.add(content);
+    };
+    const own = side as unknown as Record<string, ((...words: unknown[]) => Promise<unknown>) | undefined>;
+    for (const method of METHODS) {
+      const work = own[method]?.bind(side);
+      if (!work) continue;
+      own[method] = async (...words) => {
+        const first = words[0] as string | { readonly path: string };
+        const what = `${end}.${method} ${typeof first === 'string' ? first : first.path}`;
+        this.#turn(`before ${what}`);
+        try {
+          const result = await work(...words);
+          if (method === 'stat') see(result as SideItem | undefined);
+          return result;
+        } finally {
+          this.#turn(`after ${what}`);
+        }
+      };
+    }
+    const list = side.list.bind(side);
+    const turn = (what: string): void => this.#turn(what);
+    side.list = async function* (folder, signal) {
+      for await (const item of list(folder, signal)) {
+        see(item);
+        yield item;
+        turn(`${end}.list ${folder}`);
+      }
+    };
+    return side;
+  }
+
+  #turn(what: string): void {
+    if (!this.#isOn) return;
+    this.counts.points++;
+    if (this.#random() >= this.#density) return;
+    this.#log.push(`   at ${what}:`);
+    this.counts.acts++;
+    this.#act();
+  }
+
+  /** Somebody does something at one of both ends. */
+  #act(): void {
+    const end = this.#random() < 0.5 ? 0 : 1;
+    const place = this.#places![end];
+    const all = [...place.tree()];
+    const files = all.filter(([, content]) => content !== undefined).map(([path]) => path);
+    const folders = all.filter(([, content]) => content === undefined).map(([path]) => path);
+    const draw = this.#random();
+    const act = (what: string, work: () => void): void => {
+      this.#log.push(`${end}: ${what}`);
+      try {
+        work();
+      } catch (error) {
+        if (!isFailure(error) && !/status 4|no item|no folder|ENOENT|EEXIST|ENOTDIR/.test((error as Error).message))
+          throw error;
+      }
+    };
+    if (draw < 0.45) {
+      const path = [this.#pick(['', ...folders]), this.#pick(NAMES)].filter((part) => part !== '').join('/');
+      act(`writes ${path}`, () => place.write(path));
+    } else if (draw < 0.7 && files.length > 0) {
+      const path = this.#pick(files);
+      act(`writes ${path}`, () => place.write(path));
+    } else if (draw < 0.85 && files.length > 0) {
+      const path = this.#pick(files);
+      act(`removes ${path}`, () => place.remove(path));
+    } else if (draw < 0.92 && folders.length > 0) {
+      const path = this.#pick(folders);
+      act(`removes all of ${path}`, () => place.remove(path));
+    } else {
+      const path = this.#pick(['d', 'e', 'd/f']);
+      act(`makes ${path}`, () => place.mkdir(path));
+    }
+  }
+
+  #trees(): Map<string, string>[] {
+    return this.#places!.map(
+      (place) => new Map([...place.tree()].filter((one): one is [string, string] => one[1] !== undefined)),
+    );
+  }
+
+  #judge(before: readonly Map<string, string>[], type: string): string | undefined {
+    const trees = this.#trees();
+    const there = new Set(trees.flatMap((tree) => [...tree.values()]));
+    for (const content of this.#witness.live) {
+      if (there.has(content)) continue;
+      const where = this.#witness.writerOf(content)!;
+      // The job itself is somebody who has seen it: a rule of the job took it away.
+      if (this.#seen.has(content) && !(type === 'sync' && this.#isOfOneEnd(content, before, trees)))
+        this.#witness.gaveUp(content, 'the job');
+      else this.#log.push(`gone: "${content}" (${where})`);
+    }
+    const { lost, doubled } = this.#witness.judge({ trees });
+    const problems = [...lost.map((one) => `lost: ${one}`), ...doubled.map((one) => `doubled: ${one}`)];
+    if (problems.length === 0) return undefined;
+    for (const [end, tree] of trees.entries())
+      for (const [path, content] of tree) this.#log.push(`at ${end}: ${path} = ${content}`);
+    return problems.join('\n');
+  }
+
+  /** It was at one end alone, and the other had nothing there: no rule of a synchronisation takes it away. */
+  #isOfOneEnd(content: string, before: readonly Map<string, string>[], after: readonly Map<string, string>[]): boolean {
+    const [path] = [...before, ...after].flatMap((tree) => [...tree].find(([, one]) => one === content) ?? []);
+    const ends = before.filter((tree) => [...tree.values()].includes(content)).length;
+    const others = [...before, ...after].filter((tree) => path !== undefined && tree.has(path)).length;
+    return ends === 1 && others === 1;
+  }
+
+  #pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.#random() * from.length)]!;
+  }
+}

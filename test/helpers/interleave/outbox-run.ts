@@ -1,0 +1,515 @@
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Connections } from '#src/connections/store.js';
+import { projectKey } from '#src/daemon/project.js';
+import { StateFolder } from '#src/daemon/state-folder.js';
+import { discard } from '#src/outbox/uploads-view.js';
+import { randomBy } from '../random.js';
+import { addConnection } from '../simulated-connection.js';
+import { Witness } from '../witness.js';
+import { Colleague } from './colleague.js';
+import { HeldProject } from './held-project.js';
+import { type Fate, HeldServer } from './held-server.js';
+import { HeldTime } from './held-time.js';
+import { Person } from './person.js';
+import { Quiet } from './quiet.js';
+
+export interface Teardown {
+  teardown(cleanup: () => unknown): unknown;
+}
+
+/** Kinds of steps that can be left out. */
+export const KINDS = [
+  'faults',
+  'late',
+  'network',
+  'permissions',
+  'kills',
+  'old-mirror',
+  'old-outbox',
+  'open',
+  'deletions',
+  'folder-deleted-there',
+] as const;
+export type Kind = (typeof KINDS)[number];
+
+export interface Counts {
+  sequences: number;
+  steps: number;
+  calls: number;
+  /** What colleagues did while a call of this project was on its way. */
+  duringSend: number;
+  /** What colleagues did that no poll had seen when the next change went to the server. */
+  unseen: number;
+  kills: number;
+  oldDatabases: number;
+}
+
+export interface Finding {
+  readonly seed: number;
+  readonly what: string;
+  readonly log: readonly string[];
+}
+
+const STEPS = 28;
+const NAMES = ['a.txt', 'b.txt', 'c.txt'];
+const FOLDERS = ['d', 'e'];
+/** Milliseconds that pass at most in one step. */
+const SPANS = [100, 1500, 2500, 4000, 20_000, 100_000];
+/** How long a sequence's end may take, milliseconds of held time. */
+const LONGEST_END = 6 * 3_600_000;
+/** Errors that a person's program gets told, and lives with. */
+const TOLD =
+  /^(ENOENT|EEXIST|EACCES|EPERM|EISDIR|ENOTDIR|ENOTEMPTY|EIO|EINTR|EBUSY|ESTALE|ENETUNREACH|EAGAIN|EHOSTUNREACH|ETIMEDOUT|EREMOTEIO|EINVAL|EROFS|ENONET|EHOSTDOWN|ENETDOWN)$/;
+
+/** People, a project and a server, with one who decides at each moment which of them goes on. */
+export class OutboxInterleaver {
+  readonly counts: Counts = { sequences: 0, steps: 0, calls: 0, duringSend: 0, unseen: 0, kills: 0, oldDatabases: 0 };
+  readonly #server: HeldServer;
+  readonly #time: HeldTime;
+  readonly #state: StateFolder;
+  readonly #quiet: Quiet;
+  readonly #kinds: ReadonlySet<Kind>;
+  readonly #witness = new Witness();
+  readonly #colleague: Colleague;
+  readonly #person: Person;
+  #place!: HeldProject;
+  #folder = '';
+  #random: () => number = () => 0;
+  #log: string[] = [];
+  #top = '';
+  #busy: Promise<void> | undefined;
+  #poll: Promise<void> | undefined;
+  /** What colleagues did since the last poll, or the last change that went out. */
+  #unseen = 0;
+  #isDown = false;
+  #copies: { readonly name: string; readonly at: string }[] = [];
+
+  private constructor(t: Teardown, server: HeldServer, time: HeldTime, state: StateFolder, kinds: ReadonlySet<Kind>) {
+    this.#server = server;
+    this.#time = time;
+    this.#state = state;
+    this.#kinds = kinds;
+    this.#quiet = new Quiet(t, server);
+    this.#colleague = new Colleague(server, this.#witness);
+    this.#person = new Person(
+      () => this.#place,
+      this.#witness,
+      (id) => this.#colleague.ofVersion(id),
+    );
+  }
+
+  static async open(t: Teardown, kinds: ReadonlySet<Kind>): Promise<OutboxInterleaver> {
+    const time = new HeldTime(Math.floor(Date.now() / 1000) * 1000);
+    const server = await HeldServer.start(t, () => time.now());
+    const folder = mkdtempSync(join(tmpdir(), 'procorefs-interleave-'));
+    const state = new StateFolder(folder);
+    addConnection(new Connections(folder), server.ready);
+    const made = new OutboxInterleaver(t, server, time, state, kinds);
+    made.#place = await made.#open();
+    made.#folder = state.project(projectKey(made.#place.project.session));
+    t.teardown(async () => {
+      server.letAllGo();
+      await made.#place.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    return made;
+  }
+
+  /** One sequence of a seed. @returns what is wrong at its end, or undefined */
+  async run(seed: number): Promise<Finding | undefined> {
+    this.#random = randomBy(seed);
+    this.#log = [];
+    this.#top = `r${seed}`;
+    this.counts.sequences++;
+    this.#witness.forget();
+    await this.#place.files.mkdir(this.#top);
+    this.#colleagueBegins();
+    await this.#settle();
+    this.#server.isHolding = true;
+    const steps = STEPS / 2 + Math.floor(this.#random() * STEPS);
+    let problem: string | undefined;
+    try {
+      for (let n = 0; n < steps; n++) await this.#step();
+    } catch (error) {
+      problem = `a step failed: ${(error as Error).stack}`;
+    }
+    problem = (await this.#end()) ?? problem;
+    return problem === undefined ? undefined : { seed, what: problem, log: this.#log };
+  }
+
+  /** Something is there already, which both have seen. */
+  #colleagueBegins(): void {
+    this.#maybe(() => this.#colleague.create(`${this.#top}/a.txt`));
+    this.#maybe(() => this.#colleague.mkdir(`${this.#top}/d`));
+    this.#maybe(() => this.#colleague.create(`${this.#top}/d/a.txt`));
+    this.#maybe(() => this.#colleague.create(`${this.#top}/d/b.txt`));
+  }
+
+  #maybe(work: () => void): void {
+    if (this.#random() < 0.6)
+      try {
+        work();
+      } catch {
+        // The folder is not at the server yet, or is not there.
+      }
+  }
+
+  async #step(): Promise<void> {
+    this.counts.steps++;
+    await this.#rest();
+    const { waiting } = this.#server;
+    const draw = this.#random() * 100;
+    if (waiting.length > 0 && draw < 45) return this.#letGo();
+    if (draw < 62) return this.#personActs();
+    if (draw < 78) return this.#colleagueActs();
+    if (draw < 84) return this.#startPoll();
+    if (draw < 97) return this.#pass(this.#pick(SPANS));
+    return this.#upheaval();
+  }
+
+  async #rest(): Promise<void> {
+    await this.#quiet.come(this.#place.ping);
+  }
+
+  #pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.#random() * from.length)]!;
+  }
+
+  #say(text: string): void {
+    this.#log.push(`${((this.#time.monotonic() % 1e8) / 1000).toFixed(1)} ${text}`);
+  }
+
+  #letGo(): void {
+    const call = this.#pick(this.#server.waiting);
+    const fate = this.#fate(call.isWrite, call.phase);
+    this.counts.calls++;
+    if (call.phase === 'request' && call.isWrite) {
+      this.counts.unseen += this.#unseen;
+      this.#unseen = 0;
+    }
+    this.#say(`${call.phase} ${call.label}: ${fate}`);
+    call.meet(fate);
+  }
+
+  #fate(isWrite: boolean, phase: 'request' | 'reply'): Fate {
+    const draw = this.#random();
+    if (this.#kinds.has('faults') && draw < 0.06) return 'cut';
+    if (phase === 'request' && this.#kinds.has('faults') && draw < 0.08) return 'busy';
+    if (phase === 'request' && isWrite && this.#kinds.has('late') && draw < 0.12) return 'late';
+    return 'go';
+  }
+
+  /** A file's place, of those that there may be; in a folder that is there, mostly. */
+  #somewhere(folders: readonly string[]): string {
+    return `${this.#pick([this.#top, ...folders])}/${this.#pick(NAMES)}`;
+  }
+
+  #personActs() {
+    if (this.#busy) return;
+    const person = this.#person;
+    const tree = person.tree(this.#top);
+    const files = [...tree].filter(([, content]) => content !== undefined).map(([path]) => path);
+    const folders = [...tree].filter(([, content]) => content === undefined).map(([path]) => path);
+    const place = this.#somewhere(folders);
+    const file = files.length > 0 ? this.#pick(files) : place;
+    const folder = folders.length > 0 ? this.#pick(folders) : `${this.#top}/${this.#pick(FOLDERS)}`;
+    const draw = this.#random() * 100;
+    // Two who write to one open file make a mixture, which is nobody's.
+    if (person.opened !== undefined && [place, file].includes(person.opened)) return;
+    const act = (what: string, work: () => unknown): void => {
+      this.#say(`here: ${what}`);
+      const done = Promise.resolve()
+        .then(work)
+        .then(
+          () => undefined,
+          (error: { errno?: string }) => {
+            if (!TOLD.test(error.errno ?? '')) throw error;
+            this.#say(`here: ${what}: ${error.errno}`);
+          },
+        )
+        .finally(() => {
+          this.#busy = undefined;
+          this.#server.activity++;
+        });
+      this.#busy = done;
+      done.catch((error: unknown) => this.#say(`UNEXPECTED ${(error as Error).stack}`));
+    };
+    if (person.isInTheMiddle && draw < 70) return act('goes on', () => person.goOn());
+    if (person.opened !== undefined && draw < 30) return act('writes and closes', () => person.close());
+    if (draw < 22) return act(`writes ${place}`, () => person.write(place));
+    if (draw < 36) return act(`writes ${file}`, () => person.write(file));
+    if (draw < 42) return act(`appends to ${file}`, () => person.append(file));
+    const mayDelete = this.#kinds.has('deletions');
+    if (draw < 54 && mayDelete) return act(`removes ${file}`, () => person.unlink(file));
+    if (draw < 66 && (mayDelete || !tree.has(place)))
+      return act(`moves ${file} to ${place}`, () => person.rename(file, place));
+    if (draw < 71) return act(`makes ${folder}`, () => person.mkdir(folder));
+    if (draw < 75) {
+      const to = `${this.#top}/${this.#pick(FOLDERS)}`;
+      return act(`moves ${folder} to ${to}`, () => person.rename(folder, to));
+    }
+    if (draw < 82) return act(`reads ${file}`, () => person.read(file));
+    if (draw < 88 && mayDelete) return act(`saves ${file}`, () => person.save(file));
+    if (draw < 94 && mayDelete && !person.isInTheMiddle)
+      return act(`removes all of ${folder}`, () => person.removeAll(folder));
+    if (this.#kinds.has('open') && person.opened === undefined) return act(`opens ${place}`, () => person.open(place));
+  }
+
+  #colleagueActs() {
+    const colleague = this.#colleague;
+    const tree = colleague.tree(this.#top);
+    const files = [...tree].filter(([, content]) => content !== undefined).map(([path]) => path);
+    const folders = [...tree].filter(([, content]) => content === undefined).map(([path]) => path);
+    const place = this.#somewhere(folders);
+    const file = files.length > 0 ? this.#pick(files) : place;
+    const folder = folders.length > 0 ? this.#pick(folders) : `${this.#top}/${this.#pick(FOLDERS)}`;
+    const draw = this.#random() * 100;
+    const act = (what: string, work: () => void): void => {
+      try {
+        work();
+        this.#say(`there: ${what}`);
+        this.#unseen++;
+        if (this.#server.waiting.some(({ isWrite }) => isWrite)) this.counts.duringSend++;
+      } catch (error) {
+        // Taken, or not there: people are told so.
+        this.#say(`there: ${what}: ${(error as Error).message}`);
+      }
+    };
+    if (draw < 20) return act(`makes ${place}`, () => colleague.create(place));
+    if (draw < 60) return act(`saves ${file}`, () => colleague.update(file));
+    if (draw < 70) return act(`deletes ${file}`, () => colleague.delete(file));
+    if (draw < 80) return act(`moves ${file} to ${place}`, () => colleague.move(file, place));
+    if (draw < 88) return act(`makes ${folder}`, () => colleague.mkdir(folder));
+    if (draw < 93 && this.#kinds.has('folder-deleted-there'))
+      return act(`deletes ${folder}`, () => colleague.delete(folder));
+    if (draw < 97 || !this.#kinds.has('permissions')) {
+      const to = `${this.#top}/${this.#pick(FOLDERS)}`;
+      return act(`moves ${folder} to ${to}`, () => colleague.move(folder, to));
+    }
+    const isVisible = this.#random() < 0.5;
+    const what = this.#pick([...tree.keys(), file]);
+    return act(`${isVisible ? 'shows' : 'hides'} ${what}`, () => colleague.show(what, isVisible));
+  }
+
+  #startPoll(): void {
+    if (this.#poll) return;
+    this.#say('poll');
+    this.#unseen = 0;
+    this.#poll = this.#place.project.mirror
+      .pollNow(new AbortController().signal)
+      .catch(() => undefined)
+      .finally(() => {
+        this.#poll = undefined;
+        this.#server.activity++;
+      });
+  }
+
+  /** Lets time pass, until something comes up. */
+  async #pass(ms: number): Promise<void> {
+    const before = this.#server.waiting.length;
+    this.#say(`time passes: ${ms / 1000} s`);
+    for (let left = ms; left > 0; ) {
+      left -= Math.max(1, this.#time.pass(left));
+      await this.#rest();
+      if (this.#server.waiting.length > before) return;
+    }
+  }
+
+  async #upheaval(): Promise<void> {
+    const kinds = (['network', 'kills', 'old-mirror', 'old-outbox', 'late'] as const).filter((one) =>
+      this.#kinds.has(one),
+    );
+    const kind = kinds.length > 0 ? this.#pick(kinds) : undefined;
+    if (kind === 'late') {
+      const { late } = this.#server.world;
+      if (late.count === 0) return;
+      this.#say(`late work is done: ${(await late.finish(1)).join()}`);
+    } else if (kind === 'network') {
+      this.#isDown = !this.#isDown;
+      this.#say(`network ${this.#isDown ? 'down' : 'up'}`);
+      await this.#server.network(this.#isDown ? 'down' : 'up');
+    } else if (kind !== undefined) await this.#kill(kind);
+  }
+
+  /** The daemon ends at once, and another one begins with what is on the disk; or with an older copy of a database. */
+  async #kill(kind: 'kills' | 'old-mirror' | 'old-outbox'): Promise<void> {
+    const name = kind === 'old-mirror' ? 'mirror.db' : 'outbox.db';
+    const old = this.#copies.find((copy) => copy.name === name);
+    if (kind !== 'kills' && !old) {
+      const at = mkdtempSync(join(tmpdir(), 'procorefs-copy-'));
+      this.#copyDatabase(name, this.#folder, at);
+      this.#copies.push({ name, at });
+      this.#say(`a copy of ${name} is made`);
+      return;
+    }
+    this.counts.kills++;
+    this.#say(kind === 'kills' ? 'kill' : `kill, and the older ${name} is put back`);
+    const at = mkdtempSync(join(tmpdir(), 'procorefs-killed-'));
+    cpSync(this.#folder, at, { recursive: true, filter: isKept });
+    this.#server.isHolding = false;
+    for (const call of [...this.#server.held]) call.meet(this.#random() < 0.5 ? 'go' : 'cut');
+    if (this.#isDown) await this.#server.network('up');
+    this.#isDown = false;
+    await this.#place.close();
+    await Promise.allSettled([this.#busy, this.#poll]);
+    this.#person.interrupted();
+    for (const file of readdirSync(this.#folder))
+      if (isKept(file)) rmSync(join(this.#folder, file), { recursive: true });
+    cpSync(at, this.#folder, { recursive: true });
+    rmSync(at, { recursive: true });
+    if (kind !== 'kills' && old) {
+      this.counts.oldDatabases++;
+      this.#copyDatabase(name, old.at, this.#folder);
+      this.#dropCopies();
+    }
+    this.#place = await this.#open();
+    this.#server.isHolding = true;
+  }
+
+  #copyDatabase(name: string, from: string, to: string): void {
+    for (const end of ['', '-wal', '-shm']) {
+      rmSync(join(to, name + end), { force: true });
+      if (existsSync(join(from, name + end))) cpSync(join(from, name + end), join(to, name + end));
+    }
+  }
+
+  #dropCopies(): void {
+    for (const { at } of this.#copies) rmSync(at, { recursive: true, force: true });
+    this.#copies = [];
+  }
+
+  async #open(): Promise<HeldProject> {
+    let isOpen = false;
+    const opening = HeldProject.open(this.#server, this.#time, this.#state).finally(() => {
+      isOpen = true;
+    });
+    // What it waits for passes.
+    while (!isOpen) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.#time.next < 60_000) this.#time.pass(1000);
+    }
+    return opening;
+  }
+
+  /** Nobody acts, and all that waits goes up. @returns what is left of it */
+  async #settle(): Promise<readonly string[]> {
+    const { scheduler, mirror } = this.#place.project;
+    let left: readonly string[] | undefined;
+    for (let round = 0; round < 4; round++) {
+      await this.#whileTimePasses(mirror.pollNow(new AbortController().signal).catch(() => undefined));
+      left = (await this.#whileTimePasses(scheduler.drain(new AbortController().signal))).map(
+        ({ name, state, reason, deleted }) => `${name} (${state}${deleted ? ', to be deleted' : ''}): ${reason}`,
+      );
+      if (left.length === 0 && round > 0) break;
+      await this.#whileTimePasses(this.#time.sleep(round < 2 ? 20_000 : 1_000_000));
+    }
+    return left ?? [];
+  }
+
+  async #whileTimePasses<T>(work: Promise<T>): Promise<T> {
+    let isOver = false;
+    const done = work.finally(() => {
+      isOver = true;
+      this.#server.activity++;
+    });
+    done.catch(() => undefined);
+    for (let left = LONGEST_END; !isOver && left > 0; ) {
+      await this.#rest();
+      if (!isOver) left -= Math.max(1, this.#time.pass(Math.min(5000, left)));
+    }
+    if (!isOver) throw new Error('it does not end');
+    return done;
+  }
+
+  /** Everything comes through, and the witness judges. */
+  async #end(): Promise<string | undefined> {
+    const server = this.#server;
+    const problems: string[] = [];
+    try {
+      if (this.#isDown) await server.network('up');
+      this.#isDown = false;
+      server.letAllGo();
+      await this.#rest();
+      while (this.#busy || this.#person.isInTheMiddle || this.#person.opened !== undefined) {
+        if (this.#busy) await this.#whileTimePasses(this.#busy.catch(() => undefined));
+        else if (this.#person.isInTheMiddle) await this.#person.goOn().catch(() => undefined);
+        else await this.#person.close().catch(() => undefined);
+      }
+      if (this.#poll) await this.#whileTimePasses(this.#poll);
+      for (const [path] of this.#colleague.tree(this.#top)) this.#maybeShow(path);
+      await server.world.late.finish();
+      const left = await this.#settle();
+      problems.push(...this.#judge(left));
+    } catch (error) {
+      problems.push((error as Error).stack ?? String(error));
+    }
+    if (problems.length > 0) this.#describe();
+    await this.#clear();
+    return problems.length > 0 ? problems.join('\n') : undefined;
+  }
+
+  #judge(left: readonly string[]): string[] {
+    const { outbox } = this.#place.project;
+    const there = this.#colleague.tree(this.#top);
+    // Who has a name keeps it, and another one of that name is told apart by its id (semantics, names).
+    const here = new Map(
+      [...this.#person.tree(this.#top)].map(([path, one]) => [path.replace(/ \(\d{12,}\)/g, ''), one]),
+    );
+    const files = (tree: ReadonlyMap<string, string | undefined>): Map<string, string> =>
+      new Map([...tree].filter((one): one is [string, string] => one[1] !== undefined));
+    // What cannot go up is in `uploads`, with its bytes, wherever it is in the tree.
+    const waiting = [...outbox.intents.all()].flatMap((intent) =>
+      intent.reason === undefined ? [] : (this.#person.contentOf(intent.inode) ?? []),
+    );
+    const asideFolder = join(this.#folder, 'lost+found');
+    const aside = readdirSync(asideFolder).map((name) => readFileSync(join(asideFolder, name), 'utf8'));
+    const { lost, doubled } = this.#witness.judge({ trees: [files(there)], waiting: new Set([...waiting, ...aside]) });
+    const problems = [...lost.map((one) => `lost: ${one}`), ...doubled.map((one) => `doubled: ${one}`)];
+    for (const intent of outbox.intents.all())
+      if (intent.state !== 'local' && intent.reason === undefined) problems.push(`stranded: ${intent.name}`);
+    if (left.length > 0) this.#say(`left: ${left.join('; ')}`);
+    else
+      for (const path of new Set([...here.keys(), ...there.keys()]))
+        if (here.get(path) !== there.get(path) || here.has(path) !== there.has(path))
+          problems.push(`differs: ${path} is ${shown(here, path)} here and ${shown(there, path)} at the server`);
+    return problems;
+  }
+
+  #describe(): void {
+    for (const [path, content] of this.#colleague.tree(this.#top)) this.#say(`at the server: ${path} = ${content}`);
+    for (const [path, content] of this.#person.tree(this.#top)) this.#say(`here: ${path} = ${content}`);
+  }
+
+  #maybeShow(path: string): void {
+    try {
+      this.#colleague.show(path, true);
+    } catch {
+      // Something else is at that place as well.
+    }
+  }
+
+  /** Nothing of this sequence is left for the next one. */
+  async #clear(): Promise<void> {
+    const { outbox } = this.#place.project;
+    this.#dropCopies();
+    const left = [...outbox.intents.all()].map(({ inode }) => inode);
+    if (left.length > 0) discard(outbox, left);
+    const aside = join(this.#folder, 'lost+found');
+    for (const name of readdirSync(aside)) rmSync(join(aside, name));
+    try {
+      this.#colleague.delete(this.#top);
+    } catch {
+      // It is gone already.
+    }
+    await this.#settle();
+  }
+}
+
+const shown = (tree: ReadonlyMap<string, string | undefined>, path: string): string =>
+  tree.has(path) ? `"${tree.get(path) ?? 'a folder'}"` : 'absent';
+
+/** What a kill leaves of a state folder; not the lock, and not the room that is kept. */
+const isKept = (path: string): boolean =>
+  !/(^|\/)(lock|ballast)$/.test(path) || (statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false);
