@@ -32,7 +32,7 @@ const KEYS: Readonly<Record<string, string>> = {
   delete_guard:
     'deletions within 24 hours, over all runs, above which those of a run are held until `jobs run --allow-deletions`, whose own do not count; false: never',
   trash_days:
-    'days that what was deleted or overwritten stays in `.procorefs-trash/DATE` of the destination; 0: gone at once',
+    'days that what was deleted or overwritten stays in `.procorefs-trash/DATE` of the side where it was; 0: gone at once',
   names_from: 'a job whose renamed items get their first names back',
 };
 
@@ -126,8 +126,20 @@ ${CASES.map(
 - **Deletions** are carried only when both listings were whole, and the side that lacks an item says that it was deleted
   (or has it elsewhere by now): see *What counts as deleted*. More than \`delete_guard\` of them within 24 hours are held and
   flagged.
-- **Trash.** What a job deletes or overwrites on a folder or a share goes to \`.procorefs-trash/DATE/\`; Procore has its
-  recycle bin and its versions.
+- **What was seen.** A file is deleted, replaced or moved away only while both ends are what the plan or the records say;
+  a folder is listed again, and one new or changed item keeps all of it. What is not as it was stays, is flagged as changed,
+  and is the next run's. A \`move\` compares bytes where no hash tells; only \`publish\` replaces what it does not know.
+- **Trash.** What a job deletes or overwrites on a folder or a share is renamed into \`.procorefs-trash/DATE/\` and looked at
+  there: if it is not what was seen, it goes back under its name, or under that of a conflict where somebody has taken it.
+  With \`trash_days=0\` the same happens under a hidden name, and then it is gone. A note beside the day's folder says how
+  long it stays and which job put things there (the longest counts; without a note 30 days, or \`trash_days\` if that is
+  more). A job empties only sides that it writes; its audit says what went. Procore has its recycle bin and its versions.
+- **What remains.** On a disk of this machine nothing comes in between: names are exchanged in one step. A mounted share, SMB
+  and rsync rename first and look then, so that a file has no name for the moment of a replacement; between the last look
+  and the rename of a new file lies one round trip (SMB servers refuse it then). Through rclone that holds where the storage
+  can rename (WebDAV, SFTP, FTP, most clouds); object stores copy and delete, and a file that appears only when it is
+  complete (\`put\`) replaces what came during its upload, unless \`trash_days\` moved the old one away before. What a program
+  writes through an open file after the look is in the trash, and lost with \`trash_days=0\`.
 - **Names.** A platform may list a name in another Unicode form or case than it was given in. Before an item counts as
   missing it is looked for under the names that one of the sides takes for the same; the listed one is recorded. What a
   folder makes of names is tried out where it may be written to.

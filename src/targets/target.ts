@@ -47,6 +47,17 @@ export interface Trash {
   readonly days: number;
   /** Id of the job that puts it there: letters, digits and dashes. */
   readonly job: string;
+  /** Who that is, for people. */
+  readonly by: string;
+}
+
+/** A day's folder of the trash that is gone. */
+export interface Emptied {
+  readonly day: string;
+  /** Days that it was kept. */
+  readonly days: number;
+  /** Ids of the jobs that noted that they put something there. */
+  readonly jobs: readonly string[];
 }
 
 /** How an item leaves its place. */
@@ -176,23 +187,34 @@ export interface Target {
   /**
    * Writes a file; its folder must exist. It gets its name when its bytes are complete, checked and on the target's
    * disk, as far as it says so; what had the name is replaced. After a failure the next write of the same content goes
-   * on where this one stopped, if `rules.resumes`.
+   * on where this one stopped, if `rules.resumes`. What is replaced must be what was `expected`; what turns out to be
+   * another file goes back.
    */
   write(path: string, content: Content, options: WriteOptions): Promise<TargetItem>;
   /** Makes a folder, and those above it; one that is there is fine. */
   mkdir(path: string, signal: AbortSignal): Promise<void>;
-  /** Removes a file. Missing is fine. */
-  remove(path: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Takes an item away, into the trash or for good. A file goes only while it is what `seen` says, a folder only while all
+   * that is in it is what the caller has seen. It is renamed first, and looked at again: what turns out to be another one
+   * goes back under its name, or under that of a conflict. Missing is fine.
+   * @throws Failure `target-changed`: it is not what was seen, and is kept; of a folder, all of it
+   */
+  discard(seen: TargetItem, options: DiscardOptions): Promise<void>;
   /** Removes an empty folder. Missing is fine. @throws Failure `target-not-empty` */
   removeFolder(path: string, signal: AbortSignal): Promise<void>;
   /** Moves or renames a file or folder; the new place must be free. @throws Failure `target-exists`, `target-missing` */
   move(from: string, to: string, signal: AbortSignal): Promise<void>;
   /** Sets a time of modification, if `rules.setsTimes`; a folder's as far as the target can. */
   setTime(path: string, mtime: number, signal: AbortSignal): Promise<void>;
-  /** Moves an item to `.procorefs-trash/DATE/PATH` below the root. @param date `2026-01-31` @returns where it went */
-  trash(path: string, date: string, signal: AbortSignal): Promise<string>;
-  /** Removes what went to the trash on days before `before` (`2026-01-31`). @returns the days removed */
-  emptyTrash(before: string, signal: AbortSignal): Promise<string[]>;
+  /**
+   * Removes what has been in the trash as long as was noted when it went there. What nobody noted anything of stays for
+   * `days`, and for 30 at least.
+   * @param today `2026-01-31`
+   */
+  emptyTrash(
+    options: { readonly today: string; readonly days: number },
+    signal: AbortSignal,
+  ): Promise<readonly Emptied[]>;
   /** Looks whether the target is there and may be written; leaves nothing behind. */
   test(signal: AbortSignal): Promise<TargetTest>;
   close(): Promise<void>;

@@ -51,11 +51,12 @@ export function contentOf(folder: string): Record<string, string> {
   return found;
 }
 
-/** Contents of the trash, in order. */
+/** Contents of the trash, in order; the notes beside the days' folders left out. */
 export function trashOf(folder: string): string[] {
   const trash = join(folder, '.procorefs-trash');
   try {
     return (readdirSync(trash, { recursive: true }) as string[])
+      .filter((path) => path.includes('/'))
       .map((path) => join(trash, path))
       .filter((path) => statSync(path).isFile())
       .map((path) => readFileSync(path, 'utf8'))

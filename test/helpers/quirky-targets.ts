@@ -65,6 +65,7 @@ export class Quirky implements Storage {
   readonly root: string;
   readonly publishes: boolean;
   readonly takesTimeOfFile: boolean;
+  readonly renames: boolean;
   readonly hasLinks = false;
   readonly #folder: string;
   readonly #quirks: Quirks;
@@ -77,6 +78,8 @@ export class Quirky implements Storage {
     this.root = `${quirks.title}:${folder}`;
     this.publishes = quirks.publishes === true;
     const { times = 0, emptyFolders = true, reads = ['file'] } = quirks;
+    // What knows no folders knows no other name for what is there, either.
+    this.renames = emptyFolders;
     this.takesTimeOfFile = quirks.byLstat === true && times !== 'none';
     this.rules = rulesOf('linux', {
       caseInsensitive: quirks.case !== undefined,

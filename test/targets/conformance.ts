@@ -5,7 +5,7 @@ import { buffer } from 'node:stream/consumers';
 import type { Test } from 'tap';
 import { isFailure } from '#src/base/errors.js';
 import { judgeName } from '#src/names/judge.js';
-import type { Content, Target, TargetItem, WriteOptions } from '#src/targets/target.js';
+import type { Content, DiscardOptions, Target, TargetItem, Trash, WriteOptions } from '#src/targets/target.js';
 import { CACHED, Contents } from '../helpers/procore-contents.js';
 
 /** A target on a real server or folder, for the tests of one file. */
@@ -74,6 +74,19 @@ export async function failsWith(t: Test, code: string, work: () => Promise<unkno
     t.equal(isFailure(error) ? error.code : String(error), code, message);
   }
 }
+
+/** Takes away what is there now, as somebody does who has just seen it. */
+export async function discard(target: Target, path: string, options: Partial<DiscardOptions> = {}): Promise<void> {
+  const seen = await target.stat(path, signal);
+  if (seen) await target.discard(seen, { signal, ...(seen.folder ? { isSeen: () => true } : {}), ...options });
+}
+
+/** A symbolic link, as it is listed. */
+export const LINK: TargetItem = { path: 'link', name: 'link', folder: false, size: 0, mtime: undefined };
+
+const trashOf = (day: string, days = 30): { readonly trash: Trash } => ({
+  trash: { day, days, job: 'a-job', by: 'the job "a"' },
+});
 
 /** A few at a time. */
 async function together<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
@@ -242,7 +255,7 @@ export function conformance(t: Test, fixture: () => Fixture): void {
     await together(taken, (name) => target().mkdir(`folders/${name}`, signal));
     const made = (await shown('folders')).filter((one) => one.folder).map(({ name }) => name);
     if (target().rules.emptyFolders) t.strictSame(made, namesOf(taken), 'folders as well');
-    await together(taken, (name) => target().remove(`${folder}/${name}`, signal));
+    await together(taken, (name) => discard(target(), `${folder}/${name}`));
     t.strictSame(await shown(folder).catch(() => []), [], 'and each is removed by its name');
   });
 
@@ -257,11 +270,11 @@ export function conformance(t: Test, fixture: () => Fixture): void {
         await failsWith(t, 'target-name-refused', () => readAll(target(), path), `read ${shown}`);
         await failsWith(t, 'target-name-refused', () => listed(target(), path), `list ${shown}`);
         await failsWith(t, 'target-name-refused', () => target().mkdir(path, signal), `mkdir ${shown}`);
-        await failsWith(t, 'target-name-refused', () => target().remove(path, signal), `remove ${shown}`);
+        const seen = { path, name: 'x', folder: false, size: 1, mtime: 1 };
+        await failsWith(t, 'target-name-refused', () => target().discard(seen, { signal }), `discard ${shown}`);
         await failsWith(t, 'target-name-refused', () => target().removeFolder(path, signal), `rmdir ${shown}`);
         await failsWith(t, 'target-name-refused', () => target().move('escape', path, signal), `move to ${shown}`);
         await failsWith(t, 'target-name-refused', () => target().move(path, 'free', signal), `move ${shown}`);
-        await failsWith(t, 'target-name-refused', () => target().trash(path, '2026-01-01', signal), `trash ${shown}`);
       }
     for (const own of ['.procorefs-part-x', 'escape/.procorefs-part-x', '.procorefs-trash', '.procorefs-trash/x'])
       await failsWith(t, 'target-name-refused', () => write(target(), own, bytes), own);
@@ -280,8 +293,9 @@ export function conformance(t: Test, fixture: () => Fixture): void {
     await failsWith(t, 'target-not-empty', () => target().removeFolder('deep/er', signal));
     await target().removeFolder('deep/er/and deeper', signal);
     await target().removeFolder('deep/er/and deeper', signal);
-    await target().remove('deep/er/file', signal);
-    await target().remove('deep/er/file', signal);
+    const file = (await target().stat('deep/er/file', signal))!;
+    await target().discard(file, { signal });
+    await target().discard(file, { signal });
     await target().removeFolder('deep/er', signal);
     t.equal(await target().stat('deep/er', signal), undefined);
   });
@@ -370,30 +384,81 @@ export function conformance(t: Test, fixture: () => Fixture): void {
 
   t.test('the trash keeps what was thrown away, by day, and is never listed', async (t) => {
     await place('waste/sub');
+    const january = trashOf('2026-01-01');
     await write(target(), 'waste/file', Buffer.from('one'));
-    const first = await target().trash('waste/file', '2026-01-01', signal);
-    t.equal(first, '.procorefs-trash/2026-01-01/waste/file');
+    await discard(target(), 'waste/file', january);
     await write(target(), 'waste/file', Buffer.from('two'));
-    const second = await target().trash('waste/file', '2026-01-01', signal);
+    await discard(target(), 'waste/file', january);
     await place('waste/file/folder');
     await write(target(), 'waste/file/folder/below', Buffer.from('a folder has its name'));
-    const below = await target().trash('waste/file/folder/below', '2026-01-01', signal);
-    t.equal(String(await readAll(target(), below)), 'a folder has its name');
+    await discard(target(), 'waste/file/folder/below', january);
     await write(target(), 'waste/sub/file', Buffer.from('three'));
-    const third = await target().trash('waste/sub', '2026-02-01', signal);
+    fixture().settle?.();
+    await discard(target(), 'waste/sub', trashOf('2026-02-01'));
     t.equal(await target().stat('waste/sub/file', signal), undefined);
-    t.equal(String(await readAll(target(), first)), 'one');
-    t.equal(String(await readAll(target(), second)), 'two');
-    t.equal(String(await readAll(target(), `${third}/file`)), 'three');
+    const day = (name: string): string => `.procorefs-trash/2026-${name}`;
+    const kept = async (path: string): Promise<string> => String(await readAll(target(), day(path)));
+    t.equal(await kept('01-01/waste/file'), 'one');
+    t.equal(await kept('01-01/waste/file (2)'), 'two');
+    t.equal(await kept('01-01/waste/file (3)/folder/below'), 'a folder has its name');
+    t.equal(await kept('02-01/waste/sub/file'), 'three');
     t.notOk(
       (await shown('')).some(({ name }) => name.startsWith('.procorefs')),
       'not listed',
     );
-    t.strictSame(await target().emptyTrash('2026-01-15', signal), ['2026-01-01']);
-    t.equal(await target().stat(first, signal), undefined);
-    t.equal(String(await readAll(target(), `${third}/file`)), 'three', 'later days stay');
-    await target().move(third, 'waste/back', signal);
+    fixture().settle?.();
+    t.strictSame(await target().emptyTrash({ today: '2026-02-01', days: 1 }, signal), [
+      { day: '2026-01-01', days: 30, jobs: ['a-job'] },
+    ]);
+    t.equal(await target().stat(day('01-01/waste/file'), signal), undefined);
+    t.equal(await kept('02-01/waste/sub/file'), 'three', 'later days stay');
+    await target().move(day('02-01/waste/sub'), 'waste/back', signal);
     t.equal(String(await readAll(target(), 'waste/back/file')), 'three', 'and can be brought back');
+  });
+
+  t.test('what is in the trash stays as long as was noted when it went there, whoever empties it', async (t) => {
+    await place('notes');
+    const gone = async (days: number, job: string): Promise<void> => {
+      await write(target(), 'notes/file', Buffer.from(job));
+      const trash = { day: '2025-03-01', days, job, by: `the job "${job}"` };
+      await discard(target(), 'notes/file', { trash });
+    };
+    await gone(2, 'short');
+    await gone(90, 'long');
+    await write(target(), 'notes/file', Buffer.from('old'));
+    await write(target(), 'notes/file', Buffer.from('new'), trashOf('2025-03-02', 3));
+    const empty = async (today: string, days: number) => {
+      fixture().settle?.();
+      return target().emptyTrash({ today, days }, signal);
+    };
+    t.strictSame(await empty('2025-03-05', 0), [], 'not yet');
+    t.strictSame(await empty('2025-03-20', 1), [{ day: '2025-03-02', days: 3, jobs: ['a-job'] }]);
+    t.equal(String(await readAll(target(), '.procorefs-trash/2025-03-01/notes/file')), 'short');
+    t.strictSame(await empty('2025-06-01', 1), [{ day: '2025-03-01', days: 90, jobs: ['long', 'short'] }]);
+    t.strictSame(await empty('2025-06-01', 1), []);
+  });
+
+  t.test('nothing is discarded that is not what was seen', async (t) => {
+    await place('seen/folder/deep');
+    const path = 'seen/folder/file';
+    await write(target(), path, Buffer.from('as it was seen'));
+    await write(target(), 'seen/folder/deep/other', Buffer.from('other'));
+    const file = (await target().stat(path, signal))!;
+    const folder = (await target().stat('seen/folder', signal)) ?? { ...file, path: 'seen/folder', folder: true };
+    await write(target(), path, Buffer.from('another size'));
+    const names = new Set(['seen/folder/file', 'seen/folder/deep']);
+    fixture().settle?.();
+    for (const options of [{}, trashOf('2026-03-01')]) {
+      await failsWith(t, 'target-changed', () => target().discard(file, { signal, ...options }), 'a changed file');
+      const isSeen = (below: TargetItem): boolean => names.has(below.path);
+      await failsWith(t, 'target-changed', () => target().discard(folder, { isSeen, signal, ...options }), 'a folder');
+      await failsWith(t, 'target-not-empty', () => target().discard(folder, { signal, ...options }), 'is it empty');
+      t.equal(String(await readAll(target(), path)), 'another size');
+      t.equal(String(await readAll(target(), 'seen/folder/deep/other')), 'other');
+      t.equal(await target().stat('.procorefs-trash/2026-03-01/seen', signal), undefined);
+    }
+    await discard(target(), 'seen/folder');
+    t.strictSame(await shown('seen').catch(() => []), [], 'and all of it goes that was seen');
   });
 
   t.test('its test says that it may be written', async (t) => {

@@ -18,7 +18,7 @@ import t from 'tap';
 import { openTarget } from '#src/targets/open.js';
 import { partPath } from '#src/targets/paths.js';
 import type { Content, Target, TargetItem } from '#src/targets/target.js';
-import { conformance, failsWith, listed, readAll, signal, write } from './conformance.js';
+import { conformance, failsWith, LINK, listed, readAll, signal, write } from './conformance.js';
 
 const top = mkdtempSync(join(tmpdir(), 'procorefs-folder-'));
 t.teardown(() => rmSync(top, { recursive: true, force: true }));
@@ -50,14 +50,14 @@ t.test('links in a folder are shown, and never followed or replaced', async (t) 
   await failsWith(t, 'target-outside', () => write(target, 'link/file', bytes));
   await failsWith(t, 'target-outside', () => readAll(target, 'link/file'));
   await failsWith(t, 'target-outside', () => listed(target, 'link'));
-  await failsWith(t, 'target-outside', () => target.remove('link/file', signal));
+  await failsWith(t, 'target-outside', () => target.discard({ ...LINK, path: 'link/file' }, { signal }));
   await failsWith(t, 'target-outside', () => target.mkdir('link/folder', signal));
   await failsWith(t, 'target-outside', () => target.move('plain', 'link/plain', signal));
   await failsWith(t, 'target-outside', () => readAll(target, 'file'));
   await failsWith(t, 'target-exists', () => write(target, 'file', bytes));
   t.strictSame(readdirSync(outside), ['file']);
   t.equal(readFileSync(join(outside, 'file'), 'utf8'), 'kept');
-  await target.remove('link', signal);
+  await target.discard({ ...LINK, unusable: 'type' }, { signal });
   t.equal(readFileSync(join(outside, 'file'), 'utf8'), 'kept', 'the link goes, not what it leads to');
 });
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { openTarget } from '#src/targets/open.js';
 import { ServerFolder, serveSsh } from '../helpers/target-servers.js';
-import { conformance, failsWith, listed, readAll, signal, write } from './conformance.js';
+import { conformance, failsWith, LINK, listed, readAll, signal, write } from './conformance.js';
 
 t.test('a server by rsync over ssh', async (t) => {
   const folder = new ServerFolder();
@@ -42,10 +42,10 @@ t.test('a server by rsync over ssh', async (t) => {
     t.match(await listed(target, ''), [{ name: 'link', folder: false, unusable: 'type' }]);
     await failsWith(t, 'target-outside', () => write(target, 'link/file', Buffer.from('x')));
     await failsWith(t, 'target-outside', () => readAll(target, 'link/file'));
-    await failsWith(t, 'target-outside', () => target.remove('link/file', signal));
+    await failsWith(t, 'target-outside', () => target.discard({ ...LINK, path: 'link/file' }, { signal }));
     await failsWith(t, 'target-outside', () => target.mkdir('link/folder', signal));
     t.equal(readFileSync(join(outside, 'file'), 'utf8'), 'kept');
-    await target.remove('link', signal);
+    await target.discard({ ...LINK, unusable: 'type' }, { signal });
   });
   conformance(t, () => ({
     target,

@@ -1,4 +1,5 @@
-import { childPath } from '../../targets/paths.js';
+import { childPath, TRASH } from '../../targets/paths.js';
+import type { Emptied } from '../../targets/target.js';
 import type { AuditLevel, ItemStatus } from '../definition/words.js';
 import type { Execution } from '../store/executions.js';
 import type { RunItem } from '../store/items.js';
@@ -50,6 +51,12 @@ export class Audit {
 
   run(level: EventLevel, event: string, reason?: string): void {
     this.#write(level, event, '', reason);
+  }
+
+  /** A day of the trash is gone. */
+  emptied(root: string, { day, days, jobs }: Emptied, nameOf: (id: string) => string | undefined): void {
+    const whose = jobs.map((id) => nameOf(id) ?? id).join(', ') || 'nobody knows';
+    this.#write('info', 'empty-trash', `${root}/${TRASH}/${day}`, `kept for ${days} days; put there by: ${whose}`);
   }
 
   #keeps(level: EventLevel): boolean {

@@ -325,7 +325,7 @@ export class Run {
       recordOf: (item) => known.get(item),
       recordsIn: (folder) => this.#records.ofFolder(folder),
       note: (record) => known.put(record),
-      trash: days > 0 ? { day, days, job: job.id } : undefined,
+      trash: days > 0 ? { day, days, job: job.id, by: `the job "${job.name}"` } : undefined,
       now: () => new Date(this.#clock.now()),
       progress: () => undefined,
       folders: new Set(),
@@ -359,14 +359,16 @@ export class Run {
   async #finish(signal: AbortSignal): Promise<void> {
     const { source, destination, job, store, execution } = this.#c;
     store.update(execution.id, { phase: 'finalize' });
-    const { trash_days: days } = job.transfer;
-    if (days === 0) return;
-    const before = new Date(this.#clock.now() - days * 86_400_000).toISOString().slice(0, 10);
-    for (const side of [source, destination])
-      await side.emptyTrash(before, signal).catch((error: unknown) => {
+    const today = new Date(this.#clock.now()).toISOString().slice(0, 10);
+    // What a job does not write is none of its business.
+    for (const side of changesSource(job.transfer) ? [source, destination] : [destination])
+      try {
+        for (const emptied of await side.emptyTrash({ today, days: job.transfer.trash_days }, signal))
+          this.#audit.emptied(side.root, emptied, (id) => store.nameOf(id));
+      } catch (error) {
         if (signal.aborted) throw error;
         this.#c.log.warn({ error, job: job.name }, 'old trash could not be removed');
-      });
+      }
   }
 
   /** A simulation's answer: what a run would take. */

@@ -279,7 +279,7 @@ export class ProcoreSide implements Side {
     await this.#delete(item, signal);
   }
 
-  emptyTrash(): Promise<string[]> {
+  emptyTrash(): Promise<[]> {
     return Promise.resolve([]);
   }
 

@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream';
-import { Failure } from '../../base/errors.js';
-import { isAsExpected } from '../../targets/paths.js';
+
 import { type Content, type DiscardOptions, MOUNT_ID, type Target, type TargetItem } from '../../targets/target.js';
 
 /** An item of one end of a transfer. */
@@ -48,19 +47,14 @@ export interface SideVersion {
 export type Change = 'file' | 'version' | 'versions' | 'folder' | 'delete' | 'move';
 
 /** One end of a transfer: what every target can do, and what only some know. */
-export interface Side extends Omit<Target, 'remove' | 'trash'> {
+export interface Side extends Target {
   /** `folder` as for `Target.list`. Items that this side cannot show whole fail with `listing-incomplete`. */
   list(folder: string, signal: AbortSignal): AsyncIterable<SideItem>;
   stat(path: string, signal: AbortSignal): Promise<SideItem | undefined>;
   /** Asked about what a whole listing lacks. Only what is deleted or elsewhere may cost the other end anything. */
   absence(missed: Missed, signal: AbortSignal): Promise<Absence>;
   write(...args: Parameters<Target['write']>): Promise<SideItem>;
-  /**
-   * Takes an item away: into the bin of the platform, else into the trash that is told. A file goes only while it is what
-   * `seen` says, a folder only while all that is in it is what the caller has seen; what cannot be told before is looked
-   * at afterwards, and brought back. Missing is fine.
-   * @throws Failure `target-changed`: it is not what was seen, and is kept; of a folder, all of it
-   */
+  /** As `Target.discard`; a platform with a bin of its own takes no trash. */
   discard(seen: SideItem, options: DiscardOptions<SideItem>): Promise<void>;
   /** The content of a file as `item` describes it, while it is so. */
   content(item: SideItem, signal: AbortSignal): Promise<HeldContent>;
@@ -152,28 +146,8 @@ export class TargetSide implements Side {
     return this.#target.mkdir(path, signal);
   }
 
-  async discard(seen: SideItem, { isSeen, trash, signal }: DiscardOptions<SideItem>): Promise<void> {
-    const there = await this.#target.stat(seen.path, signal);
-    if (!there) return;
-    const changed = (path: string): Failure => new Failure('target-changed', { target: this.root, path });
-    if (there.folder !== seen.folder) throw changed(seen.path);
-    if (!there.folder && !isAsExpected(there, seen, this.rules.timeGrain)) throw changed(seen.path);
-    if (there.folder && !isSeen) return this.#target.removeFolder(seen.path, signal);
-    const goes = async (folder: string): Promise<void> => {
-      for await (const below of this.#target.list(folder, signal)) {
-        if (!isSeen!(below)) throw changed(below.path);
-        if (below.folder) await goes(below.path);
-      }
-    };
-    if (there.folder) await goes(seen.path);
-    if (trash) await this.#target.trash(seen.path, trash.day, signal);
-    else await this.#removed(seen, signal);
-  }
-
-  async #removed({ path, folder }: SideItem, signal: AbortSignal): Promise<void> {
-    if (!folder) return this.#target.remove(path, signal);
-    for await (const below of this.#target.list(path, signal)) await this.#removed(below, signal);
-    await this.#target.removeFolder(path, signal);
+  discard(seen: SideItem, options: DiscardOptions<SideItem>): Promise<void> {
+    return this.#target.discard(seen, options);
   }
 
   removeFolder(path: string, signal: AbortSignal): Promise<void> {
@@ -188,8 +162,8 @@ export class TargetSide implements Side {
     return this.#target.setTime(path, mtime, signal);
   }
 
-  emptyTrash(before: string, signal: AbortSignal): Promise<string[]> {
-    return this.#target.emptyTrash(before, signal);
+  emptyTrash(...words: Parameters<Target['emptyTrash']>) {
+    return this.#target.emptyTrash(...words);
   }
 
   test(signal: AbortSignal) {

@@ -115,6 +115,11 @@ export class JobStore {
     return toJob(row);
   }
 
+  /** Undefined: there is no such job any more. */
+  nameOf(id: string): string | undefined {
+    return this.#db.prepare<[string], string>('SELECT name FROM jobs WHERE id = ?').pluck().get(id);
+  }
+
   list(): Job[] {
     return this.#db.prepare<[], JobRow>(`${SELECT_JOB} ORDER BY j.name`).all().map(toJob);
   }

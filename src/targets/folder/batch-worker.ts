@@ -7,13 +7,13 @@ import {
   lstatSync,
   openSync,
   readSync,
-  renameSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
 import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import type { NewFile, Outcome } from './batch-protocol.js';
 import { syncFileSystemNow } from './kernel.js';
+import { nameFileNow } from './rename.js';
 
 /** Files that one syncfs(2) puts on the disk; fewer are by an fsync(2) each, which leaves other programs alone. */
 const MANY = 8;
@@ -108,12 +108,12 @@ function written(file: NewFile): Part | undefined {
   }
 }
 
-/** Undefined: something has the name by now. */
+/** @throws EEXIST: something has the name by now */
 function publish({ file, fd }: Part, isSynced: boolean): Outcome | undefined {
   if (!isSynced) fsyncSync(fd);
   const { size, mtimeMs } = fstatSync(fd);
-  if (size !== file.size || isThere(at(file, file.name))) return undefined;
-  renameSync(at(file, file.part), at(file, file.name));
+  if (size !== file.size) return undefined;
+  nameFileNow(at(file, file.part), at(file, file.name));
   return { id: file.id, size, mtime: mtimeMs };
 }
 

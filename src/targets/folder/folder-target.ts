@@ -1,14 +1,27 @@
-import { constants, link, lstat, mkdir, open, readdir, rename, rm, rmdir, unlink, utimes } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import {
+  constants,
+  lstat,
+  mkdir,
+  open,
+  writeFile as putFile,
+  readdir,
+  rename,
+  rm,
+  rmdir,
+  utimes,
+} from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
+import { asidePath, lookBelow, takeAway } from '../away.js';
 import {
   byName,
   checkNewFile,
   checkNewPath,
   checkPath,
   childPath,
+  isAsExpected,
   isOwn,
-  isTrashDay,
   nameOf,
   PART_DAYS,
   PART_PREFIX,
@@ -17,26 +30,31 @@ import {
   TRASH,
   trashPlace,
 } from '../paths.js';
+
 import {
   type Content,
+  type DiscardOptions,
+  type Emptied,
   MOUNT_ID,
   type Target,
   type TargetItem,
   type TargetRules,
   type TargetTest,
+  type Trash,
   type WriteOptions,
 } from '../target.js';
+import { noteOf, overdue } from '../trash.js';
+
 import { BatchWriter, SMALL } from './batch.js';
 import { GroupSync } from './group-sync.js';
 import { testFolder } from './probe.js';
+import { renameNoReplace } from './rename.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 import { writeFile } from './write.js';
 
 /** Items of a folder that are looked at together. */
 const LOOKS = 64;
 const DAY = 86_400_000;
-/** What link(2) says where a file system has no hard links, or this user may make none. */
-const NO_LINKS = new Set(['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EACCES', 'EXDEV']);
 
 /** A folder of this machine, or of a share that is mounted on it. */
 export class FolderTarget implements Target {
@@ -45,6 +63,8 @@ export class FolderTarget implements Target {
   readonly #root: FolderRoot;
   readonly #disk: GroupSync;
   readonly #batch = new BatchWriter();
+  /** Notes in the trash that are there. */
+  readonly #noted = new Set<string>();
 
   constructor(root: FolderRoot, rules: TargetRules) {
     this.#root = root;
@@ -92,24 +112,23 @@ export class FolderTarget implements Target {
   }
 
   async #statIn(folder: OpenFolder, path: string): Promise<TargetItem | undefined> {
+    const found = await lstatIn(folder, path);
+    return found && this.#item(found, path);
+  }
+
+  #item(found: Stats, path: string): TargetItem {
     const name = nameOf(path);
-    try {
-      const found = await lstat(folder.at(name === '' ? '.' : name));
-      const isFolder = found.isDirectory();
-      return {
-        path,
-        name,
-        folder: isFolder,
-        size: found.isFile() ? found.size : 0,
-        mtime: found.mtimeMs / 1000,
-        ...(name.startsWith('.') ? { hidden: true } : {}),
-        ...(isFolder || found.isFile() ? {} : { unusable: 'type' as const }),
-        ...(isFolder && this.#root.isMount(path) ? { id: MOUNT_ID } : {}),
-      };
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return undefined;
-      throw error;
-    }
+    const isFolder = found.isDirectory();
+    return {
+      path,
+      name,
+      folder: isFolder,
+      size: found.isFile() ? found.size : 0,
+      mtime: found.mtimeMs / 1000,
+      ...(name.startsWith('.') ? { hidden: true } : {}),
+      ...(isFolder || found.isFile() ? {} : { unusable: 'type' as const }),
+      ...(isFolder && this.#root.isMount(path) ? { id: MOUNT_ID } : {}),
+    };
   }
 
   async stat(path: string, signal: AbortSignal): Promise<TargetItem | undefined> {
@@ -181,7 +200,7 @@ export class FolderTarget implements Target {
       path,
       content,
       options,
-      () => this.#keep(path, options),
+      () => this.#awayOf(path, options.trash, options.signal),
       (folder) => this.#statIn(folder, path),
     );
   }
@@ -210,23 +229,72 @@ export class FolderTarget implements Target {
     }
   }
 
-  async remove(path: string, signal: AbortSignal): Promise<void> {
-    await this.#gone(path, signal, (place) => unlink(place));
-  }
-
   async removeFolder(path: string, signal: AbortSignal): Promise<void> {
-    await this.#gone(path, signal, (place) => rmdir(place));
-  }
-
-  async #gone(path: string, signal: AbortSignal, remove: (place: string) => Promise<void>): Promise<void> {
-    checkPath(path, this.root);
-    if (path === '') throw new Failure('target-denied', { target: this.root, path: 'to remove the root' });
+    this.#checkRemoval(path);
     signal.throwIfAborted();
     try {
-      await this.#root.folder(parentOf(path), (folder) => remove(folder.at(nameOf(path))));
+      await this.#root.folder(parentOf(path), (folder) => rmdir(folder.at(nameOf(path))));
     } catch (error) {
       if (!isFailure(error, 'target-missing')) throw error;
     }
+  }
+
+  #checkRemoval(path: string): void {
+    checkPath(path, this.root);
+    if (path === '') throw new Failure('target-denied', { target: this.root, path: 'to remove the root' });
+  }
+
+  async discard(seen: TargetItem, { isSeen, trash, signal }: DiscardOptions): Promise<void> {
+    const { path, folder } = seen;
+    if (folder && !isSeen) return this.removeFolder(path, signal);
+    this.#checkRemoval(path);
+    const changed = (at = path): Failure => new Failure('target-changed', { target: this.root, path: at });
+    const found = await this.#found(path, signal, (item) => {
+      const isOne = item === undefined || (item.folder === folder && item.unusable === seen.unusable);
+      if (!isOne || (item && !folder && !isAsExpected(item, seen, this.rules.timeGrain))) throw changed();
+    });
+    if (!found) return;
+    const look = async (at: string, one: AbortSignal, check?: (item: TargetItem) => void) =>
+      folder ? lookBelow(at, (below) => this.list(below, one), check, true) : (await this.#found(at, one))?.identity;
+    const before = folder
+      ? await look(path, signal, (item) => {
+          // What is mounted there is none of this folder.
+          if (item.id === MOUNT_ID || !isSeen!(item)) throw changed(item.path);
+        })
+      : found.identity;
+    const away = await this.#awayOf(path, trash, signal);
+    const movement = { look, move: this.#move.bind(this), makeFolders: this.#makeFolders.bind(this) };
+    const isAway = await takeAway({ from: path, to: away, seen: before! }, movement, changed(), signal);
+    if (isAway && !trash)
+      await this.#root.folder(parentOf(away), ({ at }) => rm(at(nameOf(away)), { recursive: true, force: true }));
+  }
+
+  /** What tells an item of this moment from any that may come. */
+  async #found(path: string, signal: AbortSignal, check?: (item: TargetItem | undefined) => void) {
+    signal.throwIfAborted();
+    try {
+      return await this.#root.folder(parentOf(path), async (folder) => {
+        const found = await lstatIn(folder, path);
+        check?.(found && this.#item(found, path));
+        // Over a network, numbers of files may be made up anew at each look.
+        return found && { identity: JSON.stringify([found.size, found.mtimeMs, this.#root.remote || found.ino]) };
+      });
+    } catch (error) {
+      if (isFailure(error, 'target-missing') || isFailure(error, 'target-exists')) return undefined;
+      throw error;
+    }
+  }
+
+  /** A free path for what leaves: in the trash, or beside it under a hidden name. */
+  async #awayOf(path: string, trash: Trash | undefined, signal: AbortSignal): Promise<string> {
+    if (!trash) return asidePath(path);
+    const place = await trashPlace(path, trash.day, (there) => this.stat(there, signal));
+    await this.#makeFolders(parentOf(place), signal);
+    const note = noteOf(trash);
+    if (!this.#noted.has(note.path))
+      await this.#root.folder(TRASH, ({ at }) => putFile(at(nameOf(note.path)), note.text));
+    this.#noted.add(note.path);
+    return place;
   }
 
   async move(from: string, to: string, signal: AbortSignal): Promise<void> {
@@ -244,7 +312,8 @@ export class FolderTarget implements Target {
         // `a` to `A` where both are one file is a move onto itself.
         const itself = this.rules.caseInsensitive && from.toLowerCase() === to.toLowerCase();
         if (there && !itself) throw new Failure('target-exists', { target: this.root, path: to });
-        await rename(source.at(nameOf(from)), destination.at(nameOf(to)));
+        const [old, fresh] = [source.at(nameOf(from)), destination.at(nameOf(to))];
+        await (itself ? rename(old, fresh) : renameNoReplace(old, fresh));
       }),
     );
   }
@@ -260,39 +329,24 @@ export class FolderTarget implements Target {
     });
   }
 
-  async trash(path: string, date: string, signal: AbortSignal): Promise<string> {
-    checkPath(path, this.root);
-    const place = await trashPlace(path, date, (there) => this.stat(there, signal));
-    await this.#makeFolders(parentOf(place), signal);
-    await this.#move(path, place, signal);
-    return place;
-  }
-
-  /** A second name in the trash, so that the first one is never missing; where there are no such names, a move. */
-  async #keep(path: string, { trash, signal }: WriteOptions): Promise<void> {
-    const place = await trashPlace(path, trash?.day ?? '', (there) => this.stat(there, signal));
-    await this.#makeFolders(parentOf(place), signal);
-    await this.#root.folder(parentOf(path), (from) =>
-      this.#root.folder(parentOf(place), async (to) => {
-        try {
-          await link(from.at(nameOf(path)), to.at(nameOf(place)));
-        } catch (error) {
-          if (!NO_LINKS.has(errnoOf(error) ?? '')) throw error;
-          await rename(from.at(nameOf(path)), to.at(nameOf(place)));
-        }
-      }),
-    );
-  }
-
-  async emptyTrash(before: string, signal: AbortSignal): Promise<string[]> {
+  async emptyTrash(
+    options: { readonly today: string; readonly days: number },
+    signal: AbortSignal,
+  ): Promise<readonly Emptied[]> {
     if ((await this.stat(TRASH, signal)) === undefined) return [];
     return this.#root.folder(TRASH, async (folder) => {
-      const days = (await readdir(folder.at('.'))).filter((name) => isTrashDay(name) && name < before).sort();
-      for (const day of days) {
-        signal.throwIfAborted();
-        await rm(folder.at(day), { recursive: true, force: true });
-      }
-      return days;
+      const entries = await readdir(folder.at('.'), { withFileTypes: true });
+      const over = overdue(
+        entries.map((entry) => ({ name: entry.name, folder: entry.isDirectory() })),
+        options,
+      );
+      // The notes last: without them it would be kept again.
+      for (const { day, hasFolder, notes } of over)
+        for (const name of [...(hasFolder ? [day] : []), ...notes]) {
+          signal.throwIfAborted();
+          await rm(folder.at(name), { recursive: true, force: true });
+        }
+      return over.filter(({ hasFolder }) => hasFolder).map(({ day, days, jobs }) => ({ day, days, jobs }));
     });
   }
 
@@ -303,6 +357,16 @@ export class FolderTarget implements Target {
 
   close(): Promise<void> {
     return this.#batch.close();
+  }
+}
+
+async function lstatIn(folder: OpenFolder, path: string): Promise<Stats | undefined> {
+  const name = nameOf(path);
+  try {
+    return await lstat(folder.at(name === '' ? '.' : name));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

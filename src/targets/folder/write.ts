@@ -1,26 +1,28 @@
 import { lstatSync, type Stats } from 'node:fs';
-import { constants, type FileHandle, lstat, open, rename, unlink } from 'node:fs/promises';
+import { constants, type FileHandle, lstat, open, unlink } from 'node:fs/promises';
 import { errnoOf, Failure } from '../../base/errors.js';
+import { conflictName } from '../../outbox/conflict-name.js';
 import { damagedAt, Inspection, inspected, writeAll } from '../content.js';
 import { isAsExpected, nameOf, parentOf, partPath } from '../paths.js';
 import type { Content, TargetRules, WriteOptions } from '../target.js';
 import type { GroupSync } from './group-sync.js';
 import { copyInKernel, sizeOf } from './kernel.js';
+import { exchangeNames, nameFile, renameNoReplace } from './rename.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 
 const CHUNK = 1 << 20;
 
 /**
  * Writes a file as a part beside its place, and gives it its name when its bytes are complete, checked and on the disk.
- * A part that is there is continued; one that turns out wrong is written anew, once. `keep` puts what is replaced into
- * the trash and leaves it in its place.
+ * A part that is there is continued; one that turns out wrong is written anew, once. `away` tells a free path that what
+ * is replaced gets: in the trash, or aside until it is sure that it is what was expected.
  */
 export function writeFile<T>(
   { root, rules, disk }: { readonly root: FolderRoot; readonly rules: TargetRules; readonly disk: GroupSync },
   path: string,
   content: Content,
   options: WriteOptions,
-  keep: () => Promise<void>,
+  away: () => Promise<string>,
   look: (folder: OpenFolder) => Promise<T>,
 ): Promise<T> {
   return root.folder(parentOf(path), async (folder) => {
@@ -40,20 +42,22 @@ export function writeFile<T>(
     } finally {
       await handle.close();
     }
+    const found = await lookAgain(root, folder.at(name), path);
     try {
-      checkExpected(existing(await again(root, folder.at(name)), root.path, path), rules, root.path, path, options);
+      checkExpected(found, rules, root.path, path, options);
     } catch (error) {
       await unlink(part);
       throw error;
     }
-    if (before && options.trash !== undefined) await keep();
-    await publish(part, folder.at(name), before !== undefined, root.path, path);
+    if (found) await replace(root, { folder, part, path, found, away: await away(), options });
+    else await publish(root, part, folder.at(name), path);
     await disk.sync(folder.handle, opened).catch(ignoreUnsupported);
     return look(folder);
   });
 }
 
 interface Existing {
+  readonly ino: number;
   readonly size: number;
   readonly mtime: number;
   readonly mode: number;
@@ -63,9 +67,9 @@ interface Existing {
 
 function existing(found: Stats | undefined, target: string, path: string): Existing | undefined {
   if (!found) return undefined;
-  const { size, mtimeMs, mode, uid, gid } = found;
+  const { ino, size, mtimeMs, mode, uid, gid } = found;
   if (!isRegular(mode)) throw new Failure('target-exists', { target, path, why: 'it is not a file' });
-  return { size, mtime: mtimeMs / 1000, mode, uid, gid };
+  return { ino, size, mtime: mtimeMs / 1000, mode, uid, gid };
 }
 
 function missing(error: unknown): undefined {
@@ -73,8 +77,10 @@ function missing(error: unknown): undefined {
 }
 
 /** A name that was looked up a moment ago: of a disk of this machine the kernel knows it without waiting. */
-const again = (root: FolderRoot, place: string): Promise<Stats | undefined> | Stats | undefined =>
-  root.remote ? lstat(place).catch(missing) : lstatSync(place, { throwIfNoEntry: false });
+async function lookAgain(root: FolderRoot, place: string, path: string): Promise<Existing | undefined> {
+  const found = root.remote ? await lstat(place).catch(missing) : lstatSync(place, { throwIfNoEntry: false });
+  return existing(found, root.path, path);
+}
 
 const isRegular = (mode: number): boolean => (mode & constants.S_IFMT) === constants.S_IFREG;
 
@@ -194,13 +200,90 @@ function ignoreUnsupported(error: unknown): void {
   if (!UNSUPPORTED.has(errnoOf(error) ?? '')) throw error;
 }
 
-async function publish(part: string, place: string, replaces: boolean, target: string, path: string): Promise<void> {
+/** A new file gets its name. */
+async function publish(root: FolderRoot, part: string, place: string, path: string): Promise<void> {
   try {
-    await rename(part, place);
+    await nameFile(part, place, root.remote);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    await unlink(part);
+    throw new Failure('target-changed', { target: root.path, path }, error);
+  }
+}
+
+interface Replacement {
+  readonly folder: OpenFolder;
+  readonly part: string;
+  readonly path: string;
+  /** What was there a moment ago. */
+  readonly found: Existing;
+  /** Path of the target that it gets. */
+  readonly away: string;
+  readonly options: WriteOptions;
+}
+
+/**
+ * A file takes the place of another one, which leaves: at once where the file system can exchange names, else one after
+ * the other. What left is looked at, and goes back if it is not what was there a moment ago.
+ */
+async function replace(root: FolderRoot, { folder, part, path, found, away, options }: Replacement): Promise<void> {
+  const place = folder.at(nameOf(path));
+  const changed = (cause?: unknown): Failure => new Failure('target-changed', { target: root.path, path }, cause);
+  const isFound = async (at: string): Promise<boolean> => {
+    const one = await lookAgain(root, at, path).catch(() => undefined);
+    // Over a network, numbers of files may be made up anew at each look.
+    const isOne = one?.size === found.size && one.mtime === found.mtime && (root.remote || one.ino === found.ino);
+    return options.expected === undefined || isOne;
+  };
+  try {
+    await root.folder(parentOf(away), async ({ at }) => {
+      const old = at(nameOf(away));
+      await renameNoReplace(part, old);
+      const ours = await lookAgain(root, old, path);
+      const isExchanged = await exchangeNames(old, place).catch(async (error: unknown) => {
+        await unlink(old);
+        throw errnoOf(error) === 'ENOENT' ? changed(error) : error;
+      });
+      if (isExchanged && !(await isFound(old))) {
+        // Back; and whoever was faster once more gets a name of their own.
+        await exchangeNames(old, place).catch(() => putBack(root, old, folder, path));
+        const left = await lookAgain(root, old, path).catch(() => undefined);
+        if (left && left.ino === ours?.ino) await unlink(old);
+        else if (left) await putBack(root, old, folder, path);
+        throw changed();
+      }
+      if (!isExchanged) {
+        await renameNoReplace(old, part);
+        await renameNoReplace(place, old).catch((error: unknown) => {
+          throw errnoOf(error) === 'ENOENT' ? changed(error) : error;
+        });
+        try {
+          if (!(await isFound(old))) throw changed();
+          await publish(root, part, place, path);
+        } catch (error) {
+          await putBack(root, old, folder, path);
+          throw error;
+        }
+      }
+      if (options.trash === undefined) await unlink(old);
+    });
   } catch (error) {
     // A share refuses to replace what somebody has open, and says so in several ways.
-    if (replaces && ['EACCES', 'EPERM', 'EBUSY', 'ETXTBSY'].includes(errnoOf(error) ?? ''))
-      throw new Failure('target-busy', { target, path, why: errnoOf(error) }, error);
+    if (['EACCES', 'EPERM', 'EBUSY', 'ETXTBSY'].includes(errnoOf(error) ?? ''))
+      throw new Failure('target-busy', { target: root.path, path, why: errnoOf(error) }, error);
     throw error;
+  }
+}
+
+/** What is not ours gets its name back, or that of a conflict where somebody has taken it meanwhile. */
+async function putBack(root: FolderRoot, from: string, folder: OpenFolder, path: string): Promise<void> {
+  let place = folder.at(nameOf(path));
+  for (let time = Date.now(); ; time += 1000) {
+    try {
+      return await nameFile(from, place, root.remote);
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error;
+      place = folder.at(conflictName(nameOf(path), new Date(time)));
+    }
   }
 }

@@ -36,6 +36,7 @@ export class RcloneStorage implements Storage {
   readonly rules: TargetRules;
   readonly root: string;
   readonly publishes: boolean;
+  readonly renames: boolean;
   readonly takesTimeOfFile: boolean;
   readonly hasLinks: boolean;
   readonly #daemon: RcloneDaemon;
@@ -64,6 +65,7 @@ export class RcloneStorage implements Storage {
     this.root = shown;
     this.rules = rulesFrom(type, info);
     this.publishes = type.publishes === true;
+    this.renames = info.Features?.Move === true;
     this.takesTimeOfFile = this.rules.setsTimes || this.#bucketBased;
     this.hasLinks = type.hasLinks === true;
     this.#type = type;

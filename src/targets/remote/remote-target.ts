@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Failure, isFailure } from '../../base/errors.js';
+import { asidePath, bringBack, lookBelow, type Movement, takeAway } from '../away.js';
 import {
   byName,
   checkNewFile,
@@ -11,7 +12,6 @@ import {
   childPath,
   isAsExpected,
   isOwn,
-  isTrashDay,
   nameOf,
   PART_DAYS,
   PART_PREFIX,
@@ -20,7 +20,18 @@ import {
   TRASH,
   trashPlace,
 } from '../paths.js';
-import type { Content, Target, TargetItem, TargetRules, TargetTest, WriteOptions } from '../target.js';
+import type {
+  Content,
+  DiscardOptions,
+  Emptied,
+  Target,
+  TargetItem,
+  TargetRules,
+  TargetTest,
+  Trash,
+  WriteOptions,
+} from '../target.js';
+import { noteOf, overdue } from '../trash.js';
 import type { Staging } from './staging.js';
 import type { Entry, Storage } from './storage.js';
 
@@ -34,6 +45,8 @@ export class RemoteTarget implements Target {
   readonly #staging: Staging;
   /** Folders that are known to be folders of this root. */
   readonly #folders = new Set<string>(['']);
+  /** Notes in the trash that are there. */
+  readonly #noted = new Set<string>();
 
   constructor(storage: Storage, staging: Staging) {
     this.#storage = storage;
@@ -84,15 +97,22 @@ export class RemoteTarget implements Target {
     const how = { target: this.root, needsTime: this.#storage.takesTimeOfFile, reads: this.rules.reads };
     return this.#staging.with(path, content, options, how, async (parcel) => {
       const place = this.#storage.publishes ? path : partPath(path, options);
-      if (this.#storage.publishes && options.expected !== undefined) await this.#checkPlace(path, options);
-      if (this.#storage.publishes) await this.#keep(path, options);
+      if (place === path) {
+        const there = options.expected === undefined ? undefined : await this.#checkPlace(path, options);
+        // The name is missing for as long as the bytes take: only where the old ones are to be kept.
+        if (options.trash !== undefined) await this.#replaced(path, there, options);
+      }
       await this.#storage.put(parcel, place, signal);
       const stored = await this.#storage.look(place, signal);
       this.#checkStored(stored, path, options);
       if (place === path) return { ...stored!, path };
-      if (options.expected !== undefined) await this.#checkPlace(path, options);
-      await this.#keep(path, options);
-      await this.#storage.rename(place, path, false, signal);
+      try {
+        await this.#publish(place, path, options);
+      } catch (error) {
+        // What is there now is another file than the one that these bytes were to replace.
+        if (isFailure(error, 'target-changed')) await this.#storage.removeFile(place, signal);
+        throw error;
+      }
       // Size, hash and a time that was set go with the name.
       if (this.rules.setsTimes) return withName(stored!, path);
       const item = await this.#storage.look(path, signal);
@@ -101,19 +121,72 @@ export class RemoteTarget implements Target {
     });
   }
 
-  /** What is about to be replaced goes to the trash: over the net there is no second name for it, only a move. */
-  async #keep(path: string, { trash, signal }: WriteOptions): Promise<void> {
-    if (trash !== undefined && (await this.#storage.look(path, signal))) await this.trash(path, trash.day, signal);
+  /** Gives a part its name; what has it leaves. */
+  async #publish(part: string, path: string, options: WriteOptions): Promise<void> {
+    const { trash, signal } = options;
+    const left = await this.#replaced(path, await this.#checkPlace(path, options), options);
+    try {
+      await this.#storage.rename(part, path, false, signal);
+    } catch (error) {
+      // Somebody took the name meanwhile: what had it before is not lost for that.
+      if (left !== undefined && trash === undefined) await bringBack(left, path, this.#movement);
+      throw isFailure(error, 'target-exists') ? this.#changed(path) : error;
+    }
+    if (left !== undefined && trash === undefined) await this.#storage.removeFile(left, signal);
   }
 
-  async #checkPlace(path: string, { expected, signal }: WriteOptions): Promise<void> {
+  /**
+   * What is about to be replaced leaves first, and is looked at there: over the net there is no second name for it, only a
+   * move. @returns where it is; undefined: there was nothing, or it cannot be moved in one step
+   */
+  async #replaced(
+    path: string,
+    there: Entry | undefined,
+    { trash, signal }: WriteOptions,
+  ): Promise<string | undefined> {
+    const found = there ?? (trash === undefined ? undefined : await this.#storage.look(path, signal));
+    if (!found || (trash === undefined && !this.#storage.renames)) return undefined;
+    return this.#takeAway(path, this.#identity(found), trash, this.#movement, signal);
+  }
+
+  /** @returns where it is now; undefined: it had gone. @throws Failure `target-changed` */
+  async #takeAway(
+    path: string,
+    seen: string,
+    trash: Trash | undefined,
+    movement: Movement,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const to = trash ? await this.#trashPlace(path, trash, signal) : asidePath(path);
+    return (await takeAway({ from: path, to, seen }, movement, this.#changed(path), signal)) ? to : undefined;
+  }
+
+  readonly #movement: Movement = {
+    look: async (path, signal) => {
+      const found = await this.#storage.look(path, signal);
+      return found && this.#identity(found);
+    },
+    move: (from, to, signal) => this.#move(from, to, signal),
+    makeFolders: (path, signal) => this.#makeFolders(path, signal),
+  };
+
+  /** What tells a file from another one. Where times are those of storing, a move may change them; a copy, hashes. */
+  #identity({ size, mtime, hash }: Entry): string {
+    return JSON.stringify([size, this.rules.setsTimes && mtime, this.#storage.renames && hash?.value]);
+  }
+
+  #changed(path: string): Failure {
+    return new Failure('target-changed', { target: this.root, path });
+  }
+
+  /** @returns what is there */
+  async #checkPlace(path: string, { expected, signal }: WriteOptions): Promise<Entry | undefined> {
     const there = await this.#storage.look(path, signal);
     if (there?.folder || there?.unusable)
       throw new Failure('target-exists', { target: this.root, path, why: 'it is no file' });
-    if (!isAsExpected(there, expected, this.rules.timeGrain))
-      throw new Failure('target-changed', { target: this.root, path });
-    if (there || !this.rules.emptyFolders) return;
-    await this.#checkFolder(parentOf(path), signal);
+    if (!isAsExpected(there, expected, this.rules.timeGrain)) throw this.#changed(path);
+    if (!there && this.rules.emptyFolders) await this.#checkFolder(parentOf(path), signal);
+    return there;
   }
 
   async #checkFolder(path: string, signal: AbortSignal): Promise<void> {
@@ -163,10 +236,37 @@ export class RemoteTarget implements Target {
     this.#folders.add(path);
   }
 
-  async remove(path: string, signal: AbortSignal): Promise<void> {
+  async discard(seen: TargetItem, { isSeen, trash, signal }: DiscardOptions): Promise<void> {
+    const { path, folder } = seen;
+    if (folder && !isSeen) return this.removeFolder(path, signal);
     const found = await this.#toRemove(path, signal);
-    if (found?.folder) throw new Failure('target-exists', { target: this.root, path, why: 'it is a folder' });
-    if (found) await this.#storage.removeFile(path, signal);
+    if (!found) return;
+    if (found.folder !== folder || found.unusable !== seen.unusable) throw this.#changed(path);
+    if (!folder && !isAsExpected(found, seen, this.rules.timeGrain)) throw this.#changed(path);
+    const check = (item: TargetItem): void => {
+      if (!isSeen!(item)) throw this.#changed(item.path);
+    };
+    const lookAt = (at: string, one: AbortSignal, checked?: typeof check): Promise<string> =>
+      lookBelow(at, (below) => this.list(below, one), checked, this.rules.setsTimes);
+    const before = folder ? await lookAt(path, signal, check) : this.#identity(found);
+    if (trash || this.#storage.renames) {
+      const movement = folder ? { ...this.#movement, look: lookAt } : this.#movement;
+      const away = await this.#takeAway(path, before, trash, movement, signal);
+      if (away === undefined || trash) return;
+      return folder ? this.#storage.purge(away, signal) : this.#storage.removeFile(away, signal);
+    }
+    // To move would be to copy: each file goes right after a look.
+    if (!folder) return this.#storage.removeFile(path, signal);
+    await this.#removeBelow(path, check, signal);
+  }
+
+  async #removeBelow(folder: string, check: (item: TargetItem) => void, signal: AbortSignal): Promise<void> {
+    for await (const item of this.list(folder, signal)) {
+      check(item);
+      if (item.folder) await this.#removeBelow(item.path, check, signal);
+      else await this.#storage.removeFile(item.path, signal);
+    }
+    await this.removeFolder(folder, signal);
   }
 
   async removeFolder(path: string, signal: AbortSignal): Promise<void> {
@@ -224,25 +324,41 @@ export class RemoteTarget implements Target {
     if (this.rules.setsTimes) await this.#storage.setTime(path, mtime, signal);
   }
 
-  async trash(path: string, date: string, signal: AbortSignal): Promise<string> {
-    checkPath(path, this.root);
-    const place = await trashPlace(path, date, async (there) =>
+  /** A free place in the trash, and a note of how long what goes there stays. */
+  async #trashPlace(path: string, trash: Trash, signal: AbortSignal): Promise<string> {
+    const place = await trashPlace(path, trash.day, async (there) =>
       this.#folders.has(there) ? { folder: true } : this.stat(there, signal),
     );
     await this.#makeFolders(parentOf(place), signal);
-    await this.#move(path, place, signal);
+    const note = noteOf(trash);
+    if (!this.#noted.has(note.path)) await this.#putSmall(note.path, note.text, signal);
+    this.#noted.add(note.path);
     return place;
   }
 
-  async emptyTrash(before: string, signal: AbortSignal): Promise<string[]> {
+  async #putSmall(path: string, text: string, signal: AbortSignal): Promise<void> {
+    const file = join(await this.#staging.folder(), `${PART_PREFIX}${randomBytes(6).toString('hex')}`);
+    try {
+      await writeFile(file, text);
+      await this.#storage.put({ file, size: Buffer.byteLength(text), mtime: undefined }, path, signal);
+    } finally {
+      await rm(file, { force: true });
+    }
+  }
+
+  async emptyTrash(
+    options: { readonly today: string; readonly days: number },
+    signal: AbortSignal,
+  ): Promise<readonly Emptied[]> {
     if (!(await this.#storage.look(TRASH, signal))) return [];
-    const days = (await this.#storage.entries(TRASH, signal))
-      .filter(({ name, folder }) => folder && isTrashDay(name) && name < before)
-      .map(({ name }) => name)
-      .sort();
+    const over = overdue(await this.#storage.entries(TRASH, signal), options);
     this.#forget(TRASH);
-    for (const day of days) await this.#storage.purge(`${TRASH}/${day}`, signal);
-    return days;
+    for (const { day, hasFolder, notes } of over) {
+      if (hasFolder) await this.#storage.purge(`${TRASH}/${day}`, signal);
+      // The notes last: without them it would be kept again.
+      for (const note of notes) await this.#storage.removeFile(`${TRASH}/${note}`, signal);
+    }
+    return over.filter(({ hasFolder }) => hasFolder).map(({ day, days, jobs }) => ({ day, days, jobs }));
   }
 
   async test(signal: AbortSignal): Promise<TargetTest> {
@@ -250,17 +366,13 @@ export class RemoteTarget implements Target {
     // To see that the root is there is part of the test, also where nothing says how much room it has.
     await this.#storage.entries('', signal);
     const name = `${PART_PREFIX}probe-${randomBytes(6).toString('hex')}`;
-    const file = join(await this.#staging.folder(), name);
     try {
-      await writeFile(file, 'probe');
-      await this.#storage.put({ file, size: 5, mtime: undefined }, name, signal);
+      await this.#putSmall(name, 'probe', signal);
       await this.#storage.removeFile(name, signal);
       return { ...seen, writable: true };
     } catch (error) {
       if (!isFailure(error, 'target-denied') && !isFailure(error, 'target-full')) throw error;
       return { ...seen, writable: false, why: error.message };
-    } finally {
-      await rm(file, { force: true });
     }
   }
 

@@ -22,6 +22,8 @@ export interface Storage {
   readonly root: string;
   /** A file appears under its name when it is complete, so that it needs no part. */
   readonly publishes: boolean;
+  /** A file or folder gets another name in one step: the bytes stay where they are. */
+  readonly renames: boolean;
   /** The time of the local file becomes that of the stored one. */
   readonly takesTimeOfFile: boolean;
   /** Symbolic links on the server may lead elsewhere: every folder is looked at before something is put into it. */
@@ -39,7 +41,7 @@ export interface Storage {
   removeFolder(path: string, signal: AbortSignal): Promise<void>;
   /** A folder with all that is in it. */
   purge(path: string, signal: AbortSignal): Promise<void>;
-  /** `to` is free, or a file that is to be replaced. */
+  /** `to` was free a moment ago. @throws Failure `target-exists` where the protocol tells that it is not any more */
   rename(from: string, to: string, isFolder: boolean, signal: AbortSignal): Promise<void>;
   setTime(path: string, mtime: number, signal: AbortSignal): Promise<void>;
   about(signal: AbortSignal): Promise<{ readonly kind: string; readonly free?: number; readonly total?: number }>;

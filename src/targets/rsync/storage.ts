@@ -17,6 +17,9 @@ const LIST = [
   '--files-from=-',
 ];
 
+/** Looks on the server itself, at the last moment: what is there is not replaced, nor moved into where it is a folder. */
+const MOVE = `sh -c 'if [ -e "$2" ] || [ -L "$2" ]; then echo "File exists" >&2; exit 1; fi; exec mv -f -- "$1" "$2"' sh`;
+
 /**
  * A server with sshd and rsync. Bytes and lists come by rsync, whose names go through its standard input and so past
  * every shell and wildcard; moves and removals are commands of POSIX by ssh.
@@ -25,6 +28,7 @@ export class RsyncStorage implements Storage {
   // Lists show whole seconds; a part is completed by rsync's own checksums.
   readonly rules = rulesOf('rsync', { timeGrain: 1, replacesAtOnce: true, resumes: true });
   readonly publishes = false;
+  readonly renames = true;
   readonly takesTimeOfFile = true;
   readonly hasLinks = true;
   readonly root: string;
@@ -104,7 +108,8 @@ export class RsyncStorage implements Storage {
   }
 
   async rename(from: string, to: string, _isFolder: boolean, signal: AbortSignal): Promise<void> {
-    await this.#host.run('mv -f --', [from, to], to, signal);
+    const isItself = from.toLowerCase() === to.toLowerCase();
+    await this.#host.run(isItself ? 'mv -f --' : MOVE, [from, to], to, signal);
   }
 
   async setTime(path: string, mtime: number, signal: AbortSignal): Promise<void> {

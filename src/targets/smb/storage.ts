@@ -25,6 +25,7 @@ export class SmbStorage implements Storage {
     reads: ['file', 'descriptor'],
   });
   readonly publishes = false;
+  readonly renames = true;
   readonly takesTimeOfFile = false;
   // The server follows links only inside of the share.
   readonly hasLinks = false;
@@ -145,9 +146,9 @@ export class SmbStorage implements Storage {
     }
   }
 
-  async rename(from: string, to: string, isFolder: boolean, signal: AbortSignal): Promise<void> {
-    const force = isFolder ? '' : ' -f';
-    await this.#run(`rename ${this.#quoted(from)} ${this.#quoted(to)}${force}`, to, signal);
+  async rename(from: string, to: string, _isFolder: boolean, signal: AbortSignal): Promise<void> {
+    // Without -f it refuses to replace anything.
+    await this.#run(`rename ${this.#quoted(from)} ${this.#quoted(to)}`, to, signal);
   }
 
   async about(signal: AbortSignal) {

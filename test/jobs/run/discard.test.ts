@@ -116,3 +116,41 @@ t.test('a folder that was removed since the plan is not made at the other end', 
   t.equal((await folders.run(job.id)).status, 'warn');
   t.strictSame(contentOf(folders.b), {});
 });
+
+t.test(
+  'a job empties the trash of the sides that it writes, of what has been there as long as was noted',
+  async (t) => {
+    for (const type of ['copy', 'sync']) {
+      const folders = new Folders(t);
+      const job = folders.add({ transfer_type: type, trash_days: 1 });
+      put(folders.a, { 'file.txt': 'x' });
+      for (const folder of [folders.a, folders.b]) {
+        put(folder, {
+          '.procorefs-trash/2020-01-01/nobody noted it': 'old',
+          '.procorefs-trash/2020-01-02/kept for long': 'kept',
+          '.procorefs-trash/2020-01-02.keep-36500.another-job.json': '{}',
+          '.procorefs-trash/2020-01-03/over': 'over',
+          [`.procorefs-trash/2020-01-03.keep-7.${job.id}.json`]: '{}',
+        });
+        const days = new Date(Date.now() - 20 * 86_400_000).toISOString().slice(0, 10);
+        put(folder, { [`.procorefs-trash/${days}/younger than 30 days`]: 'young' });
+      }
+      const run = await folders.run(job.id);
+      t.equal(run.status, 'completed');
+      t.strictSame(trashOf(folders.b), ['kept', 'young']);
+      t.strictSame(trashOf(folders.a), type === 'sync' ? ['kept', 'young'] : ['kept', 'old', 'over', 'young']);
+      const emptied = [...folders.store.auditOf(run.id)].filter(({ event }) => event === 'empty-trash');
+      const lines = emptied.map(({ path, reason }) => `${path.slice(folders.top.length)}: ${reason}`);
+      const ofB = [
+        '/b/.procorefs-trash/2020-01-01: kept for 30 days; put there by: nobody knows',
+        `/b/.procorefs-trash/2020-01-03: kept for 7 days; put there by: ${job.name}`,
+      ];
+      t.strictSame(
+        lines.filter((line) => line.startsWith('/b/')),
+        ofB,
+        'the audit says what went',
+      );
+      t.equal(lines.length, type === 'sync' ? 4 : 2);
+    }
+  },
+);

@@ -1,0 +1,203 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import t from 'tap';
+import { Failure } from '#src/base/errors.js';
+import { FolderTarget } from '#src/targets/folder/folder-target.js';
+import { nameFile, nameFileNow, renameNoReplace } from '#src/targets/folder/rename.js';
+import { FolderRoot } from '#src/targets/folder/root.js';
+import { RemoteTarget } from '#src/targets/remote/remote-target.js';
+import { Staging } from '#src/targets/remote/staging.js';
+import { rulesOf } from '#src/targets/rules.js';
+import type { Target, Trash } from '#src/targets/target.js';
+import { contentOf } from '../helpers/jobs.js';
+import { Quirky } from '../helpers/quirky-targets.js';
+import { failsWith, signal, write } from './conformance.js';
+
+const top = mkdtempSync(join(tmpdir(), 'procorefs-discard-'));
+t.teardown(() => rmSync(top, { recursive: true, force: true }));
+
+const TRASH: Trash = { day: '2026-01-31', days: 30, job: 'a', by: 'the job "a"' };
+
+interface Watched {
+  readonly target: Target;
+  readonly folder: string;
+  /** What somebody does once, when the target has looked and is about to rename. */
+  next(act: () => void): void;
+}
+
+/** A folder of this machine: the second time that it goes into a folder, it has seen what it is about to change. */
+async function folderTarget(name: string): Promise<Watched> {
+  const folder = join(top, name);
+  mkdirSync(folder);
+  const root = await FolderRoot.open(folder, undefined);
+  let [act, calls] = [undefined as (() => void) | undefined, 0];
+  const plain = root.folder.bind(root);
+  root.folder = (...words) => {
+    if (act && ++calls === 2) {
+      act();
+      act = undefined;
+    }
+    return plain(...words);
+  };
+  const rules = rulesOf('linux', { replacesAtOnce: true, resumes: true });
+  return { target: new FolderTarget(root, rules), folder, next: (one) => void ([act, calls] = [one, 0]) };
+}
+
+/** A storage that is asked by a protocol, whose commands come one after the other. */
+async function remoteTarget(name: string): Promise<Watched> {
+  const folder = join(top, name);
+  mkdirSync(folder);
+  const storage = new Quirky(folder, { title: name });
+  let act: (() => void) | undefined;
+  const plain = storage.rename.bind(storage);
+  storage.rename = (...words) => {
+    act?.();
+    act = undefined;
+    // As servers of shares do, and as the shell is asked to.
+    if (existsSync(storage.place(words[1])))
+      throw new Failure('target-exists', { target: name, path: words[1], why: 'it is taken' });
+    return plain(...words);
+  };
+  return {
+    target: new RemoteTarget(storage, new Staging(join(top, 'staging'), 'x')),
+    folder,
+    next: (one) => void (act = one),
+  };
+}
+
+/** All that is there, the trash as well; by content. */
+function everything(folder: string): string[] {
+  return (readdirSync(folder, { recursive: true }) as string[])
+    .map((path) => join(folder, path))
+    .filter((path) => statSync(path).isFile() && !path.endsWith('.json'))
+    .map((path) => readFileSync(path, 'utf8'))
+    .sort();
+}
+
+/** As a program saves: a new file in place of the old one. */
+function save(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}~`, text);
+  renameSync(`${path}~`, path);
+}
+
+for (const [kind, open] of [
+  ['a folder', folderTarget],
+  ['a storage', remoteTarget],
+] as const)
+  for (const trash of [undefined, TRASH])
+    t.test(
+      `${kind}, ${trash ? 'into the trash' : 'for good'}: what comes between a look and a change stays`,
+      async (t) => {
+        const { target, folder, next } = await open(`${kind} ${trash ? 'kept' : 'gone'}`);
+        t.teardown(() => target.close());
+        const options = { signal, ...(trash ? { trash } : {}) };
+        const path = join(folder, 'file');
+        const seen = async (name: string) => (await target.stat(name, signal))!;
+
+        writeFileSync(path, 'seen');
+        const file = await seen('file');
+        next(() => save(path, 'unseen'));
+        await failsWith(t, 'target-changed', () => target.discard(file, options), 'a file was saved');
+        t.strictSame(contentOf(folder), { file: 'unseen' });
+        t.strictSame(everything(folder), ['unseen'], 'and nothing of it is anywhere else');
+
+        const before = await seen('file');
+        next(() => save(path, 'saved again'));
+        const fresh = Buffer.from('from the job');
+        const replace = () => write(target, 'file', fresh, { ...options, expected: before });
+        await failsWith(t, 'target-changed', replace, 'a file was saved while it was replaced');
+        t.strictSame(contentOf(folder), { file: 'saved again' });
+        t.strictSame(
+          everything(folder).filter((text) => text !== 'from the job'),
+          ['saved again'],
+        );
+
+        await write(target, 'file', fresh, { ...options, expected: await seen('file') });
+        t.strictSame(contentOf(folder), { file: 'from the job' }, 'what was seen is replaced');
+        t.strictSame(everything(folder), trash ? ['from the job', 'saved again'] : ['from the job']);
+
+        if (kind === 'a storage') {
+          next(() => save(join(folder, 'new'), 'somebody was faster'));
+          await failsWith(t, 'target-changed', () => write(target, 'new', fresh, { ...options, expected: null }));
+        } else save(join(folder, 'new'), 'somebody was faster');
+        t.match(contentOf(folder), { new: 'somebody was faster' });
+
+        save(join(folder, 'tree/one'), 'one');
+        save(join(folder, 'tree/deep/two'), 'two');
+        let asked = 0;
+        const isSeen = (): boolean => {
+          // It is in the folder that was looked at already.
+          if (++asked === 3) save(join(folder, 'tree/unseen'), 'three');
+          return true;
+        };
+        const tree = await seen('tree');
+        await failsWith(
+          t,
+          'target-changed',
+          () => target.discard(tree, { ...options, isSeen }),
+          'something was put there',
+        );
+        t.match(contentOf(folder), { 'tree/one': 'one', 'tree/deep/two': 'two', 'tree/unseen': 'three' });
+
+        await target.discard(tree, { ...options, isSeen: () => true });
+        await target.discard(await seen('file'), options);
+        t.strictSame(contentOf(folder), { new: 'somebody was faster' });
+        const kept = ['from the job', 'one', 'saved again', 'somebody was faster', 'three', 'two'];
+        t.strictSame(everything(folder), trash ? kept : ['somebody was faster']);
+      },
+    );
+
+t.test('a file gets a name only where nothing has it', async (t) => {
+  const [part, name] = [join(top, 'part'), join(top, 'name')];
+  for (const give of [
+    () => nameFile(part, name, false),
+    () => nameFile(part, name, true),
+    () => renameNoReplace(part, name),
+    async () => nameFileNow(part, name),
+  ]) {
+    writeFileSync(part, 'part');
+    writeFileSync(name, 'taken');
+    await t.rejects(give(), { code: 'EEXIST' });
+    t.equal(readFileSync(name, 'utf8'), 'taken');
+    rmSync(name);
+    await give();
+    t.equal(readFileSync(name, 'utf8'), 'part');
+    t.notOk(existsSync(part));
+  }
+});
+
+t.test('what goes back where somebody has taken the name gets that of a conflict', async (t) => {
+  const folder = join(top, 'taken');
+  mkdirSync(folder);
+  const path = join(folder, 'file.txt');
+  const storage = new Quirky(folder, { title: 'taken' });
+  const [rename, look] = [storage.rename.bind(storage), storage.look.bind(storage)];
+  storage.rename = (...words) => {
+    if (words[0] === 'file.txt') save(path, 'unseen');
+    return rename(...words);
+  };
+  storage.look = (...words) => {
+    if (words[0].includes('aside')) save(path, 'taken meanwhile');
+    return look(...words);
+  };
+  const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'x'));
+  t.teardown(() => target.close());
+  save(path, 'seen');
+  const seen = (await target.stat('file.txt', signal))!;
+  await failsWith(t, 'target-changed', () => target.discard(seen, { signal }));
+  t.strictSame(everything(folder), ['taken meanwhile', 'unseen']);
+  const [kept] = readdirSync(folder).filter((name) => name !== 'file.txt');
+  t.match(kept, /^file \(conflict .+\)\.txt$/);
+});
