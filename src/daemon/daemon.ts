@@ -172,7 +172,9 @@ export class Daemon {
     // Whatever fails, the rest is ended all the same: above all what waits to go up.
     await this.jobs.close().catch((error: unknown) => log.error({ error }, 'the jobs did not end cleanly'));
     await this.mounts.close().catch((error: unknown) => log.error({ error }, 'unmounting failed'));
-    const drained = projects.all.map(({ scheduler }) => scheduler.drain(AbortSignal.timeout(DRAIN_LIMIT)));
+    const drained = projects.all.map(({ scheduler }) =>
+      scheduler.drain(AbortSignal.timeout(DRAIN_LIMIT), { isPatient: false }),
+    );
     await Promise.all(drained).then(
       (left) => left.flat().length > 0 && log.warn({ left: left.flat().length }, 'changes are left for the next mount'),
       (error: unknown) => log.warn({ error }, 'changes are left for the next mount'),

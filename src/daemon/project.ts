@@ -19,6 +19,7 @@ import { NO_REMOTE } from '../outbox/intent.js';
 import { Outbox } from '../outbox/outbox.js';
 import { PinKeeper } from '../outbox/pin-keeper.js';
 import { Pins } from '../outbox/pins.js';
+import { FIRST_RETRY } from '../outbox/publish.js';
 import { renumber } from '../outbox/renumber.js';
 import { Scheduler } from '../outbox/scheduler.js';
 import { Sender } from '../outbox/sender.js';
@@ -167,6 +168,7 @@ export class Project {
       delays: {
         settle: options.settle,
         deletion: options.deleteDelay,
+        retry: FIRST_RETRY,
         temporary: options.temporaryDelay ?? TEMPORARY_DELAY,
       },
       holdAfter: options.holdAfter,

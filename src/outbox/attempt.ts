@@ -4,7 +4,7 @@ import { linuxNames } from '../names/linux.js';
 import type { RemoteVersion } from '../procore/items.js';
 import type { SavedUpload } from '../procore/uploads.js';
 import { cleanedName } from './cleaned-name.js';
-import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
+import { type Attempt, hasFailed, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 
 /** No call is in doubt. */
 export const NOT_ATTEMPTED = { attemptAt: 0, attempted: undefined } as const;
@@ -38,8 +38,8 @@ export function leftPlaces(intent: Intent): string[] {
 
 /** The state of an intent once the outcome of its last call is known: whatever kept that unknown is over. */
 export const withOutcome = (intent: Intent): Pick<Intent, 'attemptAt' | 'attempted' | 'state' | 'reason'> =>
-  intent.state === 'failed' || intent.state === 'uploading'
-    ? { ...NOT_ATTEMPTED, state: 'held', reason: intent.state === 'failed' ? undefined : intent.reason }
+  hasFailed(intent) || intent.state === 'uploading'
+    ? { ...NOT_ATTEMPTED, state: 'held', reason: hasFailed(intent) ? undefined : intent.reason }
     : { ...NOT_ATTEMPTED, state: intent.state, reason: intent.reason };
 
 /** Clocks differ: an hour is more than any, and less than a working day. Milliseconds. */
@@ -83,3 +83,11 @@ export function rebased(now: Intent, attempt: Attempt, item: Made): Intent {
     dirty: now.dirty && !sameContent,
   };
 }
+
+/** The server has something of a change that it had not before. */
+export const isStepOn = (before: Intent, after: Intent | undefined): boolean =>
+  !after ||
+  after.remoteId !== before.remoteId ||
+  after.baseVersion !== before.baseVersion ||
+  after.baseParent !== before.baseParent ||
+  after.baseName !== before.baseName;

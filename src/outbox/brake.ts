@@ -5,6 +5,8 @@ import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 /** Deletions and overwrites are counted over so many milliseconds. */
 const WINDOW = 10 * 60_000;
 
+export const BRAKE_REASON = 'many deletions or overwrites at once: release or discard them';
+
 /** Whether the intent takes content away from the server: a deletion, or a new version over an old one. */
 export const takesAway = (intent: Intent): boolean =>
   intent.remoteId !== NO_REMOTE &&

@@ -2,9 +2,10 @@ import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.
 
 /**
  * open: being written, not acknowledged yet · held: acknowledged, waits for the settle time or for the brake's release ·
- * waiting: may go up · uploading · failed: tried, will be tried again · local: stays on this machine.
+ * waiting: may go up · uploading · failed: tried, will be tried again · refused: the server does not take it as it is, a
+ * person must change it · local: stays on this machine.
  */
-export type IntentState = 'open' | 'held' | 'waiting' | 'uploading' | 'failed' | 'local';
+export type IntentState = 'open' | 'held' | 'waiting' | 'uploading' | 'failed' | 'refused' | 'local';
 
 /** What of a staging file is not there yet, and comes from a version of the server. */
 export interface Gaps {
@@ -92,6 +93,9 @@ const FOR_A_PERSON: readonly (string | undefined)[] = [INTERRUPTED, UNSURE, INCO
 
 /** Only a person can say whether this may go up. */
 export const needsPerson = (intent: Intent): boolean => !intent.released && FOR_A_PERSON.includes(intent.reason);
+
+/** An attempt at it failed. */
+export const hasFailed = ({ state }: Intent): boolean => state === 'failed' || state === 'refused';
 
 /** It stays on this machine, and what is made in it does too. */
 export const isLocal = (intent: Intent | undefined): boolean => intent?.state === 'local';

@@ -4,16 +4,19 @@ import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { Alarm } from './alarm.js';
-import { Brake, isBraked } from './brake.js';
+import { isStepOn } from './attempt.js';
+import { BRAKE_REASON, Brake } from './brake.js';
 import { BrakeRecord } from './brake-record.js';
 import { isNothing } from './changes.js';
 import { Completions } from './completions.js';
-import { type Intent, NO_REMOTE } from './intent.js';
+import { hasFailed, type Intent, NO_REMOTE } from './intent.js';
 import { coveredBy, orderOf, violation } from './order.js';
 import type { Outbox } from './outbox.js';
-import { type Delays, isPublished, mostAttempts, PAUSES } from './publish.js';
+import { Prospects } from './prospects.js';
+import { afterFailure, consequenceOf, type Delays, isPublished } from './publish.js';
 import { Readiness } from './readiness.js';
 import { ReadyQueue } from './ready-queue.js';
+import { Refusals } from './refusals.js';
 import type { Sender } from './sender.js';
 
 export interface SchedulerOptions {
@@ -29,8 +32,6 @@ export interface SchedulerOptions {
 
 /** Milliseconds. */
 const DISK_PAUSE = 5000;
-/** Changes that wait for each other in a row. */
-const LONGEST_ORDER = 1000;
 const TICK = 20;
 /** Changes that follow each other within a tick are looked at together, milliseconds after the first at the latest. */
 const BURST = 1000;
@@ -40,13 +41,14 @@ const SWEEP = 60_000;
 const LONGEST_WAIT = 500;
 /** Milliseconds that `drain` waits for the kernel to tell that nobody has a file any more which a program closed before. */
 const RELEASE_COMES = 1000;
-export const BRAKE_REASON = 'many deletions or overwrites at once: release or discard them';
 
 /** Brings the intents to the server in an order that the server can follow, again and again until each is there. */
 export class Scheduler {
+  readonly refusals: Refusals;
   readonly #o: SchedulerOptions;
   readonly #brake: Brake;
   readonly #readiness: Readiness;
+  readonly #prospects: Prospects;
   readonly #stop = new AbortController();
   readonly #underWay = new Map<Inode, Promise<void>>();
   readonly #queue = new ReadyQueue();
@@ -55,7 +57,6 @@ export class Scheduler {
   readonly #onChange = (): void => this.#changed();
   #burstEnd = 0;
   #sweepAt = 0;
-  #pausedUntil = 0;
   /** Why the outbox could not be written the last time. */
   #diskError: unknown;
 
@@ -64,7 +65,18 @@ export class Scheduler {
     this.#completions = new Completions(options.outbox.clock);
     this.#alarm = new Alarm(options.outbox.clock, () => this.#awake());
     this.#brake = new Brake(options.holdAfter, new BrakeRecord(options.outbox.intents.database, options.log));
-    this.#readiness = new Readiness(options.outbox, options.delays);
+    this.refusals = new Refusals(options.outbox);
+    const { outbox, delays, sender } = options;
+    this.#readiness = new Readiness(outbox, delays, this.refusals);
+    const { refusals } = this;
+    const isUnderWay = (inode: Inode): boolean => this.#underWay.has(inode);
+    this.#prospects = new Prospects({
+      outbox,
+      readiness: this.#readiness,
+      refusals,
+      attempts: sender.attempts,
+      isUnderWay,
+    });
     // Every call under way listens to it.
     setMaxListeners(0, this.#stop.signal);
   }
@@ -84,25 +96,27 @@ export class Scheduler {
   }
 
   /**
-   * Sends everything that can go, without waiting for settle times, until nothing is left or nothing can go any more;
-   * names of files on their way to another one wait a few seconds for their rename.
-   * Resolves with what is left; aborting only ends the waiting.
+   * Sends everything that can go, without waiting for settle times, and tries again what failed in passing, until nothing
+   * is left but what waits for a person; names of files on their way to another one wait a few seconds for their rename.
+   * Resolves with what is left; aborting only ends the waiting. Not `isPatient`: also when the line or the account is of
+   * no use now.
    *
    * @throws what the outbox could not be written for
    */
-  async drain(signal: AbortSignal): Promise<Intent[]> {
-    const began = this.#o.outbox.clock.monotonic();
+  async drain(signal: AbortSignal, { isPatient = true } = {}): Promise<Intent[]> {
+    const { intents, clock } = this.#o.outbox;
+    const began = clock.monotonic();
+    this.#prospects.resume();
+    this.refusals.tryNow();
     this.#readiness.setDraining(1);
     try {
       for (;;) {
-        this.#pausedUntil = 0;
         this.#diskError = undefined;
         this.#tick();
         if (this.#underWay.size === 0) {
-          const left = [...this.#o.outbox.intents.all()].filter((intent) => intent.state !== 'local');
-          const isClosing =
-            this.#o.outbox.clock.monotonic() - began < RELEASE_COMES && left.some(this.#readiness.isClosing);
-          if (!isClosing && !left.some((intent) => this.#canGo(intent, began))) return left;
+          const left = [...intents.all()].filter((intent) => intent.state !== 'local');
+          const isClosing = clock.monotonic() - began < RELEASE_COMES && left.some(this.#readiness.isClosing);
+          if (!isClosing && !this.#prospects.areThere(left, began, isPatient)) return left;
         }
         await this.#completions.next(LONGEST_WAIT, signal);
         signal.throwIfAborted();
@@ -124,14 +138,14 @@ export class Scheduler {
     const chain = [inode];
     for (let at = outbox.intents.get(inode); at; at = outbox.intents.get(at.parent)) chain.push(at.parent);
     this.#readiness.setUrgent(chain, 1);
-    this.retry(chain);
+    this.#again(chain);
     try {
       for (;;) {
         this.#tick();
         const intent = outbox.intents.get(inode);
         if (!intent || intent.deleted || isNothing(intent)) return;
         if (!isPublished(outbox.names.kind(intent.name, intent.folder))) return;
-        const why = this.#obstacle(chain);
+        const why = this.#prospects.obstacle(chain);
         if (why !== undefined) {
           const failure = new Failure('not-published', { path: outbox.tree.pathOf(intent), why });
           this.#o.log.warn({}, failure.line);
@@ -145,19 +159,27 @@ export class Scheduler {
     }
   }
 
-  /** Tries the intents again now. */
+  /** A person says that these are to be tried again now. */
   retry(inodes: readonly Inode[]): void {
+    for (const inode of inodes) {
+      const intent = this.#o.outbox.intents.get(inode);
+      if (intent) this.refusals.forget(intent);
+    }
+    this.#again(inodes);
+    this.#wake(0);
+  }
+
+  #again(inodes: readonly Inode[]): void {
     const { intents } = this.#o.outbox;
     for (const inode of inodes) {
       const intent = intents.get(inode);
-      if (intent?.state === 'failed') intents.put({ ...intent, state: 'held', changedAt: 0 });
+      if (intent && hasFailed(intent)) intents.put({ ...intent, state: 'held', changedAt: 0 });
     }
-    this.#wake(0);
   }
 
   /** The server can be reached again: what waits for that need not wait longer. */
   resume(): void {
-    this.#pausedUntil = 0;
+    this.#prospects.resume();
     this.#wake(0);
   }
 
@@ -208,8 +230,9 @@ export class Scheduler {
     this.#alarm.clear();
     this.#burstEnd = 0;
     const now = this.#o.outbox.clock.now();
-    if (now < this.#pausedUntil) {
-      this.#wake(this.#pausedUntil - now);
+    const { pausedUntil } = this.#prospects;
+    if (now < pausedUntil) {
+      this.#wake(pausedUntil - now);
       return;
     }
     this.#lookAtTouched(now);
@@ -224,7 +247,19 @@ export class Scheduler {
       if (at === undefined || at > now) this.#queue.set(inode, intent.since, at);
       else if (!this.#tryToBegin(intent)) return;
     }
-    this.#wake(Math.max(TICK, Math.min(this.#queue.nextAt, this.#sweepAt) - now));
+    const isFree = this.#tryRefused(now);
+    const probeAt = isFree ? this.refusals.nextAt : Number.POSITIVE_INFINITY;
+    this.#wake(Math.max(TICK, Math.min(this.#queue.nextAt, probeAt, this.#sweepAt) - now));
+  }
+
+  /** Last of all: nobody waits for them. True when there was room for all whose time has come. */
+  #tryRefused(now: number): boolean {
+    if (this.#underWay.size >= this.#o.parallel) return false;
+    for (const intent of this.refusals.due(now, (one) => this.#prospects.canTry(one, now))) {
+      if (!this.#tryToBegin(intent) || !this.#underWay.has(intent.inode)) this.refusals.ended(intent.inode);
+      if (this.#underWay.size >= this.#o.parallel) return false;
+    }
+    return true;
   }
 
   /** Puts what changed, and what waited for it, where it belongs in the queue. */
@@ -258,36 +293,6 @@ export class Scheduler {
       this.#unwritable(error);
       return false;
     }
-  }
-
-  /** Why an item that somebody waits for does not go up: of it, or of a folder above it. */
-  #obstacle(chain: readonly Inode[]): string | undefined {
-    if (this.#pausedUntil > this.#o.outbox.clock.now())
-      return 'the server cannot be reached, or the calls of this hour are spent';
-    for (const inode of chain) {
-      const intent = this.#o.outbox.intents.get(inode);
-      if (!intent || this.#underWay.has(inode)) continue;
-      if (this.#readiness.braked && isBraked(intent)) return BRAKE_REASON;
-      if (intent.state === 'failed' || intent.state === 'local') return intent.reason;
-      if (this.#readiness.at(intent) === undefined) return intent.reason;
-    }
-    return undefined;
-  }
-
-  /** Whether a drain that began at this time may still bring it up: it, and what must go before it. */
-  #canGo(intent: Intent, began: number, steps = 0): boolean {
-    if (this.#underWay.has(intent.inode)) return true;
-    if (
-      this.#readiness.hasFailedSince(intent, began) ||
-      this.#readiness.at(intent) === undefined ||
-      steps > LONGEST_ORDER
-    )
-      return false;
-    const order = orderOf(intent, this.#o.outbox);
-    if (order.kind !== 'after' && order.kind !== 'covered') return true;
-    const inode = order.kind === 'after' ? order.inode : intent.baseParent;
-    const first = inode === undefined ? undefined : this.#o.outbox.intents.get(inode);
-    return first !== undefined && this.#canGo(first, began, steps + 1);
   }
 
   #begin(intent: Intent): void {
@@ -338,6 +343,7 @@ export class Scheduler {
           const now = this.#o.outbox.clock.now();
           outbox.permissions.granted(intent.inode);
           outbox.permissions.granted(intent.parent);
+          if (isStepOn(intent, outbox.intents.get(intent.inode))) this.refusals.taken(intent);
           this.#brake.passed([intent, ...covered], now);
           if (outbox.intents.get(intent.inode)?.deleted) return;
           const gone = covered.filter((one) => outbox.intents.get(one.inode) === one);
@@ -351,6 +357,7 @@ export class Scheduler {
       .catch((error: unknown) => this.#unwritable(error))
       .finally(() => {
         this.#underWay.delete(intent.inode);
+        this.refusals.ended(intent.inode);
         outbox.intents.touch(intent.inode);
         this.#rests(intent.inode);
         this.#wake(0);
@@ -374,7 +381,7 @@ export class Scheduler {
   /** What happened cannot be written down: nothing more is begun until the disk has had time to recover. */
   #unwritable(error: unknown): void {
     this.#diskError = error;
-    this.#pausedUntil = this.#o.outbox.clock.now() + DISK_PAUSE;
+    this.#prospects.pause(DISK_PAUSE);
     this.#o.log.error({ error }, 'the outbox cannot be written; nothing goes up meanwhile');
     this.#wake(DISK_PAUSE);
   }
@@ -384,11 +391,13 @@ export class Scheduler {
     if (this.#stop.signal.aborted) return;
     const known = diskFailure(error);
     const failure = known instanceof Failure ? known : new Failure('internal', {}, error);
-    const pause = PAUSES[failure.code];
-    if (pause !== undefined) this.#pausedUntil = this.#o.outbox.clock.now() + pause;
+    const consequence = consequenceOf(failure);
+    this.#readiness.failed(intent.inode, consequence.needsSomebody === true);
+    if (consequence.pause !== undefined) this.#prospects.pause(consequence.pause, consequence);
     if (failure.code === 'not-permitted')
       outbox.permissions.refused(intent.remoteId === NO_REMOTE ? intent.parent : intent.inode);
     const now = outbox.intents.get(intent.inode);
+    if (consequence.refused === 'folder') this.refusals.refused(intent, now);
     if (!now || now.deleted !== intent.deleted) return;
     const level = known === failure ? failure.level : 'error';
     log[level === 'debug' ? 'info' : level](
@@ -397,15 +406,7 @@ export class Scheduler {
     );
     // A person changed it meanwhile; what the attempt itself noted down does not count.
     if (now.state === 'open' || now.changedAt !== intent.changedAt) return;
-    outbox.intents.put({
-      ...now,
-      state: 'failed',
-      reason: failure.line,
-      ...(failure.code === 'upload-unknown' ? { upload: undefined } : {}),
-      attempts:
-        pause === undefined ? Math.min(now.attempts + 1, mostAttempts(failure.code)) : Math.max(1, now.attempts),
-      changedAt: this.#o.outbox.clock.now(),
-    });
+    outbox.intents.put(afterFailure(now, failure, consequence, outbox.clock.now()));
   }
 
   /** True when that changed something. */

@@ -1,10 +1,11 @@
 import type { Inode } from '../base/ids.js';
-import { isBraked } from './brake.js';
+import { BRAKE_REASON, isBraked } from './brake.js';
 import { isNothing, withoutContent } from './changes.js';
-import { type Intent, isLocal, NO_REMOTE, needsPerson } from './intent.js';
+import { hasFailed, type Intent, isLocal, NO_REMOTE, needsPerson } from './intent.js';
 import { coveredBy } from './order.js';
 import type { Outbox } from './outbox.js';
-import { BRAKE_REASON, type Scheduler } from './scheduler.js';
+import { REFUSED_REASON } from './refusals.js';
+import type { Scheduler } from './scheduler.js';
 
 /** One line of `uploads`. */
 export interface UploadLine {
@@ -46,7 +47,9 @@ export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: Readonly
 }
 
 function reasonOf(intent: Intent, outbox: Outbox, scheduler: Scheduler): string | undefined {
-  return scheduler.braked && isBraked(intent) ? BRAKE_REASON : (intent.reason ?? waitsForRename(intent, outbox));
+  if (scheduler.braked && isBraked(intent)) return BRAKE_REASON;
+  const refusal = scheduler.refusals.of(intent) && REFUSED_REASON;
+  return intent.reason ?? refusal ?? waitsForRename(intent, outbox);
 }
 
 /** The reason for which a name that looks like a transfer temporary is held back. */
@@ -59,7 +62,8 @@ function waitsForRename(intent: Intent, outbox: Outbox): string | undefined {
 
 function stateOf(intent: Intent, reason: string | undefined, underWay: boolean, outbox: Outbox): UploadLine['state'] {
   if (underWay) return 'uploading';
-  if (intent.state === 'local' || intent.state === 'failed') return intent.state;
+  if (intent.state === 'local') return 'local';
+  if (hasFailed(intent)) return 'failed';
   if (intent.state === 'open' || reason !== undefined) return 'held';
   return (outbox.working(intent.inode)?.writers ?? 0) > 0 ? 'held' : 'waiting';
 }

@@ -88,6 +88,7 @@ export function stateOf({ intent }: LocalItem): string {
     waiting: 'pending',
     uploading: 'uploading',
     failed: 'error',
+    refused: 'error',
     local: 'local',
   }[intent.state];
 }

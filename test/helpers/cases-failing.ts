@@ -275,7 +275,7 @@ export async function failingRequestScenario(
     });
     await saveEverything(mnt, round, promises);
     t.equal(promises.failed, 0, `${when}: saving does not depend on the server`);
-    const left = await drain(scenario, 20);
+    const left = await drain(scenario, 5);
     const now = await hits();
     await running.admin.noFaults();
     await settle(scenario, when);

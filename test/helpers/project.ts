@@ -9,7 +9,9 @@ import { Project, type ProjectOptions, projectKey } from '#src/daemon/project.js
 import { openProjectSession, type ProjectSession } from '#src/daemon/session.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
 import type { Context, Entry } from '#src/fuse/filesystem.js';
+import { orderOf } from '#src/outbox/order.js';
 import { WritableProjectFileSystem } from '#src/vfs/writable-filesystem.js';
+import { until } from './processes.js';
 import { PROJECT_OPTIONS } from './project-options.js';
 import { addConnection } from './simulated-connection.js';
 import { type RunningSimulator, type SimulatorSettings, simulator } from './simulator.js';
@@ -27,6 +29,8 @@ export interface OpenProject {
   /** Closes the project and opens it anew from the same state, to which something may be done in between. */
   reopen(options?: Partial<ProjectOptions>, between?: () => unknown): Promise<OpenProject>;
   drain(): Promise<void>;
+  /** Tries everything once, also what fails in passing and would be tried again. */
+  tryAll(): Promise<void>;
 }
 
 export async function openProject(
@@ -98,6 +102,20 @@ export async function openProjectIn(
         await close();
         await between();
         return open(again);
+      },
+      async tryAll() {
+        const { outbox, scheduler } = opened;
+        const end = new AbortController();
+        const draining = scheduler.drain(end.signal).catch(() => undefined);
+        await until(() =>
+          [...outbox.intents.all()].every(
+            (one) =>
+              !scheduler.isUnderWay(one.inode) &&
+              (['failed', 'refused', 'local'].includes(one.state) || orderOf(one, outbox).kind !== 'go'),
+          ),
+        );
+        end.abort();
+        await draining;
       },
       async drain() {
         const left = await opened.scheduler.drain(AbortSignal.timeout(120_000));

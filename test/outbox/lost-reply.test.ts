@@ -33,7 +33,7 @@ const withoutReply: During = async (project, { route, looks = 0 }, work) => {
     'malformed-json': { route: 'GET /rest/v1.0/folders' },
     '408': { route: 'GET /rest/v1.0/files', after: looks },
   });
-  await project.project.scheduler.drain(AbortSignal.timeout(60_000));
+  await project.tryAll();
   await admin.noFaults();
   t.ok(
     [...project.project.outbox.intents.all()].some((intent) => intent.attempted),
@@ -157,7 +157,7 @@ t.test('what is found not to be there goes up in the same drain', async (t) => {
     '500-html': { route: 'POST /rest/v1.0/f' },
     'malformed-json': { route: 'GET /rest/v1.0/f' },
   });
-  await project.project.scheduler.drain(AbortSignal.timeout(60_000));
+  await project.tryAll();
   await project.simulator.admin.noFaults();
   const inDoubt = [...project.project.outbox.intents.all()].map(({ state, attempted }) => [
     state,
