@@ -16,6 +16,8 @@ import { Mirror } from '../mirror/mirror.js';
 import { Checkouts } from '../outbox/checkouts.js';
 import { follow } from '../outbox/follow.js';
 import { NO_REMOTE } from '../outbox/intent.js';
+import type { LateCalls } from '../outbox/late.js';
+import { LateArrivals } from '../outbox/late-arrivals.js';
 import { Outbox } from '../outbox/outbox.js';
 import { PinKeeper } from '../outbox/pin-keeper.js';
 import { Pins } from '../outbox/pins.js';
@@ -24,6 +26,7 @@ import { renumber } from '../outbox/renumber.js';
 import { Scheduler } from '../outbox/scheduler.js';
 import { Sender } from '../outbox/sender.js';
 import type { LocalItem } from '../outbox/tree.js';
+import { OwnWork } from '../procore/own-work.js';
 import type { PreviewBudget } from '../vfs/preview-budget.js';
 import { Readers } from '../vfs/readers.js';
 import type { ProjectSession } from './session.js';
@@ -99,6 +102,9 @@ export class Project {
   readonly openedAt: number;
   /** Bytes of the uploads under way that went out. */
   readonly progress = new Map<Inode, number>();
+  readonly ownWork: OwnWork;
+  readonly late: LateCalls;
+  readonly #arrivals: LateArrivals;
   readonly #lock: FileLock;
   #endOfOutages: (() => void) | undefined;
 
@@ -149,6 +155,8 @@ export class Project {
     this.pins = new Pins(this.outbox);
     const { outbox, pins } = this;
     this.pinKeeper = new PinKeeper({ pins, outbox, content, store: mirror.store, log });
+    const { storage } = session.session;
+    this.ownWork = new OwnWork({ client, storage, project: session.project.id, account: names });
     const sender = new Sender({
       outbox: this.outbox,
       store: mirror.store,
@@ -156,12 +164,16 @@ export class Project {
       client,
       writes,
       uploads,
+      ownWork: this.ownWork,
       project: session.project.id,
-      account: names,
       log,
       checkedIn: (inode) => this.checkouts.forget(inode),
       progress: (inode, bytes) => this.progress.set(inode, bytes),
     });
+    this.late = sender.attempts.late;
+    const { late, ownWork } = this;
+    this.#arrivals = new LateArrivals({ outbox, late, ownWork, client, project: session.project.id, log });
+    mirror.store.events.on('changed', (changes) => this.#arrivals.seen(changes));
     this.scheduler = new Scheduler({
       outbox: this.outbox,
       sender,
@@ -284,6 +296,7 @@ export class Project {
     this.#endOfOutages?.();
     await inOrder(
       () => this.pinKeeper.close(),
+      () => this.#arrivals.close(),
       () => this.scheduler.close(),
       () => this.checkouts.close(),
       () => this.outbox.close(),

@@ -159,23 +159,28 @@ async function giveBack(
   const { id } = session.project;
   const to = { parentId: folder.remoteId };
   const refused = (why?: unknown): Failure => new Failure('restore-refused', { path: `/${target}` }, why);
-  let written: WrittenItem;
-  try {
-    written = item.isFile
-      ? await writes.updateFile(id, item.remoteId, to, call)
-      : await writes.updateFolder(id, item.remoteId, to, call);
-  } catch (error) {
-    if (isFailure(error, 'name-taken')) throw new Failure('restore-taken', { path: `/${target}` }, error);
-    if (isFailure(error, 'gone')) throw refused(error);
-    if (!isFailure(error, 'reply-lost')) throw error;
-    const now = item.isFile
-      ? await client.file(id, item.remoteId, call)
-      : (await client.folder(id, item.remoteId, call)).folder;
-    if (now.deleted) throw error;
-    written = { item: now, serverTime: Math.floor(Date.now() / 1000) };
-  }
-  if (written.item.deleted) throw refused();
-  return written;
+  const look = async (): Promise<WrittenItem> => {
+    if (item.isFile) return client.fileNow(id, item.remoteId, call);
+    const { folder, serverTime } = await client.folder(id, item.remoteId, call);
+    return { item: folder, serverTime };
+  };
+  for (let again = false; ; again = true)
+    try {
+      const written = await (item.isFile
+        ? writes.updateFile(id, item.remoteId, to, call)
+        : writes.updateFolder(id, item.remoteId, to, call));
+      if (written.item.deleted) throw refused();
+      return written;
+    } catch (error) {
+      const isLost = isFailure(error, 'reply-lost');
+      // A server that finishes late refuses its own name the second time.
+      const now = isLost || (again && isFailure(error, 'name-taken')) ? await look() : undefined;
+      if (now && !now.item.deleted) return now;
+      if (isFailure(error, 'name-taken')) throw new Failure('restore-taken', { path: `/${target}` }, error);
+      if (isFailure(error, 'gone')) throw refused(error);
+      // It says what is to be: doing it twice does no harm.
+      if (!isLost || again) throw error;
+    }
 }
 
 async function folderAt(project: Project, parent: string, path: string, signal: AbortSignal): Promise<LocalItem> {

@@ -2,6 +2,7 @@ import type { Inode, RemoteId } from '../base/ids.js';
 import type { Item } from '../mirror/view.js';
 import { linuxNames } from '../names/linux.js';
 import type { RemoteVersion } from '../procore/items.js';
+import { type Digests, digestsOf } from '../procore/own-work.js';
 import type { SavedUpload } from '../procore/uploads.js';
 import { cleanedName } from './cleaned-name.js';
 import { type Attempt, hasFailed, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
@@ -12,17 +13,29 @@ export const NOT_ATTEMPTED = { attemptAt: 0, attempted: undefined } as const;
 /** The server has it, or may have it: a call that was to make it has no outcome yet. */
 export const mayBeThere = (intent: Intent): boolean => intent.remoteId !== NO_REMOTE || intent.attempted !== undefined;
 
+const saved = (intent: Intent): SavedUpload | undefined =>
+  intent.upload === undefined ? undefined : (JSON.parse(intent.upload) as SavedUpload);
+
 /** The upload that is the intent's content as it is now. */
-export const uploadOf = (intent: Intent): string | undefined =>
-  intent.upload === undefined ? undefined : (JSON.parse(intent.upload) as SavedUpload).uuid;
+export const uploadOf = (intent: Intent): string | undefined => saved(intent)?.uuid;
+
+/** What the content of an attempt is, as far as it was written down. */
+export function sentBy(intent: Intent, attempt: Attempt): Digests | undefined {
+  if (attempt.digests || attempt.upload === undefined) return attempt.digests;
+  const upload = saved(intent);
+  return upload?.uuid === attempt.upload ? digestsOf(upload) : undefined;
+}
 
 /** What an intent is to bring about now. */
 export const attemptOf = (intent: Intent): Attempt => ({
   parent: intent.parent,
   name: intent.name,
   size: intent.size,
-  upload: intent.dirty ? uploadOf(intent) : undefined,
+  ...contentOf(intent.dirty ? saved(intent) : undefined),
 });
+
+const contentOf = (upload: SavedUpload | undefined): Pick<Attempt, 'upload' | 'digests'> =>
+  upload ? { upload: upload.uuid, digests: digestsOf(upload) } : { upload: undefined };
 
 /** The places at the server at which the item stands, or may stand, and is not here. */
 export function leftPlaces(intent: Intent): string[] {
@@ -42,13 +55,6 @@ export const withOutcome = (intent: Intent): Pick<Intent, 'attemptAt' | 'attempt
     ? { ...NOT_ATTEMPTED, state: 'held', reason: hasFailed(intent) ? undefined : intent.reason }
     : { ...NOT_ATTEMPTED, state: intent.state, reason: intent.reason };
 
-/** Clocks differ: an hour is more than any, and less than a working day. Milliseconds. */
-const CLOCKS = 3_600_000;
-
-/** Whether an item of the server may be as it is by the intent's attempt: it has not been so since long before. */
-export const isRecent = (item: { readonly updatedAt: number }, intent: Intent): boolean =>
-  item.updatedAt * 1000 >= intent.attemptAt - CLOCKS;
-
 /** `parent/name` where a creation without a known outcome may have put an item; names that a server cleans are one. */
 export function creationPlace({ attempted, remoteId }: Intent): string | undefined {
   return attempted && remoteId === NO_REMOTE
@@ -60,7 +66,8 @@ export const placeOfCreation = (parent: Inode, remoteName: string): string => `$
 
 /** Whether the mirror's row may be what a creation without a known outcome made. */
 export const mayBeMadeBy = (item: Item, intent: Intent): boolean =>
-  item.isFile !== intent.folder && (intent.folder || item.size === intent.attempted?.size) && isRecent(item, intent);
+  item.isFile !== intent.folder &&
+  (intent.folder || (item.size === intent.attempted?.size && item.versionNumber === 1));
 
 /** What an attempt made, or changed. */
 export interface Made {

@@ -1,14 +1,17 @@
 import { Failure, isFailure } from '../base/errors.js';
-import type { Inode } from '../base/ids.js';
+import type { Inode, RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { ContentCache } from '../content/cache.js';
 import { nextSequence } from '../mirror/changes.js';
 import type { MirrorStore } from '../mirror/store.js';
+import { linuxNames } from '../names/linux.js';
 import type { RemoteItem } from '../procore/items.js';
-import type { Written } from '../procore/writes.js';
-import { rebased, withOutcome } from './attempt.js';
+import { isSameContent } from '../procore/own-work.js';
+import type { Written, WrittenItem } from '../procore/writes.js';
+import { attemptOf, rebased, sentBy, withOutcome } from './attempt.js';
 import { isNothing } from './changes.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
+import { LateCalls } from './late.js';
 import { Lookup, type LookupOptions } from './lookup.js';
 import type { Outbox } from './outbox.js';
 import { copyOf, overtaken } from './overtaken.js';
@@ -39,6 +42,7 @@ export class Superseded extends Error {}
  */
 export class Attempts {
   readonly lookup: Lookup;
+  readonly late: LateCalls;
   readonly #o: AttemptsOptions;
   /** When the last attempt began of each item that is being sent. */
   readonly #underWay = new Map<Inode, number>();
@@ -46,7 +50,9 @@ export class Attempts {
 
   constructor(options: AttemptsOptions) {
     this.#o = options;
-    this.lookup = new Lookup(options, options.outbox.tree, options.outbox.clock);
+    const { intents, tree, clock } = options.outbox;
+    this.lookup = new Lookup(options, tree);
+    this.late = new LateCalls(intents.database, clock);
   }
 
   /** The item whose sending has the outcome of this intent's attempt still before it. */
@@ -66,7 +72,7 @@ export class Attempts {
     const { store, outbox } = this.#o;
     const { item } = written;
     if (!item) throw new Failure('bad-reply', { host: 'the server', call: attempt.name, why: 'it names no item' });
-    const unseen = await overtaken(attempt, item, this.#o, call);
+    const unseen = await overtaken(attempt, item, { ...this.#o, late: this.late }, call);
     const { inode, sequence } = outbox.intents.ofAttempt(attempt.attemptAt) ?? attempt;
     const foreign = isForeign(attempt, item);
     const content = foreign ? { sequence: nextSequence(sequence), replaced: sequence } : { sequence };
@@ -130,24 +136,84 @@ export class Attempts {
     if (!attempted || (intent.deleted && intent.remoteId !== NO_REMOTE)) return false;
     const sighting = await this.lookup.sight(intent, attempted, call);
     this.current(intent);
-    if (!sighting || !(sighting.isThere || sighting.hasContent)) {
+    if (!sighting || !(sighting.isThere || sighting.content)) {
+      this.#mayComeLate(intent, attempted);
       this.forget(intent);
       return false;
     }
     // What came through of it, by itself: a place, a content.
     const { baseParent, baseName, baseVersion, baseNumber } = intent;
     const came = sighting.isThere ? attempted : { ...attempted, parent: baseParent, name: baseName };
-    const isForeign = intent.remoteId !== NO_REMOTE && !sighting.hasContent;
-    const upload = sighting.hasContent ? attempted.upload : undefined;
+    const isForeign = intent.remoteId !== NO_REMOTE && !sighting.content;
+    if (isForeign) this.#mayComeLate(intent, attempted);
+    const upload = sighting.content ? attempted.upload : undefined;
     await this.confirm(
-      { ...intent, attempted: { ...came, upload }, dirty: sighting.hasContent && intent.dirty },
+      { ...intent, attempted: { ...came, upload }, dirty: sighting.content === 'current' && intent.dirty },
       sighting,
       call,
     );
     const now = isForeign ? this.#o.outbox.intents.get(intent.inode) : undefined;
     // Somebody else's version is a conflict with ours.
     if (now?.dirty) this.#o.outbox.intents.put({ ...now, baseVersion, baseNumber });
-    return sighting.hasContent || attempted.upload === undefined;
+    return sighting.content !== undefined || attempted.upload === undefined;
+  }
+
+  /** What cannot be seen of it yet is remembered: a server may answer with an error, and finish. */
+  #mayComeLate(intent: Intent, attempt: Attempt): void {
+    const { outbox } = this.#o;
+    const digests = sentBy(intent, attempt);
+    const parentId = outbox.tree.remoteIdOf(attempt.parent);
+    if (!digests || parentId === undefined) return;
+    const { remoteId } = intent;
+    this.late.add({ job: false, remoteId, parentId, name: linuxNames.decode(attempt.name), digests });
+  }
+
+  /**
+   * The name of a new file is taken: whether by what an earlier call at it made after all. Then that is the document, and
+   * what was written since is its next version. 1 call, if there was such a call.
+   */
+  async cameLate(attempt: Intent, parentId: RemoteId, call: CallOptions): Promise<boolean> {
+    const { outbox, ownWork } = this.#o;
+    const { attempted } = attempt;
+    const calls = attempted ? this.late.creations(parentId, linuxNames.decode(attempted.name)) : [];
+    if (!attempted || calls.length === 0) return false;
+    const found = await this.lookup.childNamed(parentId, linuxNames.decode(attempted.name), 'file', call);
+    if (!found || outbox.intents.ofRemote(found.item.id)) return false;
+    for (const late of calls) {
+      if (!(await ownWork.isMade(found.item, late.digests, call))) continue;
+      const isAll = found.item.version?.number === 1 && isSameContent(late.digests, attempted.digests);
+      const upload = isAll ? attempted.upload : undefined;
+      await this.confirm(
+        { ...attempt, attempted: { ...attempted, upload }, dirty: isAll && attempt.dirty },
+        found,
+        call,
+      );
+      this.late.forget(late);
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * The file has another version than the one that this content was made from: what goes on if that is what an earlier
+   * call made after all, `done` where that was all of it; undefined: it is somebody else's.
+   */
+  async wentOn(intent: Intent, written: WrittenItem, call: CallOptions): Promise<Intent | 'done' | undefined> {
+    const { version } = written.item;
+    for (const late of this.late.versions(intent.remoteId)) {
+      if (!version || !(await this.#o.ownWork.isOurs(written.item, version, late.digests, call))) continue;
+      const now = this.current(intent);
+      this.late.forget(late);
+      if (isSameContent(late.digests, attemptOf(now).digests)) {
+        const { baseParent: parent, baseName: name } = now;
+        await this.confirm(this.begin(now, { ...attemptOf(now), parent, name }), written, call);
+        return 'done';
+      }
+      const next = { ...now, baseVersion: version.id, baseNumber: version.number, baseSize: version.size };
+      this.replace(now, next);
+      return next;
+    }
+    return undefined;
   }
 
   /** The attempt has changed nothing at the server. */

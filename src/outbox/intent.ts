@@ -1,4 +1,5 @@
 import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
+import type { Digests } from '../procore/own-work.js';
 
 /**
  * open: being written, not acknowledged yet · held: acknowledged, waits for the settle time or for the brake's release ·
@@ -26,6 +27,8 @@ export interface Attempt {
   readonly size: number;
   /** The upload that was to be its content; undefined: the content was to stay. */
   readonly upload: string | undefined;
+  /** What that content is. Older programs did not write it down. */
+  readonly digests?: Digests | undefined;
 }
 
 /** Why an item here differs from what the server said last, and from what it started. One an item, replaced on change. */

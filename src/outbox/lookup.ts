@@ -1,41 +1,38 @@
-import type { Clock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import type { ProjectId, RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import { linuxNames } from '../names/linux.js';
 import type { ProcoreClient } from '../procore/client.js';
 import type { RemoteItem } from '../procore/items.js';
+import type { OwnWork } from '../procore/own-work.js';
 import type { WrittenItem } from '../procore/writes.js';
-import { isRecent } from './attempt.js';
+import { sentBy } from './attempt.js';
 import { isCleaned } from './cleaned-name.js';
 import { type Attempt, type Intent, NO_REMOTE } from './intent.js';
 import type { Tree } from './tree.js';
 
 export interface LookupOptions {
   readonly client: ProcoreClient;
+  readonly ownWork: OwnWork;
   readonly project: ProjectId;
-  /** Login and name of the connection's account: how the server calls whoever made a version here. Empty: not known. */
-  readonly account: readonly string[];
 }
 
 /** What the server has of an intent whose last call has no known outcome. */
 export interface Sighting extends WrittenItem {
   /** The item is where the attempt was to bring it. */
   readonly isThere: boolean;
-  /** Its content is what the attempt was to bring. */
-  readonly hasContent: boolean;
+  /** The content that the attempt was to bring has come: it is the current one, or somebody has put another over it. */
+  readonly content: 'current' | 'covered' | undefined;
 }
 
-/** Looks at the server before anything is repeated; 1 call each. */
+/** Looks at the server before anything is repeated; 1 call each, and one more where a version lies over what may be ours. */
 export class Lookup {
   readonly #o: LookupOptions;
   readonly #tree: Tree;
-  readonly #clock: Clock;
 
-  constructor(options: LookupOptions, tree: Tree, clock: Clock) {
+  constructor(options: LookupOptions, tree: Tree) {
     this.#o = options;
     this.#tree = tree;
-    this.#clock = clock;
   }
 
   /** The item that the attempt was about; undefined: the server does not have it. */
@@ -69,17 +66,39 @@ export class Lookup {
     const type = intent.folder ? 'folder' : 'file';
     const found =
       parentId === undefined ? undefined : await this.childNamed(parentId, linuxNames.decode(attempt.name), type, call);
-    if (!found || !(intent.folder ? isRecent(found.item, intent) : this.#isOwn(found.item, intent, attempt)))
-      return undefined;
-    return { ...found, isThere: true, hasContent: true };
+    if (!found) return undefined;
+    // A folder of that name is what was wanted, whoever made it.
+    if (intent.folder) return { ...found, isThere: true, content: undefined };
+    const { item } = found;
+    const sent = sentBy(intent, attempt);
+    // What an older program sent is known by its size only.
+    const isOurs = sent ? await this.#o.ownWork.isMade(item, sent, call) : item.version?.size === attempt.size;
+    if (!isOurs) return undefined;
+    return { ...found, isThere: true, content: item.version?.number === 1 ? 'current' : 'covered' };
   }
 
   async #changed(intent: Intent, attempt: Attempt, call: CallOptions): Promise<Sighting> {
     const { item, serverTime } = await this.#item(intent, call);
     const isThere =
       item.parentId === this.#tree.remoteIdOf(attempt.parent) && isCleaned(item.name, linuxNames.decode(attempt.name));
-    const isNew = attempt.upload !== undefined && (item.version?.number ?? 0) > intent.baseNumber;
-    return { item, serverTime, isThere, hasContent: isNew && this.#isOwn(item, intent, attempt) };
+    const content = attempt.upload === undefined ? undefined : await this.#contentOf(item, intent, attempt, call);
+    return { item, serverTime, isThere, content };
+  }
+
+  async #contentOf(
+    item: RemoteItem,
+    intent: Intent,
+    attempt: Attempt,
+    call: CallOptions,
+  ): Promise<Sighting['content']> {
+    const sent = sentBy(intent, attempt);
+    if (!sent)
+      return item.version?.number === intent.baseNumber + 1 && item.version.size === attempt.size
+        ? 'current'
+        : undefined;
+    const ours = await this.#o.ownWork.versionAfter(item, intent.baseNumber, sent, call);
+    if (!ours) return undefined;
+    return ours.id === item.version?.id ? 'current' : 'covered';
   }
 
   async #item(intent: Intent, call: CallOptions): Promise<WrittenItem> {
@@ -88,16 +107,8 @@ export class Lookup {
       const { folder, serverTime } = await client.folder(project, intent.remoteId, call);
       return { item: folder, serverTime };
     }
-    const item = await client.file(project, intent.remoteId, call);
-    if (item.deleted) throw new Failure('gone', { what: intent.name });
-    return { item, serverTime: Math.floor(this.#clock.now() / 1000) };
-  }
-
-  /** Whether the attempt may have made this version: by our account, of its size, since it began. */
-  #isOwn(item: RemoteItem, intent: Intent, attempt: Attempt): boolean {
-    const by = item.version?.createdBy;
-    const { account } = this.#o;
-    const isOurs = by === undefined || account.length === 0 || account.includes(by);
-    return isRecent(item, intent) && item.version?.size === attempt.size && isOurs;
+    const found = await client.fileNow(project, intent.remoteId, call);
+    if (found.item.deleted) throw new Failure('gone', { what: intent.name });
+    return found;
   }
 }

@@ -1,11 +1,19 @@
 import type { CallOptions } from '../budget/calls.js';
 import type { ProcoreClient } from '../procore/client.js';
 import type { RemoteItem, RemoteVersion } from '../procore/items.js';
+import type { OwnWork } from '../procore/own-work.js';
 import { made } from './changes.js';
 import { freeConflictName } from './conflict-name.js';
 import type { Intent } from './intent.js';
+import type { LateCalls } from './late.js';
 import type { LookupOptions } from './lookup.js';
 import type { Outbox } from './outbox.js';
+
+export interface OvertakenOptions extends Pick<LookupOptions, 'project'> {
+  readonly client: Pick<ProcoreClient, 'versions'>;
+  readonly ownWork: Pick<OwnWork, 'isOurs'>;
+  readonly late: Pick<LateCalls, 'versions'>;
+}
 
 /**
  * The version that somebody saved between our last look and our own version: nobody here has seen it, and ours stands
@@ -14,7 +22,7 @@ import type { Outbox } from './outbox.js';
 export async function overtaken(
   attempt: Intent,
   item: RemoteItem,
-  { client, project }: Pick<LookupOptions, 'project'> & { readonly client: Pick<ProcoreClient, 'versions'> },
+  { client, project, ownWork, late }: OvertakenOptions,
   call: CallOptions,
 ): Promise<RemoteVersion | undefined> {
   const number = item.version?.number ?? 0;
@@ -22,7 +30,11 @@ export async function overtaken(
   if (!attempt.dirty || attempt.attempted?.upload === undefined || attempt.baseNumber === 0 || isFirstAfter)
     return undefined;
   // Whoever saved the last before ours saw those before that one.
-  return (await client.versions(project, item.id, call)).find((one) => one.number === number - 1);
+  const last = (await client.versions(project, item.id, call)).find((one) => one.number === number - 1);
+  // Our own may stand there twice, where the server finished an earlier call late.
+  const sent = [attempt.attempted.digests ?? [], ...late.versions(item.id).map(({ digests }) => digests)];
+  for (const one of sent) if (last && (await ownWork.isOurs(item, last, one, call))) return undefined;
+  return last;
 }
 
 /** Their version as a file of its own beside ours: its content is brought over when it goes up. */

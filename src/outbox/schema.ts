@@ -98,6 +98,17 @@ const migrations: readonly string[] = [
     remote_id INTEGER NOT NULL UNIQUE
   );
   `,
+  `
+  -- Calls without an effect so far that the server may finish yet.
+  CREATE TABLE late_calls (
+    at INTEGER PRIMARY KEY,
+    job INTEGER NOT NULL,              -- 1: a job's
+    remote_id INTEGER NOT NULL,        -- the file that was to get a version; 0: a file was to be made
+    parent_id INTEGER NOT NULL,
+    name TEXT NOT NULL,                -- as at the server
+    digests TEXT NOT NULL              -- JSON: size and SHA-256 of each stretch of the content
+  );
+  `,
 ];
 
 /** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */

@@ -5,7 +5,7 @@ import type { CallOptions } from '../budget/calls.js';
 import { linuxNames } from '../names/linux.js';
 import type { RemoteItem, RemoteVersion } from '../procore/items.js';
 import type { SavedUpload, Uploads } from '../procore/uploads.js';
-import type { ProcoreWrites, Written } from '../procore/writes.js';
+import type { ProcoreWrites, Written, WrittenItem } from '../procore/writes.js';
 import { attemptOf, NOT_ATTEMPTED } from './attempt.js';
 import { Attempts, type AttemptsOptions, Superseded } from './attempts.js';
 import { hasNothingOfItsOwn, isNothing, withoutIdentity } from './changes.js';
@@ -142,7 +142,7 @@ export class Sender {
       );
     } catch (error) {
       if (!isFailure(error, 'name-taken')) throw error;
-      await this.#asConflict(attempt, undefined);
+      if (!(await this.attempts.cameLate(attempt, parentId, call))) await this.#asConflict(attempt, undefined);
     }
   }
 
@@ -154,10 +154,10 @@ export class Sender {
       return this.#move(intent, call, (attempt) =>
         writes.updateFile(project, attempt.remoteId, placeChange(attempt, parentId, name), call),
       );
-    let current: RemoteItem;
+    let current: WrittenItem;
     try {
-      current = await client.file(project, intent.remoteId, call);
-      if (current.deleted) throw new Failure('gone', { what: intent.name });
+      current = await client.fileNow(project, intent.remoteId, call);
+      if (current.item.deleted) throw new Failure('gone', { what: intent.name });
     } catch (error) {
       if (!isFailure(error, 'gone')) throw error;
       // Deleted at the server meanwhile: what was written here goes up as a new file.
@@ -165,9 +165,22 @@ export class Sender {
       this.attempts.replace(intent, fresh);
       return this.#newFile(fresh, call);
     }
-    if (current.version && intent.baseVersion !== NO_VERSION && current.version.id !== intent.baseVersion)
-      return this.#asConflict(intent, current);
-    const { uploadUuid, intent: uploaded } = await this.#upload(intent, name, call);
+    let from = intent;
+    if (isAnother(current.item, intent)) {
+      const next = await this.attempts.wentOn(intent, current, call);
+      if (next === 'done') return;
+      if (!next) return this.#asConflict(intent, current);
+      from = next;
+    }
+    const { clock } = this.#o.outbox;
+    const began = clock.monotonic();
+    const { uploadUuid, intent: uploaded } = await this.#upload(from, name, call);
+    if (clock.monotonic() - began > LOOK_AGAIN) {
+      current = await client.fileNow(project, intent.remoteId, call);
+      this.attempts.current(uploaded);
+      if (isAnother(current.item, uploaded)) return this.#asConflict(uploaded, current);
+    }
+    const { item: before } = current;
     const place = placeChange(uploaded, parentId, name);
     const done = await this.#patch(uploaded, async (attempt) => {
       // Only a change of the place takes content along in one call; a version by itself can carry a note.
@@ -179,7 +192,7 @@ export class Sender {
         { uploadUuid, notes: `Saved by ${attempt.who}` },
         call,
       );
-      return { item: withVersion(current, version, at), serverTime: at };
+      return { item: withVersion(before, version, at), serverTime: at };
     });
     await this.attempts.confirm(done.attempt, done.written, call);
   }
@@ -302,7 +315,7 @@ export class Sender {
   }
 
   /** Both contents are kept: the server's under the name, ours beside it. */
-  async #asConflict(intent: Intent, theirs: RemoteItem | undefined): Promise<void> {
+  async #asConflict(intent: Intent, theirs: WrittenItem | undefined): Promise<void> {
     const { outbox, store, log } = this.#o;
     const current = this.attempts.current(intent);
     const inode = outbox.intents.newInode();
@@ -326,7 +339,7 @@ export class Sender {
     outbox.continueAs(current.inode, inode);
     outbox.staging.remove(current.inode);
     log.warn({ path: outbox.tree.pathOf(copy) }, 'a conflict: both versions are kept');
-    if (theirs) await store.ingestItems([theirs], Math.floor(outbox.clock.now() / 1000));
+    if (theirs) await store.ingestItems([theirs.item], theirs.serverTime);
     store.events.emit('changed', [
       {
         inode: current.inode,
@@ -345,6 +358,13 @@ export class Sender {
     return id;
   }
 }
+
+/** After an upload that took longer than this the file is looked at again before it gets a version, milliseconds. */
+const LOOK_AGAIN = 10_000;
+
+/** Whether the file has another content than the one that the intent's was made from. */
+const isAnother = ({ version }: RemoteItem, { baseVersion }: Intent): boolean =>
+  version !== undefined && baseVersion !== NO_VERSION && version.id !== baseVersion;
 
 /** A file that the server lost. */
 const asNew = (intent: Intent): Intent => ({

@@ -89,9 +89,18 @@ export class ProcoreClient {
 
   /** One file with its current version. 1 call. */
   async file(projectId: ProjectId, id: RemoteId, options: CallOptions): Promise<RemoteItem> {
+    return (await this.fileNow(projectId, id, options)).item;
+  }
+
+  /** As `file`, with the server's time of the reply, seconds since the epoch. */
+  async fileNow(
+    projectId: ProjectId,
+    id: RemoteId,
+    options: CallOptions,
+  ): Promise<{ readonly item: RemoteItem; readonly serverTime: number }> {
     const path = `/rest/v1.0/files/${id}?project_id=${projectId}&show_latest_version_only=true`;
-    const { json, call } = await this.#json(path, { project: projectId, subject: `file ${id}` }, options);
-    return this.api.understand(call, () => toFile(json));
+    const { json, call, reply } = await this.#json(path, { project: projectId, subject: `file ${id}` }, options);
+    return { item: this.api.understand(call, () => toFile(json)), serverTime: this.api.serverTime(reply) };
   }
 
   /** Every version of a file, with the URLs of their bytes. 1 call. */

@@ -147,7 +147,7 @@ export class JobOpener implements Opener {
 }
 
 /** What a side of a transfer needs of a project. */
-export const accessOf = ({ mirror, content, session, outbox }: Project): ProjectAccess => {
+export const accessOf = ({ mirror, content, session, outbox, ownWork, late }: Project): ProjectAccess => {
   const { client, writes, uploads, budget } = session.session;
   const { account, name } = session.connection;
   return {
@@ -156,6 +156,8 @@ export const accessOf = ({ mirror, content, session, outbox }: Project): Project
     client,
     writes,
     uploads,
+    ownWork,
+    late,
     budget,
     project: session.project.id,
     clock: outbox.clock,

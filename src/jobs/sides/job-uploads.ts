@@ -1,6 +1,7 @@
 import { isFailure } from '../../base/errors.js';
 import type { ProjectId } from '../../base/ids.js';
 import type { CallOptions } from '../../budget/calls.js';
+import { type Digests, digestsOf } from '../../procore/own-work.js';
 import type { SavedUpload, Uploads } from '../../procore/uploads.js';
 import type { Content, WriteOptions } from '../../targets/target.js';
 import { kindOf } from '../run/waiting.js';
@@ -27,24 +28,28 @@ export class JobUploads {
     this.#saved = saved;
   }
 
-  /** @param place where it goes: the same for each attempt @returns the uuid */
+  /** @param place where it goes: the same for each attempt */
   async upload(
     place: string,
     name: string,
     content: Content,
     { size, progress }: WriteOptions,
     call: CallOptions,
-  ): Promise<string> {
+  ): Promise<{ readonly uploadUuid: string; readonly digests: Digests }> {
+    let digests: Digests = [];
     const resume = this.#saved?.get(place);
     if (resume) this.#open.add(place);
     const save = (state: SavedUpload): void => {
+      digests = digestsOf(state);
       if (!this.#saved || state.segments.length === 1) return;
       this.#open.add(place);
       this.#saved.put(place, state);
     };
     const source = content.descriptor ?? content.file ?? stretchOf(content, call.signal);
     const request = { name, size, source, save, ...(resume ? { resume } : {}), ...(progress ? { progress } : {}) };
-    return (await this.#uploads.upload(this.#project, request, call)).uuid;
+    if (resume) digests = digestsOf(resume);
+    const { uuid } = await this.#uploads.upload(this.#project, request, call);
+    return { uploadUuid: uuid, digests };
   }
 
   /** Something was made of it. */

@@ -2,18 +2,21 @@ import { hostname } from 'node:os';
 import type { Readable } from 'node:stream';
 import { SingleFlight } from '../../base/abort.js';
 import { Failure, isFailure } from '../../base/errors.js';
-import { type RemoteId, ROOT_INODE } from '../../base/ids.js';
+import { type RemoteId, ROOT_INODE, type VersionId } from '../../base/ids.js';
 import type { CallOptions } from '../../budget/calls.js';
 import { READ_ONLY } from '../../mirror/flags.js';
 import type { Item } from '../../mirror/view.js';
 import { linuxNames } from '../../names/linux.js';
 import { platforms } from '../../names/platforms.js';
-import type { RemoteItem } from '../../procore/items.js';
+import { NO_REMOTE } from '../../outbox/intent.js';
+import type { LateCall } from '../../outbox/late.js';
+import { isSameContent } from '../../procore/own-work.js';
 import { LARGEST_UPLOAD, SEGMENTED_ABOVE } from '../../procore/uploads.js';
-import type { Written } from '../../procore/writes.js';
+import type { Written, WrittenItem } from '../../procore/writes.js';
 import { childPath, isAsExpected, parentOf } from '../../targets/paths.js';
 import type { Content, DiscardOptions, TargetRules, TargetTest, WriteOptions } from '../../targets/target.js';
 import { JobUploads } from './job-uploads.js';
+import { once } from './once.js';
 import { cachedContent } from './procore-content.js';
 import { ProjectAbsence } from './project-absence.js';
 import { type ProcoreSideOptions, type ProjectAccess, ProjectTree } from './project-tree.js';
@@ -39,8 +42,8 @@ const ANY_CASE: TargetRules = { ...RULES, caseInsensitive: true };
 const CRAWL_LOOK = 100;
 /** Polls follow each other with a pause: one that is a little late is no sign of trouble. */
 const INTERVALS = 2;
-/** Clocks differ: a file that a lost call may have made is not older than this before the attempt, seconds. */
-const RECENT = 3600;
+/** After an upload that took longer than this the file is looked at again before it gets a version, milliseconds. */
+const LOOK_AGAIN = 10_000;
 
 /** A Procore project as one end of a transfer: listed from the mirror, read through the cache, written by calls. */
 export class ProcoreSide implements Side {
@@ -156,58 +159,80 @@ export class ProcoreSide implements Side {
 
   /** New file: 2 calls, new version: 3; 1 more where the content goes in segments. */
   async write(path: string, content: Content, options: WriteOptions): Promise<SideItem> {
-    const { client, writes, project, mirror } = this.#access;
+    const { client, writes, project, ownWork, clock } = this.#access;
     const { signal, expected } = options;
     const call = this.#call(signal);
     const { parent, name, known } = await this.#tree.place(path, signal);
     if (known && !known.isFile) throw this.#changed(path);
     if (!isAsExpected(known && this.#tree.item(known, path), expected, RULES.timeGrain)) throw this.#changed(path);
     const remoteName = linuxNames.decode(name);
-    if (!known) {
-      const since = Math.floor(this.#access.clock.now() / 1000) - RECENT;
-      const uploadUuid = await this.#upload(path, remoteName, content, options);
-      const written = await this.#once(
-        () => writes.createFile(project, { parentId: parent.remoteId, name: remoteName, uploadUuid }, call),
-        async () => {
-          const { children, serverTime } = await client.folder(project, parent.remoteId, call);
-          const item = children.find(
-            (child) => child.name === remoteName && child.version?.size === options.size && child.updatedAt >= since,
-          );
-          return item && { item, serverTime };
-        },
-        path,
-      );
-      return this.#taken(written, path);
+    if (!known) return this.#taken(await this.#make(parent.remoteId, remoteName, content, options, path), path);
+    let current = await client.fileNow(project, known.remoteId, call);
+    const late = await this.#lateVersion(current, known.versionId, call);
+    if (current.item.deleted || (current.item.version?.id !== known.versionId && !late))
+      throw await this.#other(current, path);
+    const began = clock.monotonic();
+    const { uploadUuid, digests } = await this.#upload(path, remoteName, content, options);
+    if (late && isSameContent(late.digests, digests)) return this.#taken(current, path);
+    if (clock.monotonic() - began > LOOK_AGAIN) {
+      const seen = current.item.version?.id;
+      current = await client.fileNow(project, known.remoteId, call);
+      if (current.item.deleted || current.item.version?.id !== seen) throw await this.#other(current, path);
     }
-    const current = await client.file(project, known.remoteId, call);
-    if (current.deleted || current.version?.id !== known.versionId) {
-      await mirror.store.ingestOwn(current, Math.floor(this.#access.clock.now() / 1000));
-      throw this.#changed(path);
-    }
-    const uploadUuid = await this.#upload(path, remoteName, content, options);
+    const { item } = current;
+    const before = item.version?.number ?? 0;
     const notes = `Copied by the job "${this.#o.jobName}" on ${hostname()}`;
-    const withVersion = (version: NonNullable<RemoteItem['version']>, serverTime: number): Written => ({
-      item: { ...current, version, updatedAt: Math.max(current.updatedAt, serverTime) },
-      serverTime,
-    });
     const written = await this.#once<Written>(
       async () => {
-        const { version, serverTime } = await writes.createVersion(
-          project,
-          known.remoteId,
-          { uploadUuid, notes },
-          call,
-        );
-        return withVersion(version, serverTime);
+        const done = await writes.createVersion(project, known.remoteId, { uploadUuid, notes }, call);
+        const { version, serverTime } = done;
+        return { item: { ...item, version, updatedAt: Math.max(item.updatedAt, serverTime) }, serverTime };
       },
       async () => {
-        const item = await client.file(project, known.remoteId, call);
-        const isOurs = (item.version?.number ?? 0) > known.versionNumber && item.version?.size === options.size;
-        return isOurs ? { item, serverTime: Math.floor(this.#access.clock.now() / 1000) } : undefined;
+        const now = await client.fileNow(project, known.remoteId, call);
+        return (await ownWork.versionAfter(now.item, before, digests, call)) && now;
       },
+      { job: true, remoteId: known.remoteId, parentId: parent.remoteId, name: remoteName, digests },
       path,
     );
     return this.#taken(written, path);
+  }
+
+  async #make(
+    parentId: RemoteId,
+    name: string,
+    content: Content,
+    options: WriteOptions,
+    path: string,
+  ): Promise<WrittenItem> {
+    const { client, writes, project, ownWork } = this.#access;
+    const call = this.#call(options.signal);
+    const { uploadUuid, digests } = await this.#upload(path, name, content, options);
+    return this.#once(
+      () => writes.createFile(project, { parentId, name, uploadUuid }, call),
+      async () => {
+        const { children, serverTime } = await client.folder(project, parentId, call);
+        const item = children.find((child) => child.type === 'file' && child.name === name);
+        return item && (await ownWork.isMade(item, digests, call)) ? { item, serverTime } : undefined;
+      },
+      { job: true, remoteId: NO_REMOTE, parentId, name, digests },
+      path,
+    );
+  }
+
+  /** The call of ours that made the current version after all, where it is not the known one. */
+  async #lateVersion({ item }: WrittenItem, known: VersionId, call: CallOptions): Promise<LateCall | undefined> {
+    const { late, ownWork } = this.#access;
+    const { version } = item;
+    if (!version || version.id === known) return undefined;
+    for (const one of late.versions(item.id)) if (await ownWork.isOurs(item, version, one.digests, call)) return one;
+    return undefined;
+  }
+
+  /** Somebody else has changed the file. */
+  async #other({ item, serverTime }: WrittenItem, path: string): Promise<Failure> {
+    await this.#access.mirror.store.ingestOwn(item, serverTime);
+    return this.#changed(path);
   }
 
   /** 1 call for each folder that is not there, those above the root of the transfer included. */
@@ -245,7 +270,7 @@ export class ProcoreSide implements Side {
         return other;
       }
     };
-    await this.#taken(await this.#once<Written>(make, look, path), path);
+    await this.#taken(await this.#once<Written>(make, look, undefined, path), path);
   }
 
   /** Into the recycle bin, a folder with what is in it: 1 call. */
@@ -326,33 +351,23 @@ export class ProcoreSide implements Side {
     return { class: 'job', job, whenSpent, signal };
   }
 
-  /** Does something that makes a thing; when the reply is lost, looks before doing it again. */
-  async #once<T>(make: () => Promise<T>, look: () => Promise<T | undefined>, path: string): Promise<T> {
+  async #once<T>(
+    make: () => Promise<T>,
+    look: () => Promise<T | undefined>,
+    sent: Omit<LateCall, 'at'> | undefined,
+    path: string,
+  ): Promise<T> {
     try {
-      const made = await this.#onceOnly(make, look, path);
+      const made = await once(make, look, sent, this.#access.late);
       this.#uploads.done(this.#placeOf(path));
       return made;
     } catch (error) {
       this.#uploads.failed(this.#placeOf(path), error);
-      throw error;
+      throw isFailure(error, 'name-taken') ? new Failure('target-changed', { target: this.root, path }, error) : error;
     }
   }
 
-  async #onceOnly<T>(make: () => Promise<T>, look: () => Promise<T | undefined>, path: string): Promise<T> {
-    for (let again = false; ; again = true) {
-      try {
-        return await make();
-      } catch (error) {
-        if (isFailure(error, 'name-taken')) throw new Failure('target-changed', { target: this.root, path }, error);
-        if (!isFailure(error, 'reply-lost')) throw error;
-        const found = await look();
-        if (found) return found;
-        if (again) throw error;
-      }
-    }
-  }
-
-  #upload(path: string, name: string, content: Content, options: WriteOptions): Promise<string> {
+  #upload(path: string, name: string, content: Content, options: WriteOptions) {
     return this.#uploads.upload(this.#placeOf(path), name, content, options, this.#call(options.signal));
   }
 
@@ -382,7 +397,11 @@ export class ProcoreSide implements Side {
 
   async #taken({ item, serverTime }: Written, path: string): Promise<SideItem> {
     if (!item) throw new Failure('bad-reply', { host: 'the server', call: path, why: 'it names no item' });
-    const { store, view } = this.#access.mirror;
+    const { late, mirror } = this.#access;
+    const { store, view } = mirror;
+    // Whatever an earlier call makes there, this is what is meant to be there.
+    if (item.parentId !== null) for (const one of late.creations(item.parentId, item.name)) late.forget(one);
+    for (const one of late.versions(item.id)) late.forget(one);
     await store.ingestOwn(item, serverTime);
     const row = view.byRemoteId(item.id as RemoteId);
     if (!row) throw new Failure('internal', { why: `${path} is not in the mirror after it was made` });

@@ -7,7 +7,9 @@ import type { ContentCache } from '../../content/cache.js';
 import { PRIVATE } from '../../mirror/flags.js';
 import type { Mirror } from '../../mirror/mirror.js';
 import type { Item } from '../../mirror/view.js';
+import type { LateCalls } from '../../outbox/late.js';
 import type { ProcoreClient } from '../../procore/client.js';
+import type { OwnWork } from '../../procore/own-work.js';
 import type { Uploads } from '../../procore/uploads.js';
 import type { ProcoreWrites } from '../../procore/writes.js';
 import { childPath, nameOf, parentOf } from '../../targets/paths.js';
@@ -21,6 +23,8 @@ export interface ProjectAccess {
   readonly client: ProcoreClient;
   readonly writes: ProcoreWrites;
   readonly uploads: Uploads;
+  readonly ownWork: OwnWork;
+  readonly late: LateCalls;
   readonly budget: Budget;
   readonly project: ProjectId;
   readonly clock: Clock;

@@ -1,0 +1,31 @@
+import { isFailure } from '../../base/errors.js';
+import { NO_REMOTE } from '../../outbox/intent.js';
+import type { LateCall, LateCalls } from '../../outbox/late.js';
+
+/**
+ * Does something that makes a thing; when the reply is lost, looks before doing it again, and when that is refused looks
+ * once more: the server may have finished the first late.
+ * @param sent what is remembered while nothing of it can be seen
+ * @throws Failure of the call; `name-taken` where somebody else was faster
+ */
+export async function once<T>(
+  make: () => Promise<T>,
+  look: () => Promise<T | undefined>,
+  sent: Omit<LateCall, 'at'> | undefined,
+  late: LateCalls,
+): Promise<T> {
+  let mayBeThere = sent?.remoteId === NO_REMOTE && late.creations(sent.parentId, sent.name).length > 0;
+  for (let again = false; ; again = true) {
+    try {
+      return await make();
+    } catch (error) {
+      const isLost = isFailure(error, 'reply-lost');
+      mayBeThere ||= isLost;
+      const isDoubtful = isLost || isFailure(error, 'name-taken') || isFailure(error, 'upload-unknown');
+      const found = mayBeThere && isDoubtful ? await look() : undefined;
+      if (found) return found;
+      if (isLost && sent && !again) late.add(sent);
+      if (!isLost || again) throw error;
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import type { Clock } from '../base/clock.js';
+import type { RemoteId } from '../base/ids.js';
+import type { Database, Statement } from '../database/open.js';
+import type { Digests } from '../procore/own-work.js';
+import { cleanedName } from './cleaned-name.js';
+
+/** A call that brought nothing about as far as one could see, and that the server may finish yet. */
+export interface LateCall {
+  /** Milliseconds since the epoch by this machine's clock; no two are the same. */
+  readonly at: number;
+  /** A job sent it, which looks itself, and again when it runs the next time. */
+  readonly job: boolean;
+  /** The file that was to get a version; 0: a file was to be made. */
+  readonly remoteId: RemoteId;
+  readonly parentId: RemoteId;
+  /** Of the server. */
+  readonly name: string;
+  readonly digests: Digests;
+}
+
+/** How long a server may take to finish what it has answered with an error: milliseconds, more than an hour. */
+const LONGEST = 2 * 3_600_000;
+
+/** Calls that may have an effect yet. Written down: the effect may come after a restart. */
+export class LateCalls {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #put: Statement<[number, number, number, number, string, string]>;
+  readonly #delete: Statement<[number]>;
+  readonly #calls = new Map<number, LateCall>();
+
+  constructor(database: Database, clock: Clock) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#put = database.prepare(
+      'INSERT OR REPLACE INTO late_calls (at, job, remote_id, parent_id, name, digests) VALUES (?, ?, ?, ?, ?, ?)',
+    );
+    this.#delete = database.prepare('DELETE FROM late_calls WHERE at = ?');
+    const rows = this.#database.prepare<
+      [],
+      { at: number; job: number; remote_id: number; parent_id: number; name: string; digests: string }
+    >('SELECT * FROM late_calls');
+    for (const { at, job, remote_id, parent_id, name, digests } of rows.iterate())
+      this.#calls.set(at, {
+        at,
+        job: job === 1,
+        remoteId: remote_id as RemoteId,
+        parentId: parent_id as RemoteId,
+        name,
+        digests: JSON.parse(digests) as Digests,
+      });
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /** `at` is now, or what nobody else has. */
+  add(call: Omit<LateCall, 'at'>): void {
+    let at = this.#clock.now();
+    while (this.#calls.has(at)) at++;
+    this.#put.run(at, Number(call.job), call.remoteId, call.parentId, call.name, JSON.stringify(call.digests));
+    this.#calls.set(at, { ...call, at });
+  }
+
+  /** Files that were to be made at a place. */
+  creations(parentId: RemoteId, name: string): LateCall[] {
+    return this.#all().filter(
+      (one) => one.remoteId === 0 && one.parentId === parentId && cleanedName(one.name) === cleanedName(name),
+    );
+  }
+
+  /** Versions that were to be made of a file. */
+  versions(id: RemoteId): LateCall[] {
+    return this.#all().filter((one) => one.remoteId === id);
+  }
+
+  forget({ at }: LateCall): void {
+    this.#delete.run(at);
+    this.#calls.delete(at);
+  }
+
+  #all(): LateCall[] {
+    const now = this.#clock.now();
+    // A clock that was set in between proves nothing: what seems to come from the future is kept.
+    for (const one of this.#calls.values()) if (now - one.at > LONGEST) this.forget(one);
+    return [...this.#calls.values()];
+  }
+}

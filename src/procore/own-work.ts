@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto';
+import { isFailure } from '../base/errors.js';
+import type { ProjectId, RemoteId } from '../base/ids.js';
+import type { CallOptions } from '../budget/calls.js';
+import type { ProcoreClient } from './client.js';
+import type { RemoteItem, RemoteVersion } from './items.js';
+import type { Storage } from './storage.js';
+import type { SavedUpload } from './uploads.js';
+
+/** Content that was sent: consecutive stretches, as they were announced. */
+export type Digests = readonly { readonly size: number; readonly sha256: string }[];
+
+export const digestsOf = ({ segments }: SavedUpload): Digests => segments.map(({ size, sha256 }) => ({ size, sha256 }));
+
+export const isSameContent = (a: Digests | undefined, b: Digests | undefined): boolean =>
+  a !== undefined && b !== undefined && sizeOf(a) === sizeOf(b) && JSON.stringify(a) === JSON.stringify(b);
+
+export const sizeOf = (digests: Digests): number => digests.reduce((sum, { size }) => sum + size, 0);
+
+export interface OwnWorkOptions {
+  readonly client: ProcoreClient;
+  readonly storage: Storage;
+  readonly project: ProjectId;
+  /** Login and name of the connection's account; empty: not known. */
+  readonly account: readonly string[];
+}
+
+/** Whose versions are looked at. */
+type File = Pick<RemoteItem, 'id' | 'name'>;
+
+/**
+ * Tells what a call without a known outcome made from what somebody else did: by who made it, and by its bytes. Clocks and
+ * times say nothing: another host of the same account may work at the same moment, and a server finishes when it likes.
+ */
+export class OwnWork {
+  readonly #o: OwnWorkOptions;
+  #account: Promise<readonly string[]> | undefined;
+
+  constructor(options: OwnWorkOptions) {
+    this.#o = options;
+  }
+
+  /**
+   * Whether this account made a version of exactly these bytes. They are downloaded: no call, but for one, once, where it
+   * is not known who the account is, and one more where the address has expired.
+   * @throws Failure as a download does
+   */
+  async isOurs(file: File, version: RemoteVersion, sent: Digests, call: CallOptions): Promise<boolean> {
+    if (version.size !== sizeOf(sent)) return false;
+    if (version.createdBy !== undefined) {
+      const account = await this.#names(call);
+      if (account.length > 0 && !account.includes(version.createdBy)) return false;
+    }
+    return version.size === 0 || this.#hasBytes(file, version, sent, call);
+  }
+
+  /** Whether this account made the file, with these bytes: 1 call where it has more than one version. */
+  async isMade(file: RemoteItem, sent: Digests, call: CallOptions): Promise<boolean> {
+    const { client, project } = this.#o;
+    const isFirst = file.version?.number === 1;
+    const versions = isFirst ? [file.version] : await client.versions(project, file.id, call);
+    const first = versions.find(({ number }) => number === 1);
+    return first !== undefined && this.isOurs(file, first, sent, call);
+  }
+
+  /** The newest of our versions after the one of this number, if it is among them: 1 call where it is not the current one. */
+  async versionAfter(
+    file: RemoteItem,
+    number: number,
+    sent: Digests,
+    call: CallOptions,
+  ): Promise<RemoteVersion | undefined> {
+    const { version } = file;
+    if (!version || version.number <= number) return undefined;
+    if (await this.isOurs(file, version, sent, call)) return version;
+    if (version.number === number + 1) return undefined;
+    const { client, project } = this.#o;
+    const all = await client.versions(project, file.id, call);
+    for (const one of all.toSorted((a, b) => b.number - a.number))
+      if (one.number > number && one.id !== version.id && (await this.isOurs(file, one, sent, call))) return one;
+    return undefined;
+  }
+
+  #names(call: CallOptions): Promise<readonly string[]> {
+    const { account, client } = this.#o;
+    if (account.length > 0) return Promise.resolve(account);
+    this.#account ??= client
+      .me(call)
+      .then(({ login, name }) => [login, name].filter((text) => text !== undefined))
+      .catch((error: unknown) => {
+        this.#account = undefined;
+        throw error;
+      });
+    return this.#account;
+  }
+
+  async #hasBytes(file: File, version: RemoteVersion, sent: Digests, call: CallOptions): Promise<boolean> {
+    for (let { url } = version, again = false; ; again = true) {
+      url ??= await this.#address(file.id, version, call);
+      if (url === undefined) return false;
+      try {
+        return await this.#isContent(url, file, sent, call);
+      } catch (error) {
+        if (again || !isFailure(error, 'url-expired')) throw error;
+        url = undefined;
+      }
+    }
+  }
+
+  async #address(id: RemoteId, version: RemoteVersion, call: CallOptions): Promise<string | undefined> {
+    const versions = await this.#o.client.versions(this.#o.project, id, call);
+    return versions.find((one) => one.id === version.id)?.url;
+  }
+
+  async #isContent(url: string, { name }: File, sent: Digests, { signal }: CallOptions): Promise<boolean> {
+    const { body } = await this.#o.storage.download({ url, label: name, ...(signal ? { signal } : {}) });
+    const stretches = [...sent];
+    let hash = createHash('sha256');
+    let left = stretches[0]?.size ?? 0;
+    for await (const chunk of body) {
+      for (let at = 0; at < chunk.length; ) {
+        const [stretch] = stretches;
+        if (!stretch) return false;
+        const part = chunk.subarray(at, at + left);
+        hash.update(part);
+        at += part.length;
+        left -= part.length;
+        if (left > 0) continue;
+        if (hash.digest('hex') !== stretch.sha256) return false;
+        stretches.shift();
+        hash = createHash('sha256');
+        left = stretches[0]?.size ?? 0;
+      }
+    }
+    return stretches.length === 0;
+  }
+}
