@@ -143,6 +143,10 @@ ${CASES.map(
 - **Names.** A platform may list a name in another Unicode form or case than it was given in. Before an item counts as
   missing it is looked for under the names that one of the sides takes for the same; the listed one is recorded. What a
   folder makes of names is tried out where it may be written to.
+- **What is private** in Procore is for its owner alone in a folder of this machine (0700, files 0600), from its first
+  byte on, and as soon as a run sees that it became so. A job gives nothing to others again: that takes \`chmod\`. Other
+  targets keep no such permissions: whoever may read there reads it. \`jobs estimate\` counts both; the filter
+  \`filter_private\` leaves private items out. New content keeps the permissions of the file that it replaces, without setuid.
 - **Nothing half written** has its final name. Each file's size is verified, and its hash where the target has one.
 - **Resume.** What is done with each item is kept in SQLite: the run after a crash, a pause or the end of the hour goes on
   with what is left, first of all. A broken file goes on where it was: on a folder, a share or a server with rsync
@@ -168,7 +172,8 @@ became of it. When it shows again, the next run goes on with it.
 What is in a deleted folder is deleted with it; what has another name or folder now was moved, and goes from its old place.
 An account that may not see the recycle bin is told of no deletion: all are flagged.
 
-A target lists all that it has: what a whole listing lacks is gone. But where a file system was mounted (the folder itself,
+What a listing of a target lacks is asked for by name: some are late, or leave names out. What is not there then either is
+gone. But where a file system was mounted (the folder itself,
 or one below it) and is not any more, nothing is missing: the job waits, or flags that folder. Where folders are only what
 their files imply (object stores), none is ever deleted at the other side because it is missing there.
 
@@ -190,7 +195,7 @@ hand waits for the next hour. \`jobs estimate\` says calls, hours and bytes befo
 \`-o copy_out=/srv/share,every=15m\` (or \`copy_out=CONNECTION[:/path]\`) makes a copy job of the mount. It takes what the
 mount's own polls have found: no call of its own, and when nothing changed neither side is looked at (every six hours
 both are, for what was changed at the destination). A mount without the option disables the job; an unmount does not, for
-the mount comes back at boot.
+the mount comes back at boot. Private items are copied as by any job (above); a mount with \`-o private=hide\` leaves them out.
 
 ## What is flagged
 

@@ -20,6 +20,7 @@ export function rulesOf(platform: PlatformName, found: Partial<TargetRules> = {}
     hashes: [],
     parallelWrites: 4,
     reads: ['file'],
+    keepsPrivacy: false,
     ...found,
   };
 }

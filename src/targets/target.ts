@@ -23,6 +23,8 @@ export interface TargetItem {
   readonly hidden?: boolean;
   /** Tells this item from another that takes its name, also after it was moved, where the target says so. */
   readonly id?: string;
+  /** Nobody but its owner may read it; absent where the target keeps no permissions. */
+  readonly ownerOnly?: boolean;
   /**
    * What takes the name but cannot be copied: a symbolic link, a socket, a device (`type`), or a name that is not text
    * (`name`, with U+FFFD for its bad bytes). It is never followed, read or replaced.
@@ -102,6 +104,8 @@ export interface TargetRules {
   readonly hashes: readonly HashKind[];
   /** Writes at once that the target takes well. */
   readonly parallelWrites: number;
+  /** Items can be for their owner alone: folders 0700, files 0600. */
+  readonly keepsPrivacy: boolean;
   /** Forms of content that it reads where they lie; of all others it makes a local file first. */
   readonly reads: readonly ContentForm[];
 }
@@ -138,6 +142,8 @@ export interface WriteOptions {
    * the name: `target-changed`. Left out: whatever is there is replaced.
    */
   readonly expected?: Seen | null;
+  /** For its owner alone, from its first byte on, if `rules.keepsPrivacy`. */
+  readonly private?: boolean;
   /** Bytes that have arrived so far, from time to time. */
   progress?(bytes: number): void;
   /** All bytes have arrived; what is left is a wait for the target's disk, in which other files can come. */
@@ -191,8 +197,13 @@ export interface Target {
    * another file goes back.
    */
   write(path: string, content: Content, options: WriteOptions): Promise<TargetItem>;
-  /** Makes a folder, and those above it; one that is there is fine. */
-  mkdir(path: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Makes a folder, and those above it; one that is there is fine, and stays as it is.
+   * @param options private: for its owner alone, if `rules.keepsPrivacy`; those above it are as others
+   */
+  mkdir(path: string, signal: AbortSignal, options?: { readonly private?: boolean }): Promise<void>;
+  /** Takes from an item what others may do with it, if `rules.keepsPrivacy`. */
+  protect(path: string, signal: AbortSignal): Promise<void>;
   /**
    * Takes an item away, into the trash or for good. A file goes only while it is what `seen` says, a folder only while all
    * that is in it is what the caller has seen. It is renamed first, and looked at again: what turns out to be another one

@@ -76,5 +76,10 @@ function sourceOf(side: Side, { items }: Disguise): Side {
   side.list = async function* (folder, signal) {
     for await (const item of list(folder, signal)) yield { ...item, ...items[item.path] };
   };
+  const stat = side.stat.bind(side);
+  side.stat = async (path, signal) => {
+    const item = await stat(path, signal);
+    return item && { ...item, ...items[path] };
+  };
   return side;
 }

@@ -49,7 +49,7 @@ t.test('small files go the usual way where no thread can be started', async (t) 
   const batch = new BatchWriter();
   const write = (name: string) =>
     batch.write(
-      { folder: directory, place: folder, part: `${name}.part`, name, source, size: 7, mtime: undefined },
+      { folder: directory, place: folder, part: `${name}.part`, name, source, size: 7, mtime: undefined, mode: 0o666 },
       () => undefined,
     );
   t.equal(await withNoneLeft(() => write('early')), undefined);

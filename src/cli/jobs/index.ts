@@ -97,6 +97,7 @@ const estimate: Command = {
           ['names that must change', String(found.renames)],
           ['items that will fail', String(found.problems)],
           ['private items', String(found.private)],
+          ['of them for others too there', String(found.private_open)],
           ['left out by filters', String(found.excluded)],
           ['of them private', String(found.private_excluded)],
           ['unchanged', String(found.unchanged)],

@@ -23,6 +23,8 @@ export interface Estimate {
   excluded: number;
   /** Private items, folders too, that are considered … */
   private: number;
+  /** … of them those that others may read at the other end, which keeps no permissions … */
+  private_open: number;
   /** … and those that the filters leave out; of a folder only itself, as what is in it is not listed. */
   private_excluded: number;
   /** What was there before, at each end. */
@@ -53,6 +55,7 @@ export const emptyEstimate = (): Estimate => ({
   skipped: 0,
   excluded: 0,
   private: 0,
+  private_open: 0,
   private_excluded: 0,
   existing: { source: nothing(), destination: nothing() },
   files: 0,

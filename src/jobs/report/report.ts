@@ -68,6 +68,7 @@ export function summaryOf(job: Job, execution: Execution, outcome: Outcome) {
     at_destination,
     excluded: outcome.estimate.excluded,
     private: outcome.estimate.private,
+    private_open: outcome.estimate.private_open,
     private_excluded: outcome.estimate.private_excluded,
     renamed: outcome.estimate.renames,
   };

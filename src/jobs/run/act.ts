@@ -6,6 +6,7 @@ import type { Side, SideItem } from '../sides/side.js';
 import type { RunItem } from '../store/items.js';
 import { type ActContext, itemChanged, lookAt, OK, pathsOf, type Result, recorded, type Written } from './context.js';
 import { clearSource, leaveSource, remove } from './discard.js';
+import { ensureFolder } from './folders.js';
 import { BACK, cameThrough, endsOf, FORWARD, isSame, type Transferred, transferFile, type Way } from './transfer.js';
 
 /** Does what the plan says about one item. @throws Failure where it could not be done */
@@ -26,6 +27,9 @@ export function act(item: RunItem, context: ActContext, signal: AbortSignal): Pr
       return remove(item, context, signal);
     case 'clear-source':
       return clearSource(item, context, signal);
+    case 'protect':
+    case 'protect-source':
+      return protect(item, context, signal);
     default:
       return Promise.resolve({ status: item.status, reason: item.reason, bytes: 0 });
   }
@@ -124,6 +128,13 @@ async function settle(item: RunItem, context: ActContext, signal: AbortSignal): 
   return { ...(await finish(item, context, way, done, true, signal)), status: 'processed', reason };
 }
 
+/** What became private at one end is for its owner alone at the other. Its record stays as it is. */
+async function protect(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
+  const way = item.action === 'protect-source' ? BACK : FORWARD;
+  await context[way.to].protect(pathsOf(item)[way.to], signal);
+  return { ...OK, reason: item.reason };
+}
+
 /** Gives what has a name the name of a conflict that is free. */
 async function moveAside(side: Side, path: string, name: string, context: ActContext, signal: AbortSignal) {
   const folder = parentOf(path);
@@ -147,7 +158,7 @@ async function createFolder(item: RunItem, context: ActContext, signal: AbortSig
   // What was removed since the plan is not brought back. Where folders are only the names of their files, it says nothing.
   if (from.rules.emptyFolders && !(await from.stat(paths[way.from], signal))?.folder)
     throw itemChanged(paths[way.from]);
-  await to.mkdir(paths[way.to], signal);
+  await ensureFolder(way, paths, context, signal);
   const { source: a, destination: b } = await lookAt(paths, context, signal);
   // Where a folder is there with its first file only, it has its name from now on.
   const instead = (other: SideItem | undefined, name: string): SideItem | undefined =>

@@ -1,15 +1,12 @@
 import { createHash } from 'node:crypto';
 import { Failure, isFailure } from '../../base/errors.js';
-import { parentOf } from '../../targets/paths.js';
 import type { Seen, WriteOptions } from '../../targets/target.js';
 import { differs, type Fingerprint, fingerprintOf, grainOf } from '../plan/decide.js';
 import type { Side, SideItem, SideVersion } from '../sides/side.js';
 import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
 import { type ActContext, itemChanged, pathsOf, recorded } from './context.js';
-
-/** Folders that are remembered at most. */
-const FOLDERS_KNOWN = 1000;
+import { ensureFolder, parentsOf } from './folders.js';
 
 export interface Transferred {
   readonly read: SideItem;
@@ -90,14 +87,19 @@ export async function transferFile(
   const read = await from.stat(fromPath, signal);
   if (!read || read.folder) throw itemChanged(fromPath);
   const { transfer } = context;
-  await ensureFolder(way, toPath, context, signal);
+  await ensureFolder(way, parentsOf(paths), context, signal);
   let expected: Seen | null = there ?? null;
   let earlier = 0;
   const older = await olderVersions(from, read, context.recordOf(item)?.[way.from], context, signal);
   for (const version of older) {
     const held = version.content();
     try {
-      const written = await to.write(toPath, context.limited(held), { size: version.size, expected, signal });
+      const written = await to.write(toPath, context.limited(held), {
+        size: version.size,
+        expected,
+        ...(read.private ? { private: true } : {}),
+        signal,
+      });
       expected = written;
       earlier += version.size;
       const sent = { ...read, size: version.size, mtime: version.mtime, version: version.id };
@@ -118,6 +120,7 @@ export async function transferFile(
       ...(version === undefined ? {} : { version }),
       ...(trash === undefined ? {} : { trash }),
       expected,
+      ...(read.private ? { private: true } : {}),
       progress: context.progress,
       ...(context.arrived ? { arrived: context.arrived } : {}),
       signal,
@@ -126,7 +129,7 @@ export async function transferFile(
       if (!isFailure(error, 'target-missing')) throw error;
       // Its folder has gone since it was seen.
       context.folders.clear();
-      await ensureFolder(way, toPath, context, signal);
+      await ensureFolder(way, parentsOf(paths), context, signal);
       return to.write(toPath, held, options);
     });
     if (written.size !== read.size)
@@ -164,19 +167,4 @@ async function olderVersions(
 function isLater({ id, mtime }: SideVersion, last: Fingerprint): boolean {
   if (last.mtime === undefined || mtime === last.mtime) return Number(id) > Number(last.version);
   return mtime > last.mtime;
-}
-
-async function ensureFolder(
-  { to }: Way,
-  path: string,
-  { folders, [to]: side }: ActContext,
-  signal: AbortSignal,
-): Promise<void> {
-  const folder = parentOf(path);
-  if (folder === '') return;
-  const key = to === 'source' ? `/${folder}` : folder;
-  if (folders.has(key)) return;
-  if ((await side.stat(folder, signal)) === undefined) await side.mkdir(folder, signal);
-  if (folders.size >= FOLDERS_KNOWN) folders.clear();
-  folders.add(key);
 }

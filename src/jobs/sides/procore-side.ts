@@ -37,6 +37,7 @@ const RULES: TargetRules = {
   hashes: [],
   parallelWrites: 8,
   reads: ['stream', 'file', 'descriptor'],
+  keepsPrivacy: false,
 };
 const ANY_CASE: TargetRules = { ...RULES, caseInsensitive: true };
 const CRAWL_LOOK = 100;
@@ -323,6 +324,11 @@ export class ProcoreSide implements Side {
       ? writes.updateFile(project, item.remoteId, change, call)
       : writes.updateFolder(project, item.remoteId, change, call));
     await this.#taken(written, to);
+  }
+
+  /** Who may see an item is said in Procore. */
+  protect(): Promise<void> {
+    return Promise.resolve();
   }
 
   setTime(): Promise<void> {

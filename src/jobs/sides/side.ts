@@ -142,8 +142,12 @@ export class TargetSide implements Side {
     return this.#target.write(path, content, options);
   }
 
-  mkdir(path: string, signal: AbortSignal): Promise<void> {
-    return this.#target.mkdir(path, signal);
+  mkdir(...[path, signal, options]: Parameters<Target['mkdir']>): Promise<void> {
+    return this.#target.mkdir(path, signal, options);
+  }
+
+  protect(path: string, signal: AbortSignal): Promise<void> {
+    return this.#target.protect(path, signal);
   }
 
   discard(seen: SideItem, options: DiscardOptions<SideItem>): Promise<void> {

@@ -14,6 +14,8 @@ export type ItemAction =
   | 'clear-source'
   | 'create-folder'
   | 'create-folder-source'
+  | 'protect'
+  | 'protect-source'
   | 'flag'
   | 'skip';
 

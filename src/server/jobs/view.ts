@@ -188,7 +188,7 @@ export const itemReply = z.object({
 });
 
 /** Actions that write to the source. */
-const BACK = new Set(['copy-back', 'delete-source', 'clear-source', 'create-folder-source']);
+const BACK = new Set(['copy-back', 'delete-source', 'clear-source', 'create-folder-source', 'protect-source']);
 
 const PENDING = 'pending';
 

@@ -10,6 +10,8 @@ export interface NewFile {
   readonly source: number;
   /** Bytes. */
   readonly size: number;
+  /** Permissions that it is made with; nobody else reads one for its owner alone, whatever the umask says. */
+  readonly mode: number;
   /** Seconds since the epoch. */
   readonly mtime: number | undefined;
 }

@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  fchmodSync,
   fstatSync,
   fsyncSync,
   futimesSync,
@@ -13,6 +14,7 @@ import {
 import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import type { NewFile, Outcome } from './batch-protocol.js';
 import { syncFileSystemNow } from './kernel.js';
+import { isOwnerOnly } from './modes.js';
 import { nameFileNow } from './rename.js';
 
 /** Files that one syncfs(2) puts on the disk; fewer are by an fsync(2) each, which leaves other programs alone. */
@@ -91,8 +93,9 @@ function written(file: NewFile): Part | undefined {
   if (isThere(at(file, file.name)) || fstatSync(file.source).size !== file.size) return undefined;
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const part = at(file, file.part);
-  const fd = openSync(part, flags, 0o666);
+  const fd = openSync(part, flags, file.mode);
   try {
+    if (isOwnerOnly(file.mode)) fchmodSync(fd, file.mode);
     for (let done = 0; done < file.size; ) {
       const got = readSync(file.source, buffer, 0, Math.min(buffer.length, file.size - done), done);
       if (got === 0) throw new Error('the source is shorter');

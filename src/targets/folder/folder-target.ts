@@ -47,6 +47,7 @@ import { noteOf, overdue } from '../trash.js';
 
 import { BatchWriter, SMALL } from './batch.js';
 import { GroupSync } from './group-sync.js';
+import { firstMode, isOwnerOnly, makeAllLike, makePrivateFolder, protect } from './modes.js';
 import { testFolder } from './probe.js';
 import { renameNoReplace } from './rename.js';
 import type { FolderRoot, OpenFolder } from './root.js';
@@ -126,6 +127,7 @@ export class FolderTarget implements Target {
       size: found.isFile() ? found.size : 0,
       mtime: found.mtimeMs / 1000,
       ...(name.startsWith('.') ? { hidden: true } : {}),
+      ...(this.rules.keepsPrivacy && isOwnerOnly(found.mode) ? { ownerOnly: true } : {}),
       ...(isFolder || found.isFile() ? {} : { unusable: 'type' as const }),
       ...(isFolder && this.#root.isMount(path) ? { id: MOUNT_ID } : {}),
     };
@@ -182,16 +184,20 @@ export class FolderTarget implements Target {
     if (this.#root.remote || expected !== null || hash || size > SMALL || source === undefined) return undefined;
     if (!this.#batch.isWorthwhile) return undefined;
     const name = nameOf(path);
+    const mode = firstMode(options.private === true && this.rules.keepsPrivacy, false);
     const done = await this.#root.folder(parentOf(path), ({ handle, at }) =>
       this.#batch.write(
-        { folder: handle.fd, place: at('.'), part: nameOf(partPath(path, options)), name, source, size, mtime },
+        { folder: handle.fd, place: at('.'), part: nameOf(partPath(path, options)), name, source, size, mtime, mode },
         () => options.arrived?.(),
       ),
     );
     if (done?.size === undefined) return undefined;
     options.progress?.(size);
-    const hidden = name.startsWith('.') ? { hidden: true } : {};
-    return { path, name, folder: false, size: done.size, mtime: done.mtime! / 1000, ...hidden };
+    const more = {
+      ...(name.startsWith('.') ? { hidden: true } : {}),
+      ...(this.rules.keepsPrivacy && isOwnerOnly(mode & ~process.umask()) ? { ownerOnly: true } : {}),
+    };
+    return { path, name, folder: false, size: done.size, mtime: done.mtime! / 1000, ...more };
   }
 
   async #writeAlone(path: string, content: Content, options: WriteOptions): Promise<TargetItem | undefined> {
@@ -205,23 +211,33 @@ export class FolderTarget implements Target {
     );
   }
 
-  async mkdir(path: string, signal: AbortSignal): Promise<void> {
+  async mkdir(path: string, signal: AbortSignal, options: { readonly private?: boolean } = {}): Promise<void> {
     if (path === '') return;
     checkNewPath(path, this.rules, this.root);
-    await this.#makeFolders(path, signal);
+    await this.#makeFolders(path, signal, options.private === true && this.rules.keepsPrivacy);
   }
 
-  async #makeFolders(path: string, signal: AbortSignal): Promise<void> {
+  async protect(path: string, signal: AbortSignal): Promise<void> {
+    checkPath(path, this.root);
+    signal.throwIfAborted();
+    if (path === '' || !this.rules.keepsPrivacy) return;
+    await this.#root.folder(parentOf(path), (folder) => protect(folder, nameOf(path)));
+  }
+
+  async #makeFolders(path: string, signal: AbortSignal, isPrivate = false): Promise<void> {
     if (path === '') return;
     signal.throwIfAborted();
     const make = (): Promise<void> =>
-      this.#root.folder(parentOf(path), (folder) => mkdir(folder.at(nameOf(path)))) as Promise<void>;
+      this.#root.folder(parentOf(path), async ({ at }) => {
+        if (isPrivate) await makePrivateFolder(at(nameOf(path)));
+        else await mkdir(at(nameOf(path)));
+      });
     try {
       await make();
     } catch (error) {
       if (isFailure(error, 'target-missing')) {
         await this.#makeFolders(parentOf(path), signal);
-        return this.#makeFolders(path, signal);
+        return this.#makeFolders(path, signal, isPrivate);
       }
       if (!isFailure(error, 'target-exists')) throw error;
       // Opening it tells a folder from a file and from a link.
@@ -289,7 +305,10 @@ export class FolderTarget implements Target {
   async #awayOf(path: string, trash: Trash | undefined, signal: AbortSignal): Promise<string> {
     if (!trash) return asidePath(path);
     const place = await trashPlace(path, trash.day, (there) => this.stat(there, signal));
-    await this.#makeFolders(parentOf(place), signal);
+    if (!(await this.stat(parentOf(place), signal))) {
+      await this.#makeFolders(`${TRASH}/${trash.day}`, signal);
+      await makeAllLike(this.#root, parentOf(place), parentOf(path));
+    }
     const note = noteOf(trash);
     if (!this.#noted.has(note.path))
       await this.#root.folder(TRASH, ({ at }) => putFile(at(nameOf(note.path)), note.text));

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, readdir, rm, statfs, utimes, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rm, statfs, utimes, writeFile } from 'node:fs/promises';
 import { errnoOf, Failure } from '../../base/errors.js';
 import { DOT_OR_BLANK_END, WINDOWS_CHARACTERS } from '../../names/platform-files.js';
 import type { PlatformName } from '../../names/platforms.js';
 import { PART_PREFIX } from '../paths.js';
 import { rulesOf } from '../rules.js';
 import type { TargetRules, TargetTest } from '../target.js';
+import { isOwnerOnly } from './modes.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 
 /** Disks of Linux itself, which keep every name. Not ZFS, which can be told to fold case and to normalize. */
@@ -38,6 +39,7 @@ export async function folderRules(root: FolderRoot, mayWrite: boolean): Promise<
     resumes: true,
     parallelWrites: 8,
     reads: ['stream', 'file', 'descriptor'],
+    keepsPrivacy: PLAIN.test(root.type),
   });
   if (PLAIN.test(root.type) || !mayWrite) return rules;
   return inProbeFolder(root, async (folder) => ({ ...rules, ...(await tryOut(folder, rules)) }));
@@ -49,6 +51,8 @@ async function tryOut(folder: OpenFolder, rules: TargetRules): Promise<Partial<T
   const caseInsensitive = (await exists(folder, 'aA')) || !(await isListed(folder, 'Aa'));
   const normalizes = await normalizesNames(folder);
   const timeGrain = await grainOf(folder, 'Aa');
+  await chmod(folder.at('Aa'), 0o600).catch(() => undefined);
+  const keepsPrivacy = isOwnerOnly((await lstat(folder.at('Aa'))).mode);
   let characters = '/\0';
   for (const character of WINDOWS_CHARACTERS)
     if (character !== '/' && character !== '\0' && !(await keeps(folder, `x${character}y`))) characters += character;
@@ -57,6 +61,7 @@ async function tryOut(folder: OpenFolder, rules: TargetRules): Promise<Partial<T
   return {
     caseInsensitive,
     normalizes,
+    keepsPrivacy,
     timeGrain: timeGrain ?? rules.timeGrain,
     setsTimes: timeGrain !== undefined,
     // Where a file system takes all characters, it is not Windows that keeps the names.

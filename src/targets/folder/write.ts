@@ -7,6 +7,7 @@ import { isAsExpected, nameOf, parentOf, partPath } from '../paths.js';
 import type { Content, TargetRules, WriteOptions } from '../target.js';
 import type { GroupSync } from './group-sync.js';
 import { copyInKernel, sizeOf } from './kernel.js';
+import { firstMode, isOwnerOnly, lastMode } from './modes.js';
 import { exchangeNames, nameFile, renameNoReplace } from './rename.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 
@@ -31,10 +32,11 @@ export function writeFile<T>(
     const before = existing(await lstat(folder.at(name)).catch(missing), root.path, path);
     checkExpected(before, rules, root.path, path, options);
     const opened = performance.now();
-    const { handle, isNew } = await openPart(part);
+    const isPrivate = options.private === true && rules.keepsPrivacy;
+    const { handle, isNew } = await openPart(part, firstMode(isPrivate, before !== undefined));
     try {
       await fill(handle, isNew, part, content, options, root.path, path);
-      if (before) await keepOwner(handle, before);
+      if (before || isPrivate || !isNew) await settle(handle, before, lastMode(isPrivate, before?.mode));
       if (options.mtime !== undefined) await setTime(handle, options.mtime);
       options.arrived?.();
       // Data first, then the name; errors of a share that were held back come now.
@@ -95,13 +97,21 @@ function checkExpected(
   throw new Failure('target-changed', { target, path });
 }
 
-async function openPart(part: string): Promise<{ readonly handle: FileHandle; readonly isNew: boolean }> {
+async function openPart(part: string, mode: number): Promise<{ readonly handle: FileHandle; readonly isNew: boolean }> {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
-  try {
-    return { handle: await open(part, flags | constants.O_EXCL, 0o666), isNew: true };
-  } catch (error) {
+  let isNew = true;
+  const handle = await open(part, flags | constants.O_EXCL, mode).catch((error: unknown) => {
     if (errnoOf(error) !== 'EEXIST') throw error;
-    return { handle: await open(part, flags, 0o666), isNew: false };
+    isNew = false;
+    return open(part, flags, mode);
+  });
+  try {
+    // Whatever the umask says, and what broke off may have been for others.
+    if (isOwnerOnly(mode)) await handle.chmod(mode).catch(ignoreUnsupported);
+    return { handle, isNew };
+  } catch (error) {
+    await handle.close();
+    throw error;
   }
 }
 
@@ -176,10 +186,10 @@ async function inspectPrefix(
 }
 
 /** A new version keeps who may read it, as far as this process may say so. */
-async function keepOwner(handle: FileHandle, { mode, uid, gid }: Existing): Promise<void> {
+async function settle(handle: FileHandle, before: Existing | undefined, mode: number): Promise<void> {
   try {
-    if (process.getuid?.() === 0) await handle.chown(uid, gid);
-    await handle.chmod(mode & 0o7777);
+    if (before && process.getuid?.() === 0) await handle.chown(before.uid, before.gid);
+    await handle.chmod(mode);
   } catch (error) {
     ignoreUnsupported(error);
   }

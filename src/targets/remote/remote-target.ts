@@ -222,6 +222,11 @@ export class RemoteTarget implements Target {
     await this.#makeFolders(path, signal);
   }
 
+  /** It is on another machine, whose accounts are not those of this one. */
+  protect(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async #makeFolders(path: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     // An object store has none, and shows those that its files imply.
