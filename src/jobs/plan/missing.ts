@@ -2,7 +2,7 @@ import { Failure } from '../../base/errors.js';
 import { childPath } from '../../targets/paths.js';
 import { MOUNT_ID } from '../../targets/target.js';
 import type { ItemStatus } from '../definition/words.js';
-import type { Side } from '../sides/side.js';
+import type { Side, SideItem } from '../sides/side.js';
 import type { Frame, Pair } from './frame.js';
 
 interface Ends {
@@ -15,6 +15,25 @@ interface Ends {
 export interface Unsure {
   readonly status: ItemStatus;
   readonly reason: string;
+}
+
+/**
+ * A pair with what a listing did not show of it, but that is there when it is asked for by name: some listings are late,
+ * and some leave names out.
+ */
+export async function lookedFor(frame: Frame, pair: Pair, { source, destination, signal }: Ends): Promise<Pair> {
+  const { record } = pair;
+  // Of a folder that is not there, nothing is.
+  const look = async (side: Side, path: string): Promise<SideItem | undefined> => {
+    const item = await side.stat(path, signal);
+    return item && !item.unusable && item.folder === record?.isFolder ? item : undefined;
+  };
+  if (!record) return pair;
+  if (!pair.source && frame.atSource)
+    return { ...pair, source: await look(source, childPath(frame.source, pair.name)) };
+  if (!pair.destination && frame.atDestination)
+    return { ...pair, destination: await look(destination, childPath(frame.destination, pair.otherName)) };
+  return pair;
 }
 
 /**

@@ -13,8 +13,9 @@ import { costOf, countFolder, countTransfer, countUnchanged, type Estimate, empt
 import { type Decision, decide, type Grains, grainsOf, type Policies } from './decide.js';
 import { decideFolder } from './decide-folder.js';
 import { type Frame, type Outcome, type Pair, placeOf, recordOf, refreshed } from './frame.js';
-import { whyUnsure } from './missing.js';
+import { lookedFor, whyUnsure } from './missing.js';
 import { listed, originalBelow, type PairOptions, pairsOf, whyUnusable } from './pairs.js';
+import { isKeptPrivate, PRIVATE, protectionOf } from './privacy.js';
 import { receivable } from './receivable.js';
 
 export interface PlanOptions {
@@ -171,6 +172,7 @@ export class Planner {
           continue;
         }
         if (isPrivate) this.#estimate.private++;
+        if (isPrivate && !isKeptPrivate(pair, this.#o)) this.#estimate.private_open++;
         if (ignored.has(pair.name) || (pair.record && ignored.has(pair.record.name))) {
           this.#item(frame, pair, { action: 'skip', reason: IGNORED }, isFolder);
           keeps = true;
@@ -181,7 +183,7 @@ export class Planner {
           this.#flag(frame, pair, isFolder, 'it is a file on one side and a folder on the other');
           keeps = true;
         } else {
-          const known = this.#ofOneKind(frame, pair, isFolder);
+          const known = await lookedFor(frame, this.#ofOneKind(frame, pair, isFolder), this.#o);
           const unsure = await whyUnsure(frame, known, this.#o);
           if (unsure) {
             this.#item(frame, known, { action: 'flag', ...unsure }, isFolder);
@@ -189,6 +191,8 @@ export class Planner {
             continue;
           }
           const current = this.#refreshed(frame, known);
+          const action = protectionOf(current, this.#o, this.#o.transfer.transfer_type);
+          if (action) this.#item(frame, current, { action, reason: PRIVATE }, isFolder);
           if (isFolder) {
             folders.push(current);
             countFolder(this.#estimate, current);
