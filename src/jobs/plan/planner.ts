@@ -17,6 +17,7 @@ import { lookedFor, whyUnsure } from './missing.js';
 import { listed, originalBelow, type PairOptions, pairsOf, whyUnusable } from './pairs.js';
 import { isKeptPrivate, PRIVATE, protectionOf } from './privacy.js';
 import { receivable } from './receivable.js';
+import { SeenItems } from './seen-items.js';
 
 export interface PlanOptions {
   readonly transfer: Transfer;
@@ -56,6 +57,8 @@ export class Planner {
   readonly #filters: { readonly source: ItemFilter; readonly destination: ItemFilter };
   readonly #estimate: Estimate = emptyEstimate();
   readonly #changes: Batch;
+  /** What publishing is to delete or to replace, whatever it is. */
+  readonly seen = new SeenItems();
   /** Sides whose root shows nothing at all. */
   readonly empty = { source: false, destination: false };
 
@@ -292,6 +295,8 @@ export class Planner {
     const estimate = this.#estimate;
     const situation = { source, destination, record, grains: this.#grains };
     const decision = receivable(pair, decide(situation, this.#policies), this.#o);
+    const isReplaced = decision.action === 'copy' || decision.action === 'delete';
+    if (destination && isReplaced && transfer.transfer_type === 'publish') this.seen.add(destination);
     switch (decision.action) {
       case 'none':
         // Of a taxonomy, files are what makes a folder a full one.
@@ -346,6 +351,7 @@ export class Planner {
       case 'delete':
       case 'delete-source': {
         const count = below.deletions[action] + 1;
+        if (destination && transfer.transfer_type === 'publish') this.seen.add(destination);
         this.#changes.add(() => items.collapse(childPath(frame.source, pair.name), action));
         this.#item(frame, pair, decision, true, count);
         return { keeps: false, fills: false, deletions: { ...below.deletions, [action]: count } };

@@ -47,7 +47,9 @@ async function copy(item: RunItem, context: ActContext, way: Way, signal: AbortS
   // Where nothing was, the write itself sees that nothing is.
   const there = before !== undefined || isPublish ? await to.stat(toPath, signal) : undefined;
   // Somebody changed the receiving side since the plan: that is not overwritten.
-  if (there && !isPublish && differs(there, before, grainOf(to.rules))) throw itemChanged(toPath);
+  const isKnown = (found: SideItem): boolean =>
+    !differs(found, before, grainOf(to.rules)) || (isPublish && context.isPlanned(found));
+  if (there && !isKnown(there)) throw itemChanged(toPath);
   const done = await transferFile(item, way, there, context, signal).catch(async (error) => {
     // A share that was away may have told what it remembered, above.
     const late = context.again && isFailure(error, 'target-changed');

@@ -16,6 +16,8 @@ export interface ActContext {
   readonly recordOf: (item: RunItem) => TransferRecord | undefined;
   /** What is known of the items of a folder, by name; the folder is the source's. */
   readonly recordsIn: (folder: string) => ReadonlyMap<string, TransferRecord>;
+  /** Whether the plan has seen just this, and that it is to go or to be replaced whatever it is. */
+  readonly isPlanned: (item: SideItem) => boolean;
   /** Where what goes stays; undefined: what goes is gone. */
   readonly trash: Trash | undefined;
   /** What is true of both sides in the middle of an item, should it go no further. */

@@ -1,6 +1,5 @@
 import { isFailure } from '../../base/errors.js';
 import { childPath, parentOf } from '../../targets/paths.js';
-import { compileFilters } from '../filters.js';
 import { differs, grainOf } from '../plan/decide.js';
 import type { Side, SideItem } from '../sides/side.js';
 import type { RunItem } from '../store/items.js';
@@ -23,10 +22,11 @@ export async function remove(item: RunItem, context: ActContext, signal: AbortSi
   const record = context.recordOf(item);
   // It is at the other end again: a change wins over a deletion.
   if (record && now[other]) throw itemChanged(paths[other]);
-  // Publishing deletes whatever is there; all else only what it knows.
+  // Publishing deletes whatever the plan has seen there; all else only what it knows.
   const isPublish = context.transfer.transfer_type === 'publish';
-  if (!there.folder && !isPublish && differs(there, record?.[end], grainOf(side.rules))) throw itemChanged(paths[end]);
-  const isSeen = isPublish ? plannedBelow(item, context) : knownBelow(item, end, context);
+  const isKnown = !differs(there, record?.[end], grainOf(side.rules)) || (isPublish && context.isPlanned(there));
+  if (!there.folder && !isKnown) throw itemChanged(paths[end]);
+  const isSeen = isPublish ? context.isPlanned : knownBelow(item, end, context);
   await discard(side, there, context, signal, isSeen);
   return { ...OK, record: null };
 }
@@ -94,15 +94,5 @@ function knownBelow(item: RunItem, end: 'source' | 'destination', context: ActCo
     if (!below.folder) return !differs(below, record[end], grain);
     folders.set(below.path, childPath(record.folder, record.name));
     return true;
-  };
-}
-
-/** Whether an item below a folder that is only at the destination can be among those that the plan counted. */
-function plannedBelow(item: RunItem, { transfer }: ActContext): (below: SideItem) => boolean {
-  const filter = compileFilters(transfer.filter.destination);
-  let left = item.count - 1;
-  return (below) => {
-    const { mtime, hidden = below.name.startsWith('.'), private: isPrivate = false } = below;
-    return !below.unusable && left-- > 0 && filter({ ...below, mtime, hidden, private: isPrivate }).taken;
   };
 }

@@ -8,6 +8,7 @@ import { changesSource } from '../definition/transfer-schema.js';
 import type { ExecutionStatus, ItemStatus } from '../definition/words.js';
 import { type Estimate, emptyEstimate } from '../plan/cost.js';
 import { Planner } from '../plan/planner.js';
+import { SeenItems } from '../plan/seen-items.js';
 import { callsOfBoth, type Side } from '../sides/side.js';
 import type { Execution, ExecutionStats } from '../store/executions.js';
 import type { RunItem, RunItems } from '../store/items.js';
@@ -62,6 +63,7 @@ export class Run {
   readonly #counts = new Counts();
   readonly #absence: Absence;
   #estimate = emptyEstimate();
+  #seen = new SeenItems();
   #ended: { readonly status: ExecutionStatus; readonly reason: string } | undefined;
   #again: number | undefined;
   /** How long the plan took, milliseconds. */
@@ -184,6 +186,7 @@ export class Run {
       },
     });
     this.#estimate = await planner.run();
+    this.#seen = planner.seen;
     const before = store.executions(job.id, 2).find(({ id }) => id < execution.id);
     if (before?.status === 'not_complete') this.#items.putFirst(before.id);
     // A run that is to end with the first failure does not begin where failures are known.
@@ -325,6 +328,7 @@ export class Run {
       recordOf: (item) => known.get(item),
       recordsIn: (folder) => this.#records.ofFolder(folder),
       note: (record) => known.put(record),
+      isPlanned: (item) => this.#seen.has(item),
       trash: days > 0 ? { day, days, job: job.id, by: `the job "${job.name}"` } : undefined,
       now: () => new Date(this.#clock.now()),
       progress: () => undefined,

@@ -95,6 +95,25 @@ t.test('what was changed in a folder since the plan stays, at either end', async
   }
 });
 
+t.test('publishing replaces and deletes what the plan has seen, and nothing else', async (t) => {
+  const somebody = new Somebody();
+  const folders = new Folders(t, somebody.opener());
+  const job = folders.add({ transfer_type: 'publish' });
+  put(folders.a, { 'both.txt': 'published', 'same.txt': 'published too' });
+  put(folders.b, {
+    'both.txt': 'foreign',
+    'same.txt': 'foreign too',
+    'only.txt': 'foreign',
+    'folder/in.txt': 'foreign',
+  });
+  const changes = { 'both.txt': 'changed', 'only.txt': 'changed', 'folder/in.txt': 'changed' };
+  somebody.actsAfterThePlan(() => put(folders.b, changes, LATER));
+  t.match(await folders.run(job.id), { status: 'warn', stats: { failed: 3, copied: 1 } });
+  t.strictSame(contentOf(folders.b), { ...changes, 'same.txt': 'published too' });
+  t.match(await folders.run(job.id), { status: 'completed' });
+  t.strictSame(contentOf(folders.b), contentOf(folders.a), 'the next plan has seen it');
+});
+
 t.test('what is made again at the other end since the plan is not deleted', async (t) => {
   const somebody = new Somebody();
   const folders = new Folders(t, somebody.opener());
