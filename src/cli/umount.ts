@@ -5,6 +5,7 @@ import { clearDeadMounts } from '../daemon/dead-mounts.js';
 import { unmount } from '../fuse/mountpoint.js';
 import type { UploadLine } from '../outbox/uploads-view.js';
 import type { Command } from './command.js';
+import { DrainProgressLine } from './drain-progress.js';
 import { mountAt } from './find-mount.js';
 import { numberFlag } from './flags.js';
 import { describe } from './uploads.js';
@@ -30,7 +31,10 @@ export const umount: Command = {
       const record = mountAt(state, mountpoint);
       const timeout = numberFlag(context, 'timeout') ?? DRAIN_TIMEOUT;
       const words = { mountpoint: record.mountpoint, force, timeout };
-      const left = await askWithin<UploadLine[]>(timeout * 1000 + UNMOUNT_LIMIT, record, 'unmount', words);
+      const progress = new DrainProgressLine();
+      const limit = timeout * 1000 + UNMOUNT_LIMIT;
+      const tell = context.json ? undefined : progress.of(record);
+      const left = await askWithin<UploadLine[]>(limit, record, 'unmount', words, tell).finally(() => progress.end());
       if (left.length > 0)
         process.stderr.write(
           `procorefs: ${new Failure('uploads-left', { count: left.length }).line}\n${describe(left)}\n`,

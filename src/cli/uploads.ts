@@ -4,6 +4,7 @@ import type { MountRecord } from '../daemon/state-folder.js';
 import type { UploadLine } from '../outbox/uploads-view.js';
 import { type Chosen, chosenMounts } from './chosen-mounts.js';
 import type { Command } from './command.js';
+import { DrainProgressLine } from './drain-progress.js';
 import { numberFlag } from './flags.js';
 import { bytes, columns, plural } from './format.js';
 
@@ -38,9 +39,12 @@ export const drain: Command = {
   async run(context) {
     const { records, of } = chosenMounts(context);
     const timeout = numberFlag(context, 'timeout') ?? DRAIN_TIMEOUT;
-    const left = (
-      await Promise.all(records.map((one) => askMount<UploadLine[]>(one, 'drain', { ...of, timeout })))
-    ).flat();
+    const progress = new DrainProgressLine();
+    const asked = records.map((one) => {
+      const tell = context.json ? undefined : progress.of(one);
+      return askMount<UploadLine[]>(one, 'drain', { ...of, timeout }, undefined, tell);
+    });
+    const left = (await Promise.all(asked).finally(() => progress.end())).flat();
     context.show(left, () => (left.length === 0 ? 'everything is at the server' : describe(left)));
     if (left.length > 0) throw new Failure('uploads-left', { count: left.length });
   },

@@ -4,12 +4,16 @@ import { errnoOf, Failure, type FailureJson, failureFromJson, failureToJson } fr
 import type { Log } from '../base/log.js';
 import { isOrphaned, type MountRecord } from './state-folder.js';
 
-/** One line of JSON each way; the connection ends with the answer. */
+/** One line of JSON each way; the connection ends with the answer. Before it lines of progress come, if they are wanted. */
 interface ControlRequest {
   readonly method: string;
   readonly parameters: Readonly<Record<string, unknown>>;
+  readonly progress?: boolean;
 }
 type ControlReply = { readonly result: unknown } | { readonly failure: FailureJson };
+interface ProgressLine {
+  readonly progress: unknown;
+}
 
 /** Characters of a request, far above what any of ours needs. */
 const REQUEST_LIMIT = 8 << 20;
@@ -20,8 +24,11 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 /** Milliseconds that an answer may take while the daemon ends. */
 const ANSWER_LIMIT = 5000;
 
+/** Tells whoever waits for an answer how far it is. */
+export type Tell = (progress: unknown) => void;
+
 export type ControlMethods = Readonly<
-  Record<string, (parameters: Readonly<Record<string, unknown>>, signal: AbortSignal) => Promise<unknown>>
+  Record<string, (parameters: Readonly<Record<string, unknown>>, signal: AbortSignal, tell: Tell) => Promise<unknown>>
 >;
 
 /** The daemon's ear: a unix socket (0600) in the state folder, for the CLI and other processes of the same user. */
@@ -80,7 +87,10 @@ async function serve(socket: Socket, methods: ControlMethods, log: Log): Promise
   socket.on('close', () => gone.abort(new Failure('interrupted')));
   const line = await firstLine(socket);
   if (line === undefined) return;
-  socket.end(`${JSON.stringify(await answer(line, methods, gone.signal, log))}\n`);
+  const tell: Tell = (progress) => {
+    if (socket.writable) socket.write(`${JSON.stringify({ progress } satisfies ProgressLine)}\n`);
+  };
+  socket.end(`${JSON.stringify(await answer(line, methods, gone.signal, tell, log))}\n`);
   await new Promise<void>((resolve) => socket.once('close', () => resolve()));
 }
 
@@ -102,12 +112,18 @@ function firstLine(socket: Socket): Promise<string | undefined> {
   });
 }
 
-async function answer(line: string, methods: ControlMethods, signal: AbortSignal, log: Log): Promise<ControlReply> {
+async function answer(
+  line: string,
+  methods: ControlMethods,
+  signal: AbortSignal,
+  tell: Tell,
+  log: Log,
+): Promise<ControlReply> {
   try {
-    const { method, parameters } = JSON.parse(line) as ControlRequest;
+    const { method, parameters, progress } = JSON.parse(line) as ControlRequest;
     const run = Object.hasOwn(methods, method) ? methods[method] : undefined;
     if (!run) throw new Failure('usage', { what: `the daemon knows no ${method}` });
-    return { result: (await run(parameters, signal)) ?? null };
+    return { result: (await run(parameters, signal, progress === true ? tell : () => undefined)) ?? null };
   } catch (error) {
     if (!(error instanceof Failure)) log.error({ error }, 'a control request failed');
     return { failure: failureToJson(error) };
@@ -120,12 +136,16 @@ export function askDaemon<T>(
   method: string,
   parameters: Readonly<Record<string, unknown>> = {},
   signal?: AbortSignal,
+  onProgress?: Tell,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const socket = createConnection({ path, ...(signal ? { signal } : {}) });
     let answer = '';
     socket.setEncoding('utf8');
-    socket.on('data', (text: string) => (answer += text));
+    socket.on('data', (text: string) => {
+      answer += text;
+      if (onProgress) answer = withoutProgress(answer, onProgress);
+    });
     socket.on('error', reject);
     socket.on('end', () => {
       try {
@@ -136,8 +156,17 @@ export function askDaemon<T>(
         reject(new Failure('internal', { why: 'the daemon ended before it answered' }, error));
       }
     });
-    socket.write(`${JSON.stringify({ method, parameters } satisfies ControlRequest)}\n`);
+    const progress = onProgress !== undefined;
+    socket.write(`${JSON.stringify({ method, parameters, progress } satisfies ControlRequest)}\n`);
   });
+}
+
+/** What is left of the lines once those of progress, which come first, have been told. */
+function withoutProgress(text: string, tell: Tell): string {
+  const end = text.indexOf('\n');
+  if (end < 0 || !text.startsWith('{"progress":')) return text;
+  tell((JSON.parse(text.slice(0, end)) as ProgressLine).progress);
+  return withoutProgress(text.slice(end + 1), tell);
 }
 
 /** As `askDaemon`, of a mount's daemon. One that was killed may leave a socket at which nobody ever answers. */
@@ -146,9 +175,10 @@ export async function askMount<T>(
   method: string,
   parameters: Record<string, unknown> = {},
   signal?: AbortSignal,
+  onProgress?: Tell,
 ): Promise<T> {
   if (isOrphaned(record)) throw Object.assign(new Error('the daemon was killed'), { code: 'ECONNREFUSED' });
-  return askDaemon<T>(record.socket, method, parameters, signal);
+  return askDaemon<T>(record.socket, method, parameters, signal, onProgress);
 }
 
 /** Milliseconds that a daemon may take for what it answers from memory; longer only if it is stopped, or hangs. */
@@ -160,10 +190,11 @@ export async function askWithin<T>(
   record: MountRecord,
   method: string,
   parameters: Record<string, unknown> = {},
+  onProgress?: Tell,
 ): Promise<T> {
   const limit = AbortSignal.timeout(Math.min(ms, LONGEST_TIMER));
   try {
-    return await askMount<T>(record, method, parameters, limit);
+    return await askMount<T>(record, method, parameters, limit, onProgress);
   } catch (error) {
     if (!limit.aborted) throw error;
     const { mountpoint: path, pid } = record;

@@ -9,7 +9,7 @@ import { CopyOuts } from './jobs/copy-out.js';
 import { type Jobs, openJobs } from './jobs/open.js';
 import { controlMethods } from './methods.js';
 import { type MountRequest, Mounts } from './mounts.js';
-import { projectKey } from './project.js';
+import { type Project, projectKey } from './project.js';
 import type { Lease, Projects } from './projects.js';
 import { companyParts, type Part, type Shown, showCompany, showProject } from './shown.js';
 import { parseSource } from './source.js';
@@ -46,6 +46,8 @@ export class Daemon {
   readonly #o: DaemonOptions;
   readonly #copyOuts: CopyOuts;
   #control: ControlServer | undefined;
+  readonly #asked = new Map<Promise<unknown>, readonly Project[]>();
+  readonly #hurry = new AbortController();
   #ending: Promise<void> | undefined;
 
   constructor(options: DaemonOptions) {
@@ -133,8 +135,23 @@ export class Daemon {
     );
   }
 
-  /** Ends everything in order; once. */
-  end(why: string): Promise<void> {
+  /**
+   * Work on projects that somebody waits for, as long as they said: the daemon does not end before, and does not wait for
+   * these projects once more. `work` gets the signal that it is told to end nevertheless.
+   */
+  async whileAsked<T>(projects: readonly Project[], work: (hurry: AbortSignal) => Promise<T>): Promise<T> {
+    const running = work(this.#hurry.signal);
+    this.#asked.set(running, projects);
+    try {
+      return await running;
+    } finally {
+      this.#asked.delete(running);
+    }
+  }
+
+  /** Ends everything in order; once. `isUrgent`: whoever waits for something does so no longer. */
+  end(why: string, isUrgent = false): Promise<void> {
+    if (isUrgent) this.#hurry.abort(new Failure('interrupted'));
     this.#ending ??= this.#end(why);
     return this.#ending;
   }
@@ -168,13 +185,17 @@ export class Daemon {
   async #end(why: string): Promise<void> {
     const { projects, home, log } = this.#o;
     log.info({ why }, 'the daemon ends');
-    const limit = setTimeout(() => process.exit(1), SHUTDOWN_LIMIT);
+    const limited = (): NodeJS.Timeout => setTimeout(() => process.exit(1), SHUTDOWN_LIMIT);
+    let limit = limited();
     // Whatever fails, the rest is ended all the same: above all what waits to go up.
     await this.jobs.close().catch((error: unknown) => log.error({ error }, 'the jobs did not end cleanly'));
     await this.mounts.close().catch((error: unknown) => log.error({ error }, 'unmounting failed'));
-    const drained = projects.all.map(({ scheduler }) =>
-      scheduler.drain(AbortSignal.timeout(DRAIN_LIMIT), { isPatient: false }),
-    );
+    clearTimeout(limit);
+    const waitedFor = await this.#whatWasAsked();
+    limit = limited();
+    const drained = projects.all
+      .filter((project) => !waitedFor.has(project))
+      .map(({ scheduler }) => scheduler.drain(AbortSignal.timeout(DRAIN_LIMIT), { isPatient: false }));
     await Promise.all(drained).then(
       (left) => left.flat().length > 0 && log.warn({ left: left.flat().length }, 'changes are left for the next mount'),
       (error: unknown) => log.warn({ error }, 'changes are left for the next mount'),
@@ -185,5 +206,13 @@ export class Daemon {
       () => projects.close(),
     ).catch((error: unknown) => log.error({ error }, 'what was open did not end cleanly'));
     clearTimeout(limit);
+  }
+
+  /** Waits for the work that somebody waits for; the projects of which that came to its end. */
+  async #whatWasAsked(): Promise<Set<Project>> {
+    const asked = [...this.#asked];
+    const ends = await Promise.allSettled(asked.map(([running]) => running));
+    if (this.#hurry.signal.aborted) return new Set();
+    return new Set(asked.flatMap(([, projects], n) => (ends[n]!.status === 'fulfilled' ? projects : [])));
   }
 }

@@ -8,6 +8,7 @@ import { type BrowsedFolder, browseFolder, browseVersions } from './browse.js';
 import { type Compared, compareWithServer } from './compare.js';
 import type { ControlMethods } from './control.js';
 import type { Daemon } from './daemon.js';
+import { drain } from './draining.js';
 import { giveUp } from './give-up.js';
 import { analyzeProject } from './jobs/analyze.js';
 import { jobLines } from './jobs/job-lines.js';
@@ -33,25 +34,29 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
     },
     mount: async ({ request }, signal) => daemon.addMount(request as MountRequest, signal),
     /** Unmounts, then waits for the outboxes: what is left is safe on disk, and the next mount goes on with it. */
-    unmount: async ({ mountpoint, force, timeout }, signal) => {
+    unmount: async ({ mountpoint, force, timeout }, signal, tell) => {
       const { parts } = mounts.get(text(mountpoint)).shown;
       const leases = parts.map((part) => daemon.projects.hold(part.project));
       try {
-        await mounts.unmount(text(mountpoint), force === true);
-        const others = new Set(mounts.parts.map((part) => part.project));
-        return await drain(
-          parts.filter((part) => !others.has(part.project)),
-          timeout,
-          signal,
+        return await daemon.whileAsked(
+          parts.map(({ project }) => project),
+          async (hurry) => {
+            await mounts.unmount(text(mountpoint), force === true);
+            const others = new Set(mounts.parts.map((part) => part.project));
+            const left = parts.filter((part) => !others.has(part.project));
+            await drain(left, { timeout: seconds(timeout), signal, hurry, tell });
+            return waitingIn(left);
+          },
         );
       } finally {
         for (const lease of leases) void lease.release();
       }
     },
-    drain: async ({ mountpoint, timeout }, signal) => {
-      const left = await drain(partsOf(mountpoint), timeout, signal);
+    drain: async ({ mountpoint, timeout }, signal, tell) => {
+      const parts = partsOf(mountpoint);
+      await drain(parts, { timeout: seconds(timeout), signal, tell });
       await mounts.told();
-      return left;
+      return waitingIn(parts);
     },
     uploads: async ({ mountpoint }) => linesOf(partsOf(mountpoint)),
     retry: async ({ mountpoint, ids }) => {
@@ -183,23 +188,9 @@ function withItem<T>(
   );
 }
 
-/** Resolves with what is left when everything went up, nothing can go, or the time (seconds) is over. */
-async function drain(parts: readonly Part[], timeout: unknown, signal: AbortSignal): Promise<UploadLine[]> {
-  // A timer of its own: a signal that only another signal refers to may be collected before its time (Node 20).
-  const limit = new AbortController();
-  const end = (): void => limit.abort(new Failure('interrupted'));
-  const timer = typeof timeout === 'number' ? setTimeout(end, timeout * 1000) : undefined;
-  signal.addEventListener('abort', end, { once: true });
-  try {
-    await Promise.all(parts.map(({ project }) => project.scheduler.drain(limit.signal)));
-  } catch (error) {
-    if (!limit.signal.aborted) throw error;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', end);
-  }
-  return linesOf(parts).filter((line) => line.state !== 'local');
-}
+const seconds = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined);
+
+const waitingIn = (parts: readonly Part[]): UploadLine[] => linesOf(parts).filter((line) => line.state !== 'local');
 
 function linesOf(parts: readonly Part[]): UploadLine[] {
   return parts.flatMap(({ project, prefix, number }) =>

@@ -78,7 +78,7 @@ async function stay(daemon: Daemon, mount: MountRequest, log: Log, closeLog: () 
   const starting = new AbortController();
   const ends = (signal: NodeJS.Signals): void =>
     isUp
-      ? end(signal)
+      ? end(signal, true)
       : starting.abort(new Failure('interrupted', { why: `${signal} came before the mount answered` }));
   // From the moment on in which there is something mounted, it must not stay behind.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, ends);
@@ -89,8 +89,8 @@ async function stay(daemon: Daemon, mount: MountRequest, log: Log, closeLog: () 
     log.error({ error }, 'an error that nobody expected: the daemon ends');
     process.kill(process.pid, 'SIGKILL');
   });
-  const end = (why: string): void => {
-    void daemon.end(why).then(() => {
+  const end = (why: string, isUrgent = false): void => {
+    void daemon.end(why, isUrgent).then(() => {
       closeLog();
       process.exit(0);
     });

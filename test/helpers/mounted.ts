@@ -145,7 +145,7 @@ export class Installation {
 
   async #clear(mountpoint: string): Promise<void> {
     if (!isMounted(mountpoint)) return;
-    await this.procorefs(['umount', '--force', mountpoint]);
+    await this.procorefs(['umount', '--force', '--timeout', '5', mountpoint]);
     if (isMounted(mountpoint)) spawnSync('umount', ['-l', mountpoint]);
   }
 }

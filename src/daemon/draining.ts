@@ -1,0 +1,86 @@
+import { Failure } from '../base/errors.js';
+import type { Part } from './shown.js';
+
+/** How far it is to bring up what waits. */
+export interface DrainProgress {
+  /** Changes that are not at the server yet, and those that are since it began. */
+  readonly left: number;
+  readonly done: number;
+  /** Bytes of the changes that are left, and those that went out of the uploads under way. */
+  readonly bytes: number;
+  readonly sent: number;
+  /** API calls of the client since it began. */
+  readonly calls: number;
+  readonly seconds: number;
+}
+
+export interface Draining {
+  /** Seconds; without end if undefined. */
+  readonly timeout: number | undefined;
+  /** Whoever waits has gone: nobody wants to know any more. */
+  readonly signal: AbortSignal;
+  /** The waiting is to end, with what is left then. */
+  readonly hurry?: AbortSignal;
+  readonly tell: (progress: DrainProgress) => void;
+}
+
+/** Milliseconds. */
+const TOLD_EVERY = 1000;
+
+/**
+ * Resolves when everything went up, what is left waits for a person, or the time is over.
+ * @throws Failure `interrupted` when the signal is aborted, or as `Scheduler.drain`
+ */
+export async function drain(parts: readonly Part[], { timeout, signal, hurry, tell }: Draining): Promise<void> {
+  // A timer of its own: a signal that only another signal refers to may be collected before its time (Node 20).
+  const limit = new AbortController();
+  const end = (): void => limit.abort(new Failure('interrupted'));
+  const timer = timeout === undefined ? undefined : setTimeout(end, timeout * 1000);
+  for (const one of [signal, hurry]) {
+    one?.addEventListener('abort', end, { once: true });
+    if (one?.aborted) end();
+  }
+  const look = progressOf(parts);
+  const telling = setInterval(() => tell(look()), TOLD_EVERY);
+  try {
+    await Promise.all(parts.map(({ project }) => project.scheduler.drain(limit.signal)));
+  } catch (error) {
+    if (!limit.signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
+    clearInterval(telling);
+    for (const one of [signal, hurry]) one?.removeEventListener('abort', end);
+  }
+  signal.throwIfAborted();
+}
+
+function progressOf(parts: readonly Part[]): () => DrainProgress {
+  const budgets = new Set(parts.map(({ project }) => project.session.session.budget));
+  const spent = (): number => {
+    let calls = 0;
+    for (const budget of budgets) for (const count of Object.values(budget.status().spent)) calls += count;
+    return calls;
+  };
+  const waiting = (): { left: number; bytes: number; sent: number } => {
+    const sum = { left: 0, bytes: 0, sent: 0 };
+    for (const { project } of parts)
+      for (const { inode, state, dirty, size } of project.outbox.intents.all()) {
+        if (state === 'local') continue;
+        sum.left++;
+        if (dirty) sum.bytes += size;
+        if (project.scheduler.isUnderWay(inode)) sum.sent += project.progress.get(inode) ?? 0;
+      }
+    return sum;
+  };
+  const began = { at: performance.now(), spent: spent(), left: waiting().left };
+  return () => {
+    const now = waiting();
+    return {
+      ...now,
+      done: Math.max(0, began.left - now.left),
+      // Those of an hour ago leave the count.
+      calls: Math.max(0, spent() - began.spent),
+      seconds: (performance.now() - began.at) / 1000,
+    };
+  };
+}
