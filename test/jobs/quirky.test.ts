@@ -1,3 +1,5 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { TargetSide } from '#src/jobs/sides/side.js';
 import { RemoteTarget } from '#src/targets/remote/remote-target.js';
@@ -24,7 +26,7 @@ function quirkyJob(t: Test, quirks: Quirks): Folders {
   const folders: Folders = new Folders(t, {
     ...folderOpener,
     open: async (reference, request) => {
-      if (reference.connection.id === folders.a) return folderOpener.open(reference, request);
+      if (reference.connection.id !== folders.b) return folderOpener.open(reference, request);
       // One server for all runs.
       storage ??= new Quirky(folders.b, quirks);
       return new TargetSide(new RemoteTarget(storage, new Staging(folders.top, 'quirky')));
@@ -36,19 +38,34 @@ function quirkyJob(t: Test, quirks: Quirks): Folders {
 
 for (const quirks of QUIRKS)
   for (const transfer_type of ['copy', 'sync'])
-    t.test(`a second ${transfer_type} to a target with ${quirks.title} changes nothing`, async (t) => {
-      const folders = quirkyJob(t, quirks);
-      const before = contentOf(folders.a);
-      const { id } = folders.add({ transfer_type });
-      const first = await folders.run(id);
-      t.match(first, { status: 'completed', stats: { copied: 9 } });
-      for (const nth of ['second', 'third']) {
-        const { status, stats } = await folders.run(id);
-        t.match(
-          { status, copied: stats.copied ?? 0, deleted: stats.deleted ?? 0, failed: stats.failed ?? 0 },
-          { status: 'no_changes', copied: 0, deleted: 0, failed: 0 },
-          `the ${nth} run`,
-        );
-      }
-      t.strictSame(contentOf(folders.a), before, 'the source is as it was');
-    });
+    t.test(
+      `a second ${transfer_type} to a target with ${quirks.title} changes nothing, and what is gone is gone`,
+      async (t) => {
+        const folders = quirkyJob(t, quirks);
+        const before = contentOf(folders.a);
+        const { id } = folders.add({ transfer_type });
+        const first = await folders.run(id);
+        t.match(first, { status: 'completed', stats: { copied: 9 } });
+        for (const nth of ['second', 'third']) {
+          const { status, stats } = await folders.run(id);
+          t.match(
+            { status, copied: stats.copied ?? 0, deleted: stats.deleted ?? 0, failed: stats.failed ?? 0 },
+            { status: 'no_changes', copied: 0, deleted: 0, failed: 0 },
+            `the ${nth} run`,
+          );
+        }
+        t.strictSame(contentOf(folders.a), before, 'the source is as it was');
+        if (transfer_type === 'copy') return;
+        rmSync(join(folders.b, 'plain.txt'));
+        t.match(await folders.run(id), { stats: { copied: 0, deleted: 1 } }, 'what is gone is gone');
+        const { 'plain.txt': _, ...left } = before;
+        t.strictSame(contentOf(folders.a), left);
+
+        const back = folders.add({
+          source: { connection: { id: folders.b } },
+          destination: { connection: { id: mkdtempSync(join(folders.top, 'back-')) } },
+        });
+        t.match(await folders.run(back.id), { status: 'completed' }, 'as a source');
+        t.match(await folders.run(back.id), { status: 'no_changes' });
+      },
+    );

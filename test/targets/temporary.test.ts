@@ -7,9 +7,15 @@ import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { Failure } from '#src/base/errors.js';
+import { silentLog } from '#src/base/log.js';
+import { openJobs } from '#src/daemon/jobs/open.js';
+import { Projects } from '#src/daemon/projects.js';
+import { StateFolder } from '#src/daemon/state-folder.js';
 import { openTarget } from '#src/targets/open.js';
 import { Staging } from '#src/targets/remote/staging.js';
 import { stagingPath, sweepTemporary } from '#src/targets/temporary.js';
+import { eventually } from '../helpers/content-storage.js';
+import { PROJECT_OPTIONS } from '../helpers/project-options.js';
 import { ServerFolder, serveSmb, serveWebdav } from '../helpers/target-servers.js';
 import { openVictim, victimContent, victimTargets, victimWrite } from '../helpers/target-victim.js';
 
@@ -87,6 +93,21 @@ t.test('kill -9 leaves secrets and content to nobody, and a staged file goes on 
   }
   t.strictSame(readdirSync(stagingPath(state)), [], 'and is gone once it was sent');
   t.strictSame(readdirSync(join(state, 'temporary')), []);
+});
+
+t.test('a daemon removes at its start what a killed one left', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'procorefs-left-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const state = new StateFolder(join(folder, 'state'));
+  const temporary = join(state.path, 'temporary');
+  // Of a process that is gone, of one that has the number of another, and of this one.
+  const names = ['rclone-999999999-1-abc', `smb-${process.pid}-1-abc`, `smb-${process.pid}-${Date.now()}-abc`];
+  for (const name of names) mkdirSync(join(temporary, name), { recursive: true });
+  const projects = new Projects({ state, options: {}, projectOptions: PROJECT_OPTIONS, log: silentLog });
+  const jobs = openJobs({ state, options: {}, projects, log: silentLog });
+  t.teardown(() => jobs.close());
+  await eventually(() => readdirSync(temporary).length === 1, 'the folders of dead processes go');
+  t.strictSame(readdirSync(temporary), names.slice(2));
 });
 
 t.test('what is staged is kept for who comes again, and for nobody else', async (t) => {

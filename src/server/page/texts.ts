@@ -385,6 +385,7 @@ export const captions: Readonly<Record<string, string>> = {
   versions: 'Versions',
   deletions: 'Deletions',
   private: 'Private items',
+  private_open: 'Private items for others too there',
   excluded: 'Excluded by filters',
   private_excluded: 'Private items left out',
   execution: 'Run',
