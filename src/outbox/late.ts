@@ -57,7 +57,7 @@ export class LateCalls {
 
   /** `at` is now, or what nobody else has. */
   add(call: Omit<LateCall, 'at'>): void {
-    let at = this.#clock.now();
+    let at = Math.floor(this.#clock.now());
     while (this.#calls.has(at)) at++;
     this.#put.run(at, Number(call.job), call.remoteId, call.parentId, call.name, JSON.stringify(call.digests));
     this.#calls.set(at, { ...call, at });
