@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { oneLine } from '../base/text.js';
-import { type Finding, type Inspection, inspect } from '../daemon/health/inspect.js';
+import { type Inspection, inspect } from '../daemon/health/inspect.js';
 import { jobsDatabasePath } from '../daemon/jobs/opener.js';
 import { JobStore } from '../jobs/store/job-store.js';
 import type { Command } from './command.js';
@@ -22,19 +22,15 @@ export const health: Command = {
     const store = existsSync(path) ? new JobStore(path) : undefined;
     try {
       const seen = await inspect(state, context.options(), store);
-      const level = levelOf(seen.findings);
-      context.show({ level, ...seen }, () => line(level, seen));
-      process.exitCode = EXIT[level];
+      context.show(seen, () => line(seen));
+      process.exitCode = EXIT[seen.level];
     } finally {
       store?.close();
     }
   },
 };
 
-const levelOf = (findings: readonly Finding[]): keyof typeof EXIT =>
-  findings.some(({ level }) => level === 'broken') ? 'broken' : findings.length > 0 ? 'warning' : 'ok';
-
-function line(level: keyof typeof EXIT, { findings, mounts, jobs, connections }: Inspection): string {
+function line({ level, findings, mounts, jobs, connections }: Inspection): string {
   if (level === 'ok')
     return `OK: ${plural(mounts, 'mount')}, ${plural(jobs, 'job')}, ${plural(connections, 'connection')}`;
   const sorted = findings.toSorted((a, b) => Number(b.level === 'broken') - Number(a.level === 'broken'));

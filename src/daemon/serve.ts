@@ -7,6 +7,7 @@ import { openServerDatabase } from '../server/access/database.js';
 import { parseListen } from '../server/http/listen.js';
 import { Service } from '../server/service.js';
 import { type ConfiguredMount, ConfiguredMounts, readConfiguredMounts } from './configured-mounts.js';
+import { inspect } from './health/inspect.js';
 import { openJobs } from './jobs/open.js';
 import { connectionTotals } from './jobs/totals.js';
 import { mountViews } from './mount-views.js';
@@ -64,6 +65,7 @@ export async function openService({ state, options, mount, listen, version }: Se
         engine: jobs.engine,
         session: (connection) => projects.session(connection),
         mounts: mounts.views(mountViews(state)),
+        health: () => inspect(state, options, jobs.store),
         totals: (id, path, signal) => connectionTotals({ state, projects, connections }, id, path, signal),
         log,
       },

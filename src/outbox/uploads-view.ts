@@ -18,6 +18,8 @@ export interface UploadLine {
   readonly since: string;
   readonly attempts: number;
   readonly reason: string | undefined;
+  /** What it needs that only people can give: a release or discard, a decision about this change, a permission. */
+  readonly needs?: 'release' | 'person' | 'permission';
   readonly bytes: number;
   /** Bytes that went out, of an upload under way. */
   readonly sent: number;
@@ -36,6 +38,7 @@ export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: Readonly
         since: new Date(intent.since).toISOString(),
         attempts: intent.attempts,
         reason,
+        ...needsOf(intent, scheduler),
         bytes: intent.dirty ? intent.size : 0,
         sent: sent.get(intent.inode) ?? 0,
       };
@@ -50,6 +53,12 @@ function reasonOf(intent: Intent, outbox: Outbox, scheduler: Scheduler): string 
   if (scheduler.braked && isBraked(intent)) return BRAKE_REASON;
   const refusal = scheduler.refusals.of(intent) && REFUSED_REASON;
   return intent.reason ?? refusal ?? waitsForRename(intent, outbox);
+}
+
+function needsOf(intent: Intent, scheduler: Scheduler): Pick<UploadLine, 'needs'> {
+  if (scheduler.braked && isBraked(intent)) return { needs: 'release' };
+  if (needsPerson(intent) || intent.state === 'refused') return { needs: 'person' };
+  return scheduler.refusals.of(intent) ? { needs: 'permission' } : {};
 }
 
 /** The reason for which a name that looks like a transfer temporary is held back. */

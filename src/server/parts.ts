@@ -32,6 +32,22 @@ export interface ConnectionTotals {
   readonly projects?: { readonly counted: number; readonly unknown: number };
 }
 
+/** What a person should know of. */
+export interface Health {
+  readonly level: 'ok' | 'warning' | 'broken';
+  readonly findings: readonly {
+    readonly level: 'warning' | 'broken';
+    readonly kind: string;
+    readonly subject: string;
+    readonly message: string;
+    readonly job?: { readonly id: string; readonly name: string };
+    readonly connection?: string;
+  }[];
+  readonly mounts: number;
+  readonly jobs: number;
+  readonly connections: number;
+}
+
 /** What the API works on; whoever composes the program has it. */
 export interface Parts {
   readonly connections: Connections;
@@ -40,6 +56,7 @@ export interface Parts {
   /** The session of a connection, until released; all that this process does with it shares one. */
   session(connection: Connection): { readonly value: Session; release(): void };
   readonly mounts: Mounts;
+  health(): Promise<Health>;
   /** @throws Failure as opening the place does */
   totals(connection: string, path: string, signal: AbortSignal): Promise<ConnectionTotals>;
   readonly log: Log;

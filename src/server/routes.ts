@@ -5,6 +5,7 @@ import { budgetRoutes } from './budget/routes.js';
 import { compareRoute } from './connections/compare.js';
 import { connectionRoutes } from './connections/routes.js';
 import type { SignIns } from './connections/sign-ins.js';
+import { healthRoute } from './health/routes.js';
 import type { Route } from './http/route.js';
 import { jobRoutes } from './jobs/routes.js';
 import { mountRoutes } from './mounts/routes.js';
@@ -28,5 +29,6 @@ export const allRoutes = ({ parts, signIns, users, database }: RouteParts): Rout
   ...reportRoutes(parts, database),
   ...mountRoutes(parts),
   ...budgetRoutes(parts),
+  healthRoute(parts),
   ...adminRoutes(parts, users, parts.log.level),
 ];

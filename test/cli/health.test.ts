@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { resolveOptions } from '#src/base/options.js';
 import { Connections } from '#src/connections/store.js';
-import { inspect } from '#src/daemon/health/inspect.js';
+import { type Inspection, inspect } from '#src/daemon/health/inspect.js';
 import { noticesOf } from '#src/daemon/health/watch.js';
 import { jobsDatabasePath } from '#src/daemon/jobs/opener.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
@@ -94,4 +94,45 @@ t.test('health sees a mount that is gone, a sign-in that ended, changes that wai
     noticesOf(await inspect(state, options, undefined)).find(({ kind }) => kind === 'signed-out'),
     { connection: connection!.id, message: /"Procore" is signed out/ },
   );
+});
+
+t.test('health says first that deletions are held, then what a person must decide or permit', async (t) => {
+  const words = ['-o', 'settle=0,delete_delay=0,hold_after=3,poll=3600'];
+  const { installation, simulator, source, mnt } = await mounted(
+    t,
+    { items: 0, oddNames: 'no', switch: ['executables=refused'] },
+    words,
+  );
+  const health = async () => {
+    const { code, stdout } = await installation.procorefs(['health', '--json']);
+    const { level, findings } = JSON.parse(stdout) as Inspection;
+    return { code, level, findings: findings.map(({ kind, message }) => `${kind} ${message.replace(mnt, 'MNT')}`) };
+  };
+  for (const n of [1, 2, 3, 4]) await writeFile(join(mnt, `${n}.txt`), `${n}`);
+  await installation.must(['drain', mnt]);
+  await writeFile(join(mnt, 'tool.exe'), 'program');
+  t.equal((await installation.procorefs(['drain', mnt])).code, 1);
+  t.match(await health(), {
+    code: 1,
+    findings: [/^needs-person MNT: 1 change waits for a person .*, first tool\.exe: /],
+  });
+  await simulator.admin.switches({ 'project-access': 'read' });
+  await writeFile(join(mnt, 'new.txt'), 'new');
+  t.equal((await installation.procorefs(['drain', mnt])).code, 1);
+  const refused = /^refused MNT: Procore refuses 1 change in 1 folder \(the top of the project\)/;
+  t.match(await health(), { code: 1, level: 'warning', findings: [/^needs-person/, refused] });
+  await simulator.admin.switches({ 'project-access': 'write' });
+  await installation.must(['uploads', mnt, 'discard']);
+  for (const n of [1, 2, 3]) rmSync(join(mnt, `${n}.txt`));
+  t.equal((await installation.procorefs(['drain', mnt])).code, 1);
+  const held = /: 3 deletions or overwrites held, as they were many at once \(procorefs uploads release or discard\)$/;
+  t.match(await health(), { code: 2, level: 'broken', findings: [held] });
+  t.match((await installation.procorefs(['health'])).stdout, /^BROKEN: \S+: 3 deletions or overwrites held/);
+  await installation.must(['umount', mnt]);
+  await installation.ended();
+  t.match(await health(), { code: 2, findings: [/3 deletions or overwrites held/] }, 'also when it is not mounted');
+  await installation.must(['mount', source, mnt, ...words]);
+  await installation.must(['uploads', mnt, 'release']);
+  await installation.must(['drain', mnt]);
+  t.match(await health(), { code: 0, level: 'ok', findings: [] });
 });

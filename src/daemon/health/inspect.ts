@@ -12,11 +12,15 @@ import { readConfiguredMounts } from '../configured-mounts.js';
 import { askMount } from '../control.js';
 import type { MountRecord, StateFolder } from '../state-folder.js';
 import type { MountStatus } from '../status.js';
+import { heldFinding, OLD_CHANGE, oldFinding, outboxFindings } from './outbox-findings.js';
 
 export type FindingKind =
   | 'mount'
   | 'offline'
   | 'signed-out'
+  | 'held'
+  | 'needs-person'
+  | 'refused'
   | 'old-outbox'
   | 'failed'
   | 'flagged'
@@ -36,6 +40,8 @@ export interface Finding {
 }
 
 export interface Inspection {
+  readonly level: 'ok' | 'warning' | 'broken';
+  /** What must not be overlooked first. */
   readonly findings: readonly Finding[];
   readonly mounts: number;
   readonly jobs: number;
@@ -44,8 +50,6 @@ export interface Inspection {
 
 /** Milliseconds that a daemon may take to answer. */
 const ANSWER_LIMIT = 5000;
-/** A change that waits longer than this is said, milliseconds. */
-const OLD_CHANGE = 3_600_000;
 /** Bytes of disk below which nothing works. */
 const NO_DISK = 64 * 2 ** 20;
 
@@ -60,21 +64,26 @@ export async function inspect(
   const mounts = state.mounts();
   const jobs = store?.list() ?? [];
   const found = await Promise.all(mounts.map((mount) => ofMount(mount, connections, now)));
+  const findings: Finding[] = [
+    ...disk(state, Number(options.cache_reserve)),
+    ...found.flat(),
+    ...missing(state, mounts),
+    ...outboxes(state, now),
+    ...signIns(connections),
+    ...(store ? jobs.flatMap((job) => ofJob(job, store, now)) : []),
+    ...runner(state, jobs),
+  ].sort((a, b) => Number(b.kind === 'held') - Number(a.kind === 'held'));
   return {
-    findings: [
-      ...disk(state, Number(options.cache_reserve)),
-      ...found.flat(),
-      ...missing(state, mounts),
-      ...outboxes(state, now),
-      ...signIns(connections),
-      ...(store ? jobs.flatMap((job) => ofJob(job, store, now)) : []),
-      ...runner(state, jobs),
-    ],
+    level: levelOf(findings),
+    findings,
     mounts: mounts.length,
     jobs: jobs.length,
     connections: connections.all().length,
   };
 }
+
+const levelOf = (findings: readonly Finding[]): Inspection['level'] =>
+  findings.some(({ level }) => level === 'broken') ? 'broken' : findings.length > 0 ? 'warning' : 'ok';
 
 /** Mounts of the configuration that are not there: they failed, were unmounted, or the service does not run. */
 const missing = (state: StateFolder, mounts: readonly MountRecord[]): Finding[] =>
@@ -110,20 +119,9 @@ async function ofMount(record: MountRecord, connections: Connections, now: numbe
     findings.push({ ...at, level: 'broken', kind: 'signed-out', message: signedOut(status.connection) });
   if (status.state === 'offline')
     findings.push({ ...at, level: 'warning', kind: 'offline', message: `${mountpoint}: the server is not reached` });
-  const waiting = lines.filter(({ state, reason }) => state !== 'local' && (state !== 'held' || reason !== undefined));
-  const old = waiting.filter(({ since, state }) => state === 'failed' || now - Date.parse(since) > OLD_CHANGE);
-  if (old.length > 0)
-    findings.push({
-      ...at,
-      level: 'warning',
-      kind: 'old-outbox',
-      message: waits(mountpoint, old.length, old[0]!.since),
-    });
+  findings.push(...outboxFindings(mountpoint, lines, now).map((one) => ({ ...at, ...one })));
   return findings;
 }
-
-const waits = (where: string, count: number, since: string): string =>
-  `${where}: ${count} change${count === 1 ? '' : 's'} wait${count === 1 ? 's' : ''} since ${since.slice(0, 16).replace('T', ' ')} UTC (procorefs uploads)`;
 
 const signedOut = (name: string): string => `"${name}" is signed out (procorefs connections login)`;
 
@@ -134,10 +132,13 @@ function outboxes(state: StateFolder, now: number): Finding[] {
     const held = tryLock(join(folder, 'lock'));
     if (!held) return [];
     try {
-      const { count, since } = leftInOutbox(folder);
-      if (since === undefined || now - since <= OLD_CHANGE) return [];
-      const message = `${waits(`project ${key}`, count, new Date(since).toISOString())}, and it is not mounted`;
-      return [{ level: 'warning', kind: 'old-outbox', subject: key, connection: key.split('-')[0]!, message }];
+      const { count, since, braked } = leftInOutbox(folder);
+      const at = { subject: key, connection: key.split('-')[0]! };
+      const isOld = since !== undefined && now - since > OLD_CHANGE;
+      const where = `project ${key}`;
+      const found =
+        braked > 0 ? heldFinding(where, braked) : isOld ? oldFinding(where, count, new Date(since)) : undefined;
+      return found ? [{ ...at, ...found, message: `${found.message}, and it is not mounted` }] : [];
     } finally {
       held.release();
     }

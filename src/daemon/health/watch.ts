@@ -2,7 +2,7 @@ import { systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { Notice } from '../../jobs/notify/notice.js';
-import type { Notifier } from '../../jobs/notify/notifier.js';
+import { LOOKED_FOR, type Notifier } from '../../jobs/notify/notifier.js';
 import type { Inspection } from './inspect.js';
 
 /** Milliseconds between two looks. */
@@ -37,8 +37,10 @@ export class Watch {
 
 /** Those findings that nobody else tells of: a run that ends tells of itself. */
 export const noticesOf = ({ findings }: Inspection): Notice[] =>
-  findings.flatMap(({ kind, subject, message, job, connection }): Notice[] =>
-    kind === 'stale' || kind === 'signed-out' || kind === 'old-outbox'
-      ? [{ kind, subject, message, ...(job ? { job } : {}), ...(connection === undefined ? {} : { connection }) }]
-      : [],
-  );
+  findings.flatMap(({ kind, subject, message, job, connection }): Notice[] => {
+    const told = LOOKED_FOR.find((one) => one === kind);
+    if (!told) return [];
+    return [
+      { kind: told, subject, message, ...(job ? { job } : {}), ...(connection === undefined ? {} : { connection }) },
+    ];
+  });

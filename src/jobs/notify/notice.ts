@@ -2,7 +2,15 @@ import { hostname } from 'node:os';
 import { oneLine } from '../../base/text.js';
 
 /** What people are told about without asking. */
-export type NoticeKind = 'failed' | 'flagged' | 'stale' | 'signed-out' | 'old-outbox';
+export type NoticeKind =
+  | 'failed'
+  | 'flagged'
+  | 'stale'
+  | 'signed-out'
+  | 'old-outbox'
+  | 'held'
+  | 'needs-person'
+  | 'refused';
 
 export interface Notice {
   readonly kind: NoticeKind;

@@ -20,7 +20,7 @@ export interface NotifierOptions {
 }
 
 /** Kinds that a look at the whole finds, and that end by themselves. */
-const LOOKED_FOR: readonly NoticeKind[] = ['stale', 'signed-out', 'old-outbox'];
+export const LOOKED_FOR = ['stale', 'signed-out', 'old-outbox', 'held', 'needs-person', 'refused'] as const;
 
 /** Tells people what needs them: once, and again only after it was well in between. */
 export class Notifier {
@@ -144,7 +144,7 @@ export class Notifier {
   #known(): string[] {
     return readdirSync(this.#o.folder).filter((file) => {
       try {
-        return LOOKED_FOR.includes(readFileSync(join(this.#o.folder, file), 'utf8') as NoticeKind);
+        return (LOOKED_FOR as readonly string[]).includes(readFileSync(join(this.#o.folder, file), 'utf8'));
       } catch (error) {
         if (errnoOf(error) === 'ENOENT') return false;
         throw error;

@@ -1,0 +1,57 @@
+import { oneLine } from '../../base/text.js';
+import type { UploadLine } from '../../outbox/uploads-view.js';
+import type { Finding } from './inspect.js';
+
+/** A change that waits longer than this is said, milliseconds. */
+export const OLD_CHANGE = 3_600_000;
+
+const many = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
+const waits = (count: number): string => `${many(count, 'change')} wait${count === 1 ? 's' : ''}`;
+const since = (time: Date): string => `since ${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+
+/** An alarm: before anything else, since nothing of it goes on by itself. */
+export const heldFinding = (where: string, count: number): Pick<Finding, 'level' | 'kind' | 'message'> => ({
+  level: 'broken',
+  kind: 'held',
+  message: `${where}: ${count} deletion${count === 1 ? '' : 's'} or overwrite${count === 1 ? '' : 's'} held, as they were many at once (procorefs uploads release or discard)`,
+});
+
+export const oldFinding = (where: string, count: number, first: Date): Pick<Finding, 'level' | 'kind' | 'message'> => ({
+  level: 'warning',
+  kind: 'old-outbox',
+  message: `${where}: ${waits(count)} ${since(first)} (procorefs uploads)`,
+});
+
+/** What of a mount's outbox a person should know: what people must do first, then what only waits for long. */
+export function outboxFindings(
+  mountpoint: string,
+  lines: readonly UploadLine[],
+  now: number,
+): Pick<Finding, 'level' | 'kind' | 'message'>[] {
+  const held = lines.filter(({ needs }) => needs === 'release');
+  const forPerson = lines.filter(({ needs }) => needs === 'person');
+  const refused = lines.filter(({ needs }) => needs === 'permission');
+  const old = lines.filter(
+    ({ needs, state, reason, since: time }) =>
+      needs === undefined &&
+      state !== 'local' &&
+      (state !== 'held' || reason !== undefined) &&
+      (state === 'failed' || now - Date.parse(time) > OLD_CHANGE),
+  );
+  const found: Pick<Finding, 'level' | 'kind' | 'message'>[] = [];
+  if (held.length > 0) found.push(heldFinding(mountpoint, held.length));
+  if (forPerson.length > 0) {
+    const { path, reason = '' } = forPerson[0]!;
+    const what = `${mountpoint}: ${waits(forPerson.length)} for a person (procorefs uploads), first ${path}: ${reason}`;
+    found.push({ level: 'warning', kind: 'needs-person', message: oneLine(what, 300) });
+  }
+  if (refused.length > 0) {
+    const folders = new Set(refused.map(({ path }) => path.slice(0, Math.max(0, path.lastIndexOf('/')))));
+    const [folder] = folders;
+    const where = `${many(folders.size, 'folder')} (${folder || 'the top of the project'}${folders.size > 1 ? ', …' : ''})`;
+    const what = `${mountpoint}: Procore refuses ${many(refused.length, 'change')} in ${where} (procorefs uploads)`;
+    found.push({ level: 'warning', kind: 'refused', message: oneLine(what, 300) });
+  }
+  if (old.length > 0) found.push(oldFinding(mountpoint, old.length, new Date(old[0]!.since)));
+  return found;
+}

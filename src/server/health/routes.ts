@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import { plain, type Route } from '../http/route.js';
+import type { Parts } from '../parts.js';
+
+const findingReply = z.object({
+  level: z.enum(['warning', 'broken']),
+  kind: z.string(),
+  /** A mount point, or the id of a job, a connection or a project. */
+  subject: z.string(),
+  message: z.string(),
+  job: z.object({ id: z.string(), name: z.string() }).optional(),
+  connection: z.string().optional(),
+});
+
+/** The same as `procorefs health`. */
+export const healthRoute = ({ health }: Parts): Route =>
+  plain({
+    path: '/v1/health',
+    summary: 'what a person should know of, what must not be overlooked first: mounts, changes, jobs, sign-ins, disk',
+    tag: 'administration',
+    reply: z.object({
+      level: z.enum(['ok', 'warning', 'broken']),
+      findings: z.array(findingReply),
+      mounts: z.number(),
+      jobs: z.number(),
+      connections: z.number(),
+    }),
+    run: () => health(),
+  });
