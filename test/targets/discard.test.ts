@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -9,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { Failure } from '#src/base/errors.js';
@@ -22,6 +23,7 @@ import { rulesOf } from '#src/targets/rules.js';
 import type { Target, Trash } from '#src/targets/target.js';
 import { contentOf } from '../helpers/jobs.js';
 import { Quirky } from '../helpers/quirky-targets.js';
+import { ServerFolder, serveSsh } from '../helpers/target-servers.js';
 import { failsWith, signal, write } from './conformance.js';
 
 const top = mkdtempSync(join(tmpdir(), 'procorefs-discard-'));
@@ -36,10 +38,24 @@ interface Watched {
   next(act: () => void): void;
 }
 
+/** A folder of a share that is mounted, where names cannot be exchanged. */
+async function shareTarget(name: string): Promise<Watched> {
+  const server = new ServerFolder();
+  t.teardown(() => server.remove());
+  const sshd = await serveSsh(server);
+  t.teardown(() => sshd.kill());
+  const mountpoint = join(top, 'share of', name);
+  mkdirSync(mountpoint, { recursive: true });
+  const ssh = ['-p', String(sshd.port), '-o', `IdentityFile=${server.at('client')}`];
+  const known = ['-o', `UserKnownHostsFile=${server.at('known_hosts')}`, '-o', 'cache=no'];
+  execFileSync('sshfs', [`${userInfo().username}@127.0.0.1:${server.files}`, mountpoint, ...ssh, ...known]);
+  t.teardown(() => spawnSync('umount', ['-l', mountpoint]));
+  return folderTarget(name, mountpoint);
+}
+
 /** A folder of this machine: the second time that it goes into a folder, it has seen what it is about to change. */
-async function folderTarget(name: string): Promise<Watched> {
-  const folder = join(top, name);
-  mkdirSync(folder);
+async function folderTarget(name: string, folder = join(top, name)): Promise<Watched> {
+  mkdirSync(folder, { recursive: true });
   const root = await FolderRoot.open(folder, undefined);
   let [act, calls] = [undefined as (() => void) | undefined, 0];
   const plain = root.folder.bind(root);
@@ -92,13 +108,18 @@ function save(path: string, text: string): void {
   renameSync(`${path}~`, path);
 }
 
-for (const [kind, open] of [
-  ['a folder', folderTarget],
-  ['a storage', remoteTarget],
+const lacksSshfs =
+  existsSync('/usr/bin/sshfs') && existsSync('/usr/sbin/sshd') ? false : 'sshfs or sshd is not installed';
+
+for (const [kind, skip, open] of [
+  ['a folder', false, (name: string) => folderTarget(name)],
+  ['a mounted share', lacksSshfs, shareTarget],
+  ['a storage', false, remoteTarget],
 ] as const)
   for (const trash of [undefined, TRASH])
     t.test(
       `${kind}, ${trash ? 'into the trash' : 'for good'}: what comes between a look and a change stays`,
+      { skip },
       async (t) => {
         const { target, folder, next } = await open(`${kind} ${trash ? 'kept' : 'gone'}`);
         t.teardown(() => target.close());

@@ -1,6 +1,6 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { constants, type FileHandle, lstat, open, unlink } from 'node:fs/promises';
-import { errnoOf, Failure } from '../../base/errors.js';
+import { errnoOf, Failure, isFailure } from '../../base/errors.js';
 import { conflictName } from '../../outbox/conflict-name.js';
 import { damagedAt, Inspection, inspected, writeAll } from '../content.js';
 import { isAsExpected, nameOf, parentOf, partPath } from '../paths.js';
@@ -272,6 +272,7 @@ async function replace(root: FolderRoot, { folder, part, path, found, away, opti
           await publish(root, part, place, path);
         } catch (error) {
           await putBack(root, old, folder, path);
+          if (isFailure(error, 'target-changed')) await unlink(part).catch(missing);
           throw error;
         }
       }
