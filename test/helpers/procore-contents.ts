@@ -48,7 +48,7 @@ export class Contents {
       await open.read(0, size >> 1, signal);
       open.close();
     }
-    const content = cachedContent(this.#cache, version);
+    const content = await cachedContent(this.#cache, version);
     this.#closing.push(() => content.close());
     return { bytes, content, version: String(id) };
   }

@@ -26,7 +26,7 @@ t.test('a cached file that cannot be opened is read all the same, and held by no
   rmSync(join(state.project(projectKey(project.session)), 'cache', 'blobs'), { recursive: true });
   t.equal(await read(), 'content', 'it is gone');
   const { tree } = project.outbox;
-  const held = cachedContent(project.content, versionOf(tree.child(tree.item(ROOT_INODE)!, 'file')!));
+  const held = await cachedContent(project.content, versionOf(tree.child(tree.item(ROOT_INODE)!, 'file')!));
   t.equal(await text(await held.open(0, signal)), 'content', 'for a job');
   held.close();
   t.equal(project.content.stats().open, 0);

@@ -92,7 +92,7 @@ export async function transferFile(
   let earlier = 0;
   const older = await olderVersions(from, read, context.recordOf(item)?.[way.from], context, signal);
   for (const version of older) {
-    const held = version.content();
+    const held = await version.content();
     try {
       const written = await to.write(toPath, context.limited(held), {
         size: version.size,

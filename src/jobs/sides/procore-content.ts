@@ -6,8 +6,12 @@ import type { HeldContent } from './side.js';
 /** Bytes read at once: the cache fetches ahead by itself. */
 const STEP = 2 ** 20;
 
-/** A version's bytes through the content cache, so that what a person has read is not downloaded again. */
-export function cachedContent(cache: ContentCache, version: ContentVersion): HeldContent {
+/**
+ * A version's bytes through the content cache, so that what a person has read is not downloaded again. The file of a wholly
+ * cached one is handed out once all of it was found to be what had been written there; of any other each piece is looked
+ * at when it is read.
+ */
+export async function cachedContent(cache: ContentCache, version: ContentVersion): Promise<HeldContent> {
   const blob = cache.open(version);
   const chunks = async function* (start: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     for (let at = start; at < version.size; ) {
@@ -22,7 +26,7 @@ export function cachedContent(cache: ContentCache, version: ContentVersion): Hel
   };
   let descriptor: number | undefined;
   try {
-    if (blob.whole && version.size > 0) descriptor = blob.fd();
+    if (version.size > 0 && blob.whole && (await blob.check())) descriptor = blob.fd();
   } catch {
     // Its file is gone, or nothing more can be opened: what is read tells.
   }

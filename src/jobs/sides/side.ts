@@ -40,7 +40,7 @@ export interface SideVersion {
   /** Seconds since the epoch. */
   readonly mtime: number;
   readonly label: string;
-  content(): HeldContent;
+  content(): Promise<HeldContent>;
 }
 
 /** `file`: a new one · `version`: new content of a file that is there · `versions`: to learn of the older ones */

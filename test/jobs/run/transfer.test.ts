@@ -72,7 +72,7 @@ function versioned(side: Side, versions: () => readonly { readonly id: string; r
         size: text.length,
         mtime: 1_600_000_000 + Number(id),
         label: id,
-        content: () => ({ open: async () => Readable.from([Buffer.from(text)]), close: () => undefined }),
+        content: async () => ({ open: async () => Readable.from([Buffer.from(text)]), close: () => undefined }),
       })),
   });
 }
