@@ -33,6 +33,8 @@ export interface Opener {
    * @throws Failure as `place`
    */
   sourceState?(job: Job): string | undefined;
+  /** A job looks at its ends now, and every so many seconds: what is known of them is to be no older. */
+  looksEvery?(job: Job, seconds: number): void;
   /**
    * Holds what a run of the job needs, until released. Where another process of this state folder owns some of it, that
    * one runs the job instead, and undefined says that the run has ended, or goes on there when the signal comes.

@@ -102,6 +102,11 @@ export class Mirror {
     this.#upkeep.opened(folder);
   }
 
+  /** A job looks at the project now, and every so many seconds: polls keep up with it. */
+  looksEvery(job: string, seconds: number): void {
+    this.#upkeep.looksEvery(job, seconds);
+  }
+
   /** `items` does not count the root. */
   get progress(): { readonly done: boolean; readonly items: number; readonly total: number | undefined } {
     const done = this.view.crawlDone;

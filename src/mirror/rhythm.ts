@@ -6,6 +6,8 @@ export interface RhythmFacts {
   readonly pollsMiss: boolean;
   /** What was set for all polls. */
   readonly fixed: number | undefined;
+  /** From one look of a job to its next; undefined: none looks by itself. */
+  readonly wanted?: number | undefined;
 }
 
 /** Seconds for which a folder that was opened counts as being looked at. */
@@ -17,7 +19,7 @@ const BESIDE_LISTINGS = 15;
 /** Seconds between listings that only find out whether polls show all. */
 const TRIAL_LISTING = 30;
 /** Seconds between polls when nobody has been there for long: 15 calls an hour. */
-const SLOWEST = 240;
+export const SLOWEST = 240;
 /** How fast it gets slower: seconds a second. */
 const SLOWING = 1 / 5;
 /** Seconds between the pages of a sweep: 12 calls an hour. */
@@ -26,11 +28,15 @@ export const SWEEP_PAGE = 300;
 export const SWEEP_AGAIN = 3600;
 
 /** Seconds from one poll to the next. */
-export function pollInterval({ idle, pollsMiss, fixed }: RhythmFacts): number {
+export function pollInterval({ idle, pollsMiss, fixed, wanted = SLOWEST }: RhythmFacts): number {
   if (fixed !== undefined) return fixed;
-  if (idle > WATCHED) return Math.min(SLOWEST, WATCHING + (idle - WATCHED) * SLOWING);
-  return pollsMiss ? BESIDE_LISTINGS : WATCHING;
+  const forPeople = idle <= WATCHED ? (pollsMiss ? BESIDE_LISTINGS : WATCHING) : WATCHING + (idle - WATCHED) * SLOWING;
+  return Math.min(SLOWEST, forPeople, Math.max(WATCHING, wanted));
 }
+
+/** Polls of an hour for a job that looks every so many seconds where nobody else does. */
+export const pollsPerHour = (wanted: number): number =>
+  Math.ceil(3600 / pollInterval({ idle: Number.POSITIVE_INFINITY, pollsMiss: false, fixed: undefined, wanted }));
 
 /** Seconds from one listing of a folder that is being looked at to the next. */
 export function listingInterval({ idle, pollsMiss, fixed }: RhythmFacts): number {

@@ -1,7 +1,15 @@
 import type { Clock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { RemoteId } from '../base/ids.js';
-import { listingInterval, pollInterval, type RhythmFacts, SWEEP_AGAIN, SWEEP_PAGE, WATCHED } from './rhythm.js';
+import {
+  listingInterval,
+  pollInterval,
+  type RhythmFacts,
+  SLOWEST,
+  SWEEP_AGAIN,
+  SWEEP_PAGE,
+  WATCHED,
+} from './rhythm.js';
 import { POLLS_MISS } from './silence.js';
 import type { Subtree } from './subtree.js';
 import type { Sweep } from './sweep.js';
@@ -29,6 +37,8 @@ type Look = (signal: AbortSignal) => Promise<void>;
 
 /** Folders opened lately that are kept in mind. */
 const MOST_WATCHED = 32;
+/** Looks of a job that may not come before it counts as gone. */
+const LOOKS_MISSED = 2;
 /** Seconds for which it counts that polls were found to miss something. */
 const MISS_COUNTS = 24 * 3600;
 
@@ -37,6 +47,8 @@ export class Upkeep {
   readonly #o: UpkeepOptions;
   /** Folders being looked at and when they were opened and listed, seconds of the clock; the latest last. */
   readonly #watched = new Map<RemoteId, { folder: Item; openedAt: number; listedAt: number }>();
+  /** Jobs that look again and again: how often, and till when that counts, seconds. */
+  readonly #jobs = new Map<string, { readonly every: number; readonly until: number }>();
   #openedAt = Number.NEGATIVE_INFINITY;
   #polledAt = Number.NEGATIVE_INFINITY;
   #sweptAt: number;
@@ -60,6 +72,13 @@ export class Upkeep {
     if (wasIdle) this.#wake?.();
   }
 
+  /** A job looks now, and every so many seconds: until two looks have not come. */
+  looksEvery(job: string, every: number): void {
+    const before = this.#wanted();
+    this.#jobs.set(job, { every, until: this.#now() + LOOKS_MISSED * every + WATCHED });
+    if (every < (before ?? Number.POSITIVE_INFINITY)) this.#wake?.();
+  }
+
   /** A poll was made, whoever asked for it. */
   polled(): void {
     this.#polledAt = this.#now();
@@ -81,7 +100,7 @@ export class Upkeep {
     for (;;) {
       if (signal.aborted) throw signal.reason;
       const { look, at } = this.#due();
-      const isWatched = this.idle <= WATCHED;
+      const isWatched = this.idle <= WATCHED || (this.#wanted() ?? SLOWEST) < SLOWEST;
       const wait = Math.max((at - this.#now()) * 1000, this.#o.wait(isWatched));
       if (wait < 1) return look(signal);
       await this.#sleep(wait, signal);
@@ -155,7 +174,14 @@ export class Upkeep {
     const { view, fixed } = this.#o;
     const missed = view.number(POLLS_MISS);
     const pollsMiss = missed !== undefined && (view.number('poll.at') ?? 0) - missed < MISS_COUNTS;
-    return { idle: this.idle, pollsMiss, fixed };
+    return { idle: this.idle, pollsMiss, fixed, wanted: this.#wanted() };
+  }
+
+  #wanted(): number | undefined {
+    const now = this.#now();
+    for (const [job, { until }] of this.#jobs) if (until < now) this.#jobs.delete(job);
+    const all = [...this.#jobs.values()].map(({ every }) => every);
+    return all.length === 0 ? undefined : Math.min(...all);
   }
 
   #now(): number {

@@ -45,6 +45,7 @@ export async function jobProjects(t: Teardown, switches?: Readonly<Record<string
   const failing = { at: 0, writes: 0 };
   const opener: Opener = {
     place: (reference) => own.place(reference),
+    looksEvery: (job, seconds) => own.looksEvery(job, seconds),
     async open(reference, request) {
       const side = await own.open(reference, request);
       const write = side.write.bind(side);

@@ -2,7 +2,7 @@ import t from 'tap';
 import { jobProjects } from '../helpers/job-projects.js';
 import { contentOf } from '../helpers/jobs.js';
 
-const { admin, failing, engine, add, versions, ends, folder } = await jobProjects(t);
+const { admin, failing, engine, store, add, mirror, versions, ends, folder } = await jobProjects(t);
 
 t.test('all versions go, the oldest first, then only the new ones; cut in the middle, it goes on there', async (t) => {
   const change = (op: 'create' | 'update', content: string) => admin.change({ op, path: 'one.txt', content });
@@ -61,9 +61,43 @@ t.test('what is in a folder has one version, which goes to a project; back all o
   t.strictSame(contentOf(folder), { 'one.txt': '1' });
 });
 
-const below = (end: { connection: { id: string }; target: { path: string } }, name: string) => ({
+t.test('the interval of a job counts as somebody who looks at its source', async (t) => {
+  const looks: unknown[] = [];
+  for (const n of [0, 1] as const) {
+    const one = await mirror(n);
+    const { looksEvery } = one;
+    one.looksEvery = (job, seconds) => {
+      looks.push([n, job, seconds]);
+      looksEvery.call(one, job, seconds);
+    };
+  }
+  const { id } = await add({
+    transfer_type: 'copy',
+    source: ends.a,
+    destination: below(ends.disk, 'often'),
+  });
+  const slow = await add({
+    transfer_type: 'copy',
+    source: ends.a,
+    destination: below(ends.disk, 'slow'),
+  });
+  const schedule = { mode: 'auto', repeat_interval: { value: 7, unit: 's' } } as const;
+  for (const job of [id, slow.id])
+    store.replace(job, {
+      ...store.get(job),
+      category: undefined,
+      schedule: job === id ? schedule : { mode: 'manual' },
+    });
+  t.match(await engine.run(id, 'schedule'), { status: /completed|no_changes/ });
+  t.strictSame(looks, [[0, id, 7]], 'the mirror of the source is told');
+  const { estimate } = (await engine.run(id, 'manual', { simulate: true })).stats;
+  t.match(estimate, { polls_per_hour: Math.ceil(3600 / 7) }, 'what that costs is in the estimate');
+  t.match((await engine.run(slow.id, 'manual', { simulate: true })).stats.estimate, { polls_per_hour: 0 });
+});
+
+const below = (end: { connection: { id: string }; target?: { path: string } }, name: string) => ({
   ...end,
-  target: { path: `${end.target.path}/${name}` },
+  target: { path: `${end.target?.path ?? ''}/${name}` },
 });
 
 t.test('a project that the account may only read is known before the first call that would be refused', async (t) => {

@@ -133,6 +133,29 @@ t.test('an hour with twenty minutes of activity costs 400 calls at most, and cha
   t.ok(polls[0]! <= 605, 'who comes after a while is not shown old things for long');
 });
 
+t.test('a job that looks again and again is somebody who looks, until it does no more', async (t) => {
+  const bench = await mirrorBench(t, { items: 30, oddNames: 'no', hourly: 1_000_000 });
+  const looking = (mirror: () => Mirror, job: string, every: number, from: number, to: number): Happening[] =>
+    Array.from({ length: (to - from) / every }, (_, n) => ({
+      at: from + n * every,
+      run: () => mirror().looksEvery(job, every),
+    }));
+  const jobs = (mirror: () => Mirror) => [
+    ...looking(mirror, 'often', 5, 700, 800),
+    ...looking(mirror, 'seldom', 60, 700, 1300),
+  ];
+  const { looks } = await anHour(bench, jobs, 2200);
+  const longest = (from: number, to: number): number => {
+    const polls = looks.filter(({ at }) => at >= from && at <= to).map(({ at }) => at);
+    return Math.max(...polls.map((at, n) => (n === 0 ? 0 : at - polls[n - 1]!)));
+  };
+  t.ok(longest(0, 700) > 60, 'nobody looks');
+  t.ok(longest(701, 800) <= 5, `every 5 s: ${longest(701, 800)} s`);
+  t.ok(looks.filter(({ at }) => at > 700 && at <= 800).length <= 100 / 5 + 3, 'and no oftener');
+  t.ok(longest(900, 1300) <= 60 && longest(900, 1300) > 30, `every 60 s: ${longest(900, 1300)} s`);
+  t.ok(longest(1500, 2200) > 60, 'nobody looks any more');
+});
+
 t.test('where deletions do not count as updates, listings of what is looked at show them', async (t) => {
   const bench = await mirrorBench(t, { items: 40, oddNames: 'no', hourly: 1_000_000 });
   const { admin } = bench.simulator;

@@ -93,6 +93,7 @@ const estimate: Command = {
           ['bytes', bytes(found.bytes)],
           ['API calls', found.calls.toLocaleString('en-US')],
           ['hours under the cap', String(found.hours)],
+          ['API calls an hour to keep up', String(found.polls_per_hour)],
           ['deletions', String(found.deletions)],
           ['names that must change', String(found.renames)],
           ['items that will fail', String(found.problems)],

@@ -89,6 +89,14 @@ export class JobOpener implements Opener {
     return state === 'ready' ? `${own.openedAt} ${store.changes} ${JSON.stringify(transfer)}` : undefined;
   }
 
+  /** Of projects that are open here: polls keep up with the job. */
+  looksEvery(job: Job, seconds: number): void {
+    const { transfer_type: type, source, destination } = job.transfer;
+    const looked = type === 'sync' ? [source, destination] : [source];
+    for (const { session, mirror } of this.#o.projects.all)
+      if (looked.some((end) => concerns(this.#connections, end, session))) mirror.looksEvery(job.id, seconds);
+  }
+
   /** Costs no call: nothing begins in a project yet. */
   async claim(
     job: Job,

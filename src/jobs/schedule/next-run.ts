@@ -45,6 +45,12 @@ export function nextRun(schedule: Schedule, state: ScheduleState): number | unde
   return next !== undefined && next < endDate(schedule) ? Math.max(next, now) : undefined;
 }
 
+/** Seconds from the end of a run to the next one, of a job that runs again and again by itself. */
+export function intervalOf({ mode, run_at, repeat_interval }: Schedule): number | undefined {
+  if (mode !== 'auto' || (run_at !== undefined && !repeat_interval)) return undefined;
+  return Math.max(repeat_interval ? durationMs(repeat_interval) : AUTO_INTERVAL_MS, LEAST_INTERVAL_MS) / 1000;
+}
+
 /** Whether the dates, the days and the window permit a run at this moment. */
 export function isWithin(schedule: Schedule, now: number): boolean {
   if (now < startDate(schedule) || now >= endDate(schedule)) return false;

@@ -5,6 +5,7 @@ import { Failure, isFailure } from '../../base/errors.js';
 import { type RemoteId, ROOT_INODE, type VersionId } from '../../base/ids.js';
 import type { CallOptions } from '../../budget/calls.js';
 import { READ_ONLY } from '../../mirror/flags.js';
+import { pollsPerHour } from '../../mirror/rhythm.js';
 import type { Item } from '../../mirror/view.js';
 import { linuxNames } from '../../names/linux.js';
 import { platforms } from '../../names/platforms.js';
@@ -88,6 +89,10 @@ export class ProcoreSide implements Side {
 
   get callsAgainAt(): number {
     return this.#access.budget.jobsAgainAt();
+  }
+
+  callsToKeepUp(seconds: number): number {
+    return pollsPerHour(seconds);
   }
 
   cost(change: Change, bytes: number): number {

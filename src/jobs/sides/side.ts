@@ -76,6 +76,8 @@ export interface Side extends Target {
   readonly callsAgainAt?: number;
   /** As `Target.mountpoint`. */
   readonly mountpoint?: string | undefined;
+  /** API calls of an hour that keep up with a job that looks every so many seconds; absent: none. */
+  callsToKeepUp?(seconds: number): number;
   /** Brings what is known of the other end up to date. */
   refresh(signal: AbortSignal): Promise<void>;
 }

@@ -32,6 +32,7 @@ const estimateReply = z.looseObject({
   bytes: z.number(),
   calls: z.number(),
   hours: z.number(),
+  polls_per_hour: z.number().optional(),
   renames: z.number(),
   problems: z.number(),
 });

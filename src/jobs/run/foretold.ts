@@ -1,0 +1,22 @@
+import { HARD_CAP } from '../../budget/budget.js';
+import type { Job } from '../definition/job-schema.js';
+import type { Estimate } from '../plan/cost.js';
+import { intervalOf } from '../schedule/next-run.js';
+import type { Side } from '../sides/side.js';
+import type { ExecutionStats } from '../store/executions.js';
+
+/** A simulation's answer: what a run would take, and what it takes to keep up with the job's interval. */
+export function foretold(
+  estimate: Estimate,
+  { schedule }: Pick<Job, 'schedule'>,
+  ends: readonly Side[],
+): NonNullable<ExecutionStats['estimate']> {
+  const hourly = Math.min(...ends.map(({ callsPerHour = HARD_CAP }) => callsPerHour));
+  const every = intervalOf(schedule);
+  const polls = every === undefined ? [] : ends.map((side) => side.callsToKeepUp?.(every) ?? 0);
+  return {
+    ...estimate,
+    hours: Math.ceil((estimate.calls / hourly) * 100) / 100,
+    polls_per_hour: polls.reduce((sum, calls) => sum + calls, 0),
+  };
+}
