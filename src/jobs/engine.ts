@@ -5,18 +5,20 @@ import { Failure, isFailure } from '../base/errors.js';
 import { type FileLock, tryLock } from '../base/lock.js';
 import { ranSince } from '../base/process.js';
 import type { Job } from './definition/job-schema.js';
-import { changesSource } from './definition/transfer-schema.js';
 import type { ExecutionStatus } from './definition/words.js';
 import type { EngineOptions } from './engine-options.js';
-import { abilitiesOf, requireFitting } from './fitness.js';
+import { requireFitting } from './fitness.js';
+import { type Ends, openEnds } from './open-ends.js';
 import type { Claim } from './opener.js';
 import { type Places, requireApart } from './overlap.js';
 import { writeReport } from './report/report.js';
 import { HEALTH_AFTER, STATUS_AFTER } from './run/after.js';
+import { waitFor } from './run/away.js';
 import { Run } from './run/execution.js';
-import { latestEnd, nextRun } from './schedule/next-run.js';
+import { kindOf } from './run/waiting.js';
+import { intervalOf, latestEnd, nextRun } from './schedule/next-run.js';
 import { counted, stopReason } from './schedule/stop-policy.js';
-import { callsOfBoth, type Side } from './sides/side.js';
+import { callsOfBoth } from './sides/side.js';
 import { SourceStates } from './sides/source-states.js';
 import type { Execution } from './store/executions.js';
 import type { JobStore, RunOptions } from './store/job-store.js';
@@ -245,8 +247,12 @@ export class JobEngine {
       refused = error;
     }
     const simulation = options.simulate ?? job.transfer.simulation_mode;
-    const execution = store.begin(job.id, trigger, simulation, this.#clock.now(), options.allowDeletions);
+    const waiting = trigger === 'schedule' && !simulation ? this.#waiting(job) : undefined;
+    const execution = waiting
+      ? store.reopen(waiting.id)
+      : store.begin(job.id, trigger, simulation, this.#clock.now(), options.allowDeletions);
     store.setState(job.id, { status: 'running' });
+    if (trigger === 'schedule') this.#keepUp(job);
     const sourceState = this.#sourceState(job, simulation);
     if (trigger === 'schedule' && this.#sources.isUnchanged(job.id, sourceState, execution.started)) {
       await claim?.release();
@@ -254,38 +260,14 @@ export class JobEngine {
       this.#settle(job, store.execution(execution.id)!, 'no_changes', SourceStates.reason);
       return store.execution(execution.id)!;
     }
-    const sides: Side[] = [];
+    let ends: Ends | undefined;
     let status: ExecutionStatus;
     let reason: string | undefined;
     try {
       if (refused) throw refused;
-      const request = {
-        job: job.id,
-        jobName: job.name,
-        whenSpent: trigger === 'schedule' && job.schedule.mode !== 'ad-hoc' ? 'fail' : 'wait',
-        locks: job.transfer.lock_propagation === 'skip',
-        uploads: store.uploads(job.id),
-        signal: this.#stop.signal,
-      } as const;
       await this.check(job.name, job.transfer);
-      const records = store.records(job.id);
-      const source = await opener.open(job.transfer.source, {
-        ...request,
-        create: false,
-        mayWrite: changesSource(job.transfer) && !simulation,
-        mountedAt: records.mountOf('source'),
-      });
-      sides.push(source);
-      const destination = await opener.open(job.transfer.destination, {
-        ...request,
-        create: !simulation,
-        emptyIfMissing: simulation,
-        mayWrite: !simulation,
-        mountedAt: records.mountOf('destination'),
-      });
-      sides.push(destination);
-      requireFitting(job.transfer, abilitiesOf(source), abilitiesOf(destination));
-      if (!simulation) records.noteMounts({ source: source.mountpoint, destination: destination.mountpoint });
+      ends = await openEnds(job, execution, this.#o, this.#stop.signal);
+      const { source, destination } = ends;
       const run = new Run({
         job,
         execution,
@@ -293,7 +275,7 @@ export class JobEngine {
         source,
         destination,
         allowDeletions: options.allowDeletions ?? false,
-        until: latestEnd(job.schedule, execution.started),
+        until: latestEnd(job.schedule, this.#clock.now()),
         log,
         clock: this.#clock,
         ...(this.#o.patience ? { patience: this.#o.patience } : {}),
@@ -313,17 +295,38 @@ export class JobEngine {
       store.update(execution.id, { stats: { ...outcome.stats, report } });
     } catch (error) {
       const failure = isFailure(error) ? error : new Failure('internal', {}, error);
-      log.error({ error, job: job.name }, 'a job could not start');
-      status = this.#stop.signal.aborted ? 'not_complete' : 'failed_to_start';
+      const now = this.#clock.now();
+      const isEnding = this.#stop.signal.aborted;
+      const isAway = !isEnding && !simulation && trigger === 'schedule' && kindOf(failure) === 'gone';
+      if (!isAway) log.error({ error, job: job.name }, 'a job could not start');
+      status = isEnding || isAway ? 'not_complete' : 'failed_to_start';
       reason = failure.line;
-      store.update(execution.id, { status, phase: 'complete', ended: this.#clock.now() });
+      const stats = isAway ? { stats: waitFor(execution.stats.away, now, false) } : {};
+      store.update(execution.id, { status, phase: 'complete', ended: now, ...stats });
     } finally {
-      await Promise.allSettled(sides.map((side) => side.close()));
+      await ends?.close();
       await claim?.release();
     }
     this.#sources.note(job.id, sourceState, store.execution(execution.id)!);
     this.#settle(job, store.execution(execution.id)!, status, reason);
     return store.execution(execution.id)!;
+  }
+
+  /** The run that waits for an end that is away, and has not begun. */
+  #waiting(job: Job): Execution | undefined {
+    const last = this.store.last.of(job.id, 'real');
+    return last?.status === 'not_complete' && last.stats.away?.began === false ? last : undefined;
+  }
+
+  /** Whoever knows the ends is told how often the job looks at them. */
+  #keepUp(job: Job): void {
+    const seconds = intervalOf(job.schedule);
+    try {
+      if (seconds !== undefined) this.#o.opener.looksEvery?.(job, seconds);
+    } catch (error) {
+      // The run itself says what is wrong.
+      if (!isFailure(error)) throw error;
+    }
   }
 
   #sourceState(job: Job, simulation: boolean): string | undefined {
@@ -343,7 +346,9 @@ export class JobEngine {
     // This process ends in the middle of it: the next one goes on at once.
     const isPaused = this.#isPaused(job.id);
     if (this.#stop.signal.aborted && status === 'not_complete' && !isPaused) this.#askAgain(execution);
-    if (!execution.simulation) store.count(job.id, counted(status));
+    const { away, pending = 0 } = execution.stats;
+    // One that waits to begin was no run yet.
+    if (!execution.simulation && away?.began !== false) store.count(job.id, counted(status));
     const after = store.get(job.id);
     const stop = execution.simulation ? undefined : stopReason(after.stop_policy, after.counts);
     const isDone =
@@ -354,14 +359,12 @@ export class JobEngine {
         status !== 'failed_to_start');
     const due = isDone ? undefined : this.#due(after, now);
     const next = due === undefined ? '' : `; next run ${new Date(due).toTimeString().slice(0, 5)}`;
-    if (status === 'not_complete') {
-      const left = execution.stats.pending ?? 0;
-      reason = `${left} items left: ${reason ?? 'it was interrupted'}${next}`;
-    }
+    if (status === 'not_complete')
+      reason = `${away && pending === 0 ? 'it waits' : `${pending} items left`}: ${reason ?? 'it was interrupted'}${next}`;
     store.update(execution.id, { ...(reason === undefined ? {} : { reason }) });
     store.setState(job.id, {
       status: isDone ? 'complete' : isPaused && status === 'not_complete' ? 'paused' : STATUS_AFTER[status],
-      health: HEALTH_AFTER[status],
+      health: away ? 'unavailable' : HEALTH_AFTER[status],
       executeOn: due ?? null,
     });
     this.#forgetReports(store.retire(job.id, now - after.retention.days * 86_400_000));

@@ -184,6 +184,11 @@ their files imply (object stores), none is ever deleted at the other side becaus
 there on till the window (or the day) ends, which is what a nightly job wants that the hourly limit may cut. A time that
 passed while the machine was off is made up for once.
 
+A scheduled run that finds an end away (a share that is not mounted, a server or the network that does not answer) is not
+skipped: the job looks again after a minute, then two, four, … every 15 minutes at most, and goes on with the same run once
+the end is back, as the days and the window permit. It holds up no other job meanwhile, costs no call, counts neither as a
+run nor as a failure, and \`procorefs health\` says which job waits for what.
+
 ## Budget
 
 People at the mount go first. A scheduled run that has used its share of the hour ends as *not complete*, says how many
@@ -197,6 +202,11 @@ mount's own polls have found: no call of its own, and when nothing changed neith
 both are, for what was changed at the destination). A mount without the option disables the job; an unmount does not, for
 the mount comes back at boot. Private items are copied as by any job (above); a mount with \`-o private=hide\` leaves them out.
 
+The interval of a job counts as somebody who looks: the polls of a mounted project keep up with the shortest one, down to
+every 4.5 s. \`every=5s\` takes 720 calls an hour, \`every=1m\` 60, from \`every=4m\` on 15, which is what a project takes
+that nobody looks at; \`jobs estimate\` says it, \`-o poll=S\` sets another pace. What polls do not show (see *Freshness* in
+semantics.md) comes with the sweeps.
+
 ## What is flagged
 
 \`jobs items NAME --flagged\` lists what a person must look at. Every run tries it again (\`jobs retry\` at once); \`jobs ignore
@@ -206,7 +216,7 @@ NAME [PATH…]\` leaves it alone in all later runs, a folder with everything bel
 
 \`notify\` of a job, or of everything in \`STATE/config.json\`: \`{"notify": {"command": "…", "mail": "ops@example.com",
 "url": "https://…"}}\`. Told once, and again only after it was well: *failed*, *flagged*, *stale* (three runs of the schedule
-passed without success), *signed-out*, *old-outbox* (a change waits over an hour). The command is run by \`sh\` with JSON on
+passed without success), *waiting* (an end is away for an hour), *signed-out*, *old-outbox* (a change waits over an hour). The command is run by \`sh\` with JSON on
 standard input and \`NOTICE_EVENT\`, \`NOTICE_MESSAGE\`, \`NOTICE_JOB\`, \`NOTICE_STATUS\`, \`NOTICE_REPORT\` in the environment.
 \`procorefs health\` says the same in one line, with exit 0, 1 (warning) or 2 (broken).
 `;

@@ -8,6 +8,7 @@ import { type Inspection, inspect } from '#src/daemon/health/inspect.js';
 import { noticesOf } from '#src/daemon/health/watch.js';
 import { jobsDatabasePath } from '#src/daemon/jobs/opener.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
+import { waitFor } from '#src/jobs/run/away.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
 import { Installation, mounted } from '../helpers/mounted.js';
 import { until } from '../helpers/processes.js';
@@ -62,6 +63,32 @@ t.test('health sees jobs: flagged, failed, without anybody who runs them', async
     );
   t.strictSame(await at(40), []);
   t.match(await at(55), [/^stale job "often" is overdue: it succeeded never/]);
+});
+
+t.test('health sees a job that waits for what is away; people are told when that lasts', async (t) => {
+  const installation = new Installation(t);
+  const { folder } = installation;
+  for (const name of ['from', 'to']) mkdirSync(join(folder, name));
+  await installation.must(['jobs', 'add', 'nightly', '--from', join(folder, 'from'), '--to', join(folder, 'to')]);
+  const state = new StateFolder(installation.state);
+  const store = new JobStore(jobsDatabasePath(state));
+  t.teardown(() => store.close());
+  const now = Date.now();
+  const { id } = store.begin(store.get('nightly').id, 'schedule', false, now);
+  const reason = 'it waits: /srv/nas cannot be reached: nothing is mounted at /srv/nas; next run 02:04';
+  store.update(id, { status: 'not_complete', ended: now, reason, stats: waitFor(undefined, now, false) });
+  const since = new Date(now).toISOString().slice(0, 16).replace('T', ' ');
+  t.match(await installation.procorefs(['health']), {
+    code: 1,
+    stdout: `WARNING: job "nightly" waits since ${since} UTC: ${reason}\n`,
+  });
+  const told = async (minutes: number) => noticesOf(await inspect(state, options, store, now + minutes * 60_000));
+  t.strictSame(await told(59), []);
+  t.match(await told(60), [{ kind: 'waiting', job: { name: 'nightly' } }]);
+  store.reopen(id);
+  t.match((await inspect(state, options, store)).findings, [{ kind: 'waiting' }], 'also while it looks');
+  store.update(id, { status: 'completed', ended: now, stats: {} });
+  t.strictSame((await inspect(state, options, store)).findings, []);
 });
 
 t.test('health sees a mount that is gone, a sign-in that ended, changes that wait', async (t) => {

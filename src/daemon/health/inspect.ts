@@ -25,6 +25,7 @@ export type FindingKind =
   | 'failed'
   | 'flagged'
   | 'stale'
+  | 'waiting'
   | 'no-runner'
   | 'disk';
 
@@ -37,6 +38,8 @@ export interface Finding {
   readonly message: string;
   readonly job?: { readonly id: string; readonly name: string };
   readonly connection?: string;
+  /** How long it has been so, where people need not be told at once; milliseconds. */
+  readonly age?: number;
 }
 
 export interface Inspection {
@@ -162,10 +165,19 @@ function ofJob(job: Job, store: JobStore, now: number): Finding[] {
   const { id, name } = job;
   const at = { subject: id, job: { id, name } };
   const runs = store.executions(id, 100).filter(({ simulation }) => !simulation);
-  if (runs[0] && runs[0].ended === undefined) return [];
   const last = runs[0];
+  const away = last?.stats.away;
+  if (last && last.ended === undefined && !away) return [];
   const findings: Finding[] = [];
-  if (last?.status === 'failed' || last?.status === 'failed_to_start')
+  if (away)
+    findings.push({
+      ...at,
+      level: 'warning',
+      kind: 'waiting',
+      message: `job "${name}" waits since ${minute(away.since)} UTC${last.reason === undefined ? '' : `: ${last.reason}`}`,
+      age: now - away.since,
+    });
+  else if (last?.status === 'failed' || last?.status === 'failed_to_start')
     findings.push({
       ...at,
       level: 'broken',
@@ -192,6 +204,8 @@ function ofJob(job: Job, store: JobStore, now: number): Finding[] {
   }
   return findings;
 }
+
+const minute = (ms: number): string => new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
 
 /** Jobs with a schedule, and no daemon that looks after it. */
 function runner(state: StateFolder, jobs: readonly Job[]): Finding[] {

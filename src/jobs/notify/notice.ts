@@ -6,6 +6,7 @@ export type NoticeKind =
   | 'failed'
   | 'flagged'
   | 'stale'
+  | 'waiting'
   | 'signed-out'
   | 'old-outbox'
   | 'held'

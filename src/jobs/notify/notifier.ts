@@ -20,7 +20,7 @@ export interface NotifierOptions {
 }
 
 /** Kinds that a look at the whole finds, and that end by themselves. */
-export const LOOKED_FOR = ['stale', 'signed-out', 'old-outbox', 'held', 'needs-person', 'refused'] as const;
+export const LOOKED_FOR = ['stale', 'waiting', 'signed-out', 'old-outbox', 'held', 'needs-person', 'refused'] as const;
 
 /** Tells people what needs them: once, and again only after it was well in between. */
 export class Notifier {

@@ -2,7 +2,6 @@ import { setMaxListeners } from 'node:events';
 import { type Clock, every, systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
-import { HARD_CAP } from '../../budget/budget.js';
 import type { Job } from '../definition/job-schema.js';
 import { changesSource } from '../definition/transfer-schema.js';
 import type { ExecutionStatus, ItemStatus } from '../definition/words.js';
@@ -16,13 +15,15 @@ import type { JobStore } from '../store/job-store.js';
 import { FolderRecords, type Records } from '../store/records.js';
 import { act } from './act.js';
 import { Audit, type EventLevel, LEVEL_OF } from './audit.js';
+import { waitFor } from './away.js';
 import type { ActContext, Result } from './context.js';
 import { Counts } from './counts.js';
+import { foretold } from './foretold.js';
 import { GUARDED, reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
 import { PendingItems, Settling } from './pool.js';
 import { Results } from './results.js';
-import { Absence, Gate, kindOf, PATIENCE, type Patience, untilBack } from './waiting.js';
+import { Absence, Gate, kindOf, type Patience } from './waiting.js';
 
 export interface RunContext {
   readonly job: Job;
@@ -66,6 +67,10 @@ export class Run {
   #seen = new SeenItems();
   #ended: { readonly status: ExecutionStatus; readonly reason: string } | undefined;
   #again: number | undefined;
+  /** An end was not there. */
+  #isAway = false;
+  /** It was found what is to be done. */
+  #began = false;
   /** How long the plan took, milliseconds. */
   #planned = 0;
 
@@ -120,6 +125,7 @@ export class Run {
     try {
       await this.#prepare(signal);
       phase = 'plan';
+      this.#began = true;
       store.update(execution.id, { phase: 'changes' });
       const began = this.#clock.now();
       await this.#plan(signal);
@@ -160,9 +166,9 @@ export class Run {
 
   async #prepare(signal: AbortSignal): Promise<void> {
     const { source, destination, execution } = this.#c;
-    await this.#patiently(() => source.refresh(signal), source, signal);
-    await this.#patiently(() => destination.refresh(signal), destination, signal);
-    const root = await this.#patiently(() => source.stat('', signal), source, signal);
+    await source.refresh(signal);
+    await destination.refresh(signal);
+    const root = await source.stat('', signal);
     if (!root?.folder) throw new Failure('job-source-missing', { path: source.root });
     if (execution.simulation || (await destination.stat('', signal)) !== undefined) return;
     await requireWritable(destination, signal);
@@ -287,8 +293,9 @@ export class Run {
         }
         if (kind === 'gone') {
           await this.#absence.wait(signal).catch((cause: unknown) => {
-            if (!signal.aborted)
-              this.#end('not_complete', isFailure(cause) ? cause.line : 'one end of the transfer is gone');
+            if (signal.aborted) return;
+            this.#isAway = true;
+            this.#end('not_complete', isFailure(cause) ? cause.line : 'one end of the transfer is gone');
           });
           if (this.#ended) return;
           attempts--;
@@ -337,17 +344,6 @@ export class Run {
     };
   }
 
-  async #patiently<T>(work: () => Promise<T>, side: Side, signal: AbortSignal): Promise<T> {
-    for (;;) {
-      try {
-        return await work();
-      } catch (error) {
-        if (kindOf(error) !== 'gone' || signal.aborted || this.#c.execution.trigger !== 'schedule') throw error;
-        await untilBack((one) => side.stat('', one), this.#clock, signal, this.#c.patience ?? PATIENCE);
-      }
-    }
-  }
-
   #end(status: ExecutionStatus, reason: string): void {
     this.#ended ??= { status, reason };
   }
@@ -357,6 +353,13 @@ export class Run {
       const { source, destination } = this.#c;
       this.#again ??= Math.max(source.callsAgainAt ?? 0, destination.callsAgainAt ?? 0);
       this.#end('not_complete', 'hourly limit');
+    } else if (
+      this.#c.execution.trigger === 'schedule' &&
+      !this.#c.execution.simulation &&
+      kindOf(failure) === 'gone'
+    ) {
+      this.#isAway = true;
+      this.#end('not_complete', failure.line);
     } else this.#end(status, failure.line);
   }
 
@@ -375,28 +378,22 @@ export class Run {
       }
   }
 
-  /** A simulation's answer: what a run would take. */
-  #simulated(): Pick<ExecutionStats, 'estimate'> {
-    const { execution, source, destination } = this.#c;
-    if (!execution.simulation) return {};
-    const hourly = Math.min(source.callsPerHour ?? HARD_CAP, destination.callsPerHour ?? HARD_CAP);
-    return { estimate: { ...this.#estimate, hours: Math.ceil((this.#estimate.calls / hourly) * 100) / 100 } };
-  }
-
   #outcome(): Outcome {
+    const { execution, job, source, destination } = this.#c;
     const stats = this.stats;
     const pending = this.#items.left;
     const changed = (stats.copied ?? 0) + (stats.deleted ?? 0) + (stats.folders ?? 0);
     const status: ExecutionStatus =
       this.#ended?.status ??
-      ((stats.failed ?? 0) > 0 ? 'warn' : changed === 0 && !this.#c.execution.simulation ? 'no_changes' : 'completed');
+      ((stats.failed ?? 0) > 0 ? 'warn' : changed === 0 && !execution.simulation ? 'no_changes' : 'completed');
     return {
       status,
       reason: this.#ended?.reason,
       stats: {
         ...stats,
-        ...this.#simulated(),
+        ...(execution.simulation ? { estimate: foretold(this.#estimate, job, [source, destination]) } : {}),
         ...(this.#again && { again: this.#again, planned: this.#planned }),
+        ...(this.#isAway ? waitFor(execution.stats.away, this.#clock.now(), this.#began) : {}),
         pending,
         progress: this.#ended ? (stats.progress ?? 0) : 1,
       },

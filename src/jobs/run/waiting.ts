@@ -28,7 +28,7 @@ export type Kind = 'again' | 'gone' | 'final' | 'item';
 export function kindOf(error: unknown): Kind {
   if (!isFailure(error)) return 'item';
   if (FINAL.has(error.code)) return 'final';
-  if (GONE.has(error.code)) return 'gone';
+  if (GONE.has(error.code) || (error.code === 'listing-incomplete' && kindOf(error.cause) === 'gone')) return 'gone';
   return TRANSIENT.has(error.code) ? 'again' : 'item';
 }
 

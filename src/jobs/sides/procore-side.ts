@@ -8,39 +8,21 @@ import { READ_ONLY } from '../../mirror/flags.js';
 import { pollsPerHour } from '../../mirror/rhythm.js';
 import type { Item } from '../../mirror/view.js';
 import { linuxNames } from '../../names/linux.js';
-import { platforms } from '../../names/platforms.js';
 import { NO_REMOTE } from '../../outbox/intent.js';
 import type { LateCall } from '../../outbox/late.js';
 import { isSameContent } from '../../procore/own-work.js';
-import { LARGEST_UPLOAD, SEGMENTED_ABOVE } from '../../procore/uploads.js';
+import { SEGMENTED_ABOVE } from '../../procore/uploads.js';
 import type { Written, WrittenItem } from '../../procore/writes.js';
 import { childPath, isAsExpected, parentOf } from '../../targets/paths.js';
 import type { Content, DiscardOptions, TargetRules, TargetTest, WriteOptions } from '../../targets/target.js';
 import { JobUploads } from './job-uploads.js';
 import { once } from './once.js';
 import { cachedContent } from './procore-content.js';
+import { procoreRules } from './procore-rules.js';
 import { ProjectAbsence } from './project-absence.js';
 import { type ProcoreSideOptions, type ProjectAccess, ProjectTree } from './project-tree.js';
 import type { Absence, Change, HeldContent, Missed, Side, SideItem, SideVersion } from './side.js';
 
-const RULES: TargetRules = {
-  platform: 'procore',
-  names: platforms.procore,
-  caseInsensitive: false,
-  normalizes: false,
-  maxFileSize: LARGEST_UPLOAD,
-  restrictedTypes: [],
-  timeGrain: 1,
-  setsTimes: false,
-  replacesAtOnce: true,
-  resumes: false,
-  emptyFolders: true,
-  hashes: [],
-  parallelWrites: 8,
-  reads: ['stream', 'file', 'descriptor'],
-  keepsPrivacy: false,
-};
-const ANY_CASE: TargetRules = { ...RULES, caseInsensitive: true };
 const CRAWL_LOOK = 100;
 /** Polls follow each other with a pause: one that is a little late is no sign of trouble. */
 const INTERVALS = 2;
@@ -72,7 +54,7 @@ export class ProcoreSide implements Side {
 
   /** Where the project's names ignore case, so do those that a job gives. */
   get rules(): TargetRules {
-    return this.#access.mirror.view.ignoresCase ? ANY_CASE : RULES;
+    return procoreRules(this.#access.mirror.view.ignoresCase);
   }
 
   get calls(): number {
@@ -170,7 +152,7 @@ export class ProcoreSide implements Side {
     const call = this.#call(signal);
     const { parent, name, known } = await this.#tree.place(path, signal);
     if (known && !known.isFile) throw this.#changed(path);
-    if (!isAsExpected(known && this.#tree.item(known, path), expected, RULES.timeGrain)) throw this.#changed(path);
+    if (!isAsExpected(known && this.#tree.item(known, path), expected, this.rules.timeGrain)) throw this.#changed(path);
     const remoteName = linuxNames.decode(name);
     if (!known) return this.#taken(await this.#make(parent.remoteId, remoteName, content, options, path), path);
     let current = await client.fileNow(project, known.remoteId, call);

@@ -1,5 +1,6 @@
 import type { ExecutionPhase, ExecutionStatus } from '../definition/words.js';
 import type { Estimate } from '../plan/cost.js';
+import type { Away } from '../run/away.js';
 
 /** One run of a job. Times are milliseconds since the epoch. */
 export interface Execution {
@@ -41,8 +42,10 @@ export interface ExecutionStats {
   /** 0 to 1. */
   readonly progress?: number;
   readonly report?: string;
-  /** The hour's calls were spent: when there are some again, milliseconds since the epoch. */
+  /** It was cut because the hour's calls were spent, or an end was away: when it goes on, milliseconds since the epoch. */
   readonly again?: number;
+  /** An end is away. */
+  readonly away?: Away;
   /** How long its plan took, milliseconds: the run that goes on begins that much earlier, and then has calls to spend. */
   readonly planned?: number;
   /** Files whose content was transferred. */
@@ -53,8 +56,11 @@ export interface ExecutionStats {
   readonly destination?: EndStats;
   /** Ids of the items that are being worked on. */
   readonly processing?: readonly number[];
-  /** What a simulation found; `hours` under the limit of the connection. */
-  readonly estimate?: Estimate & { readonly hours: number };
+  /**
+   * What a simulation found; `hours` under the limit of the connection, and the calls of each hour by which polls keep up
+   * with the interval of the job.
+   */
+  readonly estimate?: Estimate & { readonly hours: number; readonly polls_per_hour: number };
 }
 
 export interface AuditEvent {

@@ -215,6 +215,16 @@ export class JobStore {
     return this.execution(Number(lastInsertRowid))!;
   }
 
+  /** A run that had not begun, since an end was away, begins again. */
+  reopen(id: number): Execution {
+    this.#db
+      .prepare(
+        `UPDATE executions SET status = 'running', phase = 'initialize', pid = ?, ended = NULL, reason = NULL WHERE id = ?`,
+      )
+      .run(process.pid, id);
+    return this.execution(id)!;
+  }
+
   update(
     id: number,
     change: Partial<Pick<Execution, 'status' | 'phase' | 'calls' | 'ended' | 'reason'>> & { stats?: ExecutionStats },
