@@ -172,7 +172,7 @@ export class Outbox {
       drop.push(...placed.drop);
     }
     const wasLocal = isLocal(intent);
-    intent = { ...intent, ...this.staysLocal.firstState(intent) };
+    intent = { ...intent, ...this.staysLocal.stateAfterMove(intent) };
     if (intent.folder && isLocal(intent) !== wasLocal) others.push(...this.staysLocal.below(intent));
     if (isNothing(intent) && !this.#files.has(intent.inode)) this.intents.change(others, [...drop, intent.inode]);
     else this.intents.change([intent, ...others], drop);

@@ -1,7 +1,7 @@
 import { Failure } from '../base/errors.js';
 import { mayBeThere } from './attempt.js';
 import { claimPlace, type Placed, setAside, tombstone, withIdentityOf } from './changes.js';
-import { type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
+import { type Intent, isLocal, NO_REMOTE, NO_VERSION, needsPerson } from './intent.js';
 import type { Intents } from './intents.js';
 import type { NameGuard } from './name-policy.js';
 
@@ -28,10 +28,16 @@ export class StaysLocal {
     return { state: 'held', reason: undefined };
   }
 
+  /** As `firstState`, of one that goes to another place: what waits for a person still does. */
+  stateAfterMove(intent: Intent, parent?: Intent): Pick<Intent, 'state' | 'reason'> {
+    const first = this.firstState(intent, parent ?? this.#intents.get(intent.parent));
+    return first.state === 'held' && needsPerson(intent) ? { state: intent.state, reason: intent.reason } : first;
+  }
+
   /** What is in a new folder stays here with it, or goes up with it: all that changes with the folder's state. */
   below(folder: Intent): Intent[] {
     return this.#intents.childrenOf(folder.inode).flatMap((child) => {
-      const next = child.flushed ? { ...child, ...this.firstState(child, folder) } : child;
+      const next = child.flushed ? { ...child, ...this.stateAfterMove(child, folder) } : child;
       return child.folder ? [next, ...this.below(next)] : [next];
     });
   }
