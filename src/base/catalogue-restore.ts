@@ -44,4 +44,18 @@ export const restoreRows = {
     what: 'Procore does not give {path} back',
     remedy: 'restore it in Procore (Documents, Recycle Bin), or copy it out of .procore/recycle',
   },
+  'removal-unchecked': {
+    errno: 'EAGAIN',
+    http: 503,
+    level: 'warn',
+    what: 'Procore does not show yet what went to the recycle bin with {path}',
+    remedy: 'nothing: it is looked at again',
+  },
+  'unseen-in-bin': {
+    errno: 'EIO',
+    http: 409,
+    level: 'error',
+    what: '{path} was changed by somebody else just as it was deleted here, and Procore does not give it back',
+    remedy: 'restore it in Procore (Documents, Recycle Bin)',
+  },
 } as const satisfies Record<string, CatalogueRow>;

@@ -3,7 +3,7 @@ import { asInode } from '../base/ids.js';
 import type { RunOptions } from '../jobs/store/job-store.js';
 import { isPlatform } from '../names/platforms.js';
 import type { LocalItem } from '../outbox/tree.js';
-import { type UploadLine, uploadLines } from '../outbox/uploads-view.js';
+import { type UploadLine, uploadLines, waits } from '../outbox/uploads-view.js';
 import { type BrowsedFolder, browseFolder, browseVersions } from './browse.js';
 import { type Compared, compareWithServer } from './compare.js';
 import type { ControlMethods } from './control.js';
@@ -190,7 +190,7 @@ function withItem<T>(
 
 const seconds = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined);
 
-const waitingIn = (parts: readonly Part[]): UploadLine[] => linesOf(parts).filter((line) => line.state !== 'local');
+const waitingIn = (parts: readonly Part[]): UploadLine[] => linesOf(parts).filter(waits);
 
 function linesOf(parts: readonly Part[]): UploadLine[] {
   return parts.flatMap(({ project, prefix, number }) =>

@@ -13,7 +13,10 @@ import { FileVersions } from '../content/file-versions.js';
 import { ProjectSource } from '../content/project-source.js';
 import type { Change } from '../mirror/changes.js';
 import { Mirror } from '../mirror/mirror.js';
+import { Removals } from '../mirror/removal.js';
+import { linuxNames } from '../names/linux.js';
 import { Checkouts } from '../outbox/checkouts.js';
+import { conflictName } from '../outbox/conflict-name.js';
 import { follow } from '../outbox/follow.js';
 import { NO_REMOTE } from '../outbox/intent.js';
 import type { LateCalls } from '../outbox/late.js';
@@ -98,6 +101,7 @@ export class Project {
   readonly pins: Pins;
   readonly pinKeeper: PinKeeper;
   readonly readers: Readers;
+  readonly removals: Removals;
   /** Milliseconds since the epoch: tells what is counted from the start apart from what another opening counts. */
   readonly openedAt: number;
   /** Bytes of the uploads under way that went out. */
@@ -157,6 +161,14 @@ export class Project {
     this.pinKeeper = new PinKeeper({ pins, outbox, content, store: mirror.store, log });
     const { storage } = session.session;
     this.ownWork = new OwnWork({ client, storage, project: session.project.id, account: names });
+    this.removals = new Removals({
+      mirror,
+      client,
+      writes,
+      project: session.project.id,
+      clock,
+      nameBeside: (name) => linuxNames.decode(conflictName(linuxNames.encode(name), new Date(clock.now()))),
+    });
     const sender = new Sender({
       outbox: this.outbox,
       store: mirror.store,
@@ -165,6 +177,7 @@ export class Project {
       writes,
       uploads,
       ownWork: this.ownWork,
+      removals: this.removals,
       project: session.project.id,
       log,
       checkedIn: (inode) => this.checkouts.forget(inode),

@@ -3,6 +3,7 @@ import { ROOT_INODE } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import { nextSequence } from '../mirror/changes.js';
 import { BIN } from '../mirror/flags.js';
+import { takeBack } from '../mirror/take-back.js';
 import type { Item } from '../mirror/view.js';
 import { linuxNames, META_FOLDER } from '../names/linux.js';
 import { NO_REMOTE } from '../outbox/intent.js';
@@ -75,7 +76,9 @@ async function deletedHere(project: Project, path: string, signal: AbortSignal) 
   const folder = await folderAt(project, parent, path, signal);
   const intent = project.outbox.intents.leftFrom(folder.inode, name);
   if (!intent?.deleted) return undefined;
-  if (project.scheduler.isUnderWay(intent.inode)) throw new Failure('restore-later', { path: `/${path}` });
+  // Once it was sent, the server may have done it.
+  if (project.scheduler.isUnderWay(intent.inode) || intent.attempted)
+    throw new Failure('restore-later', { path: `/${path}` });
   return intent;
 }
 
@@ -155,32 +158,14 @@ async function giveBack(
   call: CallOptions,
 ): Promise<WrittenItem> {
   const { session } = project;
-  const { writes, client } = session.session;
-  const { id } = session.project;
-  const to = { parentId: folder.remoteId };
-  const refused = (why?: unknown): Failure => new Failure('restore-refused', { path: `/${target}` }, why);
-  const look = async (): Promise<WrittenItem> => {
-    if (item.isFile) return client.fileNow(id, item.remoteId, call);
-    const { folder, serverTime } = await client.folder(id, item.remoteId, call);
-    return { item: folder, serverTime };
-  };
-  for (let again = false; ; again = true)
-    try {
-      const written = await (item.isFile
-        ? writes.updateFile(id, item.remoteId, to, call)
-        : writes.updateFolder(id, item.remoteId, to, call));
-      if (written.item.deleted) throw refused();
-      return written;
-    } catch (error) {
-      const isLost = isFailure(error, 'reply-lost');
-      // A server that finishes late refuses its own name the second time.
-      const now = isLost || (again && isFailure(error, 'name-taken')) ? await look() : undefined;
-      if (now && !now.item.deleted) return now;
-      if (isFailure(error, 'name-taken')) throw new Failure('restore-taken', { path: `/${target}` }, error);
-      if (isFailure(error, 'gone')) throw refused(error);
-      // It says what is to be: doing it twice does no harm.
-      if (!isLost || again) throw error;
-    }
+  const access = { ...session.session, project: session.project.id };
+  try {
+    return await takeBack(access, item, { parentId: folder.remoteId }, call);
+  } catch (error) {
+    if (isFailure(error, 'name-taken')) throw new Failure('restore-taken', { path: `/${target}` }, error);
+    if (isFailure(error, 'gone')) throw new Failure('restore-refused', { path: `/${target}` }, error);
+    throw error;
+  }
 }
 
 async function folderAt(project: Project, parent: string, path: string, signal: AbortSignal): Promise<LocalItem> {

@@ -5,11 +5,14 @@ import { Failure, isFailure } from '../base/errors.js';
 import { type RemoteId, ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { CallClass, CallOptions } from '../budget/calls.js';
+import type { IndexFilter } from '../procore/items.js';
 import { Crawl } from './crawl.js';
 import type { IndexSource } from './index-source.js';
 import { listFolder } from './list-folder.js';
 import { listNearest } from './list-nearest.js';
-import { poll } from './poll.js';
+import { pageRows } from './page-rows.js';
+import { FAR, poll } from './poll.js';
+import type { ReadRow } from './protocol.js';
 import { RecycleBin } from './recycle-bin.js';
 import { MirrorStore } from './store.js';
 import { Subtree } from './subtree.js';
@@ -17,6 +20,7 @@ import { Sweep } from './sweep.js';
 import { Upkeep } from './upkeep.js';
 import { Urls } from './urls.js';
 import type { Item, View } from './view.js';
+import { type Step, walkOn } from './walk.js';
 
 export interface MirrorOptions {
   /** Path of `mirror.db`. */
@@ -149,6 +153,48 @@ export class Mirror {
     return this.#listings.run(folder.remoteId, work, signal);
   }
 
+  /**
+   * Everything that the server had at this time (milliseconds since the epoch, this machine's clock) is taken in when
+   * this resolves: 1 call at most, and one for all who ask. While the crawl runs polls show nothing.
+   */
+  async lookSince(time: number, signal: AbortSignal): Promise<void> {
+    const asked = this.#clock.monotonic();
+    // A clock that was set back must not make this go on for ever.
+    const isEnough = (last: number): boolean =>
+      last >= asked || this.#clock.now() - (this.#clock.monotonic() - last) >= time;
+    while (this.#lastPoll === undefined || !isEnough(this.#lastPoll)) await this.pollNow(signal);
+  }
+
+  /**
+   * Lists the folder anew with everything below it: 1 call; with folders in it 1 for 2,000 items. One that is not there
+   * any more is found to be gone.
+   */
+  async listBelow(id: RemoteId, options: CallOptions): Promise<void> {
+    const { view, store } = this;
+    const known = view.byRemoteId(id);
+    if (!known) await listFolder(store, this.#source, id, options);
+    const folder = known ?? view.byRemoteId(id);
+    if (folder && (!view.crawlDone || hasFolders(view, id))) {
+      const subtree = new Subtree(store, this.#source, folder);
+      while (!(await subtree.step(options)));
+    } else if (known) await listNearest(store, this.#source, id, options);
+  }
+
+  /** What the index shows, without taking it in: 1 call for 2,000 items. */
+  async read(filter: IndexFilter, options: CallOptions): Promise<readonly ReadRow[]> {
+    const found: ReadRow[] = [];
+    const until = (this.view.number('poll.at') ?? this.#clock.now() / 1000) + FAR;
+    for (let step: Step | undefined = { from: filter.updatedFrom ?? 0, page: 1 }; step; ) {
+      const { from, page }: Step = step;
+      const range = { ...filter, updatedFrom: from, updatedTo: Math.floor(until) };
+      const reply = await this.#source.page({ page, perPage: pageRows(this.view), filter: range }, options);
+      const read = await this.store.read(reply);
+      found.push(...read.items);
+      step = await walkOn(this.store, step, read, reply);
+    }
+    return found;
+  }
+
   /** Compares everything with the server: 1 call for 2,000 items. */
   async sweepNow(callClass: CallClass, signal: AbortSignal): Promise<void> {
     await this.sweep.run({ class: callClass, signal });
@@ -219,5 +265,17 @@ export class Mirror {
 
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
     await this.#clock.sleep(ms, signal).catch(() => undefined);
+  }
+}
+
+const CHUNK = 256;
+
+/** Whether a folder is in it, as far as is known here. */
+function hasFolders(view: View, folder: RemoteId): boolean {
+  for (let after = 0; ; ) {
+    const children = view.children(folder, after, CHUNK);
+    if (children.some(({ isFile }) => !isFile)) return true;
+    if (children.length < CHUNK) return false;
+    after = children.at(-1)!.inode;
   }
 }

@@ -1,5 +1,5 @@
 import type { FailureJson } from '../base/errors.js';
-import type { Inode, RemoteId } from '../base/ids.js';
+import type { Inode, RemoteId, VersionId } from '../base/ids.js';
 import type { RemoteItem } from '../procore/items.js';
 import type { Parcel } from '../procore/transport/body.js';
 import type { Listed } from './absence.js';
@@ -37,6 +37,8 @@ export type Request =
       readonly perPage: number;
       readonly total: number | undefined;
     }
+  /** What a page of the index says, without taking it in. */
+  | { readonly op: 'read'; readonly body: Parcel }
   | ({ readonly op: 'settle' } & Listed)
   | { readonly op: 'subtree-listed'; readonly folder: RemoteId }
   | {
@@ -94,8 +96,27 @@ export interface SweepResult extends PageResult {
   readonly folders: readonly RemoteId[];
 }
 
+/** What is known of an item that a page of the index shows. Times are seconds, server time. */
+export interface ReadRow {
+  readonly id: RemoteId;
+  /** 0: a folder, or a file without content. */
+  readonly version: VersionId;
+  /** Of the version; of a folder, its own. */
+  readonly madeAt: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly deleted: boolean;
+}
+
+export interface ReadPage extends Pick<PageResult, 'last'> {
+  readonly items: readonly ReadRow[];
+  /** Bad ones included. */
+  readonly rows: number;
+}
+
 export interface Results {
   readonly page: PageResult;
+  readonly read: ReadPage;
   readonly sweep: SweepResult;
   /** Folders to be listed yet. */
   readonly settle: { readonly folders: readonly RemoteId[] };

@@ -11,7 +11,7 @@ import { STALE_LISTING } from './confirmed.js';
 import { mirrorOptions } from './files.js';
 import type { RawPage } from './index-source.js';
 import type { Binding, Numbers } from './numbers.js';
-import type { Meta, PageResult, SweepResult } from './protocol.js';
+import type { Meta, PageResult, ReadPage, SweepResult } from './protocol.js';
 import type { FolderAt } from './ranks.js';
 import { RecycledView } from './recycled-view.js';
 import { FOLDED } from './shown-names.js';
@@ -68,6 +68,11 @@ export class MirrorStore {
     const result = await this.#writer.run({ op: 'sweep', body, serverTime, knownSince, ...step, perPage, total });
     this.#taken(result);
     return result;
+  }
+
+  /** What a page of the index says, without taking it in. */
+  read({ body }: Pick<RawPage, 'body'>): Promise<ReadPage> {
+    return this.#writer.run({ op: 'read', body });
   }
 
   /** See `Writer.settle`. */

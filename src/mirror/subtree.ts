@@ -25,7 +25,7 @@ export class Subtree {
   }
 
   /** One page. True when it was the last. */
-  async step(options: Pick<CallOptions, 'class' | 'signal'>): Promise<boolean> {
+  async step(options: CallOptions): Promise<boolean> {
     const { view } = this.#store;
     const { remoteId } = this.folder;
     const { from, page } = this.#step;

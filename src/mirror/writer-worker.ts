@@ -7,7 +7,7 @@ import { parseIndexPage } from '../procore/rows.js';
 import { unpacked } from '../procore/transport/body.js';
 import type { Change } from './changes.js';
 import { mirrorOptions } from './files.js';
-import { pageResult, type Told } from './page-result.js';
+import { pageResult, readPage, type Told } from './page-result.js';
 import { type Answer, type Envelope, MORE, type Request } from './protocol.js';
 import { Ranks } from './ranks.js';
 import { FOLDED } from './shown-names.js';
@@ -74,6 +74,8 @@ function perform(request: Request): unknown {
       if (request.knownSince !== undefined) writer.polled(request.serverTime);
       return pageResult(done, items, bad);
     }
+    case 'read':
+      return readPage(parseIndexPage(unpacked(request.body)));
     case 'sweep':
       return sweep.page(request);
     case 'settle':

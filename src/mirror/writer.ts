@@ -8,7 +8,7 @@ import { Absence, type Listed, type Missing, type Span } from './absence.js';
 import { type Change, nextSequence } from './changes.js';
 import { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
-import { changed, flagsOf, isOlder, undoesDeletion } from './item-facts.js';
+import { changed, flagsOf, isOlder, undoesDeletion, undoesRestoring } from './item-facts.js';
 import { COLUMNS, ItemRows, NO_PARENT, type Row } from './item-rows.js';
 import type { Binding, Numbers } from './numbers.js';
 import { FOLDED, ShownNames } from './shown-names.js';
@@ -176,9 +176,10 @@ export class Writer {
   /** What one of our own calls made, without anything here that stands for it: a change like anybody else's, and new. */
   ingestOwn(item: RemoteItem, serverTime: number): Ingested {
     return this.#transaction(() => {
-      this.#confirmed.add(item.id, serverTime);
       const changes: Change[] = [];
       const added = this.#put(item, serverTime, undefined, changes);
+      // Only what others say is compared with it.
+      this.#confirmed.add(item.id, serverTime);
       return { changes, added: added ? 1 : 0 };
     });
   }
@@ -307,7 +308,8 @@ export class Writer {
     const flags = flagsOf(item);
     if (row && !own) {
       if (isOlder(item, row)) return false;
-      if (this.#confirmed.isNewerThan(item.id, serverTime) && undoesDeletion(item, row)) return false;
+      const undoes = undoesDeletion(item, row) || undoesRestoring(item, row);
+      if (undoes && this.#confirmed.isNewerThan(item.id, serverTime)) return false;
       this.#silence.saw(item, row, flags, serverTime);
     }
     const visible = (flags & HIDDEN) === 0;

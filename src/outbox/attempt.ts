@@ -26,6 +26,11 @@ export function sentBy(intent: Intent, attempt: Attempt): Digests | undefined {
   return upload?.uuid === attempt.upload ? digestsOf(upload) : undefined;
 }
 
+/** Its deletion was sent, and what went with it is not known yet. */
+export const isRemovalSent = ({ deleted, attemptAt, attempted }: Intent): boolean =>
+  // Older programs noted only when.
+  deleted && attemptAt !== 0 && (attempted === undefined || attempted.removal !== undefined);
+
 /** What an intent is to bring about now. */
 export const attemptOf = (intent: Intent): Attempt => ({
   parent: intent.parent,

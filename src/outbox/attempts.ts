@@ -132,8 +132,10 @@ export class Attempts {
    */
   async resolve(intent: Intent, call: CallOptions): Promise<boolean> {
     const { attempted } = intent;
-    // What is to go, goes by its id.
-    if (!attempted || (intent.deleted && intent.remoteId !== NO_REMOTE)) return false;
+    if (!attempted) return false;
+    // What is to go, goes by its id, wherever it is; which content it has must be known.
+    const isGoing = intent.deleted && intent.remoteId !== NO_REMOTE;
+    if (isGoing && (attempted.upload === undefined || attempted.removal !== undefined)) return false;
     const sighting = await this.lookup.sight(intent, attempted, call);
     this.current(intent);
     if (!sighting || !(sighting.isThere || sighting.content)) {
@@ -152,9 +154,11 @@ export class Attempts {
       sighting,
       call,
     );
-    const now = isForeign ? this.#o.outbox.intents.get(intent.inode) : undefined;
-    // Somebody else's version is a conflict with ours.
-    if (now?.dirty) this.#o.outbox.intents.put({ ...now, baseVersion, baseNumber });
+    const isUnseen = isForeign || sighting.content === 'covered';
+    const now = isUnseen ? this.#o.outbox.intents.get(intent.inode) : undefined;
+    // Somebody else's version is a conflict with ours, and was not seen by who deleted the item.
+    if (now?.deleted || (now?.dirty && intent.remoteId !== NO_REMOTE))
+      this.#o.outbox.intents.put({ ...now, baseVersion, baseNumber });
     return sighting.content !== undefined || attempted.upload === undefined;
   }
 

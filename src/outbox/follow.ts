@@ -4,14 +4,19 @@ import { BIN, DELETED, HIDDEN } from '../mirror/flags.js';
 import type { Item } from '../mirror/view.js';
 import { hasNothingOfItsOwn } from './changes.js';
 import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
+import { isNewer } from './order.js';
 import type { Outbox } from './outbox.js';
 
 /**
  * What others do at the server to an item that also waits here: the change here goes on from there. Each of folder, name
  * and content that nobody changed here is as at the server; what was only moved here goes with the document. Returns what that changed in the tree as it is here.
  */
-export function follow(changes: readonly Change[], { intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Change[] {
+export function follow(
+  changes: readonly Change[],
+  { intents, tree, kept }: Pick<Outbox, 'intents' | 'tree' | 'kept'>,
+): Change[] {
   if (intents.size === 0) return [];
+  const seenNew = kept.keep(unseen(changes, { intents, tree }));
   const put: Intent[] = [];
   const drop: Inode[] = [];
   const seen: Change[] = [];
@@ -48,7 +53,24 @@ export function follow(changes: readonly Change[], { intents, tree }: Pick<Outbo
     });
   }
   if (put.length > 0 || drop.length > 0) intents.change(put, drop);
-  return seen;
+  return [...seenNew, ...seen];
+}
+
+/** Deletions of what has other content at the server now, and of folders in which something is that was not seen. */
+function unseen(changes: readonly Change[], outbox: Pick<Outbox, 'intents' | 'tree'>): Intent[] {
+  const found = new Set<Intent>();
+  const take = (deletion: Intent | undefined): void => {
+    // What was sent already is compared afterwards.
+    if (deletion?.deleted && deletion.attemptAt === 0) found.add(deletion);
+  };
+  for (const { intent, item } of concerned(changes, outbox))
+    if ((item.flags & HIDDEN) === 0 && isNewer(item, intent)) take(intent);
+  for (const { inode, after } of changes) {
+    const folder = after && outbox.intents.get(after.parent);
+    const item = folder?.deleted ? outbox.tree.view.item(inode) : undefined;
+    if (item && !outbox.intents.ofRemote(item.remoteId)) take(folder);
+  }
+  return [...found];
 }
 
 /** Intents about items that changed: of a page of a crawl they are few, and few wait when a page comes. */

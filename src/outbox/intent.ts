@@ -29,6 +29,8 @@ export interface Attempt {
   readonly upload: string | undefined;
   /** What that content is. Older programs did not write it down. */
   readonly digests?: Digests | undefined;
+  /** The item was to be deleted: server time of the look before, seconds. */
+  readonly removal?: number;
 }
 
 /** Why an item here differs from what the server said last, and from what it started. One an item, replaced on change. */

@@ -1,6 +1,6 @@
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
-import type { View } from '../mirror/view.js';
+import type { Item, View } from '../mirror/view.js';
 import { type Intent, isLocal, NO_REMOTE } from './intent.js';
 import type { Outbox } from './outbox.js';
 
@@ -35,7 +35,7 @@ export function orderOf(intent: Intent, outbox: Outbox): Order {
 }
 
 function waitOf(intent: Intent, outbox: Outbox): Wait {
-  // First of all one looks what the server has. What is to go needs no look, wherever it is.
+  // First of all one looks what the server has.
   if (intent.attempted) return GO;
   return intent.deleted ? waitOfDeletion(intent, outbox) : waitOfPlace(intent, outbox);
 }
@@ -101,7 +101,7 @@ function waitOfFolderDeletion(folder: Intent, outbox: Outbox): Wait {
     const items = view.children(folder.remoteId, after, 256);
     for (const item of items) {
       const own = intents.ofRemote(item.remoteId);
-      if (!own) return { kind: 'keep-folder' };
+      if (!own || isNewer(item, own)) return { kind: 'keep-folder' };
       if (!own.deleted || own.attempted) return { kind: 'after', inode: own.inode };
       const taker = intents.takingContentOf(own.remoteId).find((one) => !isLocal(one));
       if (taker) return { kind: 'after', inode: taker.inode };
@@ -114,6 +114,10 @@ function waitOfFolderDeletion(folder: Intent, outbox: Outbox): Wait {
     after = items.at(-1)!.inode;
   }
 }
+
+/** Whether the server has other content of an item than the one that was seen by who deleted it. */
+export const isNewer = ({ isFile, versionId, versionNumber }: Item, deletion: Intent): boolean =>
+  isFile && deletion.deleted && versionId !== deletion.baseVersion && versionNumber >= deletion.baseNumber;
 
 /** A local name may have been exempt when it was made; what is published must obey. */
 export function violation(intent: Intent, { tree, names }: Outbox): Failure | undefined {

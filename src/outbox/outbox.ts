@@ -13,6 +13,7 @@ import { isNoted, isNothing, made, tombstone, untouched, withIdentityOf, without
 import { Durability } from './durability.js';
 import { INCOMPLETE, type Intent, isLocal, NO_VERSION } from './intent.js';
 import { Intents } from './intents.js';
+import { Kept } from './kept.js';
 import { longestBelow } from './longest-below.js';
 import { type NameGuard, namePolicy } from './name-policy.js';
 import { requireNoDocument } from './no-delete.js';
@@ -35,6 +36,7 @@ export class Outbox {
   readonly names: NameGuard;
   readonly staysLocal: StaysLocal;
   readonly permissions: Permissions;
+  readonly kept: Kept;
   /** `changed`: something may have become ready to go up. */
   readonly events = new EventEmitter<{ changed: [] }>();
   readonly #options: OutboxOptions;
@@ -49,6 +51,7 @@ export class Outbox {
     this.intents = new Intents(join(folder, 'outbox.db'), new Ballast(join(folder, 'ballast'), clock), clock, view);
     this.staging = new Staging(folder, reserve, clock);
     this.tree = new Tree(options.view, this.intents);
+    this.kept = new Kept(this.intents.database, { ...options, ...this });
     this.permissions = new Permissions(this.tree, clock);
     this.names = namePolicy(this.tree, options.temporary, options.log, clock);
     this.staysLocal = new StaysLocal(this.intents, this.names);
@@ -366,16 +369,13 @@ export class Outbox {
 
   /** The staging file holds what the cache would: there it belongs. */
   #giveBack(item: LocalItem, whole: boolean): void {
-    if (!this.staging.has(item.inode)) return;
-    const intent = this.intents.get(item.inode);
-    if (intent && isNothing(intent)) this.intents.change([], [item.inode]);
-    if (
-      whole &&
-      item.versionId !== NO_VERSION &&
-      this.#options.content.adopt(this.staging.path(item.inode), versionOf(item))
-    )
-      return;
-    this.staging.remove(item.inode);
+    const { inode, versionId } = item;
+    if (!this.staging.has(inode)) return;
+    const intent = this.intents.get(inode);
+    if (intent && isNothing(intent)) this.intents.change([], [inode]);
+    const { content } = this.#options;
+    if (whole && versionId !== NO_VERSION && content.adopt(this.staging.path(inode), versionOf(item))) return;
+    this.staging.remove(inode);
   }
 
   #requireDelete(intent: Intent): void {

@@ -41,6 +41,7 @@ const CONSEQUENCES: Readonly<Record<string, Consequence>> = {
   'content-refused': CHANGE,
   'checked-out': { needsSomebody: true, leastAttempts: LONG },
   'name-taken': { needsSomebody: true },
+  'unseen-in-bin': { needsSomebody: true, leastAttempts: LONG },
   'disk-full': SOON,
   'disk-failed': SOON,
 };

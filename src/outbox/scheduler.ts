@@ -296,7 +296,7 @@ export class Scheduler {
   }
 
   #begin(intent: Intent): void {
-    const { outbox, sender, log } = this.#o;
+    const { outbox, sender } = this.#o;
     const awaited = sender.attempts.awaited(intent);
     if (awaited !== undefined) {
       this.#queue.waitFor(awaited, intent.inode);
@@ -308,8 +308,7 @@ export class Scheduler {
       return;
     }
     if (order.kind === 'keep-folder') {
-      log.warn({ path: outbox.tree.pathOf(intent) }, 'a folder is kept: somebody put something in it meanwhile');
-      sender.giveUp(intent);
+      sender.deletions.keep(intent);
       return;
     }
     if (order.kind === 'after') {
@@ -345,12 +344,6 @@ export class Scheduler {
           outbox.permissions.granted(intent.parent);
           if (isStepOn(intent, outbox.intents.get(intent.inode))) this.refusals.taken(intent);
           this.#brake.passed([intent, ...covered], now);
-          if (outbox.intents.get(intent.inode)?.deleted) return;
-          const gone = covered.filter((one) => outbox.intents.get(one.inode) === one);
-          outbox.intents.change(
-            [],
-            gone.map((one) => one.inode),
-          );
         },
         (error: unknown) => this.#failed(intent, error),
       )

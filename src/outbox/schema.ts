@@ -109,6 +109,16 @@ const migrations: readonly string[] = [
     digests TEXT NOT NULL              -- JSON: size and SHA-256 of each stretch of the content
   );
   `,
+  `
+  -- Deletions that were not carried out, since the server had something that nobody here had seen.
+  CREATE TABLE kept (
+    remote_id INTEGER PRIMARY KEY,
+    inode INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    why TEXT NOT NULL,
+    at INTEGER NOT NULL
+  );
+  `,
 ];
 
 /** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */

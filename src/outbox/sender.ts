@@ -2,6 +2,7 @@ import { Failure, isFailure } from '../base/errors.js';
 import type { Inode, RemoteId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { CallOptions } from '../budget/calls.js';
+import type { Removals } from '../mirror/removal.js';
 import { linuxNames } from '../names/linux.js';
 import type { RemoteItem, RemoteVersion } from '../procore/items.js';
 import type { SavedUpload, Uploads } from '../procore/uploads.js';
@@ -10,12 +11,14 @@ import { attemptOf, NOT_ATTEMPTED } from './attempt.js';
 import { Attempts, type AttemptsOptions, Superseded } from './attempts.js';
 import { hasNothingOfItsOwn, isNothing, withoutIdentity } from './changes.js';
 import { freeConflictName } from './conflict-name.js';
+import { Deletions } from './deletion.js';
 import { type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
 import { coveredBy } from './order.js';
 
 export interface SenderOptions extends AttemptsOptions {
   readonly writes: ProcoreWrites;
   readonly uploads: Uploads;
+  readonly removals: Removals;
   readonly log: Log;
   /** Tells that bytes of an upload went out. */
   readonly progress: (inode: Inode, bytes: number) => void;
@@ -25,10 +28,13 @@ export interface SenderOptions extends AttemptsOptions {
 export class Sender {
   readonly #o: SenderOptions;
   readonly attempts: Attempts;
+  readonly deletions: Deletions;
 
   constructor(options: SenderOptions) {
     this.#o = options;
     this.attempts = new Attempts(options);
+    const keepContent = (deletion: Intent): Promise<void> => this.#keepContent(deletion);
+    this.deletions = new Deletions({ ...options, attempts: this.attempts, keepContent });
   }
 
   /** Resolves when the server has it (or it was overtaken by a newer change). @throws Failure of the attempt */
@@ -48,42 +54,13 @@ export class Sender {
     }
   }
 
-  /** A deletion that cannot be: what was to go shows again. */
-  giveUp({ inode, baseParent, baseName }: Intent): void {
-    const { outbox, store } = this.#o;
-    outbox.intents.change([], [inode]);
-    const after = { parent: baseParent, name: baseName };
-    store.events.emit('changed', [{ inode, before: undefined, after, replacedSequence: undefined }]);
-  }
-
   async #bring(intent: Intent, call: CallOptions): Promise<void> {
     if (isNothing(intent)) this.attempts.putOrDrop(this.attempts.current(intent));
-    else if (intent.deleted && intent.remoteId !== NO_REMOTE) await this.#delete(intent, call);
+    else if (intent.deleted && intent.remoteId !== NO_REMOTE) await this.deletions.send(intent, call);
     else if (intent.attempted) await this.attempts.resolve(intent, call);
     else if (intent.folder) await this.#folder(intent, call);
     else if (intent.remoteId === NO_REMOTE) await this.#newFile(intent, call);
     else await this.#knownFile(intent, call);
-  }
-
-  async #delete(intent: Intent, call: CallOptions, again = false): Promise<void> {
-    const { writes, project, store } = this.#o;
-    const { remoteId } = intent;
-    await this.#keepContent(intent);
-    const attempt = this.attempts.begin(intent, intent.attempted);
-    let serverTime = 0;
-    try {
-      const done = intent.folder
-        ? await writes.deleteFolder(project, remoteId, call)
-        : await writes.deleteFile(project, remoteId, call);
-      serverTime = done.serverTime;
-    } catch (error) {
-      // Whoever was faster, and a reply that was lost, leave the same: it is not there.
-      if (isFailure(error, 'reply-lost') && !again) return this.#delete(attempt, call, true);
-      if (!isFailure(error, 'gone')) throw error;
-    }
-    await store.confirmDeletion(remoteId, serverTime);
-    const { intents } = this.#o.outbox;
-    if (intents.get(attempt.inode)?.remoteId === remoteId) intents.change([], [attempt.inode]);
   }
 
   /** What stays on this machine (in a desktop's trash) takes its content along before the server deletes it. */

@@ -13,7 +13,8 @@ export interface UploadLine {
   readonly id: number;
   readonly path: string;
   readonly what: string;
-  readonly state: 'held' | 'waiting' | 'uploading' | 'failed' | 'local';
+  /** `kept`: a deletion that was not carried out, for a day; nothing waits. */
+  readonly state: 'held' | 'waiting' | 'uploading' | 'failed' | 'local' | 'kept';
   /** ISO 8601. */
   readonly since: string;
   readonly attempts: number;
@@ -25,29 +26,43 @@ export interface UploadLine {
   readonly sent: number;
 }
 
-/** What waits to go up and why, oldest first; what stays on this machine comes last. */
+/** What waits to go up and why, oldest first; what does not wait comes last. */
 export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: ReadonlyMap<Inode, number>): UploadLine[] {
-  return [...outbox.intents.all()]
-    .map((intent): UploadLine => {
-      const reason = reasonOf(intent, outbox, scheduler);
-      return {
-        id: intent.inode,
-        path: outbox.tree.pathOf(intent),
-        what: describe(intent),
-        state: stateOf(intent, reason, scheduler.isUnderWay(intent.inode), outbox),
-        since: new Date(intent.since).toISOString(),
-        attempts: intent.attempts,
-        reason,
-        ...needsOf(intent, scheduler),
-        bytes: intent.dirty ? intent.size : 0,
-        sent: sent.get(intent.inode) ?? 0,
-      };
-    })
-    .sort(
-      (a, b) =>
-        Number(a.state === 'local') - Number(b.state === 'local') || a.since.localeCompare(b.since) || a.id - b.id,
-    );
+  const kept = outbox.kept.list().map(
+    ({ inode, path, why, at }): UploadLine => ({
+      id: inode,
+      path,
+      what: 'delete',
+      state: 'kept',
+      since: new Date(at).toISOString(),
+      attempts: 0,
+      reason: why,
+      bytes: 0,
+      sent: 0,
+    }),
+  );
+  const lines = [...outbox.intents.all()].map((intent): UploadLine => {
+    const reason = reasonOf(intent, outbox, scheduler);
+    return {
+      id: intent.inode,
+      path: outbox.tree.pathOf(intent),
+      what: describe(intent),
+      state: stateOf(intent, reason, scheduler.isUnderWay(intent.inode), outbox),
+      since: new Date(intent.since).toISOString(),
+      attempts: intent.attempts,
+      reason,
+      ...needsOf(intent, scheduler),
+      bytes: intent.dirty ? intent.size : 0,
+      sent: sent.get(intent.inode) ?? 0,
+    };
+  });
+  return [...kept, ...lines].sort(
+    (a, b) => Number(!waits(a)) - Number(!waits(b)) || a.since.localeCompare(b.since) || a.id - b.id,
+  );
 }
+
+/** It is to go up. */
+export const waits = ({ state }: Pick<UploadLine, 'state'>): boolean => state !== 'local' && state !== 'kept';
 
 function reasonOf(intent: Intent, outbox: Outbox, scheduler: Scheduler): string | undefined {
   if (scheduler.braked && isBraked(intent)) return BRAKE_REASON;
@@ -69,7 +84,12 @@ function waitsForRename(intent: Intent, outbox: Outbox): string | undefined {
     : undefined;
 }
 
-function stateOf(intent: Intent, reason: string | undefined, underWay: boolean, outbox: Outbox): UploadLine['state'] {
+function stateOf(
+  intent: Intent,
+  reason: string | undefined,
+  underWay: boolean,
+  outbox: Outbox,
+): Exclude<UploadLine['state'], 'kept'> {
   if (underWay) return 'uploading';
   if (intent.state === 'local') return 'local';
   if (hasFailed(intent)) return 'failed';

@@ -31,6 +31,8 @@ export interface RemoteItem {
   readonly recycleBin: boolean;
   readonly private: boolean;
   readonly readOnly: boolean;
+  /** Folders only, where the reply says it. */
+  readonly hasChildren?: boolean;
   /** Files only. */
   readonly version: RemoteVersion | undefined;
   readonly checkedOutBy: string | undefined;

@@ -57,7 +57,9 @@ const common = {
   read_only: flag,
 };
 
-const folderRow = z.looseObject(common);
+const commonRow = z.looseObject(common);
+
+const folderRow = z.looseObject({ ...common, has_children: flag });
 
 const fileRow = z.looseObject({
   ...common,
@@ -79,7 +81,7 @@ const indexRow = z.looseObject({
     .nullish(),
 });
 
-type Common = z.output<typeof folderRow>;
+type Common = z.output<typeof commonRow>;
 
 const item = (
   row: Common,
@@ -117,7 +119,10 @@ const versionOf = (row: z.output<typeof versionRow>, fallback: { size: number; c
 /** A version as `/file_versions` answers it. */
 export const toVersion = (row: unknown): RemoteVersion => versionOf(versionRow.parse(row), { size: 0, createdAt: 0 });
 
-export const toFolder = (row: unknown): RemoteItem => item(folderRow.parse(row), 'folder');
+export function toFolder(raw: unknown): RemoteItem {
+  const row = folderRow.parse(raw);
+  return { ...item(row, 'folder'), ...(row.has_children == null ? {} : { hasChildren: row.has_children }) };
+}
 
 /** A file as `/files/{id}` and folder listings have it: of its versions, the one with the highest number counts. */
 export function toFile(raw: unknown): RemoteItem {

@@ -75,6 +75,14 @@ export const switchTable = {
     values: ['404', 'accepted'],
     fact: 'what a change, a deletion or a new version of a recycled item answers',
   },
+  'recycled-filter': {
+    values: ['all', 'tops'],
+    fact: 'whether the filter for the recycle bin also shows what is below a deleted folder',
+  },
+  'delete-reply': {
+    values: ['item', 'childless', 'nothing'],
+    fact: 'what the reply to a deletion shows: the item, a folder as if nothing had been in it, or nothing',
+  },
   restore: {
     values: ['by-parent-id', 'refused'],
     fact: 'whether PATCH of parent_id takes an item out of the recycle bin',

@@ -70,7 +70,7 @@ const cases: Readonly<Record<string, Case>> = {
     there: both,
     here: (at) => rm(at('f/a.txt')),
     meanwhile: [{ op: 'update', path: 'f/a.txt', content: 'a2' }],
-    shows: { 'f/b.txt': 'b', g: null },
+    shows: { 'f/a.txt': 'a2', 'f/b.txt': 'b', g: null },
   },
   'written here, renamed there': {
     there: both,
@@ -152,8 +152,7 @@ const cases: Readonly<Record<string, Case>> = {
     there: both,
     here: (at) => rm(at('f'), { recursive: true }),
     meanwhile: [{ op: 'create', path: 'f/c.txt', content: 'c' }],
-    shows: { g: null },
-    becomes: { 'f/c.txt': 'c', g: null },
+    shows: { 'f/c.txt': 'c', g: null },
   },
   'a new file, and another one of its name there': {
     there: both,

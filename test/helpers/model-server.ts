@@ -1,5 +1,5 @@
 import { Doc, docWithin, isWithin, Node, pathOf } from './model-nodes.js';
-import type { ModelTree } from './model-tree.js';
+import type { ModelTree, Removed } from './model-tree.js';
 
 /** A change at the server behind everyone's back, where what becomes of it here is documented. */
 export type RemoteChange =
@@ -17,7 +17,7 @@ export type RemoteChange =
 /**
  * What the server has, and how it comes together with what people did here: both sides' contents are kept, names and
  * folders go one by one to who changed them, a new version belongs to the document wherever that went meanwhile, what
- * was written to a deleted document goes up as a new one.
+ * was written to a deleted document goes up as a new one, and what was deleted here goes only as it was seen.
  */
 export class ModelServer {
   readonly root = new Doc('folder', '', undefined);
@@ -46,7 +46,9 @@ export class ModelServer {
     return this.#docs.find((doc) => {
       if (!isThere(doc) || doc.parent !== folder || doc.name !== name) return false;
       if (!doc.node)
-        return ![...this.#tree.removed].some((one) => one.doc === doc && one.parent === parent && one.name === name);
+        return ![...this.#tree.removed].some(
+          (one) => one.doc === doc && one.version === doc.version && one.parent === parent && one.name === name,
+        );
       const { base } = doc.node;
       const isAt = doc.node.parent === parent && doc.node.name === name;
       if (isAt) return false;
@@ -68,6 +70,8 @@ export class ModelServer {
   allows(change: RemoteChange): boolean {
     if (change.op === 'create') {
       const { parent, name, type } = change;
+      const isRemoved = [...this.#tree.removed].some((one) => one.doc === parent);
+      if (isRemoved) return this.#canComeBack(parent) && !this.#named(parent, name);
       if (!parent.node || this.#named(parent, name)) return false;
       const here = parent.node.children.get(name);
       return !here || (here.type === type && !here.base);
@@ -78,7 +82,10 @@ export class ModelServer {
     if (!node && !removed) return false;
     if (node && (node.writers > 0 || (node.unsure && !node.dirty))) return false;
     if (change.op === 'update')
-      return doc.type === 'file' && !(node?.moved && node.base!.parent.children.has(node.base!.name));
+      return (
+        doc.type === 'file' &&
+        (node ? !(node.moved && node.base!.parent.children.has(node.base!.name)) : this.#canComeBack(doc))
+      );
     if (change.op === 'delete') return this.#mayGo(doc);
     const { parent, name } = change;
     if (!parent.node || this.#named(parent, name) || parent.node.children.has(name)) return false;
@@ -98,7 +105,7 @@ export class ModelServer {
     if (change.op === 'create') {
       const doc = this.#add(change.type, change.name, change.parent);
       doc.bytes = Buffer.from(change.text);
-      this.reveal();
+      this.#comeBack(change.parent);
       return doc;
     }
     const { doc } = change;
@@ -109,6 +116,7 @@ export class ModelServer {
       doc.added.least++;
       doc.added.most++;
       if (node) this.#tree.settled(node);
+      else this.#comeBack(doc);
     } else if (change.op === 'delete') {
       for (const one of this.#docs) if (isThere(one) && docWithin(one, doc)) this.#gone(one);
     } else {
@@ -118,6 +126,43 @@ export class ModelServer {
       this.reveal();
     }
     return doc;
+  }
+
+  /** What was deleted here of a document and the folders that it is in. */
+  #removedAround(doc: Doc): Removed[] {
+    return [...this.#tree.removed].filter((one) => docWithin(doc, one.doc));
+  }
+
+  /** Whether nothing took the place of what would show again; what was replaced shows once its successor went up. */
+  #canComeBack(doc: Doc): boolean {
+    return this.#removedAround(doc).every(({ parent, name, replaced, doc: one }) => {
+      const place = one.parent?.node;
+      return !replaced && !parent.children.has(name) && !place?.children.has(one.name);
+    });
+  }
+
+  /** Somebody else changed what was deleted here: it shows again, in the folders that it was in. */
+  #comeBack(doc: Doc): void {
+    for (const one of this.#removedAround(doc)) this.#tree.removed.delete(one);
+    for (let at: Doc | undefined = doc; at; at = at.parent) this.reveal();
+  }
+
+  /** What goes of what was deleted here: what nobody else has changed, and folders in which nothing else is. */
+  #going(): Removed[] {
+    const going = [...this.#tree.removed].filter(
+      ({ type, doc, version }) => type === 'folder' || doc.version === version,
+    );
+    for (let before = -1; before !== going.length; ) {
+      before = going.length;
+      const goes = (doc: Doc): boolean => going.some((one) => one.doc === doc);
+      const keeps = going.findIndex(
+        ({ type, doc }) =>
+          type === 'folder' &&
+          this.#docs.some((one) => one !== doc && isThere(one) && !one.node && docWithin(one, doc) && !goes(one)),
+      );
+      if (keeps >= 0) going.splice(keeps, 1);
+    }
+    return going;
   }
 
   /** Where an item is that was moved at the server: folder and name go one by one to who changed them here. */
@@ -148,7 +193,7 @@ export class ModelServer {
   /** Everything that was done here reaches the server. */
   sync(): void {
     const tree = this.#tree;
-    for (const { doc } of tree.removed) this.#gone(doc);
+    for (const { doc } of this.#going()) this.#gone(doc);
     tree.removed.clear();
     const nodes = tree.all();
     const conflicts = new Set<Node>();

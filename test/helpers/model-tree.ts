@@ -19,6 +19,8 @@ export interface ModelHandle {
 /** What somebody deleted here and the server still has. */
 export interface Removed extends Base {
   readonly type: 'file' | 'folder';
+  /** Its content took another document's place. */
+  readonly replaced?: true;
 }
 
 export interface Stat {
@@ -214,7 +216,7 @@ export class ModelTree {
     }
     if (node.base) {
       node.base.doc.node = undefined;
-      this.removed.add({ ...node.base, type: 'file' });
+      this.removed.add({ ...node.base, type: 'file', replaced: true });
     }
     this.#take(node, over.base);
   }

@@ -220,6 +220,19 @@ const looks: Readonly<Record<keyof typeof switchTable, Look>> = {
       (await request('DELETE', `files/${id}`)).status,
     ];
   }),
+  'recycled-filter': look({ all: true, tops: false }, async () => {
+    const name = unique();
+    const folder = await makeFolder(name);
+    const { id } = await makeFolder('child', name);
+    await admin.change({ op: 'delete', id: folder.id });
+    return (await rows('filters[is_in_recycle_bin]=true')).some((row) => row.id === id);
+  }),
+  'delete-reply': look({ item: true, childless: false, nothing: undefined }, async () => {
+    const name = unique();
+    const { id } = await makeFolder(name);
+    await makeFolder('child', name);
+    return (await request('DELETE', `folders/${id}`)).body.has_children;
+  }),
   restore: look({ 'by-parent-id': 200, refused: 404 }, async () => {
     const { id } = await makeFile();
     await admin.change({ op: 'delete', id });

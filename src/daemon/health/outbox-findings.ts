@@ -35,6 +35,7 @@ export function outboxFindings(
     ({ needs, state, reason, since: time }) =>
       needs === undefined &&
       state !== 'local' &&
+      state !== 'kept' &&
       (state !== 'held' || reason !== undefined) &&
       (state === 'failed' || now - Date.parse(time) > OLD_CHANGE),
   );

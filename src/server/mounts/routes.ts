@@ -30,7 +30,7 @@ const uploadReply = z.looseObject({
   id: z.number(),
   path: z.string(),
   what: z.string(),
-  state: z.enum(['held', 'waiting', 'uploading', 'failed', 'local']),
+  state: z.enum(['held', 'waiting', 'uploading', 'failed', 'local', 'kept']),
   since: z.string(),
   attempts: z.number(),
   bytes: z.number(),

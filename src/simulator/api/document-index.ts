@@ -131,7 +131,10 @@ export class DocumentIndex {
   #predicate(query: IndexQuery): ((row: number) => boolean) | undefined {
     const store = this.#store;
     const tests: ((row: number) => boolean)[] = [];
-    if (query.recycled === true) tests.push((row) => store.has(row, Flag.deleted | Flag.binned));
+    if (query.recycled === true) {
+      const below = this.#switches.is('recycled-filter', 'all') ? Flag.binned : 0;
+      tests.push((row) => store.has(row, Flag.deleted | below));
+    }
     if (query.updated) tests.push(inRange((row) => store.updated.get(row), query.updated));
     if (query.created) tests.push(inRange((row) => store.created.get(row), query.created));
     if (query.folderIds) {

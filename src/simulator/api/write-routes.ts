@@ -90,7 +90,13 @@ export function deleteFolder(call: Call): Reply {
   const project = call.project(true);
   const row = changeableRow(call, project, 'folder');
   project.documents.recycle(row);
-  return { status: 200, body: changedFolder(call, project, row) };
+  const { switches } = call.world;
+  const body = changedFolder(call, project, row);
+  const childless = { has_children: false, has_children_files: false, has_children_folders: false };
+  return deleted(
+    call,
+    switches.is('delete-reply', 'childless') ? { ...body, ...childless, folders: [], files: [] } : body,
+  );
 }
 
 /** `DELETE …/files/:id`: to the recycle bin. */
@@ -98,8 +104,13 @@ export function deleteFile(call: Call): Reply {
   const project = call.project(true);
   const row = changeableRow(call, project, 'file');
   project.documents.recycle(row);
-  return { status: 200, body: call.renderer(project).file(row) };
+  return deleted(call, call.renderer(project).file(row));
 }
+
+const deleted = (call: Call, body: object): Reply => ({
+  status: 200,
+  body: call.world.switches.is('delete-reply', 'nothing') ? {} : body,
+});
 
 /** The row of the path's id, if the account may change it; throws 403 or 404. */
 function changeableRow(call: Call, project: Project, kind: 'file' | 'folder', id?: number): number {

@@ -1,0 +1,256 @@
+import type { Clock } from '../base/clock.js';
+import { Failure, isFailure } from '../base/errors.js';
+import { type ProjectId, type RemoteId, ROOT_INODE, type VersionId } from '../base/ids.js';
+import type { CallOptions } from '../budget/calls.js';
+import type { ProcoreClient } from '../procore/client.js';
+import type { IndexFilter } from '../procore/items.js';
+import type { ProcoreWrites, Written } from '../procore/writes.js';
+import { nextSequence } from './changes.js';
+import { STALE_LISTING } from './confirmed.js';
+import { BIN, DELETED } from './flags.js';
+import type { Mirror } from './mirror.js';
+import { toReadRow } from './page-result.js';
+import type { ReadRow } from './protocol.js';
+import { takeBack } from './take-back.js';
+import type { Item, View } from './view.js';
+
+export interface RemovalOptions {
+  readonly mirror: Mirror;
+  readonly client: ProcoreClient;
+  readonly writes: ProcoreWrites;
+  readonly project: ProjectId;
+  readonly clock: Clock;
+  /** What an item is called that comes back where another has its name by now. */
+  readonly nameBeside: (name: string) => string;
+}
+
+/** Whether whoever removes an item has seen this content of it, or of what is in it; version 0: a folder, or no content. */
+export type IsSeen = (item: { readonly id: RemoteId; readonly version: VersionId }) => boolean;
+
+/** What was known just before a deletion was sent. */
+export interface Before {
+  /** Server time of the look, seconds. */
+  readonly time: number;
+  /** What was in the recycle bin from below the folder; undefined where the deletion may have been sent before. */
+  readonly binned: ReadonlySet<RemoteId> | undefined;
+}
+
+/** A deletion that was sent. */
+export interface Sent {
+  /** Undefined where none came, or the item was not there any more. */
+  readonly reply: Written | undefined;
+  /** An earlier call may have deleted it. */
+  readonly inDoubt: boolean;
+}
+
+/** Key in `meta`: replies to deletions of folders tell whether something was in them. */
+const REPLIES_TELL = 'bin.replies';
+const CHUNK = 256;
+
+/**
+ * Removes items from the server, while they are what was seen of them. The API has no condition on a deletion, so one
+ * looks before it, and compares afterwards what went: what nobody here had seen is taken out of the bin at once.
+ */
+export class Removals {
+  readonly #o: RemovalOptions;
+
+  constructor(options: RemovalOptions) {
+    this.#o = options;
+  }
+
+  /**
+   * Brings what is known of the item up to this time or later (milliseconds since the epoch): 1 call for all who ask, or
+   * none where a poll was made since; for a folder with something in it 1 call more, or 1 for each 2,000 items below it.
+   * Where the mirror does not know the item yet it is asked for by itself.
+   */
+  async look({ id, isFile }: { id: RemoteId; isFile: boolean }, since: number, call: CallOptions): Promise<void> {
+    const { mirror } = this.#o;
+    const { view } = mirror;
+    if (view.crawlDone) await mirror.lookSince(since, call.signal ?? NEVER);
+    const item = view.byRemoteId(id);
+    const isKnown = view.crawlDone && item !== undefined;
+    try {
+      if (isFile && !isKnown) await this.#lookAtFile(id, call);
+      if (isFile || (isKnown && (!isThere(item) || isListedEmpty(item, view)))) return;
+      await mirror.listBelow(id, call);
+    } catch (error) {
+      if (!isFailure(error, 'gone')) throw error;
+      await mirror.store.confirmDeletion(id, 0);
+    }
+  }
+
+  async #lookAtFile(id: RemoteId, call: CallOptions): Promise<void> {
+    const { client, project, mirror } = this.#o;
+    const { item, serverTime } = await client.fileNow(project, id, call);
+    await mirror.store.ingestItems([item], serverTime);
+  }
+
+  /** To be called just before the deletion. */
+  before(item: Item, inDoubt = false): Before {
+    const { view, store } = this.#o.mirror;
+    const time = view.number('poll.at') ?? Math.floor(this.#o.clock.now() / 1000);
+    if (item.isFile || inDoubt) return { time, binned: undefined };
+    const binned = new Set<RemoteId>();
+    for (const folders = [item.remoteId]; folders.length > 0; ) {
+      const folder = folders.pop()!;
+      for (const one of all((after) => store.recycled.below(folder, after, CHUNK))) binned.add(one.remoteId);
+      for (const one of all((after) => view.children(folder, after, CHUNK)))
+        if (!one.isFile) folders.push(one.remoteId);
+    }
+    return { time, binned };
+  }
+
+  /** 1 call. @throws Failure as `ProcoreWrites` */
+  async send(item: Item, call: CallOptions): Promise<Sent> {
+    const { writes, project } = this.#o;
+    for (let inDoubt = false; ; inDoubt = true)
+      try {
+        const reply = item.isFile
+          ? await writes.deleteFile(project, item.remoteId, call)
+          : await writes.deleteFolder(project, item.remoteId, call);
+        return { reply, inDoubt };
+      } catch (error) {
+        if (isFailure(error, 'gone')) return { reply: undefined, inDoubt };
+        if (inDoubt || !isFailure(error, 'reply-lost')) throw error;
+      }
+  }
+
+  /**
+   * Compares what went with what was seen: of a file by the reply, of a folder in the bin, 1 call for 2,000 items. What
+   * was not seen comes back, a folder with all that is in it: 1 call. False then, and it is as it was.
+   * @throws Failure `removal-unchecked`: the server does not show it yet; `unseen-in-bin`: it could not be brought back
+   */
+  async compare(item: Item, sent: Sent, before: Before, isSeen: IsSeen, call: CallOptions): Promise<boolean> {
+    const { store } = this.#o.mirror;
+    // Somebody else deleted it.
+    const isOurs = sent.reply !== undefined || sent.inDoubt;
+    const went = !isOurs || (await this.#isAllSeen(item, sent, before, isSeen, call));
+    if (went) await store.confirmDeletion(item.remoteId, sent.reply?.serverTime ?? 0);
+    else await this.#bringBack(item, call);
+    return went;
+  }
+
+  /** Sends the deletion and compares. */
+  async remove(item: Item, isSeen: IsSeen, call: CallOptions): Promise<boolean> {
+    const before = this.before(item);
+    return this.compare(item, await this.send(item, call), before, isSeen, call);
+  }
+
+  async #isAllSeen(item: Item, sent: Sent, before: Before, isSeen: IsSeen, call: CallOptions): Promise<boolean> {
+    const { remoteId: id } = item;
+    if (item.isFile) {
+      const version = sent.reply?.item?.version?.id ?? (await this.#versionOf(item, call));
+      return version === undefined || isSeen({ id, version });
+    }
+    const { view, store } = this.#o.mirror;
+    const content = new Set(view.children(id, 0, CHUNK).map(({ remoteId }) => remoteId));
+    const tells = sent.reply?.item?.hasChildren;
+    if (tells && content.size > 0 && view.number(REPLIES_TELL) === undefined)
+      await store.setMeta({ [REPLIES_TELL]: 1 });
+    if (content.size === 0 && tells === false && view.number(REPLIES_TELL) !== undefined) return true;
+    return !(await this.#below(item, content, call)).some((row) => !isSeen(row) && this.#wentAlong(row, before));
+  }
+
+  /** Whether the item went with the folder now, and was not in the bin before. */
+  #wentAlong(row: ReadRow, { time, binned }: Before): boolean {
+    const known = this.#o.mirror.view.byRemoteId(row.id);
+    // The index may lag, so what is that new may not have been seen, wherever one looked.
+    const since = time - STALE_LISTING;
+    const isNew = row.createdAt >= since || row.madeAt >= since;
+    if (!known) return isNew;
+    if ((known.flags & DELETED) === 0) return true;
+    return binned ? !binned.has(row.id) : isNew || row.updatedAt >= since;
+  }
+
+  /**
+   * What is in the bin of a folder that was deleted, as soon as the server shows it there with its `content`. Where nothing
+   * is known to be in it, its own listing says most.
+   */
+  async #below(folder: Item, content: ReadonlySet<RemoteId>, call: CallOptions): Promise<readonly ReadRow[]> {
+    const { mirror } = this.#o;
+    const { remoteId: folderId } = folder;
+    const listed = content.size === 0 ? await this.#listed(folderId, call) : undefined;
+    if (listed) return listed;
+    const filters: readonly IndexFilter[] = [{ folderId, inRecycleBin: true }, { folderId }];
+    for (const filter of filters) {
+      const rows = await mirror.read(filter, call);
+      const isInBin = rows.some((row) => row.id === folderId && row.deleted);
+      if (isInBin && (content.size === 0 || rows.some((row) => content.has(row.id))))
+        return rows.filter((row) => row.id !== folderId);
+    }
+    throw new Failure('removal-unchecked', { path: folder.name });
+  }
+
+  /** What a folder in the bin has in it by its own listing; undefined where the server does not show one. */
+  async #listed(id: RemoteId, call: CallOptions): Promise<readonly ReadRow[] | undefined> {
+    const { client, project } = this.#o;
+    try {
+      const { folder, children } = await client.folder(project, id, call);
+      return folder.deleted ? children.map(toReadRow) : undefined;
+    } catch (error) {
+      if (!isFailure(error, 'gone')) throw error;
+      return undefined;
+    }
+  }
+
+  /** The version with which a file went; undefined where it cannot be found any more. */
+  async #versionOf(item: Item, call: CallOptions): Promise<VersionId | undefined> {
+    const { client, project, mirror } = this.#o;
+    try {
+      const now = await client.file(project, item.remoteId, call);
+      // Somebody took it out of the bin.
+      if (!now.deleted) return NEVER_SEEN;
+      return now.version?.id;
+    } catch (error) {
+      if (!isFailure(error, 'gone')) throw error;
+    }
+    const filter = { type: 'file', inRecycleBin: true, updatedFrom: item.updatedAt } as const;
+    const row = (await mirror.read(filter, call)).find(({ id }) => id === item.remoteId);
+    if (!row) throw new Failure('removal-unchecked', { path: item.name });
+    return row.version;
+  }
+
+  async #bringBack(item: Item, call: CallOptions): Promise<void> {
+    const { mirror, nameBeside } = this.#o;
+    const { view, store } = mirror;
+    const root = view.item(ROOT_INODE)?.remoteId ?? item.parentId;
+    const parentId = item.parentId;
+    const places = [{ parentId }, { parentId, name: nameBeside(item.remoteName) }, { parentId: root }];
+    let why: unknown;
+    for (const place of places)
+      try {
+        const { item: now, serverTime } = await takeBack(this.#o, item, place, call);
+        const { inode, sequence, versionId } = view.byRemoteId(item.remoteId) ?? item;
+        const isSame = (now.version?.id ?? 0) === versionId;
+        const own = isSame ? { sequence } : { sequence: nextSequence(sequence), replaced: sequence };
+        await store.confirm(now, serverTime, inode, own);
+        // Others may have told meanwhile that all of it is gone.
+        if (!item.isFile) await mirror.listBelow(item.remoteId, call);
+        return;
+      } catch (error) {
+        if (!isFailure(error, 'name-taken') && !isFailure(error, 'gone')) throw error;
+        why = error;
+      }
+    throw new Failure('unseen-in-bin', { path: item.name }, why);
+  }
+}
+
+const isThere = ({ flags }: Item): boolean => (flags & (DELETED | BIN)) === 0;
+
+/** Nothing is in it, as far as is known, and all of it is. */
+const isListedEmpty = ({ remoteId }: Item, view: View): boolean =>
+  view.isListed(remoteId) && view.children(remoteId, 0, 1).length === 0;
+
+const NEVER = new AbortController().signal;
+
+/** No version has it. */
+const NEVER_SEEN = -1 as VersionId;
+
+function* all(chunk: (after: number) => readonly Item[]): Generator<Item> {
+  for (let after = 0; ; ) {
+    const items = chunk(after);
+    yield* items;
+    if (items.length < CHUNK) return;
+    after = items.at(-1)!.inode;
+  }
+}
