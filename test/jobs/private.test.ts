@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs';
+import { chmodSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Trial } from '../helpers/job-trial.js';
@@ -55,3 +55,27 @@ for (const transfer_type of ['copy', 'sync'])
     t.match(await trial.run(id), { status: 'completed', stats: { copied: 1 } });
     t.equal(modes(trial, 'open.txt'), '600');
   });
+
+t.test(
+  'what a folder has for its owner alone is made so in another one, and stays as people then want it',
+  async (t) => {
+    const trial = new Trial(t);
+    put(trial.a, FILES);
+    for (const [path, mode] of [
+      ['secret.txt', 0o600],
+      ['shared/secret.txt', 0o400],
+      ['closed', 0o700],
+      ['empty', 0o700],
+    ] as const)
+      chmodSync(join(trial.a, path), mode);
+    const { id } = trial.add();
+    t.match(await trial.run(id), { status: 'completed', stats: { copied: 5 } });
+    t.equal(modes(trial, 'secret.txt', 'shared/secret.txt', 'closed', 'empty'), '600 600 700 700');
+    t.equal(modes(trial, 'open.txt', 'closed/plain.txt', 'shared'), '644 644 755');
+    chmodSync(join(trial.b, 'secret.txt'), 0o644);
+    t.match(await trial.run(id), { status: 'no_changes' });
+    put(trial.a, { 'secret.txt': 'new content' }, 1_600_000_100);
+    t.match(await trial.run(id), { status: 'completed', stats: { copied: 1 } });
+    t.equal(modes(trial, 'secret.txt'), '644');
+  },
+);

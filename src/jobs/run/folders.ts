@@ -32,7 +32,7 @@ export async function ensureFolder(
   if (!(await side.stat(path, signal))?.folder) {
     await ensureFolder(way, parentsOf(paths), context, signal);
     const model = side.rules.keepsPrivacy ? await context[way.from].stat(paths[way.from], signal) : undefined;
-    await side.mkdir(path, signal, { private: model?.private === true });
+    await side.mkdir(path, signal, { private: model?.private === true || model?.ownerOnly === true });
   }
   if (folders.size >= FOLDERS_KNOWN) folders.clear();
   folders.add(key);

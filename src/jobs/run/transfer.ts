@@ -89,6 +89,8 @@ export async function transferFile(
   const { transfer } = context;
   await ensureFolder(way, parentsOf(paths), context, signal);
   let expected: Seen | null = there ?? null;
+  // What is replaced has permissions of its own, which somebody may have given it.
+  const isPrivate = read.private === true || (read.ownerOnly === true && !there);
   let earlier = 0;
   const older = await olderVersions(from, read, context.recordOf(item)?.[way.from], context, signal);
   for (const version of older) {
@@ -97,7 +99,7 @@ export async function transferFile(
       const written = await to.write(toPath, context.limited(held), {
         size: version.size,
         expected,
-        ...(read.private ? { private: true } : {}),
+        ...(isPrivate ? { private: true } : {}),
         signal,
       });
       expected = written;
@@ -120,7 +122,7 @@ export async function transferFile(
       ...(version === undefined ? {} : { version }),
       ...(trash === undefined ? {} : { trash }),
       expected,
-      ...(read.private ? { private: true } : {}),
+      ...(isPrivate ? { private: true } : {}),
       progress: context.progress,
       ...(context.arrived ? { arrived: context.arrived } : {}),
       signal,

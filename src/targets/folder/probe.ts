@@ -51,8 +51,7 @@ async function tryOut(folder: OpenFolder, rules: TargetRules): Promise<Partial<T
   const caseInsensitive = (await exists(folder, 'aA')) || !(await isListed(folder, 'Aa'));
   const normalizes = await normalizesNames(folder);
   const timeGrain = await grainOf(folder, 'Aa');
-  await chmod(folder.at('Aa'), 0o600).catch(() => undefined);
-  const keepsPrivacy = isOwnerOnly((await lstat(folder.at('Aa'))).mode);
+  const keepsPrivacy = (await isOwnerOnlyAfter(folder, 'Aa', 0o600)) && !(await isOwnerOnlyAfter(folder, 'Aa', 0o644));
   let characters = '/\0';
   for (const character of WINDOWS_CHARACTERS)
     if (character !== '/' && character !== '\0' && !(await keeps(folder, `x${character}y`))) characters += character;
@@ -71,6 +70,12 @@ async function tryOut(folder: OpenFolder, rules: TargetRules): Promise<Partial<T
       patterns: endings ? (characters.length > 2 ? others : []) : [...others, DOT_OR_BLANK_END],
     },
   };
+}
+
+/** Some mounts have one mode for all, whatever is asked for. */
+async function isOwnerOnlyAfter(folder: OpenFolder, name: string, mode: number): Promise<boolean> {
+  await chmod(folder.at(name), mode).catch(() => undefined);
+  return isOwnerOnly((await lstat(folder.at(name))).mode);
 }
 
 /** Undefined: times cannot be set. */
