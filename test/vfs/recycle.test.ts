@@ -103,6 +103,18 @@ t.test(
   },
 );
 
+t.test('a restore that the server finishes late is asked for once more, and is there once', async (t) => {
+  await admin.change({ op: 'create', path: 'late.txt', content: 'late' });
+  await project.mirror.refresh(project.mirror.view.item(ROOT_INODE)!, 'interactive', signal);
+  await admin.change({ op: 'delete', path: 'late.txt' });
+  await look();
+  await admin.faults({ late: { count: 1, route: 'PATCH' } });
+  t.match(await restore(project, 'late.txt', signal), { path: 'late.txt' });
+  t.strictSame(await admin.finishLate(), [200]);
+  t.equal((await admin.tree()).filter(({ path }) => path.startsWith('late')).length, 1);
+  t.equal((await files.read('late.txt')).toString(), 'late');
+});
+
 t.test('what the account may not change is not tried; what the server refuses is said once', async (t) => {
   await admin.change({ op: 'create', path: 'held.txt', content: 'h' });
   await project.mirror.refresh(project.mirror.view.item(ROOT_INODE)!, 'interactive', signal);
