@@ -146,10 +146,11 @@ const typeOf = (point: Result): string => {
 function isAssertion(point: Result): boolean {
   const { tapCaught, type, expired, signal, at } = diagnosisOf(point);
   if (expired !== undefined || signal !== undefined) return false;
-  if (point.name.startsWith('Property failed after')) return true;
+  if (/Property failed after \d/.test(point.name)) return true;
   if (tapCaught === undefined) return at !== undefined;
   const isTests = /(^|\/)test\//.test(at?.fileName ?? '');
-  return isTests && (type === 'Error' || type === 'AssertionError');
+  // That it is a plain error goes without saying there.
+  return isTests && (type === undefined || type === 'Error' || type === 'AssertionError');
 }
 
 /** Whether the test is there in what was built. */
