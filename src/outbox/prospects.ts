@@ -46,7 +46,8 @@ export class Prospects {
 
   /** Whether anything of what is left can still go for somebody who began to wait at this time of the clock that never jumps. */
   areThere(left: readonly Intent[], began: number, isPatient: boolean): boolean {
-    if (this.#pausedUntil > this.#o.outbox.clock.now()) return isPatient && !this.#pause.needsSomebody;
+    const isPaused = this.#pausedUntil > this.#o.outbox.clock.now();
+    if (isPaused && (!isPatient || this.#pause.needsSomebody)) return false;
     return left.some((intent) => this.#canGo(intent, began));
   }
 
