@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Inode } from '../base/ids.js';
 import { READ_ONLY } from '../mirror/flags.js';
 import { uploadOf } from './attempt.js';
@@ -18,6 +19,10 @@ const TURN = 4;
 const STREAK = 3;
 /** Milliseconds after which one looks again where nothing can be tried now. */
 const LOOK = 60_000;
+/** Milliseconds for which it is taken as known which folders lie above one: all that waits is asked for at once. */
+const CHAIN_KNOWN = 1000;
+/** Folders of which that is remembered. */
+const CHAINS = 1000;
 /** Folders above each other: more is a circle. */
 const DEEPEST = 1000;
 
@@ -54,6 +59,7 @@ interface Refused {
 export class Refusals {
   readonly #outbox: Outbox;
   readonly #folders = new Map<Inode, Refused>();
+  readonly #chains = new LRUCache<Inode, { readonly at: number; readonly folders: readonly Inode[] }>({ max: CHAINS });
 
   constructor(outbox: Outbox) {
     this.#outbox = outbox;
@@ -201,7 +207,16 @@ export class Refusals {
   }
 
   /** The folder and those above it, lowest first. */
-  #above(folder: Inode): Inode[] {
+  #above(folder: Inode): readonly Inode[] {
+    const now = this.#outbox.clock.monotonic();
+    const known = this.#chains.get(folder);
+    if (known && now - known.at < CHAIN_KNOWN) return known.folders;
+    const folders = this.#lookAbove(folder);
+    this.#chains.set(folder, { at: now, folders });
+    return folders;
+  }
+
+  #lookAbove(folder: Inode): Inode[] {
     const { intents, tree } = this.#outbox;
     const found: Inode[] = [];
     for (let at: Inode | undefined = folder; at !== undefined && found.length < DEEPEST; ) {
