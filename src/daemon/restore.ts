@@ -60,12 +60,9 @@ export async function restore(project: Project, path: string, signal: AbortSigna
   if (outbox.tree.child(folder, name)) throw new Failure('restore-taken', { path: `/${target}` });
   const written = await giveBack(project, item, folder, target, call);
   const isNew = written.item.version !== undefined && written.item.version.id !== item.versionId;
-  await mirror.store.confirm(
-    written.item,
-    written.serverTime,
-    item.inode,
-    isNew ? { sequence: nextSequence(item.sequence), replaced: item.sequence } : { sequence: item.sequence },
-  );
+  const { inode, sequence } = item;
+  const content = isNew ? { sequence: nextSequence(sequence), replaced: sequence } : { sequence };
+  await mirror.store.confirm(written.item, written.serverTime, inode, { ...content, restored: true });
   const now = mirror.view.item(item.inode);
   return { path: (now && mirror.view.path(now)) ?? target, ...(note === undefined ? {} : { note }) };
 }

@@ -12,6 +12,7 @@ const MOST = 20_000;
 export class Confirmed {
   /** Server time of the reply, in the order in which they came. */
   readonly #times = new Map<RemoteId, number>();
+  readonly #restored = new Set<RemoteId>();
   readonly #put: Statement<[number, number]>;
   readonly #forget: Statement<[number]>;
 
@@ -23,8 +24,9 @@ export class Confirmed {
     for (const { remote_id, at } of kept.iterate()) this.#times.set(remote_id, at);
   }
 
-  /** To be called within the transaction that takes the reply in. */
-  add(id: RemoteId, serverTime: number): void {
+  /** To be called within the transaction that takes the reply in. `restored`: it was taken out of the recycle bin. */
+  add(id: RemoteId, serverTime: number, restored = false): void {
+    if (restored) this.#restored.add(id);
     this.#times.delete(id);
     this.#times.set(id, serverTime);
     this.#put.run(id, serverTime);
@@ -33,6 +35,11 @@ export class Confirmed {
       this.#times.delete(oldest);
       this.#forget.run(oldest);
     }
+  }
+
+  /** One of our own calls took it out of the recycle bin, since the start. */
+  isRestored(id: RemoteId): boolean {
+    return this.#restored.has(id);
   }
 
   /** Whether a listing of this server time may be older than what we did to the item. */

@@ -223,7 +223,7 @@ export class Removals {
         const { inode, sequence, versionId } = view.byRemoteId(item.remoteId) ?? item;
         const isSame = (now.version?.id ?? 0) === versionId;
         const own = isSame ? { sequence } : { sequence: nextSequence(sequence), replaced: sequence };
-        await store.confirm(now, serverTime, inode, own);
+        await store.confirm(now, serverTime, inode, { ...own, restored: true });
         // Others may have told meanwhile that all of it is gone.
         if (!item.isFile) await mirror.listBelow(item.remoteId, call);
         return;

@@ -22,6 +22,7 @@ export interface Own {
   readonly sequence: number;
   /** The sequence that it had here so far, where the server has another content than what was here. */
   readonly replaced?: number;
+  readonly restored?: true;
 }
 
 export interface Ingested {
@@ -151,7 +152,7 @@ export class Writer {
    */
   confirm(item: RemoteItem, serverTime: number, inode: Inode, own: Own): Ingested {
     return this.#transaction(() => {
-      this.#confirmed.add(item.id, serverTime);
+      this.#confirmed.add(item.id, serverTime, own.restored);
       const changes: Change[] = [];
       const other = this.#rows.ofInode.get(inode);
       // What had this inode left it to this item, and is deleted, or about to be.
@@ -308,7 +309,7 @@ export class Writer {
     const flags = flagsOf(item);
     if (row && !own) {
       if (isOlder(item, row)) return false;
-      const undoes = undoesDeletion(item, row) || undoesRestoring(item, row);
+      const undoes = undoesDeletion(item, row) || (this.#confirmed.isRestored(item.id) && undoesRestoring(item, row));
       if (undoes && this.#confirmed.isNewerThan(item.id, serverTime)) return false;
       this.#silence.saw(item, row, flags, serverTime);
     }

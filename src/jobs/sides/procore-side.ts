@@ -37,6 +37,8 @@ export class ProcoreSide implements Side {
   readonly #access: ProjectAccess;
   readonly #o: ProcoreSideOptions;
   readonly #callsBefore: number;
+  /** When the run first took something away. */
+  #discardsSince: number | undefined;
   readonly #tree: ProjectTree;
   readonly #uploads: JobUploads;
   readonly #absence: ProjectAbsence;
@@ -261,22 +263,47 @@ export class ProcoreSide implements Side {
     await this.#taken(await this.#once<Written>(make, look, undefined, path), path);
   }
 
-  /** Into the recycle bin, a folder with what is in it: 1 call. */
+  /**
+   * Into the recycle bin, while it is what was seen: see `Removals`. A file 1 call; a folder with something in it is listed,
+   * deleted and compared: 3.
+   */
   async discard(seen: SideItem, { isSeen, signal }: DiscardOptions<SideItem>): Promise<void> {
+    const { removals, clock } = this.#access;
+    const call = this.#call(signal);
+    const known = await this.#tree.find(seen.path, signal);
+    if (!known) return;
+    // One poll counts for all that a run takes away.
+    this.#discardsSince ??= clock.now();
+    await removals.look({ id: known.remoteId, isFile: known.isFile }, this.#discardsSince, call);
     const item = await this.#tree.find(seen.path, signal);
     if (!item) return;
     if (item.isFile === seen.folder) throw this.#changed(seen.path);
-    if (!item.isFile && !isSeen) return this.removeFolder(seen.path, signal);
     if (item.isFile && String(item.versionId) !== seen.version) throw this.#changed(seen.path);
-    if (!item.isFile) await this.#checkBelow(seen.path, isSeen!, signal);
-    await this.#delete(item, signal);
+    const ids = new Map<RemoteId, VersionId>([[item.remoteId, item.versionId]]);
+    if (!item.isFile && isSeen) await this.#checkBelow(item, seen.path, isSeen, ids, signal);
+    else if (!item.isFile) this.#requireEmpty(item, seen.path);
+    const went = await removals.remove(item, ({ id, version }) => ids.get(id) === version, call);
+    if (!went) throw this.#changed(seen.path);
   }
 
-  async #checkBelow(folder: string, isSeen: (below: SideItem) => boolean, signal: AbortSignal): Promise<void> {
-    for (const below of await this.#tree.children(folder, signal)) {
-      if (!isSeen(below)) throw this.#changed(below.path);
-      if (below.folder) await this.#checkBelow(below.path, isSeen, signal);
+  async #checkBelow(
+    folder: Item,
+    path: string,
+    isSeen: (below: SideItem) => boolean,
+    ids: Map<RemoteId, VersionId>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const below of await this.#tree.children(path, signal)) {
+      const item = this.#access.mirror.view.child(folder, below.name);
+      if (!item || !isSeen(below)) throw this.#changed(below.path);
+      ids.set(item.remoteId, item.versionId);
+      if (below.folder) await this.#checkBelow(item, below.path, isSeen, ids, signal);
     }
+  }
+
+  #requireEmpty({ remoteId }: Item, path: string): void {
+    if (this.#access.mirror.view.children(remoteId, 0, 1).length > 0)
+      throw new Failure('target-not-empty', { target: this.root, path });
   }
 
   #changed(path: string): Failure {
@@ -284,12 +311,8 @@ export class ProcoreSide implements Side {
   }
 
   async removeFolder(path: string, signal: AbortSignal): Promise<void> {
-    const item = await this.#tree.find(path, signal);
-    if (!item) return;
-    await this.#tree.list(item, signal);
-    if (this.#access.mirror.view.children(item.remoteId, 0, 1).length > 0)
-      throw new Failure('target-not-empty', { target: this.root, path });
-    await this.#delete(item, signal);
+    const seen = await this.stat(path, signal);
+    if (seen) await this.discard(seen, { signal });
   }
 
   emptyTrash(): Promise<[]> {
@@ -367,25 +390,6 @@ export class ProcoreSide implements Side {
   /** From the top, for each job has ends of its own. */
   #placeOf(path: string): string {
     return `${this.#access.project}:${this.#tree.names(path).join('/')}`;
-  }
-
-  async #delete(item: Item, signal: AbortSignal): Promise<void> {
-    const { writes, project, mirror } = this.#access;
-    const call = this.#call(signal);
-    let serverTime = 0;
-    for (let again = false; ; again = true) {
-      try {
-        const done = item.isFile
-          ? await writes.deleteFile(project, item.remoteId, call)
-          : await writes.deleteFolder(project, item.remoteId, call);
-        serverTime = done.serverTime;
-        break;
-      } catch (error) {
-        if (isFailure(error, 'gone')) break;
-        if (!isFailure(error, 'reply-lost') || again) throw error;
-      }
-    }
-    await mirror.store.confirmDeletion(item.remoteId, serverTime);
   }
 
   async #taken({ item, serverTime }: Written, path: string): Promise<SideItem> {

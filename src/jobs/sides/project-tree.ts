@@ -6,6 +6,7 @@ import type { Budget } from '../../budget/budget.js';
 import type { ContentCache } from '../../content/cache.js';
 import { PRIVATE } from '../../mirror/flags.js';
 import type { Mirror } from '../../mirror/mirror.js';
+import type { Removals } from '../../mirror/removal.js';
 import type { Item } from '../../mirror/view.js';
 import type { LateCalls } from '../../outbox/late.js';
 import type { ProcoreClient } from '../../procore/client.js';
@@ -25,6 +26,7 @@ export interface ProjectAccess {
   readonly uploads: Uploads;
   readonly ownWork: OwnWork;
   readonly late: LateCalls;
+  readonly removals: Removals;
   readonly budget: Budget;
   readonly project: ProjectId;
   readonly clock: Clock;
