@@ -49,7 +49,7 @@ t.test(
     const { installation, simulator, source, mnt } = await mounted(t, settings, PATIENT);
     await writeFile(join(mnt, 'waits.txt'), 'waits');
     await simulator.close();
-    const ran = await installation.procorefs(['umount', mnt, '--timeout', '8']);
+    const ran = await installation.procorefs(['umount', mnt, '--timeout', '16']);
     t.match(ran, { code: 0, stderr: /1 changes? (is|are) not at the server yet[\s\S]*waits\.txt/ });
     t.notOk(isMounted(mnt));
     await installation.must(['mount', source, mnt, ...PATIENT]);
