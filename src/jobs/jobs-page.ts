@@ -133,7 +133,8 @@ ${CASES.map(
   there: if it is not what was seen, it goes back under its name, or under that of a conflict where somebody has taken it.
   With \`trash_days=0\` the same happens under a hidden name, and then it is gone. A note beside the day's folder says how
   long it stays and which job put things there (the longest counts; without a note 30 days, or \`trash_days\` if that is
-  more). A job empties only sides that it writes; its audit says what went. Procore has its recycle bin and its versions.
+  more). A job empties only sides that it writes; its audit says what went. Procore has its recycle bin and its versions:
+  before the first removal of a run it is polled once more; a file takes 1 call, a folder with something in it 3.
 - **What remains.** On a disk of this machine nothing comes in between: names are exchanged in one step. A mounted share, SMB
   and rsync rename first and look then, so that a file has no name for the moment of a replacement; between the last look
   and the rename of a new file lies one round trip (SMB servers refuse it then). Through rclone that holds where the storage

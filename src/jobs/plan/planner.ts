@@ -116,10 +116,10 @@ export class Planner {
       ['delete', destination],
       ['delete-source', source],
     ] as const) {
-      const { items: count, own } = items.deletions(action);
+      const { items: count, own, folders } = items.deletions(action);
       this.#estimate.deletions += count;
       this.#estimate.items += count;
-      this.#estimate.calls += own * side.cost('delete', 0);
+      this.#estimate.calls += (own - folders) * side.cost('delete', 0) + folders * side.cost('delete-folder', 0);
     }
   }
 

@@ -81,7 +81,15 @@ export class ProcoreSide implements Side {
 
   cost(change: Change, bytes: number): number {
     const segments = bytes > SEGMENTED_ABOVE ? 1 : 0;
-    return { file: 2 + segments, version: 3 + segments, versions: 1, folder: 1, delete: 1, move: 1 }[change];
+    return {
+      file: 2 + segments,
+      version: 3 + segments,
+      versions: 1,
+      folder: 1,
+      delete: 1,
+      'delete-folder': 3,
+      move: 1,
+    }[change];
   }
 
   /** Waits for the crawl, then polls: 1 call, or none where the last poll is enough. */

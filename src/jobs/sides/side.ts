@@ -43,8 +43,11 @@ export interface SideVersion {
   content(): Promise<HeldContent>;
 }
 
-/** `file`: a new one · `version`: new content of a file that is there · `versions`: to learn of the older ones */
-export type Change = 'file' | 'version' | 'versions' | 'folder' | 'delete' | 'move';
+/**
+ * `file`: a new one · `version`: new content of a file that is there · `versions`: to learn of the older ones · `delete`: of
+ * a file, or an empty folder · `delete-folder`: with what is in it
+ */
+export type Change = 'file' | 'version' | 'versions' | 'folder' | 'delete' | 'delete-folder' | 'move';
 
 /** One end of a transfer: what every target can do, and what only some know. */
 export interface Side extends Target {

@@ -82,7 +82,7 @@ export class RunItems {
   readonly #collapse: Statement;
   readonly #hold: Statement;
   readonly #first: Statement;
-  readonly #deletions: Statement<[number, string], { items: number | null; own: number }>;
+  readonly #deletions: Statement<[number, string], { items: number | null; own: number; folders: number | null }>;
   readonly #left: Statement<[number], number>;
 
   constructor(db: Database, execution: number, clock: Clock) {
@@ -118,7 +118,7 @@ export class RunItems {
     );
     // No GROUP BY: of a million rows it would sort all, in memory.
     this.#deletions = db.prepare(
-      `SELECT sum(count) AS items, count(*) AS own FROM items
+      `SELECT sum(count) AS items, count(*) AS own, sum(is_folder) AS folders FROM items
        WHERE execution = ? AND status = 'pending' AND rank = 2 AND action = ?`,
     );
     this.#left = db
@@ -199,10 +199,10 @@ export class RunItems {
     return row && fromRow(row);
   }
 
-  /** Deletions that are to be done: the items that they are about, and how many they are themselves. */
-  deletions(action: 'delete' | 'delete-source'): { readonly items: number; readonly own: number } {
-    const { items, own } = this.#deletions.get(this.execution, action)!;
-    return { items: items ?? 0, own };
+  /** Deletions that are to be done: the items that they are about, how many they are themselves, and those of folders. */
+  deletions(action: 'delete' | 'delete-source') {
+    const { items, own, folders } = this.#deletions.get(this.execution, action)!;
+    return { items: items ?? 0, own, folders: folders ?? 0 };
   }
 
   /** What is still to be done. */
