@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Failure } from '../base/errors.js';
 import { judgeName, judgePath } from '../names/judge.js';
+import { NAME_BYTES } from '../names/linux.js';
 import type { Seen, TargetRules, WriteOptions } from './target.js';
 
 /** Begins the names of files that are not complete yet. */
@@ -91,7 +92,7 @@ export async function trashPlace(
   for (const [depth, name] of names.entries()) {
     const isLast = depth === names.length - 1;
     for (let n = 1; ; n++) {
-      const place = `${at}/${name}${n === 1 ? '' : ` (${n})`}`;
+      const place = `${at}/${n === 1 ? name : numberedName(name, n)}`;
       const there = await look(place);
       if (!there) return [place, ...names.slice(depth + 1)].join('/');
       if (isLast || !there.folder) continue;
@@ -100,6 +101,14 @@ export async function trashPlace(
     }
   }
   return at;
+}
+
+/** `NAME (2)`; of a long name the beginning, so that it stays a name everywhere. */
+function numberedName(name: string, n: number): string {
+  const suffix = ` (${n})`;
+  const characters = [...name];
+  while (Buffer.byteLength(characters.join('') + suffix) > NAME_BYTES) characters.pop();
+  return characters.join('') + suffix;
 }
 
 /** A day as the trash names its folders. */

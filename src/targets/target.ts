@@ -55,6 +55,8 @@ export interface Trash {
 
 /** A day's folder of the trash that is gone. */
 export interface Emptied {
+  /** The folder with a file system of its own that it was in; absent: the root. */
+  readonly top?: string;
   readonly day: string;
   /** Days that it was kept. */
   readonly days: number;
@@ -171,8 +173,8 @@ export interface TargetTest {
  * caller's work. All methods throw Failures of `catalogue-targets.ts`, or the signal's reason; after
  * `target-unreachable`, `target-throttled` and `target-busy` the same call may succeed later.
  *
- * Files that begin with `.procorefs-part-` and the root's `.procorefs-trash` are the target's own: never listed, and no
- * names for others.
+ * Files that begin with `.procorefs-part-` and `.procorefs-trash` of the root, and of a folder on which a file system is
+ * mounted, are the target's own: never listed, and no names for others.
  */
 export interface Target {
   readonly rules: TargetRules;

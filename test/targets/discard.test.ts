@@ -24,7 +24,7 @@ import type { Target, Trash } from '#src/targets/target.js';
 import { contentOf } from '../helpers/jobs.js';
 import { Quirky } from '../helpers/quirky-targets.js';
 import { ServerFolder, serveSsh } from '../helpers/target-servers.js';
-import { failsWith, signal, write } from './conformance.js';
+import { failsWith, listed, signal, write } from './conformance.js';
 
 const top = mkdtempSync(join(tmpdir(), 'procorefs-discard-'));
 t.teardown(() => rmSync(top, { recursive: true, force: true }));
@@ -222,3 +222,48 @@ t.test('what goes back where somebody has taken the name gets that of a conflict
   const [kept] = readdirSync(folder).filter((name) => name !== 'file.txt');
   t.match(kept, /^file \(conflict .+\)\.txt$/);
 });
+
+t.test('a name as long as names can be goes into the trash of one day again and again', async (t) => {
+  const { target, folder } = await folderTarget('long names');
+  t.teardown(() => target.close());
+  const name = `${'n'.repeat(251)}.txt`;
+  for (const text of ['1', '22', '333', '4444'])
+    await write(target, name, Buffer.from(text), {
+      signal,
+      trash: TRASH,
+      expected: (await target.stat(name, signal)) ?? null,
+    });
+  t.strictSame(contentOf(folder), { [name]: '4444' });
+  t.strictSame(everything(folder), ['1', '22', '333', '4444']);
+});
+
+const lacksMount = process.getuid?.() === 0 ? false : 'mounting takes root';
+
+t.test(
+  'what lies on a file system that is mounted below goes into the trash of that one',
+  { skip: lacksMount },
+  async (t) => {
+    const folder = join(top, 'above');
+    const nested = join(folder, 'x/nested');
+    mkdirSync(nested, { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', 'procorefs-test', nested]);
+    t.teardown(() => spawnSync('umount', ['-l', nested]));
+    for (const path of ['sub/file', 'file', 'gone/file']) save(join(nested, path), `old ${path}`);
+    const { target } = await folderTarget('above');
+    t.teardown(() => target.close());
+    const seen = async (path: string) => (await target.stat(path, signal))!;
+    const trash = { signal, trash: TRASH };
+    for (const path of ['x/nested/file', 'x/nested/sub/file'])
+      await write(target, path, Buffer.from('new'), { ...trash, expected: await seen(path) });
+    await target.discard(await seen('x/nested/gone'), { ...trash, isSeen: () => true });
+    t.strictSame(await listed(target, 'x/nested').then((items) => items.map(({ name }) => name)), ['file', 'sub']);
+    t.strictSame(contentOf(nested), { file: 'new', 'sub/file': 'new' });
+    const kept = ['new', 'new', 'old file', 'old gone/file', 'old sub/file'];
+    t.strictSame(everything(nested), kept);
+    t.notOk(existsSync(join(folder, '.procorefs-trash')));
+    t.strictSame(await target.emptyTrash({ today: '2026-02-28', days: 1 }, signal), []);
+    const emptied = await target.emptyTrash({ today: '2026-03-05', days: 1 }, signal);
+    t.strictSame(emptied, [{ top: 'x/nested', day: TRASH.day, days: 30, jobs: ['a'] }]);
+    t.strictSame(everything(nested), ['new', 'new']);
+  },
+);

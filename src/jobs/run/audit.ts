@@ -54,9 +54,14 @@ export class Audit {
   }
 
   /** A day of the trash is gone. */
-  emptied(root: string, { day, days, jobs }: Emptied, nameOf: (id: string) => string | undefined): void {
+  emptied(root: string, { top = '', day, days, jobs }: Emptied, nameOf: (id: string) => string | undefined): void {
     const whose = jobs.map((id) => nameOf(id) ?? id).join(', ') || 'nobody knows';
-    this.#write('info', 'empty-trash', `${root}/${TRASH}/${day}`, `kept for ${days} days; put there by: ${whose}`);
+    this.#write(
+      'info',
+      'empty-trash',
+      `${root}/${childPath(top, TRASH)}/${day}`,
+      `kept for ${days} days; put there by: ${whose}`,
+    );
   }
 
   #keeps(level: EventLevel): boolean {

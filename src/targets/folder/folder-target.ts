@@ -100,7 +100,8 @@ export class FolderTarget implements Target {
     for (const bytes of found) {
       const name = bytes.toString('utf8');
       if (name.startsWith(PART_PREFIX)) parts.push(name);
-      else if (!isOwn(path, name)) names.push({ name, broken: !Buffer.from(name).equals(bytes) });
+      else if (!isOwn(path, name) && !(name === TRASH && this.#root.isMount(path)))
+        names.push({ name, broken: !Buffer.from(name).equals(bytes) });
     }
     return { names: names.sort(byName), parts };
   }
@@ -301,18 +302,22 @@ export class FolderTarget implements Target {
     }
   }
 
-  /** A free path for what leaves: in the trash, or beside it under a hidden name. */
+  /** A free path for what leaves: in the trash of its file system, or beside it under a hidden name. */
   async #awayOf(path: string, trash: Trash | undefined, signal: AbortSignal): Promise<string> {
     if (!trash) return asidePath(path);
-    const place = await trashPlace(path, trash.day, (there) => this.stat(there, signal));
+    const top = this.#root.topOf(parentOf(path));
+    const below = top === '' ? path : path.slice(top.length + 1);
+    const look = (there: string): Promise<TargetItem | undefined> => this.stat(childPath(top, there), signal);
+    const place = childPath(top, await trashPlace(below, trash.day, look));
     if (!(await this.stat(parentOf(place), signal))) {
-      await this.#makeFolders(`${TRASH}/${trash.day}`, signal);
+      await this.#makeFolders(childPath(top, `${TRASH}/${trash.day}`), signal);
       await makeAllLike(this.#root, parentOf(place), parentOf(path));
     }
     const note = noteOf(trash);
-    if (!this.#noted.has(note.path))
-      await this.#root.folder(TRASH, ({ at }) => putFile(at(nameOf(note.path)), note.text));
-    this.#noted.add(note.path);
+    const noted = childPath(top, note.path);
+    if (!this.#noted.has(noted))
+      await this.#root.folder(parentOf(noted), ({ at }) => putFile(at(nameOf(noted)), note.text));
+    this.#noted.add(noted);
     return place;
   }
 
@@ -352,8 +357,15 @@ export class FolderTarget implements Target {
     options: { readonly today: string; readonly days: number },
     signal: AbortSignal,
   ): Promise<readonly Emptied[]> {
-    if ((await this.stat(TRASH, signal)) === undefined) return [];
-    return this.#root.folder(TRASH, async (folder) => {
+    const emptied: Emptied[] = [];
+    for (const top of this.#root.tops) emptied.push(...(await this.#emptyTrashIn(top, options, signal)));
+    return emptied;
+  }
+
+  async #emptyTrashIn(top: string, options: { readonly today: string; readonly days: number }, signal: AbortSignal) {
+    const path = childPath(top, TRASH);
+    if ((await this.stat(path, signal)) === undefined) return [];
+    return this.#root.folder(path, async (folder) => {
       const entries = await readdir(folder.at('.'), { withFileTypes: true });
       const over = overdue(
         entries.map((entry) => ({ name: entry.name, folder: entry.isDirectory() })),
@@ -365,7 +377,8 @@ export class FolderTarget implements Target {
           signal.throwIfAborted();
           await rm(folder.at(name), { recursive: true, force: true });
         }
-      return over.filter(({ hasFolder }) => hasFolder).map(({ day, days, jobs }) => ({ day, days, jobs }));
+      const gone = over.filter(({ hasFolder }) => hasFolder);
+      return gone.map(({ day, days, jobs }) => ({ day, days, jobs, ...(top === '' ? {} : { top }) }));
     });
   }
 

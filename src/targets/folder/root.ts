@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { constants, type FileHandle, lstat, open, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { errnoOf, Failure } from '../../base/errors.js';
 import { type MountEntry, parseMountTable } from '../../fuse/mountpoint.js';
 import { folderFailure } from './failures.js';
@@ -86,6 +86,19 @@ export class FolderRoot {
   /** Whether a file system of its own was mounted on a folder when the root was opened. */
   isMount(path: string): boolean {
     return this.#nested.size > 0 && this.#nested.has(join(this.path, path));
+  }
+
+  /** The root, and the folders below it on which file systems were mounted when it was opened. */
+  get tops(): string[] {
+    return ['', ...[...this.#nested].map((mountpoint) => relative(this.path, mountpoint))];
+  }
+
+  /** The one of `tops` on whose file system a folder lies. */
+  topOf(folder: string): string {
+    const full = join(this.path, folder);
+    return this.tops.reduce((deepest, top) =>
+      top.length > deepest.length && isAtOrBelow(full, join(this.path, top)) ? top : deepest,
+    );
   }
 
   failure(error: unknown, path: string): Error {
