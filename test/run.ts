@@ -8,6 +8,9 @@ import Reporter from './reporter.js';
 const JOBS = 5;
 /** Files that take a minute, mostly waiting: they begin first, so that none is left alone at the end. */
 const LONG = [
+  'interleave/outbox-1',
+  'interleave/outbox-2',
+  'interleave/jobs',
   'cli/secrets',
   'daemon/access',
   'targets/rsync',

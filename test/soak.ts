@@ -7,6 +7,7 @@ import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from './h
 import { faultScenario, READING_FAULTS } from './helpers/cases-faults.js';
 import { COMBINATIONS, goldenFolders } from './helpers/cases-golden.js';
 import { hostileMount, MORE_HOSTILE, randomNames } from './helpers/cases-hostile-mount.js';
+import { jobRuns, outboxSequences, seedsFrom } from './helpers/cases-interleave.js';
 import { jobHours } from './helpers/cases-job-hours.js';
 import { jobMemory } from './helpers/cases-job-memory.js';
 import { randomSync } from './helpers/cases-job-sync.js';
@@ -100,6 +101,12 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   'job-hours-scheduled': (t) => severalHours(t, 20_000, HOURS, 'schedule'),
   company: (t) => companyScenario(t, Number(process.env.SOAK_PROJECTS ?? 300), 100),
   million: (t) => million(t, Number(process.env.SOAK_ITEMS ?? 1_000_000)),
+  'interleave-outbox': async (t, seed) => {
+    await outboxSequences(t, seedsFrom(seed, Number(process.env.SOAK_ROUNDS ?? 50_000)));
+  },
+  'interleave-jobs': async (t, seed) => {
+    await jobRuns(t, seedsFrom(seed, Math.ceil(Number(process.env.SOAK_ROUNDS ?? 50_000) / 3)));
+  },
   memory: (t) => crawlMemory(t, 100_000),
   priority: (t) => saturatedPriority(t, 60),
   exerciser: (t, seed) => exercise(t, 'kernel', OPERATIONS, ROUNDS, seed),

@@ -54,10 +54,11 @@ export class Colleague {
   delete(path: string): void {
     const all = this.tree(path.split('/')[0]!);
     const type = all.get(path) === undefined ? 'folder' : 'file';
+    const folder = type === 'folder' ? this.#everIn(path) : [];
     this.#change({ op: 'delete', path, type });
-    for (const [one, content] of all)
-      if (one === path || (type === 'folder' && one.startsWith(`${path}/`)))
-        this.#witness.gaveUp(content, `a colleague deleted ${path}`);
+    // With a folder goes what our own client has taken out of it a moment ago, and would bring back.
+    const going = type === 'folder' ? folder : [all.get(path)];
+    for (const content of going) this.#witness.gaveUp(content, `a colleague deleted ${path}`);
   }
 
   move(from: string, to: string): void {
@@ -66,6 +67,15 @@ export class Colleague {
 
   show(path: string, visible: boolean): void {
     this.#change({ op: 'permission', path, visible });
+  }
+
+  /** The contents of the files in a folder, with those that are in the recycle bin. */
+  #everIn(path: string): (string | undefined)[] {
+    const { store } = this.#server.project;
+    return store
+      .subtree(ROOT_ROW)
+      .filter((row) => row !== ROOT_ROW && store.path(row).startsWith(`${path}/`))
+      .map((row) => this.#content(store.version.get(row)));
   }
 
   #change(change: Change): void {

@@ -30,6 +30,9 @@ export interface JobCounts {
 const TYPES = ['sync', 'copy', 'move', 'migrate', 'publish'] as const;
 const CONFLICTS = ['copy', 'latest', 'source', 'destination', 'failure'] as const;
 const DELETIONS = ['ignore_source', 'ignore_both', 'ignore_destination', 'mirror'] as const;
+/** Source and destination: two folders, a project and a folder, a folder and a project. */
+export const ENDS = ['ab', 'pb', 'ap'] as const;
+export type Ends = (typeof ENDS)[number];
 const RUNS = 3;
 const NAMES = ['one.txt', 'two.txt', 'three.txt'];
 const METHODS = ['stat', 'write', 'mkdir', 'discard', 'removeFolder', 'move', 'content', 'read', 'versions'] as const;
@@ -84,13 +87,17 @@ export class JobsInterleaver {
   }
 
   /** One job of a seed, several runs of it. @returns what is wrong after one of them, or undefined */
-  async run(seed: number): Promise<Finding | undefined> {
+  async run(seed: number, allEnds: readonly Ends[] = ENDS): Promise<Finding | undefined> {
     this.#random = randomBy(seed);
     this.#log = [];
     this.#witness.forget();
     const cleanups: (() => unknown)[] = [];
     try {
-      const what = await this.#job({ teardown: (cleanup) => cleanups.unshift(cleanup) }, `j${seed}`);
+      const what = await this.#job(
+        { teardown: (cleanup) => cleanups.unshift(cleanup) },
+        `j${seed}`,
+        this.#pick(allEnds),
+      );
       return what === undefined ? undefined : { seed, what, log: this.#log };
     } finally {
       this.#isOn = false;
@@ -98,8 +105,7 @@ export class JobsInterleaver {
     }
   }
 
-  async #job(t: Teardown, top: string): Promise<string | undefined> {
-    const ends = this.#pick(['ab', 'ab', 'pb', 'ap'] as const);
+  async #job(t: Teardown, top: string, ends: Ends): Promise<string | undefined> {
     const names = { a: '', b: '', p: PROJECT };
     const opener: Opener = {
       open: async (reference, request) => {

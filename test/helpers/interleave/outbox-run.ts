@@ -1,6 +1,7 @@
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Connections } from '#src/connections/store.js';
 import { projectKey } from '#src/daemon/project.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
@@ -125,8 +126,9 @@ export class OutboxInterleaver {
     this.counts.sequences++;
     this.#witness.forget();
     await this.#place.files.mkdir(this.#top);
+    if (this.#random() < 0.5) await this.#settle(1);
     this.#colleagueBegins();
-    await this.#settle();
+    await this.#settle(1);
     this.#server.isHolding = true;
     const steps = STEPS / 2 + Math.floor(this.#random() * STEPS);
     let problem: string | undefined;
@@ -230,7 +232,7 @@ export class OutboxInterleaver {
           },
         )
         .finally(() => {
-          this.#busy = undefined;
+          if (this.#busy === done) this.#busy = undefined;
           this.#server.activity++;
         });
       this.#busy = done;
@@ -297,13 +299,14 @@ export class OutboxInterleaver {
     if (this.#poll) return;
     this.#say('poll');
     this.#unseen = 0;
-    this.#poll = this.#place.project.mirror
+    const done = this.#place.project.mirror
       .pollNow(new AbortController().signal)
       .catch(() => undefined)
       .finally(() => {
-        this.#poll = undefined;
+        if (this.#poll === done) this.#poll = undefined;
         this.#server.activity++;
       });
+    this.#poll = done;
   }
 
   /** Lets time pass, until something comes up. */
@@ -347,17 +350,18 @@ export class OutboxInterleaver {
     this.counts.kills++;
     this.#say(kind === 'kills' ? 'kill' : `kill, and the older ${name} is put back`);
     const at = mkdtempSync(join(tmpdir(), 'procorefs-killed-'));
-    cpSync(this.#folder, at, { recursive: true, filter: isKept });
+    copyState(this.#folder, at);
     this.#server.isHolding = false;
     for (const call of [...this.#server.held]) call.meet(this.#random() < 0.5 ? 'go' : 'cut');
     if (this.#isDown) await this.#server.network('up');
     this.#isDown = false;
     await this.#place.close();
-    await Promise.allSettled([this.#busy, this.#poll]);
+    // Whoever waits for a daemon that was killed is told so by the kernel.
+    this.#busy = this.#poll = undefined;
     this.#person.interrupted();
-    for (const file of readdirSync(this.#folder))
-      if (isKept(file)) rmSync(join(this.#folder, file), { recursive: true });
-    cpSync(at, this.#folder, { recursive: true });
+    for (const name of readdirSync(this.#folder))
+      if (!NOT_KEPT.has(name)) rmSync(join(this.#folder, name), { recursive: true });
+    copyState(at, this.#folder);
     rmSync(at, { recursive: true });
     if (kind !== 'kills' && old) {
       this.counts.oldDatabases++;
@@ -371,7 +375,7 @@ export class OutboxInterleaver {
   #copyDatabase(name: string, from: string, to: string): void {
     for (const end of ['', '-wal', '-shm']) {
       rmSync(join(to, name + end), { force: true });
-      if (existsSync(join(from, name + end))) cpSync(join(from, name + end), join(to, name + end));
+      if (existsSync(join(from, name + end))) copyFileSync(join(from, name + end), join(to, name + end));
     }
   }
 
@@ -394,15 +398,15 @@ export class OutboxInterleaver {
   }
 
   /** Nobody acts, and all that waits goes up. @returns what is left of it */
-  async #settle(): Promise<readonly string[]> {
+  async #settle(rounds = 4): Promise<readonly string[]> {
     const { scheduler, mirror } = this.#place.project;
     let left: readonly string[] | undefined;
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < rounds; round++) {
       await this.#whileTimePasses(mirror.pollNow(new AbortController().signal).catch(() => undefined));
       left = (await this.#whileTimePasses(scheduler.drain(new AbortController().signal))).map(
         ({ name, state, reason, deleted }) => `${name} (${state}${deleted ? ', to be deleted' : ''}): ${reason}`,
       );
-      if (left.length === 0 && round > 0) break;
+      if ((left.length === 0 && round > 0) || rounds === 1) break;
       await this.#whileTimePasses(this.#time.sleep(round < 2 ? 20_000 : 1_000_000));
     }
     return left ?? [];
@@ -415,12 +419,25 @@ export class OutboxInterleaver {
       this.#server.activity++;
     });
     done.catch(() => undefined);
+    let activity = -1;
     for (let left = LONGEST_END; !isOver && left > 0; ) {
       await this.#rest();
+      // What another process or the machine itself is busy with takes real time.
+      if (this.#server.activity === activity) await sleep(2);
+      activity = this.#server.activity;
       if (!isOver) left -= Math.max(1, this.#time.pass(Math.min(5000, left)));
     }
-    if (!isOver) throw new Error('it does not end');
+    if (!isOver) throw new Error(`it does not end: ${this.#whatGoesOn()}`);
     return done;
+  }
+
+  #whatGoesOn(): string {
+    const { outbox, scheduler, mirror } = this.#place.project;
+    const waiting = this.#server.waiting.map(({ label, phase }) => `${phase} ${label}`);
+    const intents = [...outbox.intents.all()].map(
+      (one) => `${scheduler.isUnderWay(one.inode) ? '*' : ''}${JSON.stringify(one)}`,
+    );
+    return [mirror.state, `next ${this.#time.next}`, ...waiting, ...intents].join(' | ');
   }
 
   /** Everything comes through, and the witness judges. */
@@ -441,12 +458,17 @@ export class OutboxInterleaver {
       for (const [path] of this.#colleague.tree(this.#top)) this.#maybeShow(path);
       await server.world.late.finish();
       const left = await this.#settle();
+      if (this.#judge(left).length > 0) {
+        // What was deleted while the account could not see it, only a comparison of everything tells.
+        const { mirror } = this.#place.project;
+        await this.#whileTimePasses(mirror.sweepNow('background', new AbortController().signal));
+      }
       problems.push(...this.#judge(left));
     } catch (error) {
       problems.push((error as Error).stack ?? String(error));
     }
     if (problems.length > 0) this.#describe();
-    await this.#clear();
+    await this.#clear().catch((error: unknown) => problems.push(`clearing up: ${(error as Error).stack}`));
     return problems.length > 0 ? problems.join('\n') : undefined;
   }
 
@@ -480,6 +502,7 @@ export class OutboxInterleaver {
   #describe(): void {
     for (const [path, content] of this.#colleague.tree(this.#top)) this.#say(`at the server: ${path} = ${content}`);
     for (const [path, content] of this.#person.tree(this.#top)) this.#say(`here: ${path} = ${content}`);
+    for (const intent of this.#place.project.outbox.intents.all()) this.#say(`waits: ${JSON.stringify(intent)}`);
   }
 
   #maybeShow(path: string): void {
@@ -503,13 +526,24 @@ export class OutboxInterleaver {
     } catch {
       // It is gone already.
     }
-    await this.#settle();
+    if (left.length > 0) await this.#settle();
   }
 }
 
 const shown = (tree: ReadonlyMap<string, string | undefined>, path: string): string =>
   tree.has(path) ? `"${tree.get(path) ?? 'a folder'}"` : 'absent';
 
-/** What a kill leaves of a state folder; not the lock, and not the room that is kept. */
-const isKept = (path: string): boolean =>
-  !/(^|\/)(lock|ballast)$/.test(path) || (statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false);
+/** The lock ends with its process; and room that is kept. */
+const NOT_KEPT: ReadonlySet<string> = new Set(['lock', 'ballast']);
+
+/** A state folder as a kill leaves it at this moment: databases as they are, other files with the times that they have. */
+function copyState(from: string, to: string): void {
+  mkdirSync(to, { recursive: true });
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, copy] = [join(from, entry.name), join(to, entry.name)];
+    if (NOT_KEPT.has(entry.name)) continue;
+    if (entry.isDirectory()) copyState(source, copy);
+    else if (entry.name.includes('.db')) copyFileSync(source, copy);
+    else linkSync(source, copy);
+  }
+}

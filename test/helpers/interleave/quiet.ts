@@ -1,11 +1,13 @@
 import diagnostics from 'node:diagnostics_channel';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import type { HeldServer } from './held-server.js';
 
 /** Work of the thread pool that somebody waits for. */
 const BUSY = /^(FSReq|Zlib|FileHandleCloseReq|GetAddrInfo|TCPConnectWrap)/;
 /** Turns of the event loop in a row in which nothing happens. */
 const CALM = 3;
+/** Turns after which it waits for something that takes its time, which is on another thread. */
+const SOON = 30;
 /** Milliseconds without anything happening after which what seems to be under way is known to be forgotten. */
 const FORGOTTEN = 100;
 
@@ -39,10 +41,12 @@ export class Quiet {
   async come(ping: () => Promise<unknown>): Promise<void> {
     const server = this.#server;
     let calm = 0;
+    let turns = 0;
     let since = performance.now();
     while (calm < CALM) {
       const before = server.activity;
-      await turn();
+      if (++turns % SOON === 0) await sleep(1);
+      else await turn();
       const isActive = server.activity !== before;
       if (isActive) since = performance.now();
       const isBusy = this.#underWay > server.waiting.length || process.getActiveResourcesInfo().some(isWork);

@@ -1,0 +1,18 @@
+/** Seeds at which something was found once: what they stumbled over must not come back. */
+export const OUTBOX_SEEDS: readonly number[] = [
+  // A colleague saves between the last look and our version.
+  3, 1014,
+  // A deletion goes although a newer version came, or something new in the folder.
+  101, 116, 129, 130, 2004, 2014,
+  // A folder that changes wait in is deleted at the server.
+  111, 127,
+  // A kill while new files lie in new folders.
+  2001, 2009, 2021,
+];
+
+export const JOB_SEEDS: readonly number[] = [
+  // A job moves a document away that got a new version since it was listed.
+  11, 145, 171,
+  // What a publication or a synchronisation overwrites got other content in between.
+  31, 104, 120, 125, 178,
+];
