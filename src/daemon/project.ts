@@ -19,7 +19,7 @@ import { Checkouts } from '../outbox/checkouts.js';
 import { conflictName } from '../outbox/conflict-name.js';
 import { follow } from '../outbox/follow.js';
 import { NO_REMOTE } from '../outbox/intent.js';
-import type { LateCalls } from '../outbox/late.js';
+import { LateCalls } from '../outbox/late.js';
 import { LateArrivals } from '../outbox/late-arrivals.js';
 import { Outbox } from '../outbox/outbox.js';
 import { PinKeeper } from '../outbox/pin-keeper.js';
@@ -161,12 +161,20 @@ export class Project {
     this.pinKeeper = new PinKeeper({ pins, outbox, content, store: mirror.store, log });
     const { storage } = session.session;
     this.ownWork = new OwnWork({ client, storage, project: session.project.id, account: names });
+    this.late = new LateCalls(this.outbox.intents.database, clock);
+    const { late, ownWork } = this;
     this.removals = new Removals({
       mirror,
       client,
       writes,
       project: session.project.id,
       clock,
+      unanswered: {
+        add: (item, time) => late.addRemoval(item, { time, version: item.versionId }),
+        forget: (id) => {
+          for (const one of late.removals(id)) late.forget(one);
+        },
+      },
       nameBeside: (name) => linuxNames.decode(conflictName(linuxNames.encode(name), new Date(clock.now()))),
     });
     const sender = new Sender({
@@ -176,16 +184,20 @@ export class Project {
       client,
       writes,
       uploads,
-      ownWork: this.ownWork,
+      ownWork,
+      late,
       removals: this.removals,
       project: session.project.id,
       log,
       checkedIn: (inode) => this.checkouts.forget(inode),
       progress: (inode, bytes) => this.progress.set(inode, bytes),
     });
-    this.late = sender.attempts.late;
-    const { late, ownWork } = this;
-    this.#arrivals = new LateArrivals({ outbox, late, ownWork, client, project: session.project.id, log });
+    const { removals } = this;
+    const { store } = mirror;
+    this.#arrivals = new LateArrivals({
+      ...{ outbox, store, late, ownWork, removals, client },
+      ...{ project: session.project.id, log },
+    });
     mirror.store.events.on('changed', (changes) => this.#arrivals.seen(changes));
     this.scheduler = new Scheduler({
       outbox: this.outbox,
@@ -292,6 +304,7 @@ export class Project {
     this.scheduler.start();
     this.#endOfOutages = this.session.session.client.api.onReachable(() => this.scheduler.resume());
     this.checkouts.start();
+    this.#arrivals.start();
     this.pinKeeper.start();
   }
 

@@ -20,12 +20,21 @@ export interface RemovalOptions {
   readonly writes: ProcoreWrites;
   readonly project: ProjectId;
   readonly clock: Clock;
+  readonly unanswered: Unanswered;
   /** What an item is called that comes back where another has its name by now. */
   readonly nameBeside: (name: string) => string;
 }
 
 /** Whether whoever removes an item has seen this content of it, or of what is in it; version 0: a folder, or no content. */
 export type IsSeen = (item: { readonly id: RemoteId; readonly version: VersionId }) => boolean;
+
+/** Remembers deletions that got no reply: the server may carry them out at any time, whatever was decided since. */
+export interface Unanswered {
+  /** @param time server time of the look before it, seconds */
+  add(item: Item, time: number): void;
+  /** The item is gone, as it was to be. */
+  forget(id: RemoteId): void;
+}
 
 /** What was known just before a deletion was sent. */
 export interface Before {
@@ -101,8 +110,8 @@ export class Removals {
   }
 
   /** 1 call. @throws Failure as `ProcoreWrites` */
-  async send(item: Item, call: CallOptions): Promise<Sent> {
-    const { writes, project } = this.#o;
+  async send(item: Item, { time }: Pick<Before, 'time'>, call: CallOptions): Promise<Sent> {
+    const { writes, project, unanswered } = this.#o;
     for (let inDoubt = false; ; inDoubt = true)
       try {
         const reply = item.isFile
@@ -111,7 +120,9 @@ export class Removals {
         return { reply, inDoubt };
       } catch (error) {
         if (isFailure(error, 'gone')) return { reply: undefined, inDoubt };
-        if (inDoubt || !isFailure(error, 'reply-lost')) throw error;
+        if (!isFailure(error, 'reply-lost')) throw error;
+        unanswered.add(item, time);
+        if (inDoubt) throw error;
       }
   }
 
@@ -125,15 +136,17 @@ export class Removals {
     // Somebody else deleted it.
     const isOurs = sent.reply !== undefined || sent.inDoubt;
     const went = !isOurs || (await this.#isAllSeen(item, sent, before, isSeen, call));
-    if (went) await store.confirmDeletion(item.remoteId, sent.reply?.serverTime ?? 0);
-    else await this.#bringBack(item, call);
+    if (went) {
+      await store.confirmDeletion(item.remoteId, sent.reply?.serverTime ?? 0);
+      this.#o.unanswered.forget(item.remoteId);
+    } else await this.#bringBack(item, call);
     return went;
   }
 
   /** Sends the deletion and compares. */
   async remove(item: Item, isSeen: IsSeen, call: CallOptions): Promise<boolean> {
     const before = this.before(item);
-    return this.compare(item, await this.send(item, call), before, isSeen, call);
+    return this.compare(item, await this.send(item, before, call), before, isSeen, call);
   }
 
   async #isAllSeen(item: Item, sent: Sent, before: Before, isSeen: IsSeen, call: CallOptions): Promise<boolean> {

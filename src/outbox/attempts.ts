@@ -11,7 +11,7 @@ import type { Written, WrittenItem } from '../procore/writes.js';
 import { attemptOf, rebased, sentBy, withOutcome } from './attempt.js';
 import { isNothing } from './changes.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
-import { LateCalls } from './late.js';
+import type { LateCalls } from './late.js';
 import { Lookup, type LookupOptions } from './lookup.js';
 import type { Outbox } from './outbox.js';
 import { copyOf, overtaken } from './overtaken.js';
@@ -21,6 +21,7 @@ export interface AttemptsOptions extends LookupOptions {
   readonly outbox: Outbox;
   readonly store: MirrorStore;
   readonly content: ContentCache;
+  readonly late: LateCalls;
   /** Tells that the server has checked a file in, as it does with a new version. */
   readonly checkedIn: (inode: Inode) => void;
 }
@@ -50,9 +51,8 @@ export class Attempts {
 
   constructor(options: AttemptsOptions) {
     this.#o = options;
-    const { intents, tree, clock } = options.outbox;
-    this.lookup = new Lookup(options, tree);
-    this.late = new LateCalls(intents.database, clock);
+    this.lookup = new Lookup(options, options.outbox.tree);
+    this.late = options.late;
   }
 
   /** The item whose sending has the outcome of this intent's attempt still before it. */
@@ -72,7 +72,7 @@ export class Attempts {
     const { store, outbox } = this.#o;
     const { item } = written;
     if (!item) throw new Failure('bad-reply', { host: 'the server', call: attempt.name, why: 'it names no item' });
-    const unseen = await overtaken(attempt, item, { ...this.#o, late: this.late }, call);
+    const unseen = await overtaken(attempt, item, this.#o, call);
     const { inode, sequence } = outbox.intents.ofAttempt(attempt.attemptAt) ?? attempt;
     const foreign = isForeign(attempt, item);
     const content = foreign ? { sequence: nextSequence(sequence), replaced: sequence } : { sequence };
@@ -207,14 +207,19 @@ export class Attempts {
     for (const late of this.late.versions(intent.remoteId)) {
       if (!version || !(await this.#o.ownWork.isOurs(written.item, version, late.digests, call))) continue;
       const now = this.current(intent);
-      this.late.forget(late);
       if (isSameContent(late.digests, attemptOf(now).digests)) {
         const { baseParent: parent, baseName: name } = now;
         await this.confirm(this.begin(now, { ...attemptOf(now), parent, name }), written, call);
+        this.late.forget(late);
         return 'done';
       }
+      const sent = { ...attemptOf(now), upload: attemptOf(now).upload ?? '', digests: late.digests };
+      const unseen = await overtaken({ ...now, attempted: sent }, written.item, this.#o, call);
+      this.current(now);
+      if (unseen) this.#keepBeside(copyOf(unseen, now, this.#o.outbox));
       const next = { ...now, baseVersion: version.id, baseNumber: version.number, baseSize: version.size };
       this.replace(now, next);
+      this.late.forget(late);
       return next;
     }
     return undefined;

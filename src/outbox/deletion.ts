@@ -45,7 +45,10 @@ export class Deletions {
     if (intents.get(intent.inode) !== intent) return;
     const item = tree.view.byRemoteId(intent.remoteId);
     const isGone = !item || (item.flags & DELETED) !== 0;
-    if (!isGone && this.#isUnseen(item, intent)) return this.keep(intent);
+    if (!isGone && this.#isUnseen(item, intent)) {
+      if (wasSent) this.#mayGoYet(item, intent);
+      return this.keep(intent);
+    }
     if (!wasSent && !isGone && this.#mustWait(intent)) return;
     const covered = intent.folder ? coveredBy(intent, outbox) : [];
     if (!item || (isGone && !wasSent)) return this.#finish(intent, covered);
@@ -55,7 +58,7 @@ export class Deletions {
     const time = attempt.attempted?.removal ?? before.time;
     const sent = isGone
       ? { reply: undefined, inDoubt: true }
-      : await attempts.answered(attempt, () => removals.send(item, call));
+      : await attempts.answered(attempt, () => removals.send(item, { time }, call));
     const inDoubt = sent.inDoubt || wasSent;
     const went = await removals.compare(item, { ...sent, inDoubt }, { ...before, time }, this.#isSeen, call);
     const now = intents.get(intent.inode);
@@ -73,6 +76,13 @@ export class Deletions {
     const own = this.#o.outbox.intents.ofRemote(id);
     return own?.deleted === true && (own.folder || own.baseVersion === version);
   };
+
+  /** It was sent by a process that had no time to see that there was no reply. */
+  #mayGoYet(item: Item, { attempted, baseVersion: version }: Intent): void {
+    const { late } = this.#o.attempts;
+    if (attempted?.removal === undefined || late.removals(item.remoteId).length > 0) return;
+    late.addRemoval(item, { time: attempted.removal, version });
+  }
 
   #isUnseen(item: Item, intent: Intent): boolean {
     return isNewer(item, intent) || orderOf({ ...intent, attempted: undefined }, this.#o.outbox).kind === 'keep-folder';

@@ -1,63 +1,114 @@
+import type { Clock } from '../base/clock.js';
 import type { ProjectId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
-import type { Change } from '../mirror/changes.js';
-import { HIDDEN } from '../mirror/flags.js';
+import type { CallOptions } from '../budget/calls.js';
+import { type Change, nextSequence } from '../mirror/changes.js';
+import { DELETED, HIDDEN } from '../mirror/flags.js';
+import type { Removals } from '../mirror/removal.js';
+import type { MirrorStore } from '../mirror/store.js';
 import type { Item } from '../mirror/view.js';
+import { linuxNames } from '../names/linux.js';
 import type { ProcoreClient } from '../procore/client.js';
-import type { OwnWork } from '../procore/own-work.js';
+import type { RemoteVersion } from '../procore/items.js';
+import { type OwnWork, sizeOf } from '../procore/own-work.js';
 import { tombstone, untouched } from './changes.js';
-import { NO_REMOTE } from './intent.js';
+import { type Intent, NO_REMOTE } from './intent.js';
 import type { LateCall, LateCalls } from './late.js';
 import type { Outbox } from './outbox.js';
 
 export interface LateArrivalsOptions {
   readonly outbox: Outbox;
+  readonly store: MirrorStore;
   readonly late: LateCalls;
   readonly ownWork: OwnWork;
+  readonly removals: Removals;
   readonly client: ProcoreClient;
   readonly project: ProjectId;
   readonly log: Log;
 }
 
+/** Pauses after which one looks again at what could not be looked at, milliseconds. */
+const PAUSES = [5000, 30_000, 120_000, 600_000];
+
 /**
- * Files that a call of ours makes after all, when what it was for is done in another way: deleted here, or made under
- * another name. Nobody wants them. One goes as any deletion here goes, once its bytes have proved to be ours.
+ * What a call of ours does after all, when what it was for is done in another way, or given up. Nobody wants that: a file
+ * that was made goes as any deletion here goes; over a version stands again what was there before it; what was deleted
+ * and had not been seen is brought back. Versions and files are ours once their bytes have proved to be.
  */
 export class LateArrivals {
   readonly #o: LateArrivalsOptions;
+  readonly #clock: Clock;
   readonly #stop = new AbortController();
+  readonly #call: CallOptions = { class: 'background', signal: this.#stop.signal };
+  readonly #again = new Set<Promise<void>>();
   #work: Promise<void> = Promise.resolve();
 
   constructor(options: LateArrivalsOptions) {
     this.#o = options;
+    this.#clock = options.outbox.clock;
   }
 
-  /** Looks at what has come into sight; nothing while no call may come late. */
+  /** What has come into sight already, and could not be looked at before the end. */
+  start(): void {
+    const { late, outbox } = this.#o;
+    const { view } = outbox.tree;
+    for (const { remoteId, parentId, name } of late.all()) {
+      const folder = remoteId === NO_REMOTE ? view.byRemoteId(parentId) : undefined;
+      const item = folder ? view.child(folder, linuxNames.encode(name)) : view.byRemoteId(remoteId);
+      if (item) this.#look(item);
+    }
+  }
+
+  /** Looks at what has come into sight, or gone out of it; nothing while no call may come late. */
   seen(changes: readonly Change[]): void {
-    const { late, outbox, log } = this.#o;
+    const { late, outbox } = this.#o;
     if (late.size === 0) return;
-    for (const { inode, after } of changes) {
-      const item = after && outbox.tree.view.item(inode);
-      const calls =
-        item?.isFile && item.versionNumber === 1
-          ? late.creations(item.parentId, item.remoteName).filter(({ job }) => !job)
-          : [];
-      if (!item || calls.length === 0 || this.#isWanted(item)) continue;
-      this.#work = this.#work
-        .then(() => this.#remove(item, calls))
-        .catch((error: unknown) => {
-          if (!this.#stop.signal.aborted)
-            log.warn(
-              { error, path: item.name },
-              'a file that a late call may have made stays: it could not be looked at',
-            );
-        });
+    for (const { inode } of changes) {
+      const item = outbox.tree.view.item(inode);
+      if (item) this.#look(item);
     }
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
+    await Promise.all(this.#again);
     await this.#work;
+  }
+
+  #look(item: Item): void {
+    const { late } = this.#o;
+    if ((item.flags & HIDDEN) !== 0) {
+      if ((item.flags & DELETED) !== 0 && late.removals(item.remoteId).length > 0) this.#later(item, this.#bringBack);
+    } else if (item.isFile && item.versionNumber === 1) {
+      if (this.#creationsOf(item).length > 0 && !this.#isWanted(item)) this.#later(item, this.#remove);
+    } else if (item.isFile && this.#versionsOf(item).length > 0 && !this.#isChanged(item))
+      this.#later(item, this.#uncover);
+  }
+
+  #later(item: Item, work: (item: Item) => Promise<void>, tries = 0): void {
+    this.#work = this.#work
+      .then(() => work(item))
+      .catch((error: unknown) => {
+        if (this.#stop.signal.aborted) return;
+        const pause = PAUSES[tries];
+        this.#o.log.warn({ error, path: item.name }, 'what a late call may have done could not be looked at');
+        if (pause === undefined) return;
+        const again = this.#clock
+          .sleep(pause, this.#stop.signal)
+          .then(() => this.#later(item, work, tries + 1))
+          // It ends.
+          .catch(() => undefined)
+          .finally(() => this.#again.delete(again));
+        this.#again.add(again);
+      });
+  }
+
+  #creationsOf({ parentId, remoteName }: Item): LateCall[] {
+    return this.#o.late.creations(parentId, remoteName).filter(({ job }) => !job);
+  }
+
+  #versionsOf({ remoteId, size }: Item): LateCall[] {
+    return this.#o.late.versions(remoteId).filter(({ job, digests }) => !job && sizeOf(digests) === size);
   }
 
   /** Somebody speaks for it, or is about to come to its place and will know it for what it is. */
@@ -70,20 +121,104 @@ export class LateArrivals {
     return intents.child(folder, item.name)?.remoteId === NO_REMOTE;
   }
 
-  async #remove(seen: Item, calls: readonly LateCall[]): Promise<void> {
+  /** What waits for it here looks itself. */
+  #isChanged({ remoteId }: Item): boolean {
+    const own = this.#o.outbox.intents.ofRemote(remoteId);
+    return own !== undefined && (own.deleted || own.dirty || own.staged || own.attempted !== undefined);
+  }
+
+  readonly #remove = async (seen: Item): Promise<void> => {
     const { outbox, late, ownWork, client, project, log } = this.#o;
-    const call = { class: 'background', signal: this.#stop.signal } as const;
-    const { version, ...file } = await client.file(project, seen.remoteId, call);
-    for (const one of calls) {
-      if (version?.number !== 1 || !(await ownWork.isOurs(file, version, one.digests, call))) continue;
+    const { version, ...file } = await client.file(project, seen.remoteId, this.#call);
+    for (const one of this.#creationsOf(seen)) {
+      if (version?.number !== 1 || !(await ownWork.isOurs(file, version, one.digests, this.#call))) continue;
       const item = outbox.tree.item(seen.inode);
       if (!item || this.#isWanted(seen) || item.versionId !== version.id || (item.flags & HIDDEN) !== 0) return;
-      const now = outbox.clock.now();
+      const now = this.#clock.now();
       outbox.intents.put(tombstone(item.inode, untouched(item, now, 'procorefs'), now));
       late.forget(one);
       log.warn({ path: item.name }, 'a call that was given up made a file after all; it is deleted');
       outbox.events.emit('changed');
       return;
     }
+  };
+
+  /** 1 call, and 2 where the version is ours. */
+  readonly #uncover = async (seen: Item): Promise<void> => {
+    const { late, ownWork, client, project } = this.#o;
+    const unused = new Set(this.#versionsOf(seen));
+    const { version, ...file } = await client.file(project, seen.remoteId, this.#call);
+    const take = async (of: RemoteVersion): Promise<LateCall | undefined> => {
+      for (const one of unused)
+        if (await ownWork.isOurs(file, of, one.digests, this.#call)) {
+          unused.delete(one);
+          return one;
+        }
+      return undefined;
+    };
+    const top = version && (await take(version));
+    if (!version || !top) return;
+    for (const one of late.versions(seen.remoteId)) if (one.at !== top.at) unused.add(one);
+    const earlier = (await client.versions(project, seen.remoteId, this.#call))
+      .filter(({ number }) => number < version.number)
+      .sort((a, b) => b.number - a.number);
+    let covered: RemoteVersion | undefined;
+    for (const one of earlier) {
+      covered = one;
+      if (!(await take(one))) break;
+    }
+    // Where it was sent again meanwhile, the same is there twice.
+    if (
+      covered &&
+      !(await ownWork.isOurs(file, covered, top.digests, this.#call)) &&
+      !this.#putOver(seen, version, covered)
+    )
+      return;
+    late.forget(top);
+  };
+
+  /** What the late version covers is the next version. False where somebody has changed it again. */
+  #putOver(seen: Item, late: RemoteVersion, covered: RemoteVersion): boolean {
+    const { outbox, store, log } = this.#o;
+    const item = outbox.tree.item(seen.inode);
+    if (!item || this.#isChanged(seen) || item.versionId !== late.id) return false;
+    const now = this.#clock.now();
+    const known = outbox.intents.get(item.inode);
+    const intent: Intent = {
+      ...(known ?? untouched(item, now, 'procorefs')),
+      ...{ baseVersion: late.id, baseNumber: late.number, baseSize: late.size },
+      ...{ contentItem: seen.remoteId, contentVersion: covered.id, size: covered.size, mtime: covered.createdAt },
+      ...{ dirty: true, flushed: true, changedAt: now, sequence: nextSequence(item.sequence) },
+    };
+    outbox.intents.put(intent);
+    log.warn(
+      { path: item.name },
+      'a call that was given up saved a version after all; the one before it is put over it',
+    );
+    const place = { parent: intent.parent, name: intent.name };
+    const { inode } = intent;
+    store.events.emit('changed', [{ inode, before: place, after: place, replacedSequence: item.sequence }]);
+    outbox.events.emit('changed');
+    return true;
   }
+
+  /** As after any deletion: see `Removals.compare`. */
+  readonly #bringBack = async (seen: Item): Promise<void> => {
+    const { outbox, late, removals, log } = this.#o;
+    const [one] = late.removals(seen.remoteId);
+    const item = outbox.tree.view.byRemoteId(seen.remoteId);
+    if (!one?.removal || !item || (item.flags & DELETED) === 0) return;
+    // It is to go, and whoever sends that compares.
+    if (outbox.intents.ofRemote(item.remoteId)?.deleted) return;
+    const { time, version } = one.removal;
+    const isSeen = (of: { id: number; version: number }): boolean => of.id === item.remoteId && of.version === version;
+    const sent = { reply: undefined, inDoubt: true };
+    const went = await removals.compare(item, sent, { time, binned: undefined }, isSeen, this.#call);
+    if (went) return;
+    late.forget(one);
+    log.warn(
+      { path: item.name },
+      'a deletion that was given up was carried out after all; what it took is brought back',
+    );
+  };
 }

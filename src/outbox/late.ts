@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.js';
-import type { RemoteId } from '../base/ids.js';
+import type { RemoteId, VersionId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
+import type { Item } from '../mirror/view.js';
 import type { Digests } from '../procore/own-work.js';
 import { cleanedName } from './cleaned-name.js';
 
@@ -10,12 +11,21 @@ export interface LateCall {
   readonly at: number;
   /** A job sent it, which looks itself, and again when it runs the next time. */
   readonly job: boolean;
-  /** The file that was to get a version; 0: a file was to be made. */
+  /** The file that was to get a version, or the item that was to go; 0: a file was to be made. */
   readonly remoteId: RemoteId;
   readonly parentId: RemoteId;
   /** Of the server. */
   readonly name: string;
   readonly digests: Digests;
+  readonly removal?: LateRemoval | undefined;
+}
+
+/** A deletion that was sent. */
+export interface LateRemoval {
+  /** Server time of the look before it, seconds. */
+  readonly time: number;
+  /** What was seen of a file by who deleted it. */
+  readonly version: VersionId;
 }
 
 /** How long a server may take to finish what it has answered with an error: milliseconds, more than an hour. */
@@ -25,7 +35,7 @@ const LONGEST = 2 * 3_600_000;
 export class LateCalls {
   readonly #database: Database;
   readonly #clock: Clock;
-  readonly #put: Statement<[number, number, number, number, string, string]>;
+  readonly #put: Statement<[number, number, number, number, string, string, string | null]>;
   readonly #delete: Statement<[number]>;
   readonly #calls = new Map<number, LateCall>();
 
@@ -33,14 +43,22 @@ export class LateCalls {
     this.#database = database;
     this.#clock = clock;
     this.#put = database.prepare(
-      'INSERT OR REPLACE INTO late_calls (at, job, remote_id, parent_id, name, digests) VALUES (?, ?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO late_calls (at, job, remote_id, parent_id, name, digests, removal) VALUES (?, ?, ?, ?, ?, ?, ?)',
     );
     this.#delete = database.prepare('DELETE FROM late_calls WHERE at = ?');
     const rows = this.#database.prepare<
       [],
-      { at: number; job: number; remote_id: number; parent_id: number; name: string; digests: string }
+      {
+        at: number;
+        job: number;
+        remote_id: number;
+        parent_id: number;
+        name: string;
+        digests: string;
+        removal: string | null;
+      }
     >('SELECT * FROM late_calls');
-    for (const { at, job, remote_id, parent_id, name, digests } of rows.iterate())
+    for (const { at, job, remote_id, parent_id, name, digests, removal } of rows.iterate())
       this.#calls.set(at, {
         at,
         job: job === 1,
@@ -48,6 +66,7 @@ export class LateCalls {
         parentId: parent_id as RemoteId,
         name,
         digests: JSON.parse(digests) as Digests,
+        removal: removal === null ? undefined : (JSON.parse(removal) as LateRemoval),
       });
   }
 
@@ -59,8 +78,15 @@ export class LateCalls {
   add(call: Omit<LateCall, 'at'>): void {
     let at = Math.floor(this.#clock.now());
     while (this.#calls.has(at)) at++;
-    this.#put.run(at, Number(call.job), call.remoteId, call.parentId, call.name, JSON.stringify(call.digests));
+    const { job, remoteId, parentId, name, digests, removal } = call;
+    const going = removal ? JSON.stringify(removal) : null;
+    this.#put.run(at, Number(job), remoteId, parentId, name, JSON.stringify(digests), going);
     this.#calls.set(at, { ...call, at });
+  }
+
+  /** A deletion without a reply. */
+  addRemoval({ remoteId, parentId, remoteName: name }: Item, removal: LateRemoval): void {
+    this.add({ job: false, remoteId, parentId, name, digests: [], removal });
   }
 
   /** Files that were to be made at a place. */
@@ -72,7 +98,17 @@ export class LateCalls {
 
   /** Versions that were to be made of a file. */
   versions(id: RemoteId): LateCall[] {
-    return this.#all().filter((one) => one.remoteId === id);
+    return this.#all().filter((one) => one.remoteId === id && !one.removal);
+  }
+
+  /** Deletions of an item, each call by itself. */
+  removals(id: RemoteId): LateCall[] {
+    return this.#all().filter((one) => one.remoteId === id && one.removal);
+  }
+
+  /** The oldest first. */
+  all(): LateCall[] {
+    return this.#all();
   }
 
   forget({ at }: LateCall): void {

@@ -119,6 +119,10 @@ const migrations: readonly string[] = [
     at INTEGER NOT NULL
   );
   `,
+  `
+  -- A deletion among the late calls (JSON: server time of the look before, version that was seen); NULL: another call.
+  ALTER TABLE late_calls ADD COLUMN removal TEXT;
+  `,
 ];
 
 /** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */

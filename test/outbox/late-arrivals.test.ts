@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import t, { type Test as T } from 'tap';
+import { before } from '../helpers/meanwhile.js';
+import { until } from '../helpers/processes.js';
+import { Files, type OpenProject, openProject } from '../helpers/project.js';
+
+const sum = (text: string): string => createHash('sha256').update(text).digest('hex');
+const never = new AbortController().signal;
+
+async function opened(t: T): Promise<OpenProject> {
+  const project = await openProject(t, {}, { settle: 3_600_000, deleteDelay: 3_600_000 });
+  await until(() => project.project.mirror.view.crawlDone);
+  await project.simulator.admin.switches({ 'upload-reuse': 'accepted' });
+  return project;
+}
+
+/** Contents by path of what is at the server: of each version, the oldest first; a conflict is one whatever its time. */
+async function atServer({ simulator }: OpenProject): Promise<Record<string, readonly string[]>> {
+  const live = (await simulator.admin.history()).filter(({ path, deleted }) => path !== 'Schedules' && !deleted);
+  return Object.fromEntries(
+    live.map(({ path, history }) => [path.replace(/conflict .*\)/, 'conflict)'), history.toReversed()]),
+  );
+}
+
+const wanted = (files: Readonly<Record<string, readonly string[]>>): Record<string, string[]> =>
+  Object.fromEntries(Object.entries(files).map(([path, texts]) => [path, texts.map(sum)]));
+
+async function poll({ project }: OpenProject): Promise<void> {
+  // The first may be one that was under way before.
+  for (let n = 0; n < 2; n++) await project.mirror.pollNow(never);
+}
+
+/** As often as it takes, polls and sends what waits. */
+async function settles(project: OpenProject, isDone: () => Promise<boolean>): Promise<void> {
+  await until(async () => {
+    await poll(project);
+    await project.drain();
+    return isDone();
+  });
+}
+
+t.jobs = 3;
+
+t.test('a version that comes late covers nothing that was saved since, by whomever', async (t) => {
+  let project = await opened(t);
+  const { admin } = project.simulator;
+  let files = new Files(project.fileSystem);
+  const names = ['again', 'here', 'moved', 'there'];
+  for (const name of names) await files.write(`${name}.txt`, `${name} 1`);
+  await project.drain();
+  for (const name of names) await files.write(`${name}.txt`, `${name} 2`);
+  await admin.faults({ late: { route: 'POST /rest/v1.0/file_versions' } });
+  await project.tryAll();
+  await admin.noFaults();
+  await files.write('here.txt', 'here 3, ours');
+  await files.write('moved.txt', 'moved 3, ours');
+  await admin.change({ op: 'update', path: 'there.txt', content: 'there 3, theirs' });
+  await project.drain();
+  await files.rename('moved.txt', 'elsewhere.txt');
+  t.ok((await admin.finishLate()).includes(201));
+  project = await project.reopen();
+  files = new Files(project.fileSystem);
+  const server = wanted({
+    'again.txt': ['again 1', 'again 2', 'again 2'],
+    'elsewhere.txt': ['moved 1', 'moved 3, ours', 'moved 2', 'moved 3, ours'],
+    'here.txt': ['here 1', 'here 3, ours', 'here 2', 'here 3, ours'],
+    'there (conflict).txt': ['there 2'],
+    'there.txt': ['there 1', 'there 3, theirs', 'there 2', 'there 3, theirs'],
+  });
+  await settles(project, async () => {
+    const { 'there.txt': there, 'here.txt': here, 'elsewhere.txt': elsewhere } = await atServer(project);
+    return [there, here, elsewhere].every((history) => history!.length === 4);
+  });
+  t.strictSame(await atServer(project), server);
+  t.equal(String(await files.read('here.txt')), 'here 3, ours');
+});
+
+t.test('what somebody saved below a late version that one goes on from is kept beside it', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await files.write('a.txt', '1');
+  await project.drain();
+  await files.write('a.txt', 'two');
+  await admin.faults({ late: { route: 'POST /rest/v1.0/file_versions' } });
+  await project.tryAll();
+  await admin.noFaults();
+  await files.write('a.txt', 'four, ours');
+  await admin.change({ op: 'update', path: 'a.txt', content: 'three, theirs' });
+  t.ok((await admin.finishLate()).includes(201));
+  await project.drain();
+  t.strictSame(
+    await atServer(project),
+    wanted({ 'a (conflict).txt': ['three, theirs'], 'a.txt': ['1', 'three, theirs', 'two', 'four, ours'] }),
+  );
+});
+
+t.test('a deletion that comes late, after it was given up, takes nothing that was not seen', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  for (const path of ['a.txt', 'd/a.txt', 'e/a.txt'])
+    await admin.change({ op: 'create', path, parents: true, content: 'seen' });
+  await poll(project);
+  for (const path of ['a.txt', 'd/a.txt', 'e/a.txt']) await files.unlink(path);
+  for (const path of ['d', 'e']) await files.rmdir(path);
+  await admin.faults({ late: { route: 'DELETE /rest/v1.0/f' } });
+  await project.tryAll();
+  await admin.noFaults();
+  await admin.change({ op: 'update', path: 'a.txt', content: 'newer' });
+  await admin.change({ op: 'create', path: 'd/new.txt', content: 'new' });
+  await project.drain();
+  const server = wanted({ 'a.txt': ['seen', 'newer'], d: [], 'd/new.txt': ['new'] });
+  t.strictSame(await atServer(project), server);
+  t.ok((await admin.finishLate()).includes(200));
+  t.strictSame(await atServer(project), {});
+  await settles(project, async () => Object.keys(await atServer(project)).length >= 3);
+  t.strictSame(await atServer(project), server);
+  t.equal(String(await files.read('a.txt')), 'newer');
+});
+
+t.test('the same where it was brought back already', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await admin.change({ op: 'create', path: 'a.txt', content: 'seen' });
+  await poll(project);
+  await files.unlink('a.txt');
+  await admin.faults({ late: { route: 'DELETE /rest/v1.0/f', count: 1 } });
+  const { writes } = project.project.session.session;
+  void before(writes, 'deleteFile', () => admin.change({ op: 'update', path: 'a.txt', content: 'newer' }));
+  await project.drain();
+  await admin.finishLate();
+  await poll(project);
+  t.strictSame(await atServer(project), {});
+  // For two minutes an index may lag behind what was brought back.
+  await admin.faults({ 'clock-skew': { seconds: 300 } });
+  await settles(project, async () => 'a.txt' in (await atServer(project)));
+  t.strictSame(await atServer(project), wanted({ 'a.txt': ['seen', 'newer'] }));
+});
