@@ -133,7 +133,13 @@ export class OutboxInterleaver {
     const steps = STEPS / 2 + Math.floor(this.#random() * STEPS);
     let problem: string | undefined;
     try {
-      for (let n = 0; n < steps; n++) await this.#step();
+      for (let n = 0; n < steps; n++) {
+        // An older database is rare by chance: of each tenth sequence it is certain.
+        const kind = seed % 20 === 0 ? 'old-mirror' : 'old-outbox';
+        const isTime = n === Math.floor(steps / 4) || n === Math.floor((steps * 3) / 4);
+        if (seed % 10 === 0 && this.#kinds.has(kind) && isTime) await this.#rest().then(() => this.#kill(kind));
+        else await this.#step();
+      }
     } catch (error) {
       problem = `a step failed: ${(error as Error).stack}`;
     }
