@@ -83,6 +83,8 @@ export class Quirky implements Storage {
     this.takesTimeOfFile = quirks.byLstat === true && times !== 'none';
     this.rules = rulesOf('linux', {
       caseInsensitive: quirks.case !== undefined,
+      // As of every storage that does not tell.
+      normalizes: true,
       timeGrain: times === 'none' ? 1 : Math.max(times, 1e-6),
       setsTimes: times !== 'none',
       emptyFolders,

@@ -69,3 +69,23 @@ for (const quirks of QUIRKS)
         t.match(await folders.run(back.id), { status: 'no_changes' });
       },
     );
+
+for (const form of ['NFC', 'NFD'] as const)
+  t.test(`names that a target with names in ${form} takes for one are two files there`, async (t) => {
+    const folders = quirkyJob(t, { title: form, form });
+    const [composed, decomposed] = ['caf\u00e9.txt', 'cafe\u0301.txt'];
+    put(folders.a, { [composed]: 'one' });
+    const { id } = folders.add({ transfer_type: 'sync' });
+    t.match(await folders.run(id), { status: 'completed', stats: { failed: 0 } });
+    t.match(await folders.run(id), { status: 'no_changes' });
+    const there = Object.entries(contentOf(folders.b)).filter(([name]) => name.startsWith('caf'));
+    t.strictSame(there.map(([, content]) => content).sort(), ['decomposed', 'one']);
+    for (const [name, content] of there) if (content === 'decomposed') rmSync(join(folders.b, name));
+    put(folders.a, { [composed]: 'two!' });
+    t.match(await folders.run(id), { stats: { copied: 1, deleted: 1 } });
+    t.match(await folders.run(id), { status: 'no_changes' });
+    const left = (folder: string) =>
+      Object.entries(contentOf(folder)).flatMap(([name, content]) => (name.startsWith('caf') ? content : []));
+    t.strictSame(left(folders.a), ['two!']);
+    t.strictSame(left(folders.b), ['two!'], decomposed);
+  });

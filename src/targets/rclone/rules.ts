@@ -28,6 +28,8 @@ export function rulesFrom({ platform, storeTime }: StorageType, info: FsInfo): T
   const grain = Precision >= NO_TIMES || storeTime ? undefined : Math.max(1e-6, Precision / 1e9);
   return rulesOf(platform, {
     caseInsensitive: Features.CaseInsensitive === true,
+    // It does not tell, and some servers do (Nextcloud, a Mac).
+    normalizes: true,
     emptyFolders: Features.CanHaveEmptyDirectories === true,
     timeGrain: grain ?? 1,
     setsTimes: grain !== undefined,

@@ -25,8 +25,8 @@ const MOVE = `sh -c 'if [ -e "$2" ] || [ -L "$2" ]; then echo "File exists" >&2;
  * every shell and wildcard; moves and removals are commands of POSIX by ssh.
  */
 export class RsyncStorage implements Storage {
-  // Lists show whole seconds; a part is completed by rsync's own checksums.
-  readonly rules = rulesOf('rsync', { timeGrain: 1, replacesAtOnce: true, resumes: true });
+  // Lists show whole seconds; a part is completed by rsync's own checksums. What lies behind it may be a Mac.
+  readonly rules = rulesOf('rsync', { normalizes: true, timeGrain: 1, replacesAtOnce: true, resumes: true });
   readonly publishes = false;
   readonly renames = true;
   readonly takesTimeOfFile = true;

@@ -17,6 +17,8 @@ const END = `end_${randomBytes(8).toString('hex')}`;
 export class SmbStorage implements Storage {
   // `ls` shows whole seconds; a file is replaced by a rename.
   readonly rules = rulesOf('smb', {
+    // The server may be a Mac.
+    normalizes: true,
     timeGrain: 1,
     replacesAtOnce: true,
     resumes: true,
