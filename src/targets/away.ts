@@ -7,9 +7,11 @@ import type { TargetItem } from './target.js';
 // What is taken away is renamed first, and looked at where nobody finds it any more: between a look at a place and a
 // change of it somebody may have put something else there, and then that goes back.
 
-/** A hidden name beside an item, for as long as it is not sure what went. */
-export const asidePath = (path: string): string =>
-  childPath(parentOf(path), `${PART_PREFIX}aside-${randomBytes(6).toString('hex')}`);
+/** A hidden name beside an item, for as long as it is not sure what went. It says since when, for the item's time does not. */
+export function asidePath(path: string): string {
+  const day = new Date().toISOString().slice(0, 10);
+  return childPath(parentOf(path), `${PART_PREFIX}aside-${randomBytes(6).toString('hex')}-${day}`);
+}
 
 /** What a target can do for it. */
 export interface Movement {
@@ -65,6 +67,47 @@ export async function bringBack(from: string, path: string, { move, makeFolders 
         await makeFolders(parentOf(path), signal);
       } else throw error;
     }
+  }
+}
+
+/** A folder that was moved away, and how it is emptied. */
+export interface Emptying {
+  list(folder: string): AsyncIterable<TargetItem>;
+  removeFile(path: string): Promise<void>;
+  /** With what is the target's own in it. @throws Failure `target-not-empty` */
+  removeFolder(path: string): Promise<void>;
+}
+
+/**
+ * Removes a folder that was moved from `as` to `away`, item by item: who still works in it may have put something there.
+ * @param isSeen asked about each item by its former path, a folder before what is in it
+ * @returns the former path of something that stays; undefined: all of it is gone
+ */
+export async function removeSeen(
+  away: string,
+  as: string,
+  isSeen: (item: TargetItem) => boolean,
+  emptying: Emptying,
+): Promise<string | undefined> {
+  let left: string | undefined;
+  const items: TargetItem[] = [];
+  for await (const item of emptying.list(away)) items.push(item);
+  const seen = items.filter((item) => {
+    const former = childPath(as, item.name);
+    if (isSeen({ ...item, path: former })) return true;
+    left ??= former;
+    return false;
+  });
+  for (const { path, name, folder } of seen)
+    if (folder) left = (await removeSeen(path, childPath(as, name), isSeen, emptying)) ?? left;
+    else await emptying.removeFile(path);
+  if (left !== undefined) return left;
+  try {
+    await emptying.removeFolder(away);
+    return undefined;
+  } catch (error) {
+    if (!isFailure(error, 'target-not-empty')) throw error;
+    return as;
   }
 }
 

@@ -8,6 +8,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
@@ -17,6 +18,7 @@ import { Failure } from '#src/base/errors.js';
 import { FolderTarget } from '#src/targets/folder/folder-target.js';
 import { nameFile, nameFileNow, renameNoReplace } from '#src/targets/folder/rename.js';
 import { FolderRoot } from '#src/targets/folder/root.js';
+import { partPath } from '#src/targets/paths.js';
 import { RemoteTarget } from '#src/targets/remote/remote-target.js';
 import { Staging } from '#src/targets/remote/staging.js';
 import { rulesOf } from '#src/targets/rules.js';
@@ -267,3 +269,88 @@ t.test(
     t.strictSame(everything(nested), ['new', 'new']);
   },
 );
+
+t.test('what comes into a folder that was moved away for good comes back with it', async (t) => {
+  const { target, folder } = await folderTarget('still worked in');
+  t.teardown(() => target.close());
+  for (const path of ['tree/one', 'tree/deep/two', 'tree/.procorefs-part-old']) save(join(folder, path), path);
+  const list = target.list.bind(target);
+  let looks = 0;
+  // Who has the folder open, or works in it, does not notice that it has another name.
+  target.list = async function* (path, one) {
+    yield* list(path, one);
+    if (path.includes('aside') && ++looks === 2) save(join(folder, path, 'unseen'), 'unseen');
+  };
+  const tree = (await target.stat('tree', signal))!;
+  const isSeen = ({ name }: { readonly name: string }) => name !== 'unseen';
+  await failsWith(t, 'target-changed', () => target.discard(tree, { signal, isSeen }));
+  t.strictSame(contentOf(folder), { 'tree/deep/unseen': 'unseen' });
+  rmSync(join(folder, 'tree/deep/unseen'));
+  await target.discard(tree, { signal, isSeen });
+  t.strictSame(readdirSync(folder), []);
+});
+
+t.test('nobody who lists takes a part that another one writes, or what another one moves aside', async (t) => {
+  const folder = join(top, 'two at once');
+  mkdirSync(folder);
+  const storage = new Quirky(folder, { title: 'two at once' });
+  const open = () => new RemoteTarget(storage, new Staging(join(top, 'staging'), 'x'));
+  const [target, other] = [open(), open()];
+  const old = { mtime: 1_500_000_000, signal };
+  const rename = storage.rename.bind(storage);
+  storage.rename = async (...words) => {
+    await listed(other, '');
+    await rename(...words);
+    await listed(other, '');
+  };
+  await write(target, 'file', Buffer.from('one'), old);
+  const seen = (await target.stat('file', signal))!;
+  await write(target, 'file', Buffer.from('two!'), { ...old, expected: seen });
+  t.strictSame(everything(folder), ['two!']);
+  storage.rename = async (from, to, ...words) => {
+    // Unseen, and as old as what a program copies with its time.
+    if (from === 'file') {
+      save(join(folder, 'file'), 'unseen');
+      utimesSync(join(folder, 'file'), 1_400_000_000, 1_400_000_000);
+    }
+    await rename(from, to, ...words);
+    await listed(other, '');
+  };
+  const before = (await target.stat('file', signal))!;
+  await failsWith(t, 'target-changed', () => target.discard(before, { signal }));
+  t.strictSame(contentOf(folder), { file: 'unseen' });
+
+  for (const [part, isOld] of [
+    ['a-2020-01-01', true],
+    ['aside-b-2020-01-01', true],
+    ['aside-c', false],
+    ['d', true],
+    [`e-${new Date().toISOString().slice(0, 10)}`, false],
+  ] as const) {
+    const place = join(folder, `.procorefs-part-${part}`);
+    writeFileSync(place, 'part');
+    utimesSync(place, 1_500_000_000, 1_500_000_000);
+    await listed(target, '');
+    t.equal(existsSync(place), !isOld, part);
+  }
+});
+
+t.test('a part is continued on another day under its name', async (t) => {
+  const folder = join(top, 'continued');
+  mkdirSync(folder);
+  const storage = new Quirky(folder, { title: 'continued' });
+  const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'x'));
+  const yesterday = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
+  const part = `${partPath('file', { size: 4, mtime: 1_500_000_000 })}-${yesterday}`;
+  writeFileSync(join(folder, part), 'pa');
+  await listed(target, '');
+  const puts: string[] = [];
+  const put = storage.put.bind(storage);
+  storage.put = (parcel, path, one) => {
+    puts.push(path);
+    return put(parcel, path, one);
+  };
+  await write(target, 'file', Buffer.from('part'), { mtime: 1_500_000_000, signal });
+  t.strictSame(puts, [part]);
+  t.strictSame(readdirSync(folder), ['file']);
+});

@@ -13,7 +13,7 @@ import {
 } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
-import { asidePath, lookBelow, takeAway } from '../away.js';
+import { asidePath, bringBack, lookBelow, removeSeen, takeAway } from '../away.js';
 import {
   byName,
   checkNewFile,
@@ -23,7 +23,6 @@ import {
   isAsExpected,
   isOwn,
   nameOf,
-  PART_DAYS,
   PART_PREFIX,
   parentOf,
   partPath,
@@ -49,13 +48,13 @@ import { BatchWriter, SMALL } from './batch.js';
 import { GroupSync } from './group-sync.js';
 import { firstMode, isOwnerOnly, makeAllLike, makePrivateFolder, protect } from './modes.js';
 import { testFolder } from './probe.js';
+import { emptyingIn, removeOldParts } from './remove.js';
 import { renameNoReplace } from './rename.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 import { writeFile } from './write.js';
 
 /** Items of a folder that are looked at together. */
 const LOOKS = 64;
-const DAY = 86_400_000;
 
 /** A folder of this machine, or of a share that is mounted on it. */
 export class FolderTarget implements Target {
@@ -282,8 +281,13 @@ export class FolderTarget implements Target {
     const away = await this.#awayOf(path, trash, signal);
     const movement = { look, move: this.#move.bind(this), makeFolders: this.#makeFolders.bind(this) };
     const isAway = await takeAway({ from: path, to: away, seen: before! }, movement, changed(), signal);
-    if (isAway && !trash)
-      await this.#root.folder(parentOf(away), ({ at }) => rm(at(nameOf(away)), { recursive: true, force: true }));
+    if (!isAway || trash) return;
+    const emptying = emptyingIn(this.#root, (below) => this.list(below, signal));
+    if (!folder) return emptying.removeFile(away);
+    const left = await removeSeen(away, path, isSeen!, emptying);
+    if (left === undefined) return;
+    await bringBack(away, path, movement);
+    throw changed(left);
   }
 
   /** What tells an item of this moment from any that may come. */
@@ -399,18 +403,5 @@ async function lstatIn(folder: OpenFolder, path: string): Promise<Stats | undefi
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-async function removeOldParts(folder: OpenFolder, parts: readonly string[]): Promise<void> {
-  for (const name of parts) {
-    try {
-      // A part may bear the time of its content already: when it was touched last is its change time.
-      const { ctimeMs } = await lstat(folder.at(name));
-      if (ctimeMs < Date.now() - PART_DAYS * DAY) await rm(folder.at(name), { recursive: true, force: true });
-    } catch (error) {
-      // Somebody else was faster, or may only read: the part is in nobody's way.
-      if (!['ENOENT', 'EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error) ?? '')) throw error;
-    }
   }
 }

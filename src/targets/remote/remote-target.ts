@@ -13,7 +13,6 @@ import {
   isAsExpected,
   isOwn,
   nameOf,
-  PART_DAYS,
   PART_PREFIX,
   parentOf,
   partPath,
@@ -32,10 +31,9 @@ import type {
   WriteOptions,
 } from '../target.js';
 import { noteOf, overdue } from '../trash.js';
+import { Parts } from './parts.js';
 import type { Staging } from './staging.js';
 import type { Entry, Storage } from './storage.js';
-
-const PART_SECONDS = PART_DAYS * 86_400;
 
 /** A target that a program or protocol reaches: what all of them have in common. */
 export class RemoteTarget implements Target {
@@ -45,6 +43,7 @@ export class RemoteTarget implements Target {
   readonly #staging: Staging;
   /** Folders that are known to be folders of this root. */
   readonly #folders = new Set<string>(['']);
+  readonly #parts = new Parts();
   /** Notes in the trash that are there. */
   readonly #noted = new Set<string>();
 
@@ -69,9 +68,9 @@ export class RemoteTarget implements Target {
       else if (!isOwn(path, entry.name)) items.push({ ...entry, ...unusable, path: childPath(path, entry.name) });
     }
     yield* items.sort(byName);
-    const old = Date.now() / 1000 - PART_SECONDS;
     for (const { name, mtime, folder } of parts)
-      if (!folder && mtime !== undefined && mtime < old) await this.#storage.removeFile(childPath(path, name), signal);
+      if (!folder && this.#parts.isOld(childPath(path, name), mtime))
+        await this.#storage.removeFile(childPath(path, name), signal);
   }
 
   async stat(path: string, signal: AbortSignal): Promise<TargetItem | undefined> {
@@ -96,7 +95,8 @@ export class RemoteTarget implements Target {
     await this.#checkPlace(path, options);
     const how = { target: this.root, needsTime: this.#storage.takesTimeOfFile, reads: this.rules.reads };
     return this.#staging.with(path, content, options, how, async (parcel) => {
-      const place = this.#storage.publishes ? path : partPath(path, options);
+      const part = partPath(path, options);
+      const place = this.#storage.publishes ? path : this.#parts.place(part);
       if (place === path) {
         const there = options.expected === undefined ? undefined : await this.#checkPlace(path, options);
         // The name is missing for as long as the bytes take: only where the old ones are to be kept.
@@ -113,6 +113,7 @@ export class RemoteTarget implements Target {
         if (isFailure(error, 'target-changed')) await this.#storage.removeFile(place, signal);
         throw error;
       }
+      this.#parts.done(part);
       // Size, hash and a time that was set go with the name.
       if (this.rules.setsTimes) return withName(stored!, path);
       const item = await this.#storage.look(path, signal);

@@ -1,0 +1,39 @@
+import { PART_DAYS, PART_PREFIX } from '../paths.js';
+
+const DAY = 86_400_000;
+const DATED = /^(.*)-(\d{4}-\d\d-\d\d)$/;
+
+/**
+ * The names of parts on a storage that says of a file only what time its content has: each bears the day on which it was
+ * begun. Those that a list shows are continued under the name that they have.
+ */
+export class Parts {
+  readonly #begun = new Map<string, string>();
+
+  /** @param part as `partPath` calls it */
+  place(part: string): string {
+    const place = this.#begun.get(part) ?? `${part}-${new Date().toISOString().slice(0, 10)}`;
+    this.#begun.set(part, place);
+    return place;
+  }
+
+  /** It has its name, or is gone. */
+  done(part: string): void {
+    this.#begun.delete(part);
+  }
+
+  /**
+   * A part that is listed. @returns whether nobody has continued it for long, so that it is in the way
+   * @param mtime of its content: it says how old the part is at most, where no day does
+   */
+  isOld(path: string, mtime: number | undefined): boolean {
+    const [, part, day] = DATED.exec(path) ?? [];
+    const limit = Date.now() - PART_DAYS * DAY;
+    // What was moved aside has the time of whoever wrote it.
+    if (part === undefined)
+      return !path.includes(`${PART_PREFIX}aside-`) && mtime !== undefined && mtime * 1000 < limit;
+    if (Date.parse(day!) + DAY < limit) return true;
+    this.#begun.set(part, path);
+    return false;
+  }
+}
