@@ -43,7 +43,9 @@ t.test('what people and others do while a change is on its way', async (t) => {
     await files.write('read', 'one');
     const { node } = await files.entry('read');
     const { handle } = await fileSystem.open(node, 0, context);
+    const { inode } = intents().find(({ name }) => name === 'read')!;
     await open.drain();
+    t.ok(open.project.outbox.staging.has(inode), 'its bytes stay where they are');
     await files.write('read', 'number two');
     await open.drain();
     t.equal(String(await files.read('read')), 'number two');
