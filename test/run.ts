@@ -5,23 +5,31 @@ import t from 'tap';
 import Reporter from './reporter.js';
 
 /** Files at a time: most of them wait for a mount or a socket most of the time. */
-const JOBS = 5;
+const JOBS = 8;
 /** Files that take a minute, mostly waiting: they begin first, so that none is left alone at the end. */
 const LONG = [
   'interleave/outbox-1',
   'interleave/outbox-2',
   'interleave/jobs',
-  'cli/secrets',
-  'daemon/access',
   'targets/rsync',
-  'cli/bad-input',
+  'cli/secrets',
+  'daemon/write',
+  'daemon/write-refused',
+  'daemon/brake',
+  'daemon/names',
+  'daemon/company',
+  'daemon/failing-calls',
   'daemon/pending',
+  'daemon/kill',
+  'daemon/access',
+  'daemon/full-disk',
+  'daemon/power-cut',
+  'daemon/programs',
+  'cli/bad-input',
   'daemon/offline',
   'jobs/sync',
   'daemon/mount',
   'daemon/content',
-  'daemon/kill',
-  'daemon/company',
 ].map((name) => `${name}.test.js`);
 /** Seconds that a file may take, on a busy machine as well. */
 const TIMEOUT = 600;

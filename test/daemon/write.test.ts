@@ -45,7 +45,8 @@ t.test('each change costs the calls that it must and no more', async (t) => {
     'a move, with a new name',
   );
   t.equal(await cost(() => rename(join(mnt, 'folder'), join(mnt, 'binder'))), 1, 'a folder renamed');
-  t.equal(await cost(() => rm(join(mnt, 'binder'), { recursive: true })), 1, 'a folder with its content deleted');
+  // It is listed again before it goes: what somebody put into it meanwhile is kept.
+  t.equal(await cost(() => rm(join(mnt, 'binder'), { recursive: true })), 2, 'a folder with its content deleted');
   const tree = await byPath(project);
   t.notOk([...tree.keys()].some((path) => /new|other|folder$|binder/.test(path)));
 });
