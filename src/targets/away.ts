@@ -112,23 +112,22 @@ export async function removeSeen(
 }
 
 /**
- * One word for all that is in a folder, the same as long as names, sizes and times are.
+ * One word for all that is in a folder, the same as long as names and identities are.
  * @param check asked about each item, a folder before what is in it
- * @param timed times stay when something is moved
+ * @param identity tells a file from another one, also after it was moved
  */
 export async function lookBelow(
   folder: string,
   list: (folder: string) => AsyncIterable<TargetItem>,
   check: ((item: TargetItem) => void) | undefined,
-  timed: boolean,
+  identity: (file: TargetItem) => unknown,
 ): Promise<string> {
   const hash = createHash('sha256');
   const look = async (path: string): Promise<void> => {
     const below: string[] = [];
     for await (const item of list(path)) {
       check?.(item);
-      const { name, size, mtime } = item;
-      hash.update(JSON.stringify([path.slice(folder.length), name, item.folder, size, item.folder || !timed || mtime]));
+      hash.update(JSON.stringify([path.slice(folder.length), item.name, item.folder || identity(item)]));
       if (item.folder) below.push(item.path);
     }
     for (const one of below) await look(one);

@@ -66,6 +66,7 @@ export class Quirky implements Storage {
   readonly publishes: boolean;
   readonly takesTimeOfFile: boolean;
   readonly renames: boolean;
+  readonly removesFull: boolean = false;
   readonly hasLinks = false;
   readonly #folder: string;
   readonly #quirks: Quirks;

@@ -355,3 +355,50 @@ t.test('a part is continued on another day under its name', async (t) => {
   t.strictSame(puts, [part]);
   t.strictSame(readdirSync(folder), ['file']);
 });
+
+t.test('where a folder goes with what is in it, an empty one is looked at once more under another name', async (t) => {
+  const folder = join(top, 'goes with it');
+  mkdirSync(folder);
+  const storage = new Quirky(folder, { title: 'goes with it' });
+  Object.defineProperty(storage, 'removesFull', { value: true });
+  storage.removeFolder = (...words) => storage.purge(...words);
+  let act: (() => void) | undefined = () => save(join(folder, 'folder/unseen'), 'unseen');
+  const entries = storage.entries.bind(storage);
+  storage.entries = async (...words) => {
+    const found = await entries(...words);
+    act?.();
+    act = undefined;
+    return found;
+  };
+  const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'x'));
+  t.teardown(() => target.close());
+  mkdirSync(join(folder, 'folder'));
+  await failsWith(t, 'target-not-empty', () => target.removeFolder('folder', signal));
+  t.strictSame(contentOf(folder), { 'folder/unseen': 'unseen' });
+  rmSync(join(folder, 'folder/unseen'));
+  await target.removeFolder('folder', signal);
+  t.strictSame(readdirSync(folder), []);
+});
+
+t.test('where times are those of storing, hashes tell what came into a folder as it was moved', async (t) => {
+  const folder = join(top, 'hashes');
+  const storage = new Quirky(folder, { title: 'hashes', times: 'none' });
+  const entries = storage.entries.bind(storage);
+  storage.entries = async (at, one) =>
+    (await entries(at, one)).map((entry) => {
+      if (entry.folder) return entry;
+      const value = readFileSync(join(storage.place(at), entry.name)).toString('hex');
+      return { ...entry, hash: { kind: 'md5', value } };
+    });
+  const rename = storage.rename.bind(storage);
+  storage.rename = (...words) => {
+    if (words[0] === 'tree') save(join(folder, 'tree/file'), 'two');
+    return rename(...words);
+  };
+  const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'x'));
+  t.teardown(() => target.close());
+  save(join(folder, 'tree/file'), 'one');
+  const tree = (await target.stat('tree', signal))!;
+  await failsWith(t, 'target-changed', () => target.discard(tree, { signal, isSeen: () => true }));
+  t.strictSame(contentOf(folder), { 'tree/file': 'two' });
+});

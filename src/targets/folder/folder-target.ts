@@ -271,7 +271,14 @@ export class FolderTarget implements Target {
     });
     if (!found) return;
     const look = async (at: string, one: AbortSignal, check?: (item: TargetItem) => void) =>
-      folder ? lookBelow(at, (below) => this.list(below, one), check, true) : (await this.#found(at, one))?.identity;
+      folder
+        ? lookBelow(
+            at,
+            (below) => this.list(below, one),
+            check,
+            ({ size, mtime }) => [size, mtime],
+          )
+        : (await this.#found(at, one))?.identity;
     const before = folder
       ? await look(path, signal, (item) => {
           // What is mounted there is none of this folder.

@@ -37,6 +37,7 @@ export class RcloneStorage implements Storage {
   readonly root: string;
   readonly publishes: boolean;
   readonly renames: boolean;
+  readonly removesFull: boolean;
   readonly takesTimeOfFile: boolean;
   readonly hasLinks: boolean;
   readonly #daemon: RcloneDaemon;
@@ -66,6 +67,8 @@ export class RcloneStorage implements Storage {
     this.rules = rulesFrom(type, info);
     this.publishes = type.publishes === true;
     this.renames = info.Features?.Move === true;
+    // Its own look comes before; only some servers look themselves.
+    this.removesFull = info.Features?.DirMove === true && type.refusesFull !== true;
     this.takesTimeOfFile = this.rules.setsTimes || this.#bucketBased;
     this.hasLinks = type.hasLinks === true;
     this.#type = type;

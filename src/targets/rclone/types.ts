@@ -18,6 +18,8 @@ export interface StorageType {
   readonly publishes?: true;
   /** A file's own time stands in metadata that costs a request a file: the time of storing is taken instead. */
   readonly storeTime?: true;
+  /** The server itself refuses to remove a folder with something in it. */
+  readonly refusesFull?: true;
   /** The server has symbolic links. */
   readonly hasLinks?: true;
   /** rclone takes and shows names as the server has them; of other storages it doubles its quote character. */
@@ -76,9 +78,10 @@ export const STORAGE_TYPES: Readonly<Record<string, StorageType>> = {
     // Otherwise a link on the server would be shown as what it leads to.
     preset: { skip_links: 'true' },
     hasLinks: true,
+    refusesFull: true,
     rawNames: true,
   },
-  ftp: { platform: 'rclone', username: 'user', password: 'pass', uri: 'host' },
+  ftp: { platform: 'rclone', username: 'user', password: 'pass', uri: 'host', refusesFull: true },
 };
 
 /** Any other storage of rclone: all its parameters are options. */

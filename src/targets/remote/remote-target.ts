@@ -253,7 +253,12 @@ export class RemoteTarget implements Target {
       if (!isSeen!(item)) throw this.#changed(item.path);
     };
     const lookAt = (at: string, one: AbortSignal, checked?: typeof check): Promise<string> =>
-      lookBelow(at, (below) => this.list(below, one), checked, this.rules.setsTimes);
+      lookBelow(
+        at,
+        (below) => this.list(below, one),
+        checked,
+        (item) => this.#identity(item),
+      );
     const before = folder ? await lookAt(path, signal, check) : this.#identity(found);
     if (trash || this.#storage.renames) {
       const movement = folder ? { ...this.#movement, look: lookAt } : this.#movement;
@@ -279,11 +284,16 @@ export class RemoteTarget implements Target {
     const found = await this.#toRemove(path, signal);
     if (!found) return;
     if (!found.folder) throw new Failure('target-exists', { target: this.root, path, why: 'it is no folder' });
-    // Not every storage refuses to remove a folder with something in it.
-    if ((await this.#storage.entries(path, signal)).length > 0)
-      throw new Failure('target-not-empty', { target: this.root, path });
+    const look = async (at: string, one: AbortSignal): Promise<string> =>
+      (await this.#storage.entries(at, one)).length === 0 ? 'empty' : 'full';
+    const notEmpty = new Failure('target-not-empty', { target: this.root, path });
+    if ((await look(path, signal)) === 'full') throw notEmpty;
     this.#forget(path);
-    await this.#storage.removeFolder(path, signal);
+    if (!this.#storage.removesFull) return this.#storage.removeFolder(path, signal);
+    const aside = asidePath(path);
+    const movement = { ...this.#movement, look };
+    if (await takeAway({ from: path, to: aside, seen: 'empty' }, movement, notEmpty, signal))
+      await this.#storage.removeFolder(aside, signal);
   }
 
   async #toRemove(path: string, signal: AbortSignal): Promise<Entry | undefined> {

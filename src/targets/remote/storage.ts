@@ -24,6 +24,8 @@ export interface Storage {
   readonly publishes: boolean;
   /** A file or folder gets another name in one step: the bytes stay where they are. */
   readonly renames: boolean;
+  /** What is in a folder goes with it when it is removed; it can be renamed. */
+  readonly removesFull: boolean;
   /** The time of the local file becomes that of the stored one. */
   readonly takesTimeOfFile: boolean;
   /** Symbolic links on the server may lead elsewhere: every folder is looked at before something is put into it. */

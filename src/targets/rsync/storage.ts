@@ -29,6 +29,7 @@ export class RsyncStorage implements Storage {
   readonly rules = rulesOf('rsync', { normalizes: true, timeGrain: 1, replacesAtOnce: true, resumes: true });
   readonly publishes = false;
   readonly renames = true;
+  readonly removesFull = false;
   readonly takesTimeOfFile = true;
   readonly hasLinks = true;
   readonly root: string;

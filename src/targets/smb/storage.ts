@@ -28,6 +28,7 @@ export class SmbStorage implements Storage {
   });
   readonly publishes = false;
   readonly renames = true;
+  readonly removesFull = false;
   readonly takesTimeOfFile = false;
   // The server follows links only inside of the share.
   readonly hasLinks = false;
