@@ -37,6 +37,9 @@ function expected(positions: Record<string, string>): Record<string, string> {
   if (positions['name-unicode'] === 'nfc') found['name-twins'] = 'clash';
   // The deleted or restored folder is part of its own subtree.
   if (positions['bump-subtree'] === 'yes') found['bump-delete'] = found['bump-restore'] = 'yes';
+  // What is below a deleted folder is in no list.
+  if (positions['recycled-in-index'] === 'excluded' && positions['recycled-filter'] === 'tops')
+    for (const hidden of ['bump-subtree', 'recycled-subtree']) delete found[hidden];
   // What is never restored shows nothing.
   if (positions.restore === 'refused') delete found['bump-restore'];
   return found;

@@ -289,6 +289,22 @@ export const recycledSubtree: Answered = (evidence) => {
   return typeof deleted === 'boolean' ? (deleted ? 'deleted' : 'kept') : undefined;
 };
 
+/** Whether the filter for the recycle bin shows what is below the folder that was deleted. */
+export const recycledFilter: Answered = ({ seen }) => {
+  const rows = seen['changes-bin']?.rows;
+  const has = (step: Step) => rows?.some((row) => Number(row.id) === idOf(seen[step])) ?? false;
+  if (idOf(seen.child) === undefined || !has('folder')) return undefined;
+  return has('child') ? 'all' : 'tops';
+};
+
+/** The folder that was deleted had a folder in it. */
+export const deleteReply: Answered = ({ seen }) => {
+  const reply = seen['delete-folder'];
+  if (!reply?.ok || idOf(seen.child) === undefined) return undefined;
+  if (idOf(reply) === undefined) return 'nothing';
+  return reply.item.has_children === true ? 'item' : 'childless';
+};
+
 const listed = ({ seen }: Evidence, key: 'folders' | 'files', id: number | undefined): Json | undefined =>
   id === undefined ? undefined : listOf(seen.listing?.item[key]).find((row) => Number(row.id) === id);
 

@@ -220,6 +220,18 @@ export const factTable: readonly FactRow[] = [
     ['rename-recycled'],
     answers.statusOf('rename-recycled'),
   ),
+  write(
+    'recycled-filter',
+    'whether the filter for the recycle bin also shows what is below a deleted folder',
+    ['changes-bin'],
+    answers.recycledFilter,
+  ),
+  write(
+    'delete-reply',
+    'what the reply to a deletion shows: the item, a folder as if it were empty, or nothing',
+    ['delete-folder'],
+    answers.deleteReply,
+  ),
   write('restore', 'whether PATCH of parent_id takes an item out of the recycle bin', ['restore'], answers.restored),
   write(
     'parent-missing',

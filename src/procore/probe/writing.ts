@@ -28,7 +28,7 @@ export interface CleanUp {
 }
 
 /**
- * Makes a folder, tries in it what cannot be seen otherwise, and deletes it, whatever happens: 34 to 40 calls. Undefined
+ * Makes a folder, tries in it what cannot be seen otherwise, and deletes it, whatever happens: 35 to 40 calls. Undefined
  * if nothing was made.
  */
 export async function writeFacts(
@@ -165,9 +165,8 @@ class Writing {
     if (deleted === undefined) return;
 
     const since = `${stamp((this.#evidence.seen.scratch?.date ?? 0) - 2)}...${stamp(this.#now() + 86_400)}`;
-    const listed = await this.#index('changes', `filters%5Bupdated_at%5D=${since}`);
-    if (!listed.rows.some((row) => Number(row.id) === deleted))
-      await this.#index('changes-bin', `filters%5Bupdated_at%5D=${since}&filters%5Bis_in_recycle_bin%5D=true`);
+    await this.#index('changes', `filters%5Bupdated_at%5D=${since}`);
+    await this.#index('changes-bin', `filters%5Bupdated_at%5D=${since}&filters%5Bis_in_recycle_bin%5D=true`);
     await this.#makeFolder('missing-parent', deleted, 'Orphan');
     await this.#call('get-recycled', { path: `/rest/v1.0/folders/${deleted}` });
     await this.#changeFolder('rename-recycled', deleted, { name: 'Renamed in the bin' });
