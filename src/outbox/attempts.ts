@@ -5,7 +5,7 @@ import type { ContentCache } from '../content/cache.js';
 import { nextSequence } from '../mirror/changes.js';
 import type { MirrorStore } from '../mirror/store.js';
 import { linuxNames } from '../names/linux.js';
-import type { RemoteItem } from '../procore/items.js';
+import type { RemoteItem, RemoteVersion } from '../procore/items.js';
 import { isSameContent } from '../procore/own-work.js';
 import type { Written, WrittenItem } from '../procore/writes.js';
 import { attemptOf, rebased, sentBy, withOutcome } from './attempt.js';
@@ -67,14 +67,17 @@ export class Attempts {
     this.#underWay.delete(inode);
   }
 
-  /** The server has it: the mirror gets the row, under the inode that it has here, and the intent goes. */
-  async confirm(attempt: Intent, written: Written, call: CallOptions): Promise<void> {
+  /**
+   * The server has it: the mirror gets the row, under the inode that it has here, and the intent goes. `own` is the version
+   * that the attempt made, where others have put theirs over it since: what is here was made from it.
+   */
+  async confirm(attempt: Intent, written: Written, call: CallOptions, own?: RemoteVersion): Promise<void> {
     const { store, outbox } = this.#o;
     const { item } = written;
     if (!item) throw new Failure('bad-reply', { host: 'the server', call: attempt.name, why: 'it names no item' });
     const unseen = await overtaken(attempt, item, this.#o, call);
     const { inode, sequence } = outbox.intents.ofAttempt(attempt.attemptAt) ?? attempt;
-    const foreign = isForeign(attempt, item);
+    const foreign = isForeign(attempt, item) || (own !== undefined && own.id !== item.version?.id);
     const content = foreign ? { sequence: nextSequence(sequence), replaced: sequence } : { sequence };
     const name = attempt.attempted?.name ?? attempt.name;
     const before = attempt.folder ? outbox.tree.view.byRemoteId(item.id)?.inode : undefined;
@@ -82,7 +85,7 @@ export class Attempts {
     if (before !== undefined && before !== inode) this.#rehome(before, inode);
     if (unseen) this.#keepBeside(copyOf(unseen, attempt, outbox));
     if (attempt.dirty) this.#o.checkedIn(attempt.inode);
-    this.#finish(attempt, item);
+    this.#finish(attempt, own ? { ...item, version: own } : item);
   }
 
   #keepBeside(theirs: Intent): void {
@@ -153,6 +156,7 @@ export class Attempts {
       { ...intent, attempted: { ...came, upload }, dirty: sighting.content === 'current' && intent.dirty },
       sighting,
       call,
+      intent.remoteId === NO_REMOTE ? sighting.own : undefined,
     );
     const isUnseen = isForeign || sighting.content === 'covered';
     const now = isUnseen ? this.#o.outbox.intents.get(intent.inode) : undefined;
@@ -173,26 +177,29 @@ export class Attempts {
   }
 
   /**
-   * The name of a new file is taken: whether by what an earlier call at it made after all. Then that is the document, and
-   * what was written since is its next version. 1 call, if there was such a call.
+   * The name of a new file is taken: whether by what an earlier call at it made after all, also by one that an older copy
+   * of the outbox knows nothing of. Then that is the document, and what was written since is its next version. 1 call.
    */
   async cameLate(attempt: Intent, parentId: RemoteId, call: CallOptions): Promise<boolean> {
     const { outbox, ownWork } = this.#o;
     const { attempted } = attempt;
-    const calls = attempted ? this.late.creations(parentId, linuxNames.decode(attempted.name)) : [];
-    if (!attempted || calls.length === 0) return false;
+    if (!attempted) return false;
+    const calls = this.late.creations(parentId, linuxNames.decode(attempted.name));
+    const sent = [...calls.map(({ digests }) => digests), ...(attempted.digests ? [attempted.digests] : [])];
     const found = await this.lookup.childNamed(parentId, linuxNames.decode(attempted.name), 'file', call);
     if (!found || outbox.intents.ofRemote(found.item.id)) return false;
-    for (const late of calls) {
-      if (!(await ownWork.isMade(found.item, late.digests, call))) continue;
-      const isAll = found.item.version?.number === 1 && isSameContent(late.digests, attempted.digests);
+    for (const [n, digests] of sent.entries()) {
+      const own = await ownWork.made(found.item, digests, call);
+      if (!own) continue;
+      const isAll = found.item.version?.number === 1 && isSameContent(digests, attempted.digests);
       const upload = isAll ? attempted.upload : undefined;
       await this.confirm(
         { ...attempt, attempted: { ...attempted, upload }, dirty: isAll && attempt.dirty },
         found,
         call,
+        own,
       );
-      this.late.forget(late);
+      if (calls[n]) this.late.forget(calls[n]);
       return true;
     }
     return false;

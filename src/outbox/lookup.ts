@@ -3,7 +3,7 @@ import type { ProjectId, RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import { linuxNames } from '../names/linux.js';
 import type { ProcoreClient } from '../procore/client.js';
-import type { RemoteItem } from '../procore/items.js';
+import type { RemoteItem, RemoteVersion } from '../procore/items.js';
 import type { OwnWork } from '../procore/own-work.js';
 import type { WrittenItem } from '../procore/writes.js';
 import { sentBy } from './attempt.js';
@@ -23,6 +23,8 @@ export interface Sighting extends WrittenItem {
   readonly isThere: boolean;
   /** The content that the attempt was to bring has come: it is the current one, or somebody has put another over it. */
   readonly content: 'current' | 'covered' | undefined;
+  /** The version that has that content; undefined: not known. */
+  readonly own?: RemoteVersion | undefined;
 }
 
 /** Looks at the server before anything is repeated; 1 call each, and one more where a version lies over what may be ours. */
@@ -72,9 +74,13 @@ export class Lookup {
     const { item } = found;
     const sent = sentBy(intent, attempt);
     // What an older program sent is known by its size only.
-    const isOurs = sent ? await this.#o.ownWork.isMade(item, sent, call) : item.version?.size === attempt.size;
-    if (!isOurs) return undefined;
-    return { ...found, isThere: true, content: item.version?.number === 1 ? 'current' : 'covered' };
+    const own = sent
+      ? await this.#o.ownWork.made(item, sent, call)
+      : item.version?.size === attempt.size
+        ? item.version
+        : undefined;
+    if (!own) return undefined;
+    return { ...found, isThere: true, content: item.version?.number === 1 ? 'current' : 'covered', own };
   }
 
   async #changed(intent: Intent, attempt: Attempt, call: CallOptions): Promise<Sighting> {

@@ -54,13 +54,13 @@ export class OwnWork {
     return version.size === 0 || this.#hasBytes(file, version, sent, call);
   }
 
-  /** Whether this account made the file, with these bytes: 1 call where it has more than one version. */
-  async isMade(file: RemoteItem, sent: Digests, call: CallOptions): Promise<boolean> {
+  /** The first version of a file that this account made with these bytes: 1 call where it has more than one version. */
+  async made(file: RemoteItem, sent: Digests, call: CallOptions): Promise<RemoteVersion | undefined> {
     const { client, project } = this.#o;
     const isFirst = file.version?.number === 1;
     const versions = isFirst ? [file.version] : await client.versions(project, file.id, call);
     const first = versions.find(({ number }) => number === 1);
-    return first !== undefined && this.isOurs(file, first, sent, call);
+    return first && (await this.isOurs(file, first, sent, call)) ? first : undefined;
   }
 
   /** The newest of our versions after the one of this number, if it is among them: 1 call where it is not the current one. */

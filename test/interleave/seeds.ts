@@ -8,6 +8,8 @@ export const OUTBOX_SEEDS: readonly number[] = [
   111, 127,
   // A kill while new files lie in new folders.
   2001, 2009, 2021,
+  // A colleague saves over what a call without an answer had made.
+  20_119,
 ];
 
 export const JOB_SEEDS: readonly number[] = [

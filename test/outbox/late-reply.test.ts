@@ -157,6 +157,27 @@ t.test('a version that somebody put over ours before one had looked leaves no se
   t.equal(String(await files.read('known.txt')), 'theirs');
 });
 
+t.test('what was saved here after a file was made late does not go over what somebody put there since', async (t) => {
+  for (const theirs of ['of the same size', 'of another size, which is longer']) {
+    const project = await opened(t);
+    const { admin } = project.simulator;
+    const files = new Files(project.fileSystem);
+    await files.write('new.txt', 'what was first..');
+    await admin.faults({ late: { route: 'POST /rest/v1.0/files' } });
+    await project.tryAll();
+    await files.write('new.txt', 'saved since');
+    t.ok(await came(project));
+    await admin.change({ op: 'update', path: 'new.txt', content: theirs });
+    await project.drain();
+    const [document, copy, ...more] = (await atServer(project)).toSorted(([, a], [, b]) => b.length - a.length);
+    t.strictSame(document, ['new.txt', ['what was first..', theirs].map(sum)]);
+    t.strictSame(copy?.[1], [sum('saved since')]);
+    t.match(copy?.[0], /^new \(conflict/);
+    t.strictSame(more, []);
+    t.equal(String(await files.read('new.txt')), theirs);
+  }
+});
+
 t.test('a file that comes late where nobody wants it any more goes again', async (t) => {
   const project = await opened(t);
   const { admin } = project.simulator;

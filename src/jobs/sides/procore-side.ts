@@ -211,7 +211,7 @@ export class ProcoreSide implements Side {
       async () => {
         const { children, serverTime } = await client.folder(project, parentId, call);
         const item = children.find((child) => child.type === 'file' && child.name === name);
-        return item && (await ownWork.isMade(item, digests, call)) ? { item, serverTime } : undefined;
+        return item && (await ownWork.made(item, digests, call)) ? { item, serverTime } : undefined;
       },
       { job: true, remoteId: NO_REMOTE, parentId, name, digests },
       path,
