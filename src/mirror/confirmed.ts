@@ -12,7 +12,8 @@ const MOST = 20_000;
 export class Confirmed {
   /** Server time of the reply, in the order in which they came. */
   readonly #times = new Map<RemoteId, number>();
-  readonly #restored = new Set<RemoteId>();
+  /** When what we took out of the recycle bin had been deleted at the latest, seconds by its own time. */
+  readonly #restored = new Map<RemoteId, number>();
   readonly #put: Statement<[number, number]>;
   readonly #forget: Statement<[number]>;
 
@@ -24,9 +25,12 @@ export class Confirmed {
     for (const { remote_id, at } of kept.iterate()) this.#times.set(remote_id, at);
   }
 
-  /** To be called within the transaction that takes the reply in. `restored`: it was taken out of the recycle bin. */
-  add(id: RemoteId, serverTime: number, restored = false): void {
-    if (restored) this.#restored.add(id);
+  /**
+   * To be called within the transaction that takes the reply in. `deletedAt`: it was taken out of the recycle bin, and had
+   * been deleted then at the latest.
+   */
+  add(id: RemoteId, serverTime: number, deletedAt?: number): void {
+    if (deletedAt !== undefined) this.#restored.set(id, deletedAt);
     this.#times.delete(id);
     this.#times.set(id, serverTime);
     this.#put.run(id, serverTime);
@@ -37,9 +41,9 @@ export class Confirmed {
     }
   }
 
-  /** One of our own calls took it out of the recycle bin, since the start. */
-  isRestored(id: RemoteId): boolean {
-    return this.#restored.has(id);
+  /** When it had been deleted at the latest, if one of our own calls took it out of the recycle bin since the start. */
+  restoredFrom(id: RemoteId): number | undefined {
+    return this.#restored.get(id);
   }
 
   /** Whether a listing of this server time may be older than what we did to the item. */

@@ -13,9 +13,9 @@ export const undoesDeletion = (item: RemoteItem, row: Row): boolean =>
   (item.version?.number ?? 0) < row.version_number ||
   ((row.flags & DELETED) !== 0 && !item.deleted && item.updatedAt <= row.seen_at);
 
-/** And of one that we restored: that it is in the bin, as it was before. */
-export const undoesRestoring = (item: RemoteItem, row: Row): boolean =>
-  item.deleted && (row.flags & DELETED) === 0 && item.updatedAt <= row.updated_at;
+/** And of one that we restored: that it is in the bin, as it was before. A deletion since then is younger. */
+export const undoesRestoring = (item: RemoteItem, row: Row, deletedAt: number | undefined): boolean =>
+  deletedAt !== undefined && item.deleted && (row.flags & DELETED) === 0 && item.updatedAt <= deletedAt;
 
 export function flagsOf(item: RemoteItem): number {
   return (

@@ -152,7 +152,10 @@ export class Writer {
    */
   confirm(item: RemoteItem, serverTime: number, inode: Inode, own: Own): Ingested {
     return this.#transaction(() => {
-      this.#confirmed.add(item.id, serverTime, own.restored);
+      const known = own.restored ? this.#rows.find.get(item.id) : undefined;
+      const isKnownDeleted = known !== undefined && (known.flags & DELETED) !== 0;
+      const deletedAt = isKnownDeleted ? known.updated_at : item.updatedAt;
+      this.#confirmed.add(item.id, serverTime, own.restored ? deletedAt : undefined);
       const changes: Change[] = [];
       const other = this.#rows.ofInode.get(inode);
       // What had this inode left it to this item, and is deleted, or about to be.
@@ -309,7 +312,7 @@ export class Writer {
     const flags = flagsOf(item);
     if (row && !own) {
       if (isOlder(item, row)) return false;
-      const undoes = undoesDeletion(item, row) || (this.#confirmed.isRestored(item.id) && undoesRestoring(item, row));
+      const undoes = undoesDeletion(item, row) || undoesRestoring(item, row, this.#confirmed.restoredFrom(item.id));
       if (undoes && this.#confirmed.isNewerThan(item.id, serverTime)) return false;
       this.#silence.saw(item, row, flags, serverTime);
     }
