@@ -13,6 +13,10 @@ export const undoesDeletion = (item: RemoteItem, row: Row): boolean =>
   (item.version?.number ?? 0) < row.version_number ||
   ((row.flags & DELETED) !== 0 && !item.deleted && item.updatedAt <= row.seen_at);
 
+/** When an item that was restored had been deleted at the latest, seconds by its own time. */
+export const deletedBy = (item: RemoteItem, row: Row | undefined): number =>
+  row && (row.flags & DELETED) !== 0 ? row.updated_at : item.updatedAt;
+
 /** And of one that we restored: that it is in the bin, as it was before. A deletion since then is younger. */
 export const undoesRestoring = (item: RemoteItem, row: Row, deletedAt: number | undefined): boolean =>
   deletedAt !== undefined && item.deleted && (row.flags & DELETED) === 0 && item.updatedAt <= deletedAt;

@@ -8,7 +8,7 @@ import { Absence, type Listed, type Missing, type Span } from './absence.js';
 import { type Change, nextSequence } from './changes.js';
 import { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
-import { changed, flagsOf, isOlder, undoesDeletion, undoesRestoring } from './item-facts.js';
+import { changed, deletedBy, flagsOf, isOlder, undoesDeletion, undoesRestoring } from './item-facts.js';
 import { COLUMNS, ItemRows, NO_PARENT, type Row } from './item-rows.js';
 import type { Binding, Numbers } from './numbers.js';
 import { FOLDED, ShownNames } from './shown-names.js';
@@ -152,10 +152,7 @@ export class Writer {
    */
   confirm(item: RemoteItem, serverTime: number, inode: Inode, own: Own): Ingested {
     return this.#transaction(() => {
-      const known = own.restored ? this.#rows.find.get(item.id) : undefined;
-      const isKnownDeleted = known !== undefined && (known.flags & DELETED) !== 0;
-      const deletedAt = isKnownDeleted ? known.updated_at : item.updatedAt;
-      this.#confirmed.add(item.id, serverTime, own.restored ? deletedAt : undefined);
+      this.#confirmed.add(item.id, serverTime, own.restored && deletedBy(item, this.#rows.find.get(item.id)));
       const changes: Change[] = [];
       const other = this.#rows.ofInode.get(inode);
       // What had this inode left it to this item, and is deleted, or about to be.
