@@ -13,9 +13,12 @@ export const undoesDeletion = (item: RemoteItem, row: Row): boolean =>
   (item.version?.number ?? 0) < row.version_number ||
   ((row.flags & DELETED) !== 0 && !item.deleted && item.updatedAt <= row.seen_at);
 
-/** When an item that was restored had been deleted at the latest, seconds by its own time. */
-export const deletedBy = (item: RemoteItem, row: Row | undefined): number =>
-  row && (row.flags & DELETED) !== 0 ? row.updated_at : item.updatedAt;
+/**
+ * When an item that was restored had been deleted at the latest, seconds by its own time. Times are whole seconds: what
+ * deletes it within the second of the restoring counts, for a later poll shows it again where that was before.
+ */
+export const deletedBy = (item: RemoteItem, serverTime: number, row: Row | undefined): number =>
+  row && (row.flags & DELETED) !== 0 ? Math.min(row.updated_at, serverTime - 1) : item.updatedAt;
 
 /** And of one that we restored: that it is in the bin, as it was before. A deletion since then is younger. */
 export const undoesRestoring = (item: RemoteItem, row: Row, deletedAt: number | undefined): boolean =>

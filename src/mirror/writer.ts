@@ -152,7 +152,7 @@ export class Writer {
    */
   confirm(item: RemoteItem, serverTime: number, inode: Inode, own: Own): Ingested {
     return this.#transaction(() => {
-      this.#confirmed.add(item.id, serverTime, own.restored && deletedBy(item, this.#rows.find.get(item.id)));
+      this.#confirmed.add(item.id, serverTime, own.restored && deletedBy(item, serverTime, this.#rows.find.get(item.id)));
       const changes: Change[] = [];
       const other = this.#rows.ofInode.get(inode);
       // What had this inode left it to this item, and is deleted, or about to be.
