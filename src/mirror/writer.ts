@@ -152,12 +152,12 @@ export class Writer {
    */
   confirm(item: RemoteItem, serverTime: number, inode: Inode, own: Own): Ingested {
     return this.#transaction(() => {
-      this.#confirmed.add(item.id, serverTime, own.restored && deletedBy(item, serverTime, this.#rows.find.get(item.id)));
       const changes: Change[] = [];
       const other = this.#rows.ofInode.get(inode);
       // What had this inode left it to this item, and is deleted, or about to be.
       if (other && other.remote_id !== item.id) this.#changeInode(other, this.#takeInode(), changes);
       const row = this.#rows.find.get(item.id);
+      this.#confirmed.add(item.id, serverTime, own.restored && deletedBy(item, serverTime, row));
       // A listing had shown it before the reply to our call was known.
       if (row && row.inode !== inode) this.#changeInode(row, inode, changes);
       const added = this.#put(item, serverTime, undefined, changes, { inode, ...own });
