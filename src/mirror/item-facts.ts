@@ -1,5 +1,6 @@
 import type { RemoteId } from '../base/ids.js';
 import type { RemoteItem } from '../procore/items.js';
+import type { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, PRIVATE, READ_ONLY } from './flags.js';
 import type { Row } from './item-rows.js';
 
@@ -20,9 +21,12 @@ export const undoesDeletion = (item: RemoteItem, row: Row): boolean =>
 export const deletedBy = (item: RemoteItem, serverTime: number, row: Row | undefined): number =>
   row && (row.flags & DELETED) !== 0 ? Math.min(row.updated_at, serverTime - 1) : item.updatedAt;
 
-/** And of one that we restored: that it is in the bin, as it was before. A deletion since then is younger. */
-export const undoesRestoring = (item: RemoteItem, row: Row, deletedAt: number | undefined): boolean =>
-  deletedAt !== undefined && item.deleted && (row.flags & DELETED) === 0 && item.updatedAt <= deletedAt;
+/** And of one that we restored: that it is in the bin, as it was before. What was moved or deleted since then is not so. */
+export function undoesRestoring(item: RemoteItem, row: Row, parent: RemoteId, confirmed: Confirmed): boolean {
+  const deletedAt = confirmed.restoredFrom(item.id);
+  if (deletedAt === undefined || !item.deleted || (row.flags & DELETED) !== 0) return false;
+  return item.updatedAt <= deletedAt && parent === row.parent_id;
+}
 
 export function flagsOf(item: RemoteItem): number {
   return (

@@ -309,7 +309,7 @@ export class Writer {
     const flags = flagsOf(item);
     if (row && !own) {
       if (isOlder(item, row)) return false;
-      const undoes = undoesDeletion(item, row) || undoesRestoring(item, row, this.#confirmed.restoredFrom(item.id));
+      const undoes = undoesDeletion(item, row) || undoesRestoring(item, row, parent, this.#confirmed);
       if (undoes && this.#confirmed.isNewerThan(item.id, serverTime)) return false;
       this.#silence.saw(item, row, flags, serverTime);
     }
