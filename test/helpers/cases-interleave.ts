@@ -49,6 +49,23 @@ export async function jobRuns(
 
 export const seedsFrom = (first: number, count: number): number[] => Array.from({ length: count }, (_, n) => first + n);
 
+/** One of the six parts of `npm test`: sequences of seeds that are fixed, beside those at which something was found once. */
+export async function outboxPart(t: Scenario, found: readonly number[], first: number): Promise<void> {
+  const counts = await outboxSequences(t, [...found, ...seedsFrom(first, 100)]);
+  const least = { sequences: 100, duringSend: 17, unseen: 17, oldDatabases: 5, kills: 5 } as const;
+  for (const [name, count] of Object.entries(least)) {
+    const had = counts[name as keyof typeof least];
+    t.ok(had >= count, `${name}: ${had}`);
+  }
+}
+
+/** One of the three parts of `npm test`: a job of each seed, with three runs. */
+export async function jobsPart(t: Scenario, found: readonly number[], first: number): Promise<void> {
+  const { runs, acts } = await jobRuns(t, [...found, ...seedsFrom(first, 70)]);
+  t.ok(runs >= 200, `${runs} runs`);
+  t.ok(acts >= 200, `${acts} acts while one was on its way`);
+}
+
 async function inParts(
   t: Scenario,
   seeds: readonly number[],

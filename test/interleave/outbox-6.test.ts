@@ -1,0 +1,6 @@
+import t from 'tap';
+import { outboxPart } from '../helpers/cases-interleave.js';
+
+t.test('whatever happens between two calls, what waits to go up loses nothing and doubles nothing', (t) =>
+  outboxPart(t, [], 20_200),
+);
