@@ -38,7 +38,7 @@ const LONG = [
   'daemon/content',
 ].map((name) => `${name}.test.js`);
 /** Seconds that a file may take, on a busy machine as well. */
-const TIMEOUT = 600;
+const TIMEOUT = 1200;
 
 /**
  * Runs the test files that are named, or all of them. tap's own command line would watch in every process which modules
