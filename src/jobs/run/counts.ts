@@ -22,6 +22,11 @@ export class Counts {
     this.#processing.add(id);
   }
 
+  /** Its bytes have come: what waits for a disk only is not under way any more. */
+  arrived({ id }: RunItem): void {
+    this.#processing.delete(id);
+  }
+
   add(item: RunItem, result: Result): void {
     const { status, bytes } = result;
     this.#processing.delete(item.id);

@@ -255,7 +255,13 @@ export class Run {
               rank = item.rank;
               return;
             }
-            await settling.begin((arrived) => this.#one(item, { ...context, arrived }, signal));
+            await settling.begin((go) => {
+              const arrived = (): void => {
+                this.#counts.arrived(item);
+                go();
+              };
+              return this.#one(item, { ...context, arrived }, signal);
+            });
           }
         };
         await Promise.all(Array.from({ length: workers }, work)).finally(() => settling.end());
