@@ -22,7 +22,9 @@ export async function decide(
       name!,
       value!.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code)),
     );
-  const posted = await fetch(new URL('/oauth/authorize', url), { method: 'POST', body, redirect: 'manual' });
+  // A connection that was kept may have been closed meanwhile, on a busy machine: then once more.
+  const post = () => fetch(new URL('/oauth/authorize', url), { method: 'POST', body, redirect: 'manual' });
+  const posted = await post().catch(post);
   return {
     location: posted.headers.get('location') ?? undefined,
     code: /id="authorization_code">([^<]+)</.exec(await posted.text())?.[1],
