@@ -37,6 +37,7 @@ export class Confirmed {
     if (this.#times.size > MOST) {
       const oldest = this.#times.keys().next().value!;
       this.#times.delete(oldest);
+      this.#restored.delete(oldest);
       this.#forget.run(oldest);
     }
   }
