@@ -128,7 +128,8 @@ ${CASES.map(
   flagged.
 - **What was seen.** A file is deleted, replaced or moved away only while both ends are what the plan or the records say;
   a folder is listed again, and one new or changed item keeps all of it. What is not as it was stays, is flagged as changed,
-  and is the next run's. A \`move\` compares bytes where no hash tells; only \`publish\` replaces what it does not know.
+  and is the next run's. What somebody saves in Procore between a job's last look and the job's own version is kept beside
+  it, as \`stem (conflict HOST DATE).ext\`, and the file is flagged. A \`move\` compares bytes where no hash tells; only \`publish\` replaces what it does not know.
 - **Trash.** What a job deletes or overwrites on a folder or a share is renamed into \`.procorefs-trash/DATE/\` and looked at
   there: if it is not what was seen, it goes back under its name, or under that of a conflict where somebody has taken it.
   With \`trash_days=0\` the same happens under a hidden name, and then it is gone. A note beside the day's folder says how

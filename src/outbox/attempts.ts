@@ -6,16 +6,17 @@ import { nextSequence } from '../mirror/changes.js';
 import type { MirrorStore } from '../mirror/store.js';
 import { linuxNames } from '../names/linux.js';
 import type { RemoteItem, RemoteVersion } from '../procore/items.js';
+import { overtaken } from '../procore/overtaken.js';
 import { isSameContent } from '../procore/own-work.js';
 import type { Written, WrittenItem } from '../procore/writes.js';
 import { attemptOf, rebased, sentBy, withOutcome } from './attempt.js';
 import { isNothing } from './changes.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
-import type { LateCalls } from './late.js';
+import { type LateCalls, PEOPLE } from './late.js';
 import { Lookup, type LookupOptions } from './lookup.js';
 import type { Outbox } from './outbox.js';
-import { copyOf, overtaken } from './overtaken.js';
 import { rehomed } from './rehome.js';
+import { copyOf } from './version-beside.js';
 
 export interface AttemptsOptions extends LookupOptions {
   readonly outbox: Outbox;
@@ -75,7 +76,7 @@ export class Attempts {
     const { store, outbox } = this.#o;
     const { item } = written;
     if (!item) throw new Failure('bad-reply', { host: 'the server', call: attempt.name, why: 'it names no item' });
-    const unseen = await overtaken(attempt, item, this.#o, call);
+    const unseen = await this.#overtaken(attempt, item, call);
     const { inode, sequence } = outbox.intents.ofAttempt(attempt.attemptAt) ?? attempt;
     const foreign = isForeign(attempt, item) || (own !== undefined && own.id !== item.version?.id);
     const content = foreign ? { sequence: nextSequence(sequence), replaced: sequence } : { sequence };
@@ -86,6 +87,13 @@ export class Attempts {
     if (unseen) this.#keepBeside(copyOf(unseen, attempt, outbox));
     if (attempt.dirty) this.#o.checkedIn(attempt.inode);
     this.#finish(attempt, own ? { ...item, version: own } : item);
+  }
+
+  async #overtaken(attempt: Intent, item: RemoteItem, call: CallOptions): Promise<RemoteVersion | undefined> {
+    const { attempted, baseNumber: base } = attempt;
+    if (!attempt.dirty || attempted?.upload === undefined) return undefined;
+    const sent = [attempted.digests ?? [], ...this.late.versions(item.id, PEOPLE).map(({ digests }) => digests)];
+    return overtaken({ file: item, number: item.version?.number ?? 0, base, sent }, this.#o, call);
   }
 
   #keepBeside(theirs: Intent): void {
@@ -172,8 +180,9 @@ export class Attempts {
     const digests = sentBy(intent, attempt);
     const parentId = outbox.tree.remoteIdOf(attempt.parent);
     if (!digests || parentId === undefined) return;
-    const { remoteId } = intent;
-    this.late.add({ job: false, remoteId, parentId, name: linuxNames.decode(attempt.name), digests });
+    const { remoteId, baseNumber } = intent;
+    const name = linuxNames.decode(attempt.name);
+    this.late.add({ job: PEOPLE, remoteId, parentId, name, baseNumber, digests });
   }
 
   /**
@@ -184,7 +193,8 @@ export class Attempts {
     const { outbox, ownWork } = this.#o;
     const { attempted } = attempt;
     if (!attempted) return false;
-    const calls = this.late.creations(parentId, linuxNames.decode(attempted.name));
+    const made = this.late.creations(parentId, linuxNames.decode(attempted.name));
+    const calls = made.filter(({ job }) => job === PEOPLE);
     const sent = [...calls.map(({ digests }) => digests), ...(attempted.digests ? [attempted.digests] : [])];
     const found = await this.lookup.childNamed(parentId, linuxNames.decode(attempted.name), 'file', call);
     if (!found || outbox.intents.ofRemote(found.item.id)) return false;
@@ -211,7 +221,7 @@ export class Attempts {
    */
   async wentOn(intent: Intent, written: WrittenItem, call: CallOptions): Promise<Intent | 'done' | undefined> {
     const { version } = written.item;
-    for (const late of this.late.versions(intent.remoteId)) {
+    for (const late of this.late.versions(intent.remoteId, PEOPLE)) {
       if (!version || !(await this.#o.ownWork.isOurs(written.item, version, late.digests, call))) continue;
       const now = this.current(intent);
       if (isSameContent(late.digests, attemptOf(now).digests)) {
@@ -221,7 +231,7 @@ export class Attempts {
         return 'done';
       }
       const sent = { ...attemptOf(now), upload: attemptOf(now).upload ?? '', digests: late.digests };
-      const unseen = await overtaken({ ...now, attempted: sent }, written.item, this.#o, call);
+      const unseen = await this.#overtaken({ ...now, attempted: sent }, written.item, call);
       this.current(now);
       if (unseen) this.#keepBeside(copyOf(unseen, now, this.#o.outbox));
       const next = { ...now, baseVersion: version.id, baseNumber: version.number, baseSize: version.size };

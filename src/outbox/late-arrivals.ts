@@ -13,7 +13,7 @@ import type { RemoteVersion } from '../procore/items.js';
 import { type OwnWork, sizeOf } from '../procore/own-work.js';
 import { tombstone, untouched } from './changes.js';
 import { type Intent, NO_REMOTE } from './intent.js';
-import type { LateCall, LateCalls } from './late.js';
+import { type LateCall, type LateCalls, PEOPLE } from './late.js';
 import type { Outbox } from './outbox.js';
 
 export interface LateArrivalsOptions {
@@ -104,11 +104,11 @@ export class LateArrivals {
   }
 
   #creationsOf({ parentId, remoteName }: Item): LateCall[] {
-    return this.#o.late.creations(parentId, remoteName).filter(({ job }) => !job);
+    return this.#o.late.creations(parentId, remoteName).filter(({ job }) => job === PEOPLE);
   }
 
   #versionsOf({ remoteId, size }: Item): LateCall[] {
-    return this.#o.late.versions(remoteId).filter(({ job, digests }) => !job && sizeOf(digests) === size);
+    return this.#o.late.versions(remoteId, PEOPLE).filter(({ digests }) => sizeOf(digests) === size);
   }
 
   /** Somebody speaks for it, or is about to come to its place and will know it for what it is. */
@@ -158,7 +158,7 @@ export class LateArrivals {
     };
     const top = version && (await take(version));
     if (!version || !top) return;
-    for (const one of late.versions(seen.remoteId)) if (one.at !== top.at) unused.add(one);
+    for (const one of late.versions(seen.remoteId, PEOPLE)) if (one.at !== top.at) unused.add(one);
     const earlier = (await client.versions(project, seen.remoteId, this.#call))
       .filter(({ number }) => number < version.number)
       .sort((a, b) => b.number - a.number);

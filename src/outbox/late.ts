@@ -9,13 +9,15 @@ import { cleanedName } from './cleaned-name.js';
 export interface LateCall {
   /** Milliseconds since the epoch by this machine's clock; no two are the same. */
   readonly at: number;
-  /** A job sent it, which looks itself, and again when it runs the next time. */
-  readonly job: boolean;
+  /** Id of the job that sent it, which looks itself, and again when it runs the next time; else `PEOPLE`. */
+  readonly job: string;
   /** The file that was to get a version, or the item that was to go; 0: a file was to be made. */
   readonly remoteId: RemoteId;
   readonly parentId: RemoteId;
   /** Of the server. */
   readonly name: string;
+  /** Number of the version that the new one was to come after; 0: not known, or there was none. */
+  readonly baseNumber: number;
   readonly digests: Digests;
   readonly removal?: LateRemoval | undefined;
 }
@@ -28,6 +30,9 @@ export interface LateRemoval {
   readonly version: VersionId;
 }
 
+/** What goes up is what people changed here. */
+export const PEOPLE = '';
+
 /** How long a server may take to finish what it has answered with an error: milliseconds, more than an hour. */
 const LONGEST = 2 * 3_600_000;
 
@@ -35,7 +40,7 @@ const LONGEST = 2 * 3_600_000;
 export class LateCalls {
   readonly #database: Database;
   readonly #clock: Clock;
-  readonly #put: Statement<[number, number, number, number, string, string, string | null]>;
+  readonly #put: Statement<[number, string, number, number, string, number, string, string | null]>;
   readonly #delete: Statement<[number]>;
   readonly #calls = new Map<number, LateCall>();
 
@@ -43,28 +48,31 @@ export class LateCalls {
     this.#database = database;
     this.#clock = clock;
     this.#put = database.prepare(
-      'INSERT OR REPLACE INTO late_calls (at, job, remote_id, parent_id, name, digests, removal) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      `INSERT OR REPLACE INTO late_calls (at, job, remote_id, parent_id, name, base_number, digests, removal)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#delete = database.prepare('DELETE FROM late_calls WHERE at = ?');
     const rows = this.#database.prepare<
       [],
       {
         at: number;
-        job: number;
+        job: string;
         remote_id: number;
         parent_id: number;
         name: string;
+        base_number: number;
         digests: string;
         removal: string | null;
       }
     >('SELECT * FROM late_calls');
-    for (const { at, job, remote_id, parent_id, name, digests, removal } of rows.iterate())
+    for (const { at, job, remote_id, parent_id, name, base_number, digests, removal } of rows.iterate())
       this.#calls.set(at, {
         at,
-        job: job === 1,
+        job,
         remoteId: remote_id as RemoteId,
         parentId: parent_id as RemoteId,
         name,
+        baseNumber: base_number,
         digests: JSON.parse(digests) as Digests,
         removal: removal === null ? undefined : (JSON.parse(removal) as LateRemoval),
       });
@@ -75,18 +83,20 @@ export class LateCalls {
   }
 
   /** `at` is now, or what nobody else has. */
-  add(call: Omit<LateCall, 'at'>): void {
+  add(call: Omit<LateCall, 'at'>): LateCall {
     let at = Math.floor(this.#clock.now());
     while (this.#calls.has(at)) at++;
-    const { job, remoteId, parentId, name, digests, removal } = call;
+    const { job, remoteId, parentId, name, baseNumber, digests, removal } = call;
     const going = removal ? JSON.stringify(removal) : null;
-    this.#put.run(at, Number(job), remoteId, parentId, name, JSON.stringify(digests), going);
-    this.#calls.set(at, { ...call, at });
+    this.#put.run(at, job, remoteId, parentId, name, baseNumber, JSON.stringify(digests), going);
+    const added = { ...call, at };
+    this.#calls.set(at, added);
+    return added;
   }
 
   /** A deletion without a reply. */
   addRemoval({ remoteId, parentId, remoteName: name }: Item, removal: LateRemoval): void {
-    this.add({ job: false, remoteId, parentId, name, digests: [], removal });
+    this.add({ job: PEOPLE, remoteId, parentId, name, baseNumber: 0, digests: [], removal });
   }
 
   /** Files that were to be made at a place. */
@@ -96,9 +106,9 @@ export class LateCalls {
     );
   }
 
-  /** Versions that were to be made of a file. */
-  versions(id: RemoteId): LateCall[] {
-    return this.#all().filter((one) => one.remoteId === id && !one.removal);
+  /** Versions that a job, or `PEOPLE`, were to make of a file: nobody else has seen what they are made from. */
+  versions(id: RemoteId, job: string): LateCall[] {
+    return this.#all().filter((one) => one.remoteId === id && one.job === job && !one.removal);
   }
 
   /** Deletions of an item, each call by itself. */

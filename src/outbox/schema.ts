@@ -123,6 +123,23 @@ const migrations: readonly string[] = [
   -- A deletion among the late calls (JSON: server time of the look before, version that was seen); NULL: another call.
   ALTER TABLE late_calls ADD COLUMN removal TEXT;
   `,
+  `
+  -- Each job knows its own calls only, and from which version each was made.
+  ALTER TABLE late_calls RENAME TO old_late_calls;
+  CREATE TABLE late_calls (
+    at INTEGER PRIMARY KEY,
+    job TEXT NOT NULL,                 -- its id; '': what people changed
+    remote_id INTEGER NOT NULL,        -- the file that was to get a version, or the item that was to go; 0: a new file
+    parent_id INTEGER NOT NULL,
+    name TEXT NOT NULL,                -- as at the server
+    base_number INTEGER NOT NULL,      -- of the version before; 0: not known
+    digests TEXT NOT NULL,             -- JSON: size and SHA-256 of each stretch of the content
+    removal TEXT                       -- JSON, of a deletion: server time of the look before, version that was seen
+  );
+  INSERT INTO late_calls
+    SELECT at, IIF(job, 'unknown', ''), remote_id, parent_id, name, 0, digests, removal FROM old_late_calls;
+  DROP TABLE old_late_calls;
+  `,
 ];
 
 /** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */

@@ -69,9 +69,18 @@ export async function jobProjects(t: Teardown, switches?: Readonly<Record<string
   const both = parseJobBody({ name: 'both', transfer: { source: a, destination: b } }) as unknown as Job;
   const claim = await own.claim(both, 'manual', {}, new AbortController().signal);
   t.teardown(() => claim?.release());
-  // Small enough for a test.
+  /** What somebody does when the version of a job is sent: when its last look is over, or when it is made. */
+  const meanwhile: { before?: (() => unknown) | undefined; after?: (() => unknown) | undefined } = {};
   for (const { session } of projects.all) {
-    const { client } = session.session;
+    const { client, writes } = session.session;
+    const create = writes.createVersion.bind(writes);
+    writes.createVersion = async (...words) => {
+      const { before, after } = meanwhile;
+      meanwhile.before = meanwhile.after = undefined;
+      await before?.();
+      return create(...words).finally(after);
+    };
+    // Small enough for a test.
     const value = new Uploads(client.api, { segmentAbove: 6 * MIB, segmentSize: 5 * MIB, parallel: 1 });
     Object.defineProperty(session.session, 'uploads', { value });
     t.teardown(() => value.close());
@@ -96,6 +105,7 @@ export async function jobProjects(t: Teardown, switches?: Readonly<Record<string
     admin,
     folder,
     failing,
+    meanwhile,
     engine,
     store,
     add,

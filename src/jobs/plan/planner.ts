@@ -13,6 +13,7 @@ import { costOf, countFolder, countTransfer, countUnchanged, type Estimate, empt
 import { type Decision, decide, type Grains, grainsOf, type Policies } from './decide.js';
 import { decideFolder } from './decide-folder.js';
 import { type Frame, type Outcome, type Pair, placeOf, recordOf, refreshed } from './frame.js';
+import { withLateWork } from './late-work.js';
 import { lookedFor, whyUnsure } from './missing.js';
 import { listed, originalBelow, type PairOptions, pairsOf, whyUnusable } from './pairs.js';
 import { isKeptPrivate, PRIVATE, protectionOf } from './privacy.js';
@@ -159,8 +160,7 @@ export class Planner {
     const ignored = records.ignoredIn(frame.source);
     const pairs = pairsOf(frame, named.source, named.destination, records.ofFolder(frame.source), this.#pairing);
 
-    let keeps = false;
-    let fills = false;
+    let [keeps, fills] = [false, false];
     const deletions = { delete: 0, 'delete-source': 0 };
     const folders: Pair[] = [];
     for (const stretch of stretches(pairs, STRETCH)) {
@@ -193,7 +193,7 @@ export class Planner {
             keeps = true;
             continue;
           }
-          const current = this.#refreshed(frame, known);
+          const current = await withLateWork(this.#refreshed(frame, known), this.#o, this.#grains);
           const action = protectionOf(current, this.#o, this.#o.transfer.transfer_type);
           if (action) this.#item(frame, current, { action, reason: PRIVATE }, isFolder);
           if (isFolder) {

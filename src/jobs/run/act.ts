@@ -49,7 +49,7 @@ async function copy(item: RunItem, context: ActContext, way: Way, signal: AbortS
   // Somebody changed the receiving side since the plan: that is not overwritten.
   const isKnown = (found: SideItem): boolean =>
     !differs(found, before, grainOf(to.rules)) || (isPublish && context.isPlanned(found));
-  if (there && !isKnown(there)) throw itemChanged(toPath);
+  if (there && !isKnown(there) && !(await to.isLateWork?.(there, signal))) throw itemChanged(toPath);
   const done = await transferFile(item, way, there, context, signal).catch(async (error) => {
     // A share that was away may have told what it remembered, above.
     const late = context.again && isFailure(error, 'target-changed');
@@ -69,7 +69,10 @@ async function finish(
   signal: AbortSignal,
 ): Promise<Result & { readonly written: Written }> {
   const result = await moved(item, context, endsOf(way, done), done.bytes, signal);
-  return { ...result, written: { to: way.to, versions: done.versions, revised } };
+  const written = { to: way.to, versions: done.versions, revised };
+  if (done.kept.length === 0) return { ...result, written };
+  const reason = `somebody saved it just before; what they saved is kept as ${done.kept.join(', ')}`;
+  return { ...result, status: 'remediation', reason, written };
 }
 
 /** After a transfer: what is recorded, and that a moved file leaves the source. */
@@ -127,7 +130,9 @@ async function settle(item: RunItem, context: ActContext, signal: AbortSignal): 
     reason = `both sides changed; the other content is kept as ${kept}`;
   }
   const done = await transferFile(item, way, there, context, signal);
-  return { ...(await finish(item, context, way, done, true, signal)), status: 'processed', reason };
+  const result = await finish(item, context, way, done, true, signal);
+  if (result.status === 'remediation') return { ...result, reason: `${reason}; ${result.reason}` };
+  return { ...result, status: 'processed', reason };
 }
 
 /** What became private at one end is for its owner alone at the other. Its record stays as it is. */

@@ -13,6 +13,8 @@ export interface Transferred {
   readonly written: SideItem;
   readonly bytes: number;
   readonly versions: number;
+  /** Names of what is kept beside it: somebody had saved it just before. */
+  readonly kept: readonly string[];
 }
 
 /** Which way a file goes. */
@@ -44,7 +46,9 @@ export async function cameThrough(
   const [from, to] = [context[way.from], context[way.to]];
   const [read, written] = await Promise.all([from.stat(paths[way.from], signal), to.stat(paths[way.to], signal)]);
   if (!read || !written || !(await isSame(from, read, to, written, signal))) return undefined;
-  return { read, written, bytes: read.size, versions: 1 };
+  // The write goes on from that: it may have covered something.
+  if (await to.isLateWork?.(written, signal)) return undefined;
+  return { read, written, bytes: read.size, versions: 1, kept: [] };
 }
 
 /** Whether two files hold the same bytes. They are read where no hash tells; that costs no API call. */
@@ -92,6 +96,8 @@ export async function transferFile(
   // What is replaced has permissions of its own, which somebody may have given it.
   const isPrivate = read.private === true || (read.ownerOnly === true && !there);
   let earlier = 0;
+  const kept: string[] = [];
+  const keep = ({ keptBeside }: SideItem): void => void (keptBeside !== undefined && kept.push(keptBeside));
   const older = await olderVersions(from, read, context.recordOf(item)?.[way.from], context, signal);
   for (const version of older) {
     const held = await version.content();
@@ -103,6 +109,7 @@ export async function transferFile(
         signal,
       });
       expected = written;
+      keep(written);
       earlier += version.size;
       const sent = { ...read, size: version.size, mtime: version.mtime, version: version.id };
       context.note(recordOf(item, way, { read: sent, written }));
@@ -134,6 +141,7 @@ export async function transferFile(
       await ensureFolder(way, parentsOf(paths), context, signal);
       return to.write(toPath, held, options);
     });
+    keep(written);
     if (written.size !== read.size)
       throw new Failure('target-damaged', { target: to.root, path: toPath, why: 'it has another size' });
     // What was read may have been replaced meanwhile: then the copy is of no known state, but ours to replace.
@@ -142,7 +150,7 @@ export async function transferFile(
       context.note(recordOf(item, way, { read, written }));
       throw itemChanged(fromPath);
     }
-    return { read, written, bytes: read.size + earlier, versions: older.length + 1 };
+    return { read, written, bytes: read.size + earlier, versions: older.length + 1, kept };
   } finally {
     plain.close();
   }

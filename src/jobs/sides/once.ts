@@ -5,7 +5,8 @@ import type { LateCall, LateCalls } from '../../outbox/late.js';
 /**
  * Does something that makes a thing; when the reply is lost, looks before doing it again, and when that is refused looks
  * once more: the server may have finished the first late.
- * @param sent what is remembered while nothing of it can be seen
+ * @param sent what is remembered while nothing of it can be seen; of a version from before the call on, so that it is
+ *   known after a crash, until who asked has it
  * @throws Failure of the call; `name-taken` where somebody else was faster
  */
 export async function once<T>(
@@ -14,6 +15,7 @@ export async function once<T>(
   sent: Omit<LateCall, 'at'> | undefined,
   late: LateCalls,
 ): Promise<T> {
+  let noted = sent && sent.remoteId !== NO_REMOTE ? late.add(sent) : undefined;
   let mayBeThere = sent?.remoteId === NO_REMOTE && late.creations(sent.parentId, sent.name).length > 0;
   for (let again = false; ; again = true) {
     try {
@@ -24,8 +26,11 @@ export async function once<T>(
       const isDoubtful = isLost || isFailure(error, 'name-taken') || isFailure(error, 'upload-unknown');
       const found = mayBeThere && isDoubtful ? await look() : undefined;
       if (found) return found;
-      if (isLost && sent && !again) late.add(sent);
-      if (!isLost || again) throw error;
+      if (isLost && sent) noted ??= late.add(sent);
+      if (isLost && !again) continue;
+      const isRefused = isFailure(error) && !isFailure(error, 'interrupted');
+      if (noted && isRefused && !mayBeThere) late.forget(noted);
+      throw error;
     }
   }
 }

@@ -1,33 +1,25 @@
-import { hostname } from 'node:os';
 import type { Readable } from 'node:stream';
 import { SingleFlight } from '../../base/abort.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import { type RemoteId, ROOT_INODE, type VersionId } from '../../base/ids.js';
-import type { CallOptions } from '../../budget/calls.js';
 import { READ_ONLY } from '../../mirror/flags.js';
 import { pollsPerHour } from '../../mirror/rhythm.js';
 import type { Item } from '../../mirror/view.js';
 import { linuxNames } from '../../names/linux.js';
-import { NO_REMOTE } from '../../outbox/intent.js';
-import type { LateCall } from '../../outbox/late.js';
-import { isSameContent } from '../../procore/own-work.js';
 import { SEGMENTED_ABOVE } from '../../procore/uploads.js';
-import type { Written, WrittenItem } from '../../procore/writes.js';
-import { childPath, isAsExpected, parentOf } from '../../targets/paths.js';
+import type { Written } from '../../procore/writes.js';
 import type { Content, DiscardOptions, TargetRules, TargetTest, WriteOptions } from '../../targets/target.js';
-import { JobUploads } from './job-uploads.js';
-import { once } from './once.js';
+import { FileWrites } from './file-writes.js';
 import { cachedContent } from './procore-content.js';
 import { procoreRules } from './procore-rules.js';
 import { ProjectAbsence } from './project-absence.js';
+import { ProjectChanges } from './project-changes.js';
 import { type ProcoreSideOptions, type ProjectAccess, ProjectTree } from './project-tree.js';
 import type { Absence, Change, HeldContent, Missed, Side, SideItem, SideVersion } from './side.js';
 
 const CRAWL_LOOK = 100;
 /** Polls follow each other with a pause: one that is a little late is no sign of trouble. */
 const INTERVALS = 2;
-/** After an upload that took longer than this the file is looked at again before it gets a version, milliseconds. */
-const LOOK_AGAIN = 10_000;
 
 /** A Procore project as one end of a transfer: listed from the mirror, read through the cache, written by calls. */
 export class ProcoreSide implements Side {
@@ -40,7 +32,8 @@ export class ProcoreSide implements Side {
   /** When the run first took something away. */
   #discardsSince: number | undefined;
   readonly #tree: ProjectTree;
-  readonly #uploads: JobUploads;
+  readonly #changes: ProjectChanges;
+  readonly #files: FileWrites;
   readonly #absence: ProjectAbsence;
   readonly #making = new SingleFlight<string, void>();
 
@@ -49,8 +42,9 @@ export class ProcoreSide implements Side {
     this.#o = options;
     this.root = `${access.name}:/${options.path}`;
     this.#tree = new ProjectTree(access, options, this.root);
-    this.#uploads = new JobUploads(access.uploads, access.project, options.uploads);
-    this.#absence = new ProjectAbsence(access.mirror, (signal) => this.#call(signal));
+    this.#changes = new ProjectChanges(access, options, this.#tree, this.root);
+    this.#files = new FileWrites(access, options, this.#tree, this.#changes);
+    this.#absence = new ProjectAbsence(access.mirror, (signal) => this.#changes.call(signal));
     this.#callsBefore = access.budget.callsOf(options.job);
   }
 
@@ -143,7 +137,7 @@ export class ProcoreSide implements Side {
     const item = await this.#tree.find(wanted.path, signal);
     if (!item) throw this.#tree.missing(wanted.path);
     const { client, project, content } = this.#access;
-    const versions = await client.versions(project, item.remoteId, this.#call(signal));
+    const versions = await client.versions(project, item.remoteId, this.#changes.call(signal));
     return versions
       .toSorted((a, b) => a.number - b.number)
       .map(({ id, size, createdAt, number }) => ({
@@ -155,82 +149,13 @@ export class ProcoreSide implements Side {
       }));
   }
 
-  /** New file: 2 calls, new version: 3; 1 more where the content goes in segments. */
-  async write(path: string, content: Content, options: WriteOptions): Promise<SideItem> {
-    const { client, writes, project, ownWork, clock } = this.#access;
-    const { signal, expected } = options;
-    const call = this.#call(signal);
-    const { parent, name, known } = await this.#tree.place(path, signal);
-    if (known && !known.isFile) throw this.#changed(path);
-    if (!isAsExpected(known && this.#tree.item(known, path), expected, this.rules.timeGrain)) throw this.#changed(path);
-    const remoteName = linuxNames.decode(name);
-    if (!known) return this.#taken(await this.#make(parent.remoteId, remoteName, content, options, path), path);
-    let current = await client.fileNow(project, known.remoteId, call);
-    const late = await this.#lateVersion(current, known.versionId, call);
-    if (current.item.deleted || (current.item.version?.id !== known.versionId && !late))
-      throw await this.#other(current, path);
-    const began = clock.monotonic();
-    const { uploadUuid, digests } = await this.#upload(path, remoteName, content, options);
-    if (late && isSameContent(late.digests, digests)) return this.#taken(current, path);
-    if (clock.monotonic() - began > LOOK_AGAIN) {
-      const seen = current.item.version?.id;
-      current = await client.fileNow(project, known.remoteId, call);
-      if (current.item.deleted || current.item.version?.id !== seen) throw await this.#other(current, path);
-    }
-    const { item } = current;
-    const before = item.version?.number ?? 0;
-    const notes = `Copied by the job "${this.#o.jobName}" on ${hostname()}`;
-    const written = await this.#once<Written>(
-      async () => {
-        const done = await writes.createVersion(project, known.remoteId, { uploadUuid, notes }, call);
-        const { version, serverTime } = done;
-        return { item: { ...item, version, updatedAt: Math.max(item.updatedAt, serverTime) }, serverTime };
-      },
-      async () => {
-        const now = await client.fileNow(project, known.remoteId, call);
-        return (await ownWork.versionAfter(now.item, before, digests, call)) && now;
-      },
-      { job: true, remoteId: known.remoteId, parentId: parent.remoteId, name: remoteName, digests },
-      path,
-    );
-    return this.#taken(written, path);
+  /** See `FileWrites`. */
+  write(path: string, content: Content, options: WriteOptions): Promise<SideItem> {
+    return this.#files.write(path, content, options);
   }
 
-  async #make(
-    parentId: RemoteId,
-    name: string,
-    content: Content,
-    options: WriteOptions,
-    path: string,
-  ): Promise<WrittenItem> {
-    const { client, writes, project, ownWork } = this.#access;
-    const call = this.#call(options.signal);
-    const { uploadUuid, digests } = await this.#upload(path, name, content, options);
-    return this.#once(
-      () => writes.createFile(project, { parentId, name, uploadUuid }, call),
-      async () => {
-        const { children, serverTime } = await client.folder(project, parentId, call);
-        const item = children.find((child) => child.type === 'file' && child.name === name);
-        return item && (await ownWork.made(item, digests, call)) ? { item, serverTime } : undefined;
-      },
-      { job: true, remoteId: NO_REMOTE, parentId, name, digests },
-      path,
-    );
-  }
-
-  /** The call of ours that made the current version after all, where it is not the known one. */
-  async #lateVersion({ item }: WrittenItem, known: VersionId, call: CallOptions): Promise<LateCall | undefined> {
-    const { late, ownWork } = this.#access;
-    const { version } = item;
-    if (!version || version.id === known) return undefined;
-    for (const one of late.versions(item.id)) if (await ownWork.isOurs(item, version, one.digests, call)) return one;
-    return undefined;
-  }
-
-  /** Somebody else has changed the file. */
-  async #other({ item, serverTime }: WrittenItem, path: string): Promise<Failure> {
-    await this.#access.mirror.store.ingestOwn(item, serverTime);
-    return this.#changed(path);
+  isLateWork(item: SideItem, signal: AbortSignal): Promise<boolean> {
+    return this.#files.isLateWork(item, signal);
   }
 
   /** 1 call for each folder that is not there, those above the root of the transfer included. */
@@ -238,7 +163,7 @@ export class ProcoreSide implements Side {
     const names = this.#tree.names(path);
     for (let depth = 1; depth <= names.length; depth++) {
       const item = await this.#tree.at(names.slice(0, depth), signal);
-      if (item?.isFile) throw this.#changed(path);
+      if (item?.isFile) throw this.#changes.changed(path);
       if (item) continue;
       // Several files of a new folder are written at once: one of them makes it.
       const folder = names.slice(0, depth);
@@ -253,7 +178,7 @@ export class ProcoreSide implements Side {
     if (!parent) throw this.#tree.missing(path);
     await this.#tree.list(parent, signal);
     const name = linuxNames.decode(names.at(-1)!);
-    const call = this.#call(signal);
+    const call = this.#changes.call(signal);
     const look = async (): Promise<Written | undefined> => {
       const { children, serverTime } = await client.folder(project, parent.remoteId, call);
       const item = children.find((child) => child.type === 'folder' && child.name === name);
@@ -268,7 +193,7 @@ export class ProcoreSide implements Side {
         return other;
       }
     };
-    await this.#taken(await this.#once<Written>(make, look, undefined, path), path);
+    await this.#changes.taken(await this.#changes.once<Written>(make, look, undefined, path), path);
   }
 
   /**
@@ -277,7 +202,7 @@ export class ProcoreSide implements Side {
    */
   async discard(seen: SideItem, { isSeen, signal }: DiscardOptions<SideItem>): Promise<void> {
     const { removals, clock } = this.#access;
-    const call = this.#call(signal);
+    const call = this.#changes.call(signal);
     const known = await this.#tree.find(seen.path, signal);
     if (!known) return;
     // One poll counts for all that a run takes away.
@@ -285,13 +210,13 @@ export class ProcoreSide implements Side {
     await removals.look({ id: known.remoteId, isFile: known.isFile }, this.#discardsSince, call);
     const item = await this.#tree.find(seen.path, signal);
     if (!item) return;
-    if (item.isFile === seen.folder) throw this.#changed(seen.path);
-    if (item.isFile && String(item.versionId) !== seen.version) throw this.#changed(seen.path);
+    if (item.isFile === seen.folder) throw this.#changes.changed(seen.path);
+    if (item.isFile && String(item.versionId) !== seen.version) throw this.#changes.changed(seen.path);
     const ids = new Map<RemoteId, VersionId>([[item.remoteId, item.versionId]]);
     if (!item.isFile && isSeen) await this.#checkBelow(item, seen.path, isSeen, ids, signal);
     else if (!item.isFile) this.#requireEmpty(item, seen.path);
     const went = await removals.remove(item, ({ id, version }) => ids.get(id) === version, call);
-    if (!went) throw this.#changed(seen.path);
+    if (!went) throw this.#changes.changed(seen.path);
   }
 
   async #checkBelow(
@@ -303,7 +228,7 @@ export class ProcoreSide implements Side {
   ): Promise<void> {
     for (const below of await this.#tree.children(path, signal)) {
       const item = this.#access.mirror.view.child(folder, below.name);
-      if (!item || !isSeen(below)) throw this.#changed(below.path);
+      if (!item || !isSeen(below)) throw this.#changes.changed(below.path);
       ids.set(item.remoteId, item.versionId);
       if (below.folder) await this.#checkBelow(item, below.path, isSeen, ids, signal);
     }
@@ -312,10 +237,6 @@ export class ProcoreSide implements Side {
   #requireEmpty({ remoteId }: Item, path: string): void {
     if (this.#access.mirror.view.children(remoteId, 0, 1).length > 0)
       throw new Failure('target-not-empty', { target: this.root, path });
-  }
-
-  #changed(path: string): Failure {
-    return new Failure('target-changed', { target: this.root, path });
   }
 
   async removeFolder(path: string, signal: AbortSignal): Promise<void> {
@@ -337,11 +258,11 @@ export class ProcoreSide implements Side {
       ...(name === item.name ? {} : { name: linuxNames.decode(name) }),
       ...(parent.remoteId === item.parentId ? {} : { parentId: parent.remoteId }),
     };
-    const call = this.#call(signal);
+    const call = this.#changes.call(signal);
     const written = await (item.isFile
       ? writes.updateFile(project, item.remoteId, change, call)
       : writes.updateFolder(project, item.remoteId, change, call));
-    await this.#taken(written, to);
+    await this.#changes.taken(written, to);
   }
 
   /** Who may see an item is said in Procore. */
@@ -368,49 +289,5 @@ export class ProcoreSide implements Side {
 
   close(): Promise<void> {
     return Promise.resolve();
-  }
-
-  #call(signal: AbortSignal): CallOptions {
-    const { job, whenSpent } = this.#o;
-    return { class: 'job', job, whenSpent, signal };
-  }
-
-  async #once<T>(
-    make: () => Promise<T>,
-    look: () => Promise<T | undefined>,
-    sent: Omit<LateCall, 'at'> | undefined,
-    path: string,
-  ): Promise<T> {
-    try {
-      const made = await once(make, look, sent, this.#access.late);
-      this.#uploads.done(this.#placeOf(path));
-      return made;
-    } catch (error) {
-      this.#uploads.failed(this.#placeOf(path), error);
-      throw isFailure(error, 'name-taken') ? new Failure('target-changed', { target: this.root, path }, error) : error;
-    }
-  }
-
-  #upload(path: string, name: string, content: Content, options: WriteOptions) {
-    return this.#uploads.upload(this.#placeOf(path), name, content, options, this.#call(options.signal));
-  }
-
-  /** From the top, for each job has ends of its own. */
-  #placeOf(path: string): string {
-    return `${this.#access.project}:${this.#tree.names(path).join('/')}`;
-  }
-
-  async #taken({ item, serverTime }: Written, path: string): Promise<SideItem> {
-    if (!item) throw new Failure('bad-reply', { host: 'the server', call: path, why: 'it names no item' });
-    const { late, mirror } = this.#access;
-    const { store, view } = mirror;
-    // Whatever an earlier call makes there, this is what is meant to be there.
-    if (item.parentId !== null) for (const one of late.creations(item.parentId, item.name)) late.forget(one);
-    for (const one of late.versions(item.id)) late.forget(one);
-    await store.ingestOwn(item, serverTime);
-    const row = view.byRemoteId(item.id as RemoteId);
-    if (!row) throw new Failure('internal', { why: `${path} is not in the mirror after it was made` });
-    // The server may have cleaned the name: the record says what it is called there.
-    return this.#tree.item(row, childPath(parentOf(path), row.name));
   }
 }

@@ -11,6 +11,8 @@ export interface SideItem extends TargetItem {
   readonly private?: boolean;
   /** Who has it checked out. */
   readonly lockedBy?: string;
+  /** Of what was just written: the name beside it of what it would have covered unseen. */
+  readonly keptBeside?: string;
 }
 
 /**
@@ -61,6 +63,11 @@ export interface Side extends Target {
   discard(seen: SideItem, options: DiscardOptions<SideItem>): Promise<void>;
   /** The content of a file as `item` describes it, while it is so. */
   content(item: SideItem, signal: AbortSignal): Promise<HeldContent>;
+  /**
+   * Whether a file has the content that a call of this job made, of which the job does not know yet; the next write there
+   * goes on from that. Absent where a write is never finished late.
+   */
+  isLateWork?(item: SideItem, signal: AbortSignal): Promise<boolean>;
   /** What a platform keeps of older versions, the current one last; absent where it keeps none. */
   versions?(item: SideItem, signal: AbortSignal): Promise<readonly SideVersion[]>;
   /** Files can have several versions: writing adds one. */

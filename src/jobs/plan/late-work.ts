@@ -1,0 +1,26 @@
+import type { Side } from '../sides/side.js';
+import { differs, fingerprintOf, type Grains } from './decide.js';
+import type { Pair } from './frame.js';
+
+interface Ends {
+  readonly source: Side;
+  readonly destination: Side;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A file that changed on both sides, where one of the changes is what a call of an earlier run made after all: that is no
+ * change, and the file goes the way it went. The record on disk stays, until the content that it has there is known.
+ */
+export async function withLateWork(pair: Pair, ends: Ends, grains: Grains): Promise<Pair> {
+  const { source, destination, record } = pair;
+  if (!source || !destination || !record || source.folder || destination.folder) return pair;
+  if (!differs(source, record.source, grains.source)) return pair;
+  if (!differs(destination, record.destination, grains.destination)) return pair;
+  for (const end of ['destination', 'source'] as const) {
+    const item = pair[end]!;
+    if (await ends[end].isLateWork?.(item, ends.signal))
+      return { ...pair, record: { ...record, [end]: fingerprintOf(item) } };
+  }
+  return pair;
+}

@@ -1,0 +1,213 @@
+import { hostname } from 'node:os';
+import { type Failure, isFailure } from '../../base/errors.js';
+import type { RemoteId } from '../../base/ids.js';
+import type { CallOptions } from '../../budget/calls.js';
+import type { Item } from '../../mirror/view.js';
+import { linuxNames } from '../../names/linux.js';
+import { freeConflictName } from '../../outbox/conflict-name.js';
+import { NO_REMOTE } from '../../outbox/intent.js';
+import type { LateCall } from '../../outbox/late.js';
+import type { RemoteItem, RemoteVersion } from '../../procore/items.js';
+import { overtaken } from '../../procore/overtaken.js';
+import { type Digests, isSameContent } from '../../procore/own-work.js';
+import type { WrittenItem } from '../../procore/writes.js';
+import { childPath, isAsExpected, parentOf } from '../../targets/paths.js';
+import type { Content, WriteOptions } from '../../targets/target.js';
+import { cachedContent } from './procore-content.js';
+import { procoreRules } from './procore-rules.js';
+import type { ProjectChanges } from './project-changes.js';
+import type { ProcoreSideOptions, ProjectAccess, ProjectTree } from './project-tree.js';
+import type { SideItem } from './side.js';
+
+/** After an upload that took longer than this the file is looked at again before it gets a version, milliseconds. */
+const LOOK_AGAIN = 10_000;
+
+/** A file as the server has it, and which of its versions is what was sent; undefined: the reply does not tell. */
+interface Made extends WrittenItem {
+  readonly ours: RemoteVersion | undefined;
+}
+
+/** Where a version goes. */
+interface Spot {
+  readonly path: string;
+  readonly name: string;
+  readonly known: Item;
+}
+
+/** Files and versions that a job makes in a project, without covering what it has not seen. */
+export class FileWrites {
+  readonly #access: ProjectAccess;
+  readonly #o: ProcoreSideOptions;
+  readonly #tree: ProjectTree;
+  readonly #changes: ProjectChanges;
+
+  constructor(access: ProjectAccess, options: ProcoreSideOptions, tree: ProjectTree, changes: ProjectChanges) {
+    this.#access = access;
+    this.#o = options;
+    this.#tree = tree;
+    this.#changes = changes;
+  }
+
+  /**
+   * New file: 2 calls, new version: 3; 1 more where the content goes in segments. A version that somebody saves between
+   * the last look and ours is kept beside it: 4 calls more, only then.
+   */
+  async write(path: string, content: Content, options: WriteOptions): Promise<SideItem> {
+    const { parent, name, known } = await this.#tree.place(path, options.signal);
+    const { timeGrain } = procoreRules(this.#access.mirror.view.ignoresCase);
+    const isExpected = isAsExpected(known && this.#tree.item(known, path), options.expected, timeGrain);
+    if ((known && !known.isFile) || !isExpected) throw this.#changes.changed(path);
+    const remoteName = linuxNames.decode(name);
+    if (known) return this.#addVersion({ path, name: remoteName, known }, content, options);
+    return this.#taken(await this.#make(parent.remoteId, remoteName, content, options, path), path);
+  }
+
+  /** Whether a file has the content that a call of this job made, of which the job does not know yet. */
+  async isLateWork({ path, version }: SideItem, signal: AbortSignal): Promise<boolean> {
+    const { client, project, late } = this.#access;
+    const known = await this.#tree.find(path, signal);
+    if (!known?.isFile || String(known.versionId) !== version) return false;
+    if (late.versions(known.remoteId, this.#o.job).length === 0) return false;
+    const call = this.#changes.call(signal);
+    try {
+      const { item } = await client.fileNow(project, known.remoteId, call);
+      return item.version?.id === known.versionId && (await this.#lateWork(item, call)) !== undefined;
+    } catch (error) {
+      if (isFailure(error, 'gone')) return false;
+      throw error;
+    }
+  }
+
+  async #make(parentId: RemoteId, name: string, content: Content, options: WriteOptions, path: string): Promise<Made> {
+    const { client, writes, project, ownWork } = this.#access;
+    const call = this.#changes.call(options.signal);
+    const { uploadUuid, digests } = await this.#changes.upload(path, name, content, options);
+    return this.#changes.once<Made>(
+      async () => {
+        const made = await writes.createFile(project, { parentId, name, uploadUuid }, call);
+        return { ...made, ours: made.item.version };
+      },
+      async () => {
+        const { children, serverTime } = await client.folder(project, parentId, call);
+        const item = children.find((child) => child.type === 'file' && child.name === name);
+        const ours = item && (await ownWork.made(item, digests, call));
+        return ours && { item, serverTime, ours };
+      },
+      { job: this.#o.job, remoteId: NO_REMOTE, parentId, name, baseNumber: 0, digests },
+      path,
+    );
+  }
+
+  async #addVersion(spot: Spot, content: Content, options: WriteOptions): Promise<SideItem> {
+    const { client, project, clock } = this.#access;
+    const { path, name, known } = spot;
+    const call = this.#changes.call(options.signal);
+    let current = await client.fileNow(project, known.remoteId, call);
+    const late = await this.#lateWork(current.item, call);
+    if (current.item.deleted || (current.item.version?.id !== known.versionId && !late))
+      throw await this.#other(current, path);
+    const began = clock.monotonic();
+    const { uploadUuid, digests } = await this.#changes.upload(path, name, content, options);
+    // What the job had seen when it sent that.
+    const base = late ? late.baseNumber : (current.item.version?.number ?? 0);
+    if (late && isSameContent(late.digests, digests))
+      return this.#published({ ...current, ours: current.item.version }, base, [digests], path, options);
+    if (clock.monotonic() - began > LOOK_AGAIN) {
+      const seen = current.item.version?.id;
+      current = await client.fileNow(project, known.remoteId, call);
+      if (current.item.deleted || current.item.version?.id !== seen) throw await this.#other(current, path);
+    }
+    const made = await this.#createVersion(current.item, uploadUuid, { base, digests }, name, path, call);
+    return this.#published(made, base, late ? [late.digests, digests] : [digests], path, options);
+  }
+
+  #createVersion(
+    item: RemoteItem,
+    uploadUuid: string,
+    { base, digests }: { readonly base: number; readonly digests: Digests },
+    name: string,
+    path: string,
+    call: CallOptions,
+  ): Promise<Made> {
+    const { client, writes, project, ownWork } = this.#access;
+    const { id, parentId } = item;
+    const before = item.version?.number ?? 0;
+    const notes = `Copied by the job "${this.#o.jobName}" on ${hostname()}`;
+    return this.#changes.once<Made>(
+      async () => {
+        const { version, serverTime } = await writes.createVersion(project, id, { uploadUuid, notes }, call);
+        const updatedAt = Math.max(item.updatedAt, serverTime);
+        return { item: { ...item, version, updatedAt }, serverTime, ours: version };
+      },
+      async () => {
+        const now = await client.fileNow(project, id, call);
+        const ours = await ownWork.versionAfter(now.item, before, digests, call);
+        return ours && { ...now, ours };
+      },
+      { job: this.#o.job, remoteId: id, parentId: parentId ?? NO_REMOTE, name, baseNumber: base, digests },
+      path,
+    );
+  }
+
+  /** What our version covers unseen is kept before the version counts as made: the next run tries it again. */
+  async #published(
+    made: Made,
+    base: number,
+    sent: readonly Digests[],
+    path: string,
+    { signal }: WriteOptions,
+  ): Promise<SideItem> {
+    const { item, ours } = made;
+    const version = { file: item, number: ours?.number ?? 0, base, sent };
+    const unseen = await overtaken(version, this.#access, this.#changes.call(signal));
+    const keptBeside = unseen && (await this.#keepBeside(unseen, item, path, signal));
+    const written = await this.#taken(made, path);
+    return keptBeside === undefined ? written : { ...written, keptBeside };
+  }
+
+  /** @returns its name here */
+  async #keepBeside(version: RemoteVersion, file: RemoteItem, path: string, signal: AbortSignal): Promise<string> {
+    const { content, clock } = this.#access;
+    const { id, size } = version;
+    const { parent, name } = await this.#tree.place(path, signal);
+    const isTaken = (one: string): boolean => this.#access.mirror.view.child(parent, one) !== undefined;
+    const kept = freeConflictName(name, clock.now(), isTaken);
+    const held = await cachedContent(content, { id, remoteId: file.id, size, label: file.name });
+    try {
+      const place = childPath(parentOf(path), kept);
+      const made = await this.#make(parent.remoteId, linuxNames.decode(kept), held, { size, signal }, place);
+      await this.#taken(made, place);
+      return kept;
+    } finally {
+      held.close();
+    }
+  }
+
+  /** The call of this job that made the current version of a file, of which the job does not know yet. */
+  async #lateWork(item: RemoteItem, call: CallOptions): Promise<LateCall | undefined> {
+    const { late, ownWork } = this.#access;
+    const { version } = item;
+    for (const one of late.versions(item.id, this.#o.job)) {
+      const isAfter = version !== undefined && version.number > one.baseNumber;
+      if (isAfter && (await ownWork.isOurs(item, version, one.digests, call))) return one;
+    }
+    return undefined;
+  }
+
+  /** Somebody else has changed the file. */
+  async #other({ item, serverTime }: WrittenItem, path: string): Promise<Failure> {
+    await this.#access.mirror.store.ingestOwn(item, serverTime);
+    return this.#changes.changed(path);
+  }
+
+  /** With the version that was written, also where somebody has saved another over it: that one is a change. */
+  async #taken(made: Made, path: string): Promise<SideItem> {
+    const { late } = this.#access;
+    const { item, ours } = made;
+    const taken = await this.#changes.taken(made, path);
+    for (const one of late.versions(item.id, this.#o.job)) late.forget(one);
+    if (!ours || item.version?.id === ours.id) return taken;
+    const { id, number, size, createdAt } = ours;
+    return { ...taken, version: String(id), versions: number, size, mtime: createdAt };
+  }
+}
