@@ -38,6 +38,14 @@ const NAMES = ['one.txt', 'two.txt', 'three.txt'];
 const METHODS = ['stat', 'write', 'mkdir', 'discard', 'removeFolder', 'move', 'content', 'read', 'versions'] as const;
 /** How likely somebody acts between two calls. */
 const DENSITIES = [0.02, 0.05, 0.15];
+/** How likely somebody changes the very item that a call is about, before its work. */
+const MEETINGS: Readonly<Record<string, number>> = {
+  discard: 0.3,
+  write: 0.15,
+  move: 0.15,
+  removeFolder: 0.3,
+  stat: 0.05,
+};
 /** A connection that is the project. */
 const PROJECT = 'procore';
 
@@ -64,6 +72,10 @@ export class JobsInterleaver {
   #places: readonly [Place, Place] | undefined;
   /** What the job has seen in this run. */
   #seen = new Set<string>();
+  /** What it finds when it looks again, its policy decides about; else only what its plan has seen. */
+  #decidesByLook = true;
+  /** People change just what a call is about. */
+  #meets = false;
 
   private constructor(server: HeldServer, place: HeldProject) {
     this.#place = place;
@@ -144,6 +156,9 @@ export class JobsInterleaver {
       source: { connection: { id: names[ends[0] as 'a'] }, target: { path: '' } },
       destination: { connection: { id: names[ends[1] as 'a'] }, target: { path: '' } },
     };
+    this.#meets = ends === 'ab';
+    const isByPlan = transfer.transfer_type === 'publish' || ['copy', 'failure'].includes(transfer.conflict_resolution);
+    this.#decidesByLook = !this.#meets || !isByPlan;
     this.#log.push(`${ends} ${transfer.transfer_type} ${transfer.conflict_resolution} ${transfer.delete_propagation}`);
     const job = folders.add(transfer);
     for (let n = 0; n < RUNS; n++) {
@@ -215,11 +230,13 @@ export class JobsInterleaver {
       if (!work) continue;
       own[method] = async (...words) => {
         const first = words[0] as string | { readonly path: string };
-        const what = `${end}.${method} ${typeof first === 'string' ? first : first.path}`;
-        this.#turn(`before ${what}`);
+        const path = typeof first === 'string' ? first : first.path;
+        const what = `${end}.${method} ${path}`;
+        if (this.#isOn && this.#meets && this.#random() < (MEETINGS[method] ?? 0)) this.#meet(what, end, path);
+        else this.#turn(`before ${what}`);
         try {
           const result = await work(...words);
-          if (method === 'stat') see(result as SideItem | undefined);
+          if (method === 'stat' && this.#decidesByLook) see(result as SideItem | undefined);
           return result;
         } finally {
           this.#turn(`after ${what}`);
@@ -247,6 +264,29 @@ export class JobsInterleaver {
     this.#act();
   }
 
+  /** Somebody saves the item that a call is about, or puts something into it, between the look and the act. */
+  #meet(what: string, end: 0 | 1, path: string): void {
+    const place = this.#places![end];
+    const tree = place.tree();
+    this.#log.push(`   at ${what}:`);
+    this.counts.points++;
+    this.counts.acts++;
+    const isFolder = tree.has(path) && tree.get(path) === undefined;
+    const inside = isFolder ? [...tree.keys()].filter((one) => one.startsWith(`${path}/`)) : [];
+    const at = isFolder ? this.#pick([...inside, `${path}/${this.#pick(NAMES)}`]) : path;
+    this.#does(`${end}: writes ${at}`, () => place.write(at));
+  }
+
+  #does(what: string, work: () => void): void {
+    this.#log.push(what);
+    try {
+      work();
+    } catch (error) {
+      if (!isFailure(error) && !/status 4|no item|no folder|ENOENT|EEXIST|ENOTDIR/.test((error as Error).message))
+        throw error;
+    }
+  }
+
   /** Somebody does something at one of both ends. */
   #act(): void {
     const end = this.#random() < 0.5 ? 0 : 1;
@@ -255,15 +295,7 @@ export class JobsInterleaver {
     const files = all.filter(([, content]) => content !== undefined).map(([path]) => path);
     const folders = all.filter(([, content]) => content === undefined).map(([path]) => path);
     const draw = this.#random();
-    const act = (what: string, work: () => void): void => {
-      this.#log.push(`${end}: ${what}`);
-      try {
-        work();
-      } catch (error) {
-        if (!isFailure(error) && !/status 4|no item|no folder|ENOENT|EEXIST|ENOTDIR/.test((error as Error).message))
-          throw error;
-      }
-    };
+    const act = (what: string, work: () => void): void => this.#does(`${end}: ${what}`, work);
     if (draw < 0.45) {
       const path = [this.#pick(['', ...folders]), this.#pick(NAMES)].filter((part) => part !== '').join('/');
       act(`writes ${path}`, () => place.write(path));
