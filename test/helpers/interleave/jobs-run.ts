@@ -74,6 +74,8 @@ export class JobsInterleaver {
   #seen = new Set<string>();
   /** What it finds when it looks again, its policy decides about; else only what its plan has seen. */
   #decidesByLook = true;
+  /** Nothing was carried out in this run yet: the plan itself looks for what a listing lacks. */
+  #isPlanning = false;
   /** People change just what a call is about. */
   #meets = false;
 
@@ -166,6 +168,7 @@ export class JobsInterleaver {
       this.#isOn = this.#random() < 0.8;
       this.#density = this.#pick(DENSITIES);
       this.#seen = new Set();
+      this.#isPlanning = true;
       const before = this.#trees();
       this.#log.push(`-- run ${n + 1}`);
       const run = await folders.run(job.id);
@@ -232,11 +235,12 @@ export class JobsInterleaver {
         const first = words[0] as string | { readonly path: string };
         const path = typeof first === 'string' ? first : first.path;
         const what = `${end}.${method} ${path}`;
+        if (method !== 'stat') this.#isPlanning = false;
         if (this.#isOn && this.#meets && this.#random() < (MEETINGS[method] ?? 0)) this.#meet(what, end, path);
         else this.#turn(`before ${what}`);
         try {
           const result = await work(...words);
-          if (method === 'stat' && this.#decidesByLook) see(result as SideItem | undefined);
+          if (method === 'stat' && (this.#decidesByLook || this.#isPlanning)) see(result as SideItem | undefined);
           return result;
         } finally {
           this.#turn(`after ${what}`);
