@@ -46,9 +46,14 @@ export class WriterThread {
     return worker;
   }
 
+  /** All that was asked is answered. */
+  get isIdle(): boolean {
+    return this.#waiting.size === 0;
+  }
+
   /** Goes on in a new thread, which gives back what the crawl took: tens of MB. Not while requests are under way. */
   async renew(): Promise<void> {
-    if (this.#ended || this.#waiting.size > 0) return;
+    if (this.#ended || !this.isIdle) return;
     const old = this.#worker;
     this.#worker = this.#start();
     const ended = new Promise((resolve) => old.once('exit', resolve));

@@ -68,10 +68,8 @@ export class HeldProject {
     return new HeldProject(project, session);
   }
 
-  /** Nothing of what other threads were told before is left to do. */
-  readonly ping = async (): Promise<void> => {
-    await this.project.mirror.store.longestBelow([], []);
-  };
+  /** Nothing of what other threads were told is left to do. */
+  readonly isIdle = (): boolean => this.project.mirror.store.isIdle;
 
   async close(): Promise<void> {
     this.fileSystem.destroy();

@@ -180,7 +180,7 @@ export class OutboxInterleaver {
   }
 
   async #rest(): Promise<void> {
-    await this.#quiet.come(this.#place.ping);
+    await this.#quiet.come(this.#place.isIdle);
   }
 
   #pick<T>(from: readonly T[]): T {

@@ -37,8 +37,8 @@ export class Quiet {
     }
   }
 
-  /** @param ping resolves when other threads have done what they were told before */
-  async come(ping: () => Promise<unknown>): Promise<void> {
+  /** @param isIdle tells that other threads have done what they were told */
+  async come(isIdle: () => boolean): Promise<void> {
     const server = this.#server;
     let calm = 0;
     let turns = 0;
@@ -49,14 +49,12 @@ export class Quiet {
       else await turn();
       const isActive = server.activity !== before;
       if (isActive) since = performance.now();
-      const isBusy = this.#underWay > server.waiting.length || process.getActiveResourcesInfo().some(isWork);
+      const isBusy = !isIdle() || this.#underWay > server.waiting.length || process.getActiveResourcesInfo().some(isWork);
       if (isBusy && performance.now() - since > FORGOTTEN) {
         this.#underWay = server.waiting.length;
-        await ping();
         return;
       }
       calm = isBusy || isActive ? 0 : calm + 1;
-      if (calm === 1) await ping();
     }
   }
 }
