@@ -49,7 +49,8 @@ export class Quiet {
       else await turn();
       const isActive = server.activity !== before;
       if (isActive) since = performance.now();
-      const isBusy = !isIdle() || this.#underWay > server.waiting.length || process.getActiveResourcesInfo().some(isWork);
+      const isBusy =
+        !isIdle() || this.#underWay > server.waiting.length || process.getActiveResourcesInfo().some(isWork);
       if (isBusy && performance.now() - since > FORGOTTEN) {
         this.#underWay = server.waiting.length;
         return;
