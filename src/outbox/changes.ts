@@ -97,9 +97,9 @@ export function withIdentityOf(to: Intent, from: Intent): Intent {
   };
 }
 
-/** What is left of an item whose identity another one took: a new file with the same content. */
+/** What is left of an item whose identity another one took: a new file with the same content, or a new folder. */
 export function withoutIdentity(intent: Intent): Intent {
-  const takesContent = !intent.staged && intent.contentVersion === NO_VERSION;
+  const takesContent = !intent.folder && !intent.staged && intent.contentVersion === NO_VERSION;
   return {
     ...intent,
     remoteId: NO_REMOTE,
@@ -108,7 +108,7 @@ export function withoutIdentity(intent: Intent): Intent {
     baseVersion: NO_VERSION,
     baseNumber: 0,
     baseSize: 0,
-    dirty: true,
+    dirty: !intent.folder,
     ...NOT_ATTEMPTED,
     // What an attempt used up cannot be used again.
     upload: intent.attempted ? undefined : intent.upload,

@@ -107,14 +107,17 @@ export class Lookup {
     return ours.id === item.version?.id ? 'current' : 'covered';
   }
 
+  /** What is in the recycle bin is not there. */
   async #item(intent: Intent, call: CallOptions): Promise<WrittenItem> {
-    const { client, project } = this.#o;
-    if (intent.folder) {
-      const { folder, serverTime } = await client.folder(project, intent.remoteId, call);
-      return { item: folder, serverTime };
-    }
-    const found = await client.fileNow(project, intent.remoteId, call);
+    const found = await this.#found(intent, call);
     if (found.item.deleted) throw new Failure('gone', { what: intent.name });
     return found;
+  }
+
+  async #found({ folder: isFolder, remoteId }: Intent, call: CallOptions): Promise<WrittenItem> {
+    const { client, project } = this.#o;
+    if (!isFolder) return client.fileNow(project, remoteId, call);
+    const { folder, serverTime } = await client.folder(project, remoteId, call);
+    return { item: folder, serverTime };
   }
 }

@@ -123,6 +123,8 @@ export class Refusals {
   /** The server took a change. */
   taken(intent: Intent): void {
     if (this.#folders.size === 0) return;
+    const own = this.#folders.get(intent.inode);
+    if (own && intent.remoteId === NO_REMOTE) this.#free(intent.inode, own);
     for (const folder of this.#above(folderOf(intent))) {
       const refused = this.#folders.get(folder);
       if (!refused) continue;

@@ -342,7 +342,7 @@ export class Scheduler {
           const now = this.#o.outbox.clock.now();
           outbox.permissions.granted(intent.inode);
           outbox.permissions.granted(intent.parent);
-          if (isStepOn(intent, outbox.intents.get(intent.inode))) this.refusals.taken(intent);
+          if (isStepOn(intent, outbox.intents.get(intent.inode))) this.#taken(intent);
           this.#brake.passed([intent, ...covered], now);
         },
         (error: unknown) => this.#failed(intent, error),
@@ -357,6 +357,13 @@ export class Scheduler {
         this.#completions.tell();
       });
     this.#underWay.set(intent.inode, running);
+  }
+
+  /** The server took it. Of a folder that it has now nothing is known that it refused in the one before. */
+  #taken(intent: Intent): void {
+    this.refusals.taken(intent);
+    if (!intent.folder || intent.remoteId !== NO_REMOTE) return;
+    for (const { inode } of this.#o.outbox.intents.childrenOf(intent.inode)) this.#readiness.forget(inode);
   }
 
   /** What was set while it was under way carries the state of that. */

@@ -40,6 +40,7 @@ export class Sender {
   /** Resolves when the server has it (or it was overtaken by a newer change). @throws Failure of the attempt */
   async send(intent: Intent, signal: AbortSignal): Promise<void> {
     const call: CallOptions = { class: 'background', signal };
+    const folder = this.#o.outbox.tree.remoteIdOf(intent.parent);
     try {
       await this.#bring(intent, call).catch(async (error: unknown) => {
         // Used up: by a call that came through after one had looked.
@@ -48,7 +49,9 @@ export class Sender {
         if (!isInDoubt || !now || !(await this.attempts.resolve(now, call))) throw error;
       });
     } catch (error) {
-      if (!(error instanceof Superseded)) throw error;
+      // The folder that is gone was made anew meanwhile: it goes there.
+      const isElsewhere = isFailure(error, 'gone') && this.#o.outbox.tree.remoteIdOf(intent.parent) !== folder;
+      if (!(error instanceof Superseded) && !isElsewhere) throw error;
     } finally {
       this.attempts.end(intent.inode);
     }
@@ -185,7 +188,8 @@ export class Sender {
   }
 
   /**
-   * Somebody deleted it at the server: what was only moved here goes as well, what was written here goes up as new.
+   * Somebody deleted it at the server: what was only moved here goes as well; what was written here goes up as new, and so
+   * does a folder in which something waits.
    * @throws what the call failed with, where that was something else
    */
   async #gone(intent: Intent, call: CallOptions, error: unknown): Promise<void> {
@@ -195,7 +199,7 @@ export class Sender {
     const now = outbox.intents.get(intent.inode);
     if (sighting || !now) throw error;
     if (hasNothingOfItsOwn(now, outbox.intents)) this.#letGo(now);
-    else if (!now.folder && !now.deleted) this.attempts.replace(now, asNew(now));
+    else if (!now.deleted) this.attempts.replace(now, asNew(now));
     else throw error;
     await store.confirmDeletion(intent.remoteId, 0);
   }
@@ -343,7 +347,7 @@ const LOOK_AGAIN = 10_000;
 const isAnother = ({ version }: RemoteItem, { baseVersion }: Intent): boolean =>
   version !== undefined && baseVersion !== NO_VERSION && version.id !== baseVersion;
 
-/** A file that the server lost. */
+/** An item that the server lost. */
 const asNew = (intent: Intent): Intent => ({
   ...withoutIdentity(intent),
   reason: 'it was deleted at the server meanwhile',

@@ -215,6 +215,28 @@ t.test('what waits for each other, and what takes the place of another', async (
     await open.drain();
   });
 
+  await t.test(
+    'a folder that was moved here and deleted at the server is made anew for what waits in it',
+    async (t) => {
+      await files.mkdir('site');
+      await files.write('site/seen', 'seen');
+      await open.drain();
+      await files.rename('site', 'moved site');
+      await files.write('moved site/new', 'new');
+      await admin.change({ op: 'delete', path: 'site' });
+      await open.drain();
+      t.strictSame([...(await ids()).keys()].filter((path) => path.includes('site')).sort(), [
+        'moved site',
+        'moved site/new',
+      ]);
+      await poll();
+      t.strictSame(await files.list('moved site'), ['new'], 'what was deleted with the folder stays deleted');
+      await files.rename('moved site', 'site');
+      await open.drain();
+      t.ok((await ids()).has('site/new'), 'it is a folder as any other');
+    },
+  );
+
   await t.test('a file that was never read here is emptied, however long it is open', async (t) => {
     await admin.change({ op: 'create', path: 'full', content: 'theirs' });
     await poll();
