@@ -1,5 +1,8 @@
 import { hostname } from 'node:os';
+import type { Clock } from '../base/clock.js';
+import type { Inode } from '../base/ids.js';
 import { NAME_BYTES } from '../names/linux.js';
+import type { Tree } from './tree.js';
 
 /** What programs go by: not the rest of a sentence, nor the end of what another conflict put there. */
 const WITH_EXTENSION = /^(.+)(\.[^.\s()]{1,32})$/su;
@@ -22,4 +25,14 @@ export function freeConflictName(name: string, at: number, isTaken: (name: strin
     const found = conflictName(name, new Date(time));
     if (!isTaken(found)) return found;
   }
+}
+
+/** A conflict's name that nothing in the folder has, as far as is known here. */
+export function nameBeside(
+  name: string,
+  folder: Inode,
+  { tree, clock }: { readonly tree: Tree; readonly clock: Clock },
+): string {
+  const item = tree.item(folder);
+  return freeConflictName(name, clock.now(), (one) => item !== undefined && tree.child(item, one) !== undefined);
 }

@@ -5,7 +5,7 @@ import type { Database, Statement } from '../database/open.js';
 import type { Change } from '../mirror/changes.js';
 import { HIDDEN } from '../mirror/flags.js';
 import type { Item } from '../mirror/view.js';
-import { freeConflictName } from './conflict-name.js';
+import { nameBeside } from './conflict-name.js';
 import { type Intent, NO_INODE, NO_REMOTE } from './intent.js';
 import type { Intents } from './intents.js';
 import type { Tree } from './tree.js';
@@ -94,9 +94,7 @@ export class Kept {
     const other = folder && intents.child(folder.inode, item.name);
     if (!other || other.inode === deletion || other.remoteId === NO_REMOTE || other.remoteId === item.remoteId)
       return undefined;
-    const parent = tree.item(folder.inode);
-    const isTaken = (one: string): boolean => parent !== undefined && tree.child(parent, one) !== undefined;
-    const name = freeConflictName(other.name, clock.now(), isTaken);
+    const name = nameBeside(other.name, folder.inode, { tree, clock });
     const intent: Intent = { ...other, name, changedAt: clock.now() };
     log.warn({ path: tree.pathOf(intent) }, 'what it was to replace is kept: it stands beside it');
     const before = { parent: other.parent, name: other.name };

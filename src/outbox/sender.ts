@@ -10,7 +10,7 @@ import type { ProcoreWrites, Written, WrittenItem } from '../procore/writes.js';
 import { attemptOf, NOT_ATTEMPTED } from './attempt.js';
 import { Attempts, type AttemptsOptions, Superseded } from './attempts.js';
 import { hasNothingOfItsOwn, isNothing, withoutIdentity } from './changes.js';
-import { freeConflictName } from './conflict-name.js';
+import { nameBeside } from './conflict-name.js';
 import { Deletions } from './deletion.js';
 import { type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
 import { coveredBy } from './order.js';
@@ -162,7 +162,7 @@ export class Sender {
     }
     const { item: before } = current;
     const place = placeChange(uploaded, parentId, name);
-    const done = await this.#patch(uploaded, async (attempt) => {
+    const done = await this.#patch(uploaded, call, async (attempt) => {
       // Only a change of the place takes content along in one call; a version by itself can carry a note.
       if (Object.keys(place).length > 0)
         return writes.updateFile(project, attempt.remoteId, { ...place, uploadUuid }, call);
@@ -180,7 +180,7 @@ export class Sender {
   /** Another place for what has no content of its own here; where somebody deleted it meanwhile, there is none. */
   async #move(intent: Intent, call: CallOptions, change: (attempt: Intent) => Promise<Written>): Promise<void> {
     try {
-      const done = await this.#patch(intent, change);
+      const done = await this.#patch(intent, call, change);
       await this.attempts.confirm(done.attempt, done.written, call);
     } catch (error) {
       await this.#gone(intent, call, error);
@@ -218,10 +218,31 @@ export class Sender {
   /** A change of an existing item; may be repeated after a lost reply, since it says what is to be. */
   async #patch(
     intent: Intent,
+    call: CallOptions,
     change: (attempt: Intent) => Promise<Written>,
   ): Promise<{ attempt: Intent; written: Written }> {
     const attempt = this.attempts.begin(intent, attemptOf(intent));
-    return { attempt, written: await this.attempts.answered(attempt, () => change(attempt)) };
+    try {
+      return { attempt, written: await this.attempts.answered(attempt, () => change(attempt)) };
+    } catch (error) {
+      if (!isFailure(error, 'name-taken')) throw error;
+      // An earlier call may have brought it there.
+      if (!(await this.attempts.resolve(attempt, call))) this.#standBeside(attempt);
+      throw new Superseded();
+    }
+  }
+
+  /** Somebody else has put something to the place that it was to go to. */
+  #standBeside({ inode, parent, name }: Intent): void {
+    const { outbox, store, log } = this.#o;
+    const { intents, tree, clock } = outbox;
+    const now = intents.get(inode);
+    if (!now || now.deleted || now.parent !== parent || now.name !== name) return;
+    const beside: Intent = { ...now, name: nameBeside(name, parent, outbox), changedAt: clock.now() };
+    intents.put(beside);
+    log.warn({ path: tree.pathOf(beside) }, 'its name was taken at the server meanwhile: it stands beside it');
+    const after = { parent, name: beside.name };
+    store.events.emit('changed', [{ inode, before: { parent, name }, after, replacedSequence: undefined }]);
   }
 
   /** Gives way to another item that goes to this one's place at the server while this one goes to its: 1 call more. */
@@ -300,12 +321,7 @@ export class Sender {
     const { outbox, store, log } = this.#o;
     const current = this.attempts.current(intent);
     const inode = outbox.intents.newInode();
-    const folder = outbox.tree.item(current.parent);
-    const name = freeConflictName(
-      current.name,
-      outbox.clock.now(),
-      (one) => folder !== undefined && outbox.tree.child(folder, one) !== undefined,
-    );
+    const name = nameBeside(current.name, current.parent, outbox);
     if (outbox.staging.has(current.inode)) outbox.staging.duplicate(current.inode, inode);
     const copy: Intent = {
       ...withoutIdentity(current),

@@ -237,6 +237,21 @@ t.test('what waits for each other, and what takes the place of another', async (
     },
   );
 
+  await t.test('what is renamed to a name that somebody else has taken meanwhile stands beside it', async (t) => {
+    await files.write('plan', 'ours');
+    await open.drain();
+    await files.rename('plan', 'final');
+    await files.write('plan', 'next');
+    await admin.change({ op: 'create', path: 'final', content: 'theirs' });
+    await open.drain();
+    await poll();
+    t.equal(String(await files.read('final')), 'theirs');
+    t.equal(String(await files.read('plan')), 'next', 'nothing waits for its place any more');
+    const [beside = ''] = (await files.list('')).filter((name) => name.startsWith('final (conflict '));
+    t.equal(String(await files.read(beside)), 'ours');
+    t.ok((await ids()).has(beside));
+  });
+
   await t.test('a file that was never read here is emptied, however long it is open', async (t) => {
     await admin.change({ op: 'create', path: 'full', content: 'theirs' });
     await poll();
