@@ -6,6 +6,7 @@ import type { Project } from './project.js';
 export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
   if (inodes.length === 0) return [];
   const { paths, discarded } = discard(project.outbox, inodes);
+  for (const { intent } of discarded) if (intent.deleted) project.late.giveUpRemovals(intent.remoteId);
   project.outbox.events.emit('changed');
   project.mirror.store.events.emit(
     'changed',

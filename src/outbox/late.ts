@@ -33,6 +33,9 @@ export interface LateRemoval {
 /** What goes up is what people changed here. */
 export const PEOPLE = '';
 
+/** No version has it, so none that goes is the one that was to go. */
+const UNWANTED = -1 as VersionId;
+
 /** How long a server may take to finish what it has answered with an error: milliseconds, more than an hour. */
 const LONGEST = 2 * 3_600_000;
 
@@ -97,6 +100,14 @@ export class LateCalls {
   /** A deletion without a reply. */
   addRemoval({ remoteId, parentId, remoteName: name }: Item, removal: LateRemoval): void {
     this.add({ job: PEOPLE, remoteId, parentId, name, baseNumber: 0, digests: [], removal });
+  }
+
+  /** Nobody wants these deletions of a file any more: whatever they take is to come back. */
+  giveUpRemovals(id: RemoteId): void {
+    for (const one of this.removals(id)) {
+      this.forget(one);
+      if (one.removal) this.add({ ...one, removal: { ...one.removal, version: UNWANTED } });
+    }
   }
 
   /** Files that were to be made at a place. */

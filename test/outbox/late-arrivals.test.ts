@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import t, { type Test as T } from 'tap';
+import { giveUp } from '#src/daemon/give-up.js';
 import { before } from '../helpers/meanwhile.js';
 import { until } from '../helpers/processes.js';
 import { Files, type OpenProject, openProject } from '../helpers/project.js';
@@ -114,9 +115,32 @@ t.test('a deletion that comes late, after it was given up, takes nothing that wa
   t.strictSame(await atServer(project), server);
   t.ok((await admin.finishLate()).includes(200));
   t.strictSame(await atServer(project), {});
-  await settles(project, async () => Object.keys(await atServer(project)).length >= 3);
+  await settles(project, async () => Object.keys(await atServer(project)).length >= 3 && (await files.exists('a.txt')));
   t.strictSame(await atServer(project), server);
   t.equal(String(await files.read('a.txt')), 'newer');
+});
+
+t.test('a deletion that comes late, after a person gave it up, takes nothing', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  for (const path of ['a.txt', 'd/a.txt']) await admin.change({ op: 'create', path, parents: true, content: 'seen' });
+  await poll(project);
+  for (const path of ['a.txt', 'd/a.txt']) await files.unlink(path);
+  await files.rmdir('d');
+  await admin.faults({ late: { route: 'DELETE /rest/v1.0/f' } });
+  await project.tryAll();
+  await admin.noFaults();
+  giveUp(
+    project.project,
+    [...project.project.outbox.intents.all()].map(({ inode }) => inode),
+  );
+  t.equal(String(await files.read('a.txt')), 'seen');
+  const server = await atServer(project);
+  t.ok((await admin.finishLate()).includes(200));
+  t.strictSame(await atServer(project), {});
+  await settles(project, async () => Object.keys(await atServer(project)).length >= 3);
+  t.strictSame(await atServer(project), server);
 });
 
 t.test('the same where it was brought back already', async (t) => {
