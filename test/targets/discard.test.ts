@@ -323,7 +323,8 @@ t.test('nobody who lists takes a part that another one writes, or what another o
 
   for (const [part, isOld] of [
     ['a-2020-01-01', true],
-    ['aside-b-2020-01-01', true],
+    // As former versions called what they moved aside: perhaps nobody has looked at it.
+    ['aside-b-2020-01-01', false],
     ['aside-c', false],
     ['d', true],
     [`e-${new Date().toISOString().slice(0, 10)}`, false],

@@ -60,6 +60,7 @@ export async function whyUnsure(
     const absence = item ? 'away' : await side.absence({ path, id }, ends.signal);
     const failed = (code: 'item-unmounted' | 'item-unseen'): string =>
       new Failure(code, { target: side.root, path }).line;
+    if (absence === 'changing') return { status: 'retry', reason: new Failure('item-changed', { path }).line };
     if (absence === 'away') return { status: 'retry', reason: failed('item-unmounted') };
     if (absence === 'unseen') return { status: 'remediation', reason: failed('item-unseen') };
   }

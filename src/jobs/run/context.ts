@@ -9,6 +9,8 @@ import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
 
 export interface ActContext {
+  /** Its id. */
+  readonly job: string;
   readonly transfer: Transfer;
   readonly source: Side;
   readonly destination: Side;

@@ -140,6 +140,8 @@ async function sendFile(
     try {
       const written = await to.write(toPath, context.limited(held), {
         size: version.size,
+        version: version.id,
+        writer: context.job,
         expected,
         ...(isPrivate ? { private: true } : {}),
         signal,
@@ -156,13 +158,13 @@ async function sendFile(
   const plain = await from.content(read, signal);
   const held = context.limited(plain);
   try {
-    const version = read.version ?? (read.mtime === undefined ? undefined : String(read.mtime));
     const trash = there && !to.hasBin ? context.trash : undefined;
     const options: WriteOptions = {
       size: read.size,
       ...(transfer.timestamps !== false && read.mtime !== undefined ? { mtime: read.mtime } : {}),
       ...(read.hash ? { hash: read.hash } : {}),
-      ...(version === undefined ? {} : { version }),
+      ...(read.version === undefined ? {} : { version: read.version }),
+      writer: context.job,
       ...(trash === undefined ? {} : { trash }),
       expected,
       ...(isPrivate ? { private: true } : {}),
