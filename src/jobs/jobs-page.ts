@@ -129,7 +129,8 @@ ${CASES.map(
 - **What was seen.** A file is deleted, replaced or moved away only while both ends are what the plan or the records say;
   a folder is listed again, and one new or changed item keeps all of it. What is not as it was stays, is flagged as changed,
   and is the next run's. What somebody saves in Procore between a job's last look and the job's own version is kept beside
-  it, as \`stem (conflict HOST DATE).ext\`, and the file is flagged. A \`move\` compares bytes where no hash tells; only \`publish\` replaces what it does not know.
+  it, as \`stem (conflict HOST DATE).ext\`, and the file is flagged. A \`move\` compares bytes where no hash tells; only \`publish\` replaces what it
+  does not know, but what was kept so it leaves alone, and flags.
 - **Trash.** What a job deletes or overwrites on a folder or a share first gets a hidden name beside its place, and is looked
   at there: if it is not what was seen, it goes back under its name, or under that of a conflict where somebody has taken
   it. Then it goes to \`.procorefs-trash/DATE/\`; with \`trash_days=0\` it is gone. The hidden name says what was seen: what a

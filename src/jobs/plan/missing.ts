@@ -1,11 +1,14 @@
 import { Failure } from '../../base/errors.js';
+import { isConflictName } from '../../outbox/conflict-name.js';
 import { childPath } from '../../targets/paths.js';
 import { MOUNT_ID } from '../../targets/target.js';
+import type { Transfer } from '../definition/transfer-schema.js';
 import type { ItemStatus } from '../definition/words.js';
 import type { Side, SideItem } from '../sides/side.js';
 import type { Frame, Pair } from './frame.js';
 
 interface Ends {
+  readonly transfer: Transfer;
   readonly source: Side;
   readonly destination: Side;
   readonly signal: AbortSignal;
@@ -38,14 +41,19 @@ export async function lookedFor(frame: Frame, pair: Pair, { source, destination,
 
 /**
  * Whether a transferred item that is on one side only, or on neither, was deleted is said by the side that lacks it.
- * Undefined: it was, or nothing is missing. Otherwise it is left alone, with all that is below it.
+ * Undefined: it was, or nothing is missing. Otherwise it is left alone, with all that is below it. So is what was kept beside
+ * something at the destination, which publishing would delete.
  */
 export async function whyUnsure(
   frame: Frame,
   { name, otherName, source, destination, record }: Pair,
   ends: Ends,
 ): Promise<Unsure | undefined> {
-  if (!record) return undefined;
+  if (!record) {
+    const isKept = ends.transfer.transfer_type === 'publish' && !source && destination && isConflictName(otherName);
+    const path = childPath(frame.destination, otherName);
+    return isKept ? { status: 'remediation', reason: new Failure('item-beside', { path }).line } : undefined;
+  }
   const looks = [
     { side: ends.source, item: source, id: record.source?.id, path: childPath(frame.source, name) },
     {

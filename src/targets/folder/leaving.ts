@@ -119,15 +119,20 @@ export class FolderLeaving {
   async trashPlace(path: string, trash: Trash, signal: AbortSignal): Promise<string> {
     const place = await this.#placeFor(path, trash.day, signal);
     const note = noteOf(trash);
-    const noted = childPath(this.#root.topOf(parentOf(path)), note.path);
+    const noted = childPath(this.#topOf(path), note.path);
     if (!this.#noted.has(noted))
       await this.#root.folder(parentOf(noted), ({ at }) => putFile(at(nameOf(noted)), note.text));
     this.#noted.add(noted);
     return place;
   }
 
+  /** Where the file system begins that an item lies on. */
+  #topOf(path: string): string {
+    return this.#root.topOf(parentOf(path));
+  }
+
   async #placeFor(path: string, day: string, signal: AbortSignal): Promise<string> {
-    const top = this.#root.topOf(parentOf(path));
+    const top = this.#topOf(path);
     const below = top === '' ? path : path.slice(top.length + 1);
     const look = (there: string): Promise<TargetItem | undefined> => this.#tree.stat(childPath(top, there), signal);
     const place = childPath(top, await trashPlace(below, day, look));
