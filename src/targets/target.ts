@@ -202,8 +202,8 @@ export interface Target {
   read(path: string, options: { readonly start?: number; readonly signal: AbortSignal }): Promise<Readable>;
   /**
    * Writes a file; its folder must exist. It gets its name when its bytes are complete, checked and on the target's
-   * disk, as far as it says so; what had the name is replaced. After a failure the next write of the same content goes
-   * on where this one stopped, if `rules.resumes`. What is replaced must be what was `expected`; what turns out to be
+   * disk, as far as it says so; what had the name is replaced. After a failure the next write of the same content by
+   * the same writer goes on where this one stopped, if `rules.resumes` and a version or hash says that it is the same. What is replaced must be what was `expected`; what turns out to be
    * another file goes back.
    */
   write(path: string, content: Content, options: WriteOptions): Promise<TargetItem>;

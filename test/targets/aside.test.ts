@@ -20,9 +20,12 @@ import { aside } from '#src/targets/aside.js';
 import { FolderTarget } from '#src/targets/folder/folder-target.js';
 import { identityOf } from '#src/targets/folder/identity.js';
 import { FolderRoot, type OpenFolder } from '#src/targets/folder/root.js';
+import { RemoteTarget } from '#src/targets/remote/remote-target.js';
+import { Staging } from '#src/targets/remote/staging.js';
 import { rulesOf } from '#src/targets/rules.js';
 import { KINDS, openWatched, save, TRASH, WORKS } from '../helpers/aside-victim.js';
 import { contentOf, trashOf } from '../helpers/jobs.js';
+import { Quirky } from '../helpers/quirky-targets.js';
 import { failsWith, listed, signal, write } from './conformance.js';
 
 const top = mkdtempSync(join(tmpdir(), 'procorefs-aside-'));
@@ -212,6 +215,34 @@ t.test('a file that somebody overwrites right after it got its name is changed, 
       t.strictSame(contentOf(folder), text === undefined ? {} : { file: text });
     }
     await target.close();
+  }
+});
+
+t.test('a file that somebody overwrites in a storage right after it got its name is changed as well', async (t) => {
+  for (const quirks of [{ publishes: true }, { times: 'none' }] as const) {
+    const folder = join(top, `right after ${Object.keys(quirks)}`);
+    mkdirSync(folder);
+    const storage = new Quirky(folder, { title: 'storage', ...quirks });
+    let act: ((path: string) => void) | undefined;
+    for (const method of ['put', 'rename'] as const) {
+      const plain = storage[method].bind(storage) as (...words: unknown[]) => Promise<void>;
+      Object.assign(storage, {
+        [method]: async (...words: unknown[]) => {
+          await plain(...words);
+          if (words[1] === 'file') act?.(join(folder, 'file'));
+        },
+      });
+    }
+    const target = new RemoteTarget(storage, new Staging(`${folder} staging`, 'storage'));
+    t.teardown(() => target.close());
+    for (const trash of [{ trash: TRASH }, {}])
+      for (act of [(path: string) => save(path, 'somebody'), (path: string) => rmSync(path)]) {
+        const expected = (await target.stat('file', signal)) ?? null;
+        const bytes = Buffer.from('from the job');
+        await failsWith(t, 'target-changed', () => write(target, 'file', bytes, { expected, ...trash }));
+      }
+    t.strictSame(contentOf(folder), {});
+    t.strictSame(trashOf(folder), ['somebody']);
   }
 });
 

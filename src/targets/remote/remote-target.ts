@@ -156,6 +156,8 @@ export class RemoteTarget implements Target {
   async #put(parcel: Parcel, place: string, path: string, options: WriteOptions): Promise<TargetItem> {
     await this.#storage.put(parcel, place, options.signal);
     const stored = await this.#storage.look(place, options.signal);
+    // The program has seen that all arrived: under its name it is somebody else's by now. A part is nobody else's.
+    if (place === path && stored?.size !== options.size) throw this.#changed(path);
     this.#checkStored(stored, path, options);
     return { ...stored!, path };
   }

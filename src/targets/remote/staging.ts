@@ -83,7 +83,8 @@ export class Staging {
       await this.#remove(file);
       return result;
     } catch (error) {
-      if (isFailure(error) && FINAL.has(error.code)) await this.#remove(file);
+      const isFinal = isFailure(error) && FINAL.has(error.code);
+      if (isFinal || !continues(options)) await this.#remove(file);
       // Interrupted, or the target is away: it goes on from here, be it in days. All else is tried again by the same run.
       else if (!signal.aborted && !isFailure(error, 'target-unreachable')) this.#passing.add(file);
       throw error;
