@@ -41,19 +41,14 @@ export async function lookedFor(frame: Frame, pair: Pair, { source, destination,
 
 /**
  * Whether a transferred item that is on one side only, or on neither, was deleted is said by the side that lacks it.
- * Undefined: it was, or nothing is missing. Otherwise it is left alone, with all that is below it. So is what was kept beside
- * something at the destination, which publishing would delete.
+ * Undefined: it was, or nothing is missing. Otherwise it is left alone, with all that is below it.
  */
 export async function whyUnsure(
   frame: Frame,
   { name, otherName, source, destination, record }: Pair,
   ends: Ends,
 ): Promise<Unsure | undefined> {
-  if (!record) {
-    const isKept = ends.transfer.transfer_type === 'publish' && !source && destination && isConflictName(otherName);
-    const path = childPath(frame.destination, otherName);
-    return isKept ? { status: 'remediation', reason: new Failure('item-beside', { path }).line } : undefined;
-  }
+  if (!record) return source || !destination ? undefined : whyNotNew(frame, name, otherName, ends);
   const looks = [
     { side: ends.source, item: source, id: record.source?.id, path: childPath(frame.source, name) },
     {
@@ -68,9 +63,28 @@ export async function whyUnsure(
     const absence = item ? 'away' : await side.absence({ path, id }, ends.signal);
     const failed = (code: 'item-unmounted' | 'item-unseen'): string =>
       new Failure(code, { target: side.root, path }).line;
-    if (absence === 'changing') return { status: 'retry', reason: new Failure('item-changed', { path }).line };
+    if (absence === 'changing') return changing(path);
     if (absence === 'away') return { status: 'retry', reason: failed('item-unmounted') };
     if (absence === 'unseen') return { status: 'remediation', reason: failed('item-unseen') };
   }
   return undefined;
+}
+
+const changing = (path: string): Unsure => ({ status: 'retry', reason: new Failure('item-changed', { path }).line });
+
+/** Why what is only at the destination, and was never transferred, is neither published away nor brought to the source. */
+async function whyNotNew(
+  frame: Frame,
+  name: string,
+  otherName: string,
+  { transfer, source, signal }: Ends,
+): Promise<Unsure | undefined> {
+  const { transfer_type: type } = transfer;
+  if (type !== 'publish' && type !== 'sync') return undefined;
+  const path = childPath(frame.source, name);
+  if (await source.isAside?.(path, signal)) return changing(path);
+  // Somebody saved it while something was written there.
+  if (type === 'sync' || !isConflictName(otherName)) return undefined;
+  const kept = childPath(frame.destination, otherName);
+  return { status: 'remediation', reason: new Failure('item-beside', { path: kept }).line };
 }

@@ -52,7 +52,7 @@ export interface SideVersion {
 export type Change = 'file' | 'version' | 'versions' | 'folder' | 'delete' | 'delete-folder' | 'move';
 
 /** One end of a transfer: what every target can do, and what only some know. */
-export interface Side extends Omit<Target, 'isAside'> {
+export interface Side extends Omit<Target, 'isAside'>, Partial<Pick<Target, 'isAside'>> {
   /** `folder` as for `Target.list`. Items that this side cannot show whole fail with `listing-incomplete`. */
   list(folder: string, signal: AbortSignal): AsyncIterable<SideItem>;
   stat(path: string, signal: AbortSignal): Promise<SideItem | undefined>;
@@ -137,7 +137,11 @@ export class TargetSide implements Side {
   /** A target lists all that it has: what a whole listing lacks is gone, but for what was mounted there or is on its way. */
   async absence({ path, id }: Missed, signal: AbortSignal): Promise<Absence> {
     if (id === MOUNT_ID) return 'away';
-    return (await this.#target.isAside(path, signal)) ? 'changing' : 'deleted';
+    return (await this.isAside(path, signal)) ? 'changing' : 'deleted';
+  }
+
+  isAside(path: string, signal: AbortSignal): Promise<boolean> {
+    return this.#target.isAside(path, signal);
   }
 
   read(path: string, options: { readonly start?: number; readonly signal: AbortSignal }): Promise<Readable> {
