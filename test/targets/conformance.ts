@@ -211,10 +211,8 @@ export function conformance(t: Test, fixture: () => Fixture): void {
     // Several at once, as a job has it.
     await together(sent, async ([name, bytes, content, options]) => {
       const path = `${folder}/${name}`;
-      t.match(await target().write(path, content, { size: bytes.length, expected: null, signal, ...options }), {
-        path,
-        size: bytes.length,
-      });
+      const written = target().write(path, content, { size: bytes.length, expected: null, signal, ...options });
+      await t.resolveMatch(written, { path, size: bytes.length }, name);
       t.ok((await readAll(target(), path)).equals(bytes), name);
     });
     for (const [at, [form, content]] of contents.inForms(Buffer.from('content')).entries())
