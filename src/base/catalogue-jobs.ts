@@ -123,6 +123,13 @@ export const jobRows = {
     what: '{path} was changed on both sides',
     remedy: 'decide which one counts, or set conflict_resolution',
   },
+  'item-beside': {
+    errno: 'EEXIST',
+    http: 409,
+    level: 'warn',
+    what: '{path} is what somebody saved while a job or a mount wrote there, kept beside it',
+    remedy: 'nothing of it is deleted; take what is needed of it and remove it, or give it another name at the source',
+  },
   'item-locked': {
     errno: 'EBUSY',
     http: 409,

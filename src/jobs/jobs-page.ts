@@ -129,18 +129,25 @@ ${CASES.map(
 - **What was seen.** A file is deleted, replaced or moved away only while both ends are what the plan or the records say;
   a folder is listed again, and one new or changed item keeps all of it. What is not as it was stays, is flagged as changed,
   and is the next run's. What somebody saves in Procore between a job's last look and the job's own version is kept beside
-  it, as \`stem (conflict HOST DATE).ext\`, and the file is flagged. A \`move\` compares bytes where no hash tells; only \`publish\` replaces what it does not know.
-- **Trash.** What a job deletes or overwrites on a folder or a share is renamed into \`.procorefs-trash/DATE/\` and looked at
-  there: if it is not what was seen, it goes back under its name, or under that of a conflict where somebody has taken it.
-  With \`trash_days=0\` the same happens under a hidden name, and then it is gone. A note beside the day's folder says how
+  it, as \`stem (conflict HOST DATE).ext\`, and the file is flagged. A \`move\` compares bytes where no hash tells; only \`publish\` replaces what it
+  does not know, but what was kept so it leaves alone, and flags.
+- **Trash.** What a job deletes or overwrites on a folder or a share first gets a hidden name beside its place, and is looked
+  at there: if it is not what was seen, it goes back under its name, or under that of a conflict where somebody has taken
+  it. Then it goes to \`.procorefs-trash/DATE/\`; with \`trash_days=0\` it is gone. The hidden name says what was seen: what a
+  killed process left there is brought back, or put into the trash if it is what was seen and is replaced, by the next run of
+  any job that lists the folder. A note beside the day's folder says how
   long it stays and which job put things there (the longest counts; without a note 30 days, or \`trash_days\` if that is
   more). A job empties only sides that it writes; its audit says what went. Procore has its recycle bin and its versions:
   before the first removal of a run it is polled once more; a file takes 1 call, a folder with something in it 3.
+- **Several jobs** may read and write one folder. What one is about to replace is not missing for another: it waits for its next
+  run. Each writes parts of its own. What begins with \`.procorefs-\`, in any folder, is nothing that is transferred or deleted;
+  a folder with a trash in it goes to the trash with it, or stays.
 - **What remains.** On a disk of this machine nothing comes in between: names are exchanged in one step. A mounted share, SMB
   and rsync rename first and look then, so that a file has no name for the moment of a replacement; between the last look
   and the rename of a new file lies one round trip (SMB servers refuse it then). Through rclone that holds where the storage
   can rename (WebDAV, SFTP, FTP, most clouds); object stores copy and delete, and a file that appears only when it is
-  complete (\`put\`) replaces what came during its upload, unless \`trash_days\` moved the old one away before. What a program
+  complete (\`put\`) replaces what came during its upload, unless \`trash_days\` moved the old one away before. A folder goes to
+  the trash of an object store before the second look, and what came into it stays there. What a program
   writes through an open file after the look is in the trash, and lost with \`trash_days=0\`.
 - **Names.** A platform may list a name in another Unicode form or case than it was given in. Before an item counts as
   missing it is looked for under the names that one of the sides takes for the same; the listed one is recorded. What a
@@ -151,7 +158,9 @@ ${CASES.map(
   \`filter_private\` leaves private items out. New content keeps the permissions of the file that it replaces, without setuid.
 - **Nothing half written** has its final name. Each file's size is verified, and its hash where the target has one.
 - **Resume.** What is done with each item is kept in SQLite: the run after a crash, a pause or the end of the hour goes on
-  with what is left, first of all. A broken file goes on where it was: on a folder, a share or a server with rsync
+  with what is left, first of all. What somebody saves or removes while it is read is the next run's. A broken file goes on
+  where it was, if its version or a hash says that it is the same content, and begins anew if only size and time do: on a
+  folder, a share or a server with rsync
   what is there is not sent again; rclone sends a file anew, from the copy on this machine. Above
   100 MiB Procore takes a file in segments of 32 MiB: those that arrived are not sent again within 55 minutes of the first
   (then the server forgets them), and a whole upload of which nothing was made yet not within a week.

@@ -2,7 +2,7 @@ import { Failure } from '../base/errors.js';
 import { judgeName, judgePath, suggestName } from '../names/judge.js';
 import { encodingFor } from '../names/platform-encoding.js';
 import type { NamePattern, PlatformRules } from '../names/platforms.js';
-import { childPath, PART_PREFIX, TRASH } from '../targets/paths.js';
+import { childPath, OWN_PREFIX } from '../targets/paths.js';
 import type { TargetRules } from '../targets/target.js';
 
 export interface NamingOptions {
@@ -170,7 +170,7 @@ const HALF_SURROGATES = /\p{Cs}/gu;
 /** Kept by targets for themselves, in any case where case does not count. */
 const ownNames = (flags: string): NamePattern => ({
   rule: 'reserved-name',
-  pattern: new RegExp(`^(?:${PART_PREFIX}|${TRASH}$)`.replaceAll('.', '\\.'), flags),
+  pattern: new RegExp(`^${OWN_PREFIX}`.replaceAll('.', '\\.'), flags),
   words: 'names like this one are for parts of files and for the trash',
   replacement: '_$&',
 });

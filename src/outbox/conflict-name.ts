@@ -19,6 +19,11 @@ export function conflictName(name: string, at: Date, host = hostname()): string 
   return characters.join('') + suffix;
 }
 
+const CONFLICT = / \(conflict \S.* \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\)(?:\.[^.\s()]{1,32})?$/su;
+
+/** Whether something was kept under this name beside another one. */
+export const isConflictName = (name: string): boolean => CONFLICT.test(name);
+
 /** The first that nothing has: where several conflicts come in one second, the others' are of the next ones. */
 export function freeConflictName(name: string, at: number, isTaken: (name: string) => boolean): string {
   for (let time = at; ; time += 1000) {

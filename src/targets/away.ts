@@ -1,17 +1,12 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { type Failure, isFailure } from '../base/errors.js';
 import { conflictName } from '../outbox/conflict-name.js';
-import { childPath, nameOf, PART_PREFIX, parentOf } from './paths.js';
+import { type Aside, asideOf } from './aside.js';
+import { childPath, isOwn, nameOf, parentOf } from './paths.js';
 import type { TargetItem } from './target.js';
 
 // What is taken away is renamed first, and looked at where nobody finds it any more: between a look at a place and a
 // change of it somebody may have put something else there, and then that goes back.
-
-/** A hidden name beside an item, for as long as it is not sure what went. It says since when, for the item's time does not. */
-export function asidePath(path: string): string {
-  const day = new Date().toISOString().slice(0, 10);
-  return childPath(parentOf(path), `${PART_PREFIX}aside-${randomBytes(6).toString('hex')}-${day}`);
-}
 
 /** What a target can do for it. */
 export interface Movement {
@@ -40,13 +35,16 @@ export async function takeAway(
     if (isFailure(error, 'target-missing')) return false;
     throw error;
   }
+  let found: string | undefined;
   try {
-    if ((await movement.look(to, signal)) === seen) return true;
+    found = await movement.look(to, signal);
   } catch (error) {
     await bringBack(to, from, movement);
     throw error;
   }
-  await bringBack(to, from, movement);
+  if (found === seen) return true;
+  // Somebody else may have brought it back by now.
+  if (found !== undefined) await bringBack(to, from, movement);
   throw changed;
 }
 
@@ -69,6 +67,47 @@ export async function bringBack(from: string, path: string, { move, makeFolders 
     }
   }
 }
+
+/** What is aside in a folder that was listed, and what of it nobody will finish. */
+export function asidesIn(names: readonly string[]): {
+  readonly all: readonly Aside[];
+  readonly left: readonly string[];
+} {
+  const found = names.flatMap((name) => {
+    const one = asideOf(name);
+    return one ? [{ name, one }] : [];
+  });
+  return { all: found.map(({ one }) => one), left: found.flatMap(({ name, one }) => (one.isUnderWay ? [] : [name])) };
+}
+
+/**
+ * Finishes what somebody began who is gone: what was renamed before it was looked at comes back, unless it is what was
+ * seen and has been replaced, or is the job's own file; that goes to the trash. Where that is not possible now, it stays.
+ */
+export async function finish(
+  path: string,
+  movement: Movement,
+  throwAway: (path: string, former: string) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const one = asideOf(nameOf(path))!;
+  const former = childPath(parentOf(path), one.name);
+  try {
+    const found = await movement.look(path, signal);
+    if (found === undefined) return;
+    const isTaken = (await movement.look(former, signal)) !== undefined;
+    if (one.isOurs(found) || (isTaken && one.isSeen(found))) await throwAway(path, former);
+    else await bringBack(path, former, movement);
+  } catch (error) {
+    if (!isFailure(error) || error.code === 'target-unreachable') throw error;
+  }
+}
+
+/**
+ * Whether what is the target's own, or another one's that lies in it, keeps a folder from going: what is aside is somebody's,
+ * and a trash goes nowhere but into the trash.
+ */
+export const holdsBack = (name: string, hasTrash: boolean): boolean => asideOf(name) !== undefined || !hasTrash;
 
 /** A folder that was moved away, and how it is emptied. */
 export interface Emptying {
@@ -128,7 +167,7 @@ export async function lookBelow(
     for await (const item of list(path)) {
       check?.(item);
       hash.update(JSON.stringify([path.slice(folder.length), item.name, item.folder || identity(item)]));
-      if (item.folder) below.push(item.path);
+      if (item.folder && !isOwn(item.name)) below.push(item.path);
     }
     for (const one of below) await look(one);
   };

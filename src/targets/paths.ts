@@ -4,11 +4,17 @@ import { judgeName, judgePath } from '../names/judge.js';
 import { NAME_BYTES } from '../names/linux.js';
 import type { Seen, TargetRules, WriteOptions } from './target.js';
 
+/** Begins the names of what targets keep for themselves, in any folder: roots of targets lie in each other. */
+export const OWN_PREFIX = '.procorefs-';
+
 /** Begins the names of files that are not complete yet. */
-export const PART_PREFIX = '.procorefs-part-';
+export const PART_PREFIX = `${OWN_PREFIX}part-`;
+
+/** Begins the names that older versions gave to what they moved aside, which nobody may have looked at. */
+export const FORMER_ASIDE = `${PART_PREFIX}aside-`;
 
 /** Below the root: what jobs deleted or overwrote, a folder a day. */
-export const TRASH = '.procorefs-trash';
+export const TRASH = `${OWN_PREFIX}trash`;
 
 /** Days after which a part that nobody continued is removed. */
 export const PART_DAYS = 7;
@@ -19,22 +25,32 @@ export const parentOf = (path: string): string => path.slice(0, Math.max(0, path
 
 export const childPath = (folder: string, name: string): string => (folder === '' ? name : `${folder}/${name}`);
 
-/** Whether an item is the target's own, and no business of those who list it. */
-export const isOwn = (folder: string, name: string): boolean =>
-  name.startsWith(PART_PREFIX) || (folder === '' && name === TRASH);
+/** Whether an item is this or another target's own, and no business of those who list it. */
+export const isOwn = (name: string): boolean => name.startsWith(OWN_PREFIX);
 
 /** The order in which targets list: that of UTF-16 code units, by which JavaScript compares strings. */
 export const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
   a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 
-/** The part that a write of this content continues: the same for the same name, size, time and version. */
-export function partPath(path: string, { size, mtime, version }: Omit<WriteOptions, 'signal'>): string {
-  const tag = createHash('sha256')
-    .update(JSON.stringify([nameOf(path), size, mtime, version]))
-    .digest('hex')
-    .slice(0, 16);
+/** What tells content that one writer brings from any other. */
+export const contentKey = ({
+  size,
+  mtime,
+  version,
+  hash,
+  writer,
+}: Omit<WriteOptions, 'signal'>): readonly unknown[] => [size, mtime, version ?? hash?.value, writer];
+
+/** The part that a write of this content continues: the same for the same name and content of one writer. */
+export function partPath(path: string, options: Omit<WriteOptions, 'signal'>): string {
+  const key = JSON.stringify([nameOf(path), ...contentKey(options)]);
+  const tag = createHash('sha256').update(key).digest('hex').slice(0, 16);
   return childPath(parentOf(path), PART_PREFIX + tag);
 }
+
+/** Whether bytes that an attempt left are the beginning of this content. Size and time do not tell. */
+export const continues = ({ version, hash }: Omit<WriteOptions, 'signal'>): boolean =>
+  version !== undefined || hash !== undefined;
 
 /**
  * Refuses what is no path below the root, whoever asks for it: remote names are hostile input.
@@ -55,8 +71,7 @@ export function checkNewPath(path: string, rules: TargetRules, target: string): 
   checkPath(path, target);
   const refused = (why: string): Failure => new Failure('target-name-refused', { target, path, why });
   const names = path.split('/');
-  if (names[0] === TRASH || names.some((name) => name.startsWith(PART_PREFIX)))
-    throw refused('names like this one are for parts of files and for the trash');
+  if (names.some(isOwn)) throw refused('names like this one are for parts of files and for the trash');
   for (const name of names) {
     const refusal = judgeName(rules.names, name);
     if (refusal) throw refused(refusal.words);

@@ -137,8 +137,10 @@ export interface WriteOptions {
   readonly hash?: ContentHash;
   /** What had the name goes to the trash in the same step; else it is gone. */
   readonly trash?: Trash;
-  /** Tells versions of equal size and time apart, so that a cut write of another version is not continued. */
+  /** Names these very bytes: a cut write of them is continued. Without it, or a hash, it begins anew. */
   readonly version?: string;
+  /** Whose write it is: nobody continues, or writes into, what another one has begun. */
+  readonly writer?: string;
   /**
    * What the caller saw under this name; null: nothing. If something else is there just before the new file would take
    * the name: `target-changed`. Left out: whatever is there is replaced.
@@ -173,8 +175,9 @@ export interface TargetTest {
  * caller's work. All methods throw Failures of `catalogue-targets.ts`, or the signal's reason; after
  * `target-unreachable`, `target-throttled` and `target-busy` the same call may succeed later.
  *
- * Files that begin with `.procorefs-part-` and `.procorefs-trash` of the root, and of a folder on which a file system is
- * mounted, are the target's own: never listed, and no names for others.
+ * What begins with `.procorefs-`, in any folder, is the target's own, or that of another one that lies in it: never listed,
+ * and no names for others. What a change was about when its process ended is brought back, or put into the trash, by the
+ * next listing of its folder.
  */
 export interface Target {
   readonly rules: TargetRules;
@@ -188,14 +191,19 @@ export interface Target {
    * @throws Failure `target-missing`
    */
   list(folder: string, signal: AbortSignal): AsyncIterable<TargetItem>;
+  /**
+   * Whether an item that a listing and a look do not show has another name for the moment, because somebody is about to
+   * replace it: then it is not missing.
+   */
+  isAside(path: string, signal: AbortSignal): Promise<boolean>;
   /** Undefined: there is no such item. */
   stat(path: string, signal: AbortSignal): Promise<TargetItem | undefined>;
   /** The bytes of a file from `start` on. The stream fails with a Failure as well. @throws Failure `target-missing` */
   read(path: string, options: { readonly start?: number; readonly signal: AbortSignal }): Promise<Readable>;
   /**
    * Writes a file; its folder must exist. It gets its name when its bytes are complete, checked and on the target's
-   * disk, as far as it says so; what had the name is replaced. After a failure the next write of the same content goes
-   * on where this one stopped, if `rules.resumes`. What is replaced must be what was `expected`; what turns out to be
+   * disk, as far as it says so; what had the name is replaced. After a failure the next write of the same content by
+   * the same writer goes on where this one stopped, if `rules.resumes` and a version or hash says that it is the same. What is replaced must be what was `expected`; what turns out to be
    * another file goes back.
    */
   write(path: string, content: Content, options: WriteOptions): Promise<TargetItem>;

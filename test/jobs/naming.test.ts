@@ -122,9 +122,10 @@ t.test('names that targets keep for themselves are not given out', async (t) => 
     '_.procorefs-part-a',
     '_.procorefs-trash',
   ]);
-  t.strictSame(place(namesOf('smb', { transform: false }), '.Procorefs-Trash', '.procorefs-trash1'), [
+  t.strictSame(place(namesOf('smb', { transform: false }), '.Procorefs-Trash', '.procorefs-x', '.procorefs'), [
     '!',
-    '.procorefs-trash1',
+    '!',
+    '.procorefs',
   ]);
 });
 

@@ -211,10 +211,8 @@ export function conformance(t: Test, fixture: () => Fixture): void {
     // Several at once, as a job has it.
     await together(sent, async ([name, bytes, content, options]) => {
       const path = `${folder}/${name}`;
-      t.match(await target().write(path, content, { size: bytes.length, expected: null, signal, ...options }), {
-        path,
-        size: bytes.length,
-      });
+      const written = target().write(path, content, { size: bytes.length, expected: null, signal, ...options });
+      await t.resolveMatch(written, { path, size: bytes.length }, name);
       t.ok((await readAll(target(), path)).equals(bytes), name);
     });
     for (const [at, [form, content]] of contents.inForms(Buffer.from('content')).entries())
@@ -276,7 +274,9 @@ export function conformance(t: Test, fixture: () => Fixture): void {
         await failsWith(t, 'target-name-refused', () => target().move('escape', path, signal), `move to ${shown}`);
         await failsWith(t, 'target-name-refused', () => target().move(path, 'free', signal), `move ${shown}`);
       }
-    for (const own of ['.procorefs-part-x', 'escape/.procorefs-part-x', '.procorefs-trash', '.procorefs-trash/x'])
+    for (const own of ['part-x', 'trash', 'trash/x', 'aside-x'].flatMap((one) =>
+      ['', 'escape/'].map((at) => `${at}.procorefs-${one}`),
+    ))
       await failsWith(t, 'target-name-refused', () => write(target(), own, bytes), own);
   });
 
@@ -357,6 +357,44 @@ export function conformance(t: Test, fixture: () => Fixture): void {
     await target().write(path, contentOf(bytes, opened), { ...options, hash });
     t.ok((await readAll(target(), path)).equals(bytes));
     if (target().rules.resumes) t.ok(opened[0]! > 0, `it went on at ${opened[0]}`);
+  });
+
+  t.test('what broke off is not continued with bytes that only have its size and time', async (t) => {
+    const path = `${await place('unproven')}/file.bin`;
+    const [one, two] = [randomBytes(300_000), randomBytes(300_000)];
+    const options = { size: one.length, mtime: MTIME, signal };
+    await t.rejects(target().write(path, breaking(one, 200_000), options), /the source broke/);
+    await target().write(path, contentOf(two), options);
+    t.ok((await readAll(target(), path)).equals(two), 'none of the other bytes is among them');
+  });
+
+  t.test('two who write to one place at once write into nothing of each other', async (t) => {
+    const path = `${await place('writers')}/file.bin`;
+    const [one, two] = [randomBytes(300_000), randomBytes(300_000)];
+    const options = { size: one.length, mtime: MTIME, version: '1', signal };
+    let half = (): void => undefined;
+    let goOn = (): void => undefined;
+    const isHalf = new Promise<void>((resolve) => (half = resolve));
+    const goesOn = new Promise<void>((resolve) => (goOn = resolve));
+    const halting: Content = {
+      open: async (start) =>
+        Readable.from(
+          (async function* () {
+            yield* chunks(one.subarray(start, 200_000));
+            half();
+            await goesOn;
+            yield* chunks(one.subarray(Math.max(start, 200_000)));
+          })(),
+          { objectMode: false },
+        ),
+    };
+    const first = target().write(path, halting, { ...options, writer: 'a-job' });
+    await isHalf;
+    await target().write(path, contentOf(two), { ...options, writer: 'another-job' });
+    t.ok((await readAll(target(), path)).equals(two), 'the one that is complete first');
+    goOn();
+    await first;
+    t.ok((await readAll(target(), path)).equals(one), 'and then the other, whole');
   });
 
   t.test('items move and are renamed, onto free places only', async (t) => {

@@ -229,12 +229,10 @@ t.test('a name as long as names can be goes into the trash of one day again and 
   const { target, folder } = await folderTarget('long names');
   t.teardown(() => target.close());
   const name = `${'n'.repeat(251)}.txt`;
-  for (const text of ['1', '22', '333', '4444'])
-    await write(target, name, Buffer.from(text), {
-      signal,
-      trash: TRASH,
-      expected: (await target.stat(name, signal)) ?? null,
-    });
+  for (const text of ['1', '22', '333', '4444']) {
+    const expected = (await target.stat(name, signal)) ?? null;
+    await t.resolves(write(target, name, Buffer.from(text), { signal, trash: TRASH, expected }), text);
+  }
   t.strictSame(contentOf(folder), { [name]: '4444' });
   t.strictSame(everything(folder), ['1', '22', '333', '4444']);
 });
@@ -255,8 +253,10 @@ t.test(
     t.teardown(() => target.close());
     const seen = async (path: string) => (await target.stat(path, signal))!;
     const trash = { signal, trash: TRASH };
-    for (const path of ['x/nested/file', 'x/nested/sub/file'])
-      await write(target, path, Buffer.from('new'), { ...trash, expected: await seen(path) });
+    for (const path of ['x/nested/file', 'x/nested/sub/file']) {
+      const expected = await seen(path);
+      await t.resolves(write(target, path, Buffer.from('new'), { ...trash, expected }), path);
+    }
     await target.discard(await seen('x/nested/gone'), { ...trash, isSeen: () => true });
     t.strictSame(await listed(target, 'x/nested').then((items) => items.map(({ name }) => name)), ['file', 'sub']);
     t.strictSame(contentOf(nested), { file: 'new', 'sub/file': 'new' });
@@ -323,7 +323,8 @@ t.test('nobody who lists takes a part that another one writes, or what another o
 
   for (const [part, isOld] of [
     ['a-2020-01-01', true],
-    ['aside-b-2020-01-01', true],
+    // As former versions called what they moved aside: perhaps nobody has looked at it.
+    ['aside-b-2020-01-01', false],
     ['aside-c', false],
     ['d', true],
     [`e-${new Date().toISOString().slice(0, 10)}`, false],

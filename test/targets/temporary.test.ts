@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -142,4 +143,35 @@ t.test('what is staged is kept for who comes again, and for nobody else', async 
   );
   t.strictSame(sent, [3_000_000, 3_000_000, 3_000_000]);
   await staging.close();
+});
+
+t.test('two jobs that bring content to one place stage it apart', async (t) => {
+  const state = mkdtempSync(join(tmpdir(), 'procorefs-apart-'));
+  t.teardown(() => rmSync(state, { recursive: true }));
+  const how = { target: 'a target', needsTime: true, reads: ['file'] } as const;
+  const [one, two] = [Buffer.alloc(300_000, 1), Buffer.alloc(300_000, 2)];
+  let goOn = (): void => undefined;
+  const goesOn = new Promise<void>((resolve) => (goOn = resolve));
+  let half = (): void => undefined;
+  const isHalf = new Promise<void>((resolve) => (half = resolve));
+  const halting = async function* (start: number): AsyncGenerator<Buffer> {
+    yield one.subarray(start, 200_000);
+    half();
+    await goesOn;
+    yield one.subarray(Math.max(start, 200_000));
+  };
+  const stage = async (writer: string, chunks: (start: number) => AsyncIterable<Buffer> | Iterable<Buffer>) => {
+    const staging = new Staging(stagingPath(state), 'a target');
+    const content = { open: async (start: number) => Readable.from(chunks(start), { objectMode: false }) };
+    const options = { size: one.length, mtime: 1_700_000_000, version: '1', writer, signal };
+    const sent = await staging.with('file', content, options, how, async ({ file }) => readFileSync(file));
+    await staging.close();
+    return sent;
+  };
+  const first = stage('a-job', halting);
+  await isHalf;
+  const second = await stage('another-job', (start) => [two.subarray(start)]);
+  goOn();
+  t.ok(second.equals(two));
+  t.ok((await first).equals(one));
 });

@@ -1,11 +1,14 @@
 import { Failure } from '../../base/errors.js';
+import { isConflictName } from '../../outbox/conflict-name.js';
 import { childPath } from '../../targets/paths.js';
 import { MOUNT_ID } from '../../targets/target.js';
+import type { Transfer } from '../definition/transfer-schema.js';
 import type { ItemStatus } from '../definition/words.js';
 import type { Side, SideItem } from '../sides/side.js';
 import type { Frame, Pair } from './frame.js';
 
 interface Ends {
+  readonly transfer: Transfer;
   readonly source: Side;
   readonly destination: Side;
   readonly signal: AbortSignal;
@@ -45,7 +48,7 @@ export async function whyUnsure(
   { name, otherName, source, destination, record }: Pair,
   ends: Ends,
 ): Promise<Unsure | undefined> {
-  if (!record) return undefined;
+  if (!record) return source || !destination ? undefined : whyNotNew(frame, name, otherName, ends);
   const looks = [
     { side: ends.source, item: source, id: record.source?.id, path: childPath(frame.source, name) },
     {
@@ -60,8 +63,28 @@ export async function whyUnsure(
     const absence = item ? 'away' : await side.absence({ path, id }, ends.signal);
     const failed = (code: 'item-unmounted' | 'item-unseen'): string =>
       new Failure(code, { target: side.root, path }).line;
+    if (absence === 'changing') return changing(path);
     if (absence === 'away') return { status: 'retry', reason: failed('item-unmounted') };
     if (absence === 'unseen') return { status: 'remediation', reason: failed('item-unseen') };
   }
   return undefined;
+}
+
+const changing = (path: string): Unsure => ({ status: 'retry', reason: new Failure('item-changed', { path }).line });
+
+/** Why what is only at the destination, and was never transferred, is neither published away nor brought to the source. */
+async function whyNotNew(
+  frame: Frame,
+  name: string,
+  otherName: string,
+  { transfer, source, signal }: Ends,
+): Promise<Unsure | undefined> {
+  const { transfer_type: type } = transfer;
+  if (type !== 'publish' && type !== 'sync') return undefined;
+  const path = childPath(frame.source, name);
+  if (await source.isAside?.(path, signal)) return changing(path);
+  // Somebody saved it while something was written there.
+  if (type === 'sync' || !isConflictName(otherName)) return undefined;
+  const kept = childPath(frame.destination, otherName);
+  return { status: 'remediation', reason: new Failure('item-beside', { path: kept }).line };
 }

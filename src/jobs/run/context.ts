@@ -9,6 +9,8 @@ import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
 
 export interface ActContext {
+  /** Its id. */
+  readonly job: string;
   readonly transfer: Transfer;
   readonly source: Side;
   readonly destination: Side;
@@ -75,7 +77,7 @@ export async function lookAt(
 }
 
 /** Somebody changed it since the plan, or since the run looked: it is kept, and the next run sees it. */
-export const itemChanged = (path: string): Failure => new Failure('item-changed', { path });
+export const itemChanged = (path: string, cause?: unknown): Failure => new Failure('item-changed', { path }, cause);
 
 export const recorded = (item: RunItem, source: SideItem, destination: SideItem): TransferRecord => ({
   folder: item.folder,

@@ -335,6 +335,7 @@ export class Run {
     const day = new Date(this.#clock.now()).toISOString().slice(0, 10);
     const { trash_days: days } = job.transfer;
     return {
+      job: job.id,
       transfer: job.transfer,
       source,
       destination,

@@ -7,6 +7,7 @@ import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
 import { type ActContext, itemChanged, pathsOf, recorded } from './context.js';
 import { ensureFolder, parentsOf } from './folders.js';
+import { kindOf } from './waiting.js';
 
 export interface Transferred {
   readonly read: SideItem;
@@ -64,15 +65,37 @@ export async function isSame(
   return (await hashOf(from, read, signal)) === (await hashOf(to, written, signal));
 }
 
-async function hashOf(side: Side, item: SideItem, signal: AbortSignal): Promise<string> {
-  const hash = createHash('sha256');
-  const held = await side.content(item, signal);
+const hashOf = (side: Side, item: SideItem, signal: AbortSignal): Promise<string> =>
+  reading(side, item, signal, async () => {
+    const hash = createHash('sha256');
+    const held = await side.content(item, signal);
+    try {
+      for await (const chunk of await held.open(0, signal)) hash.update(chunk as Buffer);
+    } finally {
+      held.close();
+    }
+    return hash.digest('hex');
+  });
+
+const isAsRead = (side: Side, read: SideItem, now: SideItem | undefined): boolean =>
+  now !== undefined &&
+  !now.folder &&
+  now.unusable === undefined &&
+  !differs(now, fingerprintOf(read), grainOf(side.rules));
+
+/**
+ * What somebody saves or removes while it is read comes in no one state: that is a change, whatever the work says that
+ * fails of it.
+ * @throws Failure `item-changed` where the work failed and the file is not the one that was to be read
+ */
+async function reading<T>(side: Side, read: SideItem, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   try {
-    for await (const chunk of await held.open(0, signal)) hash.update(chunk as Buffer);
-  } finally {
-    held.close();
+    return await work();
+  } catch (error) {
+    const isItself = !isFailure(error) || kindOf(error) !== 'item' || isFailure(error, 'target-changed');
+    if (signal.aborted || isItself || isAsRead(side, read, await side.stat(read.path, signal))) throw error;
+    throw itemChanged(read.path, error);
   }
-  return hash.digest('hex');
 }
 
 /**
@@ -87,11 +110,24 @@ export async function transferFile(
   signal: AbortSignal,
 ): Promise<Transferred> {
   const paths = pathsOf(item);
-  const [from, to, fromPath, toPath] = [context[way.from], context[way.to], paths[way.from], paths[way.to]];
-  const read = await from.stat(fromPath, signal);
-  if (!read || read.folder) throw itemChanged(fromPath);
-  const { transfer } = context;
+  const from = context[way.from];
+  const read = await from.stat(paths[way.from], signal);
+  if (!read || read.folder) throw itemChanged(paths[way.from]);
   await ensureFolder(way, parentsOf(paths), context, signal);
+  return reading(from, read, signal, () => sendFile(item, way, read, there, context, signal));
+}
+
+async function sendFile(
+  item: RunItem,
+  way: Way,
+  read: SideItem,
+  there: SideItem | undefined,
+  context: ActContext,
+  signal: AbortSignal,
+): Promise<Transferred> {
+  const paths = pathsOf(item);
+  const [from, to, fromPath, toPath] = [context[way.from], context[way.to], paths[way.from], paths[way.to]];
+  const { transfer } = context;
   let expected: Seen | null = there ?? null;
   // What is replaced has permissions of its own, which somebody may have given it.
   const isPrivate = read.private === true || (read.ownerOnly === true && !there);
@@ -104,6 +140,8 @@ export async function transferFile(
     try {
       const written = await to.write(toPath, context.limited(held), {
         size: version.size,
+        version: version.id,
+        writer: context.job,
         expected,
         ...(isPrivate ? { private: true } : {}),
         signal,
@@ -120,13 +158,13 @@ export async function transferFile(
   const plain = await from.content(read, signal);
   const held = context.limited(plain);
   try {
-    const version = read.version ?? (read.mtime === undefined ? undefined : String(read.mtime));
     const trash = there && !to.hasBin ? context.trash : undefined;
     const options: WriteOptions = {
       size: read.size,
       ...(transfer.timestamps !== false && read.mtime !== undefined ? { mtime: read.mtime } : {}),
       ...(read.hash ? { hash: read.hash } : {}),
-      ...(version === undefined ? {} : { version }),
+      ...(read.version === undefined ? {} : { version: read.version }),
+      writer: context.job,
       ...(trash === undefined ? {} : { trash }),
       expected,
       ...(isPrivate ? { private: true } : {}),
@@ -146,7 +184,7 @@ export async function transferFile(
       throw new Failure('target-damaged', { target: to.root, path: toPath, why: 'it has another size' });
     // What was read may have been replaced meanwhile: then the copy is of no known state, but ours to replace.
     const after = await from.stat(fromPath, signal);
-    if (!after || differs(after, fingerprintOf(read), grainOf(from.rules))) {
+    if (!isAsRead(from, read, after)) {
       context.note(recordOf(item, way, { read, written }));
       throw itemChanged(fromPath);
     }

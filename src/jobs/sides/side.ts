@@ -18,9 +18,9 @@ export interface SideItem extends TargetItem {
 /**
  * Why an item that was transferred before is not listed any more, as far as its end says. `deleted`: it is gone ·
  * `elsewhere`: it has another name or folder there · `unseen`: nothing says that it was deleted, so perhaps it may only
- * not be seen any more · `away`: what was mounted there is not
+ * not be seen any more · `away`: what was mounted there is not · `changing`: somebody is about to replace it
  */
-export type Absence = 'deleted' | 'elsewhere' | 'unseen' | 'away';
+export type Absence = 'deleted' | 'elsewhere' | 'unseen' | 'away' | 'changing';
 
 /** An item as it was when it was transferred last. */
 export interface Missed {
@@ -52,7 +52,7 @@ export interface SideVersion {
 export type Change = 'file' | 'version' | 'versions' | 'folder' | 'delete' | 'delete-folder' | 'move';
 
 /** One end of a transfer: what every target can do, and what only some know. */
-export interface Side extends Target {
+export interface Side extends Omit<Target, 'isAside'>, Partial<Pick<Target, 'isAside'>> {
   /** `folder` as for `Target.list`. Items that this side cannot show whole fail with `listing-incomplete`. */
   list(folder: string, signal: AbortSignal): AsyncIterable<SideItem>;
   stat(path: string, signal: AbortSignal): Promise<SideItem | undefined>;
@@ -134,9 +134,14 @@ export class TargetSide implements Side {
     return this.#target.stat(path, signal);
   }
 
-  /** A target lists all that it has: what a whole listing lacks is gone, but for what was mounted there. */
-  absence({ id }: Missed): Promise<Absence> {
-    return Promise.resolve(id === MOUNT_ID ? 'away' : 'deleted');
+  /** A target lists all that it has: what a whole listing lacks is gone, but for what was mounted there or is on its way. */
+  async absence({ path, id }: Missed, signal: AbortSignal): Promise<Absence> {
+    if (id === MOUNT_ID) return 'away';
+    return (await this.isAside(path, signal)) ? 'changing' : 'deleted';
+  }
+
+  isAside(path: string, signal: AbortSignal): Promise<boolean> {
+    return this.#target.isAside(path, signal);
   }
 
   read(path: string, options: { readonly start?: number; readonly signal: AbortSignal }): Promise<Readable> {

@@ -1,33 +1,20 @@
 import type { Stats } from 'node:fs';
-import {
-  constants,
-  lstat,
-  mkdir,
-  open,
-  writeFile as putFile,
-  readdir,
-  rename,
-  rm,
-  rmdir,
-  utimes,
-} from 'node:fs/promises';
+import { constants, lstat, mkdir, open, readdir, rename, rmdir, utimes } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { errnoOf, Failure, isFailure } from '../../base/errors.js';
-import { asidePath, bringBack, lookBelow, removeSeen, takeAway } from '../away.js';
+import { Failure, isFailure } from '../../base/errors.js';
+import { type Aside, Asides } from '../aside.js';
+import { asidesIn } from '../away.js';
 import {
   byName,
   checkNewFile,
   checkNewPath,
   checkPath,
   childPath,
-  isAsExpected,
   isOwn,
   nameOf,
   PART_PREFIX,
   parentOf,
   partPath,
-  TRASH,
-  trashPlace,
 } from '../paths.js';
 
 import {
@@ -39,16 +26,14 @@ import {
   type TargetItem,
   type TargetRules,
   type TargetTest,
-  type Trash,
   type WriteOptions,
 } from '../target.js';
-import { noteOf, overdue } from '../trash.js';
-
 import { BatchWriter, SMALL } from './batch.js';
 import { GroupSync } from './group-sync.js';
-import { firstMode, isOwnerOnly, makeAllLike, makePrivateFolder, protect } from './modes.js';
+import { FolderLeaving, lstatIn } from './leaving.js';
+import { firstMode, isOwnerOnly, makePrivateFolder, protect } from './modes.js';
 import { testFolder } from './probe.js';
-import { emptyingIn, removeOldParts } from './remove.js';
+import { removeOldParts } from './remove.js';
 import { renameNoReplace } from './rename.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 import { writeFile } from './write.js';
@@ -63,24 +48,41 @@ export class FolderTarget implements Target {
   readonly #root: FolderRoot;
   readonly #disk: GroupSync;
   readonly #batch = new BatchWriter();
-  /** Notes in the trash that are there. */
-  readonly #noted = new Set<string>();
+  readonly #leaving: FolderLeaving;
+  readonly #asides = new Asides();
 
   constructor(root: FolderRoot, rules: TargetRules) {
     this.#root = root;
     this.#disk = new GroupSync(!root.remote);
     this.rules = rules;
     this.root = root.path;
+    this.#leaving = new FolderLeaving(root, rules, {
+      list: (path, signal, withOwn) => (withOwn === true ? this.#entries(path, signal, true) : this.list(path, signal)),
+      stat: (path, signal) => this.stat(path, signal),
+      item: (found, path) => this.#item(found, path),
+      move: (from, to, signal) => this.#move(from, to, signal),
+      makeFolders: (path, signal) => this.#makeFolders(path, signal),
+    });
   }
 
   get mountpoint(): string {
     return this.#root.mountpoint;
   }
 
-  async *list(path: string, signal: AbortSignal): AsyncGenerator<TargetItem> {
+  list(path: string, signal: AbortSignal): AsyncGenerator<TargetItem> {
+    return this.#entries(path, signal, false);
+  }
+
+  async *#entries(path: string, signal: AbortSignal, withOwn: boolean): AsyncGenerator<TargetItem> {
     checkPath(path, this.root);
     signal.throwIfAborted();
-    const { names, parts } = await this.#root.folder(path, (folder) => this.#names(folder, path));
+    let found = await this.#names(path, withOwn);
+    if (found.left.length > 0) {
+      for (const name of found.left) await this.#leaving.finish(childPath(path, name), signal);
+      found = await this.#names(path, withOwn);
+    }
+    const { names, parts } = found;
+    this.#asides.listed(path, found.asides);
     for (let start = 0; start < names.length; start += LOOKS) {
       signal.throwIfAborted();
       // The folder is not held open while the caller works: a share must stay unmountable.
@@ -92,17 +94,33 @@ export class FolderTarget implements Target {
     if (parts.length > 0) await this.#root.folder(path, (folder) => removeOldParts(folder, parts));
   }
 
-  async #names(folder: OpenFolder, path: string) {
-    const found = await readdir(folder.at('.'), { encoding: 'buffer' });
+  async #names(path: string, withOwn: boolean) {
+    const found = await this.#root.folder(path, ({ at }) => readdir(at('.'), { encoding: 'buffer' }));
     const names: { name: string; broken: boolean }[] = [];
-    const parts: string[] = [];
+    const own: string[] = [];
     for (const bytes of found) {
       const name = bytes.toString('utf8');
-      if (name.startsWith(PART_PREFIX)) parts.push(name);
-      else if (!isOwn(path, name) && !(name === TRASH && this.#root.isMount(path)))
-        names.push({ name, broken: !Buffer.from(name).equals(bytes) });
+      if (isOwn(name)) own.push(name);
+      else names.push({ name, broken: !Buffer.from(name).equals(bytes) });
     }
-    return { names: names.sort(byName), parts };
+    if (withOwn)
+      names.push(...own.filter((name) => !name.startsWith(PART_PREFIX)).map((name) => ({ name, broken: false })));
+    const { all, left } = asidesIn(own);
+    const parts = own.filter((name) => name.startsWith(PART_PREFIX));
+    return { names: names.sort(byName), parts, asides: all, left };
+  }
+
+  isAside(path: string, signal: AbortSignal): Promise<boolean> {
+    checkPath(path, this.root);
+    signal.throwIfAborted();
+    return this.#asides.has(path, async (folder): Promise<readonly Aside[]> => {
+      try {
+        return (await this.#names(folder, false)).asides;
+      } catch (error) {
+        if (isFailure(error, 'target-missing')) return [];
+        throw error;
+      }
+    });
   }
 
   /** Undefined: it has gone since the folder was read. */
@@ -171,10 +189,7 @@ export class FolderTarget implements Target {
   async write(path: string, content: Content, options: WriteOptions): Promise<TargetItem> {
     checkNewFile(path, options, this.rules, this.root);
     options.signal.throwIfAborted();
-    const item =
-      (await this.#writeTogether(path, content, options)) ?? (await this.#writeAlone(path, content, options));
-    if (item?.size === options.size) return item;
-    throw new Failure('target-damaged', { target: this.root, path, why: `it has ${item?.size ?? 0} bytes there` });
+    return (await this.#writeTogether(path, content, options)) ?? this.#writeAlone(path, content, options);
   }
 
   /** A small new file of a disk of this machine, with others. Undefined: it is not one, or it failed. */
@@ -200,14 +215,14 @@ export class FolderTarget implements Target {
     return { path, name, folder: false, size: done.size, mtime: done.mtime! / 1000, ...more };
   }
 
-  async #writeAlone(path: string, content: Content, options: WriteOptions): Promise<TargetItem | undefined> {
+  #writeAlone(path: string, content: Content, options: WriteOptions): Promise<TargetItem> {
     return writeFile(
       { root: this.#root, rules: this.rules, disk: this.#disk },
       path,
       content,
       options,
-      () => this.#awayOf(path, options.trash, options.signal),
-      (folder) => this.#statIn(folder, path),
+      this.#leaving,
+      (found) => this.#item(found, path),
     );
   }
 
@@ -260,76 +275,10 @@ export class FolderTarget implements Target {
     if (path === '') throw new Failure('target-denied', { target: this.root, path: 'to remove the root' });
   }
 
-  async discard(seen: TargetItem, { isSeen, trash, signal }: DiscardOptions): Promise<void> {
-    const { path, folder } = seen;
-    if (folder && !isSeen) return this.removeFolder(path, signal);
-    this.#checkRemoval(path);
-    const changed = (at = path): Failure => new Failure('target-changed', { target: this.root, path: at });
-    const found = await this.#found(path, signal, (item) => {
-      const isOne = item === undefined || (item.folder === folder && item.unusable === seen.unusable);
-      if (!isOne || (item && !folder && !isAsExpected(item, seen, this.rules.timeGrain))) throw changed();
-    });
-    if (!found) return;
-    const look = async (at: string, one: AbortSignal, check?: (item: TargetItem) => void) =>
-      folder
-        ? lookBelow(
-            at,
-            (below) => this.list(below, one),
-            check,
-            ({ size, mtime }) => [size, mtime],
-          )
-        : (await this.#found(at, one))?.identity;
-    const before = folder
-      ? await look(path, signal, (item) => {
-          // What is mounted there is none of this folder.
-          if (item.id === MOUNT_ID || !isSeen!(item)) throw changed(item.path);
-        })
-      : found.identity;
-    const away = await this.#awayOf(path, trash, signal);
-    const movement = { look, move: this.#move.bind(this), makeFolders: this.#makeFolders.bind(this) };
-    const isAway = await takeAway({ from: path, to: away, seen: before! }, movement, changed(), signal);
-    if (!isAway || trash) return;
-    const emptying = emptyingIn(this.#root, (below) => this.list(below, signal));
-    if (!folder) return emptying.removeFile(away);
-    const left = await removeSeen(away, path, isSeen!, emptying);
-    if (left === undefined) return;
-    await bringBack(away, path, movement);
-    throw changed(left);
-  }
-
-  /** What tells an item of this moment from any that may come. */
-  async #found(path: string, signal: AbortSignal, check?: (item: TargetItem | undefined) => void) {
-    signal.throwIfAborted();
-    try {
-      return await this.#root.folder(parentOf(path), async (folder) => {
-        const found = await lstatIn(folder, path);
-        check?.(found && this.#item(found, path));
-        // Over a network, numbers of files may be made up anew at each look.
-        return found && { identity: JSON.stringify([found.size, found.mtimeMs, this.#root.remote || found.ino]) };
-      });
-    } catch (error) {
-      if (isFailure(error, 'target-missing') || isFailure(error, 'target-exists')) return undefined;
-      throw error;
-    }
-  }
-
-  /** A free path for what leaves: in the trash of its file system, or beside it under a hidden name. */
-  async #awayOf(path: string, trash: Trash | undefined, signal: AbortSignal): Promise<string> {
-    if (!trash) return asidePath(path);
-    const top = this.#root.topOf(parentOf(path));
-    const below = top === '' ? path : path.slice(top.length + 1);
-    const look = (there: string): Promise<TargetItem | undefined> => this.stat(childPath(top, there), signal);
-    const place = childPath(top, await trashPlace(below, trash.day, look));
-    if (!(await this.stat(parentOf(place), signal))) {
-      await this.#makeFolders(childPath(top, `${TRASH}/${trash.day}`), signal);
-      await makeAllLike(this.#root, parentOf(place), parentOf(path));
-    }
-    const note = noteOf(trash);
-    const noted = childPath(top, note.path);
-    if (!this.#noted.has(noted))
-      await this.#root.folder(parentOf(noted), ({ at }) => putFile(at(nameOf(noted)), note.text));
-    this.#noted.add(noted);
-    return place;
+  discard(seen: TargetItem, options: DiscardOptions): Promise<void> {
+    if (seen.folder && !options.isSeen) return this.removeFolder(seen.path, options.signal);
+    this.#checkRemoval(seen.path);
+    return this.#leaving.discard(seen, options);
   }
 
   async move(from: string, to: string, signal: AbortSignal): Promise<void> {
@@ -364,33 +313,8 @@ export class FolderTarget implements Target {
     });
   }
 
-  async emptyTrash(
-    options: { readonly today: string; readonly days: number },
-    signal: AbortSignal,
-  ): Promise<readonly Emptied[]> {
-    const emptied: Emptied[] = [];
-    for (const top of this.#root.tops) emptied.push(...(await this.#emptyTrashIn(top, options, signal)));
-    return emptied;
-  }
-
-  async #emptyTrashIn(top: string, options: { readonly today: string; readonly days: number }, signal: AbortSignal) {
-    const path = childPath(top, TRASH);
-    if ((await this.stat(path, signal)) === undefined) return [];
-    return this.#root.folder(path, async (folder) => {
-      const entries = await readdir(folder.at('.'), { withFileTypes: true });
-      const over = overdue(
-        entries.map((entry) => ({ name: entry.name, folder: entry.isDirectory() })),
-        options,
-      );
-      // The notes last: without them it would be kept again.
-      for (const { day, hasFolder, notes } of over)
-        for (const name of [...(hasFolder ? [day] : []), ...notes]) {
-          signal.throwIfAborted();
-          await rm(folder.at(name), { recursive: true, force: true });
-        }
-      const gone = over.filter(({ hasFolder }) => hasFolder);
-      return gone.map(({ day, days, jobs }) => ({ day, days, jobs, ...(top === '' ? {} : { top }) }));
-    });
+  emptyTrash(...[options, signal]: Parameters<Target['emptyTrash']>): Promise<readonly Emptied[]> {
+    return this.#leaving.emptyTrash(options, signal);
   }
 
   async test(signal: AbortSignal): Promise<TargetTest> {
@@ -400,15 +324,5 @@ export class FolderTarget implements Target {
 
   close(): Promise<void> {
     return this.#batch.close();
-  }
-}
-
-async function lstatIn(folder: OpenFolder, path: string): Promise<Stats | undefined> {
-  const name = nameOf(path);
-  try {
-    return await lstat(folder.at(name === '' ? '.' : name));
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
   }
 }

@@ -1,10 +1,12 @@
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { errnoOf } from '../../base/errors.js';
 import type { Emptying } from '../away.js';
-import { nameOf, PART_DAYS, PART_PREFIX, parentOf } from '../paths.js';
+import { FORMER_ASIDE, nameOf, PART_DAYS, PART_PREFIX, parentOf } from '../paths.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 
 const DAY = 86_400_000;
+
+const isPart = (name: string): boolean => name.startsWith(PART_PREFIX) && !name.startsWith(FORMER_ASIDE);
 
 /** How a folder below a root is emptied. */
 export const emptyingIn = (root: FolderRoot, list: Emptying['list']): Emptying => ({
@@ -12,7 +14,7 @@ export const emptyingIn = (root: FolderRoot, list: Emptying['list']): Emptying =
   removeFile: (path) => root.folder(parentOf(path), ({ at }) => rm(at(nameOf(path)), { force: true })),
   removeFolder: async (path) => {
     await root.folder(path, async ({ at }) => {
-      const own = (await readdir(at('.'))).filter((name) => name.startsWith(PART_PREFIX));
+      const own = (await readdir(at('.'))).filter(isPart);
       for (const name of own) await rm(at(name), { recursive: true, force: true });
     });
     await root.folder(parentOf(path), ({ at }) => rmdir(at(nameOf(path))));
@@ -21,7 +23,7 @@ export const emptyingIn = (root: FolderRoot, list: Emptying['list']): Emptying =
 
 /** Removes parts that nobody continued for long. */
 export async function removeOldParts(folder: OpenFolder, parts: readonly string[]): Promise<void> {
-  for (const name of parts) {
+  for (const name of parts.filter(isPart)) {
     try {
       // A part may bear the time of its content already: when it was touched last is its change time.
       const { ctimeMs } = await lstat(folder.at(name));

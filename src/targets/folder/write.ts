@@ -2,11 +2,14 @@ import { lstatSync, type Stats } from 'node:fs';
 import { constants, type FileHandle, lstat, open, unlink } from 'node:fs/promises';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
 import { conflictName } from '../../outbox/conflict-name.js';
+import { aside } from '../aside.js';
 import { damagedAt, Inspection, inspected, writeAll } from '../content.js';
-import { isAsExpected, nameOf, parentOf, partPath } from '../paths.js';
-import type { Content, TargetRules, WriteOptions } from '../target.js';
+import { continues, isAsExpected, nameOf, parentOf, partPath } from '../paths.js';
+import type { Content, TargetItem, TargetRules, WriteOptions } from '../target.js';
 import type { GroupSync } from './group-sync.js';
+import { identityOf } from './identity.js';
 import { copyInKernel, sizeOf } from './kernel.js';
+import type { FolderLeaving } from './leaving.js';
 import { firstMode, isOwnerOnly, lastMode } from './modes.js';
 import { exchangeNames, nameFile, renameNoReplace } from './rename.js';
 import type { FolderRoot, OpenFolder } from './root.js';
@@ -15,21 +18,22 @@ const CHUNK = 1 << 20;
 
 /**
  * Writes a file as a part beside its place, and gives it its name when its bytes are complete, checked and on the disk.
- * A part that is there is continued; one that turns out wrong is written anew, once. `away` tells a free path that what
- * is replaced gets: in the trash, or aside until it is sure that it is what was expected.
+ * A part of these very bytes that is there is continued; one that turns out wrong is written anew, once. What is replaced
+ * is aside until it is sure that it is what was expected, and then goes to the trash, or is gone.
+ * @throws Failure `target-changed` also where somebody changed the file before it could be looked at under its name
  */
-export function writeFile<T>(
+export function writeFile(
   { root, rules, disk }: { readonly root: FolderRoot; readonly rules: TargetRules; readonly disk: GroupSync },
   path: string,
   content: Content,
   options: WriteOptions,
-  away: () => Promise<string>,
-  look: (folder: OpenFolder) => Promise<T>,
-): Promise<T> {
+  leaving: FolderLeaving,
+  itemOf: (found: Stats) => TargetItem,
+): Promise<TargetItem> {
   return root.folder(parentOf(path), async (folder) => {
     const name = nameOf(path);
     const part = folder.at(nameOf(partPath(path, options)));
-    const before = existing(await lstat(folder.at(name)).catch(missing), root.path, path);
+    const before = existing(await lstat(folder.at(name)).catch(missing), root, path);
     checkExpected(before, rules, root.path, path, options);
     const opened = performance.now();
     const isPrivate = options.private === true && rules.keepsPrivacy;
@@ -41,6 +45,10 @@ export function writeFile<T>(
       options.arrived?.();
       // Data first, then the name; errors of a share that were held back come now.
       await disk.sync(handle, opened);
+    } catch (error) {
+      // Nothing goes on from there. What cannot be removed now is after a week.
+      if (!continues(options)) await unlink(part).catch(() => undefined);
+      throw error;
     } finally {
       await handle.close();
     }
@@ -51,14 +59,21 @@ export function writeFile<T>(
       await unlink(part);
       throw error;
     }
-    if (found) await replace(root, { folder, part, path, found, away: await away(), options });
+    const ours = await lookAgain(root, part, path);
+    const changed = (): Failure => new Failure('target-changed', { target: root.path, path });
+    if (!ours) throw changed();
+    if (found) await replace(root, { folder, part, path, found, ours, leaving, options });
     else await publish(root, part, folder.at(name), path);
     await disk.sync(folder.handle, opened).catch(ignoreUnsupported);
-    return look(folder);
+    const now = await lstat(folder.at(name)).catch(missing);
+    const isOurs = root.remote ? now?.size === options.size : now && identityOf(now, false) === ours.identity;
+    if (!now || !isOurs) throw changed();
+    return itemOf(now);
   });
 }
 
 interface Existing {
+  readonly identity: string;
   readonly ino: number;
   readonly size: number;
   readonly mtime: number;
@@ -67,11 +82,11 @@ interface Existing {
   readonly gid: number;
 }
 
-function existing(found: Stats | undefined, target: string, path: string): Existing | undefined {
+function existing(found: Stats | undefined, { path: target, remote }: FolderRoot, path: string): Existing | undefined {
   if (!found) return undefined;
   const { ino, size, mtimeMs, mode, uid, gid } = found;
   if (!isRegular(mode)) throw new Failure('target-exists', { target, path, why: 'it is not a file' });
-  return { ino, size, mtime: mtimeMs / 1000, mode, uid, gid };
+  return { identity: identityOf(found, remote), ino, size, mtime: mtimeMs / 1000, mode, uid, gid };
 }
 
 function missing(error: unknown): undefined {
@@ -81,7 +96,7 @@ function missing(error: unknown): undefined {
 /** A name that was looked up a moment ago: of a disk of this machine the kernel knows it without waiting. */
 async function lookAgain(root: FolderRoot, place: string, path: string): Promise<Existing | undefined> {
   const found = root.remote ? await lstat(place).catch(missing) : lstatSync(place, { throwIfNoEntry: false });
-  return existing(found, root.path, path);
+  return existing(found, root, path);
 }
 
 const isRegular = (mode: number): boolean => (mode & constants.S_IFMT) === constants.S_IFREG;
@@ -126,7 +141,7 @@ async function fill(
 ): Promise<void> {
   const damaged = damagedAt(target, path);
   const local = content.descriptor ?? content.file;
-  let there = isNew ? 0 : await partSize(handle, options.size);
+  let there = isNew ? 0 : await partSize(handle, options);
   if (local !== undefined && !options.hash && there === 0) {
     const found = await sizeOf(local);
     if (found !== options.size) {
@@ -161,9 +176,9 @@ async function fill(
   }
 }
 
-async function partSize(handle: FileHandle, size: number): Promise<number> {
+async function partSize(handle: FileHandle, options: WriteOptions): Promise<number> {
   const { size: found } = await handle.stat();
-  if (found <= size) return found;
+  if (found <= options.size && continues(options)) return found;
   await handle.truncate(0);
   return 0;
 }
@@ -227,8 +242,9 @@ interface Replacement {
   readonly path: string;
   /** What was there a moment ago. */
   readonly found: Existing;
-  /** Path of the target that it gets. */
-  readonly away: string;
+  /** What takes its place. */
+  readonly ours: Existing;
+  readonly leaving: FolderLeaving;
   readonly options: WriteOptions;
 }
 
@@ -236,52 +252,63 @@ interface Replacement {
  * A file takes the place of another one, which leaves: at once where the file system can exchange names, else one after
  * the other. What left is looked at, and goes back if it is not what was there a moment ago.
  */
-async function replace(root: FolderRoot, { folder, part, path, found, away, options }: Replacement): Promise<void> {
-  const place = folder.at(nameOf(path));
-  const changed = (cause?: unknown): Failure => new Failure('target-changed', { target: root.path, path }, cause);
-  const isFound = async (at: string): Promise<boolean> => {
-    const one = await lookAgain(root, at, path).catch(() => undefined);
-    // Over a network, numbers of files may be made up anew at each look.
-    const isOne = one?.size === found.size && one.mtime === found.mtime && (root.remote || one.ino === found.ino);
-    return options.expected === undefined || isOne;
-  };
+async function replace(root: FolderRoot, replacement: Replacement): Promise<void> {
+  const { path, found, ours, leaving, options } = replacement;
+  const { trash, signal } = options;
+  const place = trash && (await leaving.trashPlace(path, trash, signal));
   try {
-    await root.folder(parentOf(away), async ({ at }) => {
-      const old = at(nameOf(away));
-      await renameNoReplace(part, old);
-      const ours = await lookAgain(root, old, path);
-      const isExchanged = await exchangeNames(old, place).catch(async (error: unknown) => {
-        await unlink(old);
-        throw errnoOf(error) === 'ENOENT' ? changed(error) : error;
-      });
-      if (isExchanged && !(await isFound(old))) {
-        // Back; and whoever was faster once more gets a name of their own.
-        await exchangeNames(old, place).catch(() => putBack(root, old, folder, path));
-        const left = await lookAgain(root, old, path).catch(() => undefined);
-        if (left && left.ino === ours?.ino) await unlink(old);
-        else if (left) await putBack(root, old, folder, path);
-        throw changed();
-      }
-      if (!isExchanged) {
-        await renameNoReplace(old, part);
-        await renameNoReplace(place, old).catch((error: unknown) => {
-          throw errnoOf(error) === 'ENOENT' ? changed(error) : error;
-        });
-        try {
-          if (!(await isFound(old))) throw changed();
-          await publish(root, part, place, path);
-        } catch (error) {
-          await putBack(root, old, folder, path);
-          if (isFailure(error, 'target-changed')) await unlink(part).catch(missing);
-          throw error;
-        }
-      }
-      if (options.trash === undefined) await unlink(old);
-    });
+    await aside(path, { seen: found.identity, ours: ours.identity }, (away) =>
+      root.folder(parentOf(away), async ({ at }) => {
+        const old = at(nameOf(away));
+        await takePlace(root, replacement, old);
+        if (trash) await leaving.throwAway(away, path, trash.day, place);
+        else await unlink(old);
+      }),
+    );
   } catch (error) {
     // A share refuses to replace what somebody has open, and says so in several ways.
     if (['EACCES', 'EPERM', 'EBUSY', 'ETXTBSY'].includes(errnoOf(error) ?? ''))
       throw new Failure('target-busy', { target: root.path, path, why: errnoOf(error) }, error);
+    throw error;
+  }
+}
+
+/** @param old where what was replaced is afterwards */
+async function takePlace(
+  root: FolderRoot,
+  { folder, part, path, found, ours, options }: Replacement,
+  old: string,
+): Promise<void> {
+  const place = folder.at(nameOf(path));
+  const changed = (cause?: unknown): Failure => new Failure('target-changed', { target: root.path, path }, cause);
+  const isFound = async (at: string): Promise<boolean> => {
+    const one = await lookAgain(root, at, path).catch(() => undefined);
+    return options.expected === undefined || one?.identity === found.identity;
+  };
+  await renameNoReplace(part, old);
+  const isExchanged = await exchangeNames(old, place).catch(async (error: unknown) => {
+    await unlink(old);
+    throw errnoOf(error) === 'ENOENT' ? changed(error) : error;
+  });
+  if (isExchanged) {
+    if (await isFound(old)) return;
+    // Back; and whoever was faster once more gets a name of their own.
+    await exchangeNames(old, place).catch(() => putBack(root, old, folder, path));
+    const left = await lookAgain(root, old, path).catch(() => undefined);
+    if (left && left.ino === ours.ino) await unlink(old);
+    else if (left) await putBack(root, old, folder, path);
+    throw changed();
+  }
+  await renameNoReplace(old, part);
+  await renameNoReplace(place, old).catch((error: unknown) => {
+    throw errnoOf(error) === 'ENOENT' ? changed(error) : error;
+  });
+  try {
+    if (!(await isFound(old))) throw changed();
+    await publish(root, part, place, path);
+  } catch (error) {
+    await putBack(root, old, folder, path);
+    if (isFailure(error, 'target-changed')) await unlink(part).catch(missing);
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { PART_DAYS, PART_PREFIX } from '../paths.js';
+import { FORMER_ASIDE, PART_DAYS } from '../paths.js';
 
 const DAY = 86_400_000;
 const DATED = /^(.*)-(\d{4}-\d\d-\d\d)$/;
@@ -29,9 +29,9 @@ export class Parts {
   isOld(path: string, mtime: number | undefined): boolean {
     const [, part, day] = DATED.exec(path) ?? [];
     const limit = Date.now() - PART_DAYS * DAY;
-    // What was moved aside has the time of whoever wrote it.
-    if (part === undefined)
-      return !path.includes(`${PART_PREFIX}aside-`) && mtime !== undefined && mtime * 1000 < limit;
+    // What was moved aside before it was called otherwise may be somebody's.
+    if (path.includes(FORMER_ASIDE)) return false;
+    if (part === undefined) return mtime !== undefined && mtime * 1000 < limit;
     if (Date.parse(day!) + DAY < limit) return true;
     this.#begun.set(part, path);
     return false;

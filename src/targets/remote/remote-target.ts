@@ -3,7 +3,8 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Failure, isFailure } from '../../base/errors.js';
-import { asidePath, bringBack, lookBelow, type Movement, takeAway } from '../away.js';
+import { Asides } from '../aside.js';
+import { asidesIn } from '../away.js';
 import {
   byName,
   checkNewFile,
@@ -16,8 +17,6 @@ import {
   PART_PREFIX,
   parentOf,
   partPath,
-  TRASH,
-  trashPlace,
 } from '../paths.js';
 import type {
   Content,
@@ -27,13 +26,12 @@ import type {
   TargetItem,
   TargetRules,
   TargetTest,
-  Trash,
   WriteOptions,
 } from '../target.js';
-import { noteOf, overdue } from '../trash.js';
+import { RemoteLeaving } from './leaving.js';
 import { Parts } from './parts.js';
 import type { Staging } from './staging.js';
-import type { Entry, Storage } from './storage.js';
+import type { Entry, Parcel, Storage } from './storage.js';
 
 /** A target that a program or protocol reaches: what all of them have in common. */
 export class RemoteTarget implements Target {
@@ -44,33 +42,66 @@ export class RemoteTarget implements Target {
   /** Folders that are known to be folders of this root. */
   readonly #folders = new Set<string>(['']);
   readonly #parts = new Parts();
-  /** Notes in the trash that are there. */
-  readonly #noted = new Set<string>();
+  readonly #leaving: RemoteLeaving;
+  readonly #asides = new Asides();
 
   constructor(storage: Storage, staging: Staging) {
     this.#storage = storage;
     this.#staging = staging;
     this.rules = storage.rules;
     this.root = storage.root;
+    this.#leaving = new RemoteLeaving(storage, {
+      list: (path, signal, withOwn) => (withOwn === true ? this.#entries(path, signal, true) : this.list(path, signal)),
+      stat: (path, signal) => this.stat(path, signal),
+      move: (from, to, signal) => this.#move(from, to, signal),
+      makeFolders: (path, signal) => this.#makeFolders(path, signal),
+      removeFolder: (path, signal) => this.removeFolder(path, signal),
+      isKnownFolder: (path) => this.#folders.has(path),
+      forget: (folder) => this.#forget(folder),
+      putSmall: (path, text, signal) => this.#putSmall(path, text, signal),
+    });
   }
 
-  async *list(path: string, signal: AbortSignal): AsyncGenerator<TargetItem> {
+  list(path: string, signal: AbortSignal): AsyncGenerator<TargetItem> {
+    return this.#entries(path, signal, false);
+  }
+
+  async *#entries(path: string, signal: AbortSignal, withOwn: boolean): AsyncGenerator<TargetItem> {
     checkPath(path, this.root);
     signal.throwIfAborted();
     await this.#checkLinks(path, signal);
-    const entries = await this.#storage.entries(path, signal);
+    let entries = await this.#storage.entries(path, signal);
+    const { left } = asidesIn(entries.map(({ name }) => name));
+    if (left.length > 0) {
+      for (const name of left) await this.#leaving.finish(childPath(path, name), signal);
+      entries = await this.#storage.entries(path, signal);
+    }
+    this.#asides.listed(path, asidesIn(entries.map(({ name }) => name)).all);
     const parts: Entry[] = [];
     const items: TargetItem[] = [];
     for (const entry of entries) {
       // A server may call an item what it likes.
       const unusable = isName(entry.name) ? {} : { unusable: 'name' as const };
       if (entry.name.startsWith(PART_PREFIX)) parts.push(entry);
-      else if (!isOwn(path, entry.name)) items.push({ ...entry, ...unusable, path: childPath(path, entry.name) });
+      else if (withOwn || !isOwn(entry.name)) items.push({ ...entry, ...unusable, path: childPath(path, entry.name) });
     }
     yield* items.sort(byName);
     for (const { name, mtime, folder } of parts)
       if (!folder && this.#parts.isOld(childPath(path, name), mtime))
         await this.#storage.removeFile(childPath(path, name), signal);
+  }
+
+  isAside(path: string, signal: AbortSignal): Promise<boolean> {
+    checkPath(path, this.root);
+    signal.throwIfAborted();
+    return this.#asides.has(path, async (folder) => {
+      try {
+        return asidesIn((await this.#storage.entries(folder, signal)).map(({ name }) => name)).all;
+      } catch (error) {
+        if (isFailure(error, 'target-missing')) return [];
+        throw error;
+      }
+    });
   }
 
   async stat(path: string, signal: AbortSignal): Promise<TargetItem | undefined> {
@@ -95,17 +126,15 @@ export class RemoteTarget implements Target {
     await this.#checkPlace(path, options);
     const how = { target: this.root, needsTime: this.#storage.takesTimeOfFile, reads: this.rules.reads };
     return this.#staging.with(path, content, options, how, async (parcel) => {
-      const part = partPath(path, options);
-      const place = this.#storage.publishes ? path : this.#parts.place(part);
-      if (place === path) {
+      if (this.#storage.publishes) {
         const there = options.expected === undefined ? undefined : await this.#checkPlace(path, options);
+        const put = () => this.#put(parcel, path, path, options);
         // The name is missing for as long as the bytes take: only where the old ones are to be kept.
-        if (options.trash !== undefined) await this.#replaced(path, there, options);
+        return options.trash === undefined ? put() : this.#leaving.replacing(path, there, options, put);
       }
-      await this.#storage.put(parcel, place, signal);
-      const stored = await this.#storage.look(place, signal);
-      this.#checkStored(stored, path, options);
-      if (place === path) return { ...stored!, path };
+      const part = partPath(path, options);
+      const place = this.#parts.place(part);
+      const stored = await this.#put(parcel, place, path, options);
       try {
         await this.#publish(place, path, options);
       } catch (error) {
@@ -115,65 +144,33 @@ export class RemoteTarget implements Target {
       }
       this.#parts.done(part);
       // Size, hash and a time that was set go with the name.
-      if (this.rules.setsTimes) return withName(stored!, path);
+      if (this.rules.setsTimes) return withName(stored, path);
       const item = await this.#storage.look(path, signal);
-      this.#checkStored(item, path, options);
-      return { ...item!, path };
+      // Somebody was there right after.
+      if (item?.size !== options.size) throw this.#changed(path);
+      return { ...item, path };
     });
+  }
+
+  /** Stores bytes at a place, as the file `path` or a part of it, and sees that they are there. */
+  async #put(parcel: Parcel, place: string, path: string, options: WriteOptions): Promise<TargetItem> {
+    await this.#storage.put(parcel, place, options.signal);
+    const stored = await this.#storage.look(place, options.signal);
+    // The program has seen that all arrived: under its name it is somebody else's by now. A part is nobody else's.
+    if (place === path && stored?.size !== options.size) throw this.#changed(path);
+    this.#checkStored(stored, path, options);
+    return { ...stored!, path };
   }
 
   /** Gives a part its name; what has it leaves. */
   async #publish(part: string, path: string, options: WriteOptions): Promise<void> {
-    const { trash, signal } = options;
-    const left = await this.#replaced(path, await this.#checkPlace(path, options), options);
-    try {
-      await this.#storage.rename(part, path, false, signal);
-    } catch (error) {
-      // Somebody took the name meanwhile: what had it before is not lost for that.
-      if (left !== undefined && trash === undefined) await bringBack(left, path, this.#movement);
-      throw isFailure(error, 'target-exists') ? this.#changed(path) : error;
-    }
-    if (left !== undefined && trash === undefined) await this.#storage.removeFile(left, signal);
-  }
-
-  /**
-   * What is about to be replaced leaves first, and is looked at there: over the net there is no second name for it, only a
-   * move. @returns where it is; undefined: there was nothing, or it cannot be moved in one step
-   */
-  async #replaced(
-    path: string,
-    there: Entry | undefined,
-    { trash, signal }: WriteOptions,
-  ): Promise<string | undefined> {
-    const found = there ?? (trash === undefined ? undefined : await this.#storage.look(path, signal));
-    if (!found || (trash === undefined && !this.#storage.renames)) return undefined;
-    return this.#takeAway(path, this.#identity(found), trash, this.#movement, signal);
-  }
-
-  /** @returns where it is now; undefined: it had gone. @throws Failure `target-changed` */
-  async #takeAway(
-    path: string,
-    seen: string,
-    trash: Trash | undefined,
-    movement: Movement,
-    signal: AbortSignal,
-  ): Promise<string | undefined> {
-    const to = trash ? await this.#trashPlace(path, trash, signal) : asidePath(path);
-    return (await takeAway({ from: path, to, seen }, movement, this.#changed(path), signal)) ? to : undefined;
-  }
-
-  readonly #movement: Movement = {
-    look: async (path, signal) => {
-      const found = await this.#storage.look(path, signal);
-      return found && this.#identity(found);
-    },
-    move: (from, to, signal) => this.#move(from, to, signal),
-    makeFolders: (path, signal) => this.#makeFolders(path, signal),
-  };
-
-  /** What tells a file from another one. Where times are those of storing, a move may change them; a copy, hashes. */
-  #identity({ size, mtime, hash }: Entry): string {
-    return JSON.stringify([size, this.rules.setsTimes && mtime, this.#storage.renames && hash?.value]);
+    await this.#leaving.replacing(path, await this.#checkPlace(path, options), options, async () => {
+      try {
+        await this.#storage.rename(part, path, false, options.signal);
+      } catch (error) {
+        throw isFailure(error, 'target-exists') ? this.#changed(path) : error;
+      }
+    });
   }
 
   #changed(path: string): Failure {
@@ -242,58 +239,17 @@ export class RemoteTarget implements Target {
     this.#folders.add(path);
   }
 
-  async discard(seen: TargetItem, { isSeen, trash, signal }: DiscardOptions): Promise<void> {
-    const { path, folder } = seen;
-    if (folder && !isSeen) return this.removeFolder(path, signal);
-    const found = await this.#toRemove(path, signal);
-    if (!found) return;
-    if (found.folder !== folder || found.unusable !== seen.unusable) throw this.#changed(path);
-    if (!folder && !isAsExpected(found, seen, this.rules.timeGrain)) throw this.#changed(path);
-    const check = (item: TargetItem): void => {
-      if (!isSeen!(item)) throw this.#changed(item.path);
-    };
-    const lookAt = (at: string, one: AbortSignal, checked?: typeof check): Promise<string> =>
-      lookBelow(
-        at,
-        (below) => this.list(below, one),
-        checked,
-        (item) => this.#identity(item),
-      );
-    const before = folder ? await lookAt(path, signal, check) : this.#identity(found);
-    if (trash || this.#storage.renames) {
-      const movement = folder ? { ...this.#movement, look: lookAt } : this.#movement;
-      const away = await this.#takeAway(path, before, trash, movement, signal);
-      if (away === undefined || trash) return;
-      return folder ? this.#storage.purge(away, signal) : this.#storage.removeFile(away, signal);
-    }
-    // To move would be to copy: each file goes right after a look.
-    if (!folder) return this.#storage.removeFile(path, signal);
-    await this.#removeBelow(path, check, signal);
-  }
-
-  async #removeBelow(folder: string, check: (item: TargetItem) => void, signal: AbortSignal): Promise<void> {
-    for await (const item of this.list(folder, signal)) {
-      check(item);
-      if (item.folder) await this.#removeBelow(item.path, check, signal);
-      else await this.#storage.removeFile(item.path, signal);
-    }
-    await this.removeFolder(folder, signal);
+  async discard(seen: TargetItem, options: DiscardOptions): Promise<void> {
+    if (seen.folder && !options.isSeen) return this.removeFolder(seen.path, options.signal);
+    const found = await this.#toRemove(seen.path, options.signal);
+    if (found) await this.#leaving.discard(seen, found, options);
   }
 
   async removeFolder(path: string, signal: AbortSignal): Promise<void> {
     const found = await this.#toRemove(path, signal);
     if (!found) return;
     if (!found.folder) throw new Failure('target-exists', { target: this.root, path, why: 'it is no folder' });
-    const look = async (at: string, one: AbortSignal): Promise<string> =>
-      (await this.#storage.entries(at, one)).length === 0 ? 'empty' : 'full';
-    const notEmpty = new Failure('target-not-empty', { target: this.root, path });
-    if ((await look(path, signal)) === 'full') throw notEmpty;
-    this.#forget(path);
-    if (!this.#storage.removesFull) return this.#storage.removeFolder(path, signal);
-    const aside = asidePath(path);
-    const movement = { ...this.#movement, look };
-    if (await takeAway({ from: path, to: aside, seen: 'empty' }, movement, notEmpty, signal))
-      await this.#storage.removeFolder(aside, signal);
+    await this.#leaving.removeFolder(path, new Failure('target-not-empty', { target: this.root, path }), signal);
   }
 
   async #toRemove(path: string, signal: AbortSignal): Promise<Entry | undefined> {
@@ -340,41 +296,22 @@ export class RemoteTarget implements Target {
     if (this.rules.setsTimes) await this.#storage.setTime(path, mtime, signal);
   }
 
-  /** A free place in the trash, and a note of how long what goes there stays. */
-  async #trashPlace(path: string, trash: Trash, signal: AbortSignal): Promise<string> {
-    const place = await trashPlace(path, trash.day, async (there) =>
-      this.#folders.has(there) ? { folder: true } : this.stat(there, signal),
-    );
-    await this.#makeFolders(parentOf(place), signal);
-    const note = noteOf(trash);
-    if (!this.#noted.has(note.path)) await this.#putSmall(note.path, note.text, signal);
-    this.#noted.add(note.path);
-    return place;
-  }
-
   async #putSmall(path: string, text: string, signal: AbortSignal): Promise<void> {
     const file = join(await this.#staging.folder(), `${PART_PREFIX}${randomBytes(6).toString('hex')}`);
     try {
       await writeFile(file, text);
-      await this.#storage.put({ file, size: Buffer.byteLength(text), mtime: undefined }, path, signal);
+      await this.#storage.put(
+        { file, size: Buffer.byteLength(text), mtime: undefined, continues: false },
+        path,
+        signal,
+      );
     } finally {
       await rm(file, { force: true });
     }
   }
 
-  async emptyTrash(
-    options: { readonly today: string; readonly days: number },
-    signal: AbortSignal,
-  ): Promise<readonly Emptied[]> {
-    if (!(await this.#storage.look(TRASH, signal))) return [];
-    const over = overdue(await this.#storage.entries(TRASH, signal), options);
-    this.#forget(TRASH);
-    for (const { day, hasFolder, notes } of over) {
-      if (hasFolder) await this.#storage.purge(`${TRASH}/${day}`, signal);
-      // The notes last: without them it would be kept again.
-      for (const note of notes) await this.#storage.removeFile(`${TRASH}/${note}`, signal);
-    }
-    return over.filter(({ hasFolder }) => hasFolder).map(({ day, days, jobs }) => ({ day, days, jobs }));
+  emptyTrash(...[options, signal]: Parameters<Target['emptyTrash']>): Promise<readonly Emptied[]> {
+    return this.#leaving.emptyTrash(options, signal);
   }
 
   async test(signal: AbortSignal): Promise<TargetTest> {

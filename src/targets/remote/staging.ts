@@ -5,6 +5,7 @@ import { errnoOf, Failure, type FailureCode, isFailure } from '../../base/errors
 import { bootId } from '../../content/durable.js';
 import { damagedAt, Inspection, inspected, writeAll } from '../content.js';
 import { copyInKernel, sizeOf } from '../folder/kernel.js';
+import { contentKey, continues } from '../paths.js';
 import type { Content, ContentForm, WriteOptions } from '../target.js';
 import type { Parcel } from './storage.js';
 
@@ -72,17 +73,18 @@ export class Staging {
     if (own !== undefined && (!needsTime || mtime === undefined) && !options.hash) {
       const found = await sizeOf(own);
       if (found !== size) throw damagedAt(target, path)(`${found} bytes instead of ${size}`);
-      return send({ file: own, size, mtime });
+      return send({ file: own, size, mtime, continues: continues(options) });
     }
     const file = await this.#place(path, options);
     this.#busy.add(file);
     try {
       await fetch(file, path, content, options, target);
-      const result = await send({ file, size, mtime });
+      const result = await send({ file, size, mtime, continues: continues(options) });
       await this.#remove(file);
       return result;
     } catch (error) {
-      if (isFailure(error) && FINAL.has(error.code)) await this.#remove(file);
+      const isFinal = isFailure(error) && FINAL.has(error.code);
+      if (isFinal || !continues(options)) await this.#remove(file);
       // Interrupted, or the target is away: it goes on from here, be it in days. All else is tried again by the same run.
       else if (!signal.aborted && !isFailure(error, 'target-unreachable')) this.#passing.add(file);
       throw error;
@@ -91,10 +93,10 @@ export class Staging {
     }
   }
 
-  /** The same for the same content at the same place. After a power cut bytes may be missing: not from before a boot. */
-  async #place(path: string, { size, mtime, version }: WriteOptions): Promise<string> {
+  /** The same for the same content of one writer at the same place. After a power cut bytes may be missing: not from before a boot. */
+  async #place(path: string, options: WriteOptions): Promise<string> {
     const folder = await this.folder();
-    const key = [bootId(), this.#target, path, size, mtime, version];
+    const key = [bootId(), this.#target, path, ...contentKey(options)];
     const name = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 32);
     for (let n = 1; ; n++) {
       const file = join(folder, n === 1 ? name : `${name}-${n}`);
@@ -135,7 +137,7 @@ async function fetch(file: string, path: string, content: Content, options: Writ
   const handle = await open(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   try {
     let at = (await handle.stat()).size;
-    if (at > size) {
+    if (at > size || !continues(options)) {
       await handle.truncate(0);
       at = 0;
     }

@@ -11,6 +11,8 @@ export interface Parcel {
   readonly size: number;
   /** Seconds since the epoch. */
   readonly mtime: number | undefined;
+  /** What an earlier attempt stored at the same place is the beginning of these bytes. */
+  readonly continues: boolean;
 }
 
 /**

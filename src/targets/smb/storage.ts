@@ -106,9 +106,9 @@ export class SmbStorage implements Storage {
     return out;
   }
 
-  async put({ file, size, mtime }: Parcel, path: string, signal: AbortSignal): Promise<void> {
-    const there = await this.look(path, signal);
+  async put({ file, size, mtime, continues }: Parcel, path: string, signal: AbortSignal): Promise<void> {
     // What a broken connection left is continued.
+    const there = continues ? await this.look(path, signal) : undefined;
     const how = there && there.size > 0 && there.size <= size ? 'reput' : 'put';
     await this.#run(`${how} ${localName(file)} ${this.#quoted(path)}`, path, signal);
     if (mtime !== undefined) await this.setTime(path, mtime, signal);

@@ -112,6 +112,25 @@ t.test('publishing replaces and deletes what the plan has seen, and nothing else
   t.strictSame(contentOf(folders.b), contentOf(folders.a), 'the next plan has seen it');
 });
 
+t.test('publishing leaves alone what was kept beside something, and flags it', async (t) => {
+  const folders = new Folders(t);
+  const job = folders.add({ transfer_type: 'publish' });
+  const [file, folder, published] = ['file', 'folder', 'published'].map(
+    (n) => `${n} (conflict host 2026-01-31 12.00.00)`,
+  );
+  put(folders.a, { 'file.txt': 'one', [`${published}.txt`]: 'a conflict of the source' });
+  const kept = { [`sub/${file}.txt`]: 'somebody', [`${folder}/in.txt`]: 'somebody else' };
+  put(folders.b, { ...kept, 'sub/other.txt': 'foreign', 'file (conflict).txt': 'foreign' });
+  for (const status of ['warn', 'warn']) {
+    const run = await folders.run(job.id);
+    t.match(run, { status, stats: { failed: 2 } });
+    t.strictSame(contentOf(folders.b), { ...contentOf(folders.a), ...kept });
+  }
+  rmSync(join(folders.a, `${published}.txt`));
+  await folders.run(job.id);
+  t.strictSame(contentOf(folders.b), { 'file.txt': 'one', ...kept }, 'what was published goes as everything does');
+});
+
 t.test('what is made again at the other end since the plan is not deleted', async (t) => {
   const somebody = new Somebody();
   const folders = new Folders(t, somebody.opener());

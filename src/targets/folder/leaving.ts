@@ -1,0 +1,199 @@
+import type { Stats } from 'node:fs';
+import { lstat, writeFile as putFile, readdir, rm } from 'node:fs/promises';
+import { errnoOf, Failure, isFailure } from '../../base/errors.js';
+import { aside } from '../aside.js';
+import { bringBack, finish, holdsBack, lookBelow, type Movement, removeSeen, takeAway } from '../away.js';
+import { childPath, isAsExpected, isOwn, nameOf, parentOf, TRASH, trashPlace } from '../paths.js';
+import {
+  type DiscardOptions,
+  type Emptied,
+  MOUNT_ID,
+  type TargetItem,
+  type TargetRules,
+  type Trash,
+} from '../target.js';
+import { noteOf, overdue } from '../trash.js';
+import { identityOf } from './identity.js';
+import { makeAllLike } from './modes.js';
+import { emptyingIn } from './remove.js';
+import { renameNoReplace } from './rename.js';
+import type { FolderRoot, OpenFolder } from './root.js';
+
+/** What of a folder target itself is needed here. */
+export interface FolderTree {
+  /** @param withOwn what is the target's own as well, but for parts */
+  list(path: string, signal: AbortSignal, withOwn?: boolean): AsyncIterable<TargetItem>;
+  stat(path: string, signal: AbortSignal): Promise<TargetItem | undefined>;
+  item(found: Stats, path: string): TargetItem;
+  move(from: string, to: string, signal: AbortSignal): Promise<void>;
+  makeFolders(path: string, signal: AbortSignal): Promise<void>;
+}
+
+/** How items leave their place in a folder target, and what becomes of them in its trash. */
+export class FolderLeaving {
+  readonly #root: FolderRoot;
+  readonly #rules: TargetRules;
+  readonly #tree: FolderTree;
+  /** Notes in the trash that are there. */
+  readonly #noted = new Set<string>();
+
+  constructor(root: FolderRoot, rules: TargetRules, tree: FolderTree) {
+    this.#root = root;
+    this.#rules = rules;
+    this.#tree = tree;
+  }
+
+  readonly #movement: Movement = {
+    look: (path, signal) => this.#look(path, signal),
+    move: (from, to, signal) => this.#tree.move(from, to, signal),
+    makeFolders: (path, signal) => this.#tree.makeFolders(path, signal),
+  };
+
+  async discard(seen: TargetItem, { isSeen, trash, signal }: DiscardOptions): Promise<void> {
+    const { path, folder } = seen;
+    const changed = (at = path): Failure => new Failure('target-changed', { target: this.#root.path, path: at });
+    const found = await this.#found(path, signal, (item) => {
+      const isOne = item === undefined || (item.folder === folder && item.unusable === seen.unusable);
+      if (!isOne || (item && !folder && !isAsExpected(item, seen, this.#rules.timeGrain))) throw changed();
+    });
+    if (!found) return;
+    const before = folder
+      ? await this.#lookBelow(path, signal, (item) => {
+          // What is mounted there is none of this folder.
+          const isKept = isOwn(item.name) ? holdsBack(item.name, trash !== undefined) : !isSeen!(item);
+          if (item.id === MOUNT_ID || isKept) throw changed(item.path);
+        })
+      : found.identity;
+    const place = trash && (await this.trashPlace(path, trash, signal));
+    await aside(path, { seen: before }, async (away) => {
+      if (!(await takeAway({ from: path, to: away, seen: before }, this.#movement, changed(), signal))) return;
+      if (trash)
+        return this.throwAway(away, path, trash.day, place).catch(async (error: unknown) => {
+          await bringBack(away, path, this.#movement);
+          throw error;
+        });
+      const emptying = emptyingIn(this.#root, (below) => this.#tree.list(below, signal));
+      if (!folder) return emptying.removeFile(away);
+      const left = await removeSeen(away, path, isSeen!, emptying);
+      if (left === undefined) return;
+      await bringBack(away, path, this.#movement);
+      throw changed(left);
+    });
+  }
+
+  /** What somebody left aside who is gone. */
+  async finish(path: string, signal: AbortSignal): Promise<void> {
+    const day = new Date().toISOString().slice(0, 10);
+    await finish(path, this.#movement, (at, former) => this.throwAway(at, former, day), signal);
+  }
+
+  async #look(path: string, signal: AbortSignal): Promise<string | undefined> {
+    const found = await this.#found(path, signal);
+    return found?.folder ? this.#lookBelow(path, signal) : found?.identity;
+  }
+
+  #lookBelow(path: string, signal: AbortSignal, check?: (item: TargetItem) => void): Promise<string> {
+    return lookBelow(
+      path,
+      (below) => this.#tree.list(below, signal, true),
+      check,
+      ({ size, mtime }) => [size, mtime],
+    );
+  }
+
+  async #found(path: string, signal: AbortSignal, check?: (item: TargetItem | undefined) => void) {
+    signal.throwIfAborted();
+    try {
+      return await this.#root.folder(parentOf(path), async (folder) => {
+        const found = await lstatIn(folder, path);
+        check?.(found && this.#tree.item(found, path));
+        return found && { identity: identityOf(found, this.#root.remote), folder: found.isDirectory() };
+      });
+    } catch (error) {
+      if (isFailure(error, 'target-missing') || isFailure(error, 'target-exists')) return undefined;
+      throw error;
+    }
+  }
+
+  /** A free path in the trash of an item's file system, with a note of how long what goes there stays. */
+  async trashPlace(path: string, trash: Trash, signal: AbortSignal): Promise<string> {
+    const place = await this.#placeFor(path, trash.day, signal);
+    const note = noteOf(trash);
+    const noted = childPath(this.#topOf(path), note.path);
+    if (!this.#noted.has(noted))
+      await this.#root.folder(parentOf(noted), ({ at }) => putFile(at(nameOf(noted)), note.text));
+    this.#noted.add(noted);
+    return place;
+  }
+
+  /** Where the file system begins that an item lies on. */
+  #topOf(path: string): string {
+    return this.#root.topOf(parentOf(path));
+  }
+
+  async #placeFor(path: string, day: string, signal: AbortSignal): Promise<string> {
+    const top = this.#topOf(path);
+    const below = top === '' ? path : path.slice(top.length + 1);
+    const look = (there: string): Promise<TargetItem | undefined> => this.#tree.stat(childPath(top, there), signal);
+    const place = childPath(top, await trashPlace(below, day, look));
+    if (!(await this.#tree.stat(parentOf(place), signal))) {
+      await this.#tree.makeFolders(childPath(top, `${TRASH}/${day}`), signal);
+      await makeAllLike(this.#root, parentOf(place), parentOf(path));
+    }
+    return place;
+  }
+
+  /** From where it was aside into the trash of a day. @param place that was free there a moment ago */
+  async throwAway(away: string, path: string, day: string, place?: string): Promise<void> {
+    const { signal } = new AbortController();
+    for (let to = place; ; to = undefined) {
+      const free = to ?? (await this.#placeFor(path, day, signal));
+      try {
+        return await this.#root.folder(parentOf(away), (from) =>
+          this.#root.folder(parentOf(free), ({ at }) => renameNoReplace(from.at(nameOf(away)), at(nameOf(free)))),
+        );
+      } catch (error) {
+        if (!isFailure(error, 'target-exists')) throw error;
+      }
+    }
+  }
+
+  async emptyTrash(
+    options: { readonly today: string; readonly days: number },
+    signal: AbortSignal,
+  ): Promise<readonly Emptied[]> {
+    const emptied: Emptied[] = [];
+    for (const top of this.#root.tops) emptied.push(...(await this.#emptyTrashIn(top, options, signal)));
+    return emptied;
+  }
+
+  async #emptyTrashIn(top: string, options: { readonly today: string; readonly days: number }, signal: AbortSignal) {
+    const path = childPath(top, TRASH);
+    if ((await this.#tree.stat(path, signal)) === undefined) return [];
+    return this.#root.folder(path, async (folder) => {
+      const entries = await readdir(folder.at('.'), { withFileTypes: true });
+      const over = overdue(
+        entries.map((entry) => ({ name: entry.name, folder: entry.isDirectory() })),
+        options,
+      );
+      // The notes last: without them it would be kept again.
+      for (const { day, hasFolder, notes } of over)
+        for (const name of [...(hasFolder ? [day] : []), ...notes]) {
+          signal.throwIfAborted();
+          await rm(folder.at(name), { recursive: true, force: true });
+        }
+      const gone = over.filter(({ hasFolder }) => hasFolder);
+      return gone.map(({ day, days, jobs }) => ({ day, days, jobs, ...(top === '' ? {} : { top }) }));
+    });
+  }
+}
+
+export async function lstatIn(folder: OpenFolder, path: string): Promise<Stats | undefined> {
+  const name = nameOf(path);
+  try {
+    return await lstat(folder.at(name === '' ? '.' : name));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,272 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { aside } from '#src/targets/aside.js';
+import { FolderTarget } from '#src/targets/folder/folder-target.js';
+import { identityOf } from '#src/targets/folder/identity.js';
+import { FolderRoot, type OpenFolder } from '#src/targets/folder/root.js';
+import { RemoteTarget } from '#src/targets/remote/remote-target.js';
+import { Staging } from '#src/targets/remote/staging.js';
+import { rulesOf } from '#src/targets/rules.js';
+import { KINDS, openWatched, save, TRASH, WORKS } from '../helpers/aside-victim.js';
+import { contentOf, trashOf } from '../helpers/jobs.js';
+import { Quirky } from '../helpers/quirky-targets.js';
+import { failsWith, listed, signal, write } from './conformance.js';
+
+const top = mkdtempSync(join(tmpdir(), 'procorefs-aside-'));
+const children = new Set<ChildProcess>();
+t.teardown(() => {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(top, { recursive: true, force: true });
+});
+
+const program = fileURLToPath(new URL('../helpers/aside-victim-process.js', import.meta.url));
+const open = (kind: (typeof KINDS)[number], folder: string) =>
+  openWatched(kind, folder, `${folder} staging`, () => undefined);
+
+/** Contents of live files, in order, whatever they are called. */
+const live = (folder: string): string[] => Object.values(contentOf(folder)).sort();
+
+for (const kind of KINDS)
+  for (const work of WORKS)
+    for (const isKept of [true, false])
+      t.test(`kill -9 of a ${kind}: ${work}${isKept ? ', into the trash' : ''}`, async (t) => {
+        for (const isUnseen of [true, false]) {
+          const text = isUnseen ? 'unseen' : 'seen';
+          const folder = join(top, [kind, work, isKept, text].join(' '));
+          mkdirSync(folder);
+          const child = spawn(process.execPath, [program, kind, work, String(isUnseen), String(isKept), folder], {
+            stdio: ['ignore', 'pipe', 'inherit'],
+          });
+          children.add(child);
+          const ended = once(child, 'exit');
+          t.equal(String((await once(child.stdout, 'data'))[0]), 'away\n');
+          const name = work.endsWith('tree') ? 'tree' : 'file';
+          const path = name === 'tree' ? 'tree/inside' : name;
+          const isReplaced = kind === 'folder' && work === 'replace file';
+
+          // While somebody is about it, it is left alone, and not missing.
+          const other = await open(kind, folder);
+          t.teardown(() => other.close());
+          t.strictSame(
+            (await listed(other, '')).map((item) => item.name),
+            isReplaced ? ['file'] : [],
+          );
+          t.equal(await other.isAside(name, signal), true, 'it is on its way');
+          t.equal(await other.isAside('another', signal), false);
+
+          child.kill('SIGKILL');
+          await ended;
+          children.delete(child);
+          const shown = await listed(other, '');
+          const hasConflict = isReplaced && isUnseen;
+          t.equal(shown.length, hasConflict ? 2 : 1, 'the next listing shows what came back');
+          t.equal(await other.isAside(name, signal), false);
+          if (isReplaced) {
+            t.strictSame(live(folder), isUnseen ? ['from the job', 'unseen'] : ['from the job']);
+            t.equal(contentOf(folder).file, 'from the job');
+            t.strictSame(trashOf(folder), isUnseen ? [] : ['seen']);
+          } else {
+            t.match(contentOf(folder), { [path]: text }, 'under its name');
+            t.strictSame(trashOf(folder), []);
+          }
+          t.strictSame(
+            readdirSync(folder).filter((one) => one.includes('aside')),
+            [],
+          );
+          // What was seen leaves with the next attempt.
+          if (isReplaced) continue;
+          const now = (await other.stat(name, signal))!;
+          await other.discard(now, { signal, isSeen: () => true, ...(isKept ? { trash: TRASH } : {}) });
+          t.strictSame(trashOf(folder), isKept ? [text] : []);
+          t.equal(existsSync(join(folder, name)), false);
+        }
+      });
+
+t.test('a long name is cut aside, and its bytes come back', async (t) => {
+  const folder = join(top, 'long');
+  mkdirSync(folder);
+  const target = await open('folder', folder);
+  t.teardown(() => target.close());
+  const name = `${'n'.repeat(250)}.txt`;
+  writeFileSync(join(folder, name), 'x');
+  let during: string[] = [];
+  const seen = (await target.stat(name, signal))!;
+  const root = await FolderRoot.open(folder, undefined);
+  const plain = root.folder.bind(root);
+  root.folder = (...words) => {
+    during = [...during, ...readdirSync(folder).filter((one) => one.startsWith('.procorefs-aside-'))];
+    return plain(...words);
+  };
+  const watched = new FolderTarget(root, rulesOf('linux'));
+  await watched.discard(seen, { signal });
+  t.ok(during.length > 0 && during.every((one) => Buffer.byteLength(one) <= 200 && one.endsWith('.txt')));
+  // As a process of this machine leaves it that is gone.
+  const left = during[0]!.replace(/aside-(\w+)-\w+-\w+-/, 'aside-$1-zzzzz-1-');
+  save(join(folder, left), 'unseen');
+  t.equal(await target.isAside(name, signal), true);
+  t.match(await listed(target, ''), [{ name: /^n+~[0-9a-f]{8}\.txt$/, size: 6 }]);
+});
+
+t.test('bytes of a job that were about to take a name go to the trash, whatever has the name', async (t) => {
+  for (const isFree of [false, true]) {
+    const folder = join(top, `ours ${isFree}`);
+    mkdirSync(folder);
+    const target = await open('folder', folder);
+    t.teardown(() => target.close());
+    save(join(folder, 'file'), 'seen');
+    save(join(folder, 'part'), 'from the job');
+    const [seen, ours] = ['file', 'part'].map((name) => identityOf(lstatSync(join(folder, name)), false));
+    await aside('file', { seen: seen!, ours }, async (at) => renameSync(join(folder, 'part'), join(folder, at)));
+    if (isFree) rmSync(join(folder, 'file'));
+    t.equal((await listed(target, '')).length, isFree ? 0 : 1);
+    t.strictSame(contentOf(folder), isFree ? {} : { file: 'seen' });
+    t.strictSame(trashOf(folder), ['from the job']);
+  }
+});
+
+t.test('what a listing does not show is looked for aside once more, and once for the folder', async (t) => {
+  for (const kind of KINDS) {
+    const folder = join(top, `once more ${kind}`);
+    mkdirSync(folder);
+    const target = await open(kind, folder);
+    t.teardown(() => target.close());
+    // As where it is renamed in the middle of the listing.
+    await listed(target, '');
+    save(join(folder, 'sub/file'), 'seen');
+    await listed(target, 'sub');
+    const seen = { seen: 'whatever' };
+    await aside('sub/file', seen, async (at) => {
+      renameSync(join(folder, 'sub/file'), join(folder, at));
+      t.equal(await target.isAside('sub/file', signal), true);
+      t.equal(await target.isAside('sub/FILE', signal), true, 'a target may fold case');
+      t.equal(await target.isAside('sub/other', signal), false);
+      t.equal(await target.isAside('none/file', signal), false);
+      await aside('sub/later', seen, async (later) => {
+        save(join(folder, later), 'x');
+        t.equal(await target.isAside('sub/later', signal), false, 'that began when the folder had been looked at');
+        await listed(target, 'sub');
+        t.equal(await target.isAside('sub/later', signal), true);
+      });
+    });
+  }
+});
+
+t.test('what other machines have aside is theirs for an hour', async (t) => {
+  const folder = join(top, 'others');
+  mkdirSync(folder);
+  const target = await open('storage', folder);
+  t.teardown(() => target.close());
+  const nameOf = (time: number, of: string): string =>
+    `.procorefs-aside-0000-1-${time.toString(36)}-0-12345678-00000000-${of}`;
+  save(join(folder, nameOf(Date.now() - 10 * 60_000, 'young')), 'young');
+  save(join(folder, nameOf(Date.now() - 2 * 3600_000, 'old')), 'old');
+  t.strictSame(
+    (await listed(target, '')).map(({ name }) => name),
+    ['old'],
+  );
+  t.equal(await target.isAside('young', signal), true);
+});
+
+t.test('a file that somebody overwrites right after it got its name is changed, not damaged', async (t) => {
+  for (const before of [undefined, 'old']) {
+    const folder = join(top, `right after ${before}`);
+    mkdirSync(folder);
+    if (before) save(join(folder, 'file'), before);
+    const root = await FolderRoot.open(folder, undefined);
+    const plain = root.folder.bind(root);
+    let act: (() => void) | undefined;
+    // The folder goes onto the disk once the file has its name.
+    root.folder = (path, use) =>
+      plain(path, (one) => {
+        const handle = Object.create(one.handle) as OpenFolder['handle'];
+        handle.sync = async () => {
+          act?.();
+          act = undefined;
+        };
+        Object.defineProperty(handle, 'fd', { value: one.handle.fd });
+        return use({ at: one.at, handle });
+      });
+    const target = new FolderTarget(root, rulesOf('linux', { replacesAtOnce: true }));
+    const bytes = Buffer.from('from the job');
+    for (const [text, what] of [
+      ['longer than what the job brought', 'another size'],
+      ['of one size!', 'the same size'],
+      [undefined, 'removed'],
+    ] as const) {
+      const expected = (await target.stat('file', signal)) ?? null;
+      act = () => (text === undefined ? rmSync(join(folder, 'file')) : save(join(folder, 'file'), text));
+      await failsWith(t, 'target-changed', () => write(target, 'file', bytes, { expected }), what);
+      t.strictSame(contentOf(folder), text === undefined ? {} : { file: text });
+    }
+    await target.close();
+  }
+});
+
+t.test('a file that somebody overwrites in a storage right after it got its name is changed as well', async (t) => {
+  for (const quirks of [{ publishes: true }, { times: 'none' }] as const) {
+    const folder = join(top, `right after ${Object.keys(quirks)}`);
+    mkdirSync(folder);
+    const storage = new Quirky(folder, { title: 'storage', ...quirks });
+    let act: ((path: string) => void) | undefined;
+    for (const method of ['put', 'rename'] as const) {
+      const plain = storage[method].bind(storage) as (...words: unknown[]) => Promise<void>;
+      Object.assign(storage, {
+        [method]: async (...words: unknown[]) => {
+          await plain(...words);
+          if (words[1] === 'file') act?.(join(folder, 'file'));
+        },
+      });
+    }
+    const target = new RemoteTarget(storage, new Staging(`${folder} staging`, 'storage'));
+    t.teardown(() => target.close());
+    for (const trash of [{ trash: TRASH }, {}])
+      for (act of [(path: string) => save(path, 'somebody'), (path: string) => rmSync(path)]) {
+        const expected = (await target.stat('file', signal)) ?? null;
+        const bytes = Buffer.from('from the job');
+        await failsWith(t, 'target-changed', () => write(target, 'file', bytes, { expected, ...trash }));
+      }
+    t.strictSame(contentOf(folder), {});
+    t.strictSame(trashOf(folder), ['somebody']);
+  }
+});
+
+t.test('what targets keep for themselves is listed nowhere, and stays where a folder goes', async (t) => {
+  for (const kind of KINDS) {
+    const folder = join(top, `own of ${kind}`);
+    for (const path of [
+      '.procorefs-trash/2026-01-01/x',
+      '.procorefs-part-x',
+      '.procorefs-aside-x',
+      '.procorefs-later/x',
+    ])
+      for (const at of ['', 'sub/', 'sub/deep/']) save(join(folder, at + path), path);
+    save(join(folder, 'sub/deep/file'), 'file');
+    const target = await open(kind, folder);
+    t.teardown(() => target.close());
+    const names = async (at: string) => (await listed(target, at)).map(({ name }) => name);
+    t.strictSame([await names(''), await names('sub'), await names('sub/deep')], [['sub'], ['deep'], ['file']]);
+    for (const path of ['sub/.procorefs-trash/x', 'sub/deep/.procorefs-later'])
+      await failsWith(t, 'target-name-refused', () => write(target, path, Buffer.from('x')), path);
+    const sub = (await target.stat('sub', signal))!;
+    await failsWith(t, 'target-changed', () => target.discard(sub, { signal, isSeen: () => true }), 'for good');
+    t.equal(readFileSync(join(folder, 'sub/.procorefs-trash/2026-01-01/x'), 'utf8').length, 29);
+    await target.discard(sub, { signal, isSeen: () => true, trash: TRASH });
+    t.equal(statSync(join(folder, '.procorefs-trash/2026-01-31/sub/.procorefs-trash/2026-01-01/x')).isFile(), true);
+  }
+});
