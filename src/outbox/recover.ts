@@ -4,12 +4,13 @@ import { HIDDEN } from '../mirror/flags.js';
 import type { View } from '../mirror/view.js';
 import { type Made, rebased } from './attempt.js';
 import { isNothing } from './changes.js';
-import { INTERRUPTED, type Intent, NO_REMOTE, NO_VERSION, UNSURE } from './intent.js';
+import { INTERRUPTED, type Intent, NO_REMOTE, UNSURE } from './intent.js';
 import type { Outbox } from './outbox.js';
 
 /**
  * After a crash: what was being written is kept and held, and so is what was not on the platter when the machine went
- * down; what no row owns goes to lost+found.
+ * down; what no row owns goes to lost+found. That may be what the server has as well: whether a program wrote to a file
+ * past the daemon does not show.
  */
 export function recover(
   { intents, staging, durability: { place } }: Pick<Outbox, 'intents' | 'staging' | 'durability'>,
@@ -53,9 +54,6 @@ export function recover(
         intent = { ...intent, ...held, volatile: undefined, upload: undefined };
         log.warn({ path, reason }, 'a file is held');
       }
-    } else if (intent.contentVersion !== NO_VERSION) {
-      // Its content comes from the server; what was there of it is brought in again.
-      staging.remove(intent.inode);
     }
     if (intent !== known) put.push(intent);
   }
