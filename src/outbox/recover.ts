@@ -44,16 +44,17 @@ export function recover(
       }
     } else if (intent.staged) {
       owned.add(intent.inode);
-      const { size, mtimeMs: stagedAt } = staging.stat(intent.inode);
+      const { size, mtimeMs } = staging.detach(intent.inode);
+      const { mtimeMs: stagedAt } = staging.stat(intent.inode);
       // Written to after it was acknowledged, past the daemon by the kernel, and not closed since.
-      const isTouched = intent.stagedAt !== 0 && intent.stagedAt !== stagedAt;
+      const isTouched = intent.stagedAt !== 0 && intent.stagedAt !== mtimeMs;
       if (!intent.flushed || isTouched || isVolatile) {
         const reason = intent.flushed && !isTouched ? UNSURE : INTERRUPTED;
         const flushed = intent.flushed && !isTouched;
         const held = { state: 'held', reason, flushed, size, stagedAt } as const;
         intent = { ...intent, ...held, volatile: undefined, upload: undefined };
         log.warn({ path, reason }, 'a file is held');
-      }
+      } else if (intent.stagedAt !== 0 && stagedAt !== mtimeMs) intent = { ...intent, stagedAt };
     }
     if (intent !== known) put.push(intent);
   }
