@@ -194,10 +194,12 @@ export class Sender {
     const sighting = await this.attempts.lookup.sight(intent, attemptOf(intent), call);
     const now = outbox.intents.get(intent.inode);
     if (sighting || !now) throw error;
-    if (hasNothingOfItsOwn(now, outbox.intents)) this.#letGo(now);
-    else if (!now.folder && !now.deleted) this.attempts.replace(now, asNew(now));
-    else throw error;
+    const isLeft = hasNothingOfItsOwn(now, outbox.intents);
+    const isNew = !isLeft && !now.folder && !now.deleted;
+    if (isLeft) this.#letGo(now);
+    if (isNew) this.attempts.replace(now, asNew(now));
     await store.confirmDeletion(intent.remoteId, 0);
+    if (!isLeft && !isNew) throw error;
   }
 
   #letGo(intent: Intent): void {
