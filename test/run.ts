@@ -27,6 +27,7 @@ const LONG = [
   'interleave/jobs-3',
   'daemon/pending',
   'daemon/kill',
+  'daemon/kill-rounds',
   'daemon/access',
   'daemon/full-disk',
   'daemon/power-cut',

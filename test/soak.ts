@@ -13,6 +13,7 @@ import { jobMemory } from './helpers/cases-job-memory.js';
 import { randomSync } from './helpers/cases-job-sync.js';
 import { copyCalls, estimates, severalHours } from './helpers/cases-jobs.js';
 import { killScenario } from './helpers/cases-kill.js';
+import { killRounds } from './helpers/cases-kill-rounds.js';
 import { largeUpload } from './helpers/cases-large-upload.js';
 import { million } from './helpers/cases-million.js';
 import { modelScenario } from './helpers/cases-model.js';
@@ -47,6 +48,9 @@ const MODEL = { operations: Number(process.env.SOAK_OPERATIONS ?? 50_000), lengt
 const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void>>> = {
   kills: (t, seed) => killScenario(t, Number(process.env.SOAK_KILLS ?? 200), seed),
   'write-kills': (t, seed) => writeKillScenario(t, Number(process.env.SOAK_KILLS ?? 500), seed),
+  'kill-rounds': async (t, seed) => {
+    await killRounds(t, Number(process.env.SOAK_ROUNDS ?? 500), seed);
+  },
   'expired-urls': (t) => expiredUrls(t, 12_000),
   faults: (t, seed) => faultScenario(t, 5000, Object.keys(READING_FAULTS) as FaultName[], 0.05, seed),
   'failing-disk-once': (t) => failingDiskScenario(t, 'once', 1, 1),

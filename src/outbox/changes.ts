@@ -154,6 +154,7 @@ export function tombstone(inode: Inode, of: Intent, now: number): Intent {
     contentVersion: NO_VERSION,
     flushed: true,
     state: 'held',
+    reason: undefined,
     changedAt: now,
     since: now,
     attempts: 0,

@@ -79,10 +79,15 @@ export class LateArrivals {
     const { late } = this.#o;
     if ((item.flags & HIDDEN) !== 0) {
       if ((item.flags & DELETED) !== 0 && late.removals(item.remoteId).length > 0) this.#later(item, this.#bringBack);
-    } else if (item.isFile && item.versionNumber === 1) {
+    } else if (!item.isFile || this.#isAnswered(item)) return;
+    else if (item.versionNumber === 1) {
       if (this.#creationsOf(item).length > 0 && !this.#isWanted(item)) this.#later(item, this.#remove);
-    } else if (item.isFile && this.#versionsOf(item).length > 0 && !this.#isChanged(item))
-      this.#later(item, this.#uncover);
+    } else if (this.#versionsOf(item).length > 0 && !this.#isChanged(item)) this.#later(item, this.#uncover);
+  }
+
+  /** It is what a call with a known outcome made, as the same call that comes late may make once more. */
+  #isAnswered({ inode, versionId }: Item): boolean {
+    return this.#o.outbox.intents.attributes(inode)?.versionId === versionId;
   }
 
   #later(item: Item, work: (item: Item) => Promise<void>, tries = 0): void {

@@ -1,5 +1,6 @@
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
+import { DELETED } from '../mirror/flags.js';
 import type { Item, View } from '../mirror/view.js';
 import { type Intent, isLocal, NO_REMOTE } from './intent.js';
 import type { Outbox } from './outbox.js';
@@ -43,11 +44,16 @@ function waitOf(intent: Intent, outbox: Outbox): Wait {
 function waitOfPlace(intent: Intent, outbox: Outbox): Wait {
   const { intents, tree } = outbox;
   if (tree.remoteIdOf(intent.parent) === undefined) return { kind: 'after', inode: intent.parent };
-  const blocker = intents.leftFrom(intent.parent, intent.name);
+  const leaver = intents.leftFrom(intent.parent, intent.name);
+  const blocker = leaver && wasDeleted(leaver, tree.view) ? undefined : leaver;
   if (blocker && blocker.inode !== intent.inode) return { kind: 'after', inode: blocker.inode, forPlace: true };
   const inner = intent.folder && intent.parent !== intent.baseParent ? leaverOf(intent, outbox) : undefined;
   return inner ? { kind: 'after', inode: inner.inode } : GO;
 }
+
+/** Others deleted it at the server: there it stands in nobody's place any more. */
+const wasDeleted = ({ remoteId }: Intent, view: View): boolean =>
+  ((view.byRemoteId(remoteId)?.flags ?? 0) & DELETED) !== 0;
 
 /** A folder that goes into one which is still below it at the server waits for who takes that one out. */
 function leaverOf(folder: Intent, { intents, tree: { view } }: Outbox): Intent | undefined {

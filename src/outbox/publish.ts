@@ -51,8 +51,9 @@ const PASSING: Consequence = {};
 const OF_THE_MOMENT: readonly unknown[] = [409, 423, 425];
 
 export function consequenceOf({ code, details }: Failure): Consequence {
-  // The folder is not there, or is not shown to this account.
-  if (code === 'gone') return details.missing === 'parent' || details.missing === 'either' ? FOLDER : PASSING;
+  // The folder is not there, or is not shown to this account; of a folder itself with something new in it, not any more.
+  if (code === 'gone')
+    return details.missing === 'parent' || details.missing === 'either' ? FOLDER : { needsSomebody: true };
   if (code === 'request-refused') return OF_THE_MOMENT.includes(details.status) ? PASSING : CHANGE;
   return CONSEQUENCES[code] ?? PASSING;
 }

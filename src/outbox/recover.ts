@@ -4,12 +4,13 @@ import { HIDDEN } from '../mirror/flags.js';
 import type { View } from '../mirror/view.js';
 import { type Made, rebased } from './attempt.js';
 import { isNothing } from './changes.js';
-import { INTERRUPTED, type Intent, NO_REMOTE, NO_VERSION, UNSURE } from './intent.js';
+import { INTERRUPTED, type Intent, NO_REMOTE, UNSURE } from './intent.js';
 import type { Outbox } from './outbox.js';
 
 /**
  * After a crash: what was being written is kept and held, and so is what was not on the platter when the machine went
- * down; what no row owns goes to lost+found.
+ * down; what no row owns goes to lost+found. That may be what the server has as well: whether a program wrote to a file
+ * past the daemon does not show.
  */
 export function recover(
   { intents, staging, durability: { place } }: Pick<Outbox, 'intents' | 'staging' | 'durability'>,
@@ -43,19 +44,17 @@ export function recover(
       }
     } else if (intent.staged) {
       owned.add(intent.inode);
-      const { size, mtimeMs: stagedAt } = staging.stat(intent.inode);
+      const { size, mtimeMs } = staging.detach(intent.inode);
+      const { mtimeMs: stagedAt } = staging.stat(intent.inode);
       // Written to after it was acknowledged, past the daemon by the kernel, and not closed since.
-      const isTouched = intent.stagedAt !== 0 && intent.stagedAt !== stagedAt;
+      const isTouched = intent.stagedAt !== 0 && intent.stagedAt !== mtimeMs;
       if (!intent.flushed || isTouched || isVolatile) {
         const reason = intent.flushed && !isTouched ? UNSURE : INTERRUPTED;
         const flushed = intent.flushed && !isTouched;
         const held = { state: 'held', reason, flushed, size, stagedAt } as const;
         intent = { ...intent, ...held, volatile: undefined, upload: undefined };
         log.warn({ path, reason }, 'a file is held');
-      }
-    } else if (intent.contentVersion !== NO_VERSION) {
-      // Its content comes from the server; what was there of it is brought in again.
-      staging.remove(intent.inode);
+      } else if (intent.stagedAt !== 0 && stagedAt !== mtimeMs) intent = { ...intent, stagedAt };
     }
     if (intent !== known) put.push(intent);
   }

@@ -200,8 +200,8 @@ export class Sender {
     if (sighting || !now) throw error;
     if (hasNothingOfItsOwn(now, outbox.intents)) this.#letGo(now);
     else if (!now.deleted) this.attempts.replace(now, asNew(now));
-    else throw error;
     await store.confirmDeletion(intent.remoteId, 0);
+    if (now.deleted) throw error;
   }
 
   #letGo(intent: Intent): void {

@@ -1,5 +1,6 @@
 import {
   closeSync,
+  constants,
   copyFileSync,
   existsSync,
   fsyncSync,
@@ -17,11 +18,16 @@ import type { Clock } from '../base/clock.js';
 import { onDisk } from '../base/disk.js';
 import { Failure } from '../base/errors.js';
 import { asInode, type Inode } from '../base/ids.js';
+import { lastErrno, libc } from '../fuse/libc.js';
 
 /** Bytes: with less room than a program writes at once, it met the end of the disk. */
 const FULL = 2 ** 17;
 /** What is known of the disk's free space is believed for so long, milliseconds: others write there as well. */
 const SPACE_KNOWN = 100;
+/** fcntl(2), of Linux. */
+const F_SETLEASE = 1024;
+const F_RDLCK = 0;
+const EAGAIN = 11;
 /** Bytes. */
 const PLENTY = 2 ** 32;
 
@@ -87,6 +93,22 @@ export class Staging {
     this.syncFolder();
   }
 
+  /**
+   * Through a mount whose daemon was killed the kernel lets programs write on to a file that they have open: from now on
+   * that is another file than this one. @returns what the file was when nothing of them could come into it any more
+   */
+  detach(inode: Inode): { readonly size: number; readonly mtimeMs: number } {
+    const path = this.path(inode);
+    if (!isBeingWritten(path)) return statSync(path);
+    const copy = `${path}.copy`;
+    onDisk(() => copyFileSync(path, copy, constants.COPYFILE_FICLONE));
+    syncPath(copy);
+    const last = statSync(path);
+    onDisk(() => renameSync(copy, path));
+    this.syncFolder();
+    return last;
+  }
+
   /** Keeps bytes that nothing refers to any more, under a name that says what they were. */
   lose(inode: Inode, name: string): string {
     const safe = name.replace(/[^\p{L}\p{N} ._()-]/gu, '_').slice(0, 60);
@@ -132,6 +154,18 @@ export class Staging {
     const { bavail, bsize } = statfsSync(this.#folder);
     this.#space = { free: bavail * bsize, at: this.#clock.monotonic() };
     return this.#space.free;
+  }
+}
+
+/** Whether anybody has a file open for writing: then the kernel gives no lease to read it, fcntl(2). */
+function isBeingWritten(path: string): boolean {
+  const fd = openSync(path, 'r');
+  try {
+    if (libc.fcntl(fd, F_SETLEASE, F_RDLCK) === 0) return false;
+    return lastErrno() === EAGAIN;
+  } finally {
+    // A lease ends with its descriptor.
+    closeSync(fd);
   }
 }
 

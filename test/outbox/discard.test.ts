@@ -1,4 +1,8 @@
 import t from 'tap';
+import { ROOT_INODE } from '#src/base/ids.js';
+import { giveUp } from '#src/daemon/give-up.js';
+import type { Change } from '#src/mirror/changes.js';
+import type { Intent } from '#src/outbox/intent.js';
 import { discard } from '#src/outbox/uploads-view.js';
 import { Files, openProject } from '../helpers/project.js';
 
@@ -31,3 +35,22 @@ t.test(
     t.equal(tree.length, 1);
   },
 );
+
+t.test('who gives up a deletion is shown the document where others have moved it', async (t) => {
+  const { project, simulator, fileSystem, drain } = await openProject(t, {}, { deleteDelay: 3_600_000 });
+  const files = new Files(fileSystem);
+  await files.mkdir('folder');
+  await files.write('a.txt', 'a');
+  await drain();
+  const { outbox, mirror } = project;
+  await files.unlink('a.txt');
+  const [{ inode }] = [...outbox.intents.all()] as [Intent];
+  const folder = outbox.tree.child(outbox.tree.required(ROOT_INODE), 'folder')!;
+  await simulator.admin.change({ op: 'move', path: 'a.txt', to: 'folder' });
+  await mirror.refresh(folder, 'interactive', new AbortController().signal);
+  const told: (readonly Change[])[] = [];
+  mirror.store.events.on('changed', (changes) => told.push(changes));
+  giveUp(project, [inode]);
+  t.strictSame(await files.list('folder'), ['a.txt']);
+  t.match(told, [[{ inode, before: undefined, after: { parent: folder.inode, name: 'a.txt' } }]]);
+});

@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { systemClock } from '#src/base/clock.js';
@@ -86,4 +86,21 @@ t.test('after a crash, what may not be whole waits for a person, and all else go
   again.project.scheduler.release(left.map(({ inode }) => inode));
   await again.drain();
   t.equal(String(await new Files(again.fileSystem).read('written')), 'written past the daemon');
+});
+
+t.test('what a program wrote to a file that was moved over another one is not thrown away by a crash', async (t) => {
+  const open = await openProject(t, {}, WAITING);
+  const files = new Files(open.fileSystem);
+  for (const name of ['a', 'b']) await files.write(name, name);
+  await open.drain();
+  await files.rename('a', 'b');
+  const { outbox } = open.project;
+  const file = await outbox.open(outbox.tree.required(intentOf(open, 'b').inode), true, false);
+  await file.complete();
+  appendFileSync(outbox.staging.path(file.inode), ' past the daemon');
+  const again = await open.reopen();
+  t.equal(String(await new Files(again.fileSystem).read('b')), 'a', 'nobody closed it');
+  const aside = join(again.folder, 'lost+found');
+  const kept = readdirSync(aside).map((name) => readFileSync(join(aside, name), 'utf8'));
+  t.strictSame(kept, ['a past the daemon']);
 });

@@ -18,3 +18,26 @@ t.test('what waits for a person still does after it was moved, and says why', as
   await project.drain();
   t.equal((await project.simulator.admin.tree()).find(({ path }) => path === 'folder/b.txt')?.size, 10);
 });
+
+t.test('who deletes what was being written when the daemon was killed has decided', async (t) => {
+  const project = await openProject(t, {}, { settle: 3_600_000, deleteDelay: 3_600_000 });
+  const files = new Files(project.fileSystem);
+  for (const name of ['a.txt', 'b.txt']) await files.write(name, name);
+  await project.drain();
+  const { outbox } = project.project;
+  for (const name of ['a.txt', 'b.txt']) await files.write(name, 'half of it');
+  for (const intent of [...outbox.intents.all()])
+    outbox.intents.put({ ...intent, state: 'held', reason: INTERRUPTED, flushed: false });
+  await files.unlink('a.txt');
+  t.match(
+    [...outbox.intents.all()].find(({ deleted }) => deleted),
+    { name: 'a.txt', reason: undefined },
+  );
+  await files.unlink('b.txt');
+  await project.drain();
+  const tree = await project.simulator.admin.tree();
+  t.strictSame(
+    tree.filter(({ type }) => type === 'file').map(({ path }) => path),
+    [],
+  );
+});

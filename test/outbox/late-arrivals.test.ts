@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test as T } from 'tap';
 import { giveUp } from '#src/daemon/give-up.js';
 import { before } from '../helpers/meanwhile.js';
@@ -161,4 +162,30 @@ t.test('the same where it was brought back already', async (t) => {
   await admin.faults({ 'clock-skew': { seconds: 300 } });
   await settles(project, async () => 'a.txt' in (await atServer(project)));
   t.strictSame(await atServer(project), wanted({ 'a.txt': ['seen', 'newer'] }));
+});
+
+t.test('what was made when it was sent again stays, also after a restart', async (t) => {
+  let project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await files.write('saved.txt', '1');
+  await project.drain();
+  await admin.faults({ late: { route: 'POST /rest/v1.0/file' } });
+  await files.write('new.txt', 'new');
+  await files.write('saved.txt', '2');
+  await project.tryAll();
+  await admin.noFaults();
+  await project.drain();
+  const server = wanted({ 'new.txt': ['new'], 'saved.txt': ['1', '2'] });
+  t.strictSame(await atServer(project), server);
+  project = await project.reopen();
+  // By then whatever is taken for late has been looked at, and goes with the drain.
+  for (const path of ['new.txt', 'saved.txt']) await admin.change({ op: 'checkout', path });
+  await poll(project);
+  await admin.change({ op: 'checkout', path: 'new.txt', by: null });
+  await admin.change({ op: 'checkout', path: 'saved.txt', by: null });
+  await poll(project);
+  await sleep(500);
+  await project.drain();
+  t.strictSame(await atServer(project), server);
 });

@@ -301,3 +301,17 @@ t.test(
     t.ok((await ids()).has('open'));
   },
 );
+
+t.test('nobody waits for the place of a folder that was moved here and deleted by somebody else', async (t) => {
+  const { open, files, ids } = await scene(t);
+  await files.mkdir('plans');
+  await open.drain();
+  await files.rename('plans', 'moved');
+  await files.write('moved/own.txt', 'new here');
+  await files.mkdir('plans');
+  await open.simulator.admin.change({ op: 'delete', path: 'plans' });
+  await open.project.mirror.pollNow(new AbortController().signal);
+  const left = await open.project.scheduler.drain(AbortSignal.timeout(20_000));
+  t.strictSame(left.map(({ name }) => name).sort(), ['moved', 'own.txt'], 'what was in it waits for a person');
+  t.strictSame([...(await ids()).keys()], ['plans']);
+});
