@@ -42,6 +42,12 @@ export class Confirmed {
     }
   }
 
+  /** As `add`: one of our own calls deleted it. */
+  addDeletion(id: RemoteId, serverTime: number): void {
+    this.add(id, serverTime);
+    this.#restored.delete(id);
+  }
+
   /** When it had been deleted at the latest, if one of our own calls took it out of the recycle bin since the start. */
   restoredFrom(id: RemoteId): number | undefined {
     return this.#restored.get(id);

@@ -9,17 +9,20 @@ export const isOlder = (item: RemoteItem, row: Row): boolean =>
   item.updatedAt < row.updated_at ||
   (item.updatedAt === row.updated_at && (item.version?.number ?? 0) < row.version_number);
 
-/** What such an index says of an item that we deleted: all that had not changed by then. */
-export const undoesDeletion = (item: RemoteItem, row: Row): boolean =>
+/** What such an index says of an item that we deleted, and did not restore since: all that had not changed by then. */
+export const undoesDeletion = (item: RemoteItem, row: Row, confirmed: Confirmed): boolean =>
   (item.version?.number ?? 0) < row.version_number ||
-  ((row.flags & DELETED) !== 0 && !item.deleted && item.updatedAt <= row.seen_at);
+  ((row.flags & DELETED) !== 0 &&
+    !item.deleted &&
+    item.updatedAt <= row.seen_at &&
+    confirmed.restoredFrom(item.id) === undefined);
 
 /**
  * When an item that was restored had been deleted at the latest, seconds by its own time. Times are whole seconds: what
  * deletes it within the second of the restoring counts, for a later poll shows it again where that was before.
  */
 export const deletedBy = (item: RemoteItem, serverTime: number, row: Row | undefined): number =>
-  row && (row.flags & DELETED) !== 0 ? Math.min(row.updated_at, serverTime - 1) : item.updatedAt;
+  Math.min(row && (row.flags & DELETED) !== 0 ? row.updated_at : item.updatedAt, serverTime - 1);
 
 /** And of one that we restored: that it is in the bin, as it was before. What was moved or deleted since then is not so. */
 export function undoesRestoring(item: RemoteItem, row: Row, parent: RemoteId, confirmed: Confirmed): boolean {

@@ -190,7 +190,7 @@ export class Writer {
     return this.#transaction(() => {
       const row = this.#rows.find.get(id);
       if (!row) return { changes: [], added: 0 };
-      this.#confirmed.add(id, serverTime);
+      this.#confirmed.addDeletion(id, serverTime);
       const before = (row.flags & HIDDEN) === 0 ? this.#rows.placeOf(row) : undefined;
       this.#rows.hide.run(DELETED, Math.max(serverTime, row.seen_at), row.inode);
       return { changes: [{ inode: row.inode, before, after: undefined, replacedSequence: undefined }], added: 0 };
@@ -309,7 +309,7 @@ export class Writer {
     const flags = flagsOf(item);
     if (row && !own) {
       if (isOlder(item, row)) return false;
-      const undoes = undoesDeletion(item, row) || undoesRestoring(item, row, parent, this.#confirmed);
+      const undoes = undoesDeletion(item, row, this.#confirmed) || undoesRestoring(item, row, parent, this.#confirmed);
       if (undoes && this.#confirmed.isNewerThan(item.id, serverTime)) return false;
       this.#silence.saw(item, row, flags, serverTime);
     }

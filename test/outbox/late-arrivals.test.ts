@@ -155,11 +155,8 @@ t.test('the same where it was brought back already', async (t) => {
   const { writes } = project.project.session.session;
   void before(writes, 'deleteFile', () => admin.change({ op: 'update', path: 'a.txt', content: 'newer' }));
   await project.drain();
-  await admin.finishLate();
-  await poll(project);
+  t.ok((await admin.finishLate()).includes(200));
   t.strictSame(await atServer(project), {});
-  // For two minutes an index may lag behind what was brought back.
-  await admin.faults({ 'clock-skew': { seconds: 300 } });
   await settles(project, async () => 'a.txt' in (await atServer(project)));
   t.strictSame(await atServer(project), wanted({ 'a.txt': ['seen', 'newer'] }));
 });
