@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { compilerErrors, obstacleOf, readMutants, TOP, titleOf } from './helpers/mutants.js';
+import { compilerErrors, editsOf, obstacleOf, readMutants, TOP, titleOf } from './helpers/mutants.js';
 
 const mutants = readMutants();
 
@@ -13,7 +13,7 @@ t.test('each mutant applies, and its tests are there', async (t) => {
       if (!existsSync(join(TOP, test))) t.fail(`${titleOf(mutant)}: there is no ${test}`);
     if (mutant.tests.length === 0 && mutant.survives === undefined) t.fail(`${titleOf(mutant)}: no test sees it`);
   }
-  const keys = mutants.map(({ file, find, replace }) => JSON.stringify([file, find, replace]));
+  const keys = mutants.map((mutant) => JSON.stringify(editsOf(mutant)));
   t.equal(new Set(keys).size, keys.length, 'none is there twice');
 });
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Ending, isBuilt, Scratch } from './helpers/mutant-trial.js';
-import { type Mutant, readMutants, TOP, titleOf, transpiled } from './helpers/mutants.js';
+import { editsOf, type Mutant, readMutants, TOP, titleOf, transpiled } from './helpers/mutants.js';
 
 /**
  * Puts the mutants of `mutants.json` into copies of what is built, one by one, and runs the tests that must see each:
@@ -41,7 +41,7 @@ const running = new Map<string, Promise<Ending>>();
 
 /** How a test ends with a mutant, or without one; asked once for each build. */
 function endingOf(test: string, mutant?: Mutant): Promise<Ending> {
-  const key = JSON.stringify(mutant ? [test, mutant.file, mutant.find, mutant.replace] : [test]);
+  const key = JSON.stringify(mutant ? [test, editsOf(mutant)] : [test]);
   const ended = known.endings[key];
   if (ended) return Promise.resolve(ended);
   let run = running.get(key);
@@ -60,7 +60,7 @@ async function tried(test: string, mutant: Mutant | undefined): Promise<Ending> 
   if (!isBuilt(test)) return { verdict: 'broken', what: 'the test is not there' };
   const scratch = new Scratch();
   try {
-    if (mutant) scratch.replace(mutant.file, transpiled(mutant));
+    for (const [file, text] of mutant ? transpiled(mutant) : []) scratch.replace(file, text);
     return await scratch.run(test);
   } finally {
     scratch.remove();

@@ -24,10 +24,11 @@ export class Witness {
   readonly #past = new Map<string, string>();
   #count = 0;
 
-  /** Bytes that nobody wrote before. Many have one size, so that a size tells nothing. */
-  fresh(who: string): string {
+  /** Bytes that nobody wrote before, of this size if they can be. Many have one size, so that a size tells nothing. */
+  fresh(who: string, size?: number): string {
     const n = this.#count++;
-    return `${who} ${String(n).padStart(6, '0')}${'.'.repeat((n % 3) * 10)}`;
+    const bytes = `${who} ${String(n).padStart(6, '0')}`;
+    return size === undefined ? bytes + '.'.repeat((n % 3) * 10) : bytes.padEnd(size, '.');
   }
 
   wrote(content: string, where: string): void {
@@ -49,10 +50,11 @@ export class Witness {
     return [...this.#live.keys()];
   }
 
-  /** What is written from now on is judged by itself. */
+  /** What is written from now on is judged by itself, and has the same bytes each time. */
   forget(): void {
     this.#live.clear();
     this.#past.clear();
+    this.#count = 0;
   }
 
   judge({ trees, waiting = new Set() }: Found): Verdict {

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { jobsPart } from '../helpers/cases-interleave.js';
+import { FIRST_OF_ALL } from '../helpers/interleave/jobs-run.js';
 
 t.test('whatever people do between two calls of a run, a job loses nothing and doubles nothing', (t) =>
-  jobsPart(t, [], 1070),
+  jobsPart(t, [], FIRST_OF_ALL),
 );

@@ -8,6 +8,7 @@ import { type ActContext, itemChanged, lookAt, OK, pathsOf, type Result, recorde
 import { clearSource, leaveSource, remove } from './discard.js';
 import { ensureFolder } from './folders.js';
 import { BACK, cameThrough, endsOf, FORWARD, isSame, type Transferred, transferFile, type Way } from './transfer.js';
+import { kindOf } from './waiting.js';
 
 /** Does what the plan says about one item. @throws Failure where it could not be done */
 export function act(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
@@ -88,8 +89,9 @@ async function moved(
   try {
     await leaveSource(item, record, context, signal);
   } catch (error) {
-    // It is transferred all the same: the next run goes on from there.
-    context.note(record);
+    // It is transferred all the same: the next run goes on from there. Without an answer it may have left, and what has
+    // its name now is another file.
+    if (kindOf(error) === 'item' || isFailure(error, 'target-busy')) context.note(record);
     throw error;
   }
   return { status: 'success', bytes, record: null };

@@ -1,4 +1,5 @@
 import { applyChange, type Change } from '#src/simulator/admin/changes.js';
+import { people, SERVICE_ACCOUNT } from '#src/simulator/generate/people.js';
 import { Flag, ROOT_ROW } from '#src/simulator/store/items.js';
 import type { Witness } from '../witness.js';
 import type { HeldServer } from './held-server.js';
@@ -24,6 +25,13 @@ export class Colleague {
     return found;
   }
 
+  /** Where a live item is, by its id. */
+  pathOf(id: number): string | undefined {
+    const { store, ids } = this.#server.project;
+    const row = Math.max(ids.row(id, 'file'), ids.row(id, 'folder'));
+    return row <= ROOT_ROW || store.has(row, Flag.deleted | Flag.bin) ? undefined : store.path(row);
+  }
+
   /** The content of a version, by its id. */
   ofVersion(id: number): string | undefined {
     const { store, ids } = this.#server.project;
@@ -38,10 +46,12 @@ export class Colleague {
     this.#witness.wrote(content, `a colleague made ${path}`);
   }
 
-  update(path: string): void {
+  /** @param isSameAccount it is the person of this account, at another machine */
+  update(path: string, isSameAccount = false): void {
     const before = this.tree(path.slice(0, path.lastIndexOf('/'))).get(path);
     const content = this.#witness.fresh('theirs');
-    this.#change({ op: 'update', path, content });
+    const by = isSameAccount ? { by: people[SERVICE_ACCOUNT]!.login } : {};
+    this.#change({ op: 'update', path, content, ...by });
     this.#witness.gaveUp(before, `a colleague saved ${path}`);
     this.#witness.wrote(content, `a colleague saved ${path}`);
   }

@@ -11,6 +11,8 @@ export class Disk {
   readonly root: string;
   readonly #name: string;
   readonly #witness: Witness;
+  /** Times that files had here. */
+  readonly #times = new Set<number>();
 
   constructor(root: string, name: string, witness: Witness) {
     this.root = root;
@@ -38,17 +40,27 @@ export class Disk {
     }
   }
 
-  write(path: string): void {
+  /** @param like a file whose size and time it gets: unless one had these here, which nobody could tell apart */
+  write(path: string, like?: string): void {
     const full = join(this.root, path);
     if (statSync(full, { throwIfNoEntry: false })?.isDirectory()) return;
-    const content = this.#witness.fresh(this.#name);
+    const other = like === undefined ? undefined : statSync(like);
+    const content = this.#witness.fresh(this.#name, other?.size);
     mkdirSync(dirname(full), { recursive: true });
     const before = existsSync(full) ? this.read(path) : undefined;
+    this.#passes(full);
     writeFileSync(full, content);
     last = Math.max(Date.now(), last + 7);
-    utimesSync(full, last / 1000, last / 1000);
+    const time = (other === undefined || this.#times.has(Math.round(other.mtimeMs)) ? last : other.mtimeMs) / 1000;
+    utimesSync(full, time, time);
+    this.#passes(full);
     this.#witness.gaveUp(before, `saved ${this.#name}:${path}`);
     this.#witness.wrote(content, `saved ${this.#name}:${path}`);
+  }
+
+  #passes(full: string): void {
+    const found = statSync(full, { throwIfNoEntry: false });
+    if (found) this.#times.add(Math.round(found.mtimeMs));
   }
 
   mkdir(path: string): void {
@@ -59,6 +71,7 @@ export class Disk {
   remove(path: string): void {
     const how = `removed ${this.#name}:${path}`;
     const isFolder = statSync(join(this.root, path)).isDirectory();
+    if (!isFolder) this.#passes(join(this.root, path));
     for (const content of isFolder ? this.tree(path).values() : [this.read(path)]) this.#witness.gaveUp(content, how);
     rmSync(join(this.root, path), { recursive: true });
   }

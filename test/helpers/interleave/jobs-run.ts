@@ -1,19 +1,21 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isFailure } from '#src/base/errors.js';
+import { Failure, isFailure } from '#src/base/errors.js';
 import { Connections } from '#src/connections/store.js';
 import { accessOf } from '#src/daemon/jobs/opener.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { ProcoreSide } from '#src/jobs/sides/procore-side.js';
-import type { Side, SideItem } from '#src/jobs/sides/side.js';
+import { type Side, type SideItem, TargetSide } from '#src/jobs/sides/side.js';
+import type { JobStore } from '#src/jobs/store/job-store.js';
 import { Folders, folderOpener } from '../jobs.js';
 import { randomBy } from '../random.js';
 import { addConnection } from '../simulated-connection.js';
 import { Witness } from '../witness.js';
 import { Colleague } from './colleague.js';
 import { Disk } from './disk.js';
+import { beforeDiskCalls } from './disk-calls.js';
 import { HeldProject } from './held-project.js';
 import { HeldServer } from './held-server.js';
 import { HeldTime } from './held-time.js';
@@ -46,6 +48,21 @@ const MEETINGS: Readonly<Record<string, number>> = {
   removeFolder: 0.3,
   stat: 0.05,
 };
+/**
+ * From this seed on people also act between any two calls to the disk and when a plan is made, listings leave names out,
+ * calls come through without an answer, files get the times of others, and items of the project are hidden.
+ */
+export const FIRST_OF_ALL = 5000;
+/** How likely somebody changes the item that a call is about before one of its own calls to the disk, and then once more. */
+const AT_DISK = { first: 0.06, again: 0.4 };
+const LEFT_OUT = 0.06;
+const UNHEARD = 0.06;
+const ALIKE = 0.7;
+const HIDDEN = 0.3;
+/** How likely people act between a plan and its first step. */
+const AFTER_PLAN = 0.5;
+/** What may be met by somebody between its calls to the disk, or come through without an answer. */
+const ACTS: ReadonlySet<string> = new Set(['write', 'discard', 'removeFolder', 'move']);
 /** A connection that is the project. */
 const PROJECT = 'procore';
 
@@ -78,11 +95,20 @@ export class JobsInterleaver {
   #isPlanning = false;
   /** People change just what a call is about. */
   #meets = false;
+  /** All that `FIRST_OF_ALL` says. */
+  #isAll = false;
+  /** Calls under way that change something in a folder. */
+  readonly #underWay = new Set<{ readonly what: string; readonly end: 0 | 1; readonly path: string; met: boolean }>();
+  #transfer: { readonly type: string; readonly conflicts: string } = { type: '', conflicts: '' };
 
   private constructor(server: HeldServer, place: HeldProject) {
     this.#place = place;
     this.#colleague = new Colleague(server, this.#witness);
     server.between = (label, phase) => this.#turn(`${phase} ${label}`);
+  }
+
+  #chance(likely: number): boolean {
+    return this.#isAll && this.#random() < likely;
   }
 
   static async open(t: Teardown): Promise<JobsInterleaver> {
@@ -97,12 +123,16 @@ export class JobsInterleaver {
       clearInterval(passing);
       rmSync(folder, { recursive: true, force: true });
     });
-    return new JobsInterleaver(server, place);
+    const made = new JobsInterleaver(server, place);
+    beforeDiskCalls(t, (path) => made.#beforeDiskCall(path));
+    return made;
   }
 
   /** One job of a seed, several runs of it. @returns what is wrong after one of them, or undefined */
   async run(seed: number, allEnds: readonly Ends[] = ENDS): Promise<Finding | undefined> {
     this.#random = randomBy(seed);
+    this.#isAll = seed >= FIRST_OF_ALL;
+    this.#underWay.clear();
     this.#log = [];
     this.#witness.forget();
     const cleanups: (() => unknown)[] = [];
@@ -140,8 +170,8 @@ export class JobsInterleaver {
     names.a = folders.a;
     names.b = folders.b;
     const places = {
-      a: () => this.#folder(folders.a, 'a'),
-      b: () => this.#folder(folders.b, 'b'),
+      a: () => this.#folder(folders.a, 'a', folders.b),
+      b: () => this.#folder(folders.b, 'b', folders.a),
       p: () => this.#project(top),
     };
     this.#places = [places[ends[0] as 'a'](), places[ends[1] as 'a']()];
@@ -150,21 +180,27 @@ export class JobsInterleaver {
       t.teardown(() => this.#colleague.delete(top));
     }
     const transfer = {
-      transfer_type: this.#pick(TYPES),
-      conflict_resolution: this.#pick(CONFLICTS),
+      transfer_type: this.#pick(this.#isAll ? [...TYPES, 'sync', 'move'] : TYPES),
+      conflict_resolution: this.#pick(this.#isAll ? [...CONFLICTS, 'copy', 'failure'] : CONFLICTS),
       delete_propagation: this.#pick(DELETIONS),
       delete_guard: false,
       trash_days: this.#pick([0, 30]),
       source: { connection: { id: names[ends[0] as 'a'] }, target: { path: '' } },
       destination: { connection: { id: names[ends[1] as 'a'] }, target: { path: '' } },
     };
+    this.#transfer = { type: transfer.transfer_type, conflicts: transfer.conflict_resolution };
     this.#meets = ends === 'ab';
     const isByPlan = transfer.transfer_type === 'publish' || ['copy', 'failure'].includes(transfer.conflict_resolution);
-    this.#decidesByLook = !this.#meets || !isByPlan;
+    this.#decidesByLook = !(this.#meets || this.#isAll) || !isByPlan;
     this.#log.push(`${ends} ${transfer.transfer_type} ${transfer.conflict_resolution} ${transfer.delete_propagation}`);
     const job = folders.add(transfer);
+    this.#whenPlanned(folders.store, () => {
+      this.#isPlanning = false;
+      for (let left = 3; left > 0 && this.#isOn && this.#chance(AFTER_PLAN); left--) this.#act();
+    });
     for (let n = 0; n < RUNS; n++) {
       for (let acts = 0; acts < 4; acts++) this.#act();
+      if (ends.includes('p') && this.#chance(HIDDEN)) this.#hide(top);
       this.#isOn = this.#random() < 0.8;
       this.#density = this.#pick(DENSITIES);
       this.#seen = new Set();
@@ -181,6 +217,14 @@ export class JobsInterleaver {
     return undefined;
   }
 
+  #whenPlanned(store: JobStore, work: () => void): void {
+    const update = store.update.bind(store);
+    store.update = (id, change) => {
+      if (change.phase === 'executing') work();
+      return update(id, change);
+    };
+  }
+
   #projectSide(top: string, job: string): Side {
     return new ProcoreSide(accessOf(this.#place.project), {
       job,
@@ -192,12 +236,18 @@ export class JobsInterleaver {
     });
   }
 
-  #folder(root: string, name: string): Place {
+  #folder(root: string, name: string, other: string): Place {
     const disk = new Disk(root, name, this.#witness);
     mkdirSync(root, { recursive: true });
+    const isFile = (path: string): boolean => existsSync(path) && statSync(path).isFile();
     return {
       tree: () => disk.tree(),
-      write: (path) => disk.write(path),
+      write: (path) => {
+        const like = join(other, path);
+        // Of a first meeting of two files, equal sizes and times say enough to all jobs but those that move.
+        const isLike = this.#transfer.type === 'move' && isFile(like) && this.#chance(ALIKE);
+        disk.write(path, isLike ? like : undefined);
+      },
       mkdir: (path) => disk.mkdir(path),
       remove: (path) => disk.remove(path),
       contentOf: ({ path }) => disk.read(path),
@@ -235,22 +285,30 @@ export class JobsInterleaver {
         const first = words[0] as string | { readonly path: string };
         const path = typeof first === 'string' ? first : first.path;
         const what = `${end}.${method} ${path}`;
-        if (method !== 'stat') this.#isPlanning = false;
         if (this.#isOn && this.#meets && this.#random() < (MEETINGS[method] ?? 0)) this.#meet(what, end, path);
         else this.#turn(`before ${what}`);
+        const one = { what, end, path, met: false };
+        if (ACTS.has(method) && side instanceof TargetSide) this.#underWay.add(one);
         try {
           const result = await work(...words);
+          if (this.#isOn && ACTS.has(method) && side instanceof TargetSide && this.#chance(UNHEARD)) {
+            this.#log.push(`   no answer: ${what}`);
+            throw new Failure('target-unreachable', { target: side.root, why: 'no answer came' });
+          }
           if (method === 'stat' && (this.#decidesByLook || this.#isPlanning)) see(result as SideItem | undefined);
           return result;
         } finally {
+          this.#underWay.delete(one);
           this.#turn(`after ${what}`);
         }
       };
     }
     const list = side.list.bind(side);
     const turn = (what: string): void => this.#turn(what);
+    const mayLeaveOut = (): boolean => side instanceof TargetSide && this.#isPlanning && this.#chance(LEFT_OUT);
     side.list = async function* (folder, signal) {
       for await (const item of list(folder, signal)) {
+        if (mayLeaveOut()) continue;
         see(item);
         yield item;
         turn(`${end}.list ${folder}`);
@@ -266,6 +324,25 @@ export class JobsInterleaver {
     this.#log.push(`   at ${what}:`);
     this.counts.acts++;
     this.#act();
+  }
+
+  /** Between two calls to the disk of one call of a run. */
+  #beforeDiskCall(path: string): void {
+    if (!this.#isOn || this.#underWay.size === 0 || !path.startsWith('/proc/self/fd/')) return;
+    if (!this.#isAll) return;
+    const one = this.#pick([...this.#underWay]);
+    if (!this.#chance(one.met ? AT_DISK.again : AT_DISK.first)) return;
+    one.met = true;
+    this.#meet(`the disk's ${one.what}`, one.end, one.path);
+  }
+
+  /** The account may not see an item of the project any more, or may again. */
+  #hide(top: string): void {
+    const all = [...this.#colleague.tree(top).keys()];
+    if (all.length === 0) return;
+    const path = this.#pick(all);
+    const isVisible = this.#chance(0.3);
+    this.#does(`${isVisible ? 'shows' : 'hides'} ${path}`, () => this.#colleague.show(path, isVisible));
   }
 
   /** Somebody saves the item that a call is about, or puts something into it, between the look and the act. */
@@ -327,20 +404,43 @@ export class JobsInterleaver {
   #judge(before: readonly Map<string, string>[], type: string): string | undefined {
     const trees = this.#trees();
     const there = new Set(trees.flatMap((tree) => [...tree.values()]));
-    for (const content of this.#witness.live) {
+    const live = new Set(this.#witness.live);
+    const left = [0, 1].flatMap((end) =>
+      this.#keeps(end)
+        ? [...before[end]!].filter(([, one]) => live.has(one) && ![...trees[end]!.values()].includes(one))
+        : [],
+    );
+    for (const content of live) {
       if (there.has(content)) continue;
       const where = this.#witness.writerOf(content)!;
       // The job itself is somebody who has seen it: a rule of the job took it away.
-      if (this.#seen.has(content) && !(type === 'sync' && this.#isOfOneEnd(content, before, trees)))
+      if (!this.#keepsBoth && this.#seen.has(content) && !(type === 'sync' && this.#isOfOneEnd(content, before, trees)))
         this.#witness.gaveUp(content, 'the job');
       else this.#log.push(`gone: "${content}" (${where})`);
     }
     const { lost, doubled } = this.#witness.judge({ trees });
-    const problems = [...lost.map((one) => `lost: ${one}`), ...doubled.map((one) => `doubled: ${one}`)];
+    const problems = [
+      ...left.map(([path, one]) => `left: "${one}" was at ${path}, and nobody gave it up`),
+      ...lost.map((one) => `lost: ${one}`),
+      ...doubled.map((one) => `doubled: ${one}`),
+    ];
     if (problems.length === 0) return undefined;
     for (const [end, tree] of trees.entries())
       for (const [path, content] of tree) this.#log.push(`at ${end}: ${path} = ${content}`);
     return problems.join('\n');
+  }
+
+  /** No rule of the job takes away what nobody gave up: of two contents both are kept, or neither is touched. */
+  get #keepsBoth(): boolean {
+    const { type, conflicts } = this.#transfer;
+    return type !== 'publish' && (conflicts === 'copy' || conflicts === 'failure');
+  }
+
+  /** Whether what nobody gave up stays at this end. */
+  #keeps(end: number): boolean {
+    const { type } = this.#transfer;
+    if (end === 0 && (type === 'copy' || type === 'migrate')) return true;
+    return this.#keepsBoth && (type !== 'move' || end === 1);
   }
 
   /** It was at one end alone, and the other had nothing there: no rule of a synchronisation takes it away. */

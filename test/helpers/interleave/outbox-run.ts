@@ -56,6 +56,18 @@ export interface Finding {
 const STEPS = 28;
 const NAMES = ['a.txt', 'b.txt', 'c.txt'];
 const FOLDERS = ['d', 'e'];
+/**
+ * From this seed on all calls come through soon, and more is brought to the server while people go on; colleagues act on
+ * just what a call is about, before it comes through or before its reply.
+ */
+export const FIRST_OF_MEETINGS = 40_000;
+/** How likely a colleague does something to an item just before a call that changes it comes through. */
+const MEETING = 0.3;
+/** How likely a person at the mount goes on at such a moment. */
+const GOES_ON = 0.15;
+/** Milliseconds that pass between what people do. */
+const PAUSES = [1500, 4000, 4000, 6000, 15_000, 60_000];
+const ROUNDS = 10;
 /** Milliseconds that pass at most in one step. */
 const SPANS = [100, 1500, 2500, 4000, 20_000, 100_000];
 /** How long a sequence's end may take, milliseconds of held time. */
@@ -80,6 +92,8 @@ export class OutboxInterleaver {
   #place!: HeldProject;
   #folder = '';
   #random: () => number = () => 0;
+  /** Calls are met, and go on by themselves. */
+  #isMeeting = false;
   #log: string[] = [];
   #top = '';
   #busy: Promise<void> | undefined;
@@ -127,12 +141,14 @@ export class OutboxInterleaver {
     this.#top = `r${seed}`;
     this.counts.sequences++;
     this.#witness.forget();
+    await this.#untilWholeSecond();
     await this.#place.files.mkdir(this.#top);
     if (this.#random() < 0.5) await this.#settle(1);
     this.#colleagueBegins();
     await this.#settle(1);
+    const isMeeting = seed >= FIRST_OF_MEETINGS;
     this.#server.isHolding = true;
-    const steps = STEPS / 2 + Math.floor(this.#random() * STEPS);
+    const steps = isMeeting ? ROUNDS : STEPS / 2 + Math.floor(this.#random() * STEPS);
     let problem: string | undefined;
     try {
       for (let n = 0; n < steps; n++) {
@@ -140,13 +156,20 @@ export class OutboxInterleaver {
         const kind = seed % 20 === 0 ? 'old-mirror' : 'old-outbox';
         const isTime = n === Math.floor(steps / 4) || n === Math.floor((steps * 3) / 4);
         if (seed % 10 === 0 && this.#kinds.has(kind) && isTime) await this.#rest().then(() => this.#kill(kind));
+        else if (isMeeting) await this.#round();
         else await this.#step();
       }
     } catch (error) {
       problem = `a step failed: ${(error as Error).stack}`;
     }
+    this.#isMeeting = false;
     problem = (await this.#end()) ?? problem;
     return problem === undefined ? undefined : { seed, what: problem, log: this.#log };
+  }
+
+  /** Times of the API are whole seconds: a sequence begins with one, so that its seed does the same by itself. */
+  async #untilWholeSecond(): Promise<void> {
+    for (let left = 1000 - (this.#time.now() % 1000); left > 0; left -= this.#time.pass(left)) await this.#rest();
   }
 
   /** Something is there already, which both have seen. */
@@ -179,6 +202,30 @@ export class OutboxInterleaver {
     return this.#upheaval();
   }
 
+  /** People do something, and some of it goes to the server while others act on it. */
+  async #round(): Promise<void> {
+    this.counts.steps++;
+    this.#isMeeting = true;
+    for (let acts = 1 + Math.floor(this.#random() * 3); acts > 0; acts--) {
+      this.#personActs();
+      await this.#rest();
+    }
+    if (this.#random() < 0.4) this.#colleagueActs();
+    if (this.#random() < 0.2) this.#startPoll();
+    await this.#flow(this.#pick(PAUSES));
+    if (this.#random() < 0.1) await this.#upheaval();
+  }
+
+  /** Time passes, and calls come through as they are made. */
+  async #flow(ms: number): Promise<void> {
+    this.#say(`time passes: ${ms / 1000} s`);
+    for (let left = ms; left > 0; ) {
+      await this.#rest();
+      if (this.#server.waiting.length > 0) this.#letGo();
+      else left -= Math.max(1, this.#time.pass(left));
+    }
+  }
+
   async #rest(): Promise<void> {
     await this.#quiet.come(this.#place.isIdle);
   }
@@ -192,9 +239,14 @@ export class OutboxInterleaver {
   }
 
   #letGo(): void {
-    const call = this.#pick(this.#server.waiting);
+    const { waiting } = this.#server;
+    const call = this.#pick(
+      this.#isMeeting ? waiting.toSorted((a, b) => (a.label + a.phase < b.label + b.phase ? -1 : 1)) : waiting,
+    );
     const fate = this.#fate(call.isWrite, call.phase);
     this.counts.calls++;
+    if (this.#isMeeting && call.isWrite && this.#random() < MEETING) this.#meet(call.label);
+    if (this.#isMeeting && call.isWrite && this.#random() < GOES_ON) this.#personActs();
     if (call.phase === 'request' && call.isWrite) {
       this.counts.unseen += this.#unseen;
       this.#unseen = 0;
@@ -276,23 +328,13 @@ export class OutboxInterleaver {
     const file = files.length > 0 ? this.#pick(files) : place;
     const folder = folders.length > 0 ? this.#pick(folders) : `${this.#top}/${this.#pick(FOLDERS)}`;
     const draw = this.#random() * 100;
-    const act = (what: string, work: () => void): void => {
-      try {
-        work();
-        this.#say(`there: ${what}`);
-        this.#unseen++;
-        if (this.#server.waiting.some(({ isWrite }) => isWrite)) this.counts.duringSend++;
-      } catch (error) {
-        // Taken, or not there: people are told so.
-        this.#say(`there: ${what}: ${(error as Error).message}`);
-      }
-    };
+    const act = this.#actThere;
     if (draw < 20) return act(`makes ${place}`, () => colleague.create(place));
     if (draw < 60) return act(`saves ${file}`, () => colleague.update(file));
     if (draw < 70) return act(`deletes ${file}`, () => colleague.delete(file));
     if (draw < 80) return act(`moves ${file} to ${place}`, () => colleague.move(file, place));
     if (draw < 88) return act(`makes ${folder}`, () => colleague.mkdir(folder));
-    if (draw < 93 && this.#kinds.has('folder-deleted-there'))
+    if (draw < 93 && this.#kinds.has('folder-deleted-there') && !this.#isMeeting)
       return act(`deletes ${folder}`, () => colleague.delete(folder));
     if (draw < 97 || !this.#kinds.has('permissions')) {
       const to = `${this.#top}/${this.#pick(FOLDERS)}`;
@@ -301,6 +343,46 @@ export class OutboxInterleaver {
     const isVisible = this.#random() < 0.5;
     const what = this.#pick([...tree.keys(), file]);
     return act(`${isVisible ? 'shows' : 'hides'} ${what}`, () => colleague.show(what, isVisible));
+  }
+
+  readonly #actThere = (what: string, work: () => void, isDuringSend = false): void => {
+    try {
+      work();
+      this.#say(`there: ${what}`);
+      this.#unseen++;
+      if (isDuringSend || this.#server.waiting.some(({ isWrite }) => isWrite)) this.counts.duringSend++;
+    } catch (error) {
+      // Taken, or not there: people are told so.
+      this.#say(`there: ${what}: ${(error as Error).message}`);
+    }
+  };
+
+  /** A colleague does something to the very item that a call is about, which nobody here has seen. */
+  #meet(label: string): void {
+    const colleague = this.#colleague;
+    const id = /\/(?:files|folders)\/(\d+)/.exec(label)?.[1];
+    const intents = [...this.#place.project.outbox.intents.all()];
+    const paths = (id === undefined ? intents.map((one) => one.remoteId) : [Number(id)]).flatMap((one) => {
+      const path = colleague.pathOf(one);
+      return path?.startsWith(`${this.#top}/`) ? [path] : [];
+    });
+    if (paths.length === 0) return;
+    const path = this.#pick(paths);
+    const act = (what: string, work: () => void): void => this.#actThere(what, work, true);
+    const tree = colleague.tree(this.#top);
+    const kind = this.#random();
+    if (tree.get(path) !== undefined) {
+      const to = `${this.#top}/${this.#pick(NAMES)}`;
+      if (kind < 0.5) act(`saves ${path}`, () => colleague.update(path));
+      else if (kind < 0.8) act(`saves ${path} as we do`, () => colleague.update(path, true));
+      else if (kind < 0.9) act(`deletes ${path}`, () => colleague.delete(path));
+      else act(`moves ${path} to ${to}`, () => colleague.move(path, to));
+      return;
+    }
+    const inside = [...tree.keys()].filter((one) => one.startsWith(`${path}/`) && tree.get(one) !== undefined);
+    const one = inside.length > 0 && kind < 0.5 ? this.#pick(inside) : `${path}/${this.#pick(NAMES)}`;
+    if (tree.has(one)) act(`saves ${one}`, () => colleague.update(one));
+    else act(`makes ${one}`, () => colleague.create(one));
   }
 
   #startPoll(): void {
@@ -483,11 +565,10 @@ export class OutboxInterleaver {
 
   #judge(left: readonly string[]): string[] {
     const { outbox } = this.#place.project;
-    const there = this.#colleague.tree(this.#top);
+    // A conflict's name is made of what it was called here.
+    const there = withoutIds(this.#colleague.tree(this.#top));
     // Who has a name keeps it, and another one of that name is told apart by its id (semantics, names).
-    const here = new Map(
-      [...this.#person.tree(this.#top)].map(([path, one]) => [path.replace(/ \(\d{12,}\)/g, ''), one]),
-    );
+    const here = withoutIds(this.#person.tree(this.#top));
     const files = (tree: ReadonlyMap<string, string | undefined>): Map<string, string> =>
       new Map([...tree].filter((one): one is [string, string] => one[1] !== undefined));
     // What cannot go up is in `uploads`, with its bytes, wherever it is in the tree.
@@ -538,6 +619,9 @@ export class OutboxInterleaver {
     if (left.length > 0) await this.#settle();
   }
 }
+
+const withoutIds = (tree: ReadonlyMap<string, string | undefined>): Map<string, string | undefined> =>
+  new Map([...tree].map(([path, one]) => [path.replace(/ \(\d{12,}\)/g, ''), one]));
 
 const shown = (tree: ReadonlyMap<string, string | undefined>, path: string): string =>
   tree.has(path) ? `"${tree.get(path) ?? 'a folder'}"` : 'absent';

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { Failure } from '#src/base/errors.js';
 import { Somebody } from '../../helpers/acting-sides.js';
 import { contentOf, Folders, put, trashOf } from '../../helpers/jobs.js';
 
@@ -22,6 +23,22 @@ t.test('a file that is edited while it is moved stays at the source', async (t) 
     t.equal((await folders.run(job.id)).status, 'completed', 'the next run moves the change');
     t.strictSame(contentOf(folders.a), {});
     t.strictSame(contentOf(folders.b), { 'plan.txt': 'edited since' });
+  }
+});
+
+t.test('what was moved without an answer is not replaced by a new file that got its name', async (t) => {
+  const somebody = new Somebody();
+  const folders = new Folders(t, somebody.opener());
+  const job = folders.add({ transfer_type: 'move', conflict_resolution: 'failure' });
+  put(folders.a, { 'plan.txt': 'the first' });
+  somebody.acts('after a.discard', () => {
+    put(folders.a, { 'plan.txt': 'another file' }, LATER);
+    throw new Failure('target-unreachable', { target: folders.a });
+  });
+  for (let runs = 0; runs < 2; runs++) {
+    t.equal((await folders.run(job.id)).status, 'warn', 'it is flagged');
+    t.strictSame(contentOf(folders.a), { 'plan.txt': 'another file' });
+    t.strictSame(contentOf(folders.b), { 'plan.txt': 'the first' });
   }
 });
 
