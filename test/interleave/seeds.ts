@@ -12,9 +12,7 @@ export const OUTBOX_SEEDS: readonly number[] = [
   20_119,
 ];
 
-// Open: these starts still find something, each in a process of its own: outbox 20_100 (20157, 20158, 20190: a folder that
-// was moved here and deleted there while changes wait in it), jobs 1_140 (1191: a version that a job covers unseen).
-// Outbox from 40_000 on (colleagues act on just what a call is about): about one start of fifteen finds something, as 40010,
+// Open: outbox from 40_000 on (colleagues act on just what a call is about): about one start of fifteen finds something, as 40010,
 // 40035, 40050: a version of a colleague, while one of ours has no answer or the outbox is an older one.
 
 export const JOB_SEEDS: readonly number[] = [
