@@ -12,7 +12,7 @@ import type { Written, WrittenItem } from '../procore/writes.js';
 import { attemptOf, rebased, sentBy, withOutcome } from './attempt.js';
 import { isNothing } from './changes.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
-import { type LateCalls, PEOPLE } from './late.js';
+import { type LateCall, type LateCalls, PEOPLE } from './late.js';
 import { Lookup, type LookupOptions } from './lookup.js';
 import type { Outbox } from './outbox.js';
 import { rehomed } from './rehome.js';
@@ -85,8 +85,19 @@ export class Attempts {
     await store.confirm(item, written.serverTime, inode, { ...content, name });
     if (before !== undefined && before !== inode) this.#rehome(before, inode);
     if (unseen) this.#keepBeside(copyOf(unseen, attempt, outbox));
+    this.#passed(attempt, item);
     if (attempt.dirty) this.#o.checkedIn(attempt.inode);
     this.#finish(attempt, own ? { ...item, version: own } : item);
+  }
+
+  /** What earlier calls at the same file may make yet is not what this one has made. */
+  #passed(attempt: Intent, { id, parentId, name, version }: RemoteItem): void {
+    const { late } = this;
+    const ofPeople = ({ job }: LateCall): boolean => job === PEOPLE;
+    if (attempt.remoteId === NO_REMOTE && parentId !== null && !attempt.folder)
+      late.passed(late.creations(parentId, name).filter(ofPeople), id);
+    if (attempt.dirty && attempt.attempted?.upload !== undefined && version)
+      late.passed(late.versions(id, PEOPLE), version.number);
   }
 
   async #overtaken(attempt: Intent, item: RemoteItem, call: CallOptions): Promise<RemoteVersion | undefined> {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test as T } from 'tap';
 import { giveUp } from '#src/daemon/give-up.js';
 import { before } from '../helpers/meanwhile.js';
@@ -161,4 +162,29 @@ t.test('the same where it was brought back already', async (t) => {
   await admin.faults({ 'clock-skew': { seconds: 300 } });
   await settles(project, async () => 'a.txt' in (await atServer(project)));
   t.strictSame(await atServer(project), wanted({ 'a.txt': ['seen', 'newer'] }));
+});
+
+t.test('what was sent again is not what an earlier call at it made late', async (t) => {
+  let project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await files.write('version.txt', 'one');
+  await project.drain();
+  await files.write('version.txt', 'two');
+  await files.write('new.txt', 'new');
+  await admin.faults({ '500-html': { route: 'POST /rest/v1.0/file' } });
+  await project.tryAll();
+  await admin.noFaults();
+  await project.drain();
+  t.equal(project.project.late.size, 2, 'the earlier calls may be carried out yet');
+  const server = wanted({ 'new.txt': ['new'], 'version.txt': ['one', 'two'] });
+  t.strictSame(await atServer(project), server);
+  project = await project.reopen();
+  // Nothing says when one has looked at all of it.
+  for (let n = 0; n < 5; n++) {
+    await poll(project);
+    await sleep(200);
+    await project.drain();
+  }
+  t.strictSame(await atServer(project), server);
 });
