@@ -121,7 +121,12 @@ export class FolderLeaving {
     const note = noteOf(trash);
     const noted = childPath(this.#topOf(path), note.path);
     if (!this.#noted.has(noted))
-      await this.#root.folder(parentOf(noted), ({ at }) => putFile(at(nameOf(noted)), note.text));
+      await this.#root.folder(parentOf(noted), ({ at }) =>
+        // The name says all: what has it already, be it a link to somewhere else, stays as it is.
+        putFile(at(nameOf(noted)), note.text, { flag: 'wx' }).catch((error: unknown) => {
+          if (errnoOf(error) !== 'EEXIST') throw error;
+        }),
+      );
     this.#noted.add(noted);
     return place;
   }
