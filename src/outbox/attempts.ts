@@ -100,11 +100,17 @@ export class Attempts {
       late.passed(late.versions(id, PEOPLE), version.number);
   }
 
-  async #overtaken(attempt: Intent, item: RemoteItem, call: CallOptions): Promise<RemoteVersion | undefined> {
+  /** @param made the version of the attempt */
+  async #overtaken(
+    attempt: Intent,
+    item: RemoteItem,
+    call: CallOptions,
+    made = item.version,
+  ): Promise<RemoteVersion | undefined> {
     const { attempted, baseNumber: base } = attempt;
     if (!attempt.dirty || attempted?.upload === undefined) return undefined;
     const sent = [attempted.digests ?? [], ...this.late.versions(item.id, PEOPLE).map(({ digests }) => digests)];
-    return overtaken({ file: item, number: item.version?.number ?? 0, base, sent }, this.#o, call);
+    return overtaken({ file: item, number: made?.number ?? 0, base, sent }, this.#o, call);
   }
 
   #keepBeside(theirs: Intent): void {
@@ -165,6 +171,10 @@ export class Attempts {
       this.forget(intent);
       return false;
     }
+    const isCovered = intent.remoteId !== NO_REMOTE && sighting.content === 'covered';
+    const covered = isCovered ? await this.#overtaken(intent, sighting.item, call, sighting.own) : undefined;
+    this.current(intent);
+    if (covered) this.#keepBeside(copyOf(covered, intent, this.#o.outbox));
     // What came through of it, by itself: a place, a content.
     const { baseParent, baseName, baseVersion, baseNumber } = intent;
     const came = sighting.isThere ? attempted : { ...attempted, parent: baseParent, name: baseName };
