@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -45,6 +46,38 @@ t.test('a link in place of a note in the trash leads nothing to where it points'
     t.equal(readFileSync(other, 'utf8'), 'somebody wrote this', link.name);
     t.notOk(existsSync(join(folder, 'file')));
   }
+});
+
+t.test('a file in place of a folder keeps nobody waiting for ever', async (t) => {
+  const folder = folderOf('file for folder');
+  save(join(folder, 'file'), 'seen');
+  save(join(folder, '.procorefs-trash', TRASH.day), 'no folder');
+  const target = await openWatched('folder', folder, '', () => undefined);
+  const seen = (await target.stat('file', signal))!;
+  await failsWith(t, 'target-exists', () => target.discard(seen, { trash: TRASH, signal }));
+  t.strictSame(contentOf(folder), { file: 'seen' });
+  await target.close();
+
+  save(join(folder, 'tree', 'file'), 'seen');
+  const state = { looks: 0 };
+  const isAway = (): boolean =>
+    readdirSync(join(folder, 'tree')).some((name) => name.startsWith('.procorefs-aside') && ++state.looks === 2);
+  const other = await openWatched('folder', folder, '', () => {
+    if (!statSync(join(folder, 'tree')).isDirectory() || !isAway()) return;
+    renameSync(join(folder, 'tree'), join(folder, 'moved'));
+    writeFileSync(join(folder, 'tree'), 'a file');
+  });
+  rmSync(join(folder, '.procorefs-trash', TRASH.day));
+  const inside = (await other.stat('tree/file', signal))!;
+  await failsWith(t, 'target-exists', () => other.discard(inside, { trash: TRASH, signal }));
+  await other.close();
+  const whole = await openWatched('folder', folder, '', () => undefined);
+  t.strictSame(
+    (await listed(whole, 'moved')).map((item) => item.name),
+    ['file'],
+    'what stayed aside comes back',
+  );
+  await whole.close();
 });
 
 t.test('what somebody writes into the new content before it makes room again is kept', async (t) => {
