@@ -1,13 +1,35 @@
 import type { Inode } from '../base/ids.js';
+import { linuxNames } from '../names/linux.js';
+import { sentBy } from '../outbox/attempt.js';
+import type { Intent } from '../outbox/intent.js';
+import { PEOPLE } from '../outbox/late.js';
+import type { Outbox } from '../outbox/outbox.js';
 import { discard } from '../outbox/uploads-view.js';
 import type { Project } from './project.js';
+
+/** What the last call at an intent may bring about yet, where its outcome is not known. */
+function lateCall(intent: Intent, { tree }: Outbox) {
+  const { attempted, remoteId, baseNumber, baseVersion: version } = intent;
+  const parentId = attempted && tree.remoteIdOf(attempted.parent);
+  if (!attempted || parentId === undefined) return undefined;
+  const place = { job: PEOPLE, remoteId, parentId, name: linuxNames.decode(attempted.name), baseNumber };
+  if (attempted.removal !== undefined)
+    return { intent, call: { ...place, digests: [], removal: { time: attempted.removal, version } } };
+  const digests = sentBy(intent, attempted);
+  return digests && { intent, call: { ...place, digests } };
+}
 
 /** Gives changes that wait up, so that what is left of them shows. Returns where bytes of them are now. */
 export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
   if (inodes.length === 0) return [];
-  const { view } = project.outbox.tree;
-  const { paths, discarded } = discard(project.outbox, inodes);
-  for (const { intent } of discarded) if (intent.deleted) project.late.giveUpRemovals(intent.remoteId);
+  const { outbox, late } = project;
+  const { view } = outbox.tree;
+  // While the folder is known in which it was to be made.
+  const sent = [...outbox.intents.all()].flatMap((intent) => lateCall(intent, outbox) ?? []);
+  const { paths, discarded } = discard(outbox, inodes);
+  const gone = new Set(discarded.map(({ intent }) => intent));
+  for (const { intent, call } of sent) if (gone.has(intent)) late.add(call);
+  for (const { intent } of discarded) if (intent.deleted) late.giveUpRemovals(intent.remoteId);
   project.outbox.events.emit('changed');
   project.mirror.store.events.emit(
     'changed',

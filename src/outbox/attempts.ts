@@ -12,7 +12,7 @@ import type { Written, WrittenItem } from '../procore/writes.js';
 import { attemptOf, rebased, sentBy, withOutcome } from './attempt.js';
 import { isNothing } from './changes.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
-import { type LateCalls, PEOPLE } from './late.js';
+import { type LateCall, type LateCalls, PEOPLE } from './late.js';
 import { Lookup, type LookupOptions } from './lookup.js';
 import type { Outbox } from './outbox.js';
 import { rehomed } from './rehome.js';
@@ -85,15 +85,32 @@ export class Attempts {
     await store.confirm(item, written.serverTime, inode, { ...content, name });
     if (before !== undefined && before !== inode) this.#rehome(before, inode);
     if (unseen) this.#keepBeside(copyOf(unseen, attempt, outbox));
+    this.#passed(attempt, item);
     if (attempt.dirty) this.#o.checkedIn(attempt.inode);
     this.#finish(attempt, own ? { ...item, version: own } : item);
   }
 
-  async #overtaken(attempt: Intent, item: RemoteItem, call: CallOptions): Promise<RemoteVersion | undefined> {
+  /** What earlier calls at the same file may make yet is not what this one has made. */
+  #passed(attempt: Intent, { id, parentId, name, version }: RemoteItem): void {
+    const { late } = this;
+    const ofPeople = ({ job }: LateCall): boolean => job === PEOPLE;
+    if (attempt.remoteId === NO_REMOTE && parentId !== null && !attempt.folder)
+      late.passed(late.creations(parentId, name).filter(ofPeople), id);
+    if (attempt.dirty && attempt.attempted?.upload !== undefined && version)
+      late.passed(late.versions(id, PEOPLE), version.number);
+  }
+
+  /** @param made the version of the attempt */
+  async #overtaken(
+    attempt: Intent,
+    item: RemoteItem,
+    call: CallOptions,
+    made = item.version,
+  ): Promise<RemoteVersion | undefined> {
     const { attempted, baseNumber: base } = attempt;
     if (!attempt.dirty || attempted?.upload === undefined) return undefined;
     const sent = [attempted.digests ?? [], ...this.late.versions(item.id, PEOPLE).map(({ digests }) => digests)];
-    return overtaken({ file: item, number: item.version?.number ?? 0, base, sent }, this.#o, call);
+    return overtaken({ file: item, number: made?.number ?? 0, base, sent }, this.#o, call);
   }
 
   #keepBeside(theirs: Intent): void {
@@ -154,6 +171,10 @@ export class Attempts {
       this.forget(intent);
       return false;
     }
+    const isCovered = intent.remoteId !== NO_REMOTE && sighting.content === 'covered';
+    const covered = isCovered ? await this.#overtaken(intent, sighting.item, call, sighting.own) : undefined;
+    this.current(intent);
+    if (covered) this.#keepBeside(copyOf(covered, intent, this.#o.outbox));
     // What came through of it, by itself: a place, a content.
     const { baseParent, baseName, baseVersion, baseNumber } = intent;
     const came = sighting.isThere ? attempted : { ...attempted, parent: baseParent, name: baseName };

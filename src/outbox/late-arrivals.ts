@@ -79,15 +79,10 @@ export class LateArrivals {
     const { late } = this.#o;
     if ((item.flags & HIDDEN) !== 0) {
       if ((item.flags & DELETED) !== 0 && late.removals(item.remoteId).length > 0) this.#later(item, this.#bringBack);
-    } else if (!item.isFile || this.#isAnswered(item)) return;
-    else if (item.versionNumber === 1) {
+    } else if (item.isFile && item.versionNumber === 1) {
       if (this.#creationsOf(item).length > 0 && !this.#isWanted(item)) this.#later(item, this.#remove);
-    } else if (this.#versionsOf(item).length > 0 && !this.#isChanged(item)) this.#later(item, this.#uncover);
-  }
-
-  /** It is what a call with a known outcome made, as the same call that comes late may make once more. */
-  #isAnswered({ inode, versionId }: Item): boolean {
-    return this.#o.outbox.intents.attributes(inode)?.versionId === versionId;
+    } else if (item.isFile && this.#versionsOf(item).length > 0 && !this.#isChanged(item))
+      this.#later(item, this.#uncover);
   }
 
   #later(item: Item, work: (item: Item) => Promise<void>, tries = 0): void {
@@ -108,12 +103,14 @@ export class LateArrivals {
       });
   }
 
-  #creationsOf({ parentId, remoteName }: Item): LateCall[] {
-    return this.#o.late.creations(parentId, remoteName).filter(({ job }) => job === PEOPLE);
+  #creationsOf({ parentId, remoteName, remoteId }: Item): LateCall[] {
+    const calls = this.#o.late.creations(parentId, remoteName);
+    return calls.filter(({ job, baseNumber }) => job === PEOPLE && remoteId > baseNumber);
   }
 
-  #versionsOf({ remoteId, size }: Item): LateCall[] {
-    return this.#o.late.versions(remoteId, PEOPLE).filter(({ digests }) => sizeOf(digests) === size);
+  #versionsOf({ remoteId, size, versionNumber }: Item): LateCall[] {
+    const calls = this.#o.late.versions(remoteId, PEOPLE);
+    return calls.filter(({ digests, baseNumber }) => sizeOf(digests) === size && versionNumber > baseNumber);
   }
 
   /** Somebody speaks for it, or is about to come to its place and will know it for what it is. */
@@ -155,7 +152,7 @@ export class LateArrivals {
     const { version, ...file } = await client.file(project, seen.remoteId, this.#call);
     const take = async (of: RemoteVersion): Promise<LateCall | undefined> => {
       for (const one of unused)
-        if (await ownWork.isOurs(file, of, one.digests, this.#call)) {
+        if (of.number > one.baseNumber && (await ownWork.isOurs(file, of, one.digests, this.#call))) {
           unused.delete(one);
           return one;
         }
@@ -186,7 +183,8 @@ export class LateArrivals {
   #putOver(seen: Item, late: RemoteVersion, covered: RemoteVersion): boolean {
     const { outbox, store, log } = this.#o;
     const item = outbox.tree.item(seen.inode);
-    if (!item || this.#isChanged(seen) || item.versionId !== late.id) return false;
+    if (!item || this.#isChanged(seen) || item.versionId !== late.id || this.#versionsOf(item).length === 0)
+      return false;
     const now = this.#clock.now();
     const known = outbox.intents.get(item.inode);
     const intent: Intent = {

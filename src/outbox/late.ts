@@ -16,7 +16,10 @@ export interface LateCall {
   readonly parentId: RemoteId;
   /** Of the server. */
   readonly name: string;
-  /** Number of the version that the new one was to come after; 0: not known, or there was none. */
+  /**
+   * What it makes comes after the version of this number, or of a file that was to be made, after the file of this id;
+   * 0: not known, or there was none.
+   */
   readonly baseNumber: number;
   readonly digests: Digests;
   readonly removal?: LateRemoval | undefined;
@@ -86,8 +89,8 @@ export class LateCalls {
   }
 
   /** `at` is now, or what nobody else has. */
-  add(call: Omit<LateCall, 'at'>): LateCall {
-    let at = Math.floor(this.#clock.now());
+  add(call: Omit<LateCall, 'at'>, since = this.#clock.now()): LateCall {
+    let at = Math.floor(since);
     while (this.#calls.has(at)) at++;
     const { job, remoteId, parentId, name, baseNumber, digests, removal } = call;
     const going = removal ? JSON.stringify(removal) : null;
@@ -130,6 +133,14 @@ export class LateCalls {
   /** The oldest first. */
   all(): LateCall[] {
     return this.#all();
+  }
+
+  /** A later call has made what counts now: what these may make yet comes after that. */
+  passed(calls: readonly LateCall[], after: number): void {
+    for (const one of calls) {
+      this.#calls.delete(one.at);
+      this.add({ ...one, baseNumber: after }, one.at);
+    }
   }
 
   forget({ at }: LateCall): void {

@@ -87,8 +87,8 @@ export class Lookup {
     const { item, serverTime } = await this.#item(intent, call);
     const isThere =
       item.parentId === this.#tree.remoteIdOf(attempt.parent) && isCleaned(item.name, linuxNames.decode(attempt.name));
-    const content = attempt.upload === undefined ? undefined : await this.#contentOf(item, intent, attempt, call);
-    return { item, serverTime, isThere, content };
+    const found = attempt.upload === undefined ? undefined : await this.#contentOf(item, intent, attempt, call);
+    return { item, serverTime, isThere, content: undefined, ...found };
   }
 
   async #contentOf(
@@ -96,15 +96,15 @@ export class Lookup {
     intent: Intent,
     attempt: Attempt,
     call: CallOptions,
-  ): Promise<Sighting['content']> {
+  ): Promise<Pick<Sighting, 'content' | 'own'> | undefined> {
     const sent = sentBy(intent, attempt);
     if (!sent)
       return item.version?.number === intent.baseNumber + 1 && item.version.size === attempt.size
-        ? 'current'
+        ? { content: 'current' }
         : undefined;
-    const ours = await this.#o.ownWork.versionAfter(item, intent.baseNumber, sent, call);
-    if (!ours) return undefined;
-    return ours.id === item.version?.id ? 'current' : 'covered';
+    const own = await this.#o.ownWork.versionAfter(item, intent.baseNumber, sent, call);
+    if (!own) return undefined;
+    return { content: own.id === item.version?.id ? 'current' : 'covered', own };
   }
 
   /** What is in the recycle bin is not there. */

@@ -48,16 +48,19 @@ export async function takeAway(
   throw changed;
 }
 
+/** Names of conflicts that are tried: where so many seem to be taken, a file is in place of the folder. */
+const MOST_NAMES = 100;
+
 /** Under its name, or under that of a conflict where somebody has taken it meanwhile. Not to be interrupted. */
 export async function bringBack(from: string, path: string, { move, makeFolders }: Omit<Movement, 'look'>) {
   const { signal } = new AbortController();
   let place = path;
   let isMissing = false;
-  for (let at = Date.now(); ; at += 1000) {
+  for (let at = Date.now(), tries = 0; ; at += 1000) {
     try {
       return await move(from, place, signal);
     } catch (error) {
-      if (isFailure(error, 'target-exists'))
+      if (isFailure(error, 'target-exists') && tries++ < MOST_NAMES)
         place = childPath(parentOf(path), conflictName(nameOf(path), new Date(at)));
       else if (isFailure(error, 'target-missing') && !isMissing) {
         // Its folder has gone.

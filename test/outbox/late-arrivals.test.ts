@@ -116,6 +116,8 @@ t.test('a deletion that comes late, after it was given up, takes nothing that wa
   t.strictSame(await atServer(project), server);
   t.ok((await admin.finishLate()).includes(200));
   t.strictSame(await atServer(project), {});
+  // For two minutes an index may lag behind what was looked at.
+  await admin.faults({ 'clock-skew': { seconds: 300 } });
   await settles(project, async () => Object.keys(await atServer(project)).length >= 3 && (await files.exists('a.txt')));
   t.strictSame(await atServer(project), server);
   t.equal(String(await files.read('a.txt')), 'newer');
@@ -185,4 +187,106 @@ t.test('what was made when it was sent again stays, also after a restart', async
   await sleep(500);
   await project.drain();
   t.strictSame(await atServer(project), server);
+});
+
+t.test('what was sent again is not what an earlier call at it made late', async (t) => {
+  let project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await files.write('version.txt', 'one');
+  await project.drain();
+  await files.write('version.txt', 'two');
+  await files.write('new.txt', 'new');
+  await admin.faults({ '500-html': { route: 'POST /rest/v1.0/file' } });
+  await project.tryAll();
+  await admin.noFaults();
+  await project.drain();
+  t.equal(project.project.late.size, 2, 'the earlier calls may be carried out yet');
+  const server = wanted({ 'new.txt': ['new'], 'version.txt': ['one', 'two'] });
+  t.strictSame(await atServer(project), server);
+  project = await project.reopen();
+  // Nothing says when one has looked at all of it.
+  for (let n = 0; n < 5; n++) {
+    await poll(project);
+    await sleep(200);
+    await project.drain();
+  }
+  t.strictSame(await atServer(project), server);
+});
+
+const giveAllUp = ({ project }: OpenProject): unknown =>
+  giveUp(
+    project,
+    [...project.outbox.intents.all()].map(({ inode }) => inode),
+  );
+
+t.test('what a person gives up while its outcome is not known makes and covers nothing', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await files.write('version.txt', 'one');
+  await project.drain();
+  await files.write('version.txt', 'ours');
+  await files.write('new.txt', 'new');
+  await admin.faults({
+    late: { route: 'POST /rest/v1.0/file' },
+    'malformed-json': { route: 'GET /rest/v1.0/folders' },
+    408: { route: 'GET /rest/v1.0/files', after: 1 },
+  });
+  await project.tryAll();
+  await admin.noFaults();
+  giveAllUp(project);
+  await admin.change({ op: 'update', path: 'version.txt', content: 'theirs' });
+  t.strictSame(await admin.finishLate(), [201, 201]);
+  await settles(project, async () => {
+    const { 'new.txt': made, 'version.txt': versions } = await atServer(project);
+    return made === undefined && versions?.length === 4;
+  });
+  t.strictSame(await atServer(project), wanted({ 'version.txt': ['one', 'theirs', 'ours', 'theirs'] }));
+});
+
+t.test('a deletion that a person gives up after the process ended in the middle of it takes nothing', async (t) => {
+  let project = await opened(t);
+  const { admin } = project.simulator;
+  await admin.change({ op: 'create', path: 'a.txt', content: 'seen' });
+  await poll(project);
+  await new Files(project.fileSystem).unlink('a.txt');
+  await admin.faults({ slow: { route: 'DELETE /rest/v1.0/f', ms: 1500, on: ['api'] } });
+  const end = new AbortController();
+  const draining = project.project.scheduler.drain(end.signal).catch(() => undefined);
+  await until(() =>
+    [...project.project.outbox.intents.all()].some(({ attempted }) => attempted?.removal !== undefined),
+  );
+  end.abort();
+  project = await project.reopen();
+  await draining;
+  giveAllUp(project);
+  t.equal(String(await new Files(project.fileSystem).read('a.txt')), 'seen');
+  await until(async () => !('a.txt' in (await atServer(project))));
+  await settles(project, async () => 'a.txt' in (await atServer(project)));
+  t.strictSame(await atServer(project), wanted({ 'a.txt': ['seen'] }));
+});
+
+t.test('what a version without a reply has covered is kept, also where it is covered itself', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await files.write('a.txt', 'one');
+  await project.drain();
+  await files.write('a.txt', 'three, ours');
+  const { writes } = project.project.session.session;
+  void before(writes, 'createVersion', () => admin.change({ op: 'update', path: 'a.txt', content: 'two, theirs' }));
+  await admin.faults({
+    'reset-after': { route: 'POST /rest/v1.0/file_versions' },
+    408: { route: 'GET /rest/v1.0/files', after: 1 },
+  });
+  await project.tryAll();
+  await admin.change({ op: 'update', path: 'a.txt', content: 'four, made from three' });
+  await admin.noFaults();
+  const server = {
+    'a (conflict).txt': ['two, theirs'],
+    'a.txt': ['one', 'two, theirs', 'three, ours', 'four, made from three'],
+  };
+  await settles(project, () => Promise.resolve(project.project.outbox.intents.size === 0));
+  t.strictSame(await atServer(project), wanted(server));
 });

@@ -121,7 +121,12 @@ export class FolderLeaving {
     const note = noteOf(trash);
     const noted = childPath(this.#topOf(path), note.path);
     if (!this.#noted.has(noted))
-      await this.#root.folder(parentOf(noted), ({ at }) => putFile(at(nameOf(noted)), note.text));
+      await this.#root.folder(parentOf(noted), ({ at }) =>
+        // The name says all: what has it already, be it a link to somewhere else, stays as it is.
+        putFile(at(nameOf(noted)), note.text, { flag: 'wx' }).catch((error: unknown) => {
+          if (errnoOf(error) !== 'EEXIST') throw error;
+        }),
+      );
     this.#noted.add(noted);
     return place;
   }
@@ -146,14 +151,16 @@ export class FolderLeaving {
   /** From where it was aside into the trash of a day. @param place that was free there a moment ago */
   async throwAway(away: string, path: string, day: string, place?: string): Promise<void> {
     const { signal } = new AbortController();
-    for (let to = place; ; to = undefined) {
+    for (let to = place, last: string | undefined; ; to = undefined) {
       const free = to ?? (await this.#placeFor(path, day, signal));
       try {
         return await this.#root.folder(parentOf(away), (from) =>
           this.#root.folder(parentOf(free), ({ at }) => renameNoReplace(from.at(nameOf(away)), at(nameOf(free)))),
         );
       } catch (error) {
-        if (!isFailure(error, 'target-exists')) throw error;
+        // The same place again: a file is in place of one of the folders.
+        if (!isFailure(error, 'target-exists') || free === last) throw error;
+        last = free;
       }
     }
   }

@@ -295,7 +295,8 @@ async function takePlace(
     // Back; and whoever was faster once more gets a name of their own.
     await exchangeNames(old, place).catch(() => putBack(root, old, folder, path));
     const left = await lookAgain(root, old, path).catch(() => undefined);
-    if (left && left.ino === ours.ino) await unlink(old);
+    // Ours has had its name for a moment: somebody may have changed it there.
+    if (left && left.identity === ours.identity) await unlink(old);
     else if (left) await putBack(root, old, folder, path);
     throw changed();
   }

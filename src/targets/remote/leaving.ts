@@ -71,7 +71,13 @@ export class RemoteLeaving {
     for await (const item of this.#tree.list(folder, signal)) {
       check(item);
       if (item.folder) await this.#removeBelow(item.path, check, signal);
-      else await this.#storage.removeFile(item.path, signal);
+      else {
+        // The list may be old by now.
+        const now = await this.#storage.look(item.path, signal);
+        if (!now) continue;
+        check({ ...now, path: item.path });
+        await this.#storage.removeFile(item.path, signal);
+      }
     }
     await this.#tree.removeFolder(folder, signal);
   }

@@ -71,7 +71,7 @@ export class RemoteTarget implements Target {
     signal.throwIfAborted();
     await this.#checkLinks(path, signal);
     let entries = await this.#storage.entries(path, signal);
-    const { left } = asidesIn(entries.map(({ name }) => name));
+    const { left } = asidesIn(entries.map(({ name }) => name).filter(isName));
     if (left.length > 0) {
       for (const name of left) await this.#leaving.finish(childPath(path, name), signal);
       entries = await this.#storage.entries(path, signal);
