@@ -161,7 +161,7 @@ export class Project {
     this.pinKeeper = new PinKeeper({ pins, outbox, content, store: mirror.store, log });
     const { storage } = session.session;
     this.ownWork = new OwnWork({ client, storage, project: session.project.id, account: names });
-    this.late = new LateCalls(this.outbox.intents.database, clock);
+    this.late = new LateCalls(this.outbox.intents.database, clock, () => mirror.view.number('poll.at'));
     const { late, ownWork } = this;
     this.removals = new Removals({
       mirror,

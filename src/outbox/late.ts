@@ -41,6 +41,8 @@ const UNWANTED = -1 as VersionId;
 
 /** How long a server may take to finish what it has answered with an error: milliseconds, more than an hour. */
 const LONGEST = 2 * 3_600_000;
+/** How long what a poll shows may take to be looked at, with all pauses in between: milliseconds. */
+const LOOKED_AT = 15 * 60_000;
 
 /** Calls that may have an effect yet. Written down: the effect may come after a restart. */
 export class LateCalls {
@@ -48,11 +50,16 @@ export class LateCalls {
   readonly #clock: Clock;
   readonly #put: Statement<[number, string, number, number, string, number, string, string | null]>;
   readonly #delete: Statement<[number]>;
+  readonly #lastPoll: () => number | undefined;
   readonly #calls = new Map<number, LateCall>();
+  /** By `at`: when its time was found to be over, on the clock that never jumps, and the last poll before that. */
+  readonly #overdue = new Map<number, { readonly since: number; readonly poll: number | undefined }>();
 
-  constructor(database: Database, clock: Clock) {
+  /** @param lastPoll server time of the last poll that was taken in to its end */
+  constructor(database: Database, clock: Clock, lastPoll: () => number | undefined) {
     this.#database = database;
     this.#clock = clock;
+    this.#lastPoll = lastPoll;
     this.#put = database.prepare(
       `INSERT OR REPLACE INTO late_calls (at, job, remote_id, parent_id, name, base_number, digests, removal)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -146,12 +153,21 @@ export class LateCalls {
   forget({ at }: LateCall): void {
     this.#delete.run(at);
     this.#calls.delete(at);
+    this.#overdue.delete(at);
   }
 
   #all(): LateCall[] {
-    const now = this.#clock.now();
-    // A clock that was set in between proves nothing: what seems to come from the future is kept.
-    for (const one of this.#calls.values()) if (now - one.at > LONGEST) this.forget(one);
+    for (const one of this.#calls.values()) if (this.#isOver(one)) this.forget(one);
     return [...this.#calls.values()];
+  }
+
+  /** Its time is over, and what a poll has shown since was looked at: this machine may have been asleep in between. */
+  #isOver({ at }: LateCall): boolean {
+    // A clock that was set in between proves nothing: what seems to come from the future is kept.
+    if (this.#clock.now() - at <= LONGEST) return false;
+    const [poll, now] = [this.#lastPoll(), this.#clock.monotonic()];
+    const overdue = this.#overdue.get(at) ?? { since: now, poll };
+    this.#overdue.set(at, overdue);
+    return now - overdue.since > LOOKED_AT && poll !== overdue.poll;
   }
 }

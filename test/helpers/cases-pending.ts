@@ -208,8 +208,7 @@ const cases: Readonly<Record<string, Case>> = {
     here: (at) => rename(at('f/a.txt'), at('f/c.txt')),
     meanwhile: [{ op: 'create', path: 'f/c.txt', content: 'c' }],
     shows: { 'f/c.txt': 'a', 'f/b.txt': 'b', g: null },
-    becomes: { 'f/a.txt': 'a', 'f/b.txt': 'b', 'f/c.txt': 'c', g: null },
-    left: ['f/c.txt'],
+    becomes: { 'f/CONFLICT': 'a', 'f/b.txt': 'b', 'f/c.txt': 'c', g: null },
   },
   'new, written, renamed, moved and deleted, and nobody else is there': {
     there: { ...both, 'f/c.txt': 'c', 'f/d.txt': 'd', 'h/e.txt': 'e' },

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test as T } from 'tap';
+import { systemClock } from '#src/base/clock.js';
 import { giveUp } from '#src/daemon/give-up.js';
 import { before } from '../helpers/meanwhile.js';
 import { until } from '../helpers/processes.js';
@@ -40,6 +41,12 @@ async function settles(project: OpenProject, isDone: () => Promise<boolean>): Pr
     return isDone();
   });
 }
+
+const giveAllUp = ({ project }: OpenProject): unknown =>
+  giveUp(
+    project,
+    [...project.outbox.intents.all()].map(({ inode }) => inode),
+  );
 
 t.jobs = 3;
 
@@ -134,10 +141,7 @@ t.test('a deletion that comes late, after a person gave it up, takes nothing', a
   await admin.faults({ late: { route: 'DELETE /rest/v1.0/f' } });
   await project.tryAll();
   await admin.noFaults();
-  giveUp(
-    project.project,
-    [...project.project.outbox.intents.all()].map(({ inode }) => inode),
-  );
+  giveAllUp(project);
   t.equal(String(await files.read('a.txt')), 'seen');
   const server = await atServer(project);
   t.ok((await admin.finishLate()).includes(200));
@@ -161,6 +165,26 @@ t.test('the same where it was brought back already', async (t) => {
   t.strictSame(await atServer(project), {});
   await settles(project, async () => 'a.txt' in (await atServer(project)));
   t.strictSame(await atServer(project), wanted({ 'a.txt': ['seen', 'newer'] }));
+});
+
+t.test('what comes late while this machine sleeps is looked at when it wakes', async (t) => {
+  let asleep = 0;
+  const clock = { ...systemClock, now: () => systemClock.now() + asleep };
+  const project = await openProject(t, {}, { settle: 3_600_000, deleteDelay: 3_600_000, clock });
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await until(() => project.project.mirror.view.crawlDone);
+  await admin.change({ op: 'create', path: 'a.txt', content: 'seen' });
+  await poll(project);
+  await files.unlink('a.txt');
+  await admin.faults({ late: { route: 'DELETE /rest/v1.0/f' } });
+  await project.tryAll();
+  await admin.noFaults();
+  giveAllUp(project);
+  asleep = 3 * 3_600_000;
+  t.ok((await admin.finishLate()).includes(200));
+  await settles(project, async () => 'a.txt' in (await atServer(project)));
+  t.strictSame(await atServer(project), wanted({ 'a.txt': ['seen'] }));
 });
 
 t.test('what was made when it was sent again stays, also after a restart', async (t) => {
@@ -213,12 +237,6 @@ t.test('what was sent again is not what an earlier call at it made late', async 
   }
   t.strictSame(await atServer(project), server);
 });
-
-const giveAllUp = ({ project }: OpenProject): unknown =>
-  giveUp(
-    project,
-    [...project.outbox.intents.all()].map(({ inode }) => inode),
-  );
 
 t.test('what a person gives up while its outcome is not known makes and covers nothing', async (t) => {
   const project = await opened(t);

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Connections } from '#src/connections/store.js';
 import { projectKey } from '#src/daemon/project.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
-import { discard } from '#src/outbox/uploads-view.js';
+import { discard, uploadLines } from '#src/outbox/uploads-view.js';
 import { randomBy } from '../random.js';
 import { addConnection } from '../simulated-connection.js';
 import { Witness } from '../witness.js';
@@ -574,16 +574,18 @@ export class OutboxInterleaver {
     const here = withoutIds(this.#person.tree(this.#top));
     const files = (tree: ReadonlyMap<string, string | undefined>): Map<string, string> =>
       new Map([...tree].filter((one): one is [string, string] => one[1] !== undefined));
-    // What cannot go up is in `uploads`, with its bytes, wherever it is in the tree.
+    // What cannot go up is in `uploads`, with its bytes and why, wherever it is in the tree.
+    const lines = uploadLines(outbox, this.#place.project.scheduler, new Map());
+    const told = new Set(lines.flatMap(({ id, reason }) => (reason === undefined ? [] : id)));
     const waiting = [...outbox.intents.all()].flatMap((intent) =>
-      intent.reason === undefined ? [] : (this.#person.contentOf(intent.inode) ?? []),
+      told.has(intent.inode) ? (this.#person.contentOf(intent.inode) ?? []) : [],
     );
     const asideFolder = join(this.#folder, 'lost+found');
     const aside = readdirSync(asideFolder).map((name) => readFileSync(join(asideFolder, name), 'utf8'));
     const { lost, doubled } = this.#witness.judge({ trees: [files(there)], waiting: new Set([...waiting, ...aside]) });
     const problems = [...lost.map((one) => `lost: ${one}`), ...doubled.map((one) => `doubled: ${one}`)];
     for (const intent of outbox.intents.all())
-      if (intent.state !== 'local' && intent.reason === undefined) problems.push(`stranded: ${intent.name}`);
+      if (intent.state !== 'local' && !told.has(intent.inode)) problems.push(`stranded: ${intent.name}`);
     if (left.length > 0) this.#say(`left: ${left.join('; ')}`);
     else
       for (const path of new Set([...here.keys(), ...there.keys()]))
