@@ -16,7 +16,7 @@ import { type LateCall, type LateCalls, PEOPLE } from './late.js';
 import { Lookup, type LookupOptions } from './lookup.js';
 import type { Outbox } from './outbox.js';
 import { rehomed } from './rehome.js';
-import { copyOf } from './version-beside.js';
+import { keepBeside } from './version-beside.js';
 
 export interface AttemptsOptions extends LookupOptions {
   readonly outbox: Outbox;
@@ -84,7 +84,7 @@ export class Attempts {
     const before = attempt.folder ? outbox.tree.view.byRemoteId(item.id)?.inode : undefined;
     await store.confirm(item, written.serverTime, inode, { ...content, name });
     if (before !== undefined && before !== inode) this.#rehome(before, inode);
-    if (unseen) this.#keepBeside(copyOf(unseen, attempt, outbox));
+    if (unseen) keepBeside(unseen, attempt, this.#o);
     this.#passed(attempt, item);
     if (attempt.dirty) this.#o.checkedIn(attempt.inode);
     this.#finish(attempt, own ? { ...item, version: own } : item);
@@ -111,13 +111,6 @@ export class Attempts {
     if (!attempt.dirty || attempted?.upload === undefined) return undefined;
     const sent = [attempted.digests ?? [], ...this.late.versions(item.id, PEOPLE).map(({ digests }) => digests)];
     return overtaken({ file: item, number: made?.number ?? 0, base, sent }, this.#o, call);
-  }
-
-  #keepBeside(theirs: Intent): void {
-    const { store, outbox } = this.#o;
-    const { inode, parent, name } = theirs;
-    outbox.intents.change([theirs]);
-    store.events.emit('changed', [{ inode, before: undefined, after: { parent, name }, replacedSequence: undefined }]);
   }
 
   /** A folder that was there already got the number of the one that was made here: what waits in it goes along. */
@@ -174,7 +167,7 @@ export class Attempts {
     const isCovered = intent.remoteId !== NO_REMOTE && sighting.content === 'covered';
     const covered = isCovered ? await this.#overtaken(intent, sighting.item, call, sighting.own) : undefined;
     this.current(intent);
-    if (covered) this.#keepBeside(copyOf(covered, intent, this.#o.outbox));
+    if (covered) keepBeside(covered, intent, this.#o);
     // What came through of it, by itself: a place, a content.
     const { baseParent, baseName, baseVersion, baseNumber } = intent;
     const came = sighting.isThere ? attempted : { ...attempted, parent: baseParent, name: baseName };
@@ -254,7 +247,7 @@ export class Attempts {
       const sent = { ...attemptOf(now), upload: attemptOf(now).upload ?? '', digests: late.digests };
       const unseen = await this.#overtaken({ ...now, attempted: sent }, written.item, call);
       this.current(now);
-      if (unseen) this.#keepBeside(copyOf(unseen, now, this.#o.outbox));
+      if (unseen) keepBeside(unseen, now, this.#o);
       const next = { ...now, baseVersion: version.id, baseNumber: version.number, baseSize: version.size };
       this.replace(now, next);
       this.late.forget(late);

@@ -10,11 +10,13 @@ import type { Item } from '../mirror/view.js';
 import { linuxNames } from '../names/linux.js';
 import type { ProcoreClient } from '../procore/client.js';
 import type { RemoteVersion } from '../procore/items.js';
+import { overtaken } from '../procore/overtaken.js';
 import { type OwnWork, sizeOf } from '../procore/own-work.js';
 import { tombstone, untouched } from './changes.js';
 import { type Intent, NO_REMOTE } from './intent.js';
 import { type LateCall, type LateCalls, PEOPLE } from './late.js';
 import type { Outbox } from './outbox.js';
+import { keepBeside } from './version-beside.js';
 
 export interface LateArrivalsOptions {
   readonly outbox: Outbox;
@@ -81,8 +83,10 @@ export class LateArrivals {
       if ((item.flags & DELETED) !== 0 && late.removals(item.remoteId).length > 0) this.#later(item, this.#bringBack);
     } else if (item.isFile && item.versionNumber === 1) {
       if (this.#creationsOf(item).length > 0 && !this.#isWanted(item)) this.#later(item, this.#remove);
-    } else if (item.isFile && this.#versionsOf(item).length > 0 && !this.#isChanged(item))
-      this.#later(item, this.#uncover);
+    } else if (item.isFile && !this.#isChanged(item)) {
+      if (this.#versionsOf(item).length > 0) this.#later(item, this.#uncover);
+      else if (this.#coverableOf(item).length > 0) this.#later(item, this.#keepCovered);
+    }
   }
 
   #later(item: Item, work: (item: Item) => Promise<void>, tries = 0): void {
@@ -111,6 +115,12 @@ export class LateArrivals {
   #versionsOf({ remoteId, size, versionNumber }: Item): LateCall[] {
     const calls = this.#o.late.versions(remoteId, PEOPLE);
     return calls.filter(({ digests, baseNumber }) => sizeOf(digests) === size && versionNumber > baseNumber);
+  }
+
+  /** Those whose version may lie below the current one; also of jobs, which look at the current one only. */
+  #coverableOf({ remoteId, versionNumber }: Item): LateCall[] {
+    const isOf = (one: LateCall): boolean => one.remoteId === remoteId && one.removal === undefined;
+    return this.#o.late.all().filter((one) => isOf(one) && versionNumber > one.baseNumber + 1);
   }
 
   /** Somebody speaks for it, or is about to come to its place and will know it for what it is. */
@@ -159,7 +169,7 @@ export class LateArrivals {
       return undefined;
     };
     const top = version && (await take(version));
-    if (!version || !top) return;
+    if (!version || !top) return this.#keepCovered(seen);
     for (const one of late.versions(seen.remoteId, PEOPLE)) if (one.at !== top.at) unused.add(one);
     const earlier = (await client.versions(project, seen.remoteId, this.#call))
       .filter(({ number }) => number < version.number)
@@ -177,6 +187,28 @@ export class LateArrivals {
     )
       return;
     late.forget(top);
+  };
+
+  /** Somebody has saved over a version that came late: what that one had covered unseen is kept beside. 1 call to 3. */
+  readonly #keepCovered = async (seen: Item): Promise<void> => {
+    const { outbox, late, ownWork, client, project, log } = this.#o;
+    const calls = this.#coverableOf(seen);
+    if (calls.length === 0) return;
+    const file = await client.file(project, seen.remoteId, this.#call);
+    const sent = calls.map(({ digests }) => digests);
+    for (const one of calls) {
+      const { baseNumber: base, digests } = one;
+      const ours = await ownWork.versionAfter(file, base, digests, this.#call);
+      if (!ours) continue;
+      const unseen = await overtaken({ file, number: ours.number, base, sent }, this.#o, this.#call);
+      const item = outbox.tree.item(seen.inode);
+      if (!item || this.#isChanged(seen)) return;
+      late.forget(one);
+      if (!unseen) continue;
+      keepBeside(unseen, untouched(item, this.#clock.now(), 'procorefs'), this.#o);
+      log.warn({ path: item.name }, 'a call that was given up had covered a version; that one is kept beside');
+      outbox.events.emit('changed');
+    }
   };
 
   /** What the late version covers is the next version. False where somebody has changed it again. */

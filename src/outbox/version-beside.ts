@@ -1,11 +1,23 @@
+import type { MirrorStore } from '../mirror/store.js';
 import type { RemoteVersion } from '../procore/items.js';
 import { made } from './changes.js';
 import { nameBeside } from './conflict-name.js';
 import type { Intent } from './intent.js';
 import type { Outbox } from './outbox.js';
 
-/** Their version as a file of its own beside ours: its content is brought over when it goes up. */
-export function copyOf(version: RemoteVersion, ours: Intent, outbox: Outbox): Intent {
+/** Puts their version as a file of its own beside ours: its content is brought over when it goes up. */
+export function keepBeside(
+  version: RemoteVersion,
+  ours: Intent,
+  { outbox, store }: { readonly outbox: Outbox; readonly store: MirrorStore },
+): void {
+  const theirs = copyOf(version, ours, outbox);
+  const { inode, parent, name } = theirs;
+  outbox.intents.change([theirs]);
+  store.events.emit('changed', [{ inode, before: undefined, after: { parent, name }, replacedSequence: undefined }]);
+}
+
+function copyOf(version: RemoteVersion, ours: Intent, outbox: Outbox): Intent {
   const { intents, clock } = outbox;
   const now = clock.now();
   const name = nameBeside(ours.name, ours.parent, outbox);

@@ -187,6 +187,28 @@ t.test('what comes late while this machine sleeps is looked at when it wakes', a
   t.strictSame(await atServer(project), wanted({ 'a.txt': ['seen'] }));
 });
 
+t.test('what a late version has covered is kept, also where somebody saved over that one', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await files.write('a.txt', 'one');
+  await project.drain();
+  await files.write('a.txt', 'three, ours');
+  await admin.faults({ late: { route: 'POST /rest/v1.0/file_versions' } });
+  await project.tryAll();
+  await admin.noFaults();
+  giveAllUp(project);
+  await admin.change({ op: 'update', path: 'a.txt', content: 'two, theirs' });
+  t.ok((await admin.finishLate()).includes(201));
+  await admin.change({ op: 'update', path: 'a.txt', content: 'four, made from three' });
+  const server = {
+    'a (conflict).txt': ['two, theirs'],
+    'a.txt': ['one', 'two, theirs', 'three, ours', 'four, made from three'],
+  };
+  await settles(project, async () => Object.keys(await atServer(project)).length >= 2);
+  t.strictSame(await atServer(project), wanted(server));
+});
+
 t.test('what was made when it was sent again stays, also after a restart', async (t) => {
   let project = await opened(t);
   const { admin } = project.simulator;
