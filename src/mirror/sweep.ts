@@ -87,7 +87,8 @@ export class Sweep {
     let wanted = folders;
     do {
       for (const folder of wanted) {
-        await listNearest(this.#store, this.#source, folder, call);
+        if (listed.has(folder)) continue;
+        for (const id of await listNearest(this.#store, this.#source, folder, call)) listed.add(id);
         listed.add(folder);
       }
       wanted = await this.#store.settle({ doubtful, listed: [...listed], serverTime });
