@@ -79,8 +79,9 @@ export class Mirror {
       wait: options.upkeepWait ?? (() => 0),
       looks: {
         poll: (signal) => this.pollNow(signal),
-        list: (folder, signal) =>
-          listNearest(this.store, options.source, folder.remoteId, { class: 'background', upkeep: true, signal }),
+        list: async (folder, signal) => {
+          await listNearest(this.store, options.source, folder.remoteId, { class: 'background', upkeep: true, signal });
+        },
         sweep: this.sweep,
         subtree: (folder) => new Subtree(this.store, options.source, folder),
       },
