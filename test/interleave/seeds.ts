@@ -12,8 +12,9 @@ export const OUTBOX_SEEDS: readonly number[] = [
   20_119,
 ];
 
-// Open: outbox 20_195, on a busy machine: what is to go up does not end. Outbox from 40_000 on (colleagues act on just what a call is about): about one start of fifteen finds something, as 40010,
-// 40035, 40050: a version of a colleague, while one of ours has no answer or the outbox is an older one.
+// Open: outbox 20_195, on a busy machine: what is to go up does not end.
+// Open: outbox from 40_000 on (colleagues act on just what a call is about): about one start of fifteen finds something, as
+// 40010, 40035, 40050: a version of a colleague, while one of ours has no answer or the outbox is an older one.
 
 export const JOB_SEEDS: readonly number[] = [
   // A job moves a document away that got a new version since it was listed.
