@@ -117,10 +117,9 @@ export class LateArrivals {
     return calls.filter(({ digests, baseNumber }) => sizeOf(digests) === size && versionNumber > baseNumber);
   }
 
-  /** Those whose version may lie below the current one; also of jobs, which look at the current one only. */
+  /** Those whose version may lie below the current one. */
   #coverableOf({ remoteId, versionNumber }: Item): LateCall[] {
-    const isOf = (one: LateCall): boolean => one.remoteId === remoteId && one.removal === undefined;
-    return this.#o.late.all().filter((one) => isOf(one) && versionNumber > one.baseNumber + 1);
+    return this.#o.late.versions(remoteId, PEOPLE).filter(({ baseNumber }) => versionNumber > baseNumber + 1);
   }
 
   /** Somebody speaks for it, or is about to come to its place and will know it for what it is. */
