@@ -1,18 +1,15 @@
 import type { Inode } from '../base/ids.js';
-import { linuxNames } from '../names/linux.js';
-import { sentBy } from '../outbox/attempt.js';
+import { placeOfCall, sentBy } from '../outbox/attempt.js';
 import type { Intent } from '../outbox/intent.js';
-import { PEOPLE } from '../outbox/late.js';
 import type { Outbox } from '../outbox/outbox.js';
 import { discard } from '../outbox/uploads-view.js';
 import type { Project } from './project.js';
 
 /** What the last call at an intent may bring about yet, where its outcome is not known. */
 function lateCall(intent: Intent, { tree }: Outbox) {
-  const { attempted, remoteId, baseNumber, baseVersion: version } = intent;
-  const parentId = attempted && tree.remoteIdOf(attempted.parent);
-  if (!attempted || parentId === undefined) return undefined;
-  const place = { job: PEOPLE, remoteId, parentId, name: linuxNames.decode(attempted.name), baseNumber };
+  const { attempted, baseVersion: version } = intent;
+  const place = placeOfCall(intent, tree);
+  if (!attempted || !place) return undefined;
   if (attempted.removal !== undefined)
     return { intent, call: { ...place, digests: [], removal: { time: attempted.removal, version } } };
   const digests = sentBy(intent, attempted);
@@ -22,7 +19,7 @@ function lateCall(intent: Intent, { tree }: Outbox) {
 /** Gives changes that wait up, so that what is left of them shows. Returns where bytes of them are now. */
 export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
   if (inodes.length === 0) return [];
-  const { outbox, late } = project;
+  const { outbox, late, mirror } = project;
   const { view } = outbox.tree;
   // While the folder is known in which it was to be made.
   const sent = [...outbox.intents.all()].flatMap((intent) => lateCall(intent, outbox) ?? []);
@@ -30,8 +27,8 @@ export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
   const gone = new Set(discarded.map(({ intent }) => intent));
   for (const { intent, call } of sent) if (gone.has(intent)) late.add(call);
   for (const { intent } of discarded) if (intent.deleted) late.giveUpRemovals(intent.remoteId);
-  project.outbox.events.emit('changed');
-  project.mirror.store.events.emit(
+  outbox.events.emit('changed');
+  mirror.store.events.emit(
     'changed',
     discarded.map(({ intent, left }) => {
       const here = { parent: intent.parent, name: intent.name };

@@ -6,6 +6,7 @@ import { type Digests, digestsOf } from '../procore/own-work.js';
 import type { SavedUpload } from '../procore/uploads.js';
 import { cleanedName } from './cleaned-name.js';
 import { type Attempt, hasFailed, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
+import { type LateCall, PEOPLE } from './late.js';
 
 /** No call is in doubt. */
 export const NOT_ATTEMPTED = { attemptAt: 0, attempted: undefined } as const;
@@ -24,6 +25,16 @@ export function sentBy(intent: Intent, attempt: Attempt): Digests | undefined {
   if (attempt.digests || attempt.upload === undefined) return attempt.digests;
   const upload = saved(intent);
   return upload?.uuid === attempt.upload ? digestsOf(upload) : undefined;
+}
+
+/** What was to be changed by the last call at an intent, whose outcome is not known; undefined: there is none. */
+export function placeOfCall(
+  { attempted, remoteId, baseNumber }: Intent,
+  tree: { remoteIdOf(folder: Inode): RemoteId | undefined },
+): Omit<LateCall, 'at' | 'digests' | 'removal'> | undefined {
+  const parentId = attempted && tree.remoteIdOf(attempted.parent);
+  if (!attempted || parentId === undefined) return undefined;
+  return { job: PEOPLE, remoteId, parentId, name: linuxNames.decode(attempted.name), baseNumber };
 }
 
 /** Its deletion was sent, and what went with it is not known yet. */

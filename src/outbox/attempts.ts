@@ -9,10 +9,10 @@ import type { RemoteItem, RemoteVersion } from '../procore/items.js';
 import { overtaken } from '../procore/overtaken.js';
 import { isSameContent } from '../procore/own-work.js';
 import type { Written, WrittenItem } from '../procore/writes.js';
-import { attemptOf, rebased, sentBy, withOutcome } from './attempt.js';
+import { attemptOf, placeOfCall, rebased, sentBy, withOutcome } from './attempt.js';
 import { isNothing } from './changes.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
-import { type LateCall, type LateCalls, PEOPLE } from './late.js';
+import { type LateCalls, PEOPLE } from './late.js';
 import { Lookup, type LookupOptions } from './lookup.js';
 import type { Outbox } from './outbox.js';
 import { rehomed } from './rehome.js';
@@ -93,9 +93,8 @@ export class Attempts {
   /** What earlier calls at the same file may make yet is not what this one has made. */
   #passed(attempt: Intent, { id, parentId, name, version }: RemoteItem): void {
     const { late } = this;
-    const ofPeople = ({ job }: LateCall): boolean => job === PEOPLE;
     if (attempt.remoteId === NO_REMOTE && parentId !== null && !attempt.folder)
-      late.passed(late.creations(parentId, name).filter(ofPeople), id);
+      late.passed(late.creations(parentId, name, PEOPLE), id);
     if (attempt.dirty && attempt.attempted?.upload !== undefined && version)
       late.passed(late.versions(id, PEOPLE), version.number);
   }
@@ -190,13 +189,9 @@ export class Attempts {
 
   /** What cannot be seen of it yet is remembered: a server may answer with an error, and finish. */
   #mayComeLate(intent: Intent, attempt: Attempt): void {
-    const { outbox } = this.#o;
+    const place = placeOfCall(intent, this.#o.outbox.tree);
     const digests = sentBy(intent, attempt);
-    const parentId = outbox.tree.remoteIdOf(attempt.parent);
-    if (!digests || parentId === undefined) return;
-    const { remoteId, baseNumber } = intent;
-    const name = linuxNames.decode(attempt.name);
-    this.late.add({ job: PEOPLE, remoteId, parentId, name, baseNumber, digests });
+    if (place && digests) this.late.add({ ...place, digests });
   }
 
   /**
@@ -207,8 +202,7 @@ export class Attempts {
     const { outbox, ownWork } = this.#o;
     const { attempted } = attempt;
     if (!attempted) return false;
-    const made = this.late.creations(parentId, linuxNames.decode(attempted.name));
-    const calls = made.filter(({ job }) => job === PEOPLE);
+    const calls = this.late.creations(parentId, linuxNames.decode(attempted.name), PEOPLE);
     const sent = [...calls.map(({ digests }) => digests), ...(attempted.digests ? [attempted.digests] : [])];
     const found = await this.lookup.childNamed(parentId, linuxNames.decode(attempted.name), 'file', call);
     if (!found || outbox.intents.ofRemote(found.item.id)) return false;

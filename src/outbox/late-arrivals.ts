@@ -108,8 +108,8 @@ export class LateArrivals {
   }
 
   #creationsOf({ parentId, remoteName, remoteId }: Item): LateCall[] {
-    const calls = this.#o.late.creations(parentId, remoteName);
-    return calls.filter(({ job, baseNumber }) => job === PEOPLE && remoteId > baseNumber);
+    const calls = this.#o.late.creations(parentId, remoteName, PEOPLE);
+    return calls.filter(({ baseNumber }) => remoteId > baseNumber);
   }
 
   #versionsOf({ remoteId, size, versionNumber }: Item): LateCall[] {

@@ -120,11 +120,11 @@ export class LateCalls {
     }
   }
 
-  /** Files that were to be made at a place. */
-  creations(parentId: RemoteId, name: string): LateCall[] {
-    return this.#all().filter(
-      (one) => one.remoteId === 0 && one.parentId === parentId && cleanedName(one.name) === cleanedName(name),
-    );
+  /** Files that were to be made at a place, by anybody, or by a job or `PEOPLE`. */
+  creations(parentId: RemoteId, name: string, job?: string): LateCall[] {
+    const isThere = (one: LateCall): boolean =>
+      one.remoteId === 0 && one.parentId === parentId && cleanedName(one.name) === cleanedName(name);
+    return this.#all().filter((one) => isThere(one) && (job === undefined || one.job === job));
   }
 
   /** Versions that a job, or `PEOPLE`, were to make of a file: nobody else has seen what they are made from. */

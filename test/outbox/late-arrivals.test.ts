@@ -42,6 +42,17 @@ async function settles(project: OpenProject, isDone: () => Promise<boolean>): Pr
   });
 }
 
+/** Tries everything once, with these faults. */
+async function tryWith(
+  project: OpenProject,
+  faults: Parameters<OpenProject['simulator']['admin']['faults']>[0],
+): Promise<void> {
+  const { admin } = project.simulator;
+  await admin.faults(faults);
+  await project.tryAll();
+  await admin.noFaults();
+}
+
 const giveAllUp = ({ project }: OpenProject): unknown =>
   giveUp(
     project,
@@ -58,9 +69,7 @@ t.test('a version that comes late covers nothing that was saved since, by whomev
   for (const name of names) await files.write(`${name}.txt`, `${name} 1`);
   await project.drain();
   for (const name of names) await files.write(`${name}.txt`, `${name} 2`);
-  await admin.faults({ late: { route: 'POST /rest/v1.0/file_versions' } });
-  await project.tryAll();
-  await admin.noFaults();
+  await tryWith(project, { late: { route: 'POST /rest/v1.0/file_versions' } });
   await files.write('here.txt', 'here 3, ours');
   await files.write('moved.txt', 'moved 3, ours');
   await admin.change({ op: 'update', path: 'there.txt', content: 'there 3, theirs' });
@@ -91,9 +100,7 @@ t.test('what somebody saved below a late version that one goes on from is kept b
   await files.write('a.txt', '1');
   await project.drain();
   await files.write('a.txt', 'two');
-  await admin.faults({ late: { route: 'POST /rest/v1.0/file_versions' } });
-  await project.tryAll();
-  await admin.noFaults();
+  await tryWith(project, { late: { route: 'POST /rest/v1.0/file_versions' } });
   await files.write('a.txt', 'four, ours');
   await admin.change({ op: 'update', path: 'a.txt', content: 'three, theirs' });
   t.ok((await admin.finishLate()).includes(201));
@@ -113,9 +120,7 @@ t.test('a deletion that comes late, after it was given up, takes nothing that wa
   await poll(project);
   for (const path of ['a.txt', 'd/a.txt', 'e/a.txt']) await files.unlink(path);
   for (const path of ['d', 'e']) await files.rmdir(path);
-  await admin.faults({ late: { route: 'DELETE /rest/v1.0/f' } });
-  await project.tryAll();
-  await admin.noFaults();
+  await tryWith(project, { late: { route: 'DELETE /rest/v1.0/f' } });
   await admin.change({ op: 'update', path: 'a.txt', content: 'newer' });
   await admin.change({ op: 'create', path: 'd/new.txt', content: 'new' });
   await project.drain();
@@ -138,9 +143,7 @@ t.test('a deletion that comes late, after a person gave it up, takes nothing', a
   await poll(project);
   for (const path of ['a.txt', 'd/a.txt']) await files.unlink(path);
   await files.rmdir('d');
-  await admin.faults({ late: { route: 'DELETE /rest/v1.0/f' } });
-  await project.tryAll();
-  await admin.noFaults();
+  await tryWith(project, { late: { route: 'DELETE /rest/v1.0/f' } });
   giveAllUp(project);
   t.equal(String(await files.read('a.txt')), 'seen');
   const server = await atServer(project);
@@ -177,9 +180,7 @@ t.test('what comes late while this machine sleeps is looked at when it wakes', a
   await admin.change({ op: 'create', path: 'a.txt', content: 'seen' });
   await poll(project);
   await files.unlink('a.txt');
-  await admin.faults({ late: { route: 'DELETE /rest/v1.0/f' } });
-  await project.tryAll();
-  await admin.noFaults();
+  await tryWith(project, { late: { route: 'DELETE /rest/v1.0/f' } });
   giveAllUp(project);
   asleep = 3 * 3_600_000;
   t.ok((await admin.finishLate()).includes(200));
@@ -194,9 +195,7 @@ t.test('what a late version has covered is kept, also where somebody saved over 
   await files.write('a.txt', 'one');
   await project.drain();
   await files.write('a.txt', 'three, ours');
-  await admin.faults({ late: { route: 'POST /rest/v1.0/file_versions' } });
-  await project.tryAll();
-  await admin.noFaults();
+  await tryWith(project, { late: { route: 'POST /rest/v1.0/file_versions' } });
   giveAllUp(project);
   await admin.change({ op: 'update', path: 'a.txt', content: 'two, theirs' });
   t.ok((await admin.finishLate()).includes(201));
@@ -237,15 +236,12 @@ t.test('what was made when it was sent again stays, also after a restart', async
 
 t.test('what was sent again is not what an earlier call at it made late', async (t) => {
   let project = await opened(t);
-  const { admin } = project.simulator;
   const files = new Files(project.fileSystem);
   await files.write('version.txt', 'one');
   await project.drain();
   await files.write('version.txt', 'two');
   await files.write('new.txt', 'new');
-  await admin.faults({ '500-html': { route: 'POST /rest/v1.0/file' } });
-  await project.tryAll();
-  await admin.noFaults();
+  await tryWith(project, { '500-html': { route: 'POST /rest/v1.0/file' } });
   await project.drain();
   t.equal(project.project.late.size, 2, 'the earlier calls may be carried out yet');
   const server = wanted({ 'new.txt': ['new'], 'version.txt': ['one', 'two'] });
@@ -268,13 +264,11 @@ t.test('what a person gives up while its outcome is not known makes and covers n
   await project.drain();
   await files.write('version.txt', 'ours');
   await files.write('new.txt', 'new');
-  await admin.faults({
+  await tryWith(project, {
     late: { route: 'POST /rest/v1.0/file' },
     'malformed-json': { route: 'GET /rest/v1.0/folders' },
     408: { route: 'GET /rest/v1.0/files', after: 1 },
   });
-  await project.tryAll();
-  await admin.noFaults();
   giveAllUp(project);
   await admin.change({ op: 'update', path: 'version.txt', content: 'theirs' });
   t.strictSame(await admin.finishLate(), [201, 201]);

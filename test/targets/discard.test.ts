@@ -22,7 +22,8 @@ import { partPath } from '#src/targets/paths.js';
 import { RemoteTarget } from '#src/targets/remote/remote-target.js';
 import { Staging } from '#src/targets/remote/staging.js';
 import { rulesOf } from '#src/targets/rules.js';
-import type { Target, Trash } from '#src/targets/target.js';
+import type { Target } from '#src/targets/target.js';
+import { TRASH } from '../helpers/aside-victim.js';
 import { contentOf } from '../helpers/jobs.js';
 import { Quirky } from '../helpers/quirky-targets.js';
 import { ServerFolder, serveSsh } from '../helpers/target-servers.js';
@@ -30,8 +31,6 @@ import { failsWith, listed, signal, write } from './conformance.js';
 
 const top = mkdtempSync(join(tmpdir(), 'procorefs-discard-'));
 t.teardown(() => rmSync(top, { recursive: true, force: true }));
-
-const TRASH: Trash = { day: '2026-01-31', days: 30, job: 'a', by: 'the job "a"' };
 
 interface Watched {
   readonly target: Target;
