@@ -61,6 +61,7 @@ async function tried(test: string, mutant: Mutant | undefined): Promise<Ending> 
   const scratch = new Scratch();
   try {
     for (const [file, text] of mutant ? transpiled(mutant) : []) scratch.replace(file, text);
+    if (mutant) scratch.bundle();
     return await scratch.run(test);
   } finally {
     scratch.remove();

@@ -16,7 +16,8 @@ async function build(word: string | undefined): Promise<Commander> {
     .version(VERSION)
     .exitOverride()
     .showHelpAfterError('(see --help)');
-  for (const row of await commandsFor(word)) addCommand(program, row);
+  const isVersion = word === '--version' || word === '-V';
+  for (const row of isVersion ? [] : await commandsFor(word)) addCommand(program, row);
   return program;
 }
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { CompanyId, ProjectId } from '../base/ids.js';
 
 const named = z.object({ id: z.number(), name: z.string() });

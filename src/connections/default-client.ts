@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { readConfiguration } from '../base/configuration.js';
 import { errnoOf, Failure } from '../base/errors.js';
 import { Secret } from '../base/secret.js';

@@ -1,5 +1,5 @@
 import * as oauth from 'openid-client';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Secret } from '../base/secret.js';
 import { configure, type Granted, grant, loginFetch, networkCode, type OAuthClient } from './login-host.js';
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Clock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import { Secret } from '../base/secret.js';

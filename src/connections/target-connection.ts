@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A target's file among the connections. Unknown keys stay, so that an older program keeps what a newer one wrote. */
 export const targetConnectionSchema = z.looseObject({

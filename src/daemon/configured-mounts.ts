@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { systemClock } from '../base/clock.js';
 import { readConfiguration } from '../base/configuration.js';
 import { Failure, isFailure } from '../base/errors.js';

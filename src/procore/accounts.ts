@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { asCompanyId, asProjectId, type CompanyId, type ProjectId } from '../base/ids.js';
 
 /** Who a token belongs to: a person, or a service account. */

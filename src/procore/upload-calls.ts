@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { isFailure } from '../base/errors.js';
 import type { ProjectId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';

@@ -63,7 +63,7 @@ export class Machine {
   private constructor(folder: string, holder: ChildProcess) {
     this.folder = folder;
     this.node = join(folder, 'bin/node');
-    this.main = join(folder, 'app/dist/cli/main.js');
+    this.main = join(folder, 'app/dist/bundle/main.js');
     this.#holder = holder;
   }
 

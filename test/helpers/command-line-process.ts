@@ -1,6 +1,9 @@
 import { Readable, Writable } from 'node:stream';
-import { runCommandLine } from '#src/cli/command-line.js';
 import type { CommandLineAnswer, CommandLineRequest } from './command-line.js';
+
+/** As it is installed: a daemon that it starts is the installed one as well. */
+const program = new URL(import.meta.resolve('#src/bundle/command-line.js')).href;
+const { runCommandLine } = (await import(program)) as typeof import('#src/cli/command-line.js');
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 

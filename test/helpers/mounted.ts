@@ -10,7 +10,8 @@ import { runCommandLine } from './command-line.js';
 import { processesWith, signalTo } from './processes.js';
 import { type RunningSimulator, type SimulatorSettings, simulator } from './simulator.js';
 
-export const MAIN = fileURLToPath(import.meta.resolve('#src/cli/main.js'));
+/** The program as it is installed. */
+export const MAIN = fileURLToPath(import.meta.resolve('#src/bundle/main.js'));
 
 interface Teardown {
   teardown(cleanup: () => unknown): unknown;

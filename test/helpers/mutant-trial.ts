@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
@@ -45,6 +45,11 @@ export class Scratch {
     // It is a link: written to, it would be another one in the package as well.
     rmSync(path);
     writeFileSync(path, text);
+  }
+
+  /** Makes of what was replaced what is installed. */
+  bundle(): void {
+    execFileSync(process.execPath, [join(this.top, 'dist/cli/bundle.js')]);
   }
 
   remove(): void {

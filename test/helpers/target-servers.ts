@@ -212,6 +212,8 @@ export async function serveSsh(folder: ServerFolder): Promise<TestServer> {
         'StrictModes no',
         'PermitRootLogin yes',
         'Subsystem sftp internal-sftp',
+        // bash(1) reads ~/.bashrc for a command that comes over ssh, unless its shell is an inner one.
+        'SetEnv SHLVL=1',
         '',
       ].join('\n'),
     );

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 const list = z
   .union([z.string().transform((text) => [text]), z.array(z.string())])

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Failure } from '../../base/errors.js';
 import { oneLine } from '../../base/text.js';
 import { type Schedule, type StopPolicy, scheduleSchema, stopPolicySchema } from './schedule-schema.js';

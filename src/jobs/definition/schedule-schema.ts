@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DAYS, DURATION_UNITS, SCHEDULE_MODES } from './words.js';
 
 /** How long, e.g. `{"value":15,"unit":"m"}`. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { filterSchema } from './filter-schema.js';
 import { timeOfDay } from './schedule-schema.js';
 import { AUDIT_LEVELS, CONFLICT_RESOLUTIONS, DELETE_PROPAGATIONS, TRANSFER_TYPES } from './words.js';

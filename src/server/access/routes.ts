@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { Secret } from '../../base/secret.js';

@@ -1,5 +1,5 @@
 import { cpus, freemem, hostname, loadavg, totalmem } from 'node:os';
-import { z } from 'zod';
+import * as z from 'zod';
 import { Secret } from '../../base/secret.js';
 import { ROLES } from '../access/account.js';
 import type { Users } from '../access/users.js';

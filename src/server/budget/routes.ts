@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { isTarget } from '../../connections/store.js';
 import { list, pageOf, type Route } from '../http/route.js';
 import type { MountView, Parts } from '../parts.js';

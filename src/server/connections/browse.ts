@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { z } from 'zod';
+import * as z from 'zod';
 import { Failure } from '../../base/errors.js';
 import { asCompanyId, asProjectId, asRemoteId, type ProjectId } from '../../base/ids.js';
 import type { CallOptions } from '../../budget/calls.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Failure } from '../../base/errors.js';
 import { Secret } from '../../base/secret.js';
 import type { Connection } from '../../connections/connection.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Failure } from '../../base/errors.js';
 import { comparePlatforms } from '../../names/compare.js';
 import { platformNamed, platforms } from '../../names/platforms.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { limited } from '../../base/abort.js';
 import { Failure } from '../../base/errors.js';
 import { asCompanyId, asProjectId } from '../../base/ids.js';

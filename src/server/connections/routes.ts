@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import { Secret } from '../../base/secret.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { SingleFlight } from '../../base/abort.js';
 import { Failure } from '../../base/errors.js';
 import { plain, type Route } from '../http/route.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { AnyConnection, Connections } from '../../connections/store.js';
 import { isTarget } from '../../connections/store.js';
 import { redactedUri } from '../../targets/setup.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { plain, type Route } from '../http/route.js';
 import type { Parts } from '../parts.js';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { tokenBody, tokenReply } from '../access/routes.js';
 import { hasCsv } from './envelope.js';
 import type { Route } from './route.js';

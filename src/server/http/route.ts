@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Account, Role } from '../access/account.js';
 import { common, paging } from './wire.js';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What a list can be sorted by: a word, and what a row has under it. */
 export type SortKeys<Row> = Readonly<Record<string, (row: Row) => string | number | undefined>>;

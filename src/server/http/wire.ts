@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A value of a query: `x=1&x=2` comes as a list. */
 export type QueryValue = string | readonly string[] | undefined;

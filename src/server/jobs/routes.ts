@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { Failure } from '../../base/errors.js';
 import { jobBodySchema } from '../../jobs/definition/job-schema.js';
 import type { Execution } from '../../jobs/store/executions.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Failure } from '../../base/errors.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import { type JobEngine, RESETS } from '../../jobs/engine.js';

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { AnyConnection, Connections } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import { FLAGGED } from '../../jobs/definition/words.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { count, list, one, pageOf, type Route } from '../http/route.js';
 import { word } from '../http/wire.js';
 import type { Parts } from '../parts.js';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { Failure } from '../../base/errors.js';
 import type { Database } from '../../database/open.js';
 import type { Job } from '../../jobs/definition/job-schema.js';

@@ -1,5 +1,5 @@
 import { hostname, userInfo } from 'node:os';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type AnyConnection, isTarget } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import { list, pageOf, type Route } from '../http/route.js';

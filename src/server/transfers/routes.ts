@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Failure } from '../../base/errors.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import { FLAGGED, ITEM_STATUSES, type ItemStatus } from '../../jobs/definition/words.js';
