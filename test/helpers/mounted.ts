@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -93,8 +93,9 @@ export class Installation {
   /** As `procorefs`, and fails unless the command succeeds. */
   async must(words: readonly string[], options: CommandOptions = {}): Promise<string> {
     const ran = await this.procorefs(words, options);
-    if (ran.code !== 0) throw new Error(`procorefs ${words.join(' ')} ended with ${ran.code}: ${ran.stderr}`);
-    return ran.stdout;
+    if (ran.code === 0) return ran.stdout;
+    const last = this.log().split('\n').slice(-12).join('\n');
+    throw new Error(`procorefs ${words.join(' ')} ended with ${ran.code}: ${ran.stderr}\n${last}`);
   }
 
   async connect(running: RunningSimulator, more: readonly string[] = []): Promise<void> {
@@ -111,6 +112,7 @@ export class Installation {
   /** What the daemons have logged. */
   log(): string {
     const folder = join(this.state, 'log');
+    if (!existsSync(folder)) return '';
     return readdirSync(folder)
       .map((name) => readFileSync(join(folder, name), 'utf8'))
       .join('');
