@@ -19,7 +19,7 @@ function lateCall(intent: Intent, { tree }: Outbox) {
 /** Gives changes that wait up, so that what is left of them shows. Returns where bytes of them are now. */
 export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
   if (inodes.length === 0) return [];
-  const { outbox, late, mirror } = project;
+  const { outbox, late } = project;
   const { view } = outbox.tree;
   // While the folder is known in which it was to be made.
   const sent = [...outbox.intents.all()].flatMap((intent) => lateCall(intent, outbox) ?? []);
@@ -28,8 +28,7 @@ export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
   for (const { intent, call } of sent) if (gone.has(intent)) late.add(call);
   for (const { intent } of discarded) if (intent.deleted) late.giveUpRemovals(intent.remoteId);
   outbox.events.emit('changed');
-  mirror.store.events.emit(
-    'changed',
+  outbox.tree.tell(
     discarded.map(({ intent, left }) => {
       const here = { parent: intent.parent, name: intent.name };
       // Others may have moved it meanwhile.

@@ -141,7 +141,6 @@ export class Project {
       noDelete: options.noDelete,
       longestBelow: (folders, without) => mirror.store.longestBelow(folders, without),
       syncMirror: () => mirror.store.sync(),
-      tell: (changes) => mirror.store.events.emit('changed', changes),
     });
     if (mirror.view.ignoresCase) this.outbox.intents.ignoreCase();
     mirror.store.events.on('changed', (changes) => this.#follow(changes, log));
@@ -312,7 +311,7 @@ export class Project {
   #follow(changes: readonly Change[], log: Log): void {
     try {
       const seen = follow(changes, this.outbox);
-      if (seen.length > 0) this.mirror.store.events.emit('changed', seen);
+      if (seen.length > 0) this.outbox.tree.tell(seen);
     } catch (error) {
       log.error({ error }, 'the outbox cannot be written; what others changed is merged when it goes up');
     }

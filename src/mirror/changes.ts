@@ -15,7 +15,36 @@ export interface Change {
   readonly after: Place | undefined;
   /** The item's node sequence before, where its content was replaced. */
   readonly replacedSequence: number | undefined;
+  /** The content of this node is another one: it was written to here. */
+  readonly rewritten?: true;
 }
+
+type Placed = Place & { readonly inode: Inode };
+
+const placeOf = ({ parent, name }: Place): Place => ({ parent, name });
+
+export const appeared = (item: Placed): Change => ({
+  inode: item.inode,
+  before: undefined,
+  after: placeOf(item),
+  replacedSequence: undefined,
+});
+
+export const disappeared = (item: Placed): Change => ({
+  inode: item.inode,
+  before: placeOf(item),
+  after: undefined,
+  replacedSequence: undefined,
+});
+
+/** Where it is, it has other attributes. */
+export const altered = (item: Placed): Change => ({ ...appeared(item), before: placeOf(item) });
+
+/** @param item as it is now */
+export const moved = (before: Placed, item: Placed | undefined): Change => ({
+  ...disappeared(before),
+  after: item && placeOf(item),
+});
 
 /** Sequences wrap long before the node id would leave 2^53: the upper half is for other nodes. */
 const SEQUENCE_LIMIT = 2 ** 15;

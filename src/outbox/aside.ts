@@ -1,6 +1,5 @@
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
-import type { Change } from '../mirror/changes.js';
 import { HIDDEN } from '../mirror/flags.js';
 import { made } from './changes.js';
 import { freeConflictName } from './conflict-name.js';
@@ -19,8 +18,6 @@ export interface AsideOptions {
   readonly staysLocal: StaysLocal;
   readonly log: Log;
   readonly clock: Clock;
-  /** Tells whoever shows the tree. */
-  readonly tell: (changes: readonly Change[]) => void;
 }
 
 /**
@@ -61,7 +58,7 @@ export class Aside {
 
   /** What was written to it becomes a file beside the one that it was, or in its place where nothing is any more. */
   record(file: WorkingFile, uid: number): Intent | undefined {
-    const { tree, intents, staging, staysLocal, log, tell } = this.#o;
+    const { tree, intents, staging, staysLocal, log } = this.#o;
     const { aside, inode } = file;
     const folder = aside?.parent === undefined ? undefined : tree.item(aside.parent);
     if (!aside || !folder) {
@@ -80,7 +77,7 @@ export class Aside {
     intents.put(copy);
     file.recorded();
     log.warn({ path: tree.pathOf(copy) }, isTaken ? 'a conflict: both versions are kept' : reason);
-    tell([{ inode, before: undefined, after: { parent: folder.inode, name }, replacedSequence: undefined }]);
+    tree.tell([{ inode, before: undefined, after: { parent: folder.inode, name }, replacedSequence: undefined }]);
     return copy;
   }
 }

@@ -114,11 +114,11 @@ export class Attempts {
 
   /** A folder that was there already got the number of the one that was made here: what waits in it goes along. */
   #rehome(from: Inode, to: Inode): void {
-    const { store, outbox } = this.#o;
+    const { outbox } = this.#o;
     const { put, changes } = rehomed(outbox.intents, from, to, outbox.clock.now());
     if (put.length === 0) return;
     outbox.intents.change(put);
-    store.events.emit('changed', changes);
+    outbox.tree.tell(changes);
   }
 
   #finish(attempt: Intent, item: RemoteItem): void {

@@ -104,7 +104,7 @@ export class Deletions {
   }
 
   #tell(changes: Change[]): void {
-    this.#o.store.events.emit('changed', changes);
+    this.#o.outbox.tree.tell(changes);
   }
 }
 

@@ -212,7 +212,7 @@ export class LateArrivals {
 
   /** What the late version covers is the next version. False where somebody has changed it again. */
   #putOver(seen: Item, late: RemoteVersion, covered: RemoteVersion): boolean {
-    const { outbox, store, log } = this.#o;
+    const { outbox, log } = this.#o;
     const item = outbox.tree.item(seen.inode);
     if (!item || this.#isChanged(seen) || item.versionId !== late.id || this.#versionsOf(item).length === 0)
       return false;
@@ -231,7 +231,7 @@ export class LateArrivals {
     );
     const place = { parent: intent.parent, name: intent.name };
     const { inode } = intent;
-    store.events.emit('changed', [{ inode, before: place, after: place, replacedSequence: item.sequence }]);
+    outbox.tree.tell([{ inode, before: place, after: place, replacedSequence: item.sequence }]);
     outbox.events.emit('changed');
     return true;
   }

@@ -1,7 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { ContentCache } from '../content/cache.js';
-import type { Change } from '../mirror/changes.js';
 import type { View } from '../mirror/view.js';
 import type { LongestAtServer } from './longest-below.js';
 
@@ -21,6 +20,4 @@ export interface OutboxOptions {
   readonly longestBelow: LongestAtServer;
   /** Brings the mirror to the platter. */
   readonly syncMirror: () => Promise<void>;
-  /** Tells whoever shows the tree. */
-  readonly tell: (changes: readonly Change[]) => void;
 }

@@ -205,14 +205,12 @@ export class Sender {
   }
 
   #letGo(intent: Intent): void {
-    const { outbox, store, log } = this.#o;
+    const { outbox, log } = this.#o;
     const { inode, parent, name } = intent;
     log.warn({ path: outbox.tree.pathOf(intent) }, 'it was moved here and deleted at the server: it is deleted');
     outbox.intents.change([], [inode]);
     if (intent.staged && !outbox.working(inode)) outbox.staging.remove(inode);
-    store.events.emit('changed', [
-      { inode, before: { parent, name }, after: undefined, replacedSequence: intent.sequence },
-    ]);
+    outbox.tree.tell([{ inode, before: { parent, name }, after: undefined, replacedSequence: intent.sequence }]);
   }
 
   /** A change of an existing item; may be repeated after a lost reply, since it says what is to be. */
@@ -234,7 +232,7 @@ export class Sender {
 
   /** Somebody else has put something to the place that it was to go to. */
   #standBeside({ inode, parent, name }: Intent): void {
-    const { outbox, store, log } = this.#o;
+    const { outbox, log } = this.#o;
     const { intents, tree, clock } = outbox;
     const now = intents.get(inode);
     if (!now || now.deleted || now.parent !== parent || now.name !== name) return;
@@ -242,7 +240,7 @@ export class Sender {
     intents.put(beside);
     log.warn({ path: tree.pathOf(beside) }, 'its name was taken at the server meanwhile: it stands beside it');
     const after = { parent, name: beside.name };
-    store.events.emit('changed', [{ inode, before: { parent, name }, after, replacedSequence: undefined }]);
+    tree.tell([{ inode, before: { parent, name }, after, replacedSequence: undefined }]);
   }
 
   /** Gives way to another item that goes to this one's place at the server while this one goes to its: 1 call more. */
@@ -337,7 +335,7 @@ export class Sender {
     outbox.staging.remove(current.inode);
     log.warn({ path: outbox.tree.pathOf(copy) }, 'a conflict: both versions are kept');
     if (theirs) await store.ingestItems([theirs.item], theirs.serverTime);
-    store.events.emit('changed', [
+    outbox.tree.tell([
       {
         inode: current.inode,
         before: { parent: current.parent, name: current.name },

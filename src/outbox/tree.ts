@@ -1,6 +1,8 @@
+import { EventEmitter } from 'node:events';
 import { Failure } from '../base/errors.js';
 import { type Inode, type RemoteId, ROOT_INODE } from '../base/ids.js';
 import type { ContentVersion } from '../content/source.js';
+import type { Change } from '../mirror/changes.js';
 import { FILE, HIDDEN } from '../mirror/flags.js';
 import type { Item, ListedItem, View } from '../mirror/view.js';
 import { linuxNames } from '../names/linux.js';
@@ -29,11 +31,18 @@ export type ListedLocalItem = ListedItem & Partial<Pick<LocalItem, 'localMtime' 
 export class Tree {
   readonly view: View;
   readonly folderTimes = new FolderTimes();
+  /** What changed here, and through which mount; what changes at the server is told by the mirror. */
+  readonly events = new EventEmitter<{ changed: [changes: readonly Change[], by: object | undefined] }>();
   readonly #intents: Intents;
 
   constructor(view: View, intents: Intents) {
     this.view = view;
     this.#intents = intents;
+  }
+
+  /** Something is another one now, to everybody but the mount that did it. */
+  tell(changes: readonly Change[], by?: object): void {
+    this.events.emit('changed', changes, by);
   }
 
   /** Undefined where there is none, it is deleted, or its identity went to another inode. */
@@ -61,19 +70,29 @@ export class Tree {
     return left !== undefined && !left.folder;
   }
 
-  /** Children with a greater inode, in order of their inodes, at most `limit`. */
+  /** Children with a greater inode, in order of their inodes: `limit`, and fewer only at the end. */
   children(parent: LocalItem, after: number, limit: number): LocalItem[] {
-    const remote = parent.remoteId === NO_REMOTE ? [] : this.view.children(parent.remoteId, after, limit);
-    if (this.#intents.size === 0) return remote.map((item) => this.#fromMirror(item, parent.inode));
-    const local = this.#intents.childrenOf(parent.inode).filter((intent) => intent.inode > after);
-    // Beyond the last row of a full chunk the mirror may have more: what is local there waits for its turn.
-    const horizon = remote.length < limit ? Number.POSITIVE_INFINITY : remote.at(-1)!.inode;
-    return [
-      ...remote
-        .filter((item) => !this.#isTaken(item, parent.inode) && !this.#intents.child(parent.inode, item.name))
-        .map((item) => this.#fromMirror(item, parent.inode)),
-      ...local.filter((intent) => intent.inode <= horizon).map((intent) => this.#fromIntent(intent)),
-    ].sort((a, b) => a.inode - b.inode);
+    const remote = (above: number): Item[] =>
+      parent.remoteId === NO_REMOTE ? [] : this.view.children(parent.remoteId, above, limit);
+    if (this.#intents.size === 0) return remote(after).map((item) => this.#fromMirror(item, parent.inode));
+    const local = this.#intents.childrenOf(parent.inode);
+    const found: LocalItem[] = [];
+    for (let at = after; ; ) {
+      const rows = remote(at);
+      const isLast = rows.length < limit;
+      // Beyond the last row of a full page the mirror may have more: what is local there waits for its turn.
+      const horizon = isLast ? Number.POSITIVE_INFINITY : rows.at(-1)!.inode;
+      const here = rows.filter(
+        (item) => !this.#isTaken(item, parent.inode) && !this.#intents.child(parent.inode, item.name),
+      );
+      const both = [...here, ...local.filter(({ inode }) => inode > at && inode <= horizon)]
+        .sort((a, b) => a.inode - b.inode)
+        .slice(0, limit - found.length);
+      for (const one of both)
+        found.push('remoteName' in one ? this.#fromMirror(one, parent.inode) : this.#fromIntent(one));
+      if (isLast || found.length === limit) return found;
+      at = horizon;
+    }
   }
 
   /** As `children`, with only what a listing shows; straight from the mirror where nobody changed anything. */

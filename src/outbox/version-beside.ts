@@ -1,4 +1,3 @@
-import type { MirrorStore } from '../mirror/store.js';
 import type { RemoteVersion } from '../procore/items.js';
 import { made } from './changes.js';
 import { nameBeside } from './conflict-name.js';
@@ -6,15 +5,11 @@ import type { Intent } from './intent.js';
 import type { Outbox } from './outbox.js';
 
 /** Puts their version as a file of its own beside ours: its content is brought over when it goes up. */
-export function keepBeside(
-  version: RemoteVersion,
-  ours: Intent,
-  { outbox, store }: { readonly outbox: Outbox; readonly store: MirrorStore },
-): void {
+export function keepBeside(version: RemoteVersion, ours: Intent, { outbox }: { readonly outbox: Outbox }): void {
   const theirs = copyOf(version, ours, outbox);
   const { inode, parent, name } = theirs;
   outbox.intents.change([theirs]);
-  store.events.emit('changed', [{ inode, before: undefined, after: { parent, name }, replacedSequence: undefined }]);
+  outbox.tree.tell([{ inode, before: undefined, after: { parent, name }, replacedSequence: undefined }]);
 }
 
 function copyOf(version: RemoteVersion, ours: Intent, outbox: Outbox): Intent {

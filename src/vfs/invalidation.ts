@@ -2,15 +2,16 @@ import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { KernelCache } from '../fuse/filesystem.js';
 import type { Change, Place } from '../mirror/changes.js';
-import type { View } from '../mirror/view.js';
+import type { LocalItem, Tree } from '../outbox/tree.js';
 import type { Nodes } from './nodes.js';
 
 /**
- * Tells the kernel what changed at the server, so that its time-outs can be long and the mount still is coherent.
+ * Tells the kernel what changed at the server and through other mounts, so that its time-outs can be long and the mount
+ * still is coherent.
  * Only folders that the kernel has asked about can be stale there.
  */
 export class Invalidation {
-  readonly #view: View;
+  readonly #tree: Tree;
   readonly #nodes: Nodes;
   readonly #kernel: KernelCache;
   readonly #log: Log;
@@ -18,9 +19,9 @@ export class Invalidation {
   readonly #asked = new Set<Inode>();
 
   /** @param conceals a name may come and go without a move: what is private is not shown */
-  constructor(view: View, nodes: Nodes, kernel: KernelCache, log: Log, conceals: boolean) {
+  constructor(tree: Tree, nodes: Nodes, kernel: KernelCache, log: Log, conceals: boolean) {
     this.#conceals = conceals;
-    this.#view = view;
+    this.#tree = tree;
     this.#nodes = nodes;
     this.#kernel = kernel;
     this.#log = log;
@@ -45,9 +46,11 @@ export class Invalidation {
           folders.add(place.parent);
           work.push(this.#entry(place));
         }
+      } else if (change.inode === this.#nodes.root) {
+        work.push(this.#node(change.inode, -1));
       } else if (after && this.#asked.has(after.parent)) {
         folders.add(after.parent);
-        work.push(this.#attributes(change.inode));
+        work.push(this.#node(change.inode, change.rewritten ? 0 : -1));
         if (this.#conceals) work.push(this.#entry(after));
       }
     }
@@ -64,17 +67,22 @@ export class Invalidation {
   }
 
   #entry(place: Place): Promise<void> {
-    const parent = this.#view.item(place.parent);
+    const parent = this.#item(place.parent);
     return parent ? this.#kernel.invalidateEntry(this.#nodes.of(parent), place.name) : Promise.resolve();
   }
 
-  #attributes(inode: Inode): Promise<void> {
-    const item = this.#view.item(inode);
-    return item ? this.#kernel.invalidateNode(this.#nodes.of(item), -1) : Promise.resolve();
+  #directory(inode: Inode): Promise<void> {
+    return this.#node(inode, 0);
   }
 
-  #directory(inode: Inode): Promise<void> {
-    const item = this.#view.item(inode);
-    return item ? this.#kernel.invalidateNode(this.#nodes.of(item), 0) : Promise.resolve();
+  /** @param offset as in `KernelCache.invalidateNode` */
+  #node(inode: Inode, offset: number): Promise<void> {
+    const item = this.#item(inode);
+    return item ? this.#kernel.invalidateNode(this.#nodes.of(item), offset) : Promise.resolve();
+  }
+
+  /** What is gone here may still be in the kernel. */
+  #item(inode: Inode): Pick<LocalItem, 'inode' | 'sequence'> | undefined {
+    return this.#tree.item(inode) ?? this.#tree.view.item(inode);
   }
 }

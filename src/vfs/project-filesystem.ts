@@ -16,7 +16,7 @@ import type {
   NoEntry,
   OpenFile,
 } from '../fuse/filesystem.js';
-import type { Change } from '../mirror/changes.js';
+import { altered, type Change } from '../mirror/changes.js';
 import type { Mirror } from '../mirror/mirror.js';
 import { META_FOLDER, NAME_BYTES } from '../names/linux.js';
 import { isProbe } from '../names/probes.js';
@@ -32,34 +32,11 @@ import { HiddenFolder } from './hidden/hidden-folder.js';
 import { isHidden } from './hidden/places.js';
 import { Invalidation } from './invalidation.js';
 import { Nodes, type Numbering } from './nodes.js';
+import type { FileSystemOptions } from './options.js';
 import { isConcealed } from './privacy.js';
 import type { Readers } from './readers.js';
 import { spelledNode } from './spellings.js';
 import { type WebUrl, type XattrSources, xattrs } from './xattrs.js';
-
-export interface FileSystemOptions {
-  readonly mirror: Mirror;
-  readonly outbox: Outbox;
-  readonly owner: Ownership;
-  readonly checkouts: Checkouts;
-  readonly pins: Pins;
-  readonly readers: Readers;
-  readonly versions: FileVersions;
-  readonly webUrl: WebUrl;
-  readonly log: Log;
-  /** The folder that is mounted; the project's root unless told. */
-  readonly root?: Inode;
-  /** Where the project is a folder of a mount beside others. */
-  readonly shared?: SharedMount;
-}
-
-/** What the projects on one mount have in common. */
-export interface SharedMount {
-  readonly numbering: Numbering;
-  readonly newHandle: () => Handle;
-  /** Seconds for which the kernel may keep names and attributes at most. */
-  readonly timeout: number;
-}
 
 /** Seconds: the kernel is told of every change, so what it knows may stay for long. */
 const PUSHED_TIMEOUT = 3600;
@@ -99,6 +76,10 @@ export class ProjectFileSystem implements FileSystem {
   readonly #xattrSources: XattrSources;
   readonly #directories: Directories;
   readonly #onChange = (changes: readonly Change[]): void => this.#changed(changes);
+  readonly #onLocalChange = (changes: readonly Change[], by: object | undefined): void => {
+    // Of what came through this mount the kernel knows.
+    if (by !== this) this.#changed(changes);
+  };
   readonly #longest: number;
   #timeout = UNTOLD_TIMEOUT;
   #telling: Promise<unknown> = Promise.resolve();
@@ -147,8 +128,9 @@ export class ProjectFileSystem implements FileSystem {
     this.kernel = kernel;
     this.#timeout = Math.min(this.#longest, kernel.canInvalidate ? PUSHED_TIMEOUT : UNTOLD_TIMEOUT);
     const conceals = this.#owner.privacy === 'hide';
-    this.invalidation = new Invalidation(this.#mirror.view, this.nodes, kernel, this.log, conceals);
+    this.invalidation = new Invalidation(this.tree, this.nodes, kernel, this.log, conceals);
     this.#mirror.store.events.on('changed', this.#onChange);
+    this.tree.events.on('changed', this.#onLocalChange);
   }
 
   lookup(parent: NodeId, name: string, context: Context): Awaitable<Entry | NoEntry> {
@@ -197,7 +179,7 @@ export class ProjectFileSystem implements FileSystem {
 
   readdir(node: NodeId, handle: Handle, cookie: number, limit: number, context: Context): Awaitable<DirectoryPage> {
     if (isHidden(node)) return this.hidden.readdir(node, cookie, limit, context);
-    return this.#directories.read(handle, cookie);
+    return this.#directories.read(handle, cookie, limit);
   }
 
   releasedir(_node: NodeId, handle: Handle): void {
@@ -266,7 +248,12 @@ export class ProjectFileSystem implements FileSystem {
       this.#readers.closed(open.pid, open.blob.position, open.item.size);
       open.blob.close();
     }
-    if (open.file) this.outbox.release(open.file, open.writing, open.uid);
+    if (!open.file) return;
+    try {
+      this.outbox.release(open.file, open.writing, open.uid);
+    } finally {
+      if (open.writing) this.tellRewritten(open.inode);
+    }
   }
 
   statfs(): FileSystemStatistics {
@@ -285,6 +272,7 @@ export class ProjectFileSystem implements FileSystem {
 
   destroy(): void {
     this.#mirror.store.events.off('changed', this.#onChange);
+    this.tree.events.off('changed', this.#onLocalChange);
     for (const open of [...this.handles.all()]) {
       open.blob?.close();
       if (open.file) this.outbox.release(open.file, open.writing, open.uid);
@@ -303,6 +291,17 @@ export class ProjectFileSystem implements FileSystem {
     await forgotten;
   }
 
+  /** Through the other mounts of the project what the kernel has of a file is old. */
+  protected tellRewritten(inode: Inode): void {
+    const item = this.tree.item(inode);
+    if (item) this.tell({ ...altered(item), rewritten: true });
+  }
+
+  /** Tells the other mounts of the project what was done through this one. */
+  protected tell(...changes: readonly Change[]): void {
+    this.tree.tell(changes, this);
+  }
+
   /** The open working file of an item at the node that the kernel has; a superseded version has none. */
   protected working(item: LocalItem, node: NodeId) {
     return this.nodes.of(item) === node ? this.outbox.working(item.inode) : undefined;
@@ -318,6 +317,8 @@ export class ProjectFileSystem implements FileSystem {
   ): Promise<OpenFile> {
     const file = await this.outbox.open(item, writing, truncate, grows);
     this.handles.share(node, file);
+    // From now on the other mounts ask for its size each second.
+    if (writing) this.tellRewritten(item.inode);
     const { uid, pid } = context;
     const handle = this.handles.add({ node, inode: item.inode, item, writing, uid, pid, blob: undefined, file });
     return file.isComplete ? { handle, backingFd: file.fd } : { handle };

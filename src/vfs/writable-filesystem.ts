@@ -15,6 +15,7 @@ import type {
   OpenFile,
   WritableFileSystem,
 } from '../fuse/filesystem.js';
+import { altered, appeared, disappeared, moved } from '../mirror/changes.js';
 import { setAttributes } from '../outbox/attributes.js';
 import { USUAL_CHECKOUT } from '../outbox/checkouts.js';
 import { NO_REMOTE } from '../outbox/intent.js';
@@ -23,7 +24,8 @@ import type { LocalItem } from '../outbox/tree.js';
 import type { WorkingFile } from '../outbox/working-file.js';
 import type { FileHandle } from './file-handles.js';
 import { outsideHidden } from './hidden/guard.js';
-import { type FileSystemOptions, ProjectFileSystem } from './project-filesystem.js';
+import type { FileSystemOptions } from './options.js';
+import { ProjectFileSystem } from './project-filesystem.js';
 import { CHECKOUT, checkoutPeriod, PIN, pinned } from './xattrs.js';
 
 /** fallocate(2) modes, <linux/falloc.h>. */
@@ -58,14 +60,17 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     write: (_node, handle, offset, data) => this.#writing(handle).write(offset, data),
 
     flush: (_node, handle, context) => {
-      const file = this.handles.get(handle)?.file;
-      if (file) this.outbox.flush(file, context.uid);
+      const { file, writing } = this.handles.get(handle) ?? {};
+      if (!file) return;
+      this.outbox.flush(file, context.uid);
+      if (writing) this.tellRewritten(file.inode);
     },
 
     fsync: async (_node, handle, _dataOnly, context) => {
       const file = this.handles.get(handle)?.file;
       if (!file) return;
       await this.outbox.sync(file, context.uid);
+      this.tellRewritten(file.inode);
       await this.#options.publish?.(file.inode, context.signal);
     },
 
@@ -84,6 +89,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
         this.#requireEntry(folder, context);
         const made = this.outbox.mkdir(folder, name, context.uid);
         this.#changedIn(folder);
+        this.tell(appeared(made));
         return this.entry(made);
       }),
 
@@ -94,6 +100,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
         this.#requireChange(item, context);
         this.outbox.unlink(item, context.uid);
         this.#changedIn(folder);
+        this.tell(disappeared(item));
         this.#forgetSpelling(folder, item.name, name);
       }),
 
@@ -105,6 +112,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       await this.listed(item, context);
       this.outbox.rmdir(item, context.uid);
       this.#changedIn(folder);
+      this.tell(disappeared(item));
       this.#forgetSpelling(folder, item.name, name);
     },
 
@@ -124,6 +132,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       if (replaced && !replaced.isFile) await this.listed(replaced, context);
       await this.outbox.rename(item, folder, newName, replace, context.uid);
       for (const one of from.inode === folder.inode ? [folder] : [from, folder]) this.#changedIn(one);
+      this.tell(...(replaced ? [disappeared(replaced)] : []), moved(item, this.tree.item(item.inode)));
       this.#forgetSpelling(from, item.name, name);
       if (replaced) this.#forgetSpelling(folder, replaced.name, newName);
     },
@@ -237,6 +246,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     const file = handle === undefined ? undefined : this.handles.get(handle)?.file;
     if (!file) return this.#truncatePath(node, item, changes.size, context).then(() => this.#setTimes(node, changes));
     this.outbox.truncate(file, changes.size);
+    this.tellRewritten(file.inode);
     return this.#setTimes(node, changes);
   }
 
@@ -251,6 +261,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       if (file && changes.mtime !== undefined) file.setMtime(changes.mtime);
       setAttributes(this.outbox, item, changes.mtime, changes.mode);
       item = this.item(node);
+      this.tell(altered(item));
     }
     return this.entry(item);
   }
@@ -291,6 +302,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     this.#requireEntry(folder, context);
     const { item, file } = this.outbox.create(folder, name, context.uid);
     this.#changedIn(folder);
+    this.tell(appeared(item));
     file.handles++;
     file.writers++;
     const node = this.nodes.of(item);

@@ -68,6 +68,7 @@ function readdir(plus: boolean): Handler {
       session.send(request, reply.directory(entries, room, plus));
       const last = entries.at(-1);
       if (end && last && reply.packed === entries.length) session.finished.set(handle, last.cookie);
+      else session.finished.delete(handle);
     });
   };
 }

@@ -7,7 +7,8 @@ import type { Attributes, Awaitable, FileSystem, KernelCache } from '../../fuse/
 import type { Company } from '../../mirror/company/company.js';
 import type { CompanyProject, FolderLook } from '../../mirror/company/store.js';
 import { countHandles } from '../file-handles.js';
-import type { ProjectFileSystem, SharedMount } from '../project-filesystem.js';
+import type { SharedMount } from '../options.js';
+import type { ProjectFileSystem } from '../project-filesystem.js';
 
 /** A project that is open, as one mount shows it. */
 export interface OpenedProject {

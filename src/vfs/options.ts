@@ -1,0 +1,36 @@
+import type { Inode } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import type { FileVersions } from '../content/file-versions.js';
+import type { Handle } from '../fuse/filesystem.js';
+import type { Mirror } from '../mirror/mirror.js';
+import type { Checkouts } from '../outbox/checkouts.js';
+import type { Outbox } from '../outbox/outbox.js';
+import type { Pins } from '../outbox/pins.js';
+import type { Ownership } from './attributes.js';
+import type { Numbering } from './nodes.js';
+import type { Readers } from './readers.js';
+import type { WebUrl } from './xattrs.js';
+
+export interface FileSystemOptions {
+  readonly mirror: Mirror;
+  readonly outbox: Outbox;
+  readonly owner: Ownership;
+  readonly checkouts: Checkouts;
+  readonly pins: Pins;
+  readonly readers: Readers;
+  readonly versions: FileVersions;
+  readonly webUrl: WebUrl;
+  readonly log: Log;
+  /** The folder that is mounted; the project's root unless told. */
+  readonly root?: Inode;
+  /** Where the project is a folder of a mount beside others. */
+  readonly shared?: SharedMount;
+}
+
+/** What the projects on one mount have in common. */
+export interface SharedMount {
+  readonly numbering: Numbering;
+  readonly newHandle: () => Handle;
+  /** Seconds for which the kernel may keep names and attributes at most. */
+  readonly timeout: number;
+}
