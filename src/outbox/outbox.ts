@@ -290,12 +290,12 @@ export class Outbox {
   }
 
   #closeFile(file: WorkingFile): void {
-    const { inode } = file;
-    this.#files.delete(inode);
-    const { isComplete } = file;
+    const { inode, isComplete } = file;
+    if (this.#files.get(inode) === file) this.#files.delete(inode);
     const { changed, size } = file.look();
     const isKnown = changed === undefined;
     file.close();
+    if (file.isUnlinked) return;
     const item = this.tree.item(inode);
     if (!item) {
       this.#removeStaged(inode);
@@ -395,9 +395,10 @@ export class Outbox {
     this.events.emit('changed');
   }
 
-  /** Whoever has it open keeps the bytes through the descriptor. */
+  /** Whoever has it open keeps the bytes through the descriptor; where the item comes back, that is another file. */
   #unlinked(inode: Inode): void {
     this.#files.get(inode)?.unlinked();
+    this.#files.delete(inode);
     this.#removeStaged(inode);
   }
 

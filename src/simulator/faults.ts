@@ -30,6 +30,7 @@ export const faultTable = {
   'forbidden-folder': { hits: ['api'], help: 'a folder (`id`, or any) answers 403' },
   'limit-changes': { hits: ['api'], help: 'the hourly limit changes to `limit` (600), at the next hit back' },
   'clock-skew': { hits: ['api'], help: "while on, the server's clock is `seconds` (86,400) ahead" },
+  'wrong-date': { hits: ['api'], help: 'the `Date` of the reply, and nothing else, is `seconds` (86,400) off' },
   'token-expired': { hits: ['api'], help: 'the access token expires early: 401' },
   'token-revoked': { hits: ['api'], help: 'access and refresh token are revoked: 401' },
   'login-unavailable': { hits: ['login'], help: 'the sign-in answers 503, `retry_after` seconds (1)' },

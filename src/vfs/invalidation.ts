@@ -37,22 +37,15 @@ export class Invalidation {
     if (!this.#kernel.canInvalidate) return;
     const folders = new Set<Inode>();
     const work: Promise<void>[] = [];
-    for (const change of changes) {
-      const { before, after } = change;
+    for (const { inode, before, after, replacedSequence, rewritten } of changes) {
       const moved = before?.parent !== after?.parent || before?.name !== after?.name;
-      if (moved || change.replacedSequence !== undefined) {
-        for (const place of moved ? [before, after] : [before]) {
-          if (!place || !this.#asked.has(place.parent)) continue;
-          folders.add(place.parent);
-          work.push(this.#entry(place));
-        }
-      } else if (change.inode === this.#nodes.root) {
-        work.push(this.#node(change.inode, -1));
-      } else if (after && this.#asked.has(after.parent)) {
-        folders.add(after.parent);
-        work.push(this.#node(change.inode, change.rewritten ? 0 : -1));
-        if (this.#conceals) work.push(this.#entry(after));
+      const renames = moved || replacedSequence !== undefined;
+      const places = [before, ...(moved ? [after] : [])].filter((place) => place && this.#asked.has(place.parent));
+      for (const place of places) {
+        folders.add(place!.parent);
+        if (renames || this.#conceals) work.push(this.#entry(place!));
       }
+      if (places.length > 0 || inode === this.#nodes.root) work.push(this.#node(inode, rewritten ? 0 : -1));
     }
     for (const folder of folders) work.push(this.#directory(folder));
     const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');

@@ -2,7 +2,6 @@ import { constants } from 'node:fs';
 import { Failure } from '../base/errors.js';
 import { type Inode, type NodeId, ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
-import type { FileVersions } from '../content/file-versions.js';
 import type { OpenBlob } from '../content/open-blob.js';
 import type {
   Awaitable,
@@ -23,7 +22,6 @@ import { isProbe } from '../names/probes.js';
 import type { Checkouts } from '../outbox/checkouts.js';
 import { NO_REMOTE } from '../outbox/intent.js';
 import type { Outbox } from '../outbox/outbox.js';
-import type { Pins } from '../outbox/pins.js';
 import { type ListedLocalItem, type LocalItem, type Tree, versionOf } from '../outbox/tree.js';
 import { attributesOf, type Ownership } from './attributes.js';
 import { Directories } from './directories.js';
@@ -31,12 +29,12 @@ import { FileHandles } from './file-handles.js';
 import { HiddenFolder } from './hidden/hidden-folder.js';
 import { isHidden } from './hidden/places.js';
 import { Invalidation } from './invalidation.js';
-import { Nodes, type Numbering } from './nodes.js';
+import { Nodes } from './nodes.js';
 import type { FileSystemOptions } from './options.js';
 import { isConcealed } from './privacy.js';
 import type { Readers } from './readers.js';
 import { spelledNode } from './spellings.js';
-import { type WebUrl, type XattrSources, xattrs } from './xattrs.js';
+import { type XattrSources, xattrs } from './xattrs.js';
 
 /** Seconds: the kernel is told of every change, so what it knows may stay for long. */
 const PUSHED_TIMEOUT = 3600;

@@ -252,6 +252,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
 
   #changedIn(folder: LocalItem): void {
     this.tree.changedIn(folder.inode, this.outbox.clock.now());
+    this.tell(altered(folder));
   }
 
   #setTimes(node: NodeId, changes: AttributeChanges): Entry {

@@ -125,3 +125,36 @@ t.test('a reply that was overtaken by a newer one changes nothing', async (t) =>
   t.ok(mirror.view.child(root, 'letter.txt'));
   t.notOk(mirror.view.child(root, 'doc.txt'));
 });
+
+t.test('a reply with a wrong date hides nothing, and costs no calls', async (t) => {
+  const bench = await mirrorBench(t, { items: 40, seed: 'date', oddNames: 'no' });
+  const { admin } = bench.simulator;
+  let mirror = bench.openMirror();
+  await mirror.open();
+  await new Crawl(mirror.store, bench.source, silentLog).run(never);
+  for (const seconds of [86_400, 365 * 86_400, 7200, -86_400, -365 * 86_400]) {
+    await admin.faults({ 'wrong-date': { count: 1, seconds } });
+    await mirror.pollNow(never);
+    await admin.change({ op: 'create', path: `after ${seconds}.txt`, content: 'x' });
+    await admin.reset();
+    await mirror.pollNow(never);
+    t.equal((await admin.calls()).total, 1);
+    t.strictSame(mirrorLines(mirror), await serverLines(bench.simulator), `${seconds} s`);
+  }
+  // As an earlier program left it.
+  for (const seconds of [86_400, 365 * 86_400]) {
+    const future = Math.floor(Date.now() / 1000) + seconds;
+    await mirror.store.setMeta({ 'poll.at': future, 'poll.deep': future });
+    const root = mirror.view.item(ROOT_INODE)!.remoteId;
+    const listing = await bench.source.folder(root, { class: 'background', signal: never });
+    await mirror.store.ingestListing({ ...listing, serverTime: future });
+    await mirror.close();
+    mirror = bench.openMirror();
+    await mirror.open();
+    await admin.change({ op: 'update', path: 'after 7200.txt', content: `${seconds}` });
+    await admin.reset();
+    for (let n = 0; n < 3; n++) await mirror.pollNow(never);
+    t.equal((await admin.calls()).total, 3);
+    t.strictSame(mirrorLines(mirror), await serverLines(bench.simulator), `${seconds} s, stored`);
+  }
+});

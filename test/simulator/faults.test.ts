@@ -98,6 +98,9 @@ t.test('faults', async (t) => {
     const skewed = Date.parse((await client.folders()).headers.get('date')!);
     t.ok(skewed - Date.now() > 86_000_000);
     await admin.faults({ 'clock-skew': 0 });
+    await once('wrong-date', { seconds: -3600 });
+    const wrong = Date.parse((await client.folders()).headers.get('date')!);
+    t.ok(Math.abs(wrong - Date.now() + 3_600_000) < 60_000);
   });
 
   t.test('of the storage', async (t) => {

@@ -73,6 +73,8 @@ export class Api {
     // What was not read of a body would be taken for the next request.
     if (!request.complete) request.resume();
     const headers = this.#headers(started, reply, client === undefined ? undefined : state);
+    const off = hit('wrong-date');
+    if (off) headers.Date = new Date(world.clock.now() + (off.seconds ?? 86_400) * 1000).toUTCString();
     world.counters.status(reply.status);
     const damage = { malformed: !!hit('malformed-json'), truncated: !!hit('truncated-body') };
     await this.#send({ request, response }, reply, headers, damage);
