@@ -128,11 +128,6 @@ export class MirrorStore {
     return this.#writer.run({ op: 'meta', meta });
   }
 
-  /** See `setBack`. */
-  setBack(now: number, from: number): Promise<undefined> {
-    return this.#writer.run({ op: 'set-back', now, from });
-  }
-
   /** All that was given to it is taken in. */
   get isIdle(): boolean {
     return this.#writer.isIdle;

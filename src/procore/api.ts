@@ -6,7 +6,6 @@ import type { Budget } from '../budget/budget.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { TokenSource } from '../connections/token-source.js';
 import { replyFailure } from './reply-error.js';
-import { ServerClock } from './server-clock.js';
 import { isDamaged } from './transport/compression.js';
 import type { CallContext, Reply } from './transport/exchange.js';
 import { wasNotSent } from './transport/reachability.js';
@@ -57,13 +56,11 @@ export class ProcoreApi {
   readonly #options: ProcoreApiOptions;
   readonly #transport: Transport;
   readonly #origin: string;
-  readonly #serverClock: ServerClock;
 
   constructor(options: ProcoreApiOptions) {
     this.#options = options;
     this.log = options.log;
     this.clock = options.clock ?? systemClock;
-    this.#serverClock = new ServerClock(this.clock, options.log);
     const url = new URL(options.apiUrl);
     this.#origin = url.origin;
     this.host = url.host;
@@ -119,10 +116,10 @@ export class ProcoreApi {
     }
   }
 
-  /** The server's `Date`, seconds since the epoch, as far as that can be; see `ServerClock`. */
+  /** The server's `Date`, seconds since the epoch. */
   serverTime(reply: Reply): number {
     const date = Date.parse(String(reply.headers.date ?? ''));
-    return this.#serverClock.at(Number.isNaN(date) ? undefined : Math.floor(date / 1000));
+    return Math.floor((Number.isNaN(date) ? this.clock.now() : date) / 1000);
   }
 
   /** Resolves at once unless the host is known not to answer, else when it takes connections again. */

@@ -25,16 +25,14 @@ export class ServerClock {
     this.#log = log;
   }
 
-  /** @param date of a reply that has just come, seconds; undefined where it has none that can be read */
-  at(date: number | undefined): number {
+  /** @param date of a reply that has just come, seconds */
+  at(date: number): number {
     const here = this.#clock.monotonic() / 1000;
     if (this.#offset === undefined) {
-      if (date === undefined) return Math.floor(this.#clock.now() / 1000);
       this.#offset = date - here;
       return date;
     }
     const now = Math.floor(this.#offset + here);
-    if (date === undefined) return now;
     if (date <= now + AHEAD && date >= now - BEHIND) {
       this.#doubt = undefined;
       this.#offset = Math.max(this.#offset, date - here);
