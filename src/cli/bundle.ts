@@ -1,5 +1,5 @@
 import { readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -10,7 +10,7 @@ import { build } from 'esbuild';
  * The programs lie flat beside each other, so that `new URL('./writer-worker.js', import.meta.url)` means the same file
  * from each chunk.
  */
-const dist = fileURLToPath(new URL('..', import.meta.url));
+const dist = dirname(dirname(fileURLToPath(import.meta.url)));
 const outdir = join(dist, 'bundle');
 const workers = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter(
   (name) => name.endsWith('-worker.js') && !/^(?:test|bundle)\//.test(name),

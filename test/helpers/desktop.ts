@@ -13,7 +13,7 @@ interface Teardown {
 }
 
 /** Milliseconds in which a program shows a window, or does what a key asks of it. */
-const PATIENCE = 30_000;
+const PATIENCE = 120_000;
 
 /** A display without a screen (Xvfb) and a session bus, with programs in windows to which keys are sent (xdotool). */
 export class Desktop {

@@ -309,10 +309,12 @@ t.test('what a version without a reply has covered is kept, also where it is cov
   await project.drain();
   await files.write('a.txt', 'three, ours');
   const { writes } = project.project.session.session;
-  void before(writes, 'createVersion', () => admin.change({ op: 'update', path: 'a.txt', content: 'two, theirs' }));
-  await admin.faults({
-    'reset-after': { route: 'POST /rest/v1.0/file_versions' },
-    408: { route: 'GET /rest/v1.0/files', after: 1 },
+  void before(writes, 'createVersion', async () => {
+    await admin.change({ op: 'update', path: 'a.txt', content: 'two, theirs' });
+    await admin.faults({
+      'reset-after': { route: 'POST /rest/v1.0/file_versions' },
+      408: { route: 'GET /rest/v1.0/files' },
+    });
   });
   await project.tryAll();
   await admin.change({ op: 'update', path: 'a.txt', content: 'four, made from three' });
