@@ -17,21 +17,19 @@ export class ServerClock {
   readonly #clock: Clock;
   readonly #log: Log;
   /** The server's time less the monotonic one here. */
-  #offset: number | undefined;
+  #offset: number;
   #doubt: { offset: number; replies: number; since: number } | undefined;
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock;
     this.#log = log;
+    // Until the server has said something, this machine's clock is taken for its.
+    this.#offset = (clock.now() - clock.monotonic()) / 1000;
   }
 
   /** @param date of a reply that has just come, seconds */
   at(date: number): number {
     const here = this.#clock.monotonic() / 1000;
-    if (this.#offset === undefined) {
-      this.#offset = date - here;
-      return date;
-    }
     const now = Math.floor(this.#offset + here);
     if (date <= now + AHEAD && date >= now - BEHIND) {
       this.#doubt = undefined;
@@ -49,7 +47,7 @@ export class ServerClock {
     const doubt = this.#doubt;
     if (!doubt || Math.abs(doubt.offset - offset) > AHEAD) {
       this.#doubt = { offset, replies: 1, since: here };
-      const seconds = Math.round(offset - this.#offset!);
+      const seconds = Math.round(offset - this.#offset);
       this.#log.warn({ seconds }, "the date of a reply is not that of the server's clock: it does not count");
       return false;
     }

@@ -10,7 +10,7 @@ const START = 1_700_000_000;
 /** What is made of dates that come `every` seconds: each is how far it is off the server's real time. */
 function times(off: readonly number[], every = 2): number[] {
   let here = 0;
-  const clock = { ...systemClock, monotonic: () => here * 1000 };
+  const clock = { ...systemClock, monotonic: () => here * 1000, now: () => (START + here) * 1000 };
   const server = new ServerClock(clock, silentLog);
   return off.map((seconds) => {
     here += every;
@@ -35,7 +35,7 @@ t.test('a clock that was set is believed when several replies say the same', asy
   }
 });
 
-t.test('where the first date is the wrong one the next ones correct it', async (t) => {
-  t.strictSame(times([DAY, 0, 0, 0, 0]), [DAY, 0, 0, 0, 0]);
-  t.strictSame(times([DAY, 0, 0, 0, 0, 0, 0, DAY, 0], 5).slice(-2), [0, 0]);
+t.test('the first date may be the wrong one', async (t) => {
+  t.strictSame(times([DAY, 0, 0, 0, 0]), [0, 0, 0, 0, 0]);
+  t.strictSame(times([-DAY, 0, 0, 0, 0]), [-DAY, 0, 0, 0, 0]);
 });
