@@ -189,6 +189,7 @@ export class ProjectFileSystem implements FileSystem {
     const item = this.item(node);
     this.#watch(this.tree.parent(item));
     const writing = (flags & O_ACCMODE) !== O_RDONLY;
+    if (writing || item.intent?.staged) this.requireCurrent(node, item);
     if (writing || item.intent?.staged || this.working(item, node))
       return this.openWorking(node, item, writing, (flags & O_TRUNC) !== 0, context);
     const { uid, pid } = context;
@@ -320,6 +321,12 @@ export class ProjectFileSystem implements FileSystem {
     const { uid, pid } = context;
     const handle = this.handles.add({ node, inode: item.inode, item, writing, uid, pid, blob: undefined, file });
     return file.isComplete ? { handle, backingFd: file.fd } : { handle };
+  }
+
+  /** What is written goes to the version that is there now, which has another node. @throws Failure `version-gone` */
+  protected requireCurrent(node: NodeId, item: LocalItem): void {
+    const now = this.tree.item(item.inode);
+    if (now && this.nodes.of(now) !== node) throw new Failure('version-gone', { path: item.name });
   }
 
   /** @throws Failure `version-gone` (ESTALE, on which the kernel looks the path up again) */

@@ -241,6 +241,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
 
   #setattr(node: NodeId, changes: AttributeChanges, handle: Handle | undefined, context: Context): Awaitable<Entry> {
     const item = this.item(node);
+    if (handle === undefined) this.requireCurrent(node, item);
     if (changes.uid !== undefined || changes.gid !== undefined) this.#setOwner(item, changes, context);
     if (changes.size === undefined) return this.#setTimes(node, changes);
     const file = handle === undefined ? undefined : this.handles.get(handle)?.file;

@@ -30,6 +30,7 @@ interface NodeState {
 export class BackingFiles {
   readonly #nodes = new Map<NodeId, NodeState>();
   #refused = false;
+  #closed = false;
 
   constructor(
     private readonly fd: number,
@@ -61,7 +62,13 @@ export class BackingFiles {
     else state.cached--;
     if (state.passthrough > 0 || state.cached > 0) return;
     this.#nodes.delete(node);
-    if (state.backingId !== 0) libc.ioctl(this.fd, ioctlCode.BACKING_CLOSE, new Int32Array([state.backingId]));
+    if (state.backingId !== 0 && !this.#closed)
+      libc.ioctl(this.fd, ioctlCode.BACKING_CLOSE, new Int32Array([state.backingId]));
+  }
+
+  /** The device is closed: the kernel has let go of everything. */
+  close(): void {
+    this.#closed = true;
   }
 
   /** A backing id, or 0 where the kernel refuses: the daemon answers the reads then. */

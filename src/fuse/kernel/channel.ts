@@ -84,11 +84,13 @@ export class Channel {
 
   /** Sends `length` bytes of `message`. False if nobody waits for this answer any more. */
   send(message: Uint8Array, length: number): boolean {
-    return this.#sent(Number(libc.write(this.#fd, message, length)));
+    // The number may be that of another file by now.
+    return !this.#over && this.#sent(Number(libc.write(this.#fd, message, length)));
   }
 
   /** As `send`, with `data` after the header, without copying it. */
   sendWith(header: Uint8Array, headerLength: number, data: Uint8Array): boolean {
+    if (this.#over) return false;
     const iovec = this.#iovec;
     iovec[0] = addressOf(header);
     iovec[1] = BigInt(headerLength);

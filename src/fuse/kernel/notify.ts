@@ -1,6 +1,7 @@
-import { write } from 'node:fs';
+import { closeSync, write } from 'node:fs';
 import type { NodeId } from '../../base/ids.js';
 import type { KernelCache } from '../filesystem.js';
+import { libc, systemError } from '../libc.js';
 import { notifyCode, structs } from './protocol.js';
 
 const OUT = structs.out_header;
@@ -18,13 +19,16 @@ interface Notice {
   readonly resolve: () => void;
 }
 
+/** From `fcntl.h`. */
+const F_DUPFD_CLOEXEC = 1030;
 /** So long a name may be kept back before the kernel is told to look all names up again. */
 const PATIENCE_MS = 2_000;
 
 /**
  * Tells the kernel what changed. A notification waits in write(2) for the locks of the folder or the pages that it
  * touches, and a request that is being answered holds these; so it goes through the thread pool, one at a time, and is
- * kept back while a request on the same node is pending. Whatever is said twice before it is sent goes out once.
+ * kept back while a request on the same node is pending. Whatever is said twice before it is sent goes out once. What
+ * waits in the pool when the device is closed would go to whatever file gets its number then: this has its own.
  */
 export class Notifier implements KernelCache {
   readonly canInvalidate = true;
@@ -34,12 +38,17 @@ export class Notifier implements KernelCache {
   #sending = false;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
+  readonly #fd: number;
 
+  /** @param device which stays open until this is made */
   constructor(
-    private readonly fd: number,
+    device: number,
     /** Whether a request on this node waits for its answer. */
     private readonly busy: (node: NodeId) => boolean,
-  ) {}
+  ) {
+    this.#fd = libc.fcntl(device, F_DUPFD_CLOEXEC, 0);
+    if (this.#fd < 0) throw systemError('fcntl');
+  }
 
   invalidateNode(node: NodeId, offset = 0): Promise<void> {
     const key = String(node);
@@ -63,7 +72,9 @@ export class Notifier implements KernelCache {
 
   /** The mount is gone, and with it everything that the kernel kept. */
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
+    if (!this.#sending) closeSync(this.#fd);
     clearTimeout(this.#timer);
     for (const notice of this.#waiting.values()) notice.resolve();
     this.#waiting.clear();
@@ -97,8 +108,9 @@ export class Notifier implements KernelCache {
   #send(message: Buffer, notices: readonly Notice[]): void {
     this.#sending = true;
     // ENOENT: the kernel does not know the node or the name; then there is nothing to forget.
-    write(this.fd, message, 0, message.length, null, () => {
+    write(this.#fd, message, 0, message.length, null, () => {
       this.#sending = false;
+      if (this.#closed) closeSync(this.#fd);
       for (const notice of notices) notice.resolve();
       this.#next();
     });

@@ -201,6 +201,7 @@ export class Session {
     this.#pending.clear();
     this.#pendingNodes.clear();
     this.notifier.close();
+    this.backing.close();
   }
 }
 
