@@ -17,6 +17,7 @@ import type {
 } from '../fuse/filesystem.js';
 import { altered, type Change } from '../mirror/changes.js';
 import type { Mirror } from '../mirror/mirror.js';
+import { WATCHED } from '../mirror/rhythm.js';
 import { META_FOLDER, NAME_BYTES } from '../names/linux.js';
 import { isProbe } from '../names/probes.js';
 import type { Checkouts } from '../outbox/checkouts.js';
@@ -36,8 +37,11 @@ import type { Readers } from './readers.js';
 import { spelledNode } from './spellings.js';
 import { type XattrSources, xattrs } from './xattrs.js';
 
-/** Seconds: the kernel is told of every change, so what it knows may stay for long. */
-const PUSHED_TIMEOUT = 3600;
+/**
+ * Seconds. The kernel is told of every change, so that what it knows could stay for long; but who only asks whether
+ * something is there is to be noticed as long as the folder counts as being looked at.
+ */
+const PUSHED_TIMEOUT = WATCHED;
 /** Seconds, where the kernel cannot be told. */
 const UNTOLD_TIMEOUT = 1;
 /** Seconds for which the attributes of a file that is open for writing may be kept: programs ask just after opening. */
@@ -137,6 +141,7 @@ export class ProjectFileSystem implements FileSystem {
     const folder = this.item(parent);
     this.invalidation?.asked(folder.inode);
     const child = this.tree.child(folder, name);
+    if (!child || child.isFile) this.#watch(folder);
     if (child) return this.#found(child, name);
     // Nobody knows whether a probed name is there: the kernel asks again each time, until the folder is listed.
     if (isProbe(name) && !this.isListed(folder)) return { node: undefined, entryTimeout: 0 };
@@ -146,7 +151,9 @@ export class ProjectFileSystem implements FileSystem {
 
   getattr(node: NodeId, _handle: Handle | undefined, context: Context): Awaitable<Entry> {
     if (isHidden(node)) return this.hidden.getattr(node, context);
-    return this.entry(this.item(node));
+    const item = this.item(node);
+    if (item.isFile) this.#watch(this.tree.parent(item));
+    return this.entry(item);
   }
 
   /** Of the folder that is shown. */

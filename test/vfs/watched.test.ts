@@ -1,0 +1,28 @@
+import t from 'tap';
+import { ROOT_NODE } from '#src/base/ids.js';
+import { WATCHED } from '#src/mirror/rhythm.js';
+import { until } from '../helpers/processes.js';
+import { context, openProject } from '../helpers/project.js';
+
+t.test('who only asks whether a file is there is looked after as who opens the folder', async (t) => {
+  const { fileSystem, project } = await openProject(t);
+  const { mirror } = project;
+  await until(() => mirror.view.crawlDone);
+  fileSystem.mounted({
+    canInvalidate: true,
+    invalidateNode: () => Promise.resolve(),
+    invalidateEntry: () => Promise.resolve(),
+  });
+  const seen: string[] = [];
+  const { opened } = mirror;
+  mirror.opened = (folder) => {
+    seen.push(folder.name);
+    opened.call(mirror, folder);
+  };
+  const missing = await fileSystem.lookup(ROOT_NODE, 'not yet.txt', context);
+  t.equal(seen.length, 1);
+  t.ok(missing.entryTimeout <= WATCHED, 'the kernel asks again while it counts');
+  const folder = await fileSystem.lookup(ROOT_NODE, 'Schedules', context);
+  t.ok(folder.node !== undefined && folder.entryTimeout <= WATCHED && folder.attributeTimeout <= WATCHED);
+  t.equal(seen.length, 1, 'who goes through a folder looks at none');
+});
