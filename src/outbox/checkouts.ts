@@ -50,6 +50,8 @@ export class Checkouts {
   readonly #stop = new AbortController();
   readonly #onChange = (): void => this.#soon();
   readonly #turns = new Map<Inode, Promise<void>>();
+  /** How many open a file for writing just now. */
+  readonly #opening = new Map<Inode, number>();
   #cancelTidying: (() => void) | undefined;
   #tidying: Promise<void> = Promise.resolve();
 
@@ -99,12 +101,37 @@ export class Checkouts {
 
   /** Checks a file in, 1 call; nothing where it is not checked out here. */
   giveBack(inode: Inode, call: CallOptions): Promise<void> {
-    return this.#inTurn(inode, async () => {
-      const own = this.#own.get(inode);
-      if (!own) return;
-      if (own.until > this.#now()) await this.#patch(own.remoteId, null, call);
-      this.forget(inode);
-    });
+    return this.#inTurn(inode, () => this.#giveBack(inode, call));
+  }
+
+  async #giveBack(inode: Inode, call: CallOptions): Promise<void> {
+    const own = this.#own.get(inode);
+    if (!own) return;
+    if (own.until > this.#now()) await this.#patch(own.remoteId, null, call);
+    this.forget(inode);
+  }
+
+  /** As `take` for a program that opens the file, which is in use from before the call on. */
+  async opened<T>(item: LocalItem, call: CallOptions, open: () => Promise<T>): Promise<T> {
+    const { inode } = item;
+    this.#opening.set(inode, (this.#opening.get(inode) ?? 0) + 1);
+    try {
+      await this.take(item, USUAL_CHECKOUT, 'open', call);
+      return await open();
+    } finally {
+      const left = this.#opening.get(inode)! - 1;
+      if (left > 0) this.#opening.set(inode, left);
+      else this.#opening.delete(inode);
+      this.#soon();
+    }
+  }
+
+  /** A program has it open for writing or opens it, or something waits to be sent. */
+  #isNeeded(inode: Inode): boolean {
+    const { outbox } = this.#o;
+    return (
+      this.#opening.has(inode) || (outbox.working(inode)?.writers ?? 0) > 0 || outbox.intents.get(inode) !== undefined
+    );
   }
 
   /** The server has checked it in, as it does with a new version. */
@@ -166,14 +193,16 @@ export class Checkouts {
 
   /** Checks in what a program had open, and nobody writes or waits to send any more. */
   async #tidy(): Promise<void> {
-    const { outbox, log } = this.#o;
-    for (const own of [...this.#own.values()]) {
-      const isNeeded = (outbox.working(own.inode)?.writers ?? 0) > 0 || outbox.intents.get(own.inode) !== undefined;
-      if (own.until <= this.#now()) this.forget(own.inode);
-      else if (own.why === 'open' && !isNeeded)
-        await this.giveBack(own.inode, { class: 'background', signal: this.#stop.signal }).catch((error: unknown) => {
+    const { log } = this.#o;
+    for (const { inode, until, why } of [...this.#own.values()]) {
+      const release = async (): Promise<void> => {
+        if (!this.#isNeeded(inode)) await this.#giveBack(inode, { class: 'background', signal: this.#stop.signal });
+      };
+      if (until <= this.#now()) this.forget(inode);
+      else if (why === 'open' && !this.#isNeeded(inode))
+        await this.#inTurn(inode, release).catch((error: unknown) => {
           if (!this.#stop.signal.aborted)
-            log.warn({ error, inode: own.inode }, 'a check-out could not be released; it is tried again');
+            log.warn({ error, inode }, 'a check-out could not be released; it is tried again');
         });
       if (this.#stop.signal.aborted) return;
     }

@@ -17,7 +17,6 @@ import type {
 } from '../fuse/filesystem.js';
 import { altered, appeared, disappeared, moved } from '../mirror/changes.js';
 import { setAttributes } from '../outbox/attributes.js';
-import { USUAL_CHECKOUT } from '../outbox/checkouts.js';
 import { NO_REMOTE } from '../outbox/intent.js';
 import type { PinKeeper } from '../outbox/pin-keeper.js';
 import type { LocalItem } from '../outbox/tree.js';
@@ -185,10 +184,10 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
   ): Promise<OpenFile> {
     if (writing) {
       this.#requireChange(item, context);
-      if (this.#options.checkout && !this.outbox.working(item.inode)?.writers)
-        await this.checkouts.take(item, USUAL_CHECKOUT, 'open', callOf(context));
     }
-    return super.openWorking(node, item, writing, truncate, context, grows);
+    const open = (): Promise<OpenFile> => super.openWorking(node, item, writing, truncate, context, grows);
+    const checksOut = writing && this.#options.checkout && !this.outbox.working(item.inode)?.writers;
+    return checksOut ? this.checkouts.opened(item, callOf(context), open) : open();
   }
 
   /** @throws Failure `not-permitted` (EACCES) */
