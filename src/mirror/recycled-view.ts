@@ -1,9 +1,13 @@
 import type { RemoteId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
 import { DELETED, HIDDEN } from './flags.js';
-import { COLUMNS, type Item, type Raw, toItem } from './view.js';
+import { ITEM_COLUMNS, type Item, type ItemRow, toItem } from './item-columns.js';
 
-type RawRecycled = [...Raw, seenAt: number, isNested: number];
+interface RecycledRow extends ItemRow {
+  readonly seenAt: number;
+  /** 1: with the folder that it is in. */
+  readonly isNested: number;
+}
 
 /** Rows looked at for one answer: each stays short however much is in the bin. */
 const SCAN = 32;
@@ -23,10 +27,10 @@ export interface RecycledTwins {
 
 /** Reads what the mirror knows of the recycle bin: no API call. */
 export class RecycledView {
-  readonly #top: Statement<[number, number], RawRecycled>;
-  readonly #below: Statement<[number, number, number], RawRecycled>;
-  readonly #named: Statement<[string, number], RawRecycled>;
-  readonly #namedIn: Statement<[string, number, number], RawRecycled>;
+  readonly #top: Statement<[number, number], RecycledRow>;
+  readonly #below: Statement<[number, number, number], RecycledRow>;
+  readonly #named: Statement<[string, number], RecycledRow>;
+  readonly #namedIn: Statement<[string, number, number], RecycledRow>;
   readonly #isRecycled: Statement<[number], number>;
   readonly #inodesNamed: Statement<[string], number>;
   /** What was not seen since this server time is not in the bin any more; seconds. */
@@ -35,22 +39,22 @@ export class RecycledView {
   constructor(db: Database, since: () => number) {
     this.#since = since;
     const recycled = `flags & ${HIDDEN} = ${DELETED}`;
-    const columns = `${COLUMNS}, seen_at,
+    const columns = `${ITEM_COLUMNS}, seen_at AS seenAt,
       EXISTS (SELECT 1 FROM items AS folder WHERE folder.remote_id = items.parent_id
-        AND folder.flags & ${HIDDEN} = ${DELETED})`;
+        AND folder.flags & ${HIDDEN} = ${DELETED}) AS isNested`;
     const name = 'coalesce(remote_name, name)';
-    const raw = <P extends unknown[]>(sql: string): Statement<P, RawRecycled> => db.prepare<P, RawRecycled>(sql).raw();
-    this.#top = raw(
+    const rows = <P extends unknown[]>(sql: string): Statement<P, RecycledRow> => db.prepare<P, RecycledRow>(sql);
+    this.#top = rows(
       `SELECT ${columns} FROM items INDEXED BY recycled_by_inode WHERE inode > ? AND ${recycled} ORDER BY inode LIMIT ?`,
     );
-    this.#below = raw(
+    this.#below = rows(
       `SELECT ${columns} FROM items INDEXED BY recycled_by_parent
        WHERE parent_id = ? AND inode > ? AND ${recycled} ORDER BY inode LIMIT ?`,
     );
-    this.#named = raw(
+    this.#named = rows(
       `SELECT ${columns} FROM items INDEXED BY recycled_by_name WHERE ${name} = ? AND ${recycled} LIMIT ?`,
     );
-    this.#namedIn = raw(
+    this.#namedIn = rows(
       `SELECT ${columns} FROM items INDEXED BY recycled_by_name
        WHERE ${name} = ? AND parent_id = ? AND ${recycled} LIMIT ?`,
     );
@@ -67,28 +71,28 @@ export class RecycledView {
     const rows = this.#top.all(after, SCAN);
     return {
       items: this.#there(rows)
-        .filter((row) => row[14] === 0)
-        .map((row) => toItem(row)),
-      next: rows.length < SCAN ? undefined : rows.at(-1)![0],
+        .filter(({ isNested }) => isNested === 0)
+        .map(item),
+      next: rows.length < SCAN ? undefined : rows.at(-1)!.inode,
     };
   }
 
   /** Of the folder's children those that count as deleted, with a greater inode. */
   below(folder: RemoteId, after: number, limit: number): Item[] {
-    return this.#there(this.#below.all(folder, after, limit)).map((row) => toItem(row));
+    return this.#there(this.#below.all(folder, after, limit)).map(item);
   }
 
   /** What was deleted by itself and has this name at the server. */
   named(remoteName: string): RecycledTwins {
     const rows = this.#named.all(remoteName, TWINS);
-    const items = this.#there(rows).filter((row) => row[14] === 0);
-    return { items: items.map((row) => toItem(row)), isCut: rows.length === TWINS };
+    const items = this.#there(rows).filter(({ isNested }) => isNested === 0);
+    return { items: items.map(item), isCut: rows.length === TWINS };
   }
 
   /** The folder's deleted children of this name at the server. */
   namedIn(folder: RemoteId, remoteName: string): RecycledTwins {
     const rows = this.#namedIn.all(remoteName, folder, TWINS);
-    return { items: this.#there(rows).map((row) => toItem(row)), isCut: rows.length === TWINS };
+    return { items: this.#there(rows).map(item), isCut: rows.length === TWINS };
   }
 
   /** Whether anything else in the bin, wherever, may have this name at the server: answered from an index alone. */
@@ -101,8 +105,13 @@ export class RecycledView {
     return this.#isRecycled.get(id) !== undefined;
   }
 
-  #there(rows: RawRecycled[]): RawRecycled[] {
+  #there(rows: RecycledRow[]): RecycledRow[] {
     const since = this.#since();
-    return rows.filter((row) => row[13] >= since);
+    return rows.filter(({ seenAt }) => seenAt >= since);
   }
+}
+
+/** Without what only chose it. */
+function item({ seenAt: _seen, isNested: _nested, ...row }: RecycledRow): Item {
+  return toItem(row);
 }

@@ -1,37 +1,22 @@
 import { LRUCache } from 'lru-cache';
-import { asInode, type Inode, type RemoteId, ROOT_INODE, type VersionId } from '../base/ids.js';
+import { type Inode, type RemoteId, ROOT_INODE } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
 import { foldCase } from '../names/fold.js';
 import type { Change } from './changes.js';
-import { FILE, HIDDEN } from './flags.js';
+import { HIDDEN } from './flags.js';
+import {
+  ITEM_COLUMNS,
+  type Item,
+  type ItemRow,
+  LISTED_COLUMNS,
+  type ListedItem,
+  type ListedRow,
+  toItem,
+  toListedItem,
+} from './item-columns.js';
 import { FOLDED } from './shown-names.js';
 
-/** An item as the mirror knows it. Times are seconds since the epoch, server time. */
-export interface Item {
-  readonly inode: Inode;
-  readonly remoteId: RemoteId;
-  readonly parentId: RemoteId;
-  /** As shown on Linux. */
-  readonly name: string;
-  readonly remoteName: string;
-  readonly flags: number;
-  readonly isFile: boolean;
-  readonly updatedAt: number;
-  readonly createdAt: number;
-  /** Bytes; 0 for a folder. */
-  readonly size: number;
-  readonly versionId: VersionId;
-  readonly versionNumber: number;
-  readonly versionAt: number;
-  /** Which of the versions that this mirror has seen is the current one. */
-  readonly sequence: number;
-}
-
-/** What a listing shows of an item. */
-export type ListedItem = Pick<
-  Item,
-  'inode' | 'name' | 'flags' | 'isFile' | 'updatedAt' | 'size' | 'versionAt' | 'sequence'
->;
+export type { Item, ListedItem } from './item-columns.js';
 
 /** What is shown of an item only on request. */
 export interface ItemPeople {
@@ -49,49 +34,20 @@ export interface KnownUrl {
   readonly versionId: number;
 }
 
-export type Raw = [
-  inode: number,
-  remoteId: number,
-  parentId: number,
-  name: string,
-  remoteName: string | null,
-  flags: number,
-  updatedAt: number,
-  createdAt: number,
-  size: number,
-  versionId: number,
-  versionNumber: number,
-  versionAt: number,
-  sequence: number,
-];
-
-type RawListed = [
-  inode: number,
-  name: string,
-  flags: number,
-  updatedAt: number,
-  size: number,
-  versionAt: number,
-  sequence: number,
-];
-
-export const COLUMNS =
-  'inode, remote_id, parent_id, name, remote_name, flags, updated_at, created_at, size, version_id, version_number, version_at, node_sequence';
 const VISIBLE = `flags & ${HIDDEN} = 0`;
-const LISTED_COLUMNS = 'inode, name, flags, updated_at, size, version_at, node_sequence';
 /** Items kept in front of SQLite: about 300 bytes each. */
 const CACHED_ITEMS = 20_000;
 
 /** Reads the mirror: a few microseconds an item, no API call. Safe beside the writer in its thread (WAL). */
 export class View {
-  readonly #byInode: Statement<[number], Raw>;
-  readonly #byRemoteId: Statement<[number], Raw>;
+  readonly #byInode: Statement<[number], ItemRow>;
+  readonly #byRemoteId: Statement<[number], ItemRow>;
   readonly #seenAt: Statement<[number], number>;
-  readonly #byName: Statement<[number, string], Raw>;
-  readonly #byFold: Statement<[number, string], Raw>;
-  readonly #byRemoteName: Statement<[number, string], Raw>;
-  readonly #children: Statement<[number, number, number], Raw>;
-  readonly #listing: Statement<[number, number, number], RawListed>;
+  readonly #byName: Statement<[number, string], ItemRow>;
+  readonly #byFold: Statement<[number, string], ItemRow>;
+  readonly #byRemoteName: Statement<[number, string], ItemRow>;
+  readonly #children: Statement<[number, number, number], ItemRow>;
+  readonly #listing: Statement<[number, number, number], ListedRow>;
   readonly #people: Statement<[number], { created: string | null; holder: string | null; until: number | null }>;
   readonly #meta: Statement<[string], string | number>;
   readonly #listed: Statement<[number], number>;
@@ -106,27 +62,25 @@ export class View {
   #misses = 0;
 
   constructor(db: Database) {
-    const raw = <P extends unknown[]>(sql: string): Statement<P, Raw> => db.prepare<P, Raw>(sql).raw();
+    const rows = <P extends unknown[]>(sql: string): Statement<P, ItemRow> => db.prepare<P, ItemRow>(sql);
     const pluck = <P extends unknown[], R>(sql: string): Statement<P, R> => db.prepare<P, R>(sql).pluck();
-    this.#byInode = raw(`SELECT ${COLUMNS} FROM items WHERE inode = ?`);
-    this.#byRemoteId = raw(`SELECT ${COLUMNS} FROM items WHERE remote_id = ?`);
+    this.#byInode = rows(`SELECT ${ITEM_COLUMNS} FROM items WHERE inode = ?`);
+    this.#byRemoteId = rows(`SELECT ${ITEM_COLUMNS} FROM items WHERE remote_id = ?`);
     this.#seenAt = pluck('SELECT seen_at FROM items WHERE remote_id = ?');
-    this.#byName = raw(`SELECT ${COLUMNS} FROM items WHERE parent_id = ? AND name = ? AND ${VISIBLE}`);
-    this.#byFold = raw(`SELECT ${COLUMNS} FROM items WHERE parent_id = ? AND fold = ? AND ${VISIBLE}`);
-    this.#byRemoteName = raw(
-      `SELECT ${COLUMNS} FROM items INDEXED BY items_by_remote_name
+    this.#byName = rows(`SELECT ${ITEM_COLUMNS} FROM items WHERE parent_id = ? AND name = ? AND ${VISIBLE}`);
+    this.#byFold = rows(`SELECT ${ITEM_COLUMNS} FROM items WHERE parent_id = ? AND fold = ? AND ${VISIBLE}`);
+    this.#byRemoteName = rows(
+      `SELECT ${ITEM_COLUMNS} FROM items INDEXED BY items_by_remote_name
        WHERE parent_id = ? AND remote_name = ? AND ${VISIBLE}`,
     );
-    this.#children = raw(
-      `SELECT ${COLUMNS} FROM items INDEXED BY items_by_parent
+    this.#children = rows(
+      `SELECT ${ITEM_COLUMNS} FROM items INDEXED BY items_by_parent
        WHERE parent_id = ? AND inode > ? AND ${VISIBLE} ORDER BY inode LIMIT ?`,
     );
-    this.#listing = db
-      .prepare<[number, number, number], RawListed>(
-        `SELECT ${LISTED_COLUMNS} FROM items INDEXED BY items_by_parent
-         WHERE parent_id = ? AND inode > ? AND ${VISIBLE} ORDER BY inode LIMIT ?`,
-      )
-      .raw();
+    this.#listing = db.prepare<[number, number, number], ListedRow>(
+      `SELECT ${LISTED_COLUMNS} FROM items INDEXED BY items_by_parent
+       WHERE parent_id = ? AND inode > ? AND ${VISIBLE} ORDER BY inode LIMIT ?`,
+    );
     this.#people = db.prepare(`
       SELECT c.name AS created, h.name AS holder, i.checked_out_until AS until FROM items i
       LEFT JOIN people c ON c.person = i.created_by LEFT JOIN people h ON h.person = i.checked_out_by
@@ -318,36 +272,4 @@ export class View {
     this.#cache.set(item.inode, item);
     return item;
   }
-}
-
-export function toItem(row: readonly [...Raw, ...unknown[]]): Item {
-  return {
-    inode: asInode(row[0]),
-    remoteId: row[1] as RemoteId,
-    parentId: row[2] as RemoteId,
-    name: row[3],
-    remoteName: row[4] ?? row[3],
-    flags: row[5],
-    isFile: (row[5] & FILE) !== 0,
-    updatedAt: row[6],
-    createdAt: row[7],
-    size: row[8],
-    versionId: row[9] as VersionId,
-    versionNumber: row[10],
-    versionAt: row[11],
-    sequence: row[12],
-  };
-}
-
-function toListedItem(row: RawListed): ListedItem {
-  return {
-    inode: asInode(row[0]),
-    name: row[1],
-    flags: row[2],
-    isFile: (row[2] & FILE) !== 0,
-    updatedAt: row[3],
-    size: row[4],
-    versionAt: row[5],
-    sequence: row[6],
-  };
 }
