@@ -41,11 +41,11 @@ export async function poll(
     const { from, page }: Step = step;
     const query = { page, perPage: pageRows(view), filter: { updatedFrom: from, updatedTo: last + FAR } };
     const reply = await source.page(query, { class: 'background', upkeep: true, signal });
-    began ??= time(reply.serverTime);
+    began ??= reply.serverTime;
     step = await walkOn(store, step, await store.ingestPage(reply, since, {}), reply);
   }
   if (began! < last - BEHIND) return await behind(store, last, began!);
-  const at = Math.max(last, began!);
+  const at = Math.max(last, time(began!));
   await store.setMeta({
     'poll.at': at,
     'poll.behind': 0,
