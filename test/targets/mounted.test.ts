@@ -33,7 +33,7 @@ t.test('a mounted exFAT disk, as Windows has it', { skip: lacks }, async (t) => 
   t.ok(target.rules.timeGrain > 0.001, `times are kept to ${target.rules.timeGrain} s`);
   for (const character of ':*?"<>|\\')
     t.ok(target.rules.names.characters.includes(character), `no ${character} in names`);
-  conformance(t, () => ({ target, peek: async (path) => readFileSync(join(mountpoint, path)) }));
+  conformance(t, () => ({ target, files: mountpoint, peek: async (path) => readFileSync(join(mountpoint, path)) }));
 });
 
 const lacksSshfs =
@@ -54,6 +54,7 @@ t.test('a mounted network share', { skip: lacksSshfs }, async (t) => {
   const target = await openTarget({ platform: 'nfs', uri: mountpoint, mountpoint }, { mayWrite: true, signal });
   conformance(t, () => ({
     target,
+    files: folder.files,
     peek: async (path) => readFileSync(join(folder.files, path)),
     vanish: () => server.kill(),
     comeBack: () => server.start(),
