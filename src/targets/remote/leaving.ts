@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { Failure, isFailure } from '../../base/errors.js';
 import { type AsideFolders, aside, type Leaver } from '../aside.js';
 import { bringBack, finish, holdsBack, lookBelow, type Movement, takeAway } from '../away.js';
-import { isAsExpected, isOwn, parentOf, TRASH, trashPlace } from '../paths.js';
+import { isAsExpected, isOwn, PART_PREFIX, parentOf, TRASH, trashPlace } from '../paths.js';
 import type { DiscardOptions, Emptied, TargetItem, Trash, WriteOptions } from '../target.js';
-import { noteOf, overdue } from '../trash.js';
+import { type Note, noteOf, overdue } from '../trash.js';
 import type { Entry, Storage } from './storage.js';
 
 /** What of a remote target itself is needed here. */
@@ -203,9 +204,23 @@ export class RemoteLeaving {
   async #trashPlace(path: string, trash: Trash, signal: AbortSignal): Promise<string> {
     const place = await this.#placeFor(path, trash.day, signal);
     const note = noteOf(trash);
-    if (!this.#noted.has(note.path)) await this.#tree.putSmall(note.path, note.text, signal);
+    if (!this.#noted.has(note.path)) await this.#putNote(note, signal);
     this.#noted.add(note.path);
     return place;
+  }
+
+  /** The name says all: what has it already stays. It is given by a rename: to write there would follow a link. */
+  async #putNote({ path, text }: Note, signal: AbortSignal): Promise<void> {
+    if (await this.#storage.look(path, signal)) return;
+    if (this.#storage.publishes) return this.#tree.putSmall(path, text, signal);
+    const part = `${PART_PREFIX}${randomBytes(8).toString('hex')}`;
+    await this.#tree.putSmall(part, text, signal);
+    try {
+      await this.#storage.rename(part, path, false, signal);
+    } catch (error) {
+      await this.#storage.removeFile(part, signal);
+      if (!isFailure(error, 'target-exists')) throw error;
+    }
   }
 
   async #placeFor(path: string, day: string, signal: AbortSignal): Promise<string> {
