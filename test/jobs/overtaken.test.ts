@@ -9,6 +9,8 @@ const { admin, engine, store, meanwhile, add, versions, ends, folder } = await j
 const sum = (text: string): string => createHash('sha256').update(text).digest('hex');
 const project = Number(ends.b.target.path.slice(1));
 const VERSION = 'POST /rest/v1.0/file_versions';
+const FILE = 'POST /rest/v1.0/files';
+const LOOK = 'GET /rest/v1.0/folders';
 
 /** A job that has brought `NAME/a.txt`, whose content here is another by now. */
 const second = async (name: string, type = 'copy') => {
@@ -78,6 +80,24 @@ t.test('what cannot be kept at once is kept by the next run', async (t) => {
   t.strictSame([...found.values()].filter(isOne), [[sum('theirs')]]);
   t.equal(found.size, 2);
   t.match(await engine.run(id, 'manual'), { status: 'no_changes' });
+});
+
+t.test('what is kept beside is there once, also where nobody hears that it is', async (t) => {
+  for (const fault of ['late', 'unheard']) {
+    const name = `once ${fault}`;
+    const job = await second(name);
+    if (fault === 'late') await admin.faults({ late: { route: FILE } });
+    if (fault === 'unheard') await admin.faults({ 'reset-after': { count: 1, route: FILE }, '500-html': { route: LOOK } });
+    t.match(await overtakenRun(job), { stats: { copied: 0, failed: 1 } }, fault);
+    await admin.noFaults();
+    await admin.finishLate();
+    await engine.run(job.id, 'manual');
+    const found = await below(name);
+    t.strictSame(found.get(job.path), ['one', 'theirs', 'number two'].map(sum));
+    t.strictSame([...found.values()].filter(isOne), [[sum('theirs')]], fault);
+    t.equal(found.size, 2);
+    t.match(await engine.run(job.id, 'manual'), { status: 'no_changes' });
+  }
 });
 
 t.test('what a version covered that was made when the process ended is kept by the next run', async (t) => {

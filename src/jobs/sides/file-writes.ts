@@ -4,7 +4,7 @@ import type { RemoteId } from '../../base/ids.js';
 import type { CallOptions } from '../../budget/calls.js';
 import type { Item } from '../../mirror/view.js';
 import { linuxNames } from '../../names/linux.js';
-import { freeConflictName } from '../../outbox/conflict-name.js';
+import { conflictName } from '../../outbox/conflict-name.js';
 import { NO_REMOTE } from '../../outbox/intent.js';
 import type { LateCall } from '../../outbox/late.js';
 import type { RemoteItem, RemoteVersion } from '../../procore/items.js';
@@ -78,7 +78,15 @@ export class FileWrites {
     }
   }
 
-  async #make(parentId: RemoteId, name: string, content: Content, options: WriteOptions, path: string): Promise<Made> {
+  /** @param mayBeThere an earlier attempt may have made it already, of which nothing was heard */
+  async #make(
+    parentId: RemoteId,
+    name: string,
+    content: Content,
+    options: WriteOptions,
+    path: string,
+    mayBeThere = false,
+  ): Promise<Made> {
     const { client, writes, project, ownWork } = this.#access;
     const call = this.#changes.call(options.signal);
     const { uploadUuid, digests } = await this.#changes.upload(path, name, content, options);
@@ -95,6 +103,7 @@ export class FileWrites {
       },
       { job: this.#o.job, remoteId: NO_REMOTE, parentId, name, baseNumber: 0, digests },
       path,
+      mayBeThere,
     );
   }
 
@@ -165,19 +174,24 @@ export class FileWrites {
     return keptBeside === undefined ? written : { ...written, keptBeside };
   }
 
-  /** @returns its name here */
+  /** The name tells the version: whoever tries it again finds what an earlier attempt has kept. @returns its name here */
   async #keepBeside(version: RemoteVersion, file: RemoteItem, path: string, signal: AbortSignal): Promise<string> {
-    const { content, clock } = this.#access;
-    const { id, size } = version;
+    const { id, size, createdAt } = version;
     const { parent, name } = await this.#tree.place(path, signal);
-    const isTaken = (one: string): boolean => this.#access.mirror.view.child(parent, one) !== undefined;
-    const kept = freeConflictName(name, clock.now(), isTaken);
-    const held = await cachedContent(content, { id, remoteId: file.id, size, label: file.name });
+    const held = await cachedContent(this.#access.content, { id, remoteId: file.id, size, label: file.name });
     try {
-      const place = childPath(parentOf(path), kept);
-      const made = await this.#make(parent.remoteId, linuxNames.decode(kept), held, { size, signal }, place);
-      await this.#taken(made, place);
-      return kept;
+      for (let at = createdAt * 1000; ; at += 1000) {
+        const kept = conflictName(name, new Date(at));
+        const place = childPath(parentOf(path), kept);
+        try {
+          const made = await this.#make(parent.remoteId, linuxNames.decode(kept), held, { size, signal }, place, true);
+          await this.#taken(made, place);
+          return kept;
+        } catch (error) {
+          // Something else has the name.
+          if (!isFailure(error, 'target-changed')) throw error;
+        }
+      }
     } finally {
       held.close();
     }
