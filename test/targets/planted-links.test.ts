@@ -1,4 +1,13 @@
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -43,6 +52,19 @@ for (const platform of ['sftp', 'rsync']) {
       t.equal(readFileSync(join(trash, '2026-01-31', kept), 'utf8'), 'seen');
       t.strictSame(readdirSync(root), ['.procorefs-trash']);
     }
+    writeFileSync(join(root, 'file'), 'seen');
+    const none = folder.at(`none ${platform}`);
+    symlinkSync(none, join(trash, '2026-01-31.keep-30.c.json'));
+    const seen = (await target.stat('file', signal))!;
+    const discard = () => target.discard(seen, { trash: { ...TRASH, job: 'c' }, signal });
+    // Such a link is one that SFTP neither shows nor replaces.
+    if (platform === 'sftp') {
+      await failsWith(t, 'target-failed', discard);
+      t.strictSame(readdirSync(root), ['.procorefs-trash', 'file']);
+      rmSync(join(root, 'file'));
+    } else await discard();
+    t.equal(existsSync(none), false, 'nor is made what it points to');
+    t.strictSame(readdirSync(root), ['.procorefs-trash']);
     rmSync(trash, { recursive: true });
   });
 
