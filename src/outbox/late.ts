@@ -132,6 +132,11 @@ export class LateCalls {
     return this.#all().filter((one) => one.remoteId === id && one.job === job && !one.removal);
   }
 
+  /** All versions that a job was to make. */
+  ofJob(job: string): LateCall[] {
+    return this.#all().filter((one) => one.remoteId !== 0 && one.job === job && !one.removal);
+  }
+
   /** Deletions of an item, each call by itself. */
   removals(id: RemoteId): LateCall[] {
     return this.#all().filter((one) => one.remoteId === id && one.removal);

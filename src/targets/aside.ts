@@ -1,15 +1,22 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
+import { isFailure } from '../base/errors.js';
 import { ranSince } from '../base/process.js';
 import { childPath, nameOf, OWN_PREFIX, parentOf } from './paths.js';
+import type { Trash } from './target.js';
 
 // What leaves its place has a hidden name beside it until it is sure that it is what was seen. The name says all that is
-// needed to finish that without whoever began it: what it was called, what was seen, and who has it.
+// needed to finish that without whoever began it: what it was called, what was seen, who has it, and how long it is to
+// stay in the trash. Where that does not fit into one name, the hidden name is that of a folder, in which it keeps its own.
 
 const ASIDE_PREFIX = `${OWN_PREFIX}aside-`;
-/** Host, process, time and number; what was seen, and what the job's own bytes are; the name that it has otherwise. */
+const FOLDER = 'in-';
+/**
+ * Whether it is a folder; host, process, time and number; what was seen, and what the job's own bytes are; days in the
+ * trash, and whose they are; the name that it has otherwise, or its digest.
+ */
 const ASIDE = new RegExp(
-  `^${ASIDE_PREFIX.replaceAll('.', '\\.')}(([0-9a-f]{4})-([0-9a-z]+)-([0-9a-z]+)-[0-9a-z]+)-([0-9a-f]{8})-([0-9a-f]{8})-(.+)$`,
+  `^${ASIDE_PREFIX.replaceAll('.', '\\.')}(${FOLDER})?(([0-9a-f]{4})-([0-9a-z]+)-([0-9a-z]+)-[0-9a-z]+)-([0-9a-f]{8})-([0-9a-f]{8})(?:-|~(\\d+)~([\\w-]+)~)(.+)$`,
   's',
 );
 /** Bytes of a name aside: some file systems and servers take fewer than others. */
@@ -29,8 +36,12 @@ const underWay = new Set<string>();
 let count = 0;
 
 export interface Aside {
-  /** The name that it has otherwise. */
-  readonly name: string;
+  /** The name that it has otherwise; undefined: it is in a folder, under this name. */
+  readonly name: string | undefined;
+  /** The same for all names that a target may take for this one. */
+  readonly key: string;
+  /** How long it is to stay in the trash, and for whom; undefined: it was to be gone. */
+  readonly kept: Pick<Trash, 'days' | 'job'> | undefined;
   /** Whether it is what was seen before it was renamed. */
   isSeen(identity: string): boolean;
   /** Whether it is the job's own file, which was to take the name. */
@@ -39,22 +50,49 @@ export interface Aside {
   readonly isUnderWay: boolean;
 }
 
+/** What is to leave its place. */
+export interface Leaver {
+  /** Identifies what was seen at the place. */
+  readonly seen: string;
+  /** Identifies the file that is to take the name. */
+  readonly ours?: string | undefined;
+  readonly trash?: Trash | undefined;
+}
+
+/** How a target makes and removes the folder for what has a long name. */
+export interface AsideFolders {
+  make(folder: string): Promise<void>;
+  /** If it is empty. */
+  remove(folder: string): Promise<void>;
+}
+
 /**
  * Has a path for an item that is to leave its place, for as long as `use` takes. What is still there afterwards was left
  * there, and is found by the next listing.
- * @param seen identifies what was seen at the place
- * @param ours identifies the file that is to take the name
  */
 export async function aside<T>(
   path: string,
-  { seen, ours }: { readonly seen: string; readonly ours?: string | undefined },
+  { seen, ours, trash }: Leaver,
+  folders: AsideFolders,
   use: (at: string) => Promise<T>,
 ): Promise<T> {
   const token = [HOST, process.pid.toString(36), Date.now().toString(36), (count++).toString(36)].join('-');
-  const before = `${ASIDE_PREFIX}${token}-${tagOf(seen)}-${tagOf(ours)}-`;
+  const before = `${token}-${tagOf(seen)}-${tagOf(ours)}${trash ? `~${trash.days}~${trash.job}~` : '-'}`;
+  const name = nameOf(path);
+  const whole = ASIDE_PREFIX + before + name;
   underWay.add(token);
   try {
-    return await use(childPath(parentOf(path), before + shortened(nameOf(path))));
+    if (Buffer.byteLength(whole) <= MOST) return await use(childPath(parentOf(path), whole));
+    const folder = childPath(parentOf(path), ASIDE_PREFIX + FOLDER + before + keyOf(name));
+    await folders.make(folder);
+    try {
+      return await use(childPath(folder, name));
+    } finally {
+      // What cannot be removed now is by the next listing.
+      await folders.remove(folder).catch((error: unknown) => {
+        if (!isFailure(error)) throw error;
+      });
+    }
   } finally {
     underWay.delete(token);
   }
@@ -62,10 +100,11 @@ export async function aside<T>(
 
 /** Undefined: it is no name of this kind. */
 export function asideOf(name: string): Aside | undefined {
-  const [, token, host, pid, since, seen, ours, former] = ASIDE.exec(name) ?? [];
+  const [, folder, token, host, pid, since, seen, ours, days, job, former] = ASIDE.exec(name) ?? [];
   if (former === undefined) return undefined;
   return {
-    name: former,
+    ...(folder === undefined ? { name: former, key: keyOf(former) } : { name: undefined, key: former }),
+    kept: job === undefined ? undefined : { days: Number(days), job },
     isSeen: (identity) => tagOf(identity) === seen,
     isOurs: (identity) => tagOf(identity) === ours,
     get isUnderWay() {
@@ -77,19 +116,8 @@ export function asideOf(name: string): Aside | undefined {
   };
 }
 
-/** A name that leaves room for what stands before it: of a long one the beginning, the extension and a hash. */
-function shortened(name: string): string {
-  const room = MOST - ASIDE_PREFIX.length - 44;
-  if (Buffer.byteLength(name) <= room) return name;
-  const [, stem = name, extension = ''] = /^(.+)(\.[^.\s]{1,16})$/su.exec(name) ?? [];
-  const end = `~${digest(name, 8)}${extension}`;
-  const characters = [...stem];
-  while (Buffer.byteLength(characters.join('') + end) > room) characters.pop();
-  return characters.join('') + end;
-}
-
-/** Names that a target may take for one. */
-const loose = (name: string): string => name.normalize('NFC').toLowerCase();
+/** Of a name in any form and case that a target may take for it. */
+const keyOf = (name: string): string => digest(name.normalize('NFC').toLowerCase(), 16);
 
 /**
  * Of the folder that was listed last, what was aside. Its listing alone does not tell: what is renamed in the middle of it
@@ -97,27 +125,27 @@ const loose = (name: string): string => name.normalize('NFC').toLowerCase();
  */
 export class Asides {
   #folder: string | undefined;
-  #names = new Set<string>();
+  #keys: ReadonlySet<string> = new Set();
   #isSure = false;
 
   listed(folder: string, found: readonly Aside[]): void {
     this.#folder = folder;
-    this.#names = namesOf(found);
+    this.#keys = keysOf(found);
     this.#isSure = false;
   }
 
   /** @param look what is aside in the item's folder now */
   async has(path: string, look: (folder: string) => Promise<readonly Aside[]>): Promise<boolean> {
     const folder = parentOf(path);
-    const name = loose(shortened(nameOf(path)));
-    if (folder === this.#folder && (this.#isSure || this.#names.has(name))) return this.#names.has(name);
-    const names = namesOf(await look(folder));
+    const key = keyOf(nameOf(path));
+    if (folder === this.#folder && (this.#isSure || this.#keys.has(key))) return this.#keys.has(key);
+    const keys = keysOf(await look(folder));
     if (folder === this.#folder) {
-      this.#names = new Set([...this.#names, ...names]);
+      this.#keys = new Set([...this.#keys, ...keys]);
       this.#isSure = true;
     }
-    return names.has(name);
+    return keys.has(key);
   }
 }
 
-const namesOf = (found: readonly Aside[]): Set<string> => new Set(found.map(({ name }) => loose(name)));
+const keysOf = (found: readonly Aside[]): ReadonlySet<string> => new Set(found.map(({ key }) => key));

@@ -3,7 +3,8 @@ import { type Failure, isFailure } from '../base/errors.js';
 import { conflictName } from '../outbox/conflict-name.js';
 import { type Aside, asideOf } from './aside.js';
 import { childPath, isOwn, nameOf, parentOf } from './paths.js';
-import type { TargetItem } from './target.js';
+import type { TargetItem, Trash } from './target.js';
+import { UNNOTED_DAYS } from './trash.js';
 
 // What is taken away is renamed first, and looked at where nobody finds it any more: between a look at a place and a
 // change of it somebody may have put something else there, and then that goes back.
@@ -32,8 +33,10 @@ export async function takeAway(
   try {
     await movement.move(from, to, signal);
   } catch (error) {
-    if (isFailure(error, 'target-missing')) return false;
-    throw error;
+    if (!isFailure(error, 'target-missing')) throw error;
+    // Where it was to go may be missing as well.
+    if ((await movement.look(from, signal)) === undefined) return false;
+    throw changed;
   }
   let found: string | undefined;
   try {
@@ -83,27 +86,41 @@ export function asidesIn(names: readonly string[]): {
   return { all: found.map(({ one }) => one), left: found.flatMap(({ name, one }) => (one.isUnderWay ? [] : [name])) };
 }
 
+/** What a target can do to finish what somebody else began. */
+export interface Finishing extends Movement {
+  list(folder: string): AsyncIterable<TargetItem>;
+  /** If it is empty. */
+  removeFolder(folder: string): Promise<void>;
+  throwAway(path: string, former: string, trash: Trash): Promise<void>;
+}
+
 /**
  * Finishes what somebody began who is gone: what was renamed before it was looked at comes back, unless it is what was
  * seen and has been replaced, or is the job's own file; that goes to the trash. Where that is not possible now, it stays.
  */
-export async function finish(
-  path: string,
-  movement: Movement,
-  throwAway: (path: string, former: string) => Promise<void>,
-  signal: AbortSignal,
-): Promise<void> {
+export async function finish(path: string, finishing: Finishing, signal: AbortSignal): Promise<void> {
   const one = asideOf(nameOf(path))!;
-  const former = childPath(parentOf(path), one.name);
+  const folder = parentOf(path);
   try {
-    const found = await movement.look(path, signal);
-    if (found === undefined) return;
-    const isTaken = (await movement.look(former, signal)) !== undefined;
-    if (one.isOurs(found) || (isTaken && one.isSeen(found))) await throwAway(path, former);
-    else await bringBack(path, former, movement);
+    if (one.name !== undefined) return await finishOne(path, childPath(folder, one.name), one, finishing, signal);
+    const items: TargetItem[] = [];
+    for await (const item of finishing.list(path)) if (item.unusable !== 'name') items.push(item);
+    for (const item of items) await finishOne(item.path, childPath(folder, item.name), one, finishing, signal);
+    await finishing.removeFolder(path);
   } catch (error) {
     if (!isFailure(error) || error.code === 'target-unreachable') throw error;
   }
+}
+
+async function finishOne(path: string, former: string, one: Aside, finishing: Finishing, signal: AbortSignal) {
+  const found = await finishing.look(path, signal);
+  if (found === undefined) return;
+  const isTaken = (await finishing.look(former, signal)) !== undefined;
+  if (!one.isOurs(found) && !(isTaken && one.isSeen(found))) return bringBack(path, former, finishing);
+  const day = new Date().toISOString().slice(0, 10);
+  // Who did not want to keep it takes nothing from those who keep something in the same folder.
+  const { days, job } = one.kept ?? { days: UNNOTED_DAYS, job: 'unknown' };
+  await finishing.throwAway(path, former, { day, days, job, by: 'a run of a job that was ended' });
 }
 
 /**

@@ -92,6 +92,9 @@ export function checkNewFile(path: string, { size }: WriteOptions, rules: Target
     throw new Failure('target-too-large', { target, path, why: `${size} of at most ${rules.maxFileSize} bytes` });
 }
 
+/** Names that are tried in the trash: of more, a server says that all of them are taken, and what is moved there tells. */
+const MOST_PLACES = 5000;
+
 /**
  * A place in the trash that is free: `PATH`, `PATH (2)`, … The folders above it are there or can be made: where a file
  * went before, a folder that had its name later is `NAME (2)`.
@@ -109,7 +112,7 @@ export async function trashPlace(
     for (let n = 1; ; n++) {
       const place = `${at}/${n === 1 ? name : numberedName(name, n)}`;
       const there = await look(place);
-      if (!there) return [place, ...names.slice(depth + 1)].join('/');
+      if (!there || n === MOST_PLACES) return [place, ...names.slice(depth + 1)].join('/');
       if (isLast || !there.folder) continue;
       at = place;
       break;

@@ -3,7 +3,7 @@ import { isTrashDay, TRASH } from './paths.js';
 import type { Emptied, Trash } from './target.js';
 
 /** Days for which trash is kept that nobody noted anything of. */
-const UNNOTED_DAYS = 30;
+export const UNNOTED_DAYS = 30;
 const DAY = 86_400_000;
 
 /** `2026-01-31.keep-30.JOB.json`: how long a day's folder is kept at least stands in names, so that one list tells all. */

@@ -1,4 +1,4 @@
 import { beAsideVictim, type Kind, type Work } from './aside-victim.js';
 
-const [kind, work, isUnseen, isKept, folder] = process.argv.slice(2);
-await beAsideVictim(kind as Kind, work as Work, isUnseen === 'true', isKept === 'true', folder!);
+const [kind, work, isUnseen, isKept, name, folder] = process.argv.slice(2);
+await beAsideVictim(kind as Kind, work as Work, isUnseen === 'true', isKept === 'true', name!, folder!);

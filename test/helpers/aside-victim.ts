@@ -53,10 +53,17 @@ export async function openWatched(kind: Kind, folder: string, staging: string, b
 }
 
 /** Begins with the work, somebody saves just before what was there leaves its place, and then it stops for ever. */
-export async function beAsideVictim(kind: Kind, work: Work, isUnseen: boolean, isKept: boolean, folder: string) {
+export async function beAsideVictim(
+  kind: Kind,
+  work: Work,
+  isUnseen: boolean,
+  isKept: boolean,
+  name: string,
+  folder: string,
+) {
   const { signal } = new AbortController();
-  const [verb, name] = work.split(' ') as [string, string];
-  const inside = join(folder, name === 'tree' ? 'tree/inside' : name);
+  const verb = work.split(' ')[0]!;
+  const inside = join(folder, work.endsWith('tree') ? `${name}/inside` : name);
   let isOn = false;
   let calls = 0;
   let saves = 0;

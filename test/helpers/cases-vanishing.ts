@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
@@ -8,6 +8,7 @@ import type { Opener } from '#src/jobs/opener.js';
 import { TargetSide } from '#src/jobs/sides/side.js';
 import type { Execution } from '#src/jobs/store/executions.js';
 import { openTarget } from '#src/targets/open.js';
+import { unmountAfter } from './afterwards.js';
 import type { Scenario } from './cases-scenarios.js';
 import { Folders } from './jobs.js';
 import { randomBy } from './random.js';
@@ -57,7 +58,7 @@ export async function vanishingShare(t: Scenario, files: number, seed: number): 
   const account = `${userInfo().username}@127.0.0.1:${server.files}`;
   const known = `UserKnownHostsFile=${server.at('known_hosts')}`;
   execFileSync('sshfs', [account, mountpoint, ...words, '-o', known], { stdio: 'ignore' });
-  t.teardown(() => spawnSync('umount', ['-l', mountpoint]));
+  unmountAfter(t, mountpoint);
   let beforeWrite = async (): Promise<void> => undefined;
   const opener: Opener = {
     async open({ connection: { id } }, { create, mayWrite, signal }) {

@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterwards } from './afterwards.js';
 
 /** A port of this machine that is free now. */
 export async function freePort(): Promise<number> {
@@ -74,6 +75,8 @@ export class TestServer {
   async start(): Promise<void> {
     const child = this.#start();
     this.#process = child;
+    const takeBack = afterwards('kill -s KILL -- "-$1"', String(child.pid));
+    child.once('exit', takeBack).once('error', takeBack);
     for (const stream of [child.stdout!, child.stderr!])
       stream.setEncoding('utf8').on('data', (text: string) => (this.#said = (this.#said + text).slice(-4000)));
     for (const end = Date.now() + LISTENS; Date.now() < end; ) {

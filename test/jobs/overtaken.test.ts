@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { jobProjects } from '../helpers/job-projects.js';
@@ -9,6 +9,8 @@ const { admin, engine, store, meanwhile, add, versions, ends, folder } = await j
 const sum = (text: string): string => createHash('sha256').update(text).digest('hex');
 const project = Number(ends.b.target.path.slice(1));
 const VERSION = 'POST /rest/v1.0/file_versions';
+const FILE = 'POST /rest/v1.0/files';
+const LOOK = 'GET /rest/v1.0/folders';
 
 /** A job that has brought `NAME/a.txt`, whose content here is another by now. */
 const second = async (name: string, type = 'copy') => {
@@ -80,6 +82,25 @@ t.test('what cannot be kept at once is kept by the next run', async (t) => {
   t.match(await engine.run(id, 'manual'), { status: 'no_changes' });
 });
 
+t.test('what is kept beside is there once, also where nobody hears that it is', async (t) => {
+  for (const fault of ['late', 'unheard']) {
+    const name = `once ${fault}`;
+    const job = await second(name);
+    if (fault === 'late') await admin.faults({ late: { route: FILE } });
+    if (fault === 'unheard')
+      await admin.faults({ 'reset-after': { count: 1, route: FILE }, '500-html': { route: LOOK } });
+    t.match(await overtakenRun(job), { stats: { copied: 0, failed: 1 } }, fault);
+    await admin.noFaults();
+    await admin.finishLate();
+    await engine.run(job.id, 'manual');
+    const found = await below(name);
+    t.strictSame(found.get(job.path), ['one', 'theirs', 'number two'].map(sum));
+    t.strictSame([...found.values()].filter(isOne), [[sum('theirs')]], fault);
+    t.equal(found.size, 2);
+    t.match(await engine.run(job.id, 'manual'), { status: 'no_changes' });
+  }
+});
+
 t.test('what a version covered that was made when the process ended is kept by the next run', async (t) => {
   const job = await second('ended');
   meanwhile.after = () => Promise.reject(new Error('nobody hears of it'));
@@ -121,6 +142,46 @@ t.test('what a version covered that comes when the run is over is kept beside it
     t.strictSame(found.get(path), [...new Set(['one', 'theirs', 'number two', content])].map(sum));
     t.strictSame([...found.values()].filter(isOne), [[sum('theirs')]]);
     t.equal(found.size, 2);
+  }
+});
+
+t.test('what a version covered that came late is kept, also where somebody has saved over that one', async (t) => {
+  for (const type of ['copy', 'sync', 'publish']) {
+    const name = `saved over ${type}`;
+    const { id, path } = await second(name, type);
+    await admin.faults({ late: { route: VERSION } });
+    t.match(await engine.run(id, 'manual'), { stats: { copied: 0 } });
+    await admin.noFaults();
+    await saved(path, 'theirs');
+    await admin.finishLate();
+    await saved(path, 'the fourth');
+    // Whatever the job does about the file itself.
+    if (type === 'copy') rmSync(join(folder, path));
+    for (let runs = 0; runs < 2; runs++) await engine.run(id, 'manual');
+    const found = await below(name);
+    const live = [...found.values()].map((all) => all?.at(-1));
+    t.equal(live.filter((one) => one === sum('theirs')).length, 1, type);
+    t.ok([...found.values()].flat().includes(sum('the fourth')));
+  }
+});
+
+t.test("of two versions that came late none counts as somebody's that the other one has covered", async (t) => {
+  for (const isTheirs of [false, true]) {
+    const name = `two came late ${isTheirs}`;
+    const { id, path } = await second(name);
+    await admin.faults({ late: { route: VERSION } });
+    t.match(await engine.run(id, 'manual'), { stats: { copied: 0 } });
+    put(folder, { [path]: 'the third' }, 1_600_000_003);
+    t.match(await engine.run(id, 'manual'), { stats: { copied: 0 } });
+    await admin.noFaults();
+    if (isTheirs) await saved(path, 'theirs');
+    await admin.finishLate();
+    await saved(path, 'the fourth');
+    rmSync(join(folder, path));
+    for (let runs = 0; runs < 2; runs++) await engine.run(id, 'manual');
+    const found = await below(name);
+    t.equal(found.get(path)?.at(-1), sum('the fourth'));
+    t.strictSame([...found.values()].filter(isOne), isTheirs ? [[sum('theirs')]] : []);
   }
 });
 

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { aside } from '#src/targets/aside.js';
+import { type AsideFolders, aside } from '#src/targets/aside.js';
 import { FolderTarget } from '#src/targets/folder/folder-target.js';
 import { identityOf } from '#src/targets/folder/identity.js';
 import { FolderRoot, type OpenFolder } from '#src/targets/folder/root.js';
@@ -39,25 +39,41 @@ const program = fileURLToPath(new URL('../helpers/aside-victim-process.js', impo
 const open = (kind: (typeof KINDS)[number], folder: string) =>
   openWatched(kind, folder, `${folder} staging`, () => undefined);
 
+/** For names that fit. */
+const NO_FOLDERS: AsideFolders = {
+  make: () => Promise.reject(new Error('the name fits')),
+  remove: () => Promise.reject(new Error('the name fits')),
+};
+
+/** Of what was thrown away today, how long it stays. */
+const notesOf = (folder: string): string[] =>
+  readdirSync(join(folder, '.procorefs-trash'))
+    .filter((name) => name.endsWith('.json') && !name.startsWith(TRASH.day))
+    .map((name) => name.slice('2026-01-31.'.length, -'.json'.length));
+
 /** Contents of live files, in order, whatever they are called. */
 const live = (folder: string): string[] => Object.values(contentOf(folder)).sort();
 
 for (const kind of KINDS)
   for (const work of WORKS)
-    for (const isKept of [true, false])
-      t.test(`kill -9 of a ${kind}: ${work}${isKept ? ', into the trash' : ''}`, async (t) => {
-        for (const isUnseen of [true, false]) {
+    for (const [isKept, length] of [
+      [true, 4],
+      [false, 4],
+      [true, 254],
+    ] as const)
+      t.test(`kill -9 of a ${kind}: ${work}${isKept ? ', into the trash' : ''}, ${length} bytes`, async (t) => {
+        // Whether it is in a folder of its own tells nothing more than that.
+        for (const isUnseen of length === 4 ? [true, false] : [work !== 'replace file']) {
           const text = isUnseen ? 'unseen' : 'seen';
-          const folder = join(top, [kind, work, isKept, text].join(' '));
+          const name = (work.endsWith('tree') ? 'tree' : 'file').padEnd(length, '-');
+          const folder = join(top, [kind, work, isKept, length, text].join(' '));
           mkdirSync(folder);
-          const child = spawn(process.execPath, [program, kind, work, String(isUnseen), String(isKept), folder], {
-            stdio: ['ignore', 'pipe', 'inherit'],
-          });
+          const words = [kind, work, String(isUnseen), String(isKept), name, folder];
+          const child = spawn(process.execPath, [program, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
           children.add(child);
           const ended = once(child, 'exit');
           t.equal(String((await once(child.stdout, 'data'))[0]), 'away\n');
-          const name = work.endsWith('tree') ? 'tree' : 'file';
-          const path = name === 'tree' ? 'tree/inside' : name;
+          const path = work.endsWith('tree') ? `${name}/inside` : name;
           const isReplaced = kind === 'folder' && work === 'replace file';
 
           // While somebody is about it, it is left alone, and not missing.
@@ -65,7 +81,7 @@ for (const kind of KINDS)
           t.teardown(() => other.close());
           t.strictSame(
             (await listed(other, '')).map((item) => item.name),
-            isReplaced ? ['file'] : [],
+            isReplaced ? [name] : [],
           );
           t.equal(await other.isAside(name, signal), true, 'it is on its way');
           t.equal(await other.isAside('another', signal), false);
@@ -79,8 +95,10 @@ for (const kind of KINDS)
           t.equal(await other.isAside(name, signal), false);
           if (isReplaced) {
             t.strictSame(live(folder), isUnseen ? ['from the job', 'unseen'] : ['from the job']);
-            t.equal(contentOf(folder).file, 'from the job');
+            t.equal(contentOf(folder)[name], 'from the job');
             t.strictSame(trashOf(folder), isUnseen ? [] : ['seen']);
+            if (!isUnseen)
+              t.strictSame(notesOf(folder), isKept ? ['keep-30.a'] : ['keep-30.unknown'], 'and for how long');
           } else {
             t.match(contentOf(folder), { [path]: text }, 'under its name');
             t.strictSame(trashOf(folder), []);
@@ -98,29 +116,21 @@ for (const kind of KINDS)
         }
       });
 
-t.test('a long name is cut aside, and its bytes come back', async (t) => {
+t.test('aside no name is longer than some targets take, and nothing of it is left when all goes well', async (t) => {
   const folder = join(top, 'long');
   mkdirSync(folder);
-  const target = await open('folder', folder);
-  t.teardown(() => target.close());
   const name = `${'n'.repeat(250)}.txt`;
-  writeFileSync(join(folder, name), 'x');
   let during: string[] = [];
-  const seen = (await target.stat(name, signal))!;
-  const root = await FolderRoot.open(folder, undefined);
-  const plain = root.folder.bind(root);
-  root.folder = (...words) => {
+  const target = await openWatched('folder', folder, '', () => {
     during = [...during, ...readdirSync(folder).filter((one) => one.startsWith('.procorefs-aside-'))];
-    return plain(...words);
-  };
-  const watched = new FolderTarget(root, rulesOf('linux'));
-  await watched.discard(seen, { signal });
-  t.ok(during.length > 0 && during.every((one) => Buffer.byteLength(one) <= 200 && one.endsWith('.txt')));
-  // As a process of this machine leaves it that is gone.
-  const left = during[0]!.replace(/aside-(\w+)-\w+-\w+-/, 'aside-$1-zzzzz-1-');
-  save(join(folder, left), 'unseen');
-  t.equal(await target.isAside(name, signal), true);
-  t.match(await listed(target, ''), [{ name: /^n+~[0-9a-f]{8}\.txt$/, size: 6 }]);
+  });
+  t.teardown(() => target.close());
+  for (const trash of [{ trash: { ...TRASH, job: '4f2d8f4e-6b0c-4e0c-9a51-0f5c1f1f7c11' } }, {}]) {
+    writeFileSync(join(folder, name), 'x');
+    await target.discard((await target.stat(name, signal))!, { signal, ...trash });
+  }
+  t.ok(during.length > 0 && during.every((one) => Buffer.byteLength(one) <= 200));
+  t.strictSame(readdirSync(folder), ['.procorefs-trash']);
 });
 
 t.test('bytes of a job that were about to take a name go to the trash, whatever has the name', async (t) => {
@@ -132,7 +142,9 @@ t.test('bytes of a job that were about to take a name go to the trash, whatever 
     save(join(folder, 'file'), 'seen');
     save(join(folder, 'part'), 'from the job');
     const [seen, ours] = ['file', 'part'].map((name) => identityOf(lstatSync(join(folder, name)), false));
-    await aside('file', { seen: seen!, ours }, async (at) => renameSync(join(folder, 'part'), join(folder, at)));
+    await aside('file', { seen: seen!, ours }, NO_FOLDERS, async (at) =>
+      renameSync(join(folder, 'part'), join(folder, at)),
+    );
     if (isFree) rmSync(join(folder, 'file'));
     t.equal((await listed(target, '')).length, isFree ? 0 : 1);
     t.strictSame(contentOf(folder), isFree ? {} : { file: 'seen' });
@@ -151,13 +163,13 @@ t.test('what a listing does not show is looked for aside once more, and once for
     save(join(folder, 'sub/file'), 'seen');
     await listed(target, 'sub');
     const seen = { seen: 'whatever' };
-    await aside('sub/file', seen, async (at) => {
+    await aside('sub/file', seen, NO_FOLDERS, async (at) => {
       renameSync(join(folder, 'sub/file'), join(folder, at));
       t.equal(await target.isAside('sub/file', signal), true);
       t.equal(await target.isAside('sub/FILE', signal), true, 'a target may fold case');
       t.equal(await target.isAside('sub/other', signal), false);
       t.equal(await target.isAside('none/file', signal), false);
-      await aside('sub/later', seen, async (later) => {
+      await aside('sub/later', seen, NO_FOLDERS, async (later) => {
         save(join(folder, later), 'x');
         t.equal(await target.isAside('sub/later', signal), false, 'that began when the folder had been looked at');
         await listed(target, 'sub');

@@ -1,5 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { Test } from 'tap';
@@ -13,6 +15,8 @@ export interface Fixture {
   readonly target: Target;
   /** A second look by other means: the bytes of a file as the server has it. */
   readonly peek?: (path: string) => Promise<Buffer>;
+  /** The folder of this machine in which the server keeps what is there as it is. */
+  readonly files?: string;
   /** Bytes of the longest name that the test's server can keep, where that is less than its protocol allows. */
   readonly longestName?: number;
   /** A name as the target keeps it; as it is, unless told. */
@@ -474,6 +478,41 @@ export function conformance(t: Test, fixture: () => Fixture): void {
     t.equal(String(await readAll(target(), '.procorefs-trash/2025-03-01/notes/file')), 'short');
     t.strictSame(await empty('2025-06-01', 1), [{ day: '2025-03-01', days: 90, jobs: ['long', 'short'] }]);
     t.strictSame(await empty('2025-06-01', 1), []);
+  });
+
+  t.test('what has a long name comes back where a run was killed, and leaves, under its whole name', async (t) => {
+    const name = `${'w'.repeat(200)}.txt`;
+    const path = `${await place('whole')}/${name}`;
+    const { files } = fixture();
+    const folder = files !== undefined && isListed('.procorefs-aside') ? join(files, 'whole') : undefined;
+    if (folder !== undefined) {
+      // Of another machine, long ago: before the rename or after the next one, and in between.
+      const left = (digest: string): string =>
+        join(folder, `.procorefs-aside-in-0000-1-1-0-12345678-00000000~9~a-job~${digest}`);
+      for (const one of [left('0'), left('1')]) mkdirSync(one, { recursive: true });
+      writeFileSync(join(left('1'), name), 'left');
+      await shown('whole');
+      t.strictSame(
+        (await shown('whole')).map((item) => item.name),
+        [name],
+      );
+      t.equal(String(await readAll(target(), path)), 'left');
+      t.strictSame(readdirSync(folder), [name]);
+      await discard(target(), path);
+    }
+    const day = trashOf('2026-04-01');
+    await write(target(), path, Buffer.from('one'));
+    await write(target(), path, Buffer.from('two'), day);
+    await discard(target(), path, day);
+    await write(target(), path, Buffer.from('three'));
+    await discard(target(), path);
+    await target().mkdir(path, signal);
+    await write(target(), `${path}/below`, Buffer.from('four'));
+    fixture().settle?.();
+    await discard(target(), path, day);
+    t.strictSame(await shown('whole').catch(() => []), []);
+    t.equal(String(await readAll(target(), `.procorefs-trash/2026-04-01/whole/${name}`)), 'one');
+    if (folder !== undefined) t.strictSame(existsSync(folder) ? readdirSync(folder) : [], [], 'nothing of it is left');
   });
 
   t.test('nothing is discarded that is not what was seen', async (t) => {

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -23,6 +23,7 @@ import { RemoteTarget } from '#src/targets/remote/remote-target.js';
 import { Staging } from '#src/targets/remote/staging.js';
 import { rulesOf } from '#src/targets/rules.js';
 import type { Target } from '#src/targets/target.js';
+import { unmountAfter } from '../helpers/afterwards.js';
 import { TRASH } from '../helpers/aside-victim.js';
 import { contentOf } from '../helpers/jobs.js';
 import { Quirky } from '../helpers/quirky-targets.js';
@@ -50,7 +51,7 @@ async function shareTarget(name: string): Promise<Watched> {
   const ssh = ['-p', String(sshd.port), '-o', `IdentityFile=${server.at('client')}`];
   const known = ['-o', `UserKnownHostsFile=${server.at('known_hosts')}`, '-o', 'cache=no'];
   execFileSync('sshfs', [`${userInfo().username}@127.0.0.1:${server.files}`, mountpoint, ...ssh, ...known]);
-  t.teardown(() => spawnSync('umount', ['-l', mountpoint]));
+  unmountAfter(t, mountpoint);
   return folderTarget(name, mountpoint);
 }
 
@@ -246,7 +247,7 @@ t.test(
     const nested = join(folder, 'x/nested');
     mkdirSync(nested, { recursive: true });
     execFileSync('mount', ['-t', 'tmpfs', 'procorefs-test', nested]);
-    t.teardown(() => spawnSync('umount', ['-l', nested]));
+    unmountAfter(t, nested);
     for (const path of ['sub/file', 'file', 'gone/file']) save(join(nested, path), `old ${path}`);
     const { target } = await folderTarget('above');
     t.teardown(() => target.close());

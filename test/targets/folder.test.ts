@@ -31,7 +31,7 @@ t.test('a folder of this machine', async (t) => {
     target = await openTarget({ platform: 'fs', uri: root }, { mayWrite: true, signal });
   });
   t.teardown(() => target.close());
-  conformance(t, () => ({ target, peek: async (path) => readFileSync(join(root, path)) }));
+  conformance(t, () => ({ target, files: root, peek: async (path) => readFileSync(join(root, path)) }));
 });
 
 t.test('links in a folder are shown, and never followed or replaced', async (t) => {

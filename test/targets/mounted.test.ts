@@ -4,6 +4,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { openTarget } from '#src/targets/open.js';
+import { unmountAfter } from '../helpers/afterwards.js';
 import { ServerFolder, serveSsh } from '../helpers/target-servers.js';
 import { conformance, signal } from './conformance.js';
 
@@ -33,7 +34,7 @@ t.test('a mounted exFAT disk, as Windows has it', { skip: lacks }, async (t) => 
   t.ok(target.rules.timeGrain > 0.001, `times are kept to ${target.rules.timeGrain} s`);
   for (const character of ':*?"<>|\\')
     t.ok(target.rules.names.characters.includes(character), `no ${character} in names`);
-  conformance(t, () => ({ target, peek: async (path) => readFileSync(join(mountpoint, path)) }));
+  conformance(t, () => ({ target, files: mountpoint, peek: async (path) => readFileSync(join(mountpoint, path)) }));
 });
 
 const lacksSshfs =
@@ -50,10 +51,11 @@ t.test('a mounted network share', { skip: lacksSshfs }, async (t) => {
   const known = ['-o', `UserKnownHostsFile=${folder.at('known_hosts')}`, '-o', 'reconnect', '-o', 'cache=no'];
   const account = `${userInfo().username}@127.0.0.1:${folder.files}`;
   execFileSync('sshfs', [account, mountpoint, ...ssh, ...known], { stdio: 'ignore' });
-  t.teardown(() => spawnSync('umount', ['-l', mountpoint]));
+  unmountAfter(t, mountpoint);
   const target = await openTarget({ platform: 'nfs', uri: mountpoint, mountpoint }, { mayWrite: true, signal });
   conformance(t, () => ({
     target,
+    files: folder.files,
     peek: async (path) => readFileSync(join(folder.files, path)),
     vanish: () => server.kill(),
     comeBack: () => server.start(),

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import t from 'tap';
+import { Failure } from '#src/base/errors.js';
 import { RemoteTarget } from '#src/targets/remote/remote-target.js';
 import { Staging } from '#src/targets/remote/staging.js';
 import { openWatched, save, TRASH } from '../helpers/aside-victim.js';
@@ -78,6 +79,28 @@ t.test('a file in place of a folder keeps nobody waiting for ever', async (t) =>
     'what stayed aside comes back',
   );
   await whole.close();
+});
+
+t.test('a server that never lets anything into the trash keeps nobody waiting for ever', async (t) => {
+  for (const says of ['that it is free', 'that it is taken']) {
+    const folder = folderOf(says);
+    save(join(folder, 'file'), 'seen');
+    const storage = new Quirky(folder, { title: 'stubborn' });
+    const [look, rename] = [storage.look.bind(storage), storage.rename.bind(storage)];
+    storage.look = (path, ...words) =>
+      /^\.procorefs-trash\/[\d-]+\/f/.test(path) && says.endsWith('taken')
+        ? Promise.resolve({ name: 'file', folder: false, size: 1, mtime: 1 })
+        : look(path, ...words);
+    storage.rename = async (from, to, ...words) => {
+      if (to.includes('/file')) throw new Failure('target-exists', { target: 'stubborn', path: to });
+      await rename(from, to, ...words);
+    };
+    const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'stubborn'));
+    const seen = (await target.stat('file', signal))!;
+    await failsWith(t, 'target-exists', () => target.discard(seen, { trash: TRASH, signal }), says);
+    await target.close();
+    t.strictSame(contentOf(folder), { file: 'seen' });
+  }
 });
 
 t.test('what somebody writes into the new content before it makes room again is kept', async (t) => {

@@ -19,6 +19,7 @@ for (const quirks of QUIRKS)
     t.teardown(() => target.close());
     conformance(t, () => ({
       target,
+      files: root,
       peek: (path) => storage.peek(path),
       kept: (name) => storage.kept(name),
       isListed: (name) => storage.isListed(name),

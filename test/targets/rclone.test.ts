@@ -73,7 +73,7 @@ for (const one of CASES)
     const { kept, longestName } = one;
     conformance(t, () => ({
       target,
-      ...(kept ? { peek: async (path) => readFileSync(join(folder.files, kept(path))) } : {}),
+      ...(kept ? { files: folder.files, peek: async (path) => readFileSync(join(folder.files, kept(path))) } : {}),
       ...(longestName === undefined ? {} : { longestName }),
       vanish: () => server.kill(),
       comeBack: () => server.start(),

@@ -49,6 +49,7 @@ t.test('a server by rsync over ssh', async (t) => {
   });
   conformance(t, () => ({
     target,
+    files: folder.files,
     peek: async (path) => readFileSync(join(folder.files, path)),
     vanish: () => server.kill(),
     comeBack: () => server.start(),

@@ -31,6 +31,7 @@ t.test('an SMB share that is not mounted', async (t) => {
   });
   conformance(t, () => ({
     target,
+    files: folder.files,
     peek: async (path) => readFileSync(join(folder.files, path)),
     vanish: () => server.kill(),
     comeBack: () => server.start(),

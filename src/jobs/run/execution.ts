@@ -18,6 +18,7 @@ import { Audit, type EventLevel, LEVEL_OF } from './audit.js';
 import { waitFor } from './away.js';
 import type { ActContext, Result } from './context.js';
 import { Counts } from './counts.js';
+import { keepCovered } from './covered.js';
 import { foretold } from './foretold.js';
 import { GUARDED, reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
@@ -168,6 +169,7 @@ export class Run {
     const { source, destination, execution } = this.#c;
     await source.refresh(signal);
     await destination.refresh(signal);
+    if (!execution.simulation) await keepCovered([source, destination], this.#c.job.name, this.#c.log, signal);
     const root = await source.stat('', signal);
     if (!root?.folder) throw new Failure('job-source-missing', { path: source.root });
     if (execution.simulation || (await destination.stat('', signal)) !== undefined) return;

@@ -1,10 +1,11 @@
 import { hostname } from 'node:os';
 import { type Failure, isFailure } from '../../base/errors.js';
-import type { RemoteId } from '../../base/ids.js';
+import type { RemoteId, VersionId } from '../../base/ids.js';
 import type { CallOptions } from '../../budget/calls.js';
+import { HIDDEN } from '../../mirror/flags.js';
 import type { Item } from '../../mirror/view.js';
 import { linuxNames } from '../../names/linux.js';
-import { freeConflictName } from '../../outbox/conflict-name.js';
+import { conflictName } from '../../outbox/conflict-name.js';
 import { NO_REMOTE } from '../../outbox/intent.js';
 import type { LateCall } from '../../outbox/late.js';
 import type { RemoteItem, RemoteVersion } from '../../procore/items.js';
@@ -13,11 +14,12 @@ import { type Digests, isSameContent } from '../../procore/own-work.js';
 import type { WrittenItem } from '../../procore/writes.js';
 import { childPath, isAsExpected, parentOf } from '../../targets/paths.js';
 import type { Content, WriteOptions } from '../../targets/target.js';
+import { kindOf } from '../run/waiting.js';
 import { cachedContent } from './procore-content.js';
 import { procoreRules } from './procore-rules.js';
 import type { ProjectChanges } from './project-changes.js';
 import type { ProcoreSideOptions, ProjectAccess, ProjectTree } from './project-tree.js';
-import type { SideItem } from './side.js';
+import type { Covered, SideItem } from './side.js';
 
 /** After an upload that took longer than this the file is looked at again before it gets a version, milliseconds. */
 const LOOK_AGAIN = 10_000;
@@ -26,6 +28,16 @@ const LOOK_AGAIN = 10_000;
 interface Made extends WrittenItem {
   readonly ours: RemoteVersion | undefined;
 }
+
+/** Where something is kept beside a file. */
+interface Beside {
+  readonly folder: Item;
+  readonly name: string;
+  readonly path: string;
+}
+
+/** Versions below which what a call made was looked for already: as long as nobody saves another one, it is not there. */
+const lookedBelow = new WeakMap<LateCall, VersionId>();
 
 /** Where a version goes. */
 interface Spot {
@@ -78,7 +90,70 @@ export class FileWrites {
     }
   }
 
-  async #make(parentId: RemoteId, name: string, content: Content, options: WriteOptions, path: string): Promise<Made> {
+  /**
+   * 2 calls, and 3 for each version that is kept, for a file below whose version a call of this job may be that was not
+   * looked for there yet. While that one is the current version, the next write goes on from it.
+   */
+  async keepCovered(signal: AbortSignal): Promise<readonly Covered[]> {
+    const { late, mirror } = this.#access;
+    const found: Covered[] = [];
+    for (const id of new Set(late.ofJob(this.#o.job).map(({ remoteId }) => remoteId))) {
+      const file = mirror.view.byRemoteId(id);
+      const folder = file && mirror.view.parent(file);
+      if (!file?.isFile || !folder || (file.flags & HIDDEN) !== 0) continue;
+      const isOpen = (one: LateCall): boolean =>
+        file.versionNumber > one.baseNumber + 1 && lookedBelow.get(one) !== file.versionId;
+      if (!late.versions(id, this.#o.job).some(isOpen)) continue;
+      const path = mirror.view.path(file) ?? file.name;
+      try {
+        for (const kept of await this.#keepCoveredOf(id, { folder, name: file.name, path }, signal))
+          found.push({ path, kept });
+        for (const one of late.versions(id, this.#o.job)) lookedBelow.set(one, file.versionId);
+      } catch (error) {
+        if (signal.aborted || kindOf(error) !== 'item') throw error;
+        found.push({ path, kept: { error } });
+      }
+    }
+    return found;
+  }
+
+  async #keepCoveredOf(id: RemoteId, beside: Beside, signal: AbortSignal): Promise<string[]> {
+    const { client, late, ownWork, project } = this.#access;
+    const call = this.#changes.call(signal);
+    const { item } = await client.fileNow(project, id, call);
+    const calls = late.versions(id, this.#o.job);
+    const below: { readonly one: LateCall; readonly number: number }[] = [];
+    for (const one of calls) {
+      const ours = await ownWork.versionAfter(item, one.baseNumber, one.digests, call);
+      if (ours && ours.id !== item.version?.id) below.push({ one, number: ours.number });
+    }
+    const sent = calls.map(({ digests }) => digests);
+    const kept: string[] = [];
+    let last = 0;
+    for (const { one, number } of below.sort((a, b) => a.number - b.number)) {
+      const version = { file: item, number, base: Math.max(one.baseNumber, last), sent };
+      const unseen = await overtaken(version, this.#access, call);
+      if (unseen) kept.push(await this.#keepBeside(unseen, item, beside, signal));
+      last = number;
+    }
+    for (const { one } of below) late.forget(one);
+    // What is still to come has covered none of that.
+    late.passed(
+      late.versions(id, this.#o.job).filter(({ baseNumber }) => baseNumber < last),
+      last,
+    );
+    return kept;
+  }
+
+  /** @param mayBeThere an earlier attempt may have made it already, of which nothing was heard */
+  async #make(
+    parentId: RemoteId,
+    name: string,
+    content: Content,
+    options: WriteOptions,
+    path: string,
+    mayBeThere = false,
+  ): Promise<Made> {
     const { client, writes, project, ownWork } = this.#access;
     const call = this.#changes.call(options.signal);
     const { uploadUuid, digests } = await this.#changes.upload(path, name, content, options);
@@ -95,6 +170,7 @@ export class FileWrites {
       },
       { job: this.#o.job, remoteId: NO_REMOTE, parentId, name, baseNumber: 0, digests },
       path,
+      mayBeThere,
     );
   }
 
@@ -160,24 +236,38 @@ export class FileWrites {
     const { item, ours } = made;
     const version = { file: item, number: ours?.number ?? 0, base, sent };
     const unseen = await overtaken(version, this.#access, this.#changes.call(signal));
-    const keptBeside = unseen && (await this.#keepBeside(unseen, item, path, signal));
+    const keptBeside = unseen && (await this.#keepBesidePath(unseen, item, path, signal));
     const written = await this.#taken(made, path);
     return keptBeside === undefined ? written : { ...written, keptBeside };
   }
 
-  /** @returns its name here */
-  async #keepBeside(version: RemoteVersion, file: RemoteItem, path: string, signal: AbortSignal): Promise<string> {
-    const { content, clock } = this.#access;
-    const { id, size } = version;
+  async #keepBesidePath(version: RemoteVersion, file: RemoteItem, path: string, signal: AbortSignal): Promise<string> {
     const { parent, name } = await this.#tree.place(path, signal);
-    const isTaken = (one: string): boolean => this.#access.mirror.view.child(parent, one) !== undefined;
-    const kept = freeConflictName(name, clock.now(), isTaken);
-    const held = await cachedContent(content, { id, remoteId: file.id, size, label: file.name });
+    return this.#keepBeside(version, file, { folder: parent, name, path }, signal);
+  }
+
+  /** The name tells the version: whoever tries it again finds what an earlier attempt has kept. @returns its name here */
+  async #keepBeside(
+    version: RemoteVersion,
+    file: RemoteItem,
+    { folder, name, path }: Beside,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { id, size, createdAt } = version;
+    const held = await cachedContent(this.#access.content, { id, remoteId: file.id, size, label: file.name });
     try {
-      const place = childPath(parentOf(path), kept);
-      const made = await this.#make(parent.remoteId, linuxNames.decode(kept), held, { size, signal }, place);
-      await this.#taken(made, place);
-      return kept;
+      for (let at = createdAt * 1000; ; at += 1000) {
+        const kept = conflictName(name, new Date(at));
+        const place = childPath(parentOf(path), kept);
+        try {
+          const made = await this.#make(folder.remoteId, linuxNames.decode(kept), held, { size, signal }, place, true);
+          await this.#taken(made, place);
+          return kept;
+        } catch (error) {
+          // Something else has the name.
+          if (!isFailure(error, 'target-changed')) throw error;
+        }
+      }
     } finally {
       held.close();
     }

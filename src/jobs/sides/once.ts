@@ -7,6 +7,7 @@ import type { LateCall, LateCalls } from '../../outbox/late.js';
  * once more: the server may have finished the first late.
  * @param sent what is remembered while nothing of it can be seen; of a version from before the call on, so that it is
  *   known after a crash, until who asked has it
+ * @param wasTried an earlier attempt may have made it, of which nobody knows
  * @throws Failure of the call; `name-taken` where somebody else was faster
  */
 export async function once<T>(
@@ -14,9 +15,11 @@ export async function once<T>(
   look: () => Promise<T | undefined>,
   sent: Omit<LateCall, 'at'> | undefined,
   late: LateCalls,
+  wasTried = false,
 ): Promise<T> {
   let noted = sent && sent.remoteId !== NO_REMOTE ? late.add(sent) : undefined;
-  let mayBeThere = sent?.remoteId === NO_REMOTE && late.creations(sent.parentId, sent.name).length > 0;
+  const isOfLate = sent?.remoteId === NO_REMOTE && late.creations(sent.parentId, sent.name).length > 0;
+  let mayBeThere = wasTried || isOfLate;
   for (let again = false; ; again = true) {
     try {
       return await make();

@@ -15,7 +15,7 @@ import { procoreRules } from './procore-rules.js';
 import { ProjectAbsence } from './project-absence.js';
 import { ProjectChanges } from './project-changes.js';
 import { type ProcoreSideOptions, type ProjectAccess, ProjectTree } from './project-tree.js';
-import type { Absence, Change, HeldContent, Missed, Side, SideItem, SideVersion } from './side.js';
+import type { Absence, Change, Covered, HeldContent, Missed, Side, SideItem, SideVersion } from './side.js';
 
 const CRAWL_LOOK = 100;
 /** Polls follow each other with a pause: one that is a little late is no sign of trouble. */
@@ -156,6 +156,10 @@ export class ProcoreSide implements Side {
 
   isLateWork(item: SideItem, signal: AbortSignal): Promise<boolean> {
     return this.#files.isLateWork(item, signal);
+  }
+
+  keepCovered(signal: AbortSignal): Promise<readonly Covered[]> {
+    return this.#files.keepCovered(signal);
   }
 
   /** 1 call for each folder that is not there, those above the root of the transfer included. */

@@ -47,9 +47,10 @@ export class ProjectChanges {
     look: () => Promise<T | undefined>,
     sent: Omit<LateCall, 'at'> | undefined,
     path: string,
+    mayBeThere = false,
   ): Promise<T> {
     try {
-      const made = await once(make, look, sent, this.#access.late);
+      const made = await once(make, look, sent, this.#access.late, mayBeThere);
       this.#uploads.done(this.#placeOf(path));
       return made;
     } catch (error) {

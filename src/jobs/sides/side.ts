@@ -29,6 +29,14 @@ export interface Missed {
   readonly id: string | undefined;
 }
 
+/** What a call of a job that was finished late had covered. */
+export interface Covered {
+  /** From the top of the platform. */
+  readonly path: string;
+  /** The name beside it; or why it is not there yet: the next run tries again. */
+  readonly kept: string | { readonly error: unknown };
+}
+
 /** Content that is held open until closed. */
 export interface HeldContent extends Content {
   close(): void;
@@ -68,6 +76,11 @@ export interface Side extends Omit<Target, 'isAside'>, Partial<Pick<Target, 'isA
    * goes on from that. Absent where a write is never finished late.
    */
   isLateWork?(item: SideItem, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Keeps beside a file what calls of this job have covered of it without having seen it, where the server finished them
+   * late and somebody has saved over them since. Absent where a write is never finished late.
+   */
+  keepCovered?(signal: AbortSignal): Promise<readonly Covered[]>;
   /** What a platform keeps of older versions, the current one last; absent where it keeps none. */
   versions?(item: SideItem, signal: AbortSignal): Promise<readonly SideVersion[]>;
   /** Files can have several versions: writing adds one. */

@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs';
-import { lstat, writeFile as putFile, readdir, rm } from 'node:fs/promises';
+import { lstat, mkdir, writeFile as putFile, readdir, rm, rmdir } from 'node:fs/promises';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
-import { aside } from '../aside.js';
+import { type AsideFolders, aside, type Leaver } from '../aside.js';
 import { bringBack, finish, holdsBack, lookBelow, type Movement, removeSeen, takeAway } from '../away.js';
 import { childPath, isAsExpected, isOwn, nameOf, parentOf, TRASH, trashPlace } from '../paths.js';
 import {
@@ -65,7 +65,7 @@ export class FolderLeaving {
         })
       : found.identity;
     const place = trash && (await this.trashPlace(path, trash, signal));
-    await aside(path, { seen: before }, async (away) => {
+    await this.aside(path, { seen: before, trash }, async (away) => {
       if (!(await takeAway({ from: path, to: away, seen: before }, this.#movement, changed(), signal))) return;
       if (trash)
         return this.throwAway(away, path, trash.day, place).catch(async (error: unknown) => {
@@ -81,10 +81,25 @@ export class FolderLeaving {
     });
   }
 
+  readonly #asideFolders: AsideFolders = {
+    make: (path) => this.#root.folder(parentOf(path), ({ at }) => mkdir(at(nameOf(path)))),
+    remove: (path) => this.#root.folder(parentOf(path), ({ at }) => rmdir(at(nameOf(path)))),
+  };
+
+  aside<T>(path: string, leaver: Leaver, use: (at: string) => Promise<T>): Promise<T> {
+    return aside(path, leaver, this.#asideFolders, use);
+  }
+
   /** What somebody left aside who is gone. */
   async finish(path: string, signal: AbortSignal): Promise<void> {
-    const day = new Date().toISOString().slice(0, 10);
-    await finish(path, this.#movement, (at, former) => this.throwAway(at, former, day), signal);
+    const finishing = {
+      ...this.#movement,
+      list: (folder: string) => this.#tree.list(folder, signal),
+      removeFolder: (folder: string) => this.#asideFolders.remove(folder),
+      throwAway: async (at: string, former: string, trash: Trash) =>
+        this.throwAway(at, former, trash.day, await this.trashPlace(former, trash, signal)),
+    };
+    await finish(path, finishing, signal);
   }
 
   async #look(path: string, signal: AbortSignal): Promise<string | undefined> {

@@ -2,7 +2,6 @@ import { lstatSync, type Stats } from 'node:fs';
 import { constants, type FileHandle, lstat, open, unlink } from 'node:fs/promises';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
 import { conflictName } from '../../outbox/conflict-name.js';
-import { aside } from '../aside.js';
 import { damagedAt, Inspection, inspected, writeAll } from '../content.js';
 import { continues, isAsExpected, nameOf, parentOf, partPath } from '../paths.js';
 import type { Content, TargetItem, TargetRules, WriteOptions } from '../target.js';
@@ -257,7 +256,7 @@ async function replace(root: FolderRoot, replacement: Replacement): Promise<void
   const { trash, signal } = options;
   const place = trash && (await leaving.trashPlace(path, trash, signal));
   try {
-    await aside(path, { seen: found.identity, ours: ours.identity }, (away) =>
+    await leaving.aside(path, { seen: found.identity, ours: ours.identity, trash }, (away) =>
       root.folder(parentOf(away), async ({ at }) => {
         const old = at(nameOf(away));
         await takePlace(root, replacement, old);

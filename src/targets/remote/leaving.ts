@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { Failure, isFailure } from '../../base/errors.js';
-import { aside } from '../aside.js';
+import { type AsideFolders, aside, type Leaver } from '../aside.js';
 import { bringBack, finish, holdsBack, lookBelow, type Movement, takeAway } from '../away.js';
-import { isAsExpected, isOwn, parentOf, TRASH, trashPlace } from '../paths.js';
+import { isAsExpected, isOwn, PART_PREFIX, parentOf, TRASH, trashPlace } from '../paths.js';
 import type { DiscardOptions, Emptied, TargetItem, Trash, WriteOptions } from '../target.js';
-import { noteOf, overdue } from '../trash.js';
+import { type Note, noteOf, overdue } from '../trash.js';
 import type { Entry, Storage } from './storage.js';
 
 /** What of a remote target itself is needed here. */
@@ -56,7 +57,7 @@ export class RemoteLeaving {
       takeAway({ from: path, to, seen: before }, this.#movement, this.#changed(path), signal);
     // Where to move a folder is to copy all that is in it, that is done once.
     if (place !== undefined && folder && !this.#storage.renames) return void (await takeTo(place));
-    await aside(path, { seen: before }, async (away) => {
+    await this.#aside(path, { seen: before, trash }, async (away) => {
       if (!(await takeTo(away))) return;
       if (trash)
         return this.#throwAway(away, path, trash.day, signal, place).catch(async (error: unknown) => {
@@ -89,7 +90,7 @@ export class RemoteLeaving {
     if ((await look(path, signal)) === 'full') throw notEmpty;
     this.#tree.forget(path);
     if (!this.#storage.removesFull) return this.#storage.removeFolder(path, signal);
-    await aside(path, { seen: 'empty' }, async (away) => {
+    await this.#aside(path, { seen: 'empty' }, async (away) => {
       const movement = { ...this.#movement, look };
       if (await takeAway({ from: path, to: away, seen: 'empty' }, movement, notEmpty, signal))
         await this.#storage.removeFolder(away, signal);
@@ -111,7 +112,7 @@ export class RemoteLeaving {
     if (!found || (trash === undefined && !this.#storage.renames)) return put();
     const seen = this.#identity(found);
     const place = trash && (await this.#trashPlace(path, trash, signal));
-    return aside(path, { seen }, async (away) => {
+    return this.#aside(path, { seen, trash }, async (away) => {
       const isAway = await takeAway({ from: path, to: away, seen }, this.#movement, this.#changed(path), signal);
       if (!isAway) return put();
       const throwAway = (): Promise<void> =>
@@ -134,10 +135,31 @@ export class RemoteLeaving {
     });
   }
 
+  /** Not to be interrupted: what is left is in the way until the next listing. */
+  readonly #asideFolders: AsideFolders = {
+    make: (path) => this.#tree.makeFolders(path, new AbortController().signal),
+    remove: async (path) => {
+      const { signal } = new AbortController();
+      this.#tree.forget(path);
+      if (this.#storage.removesFull && (await this.#storage.entries(path, signal)).length > 0) return;
+      await this.#storage.removeFolder(path, signal);
+    },
+  };
+
+  #aside<T>(path: string, leaver: Leaver, use: (at: string) => Promise<T>): Promise<T> {
+    return aside(path, leaver, this.#asideFolders, use);
+  }
+
   /** What somebody left aside who is gone. */
   async finish(path: string, signal: AbortSignal): Promise<void> {
-    const day = new Date().toISOString().slice(0, 10);
-    await finish(path, this.#movement, (at, former) => this.#throwAway(at, former, day, signal), signal);
+    const finishing = {
+      ...this.#movement,
+      list: (folder: string) => this.#tree.list(folder, signal),
+      removeFolder: (folder: string) => this.#asideFolders.remove(folder),
+      throwAway: async (at: string, former: string, trash: Trash) =>
+        this.#throwAway(at, former, trash.day, signal, await this.#trashPlace(former, trash, signal)),
+    };
+    await finish(path, finishing, signal);
   }
 
   /** Undefined: there is none. */
@@ -166,21 +188,39 @@ export class RemoteLeaving {
 
   /** From where it was aside into the trash of a day. @param place that was free there a moment ago */
   async #throwAway(away: string, path: string, day: string, signal: AbortSignal, place?: string): Promise<void> {
-    for (let to = place; ; to = undefined)
+    for (let to = place, last: string | undefined; ; to = undefined) {
+      const free = to ?? (await this.#placeFor(path, day, signal));
       try {
-        return await this.#tree.move(away, to ?? (await this.#placeFor(path, day, signal)), signal);
+        return await this.#tree.move(away, free, signal);
       } catch (error) {
-        if (!isFailure(error, 'target-exists')) throw error;
+        // The same place again: the server says that it is free, and that it is not.
+        if (!isFailure(error, 'target-exists') || free === last) throw error;
+        last = free;
       }
+    }
   }
 
   /** A free place in the trash, and a note of how long what goes there stays. */
   async #trashPlace(path: string, trash: Trash, signal: AbortSignal): Promise<string> {
     const place = await this.#placeFor(path, trash.day, signal);
     const note = noteOf(trash);
-    if (!this.#noted.has(note.path)) await this.#tree.putSmall(note.path, note.text, signal);
+    if (!this.#noted.has(note.path)) await this.#putNote(note, signal);
     this.#noted.add(note.path);
     return place;
+  }
+
+  /** The name says all: what has it already stays. It is given by a rename: to write there would follow a link. */
+  async #putNote({ path, text }: Note, signal: AbortSignal): Promise<void> {
+    if (await this.#storage.look(path, signal)) return;
+    if (this.#storage.publishes) return this.#tree.putSmall(path, text, signal);
+    const part = `${PART_PREFIX}${randomBytes(8).toString('hex')}`;
+    await this.#tree.putSmall(part, text, signal);
+    try {
+      await this.#storage.rename(part, path, false, signal);
+    } catch (error) {
+      await this.#storage.removeFile(part, signal);
+      if (!isFailure(error, 'target-exists')) throw error;
+    }
   }
 
   async #placeFor(path: string, day: string, signal: AbortSignal): Promise<string> {

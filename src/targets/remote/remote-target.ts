@@ -235,6 +235,9 @@ export class RemoteTarget implements Target {
     if (!found) {
       await this.#makeFolders(parentOf(path), signal);
       await this.#storage.makeFolder(path, signal);
+      // Some servers show no links, and make nothing where one leads to a folder.
+      if (this.#storage.hasLinks && (await this.#storage.look(path, signal))?.folder !== true)
+        throw new Failure('target-outside', { target: this.root, path });
     }
     this.#folders.add(path);
   }
