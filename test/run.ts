@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import Reporter from './reporter.js';
 
-/** Files at a time: most of them wait for a mount or a socket most of the time. */
-const JOBS = 8;
+/** Files at a time: half of them wait for a mount or a socket, and two cores are to be enough for the rest. */
+const JOBS = 6;
 /** Files that take a minute, mostly waiting: they begin first, so that none is left alone at the end. */
 const LONG = [
   'interleave/outbox-1',
