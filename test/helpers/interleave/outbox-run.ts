@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Connections } from '#src/connections/store.js';
 import { projectKey } from '#src/daemon/project.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
+import { type Intent, NO_REMOTE } from '#src/outbox/intent.js';
 import { discard, uploadLines } from '#src/outbox/uploads-view.js';
 import { randomBy } from '../random.js';
 import { addConnection } from '../simulated-connection.js';
@@ -432,8 +433,7 @@ export class OutboxInterleaver {
   /** The daemon ends at once, and another one begins with what is on the disk; or with an older copy of a database. */
   async #kill(upheaval: 'kills' | 'old-mirror' | 'old-outbox'): Promise<void> {
     await this.#rest();
-    // A call that the server has done is on the platter before it is made: no power cut brings an outbox without it.
-    const isDone = [...this.#server.held].some((one) => one.isWrite && one.phase === 'reply');
+    const isDone = [...this.#place.project.outbox.intents.all()].some(isOnThePlatter);
     const kind = upheaval === 'old-outbox' && isDone ? 'kills' : upheaval;
     const name = kind === 'old-mirror' ? 'mirror.db' : 'outbox.db';
     const old = this.#copies.find((copy) => copy.name === name);
@@ -568,10 +568,8 @@ export class OutboxInterleaver {
 
   #judge(left: readonly string[]): string[] {
     const { outbox } = this.#place.project;
-    // A conflict's name is made of what it was called here.
-    const there = withoutIds(this.#colleague.tree(this.#top));
-    // Who has a name keeps it, and another one of that name is told apart by its id (semantics, names).
-    const here = withoutIds(this.#person.tree(this.#top));
+    const there = this.#colleague.tree(this.#top);
+    const here = this.#person.tree(this.#top);
     const files = (tree: ReadonlyMap<string, string | undefined>): Map<string, string> =>
       new Map([...tree].filter((one): one is [string, string] => one[1] !== undefined));
     // What cannot go up is in `uploads`, with its bytes and why, wherever it is in the tree.
@@ -588,9 +586,7 @@ export class OutboxInterleaver {
       if (intent.state !== 'local' && !told.has(intent.inode)) problems.push(`stranded: ${intent.name}`);
     if (left.length > 0) this.#say(`left: ${left.join('; ')}`);
     else
-      for (const path of new Set([...here.keys(), ...there.keys()]))
-        if (here.get(path) !== there.get(path) || here.has(path) !== there.has(path))
-          problems.push(`differs: ${path} is ${shown(here, path)} here and ${shown(there, path)} at the server`);
+      for (const one of differences(here, there)) problems.push(`differs: ${one}`);
     return problems;
   }
 
@@ -625,17 +621,38 @@ export class OutboxInterleaver {
   }
 }
 
+/**
+ * No power cut brings an outbox without it. A call is on the platter before it is made, and stays until its outcome is
+ * known; what it had covered unseen, and is kept beside, follows from it: its bytes are nowhere else on this machine.
+ */
+const isOnThePlatter = ({ attempted, remoteId, contentItem }: Intent): boolean =>
+  attempted !== undefined || (remoteId === NO_REMOTE && contentItem !== NO_REMOTE);
+
 /** Whichever came first: two connections are as fast as they happen to be. The server names uploads by chance. */
 function byWhatTheyAre(a: HeldCall, b: HeldCall): number {
   const [one, other] = [a, b].map(({ label, phase }) => `${label.replace(/\/upload\/.*/, '/upload')} ${phase}`);
   return one! < other! ? -1 : Number(one! > other!);
 }
 
-const withoutIds = (tree: ReadonlyMap<string, string | undefined>): Map<string, string | undefined> =>
-  new Map([...tree].map(([path, one]) => [path.replace(/ \(\d{12,}\)/g, ''), one]));
-
-const shown = (tree: ReadonlyMap<string, string | undefined>, path: string): string =>
-  tree.has(path) ? `"${tree.get(path) ?? 'a folder'}"` : 'absent';
+/**
+ * Who has a name keeps it, and another one of that name is told apart by its id (semantics, names), of which a conflict's
+ * name may be made: that is left out, and what has one name then is counted.
+ */
+function differences(
+  here: ReadonlyMap<string, string | undefined>,
+  there: ReadonlyMap<string, string | undefined>,
+): string[] {
+  const lines = (tree: ReadonlyMap<string, string | undefined>): string[] =>
+    [...tree].map(([path, content]) => `${path.replace(/ \(\d{12,}\)/g, '')} = "${content ?? 'a folder'}"`);
+  const more = lines(there);
+  const found: string[] = [];
+  for (const line of lines(here)) {
+    const at = more.indexOf(line);
+    if (at < 0) found.push(`only here: ${line}`);
+    else more.splice(at, 1);
+  }
+  return [...found, ...more.map((line) => `only at the server: ${line}`)];
+}
 
 /** The lock ends with its process; and room that is kept. */
 const NOT_KEPT: ReadonlySet<string> = new Set(['lock', 'ballast']);
