@@ -132,10 +132,10 @@ export class LateArrivals {
     return intents.child(folder, item.name)?.remoteId === NO_REMOTE;
   }
 
-  /** What waits for it here looks itself. */
+  /** What waits for it here looks itself: whoever sends content, or a deletion. A move does not. */
   #isChanged({ remoteId }: Item): boolean {
     const own = this.#o.outbox.intents.ofRemote(remoteId);
-    return own !== undefined && (own.deleted || own.dirty || own.staged || own.attempted !== undefined);
+    return own !== undefined && (own.deleted || own.dirty || own.staged || own.attempted?.upload !== undefined);
   }
 
   readonly #remove = async (seen: Item): Promise<void> => {
