@@ -585,8 +585,7 @@ export class OutboxInterleaver {
     for (const intent of outbox.intents.all())
       if (intent.state !== 'local' && !told.has(intent.inode)) problems.push(`stranded: ${intent.name}`);
     if (left.length > 0) this.#say(`left: ${left.join('; ')}`);
-    else
-      for (const one of differences(here, there)) problems.push(`differs: ${one}`);
+    else for (const one of differences(here, there)) problems.push(`differs: ${one}`);
     return problems;
   }
 
