@@ -128,11 +128,6 @@ export class MirrorStore {
     return this.#writer.run({ op: 'meta', meta });
   }
 
-  /** All that was given to it is taken in. */
-  get isIdle(): boolean {
-    return this.#writer.isIdle;
-  }
-
   /** Everything taken in so far is on the platter when this resolves. */
   async sync(): Promise<void> {
     await this.#writer.run({ op: 'sync' });

@@ -34,6 +34,12 @@ const LEAVES_DOUBT: ReadonlySet<string> = new Set(['reply-lost', 'interrupted', 
 const isForeign = (attempt: Intent, item: RemoteItem): boolean =>
   !attempt.dirty && attempt.baseVersion !== NO_VERSION && item.version?.id !== attempt.baseVersion;
 
+/** What an attempt has made, where that is not what the file has now. */
+interface Outcome {
+  readonly own?: RemoteVersion | undefined;
+  readonly made?: RemoteVersion | undefined;
+}
+
 /** The intent changed while it was under way; what was sent is kept where it can be used. */
 export class Superseded extends Error {}
 
@@ -69,14 +75,20 @@ export class Attempts {
   }
 
   /**
-   * The server has it: the mirror gets the row, under the inode that it has here, and the intent goes. `own` is the version
-   * that the attempt made, where others have put theirs over it since: what is here was made from it.
+   * The server has it: the mirror gets the row, under the inode that it has here, and the intent goes. `made` is the version
+   * that the attempt made, where others may have put theirs over it since; `own` is the same where what is here is made
+   * from it.
    */
-  async confirm(attempt: Intent, written: Written, call: CallOptions, own?: RemoteVersion): Promise<void> {
+  async confirm(
+    attempt: Intent,
+    written: Written,
+    call: CallOptions,
+    { own, made = own ?? written.item?.version }: Outcome = {},
+  ): Promise<void> {
     const { store, outbox } = this.#o;
     const { item } = written;
     if (!item) throw new Failure('bad-reply', { host: 'the server', call: attempt.name, why: 'it names no item' });
-    const unseen = await this.#overtaken(attempt, item, call);
+    const unseen = await this.#overtaken(attempt, item, call, made);
     const { inode, sequence } = outbox.intents.ofAttempt(attempt.attemptAt) ?? attempt;
     const foreign = isForeign(attempt, item) || (own !== undefined && own.id !== item.version?.id);
     const content = foreign ? { sequence: nextSequence(sequence), replaced: sequence } : { sequence };
@@ -85,29 +97,30 @@ export class Attempts {
     await store.confirm(item, written.serverTime, inode, { ...content, name });
     if (before !== undefined && before !== inode) this.#rehome(before, inode);
     if (unseen) keepBeside(unseen, attempt, this.#o);
-    this.#passed(attempt, item);
+    this.#passed(attempt, item, made);
     if (attempt.dirty) this.#o.checkedIn(attempt.inode);
     this.#finish(attempt, own ? { ...item, version: own } : item);
   }
 
   /** What earlier calls at the same file may make yet is not what this one has made. */
-  #passed(attempt: Intent, { id, parentId, name, version }: RemoteItem): void {
+  #passed(attempt: Intent, { id, parentId, name }: RemoteItem, made: RemoteVersion | undefined): void {
     const { late } = this;
     if (attempt.remoteId === NO_REMOTE && parentId !== null && !attempt.folder)
       late.passed(late.creations(parentId, name, PEOPLE), id);
-    if (attempt.dirty && attempt.attempted?.upload !== undefined && version)
-      late.passed(late.versions(id, PEOPLE), version.number);
+    if (attempt.attempted?.upload !== undefined && made) late.passed(late.versions(id, PEOPLE), made.number);
   }
 
-  /** @param made the version of the attempt */
+  /**
+   * What the content of an attempt has covered unseen, whatever became of the item here since.
+   * @param made the version of the attempt
+   */
   async #overtaken(
-    attempt: Intent,
+    { attempted, baseNumber: base }: Intent,
     item: RemoteItem,
     call: CallOptions,
-    made = item.version,
+    made: RemoteVersion | undefined,
   ): Promise<RemoteVersion | undefined> {
-    const { attempted, baseNumber: base } = attempt;
-    if (!attempt.dirty || attempted?.upload === undefined) return undefined;
+    if (attempted?.upload === undefined) return undefined;
     const sent = [attempted.digests ?? [], ...this.late.versions(item.id, PEOPLE).map(({ digests }) => digests)];
     return overtaken({ file: item, number: made?.number ?? 0, base, sent }, this.#o, call);
   }
@@ -163,10 +176,6 @@ export class Attempts {
       this.forget(intent);
       return false;
     }
-    const isCovered = intent.remoteId !== NO_REMOTE && sighting.content === 'covered';
-    const covered = isCovered ? await this.#overtaken(intent, sighting.item, call, sighting.own) : undefined;
-    this.current(intent);
-    if (covered) keepBeside(covered, intent, this.#o);
     // What came through of it, by itself: a place, a content.
     const { baseParent, baseName, baseVersion, baseNumber } = intent;
     const came = sighting.isThere ? attempted : { ...attempted, parent: baseParent, name: baseName };
@@ -177,7 +186,7 @@ export class Attempts {
       { ...intent, attempted: { ...came, upload }, dirty: sighting.content === 'current' && intent.dirty },
       sighting,
       call,
-      intent.remoteId === NO_REMOTE ? sighting.own : undefined,
+      intent.remoteId === NO_REMOTE ? { own: sighting.own } : { made: sighting.own },
     );
     const isUnseen = isForeign || sighting.content === 'covered';
     const now = isUnseen ? this.#o.outbox.intents.get(intent.inode) : undefined;
@@ -215,7 +224,7 @@ export class Attempts {
         { ...attempt, attempted: { ...attempted, upload }, dirty: isAll && attempt.dirty },
         found,
         call,
-        own,
+        { own },
       );
       if (calls[n]) this.late.forget(calls[n]);
       return true;
@@ -239,7 +248,7 @@ export class Attempts {
         return 'done';
       }
       const sent = { ...attemptOf(now), upload: attemptOf(now).upload ?? '', digests: late.digests };
-      const unseen = await this.#overtaken({ ...now, attempted: sent }, written.item, call);
+      const unseen = await this.#overtaken({ ...now, attempted: sent }, written.item, call, version);
       this.current(now);
       if (unseen) keepBeside(unseen, now, this.#o);
       const next = { ...now, baseVersion: version.id, baseNumber: version.number, baseSize: version.size };

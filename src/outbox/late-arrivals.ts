@@ -132,10 +132,10 @@ export class LateArrivals {
     return intents.child(folder, item.name)?.remoteId === NO_REMOTE;
   }
 
-  /** What waits for it here looks itself. */
+  /** What waits for it here looks itself: whoever sends content, or a deletion. A move does not. */
   #isChanged({ remoteId }: Item): boolean {
     const own = this.#o.outbox.intents.ofRemote(remoteId);
-    return own !== undefined && (own.deleted || own.dirty || own.staged || own.attempted !== undefined);
+    return own !== undefined && (own.deleted || own.dirty || own.staged || own.attempted?.upload !== undefined);
   }
 
   readonly #remove = async (seen: Item): Promise<void> => {
@@ -188,18 +188,20 @@ export class LateArrivals {
     late.forget(top);
   };
 
-  /** Somebody has saved over a version that came late: what that one had covered unseen is kept beside. 1 call to 3. */
+  /** Somebody has saved over a version that came late: what that one had covered unseen is kept beside. 1 call. */
   readonly #keepCovered = async (seen: Item): Promise<void> => {
     const { outbox, late, ownWork, client, project, log } = this.#o;
     const calls = this.#coverableOf(seen);
     if (calls.length === 0) return;
-    const file = await client.file(project, seen.remoteId, this.#call);
+    const file = { id: seen.remoteId, name: seen.remoteName };
+    const versions = await client.versions(project, file.id, this.#call);
+    const listed = { ownWork, project, client: { versions: () => Promise.resolve(versions) } };
     const sent = calls.map(({ digests }) => digests);
     for (const one of calls) {
       const { baseNumber: base, digests } = one;
-      const ours = await ownWork.versionAfter(file, base, digests, this.#call);
+      const ours = await ownWork.newestOf(file, versions, base, digests, this.#call);
       if (!ours) continue;
-      const unseen = await overtaken({ file, number: ours.number, base, sent }, this.#o, this.#call);
+      const unseen = await overtaken({ file, number: ours.number, base, sent }, listed, this.#call);
       const item = outbox.tree.item(seen.inode);
       if (!item || this.#isChanged(seen)) return;
       late.forget(one);

@@ -145,20 +145,16 @@ export class Sender {
       this.attempts.replace(intent, fresh);
       return this.#newFile(fresh, call);
     }
-    let from = intent;
-    if (isAnother(current.item, intent)) {
-      const next = await this.attempts.wentOn(intent, current, call);
-      if (next === 'done') return;
-      if (!next) return this.#asConflict(intent, current);
-      from = next;
-    }
+    const from = await this.#from(intent, current, call);
+    if (!from) return;
     const { clock } = this.#o.outbox;
     const began = clock.monotonic();
-    const { uploadUuid, intent: uploaded } = await this.#upload(from, name, call);
+    const { uploadUuid, intent: sent } = await this.#upload(from, name, call);
+    let uploaded: Intent | undefined = sent;
     if (clock.monotonic() - began > LOOK_AGAIN) {
       current = await client.fileNow(project, intent.remoteId, call);
-      this.attempts.current(uploaded);
-      if (isAnother(current.item, uploaded)) return this.#asConflict(uploaded, current);
+      uploaded = await this.#from(this.attempts.current(sent), current, call);
+      if (!uploaded) return;
     }
     const { item: before } = current;
     const place = placeChange(uploaded, parentId, name);
@@ -175,6 +171,14 @@ export class Sender {
       return { item: withVersion(before, version, at), serverTime: at };
     });
     await this.attempts.confirm(done.attempt, done.written, call);
+  }
+
+  /** What goes on from the version that the file has now; undefined: it is there already, or stands beside that version. */
+  async #from(intent: Intent, current: WrittenItem, call: CallOptions): Promise<Intent | undefined> {
+    if (!isAnother(current.item, intent)) return intent;
+    const next = await this.attempts.wentOn(intent, current, call);
+    if (!next) await this.#asConflict(intent, current);
+    return next === 'done' ? undefined : next;
   }
 
   /** Another place for what has no content of its own here; where somebody deleted it meanwhile, there is none. */

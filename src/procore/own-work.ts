@@ -75,9 +75,20 @@ export class OwnWork {
     if (await this.isOurs(file, version, sent, call)) return version;
     if (version.number === number + 1) return undefined;
     const { client, project } = this.#o;
-    const all = await client.versions(project, file.id, call);
-    for (const one of all.toSorted((a, b) => b.number - a.number))
-      if (one.number > number && one.id !== version.id && (await this.isOurs(file, one, sent, call))) return one;
+    const below = (await client.versions(project, file.id, call)).filter(({ id }) => id !== version.id);
+    return this.newestOf(file, below, number, sent, call);
+  }
+
+  /** The newest of these versions after the one of this number that is ours: no call, but as `isOurs` makes them. */
+  async newestOf(
+    file: File,
+    versions: readonly RemoteVersion[],
+    number: number,
+    sent: Digests,
+    call: CallOptions,
+  ): Promise<RemoteVersion | undefined> {
+    for (const one of versions.toSorted((a, b) => b.number - a.number))
+      if (one.number > number && (await this.isOurs(file, one, sent, call))) return one;
     return undefined;
   }
 

@@ -4,6 +4,7 @@ import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { Budget } from '../budget/budget.js';
 import { ledgerPath } from '../budget/ledger.js';
+import type { BootClock } from '../budget/server-clock.js';
 import type { Windows } from '../budget/window-state.js';
 import type { Connection } from '../connections/connection.js';
 import type { Secrets } from '../connections/secrets.js';
@@ -21,6 +22,7 @@ export interface SessionOptions {
   /** Ms that an interactive call waits for the budget; 30,000 unless told. */
   readonly budgetWait?: number;
   readonly clock?: Clock;
+  readonly boot?: BootClock;
   /** What uploads may use of the line; all of it unless told. */
   readonly uploadBandwidth?: Bandwidth | undefined;
   /** Milliseconds; else as the connection says, or an hour and 10 s. */
@@ -49,6 +51,7 @@ export class Session {
       path: ledgerPath(options.stateFolder, connection.clientId, connection.apiUrl),
       log: options.log,
       clock,
+      ...(options.boot === undefined ? {} : { boot: options.boot }),
       ...(connection.maxCallsPerHour === undefined ? {} : { maxCallsPerHour: connection.maxCallsPerHour }),
       ...(windows === undefined ? {} : { windows }),
       ...(options.budgetWait === undefined ? {} : { budgetWait: options.budgetWait }),

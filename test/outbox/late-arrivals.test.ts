@@ -93,6 +93,31 @@ t.test('a version that comes late covers nothing that was saved since, by whomev
   t.equal(String(await files.read('here.txt')), 'here 3, ours');
 });
 
+t.test('a version that comes late while its file is moved here covers nothing', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await files.write('a.txt', '1');
+  await project.drain();
+  await files.write('a.txt', '2, ours');
+  await tryWith(project, { late: { route: 'POST /rest/v1.0/file_versions' } });
+  await admin.change({ op: 'update', path: 'a.txt', content: '3, theirs' });
+  await project.drain();
+  t.ok((await admin.finishLate()).includes(201));
+  await files.rename('a.txt', 'b.txt');
+  // The reply to the move is what tells of it first.
+  await project.drain();
+  for (let n = 0; n < 20 && (await atServer(project))['b.txt']?.length !== 4; n++) {
+    await poll(project);
+    await sleep(100);
+    await project.drain();
+  }
+  t.strictSame(
+    await atServer(project),
+    wanted({ 'a (conflict).txt': ['2, ours'], 'b.txt': ['1', '3, theirs', '2, ours', '3, theirs'] }),
+  );
+});
+
 t.test('what somebody saved below a late version that one goes on from is kept beside it', async (t) => {
   const project = await opened(t);
   const { admin } = project.simulator;
@@ -206,6 +231,31 @@ t.test('what a late version has covered is kept, also where somebody saved over 
   };
   await settles(project, async () => Object.keys(await atServer(project)).length >= 2);
   t.strictSame(await atServer(project), wanted(server));
+});
+
+t.test('what our version covered is kept beside also where its file was deleted before one had looked', async (t) => {
+  for (const isCovered of [false, true]) {
+    const project = await opened(t);
+    const { admin } = project.simulator;
+    const files = new Files(project.fileSystem);
+    await files.write('a.txt', 'one');
+    await project.drain();
+    await files.write('a.txt', 'three, ours');
+    const { writes } = project.project.session.session;
+    void before(writes, 'createVersion', () => admin.change({ op: 'update', path: 'a.txt', content: 'two, theirs' }));
+    await tryWith(project, {
+      'reset-after': { route: 'POST /rest/v1.0/file_versions' },
+      408: { route: 'GET /rest/v1.0/files', after: 1 },
+    });
+    await files.unlink('a.txt');
+    if (isCovered) await admin.change({ op: 'update', path: 'a.txt', content: 'four, made from three' });
+    await settles(project, () => Promise.resolve(project.project.outbox.intents.size === 0));
+    const versions = ['one', 'two, theirs', 'three, ours', 'four, made from three'];
+    t.strictSame(
+      await atServer(project),
+      wanted({ 'a (conflict).txt': ['two, theirs'], ...(isCovered ? { 'a.txt': versions } : {}) }),
+    );
+  }
 });
 
 t.test('what was made when it was sent again stays, also after a restart', async (t) => {

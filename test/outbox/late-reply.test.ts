@@ -228,6 +228,36 @@ t.test('after a long upload the file is looked at again before it gets a version
   t.strictSame(known, ['known.txt', [sum('known'), sum('theirs')]]);
 });
 
+t.test('what an earlier call of ours made during a long upload is what one goes on from', async (t) => {
+  let skipped = 0;
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + skipped };
+  const project = await opened(t, { clock });
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  for (const name of ['more', 'same']) await files.write(`${name}.txt`, name);
+  await project.drain();
+  for (const name of ['more', 'same']) await files.write(`${name}.txt`, `${name}, ours`);
+  await admin.faults({ late: { route: 'POST /rest/v1.0/file_versions' } });
+  await project.tryAll();
+  await admin.noFaults();
+  await files.write('more.txt', 'more, and then more');
+  const { uploads } = project.project.session.session;
+  let made: Promise<unknown> | undefined;
+  const { upload } = uploads;
+  uploads.upload = async (...words) => {
+    const done = await upload.apply(uploads, words);
+    await (made ??= admin.finishLate());
+    skipped += 11_000;
+    return done;
+  };
+  await project.drain();
+  const server = {
+    'more.txt': ['more', 'more, ours', 'more, and then more'],
+    'same.txt': ['same', 'same, ours'],
+  };
+  t.strictSame(await atServer(project), wanted(server));
+});
+
 t.test('a version between the look and our own is kept beside it', async (t) => {
   const project = await opened(t);
   const { admin } = project.simulator;

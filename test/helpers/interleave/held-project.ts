@@ -58,6 +58,7 @@ export class HeldProject {
       secrets: connections.secrets,
       log: silentLog,
       clock: time,
+      boot: { id: 'held', now: () => time.monotonic() },
     });
     const source = { connection: 'Procore', project: String(server.project.id), folder: '' };
     const resolved = await resolveSource(connections, connection, source, session);
@@ -67,9 +68,6 @@ export class HeldProject {
     project.start();
     return new HeldProject(project, session);
   }
-
-  /** Nothing of what other threads were told is left to do. */
-  readonly isIdle = (): boolean => this.project.mirror.store.isIdle;
 
   async close(): Promise<void> {
     this.fileSystem.destroy();

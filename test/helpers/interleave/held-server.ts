@@ -52,6 +52,8 @@ export class HeldServer {
     const options = { items: 0, oddNames: 'no', spike: 100_000, hourly: 100_000_000, tokenTtl: 1e8, urlTtl: 1e8 };
     const world = new World(simulatorOptions({ ...options, ...settings }), failed);
     world.clock.now = now;
+    // Node does not tell of what its threads decompress.
+    world.switches.set('compression', 'none');
     world.fill();
     const api = new Api(world);
     const listeners: Listener[] = [];
@@ -120,9 +122,17 @@ export class HeldServer {
     if (fate === 'cut') return void socket.destroy();
     if (fate === 'busy') faults.set('503-retry-after', { probability: 1, count: 1, retry_after: 1 });
     if (fate === 'late') faults.set('late', { probability: 1, count: 1 });
+    const write = response.write.bind(response) as (chunk: unknown) => boolean;
     const end = response.end.bind(response) as (...words: unknown[]) => ServerResponse;
+    // None of it is out before somebody lets it go: a client that has all the bytes waits for no end.
+    const parts: unknown[] = [];
+    response.write = (chunk: unknown) => parts.push(chunk) > 0;
     response.end = ((...words: unknown[]) => {
-      void this.#hold(request, label, 'reply').then((reply) => (reply === 'cut' ? socket.destroy() : end(...words)));
+      void this.#hold(request, label, 'reply').then((reply) => {
+        if (reply === 'cut') return void socket.destroy();
+        for (const one of parts) write(one);
+        end(...words);
+      });
       return response;
     }) as typeof response.end;
     await work();

@@ -1,17 +1,17 @@
 import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Connections } from '#src/connections/store.js';
 import { projectKey } from '#src/daemon/project.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
+import { type Intent, NO_REMOTE } from '#src/outbox/intent.js';
 import { discard, uploadLines } from '#src/outbox/uploads-view.js';
 import { randomBy } from '../random.js';
 import { addConnection } from '../simulated-connection.js';
 import { Witness } from '../witness.js';
 import { Colleague } from './colleague.js';
 import { HeldProject } from './held-project.js';
-import { type Fate, HeldServer } from './held-server.js';
+import { type Fate, type HeldCall, HeldServer } from './held-server.js';
 import { HeldTime } from './held-time.js';
 import { Person } from './person.js';
 import { Quiet } from './quiet.js';
@@ -68,12 +68,12 @@ const GOES_ON = 0.15;
 /** Milliseconds that pass between what people do. */
 const PAUSES = [1500, 4000, 4000, 6000, 15_000, 60_000];
 const ROUNDS = 10;
+/** When it begins, so that hours and days end at the same moments of each run. */
+const BEGIN = Date.UTC(2026, 0, 15, 10);
 /** Milliseconds that pass at most in one step. */
 const SPANS = [100, 1500, 2500, 4000, 20_000, 100_000];
 /** How long a sequence's end may take, milliseconds of held time. */
 const LONGEST_END = 6 * 3_600_000;
-/** And in real time at least, on a busy machine, milliseconds. */
-const LEAST_REAL = 120_000;
 /** Errors that a person's program gets told, and lives with. */
 const TOLD =
   /^(ENOENT|EEXIST|EACCES|EPERM|EISDIR|ENOTDIR|ENOTEMPTY|EIO|EINTR|EBUSY|ESTALE|ENETUNREACH|EAGAIN|EHOSTUNREACH|ETIMEDOUT|EREMOTEIO|EINVAL|EROFS|ENONET|EHOSTDOWN|ENETDOWN)$/;
@@ -118,7 +118,11 @@ export class OutboxInterleaver {
   }
 
   static async open(t: Teardown, kinds: ReadonlySet<Kind>): Promise<OutboxInterleaver> {
-    const time = new HeldTime(Math.floor(Date.now() / 1000) * 1000);
+    const time = new HeldTime(BEGIN);
+    const { random } = Math;
+    t.teardown(() => {
+      Math.random = random;
+    });
     const server = await HeldServer.start(t, () => time.now());
     const folder = mkdtempSync(join(tmpdir(), 'procorefs-interleave-'));
     const state = new StateFolder(folder);
@@ -137,6 +141,8 @@ export class OutboxInterleaver {
   /** One sequence of a seed. @returns what is wrong at its end, or undefined */
   async run(seed: number): Promise<Finding | undefined> {
     this.#random = randomBy(seed);
+    // Of pauses after a failure.
+    Math.random = randomBy(seed);
     this.#log = [];
     this.#top = `r${seed}`;
     this.counts.sequences++;
@@ -155,7 +161,7 @@ export class OutboxInterleaver {
         // An older database is rare by chance: of each tenth sequence it is certain.
         const kind = seed % 20 === 0 ? 'old-mirror' : 'old-outbox';
         const isTime = n === Math.floor(steps / 4) || n === Math.floor((steps * 3) / 4);
-        if (seed % 10 === 0 && this.#kinds.has(kind) && isTime) await this.#rest().then(() => this.#kill(kind));
+        if (seed % 10 === 0 && this.#kinds.has(kind) && isTime) await this.#kill(kind);
         else if (isMeeting) await this.#round();
         else await this.#step();
       }
@@ -227,7 +233,7 @@ export class OutboxInterleaver {
   }
 
   async #rest(): Promise<void> {
-    await this.#quiet.come(this.#place.isIdle);
+    await this.#quiet.come();
   }
 
   #pick<T>(from: readonly T[]): T {
@@ -240,9 +246,7 @@ export class OutboxInterleaver {
 
   #letGo(): void {
     const { waiting } = this.#server;
-    const call = this.#pick(
-      this.#isMeeting ? waiting.toSorted((a, b) => (a.label + a.phase < b.label + b.phase ? -1 : 1)) : waiting,
-    );
+    const call = this.#pick(this.#isMeeting ? waiting.toSorted(byWhatTheyAre) : waiting);
     const fate = this.#fate(call.isWrite, call.phase);
     this.counts.calls++;
     if (this.#isMeeting && call.isWrite && this.#random() < MEETING) this.#meet(call.label);
@@ -428,8 +432,8 @@ export class OutboxInterleaver {
 
   /** The daemon ends at once, and another one begins with what is on the disk; or with an older copy of a database. */
   async #kill(upheaval: 'kills' | 'old-mirror' | 'old-outbox'): Promise<void> {
-    // A call that the server has done is on the platter before it is made: no power cut brings an outbox without it.
-    const isDone = [...this.#server.held].some((one) => one.isWrite && one.phase === 'reply');
+    await this.#rest();
+    const isDone = [...this.#place.project.outbox.intents.all()].some(isOnThePlatter);
     const kind = upheaval === 'old-outbox' && isDone ? 'kills' : upheaval;
     const name = kind === 'old-mirror' ? 'mirror.db' : 'outbox.db';
     const old = this.#copies.find((copy) => copy.name === name);
@@ -449,6 +453,7 @@ export class OutboxInterleaver {
     if (this.#isDown) await this.#server.network('up');
     this.#isDown = false;
     await this.#place.close();
+    await this.#rest();
     // Whoever waits for a daemon that was killed is told so by the kernel.
     this.#busy = this.#poll = undefined;
     this.#person.interrupted();
@@ -484,8 +489,8 @@ export class OutboxInterleaver {
     });
     // What it waits for passes.
     while (!isOpen) {
-      await new Promise((resolve) => setImmediate(resolve));
-      if (this.#time.next < 60_000) this.#time.pass(1000);
+      await this.#rest();
+      if (!isOpen && this.#time.next < 60_000) this.#time.pass(1000);
     }
     return opening;
   }
@@ -512,13 +517,8 @@ export class OutboxInterleaver {
       this.#server.activity++;
     });
     done.catch(() => undefined);
-    let activity = -1;
-    const began = performance.now();
-    for (let left = LONGEST_END; !isOver && (left > 0 || performance.now() - began < LEAST_REAL); ) {
+    for (let left = LONGEST_END; !isOver && left > 0; ) {
       await this.#rest();
-      // What another process or the machine itself is busy with takes real time.
-      if (this.#server.activity === activity) await sleep(2);
-      activity = this.#server.activity;
       if (!isOver) left -= Math.max(1, this.#time.pass(5000));
     }
     if (!isOver) throw new Error(`it does not end: ${this.#whatGoesOn()}`);
@@ -568,10 +568,8 @@ export class OutboxInterleaver {
 
   #judge(left: readonly string[]): string[] {
     const { outbox } = this.#place.project;
-    // A conflict's name is made of what it was called here.
-    const there = withoutIds(this.#colleague.tree(this.#top));
-    // Who has a name keeps it, and another one of that name is told apart by its id (semantics, names).
-    const here = withoutIds(this.#person.tree(this.#top));
+    const there = this.#colleague.tree(this.#top);
+    const here = this.#person.tree(this.#top);
     const files = (tree: ReadonlyMap<string, string | undefined>): Map<string, string> =>
       new Map([...tree].filter((one): one is [string, string] => one[1] !== undefined));
     // What cannot go up is in `uploads`, with its bytes and why, wherever it is in the tree.
@@ -587,10 +585,7 @@ export class OutboxInterleaver {
     for (const intent of outbox.intents.all())
       if (intent.state !== 'local' && !told.has(intent.inode)) problems.push(`stranded: ${intent.name}`);
     if (left.length > 0) this.#say(`left: ${left.join('; ')}`);
-    else
-      for (const path of new Set([...here.keys(), ...there.keys()]))
-        if (here.get(path) !== there.get(path) || here.has(path) !== there.has(path))
-          problems.push(`differs: ${path} is ${shown(here, path)} here and ${shown(there, path)} at the server`);
+    else for (const one of differences(here, there)) problems.push(`differs: ${one}`);
     return problems;
   }
 
@@ -625,11 +620,38 @@ export class OutboxInterleaver {
   }
 }
 
-const withoutIds = (tree: ReadonlyMap<string, string | undefined>): Map<string, string | undefined> =>
-  new Map([...tree].map(([path, one]) => [path.replace(/ \(\d{12,}\)/g, ''), one]));
+/**
+ * No power cut brings an outbox without it. A call is on the platter before it is made, and stays until its outcome is
+ * known; what it had covered unseen, and is kept beside, follows from it: its bytes are nowhere else on this machine.
+ */
+const isOnThePlatter = ({ attempted, remoteId, contentItem }: Intent): boolean =>
+  attempted !== undefined || (remoteId === NO_REMOTE && contentItem !== NO_REMOTE);
 
-const shown = (tree: ReadonlyMap<string, string | undefined>, path: string): string =>
-  tree.has(path) ? `"${tree.get(path) ?? 'a folder'}"` : 'absent';
+/** Whichever came first: two connections are as fast as they happen to be. The server names uploads by chance. */
+function byWhatTheyAre(a: HeldCall, b: HeldCall): number {
+  const [one, other] = [a, b].map(({ label, phase }) => `${label.replace(/\/upload\/.*/, '/upload')} ${phase}`);
+  return one! < other! ? -1 : Number(one! > other!);
+}
+
+/**
+ * Who has a name keeps it, and another one of that name is told apart by its id (semantics, names), of which a conflict's
+ * name may be made: that is left out, and what has one name then is counted.
+ */
+function differences(
+  here: ReadonlyMap<string, string | undefined>,
+  there: ReadonlyMap<string, string | undefined>,
+): string[] {
+  const lines = (tree: ReadonlyMap<string, string | undefined>): string[] =>
+    [...tree].map(([path, content]) => `${path.replace(/ \(\d{12,}\)/g, '')} = "${content ?? 'a folder'}"`);
+  const more = lines(there);
+  const found: string[] = [];
+  for (const line of lines(here)) {
+    const at = more.indexOf(line);
+    if (at < 0) found.push(`only here: ${line}`);
+    else more.splice(at, 1);
+  }
+  return [...found, ...more.map((line) => `only at the server: ${line}`)];
+}
 
 /** The lock ends with its process; and room that is kept. */
 const NOT_KEPT: ReadonlySet<string> = new Set(['lock', 'ballast']);
