@@ -54,7 +54,7 @@ export class View {
   readonly #unlisted: Statement<[number], number>;
   readonly #someUnlisted: Statement<[], RemoteId>;
   readonly #count: Statement<[], number>;
-  readonly #last: Statement<[], number | null>;
+  readonly #last: Statement<[number], number | null>;
   readonly #url: Statement<[number], KnownUrl>;
   readonly #cache = new LRUCache<Inode, Item>({ max: CACHED_ITEMS });
   readonly #names = new LRUCache<string, Inode>({ max: CACHED_ITEMS });
@@ -95,7 +95,7 @@ export class View {
       .pluck();
     this.#url = db.prepare('SELECT url, fetched_at AS fetchedAt, version_id AS versionId FROM urls WHERE inode = ?');
     this.#count = pluck('SELECT count(*) FROM items');
-    this.#last = pluck('SELECT max(inode) FROM items');
+    this.#last = pluck('SELECT max(inode) FROM items WHERE inode < ?');
     this.caseChanged();
   }
 
@@ -243,9 +243,9 @@ export class View {
     return typeof value === 'number' ? value : undefined;
   }
 
-  /** The greatest number that an item has. */
-  lastInode(): number {
-    return this.#last.get() ?? 0;
+  /** The greatest inode of an item below this one. */
+  lastInode(below: number): number {
+    return this.#last.get(below) ?? 0;
   }
 
   countItems(): number {

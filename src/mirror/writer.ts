@@ -8,6 +8,7 @@ import { Absence, type Listed, type Missing, type Span } from './absence.js';
 import { type Change, nextSequence } from './changes.js';
 import { Confirmed, isOvertaken } from './confirmed.js';
 import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
+import { LOCAL_INODES, mirrorInodeFrom } from './inode-ranges.js';
 import { changed, deletedBy, flagsOf, isOlder, undoesDeletion, undoesRestoring } from './item-facts.js';
 import { COLUMNS, ItemRows, NO_PARENT, type Row } from './item-rows.js';
 import type { Binding, Numbers } from './numbers.js';
@@ -228,7 +229,7 @@ export class Writer {
   bind(bindings: readonly Binding[], free: readonly Inode[], above: number): Ingested {
     return this.#transaction(() => {
       const changes: Change[] = [];
-      this.#nextInode = Math.max(this.#nextInode, above);
+      this.#nextInode = mirrorInodeFrom(Math.max(this.#nextInode, above));
       this.#takeInode();
       for (const inode of free) {
         const row = this.#rows.ofInode.get(inode);
@@ -385,7 +386,7 @@ export class Writer {
 
   /** An item gets a number: an older copy of the mirror is known by a smaller one. */
   #count(): void {
-    this.#nextInode++;
+    this.#nextInode = mirrorInodeFrom(this.#nextInode + 1);
     this.#setMeta.run('inode.next', this.#nextInode);
   }
 
@@ -401,8 +402,6 @@ export class Writer {
 
 /** Rows that are looked at in one go. */
 const CHUNK = 5000;
-/** Inodes of items that were made on this machine begin here; the mirror's own stay below. */
-const LOCAL_INODES = 2 ** 35;
 
 function generationOf(db: Database): number {
   db.prepare("INSERT OR IGNORE INTO meta (key, value) VALUES ('generation', ?)").run(randomInt(1, 2 ** 47));
@@ -411,9 +410,10 @@ function generationOf(db: Database): number {
 
 function firstFreeInode(db: Database): number {
   const kept = db.prepare<[], number>("SELECT value FROM meta WHERE key = 'inode.next'").pluck().get();
-  const used = db
-    .prepare<[number], number | null>('SELECT max(inode) FROM items WHERE inode < ?')
-    .pluck()
-    .get(LOCAL_INODES);
-  return Math.max(16, kept ?? 0, (used ?? 0) + 1);
+  const last = db
+    .prepare<[number, number], number>('SELECT coalesce(max(inode), 0) FROM items WHERE inode >= ? AND inode < ?')
+    .pluck();
+  const [first, second] = LOCAL_INODES;
+  const used = Math.max(last.get(0, first.from)!, last.get(first.to, second.from)!);
+  return mirrorInodeFrom(Math.max(16, kept ?? 0, used + 1));
 }

@@ -1,8 +1,9 @@
 import { asInode, type Inode, type RemoteId, ROOT_INODE } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
+import { isLocalInode } from '../mirror/inode-ranges.js';
 import type { Binding, Numbers } from '../mirror/numbers.js';
 import type { View } from '../mirror/view.js';
-import { FIRST_LOCAL_INODE, type Intent, NO_INODE, NO_REMOTE } from './intent.js';
+import { type Intent, NO_INODE, NO_REMOTE } from './intent.js';
 
 /** Tables of `outbox.db` that refer to items by the numbers of the mirror. */
 const REFERRING = ['attributes', 'checkouts', 'pins'];
@@ -108,7 +109,7 @@ export class Identities {
 
 /** Numbers by which an intent refers to items of the server. */
 export const refersTo = ({ inode, remoteId, parent, baseParent, attempted }: Intent): Inode[] => [
-  ...(remoteId === NO_REMOTE && inode >= FIRST_LOCAL_INODE ? [] : [inode]),
+  ...(remoteId === NO_REMOTE && isLocalInode(inode) ? [] : [inode]),
   parent,
   ...(baseParent === NO_INODE ? [] : [baseParent]),
   ...(attempted ? [attempted.parent] : []),

@@ -109,9 +109,6 @@ export const NO_REMOTE = 0 as RemoteId;
 export const NO_VERSION = 0 as VersionId;
 export const NO_INODE = 0 as Inode;
 
-/** Inodes of items that were made here: apart from those that the mirror gives, and below 2^36 as node ids need it. */
-export const FIRST_LOCAL_INODE = 2 ** 35;
-
 export interface IntentRow {
   readonly inode: number;
   readonly remote_id: number;

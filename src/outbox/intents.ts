@@ -1,13 +1,14 @@
 import type { Clock } from '../base/clock.js';
 import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
 import { type Database, openDatabase, type Statement, type Transaction } from '../database/open.js';
+import { isLocalInode, LOCAL_INODES } from '../mirror/inode-ranges.js';
 import type { Binding } from '../mirror/numbers.js';
 import type { View } from '../mirror/view.js';
 import { foldCase } from '../names/fold.js';
 import { creationPlace, leftPlaces, placeOfCreation } from './attempt.js';
 import type { Ballast } from './ballast.js';
 import { Identities, refersTo } from './identities.js';
-import { FIRST_LOCAL_INODE, fromRow, type Intent, type IntentRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
+import { fromRow, type Intent, type IntentRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
 import { outboxOptions } from './schema.js';
 
 /** Times and modes that were set here for one content version (0: a folder). */
@@ -19,6 +20,8 @@ export interface LocalAttributes {
 
 /** Inodes are reserved so many at a time: what a crash leaves unused is never given. */
 const INODE_BLOCK = 256;
+/** Keys in `meta`: up to where inodes of the two ranges are reserved. */
+const RESERVED = ['next-local', 'next-inode'];
 /** Pages of the log between checkpoints, each of which waits for the platter: 16 MiB. */
 const CHECKPOINT_PAGES = 4096;
 
@@ -61,6 +64,8 @@ export class Intents {
   readonly #unwritten = new Map<Inode, Intent>();
   #nextInode: number;
   #reservedTo: number;
+  /** The first one that is free of the second range. */
+  readonly #beyond: number;
 
   /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
   constructor(path: string, ballast: Ballast, clock: Clock, view: View) {
@@ -95,12 +100,13 @@ export class Intents {
         mtime: row.mtime ?? undefined,
         mode: row.mode ?? undefined,
       });
+    const reserved = this.#db.prepare<[string], number>('SELECT value FROM meta WHERE key = ?').pluck();
     // What an older copy of this file does not know of, the mirror may.
-    this.#nextInode = this.#reservedTo = Math.max(
-      this.#db.prepare<[], number>("SELECT value FROM meta WHERE key = 'next-inode'").pluck().get() ?? 0,
-      view.lastInode() + 1,
-      FIRST_LOCAL_INODE,
+    const [first, second] = LOCAL_INODES.map(({ from, to }, n) =>
+      Math.max(reserved.get(RESERVED[n]!) ?? 0, view.lastInode(to) + 1, from),
     );
+    this.#beyond = second!;
+    this.#nextInode = this.#reservedTo = first!;
   }
 
   get size(): number {
@@ -209,7 +215,9 @@ export class Intents {
   /** A new inode for an item that is made here. Never given twice. */
   newInode(): Inode {
     if (this.#nextInode === this.#reservedTo) {
-      this.#ballast.write(() => this.#setMeta.run('next-inode', this.#reservedTo + INODE_BLOCK));
+      if (!isLocalInode(this.#nextInode)) this.#nextInode = this.#reservedTo = this.#beyond;
+      const key = RESERVED[this.#reservedTo < LOCAL_INODES[1].from ? 0 : 1]!;
+      this.#ballast.write(() => this.#setMeta.run(key, this.#reservedTo + INODE_BLOCK));
       this.#reservedTo += INODE_BLOCK;
     }
     return asInode(this.#nextInode++);

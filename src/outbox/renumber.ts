@@ -2,9 +2,10 @@ import type { Inode } from '../base/ids.js';
 import { ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { HIDDEN } from '../mirror/flags.js';
+import { isLocalInode } from '../mirror/inode-ranges.js';
 import type { MirrorStore } from '../mirror/store.js';
 import { attemptOf } from './attempt.js';
-import { FIRST_LOCAL_INODE, type Intent, NO_REMOTE, UNPLACED } from './intent.js';
+import { type Intent, NO_REMOTE, UNPLACED } from './intent.js';
 import type { Outbox } from './outbox.js';
 
 /**
@@ -22,7 +23,7 @@ export async function renumber(
   const free = clashes(outbox);
   if (free.length === 0 && identities.isOf(numbers)) return;
   const referred = identities.referred(intents.all());
-  const above = Math.max(0, ...[...referred].filter((inode) => inode < FIRST_LOCAL_INODE));
+  const above = Math.max(0, ...[...referred].filter((inode) => !isLocalInode(inode)));
   if (identities.isKnown) {
     log.warn(
       { count: referred.size },

@@ -1,0 +1,21 @@
+/** From `from` on, below `to`. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * Inodes of items that are made on this machine; the mirror gives the others. They begin below 2^31: a program that is
+ * built without large files cannot stat(2) what has a greater one (EOVERFLOW). All stay below 2^36, as node ids need it.
+ */
+export const LOCAL_INODES: readonly [Range, Range] = [
+  { from: 2 ** 30, to: 2 ** 31 },
+  { from: 2 ** 35, to: 2 ** 36 },
+];
+
+const rangeOf = (inode: number): Range | undefined => LOCAL_INODES.find(({ from, to }) => inode >= from && inode < to);
+
+export const isLocalInode = (inode: number): boolean => rangeOf(inode) !== undefined;
+
+/** The inode itself, or the next one that is the mirror's to give. */
+export const mirrorInodeFrom = (inode: number): number => rangeOf(inode)?.to ?? inode;
