@@ -44,15 +44,20 @@ export class Durability {
   async syncIntents(): Promise<void> {
     // The intents name folders by numbers that the mirror gave them.
     await this.#o.syncMirror();
-    this.#o.staging.syncFolder();
+    await this.#o.staging.syncFolderLater();
     this.#o.intents.sync();
   }
 
-  /** The bytes of an intent are on the platter when this returns. @returns the intent as it is now */
-  secure(intent: Intent): Intent {
+  /** The bytes of an intent are on the platter when this resolves; somebody may have changed it meanwhile. */
+  async secure(intent: Intent): Promise<void> {
+    if (!intent.staged || intent.volatile === undefined) return;
+    await this.#o.staging.syncLater(intent.inode);
+    await this.#o.staging.syncFolderLater();
+  }
+
+  /** After `secure`. @returns the intent as it is now */
+  secured(intent: Intent): Intent {
     if (!intent.staged || intent.volatile === undefined) return intent;
-    this.#o.staging.sync(intent.inode);
-    this.#o.staging.syncFolder();
     const secured = { ...intent, volatile: undefined };
     this.#o.intents.put(secured);
     return secured;
