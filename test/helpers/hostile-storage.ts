@@ -230,7 +230,9 @@ export class HostileStorage {
   readonly requests: IncomingMessage[] = [];
   /** Of the replies, so many are not honest. */
   hostility = 0;
-  /** Replies that said that a URL has expired. */
+  /** Every reply is a refusal. */
+  isGone = false;
+  /** URLs of which a reply said that they have expired. */
   refused = 0;
   readonly #server: Server;
   readonly #random: () => number;
@@ -309,6 +311,7 @@ export class HostileStorage {
     const id = idOf(request);
     const size = this.#sizes.get(id);
     if (size === undefined) return response.writeHead(404).end();
+    if (this.isGone) return response.writeHead(503).end();
     if (this.#expired.has(url)) return response.writeHead(403).end('expired');
     const match = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
     const body = this.bodyNumber(id);
