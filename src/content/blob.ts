@@ -10,6 +10,8 @@ import type { Transfer } from './transfer.js';
 export interface BlobContext extends DownloadContext {
   /** The blob may have changed between in use and idle. */
   settled(blob: Blob): void;
+  /** The storage has other bytes of the version now, and what was cached is dropped. */
+  replaced(version: ContentVersion): void;
 }
 
 /** Bytes. */
@@ -279,6 +281,7 @@ export class Blob {
     this.#downloads.stopAll();
     this.store.discard();
     for (const { got } of this.#waiters) got.clear();
+    this.#context.replaced(this.version);
   }
 
   #rejectAll(reason: Failure): void {

@@ -47,6 +47,8 @@ export interface ContentCacheOptions {
   readonly descriptors?: number;
   /** Identifies the machine's boot; the kernel's own id unless told. */
   readonly boot?: string;
+  /** Told when the storage has other bytes of a version than those that were cached, and perhaps handed out. */
+  readonly replaced?: (version: ContentVersion) => void;
 }
 
 /** Records of closed blobs kept in memory, and what they may weigh together (one per range). */
@@ -123,6 +125,7 @@ export class ContentCache implements Sharer {
       hindered: hinderedReads(log, clock),
       count: this.#count,
       settled: (blob) => this.#settled(blob),
+      replaced: (version) => options.replaced?.(version),
     };
     this.#siblings = new Siblings(
       source,

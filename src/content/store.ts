@@ -82,14 +82,14 @@ export class BlobStore implements Changed {
   /** The blob that the row describes; undefined if row, file and version do not fit together. */
   static fromRow(version: ContentVersion, row: BlobRow, context: StoreContext): BlobStore | undefined {
     if (row.size !== version.size) return undefined;
-    const stored = row.ranges ? RangeSet.decode(row.ranges, row.size) : wholeOf(row.size);
+    const stored = row.ranges ? RangeSet.decode(row.ranges, row.size) : RangeSet.of(0, row.size);
     if (!stored || !context.files.mayHave(row.file, stored.end, row.size)) return undefined;
     return new BlobStore(version, context, row.file, stored, row.etag ?? undefined);
   }
 
   /** The blob whose whole content is the file `file`. */
   static adopted(version: ContentVersion, file: number, context: StoreContext): BlobStore {
-    return new BlobStore(version, context, file, wholeOf(version.size));
+    return new BlobStore(version, context, file, RangeSet.of(0, version.size));
   }
 
   row(): BlobRow | undefined {
@@ -413,10 +413,4 @@ export class BlobStore implements Changed {
     this.#file = file;
     return file;
   }
-}
-
-function wholeOf(size: number): RangeSet {
-  const ranges = new RangeSet();
-  ranges.add(0, size);
-  return ranges;
 }

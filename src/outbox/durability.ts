@@ -5,6 +5,7 @@ import { bootId, syncFileSystem } from '../content/durable.js';
 import type { Intent } from './intent.js';
 import type { Intents } from './intents.js';
 import type { Staging } from './staging.js';
+import type { WorkingFile } from './working-file.js';
 
 /** Milliseconds after which what was acknowledged is brought to the platter without being asked. */
 const REST = 5000;
@@ -46,6 +47,12 @@ export class Durability {
     await this.#o.syncMirror();
     await this.#o.staging.syncFolderLater();
     this.#o.intents.sync();
+  }
+
+  /** A file's bytes and its name are on the platter when this resolves. */
+  async syncFile(file: WorkingFile): Promise<void> {
+    await this.#o.staging.syncFolderLater();
+    await file.sync();
   }
 
   /** The bytes of an intent are on the platter when this resolves; somebody may have changed it meanwhile. */

@@ -269,8 +269,7 @@ export class Outbox {
   /** As `flush`, and on the platter. */
   async sync(file: WorkingFile, uid: number): Promise<void> {
     await file.complete();
-    await this.staging.syncFolderLater();
-    await file.sync();
+    await this.durability.syncFile(file);
     this.flush(file, uid, { synced: true });
     await this.durability.syncIntents();
   }
@@ -295,7 +294,6 @@ export class Outbox {
     const { inode, isComplete } = file;
     if (this.#files.get(inode) === file) this.#files.delete(inode);
     const { changed, size } = file.look();
-    const isKnown = changed === undefined;
     file.close();
     if (file.isUnlinked) return;
     const item = this.tree.item(inode);
@@ -304,7 +302,7 @@ export class Outbox {
       return;
     }
     const { intent } = item;
-    if (!isKnown && !intent?.staged) {
+    if (changed && !intent?.staged) {
       // No row could be written for these bytes: they are kept where a person finds them.
       const path = this.staging.lose(inode, item.name);
       this.#options.log.error({ path }, 'what was written could not be recorded; the bytes are in lost+found');

@@ -64,7 +64,8 @@ t.test('where descriptors are short, those that are only kept are given back', a
   const cache = await content.reopen();
   const read = async (id: number): Promise<void> => {
     const blob = cache.open(versions[id - 1]!);
-    t.ok(contentOf(id, 0, 5000).equals(await blob.read(0, 5000, never)), `file ${id}`);
+    const bytes = await Promise.resolve(blob.read(0, 5000, never)).catch(() => new Uint8Array(0));
+    t.ok(contentOf(id, 0, 5000).equals(bytes), `file ${id}`);
     blob.close();
   };
   for (let id = 1; id <= 20; id++) await read(id);

@@ -33,6 +33,7 @@ t.test('what is not the version is never handed out or kept, and its URL is rene
     gzip: 'content-encoded',
     'gzip of all': 'content-encoded',
     'chunked gzip': 'content-encoded',
+    'chunked gzip of a range': 'content-encoded',
     'named gzip, and is not': 'content-encoded',
     'chunked and short': 'wrong-size',
     'chunked and long': 'wrong-size',

@@ -141,6 +141,11 @@ export const KINDS = {
   },
   'chunked gzip': async ({ response, size, etag, bytes }) =>
     void response.writeHead(200, { 'content-encoding': 'gzip', etag }).end(gzipSync(bytes(0, size), { level: 1 })),
+  'chunked gzip of a range': async (asked) => {
+    const { response, start, end, bytes } = asked;
+    const { 'content-length': _, ...headers } = rangeHeaders(asked);
+    response.writeHead(206, { ...headers, 'content-encoding': 'gzip' }).end(gzipSync(bytes(start, end)));
+  },
   'named gzip, and is not': (asked) => range(asked, { 'content-encoding': 'x-gzip, identity' }),
 
   // Lengths.
