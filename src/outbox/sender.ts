@@ -274,8 +274,9 @@ export class Sender {
     const saved = intent.upload ? (JSON.parse(intent.upload) as SavedUpload) : undefined;
     // After a power cut the bytes must be there as long as the intent is.
     const whole = await this.#materialize(intent);
-    await outbox.durability.secure(whole);
-    let current = outbox.durability.secured(this.attempts.current(whole));
+    // Who changed it meanwhile may have taken the bytes away as well.
+    await outbox.durability.secure(whole).finally(() => this.attempts.current(whole));
+    let current = outbox.durability.secured(whole);
     const { uuid } = await uploads.upload(
       project,
       {
