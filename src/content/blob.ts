@@ -25,7 +25,7 @@ const MOST_BEGUN = 2;
 interface Waiter {
   readonly start: number;
   readonly end: number;
-  readonly target: Buffer;
+  target: Buffer;
   readonly reader: Reader;
   /** What of [start, end) is in `target` already. */
   readonly got: RangeSet;
@@ -280,7 +280,11 @@ export class Blob {
   #beginAnew(): void {
     this.#downloads.stopAll();
     this.store.discard();
-    for (const { got } of this.#waiters) got.clear();
+    for (const waiter of this.#waiters) {
+      waiter.got.clear();
+      // A read from disk may still write bytes of before into the other one.
+      waiter.target = Buffer.allocUnsafe(waiter.target.length);
+    }
     this.#context.replaced(this.version);
   }
 
