@@ -221,6 +221,20 @@ const rows = {
     what: 'the storage did not deliver {path}',
     remedy: 'it is tried again at the next read',
   },
+  'content-encoded': {
+    errno: 'EIO',
+    http: 502,
+    level: 'warn',
+    what: 'the storage sent {path} encoded ({coding}), although it was asked for the bytes as they are',
+    remedy: 'look for a proxy between this machine and the storage that compresses what it passes on',
+  },
+  'version-changed': {
+    errno: 'ESTALE',
+    http: 502,
+    level: 'warn',
+    what: 'the storage has other bytes of {path} than those that were read before',
+    remedy: 'open the file again: it is fetched anew',
+  },
   'url-expired': {
     errno: 'EIO',
     http: 502,

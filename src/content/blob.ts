@@ -10,18 +10,27 @@ import type { Transfer } from './transfer.js';
 export interface BlobContext extends DownloadContext {
   /** The blob may have changed between in use and idle. */
   settled(blob: Blob): void;
+  /** The storage has other bytes of the version now, and what was cached is dropped. */
+  replaced(version: ContentVersion): void;
 }
 
 /** Bytes. */
 const FETCHED_AT_ONCE = 2 ** 20;
+/** How often a read tries what is on disk and cannot be read at the moment, and milliseconds before the second time; doubles. */
+const ATTEMPTS = 9;
+const BACKOFF = 10;
+/** Times that a read is begun with while the storage's bytes change. */
+const MOST_BEGUN = 2;
 
 interface Waiter {
   readonly start: number;
   readonly end: number;
-  readonly target: Buffer;
+  target: Buffer;
   readonly reader: Reader;
   /** What of [start, end) is in `target` already. */
   readonly got: RangeSet;
+  /** How often all of it was begun with. */
+  begun: number;
   resolve(bytes: Uint8Array): void;
   reject(reason: unknown): void;
 }
@@ -179,6 +188,7 @@ export class Blob {
         // A read from disk may still write here after the same bytes have come another way.
         target: onDisk.length > 0 ? Buffer.allocUnsafe(end - start) : this.#context.buffers.take(end - start),
         got: new RangeSet(),
+        begun: 1,
         resolve: (bytes) => {
           leave();
           resolve(bytes);
@@ -205,15 +215,28 @@ export class Blob {
 
   /** Part of what a waiter wants is on disk. */
   async #fill(waiter: Waiter, { start, end }: Range): Promise<void> {
-    try {
-      await this.store.read(waiter.target.subarray(start - waiter.start, end - waiter.start), start);
-      waiter.got.add(start, end);
-      this.#complete(waiter);
-    } catch (error) {
-      if (!this.#waiters.has(waiter)) return;
-      this.store.giveUp(error);
-      this.#downloads.demand(waiter.start, waiter.end, waiter.reader);
+    const target = waiter.target.subarray(start - waiter.start, end - waiter.start);
+    for (let attempt = 1; this.#waiters.has(waiter); attempt++) {
+      try {
+        await this.store.read(target, start);
+        waiter.got.add(start, end);
+        this.#complete(waiter);
+        return;
+      } catch (error) {
+        if (!this.#waiters.has(waiter)) return;
+        if (this.store.giveUp(error)) {
+          this.#downloads.demand(waiter.start, waiter.end, waiter.reader);
+          return;
+        }
+        if (attempt === ATTEMPTS) waiter.reject(new Failure('content-unreadable', { what: this.version.label }, error));
+        else await this.#pause(BACKOFF * 2 ** (attempt - 1));
+      }
     }
+  }
+
+  /** Ends early when the blob is shut. */
+  async #pause(ms: number): Promise<void> {
+    await this.#context.clock.sleep(ms, this.#shut.signal).catch(() => undefined);
   }
 
   #serve(waiter: Waiter, offset: number, bytes: Uint8Array): void {
@@ -241,18 +264,28 @@ export class Blob {
 
   #failed(transfer: Transfer, failure: Failure): void {
     this.#context.log[failure.level]({ error: failure, file: this.version.label }, 'a download failed');
-    if (failure.code === 'wrong-size') {
-      this.#downloads.stopAll();
-      this.store.discard();
-      this.#rejectAll(failure);
-      return;
-    }
+    const isOther = failure.code === 'version-changed';
+    if (isOther) this.#beginAnew();
     for (const waiter of this.#waiters) {
       const start = Math.max(waiter.start, transfer.position);
       const end = Math.min(waiter.end, transfer.end);
-      if (start < end && !waiter.got.has(start, end)) waiter.reject(failure);
+      // A storage that goes on changing is not followed.
+      const isOver = isOther ? ++waiter.begun > MOST_BEGUN : start < end && !waiter.got.has(start, end);
+      if (isOver) waiter.reject(failure);
     }
     this.#demandAgain();
+  }
+
+  /** The storage has other bytes now: none of before may come together with them. */
+  #beginAnew(): void {
+    this.#downloads.stopAll();
+    this.store.discard();
+    for (const waiter of this.#waiters) {
+      waiter.got.clear();
+      // A read from disk may still write bytes of before into the other one.
+      waiter.target = Buffer.allocUnsafe(waiter.target.length);
+    }
+    this.#context.replaced(this.version);
   }
 
   #rejectAll(reason: Failure): void {

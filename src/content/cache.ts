@@ -13,6 +13,7 @@ import type { CacheLimit, Sharer } from './cache-limit.js';
 import type { Counters } from './downloads.js';
 import { bootId, syncFileSystem } from './durable.js';
 import { BlobFiles } from './files.js';
+import { hinderedReads } from './hindered.js';
 import { BlobIndex, type OldBlob } from './index-db.js';
 import { Memory } from './memory.js';
 import { Handle, type OpenBlob } from './open-blob.js';
@@ -46,6 +47,8 @@ export interface ContentCacheOptions {
   readonly descriptors?: number;
   /** Identifies the machine's boot; the kernel's own id unless told. */
   readonly boot?: string;
+  /** Told when the storage has other bytes of a version than those that were cached, and perhaps handed out. */
+  readonly replaced?: (version: ContentVersion) => void;
 }
 
 /** Records of closed blobs kept in memory, and what they may weigh together (one per range). */
@@ -119,8 +122,10 @@ export class ContentCache implements Sharer {
       index: this.#index,
       space: this.#space,
       ring: this.#ring,
+      hindered: hinderedReads(log, clock),
       count: this.#count,
       settled: (blob) => this.#settled(blob),
+      replaced: (version) => options.replaced?.(version),
     };
     this.#siblings = new Siblings(
       source,
@@ -207,7 +212,7 @@ export class ContentCache implements Sharer {
   /** All of a version is on disk. */
   has(version: ContentVersion): boolean {
     const { id, size } = version;
-    const known = this.#busy.get(id) ?? this.#recent.peek(id);
+    const known = this.#known(id);
     if (known) return known.version.size === size && known.store.whole;
     const pending = this.#index.pending(id);
     if (pending instanceof BlobStore) return pending.version.size === size && pending.whole;
@@ -269,6 +274,10 @@ export class ContentCache implements Sharer {
     await this.#sync();
     await this.#index.close();
     this.#files.close();
+  }
+
+  #known(id: VersionId): Blob | undefined {
+    return this.#busy.get(id) ?? this.#recent.peek(id);
   }
 
   #blob(version: ContentVersion): Blob {
@@ -339,7 +348,7 @@ export class ContentCache implements Sharer {
       const gone: OldBlob[] = [];
       for (const old of page) {
         if (freed >= bytes) break;
-        if (this.#busy.get(old.version)?.busy) continue;
+        if (this.#known(old.version)?.busy) continue;
         if (this.#isKept(old.remote, old.version)) {
           this.#index.touched(old.version);
           continue;
@@ -364,8 +373,11 @@ export class ContentCache implements Sharer {
       this.#options.log.debug({ error }, 'the index of the content cache cannot be written; files are removed first');
     }
     for (const { version, bytes } of blobs) {
+      const known = this.#known(version);
       this.#recent.delete(version);
-      this.#space.grew(-bytes);
+      // What has its bytes counts them, and only once.
+      if (known) known.store.forget();
+      else this.#space.grew(-bytes);
     }
     for (const { file } of blobs) await this.#files.remove(file);
     if (areRecorded) this.#index.remove(versions);

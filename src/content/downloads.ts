@@ -195,6 +195,7 @@ export class Downloads {
     const { space, index, count } = this.#context;
     const store = this.#store;
     let promised = 0;
+    let held = 0;
     let storing = false;
     const admitted = async (): Promise<boolean> => {
       const bytes = transfer.end - transfer.position;
@@ -205,8 +206,14 @@ export class Downloads {
       // Nobody waits for siblings: without room they are of no use.
       return storing || priority < Priority.siblings || this.#audience.waiting;
     };
-    const arrived = (offset: number, bytes: Uint8Array): void => {
+    const hold = async (bytes: number): Promise<boolean> => {
+      const hasRoom = await space.promise(bytes);
+      if (hasRoom) held += bytes;
+      return hasRoom;
+    };
+    const arrived = (offset: number, bytes: Uint8Array, etag: string | undefined): void => {
       count.fetchedBytes += bytes.length;
+      inlet.etag = etag;
       this.#audience.arrived(offset, bytes);
       store.append(inlet, offset, bytes, transfer.end, storing && !space.paused);
     };
@@ -217,13 +224,19 @@ export class Downloads {
       // The others would bring the same.
       for (const other of this.#transfers.keys()) if (other !== transfer) other.stop();
     };
-    const outcome = await transfer.run({ admitted, arrived, moved, stuck: () => store.finish(inlet) });
+    const stuck = (): void => store.finish(inlet);
+    const outcome = await transfer.run({
+      get etag() {
+        return store.etag;
+      },
+      ...{ admitted, hold, arrived, moved, stuck },
+    });
     store.finish(inlet);
     this.#transfers.delete(transfer);
     if (outcome.kind === 'failed') this.#audience.failed(transfer, outcome.failure);
     else this.#audience.ended();
     await store.drained();
-    space.settle(promised);
+    space.settle(promised + held);
     this.#audience.stored();
   }
 }

@@ -2,14 +2,15 @@ import { randomInt } from 'node:crypto';
 import {
   closeSync,
   constants,
-  fstatSync,
   mkdirSync,
   openSync,
   read,
   readSync,
   renameSync,
   rmdir,
+  statSync,
   unlink,
+  unlinkSync,
   write,
 } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -28,6 +29,17 @@ const DIRECT = 128 * 1024;
 /** A direct read that took longer (milliseconds) met a slow disk: the next ones go through the thread pool. */
 const SLOW = 4;
 const SLOW_READS = 64;
+
+/** A file has fewer bytes than were written to it. */
+export class ShortFile extends Error {
+  constructor() {
+    super('a blob is shorter than recorded');
+  }
+}
+
+/** The file is not there, not all of it, or the disk cannot read it: not merely hindered for the moment. */
+export const isLost = (error: unknown): boolean =>
+  error instanceof ShortFile || /^(ENOENT|ENOTDIR|ESTALE|EIO)$/.test(errnoOf(error) ?? '');
 
 interface Descriptor {
   readonly fd: number;
@@ -70,19 +82,27 @@ export class BlobFiles {
     return join(this.#folder, n.toString(16).padStart(3, '0'));
   }
 
-  /** Bytes the file has; undefined if there is none. */
-  size(file: number): number | undefined {
+  /** False if it is certain that the file is not there, or has fewer or more bytes; needs no descriptor. */
+  mayHave(file: number, least: number, most: number): boolean {
     try {
-      return this.#use(file, false, ({ fd }) => fstatSync(fd).size);
+      const { size } = statSync(this.path(file));
+      return size >= least && size <= most;
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return undefined;
-      throw error;
+      return !isLost(error);
     }
+  }
+
+  /** A descriptor of a new file without a name, which goes with the descriptor. */
+  nameless(): number {
+    const file = this.next();
+    const fd = this.#make(file);
+    unlinkSync(this.path(file));
+    return fd;
   }
 
   /** A descriptor of its own for reading, to be closed with `closeShared`. */
   openForReading(file: number): number {
-    return openSync(this.path(file), constants.O_RDONLY);
+    return this.#descriptor(file, constants.O_RDONLY);
   }
 
   closeShared(fd: number): void {
@@ -91,9 +111,7 @@ export class BlobFiles {
 
   /** Makes an empty file. */
   create(file: number): void {
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
-    const fd = this.#inFolder(file, () => openSync(this.path(file), flags, 0o600));
-    this.#open.set(file, { fd, writable: true, uses: 0, dropped: false });
+    this.#open.set(file, { fd: this.#make(file), writable: true, uses: 0, dropped: false });
   }
 
   /** Fills `target` from `position`: on the spot where that is quick. Rejects or throws also when the file is shorter. */
@@ -107,7 +125,7 @@ export class BlobFiles {
       let done = 0;
       while (done < target.length) {
         const n = readSync(fd, target, done, target.length - done, position + done);
-        if (n === 0) throw new Error('a blob is shorter than recorded');
+        if (n === 0) throw new ShortFile();
         done += n;
       }
     });
@@ -125,7 +143,7 @@ export class BlobFiles {
             error ? reject(error) : resolve(count),
           );
         });
-        if (n === 0) throw new Error('a blob is shorter than recorded');
+        if (n === 0) throw new ShortFile();
         done += n;
       }
     } finally {
@@ -208,7 +226,7 @@ export class BlobFiles {
   #acquire(file: number, writable: boolean): Descriptor {
     let descriptor = this.#open.get(file);
     if (!descriptor || (writable && !descriptor.writable)) {
-      const fd = writable ? openSync(this.path(file), constants.O_RDWR) : openSync(this.path(file), constants.O_RDONLY);
+      const fd = this.#descriptor(file, writable ? constants.O_RDWR : constants.O_RDONLY);
       descriptor = { fd, writable, uses: 0, dropped: false };
       this.#open.set(file, descriptor);
     }
@@ -224,6 +242,23 @@ export class BlobFiles {
   #drop(descriptor: Descriptor): void {
     descriptor.dropped = true;
     if (descriptor.uses === 0) closeSync(descriptor.fd);
+  }
+
+  #make(file: number): number {
+    return this.#inFolder(file, () =>
+      this.#descriptor(file, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600),
+    );
+  }
+
+  /** Where no more descriptors are to be had, those that are only kept are given back. */
+  #descriptor(file: number, flags: number, mode?: number): number {
+    try {
+      return openSync(this.path(file), flags, mode);
+    } catch (error) {
+      if (!/^E[MN]FILE$/.test(errnoOf(error) ?? '') || this.#open.size === 0) throw error;
+      this.#open.clear();
+      return openSync(this.path(file), flags, mode);
+    }
   }
 
   /** Runs `work`, which needs the file's folder; folders are made on first need. */

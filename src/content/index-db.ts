@@ -11,6 +11,7 @@ export interface BlobRow {
   readonly size: number;
   readonly bytes: number;
   readonly ranges: Uint8Array | null;
+  readonly etag: string | null;
 }
 
 /** Something whose row has changed in memory; asked for it when the batch is written. */
@@ -63,7 +64,7 @@ export class BlobIndex {
   readonly #isWhole: Statement<[number, number], unknown>;
   readonly #knows: Statement<[number], unknown>;
   readonly #oldest: Statement<[number, number, number], OldBlob>;
-  readonly #put: Statement<[number, number, number, number, number, Uint8Array | null, number, number]>;
+  readonly #put: Statement<[number, number, number, number, number, Uint8Array | null, string | null, number, number]>;
   readonly #touch: Statement<[number, number]>;
   readonly #putSums: Statement<[number, number, Uint8Array]>;
   readonly #sums: Statement<[number, number], Uint8Array>;
@@ -76,16 +77,16 @@ export class BlobIndex {
     this.#now = now;
     const db = openDatabase(path, indexOptions);
     this.#db = db;
-    this.#find = db.prepare('SELECT version, remote, file, size, bytes, ranges FROM blobs WHERE version = ?');
+    this.#find = db.prepare('SELECT version, remote, file, size, bytes, ranges, etag FROM blobs WHERE version = ?');
     this.#isWhole = db.prepare('SELECT 1 FROM blobs WHERE version = ? AND size = ? AND ranges IS NULL');
     this.#knows = db.prepare('SELECT 1 FROM blobs WHERE file = ?');
     this.#oldest = db.prepare(
       'SELECT version, remote, file, bytes, used FROM blobs WHERE (used, version) > (?, ?) ORDER BY used, version LIMIT ?',
     );
     this.#put = db.prepare(
-      `INSERT INTO blobs (version, remote, file, size, bytes, ranges, used, epoch) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO blobs (version, remote, file, size, bytes, ranges, etag, used, epoch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (version) DO UPDATE SET remote = excluded.remote, file = excluded.file, size = excluded.size,
-         bytes = excluded.bytes, ranges = excluded.ranges, used = excluded.used, epoch = excluded.epoch`,
+         bytes = excluded.bytes, ranges = excluded.ranges, etag = excluded.etag, used = excluded.used, epoch = excluded.epoch`,
     );
     this.#touch = db.prepare('UPDATE blobs SET used = ? WHERE version = ?');
     this.#putSums = db.prepare('INSERT OR REPLACE INTO sums (version, chunk, pieces) VALUES (?, ?, ?)');
@@ -184,7 +185,8 @@ export class BlobIndex {
       for (const [, record] of changed) {
         const row = record.row();
         if (!row) continue;
-        this.#put.run(row.version, row.remote, row.file, row.size, row.bytes, row.ranges, used, this.#epoch);
+        const { remote, file, size, bytes, ranges, etag } = row;
+        this.#put.run(row.version, remote, file, size, bytes, ranges, etag, used, this.#epoch);
         for (const [chunk, pieces] of record.sums.dirty()) this.#putSums.run(row.version, chunk, pieces);
       }
       for (const version of touched) this.#touch.run(used, version);

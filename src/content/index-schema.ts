@@ -54,9 +54,12 @@ CREATE TRIGGER sums_removed AFTER DELETE ON blobs BEGIN
 END;
 `;
 
+/** The entity tag that the storage told with what is cached; NULL: none. */
+const tags = 'ALTER TABLE blobs ADD COLUMN etag TEXT;';
+
 /** How `cache.db` is opened. */
 export const indexOptions: DatabaseOptions = {
-  migrations: [initial, sums],
+  migrations: [initial, sums, tags],
   synchronous: 'NORMAL',
   damagedHint: 'delete it: what it indexes is fetched again',
 };

@@ -1,3 +1,4 @@
+import { Failure } from '../base/errors.js';
 import type { Blob } from './blob.js';
 import { Reader, type Reading } from './reader.js';
 
@@ -5,7 +6,8 @@ import { Reader, type Reading } from './reader.js';
 export interface OpenBlob {
   /**
    * Up to `size` bytes from `offset`; fewer only at the end. At once where they are here and the disk is quick.
-   * @throws Failure `interrupted`, `wrong-size`, `download-failed`, or what the source fails with
+   * @throws Failure `interrupted`, `wrong-size`, `download-failed`, `version-changed` where earlier reads have shown other
+   *   bytes than the storage has now, or what the source fails with
    */
   read(offset: number, size: number, signal: AbortSignal): Promise<Uint8Array> | Uint8Array;
   /** All of it is on disk. */
@@ -25,6 +27,8 @@ export class Handle implements OpenBlob {
   readonly #blob: Blob;
   readonly #reader: Reader;
   #closed = false;
+  /** Of what was read so far. */
+  #etag: string | undefined;
 
   constructor(blob: Blob, reading: Reading) {
     this.#blob = blob;
@@ -32,7 +36,16 @@ export class Handle implements OpenBlob {
   }
 
   read(offset: number, size: number, signal: AbortSignal): Promise<Uint8Array> | Uint8Array {
-    return this.#blob.read(offset, size, this.#reader, signal);
+    const read = this.#blob.read(offset, size, this.#reader, signal);
+    return read instanceof Promise ? read.then((bytes) => this.#ofOneContent(bytes)) : this.#ofOneContent(read);
+  }
+
+  #ofOneContent(bytes: Uint8Array): Uint8Array {
+    const { version, store } = this.#blob;
+    const { etag } = store;
+    if (etag === undefined) return bytes;
+    if (etag !== (this.#etag ??= etag)) throw new Failure('version-changed', { path: version.label });
+    return bytes;
   }
 
   get whole(): boolean {

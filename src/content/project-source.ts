@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { type Clock, systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import type { VersionId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
@@ -9,7 +10,7 @@ import type { Item, KnownUrl } from '../mirror/view.js';
 import type { RemoteVersion } from '../procore/items.js';
 import type { Storage } from '../procore/storage.js';
 import type { FileVersions } from './file-versions.js';
-import type { ContentSource, ContentStream, ContentVersion } from './source.js';
+import type { AskedFor, ContentSource, ContentStream, ContentVersion } from './source.js';
 
 export interface ProjectSourceOptions {
   readonly mirror: Mirror;
@@ -17,17 +18,27 @@ export interface ProjectSourceOptions {
   /** Asked only about a version that is not the current one any more, and about what the index does not show. */
   readonly versions: FileVersions;
   readonly log: Log;
+  readonly clock?: Clock;
 }
 
 /** URLs of versions that were read lately, so that a version that is replaced meanwhile can still be read on. */
 const REMEMBERED_URLS = 2000;
 /** URLs tried before a file is given up. Fresh ones cost little: 2,000 come with a call, one call in two seconds. */
 const MOST_URLS = 4;
+/**
+ * Milliseconds between two calls for URLs that were not refused, but brought something else than the version: of one
+ * version, and of all. What stands between here and the storage may answer so for hours.
+ */
+const DOUBT_PAUSE = 600_000;
+const DOUBTS_PAUSE = 60_000;
 
 /** Brings the content of one project's files: the mirror knows where it is, the storage delivers it. */
 export class ProjectSource implements ContentSource {
   readonly #options: ProjectSourceOptions;
   readonly #remembered = new LRUCache<VersionId, KnownUrl>({ max: REMEMBERED_URLS });
+  /** When the URLs of versions were doubted last, and of any: monotonic ms. */
+  readonly #doubts = new LRUCache<VersionId, number>({ max: REMEMBERED_URLS });
+  #doubtedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ProjectSourceOptions) {
     this.#options = options;
@@ -39,8 +50,9 @@ export class ProjectSource implements ContentSource {
     end: number,
     signal: AbortSignal,
     callClass: CallClass,
+    { etag, isDoubted }: AskedFor = {},
   ): Promise<ContentStream> {
-    let stale: KnownUrl | undefined;
+    let stale = isDoubted ? this.#doubted(version) : undefined;
     for (let attempt = 1; ; attempt++) {
       const url = await this.#url(version, stale, signal, callClass);
       try {
@@ -48,11 +60,13 @@ export class ProjectSource implements ContentSource {
           url: url.url,
           start,
           end,
+          etag,
           signal,
           label: version.label,
         });
         const { total, body } = download;
-        return download.status === 'whole' ? { total, chunks: body, from: download.start } : { total, chunks: body };
+        const stream = { total, etag: download.etag, chunks: body, close: download.close };
+        return download.status === 'whole' ? { ...stream, from: download.start } : stream;
       } catch (error) {
         if (!isFailure(error, 'url-expired') || attempt >= MOST_URLS) throw error;
         this.#options.mirror.urls.refused(url);
@@ -66,6 +80,18 @@ export class ProjectSource implements ContentSource {
     const { view } = this.#options.mirror;
     const item = view.byRemoteId(version.remoteId);
     return item ? view.following(item, limit).map(contentVersion) : [];
+  }
+
+  /** The URL that another one is to be got for, which may cost a call. */
+  #doubted({ id }: ContentVersion): KnownUrl | undefined {
+    const url = this.#remembered.get(id);
+    const now = (this.#options.clock ?? systemClock).monotonic();
+    const isRested = now - (this.#doubts.get(id) ?? Number.NEGATIVE_INFINITY) > DOUBT_PAUSE;
+    if (!url || !isRested || now - this.#doubtedAt < DOUBTS_PAUSE) return undefined;
+    this.#doubts.set(id, now);
+    this.#doubtedAt = now;
+    this.#remembered.delete(id);
+    return url;
   }
 
   async #url(

@@ -10,6 +10,12 @@ export class RangeSet {
   #edges: number[] = [];
   #bytes = 0;
 
+  static of(start: number, end: number): RangeSet {
+    const set = new RangeSet();
+    set.add(start, end);
+    return set;
+  }
+
   /** Bytes in the set. */
   get bytes(): number {
     return this.#bytes;

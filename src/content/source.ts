@@ -19,8 +19,20 @@ export interface ContentStream {
    * end of the version. Undefined: the chunks are the range that was asked for.
    */
   readonly from?: number;
+  /** The strong entity tag of the version, if the storage told one. */
+  readonly etag?: string | undefined;
   /** A chunk is looked at only until the next one is asked for: a source may use its buffer again. */
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** The chunks are not wanted; for who has not begun to read them. */
+  close?(): void;
+}
+
+/** What is known when more of a version is asked for. */
+export interface AskedFor {
+  /** The entity tag that the bytes which are here came with. */
+  readonly etag?: string | undefined;
+  /** The last reply was not the version: its URL may not be right any more. */
+  readonly isDoubted?: boolean;
 }
 
 /** Where content comes from. */
@@ -35,6 +47,7 @@ export interface ContentSource {
     end: number,
     signal: AbortSignal,
     callClass: CallClass,
+    askedFor?: AskedFor,
   ): Promise<ContentStream>;
   /** Up to `limit` small files that a reader walking the tree in directory order will probably want after this one. */
   following?(version: ContentVersion, limit: number): readonly ContentVersion[];

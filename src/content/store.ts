@@ -1,7 +1,7 @@
 import { errnoOf, Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Buffers } from './buffers.js';
-import type { BlobFiles } from './files.js';
+import { type BlobFiles, isLost } from './files.js';
 import type { BlobIndex, BlobRow, Changed } from './index-db.js';
 import type { Memory } from './memory.js';
 import { type Range, RangeSet } from './ranges.js';
@@ -18,6 +18,8 @@ export interface StoreContext {
   readonly memory: Memory;
   readonly ring: Ring;
   readonly log: Log;
+  /** Told when the cache's own disk hinders a read, which waits, or fails. */
+  hindered(error: unknown, file: string): void;
 }
 
 /** Bytes that have arrived and are not on disk (yet). */
@@ -38,10 +40,15 @@ const CHECKED_AT_ONCE = 16 * 2 ** 20;
 /** Bytes on disk were not those that had been written; they count no longer. */
 export class Damaged extends Error {}
 
+/** What was to be read was given up meanwhile, or handed out. */
+class Gone extends Error {}
+
 /** Where one download puts its bytes. */
 export interface Inlet {
   block: Block | undefined;
   generation: number;
+  /** Of the bytes that it brings. */
+  etag?: string | undefined;
 }
 
 /** The bytes of one version that are here: in its file, or in memory on their way there. */
@@ -60,40 +67,47 @@ export class BlobStore implements Changed {
   /** Counts how often everything was forgotten. */
   #generation = 0;
   #shared: number | undefined;
+  #etag: string | undefined;
 
-  constructor(version: ContentVersion, context: StoreContext, file?: number, stored?: RangeSet) {
+  constructor(version: ContentVersion, context: StoreContext, file?: number, stored?: RangeSet, etag?: string) {
     this.version = version;
     this.#context = context;
     this.sums = new Sums((chunk) => context.index.sums(version.id, chunk));
     this.#file = file;
     this.#stored = stored ?? new RangeSet();
+    this.#etag = etag;
     for (const { start, end } of this.#stored.within(0, version.size)) this.#arrived.add(start, end);
   }
 
   /** The blob that the row describes; undefined if row, file and version do not fit together. */
   static fromRow(version: ContentVersion, row: BlobRow, context: StoreContext): BlobStore | undefined {
     if (row.size !== version.size) return undefined;
-    const stored = row.ranges ? RangeSet.decode(row.ranges, row.size) : wholeOf(row.size);
-    const size = context.files.size(row.file);
-    if (!stored || size === undefined || size < stored.end || size > row.size) return undefined;
-    return new BlobStore(version, context, row.file, stored);
+    const stored = row.ranges ? RangeSet.decode(row.ranges, row.size) : RangeSet.of(0, row.size);
+    if (!stored || !context.files.mayHave(row.file, stored.end, row.size)) return undefined;
+    return new BlobStore(version, context, row.file, stored, row.etag ?? undefined);
   }
 
   /** The blob whose whole content is the file `file`. */
   static adopted(version: ContentVersion, file: number, context: StoreContext): BlobStore {
-    return new BlobStore(version, context, file, wholeOf(version.size));
+    return new BlobStore(version, context, file, RangeSet.of(0, version.size));
   }
 
   row(): BlobRow | undefined {
     const { id, remoteId, size } = this.version;
     if (this.#file === undefined) return undefined;
     const ranges = this.whole ? null : this.#stored.encode();
-    return { version: id, remote: remoteId, file: this.#file, size, bytes: this.bytes, ranges };
+    const etag = this.#etag ?? null;
+    return { version: id, remote: remoteId, file: this.#file, size, bytes: this.bytes, ranges, etag };
   }
 
   /** Wholly on disk. */
   get whole(): boolean {
     return this.#stored.bytes === this.version.size;
+  }
+
+  /** The entity tag that the bytes which are here came with; undefined where there are none, or none had one. */
+  get etag(): string | undefined {
+    return this.#arrived.bytes > 0 ? this.#etag : undefined;
   }
 
   /** Bytes occupied on disk. */
@@ -172,8 +186,14 @@ export class BlobStore implements Changed {
   }
 
   #read(target: Uint8Array, position: number): Promise<void> | undefined {
-    if (this.#file === undefined) throw new Error('the cached content is gone');
-    return this.#context.files.read(this.#file, target, position);
+    if (this.#file === undefined) throw new Gone();
+    const generation = this.#generation;
+    const later = this.#context.files.read(this.#file, target, position);
+    return later?.then(() => this.#requireSame(generation));
+  }
+
+  #requireSame(generation: number): void {
+    if (generation !== this.#generation) throw new Gone();
   }
 
   /** As many of the pieces as possible at once, the others later. */
@@ -194,7 +214,7 @@ export class BlobStore implements Changed {
   }
 
   #judge(piece: Piece, bytes: Uint8Array, generation: number): void {
-    if (generation !== this.#generation) throw new Error('the cached content is gone');
+    this.#requireSame(generation);
     const isSound = this.sums.check(piece, bytes);
     this.#context.buffers.give(bytes);
     if (isSound) {
@@ -243,6 +263,8 @@ export class BlobStore implements Changed {
       inlet.block = undefined;
     }
     if (this.#stored.has(offset, offset + bytes.length)) return;
+    if (this.#arrived.bytes === 0) this.#etag = inlet.etag;
+    else this.#etag ??= inlet.etag;
     for (let at = 0; at < bytes.length; ) {
       let block = inlet.block;
       if (block && block.offset + block.length !== offset + at) this.finish(inlet);
@@ -300,11 +322,21 @@ export class BlobStore implements Changed {
     files.remove(file).catch((error) => log.warn({ error }, 'a cached file cannot be removed'));
   }
 
-  /** The cache's own disk failed: its copy is given up. */
-  giveUp(error: unknown): void {
-    if (error instanceof Damaged) return;
-    this.#context.log.warn({ error, file: this.version.label }, 'a cached copy cannot be read: it is fetched again');
+  /**
+   * A read from disk failed. What is missing, short or damaged counts no longer; false: it is there, and cannot be read at
+   * the moment.
+   */
+  giveUp(error: unknown): boolean {
+    const { log, hindered } = this.#context;
+    const { label } = this.version;
+    if (error instanceof Damaged || error instanceof Gone) return true;
+    if (!isLost(error)) {
+      hindered(error, label);
+      return false;
+    }
+    log.warn({ error, file: label }, 'a cached copy cannot be read: it is fetched again');
     this.discard();
+    return true;
   }
 
   /** What could only be kept in memory is not needed any more. */
@@ -381,10 +413,4 @@ export class BlobStore implements Changed {
     this.#file = file;
     return file;
   }
-}
-
-function wholeOf(size: number): RangeSet {
-  const ranges = new RangeSet();
-  ranges.add(0, size);
-  return ranges;
 }

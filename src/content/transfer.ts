@@ -1,17 +1,20 @@
 import type { BandwidthLimiter } from '../base/bandwidth.js';
 import type { Clock } from '../base/clock.js';
-import { Failure, type FailureCode } from '../base/errors.js';
+import { Failure, type FailureCode, isFailure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { CallClass } from '../budget/calls.js';
+import type { BlobFiles } from './files.js';
 import type { Memory } from './memory.js';
 import { Priority, type Slot, type Slots } from './slots.js';
-import type { ContentSource, ContentStream, ContentVersion } from './source.js';
+import type { AskedFor, ContentSource, ContentStream, ContentVersion } from './source.js';
+import { Spool } from './spool.js';
 
 /** What all downloads share. */
 export interface TransferContext {
   readonly source: ContentSource;
   readonly slots: Slots;
   readonly memory: Memory;
+  readonly files: BlobFiles;
   /** What downloads may use of the line; undefined: all of it. */
   readonly bandwidth: BandwidthLimiter | undefined;
   readonly clock: Clock;
@@ -25,7 +28,11 @@ const PASSING: ReadonlySet<FailureCode> = new Set([
   'bad-reply',
   'download-failed',
   'wrong-size',
+  'content-encoded',
+  'version-changed',
 ]);
+/** The reply was not the version: perhaps it is at another URL. */
+const DOUBTFUL: ReadonlySet<FailureCode> = new Set(['wrong-size', 'content-encoded', 'version-changed']);
 /** Requests in a row that may bring next to nothing before the download is given up. */
 const ATTEMPTS = 4;
 /** Milliseconds after the last progress from which on nothing is tried again: somebody waits. */
@@ -43,8 +50,12 @@ export type Outcome = { readonly kind: 'done' | 'stopped' } | { readonly kind: '
 export interface Sink {
   /** A connection is free; false: do without this download. */
   admitted(): Promise<boolean>;
+  /** The entity tag of the bytes that are here; undefined where there are none, or none had one. */
+  readonly etag: string | undefined;
+  /** Room for so many bytes that cannot be handed on yet. */
+  hold(bytes: number): Promise<boolean>;
   /** `bytes` are looked at only during the call. */
-  arrived(offset: number, bytes: Uint8Array): void;
+  arrived(offset: number, bytes: Uint8Array, etag: string | undefined): void;
   /** The storage sends from another place than asked for, and to the end. */
   moved(): void;
   /** Nothing more can come until what has come is written. */
@@ -125,16 +136,22 @@ export class Transfer {
     const { clock, log } = this.#context;
     let attempt = 0;
     let since = clock.monotonic();
+    /** The last reply was not the version. */
+    let isDoubted = false;
     while (this.position < this.#end) {
       const before = this.position;
       let problem: unknown;
+      const wasDoubted = isDoubted;
       try {
-        await this.#request(sink);
+        await this.#request(sink, wasDoubted);
         if (this.position >= this.#end) return;
         problem = new Error(`the transfer ended ${this.#end - this.position} bytes early`);
       } catch (error) {
         if (error === HURRIED && !this.stopped) continue;
         if (this.stopped || (error instanceof Failure && !PASSING.has(error.code))) throw error;
+        isDoubted = error instanceof Failure && DOUBTFUL.has(error.code);
+        // Twice, also from another URL: it is what was here before that is not right.
+        if (wasDoubted && isFailure(error, 'version-changed')) throw error;
         problem = error;
       }
       if (this.position - before >= PROGRESS) {
@@ -148,43 +165,93 @@ export class Transfer {
     }
   }
 
-  async #request(sink: Sink): Promise<void> {
+  async #request(sink: Sink, isDoubted: boolean): Promise<void> {
+    const stream = await this.#open(this.#abort.signal, { etag: sink.etag, isDoubted });
+    try {
+      await this.#receive(stream, sink);
+    } finally {
+      stream.close?.();
+    }
+  }
+
+  async #receive({ total, from, etag, chunks }: ContentStream, sink: Sink): Promise<void> {
     const { version } = this;
     const signal = this.#abort.signal;
-    const { total, from, chunks } = await this.#open(signal);
     if (total !== undefined && total !== version.size) throw this.#wrongSize(total);
-    if (from !== undefined && from < this.position) {
-      // The storage ignores ranges: take all that it sends, since asking again would bring the same.
-      this.position = from;
-      this.#end = version.size;
-      sink.moved();
-    }
-    const { bandwidth } = this.#context;
-    for await (const chunk of chunks) {
-      if (bandwidth) await bandwidth.take(chunk.length, signal, this.#priority === Priority.reader);
+    this.#requireSame(etag, sink);
+    // Of what has no length nobody knows before its end whether it is the version.
+    const isHeld = from !== undefined && total === undefined;
+    const arriving = isHeld ? this.#held(chunks, sink) : chunks;
+    let isMoved = from !== undefined && (isHeld || from < this.position);
+    for await (const chunk of arriving) {
+      const pause = isHeld ? undefined : this.#throttle(chunk);
+      if (pause) await pause;
       if (signal.aborted) throw signal.reason;
+      this.#requireSame(etag, sink);
+      if (isMoved) {
+        // The storage ignores ranges: take all that it sends, since asking again would bring the same.
+        isMoved = false;
+        this.position = from!;
+        this.#end = version.size;
+        sink.moved();
+      }
       const left = this.#end - this.position;
       if (chunk.length > left) {
         if (this.#end === version.size) throw this.#wrongSize(this.position + chunk.length);
-        if (left > 0) this.#pass(chunk.subarray(0, left), sink);
+        if (left > 0) this.#pass(chunk.subarray(0, left), sink, etag);
         return;
       }
-      if (chunk.length > 0) this.#pass(chunk, sink);
+      if (chunk.length > 0) this.#pass(chunk, sink, etag);
       const room = this.#context.memory.room(signal, () => sink.stuck());
       if (room) await room;
     }
   }
 
-  async #open(signal: AbortSignal): Promise<ContentStream> {
+  /** Passes nothing on before exactly the bytes of the version have come. */
+  async *#held(chunks: AsyncIterable<Uint8Array>, sink: Sink): AsyncGenerator<Uint8Array> {
+    const { size, label } = this.version;
+    const signal = this.#abort.signal;
+    const spool = new Spool(() => this.#context.files.nameless());
+    try {
+      for await (const chunk of chunks) {
+        await this.#throttle(chunk);
+        if (signal.aborted) throw signal.reason;
+        if (spool.length + chunk.length > size) throw this.#wrongSize(spool.length + chunk.length);
+        if (!spool.fits(chunk) && !(await sink.hold(size)))
+          throw new Failure('download-failed', {
+            path: label,
+            why: 'the storage does not say how long it is, and there is no room to keep it until all has come',
+          });
+        await spool.add(chunk);
+      }
+      if (spool.length !== size) throw this.#wrongSize(spool.length);
+      yield* spool.chunks();
+    } finally {
+      spool.close();
+    }
+  }
+
+  #throttle(chunk: Uint8Array): Promise<void> | undefined {
+    return this.#context.bandwidth?.take(chunk.length, this.#abort.signal, this.#priority === Priority.reader);
+  }
+
+  #requireSame(etag: string | undefined, sink: Sink): void {
+    const known = sink.etag;
+    if (etag !== undefined && known !== undefined && etag !== known)
+      throw new Failure('version-changed', { path: this.version.label, why: `it was ${known} and is ${etag}` });
+  }
+
+  async #open(signal: AbortSignal, askedFor: AskedFor): Promise<ContentStream> {
     const { source } = this.#context;
     const { version, position } = this;
-    if (this.#callClass === 'interactive') return source.fetch(version, position, this.#end, signal, 'interactive');
+    if (this.#callClass === 'interactive')
+      return source.fetch(version, position, this.#end, signal, 'interactive', askedFor);
     const attempt = new AbortController();
     const stop = (): void => attempt.abort(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
     this.#hurry = () => attempt.abort(HURRIED);
     try {
-      const stream = await source.fetch(version, position, this.#end, attempt.signal, this.#callClass);
+      const stream = await source.fetch(version, position, this.#end, attempt.signal, this.#callClass, askedFor);
       return stream;
     } catch (error) {
       signal.removeEventListener('abort', stop);
@@ -194,10 +261,10 @@ export class Transfer {
     }
   }
 
-  #pass(chunk: Uint8Array, sink: Sink): void {
+  #pass(chunk: Uint8Array, sink: Sink, etag: string | undefined): void {
     const offset = this.position;
     this.position += chunk.length;
-    sink.arrived(offset, chunk);
+    sink.arrived(offset, chunk, etag);
   }
 
   #wrongSize(actual: number): Failure {

@@ -11,7 +11,8 @@ import { ContentCache } from '../content/cache.js';
 import type { CacheLimit } from '../content/cache-limit.js';
 import { FileVersions } from '../content/file-versions.js';
 import { ProjectSource } from '../content/project-source.js';
-import type { Change } from '../mirror/changes.js';
+import type { ContentVersion } from '../content/source.js';
+import { altered, type Change } from '../mirror/changes.js';
 import { Mirror } from '../mirror/mirror.js';
 import { Removals } from '../mirror/removal.js';
 import { linuxNames } from '../names/linux.js';
@@ -28,7 +29,7 @@ import { FIRST_RETRY } from '../outbox/publish.js';
 import { renumber } from '../outbox/renumber.js';
 import { Scheduler } from '../outbox/scheduler.js';
 import { Sender } from '../outbox/sender.js';
-import type { LocalItem } from '../outbox/tree.js';
+import type { LocalItem, Tree } from '../outbox/tree.js';
 import { OwnWork } from '../procore/own-work.js';
 import type { PreviewBudget } from '../vfs/preview-budget.js';
 import { Readers } from '../vfs/readers.js';
@@ -241,7 +242,7 @@ export class Project {
       const versions = new FileVersions((item, signal) =>
         client.versions(project.id, item.remoteId, { class: 'interactive', signal }),
       );
-      const source = new ProjectSource({ mirror: opened, storage, versions, log });
+      const source = new ProjectSource({ mirror: opened, storage, versions, log, clock });
       content = ContentCache.open({
         folder: join(folder, 'cache'),
         limit: options.cacheLimit,
@@ -249,6 +250,7 @@ export class Project {
         reserve: options.cacheReserve,
         bandwidth: options.downloads,
         source,
+        replaced: (version) => outbox && tellReplaced(version, outbox.tree),
         log,
         clock,
       });
@@ -330,4 +332,11 @@ export class Project {
       () => this.#lock.release(),
     );
   }
+}
+
+/** What a kernel has of the bytes of before must not be read together with others. */
+function tellReplaced({ remoteId, id }: ContentVersion, tree: Tree): void {
+  const current = tree.view.byRemoteId(remoteId);
+  const item = current?.versionId === id ? tree.item(current.inode) : undefined;
+  if (item) tree.tell([{ ...altered(item), rewritten: true }]);
 }

@@ -15,7 +15,7 @@ export interface Change {
   readonly after: Place | undefined;
   /** The item's node sequence before, where its content was replaced. */
   readonly replacedSequence: number | undefined;
-  /** The content of this node is another one: it was written to here. */
+  /** The content of this node is another one: it was written to here, or the storage has other bytes of it. */
   readonly rewritten?: true;
 }
 

@@ -5,6 +5,7 @@ import { bootId, syncFileSystem } from '../content/durable.js';
 import type { Intent } from './intent.js';
 import type { Intents } from './intents.js';
 import type { Staging } from './staging.js';
+import type { WorkingFile } from './working-file.js';
 
 /** Milliseconds after which what was acknowledged is brought to the platter without being asked. */
 const REST = 5000;
@@ -44,15 +45,26 @@ export class Durability {
   async syncIntents(): Promise<void> {
     // The intents name folders by numbers that the mirror gave them.
     await this.#o.syncMirror();
-    this.#o.staging.syncFolder();
+    await this.#o.staging.syncFolderLater();
     this.#o.intents.sync();
   }
 
-  /** The bytes of an intent are on the platter when this returns. @returns the intent as it is now */
-  secure(intent: Intent): Intent {
+  /** A file's bytes and its name are on the platter when this resolves. */
+  async syncFile(file: WorkingFile): Promise<void> {
+    await this.#o.staging.syncFolderLater();
+    await file.sync();
+  }
+
+  /** The bytes of an intent are on the platter when this resolves; somebody may have changed it meanwhile. */
+  async secure(intent: Intent): Promise<void> {
+    if (!intent.staged || intent.volatile === undefined) return;
+    await this.#o.staging.syncLater(intent.inode);
+    await this.#o.staging.syncFolderLater();
+  }
+
+  /** After `secure`. @returns the intent as it is now */
+  secured(intent: Intent): Intent {
     if (!intent.staged || intent.volatile === undefined) return intent;
-    this.#o.staging.sync(intent.inode);
-    this.#o.staging.syncFolder();
     const secured = { ...intent, volatile: undefined };
     this.#o.intents.put(secured);
     return secured;

@@ -218,7 +218,7 @@ export class Outbox {
   }
 
   /**
-   * Content written so far is acknowledged: it survives a crash of the daemon; with `synced`, one of the machine.
+   * Content written so far is acknowledged: it survives a crash of the daemon; `synced`, on the platter, one of the machine.
    * `isWhole`: nothing of it can be missing, although the disk is full.
    */
   flush(file: WorkingFile, uid: number, { synced = false, isWhole = false } = {}): void {
@@ -243,8 +243,8 @@ export class Outbox {
     const current = known ? undefined : this.tree.item(file.inode);
     if (!known && !current) return;
     const base = known ?? untouched(current!, now, who(uid));
-    if (durable) {
-      file.sync();
+    if (durable && !synced) {
+      file.syncNow();
       this.staging.syncFolder();
     }
     this.intents.put({
@@ -269,6 +269,7 @@ export class Outbox {
   /** As `flush`, and on the platter. */
   async sync(file: WorkingFile, uid: number): Promise<void> {
     await file.complete();
+    await this.durability.syncFile(file);
     this.flush(file, uid, { synced: true });
     await this.durability.syncIntents();
   }
@@ -293,7 +294,6 @@ export class Outbox {
     const { inode, isComplete } = file;
     if (this.#files.get(inode) === file) this.#files.delete(inode);
     const { changed, size } = file.look();
-    const isKnown = changed === undefined;
     file.close();
     if (file.isUnlinked) return;
     const item = this.tree.item(inode);
@@ -302,7 +302,7 @@ export class Outbox {
       return;
     }
     const { intent } = item;
-    if (!isKnown && !intent?.staged) {
+    if (changed && !intent?.staged) {
       // No row could be written for these bytes: they are kept where a person finds them.
       const path = this.staging.lose(inode, item.name);
       this.#options.log.error({ path }, 'what was written could not be recorded; the bytes are in lost+found');

@@ -277,7 +277,10 @@ export class Sender {
     const { outbox, uploads, project, progress } = this.#o;
     const saved = intent.upload ? (JSON.parse(intent.upload) as SavedUpload) : undefined;
     // After a power cut the bytes must be there as long as the intent is.
-    let current = outbox.durability.secure(await this.#materialize(intent));
+    const whole = await this.#materialize(intent);
+    // Who changed it meanwhile may have taken the bytes away as well.
+    await outbox.durability.secure(whole).finally(() => this.attempts.current(whole));
+    let current = outbox.durability.secured(whole);
     const { uuid } = await uploads.upload(
       project,
       {
@@ -308,8 +311,8 @@ export class Sender {
       await file.complete();
       const now = this.attempts.current(intent);
       if (now.staged && !now.gaps && now.contentItem === NO_REMOTE) return now;
-      file.sync();
-      outbox.staging.syncFolder();
+      await file.sync();
+      await outbox.staging.syncFolderLater();
       const next = { ...now, staged: true, gaps: undefined, contentItem: NO_REMOTE, contentVersion: NO_VERSION };
       this.attempts.replace(now, next);
       return next;

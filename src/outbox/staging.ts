@@ -13,9 +13,10 @@ import {
   statfsSync,
   statSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.js';
-import { onDisk } from '../base/disk.js';
+import { diskFailure, onDisk } from '../base/disk.js';
 import { Failure } from '../base/errors.js';
 import { asInode, type Inode } from '../base/ids.js';
 import { lastErrno, libc } from '../fuse/libc.js';
@@ -129,6 +130,16 @@ export class Staging {
     syncPath(this.path(inode));
   }
 
+  /** As `sync`, in the thread pool: it may be gigabytes. */
+  syncLater(inode: Inode): Promise<void> {
+    return syncPathLater(this.path(inode));
+  }
+
+  /** As `syncFolder`, in the thread pool. */
+  syncFolderLater(): Promise<void> {
+    return syncPathLater(this.#folder);
+  }
+
   /** The names of the files are on the platter when this returns. */
   syncFolder(): void {
     syncPath(this.#folder);
@@ -175,5 +186,16 @@ function syncPath(path: string): void {
     onDisk(() => fsyncSync(fd));
   } finally {
     closeSync(fd);
+  }
+}
+
+async function syncPathLater(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } catch (error) {
+    throw diskFailure(error);
+  } finally {
+    await file.close();
   }
 }

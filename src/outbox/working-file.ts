@@ -1,6 +1,7 @@
 import {
   closeSync,
   fstatSync,
+  fsync as fsyncCallback,
   fsyncSync,
   ftruncateSync,
   read as readCallback,
@@ -18,10 +19,13 @@ import { type Gaps, NO_VERSION } from './intent.js';
 
 const read = promisify(readCallback);
 const write = promisify(writeCallback);
+const fsync = promisify(fsyncCallback);
 /** Bytes that the base is brought in with at a time. */
 const FILL_STEP = 2 ** 20;
 /** File times move in steps (a tick of the kernel): two writes within one, milliseconds, may show the same time. */
 const TIME_GRAIN = 20;
+/** How often a file that is written to all the time is synced in the thread pool. */
+const SYNC_ROUNDS = 4;
 
 /** A folder and a name in it. */
 interface Place {
@@ -56,6 +60,8 @@ export class WorkingFile {
   writers = 0;
   /** Something was written since the last `acknowledged`. */
   #dirty = false;
+  /** Beginnings and ends of writes that came through the daemon. */
+  #writes = 0;
   #failed = false;
   #inode: Inode;
   #aside: Place | undefined;
@@ -69,6 +75,7 @@ export class WorkingFile {
   /** Ends bringing in the base. */
   #stop: AbortController | undefined;
   #closed = false;
+  #syncing = 0;
 
   constructor(inode: Inode, fd: number) {
     this.#inode = inode;
@@ -165,6 +172,7 @@ export class WorkingFile {
   /** @throws Failure `disk-full` */
   async write(offset: number, data: Uint8Array): Promise<number> {
     this.#dirty = true;
+    this.#writes++;
     let done = 0;
     try {
       while (done < data.length) {
@@ -181,6 +189,8 @@ export class WorkingFile {
       if (done > 0) return done;
       this.#failed = true;
       throw diskFailure(error);
+    } finally {
+      this.#writes++;
     }
   }
 
@@ -192,6 +202,7 @@ export class WorkingFile {
   truncate(size: number): void {
     onDisk(() => ftruncateSync(this.fd, size));
     this.#dirty = true;
+    this.#writes++;
     if (size === 0) this.#failed = false;
     if (this.#base && size < this.#base.size) {
       this.#base.size = size;
@@ -220,8 +231,36 @@ export class WorkingFile {
     this.#mtime = { shown: mtime, at: fstatSync(this.fd).mtimeMs };
   }
 
-  sync(): void {
+  /**
+   * Everything is on the platter when this resolves. In the thread pool: it may be gigabytes.
+   * @throws Failure `interrupted` when it was closed meanwhile, `disk-full`, `disk-failed`
+   */
+  async sync(): Promise<void> {
+    for (let round = 1; round <= SYNC_ROUNDS; round++) if (await this.#syncOnce()) return;
+    // What a busy writer has brought since the last round is little.
+    this.syncNow();
+  }
+
+  /** As `sync`, on this thread: where little can have come since it was synced last. */
+  syncNow(): void {
     onDisk(() => fsyncSync(this.fd));
+  }
+
+  /** False: something was written meanwhile. */
+  async #syncOnce(): Promise<boolean> {
+    if (this.#closed) throw new Failure('interrupted');
+    const before = { ...this.#stat(), writes: this.#writes };
+    this.#syncing++;
+    try {
+      await fsync(this.fd);
+      const { size, mtimeMs } = this.#stat();
+      return !this.#closed && before.writes === this.#writes && before.size === size && before.mtimeMs === mtimeMs;
+    } catch (error) {
+      throw diskFailure(error);
+    } finally {
+      this.#syncing--;
+      if (this.#closed && this.#syncing === 0) closeSync(this.fd);
+    }
   }
 
   /** Resolves when everything is in the staging file. @throws Failure of the download */
@@ -236,7 +275,8 @@ export class WorkingFile {
     this.#closed = true;
     this.#stop?.abort(new Failure('interrupted'));
     this.#endBase();
-    closeSync(this.fd);
+    // Its number must not become another file's while the thread pool has it.
+    if (this.#syncing === 0) closeSync(this.fd);
   }
 
   #bringIn(blob: OpenBlob, version: ContentVersion, missing: readonly number[]): void {

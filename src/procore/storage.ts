@@ -14,6 +14,8 @@ export interface DownloadRequest {
   readonly start?: number;
   /** The byte after the last one; the version's end unless told. */
   readonly end?: number;
+  /** The strong entity tag that the other bytes of the version came with; another content is sent whole. */
+  readonly etag?: string | undefined;
   readonly signal?: AbortSignal;
   /** Names the file in messages. */
   readonly label?: string;
@@ -26,12 +28,15 @@ export interface Download {
   readonly start: number;
   /** Bytes of the whole version as the storage says, if it said so. */
   readonly total: number | undefined;
+  /** Only a strong one: a weak one does not say that bytes are the same. */
   readonly etag: string | undefined;
   /**
    * Exactly the bytes announced, or it ends with a Failure `download-failed`. Leaving the loop early closes the
    * connection; so does the signal.
    */
   readonly body: AsyncIterable<Uint8Array>;
+  /** The body is not wanted: closes the connection. */
+  close(): void;
 }
 
 export interface StorageOptions {
@@ -72,7 +77,8 @@ export class Storage {
 
   /**
    * Opens a download; the promise settles with the reply's head.
-   * @throws Failure `url-expired` (get a fresh URL), `version-gone`, `download-failed`, `unreachable`, or the token's
+   * @throws Failure `url-expired` (get a fresh URL), `version-gone`, `content-encoded`, `download-failed`, `unreachable`,
+   * or the token's
    */
   async download(request: DownloadRequest): Promise<Download> {
     const label = request.label ?? redactUrl(request.url);
@@ -113,6 +119,7 @@ export class Storage {
         'user-agent': 'procorefs',
         'accept-encoding': 'identity',
         ...(range ? { range } : {}),
+        ...(range && request.etag !== undefined ? { 'if-range': request.etag } : {}),
         ...(token ? { authorization: `Bearer ${token.reveal()}` } : {}),
       };
       const path = `${url.pathname}${url.search}`;
@@ -164,19 +171,35 @@ async function receive(reply: Incoming, request: DownloadRequest, label: string)
   if (status !== 200 && status !== 206)
     return fail(new Failure('download-failed', { path: label, status, why: `it answered ${status}` }));
 
-  const etag = typeof headers.etag === 'string' ? headers.etag : undefined;
+  const coding = codingOf(headers['content-encoding']);
+  if (coding !== undefined) return fail(new Failure('content-encoded', { path: label, coding }));
+  const etag = strongTag(headers.etag);
+  const close = (): void => reply.body.close();
   const length = wholeNumber(headers['content-length']);
   if (status === 200) {
     const body = chunks(reply, length, request, label);
-    return { status: 'whole', start: 0, total: length, etag, body };
+    return { status: 'whole', start: 0, total: length, etag, body, close };
   }
   const start = request.start ?? 0;
   const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(String(headers['content-range'] ?? ''));
   if (!range || Number(range[1]) !== start || (request.end !== undefined && Number(range[2]) >= request.end))
     return fail(new Failure('download-failed', { path: label, why: 'it sent another range than the one asked for' }));
-  const body = chunks(reply, Number(range[2]) + 1 - start, request, label);
-  return { status: 'range', start, total: wholeNumber(range[3]), etag, body };
+  const bytes = Number(range[2]) + 1 - start;
+  if (length !== undefined && length !== bytes)
+    return fail(new Failure('download-failed', { path: label, why: 'its range and its length do not fit together' }));
+  const body = chunks(reply, bytes, request, label);
+  return { status: 'range', start, total: wholeNumber(range[3]), etag, body, close };
 }
+
+/** What was done to the bytes on their way, which leaves the length and the places of a file unknown. */
+function codingOf(header: string | string[] | undefined): string | undefined {
+  const codings = String(header ?? '').split(',');
+  return codings.map((coding) => coding.trim()).find((coding) => coding !== '' && coding.toLowerCase() !== 'identity');
+}
+
+/** RFC 9110, 8.8.3; one that is too long to be kept for every file is none. */
+const strongTag = (header: string | string[] | undefined): string | undefined =>
+  typeof header === 'string' && /^"[\x21\x23-\x7e]{0,254}"$/.test(header) ? header : undefined;
 
 function wholeNumber(text: string | string[] | undefined): number | undefined {
   return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : undefined;

@@ -2,7 +2,6 @@ import { constants } from 'node:fs';
 import { Failure } from '../base/errors.js';
 import { type Inode, type NodeId, ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
-import type { OpenBlob } from '../content/open-blob.js';
 import type {
   Awaitable,
   Context,
@@ -31,6 +30,7 @@ import { HiddenFolder } from './hidden/hidden-folder.js';
 import { isHidden } from './hidden/places.js';
 import { Invalidation } from './invalidation.js';
 import { Nodes } from './nodes.js';
+import { openedBlob } from './opened-blob.js';
 import type { FileSystemOptions } from './options.js';
 import { isConcealed } from './privacy.js';
 import type { Readers } from './readers.js';
@@ -46,8 +46,6 @@ const PUSHED_TIMEOUT = WATCHED;
 const UNTOLD_TIMEOUT = 1;
 /** Seconds for which the attributes of a file that is open for writing may be kept: programs ask just after opening. */
 const OPEN_TIMEOUT = 1;
-/** Bytes of a file that are compared with their sums before it is open, once a start: some 10 ms. */
-const CHECKED_AT_OPEN = 32 * 2 ** 20;
 const BLOCK = 4096;
 /** What statfs says of a storage that has no limit of its own: 1 PiB. */
 const BLOCKS = 2 ** 50 / BLOCK;
@@ -211,22 +209,7 @@ export class ProjectFileSystem implements FileSystem {
       blob,
       file: undefined,
     });
-    if (!blob.whole || item.size === 0) return { handle };
-    if (blob.sound) return this.#through(handle, blob);
-    // The kernel does not look at sums. Of a large one what is read is looked at, and the next open finds it sound.
-    const check = blob.check();
-    if (item.size > CHECKED_AT_OPEN) return { handle };
-    return check.then((sound) => (sound ? this.#through(handle, blob) : { handle }));
-  }
-
-  /** For the kernel to read by itself; where that cannot be opened it asks here, and what is gone is fetched again. */
-  #through(handle: Handle, blob: OpenBlob): OpenFile {
-    try {
-      return { handle, backingFd: blob.fd() };
-    } catch (error) {
-      this.log.info({ error }, 'a cached file cannot be opened for the kernel');
-      return { handle };
-    }
+    return openedBlob(handle, blob, item.size, this.log);
   }
 
   read(node: NodeId, handle: Handle, offset: number, size: number, context: Context): Awaitable<Uint8Array> {

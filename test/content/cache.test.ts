@@ -459,6 +459,26 @@ t.test('a cached file that was damaged behind our back is fetched again', async 
   again.close();
 });
 
+t.test('what is evicted while it is looked at counts once', async (t) => {
+  const { storage, cache, folder } = await bench(t);
+  const size = 20 * MIB;
+  const staging = join(folder, 'staging');
+  writeFileSync(staging, contentOf(1, 0, size));
+  t.ok(cache.adopt(staging, storage.version(1, size)));
+  // Its sums are being made now.
+  await cache.setLimit(0);
+  t.ok(cache.stats().bytes >= 0, `${cache.stats().bytes} bytes`);
+  // It goes when it was looked at.
+  for (let tries = 0; cache.stats().bytes > 0 && tries < 5000; tries++) {
+    await cache.setLimit(0);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.equal(cache.stats().bytes, 0);
+  t.strictSame(filesOf(folder), []);
+  for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setImmediate(resolve));
+  t.equal(cache.stats().bytes, 0, 'and stays so');
+});
+
 /** Changes one byte of a file. */
 function flip(path: string, offset: number): void {
   const fd = openSync(path, 'r+');

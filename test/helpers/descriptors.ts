@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import koffi from 'koffi';
 
 /** From `sys/resource.h`. */
@@ -11,14 +12,16 @@ const prlimit = koffi.load('libc.so.6').func('int prlimit(int pid, int resource,
 ) => number;
 
 /**
- * From now on this process can open nothing more, as where too much is open already: EMFILE.
+ * From now on this process can open nothing more, as where too much is open already: EMFILE. With `reused`: as many
+ * numbers as it closes of the highest that it has now.
  * @returns what ends that
  */
-export function takeDescriptors(): () => void {
+export function takeDescriptors(reused = false): () => void {
   const before = new BigUint64Array(2);
   if (prlimit(0, RLIMIT_NOFILE, null, before) !== 0) throw new Error('prlimit failed');
   // What is open stays so; of what is free there is no number below this one.
-  const limit = new BigUint64Array([3n, before[1]!]);
+  const highest = Math.max(...readdirSync('/proc/self/fd').map(Number));
+  const limit = new BigUint64Array([reused ? BigInt(highest + 1) : 3n, before[1]!]);
   if (prlimit(0, RLIMIT_NOFILE, limit, null) !== 0) throw new Error('prlimit failed');
   return () => void prlimit(0, RLIMIT_NOFILE, before, null);
 }

@@ -24,13 +24,20 @@ export interface MirrorBench {
   openMirror(source?: IndexSource, options?: Partial<MirrorOptions>): Mirror;
 }
 
-/** A simulated project and a session with it; `openMirror` gives the mirror over both. */
-export async function mirrorBench(t: Teardown, settings: SimulatorSettings = {}): Promise<MirrorBench> {
+/**
+ * A simulated project and a session with it; `openMirror` gives the mirror over both.
+ * @param through what stands between them: gives the address of the API in the place of its own
+ */
+export async function mirrorBench(
+  t: Teardown,
+  settings: SimulatorSettings = {},
+  through: (api: string) => Promise<string> = async (api) => api,
+): Promise<MirrorBench> {
   const folder = mkdtempSync(join(tmpdir(), 'procorefs-mirror-'));
   const running = await simulator(t, { spike: 10_000, hourly: 3600, ...settings });
   const connections = new Connections(folder);
   const { ready } = running;
-  const connection = addConnection(connections, ready);
+  const connection = addConnection(connections, { ...ready, api: await through(ready.api) });
   const session = new Session(connection, { stateFolder: folder, secrets: connections.secrets, log: silentLog });
   const project = asProjectId(ready.projects[0]!.id);
   const { client } = session;

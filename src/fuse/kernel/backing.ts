@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import type { NodeId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
 import { lastErrno, libc, systemError } from '../libc.js';
@@ -17,6 +18,8 @@ const CACHED: OpenDecision = { mode: openMode.cached, flags: openFlag.KEEP_CACHE
 
 interface NodeState {
   backingId: number;
+  /** Which file has the id. */
+  file: string | undefined;
   passthrough: number;
   cached: number;
 }
@@ -25,7 +28,8 @@ interface NodeState {
  * Which local file serves which node (FUSE_PASSTHROUGH). The kernel's rules (`fs/fuse/iomode.c`): one backing file per
  * node at a time, and a node that has cached opens takes no passthrough ones and the other way round (EIO for the
  * opener otherwise). So the first open of a node decides for all that overlap with it. One that should not pass through
- * while others do names the same backing file and FOPEN_DIRECT_IO, which overrides it: the daemon answers, uncached.
+ * while others do, or that has another file, names the same backing file and FOPEN_DIRECT_IO, which overrides it: the
+ * daemon answers, uncached.
  */
 export class BackingFiles {
   readonly #nodes = new Map<NodeId, NodeState>();
@@ -41,9 +45,11 @@ export class BackingFiles {
 
   open(node: NodeId, backingFd: number | undefined): OpenDecision {
     if (!this.usable) return CACHED;
-    const state = this.#nodes.get(node) ?? { backingId: 0, passthrough: 0, cached: 0 };
-    if (state.passthrough === 0 && state.cached === 0) {
+    const state = this.#nodes.get(node) ?? { backingId: 0, file: undefined, passthrough: 0, cached: 0 };
+    const isFirst = state.passthrough === 0 && state.cached === 0;
+    if (isFirst) {
       state.backingId = backingFd === undefined ? 0 : this.#register(backingFd);
+      state.file = backingFd === undefined || state.backingId === 0 ? undefined : fileOf(backingFd);
       this.#nodes.set(node, state);
     }
     if (state.backingId === 0) {
@@ -51,7 +57,8 @@ export class BackingFiles {
       return CACHED;
     }
     state.passthrough++;
-    const flags = backingFd === undefined ? OPEN_PASSTHROUGH | openFlag.DIRECT_IO : OPEN_PASSTHROUGH;
+    const isSame = isFirst || (backingFd !== undefined && fileOf(backingFd) === state.file);
+    const flags = isSame ? OPEN_PASSTHROUGH : OPEN_PASSTHROUGH | openFlag.DIRECT_IO;
     return { mode: openMode.passthrough, flags, backingId: state.backingId };
   }
 
@@ -84,4 +91,9 @@ export class BackingFiles {
     this.#refused = true;
     return 0;
   }
+}
+
+function fileOf(fd: number): string {
+  const { dev, ino } = fstatSync(fd, { bigint: true });
+  return `${dev}:${ino}`;
 }

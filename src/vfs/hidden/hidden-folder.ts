@@ -13,6 +13,7 @@ import type { Outbox } from '../../outbox/outbox.js';
 import type { LocalItem } from '../../outbox/tree.js';
 import type { Ownership } from '../attributes.js';
 import type { Nodes } from '../nodes.js';
+import { openedBlob } from '../opened-blob.js';
 import { isConcealed } from '../privacy.js';
 import type { Readers } from '../readers.js';
 import type { WebUrl } from '../xattrs.js';
@@ -117,11 +118,11 @@ export class HiddenFolder {
   async open(node: NodeId, flags: number, context: Context): Promise<OpenFile> {
     if ((flags & O_ACCMODE) !== O_RDONLY) throw this.refusal(context);
     const version = await this.#content(this.#places.place(node), context);
-    const { outbox, readers, newHandle } = this.#o;
+    const { outbox, readers, newHandle, log } = this.#o;
     const blob = outbox.blob(version, readers.reading(context.pid));
     const handle = newHandle();
     this.#open.set(handle, { blob, size: version.size, pid: context.pid });
-    return blob.whole && version.size > 0 ? { handle, backingFd: blob.fd() } : { handle };
+    return openedBlob(handle, blob, version.size, log);
   }
 
   read(handle: Handle, offset: number, size: number, context: Context): Promise<Uint8Array> | Uint8Array {
