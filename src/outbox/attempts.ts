@@ -293,7 +293,8 @@ export class Attempts {
 
   /** Written down before the call, on the platter: after a crash or a lost reply one looks before repeating. */
   begin(intent: Intent, attempted: Attempt | undefined): Intent {
-    const attemptAt = Math.max(this.#o.outbox.clock.now(), this.#last + 1);
+    const { clock, intents } = this.#o.outbox;
+    const attemptAt = intents.attemptFrom(Math.max(clock.now(), this.#last + 1));
     const attempt: Intent = { ...this.current(intent), attemptAt, attempted, state: 'uploading' };
     this.replace(intent, attempt);
     this.#o.outbox.intents.sync();

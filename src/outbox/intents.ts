@@ -185,6 +185,16 @@ export class Intents {
     return [...inodes].map((inode) => this.#byInode.get(inode)!);
   }
 
+  /**
+   * A time, in milliseconds, by which no attempt is known: this one or the first after it. The clock may have been set back
+   * since those that a process before this one has left.
+   */
+  attemptFrom(time: number): number {
+    let at = time;
+    while (this.#byAttempt.has(at)) at++;
+    return at;
+  }
+
   /** Whose intent the outcome of this attempt concerns now; it may have gone over to another item's. */
   ofAttempt(attemptAt: number): Intent | undefined {
     const inode = this.#byAttempt.get(attemptAt);

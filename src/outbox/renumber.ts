@@ -46,6 +46,7 @@ export async function renumber(
 function clashes({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Inode[] {
   const free: Inode[] = [];
   const doubtful: Intent[] = [];
+  let attemptAt = 0;
   for (const intent of intents.all()) {
     const item = tree.view.item(intent.inode);
     const isForeign =
@@ -55,7 +56,10 @@ function clashes({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Inode[] {
       intents.ofRemote(item.remoteId) === undefined;
     if (!isForeign) continue;
     if (intent.remoteId !== NO_REMOTE) free.push(intent.inode);
-    else if (!intent.attempted) doubtful.push({ ...intent, attemptAt: intent.changedAt, attempted: attemptOf(intent) });
+    else if (!intent.attempted) {
+      attemptAt = intents.attemptFrom(Math.max(intent.changedAt, attemptAt + 1));
+      doubtful.push({ ...intent, attemptAt, attempted: attemptOf(intent) });
+    }
   }
   if (doubtful.length > 0) intents.change(doubtful);
   return free;

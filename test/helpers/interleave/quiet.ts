@@ -10,6 +10,11 @@ const BUSY = /^(FSReq|FileHandleCloseReq|CloseReq|GetAddrInfo|TCPConnectWrap)/;
 const CALM = 5;
 /** Turns after which it waits for something that takes its time, which is on another thread. */
 const SOON = 30;
+/**
+ * Turns of a millisecond each in which nothing happens, after which a request that the server does not hold never comes:
+ * both ends are in this process.
+ */
+const LOST = 500;
 /** Milliseconds of real time after which something goes on that is not known here, which is a mistake of this file. */
 const TOO_LONG = 120_000;
 
@@ -54,21 +59,22 @@ export class Quiet {
   async come(): Promise<void> {
     const server = this.#server;
     const began = performance.now();
-    for (let calm = 0, turns = 1; calm < CALM; turns++) {
+    for (let calm = 0, idle = 0, turns = 1; calm < CALM && idle < LOST; turns++) {
       const before = server.activity;
-      if (turns % SOON === 0) await sleep(1);
+      if (turns % SOON === 0 || idle > 0) await sleep(1);
       else await turn();
       calm = this.#isBusy() || server.activity !== before ? 0 : calm + 1;
+      idle = this.#works() || server.activity !== before ? 0 : turns < SOON ? 0 : idle + 1;
       if (performance.now() - began > TOO_LONG) throw new Error(`it does not come to rest: ${this.#whatGoesOn()}`);
     }
   }
 
   #isBusy(): boolean {
-    return (
-      this.#asked.size > 0 ||
-      this.#requests.size !== this.#server.held.size ||
-      process.getActiveResourcesInfo().some(isWork)
-    );
+    return this.#requests.size !== this.#server.held.size || this.#works();
+  }
+
+  #works(): boolean {
+    return this.#asked.size > 0 || process.getActiveResourcesInfo().some(isWork);
   }
 
   #whatGoesOn(): string {

@@ -1,0 +1,21 @@
+import t from 'tap';
+import { until } from '../helpers/processes.js';
+import { Files, openProject } from '../helpers/project.js';
+
+t.test('no two attempts have one time, also where the clock was set back over a restart', async (t) => {
+  let opened = await openProject(t);
+  await until(() => opened.project.mirror.view.crawlDone);
+  const { admin } = opened.simulator;
+  await admin.faults({
+    'reset-after': { route: 'POST /rest/v1.0/files' },
+    408: { route: 'GET /rest/v1.0/folders' },
+  });
+  await new Files(opened.fileSystem).write('a.txt', 'in doubt');
+  await opened.tryAll();
+  const [attempt] = [...opened.project.outbox.intents.all()];
+  t.ok(attempt?.attempted, 'nobody knows what came through');
+  opened = await opened.reopen();
+  const { intents } = opened.project.outbox;
+  t.equal(intents.attemptFrom(attempt!.attemptAt), attempt!.attemptAt + 1);
+  t.equal(intents.attemptFrom(attempt!.attemptAt + 1), attempt!.attemptAt + 1);
+});
