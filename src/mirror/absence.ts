@@ -1,7 +1,7 @@
 import type { RemoteId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
 import type { Change } from './changes.js';
-import { type Confirmed, isOvertaken } from './confirmed.js';
+import type { Confirmed } from './confirmed.js';
 import { BIN, DELETED, GONE, HIDDEN } from './flags.js';
 import { COLUMNS, type ItemRows, type Row } from './item-rows.js';
 
@@ -54,7 +54,7 @@ export class Absence {
       .all(span)
       .filter(
         ({ remote_id: id, seen_at: seen }) =>
-          !present.has(id) && !isOvertaken(serverTime, seen) && !this.#confirmed.isNewerThan(id, serverTime),
+          !present.has(id) && seen <= serverTime && !this.#confirmed.isNewerThan(id, serverTime),
       );
     const absent = new Set(rows.map((row) => row.remote_id));
     const changes: Change[] = [];

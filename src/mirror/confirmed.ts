@@ -4,12 +4,6 @@ import type { Database, Statement } from '../database/open.js';
 /** Seconds for which a listing may lag behind our own calls. */
 export const STALE_LISTING = 120;
 const MOST = 20_000;
-/** Seconds by which the reply that comes may be older than the one before: so long it may have been on its way. */
-const LATEST = 300;
-
-/** Whether what was seen then comes from a newer reply. What was seen much later has a wrong date, and hides nothing. */
-export const isOvertaken = (serverTime: number, seenAt: number): boolean =>
-  serverTime < seenAt && serverTime >= seenAt - LATEST;
 
 /**
  * Items that our own calls changed lately. The server's listings lag behind what it has answered to us: what they say of
@@ -62,6 +56,6 @@ export class Confirmed {
   /** Whether a listing of this server time may be older than what we did to the item. */
   isNewerThan(id: RemoteId, serverTime: number): boolean {
     const confirmed = this.#times.get(id);
-    return confirmed !== undefined && isOvertaken(serverTime, confirmed + STALE_LISTING);
+    return confirmed !== undefined && serverTime < confirmed + STALE_LISTING;
   }
 }

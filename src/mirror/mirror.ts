@@ -14,7 +14,6 @@ import { pageRows } from './page-rows.js';
 import { FAR, poll } from './poll.js';
 import type { ReadRow } from './protocol.js';
 import { RecycleBin } from './recycle-bin.js';
-import { ServerClock } from './server-clock.js';
 import { MirrorStore } from './store.js';
 import { Subtree } from './subtree.js';
 import { Sweep } from './sweep.js';
@@ -54,7 +53,6 @@ export class Mirror {
   readonly #source: IndexSource;
   readonly #log: Log;
   readonly #clock: Clock;
-  readonly #serverClock: ServerClock;
   readonly sweep: Sweep;
   readonly #upkeep: Upkeep;
   readonly #listings = new SingleFlight<RemoteId, void>();
@@ -69,7 +67,6 @@ export class Mirror {
     this.#source = options.source;
     this.#log = options.log;
     this.#clock = options.clock ?? systemClock;
-    this.#serverClock = new ServerClock(this.#clock, this.#log);
     this.store = new MirrorStore(options.path, options.log);
     this.urls = new Urls(this.store, options.source, this.#clock);
     this.bin = new RecycleBin(this.store, options.source, this.#clock, options.log);
@@ -209,7 +206,7 @@ export class Mirror {
   pollNow(signal: AbortSignal): Promise<void> {
     const work = async (signal: AbortSignal): Promise<void> => {
       const began = this.#clock.monotonic();
-      await poll(this.store, this.#source, (date) => this.#serverClock.at(date), signal);
+      await poll(this.store, this.#source, signal);
       this.#lastPoll = began;
       this.#upkeep.polled();
       this.#trouble = undefined;

@@ -18,17 +18,8 @@ const WRONG = 2;
 /** Seconds by which the time of a poll may go on at once without a note of the one before. */
 const LEAP = 3600;
 
-/**
- * Asks for what was updated since the last poll and takes it in: 1 call when little changed.
- *
- * @param time what to think of the time of a reply that has just come
- */
-export async function poll(
-  store: MirrorStore,
-  source: IndexSource,
-  time: (serverTime: number) => number,
-  signal: AbortSignal,
-): Promise<void> {
+/** Asks for what was updated since the last poll and takes it in: 1 call when little changed. */
+export async function poll(store: MirrorStore, source: IndexSource, signal: AbortSignal): Promise<void> {
   const { view } = store;
   const last = view.number('poll.at');
   if (last === undefined) return;
@@ -45,7 +36,7 @@ export async function poll(
     step = await walkOn(store, step, await store.ingestPage(reply, since, {}), reply);
   }
   if (began! < last - BEHIND) return await behind(store, last, began!);
-  const at = Math.max(last, time(began!));
+  const at = Math.max(last, began!);
   await store.setMeta({
     'poll.at': at,
     'poll.behind': 0,
@@ -60,7 +51,5 @@ async function behind(store: MirrorStore, last: number, now: number): Promise<vo
   if (times < WRONG) return void (await store.setMeta({ 'poll.behind': times }));
   const before = store.view.number('poll.before');
   const since = before !== undefined && before < now ? before : last - LEAP;
-  const at = Math.min(now, since) - LAG;
-  const late = ['bin.at', 'polls.miss'].filter((key) => (store.view.number(key) ?? 0) > now);
-  await store.setMeta({ 'poll.at': at, 'poll.deep': at, ...Object.fromEntries(late.map((key) => [key, now])) });
+  await store.setBack(now, Math.min(now, since) - LAG);
 }

@@ -71,6 +71,7 @@ export type Request =
   | { readonly op: 'ignore-case' }
   | { readonly op: 'finish-crawl'; readonly meta: Meta }
   | { readonly op: 'meta'; readonly meta: Meta }
+  | { readonly op: 'set-back'; readonly now: number; readonly from: number }
   | { readonly op: 'sync' }
   | { readonly op: 'rank'; readonly id: RemoteId }
   | { readonly op: 'count-until'; readonly time: number }
@@ -133,6 +134,7 @@ export interface Results {
   readonly 'ignore-case': PageResult;
   readonly 'finish-crawl': undefined;
   readonly meta: undefined;
+  readonly 'set-back': undefined;
   readonly sync: undefined;
   /** How many files come before this one by (updated_at, id). */
   readonly rank: number;

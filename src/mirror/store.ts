@@ -128,6 +128,11 @@ export class MirrorStore {
     return this.#writer.run({ op: 'meta', meta });
   }
 
+  /** See `setBack`. */
+  setBack(now: number, from: number): Promise<undefined> {
+    return this.#writer.run({ op: 'set-back', now, from });
+  }
+
   /** Everything taken in so far is on the platter when this resolves. */
   async sync(): Promise<void> {
     await this.#writer.run({ op: 'sync' });

@@ -10,6 +10,7 @@ import { mirrorOptions } from './files.js';
 import { pageResult, readPage, type Told } from './page-result.js';
 import { type Answer, type Envelope, MORE, type Request } from './protocol.js';
 import { Ranks } from './ranks.js';
+import { setBack } from './set-back.js';
 import { FOLDED } from './shown-names.js';
 import { SweepPages } from './sweep-pages.js';
 import { Writer } from './writer.js';
@@ -17,11 +18,9 @@ import { Writer } from './writer.js';
 /** Entry of the writer's thread; see `WriterThread`. */
 const { path } = workerData as { path: string };
 const db = openDatabase(path, mirrorOptions);
-const writer = new Writer(db);
 const ranks = new Ranks(db);
-writer.crawling = ranks.meta('crawl.done') !== 1;
-writer.ignoresCase = ranks.meta(FOLDED) !== undefined;
-const sweep = new SweepPages(writer);
+let writer = newWriter();
+let sweep = new SweepPages(writer);
 
 /** Changes that are told at once: the thread that takes them answers the kernel. */
 const TOLD_AT_ONCE = 500;
@@ -38,6 +37,13 @@ port.on('message', (message: Envelope | typeof MORE) => {
     answer(next);
   }
 });
+
+function newWriter(): Writer {
+  const made = new Writer(db);
+  made.crawling = ranks.meta('crawl.done') !== 1;
+  made.ignoresCase = ranks.meta(FOLDED) !== undefined;
+  return made;
+}
 
 function answer({ id, request }: Envelope): void {
   try {
@@ -115,6 +121,12 @@ function perform(request: Request): unknown {
       return undefined;
     case 'meta':
       return writer.setMeta(request.meta);
+    case 'set-back':
+      setBack(db, request.now, request.from);
+      // It remembers times as well.
+      writer = newWriter();
+      sweep = new SweepPages(writer);
+      return undefined;
     case 'sync':
       // One commit with a sync takes everything before it along.
       db.pragma('synchronous = FULL');

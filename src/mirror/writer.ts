@@ -6,7 +6,7 @@ import type { RemoteItem } from '../procore/items.js';
 import type { Listing } from '../procore/listing.js';
 import { Absence, type Listed, type Missing, type Span } from './absence.js';
 import { type Change, nextSequence } from './changes.js';
-import { Confirmed, isOvertaken } from './confirmed.js';
+import { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
 import { LOCAL_INODES, mirrorInodeFrom } from './inode-ranges.js';
 import { changed, deletedBy, flagsOf, isOlder, undoesDeletion, undoesRestoring } from './item-facts.js';
@@ -135,7 +135,7 @@ export class Writer {
         if (this.#put(child, serverTime, knownSince, changes)) added++;
       }
       for (const row of this.#rows.children.all(folder.id)) {
-        if (present.has(row.remote_id) || isOvertaken(serverTime, row.seen_at)) continue;
+        if (present.has(row.remote_id) || row.seen_at > serverTime) continue;
         if (this.#confirmed.isNewerThan(row.remote_id, serverTime)) continue;
         this.#silence.vanished(row.remote_id, serverTime);
         changes.push(this.#rows.takeAway(row, serverTime));
@@ -305,8 +305,8 @@ export class Writer {
     const row = this.#rows.find.get(item.id);
     const isRoot = item.parentId === null;
     const parent = this.#parentOf(item, row);
-    if (row && isOvertaken(serverTime, row.seen_at)) return false;
-    if (row?.seen_at === serverTime && row.updated_at > item.updatedAt) return false;
+    if (row && (row.seen_at > serverTime || (row.seen_at === serverTime && row.updated_at > item.updatedAt)))
+      return false;
     const flags = flagsOf(item);
     if (row && !own) {
       if (isOlder(item, row)) return false;

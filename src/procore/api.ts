@@ -5,6 +5,7 @@ import type { Log } from '../base/log.js';
 import type { Budget } from '../budget/budget.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { TokenSource } from '../connections/token-source.js';
+import { ReplyClock } from './reply-clock.js';
 import { replyFailure } from './reply-error.js';
 import { isDamaged } from './transport/compression.js';
 import type { CallContext, Reply } from './transport/exchange.js';
@@ -56,11 +57,13 @@ export class ProcoreApi {
   readonly #options: ProcoreApiOptions;
   readonly #transport: Transport;
   readonly #origin: string;
+  readonly #replyClock: ReplyClock;
 
   constructor(options: ProcoreApiOptions) {
     this.#options = options;
     this.log = options.log;
     this.clock = options.clock ?? systemClock;
+    this.#replyClock = new ReplyClock(this.clock, options.log);
     const url = new URL(options.apiUrl);
     this.#origin = url.origin;
     this.host = url.host;
@@ -116,10 +119,10 @@ export class ProcoreApi {
     }
   }
 
-  /** The server's `Date`, seconds since the epoch. */
+  /** The server's time as the `Date` of a reply tells it, seconds since the epoch; see `ReplyClock`. */
   serverTime(reply: Reply): number {
     const date = Date.parse(String(reply.headers.date ?? ''));
-    return Math.floor((Number.isNaN(date) ? this.clock.now() : date) / 1000);
+    return this.#replyClock.at(Number.isNaN(date) ? undefined : Math.floor(date / 1000));
   }
 
   /** Resolves at once unless the host is known not to answer, else when it takes connections again. */

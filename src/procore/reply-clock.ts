@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 
 /** Seconds by which a reply may be ahead of what is known of the server's clock: several machines answer. */
-const AHEAD = 10;
+const AHEAD = 300;
 /** Seconds by which it may be behind: so long a reply may have been on its way. */
 const BEHIND = 300;
 /** Replies in a row that say the same, and the seconds that they span, after which the server's clock was set. */
@@ -13,24 +13,28 @@ const SPAN = 10;
  * The server's time as its replies tell it, seconds since the epoch. It is never ahead of the last one plus what passed
  * here, so that one reply with a wrong `Date` puts nothing into the future; where several say the same the clock was set.
  */
-export class ServerClock {
+export class ReplyClock {
   readonly #clock: Clock;
   readonly #log: Log;
   /** The server's time less the monotonic one here. */
-  #offset: number;
+  #offset: number | undefined;
   #doubt: { offset: number; replies: number; since: number } | undefined;
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock;
     this.#log = log;
-    // Until the server has said something, this machine's clock is taken for its.
-    this.#offset = (clock.now() - clock.monotonic()) / 1000;
   }
 
-  /** @param date of a reply that has just come, seconds */
-  at(date: number): number {
+  /** @param date of a reply that has just come, seconds; undefined where it has none that can be read */
+  at(date: number | undefined): number {
     const here = this.#clock.monotonic() / 1000;
+    if (this.#offset === undefined) {
+      if (date === undefined) return Math.floor(this.#clock.now() / 1000);
+      this.#offset = date - here;
+      return date;
+    }
     const now = Math.floor(this.#offset + here);
+    if (date === undefined) return now;
     if (date <= now + AHEAD && date >= now - BEHIND) {
       this.#doubt = undefined;
       this.#offset = Math.max(this.#offset, date - here);
@@ -47,7 +51,7 @@ export class ServerClock {
     const doubt = this.#doubt;
     if (!doubt || Math.abs(doubt.offset - offset) > AHEAD) {
       this.#doubt = { offset, replies: 1, since: here };
-      const seconds = Math.round(offset - this.#offset);
+      const seconds = Math.round(offset - this.#offset!);
       this.#log.warn({ seconds }, "the date of a reply is not that of the server's clock: it does not count");
       return false;
     }
