@@ -49,7 +49,7 @@ t.test('who gives up a deletion is shown the document where others have moved it
   await simulator.admin.change({ op: 'move', path: 'a.txt', to: 'folder' });
   await mirror.refresh(folder, 'interactive', new AbortController().signal);
   const told: (readonly Change[])[] = [];
-  mirror.store.events.on('changed', (changes) => told.push(changes));
+  outbox.tree.events.on('changed', (changes) => told.push(changes));
   giveUp(project, [inode]);
   t.strictSame(await files.list('folder'), ['a.txt']);
   t.match(told, [[{ inode, before: undefined, after: { parent: folder.inode, name: 'a.txt' } }]]);

@@ -30,7 +30,7 @@ t.test('what the disk refuses in the background is tried again, and ends nothing
 
   await t.test('forgetting check-outs that are over', async (t) => {
     const item = outbox.tree.child(outbox.tree.item(ROOT_INODE)!, 'file')!;
-    await checkouts.take(item, 1, 'asked', { class: 'interactive' });
+    await checkouts.take(item, 5, 'asked', { class: 'interactive' });
     const left = (): unknown => database.prepare('SELECT count(*) FROM checkouts').pluck().get();
     t.equal(left(), 1);
     database.exec('ALTER TABLE checkouts RENAME TO lost');
