@@ -30,15 +30,19 @@ export const appeared = (item: Placed): Change => ({
   replacedSequence: undefined,
 });
 
-export const disappeared = (item: Placed): Change => ({
+/** @param replacedSequence the node sequence that it had, where its content goes with it */
+export const disappeared = (item: Placed, replacedSequence?: number): Change => ({
   inode: item.inode,
   before: placeOf(item),
   after: undefined,
-  replacedSequence: undefined,
+  replacedSequence,
 });
 
-/** Where it is, it has other attributes. */
-export const altered = (item: Placed): Change => ({ ...appeared(item), before: placeOf(item) });
+/** Where it is, it has other attributes; with the node sequence of before, another content. */
+export const altered = (item: Placed, replacedSequence?: number): Change => ({
+  ...disappeared(item, replacedSequence),
+  after: placeOf(item),
+});
 
 /** @param item as it is now */
 export const moved = (before: Placed, item: Placed | undefined): Change => ({

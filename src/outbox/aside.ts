@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
+import { appeared } from '../mirror/changes.js';
 import { HIDDEN } from '../mirror/flags.js';
 import { made } from './changes.js';
 import { freeConflictName } from './conflict-name.js';
@@ -77,7 +78,7 @@ export class Aside {
     intents.put(copy);
     file.recorded();
     log.warn({ path: tree.pathOf(copy) }, isTaken ? 'a conflict: both versions are kept' : reason);
-    tree.tell([{ inode, before: undefined, after: { parent: folder.inode, name }, replacedSequence: undefined }]);
+    tree.tell([appeared(copy)]);
     return copy;
   }
 }

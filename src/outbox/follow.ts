@@ -1,5 +1,5 @@
 import type { Inode } from '../base/ids.js';
-import { type Change, nextSequence } from '../mirror/changes.js';
+import { type Change, disappeared, nextSequence } from '../mirror/changes.js';
 import { BIN, DELETED, HIDDEN } from '../mirror/flags.js';
 import type { Item } from '../mirror/view.js';
 import { hasNothingOfItsOwn } from './changes.js';
@@ -26,12 +26,7 @@ export function follow(
     // One that a listing does not have any more may be elsewhere: that is found when it is sent.
     if ((item.flags & (DELETED | BIN)) !== 0 && hasNothingOfItsOwn(intent, intents)) {
       drop.push(intent.inode);
-      seen.push({
-        inode: intent.inode,
-        before: { parent: intent.parent, name: intent.name },
-        after: undefined,
-        replacedSequence: intent.sequence,
-      });
+      seen.push(disappeared(intent, intent.sequence));
     }
     // What has no outcome yet is looked for first; what is to go, goes from wherever it is.
     if (intent.deleted || intent.attempted) continue;

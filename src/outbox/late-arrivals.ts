@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { ProjectId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { CallOptions } from '../budget/calls.js';
-import { type Change, nextSequence } from '../mirror/changes.js';
+import { altered, type Change, nextSequence } from '../mirror/changes.js';
 import { DELETED, HIDDEN } from '../mirror/flags.js';
 import type { Removals } from '../mirror/removal.js';
 import type { MirrorStore } from '../mirror/store.js';
@@ -231,9 +231,7 @@ export class LateArrivals {
       { path: item.name },
       'a call that was given up saved a version after all; the one before it is put over it',
     );
-    const place = { parent: intent.parent, name: intent.name };
-    const { inode } = intent;
-    outbox.tree.tell([{ inode, before: place, after: place, replacedSequence: item.sequence }]);
+    outbox.tree.tell([altered(intent, item.sequence)]);
     outbox.events.emit('changed');
     return true;
   }

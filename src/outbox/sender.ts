@@ -2,6 +2,7 @@ import { Failure, isFailure } from '../base/errors.js';
 import type { Inode, RemoteId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { CallOptions } from '../budget/calls.js';
+import { appeared, disappeared, moved } from '../mirror/changes.js';
 import type { Removals } from '../mirror/removal.js';
 import { linuxNames } from '../names/linux.js';
 import type { RemoteItem, RemoteVersion } from '../procore/items.js';
@@ -210,11 +211,11 @@ export class Sender {
 
   #letGo(intent: Intent): void {
     const { outbox, log } = this.#o;
-    const { inode, parent, name } = intent;
+    const { inode } = intent;
     log.warn({ path: outbox.tree.pathOf(intent) }, 'it was moved here and deleted at the server: it is deleted');
     outbox.intents.change([], [inode]);
     if (intent.staged && !outbox.working(inode)) outbox.staging.remove(inode);
-    outbox.tree.tell([{ inode, before: { parent, name }, after: undefined, replacedSequence: intent.sequence }]);
+    outbox.tree.tell([disappeared(intent, intent.sequence)]);
   }
 
   /** A change of an existing item; may be repeated after a lost reply, since it says what is to be. */
@@ -243,8 +244,7 @@ export class Sender {
     const beside: Intent = { ...now, name: nameBeside(name, parent, outbox), changedAt: clock.now() };
     intents.put(beside);
     log.warn({ path: tree.pathOf(beside) }, 'its name was taken at the server meanwhile: it stands beside it');
-    const after = { parent, name: beside.name };
-    tree.tell([{ inode, before: { parent, name }, after, replacedSequence: undefined }]);
+    tree.tell([moved(now, beside)]);
   }
 
   /** Gives way to another item that goes to this one's place at the server while this one goes to its: 1 call more. */
@@ -342,15 +342,7 @@ export class Sender {
     outbox.staging.remove(current.inode);
     log.warn({ path: outbox.tree.pathOf(copy) }, 'a conflict: both versions are kept');
     if (theirs) await store.ingestItems([theirs.item], theirs.serverTime);
-    outbox.tree.tell([
-      {
-        inode: current.inode,
-        before: { parent: current.parent, name: current.name },
-        after: undefined,
-        replacedSequence: current.sequence,
-      },
-      { inode, before: undefined, after: { parent: copy.parent, name }, replacedSequence: undefined },
-    ]);
+    outbox.tree.tell([disappeared(current, current.sequence), appeared(copy)]);
     outbox.events.emit('changed');
   }
 

@@ -1,3 +1,4 @@
+import { appeared } from '../mirror/changes.js';
 import type { RemoteVersion } from '../procore/items.js';
 import { made } from './changes.js';
 import { nameBeside } from './conflict-name.js';
@@ -7,9 +8,8 @@ import type { Outbox } from './outbox.js';
 /** Puts their version as a file of its own beside ours: its content is brought over when it goes up. */
 export function keepBeside(version: RemoteVersion, ours: Intent, { outbox }: { readonly outbox: Outbox }): void {
   const theirs = copyOf(version, ours, outbox);
-  const { inode, parent, name } = theirs;
   outbox.intents.change([theirs]);
-  outbox.tree.tell([{ inode, before: undefined, after: { parent, name }, replacedSequence: undefined }]);
+  outbox.tree.tell([appeared(theirs)]);
 }
 
 function copyOf(version: RemoteVersion, ours: Intent, outbox: Outbox): Intent {

@@ -182,9 +182,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     context: Context,
     grows = writing,
   ): Promise<OpenFile> {
-    if (writing) {
-      this.#requireChange(item, context);
-    }
+    if (writing) this.#requireChange(item, context);
     const open = (): Promise<OpenFile> => super.openWorking(node, item, writing, truncate, context, grows);
     const checksOut = writing && this.#options.checkout && !this.outbox.working(item.inode)?.writers;
     return checksOut ? this.checkouts.opened(item, callOf(context), open) : open();

@@ -1,10 +1,9 @@
 import { isFailure } from '#src/base/errors.js';
 import { asNodeId, type NodeId, ROOT_NODE } from '#src/base/ids.js';
-import { silentLog } from '#src/base/log.js';
 import type { Attributes, Entry, Handle, KernelCache, NoEntry } from '#src/fuse/filesystem.js';
-import { WritableProjectFileSystem } from '#src/vfs/writable-filesystem.js';
+import type { WritableProjectFileSystem } from '#src/vfs/writable-filesystem.js';
 import type { Scenario } from './cases-scenarios.js';
-import { context, type OpenProject, openProject } from './project.js';
+import { context, fileSystemOf, type OpenProject, openProject } from './project.js';
 import { randomBy } from './random.js';
 
 /** Seconds: what the kernel may keep no longer is always asked for anew within the time that is promised. */
@@ -273,14 +272,6 @@ async function contentOf(fs: WritableProjectFileSystem, node: NodeId): Promise<B
   }
 }
 
-/** Another mount of the project. */
-function mountOf({ project }: OpenProject): ShadowKernel {
-  const { mirror, outbox, checkouts, pins, readers, versions, pinKeeper } = project;
-  const owner = { uid: 1000, gid: 1000, umask: 0o022 };
-  const parts = { mirror, outbox, checkouts, pins, readers, versions, owner, webUrl: () => '', log: silentLog };
-  return new ShadowKernel(new WritableProjectFileSystem(parts, { checkout: false, strictOwner: false, pinKeeper }));
-}
-
 const NAMES = Array.from({ length: 8 }, (_, n) => `f${n}`);
 
 /**
@@ -297,7 +288,7 @@ export async function kernelShadow(t: Scenario, seeds: readonly number[]): Promi
     { hour: 20_000, spike: 10_000 },
   );
   const { admin } = opened.simulator;
-  const mounts = [mountOf(opened), mountOf(opened)];
+  const mounts = [1, 2].map(() => new ShadowKernel(fileSystemOf(opened.project)));
   t.teardown(() => {
     for (const { fs } of mounts) fs.destroy();
   });

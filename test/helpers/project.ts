@@ -33,6 +33,19 @@ export interface OpenProject {
   tryAll(): Promise<void>;
 }
 
+/** A file system of a project, as one mount has it. */
+export function fileSystemOf(project: Project, checkout = false): WritableProjectFileSystem {
+  const { mirror, outbox, checkouts, pins, readers, versions, pinKeeper } = project;
+  const owner = { uid: 1000, gid: 1000, umask: 0o022 };
+  const parts = { mirror, outbox, checkouts, pins, readers, versions, owner, webUrl: () => '', log: silentLog };
+  return new WritableProjectFileSystem(parts, { checkout, strictOwner: false, pinKeeper });
+}
+
+/** What the server has now is known here: a poll that is under way already may have asked before. */
+export async function polled({ mirror }: Project): Promise<void> {
+  for (let n = 0; n < 2; n++) await mirror.pollNow(context.signal);
+}
+
 export async function openProject(
   t: { teardown(cleanup: () => unknown): unknown },
   settings: SimulatorSettings = {},
@@ -72,20 +85,7 @@ export async function openProjectIn(
     project = opened;
     await opened.mirror.open();
     opened.start();
-    const fileSystem = new WritableProjectFileSystem(
-      {
-        mirror: opened.mirror,
-        outbox: opened.outbox,
-        checkouts: opened.checkouts,
-        pins: opened.pins,
-        readers: opened.readers,
-        versions: opened.versions,
-        owner: { uid: 1000, gid: 1000, umask: 0o022 },
-        webUrl: () => '',
-        log: silentLog,
-      },
-      { checkout: false, strictOwner: false, pinKeeper: opened.pinKeeper },
-    );
+    const fileSystem = fileSystemOf(opened);
     fileSystem.mounted({
       canInvalidate: false,
       invalidateNode: () => Promise.resolve(),

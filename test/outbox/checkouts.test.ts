@@ -1,10 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { silentLog } from '#src/base/log.js';
-import { WritableProjectFileSystem } from '#src/vfs/writable-filesystem.js';
 import { before } from '../helpers/meanwhile.js';
 import { until } from '../helpers/processes.js';
-import { context, Files, openProject } from '../helpers/project.js';
+import { context, Files, fileSystemOf, openProject, polled } from '../helpers/project.js';
 
 const WRONLY = 1;
 /** Milliseconds after which what nobody uses is checked in, and some. */
@@ -12,14 +10,12 @@ const TIDIED = 2000;
 
 t.test('a file that is being opened is in use: it is not checked in meanwhile', async (t) => {
   const { fileSystem, project, simulator } = await openProject(t);
-  const { mirror, outbox, checkouts, pins, readers, versions, pinKeeper } = project;
+  const { mirror, outbox } = project;
   await until(() => mirror.view.crawlDone);
   const { admin } = simulator;
   await admin.change({ op: 'create', path: 'plan.txt', content: 'one' });
-  for (let n = 0; n < 2; n++) await mirror.pollNow(context.signal);
-  const owner = { uid: 1000, gid: 1000, umask: 0o022 };
-  const parts = { mirror, outbox, checkouts, pins, readers, versions, owner, webUrl: () => '', log: silentLog };
-  const mount = new WritableProjectFileSystem(parts, { checkout: true, strictOwner: false, pinKeeper });
+  await polled(project);
+  const mount = fileSystemOf(project, true);
   t.teardown(() => mount.destroy());
   const { node } = await new Files(fileSystem).entry('plan.txt');
   void before(outbox, 'open', async () => {

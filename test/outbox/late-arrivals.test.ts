@@ -5,10 +5,9 @@ import { systemClock } from '#src/base/clock.js';
 import { giveUp } from '#src/daemon/give-up.js';
 import { before } from '../helpers/meanwhile.js';
 import { until } from '../helpers/processes.js';
-import { Files, type OpenProject, openProject } from '../helpers/project.js';
+import { Files, type OpenProject, openProject, polled } from '../helpers/project.js';
 
 const sum = (text: string): string => createHash('sha256').update(text).digest('hex');
-const never = new AbortController().signal;
 
 async function opened(t: T): Promise<OpenProject> {
   const project = await openProject(t, {}, { settle: 3_600_000, deleteDelay: 3_600_000 });
@@ -28,15 +27,10 @@ async function atServer({ simulator }: OpenProject): Promise<Record<string, read
 const wanted = (files: Readonly<Record<string, readonly string[]>>): Record<string, string[]> =>
   Object.fromEntries(Object.entries(files).map(([path, texts]) => [path, texts.map(sum)]));
 
-async function poll({ project }: OpenProject): Promise<void> {
-  // The first may be one that was under way before.
-  for (let n = 0; n < 2; n++) await project.mirror.pollNow(never);
-}
-
 /** As often as it takes, polls and sends what waits. */
 async function settles(project: OpenProject, isDone: () => Promise<boolean>): Promise<void> {
   await until(async () => {
-    await poll(project);
+    await polled(project.project);
     await project.drain();
     return isDone();
   });
@@ -108,7 +102,7 @@ t.test('a version that comes late while its file is moved here covers nothing', 
   // The reply to the move is what tells of it first.
   await project.drain();
   for (let n = 0; n < 20 && (await atServer(project))['b.txt']?.length !== 4; n++) {
-    await poll(project);
+    await polled(project.project);
     await sleep(100);
     await project.drain();
   }
@@ -142,7 +136,7 @@ t.test('a deletion that comes late, after it was given up, takes nothing that wa
   const files = new Files(project.fileSystem);
   for (const path of ['a.txt', 'd/a.txt', 'e/a.txt'])
     await admin.change({ op: 'create', path, parents: true, content: 'seen' });
-  await poll(project);
+  await polled(project.project);
   for (const path of ['a.txt', 'd/a.txt', 'e/a.txt']) await files.unlink(path);
   for (const path of ['d', 'e']) await files.rmdir(path);
   await tryWith(project, { late: { route: 'DELETE /rest/v1.0/f' } });
@@ -165,7 +159,7 @@ t.test('a deletion that comes late, after a person gave it up, takes nothing', a
   const { admin } = project.simulator;
   const files = new Files(project.fileSystem);
   for (const path of ['a.txt', 'd/a.txt']) await admin.change({ op: 'create', path, parents: true, content: 'seen' });
-  await poll(project);
+  await polled(project.project);
   for (const path of ['a.txt', 'd/a.txt']) await files.unlink(path);
   await files.rmdir('d');
   await tryWith(project, { late: { route: 'DELETE /rest/v1.0/f' } });
@@ -183,7 +177,7 @@ t.test('the same where it was brought back already', async (t) => {
   const { admin } = project.simulator;
   const files = new Files(project.fileSystem);
   await admin.change({ op: 'create', path: 'a.txt', content: 'seen' });
-  await poll(project);
+  await polled(project.project);
   await files.unlink('a.txt');
   await admin.faults({ late: { route: 'DELETE /rest/v1.0/f', count: 1 } });
   const { writes } = project.project.session.session;
@@ -203,7 +197,7 @@ t.test('what comes late while this machine sleeps is looked at when it wakes', a
   const files = new Files(project.fileSystem);
   await until(() => project.project.mirror.view.crawlDone);
   await admin.change({ op: 'create', path: 'a.txt', content: 'seen' });
-  await poll(project);
+  await polled(project.project);
   await files.unlink('a.txt');
   await tryWith(project, { late: { route: 'DELETE /rest/v1.0/f' } });
   giveAllUp(project);
@@ -275,10 +269,10 @@ t.test('what was made when it was sent again stays, also after a restart', async
   project = await project.reopen();
   // By then whatever is taken for late has been looked at, and goes with the drain.
   for (const path of ['new.txt', 'saved.txt']) await admin.change({ op: 'checkout', path });
-  await poll(project);
+  await polled(project.project);
   await admin.change({ op: 'checkout', path: 'new.txt', by: null });
   await admin.change({ op: 'checkout', path: 'saved.txt', by: null });
-  await poll(project);
+  await polled(project.project);
   await sleep(500);
   await project.drain();
   t.strictSame(await atServer(project), server);
@@ -299,7 +293,7 @@ t.test('what was sent again is not what an earlier call at it made late', async 
   project = await project.reopen();
   // Nothing says when one has looked at all of it.
   for (let n = 0; n < 5; n++) {
-    await poll(project);
+    await polled(project.project);
     await sleep(200);
     await project.drain();
   }
@@ -333,7 +327,7 @@ t.test('a deletion that a person gives up after the process ended in the middle 
   let project = await opened(t);
   const { admin } = project.simulator;
   await admin.change({ op: 'create', path: 'a.txt', content: 'seen' });
-  await poll(project);
+  await polled(project.project);
   await new Files(project.fileSystem).unlink('a.txt');
   await admin.faults({ slow: { route: 'DELETE /rest/v1.0/f', ms: 1500, on: ['api'] } });
   const end = new AbortController();

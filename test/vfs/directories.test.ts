@@ -1,12 +1,11 @@
 import t from 'tap';
 import type { Project } from '#src/daemon/project.js';
 import { until } from '../helpers/processes.js';
-import { context, Files, openProject } from '../helpers/project.js';
+import { context, Files, openProject, polled } from '../helpers/project.js';
 
-async function refreshed({ mirror }: Project): Promise<void> {
-  await until(() => mirror.view.crawlDone);
-  // One that is under way already may have asked before.
-  for (let n = 0; n < 2; n++) await mirror.pollNow(context.signal);
+async function refreshed(project: Project): Promise<void> {
+  await until(() => project.mirror.view.crawlDone);
+  await polled(project);
 }
 
 t.test('a listing that is read on, or anew, shows what is there now', async (t) => {

@@ -63,14 +63,15 @@ export class Quiet {
       const before = server.activity;
       if (turns % SOON === 0 || idle > 0) await sleep(1);
       else await turn();
-      calm = this.#isBusy() || server.activity !== before ? 0 : calm + 1;
-      idle = this.#works() || server.activity !== before ? 0 : turns < SOON ? 0 : idle + 1;
+      const isStill = server.activity === before && !this.#works();
+      calm = isStill && this.#isAllHeld ? calm + 1 : 0;
+      idle = isStill && turns >= SOON ? idle + 1 : 0;
       if (performance.now() - began > TOO_LONG) throw new Error(`it does not come to rest: ${this.#whatGoesOn()}`);
     }
   }
 
-  #isBusy(): boolean {
-    return this.#requests.size !== this.#server.held.size || this.#works();
+  get #isAllHeld(): boolean {
+    return this.#requests.size === this.#server.held.size;
   }
 
   #works(): boolean {
