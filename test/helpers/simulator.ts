@@ -26,9 +26,11 @@ export interface Calls {
 /** Milliseconds for which a daemon that knows its project asks nothing of the server. */
 const QUIET_START = 5000;
 
-/** Whether there was none of these calls in the quiet start of a daemon that began at this time, or later. */
-export function quietStart({ first }: Calls, began: number): boolean {
-  return first === undefined || first >= began + QUIET_START;
+/** What came in the quiet start of a daemon that began at this time; undefined when nothing did. */
+export function unquiet(calls: Calls, began: number): string | undefined {
+  const { first, byRoute } = calls;
+  if (first === undefined || first >= began + QUIET_START) return undefined;
+  return `after ${first - began} ms: ${JSON.stringify(byRoute)}`;
 }
 
 export interface TreeEntry {
