@@ -37,6 +37,8 @@ export interface Attributes {
 /** An item as a lookup finds it. `node` differs between content versions of one file (`ino` does not). */
 export interface Entry {
   readonly node: NodeId;
+  /** A node with another generation is another one; 0 without. */
+  readonly generation?: number;
   readonly attributes: Attributes;
   /** Seconds for which the kernel may keep name and attributes. A driver that cannot invalidate shortens them. */
   readonly entryTimeout: number;

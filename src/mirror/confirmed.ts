@@ -14,15 +14,21 @@ export class Confirmed {
   readonly #times = new Map<RemoteId, number>();
   /** When what we took out of the recycle bin had been deleted at the latest, seconds by its own time. */
   readonly #restored = new Map<RemoteId, number>();
-  readonly #put: Statement<[number, number]>;
+  readonly #deleted = new Set<RemoteId>();
+  readonly #put: Statement<[number, number, number]>;
   readonly #forget: Statement<[number]>;
 
   constructor(db: Database) {
-    this.#put = db.prepare('INSERT OR REPLACE INTO confirmed (remote_id, at) VALUES (?, ?)');
+    this.#put = db.prepare('INSERT OR REPLACE INTO confirmed (remote_id, at, deleted) VALUES (?, ?, ?)');
     this.#forget = db.prepare('DELETE FROM confirmed WHERE remote_id = ?');
     db.prepare('DELETE FROM confirmed WHERE at < (SELECT max(at) FROM confirmed) - ?').run(STALE_LISTING);
-    const kept = db.prepare<[], { remote_id: RemoteId; at: number }>('SELECT * FROM confirmed ORDER BY at');
-    for (const { remote_id, at } of kept.iterate()) this.#times.set(remote_id, at);
+    const kept = db.prepare<[], { remote_id: RemoteId; at: number; deleted: number }>(
+      'SELECT * FROM confirmed ORDER BY at',
+    );
+    for (const { remote_id, at, deleted } of kept.iterate()) {
+      this.#times.set(remote_id, at);
+      if (deleted) this.#deleted.add(remote_id);
+    }
   }
 
   /**
@@ -31,21 +37,32 @@ export class Confirmed {
    */
   add(id: RemoteId, serverTime: number, deletedAt?: number): void {
     if (deletedAt !== undefined) this.#restored.set(id, deletedAt);
-    this.#times.delete(id);
-    this.#times.set(id, serverTime);
-    this.#put.run(id, serverTime);
-    if (this.#times.size > MOST) {
-      const oldest = this.#times.keys().next().value!;
-      this.#times.delete(oldest);
-      this.#restored.delete(oldest);
-      this.#forget.run(oldest);
-    }
+    this.#deleted.delete(id);
+    this.#note(id, serverTime);
   }
 
   /** As `add`: one of our own calls deleted it. */
   addDeletion(id: RemoteId, serverTime: number): void {
-    this.add(id, serverTime);
     this.#restored.delete(id);
+    this.#deleted.add(id);
+    this.#note(id, serverTime);
+  }
+
+  /** Whether what we did to it last was to delete it. */
+  isDeletion(id: RemoteId): boolean {
+    return this.#deleted.has(id);
+  }
+
+  #note(id: RemoteId, serverTime: number): void {
+    this.#times.delete(id);
+    this.#times.set(id, serverTime);
+    this.#put.run(id, serverTime, this.#deleted.has(id) ? 1 : 0);
+    if (this.#times.size <= MOST) return;
+    const oldest = this.#times.keys().next().value!;
+    this.#times.delete(oldest);
+    this.#restored.delete(oldest);
+    this.#deleted.delete(oldest);
+    this.#forget.run(oldest);
   }
 
   /** When it had been deleted at the latest, if one of our own calls took it out of the recycle bin since the start. */

@@ -9,13 +9,10 @@ export const isOlder = (item: RemoteItem, row: Row): boolean =>
   item.updatedAt < row.updated_at ||
   (item.updatedAt === row.updated_at && (item.version?.number ?? 0) < row.version_number);
 
-/** What such an index says of an item that we deleted, and did not restore since: all that had not changed by then. */
+/** What such an index says of an item that our call deleted last: all that had not changed by then. */
 export const undoesDeletion = (item: RemoteItem, row: Row, confirmed: Confirmed): boolean =>
   (item.version?.number ?? 0) < row.version_number ||
-  ((row.flags & DELETED) !== 0 &&
-    !item.deleted &&
-    item.updatedAt <= row.seen_at &&
-    confirmed.restoredFrom(item.id) === undefined);
+  ((row.flags & DELETED) !== 0 && !item.deleted && item.updatedAt <= row.seen_at && confirmed.isDeletion(item.id));
 
 /**
  * When an item that was restored had been deleted at the latest, seconds by its own time. Times are whole seconds: what

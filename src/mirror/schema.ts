@@ -66,4 +66,8 @@ export const mirrorMigrations: readonly string[] = [
   -- What is shown under another name than its own: as a rule few rows of all.
   CREATE INDEX items_by_remote_name ON items (parent_id, remote_name) WHERE remote_name IS NOT NULL AND flags & 7 = 0;
   `,
+  `
+  -- Whether our call deleted it.
+  ALTER TABLE confirmed ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

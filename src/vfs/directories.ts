@@ -44,7 +44,9 @@ export class Directories {
   read(handle: Handle, cookie: number, limit: number): DirectoryPage {
     const directory = this.#open.get(handle);
     if (!directory) return { entries: [], end: true };
-    const { folder, self, parent } = directory;
+    const { self, parent } = directory;
+    // One that was made here is another item once the server has it.
+    const folder = this.#tree.item(directory.folder.inode) ?? directory.folder;
     const dots = [dot('.', SELF_COOKIE, self), dot('..', PARENT_COOKIE, parent)].filter((one) => one.cookie > cookie);
     const most = Math.max(1, limit);
     let shown: readonly ListedLocalItem[];

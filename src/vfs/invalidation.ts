@@ -46,6 +46,9 @@ export class Invalidation {
         if (renames || this.#conceals) work.push(this.#entry(place!));
       }
       if (places.length > 0 || inode === this.#nodes.root) work.push(this.#node(inode, rewritten ? 0 : -1));
+      // Who has only a handle of its name asks again, and hears that it is another one now.
+      if (places.length > 0 && replacedSequence !== undefined)
+        work.push(this.#kernel.invalidateNode(this.#nodes.of({ inode, sequence: replacedSequence }), -1));
     }
     for (const folder of folders) work.push(this.#directory(folder));
     const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');

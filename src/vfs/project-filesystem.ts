@@ -26,6 +26,7 @@ import { type ListedLocalItem, type LocalItem, type Tree, versionOf } from '../o
 import { attributesOf, type Ownership } from './attributes.js';
 import { Directories } from './directories.js';
 import { FileHandles } from './file-handles.js';
+import { Generations } from './generations.js';
 import { HiddenFolder } from './hidden/hidden-folder.js';
 import { isHidden } from './hidden/places.js';
 import { Invalidation } from './invalidation.js';
@@ -80,6 +81,7 @@ export class ProjectFileSystem implements FileSystem {
     // Of what came through this mount the kernel knows.
     if (by !== this) this.#changed(changes);
   };
+  protected readonly generations: Generations;
   readonly #longest: number;
   #timeout = UNTOLD_TIMEOUT;
   #telling: Promise<unknown> = Promise.resolve();
@@ -99,6 +101,7 @@ export class ProjectFileSystem implements FileSystem {
     };
     this.log = options.log;
     this.handles = new FileHandles(options.shared?.newHandle);
+    this.generations = new Generations((folder) => this.tree.item(folder) !== undefined);
     this.nodes = new Nodes(options.root ?? ROOT_INODE, options.shared?.numbering);
     this.#longest = options.shared?.timeout ?? PUSHED_TIMEOUT;
     this.hidden = new HiddenFolder({
@@ -194,7 +197,7 @@ export class ProjectFileSystem implements FileSystem {
     const item = this.item(node);
     this.#watch(this.tree.parent(item));
     const writing = (flags & O_ACCMODE) !== O_RDONLY;
-    if (writing || item.intent?.staged) this.requireCurrent(node, item);
+    if (writing || item.intent?.staged || this.handles.file(node)) this.requireCurrent(node, item);
     if (writing || item.intent?.staged || this.working(item, node))
       return this.openWorking(node, item, writing, (flags & O_TRUNC) !== 0, context);
     const { uid, pid } = context;
@@ -313,7 +316,7 @@ export class ProjectFileSystem implements FileSystem {
     return file.isComplete ? { handle, backingFd: file.fd } : { handle };
   }
 
-  /** What is written goes to the version that is there now, which has another node. @throws Failure `version-gone` */
+  /** What was or is to be written here is the version that is there now. @throws Failure `version-gone` */
   protected requireCurrent(node: NodeId, item: LocalItem): void {
     const now = this.tree.item(item.inode);
     if (now && this.nodes.of(now) !== node) throw new Failure('version-gone', { path: item.name });
@@ -347,6 +350,7 @@ export class ProjectFileSystem implements FileSystem {
     const stat = file?.stat;
     return {
       node,
+      generation: item.isFile ? 0 : this.generations.of(item.inode),
       attributes: stat ? { ...attributes, ...stat, ctime: Math.max(attributes.ctime, stat.mtime) } : attributes,
       entryTimeout: this.#timeout,
       // The kernel forgets size and times with each write that it sees; a mapping it does not see.

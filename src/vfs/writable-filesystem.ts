@@ -110,6 +110,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       this.#requireChange(item, context);
       await this.listed(item, context);
       this.outbox.rmdir(item, context.uid);
+      this.generations.removed(item.inode);
       this.#changedIn(folder);
       this.tell(disappeared(item));
       this.#forgetSpelling(folder, item.name, name);
@@ -130,6 +131,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       else this.#requireEntry(folder, context);
       if (replaced && !replaced.isFile) await this.listed(replaced, context);
       await this.outbox.rename(item, folder, newName, replace, context.uid);
+      if (replaced && !replaced.isFile) this.generations.removed(replaced.inode);
       for (const one of from.inode === folder.inode ? [folder] : [from, folder]) this.#changedIn(one);
       this.tell(...(replaced ? [disappeared(replaced)] : []), moved(item, this.tree.item(item.inode)));
       this.#forgetSpelling(from, item.name, name);

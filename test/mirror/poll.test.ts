@@ -6,6 +6,8 @@ import { Crawl } from '#src/mirror/crawl.js';
 import { parseIndexPage } from '#src/procore/rows.js';
 import { unpacked } from '#src/procore/transport/body.js';
 import { mirrorBench, mirrorLines, mirrorTree, serverLines } from '../helpers/mirror.js';
+import { until } from '../helpers/processes.js';
+import { Files, openProject, polled } from '../helpers/project.js';
 
 const never = new AbortController().signal;
 
@@ -157,4 +159,22 @@ t.test('a reply with a wrong date hides nothing, and costs no calls', async (t) 
     t.equal((await admin.calls()).total, 3);
     t.strictSame(mirrorLines(mirror), await serverLines(bench.simulator), `${seconds} s, stored`);
   }
+});
+
+t.test('what we saved in a folder that a colleague deletes and restores is there again', async (t) => {
+  const { fileSystem, project, simulator } = await openProject(t);
+  const { admin } = simulator;
+  await admin.change({ op: 'create', path: 'F', type: 'folder' });
+  await until(() => project.mirror.view.crawlDone);
+  await polled(project);
+  const files = new Files(fileSystem);
+  await files.write('F/ours.txt', 'saved here');
+  await project.scheduler.drain(never);
+  await admin.change({ op: 'delete', path: 'F' });
+  await polled(project);
+  t.notOk(await files.exists('F'));
+  await admin.change({ op: 'restore', path: 'F' });
+  await polled(project);
+  await until(async () => (await files.list('F')).includes('ours.txt'));
+  t.equal(String(await files.read('F/ours.txt')), 'saved here');
 });

@@ -38,6 +38,24 @@ t.test('a listing that is read on, or anew, shows what is there now', async (t) 
   fileSystem.releasedir(node, handle);
 });
 
+t.test('a folder that was opened before the server had it is listed as it is there', async (t) => {
+  const { fileSystem, project, simulator } = await openProject(t);
+  await until(() => project.mirror.view.crawlDone);
+  const files = new Files(fileSystem);
+  await files.mkdir('F');
+  const { node } = await files.entry('F');
+  const handle = await fileSystem.opendir(node, context);
+  await project.scheduler.drain(context.signal);
+  await simulator.admin.change({ op: 'create', path: 'F/theirs', content: 'x' });
+  await polled(project);
+  const { entries } = await fileSystem.readdir(node, handle, 0, 10, context);
+  t.strictSame(
+    entries.map(({ name }) => name),
+    ['.', '..', 'theirs'],
+  );
+  fileSystem.releasedir(node, handle);
+});
+
 t.test('a large folder in which something waits to go is listed to its end', async (t) => {
   const { fileSystem, project, simulator } = await openProject(t, {}, { settle: 3_600_000, deleteDelay: 3_600_000 });
   const names = Array.from({ length: 90 }, (_, n) => `f${String(n).padStart(2, '0')}`);

@@ -57,6 +57,9 @@ export class Notifier implements KernelCache {
     // "Attributes only" (below 0) is part of every other.
     waiting.offset =
       waiting.offset < 0 || offset < 0 ? Math.max(waiting.offset, offset) : Math.min(waiting.offset, offset);
+    // After the names that were told meanwhile, see `KernelCache`.
+    this.#waiting.delete(key);
+    this.#waiting.set(key, waiting);
     return waiting.done;
   }
 

@@ -170,7 +170,7 @@ export class ReplyBuffer {
 
   #entry(at: number, entry: Entry): void {
     this.#u64(at + ENTRY.at.nodeid, entry.node);
-    this.#u64(at + ENTRY.at.generation, 0);
+    this.#u64(at + ENTRY.at.generation, entry.generation ?? 0);
     this.#timeout(at + ENTRY.at.entry_valid, at + ENTRY.at.entry_valid_nsec, entry.entryTimeout);
     this.#timeout(at + ENTRY.at.attr_valid, at + ENTRY.at.attr_valid_nsec, entry.attributeTimeout);
     this.#attributes(at + ENTRY.at.attr, entry.attributes);
