@@ -2,7 +2,7 @@ import { Failure, isFailure } from '../base/errors.js';
 import type { Inode, RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { ContentCache } from '../content/cache.js';
-import { nextSequence } from '../mirror/changes.js';
+import { moved, nextSequence } from '../mirror/changes.js';
 import type { MirrorStore } from '../mirror/store.js';
 import { linuxNames } from '../names/linux.js';
 import type { RemoteItem, RemoteVersion } from '../procore/items.js';
@@ -144,6 +144,7 @@ export class Attempts {
     if (!foreign) outbox.confirmed(now.inode, next.baseVersion);
     if (!isNothing(next)) {
       intents.change(outbox.staysLocal.settled(next, outbox.clock.now()));
+      this.#tellPlace(now);
       return;
     }
     const { inode } = now;
@@ -153,10 +154,19 @@ export class Attempts {
       intents.setAttributes(inode, { versionId, mtime: now.mtime, mode: now.mode });
     }
     intents.change([], [inode]);
+    this.#tellPlace(now);
     if (!now.staged || outbox.working(inode)) return;
     const version = { id: next.baseVersion, remoteId: item.id, size: now.size, label: now.name };
     const same = !foreign && item.version?.size === now.size;
     if (!(same && now.size > 0 && content.adopt(staging.path(inode), version))) staging.remove(inode);
+  }
+
+  /** Others may have moved it meanwhile: then it is not where it was here. */
+  #tellPlace(before: Intent): void {
+    const { tree } = this.#o.outbox;
+    if (before.deleted) return;
+    const now = tree.item(before.inode);
+    if (now?.parent !== before.parent || now.name !== before.name) tree.tell([moved(before, now)]);
   }
 
   /**

@@ -1,5 +1,30 @@
 import t from 'tap';
+import { asNodeId, ROOT_NODE } from '#src/base/ids.js';
 import { seedsFrom } from '../helpers/cases-interleave.js';
-import { kernelShadow } from '../helpers/kernel-shadow.js';
+import { kernelShadow, ShadowKernel } from '../helpers/kernel-shadow.js';
+import { until } from '../helpers/processes.js';
+import { context, fileSystemOf, openProject, polled } from '../helpers/project.js';
 
 t.test('what the kernel believes of two mounts is what they would answer', (t) => kernelShadow(t, seedsFrom(1, 30)));
+
+t.test('what a colleague moves while it gets another name here is nowhere but there', async (t) => {
+  const { project, simulator } = await openProject(t, {}, { settle: 3_600_000 });
+  const { admin } = simulator;
+  await admin.changes([
+    { op: 'create', path: 'X', type: 'folder' },
+    { op: 'create', path: 'old', content: 'x' },
+  ]);
+  await until(() => project.mirror.view.crawlDone);
+  await polled(project);
+  const mount = new ShadowKernel(fileSystemOf(project));
+  t.teardown(() => mount.fs.destroy());
+  const root = asNodeId(ROOT_NODE);
+  await mount.rename(root, 'old', root, 'new');
+  await mount.lookup(root, 'new');
+  await admin.change({ op: 'move', path: 'old', to: 'X' });
+  await project.scheduler.drain(context.signal);
+  await polled(project);
+  for await (const what of mount.untruths()) t.fail(what);
+  await t.rejects(mount.lookup(root, 'new'), /ENOENT|no-such-item/);
+  t.ok(await mount.lookup(await mount.lookup(root, 'X'), 'new'));
+});
