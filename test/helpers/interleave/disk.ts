@@ -1,4 +1,19 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  futimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Witness } from '../witness.js';
 
@@ -47,19 +62,26 @@ export class Disk {
     const other = like === undefined ? undefined : statSync(like);
     const content = this.#witness.fresh(this.#name, other?.size);
     mkdirSync(dirname(full), { recursive: true });
-    const before = existsSync(full) ? this.read(path) : undefined;
-    this.#passes(full);
-    writeFileSync(full, content);
-    last = Math.max(Date.now(), last + 7);
-    const time = (other === undefined || this.#times.has(Math.round(other.mtimeMs)) ? last : other.mtimeMs) / 1000;
-    utimesSync(full, time, time);
-    this.#passes(full);
-    this.#witness.gaveUp(before, `saved ${this.#name}:${path}`);
-    this.#witness.wrote(content, `saved ${this.#name}:${path}`);
+    // A job may give it another name at any time: all of this is about one file.
+    const isNew = !existsSync(full);
+    const fd = openSync(full, constants.O_RDWR | constants.O_CREAT, 0o666);
+    try {
+      const before = isNew ? undefined : readFileSync(fd, 'utf8');
+      this.#passes(fstatSync(fd));
+      ftruncateSync(fd);
+      writeSync(fd, content, 0);
+      last = Math.max(Date.now(), last + 7);
+      const time = (other === undefined || this.#times.has(Math.round(other.mtimeMs)) ? last : other.mtimeMs) / 1000;
+      futimesSync(fd, time, time);
+      this.#passes(fstatSync(fd));
+      this.#witness.gaveUp(before, `saved ${this.#name}:${path}`);
+      this.#witness.wrote(content, `saved ${this.#name}:${path}`);
+    } finally {
+      closeSync(fd);
+    }
   }
 
-  #passes(full: string): void {
-    const found = statSync(full, { throwIfNoEntry: false });
+  #passes(found: Stats | undefined): void {
     if (found) this.#times.add(Math.round(found.mtimeMs));
   }
 
@@ -71,7 +93,7 @@ export class Disk {
   remove(path: string): void {
     const how = `removed ${this.#name}:${path}`;
     const isFolder = statSync(join(this.root, path)).isDirectory();
-    if (!isFolder) this.#passes(join(this.root, path));
+    if (!isFolder) this.#passes(statSync(join(this.root, path), { throwIfNoEntry: false }));
     for (const content of isFolder ? this.tree(path).values() : [this.read(path)]) this.#witness.gaveUp(content, how);
     rmSync(join(this.root, path), { recursive: true });
   }
