@@ -395,6 +395,12 @@ export class ProjectFileSystem implements FileSystem {
   }
 
   #changed(changes: readonly Change[]): void {
+    // Who has it open here reads from now on what is written to it through another mount.
+    for (const { inode, rewritten } of changes) {
+      const item = rewritten && this.tree.item(inode);
+      const file = item && this.outbox.working(inode);
+      if (file) this.handles.share(this.nodes.of(item), file);
+    }
     const pushed = this.invalidation
       ?.push(changes)
       .catch((error) => this.log.error({ error }, 'an invalidation failed'));

@@ -28,3 +28,27 @@ t.test('what a colleague moves while it gets another name here is nowhere but th
   await t.rejects(mount.lookup(root, 'new'), /ENOENT|no-such-item/);
   t.ok(await mount.lookup(await mount.lookup(root, 'X'), 'new'));
 });
+
+t.test('who has a file open at one mount reads what is written to it through the other', async (t) => {
+  const { project, simulator } = await openProject(t, {}, { settle: 3_600_000 });
+  await simulator.admin.change({ op: 'create', path: 'a.txt', content: 'a long content of before' });
+  await until(() => project.mirror.view.crawlDone);
+  await polled(project);
+  const [reader, writer] = [1, 2].map(() => new ShadowKernel(fileSystemOf(project))) as [ShadowKernel, ShadowKernel];
+  t.teardown(() => {
+    for (const { fs } of [reader, writer]) fs.destroy();
+  });
+  const root = asNodeId(ROOT_NODE);
+  const node = await reader.lookup(root, 'a.txt');
+  const { handle } = await reader.fs.open(node, 0, context);
+  const content = async (): Promise<string> => String(await reader.fs.read(node, handle, 0, 100, context));
+  const size = async (): Promise<number> => (await reader.fs.getattr(node, handle, context)).attributes.size;
+  t.equal(await content(), 'a long content of before');
+  const written = await writer.lookup(root, 'a.txt');
+  await writer.open(written, true);
+  await writer.append(written, 'now');
+  t.strictSame([await content(), await size()], ['now', 3]);
+  await writer.close(written);
+  t.strictSame([await content(), await size()], ['now', 3]);
+  reader.fs.release(node, handle);
+});
