@@ -1,17 +1,16 @@
-import { randomInt } from 'node:crypto';
 import type { Inode, RemoteId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
 import { FOLD_VERSION } from '../names/fold.js';
 import type { RemoteItem } from '../procore/items.js';
 import type { Listing } from '../procore/listing.js';
 import { Absence, type Listed, type Missing, type Span } from './absence.js';
-import { type Change, nextSequence } from './changes.js';
+import { type Change, moved, nextSequence } from './changes.js';
 import { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
-import { LOCAL_INODES, mirrorInodeFrom } from './inode-ranges.js';
+import { mirrorInodeFrom } from './inode-ranges.js';
 import { changed, deletedBy, flagsOf, isOlder, undoesDeletion, undoesRestoring } from './item-facts.js';
 import { COLUMNS, ItemRows, NO_PARENT, type Row } from './item-rows.js';
-import type { Binding, Numbers } from './numbers.js';
+import { type Binding, firstFreeInode, generationOf, type Numbers } from './numbers.js';
 import { FOLDED, ShownNames } from './shown-names.js';
 import { POLLS_MISS, Silence } from './silence.js';
 
@@ -171,6 +170,9 @@ export class Writer {
     this.#deleteUrl.run(row.inode);
     this.#moveInode.run(inode, row.inode);
     this.#count();
+    // What is in a folder was at the number that it had.
+    for (const child of this.#rows.children.all(row.remote_id))
+      changes.push(moved({ ...child, parent: row.inode }, { ...child, parent: inode }));
     changes.push({ inode: row.inode, before: place, after: undefined, replacedSequence: undefined });
     changes.push({ inode, before: undefined, after: place, replacedSequence: undefined });
   }
@@ -402,18 +404,3 @@ export class Writer {
 
 /** Rows that are looked at in one go. */
 const CHUNK = 5000;
-
-function generationOf(db: Database): number {
-  db.prepare("INSERT OR IGNORE INTO meta (key, value) VALUES ('generation', ?)").run(randomInt(1, 2 ** 47));
-  return db.prepare<[], number>("SELECT value FROM meta WHERE key = 'generation'").pluck().get()!;
-}
-
-function firstFreeInode(db: Database): number {
-  const kept = db.prepare<[], number>("SELECT value FROM meta WHERE key = 'inode.next'").pluck().get();
-  const last = db
-    .prepare<[number, number], number>('SELECT coalesce(max(inode), 0) FROM items WHERE inode >= ? AND inode < ?')
-    .pluck();
-  const [first, second] = LOCAL_INODES;
-  const used = Math.max(last.get(0, first.from)!, last.get(first.to, second.from)!);
-  return mirrorInodeFrom(Math.max(16, kept ?? 0, used + 1));
-}

@@ -70,13 +70,14 @@ class Scene {
     running: RunningSimulator,
     installation: Installation,
     mounts: readonly string[],
-    { company, poll }: Coherence,
+    { company, poll, drivers }: Coherence,
   ) {
     const project = running.ready.projects[0]!;
     this.installation = installation;
     this.#running = running;
     this.#project = project.id;
-    this.#places = mounts.map((mnt) => new Place(company ? join(mnt, project.name) : mnt));
+    // libfuse 2 waits for a lock of its own then, for ever.
+    this.#places = mounts.map((mnt, n) => new Place(company ? join(mnt, project.name) : mnt, drivers[n] === 'kernel'));
     this.#daemons = mounts.map((mnt) => new Daemon({ installation, mnt }));
     this.#isPolled = poll !== undefined;
   }

@@ -29,6 +29,33 @@ t.test('what a colleague moves while it gets another name here is nowhere but th
   t.ok(await mount.lookup(await mount.lookup(root, 'X'), 'new'));
 });
 
+t.test('a folder that is made anew at the server has nothing of the one before it', async (t) => {
+  const { project, simulator } = await openProject(t, {}, { settle: 3_600_000 });
+  const { admin } = simulator;
+  await until(() => project.mirror.view.crawlDone);
+  const mount = new ShadowKernel(fileSystemOf(project));
+  t.teardown(() => mount.fs.destroy());
+  const root = asNodeId(ROOT_NODE);
+  await mount.mkdir(root, 'F');
+  await project.scheduler.drain(context.signal);
+  await admin.change({ op: 'create', path: 'F/theirs', content: 'x' });
+  await polled(project);
+  const folder = await mount.lookup(root, 'F');
+  t.ok(await mount.lookup(folder, 'theirs'));
+  await admin.change({ op: 'delete', path: 'F' });
+  await mount.create(folder, 'ours');
+  await mount.closeAll();
+  await mount.rename(root, 'F', root, 'G');
+  await project.scheduler.drain(context.signal);
+  await polled(project);
+  t.strictSame(
+    (await admin.tree({ hash: false })).map(({ path }) => path).filter((path) => path.startsWith('G')),
+    ['G', 'G/ours'],
+  );
+  await t.rejects(mount.lookup(folder, 'theirs'), /ENOENT/);
+  for await (const what of mount.untruths()) t.fail(what);
+});
+
 t.test('who has a file open at one mount reads what is written to it through the other', async (t) => {
   const { project, simulator } = await openProject(t, {}, { settle: 3_600_000 });
   await simulator.admin.change({ op: 'create', path: 'a.txt', content: 'a long content of before' });

@@ -12,6 +12,7 @@ const D_NAME = 19;
 const SOME = 160;
 const SEEK_SET = 0;
 const ENOENT = 2;
+const EIO = 5;
 const ESTALE = 116;
 
 /** The name of an error of the kernel; libuv has none for ESTALE. */
@@ -37,7 +38,8 @@ export class OpenDirectory {
     try {
       return fstatSync(this.#fd).ino;
     } catch (error) {
-      if (isGone(error)) return undefined;
+      // What comes back after it was removed here is another folder: of the old one the kernel says EIO.
+      if (isGone(error) || codeOf(error) === 'EIO') return undefined;
       throw error;
     }
   }
@@ -46,7 +48,7 @@ export class OpenDirectory {
   some(): string[] {
     const size = Number(getdents64(this.#fd, this.#buffer, SOME));
     // The folder is gone.
-    if (size < 0 && [ENOENT, ESTALE].includes(koffi.errno())) return [];
+    if (size < 0 && [ENOENT, EIO, ESTALE].includes(koffi.errno())) return [];
     if (size < 0) throw new Error(`getdents64: errno ${koffi.errno()}`);
     const names: string[] = [];
     for (let at = 0; at < size; at += this.#buffer.readUInt16LE(at + D_RECLEN)) {

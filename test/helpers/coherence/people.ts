@@ -18,12 +18,15 @@ const AWAY = new Set(['EIO', 'ENETDOWN', 'ENETUNREACH', 'EHOSTUNREACH', 'EHOSTDO
 /** One mount, and what is kept open in it. */
 export class Place {
   readonly root: string;
+  /** Whether folders may be renamed by several at once. */
+  readonly renamesFolders: boolean;
   readonly directories: OpenDirectory[] = [];
   readonly paths: fs.FileHandle[] = [];
   readonly files: fs.FileHandle[] = [];
 
-  constructor(root: string) {
+  constructor(root: string, renamesFolders: boolean) {
     this.root = root;
+    this.renamesFolders = renamesFolders;
   }
 
   async closeAll(): Promise<void> {
@@ -171,7 +174,8 @@ export class Person {
       case 'rmdir':
         return fs.rmdir(at(folder));
       case 'rename folder':
-        return fs.rename(at(folder), at(folderTo));
+        if (place.renamesFolders) await fs.rename(at(folder), at(folderTo));
+        return;
     }
   }
 
