@@ -56,6 +56,7 @@ export type Request =
     }
   | { readonly op: 'own'; readonly item: RemoteItem; readonly serverTime: number }
   | { readonly op: 'confirm-deletion'; readonly id: RemoteId; readonly serverTime: number }
+  | { readonly op: 'renew'; readonly inode: Inode }
   | {
       readonly op: 'longest-below';
       readonly folders: readonly FolderAt[];
@@ -127,6 +128,8 @@ export interface Results {
   readonly confirm: PageResult;
   readonly own: PageResult;
   readonly 'confirm-deletion': PageResult;
+  /** See `Writer.renew`. */
+  readonly renew: PageResult;
   /** See `Ranks.longestBelow`. */
   readonly 'longest-below': number;
   readonly numbers: Numbers;

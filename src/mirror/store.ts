@@ -109,6 +109,11 @@ export class MirrorStore {
     return this.#taken(await this.#writer.run({ op: 'confirm-deletion', id, serverTime }));
   }
 
+  /** See `Writer.renew`. */
+  async renew(inode: Inode): Promise<PageResult> {
+    return this.#taken(await this.#writer.run({ op: 'renew', inode }));
+  }
+
   /** See `Ranks.longestBelow`. */
   longestBelow(folders: readonly FolderAt[], without: readonly RemoteId[]): Promise<number> {
     return this.#writer.run({ op: 'longest-below', folders, without });

@@ -107,6 +107,8 @@ function perform(request: Request): unknown {
       return pageResult(writer.ingestOwn(request.item, request.serverTime), [request.item], []);
     case 'confirm-deletion':
       return pageResult(writer.confirmDeletion(request.id, request.serverTime), [], []);
+    case 'renew':
+      return pageResult(writer.renew(request.inode), [], []);
     case 'longest-below':
       return ranks.longestBelow(request.folders, request.without);
     case 'numbers':

@@ -4,7 +4,7 @@ import { FOLD_VERSION } from '../names/fold.js';
 import type { RemoteItem } from '../procore/items.js';
 import type { Listing } from '../procore/listing.js';
 import { Absence, type Listed, type Missing, type Span } from './absence.js';
-import { type Change, moved, nextSequence } from './changes.js';
+import { altered, type Change, moved, nextSequence } from './changes.js';
 import { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
 import { mirrorInodeFrom } from './inode-ranges.js';
@@ -51,6 +51,7 @@ export class Writer {
   readonly #forgetSubtree: Statement<[number]>;
   readonly #deleteUrl: Statement<[number]>;
   readonly #moveInode: Statement<[number, number]>;
+  readonly #setSequence: Statement<[number, number]>;
   readonly #people = new Map<string, number>();
   readonly #confirmed: Confirmed;
   readonly #silence: Silence;
@@ -94,6 +95,7 @@ export class Writer {
       DELETE FROM unlisted WHERE remote_id IN (SELECT id FROM below)`);
     this.#deleteUrl = db.prepare('DELETE FROM urls WHERE inode = ?');
     this.#moveInode = db.prepare('UPDATE items SET inode = ? WHERE inode = ?');
+    this.#setSequence = db.prepare('UPDATE items SET node_sequence = ? WHERE inode = ?');
     this.#confirmed = new Confirmed(db);
     this.#silence = new Silence((serverTime) => this.#setMeta.run(POLLS_MISS, serverTime));
     this.#nextInode = firstFreeInode(db);
@@ -197,6 +199,16 @@ export class Writer {
       const before = (row.flags & HIDDEN) === 0 ? this.#rows.placeOf(row) : undefined;
       this.#rows.hide.run(DELETED, Math.max(serverTime, row.seen_at), row.inode);
       return { changes: [{ inode: row.inode, before, after: undefined, replacedSequence: undefined }], added: 0 };
+    });
+  }
+
+  /** The item gets another node: somebody here has something else open under the one that it had. */
+  renew(inode: Inode): Ingested {
+    return this.#transaction(() => {
+      const row = this.#rows.ofInode.get(inode);
+      if (!row || (row.flags & HIDDEN) !== 0) return { changes: [], added: 0 };
+      this.#setSequence.run(nextSequence(row.node_sequence), inode);
+      return { changes: [altered({ inode, ...this.#rows.placeOf(row)! }, row.node_sequence)], added: 0 };
     });
   }
 

@@ -394,12 +394,22 @@ export class ProjectFileSystem implements FileSystem {
     await this.#telling;
   }
 
+  #renew(inode: Inode): void {
+    this.#mirror.store.renew(inode).catch((error: unknown) => {
+      this.log.error({ error }, 'what came back after it was removed here has the node of what is open');
+    });
+  }
+
   #changed(changes: readonly Change[]): void {
-    // Who has it open here reads from now on what is written to it through another mount.
-    for (const { inode, rewritten } of changes) {
-      const item = rewritten && this.tree.item(inode);
-      const file = item && this.outbox.working(inode);
-      if (file) this.handles.share(this.nodes.of(item), file);
+    for (const { inode, before, rewritten } of changes) {
+      const item = rewritten || !before ? this.tree.item(inode) : undefined;
+      if (!item?.isFile) continue;
+      const node = this.nodes.of(item);
+      const file = this.outbox.working(inode);
+      // Who has it open here reads from now on what is written to it through another mount.
+      if (rewritten && file) this.handles.share(node, file);
+      // What was removed here comes back, and is not what is open still.
+      if (this.handles.file(node)?.isUnlinked) this.#renew(inode);
     }
     const pushed = this.invalidation
       ?.push(changes)

@@ -1,5 +1,8 @@
 import t from 'tap';
+import { asNodeId, ROOT_NODE } from '#src/base/ids.js';
+import { giveUp } from '#src/daemon/give-up.js';
 import type { Project } from '#src/daemon/project.js';
+import { ShadowKernel } from '../helpers/kernel-shadow.js';
 import { until } from '../helpers/processes.js';
 import { context, Files, openProject, polled } from '../helpers/project.js';
 
@@ -83,6 +86,28 @@ t.test('a large folder in which something waits to go is listed to its end', asy
     t.strictSame(found.sort(), wanted, `${limit} at once`);
   }
   fileSystem.releasedir(node, handle);
+});
+
+t.test('what was cut and removed here, and comes back, has its content while it is still open', async (t) => {
+  const opened = await openProject(t, {}, { settle: 3_600_000, deleteDelay: 3_600_000 });
+  const { fileSystem, project, simulator } = opened;
+  await simulator.admin.change({ op: 'create', path: 'a.txt', content: 'as it is there' });
+  await refreshed(project);
+  const mount = new ShadowKernel(fileSystem);
+  const root = asNodeId(ROOT_NODE);
+  const old = await mount.lookup(root, 'a.txt');
+  await mount.open(old, true);
+  await mount.remove(root, 'a.txt', 'unlink');
+  giveUp(
+    project,
+    [...project.outbox.intents.all()].map(({ inode }) => inode),
+  );
+  await until(async () => (await fileSystem.lookup(root, 'a.txt', context)).node !== old);
+  for await (const what of mount.untruths()) t.fail(what);
+  const { attributes } = await new Files(fileSystem).entry('a.txt');
+  t.equal(attributes.size, 14);
+  t.equal(String(await new Files(fileSystem).read('a.txt')), 'as it is there');
+  await mount.closeAll();
 });
 
 t.test('who has a file open that was removed here, and comes back with another content, has the old one', async (t) => {
