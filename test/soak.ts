@@ -1,5 +1,6 @@
 import type { FaultName } from '#src/simulator/faults.js';
 import { saturatedPriority } from './helpers/cases-budget.js';
+import { COHERENT, coherence } from './helpers/cases-coherence.js';
 import { companyScenario } from './helpers/cases-company.js';
 import { doubtScenario } from './helpers/cases-doubt.js';
 import { exercise } from './helpers/cases-exerciser.js';
@@ -80,6 +81,14 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   },
   model: (t, seed) => modelScenario(t, { ...MODEL, where: 'mount' }, seed),
   'model-inside': (t, seed) => modelScenario(t, { ...MODEL, where: 'inside' }, seed),
+  coherence: async (t, seed) => {
+    const rounds = Math.ceil(Number(process.env.SOAK_ROUNDS ?? 10_000) / COHERENT.length);
+    for (const setup of COHERENT) await coherence(t, rounds, { ...setup, poll: 0.2 }, seed);
+  },
+  'coherence-promised': async (t, seed) => {
+    const rounds = Math.ceil(Number(process.env.SOAK_ROUNDS ?? 200) / COHERENT.length);
+    for (const setup of COHERENT) await coherence(t, rounds, setup, seed);
+  },
   names: async (t, seed) => {
     for (const ignoresCase of [false, true])
       await namesProperty(t, { runs: Number(process.env.SOAK_ROUNDS ?? 300), length: 50, ignoresCase }, seed);

@@ -1,23 +1,19 @@
 import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { coherence } from '../helpers/cases-coherence.js';
+import { COHERENT, coherence } from '../helpers/cases-coherence.js';
 import { OpenDirectory } from '../helpers/coherence/directory.js';
 import { Daemon } from '../helpers/daemon.js';
 import { mounted } from '../helpers/mounted.js';
 import { until } from '../helpers/processes.js';
 
-const POLL = 0.2;
+/** Of each way to mount twice. */
+const ROUNDS = 34;
 
-t.test('two mounts by the kernel show what the server has, in every handle', (t) =>
-  coherence(t, 50, { drivers: ['kernel', 'kernel'], poll: POLL }, 1),
-);
-
-t.test('a mount by each driver', (t) => coherence(t, 25, { drivers: ['kernel', 'fuse-native'], poll: POLL }, 1001));
-
-t.test('two mounts of a company', (t) =>
-  coherence(t, 25, { drivers: ['kernel', 'kernel'], company: true, poll: POLL }, 2001),
-);
+for (const [n, setup] of COHERENT.entries())
+  t.test(`two mounts show what the server has, in every handle: ${JSON.stringify(setup)}`, (t) =>
+    coherence(t, ROUNDS, { ...setup, poll: 0.2 }, 1 + n * 1000),
+  );
 
 t.test('a folder that was removed while somebody is in it, and comes back, can be used', async (t) => {
   const project = await mounted(t, { items: 0 }, ['-o', 'settle=0,delete_delay=3600']);

@@ -23,6 +23,13 @@ export interface Coherence {
   readonly poll?: number;
 }
 
+/** Ways to mount twice. */
+export const COHERENT: readonly Coherence[] = [
+  { drivers: ['kernel', 'kernel'] },
+  { drivers: ['kernel', 'fuse-native'] },
+  { drivers: ['kernel', 'kernel'], company: true },
+];
+
 /** Seconds: no client makes more than its calls in what it takes for an hour. */
 const HOUR = 20;
 const PEOPLE = 8;
