@@ -25,6 +25,7 @@ const LONG = [
   'interleave/jobs-2',
   'daemon/failing-calls',
   'interleave/jobs-3',
+  'daemon/coherence',
   'daemon/pending',
   'daemon/kill',
   'daemon/kill-rounds',

@@ -24,6 +24,7 @@ import { namesProperty } from './helpers/cases-name-property.js';
 import { hostileNames } from './helpers/cases-names.js';
 import { officeScenario } from './helpers/cases-office.js';
 import { pendingScenario } from './helpers/cases-pending.js';
+import { pressure } from './helpers/cases-pressure.js';
 import { remoteChanges } from './helpers/cases-remote-changes.js';
 import { removedFolder } from './helpers/cases-removal.js';
 import { renamedFolder } from './helpers/cases-renamed.js';
@@ -99,6 +100,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
       await hostileMount(t, driver, randomNames(Number(process.env.SOAK_ITEMS ?? 500), seed));
     }
   },
+  pressure: (t, seed) => pressure(t, Number(process.env.SOAK_ROUNDS ?? 300), seed),
   'remote-changes': (t, seed) => remoteChanges(t, Number(process.env.SOAK_OPERATIONS ?? 10_000), seed),
   removal: (t) => removedFolder(t, 5000),
   'rsync-samba': (t) => rsyncToSamba(t, Number(process.env.SOAK_ITEMS ?? 23_000)),

@@ -25,3 +25,16 @@ export function takeDescriptors(reused = false): () => void {
   if (prlimit(0, RLIMIT_NOFILE, limit, null) !== 0) throw new Error('prlimit failed');
   return () => void prlimit(0, RLIMIT_NOFILE, before, null);
 }
+
+/** From `sys/resource.h`. */
+export const RESOURCES = { files: RLIMIT_NOFILE, memory: 9 } as const;
+
+/** Limits what another process may have open, or its address space in bytes. @returns what ends that */
+export function limited(pid: number, resource: keyof typeof RESOURCES, most: number): () => void {
+  const before = new BigUint64Array(2);
+  const number = RESOURCES[resource];
+  if (prlimit(pid, number, null, before) !== 0) throw new Error(`prlimit of ${pid} failed`);
+  if (prlimit(pid, number, new BigUint64Array([BigInt(most), before[1]!]), null) !== 0)
+    throw new Error(`prlimit of ${pid} failed`);
+  return () => void prlimit(pid, number, before, null);
+}
