@@ -127,7 +127,11 @@ export async function pressure(t: Scenario, rounds: number, seed: number): Promi
   t.ok(Object.keys(told).length > 0, 'there was too little of something');
   await until(async () => (await daemon.drain()).length === 0);
   const tree = new Map((await admin.tree()).map(({ path, sha256 }) => [path, sha256]));
-  for (const [path, content] of written) t.equal(tree.get(path), content, `${path} at the server`);
+  for (const [path, content] of written) {
+    t.equal(tree.get(path), content, `${path} at the server`);
+    if (tree.get(path) !== content)
+      t.comment(`here: ${await readdir(mnt)}; there: ${[...tree.keys()]}; log: ${installation.log().slice(-20_000)}`);
+  }
 }
 
 /** @returns what ends it */
