@@ -12,7 +12,7 @@ import type { Written, WrittenItem } from '../procore/writes.js';
 import { attemptOf, placeOfCall, rebased, sentBy, withOutcome } from './attempt.js';
 import { isNothing } from './changes.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
-import { type LateCalls, PEOPLE } from './late.js';
+import { type LateCalls, mayBeOf, PEOPLE } from './late.js';
 import { Lookup, type LookupOptions } from './lookup.js';
 import type { Outbox } from './outbox.js';
 import { rehomed } from './rehome.js';
@@ -221,10 +221,11 @@ export class Attempts {
     const { outbox, ownWork } = this.#o;
     const { attempted } = attempt;
     if (!attempted) return false;
-    const calls = this.late.creations(parentId, linuxNames.decode(attempted.name), PEOPLE);
-    const sent = [...calls.map(({ digests }) => digests), ...(attempted.digests ? [attempted.digests] : [])];
     const found = await this.lookup.childNamed(parentId, linuxNames.decode(attempted.name), 'file', call);
     if (!found || outbox.intents.ofRemote(found.item.id)) return false;
+    const all = this.late.creations(parentId, linuxNames.decode(attempted.name), PEOPLE);
+    const calls = all.filter(mayBeOf(found.item.id));
+    const sent = [...calls.map(({ digests }) => digests), ...(attempted.digests ? [attempted.digests] : [])];
     for (const [n, digests] of sent.entries()) {
       const own = await ownWork.made(found.item, digests, call);
       if (!own) continue;
@@ -248,8 +249,9 @@ export class Attempts {
    */
   async wentOn(intent: Intent, written: WrittenItem, call: CallOptions): Promise<Intent | 'done' | undefined> {
     const { version } = written.item;
-    for (const late of this.late.versions(intent.remoteId, PEOPLE)) {
-      if (!version || !(await this.#o.ownWork.isOurs(written.item, version, late.digests, call))) continue;
+    if (!version) return undefined;
+    for (const late of this.late.versions(intent.remoteId, PEOPLE).filter(mayBeOf(version.number))) {
+      if (!(await this.#o.ownWork.isOurs(written.item, version, late.digests, call))) continue;
       const now = this.current(intent);
       if (isSameContent(late.digests, attemptOf(now).digests)) {
         const { baseParent: parent, baseName: name } = now;
