@@ -193,6 +193,29 @@ t.test('the same where it was brought back already', async (t) => {
   t.strictSame(await atServer(project), wanted({ 'a.txt': ['seen', 'newer'] }));
 });
 
+t.test('the same where a folder was brought back already, and something was made in it since', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await admin.change({ op: 'create', path: 'd/a.txt', parents: true, content: 'seen' });
+  await polled(project.project);
+  await files.unlink('d/a.txt');
+  await files.rmdir('d');
+  await admin.faults({ late: { route: 'DELETE /rest/v1.0/f', count: 1 } });
+  const { writes } = project.project.session.session;
+  void before(writes, 'deleteFolder', () => admin.change({ op: 'create', path: 'd/theirs.txt', content: 'theirs' }));
+  await project.drain();
+  t.strictSame(await files.list('d'), ['theirs.txt']);
+  await files.write('d/ours.txt', 'ours');
+  await project.drain();
+  t.ok((await admin.finishLate()).includes(200));
+  t.strictSame(await atServer(project), {});
+  await settles(project, async () => 'd' in (await atServer(project)));
+  t.strictSame(await atServer(project), wanted({ d: [], 'd/theirs.txt': ['theirs'], 'd/ours.txt': ['ours'] }));
+  await polled(project.project);
+  t.strictSame((await files.list('d')).toSorted(), ['ours.txt', 'theirs.txt']);
+});
+
 t.test('what comes late while this machine sleeps is looked at when it wakes', async (t) => {
   let asleep = 0;
   const clock = { ...systemClock, now: () => systemClock.now() + asleep };
