@@ -9,7 +9,7 @@ import type { RemoteItem, RemoteVersion } from '../procore/items.js';
 import { overtaken } from '../procore/overtaken.js';
 import { isSameContent } from '../procore/own-work.js';
 import type { Written, WrittenItem } from '../procore/writes.js';
-import { attemptOf, placeOfCall, rebased, sentBy, withOutcome } from './attempt.js';
+import { attemptOf, type Made, placeOfCall, rebased, sentBy, withOutcome } from './attempt.js';
 import { isNothing } from './changes.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import { type LateCalls, mayBeOf, PEOPLE } from './late.js';
@@ -33,6 +33,12 @@ const LEAVES_DOUBT: ReadonlySet<string> = new Set(['reply-lost', 'interrupted', 
 /** The reply to a move shows that somebody else has saved a version meanwhile. */
 const isForeign = (attempt: Intent, item: RemoteItem): boolean =>
   !attempt.dirty && attempt.baseVersion !== NO_VERSION && item.version?.id !== attempt.baseVersion;
+
+/** The item with the version that what was written or deleted here since is about: nobody here has seen another one. */
+const withSeen = (
+  item: RemoteItem,
+  { dirty, deleted, baseVersion: id, baseNumber: number, baseSize: size }: Intent,
+): Made => (dirty || deleted ? { id: item.id, version: { id, number, size } } : item);
 
 /** What an attempt has made, where that is not what the file has now. */
 interface Outcome {
@@ -99,7 +105,7 @@ export class Attempts {
     if (unseen) keepBeside(unseen, attempt, this.#o);
     this.#passed(attempt, item, made);
     if (attempt.dirty) this.#o.checkedIn(attempt.inode);
-    this.#finish(attempt, own ? { ...item, version: own } : item);
+    this.#finish(attempt, own ? { ...item, version: own } : item, made);
   }
 
   /** What earlier calls at the same file may make yet is not what this one has made. */
@@ -134,13 +140,14 @@ export class Attempts {
     outbox.tree.tell(changes);
   }
 
-  #finish(attempt: Intent, item: RemoteItem): void {
+  #finish(attempt: Intent, item: RemoteItem, made: RemoteVersion | undefined): void {
     const { outbox, content } = this.#o;
     const { intents, staging } = outbox;
     const now = intents.ofAttempt(attempt.attemptAt);
     if (!now || !attempt.attempted) return;
-    const next = rebased(now, attempt.attempted, item);
     const foreign = isForeign(attempt, item);
+    const isOurs = attempt.attempted.upload !== undefined && made?.id === item.version?.id;
+    const next = rebased(now, attempt.attempted, foreign && !isOurs ? withSeen(item, now) : item);
     if (!foreign) outbox.confirmed(now.inode, next.baseVersion);
     if (!isNothing(next)) {
       intents.change(outbox.staysLocal.settled(next, outbox.clock.now()));
