@@ -320,6 +320,29 @@ t.test('a deletion without a reply is compared also where it was refused when it
   }
 });
 
+t.test(
+  'a deletion without a reply of what the server shows nowhere ends, and what it took may show again',
+  async (t) => {
+    for (const path of ['a.txt', 'folder']) {
+      const scene = await Scene.of(t);
+      const { files, admin } = scene;
+      await scene.there('a.txt', 'folder/a.txt');
+      await files.unlink(path === 'folder' ? 'folder/a.txt' : path);
+      if (path === 'folder') await files.rmdir(path);
+      await admin.faults({ 'reset-after': { route: 'DELETE /rest/v1.0/f', count: 1 } });
+      scene.beforeDeletions(1, { op: 'permission', path, visible: false });
+      const failed = (await scene.left()).find(({ baseName }) => baseName === path);
+      t.match(failed?.reason, /does not show yet/);
+      await admin.faults({ 'clock-skew': { seconds: 3600 } });
+      await scene.drain();
+      t.notOk(await files.exists(path));
+      await scene.change({ op: 'permission', path, visible: true });
+      await scene.open.project.mirror.sweepNow('background', never);
+      t.ok(await files.exists(path), 'nobody had deleted it');
+    }
+  },
+);
+
 t.test('what cannot be brought back at once is brought back later, and said', async (t) => {
   const scene = await Scene.of(t);
   const { files, admin } = scene;
