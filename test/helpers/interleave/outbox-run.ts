@@ -101,7 +101,7 @@ export class OutboxInterleaver {
   /** What colleagues did since the last poll, or the last change that went out. */
   #unseen = 0;
   #isDown = false;
-  #copies: { readonly name: string; readonly at: string }[] = [];
+  #copies: { readonly name: string; readonly at: string; readonly late: ReadonlySet<number> }[] = [];
 
   private constructor(t: Teardown, server: HeldServer, time: HeldTime, state: StateFolder, kinds: ReadonlySet<Kind>) {
     this.#server = server;
@@ -433,14 +433,18 @@ export class OutboxInterleaver {
   /** The daemon ends at once, and another one begins with what is on the disk; or with an older copy of a database. */
   async #kill(upheaval: 'kills' | 'old-mirror' | 'old-outbox'): Promise<void> {
     await this.#rest();
-    const isDone = [...this.#place.project.outbox.intents.all()].some(isOnThePlatter);
+    const { outbox, late } = this.#place.project;
+    const copy = this.#copies.find(({ name }) => name === 'outbox.db');
+    // What is known of a call stays until its outcome is.
+    const isNew = copy !== undefined && late.all().some(({ at }) => !copy.late.has(at));
+    const isDone = isNew || [...outbox.intents.all()].some(isOnThePlatter);
     const kind = upheaval === 'old-outbox' && isDone ? 'kills' : upheaval;
     const name = kind === 'old-mirror' ? 'mirror.db' : 'outbox.db';
-    const old = this.#copies.find((copy) => copy.name === name);
+    const old = this.#copies.find((one) => one.name === name);
     if (kind !== 'kills' && !old) {
       const at = mkdtempSync(join(tmpdir(), 'procorefs-copy-'));
       this.#copyDatabase(name, this.#folder, at);
-      this.#copies.push({ name, at });
+      this.#copies.push({ name, at, late: new Set(late.all().map((one) => one.at)) });
       this.#say(`a copy of ${name} is made`);
       return;
     }
