@@ -188,6 +188,7 @@ export class Attempts {
     if (isGoing && (attempted.upload === undefined || attempted.removal !== undefined)) return false;
     const sighting = await this.lookup.sight(intent, attempted, call);
     this.current(intent);
+    if (!sighting) await this.#keepCovered(intent, attempted, call);
     if (!sighting || !(sighting.isThere || sighting.content)) {
       this.#mayComeLate(intent, attempted);
       this.forget(intent);
@@ -211,6 +212,24 @@ export class Attempts {
     if (now?.deleted || (now?.dirty && intent.remoteId !== NO_REMOTE))
       this.#o.outbox.intents.put({ ...now, baseVersion, baseNumber });
     return sighting.content !== undefined || attempted.upload === undefined;
+  }
+
+  /** Somebody deleted the file after our version had come: what that one covered unseen is kept beside. 1 call. */
+  async #keepCovered(intent: Intent, attempted: Attempt, call: CallOptions): Promise<void> {
+    const { remoteId: id, baseNumber: base, baseName: name } = intent;
+    const { client, project, ownWork } = this.#o;
+    const sent = attempted.upload === undefined ? undefined : sentBy(intent, attempted);
+    if (id === NO_REMOTE || !sent) return;
+    const file = { id, name };
+    const versions = await client.versions(project, id, call).catch((error: unknown) => {
+      if (!isFailure(error, 'gone')) throw error;
+      return [];
+    });
+    const ours = await ownWork.newestOf(file, versions, base, sent, call);
+    const listed = { ownWork, project, client: { versions: () => Promise.resolve(versions) } };
+    const unseen = ours && (await overtaken({ file, number: ours.number, base, sent: [sent] }, listed, call));
+    this.current(intent);
+    if (unseen) keepBeside(unseen, intent, this.#o);
   }
 
   /** What cannot be seen of it yet is remembered: a server may answer with an error, and finish. */

@@ -279,6 +279,26 @@ t.test('what our version covered is kept beside also where its file was deleted 
   }
 });
 
+t.test('the same where somebody else deleted the file before one had looked', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await files.write('a.txt', 'seen');
+  await project.drain();
+  await files.write('a.txt', 'ours');
+  const { writes } = project.project.session.session;
+  const saved = before(writes, 'createVersion', () => admin.change({ op: 'update', path: 'a.txt', content: 'theirs' }));
+  await tryWith(project, {
+    'reset-after': { route: 'POST /rest/v1.0/file_versions', count: 1 },
+    408: { route: 'GET /rest/v1.0/files', after: 1 },
+  });
+  await saved;
+  t.strictSame(await atServer(project), wanted({ 'a.txt': ['seen', 'theirs', 'ours'] }));
+  await admin.change({ op: 'delete', path: 'a.txt' });
+  await project.drain();
+  t.strictSame(await atServer(project), wanted({ 'a.txt': ['ours'], 'a (conflict).txt': ['theirs'] }));
+});
+
 t.test('what was made when it was sent again stays, also after a restart', async (t) => {
   let project = await opened(t);
   const { admin } = project.simulator;
