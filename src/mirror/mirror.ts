@@ -181,9 +181,13 @@ export class Mirror {
     } else if (known) await listNearest(store, this.#source, id, options);
   }
 
-  /** What the index shows, without taking it in: 1 call for 2,000 items. */
-  async read(filter: IndexFilter, options: CallOptions): Promise<readonly ReadRow[]> {
+  /** What the index shows at a time of the server's, in seconds, without taking it in: 1 call for 2,000 items. */
+  async read(
+    filter: IndexFilter,
+    options: CallOptions,
+  ): Promise<{ readonly rows: readonly ReadRow[]; readonly serverTime: number }> {
     const found: ReadRow[] = [];
+    let serverTime = 0;
     const until = (this.view.number('poll.at') ?? this.#clock.now() / 1000) + FAR;
     for (let step: Step | undefined = { from: filter.updatedFrom ?? 0, page: 1 }; step; ) {
       const { from, page }: Step = step;
@@ -191,9 +195,10 @@ export class Mirror {
       const reply = await this.#source.page({ page, perPage: pageRows(this.view), filter: range }, options);
       const read = await this.store.read(reply);
       found.push(...read.items);
+      serverTime ||= reply.serverTime;
       step = await walkOn(this.store, step, read, reply);
     }
-    return found;
+    return { rows: found, serverTime };
   }
 
   /** Compares everything with the server: 1 call for 2,000 items. */

@@ -128,19 +128,22 @@ export class Removals {
 
   /**
    * Compares what went with what was seen: of a file by the reply, of a folder in the bin, 1 call for 2,000 items. What
-   * was not seen comes back, a folder with all that is in it: 1 call. False then, and it is as it was.
+   * was not seen comes back, a folder with all that is in it: 1 call. False then, and it is as it was. What the server shows
+   * nowhere for long (it was purged, or is hidden from this account) counts as gone, and its call as unanswered still.
    * @throws Failure `removal-unchecked`: the server does not show it yet; `unseen-in-bin`: it could not be brought back
    */
   async compare(item: Item, sent: Sent, before: Before, isSeen: IsSeen, call: CallOptions): Promise<boolean> {
     const { store } = this.#o.mirror;
     // Somebody else deleted it.
     const isOurs = sent.reply !== undefined || sent.inDoubt;
-    const went = !isOurs || (await this.#isAllSeen(item, sent, before, isSeen, call));
-    if (went) {
-      await store.confirmDeletion(item.remoteId, sent.reply?.serverTime ?? 0);
-      this.#o.unanswered.forget(item.remoteId);
-    } else await this.#bringBack(item, call);
-    return went;
+    const isAllSeen = isOurs ? await this.#isAllSeen(item, sent, before, isSeen, call) : true;
+    if (isAllSeen === false) {
+      await this.#bringBack(item, call);
+      return false;
+    }
+    await store.confirmDeletion(item.remoteId, sent.reply?.serverTime ?? 0);
+    if (isAllSeen) this.#o.unanswered.forget(item.remoteId);
+    return true;
   }
 
   /** Sends the deletion and compares. */
@@ -149,11 +152,18 @@ export class Removals {
     return this.compare(item, await this.send(item, before, call), before, isSeen, call);
   }
 
-  async #isAllSeen(item: Item, sent: Sent, before: Before, isSeen: IsSeen, call: CallOptions): Promise<boolean> {
+  /** Undefined where what went cannot be found. */
+  async #isAllSeen(
+    item: Item,
+    sent: Sent,
+    before: Before,
+    isSeen: IsSeen,
+    call: CallOptions,
+  ): Promise<boolean | undefined> {
     const { remoteId: id } = item;
     if (item.isFile) {
-      const version = sent.reply?.item?.version?.id ?? (await this.#versionOf(item, call));
-      return version === undefined || isSeen({ id, version });
+      const version = sent.reply?.item?.version?.id ?? (await this.#versionOf(item, before, call));
+      return version && isSeen({ id, version });
     }
     const { view, store } = this.#o.mirror;
     const content = new Set(view.children(id, 0, CHUNK).map(({ remoteId }) => remoteId));
@@ -161,7 +171,8 @@ export class Removals {
     if (tells && content.size > 0 && view.number(REPLIES_TELL) === undefined)
       await store.setMeta({ [REPLIES_TELL]: 1 });
     if (content.size === 0 && tells === false && view.number(REPLIES_TELL) !== undefined) return true;
-    return !(await this.#below(item, content, call)).some((row) => !isSeen(row) && this.#wentAlong(row, before));
+    const below = await this.#below(item, content, before, call);
+    return below && !below.some((row) => !isSeen(row) && this.#wentAlong(row, before));
   }
 
   /** Whether the item went with the folder now, and was not in the bin before. */
@@ -177,21 +188,30 @@ export class Removals {
 
   /**
    * What is in the bin of a folder that was deleted, as soon as the server shows it there with its `content`. Where nothing
-   * is known to be in it, its own listing says most.
+   * is known to be in it, its own listing says most. Undefined where it cannot be found any more.
    */
-  async #below(folder: Item, content: ReadonlySet<RemoteId>, call: CallOptions): Promise<readonly ReadRow[]> {
+  async #below(
+    folder: Item,
+    content: ReadonlySet<RemoteId>,
+    before: Before,
+    call: CallOptions,
+  ): Promise<readonly ReadRow[] | undefined> {
     const { mirror } = this.#o;
     const { remoteId: folderId } = folder;
     const listed = content.size === 0 ? await this.#listed(folderId, call) : undefined;
     if (listed) return listed;
     const filters: readonly IndexFilter[] = [{ folderId, inRecycleBin: true }, { folderId }];
+    let binned: readonly ReadRow[] | undefined;
+    let isLong = false;
     for (const filter of filters) {
-      const rows = await mirror.read(filter, call);
-      const isInBin = rows.some((row) => row.id === folderId && row.deleted);
-      if (isInBin && (content.size === 0 || rows.some((row) => content.has(row.id))))
-        return rows.filter((row) => row.id !== folderId);
+      const { rows, serverTime } = await mirror.read(filter, call);
+      isLong = isLongSince(before, serverTime);
+      if (!rows.some((row) => row.id === folderId && row.deleted)) continue;
+      binned = rows.filter((row) => row.id !== folderId);
+      if (content.size === 0 || rows.some((row) => content.has(row.id))) return binned;
     }
-    throw new Failure('removal-unchecked', { path: folder.name });
+    if (!isLong) throw new Failure('removal-unchecked', { path: folder.name });
+    return binned;
   }
 
   /** What a folder in the bin has in it by its own listing; undefined where the server does not show one. */
@@ -207,7 +227,7 @@ export class Removals {
   }
 
   /** The version with which a file went; undefined where it cannot be found any more. */
-  async #versionOf(item: Item, call: CallOptions): Promise<VersionId | undefined> {
+  async #versionOf(item: Item, before: Before, call: CallOptions): Promise<VersionId | undefined> {
     const { client, project, mirror } = this.#o;
     try {
       const now = await client.file(project, item.remoteId, call);
@@ -218,9 +238,10 @@ export class Removals {
       if (!isFailure(error, 'gone')) throw error;
     }
     const filter = { type: 'file', inRecycleBin: true, updatedFrom: item.updatedAt } as const;
-    const row = (await mirror.read(filter, call)).find(({ id }) => id === item.remoteId);
-    if (!row) throw new Failure('removal-unchecked', { path: item.name });
-    return row.version;
+    const { rows, serverTime } = await mirror.read(filter, call);
+    const row = rows.find(({ id }) => id === item.remoteId);
+    if (!row && !isLongSince(before, serverTime)) throw new Failure('removal-unchecked', { path: item.name });
+    return row?.version;
   }
 
   async #bringBack(item: Item, call: CallOptions): Promise<void> {
@@ -247,6 +268,11 @@ export class Removals {
     throw new Failure('unseen-in-bin', { path: item.name }, why);
   }
 }
+
+/** Seconds after the look before a deletion from which on what the server shows nowhere is not waited for. */
+const LONG = 15 * 60;
+
+const isLongSince = ({ time }: Before, serverTime: number): boolean => serverTime - time > LONG;
 
 const isThere = ({ flags }: Item): boolean => (flags & (DELETED | BIN)) === 0;
 

@@ -9,10 +9,10 @@ import type { RemoteItem, RemoteVersion } from '../procore/items.js';
 import { overtaken } from '../procore/overtaken.js';
 import { isSameContent } from '../procore/own-work.js';
 import type { Written, WrittenItem } from '../procore/writes.js';
-import { attemptOf, placeOfCall, rebased, sentBy, withOutcome } from './attempt.js';
+import { attemptOf, type Made, placeOfCall, rebased, sentBy, withOutcome } from './attempt.js';
 import { isNothing } from './changes.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
-import { type LateCalls, PEOPLE } from './late.js';
+import { type LateCalls, mayBeOf, PEOPLE } from './late.js';
 import { Lookup, type LookupOptions } from './lookup.js';
 import type { Outbox } from './outbox.js';
 import { rehomed } from './rehome.js';
@@ -33,6 +33,12 @@ const LEAVES_DOUBT: ReadonlySet<string> = new Set(['reply-lost', 'interrupted', 
 /** The reply to a move shows that somebody else has saved a version meanwhile. */
 const isForeign = (attempt: Intent, item: RemoteItem): boolean =>
   !attempt.dirty && attempt.baseVersion !== NO_VERSION && item.version?.id !== attempt.baseVersion;
+
+/** The item with the version that what was written or deleted here since is about: nobody here has seen another one. */
+const withSeen = (
+  item: RemoteItem,
+  { dirty, deleted, baseVersion: id, baseNumber: number, baseSize: size }: Intent,
+): Made => (dirty || deleted ? { id: item.id, version: { id, number, size } } : item);
 
 /** What an attempt has made, where that is not what the file has now. */
 interface Outcome {
@@ -99,7 +105,7 @@ export class Attempts {
     if (unseen) keepBeside(unseen, attempt, this.#o);
     this.#passed(attempt, item, made);
     if (attempt.dirty) this.#o.checkedIn(attempt.inode);
-    this.#finish(attempt, own ? { ...item, version: own } : item);
+    this.#finish(attempt, own ? { ...item, version: own } : item, made);
   }
 
   /** What earlier calls at the same file may make yet is not what this one has made. */
@@ -134,13 +140,14 @@ export class Attempts {
     outbox.tree.tell(changes);
   }
 
-  #finish(attempt: Intent, item: RemoteItem): void {
+  #finish(attempt: Intent, item: RemoteItem, made: RemoteVersion | undefined): void {
     const { outbox, content } = this.#o;
     const { intents, staging } = outbox;
     const now = intents.ofAttempt(attempt.attemptAt);
     if (!now || !attempt.attempted) return;
-    const next = rebased(now, attempt.attempted, item);
     const foreign = isForeign(attempt, item);
+    const isOurs = attempt.attempted.upload !== undefined && made?.id === item.version?.id;
+    const next = rebased(now, attempt.attempted, foreign && !isOurs ? withSeen(item, now) : item);
     if (!foreign) outbox.confirmed(now.inode, next.baseVersion);
     if (!isNothing(next)) {
       intents.change(outbox.staysLocal.settled(next, outbox.clock.now()));
@@ -181,6 +188,7 @@ export class Attempts {
     if (isGoing && (attempted.upload === undefined || attempted.removal !== undefined)) return false;
     const sighting = await this.lookup.sight(intent, attempted, call);
     this.current(intent);
+    if (!sighting) await this.#keepCovered(intent, attempted, call);
     if (!sighting || !(sighting.isThere || sighting.content)) {
       this.#mayComeLate(intent, attempted);
       this.forget(intent);
@@ -206,6 +214,24 @@ export class Attempts {
     return sighting.content !== undefined || attempted.upload === undefined;
   }
 
+  /** Somebody deleted the file after our version had come: what that one covered unseen is kept beside. 1 call. */
+  async #keepCovered(intent: Intent, attempted: Attempt, call: CallOptions): Promise<void> {
+    const { remoteId: id, baseNumber: base, baseName: name } = intent;
+    const { client, project, ownWork } = this.#o;
+    const sent = attempted.upload === undefined ? undefined : sentBy(intent, attempted);
+    if (id === NO_REMOTE || !sent) return;
+    const file = { id, name };
+    const versions = await client.versions(project, id, call).catch((error: unknown) => {
+      if (!isFailure(error, 'gone')) throw error;
+      return [];
+    });
+    const ours = await ownWork.newestOf(file, versions, base, sent, call);
+    const listed = { ownWork, project, client: { versions: () => Promise.resolve(versions) } };
+    const unseen = ours && (await overtaken({ file, number: ours.number, base, sent: [sent] }, listed, call));
+    this.current(intent);
+    if (unseen) keepBeside(unseen, intent, this.#o);
+  }
+
   /** What cannot be seen of it yet is remembered: a server may answer with an error, and finish. */
   #mayComeLate(intent: Intent, attempt: Attempt): void {
     const place = placeOfCall(intent, this.#o.outbox.tree);
@@ -221,10 +247,11 @@ export class Attempts {
     const { outbox, ownWork } = this.#o;
     const { attempted } = attempt;
     if (!attempted) return false;
-    const calls = this.late.creations(parentId, linuxNames.decode(attempted.name), PEOPLE);
-    const sent = [...calls.map(({ digests }) => digests), ...(attempted.digests ? [attempted.digests] : [])];
     const found = await this.lookup.childNamed(parentId, linuxNames.decode(attempted.name), 'file', call);
     if (!found || outbox.intents.ofRemote(found.item.id)) return false;
+    const all = this.late.creations(parentId, linuxNames.decode(attempted.name), PEOPLE);
+    const calls = all.filter(mayBeOf(found.item.id));
+    const sent = [...calls.map(({ digests }) => digests), ...(attempted.digests ? [attempted.digests] : [])];
     for (const [n, digests] of sent.entries()) {
       const own = await ownWork.made(found.item, digests, call);
       if (!own) continue;
@@ -248,8 +275,9 @@ export class Attempts {
    */
   async wentOn(intent: Intent, written: WrittenItem, call: CallOptions): Promise<Intent | 'done' | undefined> {
     const { version } = written.item;
-    for (const late of this.late.versions(intent.remoteId, PEOPLE)) {
-      if (!version || !(await this.#o.ownWork.isOurs(written.item, version, late.digests, call))) continue;
+    if (!version) return undefined;
+    for (const late of this.late.versions(intent.remoteId, PEOPLE).filter(mayBeOf(version.number))) {
+      if (!(await this.#o.ownWork.isOurs(written.item, version, late.digests, call))) continue;
       const now = this.current(intent);
       if (isSameContent(late.digests, attemptOf(now).digests)) {
         const { baseParent: parent, baseName: name } = now;

@@ -34,7 +34,11 @@ export class Deletions {
   async send(intent: Intent, call: CallOptions): Promise<void> {
     const { outbox, attempts, removals, keepContent } = this.#o;
     const { intents, tree } = outbox;
+    const { late } = attempts;
     const wasSent = isRemovalSent(intent);
+    // Also by a call before this attempt, or for a deletion that was given up.
+    const unanswered = late.removals(intent.remoteId).flatMap(({ removal }) => removal?.time ?? []);
+    const mayHaveGone = wasSent || unanswered.length > 0;
     // Which content it has, and whether that is ours, is to be known first.
     if (!wasSent && intent.attempted?.upload !== undefined) {
       await attempts.resolve(intent, call);
@@ -51,15 +55,15 @@ export class Deletions {
     }
     if (!wasSent && !isGone && this.#mustWait(intent)) return;
     const covered = intent.folder ? coveredBy(intent, outbox) : [];
-    if (!item || (isGone && !wasSent)) return this.#finish(intent, covered);
+    if (!item || (isGone && !mayHaveGone)) return this.#finish(intent, covered);
     await keepContent(intent);
-    const before = removals.before(item, wasSent);
-    const attempt = attempts.begin(intent, { ...placeOf(intent), removal: intent.attempted?.removal ?? before.time });
-    const time = attempt.attempted?.removal ?? before.time;
+    const before = removals.before(item, mayHaveGone);
+    const time = Math.min(intent.attempted?.removal ?? before.time, ...unanswered);
+    const attempt = attempts.begin(intent, { ...placeOf(intent), removal: time });
     const sent = isGone
       ? { reply: undefined, inDoubt: true }
       : await attempts.answered(attempt, () => removals.send(item, { time }, call));
-    const inDoubt = sent.inDoubt || wasSent;
+    const inDoubt = sent.inDoubt || mayHaveGone;
     const went = await removals.compare(item, { ...sent, inDoubt }, { ...before, time }, this.#isSeen, call);
     const now = intents.get(intent.inode);
     if (now?.remoteId !== intent.remoteId) return;

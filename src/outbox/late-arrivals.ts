@@ -14,7 +14,7 @@ import { overtaken } from '../procore/overtaken.js';
 import { type OwnWork, sizeOf } from '../procore/own-work.js';
 import { tombstone, untouched } from './changes.js';
 import { type Intent, NO_REMOTE } from './intent.js';
-import { type LateCall, type LateCalls, PEOPLE } from './late.js';
+import { type LateCall, type LateCalls, mayBeOf, PEOPLE } from './late.js';
 import type { Outbox } from './outbox.js';
 import { keepBeside } from './version-beside.js';
 
@@ -108,13 +108,12 @@ export class LateArrivals {
   }
 
   #creationsOf({ parentId, remoteName, remoteId }: Item): LateCall[] {
-    const calls = this.#o.late.creations(parentId, remoteName, PEOPLE);
-    return calls.filter(({ baseNumber }) => remoteId > baseNumber);
+    return this.#o.late.creations(parentId, remoteName, PEOPLE).filter(mayBeOf(remoteId));
   }
 
   #versionsOf({ remoteId, size, versionNumber }: Item): LateCall[] {
-    const calls = this.#o.late.versions(remoteId, PEOPLE);
-    return calls.filter(({ digests, baseNumber }) => sizeOf(digests) === size && versionNumber > baseNumber);
+    const calls = this.#o.late.versions(remoteId, PEOPLE).filter(mayBeOf(versionNumber));
+    return calls.filter(({ digests }) => sizeOf(digests) === size);
   }
 
   /** Those whose version may lie below the current one. */

@@ -33,6 +33,12 @@ export interface LateRemoval {
   readonly version: VersionId;
 }
 
+/** Whether this may be what a call has made: a version of this number, a file of this id. Earlier ones others have made. */
+export const mayBeOf =
+  (made: number) =>
+  ({ baseNumber }: LateCall): boolean =>
+    made > baseNumber;
+
 /** What goes up is what people changed here. */
 export const PEOPLE = '';
 

@@ -55,6 +55,9 @@ export function recover(
         intent = { ...intent, ...held, volatile: undefined, upload: undefined };
         log.warn({ path, reason }, 'a file is held');
       } else if (intent.stagedAt !== 0 && stagedAt !== mtimeMs) intent = { ...intent, stagedAt };
+    } else if (!intent.flushed) {
+      // Opened for writing, with nothing acknowledged since: its content is still the one of a version.
+      intent = { ...intent, flushed: true, state: 'held' };
     }
     if (intent !== known) put.push(intent);
   }

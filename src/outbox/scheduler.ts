@@ -298,13 +298,9 @@ export class Scheduler {
   #begin(intent: Intent): void {
     const { outbox, sender } = this.#o;
     const awaited = sender.attempts.awaited(intent);
-    if (awaited !== undefined) {
-      this.#queue.waitFor(awaited, intent.inode);
-      return;
-    }
     const order = orderOf(intent, outbox);
-    if (order.kind === 'covered') {
-      this.#queue.waitFor(intent.baseParent, intent.inode);
+    if (awaited !== undefined || order.kind === 'covered') {
+      this.#queue.waitFor(awaited ?? intent.baseParent, intent.inode);
       return;
     }
     if (order.kind === 'keep-folder') {
@@ -312,11 +308,12 @@ export class Scheduler {
       return;
     }
     if (order.kind === 'after') {
-      // A deletion that stands in somebody's way does not wait any longer.
+      // A deletion that stands in somebody's way rests no longer. After a failure it has its pause all the same.
       const first = order.inode === undefined ? undefined : outbox.intents.get(order.inode);
       this.#queue.waitFor(order.inode, intent.inode);
       if (!first?.deleted || first.inode === intent.inode || this.#underWay.has(first.inode)) return;
-      if (this.#readiness.at(first) === undefined) return;
+      const firstAt = this.#readiness.at(first);
+      if (firstAt === undefined || (hasFailed(first) && firstAt > outbox.clock.now())) return;
       const outcome = sender.attempts.awaited(first);
       const before = outcome === undefined ? orderOf(first, outbox) : ({ kind: 'after', inode: outcome } as const);
       if (before.kind === 'go') this.#run(first, () => sender.send(first, this.#stop.signal));

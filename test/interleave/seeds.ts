@@ -10,6 +10,14 @@ export const OUTBOX_SEEDS: readonly number[] = [
   2001, 2009, 2021,
   // A colleague saves over what a call without an answer had made.
   20_119,
+  // A deletion has no reply, and is refused when it is sent again.
+  8_000_139,
+  // What a deletion without a reply took is shown nowhere.
+  8_000_579,
+  // What was made when it was sent again is taken for what comes late.
+  8_000_606,
+  // A colleague saves while a move is on its way, and a person goes on with the file.
+  9_000_020,
 ];
 
 // Open: outbox 20_195, on a busy machine: what is to go up does not end.

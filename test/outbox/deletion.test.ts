@@ -298,6 +298,51 @@ t.test('a deletion whose outcome was not compared is compared after a new start'
   t.notOk(await scene.files.exists('whole'));
 });
 
+t.test('a deletion without a reply is compared also where it was refused when it was sent again', async (t) => {
+  for (const path of ['a.txt', 'folder']) {
+    const scene = await Scene.of(t);
+    const { files, admin } = scene;
+    await scene.there('a.txt', 'folder/a.txt');
+    await files.unlink(path === 'folder' ? 'folder/a.txt' : path);
+    if (path === 'folder') await files.rmdir(path);
+    const route = 'DELETE /rest/v1.0/f';
+    await admin.faults({ 'reset-after': { route, count: 1 }, '503-retry-after': { route, after: 1 } });
+    if (path === 'folder') scene.beforeDeletions(1, { op: 'create', path: 'folder/new.txt', content: 'newer' });
+    else scene.beforeDeletions(1, { op: 'update', path, content: 'newer' });
+    await scene.left();
+    await admin.noFaults();
+    await scene.poll();
+    await scene.drain();
+    const server =
+      path === 'folder' ? { 'a.txt': 1, folder: 0, 'folder/new.txt': 1 } : { 'a.txt': 2, folder: 0, 'folder/a.txt': 1 };
+    t.strictSame(await scene.server(), server);
+    t.equal(await files.read(path === 'folder' ? 'folder/new.txt' : path), 'newer');
+  }
+});
+
+t.test(
+  'a deletion without a reply of what the server shows nowhere ends, and what it took may show again',
+  async (t) => {
+    for (const path of ['a.txt', 'folder']) {
+      const scene = await Scene.of(t);
+      const { files, admin } = scene;
+      await scene.there('a.txt', 'folder/a.txt');
+      await files.unlink(path === 'folder' ? 'folder/a.txt' : path);
+      if (path === 'folder') await files.rmdir(path);
+      await admin.faults({ 'reset-after': { route: 'DELETE /rest/v1.0/f', count: 1 } });
+      scene.beforeDeletions(1, { op: 'permission', path, visible: false });
+      const failed = (await scene.left()).find(({ baseName }) => baseName === path);
+      t.match(failed?.reason, /does not show yet/);
+      await admin.faults({ 'clock-skew': { seconds: 3600 } });
+      await scene.drain();
+      t.notOk(await files.exists(path));
+      await scene.change({ op: 'permission', path, visible: true });
+      await scene.open.project.mirror.sweepNow('background', never);
+      t.ok(await files.exists(path), 'nobody had deleted it');
+    }
+  },
+);
+
 t.test('what cannot be brought back at once is brought back later, and said', async (t) => {
   const scene = await Scene.of(t);
   const { files, admin } = scene;

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { INTERRUPTED } from '#src/outbox/intent.js';
-import { Files, openProject } from '../helpers/project.js';
+import { context, Files, openProject } from '../helpers/project.js';
 
 t.test('what waits for a person still does after it was moved, and says why', async (t) => {
   const project = await openProject(t, {}, { settle: 3_600_000 });
@@ -40,4 +40,28 @@ t.test('who deletes what was being written when the daemon was killed has decide
     tree.filter(({ type }) => type === 'file').map(({ path }) => path),
     [],
   );
+});
+
+t.test('a file that was opened, and not written to, when the daemon was killed goes up as it was', async (t) => {
+  const waiting = { settle: 3_600_000, deleteDelay: 3_600_000 };
+  let project = await openProject(t, {}, waiting);
+  const files = new Files(project.fileSystem);
+  for (const name of ['a.txt', 'new.txt']) await files.write(name, name);
+  await project.drain();
+  // Its content is a version at the server.
+  await files.rename('new.txt', 'a.txt');
+  const { node } = await files.entry('a.txt');
+  await project.fileSystem.open(node, 1, context);
+  const { intents } = project.project.outbox;
+  const opened = [...intents.all()].find(({ state }) => state === 'open')!;
+  t.match(opened, { name: 'a.txt', staged: false, flushed: false });
+  project = await project.reopen(waiting);
+  // As a kill leaves it.
+  project.project.outbox.intents.put(opened);
+  project = await project.reopen(waiting);
+  await project.drain();
+  const history = (await project.simulator.admin.history()).filter(
+    ({ path, deleted }) => path !== 'Schedules' && !deleted,
+  );
+  t.match(history, [{ path: 'a.txt', history: { length: 2 } }]);
 });

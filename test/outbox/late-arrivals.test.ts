@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test as T } from 'tap';
 import { systemClock } from '#src/base/clock.js';
@@ -7,10 +10,11 @@ import { before } from '../helpers/meanwhile.js';
 import { until } from '../helpers/processes.js';
 import { Files, type OpenProject, openProject, polled } from '../helpers/project.js';
 
+const LATER = { settle: 3_600_000, deleteDelay: 3_600_000 } as const;
 const sum = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 async function opened(t: T): Promise<OpenProject> {
-  const project = await openProject(t, {}, { settle: 3_600_000, deleteDelay: 3_600_000 });
+  const project = await openProject(t, {}, LATER);
   await until(() => project.project.mirror.view.crawlDone);
   await project.simulator.admin.switches({ 'upload-reuse': 'accepted' });
   return project;
@@ -189,6 +193,29 @@ t.test('the same where it was brought back already', async (t) => {
   t.strictSame(await atServer(project), wanted({ 'a.txt': ['seen', 'newer'] }));
 });
 
+t.test('the same where a folder was brought back already, and something was made in it since', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await admin.change({ op: 'create', path: 'd/a.txt', parents: true, content: 'seen' });
+  await polled(project.project);
+  await files.unlink('d/a.txt');
+  await files.rmdir('d');
+  await admin.faults({ late: { route: 'DELETE /rest/v1.0/f', count: 1 } });
+  const { writes } = project.project.session.session;
+  void before(writes, 'deleteFolder', () => admin.change({ op: 'create', path: 'd/theirs.txt', content: 'theirs' }));
+  await project.drain();
+  t.strictSame(await files.list('d'), ['theirs.txt']);
+  await files.write('d/ours.txt', 'ours');
+  await project.drain();
+  t.ok((await admin.finishLate()).includes(200));
+  t.strictSame(await atServer(project), {});
+  await settles(project, async () => 'd' in (await atServer(project)));
+  t.strictSame(await atServer(project), wanted({ d: [], 'd/theirs.txt': ['theirs'], 'd/ours.txt': ['ours'] }));
+  await polled(project.project);
+  t.strictSame((await files.list('d')).toSorted(), ['ours.txt', 'theirs.txt']);
+});
+
 t.test('what comes late while this machine sleeps is looked at when it wakes', async (t) => {
   let asleep = 0;
   const clock = { ...systemClock, now: () => systemClock.now() + asleep };
@@ -252,6 +279,26 @@ t.test('what our version covered is kept beside also where its file was deleted 
   }
 });
 
+t.test('the same where somebody else deleted the file before one had looked', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await files.write('a.txt', 'seen');
+  await project.drain();
+  await files.write('a.txt', 'ours');
+  const { writes } = project.project.session.session;
+  const saved = before(writes, 'createVersion', () => admin.change({ op: 'update', path: 'a.txt', content: 'theirs' }));
+  await tryWith(project, {
+    'reset-after': { route: 'POST /rest/v1.0/file_versions', count: 1 },
+    408: { route: 'GET /rest/v1.0/files', after: 1 },
+  });
+  await saved;
+  t.strictSame(await atServer(project), wanted({ 'a.txt': ['seen', 'theirs', 'ours'] }));
+  await admin.change({ op: 'delete', path: 'a.txt' });
+  await project.drain();
+  t.strictSame(await atServer(project), wanted({ 'a.txt': ['ours'], 'a (conflict).txt': ['theirs'] }));
+});
+
 t.test('what was made when it was sent again stays, also after a restart', async (t) => {
   let project = await opened(t);
   const { admin } = project.simulator;
@@ -298,6 +345,43 @@ t.test('what was sent again is not what an earlier call at it made late', async 
     await project.drain();
   }
   t.strictSame(await atServer(project), server);
+});
+
+t.test('what was made when it was sent again is not gone on from by who has not seen it', async (t) => {
+  let project = await opened(t);
+  const { admin } = project.simulator;
+  for (const path of ['new.txt', 'version.txt']) await admin.change({ op: 'create', path, content: 'seen' });
+  await polled(project.project);
+  const older = mkdtempSync(join(tmpdir(), 'procorefs-older-'));
+  t.teardown(() => rmSync(older, { recursive: true }));
+  const mirrors = (folder: string): string[] => readdirSync(folder).filter((name) => name.startsWith('mirror.db'));
+  project = await project.reopen(LATER, () => {
+    for (const name of mirrors(project.folder)) copyFileSync(join(project.folder, name), join(older, name));
+  });
+  // The file is deleted there, and made again under its name.
+  await admin.change({ op: 'delete', path: 'new.txt' });
+  let files = new Files(project.fileSystem);
+  for (const path of ['new.txt', 'version.txt']) await files.write(path, 'ours');
+  await tryWith(project, { '500-html': { route: 'POST /rest/v1.0/file' } });
+  await project.drain();
+  t.strictSame(await atServer(project), wanted({ 'new.txt': ['ours'], 'version.txt': ['seen', 'ours'] }));
+  // As after a power cut: what shows is what was there before.
+  project = await project.reopen(LATER, () => {
+    for (const name of mirrors(project.folder)) rmSync(join(project.folder, name));
+    for (const name of mirrors(older)) copyFileSync(join(older, name), join(project.folder, name));
+  });
+  files = new Files(project.fileSystem);
+  for (const path of ['new.txt', 'version.txt']) await files.write(path, 'saved over it');
+  await project.drain();
+  t.strictSame(
+    await atServer(project),
+    wanted({
+      'new.txt': ['ours'],
+      'new (conflict).txt': ['saved over it'],
+      'version.txt': ['seen', 'ours'],
+      'version (conflict).txt': ['saved over it'],
+    }),
+  );
 });
 
 t.test('what a person gives up while its outcome is not known makes and covers nothing', async (t) => {

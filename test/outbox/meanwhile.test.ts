@@ -77,6 +77,23 @@ t.test('what people and others do while a change is on its way', async (t) => {
     },
   );
 
+  for (const act of ['written', 'deleted'] as const)
+    await t.test(`what is ${act} here while it is moved was not made from what somebody saved meanwhile`, async (t) => {
+      await files.write('goes', 'base');
+      await open.drain();
+      await files.rename('goes', `gone ${act}`);
+      const change = before(writes, 'updateFile', async () => {
+        await admin.change({ op: 'update', path: 'goes', content: 'their version' });
+        await (act === 'written' ? files.write(`gone ${act}`, 'ours') : files.unlink(`gone ${act}`));
+      });
+      await open.drain();
+      await change;
+      t.strictSame(await history(`gone ${act}`), ['their version', 'base'].map(sum));
+      t.equal(String(await files.read(`gone ${act}`)), 'their version');
+      const beside = (await admin.history()).find(({ path }) => path.startsWith(`gone ${act} (conflict`));
+      t.strictSame(beside?.history, act === 'written' ? [sum('ours')] : undefined);
+    });
+
   for (const [when, at] of [
     ['while the version before it is uploaded', before],
     ['when that before it was uploaded, and is no version yet', after],

@@ -101,7 +101,7 @@ export class OutboxInterleaver {
   /** What colleagues did since the last poll, or the last change that went out. */
   #unseen = 0;
   #isDown = false;
-  #copies: { readonly name: string; readonly at: string }[] = [];
+  #copies: { readonly name: string; readonly at: string; readonly late: ReadonlySet<number> }[] = [];
 
   private constructor(t: Teardown, server: HeldServer, time: HeldTime, state: StateFolder, kinds: ReadonlySet<Kind>) {
     this.#server = server;
@@ -283,7 +283,7 @@ export class OutboxInterleaver {
     const folder = folders.length > 0 ? this.#pick(folders) : `${this.#top}/${this.#pick(FOLDERS)}`;
     const draw = this.#random() * 100;
     // Two who write to one open file make a mixture, which is nobody's.
-    if (person.opened !== undefined && [place, file].includes(person.opened)) return;
+    if (person.isOpen(place) || person.isOpen(file)) return;
     const act = (what: string, work: () => unknown): void => {
       this.#say(`here: ${what}`);
       const done = Promise.resolve()
@@ -303,7 +303,7 @@ export class OutboxInterleaver {
       done.catch((error: unknown) => this.#say(`UNEXPECTED ${(error as Error).stack}`));
     };
     if (person.isInTheMiddle && draw < 70) return act('goes on', () => person.goOn());
-    if (person.opened !== undefined && draw < 30) return act('writes and closes', () => person.close());
+    if (person.isWriting && draw < 30) return act('writes and closes', () => person.close());
     if (draw < 22) return act(`writes ${place}`, () => person.write(place));
     if (draw < 36) return act(`writes ${file}`, () => person.write(file));
     if (draw < 42) return act(`appends to ${file}`, () => person.append(file));
@@ -320,7 +320,7 @@ export class OutboxInterleaver {
     if (draw < 88 && mayDelete) return act(`saves ${file}`, () => person.save(file));
     if (draw < 94 && mayDelete && !person.isInTheMiddle)
       return act(`removes all of ${folder}`, () => person.removeAll(folder));
-    if (this.#kinds.has('open') && person.opened === undefined) return act(`opens ${place}`, () => person.open(place));
+    if (this.#kinds.has('open') && !person.isWriting) return act(`opens ${place}`, () => person.open(place));
   }
 
   #colleagueActs() {
@@ -433,14 +433,18 @@ export class OutboxInterleaver {
   /** The daemon ends at once, and another one begins with what is on the disk; or with an older copy of a database. */
   async #kill(upheaval: 'kills' | 'old-mirror' | 'old-outbox'): Promise<void> {
     await this.#rest();
-    const isDone = [...this.#place.project.outbox.intents.all()].some(isOnThePlatter);
+    const { outbox, late } = this.#place.project;
+    const copy = this.#copies.find(({ name }) => name === 'outbox.db');
+    // What is known of a call stays until its outcome is.
+    const isNew = copy !== undefined && late.all().some(({ at }) => !copy.late.has(at));
+    const isDone = isNew || [...outbox.intents.all()].some(isOnThePlatter);
     const kind = upheaval === 'old-outbox' && isDone ? 'kills' : upheaval;
     const name = kind === 'old-mirror' ? 'mirror.db' : 'outbox.db';
-    const old = this.#copies.find((copy) => copy.name === name);
+    const old = this.#copies.find((one) => one.name === name);
     if (kind !== 'kills' && !old) {
       const at = mkdtempSync(join(tmpdir(), 'procorefs-copy-'));
       this.#copyDatabase(name, this.#folder, at);
-      this.#copies.push({ name, at });
+      this.#copies.push({ name, at, late: new Set(late.all().map((one) => one.at)) });
       this.#say(`a copy of ${name} is made`);
       return;
     }
@@ -543,7 +547,7 @@ export class OutboxInterleaver {
       this.#isDown = false;
       server.letAllGo();
       await this.#rest();
-      while (this.#busy || this.#person.isInTheMiddle || this.#person.opened !== undefined) {
+      while (this.#busy || this.#person.isInTheMiddle || this.#person.isWriting) {
         if (this.#busy) await this.#whileTimePasses(this.#busy.catch(() => undefined));
         else if (this.#person.isInTheMiddle) await this.#person.goOn().catch(() => undefined);
         else await this.#person.close().catch(() => undefined);

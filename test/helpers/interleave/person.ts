@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Inode, type NodeId, ROOT_INODE } from '#src/base/ids.js';
 import { type LocalItem, versionOf } from '#src/outbox/tree.js';
+import type { WorkingFile } from '#src/outbox/working-file.js';
 import { context } from '../project.js';
 import type { Witness } from '../witness.js';
 import type { HeldProject } from './held-project.js';
@@ -16,7 +17,9 @@ export class Person {
   readonly #ofVersion: (id: number) => string | undefined;
   /** What is still to be done of something that takes several calls. */
   readonly #next: (() => Promise<void>)[] = [];
-  #open: { readonly node: NodeId; readonly handle: number; readonly path: string } | undefined;
+  #open:
+    | { readonly node: NodeId; readonly handle: number; readonly path: string; readonly file: WorkingFile | undefined }
+    | undefined;
 
   constructor(place: () => HeldProject, witness: Witness, ofVersion: (id: number) => string | undefined) {
     this.#place = place;
@@ -50,9 +53,15 @@ export class Person {
     return this.#next.length > 0;
   }
 
-  /** The path under which a file was opened for writing, and is still. */
-  get opened(): string | undefined {
-    return this.#open?.path;
+  /** A file was opened for writing, and is still. */
+  get isWriting(): boolean {
+    return this.#open !== undefined;
+  }
+
+  /** Whether what is at this path now is the file that is open for writing: it may have been moved since. */
+  isOpen(path: string): boolean {
+    const file = this.#open?.file;
+    return file !== undefined && this.#item(path)?.inode === file.inode;
   }
 
   /** The daemon is gone, and with it what was open and what was begun. */
@@ -85,12 +94,12 @@ export class Person {
     const existing = await this.#files.entry(path).catch(() => undefined);
     if (existing) {
       const { handle } = await fileSystem.open(existing.node, O_WRONLY_TRUNC, context);
-      this.#open = { node: existing.node, handle, path };
+      this.#open = { node: existing.node, handle, path, file: this.#working(path) };
     } else {
       const slash = path.lastIndexOf('/');
       const parent = await this.#files.entry(path.slice(0, slash));
       const made = await fileSystem.writable.create(parent.node, path.slice(slash + 1), 0o644, O_WRONLY_CREAT, context);
-      this.#open = { node: made.entry.node, handle: made.file.handle, path };
+      this.#open = { node: made.entry.node, handle: made.file.handle, path, file: this.#working(path) };
     }
     this.#witness.gaveUp(before, `opened ${path} here`);
   }
@@ -164,6 +173,11 @@ export class Person {
 
   get #files() {
     return this.#place().files;
+  }
+
+  #working(path: string): WorkingFile | undefined {
+    const item = this.#item(path);
+    return item && this.#place().project.outbox.working(item.inode);
   }
 
   #item(path: string): LocalItem | undefined {
