@@ -304,10 +304,16 @@ export async function kernelShadow(t: Scenario, seeds: readonly number[]): Promi
       ...NAMES.slice(0, 5).map((name) => ({ op: 'create', path: `${top}/${name}`, content: name })),
     ]);
     await poll();
-    const wrong = async (): Promise<string | undefined> => {
+    const untruth = async (): Promise<string | undefined> => {
       for (const [n, mount] of mounts.entries())
         for await (const what of mount.untruths()) return `mount ${n}: ${what}`;
       return undefined;
+    };
+    // The project polls by itself as well: what it has just taken in is told a moment later.
+    const wrong = async (): Promise<string | undefined> => {
+      if ((await untruth()) === undefined) return undefined;
+      await poll();
+      return untruth();
     };
     let found: string | undefined;
     for (let step = 0; step < 40 && !found; step++) {
