@@ -168,12 +168,10 @@ export class Attempts {
     if (!(same && now.size > 0 && content.adopt(staging.path(inode), version))) staging.remove(inode);
   }
 
-  /** Others may have moved it meanwhile: then it is not where it was here. */
+  /** It has the server's times now, and others may have moved it meanwhile: then it is not where it was here. */
   #tellPlace(before: Intent): void {
     const { tree } = this.#o.outbox;
-    if (before.deleted) return;
-    const now = tree.item(before.inode);
-    if (now?.parent !== before.parent || now.name !== before.name) tree.tell([moved(before, now)]);
+    if (!before.deleted) tree.tell([moved(before, tree.item(before.inode))]);
   }
 
   /**
