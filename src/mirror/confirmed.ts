@@ -14,6 +14,7 @@ export class Confirmed {
   readonly #times = new Map<RemoteId, number>();
   /** When what we took out of the recycle bin had been deleted at the latest, seconds by its own time. */
   readonly #restored = new Map<RemoteId, number>();
+  /** Of which our last call was to delete them. */
   readonly #deleted = new Set<RemoteId>();
   readonly #put: Statement<[number, number, number]>;
   readonly #forget: Statement<[number]>;
@@ -53,6 +54,17 @@ export class Confirmed {
     return this.#deleted.has(id);
   }
 
+  /** When it had been deleted at the latest, if one of our own calls took it out of the recycle bin since the start. */
+  restoredFrom(id: RemoteId): number | undefined {
+    return this.#restored.get(id);
+  }
+
+  /** Whether a listing of this server time may be older than what we did to the item. */
+  isNewerThan(id: RemoteId, serverTime: number): boolean {
+    const confirmed = this.#times.get(id);
+    return confirmed !== undefined && serverTime < confirmed + STALE_LISTING;
+  }
+
   #note(id: RemoteId, serverTime: number): void {
     this.#times.delete(id);
     this.#times.set(id, serverTime);
@@ -63,16 +75,5 @@ export class Confirmed {
     this.#restored.delete(oldest);
     this.#deleted.delete(oldest);
     this.#forget.run(oldest);
-  }
-
-  /** When it had been deleted at the latest, if one of our own calls took it out of the recycle bin since the start. */
-  restoredFrom(id: RemoteId): number | undefined {
-    return this.#restored.get(id);
-  }
-
-  /** Whether a listing of this server time may be older than what we did to the item. */
-  isNewerThan(id: RemoteId, serverTime: number): boolean {
-    const confirmed = this.#times.get(id);
-    return confirmed !== undefined && serverTime < confirmed + STALE_LISTING;
   }
 }

@@ -26,6 +26,7 @@ import { type ListedLocalItem, type LocalItem, type Tree, versionOf } from '../o
 import { attributesOf, type Ownership } from './attributes.js';
 import { Directories } from './directories.js';
 import { FileHandles } from './file-handles.js';
+import { followOpen } from './follow-open.js';
 import { Generations } from './generations.js';
 import { HiddenFolder } from './hidden/hidden-folder.js';
 import { isHidden } from './hidden/places.js';
@@ -394,23 +395,11 @@ export class ProjectFileSystem implements FileSystem {
     await this.#telling;
   }
 
-  #renew(inode: Inode): void {
-    this.#mirror.store.renew(inode).catch((error: unknown) => {
-      this.log.error({ error }, 'what came back after it was removed here has the node of what is open');
-    });
-  }
-
   #changed(changes: readonly Change[]): void {
-    for (const { inode, before, rewritten } of changes) {
-      const item = rewritten || !before ? this.tree.item(inode) : undefined;
-      if (!item?.isFile) continue;
-      const node = this.nodes.of(item);
-      const file = this.outbox.working(inode);
-      // Who has it open here reads from now on what is written to it through another mount.
-      if (rewritten && file) this.handles.share(node, file);
-      // What was removed here comes back, and is not what is open still.
-      if (this.handles.file(node)?.isUnlinked) this.#renew(inode);
-    }
+    for (const inode of followOpen(changes, { handles: this.handles, nodes: this.nodes, outbox: this.outbox }))
+      this.#mirror.store.renew(inode).catch((error: unknown) => {
+        this.log.error({ error }, 'what came back after it was removed here has the node of what is open');
+      });
     const pushed = this.invalidation
       ?.push(changes)
       .catch((error) => this.log.error({ error }, 'an invalidation failed'));

@@ -193,7 +193,7 @@ class Scene {
           });
     }
     if (!this.#isPolled) return sleep((PROMISED + BUSY) * 1000);
-    for (const daemon of this.#daemons) await polledSince(daemon, performance.now());
+    for (const daemon of this.#daemons) await daemon.polled();
   }
 
   /** The kernel hears of what others did a moment after the daemon. */
@@ -207,13 +207,5 @@ class Scene {
       if (!wrong || performance.now() > end) return wrong;
       await sleep(100);
     }
-  }
-}
-
-/** Resolves after a poll that began after this time. */
-async function polledSince(daemon: Daemon, began: number): Promise<void> {
-  for (; ; await sleep(50)) {
-    const { sincePoll } = await daemon.status();
-    if (sincePoll !== undefined && sincePoll * 1000 < performance.now() - began) return;
   }
 }

@@ -49,7 +49,7 @@ export async function doubtScenario(t: Scenario, driver: 'kernel' | 'fuse-native
     const made = new Set((await admin.tree()).map(({ path }) => path));
     return came.every((name) => made.has(name));
   });
-  await observer.polled();
+  await observer.daemon.polled();
   await sees({ ...first, gone: null }, 'a poll shows what came through');
 
   await rename(at('renamed.txt'), at('folder/renamed.txt'));
@@ -66,10 +66,10 @@ export async function doubtScenario(t: Scenario, driver: 'kernel' | 'fuse-native
   };
   await sees(then, 'what people do with it then');
   await admin.change({ op: 'create', path: 'folder/by others.txt', content: 'others' });
-  await observer.polled();
+  await observer.daemon.polled();
   await observer.sees('', { ...then, 'folder/by others.txt': 'others', Schedules: null }, 'after another poll', 3000);
   await observer.killed();
-  await observer.polled();
+  await observer.daemon.polled();
   const last: Tree = { ...then, 'folder/by others.txt': 'others' };
   await sees(last, 'after kill -9 and a poll');
 
@@ -78,7 +78,7 @@ export async function doubtScenario(t: Scenario, driver: 'kernel' | 'fuse-native
   const { ' edges.txt': edges, ...others } = last;
   const wanted: Tree = { ...others, 'edges.txt': edges! };
   await observer.serverHas('', wanted, 'everything is at the server once');
-  await observer.polled();
+  await observer.daemon.polled();
   await observer.sees('', { ...wanted, Schedules: null }, 'and here', 3000);
   await observer.listed();
   await sees(wanted, 'after listings as well');

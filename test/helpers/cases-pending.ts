@@ -271,7 +271,7 @@ export async function pendingScenario(t: Scenario, driver: 'kernel' | 'fuse-nati
       })),
     );
   const shows = (name: string): Tree => cases[name]!.shows;
-  await observer.polled();
+  await observer.daemon.polled();
   await sees('after a poll', shows);
   await observer.listed();
   await sees('after listings', shows);

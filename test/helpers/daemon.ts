@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BrowsedFolder } from '#src/daemon/browse.js';
 import { askDaemon } from '#src/daemon/control.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
@@ -23,6 +24,14 @@ export class Daemon {
 
   status(): Promise<MountStatus> {
     return this.#ask('status', {});
+  }
+
+  /** Resolves after a poll that began after this. */
+  async polled(): Promise<void> {
+    for (const began = performance.now(); ; await sleep(50)) {
+      const { sincePoll } = await this.status();
+      if (sincePoll !== undefined && sincePoll * 1000 < performance.now() - began) return;
+    }
   }
 
   /** What is left after so many seconds at most. */

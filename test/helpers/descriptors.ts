@@ -1,9 +1,6 @@
 import { readdirSync } from 'node:fs';
 import koffi from 'koffi';
 
-/** From `sys/resource.h`. */
-const RLIMIT_NOFILE = 7;
-
 const prlimit = koffi.load('libc.so.6').func('int prlimit(int pid, int resource, const void *limit, void *before)') as (
   pid: number,
   resource: number,
@@ -17,19 +14,15 @@ const prlimit = koffi.load('libc.so.6').func('int prlimit(int pid, int resource,
  * @returns what ends that
  */
 export function takeDescriptors(reused = false): () => void {
-  const before = new BigUint64Array(2);
-  if (prlimit(0, RLIMIT_NOFILE, null, before) !== 0) throw new Error('prlimit failed');
   // What is open stays so; of what is free there is no number below this one.
   const highest = Math.max(...readdirSync('/proc/self/fd').map(Number));
-  const limit = new BigUint64Array([reused ? BigInt(highest + 1) : 3n, before[1]!]);
-  if (prlimit(0, RLIMIT_NOFILE, limit, null) !== 0) throw new Error('prlimit failed');
-  return () => void prlimit(0, RLIMIT_NOFILE, before, null);
+  return limited(0, 'files', reused ? highest + 1 : 3);
 }
 
 /** From `sys/resource.h`. */
-export const RESOURCES = { files: RLIMIT_NOFILE, memory: 9 } as const;
+const RESOURCES = { files: 7, memory: 9 } as const;
 
-/** Limits what another process may have open, or its address space in bytes. @returns what ends that */
+/** Limits what a process (0: this one) may have open, or its address space in bytes. @returns what ends that */
 export function limited(pid: number, resource: keyof typeof RESOURCES, most: number): () => void {
   const before = new BigUint64Array(2);
   const number = RESOURCES[resource];

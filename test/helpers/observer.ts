@@ -80,19 +80,11 @@ export class Observer {
     }
   }
 
-  /** Resolves after a poll that began after this. */
-  async polled(): Promise<void> {
-    for (const began = performance.now(); ; await sleep(100)) {
-      const { sincePoll } = await this.daemon.status();
-      if (sincePoll !== undefined && sincePoll * 1000 < performance.now() - began) return;
-    }
-  }
-
   /** Polls that show the server as it was so many seconds ago. */
   async polledStale(seconds: number): Promise<void> {
     const { admin } = this.#project.simulator;
     await admin.faults({ 'stale-index': { seconds } });
-    await this.polled();
+    await this.daemon.polled();
     await admin.faults({ 'stale-index': 0 });
   }
 

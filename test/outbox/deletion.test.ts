@@ -99,6 +99,12 @@ class Scene {
   }
 
   /** Paths at the server, with how many versions a file has. */
+  /** A file, or the folder with the only file that is in it. */
+  async removes(path: string): Promise<void> {
+    await this.files.unlink(path === 'folder' ? 'folder/a.txt' : path);
+    if (path === 'folder') await this.files.rmdir(path);
+  }
+
   async server(): Promise<Record<string, number>> {
     const prefix = this.at('');
     const tree = await this.admin.tree({ hash: false });
@@ -303,8 +309,7 @@ t.test('a deletion without a reply is compared also where it was refused when it
     const scene = await Scene.of(t);
     const { files, admin } = scene;
     await scene.there('a.txt', 'folder/a.txt');
-    await files.unlink(path === 'folder' ? 'folder/a.txt' : path);
-    if (path === 'folder') await files.rmdir(path);
+    await scene.removes(path);
     const route = 'DELETE /rest/v1.0/f';
     await admin.faults({ 'reset-after': { route, count: 1 }, '503-retry-after': { route, after: 1 } });
     if (path === 'folder') scene.beforeDeletions(1, { op: 'create', path: 'folder/new.txt', content: 'newer' });
@@ -327,8 +332,7 @@ t.test(
       const scene = await Scene.of(t);
       const { files, admin } = scene;
       await scene.there('a.txt', 'folder/a.txt');
-      await files.unlink(path === 'folder' ? 'folder/a.txt' : path);
-      if (path === 'folder') await files.rmdir(path);
+      await scene.removes(path);
       await admin.faults({ 'reset-after': { route: 'DELETE /rest/v1.0/f', count: 1 } });
       scene.beforeDeletions(1, { op: 'permission', path, visible: false });
       const failed = (await scene.left()).find(({ baseName }) => baseName === path);

@@ -1,29 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import t from 'tap';
-import { Connections } from '#src/connections/store.js';
-import { StateFolder } from '#src/daemon/state-folder.js';
 import { Colleague } from '../helpers/interleave/colleague.js';
 import { HeldProject } from '../helpers/interleave/held-project.js';
-import { HeldServer } from '../helpers/interleave/held-server.js';
-import { HeldTime } from '../helpers/interleave/held-time.js';
-import { addConnection } from '../helpers/simulated-connection.js';
 import { Witness } from '../helpers/witness.js';
 
 t.test('a version that a colleague saves between the look and ours is kept beside it', async (t) => {
-  const time = new HeldTime(Date.now());
-  const server = await HeldServer.start(t, () => time.now());
-  const folder = mkdtempSync(join(tmpdir(), 'procorefs-overtaken-'));
-  addConnection(new Connections(folder), server.ready);
-  const passing = setInterval(() => time.pass(1000), 2);
-  const place = await HeldProject.open(server, time, new StateFolder(folder));
-  t.teardown(async () => {
-    server.letAllGo();
-    await place.close();
-    clearInterval(passing);
-    rmSync(folder, { recursive: true, force: true });
-  });
+  const { server, place } = await HeldProject.alone(t);
   const witness = new Witness();
   const colleague = new Colleague(server, witness);
   const drain = () => place.project.scheduler.drain(AbortSignal.timeout(60_000));

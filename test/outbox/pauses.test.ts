@@ -1,30 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import t from 'tap';
-import { Connections } from '#src/connections/store.js';
-import { StateFolder } from '#src/daemon/state-folder.js';
 import { Colleague } from '../helpers/interleave/colleague.js';
 import { HeldProject } from '../helpers/interleave/held-project.js';
-import { HeldServer } from '../helpers/interleave/held-server.js';
-import { HeldTime } from '../helpers/interleave/held-time.js';
 import { until } from '../helpers/processes.js';
-import { addConnection } from '../helpers/simulated-connection.js';
 import { Witness } from '../helpers/witness.js';
 
 t.test('a deletion that fails has its pauses also where somebody waits for its place, and ends', async (t) => {
-  const time = new HeldTime(Date.now());
-  const server = await HeldServer.start(t, () => time.now());
-  const folder = mkdtempSync(join(tmpdir(), 'procorefs-pauses-'));
-  addConnection(new Connections(folder), server.ready);
-  const passing = setInterval(() => time.pass(1000), 2);
-  const place = await HeldProject.open(server, time, new StateFolder(folder));
-  t.teardown(async () => {
-    server.letAllGo();
-    await place.close();
-    clearInterval(passing);
-    rmSync(folder, { recursive: true, force: true });
-  });
+  const { time, server, place } = await HeldProject.alone(t);
   const { files, project } = place;
   const colleague = new Colleague(server, new Witness());
   await files.mkdir('Plans');

@@ -57,7 +57,7 @@ export class Notifier implements KernelCache {
     // "Attributes only" (below 0) is part of every other.
     waiting.offset =
       waiting.offset < 0 || offset < 0 ? Math.max(waiting.offset, offset) : Math.min(waiting.offset, offset);
-    // After the names that were told meanwhile, see `KernelCache`.
+    // After the names told meanwhile: a name waits for who reads the folder, and what they read goes then.
     this.#waiting.delete(key);
     this.#waiting.set(key, waiting);
     return waiting.done;

@@ -1,14 +1,22 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { silentLog } from '#src/base/log.js';
 import { Connections } from '#src/connections/store.js';
 import { Project, type ProjectOptions } from '#src/daemon/project.js';
 import { projectSession, resolveSource } from '#src/daemon/session.js';
-import type { StateFolder } from '#src/daemon/state-folder.js';
+import { StateFolder } from '#src/daemon/state-folder.js';
 import { Session } from '#src/procore/session.js';
 import { WritableProjectFileSystem } from '#src/vfs/writable-filesystem.js';
 import { Files } from '../project.js';
 import { PROJECT_OPTIONS } from '../project-options.js';
-import type { HeldServer } from './held-server.js';
-import type { HeldTime } from './held-time.js';
+import { addConnection } from '../simulated-connection.js';
+import { HeldServer } from './held-server.js';
+import { HeldTime } from './held-time.js';
+
+interface Teardown {
+  teardown(cleanup: () => unknown): unknown;
+}
 
 /** Milliseconds: changes rest, and polls come when somebody asks for one. */
 const OPTIONS = { ...PROJECT_OPTIONS, settle: 2000, deleteDelay: 3000, pollInterval: 1e9 };
@@ -67,6 +75,23 @@ export class HeldProject {
     await project.mirror.open();
     project.start();
     return new HeldProject(project, session);
+  }
+
+  /** With a server of its own and a state folder, and time that passes. */
+  static async alone(t: Teardown): Promise<{ time: HeldTime; server: HeldServer; place: HeldProject }> {
+    const time = new HeldTime(Date.now());
+    const server = await HeldServer.start(t, () => time.now());
+    const folder = mkdtempSync(join(tmpdir(), 'procorefs-held-'));
+    addConnection(new Connections(folder), server.ready);
+    const passing = setInterval(() => time.pass(1000), 2);
+    const place = await HeldProject.open(server, time, new StateFolder(folder));
+    t.teardown(async () => {
+      server.letAllGo();
+      await place.close();
+      clearInterval(passing);
+      rmSync(folder, { recursive: true, force: true });
+    });
+    return { time, server, place };
   }
 
   async close(): Promise<void> {
