@@ -1,5 +1,5 @@
 import type { Inode } from '../base/ids.js';
-import { type Change, disappeared, nextSequence } from '../mirror/changes.js';
+import { altered, type Change, disappeared, nextSequence } from '../mirror/changes.js';
 import { BIN, DELETED, HIDDEN } from '../mirror/flags.js';
 import type { Item } from '../mirror/view.js';
 import { hasNothingOfItsOwn } from './changes.js';
@@ -21,6 +21,8 @@ export function follow(
   const drop: Inode[] = [];
   const seen: Change[] = [];
   for (const { intent, item } of concerned(changes, { intents, tree })) {
+    // What took its place here has its times and permissions, under another number.
+    if (item.inode !== intent.inode && !intent.deleted) seen.push(altered(intent));
     if (intent.state === 'uploading') continue;
     const isThere = (item.flags & HIDDEN) === 0;
     // One that a listing does not have any more may be elsewhere: that is found when it is sent.

@@ -29,6 +29,24 @@ t.test('what a colleague moves while it gets another name here is nowhere but th
   t.ok(await mount.lookup(await mount.lookup(root, 'X'), 'new'));
 });
 
+t.test('what took the place of a document shows what becomes of that', async (t) => {
+  const { project, simulator } = await openProject(t, {}, { settle: 3_600_000 });
+  const { admin } = simulator;
+  await admin.changes(['a', 'b'].map((path) => ({ op: 'create', path, content: path })));
+  await until(() => project.mirror.view.crawlDone);
+  await polled(project);
+  const mount = new ShadowKernel(fileSystemOf(project));
+  t.teardown(() => mount.fs.destroy());
+  const root = asNodeId(ROOT_NODE);
+  await mount.rename(root, 'a', root, 'b');
+  const node = await mount.lookup(root, 'b');
+  await mount.getattr(node);
+  await admin.change({ op: 'permission', path: 'b', private: true });
+  await polled(project);
+  for await (const what of mount.untruths()) t.fail(what);
+  t.equal((await mount.fs.getattr(node, undefined, context)).attributes.mode & 0o777, 0o600);
+});
+
 t.test('a folder that is made anew at the server has nothing of the one before it', async (t) => {
   const { project, simulator } = await openProject(t, {}, { settle: 3_600_000 });
   const { admin } = simulator;
