@@ -204,8 +204,11 @@ export interface FileSystem {
 export interface KernelCache {
   /** Whether the calls below do anything; without it, time-outs must be short. */
   readonly canInvalidate: boolean;
-  /** Forget attributes and, from `offset` on (−1: only the attributes), cached pages or directory entries. */
-  invalidateNode(node: NodeId, offset?: number): Promise<void>;
+  /**
+   * Forget attributes and, from `offset` on (−1: only the attributes), cached pages or directory entries.
+   * @returns false if the kernel did not know the node
+   */
+  invalidateNode(node: NodeId, offset?: number): Promise<boolean>;
   /** Forget a name in a folder (also one remembered as missing). */
   invalidateEntry(parent: NodeId, name: string): Promise<void>;
 }

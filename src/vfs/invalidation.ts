@@ -40,15 +40,19 @@ export class Invalidation {
     for (const { inode, before, after, replacedSequence, rewritten } of changes) {
       const moved = before?.parent !== after?.parent || before?.name !== after?.name;
       const renames = moved || replacedSequence !== undefined;
-      const places = [before, ...(moved ? [after] : [])].filter((place) => place && this.#asked.has(place.parent));
-      for (const place of places) {
-        folders.add(place!.parent);
-        if (renames || this.#conceals) work.push(this.#entry(place!));
+      const places = [before, ...(moved ? [after] : [])].filter((place) => place !== undefined);
+      const asked = places.filter((place) => this.#asked.has(place.parent));
+      for (const place of asked) {
+        folders.add(place.parent);
+        if (renames || this.#conceals) work.push(this.#entry(place));
       }
-      if (places.length > 0 || inode === this.#nodes.root) work.push(this.#node(inode, rewritten ? 0 : -1));
+      if (asked.length > 0 || inode === this.#nodes.root) {
+        const item = this.#item(inode);
+        if (item) work.push(this.#node(item, rewritten ? 0 : -1, asked));
+      }
       // Who has only a handle of its name asks again, and hears that it is another one now.
-      if (places.length > 0 && replacedSequence !== undefined)
-        work.push(this.#kernel.invalidateNode(this.#nodes.of({ inode, sequence: replacedSequence }), -1));
+      if (asked.length > 0 && replacedSequence !== undefined)
+        work.push(this.#node({ inode, sequence: replacedSequence }, -1, asked));
     }
     for (const folder of folders) work.push(this.#directory(folder));
     const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');
@@ -67,14 +71,22 @@ export class Invalidation {
     return parent ? this.#kernel.invalidateEntry(this.#nodes.of(parent), place.name) : Promise.resolve();
   }
 
-  #directory(inode: Inode): Promise<void> {
-    return this.#node(inode, 0);
+  async #directory(inode: Inode): Promise<void> {
+    const item = this.#item(inode);
+    if (item) await this.#kernel.invalidateNode(this.#nodes.of(item), 0);
   }
 
-  /** @param offset as in `KernelCache.invalidateNode` */
-  #node(inode: Inode, offset: number): Promise<void> {
-    const item = this.#item(inode);
-    return item ? this.#kernel.invalidateNode(this.#nodes.of(item), offset) : Promise.resolve();
+  /**
+   * The kernel knows a node from when the program that asked for it runs again, with the attributes of the answer: what
+   * is told before that finds no node. The program has the folder locked until then, and a name waits for the lock
+   * (`fuse_reverse_inval_entry()` in `fs/fuse/dir.c`).
+   * @param offset as in `KernelCache.invalidateNode`
+   */
+  async #node(item: Pick<LocalItem, 'inode' | 'sequence'>, offset: number, places: readonly Place[]): Promise<void> {
+    const node = this.#nodes.of(item);
+    if (await this.#kernel.invalidateNode(node, offset)) return;
+    await Promise.all(places.map((place) => this.#entry(place)));
+    await this.#kernel.invalidateNode(node, offset);
   }
 
   /** What is gone here may still be in the kernel. */

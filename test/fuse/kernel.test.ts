@@ -1,7 +1,9 @@
 import assert from 'node:assert';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { silentLog } from '#src/base/log.js';
@@ -126,6 +128,34 @@ t.test('a notification for a folder with a waiting request holds up neither othe
   wait.open();
   await kept;
   t.equal(await ls.ended, '0');
+});
+
+t.test('a node that the kernel is about to know is told of after a notification of its name', async (t) => {
+  const fs = new MemoryFileSystem();
+  const { mnt, mounted } = await mountFor(t, kernelDriver, fs);
+  const busy = program('taskset', '-c', '0', 'sh', '-c', 'echo; while :; do :; done');
+  t.teardown(() => busy.process.kill('SIGKILL'));
+  await once(busy.process.stdout!, 'data');
+  let tooEarly = false;
+  for (let n = 0; n < 20 && !tooEarly; n++) {
+    const file = fs.file(fs.root, `f${n}`, 'old');
+    const wait = gate(fs, 'lookup', fs.root.node);
+    const stat = program('taskset', '-c', '0', 'stat', '--format=%s', `${mnt}/f${n}`);
+    await until(() => wait.entered() > 0);
+    // SCHED_IDLE of sched(7): it runs when nobody else wants to.
+    await run('chrt', ['--idle', '--pid', '0', String(stat.process.pid)]);
+    wait.open();
+    await setImmediate();
+    file.content = Buffer.from('newer');
+    tooEarly = !(await mounted.kernel.invalidateNode(file.node, -1));
+    await mounted.kernel.invalidateEntry(fs.root.node, `f${n}`);
+    await mounted.kernel.invalidateNode(file.node, -1);
+    fs.before = undefined;
+    t.equal((await client.call('statSync', `${mnt}/f${n}`)).size, 5);
+    stat.process.kill('SIGKILL');
+    await stat.ended;
+  }
+  t.ok(tooEarly, 'the kernel was told before who asked ran again');
 });
 
 t.test('a folder that always has a request waiting is invalidated all the same', async (t) => {

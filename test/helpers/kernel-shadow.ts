@@ -23,6 +23,13 @@ interface Name {
   readonly by: string;
 }
 
+/** An answer that the program which asked has, and has not run since. */
+interface Late {
+  readonly parent: NodeId;
+  readonly name: string;
+  readonly entry: Entry | NoEntry;
+}
+
 /**
  * What a kernel believes of one mount: names, attributes, listings and pages, each for as long as it was told, unless it
  * is told to forget. What goes through the mount itself it knows, as fuse(4) has it.
@@ -37,22 +44,39 @@ export class ShadowKernel implements KernelCache {
   /** Directories that are being read: handle, cookie and the names so far. */
   readonly #reading = new Map<NodeId, { handle: Handle; cookie: number }>();
   readonly #writing = new Map<NodeId, { handle: Handle; size: number }>();
+  readonly #nodes = new Set<NodeId>([asNodeId(ROOT_NODE)]);
+  #late: Late[] = [];
 
   constructor(fs: WritableProjectFileSystem) {
     this.fs = fs;
     fs.mounted(this);
   }
 
-  async invalidateNode(node: NodeId, offset = -1): Promise<void> {
+  async invalidateNode(node: NodeId, offset = -1): Promise<boolean> {
+    if (!this.#nodes.has(node)) return false;
+    // An answer that is older than this has no attributes for the kernel.
+    for (const late of this.#late.filter(({ entry }) => entry.node === node)) this.#takeUp(late);
     this.#attributes.delete(node);
-    if (offset < 0) return;
+    if (offset < 0) return true;
     this.#listings.delete(node);
     this.#pages.delete(node);
+    return true;
   }
 
   async invalidateEntry(parent: NodeId, name: string): Promise<void> {
+    this.#unlocked(parent);
     this.#names.delete(key(parent, name));
     this.#changed(parent);
+  }
+
+  /** Who looked up a name in the folder has run, and let go of its lock. */
+  #unlocked(folder?: NodeId): void {
+    for (const late of this.#late.filter(({ parent }) => folder === undefined || parent === folder)) this.#takeUp(late);
+  }
+
+  #takeUp(late: Late): void {
+    this.#late = this.#late.filter((one) => one !== late);
+    this.#put(late.parent, late.name, late.entry, 'late lookup');
   }
 
   /** fuse_dir_changed(): attributes and listing of a folder in which something was done. */
@@ -69,6 +93,7 @@ export class ShadowKernel implements KernelCache {
 
   #attribute(entry: Entry, by: string): void {
     const { node, attributes, attributeTimeout } = entry;
+    this.#nodes.add(node);
     if (attributeTimeout > SHORT) this.#attributes.set(node, { attributes, by });
     else this.#attributes.delete(node);
   }
@@ -81,6 +106,12 @@ export class ShadowKernel implements KernelCache {
     this.#put(parent, name, entry, 'lookup');
     if (entry.node === undefined) throw new Error('ENOENT');
     return entry.node;
+  }
+
+  /** A program looks up a name and does not run for a while. */
+  async lookupLate(parent: NodeId, name: string): Promise<void> {
+    if (!this.#names.has(key(parent, name)))
+      this.#late.push({ parent, name, entry: await this.fs.lookup(parent, name, context) });
   }
 
   async getattr(node: NodeId): Promise<void> {
@@ -131,6 +162,7 @@ export class ShadowKernel implements KernelCache {
   }
 
   async create(folder: NodeId, name: string): Promise<void> {
+    this.#unlocked(folder);
     const { entry, file } = await this.fs.writable.create(folder, name, 0o644, 0o301, context);
     this.#put(folder, name, entry, 'create');
     this.#changed(folder);
@@ -181,11 +213,13 @@ export class ShadowKernel implements KernelCache {
   }
 
   async mkdir(folder: NodeId, name: string): Promise<void> {
+    this.#unlocked(folder);
     this.#put(folder, name, await this.fs.writable.mkdir(folder, name, 0o755, context), 'mkdir');
     this.#changed(folder);
   }
 
   async remove(folder: NodeId, name: string, how: 'unlink' | 'rmdir'): Promise<void> {
+    this.#unlocked(folder);
     await this.fs.writable[how](folder, name, context);
     this.#names.delete(key(folder, name));
     this.#changed(folder);
@@ -193,6 +227,7 @@ export class ShadowKernel implements KernelCache {
 
   async rename(folder: NodeId, name: string, to: NodeId, newName: string): Promise<void> {
     const node = await this.lookup(folder, name);
+    for (const one of [folder, to]) this.#unlocked(one);
     await this.fs.writable.rename(folder, name, to, newName, true, context);
     const moved = this.#names.get(key(folder, name));
     this.#names.delete(key(folder, name));
@@ -209,12 +244,15 @@ export class ShadowKernel implements KernelCache {
 
   /** As after a remount. */
   forgetAll(): void {
-    for (const all of [this.#names, this.#attributes, this.#listings, this.#pages]) all.clear();
+    for (const all of [this.#names, this.#attributes, this.#listings, this.#pages, this.#nodes]) all.clear();
+    this.#nodes.add(asNodeId(ROOT_NODE));
+    this.#late = [];
   }
 
   /** What it still believes that is not so. */
   async *untruths(): AsyncGenerator<string> {
     await this.fs.told();
+    this.#unlocked();
     for (const one of [...this.#names.values()]) {
       const is = await there(() => this.fs.lookup(one.parent, one.name, context));
       if (is && is.node !== one.node && this.#names.get(key(one.parent, one.name)) === one)
@@ -364,6 +402,7 @@ const DEEDS = [
     'list',
     'lookup',
     'lookup',
+    'lookup late',
     'getattr',
     'root',
     'read',
@@ -396,6 +435,8 @@ async function act(
     case 'lookup':
       await file();
       return;
+    case 'lookup late':
+      return mount.lookupLate(folder, name);
     case 'getattr':
       return mount.getattr(await file());
     case 'root':

@@ -88,7 +88,7 @@ export async function openProjectIn(
     const fileSystem = fileSystemOf(opened);
     fileSystem.mounted({
       canInvalidate: false,
-      invalidateNode: () => Promise.resolve(),
+      invalidateNode: () => Promise.resolve(true),
       invalidateEntry: () => Promise.resolve(),
     });
     return {

@@ -10,7 +10,7 @@ t.test('who only asks whether a file is there is looked after as who opens the f
   await until(() => mirror.view.crawlDone);
   fileSystem.mounted({
     canInvalidate: true,
-    invalidateNode: () => Promise.resolve(),
+    invalidateNode: () => Promise.resolve(true),
     invalidateEntry: () => Promise.resolve(),
   });
   const seen: string[] = [];

@@ -15,8 +15,9 @@ interface Notice {
   offset: number | undefined;
   readonly name: string | undefined;
   readonly since: number;
-  readonly done: Promise<void>;
-  readonly resolve: () => void;
+  /** Whether the kernel knew the node. */
+  readonly done: Promise<boolean>;
+  readonly resolve: (isKnown: boolean) => void;
 }
 
 /** From `fcntl.h`. */
@@ -50,7 +51,7 @@ export class Notifier implements KernelCache {
     if (this.#fd < 0) throw systemError('fcntl');
   }
 
-  invalidateNode(node: NodeId, offset = 0): Promise<void> {
+  invalidateNode(node: NodeId, offset = 0): Promise<boolean> {
     const key = String(node);
     const waiting = this.#waiting.get(key);
     if (waiting?.offset === undefined) return this.#add(key, node, offset, undefined);
@@ -63,9 +64,9 @@ export class Notifier implements KernelCache {
     return waiting.done;
   }
 
-  invalidateEntry(parent: NodeId, name: string): Promise<void> {
+  async invalidateEntry(parent: NodeId, name: string): Promise<void> {
     const key = `${parent}/${name}`;
-    return this.#waiting.get(key)?.done ?? this.#add(key, parent, undefined, name);
+    await (this.#waiting.get(key)?.done ?? this.#add(key, parent, undefined, name));
   }
 
   /** Requests were answered: what was kept back for them may go now. */
@@ -79,14 +80,14 @@ export class Notifier implements KernelCache {
     this.#closed = true;
     if (!this.#sending) closeSync(this.#fd);
     clearTimeout(this.#timer);
-    for (const notice of this.#waiting.values()) notice.resolve();
+    for (const notice of this.#waiting.values()) notice.resolve(true);
     this.#waiting.clear();
   }
 
-  #add(key: string, node: NodeId, offset: number | undefined, name: string | undefined): Promise<void> {
-    if (this.#closed) return Promise.resolve();
-    let resolve = (): void => {};
-    const done = new Promise<void>((settle) => {
+  #add(key: string, node: NodeId, offset: number | undefined, name: string | undefined): Promise<boolean> {
+    if (this.#closed) return Promise.resolve(true);
+    let resolve = (_: boolean): void => {};
+    const done = new Promise<boolean>((settle) => {
       resolve = settle;
     });
     this.#waiting.set(key, { node, offset, name, since: performance.now(), done, resolve });
@@ -110,11 +111,10 @@ export class Notifier implements KernelCache {
 
   #send(message: Buffer, notices: readonly Notice[]): void {
     this.#sending = true;
-    // ENOENT: the kernel does not know the node or the name; then there is nothing to forget.
-    write(this.#fd, message, 0, message.length, null, () => {
+    write(this.#fd, message, 0, message.length, null, (error) => {
       this.#sending = false;
       if (this.#closed) closeSync(this.#fd);
-      for (const notice of notices) notice.resolve();
+      for (const notice of notices) notice.resolve(error?.code !== 'ENOENT');
       this.#next();
     });
   }

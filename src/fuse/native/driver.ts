@@ -17,7 +17,7 @@ const kept = new Set<FuseInstance>();
 
 const kernelCache: KernelCache = {
   canInvalidate: false,
-  invalidateNode: () => Promise.resolve(),
+  invalidateNode: () => Promise.resolve(true),
   invalidateEntry: () => Promise.resolve(),
 };
 

@@ -47,7 +47,7 @@ export class HeldProject {
     );
     this.fileSystem.mounted({
       canInvalidate: false,
-      invalidateNode: () => Promise.resolve(),
+      invalidateNode: () => Promise.resolve(true),
       invalidateEntry: () => Promise.resolve(),
     });
     this.files = new Files(this.fileSystem);
