@@ -198,6 +198,8 @@ export class Writer {
       this.#confirmed.addDeletion(id, serverTime);
       const before = (row.flags & HIDDEN) === 0 ? this.#rows.placeOf(row) : undefined;
       this.#rows.hide.run(DELETED, Math.max(serverTime, row.seen_at), row.inode);
+      // Whoever looks after it because of a change may end here again.
+      if ((row.flags & DELETED) !== 0) return { changes: [], added: 0 };
       return { changes: [{ inode: row.inode, before, after: undefined, replacedSequence: undefined }], added: 0 };
     });
   }

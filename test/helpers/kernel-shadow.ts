@@ -54,8 +54,6 @@ export class ShadowKernel implements KernelCache {
 
   async invalidateNode(node: NodeId, offset = -1): Promise<boolean> {
     if (!this.#nodes.has(node)) return false;
-    // An answer that is older than this has no attributes for the kernel.
-    for (const late of this.#late.filter(({ entry }) => entry.node === node)) this.#takeUp(late);
     this.#attributes.delete(node);
     if (offset < 0) return true;
     this.#listings.delete(node);
@@ -74,9 +72,16 @@ export class ShadowKernel implements KernelCache {
     for (const late of this.#late.filter(({ parent }) => folder === undefined || parent === folder)) this.#takeUp(late);
   }
 
+  /** Attributes of a node that is known meanwhile are older than what is known of it. */
   #takeUp(late: Late): void {
     this.#late = this.#late.filter((one) => one !== late);
+    const { node } = late.entry;
+    const isKnown = node !== undefined && this.#nodes.has(node);
+    const believed = isKnown && this.#attributes.get(node);
     this.#put(late.parent, late.name, late.entry, 'late lookup');
+    if (!isKnown) return;
+    if (believed) this.#attributes.set(node, believed);
+    else this.#attributes.delete(node);
   }
 
   /** fuse_dir_changed(): attributes and listing of a folder in which something was done. */
@@ -402,6 +407,8 @@ const DEEDS = [
     'list',
     'lookup',
     'lookup',
+    'lookup late',
+    'lookup late',
     'lookup late',
     'getattr',
     'root',

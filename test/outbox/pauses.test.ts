@@ -5,7 +5,7 @@ import { until } from '../helpers/processes.js';
 import { Witness } from '../helpers/witness.js';
 
 t.test('a deletion that fails has its pauses also where somebody waits for its place, and ends', async (t) => {
-  const { time, server, place } = await HeldProject.alone(t);
+  const { time, server, place, reopen } = await HeldProject.alone(t);
   const { files, project } = place;
   const colleague = new Colleague(server, new Witness());
   await files.mkdir('Plans');
@@ -29,4 +29,13 @@ t.test('a deletion that fails has its pauses also where somebody waits for its p
   t.ok(deletions < 20, `${deletions} calls in ten minutes`);
   await until(() => project.outbox.intents.size === 0);
   t.strictSame([...colleague.tree('Plans')], [['Plans/a.txt', 'two']]);
+  // What it took is shown nowhere, so what it was is never known.
+  const asked: string[] = [];
+  server.between = (label, phase) => {
+    if (phase === 'request') asked.push(label);
+  };
+  await reopen();
+  const ended = time.monotonic();
+  await until(() => time.monotonic() - ended > 600_000);
+  t.ok(asked.length < 20, `${asked.length} calls in ten minutes more: ${asked.slice(0, 10)}`);
 });

@@ -4,6 +4,7 @@ import t from 'tap';
 import { asInode } from '#src/base/ids.js';
 import { WorkingFile } from '#src/outbox/working-file.js';
 import { scratch } from '../helpers/net-server.js';
+import { until } from '../helpers/processes.js';
 import { context, Files, openProject } from '../helpers/project.js';
 
 /** Files that were synced on this thread so far. */
@@ -21,6 +22,7 @@ t.teardown(() => {
 
 t.test('nothing is synced on the thread that answers the kernel', async (t) => {
   const open = await openProject(t, {}, { settle: 0 });
+  await until(() => open.project.mirror.view.crawlDone);
   const { fileSystem } = open;
   const { writable } = fileSystem;
   const made = await writable.create(fileSystem.rootEntry.node, 'file', 0o644, 0o102, context);

@@ -78,20 +78,28 @@ export class HeldProject {
   }
 
   /** With a server of its own and a state folder, and time that passes. */
-  static async alone(t: Teardown): Promise<{ time: HeldTime; server: HeldServer; place: HeldProject }> {
+  static async alone(
+    t: Teardown,
+  ): Promise<{ time: HeldTime; server: HeldServer; place: HeldProject; reopen: () => Promise<HeldProject> }> {
     const time = new HeldTime(Date.now());
     const server = await HeldServer.start(t, () => time.now());
     const folder = mkdtempSync(join(tmpdir(), 'procorefs-held-'));
     addConnection(new Connections(folder), server.ready);
     const passing = setInterval(() => time.pass(1000), 2);
-    const place = await HeldProject.open(server, time, new StateFolder(folder));
+    const state = new StateFolder(folder);
+    let place = await HeldProject.open(server, time, state);
+    const reopen = async (): Promise<HeldProject> => {
+      await place.close();
+      place = await HeldProject.open(server, time, state);
+      return place;
+    };
     t.teardown(async () => {
       server.letAllGo();
       await place.close();
       clearInterval(passing);
       rmSync(folder, { recursive: true, force: true });
     });
-    return { time, server, place };
+    return { time, server, place, reopen };
   }
 
   async close(): Promise<void> {

@@ -34,6 +34,8 @@ export class HeldServer {
   readonly held = new Set<HeldCall>();
   /** Told of each call before its work and before its reply. */
   between: ((label: string, phase: HeldCall['phase']) => void) | undefined;
+  /** Calls to the API and the storage that ever came. */
+  calls = 0;
   /** Grows with whatever happens. */
   activity = 0;
   readonly #listeners: readonly Listener[];
@@ -115,6 +117,7 @@ export class HeldServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse, work: () => Promise<void>): Promise<void> {
     this.activity++;
+    this.calls++;
     const { method = '', url = '', socket } = request;
     const label = `${method} ${url.split('?')[0]}`;
     const { faults } = this.world;

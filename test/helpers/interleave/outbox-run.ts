@@ -61,6 +61,8 @@ const FOLDERS = ['d', 'e'];
  * just what a call is about, before it comes through or before its reply.
  */
 export const FIRST_OF_MEETINGS = 40_000;
+/** No sequence needs more, with all that is tried again. */
+const MOST_CALLS = 1000;
 /** How likely a colleague does something to an item just before a call that changes it comes through. */
 const MEETING = 0.3;
 /** How likely a person at the mount goes on at such a moment. */
@@ -155,6 +157,7 @@ export class OutboxInterleaver {
     const isMeeting = seed >= FIRST_OF_MEETINGS;
     this.#server.isHolding = true;
     const steps = isMeeting ? ROUNDS : STEPS / 2 + Math.floor(this.#random() * STEPS);
+    const { calls } = this.#server;
     let problem: string | undefined;
     try {
       for (let n = 0; n < steps; n++) {
@@ -170,6 +173,8 @@ export class OutboxInterleaver {
     }
     this.#isMeeting = false;
     problem = (await this.#end()) ?? problem;
+    const spent = this.#server.calls - calls;
+    if (spent > MOST_CALLS) problem ??= `${spent} calls`;
     return problem === undefined ? undefined : { seed, what: problem, log: this.#log };
   }
 
