@@ -23,7 +23,7 @@ let writer = newWriter();
 let sweep = new SweepPages(writer);
 
 /** Changes that are told at once: the thread that takes them answers the kernel. */
-const TOLD_AT_ONCE = 500;
+const TOLD_AT_ONCE = 150;
 
 const port = parentPort!;
 const waiting: Envelope[] = [];
