@@ -28,7 +28,7 @@ export type ListedItem = Pick<
   'inode' | 'name' | 'flags' | 'isFile' | 'updatedAt' | 'size' | 'versionAt' | 'sequence'
 >;
 
-/** Where each is in the table `items`. */
+/** What each is in the table `items`, in the order of the columns of a row. */
 const listed = {
   inode: 'inode',
   name: 'name',
@@ -37,8 +37,8 @@ const listed = {
   size: 'size',
   versionAt: 'version_at',
   sequence: 'node_sequence',
-} as const;
-const whole = {
+} as const satisfies Partial<Record<keyof Item, string>>;
+export const itemTable = {
   ...listed,
   remoteId: 'remote_id',
   parentId: 'parent_id',
@@ -46,22 +46,46 @@ const whole = {
   createdAt: 'created_at',
   versionId: 'version_id',
   versionNumber: 'version_number',
-} as const;
+} as const satisfies Partial<Record<keyof Item, string>>;
 
-/** A row as the columns below bring it. */
-export type ListedRow = Omit<ListedItem, 'isFile'>;
-export type ItemRow = Omit<Item, 'isFile'>;
+/** Values in the order of a table's columns (`raw` of better-sqlite3): read several times as fast as an object. */
+export type Row = readonly unknown[];
+type Table = Readonly<Record<string, string>>;
 
-const columns = (table: Readonly<Record<string, string>>): string =>
-  Object.entries(table)
-    .map(([name, column]) => `${column} AS ${name}`)
-    .join(', ');
+export const columnsOf = (table: Table): string => Object.values(table).join(', ');
 
-export const LISTED_COLUMNS = columns(listed satisfies Record<keyof ListedRow, string>);
-export const ITEM_COLUMNS = columns(whole satisfies Record<keyof ItemRow, string>);
+/** Where each value of a table is in a row. */
+export const placesOf = <T extends Table>(table: T): { readonly [Name in keyof T]: number } =>
+  Object.fromEntries(Object.keys(table).map((name, place) => [name, place])) as { [Name in keyof T]: number };
 
-const isFile = ({ flags }: { readonly flags: number }): boolean => (flags & FILE) !== 0;
+export const LISTED_COLUMNS = columnsOf(listed);
+export const ITEM_COLUMNS = columnsOf(itemTable);
+const AT = placesOf(itemTable);
 
-export const toItem = (row: ItemRow): Item => ({ ...row, isFile: isFile(row) });
+export const toListedItem = (row: Row): ListedItem => ({
+  inode: row[AT.inode] as Inode,
+  name: row[AT.name] as string,
+  flags: row[AT.flags] as number,
+  isFile: ((row[AT.flags] as number) & FILE) !== 0,
+  updatedAt: row[AT.updatedAt] as number,
+  size: row[AT.size] as number,
+  versionAt: row[AT.versionAt] as number,
+  sequence: row[AT.sequence] as number,
+});
 
-export const toListedItem = (row: ListedRow): ListedItem => ({ ...row, isFile: isFile(row) });
+export const toItem = (row: Row): Item => ({
+  inode: row[AT.inode] as Inode,
+  remoteId: row[AT.remoteId] as RemoteId,
+  parentId: row[AT.parentId] as RemoteId,
+  name: row[AT.name] as string,
+  remoteName: row[AT.remoteName] as string,
+  flags: row[AT.flags] as number,
+  isFile: ((row[AT.flags] as number) & FILE) !== 0,
+  updatedAt: row[AT.updatedAt] as number,
+  createdAt: row[AT.createdAt] as number,
+  size: row[AT.size] as number,
+  versionId: row[AT.versionId] as VersionId,
+  versionNumber: row[AT.versionNumber] as number,
+  versionAt: row[AT.versionAt] as number,
+  sequence: row[AT.sequence] as number,
+});

@@ -1,12 +1,22 @@
 import type { RemoteId } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
 import { DELETED, HIDDEN } from './flags.js';
-import { ITEM_COLUMNS, type Item, type ItemRow, toItem } from './item-columns.js';
+import { columnsOf, type Item, itemTable, placesOf, type Row, toItem } from './item-columns.js';
 
-interface RecycledRow extends ItemRow {
+const IS_RECYCLED = `flags & ${HIDDEN} = ${DELETED}`;
+const table = {
+  ...itemTable,
+  seenAt: 'seen_at',
+  isNested: `EXISTS (SELECT 1 FROM items AS folder WHERE folder.remote_id = items.parent_id AND folder.${IS_RECYCLED})`,
+} as const;
+const AT = placesOf(table);
+
+/** An item, and what only chooses it. */
+interface Recycled {
+  readonly item: Item;
   readonly seenAt: number;
-  /** 1: with the folder that it is in. */
-  readonly isNested: number;
+  /** With the folder that it is in. */
+  readonly isNested: boolean;
 }
 
 /** Rows looked at for one answer: each stays short however much is in the bin. */
@@ -27,10 +37,10 @@ export interface RecycledTwins {
 
 /** Reads what the mirror knows of the recycle bin: no API call. */
 export class RecycledView {
-  readonly #top: Statement<[number, number], RecycledRow>;
-  readonly #below: Statement<[number, number, number], RecycledRow>;
-  readonly #named: Statement<[string, number], RecycledRow>;
-  readonly #namedIn: Statement<[string, number, number], RecycledRow>;
+  readonly #top: Statement<[number, number], Row>;
+  readonly #below: Statement<[number, number, number], Row>;
+  readonly #named: Statement<[string, number], Row>;
+  readonly #namedIn: Statement<[string, number, number], Row>;
   readonly #isRecycled: Statement<[number], number>;
   readonly #inodesNamed: Statement<[string], number>;
   /** What was not seen since this server time is not in the bin any more; seconds. */
@@ -38,12 +48,10 @@ export class RecycledView {
 
   constructor(db: Database, since: () => number) {
     this.#since = since;
-    const recycled = `flags & ${HIDDEN} = ${DELETED}`;
-    const columns = `${ITEM_COLUMNS}, seen_at AS seenAt,
-      EXISTS (SELECT 1 FROM items AS folder WHERE folder.remote_id = items.parent_id
-        AND folder.flags & ${HIDDEN} = ${DELETED}) AS isNested`;
+    const recycled = IS_RECYCLED;
+    const columns = columnsOf(table);
     const name = 'coalesce(remote_name, name)';
-    const rows = <P extends unknown[]>(sql: string): Statement<P, RecycledRow> => db.prepare<P, RecycledRow>(sql);
+    const rows = <P extends unknown[]>(sql: string): Statement<P, Row> => db.prepare<P, Row>(sql).raw();
     this.#top = rows(
       `SELECT ${columns} FROM items INDEXED BY recycled_by_inode WHERE inode > ? AND ${recycled} ORDER BY inode LIMIT ?`,
     );
@@ -71,28 +79,28 @@ export class RecycledView {
     const rows = this.#top.all(after, SCAN);
     return {
       items: this.#there(rows)
-        .filter(({ isNested }) => isNested === 0)
-        .map(item),
-      next: rows.length < SCAN ? undefined : rows.at(-1)!.inode,
+        .filter(({ isNested }) => !isNested)
+        .map(({ item }) => item),
+      next: rows.length < SCAN ? undefined : (rows.at(-1)![AT.inode] as number),
     };
   }
 
   /** Of the folder's children those that count as deleted, with a greater inode. */
   below(folder: RemoteId, after: number, limit: number): Item[] {
-    return this.#there(this.#below.all(folder, after, limit)).map(item);
+    return this.#there(this.#below.all(folder, after, limit)).map(({ item }) => item);
   }
 
   /** What was deleted by itself and has this name at the server. */
   named(remoteName: string): RecycledTwins {
     const rows = this.#named.all(remoteName, TWINS);
-    const items = this.#there(rows).filter(({ isNested }) => isNested === 0);
-    return { items: items.map(item), isCut: rows.length === TWINS };
+    const items = this.#there(rows).filter(({ isNested }) => !isNested);
+    return { items: items.map(({ item }) => item), isCut: rows.length === TWINS };
   }
 
   /** The folder's deleted children of this name at the server. */
   namedIn(folder: RemoteId, remoteName: string): RecycledTwins {
     const rows = this.#namedIn.all(remoteName, folder, TWINS);
-    return { items: this.#there(rows).map(item), isCut: rows.length === TWINS };
+    return { items: this.#there(rows).map(({ item }) => item), isCut: rows.length === TWINS };
   }
 
   /** Whether anything else in the bin, wherever, may have this name at the server: answered from an index alone. */
@@ -105,13 +113,14 @@ export class RecycledView {
     return this.#isRecycled.get(id) !== undefined;
   }
 
-  #there(rows: RecycledRow[]): RecycledRow[] {
+  #there(rows: readonly Row[]): Recycled[] {
     const since = this.#since();
-    return rows.filter(({ seenAt }) => seenAt >= since);
+    return rows.map(toRecycled).filter(({ seenAt }) => seenAt >= since);
   }
 }
 
-/** Without what only chose it. */
-function item({ seenAt: _seen, isNested: _nested, ...row }: RecycledRow): Item {
-  return toItem(row);
-}
+const toRecycled = (row: Row): Recycled => ({
+  item: toItem(row),
+  seenAt: row[AT.seenAt] as number,
+  isNested: row[AT.isNested] === 1,
+});

@@ -7,10 +7,9 @@ import { HIDDEN } from './flags.js';
 import {
   ITEM_COLUMNS,
   type Item,
-  type ItemRow,
   LISTED_COLUMNS,
   type ListedItem,
-  type ListedRow,
+  type Row,
   toItem,
   toListedItem,
 } from './item-columns.js';
@@ -40,14 +39,14 @@ const CACHED_ITEMS = 20_000;
 
 /** Reads the mirror: a few microseconds an item, no API call. Safe beside the writer in its thread (WAL). */
 export class View {
-  readonly #byInode: Statement<[number], ItemRow>;
-  readonly #byRemoteId: Statement<[number], ItemRow>;
+  readonly #byInode: Statement<[number], Row>;
+  readonly #byRemoteId: Statement<[number], Row>;
   readonly #seenAt: Statement<[number], number>;
-  readonly #byName: Statement<[number, string], ItemRow>;
-  readonly #byFold: Statement<[number, string], ItemRow>;
-  readonly #byRemoteName: Statement<[number, string], ItemRow>;
-  readonly #children: Statement<[number, number, number], ItemRow>;
-  readonly #listing: Statement<[number, number, number], ListedRow>;
+  readonly #byName: Statement<[number, string], Row>;
+  readonly #byFold: Statement<[number, string], Row>;
+  readonly #byRemoteName: Statement<[number, string], Row>;
+  readonly #children: Statement<[number, number, number], Row>;
+  readonly #listing: Statement<[number, number, number], Row>;
   readonly #people: Statement<[number], { created: string | null; holder: string | null; until: number | null }>;
   readonly #meta: Statement<[string], string | number>;
   readonly #listed: Statement<[number], number>;
@@ -62,7 +61,7 @@ export class View {
   #misses = 0;
 
   constructor(db: Database) {
-    const rows = <P extends unknown[]>(sql: string): Statement<P, ItemRow> => db.prepare<P, ItemRow>(sql);
+    const rows = <P extends unknown[]>(sql: string): Statement<P, Row> => db.prepare<P, Row>(sql).raw();
     const pluck = <P extends unknown[], R>(sql: string): Statement<P, R> => db.prepare<P, R>(sql).pluck();
     this.#byInode = rows(`SELECT ${ITEM_COLUMNS} FROM items WHERE inode = ?`);
     this.#byRemoteId = rows(`SELECT ${ITEM_COLUMNS} FROM items WHERE remote_id = ?`);
@@ -77,7 +76,7 @@ export class View {
       `SELECT ${ITEM_COLUMNS} FROM items INDEXED BY items_by_parent
        WHERE parent_id = ? AND inode > ? AND ${VISIBLE} ORDER BY inode LIMIT ?`,
     );
-    this.#listing = db.prepare<[number, number, number], ListedRow>(
+    this.#listing = rows(
       `SELECT ${LISTED_COLUMNS} FROM items INDEXED BY items_by_parent
        WHERE parent_id = ? AND inode > ? AND ${VISIBLE} ORDER BY inode LIMIT ?`,
     );
