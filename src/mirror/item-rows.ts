@@ -84,6 +84,11 @@ export class ItemRows {
     return this.place(row.parent_id, row.name);
   }
 
+  /** Undefined where it is hidden. */
+  shownPlaceOf(row: Row): Place | undefined {
+    return (row.flags & HIDDEN) === 0 ? this.placeOf(row) : undefined;
+  }
+
   /** It cannot be seen any more. */
   takeAway(row: Row, serverTime: number): Change {
     this.hide.run(GONE, serverTime, row.inode);

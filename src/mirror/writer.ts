@@ -168,7 +168,7 @@ export class Writer {
   }
 
   #changeInode(row: Row, inode: Inode, changes: Change[]): void {
-    const place = (row.flags & HIDDEN) === 0 ? this.#rows.placeOf(row) : undefined;
+    const place = this.#rows.shownPlaceOf(row);
     this.#deleteUrl.run(row.inode);
     this.#moveInode.run(inode, row.inode);
     this.#count();
@@ -196,11 +196,11 @@ export class Writer {
       const row = this.#rows.find.get(id);
       if (!row) return { changes: [], added: 0 };
       this.#confirmed.addDeletion(id, serverTime);
-      const before = (row.flags & HIDDEN) === 0 ? this.#rows.placeOf(row) : undefined;
+      const before = this.#rows.shownPlaceOf(row);
       this.#rows.hide.run(DELETED, Math.max(serverTime, row.seen_at), row.inode);
-      // Whoever looks after it because of a change may end here again.
-      if ((row.flags & DELETED) !== 0) return { changes: [], added: 0 };
-      return { changes: [{ inode: row.inode, before, after: undefined, replacedSequence: undefined }], added: 0 };
+      const gone: Change = { inode: row.inode, before, after: undefined, replacedSequence: undefined };
+      // Told once: whoever looks after what is told may end here again.
+      return { changes: (row.flags & DELETED) === 0 ? [gone] : [], added: 0 };
     });
   }
 
@@ -331,7 +331,7 @@ export class Writer {
       this.#silence.saw(item, row, flags, serverTime);
     }
     const visible = (flags & HIDDEN) === 0;
-    const before = row && (row.flags & HIDDEN) === 0 ? this.#rows.placeOf(row) : undefined;
+    const before = row && this.#rows.shownPlaceOf(row);
     const name = this.#names.nameFor(item, parent, row, visible, changes, own?.name);
     const replaced = row !== undefined && item.version !== undefined && row.version_id !== item.version.id;
     // An older reply must not bring an older version back.
