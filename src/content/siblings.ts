@@ -85,7 +85,8 @@ export class Siblings {
   }
 
   #launch(walk: Walk, current: ContentVersion): void {
-    while (walk.upcoming.length < walk.window && !walk.exhausted) {
+    // One page for each file that is used: what follows may be large, and of no use, as far as one looks.
+    if (walk.upcoming.length < walk.window && !walk.exhausted) {
       const more = this.#following!(walk.upcoming.at(-1) ?? current, PAGE);
       walk.exhausted = more.length === 0;
       for (const version of more) {
@@ -93,7 +94,6 @@ export class Siblings {
         walk.upcoming.push(version);
         walk.expected.add(version.id);
       }
-      if (more.length < PAGE) break;
     }
     let ahead = 0;
     for (let at = 0; at < walk.upcoming.length && at < walk.window; at++) {

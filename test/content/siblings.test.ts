@@ -1,7 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { asRemoteId, asVersionId } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
 import { ContentCache, type ContentCacheOptions } from '#src/content/cache.js';
+import { Siblings } from '#src/content/siblings.js';
+import type { ContentVersion } from '#src/content/source.js';
 import { contentOf, eventually, Storage, temporaryFolder } from '../helpers/content-storage.js';
 
 const never = new AbortController().signal;
@@ -58,6 +61,28 @@ t.test('a walk that skips some files, or finds some cached, is still one', async
   t.ok(storage.peak >= 10, `${storage.peak} at a time`);
   await eventually(() => cache.stats().downloading === 0, 'quiet');
   t.equal(new Set(storage.requests.map(({ id }) => id)).size, storage.requests.length, 'no file twice');
+});
+
+t.test('a walk of which only large files are left looks at them once a file that is used', (t) => {
+  const files = Array.from({ length: 300 }, (_, n): ContentVersion => {
+    return { id: asVersionId(n + 1), remoteId: asRemoteId(n + 1), size: n < 3 ? 8192 : 2 ** 21, label: `file ${n}` };
+  });
+  let looks = 0;
+  const following = (version: ContentVersion, limit: number): readonly ContentVersion[] => {
+    if (++looks > 100) throw new Error('it looks without end');
+    return files.slice(version.id, version.id + limit);
+  };
+  const prefetched: ContentVersion[] = [];
+  const source = { fetch: () => Promise.reject(new Error('nothing is fetched')), following };
+  const siblings = new Siblings(
+    source,
+    (version) => prefetched.push(version),
+    () => 0,
+  );
+  for (const version of files.slice(0, 3)) siblings.used(version, false);
+  t.same(prefetched, [files[2]], 'the small one that follows was fetched ahead');
+  t.ok(looks <= 3, `${looks} looks`);
+  t.end();
 });
 
 t.test('single files here and there fetch nothing else', async (t) => {
