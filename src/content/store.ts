@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { errnoOf, Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Buffers } from './buffers.js';
@@ -34,8 +35,8 @@ export interface Block {
   unstored: boolean;
 }
 
-/** Bytes. */
-const CHECKED_AT_ONCE = 16 * 2 ** 20;
+/** Bytes that are looked at in one turn of the event loop: what is quickly read is read on the spot. */
+const CHECKED_AT_ONCE = 2 ** 20;
 
 /** Bytes on disk were not those that had been written; they count no longer. */
 export class Damaged extends Error {}
@@ -173,8 +174,9 @@ export class BlobStore implements Changed {
 
   /** Looks at every byte that is on disk. Damaged parts count no longer when this resolves. */
   async check(signal: AbortSignal): Promise<void> {
-    for (let at = 0; at < this.version.size; at += CHECKED_AT_ONCE)
-      for (const part of this.partsOnDisk(at, at + CHECKED_AT_ONCE))
+    for (let at = 0; at < this.version.size; at += CHECKED_AT_ONCE) {
+      const parts = this.partsOnDisk(at, at + CHECKED_AT_ONCE);
+      for (const part of parts)
         for (const piece of this.sums.unchecked(part.start, part.end)) {
           if (signal.aborted) return;
           try {
@@ -183,6 +185,8 @@ export class BlobStore implements Changed {
             if (!(error instanceof Damaged)) throw error;
           }
         }
+      if (parts.length > 0) await turn();
+    }
   }
 
   #read(target: Uint8Array, position: number): Promise<void> | undefined {
