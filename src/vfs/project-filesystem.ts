@@ -286,13 +286,24 @@ export class ProjectFileSystem implements FileSystem {
 
   /** Through the other mounts of the project what the kernel has of a file is old. */
   protected tellRewritten(inode: Inode): void {
-    const item = this.tree.item(inode);
-    if (item) this.tell({ ...altered(item), rewritten: true });
+    this.afterwards(() => {
+      const item = this.tree.item(inode);
+      if (item) this.tell({ ...altered(item), rewritten: true });
+    });
   }
 
   /** Tells the other mounts of the project what was done through this one. */
   protected tell(...changes: readonly Change[]): void {
-    this.tree.tell(changes, this);
+    this.afterwards(() => this.tree.tell(changes, this));
+  }
+
+  /** What was done is done: whatever else follows from it must not answer it with an error. */
+  protected afterwards(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.log.error({ error }, 'what was done here cannot be told to all whom it concerns');
+    }
   }
 
   /** The open working file of an item at the node that the kernel has; a superseded version has none. */

@@ -251,7 +251,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
   }
 
   #changedIn(folder: LocalItem): void {
-    this.tree.changedIn(folder.inode, this.outbox.clock.now());
+    this.afterwards(() => this.tree.changedIn(folder.inode, this.outbox.clock.now()));
     this.tell(altered(folder));
   }
 
