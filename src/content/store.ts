@@ -242,10 +242,7 @@ export class BlobStore implements Changed {
   /** A descriptor of the whole content for reading, good until `closeFd`. */
   fd(): number {
     if (!this.whole) throw new Failure('internal', {}, new Error('a descriptor of a blob that is not whole'));
-    if (this.#file === undefined) {
-      this.#makeFile();
-      this.#context.index.changed(this);
-    }
+    if (this.#file === undefined) this.#context.index.changed(this);
     this.#shared ??= this.#context.files.openForReading(this.#makeFile());
     return this.#shared;
   }
