@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { RemoteId } from '../base/ids.js';
+import { HIDDEN } from './flags.js';
 import {
   listingInterval,
   pollInterval,
@@ -39,6 +40,8 @@ type Look = (signal: AbortSignal) => Promise<void>;
 const MOST_WATCHED = 32;
 /** Looks of a job that may not come before it counts as gone. */
 const LOOKS_MISSED = 2;
+/** Seconds for which what is in a folder that may not be read is not asked for again. */
+const REFUSED = 3600;
 /** Seconds for which it counts that polls were found to miss something. */
 const MISS_COUNTS = 24 * 3600;
 
@@ -53,6 +56,8 @@ export class Upkeep {
   #polledAt = Number.NEGATIVE_INFINITY;
   #sweptAt: number;
   #subtree: Subtree | undefined;
+  /** Folders that are shown and may not be read, and when that was found. */
+  readonly #refused = new Map<RemoteId, number>();
   #wake: (() => void) | undefined;
 
   constructor(options: UpkeepOptions) {
@@ -138,18 +143,32 @@ export class Upkeep {
 
   #subtreeToFill(): Subtree | undefined {
     if (this.#subtree) return this.#subtree;
-    const folder = this.#o.view.someUnlisted();
+    const folder = this.#o.view.someUnlisted((id) => this.#isRefused(id));
     return folder && this.#o.looks.subtree(folder);
   }
 
   async #fill(subtree: Subtree, signal: AbortSignal): Promise<void> {
     this.#subtree = subtree;
     try {
-      if (await subtree.step({ class: 'background', signal })) this.#subtree = undefined;
+      if (!(await subtree.step({ class: 'background', signal }))) return;
+      this.#subtree = undefined;
+      const { view } = this.#o;
+      const folder = view.item(subtree.folder.inode);
+      if (folder && (folder.flags & HIDDEN) === 0 && !view.isListed(folder.remoteId))
+        this.#refused.set(folder.remoteId, this.#now());
     } catch (error) {
       this.#subtree = undefined;
       throw error;
     }
+  }
+
+  /** It is shown, and what is in it was not to be had a while ago. */
+  #isRefused(id: RemoteId): boolean {
+    const at = this.#refused.get(id);
+    if (at === undefined) return false;
+    if (this.#now() - at < REFUSED) return true;
+    this.#refused.delete(id);
+    return false;
   }
 
   #sweepAt(): number {

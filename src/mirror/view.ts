@@ -90,7 +90,7 @@ export class View {
     this.#someUnlisted = db
       .prepare<[], RemoteId>(`
         SELECT unlisted.remote_id FROM unlisted CROSS JOIN items USING (remote_id)
-        WHERE ${VISIBLE} AND parent_id NOT IN (SELECT remote_id FROM unlisted) LIMIT 1`)
+        WHERE ${VISIBLE} AND parent_id NOT IN (SELECT remote_id FROM unlisted)`)
       .pluck();
     this.#url = db.prepare('SELECT url, fetched_at AS fetchedAt, version_id AS versionId FROM urls WHERE inode = ?');
     this.#count = pluck('SELECT count(*) FROM items');
@@ -226,9 +226,9 @@ export class View {
   }
 
   /** A folder whose children are not known although the crawl is done, and that is in no other such folder. */
-  someUnlisted(): Item | undefined {
-    const id = this.#someUnlisted.get();
-    return id === undefined ? undefined : this.byRemoteId(id);
+  someUnlisted(isLeftOut: (id: RemoteId) => boolean = () => false): Item | undefined {
+    for (const id of this.#someUnlisted.iterate()) if (!isLeftOut(id)) return this.byRemoteId(id);
+    return undefined;
   }
 
   get crawlDone(): boolean {

@@ -2,9 +2,11 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import type { Clock } from '#src/base/clock.js';
+import { Failure } from '#src/base/errors.js';
 import { ROOT_INODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
 import { Crawl } from '#src/mirror/crawl.js';
+import type { IndexSource } from '#src/mirror/index-source.js';
 import type { Mirror } from '#src/mirror/mirror.js';
 import { type MirrorBench, mirrorBench, mirrorLines, mirrorTree, serverLines } from '../helpers/mirror.js';
 
@@ -200,4 +202,48 @@ t.test('a folder that is restored, or that may be seen again, is filled from the
   t.strictSame(mirrorLines(mirror), await serverLines(bench.simulator));
   t.ok([...mirrorTree(mirror).values()].every((item) => item.isFile || mirror.view.isListed(item.remoteId)));
   t.equal(looks.filter(({ what }) => what === 'folder').length, 0, 'no folder was listed by itself');
+});
+
+t.test('a folder that is shown and may not be read is not asked for again and again, and others are', async (t) => {
+  const bench = await mirrorBench(t, { items: 0, oddNames: 'no' });
+  const { admin } = bench.simulator;
+  for (const top of ['x', 'y'])
+    await admin.change({ op: 'create', path: `${top}/in/#.txt`, count: 3, parents: true, content: 'a' });
+  const closed = (await admin.tree({ hash: false })).find(({ path }) => path === 'x')!.id;
+  let refused = 0;
+  const refuse = (id: number | undefined): void => {
+    if (id !== closed) return;
+    if (++refused > 100) throw new Failure('unreachable', { host: 'after a hundred calls' });
+    throw new Failure('not-permitted', { what: 'the folder' });
+  };
+  let isClosed = false;
+  const source: IndexSource = {
+    page: async (query, options) => {
+      if (isClosed) refuse(query.filter?.folderId);
+      return bench.source.page(query, options);
+    },
+    folder: async (id, options) => {
+      if (isClosed) refuse(id);
+      return bench.source.folder(id, options);
+    },
+  };
+  const restored = async (): Promise<void> => {
+    isClosed = true;
+    for (const path of ['x', 'y']) await admin.change({ op: 'restore', path });
+  };
+  const deleted = async (): Promise<void> => {
+    for (const path of ['x', 'y']) await admin.change({ op: 'delete', path });
+  };
+  const { mirror } = await anHour(
+    { ...bench, source },
+    () => [
+      { at: 300, run: deleted },
+      { at: 1200, run: restored },
+    ],
+    2400,
+  );
+  const idOf = (name: string) => mirror.view.child(mirror.view.item(ROOT_INODE)!, name)!.remoteId;
+  t.notOk(mirror.view.isListed(idOf('x')));
+  t.ok(mirror.view.isListed(idOf('y')), 'what may be read is filled');
+  t.ok(refused > 0 && refused <= 4, `${refused} calls were refused`);
 });
