@@ -122,7 +122,8 @@ export class HiddenFolder {
     const blob = outbox.blob(version, readers.reading(context.pid));
     const handle = newHandle();
     this.#open.set(handle, { blob, size: version.size, pid: context.pid });
-    return openedBlob(handle, blob, version.size, log);
+    // The node is that of a place: another document may have come to it since, with the same numbers of versions.
+    return { ...(await openedBlob(handle, blob, version.size, log)), keepCache: false };
   }
 
   read(handle: Handle, offset: number, size: number, context: Context): Promise<Uint8Array> | Uint8Array {
