@@ -1,4 +1,4 @@
-import type { Inode, RemoteId } from '../base/ids.js';
+import { type Inode, type RemoteId, ROOT_INODE } from '../base/ids.js';
 import type { Database, Statement } from '../database/open.js';
 import { FOLD_VERSION } from '../names/fold.js';
 import type { RemoteItem } from '../procore/items.js';
@@ -268,7 +268,7 @@ export class Writer {
     return this.#transaction(() => {
       const changes: Change[] = [];
       const next = this.#db.prepare<[number], Row>(
-        `SELECT ${COLUMNS} FROM items WHERE remote_id > ? ORDER BY remote_id LIMIT ${CHUNK}`,
+        `SELECT ${COLUMNS} FROM items WHERE remote_id > ? ORDER BY remote_id LIMIT 5000`,
       );
       this.#rows.ignoresCase = true;
       this.#db.exec('UPDATE items SET fold = NULL WHERE fold IS NOT NULL');
@@ -319,7 +319,6 @@ export class Writer {
     own?: { readonly inode: Inode } & Own,
   ): boolean {
     const row = this.#rows.find.get(item.id);
-    const isRoot = item.parentId === null;
     const parent = this.#parentOf(item, row);
     if (row && (row.seen_at > serverTime || (row.seen_at === serverTime && row.updated_at > item.updatedAt)))
       return false;
@@ -337,7 +336,7 @@ export class Writer {
     // An older reply must not bring an older version back.
     if (replaced && row.seen_at === serverTime && row.version_number > (item.version?.number ?? 0)) return false;
     const values = {
-      inode: row?.inode ?? own?.inode ?? (isRoot ? 1 : this.#numberOf(item.id)),
+      inode: row?.inode ?? own?.inode ?? this.#numberOf(item),
       sequence: own?.sequence ?? 0,
       id: item.id,
       parent,
@@ -372,7 +371,7 @@ export class Writer {
     const cameBack = row !== undefined && (row.flags & HIDDEN) !== 0 && visible && !this.#names.crawling;
     const cameLate = !row && knownSince !== undefined && item.createdAt < knownSince;
     if (item.type === 'folder' && (cameBack || cameLate)) this.#unlist.run(item.id);
-    const after = visible && !isRoot ? this.#rows.place(parent, name) : undefined;
+    const after = visible ? this.#rows.place(parent, name) : undefined;
     const replacedSequence = own ? own.replaced : replaced ? row.node_sequence : undefined;
     if (!row || replacedSequence !== undefined || changed(row, item, flags, parent, name))
       changes.push({ inode, before, after, replacedSequence });
@@ -387,7 +386,9 @@ export class Writer {
     return !folder || (folder.flags & BIN) !== 0 ? row.parent_id : parent;
   }
 
-  #numberOf(id: RemoteId): Inode {
+  #numberOf({ id, parentId }: RemoteItem): Inode {
+    // What is in no folder is the root only where none is known.
+    if (parentId === null && !this.#rows.ofInode.get(ROOT_INODE)) return ROOT_INODE;
     const reserved = this.#reserved.get(id);
     if (reserved === undefined || this.#rows.ofInode.get(reserved)) return this.#takeInode();
     this.#count();
@@ -415,6 +416,3 @@ export class Writer {
     return person;
   }
 }
-
-/** Rows that are looked at in one go. */
-const CHUNK = 5000;
