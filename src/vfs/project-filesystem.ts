@@ -23,6 +23,7 @@ import type { Checkouts } from '../outbox/checkouts.js';
 import { NO_REMOTE } from '../outbox/intent.js';
 import type { Outbox } from '../outbox/outbox.js';
 import { type ListedLocalItem, type LocalItem, type Tree, versionOf } from '../outbox/tree.js';
+import type { WorkingFile } from '../outbox/working-file.js';
 import { attributesOf, type Ownership } from './attributes.js';
 import { Directories } from './directories.js';
 import { FileHandles } from './file-handles.js';
@@ -199,20 +200,11 @@ export class ProjectFileSystem implements FileSystem {
     this.#watch(this.tree.parent(item));
     const writing = (flags & O_ACCMODE) !== O_RDONLY;
     if (writing || item.intent?.staged || this.handles.file(node)) this.requireCurrent(node, item);
-    if (writing || item.intent?.staged || this.working(item, node))
+    if (writing || item.intent?.staged || this.working(item.inode, node))
       return this.openWorking(node, item, writing, (flags & O_TRUNC) !== 0, context);
     const { uid, pid } = context;
     const blob = this.outbox.blob(versionOf(item), this.#readers.reading(pid));
-    const handle = this.handles.add({
-      node,
-      inode: item.inode,
-      item,
-      writing,
-      uid,
-      pid,
-      blob,
-      file: undefined,
-    });
+    const handle = this.handles.add({ node, inode: item.inode, item, writing, uid, pid, blob, file: undefined });
     return openedBlob(handle, blob, item.size, this.log);
   }
 
@@ -306,9 +298,11 @@ export class ProjectFileSystem implements FileSystem {
     }
   }
 
-  /** The open working file of an item at the node that the kernel has; a superseded version has none. */
-  protected working(item: LocalItem, node: NodeId) {
-    return this.nodes.of(item) === node ? this.outbox.working(item.inode) : undefined;
+  /** The open working file of what the tree has at a node; a superseded version has none, also while it is open. */
+  protected working(inode: Inode, node: NodeId): WorkingFile | undefined {
+    const file = this.outbox.working(inode);
+    const now = file && this.tree.item(inode);
+    return now && this.nodes.of(now) === node ? file : undefined;
   }
 
   protected async openWorking(
@@ -354,7 +348,7 @@ export class ProjectFileSystem implements FileSystem {
 
   protected entry(item: ListedLocalItem): Entry {
     const node = this.nodes.of(item);
-    const file = this.handles.file(node) ?? this.outbox.working(item.inode);
+    const file = this.handles.file(node) ?? this.working(item.inode, node);
     const listed = attributesOf(item, this.nodes.number(item.inode), this.#owner);
     // Who has it open still asks for it.
     const isGone = this.handles.version(node) !== undefined && !this.tree.item(item.inode);

@@ -258,7 +258,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
   #setTimes(node: NodeId, changes: AttributeChanges): Entry {
     let item = this.item(node);
     if (changes.mtime !== undefined || changes.mode !== undefined) {
-      const file = this.working(item, node);
+      const file = this.working(item.inode, node);
       if (file && changes.mtime !== undefined) file.setMtime(changes.mtime);
       setAttributes(this.outbox, item, changes.mtime, changes.mode);
       item = this.item(node);

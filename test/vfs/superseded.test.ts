@@ -41,3 +41,35 @@ t.test('nothing is written through the node of a version that is not the current
   await files.write('a.txt', 'third');
   t.equal(String(await files.read('a.txt')), 'third');
 });
+
+t.test('who has an older version open sees its size while somebody writes to the current one', async (t) => {
+  const { fileSystem, project, simulator } = await openProject(t, {}, { settle: 3_600_000 });
+  const { admin } = simulator;
+  const files = new Files(fileSystem);
+  await until(() => project.mirror.view.crawlDone);
+  const shows = (content: string) =>
+    until(async () => {
+      await project.mirror.pollNow(context.signal);
+      return (await files.exists('a.txt')) && String(await files.read('a.txt')) === content;
+    });
+  await admin.change({ op: 'create', path: 'a.txt', content: 'first' });
+  await shows('first');
+  const older = await files.entry('a.txt');
+  const reading = await fileSystem.open(older.node, RDONLY, context);
+  await admin.change({ op: 'update', path: 'a.txt', content: 'second, longer' });
+  await shows('second, longer');
+  const current = await files.entry('a.txt');
+  const writing = await fileSystem.open(current.node, WRONLY, context);
+  await fileSystem.writable.write(current.node, writing.handle, 0, Buffer.from('third, longer still'), context);
+  const sizeOf = async (node: typeof older.node): Promise<number> =>
+    (await fileSystem.getattr(node, undefined, context)).attributes.size;
+  t.equal(await sizeOf(current.node), 19);
+  t.equal(await sizeOf(older.node), 5);
+  t.equal((await fileSystem.getattr(older.node, undefined, context)).attributes.mtime, older.attributes.mtime);
+  t.equal(String(await fileSystem.read(older.node, reading.handle, 0, 100, context)), 'first');
+  const again = await fileSystem.open(older.node, RDONLY, context);
+  t.equal(String(await fileSystem.read(older.node, again.handle, 0, 100, context)), 'first', 'also opened anew');
+  fileSystem.release(older.node, again.handle);
+  fileSystem.release(current.node, writing.handle);
+  fileSystem.release(older.node, reading.handle);
+});
