@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import { LRUCache } from 'lru-cache';
 import { Failure } from '../../base/errors.js';
 import { asNodeId, type NodeId, ROOT_NODE, ROOT_NUMBER } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
@@ -39,6 +40,8 @@ export interface CompanyFileSystemOptions {
 
 const PROCORE_XATTR = 'user.procore.';
 const FOLDER_SIZE = 4096;
+/** Nodes whose pages count as kept up, in each project. */
+const KNOWN_NODES = 10_000;
 /** Cookies of "." and ".."; a project's is the file number of its folder, which is greater. */
 const SELF_COOKIE = 1;
 const PARENT_COOKIE = 2;
@@ -54,6 +57,8 @@ export class CompanyFileSystem implements FileSystem {
   readonly #owner: Ownership;
   readonly #log: Log;
   readonly #readers = new WeakMap<Uint8Array, ProjectFileSystem>();
+  /** Nodes that were opened since their project was. */
+  readonly #openedSince = new WeakMap<ProjectFileSystem, LRUCache<NodeId, true>>();
   readonly #onChange = (changes: readonly ProjectChange[]): void => this.#changed(changes);
   #kernel: KernelCache | undefined;
   #telling: Promise<unknown> = Promise.resolve();
@@ -137,7 +142,11 @@ export class CompanyFileSystem implements FileSystem {
   }
 
   open(node: NodeId, flags: number, context: Context): Awaitable<OpenFile> {
-    return this.#opened(node, context, (project) => project.open(node, flags, context));
+    return this.#opened(node, context, (project) => {
+      const file = project.open(node, flags, context);
+      const asNow = (opened: OpenFile): OpenFile => this.#asNow(project, node, opened);
+      return file instanceof Promise ? file.then(asNow) : asNow(file);
+    });
   }
 
   read(node: NodeId, handle: Handle, offset: number, size: number, context: Context): Awaitable<Uint8Array> {
@@ -202,6 +211,15 @@ export class CompanyFileSystem implements FileSystem {
       const opened = work(project);
       return opened instanceof Promise ? opened.then(note) : note(opened);
     });
+  }
+
+  /** Pages from before the project was closed may be old: of what was written here elsewhere nobody told the kernel. */
+  #asNow(project: ProjectFileSystem, node: NodeId, file: OpenFile): OpenFile {
+    const known = this.#openedSince.get(project) ?? new LRUCache<NodeId, true>({ max: KNOWN_NODES });
+    this.#openedSince.set(project, known);
+    if (known.get(node)) return file;
+    known.set(node, true);
+    return { ...file, keepCache: false };
   }
 
   /** @throws Failure `version-gone` (ESTALE, on which the kernel looks the path up again) */
