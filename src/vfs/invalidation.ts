@@ -1,9 +1,14 @@
+import type { Clock } from '../base/clock.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { KernelCache } from '../fuse/filesystem.js';
 import type { Change, Place } from '../mirror/changes.js';
+import type { Outbox } from '../outbox/outbox.js';
 import type { LocalItem, Tree } from '../outbox/tree.js';
 import type { Nodes } from './nodes.js';
+
+/** Milliseconds until what could not be told is told again. */
+const AGAIN = 1000;
 
 /**
  * Tells the kernel what changed at the server and through other mounts, so that its time-outs can be long and the mount
@@ -16,12 +21,21 @@ export class Invalidation {
   readonly #kernel: KernelCache;
   readonly #log: Log;
   readonly #conceals: boolean;
+  readonly #clock: Clock;
   readonly #asked = new Set<Inode>();
+  readonly #ended = new AbortController();
 
   /** @param conceals a name may come and go without a move: what is private is not shown */
-  constructor(tree: Tree, nodes: Nodes, kernel: KernelCache, log: Log, conceals: boolean) {
+  constructor(
+    { tree, clock }: Pick<Outbox, 'tree' | 'clock'>,
+    nodes: Nodes,
+    kernel: KernelCache,
+    log: Log,
+    conceals: boolean,
+  ) {
     this.#conceals = conceals;
     this.#tree = tree;
+    this.#clock = clock;
     this.#nodes = nodes;
     this.#kernel = kernel;
     this.#log = log;
@@ -32,11 +46,39 @@ export class Invalidation {
     this.#asked.add(folder);
   }
 
-  /** Resolves when the kernel has forgotten what the changes made stale. */
+  /**
+   * Resolves when the kernel has forgotten what the changes made stale. What it is not told it would keep, listings for
+   * good: where that fails it is tried again. Never rejects.
+   */
   async push(changes: readonly Change[]): Promise<void> {
-    if (!this.#kernel.canInvalidate) return;
-    const folders = new Set<Inode>();
+    while (this.#kernel.canInvalidate && !this.#ended.signal.aborted)
+      try {
+        return await this.#push(changes);
+      } catch (error) {
+        if (this.#ended.signal.aborted) return;
+        this.#log.error({ error }, 'an invalidation failed; it is tried again');
+        await this.#clock.sleep(AGAIN, this.#ended.signal).catch(() => undefined);
+      }
+  }
+
+  /** Nothing more is told. */
+  close(): void {
+    this.#ended.abort();
+  }
+
+  async #push(changes: readonly Change[]): Promise<void> {
     const work: Promise<void>[] = [];
+    try {
+      this.#begin(changes, work);
+    } catch (error) {
+      work.push(Promise.reject(error));
+    }
+    const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  #begin(changes: readonly Change[], work: Promise<void>[]): void {
+    const folders = new Set<Inode>();
     for (const { inode, before, after, replacedSequence, rewritten } of changes) {
       const moved = before?.parent !== after?.parent || before?.name !== after?.name;
       const renames = moved || replacedSequence !== undefined;
@@ -55,8 +97,6 @@ export class Invalidation {
         work.push(this.#node({ inode, sequence: replacedSequence }, -1, asked));
     }
     for (const folder of folders) work.push(this.#directory(folder));
-    const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');
-    if (failed) this.#log.debug({ error: failed.reason }, 'the kernel did not take an invalidation');
   }
 
   /** What the kernel remembers of listings is not kept up any more. */

@@ -133,7 +133,7 @@ export class ProjectFileSystem implements FileSystem {
     this.kernel = kernel;
     this.#timeout = Math.min(this.#longest, kernel.canInvalidate ? PUSHED_TIMEOUT : UNTOLD_TIMEOUT);
     const conceals = this.#owner.privacy === 'hide';
-    this.invalidation = new Invalidation(this.tree, this.nodes, kernel, this.log, conceals);
+    this.invalidation = new Invalidation(this.outbox, this.nodes, kernel, this.log, conceals);
     this.#mirror.store.events.on('changed', this.#onChange);
     this.tree.events.on('changed', this.#onLocalChange);
   }
@@ -256,6 +256,7 @@ export class ProjectFileSystem implements FileSystem {
   }
 
   destroy(): void {
+    this.invalidation?.close();
     this.#mirror.store.events.off('changed', this.#onChange);
     this.tree.events.off('changed', this.#onLocalChange);
     for (const open of [...this.handles.all()]) {
@@ -401,13 +402,12 @@ export class ProjectFileSystem implements FileSystem {
   }
 
   #changed(changes: readonly Change[]): void {
-    for (const inode of followOpen(changes, { handles: this.handles, nodes: this.nodes, outbox: this.outbox }))
-      this.#mirror.store.renew(inode).catch((error: unknown) => {
-        this.log.error({ error }, 'what came back after it was removed here has the node of what is open');
-      });
-    const pushed = this.invalidation
-      ?.push(changes)
-      .catch((error) => this.log.error({ error }, 'an invalidation failed'));
-    this.#telling = Promise.all([this.#telling, pushed]);
+    this.afterwards(() => {
+      for (const inode of followOpen(changes, { handles: this.handles, nodes: this.nodes, outbox: this.outbox }))
+        this.#mirror.store.renew(inode).catch((error: unknown) => {
+          this.log.error({ error }, 'what came back after it was removed here has the node of what is open');
+        });
+    });
+    this.#telling = Promise.all([this.#telling, this.invalidation?.push(changes)]);
   }
 }

@@ -31,3 +31,30 @@ t.test('what was done is not answered with an error for what follows from it', a
   t.equal(String(await files.read('d.txt')), 'd');
   t.equal(fileSystem.openFiles, 0, 'nothing stays open');
 });
+
+t.test('what the kernel is to be told is told later where the mirror cannot be read for a moment', async (t) => {
+  const { fileSystem, project, simulator } = await openProject(t, {}, { settle: 3_600_000 });
+  const { mirror, outbox } = project;
+  await until(() => mirror.view.crawlDone);
+  const told: string[] = [];
+  fileSystem.mounted({
+    canInvalidate: true,
+    invalidateNode: () => Promise.resolve(true),
+    invalidateEntry: async (_, name) => void told.push(name),
+  });
+  await new Files(fileSystem).list('');
+  let failures = 0;
+  const { item } = outbox.tree;
+  outbox.tree.item = () => {
+    failures++;
+    throw new Error('out of memory');
+  };
+  await simulator.admin.change({ op: 'create', path: 'theirs.txt', content: 'x' });
+  await until(async () => {
+    await mirror.pollNow(context.signal);
+    return failures > 0;
+  });
+  outbox.tree.item = item;
+  await until(() => told.includes('theirs.txt'));
+  t.ok(failures > 0);
+});
