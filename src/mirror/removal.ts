@@ -248,8 +248,8 @@ export class Removals {
     const { mirror, nameBeside } = this.#o;
     const { view, store } = mirror;
     const root = view.item(ROOT_INODE)?.remoteId ?? item.parentId;
-    const parentId = item.parentId;
-    const places = [{ parentId }, { parentId, name: nameBeside(item.remoteName) }, { parentId: root }];
+    const name = nameBeside(item.remoteName);
+    const places = [item.parentId, root].flatMap((parentId) => [{ parentId }, { parentId, name }]);
     let why: unknown;
     for (const place of places)
       try {

@@ -372,6 +372,22 @@ t.test('what cannot be brought back at once is brought back later, and said', as
   t.equal(await files.read(copy), 'newer');
 });
 
+t.test('what was in a folder that is gone is brought back also where the root has its name', async (t) => {
+  const scene = await Scene.of(t);
+  const { files, admin } = scene;
+  await admin.change({ op: 'create', path: 'twice.txt', content: 'of the root' });
+  await scene.there('folder/twice.txt');
+  await files.unlink('folder/twice.txt');
+  await admin.switches({ restore: 'refused' });
+  scene.beforeDeletions(1, { op: 'update', path: 'folder/twice.txt', content: 'newer' });
+  await scene.left();
+  await admin.switches({ restore: 'by-parent-id' });
+  await scene.change({ op: 'delete', path: 'folder' });
+  await scene.drain();
+  const brought = (await admin.tree()).filter(({ path }) => /^twice.*txt$/.test(path));
+  t.strictSame(brought.map(({ versions }) => versions).sort(), [1, 2]);
+});
+
 t.test('what is replaced goes only as it was seen', async (t) => {
   const scene = await Scene.of(t);
   const { files } = scene;
