@@ -8,6 +8,9 @@ import type { Place, Written } from './people.js';
 /** Bytes, more than anything has that is written here. */
 const LARGEST = 200_000;
 
+/** What libfuse 2 makes of a file that is removed while it is open; of what the server does not have it stays here. */
+const staysHere = (name: string): boolean => name.startsWith('.fuse_hidden');
+
 export type Truth = ReadonlyMap<string, TreeEntry>;
 
 const childrenOf = (truth: Truth, folder: string): string =>
@@ -77,10 +80,11 @@ function foldersDiffer(place: Place, truth: Truth, inodes: ReadonlyMap<number, s
     const path = inodes.get(directory.inode ?? 0);
     if (path === undefined) continue;
     const wanted = childrenOf(truth, path);
-    const gone = directory.rest().filter((name) => !truth.has(join(path, name)));
+    const gone = directory.rest().filter((name) => !truth.has(join(path, name)) && !staysHere(name));
     if (gone.length > 0) return `reading on in ${path} shows ${gone.join(' ')}, and there is ${wanted}`;
     directory.rewind();
-    const found = directory.rest().sort().join(' ');
+    const listed = directory.rest().filter((name) => !staysHere(name) || truth.has(join(path, name)));
+    const found = listed.sort().join(' ');
     if (found !== wanted) return `${path}, rewound, shows ${found}, and there is ${wanted}`;
   }
   return '';
@@ -137,6 +141,7 @@ async function walkDiffers(place: Place, truth: Truth): Promise<string> {
     for (const entry of await fs.readdir(join(place.root, folder), { withFileTypes: true })) {
       const path = join(folder, entry.name);
       const wanted = left.get(path);
+      if (!wanted && staysHere(entry.name)) continue;
       if (!wanted || entry.isDirectory() !== (wanted.type === 'folder'))
         return `a listing shows ${path}, and there is ${wanted?.type ?? 'nothing'}`;
       left.delete(path);
