@@ -16,7 +16,7 @@ export interface DeletionsOptions {
   readonly attempts: Attempts;
   readonly removals: Removals;
   /** Fetches what stays here of the content that goes. */
-  readonly keepContent: (deletion: Intent) => Promise<void>;
+  readonly keepContent: (deletion: Intent, call: CallOptions) => Promise<void>;
 }
 
 /**
@@ -56,7 +56,7 @@ export class Deletions {
     if (!wasSent && !isGone && this.#mustWait(intent)) return;
     const covered = intent.folder ? coveredBy(intent, outbox) : [];
     if (!item || (isGone && !mayHaveGone)) return this.#finish(intent, covered);
-    await keepContent(intent);
+    await keepContent(intent, call);
     const before = removals.before(item, mayHaveGone);
     const time = Math.min(intent.attempted?.removal ?? before.time, ...unanswered);
     const attempt = attempts.begin(intent, { ...placeOf(intent), removal: time });

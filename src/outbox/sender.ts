@@ -12,7 +12,7 @@ import { attemptOf, NOT_ATTEMPTED } from './attempt.js';
 import { Attempts, type AttemptsOptions, Superseded } from './attempts.js';
 import { hasNothingOfItsOwn, isNothing, withoutIdentity } from './changes.js';
 import { nameBeside } from './conflict-name.js';
-import { Deletions } from './deletion.js';
+import { Deletions, type DeletionsOptions } from './deletion.js';
 import { type Intent, isLocal, NO_REMOTE, NO_VERSION } from './intent.js';
 import { coveredBy } from './order.js';
 
@@ -34,7 +34,7 @@ export class Sender {
   constructor(options: SenderOptions) {
     this.#o = options;
     this.attempts = new Attempts(options);
-    const keepContent = (deletion: Intent): Promise<void> => this.#keepContent(deletion);
+    const keepContent: DeletionsOptions['keepContent'] = (deletion, call) => this.#keepContent(deletion, call);
     this.deletions = new Deletions({ ...options, attempts: this.attempts, keepContent });
   }
 
@@ -68,14 +68,14 @@ export class Sender {
   }
 
   /** What stays on this machine (in a desktop's trash) takes its content along before the server deletes it. */
-  async #keepContent(deletion: Intent): Promise<void> {
+  async #keepContent(deletion: Intent, call: CallOptions): Promise<void> {
     const { outbox } = this.#o;
     const going = deletion.folder ? [deletion, ...coveredBy(deletion, outbox)] : [deletion];
     for (const { remoteId } of going)
       for (const keeper of outbox.intents.takingContentOf(remoteId)) {
         if (!isLocal(keeper)) continue;
         try {
-          await this.#materialize(keeper);
+          await this.#materialize(keeper, call);
         } catch (error) {
           // Somebody else deleted it for good: there is nothing to wait for.
           if (!isFailure(error, 'gone') && !isFailure(error, 'version-gone')) throw error;
@@ -277,7 +277,7 @@ export class Sender {
     const { outbox, uploads, project, progress } = this.#o;
     const saved = intent.upload ? (JSON.parse(intent.upload) as SavedUpload) : undefined;
     // After a power cut the bytes must be there as long as the intent is.
-    const whole = await this.#materialize(intent);
+    const whole = await this.#materialize(intent, call);
     // Who changed it meanwhile may have taken the bytes away as well.
     await outbox.durability.secure(whole).finally(() => this.attempts.current(whole));
     let current = outbox.durability.secured(whole);
@@ -301,14 +301,14 @@ export class Sender {
   }
 
   /** Content that is still only a version at the server is brought into the staging file. */
-  async #materialize(intent: Intent): Promise<Intent> {
+  async #materialize(intent: Intent, { signal }: CallOptions): Promise<Intent> {
     const { outbox } = this.#o;
     const item = outbox.tree.item(intent.inode);
     if (!item) throw new Superseded();
     // The one working file that readers and writers use: what they write meanwhile is not overwritten.
     const file = await outbox.open(item, false, false);
     try {
-      await file.complete();
+      await file.complete(signal);
       const now = this.attempts.current(intent);
       if (now.staged && !now.gaps && now.contentItem === NO_REMOTE) return now;
       await file.sync();

@@ -9,6 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
+import { abortable } from '../base/abort.js';
 import { diskFailure, onDisk } from '../base/disk.js';
 import { Failure, isFailure } from '../base/errors.js';
 import type { Inode, VersionId } from '../base/ids.js';
@@ -263,11 +264,11 @@ export class WorkingFile {
     }
   }
 
-  /** Resolves when everything is in the staging file. @throws Failure of the download */
-  async complete(): Promise<void> {
+  /** Resolves when everything is in the staging file. @throws Failure of the download, or what the signal says */
+  async complete(signal?: AbortSignal): Promise<void> {
     if (!this.#base || !this.#stop) return;
     this.#filling ??= this.#fill(this.#stop.signal);
-    await this.#filling;
+    await abortable(this.#filling, signal);
   }
 
   close(): void {

@@ -77,7 +77,7 @@ export class HeldProject {
     return new HeldProject(project, session);
   }
 
-  /** With a server of its own and a state folder, and time that passes. */
+  /** With a server of its own and a state folder, and time that passes. `reopen` closes it while time stands still. */
   static async alone(
     t: Teardown,
   ): Promise<{ time: HeldTime; server: HeldServer; place: HeldProject; reopen: () => Promise<HeldProject> }> {
@@ -85,15 +85,19 @@ export class HeldProject {
     const server = await HeldServer.start(t, () => time.now());
     const folder = mkdtempSync(join(tmpdir(), 'procorefs-held-'));
     addConnection(new Connections(folder), server.ready);
-    const passing = setInterval(() => time.pass(1000), 2);
+    let isPassing = true;
+    const passing = setInterval(() => isPassing && time.pass(1000), 2);
     const state = new StateFolder(folder);
     let place = await HeldProject.open(server, time, state);
     const reopen = async (): Promise<HeldProject> => {
+      isPassing = false;
       await place.close();
+      isPassing = true;
       place = await HeldProject.open(server, time, state);
       return place;
     };
     t.teardown(async () => {
+      isPassing = true;
       server.letAllGo();
       await place.close();
       clearInterval(passing);
