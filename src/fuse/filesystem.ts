@@ -9,6 +9,11 @@ import type { Log } from '../base/log.js';
  */
 export type Awaitable<T> = T | Promise<T>;
 
+/** What `work` makes of the result, at once where that is there already. */
+export function after<T, R>(result: Awaitable<T>, work: (value: T) => R): Awaitable<R> {
+  return result instanceof Promise ? result.then(work) : work(result);
+}
+
 /** Who asks, and whether they still wait. */
 export interface Context {
   readonly uid: number;

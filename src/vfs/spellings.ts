@@ -1,12 +1,13 @@
 import { asNodeId, type NodeId } from '../base/ids.js';
-import type {
-  Awaitable,
-  Entry,
-  FilePosition,
-  FileSystem,
-  KernelCache,
-  NoEntry,
-  WritableFileSystem,
+import {
+  type Awaitable,
+  after,
+  type Entry,
+  type FilePosition,
+  type FileSystem,
+  type KernelCache,
+  type NoEntry,
+  type WritableFileSystem,
 } from '../fuse/filesystem.js';
 import { FIRST as FIRST_HIDDEN } from './hidden/places.js';
 
@@ -22,10 +23,6 @@ export const spelledNode = (node: NodeId): NodeId => asNodeId(node + SPELLED);
 
 const isSpelled = (node: NodeId): boolean => node >= SPELLED && node < FIRST_HIDDEN;
 const plain = (node: NodeId): NodeId => (isSpelled(node) ? asNodeId(node - SPELLED) : node);
-
-function after<T, R>(result: Awaitable<T>, work: (value: T) => R): Awaitable<R> {
-  return result instanceof Promise ? result.then(work) : work(result);
-}
 
 const unkept = <E extends Entry | NoEntry>(entry: E): E => ({ ...entry, entryTimeout: 0 });
 

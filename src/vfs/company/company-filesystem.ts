@@ -3,20 +3,21 @@ import { LRUCache } from 'lru-cache';
 import { Failure } from '../../base/errors.js';
 import { asNodeId, type NodeId, ROOT_NODE, ROOT_NUMBER } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
-import type {
-  Attributes,
-  Awaitable,
-  Context,
-  DirectoryEntry,
-  DirectoryPage,
-  Entry,
-  FileSystem,
-  FileSystemStatistics,
-  Handle,
-  KernelCache,
-  NoEntry,
-  OpenFile,
-  WritableFileSystem,
+import {
+  type Attributes,
+  type Awaitable,
+  after,
+  type Context,
+  type DirectoryEntry,
+  type DirectoryPage,
+  type Entry,
+  type FileSystem,
+  type FileSystemStatistics,
+  type Handle,
+  type KernelCache,
+  type NoEntry,
+  type OpenFile,
+  type WritableFileSystem,
 } from '../../fuse/filesystem.js';
 import type { Company } from '../../mirror/company/company.js';
 import type { CompanyProject, FolderLook, ProjectChange } from '../../mirror/company/store.js';
@@ -142,22 +143,18 @@ export class CompanyFileSystem implements FileSystem {
   }
 
   open(node: NodeId, flags: number, context: Context): Awaitable<OpenFile> {
-    return this.#opened(node, context, (project) => {
-      const file = project.open(node, flags, context);
-      const asNow = (opened: OpenFile): OpenFile => this.#asNow(project, node, opened);
-      return file instanceof Promise ? file.then(asNow) : asNow(file);
-    });
+    return this.#opened(node, context, (project) =>
+      after(project.open(node, flags, context), (file) => this.#asNow(project, node, file)),
+    );
   }
 
   read(node: NodeId, handle: Handle, offset: number, size: number, context: Context): Awaitable<Uint8Array> {
-    return this.#in(node, context, (project) => {
-      const remember = (bytes: Uint8Array): Uint8Array => {
+    return this.#in(node, context, (project) =>
+      after(project.read(node, handle, offset, size, context), (bytes) => {
         this.#readers.set(bytes, project);
         return bytes;
-      };
-      const bytes = project.read(node, handle, offset, size, context);
-      return bytes instanceof Promise ? bytes.then(remember) : remember(bytes);
-    });
+      }),
+    );
   }
 
   sent(bytes: Uint8Array): void {
@@ -203,14 +200,12 @@ export class CompanyFileSystem implements FileSystem {
   /** As `#in`, of what stays open until it is released. */
   #opened<T>(node: NodeId, context: Context, work: (project: ProjectFileSystem) => Awaitable<T>): Awaitable<T> {
     const { id } = this.#projectOf(node);
-    const note = (value: T): T => {
-      this.#served.opened(id);
-      return value;
-    };
-    return this.#in(node, context, (project) => {
-      const opened = work(project);
-      return opened instanceof Promise ? opened.then(note) : note(opened);
-    });
+    return this.#in(node, context, (project) =>
+      after(work(project), (value) => {
+        this.#served.opened(id);
+        return value;
+      }),
+    );
   }
 
   /** Pages from before the project was closed may be old: of what was written here elsewhere nobody told the kernel. */

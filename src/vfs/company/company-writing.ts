@@ -2,7 +2,13 @@ import { LRUCache } from 'lru-cache';
 import { Failure } from '../../base/errors.js';
 import { type NodeId, ROOT_NODE } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
-import type { Awaitable, Context, ForbiddenItem, WritableFileSystem } from '../../fuse/filesystem.js';
+import {
+  type Awaitable,
+  after,
+  type Context,
+  type ForbiddenItem,
+  type WritableFileSystem,
+} from '../../fuse/filesystem.js';
 import type { CompanyProject } from '../../mirror/company/store.js';
 import type { ServedProjects } from './served-projects.js';
 
@@ -58,14 +64,12 @@ export function companyWriting({ projectOf, served, log }: CompanyWritingOptions
 
     create: (parent, name, mode, flags, context) => {
       const { id } = project(parent, name, context);
-      const note = <T>(created: T): T => {
-        served.opened(id);
-        return created;
-      };
-      return inside(parent, name, context, (writable) => {
-        const created = writable.create(parent, name, mode, flags, context);
-        return created instanceof Promise ? created.then(note) : note(created);
-      });
+      return inside(parent, name, context, (writable) =>
+        after(writable.create(parent, name, mode, flags, context), (created) => {
+          served.opened(id);
+          return created;
+        }),
+      );
     },
 
     write: (node, handle, offset, data, context) =>
