@@ -14,7 +14,7 @@ import { type Places, requireApart } from './overlap.js';
 import { writeReport } from './report/report.js';
 import { HEALTH_AFTER, STATUS_AFTER } from './run/after.js';
 import { waitFor } from './run/away.js';
-import { Run } from './run/execution.js';
+import { type Outcome, Run } from './run/execution.js';
 import { kindOf } from './run/waiting.js';
 import { intervalOf, latestEnd, nextRun } from './schedule/next-run.js';
 import { counted, stopReason } from './schedule/stop-policy.js';
@@ -283,16 +283,10 @@ export class JobEngine {
       started(run);
       const outcome = await run.go();
       ({ status, reason } = outcome);
-      const calls = callsOfBoth(source, destination);
-      store.update(execution.id, { status, phase: 'complete', ended: this.#clock.now(), calls, stats: outcome.stats });
-      const report = await writeReport(
-        join(this.#o.folder, 'reports'),
-        store,
-        job,
-        store.execution(execution.id)!,
-        outcome,
-      );
-      store.update(execution.id, { stats: { ...outcome.stats, report } });
+      const ended = { ended: this.#clock.now(), calls: callsOfBoth(source, destination) };
+      const report = await this.#report(job, { ...store.execution(execution.id)!, ...ended }, outcome);
+      // In one step: whoever sees that the run has ended sees its report.
+      store.update(execution.id, { status, phase: 'complete', ...ended, stats: { ...outcome.stats, ...report } });
     } catch (error) {
       const failure = isFailure(error) ? error : new Failure('internal', {}, error);
       const now = this.#clock.now();
@@ -310,6 +304,16 @@ export class JobEngine {
     this.#sources.note(job.id, sourceState, store.execution(execution.id)!);
     this.#settle(job, store.execution(execution.id)!, status, reason);
     return store.execution(execution.id)!;
+  }
+
+  /** Where the report is. Without space for one, what the run did stays done: it is logged. */
+  async #report(job: Job, execution: Execution, outcome: Outcome): Promise<{ report?: string }> {
+    try {
+      return { report: await writeReport(join(this.#o.folder, 'reports'), this.#o.store, job, execution, outcome) };
+    } catch (error) {
+      this.#o.log.error({ error, job: job.name }, 'the report of a run could not be written');
+      return {};
+    }
   }
 
   /** The run that waits for an end that is away, and has not begun. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Failure } from '#src/base/errors.js';
@@ -24,6 +24,34 @@ t.test('copy: the first run takes everything, the second nothing, the third what
   t.strictSame(contentOf(b), contentOf(a));
   t.strictSame(trashOf(b), ['1'], 'what was overwritten is in the trash');
   t.match(readFileSync(join(third.stats.report!, 'items.csv'), 'utf8'), /one.txt,one.txt,file,copy,success/);
+});
+
+t.test('whoever sees that a run has ended finds its report', async (t) => {
+  const folders = new Folders(t);
+  put(folders.a, { 'one.txt': '1' });
+  const job = folders.add();
+  const seen: boolean[] = [];
+  const { store } = folders;
+  const update = store.update.bind(store);
+  store.update = (id, change) => {
+    update(id, change);
+    const { phase, stats } = store.execution(id)!;
+    if (phase === 'complete') seen.push(existsSync(join(stats.report ?? '/nowhere', 'summary.json')));
+  };
+  await folders.run(job.id);
+  t.ok(seen.length);
+  t.notOk(seen.includes(false));
+});
+
+t.test('a report that cannot be written does not make a failure of what the run did', async (t) => {
+  const folders = new Folders(t);
+  put(folders.a, { 'one.txt': '1' });
+  const job = folders.add();
+  writeFileSync(join(folders.top, 'jobs', 'reports'), 'in the way');
+  const done = await folders.run(job.id);
+  t.match(done, { status: 'completed', stats: { copied: 1 } });
+  t.equal(done.stats.report, undefined);
+  t.strictSame(contentOf(folders.b), contentOf(folders.a));
 });
 
 t.test('a simulation touches nothing and says what a run would do', async (t) => {
