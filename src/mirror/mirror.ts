@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { SingleFlight } from '../base/abort.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
-import { type RemoteId, ROOT_INODE } from '../base/ids.js';
+import { type Inode, type RemoteId, ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { CallClass, CallOptions } from '../budget/calls.js';
 import type { IndexFilter } from '../procore/items.js';
@@ -103,7 +103,7 @@ export class Mirror {
   }
 
   /** Somebody opened the folder, or something in it: it is looked after more closely for a while. */
-  opened(folder: Item): void {
+  opened(folder: Inode): void {
     this.#upkeep.opened(folder);
   }
 

@@ -1,7 +1,7 @@
 import type { RemoteId } from '../base/ids.js';
 import type { RemoteItem } from '../procore/items.js';
 import { DELETED } from './flags.js';
-import type { Row } from './item-rows.js';
+import { NO_PARENT, type Row } from './item-rows.js';
 
 /** Key in `meta`: when it was last found that polls do not show every change. Server time, seconds. */
 export const POLLS_MISS = 'polls.miss';
@@ -12,6 +12,19 @@ const PATIENCE = 60;
 const SAME_MOMENT = 2;
 const MOST = 1000;
 
+/** A damaged mirror must not hang the thread. */
+const DEEPEST = 1000;
+
+type FolderRow = Pick<Row, 'parent_id' | 'flags' | 'updated_at'>;
+
+/** Something that was deleted or not, seen by `seenAt`, and now is the other, at `serverTime`. */
+interface Doubt {
+  readonly parent: number;
+  readonly isGone: boolean;
+  readonly seenAt: number;
+  readonly serverTime: number;
+}
+
 /**
  * Finds out whether polls show all: a poll asks for what was updated, and whether a deletion, a move or a rename counts
  * as an update is not documented. What listings show and polls do not is the proof that it does not.
@@ -20,6 +33,8 @@ export class Silence {
   readonly #missed: (serverTime: number) => void;
   /** When a listing first lacked an item, server time. */
   readonly #vanished = new Map<RemoteId, number>();
+  /** What went or came back and counts as not updated. */
+  #doubtful: Doubt[] = [];
 
   constructor(missed: (serverTime: number) => void) {
     this.#missed = missed;
@@ -28,12 +43,30 @@ export class Silence {
   /** A reply shows an item that is known here. */
   saw(item: RemoteItem, row: Row, flags: number, serverTime: number): void {
     this.#vanished.delete(item.id);
-    const isSame =
-      (item.parentId ?? 0) === row.parent_id &&
-      item.name === (row.remote_name ?? row.name) &&
-      (flags & DELETED) === (row.flags & DELETED);
-    if (!isSame && item.updatedAt === row.updated_at && item.updatedAt < serverTime - SAME_MOMENT)
-      this.#missed(serverTime);
+    const isWhere = (item.parentId ?? 0) === row.parent_id && item.name === (row.remote_name ?? row.name);
+    const isThere = (flags & DELETED) === (row.flags & DELETED);
+    if (isWhere && isThere) return;
+    if (item.updatedAt !== row.updated_at || item.updatedAt >= serverTime - SAME_MOMENT) return;
+    if (!isWhere) return this.#missed(serverTime);
+    this.#doubtful.push({ parent: row.parent_id, isGone: (flags & DELETED) !== 0, seenAt: row.seen_at, serverTime });
+  }
+
+  /**
+   * A reply was taken in. What goes or comes back with a folder does not count as updated itself: the folder does.
+   * @param find the row of a folder, as it is now
+   */
+  taken(find: (id: number) => FolderRow | undefined): void {
+    const doubtful = this.#doubtful;
+    this.#doubtful = [];
+    for (const { parent, isGone, seenAt, serverTime } of doubtful) {
+      const explains = ({ flags, updated_at }: FolderRow): boolean =>
+        isGone ? (flags & DELETED) !== 0 : updated_at >= seenAt - SAME_MOMENT;
+      let folder = find(parent);
+      for (let depth = 0; folder && folder.parent_id !== NO_PARENT && !explains(folder) && depth < DEEPEST; depth++)
+        folder = find(folder.parent_id);
+      // Where not every folder above it is known, nothing is proved.
+      if (folder?.parent_id === NO_PARENT) this.#missed(serverTime);
+    }
   }
 
   /** The listing of its folder does not have an item any more. */

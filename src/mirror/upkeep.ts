@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
-import type { RemoteId } from '../base/ids.js';
+import type { Inode, RemoteId } from '../base/ids.js';
 import { HIDDEN } from './flags.js';
 import {
   listingInterval,
@@ -49,7 +49,7 @@ const MISS_COUNTS = 24 * 3600;
 export class Upkeep {
   readonly #o: UpkeepOptions;
   /** Folders being looked at and when they were opened and listed, seconds of the clock; the latest last. */
-  readonly #watched = new Map<RemoteId, { folder: Item; openedAt: number; listedAt: number }>();
+  readonly #watched = new Map<Inode, { readonly openedAt: number; listedAt: number }>();
   /** Jobs that look again and again: how often, and till when that counts, seconds. */
   readonly #jobs = new Map<string, { readonly every: number; readonly until: number }>();
   #openedAt = Number.NEGATIVE_INFINITY;
@@ -65,13 +65,13 @@ export class Upkeep {
     this.#sweptAt = this.#now();
   }
 
-  /** Somebody opened the folder. */
-  opened(folder: Item): void {
+  /** Somebody opened the folder, which may not be at the server yet. */
+  opened(folder: Inode): void {
     const now = this.#now();
     const wasIdle = now - this.#openedAt > WATCHED;
-    const known = this.#watched.get(folder.remoteId);
-    this.#watched.delete(folder.remoteId);
-    this.#watched.set(folder.remoteId, { folder, openedAt: now, listedAt: known?.listedAt ?? now });
+    const known = this.#watched.get(folder);
+    this.#watched.delete(folder);
+    this.#watched.set(folder, { openedAt: now, listedAt: known?.listedAt ?? now });
     if (this.#watched.size > MOST_WATCHED) this.#watched.delete(this.#watched.keys().next().value!);
     this.#openedAt = now;
     if (wasIdle) this.#wake?.();
@@ -127,18 +127,24 @@ export class Upkeep {
   #listing(): { readonly look: Look; readonly at: number } | undefined {
     const facts = this.#facts();
     const every = listingInterval(facts);
+    if (every === Number.POSITIVE_INFINITY) return;
     const since = this.#now() - WATCHED;
-    const watched = [...this.#watched.values()].filter(({ openedAt }) => openedAt >= since);
+    const watched = [...this.#watched].flatMap(([inode, looked]) => {
+      const folder = looked.openedAt >= since ? this.#o.view.item(inode) : undefined;
+      return folder && (folder.flags & HIDDEN) === 0 ? [{ folder, looked }] : [];
+    });
     const latest = watched.at(-1);
-    if (every === Number.POSITIVE_INFINITY || !latest) return undefined;
-    const lastAt = Math.max(...watched.map(({ listedAt }) => listedAt));
+    if (!latest) return;
+    const lastAt = Math.max(...watched.map(({ looked }) => looked.listedAt));
     // Who polls miss changes for, looks at all in turn; a trial is as good with the one that is surely looked at.
-    const next = facts.pollsMiss ? watched.reduce((a, b) => (b.listedAt < a.listedAt ? b : a)) : latest;
+    const { folder, looked } = facts.pollsMiss
+      ? watched.reduce((a, b) => (b.looked.listedAt < a.looked.listedAt ? b : a))
+      : latest;
     const look = async (signal: AbortSignal): Promise<void> => {
-      next.listedAt = this.#now();
-      await this.#o.looks.list(next.folder, signal);
+      looked.listedAt = this.#now();
+      await this.#o.looks.list(folder, signal);
     };
-    return { look, at: Math.max(lastAt, next.listedAt) + every };
+    return { look, at: Math.max(lastAt, looked.listedAt) + every };
   }
 
   #subtreeToFill(): Subtree | undefined {

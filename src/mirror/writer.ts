@@ -118,6 +118,7 @@ export class Writer {
       let added = 0;
       for (const item of items) if (this.#put(item, serverTime, knownSince, changes)) added++;
       this.#names.giveFreed(changes);
+      this.#silence.taken((id) => this.#rows.find.get(id));
       for (const [key, value] of Object.entries(meta)) this.#setMeta.run(key, value);
       return { changes, added };
     });
@@ -142,6 +143,7 @@ export class Writer {
         changes.push(this.#rows.takeAway(row, serverTime));
       }
       this.#names.giveFreed(changes);
+      this.#silence.taken((id) => this.#rows.find.get(id));
       this.#list.run(folder.id, serverTime);
       this.#forgetUnlisted.run(folder.id);
       return { changes, added };

@@ -144,7 +144,7 @@ export class ProjectFileSystem implements FileSystem {
     const folder = this.item(parent);
     this.invalidation?.asked(folder.inode);
     const child = this.tree.child(folder, name);
-    if (!child || child.isFile) this.#watch(folder);
+    if (!child || child.isFile) this.watch(folder);
     if (child) return this.#found(child, name);
     // Nobody knows whether a probed name is there: the kernel asks again each time, until the folder is listed.
     if (isProbe(name) && !this.isListed(folder)) return { node: undefined, entryTimeout: 0 };
@@ -155,7 +155,7 @@ export class ProjectFileSystem implements FileSystem {
   getattr(node: NodeId, _handle: Handle | undefined, context: Context): Awaitable<Entry> {
     if (isHidden(node)) return this.hidden.getattr(node, context);
     const item = this.item(node);
-    if (item.isFile) this.#watch(this.tree.parent(item));
+    if (item.isFile) this.watch(this.tree.parent(item));
     return this.entry(item);
   }
 
@@ -173,7 +173,7 @@ export class ProjectFileSystem implements FileSystem {
     const folder = this.item(node);
     if (folder.isFile) throw new Failure('not-a-folder', { path: folder.name });
     this.invalidation?.asked(folder.inode);
-    this.#watch(folder);
+    this.watch(folder);
     const open = (): Handle => {
       const handle = this.handles.newHandle();
       const { nodes } = this;
@@ -197,7 +197,7 @@ export class ProjectFileSystem implements FileSystem {
   open(node: NodeId, flags: number, context: Context): Awaitable<OpenFile> {
     if (isHidden(node)) return this.hidden.open(node, flags, context);
     const item = this.item(node);
-    this.#watch(this.tree.parent(item));
+    this.watch(this.tree.parent(item));
     const writing = (flags & O_ACCMODE) !== O_RDONLY;
     if (writing || item.intent?.staged || this.handles.file(node)) this.requireCurrent(node, item);
     if (writing || item.intent?.staged || this.working(item.inode, node))
@@ -375,8 +375,8 @@ export class ProjectFileSystem implements FileSystem {
   }
 
   /** What people look at is kept fresher than the rest. */
-  #watch(folder: LocalItem | undefined): void {
-    if (folder && folder.remoteId !== NO_REMOTE) this.#mirror.opened(folder);
+  protected watch(folder: LocalItem | undefined): void {
+    if (folder) this.#mirror.opened(folder.inode);
   }
 
   #find(folder: LocalItem, name: string): Entry | NoEntry {

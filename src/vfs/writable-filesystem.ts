@@ -341,6 +341,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
   #inFolder<T>(node: NodeId, context: Context, work: (folder: LocalItem) => T): Awaitable<T> {
     const folder = this.item(node);
     this.invalidation?.asked(folder.inode);
+    this.watch(folder);
     const listing = this.listed(folder, context);
     return listing ? listing.then(() => work(this.item(node))) : work(folder);
   }

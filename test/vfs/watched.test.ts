@@ -1,5 +1,5 @@
 import t from 'tap';
-import { ROOT_NODE } from '#src/base/ids.js';
+import { type Inode, ROOT_NODE } from '#src/base/ids.js';
 import { WATCHED } from '#src/mirror/rhythm.js';
 import { until } from '../helpers/processes.js';
 import { context, openProject } from '../helpers/project.js';
@@ -13,10 +13,10 @@ t.test('who only asks whether a file is there is looked after as who opens the f
     invalidateNode: () => Promise.resolve(true),
     invalidateEntry: () => Promise.resolve(),
   });
-  const seen: string[] = [];
+  const seen: Inode[] = [];
   const { opened } = mirror;
   mirror.opened = (folder) => {
-    seen.push(folder.name);
+    seen.push(folder);
     opened.call(mirror, folder);
   };
   const missing = await fileSystem.lookup(ROOT_NODE, 'not yet.txt', context);

@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import tap from 'tap';
+import type { RemoteId } from '#src/base/ids.js';
+import { openDatabase } from '#src/database/open.js';
+import { mirrorOptions } from '#src/mirror/files.js';
+import { POLLS_MISS } from '#src/mirror/silence.js';
+import { Writer } from '#src/mirror/writer.js';
+import type { RemoteItem } from '#src/procore/items.js';
+
+const MADE = 1_000;
+/** When the mirror saw everything first. */
+const SEEN = 1_010;
+/** When something happened at the server, and when a reply tells it. */
+const HAPPENED = 1_100;
+const TOLD = 1_105;
+/** From one reply to the next. */
+const LATER = 100;
+
+const [ROOT, TOP, INNER, FILE] = [1, 2, 3, 4];
+
+type Facts = Partial<Pick<RemoteItem, 'name' | 'updatedAt' | 'deleted'>> & { readonly parent?: number };
+
+function row(id: number, parent: number | undefined, facts: Facts = {}): RemoteItem {
+  const { parent: otherParent, ...others } = facts;
+  const at = otherParent ?? parent;
+  return {
+    id: id as RemoteId,
+    name: `item ${id}`,
+    updatedAt: MADE,
+    createdAt: MADE,
+    deleted: false,
+    recycleBin: false,
+    private: false,
+    readOnly: false,
+    ...(at === undefined ? {} : { parentId: at as RemoteId }),
+    ...(id === FILE ? { type: 'file' } : { type: 'folder' }),
+    ...others,
+  } as RemoteItem;
+}
+
+const root = (facts?: Facts) => row(ROOT, undefined, facts);
+const top = (facts?: Facts) => row(TOP, ROOT, facts);
+const inner = (facts?: Facts) => row(INNER, TOP, facts);
+const file = (facts?: Facts) => row(FILE, INNER, facts);
+
+/** What replies tell, oldest first. */
+function polls(t: Pick<typeof tap, 'teardown'>, ...replies: (readonly RemoteItem[])[]): 'miss' | 'show all' {
+  const folder = mkdtempSync(join(tmpdir(), 'procorefs-silence-'));
+  const db = openDatabase(join(folder, 'mirror.db'), mirrorOptions);
+  t.teardown(() => {
+    db.close();
+    rmSync(folder, { recursive: true });
+  });
+  const writer = new Writer(db);
+  writer.ingest([root(), top(), inner(), file()], SEEN, undefined, {});
+  for (const [n, reply] of replies.entries()) writer.ingest(reply, TOLD + n * LATER, undefined, {});
+  return db.prepare('SELECT value FROM meta WHERE key = ?').get(POLLS_MISS) === undefined ? 'show all' : 'miss';
+}
+
+tap.test('what goes or comes back with its folder is not updated itself, and that proves nothing', async (t) => {
+  const gone = { deleted: true };
+  const goes = [file(gone), inner(gone), top({ ...gone, updatedAt: HAPPENED })];
+  t.equal(polls(t, goes), 'show all');
+  t.equal(polls(t, goes.toReversed()), 'show all', 'in whatever order');
+  const back = [file(), inner(), top({ updatedAt: HAPPENED + LATER })];
+  t.equal(polls(t, goes, back), 'show all', 'restored');
+});
+
+tap.test('what goes, comes back, gets another name or folder alone and does not count as updated: polls miss it', async (t) => {
+  t.equal(polls(t, [file({ deleted: true })]), 'miss');
+  t.equal(polls(t, [inner(), top(), file({ deleted: true })]), 'miss');
+  t.equal(polls(t, [file({ deleted: true, updatedAt: HAPPENED })], [file({ updatedAt: HAPPENED })]), 'miss', 'restored');
+  t.equal(polls(t, [file({ name: 'other' })]), 'miss');
+  t.equal(polls(t, [file({ parent: TOP })]), 'miss');
+  t.equal(polls(t, [file({ deleted: true, updatedAt: HAPPENED })]), 'show all', 'where it does');
+});
+
+tap.test('a folder that polls miss is found by what goes with it', async (t) => {
+  t.equal(polls(t, [file({ deleted: true }), inner({ deleted: true }), top({ deleted: true })]), 'miss');
+});
+
+tap.test('folders in a circle prove nothing, and end', async (t) => {
+  t.equal(polls(t, [top({ parent: INNER, updatedAt: HAPPENED })], [file({ deleted: true })]), 'show all');
+});
