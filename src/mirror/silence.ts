@@ -46,7 +46,7 @@ export class Silence {
     const isWhere = (item.parentId ?? 0) === row.parent_id && item.name === (row.remote_name ?? row.name);
     const isThere = (flags & DELETED) === (row.flags & DELETED);
     if (isWhere && isThere) return;
-    if (item.updatedAt !== row.updated_at || item.updatedAt >= serverTime - SAME_MOMENT) return;
+    if (item.updatedAt !== row.updated_at || row.updated_at >= row.seen_at - SAME_MOMENT) return;
     if (!isWhere) return this.#missed(serverTime);
     this.#doubtful.push({ parent: row.parent_id, isGone: (flags & DELETED) !== 0, seenAt: row.seen_at, serverTime });
   }

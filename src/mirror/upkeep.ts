@@ -54,6 +54,7 @@ export class Upkeep {
   readonly #jobs = new Map<string, { readonly every: number; readonly until: number }>();
   #openedAt = Number.NEGATIVE_INFINITY;
   #polledAt = Number.NEGATIVE_INFINITY;
+  #listedAt = Number.NEGATIVE_INFINITY;
   #sweptAt: number;
   #subtree: Subtree | undefined;
   /** Folders that are shown and may not be read, and when that was found. */
@@ -135,16 +136,15 @@ export class Upkeep {
     });
     const latest = watched.at(-1);
     if (!latest) return;
-    const lastAt = Math.max(...watched.map(({ looked }) => looked.listedAt));
     // Who polls miss changes for, looks at all in turn; a trial is as good with the one that is surely looked at.
     const { folder, looked } = facts.pollsMiss
       ? watched.reduce((a, b) => (b.looked.listedAt < a.looked.listedAt ? b : a))
       : latest;
     const look = async (signal: AbortSignal): Promise<void> => {
-      looked.listedAt = this.#now();
+      this.#listedAt = looked.listedAt = this.#now();
       await this.#o.looks.list(folder, signal);
     };
-    return { look, at: Math.max(lastAt, looked.listedAt) + every };
+    return { look, at: Math.max(this.#listedAt, looked.listedAt) + every };
   }
 
   #subtreeToFill(): Subtree | undefined {

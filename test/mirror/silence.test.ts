@@ -77,6 +77,13 @@ tap.test('what goes, comes back, gets another name or folder alone and does not 
   t.equal(polls(t, [file({ deleted: true, updatedAt: HAPPENED })]), 'show all', 'where it does');
 });
 
+tap.test('a second change within the second of the first proves nothing', async (t) => {
+  const seenAtOnce = [file({ name: 'first', updatedAt: TOLD })];
+  const second = [file({ name: 'second', updatedAt: TOLD })];
+  t.equal(polls(t, seenAtOnce, second), 'show all');
+  t.equal(polls(t, seenAtOnce, seenAtOnce, second), 'miss', 'what was still so later was changed in another second');
+});
+
 tap.test('a folder that polls miss is found by what goes with it', async (t) => {
   t.equal(polls(t, [file({ deleted: true }), inner({ deleted: true }), top({ deleted: true })]), 'miss');
 });

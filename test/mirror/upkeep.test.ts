@@ -8,6 +8,7 @@ import { silentLog } from '#src/base/log.js';
 import { Crawl } from '#src/mirror/crawl.js';
 import type { IndexSource } from '#src/mirror/index-source.js';
 import type { Mirror } from '#src/mirror/mirror.js';
+import { POLLS_MISS } from '#src/mirror/silence.js';
 import { type MirrorBench, mirrorBench, mirrorLines, mirrorTree, serverLines } from '../helpers/mirror.js';
 
 const never = new AbortController().signal;
@@ -183,6 +184,27 @@ t.test('where deletions do not count as updates, listings of what is looked at s
   t.notOk(shown[1]!.includes('b.txt'), 'from then on within 5 s');
   t.comment(`${calls} calls`);
   t.ok(calls <= 400, `${calls} calls`);
+});
+
+t.test('folders that are opened one after the other do not put off the listings', async (t) => {
+  const bench = await mirrorBench(t, { items: 0, oddNames: 'no', hourly: 1_000_000 });
+  for (let n = 0; n < 25; n++) await bench.simulator.admin.change({ op: 'create', path: `folder ${n}`, type: 'folder' });
+  const folders = (mirror: Mirror) => mirror.view.children(mirror.view.item(ROOT_INODE)!.remoteId, 0, 100);
+  const { looks } = await anHour(
+    bench,
+    (mirror) => [
+      ...opening(mirror, 100, 400),
+      { at: 200, run: () => mirror().store.setMeta({ [POLLS_MISS]: mirror().view.number('poll.at')! }) },
+      ...Array.from({ length: 25 }, (_, n) => ({
+        at: 300 + 4 * n,
+        run: () => mirror().opened(folders(mirror())[n]!.inode),
+      })),
+    ],
+    600,
+  );
+  const listings = looks.filter(({ at, what }) => what === 'folder' && at > 290 && at <= 400).map(({ at }) => at);
+  t.ok(listings.length > 20, `${listings.length} listings`);
+  for (const [n, at] of listings.entries()) t.ok(at - (listings[n - 1] ?? 290) <= 5, `at ${at}`);
 });
 
 t.test('a folder that is restored, or that may be seen again, is filled from the index', async (t) => {
