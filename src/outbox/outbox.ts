@@ -361,6 +361,7 @@ export class Outbox {
       // Nothing else shows that it is emptied: there was nothing in the staging file before.
       if (item.size > 0 && !whole && truncate) file.truncate(0);
     }
+    if (!intent?.staged && !truncate) file.settle();
     if (!truncate) file.setMtime(item.localMtime ?? item.versionAt);
     file.madeFrom = item.versionId;
     this.#files.set(inode, file);

@@ -4,6 +4,7 @@ import {
   fsync as fsyncCallback,
   fsyncSync,
   ftruncateSync,
+  futimesSync,
   read as readCallback,
   write as writeCallback,
   writeSync,
@@ -25,6 +26,8 @@ const fsync = promisify(fsyncCallback);
 const FILL_STEP = 2 ** 20;
 /** File times move in steps (a tick of the kernel): two writes within one, milliseconds, may show the same time. */
 const TIME_GRAIN = 20;
+/** Milliseconds that a time lies back which no write can have. */
+const SETTLED = 1000;
 /** How often a file that is written to all the time is synced in the thread pool. */
 const SYNC_ROUNDS = 4;
 
@@ -120,8 +123,13 @@ export class WorkingFile {
   /** Content comes from `blob` (closed by this object) where nothing was written. */
   startFrom(blob: OpenBlob, version: ContentVersion): void {
     ftruncateSync(this.fd, version.size);
-    this.#seen = this.#stat();
     this.#bringIn(blob, version, [0, version.size]);
+  }
+
+  /** What it holds so far is no change. Its time goes so far back that each write from now on shows in it. */
+  settle(): void {
+    this.#setTime(Date.now() - SETTLED);
+    this.#seen = this.#stat();
   }
 
   /** As `startFrom`, where an earlier working file of this content ended with `gaps`. */
@@ -325,8 +333,10 @@ export class WorkingFile {
       const bytesWritten = writeSync(this.fd, part, 0, part.length, gap.start);
       this.#here!.add(gap.start, gap.start + bytesWritten);
     }
-    // What was brought in is no change.
-    if (!this.#dirty && this.#seen.mtimeMs === before) this.#seen = this.#stat();
+    this.#writes++;
+    // What was brought in is no change, and nobody writes past the daemon before everything is here.
+    this.#setTime(before);
+    if (this.#seen.mtimeMs === before) this.#seen = this.#stat();
     if (this.#mtime?.at === before) this.setMtime(this.#mtime.shown);
   }
 
@@ -334,6 +344,10 @@ export class WorkingFile {
     this.#base?.blob.close();
     this.#base = undefined;
     this.#here = undefined;
+  }
+
+  #setTime(ms: number): void {
+    onDisk(() => futimesSync(this.fd, ms / 1000, ms / 1000));
   }
 
   #stat(): Seen {

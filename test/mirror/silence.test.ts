@@ -68,14 +68,21 @@ tap.test('what goes or comes back with its folder is not updated itself, and tha
   t.equal(polls(t, goes, back), 'show all', 'restored');
 });
 
-tap.test('what goes, comes back, gets another name or folder alone and does not count as updated: polls miss it', async (t) => {
-  t.equal(polls(t, [file({ deleted: true })]), 'miss');
-  t.equal(polls(t, [inner(), top(), file({ deleted: true })]), 'miss');
-  t.equal(polls(t, [file({ deleted: true, updatedAt: HAPPENED })], [file({ updatedAt: HAPPENED })]), 'miss', 'restored');
-  t.equal(polls(t, [file({ name: 'other' })]), 'miss');
-  t.equal(polls(t, [file({ parent: TOP })]), 'miss');
-  t.equal(polls(t, [file({ deleted: true, updatedAt: HAPPENED })]), 'show all', 'where it does');
-});
+tap.test(
+  'what goes, comes back, gets another name or folder alone and does not count as updated: polls miss it',
+  async (t) => {
+    t.equal(polls(t, [file({ deleted: true })]), 'miss');
+    t.equal(polls(t, [inner(), top(), file({ deleted: true })]), 'miss');
+    t.equal(
+      polls(t, [file({ deleted: true, updatedAt: HAPPENED })], [file({ updatedAt: HAPPENED })]),
+      'miss',
+      'restored',
+    );
+    t.equal(polls(t, [file({ name: 'other' })]), 'miss');
+    t.equal(polls(t, [file({ parent: TOP })]), 'miss');
+    t.equal(polls(t, [file({ deleted: true, updatedAt: HAPPENED })]), 'show all', 'where it does');
+  },
+);
 
 tap.test('a second change within the second of the first proves nothing', async (t) => {
   const seenAtOnce = [file({ name: 'first', updatedAt: TOLD })];

@@ -188,7 +188,8 @@ t.test('where deletions do not count as updates, listings of what is looked at s
 
 t.test('folders that are opened one after the other do not put off the listings', async (t) => {
   const bench = await mirrorBench(t, { items: 0, oddNames: 'no', hourly: 1_000_000 });
-  for (let n = 0; n < 25; n++) await bench.simulator.admin.change({ op: 'create', path: `folder ${n}`, type: 'folder' });
+  for (let n = 0; n < 25; n++)
+    await bench.simulator.admin.change({ op: 'create', path: `folder ${n}`, type: 'folder' });
   const folders = (mirror: Mirror) => mirror.view.children(mirror.view.item(ROOT_INODE)!.remoteId, 0, 100);
   const { looks } = await anHour(
     bench,
