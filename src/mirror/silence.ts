@@ -47,8 +47,9 @@ export class Silence {
     const isThere = (flags & DELETED) === (row.flags & DELETED);
     if (isWhere && isThere) return;
     if (item.updatedAt !== row.updated_at || row.updated_at >= row.seen_at - SAME_MOMENT) return;
-    if (!isWhere) return this.#missed(serverTime);
-    this.#doubtful.push({ parent: row.parent_id, isGone: (flags & DELETED) !== 0, seenAt: row.seen_at, serverTime });
+    const isGone = (flags & DELETED) !== 0;
+    if (!isWhere) this.#missed(serverTime);
+    else this.#doubtful.push({ parent: row.parent_id, isGone, seenAt: row.seen_at, serverTime });
   }
 
   /**
