@@ -83,7 +83,6 @@ class Scene {
     this.installation = installation;
     this.#running = running;
     this.#project = project.id;
-    // libfuse 2 waits for a lock of its own then, for ever.
     this.#places = mounts.map((mnt, n) => new Place(company ? join(mnt, project.name) : mnt, drivers[n] === 'kernel'));
     this.#daemons = mounts.map((mnt) => new Daemon({ installation, mnt }));
     this.#isPolled = poll !== undefined;

@@ -18,15 +18,15 @@ const AWAY = new Set(['EIO', 'ENETDOWN', 'ENETUNREACH', 'EHOSTUNREACH', 'EHOSTDO
 /** One mount, and what is kept open in it. */
 export class Place {
   readonly root: string;
-  /** Whether folders may be renamed by several at once. */
-  readonly renamesFolders: boolean;
+  /** Else libfuse 2, whose limits the notes tell. */
+  readonly isKernelDriver: boolean;
   readonly directories: OpenDirectory[] = [];
   readonly paths: fs.FileHandle[] = [];
   readonly files: fs.FileHandle[] = [];
 
-  constructor(root: string, renamesFolders: boolean) {
+  constructor(root: string, isKernelDriver: boolean) {
     this.root = root;
-    this.renamesFolders = renamesFolders;
+    this.isKernelDriver = isKernelDriver;
   }
 
   async closeAll(): Promise<void> {
@@ -174,7 +174,8 @@ export class Person {
       case 'rmdir':
         return fs.rmdir(at(folder));
       case 'rename folder':
-        if (place.renamesFolders) await fs.rename(at(folder), at(folderTo));
+        // Several at once wait there for a lock, for ever.
+        if (place.isKernelDriver) await fs.rename(at(folder), at(folderTo));
         return;
     }
   }
