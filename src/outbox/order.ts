@@ -1,6 +1,6 @@
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
-import { DELETED } from '../mirror/flags.js';
+import { DELETED, GONE } from '../mirror/flags.js';
 import type { Item, View } from '../mirror/view.js';
 import { type Intent, isLocal, NO_REMOTE } from './intent.js';
 import type { Outbox } from './outbox.js';
@@ -103,6 +103,8 @@ function waitOfFolderDeletion(folder: Intent, outbox: Outbox): Wait {
   const { view } = tree;
   const doubtful = intents.attemptedIn(folder.inode);
   if (doubtful) return { kind: 'after', inode: doubtful.inode };
+  // It may still be in the folder, and have other content than was seen.
+  if (intents.basedIn(folder.inode).some((one) => one.deleted && isUnseen(one, view))) return { kind: 'keep-folder' };
   for (let after = 0; ; ) {
     const items = view.children(folder.remoteId, after, 256);
     for (const item of items) {
@@ -120,6 +122,12 @@ function waitOfFolderDeletion(folder: Intent, outbox: Outbox): Wait {
     after = items.at(-1)!.inode;
   }
 }
+
+/** It was there, and the server does not show it any more without having said that it was deleted. */
+const isUnseen = ({ remoteId }: Intent, view: View): boolean => {
+  const flags = view.byRemoteId(remoteId)?.flags ?? 0;
+  return (flags & GONE) !== 0 && (flags & DELETED) === 0;
+};
 
 /** Whether the server has other content of an item than the one that was seen by who deleted it. */
 export const isNewer = ({ isFile, versionId, versionNumber }: Item, deletion: Intent): boolean =>

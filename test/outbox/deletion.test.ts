@@ -173,6 +173,28 @@ t.test('what somebody else made meanwhile, and no poll has shown, is not deleted
   });
 });
 
+t.test('a folder is kept where something that was deleted in it may still be, out of sight', async (t) => {
+  const scene = await Scene.of(t);
+  const { files } = scene;
+  await scene.there('plain/a.txt', 'plain/b.txt');
+  for (const path of ['plain/a.txt', 'plain/b.txt']) await files.unlink(path);
+  await files.rmdir('plain');
+  const path = 'plain/a.txt';
+  await scene.change({ op: 'update', path, content: 'newer' }, { op: 'permission', path, visible: false });
+  await scene.drain();
+  t.strictSame(await scene.server(), { plain: 0, 'plain/a.txt': 2 });
+  t.ok(scene.kept().includes('plain'));
+
+  await t.test('what others deleted is no such thing', async (t) => {
+    await scene.there('gone/a.txt', 'gone/b.txt');
+    for (const path of ['gone/a.txt', 'gone/b.txt']) await files.unlink(path);
+    await files.rmdir('gone');
+    await scene.change({ op: 'delete', path: 'gone/a.txt' });
+    await scene.drain();
+    t.notOk(Object.hasOwn(await scene.server(), 'gone'));
+  });
+});
+
 t.test('what a poll shows is back at once', async (t) => {
   const scene = await Scene.of(t);
   const { files } = scene;
