@@ -9,6 +9,7 @@ import type { ContentVersion } from '../content/source.js';
 import { Aside } from './aside.js';
 import { mayBeThere } from './attempt.js';
 import { Ballast } from './ballast.js';
+import { beginWorking } from './begin-working.js';
 import { isNoted, isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity } from './changes.js';
 import { Durability } from './durability.js';
 import { INCOMPLETE, type Intent, isLocal, NO_VERSION } from './intent.js';
@@ -340,31 +341,8 @@ export class Outbox {
   }
 
   async #openFile(known: LocalItem, truncate: boolean): Promise<WorkingFile> {
-    const item = this.tree.current(known);
-    const { inode, intent } = item;
-    let file: WorkingFile;
-    if (intent?.staged) {
-      file = new WorkingFile(inode, this.staging.open(inode, false));
-      const { gaps } = intent;
-      if (gaps && !truncate) {
-        const version = { id: gaps.version, remoteId: gaps.item, size: gaps.size, label: item.name };
-        file.resumeFrom(this.#options.content.open(version), version, gaps);
-      }
-    } else {
-      const version = versionOf(item);
-      // What is damaged on disk must not become a new version.
-      if (item.size > 0 && !truncate) await this.#options.content.check(version);
-      // Also what is truncated: whoever reads it goes through the kernel to this very file.
-      const whole = item.size > 0 && this.#options.content.take(version, this.staging.path(inode));
-      file = new WorkingFile(inode, this.staging.open(inode, !whole));
-      if (item.size > 0 && !whole && !truncate) file.startFrom(this.#options.content.open(version), version);
-      // Nothing else shows that it is emptied: there was nothing in the staging file before.
-      if (item.size > 0 && !whole && truncate) file.truncate(0);
-    }
-    if (!intent?.staged && !truncate) file.settle();
-    if (!truncate) file.setMtime(item.localMtime ?? item.versionAt);
-    file.madeFrom = item.versionId;
-    this.#files.set(inode, file);
+    const file = await beginWorking(this.tree.current(known), truncate, this.staging, this.#options.content);
+    this.#files.set(file.inode, file);
     return file;
   }
 
@@ -401,6 +379,17 @@ export class Outbox {
     this.#files.get(inode)?.unlinked();
     this.#files.delete(inode);
     this.#removeStaged(inode);
+  }
+
+  /** Bytes that are given up go to lost+found; who has the file open goes on with them aside. Undefined: there are none. */
+  lose({ inode, name, staged }: Intent): string | undefined {
+    if (!staged || !this.staging.has(inode)) return undefined;
+    const file = this.#files.get(inode);
+    if (file) {
+      this.#putAside(file);
+      this.staging.duplicate(file.inode, inode);
+    }
+    return this.staging.lose(inode, name);
   }
 
   #putAside(file: WorkingFile): void {

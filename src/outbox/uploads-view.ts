@@ -130,7 +130,7 @@ export function discard(
   outbox: Outbox,
   inodes: readonly Inode[],
 ): { readonly paths: string[]; readonly discarded: Discarded[] } {
-  const { intents, staging } = outbox;
+  const { intents } = outbox;
   const dropped = new Map<Inode, Intent>();
   const take = (intent: Intent): void => {
     if (dropped.has(intent.inode)) return;
@@ -149,9 +149,7 @@ export function discard(
     const intent = intents.get(inode);
     if (intent) take(intent);
   }
-  const paths: string[] = [];
-  for (const intent of dropped.values())
-    if (intent.staged && staging.has(intent.inode)) paths.push(staging.lose(intent.inode, intent.name));
+  const paths = [...dropped.values()].flatMap((intent) => outbox.lose(intent) ?? []);
   const discarded = [...dropped.values()].map((intent): Discarded => {
     const isMove = intent.remoteId !== NO_REMOTE && !intent.deleted && needsPerson(intent);
     const left = isMove

@@ -6,8 +6,8 @@ import type { Nodes } from './nodes.js';
 
 /**
  * What is open at a mount follows what changed: who has it open reads from now on what is written to it through another
- * mount. Returns what was removed here and comes back while that is still open: it needs another node. A crawl tells of
- * thousands of items, of which few are open: nothing else is looked up.
+ * mount. Returns what was removed or given up here and comes back while that is still open: it needs another node. A crawl
+ * tells of thousands of items, of which few are open: nothing else is looked up.
  */
 export function followOpen(
   changes: readonly Change[],
@@ -16,13 +16,14 @@ export function followOpen(
   const open = new Set(Array.from(handles.all(), ({ inode }) => inode));
   if (open.size === 0) return [];
   const cameBack: Inode[] = [];
-  for (const { inode, before, rewritten } of changes) {
-    const item = (rewritten || !before) && open.has(inode) ? outbox.tree.item(inode) : undefined;
+  for (const { inode, rewritten } of changes) {
+    const item = open.has(inode) ? outbox.tree.item(inode) : undefined;
     if (!item) continue;
     const node = nodes.of(item);
     const file = outbox.working(inode);
     if (rewritten && file) handles.share(node, file);
-    if (handles.file(node)?.isUnlinked) cameBack.push(inode);
+    const shown = handles.file(node);
+    if (shown?.isUnlinked || shown?.aside) cameBack.push(inode);
   }
   return cameBack;
 }

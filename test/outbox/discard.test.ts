@@ -1,10 +1,12 @@
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { ROOT_INODE } from '#src/base/ids.js';
 import { giveUp } from '#src/daemon/give-up.js';
 import type { Change } from '#src/mirror/changes.js';
 import type { Intent } from '#src/outbox/intent.js';
 import { discard } from '#src/outbox/uploads-view.js';
-import { Files, openProject } from '../helpers/project.js';
+import { until } from '../helpers/processes.js';
+import { context, Files, openProject } from '../helpers/project.js';
 
 t.test(
   'who gives up what was being written when the daemon was killed keeps the move and the old content',
@@ -54,3 +56,41 @@ t.test('who gives up a deletion is shown the document where others have moved it
   t.strictSame(await files.list('folder'), ['a.txt']);
   t.match(told, [[{ inode, before: undefined, after: { parent: folder.inode, name: 'a.txt' } }]]);
 });
+
+for (const isWriting of [false, true])
+  t.test(
+    `who gives up what somebody has open ${isWriting ? 'and writes on to' : 'to read'} is shown what the server has`,
+    async (t) => {
+      const { project, simulator, fileSystem, drain } = await openProject(t, {}, { settle: 3_600_000 });
+      const files = new Files(fileSystem);
+      await files.write('a.txt', 'known');
+      await drain();
+      const { outbox } = project;
+      await files.write('a.txt', 'not wanted');
+      const { node } = await files.entry('a.txt');
+      const { handle } = await fileSystem.open(node, isWriting ? 2 : 0, context);
+      const paths = giveUp(
+        project,
+        [...outbox.intents.all()].map(({ inode }) => inode),
+      );
+      t.strictSame(
+        paths.map((path) => readFileSync(path, 'utf8')),
+        ['not wanted'],
+      );
+      await until(async () => (await files.entry('a.txt')).attributes.size === 5);
+      t.equal(String(await files.read('a.txt')), 'known');
+      t.equal(String(await fileSystem.read(node, handle, 0, 100, context)), 'not wanted', 'who has it open keeps it');
+      if (isWriting) {
+        await fileSystem.writable.write(node, handle, 10, Buffer.from(' so far'), context);
+        await fileSystem.writable.flush(node, handle, context);
+      }
+      fileSystem.release(node, handle);
+      const names = (await files.list('')).filter((name) => name.startsWith('a'));
+      t.equal(names.length, isWriting ? 2 : 1, 'what is written to it is a file of its own');
+      t.equal(String(await files.read('a.txt')), 'known');
+      await drain();
+      const tree = (await simulator.admin.tree()).filter(({ path }) => path.startsWith('a'));
+      t.strictSame(tree.map(({ size }) => size).sort(), isWriting ? [17, 5] : [5]);
+      t.strictSame([...outbox.intents.all()], []);
+    },
+  );
