@@ -283,9 +283,7 @@ export class Writer {
 
   /** Everything below the folder is known. */
   subtreeListed(folder: RemoteId): void {
-    this.#transaction(() => {
-      this.#forgetSubtree.run(folder);
-    });
+    this.#transaction(() => this.#forgetSubtree.run(folder));
   }
 
   /** A poll was taken in. */

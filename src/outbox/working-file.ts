@@ -128,7 +128,7 @@ export class WorkingFile {
 
   /** What it holds so far is no change. Its time goes so far back that each write from now on shows in it. */
   settle(): void {
-    this.#setTime(Date.now() - SETTLED);
+    this.#setTime(this.#stat().mtimeMs - SETTLED);
     this.#seen = this.#stat();
   }
 
