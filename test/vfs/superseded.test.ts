@@ -73,3 +73,25 @@ t.test('who has an older version open sees its size while somebody writes to the
   fileSystem.release(current.node, writing.handle);
   fileSystem.release(older.node, reading.handle);
 });
+
+t.test('a file that is open shows the version of others also after it was moved here', async (t) => {
+  const { fileSystem, project, simulator, drain } = await openProject(t, {}, { settle: 3_600_000 });
+  const { admin } = simulator;
+  const files = new Files(fileSystem);
+  await until(() => project.mirror.view.crawlDone);
+  await files.write('a.txt', 'written here');
+  const { node } = await files.entry('a.txt');
+  const { handle } = await fileSystem.open(node, RDONLY, context);
+  await drain();
+  await files.rename('a.txt', 'b.txt');
+  await admin.change({ op: 'update', path: 'a.txt', content: 'theirs' });
+  await project.mirror.pollNow(context.signal);
+  await until(async () => String(await files.read('b.txt')) === 'theirs');
+  await drain();
+  t.equal(String(await files.read('b.txt')), 'theirs');
+  t.equal((await files.entry('b.txt')).attributes.size, 6);
+  t.equal(String(await fileSystem.read(node, handle, 0, 100, context)), 'written here');
+  fileSystem.release(node, handle);
+  t.equal(String(await files.read('b.txt')), 'theirs', 'also when it is closed');
+  t.match(await admin.tree({ hash: false }), [{}, { path: 'b.txt', size: 6, versions: 2 }]);
+});
