@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { asNodeId, ROOT_NODE } from '#src/base/ids.js';
 import { giveUp } from '#src/daemon/give-up.js';
@@ -102,7 +103,8 @@ t.test('what was cut and removed here, and comes back, has its content while it 
     project,
     [...project.outbox.intents.all()].map(({ inode }) => inode),
   );
-  await until(async () => (await fileSystem.lookup(root, 'a.txt', context)).node !== old);
+  const node = async () => (await fileSystem.lookup(root, 'a.txt', context)).node;
+  for (let n = 0; n < 100 && (await node()) === old; n++) await sleep(50);
   for await (const what of mount.untruths()) t.fail(what);
   const { attributes } = await new Files(fileSystem).entry('a.txt');
   t.equal(attributes.size, 14);
