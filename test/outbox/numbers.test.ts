@@ -269,3 +269,37 @@ t.test('a folder that is gone when the mirror is known again: what waits in it i
   const server = await atServer(t, project);
   for (const path of ['b/1.txt', 'c/made/inside.txt', 'top.txt']) t.ok(server[path], path);
 });
+
+for (const isRestarted of [false, true])
+  t.test(
+    `what is out of sight when the mirror is known again has its changes when it shows${isRestarted ? ', also after a new start' : ''}`,
+    async (t) => {
+      const before = await openCrawled(t);
+      const { admin } = before.simulator;
+      await admin.switches({ 'bump-permission': 'yes' });
+      for (const name of ['saved', 'moved', 'other'])
+        await admin.change({ op: 'create', path: `${name}.txt`, content: name });
+      await polled(before, 'other.txt');
+      const files = new Files(before.fileSystem);
+      await files.write('saved.txt', 'saved here');
+      await files.rename('moved.txt', 'elsewhere.txt');
+      let project = await before.reopen(LATER, async () => {
+        remove(before.folder, 'mirror.db');
+        for (const path of ['saved.txt', 'moved.txt']) await admin.change({ op: 'permission', path, visible: false });
+        // They would have the numbers.
+        for (const n of [1, 2, 3]) await admin.change({ op: 'create', path: `new ${n}.txt`, content: 'new' });
+      });
+      await crawled(project);
+      await polled(project, 'new 3.txt');
+      if (isRestarted) project = await project.reopen(LATER);
+      for (const path of ['saved.txt', 'moved.txt']) await admin.change({ op: 'permission', path, visible: true });
+      await admin.change({ op: 'create', path: 'last.txt', content: 'last' });
+      await polled(project, 'last.txt');
+      const news = { 'new 1.txt': 'new', 'new 2.txt': 'new', 'new 3.txt': 'new', 'last.txt': 'last' };
+      const wanted = { ...news, 'saved.txt': 'saved here', 'elsewhere.txt': 'moved', 'other.txt': 'other' };
+      t.strictSame(await shown(project), wanted);
+      await project.drain();
+      t.strictSame(await atServer(t, project), sums(wanted));
+      t.strictSame([...project.project.outbox.intents.all()], []);
+    },
+  );
