@@ -56,10 +56,8 @@ export async function coherence(t: Scenario, rounds: number, setup: Coherence, s
   for (let round = 0; round < rounds && !found; round++) {
     const log: string[] = [];
     found = await scene.round(randomBy(seed + round), log).catch((error: Error) => error.stack ?? error.message);
-    if (found) for (const line of log) t.comment(line);
-    if (found) t.comment(await scene.server());
-    if (found) t.comment(scene.installation.log().split('\n').slice(-12).join('\n'));
-    t.equal(found, '', `round of seed ${seed + round}`);
+    const cause = found === '' ? [] : [...log, ...(await scene.server()), ...scene.daemonLog(12)];
+    t.equal([found, ...cause].join('\n'), '', `round of seed ${seed + round}`);
   }
 }
 
@@ -147,9 +145,14 @@ class Scene {
   }
 
   /** What the server has, for who looks for a cause. */
-  async server(): Promise<string> {
+  async server(): Promise<readonly string[]> {
     const tree = await this.#running.admin.history({ project: this.#project });
-    return tree.map(({ id, path, size, deleted }) => `${id} ${path} ${size} ${deleted ? 'deleted' : ''}`).join('\n');
+    return tree.map(({ id, path, size, deleted }) => `${id} ${path} ${size} ${deleted ? 'deleted' : ''}`);
+  }
+
+  /** The last lines of it. */
+  daemonLog(lines: number): readonly string[] {
+    return this.installation.log().split('\n').slice(-lines);
   }
 
   async #truth(): Promise<Truth> {
