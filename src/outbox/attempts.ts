@@ -149,7 +149,8 @@ export class Attempts {
     const isOurs = attempt.attempted.upload !== undefined && made?.id === item.version?.id;
     const next = rebased(now, attempt.attempted, foreign && !isOurs ? withSeen(item, now) : item);
     // What only moves a file says nothing of the content that somebody has open of it.
-    if (!foreign && attempt.dirty) outbox.confirmed(now.inode, next.baseVersion);
+    const isMove = !attempt.dirty && attempt.remoteId !== NO_REMOTE;
+    if (!foreign && !isMove) outbox.confirmed(now.inode, next.baseVersion);
     if (!isNothing(next)) {
       intents.change(outbox.staysLocal.settled(next, outbox.clock.now()));
       this.#tellPlace(now);
