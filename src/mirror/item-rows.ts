@@ -96,12 +96,18 @@ export class ItemRows {
   }
 
   isBelowHidden(row: Row): boolean {
-    // Moves of folders at the server can never make a cycle, but a damaged mirror must not hang the thread.
-    for (let id = row.parent_id, depth = 0; id !== NO_PARENT && depth < 1000; depth++) {
-      const parent = this.find.get(id);
-      if (!parent || (parent.flags & HIDDEN) !== 0) return true;
-      id = parent.parent_id;
-    }
+    for (const folder of this.above(row.parent_id)) if (!folder || (folder.flags & HIDDEN) !== 0) return true;
     return false;
+  }
+
+  /** A folder and all above it, up to the root; undefined, as the last, where one is not known. */
+  *above(folder: number): Generator<Row | undefined> {
+    // Moves of folders at the server can never make a cycle, but a damaged mirror must not hang the thread.
+    for (let id = folder, depth = 0; id !== NO_PARENT && depth < 1000; depth++) {
+      const row = this.find.get(id);
+      yield row;
+      if (!row) return;
+      id = row.parent_id;
+    }
   }
 }

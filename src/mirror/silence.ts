@@ -12,9 +12,6 @@ const PATIENCE = 60;
 const SAME_MOMENT = 2;
 const MOST = 1000;
 
-/** A damaged mirror must not hang the thread. */
-const DEEPEST = 1000;
-
 type FolderRow = Pick<Row, 'parent_id' | 'flags' | 'updated_at'>;
 
 /** Something that was deleted or not, seen by `seenAt`, and now is the other, at `serverTime`. */
@@ -31,13 +28,16 @@ interface Doubt {
  */
 export class Silence {
   readonly #missed: (serverTime: number) => void;
+  readonly #above: (folder: number) => Iterable<FolderRow | undefined>;
   /** When a listing first lacked an item, server time. */
   readonly #vanished = new Map<RemoteId, number>();
   /** What went or came back and counts as not updated. */
-  #doubtful: Doubt[] = [];
+  readonly #doubtful: Doubt[] = [];
 
-  constructor(missed: (serverTime: number) => void) {
+  /** @param above a folder and those above it as they are now, up to the root; undefined last where one is not known */
+  constructor(missed: (serverTime: number) => void, above: (folder: number) => Iterable<FolderRow | undefined>) {
     this.#missed = missed;
+    this.#above = above;
   }
 
   /** A reply shows an item that is known here. */
@@ -52,21 +52,18 @@ export class Silence {
     else this.#doubtful.push({ parent: row.parent_id, isGone, seenAt: row.seen_at, serverTime });
   }
 
-  /**
-   * A reply was taken in. What goes or comes back with a folder does not count as updated itself: the folder does.
-   * @param find the row of a folder, as it is now
-   */
-  taken(find: (id: number) => FolderRow | undefined): void {
-    const doubtful = this.#doubtful;
-    this.#doubtful = [];
-    for (const { parent, isGone, seenAt, serverTime } of doubtful) {
+  /** A reply was taken in. What goes or comes back with a folder does not count as updated itself: the folder does. */
+  taken(): void {
+    for (const { parent, isGone, seenAt, serverTime } of this.#doubtful.splice(0)) {
       const explains = ({ flags, updated_at }: FolderRow): boolean =>
         isGone ? (flags & DELETED) !== 0 : updated_at >= seenAt - SAME_MOMENT;
-      let folder = find(parent);
-      for (let depth = 0; folder && folder.parent_id !== NO_PARENT && !explains(folder) && depth < DEEPEST; depth++)
-        folder = find(folder.parent_id);
-      // Where not every folder above it is known, nothing is proved.
-      if (folder?.parent_id === NO_PARENT) this.#missed(serverTime);
+      let isProof = false;
+      for (const folder of this.#above(parent)) {
+        // The root neither goes nor comes back. Where not every folder is known, nothing is proved.
+        isProof = folder?.parent_id === NO_PARENT;
+        if (!folder || (!isProof && explains(folder))) break;
+      }
+      if (isProof) this.#missed(serverTime);
     }
   }
 

@@ -97,7 +97,8 @@ export class Writer {
     this.#moveInode = db.prepare('UPDATE items SET inode = ? WHERE inode = ?');
     this.#setSequence = db.prepare('UPDATE items SET node_sequence = ? WHERE inode = ?');
     this.#confirmed = new Confirmed(db);
-    this.#silence = new Silence((serverTime) => this.#setMeta.run(POLLS_MISS, serverTime));
+    const missed = (serverTime: number) => this.#setMeta.run(POLLS_MISS, serverTime);
+    this.#silence = new Silence(missed, (folder) => this.#rows.above(folder));
     this.#nextInode = firstFreeInode(db);
     this.#generation = generationOf(db);
     this.#absence = new Absence(db, this.#rows, this.#confirmed);
@@ -118,7 +119,7 @@ export class Writer {
       let added = 0;
       for (const item of items) if (this.#put(item, serverTime, knownSince, changes)) added++;
       this.#names.giveFreed(changes);
-      this.#silence.taken((id) => this.#rows.find.get(id));
+      this.#silence.taken();
       for (const [key, value] of Object.entries(meta)) this.#setMeta.run(key, value);
       return { changes, added };
     });
@@ -143,7 +144,7 @@ export class Writer {
         changes.push(this.#rows.takeAway(row, serverTime));
       }
       this.#names.giveFreed(changes);
-      this.#silence.taken((id) => this.#rows.find.get(id));
+      this.#silence.taken();
       this.#list.run(folder.id, serverTime);
       this.#forgetUnlisted.run(folder.id);
       return { changes, added };

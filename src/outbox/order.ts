@@ -51,9 +51,10 @@ function waitOfPlace(intent: Intent, outbox: Outbox): Wait {
   return inner ? { kind: 'after', inode: inner.inode } : GO;
 }
 
+const flagsOf = ({ remoteId }: Intent, view: View): number => view.byRemoteId(remoteId)?.flags ?? 0;
+
 /** Others deleted it at the server: there it stands in nobody's place any more. */
-const wasDeleted = ({ remoteId }: Intent, view: View): boolean =>
-  ((view.byRemoteId(remoteId)?.flags ?? 0) & DELETED) !== 0;
+const wasDeleted = (intent: Intent, view: View): boolean => (flagsOf(intent, view) & DELETED) !== 0;
 
 /** A folder that goes into one which is still below it at the server waits for who takes that one out. */
 function leaverOf(folder: Intent, { intents, tree: { view } }: Outbox): Intent | undefined {
@@ -124,10 +125,7 @@ function waitOfFolderDeletion(folder: Intent, outbox: Outbox): Wait {
 }
 
 /** It was there, and the server does not show it any more without having said that it was deleted. */
-const isUnseen = ({ remoteId }: Intent, view: View): boolean => {
-  const flags = view.byRemoteId(remoteId)?.flags ?? 0;
-  return (flags & GONE) !== 0 && (flags & DELETED) === 0;
-};
+const isUnseen = (intent: Intent, view: View): boolean => (flagsOf(intent, view) & (GONE | DELETED)) === GONE;
 
 /** Whether the server has other content of an item than the one that was seen by who deleted it. */
 export const isNewer = ({ isFile, versionId, versionNumber }: Item, deletion: Intent): boolean =>

@@ -67,6 +67,7 @@ for (const [speed, pause] of [
     await mirror.sweepNow('background', never);
     t.strictSame(mirrorLines(mirror), await serverLines(bench.simulator), 'as at the server');
     for (const ofPage of listed) t.equal(new Set(ofPage).size, ofPage.length, 'no folder is listed twice for a page');
-    // Rows of the last second are a page of their own.
-    t.ok(listed.flat().length <= 6, `${listed.flat().length} listings: each folder that something is in doubt in`);
+    // Rows of the last second are a page of their own: one folder may be in doubt again.
+    const most = listed.length === 1 ? 5 : 6;
+    t.ok(listed.flat().length <= most, `${listed.flat().length} listings: each folder that something is in doubt in`);
   });

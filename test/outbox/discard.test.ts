@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { ROOT_INODE } from '#src/base/ids.js';
 import { giveUp } from '#src/daemon/give-up.js';
 import type { Change } from '#src/mirror/changes.js';
 import type { Intent } from '#src/outbox/intent.js';
 import { discard } from '#src/outbox/uploads-view.js';
+import { soon } from '../helpers/processes.js';
 import { context, Files, openProject } from '../helpers/project.js';
 
 t.test(
@@ -78,7 +78,7 @@ for (const isWriting of [false, true])
         ['not wanted'],
       );
       const size = async (): Promise<number> => (await files.entry('a.txt')).attributes.size;
-      for (let n = 0; n < 100 && (await size()) !== 5; n++) await sleep(50);
+      await soon(async () => (await size()) === 5);
       t.equal(await size(), 5);
       t.equal(String(await files.read('a.txt')), 'known');
       t.equal(String(await fileSystem.read(node, handle, 0, 100, context)), 'not wanted', 'who has it open keeps it');

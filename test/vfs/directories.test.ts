@@ -1,10 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { asNodeId, ROOT_NODE } from '#src/base/ids.js';
 import { giveUp } from '#src/daemon/give-up.js';
 import type { Project } from '#src/daemon/project.js';
 import { ShadowKernel } from '../helpers/kernel-shadow.js';
-import { until } from '../helpers/processes.js';
+import { soon, until } from '../helpers/processes.js';
 import { context, Files, openProject, polled } from '../helpers/project.js';
 
 async function refreshed(project: Project): Promise<void> {
@@ -103,8 +102,7 @@ t.test('what was cut and removed here, and comes back, has its content while it 
     project,
     [...project.outbox.intents.all()].map(({ inode }) => inode),
   );
-  const node = async () => (await fileSystem.lookup(root, 'a.txt', context)).node;
-  for (let n = 0; n < 100 && (await node()) === old; n++) await sleep(50);
+  await soon(async () => (await fileSystem.lookup(root, 'a.txt', context)).node !== old);
   for await (const what of mount.untruths()) t.fail(what);
   const { attributes } = await new Files(fileSystem).entry('a.txt');
   t.equal(attributes.size, 14);
