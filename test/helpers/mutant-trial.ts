@@ -24,6 +24,8 @@ export interface Ending {
   readonly what: string;
 }
 
+/** What is said of a test that failed and does not tell by which assertion. */
+const UNTOLD = 'it ended with';
 /** Milliseconds that a test file may take. */
 const LIMIT = 180_000;
 
@@ -58,12 +60,17 @@ export class Scratch {
 
   /** Runs a test file, named by its source. Whatever it started ends with it. */
   async run(test: string): Promise<Ending> {
+    // The first thing that is not so is enough; where tap ends before it has told which, all of them are looked at.
+    return (await this.#run(test, true)) ?? (await this.#run(test, false))!;
+  }
+
+  /** Undefined where it bailed out and nothing tells why. */
+  async #run(test: string, bails: boolean): Promise<Ending | undefined> {
     const { NODE_OPTIONS: _, ...env } = process.env;
     const path = `dist/${test.replace(/\.ts$/, '.js')}`;
     const child = spawn(process.execPath, [path], {
       cwd: this.top,
-      // The first thing that is not so is enough.
-      env: { ...env, TAP_TIMEOUT: String(LIMIT / 1000), TAP_BAIL: '1' },
+      env: { ...env, TAP_TIMEOUT: String(LIMIT / 1000), ...(bails && { TAP_BAIL: '1' }) },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
@@ -91,7 +98,8 @@ export class Scratch {
     process.off('exit', end);
     end();
     if (isLate) return { verdict: 'broken', what: 'it did not end' };
-    return endingOf(out, code, signal ?? errorLine(errors));
+    const ending = endingOf(out, code, signal ?? errorLine(errors));
+    return bails && /^Bail out!/m.test(out) && ending.what.startsWith(UNTOLD) ? undefined : ending;
   }
 }
 
@@ -128,7 +136,7 @@ function endingOf(out: string, code: number | null, last: string): Ending {
   if (failure) return { verdict: 'killed', what: failure.fullname || failure.name };
   const [other] = failed;
   if (other) return { verdict: 'broken', what: `${other.fullname || other.name} (${typeOf(other)})` };
-  if (code !== 0) return { verdict: 'broken', what: `it ended with ${code}: ${last}` };
+  if (code !== 0) return { verdict: 'broken', what: `${UNTOLD} ${code}: ${last}` };
   if (points.every(({ skip }) => skip !== false)) return { verdict: 'skipped', what: 'it was skipped' };
   return { verdict: 'passed', what: '' };
 }
