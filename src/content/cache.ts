@@ -75,8 +75,10 @@ export class ContentCache implements Sharer {
   readonly #siblings: Siblings;
   readonly #context: BlobContext;
   readonly #count: Counters = { hits: 0, misses: 0, fetchedBytes: 0, requests: 0 };
-  /** Blobs in use. */
+  /** Blobs in use, of each version the one that everybody shares. */
   readonly #busy = new Map<VersionId, Blob>();
+  /** Those in use whose version has come with another size since. */
+  readonly #superseded = new Set<Blob>();
   readonly #recent: LRUCache<VersionId, Blob>;
   readonly #housekeeping: NodeJS.Timeout;
   readonly #leave: (() => void) | undefined;
@@ -136,12 +138,9 @@ export class ContentCache implements Sharer {
     if (!this.#index.wasClean) this.#later(() => this.#removeLeftovers());
   }
 
+  /** @throws Failure `interrupted` once the cache is closed */
   open(version: ContentVersion, reading = EAGER): OpenBlob {
-    if (this.#closed) throw new Failure('interrupted');
-    const blob = this.#blob(version);
-    this.#busy.set(version.id, blob);
-    blob.opened();
-    if (blob.store.file !== undefined) this.#index.touched(version.id);
+    const blob = this.#opened(version);
     if (reading.ahead === 'eager' && !reading.isUpkeep) this.#siblings.used(version, blob.store.whole);
     return new Handle(blob, reading);
   }
@@ -222,13 +221,12 @@ export class ContentCache implements Sharer {
   /** Brings all of a version here, behind everybody who waits; false if there is no room. Rejects as a read does. */
   async fetch(version: ContentVersion, signal: AbortSignal): Promise<boolean> {
     if (!(await this.#space.makeRoom(version.size))) return false;
-    const blob = this.#blob(version);
-    const open = this.open(version, UPKEEP);
+    const blob = this.#opened(version);
     try {
       await blob.fetch(new Reader(UPKEEP), signal);
       return blob.store.whole;
     } finally {
-      open.close();
+      blob.released();
     }
   }
 
@@ -269,11 +267,21 @@ export class ContentCache implements Sharer {
     this.#closed = true;
     this.#leave?.();
     clearInterval(this.#housekeeping);
-    await Promise.all([...this.#busy.values()].map((blob) => blob.shut()));
+    await Promise.all([...this.#busy.values(), ...this.#superseded].map((blob) => blob.shut()));
     await this.#work;
     await this.#sync();
     await this.#index.close();
     this.#files.close();
+  }
+
+  /** The one blob of a version that is in use, until `released`. */
+  #opened(version: ContentVersion): Blob {
+    if (this.#closed) throw new Failure('interrupted');
+    const blob = this.#blob(version);
+    this.#use(blob);
+    blob.opened();
+    if (blob.store.file !== undefined) this.#index.touched(version.id);
+    return blob;
   }
 
   #known(id: VersionId): Blob | undefined {
@@ -304,13 +312,21 @@ export class ContentCache implements Sharer {
     if (this.#closed) return;
     const blob = this.#blob(version);
     if (blob.store.whole) return;
-    this.#busy.set(version.id, blob);
+    this.#use(blob);
     blob.prefetch();
   }
 
-  #settled(blob: Blob): void {
+  #use(blob: Blob): void {
     const { id } = blob.version;
-    if (blob.busy || this.#busy.get(id) !== blob) return;
+    const before = this.#busy.get(id);
+    if (before !== undefined && before !== blob) this.#superseded.add(before);
+    this.#busy.set(id, blob);
+  }
+
+  #settled(blob: Blob): void {
+    if (blob.busy || this.#superseded.delete(blob)) return;
+    const { id } = blob.version;
+    if (this.#busy.get(id) !== blob) return;
     this.#busy.delete(id);
     if (blob.store.file !== undefined) this.#recent.set(id, blob);
   }

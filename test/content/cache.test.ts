@@ -11,6 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { systemClock } from '#src/base/clock.js';
 import { type Failure, isFailure } from '#src/base/errors.js';
@@ -576,4 +577,45 @@ t.test('what comes from an upload has sums as well, and nothing damaged is hande
   blob.close();
   t.ok(third.take(version, staged));
   t.ok(readFileSync(staged).equals(contentOf(1, 0, size)));
+});
+
+t.test('what is fetched for later is the content that readers share', async (t) => {
+  const { storage, cache } = await bench(t);
+  const size = 6 * MIB;
+  const version = storage.version(1, size);
+  storage.faults.stall = true;
+  const fetched = cache.fetch(version, never);
+  await eventually(() => storage.active > 0, 'it is on its way');
+  const blob = cache.open(version);
+  const read = Promise.resolve(blob.read(0, MIB, never));
+  storage.faults.stall = false;
+  t.ok(contentOf(1, 0, MIB).equals(await read));
+  t.ok(await fetched);
+  t.ok(blob.whole, 'the reader has what was fetched');
+  t.ok(storage.sent < 1.5 * size, `${storage.sent} bytes were sent`);
+  blob.close();
+});
+
+t.test('nothing is written any more once the cache is closed', async (t) => {
+  for (const begin of ['fetch', 'other size'] as const) {
+    const { storage, cache } = await bench(t);
+    const version = storage.version(1, 6 * MIB);
+    storage.faults.stall = true;
+    const begun = [cache.fetch(version, never).catch((error: Failure) => error.code)];
+    await eventually(() => storage.active > 0, 'it is on its way');
+    if (begin === 'other size') {
+      const blob = cache.open({ ...version, size: 5 * MIB });
+      begun.push(
+        Promise.resolve(blob.read(0, MIB, never)).then(
+          () => true,
+          (error: Failure) => error.code,
+        ),
+      );
+      await eventually(() => storage.active > 1, 'so is the other');
+    }
+    await cache.close();
+    for (const one of begun) t.equal(await Promise.race([one, turn('it goes on')]), 'interrupted', begin);
+    await eventually(() => storage.active === 0, 'all connections are closed');
+    storage.faults.stall = false;
+  }
 });
