@@ -378,7 +378,9 @@ export class BlobStore implements Changed {
       this.#inFlight = block;
       let written = false;
       try {
-        await files.write(this.#makeFile(), block.bytes.subarray(0, block.length), block.offset);
+        const bytes = block.bytes.subarray(0, block.length);
+        await files.write(this.#makeFile(), bytes, block.offset);
+        if (generation === this.#generation) this.sums.wrote(block.offset, bytes);
         written = true;
       } catch (error) {
         if (errnoOf(error) === 'ENOENT' && file !== undefined) this.giveUp(error);
@@ -400,7 +402,6 @@ export class BlobStore implements Changed {
     const { memory, space, index } = this.#context;
     const before = this.bytes;
     this.#blocks.splice(this.#blocks.indexOf(block), 1);
-    this.sums.wrote(block.offset, block.bytes.subarray(0, block.length));
     memory.give(block.bytes, true);
     this.#stored.add(block.offset, block.offset + block.length);
     space.grew(this.bytes - before);

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { systemClock } from '#src/base/clock.js';
 import { type Failure, isFailure } from '#src/base/errors.js';
@@ -618,4 +619,15 @@ t.test('nothing is written any more once the cache is closed', async (t) => {
     await eventually(() => storage.active === 0, 'all connections are closed');
     storage.faults.stall = false;
   }
+});
+
+t.test('an index that cannot be read costs what is cached, and no reader its bytes', async (t) => {
+  const { storage, cache, folder } = await bench(t);
+  const index = new Database(join(folder, 'cache.db'));
+  index.exec('DROP TABLE sums');
+  index.close();
+  const blob = cache.open(storage.version(1, 3 * MIB));
+  await same(t, blob, 1, 0, 3 * MIB, 'right bytes');
+  t.notOk(blob.whole, 'what has no sums is not kept');
+  blob.close();
 });
