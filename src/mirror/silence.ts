@@ -28,16 +28,25 @@ interface Doubt {
  */
 export class Silence {
   readonly #missed: (serverTime: number) => void;
+  readonly #doubts: (folder: number) => void;
   readonly #above: (folder: number) => Iterable<FolderRow | undefined>;
   /** When a listing first lacked an item, server time. */
   readonly #vanished = new Map<RemoteId, number>();
   /** What went or came back and counts as not updated. */
   readonly #doubtful: Doubt[] = [];
 
-  /** @param above a folder and those above it as they are now, up to the root; undefined last where one is not known */
-  constructor(missed: (serverTime: number) => void, above: (folder: number) => Iterable<FolderRow | undefined>) {
+  /**
+   * @param above a folder and those above it as they are now, up to the root; undefined last where one is not known
+   * @param doubts told a folder whose listing must show what is in it
+   */
+  constructor(
+    missed: (serverTime: number) => void,
+    above: (folder: number) => Iterable<FolderRow | undefined>,
+    doubts: (folder: number) => void,
+  ) {
     this.#missed = missed;
     this.#above = above;
+    this.#doubts = doubts;
   }
 
   /** A reply shows an item that is known here. */
@@ -52,18 +61,22 @@ export class Silence {
     else this.#doubtful.push({ parent: row.parent_id, isGone, seenAt: row.seen_at, serverTime });
   }
 
-  /** A reply was taken in. What goes or comes back with a folder does not count as updated itself: the folder does. */
+  /**
+   * A reply was taken in. What goes or comes back with a folder does not count as updated itself: the folder does. Where it
+   * went with a folder that is there again, the reply is from between the two, and no later one shows that it is back.
+   */
   taken(): void {
-    for (const { parent, isGone, seenAt, serverTime } of this.#doubtful.splice(0)) {
-      const explains = ({ flags, updated_at }: FolderRow): boolean =>
-        isGone ? (flags & DELETED) !== 0 : updated_at >= seenAt - SAME_MOMENT;
-      let isProof = false;
+    for (const doubt of this.#doubtful.splice(0)) {
+      const { parent, isGone, serverTime } = doubt;
       for (const folder of this.#above(parent)) {
-        // The root neither goes nor comes back. Where not every folder is known, nothing is proved.
-        isProof = folder?.parent_id === NO_PARENT;
-        if (!folder || (!isProof && explains(folder))) break;
+        // Where not every folder is known, nothing is proved.
+        if (!folder) break;
+        // The root neither goes nor comes back.
+        if (folder.parent_id === NO_PARENT) this.#missed(serverTime);
+        else if (isGone && isBackAtOnce(folder, doubt)) this.#doubts(parent);
+        else if (!explains(folder, doubt)) continue;
+        break;
       }
-      if (isProof) this.#missed(serverTime);
     }
   }
 
@@ -80,4 +93,12 @@ export class Silence {
       this.#missed(serverTime);
     }
   }
+}
+
+function explains({ flags, updated_at }: FolderRow, { isGone, seenAt }: Doubt): boolean {
+  return isGone ? (flags & DELETED) !== 0 : updated_at >= seenAt - SAME_MOMENT;
+}
+
+function isBackAtOnce({ flags, updated_at }: FolderRow, { serverTime }: Doubt): boolean {
+  return (flags & DELETED) === 0 && updated_at >= serverTime - SAME_MOMENT;
 }

@@ -98,7 +98,8 @@ export class Writer {
     this.#setSequence = db.prepare('UPDATE items SET node_sequence = ? WHERE inode = ?');
     this.#confirmed = new Confirmed(db);
     const missed = (serverTime: number) => this.#setMeta.run(POLLS_MISS, serverTime);
-    this.#silence = new Silence(missed, (folder) => this.#rows.above(folder));
+    const above = (folder: number) => this.#rows.above(folder);
+    this.#silence = new Silence(missed, above, (folder) => this.#unlist.run(folder));
     this.#nextInode = firstFreeInode(db);
     this.#generation = generationOf(db);
     this.#absence = new Absence(db, this.#rows, this.#confirmed);

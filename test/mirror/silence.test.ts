@@ -45,8 +45,14 @@ const top = (facts?: Facts) => row(TOP, ROOT, facts);
 const inner = (facts?: Facts) => row(INNER, TOP, facts);
 const file = (facts?: Facts) => row(FILE, INNER, facts);
 
+interface Learned {
+  readonly polls: 'miss' | 'show all';
+  /** Folders that must be listed. */
+  readonly unlisted: readonly unknown[];
+}
+
 /** What replies tell, oldest first. */
-function polls(t: Pick<typeof tap, 'teardown'>, ...replies: (readonly RemoteItem[])[]): 'miss' | 'show all' {
+function learned(t: Pick<typeof tap, 'teardown'>, replies: readonly (readonly RemoteItem[])[]): Learned {
   const folder = mkdtempSync(join(tmpdir(), 'procorefs-silence-'));
   const db = openDatabase(join(folder, 'mirror.db'), mirrorOptions);
   t.teardown(() => {
@@ -56,8 +62,15 @@ function polls(t: Pick<typeof tap, 'teardown'>, ...replies: (readonly RemoteItem
   const writer = new Writer(db);
   writer.ingest([root(), top(), inner(), file()], SEEN, undefined, {});
   for (const [n, reply] of replies.entries()) writer.ingest(reply, TOLD + n * LATER, undefined, {});
-  return db.prepare('SELECT value FROM meta WHERE key = ?').get(POLLS_MISS) === undefined ? 'show all' : 'miss';
+  const isMissed = db.prepare('SELECT value FROM meta WHERE key = ?').get(POLLS_MISS) !== undefined;
+  return {
+    polls: isMissed ? 'miss' : 'show all',
+    unlisted: db.prepare('SELECT remote_id FROM unlisted ORDER BY 1').pluck().all(),
+  };
 }
+
+const polls = (t: Pick<typeof tap, 'teardown'>, ...replies: (readonly RemoteItem[])[]): Learned['polls'] =>
+  learned(t, replies).polls;
 
 tap.test('what goes or comes back with its folder is not updated itself, and that proves nothing', async (t) => {
   const gone = { deleted: true };
@@ -98,3 +111,21 @@ tap.test('a folder that polls miss is found by what goes with it', async (t) => 
 tap.test('folders in a circle prove nothing, and end', async (t) => {
   t.equal(polls(t, [top({ parent: INNER, updatedAt: HAPPENED })], [file({ deleted: true })]), 'show all');
 });
+
+tap.test(
+  'a reply from between the deletion of a folder and its restoring: what is in it is looked at again',
+  async (t) => {
+    const gone = { deleted: true };
+    const between = [file(gone), inner(gone), top({ updatedAt: TOLD - 1 })];
+    t.strictSame(learned(t, [between]), { polls: 'show all', unlisted: [TOP] });
+    t.strictSame(learned(t, [between.toReversed()]), { polls: 'show all', unlisted: [TOP] }, 'in whatever order');
+    const [first, ...others] = between;
+    t.strictSame(learned(t, [others, [first!]]), { polls: 'show all', unlisted: [TOP] }, 'one after the other');
+    t.strictSame(learned(t, [[file(gone), inner({ updatedAt: TOLD })]]), { polls: 'show all', unlisted: [INNER] });
+    t.strictSame(
+      learned(t, [[file(gone), top({ updatedAt: HAPPENED })]]),
+      { polls: 'miss', unlisted: [] },
+      'long before',
+    );
+  },
+);
