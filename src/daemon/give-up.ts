@@ -19,7 +19,8 @@ function lateCall(intent: Intent, { tree }: Outbox) {
 /** Gives changes that wait up, so that what is left of them shows. Returns where bytes of them are now. */
 export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
   if (inodes.length === 0) return [];
-  const { outbox, late } = project;
+  const { outbox } = project;
+  const { late } = outbox;
   const { view } = outbox.tree;
   // While the folder is known in which it was to be made.
   const sent = [...outbox.intents.all()].flatMap((intent) => lateCall(intent, outbox) ?? []);

@@ -20,7 +20,6 @@ import { Checkouts } from '../outbox/checkouts.js';
 import { conflictName } from '../outbox/conflict-name.js';
 import { follow } from '../outbox/follow.js';
 import { NO_REMOTE } from '../outbox/intent.js';
-import { LateCalls } from '../outbox/late.js';
 import { LateArrivals } from '../outbox/late-arrivals.js';
 import { Outbox } from '../outbox/outbox.js';
 import { PinKeeper } from '../outbox/pin-keeper.js';
@@ -108,7 +107,6 @@ export class Project {
   /** Bytes of the uploads under way that went out. */
   readonly progress = new Map<Inode, number>();
   readonly ownWork: OwnWork;
-  readonly late: LateCalls;
   readonly #arrivals: LateArrivals;
   readonly #lock: FileLock;
   #endOfOutages: (() => void) | undefined;
@@ -161,8 +159,8 @@ export class Project {
     this.pinKeeper = new PinKeeper({ pins, outbox, content, store: mirror.store, log });
     const { storage } = session.session;
     this.ownWork = new OwnWork({ client, storage, project: session.project.id, account: names });
-    this.late = new LateCalls(this.outbox.intents.database, clock, () => mirror.view.number('poll.at'));
-    const { late, ownWork } = this;
+    const { ownWork } = this;
+    const { late } = outbox;
     this.removals = new Removals({
       mirror,
       client,
@@ -185,7 +183,6 @@ export class Project {
       writes,
       uploads,
       ownWork,
-      late,
       removals: this.removals,
       project: session.project.id,
       log,
@@ -195,7 +192,7 @@ export class Project {
     const { removals } = this;
     const { store } = mirror;
     this.#arrivals = new LateArrivals({
-      ...{ outbox, store, late, ownWork, removals, client },
+      ...{ outbox, store, ownWork, removals, client },
       ...{ project: session.project.id, log },
     });
     mirror.store.events.on('changed', (changes) => this.#arrivals.seen(changes));

@@ -22,7 +22,6 @@ export interface AttemptsOptions extends LookupOptions {
   readonly outbox: Outbox;
   readonly store: MirrorStore;
   readonly content: ContentCache;
-  readonly late: LateCalls;
   /** Tells that the server has checked a file in, as it does with a new version. */
   readonly checkedIn: (inode: Inode) => void;
 }
@@ -65,7 +64,7 @@ export class Attempts {
   constructor(options: AttemptsOptions) {
     this.#o = options;
     this.lookup = new Lookup(options, options.outbox.tree);
-    this.late = options.late;
+    this.late = options.outbox.late;
   }
 
   /** The item whose sending has the outcome of this intent's attempt still before it. */
@@ -111,8 +110,7 @@ export class Attempts {
   /** What earlier calls at the same file may make yet is not what this one has made. */
   #passed(attempt: Intent, { id, parentId, name }: RemoteItem, made: RemoteVersion | undefined): void {
     const { late } = this;
-    if (attempt.remoteId === NO_REMOTE && parentId !== null && !attempt.folder)
-      late.passed(late.creations(parentId, name, PEOPLE), id);
+    if (attempt.remoteId === NO_REMOTE && parentId !== null && !attempt.folder) late.passedBy({ id, parentId, name });
     if (attempt.attempted?.upload !== undefined && made) late.passed(late.versions(id, PEOPLE), made.number);
   }
 

@@ -14,14 +14,13 @@ import { overtaken } from '../procore/overtaken.js';
 import { type OwnWork, sizeOf } from '../procore/own-work.js';
 import { tombstone, untouched } from './changes.js';
 import { type Intent, NO_REMOTE } from './intent.js';
-import { type LateCall, type LateCalls, mayBeOf, PEOPLE } from './late.js';
+import { type LateCall, mayBeOf, PEOPLE } from './late.js';
 import type { Outbox } from './outbox.js';
 import { keepBeside } from './version-beside.js';
 
 export interface LateArrivalsOptions {
   readonly outbox: Outbox;
   readonly store: MirrorStore;
-  readonly late: LateCalls;
   readonly ownWork: OwnWork;
   readonly removals: Removals;
   readonly client: ProcoreClient;
@@ -38,7 +37,7 @@ const PAUSES = [5000, 30_000, 120_000, 600_000];
  * and had not been seen is brought back. Versions and files are ours once their bytes have proved to be.
  */
 export class LateArrivals {
-  readonly #o: LateArrivalsOptions;
+  readonly #o: LateArrivalsOptions & Pick<Outbox, 'late'>;
   readonly #clock: Clock;
   readonly #stop = new AbortController();
   readonly #call: CallOptions = { class: 'background', signal: this.#stop.signal };
@@ -46,7 +45,7 @@ export class LateArrivals {
   #work: Promise<void> = Promise.resolve();
 
   constructor(options: LateArrivalsOptions) {
-    this.#o = options;
+    this.#o = { ...options, late: options.outbox.late };
     this.#clock = options.outbox.clock;
   }
 

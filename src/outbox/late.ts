@@ -161,6 +161,11 @@ export class LateCalls {
     }
   }
 
+  /** As `passed`: this file was made where people's calls were to make one. */
+  passedBy({ id, parentId, name }: { id: RemoteId; parentId: RemoteId; name: string }): void {
+    this.passed(this.creations(parentId, name, PEOPLE), id);
+  }
+
   forget({ at }: LateCall): void {
     this.#delete.run(at);
     this.#calls.delete(at);

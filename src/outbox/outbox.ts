@@ -15,6 +15,7 @@ import { Durability } from './durability.js';
 import { INCOMPLETE, type Intent, isLocal, NO_VERSION } from './intent.js';
 import { Intents } from './intents.js';
 import { Kept } from './kept.js';
+import { LateCalls } from './late.js';
 import { longestBelow } from './longest-below.js';
 import { type NameGuard, namePolicy } from './name-policy.js';
 import { requireNoDocument } from './no-delete.js';
@@ -38,6 +39,7 @@ export class Outbox {
   readonly staysLocal: StaysLocal;
   readonly permissions: Permissions;
   readonly kept: Kept;
+  readonly late: LateCalls;
   /** `changed`: something may have become ready to go up. */
   readonly events = new EventEmitter<{ changed: [] }>();
   readonly #options: OutboxOptions;
@@ -51,14 +53,15 @@ export class Outbox {
     this.clock = clock;
     this.intents = new Intents(join(folder, 'outbox.db'), new Ballast(join(folder, 'ballast'), clock), clock, view);
     this.staging = new Staging(folder, reserve, clock);
-    this.tree = new Tree(options.view, this.intents);
+    this.tree = new Tree(view, this.intents);
     this.kept = new Kept(this.intents.database, { ...options, ...this });
     this.permissions = new Permissions(this.tree, clock);
     this.names = namePolicy(this.tree, options.temporary, options.log, clock);
     this.staysLocal = new StaysLocal(this.intents, this.names);
     this.durability = new Durability({ ...options, intents: this.intents, staging: this.staging });
     this.#aside = new Aside({ ...options, ...this });
-    recover(this, options.view, options.log);
+    this.late = new LateCalls(this.intents.database, clock, () => view.number('poll.at'));
+    recover(this, view, options.log);
   }
 
   /** The open working file of an item, if it has one of the content that it has now. */

@@ -2,7 +2,7 @@ import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { HIDDEN } from '../mirror/flags.js';
 import type { View } from '../mirror/view.js';
-import { type Made, rebased } from './attempt.js';
+import { rebased } from './attempt.js';
 import { isNothing } from './changes.js';
 import { INTERRUPTED, type Intent, NO_REMOTE, UNSURE } from './intent.js';
 import type { Outbox } from './outbox.js';
@@ -13,7 +13,7 @@ import type { Outbox } from './outbox.js';
  * past the daemon does not show.
  */
 export function recover(
-  { intents, staging, durability: { place } }: Pick<Outbox, 'intents' | 'staging' | 'durability'>,
+  { intents, staging, late, durability: { place } }: Pick<Outbox, 'intents' | 'staging' | 'late' | 'durability'>,
   view: View,
   log: Log,
 ): void {
@@ -25,6 +25,7 @@ export function recover(
     let intent = known.state === 'uploading' ? { ...known, state: 'held' as const } : known;
     const made = intent.attempted && confirmedCreation(intent, intents, view);
     if (intent.attempted && made) {
+      if (!intent.folder) late.passedBy(made);
       intent = rebased(intent, intent.attempted, made);
       if (isNothing(intent)) {
         const { mtime, mode } = intent;
@@ -70,9 +71,10 @@ export function recover(
 }
 
 /** What the mirror has of a creation: its reply had come and was taken in, and then the daemon died. */
-function confirmedCreation(intent: Intent, intents: Outbox['intents'], view: View): Made | undefined {
+function confirmedCreation(intent: Intent, intents: Outbox['intents'], view: View) {
   const item = intent.remoteId === NO_REMOTE ? view.item(intent.inode) : undefined;
   if (!item || (item.flags & HIDDEN) !== 0 || intents.ofRemote(item.remoteId)) return undefined;
   const version = item.isFile ? { id: item.versionId, number: item.versionNumber, size: item.size } : undefined;
-  return { id: item.remoteId, version };
+  const { remoteId: id, parentId, remoteName: name } = item;
+  return { id, parentId, name, version };
 }

@@ -91,8 +91,8 @@ async function inOneWorld(t: Scenario, rounds: number, seed: number, figures: Ki
     for (let n = 0; n < rounds; n++) {
       const round = new Round(world, colleague, random, `r${n}`, figures);
       const problems = await round.run();
-      if (problems.length > 0) for (const line of round.log) t.comment(line);
-      t.equal(problems.join('; '), '', `seed ${seed}, round ${n}`);
+      const told = problems.length > 0 ? [...problems, ...round.log, ...world.daemonLog(30)] : [];
+      t.equal(told.join('\n'), '', `seed ${seed}, round ${n}`);
       figures.rounds++;
       done++;
       if (figures.rounds % 25 === 0) t.comment(`${figures.rounds} rounds so far: ${JSON.stringify(figures)}`);

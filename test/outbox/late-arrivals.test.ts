@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test as T } from 'tap';
 import { systemClock } from '#src/base/clock.js';
 import { giveUp } from '#src/daemon/give-up.js';
-import { before } from '../helpers/meanwhile.js';
+import { before, instead } from '../helpers/meanwhile.js';
 import { until } from '../helpers/processes.js';
 import { Files, type OpenProject, openProject, polled } from '../helpers/project.js';
 
@@ -334,7 +334,7 @@ t.test('what was sent again is not what an earlier call at it made late', async 
   await files.write('new.txt', 'new');
   await tryWith(project, { '500-html': { route: 'POST /rest/v1.0/file' } });
   await project.drain();
-  t.equal(project.project.late.size, 2, 'the earlier calls may be carried out yet');
+  t.equal(project.project.outbox.late.size, 2, 'the earlier calls may be carried out yet');
   const server = wanted({ 'new.txt': ['new'], 'version.txt': ['one', 'two'] });
   t.strictSame(await atServer(project), server);
   project = await project.reopen();
@@ -453,4 +453,34 @@ t.test('what a version without a reply has covered is kept, also where it is cov
   };
   await settles(project, () => Promise.resolve(project.project.outbox.intents.size === 0));
   t.strictSame(await atServer(project), wanted(server));
+});
+
+t.test('what was made when it was sent again stays, also where the daemon died before it was noted', async (t) => {
+  let project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await admin.faults({ late: { route: 'POST /rest/v1.0/files' } });
+  await files.write('new.txt', 'new');
+  await project.tryAll();
+  await admin.noFaults();
+  const { mirror, outbox } = project.project;
+  const copy = mkdtempSync(join(tmpdir(), 'procorefs-late-'));
+  t.teardown(() => rmSync(copy, { recursive: true }));
+  const databases = (): string[] => readdirSync(project.folder).filter((name) => name.startsWith('outbox.db'));
+  // As a kill leaves it once the mirror has the reply.
+  void instead(mirror.store, 'confirm', async (confirm) => {
+    const confirmed = await confirm();
+    t.not(databases().length, 0);
+    for (const name of databases()) copyFileSync(join(project.folder, name), join(copy, name));
+    return confirmed;
+  });
+  await project.drain();
+  t.equal(outbox.intents.size, 0);
+  project = await project.reopen({}, () => {
+    for (const name of databases()) rmSync(join(project.folder, name));
+    for (const name of readdirSync(copy)) copyFileSync(join(copy, name), join(project.folder, name));
+  });
+  await polled(project.project);
+  await project.drain();
+  t.strictSame(await atServer(project), wanted({ 'new.txt': ['new'] }));
 });

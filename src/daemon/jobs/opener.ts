@@ -155,7 +155,7 @@ export class JobOpener implements Opener {
 }
 
 /** What a side of a transfer needs of a project. */
-export const accessOf = ({ mirror, content, session, outbox, ownWork, late, removals }: Project): ProjectAccess => {
+export const accessOf = ({ mirror, content, session, outbox, ownWork, removals }: Project): ProjectAccess => {
   const { client, writes, uploads, budget } = session.session;
   const { account, name } = session.connection;
   return {
@@ -165,7 +165,7 @@ export const accessOf = ({ mirror, content, session, outbox, ownWork, late, remo
     writes,
     uploads,
     ownWork,
-    late,
+    late: outbox.late,
     removals,
     budget,
     project: session.project.id,

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLog } from '#src/base/log.js';
+import { type Log, silentLog } from '#src/base/log.js';
 import { Connections } from '#src/connections/store.js';
 import { Project, type ProjectOptions } from '#src/daemon/project.js';
 import { projectSession, resolveSource } from '#src/daemon/session.js';
@@ -28,7 +28,7 @@ export class HeldProject {
   readonly files: Files;
   readonly #session: Session;
 
-  private constructor(project: Project, session: Session) {
+  private constructor(project: Project, session: Session, log: Log) {
     this.project = project;
     this.#session = session;
     this.fileSystem = new WritableProjectFileSystem(
@@ -41,7 +41,7 @@ export class HeldProject {
         versions: project.versions,
         owner: { uid: 1000, gid: 1000, umask: 0o022 },
         webUrl: () => '',
-        log: silentLog,
+        log,
       },
       { checkout: false, strictOwner: false, pinKeeper: project.pinKeeper },
     );
@@ -58,23 +58,24 @@ export class HeldProject {
     time: HeldTime,
     state: StateFolder,
     more: Partial<ProjectOptions> = {},
+    log: Log = silentLog,
   ): Promise<HeldProject> {
     const connections = new Connections(state.path);
     const connection = connections.get('Procore');
     const session = new Session(connection, {
       stateFolder: state.path,
       secrets: connections.secrets,
-      log: silentLog,
+      log,
       clock: time,
       boot: { id: 'held', now: () => time.monotonic() },
     });
     const source = { connection: 'Procore', project: String(server.project.id), folder: '' };
     const resolved = await resolveSource(connections, connection, source, session);
     const options = { ...OPTIONS, clock: time, ...more };
-    const project = await Project.open(projectSession(session, resolved), state, options, silentLog);
+    const project = await Project.open(projectSession(session, resolved), state, options, log);
     await project.mirror.open();
     project.start();
-    return new HeldProject(project, session);
+    return new HeldProject(project, session, log);
   }
 
   /** With a server of its own and a state folder, and time that passes. `reopen` closes it while time stands still. */

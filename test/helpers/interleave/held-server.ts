@@ -38,6 +38,8 @@ export class HeldServer {
   calls = 0;
   /** Grows with whatever happens. */
   activity = 0;
+  /** Told of what is not held. */
+  passed: ((label: string, phase: HeldCall['phase']) => void) | undefined;
   readonly #listeners: readonly Listener[];
 
   private constructor(world: World, listeners: readonly Listener[]) {
@@ -145,7 +147,10 @@ export class HeldServer {
   #hold(request: IncomingMessage, label: string, phase: HeldCall['phase']): Promise<Fate> {
     this.activity++;
     this.between?.(label, phase);
-    if (!this.isHolding) return Promise.resolve('go');
+    if (!this.isHolding) {
+      this.passed?.(label, phase);
+      return Promise.resolve('go');
+    }
     const { promise, resolve } = withResolvers<Fate>();
     const { held } = this;
     const { socket, method } = request;

@@ -1,6 +1,8 @@
 import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
+import type { Log } from '#src/base/log.js';
 import { Connections } from '#src/connections/store.js';
 import { projectKey } from '#src/daemon/project.js';
 import { StateFolder } from '#src/daemon/state-folder.js';
@@ -97,6 +99,8 @@ export class OutboxInterleaver {
   /** Calls are met, and go on by themselves. */
   #isMeeting = false;
   #log: string[] = [];
+  /** What the project says. */
+  readonly #told: Log = pino({ level: 'info' }, { write: (line: string) => this.#say(inShort(line)) });
   #top = '';
   #busy: Promise<void> | undefined;
   #poll: Promise<void> | undefined;
@@ -111,6 +115,7 @@ export class OutboxInterleaver {
     this.#state = state;
     this.#kinds = kinds;
     this.#quiet = new Quiet(t, server);
+    server.passed = (label, phase) => this.#say(`${phase} ${label}`);
     this.#colleague = new Colleague(server, this.#witness);
     this.#person = new Person(
       () => this.#place,
@@ -438,7 +443,8 @@ export class OutboxInterleaver {
   /** The daemon ends at once, and another one begins with what is on the disk; or with an older copy of a database. */
   async #kill(upheaval: 'kills' | 'old-mirror' | 'old-outbox'): Promise<void> {
     await this.#rest();
-    const { outbox, late } = this.#place.project;
+    const { outbox } = this.#place.project;
+    const { late } = outbox;
     const copy = this.#copies.find(({ name }) => name === 'outbox.db');
     // What is known of a call stays until its outcome is.
     const isNew = copy !== undefined && late.all().some(({ at }) => !copy.late.has(at));
@@ -493,7 +499,7 @@ export class OutboxInterleaver {
 
   async #open(): Promise<HeldProject> {
     let isOpen = false;
-    const opening = HeldProject.open(this.#server, this.#time, this.#state).finally(() => {
+    const opening = HeldProject.open(this.#server, this.#time, this.#state, {}, this.#told).finally(() => {
       isOpen = true;
     });
     // What it waits for passes.
@@ -660,6 +666,11 @@ function differences(
     else more.splice(at, 1);
   }
   return [...found, ...more.map((line) => `only at the server: ${line}`)];
+}
+
+function inShort(line: string): string {
+  const { msg, level: _, time: __, pid: ___, hostname: ____, ...others } = JSON.parse(line) as Record<string, unknown>;
+  return `it says: ${String(msg)} ${JSON.stringify(others).slice(0, 200)}`;
 }
 
 /** The lock ends with its process; and room that is kept. */

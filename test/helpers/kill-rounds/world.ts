@@ -79,6 +79,11 @@ export class World {
     for (const path of this.#lost()) rmSync(path);
   }
 
+  /** The last lines of what the daemon said. */
+  daemonLog(lines: number): string[] {
+    return this.#installation.log().split('\n').slice(-lines);
+  }
+
   /** What the daemon did not expect. */
   unexpected(): string[] {
     return this.#installation
