@@ -1,7 +1,6 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { LRUCache } from 'lru-cache';
 import type { BandwidthLimiter } from '../base/bandwidth.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
@@ -15,6 +14,7 @@ import { bootId, syncFileSystem } from './durable.js';
 import { BlobFiles } from './files.js';
 import { hinderedReads } from './hindered.js';
 import { BlobIndex, type OldBlob } from './index-db.js';
+import { KnownBlobs } from './known-blobs.js';
 import { Memory } from './memory.js';
 import { Handle, type OpenBlob } from './open-blob.js';
 import { EAGER, Reader, type Reading } from './reader.js';
@@ -51,9 +51,6 @@ export interface ContentCacheOptions {
   readonly replaced?: (version: ContentVersion) => void;
 }
 
-/** Records of closed blobs kept in memory, and what they may weigh together (one per range). */
-const RECENT = 4096;
-const RECENT_WEIGHT = 500_000;
 /** Milliseconds between syncs of what was fetched, and looks at the free space. */
 const HOUSEKEEPING = 300_000;
 const EVICT_PAGE = 64;
@@ -75,11 +72,7 @@ export class ContentCache implements Sharer {
   readonly #siblings: Siblings;
   readonly #context: BlobContext;
   readonly #count: Counters = { hits: 0, misses: 0, fetchedBytes: 0, requests: 0 };
-  /** Blobs in use, of each version the one that everybody shares. */
-  readonly #busy = new Map<VersionId, Blob>();
-  /** Those in use whose version has come with another size since. */
-  readonly #superseded = new Set<Blob>();
-  readonly #recent: LRUCache<VersionId, Blob>;
+  readonly #blobs = new KnownBlobs();
   readonly #housekeeping: NodeJS.Timeout;
   readonly #leave: (() => void) | undefined;
   #isKept: (remote: RemoteId, version: VersionId) => boolean = () => false;
@@ -111,7 +104,6 @@ export class ContentCache implements Sharer {
     this.#slots = new Slots(connections);
     this.#memory = new Memory(memory);
     this.#ring = new Ring(memory);
-    this.#recent = new LRUCache({ max: RECENT, maxSize: RECENT_WEIGHT, sizeCalculation: (blob) => blob.store.weight });
     this.#context = {
       source,
       slots: this.#slots,
@@ -126,7 +118,7 @@ export class ContentCache implements Sharer {
       ring: this.#ring,
       hindered: hinderedReads(log, clock),
       count: this.#count,
-      settled: (blob) => this.#settled(blob),
+      settled: (blob) => this.#blobs.settled(blob),
       replaced: (version) => options.replaced?.(version),
     };
     this.#siblings = new Siblings(
@@ -146,8 +138,6 @@ export class ContentCache implements Sharer {
   }
 
   stats(): ContentStatistics {
-    let open = 0;
-    for (const blob of this.#busy.values()) if (blob.opens > 0) open++;
     return {
       bytes: this.#space.used,
       limit: this.#space.limit,
@@ -156,7 +146,7 @@ export class ContentCache implements Sharer {
       downloading: this.#slots.used,
       queued: this.#slots.queued,
       memory: this.#memory.used + this.#ring.bytes,
-      open,
+      open: this.#blobs.inUse.filter(({ opens }) => opens > 0).length,
     };
   }
 
@@ -178,7 +168,7 @@ export class ContentCache implements Sharer {
   adopt(path: string, version: ContentVersion): boolean {
     const known = this.#blob(version);
     if (known.busy || statSync(path).size !== version.size) return false;
-    this.#recent.delete(version.id);
+    this.#blobs.forget(version.id);
     known.store.discard();
     const file = this.#files.next();
     try {
@@ -189,7 +179,7 @@ export class ContentCache implements Sharer {
     }
     const store = BlobStore.adopted(version, file, this.#context);
     const blob = new Blob(store, this.#context);
-    this.#recent.set(version.id, blob);
+    this.#blobs.keep(blob);
     this.#space.grew(store.bytes);
     this.#index.changed(store);
     // Now its sums can still be those of what was uploaded.
@@ -211,7 +201,7 @@ export class ContentCache implements Sharer {
   /** All of a version is on disk. */
   has(version: ContentVersion): boolean {
     const { id, size } = version;
-    const known = this.#known(id);
+    const known = this.#blobs.peek(id);
     if (known) return known.version.size === size && known.store.whole;
     const pending = this.#index.pending(id);
     if (pending instanceof BlobStore) return pending.version.size === size && pending.whole;
@@ -250,7 +240,7 @@ export class ContentCache implements Sharer {
       this.#options.log.info({ error, file: version.label }, 'the index of the content cache cannot be written');
       return false;
     }
-    this.#recent.delete(version.id);
+    this.#blobs.forget(version.id);
     blob.store.forget();
     try {
       this.#files.moveOut(file, toPath);
@@ -267,7 +257,7 @@ export class ContentCache implements Sharer {
     this.#closed = true;
     this.#leave?.();
     clearInterval(this.#housekeeping);
-    await Promise.all([...this.#busy.values(), ...this.#superseded].map((blob) => blob.shut()));
+    await Promise.all(this.#blobs.inUse.map((blob) => blob.shut()));
     await this.#work;
     await this.#sync();
     await this.#index.close();
@@ -278,19 +268,15 @@ export class ContentCache implements Sharer {
   #opened(version: ContentVersion): Blob {
     if (this.#closed) throw new Failure('interrupted');
     const blob = this.#blob(version);
-    this.#use(blob);
+    this.#blobs.use(blob);
     blob.opened();
     if (blob.store.file !== undefined) this.#index.touched(version.id);
     return blob;
   }
 
-  #known(id: VersionId): Blob | undefined {
-    return this.#busy.get(id) ?? this.#recent.peek(id);
-  }
-
   #blob(version: ContentVersion): Blob {
     const { id } = version;
-    const known = this.#busy.get(id) ?? this.#recent.get(id);
+    const known = this.#blobs.find(id);
     if (known?.version.size === version.size) return known;
     return new Blob(this.#store(version), this.#context);
   }
@@ -312,23 +298,8 @@ export class ContentCache implements Sharer {
     if (this.#closed) return;
     const blob = this.#blob(version);
     if (blob.store.whole) return;
-    this.#use(blob);
+    this.#blobs.use(blob);
     blob.prefetch();
-  }
-
-  #use(blob: Blob): void {
-    const { id } = blob.version;
-    const before = this.#busy.get(id);
-    if (before !== undefined && before !== blob) this.#superseded.add(before);
-    this.#busy.set(id, blob);
-  }
-
-  #settled(blob: Blob): void {
-    if (blob.busy || this.#superseded.delete(blob)) return;
-    const { id } = blob.version;
-    if (this.#busy.get(id) !== blob) return;
-    this.#busy.delete(id);
-    if (blob.store.file !== undefined) this.#recent.set(id, blob);
   }
 
   #drop(version: VersionId, file: number, bytes: number): void {
@@ -364,7 +335,7 @@ export class ContentCache implements Sharer {
       const gone: OldBlob[] = [];
       for (const old of page) {
         if (freed >= bytes) break;
-        if (this.#known(old.version)?.busy) continue;
+        if (this.#blobs.peek(old.version)?.busy) continue;
         if (this.#isKept(old.remote, old.version)) {
           this.#index.touched(old.version);
           continue;
@@ -389,8 +360,8 @@ export class ContentCache implements Sharer {
       this.#options.log.debug({ error }, 'the index of the content cache cannot be written; files are removed first');
     }
     for (const { version, bytes } of blobs) {
-      const known = this.#known(version);
-      this.#recent.delete(version);
+      const known = this.#blobs.peek(version);
+      this.#blobs.forget(version);
       // What has its bytes counts them, and only once.
       if (known) known.store.forget();
       else this.#space.grew(-bytes);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { BandwidthLimiter } from '../base/bandwidth.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
-import { type Inode, ROOT_INODE } from '../base/ids.js';
+import { type Inode, type RemoteId, ROOT_INODE } from '../base/ids.js';
 import { inOrder } from '../base/in-order.js';
 import { type FileLock, lockHolder, tryLock } from '../base/lock.js';
 import type { Log } from '../base/log.js';
@@ -25,7 +25,7 @@ import { Outbox } from '../outbox/outbox.js';
 import { PinKeeper } from '../outbox/pin-keeper.js';
 import { Pins } from '../outbox/pins.js';
 import { FIRST_RETRY } from '../outbox/publish.js';
-import { renumber } from '../outbox/renumber.js';
+import { displaced, renumber } from '../outbox/renumber.js';
 import { Scheduler } from '../outbox/scheduler.js';
 import { Sender } from '../outbox/sender.js';
 import type { LocalItem, Tree } from '../outbox/tree.js';
@@ -143,6 +143,7 @@ export class Project {
     });
     if (mirror.view.ignoresCase) this.outbox.intents.ignoreCase();
     mirror.store.events.on('changed', (changes) => this.#follow(changes, log));
+    this.outbox.intents.events.on('kept', (ids) => this.#showAgain(ids, log));
     const { client, writes, uploads } = session.session;
     const { account } = session.connection;
     const names = [account?.login, account?.name].filter((text) => text !== undefined);
@@ -314,6 +315,14 @@ export class Project {
     } catch (error) {
       log.error({ error }, 'the outbox cannot be written; what others changed is merged when it goes up');
     }
+  }
+
+  #showAgain(ids: readonly RemoteId[], log: Log): void {
+    const freed = displaced(ids, this.outbox);
+    if (freed.length === 0) return;
+    this.mirror.store.bind([], freed, 0).catch((error: unknown) => {
+      log.error({ error }, 'what is kept shows only when what took its place has gone up');
+    });
   }
 
   async close(): Promise<void> {

@@ -66,7 +66,7 @@ export type Request =
   | {
       readonly op: 'bind';
       readonly bindings: readonly Binding[];
-      readonly free: readonly Inode[];
+      readonly freed: readonly Binding[];
       readonly above: number;
     }
   | { readonly op: 'ignore-case' }

@@ -14,6 +14,11 @@ const MOST = 1000;
 
 type FolderRow = Pick<Row, 'parent_id' | 'flags' | 'updated_at'>;
 
+interface Rows {
+  /** A folder and those above it as they are now, up to the root; undefined last where one is not known. */
+  above(folder: number): Iterable<FolderRow | undefined>;
+}
+
 /** Something that was deleted or not, seen by `seenAt`, and now is the other, at `serverTime`. */
 interface Doubt {
   readonly parent: number;
@@ -29,23 +34,18 @@ interface Doubt {
 export class Silence {
   readonly #missed: (serverTime: number) => void;
   readonly #doubts: (folder: number) => void;
-  readonly #above: (folder: number) => Iterable<FolderRow | undefined>;
+  readonly #rows: Rows;
   /** When a listing first lacked an item, server time. */
   readonly #vanished = new Map<RemoteId, number>();
   /** What went or came back and counts as not updated. */
   readonly #doubtful: Doubt[] = [];
 
   /**
-   * @param above a folder and those above it as they are now, up to the root; undefined last where one is not known
    * @param doubts told a folder whose listing must show what is in it
    */
-  constructor(
-    missed: (serverTime: number) => void,
-    above: (folder: number) => Iterable<FolderRow | undefined>,
-    doubts: (folder: number) => void,
-  ) {
+  constructor(missed: (serverTime: number) => void, rows: Rows, doubts: (folder: number) => void) {
     this.#missed = missed;
-    this.#above = above;
+    this.#rows = rows;
     this.#doubts = doubts;
   }
 
@@ -68,7 +68,7 @@ export class Silence {
   taken(): void {
     for (const doubt of this.#doubtful.splice(0)) {
       const { parent, isGone, serverTime } = doubt;
-      for (const folder of this.#above(parent)) {
+      for (const folder of this.#rows.above(parent)) {
         // Where not every folder is known, nothing is proved.
         if (!folder) break;
         // The root neither goes nor comes back.

@@ -125,8 +125,8 @@ export class MirrorStore {
   }
 
   /** See `Writer.bind`. */
-  async bind(bindings: readonly Binding[], free: readonly Inode[], above: number): Promise<void> {
-    await this.#writer.run({ op: 'bind', bindings, free, above });
+  async bind(bindings: readonly Binding[], freed: readonly Binding[], above: number): Promise<void> {
+    await this.#writer.run({ op: 'bind', bindings, freed, above });
   }
 
   setMeta(meta: Meta): Promise<undefined> {

@@ -114,7 +114,7 @@ function perform(request: Request): unknown {
     case 'numbers':
       return writer.numbers;
     case 'bind':
-      return pageResult(writer.bind(request.bindings, request.free, request.above), [], []);
+      return pageResult(writer.bind(request.bindings, request.freed, request.above), [], []);
     case 'ignore-case':
       return pageResult(writer.ignoreCase(), [], []);
     case 'finish-crawl':

@@ -98,8 +98,7 @@ export class Writer {
     this.#setSequence = db.prepare('UPDATE items SET node_sequence = ? WHERE inode = ?');
     this.#confirmed = new Confirmed(db);
     const missed = (serverTime: number) => this.#setMeta.run(POLLS_MISS, serverTime);
-    const above = (folder: number) => this.#rows.above(folder);
-    this.#silence = new Silence(missed, above, (folder) => this.#unlist.run(folder));
+    this.#silence = new Silence(missed, this.#rows, (folder) => this.#unlist.run(folder));
     this.#nextInode = firstFreeInode(db);
     this.#generation = generationOf(db);
     this.#absence = new Absence(db, this.#rows, this.#confirmed);
@@ -244,16 +243,16 @@ export class Writer {
 
   /**
    * Gives items the numbers by which somebody else refers to them: now, or when they come into sight. Whatever else has
-   * one of these numbers, or one that is to be free, gets another; no number up to `above` is given any more.
+   * one of these numbers gets another, as has what is to be `freed` of its own; no number up to `above` is given any more.
    */
-  bind(bindings: readonly Binding[], free: readonly Inode[], above: number): Ingested {
+  bind(bindings: readonly Binding[], freed: readonly Binding[], above: number): Ingested {
     return this.#transaction(() => {
       const changes: Change[] = [];
       this.#nextInode = mirrorInodeFrom(Math.max(this.#nextInode, above));
       this.#takeInode();
-      for (const inode of free) {
-        const row = this.#rows.ofInode.get(inode);
-        if (row) this.#changeInode(row, this.#takeInode(), changes);
+      for (const { inode, remoteId } of freed) {
+        const row = this.#rows.find.get(remoteId);
+        if (row?.inode === inode) this.#changeInode(row, this.#takeInode(), changes);
       }
       for (const { inode, remoteId } of bindings) {
         const other = this.#rows.ofInode.get(inode);

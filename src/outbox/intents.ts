@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.js';
 import { asInode, type Inode, type RemoteId, type VersionId } from '../base/ids.js';
 import { type Database, openDatabase, type Statement, type Transaction } from '../database/open.js';
@@ -32,6 +33,8 @@ export class Intents {
   /** Other tables of `outbox.db` are kept beside the intents; closed with them. */
   readonly database: Database;
   readonly identities: Identities;
+  /** `kept`: what was to go at the server and is not, or not for what is known here. */
+  readonly events = new EventEmitter<{ kept: [ids: readonly RemoteId[]] }>();
   readonly #db: Database;
   readonly #ballast: Ballast;
   readonly #clock: Clock;
@@ -246,9 +249,15 @@ export class Intents {
     this.#ballast.write(() => (isAlone ? this.#put.run(toRow(first!)) : this.#write.immediate(put, drop, fresh)));
     this.identities.noted(fresh);
     this.#unwritten.clear();
+    const spokenFor = [...drop, ...put.map(({ inode }) => inode)].flatMap((inode) => {
+      const before = this.#byInode.get(inode);
+      return before?.deleted ? [before.remoteId] : [];
+    });
     for (const inode of drop) this.#unindex(inode);
     for (const intent of put) this.#unindex(intent.inode);
     for (const intent of put) this.#index(intent);
+    const kept = spokenFor.filter((id) => !this.#byRemote.has(id));
+    if (kept.length > 0) this.events.emit('kept', kept);
   }
 
   /**

@@ -1,8 +1,8 @@
-import type { Inode } from '../base/ids.js';
-import { ROOT_INODE } from '../base/ids.js';
+import { type RemoteId, ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { HIDDEN } from '../mirror/flags.js';
 import { isLocalInode } from '../mirror/inode-ranges.js';
+import type { Binding } from '../mirror/numbers.js';
 import type { MirrorStore } from '../mirror/store.js';
 import { attemptOf } from './attempt.js';
 import { type Intent, NO_REMOTE, UNPLACED } from './intent.js';
@@ -20,8 +20,8 @@ export async function renumber(
   const { intents } = outbox;
   const { identities } = intents;
   const numbers = await store.numbers();
-  const free = clashes(outbox);
-  if (free.length === 0 && identities.isOf(numbers)) return;
+  const freed = clashes(outbox);
+  if (freed.length === 0 && identities.isOf(numbers)) return;
   const referred = identities.referred(intents.all());
   const above = Math.max(0, ...[...referred].filter((inode) => !isLocalInode(inode)));
   if (identities.isKnown) {
@@ -29,10 +29,10 @@ export async function renumber(
       { count: referred.size },
       'the mirror is not the one that the outbox knew: its items get their numbers again',
     );
-    await store.bind(identities.all(), free, above);
+    await store.bind(identities.all(), freed, above);
   } else {
     // An older program wrote down the numbers only: as far as this mirror has them, they are its own.
-    await store.bind([], free, above);
+    await store.bind([], freed, above);
     for (const inode of referred) intents.refersTo(inode);
     intents.change(unplaced(outbox));
   }
@@ -43,8 +43,8 @@ export async function renumber(
  * Numbers of intents under which the mirror has something else that shows: it is newer than the outbox. What an intent was
  * to make there may be this very item: one looks before it is made again.
  */
-function clashes({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Inode[] {
-  const free: Inode[] = [];
+function clashes({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Binding[] {
+  const freed: Binding[] = [];
   const doubtful: Intent[] = [];
   let attemptAt = 0;
   for (const intent of intents.all()) {
@@ -55,14 +55,26 @@ function clashes({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Inode[] {
       (item.flags & HIDDEN) === 0 &&
       intents.ofRemote(item.remoteId) === undefined;
     if (!isForeign) continue;
-    if (intent.remoteId !== NO_REMOTE) free.push(intent.inode);
+    if (intent.remoteId !== NO_REMOTE) freed.push({ inode: item.inode, remoteId: item.remoteId });
     else if (!intent.attempted) {
       attemptAt = intents.attemptFrom(Math.max(intent.changedAt, attemptAt + 1));
       doubtful.push({ ...intent, attemptAt, attempted: attemptOf(intent) });
     }
   }
   if (doubtful.length > 0) intents.change(doubtful);
-  return free;
+  return freed;
+}
+
+/**
+ * Of items that no change here speaks for any more, and so show again, those whose number has gone to what took their
+ * place here: these are to get others.
+ */
+export function displaced(ids: readonly RemoteId[], { intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Binding[] {
+  return ids.flatMap((remoteId) => {
+    const item = tree.view.byRemoteId(remoteId);
+    const isSpokenFor = !item || (item.flags & HIDDEN) !== 0 || intents.ofRemote(remoteId) !== undefined;
+    return isSpokenFor || !intents.get(item.inode) ? [] : [{ inode: item.inode, remoteId }];
+  });
 }
 
 /** Changes in folders that nobody knows any more. */

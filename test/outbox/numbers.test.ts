@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test as T } from 'tap';
-import { asInode } from '#src/base/ids.js';
-import { until } from '../helpers/processes.js';
+import { asInode, asNodeId, ROOT_NODE } from '#src/base/ids.js';
+import { ShadowKernel } from '../helpers/kernel-shadow.js';
+import { soon, until } from '../helpers/processes.js';
 import { Files, type OpenProject, openProject } from '../helpers/project.js';
 
 const LATER = { settle: 3_600_000, deleteDelay: 3_600_000 } as const;
@@ -303,3 +304,30 @@ for (const isRestarted of [false, true])
       t.strictSame([...project.project.outbox.intents.all()], []);
     },
   );
+
+t.test('what is kept shows again also while another item has its number here', async (t) => {
+  const project = await openCrawled(t);
+  const { admin } = project.simulator;
+  for (const path of ['d/two.txt', 'one.txt'])
+    await admin.change({ op: 'create', path, parents: true, content: 'seen' });
+  await polled(project, 'd/two.txt');
+  const kernel = new ShadowKernel(project.fileSystem);
+  const files = new Files(project.fileSystem);
+  const { ino } = (await files.entry('d/two.txt')).attributes;
+  await files.write('d/two.txt', 'ours');
+  await files.rename('d/two.txt', 'one.txt');
+  t.equal((await files.entry('one.txt')).attributes.ino, ino, 'as rename(2) has it');
+  const folder = await kernel.lookup(asNodeId(ROOT_NODE), 'd');
+  t.strictSame(await kernel.list(folder), ['.', '..']);
+  await admin.change({ op: 'update', path: 'd/two.txt', content: 'newer' });
+  await soon(async () => {
+    await project.project.mirror.pollNow(signal());
+    return files.exists('d/two.txt');
+  });
+  t.ok(await files.exists('d/two.txt'), 'it shows again');
+  t.strictSame(await shown(project), { 'd/': '', 'd/two.txt': 'newer', 'one.txt': 'ours' });
+  await project.fileSystem.told();
+  t.strictSame(await kernel.list(folder), ['.', '..', 'two.txt'], 'the kernel has been told');
+  await project.drain();
+  t.strictSame(await atServer(t, project), sums({ 'd/': '', 'd/two.txt': 'newer', 'one.txt': 'ours' }));
+});
