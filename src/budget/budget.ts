@@ -199,19 +199,24 @@ export class Budget {
 
   /**
    * Milliseconds until one more look for changes may go, over all processes of this client id: together they take no
-   * more than a quarter of the hour, and where nobody looks a twentieth.
+   * more than a quarter of the hour, and where nobody looks a twentieth. What has been saved up is spent fast at first,
+   * then at the pace at which it comes back: there is never a long pause.
    */
   upkeepWait(isWatched: boolean): number {
     const { hour } = this.#windows;
     const share = Math.max(1, this.#ledger.limit / UPKEEP_SHARE);
-    const { now, times } = this.#ledger.upkeep(Math.min(hour, (UPKEEP_BURST * hour) / share));
-    const used = times.length / UPKEEP_BURST;
-    // What has been saved up is spent fast at first, then at the pace at which it comes back.
-    const apart = Math.min(1, used) ** 2 * (hour / share);
-    const whenFree = used < 1 ? 0 : times[times.length - UPKEEP_BURST]! + (UPKEEP_BURST * hour) / share;
-    const idle = isWatched ? 0 : (hour / share) * (IDLE_SHARE / UPKEEP_SHARE);
-    const last = times.at(-1) ?? Number.NEGATIVE_INFINITY;
-    return Math.max(0, whenFree - now, last + Math.max(apart, idle) - now);
+    const pace = hour / share;
+    const { now, times } = this.#ledger.upkeep(hour);
+    let saved = 0;
+    let last = now - hour;
+    for (const at of times) {
+      saved = Math.max(-UPKEEP_BURST, Math.min(UPKEEP_BURST, saved + (at - last) / pace) - 1);
+      last = at;
+    }
+    saved = Math.min(UPKEEP_BURST, saved + (now - last) / pace);
+    const apart = Math.min(1, 1 - saved / UPKEEP_BURST) ** 2 * pace;
+    const idle = isWatched ? 0 : pace * (IDLE_SHARE / UPKEEP_SHARE);
+    return Math.max(0, (1 - saved) * pace, last + Math.max(apart, idle) - now);
   }
 
   /** Turns everyone away who waits, and closes the ledger. Permits that are out may still report. */

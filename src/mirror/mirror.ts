@@ -78,7 +78,7 @@ export class Mirror {
       fixed: options.pollInterval,
       wait: options.upkeepWait ?? (() => 0),
       looks: {
-        poll: (signal) => this.pollNow(signal),
+        poll: (signal) => this.#poll({ class: 'background', upkeep: true }, signal),
         list: async (folder, signal) => {
           await listNearest(this.store, options.source, folder.remoteId, { class: 'background', upkeep: true, signal });
         },
@@ -209,9 +209,13 @@ export class Mirror {
 
   /** Polls now, or takes part in the poll that is under way. The next one comes an interval later. */
   pollNow(signal: AbortSignal): Promise<void> {
+    return this.#poll({ class: 'background' }, signal);
+  }
+
+  #poll(call: CallOptions, signal: AbortSignal): Promise<void> {
     const work = async (signal: AbortSignal): Promise<void> => {
       const began = this.#clock.monotonic();
-      await poll(this.store, this.#source, signal);
+      await poll(this.store, this.#source, { ...call, signal });
       this.#lastPoll = began;
       this.#upkeep.polled();
       this.#trouble = undefined;

@@ -1,3 +1,4 @@
+import type { CallOptions } from '../budget/calls.js';
 import type { IndexSource } from './index-source.js';
 import { pageRows } from './page-rows.js';
 import type { MirrorStore } from './store.js';
@@ -19,7 +20,7 @@ const WRONG = 2;
 const LEAP = 3600;
 
 /** Asks for what was updated since the last poll and takes it in: 1 call when little changed. */
-export async function poll(store: MirrorStore, source: IndexSource, signal: AbortSignal): Promise<void> {
+export async function poll(store: MirrorStore, source: IndexSource, call: CallOptions): Promise<void> {
   const { view } = store;
   const last = view.number('poll.at');
   if (last === undefined) return;
@@ -31,7 +32,7 @@ export async function poll(store: MirrorStore, source: IndexSource, signal: Abor
   for (let step: Step | undefined = { from: since, page: 1 }; step; ) {
     const { from, page }: Step = step;
     const query = { page, perPage: pageRows(view), filter: { updatedFrom: from, updatedTo: last + FAR } };
-    const reply = await source.page(query, { class: 'background', upkeep: true, signal });
+    const reply = await source.page(query, call);
     began ??= reply.serverTime;
     step = await walkOn(store, step, await store.ingestPage(reply, since, {}), reply);
   }

@@ -47,3 +47,23 @@ for (const { least, most, ...looks } of CASES) {
     t.equal(server.refused(), 0);
   });
 }
+
+t.test('who looks as often as may be looks at an even pace', async (t) => {
+  const time = new VirtualTime(RATE_START);
+  time.install(t);
+  const { budget } = callers(t, new RateServer(time, { kind: 'fixed', hourly: 3600 }), 1)();
+  let longest = 0;
+  const looks = async (): Promise<void> => {
+    for (let n = 0; n < 60; n++) {
+      await time.sleep(1000);
+      const wait = budget.upkeepWait(true);
+      longest = Math.max(longest, wait);
+      await time.sleep(wait);
+      (await budget.acquire({ class: 'background', upkeep: true }, 'GET /x')).answered(200, {});
+    }
+  };
+  const done = looks();
+  await time.pass(HOUR);
+  await done;
+  t.ok(longest <= 4000, `${longest} ms`);
+});

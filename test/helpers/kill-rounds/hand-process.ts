@@ -104,8 +104,7 @@ function look(path: string): Look | undefined {
     throw new Told(code(error));
   }
   try {
-    requireOther(fd);
-    return { path, id: idOf(fd), ...contentOf(readFileSync(fd)) };
+    return { path, id: idOf(fd), ...contentOfOther(fd) };
   } catch (error) {
     throw error instanceof Told ? error : new Told(code(error));
   } finally {
@@ -113,10 +112,18 @@ function look(path: string): Look | undefined {
   }
 }
 
-/** Two who write to one open file make a mixture, which is nobody's. A colleague may have moved it. */
-function requireOther(fd: number): void {
+/**
+ * What is there, unless it is the file that stays open: two who write to one open file make a mixture, which is nobody's.
+ * A colleague may have moved it, or saved it as well, so that it stands beside under another number.
+ */
+function contentOfOther(fd: number): Content {
   if (fstatSync(fd).ino === held?.inode) throw new Told('it is open');
+  const content = contentOf(readFileSync(fd));
+  if (held && stampOf(content) === stampOf(held.content)) throw new Told('it is open');
+  return content;
 }
+
+const stampOf = ({ label }: Content): string => label.replace(/ \(.*/, '');
 
 function idOf(fd: number): number {
   const value = Buffer.alloc(64);
@@ -208,8 +215,7 @@ function append(path: string): void {
   let before: Look;
   let inode: number;
   try {
-    requireOther(fd);
-    before = { path, id: idOf(fd), ...contentOf(readFileSync(fd)) };
+    before = { path, id: idOf(fd), ...contentOfOther(fd) };
     inode = fstatSync(fd).ino;
   } catch (error) {
     quietlyClose(fd);
