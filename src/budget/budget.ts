@@ -205,16 +205,18 @@ export class Budget {
   upkeepWait(isWatched: boolean): number {
     const { hour } = this.#windows;
     const share = Math.max(1, this.#ledger.limit / UPKEEP_SHARE);
-    const pace = hour / share;
+    const burst = Math.min(UPKEEP_BURST, share / 2);
+    const pace = hour / (share - burst);
     const { now, times } = this.#ledger.upkeep(hour);
-    let saved = 0;
+    // What was before does not count: with what comes back in an hour it is the whole share.
+    let saved = burst;
     let last = now - hour;
     for (const at of times) {
-      saved = Math.max(-UPKEEP_BURST, Math.min(UPKEEP_BURST, saved + (at - last) / pace) - 1);
+      saved = Math.max(-burst, Math.min(burst, saved + (at - last) / pace) - 1);
       last = at;
     }
-    saved = Math.min(UPKEEP_BURST, saved + (now - last) / pace);
-    const apart = Math.min(1, 1 - saved / UPKEEP_BURST) ** 2 * pace;
+    saved = Math.min(burst, saved + (now - last) / pace);
+    const apart = Math.min(1, 1 - saved / burst) ** 2 * pace;
     const idle = isWatched ? 0 : pace * (IDLE_SHARE / UPKEEP_SHARE);
     return Math.max(0, (1 - saved) * pace, last + Math.max(apart, idle) - now);
   }

@@ -312,6 +312,11 @@ export class Project {
     try {
       const seen = follow(changes, this.outbox);
       if (seen.length > 0) this.outbox.tree.tell(seen);
+      const { intents, tree } = this.outbox;
+      // What came back at the server, for example, and gave its number away here.
+      const shown = changes.filter(({ inode, after }) => after && intents.get(inode));
+      const ids = shown.flatMap(({ inode }) => tree.view.item(inode)?.remoteId ?? []);
+      if (ids.length > 0) this.#showAgain(ids, log);
     } catch (error) {
       log.error({ error }, 'the outbox cannot be written; what others changed is merged when it goes up');
     }
@@ -320,6 +325,7 @@ export class Project {
   #showAgain(ids: readonly RemoteId[], log: Log): void {
     const freed = displaced(ids, this.outbox);
     if (freed.length === 0) return;
+    this.outbox.intents.identities.forget(freed);
     this.mirror.store.bind([], freed, 0).catch((error: unknown) => {
       log.error({ error }, 'what is kept shows only when what took its place has gone up');
     });

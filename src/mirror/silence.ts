@@ -23,6 +23,8 @@ interface Rows {
 interface Doubt {
   readonly parent: number;
   readonly isGone: boolean;
+  /** That it does not count as updated proves something. */
+  readonly isProof: boolean;
   readonly seenAt: number;
   readonly serverTime: number;
 }
@@ -39,6 +41,8 @@ export class Silence {
   readonly #vanished = new Map<RemoteId, number>();
   /** What went or came back and counts as not updated. */
   readonly #doubtful: Doubt[] = [];
+  /** Of these, what went without a reason that is known so far. */
+  readonly #pending: Doubt[] = [];
 
   /**
    * @param doubts told a folder whose listing must show what is in it
@@ -55,10 +59,12 @@ export class Silence {
     const isWhere = (item.parentId ?? 0) === row.parent_id && item.name === (row.remote_name ?? row.name);
     const isThere = (flags & DELETED) === (row.flags & DELETED);
     if (isWhere && isThere) return;
-    if (item.updatedAt !== row.updated_at || row.updated_at >= row.seen_at - SAME_MOMENT) return;
+    if (item.updatedAt !== row.updated_at) return;
+    const isProof = row.updated_at < row.seen_at - SAME_MOMENT;
     const isGone = (flags & DELETED) !== 0;
-    if (!isWhere) this.#missed(serverTime);
-    else this.#doubtful.push({ parent: row.parent_id, isGone, seenAt: row.seen_at, serverTime });
+    if (isWhere && (isProof || isGone))
+      this.#doubtful.push({ parent: row.parent_id, isGone, isProof, seenAt: row.seen_at, serverTime });
+    else if (isProof) this.#missed(serverTime);
   }
 
   /**
@@ -66,18 +72,28 @@ export class Silence {
    * went with a folder that is there again, the reply is from between the two, and no later one shows that it is back.
    */
   taken(): void {
-    for (const doubt of this.#doubtful.splice(0)) {
-      const { parent, isGone, serverTime } = doubt;
-      for (const folder of this.#rows.above(parent)) {
-        // Where not every folder is known, nothing is proved.
-        if (!folder) break;
-        // The root neither goes nor comes back.
-        if (folder.parent_id === NO_PARENT) this.#missed(serverTime);
-        else if (isGone && isBackAtOnce(folder, doubt)) this.#doubts(parent);
-        else if (!explains(folder, doubt)) continue;
-        break;
+    for (const doubt of this.#doubtful.splice(0)) if (!this.#isExplained(doubt)) this.#unexplained(doubt);
+  }
+
+  #unexplained(doubt: Doubt): void {
+    // What explains that it went may come a reply later.
+    if (!doubt.isGone) this.#missed(doubt.serverTime);
+    else if (this.#pending.length < MOST) this.#pending.push(doubt);
+  }
+
+  /** Whether a folder above says why. Where not every folder is known, nothing is proved. */
+  #isExplained(doubt: Doubt): boolean {
+    for (const folder of this.#rows.above(doubt.parent)) {
+      if (!folder) return true;
+      // The root neither goes nor comes back.
+      if (folder.parent_id === NO_PARENT) return false;
+      if (doubt.isGone && isBackAtOnce(folder, doubt)) {
+        this.#doubts(doubt.parent);
+        return true;
       }
+      if (explains(folder, doubt)) return true;
     }
+    return true;
   }
 
   /** The listing of its folder does not have an item any more. */
@@ -87,6 +103,8 @@ export class Silence {
 
   /** A poll was taken in. */
   polled(serverTime: number): void {
+    for (const doubt of this.#pending.splice(0))
+      if (!this.#isExplained(doubt) && doubt.isProof) this.#missed(serverTime);
     for (const [id, at] of this.#vanished) {
       if (serverTime - at < PATIENCE) return;
       this.#vanished.delete(id);

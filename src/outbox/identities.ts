@@ -21,6 +21,7 @@ export class Identities {
   readonly #byInode = new Map<Inode, RemoteId>();
   readonly #byRemote = new Map<RemoteId, Inode>();
   readonly #put: Statement<[number, number]>;
+  readonly #delete: Statement<[number]>;
   readonly #meta: Statement<[string], number>;
   readonly #setMeta: Statement<[string, number]>;
 
@@ -28,6 +29,7 @@ export class Identities {
     this.#db = db;
     this.#view = view;
     this.#put = db.prepare('INSERT OR REPLACE INTO identities (inode, remote_id) VALUES (?, ?)');
+    this.#delete = db.prepare('DELETE FROM identities WHERE inode = ?');
     this.#meta = db.prepare<[string], number>('SELECT value FROM meta WHERE key = ?').pluck();
     this.#setMeta = db.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
     const places = ['inode', 'parent', 'base_parent', "attempted ->> 'parent'"];
@@ -68,6 +70,16 @@ export class Identities {
 
   noted(bindings: readonly Binding[]): void {
     for (const { inode, remoteId } of bindings) this.#index(inode, remoteId);
+  }
+
+  /** These items are to get other numbers. */
+  forget(bindings: readonly Binding[]): void {
+    for (const { inode, remoteId } of bindings) {
+      if (this.#byInode.get(inode) !== remoteId) continue;
+      this.#delete.run(inode);
+      this.#byInode.delete(inode);
+      this.#byRemote.delete(remoteId);
+    }
   }
 
   /** Whether the mirror is the one by whose numbers all of this was written down, or has gone on from there. */

@@ -5,7 +5,7 @@ import { isLocalInode } from '../mirror/inode-ranges.js';
 import type { Binding } from '../mirror/numbers.js';
 import type { MirrorStore } from '../mirror/store.js';
 import { attemptOf } from './attempt.js';
-import { type Intent, NO_REMOTE, UNPLACED } from './intent.js';
+import { type Intent, isLocal, NO_REMOTE, UNPLACED } from './intent.js';
 import type { Outbox } from './outbox.js';
 
 /**
@@ -21,6 +21,7 @@ export async function renumber(
   const { identities } = intents;
   const numbers = await store.numbers();
   const freed = clashes(outbox);
+  identities.forget(freed);
   if (freed.length === 0 && identities.isOf(numbers)) return;
   const referred = identities.referred(intents.all());
   const above = Math.max(0, ...[...referred].filter((inode) => !isLocalInode(inode)));
@@ -55,7 +56,7 @@ function clashes({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Binding[]
       (item.flags & HIDDEN) === 0 &&
       intents.ofRemote(item.remoteId) === undefined;
     if (!isForeign) continue;
-    if (intent.remoteId !== NO_REMOTE) freed.push({ inode: item.inode, remoteId: item.remoteId });
+    if (intent.remoteId !== NO_REMOTE || isLocal(intent)) freed.push({ inode: item.inode, remoteId: item.remoteId });
     else if (!intent.attempted) {
       attemptAt = intents.attemptFrom(Math.max(intent.changedAt, attemptAt + 1));
       doubtful.push({ ...intent, attemptAt, attempted: attemptOf(intent) });
@@ -72,8 +73,11 @@ function clashes({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Binding[]
 export function displaced(ids: readonly RemoteId[], { intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Binding[] {
   return ids.flatMap((remoteId) => {
     const item = tree.view.byRemoteId(remoteId);
-    const isSpokenFor = !item || (item.flags & HIDDEN) !== 0 || intents.ofRemote(remoteId) !== undefined;
-    return isSpokenFor || !intents.get(item.inode) ? [] : [{ inode: item.inode, remoteId }];
+    if (!item || (item.flags & HIDDEN) !== 0 || intents.ofRemote(remoteId)) return [];
+    const other = intents.get(item.inode);
+    // What has just been made gets its remote id a moment after the mirror has it.
+    const isOther = other && (other.remoteId !== NO_REMOTE || !other.attempted);
+    return isOther ? [{ inode: item.inode, remoteId }] : [];
   });
 }
 

@@ -54,8 +54,8 @@ t.test('who looks as often as may be looks at an even pace', async (t) => {
   const { budget } = callers(t, new RateServer(time, { kind: 'fixed', hourly: 3600 }), 1)();
   let longest = 0;
   const looks = async (): Promise<void> => {
-    for (let n = 0; n < 60; n++) {
-      await time.sleep(1000);
+    while (time.now < RATE_START + 1.5 * HOUR) {
+      await time.sleep(3000);
       const wait = budget.upkeepWait(true);
       longest = Math.max(longest, wait);
       await time.sleep(wait);
@@ -63,7 +63,7 @@ t.test('who looks as often as may be looks at an even pace', async (t) => {
     }
   };
   const done = looks();
-  await time.pass(HOUR);
+  await time.pass(2 * HOUR);
   await done;
-  t.ok(longest <= 4000, `${longest} ms`);
+  t.ok(longest <= 5000, `${longest} ms`);
 });

@@ -52,7 +52,11 @@ interface Learned {
 }
 
 /** What replies tell, oldest first. */
-function learned(t: Pick<typeof tap, 'teardown'>, replies: readonly (readonly RemoteItem[])[]): Learned {
+function learned(
+  t: Pick<typeof tap, 'teardown'>,
+  replies: readonly (readonly RemoteItem[])[],
+  of: 'one poll' | 'polls' = 'polls',
+): Learned {
   const folder = mkdtempSync(join(tmpdir(), 'procorefs-silence-'));
   const db = openDatabase(join(folder, 'mirror.db'), mirrorOptions);
   t.teardown(() => {
@@ -61,7 +65,11 @@ function learned(t: Pick<typeof tap, 'teardown'>, replies: readonly (readonly Re
   });
   const writer = new Writer(db);
   writer.ingest([root(), top(), inner(), file()], SEEN, undefined, {});
-  for (const [n, reply] of replies.entries()) writer.ingest(reply, TOLD + n * LATER, undefined, {});
+  for (const [n, reply] of replies.entries()) {
+    const time = of === 'one poll' ? TOLD : TOLD + n * LATER;
+    writer.ingest(reply, time, undefined, {});
+    if (of === 'polls' || n === replies.length - 1) writer.polled(time);
+  }
   const isMissed = db.prepare('SELECT value FROM meta WHERE key = ?').get(POLLS_MISS) !== undefined;
   return {
     polls: isMissed ? 'miss' : 'show all',
@@ -129,3 +137,12 @@ tap.test(
     );
   },
 );
+
+tap.test('the same where the folder comes a reply later, or the last change was a moment ago', async (t) => {
+  const gone = { deleted: true };
+  const back = top({ updatedAt: TOLD - 1 });
+  t.strictSame(learned(t, [[file(gone), inner(gone)], [back]], 'one poll'), { polls: 'show all', unlisted: [TOP] });
+  const seenAtOnce = [inner({ updatedAt: TOLD })];
+  const goes = [inner({ ...gone, updatedAt: TOLD }), top({ updatedAt: TOLD + LATER })];
+  t.strictSame(learned(t, [seenAtOnce, goes]), { polls: 'show all', unlisted: [TOP] });
+});

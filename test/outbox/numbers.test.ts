@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test as T } from 'tap';
 import { asInode, asNodeId, ROOT_NODE } from '#src/base/ids.js';
 import { ShadowKernel } from '../helpers/kernel-shadow.js';
@@ -310,7 +311,7 @@ t.test('what is kept shows again also while another item has its number here', a
   const { admin } = project.simulator;
   for (const path of ['d/two.txt', 'one.txt'])
     await admin.change({ op: 'create', path, parents: true, content: 'seen' });
-  await polled(project, 'd/two.txt');
+  for (const path of ['d/two.txt', 'one.txt']) await polled(project, path);
   const kernel = new ShadowKernel(project.fileSystem);
   const files = new Files(project.fileSystem);
   const { ino } = (await files.entry('d/two.txt')).attributes;
@@ -330,4 +331,52 @@ t.test('what is kept shows again also while another item has its number here', a
   t.strictSame(await kernel.list(folder), ['.', '..', 'two.txt'], 'the kernel has been told');
   await project.drain();
   t.strictSame(await atServer(t, project), sums({ 'd/': '', 'd/two.txt': 'newer', 'one.txt': 'ours' }));
+});
+
+t.test('the same where the daemon dies before it has another number', async (t) => {
+  let project = await openCrawled(t);
+  const { admin } = project.simulator;
+  for (const path of ['d/two.txt', 'one.txt'])
+    await admin.change({ op: 'create', path, parents: true, content: 'seen' });
+  for (const path of ['d/two.txt', 'one.txt']) await polled(project, path);
+  const files = new Files(project.fileSystem);
+  await files.write('d/two.txt', 'ours');
+  await files.rename('d/two.txt', 'one.txt');
+  await admin.change({ op: 'update', path: 'd/two.txt', content: 'newer' });
+  const { mirror, outbox } = project.project;
+  mirror.store.bind = () => Promise.resolve();
+  await until(async () => {
+    await mirror.pollNow(signal());
+    return [...outbox.intents.all()].every(({ deleted }) => !deleted);
+  });
+  t.notOk(await files.exists('d/two.txt'));
+  for (let n = 0; n < 2; n++) {
+    project = await project.reopen(LATER);
+    t.strictSame(await shown(project), { 'd/': '', 'd/two.txt': 'newer', 'one.txt': 'ours' });
+  }
+});
+
+t.test('what others restore shows also while what it became here stays on this machine', async (t) => {
+  let project = await openCrawled(t);
+  const { admin } = project.simulator;
+  // So that polls show it.
+  await admin.switches({ 'bump-restore': 'yes' });
+  await admin.change({ op: 'create', path: 'doc.txt', content: 'seen' });
+  await polled(project, 'doc.txt');
+  const files = new Files(project.fileSystem);
+  await files.mkdir('.Trash-1000');
+  await files.rename('doc.txt', '.Trash-1000/doc.txt');
+  await project.drain();
+  const { id } = (await admin.history()).find(({ path }) => path === 'doc.txt')!;
+  // Times are whole seconds: what a reply says of the second of the deletion may be from before it.
+  await sleep(2100);
+  await admin.change({ op: 'restore', id });
+  await soon(async () => {
+    await project.project.mirror.pollNow(signal());
+    return files.exists('doc.txt');
+  });
+  const wanted = { '.Trash-1000/': '', '.Trash-1000/doc.txt': 'seen', 'doc.txt': 'seen' };
+  t.strictSame(await shown(project), wanted);
+  project = await project.reopen(LATER);
+  t.strictSame(await shown(project), wanted);
 });
