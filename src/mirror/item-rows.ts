@@ -13,6 +13,7 @@ export interface Row {
   readonly remote_name: string | null;
   readonly flags: number;
   readonly updated_at: number;
+  readonly created_at: number;
   readonly seen_at: number;
   readonly version_id: number;
   readonly version_number: number;
@@ -20,7 +21,7 @@ export interface Row {
 }
 
 export const COLUMNS =
-  'inode, remote_id, parent_id, name, remote_name, flags, updated_at, seen_at, version_id, version_number, node_sequence';
+  'inode, remote_id, parent_id, name, remote_name, flags, created_at, updated_at, seen_at, version_id, version_number, node_sequence';
 
 /** The `parent_id` of the root. */
 export const NO_PARENT = 0 as RemoteId;

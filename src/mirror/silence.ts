@@ -12,7 +12,7 @@ const PATIENCE = 60;
 const SAME_MOMENT = 2;
 const MOST = 1000;
 
-type FolderRow = Pick<Row, 'parent_id' | 'flags' | 'updated_at'>;
+type FolderRow = Pick<Row, 'parent_id' | 'flags' | 'updated_at' | 'created_at'>;
 
 interface Rows {
   /** A folder and those above it as they are now, up to the root; undefined last where one is not known. */
@@ -117,6 +117,7 @@ function explains({ flags, updated_at }: FolderRow, { isGone, seenAt }: Doubt): 
   return isGone ? (flags & DELETED) !== 0 : updated_at >= seenAt - SAME_MOMENT;
 }
 
-function isBackAtOnce({ flags, updated_at }: FolderRow, { serverTime }: Doubt): boolean {
-  return (flags & DELETED) === 0 && updated_at >= serverTime - SAME_MOMENT;
+/** One that was only made a moment ago has not come back. */
+function isBackAtOnce({ flags, updated_at, created_at }: FolderRow, { serverTime }: Doubt): boolean {
+  return (flags & DELETED) === 0 && updated_at > created_at && updated_at >= serverTime - SAME_MOMENT;
 }
