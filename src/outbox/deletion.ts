@@ -49,6 +49,10 @@ export class Deletions {
     if (intents.get(intent.inode) !== intent) return;
     const item = tree.view.byRemoteId(intent.remoteId);
     const isGone = !item || (item.flags & DELETED) !== 0;
+    if (!isGone && isNewer(item, intent) && late.versionsLike(item).length > 0) {
+      // Who deleted it had written what an earlier call brought after all.
+      if (await attempts.wentOn(intent, await attempts.lookup.now(intent, call), call)) return;
+    }
     if (!isGone && this.#isUnseen(item, intent)) {
       if (wasSent) this.#mayGoYet(item, intent);
       return this.keep(intent);

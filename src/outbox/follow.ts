@@ -13,10 +13,10 @@ import type { Outbox } from './outbox.js';
  */
 export function follow(
   changes: readonly Change[],
-  { intents, tree, kept }: Pick<Outbox, 'intents' | 'tree' | 'kept'>,
+  { intents, tree, kept, late }: Pick<Outbox, 'intents' | 'tree' | 'kept' | 'late'>,
 ): Change[] {
   if (intents.size === 0) return [];
-  const seenNew = kept.keep(unseen(changes, { intents, tree }));
+  const seenNew = kept.keep(unseen(changes, { intents, tree, late }));
   const put: Intent[] = [];
   const drop: Inode[] = [];
   const seen: Change[] = [];
@@ -54,14 +54,16 @@ export function follow(
 }
 
 /** Deletions of what has other content at the server now, and of folders in which something is that was not seen. */
-function unseen(changes: readonly Change[], outbox: Pick<Outbox, 'intents' | 'tree'>): Intent[] {
+function unseen(changes: readonly Change[], outbox: Pick<Outbox, 'intents' | 'tree' | 'late'>): Intent[] {
   const found = new Set<Intent>();
   const take = (deletion: Intent | undefined): void => {
     // What was sent already is compared afterwards.
     if (deletion?.deleted && deletion.attemptAt === 0) found.add(deletion);
   };
+  // Whether a version is one that came late from here is found when the deletion is sent.
   for (const { intent, item } of concerned(changes, outbox))
-    if ((item.flags & HIDDEN) === 0 && isNewer(item, intent)) take(intent);
+    if ((item.flags & HIDDEN) === 0 && isNewer(item, intent) && outbox.late.versionsLike(item).length === 0)
+      take(intent);
   for (const { inode, after } of changes) {
     const folder = after && outbox.intents.get(after.parent);
     const item = folder?.deleted ? outbox.tree.view.item(inode) : undefined;

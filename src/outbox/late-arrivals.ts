@@ -11,7 +11,7 @@ import { linuxNames } from '../names/linux.js';
 import type { ProcoreClient } from '../procore/client.js';
 import type { RemoteVersion } from '../procore/items.js';
 import { overtaken } from '../procore/overtaken.js';
-import { type OwnWork, sizeOf } from '../procore/own-work.js';
+import type { OwnWork } from '../procore/own-work.js';
 import { tombstone, untouched } from './changes.js';
 import { type Intent, NO_REMOTE } from './intent.js';
 import { type LateCall, mayBeOf, PEOPLE } from './late.js';
@@ -83,7 +83,7 @@ export class LateArrivals {
     } else if (item.isFile && item.versionNumber === 1) {
       if (this.#creationsOf(item).length > 0 && !this.#isWanted(item)) this.#later(item, this.#remove);
     } else if (item.isFile && !this.#isChanged(item)) {
-      if (this.#versionsOf(item).length > 0) this.#later(item, this.#uncover);
+      if (this.#o.late.versionsLike(item).length > 0) this.#later(item, this.#uncover);
       else if (this.#coverableOf(item).length > 0) this.#later(item, this.#keepCovered);
     }
   }
@@ -108,11 +108,6 @@ export class LateArrivals {
 
   #creationsOf({ parentId, remoteName, remoteId }: Item): LateCall[] {
     return this.#o.late.creations(parentId, remoteName, PEOPLE).filter(mayBeOf(remoteId));
-  }
-
-  #versionsOf({ remoteId, size, versionNumber }: Item): LateCall[] {
-    const calls = this.#o.late.versions(remoteId, PEOPLE).filter(mayBeOf(versionNumber));
-    return calls.filter(({ digests }) => sizeOf(digests) === size);
   }
 
   /** Those whose version may lie below the current one. */
@@ -155,7 +150,7 @@ export class LateArrivals {
   /** 1 call, and 2 where the version is ours. */
   readonly #uncover = async (seen: Item): Promise<void> => {
     const { late, ownWork, client, project } = this.#o;
-    const unused = new Set(this.#versionsOf(seen));
+    const unused = new Set(this.#o.late.versionsLike(seen));
     const { version, ...file } = await client.file(project, seen.remoteId, this.#call);
     const take = async (of: RemoteVersion): Promise<LateCall | undefined> => {
       for (const one of unused)
@@ -214,7 +209,7 @@ export class LateArrivals {
   #putOver(seen: Item, late: RemoteVersion, covered: RemoteVersion): boolean {
     const { outbox, log } = this.#o;
     const item = outbox.tree.item(seen.inode);
-    if (!item || this.#isChanged(seen) || item.versionId !== late.id || this.#versionsOf(item).length === 0)
+    if (!item || this.#isChanged(seen) || item.versionId !== late.id || this.#o.late.versionsLike(item).length === 0)
       return false;
     const now = this.#clock.now();
     const known = outbox.intents.get(item.inode);

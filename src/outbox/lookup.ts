@@ -84,7 +84,7 @@ export class Lookup {
   }
 
   async #changed(intent: Intent, attempt: Attempt, call: CallOptions): Promise<Sighting> {
-    const { item, serverTime } = await this.#item(intent, call);
+    const { item, serverTime } = await this.now(intent, call);
     const isThere =
       item.parentId === this.#tree.remoteIdOf(attempt.parent) && isCleaned(item.name, linuxNames.decode(attempt.name));
     const found = attempt.upload === undefined ? undefined : await this.#contentOf(item, intent, attempt, call);
@@ -107,8 +107,8 @@ export class Lookup {
     return { content: own.id === item.version?.id ? 'current' : 'covered', own };
   }
 
-  /** What is in the recycle bin is not there. */
-  async #item(intent: Intent, call: CallOptions): Promise<WrittenItem> {
+  /** A file or folder as it is now. What is in the recycle bin is not there: @throws Failure `gone` */
+  async now(intent: Intent, call: CallOptions): Promise<WrittenItem> {
     const found = await this.#found(intent, call);
     if (found.item.deleted) throw new Failure('gone', { what: intent.name });
     return found;

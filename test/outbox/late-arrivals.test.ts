@@ -134,6 +134,25 @@ t.test('what somebody saved below a late version that one goes on from is kept b
   );
 });
 
+t.test('who deletes what an earlier call was to bring does not find it there again', async (t) => {
+  for (const isCovering of [false, true]) {
+    const project = await opened(t);
+    const { admin } = project.simulator;
+    const files = new Files(project.fileSystem);
+    await files.write('a.txt', 'one');
+    await project.drain();
+    await files.write('a.txt', 'three, ours');
+    await tryWith(project, { late: { route: 'POST /rest/v1.0/file_versions' } });
+    await files.unlink('a.txt');
+    if (isCovering) await admin.change({ op: 'update', path: 'a.txt', content: 'two, theirs' });
+    t.ok((await admin.finishLate()).includes(201));
+    await polled(project.project);
+    t.notOk(await files.exists('a.txt'), 'it does not show again');
+    await project.drain();
+    t.strictSame(await atServer(project), wanted(isCovering ? { 'a (conflict).txt': ['two, theirs'] } : {}));
+  }
+});
+
 t.test('a deletion that comes late, after it was given up, takes nothing that was not seen', async (t) => {
   const project = await opened(t);
   const { admin } = project.simulator;
