@@ -242,7 +242,7 @@ export class LateArrivals {
     const sent = { reply: undefined, inDoubt: true };
     const went = await removals.compare(item, sent, { time, binned: undefined }, isSeen, this.#call);
     if (went) return;
-    late.forget(one);
+    // It stays written down: perhaps that was somebody else's deletion, and this one comes yet.
     log.warn(
       { path: item.name },
       'a deletion that was given up was carried out after all; what it took is brought back',

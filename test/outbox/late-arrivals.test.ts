@@ -134,6 +134,30 @@ t.test('what somebody saved below a late version that one goes on from is kept b
   );
 });
 
+t.test(
+  'a deletion that comes late takes nothing that was not seen, also after somebody else deleted it in between',
+  async (t) => {
+    const project = await opened(t);
+    const { admin } = project.simulator;
+    const files = new Files(project.fileSystem);
+    await admin.change({ op: 'create', path: 'a.txt', content: 'seen' });
+    await polled(project.project);
+    await files.unlink('a.txt');
+    await admin.faults({ late: { route: 'DELETE /rest/v1.0/f', count: 1 } });
+    const { writes } = project.project.session.session;
+    void before(writes, 'deleteFile', () => admin.change({ op: 'update', path: 'a.txt', content: 'newer' }));
+    await project.drain();
+    await admin.change({ op: 'delete', path: 'a.txt' });
+    await settles(project, async () => 'a.txt' in (await atServer(project)));
+    await polled(project.project);
+    await admin.change({ op: 'update', path: 'a.txt', content: 'newest' });
+    t.ok((await admin.finishLate()).includes(200));
+    t.strictSame(await atServer(project), {});
+    await settles(project, async () => 'a.txt' in (await atServer(project)));
+    t.strictSame(await atServer(project), wanted({ 'a.txt': ['seen', 'newer', 'newest'] }));
+  },
+);
+
 t.test('who deletes what an earlier call was to bring does not find it there again', async (t) => {
   for (const isCovering of [false, true]) {
     const project = await opened(t);
