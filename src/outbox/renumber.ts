@@ -4,6 +4,7 @@ import { HIDDEN } from '../mirror/flags.js';
 import { isLocalInode } from '../mirror/inode-ranges.js';
 import type { Binding } from '../mirror/numbers.js';
 import type { MirrorStore } from '../mirror/store.js';
+import type { Item } from '../mirror/view.js';
 import { attemptOf } from './attempt.js';
 import { type Intent, isLocal, NO_REMOTE, UNPLACED } from './intent.js';
 import type { Outbox } from './outbox.js';
@@ -49,13 +50,8 @@ function clashes({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Binding[]
   const doubtful: Intent[] = [];
   let attemptAt = 0;
   for (const intent of intents.all()) {
-    const item = tree.view.item(intent.inode);
-    const isForeign =
-      item !== undefined &&
-      item.remoteId !== intent.remoteId &&
-      (item.flags & HIDDEN) === 0 &&
-      intents.ofRemote(item.remoteId) === undefined;
-    if (!isForeign) continue;
+    const item = hiddenBy(intent, { intents, tree });
+    if (!item) continue;
     if (intent.remoteId !== NO_REMOTE || isLocal(intent)) freed.push({ inode: item.inode, remoteId: item.remoteId });
     else if (!intent.attempted) {
       attemptAt = intents.attemptFrom(Math.max(intent.changedAt, attemptAt + 1));
@@ -73,12 +69,18 @@ function clashes({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Binding[]
 export function displaced(ids: readonly RemoteId[], { intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Binding[] {
   return ids.flatMap((remoteId) => {
     const item = tree.view.byRemoteId(remoteId);
-    if (!item || (item.flags & HIDDEN) !== 0 || intents.ofRemote(remoteId)) return [];
-    const other = intents.get(item.inode);
+    const other = item && intents.get(item.inode);
     // What has just been made gets its remote id a moment after the mirror has it.
-    const isOther = other && (other.remoteId !== NO_REMOTE || !other.attempted);
-    return isOther ? [{ inode: item.inode, remoteId }] : [];
+    if (!other || (other.remoteId === NO_REMOTE && other.attempted)) return [];
+    return hiddenBy(other, { intents, tree }) ? [{ inode: item.inode, remoteId }] : [];
   });
+}
+
+/** What shows at the server under the number of an intent, and no intent speaks for. */
+function hiddenBy({ inode, remoteId }: Intent, { intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Item | undefined {
+  const item = tree.view.item(inode);
+  const isShown = item !== undefined && (item.flags & HIDDEN) === 0;
+  return isShown && item.remoteId !== remoteId && !intents.ofRemote(item.remoteId) ? item : undefined;
 }
 
 /** Changes in folders that nobody knows any more. */

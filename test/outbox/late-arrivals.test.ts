@@ -57,6 +57,21 @@ const giveAllUp = ({ project }: OpenProject): unknown =>
     [...project.outbox.intents.all()].map(({ inode }) => inode),
   );
 
+/** `a.txt` was brought back since somebody had saved it anew, and one call to delete it may be carried out yet. */
+async function keptFromDeletion(t: T): Promise<OpenProject> {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await admin.change({ op: 'create', path: 'a.txt', content: 'seen' });
+  await polled(project.project);
+  await files.unlink('a.txt');
+  await admin.faults({ late: { route: 'DELETE /rest/v1.0/f', count: 1 } });
+  const { writes } = project.project.session.session;
+  void before(writes, 'deleteFile', () => admin.change({ op: 'update', path: 'a.txt', content: 'newer' }));
+  await project.drain();
+  return project;
+}
+
 t.jobs = 3;
 
 t.test('a version that comes late covers nothing that was saved since, by whomever', async (t) => {
@@ -137,16 +152,8 @@ t.test('what somebody saved below a late version that one goes on from is kept b
 t.test(
   'a deletion that comes late takes nothing that was not seen, also after somebody else deleted it in between',
   async (t) => {
-    const project = await opened(t);
+    const project = await keptFromDeletion(t);
     const { admin } = project.simulator;
-    const files = new Files(project.fileSystem);
-    await admin.change({ op: 'create', path: 'a.txt', content: 'seen' });
-    await polled(project.project);
-    await files.unlink('a.txt');
-    await admin.faults({ late: { route: 'DELETE /rest/v1.0/f', count: 1 } });
-    const { writes } = project.project.session.session;
-    void before(writes, 'deleteFile', () => admin.change({ op: 'update', path: 'a.txt', content: 'newer' }));
-    await project.drain();
     await admin.change({ op: 'delete', path: 'a.txt' });
     await settles(project, async () => 'a.txt' in (await atServer(project)));
     await polled(project.project);
@@ -220,16 +227,8 @@ t.test('a deletion that comes late, after a person gave it up, takes nothing', a
 });
 
 t.test('the same where it was brought back already', async (t) => {
-  const project = await opened(t);
+  const project = await keptFromDeletion(t);
   const { admin } = project.simulator;
-  const files = new Files(project.fileSystem);
-  await admin.change({ op: 'create', path: 'a.txt', content: 'seen' });
-  await polled(project.project);
-  await files.unlink('a.txt');
-  await admin.faults({ late: { route: 'DELETE /rest/v1.0/f', count: 1 } });
-  const { writes } = project.project.session.session;
-  void before(writes, 'deleteFile', () => admin.change({ op: 'update', path: 'a.txt', content: 'newer' }));
-  await project.drain();
   t.ok((await admin.finishLate()).includes(200));
   t.strictSame(await atServer(project), {});
   await settles(project, async () => 'a.txt' in (await atServer(project)));

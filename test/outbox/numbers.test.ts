@@ -306,12 +306,18 @@ for (const isRestarted of [false, true])
     },
   );
 
-t.test('what is kept shows again also while another item has its number here', async (t) => {
+async function withTwoFiles(t: T): Promise<OpenProject> {
   const project = await openCrawled(t);
+  const paths = ['d/two.txt', 'one.txt'];
+  for (const path of paths)
+    await project.simulator.admin.change({ op: 'create', path, parents: true, content: 'seen' });
+  for (const path of paths) await polled(project, path);
+  return project;
+}
+
+t.test('what is kept shows again also while another item has its number here', async (t) => {
+  const project = await withTwoFiles(t);
   const { admin } = project.simulator;
-  for (const path of ['d/two.txt', 'one.txt'])
-    await admin.change({ op: 'create', path, parents: true, content: 'seen' });
-  for (const path of ['d/two.txt', 'one.txt']) await polled(project, path);
   const kernel = new ShadowKernel(project.fileSystem);
   const files = new Files(project.fileSystem);
   const { ino } = (await files.entry('d/two.txt')).attributes;
@@ -334,11 +340,8 @@ t.test('what is kept shows again also while another item has its number here', a
 });
 
 t.test('the same where the daemon dies before it has another number', async (t) => {
-  let project = await openCrawled(t);
+  let project = await withTwoFiles(t);
   const { admin } = project.simulator;
-  for (const path of ['d/two.txt', 'one.txt'])
-    await admin.change({ op: 'create', path, parents: true, content: 'seen' });
-  for (const path of ['d/two.txt', 'one.txt']) await polled(project, path);
   const files = new Files(project.fileSystem);
   await files.write('d/two.txt', 'ours');
   await files.rename('d/two.txt', 'one.txt');

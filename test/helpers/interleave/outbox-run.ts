@@ -100,7 +100,7 @@ export class OutboxInterleaver {
   #isMeeting = false;
   #log: string[] = [];
   /** What the project says. */
-  readonly #told: Log = pino({ level: 'info' }, { write: (line: string) => this.#say(inShort(line)) });
+  readonly #told: Log = pino({ base: null, timestamp: false }, { write: (line: string) => this.#say(inShort(line)) });
   #top = '';
   #busy: Promise<void> | undefined;
   #poll: Promise<void> | undefined;
@@ -669,7 +669,7 @@ function differences(
 }
 
 function inShort(line: string): string {
-  const { msg, level: _, time: __, pid: ___, hostname: ____, ...others } = JSON.parse(line) as Record<string, unknown>;
+  const { msg, level: _, ...others } = JSON.parse(line) as Record<string, unknown>;
   return `it says: ${String(msg)} ${JSON.stringify(others).slice(0, 200)}`;
 }
 
