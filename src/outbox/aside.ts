@@ -32,7 +32,7 @@ export class Aside {
     this.#o = options;
   }
 
-  /** Whether the item has another content now than the one that this working file began with, or is gone. */
+  /** Whether the item has another content now than the one that this working file began with, another number, or is gone. */
   isOutdated(file: WorkingFile): boolean {
     const { tree, intents } = this.#o;
     const intent = intents.get(file.inode);
@@ -42,7 +42,7 @@ export class Aside {
       return !isOwn && intent.baseVersion !== file.madeFrom;
     }
     const item = tree.view.item(file.inode);
-    return item !== undefined && ((item.flags & HIDDEN) !== 0 || item.versionId !== file.madeFrom);
+    return item === undefined || (item.flags & HIDDEN) !== 0 || item.versionId !== file.madeFrom;
   }
 
   /** Who has it open keeps it, under an inode of its own; nothing of it is in the tree unless somebody writes to it. */
@@ -50,7 +50,7 @@ export class Aside {
     const { tree, intents, staging } = this.#o;
     const { inode } = file;
     const here = tree.item(inode);
-    const item = here ?? tree.view.item(inode);
+    const item = here ?? tree.view.item(inode) ?? tree.view.byRemoteId(file.madeOf);
     const parent = here ? here.parent : item && tree.view.parent(item)?.inode;
     const own = intents.newInode();
     if (staging.has(inode)) staging.rename(inode, own);

@@ -36,5 +36,6 @@ export async function beginWorking(
   }
   if (!truncate) file.setMtime(item.localMtime ?? item.versionAt);
   file.madeFrom = item.versionId;
+  file.madeOf = item.remoteId;
   return file;
 }

@@ -13,11 +13,11 @@ import { promisify } from 'node:util';
 import { abortable } from '../base/abort.js';
 import { diskFailure, onDisk } from '../base/disk.js';
 import { Failure, isFailure } from '../base/errors.js';
-import type { Inode, VersionId } from '../base/ids.js';
+import type { Inode, RemoteId, VersionId } from '../base/ids.js';
 import type { OpenBlob } from '../content/open-blob.js';
 import { RangeSet } from '../content/ranges.js';
 import type { ContentVersion } from '../content/source.js';
-import { type Gaps, NO_VERSION } from './intent.js';
+import { type Gaps, NO_REMOTE, NO_VERSION } from './intent.js';
 
 const read = promisify(readCallback);
 const write = promisify(writeCallback);
@@ -59,6 +59,8 @@ export class WorkingFile {
   readonly fd: number;
   /** The version whose content it began with, or that the server made of it last. */
   madeFrom: VersionId = NO_VERSION;
+  /** The document that it began as, by whatever number that is known now. */
+  madeOf: RemoteId = NO_REMOTE;
   /** Open handles, and those among them that may write. */
   handles = 0;
   writers = 0;

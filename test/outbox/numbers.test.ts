@@ -6,7 +6,7 @@ import t, { type Test as T } from 'tap';
 import { asInode, asNodeId, ROOT_NODE } from '#src/base/ids.js';
 import { ShadowKernel } from '../helpers/kernel-shadow.js';
 import { soon, until } from '../helpers/processes.js';
-import { Files, type OpenProject, openProject } from '../helpers/project.js';
+import { context, Files, type OpenProject, openProject } from '../helpers/project.js';
 
 const LATER = { settle: 3_600_000, deleteDelay: 3_600_000 } as const;
 const signal = (): AbortSignal => AbortSignal.timeout(60_000);
@@ -356,6 +356,27 @@ t.test('the same where the daemon dies before it has another number', async (t) 
   for (let n = 0; n < 2; n++) {
     project = await project.reopen(LATER);
     t.strictSame(await shown(project), { 'd/': '', 'd/two.txt': 'newer', 'one.txt': 'ours' });
+  }
+});
+
+t.test('what is written to a file that gets another number meanwhile is kept', async (t) => {
+  for (const before of ['', 'ours']) {
+    const project = await withTwoFiles(t);
+    const { fileSystem } = project;
+    const { node, attributes } = await new Files(fileSystem).entry('d/two.txt');
+    const { handle } = await fileSystem.open(node, 1, context);
+    const write = async (text: string, offset: number): Promise<void> => {
+      await fileSystem.writable.write(node, handle, offset, Buffer.from(text), context);
+      await fileSystem.writable.flush(node, handle, context);
+    };
+    if (before !== '') await write(before, 0);
+    const { mirror } = project.project;
+    const { inode, remoteId } = mirror.view.item(asInode(attributes.ino))!;
+    await mirror.store.bind([], [{ inode, remoteId }], 0);
+    await write('more', 4);
+    fileSystem.release(node, handle);
+    const now = Object.entries(await shown(project));
+    t.match(now.find(([, content]) => content.includes('more'))?.[0], /^d\/two/, JSON.stringify(now));
   }
 });
 
