@@ -79,6 +79,14 @@ export const serverRows = {
     what: '{what}',
     remedy: 'see /v1/openapi.json for what is taken',
   },
+  'not-permitted-here': {
+    errno: 'EACCES',
+    http: 403,
+    level: 'warn',
+    what: '{what}',
+    remedy:
+      'who looks after the machine defines it there, with `procorefs` or in STATE/config.json; see native-notes/security.md',
+  },
   'request-too-large': {
     errno: 'EFBIG',
     http: 413,

@@ -1,12 +1,16 @@
 import { readFileSync } from 'node:fs';
+import type * as z from 'zod';
 import { errnoOf, Failure } from './errors.js';
 import { optionRows } from './options.js';
 
 /** Keys of the configuration file that are no options, and what reads them. */
 export const configurationSections = {
+  allowed_hosts: 'hosts beside public ones that users of the HTTP API may have contacted',
   default_client: 'the app that connections use which name none',
+  fs_roots: 'folders below which users of the HTTP API may make connections',
   mounts: 'what `procorefs serve` mounts',
   notify: 'who is told of jobs that fail, flag items or are overdue, of sign-ins that ended, of changes that wait',
+  programs: 'commands by name: all that users of the HTTP API may have run',
 } as const satisfies Record<string, string>;
 
 /**
@@ -25,4 +29,18 @@ export function readConfiguration(path: string): Record<string, unknown> {
     if (errnoOf(error) === 'ENOENT') return {};
     throw new Failure('usage', { what: `the configuration file ${path} cannot be used` }, error);
   }
+}
+
+/** A section of the configuration file, by its schema. @throws Failure as `readConfiguration`, and `usage` for a wrong one */
+export function readSection<T extends z.ZodType>(
+  path: string,
+  name: keyof typeof configurationSections,
+  schema: T,
+): z.output<T> {
+  const parsed = schema.safeParse(readConfiguration(path)[name]);
+  if (parsed.success) return parsed.data;
+  const { path: where, message } = parsed.error.issues[0]!;
+  throw new Failure('usage', {
+    what: `"${[name, ...where].join('.')}" in ${path} cannot be used: ${message}`,
+  });
 }

@@ -10,6 +10,7 @@ export const targetConnectionSchema = z.looseObject({
   options: z.record(z.string(), z.string()).optional(),
   secretOptions: z.array(z.string()).optional(),
   mountpoint: z.string().optional(),
+  within: z.string().optional(),
   disabled: z.literal(true).optional(),
   createdAt: z.string(),
 });
@@ -29,6 +30,8 @@ export interface TargetConnection {
   readonly secretOptions?: readonly string[] | undefined;
   /** Of a folder: where its file system was mounted when the connection was made. */
   readonly mountpoint?: string | undefined;
+  /** Of a folder: the one that no link may lead out of. */
+  readonly within?: string | undefined;
   /** No job runs with it, until it is enabled again. */
   readonly disabled?: true | undefined;
   /** ISO 8601. */

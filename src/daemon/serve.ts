@@ -5,6 +5,7 @@ import type { OptionValues } from '../base/options.js';
 import { Connections } from '../connections/store.js';
 import { openServerDatabase } from '../server/access/database.js';
 import { parseListen } from '../server/http/listen.js';
+import { Reach } from '../server/reach.js';
 import { Service } from '../server/service.js';
 import { type ConfiguredMount, ConfiguredMounts, readConfiguredMounts } from './configured-mounts.js';
 import { inspect } from './health/inspect.js';
@@ -65,6 +66,7 @@ export async function openService({ state, options, mount, listen, version }: Se
         engine: jobs.engine,
         session: (connection) => projects.session(connection),
         mounts: mounts.views(mountViews(state)),
+        reach: Reach.read(state.configFile),
         health: () => inspect(state, options, jobs.store),
         totals: (id, path, signal) => connectionTotals({ state, projects, connections }, id, path, signal),
         log,

@@ -6,6 +6,7 @@ import type { Totals } from '../jobs/analyze/totals.js';
 import type { JobEngine } from '../jobs/engine.js';
 import type { JobStore } from '../jobs/store/job-store.js';
 import type { Session } from '../procore/session.js';
+import type { Reach } from './reach.js';
 
 /** What is mounted from this state folder, by whichever process. */
 export interface Mounts {
@@ -56,6 +57,8 @@ export interface Parts {
   /** The session of a connection, until released; all that this process does with it shares one. */
   session(connection: Connection): { readonly value: Session; release(): void };
   readonly mounts: Mounts;
+  /** What users may have it do on its machine and network. */
+  readonly reach: Reach;
   health(): Promise<Health>;
   /** @throws Failure as opening the place does */
   totals(connection: string, path: string, signal: AbortSignal): Promise<ConnectionTotals>;

@@ -52,7 +52,7 @@ export class Service {
     setMaxListeners(0, ending.signal);
     const own = { ...parts, ending: ending.signal };
     const signIns = new SignIns(own);
-    const guard = new Guard(tokens, isSocket ? { name: 'owner', role: 'manage' } : undefined);
+    const guard = new Guard(tokens, isSocket ? { name: 'owner', role: 'manage', isOwner: true } : undefined);
     const app = openApp(guard, parts.log);
     const routes = allRoutes({ parts: own, signIns, users, database });
     const document = JSON.stringify(openApiDocument(routes, version));

@@ -7,7 +7,10 @@ import { openSmb } from './smb/open.js';
 import type { Target } from './target.js';
 
 /** What opens a target: the connection without the fields that only the store needs. */
-export type TargetDefinition = Pick<TargetConnection, 'platform' | 'uri' | 'username' | 'options' | 'mountpoint'>;
+export type TargetDefinition = Pick<
+  TargetConnection,
+  'platform' | 'uri' | 'username' | 'options' | 'mountpoint' | 'within'
+>;
 
 export interface OpenOptions {
   /** The folder below the connection's own that becomes the root; `''` or left out: that one. */

@@ -17,11 +17,13 @@ export interface TargetWords {
   readonly options: Readonly<Record<string, string>>;
   readonly secrets: Readonly<Record<string, Secret>>;
   readonly password: Secret | undefined;
+  /** Of a folder: the one that no link may lead out of. */
+  readonly within?: string | undefined;
 }
 
 /** Writes a target down; it was not tested yet. @throws Failure `usage`, as `Connections.addTarget` */
 export function defineTarget(connections: Connections, words: TargetWords): TargetConnection {
-  const { platform, username, options, secrets, password } = words;
+  const { platform, username, options, secrets, password, within } = words;
   const name = connections.free(words.name, platform);
   if (!/^[a-z0-9][a-z0-9-]*$/.test(platform)) throw new Failure('usage', { what: `"${platform}" is no platform` });
   if (words.uri === undefined && !signsIn(platform))
@@ -39,6 +41,7 @@ export function defineTarget(connections: Connections, words: TargetWords): Targ
       ...(username === undefined ? {} : { username }),
       ...(Object.keys(options).length === 0 ? {} : { options }),
       ...(mountpoint === undefined ? {} : { mountpoint }),
+      ...(within === undefined ? {} : { within }),
     },
     password,
     secrets,

@@ -10,21 +10,28 @@ import { type Job, parseJobBody, type Ways } from '#src/jobs/definition/job-sche
 import { mailText } from '#src/jobs/notify/mail.js';
 import type { Notice } from '#src/jobs/notify/notice.js';
 import { Notifier } from '#src/jobs/notify/notifier.js';
-import { sendNotice } from '#src/jobs/notify/send.js';
+import { type Means, sendNotice } from '#src/jobs/notify/send.js';
 import type { Execution } from '#src/jobs/store/executions.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
 
 const HOSTILE = `it's "; touch /tmp/procorefs-owned-$(id) \`touch /tmp/procorefs-owned\` \n\u001b[31m ünïcode`;
 const signal = new AbortController().signal;
+const ANY: Means = { programs: {}, hosts: undefined };
 
 interface Teardown {
   teardown(cleanup: () => unknown): unknown;
 }
 
-function setup(t: Teardown, everybody?: Ways) {
+function setup(t: Teardown, everybody?: Ways, means: Means = ANY) {
   const folder = mkdtempSync(join(tmpdir(), 'procorefs-notify-'));
   const store = new JobStore(join(folder, 'jobs.db'));
-  const notifier = new Notifier({ folder: join(folder, 'told'), store, everybody: () => everybody, log: silentLog });
+  const notifier = new Notifier({
+    folder: join(folder, 'told'),
+    store,
+    everybody: () => everybody,
+    means,
+    log: silentLog,
+  });
   const log = join(folder, 'log');
   const add = (name: string, notify: Ways): Job =>
     store.add(
@@ -105,6 +112,7 @@ t.test('hostile names reach a command as data alone', async (t) => {
   const failures = await sendNotice(
     { command: `cat > ${seen}.json; printf '%s' "$NOTICE_JOB" > ${seen}.name; env > ${seen}.env` },
     notice,
+    ANY,
     signal,
   );
   t.strictSame(failures, []);
@@ -119,11 +127,16 @@ t.test('hostile names reach a command as data alone', async (t) => {
 t.test('a command that fails, that is not there, or an address that refuses, says so', async (t) => {
   const notice: Notice = { kind: 'stale', subject: 'x', message: 'late' };
   for (const command of ['exit 3', '/nowhere/program']) {
-    const [failure] = await sendNotice({ command }, notice, signal);
+    const [failure] = await sendNotice({ command }, notice, ANY, signal);
     t.ok(isFailure(failure, 'notify-failed'));
     t.match(failure?.line, /it ended with (3|127)/);
   }
-  const [refused] = await sendNotice({ url: 'http://127.0.0.1:9/?token=secret' }, notice, AbortSignal.timeout(2000));
+  const [refused] = await sendNotice(
+    { url: 'http://127.0.0.1:9/?token=secret' },
+    notice,
+    ANY,
+    AbortSignal.timeout(2000),
+  );
   t.ok(isFailure(refused, 'notify-failed'));
   t.notMatch(refused?.line, /secret/);
 });
@@ -142,7 +155,7 @@ t.test('an address gets JSON, and is asked again when it fails', async (t) => {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   t.teardown(() => server.close());
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
-  const failures = await sendNotice({ url }, { kind: 'flagged', subject: 'x', message: HOSTILE }, signal);
+  const failures = await sendNotice({ url }, { kind: 'flagged', subject: 'x', message: HOSTILE }, ANY, signal);
   t.strictSame(failures, []);
   t.equal(bodies.length, 2);
   t.match(JSON.parse(bodies[1]!), { event: 'flagged', host: /./, at: /T/ });
@@ -167,7 +180,7 @@ const agent =
 t.test('a mail arrives through sendmail', agent, async (t) => {
   // An agent that delivers to users of this machine: Debian's dma does.
   const mark = `told-${process.pid}-${Date.now()}`;
-  const failures = await sendNotice({ mail: 'root' }, { kind: 'failed', subject: 'x', message: mark }, signal);
+  const failures = await sendNotice({ mail: 'root' }, { kind: 'failed', subject: 'x', message: mark }, ANY, signal);
   t.strictSame(failures, []);
   for (let tries = 0; ; tries++) {
     const mails = existsSync('/var/mail/root') ? readFileSync('/var/mail/root', 'utf8') : '';

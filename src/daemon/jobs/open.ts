@@ -1,8 +1,8 @@
-import { readConfiguration } from '../../base/configuration.js';
-import { Failure } from '../../base/errors.js';
+import { AllowedHosts, allowedHostsSchema } from '../../base/allowed-hosts.js';
+import { readSection } from '../../base/configuration.js';
 import { inOrder } from '../../base/in-order.js';
 import type { OptionValues } from '../../base/options.js';
-import { waysSchema } from '../../jobs/definition/job-schema.js';
+import { programsSchema, waysSchema } from '../../jobs/definition/job-schema.js';
 import { JobEngine } from '../../jobs/engine.js';
 import { Notifier } from '../../jobs/notify/notifier.js';
 import { JobStore } from '../../jobs/store/job-store.js';
@@ -23,11 +23,18 @@ export interface Jobs {
 /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable`, `usage` for a configuration that is none */
 export function openJobs(options: OpenerOptions & { readonly options: OptionValues }): Jobs {
   const { state, log } = options;
-  const ways = waysSchema.optional().safeParse(readConfiguration(state.configFile).notify);
-  if (!ways.success)
-    throw new Failure('usage', { what: `"notify" in ${state.configFile} cannot be used` }, ways.error.issues[0]);
+  const { configFile } = state;
+  const ways = readSection(configFile, 'notify', waysSchema.optional());
+  const programs = readSection(configFile, 'programs', programsSchema);
+  const hosts = new AllowedHosts(readSection(configFile, 'allowed_hosts', allowedHostsSchema));
   const store = new JobStore(jobsDatabasePath(state));
-  const notifier = new Notifier({ folder: state.jobs('told'), store, everybody: () => ways.data, log });
+  const notifier = new Notifier({
+    folder: state.jobs('told'),
+    store,
+    everybody: () => ways,
+    means: { programs, hosts },
+    log,
+  });
   const engine = new JobEngine({
     store,
     opener: new JobOpener(options),

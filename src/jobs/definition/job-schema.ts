@@ -5,17 +5,26 @@ import { type Schedule, type StopPolicy, scheduleSchema, stopPolicySchema } from
 import { type Transfer, transferSchema } from './transfer-schema.js';
 import type { JobHealth, JobStatus } from './words.js';
 
-/** How people are told: a shell command, a mail through sendmail, a POST. */
+/** How people are told: a shell command, a command of the configuration's `programs`, a mail through sendmail, a POST. */
 export const waysSchema = z.strictObject({
-  command: z.string().min(1).optional(),
+  command: z.string().min(1).max(10_000).optional(),
+  program: z.string().min(1).max(100).optional(),
   /** One address, or the name of a user of this machine. */
   mail: z
     .string()
     .regex(/^[A-Za-z0-9_][\w.+%=-]{0,63}(@[A-Za-z0-9.-]{1,253})?$/, 'no mail address')
     .optional(),
-  url: z.url({ protocol: /^https?$/ }).optional(),
+  url: z
+    .url({ protocol: /^https?$/ })
+    .max(2000)
+    .optional(),
 });
 export type Ways = z.output<typeof waysSchema>;
+
+/** `programs` of the configuration: commands by the name that jobs choose them by. */
+export const programsSchema = z
+  .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'no name of a program'), z.string().min(1).max(10_000))
+  .default({});
 
 /** The body of `POST /v1/jobs`, and of `jobs add --file`. */
 export const jobBodySchema = z.strictObject({

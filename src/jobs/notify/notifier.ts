@@ -8,7 +8,7 @@ import type { Job, Ways } from '../definition/job-schema.js';
 import type { Execution } from '../store/executions.js';
 import type { JobStore } from '../store/job-store.js';
 import type { Notice, NoticeKind } from './notice.js';
-import { sendNotice } from './send.js';
+import { type Means, sendNotice } from './send.js';
 
 export interface NotifierOptions {
   /** A file for each thing that people know of, shared by the processes of the state folder. */
@@ -16,6 +16,8 @@ export interface NotifierOptions {
   readonly store: JobStore;
   /** Who is told of everything, from the configuration. */
   readonly everybody: () => Ways | undefined;
+  /** What jobs may use; the configuration's own ways may post anywhere. */
+  readonly means: Means;
   readonly log: Log;
 }
 
@@ -91,10 +93,16 @@ export class Notifier {
   }
 
   async #send(all: readonly Ways[], notice: Notice): Promise<void> {
-    const { log } = this.#o;
+    const { log, everybody, means } = this.#o;
+    const own = everybody();
     let failures = 0;
     for (const ways of all)
-      for (const failure of await sendNotice(ways, notice, this.#stop.signal)) {
+      for (const failure of await sendNotice(
+        ways,
+        notice,
+        ways === own ? { ...means, hosts: undefined } : means,
+        this.#stop.signal,
+      )) {
         failures++;
         log.warn({ error: failure, event: notice.kind }, 'somebody could not be told');
       }

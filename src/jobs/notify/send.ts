@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { Agent, request } from 'undici';
 import { limited } from '../../base/abort.js';
+import type { AllowedHosts } from '../../base/allowed-hosts.js';
 import { systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import { oneLine } from '../../base/text.js';
@@ -15,12 +17,22 @@ const PROGRAM_LIMIT = 60_000;
 const POST_LIMIT = 10_000;
 const POST_PAUSES = [1000, 5000];
 
+/** What may be used to tell somebody, from the configuration. */
+export interface Means {
+  /** Commands by name. */
+  readonly programs: Readonly<Record<string, string>>;
+  /** Where may be posted to beside public addresses; undefined: anywhere. */
+  readonly hosts: AllowedHosts | undefined;
+}
+
 /** Tells by each of the ways. Resolves with what went wrong; a way that fails does not keep the others from it. */
-export async function sendNotice(ways: Ways, notice: Notice, signal: AbortSignal): Promise<Failure[]> {
+export async function sendNotice(ways: Ways, notice: Notice, means: Means, signal: AbortSignal): Promise<Failure[]> {
+  const { command, program, mail: to, url } = ways;
   const sent = await Promise.allSettled([
-    ...(ways.command === undefined ? [] : [runCommand(ways.command, notice, signal)]),
-    ...(ways.mail === undefined ? [] : [mail(ways.mail, notice, signal)]),
-    ...(ways.url === undefined ? [] : [post(ways.url, notice, signal)]),
+    ...(command === undefined ? [] : [runCommand(command, notice, signal)]),
+    ...(program === undefined ? [] : [runProgram(program, means, notice, signal)]),
+    ...(to === undefined ? [] : [mail(to, notice, signal)]),
+    ...(url === undefined ? [] : [post(new URL(url), means.hosts, notice, signal)]),
   ]);
   return sent.flatMap((one) =>
     one.status === 'fulfilled'
@@ -40,6 +52,15 @@ function runCommand(command: string, notice: Notice, signal: AbortSignal): Promi
   });
 }
 
+async function runProgram(name: string, { programs }: Means, notice: Notice, signal: AbortSignal): Promise<void> {
+  if (!Object.hasOwn(programs, name))
+    throw new Failure('notify-failed', {
+      way: `"${oneLine(name)}"`,
+      why: '"programs" of config.json has no such name',
+    });
+  await runCommand(programs[name]!, notice, signal);
+}
+
 async function mail(to: string, notice: Notice, signal: AbortSignal): Promise<void> {
   const program = SENDMAIL.find((path) => existsSync(path));
   if (!program) throw new Failure('notify-failed', { way: 'mail', why: 'there is no sendmail on this machine' });
@@ -53,33 +74,43 @@ async function mail(to: string, notice: Notice, signal: AbortSignal): Promise<vo
   await feed(program, ['-i', '--', to], mailText(to, subject, body), program, signal, {});
 }
 
-async function post(url: string, notice: Notice, signal: AbortSignal): Promise<void> {
-  const send = async (): Promise<void> => {
-    const limit = limited(signal, POST_LIMIT, () => new Error('it did not answer in time'));
-    try {
-      const reply = await fetch(url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: noticeJson(notice),
-        redirect: 'error',
-        signal: limit.signal,
-      });
-      await reply.body?.cancel();
-      if (!reply.ok) throw new Error(`it answered ${reply.status}`);
-    } finally {
-      limit.end();
+/** Redirections are not followed: they may lead where the address may not. */
+async function post(url: URL, hosts: AllowedHosts | undefined, notice: Notice, signal: AbortSignal): Promise<void> {
+  // An address may hold a token: the host is enough to find it.
+  const failed = (cause: unknown, why?: string): Failure =>
+    new Failure('notify-failed', { way: `the address at ${url.host}`, ...(why === undefined ? {} : { why }) }, cause);
+  const refusal = hosts?.refusal(url);
+  if (refusal !== undefined) throw failed(undefined, refusal);
+  const agent = new Agent(hosts ? { connect: { lookup: hosts.lookup(url) } } : {});
+  try {
+    for (let n = 0; ; n++) {
+      try {
+        return await postOnce(agent, url, notice, signal);
+      } catch (error) {
+        const pause = POST_PAUSES[n];
+        if (signal.aborted || pause === undefined) throw failed(error);
+        await systemClock.sleep(pause, signal).catch(() => undefined);
+      }
     }
-  };
-  for (let n = 0; ; n++) {
-    try {
-      return await send();
-    } catch (error) {
-      const pause = POST_PAUSES[n];
-      // An address may hold a token: the host is enough to find it.
-      if (signal.aborted || pause === undefined)
-        throw new Failure('notify-failed', { way: `the address at ${new URL(url).host}` }, error);
-      await systemClock.sleep(pause, signal).catch(() => undefined);
-    }
+  } finally {
+    await agent.destroy();
+  }
+}
+
+async function postOnce(dispatcher: Agent, url: URL, notice: Notice, signal: AbortSignal): Promise<void> {
+  const limit = limited(signal, POST_LIMIT, () => new Error('it did not answer in time'));
+  try {
+    const { statusCode, body } = await request(url, {
+      dispatcher,
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: noticeJson(notice),
+      signal: limit.signal,
+    });
+    body.on('error', () => undefined).destroy();
+    if (statusCode < 200 || statusCode > 299) throw new Error(`it answered ${statusCode}`);
+  } finally {
+    limit.end();
   }
 }
 

@@ -6,6 +6,8 @@ export type Role = (typeof ROLES)[number];
 export interface Account {
   readonly name: string;
   readonly role: Role;
+  /** Whoever opens the unix socket: the user that the service runs as. */
+  readonly isOwner?: true;
 }
 
 export const permits = ({ role }: Account, needed: Role): boolean => role === 'manage' || needed === 'read';

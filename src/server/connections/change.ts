@@ -1,13 +1,17 @@
+import { existsSync } from 'node:fs';
 import * as z from 'zod';
 import { Failure } from '../../base/errors.js';
 import { Secret } from '../../base/secret.js';
 import type { Connection } from '../../connections/connection.js';
 import { deriveHosts } from '../../connections/hosts.js';
-import { type AnyConnection, isTarget } from '../../connections/store.js';
+import { type AnyConnection, type Connections, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
 import { redactedUri } from '../../targets/setup.js';
+import type { Account } from '../access/account.js';
 import type { Parts } from '../parts.js';
 import { SECRET, scalar, testConnection } from './define.js';
+import { requireTarget, whereOf } from './limits.js';
+import { HIDDEN } from './view.js';
 
 /** Whoever sends back what was read has these as well; they cannot be changed. */
 const told = Object.fromEntries(
@@ -39,12 +43,15 @@ export async function changeConnection(
   parts: Parts,
   before: AnyConnection,
   { name, platform, auth = {}, disabled }: z.output<typeof changedConnection>,
+  account: Account,
   signal: AbortSignal,
 ): Promise<AnyConnection> {
   const { connections } = parts;
   const { secrets } = connections;
   if (platform && platform.id !== before.platform) throw refused('the platform of a connection cannot be changed');
-  const { fields, secret, isToTest } = isTarget(before) ? ofTarget(before, auth) : ofProcore(before, auth);
+  const { fields, secret, isToTest } = isTarget(before)
+    ? await ofTarget(parts, account, before, auth)
+    : ofProcore(before, auth);
   const kept = secrets.ownSecret(before.id);
   const write = (to: AnyConnection): void => {
     if (isTarget(to)) connections.updateTarget(before as TargetConnection, to);
@@ -62,29 +69,57 @@ export async function changeConnection(
   return disabled === undefined ? connections.find(before.id) : connections.setDisabled(before.id, disabled);
 }
 
-/** What is as it is changes nothing: `PUT` names all. */
-function ofTarget(before: TargetConnection, auth: Readonly<Record<string, string>>): Change {
-  const { uri, username, password, ...rest } = auth;
-  const newUri = uri === undefined || uri === redactedUri(before.uri) ? before.uri : uri;
-  const newName = username === undefined ? before.username : username || undefined;
+/** What is as it is changes nothing: `PUT` names all. @throws Failure `request-refused-here`, `not-permitted-here` */
+async function ofTarget(
+  { connections, reach }: Parts,
+  account: Account,
+  before: TargetConnection,
+  auth: Readonly<Record<string, string>>,
+): Promise<Change> {
+  const { uri: given, username: named, password, ...rest } = auth;
+  const { platform } = before;
+  const uri = given === undefined || given === redactedUri(before.uri) ? before.uri : given;
+  const username = named === undefined ? before.username : named || undefined;
   const options: Record<string, string> = { ...before.options };
   for (const [key, value] of Object.entries(rest)) {
     if (key === 'client_secret' || key === 'client_id' || key === 'domain')
-      throw refused(`auth.${key} does not fit a connection of ${before.platform}`);
+      throw refused(`auth.${key} does not fit a connection of ${platform}`);
     if (SECRET.test(key)) throw refused(`auth.${key} is a secret of its own: add the connection anew`);
     if (value === '') delete options[key];
-    else options[key] = value;
+    else if (value !== HIDDEN) options[key] = value;
   }
   const isSame = JSON.stringify(options) === JSON.stringify(before.options ?? {});
+  const isElsewhere = uri !== before.uri || username !== before.username || !isSame;
+  const wanted = { platform, uri, username, options };
+  if (isElsewhere && whereOf(wanted) !== whereOf(before)) requireSecrets(connections, before, password);
+  const hasPassword = Boolean(password) || connections.secrets.ownSecret(before.id) !== undefined;
+  const within = isElsewhere
+    ? await requireTarget(reach, account, { ...wanted, options: changesOf(before, options), secrets: {}, hasPassword })
+    : before.within;
   return {
     fields: {
-      ...(newUri === before.uri ? {} : { uri: newUri }),
-      ...(newName === before.username ? {} : { username: newName }),
+      ...(uri === before.uri ? {} : { uri, within }),
+      ...(username === before.username ? {} : { username }),
       ...(isSame ? {} : { options }),
     },
     secret: password || undefined,
-    isToTest: newUri !== before.uri || newName !== before.username || !isSame || Boolean(password),
+    isToTest: isElsewhere || Boolean(password),
   };
+}
+
+/** What was there before was put there by somebody who might. */
+const changesOf = ({ options = {} }: TargetConnection, after: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(after).filter(([key, value]) => options[key] !== value));
+
+/** Saved secrets do not go to another place, or in another name. @throws Failure `request-refused-here` */
+function requireSecrets(
+  { secrets }: Pick<Connections, 'secrets'>,
+  { id, secretOptions = [] }: TargetConnection,
+  password: string | undefined,
+): void {
+  if (secretOptions.length > 0 || existsSync(secrets.rclonePath(id)))
+    throw refused('what is saved here does not go to another host or user: add another connection');
+  if (secrets.ownSecret(id) && !password) throw refused('another host or user needs auth.password again');
 }
 
 /** What says where the data is stays: what is mirrored of one server or company is not that of another. */

@@ -4,13 +4,16 @@ import { Failure } from '../../base/errors.js';
 import { asCompanyId, asProjectId } from '../../base/ids.js';
 import { Secret } from '../../base/secret.js';
 import type { Connection } from '../../connections/connection.js';
-import { deriveHosts } from '../../connections/hosts.js';
+import { deriveHosts, type Hosts } from '../../connections/hosts.js';
 import { type AnyConnection, type Connections, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
 import { testAndRemember, testJson } from '../../procore/setup.js';
 import { signsIn } from '../../targets/rclone/types.js';
 import { defineTarget, hasToken, rulesJson, testTarget } from '../../targets/setup.js';
+import type { Account } from '../access/account.js';
 import type { Parts } from '../parts.js';
+import type { Reach } from '../reach.js';
+import { requireTarget } from './limits.js';
 
 /** Milliseconds: a test that takes longer has failed. */
 const TEST_LIMIT = 120_000;
@@ -50,6 +53,7 @@ export const SECRET = /(^|_)(token|secret|pass|password|key|credentials)($|_)|^s
 export async function addConnection(
   parts: Parts,
   body: z.output<typeof newConnection>,
+  account: Account,
   signal: AbortSignal,
 ): Promise<AnyConnection> {
   const { connections } = parts;
@@ -57,8 +61,8 @@ export async function addConnection(
   const auth = body.auth ?? {};
   const connection =
     body.platform.id === 'procore'
-      ? addProcore(connections, name, auth)
-      : addTarget(connections, name, body.platform.id, auth);
+      ? addProcore(parts, account, name, auth)
+      : await addTarget(parts, account, name, body.platform.id, auth);
   try {
     await testConnection(parts, connection, signal);
     return connections.setDisabled(connection.id, body.disabled === true);
@@ -68,50 +72,92 @@ export async function addConnection(
   }
 }
 
-function addProcore(connections: Connections, name: string | undefined, given: Record<string, string>): Connection {
+function addProcore(
+  { connections, reach }: Parts,
+  account: Account,
+  name: string | undefined,
+  given: Record<string, string>,
+): Connection {
   const parsed = procoreAuth.safeParse(given);
   if (!parsed.success)
     throw new Failure('request-refused-here', {
       what: `auth of procore takes ${Object.keys(procoreAuth.shape).join(', ')}`,
     });
-  const { client_id, client_secret, domain, company, project, max_calls_per_hour } = parsed.data;
-  const standard = client_id === undefined ? connections.secrets.defaultClient() : undefined;
-  if (!standard && !client_secret) throw new Failure('usage', { what: 'auth.client_secret is missing' });
-  const host = domain || standard?.domain;
-  const api = parsed.data.api ?? standard?.api;
-  const hosts = deriveHosts({ ...(host === undefined ? {} : { domain: host }), ...(api === undefined ? {} : { api }) });
+  const { company, project, max_calls_per_hour } = parsed.data;
+  const { standard, clientId, clientSecret, hosts } = clientOf(connections, reach, account, parsed.data);
   return connections.add(
     {
       ...(name === undefined ? {} : { name }),
       apiUrl: hosts.apiUrl,
       loginUrl: hosts.loginUrl,
-      clientId: standard?.clientId ?? client_id!,
+      clientId,
       grant: 'client-credentials',
       ...(standard ? { defaultClient: true as const } : {}),
       ...(company === undefined ? {} : { company: asCompanyId(company) }),
       ...(project === undefined ? {} : { project: asProjectId(project) }),
       ...(max_calls_per_hour === undefined ? {} : { maxCallsPerHour: max_calls_per_hour }),
     },
-    standard ? undefined : new Secret(client_secret!),
+    standard ? undefined : clientSecret,
   );
 }
 
-function addTarget(
-  connections: Connections,
+const hostsFrom = (domain: string | undefined, api: string | undefined): Hosts =>
+  deriveHosts({ ...(domain ? { domain } : {}), ...(api ? { api } : {}) });
+
+interface ClientWords {
+  readonly client_id?: string | undefined;
+  readonly client_secret?: string | undefined;
+  readonly domain?: string | undefined;
+  readonly api?: string | undefined;
+}
+
+/**
+ * The app to sign in with, and where its secret goes: that of the installation to its own hosts alone.
+ * @throws Failure `default-client-missing`, `usage`, `not-permitted-here`
+ */
+export function clientOf(connections: Connections, reach: Reach, account: Account, words: ClientWords) {
+  const { client_id, client_secret, domain, api } = words;
+  const standard = client_id ? undefined : connections.secrets.defaultClient();
+  if (!standard && !client_secret) throw new Failure('usage', { what: 'client_secret is missing' });
+  const hosts = hostsFrom(domain || standard?.domain, api || standard?.api);
+  if (standard) {
+    const own = hostsFrom(standard.domain, standard.api);
+    if (!account.isOwner && (hosts.loginUrl !== own.loginUrl || hosts.apiUrl !== own.apiUrl))
+      throw new Failure('not-permitted-here', {
+        what: "the secret of this installation's app goes to its own hosts alone; name another app by its client_id",
+      });
+  } else for (const origin of [hosts.loginUrl, hosts.apiUrl]) reach.requireHost(account, origin);
+  return {
+    standard,
+    clientId: standard?.clientId ?? client_id!,
+    clientSecret: standard?.clientSecret ?? new Secret(client_secret!),
+    hosts,
+  };
+}
+
+async function addTarget(
+  { connections, reach }: Parts,
+  account: Account,
   name: string | undefined,
   platform: string,
-  { uri, username, password, ...rest }: Record<string, string>,
-): TargetConnection {
+  { uri: given, username, password, ...rest }: Record<string, string>,
+): Promise<TargetConnection> {
   const isSecret = ([key]: [string, string]): boolean => SECRET.test(key);
   const entries = Object.entries(rest).filter(([, value]) => value !== '');
+  const secrets = Object.fromEntries(entries.filter(isSecret));
+  const options = Object.fromEntries(entries.filter((one) => !isSecret(one)));
+  const uri = given ?? (platform === 'fs' ? '/' : undefined);
+  const wanted = { platform, uri: uri ?? '', username, options, secrets, hasPassword: Boolean(password) };
+  const within = await requireTarget(reach, account, wanted);
   const connection = defineTarget(connections, {
     name,
     platform,
-    uri: uri ?? (platform === 'fs' ? '/' : undefined),
+    uri,
     username: username || undefined,
     password: password ? new Secret(password) : undefined,
-    options: Object.fromEntries(entries.filter((one) => !isSecret(one))),
-    secrets: Object.fromEntries(entries.filter(isSecret).map(([key, value]) => [key, new Secret(value)])),
+    options,
+    secrets: Object.fromEntries(Object.entries(secrets).map(([key, value]) => [key, new Secret(value)])),
+    within,
   });
   if (!signsIn(platform) || hasToken(connection)) return connection;
   connections.remove(connection.id);

@@ -4,6 +4,7 @@ import { Failure } from '../../base/errors.js';
 import { Secret } from '../../base/secret.js';
 import { forgetConnection } from '../../connections/sign-out.js';
 import { isTarget } from '../../connections/store.js';
+import type { Account } from '../access/account.js';
 import { list, one, pageOf, plain, type Route } from '../http/route.js';
 import { type SortKeys, sorted, sortWord } from '../http/sort.js';
 import { flag, id, MOST_OF_A_PATH, path, word, wordOf } from '../http/wire.js';
@@ -70,17 +71,28 @@ const signInReply = z.object({
   needs_code: z.boolean(),
 });
 
-/** What may be said of a sign-in; in a body rather than an address where it is a secret. */
-const signInWords = {
+/** What may be said of a sign-in in an address, which logs and histories keep: no secret, and nothing that goes with one. */
+const shownWords = {
   /** `code`: the page shows a code to send to `sign-ins/ID`, for a browser that is not on the machine that serves. */
   by: wordOf(WAYS).optional(),
   name: z.string().max(100).optional(),
+  company: z.coerce.number().int().positive().optional(),
+  project: z.coerce.number().int().positive().optional(),
+} as const;
+
+const notInAddresses = Object.fromEntries(
+  ['client_id', 'client_secret', 'domain', 'api'].map((key) => [
+    key,
+    z.never({ error: 'stands in the body of a POST to the same path, not in an address' }).optional(),
+  ]),
+);
+
+const signInWords = {
+  ...shownWords,
   client_id: z.string().max(500).optional(),
   client_secret: z.string().max(2000).optional(),
   domain: z.string().max(500).optional(),
   api: z.string().max(500).optional(),
-  company: z.coerce.number().int().positive().optional(),
-  project: z.coerce.number().int().positive().optional(),
 } as const;
 
 const tokenBody = z
@@ -117,11 +129,11 @@ const link = (attributes: Form, pending: PendingSignIn | undefined, method: 'oau
 export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
   const { connections } = parts;
   const browser = new Browser(parts);
-  const show = (idOrName: string) => connectionJson(connections, connections.find(idOrName));
-  const progress = ({ id, state, connection, test, failure, url, give }: PendingSignIn) => ({
+  const show = (idOrName: string, account: Account) => connectionJson(connections, connections.find(idOrName), account);
+  const progress = (account: Account, { id, state, connection, test, failure, url, give }: PendingSignIn) => ({
     id,
     state,
-    connection: connection === undefined ? null : show(connection),
+    connection: connection === undefined ? null : show(connection, account),
     test: test ?? null,
     error: failure ? { description: failure.line, code: failure.code, remedy: failure.remedy } : null,
     target: state === 'pending' ? url : null,
@@ -186,13 +198,13 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       tag: TAG,
       role: 'manage',
       type: 'authorization',
-      query: signInWords,
+      query: { ...shownWords, ...notInAddresses },
       reply: linkReply,
-      run: async ({ params, query }) => {
+      run: async ({ params, query, account }) => {
         const form = formOf(requirePlatform(params.platform!), connections);
         if (params.platform !== 'procore') return link(form, undefined, 'prompt');
-        const hasClient = query.client_id !== undefined || hasDefaultClient(connections);
-        return link(form, hasClient ? await signIns.begin(query) : undefined, 'oauth2');
+        const pending = hasDefaultClient(connections) ? await signIns.begin(query, account) : undefined;
+        return link(form, pending, 'oauth2');
       },
     }),
     one({
@@ -203,11 +215,11 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       type: 'authorization',
       body: z.strictObject({ credentials: z.enum(['default', 'custom']).optional(), ...signInWords }),
       reply: linkReply,
-      run: async ({ params, body: { credentials, ...words } }) => {
+      run: async ({ params, account, body: { credentials, ...words } }) => {
         if (requirePlatform(params.platform!) !== 'procore')
           throw new Failure('request-refused-here', { what: 'this platform has no page to sign in at' });
         const { client_id: _, client_secret: __, domain: ___, ...rest } = words;
-        const pending = await signIns.begin(credentials === 'default' ? rest : words);
+        const pending = await signIns.begin(credentials === 'default' ? rest : words, account);
         return link(formOf('procore', connections), pending, 'oauth2');
       },
     }),
@@ -218,7 +230,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       role: 'manage',
       type: 'sign_in',
       reply: signInReply,
-      run: ({ params }) => progress(signIns.get(params.id!)),
+      run: ({ params, account }) => progress(account, signIns.get(params.id!)),
     }),
     one({
       method: 'POST',
@@ -228,7 +240,8 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       type: 'sign_in',
       body: z.strictObject({ code: z.string().trim().min(1).max(4000) }),
       reply: signInReply,
-      run: ({ params, body: { code } }) => progress(signIns.give(params.id!, new Secret(codeIn(code)))),
+      run: ({ params, account, body: { code } }) =>
+        progress(account, signIns.give(params.id!, new Secret(codeIn(code)))),
     }),
     list({
       path: '/v1/connections',
@@ -238,13 +251,13 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       query: { platform: word.optional(), active: flag.optional(), sort: sortWord(SORTS) },
       reply: connectionReply,
       csv: ['id', 'name', 'platform.id', 'active', 'account.name', 'account.login', 'created_on'],
-      page: ({ query: { q, platform, active, sort } }, range) =>
+      page: ({ query: { q, platform, active, sort }, account }, range) =>
         pageOf(
           sorted(
             connections
               .all()
               .filter((one) => platform === undefined || one.platform === platform)
-              .map((one) => connectionJson(connections, one))
+              .map((one) => connectionJson(connections, one, account))
               .filter((one) => (active === undefined || one.active === active) && hasText(q, one.name, one.id)),
             sort,
             SORTS,
@@ -261,7 +274,8 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       status: 201,
       body: newConnection,
       reply: connectionReply,
-      run: async ({ body, signal }) => connectionJson(connections, await addConnection(parts, body, signal)),
+      run: async ({ body, account, signal }) =>
+        connectionJson(connections, await addConnection(parts, body, account, signal), account),
     }),
     one({
       path: '/v1/connections/:id',
@@ -269,7 +283,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       tag: TAG,
       type: 'connection',
       reply: connectionReply,
-      run: ({ params }) => show(params.id!),
+      run: ({ params, account }) => show(params.id!, account),
     }),
     ...(['PUT', 'PATCH'] as const).map((method) =>
       one({
@@ -280,8 +294,12 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
         type: 'connection',
         body: changedConnection.optional(),
         reply: connectionReply,
-        run: async ({ params, body = {}, signal }) =>
-          connectionJson(connections, await changeConnection(parts, connections.find(params.id!), body, signal)),
+        run: async ({ params, body = {}, account, signal }) =>
+          connectionJson(
+            connections,
+            await changeConnection(parts, connections.find(params.id!), body, account, signal),
+            account,
+          ),
       }),
     ),
     one({
@@ -303,7 +321,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       tag: TAG,
       role: 'manage',
       type: 'authorization',
-      query: { by: signInWords.by },
+      query: { by: shownWords.by },
       reply: linkReply,
       run: async ({ params, query: { by } }) => {
         const connection = connections.find(params.id!);
@@ -333,9 +351,9 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       type: 'accounts',
       reply: accountReply,
       connectAs: true,
-      page: ({ params, connectAs }, range) => {
+      page: ({ params, connectAs, account: who }, range) => {
         requireOwn(connections.find(params.id!), connectAs);
-        const { account } = show(params.id!);
+        const { account } = show(params.id!, who);
         return pageOf(account ? [account] : [], range);
       },
     }),

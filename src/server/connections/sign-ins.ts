@@ -3,15 +3,16 @@ import { abortable, limited } from '../../base/abort.js';
 import { systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import { asCompanyId, asProjectId } from '../../base/ids.js';
-import { Secret } from '../../base/secret.js';
+import type { Secret } from '../../base/secret.js';
 import { signInByCode, signInByRedirect } from '../../connections/authorization-code.js';
 import type { Connection } from '../../connections/connection.js';
-import { deriveHosts } from '../../connections/hosts.js';
 import type { Granted, OAuthClient } from '../../connections/login-host.js';
 import { RedirectListener } from '../../connections/redirect-listener.js';
 import { replaceTokens } from '../../connections/sign-out.js';
 import { testAndRemember, testJson } from '../../procore/setup.js';
+import type { Account } from '../access/account.js';
 import type { Parts } from '../parts.js';
+import { clientOf } from './define.js';
 
 /**
  * How what a person allowed comes back: the browser comes to a port of this machine, or the person copies a code off the
@@ -66,21 +67,11 @@ export class SignIns {
     return found;
   }
 
-  /** @throws Failure `usage`, `connection-exists`, `default-client-missing`, `sign-in-refused`, `unreachable` */
-  begin(words: SignInWords): Promise<PendingSignIn> {
-    const { connections } = this.#parts;
+  /** @throws Failure `usage`, `connection-exists`, `default-client-missing`, `not-permitted-here`, `unreachable`, … */
+  begin(words: SignInWords, account: Account): Promise<PendingSignIn> {
+    const { connections, reach } = this.#parts;
     const name = connections.free(words.name === '' ? undefined : words.name);
-    const isOwn = words.client_id !== undefined && words.client_id !== '';
-    if (isOwn && !words.client_secret) throw new Failure('usage', { what: 'client_secret is missing' });
-    const standard = isOwn ? undefined : connections.secrets.defaultClient();
-    const clientId = standard?.clientId ?? words.client_id!;
-    const clientSecret = standard?.clientSecret ?? new Secret(words.client_secret!);
-    const domain = words.domain || standard?.domain;
-    const api = words.api || standard?.api;
-    const hosts = deriveHosts({
-      ...(domain === undefined ? {} : { domain }),
-      ...(api ? { api } : {}),
-    });
+    const { standard, clientId, clientSecret, hosts } = clientOf(connections, reach, account, words);
     const client: OAuthClient = { loginUrl: hosts.loginUrl, clientId, clientSecret, name };
     const { company, project, by = 'browser' } = words;
     return this.#start(client, by, () =>

@@ -1,7 +1,10 @@
 import * as z from 'zod';
 import type { AnyConnection, Connections } from '../../connections/store.js';
 import { isTarget } from '../../connections/store.js';
+import type { TargetConnection } from '../../connections/target-connection.js';
+import { OPTIONS } from '../../targets/options.js';
 import { redactedUri } from '../../targets/setup.js';
+import { type Account, permits } from '../access/account.js';
 import { platformJson } from './forms.js';
 
 export const connectionReply = z.object({
@@ -19,8 +22,29 @@ export const connectionReply = z.object({
   links: z.object({ items: z.string(), edit: z.string() }),
 });
 
-/** A connection without its secrets. */
-export function connectionJson(connections: Connections, one: AnyConnection): z.input<typeof connectionReply> {
+/** Shown instead of what a connection has and nobody needs to see. */
+export const HIDDEN = '[hidden]';
+
+/** What is not known to be harmless may hold a secret: a header, a command, an address with a token. */
+const shownOptions = ({ platform, options = {} }: TargetConnection): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(options).map(([name, value]) => {
+      const row = Object.hasOwn(OPTIONS[platform] ?? {}, name) ? OPTIONS[platform]![name] : undefined;
+      return [name, row && !row.secret ? value : HIDDEN];
+    }),
+  );
+
+/** A connection without its secrets; where it leads to and how is for those alone who may change it. */
+export function connectionJson(
+  connections: Connections,
+  one: AnyConnection,
+  account: Account,
+): z.input<typeof connectionReply> {
+  const shown = wholeJson(connections, one);
+  return permits(account, 'manage') ? shown : { ...shown, auth: {} };
+}
+
+function wholeJson(connections: Connections, one: AnyConnection): z.input<typeof connectionReply> {
   const shared = {
     id: one.id,
     name: one.name,
@@ -37,7 +61,7 @@ export function connectionJson(connections: Connections, one: AnyConnection): z.
       auth: {
         uri: redactedUri(one.uri),
         ...(one.username === undefined ? {} : { username: one.username }),
-        ...one.options,
+        ...shownOptions(one),
       },
       company: null,
       project: null,

@@ -1,6 +1,9 @@
-import { type Job, type JobBody, parseJobBody } from '../../jobs/definition/job-schema.js';
+import { Failure } from '../../base/errors.js';
+import { type Job, parseJobBody, type Ways } from '../../jobs/definition/job-schema.js';
 import type { Account } from '../access/account.js';
 import type { Parts } from '../parts.js';
+import type { Reach } from '../reach.js';
+import { shownWays } from './view.js';
 
 type Json = Record<string, unknown>;
 
@@ -38,25 +41,53 @@ const settable = (value: Json): Json => Object.fromEntries(Object.entries(value)
 const definition = (value: Json): Json =>
   Object.fromEntries(Object.entries(settable(value)).filter(([, own]) => own !== null));
 
-/** @throws Failure `job-refused`, `job-overlaps`, `job-name-taken`, `no-such-connection`, `no-such-category` */
-export async function addJob({ engine, store }: Parts, body: Json, { name }: Account): Promise<Job> {
-  const parsed = parseJobBody(withSides(definition(body)));
+/** @throws Failure `job-refused`, `job-overlaps`, `job-name-taken`, `not-permitted-here`, `no-such-connection`, … */
+export const addJob = (parts: Parts, body: Json, account: Account): Promise<Job> =>
+  add(parts, definition(body), undefined, account);
+
+async function add(parts: Parts, body: Json, from: Ways | undefined, account: Account): Promise<Job> {
+  const { engine, store, reach } = parts;
+  const parsed = parseJobBody(withSides(withWays(body, from, reach, account)));
   await engine.check(parsed.name, parsed.transfer);
-  return store.add(parsed, name);
+  return store.add(parsed, account.name);
 }
 
 /** Changes the keys that are named, or all (`isWhole`). Failures as `addJob`, `no-such-job`, `job-running`. */
 export async function changeJob(
-  { engine, store }: Parts,
+  { engine, store, reach }: Parts,
   job: Job,
   change: Json,
   isWhole: boolean,
-  { name }: Account,
+  account: Account,
 ): Promise<Job> {
   const body = isWhole ? definition(change) : (merge(bodyOf(job), settable(change)) as Json);
-  const parsed = parseJobBody(withSides(body));
+  const parsed = parseJobBody(withSides(withWays(body, job.notify, reach, account)));
   await engine.check(job.name, parsed.transfer);
-  return store.replace(job.id, parsed, name);
+  return store.replace(job.id, parsed, account.name);
+}
+
+/**
+ * `notify` with what was hidden as it was. Commands are defined on the machine alone, and chosen by their name; a POST
+ * goes to a public address, or to one of the configuration.
+ * @throws Failure `not-permitted-here`
+ */
+function withWays(body: Json, before: Ways | undefined, reach: Reach, account: Account): Json {
+  const { notify } = body;
+  if (!isObject(notify)) return body;
+  const ways: Json = { ...notify };
+  const shown = before && shownWays(before);
+  for (const way of ['command', 'url'] as const)
+    if (before?.[way] !== undefined && ways[way] === shown?.[way]) ways[way] = before[way];
+  const refused = (what: string): Failure => new Failure('not-permitted-here', { what });
+  const isNew = (way: keyof Ways): boolean => typeof ways[way] === 'string' && ways[way] !== before?.[way];
+  if (isNew('command') && !account.isOwner)
+    throw refused('notify.command is defined on the machine alone: choose one of its "programs" with notify.program');
+  if (isNew('program')) reach.requireProgram(account, String(ways.program));
+  if (isNew('url') && !account.isOwner && URL.canParse(String(ways.url))) {
+    const why = reach.hosts.refusal(new URL(String(ways.url)));
+    if (why !== undefined) throw refused(`notify.url: ${why}`);
+  }
+  return { ...body, notify: ways };
 }
 
 /** A copy under another name, with what is named changed. */
@@ -64,7 +95,7 @@ export async function cloneJob(parts: Parts, job: Job, change: Json, account: Ac
   const names = new Set(parts.store.list().map(({ name }) => name));
   let name = `${job.name} (copy)`;
   for (let n = 2; names.has(name); n++) name = `${job.name} (copy ${n})`;
-  return addJob(parts, merge({ ...bodyOf(job), name }, settable(change)) as Json, account);
+  return add(parts, merge({ ...bodyOf(job), name }, settable(change)) as Json, job.notify, account);
 }
 
 const bodyOf = ({
@@ -93,5 +124,3 @@ function withSides(body: Json): Json {
   const other = transfer.destination === undefined ? {} : { destination: side(transfer.destination) };
   return { ...body, transfer: { ...transfer, ...own, ...other } };
 }
-
-export type { JobBody };

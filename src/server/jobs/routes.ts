@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { Failure } from '../../base/errors.js';
+import { errnoOf, Failure } from '../../base/errors.js';
 import { jobBodySchema } from '../../jobs/definition/job-schema.js';
 import type { Execution } from '../../jobs/store/executions.js';
+import type { Account } from '../access/account.js';
 import { count, list, one, pageOf, plain, type Route } from '../http/route.js';
 import { sorted, sortWord } from '../http/sort.js';
 import { id, word } from '../http/wire.js';
@@ -39,7 +40,8 @@ const estimateReply = z.looseObject({
 
 export function jobRoutes(parts: Parts): Route[] {
   const { store, engine, connections } = parts;
-  const show = (idOrName: string): object => jobJson(store, namesOf(connections), store.get(idOrName));
+  const show = (idOrName: string, account: Account): object =>
+    jobJson(store, namesOf(connections), account, store.get(idOrName));
   const history = (execution: Execution): object => {
     const job = store.get(execution.job);
     return executionJson(job, execution);
@@ -75,11 +77,11 @@ export function jobRoutes(parts: Parts): Route[] {
         'disabled',
         'created_on',
       ],
-      page: ({ query }, range) => {
+      page: ({ query, account }, range) => {
         const { sort, ...filter } = query;
         const { rows, total } = pageOf(sorted(jobsOf(store, connections, filter as JobFilter), sort, sorts()), range);
         const names = namesOf(connections);
-        return { rows: rows.map((job) => jobJson(store, names, job as never)), total };
+        return { rows: rows.map((job) => jobJson(store, names, account, job as never)), total };
       },
     }),
     one({
@@ -91,7 +93,7 @@ export function jobRoutes(parts: Parts): Route[] {
       status: 201,
       body: jobBody,
       reply: jobReply,
-      run: async ({ body, account }) => show((await addJob(parts, body, account)).id),
+      run: async ({ body, account }) => show((await addJob(parts, body, account)).id, account),
     }),
     count({
       method: 'PATCH',
@@ -170,8 +172,15 @@ export function jobRoutes(parts: Parts): Route[] {
       reply: z.looseObject({ execution: z.number(), status: z.string() }),
       run: ({ params }) => {
         const { report } = executionOf(params.execution!).stats;
-        if (report === undefined) throw new Failure('no-such-address', { path: `report of run ${params.execution}` });
-        return JSON.parse(readFileSync(join(report, 'summary.json'), 'utf8')) as object;
+        const missing = (cause?: unknown): Failure =>
+          new Failure('no-such-address', { path: `report of run ${params.execution}` }, cause);
+        if (report === undefined) throw missing();
+        try {
+          return JSON.parse(readFileSync(join(report, 'summary.json'), 'utf8')) as object;
+        } catch (error) {
+          if (errnoOf(error) === 'ENOENT') throw missing(error);
+          throw error;
+        }
       },
     }),
     list({
@@ -215,7 +224,7 @@ export function jobRoutes(parts: Parts): Route[] {
       tag: TAG,
       type: 'job',
       reply: jobReply,
-      run: ({ params }) => show(params.id!),
+      run: ({ params, account }) => show(params.id!, account),
     }),
     one({
       method: 'PUT',
@@ -226,7 +235,7 @@ export function jobRoutes(parts: Parts): Route[] {
       body: jobBody,
       reply: jobReply,
       run: async ({ params, body, account }) =>
-        show((await changeJob(parts, store.get(params.id!), body, true, account)).id),
+        show((await changeJob(parts, store.get(params.id!), body, true, account)).id, account),
     }),
     one({
       method: 'PATCH',
@@ -245,7 +254,7 @@ export function jobRoutes(parts: Parts): Route[] {
         act?.(engine, job);
         if (!act && Object.keys(change).length === 0)
           throw new Failure('request-refused-here', { what: 'say what: start=1, pause=1, … or keys of the job' });
-        return show(job.id);
+        return show(job.id, account);
       },
     }),
     one({
@@ -271,7 +280,7 @@ export function jobRoutes(parts: Parts): Route[] {
       body: changedJob.optional(),
       reply: jobReply,
       run: async ({ params, body = {}, account }) =>
-        show((await cloneJob(parts, store.get(params.id!), body, account)).id),
+        show((await cloneJob(parts, store.get(params.id!), body, account)).id, account),
     }),
     one({
       method: 'POST',
@@ -281,10 +290,10 @@ export function jobRoutes(parts: Parts): Route[] {
       type: 'job',
       status: 202,
       reply: jobReply,
-      run: ({ params }) => {
+      run: ({ params, account }) => {
         const job = store.get(params.id!);
         start(engine, job, { simulate: true });
-        return show(job.id);
+        return show(job.id, account);
       },
     }),
     one({

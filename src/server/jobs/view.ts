@@ -1,12 +1,13 @@
 import { hostname } from 'node:os';
 import * as z from 'zod';
 import type { AnyConnection, Connections } from '../../connections/store.js';
-import type { Job } from '../../jobs/definition/job-schema.js';
+import type { Job, Ways } from '../../jobs/definition/job-schema.js';
 import { FLAGGED } from '../../jobs/definition/words.js';
 import type { EndStats, Execution } from '../../jobs/store/executions.js';
 import type { RunItem } from '../../jobs/store/items.js';
 import type { JobStore } from '../../jobs/store/job-store.js';
 import { childPath } from '../../targets/paths.js';
+import { type Account, permits } from '../access/account.js';
 import { milliseconds, seconds } from '../http/wire.js';
 
 const number = z.number();
@@ -112,7 +113,7 @@ export function executionJson(job: Pick<Job, 'id' | 'name'>, execution: Executio
 
 const reference = z.looseObject({ connection: z.object({ id: z.string(), name: nullable, platform: nullable }) });
 
-export const jobReply = z.looseObject({
+export const jobReply = z.object({
   id: z.string(),
   parent_id: nullable,
   kind: z.literal('transfer'),
@@ -129,6 +130,15 @@ export const jobReply = z.looseObject({
   previous_execution: executionReply.nullable(),
   execution: executionReply.nullable(),
   retention: z.object({ days: number }),
+  /** For users of the role `manage`; what may hold a secret is `[hidden]`. */
+  notify: z
+    .object({
+      command: z.string().optional(),
+      program: z.string().optional(),
+      mail: z.string().optional(),
+      url: z.string().optional(),
+    })
+    .optional(),
   disabled: z.boolean(),
   counts: z.object({ executions: number, completions: number, failures: number }),
   created_by: z.string(),
@@ -141,7 +151,24 @@ export const jobReply = z.looseObject({
 export const namesOf = (connections: Connections): ReadonlyMap<string, AnyConnection> =>
   new Map(connections.all().flatMap((one) => [[one.name, one] as const, [one.id, one] as const]));
 
-export function jobJson(store: JobStore, names: ReadonlyMap<string, AnyConnection>, job: Job): object {
+/** Shown instead of what may hold a secret: whoever sends it back leaves it as it is. */
+export const HIDDEN = '[hidden]';
+
+/** Of an address the host, so that people know which it is: its path and query may be a token. */
+export function shownWays({ command, url, ...rest }: Ways): Ways {
+  return {
+    ...rest,
+    ...(command === undefined ? {} : { command: HIDDEN }),
+    ...(url === undefined ? {} : { url: `${new URL(url).origin}/${HIDDEN}` }),
+  };
+}
+
+export function jobJson(
+  store: JobStore,
+  names: ReadonlyMap<string, AnyConnection>,
+  account: Account,
+  { notify, ...job }: Job,
+): object {
   const [last, before] = store.executions(job.id, 2);
   const isRunning = last !== undefined && last.ended === undefined;
   const previous = isRunning ? before : last;
@@ -155,6 +182,7 @@ export function jobJson(store: JobStore, names: ReadonlyMap<string, AnyConnectio
   });
   return {
     ...job,
+    ...(notify && permits(account, 'manage') ? { notify: shownWays(notify) } : {}),
     parent_id: job.parent_id ?? null,
     description: job.description ?? null,
     category: job.category ?? null,

@@ -148,10 +148,10 @@ export function reportRoutes(parts: Parts, db: Database): Route[] {
       type: 'jobs',
       reply: jobReply,
       csv: ['id', 'name', 'transfer.transfer_type', 'status', 'health', 'execute_on'],
-      page: ({ params }, range) => {
+      page: ({ params, account }, range) => {
         const { rows, total } = pageOf(jobsOfReport(params.id!), range);
         const names = namesOf(connections);
-        return { rows: rows.map((job) => jobJson(store, names, job as Job)), total };
+        return { rows: rows.map((job) => jobJson(store, names, account, job as Job)), total };
       },
     }),
     list({

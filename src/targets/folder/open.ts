@@ -1,21 +1,22 @@
 import { mkdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { Failure, isFailure } from '../../base/errors.js';
+import { realPath } from '../../base/real-path.js';
 import type { OpenOptions, TargetDefinition } from '../open.js';
 import { checkPath } from '../paths.js';
 import { rulesOf } from '../rules.js';
 import { folderFailure } from './failures.js';
 import { FolderTarget } from './folder-target.js';
 import { folderRules } from './probe.js';
-import { FolderRoot, requireMounted } from './root.js';
+import { FolderRoot, requireMounted, requireWithin } from './root.js';
 
 /** A folder of this machine or of a share that is mounted on it. */
 export async function openFolder(definition: TargetDefinition, options: OpenOptions): Promise<FolderTarget> {
-  const { uri, mountpoint } = definition;
+  const { uri, mountpoint, within } = definition;
   if (!isAbsolute(uri)) throw new Failure('usage', { what: `"${uri}" is no absolute path` });
   const path = options.path ?? '';
   checkPath(path, uri);
-  const top = await openTop(uri, mountpoint, options.create === true);
+  const top = await openTop(definition, options.create === true);
   // Before anything is made there: a share that is not mounted leaves an empty folder.
   requireMounted(join(top.path, path), options.mountedAt);
   if (path === '') return new FolderTarget(top, await folderRules(top, options.mayWrite));
@@ -25,21 +26,22 @@ export async function openFolder(definition: TargetDefinition, options: OpenOpti
     if (!options.create || !isFailure(error, 'target-missing')) throw error;
     await new FolderTarget(top, rulesOf('linux')).mkdir(path, options.signal);
   }
-  const root = await FolderRoot.open(join(top.path, path), mountpoint);
+  const root = await FolderRoot.open(join(top.path, path), mountpoint, within);
   return new FolderTarget(root, await folderRules(root, options.mayWrite));
 }
 
 /** What is missing is made once it is sure that the file system is there on which it is to lie. */
-async function openTop(uri: string, mountpoint: string | undefined, create: boolean): Promise<FolderRoot> {
+async function openTop({ uri, mountpoint, within }: TargetDefinition, create: boolean): Promise<FolderRoot> {
   try {
-    return await FolderRoot.open(uri, mountpoint);
+    return await FolderRoot.open(uri, mountpoint, within);
   } catch (error) {
     if (!create || !isFailure(error, 'target-missing')) throw error;
+    requireWithin(realPath(uri), within);
     try {
       await mkdir(uri, { recursive: true });
     } catch (cause) {
       throw folderFailure(cause, uri, '', false);
     }
-    return FolderRoot.open(uri, mountpoint);
+    return FolderRoot.open(uri, mountpoint, within);
   }
 }

@@ -2,6 +2,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { constants, type FileHandle, lstat, open, realpath } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { errnoOf, Failure } from '../../base/errors.js';
+import { isWithin, realPath } from '../../base/real-path.js';
 import { type MountEntry, parseMountTable } from '../../fuse/mountpoint.js';
 import { folderFailure } from './failures.js';
 
@@ -69,11 +70,13 @@ export class FolderRoot {
 
   /**
    * @param mountpoint where the file system was mounted when the target was defined
-   * @throws Failure `target-unreachable`, `target-missing`
+   * @param within the folder that no link may lead out of; left out: any
+   * @throws Failure `target-unreachable`, `target-missing`, `target-outside`
    */
-  static async open(path: string, mountpoint: string | undefined): Promise<FolderRoot> {
+  static async open(path: string, mountpoint: string | undefined, within?: string): Promise<FolderRoot> {
     try {
       const real = await realpath(path);
+      requireWithin(real, within);
       requireMounted(real, mountpoint);
       return new FolderRoot(real, mountOf(real));
     } catch (error) {
@@ -196,6 +199,12 @@ export class FolderRoot {
 export function requireMounted(path: string, mountpoint: string | undefined): void {
   if (mountpoint === undefined || isAtOrBelow(mountOf(path)?.mountpoint ?? '/', mountpoint)) return;
   throw new Failure('target-unreachable', { target: path, why: `nothing is mounted at ${mountpoint}` });
+}
+
+/** @throws Failure `target-outside` for a path, its links resolved, that is not below a folder */
+export function requireWithin(real: string, within: string | undefined): void {
+  if (within !== undefined && !isWithin(real, realPath(within)))
+    throw new Failure('target-outside', { target: within, path: real });
 }
 
 const isAtOrBelow = (path: string, top: string): boolean => top === '/' || path === top || path.startsWith(`${top}/`);

@@ -1,0 +1,95 @@
+import { lookup as resolveName } from 'node:dns';
+import { BlockList, isIP, isIPv6, type LookupFunction } from 'node:net';
+import * as z from 'zod';
+
+/** `HOST`, `HOST:PORT`, `*.DOMAIN`, or an origin (`https://HOST:PORT`); an address of IPv6 in brackets. */
+const entry = z
+  .string()
+  .max(300)
+  .regex(
+    /^(?:https?:\/\/)?(?:\*\.)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/,
+    'no host like "nas.example.com"',
+  );
+
+export const allowedHostsSchema = z.array(entry).default([]);
+
+/** Networks that are no place of the public internet (RFC 6890, RFC 4291, RFC 6598). */
+const PRIVATE: readonly (readonly [string, number])[] = [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['224.0.0.0', 3],
+  ['::', 127],
+  ['64:ff9b::', 96],
+  ['64:ff9b:1::', 48],
+  ['2002::', 16],
+  ['fc00::', 7],
+  ['fe80::', 10],
+  ['ff00::', 8],
+];
+
+const notPublic = new BlockList();
+for (const [network, bits] of PRIVATE) notPublic.addSubnet(network, bits, network.includes(':') ? 'ipv6' : 'ipv4');
+
+/** Whether an IP address is of the public internet. An address of IPv4 within one of IPv6 counts as itself. */
+export const isPublicAddress = (address: string): boolean =>
+  !notPublic.check(address.replace(/%.*$/, ''), isIPv6(address.replace(/%.*$/, '')) ? 'ipv6' : 'ipv4');
+
+const bare = (hostname: string): string => hostname.replace(/^\[|\]$/g, '');
+
+/** Of a URL's host. */
+export const isLoopback = (hostname: string): boolean =>
+  hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || /^127\./.test(hostname);
+
+/** `allowed_hosts` of the configuration: where users of the HTTP API may send this service beside public places. */
+export class AllowedHosts {
+  readonly #entries: readonly string[];
+
+  constructor(entries: readonly string[]) {
+    this.#entries = entries.map((one) => one.toLowerCase());
+  }
+
+  has(url: URL): boolean {
+    const { protocol, hostname, host } = url;
+    const port = url.port || (protocol === 'http:' ? '80' : '443');
+    return this.#entries.some((one) => {
+      const [, scheme, name, wantedPort] = /^(https?:)?(?:\/\/)?(.*?)(?::(\d+))?$/.exec(one)!;
+      if (scheme !== undefined && scheme !== protocol) return false;
+      if (wantedPort !== undefined && wantedPort !== port) return false;
+      return name!.startsWith('*.') ? hostname.endsWith(name!.slice(1)) : name === hostname || name === host;
+    });
+  }
+
+  /**
+   * Resolves names as `net.connect` asks for it, and refuses what is not public, so that no name leads to a machine that
+   * its address could not name.
+   */
+  lookup(url: URL): LookupFunction {
+    const isAllowed = this.has(url);
+    return (hostname, options, callback) => {
+      resolveName(hostname, { ...options, all: true }, (error, found) => {
+        if (error) return callback(error, '');
+        const usable = found.filter(({ address }) => isAllowed || isPublicAddress(address));
+        const [first] = usable;
+        if (!first) return callback(Object.assign(new Error(refusal(url)), { code: 'EACCES' }), '');
+        if (options.all) callback(null, usable);
+        else callback(null, first.address, first.family);
+      });
+    };
+  }
+
+  /** Why a URL cannot be used; undefined: it can, as far as its host is an address. */
+  refusal(url: URL): string | undefined {
+    const address = bare(url.hostname);
+    const isPrivate = isLoopback(url.hostname) || (isIP(address) !== 0 && !isPublicAddress(address));
+    return isPrivate && !this.has(url) ? refusal(url) : undefined;
+  }
+}
+
+const refusal = ({ host }: URL): string => `${host} is an address of this network, and not in "allowed_hosts"`;
