@@ -7,7 +7,7 @@ import { VERSION } from './version.js';
 export const serve: Command = {
   name: 'serve',
   summary: 'the service: keeps the mounts of the configuration, runs the jobs, answers the HTTP API',
-  options: ['budget_wait', 'cache', 'cache_reserve', 'bandwidth', 'settle', 'delete_delay', 'hold_after'],
+  options: ['private', 'budget_wait', 'cache', 'cache_reserve', 'bandwidth', 'settle', 'delete_delay', 'hold_after'],
   flags: [
     {
       flags: '--listen <HOST:PORT>',

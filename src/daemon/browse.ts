@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Failure } from '../base/errors.js';
+import { ROOT_INODE } from '../base/ids.js';
 import { PRIVATE } from '../mirror/flags.js';
 import { NO_REMOTE } from '../outbox/intent.js';
 import type { LocalItem } from '../outbox/tree.js';
@@ -47,11 +48,17 @@ const MOST = 20_000;
 export async function browseFolder(
   project: Project,
   path: string,
-  page: { readonly offset: number; readonly limit: number; readonly q: string | undefined },
+  page: {
+    readonly conceals: boolean;
+    readonly offset: number;
+    readonly limit: number;
+    readonly q: string | undefined;
+  },
   signal: AbortSignal,
 ): Promise<BrowsedFolder> {
   const { tree } = project.outbox;
   const folder = await project.find(path, 'interactive', signal);
+  if (page.conceals) requireShown(project, folder, path);
   if (folder.isFile) throw new Failure('not-a-folder', { path });
   if (folder.remoteId !== NO_REMOTE && !tree.view.isListed(folder.remoteId))
     await project.mirror.list(folder, 'interactive', signal);
@@ -60,7 +67,9 @@ export async function browseFolder(
   let cut = false;
   for (let after = 0; ; await nextTurn()) {
     const rows = tree.children(folder, after, CHUNK);
-    found.push(...rows.filter(({ name }) => wanted === undefined || name.toLowerCase().includes(wanted)));
+    const isWanted = ({ name, flags }: LocalItem): boolean =>
+      (wanted === undefined || name.toLowerCase().includes(wanted)) && !(page.conceals && (flags & PRIVATE) !== 0);
+    found.push(...rows.filter(isWanted));
     after = rows.at(-1)?.inode ?? after;
     cut = found.length > MOST;
     if (rows.length === 0 || cut) break;
@@ -74,8 +83,14 @@ export async function browseFolder(
 }
 
 /** The versions of a file, newest first: 1 call where they are not known. */
-export async function browseVersions(project: Project, path: string, signal: AbortSignal): Promise<BrowsedVersion[]> {
+export async function browseVersions(
+  project: Project,
+  path: string,
+  conceals: boolean,
+  signal: AbortSignal,
+): Promise<BrowsedVersion[]> {
   const item = await project.find(path, 'interactive', signal);
+  if (conceals) requireShown(project, item, path);
   if (!item.isFile || item.remoteId === NO_REMOTE) return [];
   const versions = await project.versions.list(item, signal);
   return versions
@@ -87,6 +102,12 @@ export async function browseVersions(project: Project, path: string, signal: Abo
       created_by: createdBy,
     }))
     .sort((a, b) => b.number - a.number);
+}
+
+/** Neither the item nor a folder above it is private. @throws Failure `no-such-item` */
+function requireShown({ outbox: { tree } }: Project, item: LocalItem, path: string): void {
+  for (let at: LocalItem | undefined = item; at; at = at.inode === ROOT_INODE ? undefined : tree.item(at.parent))
+    if ((at.flags & PRIVATE) !== 0) throw new Failure('no-such-item', { path });
 }
 
 function shown({ outbox, pins, session }: Project, folder: string, item: LocalItem): BrowsedItem {

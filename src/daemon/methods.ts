@@ -15,6 +15,8 @@ import { jobLines } from './jobs/job-lines.js';
 import type { MountRequest, Mounts } from './mounts.js';
 import type { Project } from './project.js';
 import { refresh } from './refresh.js';
+import { concealsPrivate, remoteFolder, strictest } from './remote-folder.js';
+import type { Privacy } from '../vfs/privacy.js';
 import { type Restored, restore } from './restore.js';
 import type { Part, Shown } from './shown.js';
 import { type MountStatus, mountState } from './status.js';
@@ -86,9 +88,26 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
         await lease.release();
       }
     },
-    browse: async ({ mountpoint, path, offset, limit, q }, signal): Promise<BrowsedFolder> => {
-      const { shown } = mounts.get(text(mountpoint));
-      const page = { offset: Number(offset), limit: Number(limit), q: typeof q === 'string' ? q : undefined };
+    /** A folder of the project, for the HTTP API: with what the mounts that show it conceal. */
+    folder: async ({ folder, path, offset, limit, q, isReader, privacy }) => {
+      if (!project) throw new Failure('usage', { what: 'name a project' });
+      const shown = mounts.all
+        .filter(({ shown }) => shown.parts.some((part) => part.project === project))
+        .map(({ request }) => request.owner.privacy ?? 'owner');
+      const wanted = {
+        folder: typeof folder === 'number' ? folder : undefined,
+        path: (path as readonly unknown[]).map(text),
+        offset: Number(offset),
+        limit: Number(limit),
+        q: typeof q === 'string' ? q : undefined,
+      };
+      const conceals = concealsPrivate(strictest(shown, privacy as Privacy), isReader === true);
+      return remoteFolder(project, wanted, conceals);
+    },
+    browse: async ({ mountpoint, path, offset, limit, q, isReader }, signal): Promise<BrowsedFolder> => {
+      const { shown, request } = mounts.get(text(mountpoint));
+      const conceals = concealsPrivate(request.owner.privacy ?? 'owner', isReader === true);
+      const page = { conceals, offset: Number(offset), limit: Number(limit), q: typeof q === 'string' ? q : undefined };
       return shown.at(
         text(path),
         (project, within) =>
@@ -96,14 +115,15 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
         signal,
       );
     },
-    versions: ({ mountpoint, path }, signal) =>
-      mounts
-        .get(text(mountpoint))
-        .shown.at(
-          text(path),
-          async (project, within) => (project ? browseVersions(project, within, signal) : []),
-          signal,
-        ),
+    versions: ({ mountpoint, path, isReader }, signal) => {
+      const { shown, request } = mounts.get(text(mountpoint));
+      const conceals = concealsPrivate(request.owner.privacy ?? 'owner', isReader === true);
+      return shown.at(
+        text(path),
+        async (project, within) => (project ? browseVersions(project, within, conceals, signal) : []),
+        signal,
+      );
+    },
     pin: ({ mountpoint, path }, signal) =>
       withItem(mounts, mountpoint, path, signal, (project, item) => project.pinKeeper.pin(item, signal)),
     unpin: ({ mountpoint, path }, signal) =>

@@ -75,6 +75,11 @@ export class Projects {
     return [...this.#ready.values()];
   }
 
+  /** One that is open, by its key. */
+  known(key: string): Project | undefined {
+    return this.#ready.get(key);
+  }
+
   /** `work` is done for each project that is open, now and later; what it gives is called before the project closes. */
   async whenOpen(work: (project: Project) => Promise<() => Promise<void>>): Promise<void> {
     this.#entered = work;

@@ -7,12 +7,14 @@ import { openServerDatabase } from '../server/access/database.js';
 import { parseListen } from '../server/http/listen.js';
 import { Reach } from '../server/reach.js';
 import { Service } from '../server/service.js';
+import type { Privacy } from '../vfs/privacy.js';
 import { type ConfiguredMount, ConfiguredMounts, readConfiguredMounts } from './configured-mounts.js';
 import { inspect } from './health/inspect.js';
 import { openJobs } from './jobs/open.js';
 import { connectionTotals } from './jobs/totals.js';
 import { mountViews } from './mount-views.js';
 import { Projects } from './projects.js';
+import { concealsPrivate, mirroredFolder } from './remote-folder.js';
 import { projectOptions } from './run.js';
 import type { StateFolder } from './state-folder.js';
 
@@ -46,6 +48,7 @@ export async function openService({ state, options, mount, listen, version }: Se
   const opened: (() => Promise<void> | void)[] = [closeLog];
   const close = (): Promise<void> => inOrder(...opened.splice(0).reverse());
   const connections = new Connections(state.path);
+  const privacy = options.private as Privacy;
   try {
     opened.push(() => projects.close());
     const mounts = new ConfiguredMounts({
@@ -68,7 +71,10 @@ export async function openService({ state, options, mount, listen, version }: Se
         mounts: mounts.views(mountViews(state)),
         reach: Reach.read(state.configFile),
         health: () => inspect(state, options, jobs.store),
-        totals: (id, path, signal) => connectionTotals({ state, projects, connections }, id, path, signal),
+        totals: (id, path, mayCrawl, signal) =>
+          connectionTotals({ state, projects, connections, mayCrawl }, id, path, signal),
+        mirrored: (...words) => mirroredFolder({ state, projects, privacy }, ...words),
+        conceals: (isReader) => concealsPrivate(privacy, isReader),
         log,
       },
       database,

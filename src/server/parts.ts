@@ -1,4 +1,5 @@
 import type { Log } from '../base/log.js';
+import type { ProjectId } from '../base/ids.js';
 import type { BudgetStatus } from '../budget/budget.js';
 import type { Connection } from '../connections/connection.js';
 import type { Connections } from '../connections/store.js';
@@ -24,6 +25,33 @@ export interface MountView {
   /** Why there is none. */
   readonly reason?: string;
   readonly budget?: BudgetStatus;
+}
+
+/** A folder of a project: the one with this id, or the root, and from there by the names of the server. */
+export interface WantedFolder {
+  readonly folder: number | undefined;
+  readonly path: readonly string[];
+  readonly offset: number;
+  readonly limit: number;
+  readonly q: string | undefined;
+}
+
+/** An item as the server has it. Times are Unix seconds. */
+export interface RemoteRow {
+  readonly id: number;
+  readonly parent: number | null;
+  readonly name: string;
+  readonly folder: boolean;
+  readonly version?: { readonly id: number; readonly number: number; readonly size: number; readonly at: number };
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly createdBy: string | undefined;
+  readonly checkedOutBy: string | undefined;
+}
+
+export interface ListedFolder {
+  readonly total: number;
+  readonly rows: readonly RemoteRow[];
 }
 
 /** How much is below a folder of a connection. */
@@ -60,8 +88,24 @@ export interface Parts {
   /** What users may have it do on its machine and network. */
   readonly reach: Reach;
   health(): Promise<Health>;
-  /** @throws Failure as opening the place does */
-  totals(connection: string, path: string, signal: AbortSignal): Promise<ConnectionTotals>;
+  /**
+   * @param mayCrawl whether a project that is not mirrored is crawled for it; else it is `role-too-low`
+   * @throws Failure as opening the place does
+   */
+  totals(connection: string, path: string, mayCrawl: boolean, signal: AbortSignal): Promise<ConnectionTotals>;
+  /**
+   * A folder of a project from its mirror, with the privacy of its mounts: no call. Undefined: it is not mirrored.
+   * @throws Failure `no-such-item`, `not-a-folder`
+   */
+  mirrored(
+    connection: Connection,
+    project: ProjectId,
+    wanted: WantedFolder,
+    isReader: boolean,
+    signal: AbortSignal,
+  ): Promise<ListedFolder | undefined>;
+  /** Whether items that Procore says are private are not shown, of projects that are not mirrored. */
+  conceals(isReader: boolean): boolean;
   readonly log: Log;
   /** Ends with the service. */
   readonly ending: AbortSignal;

@@ -25,6 +25,8 @@ t.test('the service at an address, with its users', async (t) => {
         domain: ready.login,
         api: ready.api,
       },
+      allowed_hosts: ['127.0.0.1'],
+      fs_roots: [installation.folder],
     }),
   );
   const nobody = await installation.procorefs(['serve', '--listen', '127.0.0.1:0']);

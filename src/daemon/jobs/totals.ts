@@ -1,3 +1,4 @@
+import { Failure } from '../../base/errors.js';
 import type { Connection } from '../../connections/connection.js';
 import { type Connections, isTarget } from '../../connections/store.js';
 import { NOTHING, sumOf, type Totals, totalsOf } from '../../jobs/analyze/totals.js';
@@ -14,6 +15,8 @@ export interface TotalsContext {
   readonly state: StateFolder;
   readonly projects: Projects;
   readonly connections: Connections;
+  /** Whether a project that is not mirrored is crawled; else it is `role-too-low`. */
+  readonly mayCrawl: boolean;
 }
 
 type ProjectEnd = End & { readonly kind: 'project' };
@@ -62,7 +65,7 @@ async function companyTotals(
 
 /** Whoever owns the project counts. */
 async function projectTotals(
-  { state, projects, connections }: TotalsContext,
+  { state, projects, connections, mayCrawl }: TotalsContext,
   end: ProjectEnd,
   signal: AbortSignal,
 ): Promise<Totals> {
@@ -72,6 +75,7 @@ async function projectTotals(
     try {
       const { project } = lease;
       await lease.open(signal);
+      if (!project.mirror.view.crawlDone && !mayCrawl) throw new Failure('role-too-low', { role: 'manage' });
       if (!project.mirror.view.crawlDone) lease.start();
       return await totalsOf(await crawledSide(project, source.folder, 'totals', false, signal), signal);
     } finally {

@@ -11,3 +11,6 @@ export interface Account {
 }
 
 export const permits = ({ role }: Account, needed: Role): boolean => role === 'manage' || needed === 'read';
+
+/** Whoever only looks does not see what is private. */
+export const isReader = (account: Account): boolean => !permits(account, 'manage');

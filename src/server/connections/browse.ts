@@ -6,11 +6,13 @@ import type { CallOptions } from '../../budget/calls.js';
 import type { Connection } from '../../connections/connection.js';
 import { type AnyConnection, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
-import type { RemoteItem } from '../../procore/items.js';
+import type { FolderListing, RemoteItem } from '../../procore/items.js';
 import { openConnection } from '../../targets/connection.js';
 import { checkPath } from '../../targets/paths.js';
-import type { Page, Range } from '../http/route.js';
-import type { Parts } from '../parts.js';
+import { type Account, isReader } from '../access/account.js';
+import { type Page, pageOf, type Range } from '../http/route.js';
+import type { ListedFolder, Parts, RemoteRow, WantedFolder } from '../parts.js';
+import { requireReadable } from './limits.js';
 
 const text = z.string().nullable();
 const number = z.number().nullable();
@@ -48,6 +50,8 @@ export interface Place {
 /** Milliseconds that a listing of Procore is good for, so that paging through it costs one call. */
 const FRESH = 30_000;
 const MOST_LISTINGS = 50;
+/** Folders above one that are looked at for what is private. */
+const DEEPEST = 100;
 
 const NOTHING = {
   bytes: null,
@@ -63,81 +67,138 @@ const NOTHING = {
   checkout_by: null,
 } as const;
 
+/** Who looks. */
+export interface Looker {
+  readonly account: Account;
+  readonly signal: AbortSignal;
+  /** Notes down so many calls. @throws Failure `too-many-requests` */
+  spend(calls: number): void;
+}
+
 /** Looks into connections: a folder of a target, or of a project; the top of a Procore connection is its projects. */
 export class Browser {
   readonly #parts: Parts;
-  readonly #listings = new LRUCache<string, readonly Item[]>({ max: MOST_LISTINGS, ttl: FRESH });
+  readonly #listings = new LRUCache<string, FolderListing>({ max: MOST_LISTINGS, ttl: FRESH });
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
-  async list(connection: AnyConnection, place: Place, range: Range, signal: AbortSignal): Promise<Page> {
-    if (isTarget(connection)) return listTarget(this.#parts, connection, place, range, signal);
-    const all = await this.#procore(connection, place, signal);
-    const rows = place.q === undefined ? all : all.filter(matches(place.q));
-    return { rows: rows.slice(range.offset, range.offset + range.limit), total: rows.length };
+  /** @throws Failure `no-such-item`, `not-a-folder`, `no-such-project`, `role-too-low`, `too-many-requests`, … */
+  async list(connection: AnyConnection, place: Place, range: Range, who: Looker): Promise<Page> {
+    if (isTarget(connection)) {
+      requireReadable(this.#parts.reach, who.account, connection, place.item ?? place.path);
+      return listTarget(this.#parts, connection, place, range, who.signal);
+    }
+    const names = namesIn(place.path);
+    const [project, folder] = place.item?.split(':') ?? (connection.project === undefined ? [names.shift()] : []);
+    if (project === undefined && connection.project === undefined) {
+      const rows = (connection.projects ?? []).map((one) => projectJson(connection, one)).filter(matches(place.q));
+      return pageOf(rows, range);
+    }
+    if (folder !== undefined && !/^\d{0,16}$/.test(folder)) throw new Failure('no-such-item', { path: folder });
+    const id = projectOf(connection, project ?? String(connection.project));
+    const wanted = {
+      folder: folder ? Number(folder) : undefined,
+      // An item is meant by its id: the path beside it is that of its parent.
+      path: place.item === undefined ? names : [],
+      q: place.q,
+      ...range,
+    };
+    const above = place.item === undefined ? `/${names.join('/')}` : place.path;
+    const found =
+      (await this.#parts.mirrored(connection, id, wanted, isReader(who.account), who.signal)) ??
+      (await this.#atServer(connection, id, wanted, who));
+    const at = above.replace(/\/+$/, '');
+    return { rows: found.rows.map((row) => procoreJson(connection, id, row, at)), total: found.total };
   }
 
-  async #procore(connection: Connection, { path, item }: Place, signal: AbortSignal): Promise<readonly Item[]> {
-    if (item !== undefined) {
-      const [project, folder] = item.split(':');
-      const id = projectOf(connection, project ?? '');
-      return this.#folder(connection, id, folder ?? '', path, signal);
+  /** 1 call for each folder of the way, or none when somebody looked just now. */
+  async #atServer(
+    connection: Connection,
+    project: ProjectId,
+    { folder, path, q, offset, limit }: WantedFolder,
+    who: Looker,
+  ): Promise<ListedFolder> {
+    const conceals = this.#parts.conceals(isReader(who.account));
+    const isShown = (one: RemoteItem): boolean => !one.deleted && !one.recycleBin && !(conceals && one.private);
+    const missing = (): Failure => new Failure('no-such-item', { path: path.join('/') || String(folder) });
+    let listing = await this.#folder(connection, project, folder, who);
+    if (conceals && folder !== undefined) await this.#requireShown(connection, project, listing, who);
+    for (const name of path) {
+      const found = listing.children.find((one) => one.name === name && isShown(one));
+      if (!found) throw missing();
+      if (found.type !== 'folder') throw new Failure('not-a-folder', { path: path.join('/') });
+      listing = await this.#folder(connection, project, found.id, who);
     }
-    const names = path.split('/').filter((name) => name !== '');
-    const [first, ...rest] = connection.project === undefined ? names : [String(connection.project), ...names];
-    if (first === undefined) return (connection.projects ?? []).map((one) => projectJson(connection, one));
-    const project = projectOf(connection, first);
-    let at = '';
-    let below = '';
-    for (const name of rest) {
-      const found = (await this.#folder(connection, project, at, below, signal)).find((one) => one.name === name);
-      if (!found) throw new Failure('no-such-item', { path });
-      if (found.type !== 'container') throw new Failure('not-a-folder', { path });
-      at = found.id.split(':')[1]!;
-      below = `${below}/${name}`;
-    }
-    return this.#folder(connection, project, at, below, signal);
+    const rows = listing.children.filter((one) => isShown(one) && matches(q)(one)).sort(byName);
+    return { rows: rows.slice(offset, offset + limit).map(rowOf), total: rows.length };
   }
 
-  /** 1 call, or none when somebody looked just now. */
+  /** What is below a private folder is not told either. */
+  async #requireShown(connection: Connection, project: ProjectId, listing: FolderListing, who: Looker): Promise<void> {
+    let { folder } = listing;
+    for (let n = 0; n < DEEPEST; n++) {
+      if (folder.private) throw new Failure('no-such-item', { path: String(listing.folder.id) });
+      if (folder.parentId === null) return;
+      ({ folder } = await this.#folder(connection, project, folder.parentId, who));
+    }
+  }
+
   async #folder(
     connection: Connection,
     project: ProjectId,
-    folder: string,
-    path: string,
-    signal: AbortSignal,
-  ): Promise<readonly Item[]> {
-    if (!/^\d{0,16}$/.test(folder)) throw new Failure('no-such-item', { path: folder });
-    const key = `${connection.id} ${project} ${folder}`;
+    folder: number | undefined,
+    { signal, spend }: Looker,
+  ): Promise<FolderListing> {
+    const key = `${connection.id} ${project} ${folder ?? ''}`;
     const known = this.#listings.get(key);
     if (known) return known;
+    spend(1);
     const session = this.#parts.session(connection);
     try {
       const options: CallOptions = { class: 'interactive', signal };
       const { client } = session.value;
-      const listing = await (folder === ''
+      const listing = await (folder === undefined
         ? client.rootFolder(project, options)
-        : client.folder(project, asRemoteId(Number(folder)), options));
-      const rows = listing.children
-        .filter((one) => !one.deleted && !one.recycleBin)
-        .map((one) => procoreJson(connection, project, one, path))
-        .sort(byName);
-      this.#listings.set(key, rows);
-      return rows;
+        : client.folder(project, asRemoteId(folder), options));
+      this.#listings.set(key, listing);
+      return listing;
     } finally {
       session.release();
     }
   }
 }
 
-const byName = (a: Item, b: Item): number =>
-  a.type === b.type ? (a.name < b.name ? -1 : a.name > b.name ? 1 : 0) : a.type === 'container' ? -1 : 1;
+const namesIn = (path: string): string[] => path.split('/').filter((name) => name !== '');
 
-const matches = (q: string) => {
-  const wanted = q.toLowerCase();
-  return ({ name }: { readonly name: string }): boolean => name.toLowerCase().includes(wanted);
+const rowOf = (item: RemoteItem): RemoteRow => ({
+  id: item.id,
+  parent: item.parentId,
+  name: item.name,
+  folder: item.type === 'folder',
+  ...(item.version
+    ? {
+        version: {
+          id: item.version.id,
+          number: item.version.number,
+          size: item.version.size,
+          at: item.version.createdAt,
+        },
+      }
+    : {}),
+  createdAt: item.createdAt,
+  updatedAt: item.updatedAt,
+  createdBy: item.version?.createdBy,
+  checkedOutBy: item.checkedOutBy,
+});
+
+const byName = (a: RemoteItem, b: RemoteItem): number =>
+  a.type === b.type ? (a.name < b.name ? -1 : a.name > b.name ? 1 : 0) : a.type === 'folder' ? -1 : 1;
+
+const matches = (q: string | undefined) => {
+  const wanted = q?.toLowerCase();
+  return ({ name }: { readonly name: string }): boolean => wanted === undefined || name.toLowerCase().includes(wanted);
 };
 
 /** @throws Failure `no-such-project`, `ambiguous-project` */
@@ -178,28 +239,28 @@ function projectJson(
   };
 }
 
-function procoreJson(connection: Connection, project: ProjectId, item: RemoteItem, path: string): Item {
-  const id = `${project}:${item.id}`;
-  const isFolder = item.type === 'folder';
+function procoreJson(connection: Connection, project: ProjectId, row: RemoteRow, path: string): Item {
+  const id = `${project}:${row.id}`;
+  const { version } = row;
   return {
     ...NOTHING,
     id,
-    name: item.name,
-    caption: item.name,
-    parent: item.parentId === null ? null : { id: `${project}:${item.parentId}` },
-    path: `${connection.project === undefined ? `/${project}` : ''}${path}/${item.name}`,
-    type: isFolder ? 'container' : 'item',
-    item_type: isFolder ? 'folder' : 'file',
-    bytes: item.version?.size ?? null,
-    version: item.version ? String(item.version.number) : null,
-    etag: item.version ? String(item.version.id) : null,
-    created_on: Math.floor(item.createdAt),
-    modified_on: Math.floor(item.version?.createdAt ?? item.updatedAt),
-    created_by: item.version?.createdBy ?? null,
-    modified_by: item.version?.createdBy ?? null,
-    checkout_by: item.checkedOutBy ?? null,
+    name: row.name,
+    caption: row.name,
+    parent: row.parent === null ? null : { id: `${project}:${row.parent}` },
+    path: `${connection.project === undefined ? `/${project}` : ''}${path}/${row.name}`,
+    type: row.folder ? 'container' : 'item',
+    item_type: row.folder ? 'folder' : 'file',
+    bytes: version?.size ?? null,
+    version: version ? String(version.number) : null,
+    etag: version ? String(version.id) : null,
+    created_on: Math.floor(row.createdAt),
+    modified_on: Math.floor(version?.at ?? row.updatedAt),
+    created_by: row.createdBy ?? null,
+    modified_by: row.createdBy ?? null,
+    checkout_by: row.checkedOutBy ?? null,
     checkout_on: null,
-    links: { items: isFolder ? itemsLink(connection, id) : null },
+    links: { items: row.folder ? itemsLink(connection, id) : null },
   };
 }
 
@@ -217,7 +278,7 @@ async function listTarget(
     .join('/');
   checkPath(folder, connection.name);
   const target = await openConnection(connections, connection, { path: folder, mayWrite: false, signal });
-  const isWanted = q === undefined ? () => true : matches(q);
+  const isWanted = matches(q);
   const rows: Item[] = [];
   let total = 0;
   try {

@@ -1,10 +1,12 @@
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIPv6 } from 'node:net';
+import { join } from 'node:path';
 import { Failure } from '../../base/errors.js';
+import { type AnyConnection, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
 import { OPTIONS } from '../../targets/options.js';
 import { STORAGE_TYPES } from '../../targets/rclone/types.js';
-import type { Account } from '../access/account.js';
+import { type Account, isReader } from '../access/account.js';
 import type { Reach } from '../reach.js';
 
 /** A target as a user wants it. */
@@ -27,7 +29,7 @@ OWN.addSubnet('fe80::', 10, 'ipv6');
 const isShareName = (uri: string): boolean => /^(?:\\\\|\/\/|smb:)/i.test(uri);
 
 /** Folders of this machine, by platform. */
-const isFolder = ({ platform, uri }: Wanted): boolean => platform === 'fs' || (platform === 'nfs' && !isShareName(uri));
+const isFolder = ({ platform, uri }: Pick<Wanted, 'platform' | 'uri'>): boolean => platform === 'fs' || (platform === 'nfs' && !isShareName(uri));
 
 /**
  * What a user of the HTTP API may define. The owner of the service has no limits.
@@ -47,6 +49,16 @@ export async function requireTarget(reach: Reach, account: Account, wanted: Want
   if (isFolder(wanted)) return reach.rootOf(account, wanted.uri);
   await requirePlace(reach, wanted);
   return undefined;
+}
+
+/**
+ * Whether a user may look into a folder of a connection: of a target `manage` may, and `read` where the configuration says
+ * so of the root that it is in. @throws Failure `role-too-low`
+ */
+export function requireReadable(reach: Reach, account: Account, connection: AnyConnection, path: string): void {
+  if (!isTarget(connection) || !isReader(account)) return;
+  const isOpen = isFolder(connection) && reach.isForReaders(join(connection.uri, path));
+  if (!isOpen) throw new Failure('role-too-low', { role: 'manage' });
 }
 
 /** The service's own keys open only what the configuration names; its own machine is no place of the network. */

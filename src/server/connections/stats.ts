@@ -1,10 +1,12 @@
 import * as z from 'zod';
 import { SingleFlight } from '../../base/abort.js';
 import { Failure } from '../../base/errors.js';
+import { isReader } from '../access/account.js';
 import { plain, type Route } from '../http/route.js';
 import { path } from '../http/wire.js';
 import type { ConnectionTotals, Parts } from '../parts.js';
 import { requireOwn } from './identity.js';
+import { requireReadable } from './limits.js';
 
 /** Walks at once: each lists folder after folder of a target. */
 const MOST_WALKS = 4;
@@ -26,11 +28,11 @@ const statsReply = z.object({
 export function statsRoute(parts: Parts): Route {
   const walks = new SingleFlight<string, ConnectionTotals>();
   let running = 0;
-  const walk = async (id: string, path: string, signal: AbortSignal): Promise<ConnectionTotals> => {
+  const walk = async (id: string, path: string, mayCrawl: boolean, signal: AbortSignal): Promise<ConnectionTotals> => {
     if (running >= MOST_WALKS) throw new Failure('too-many-requests', { what: 'connections are counted', seconds: 10 });
     running++;
     try {
-      return await parts.totals(id, path, signal);
+      return await parts.totals(id, path, mayCrawl, signal);
     } finally {
       running--;
     }
@@ -43,11 +45,13 @@ export function statsRoute(parts: Parts): Route {
     connectAs: true,
     reply: statsReply,
     csv: ['item_stats.items.count', 'item_stats.items.bytes', 'item_stats.containers.count'],
-    run: async ({ params, query: { path }, signal, connectAs }) => {
+    run: async ({ params, query: { path }, account, signal, connectAs }) => {
       const connection = parts.connections.find(params.id!);
       requireOwn(connection, connectAs);
-      const key = JSON.stringify([connection.id, path]);
-      const found = await walks.run(key, (one) => walk(connection.id, path, one), signal);
+      requireReadable(parts.reach, account, connection, path);
+      const mayCrawl = !isReader(account);
+      const key = JSON.stringify([connection.id, path, mayCrawl]);
+      const found = await walks.run(key, (one) => walk(connection.id, path, mayCrawl, one), signal);
       const { files, bytes, folders, unreadable } = found.totals;
       return {
         item_stats: { items: { count: files, bytes }, containers: { count: folders, unreadable } },

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { isReader } from '../access/account.js';
 import { count, list, one, pageOf, type Route } from '../http/route.js';
 import { word } from '../http/wire.js';
 import type { Parts } from '../parts.js';
@@ -71,8 +72,8 @@ export function mountRoutes({ mounts }: Parts): Route[] {
       key: 'item',
       query: place,
       reply: itemReply,
-      page: ({ query: { mountpoint, path, q }, signal }, { offset, limit }) =>
-        mounts.ask(mountpoint, 'browse', { path: plain(path), offset, limit, q }, signal),
+      page: ({ query: { mountpoint, path, q }, account, signal }, { offset, limit }) =>
+        mounts.ask(mountpoint, 'browse', { path: plain(path), offset, limit, q, isReader: isReader(account) }, signal),
     }),
     list({
       path: '/v1/mounts/versions',
@@ -81,8 +82,10 @@ export function mountRoutes({ mounts }: Parts): Route[] {
       type: 'versions',
       query: place,
       reply: versionReply,
-      page: async ({ query: { mountpoint, path }, signal }, range) =>
-        pageOf(await mounts.ask<object[]>(mountpoint, 'versions', { path: plain(path) }, signal), range),
+      page: async ({ query: { mountpoint, path }, account, signal }, range) => {
+        const words = { path: plain(path), isReader: isReader(account) };
+        return pageOf(await mounts.ask<object[]>(mountpoint, 'versions', words, signal), range);
+      },
     }),
     ...(['pin', 'unpin'] as const).map((verb) =>
       one({
