@@ -108,7 +108,9 @@ function rowOf(view: View, item: Item): RemoteRow {
     parent: view.parent(item)?.remoteId ?? null,
     name: item.remoteName,
     folder: !item.isFile,
-    ...(item.isFile ? { version: { id: item.versionId, number: item.versionNumber, size: item.size, at: item.versionAt } } : {}),
+    ...(item.isFile
+      ? { version: { id: item.versionId, number: item.versionNumber, size: item.size, at: item.versionAt } }
+      : {}),
     createdAt: item.createdAt,
     updatedAt: item.updatedAt,
     createdBy,

@@ -1,5 +1,5 @@
-import type { Log } from '../base/log.js';
 import type { ProjectId } from '../base/ids.js';
+import type { Log } from '../base/log.js';
 import type { BudgetStatus } from '../budget/budget.js';
 import type { Connection } from '../connections/connection.js';
 import type { Connections } from '../connections/store.js';

@@ -29,7 +29,8 @@ OWN.addSubnet('fe80::', 10, 'ipv6');
 const isShareName = (uri: string): boolean => /^(?:\\\\|\/\/|smb:)/i.test(uri);
 
 /** Folders of this machine, by platform. */
-const isFolder = ({ platform, uri }: Pick<Wanted, 'platform' | 'uri'>): boolean => platform === 'fs' || (platform === 'nfs' && !isShareName(uri));
+const isFolder = ({ platform, uri }: Pick<Wanted, 'platform' | 'uri'>): boolean =>
+  platform === 'fs' || (platform === 'nfs' && !isShareName(uri));
 
 /**
  * What a user of the HTTP API may define. The owner of the service has no limits.
