@@ -42,6 +42,10 @@ export const serve: Command = {
       };
       for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => end(signal));
     });
+    if (listen !== undefined && service.roots.length === 0)
+      process.stderr.write(
+        `no folder of this machine is open to users of the API: "fs_roots": ["/srv/…"] in ${state.configFile} opens some\n`,
+      );
     context.print(JSON.stringify({ http: service.http }));
     await ended;
   },

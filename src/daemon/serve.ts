@@ -35,6 +35,8 @@ export interface ServeRequest {
 export interface Serving {
   /** URL, or path of the socket. */
   readonly http: string;
+  /** Folders below which users may make connections. */
+  readonly roots: readonly string[];
   readonly log: Log;
   close(): Promise<void>;
 }
@@ -49,6 +51,7 @@ export async function openService({ state, options, mount, listen, version }: Se
   const close = (): Promise<void> => inOrder(...opened.splice(0).reverse());
   const connections = new Connections(state.path);
   const privacy = options.private as Privacy;
+  const reach = Reach.read(state.configFile);
   try {
     opened.push(() => projects.close());
     const mounts = new ConfiguredMounts({
@@ -69,7 +72,7 @@ export async function openService({ state, options, mount, listen, version }: Se
         engine: jobs.engine,
         session: (connection) => projects.session(connection),
         mounts: mounts.views(mountViews(state)),
-        reach: Reach.read(state.configFile),
+        reach,
         health: () => inspect(state, options, jobs.store),
         totals: (id, path, mayCrawl, signal) =>
           connectionTotals({ state, projects, connections, mayCrawl }, id, path, signal),
@@ -86,7 +89,7 @@ export async function openService({ state, options, mount, listen, version }: Se
     jobs.start();
     await mounts.start();
     log.info({ http: service.http }, 'the service is ready');
-    return { http: service.http, log, close };
+    return { http: service.http, roots: reach.roots, log, close };
   } catch (error) {
     log.error({ error }, 'the service could not start');
     await close();

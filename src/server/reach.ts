@@ -47,6 +47,11 @@ export class Reach {
     );
   }
 
+  /** Folders below which users may make connections. */
+  get roots(): readonly string[] {
+    return this.#roots.map(({ path }) => path);
+  }
+
   /**
    * The root that a folder lies in, links resolved; undefined: it needs none.
    * @throws Failure `not-permitted-here`

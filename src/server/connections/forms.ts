@@ -95,13 +95,18 @@ const token = field('token', 'Token', 'What `rclone authorize` prints on a machi
   required: true,
 });
 
+/** A folder below one of the configuration's `fs_roots`. */
+const folderIn = (roots: readonly string[]): Attribute =>
+  field(
+    'uri',
+    'Folder',
+    roots.length === 0
+      ? 'An absolute path on the machine that runs procorefs. "fs_roots" of its configuration opens folders to users.'
+      : `On the machine that runs procorefs: ${roots.join(', ')}, or a folder below.`,
+    { hint: '/srv/archive', required: true, value: roots[0] ?? null },
+  );
+
 const FORMS: Readonly<Record<string, readonly Attribute[]>> = {
-  fs: [
-    field('uri', 'Folder', 'An absolute path on the machine that runs procorefs.', {
-      hint: '/srv/archive',
-      value: '/',
-    }),
-  ],
   nfs: [
     place('Share', '/mnt/share or //server/share', 'Where the share is mounted, or its own name.'),
     username,
@@ -154,8 +159,9 @@ export const platformIds: readonly string[] = ['procore', 'fs', 'nfs', 'smb', 'r
 const titleOf = (id: string): string => TITLES[id] ?? (isPlatform(id) ? platforms[id].title.replace(/^an? /, '') : id);
 
 /** The form of any platform of the catalogue. */
-export function formOf(id: string, connections: Connections): Form {
+export function formOf(id: string, connections: Connections, roots: readonly string[]): Form {
   if (id === 'procore') return procoreForm(hasDefaultClient(connections));
+  if (id === 'fs') return form(displayAs(titleOf(id)), folderIn(roots));
   const own = FORMS[id] ?? [
     place('Folder', 'folder', 'The folder in the account; left empty: all of it.'),
     ...(signsIn(id) ? [token] : [username, password]),

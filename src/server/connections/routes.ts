@@ -127,7 +127,7 @@ const link = (attributes: Form, pending: PendingSignIn | undefined, method: 'oau
 });
 
 export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
-  const { connections } = parts;
+  const { connections, reach } = parts;
   const browser = new Browser(parts);
   const show = (idOrName: string, account: Account) => connectionJson(connections, connections.find(idOrName), account);
   const progress = (account: Account, { id, state, connection, test, failure, url, give }: PendingSignIn) => ({
@@ -201,7 +201,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       query: { ...shownWords, ...notInAddresses },
       reply: linkReply,
       run: async ({ params, query, account }) => {
-        const form = formOf(requirePlatform(params.platform!), connections);
+        const form = formOf(requirePlatform(params.platform!), connections, reach.roots);
         if (params.platform !== 'procore') return link(form, undefined, 'prompt');
         const pending = hasDefaultClient(connections) ? await signIns.begin(query, account) : undefined;
         return link(form, pending, 'oauth2');
@@ -220,7 +220,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
           throw new Failure('request-refused-here', { what: 'this platform has no page to sign in at' });
         const { client_id: _, client_secret: __, domain: ___, ...rest } = words;
         const pending = await signIns.begin(credentials === 'default' ? rest : words, account);
-        return link(formOf('procore', connections), pending, 'oauth2');
+        return link(formOf('procore', connections, reach.roots), pending, 'oauth2');
       },
     }),
     one({
@@ -325,7 +325,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       reply: linkReply,
       run: async ({ params, query: { by } }) => {
         const connection = connections.find(params.id!);
-        const form = formOf(connection.platform, connections);
+        const form = formOf(connection.platform, connections, reach.roots);
         if (isTarget(connection)) return link(form, undefined, 'prompt');
         return link(form, await signIns.again(connection, by), 'oauth2');
       },
