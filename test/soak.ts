@@ -10,6 +10,7 @@ import { COMBINATIONS, goldenFolders } from './helpers/cases-golden.js';
 import { hostileApi } from './helpers/cases-hostile-api.js';
 import { hostileMount, MORE_HOSTILE, randomNames } from './helpers/cases-hostile-mount.js';
 import { hostileReplies } from './helpers/cases-hostile-replies.js';
+import { httpFuzz } from './helpers/cases-http-fuzz.js';
 import { jobRuns, outboxSequences, seedsFrom } from './helpers/cases-interleave.js';
 import { jobHours } from './helpers/cases-job-hours.js';
 import { jobMemory } from './helpers/cases-job-memory.js';
@@ -57,6 +58,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
   },
   'expired-urls': (t) => expiredUrls(t, 12_000),
   faults: (t, seed) => faultScenario(t, 5000, Object.keys(READING_FAULTS) as FaultName[], 0.05, seed),
+  'http-fuzz': (t, seed) => httpFuzz(t, Number(process.env.SOAK_REQUESTS ?? 100_000), seed),
   'hostile-api': (t, seed) => hostileApi(t, Number(process.env.SOAK_REPLIES ?? 2000), seed),
   'hostile-replies': (t, seed) => hostileReplies(t, Number(process.env.SOAK_REPLIES ?? 50_000), seed),
   'failing-disk-once': (t) => failingDiskScenario(t, 'once', 1, 1),
