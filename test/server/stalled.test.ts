@@ -4,6 +4,8 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { silentLog } from '#src/base/log.js';
+import { AddressList } from '#src/server/access/address.js';
+import { Audit } from '#src/server/access/audit.js';
 import { openServerDatabase } from '#src/server/access/database.js';
 import { Guard } from '#src/server/access/guard.js';
 import { Tokens } from '#src/server/access/tokens.js';
@@ -75,7 +77,10 @@ t.test('a watcher that stops reading is sent away when it is megabytes behind; o
     log: silentLog,
     ending: ending.signal,
   } as unknown as Parts;
-  const app = openApp(guard, silentLog);
+  const app = openApp({
+    ...{ guard, log: silentLog, audit: new Audit(database) },
+    ...{ hosts: undefined, proxies: new AddressList([]), tls: undefined },
+  });
   serveEvents(app, parts, guard);
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(async () => {

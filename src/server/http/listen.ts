@@ -19,7 +19,7 @@ export function parseListen(text: string): Place & { kind: 'address' } {
 }
 
 /** Begins to listen; answers with the URL or the path of the socket. @throws Failure `listen-refused` */
-export async function listen(app: FastifyInstance, place: Place): Promise<string> {
+export async function listen(app: FastifyInstance, place: Place, scheme: 'http' | 'https'): Promise<string> {
   const where = place.kind === 'socket' ? place.path : `${place.host}:${place.port}`;
   try {
     if (place.kind === 'socket') {
@@ -31,7 +31,7 @@ export async function listen(app: FastifyInstance, place: Place): Promise<string
     await app.listen({ host: place.host, port: place.port });
     const bound = app.server.address();
     const port = typeof bound === 'object' && bound ? bound.port : place.port;
-    return `http://${isIP(place.host) === 6 ? `[${place.host}]` : place.host}:${port}`;
+    return `${scheme}://${isIP(place.host) === 6 ? `[${place.host}]` : place.host}:${port}`;
   } catch (error) {
     throw error instanceof Failure ? error : new Failure('listen-refused', { listen: where }, error);
   }
