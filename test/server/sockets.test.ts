@@ -55,6 +55,20 @@ t.test('one client has so many sockets; others are let in, and what says nothing
   t.match(await asks(open(t, port, '127.0.0.1')), /here$/, 'there is room again');
 });
 
+t.test('who is told that a request came too late has no socket any more, whether it hears or not', async (t) => {
+  const service = await Guarded.start(t, { ann: 'manage' });
+  const port = Number(new URL(service.http).port);
+  const deaf = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () => deaf.write('NONSENSE\r\n\r\n'));
+  let text = '';
+  deaf.on('data', (chunk) => (text += chunk)).on('error', () => undefined);
+  t.teardown(() => deaf.destroy());
+  await new Promise((resolve) => deaf.once('end', resolve));
+  t.match(text, /^HTTP\/1\.1 400 /);
+  const write = setInterval(() => deaf.write('x'), 100);
+  await new Promise((resolve) => deaf.once('close', resolve));
+  clearInterval(write);
+});
+
 t.test('a thousand sockets of this machine leave some for others', async (t) => {
   const service = await Guarded.start(t, { ann: 'manage' }, {}, '0.0.0.0:0');
   const port = Number(new URL(service.http).port);

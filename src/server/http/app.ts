@@ -16,6 +16,9 @@ import type { Ask, ListRoute, PlainRoute, Route } from './route.js';
 import { HEAD_BYTES, openServer } from './server.js';
 import type { TlsPair } from './tls.js';
 
+/** Milliseconds in which a client that is sent away can read why. */
+const LINGER = 2000;
+
 /** What browsers are told with every reply. */
 export const HEADERS = {
   'content-security-policy':
@@ -49,7 +52,8 @@ export function openApp({ guard, log, audit, hosts, proxies, tls }: AppOptions):
     // An address may hold what is nobody's business: requests are not logged.
     logger: false,
     clientErrorHandler(error, socket) {
-      if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+      // Whoever does not speak TLS yet can be told nothing.
+      if (/^ECONNRESET$|^ERR_(TLS|SSL)_/.test(error.code ?? '') || !socket.writable) return void socket.destroy();
       const isSlow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
       const failure = new Failure('request-refused-here', {
         what: isSlow ? 'the request did not arrive in time' : 'the request is no HTTP',
@@ -59,6 +63,8 @@ export function openApp({ guard, log, audit, hosts, proxies, tls }: AppOptions):
       socket.end(
         `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
       );
+      // Who does not close its side as well keeps the socket else.
+      setTimeout(() => socket.destroy(), LINGER).unref();
     },
     frameworkErrors: (error, _, reply) => answerError(reply, error, log),
   });
@@ -141,7 +147,7 @@ function serveCsv(app: FastifyInstance, route: ListRoute | PlainRoute, serving: 
     const wanted = (request.query as Record<string, unknown>).limit === undefined ? undefined : limit;
     const csv =
       route.kind === 'list'
-        ? csvReply(route, ask, offset, wanted)
+        ? await csvReply(route, ask, offset, wanted)
         : csvOfOne(route.csv!, (await route.run(ask)) as Record<string, unknown>);
     const name = route.path.split('/').at(-1)!;
     return reply

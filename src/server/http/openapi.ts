@@ -7,6 +7,9 @@ import type { Route } from './route.js';
 
 type Json = Record<string, unknown>;
 
+/** In place of a role, where a token is what is asked for or given back. */
+const ANYONE = 'anyone';
+
 const jsonSchema = (schema: z.ZodType, io: 'input' | 'output'): Json => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any', target: 'draft-2020-12' });
   return rest as Json;
@@ -103,6 +106,8 @@ export function requireDeclared(app: FastifyInstance, document: Json): void {
 function addAccess(add: (path: string, method: string, operation: Json) => void, prefix: string): void {
   add(`${prefix}/connect/token`, 'POST', {
     summary: 'sign in, or renew a sign-in',
+    'x-role': ANYONE,
+    'x-causes': [],
     tags: ['access'],
     security: [],
     requestBody: {
@@ -113,6 +118,8 @@ function addAccess(add: (path: string, method: string, operation: Json) => void,
   });
   add(`${prefix}/connect/logout`, 'GET', {
     summary: 'end the sign-in of this token: of either kind, also one that is expired or spent',
+    'x-role': ANYONE,
+    'x-causes': [],
     tags: ['access'],
     responses: { 200: { description: 'done', content: content(object({ status: text })) }, ...errors },
   });
