@@ -37,6 +37,12 @@ t.test('a request by a name that is none of this service is refused, whatever it
   });
 });
 
+t.test('localhost is an address of this machine', async (t) => {
+  const service = await Guarded.start(t, { ann: 'manage' }, {}, 'localhost:0');
+  t.match(service.http, /^http:\/\/localhost:\d+$/);
+  t.equal((await service.ask('/v1/session')).status, 401);
+});
+
 t.test('at a unix socket a name means nothing', async (t) => {
   const installation = new Installation(t);
   const service = await RunningService.start(t, installation, []);

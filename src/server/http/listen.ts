@@ -28,7 +28,8 @@ export async function listen(app: FastifyInstance, place: Place, scheme: 'http' 
       chmodSync(place.path, 0o600);
       return place.path;
     }
-    await app.listen({ host: place.host, port: place.port });
+    // One server, with its limits, and not one for each address that the name has.
+    await app.listen({ host: place.host === 'localhost' ? '127.0.0.1' : place.host, port: place.port });
     const bound = app.server.address();
     const port = typeof bound === 'object' && bound ? bound.port : place.port;
     return `${scheme}://${isIP(place.host) === 6 ? `[${place.host}]` : place.host}:${port}`;
