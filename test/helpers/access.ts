@@ -24,6 +24,8 @@ export interface Call {
   readonly body?: unknown;
 }
 
+export const BROKEN = 599;
+
 export const PASSWORD = 'correct horse battery';
 
 /** A service at an address of this machine, in this process, with the users that are named. */
@@ -47,8 +49,8 @@ export class Guarded {
     listen: string | undefined = '127.0.0.1:0',
   ): Promise<Guarded> {
     const installation = new Installation(t);
-    mkdirSync(installation.state, { recursive: true });
-    writeFileSync(join(installation.state, 'config.json'), JSON.stringify(configuration));
+    mkdirSync(installation.state, { recursive: true, mode: 0o700 });
+    writeFileSync(join(installation.state, 'config.json'), JSON.stringify(configuration), { mode: 0o600 });
     const state = new StateFolder(installation.state);
     const database = openServerDatabase(state.path);
     t.teardown(() => void database.close());
@@ -59,7 +61,7 @@ export class Guarded {
     return new Guarded(installation, service.http, database);
   }
 
-  /** Without its body where that does not end. */
+  /** Without its body where that does not end; with the status `BROKEN` where it breaks off. */
   ask(path: string, call: Call = {}): Promise<Answer> {
     const { method = 'GET', token, headers = {}, form, body } = call;
     const { hostname, port } = new URL(this.http);
@@ -77,8 +79,8 @@ export class Guarded {
         },
         (reply) => {
           let text = '';
-          const done = (): void => {
-            resolve({ status: reply.statusCode ?? 0, headers: reply.headers, text, json: jsonOf(text) });
+          const done = (status = reply.statusCode ?? 0): void => {
+            resolve({ status, headers: reply.headers, text, json: jsonOf(text) });
           };
           if (String(reply.headers['content-type']).startsWith('text/event-stream')) {
             done();
@@ -86,7 +88,7 @@ export class Guarded {
             return;
           }
           reply.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-          reply.once('error', reject).once('end', done);
+          reply.once('error', () => done(BROKEN)).once('end', () => done());
         },
       );
       sent.once('error', reject);

@@ -22,7 +22,8 @@ t.test('what people change is written down: who, from where, what, and what came
   await service.ask('/v1/jobs', { method: 'POST', token, headers: { origin: 'https://evil.example' }, body: {} });
   await service.ask('/v1/jobs', { method: 'POST', body: {} });
   await service.signIn('ann', 'wrong password', headers);
-  for (let n = 0; n < 6; n++) await service.signIn('\u001b[31mbob\n', 'wrong password');
+  let refused = 0;
+  while ((await service.signIn('\u001b[31mbob\n', 'wrong password')).status !== 429) refused++;
   await service.renew(refresh);
   await service.renew(refresh);
   await service.ask('/v1/connect/logout', { token: reader });
@@ -45,7 +46,7 @@ t.test('what people change is written down: who, from where, what, and what came
     `- | ${here} | POST /v1/jobs | 401 not-signed-in`,
     'ann | 192.0.2.7 | POST /connect/token (password) | 400 login-refused',
     ...Array.from(
-      { length: 5 },
+      { length: refused },
       () => `\\x1b[31mbob\\x0a | ${here} | POST /connect/token (password) | 400 login-refused`,
     ),
     `\\x1b[31mbob\\x0a | ${here} | POST /connect/token (password) | 429 login-throttled`,

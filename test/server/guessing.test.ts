@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { AddressList, clientOf } from '#src/server/access/address.js';
 import { Throttle } from '#src/server/access/throttle.js';
@@ -10,9 +11,11 @@ t.test('who guesses locks out nobody else', async (t) => {
   const service = await Guarded.start(t, { ann: 'manage', bob: 'read' }, { trusted_proxies: ['127.0.0.1'] });
   const { refresh } = await service.tokens('ann');
   const tries = [];
-  for (let n = 0; n < 10; n++) tries.push((await service.signIn('ann', 'wrong', from('192.0.2.1'))).status);
-  t.strictSame(tries.slice(0, 5), [400, 400, 400, 400, 400]);
-  t.equal(tries.at(-1), 429, 'the name is locked for that address');
+  for (let n = 0; n < 5; n++) tries.push((await service.signIn('ann', 'wrong', from('192.0.2.1'))).status);
+  t.strictSame(tries, [400, 400, 400, 400, 400]);
+  // Until the lock lasts longer than what follows takes on a busy machine.
+  for (let wait = 0; wait < 8; await sleep(50))
+    wait = Number((await service.signIn('ann', 'wrong', from('192.0.2.1'))).headers['retry-after'] ?? 0);
   t.equal((await service.signIn('ann', PASSWORD, from('192.0.2.1'))).status, 429, 'with the right password as well');
   t.equal((await service.signIn('bob', PASSWORD, from('192.0.2.1'))).status, 200, 'another name there is not');
   t.equal((await service.signIn('ann', PASSWORD, from('192.0.2.2'))).status, 200, 'nor is the name elsewhere');
@@ -25,9 +28,10 @@ t.test('who guesses locks out nobody else', async (t) => {
 t.test('nobody says from where a request comes but a trusted proxy', async (t) => {
   for (const proxies of [undefined, ['192.0.2.9']]) {
     const service = await Guarded.start(t, { ann: 'manage' }, proxies ? { trusted_proxies: proxies } : {});
-    const tries = [];
-    for (let n = 0; n < 8; n++) tries.push((await service.signIn('ann', 'wrong', from(`192.0.2.${n}`))).status);
-    t.equal(tries.at(-1), 429, 'another word in a header is not another address');
+    let status = 0;
+    for (let n = 0; n < 40 && status !== 429; n++)
+      status = (await service.signIn('ann', 'wrong', from(`192.0.2.${n}`))).status;
+    t.equal(status, 429, 'another word in a header is not another address');
     t.notMatch(service.installation.log(), /"address":"192/);
   }
   await t.rejects(Guarded.start(t, { ann: 'manage' }, { trusted_proxies: ['10.0.0.0/33'] }), {
