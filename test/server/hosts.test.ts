@@ -8,7 +8,7 @@ import { RunningService } from '../helpers/service.js';
 
 t.test('a request by a name that is none of this service is refused, whatever it asks for', async (t) => {
   const service = await Guarded.start(t, { ann: 'manage' }, { hosts: ['docs.example.com'] });
-  const { access: token } = await service.tokens('ann');
+  const { access: token } = service.tokens('ann');
   const as = (host: string, path: string) => service.ask(path, { token, headers: { host } });
   for (const host of [
     ...['evil.example', 'evil.example:80', 'localhost.evil.example', '127.0.0.1.evil.example', 'docs.example.com.evil'],

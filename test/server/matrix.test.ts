@@ -130,10 +130,10 @@ t.test('each operation is for those whom the table names, and for nobody else', 
   const service = await Guarded.start(t, { ann: 'manage', bob: 'read', cid: 'manage', dora: 'manage' });
   const operations = operationsOf((await service.ask('/v1/openapi.json')).json);
   const [ann, bob, cid, dora] = [
-    (await service.tokens('ann')).access,
-    (await service.tokens('bob')).access,
-    (await service.tokens('cid')).access,
-    (await service.tokens('dora')).access,
+    service.tokens('ann').access,
+    service.tokens('bob').access,
+    service.tokens('cid').access,
+    service.tokens('dora').access,
   ];
   service.users.remove('cid');
   const expired = service.database.prepare("UPDATE tokens SET expires_on = unixepoch() - 1 WHERE user = 'dora'").run();

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import t from 'tap';
-import { Guarded } from '../helpers/access.js';
+import { Secret } from '#src/base/secret.js';
+import { Guarded, PASSWORD } from '../helpers/access.js';
 
 /** A stream of events, and what it told. */
 async function watch(service: Guarded, token: string) {
@@ -15,11 +16,11 @@ async function watch(service: Guarded, token: string) {
 
 t.test('who was removed, signed out or given another role is told no more events', async (t) => {
   const service = await Guarded.start(t, { ann: 'manage', bob: 'read', cid: 'manage', eve: 'read' });
-  const { access: boss } = await service.tokens('ann');
+  const { access: boss } = service.tokens('ann');
   const stays = await watch(service, boss);
   const watchers = [];
-  for (const name of ['bob', 'cid', 'eve']) watchers.push(await watch(service, (await service.tokens(name)).access));
-  const { access: fourth } = await service.tokens('bob');
+  for (const name of ['bob', 'cid', 'eve']) watchers.push(await watch(service, service.tokens(name).access));
+  const { access: fourth } = service.tokens('bob');
   t.equal((await service.ask('/v1/users/bob', { method: 'DELETE', token: boss })).status, 200);
   t.equal((await service.ask('/v1/session', { token: fourth })).status, 401);
   await service.ask('/v1/users/cid', { method: 'PATCH', token: boss, body: { role: 'read' } });
@@ -32,11 +33,11 @@ t.test('who was removed, signed out or given another role is told no more events
 
 t.test('one user watches so often, and leaves some to others', async (t) => {
   const service = await Guarded.start(t, { ann: 'manage', bob: 'read' });
-  const { access } = await service.tokens('bob');
+  const { access } = service.tokens('bob');
   const open = [];
   for (let n = 0; n < 20; n++) open.push(await watch(service, access));
   t.equal((await service.ask('/v1/events', { token: access })).status, 429);
-  t.equal((await service.ask('/v1/events', { token: (await service.tokens('ann')).access })).status, 200);
+  t.equal((await service.ask('/v1/events', { token: service.tokens('ann').access })).status, 200);
   open[0]!.reply.destroy();
   while ((await service.ask('/v1/events', { token: access })).status !== 200);
   for (const { reply } of open) reply.destroy();
@@ -45,11 +46,11 @@ t.test('one user watches so often, and leaves some to others', async (t) => {
 t.test('a sign-out ends the sign-in, whichever of its tokens is given', async (t) => {
   const service = await Guarded.start(t, { ann: 'manage' });
   for (const kind of ['access', 'refresh', 'expired', 'spent'] as const) {
-    const first = await service.tokens('ann');
+    const first = service.tokens('ann');
     const second = (await service.renew(first.refresh)).json;
     if (kind === 'expired') service.expire();
     // Signing in forgets what is over.
-    await service.tokens('ann');
+    service.tokens('ann');
     const given = {
       access: second.access_token,
       refresh: second.refresh_token,
@@ -64,8 +65,8 @@ t.test('a sign-out ends the sign-in, whichever of its tokens is given', async (t
 
 t.test('a refresh token that comes again ends all that came of its sign-in', async (t) => {
   const service = await Guarded.start(t, { ann: 'manage' });
-  const first = await service.tokens('ann');
-  const other = await service.tokens('ann');
+  const first = service.tokens('ann');
+  const other = service.tokens('ann');
   const thief = (await service.renew(first.refresh)).json;
   t.equal((await service.ask('/v1/session', { token: thief.access_token })).status, 200);
   t.equal((await service.renew(first.refresh)).status, 400);
@@ -78,19 +79,31 @@ t.test('a refresh token that comes again ends all that came of its sign-in', asy
   for (const token of [first.refresh, other.refresh]) t.notMatch(JSON.stringify(kept), token, 'hashes are kept alone');
 });
 
+t.test('a password that is changed while it is checked is good no more', async (t) => {
+  const service = await Guarded.start(t, { ann: 'manage' });
+  const { salt, hash } = service.database.prepare('SELECT salt, hash FROM users').get() as Record<string, Buffer>;
+  const set = (bytes: Buffer) => service.database.prepare('UPDATE users SET salt = ?, hash = ?').run(salt, bytes);
+  const checked = service.users.check('ann', new Secret(PASSWORD), 'here');
+  await new Promise((resolve) => setImmediate(resolve));
+  set(Buffer.alloc(32));
+  t.equal(await checked, undefined);
+  set(hash!);
+  t.match(await service.users.check('ann', new Secret(PASSWORD), 'here'), { name: 'ann' });
+});
+
 t.test('what is over is forgotten', async (t) => {
   const service = await Guarded.start(t, { ann: 'manage' });
   const count = () => (service.database.prepare('SELECT COUNT(*) AS n FROM tokens').get() as { n: number }).n;
-  await service.renew((await service.tokens('ann')).refresh);
+  await service.renew(service.tokens('ann').refresh);
   t.equal(count(), 4);
   service.database.prepare('UPDATE tokens SET expires_on = 1').run();
-  await service.tokens('ann');
+  service.tokens('ann');
   t.equal(count(), 2);
 });
 
 t.test('somebody who may change something is always left', async (t) => {
   const service = await Guarded.start(t, { ann: 'manage', bob: 'read' });
-  const { access: token } = await service.tokens('ann');
+  const { access: token } = service.tokens('ann');
   const refused = async (method: string, body?: object): Promise<void> => {
     const answer = await service.ask('/v1/users/ann', { method, token, body });
     t.equal(answer.status, 409, answer.text);
@@ -101,7 +114,7 @@ t.test('somebody who may change something is always left', async (t) => {
   t.equal((await service.ask('/v1/session', { token })).json.role, 'manage');
   t.equal((await service.ask('/v1/users/bob', { method: 'PATCH', token, body: { role: 'manage' } })).status, 200);
   t.equal((await service.ask('/v1/users/ann', { method: 'PATCH', token, body: { role: 'read' } })).status, 200);
-  const { access: second } = await service.tokens('bob');
+  const { access: second } = service.tokens('bob');
   const last = await service.ask('/v1/users/bob', { method: 'DELETE', token: second });
   t.match(last.json.errors[0], { code: 'last-manager' });
   const ran = await service.installation.procorefs(['users', 'remove', 'bob']);

@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { connect as connectPlain } from 'node:net';
 import { join } from 'node:path';
@@ -7,22 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import t from 'tap';
 import { readTlsPair } from '#src/server/http/tls.js';
+import { certificate } from '../helpers/certificate.js';
 import { Installation } from '../helpers/mounted.js';
 import { RunningService } from '../helpers/service.js';
 
 const PASSWORD = 'correct horse battery';
-
-/** A self-signed certificate for this machine. */
-function certificate(folder: string, name: string): { readonly cert: string; readonly key: string } {
-  mkdirSync(folder, { recursive: true });
-  const [cert, key] = [join(folder, `${name}.pem`), join(folder, `${name}.key`)];
-  execFileSync('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-    ...['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert],
-  ]);
-  chmodSync(key, 0o600);
-  return { cert, key };
-}
 
 t.test('the service speaks HTTPS, and takes another certificate while it runs', async (t) => {
   const installation = new Installation(t);

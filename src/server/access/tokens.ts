@@ -38,7 +38,7 @@ export class Tokens {
     this.#now = now;
   }
 
-  issue({ name }: Account, offline: boolean, session: string = randomUUID()): Issued {
+  issue({ name }: Pick<Account, 'name'>, offline: boolean, session: string = randomUUID()): Issued {
     const access = randomBytes(32).toString('base64url');
     const refresh = offline ? randomBytes(32).toString('base64url') : undefined;
     const now = this.#seconds;

@@ -104,10 +104,17 @@ export class Users {
    */
   check(name: string, password: Secret, client: string): Promise<User | undefined> {
     return this.#checks.take(client, 'sign-ins wait', async () => {
-      const row = this.#db.prepare<[string], Row>('SELECT * FROM users WHERE name = ?').get(name);
+      const row = this.#row(name);
       const hash = await derive(password, row?.salt ?? Buffer.alloc(16));
-      return row && timingSafeEqual(hash, row.hash) ? row : undefined;
+      if (!row || !timingSafeEqual(hash, row.hash)) return undefined;
+      // Meanwhile the user may have got another password, or be gone.
+      const now = this.#row(name);
+      return now?.hash.equals(hash) ? now : undefined;
     });
+  }
+
+  #row(name: string): Row | undefined {
+    return this.#db.prepare<[string], Row>('SELECT * FROM users WHERE name = ?').get(name);
   }
 }
 
