@@ -72,6 +72,13 @@ export const serverRows = {
     what: 'there is no user "{name}"',
     remedy: '`procorefs users list` shows those that there are',
   },
+  'last-manager': {
+    errno: 'EPERM',
+    http: 409,
+    level: 'info',
+    what: '"{name}" is the last user who may change anything',
+    remedy: 'give another user the role "manage" first',
+  },
   'request-refused-here': {
     errno: 'EINVAL',
     http: 400,
@@ -100,6 +107,20 @@ export const serverRows = {
     level: 'debug',
     what: 'there is none: {path}',
     remedy: 'see /v1/openapi.json for what there is',
+  },
+  'host-unknown': {
+    errno: 'EACCES',
+    http: 421,
+    level: 'warn',
+    what: 'the request calls this service "{host}"',
+    remedy: 'use its address or the name of its machine, or add the name to "hosts" in STATE/config.json',
+  },
+  'tls-unusable': {
+    errno: 'EINVAL',
+    http: 400,
+    level: 'error',
+    what: 'the certificate {cert} and the key {key} cannot be used',
+    remedy: 'name PEM files that this user can read, of one pair',
   },
   'listen-refused': {
     errno: 'EADDRINUSE',

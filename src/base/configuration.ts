@@ -8,9 +8,11 @@ export const configurationSections = {
   allowed_hosts: 'hosts beside public ones that users of the HTTP API may have contacted',
   default_client: 'the app that connections use which name none',
   fs_roots: 'folders below which users of the HTTP API may make connections',
+  hosts: 'names that requests may call `procorefs serve` by, beside those of this machine',
   mounts: 'what `procorefs serve` mounts',
   notify: 'who is told of jobs that fail, flag items or are overdue, of sign-ins that ended, of changes that wait',
   programs: 'commands by name: all that users of the HTTP API may have run',
+  trusted_proxies: 'addresses and networks whose word on where a request to `procorefs serve` comes from is taken',
 } as const satisfies Record<string, string>;
 
 /**

@@ -38,6 +38,7 @@ const families: readonly Family[] = [
   { words: ['jobs'], load: async () => (await import('./jobs/index.js')).jobCommands },
   { words: ['serve'], load: async () => [(await import('./serve.js')).serve] },
   { words: ['users'], load: async () => (await import('./users.js')).userCommands },
+  { words: ['audit'], load: async () => [(await import('./audit.js')).audit] },
   { words: ['health'], load: async () => [(await import('./health.js')).health] },
   { words: ['fsck'], load: async () => [(await import('./fsck.js')).fsck] },
   { words: ['doctor'], load: async () => [(await import('./doctor.js')).doctor] },

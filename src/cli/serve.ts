@@ -1,6 +1,9 @@
+import { resolve } from 'node:path';
+import { Failure } from '../base/errors.js';
 import { openService } from '../daemon/serve.js';
 import { shortHash } from '../daemon/state-folder.js';
-import type { Command } from './command.js';
+import type { TlsFiles } from '../server/http/tls.js';
+import type { Command, CommandContext } from './command.js';
 import { startDaemon } from './start-daemon.js';
 import { VERSION } from './version.js';
 
@@ -13,10 +16,13 @@ export const serve: Command = {
       flags: '--listen <HOST:PORT>',
       help: 'an address for users that `users add` made (default: a unix socket of this user in the state folder)',
     },
+    { flags: '--tls-cert <FILE>', help: 'speak HTTPS with this certificate (PEM); read again when it changes' },
+    { flags: '--tls-key <FILE>', help: 'the key of the certificate, which nobody else may read' },
   ],
   async run(context) {
     const state = context.state();
     const listen = context.flag('listen');
+    const tls = tlsFiles(context);
     const service = await openService({
       state,
       options: context.options(),
@@ -33,6 +39,7 @@ export const serve: Command = {
           { foreground: false, signal },
         ),
       listen,
+      tls,
       version: VERSION,
     });
     const ended = new Promise<void>((resolve, reject) => {
@@ -40,13 +47,21 @@ export const serve: Command = {
         service.log.info({ why }, 'the service ends');
         service.close().then(resolve, reject);
       };
-      for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => end(signal));
+      for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end(signal));
+      if (tls) process.on('SIGHUP', () => service.readCertificate());
+      else process.once('SIGHUP', () => end('SIGHUP'));
     });
-    if (listen !== undefined && service.roots.length === 0)
-      process.stderr.write(
-        `no folder of this machine is open to users of the API: "fs_roots": ["/srv/…"] in ${state.configFile} opens some\n`,
-      );
+    for (const warning of service.warnings) process.stderr.write(`procorefs: ${warning}\n`);
     context.print(JSON.stringify({ http: service.http }));
     await ended;
   },
 };
+
+/** @throws Failure `usage` for one without the other */
+function tlsFiles(context: CommandContext): TlsFiles | undefined {
+  const [cert, key] = [context.flag('tlsCert'), context.flag('tlsKey')];
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined)
+    throw new Failure('usage', { what: '--tls-cert and --tls-key go together' });
+  return { cert: resolve(cert), key: resolve(key) };
+}

@@ -1,20 +1,39 @@
+import { userInfo } from 'node:os';
 import { Failure } from '../base/errors.js';
 import { Secret } from '../base/secret.js';
 import type { Role } from '../server/access/account.js';
 import { ROLES } from '../server/access/account.js';
+import { Audit } from '../server/access/audit.js';
 import { openServerDatabase } from '../server/access/database.js';
 import { Users } from '../server/access/users.js';
 import type { Command, CommandContext } from './command.js';
 import { columns } from './format.js';
 import { askHidden, StandardInput } from './terminal.js';
 
-async function withUsers<T>(context: CommandContext, use: (users: Users) => Promise<T> | T): Promise<T> {
+async function withUsers<T>(
+  context: CommandContext,
+  use: (users: Users, tell: (what: string) => void) => Promise<T> | T,
+): Promise<T> {
   const database = openServerDatabase(context.state().path);
+  const audit = new Audit(database);
+  const tell = (what: string): void => audit.add({ who: whoHere(), from: 'command line', what, result: 'done' });
   try {
-    return await use(new Users(database));
+    return await use(new Users(database), tell);
   } finally {
     database.close();
   }
+}
+
+/** Whoever runs this, by the machine's own word. */
+function whoHere(): string {
+  const uid = process.getuid?.() ?? -1;
+  let name = 'unnamed';
+  try {
+    name = userInfo().username;
+  } catch {
+    // A user without a line in /etc/passwd.
+  }
+  return `user ${name}(${uid}) on this machine`;
 }
 
 const add: Command = {
@@ -23,12 +42,13 @@ const add: Command = {
   summary: 'somebody who may sign in to `serve`; asks for the password, or reads it from standard input',
   flags: [{ flags: '--role <ROLE>', help: `${ROLES.join(' or ')}: look, or change as well` }],
   run: (context) =>
-    withUsers(context, async (users) => {
+    withUsers(context, async (users, tell) => {
       const role = ROLES.find((one) => one === context.flag('role'));
       if (!role) throw new Failure('usage', { what: `--role is one of ${ROLES.join(', ')}` });
       const name = context.argument(0);
       if (users.find(name)) throw new Failure('user-exists', { name });
       const user = await users.add(name, role, await newPassword());
+      tell(`users add ${name} (${role})`);
       context.show(user, () => `${name} may sign in: ${described(role)}`);
     }),
 };
@@ -68,9 +88,13 @@ const remove: Command = {
   arguments: '<name>',
   summary: 'end a user with all sign-ins',
   run: (context) =>
-    withUsers(context, (users) => {
+    withUsers(context, (users, tell) => {
       const name = context.argument(0);
-      users.remove(name);
+      const wasLast = users.isLastManager(name);
+      users.remove(name, { evenLast: true });
+      tell(`users remove ${name}`);
+      if (wasLast)
+        process.stderr.write('procorefs: nobody may change anything now; `procorefs users add NAME --role manage`\n');
       context.show({ removed: name }, () => `removed ${name}`);
     }),
 };

@@ -1,10 +1,12 @@
 import { fileURLToPath } from 'node:url';
+import { Failure } from '../base/errors.js';
 import { inOrder } from '../base/in-order.js';
 import { type Log, type LogLevel, openLog } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import { Connections } from '../connections/store.js';
 import { openServerDatabase } from '../server/access/database.js';
 import { parseListen } from '../server/http/listen.js';
+import type { TlsFiles } from '../server/http/tls.js';
 import { Reach } from '../server/reach.js';
 import { Service } from '../server/service.js';
 import type { Privacy } from '../vfs/privacy.js';
@@ -16,6 +18,7 @@ import { mountViews } from './mount-views.js';
 import { Projects } from './projects.js';
 import { concealsPrivate, mirroredFolder } from './remote-folder.js';
 import { projectOptions } from './run.js';
+import { readAccess, warningsOf } from './serve-access.js';
 import type { StateFolder } from './state-folder.js';
 
 /** Where the build puts the page. */
@@ -28,6 +31,8 @@ export interface ServeRequest {
   readonly mount?: (mount: ConfiguredMount, signal: AbortSignal) => Promise<void>;
   /** `HOST:PORT`; undefined: a unix socket in the state folder. */
   readonly listen: string | undefined;
+  /** With which it speaks HTTPS. */
+  readonly tls?: TlsFiles | undefined;
   readonly version: string;
 }
 
@@ -35,15 +40,20 @@ export interface ServeRequest {
 export interface Serving {
   /** URL, or path of the socket. */
   readonly http: string;
-  /** Folders below which users may make connections. */
-  readonly roots: readonly string[];
   readonly log: Log;
+  /** What a person should know of where it listens, and of what its users can do. */
+  readonly warnings: readonly string[];
+  /** Reads the certificate and its key again, where there are some. */
+  readCertificate(): void;
   close(): Promise<void>;
 }
 
-/** @throws Failure `usage`, `no-users`, `listen-refused`, `database-damaged`, … */
-export async function openService({ state, options, mount, listen, version }: ServeRequest): Promise<Serving> {
+/** @throws Failure `usage`, `no-users`, `listen-refused`, `tls-unusable`, `state-unsafe`, `database-damaged`, … */
+export async function openService({ state, options, mount, listen, tls, version }: ServeRequest): Promise<Serving> {
   const place = listen === undefined ? ({ kind: 'socket', path: state.socket('http') } as const) : parseListen(listen);
+  if (tls && place.kind === 'socket')
+    throw new Failure('usage', { what: 'a unix socket takes no certificate: name an address with --listen' });
+  const access = readAccess(state);
   const configured = readConfiguredMounts(state);
   const { log, close: closeLog } = openLog(options.log_level as LogLevel, state.log('serve'));
   const projects = new Projects({ state, options, projectOptions: projectOptions(options), lingers: true, log });
@@ -81,6 +91,8 @@ export async function openService({ state, options, mount, listen, version }: Se
         log,
       },
       database,
+      ...access,
+      tls,
       place,
       page: PAGE,
       version,
@@ -89,7 +101,9 @@ export async function openService({ state, options, mount, listen, version }: Se
     jobs.start();
     await mounts.start();
     log.info({ http: service.http }, 'the service is ready');
-    return { http: service.http, roots: reach.roots, log, close };
+    const warnings = warningsOf(place, tls !== undefined, reach, state);
+    for (const warning of warnings) log.warn({ http: service.http }, warning);
+    return { http: service.http, log, warnings, readCertificate: () => service.readCertificate(), close };
   } catch (error) {
     log.error({ error }, 'the service could not start');
     await close();

@@ -1,5 +1,7 @@
 import type { Database } from '../database/open.js';
+import type { Audit } from './access/audit.js';
 import type { Users } from './access/users.js';
+import { auditRoute } from './admin/audit.js';
 import { adminRoutes } from './admin/routes.js';
 import { budgetRoutes } from './budget/routes.js';
 import { compareRoute } from './connections/compare.js';
@@ -17,11 +19,12 @@ export interface RouteParts {
   readonly parts: Parts;
   readonly signIns: SignIns;
   readonly users: Users;
+  readonly audit: Audit;
   readonly database: Database;
 }
 
 /** Every call of the API: what is served, checked and documented comes from these rows. */
-export const allRoutes = ({ parts, signIns, users, database }: RouteParts): Route[] => [
+export const allRoutes = ({ parts, signIns, users, audit, database }: RouteParts): Route[] => [
   compareRoute,
   ...connectionRoutes(parts, signIns),
   ...jobRoutes(parts),
@@ -31,4 +34,5 @@ export const allRoutes = ({ parts, signIns, users, database }: RouteParts): Rout
   ...budgetRoutes(parts),
   healthRoute(parts),
   ...adminRoutes(parts, users, parts.log.level),
+  auditRoute(audit),
 ];

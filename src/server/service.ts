@@ -1,21 +1,27 @@
 import { setMaxListeners } from 'node:events';
+import type { Server } from 'node:https';
 import type { FastifyInstance } from 'fastify';
 import { Failure } from '../base/errors.js';
 import type { Database } from '../database/open.js';
+import type { AddressList } from './access/address.js';
+import { Audit } from './access/audit.js';
 import { Guard } from './access/guard.js';
 import { signInRoutes } from './access/routes.js';
+import { Shares } from './access/share.js';
 import { Tokens } from './access/tokens.js';
 import { Users } from './access/users.js';
 import { SignIns } from './connections/sign-ins.js';
 import { serveEvents } from './events/routes.js';
 import { openApp, serveRoutes } from './http/app.js';
+import { Hosts } from './http/hosts.js';
 import { listen, type Place } from './http/listen.js';
-import { openApiDocument } from './http/openapi.js';
+import { openApiDocument, requireDeclared } from './http/openapi.js';
 import { readPage, servePage } from './http/page.js';
+import { readTlsPair, type TlsFiles, TlsFollower } from './http/tls.js';
 import type { Parts } from './parts.js';
 import { allRoutes } from './routes.js';
 
-export interface ServiceOptions {
+export interface ServiceOptions extends Access {
   readonly parts: Omit<Parts, 'ending'>;
   /** Users and what they are signed in with; closed by whoever opened it. */
   readonly database: Database;
@@ -25,6 +31,19 @@ export interface ServiceOptions {
   readonly version: string;
 }
 
+/** From where, and how, the service is asked. */
+export interface Access {
+  /** Names that requests may call it by, beside those of this machine. */
+  readonly hosts: readonly string[];
+  /** Whose word on where a request comes from is taken. */
+  readonly proxies: AddressList;
+  /** Undefined: plain HTTP. */
+  readonly tls: TlsFiles | undefined;
+}
+
+/** Milliseconds between two looks for lines of the audit log that are too old. */
+const PURGE = 86_400_000;
+
 /** The HTTP API, until it is closed. */
 export class Service {
   /** URL, or path of the socket. */
@@ -32,16 +51,27 @@ export class Service {
   readonly #app: FastifyInstance;
   readonly #ending: AbortController;
   readonly #signIns: SignIns;
+  readonly #follower: TlsFollower | undefined;
 
-  private constructor(http: string, app: FastifyInstance, ending: AbortController, signIns: SignIns) {
+  private constructor(
+    http: string,
+    app: FastifyInstance,
+    ending: AbortController,
+    signIns: SignIns,
+    follower: TlsFollower | undefined,
+  ) {
     this.http = http;
     this.#app = app;
     this.#ending = ending;
     this.#signIns = signIns;
+    this.#follower = follower;
   }
 
-  /** @throws Failure `no-users` for an address that nobody could sign in at, `listen-refused` */
-  static async open({ parts, database, place, page, version }: ServiceOptions): Promise<Service> {
+  /**
+   * @throws Failure `no-users` for an address that nobody could sign in at, `listen-refused`, `tls-unusable`, `state-unsafe`
+   */
+  static async open(options: ServiceOptions): Promise<Service> {
+    const { parts, database, place, page, version, proxies, tls } = options;
     const users = new Users(database);
     const tokens = new Tokens(database);
     const isSocket = place.kind === 'socket';
@@ -53,24 +83,42 @@ export class Service {
     const own = { ...parts, ending: ending.signal };
     const signIns = new SignIns(own);
     const guard = new Guard(tokens, isSocket ? { name: 'owner', role: 'manage', isOwner: true } : undefined);
-    const app = openApp(guard, parts.log);
-    const routes = allRoutes({ parts: own, signIns, users, database });
-    const document = JSON.stringify(openApiDocument(routes, version));
+    const audit = new Audit(database);
+    const app = openApp({
+      ...{ guard, audit, proxies, log: parts.log },
+      hosts: isSocket ? undefined : new Hosts([place.host, ...options.hosts]),
+      tls: tls && readTlsPair(tls),
+    });
+    const routes = allRoutes({ parts: own, signIns, users, audit, database });
+    const openApi = openApiDocument(routes, version);
+    const document = JSON.stringify(openApi);
+    requireDeclared(app, openApi);
     signInRoutes(app, { users, tokens, log: parts.log });
     app.get('/v1/openapi.json', (_, reply) => reply.type('application/json').send(document));
-    serveRoutes(app, routes, guard, ending.signal);
+    serveRoutes(app, routes, { guard, shares: new Shares(), ending: ending.signal });
     serveEvents(app, own, guard);
     servePage(app, readPage(page));
     try {
-      return new Service(await listen(app, place), app, ending, signIns);
+      audit.purge();
+      const timer = setInterval(() => audit.purge(), PURGE);
+      timer.unref();
+      app.server.once('close', () => clearInterval(timer));
+      const follower = tls && new TlsFollower(app.server as Server, tls, parts.log);
+      return new Service(await listen(app, place, tls ? 'https' : 'http'), app, ending, signIns, follower);
     } catch (error) {
       await app.close();
       throw error;
     }
   }
 
+  /** Reads the certificate and its key again, where there are some. */
+  readCertificate(): void {
+    this.#follower?.read();
+  }
+
   /** What is under way ends; no new request is taken. */
   async close(): Promise<void> {
+    this.#follower?.close();
     this.#ending.abort(new Failure('interrupted'));
     await this.#app.close();
     await this.#signIns.close();

@@ -33,8 +33,15 @@ export async function openPage(t: { teardown(cleanup: () => unknown): unknown })
   for (const name of [HOSTILE, CONTROL, 'which?.txt']) writeFileSync(join(folder, name), 'x');
   for (let n = 0; n < 52; n++) writeFileSync(join(folder, 'many', `${n}.txt`), 'Dear');
   const state = new StateFolder(installation.state);
-  const configuration = { allowed_hosts: ['127.0.0.1', 'localhost'], fs_roots: [installation.folder] };
-  writeFileSync(state.configFile, JSON.stringify(configuration), { mode: 0o600 });
+  writeFileSync(
+    state.configFile,
+    JSON.stringify({
+      allowed_hosts: ['127.0.0.1', 'localhost'],
+      fs_roots: [installation.folder],
+      hosts: ['procorefs.test'],
+    }),
+    { mode: 0o600 },
+  );
   const database = openServerDatabase(state.path);
   t.teardown(() => void database.close());
   await new Users(database).add('ann', 'manage', new Secret(PASSWORD));

@@ -31,28 +31,35 @@ const LONGEST_END = 90_000;
 export class RunningService {
   readonly http: string;
   readonly child: ChildProcess;
+  readonly #heard: { errors: string };
 
-  private constructor(http: string, child: ChildProcess) {
+  private constructor(http: string, child: ChildProcess, heard: { errors: string }) {
     this.http = http;
     this.child = child;
+    this.#heard = heard;
   }
 
   static async start(t: Teardown, installation: Installation, words: readonly string[]): Promise<RunningService> {
     const { NODE_OPTIONS: _, ...env } = installation.environment;
     const child = spawn(process.execPath, [MAIN, 'serve', ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-    let errors = '';
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => (errors += text));
+    const heard = { errors: '' };
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (heard.errors += text));
     const line = await new Promise<string>((resolve, reject) => {
       let text = '';
       child.stdout!.setEncoding('utf8').on('data', (more: string) => {
         text += more;
         if (text.includes('\n')) resolve(text);
       });
-      child.once('exit', () => reject(new Error(`serve ended: ${errors}`)));
+      child.once('exit', () => reject(new Error(`serve ended: ${heard.errors}`)));
     });
-    const service = new RunningService((JSON.parse(line) as { http: string }).http, child);
+    const service = new RunningService((JSON.parse(line) as { http: string }).http, child, heard);
     t.teardown(() => service.end('SIGTERM'));
     return service;
+  }
+
+  /** What it wrote to standard error. */
+  get errors(): string {
+    return this.#heard.errors;
   }
 
   async end(signal: NodeJS.Signals): Promise<number | null> {

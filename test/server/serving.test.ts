@@ -106,9 +106,9 @@ t.test('a service with a mount of its configuration, and clients of every kind',
     },
   );
 
-  const head = `Host: x\r\nAuthorization: ${bearer.authorization}\r\n`;
+  const head = `Host: localhost\r\nAuthorization: ${bearer.authorization}\r\n`;
   const slow = [
-    hanging('GET /v1/jobs HTTP/1.1\r\nHost: x\r\n'),
+    hanging('GET /v1/jobs HTTP/1.1\r\nHost: localhost\r\n'),
     hanging(`POST /v1/jobs HTTP/1.1\r\n${head}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{`),
   ];
   for (let n = 0; n < 5; n++) hanging(`GET /v1/events HTTP/1.1\r\n${head}\r\n`).socket.pause();

@@ -1,9 +1,14 @@
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import t from 'tap';
 import { silentLog } from '#src/base/log.js';
+import { AddressList } from '#src/server/access/address.js';
+import { Audit } from '#src/server/access/audit.js';
 import { openServerDatabase } from '#src/server/access/database.js';
 import { Guard } from '#src/server/access/guard.js';
 import { Tokens } from '#src/server/access/tokens.js';
@@ -11,6 +16,7 @@ import { serveEvents } from '#src/server/events/routes.js';
 import { openApp } from '#src/server/http/app.js';
 import { dropStalled } from '#src/server/http/stalled.js';
 import type { Parts } from '#src/server/parts.js';
+import { certificate } from '../helpers/certificate.js';
 
 const CHUNK = Buffer.alloc(256 * 1024);
 const CHUNKS = 128;
@@ -64,6 +70,31 @@ t.test(
   },
 );
 
+t.test('so is one that speaks TLS', async (t) => {
+  const { cert, key } = certificate(t.testdir(), 'here');
+  let ended = '';
+  const server = createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) }, (_, reply) => {
+    reply.once('close', () => {
+      ended = reply.writableFinished ? 'finished' : 'cut';
+    });
+    Readable.from(Array.from({ length: CHUNKS }, () => CHUNK)).pipe(reply);
+  });
+  dropStalled(server, { look: 50, limit: 500 });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const deaf = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }, () =>
+    deaf.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
+  );
+  deaf.on('error', () => undefined).pause();
+  t.teardown(() => deaf.destroy());
+  for (let n = 0; n < 1500 && ended === ''; n++) await sleep(20);
+  t.equal(ended, 'cut');
+});
+
 t.test('a watcher that stops reading is sent away when it is megabytes behind; others go on', async (t) => {
   const database = openServerDatabase(t.testdir());
   t.teardown(() => database.close());
@@ -75,7 +106,10 @@ t.test('a watcher that stops reading is sent away when it is megabytes behind; o
     log: silentLog,
     ending: ending.signal,
   } as unknown as Parts;
-  const app = openApp(guard, silentLog);
+  const app = openApp({
+    ...{ guard, log: silentLog, audit: new Audit(database) },
+    ...{ hosts: undefined, proxies: new AddressList([]), tls: undefined },
+  });
   serveEvents(app, parts, guard);
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(async () => {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Database, openDatabase } from '../../database/open.js';
 
-/** Who may sign in, what they are signed in with, and the reports that they keep. Times are Unix seconds. */
+/** Who may sign in, what they are signed in with, what was done, and the reports that they keep. Times are Unix seconds. */
 const migrations: readonly string[] = [
   `
   CREATE TABLE users (
@@ -29,6 +29,25 @@ const migrations: readonly string[] = [
     created_by TEXT NOT NULL,
     created_on INTEGER NOT NULL
   ) WITHOUT ROWID;
+  `,
+  `
+  -- A refresh token that was used: who comes with it again is somebody else than whoever used it first.
+  ALTER TABLE tokens ADD COLUMN spent INTEGER NOT NULL DEFAULT 0;
+  `,
+  `
+  CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    origin TEXT NOT NULL,               -- address, socket, command line
+    what TEXT NOT NULL,
+    result TEXT NOT NULL
+  );
+  CREATE INDEX audit_by_time ON audit (time);
+  CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log is not changed'); END;
+  CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit WHEN OLD.time > unixepoch() - 400 * 86400
+    BEGIN SELECT RAISE(ABORT, 'the audit log is kept'); END;
   `,
 ];
 

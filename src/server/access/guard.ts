@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { Failure } from '../../base/errors.js';
 import { type Account, permits, type Role } from './account.js';
+import { noteOf } from './note.js';
 import type { Tokens } from './tokens.js';
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -19,8 +20,9 @@ export class Guard {
 
   /** @throws Failure `not-signed-in`, `role-too-low`, `foreign-origin` */
   admit(request: FastifyRequest, role: Role): Account {
-    const account = this.#account(request);
+    const account = this.account(request);
     if (!account) throw new Failure('not-signed-in');
+    noteOf(request).who = account;
     if (!permits(account, role)) throw new Failure('role-too-low', { role });
     return account;
   }
@@ -33,7 +35,8 @@ export class Guard {
     if (isForeign || headers['sec-fetch-site'] === 'cross-site') throw new Failure('foreign-origin');
   }
 
-  #account({ headers }: FastifyRequest): Account | undefined {
+  /** Who asks; undefined: nobody who is signed in. */
+  account({ headers }: FastifyRequest): Account | undefined {
     if (headers.authorization === undefined) return this.#local;
     const token = tokenOf(headers.authorization);
     return token === undefined ? undefined : this.#tokens.account(token);

@@ -5,7 +5,9 @@ import type { Log } from '../../base/log.js';
 import { Secret } from '../../base/secret.js';
 import { oneLine } from '../../base/text.js';
 import { errorBody } from '../http/errors.js';
+import { clientOf } from './address.js';
 import { tokenOf } from './guard.js';
+import { noteOf } from './note.js';
 import { Throttle } from './throttle.js';
 import type { Issued, Tokens } from './tokens.js';
 import type { Users } from './users.js';
@@ -39,11 +41,12 @@ export function signInRoutes(app: FastifyInstance, parts: SignIn): void {
 }
 
 function serveSignIn(app: FastifyInstance, prefix: string, parts: SignIn, throttle: Throttle): void {
-  app.post(`${prefix}/connect/token`, async (request, reply) => {
+  app.post(`${prefix}/connect/token`, { config: { isWrittenDown: true } }, async (request, reply) => {
     try {
       return await grant(request, parts, throttle);
     } catch (error) {
       if (!(error instanceof Failure) || error.code === 'internal') throw error;
+      noteOf(request).code = error.code;
       const { seconds } = error.details;
       if (seconds !== undefined) reply.header('retry-after', String(seconds));
       return reply.code(error.httpStatus).send({
@@ -53,36 +56,70 @@ function serveSignIn(app: FastifyInstance, prefix: string, parts: SignIn, thrott
       });
     }
   });
-  app.get(`${prefix}/connect/logout`, async (request) => {
+  app.get(`${prefix}/connect/logout`, { config: { isWrittenDown: true } }, async (request) => {
     const token = tokenOf(request.headers.authorization);
     if (token === undefined) throw new Failure('not-signed-in');
-    parts.tokens.end(token);
+    const user = parts.tokens.end(token);
+    if (user !== undefined) {
+      noteOf(request).name = user;
+      parts.log.info({ user, address: request.ip }, 'a sign-in was ended');
+    }
     return { status: 'ok' };
   });
 }
 
-async function grant(request: FastifyRequest, { users, tokens, log }: SignIn, throttle: Throttle): Promise<Issued> {
+async function grant(request: FastifyRequest, parts: SignIn, throttle: Throttle): Promise<Issued> {
   const parsed = tokenBody.safeParse(request.body);
   if (!parsed.success)
     throw new Failure('request-refused-here', {
       what: 'the form needs grant_type=password with username and password, or grant_type=refresh_token',
     });
   const { grant_type, username = '', password = '', refresh_token = '', scope = '' } = parsed.data;
-  const keys = [`address ${request.ip}`, ...(grant_type === 'password' ? [`name ${username}`] : [])];
-  const wait = throttle.wait(keys, Date.now());
-  if (wait > 0) throw new Failure('login-throttled', { seconds: Math.ceil(wait / 1000) });
-  // Counted before it is known: many tries at once would otherwise all be the first.
-  throttle.failed(keys, Date.now());
-  const user = grant_type === 'password' ? await users.check(username, new Secret(password)) : undefined;
-  const issued = user
-    ? tokens.issue(user, scope.split(/[\s,]+/).includes('offline_access'))
-    : grant_type === 'refresh_token'
-      ? tokens.renew(refresh_token)
-      : undefined;
-  if (!issued) {
-    log.warn({ user: oneLine(username, 100), address: request.ip }, 'a sign-in was refused');
-    throw new Failure('login-refused');
-  }
-  throttle.succeeded(keys);
+  noteOf(request).words = [grant_type];
+  const issued =
+    grant_type === 'refresh_token'
+      ? renewed(request, refresh_token, parts)
+      : await signedIn(request, { username, password, scope }, parts, throttle);
+  if (!issued) throw new Failure('login-refused');
   return issued;
+}
+
+/** Nobody guesses a token of 32 random bytes: renewals are not throttled, whatever passwords their address tries. */
+function renewed(request: FastifyRequest, token: string, { tokens, log }: SignIn): Issued | undefined {
+  const renewal = tokens.renew(token);
+  const note = noteOf(request);
+  if (renewal.kind === 'unknown') {
+    log.info({ address: request.ip }, 'a sign-in could not be renewed');
+    return undefined;
+  }
+  note.name = renewal.name;
+  if (renewal.kind === 'renewed') return renewal.issued;
+  note.words = ['refresh_token', 'spent'];
+  log.warn({ user: renewal.name, address: request.ip }, 'a refresh token came twice: all of its sign-in is ended');
+  return undefined;
+}
+
+async function signedIn(
+  request: FastifyRequest,
+  { username, password, scope }: { readonly username: string; readonly password: string; readonly scope: string },
+  { users, tokens, log }: SignIn,
+  throttle: Throttle,
+): Promise<Issued | undefined> {
+  const client = clientOf(request.ip);
+  const who = { user: oneLine(username, 100), address: request.ip };
+  noteOf(request).name = who.user;
+  const wait = throttle.wait(username, client, Date.now());
+  if (wait > 0) {
+    log.warn({ ...who, wait }, 'a sign-in was not tried: the name is locked for this address');
+    throw new Failure('login-throttled', { seconds: Math.ceil(wait / 1000) });
+  }
+  // Counted before it is known: many tries at once would otherwise all be the first.
+  throttle.failed(username, client, Date.now());
+  const user = await users.check(username, new Secret(password), client);
+  if (!user) {
+    log.warn(who, 'a sign-in was refused: wrong name or password');
+    return undefined;
+  }
+  throttle.succeeded(username, client);
+  return tokens.issue(user, scope.split(/[\s,]+/).includes('offline_access'));
 }

@@ -6,24 +6,28 @@ const LONGEST = 60_000;
 const FORGET = 15 * 60_000;
 const MOST_KNOWN = 10_000;
 
-/** Makes guessing slow: by the name that is tried, and by the address that tries. */
+/**
+ * Makes guessing slow, by the name that is tried together with the client that tries: whoever guesses locks neither the
+ * others of the same address out, nor the one whose name it is at another address.
+ */
 export class Throttle {
   readonly #failures = new LRUCache<string, { count: number; until: number }>({ max: MOST_KNOWN, ttl: FORGET });
 
   /** Milliseconds that must pass before the next try; 0: none. */
-  wait(keys: readonly string[], now: number): number {
-    return Math.max(0, ...keys.map((key) => (this.#failures.get(key)?.until ?? 0) - now));
+  wait(name: string, client: string, now: number): number {
+    return Math.max(0, (this.#failures.get(keyOf(name, client))?.until ?? 0) - now);
   }
 
-  failed(keys: readonly string[], now: number): void {
-    for (const key of keys) {
-      const count = (this.#failures.get(key)?.count ?? 0) + 1;
-      const wait = count < FREE ? 0 : Math.min(LONGEST, 1000 * 2 ** (count - FREE));
-      this.#failures.set(key, { count, until: now + wait });
-    }
+  failed(name: string, client: string, now: number): void {
+    const key = keyOf(name, client);
+    const count = (this.#failures.get(key)?.count ?? 0) + 1;
+    const wait = count < FREE ? 0 : Math.min(LONGEST, 1000 * 2 ** (count - FREE));
+    this.#failures.set(key, { count, until: now + wait });
   }
 
-  succeeded(keys: readonly string[]): void {
-    for (const key of keys) this.#failures.delete(key);
+  succeeded(name: string, client: string): void {
+    this.#failures.delete(keyOf(name, client));
   }
 }
+
+const keyOf = (name: string, client: string): string => `${client} ${name}`;

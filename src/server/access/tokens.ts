@@ -14,10 +14,17 @@ export interface Issued {
   readonly refresh_token?: string;
 }
 
+/** What came of a refresh token; `spent`: it was used before, and its sign-in is over. */
+export type Renewal =
+  | { readonly kind: 'renewed'; readonly name: string; readonly issued: Issued }
+  | { readonly kind: 'spent'; readonly name: string }
+  | { readonly kind: 'unknown' };
+
 interface Row {
   readonly session: string;
   readonly name: string;
   readonly role: Role;
+  readonly spent: 0 | 1;
 }
 
 /** What people are signed in with. The database holds hashes alone, so tokens outlive the process and no reader has them. */
@@ -31,7 +38,7 @@ export class Tokens {
     this.#now = now;
   }
 
-  issue({ name }: Account, offline: boolean, session: string = randomUUID()): Issued {
+  issue({ name }: Pick<Account, 'name'>, offline: boolean, session: string = randomUUID()): Issued {
     const access = randomBytes(32).toString('base64url');
     const refresh = offline ? randomBytes(32).toString('base64url') : undefined;
     const now = this.#seconds;
@@ -40,7 +47,7 @@ export class Tokens {
     );
     this.#db
       .transaction(() => {
-        this.#db.prepare('DELETE FROM tokens WHERE expires_on < ?').run(now);
+        this.#forget(now);
         insert.run(hashOf(access), 'access', session, name, now + ACCESS_LIFE);
         if (refresh !== undefined) insert.run(hashOf(refresh), 'refresh', session, name, now + REFRESH_LIFE);
       })
@@ -53,12 +60,23 @@ export class Tokens {
     };
   }
 
-  /** A refresh token is good once; undefined: it is not good. */
-  renew(refresh: string): Issued | undefined {
-    const row = this.#find(refresh, 'refresh');
-    if (!row) return undefined;
-    this.#db.prepare('DELETE FROM tokens WHERE hash = ?').run(hashOf(refresh));
-    return this.issue(row, true, row.session);
+  /**
+   * A refresh token is good once. One that comes again is in two hands, and nobody can tell whose the other one is: all
+   * that came of the sign-in ends (RFC 9700, 4.14.2).
+   */
+  renew(refresh: string): Renewal {
+    return this.#db
+      .transaction((): Renewal => {
+        const row = this.#find(refresh, 'refresh');
+        if (!row) return { kind: 'unknown' };
+        if (row.spent) {
+          this.#end(row.session);
+          return { kind: 'spent', name: row.name };
+        }
+        this.#db.prepare('UPDATE tokens SET spent = 1 WHERE hash = ?').run(hashOf(refresh));
+        return { kind: 'renewed', name: row.name, issued: this.issue(row, true, row.session) };
+      })
+      .immediate();
   }
 
   /** Whose access token it is, as the role is now. */
@@ -67,10 +85,31 @@ export class Tokens {
     return row && { name: row.name, role: row.role };
   }
 
-  /** Ends an access token with all that came of the same sign-in. */
-  end(access: string): void {
-    const row = this.#find(access, 'access');
-    if (row) this.#db.prepare('DELETE FROM tokens WHERE session = ?').run(row.session);
+  /**
+   * Ends all that came of the same sign-in as a token of either kind, be it expired or spent.
+   * @returns whose it was; undefined: it is none, or has ended
+   */
+  end(token: string): string | undefined {
+    const row = this.#db
+      .prepare<[Buffer], { session: string; user: string }>('SELECT session, user FROM tokens WHERE hash = ?')
+      .get(hashOf(token));
+    if (row) this.#end(row.session);
+    return row?.user;
+  }
+
+  #end(session: string): void {
+    this.#db.prepare('DELETE FROM tokens WHERE session = ?').run(session);
+  }
+
+  /** An access token that is over still says what to end, as long as its sign-in can be renewed. */
+  #forget(now: number): void {
+    this.#db
+      .prepare(
+        `DELETE FROM tokens WHERE expires_on < $now AND (kind = 'refresh' OR expires_on < $now - ${REFRESH_LIFE}
+           OR NOT EXISTS (SELECT 1 FROM tokens r
+                          WHERE r.session = tokens.session AND r.kind = 'refresh' AND r.expires_on >= $now))`,
+      )
+      .run({ now });
   }
 
   get #seconds(): number {
@@ -80,7 +119,7 @@ export class Tokens {
   #find(token: string, kind: 'access' | 'refresh'): Row | undefined {
     return this.#db
       .prepare<[Buffer, string, number], Row>(
-        `SELECT t.session, u.name, u.role FROM tokens t JOIN users u ON u.name = t.user
+        `SELECT t.session, t.spent, u.name, u.role FROM tokens t JOIN users u ON u.name = t.user
          WHERE t.hash = ? AND t.kind = ? AND t.expires_on > ?`,
       )
       .get(hashOf(token), kind, this.#seconds);

@@ -3,14 +3,14 @@ import { Failure } from '../../base/errors.js';
 import type { Secret } from '../../base/secret.js';
 import type { Database } from '../../database/open.js';
 import type { Account, Role } from './account.js';
+import { Turns } from './turns.js';
 
 /** OWASP's advice of 2023 for scrypt: 2^15, r 8, p 3; 32 MiB for each check. */
 const COST: ScryptOptions = { N: 2 ** 15, r: 8, p: 3, maxmem: 64 * 1024 * 1024 };
 const HASH_BYTES = 32;
 const SHORTEST = 8;
-/** Checks at once: each takes memory and a processor. */
-const MOST_CHECKS = 2;
-const MOST_WAITING = 50;
+/** Checks of passwords: each takes memory and a processor. */
+const CHECKS = { most: 2, mostOfOne: 1, waitingOfOne: 50, waiting: 200 } as const;
 
 export interface User extends Account {
   /** Unix seconds. */
@@ -25,8 +25,7 @@ interface Row extends User {
 /** Who may sign in over the network. */
 export class Users {
   readonly #db: Database;
-  readonly #waiting: (() => void)[] = [];
-  #checks = 0;
+  readonly #checks = new Turns(CHECKS);
 
   constructor(db: Database) {
     this.#db = db;
@@ -47,7 +46,7 @@ export class Users {
 
   /**
    * Another role, from the next request on, or another password, which ends what they are signed in with.
-   * @throws Failure `no-such-user`, `usage` for a password that cannot be one
+   * @throws Failure `no-such-user`, `last-manager`, `usage` for a password that cannot be one
    */
   async change(
     name: string,
@@ -57,6 +56,7 @@ export class Users {
     const fresh = password && (await hashed(password));
     this.#db
       .transaction(() => {
+        if (role === 'read') this.#requireAnother(name);
         if (role) this.#db.prepare('UPDATE users SET role = ? WHERE name = ?').run(role, name);
         if (!fresh) return;
         this.#db.prepare('UPDATE users SET salt = ?, hash = ? WHERE name = ?').run(fresh.salt, fresh.hash, name);
@@ -68,10 +68,25 @@ export class Users {
     return changed;
   }
 
-  /** With what they are signed in with. @throws Failure `no-such-user` */
-  remove(name: string): void {
-    const { changes } = this.#db.prepare('DELETE FROM users WHERE name = ?').run(name);
-    if (changes === 0) throw new Failure('no-such-user', { name });
+  /** With what they are signed in with. @throws Failure `no-such-user`, `last-manager` unless that may go too */
+  remove(name: string, { evenLast = false }: { readonly evenLast?: boolean } = {}): void {
+    this.#db
+      .transaction(() => {
+        if (!evenLast) this.#requireAnother(name);
+        const { changes } = this.#db.prepare('DELETE FROM users WHERE name = ?').run(name);
+        if (changes === 0) throw new Failure('no-such-user', { name });
+      })
+      .immediate();
+  }
+
+  /** Whether nobody else may change anything. */
+  isLastManager(name: string): boolean {
+    const managers = this.list().filter(({ role }) => role === 'manage');
+    return managers.length === 1 && managers[0]!.name === name;
+  }
+
+  #requireAnother(name: string): void {
+    if (this.isLastManager(name)) throw new Failure('last-manager', { name });
   }
 
   list(): User[] {
@@ -82,26 +97,24 @@ export class Users {
     return this.#db.prepare<[string], User>('SELECT name, role, created_on FROM users WHERE name = ?').get(name);
   }
 
-  /** Whose name and password these are; as slow for a name that there is not. @throws Failure `too-many-requests` */
-  async check(name: string, password: Secret): Promise<User | undefined> {
-    await this.#turn();
-    try {
-      const row = this.#db.prepare<[string], Row>('SELECT * FROM users WHERE name = ?').get(name);
+  /**
+   * Whose name and password these are; as slow for a name that there is not.
+   * @param client whose checks wait for each other
+   * @throws Failure `too-many-requests`
+   */
+  check(name: string, password: Secret, client: string): Promise<User | undefined> {
+    return this.#checks.take(client, 'sign-ins wait', async () => {
+      const row = this.#row(name);
       const hash = await derive(password, row?.salt ?? Buffer.alloc(16));
-      return row && timingSafeEqual(hash, row.hash) ? row : undefined;
-    } finally {
-      this.#checks--;
-      this.#waiting.shift()?.();
-    }
+      if (!row || !timingSafeEqual(hash, row.hash)) return undefined;
+      // Meanwhile the user may have got another password, or be gone.
+      const now = this.#row(name);
+      return now?.hash.equals(hash) ? now : undefined;
+    });
   }
 
-  async #turn(): Promise<void> {
-    if (this.#checks >= MOST_CHECKS) {
-      if (this.#waiting.length >= MOST_WAITING)
-        throw new Failure('too-many-requests', { what: 'sign-ins wait', seconds: 5 });
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-    this.#checks++;
+  #row(name: string): Row | undefined {
+    return this.#db.prepare<[string], Row>('SELECT * FROM users WHERE name = ?').get(name);
   }
 }
 

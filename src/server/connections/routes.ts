@@ -159,7 +159,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       body: method === 'GET' ? z.undefined() : tokenBody,
       connectAs: true,
       reply: itemReply,
-      page: ({ params, query, body, account, signal, connectAs }, range) => {
+      page: ({ params, query, body, account, signal, spend, connectAs }, range) => {
         const connection = connections.find(params.id!);
         requireOwn(connection, connectAs);
         const given = typeof body === 'string' ? { token: body } : body;
@@ -168,7 +168,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
           item: params.item ?? (given?.token || query.token || undefined),
           q: given?.q ?? query.q,
         };
-        return browser.list(connection, place, range, { account, signal, spend: () => undefined });
+        return browser.list(connection, place, range, { account, signal, spend });
       },
     });
   return [

@@ -8,9 +8,10 @@ import type { Parts } from '../parts.js';
 import { Feed, type Topics } from './feed.js';
 
 const MOST_WATCHERS = 100;
+const MOST_OF_ONE = 20;
 /** Bytes that a reader may be behind; one that is slower is sent away, and comes back. */
 const MOST_WAITING = 4 * 1024 * 1024;
-const HEARTBEAT = 15_000;
+const HEARTBEAT = 5000;
 /** A token may have ended meanwhile: whoever watches asks again. */
 const LONGEST = 30 * 60_000;
 
@@ -53,39 +54,54 @@ const topicsOf = (parts: Parts): Topics => ({
  */
 export function serveEvents(app: FastifyInstance, parts: Parts, guard: Guard): void {
   const feed = new Feed(topicsOf(parts), parts.log, parts.ending);
-  let watchers = 0;
+  const watchers = new Map<string, number>();
+  const ofAll = (): number => [...watchers.values()].reduce((sum, count) => sum + count, 0);
   app.get('/v1/events', async (request, reply) => {
-    guard.admit(request, 'read');
+    const { name: user, role } = guard.admit(request, 'read');
     const given = (request.query as Record<string, unknown>).topics;
     const topics = given === undefined ? feed.names : [given].flat().flatMap((text) => String(text).split(','));
     const unknown = topics.find((topic) => !feed.names.includes(topic));
     if (unknown !== undefined)
       throw new Failure('request-refused-here', { what: `topics: "${unknown}" is none of ${feed.names.join(', ')}` });
-    if (watchers >= MOST_WATCHERS) throw new Failure('too-many-requests', { what: 'clients watch', seconds: 10 });
-    watchers++;
+    const own = (): number => watchers.get(user) ?? 0;
+    if (ofAll() >= MOST_WATCHERS || own() >= MOST_OF_ONE)
+      throw new Failure('too-many-requests', { what: 'clients watch', seconds: 10 });
+    watchers.set(user, own() + 1);
     reply.hijack();
     const { raw } = reply;
+    const end = (): void => void (raw.writableLength > 0 ? raw.destroy() : raw.end());
     raw.writeHead(200, {
       ...HEADERS,
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
     });
+    /** Whoever was removed, signed out or given another role meanwhile is told nothing more. */
+    const isAdmitted = (): boolean => {
+      try {
+        return guard.admit(request, 'read').role === role;
+      } catch {
+        return false;
+      }
+    };
     const write = (text: string): void => {
+      if (raw.writableEnded) return;
       if (raw.writableLength > MOST_WAITING) raw.destroy();
-      else raw.write(text);
+      else if (isAdmitted()) raw.write(text);
+      else end();
     };
     write('retry: 2000\n\n');
-    const ends = [...new Set(topics)].map((topic) =>
+    const stops = [...new Set(topics)].map((topic) =>
       feed.watch(topic, (name, data) => write(`event: ${name}\ndata: ${data}\n\n`)),
     );
     const beat = setInterval(() => write(': still here\n\n'), HEARTBEAT);
-    const over = setTimeout(() => (raw.writableLength > 0 ? raw.destroy() : raw.end()), LONGEST);
+    const over = setTimeout(end, LONGEST);
     raw.once('close', () => {
-      watchers--;
+      if (own() > 1) watchers.set(user, own() - 1);
+      else watchers.delete(user);
       clearInterval(beat);
       clearTimeout(over);
-      for (const end of ends) end();
+      for (const stop of stops) stop();
     });
   });
 }

@@ -3,18 +3,21 @@ import type { z } from 'zod';
 import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { oneLine } from '../../base/text.js';
+import type { AddressList } from '../access/address.js';
+import type { Audit } from '../access/audit.js';
 import type { Guard } from '../access/guard.js';
+import { noteOf } from '../access/note.js';
+import type { Shares } from '../access/share.js';
+import { writeDown } from './audited.js';
 import { countReply, csvOfOne, csvReply, hasCsv, listReply, oneReply } from './envelope.js';
 import { BODY_LIMIT, errorBody, failureOf, statusOf } from './errors.js';
+import type { Hosts } from './hosts.js';
 import type { Ask, ListRoute, PlainRoute, Route } from './route.js';
-import { dropStalled } from './stalled.js';
+import { HEAD_BYTES, openServer } from './server.js';
+import type { TlsPair } from './tls.js';
 
-/** Milliseconds for the head of a request, for all of it, and for a client that asks nothing more. */
-const HEAD_LIMIT = 10_000;
-const REQUEST_LIMIT = 12_000;
-const IDLE_LIMIT = 15_000;
-const MOST_CONNECTIONS = 1000;
-const HEAD_BYTES = 16 * 1024;
+/** Milliseconds in which a client that is sent away can read why. */
+const LINGER = 2000;
 
 /** What browsers are told with every reply. */
 export const HEADERS = {
@@ -27,20 +30,30 @@ export const HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 } as const;
 
+export interface AppOptions {
+  readonly guard: Guard;
+  readonly log: Log;
+  readonly audit: Audit;
+  /** Undefined: requests come over a unix socket, where a name means nothing. */
+  readonly hosts: Hosts | undefined;
+  /** Whose word on where a request comes from is taken. */
+  readonly proxies: AddressList;
+  readonly tls: TlsPair | undefined;
+}
+
 /** Fastify as this service uses it: every error in one form, every reply with the headers that browsers need. */
-export function openApp(guard: Guard, log: Log): FastifyInstance {
+export function openApp({ guard, log, audit, hosts, proxies, tls }: AppOptions): FastifyInstance {
   const app = Fastify({
     bodyLimit: BODY_LIMIT,
-    connectionTimeout: 0,
-    requestTimeout: REQUEST_LIMIT,
-    keepAliveTimeout: IDLE_LIMIT,
-    http: { headersTimeout: HEAD_LIMIT, maxHeaderSize: HEAD_BYTES, connectionsCheckingInterval: 2000 },
+    serverFactory: (listener) => openServer(listener, proxies, tls),
+    trustProxy: (address: string) => proxies.has(address),
     forceCloseConnections: true,
     routerOptions: { maxParamLength: HEAD_BYTES },
     // An address may hold what is nobody's business: requests are not logged.
     logger: false,
     clientErrorHandler(error, socket) {
-      if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+      // Whoever does not speak TLS yet can be told nothing.
+      if (/^ECONNRESET$|^ERR_(TLS|SSL)_/.test(error.code ?? '') || !socket.writable) return void socket.destroy();
       const isSlow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
       const failure = new Failure('request-refused-here', {
         what: isSlow ? 'the request did not arrive in time' : 'the request is no HTTP',
@@ -50,19 +63,24 @@ export function openApp(guard: Guard, log: Log): FastifyInstance {
       socket.end(
         `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
       );
+      // Who does not close its side as well keeps the socket else.
+      setTimeout(() => socket.destroy(), LINGER).unref();
     },
     frameworkErrors: (error, _, reply) => answerError(reply, error, log),
   });
-  app.server.maxConnections = MOST_CONNECTIONS;
-  dropStalled(app.server);
-  app.setErrorHandler((error, _, reply) => answerError(reply, error, log));
+  app.setErrorHandler((error, request, reply) => {
+    noteOf(request).code = failureOf(error).code;
+    return answerError(reply, error, log);
+  });
   app.setNotFoundHandler((request, reply) =>
     answerError(reply, new Failure('no-such-address', { path: oneLine(request.url.split('?')[0]!, 200) }), log),
   );
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(HEADERS);
+    hosts?.require(request.headers.host);
     guard.requireOwnOrigin(request);
   });
+  writeDown(app, { guard, audit, log, isSocket: hosts === undefined });
   parseBodies(app);
   return app;
 }
@@ -97,30 +115,39 @@ function answerError(reply: FastifyReply, error: unknown, log: Log): FastifyRepl
     .send(JSON.stringify(errorBody(failure)));
 }
 
+/** What every request of a route is understood with. */
+interface Serving {
+  readonly guard: Guard;
+  readonly shares: Shares;
+  /** Ends with the service. */
+  readonly ending: AbortSignal;
+}
+
 /** Serves the rows of the table. */
-export function serveRoutes(app: FastifyInstance, routes: readonly Route[], guard: Guard, ending: AbortSignal): void {
+export function serveRoutes(app: FastifyInstance, routes: readonly Route[], serving: Serving): void {
   for (const route of routes) {
     app.route({
       method: route.method,
       url: route.path,
+      config: { isWrittenDown: route.isWrittenDown },
       handler: async (request, reply) => {
-        const ask = understand(route, request, reply, guard, ending);
+        const ask = understand(route, request, reply, serving);
         const body = await answer(route, ask, request);
         return reply.code(route.status).header('cache-control', 'no-store').send(body);
       },
     });
-    if (hasCsv(route)) serveCsv(app, route, guard, ending);
+    if (hasCsv(route)) serveCsv(app, route, serving);
   }
 }
 
-function serveCsv(app: FastifyInstance, route: ListRoute | PlainRoute, guard: Guard, ending: AbortSignal): void {
+function serveCsv(app: FastifyInstance, route: ListRoute | PlainRoute, serving: Serving): void {
   app.get(`${route.path}.csv`, async (request, reply) => {
-    const ask = understand(route, request, reply, guard, ending);
+    const ask = understand(route, request, reply, serving);
     const { offset, limit } = ask.query as { offset: number; limit: number };
     const wanted = (request.query as Record<string, unknown>).limit === undefined ? undefined : limit;
     const csv =
       route.kind === 'list'
-        ? csvReply(route, ask, offset, wanted)
+        ? await csvReply(route, ask, offset, wanted)
         : csvOfOne(route.csv!, (await route.run(ask)) as Record<string, unknown>);
     const name = route.path.split('/').at(-1)!;
     return reply
@@ -132,8 +159,11 @@ function serveCsv(app: FastifyInstance, route: ListRoute | PlainRoute, guard: Gu
 
 async function answer(route: Route, ask: Ask, request: FastifyRequest): Promise<object> {
   switch (route.kind) {
-    case 'one':
-      return oneReply(route, ask, await route.run(ask));
+    case 'one': {
+      const row = await route.run(ask);
+      if (route.method === 'POST' && 'id' in row) noteOf(request).id = String(row.id);
+      return oneReply(route, ask, row);
+    }
     case 'count':
       return countReply(route, await route.run(ask));
     case 'plain':
@@ -149,8 +179,7 @@ function understand(
   route: Route,
   request: FastifyRequest,
   reply: FastifyReply,
-  guard: Guard,
-  ending: AbortSignal,
+  { guard, shares, ending }: Serving,
 ): Ask {
   const account = guard.admit(request, route.role);
   const connectAs = oneHeader(request.headers['x-connect-as']);
@@ -165,15 +194,26 @@ function understand(
   if (ending.aborted) end();
   else ending.addEventListener('abort', end);
   reply.raw.once('close', end);
+  const query = parsed(route.query, request.query, 'the query');
+  const body = bodyOf(route, request);
+  noteOf(request).words = keysOf(request.query, body);
   return {
     account,
     connectAs,
     params: request.params as Record<string, string>,
-    query: parsed(route.query, request.query, 'the query'),
-    body: bodyOf(route, request),
+    query,
+    body,
     signal: over.signal,
+    spend: (calls) => shares.spend(account, calls),
   };
 }
+
+/** What was said, by its keys alone: values are nobody's business. */
+const keysOf = (...given: readonly unknown[]): string[] =>
+  given
+    .flatMap((one) => (typeof one === 'object' && one !== null ? Object.keys(one) : []))
+    .filter((key) => /^\w{1,40}$/.test(key))
+    .slice(0, 20);
 
 /** Node joins a header that comes twice. */
 const oneHeader = (value: string | string[] | undefined): string | undefined => {

@@ -62,14 +62,26 @@ export const hasCsv = (route: Route): route is (ListRoute | PlainRoute) & { csv:
 export const csvOfOne = (columns: readonly string[], row: object): string =>
   csvLine(columns) + csvLine(columns.map((column) => cell(row, column)));
 
-/** All rows of a list from `offset` on, page by page: a run may have a million items. */
-export function csvReply(route: ListRoute, ask: Ask, offset: number, limit: number | undefined): Readable {
+/**
+ * All rows of a list from `offset` on, page by page: a run may have a million items. What fails at once is answered as a
+ * failure, not as a file that breaks off.
+ */
+export async function csvReply(
+  route: ListRoute,
+  ask: Ask,
+  offset: number,
+  limit: number = Number.POSITIVE_INFINITY,
+): Promise<Readable> {
+  const page = async (from: number, left: number): Promise<Page> =>
+    route.page(ask, { offset: from, limit: Math.min(MOST_ROWS, left) });
+  let next: Page | undefined = await page(offset, limit);
   async function* lines(): AsyncGenerator<string> {
     yield csvLine(route.csv!);
-    let left = limit ?? Number.POSITIVE_INFINITY;
+    let left = limit;
     for (let from = offset; left > 0; ) {
       ask.signal.throwIfAborted();
-      const { rows, total } = await route.page(ask, { offset: from, limit: Math.min(MOST_ROWS, left) });
+      const { rows, total } = next ?? (await page(from, left));
+      next = undefined;
       yield rows.map((row) => csvLine(route.csv!.map((column) => cell(row, column)))).join('');
       from += rows.length;
       left -= rows.length;

@@ -19,7 +19,7 @@ export function parseListen(text: string): Place & { kind: 'address' } {
 }
 
 /** Begins to listen; answers with the URL or the path of the socket. @throws Failure `listen-refused` */
-export async function listen(app: FastifyInstance, place: Place): Promise<string> {
+export async function listen(app: FastifyInstance, place: Place, scheme: 'http' | 'https'): Promise<string> {
   const where = place.kind === 'socket' ? place.path : `${place.host}:${place.port}`;
   try {
     if (place.kind === 'socket') {
@@ -28,10 +28,11 @@ export async function listen(app: FastifyInstance, place: Place): Promise<string
       chmodSync(place.path, 0o600);
       return place.path;
     }
-    await app.listen({ host: place.host, port: place.port });
+    // One server, with its limits, and not one for each address that the name has.
+    await app.listen({ host: place.host === 'localhost' ? '127.0.0.1' : place.host, port: place.port });
     const bound = app.server.address();
     const port = typeof bound === 'object' && bound ? bound.port : place.port;
-    return `http://${isIP(place.host) === 6 ? `[${place.host}]` : place.host}:${port}`;
+    return `${scheme}://${isIP(place.host) === 6 ? `[${place.host}]` : place.host}:${port}`;
   } catch (error) {
     throw error instanceof Failure ? error : new Failure('listen-refused', { listen: where }, error);
   }

@@ -1,9 +1,14 @@
+import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
+import { Failure } from '../../base/errors.js';
 import { tokenBody, tokenReply } from '../access/routes.js';
 import { hasCsv } from './envelope.js';
 import type { Route } from './route.js';
 
 type Json = Record<string, unknown>;
+
+/** In place of a role, where a token is what is asked for or given back. */
+const ANYONE = 'anyone';
 
 const jsonSchema = (schema: z.ZodType, io: 'input' | 'output'): Json => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any', target: 'draft-2020-12' });
@@ -69,6 +74,15 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
     if (hasCsv(route)) add(`${path}.csv`, 'GET', operation(route, { 'text/csv': { schema: text } }));
   }
   for (const prefix of ['', '/v1']) addAccess(add, prefix);
+  add('/v1/events', 'GET', {
+    summary: 'what changes by itself, as server-sent events',
+    description: 'Takes the role read.',
+    'x-role': 'read',
+    'x-causes': [],
+    tags: ['events'],
+    parameters: [{ name: 'topics', in: 'query', schema: text }],
+    responses: { 200: { description: 'a stream', content: { 'text/event-stream': { schema: text } } }, ...errors },
+  });
   return {
     openapi: '3.1.0',
     info: { title: 'procorefs', version },
@@ -78,9 +92,22 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
   };
 }
 
+/** Every operation that is served stands in the document, but for the document itself and the page. */
+export function requireDeclared(app: FastifyInstance, document: Json): void {
+  const paths = document.paths as Readonly<Record<string, Json>>;
+  app.addHook('onRoute', ({ method, url }) => {
+    if (url === '/' || url === '/page/*' || url === '/v1/openapi.json') return;
+    for (const one of [method].flat())
+      if (one !== 'HEAD' && paths[openApiPath(url)]?.[one.toLowerCase()] === undefined)
+        throw new Failure('internal', {}, new Error(`${one} ${url} is not declared`));
+  });
+}
+
 function addAccess(add: (path: string, method: string, operation: Json) => void, prefix: string): void {
   add(`${prefix}/connect/token`, 'POST', {
     summary: 'sign in, or renew a sign-in',
+    'x-role': ANYONE,
+    'x-causes': [],
     tags: ['access'],
     security: [],
     requestBody: {
@@ -90,7 +117,9 @@ function addAccess(add: (path: string, method: string, operation: Json) => void,
     responses: { 200: { description: 'signed in', content: content(jsonSchema(tokenReply, 'output')) }, ...errors },
   });
   add(`${prefix}/connect/logout`, 'GET', {
-    summary: 'end the sign-in of this token',
+    summary: 'end the sign-in of this token: of either kind, also one that is expired or spent',
+    'x-role': ANYONE,
+    'x-causes': [],
     tags: ['access'],
     responses: { 200: { description: 'done', content: content(object({ status: text })) }, ...errors },
   });
@@ -117,6 +146,8 @@ function operation(route: Route, success: Json): Json {
   return {
     summary: route.summary,
     description: `Takes the role ${route.role}.`,
+    'x-role': route.role,
+    'x-causes': route.causes,
     tags: [route.tag],
     parameters: [...inPath, ...inQuery, ...(route.connectAs ? [connectAs] : [])],
     ...(route.body ? { requestBody: { content: content(jsonSchema(route.body, 'input')) } } : {}),

@@ -14,7 +14,12 @@ export interface Ask<Query = unknown, Body = unknown> {
   readonly connectAs: string | undefined;
   /** Ends when whoever asked has gone, or the service ends. */
   readonly signal: AbortSignal;
+  /** Takes so many calls at Procore from the share of whoever asks. @throws Failure `too-many-requests` */
+  spend(calls: number): void;
 }
+
+/** What an operation may cause beyond its reply: calls at Procore, files of this machine read or written, programs started, connections to an address that the request names. */
+export type Cause = 'procore' | 'files' | 'programs' | 'addresses';
 
 export interface Page {
   readonly rows: readonly object[];
@@ -39,6 +44,9 @@ interface Base {
   readonly status: number;
   /** Heeds `X-Connect-As`; other calls refuse it. */
   readonly connectAs: boolean;
+  readonly causes: readonly Cause[];
+  /** Stands in the audit log. */
+  readonly isWrittenDown: boolean;
 }
 
 /** `{"status","type","job":{…}}` */
@@ -91,6 +99,9 @@ interface Given<Q extends z.ZodRawShape, B extends z.ZodType> {
   /** Another method than GET that changes nothing. */
   readonly reads?: true;
   readonly connectAs?: true;
+  readonly causes?: readonly Cause[];
+  /** A GET that the audit log has as well: it begins something. */
+  readonly begins?: true;
   readonly query?: Q;
   readonly body?: B;
   readonly status?: number;
@@ -113,6 +124,8 @@ function base<Q extends z.ZodRawShape, B extends z.ZodType>(given: Given<Q, B>, 
     body: given.body,
     status: given.status ?? 200,
     connectAs: given.connectAs === true,
+    causes: given.causes ?? [],
+    isWrittenDown: method !== 'GET' || given.begins === true,
   };
 }
 

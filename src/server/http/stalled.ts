@@ -18,7 +18,8 @@ const LIMITS: StallLimits = { look: 10_000, limit: 60_000 };
  */
 export function dropStalled(server: Server, { look, limit }: StallLimits = LIMITS): void {
   const seen = new Map<Socket, { sent: number; still: number }>();
-  server.on('connection', (socket: Socket) => {
+  // Of a TLS connection the socket below knows nothing of what waits.
+  server.on('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Socket) => {
     seen.set(socket, { sent: 0, still: 0 });
     socket.once('close', () => seen.delete(socket));
   });

@@ -70,6 +70,7 @@ export function mountRoutes({ mounts }: Parts): Route[] {
       tag: TAG,
       type: 'items',
       key: 'item',
+      causes: ['procore'],
       query: place,
       reply: itemReply,
       page: ({ query: { mountpoint, path, q }, account, signal }, { offset, limit }) =>
@@ -80,9 +81,11 @@ export function mountRoutes({ mounts }: Parts): Route[] {
       summary: 'the versions of a file, newest first: one call where they are not known',
       tag: TAG,
       type: 'versions',
+      causes: ['procore'],
       query: place,
       reply: versionReply,
-      page: async ({ query: { mountpoint, path }, account, signal }, range) => {
+      page: async ({ query: { mountpoint, path }, account, signal, spend }, range) => {
+        spend(1);
         const words = { path: plain(path), isReader: isReader(account) };
         return pageOf(await mounts.ask<object[]>(mountpoint, 'versions', words, signal), range);
       },
@@ -94,6 +97,7 @@ export function mountRoutes({ mounts }: Parts): Route[] {
         summary: verb === 'pin' ? 'keep an item and all below it on this machine' : 'keep it no longer',
         tag: TAG,
         type: 'pins',
+        causes: ['procore', 'files'],
         body: z.strictObject({ mountpoint: z.string(), path: z.string() }),
         reply: z.looseObject({}),
         run: async ({ body: { mountpoint, path }, signal }) => ({
@@ -123,6 +127,7 @@ export function mountRoutes({ mounts }: Parts): Route[] {
         summary: VERBS[verb],
         tag: TAG,
         type: 'uploads',
+        causes: ['procore', 'files'],
         body,
         run: async ({ body: { mountpoint, ids = [] }, signal }) => {
           const all = await mounts.ask<readonly object[]>(mountpoint, 'uploads', {}, signal);

@@ -1,0 +1,83 @@
+import { LRUCache } from 'lru-cache';
+import { oneLine } from '../../base/text.js';
+import type { Database } from '../../database/open.js';
+import { Bucket } from './share.js';
+
+/** One line of the audit log. */
+export interface AuditEntry {
+  /** Name of a user; `owner` at the socket; `-`: nobody who is signed in. */
+  readonly who: string;
+  /** Address, `socket`, or `command line`. */
+  readonly from: string;
+  readonly what: string;
+  readonly result: string;
+}
+
+export interface AuditRow extends AuditEntry {
+  readonly id: number;
+  /** Unix seconds. */
+  readonly time: number;
+}
+
+/** Seconds. The database lets nobody delete what is younger. */
+const KEPT = 400 * 86_400;
+/** Lines that one client who is not signed in makes at once, and per second after that. */
+const STRANGERS = { most: 100, perSecond: 1 / 60 } as const;
+const MOST_CLIENTS = 10_000;
+
+/** Who did what, from where, and what came of it. Lines are added; none is changed, and none deleted before its time. */
+export class Audit {
+  readonly #db: Database;
+  readonly #now: () => number;
+  readonly #strangers = new LRUCache<string, Bucket>({ max: MOST_CLIENTS });
+
+  /** @param now milliseconds since the epoch */
+  constructor(db: Database, now: () => number = Date.now) {
+    this.#db = db;
+    this.#now = now;
+  }
+
+  add({ who, from, what, result }: AuditEntry): void {
+    this.#db
+      .prepare('INSERT INTO audit (time, who, origin, what, result) VALUES (?, ?, ?, ?, ?)')
+      .run(
+        Math.floor(this.#now() / 1000),
+        oneLine(who, 200),
+        oneLine(from, 100),
+        oneLine(what, 1000),
+        oneLine(result, 200),
+      );
+  }
+
+  /**
+   * Adds a line of somebody who is not signed in, unless the client made too many: it would fill the disk otherwise.
+   * @returns whether it did
+   */
+  addStranger(entry: AuditEntry, client: string): boolean {
+    const bucket = this.#strangers.get(client) ?? new Bucket(STRANGERS.most, STRANGERS.perSecond, this.#now());
+    this.#strangers.set(client, bucket);
+    if (bucket.take(1, this.#now()) > 0) return false;
+    this.add(entry);
+    return true;
+  }
+
+  /** Newest first; `q`: those that have the text in them. */
+  page(offset: number, limit: number, q = ''): { readonly rows: readonly AuditRow[]; readonly total: number } {
+    const like = `%${q.replace(/[\\%_]/g, '\\$&')}%`;
+    const where = `WHERE who || ' ' || origin || ' ' || what || ' ' || result LIKE ? ESCAPE '\\'`;
+    const rows = this.#db
+      .prepare<[string, number, number], AuditRow>(
+        `SELECT id, time, who, origin AS "from", what, result FROM audit ${where} ORDER BY id DESC LIMIT ? OFFSET ?`,
+      )
+      .all(like, limit, offset);
+    const { total } = this.#db
+      .prepare<[string], { total: number }>(`SELECT COUNT(*) AS total FROM audit ${where}`)
+      .get(like)!;
+    return { rows, total };
+  }
+
+  /** Deletes what is older than it is kept. */
+  purge(): void {
+    this.#db.prepare('DELETE FROM audit WHERE time < ?').run(Math.floor(this.#now() / 1000) - KEPT);
+  }
+}

@@ -1,0 +1,56 @@
+import { LRUCache } from 'lru-cache';
+import { Failure } from '../../base/errors.js';
+import type { Account, Role } from './account.js';
+
+/** Something that is spent at once or by and by, and comes back evenly. */
+export class Bucket {
+  readonly #most: number;
+  readonly #perSecond: number;
+  #left: number;
+  #at: number;
+
+  /** @param now milliseconds */
+  constructor(most: number, perSecond: number, now: number) {
+    this.#most = most;
+    this.#perSecond = perSecond;
+    this.#left = most;
+    this.#at = now;
+  }
+
+  /** Takes so much, or nothing. @returns seconds until there is enough; 0: it was taken */
+  take(amount: number, now: number): number {
+    const since = Math.max(0, now - this.#at) / 1000;
+    this.#left = Math.min(this.#most, this.#left + since * this.#perSecond);
+    this.#at = now;
+    // More than there ever is takes all of it.
+    const wanted = Math.min(amount, this.#most);
+    if (wanted > this.#left) return Math.max(1, Math.ceil((wanted - this.#left) / this.#perSecond));
+    this.#left -= wanted;
+    return 0;
+  }
+}
+
+/** Calls at Procore that requests of one user may cause within `SECONDS`. */
+const MOST: Readonly<Record<Role, number>> = { read: 60, manage: 600 };
+const SECONDS = 600;
+const MOST_KNOWN = 10_000;
+
+/** The share of the budget of calls that each user has: nobody who looks around takes what jobs and mounts live on. */
+export class Shares {
+  readonly #buckets = new LRUCache<string, Bucket>({ max: MOST_KNOWN });
+  readonly #now: () => number;
+
+  /** @param now milliseconds, of a clock that goes forward */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /** @throws Failure `too-many-requests` with the seconds to wait */
+  spend({ name, role }: Account, calls: number): void {
+    const key = `${role} ${name}`;
+    const bucket = this.#buckets.get(key) ?? new Bucket(MOST[role], MOST[role] / SECONDS, this.#now());
+    this.#buckets.set(key, bucket);
+    const seconds = bucket.take(calls, this.#now());
+    if (seconds > 0) throw new Failure('too-many-requests', { what: 'calls at Procore of one user', seconds });
+  }
+}

@@ -1,0 +1,70 @@
+import { readFileSync, statSync, unwatchFile, watchFile } from 'node:fs';
+import type { Server } from 'node:https';
+import { createSecureContext } from 'node:tls';
+import { Failure } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+
+/** A certificate (with those that lead to its authority) and its key, as PEM files. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface TlsPair {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** Milliseconds between two looks at the files. */
+const LOOK = 2000;
+
+/** @throws Failure `tls-unusable` for what cannot be read or does not fit, `state-unsafe` for a key that others can read */
+export function readTlsPair({ cert, key }: TlsFiles): TlsPair {
+  try {
+    requirePrivate(key);
+    const pair = { cert: readFileSync(cert), key: readFileSync(key) };
+    createSecureContext(pair);
+    return pair;
+  } catch (error) {
+    throw error instanceof Failure ? error : new Failure('tls-unusable', { cert, key }, error);
+  }
+}
+
+/** A key of root may be readable for a group that is made for keys; every other one is its owner's alone. */
+function requirePrivate(key: string): void {
+  const { mode, uid } = statSync(key);
+  const open = mode & (uid === 0 ? 0o037 : 0o077);
+  if (open !== 0) throw new Failure('state-unsafe', { path: key, mode: (mode & 0o777).toString(8) });
+}
+
+/** Takes what is in the files whenever they change; what does not fit is told in the log, and the last pair stays. */
+export class TlsFollower {
+  readonly #server: Server;
+  readonly #files: TlsFiles;
+  readonly #log: Log;
+  readonly #look = (): void => this.read();
+
+  constructor(server: Server, files: TlsFiles, log: Log) {
+    this.#server = server;
+    this.#files = files;
+    this.#log = log;
+    for (const path of this.#paths) watchFile(path, { interval: LOOK, persistent: false }, this.#look);
+  }
+
+  read(): void {
+    try {
+      this.#server.setSecureContext(readTlsPair(this.#files));
+      this.#log.info({ ...this.#files }, 'the certificate was read again');
+    } catch (error) {
+      this.#log.error({ error }, 'the certificate stays as it was: what is in its files now cannot be used');
+    }
+  }
+
+  close(): void {
+    for (const path of this.#paths) unwatchFile(path, this.#look);
+  }
+
+  get #paths(): readonly string[] {
+    return [this.#files.cert, this.#files.key];
+  }
+}
