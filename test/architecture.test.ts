@@ -96,7 +96,6 @@ const OWN_TIME: Readonly<Record<string, number>> = {
   // Compared with times that the disk gave.
   'src/outbox/working-file.ts': 1,
   // Tells people: the one thing in there that goes to the network by itself.
-  'src/jobs/notify/send.ts': 1,
   // A thread of its own, which no clock can be given to.
   'src/mirror/writer-worker.ts': 1,
   'src/vfs/hidden/entries.ts': 1,

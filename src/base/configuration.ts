@@ -42,7 +42,6 @@ export function readSection<T extends z.ZodType>(
   const parsed = schema.safeParse(readConfiguration(path)[name]);
   if (parsed.success) return parsed.data;
   const { path: where, message } = parsed.error.issues[0]!;
-  throw new Failure('usage', {
-    what: `"${[name, ...where].join('.')}" in ${path} cannot be used: ${message}`,
-  });
+  const cause = new Error([...where, message].join(': '));
+  throw new Failure('usage', { what: `"${name}" in ${path} cannot be used` }, cause);
 }

@@ -20,7 +20,8 @@ t.test('a service with a mount of its configuration, and clients of every kind',
   await installation.connect(server, ['--project', String(server.ready.projects[0]!.id)]);
   const mnt = installation.mountpoint();
   const configuration = join(installation.state, 'config.json');
-  const configure = (mounts: unknown): void => writeFileSync(configuration, JSON.stringify({ mounts }));
+  const configure = (mounts: unknown): void =>
+    writeFileSync(configuration, JSON.stringify({ mounts, fs_roots: [installation.folder] }));
 
   await t.test('mounts that cannot be are refused before anything starts', async (t) => {
     for (const [row, why] of [
