@@ -36,7 +36,7 @@ t.test('nobody says from where a request comes but a trusted proxy', async (t) =
   }
   await t.rejects(Guarded.start(t, { ann: 'manage' }, { trusted_proxies: ['10.0.0.0/33'] }), {
     code: 'usage',
-    message: /"trusted_proxies" in .* cannot be used: "10\.0\.0\.0\/33" is no address/,
+    message: /"trusted_proxies" in .* cannot be used/,
   });
 });
 
