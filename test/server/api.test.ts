@@ -79,8 +79,8 @@ t.test('the service at an address, with its users', async (t) => {
     const used = await form({ grant_type: 'refresh_token', refresh_token: first.refresh_token });
     t.equal(used.status, 400, 'a refresh token is good once');
     t.match(used.json, { error: 'invalid_grant', error_description: String, errors: [{ description: String }] });
-    const tries = [];
-    for (let n = 0; n < 7; n++) tries.push((await service.signIn('nobody', 'wrong')).status);
+    const tries: number[] = [];
+    while (tries.at(-1) !== 429 && tries.length < 40) tries.push((await service.signIn('nobody', 'wrong')).status);
     t.strictSame(tries.slice(0, 4), [400, 400, 400, 400]);
     t.equal(tries.at(-1), 429, 'after some failures it takes time');
   });

@@ -13,6 +13,7 @@ t.test('each user has a share of the calls at Procore, which comes back evenly',
     code: 'too-many-requests',
     details: { seconds: 1 },
   });
+  for (let n = 0; n < 10; n++) shares.spend({ name: 'owner', role: 'manage', isOwner: true }, 600);
   now += 10_000;
   shares.spend(bob, 1);
   t.throws(() => shares.spend(bob, 1), { code: 'too-many-requests' });
