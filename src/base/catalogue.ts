@@ -83,7 +83,8 @@ const rows = {
     http: 500,
     level: 'error',
     what: '{path} belongs to another user (uid {owner})',
-    remedy: 'run this as that user or name another folder with --state; to take it over, look through it and `chown` it',
+    remedy:
+      'run this as that user or name another folder with --state; to take it over, look through it and `chown` it',
   },
   'already-owned': {
     errno: 'EBUSY',
