@@ -10,7 +10,7 @@ import { RcloneDaemon } from './daemon.js';
 import { rcloneFailure } from './failures.js';
 import type { FsInfo } from './rules.js';
 import { RcloneStorage, rcPath } from './storage.js';
-import { OTHER_TYPE, REFUSED_TYPES, STORAGE_TYPES, type StorageType } from './types.js';
+import { REFUSED_TYPES, type StorageType, storageType } from './types.js';
 
 /** The one remote of a daemon's configuration. */
 export const REMOTE = 'target';
@@ -21,7 +21,7 @@ export async function openRclone(definition: TargetDefinition, options: OpenOpti
   const refused = REFUSED_TYPES[platform];
   if (refused !== undefined)
     throw new Failure('usage', { what: `"${platform}" is no platform of a target: ${refused}` });
-  const type = STORAGE_TYPES[platform] ?? OTHER_TYPE;
+  const type = storageType(platform, Object.keys({ ...definition.options, ...options.secrets }));
   const { folder, parameters } = remoteOf(definition, options, type);
   const path = options.path ?? '';
   checkPath(path, definition.uri);
@@ -33,11 +33,11 @@ export async function openRclone(definition: TargetDefinition, options: OpenOpti
   );
   try {
     const shown = `${platform}:${[folder, path].filter((part) => part !== '').join('/')}`;
-    await configure(daemon, type.type ?? platform, parameters, options, shown);
+    await configure(daemon, platform, type, parameters, options, shown);
     const top = new RcloneStorage(daemon, `${REMOTE}:${folder}`, shown, type, platform, {}, temporary);
     const below = rcPath(path, type);
     const root = [folder.replace(/\/$/, ''), below].filter((part) => part !== '').join('/');
-    const info = await infoOf(daemon, `${REMOTE}:${root}`, shown, signal);
+    const info = await infoOf(daemon, `${REMOTE}:${root}`, shown, type, signal);
     const storage = new RcloneStorage(daemon, `${REMOTE}:${root}`, shown, type, platform, info, temporary);
     if (path !== '' && storage.rules.emptyFolders) await makeRoot(top, storage, path, options);
     return new RemoteTarget(storage, stagingFor(definition, options));
@@ -61,7 +61,8 @@ async function makeRoot(top: RcloneStorage, storage: RcloneStorage, path: string
 
 async function configure(
   daemon: RcloneDaemon,
-  type: string,
+  platform: string,
+  type: StorageType,
   parameters: Record<string, string>,
   options: OpenOptions,
   shown: string,
@@ -71,15 +72,26 @@ async function configure(
   const exists = ((listed.body.remotes ?? []) as string[]).includes(REMOTE);
   const { status, body } = await daemon.call(
     exists ? 'config/update' : 'config/create',
-    { name: REMOTE, ...(exists ? {} : { type }), parameters, opt: { nonInteractive: true, obscure: true } },
+    {
+      name: REMOTE,
+      ...(exists ? {} : { type: type.type ?? platform }),
+      parameters,
+      opt: { nonInteractive: true, obscure: true },
+    },
     signal,
   );
-  if (status !== 200) throw rcloneFailure(String(body.error), shown, '');
+  if (status !== 200) throw rcloneFailure(String(body.error), shown, '', type);
 }
 
-async function infoOf(daemon: RcloneDaemon, fs: string, shown: string, signal: AbortSignal): Promise<FsInfo> {
+async function infoOf(
+  daemon: RcloneDaemon,
+  fs: string,
+  shown: string,
+  type: StorageType,
+  signal: AbortSignal,
+): Promise<FsInfo> {
   const { status, body } = await daemon.call('operations/fsinfo', { fs }, signal);
-  if (status !== 200) throw rcloneFailure(String(body.error), shown, '');
+  if (status !== 200) throw rcloneFailure(String(body.error), shown, '', type);
   return body as FsInfo;
 }
 
