@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Failure, isFailure } from '../../base/errors.js';
+import { knownHostsFile } from '../known-hosts.js';
 import type { OpenOptions, TargetDefinition } from '../open.js';
 import { checkPath } from '../paths.js';
+import { redactedUri } from '../redacted.js';
 import { stagingFor, temporaryOf } from '../remote/local.js';
 import { RemoteTarget } from '../remote/remote-target.js';
 import { RcloneDaemon } from './daemon.js';
@@ -24,7 +25,7 @@ export async function openRclone(definition: TargetDefinition, options: OpenOpti
   const type = storageType(platform, Object.keys({ ...definition.options, ...options.secrets }));
   const { folder, parameters } = remoteOf(definition, options, type);
   const path = options.path ?? '';
-  checkPath(path, definition.uri);
+  checkPath(path, redactedUri(definition.uri));
   const { signal } = options;
   const temporary = temporaryOf(options);
   const daemon = await RcloneDaemon.start(
@@ -109,11 +110,12 @@ export function remoteOf(
   if (password && type.password) parameters[type.password] = password.reveal();
   if (type.uri === 'path') return { folder: uri.replace(/^\/+|\/+$/g, ''), parameters };
   if (type.uri === 'address') {
-    if (!/^https?:\/\/[^/]+/.test(uri)) throw new Failure('usage', { what: `"${uri}" is no http or https address` });
+    if (!/^https?:\/\/[^/]+/.test(uri))
+      throw new Failure('usage', { what: `"${redactedUri(uri)}" is no http or https address` });
     return { folder: '', parameters: { ...parameters, [type.address!]: uri } };
   }
   const match = /^(?:[a-z]+:\/\/)?(?:([^@/]+)@)?(\[[^\]]+\]|[^:/]+)(?::(\d+))?(?::?(\/.*)|:(.*))?$/.exec(uri);
-  if (!match) throw new Failure('usage', { what: `"${uri}" is not HOST:FOLDER` });
+  if (!match) throw new Failure('usage', { what: `"${redactedUri(uri)}" is not HOST:FOLDER` });
   const [, user, host, port, absolute, relative] = match;
   return {
     folder: (absolute ?? relative ?? '').replace(/(?!^)\/+$/, ''),
@@ -127,12 +129,7 @@ export function remoteOf(
   };
 }
 
-/** rclone takes any server's key unless it is told where the known ones stand. */
-function hostKeys({ known_hosts_file: given }: Readonly<Record<string, string>>): Record<string, string> {
-  if (given === 'none') return { known_hosts_file: '' };
-  const file = given ?? join(homedir(), '.ssh', 'known_hosts');
-  if (existsSync(file)) return { known_hosts_file: file };
-  throw new Failure('usage', {
-    what: `the server's key cannot be checked without ${file}: sign in once with ssh, or say --option known_hosts_file=FILE (none: any key)`,
-  });
-}
+/** rclone takes any server's key unless it is told where the known ones stand. @throws Failure `host-unchecked` */
+const hostKeys = ({ known_hosts_file: given }: Readonly<Record<string, string>>): Record<string, string> => ({
+  known_hosts_file: knownHostsFile(given ?? join(homedir(), '.ssh', 'known_hosts')),
+});
