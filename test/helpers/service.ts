@@ -37,9 +37,16 @@ export class RunningService {
     this.child = child;
   }
 
-  static async start(t: Teardown, installation: Installation, words: readonly string[]): Promise<RunningService> {
-    const { NODE_OPTIONS: _, ...env } = installation.environment;
-    const child = spawn(process.execPath, [MAIN, 'serve', ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  /** @param before a program, with its words, that becomes the service */
+  static async start(
+    t: Teardown,
+    installation: Installation,
+    words: readonly string[],
+    { before = [], env: more = {} }: { readonly before?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
+  ): Promise<RunningService> {
+    const { NODE_OPTIONS: _, ...env } = { ...installation.environment, ...more };
+    const [program, ...rest] = [...before, process.execPath, MAIN, 'serve', ...words];
+    const child = spawn(program!, rest, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let errors = '';
     child.stderr!.setEncoding('utf8').on('data', (text: string) => (errors += text));
     const line = await new Promise<string>((resolve, reject) => {
