@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { openTarget } from '#src/targets/open.js';
 import { redactedUri } from '#src/targets/redacted.js';
+import { ServerFolder } from '../helpers/target-servers.js';
 
 const user = fc.stringMatching(/^[a-z0-9._%;+-]{0,12}$/);
 const host = fc.stringMatching(/^[a-z0-9][a-z0-9.-]{0,12}$/);
@@ -54,7 +55,9 @@ t.test('what has no password is shown as it is', async (t) => {
 });
 
 t.test('an address that is refused does not tell its password', async (t) => {
-  const options = { mayWrite: true, state: '/nonexistent', signal: AbortSignal.timeout(30_000) };
+  const folder = new ServerFolder();
+  t.teardown(() => folder.remove());
+  const options = { mayWrite: true, state: folder.at('state'), signal: AbortSignal.timeout(30_000) };
   for (const [platform, uri] of [
     ['rsync', 'user:QzXv9@host:/folder'],
     ['smb', '//user:QzXv9@server/share'],
