@@ -24,6 +24,7 @@ const TESTS: readonly PackageName[] = [
   'curl',
   'gcc',
   'libc6-dev',
+  'strace',
   ...TARGETS,
   ...PROGRAMS,
   ...DESKTOP,

@@ -24,6 +24,13 @@ export const signInRows = {
     what: 'nobody signed in within {seconds} s',
     remedy: 'try again; on a machine without a browser add --no-browser',
   },
+  'sign-in-taken': {
+    errno: 'EACCES',
+    http: 409,
+    level: 'error',
+    what: 'the page of this sign-in was asked for twice: another user of this machine may have been first',
+    remedy: 'try again; if it stays, add --no-browser, and ask who reads the list of processes',
+  },
   'code-refused': {
     errno: 'EACCES',
     http: 401,

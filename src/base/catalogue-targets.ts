@@ -114,6 +114,14 @@ export const targetRows = {
     what: '{target} failed at {path}',
     remedy: 'see the reason; the next run tries again',
   },
+  'host-unchecked': {
+    errno: 'EINVAL',
+    http: 400,
+    level: 'error',
+    what: 'any server could answer: its key is checked by a file of known hosts, which {file} is not',
+    remedy:
+      'sign in once with ssh, or run `ssh-keyscan HOST >FILE`, compare the fingerprint with what its administrator says, and give known_hosts_file=FILE',
+  },
   'connection-is-target': {
     errno: 'EINVAL',
     http: 400,

@@ -75,8 +75,16 @@ const rows = {
     errno: 'EACCES',
     http: 500,
     level: 'error',
-    what: '{path} may be read by others (mode {mode})',
-    remedy: 'run `chmod go-rwx {path}`: it holds secrets',
+    what: '{path} may be read or changed by others (mode {mode})',
+    remedy: 'run `chmod go-rwx {path}`: it holds secrets; what others could write there, look through first',
+  },
+  'state-foreign': {
+    errno: 'EACCES',
+    http: 500,
+    level: 'error',
+    what: '{path} belongs to another user (uid {owner})',
+    remedy:
+      'run this as that user or name another folder with --state; to take it over, look through it and `chown` it',
   },
   'already-owned': {
     errno: 'EBUSY',
@@ -327,6 +335,14 @@ const rows = {
     level: 'error',
     what: '{path} exists and is not ours',
     remedy: 'look at it, and remove it yourself if nothing needs it',
+  },
+  'install-unsafe': {
+    errno: 'EPERM',
+    http: 403,
+    level: 'error',
+    what: 'root would run what others can change: {path}',
+    remedy:
+      'put Node and procorefs where only root may write in every folder on the way, as below /opt (`chown -R root:root`, `chmod -R go-w`), and run `procorefs install` from there',
   },
   'install-denied': {
     errno: 'EACCES',

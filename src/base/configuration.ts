@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type * as z from 'zod';
 import { errnoOf, Failure } from './errors.js';
 import { optionRows } from './options.js';
+import { refuseForeign, refuseOpen } from './ownership.js';
 
 /** Keys of the configuration file that are no options, and what reads them. */
 export const configurationSections = {
@@ -17,11 +19,12 @@ export const configurationSections = {
 
 /**
  * The configuration file's object: options by name, and sections. A missing file is an empty one.
- * @throws Failure `usage` for what is no JSON object, and for a key that nothing reads
+ * It names programs that are run and hosts that are asked, so that only its user and root may write to it.
+ * @throws Failure `usage` for what is no JSON object, and for a key that nothing reads; `state-foreign`, `state-unsafe`
  */
 export function readConfiguration(path: string): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const value: unknown = JSON.parse(readOwn(path));
     if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('it is not an object');
     for (const key of Object.keys(value))
       if (!Object.hasOwn(optionRows, key) && !Object.hasOwn(configurationSections, key))
@@ -29,6 +32,7 @@ export function readConfiguration(path: string): Record<string, unknown> {
     return value as Record<string, unknown>;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return {};
+    if (error instanceof Failure) throw error;
     throw new Failure('usage', { what: `the configuration file ${path} cannot be used` }, error);
   }
 }
@@ -44,4 +48,20 @@ export function readSection<T extends z.ZodType>(
   const { path: where, message } = parsed.error.issues[0]!;
   const cause = new Error([...where, message].join(': '));
   throw new Failure('usage', { what: `"${name}" in ${path} cannot be used` }, cause);
+}
+
+function readOwn(path: string): string {
+  const fd = openSync(path, 'r');
+  try {
+    const found = fstatSync(fd);
+    refuseForeign(path, found);
+    refuseOpen(path, found, 0o022);
+    // An address that is told of failures may hold a token; only where the file lies elsewhere does no folder hide it.
+    const text = readFileSync(fd, 'utf8');
+    const isElsewhere = dirname(realpathSync(path)) !== realpathSync(dirname(path));
+    if (isElsewhere && /"(?:url|command)"/.test(text)) refuseOpen(path, found, 0o077);
+    return text;
+  } finally {
+    closeSync(fd);
+  }
 }

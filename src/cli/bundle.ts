@@ -2,6 +2,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { NATIVE_PACKAGES } from './native-packages.js';
 
 /**
  * A part of the build: the program in few files, in `dist/bundle`. Node takes half a second to find and read the
@@ -26,8 +27,7 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  // Native modules, which find their libraries by where they lie.
-  external: ['better-sqlite3', 'fuse-native', 'koffi'],
+  external: [...NATIVE_PACKAGES],
   // What the packages in CommonJS call.
   banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
   keepNames: true,

@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errnoOf, Failure } from '../base/errors.js';
 import type { Command } from './command.js';
+import { atFault, atFaultFunction, quote, rootRuns } from './root-only.js';
 
 /** Says that a mount helper is ours, so that `uninstall` removes nothing else. */
 const MARK = '# mount helper of procorefs: mount(8) runs it for the type "procorefs"';
@@ -12,13 +13,28 @@ const PREFIX_FLAG = { flags: '--prefix <P>', help: 'folder of the helper (defaul
 
 const helperPath = (prefix: string | undefined): string => join(prefix ?? '/sbin', HELPER);
 
-/** mount(8) runs helpers with a short PATH, so the script names node and the program by their full paths. */
+/**
+ * mount(8) runs helpers with a short PATH, so the script names node and the program by their full paths. It runs
+ * neither when others than root can change what it runs.
+ * @throws Failure `install-unsafe`
+ */
 function helperScript(): string {
   const main = fileURLToPath(new URL('./main.js', import.meta.url));
-  return `#!/bin/sh\n${MARK}\nexec ${quote(process.execPath)} ${quote(main)} mount-helper "$@"\n`;
+  const runs = rootRuns(realpathSync(process.execPath), realpathSync(main));
+  const path = atFault(runs);
+  if (path !== undefined) throw new Failure('install-unsafe', { path });
+  const [before = '', after = ''] = new Failure('install-unsafe', { path: '@' }).line.split('@');
+  return [
+    '#!/bin/sh',
+    MARK,
+    atFaultFunction(runs),
+    'fault=$(at_fault)',
+    `if [ -n "$fault" ]; then printf '%s%s%s\\n' ${quote(`procorefs: ${before}`)} "$fault" ${quote(after)} >&2; exit 1; fi`,
+    'unset NODE_OPTIONS NODE_PATH',
+    `exec ${quote(runs.node)} ${quote(runs.main)} mount-helper "$@"`,
+    '',
+  ].join('\n');
 }
-
-const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 function existing(path: string): string | undefined {
   try {
@@ -47,10 +63,12 @@ export const install: Command = {
   flags: [PREFIX_FLAG],
   async run(context) {
     const path = helperPath(context.flag('prefix'));
+    const script = helperScript();
     changeHelper(path, () => {
       mkdirSync(join(path, '..'), { recursive: true });
       const temporary = `${path}.${process.pid}.tmp`;
-      writeFileSync(temporary, helperScript());
+      rmSync(temporary, { force: true });
+      writeFileSync(temporary, script, { flag: 'wx' });
       chmodSync(temporary, 0o755);
       renameSync(temporary, path);
     });

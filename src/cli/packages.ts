@@ -25,6 +25,7 @@ const PACKAGE_FILES: Readonly<Record<string, readonly string[]>> = {
   dma: ['/usr/sbin/sendmail'],
   gcc: ['/usr/bin/gcc'],
   'libc6-dev': ['/usr/include/stdlib.h'],
+  strace: ['/usr/bin/strace'],
   vim: ['/usr/bin/vim'],
   git: ['/usr/bin/git'],
   zip: ['/usr/bin/zip'],
@@ -51,6 +52,7 @@ export type PackageName =
   | 'rclone'
   | 'gcc'
   | 'libc6-dev'
+  | 'strace'
   | ProgramPackage
   | DesktopPackage
   | TargetPackage;

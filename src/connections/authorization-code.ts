@@ -34,27 +34,46 @@ async function attempt(client: OAuthClient, redirectUri: string, pkce: boolean):
 }
 
 /**
- * The way that the server takes: with PKCE, or without when its page refuses that. Looks at the page itself, so that a
- * wrong client id or address is said here and not in a browser.
+ * The way that the server takes: with PKCE, or without when its page says that it does not know it; another refusal is
+ * no reason to do without. Looks at the page itself, so that a wrong client id or address is said here and not in a
+ * browser.
  * @throws Failure `sign-in-refused`, `unreachable`
  */
 async function firstAttempt(client: OAuthClient, redirectUri: string, signal: AbortSignal): Promise<Attempt> {
   const proven = await attempt(client, redirectUri, true);
   const refusal = await refusalOf(proven.url, client, signal);
   if (refusal === undefined) return proven;
-  const plain = await attempt(client, redirectUri, false);
-  const again = await refusalOf(plain.url, client, signal);
-  if (again === undefined) return plain;
-  throw new Failure('sign-in-refused', { host: new URL(client.loginUrl).host, name: client.name, why: again });
+  const plain = refusal.namesPkce ? await attempt(client, redirectUri, false) : undefined;
+  const again = plain === undefined ? refusal : await refusalOf(plain.url, client, signal);
+  if (plain !== undefined && again === undefined) return plain;
+  throw new Failure('sign-in-refused', { host: new URL(client.loginUrl).host, name: client.name, why: again?.why });
 }
 
+interface PageRefusal {
+  /** In words of ours: the host is whatever somebody entered, and what it sends may be for nobody's eyes. */
+  readonly why: string;
+  readonly namesPkce: boolean;
+}
+
+/** What a page of a login host may object to, as it is said here. */
+const OBJECTIONS: readonly (readonly [RegExp, string])[] = [
+  [/client authentication failed|unknown client/i, 'unknown client id'],
+  [/redirect[ _]ur[il]/i, 'the redirect address is not one that the app has'],
+  [/response[ _]type/i, 'it does not give codes'],
+];
+
 /** What the page for signing in objects to; undefined when it does not. */
-async function refusalOf(url: string, client: OAuthClient, signal: AbortSignal): Promise<string | undefined> {
+async function refusalOf(url: string, client: OAuthClient, signal: AbortSignal): Promise<PageRefusal | undefined> {
   try {
     const reply = await loginFetch(url, { headers: { accept: 'text/html' }, signal });
-    const text = reply.status === 400 || reply.status === 401 ? await reply.text() : '';
+    const refused = reply.status === 400 || reply.status === 401;
+    const text = refused ? words(await reply.text()) : '';
     await reply.body?.cancel().catch(() => undefined);
-    return reply.status === 400 || reply.status === 401 ? words(text) || `HTTP ${reply.status}` : undefined;
+    if (!refused) return undefined;
+    const known = OBJECTIONS.filter(([pattern]) => pattern.test(text)).map(([, said]) => said);
+    const type = reply.headers.get('content-type')?.split(';')[0] ?? '';
+    const status = `HTTP ${reply.status}${/^[\w.+-]{1,40}\/[\w.+-]{1,40}$/.test(type) ? ` (${type})` : ''}`;
+    return { why: [status, ...known].join(', '), namesPkce: PKCE.test(text) };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw new Failure('unreachable', { host: new URL(client.loginUrl).host, why: networkCode(error) }, error);
@@ -63,14 +82,11 @@ async function refusalOf(url: string, client: OAuthClient, signal: AbortSignal):
 
 /** What a page says, without its markup. */
 const words = (html: string): string =>
-  oneLine(
-    html
-      .replace(/<(title|script|style)\b[\s\S]*?<\/\1>/gi, ' ')
-      .replace(/<[^>]*>/g, ' ')
-      .replace(/\s+/g, ' ')
-      .trim(),
-    200,
-  );
+  html
+    .slice(0, 64 * 1024)
+    .replace(/<(title|script|style)\b[\s\S]*?<\/\1>/gi, ' ')
+    .replace(/<[^>]*>/g, ' ')
+    .replace(/\s+/g, ' ');
 
 /** How a person is asked to go to the page. */
 export type ShowAddress = (url: string) => void;
@@ -119,7 +135,7 @@ function redeemVisit(client: OAuthClient, visit: Visit, proof: Attempt, signal: 
   const host = new URL(client.loginUrl).host;
   const error = oneLine(visit.parameters.get('error') ?? 'no code', 100);
   if (error === 'access_denied') throw new Failure('sign-in-denied', { host });
-  const why = [error, visit.parameters.get('error_description')].filter(Boolean).join(': ');
+  const why = oneLine([error, visit.parameters.get('error_description')].filter(Boolean).join(': '), 200);
   throw new GrantFailure('refused', 'sign-in-refused', { host, name: client.name, why }, { error });
 }
 
@@ -145,5 +161,9 @@ export async function signInByCode(
   }
 }
 
-/** RFC 6749, 5.2: `invalid_request` is the answer to a parameter that is not supported. */
-const objectsToPkce = (error: unknown): boolean => error instanceof GrantFailure && error.error === 'invalid_request';
+/** Parameters of RFC 7636, as a server names one that it does not know. */
+const PKCE = /\bcode[ _](?:challenge|verifier)|\bPKCE\b/i;
+
+/** RFC 6749, 5.2: `invalid_request` is the answer to a parameter that is not supported, and to much else. */
+const objectsToPkce = (error: unknown): boolean =>
+  error instanceof GrantFailure && error.error === 'invalid_request' && PKCE.test(String(error.details.why ?? ''));

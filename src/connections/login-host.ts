@@ -3,6 +3,7 @@ import { Agent, fetch as undiciFetch } from 'undici';
 import type { Clock } from '../base/clock.js';
 import { errnoOf, Failure, type FailureCode, isFailure } from '../base/errors.js';
 import { Secret } from '../base/secret.js';
+import { oneLine } from '../base/text.js';
 
 export interface OAuthClient {
   /** Origin of the login host. */
@@ -140,7 +141,8 @@ function grantFailure(error: unknown, client: OAuthClient, refused: FailureCode)
   if (status === undefined) return withoutStatus(error, host, call);
 
   const body = error instanceof oauth.ResponseBodyError ? error : undefined;
-  const why = [body?.error, body?.error_description].filter(Boolean).join(': ') || undefined;
+  const said = [body?.error, body?.error_description].filter(Boolean).join(': ');
+  const why = said === '' ? undefined : oneLine(said, 200);
   const more = { error: body?.error, retryAfter: retryAfterOf(error) };
   const details = { host, name, call, status, why };
   if (/^(invalid|unauthorized)_client$/.test(body?.error ?? '') || status === 403)

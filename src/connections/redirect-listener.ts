@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { abortable } from '../base/abort.js';
@@ -16,6 +16,20 @@ export interface Visit {
 /** Visits that wait for an answer; more are refused. */
 const MOST_WAITING = 10;
 
+/** A path that leads to another address, for the first who asks. */
+interface Passage {
+  readonly path: string;
+  readonly url: string;
+  readonly onSecond: () => void;
+  isSpent: boolean;
+}
+
+interface Shared {
+  readonly waiting: Visit[];
+  wake(): void;
+  passage: Passage | undefined;
+}
+
 /**
  * Waits on this machine alone for a browser to come back from the sign-in. `localhost` is one of two addresses, and
  * whoever has the other one would get the code: both are taken.
@@ -23,49 +37,60 @@ const MOST_WAITING = 10;
 export class RedirectListener {
   readonly redirectUri: string;
   readonly #servers: readonly Server[];
-  readonly #waiting: Visit[];
-  readonly #wake: { call(): void };
+  readonly #port: number;
+  readonly #shared: Shared;
 
-  private constructor(port: number, servers: Server[], waiting: Visit[], wake: { call(): void }) {
+  private constructor(port: number, servers: Server[], shared: Shared) {
     this.redirectUri = `http://localhost:${port}/`;
+    this.#port = port;
     this.#servers = servers;
-    this.#waiting = waiting;
-    this.#wake = wake;
+    this.#shared = shared;
   }
 
   /** `port` 0: any that is free. @throws Failure `redirect-port-busy`, `usage` */
   static async open(port: number): Promise<RedirectListener> {
-    const waiting: Visit[] = [];
-    const wake = { call: (): void => undefined };
+    const shared: Shared = { waiting: [], wake: () => undefined, passage: undefined };
+    const { waiting } = shared;
     const serve = (request: IncomingMessage, response: ServerResponse): void => {
       const visit = visitOf(request, response);
-      if (!visit) answer(response, 404, page(false, 'There is nothing here.'));
+      if (shared.passage && isAt(request, shared.passage.path)) pass(response, shared.passage);
+      else if (!visit) answer(response, 404, page(false, 'There is nothing here.'));
       else if (waiting.length >= MOST_WAITING) visit.refuse();
       else {
         waiting.push(visit);
-        wake.call();
+        shared.wake();
       }
     };
     for (let attempt = 1; ; attempt++) {
       const first = await listen('127.0.0.1', port, serve);
       const actual = (first.address() as AddressInfo).port;
       try {
-        return new RedirectListener(actual, [first, await listen('::1', actual, serve)], waiting, wake);
+        return new RedirectListener(actual, [first, await listen('::1', actual, serve)], shared);
       } catch (error) {
-        if (!(error instanceof Failure)) return new RedirectListener(actual, [first], waiting, wake);
+        if (!(error instanceof Failure)) return new RedirectListener(actual, [first], shared);
         await close(first);
         if (port !== 0 || attempt >= 5) throw error;
       }
     }
   }
 
+  /**
+   * An address of this machine that leads to `url`, once. The command line of a browser is for all users to see: this
+   * address can stand there, and whoever else follows it first is noticed, because the browser comes second then.
+   */
+  passage(url: string, onSecond: () => void): string {
+    const path = `/${randomBytes(24).toString('base64url')}`;
+    this.#shared.passage = { path, url, onSecond, isSpent: false };
+    return `http://127.0.0.1:${this.#port}${path}`;
+  }
+
   /** The next visit. Rejects with the signal's reason. */
   async visit(signal: AbortSignal): Promise<Visit> {
     for (;;) {
-      const visit = this.#waiting.shift();
+      const visit = this.#shared.waiting.shift();
       if (visit) return visit;
       const arrival = new Promise<void>((resolve) => {
-        this.#wake.call = resolve;
+        this.#shared.wake = resolve;
       });
       await abortable(arrival, signal);
     }
@@ -73,7 +98,7 @@ export class RedirectListener {
 
   /** Answers that have begun arrive. */
   async close(): Promise<void> {
-    for (const visit of this.#waiting.splice(0)) visit.refuse();
+    for (const visit of this.#shared.waiting.splice(0)) visit.refuse();
     await Promise.all(this.#servers.map(close));
   }
 }
@@ -104,6 +129,23 @@ async function close(server: Server): Promise<void> {
   clearTimeout(limit);
 }
 
+const isAt = ({ method, url }: IncomingMessage, path: string): boolean => method === 'GET' && sameText(url ?? '', path);
+
+function pass(response: ServerResponse, passage: Passage): void {
+  if (passage.isSpent) {
+    answer(response, 410, page(false, 'Somebody has opened this sign-in before. It has ended; begin it again.'));
+    passage.onSecond();
+    return;
+  }
+  passage.isSpent = true;
+  redirect(response, passage.url);
+}
+
+function redirect(response: ServerResponse, location: string): void {
+  response.writeHead(303, { location, ...HEADERS });
+  response.end();
+}
+
 function visitOf(request: IncomingMessage, response: ServerResponse): Visit | undefined {
   let url: URL;
   try {
@@ -117,10 +159,7 @@ function visitOf(request: IncomingMessage, response: ServerResponse): Visit | un
   return {
     parameters,
     finish: (success, text) => answer(response, success ? 200 : 400, page(success, text)),
-    sendTo: (location) => {
-      response.writeHead(303, { location, ...HEADERS });
-      response.end();
-    },
+    sendTo: (location) => redirect(response, location),
     refuse: () => answer(response, 400, page(false, 'This is not the sign-in that procorefs waits for.')),
   };
 }

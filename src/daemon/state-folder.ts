@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf, Failure } from '../base/errors.js';
+import { refuseUnlessOwn, refuseUnlessPrivate } from '../base/ownership.js';
 import { ranSince } from '../base/process.js';
 
 /** Longest path of a unix socket, unix(7): `sun_path` has 108 bytes with the closing NUL. */
 const SOCKET_PATH_BYTES = 107;
+
+const FOLDERS = ['log', 'mounts', 'run', 'projects', 'clients'];
+/** Made by who fills them. */
+const MADE_LATER = ['companies', 'connections', 'jobs', 'secrets'];
 
 /** What a running mount leaves for other processes to find it. */
 export interface MountRecord {
@@ -39,17 +44,24 @@ export const isOrphaned = ({ pid, since }: MountRecord): boolean => since !== un
 export class StateFolder {
   readonly path: string;
 
-  /** Creates what is missing. @throws Failure `state-unwritable` */
+  /**
+   * Creates what is missing. What is there must be this user's alone: others could have put jobs, hosts and commands
+   * there which this user, perhaps root, would carry out.
+   * @throws Failure `state-unwritable`, `state-foreign`, `state-unsafe`
+   */
   constructor(path: string) {
     this.path = path;
     try {
-      for (const folder of ['', 'log', 'mounts', 'run', 'projects', 'clients']) {
-        mkdirSync(join(path, folder), { recursive: true, mode: 0o700 });
-      }
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      refuseUnlessPrivate(path);
+      for (const folder of FOLDERS) mkdirSync(join(path, folder), { recursive: true, mode: 0o700 });
+      for (const folder of [...FOLDERS, ...MADE_LATER].map((name) => join(path, name)))
+        if (existsSync(folder)) refuseUnlessOwn(folder);
       const probe = join(path, 'run', `.probe-${process.pid}`);
       writeFileSync(probe, '', { mode: 0o600 });
       rmSync(probe);
     } catch (error) {
+      if (error instanceof Failure) throw error;
       throw new Failure('state-unwritable', { path }, error);
     }
   }
@@ -98,10 +110,8 @@ export class StateFolder {
     if (Buffer.byteLength(here) <= SOCKET_PATH_BYTES) return here;
     const folder = join(tmpdir(), `procorefs-${process.getuid?.() ?? 0}-${shortHash(this.path)}`);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const { uid, mode } = statSync(folder);
     // Somebody else may have made the folder to listen in.
-    if (uid !== process.getuid?.() || (mode & 0o077) !== 0)
-      throw new Failure('state-unsafe', { path: folder, mode: (mode & 0o777).toString(8) });
+    refuseUnlessPrivate(folder);
     return join(folder, `${shortHash(key)}.sock`);
   }
 

@@ -19,6 +19,7 @@ const BUSY_PAUSE_MS = 150;
 /** From `sys/mount.h`. */
 const MNT_FORCE = 1;
 const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
 
 export interface MountEntry {
   /** Tells this mount from earlier and later ones at the same place. */
@@ -203,7 +204,8 @@ export async function unmount(path: string, options: UnmountOptions): Promise<vo
 export async function detach(path: string, force: boolean): Promise<void> {
   if (process.geteuid?.() !== 0) return detachAsUser(path, force);
   try {
-    await inPool('umount2', path, force ? MNT_FORCE | MNT_DETACH : 0);
+    // Whoever owns a folder above could have put a link in its place meanwhile.
+    await inPool('umount2', path, UMOUNT_NOFOLLOW | (force ? MNT_FORCE | MNT_DETACH : 0));
   } catch (error) {
     if (errnoOf(error) === 'EBUSY') throw new Failure('unmount-busy', { path }, error);
     if (errnoOf(error) === 'EINVAL') throw new Failure('not-mounted', { path }, error);

@@ -1,5 +1,6 @@
+import { Failure } from '../base/errors.js';
 import type { FilterRule, Rule } from './definition/filter-schema.js';
-import { compileGlob } from './glob.js';
+import { compileGlob, type Glob } from './glob.js';
 
 /** What filters look at. */
 export interface FilterItem {
@@ -27,10 +28,11 @@ export type Verdict = { readonly taken: true } | { readonly taken: false; readon
  * - Paths are globs from the folder that is transferred; what matches a folder holds for all that is below it. Names are
  *   globs over the last name. Case counts, except in extensions; how accents are composed does not.
  *
- * @throws Failure `job-refused`: a pattern cannot be used
+ * @throws Failure `job-refused`: a pattern cannot be used, or all of them stand for too many
  */
 export function compileFilters(filters: readonly FilterRule[]): (item: FilterItem) => Verdict {
-  const compiled = filters.map(compileFilter);
+  const compile = withinRoom();
+  const compiled = filters.map((filter) => compileFilter(filter, compile));
   const excludes = compiled.filter(({ action }) => action === 'exclude');
   const includes = compiled.filter(({ action }) => action === 'include');
   const taken: Verdict = { taken: true };
@@ -56,13 +58,29 @@ interface RuleTest {
   mayHoldBelow(path: string): boolean;
 }
 
-function compileFilter({ action, rules }: FilterRule) {
-  return { action, tests: rules.map(compileRule), words: rules.map(wordsOf).join(' and ') };
+type Compile = (pattern: string) => Glob;
+
+/** Globs of one job: each is looked at for each item. */
+const MOST_GLOBS = 10_000;
+
+function withinRoom(): Compile {
+  let count = 0;
+  return (pattern) => {
+    const glob = compileGlob(pattern);
+    count += glob.alternatives;
+    if (count > MOST_GLOBS)
+      throw new Failure('job-refused', { why: `the filters stand for over ${MOST_GLOBS} patterns` });
+    return glob;
+  };
+}
+
+function compileFilter({ action, rules }: FilterRule, compile: Compile) {
+  return { action, tests: rules.map((rule) => compileRule(rule, compile)), words: rules.map(wordsOf).join(' and ') };
 }
 
 const anywhere = (): boolean => true;
 
-function compileRule(rule: Rule): RuleTest {
+function compileRule(rule: Rule, compile: Compile): RuleTest {
   switch (rule.type) {
     case 'filter_extension': {
       const endings = rule.extensions.map(endingOf);
@@ -74,11 +92,11 @@ function compileRule(rule: Rule): RuleTest {
       return { holds, mayHoldBelow: anywhere };
     }
     case 'filter_name': {
-      const globs = rule.patterns.map(compileGlob);
+      const globs = rule.patterns.map(compile);
       return { holds: ({ name }) => globs.some((glob) => glob.matches(name)), mayHoldBelow: anywhere };
     }
     case 'filter_path':
-      return compilePaths(rule.patterns);
+      return compilePaths(rule.patterns, compile);
     case 'filter_size': {
       const { min = 0, max = Number.POSITIVE_INFINITY } = rule;
       return { holds: ({ folder, size }) => !folder && size >= min && size <= max, mayHoldBelow: anywhere };
@@ -96,8 +114,8 @@ function compileRule(rule: Rule): RuleTest {
   }
 }
 
-function compilePaths(patterns: readonly string[]): RuleTest {
-  const globs = patterns.map((pattern) => compileGlob(pattern.replace(/^\/+|\/+$/g, '')));
+function compilePaths(patterns: readonly string[], compile: Compile): RuleTest {
+  const globs = patterns.map((pattern) => compile(pattern.replace(/^\/+|\/+$/g, '')));
   const holdsAt = (path: string): boolean => ancestry(path).some((above) => globs.some((glob) => glob.matches(above)));
   return {
     holds: ({ path }) => holdsAt(path),

@@ -1,4 +1,5 @@
 import { Failure } from '../base/errors.js';
+import { matchSequence } from '../names/sequence.js';
 
 /**
  * Globs over names and paths: `*` any characters, `?` one, `[a-z]` and `[!a-z]` one of a set, `{a,b}` either, `**` as a
@@ -12,13 +13,18 @@ export interface Glob {
   matches(path: string): boolean;
   /** Whether something below this folder can match. */
   mayMatchBelow(folder: string): boolean;
+  /** How many patterns its braces stand for; each costs room, and time at each name. */
+  readonly alternatives: number;
 }
 
-/** @throws Failure `job-refused`: the braces stand for too many patterns */
+/** @throws Failure `job-refused`: it is too long, or its braces stand for too many patterns */
 export function compileGlob(pattern: string): Glob {
+  if (pattern.length > LONGEST_PATTERN)
+    throw new Failure('job-refused', { why: `a pattern has over ${LONGEST_PATTERN} characters` });
   const literal = pattern.normalize();
   const alternatives = expandBraces(literal).map((glob) => glob.split('/').map(compilePart));
   return {
+    alternatives: alternatives.length,
     matches(path) {
       const names = path.normalize();
       return names === literal || alternatives.some((parts) => matchAll(parts, names.split('/')));
@@ -33,26 +39,8 @@ export function compileGlob(pattern: string): Glob {
 type Token = 'star' | ((character: string) => boolean);
 type Part = 'folders' | ((name: string) => boolean);
 
+export const LONGEST_PATTERN = 1000;
 const MOST_ALTERNATIVES = 1000;
-
-/** Whether the parts match all names: a star takes as few as it can, and one more when the rest does not fit. */
-function matchSequence<Item>(
-  count: number,
-  isStar: (index: number) => boolean,
-  fits: (index: number, item: Item) => boolean,
-  items: readonly Item[],
-): boolean {
-  let [at, item] = [0, 0];
-  let [star, resume] = [-1, 0];
-  while (item < items.length) {
-    if (at < count && isStar(at)) [star, resume] = [at++, item];
-    else if (at < count && fits(at, items[item]!)) [at, item] = [at + 1, item + 1];
-    else if (star >= 0) [at, item] = [star + 1, ++resume];
-    else return false;
-  }
-  while (at < count && isStar(at)) at++;
-  return at === count;
-}
 
 const matchAll = (parts: readonly Part[], names: readonly string[]): boolean =>
   matchSequence(
@@ -139,32 +127,29 @@ function expandBraces(pattern: string): string[] {
   return done;
 }
 
-/** The first group from an index on; its choices may hold further ones. */
-function groupIn(text: string, from: number): { start: number; end: number; choices: string[] } | undefined {
-  for (let start = nextBrace(text, from); start >= 0; start = nextBrace(text, start + 1)) {
-    const choices: string[] = [];
-    let depth = 0;
-    let begun = start + 1;
-    for (let at = start; at < text.length; at++) {
-      const character = text[at];
-      if (character === '\\') at++;
-      else if (character === '{') depth++;
-      else if (character === ',' && depth === 1) {
-        choices.push(text.slice(begun, at));
-        begun = at + 1;
-      } else if (character === '}' && --depth === 0) {
-        if (choices.length > 0) return { start, end: at + 1, choices: [...choices, text.slice(begun, at)] };
-        break;
-      }
-    }
-  }
-  return undefined;
+interface OpenGroup {
+  readonly start: number;
+  readonly commas: number[];
 }
 
-function nextBrace(text: string, from: number): number {
+/** The first group from an index on; its choices may hold further ones. One walk: a brace that nothing closes costs no more. */
+function groupIn(text: string, from: number): { start: number; end: number; choices: string[] } | undefined {
+  const open: OpenGroup[] = [];
+  let found: (OpenGroup & { readonly end: number }) | undefined;
   for (let at = from; at < text.length; at++) {
-    if (text[at] === '\\') at++;
-    else if (text[at] === '{') return at;
+    const character = text[at];
+    if (character === '\\') at++;
+    else if (character === '{') open.push({ start: at, commas: [] });
+    else if (character === ',') open.at(-1)?.commas.push(at);
+    else if (character === '}') {
+      const group = open.pop();
+      if (group && group.commas.length > 0 && group.start < (found?.start ?? text.length))
+        found = { ...group, end: at };
+      if (found && open.length === 0) break;
+    }
   }
-  return -1;
+  if (!found) return undefined;
+  const { start, commas, end } = found;
+  const edges = [start, ...commas, end];
+  return { start, end: end + 1, choices: edges.slice(1).map((edge, n) => text.slice(edges[n]! + 1, edge)) };
 }

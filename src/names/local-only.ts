@@ -1,4 +1,5 @@
 import { Failure } from '../base/errors.js';
+import { matchSequence } from './sequence.js';
 
 /**
  * `local`: never published. `transfer-temporary`: a file on its way to another name; it waits for the rename.
@@ -9,14 +10,14 @@ export type NameClass = 'local' | 'transfer-temporary' | 'published';
 export interface NamePattern {
   readonly class: Exclude<NameClass, 'published'>;
   /** Matched against the whole name as it is shown. */
-  readonly pattern: RegExp;
+  readonly pattern: { test(name: string): boolean };
   /** Whose name it is, for `uploads` and the log. */
   readonly by: string;
   /** What may have such a name; a folder that people call `4913` is a folder. */
   readonly of: 'file' | 'folder' | 'any';
 }
 
-type Row = (by: string, pattern: RegExp, of?: NamePattern['of']) => NamePattern;
+type Row = (by: string, pattern: NamePattern['pattern'], of?: NamePattern['of']) => NamePattern;
 const local: Row = (by, pattern, of = 'file') => ({ class: 'local', pattern, by, of });
 const temporary: Row = (by, pattern, of = 'file') => ({ class: 'transfer-temporary', pattern, by, of });
 
@@ -102,13 +103,21 @@ export function matchName(
   return found;
 }
 
+const LONGEST_PATTERN = 1000;
+
 /** A pattern from `*`, `?` and plain characters, for a whole name. @throws Failure `usage` if it would match every name */
 export function globPattern(glob: string, nameClass: NamePattern['class']): NamePattern {
   if (/^\**$/.test(glob) || glob.includes('/'))
     throw new Failure('usage', { what: `the name pattern "${glob}" must be of one name, and not of every name` });
-  const source = glob
-    .replace(/[\\^$.|+()[\]{}]/g, '\\$&')
-    .replace(/\*+/g, '.*')
-    .replaceAll('?', '.');
-  return { class: nameClass, pattern: new RegExp(`^${source}$`, 'su'), by: `pattern ${glob}`, of: 'file' };
+  if (glob.length > LONGEST_PATTERN)
+    throw new Failure('usage', { what: `a name pattern has over ${LONGEST_PATTERN} characters` });
+  const parts = [...glob];
+  const test = (name: string): boolean =>
+    matchSequence(
+      parts.length,
+      (index) => parts[index] === '*',
+      (index, character) => parts[index] === '?' || parts[index] === character,
+      [...name],
+    );
+  return { class: nameClass, pattern: { test }, by: `pattern ${glob}`, of: 'file' };
 }

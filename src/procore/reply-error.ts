@@ -74,7 +74,10 @@ function parse(body: Buffer): unknown {
   }
 }
 
-/** Reads `errors`, `error` and `message`, each a text, an array or a map (of a map …), and `error_description`. */
+/**
+ * Reads `errors`, `error` and `message`, each a text, an array or a map (of a map …), and `error_description`: the form
+ * of the API's errors. Of any other body nothing is read, so that nothing of it is shown.
+ */
 export function errorTexts(body: unknown): Record<string, string[]> {
   const found: Record<string, string[]> = Object.create(null);
   const add = (field: string, value: unknown, depth: number): void => {
@@ -88,7 +91,7 @@ export function errorTexts(body: unknown): Record<string, string[]> {
   if (body !== null && typeof body === 'object' && !Array.isArray(body)) {
     const { errors, error, message, error_description: description } = body as Record<string, unknown>;
     for (const value of [errors, error, message, description]) add('base', value, 0);
-  } else if (typeof body === 'string' || Array.isArray(body)) add('base', body, 0);
+  }
   return found;
 }
 
@@ -96,4 +99,4 @@ const describe = (errors: Readonly<Record<string, readonly string[]>>): string =
   Object.entries(errors)
     .map(([field, texts]) => (field === 'base' ? '' : `${field}: `) + texts.join(', '))
     .join('; ')
-    .slice(0, 500);
+    .slice(0, 200);

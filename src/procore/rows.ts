@@ -174,7 +174,9 @@ function idOf(row: unknown): number | undefined {
 const problemOf = (error: unknown): string =>
   error instanceof z.ZodError
     ? oneLine(error.issues.map((issue) => `${issue.path.join('.') || 'row'}: ${issue.message}`).join('; '))
-    : oneLine(String(error));
+    : error instanceof SyntaxError
+      ? 'it is not JSON'
+      : oneLine(String(error));
 
 /** The JSON of a reply. @throws Failure `bad-reply` */
 export function parseJson(body: Uint8Array, host: string, call: string): unknown {

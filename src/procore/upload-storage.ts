@@ -150,7 +150,7 @@ export class UploadStorage {
         const error = await firstBytes(reply);
         if (outgoing.failure) throw outgoing.failure;
         if (reply.statusCode < 300 && outgoing.sent === body.size) return reply.headers;
-        const code = /<Code>([^<]{1,100})<\/Code>/.exec(error)?.[1] ?? '';
+        const code = S3_ERROR.exec(error)?.[1] ?? '';
         failure = refusal(reply.statusCode, code, error, label, url);
         const { statusCode: status } = reply;
         if (!(status < 300 || status === 408 || status === 429 || status >= 500 || PASSING.test(code))) throw failure;
@@ -187,13 +187,17 @@ function watched(body: OutgoingBody): { chunks: AsyncIterable<Uint8Array>; sent:
   return state;
 }
 
+/** The form of errors of an object store, and their code; nothing else that an address answers is shown. */
+const S3_ERROR =
+  /^(?:\u00ef\u00bb\u00bf)?\s*(?:<\?xml[^>]{0,100}>\s*)?<Error>[\s\S]{0,2000}?<Code>([\w.]{1,64})<\/Code>/;
+
 function refusal(status: number, code: string, body: string, label: string, url: string): Failure {
-  const message = /<Message>([^<]{1,300})/.exec(body)?.[1] ?? '';
+  const message = S3_ERROR.test(body) ? (/<Message>([^<]{1,200})/.exec(body)?.[1] ?? '') : '';
   const said = [code, message].filter((text) => text !== '').join(', ');
   const why =
     status < 300
       ? 'the storage answered before it had everything'
-      : `${redactUrl(url)} answered ${status}${said === '' ? '' : ` (${oneLine(said, 300)})`}`;
+      : `${redactUrl(url)} answered ${status}${said === '' ? '' : ` (${oneLine(said, 200)})`}`;
   return new Failure('upload-failed', { what: label, status, why });
 }
 

@@ -17,6 +17,7 @@ export interface Ready {
   readonly client_secret: string;
   readonly company_id: number;
   readonly projects: readonly { readonly id: number; readonly name: string }[];
+  readonly storage: string;
   readonly admin: string;
   /** Ids that are refused, once the switches `other-projects` and `other-company` let them be there. */
   readonly others: { readonly not_permitted: number; readonly tool_off: number; readonly company: number };
@@ -65,7 +66,7 @@ export async function startSimulator(
 }
 
 function ready(world: World): Ready {
-  const { api, login, admin } = world.origins;
+  const { api, login, storage, admin } = world.origins;
   return {
     api,
     login,
@@ -73,6 +74,7 @@ function ready(world: World): Ready {
     client_secret: world.client.secret,
     company_id: world.company.id,
     projects: world.projects.map(({ id, name }) => ({ id, name })),
+    storage,
     admin,
     others: { not_permitted: world.notPermitted.id, tool_off: world.toolOff.id, company: world.otherCompany.id },
   };

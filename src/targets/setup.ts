@@ -5,6 +5,7 @@ import type { Connections } from '../connections/store.js';
 import type { TargetConnection } from '../connections/target-connection.js';
 import { openConnection } from './connection.js';
 import { mountOf } from './folder/root.js';
+import { knownHostsFile } from './known-hosts.js';
 import { signsIn } from './rclone/types.js';
 import type { TargetRules, TargetTest } from './target.js';
 
@@ -28,6 +29,7 @@ export function defineTarget(connections: Connections, words: TargetWords): Targ
   if (!/^[a-z0-9][a-z0-9-]*$/.test(platform)) throw new Failure('usage', { what: `"${platform}" is no platform` });
   if (words.uri === undefined && !signsIn(platform))
     throw new Failure('usage', { what: `where it is is missing: the uri of "${platform}"` });
+  if (platform === 'sftp' || platform === 'rsync') refuseAnyKey(options);
   const uri = platform === 'fs' ? resolve(words.uri ?? '.') : (words.uri ?? '');
   const isFolder = (platform === 'fs' || platform === 'nfs') && uri.startsWith('/') && !uri.startsWith('//');
   const mountpoint = isFolder ? mountOf(uri)?.mountpoint : undefined;
@@ -46,6 +48,10 @@ export function defineTarget(connections: Connections, words: TargetWords): Targ
     password,
     secrets,
   );
+}
+
+function refuseAnyKey({ known_hosts_file: file }: TargetWords['options']): void {
+  if (file !== undefined) knownHostsFile(file);
 }
 
 /** A token or a service account's key among the options needs nobody at a browser. */
@@ -76,5 +82,4 @@ export const rulesJson = ({ names, ...rules }: TargetRules) => ({
   pathLength: names.pathLength,
 });
 
-/** An address may hold a password before the host. */
-export const redactedUri = (uri: string): string => uri.replace(/(?<=:\/\/[^/@:]*:)[^/@]*(?=@)/, '[secret]');
+export { redactedUri } from './redacted.js';

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Installation, kill, MAIN, type Ran } from '../helpers/mounted.js';
@@ -33,12 +33,17 @@ t.test('an account is added, tested, signed in again and removed', async (t) => 
     const path = { PATH: `${bin}:${process.env.PATH}` };
     const waiting = new Waiting(installation, addWords(server, 'Site', ...person), path);
     waiting.child.stdin!.end(client_secret);
-    const address = await waiting.address();
-    t.equal((await browse(address)).status, 200);
+    const shown = await waiting.address();
+    // The browser goes on by itself.
+    const file = join(installation.folder, 'opened');
+    await until(() => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n'));
+    const opened = readFileSync(file, 'utf8').trim();
+    t.match(opened, /^http:\/\/127\.0\.0\.1:\d+\/[\w-]{32}$/, 'what is in a command line is for all users to see');
+    const first = await fetch(opened, { redirect: 'manual' });
+    t.equal(first.headers.get('location'), shown, 'it leads to the page');
+    t.equal((await browse(shown)).status, 200);
     const { code, stdout, stderr } = await waiting.ended;
     t.equal(code, 0, stderr);
-    // The browser goes on by itself.
-    await until(() => readFileSync(join(installation.folder, 'opened'), 'utf8').trim() === address);
     t.match(stdout, /^Connection test succeeded: "Site"\nsigned in as Alex Admin \(.+\), company /);
     t.match(stdout, `through the app ${server.ready.client_id}`);
     t.match(stdout, /2 projects:\nID +DOCUMENTS +NAME\n\d+ +write/);
@@ -48,6 +53,27 @@ t.test('an account is added, tested, signed in again and removed', async (t) => 
     const secrets = join(installation.state, 'secrets');
     t.equal(statSync(secrets).mode & 0o777, 0o700);
     for (const file of readdirSync(secrets)) t.equal(statSync(join(secrets, file)).mode & 0o777, 0o600, file);
+  });
+
+  await t.test('a sign-in that somebody else has opened ends where a person sees it', async (t) => {
+    const path = { PATH: `${join(installation.folder, 'bin')}:${process.env.PATH}` };
+    const file = join(installation.folder, 'opened');
+    rmSync(file);
+    const waiting = new Waiting(installation, addWords(server, 'Taken', ...person), path);
+    waiting.child.stdin!.end(client_secret);
+    await waiting.address();
+    await until(() => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n'));
+    const opened = readFileSync(file, 'utf8').trim();
+    t.equal((await fetch(`${opened}x`, { redirect: 'manual' })).status, 404);
+    t.equal((await fetch(opened, { method: 'HEAD', redirect: 'manual' })).status, 404);
+    const other = await fetch(opened, { redirect: 'manual' });
+    t.equal(other.status, 303);
+    const browser = await fetch(opened, { redirect: 'manual' });
+    t.equal(browser.status, 410);
+    t.match(await browser.text(), /not signed in/);
+    const { code, stderr } = await waiting.ended;
+    t.equal(code, 1);
+    t.match(stderr, /asked for twice: another user of this machine may have been first; try again/);
   });
 
   await t.test('by a code, on a machine without a browser', async (t) => {

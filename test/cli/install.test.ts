@@ -1,15 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t from 'tap';
-import { Machine, machineUnavailable } from '../helpers/cases.js';
+import { INSTALLED, Machine, machineUnavailable } from '../helpers/cases.js';
 import { wrongInRefusal } from '../helpers/cases-refusal.js';
+import type { Ran } from '../helpers/mounted.js';
 import { simulator } from '../helpers/simulator.js';
 
 const skip = machineUnavailable;
 
 t.test('after install, mount(8) and umount(8) work with a line of fstab', { skip }, async (t) => {
   const running = await simulator(t, { items: 40, oddNames: 'no' });
-  const machine = await Machine.create(t, { scratch: ['/usr/sbin', '/etc'] });
+  const machine = await Machine.create(t, { scratch: ['/usr/sbin', '/etc'], installed: true });
   await machine.connect(running);
   const project = running.ready.projects[0]!;
   t.match(project.name, / /, 'the name has a blank');
@@ -56,7 +57,7 @@ t.test('after install, mount(8) and umount(8) work with a line of fstab', { skip
 });
 
 t.test('install and uninstall touch only what is theirs', { skip }, async (t) => {
-  const machine = await Machine.create(t, { device: '0600' });
+  const machine = await Machine.create(t, { device: '0600', installed: true });
   const prefix = join(machine.folder, 'prefix/sbin');
   const helper = join(prefix, 'mount.procorefs');
   await machine.must(['install', '--prefix', prefix]);
@@ -74,4 +75,49 @@ t.test('install and uninstall touch only what is theirs', { skip }, async (t) =>
   t.equal(readFileSync(helper, 'utf8'), '#!/bin/sh\necho of somebody else\n', 'it is as it was');
   const denied = await machine.procorefs(['install', '--prefix', join(machine.folder, 'other')], { as: 'eve' });
   t.strictSame(wrongInRefusal(denied, /cannot be written: .+; run this as root, or choose a folder with --prefix/), []);
+});
+
+t.test('install refuses what others than root can change, and so does the helper each time', { skip }, async (t) => {
+  const machine = await Machine.create(t, { device: '0600', installed: true });
+  const helper = join(machine.folder, 'sbin/mount.procorefs');
+  const install = (): Promise<Ran> => machine.procorefs(['install', '--prefix', dirname(helper)]);
+  const help = (): Promise<Ran> => machine.run('sh', [helper, 'Procore:x', '/nowhere']);
+  t.equal((await install()).code, 0);
+  t.match((await help()).stderr, /there is no connection "Procore"/, 'the helper runs the program');
+
+  const app = join(INSTALLED, 'app');
+  const native = join(app, 'node_modules/koffi/index.js');
+  const places: [string, string, string][] = [
+    ['the program', machine.main, `chown 65534 ${machine.main}`],
+    ['a file that others may write', machine.main, `chmod 0666 ${machine.main}`],
+    ['the folder of the program', dirname(machine.main), `chown 65534 ${dirname(machine.main)}`],
+    ['a folder above it', app, `chmod 0775 ${app}`],
+    ['a folder where others may add', app, `chmod 1777 ${app}`],
+    ['a folder at the top', INSTALLED, `chown 65534 ${INSTALLED}`],
+    ['what is loaded beside it', native, `chown 65534 ${native}`],
+    ['the folder of what is loaded', join(app, 'node_modules'), `chown 65534 ${join(app, 'node_modules')}`],
+    ['what says how modules are read', join(app, 'package.json'), `chmod 0646 ${join(app, 'package.json')}`],
+    ['Node', machine.node, `chown 65534 ${machine.node}`],
+    ['a link in its place', native, `mv ${native} ${INSTALLED}/kept; ln -s ${INSTALLED}/kept ${native}`],
+  ];
+  for (const [what, path, change] of places) {
+    await machine.run('sh', ['-c', change]);
+    for (const ran of [await install(), await help()]) {
+      t.strictSame(
+        wrongInRefusal(ran, /^procorefs: root would run what others can change: \/opt.+; put Node /),
+        [],
+        what,
+      );
+      t.ok(ran.stderr.includes(`${path} (uid `), `${what} is named: ${ran.stderr}`);
+    }
+    const back = `[ -L ${path} ] && rm ${path} && mv ${INSTALLED}/kept ${path}; chown 0 ${path}; chmod 0755 ${path}`;
+    await machine.run('sh', ['-c', back]);
+    t.equal((await install()).code, 0, `${what}: well again`);
+  }
+});
+
+t.test('a checkout of a user is not what root installs', { skip }, async (t) => {
+  const machine = await Machine.create(t, { device: '0600' });
+  const ran = await machine.procorefs(['install', '--prefix', join(machine.folder, 'sbin')]);
+  t.strictSame(wrongInRefusal(ran, /others can change: \/tmp \(uid 0, mode 1777\); /), []);
 });

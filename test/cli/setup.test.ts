@@ -1,12 +1,17 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { atFault, rootRuns } from '#src/cli/root-only.js';
 import { fstabLine, putFstabLine } from '#src/cli/setup/fstab.js';
 import type { Job } from '#src/jobs/definition/job-schema.js';
-import { Installation, isMounted } from '../helpers/mounted.js';
+import { Installation, isMounted, MAIN } from '../helpers/mounted.js';
 import { simulator } from '../helpers/simulator.js';
 
-t.test('setup asks five questions and leaves a mount, an fstab line and a nightly copy-out', async (t) => {
+/** A checkout that others than root can change is not installed. */
+const fault = atFault(rootRuns(realpathSync(process.execPath), realpathSync(MAIN)));
+const skip = fault === undefined ? false : `root alone must own the checkout: ${fault}`;
+
+t.test('setup asks five questions and leaves a mount, an fstab line and a nightly copy-out', { skip }, async (t) => {
   const running = await simulator(t, { items: 30, projects: 2 });
   const { ready } = running;
   const installation = new Installation(t);

@@ -77,6 +77,40 @@ t.test('signing in at the simulated Procore', async (t) => {
     t.equal(proxy.grants.at(-1)!.code_verifier, undefined);
   });
 
+  t.test('PKCE stays when something else is refused', async (t) => {
+    await server.admin.switches({ pkce: 'ignored' });
+    for (const error_description of ['the code was used before', 'redirect_uri', undefined]) {
+      proxy.fates.push({ status: 400, body: JSON.stringify({ error: 'invalid_request', error_description }) });
+      const before = proxy.grants.length;
+      const { granted, person } = await byRedirect((url) => browse(url));
+      t.match(granted, { code: 'code-refused' }, 'it is told');
+      t.equal(person?.status, 400);
+      t.equal(proxy.grants.length, before + 1, 'and not tried with less');
+    }
+  });
+
+  t.test('PKCE stays when the page refuses something else', async (t) => {
+    for (const [body, tries] of [
+      ['<p>The redirect uri included is not valid.</p>', 1],
+      ['<a href="/login?code_challenge=x">Try again</a>', 1],
+      ['<p>unsupported parameter: code_challenge</p>', 2],
+    ] as const) {
+      const asked: string[] = [];
+      const { url } = await fakeServer(t, (request, response) => {
+        asked.push(request.url ?? '');
+        response.writeHead(400, { 'content-type': 'text/html' });
+        response.end(body);
+      });
+      const ask = async () => new Secret('x');
+      await t.rejects(
+        signInByCode({ ...client, loginUrl: url }, () => undefined, ask, soon()),
+        { code: 'sign-in-refused' },
+      );
+      t.equal(asked.length, tries, body);
+      t.match(String(asked[0]), /code_challenge=/);
+    }
+  });
+
   t.test('whoever does not know the state is not listened to', async (t) => {
     const { granted, person } = await byRedirect(async (url, redirectUri) => {
       const state = new URL(url).searchParams.get('state')!;

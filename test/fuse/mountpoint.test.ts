@@ -9,7 +9,7 @@ import { silentLog } from '#src/base/log.js';
 import { drivers } from '#src/fuse/drivers.js';
 import { kernelDriver } from '#src/fuse/kernel/driver.js';
 import { Guard } from '#src/fuse/kernel/guard.js';
-import { checkMountpoint, clearDeadMount, mountTable, parseMountTable, unmount } from '#src/fuse/mountpoint.js';
+import { checkMountpoint, clearDeadMount, detach, mountTable, parseMountTable, unmount } from '#src/fuse/mountpoint.js';
 import { Client } from '../helpers/fuse-client.js';
 import { MemoryFileSystem } from '../helpers/fuse-memory.js';
 import { fuseFolder, mountFor, until } from '../helpers/fuse-mount.js';
@@ -53,6 +53,21 @@ t.test('mountinfo is parsed, also names with blanks, backslashes and umlauts', a
   });
   t.match(second, { mountpoint: '/mnt/a b\\c\td/Plä\nne', source: 'acme:Tower (N)', type: 'fuse.procorefs' });
   t.ok((await mountTable()).some(({ mountpoint }) => mountpoint === '/proc'));
+});
+
+const skip = process.getuid?.() === 0 ? false : 'needs root: it mounts a file system in memory';
+
+t.test('a link that was put in the place of a mount point unmounts nothing else', { skip }, async (t) => {
+  const base = fuseFolder(t);
+  const [real, link] = [join(base, 'of-another'), join(base, 'link')];
+  mkdirSync(real);
+  symlinkSync(real, link);
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'procorefs-test', real]);
+  t.teardown(() => run('umount', [real]));
+  for (const force of [false, true]) {
+    await t.rejects(detach(link, force), { code: 'not-mounted' });
+    t.ok((await mountTable()).some(({ mountpoint }) => mountpoint === real));
+  }
 });
 
 t.test('a mount point must be an empty folder that nothing is mounted on', async (t) => {

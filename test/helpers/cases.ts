@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { nativePackages } from '#src/cli/root-only.js';
 import type { MountStatus } from '#src/daemon/status.js';
 import { type MountEntry, parseMountTable } from '#src/fuse/mountpoint.js';
-import { LAST_WRITES, type Ran, run } from './mounted.js';
+import { LAST_WRITES, MAIN, type Ran, run } from './mounted.js';
 import { processesWith, signalTo } from './processes.js';
 import type { RunningSimulator } from './simulator.js';
 
@@ -32,6 +33,8 @@ export interface MachineSettings {
   readonly empty?: readonly string[];
   /** Folders of the system that can be changed without anybody noticing. */
   readonly scratch?: readonly string[];
+  /** Node and the program are copies which only root may change, as a package would put them. */
+  readonly installed?: true;
 }
 
 export interface RunOptions {
@@ -46,6 +49,8 @@ export const machineUnavailable: string | false =
   process.getuid?.() === 0 ? false : 'needs root: it changes a mount namespace of its own';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+/** Where the copies of a machine with `installed` are, for it alone. */
+export const INSTALLED = '/opt';
 
 /**
  * This machine as one test wants it to be, in a mount namespace of its own: with another /dev/fuse, without some
@@ -60,10 +65,10 @@ export class Machine {
   readonly main: string;
   readonly #holder: ChildProcess;
 
-  private constructor(folder: string, holder: ChildProcess) {
+  private constructor(folder: string, holder: ChildProcess, installed: boolean) {
     this.folder = folder;
-    this.node = join(folder, 'bin/node');
-    this.main = join(folder, 'app/dist/bundle/main.js');
+    this.node = installed ? join(INSTALLED, 'node') : join(folder, 'bin/node');
+    this.main = installed ? join(INSTALLED, 'app/dist/bundle/main.js') : join(folder, 'app/dist/bundle/main.js');
     this.#holder = holder;
   }
 
@@ -79,7 +84,7 @@ export class Machine {
     const holder = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-ec', script(folder, settings)], {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
-    const machine = new Machine(folder, holder);
+    const machine = new Machine(folder, holder, settings.installed === true);
     t.teardown(() => machine.#close());
     await new Promise<void>((resolve, reject) => {
       let complaint = '';
@@ -204,6 +209,7 @@ function script(folder: string, settings: MachineSettings): string {
       `mkdir ${folder}/dev/upper${n} ${folder}/dev/work${n}`,
       `mount -t overlay -o lowerdir=${path},upperdir=${folder}/dev/upper${n},workdir=${folder}/dev/work${n} procorefs-test ${path}`,
     ]),
+    ...(settings.installed ? installing() : []),
     `cp /etc/passwd ${folder}/passwd`,
     ...Object.entries(people)
       .filter(([person]) => person !== 'root')
@@ -227,6 +233,18 @@ function script(folder: string, settings: MachineSettings): string {
     );
   }
   return [...lines, 'echo ready', 'exec cat >/dev/null'].join('\n');
+}
+
+/** Copies what is run, not what it is built and tested with. */
+function installing(): string[] {
+  const parts = ['package.json', 'dist/bundle', ...nativePackages(MAIN).map((path) => relative(ROOT, path))];
+  return [
+    `mount -t tmpfs -o mode=0755 procorefs-test ${INSTALLED}`,
+    `mkdir ${INSTALLED}/app`,
+    `cp --no-preserve=all ${quote(process.execPath)} ${INSTALLED}/node`,
+    `(cd ${quote(ROOT)}; cp -r --parents --no-preserve=all ${parts.map(quote).join(' ')} ${INSTALLED}/app)`,
+    `chmod 0755 ${INSTALLED}/node`,
+  ];
 }
 
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;

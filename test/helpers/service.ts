@@ -39,9 +39,16 @@ export class RunningService {
     this.#heard = heard;
   }
 
-  static async start(t: Teardown, installation: Installation, words: readonly string[]): Promise<RunningService> {
-    const { NODE_OPTIONS: _, ...env } = installation.environment;
-    const child = spawn(process.execPath, [MAIN, 'serve', ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  /** @param before a program, with its words, that becomes the service */
+  static async start(
+    t: Teardown,
+    installation: Installation,
+    words: readonly string[],
+    { before = [], env: more = {} }: { readonly before?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
+  ): Promise<RunningService> {
+    const { NODE_OPTIONS: _, ...env } = { ...installation.environment, ...more };
+    const [program, ...rest] = [...before, process.execPath, MAIN, 'serve', ...words];
+    const child = spawn(program!, rest, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const heard = { errors: '' };
     child.stderr!.setEncoding('utf8').on('data', (text: string) => (heard.errors += text));
     const line = await new Promise<string>((resolve, reject) => {

@@ -23,7 +23,7 @@ export async function decide(
       value!.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code)),
     );
   // A connection that was kept may have been closed meanwhile, on a busy machine: then once more.
-  const post = () => fetch(new URL('/oauth/authorize', url), { method: 'POST', body, redirect: 'manual' });
+  const post = () => fetch(new URL('/oauth/authorize', page.url), { method: 'POST', body, redirect: 'manual' });
   const posted = await post().catch(post);
   return {
     location: posted.headers.get('location') ?? undefined,

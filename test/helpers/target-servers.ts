@@ -127,10 +127,10 @@ const answers = (port: number): Promise<boolean> =>
     socket.once('error', () => done(false));
   });
 
-export const serveWebdav = (folder: ServerFolder): Promise<TestServer> =>
+export const serveWebdav = (folder: ServerFolder, password = 'secret word'): Promise<TestServer> =>
   TestServer.start((port) => ['rclone', 'serve', 'webdav', folder.files, '--addr', `127.0.0.1:${port}`], {
     RCLONE_USER: 'procorefs',
-    RCLONE_PASS: 'secret word',
+    RCLONE_PASS: password,
     RCLONE_CONFIG: folder.at('none.conf'),
   });
 
@@ -140,10 +140,10 @@ export function makeKey(file: string): string {
   return file;
 }
 
-export const serveSftp = (folder: ServerFolder, hostKey: string): Promise<TestServer> =>
+export const serveSftp = (folder: ServerFolder, hostKey: string, password = 'secret word'): Promise<TestServer> =>
   TestServer.start(
     (port) => ['rclone', 'serve', 'sftp', folder.files, '--addr', `127.0.0.1:${port}`, '--key', hostKey],
-    { RCLONE_USER: 'procorefs', RCLONE_PASS: 'secret word', RCLONE_CONFIG: folder.at('none.conf') },
+    { RCLONE_USER: 'procorefs', RCLONE_PASS: password, RCLONE_CONFIG: folder.at('none.conf') },
   );
 
 export const serveS3 = (folder: ServerFolder): Promise<TestServer> =>
@@ -154,8 +154,8 @@ export const serveS3 = (folder: ServerFolder): Promise<TestServer> =>
     String(port),
   ]);
 
-/** A Samba server with one share, `files`, for the account root with the password `secret word`. */
-export async function serveSmb(folder: ServerFolder): Promise<TestServer> {
+/** A Samba server with one share, `files`, for the account root. */
+export async function serveSmb(folder: ServerFolder, password = 'secret word'): Promise<TestServer> {
   for (const name of ['private', 'state', 'run']) mkdirSync(folder.at(name));
   const configuration = folder.at('smb.conf');
   writeFileSync(
@@ -181,7 +181,7 @@ export async function serveSmb(folder: ServerFolder): Promise<TestServer> {
     ].join('\n'),
   );
   execFileSync('smbpasswd', ['-c', configuration, '-a', '-s', 'root'], {
-    input: 'secret word\nsecret word\n',
+    input: `${password}\n${password}\n`,
     stdio: 'pipe',
   });
   return TestServer.start((port) => [

@@ -39,6 +39,16 @@ t.test('names made to hold up a matcher do not', async (t) => {
   t.ok(process.cpuUsage(started).user < 2_000_000, 'a regular expression would take for ever');
 });
 
+t.test('patterns made to hold up a matcher are refused or cost no more than others', async (t) => {
+  const started = process.cpuUsage();
+  t.throws(() => compileGlob('{'.repeat(40_000)), { code: 'job-refused', details: { why: /over 1000 characters/ } });
+  t.ok(compileGlob('{'.repeat(1000)).matches('{'.repeat(1000)));
+  const many = compileGlob(`${'{a,b}'.repeat(9)}${'{'.repeat(900)}`);
+  t.equal(many.alternatives, 512);
+  t.ok(many.matches(`${'a'.repeat(9)}${'{'.repeat(900)}`));
+  t.ok(process.cpuUsage(started).user < 500_000, 'a brace that nothing closes is walked over once');
+});
+
 const part = fc.oneof(
   fc.constant('**'),
   fc

@@ -125,3 +125,13 @@ t.test('patterns can be added, and local goes first', async (t) => {
   t.equal(matchName('q.tmp')?.by, 'Office, LibreOffice, AutoCAD and others');
   for (const glob of ['', '*', '**', 'a/b']) t.throws(() => globPattern(glob, 'local'), { code: 'usage' });
 });
+
+t.test('names made to hold up a pattern do not', (t) => {
+  const started = process.cpuUsage();
+  const { pattern } = globPattern('*a*a*a*a*a*a*a*a*a*a*b', 'local');
+  for (let n = 0; n < 100; n++) t.notOk(pattern.test('a'.repeat(255)));
+  t.ok(pattern.test(`${'a'.repeat(200)}b`));
+  t.ok(process.cpuUsage(started).user < 1_000_000, 'a regular expression would take for ever');
+  t.throws(() => globPattern('a'.repeat(1001), 'local'), { code: 'usage' });
+  t.end();
+});

@@ -220,12 +220,13 @@ t.test('texts of an error reply are found wherever they stand', async (t) => {
   t.strictSame({ ...errorTexts({ errors: { name: ['taken'], base: ['x'] } }) }, { name: ['taken'], base: ['x'] });
   t.strictSame({ ...errorTexts({ error: { message: 'a' }, message: 'b' }) }, { message: ['a'], base: ['b'] });
   t.strictSame({ ...errorTexts({ errors: { file: { name: 'taken' } } }) }, { 'file.name': ['taken'] });
-  t.strictSame({ ...errorTexts('\u001b[31mred') }, { base: ['\\x1b[31mred'] });
+  t.strictSame({ ...errorTexts({ message: '\u001b[31mred' }) }, { base: ['\\x1b[31mred'] });
   t.strictSame(
     { ...errorTexts({ error: 'invalid_grant', error_description: 'no' }) },
     { base: ['invalid_grant', 'no'] },
   );
-  t.strictSame({ ...errorTexts(undefined) }, {});
+  for (const other of [undefined, 'of an internal host', ['of', 'an', 'internal', 'host'], { data: { key: 'secret' } }])
+    t.strictSame({ ...errorTexts(other) }, {}, 'nothing that is no error of the API is quoted');
 });
 
 t.test('compressed replies are understood, small and large; a damaged one is asked for again', async (t) => {

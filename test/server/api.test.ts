@@ -14,7 +14,7 @@ t.test('the service at an address, with its users', async (t) => {
   const server = await simulator(t, { items: 20, projects: 1, spike: 1000 });
   const { ready } = server;
   const installation = new Installation(t);
-  mkdirSync(installation.state, { recursive: true });
+  mkdirSync(installation.state, { mode: 0o700, recursive: true });
   writeFileSync(join(installation.folder, 'default-secret'), ready.client_secret, { mode: 0o600 });
   writeFileSync(
     join(installation.state, 'config.json'),

@@ -26,7 +26,10 @@ t.test('a server by rsync over ssh', async (t) => {
   t.test('wrong key, host key or folder are told apart', async (t) => {
     const wrong = (more: Record<string, string>) => ({ ...definition, options: { ...definition.options, ...more } });
     await failsWith(t, 'target-login', () => openTarget(wrong({ key_file: folder.at('host') }), options));
-    await failsWith(t, 'target-login', () => openTarget(wrong({ known_hosts_file: '/dev/null' }), options));
+    writeFileSync(folder.at('no_hosts'), '');
+    await failsWith(t, 'target-login', () => openTarget(wrong({ known_hosts_file: folder.at('no_hosts') }), options));
+    for (const file of ['/dev/null', 'none', '', folder.top, folder.at('absent')])
+      await failsWith(t, 'host-unchecked', () => openTarget(wrong({ known_hosts_file: file }), options));
     await failsWith(t, 'target-missing', () => openTarget({ ...definition, uri: `${definition.uri}/none` }, options));
     const made = await openTarget(definition, { ...options, path: "ma'de/below", create: true });
     t.ok((await made.test(signal)).writable);

@@ -12,7 +12,7 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 /**
  * Lets a person sign in. Ctrl-C and the time limit end it cleanly.
- * @throws Failure `sign-in-expired`, `interrupted`, `redirect-port-busy`, or as the sign-in does
+ * @throws Failure `sign-in-expired`, `sign-in-taken`, `interrupted`, `redirect-port-busy`, or as the sign-in does
  */
 export async function signIn(context: CommandContext, client: OAuthClient, input: StandardInput): Promise<Granted> {
   const seconds = numberFlag(context, 'timeout') ?? 600;
@@ -28,7 +28,9 @@ export async function signIn(context: CommandContext, client: OAuthClient, input
       return await signInByCode(client, showForCode, (stop) => askCode(input, stop), signal);
     const listener = await RedirectListener.open(port);
     try {
-      return await signInByRedirect(client, listener, showAndOpen, signal);
+      const taken = (): void => ending.abort(new Failure('sign-in-taken'));
+      const show = (url: string): void => showAndOpen(url, listener.passage(url, taken));
+      return await signInByRedirect(client, listener, show, signal);
     } finally {
       await listener.close();
     }
@@ -38,12 +40,13 @@ export async function signIn(context: CommandContext, client: OAuthClient, input
   }
 }
 
-function showAndOpen(url: string): void {
+/** @param passage leads to `url`, which goes to no command line: what is in it makes the sign-in this person's */
+function showAndOpen(url: string, passage: string): void {
   say('Sign in with Procore in the browser that opens. If none does, open this address on this machine:\n');
   say(`  ${url}\n`);
   say('(on a machine without a browser, stop with Ctrl-C and add --no-browser)');
   // What the browser prints is not ours to show, and whether there is one is seen by the person.
-  const browser = spawn('xdg-open', [url], { detached: true, stdio: 'ignore' });
+  const browser = spawn('xdg-open', [passage], { detached: true, stdio: 'ignore' });
   browser.once('error', () => undefined);
   browser.unref();
 }

@@ -1,8 +1,11 @@
 import * as z from 'zod';
+import { LONGEST_PATTERN } from '../glob.js';
+
+const MOST_PATTERNS = 1000;
 
 const list = z
   .union([z.string().transform((text) => [text]), z.array(z.string())])
-  .pipe(z.array(z.string().min(1)).min(1));
+  .pipe(z.array(z.string().min(1).max(LONGEST_PATTERN)).min(1).max(MOST_PATTERNS));
 
 const hasBounds = (from: number | undefined, to: number | undefined): boolean =>
   (from !== undefined || to !== undefined) && (from ?? Number.NEGATIVE_INFINITY) <= (to ?? Number.POSITIVE_INFINITY);
@@ -33,6 +36,6 @@ export type Rule = z.output<typeof ruleSchema>;
 export const filterSchema = z.strictObject({
   type: z.literal('filter_rule').default('filter_rule'),
   action: z.enum(['include', 'exclude']),
-  rules: z.array(ruleSchema).min(1),
+  rules: z.array(ruleSchema).min(1).max(100),
 });
 export type FilterRule = z.output<typeof filterSchema>;

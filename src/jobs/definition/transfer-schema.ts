@@ -3,6 +3,8 @@ import { filterSchema } from './filter-schema.js';
 import { timeOfDay } from './schedule-schema.js';
 import { AUDIT_LEVELS, CONFLICT_RESOLUTIONS, DELETE_PROPAGATIONS, TRANSFER_TYPES } from './words.js';
 
+const MOST_FILTERS = 1000;
+
 const id = z.union([z.string().min(1), z.number().transform(String)]);
 
 /** One end of a transfer: a connection (by id or name) and a folder below its root. */
@@ -67,7 +69,10 @@ const fields = {
     })
     .default({ retries: 3, parallel_writes: { requested: 4, max: 16 } }),
   filter: z
-    .strictObject({ source: z.array(filterSchema).default([]), destination: z.array(filterSchema).default([]) })
+    .strictObject({
+      source: z.array(filterSchema).max(MOST_FILTERS).default([]),
+      destination: z.array(filterSchema).max(MOST_FILTERS).default([]),
+    })
     .default({ source: [], destination: [] }),
   audit_level: z.enum(AUDIT_LEVELS).default('info'),
   simulation_mode: yes.default(false),

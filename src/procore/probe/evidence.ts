@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { oneLine } from '../../base/text.js';
 import { errorTexts } from '../reply-error.js';
 import { type RateSeen, SPIKE_SECONDS } from './spike-window.js';
 import type { StorageLook } from './storage-look.js';
@@ -106,9 +107,9 @@ export class Seen {
     return listOf(this.json);
   }
 
-  /** The reply's words, for people and for what only they tell. */
+  /** The reply's words, for people; of a body that is no error of the API, none. */
   get words(): string {
-    return Object.values(errorTexts(this.json)).flat().join('; ') || this.text.slice(0, 200);
+    return oneLine(Object.values(errorTexts(this.json)).flat().join('; ') || `HTTP ${this.status}`, 200);
   }
 
   get perPage(): number | undefined {

@@ -1,4 +1,6 @@
 import { Failure, type FailureCode } from '../../base/errors.js';
+import { oneLine } from '../../base/text.js';
+import type { StorageType } from './types.js';
 
 /**
  * What rclone's storages say, in the words of dozens of servers: the first row that fits names the failure. Checked
@@ -32,10 +34,33 @@ const WORDS: readonly (readonly [RegExp, FailureCode])[] = [
   ],
 ];
 
-export function rcloneFailure(text: string, target: string, path: string): Failure {
+/** What rclone itself says of what it could not begin, in fixed words. */
+const OWN =
+  /didn't find backend called "[\w -]{1,40}"|ssh: handshake failed|knownhosts: key (?:mismatch|is unknown)|x509: certificate (?:signed by unknown authority|has expired)|certificate is valid for|invalid credentials|must be specified|bad scheme|unsupported protocol scheme/i;
+const MOST_WORDS = 5;
+
+/**
+ * rclone's errors have in them what the host answered, whole pages too. Where anybody may name the host, an error quotes
+ * of them only what is known here: what an internal host answers is for nobody's eyes.
+ */
+function knownWords(text: string): string {
+  const patterns = [OWN, ...WORDS.map(([words]) => words)];
+  const found = patterns.flatMap((words) => words.exec(text)?.[0] ?? []);
+  const unlike = new Set(found.map((words) => words.toLowerCase()));
+  return [...unlike].slice(0, MOST_WORDS).join(', ') || 'it answered with something that is not understood';
+}
+
+/** @param type quotes what comes from a fixed host, or one whose key was checked */
+export function rcloneFailure(
+  text: string,
+  target: string,
+  path: string,
+  { quotes }: Pick<StorageType, 'quotes'>,
+): Failure {
   // "lookup HOST: no such host" must not be taken for a missing file.
   const code = /dial tcp|lookup |no such host/i.test(text)
     ? 'target-unreachable'
     : (WORDS.find(([words]) => words.test(text))?.[1] ?? 'target-failed');
-  return new Failure(code, { target, path: path === '' ? '.' : path, why: text });
+  const why = quotes ? oneLine(text, 300) : knownWords(text);
+  return new Failure(code, { target, path: path === '' ? '.' : path, why });
 }

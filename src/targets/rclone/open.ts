@@ -1,16 +1,17 @@
-import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Failure, isFailure } from '../../base/errors.js';
+import { knownHostsFile } from '../known-hosts.js';
 import type { OpenOptions, TargetDefinition } from '../open.js';
 import { checkPath } from '../paths.js';
+import { redactedUri } from '../redacted.js';
 import { stagingFor, temporaryOf } from '../remote/local.js';
 import { RemoteTarget } from '../remote/remote-target.js';
 import { RcloneDaemon } from './daemon.js';
 import { rcloneFailure } from './failures.js';
 import type { FsInfo } from './rules.js';
 import { RcloneStorage, rcPath } from './storage.js';
-import { OTHER_TYPE, REFUSED_TYPES, STORAGE_TYPES, type StorageType } from './types.js';
+import { REFUSED_TYPES, type StorageType, storageType } from './types.js';
 
 /** The one remote of a daemon's configuration. */
 export const REMOTE = 'target';
@@ -21,10 +22,10 @@ export async function openRclone(definition: TargetDefinition, options: OpenOpti
   const refused = REFUSED_TYPES[platform];
   if (refused !== undefined)
     throw new Failure('usage', { what: `"${platform}" is no platform of a target: ${refused}` });
-  const type = STORAGE_TYPES[platform] ?? OTHER_TYPE;
+  const type = storageType(platform, Object.keys({ ...definition.options, ...options.secrets }));
   const { folder, parameters } = remoteOf(definition, options, type);
   const path = options.path ?? '';
-  checkPath(path, definition.uri);
+  checkPath(path, redactedUri(definition.uri));
   const { signal } = options;
   const temporary = temporaryOf(options);
   const daemon = await RcloneDaemon.start(
@@ -33,11 +34,11 @@ export async function openRclone(definition: TargetDefinition, options: OpenOpti
   );
   try {
     const shown = `${platform}:${[folder, path].filter((part) => part !== '').join('/')}`;
-    await configure(daemon, type.type ?? platform, parameters, options, shown);
+    await configure(daemon, platform, type, parameters, options, shown);
     const top = new RcloneStorage(daemon, `${REMOTE}:${folder}`, shown, type, platform, {}, temporary);
     const below = rcPath(path, type);
     const root = [folder.replace(/\/$/, ''), below].filter((part) => part !== '').join('/');
-    const info = await infoOf(daemon, `${REMOTE}:${root}`, shown, signal);
+    const info = await infoOf(daemon, `${REMOTE}:${root}`, shown, type, signal);
     const storage = new RcloneStorage(daemon, `${REMOTE}:${root}`, shown, type, platform, info, temporary);
     if (path !== '' && storage.rules.emptyFolders) await makeRoot(top, storage, path, options);
     return new RemoteTarget(storage, stagingFor(definition, options));
@@ -61,7 +62,8 @@ async function makeRoot(top: RcloneStorage, storage: RcloneStorage, path: string
 
 async function configure(
   daemon: RcloneDaemon,
-  type: string,
+  platform: string,
+  type: StorageType,
   parameters: Record<string, string>,
   options: OpenOptions,
   shown: string,
@@ -71,15 +73,26 @@ async function configure(
   const exists = ((listed.body.remotes ?? []) as string[]).includes(REMOTE);
   const { status, body } = await daemon.call(
     exists ? 'config/update' : 'config/create',
-    { name: REMOTE, ...(exists ? {} : { type }), parameters, opt: { nonInteractive: true, obscure: true } },
+    {
+      name: REMOTE,
+      ...(exists ? {} : { type: type.type ?? platform }),
+      parameters,
+      opt: { nonInteractive: true, obscure: true },
+    },
     signal,
   );
-  if (status !== 200) throw rcloneFailure(String(body.error), shown, '');
+  if (status !== 200) throw rcloneFailure(String(body.error), shown, '', type);
 }
 
-async function infoOf(daemon: RcloneDaemon, fs: string, shown: string, signal: AbortSignal): Promise<FsInfo> {
+async function infoOf(
+  daemon: RcloneDaemon,
+  fs: string,
+  shown: string,
+  type: StorageType,
+  signal: AbortSignal,
+): Promise<FsInfo> {
   const { status, body } = await daemon.call('operations/fsinfo', { fs }, signal);
-  if (status !== 200) throw rcloneFailure(String(body.error), shown, '');
+  if (status !== 200) throw rcloneFailure(String(body.error), shown, '', type);
   return body as FsInfo;
 }
 
@@ -97,11 +110,12 @@ export function remoteOf(
   if (password && type.password) parameters[type.password] = password.reveal();
   if (type.uri === 'path') return { folder: uri.replace(/^\/+|\/+$/g, ''), parameters };
   if (type.uri === 'address') {
-    if (!/^https?:\/\/[^/]+/.test(uri)) throw new Failure('usage', { what: `"${uri}" is no http or https address` });
+    if (!/^https?:\/\/[^/]+/.test(uri))
+      throw new Failure('usage', { what: `"${redactedUri(uri)}" is no http or https address` });
     return { folder: '', parameters: { ...parameters, [type.address!]: uri } };
   }
   const match = /^(?:[a-z]+:\/\/)?(?:([^@/]+)@)?(\[[^\]]+\]|[^:/]+)(?::(\d+))?(?::?(\/.*)|:(.*))?$/.exec(uri);
-  if (!match) throw new Failure('usage', { what: `"${uri}" is not HOST:FOLDER` });
+  if (!match) throw new Failure('usage', { what: `"${redactedUri(uri)}" is not HOST:FOLDER` });
   const [, user, host, port, absolute, relative] = match;
   return {
     folder: (absolute ?? relative ?? '').replace(/(?!^)\/+$/, ''),
@@ -115,12 +129,7 @@ export function remoteOf(
   };
 }
 
-/** rclone takes any server's key unless it is told where the known ones stand. */
-function hostKeys({ known_hosts_file: given }: Readonly<Record<string, string>>): Record<string, string> {
-  if (given === 'none') return { known_hosts_file: '' };
-  const file = given ?? join(homedir(), '.ssh', 'known_hosts');
-  if (existsSync(file)) return { known_hosts_file: file };
-  throw new Failure('usage', {
-    what: `the server's key cannot be checked without ${file}: sign in once with ssh, or say --option known_hosts_file=FILE (none: any key)`,
-  });
-}
+/** rclone takes any server's key unless it is told where the known ones stand. @throws Failure `host-unchecked` */
+const hostKeys = ({ known_hosts_file: given }: Readonly<Record<string, string>>): Record<string, string> => ({
+  known_hosts_file: knownHostsFile(given ?? join(homedir(), '.ssh', 'known_hosts')),
+});

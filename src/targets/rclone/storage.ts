@@ -130,7 +130,7 @@ export class RcloneStorage implements Storage {
     const text = await body.text();
     // A range that begins at the end is empty.
     if (status === 416) return this.#failing(emptied(body), path);
-    throw rcloneFailure(`${status} ${text}`, this.root, path);
+    throw rcloneFailure(`${status} ${text}`, this.root, path, this.#type);
   }
 
   /** The bytes by way of a local copy. */
@@ -205,7 +205,7 @@ export class RcloneStorage implements Storage {
     const timestamp = new Date(mtime * 1000).toISOString().slice(0, -1);
     const input = { command: 'touch', arg: ['--no-create', this.#below(path)], opt: { timestamp } };
     const { error, result } = await this.#call('core/command', input, path, signal);
-    if (error) throw rcloneFailure(String(result), this.root, path);
+    if (error) throw rcloneFailure(String(result), this.root, path, this.#type);
   }
 
   async about(signal: AbortSignal) {
@@ -230,7 +230,7 @@ export class RcloneStorage implements Storage {
   async #call(name: string, input: Record<string, unknown>, path: string, signal: AbortSignal) {
     const { status, body } = await this.#daemon.call(name, { ...input, _config: CALL_CONFIG }, signal);
     if (status === 200) return body;
-    throw rcloneFailure(String(body.error ?? status), this.root, path);
+    throw rcloneFailure(String(body.error ?? status), this.root, path, this.#type);
   }
 }
 

@@ -26,6 +26,8 @@ export interface StorageType {
   readonly rawNames?: true;
   /** A person signs in with a browser. */
   readonly signsIn?: true;
+  /** Its errors may be quoted: the host is fixed, or its key is checked. */
+  readonly quotes?: boolean;
 }
 
 export const STORAGE_TYPES: Readonly<Record<string, StorageType>> = {
@@ -39,7 +41,15 @@ export const STORAGE_TYPES: Readonly<Record<string, StorageType>> = {
     publishes: true,
     storeTime: true,
   },
-  gcs: { type: 'google cloud storage', platform: 'gcs', uri: 'path', publishes: true, storeTime: true, signsIn: true },
+  gcs: {
+    type: 'google cloud storage',
+    platform: 'gcs',
+    uri: 'path',
+    publishes: true,
+    storeTime: true,
+    signsIn: true,
+    quotes: true,
+  },
   azureblob: {
     platform: 'azureblob',
     username: 'account',
@@ -49,7 +59,7 @@ export const STORAGE_TYPES: Readonly<Record<string, StorageType>> = {
     storeTime: true,
   },
   b2: { platform: 'b2', username: 'account', password: 'key', uri: 'path', publishes: true, storeTime: true },
-  onedrive: { platform: 'onedrive', uri: 'path', publishes: true, signsIn: true },
+  onedrive: { platform: 'onedrive', uri: 'path', publishes: true, signsIn: true, quotes: true },
   sharepoint: {
     type: 'onedrive',
     platform: 'sharepoint',
@@ -57,10 +67,11 @@ export const STORAGE_TYPES: Readonly<Record<string, StorageType>> = {
     preset: { drive_type: 'documentLibrary' },
     publishes: true,
     signsIn: true,
+    quotes: true,
   },
-  drive: { platform: 'drive', uri: 'path', publishes: true, signsIn: true },
-  dropbox: { platform: 'dropbox', uri: 'path', publishes: true, signsIn: true },
-  box: { platform: 'box', uri: 'path', publishes: true, signsIn: true },
+  drive: { platform: 'drive', uri: 'path', publishes: true, signsIn: true, quotes: true },
+  dropbox: { platform: 'dropbox', uri: 'path', publishes: true, signsIn: true, quotes: true },
+  box: { platform: 'box', uri: 'path', publishes: true, signsIn: true, quotes: true },
   webdav: {
     platform: 'webdav',
     username: 'user',
@@ -77,6 +88,7 @@ export const STORAGE_TYPES: Readonly<Record<string, StorageType>> = {
     uri: 'host',
     // Otherwise a link on the server would be shown as what it leads to.
     preset: { skip_links: 'true' },
+    quotes: true,
     hasLinks: true,
     refusesFull: true,
     rawNames: true,
@@ -95,5 +107,15 @@ export const REFUSED_TYPES: Readonly<Record<string, string>> = {
   cache: 'name the storage itself',
   procore: 'it is not a target',
 };
+
+/** Options by which another host than the storage's own would answer. */
+const LEADS_AWAY = /url|endpoint|host|proxy|server/i;
+
+/** The type of a connection that has these options. */
+export function storageType(platform: string, options: readonly string[]): StorageType {
+  const type = STORAGE_TYPES[platform] ?? OTHER_TYPE;
+  const isLedAway = type.uri === 'path' && options.some((name) => LEADS_AWAY.test(name));
+  return { ...type, quotes: type.quotes === true && !isLedAway };
+}
 
 export const signsIn = (platform: string): boolean => STORAGE_TYPES[platform]?.signsIn === true;

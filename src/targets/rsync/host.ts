@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, Failure, type FailureCode } from '../../base/errors.js';
 import { launch } from '../launch.js';
+import { redactedUri } from '../redacted.js';
 import type { MakeFolder } from '../temporary.js';
 
 export interface SshAddress {
@@ -55,7 +56,7 @@ export class SshHost {
     this.#address = address;
     this.#private = secret;
     this.nowhere = `${join(secret, 'none')}/`;
-    this.shown = `${address.login}:${address.folder}`;
+    this.shown = redactedUri(`${address.login}:${address.folder}`);
     this.source = `${address.login}:${wild(address.folder)}/`;
     const options = {
       BatchMode: 'yes',

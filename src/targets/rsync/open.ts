@@ -1,6 +1,8 @@
 import { Failure, isFailure } from '../../base/errors.js';
+import { knownHostsFile } from '../known-hosts.js';
 import type { OpenOptions, TargetDefinition } from '../open.js';
 import { checkPath } from '../paths.js';
+import { redactedUri } from '../redacted.js';
 import { stagingFor, temporaryOf } from '../remote/local.js';
 import { RemoteTarget } from '../remote/remote-target.js';
 import { type SshAddress, SshHost } from './host.js';
@@ -13,11 +15,12 @@ import { RsyncStorage } from './storage.js';
 export async function openRsync(definition: TargetDefinition, options: OpenOptions): Promise<RemoteTarget> {
   const { uri, username, options: given = {} } = definition;
   const match = /^(?:([^@:/\s-][^@:/\s]*)@)?([^@:/\s-][^@:/\s]*|\[[0-9a-fA-F:]+\]):(.+)$/.exec(uri);
-  if (!match) throw new Failure('usage', { what: `"${uri}" is not [USER@]HOST:FOLDER` });
-  if (options.password)
+  if (!match) throw new Failure('usage', { what: `"${redactedUri(uri)}" is not [USER@]HOST:FOLDER` });
+  // What stands there would be in the command line of ssh.
+  if (options.password || /^[^@:/]*:[^/]*@[^@/]*:/.test(uri))
     throw new Failure('usage', { what: 'rsync takes no password: use a key, --option key_file=FILE' });
   const path = options.path ?? '';
-  checkPath(path, uri);
+  checkPath(path, redactedUri(uri));
   const user = username ?? match[1];
   if (user?.startsWith('-')) throw new Failure('usage', { what: `"${user}" is no user name` });
   const top = match[3]!.replace(/(?!^)\/+$/, '');
@@ -27,7 +30,7 @@ export async function openRsync(definition: TargetDefinition, options: OpenOptio
     port: given.port,
     folder: path === '' ? top : `${top === '/' ? '' : top}/${path}`,
     keyFile: given.key_file,
-    knownHosts: given.known_hosts_file,
+    knownHosts: given.known_hosts_file === undefined ? undefined : knownHostsFile(given.known_hosts_file),
   };
   const host = await SshHost.open(address, temporary);
   const storage = new RsyncStorage(host, temporary);

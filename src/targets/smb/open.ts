@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Failure } from '../../base/errors.js';
 import type { OpenOptions, TargetDefinition } from '../open.js';
 import { checkPath } from '../paths.js';
+import { redactedUri } from '../redacted.js';
 import { stagingFor, temporaryOf } from '../remote/local.js';
 import { RemoteTarget } from '../remote/remote-target.js';
 import { SmbStorage } from './storage.js';
@@ -17,14 +18,14 @@ export async function openSmb(definition: TargetDefinition, options: OpenOptions
   const { username, options: given = {} } = definition;
   const uri = definition.uri.replaceAll('\\', '/').replace(/^smb:/i, '');
   const match = /^\/\/([^/:"\s]+)(?::(\d+))?\/([^/"\s]+)(?:\/(.*?))?\/*$/.exec(uri);
-  if (!match) throw new Failure('usage', { what: `"${definition.uri}" is not //SERVER/SHARE/FOLDER` });
+  if (!match) throw new Failure('usage', { what: `"${redactedUri(definition.uri)}" is not //SERVER/SHARE/FOLDER` });
   const [, server, port, share, folder = ''] = match;
   const protection = given.protection ?? 'encrypt';
   if (!PROTECTIONS.includes(protection))
     throw new Failure('usage', { what: `protection is one of ${PROTECTIONS.join(', ')}, not "${protection}"` });
   const path = options.path ?? '';
-  checkPath(path, uri);
-  checkPath(folder, uri);
+  checkPath(path, redactedUri(uri));
+  checkPath(folder, redactedUri(uri));
   const secret = await temporaryOf(options)('smb');
   const cleanUp = (): Promise<void> => rm(secret, { recursive: true, force: true });
   try {

@@ -88,6 +88,7 @@ export class HeldServer {
     return {
       api: origins.api,
       login: origins.login,
+      storage: origins.storage,
       client_id: client.id,
       client_secret: client.secret,
       company_id: company.id,
