@@ -63,21 +63,6 @@ t.test('a socket that says nothing is closed, and leaves room', async (t) => {
   t.match(await asks(open(t, port, '127.0.0.1')), /here$/);
 });
 
-t.test('who is told that a request came too late has no socket any more, whether it hears or not', async (t) => {
-  const service = await Guarded.start(t, { ann: 'manage' });
-  const port = Number(new URL(service.http).port);
-  const deaf = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () => deaf.write('NONSENSE\r\n\r\n'));
-  let text = '';
-  deaf.on('data', (chunk) => (text += chunk)).on('error', () => undefined);
-  t.teardown(() => deaf.destroy());
-  await new Promise((resolve) => deaf.once('end', resolve));
-  t.match(text, /^HTTP\/1\.1 400 /);
-  const write = setInterval(() => deaf.write('x'), 100);
-  for (let n = 0; n < 300 && !deaf.closed; n++) await sleep(100);
-  clearInterval(write);
-  t.ok(deaf.closed, 'it is gone');
-});
-
 t.test('a thousand sockets of this machine leave some for others', async (t) => {
   const service = await Guarded.start(t, { ann: 'manage' }, {}, '0.0.0.0:0');
   const port = Number(new URL(service.http).port);

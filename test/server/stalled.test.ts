@@ -95,10 +95,39 @@ t.test('so is one that speaks TLS', async (t) => {
   t.equal(ended, 'cut');
 });
 
-t.test('a watcher that stops reading is sent away when it is megabytes behind; others go on', async (t) => {
+function appFor(t: { testdir(): string; teardown(cleanup: () => unknown): unknown }) {
   const database = openServerDatabase(t.testdir());
   t.teardown(() => database.close());
   const guard = new Guard(new Tokens(database), { name: 'owner', role: 'manage' });
+  const app = openApp({
+    ...{ guard, log: silentLog, audit: new Audit(database) },
+    ...{ hosts: undefined, proxies: new AddressList([]), tls: undefined },
+  });
+  return { app, guard };
+}
+
+t.test(
+  'who is told that a request came too late has no socket any more, whether it closes its side or not',
+  async (t) => {
+    const { app } = appFor(t);
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    t.teardown(() => app.close());
+    const { port } = app.server.address() as AddressInfo;
+    const half = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () => half.write('GET / HTTP/1.1\r\nHo'));
+    t.teardown(() => half.destroy());
+    let text = '';
+    half.on('data', (chunk) => (text += chunk)).on('error', () => undefined);
+    await new Promise((resolve) => half.once('end', resolve));
+    t.match(text, /^HTTP\/1\.1 408 /);
+    const open = (): Promise<number> =>
+      new Promise((resolve) => app.server.getConnections((_, count) => resolve(count)));
+    for (let n = 0; n < 1500 && (await open()) > 0; n++) await sleep(20);
+    t.equal(await open(), 0);
+  },
+);
+
+t.test('a watcher that stops reading is sent away when it is megabytes behind; others go on', async (t) => {
+  const { app, guard } = appFor(t);
   const ending = new AbortController();
   let looks = 0;
   const parts = {
@@ -106,10 +135,6 @@ t.test('a watcher that stops reading is sent away when it is megabytes behind; o
     log: silentLog,
     ending: ending.signal,
   } as unknown as Parts;
-  const app = openApp({
-    ...{ guard, log: silentLog, audit: new Audit(database) },
-    ...{ hosts: undefined, proxies: new AddressList([]), tls: undefined },
-  });
   serveEvents(app, parts, guard);
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(async () => {
