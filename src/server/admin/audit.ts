@@ -16,6 +16,7 @@ export const auditRoute = (audit: Audit): Route =>
     path: '/v1/audit',
     summary: 'who did what, from where, and what came of it; the newest first',
     tag: 'administration',
+    causes: [],
     role: 'manage',
     type: 'audit',
     reply: auditReply,

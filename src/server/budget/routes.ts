@@ -52,6 +52,7 @@ export const budgetRoutes = (parts: Parts): Route[] => [
     path: '/v1/budget',
     summary: 'the API calls of each connection: both windows, who spent what, the last 24 hours, what waits',
     tag: 'budget',
+    causes: [],
     type: 'budgets',
     reply: budgetReply,
     page: async (_, range) => pageOf(await budgets(parts), range),

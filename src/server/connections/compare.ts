@@ -19,6 +19,7 @@ export const compareRoute: Route = one({
   path: '/v1/connections/platforms/compare',
   summary: 'how two platforms go together when files are copied from one to the other, row by row',
   tag: 'connections',
+  causes: [],
   type: 'comparison',
   query: { source: word, destination: word },
   reply: z.object({ source: side, destination: side, rows: z.array(row) }),

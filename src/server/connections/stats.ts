@@ -41,6 +41,7 @@ export function statsRoute(parts: Parts): Route {
     path: '/v1/connections/:id/stats',
     summary: 'files, bytes and folders below a path: a target is walked; a project is crawled once, then it is no call',
     tag: 'connections',
+    causes: ['procore', 'files', 'programs', 'addresses'],
     query: { path: path.default('/') },
     connectAs: true,
     reply: statsReply,

@@ -18,6 +18,7 @@ export const healthRoute = ({ health }: Parts): Route =>
     path: '/v1/health',
     summary: 'what a person should know of, what must not be overlooked first: mounts, changes, jobs, sign-ins, disk',
     tag: 'administration',
+    causes: [],
     reply: z.object({
       level: z.enum(['ok', 'warning', 'broken']),
       findings: z.array(findingReply),

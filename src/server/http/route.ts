@@ -99,7 +99,8 @@ interface Given<Q extends z.ZodRawShape, B extends z.ZodType> {
   /** Another method than GET that changes nothing. */
   readonly reads?: true;
   readonly connectAs?: true;
-  readonly causes?: readonly Cause[];
+  /** What it may bring about beyond a reply; empty: nothing. */
+  readonly causes: readonly Cause[];
   /** A GET that the audit log has as well: it begins something. */
   readonly begins?: true;
   readonly query?: Q;
@@ -124,7 +125,7 @@ function base<Q extends z.ZodRawShape, B extends z.ZodType>(given: Given<Q, B>, 
     body: given.body,
     status: given.status ?? 200,
     connectAs: given.connectAs === true,
-    causes: given.causes ?? [],
+    causes: given.causes,
     isWrittenDown: method !== 'GET' || given.begins === true,
   };
 }
