@@ -4,7 +4,9 @@ import { openService } from '../daemon/serve.js';
 import { shortHash } from '../daemon/state-folder.js';
 import type { TlsFiles } from '../server/http/tls.js';
 import type { Command, CommandContext } from './command.js';
+import { offerRoots } from './fs-roots.js';
 import { startDaemon } from './start-daemon.js';
+import { StandardInput } from './terminal.js';
 import { VERSION } from './version.js';
 
 export const serve: Command = {
@@ -23,6 +25,7 @@ export const serve: Command = {
     const state = context.state();
     const listen = context.flag('listen');
     const tls = tlsFiles(context);
+    if (listen !== undefined && process.stdin.isTTY) await askAtFirst(state.configFile);
     const service = await openService({
       state,
       options: context.options(),
@@ -56,6 +59,18 @@ export const serve: Command = {
     await ended;
   },
 };
+
+async function askAtFirst(configFile: string): Promise<void> {
+  const input = new StandardInput();
+  try {
+    await offerRoots(configFile, async (question, standard) => {
+      process.stderr.write(`${question} [${standard}]: `);
+      return (await input.line())?.trim() || standard;
+    });
+  } finally {
+    input.close();
+  }
+}
 
 /** @throws Failure `usage` for one without the other */
 function tlsFiles(context: CommandContext): TlsFiles | undefined {

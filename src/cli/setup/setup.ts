@@ -10,6 +10,7 @@ import type { Job } from '../../jobs/definition/job-schema.js';
 import { scheduleSchema } from '../../jobs/definition/schedule-schema.js';
 import { nextRun } from '../../jobs/schedule/next-run.js';
 import type { Command, CommandContext } from '../command.js';
+import { offerRoots } from '../fs-roots.js';
 import { Shell } from '../shell.js';
 import { StandardInput } from '../terminal.js';
 import { fstabLine, putFstabLine } from './fstab.js';
@@ -44,6 +45,7 @@ export const setup: Command = {
     { flags: '--fstab <FILE>', help: `file for the line of the mount (${FSTAB} as root), or no: it is only printed` },
     { flags: '--prefix <P>', help: 'folder of the helper of mount(8) (default: /sbin)' },
     { flags: '--copy-to <PLACE>', help: 'where a copy goes every night: a folder, CONNECTION:[/path], or none' },
+    { flags: '--fs-roots <FOLDERS>', help: 'folders that users of the HTTP API may copy to and from, or none' },
     { flags: '--yes', help: 'take each default' },
   ],
   async run(context) {
@@ -86,6 +88,7 @@ async function run(context: CommandContext, input: StandardInput): Promise<void>
   say(`${fstab ? `${fstab} has the line` : 'the line for /etc/fstab would be'}\n  ${line}`);
 
   const job = await nightly(source, isRoot, questions, shell, say);
+  await offerRoots(state.configFile, (question, none) => questions.detail(question, none, 'fsRoots'));
   const now = Date.now();
   const next = job && nextRun(scheduleSchema.parse(job.schedule), { now, createdOn: job.created_on * 1000, runs: 0 });
   if (next !== undefined) say(`\nNext run of the copy-out: ${new Date(next).toLocaleString()}`);
