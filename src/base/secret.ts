@@ -8,7 +8,9 @@ const SHORTEST_KNOWN = 8;
 const known = new Set<string>();
 
 function remember(value: string): void {
-  for (const form of new Set([value, encodeURIComponent(value)])) {
+  // Half of a pair of surrogates cannot stand in an address.
+  const inAddress = encodeURIComponent(Buffer.from(value).toString());
+  for (const form of new Set([value, inAddress])) {
     if (form.length < SHORTEST_KNOWN) continue;
     known.delete(form);
     known.add(form);
