@@ -29,7 +29,7 @@ export async function openRclone(definition: TargetDefinition, options: OpenOpti
   const { signal } = options;
   const temporary = temporaryOf(options);
   const daemon = await RcloneDaemon.start(
-    { configuration: options.rcloneConfiguration ?? temporary, storeTime: type.storeTime },
+    { configuration: options.rcloneConfiguration, temporary, storeTime: type.storeTime },
     signal,
   );
   try {
