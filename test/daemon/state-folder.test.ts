@@ -87,6 +87,9 @@ t.test('a folder of another user is refused, also to root, and by a link of anot
   const link = join(folder, 'link');
   symlinkSync(path, link);
   new StateFolder(link);
+  chownSync(path, NOBODY, NOBODY);
+  t.throws(() => new StateFolder(link), { code: 'state-foreign', details: { path: link, owner: NOBODY } });
+  chownSync(path, 0, 0);
   lchownSync(link, NOBODY, NOBODY);
   t.throws(() => new StateFolder(link), { code: 'state-foreign', details: { path: link } });
   t.end();

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { nativePackages } from '#src/cli/root-only.js';
@@ -237,12 +237,18 @@ function script(folder: string, settings: MachineSettings): string {
 
 /** Copies what is run, not what it is built and tested with. */
 function installing(): string[] {
-  const parts = ['package.json', 'dist/bundle', ...nativePackages(MAIN).map((path) => relative(ROOT, path))];
+  const app = `${INSTALLED}/app`;
+  const copied = (from: string, to: string): string =>
+    `mkdir -p ${quote(dirname(to))}; cp -rT --no-preserve=all ${quote(from)} ${quote(to)}`;
+  const packages = nativePackages(realpathSync(MAIN)).map((path) => {
+    const [, ...names] = path.split('/node_modules/');
+    return copied(path, [app, ...names].join('/node_modules/'));
+  });
   return [
     `mount -t tmpfs -o mode=0755 procorefs-test ${INSTALLED}`,
-    `mkdir ${INSTALLED}/app`,
-    `cp --no-preserve=all ${quote(process.execPath)} ${INSTALLED}/node`,
-    `(cd ${quote(ROOT)}; cp -r --parents --no-preserve=all ${parts.map(quote).join(' ')} ${INSTALLED}/app)`,
+    ...['package.json', 'dist/bundle'].map((path) => copied(join(ROOT, path), join(app, path))),
+    ...packages,
+    copied(process.execPath, `${INSTALLED}/node`),
     `chmod 0755 ${INSTALLED}/node`,
   ];
 }

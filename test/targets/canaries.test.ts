@@ -151,7 +151,10 @@ for (const [kind, { serve, define }] of Object.entries(KINDS))
       [...watch.programs].some((one) => isChild.test(one)),
       `it has ${[...watch.programs].join(', ')}`,
     );
-    for (const [what, text] of watch.seen) t.notOk(tells(text, canary), what);
+    for (const [what, text] of watch.seen) {
+      t.notOk(tells(text, canary), what);
+      t.notMatch(text, /_(?:PASS|PASSWORD|PASSWD|TOKEN|SECRET)=/, what);
+    }
 
     const below = (top: string): string[] => readdirSync(top, { recursive: true, encoding: 'utf8' });
     for (const top of [temporary, home]) for (const path of below(top)) t.fail(`${join(top, path)} is left`);

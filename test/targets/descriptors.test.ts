@@ -29,10 +29,11 @@ t.test('programs that cannot be started for want of descriptors fail as targets 
   const session = new SmbSession(['//127.0.0.1/none'], '//127.0.0.1/none');
   const address = { login: 'nobody@127.0.0.1', port: '1', folder: '/none', keyFile: undefined, knownHosts: undefined };
   const host = await SshHost.open(address, temporaryIn(state));
+  const temporary = async (): Promise<string> => mkdtempSync(join(state, 'rclone-'));
   for (const work of [
     () => session.run('ls', '', signal),
     () => host.rsync(['--list-only'], '', '', signal),
-    () => RcloneDaemon.start({ configuration: '/dev/null' }, signal),
+    () => RcloneDaemon.start({ configuration: '/dev/null', temporary }, signal),
   ])
     await t.rejects(withNoneLeft(work), { code: 'target-failed', details: { why: /EMFILE/ } });
   await t.rejects(session.run('ls', '', signal), { code: 'target-unreachable' }, 'the next one begins anew');

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Agent, request } from 'undici';
@@ -16,8 +16,9 @@ const STOP_LIMIT = 3000;
 const NOT_PASSED = /^(?:RCLONE_|AWS_CA_BUNDLE$)/;
 
 export interface DaemonOptions {
-  /** A file that is kept: an account's tokens change in it; or what makes a folder for one that goes with the daemon. */
-  readonly configuration: string | MakeFolder;
+  /** A file that is kept: an account's tokens change in it. Absent: one that goes with the daemon. */
+  readonly configuration?: string | undefined;
+  readonly temporary: MakeFolder;
   /** Files show the time when they were stored. */
   readonly storeTime?: boolean | undefined;
 }
@@ -28,17 +29,17 @@ export interface RcReply {
 }
 
 /**
- * A private `rclone rcd`: on the loopback interface, with random credentials that stand in its environment and not in
- * its command line, and with a configuration of its own (0600).
+ * A private `rclone rcd`: on the loopback interface, with a configuration of its own (0600) and random credentials, of
+ * which it gets a hash in a file: neither its command line nor its environment, which its children have too, tells any.
  */
 export class RcloneDaemon {
   readonly #process: ChildProcess;
   readonly #address: string;
   readonly #authorization: Secret;
-  readonly #temporary: string | undefined;
+  readonly #temporary: string;
   readonly #agent = new Agent({ headersTimeout: 0, bodyTimeout: 300_000, connections: 32 });
 
-  private constructor(process: ChildProcess, address: string, authorization: Secret, temporary: string | undefined) {
+  private constructor(process: ChildProcess, address: string, authorization: Secret, temporary: string) {
     this.#process = process;
     this.#address = address;
     this.#authorization = authorization;
@@ -48,11 +49,21 @@ export class RcloneDaemon {
   /**
    * @throws Failure `program-missing`, `target-failed`
    */
-  static async start({ configuration, storeTime }: DaemonOptions, signal: AbortSignal): Promise<RcloneDaemon> {
+  static async start(options: DaemonOptions, signal: AbortSignal): Promise<RcloneDaemon> {
     signal.throwIfAborted();
-    const temporary = typeof configuration === 'string' ? undefined : await configuration('rclone');
-    const file = temporary === undefined ? (configuration as string) : join(temporary, 'rclone.conf');
+    const temporary = await options.temporary('rclone');
+    const file = options.configuration ?? join(temporary, 'rclone.conf');
     const [user, password] = [randomBytes(12).toString('hex'), randomBytes(24).toString('hex')];
+    const accounts = join(temporary, 'accounts');
+    // Of a password of 192 random bits no hash can be turned back.
+    const hash = createHash('sha1').update(password).digest('base64');
+    try {
+      await writeFile(accounts, `${user}:{SHA}${hash}\n`, { mode: 0o600 });
+    } catch (error) {
+      await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+      const why = error instanceof Error ? error.message : undefined;
+      throw new Failure('target-failed', { target: 'rclone', path: 'its start', why }, error);
+    }
     const passed = Object.entries(process.env).filter(([name]) => !NOT_PASSED.test(name));
     // It ends with this process, also when that is killed: setpriv(1) of util-linux.
     const words = ['--pdeathsig', 'TERM', 'rclone', 'rcd', '--rc-addr', '127.0.0.1:0', '--rc-serve'];
@@ -61,14 +72,13 @@ export class RcloneDaemon {
       env: {
         ...Object.fromEntries(passed),
         RCLONE_CONFIG: file,
-        RCLONE_RC_USER: user,
-        RCLONE_RC_PASS: password,
+        RCLONE_RC_HTPASSWD: accounts,
         // A share that has gone is for the job to wait for.
         RCLONE_LOW_LEVEL_RETRIES: '2',
         RCLONE_RETRIES: '1',
         RCLONE_CONTIMEOUT: '10s',
         RCLONE_TIMEOUT: '60s',
-        RCLONE_USE_SERVER_MODTIME: String(storeTime === true),
+        RCLONE_USE_SERVER_MODTIME: String(options.storeTime === true),
       },
     });
     try {
@@ -77,7 +87,7 @@ export class RcloneDaemon {
       return new RcloneDaemon(child, address, basic, temporary);
     } catch (error) {
       child.kill('SIGKILL');
-      if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+      await rm(temporary, { recursive: true, force: true });
       throw error;
     }
   }
@@ -143,7 +153,7 @@ export class RcloneDaemon {
       clearTimeout(kill);
     }
     await this.#agent.destroy();
-    if (this.#temporary !== undefined) await rm(this.#temporary, { recursive: true, force: true });
+    await rm(this.#temporary, { recursive: true, force: true });
   }
 }
 

@@ -29,7 +29,7 @@ export async function openRclone(definition: TargetDefinition, options: OpenOpti
   const { signal } = options;
   const temporary = temporaryOf(options);
   const daemon = await RcloneDaemon.start(
-    { configuration: options.rcloneConfiguration ?? temporary, storeTime: type.storeTime },
+    { configuration: options.rcloneConfiguration, temporary, storeTime: type.storeTime },
     signal,
   );
   try {
@@ -129,7 +129,10 @@ export function remoteOf(
   };
 }
 
-/** rclone takes any server's key unless it is told where the known ones stand. @throws Failure `host-unchecked` */
+/**
+ * rclone takes any server's key unless it is told where the known ones stand. `none`: whoever looks after the machine wants
+ * just that. @throws Failure `host-unchecked`
+ */
 const hostKeys = ({ known_hosts_file: given }: Readonly<Record<string, string>>): Record<string, string> => ({
-  known_hosts_file: knownHostsFile(given ?? join(homedir(), '.ssh', 'known_hosts')),
+  known_hosts_file: given === 'none' ? '' : knownHostsFile(given ?? join(homedir(), '.ssh', 'known_hosts')),
 });

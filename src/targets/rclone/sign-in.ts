@@ -1,6 +1,7 @@
 import { Failure } from '../../base/errors.js';
 import type { Connections } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
+import { temporaryIn } from '../temporary.js';
 import { RcloneDaemon } from './daemon.js';
 import { REMOTE, remoteOf } from './open.js';
 import { STORAGE_TYPES } from './types.js';
@@ -14,7 +15,7 @@ type AtTerminal = (program: string, words: readonly string[], env: NodeJS.Proces
  * @throws Failure `target-login`, `program-missing`
  */
 export async function signInWithRclone(
-  { secrets }: Pick<Connections, 'secrets'>,
+  { secrets, state }: Pick<Connections, 'secrets' | 'state'>,
   connection: TargetConnection,
   run: AtTerminal,
 ): Promise<void> {
@@ -25,7 +26,7 @@ export async function signInWithRclone(
   const { parameters } = remoteOf(connection, given, type);
   const signal = AbortSignal.timeout(30_000);
   // Secrets go into the file by the daemon: the command line of a program is for all to see.
-  const daemon = await RcloneDaemon.start({ configuration }, signal);
+  const daemon = await RcloneDaemon.start({ configuration, temporary: temporaryIn(state) }, signal);
   try {
     const input = {
       name: REMOTE,
