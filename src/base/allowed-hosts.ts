@@ -1,6 +1,7 @@
 import { lookup as resolveName } from 'node:dns';
-import { BlockList, isIP, isIPv6, type LookupFunction } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 import * as z from 'zod';
+import { isPublicAddress } from './addresses.js';
 
 /** `HOST`, `HOST:PORT`, `*.DOMAIN`, or an origin (`https://HOST:PORT`); an address of IPv6 in brackets. */
 const entry = z
@@ -12,34 +13,6 @@ const entry = z
   );
 
 export const allowedHostsSchema = z.array(entry).default([]);
-
-/** Networks that are no place of the public internet (RFC 6890, RFC 4291, RFC 6598). */
-const PRIVATE: readonly (readonly [string, number])[] = [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15],
-  ['224.0.0.0', 3],
-  ['::', 127],
-  ['64:ff9b::', 96],
-  ['64:ff9b:1::', 48],
-  ['2002::', 16],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['ff00::', 8],
-];
-
-const notPublic = new BlockList();
-for (const [network, bits] of PRIVATE) notPublic.addSubnet(network, bits, network.includes(':') ? 'ipv6' : 'ipv4');
-
-/** Whether an IP address is of the public internet. An address of IPv4 within one of IPv6 counts as itself. */
-export const isPublicAddress = (address: string): boolean =>
-  !notPublic.check(address.replace(/%.*$/, ''), isIPv6(address.replace(/%.*$/, '')) ? 'ipv6' : 'ipv4');
 
 const bare = (hostname: string): string => hostname.replace(/^\[|\]$/g, '');
 

@@ -1,3 +1,4 @@
+import { isLoopback } from '../base/allowed-hosts.js';
 import { Failure } from '../base/errors.js';
 
 /** Procore's environments; tokens and credentials are not shared between them. */
@@ -65,5 +66,3 @@ function warningFor(loginUrl: string, apiUrl: string): string {
     : `the client secret goes to ${hosts}, which is not known as Procore's`;
   return plain ? `${what}, and unencrypted` : what;
 }
-
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127\./.test(host);

@@ -1,7 +1,7 @@
 import * as z from 'zod';
+import { AddressList, LOOPBACK } from '../base/addresses.js';
 import { readSection } from '../base/configuration.js';
 import { Failure, isFailure } from '../base/errors.js';
-import { AddressList, LOOPBACK } from '../server/access/address.js';
 import type { Place } from '../server/http/listen.js';
 import type { Reach } from '../server/reach.js';
 import type { Access } from '../server/service.js';

@@ -1,9 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:https';
 import type { FastifyInstance } from 'fastify';
+import type { AddressList } from '../base/addresses.js';
 import { Failure } from '../base/errors.js';
 import type { Database } from '../database/open.js';
-import type { AddressList } from './access/address.js';
 import { Audit } from './access/audit.js';
 import { Guard } from './access/guard.js';
 import { signInRoutes } from './access/routes.js';

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { AddressList, clientOf } from '#src/server/access/address.js';
+import { AddressList } from '#src/base/addresses.js';
+import { clientOf } from '#src/server/access/address.js';
 import { Throttle } from '#src/server/access/throttle.js';
 import { Turns } from '#src/server/access/turns.js';
 import { Guarded, PASSWORD } from '../helpers/access.js';

@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises';
-import { BlockList, isIPv6 } from 'node:net';
 import { join } from 'node:path';
+import { AddressList } from '../../base/addresses.js';
 import { Failure } from '../../base/errors.js';
 import { type AnyConnection, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
@@ -19,12 +19,7 @@ export interface Wanted extends Pick<TargetConnection, 'platform' | 'uri' | 'use
 const refused = (what: string): Failure => new Failure('not-permitted-here', { what });
 
 /** Where the machine's own doors are, and those of its host: no place to copy documents to. */
-const OWN = new BlockList();
-OWN.addSubnet('127.0.0.0', 8, 'ipv4');
-OWN.addSubnet('0.0.0.0', 8, 'ipv4');
-OWN.addSubnet('169.254.0.0', 16, 'ipv4');
-OWN.addSubnet('::', 127, 'ipv6');
-OWN.addSubnet('fe80::', 10, 'ipv6');
+const OWN = new AddressList(['127.0.0.0/8', '0.0.0.0/8', '169.254.0.0/16', '::/127', 'fe80::/10']);
 
 const isShareName = (uri: string): boolean => /^(?:\\\\|\/\/|smb:)/i.test(uri);
 
@@ -77,7 +72,7 @@ async function requirePlace(reach: Reach, wanted: Wanted): Promise<void> {
 async function isOwnMachine(host: string): Promise<boolean> {
   const name = new URL(`https://${host}`).hostname.replace(/^\[|\]$/g, '');
   const found = await lookup(name, { all: true }).catch(() => []);
-  return found.some(({ address }) => OWN.check(address, isIPv6(address) ? 'ipv6' : 'ipv4'));
+  return found.some(({ address }) => OWN.has(address));
 }
 
 /** Options that are addresses of servers. */

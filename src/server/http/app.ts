@@ -1,9 +1,9 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import type { AddressList } from '../../base/addresses.js';
 import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { oneLine } from '../../base/text.js';
-import type { AddressList } from '../access/address.js';
 import type { Audit } from '../access/audit.js';
 import type { Guard } from '../access/guard.js';
 import { noteOf } from '../access/note.js';

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { plainAddress } from '../../base/addresses.js';
 import type { Log } from '../../base/log.js';
 import { oneLine } from '../../base/text.js';
-import { clientOf, plainAddress } from '../access/address.js';
+import { clientOf } from '../access/address.js';
 import type { Audit } from '../access/audit.js';
 import type { Guard } from '../access/guard.js';
 import { noteOf } from '../access/note.js';

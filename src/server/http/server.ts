@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressList, LOOPBACK } from '../access/address.js';
+import { type AddressList, LOOPBACK } from '../../base/addresses.js';
 import { limitSockets } from './sockets.js';
 import { dropStalled } from './stalled.js';
 import type { TlsPair } from './tls.js';
