@@ -229,6 +229,8 @@ NAME [PATH…]\` leaves it alone in all later runs, a folder with everything bel
 "url": "https://…"}}\`. Told once, and again only after it was well: *failed*, *flagged*, *stale* (three runs of the schedule
 passed without success), *waiting* (an end is away for an hour), *signed-out*, *old-outbox* (a change waits over an hour). The command is run by \`sh\` with JSON on
 standard input and \`NOTICE_EVENT\`, \`NOTICE_MESSAGE\`, \`NOTICE_JOB\`, \`NOTICE_STATUS\`, \`NOTICE_REPORT\` in the environment.
+\`"program": "NAME"\` runs a command that \`"programs": {"NAME": "…"}\` of the configuration has: the only one that users of the
+HTTP API can choose. A job's \`url\` is a public address, or one in \`"allowed_hosts"\`; that of the configuration may be any.
 \`procorefs health\` says the same in one line, with exit 0, 1 (warning) or 2 (broken).
 `;
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import { Notifier } from '#src/jobs/notify/notifier.js';
 import { type Means, sendNotice } from '#src/jobs/notify/send.js';
 import type { Execution } from '#src/jobs/store/executions.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
+import { soon } from '../helpers/processes.js';
 
 const HOSTILE = `it's "; touch /tmp/procorefs-owned-$(id) \`touch /tmp/procorefs-owned\` \n\u001b[31m ünïcode`;
 const signal = new AbortController().signal;
@@ -75,6 +76,27 @@ t.test('a job tells once that it fails, and again only after it was well', async
   run(job, 'no_changes');
   run(job, 'failed');
   t.strictSame(await told(), ['failed', 'flagged', 'failed']);
+});
+
+t.test('a command with a token in it stands in no command line', async (t) => {
+  const { folder } = setup(t);
+  const [seen, go] = [join(folder, 'seen'), join(folder, 'go')];
+  const token = 'canary-3fd1';
+  const command = `: ${token}; touch ${seen}; while [ ! -e ${go} ]; do sleep 0.05; done; env > ${seen}`;
+  const sent = sendNotice({ command }, { kind: 'failed', subject: 'x', message: 'm' }, ANY, signal);
+  await soon(() => existsSync(seen));
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    let words = '';
+    try {
+      words = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    } catch {
+      // It has ended.
+    }
+    t.notOk(words.includes(token), words);
+  }
+  writeFileSync(go, '');
+  t.strictSame(await sent, []);
+  t.notMatch(readFileSync(seen, 'utf8'), token, 'what it starts has no token either');
 });
 
 t.test(

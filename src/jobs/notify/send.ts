@@ -41,9 +41,13 @@ export async function sendNotice(ways: Ways, notice: Notice, means: Means, signa
   );
 }
 
+/** A command may hold a token: of a shell that runs it everybody sees the words, but not the environment (proc(5)). */
+const RUN = 'own=$NOTICE_COMMAND; unset NOTICE_COMMAND; eval "$own"';
+
 /** The command is the administrator's; what happened reaches it as data, in the environment and on standard input. */
 function runCommand(command: string, notice: Notice, signal: AbortSignal): Promise<void> {
-  return feed('/bin/sh', ['-c', command], `${noticeJson(notice)}\n`, command, signal, {
+  return feed('/bin/sh', ['-c', RUN], `${noticeJson(notice)}\n`, command, signal, {
+    NOTICE_COMMAND: command,
     NOTICE_EVENT: notice.kind,
     NOTICE_MESSAGE: oneLine(notice.message, 1000),
     NOTICE_JOB: oneLine(notice.job?.name ?? ''),
