@@ -18,6 +18,10 @@ export interface Members {
 
 /** Bytes of rows that are parsed at once. */
 const BATCH = 64 * 1024;
+/** Bytes of one row, and of all that is no row: values take many times their text while they are parsed. */
+const MOST = 4 * 1024 * 1024;
+/** Values of a text that is parsed as a whole: a page of 2,000 rows has some 80,000. */
+const MOST_VALUES = 1_000_000;
 
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 0x5d];
@@ -26,6 +30,7 @@ const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 
 export function members(text: Uint8Array, apart: readonly string[]): Members {
   const spans = new Map<string, ValueSpan>();
   const others: string[] = [];
+  let beside = 0;
   let at = expect(text, blank(text, 0), OPEN_OBJECT);
   for (let isFirst = true; ; isFirst = false) {
     at = blank(text, at);
@@ -34,6 +39,8 @@ export function members(text: Uint8Array, apart: readonly string[]): Members {
     const start = blank(text, expect(text, blank(text, name.end), COLON));
     const span = { start, end: afterValue(text, start) };
     const key = JSON.parse(textOf(text, name)) as string;
+    beside += apart.includes(key) ? 0 : span.end - name.start;
+    if (beside > MOST) throw new SyntaxError('the text is too large');
     if (apart.includes(key)) spans.set(key, span);
     else others.push(`${textOf(text, name)}:${textOf(text, span)}`);
     at = blank(text, span.end);
@@ -54,6 +61,7 @@ export function* rows(text: Uint8Array, array: ValueSpan | undefined): Generator
   if (text[at] === CLOSE_ARRAY) return;
   for (let start = at; ; ) {
     const end = afterValue(text, at);
+    if (end - at > MOST) throw new SyntaxError('a row is too large');
     at = blank(text, end);
     const isLast = text[at] === CLOSE_ARRAY;
     if (!isLast) at = blank(text, expect(text, at, COMMA));
@@ -62,6 +70,16 @@ export function* rows(text: Uint8Array, array: ValueSpan | undefined): Generator
     if (isLast) return;
     start = at;
   }
+}
+
+/** A text as a whole. @throws SyntaxError, also for one with more values than any reply has */
+export function whole(text: Uint8Array): unknown {
+  let values = 0;
+  if (text.length > MOST_VALUES)
+    for (const byte of text)
+      if ((byte === COMMA || byte === OPEN_ARRAY || byte === OPEN_OBJECT) && ++values > MOST_VALUES)
+        throw new SyntaxError('the text has too many values');
+  return JSON.parse(textOf(text, { start: 0, end: text.length }));
 }
 
 const textOf = (text: Uint8Array, { start, end }: ValueSpan): string =>

@@ -66,7 +66,11 @@ export function replyFailure(reply: Reply, call: CallContext, context: FailureCo
   }
 }
 
+/** Bytes of an error that is read; a larger one says nothing to a person. */
+const MOST_OF_AN_ERROR = 256 * 1024;
+
 function parse(body: Buffer): unknown {
+  if (body.length > MOST_OF_AN_ERROR) return undefined;
   try {
     return JSON.parse(body.toString('utf8'));
   } catch {

@@ -3,6 +3,7 @@ import { Failure } from '../base/errors.js';
 import { asRemoteId, asVersionId } from '../base/ids.js';
 import { oneLine } from '../base/text.js';
 import type { BadRow, RemoteItem, RemoteVersion } from './items.js';
+import { whole } from './json-members.js';
 
 /**
  * The rows of the API as they arrive, and what we make of them. Lenient: unknown keys pass, and only what an item
@@ -181,7 +182,7 @@ const problemOf = (error: unknown): string =>
 /** The JSON of a reply. @throws Failure `bad-reply` */
 export function parseJson(body: Uint8Array, host: string, call: string): unknown {
   try {
-    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'));
+    return whole(body);
   } catch (error) {
     throw new Failure('bad-reply', { host, call, why: 'it is not JSON' }, error);
   }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { members, rows } from '#src/procore/json-members.js';
+import { members, rows, whole } from '#src/procore/json-members.js';
 
 const APART = ['folders', 'files'];
 const bytes = (text: string): Uint8Array => Buffer.from(text);
@@ -52,6 +52,20 @@ t.test('what is not JSON is refused, in the array as well as around it', async (
     '{"files":[,1]}',
   ])
     t.throws(() => read(text), SyntaxError, text);
+});
+
+t.test('a text that would take more memory than any reply is refused before it is parsed', async (t) => {
+  const many = (one: string, count: number): string => `[${`${one},`.repeat(count - 1)}${one}]`;
+  const nested = `${'['.repeat(3_000_000)}${']'.repeat(3_000_000)}`;
+  for (const text of [many('[]', 3_000_000), many('{}', 3_000_000), many('1', 3_000_000), nested]) {
+    t.throws(() => whole(bytes(text)), { message: 'the text has too many values' });
+    t.throws(() => read(`{"files":[${text}]}`), { message: 'a row is too large' });
+    t.throws(() => read(`{"files":[],"other":${text}}`), { message: 'the text is too large' });
+  }
+  const page = JSON.stringify(
+    Array.from({ length: 10_000 }, (_, id) => ({ id, name: 'x'.repeat(300), versions: [id] })),
+  );
+  t.strictSame(whole(bytes(page)), JSON.parse(page));
 });
 
 t.test('a long array comes in parts', async (t) => {
