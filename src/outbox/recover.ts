@@ -2,9 +2,11 @@ import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { HIDDEN } from '../mirror/flags.js';
 import type { View } from '../mirror/view.js';
+import { linuxNames } from '../names/linux.js';
 import { rebased } from './attempt.js';
 import { isNothing } from './changes.js';
 import { INTERRUPTED, type Intent, NO_REMOTE, UNSURE } from './intent.js';
+import { PEOPLE } from './late.js';
 import type { Outbox } from './outbox.js';
 
 /**
@@ -40,6 +42,8 @@ export function recover(
       log.error({ path }, 'bytes that were not on the disk yet were lost when the machine went down');
       intent = { ...intent, staged: false, dirty: false, volatile: undefined };
       if (intent.remoteId === NO_REMOTE || isNothing(intent)) {
+        // What a call has made of them, or makes yet, is all that there is.
+        for (const call of callsToMake(intent, { intents, late }, view)) late.forget(call);
         drop.push(intent.inode);
         continue;
       }
@@ -68,6 +72,12 @@ export function recover(
     const path = staging.lose(inode, view.item(inode)?.name ?? 'unknown');
     log.warn({ path }, 'bytes without an owner were moved to lost+found');
   }
+}
+
+/** Calls without an outcome that were to make this file. */
+function callsToMake({ parent, name }: Intent, { intents, late }: Pick<Outbox, 'intents' | 'late'>, view: View) {
+  const parentId = intents.get(parent)?.remoteId ?? view.item(parent)?.remoteId;
+  return parentId === undefined ? [] : late.creations(parentId, linuxNames.decode(name), PEOPLE);
 }
 
 /** What the mirror has of a creation: its reply had come and was taken in, and then the daemon died. */

@@ -526,3 +526,29 @@ t.test('what was made when it was sent again stays, also where the daemon died b
   await project.drain();
   t.strictSame(await atServer(project), wanted({ 'new.txt': ['new'] }));
 });
+
+t.test('what was made stays where an older outbox has neither its bytes nor its outcome', async (t) => {
+  let project = await opened(t);
+  const { admin } = project.simulator;
+  await admin.faults({ late: { route: 'POST /rest/v1.0/files', count: 2 } });
+  await new Files(project.fileSystem).write('new.txt', 'new');
+  await project.tryAll();
+  await project.tryAll();
+  t.equal(project.project.outbox.late.all().length, 2, 'both calls may be carried out yet');
+  const older = mkdtempSync(join(tmpdir(), 'procorefs-late-'));
+  t.teardown(() => rmSync(older, { recursive: true }));
+  const databases = (): string[] => readdirSync(project.folder).filter((name) => name.startsWith('outbox.db'));
+  for (const name of databases()) copyFileSync(join(project.folder, name), join(older, name));
+  await admin.noFaults();
+  await project.drain();
+  t.strictSame(await atServer(project), wanted({ 'new.txt': ['new'] }));
+  project = await project.reopen({}, () => {
+    for (const name of databases()) rmSync(join(project.folder, name));
+    for (const name of readdirSync(older)) copyFileSync(join(older, name), join(project.folder, name));
+  });
+  for (let n = 0; n < 3; n++) {
+    await polled(project.project);
+    await project.drain();
+  }
+  t.strictSame(await atServer(project), wanted({ 'new.txt': ['new'] }));
+});
