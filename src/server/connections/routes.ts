@@ -198,6 +198,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       tag: TAG,
       role: 'manage',
       type: 'authorization',
+      begins: true,
       query: { ...shownWords, ...notInAddresses },
       reply: linkReply,
       run: async ({ params, query, account }) => {
@@ -321,6 +322,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       tag: TAG,
       role: 'manage',
       type: 'authorization',
+      begins: true,
       query: { by: shownWords.by },
       reply: linkReply,
       run: async ({ params, query: { by } }) => {
