@@ -92,7 +92,8 @@ async function ofTarget(
   const isElsewhere = uri !== before.uri || username !== before.username || !isSame;
   const wanted = { platform, uri, username, options };
   if (isElsewhere && whereOf(wanted) !== whereOf(before)) requireSecrets(connections, before, password);
-  const hasPassword = Boolean(password) || connections.secrets.ownSecret(before.id) !== undefined;
+  const hasKey = before.secretOptions?.includes('key_pem') === true;
+  const hasPassword = Boolean(password) || hasKey || connections.secrets.ownSecret(before.id) !== undefined;
   const within = isElsewhere
     ? await requireTarget(reach, account, { ...wanted, options: changesOf(before, options), secrets: {}, hasPassword })
     : before.within;
