@@ -1,0 +1,111 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test as T } from 'tap';
+import { Secret } from '#src/base/secret.js';
+import { Connections } from '#src/connections/store.js';
+import { Guarded } from '../helpers/access.js';
+
+const HOST = 'nas.corp.example';
+
+async function world(t: T, configuration: object = {}) {
+  const guarded = await Guarded.start(t, { boss: 'manage' }, configuration);
+  const token = guarded.tokens('boss').access;
+  const ask = (method: string, path: string, body?: object) => guarded.ask(path, { method, token, body });
+  const add = (id: string, auth: object) => ask('POST', '/v1/connections', { platform: { id }, auth });
+  return { ...guarded, installation: guarded.installation, ask, add };
+}
+
+t.test('a value of one option becomes no other option of rclone', async (t) => {
+  const { ask, add, installation } = await world(t);
+  const connections = new Connections(installation.state);
+  const { id } = connections.addTarget({ name: 'Drive', platform: 'drive', uri: '' }, undefined, {});
+  const file = connections.secrets.preparedRclonePath(id);
+  writeFileSync(file, '[target]\ntype = drive\ntoken = {"access_token":"x"}\n', { mode: 0o600 });
+  for (const line of ['x\ntype = local', 'x\r\ntype = local', 'x\rtype = local']) {
+    const answer = await ask('PATCH', '/v1/connections/Drive', { auth: { root_folder_id: line } });
+    t.equal(answer.status, 400, answer.text);
+    t.match(answer.json.errors[0].description, /root_folder_id has a line break/);
+  }
+  t.notMatch(readFileSync(file, 'utf8'), /local/);
+  const asUser = await add('webdav', { uri: 'https://dav.invalid', username: 'x\nbearer_token_command = id' });
+  t.match(asUser.json.errors[0].description, /user has a line break/);
+});
+
+t.test('keys of the service open no host that only looks like one that is allowed', async (t) => {
+  const { add, installation } = await world(t, { allowed_hosts: [HOST] });
+  const programs = join(installation.folder, 'bin');
+  const asked = join(installation.folder, 'asked');
+  mkdirSync(programs);
+  writeFileSync(join(programs, 'ssh'), `#!/bin/sh\necho "$@" >>'${asked}'\nexit 255\n`);
+  chmodSync(join(programs, 'ssh'), 0o755);
+  const { PATH } = process.env;
+  process.env.PATH = `${programs}:${PATH}`;
+  t.teardown(() => (process.env.PATH = PATH));
+  for (const auth of [
+    { uri: `evil.example:\\\\${HOST}/x` },
+    { uri: `${HOST}?@evil.example:/x` },
+    { uri: `${HOST}#@evil.example:/x` },
+    { uri: `${HOST}\\@evil.example:/x` },
+    { uri: `${HOST}:/x`, username: 'evil.example:/y' },
+    { uri: `${HOST}:/x`, username: '/etc' },
+  ])
+    t.match((await add('rsync', auth)).status, /^40[03]$/, JSON.stringify(auth));
+  t.notOk(existsSync(asked), 'ssh was not even started');
+  t.equal((await add('rsync', { uri: `bob@${HOST}:/x` })).status, 503);
+  t.match(readFileSync(asked, 'utf8'), /-l bob nas\.corp\.example /, 'the host that is allowed is asked');
+});
+
+t.test('no spelling of an address leads a target to this machine', async (t) => {
+  const { add } = await world(t);
+  const account = { username: 'a', password: 'b' };
+  const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  for (const [platform, auth] of [
+    ['ftp', { uri: 'localhost:\\\\x.invalid/' }],
+    ['ftp', { uri: 'x.invalid?@127.0.0.1:21/x' }],
+    ['sftp', { uri: 'x.invalid#@127.0.0.1:/x' }],
+    ['ftp', { uri: 'localhost.:x' }],
+    ['webdav', { uri: 'http://localhost.:8080/' }],
+    ['s3', { uri: 'bucket', endpoint: 'x.invalid?@127.0.0.1:9000' }],
+    ['s3', { uri: 'bucket', endpoint: 'https:/127.0.0.1:9000' }],
+    ['s3', { uri: 'bucket', provider: 'AWS', region: '127.0.0.1:9000/#' }],
+    ['azureblob', { uri: 'container', username: '127.0.0.1:9000/x?' }],
+    ...own.map(
+      ({ address, family }) =>
+        ['webdav', { uri: `http://${family === 'IPv6' ? `[${address}]` : address}:9000/` }] as const,
+    ),
+  ] as const) {
+    const answer = await add(platform, { ...account, ...auth });
+    t.equal(answer.status, 403, `${platform} ${JSON.stringify(auth)}: ${answer.text}`);
+  }
+});
+
+t.test('what a service account signs goes to Google alone, however the key is spelled', async (t) => {
+  const { add } = await world(t);
+  const key = { type: 'service_account', token_uri: 'https://oauth2.googleapis.com/token' };
+  for (const name of ['Token_Uri', 'TOKEN_URI', 'to\u212aen_uri', 'Type']) {
+    const account = JSON.stringify({ ...key, [name]: 'http://127.0.0.1:1' });
+    const answer = await add('drive', { service_account_credentials: account });
+    t.equal(answer.status, 403, answer.text);
+  }
+});
+
+t.test('what begins a sign-in to Procore stands in the audit log', async (t) => {
+  const { ask, installation } = await world(t);
+  new Connections(installation.state).addTarget({ name: 'Disk', platform: 'fs', uri: '/none' }, undefined, {});
+  for (const path of ['platforms/procore/new?name=Mine', 'Disk/edit']) await ask('GET', `/v1/connections/${path}`);
+  const { audit } = (await ask('GET', '/v1/audit')).json;
+  t.match(audit, [
+    { who: 'boss', what: 'GET /v1/connections/Disk/edit', result: '200' },
+    { who: 'boss', what: 'GET /v1/connections/platforms/procore/new (name)', result: '200' },
+  ]);
+});
+
+t.test('a connection with a key of its own gets another folder', async (t) => {
+  const { ask, installation } = await world(t);
+  const key = { key_pem: new Secret('none') };
+  new Connections(installation.state).addTarget({ name: 'Own', platform: 'sftp', uri: 'x.invalid:a' }, undefined, key);
+  const answer = await ask('PATCH', '/v1/connections/Own', { auth: { uri: 'x.invalid:b' } });
+  t.notMatch(answer.text, /keys of the service/);
+  t.not(answer.status, 403, answer.text);
+});
