@@ -1,4 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test as T } from 'tap';
@@ -108,4 +110,24 @@ t.test('a connection with a key of its own gets another folder', async (t) => {
   const answer = await ask('PATCH', '/v1/connections/Own', { auth: { uri: 'x.invalid:b' } });
   t.notMatch(answer.text, /keys of the service/);
   t.not(answer.status, 403, answer.text);
+});
+
+t.test('no page of a login host holds up the service', async (t) => {
+  const { ask } = await world(t, { allowed_hosts: ['127.0.0.1'] });
+  let page = '';
+  const host = createServer((_, reply) => reply.writeHead(400, { 'content-type': 'text/html' }).end(page));
+  await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => host.close());
+  const domain = `http://127.0.0.1:${(host.address() as AddressInfo).port}`;
+  const begin = () =>
+    ask('POST', '/v1/connections/platforms/procore/new', { domain, client_id: 'x', client_secret: 'x' });
+  page = '<title>Error</title><p>Unknown client<script>redirect uri';
+  t.match((await begin()).json.errors[0].description, /HTTP 400 \(text\/html\), unknown client id;/);
+  const start = process.cpuUsage();
+  page = '<'.repeat(65_536);
+  for (let n = 0; n < 3; n++) await begin();
+  page = '<title '.repeat(9000);
+  for (let n = 0; n < 3; n++) await begin();
+  const { user } = process.cpuUsage(start);
+  t.ok(user < 4e6, `${user / 1e6} s of a processor for six pages`);
 });
