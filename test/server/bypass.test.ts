@@ -1,5 +1,7 @@
+import dns from 'node:dns/promises';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { syncBuiltinESMExports } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
@@ -130,4 +132,80 @@ t.test('no page of a login host holds up the service', async (t) => {
   for (let n = 0; n < 3; n++) await begin();
   const { user } = process.cpuUsage(start);
   t.ok(user < 4e6, `${user / 1e6} s of a processor for six pages`);
+});
+
+t.test('of two changes at once none sends a saved password to the host of the other', async (t) => {
+  const seen: string[] = [];
+  let letGo = (): void => undefined;
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  let arrived = (): void => undefined;
+  const arrival = new Promise<void>((resolve) => (arrived = resolve));
+  // Stands for every host.
+  const proxy = createServer(async (request, reply) => {
+    const [, password] = Buffer.from(request.headers.authorization?.split(' ')[1] ?? '', 'base64')
+      .toString()
+      .split(':');
+    seen.push(`${request.headers.host} ${password}`);
+    if (password === 'mine') {
+      arrived();
+      await held;
+    }
+    reply.writeHead(403).end();
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => proxy.close());
+  const { http_proxy: before } = process.env;
+  process.env.http_proxy = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const { lookup } = dns;
+  let first: Promise<unknown> | undefined;
+  dns.lookup = (async () => {
+    await first;
+    return [{ address: '203.0.113.1', family: 4 }];
+  }) as never;
+  syncBuiltinESMExports();
+  t.teardown(() => {
+    dns.lookup = lookup;
+    syncBuiltinESMExports();
+    if (before === undefined) delete process.env.http_proxy;
+    else process.env.http_proxy = before;
+  });
+  const { ask, installation } = await world(t);
+  const connections = new Connections(installation.state);
+  const fields = { name: 'Dav', platform: 'webdav', uri: 'http://good.test/', username: 'a' };
+  const { id } = connections.addTarget(fields, new Secret('original'), {});
+  const change = (auth: object) => ask('PATCH', `/v1/connections/${id}`, { auth });
+  const one = change({ uri: 'http://evil.test/', password: 'mine' });
+  await arrival;
+  first = one;
+  const other = change({ uri: 'http://evil.test/other' });
+  setTimeout(letGo, 500);
+  t.not((await one).status, 200);
+  t.match((await other).text, /needs auth.password again/);
+  t.notOk(seen.includes('evil.test original'), String(seen));
+  t.match(connections.find(id), { uri: 'http://good.test/' });
+});
+
+t.test('a connection that is removed while a change of it is tested stays removed', async (t) => {
+  const { ask, installation } = await world(t, { allowed_hosts: ['127.0.0.1'] });
+  let letGo = (): void => undefined;
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  let arrived = (): void => undefined;
+  const arrival = new Promise<void>((resolve) => (arrived = resolve));
+  const host = createServer(async (_, reply) => {
+    arrived();
+    await held;
+    reply.writeHead(403).end();
+  });
+  await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => host.close());
+  const uri = `http://127.0.0.1:${(host.address() as AddressInfo).port}/`;
+  const connections = new Connections(installation.state);
+  const { id } = connections.addTarget({ name: 'Dav', platform: 'webdav', uri }, new Secret('original'), {});
+  const changed = ask('PATCH', `/v1/connections/${id}`, { auth: { uri: `${uri}other` } });
+  await arrival;
+  t.equal((await ask('DELETE', `/v1/connections/${id}`)).status, 200);
+  letGo();
+  t.not((await changed).status, 200);
+  t.strictSame(connections.all(), []);
+  t.equal(connections.secrets.ownSecret(id), undefined, 'and so does its password');
 });
