@@ -209,3 +209,16 @@ t.test('a connection that is removed while a change of it is tested stays remove
   t.strictSame(connections.all(), []);
   t.equal(connections.secrets.ownSecret(id), undefined, 'and so does its password');
 });
+
+t.test('a job that is deep beyond reason is refused in words', async (t) => {
+  const { ask, installation } = await world(t);
+  new Connections(installation.state).addTarget({ name: 'Disk', platform: 'fs', uri: '/none' }, undefined, {});
+  const side = (path: string) => ({ connection: { id: 'Disk' }, target: { path } });
+  const transfer = { transfer_type: 'copy', source: side('/a'), destination: side('/b') };
+  const { job } = (await ask('POST', '/v1/jobs', { name: 'Deep', schedule: { mode: 'manual' }, transfer })).json;
+  let deep = {};
+  for (let n = 0; n < 3000; n++) deep = { a: deep };
+  const answer = await ask('PATCH', `/v1/jobs/${job.id}`, { transfer: deep });
+  t.equal(answer.status, 400, answer.text.slice(0, 300));
+  t.match(answer.json.errors[0].description, /no object that deep/);
+});
