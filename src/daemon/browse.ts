@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Failure } from '../base/errors.js';
-import { ROOT_INODE } from '../base/ids.js';
+import { type Inode, ROOT_INODE } from '../base/ids.js';
 import { PRIVATE } from '../mirror/flags.js';
 import { NO_REMOTE } from '../outbox/intent.js';
 import type { LocalItem } from '../outbox/tree.js';
@@ -108,6 +108,17 @@ export async function browseVersions(
 function requireShown({ outbox: { tree } }: Project, item: LocalItem, path: string): void {
   for (let at: LocalItem | undefined = item; at; at = at.inode === ROOT_INODE ? undefined : tree.item(at.parent))
     if ((at.flags & PRIVATE) !== 0) throw new Failure('no-such-item', { path });
+}
+
+/** Whether an item or a folder above it is private, also one that is deleted here; so is what nobody knows. */
+export function isPrivate({ outbox: { tree, intents } }: Project, inode: Inode): boolean {
+  for (let at = inode; at !== ROOT_INODE; ) {
+    const found = tree.item(at) ?? intents.get(at);
+    const flags = tree.view.item(at)?.flags ?? 0;
+    if (!found || (flags & PRIVATE) !== 0) return true;
+    at = found.parent;
+  }
+  return false;
 }
 
 function shown({ outbox, pins, session }: Project, folder: string, item: LocalItem): BrowsedItem {

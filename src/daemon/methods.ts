@@ -5,7 +5,7 @@ import { isPlatform } from '../names/platforms.js';
 import type { LocalItem } from '../outbox/tree.js';
 import { type UploadLine, uploadLines, waits } from '../outbox/uploads-view.js';
 import type { Privacy } from '../vfs/privacy.js';
-import { type BrowsedFolder, browseFolder, browseVersions } from './browse.js';
+import { type BrowsedFolder, browseFolder, browseVersions, isPrivate } from './browse.js';
 import { type Compared, compareWithServer } from './compare.js';
 import type { ControlMethods } from './control.js';
 import type { Daemon } from './daemon.js';
@@ -60,7 +60,12 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
       await mounts.told();
       return waitingIn(parts);
     },
-    uploads: async ({ mountpoint }) => linesOf(partsOf(mountpoint)),
+    /** Whoever only reads is not told of what is private, nor of what is below it. */
+    uploads: async ({ mountpoint, isReader }) => {
+      const parts = partsOf(mountpoint);
+      if (isReader !== true) return linesOf(parts);
+      return linesOf(parts, concealsPrivate(mounts.get(text(mountpoint)).request.owner.privacy ?? 'owner', true));
+    },
     retry: async ({ mountpoint, ids }) => {
       for (const { project, inodes } of chosen(partsOf(mountpoint), ids)) project.scheduler.retry(inodes);
     },
@@ -212,13 +217,11 @@ const seconds = (value: unknown): number | undefined => (typeof value === 'numbe
 
 const waitingIn = (parts: readonly Part[]): UploadLine[] => linesOf(parts).filter(waits);
 
-function linesOf(parts: readonly Part[]): UploadLine[] {
+function linesOf(parts: readonly Part[], conceals = false): UploadLine[] {
   return parts.flatMap(({ project, prefix, number }) =>
-    uploadLines(project.outbox, project.scheduler, project.progress).map((line) => ({
-      ...line,
-      id: number(asInode(line.id)),
-      path: `${prefix}${line.path}`,
-    })),
+    uploadLines(project.outbox, project.scheduler, project.progress)
+      .filter(({ id }) => !(conceals && isPrivate(project, asInode(id))))
+      .map((line) => ({ ...line, id: number(asInode(line.id)), path: `${prefix}${line.path}` })),
   );
 }
 

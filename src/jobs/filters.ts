@@ -62,12 +62,18 @@ type Compile = (pattern: string) => Glob;
 
 /** Globs of one job: each is looked at for each item. */
 const MOST_GLOBS = 10_000;
+/** And of their characters: braces in braces make long patterns of short ones, which hold up all others while they are read. */
+const MOST_CHARACTERS = 2_000_000;
 
 function withinRoom(): Compile {
   let count = 0;
+  let characters = 0;
   return (pattern) => {
     const glob = compileGlob(pattern);
     count += glob.alternatives;
+    characters += glob.characters;
+    if (characters > MOST_CHARACTERS)
+      throw new Failure('job-refused', { why: `the filters stand for over ${MOST_CHARACTERS} characters` });
     if (count > MOST_GLOBS)
       throw new Failure('job-refused', { why: `the filters stand for over ${MOST_GLOBS} patterns` });
     return glob;

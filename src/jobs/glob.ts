@@ -15,6 +15,8 @@ export interface Glob {
   mayMatchBelow(folder: string): boolean;
   /** How many patterns its braces stand for; each costs room, and time at each name. */
   readonly alternatives: number;
+  /** Of all of these. */
+  readonly characters: number;
 }
 
 /** @throws Failure `job-refused`: it is too long, or its braces stand for too many patterns */
@@ -22,9 +24,11 @@ export function compileGlob(pattern: string): Glob {
   if (pattern.length > LONGEST_PATTERN)
     throw new Failure('job-refused', { why: `a pattern has over ${LONGEST_PATTERN} characters` });
   const literal = pattern.normalize();
-  const alternatives = expandBraces(literal).map((glob) => glob.split('/').map(compilePart));
+  const expanded = expandBraces(literal);
+  const alternatives = expanded.map((glob) => glob.split('/').map(compilePart));
   return {
     alternatives: alternatives.length,
+    characters: expanded.reduce((sum, { length }) => sum + length, 0),
     matches(path) {
       const names = path.normalize();
       return names === literal || alternatives.some((parts) => matchAll(parts, names.split('/')));

@@ -23,7 +23,10 @@ const serviceAccount: OptionRow = {
   secret: true,
   check(value) {
     try {
-      const { type, token_uri: where = GOOGLE[0] } = JSON.parse(value) as Record<string, unknown>;
+      const key = JSON.parse(value) as Record<string, unknown>;
+      const { type, token_uri: where = GOOGLE[0] } = key;
+      // Go takes `Token_URI` for token_uri as well, and of two the last one.
+      if (Object.keys(key).some((name) => !/^[a-z0-9_]+$/.test(name))) return 'it has keys that no such key has';
       if (type !== 'service_account') return 'it is no key of a service account';
       if (typeof where !== 'string' || !GOOGLE.some((one) => where.startsWith(one)))
         return "its token_uri is not Google's";
@@ -32,6 +35,12 @@ const serviceAccount: OptionRow = {
       return 'it is no JSON';
     }
   },
+};
+
+/** It becomes a part of the server's name. */
+const REGION: OptionRow = {
+  where: true,
+  check: (value) => (/^[a-z0-9_-]*$/i.test(value) ? undefined : 'it is no region'),
 };
 
 const ownApp: Options = { token: SECRET, client_id: PLAIN, client_secret: SECRET };
@@ -51,7 +60,7 @@ export const OPTIONS: Readonly<Record<string, Options>> = {
   s3: {
     endpoint: WHERE,
     provider: WHERE,
-    region: WHERE,
+    region: REGION,
     location_constraint: PLAIN,
     acl: PLAIN,
     storage_class: PLAIN,

@@ -148,6 +148,8 @@ t.test('where a file is taken, so is each folder above it', async (t) => {
 t.test('filters that stand for more patterns than can be looked at are refused', async (t) => {
   const many = name(...Array<string>(10).fill('{a,b}'.repeat(9)));
   t.throws(() => compile(exclude(many, many)), { code: 'job-refused', details: { why: /over 10000 patterns/ } });
+  const long = { type: 'filter_name', patterns: Array(99).fill(`${'{a,'.repeat(300)}${'}'.repeat(100)}`) } as const;
+  t.throws(() => compile(exclude(long)), { code: 'job-refused', details: { why: /over 2000000 characters/ } });
   compile(exclude(name(...Array.from({ length: 1000 }, (_, n) => `*.${n}`))));
   for (const patterns of [Array<string>(1001).fill('a'), ['a'.repeat(1001)]])
     t.throws(() => compile(exclude(name(...patterns))));

@@ -51,6 +51,24 @@ t.test('a name and a client are throttled together', async (t) => {
   t.equal(throttle.wait('ann', '192.0.2.1', 0), 0);
 });
 
+t.test('a try that was never made is no failure, and makes nobody forget one', async (t) => {
+  const service = await Guarded.start(t, { ann: 'manage' });
+  // 51 sign-ins of one client are checked or wait: no more are let in.
+  const others = Array.from({ length: 60 }, (_, n) => service.signIn(`other ${n}`, 'wrong'));
+  const late = [];
+  for (let n = 0; n < 7; n++) late.push((await service.signIn('late', 'wrong')).json.errors[0].code);
+  t.strictSame(new Set(late), new Set(['too-many-requests']));
+  await Promise.all(others);
+  const throttle = new Throttle();
+  throttle.failed('ann', '192.0.2.1', 0);
+  throttle.undone('ann', '192.0.2.1');
+  for (let n = 0; n < 4; n++) throttle.failed('ann', '192.0.2.1', 0);
+  t.equal(throttle.wait('ann', '192.0.2.1', 0), 0);
+  for (let n = 0; n < 3; n++) throttle.failed('ann', '192.0.2.1', 0);
+  throttle.undone('ann', '192.0.2.1');
+  t.equal(throttle.wait('ann', '192.0.2.1', 0), 4000, 'a wait that there is stays');
+});
+
 t.test('a client is what one has of addresses', async (t) => {
   for (const [address, client] of [
     ['192.0.2.1', '192.0.2.1'],

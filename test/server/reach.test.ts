@@ -275,6 +275,15 @@ t.test('HTTP shows what is private as the mounts do', async (t) => {
     const project = ready.projects[0]!.id;
     const { id } = (await admin.tree()).find(({ path }) => path === 'Secret')!;
     const sees = { manage: privacy !== 'hide', read: privacy === 'show' };
+    if (sees.manage) {
+      const lock = join(mnt, 'Secret', '.~lock.salaries.odt#');
+      writeFileSync(lock, 'x');
+      const uploads = (ask: Ask) => ask('GET', `/v1/mounts/uploads?mountpoint=${mnt}`);
+      await soon(async () => /salaries/.test((await uploads(boss)).text));
+      t.match((await uploads(boss)).text, /salaries/);
+      t.equal(/salaries/.test((await uploads(reader)).text), sees.read, `${privacy}: what waits to go up`);
+      rmSync(lock);
+    }
     for (const [ask, isSeen] of [
       [boss, sees.manage],
       [reader, sees.read],

@@ -115,7 +115,10 @@ async function signedIn(
   }
   // Counted before it is known: many tries at once would otherwise all be the first.
   throttle.failed(username, client, Date.now());
-  const user = await users.check(username, new Secret(password), client);
+  const user = await users.check(username, new Secret(password), client).catch((error: unknown) => {
+    throttle.undone(username, client);
+    throw error;
+  });
   if (!user) {
     log.warn(who, 'a sign-in was refused: wrong name or password');
     return undefined;

@@ -25,6 +25,14 @@ export class Throttle {
     this.#failures.set(key, { count, until: now + wait });
   }
 
+  /** A try that was counted and then not made: it is no failure, and takes no place of one. */
+  undone(name: string, client: string): void {
+    const known = this.#failures.get(keyOf(name, client));
+    if (!known || known.count <= 1) this.succeeded(name, client);
+    else
+      this.#failures.set(keyOf(name, client), { count: known.count - 1, until: known.count > FREE ? known.until : 0 });
+  }
+
   succeeded(name: string, client: string): void {
     this.#failures.delete(keyOf(name, client));
   }

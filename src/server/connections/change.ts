@@ -36,10 +36,45 @@ interface Change {
 const refused = (what: string): Failure => new Failure('request-refused-here', { what });
 
 /**
+ * Changes connections, each one after the other: a second change would take what a first one only tries for what is there,
+ * and a saved password along to where that leads.
+ */
+export class ConnectionChanges {
+  readonly #parts: Parts;
+  readonly #last = new Map<string, Promise<unknown>>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** Failures as `changeConnection`, `no-such-connection`. */
+  async change(
+    idOrName: string,
+    words: z.output<typeof changedConnection>,
+    account: Account,
+    signal: AbortSignal,
+  ): Promise<AnyConnection> {
+    const { id } = this.#parts.connections.find(idOrName);
+    const work = (): Promise<AnyConnection> => {
+      signal.throwIfAborted();
+      return changeConnection(this.#parts, this.#parts.connections.find(id), words, account, signal);
+    };
+    const turn = (this.#last.get(id) ?? Promise.resolve()).then(work);
+    const ended = turn.catch(() => undefined);
+    this.#last.set(id, ended);
+    try {
+      return await turn;
+    } finally {
+      if (this.#last.get(id) === ended) this.#last.delete(id);
+    }
+  }
+}
+
+/**
  * Changes name, place, account or secret, or disables and enables; what does not pass the test is taken back.
  * @throws Failure `request-refused-here`, `connection-exists`, and as the test does
  */
-export async function changeConnection(
+async function changeConnection(
   parts: Parts,
   before: AnyConnection,
   { name, platform, auth = {}, disabled }: z.output<typeof changedConnection>,
@@ -57,11 +92,14 @@ export async function changeConnection(
     if (isTarget(to)) connections.updateTarget(before as TargetConnection, to);
     else connections.update(before.id, to);
   };
-  write({ ...before, ...(name === undefined ? {} : { name }), ...fields } as AnyConnection);
-  if (secret !== undefined) secrets.setClientSecret(before.id, new Secret(secret));
   try {
+    // The secret first: nobody may find the old one with the new place.
+    if (secret !== undefined) secrets.setClientSecret(before.id, new Secret(secret));
+    write({ ...before, ...(name === undefined ? {} : { name }), ...fields } as AnyConnection);
     if (isToTest) await testConnection(parts, connections.find(before.id), signal);
   } catch (error) {
+    // Who was removed meanwhile does not come back.
+    if (!connections.all().some(({ id }) => id === before.id)) throw error;
     write({ ...Object.fromEntries(Object.keys(fields).map((key) => [key, undefined])), ...before } as AnyConnection);
     if (kept) secrets.setClientSecret(before.id, kept);
     throw error;
@@ -92,7 +130,8 @@ async function ofTarget(
   const isElsewhere = uri !== before.uri || username !== before.username || !isSame;
   const wanted = { platform, uri, username, options };
   if (isElsewhere && whereOf(wanted) !== whereOf(before)) requireSecrets(connections, before, password);
-  const hasPassword = Boolean(password) || connections.secrets.ownSecret(before.id) !== undefined;
+  const hasKey = before.secretOptions?.includes('key_pem') === true;
+  const hasPassword = Boolean(password) || hasKey || connections.secrets.ownSecret(before.id) !== undefined;
   const within = isElsewhere
     ? await requireTarget(reach, account, { ...wanted, options: changesOf(before, options), secrets: {}, hasPassword })
     : before.within;

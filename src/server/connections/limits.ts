@@ -1,11 +1,14 @@
 import { lookup } from 'node:dns/promises';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { AddressList } from '../../base/addresses.js';
+import { isLoopback } from '../../base/allowed-hosts.js';
 import { Failure } from '../../base/errors.js';
 import { type AnyConnection, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
 import { OPTIONS } from '../../targets/options.js';
-import { STORAGE_TYPES } from '../../targets/rclone/types.js';
+import { HOST_URI, STORAGE_TYPES } from '../../targets/rclone/types.js';
+import { SSH_URI } from '../../targets/rsync/uri.js';
 import { type Account, isReader } from '../access/account.js';
 import type { Reach } from '../reach.js';
 
@@ -42,6 +45,9 @@ export async function requireTarget(reach: Reach, account: Account, wanted: Want
     const why = row.check?.(value);
     if (why !== undefined) throw refused(`auth.${name}: ${why}`);
   }
+  // rclone makes it a part of the server's name.
+  if (wanted.platform === 'azureblob' && wanted.username !== undefined && !/^[a-z0-9-]*$/i.test(wanted.username))
+    throw refused('auth.username is no name of a storage account');
   if (isFolder(wanted)) return reach.rootOf(account, wanted.uri);
   await requirePlace(reach, wanted);
   return undefined;
@@ -70,9 +76,13 @@ async function requirePlace(reach: Reach, wanted: Wanted): Promise<void> {
 }
 
 async function isOwnMachine(host: string): Promise<boolean> {
-  const name = new URL(`https://${host}`).hostname.replace(/^\[|\]$/g, '');
-  const found = await lookup(name, { all: true }).catch(() => []);
-  return found.some(({ address }) => OWN.has(address));
+  // With a dot at its end a name is the same.
+  const name = new URL(`https://${host}`).hostname.replace(/\.$/, '');
+  if (isLoopback(name)) return true;
+  const found = await lookup(name.replace(/^\[|\]$/g, ''), { all: true }).catch(() => []);
+  const interfaces = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  const here = new AddressList(interfaces.map(({ address }) => address));
+  return found.some(({ address }) => OWN.has(address) || here.has(address));
 }
 
 /** Options that are addresses of servers. */
@@ -82,19 +92,35 @@ const ADDRESSES = ['endpoint', 'sas_url'];
 export function hostsOf({ platform, uri, options = {}, secrets }: Omit<Wanted, 'hasPassword' | 'username'>): string[] {
   const port = options.port === undefined ? '' : `:${options.port}`;
   const place = placeOf({ platform, uri });
-  const found = ADDRESSES.flatMap((name) => options[name] ?? secrets[name] ?? []);
-  return [...found, ...(place === '' ? [] : [`${place}${port}`])].map((text) => {
-    const address = `https://${text.replace(/^(?:[a-z][a-z0-9+.-]*:)?[/\\]{2}/i, '')}`;
-    if (!URL.canParse(address)) throw refused(`"${text}" names no host`);
-    return new URL(address).host;
+  const found = ADDRESSES.flatMap((name) => options[name] ?? secrets[name] ?? []).map((text) => addressOf(text));
+  return [...found, ...(place ? [{ ...place, host: `${place.host}${port}` }] : [])].map(({ host }) => {
+    // Where these stand, one program ends the name of the host, and another goes on.
+    if (/[?#@\\\s]|:$/.test(host) || !URL.canParse(`https://${host}`)) throw refused(`"${host}" names no host`);
+    return new URL(`https://${host}`).host;
   });
 }
 
-/** The part of a URI that says at which server it is, and for whom; `''` where the platform itself says it. */
-function placeOf({ platform, uri }: Pick<Wanted, 'platform' | 'uri'>): string {
-  if (STORAGE_TYPES[platform]?.uri === 'path') return '';
-  const place = /^(?:[a-z][a-z0-9+.-]*:)?[/\\]{2}[^/\\]*|^(?:[^@/]*@)?(?:\[[^\]]*\]|[^:/]*)(?::\d+(?=$|[:/]))?/i;
-  return Object.hasOwn(OPTIONS, platform) ? place.exec(uri)![0] : uri;
+interface ServerPlace {
+  /** What stands before the host: how it is spoken to, and for whom. */
+  readonly before: string;
+  /** With its port, where that stands there. */
+  readonly host: string;
+}
+
+/** At which server a URI is, as those read it who connect there; undefined where the platform itself says it. */
+function placeOf({ platform, uri }: Pick<Wanted, 'platform' | 'uri'>): ServerPlace | undefined {
+  const kind = STORAGE_TYPES[platform]?.uri;
+  if (kind === 'path') return undefined;
+  if (!Object.hasOwn(OPTIONS, platform)) return { before: '', host: uri };
+  if (platform !== 'rsync' && kind !== 'host') return addressOf(uri);
+  const [, user = '', host = uri, port] = (platform === 'rsync' ? SSH_URI : HOST_URI).exec(uri) ?? [];
+  return { before: user, host: platform === 'rsync' || port === undefined ? host : `${host}:${port}` };
+}
+
+function addressOf(uri: string): ServerPlace {
+  const [, scheme = '', user = '', host = ''] =
+    /^((?:[a-z][a-z0-9+.-]*:)?[/\\]{2})?([^/\\]*@)?([^/\\]*)/i.exec(uri) ?? [];
+  return { before: `${scheme}${user}`, host };
 }
 
 /** What says where a target's secrets go, and whose they are: while it is the same, saved secrets may be used. */
@@ -103,5 +129,6 @@ export function whereOf(target: Pick<TargetConnection, 'platform' | 'uri' | 'use
   const rows = OPTIONS[platform] ?? {};
   // An option that is not known may lead anywhere.
   const where = Object.entries(options).filter(([name]) => !Object.hasOwn(rows, name) || rows[name]!.where);
-  return JSON.stringify([placeOf(target).toLowerCase(), username, where.sort()]);
+  const { before, host } = placeOf(target) ?? { before: '', host: '' };
+  return JSON.stringify([before.toLowerCase(), host.toLowerCase(), username, where.sort()]);
 }

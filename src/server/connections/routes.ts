@@ -10,7 +10,7 @@ import { type SortKeys, sorted, sortWord } from '../http/sort.js';
 import { flag, id, MOST_OF_A_PATH, path, word, wordOf } from '../http/wire.js';
 import type { Parts } from '../parts.js';
 import { Browser, itemReply } from './browse.js';
-import { changeConnection, changedConnection } from './change.js';
+import { ConnectionChanges, changedConnection } from './change.js';
 import { addConnection, newConnection, testConnection } from './define.js';
 import { type Form, formOf, hasDefaultClient, platformIds, platformJson } from './forms.js';
 import { requireOwn } from './identity.js';
@@ -129,6 +129,7 @@ const link = (attributes: Form, pending: PendingSignIn | undefined, method: 'oau
 export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
   const { connections, reach } = parts;
   const browser = new Browser(parts);
+  const changes = new ConnectionChanges(parts);
   const show = (idOrName: string, account: Account) => connectionJson(connections, connections.find(idOrName), account);
   const progress = (account: Account, { id, state, connection, test, failure, url, give }: PendingSignIn) => ({
     id,
@@ -307,11 +308,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
         body: changedConnection.optional(),
         reply: connectionReply,
         run: async ({ params, body = {}, account, signal }) =>
-          connectionJson(
-            connections,
-            await changeConnection(parts, connections.find(params.id!), body, account, signal),
-            account,
-          ),
+          connectionJson(connections, await changes.change(params.id!, body, account, signal), account),
       }),
     ),
     one({

@@ -114,8 +114,9 @@ export function mountRoutes({ mounts }: Parts): Route[] {
       type: 'uploads',
       query: where,
       reply: uploadReply,
-      page: async ({ query: { mountpoint, q }, signal }, range) => {
-        const all = await mounts.ask<readonly { path: string }[]>(mountpoint, 'uploads', {}, signal);
+      page: async ({ query: { mountpoint, q }, account, signal }, range) => {
+        const words = { isReader: isReader(account) };
+        const all = await mounts.ask<readonly { path: string }[]>(mountpoint, 'uploads', words, signal);
         return pageOf(
           all.filter(({ path }) => q === undefined || path.toLowerCase().includes(q.toLowerCase())),
           range,

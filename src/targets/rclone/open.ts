@@ -11,7 +11,7 @@ import { RcloneDaemon } from './daemon.js';
 import { rcloneFailure } from './failures.js';
 import type { FsInfo } from './rules.js';
 import { RcloneStorage, rcPath } from './storage.js';
-import { REFUSED_TYPES, type StorageType, storageType } from './types.js';
+import { HOST_URI, REFUSED_TYPES, type StorageType, storageType } from './types.js';
 
 /** The one remote of a daemon's configuration. */
 export const REMOTE = 'target';
@@ -96,12 +96,41 @@ async function infoOf(
   return body as FsInfo;
 }
 
+interface Remote {
+  readonly folder: string;
+  readonly parameters: Record<string, string>;
+}
+
 /** What rclone is told: parameters of the storage, and the folder in it. @throws Failure `usage` */
 export function remoteOf(
+  definition: TargetDefinition,
+  options: Pick<OpenOptions, 'password' | 'secrets'>,
+  type: StorageType,
+): Remote {
+  const { folder, parameters } = remoteFrom(definition, options, type);
+  const lines = Object.entries(parameters).map(([name, value]) => [name, inOneLine(name, value)]);
+  return { folder, parameters: Object.fromEntries(lines) as Record<string, string> };
+}
+
+/**
+ * rclone keeps its parameters as lines of a file: a line break in a value would begin another one, of any name, a program
+ * to run or another storage among them. Keys, which have line breaks, are written as rclone takes them.
+ */
+function inOneLine(name: string, value: string): string {
+  if (!/[\r\n]/.test(value)) return value;
+  if (name === 'key_pem') return value.trim().replace(/\r?\n/g, '\\n').replace(/\r/g, '');
+  try {
+    return JSON.stringify(JSON.parse(value));
+  } catch {
+    throw new Failure('usage', { what: `${name} has a line break in it` });
+  }
+}
+
+function remoteFrom(
   { uri, username, options: given = {} }: TargetDefinition,
   { password, secrets = {} }: Pick<OpenOptions, 'password' | 'secrets'>,
   type: StorageType,
-): { readonly folder: string; readonly parameters: Record<string, string> } {
+): Remote {
   const [main] = Object.keys(type.preset ?? {});
   const isPreset = main === undefined || given[main] === undefined;
   const parameters: Record<string, string> = { ...(isPreset ? type.preset : {}), ...given };
@@ -114,7 +143,7 @@ export function remoteOf(
       throw new Failure('usage', { what: `"${redactedUri(uri)}" is no http or https address` });
     return { folder: '', parameters: { ...parameters, [type.address!]: uri } };
   }
-  const match = /^(?:[a-z]+:\/\/)?(?:([^@/]+)@)?(\[[^\]]+\]|[^:/]+)(?::(\d+))?(?::?(\/.*)|:(.*))?$/.exec(uri);
+  const match = HOST_URI.exec(uri);
   if (!match) throw new Failure('usage', { what: `"${redactedUri(uri)}" is not HOST:FOLDER` });
   const [, user, host, port, absolute, relative] = match;
   return {

@@ -119,3 +119,6 @@ export function storageType(platform: string, options: readonly string[]): Stora
 }
 
 export const signsIn = (platform: string): boolean => STORAGE_TYPES[platform]?.signsIn === true;
+
+/** `HOST`, `USER@HOST:PORT`, `HOST:FOLDER`, `sftp://HOST/FOLDER`: user, host, port, folder from the top, folder of the user. */
+export const HOST_URI = /^(?:[a-z]+:\/\/)?(?:([^@/]+)@)?(\[[^\]]+\]|[^:/]+)(?::(\d+))?(?::?(\/.*)|:(.*))?$/;

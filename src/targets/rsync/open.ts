@@ -7,6 +7,7 @@ import { stagingFor, temporaryOf } from '../remote/local.js';
 import { RemoteTarget } from '../remote/remote-target.js';
 import { type SshAddress, SshHost } from './host.js';
 import { RsyncStorage } from './storage.js';
+import { SSH_URI } from './uri.js';
 
 /**
  * A folder of a server, by rsync over ssh. URI: `[user@]host:/folder`. Options: `port`, `key_file`, `known_hosts_file`;
@@ -14,7 +15,7 @@ import { RsyncStorage } from './storage.js';
  */
 export async function openRsync(definition: TargetDefinition, options: OpenOptions): Promise<RemoteTarget> {
   const { uri, username, options: given = {} } = definition;
-  const match = /^(?:([^@:/\s-][^@:/\s]*)@)?([^@:/\s-][^@:/\s]*|\[[0-9a-fA-F:]+\]):(.+)$/.exec(uri);
+  const match = SSH_URI.exec(uri);
   if (!match) throw new Failure('usage', { what: `"${redactedUri(uri)}" is not [USER@]HOST:FOLDER` });
   // What stands there would be in the command line of ssh.
   if (options.password || /^[^@:/]*:[^/]*@[^@/]*:/.test(uri))
@@ -22,7 +23,8 @@ export async function openRsync(definition: TargetDefinition, options: OpenOptio
   const path = options.path ?? '';
   checkPath(path, redactedUri(uri));
   const user = username ?? match[1];
-  if (user?.startsWith('-')) throw new Failure('usage', { what: `"${user}" is no user name` });
+  // rsync takes what is before the first colon for the host, and a slash before it for a folder of this machine.
+  if (user !== undefined && /^-|[:/\s]/.test(user)) throw new Failure('usage', { what: `"${user}" is no user name` });
   const top = match[3]!.replace(/(?!^)\/+$/, '');
   const temporary = temporaryOf(options);
   const address: SshAddress = {
