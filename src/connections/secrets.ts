@@ -77,8 +77,10 @@ export class Secrets {
     return defaultClient(this.#state, this.#credentials);
   }
 
-  setClientSecret(id: string, secret: Secret): void {
-    writePrivateFile(this.#path(id, 'secret'), `${secret.reveal()}\n`);
+  /** Undefined: it has none of its own any more. */
+  setClientSecret(id: string, secret: Secret | undefined): void {
+    if (secret === undefined) removePrivateFile(this.#path(id, 'secret'));
+    else writePrivateFile(this.#path(id, 'secret'), `${secret.reveal()}\n`);
   }
 
   /** Undefined: none, or not readable as such. @throws Failure `state-unsafe` */

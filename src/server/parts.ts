@@ -69,6 +69,8 @@ export interface Health {
     readonly kind: string;
     readonly subject: string;
     readonly message: string;
+    /** The message for those who are not to read of every item, where it names one. */
+    readonly unnamed?: string;
     readonly job?: { readonly id: string; readonly name: string };
     readonly connection?: string;
   }[];

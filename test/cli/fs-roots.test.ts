@@ -16,6 +16,8 @@ t.test('the first serve at a terminal asks which folders are open to users, and 
     const child = spawn('script', ['-qefc', words.join(' '), '/dev/null'], { env, stdio: ['pipe', 'pipe', 'inherit'] });
     t.teardown(() => kill(child));
     let seen = '';
+    // It may have ended by the first of two interrupts.
+    child.stdin.on('error', () => undefined);
     await new Promise<void>((resolve) => {
       child.once('close', () => resolve());
       child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -210,6 +210,18 @@ t.test('a connection that is removed while a change of it is tested stays remove
   t.equal(connections.secrets.ownSecret(id), undefined, 'and so does its password');
 });
 
+t.test('a first password that fails its test is not kept', async (t) => {
+  const { ask, installation } = await world(t, { allowed_hosts: ['127.0.0.1'] });
+  const host = createServer((_, reply) => void reply.writeHead(403).end());
+  await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => host.close());
+  const uri = `http://127.0.0.1:${(host.address() as AddressInfo).port}/`;
+  const connections = new Connections(installation.state);
+  const { id } = connections.addTarget({ name: 'Dav', platform: 'webdav', uri }, undefined, {});
+  t.not((await ask('PATCH', `/v1/connections/${id}`, { auth: { password: 'wrong' } })).status, 200);
+  t.equal(connections.secrets.ownSecret(id), undefined);
+});
+
 t.test('a job that is deep beyond reason is refused in words', async (t) => {
   const { ask, installation } = await world(t);
   new Connections(installation.state).addTarget({ name: 'Disk', platform: 'fs', uri: '/none' }, undefined, {});

@@ -27,7 +27,7 @@ export function outboxFindings(
   mountpoint: string,
   lines: readonly UploadLine[],
   now: number,
-): Pick<Finding, 'level' | 'kind' | 'message'>[] {
+): Omit<Finding, 'subject'>[] {
   const held = lines.filter(({ needs }) => needs === 'release');
   const forPerson = lines.filter(({ needs }) => needs === 'person');
   const refused = lines.filter(({ needs }) => needs === 'permission');
@@ -39,19 +39,21 @@ export function outboxFindings(
       (state !== 'held' || reason !== undefined) &&
       (state === 'failed' || now - Date.parse(time) > OLD_CHANGE),
   );
-  const found: Pick<Finding, 'level' | 'kind' | 'message'>[] = [];
+  const found: Omit<Finding, 'subject'>[] = [];
   if (held.length > 0) found.push(heldFinding(mountpoint, held.length));
   if (forPerson.length > 0) {
     const { path, reason = '' } = forPerson[0]!;
-    const what = `${mountpoint}: ${waits(forPerson.length)} for a person (procorefs uploads), first ${path}: ${reason}`;
-    found.push({ level: 'warning', kind: 'needs-person', message: oneLine(what, 300) });
+    const unnamed = `${mountpoint}: ${waits(forPerson.length)} for a person (procorefs uploads)`;
+    const message = oneLine(`${unnamed}, first ${path}: ${reason}`, 300);
+    found.push({ level: 'warning', kind: 'needs-person', message, unnamed });
   }
   if (refused.length > 0) {
     const folders = new Set(refused.map(({ path }) => path.slice(0, Math.max(0, path.lastIndexOf('/')))));
     const [folder] = folders;
-    const where = `${many(folders.size, 'folder')} (${folder || 'the top of the project'}${folders.size > 1 ? ', …' : ''})`;
-    const what = `${mountpoint}: Procore refuses ${many(refused.length, 'change')} in ${where} (procorefs uploads)`;
-    found.push({ level: 'warning', kind: 'refused', message: oneLine(what, 300) });
+    const which = ` (${folder || 'the top of the project'}${folders.size > 1 ? ', …' : ''})`;
+    const said = (where: string): string =>
+      `${mountpoint}: Procore refuses ${many(refused.length, 'change')} in ${many(folders.size, 'folder')}${where} (procorefs uploads)`;
+    found.push({ level: 'warning', kind: 'refused', message: oneLine(said(which), 300), unnamed: said('') });
   }
   if (old.length > 0) found.push(oldFinding(mountpoint, old.length, new Date(old[0]!.since)));
   return found;

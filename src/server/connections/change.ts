@@ -101,7 +101,7 @@ async function changeConnection(
     // Who was removed meanwhile does not come back.
     if (!connections.all().some(({ id }) => id === before.id)) throw error;
     write({ ...Object.fromEntries(Object.keys(fields).map((key) => [key, undefined])), ...before } as AnyConnection);
-    if (kept) secrets.setClientSecret(before.id, kept);
+    if (secret !== undefined) secrets.setClientSecret(before.id, kept);
     throw error;
   }
   return disabled === undefined ? connections.find(before.id) : connections.setDisabled(before.id, disabled);
