@@ -140,6 +140,13 @@ export class Secrets {
     return this.#path(id, 'rclone');
   }
 
+  /** What rclone keeps of a connection as it is now; called, it is so again. */
+  keepRclone(id: string): () => void {
+    const path = this.rclonePath(id);
+    const content = readPrivateFile(path);
+    return () => (content === undefined ? removePrivateFile(path) : writePrivateFile(path, content));
+  }
+
   /** The same, in its private folder, for rclone to write. */
   preparedRclonePath(id: string): string {
     const path = this.rclonePath(id);

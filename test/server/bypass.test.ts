@@ -210,7 +210,7 @@ t.test('a connection that is removed while a change of it is tested stays remove
   t.equal(connections.secrets.ownSecret(id), undefined, 'and so does its password');
 });
 
-t.test('a first password that fails its test is not kept', async (t) => {
+t.test('what fails its test is not kept, a first password for example', async (t) => {
   const { ask, installation } = await world(t, { allowed_hosts: ['127.0.0.1'] });
   const host = createServer((_, reply) => void reply.writeHead(403).end());
   await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve));
@@ -220,6 +220,11 @@ t.test('a first password that fails its test is not kept', async (t) => {
   const { id } = connections.addTarget({ name: 'Dav', platform: 'webdav', uri }, undefined, {});
   t.not((await ask('PATCH', `/v1/connections/${id}`, { auth: { password: 'wrong' } })).status, 200);
   t.equal(connections.secrets.ownSecret(id), undefined);
+  const file = connections.secrets.preparedRclonePath(id);
+  const before = `[target]\ntype = webdav\nurl = ${uri}\n`;
+  writeFileSync(file, before, { mode: 0o600 });
+  t.not((await ask('PATCH', `/v1/connections/${id}`, { auth: { vendor: 'nextcloud' } })).status, 200);
+  t.equal(readFileSync(file, 'utf8'), before, 'nor is anything else that did not work');
 });
 
 t.test('a job that is deep beyond reason is refused in words', async (t) => {

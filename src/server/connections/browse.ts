@@ -10,6 +10,7 @@ import type { FolderListing, RemoteItem } from '../../procore/items.js';
 import { openConnection } from '../../targets/connection.js';
 import { checkPath } from '../../targets/paths.js';
 import { type Account, isReader } from '../access/account.js';
+import { AtMost } from '../http/at-most.js';
 import { type Page, pageOf, type Range } from '../http/route.js';
 import type { ListedFolder, Parts, RemoteRow, WantedFolder } from '../parts.js';
 import { requireReadable } from './limits.js';
@@ -50,6 +51,8 @@ export interface Place {
 /** Milliseconds that a listing of Procore is good for, so that paging through it costs one call. */
 const FRESH = 30_000;
 const MOST_LISTINGS = 50;
+/** Targets at once: each may take a program of its own. */
+const MOST_LOOKS = 16;
 /** Folders above one that are looked at for what is private. */
 const DEEPEST = 100;
 
@@ -79,6 +82,7 @@ export interface Looker {
 export class Browser {
   readonly #parts: Parts;
   readonly #listings = new LRUCache<string, FolderListing>({ max: MOST_LISTINGS, ttl: FRESH });
+  readonly #looks = new AtMost(MOST_LOOKS, 'targets are looked into');
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -88,7 +92,7 @@ export class Browser {
   async list(connection: AnyConnection, place: Place, range: Range, who: Looker): Promise<Page> {
     if (isTarget(connection)) {
       requireReadable(this.#parts.reach, who.account, connection, place.item ?? place.path);
-      return listTarget(this.#parts, connection, place, range, who.signal);
+      return this.#looks.run(() => listTarget(this.#parts, connection, place, range, who.signal));
     }
     const names = namesIn(place.path);
     const [project, folder] = place.item?.split(':') ?? (connection.project === undefined ? [names.shift()] : []);

@@ -88,6 +88,7 @@ async function changeConnection(
     ? await ofTarget(parts, account, before, auth)
     : ofProcore(before, auth);
   const kept = secrets.ownSecret(before.id);
+  const restoreRclone = secrets.keepRclone(before.id);
   const write = (to: AnyConnection): void => {
     if (isTarget(to)) connections.updateTarget(before as TargetConnection, to);
     else connections.update(before.id, to);
@@ -102,6 +103,7 @@ async function changeConnection(
     if (!connections.all().some(({ id }) => id === before.id)) throw error;
     write({ ...Object.fromEntries(Object.keys(fields).map((key) => [key, undefined])), ...before } as AnyConnection);
     if (secret !== undefined) secrets.setClientSecret(before.id, kept);
+    if (isTarget(before)) restoreRclone();
     throw error;
   }
   return disabled === undefined ? connections.find(before.id) : connections.setDisabled(before.id, disabled);

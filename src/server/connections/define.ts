@@ -11,12 +11,14 @@ import { testAndRemember, testJson } from '../../procore/setup.js';
 import { signsIn } from '../../targets/rclone/types.js';
 import { defineTarget, hasToken, rulesJson, testTarget } from '../../targets/setup.js';
 import type { Account } from '../access/account.js';
+import { AtMost } from '../http/at-most.js';
 import type { Parts } from '../parts.js';
 import type { Reach } from '../reach.js';
 import { requireTarget } from './limits.js';
 
 /** Milliseconds: a test that takes longer has failed. */
 const TEST_LIMIT = 120_000;
+const MOST_TESTS = 8;
 
 const number = z.union([
   z.number().int().positive(),
@@ -166,13 +168,16 @@ async function addTarget(
   });
 }
 
-/** @throws Failure as the test does */
+/** Of all services of this process: each test may take a program of its own. */
+const testing = new AtMost(MOST_TESTS, 'connections are tested');
+
+/** @throws Failure as the test does, `too-many-requests` */
 export async function testConnection(parts: Parts, connection: AnyConnection, signal: AbortSignal): Promise<object> {
   const over = (): Failure =>
     new Failure('target-unreachable', { target: connection.name, why: `no answer within ${TEST_LIMIT / 1000} s` });
   const limit = limited(signal, TEST_LIMIT, over);
   try {
-    return await testWithin(parts, connection, limit.signal);
+    return await testing.run(() => testWithin(parts, connection, limit.signal));
   } finally {
     limit.end();
   }

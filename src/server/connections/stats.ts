@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { SingleFlight } from '../../base/abort.js';
-import { Failure } from '../../base/errors.js';
 import { isReader } from '../access/account.js';
+import { AtMost } from '../http/at-most.js';
 import { plain, type Route } from '../http/route.js';
 import { path } from '../http/wire.js';
 import type { ConnectionTotals, Parts } from '../parts.js';
@@ -27,16 +27,9 @@ const statsReply = z.object({
 /** How much a connection, or a folder of it, holds. Who asks for the same meanwhile gets the same walk. */
 export function statsRoute(parts: Parts): Route {
   const walks = new SingleFlight<string, ConnectionTotals>();
-  let running = 0;
-  const walk = async (id: string, path: string, mayCrawl: boolean, signal: AbortSignal): Promise<ConnectionTotals> => {
-    if (running >= MOST_WALKS) throw new Failure('too-many-requests', { what: 'connections are counted', seconds: 10 });
-    running++;
-    try {
-      return await parts.totals(id, path, mayCrawl, signal);
-    } finally {
-      running--;
-    }
-  };
+  const counting = new AtMost(MOST_WALKS, 'connections are counted');
+  const walk = (id: string, path: string, mayCrawl: boolean, signal: AbortSignal): Promise<ConnectionTotals> =>
+    counting.run(() => parts.totals(id, path, mayCrawl, signal));
   return plain({
     path: '/v1/connections/:id/stats',
     summary: 'files, bytes and folders below a path: a target is walked; a project is crawled once, then it is no call',
