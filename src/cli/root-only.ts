@@ -11,6 +11,8 @@ export interface RootRuns {
   readonly trees: readonly string[];
   /** What lies above them, and the folders where Node looks for modules on its way up. */
   readonly above: readonly string[];
+  /** Those of them that may be open to all like /tmp: what is root's in one of them stays so (sticky bit, inode(7)). */
+  readonly open: readonly string[];
 }
 
 /** @param node and @param main as they are, without symbolic links */
@@ -20,7 +22,16 @@ export function rootRuns(node: string, main: string): RootRuns {
   const trees = [node, bundle, ...[join(root, 'package.json')].filter(existsSync), ...nativePackages(main)];
   const lookups = foldersAbove(main).map((folder) => join(folder, 'node_modules'));
   const above = [...trees, ...lookups.filter(existsSync).map((path) => join(path, 'any'))].flatMap(foldersAbove);
-  return { node, main, trees: [...new Set(trees)], above: [...new Set(above)].sort() };
+  // Of a package that is missing Node looks further up, where everybody could put one.
+  const isWhole = NATIVE_PACKAGES.every((name) => existsSync(join(root, 'node_modules', name, 'package.json')));
+  const open = isWhole ? foldersAbove(root) : [];
+  return {
+    node,
+    main,
+    trees: [...new Set(trees)],
+    above: [...new Set(above)].filter((path) => !open.includes(path)).sort(),
+    open: [...new Set(open)].sort(),
+  };
 }
 
 /** Folders of the packages that the program loads from outside of its bundle, and of what these need. */
@@ -52,19 +63,29 @@ function foldersAbove(path: string): string[] {
 
 /**
  * The shell function `at_fault`: prints the first path that others than root can change, with its owner and mode. A
- * folder with the sticky bit is at fault too: whoever can add to it can add a `node_modules` that Node looks into. A
- * symbolic link is at fault except among commands, which no program loads: paths are resolved when they are written.
- * It is one text for `install` and for the helper, which checks again each time that root runs it.
+ * symbolic link is at fault except among commands, which no program loads: paths are resolved when they are written. A
+ * `node_modules` of somebody else's in a folder that is open to all is at fault: Node looks into it. It is one text for
+ * `install` and for the helper, which checks again each time that root runs it.
  */
-export function atFaultFunction({ trees, above }: RootRuns): string {
-  const others = '! -type l ( ! -uid 0 -o -perm /022 )'.replace(/[()]/g, '\\$&').replace('!', '\\!');
+export function atFaultFunction({ trees, above, open }: RootRuns): string {
+  const others = '\\! -type l \\( \\! -uid 0 -o -perm /022 \\)';
+  const told = `-printf '%p (uid %U, mode %m)\\n' -quit`;
   const words = (paths: readonly string[]): string => paths.map(quote).join(' ');
+  const modules = open.map((path) => join(path, 'node_modules'));
+  const inOpen =
+    open.length === 0
+      ? []
+      : [
+          `    find ${words(open)} -maxdepth 0 \\( -type l -o \\! -uid 0 -o -perm /022 \\! -perm -1000 \\) ${told} 2>&1`,
+          `    find ${words(modules)} -maxdepth 0 \\( -type l -o ${others} \\) ${told} 2>/dev/null`,
+        ];
   return [
     'at_fault() {',
     '  PATH=/usr/sbin:/usr/bin:/sbin:/bin',
     `  {`,
-    `    find ${words(above)} -maxdepth 0 \\( -type l -o ${others} \\) -printf '%p (uid %U, mode %m)\\n' -quit 2>&1`,
-    `    find ${words(trees)} \\( -type l \\! -path '*/.bin/*' \\! -path '*/node_gyp_bins/*' -o ${others} \\) -printf '%p (uid %U, mode %m)\\n' -quit 2>&1`,
+    ...inOpen,
+    ...(above.length === 0 ? [] : [`    find ${words(above)} -maxdepth 0 \\( -type l -o ${others} \\) ${told} 2>&1`]),
+    `    find ${words(trees)} \\( -type l \\! -path '*/.bin/*' \\! -path '*/node_gyp_bins/*' -o ${others} \\) ${told} 2>&1`,
     `  } | head -n 1 | tr '[:cntrl:]' '?' | sed 's/?$//'`,
     '}',
   ].join('\n');
