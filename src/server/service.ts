@@ -81,9 +81,9 @@ export class Service {
     // Every request under way listens to it.
     setMaxListeners(0, ending.signal);
     const own = { ...parts, ending: ending.signal };
-    const signIns = new SignIns(own);
     const guard = new Guard(tokens, isSocket ? { name: 'owner', role: 'manage', isOwner: true } : undefined);
     const audit = new Audit(database);
+    const signIns = new SignIns(own, audit);
     const app = openApp({
       ...{ guard, audit, proxies, log: parts.log },
       hosts: isSocket ? undefined : new Hosts([place.host, ...options.hosts]),

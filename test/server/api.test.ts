@@ -98,6 +98,9 @@ t.test('the service at an address, with its users', async (t) => {
     t.match(await page.text(), /Connection test succeeded/);
     const status = await ask(standard.json.authorization.links.status);
     t.match(status.json.sign_in, { state: 'succeeded', connection: { name: 'Site account', active: true } });
+    const written = (await ask('/v1/audit?q=to%20Procore')).json.audit[0];
+    const { id: made } = status.json.sign_in.connection;
+    t.match(written, { who: 'boss', what: new RegExp(`^sign-in .* connection ${made}$`), result: 'succeeded' });
     const custom = await send('POST', '/v1/connections/platforms/procore/new', {
       name: 'Own app',
       client_id: ready.client_id,

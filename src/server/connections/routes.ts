@@ -335,11 +335,11 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       type: 'authorization',
       query: { by: shownWords.by },
       reply: linkReply,
-      run: async ({ params, query: { by } }) => {
+      run: async ({ params, query: { by }, account }) => {
         const connection = connections.find(params.id!);
         const form = formOf(connection.platform, connections, reach.roots);
         if (isTarget(connection)) return link(form, undefined, 'prompt');
-        return link(form, await signIns.again(connection, by), 'oauth2');
+        return link(form, await signIns.again(connection, account, by), 'oauth2');
       },
     }),
     one({

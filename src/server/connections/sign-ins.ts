@@ -11,6 +11,7 @@ import { RedirectListener } from '../../connections/redirect-listener.js';
 import { replaceTokens } from '../../connections/sign-out.js';
 import { testAndRemember, testJson } from '../../procore/setup.js';
 import type { Account } from '../access/account.js';
+import type { Audit } from '../access/audit.js';
 import type { Parts } from '../parts.js';
 import { clientOf } from './define.js';
 
@@ -54,11 +55,13 @@ const MOST_KNOWN = 200;
 /** Sign-ins that were begun here: whoever completes one has a connection, named and tested. */
 export class SignIns {
   readonly #parts: Parts;
+  readonly #audit: Audit;
   readonly #known = new Map<string, PendingSignIn>();
   readonly #running = new Set<Promise<void>>();
 
-  constructor(parts: Parts) {
+  constructor(parts: Parts, audit: Audit) {
     this.#parts = parts;
+    this.#audit = audit;
   }
 
   get(id: string): PendingSignIn {
@@ -74,7 +77,7 @@ export class SignIns {
     const { standard, clientId, clientSecret, hosts } = clientOf(connections, reach, account, words);
     const client: OAuthClient = { loginUrl: hosts.loginUrl, clientId, clientSecret, name };
     const { company, project, by = 'browser' } = words;
-    return this.#start(client, by, () =>
+    return this.#start(client, by, account, () =>
       connections.add(
         {
           name: connections.free(name),
@@ -92,7 +95,7 @@ export class SignIns {
   }
 
   /** Signs in again to a connection that there is. @throws Failure as `begin`, `secret-missing` */
-  again(connection: Connection, by: Way = 'browser'): Promise<PendingSignIn> {
+  again(connection: Connection, account: Account, by: Way = 'browser'): Promise<PendingSignIn> {
     const { secrets } = this.#parts.connections;
     const standard = connection.defaultClient ? secrets.defaultClient() : undefined;
     const clientSecret = standard?.clientSecret ?? secrets.clientSecret(connection.id);
@@ -104,7 +107,7 @@ export class SignIns {
       clientId: standard?.clientId ?? connection.clientId,
       clientSecret,
     };
-    return this.#start(client, by, undefined, connection);
+    return this.#start(client, by, account, undefined, connection);
   }
 
   /** Resolves when none is under way any more; the service's end ends them. */
@@ -124,6 +127,7 @@ export class SignIns {
   async #start(
     client: OAuthClient,
     by: Way,
+    account: Account,
     create: (() => Connection) | undefined,
     existing?: Connection,
   ): Promise<PendingSignIn> {
@@ -146,6 +150,7 @@ export class SignIns {
         await replaceTokens(connection, client, this.#parts.connections.secrets, granted, systemClock);
         const test = await this.#test(await this.#withCompany(connection));
         Object.assign(pending, { state: 'succeeded', connection: connection.id, test });
+        this.#written(account, pending, 'succeeded', connection.id);
         return `Connection test succeeded: "${connection.name}". This window can be closed.`;
       } catch (error) {
         // What was never seen to work is not kept: the name is free for the next try.
@@ -168,6 +173,7 @@ export class SignIns {
         const failure = limit.isOver ? expired() : isFailure(error) ? error : new Failure('internal', {}, error);
         if (pending.url === '') throw failure;
         Object.assign(pending, { state: 'failed', give: undefined, failure });
+        this.#written(account, pending, failure.code, existing?.id);
         this.#parts.log.warn({ error: failure }, 'a sign-in was not completed');
       } finally {
         limit.end();
@@ -182,6 +188,16 @@ export class SignIns {
       this.#known.delete(oldest);
     }
     return pending;
+  }
+
+  /** It ends long after the request that began it has its reply. */
+  #written({ name }: Account, { id }: PendingSignIn, result: string, connection: string | undefined): void {
+    const what = `sign-in ${id} to Procore${connection === undefined ? '' : `, connection ${connection}`}`;
+    try {
+      this.#audit.add({ who: name, from: 'a browser', what, result });
+    } catch (error) {
+      this.#parts.log.error({ error }, 'the audit log could not be written');
+    }
   }
 
   /** Calls name a company: the only one that a person sees is the one that is meant. 1 call. */
