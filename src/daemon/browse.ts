@@ -104,19 +104,19 @@ export async function browseVersions(
     .sort((a, b) => b.number - a.number);
 }
 
-/** Neither the item nor a folder above it is private. @throws Failure `no-such-item` */
-function requireShown({ outbox: { tree } }: Project, item: LocalItem, path: string): void {
-  for (let at: LocalItem | undefined = item; at; at = at.inode === ROOT_INODE ? undefined : tree.item(at.parent))
-    if ((at.flags & PRIVATE) !== 0) throw new Failure('no-such-item', { path });
+/** @throws Failure `no-such-item` for what is private */
+function requireShown(project: Project, { inode }: LocalItem, path: string): void {
+  if (isPrivate(project, inode)) throw new Failure('no-such-item', { path });
 }
 
 /** Whether an item or a folder above it is private, also one that is deleted here; so is what nobody knows. */
 export function isPrivate({ outbox: { tree, intents } }: Project, inode: Inode): boolean {
   for (let at = inode; at !== ROOT_INODE; ) {
-    const found = tree.item(at) ?? intents.get(at);
-    const flags = tree.view.item(at)?.flags ?? 0;
-    if (!found || (flags & PRIVATE) !== 0) return true;
-    at = found.parent;
+    const item = tree.item(at);
+    const parent = (item ?? intents.get(at))?.parent;
+    const flags = (item?.flags ?? 0) | (tree.view.item(at)?.flags ?? 0);
+    if (parent === undefined || (flags & PRIVATE) !== 0) return true;
+    at = parent;
   }
   return false;
 }

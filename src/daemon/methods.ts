@@ -64,7 +64,7 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
     uploads: async ({ mountpoint, isReader }) => {
       const parts = partsOf(mountpoint);
       if (isReader !== true) return linesOf(parts);
-      return linesOf(parts, concealsPrivate(mounts.get(text(mountpoint)).request.owner.privacy ?? 'owner', true));
+      return linesOf(parts, conceals(mounts.get(text(mountpoint)).request, true));
     },
     retry: async ({ mountpoint, ids }) => {
       for (const { project, inodes } of chosen(partsOf(mountpoint), ids)) project.scheduler.retry(inodes);
@@ -106,13 +106,16 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
         limit: Number(limit),
         q: typeof q === 'string' ? q : undefined,
       };
-      const conceals = concealsPrivate(strictest(shown, privacy as Privacy), isReader === true);
-      return remoteFolder(project, wanted, conceals);
+      return remoteFolder(project, wanted, concealsPrivate(strictest(shown, privacy as Privacy), isReader === true));
     },
     browse: async ({ mountpoint, path, offset, limit, q, isReader }, signal): Promise<BrowsedFolder> => {
       const { shown, request } = mounts.get(text(mountpoint));
-      const conceals = concealsPrivate(request.owner.privacy ?? 'owner', isReader === true);
-      const page = { conceals, offset: Number(offset), limit: Number(limit), q: typeof q === 'string' ? q : undefined };
+      const page = {
+        conceals: conceals(request, isReader === true),
+        offset: Number(offset),
+        limit: Number(limit),
+        q: typeof q === 'string' ? q : undefined,
+      };
       return shown.at(
         text(path),
         (project, within) =>
@@ -122,10 +125,10 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
     },
     versions: ({ mountpoint, path, isReader }, signal) => {
       const { shown, request } = mounts.get(text(mountpoint));
-      const conceals = concealsPrivate(request.owner.privacy ?? 'owner', isReader === true);
+      const hides = conceals(request, isReader === true);
       return shown.at(
         text(path),
-        async (project, within) => (project ? browseVersions(project, within, conceals, signal) : []),
+        async (project, within) => (project ? browseVersions(project, within, hides, signal) : []),
         signal,
       );
     },
@@ -215,12 +218,16 @@ function withItem<T>(
 
 const seconds = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined);
 
+/** Whether a mount does not show somebody what is private. */
+const conceals = ({ owner }: MountRequest, isReader: boolean): boolean =>
+  concealsPrivate(owner.privacy ?? 'owner', isReader);
+
 const waitingIn = (parts: readonly Part[]): UploadLine[] => linesOf(parts).filter(waits);
 
-function linesOf(parts: readonly Part[], conceals = false): UploadLine[] {
+function linesOf(parts: readonly Part[], hides = false): UploadLine[] {
   return parts.flatMap(({ project, prefix, number }) =>
     uploadLines(project.outbox, project.scheduler, project.progress)
-      .filter(({ id }) => !(conceals && isPrivate(project, asInode(id))))
+      .filter(({ id }) => !(hides && isPrivate(project, asInode(id))))
       .map((line) => ({ ...line, id: number(asInode(line.id)), path: `${prefix}${line.path}` })),
   );
 }

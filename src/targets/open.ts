@@ -33,7 +33,8 @@ export interface OpenOptions {
 
 type Opener = (definition: TargetDefinition, options: OpenOptions) => Promise<Target>;
 
-const isShareName = (uri: string): boolean => /^(?:\\\\|\/\/|smb:)/i.test(uri);
+/** Of a network share by its own name, not the folder where it is mounted. */
+export const isShareName = (uri: string): boolean => /^(?:\\\\|\/\/|smb:)/i.test(uri);
 
 const OPENERS: Readonly<Record<string, Opener>> = {
   fs: openFolder,

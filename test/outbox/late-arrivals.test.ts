@@ -72,6 +72,23 @@ async function keptFromDeletion(t: T): Promise<OpenProject> {
   return project;
 }
 
+/** The databases of a project whose names begin so: a copy of now that takes their place later, as after a power cut. */
+function olderCopy(t: T, folder: string, start: string): { take(): void; putBack(): void } {
+  const copy = mkdtempSync(join(tmpdir(), 'procorefs-older-'));
+  t.teardown(() => rmSync(copy, { recursive: true }));
+  const names = (): string[] => readdirSync(folder).filter((name) => name.startsWith(start));
+  return {
+    take() {
+      t.not(names().length, 0);
+      for (const name of names()) copyFileSync(join(folder, name), join(copy, name));
+    },
+    putBack() {
+      for (const name of names()) rmSync(join(folder, name));
+      for (const name of readdirSync(copy)) copyFileSync(join(copy, name), join(folder, name));
+    },
+  };
+}
+
 t.jobs = 3;
 
 t.test('a version that comes late covers nothing that was saved since, by whomever', async (t) => {
@@ -394,12 +411,8 @@ t.test('what was made when it was sent again is not gone on from by who has not 
   const { admin } = project.simulator;
   for (const path of ['new.txt', 'version.txt']) await admin.change({ op: 'create', path, content: 'seen' });
   await polled(project.project);
-  const older = mkdtempSync(join(tmpdir(), 'procorefs-older-'));
-  t.teardown(() => rmSync(older, { recursive: true }));
-  const mirrors = (folder: string): string[] => readdirSync(folder).filter((name) => name.startsWith('mirror.db'));
-  project = await project.reopen(LATER, () => {
-    for (const name of mirrors(project.folder)) copyFileSync(join(project.folder, name), join(older, name));
-  });
+  const older = olderCopy(t, project.folder, 'mirror.db');
+  project = await project.reopen(LATER, older.take);
   // The file is deleted there, and made again under its name.
   await admin.change({ op: 'delete', path: 'new.txt' });
   let files = new Files(project.fileSystem);
@@ -408,10 +421,7 @@ t.test('what was made when it was sent again is not gone on from by who has not 
   await project.drain();
   t.strictSame(await atServer(project), wanted({ 'new.txt': ['ours'], 'version.txt': ['seen', 'ours'] }));
   // As after a power cut: what shows is what was there before.
-  project = await project.reopen(LATER, () => {
-    for (const name of mirrors(project.folder)) rmSync(join(project.folder, name));
-    for (const name of mirrors(older)) copyFileSync(join(older, name), join(project.folder, name));
-  });
+  project = await project.reopen(LATER, older.putBack);
   files = new Files(project.fileSystem);
   for (const path of ['new.txt', 'version.txt']) await files.write(path, 'saved over it');
   await project.drain();
@@ -506,22 +516,16 @@ t.test('what was made when it was sent again stays, also where the daemon died b
   await project.tryAll();
   await admin.noFaults();
   const { mirror, outbox } = project.project;
-  const copy = mkdtempSync(join(tmpdir(), 'procorefs-late-'));
-  t.teardown(() => rmSync(copy, { recursive: true }));
-  const databases = (): string[] => readdirSync(project.folder).filter((name) => name.startsWith('outbox.db'));
+  const older = olderCopy(t, project.folder, 'outbox.db');
   // As a kill leaves it once the mirror has the reply.
   void instead(mirror.store, 'confirm', async (confirm) => {
     const confirmed = await confirm();
-    t.not(databases().length, 0);
-    for (const name of databases()) copyFileSync(join(project.folder, name), join(copy, name));
+    older.take();
     return confirmed;
   });
   await project.drain();
   t.equal(outbox.intents.size, 0);
-  project = await project.reopen({}, () => {
-    for (const name of databases()) rmSync(join(project.folder, name));
-    for (const name of readdirSync(copy)) copyFileSync(join(copy, name), join(project.folder, name));
-  });
+  project = await project.reopen({}, older.putBack);
   await polled(project.project);
   await project.drain();
   t.strictSame(await atServer(project), wanted({ 'new.txt': ['new'] }));
@@ -535,17 +539,12 @@ t.test('what was made stays where an older outbox has neither its bytes nor its 
   await project.tryAll();
   await project.tryAll();
   t.equal(project.project.outbox.late.all().length, 2, 'both calls may be carried out yet');
-  const older = mkdtempSync(join(tmpdir(), 'procorefs-late-'));
-  t.teardown(() => rmSync(older, { recursive: true }));
-  const databases = (): string[] => readdirSync(project.folder).filter((name) => name.startsWith('outbox.db'));
-  for (const name of databases()) copyFileSync(join(project.folder, name), join(older, name));
+  const older = olderCopy(t, project.folder, 'outbox.db');
+  older.take();
   await admin.noFaults();
   await project.drain();
   t.strictSame(await atServer(project), wanted({ 'new.txt': ['new'] }));
-  project = await project.reopen({}, () => {
-    for (const name of databases()) rmSync(join(project.folder, name));
-    for (const name of readdirSync(older)) copyFileSync(join(older, name), join(project.folder, name));
-  });
+  project = await project.reopen({}, older.putBack);
   for (let n = 0; n < 3; n++) {
     await polled(project.project);
     await project.drain();

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
-import t from 'tap';
+import t, { type Test as T } from 'tap';
 import { AddressList } from '#src/base/addresses.js';
 import { silentLog } from '#src/base/log.js';
 import { Audit } from '#src/server/access/audit.js';
@@ -21,6 +21,17 @@ import { certificate } from '../helpers/certificate.js';
 const CHUNK = Buffer.alloc(256 * 1024);
 const CHUNKS = 128;
 
+/** The port of a server from which clients that do not read are sent away. */
+async function watched(t: T, server: Server): Promise<number> {
+  dropStalled(server, { look: 50, limit: 500 });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
 t.test(
   'a client that does not read its reply is sent away; one that reads, or waits for its reply, is not',
   async (t) => {
@@ -30,13 +41,7 @@ t.test(
       if (request.url === '/slow-to-make') setTimeout(() => reply.end('made'), 1500);
       else Readable.from(Array.from({ length: CHUNKS }, () => CHUNK)).pipe(reply);
     });
-    dropStalled(server, { look: 50, limit: 500 });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    t.teardown(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    const { port } = server.address() as AddressInfo;
+    const port = await watched(t, server);
     const ask = (path: string) => {
       const socket = connect(port, '127.0.0.1', () =>
         socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`),
@@ -79,13 +84,7 @@ t.test('so is one that speaks TLS', async (t) => {
     });
     Readable.from(Array.from({ length: CHUNKS }, () => CHUNK)).pipe(reply);
   });
-  dropStalled(server, { look: 50, limit: 500 });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
+  const port = await watched(t, server);
   const deaf = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }, () =>
     deaf.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
   );

@@ -276,10 +276,7 @@ async function listTarget(
   { offset, limit }: Range,
   signal: AbortSignal,
 ): Promise<Page> {
-  const folder = (item ?? path)
-    .split('/')
-    .filter((name) => name !== '')
-    .join('/');
+  const folder = namesIn(item ?? path).join('/');
   checkPath(folder, connection.name);
   const target = await openConnection(connections, connection, { path: folder, mayWrite: false, signal });
   const isWanted = matches(q);

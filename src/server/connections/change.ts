@@ -8,10 +8,10 @@ import { type AnyConnection, type Connections, isTarget } from '../../connection
 import type { TargetConnection } from '../../connections/target-connection.js';
 import { redactedUri } from '../../targets/setup.js';
 import type { Account } from '../access/account.js';
+import { HIDDEN } from '../http/wire.js';
 import type { Parts } from '../parts.js';
 import { SECRET, scalar, testConnection } from './define.js';
 import { requireTarget, whereOf } from './limits.js';
-import { HIDDEN } from './view.js';
 
 /** Whoever sends back what was read has these as well; they cannot be changed. */
 const told = Object.fromEntries(

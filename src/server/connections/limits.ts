@@ -6,6 +6,7 @@ import { isLoopback } from '../../base/allowed-hosts.js';
 import { Failure } from '../../base/errors.js';
 import { type AnyConnection, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
+import { isShareName } from '../../targets/open.js';
 import { OPTIONS } from '../../targets/options.js';
 import { HOST_URI, STORAGE_TYPES } from '../../targets/rclone/types.js';
 import { SSH_URI } from '../../targets/rsync/uri.js';
@@ -23,8 +24,6 @@ const refused = (what: string): Failure => new Failure('not-permitted-here', { w
 
 /** Where the machine's own doors are, and those of its host: no place to copy documents to. */
 const OWN = new AddressList(['127.0.0.0/8', '0.0.0.0/8', '169.254.0.0/16', '::/127', 'fe80::/10']);
-
-const isShareName = (uri: string): boolean => /^(?:\\\\|\/\/|smb:)/i.test(uri);
 
 /** Folders of this machine, by platform. */
 const isFolder = ({ platform, uri }: Pick<Wanted, 'platform' | 'uri'>): boolean =>

@@ -5,6 +5,7 @@ import type { TargetConnection } from '../../connections/target-connection.js';
 import { OPTIONS } from '../../targets/options.js';
 import { redactedUri } from '../../targets/setup.js';
 import { type Account, permits } from '../access/account.js';
+import { HIDDEN } from '../http/wire.js';
 import { platformJson } from './forms.js';
 
 export const connectionReply = z.object({
@@ -21,9 +22,6 @@ export const connectionReply = z.object({
   project: z.number().nullable(),
   links: z.object({ items: z.string(), edit: z.string() }),
 });
-
-/** Shown instead of what a connection has and nobody needs to see. */
-export const HIDDEN = '[hidden]';
 
 /** What is not known to be harmless may hold a secret: a header, a command, an address with a token. */
 const shownOptions = ({ platform, options = {} }: TargetConnection): Record<string, string> =>

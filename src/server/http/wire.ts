@@ -63,6 +63,9 @@ export const paging = {
   q: word.optional(),
 } as const;
 
+/** Shown instead of what may hold a secret: whoever sends it back leaves it as it is. */
+export const HIDDEN = '[hidden]';
+
 /** Times of replies: Unix seconds. */
 export const seconds = (ms: number): number => Math.floor(ms / 1000);
 

@@ -8,7 +8,7 @@ import type { RunItem } from '../../jobs/store/items.js';
 import type { JobStore } from '../../jobs/store/job-store.js';
 import { childPath } from '../../targets/paths.js';
 import { type Account, permits } from '../access/account.js';
-import { milliseconds, seconds } from '../http/wire.js';
+import { HIDDEN, milliseconds, seconds } from '../http/wire.js';
 
 const number = z.number();
 const nullable = z.string().nullable();
@@ -150,9 +150,6 @@ export const jobReply = z.object({
 /** The connections as a list of jobs needs them: read once. */
 export const namesOf = (connections: Connections): ReadonlyMap<string, AnyConnection> =>
   new Map(connections.all().flatMap((one) => [[one.name, one] as const, [one.id, one] as const]));
-
-/** Shown instead of what may hold a secret: whoever sends it back leaves it as it is. */
-export const HIDDEN = '[hidden]';
 
 /** Of an address the host, so that people know which it is: its path and query may be a token. */
 export function shownWays({ command, url, ...rest }: Ways): Ways {
