@@ -125,6 +125,6 @@ t.test('nothing with content or secrets lies in the folder for temporary files o
 t.test('source files stay readable', async (t) => {
   for (const file of sources(src)) {
     const lines = readFileSync(file, 'utf8').split('\n').length;
-    t.ok(lines <= 420, `${relative(top, file)} has ${lines} lines`);
+    t.ok(lines <= 600, `${relative(top, file)} has ${lines} lines`);
   }
 });

@@ -96,6 +96,11 @@ export class ItemRows {
     return { inode: row.inode, before: this.placeOf(row), after: undefined, replacedSequence: undefined };
   }
 
+  /** Whether it could be seen where it was; what is above it counts where it comes to another parent. */
+  wasShown(row: Row, parent: RemoteId): boolean {
+    return (row.flags & HIDDEN) === 0 && (row.parent_id === parent || !this.isBelowHidden(row));
+  }
+
   isBelowHidden(row: Row): boolean {
     for (const folder of this.above(row.parent_id)) if (!folder || (folder.flags & HIDDEN) !== 0) return true;
     return false;

@@ -31,6 +31,8 @@ export interface Ingested {
   readonly added: number;
 }
 
+const NOTHING: Ingested = { changes: [], added: 0 };
+
 /** Its children are looked at once. */
 export interface ArrivedListing extends Pick<Listing, 'folder' | 'children'> {
   readonly serverTime: number;
@@ -120,7 +122,7 @@ export class Writer {
       for (const item of items) if (this.#put(item, serverTime, knownSince, changes)) added++;
       this.#names.giveFreed(changes);
       this.#silence.taken();
-      for (const [key, value] of Object.entries(meta)) this.#setMeta.run(key, value);
+      this.#putMeta(meta);
       return { changes, added };
     });
   }
@@ -197,10 +199,12 @@ export class Writer {
   confirmDeletion(id: RemoteId, serverTime: number): Ingested {
     return this.#transaction(() => {
       const row = this.#rows.find.get(id);
-      if (!row) return { changes: [], added: 0 };
+      if (!row) return NOTHING;
       this.#confirmed.addDeletion(id, serverTime);
       const before = this.#rows.shownPlaceOf(row);
       this.#rows.hide.run(DELETED, Math.max(serverTime, row.seen_at), row.inode);
+      // No reply tells whether it went with a folder, which may come back.
+      if (serverTime === 0 && before && !this.#rows.isBelowHidden(row)) this.#unlist.run(row.parent_id);
       const gone: Change = { inode: row.inode, before, after: undefined, replacedSequence: undefined };
       // Told once: whoever looks after what is told may end here again.
       return { changes: (row.flags & DELETED) === 0 ? [gone] : [], added: 0 };
@@ -211,7 +215,7 @@ export class Writer {
   renew(inode: Inode): Ingested {
     return this.#transaction(() => {
       const row = this.#rows.ofInode.get(inode);
-      if (!row || (row.flags & HIDDEN) !== 0) return { changes: [], added: 0 };
+      if (!row || (row.flags & HIDDEN) !== 0) return NOTHING;
       this.#setSequence.run(nextSequence(row.node_sequence), inode);
       return { changes: [altered({ inode, ...this.#rows.placeOf(row)! }, row.node_sequence)], added: 0 };
     });
@@ -293,17 +297,19 @@ export class Writer {
   }
 
   setMeta(values: Readonly<Record<string, string | number>>): void {
-    this.#transaction(() => {
-      for (const [key, value] of Object.entries(values)) this.#setMeta.run(key, value);
-    });
+    this.#transaction(() => this.#putMeta(values));
   }
 
   /** The crawl is done: every folder is known but those in `unlisted`. */
   finishCrawl(meta: Readonly<Record<string, string | number>>): void {
     this.#transaction(() => {
-      for (const [key, value] of Object.entries(meta)) this.#setMeta.run(key, value);
+      this.#putMeta(meta);
       this.#db.exec('DELETE FROM listed');
     });
+  }
+
+  #putMeta(values: Readonly<Record<string, string | number>>): void {
+    for (const [key, value] of Object.entries(values)) this.#setMeta.run(key, value);
   }
 
   #transaction<T>(work: () => T): T {
@@ -356,20 +362,19 @@ export class Writer {
       checkedOutBy: this.#personOf(item.checkedOutBy),
       checkedOutUntil: item.checkedOutUntil ?? null,
     };
-    let inode: Inode;
+    const { inode } = values;
     if (row) {
-      inode = row.inode;
       const sequence = own?.sequence ?? (replaced ? nextSequence(row.node_sequence) : row.node_sequence);
       this.#update.run({ ...values, sequence });
     } else {
-      inode = Number(this.#insert.run(values).lastInsertRowid) as Inode;
+      this.#insert.run(values);
       this.#reserved.delete(item.id);
       if (own) this.#count();
     }
     if (item.version?.url !== undefined)
       this.#putUrl.run({ inode, version: item.version.id, url: item.version.url, seen: serverTime });
     // What is in it may have come and gone while it was not seen.
-    const cameBack = row !== undefined && (row.flags & HIDDEN) !== 0 && visible && !this.#names.crawling;
+    const cameBack = row !== undefined && visible && !this.#names.crawling && !this.#rows.wasShown(row, parent);
     const cameLate = !row && knownSince !== undefined && item.createdAt < knownSince;
     if (item.type === 'folder' && (cameBack || cameLate)) this.#unlist.run(item.id);
     const after = visible ? this.#rows.place(parent, name) : undefined;
@@ -410,8 +415,8 @@ export class Writer {
 
   #personOf(name: string | undefined): number | null {
     if (!name) return null;
-    const known = this.#people.get(name) ?? this.#person.get(name);
-    const person = known ?? Number(this.#addPerson.run(name).lastInsertRowid);
+    const person =
+      this.#people.get(name) ?? this.#person.get(name) ?? Number(this.#addPerson.run(name).lastInsertRowid);
     if (this.#people.size > 10_000) this.#people.clear();
     this.#people.set(name, person);
     return person;

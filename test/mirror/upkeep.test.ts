@@ -1,6 +1,7 @@
 import { once } from 'node:events';
+import { basename, dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { Clock } from '#src/base/clock.js';
 import { Failure } from '#src/base/errors.js';
 import { ROOT_INODE } from '#src/base/ids.js';
@@ -9,6 +10,7 @@ import { Crawl } from '#src/mirror/crawl.js';
 import type { IndexSource } from '#src/mirror/index-source.js';
 import type { Mirror } from '#src/mirror/mirror.js';
 import { POLLS_MISS } from '#src/mirror/silence.js';
+import type { Item } from '#src/mirror/view.js';
 import { type MirrorBench, mirrorBench, mirrorLines, mirrorTree, serverLines } from '../helpers/mirror.js';
 
 const never = new AbortController().signal;
@@ -226,6 +228,76 @@ t.test('a folder that is restored, or that may be seen again, is filled from the
   t.ok([...mirrorTree(mirror).values()].every((item) => item.isFile || mirror.view.isListed(item.remoteId)));
   t.equal(looks.filter(({ what }) => what === 'folder').length, 0, 'no folder was listed by itself');
 });
+
+interface MovedOut extends MirrorBench {
+  readonly mirror: Mirror;
+  /** In the folder that is moved. */
+  readonly file: Item;
+}
+
+/** A colleague deletes a folder; one of the folders in it is taken to the top later, by its id. */
+async function movedOut(
+  t: Test,
+  meanwhile: { readonly at: number; readonly run: (moved: MovedOut) => unknown },
+  { isOwn, at }: { readonly isOwn: boolean; readonly at: number },
+): Promise<void> {
+  // What is old: no poll shows it because it was just made.
+  const bench = await mirrorBench(t, { items: 300, oddNames: 'no' });
+  const { session, project, simulator } = bench;
+  const { admin } = simulator;
+  await admin.switches({ 'recycled-subtree': 'deleted' });
+  const path = (await admin.tree({ hash: false })).map((one) => one.path).find((one) => one.split('/').length === 3)!;
+  let file: Item | undefined;
+  const { mirror } = await anHour(
+    bench,
+    (mirror) => [
+      { at: 280, run: () => (file = [...mirrorTree(mirror())].find(([at]) => at.startsWith(`${path}#`))![1]) },
+      { at: 310, run: () => admin.change({ op: 'delete', path: dirname(dirname(path)) }) },
+      { ...meanwhile, run: () => meanwhile.run({ ...bench, mirror: mirror(), file: file! }) },
+      {
+        at,
+        run: async () => {
+          const { view, store } = mirror();
+          const folder = view.byRemoteId(file!.parentId)!;
+          const to = { parentId: view.item(ROOT_INODE)!.remoteId };
+          const moved = await session.writes.updateFolder(project, folder.remoteId, to, { class: 'interactive' });
+          const { inode, sequence } = folder;
+          if (isOwn) await store.confirm(moved.item, moved.serverTime, inode, { name: folder.name, sequence });
+        },
+      },
+    ],
+    1700,
+  );
+  const server = await serverLines(simulator);
+  t.ok(server.some((line) => line.startsWith(`${basename(dirname(path))}/${basename(path)}#`)));
+  t.strictSame(mirrorLines(mirror), server);
+}
+
+for (const isOwn of [true, false]) {
+  const whose = isOwn ? 'one of our own calls' : 'a colleague';
+  t.test(`a folder that ${whose} moves out of a deleted one is filled from the index`, (t) =>
+    movedOut(
+      t,
+      {
+        at: 600,
+        run: async ({ mirror, session, project, file }) => {
+          const { item, serverTime } = await session.client.fileNow(project, file.remoteId, { class: 'interactive' });
+          t.equal(item.deleted, true, 'somebody looks at it');
+          await mirror.store.ingestItems([item], serverTime);
+        },
+      },
+      { isOwn, at: 1300 },
+    ),
+  );
+
+  t.test(`what was gone with a folder that nobody knew was deleted comes back when ${whose} moves it out`, (t) =>
+    movedOut(
+      t,
+      { at: 311, run: ({ mirror, file }) => mirror.store.confirmDeletion(file.remoteId, 0) },
+      { isOwn, at: 320 },
+    ),
+  );
+}
 
 t.test('a folder that is shown and may not be read is not asked for again and again, and others are', async (t) => {
   const bench = await mirrorBench(t, { items: 0, oddNames: 'no' });
