@@ -12,11 +12,12 @@ const LAYERS = [
   'cli',
   'daemon',
   'server',
+  'project',
   'jobs',
-  'targets',
+  'endpoints',
   'vfs',
   'outbox',
-  'content',
+  'cache',
   'mirror',
   'procore',
   'connections',
@@ -28,6 +29,8 @@ const LAYERS = [
 ];
 /** Folders that import from `base` alone, whatever stands between. */
 const ONLY_BASE = ['names', 'fuse', 'database', 'simulator'];
+/** Folders beside the layers: the simulator, which only `cli` knows, and what runs in the browser. */
+const BESIDE = ['simulator', 'page'];
 
 /** Every import of a source file: static, type-only, dynamic, and workers' URLs. */
 function importsOf(file: string): string[] {
@@ -48,7 +51,7 @@ const layerOf = (path: string): string => relative(src, path).split('/')[0]!;
 t.test('who works on it finds every folder described', async (t) => {
   const page = readFileSync(join(top, 'native-notes', 'contributing.md'), 'utf8');
   const described = [...page.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name!);
-  t.strictSame(described, [...LAYERS, 'simulator']);
+  t.strictSame(described, [...LAYERS, ...BESIDE]);
 });
 
 t.test('the top level holds what a newcomer expects, and nothing else', async (t) => {
@@ -69,7 +72,7 @@ t.test('the top level holds what a newcomer expects, and nothing else', async (t
 });
 
 t.test('every folder of src has its place among the layers', async (t) => {
-  for (const name of readdirSync(src)) t.ok([...LAYERS, 'simulator'].includes(name), name);
+  for (const name of readdirSync(src)) t.ok([...LAYERS, ...BESIDE].includes(name), name);
 });
 
 t.test('imports go one way, downwards', async (t) => {
@@ -81,7 +84,10 @@ t.test('imports go one way, downwards', async (t) => {
       if (to === from) continue;
       seen++;
       const where = `${relative(top, file)} imports ${specifier}`;
-      if (ONLY_BASE.includes(from)) t.equal(to, 'base', `${where}: ${from} may use base alone`);
+      if (from !== to && (from === 'page' || (to === 'page' && !specifier.endsWith('/'))))
+        t.fail(`${where}: the page and the program share no code`);
+      else if (to === 'page') continue;
+      else if (ONLY_BASE.includes(from)) t.equal(to, 'base', `${where}: ${from} may use base alone`);
       else if (to === 'simulator') t.equal(from, 'cli', `${where}: only the command line knows the simulator`);
       else t.ok(LAYERS.indexOf(to) > LAYERS.indexOf(from), where);
     }
@@ -90,14 +96,14 @@ t.test('imports go one way, downwards', async (t) => {
 });
 
 /** Folders whose time tests decide: what reads the clock, waits or fetches takes a `Clock` or a client. */
-const TIMELESS = ['outbox', 'jobs', 'mirror', 'vfs', 'daemon/project.ts'];
+const TIMELESS = ['outbox', 'jobs', 'mirror', 'vfs', 'project/project.ts'];
 /** What is left of reading the machine's own clock there, and why it may; never more. */
 const OWN_TIME: Readonly<Record<string, number>> = {
   // Compared with times that the disk gave.
-  'src/outbox/working-file.ts': 1,
+  'src/outbox/working/working-file.ts': 1,
   // Tells people: the one thing in there that goes to the network by itself.
   // A thread of its own, which no clock can be given to.
-  'src/mirror/writer-worker.ts': 1,
+  'src/mirror/database/writer-worker.ts': 1,
   'src/vfs/hidden/entries.ts': 1,
   'src/vfs/hidden/hidden-folder.ts': 1,
   'src/vfs/company/served-projects.ts': 6,
@@ -115,7 +121,7 @@ t.test('time and network reach the outbox, the mirror and the jobs from outside'
 });
 
 /** A socket whose path would be too long elsewhere, and the two that go with a person's terminal. */
-const SYSTEM_TEMPORARY = ['cli/demo/demo.ts', 'daemon/state-folder.ts', 'simulator/content/spool.ts'];
+const SYSTEM_TEMPORARY = ['cli/demo/demo.ts', 'project/state-folder.ts', 'simulator/content/spool.ts'];
 
 t.test('nothing with content or secrets lies in the folder for temporary files of the system', async (t) => {
   const found = sources(src).filter((file) => readFileSync(file, 'utf8').includes('tmpdir('));

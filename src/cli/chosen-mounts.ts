@@ -1,4 +1,4 @@
-import type { MountRecord } from '../daemon/state-folder.js';
+import type { MountRecord } from '../project/state-folder.js';
 import type { CommandContext } from './command.js';
 import { mountAt } from './find-mount.js';
 

@@ -1,7 +1,7 @@
 import { readConfiguration } from '../base/configuration.js';
 import { Failure } from '../base/errors.js';
 import { defaultStateFolder, type OptionName, type OptionValues, resolveOptions } from '../base/options.js';
-import { StateFolder } from '../daemon/state-folder.js';
+import { StateFolder } from '../project/state-folder.js';
 
 /** A flag that only one command has. */
 export interface FlagRow {

@@ -2,10 +2,10 @@ import { Failure } from '../base/errors.js';
 import { silentLog } from '../base/log.js';
 import { Connections } from '../connections/store.js';
 import { oauthClient } from '../connections/tokens.js';
-import { openSession } from '../daemon/session.js';
-import { parseSource } from '../daemon/source.js';
 import { ClientFacts } from '../procore/probe/client-facts.js';
 import { type FactAnswer, type ProbeReport, probe } from '../procore/probe/probe.js';
+import { openSession } from '../project/session.js';
+import { parseSource } from '../project/source.js';
 import type { CommandContext } from './command.js';
 import { columns, plural } from './format.js';
 

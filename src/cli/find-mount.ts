@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 import { Failure } from '../base/errors.js';
-import type { MountRecord, StateFolder } from '../daemon/state-folder.js';
+import type { MountRecord, StateFolder } from '../project/state-folder.js';
 
 /** The mount at exactly this mount point. @throws Failure `not-mounted` */
 export function mountAt(state: StateFolder, mountpoint: string): MountRecord {

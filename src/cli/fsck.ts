@@ -1,5 +1,5 @@
-import type { Compared } from '../daemon/compare.js';
 import { askMount } from '../daemon/control.js';
+import type { Compared } from '../project/compare.js';
 import { chosenMounts } from './chosen-mounts.js';
 import type { Command } from './command.js';
 import { columns, plural } from './format.js';

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { mountOptionNames, parseMountOptions } from '../base/options.js';
 import type { DaemonRequest } from '../daemon/run.js';
-import { parseSource } from '../daemon/source.js';
-import { shortHash } from '../daemon/state-folder.js';
+import { parseSource } from '../project/source.js';
+import { shortHash } from '../project/state-folder.js';
 import { COMMON_OPTIONS, type Command, type CommandContext } from './command.js';
 import { startDaemon } from './start-daemon.js';
 

@@ -1,5 +1,5 @@
 import { askMount } from '../daemon/control.js';
-import type { PinStatistics } from '../outbox/pin-keeper.js';
+import type { PinStatistics } from '../outbox/tree/pin-keeper.js';
 import type { Command, CommandContext } from './command.js';
 import { mountHolding } from './find-mount.js';
 import { bytes, plural } from './format.js';

@@ -1,6 +1,6 @@
 import { oneLine } from '../base/text.js';
 import { askMount } from '../daemon/control.js';
-import type { Restored } from '../daemon/restore.js';
+import type { Restored } from '../project/restore.js';
 import type { Command } from './command.js';
 import { mountHolding } from './find-mount.js';
 

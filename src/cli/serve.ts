@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { Failure } from '../base/errors.js';
 import { openService } from '../daemon/serve.js';
-import { shortHash } from '../daemon/state-folder.js';
+import { shortHash } from '../project/state-folder.js';
 import type { TlsFiles } from '../server/http/tls.js';
 import type { Command, CommandContext } from './command.js';
 import { offerRoots } from './fs-roots.js';

@@ -1,7 +1,7 @@
 import { Failure } from '../base/errors.js';
 import { askMount, askWithin, LOOK_LIMIT } from '../daemon/control.js';
-import type { MountRecord } from '../daemon/state-folder.js';
 import type { UploadLine } from '../outbox/uploads-view.js';
+import type { MountRecord } from '../project/state-folder.js';
 import { type Chosen, chosenMounts } from './chosen-mounts.js';
 import type { Command } from './command.js';
 import { DrainProgressLine } from './drain-progress.js';

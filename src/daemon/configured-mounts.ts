@@ -6,10 +6,10 @@ import { readConfiguration } from '../base/configuration.js';
 import { Failure, isFailure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { type MountOptionText, parseMountOptions } from '../base/options.js';
+import { parseSource } from '../project/source.js';
+import { isOrphaned, type MountRecord, type StateFolder } from '../project/state-folder.js';
 import type { Mounts, MountView } from '../server/parts.js';
 import { askWithin, isAbsent } from './control.js';
-import { parseSource } from './source.js';
-import { isOrphaned, type MountRecord, type StateFolder } from './state-folder.js';
 
 /** A row of `mounts` in the configuration file: what `procorefs mount SOURCE MOUNTPOINT -o OPTIONS` would mount. */
 const rowSchema = z.strictObject({

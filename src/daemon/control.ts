@@ -2,7 +2,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { errnoOf, Failure, type FailureJson, failureFromJson, failureToJson } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import { isOrphaned, type MountRecord } from './state-folder.js';
+import { isOrphaned, type MountRecord } from '../project/state-folder.js';
 
 /** One line of JSON each way; the connection ends with the answer. Before it lines of progress come, if they are wanted. */
 interface ControlRequest {

@@ -3,17 +3,17 @@ import { inOrder } from '../base/in-order.js';
 import type { Log } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import { Connections } from '../connections/store.js';
-import { type CompanyHome, companyKey } from './company-home.js';
+import { type CompanyHome, companyKey } from '../project/company-home.js';
+import { type Project, projectKey } from '../project/project.js';
+import type { Lease, Projects } from '../project/projects.js';
+import { parseSource } from '../project/source.js';
+import type { StateFolder } from '../project/state-folder.js';
 import { ControlServer } from './control.js';
 import { CopyOuts } from './jobs/copy-out.js';
 import { type Jobs, openJobs } from './jobs/open.js';
 import { controlMethods } from './methods.js';
 import { type MountRequest, Mounts } from './mounts.js';
-import { type Project, projectKey } from './project.js';
-import type { Lease, Projects } from './projects.js';
 import { companyParts, type Part, type Shown, showCompany, showProject } from './shown.js';
-import { parseSource } from './source.js';
-import type { StateFolder } from './state-folder.js';
 
 /** How long a daemon that was told to end may take for it, milliseconds. */
 export const SHUTDOWN_LIMIT = 90_000;

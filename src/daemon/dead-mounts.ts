@@ -1,5 +1,5 @@
 import { abortOrphan, clearDeadMount } from '../fuse/mountpoint.js';
-import { isOrphaned, type StateFolder } from './state-folder.js';
+import { isOrphaned, type StateFolder } from '../project/state-folder.js';
 
 /**
  * Unmounts what a killed daemon left at `mountpoint`, and ends those of its mounts on which programs wait for ever: with

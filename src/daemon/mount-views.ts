@@ -1,7 +1,7 @@
 import { Failure, isFailure } from '../base/errors.js';
+import type { MountRecord, StateFolder } from '../project/state-folder.js';
 import type { Mounts, MountView } from '../server/parts.js';
 import { askMount, askWithin, isAbsent, LOOK_LIMIT } from './control.js';
-import type { MountRecord, StateFolder } from './state-folder.js';
 import type { MountStatus } from './status.js';
 
 /**

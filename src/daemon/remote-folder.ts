@@ -2,14 +2,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Failure } from '../base/errors.js';
 import { asRemoteId, type ProjectId, type RemoteId, ROOT_INODE } from '../base/ids.js';
 import type { Connection } from '../connections/connection.js';
-import { HIDDEN, PRIVATE } from '../mirror/flags.js';
-import type { Item, View } from '../mirror/view.js';
+import { HIDDEN, PRIVATE } from '../mirror/database/flags.js';
+import type { Item, View } from '../mirror/database/view.js';
+import { type Project, projectKey } from '../project/project.js';
+import type { Projects } from '../project/projects.js';
+import type { StateFolder } from '../project/state-folder.js';
 import type { ListedFolder, RemoteRow, WantedFolder } from '../server/parts.js';
 import type { Privacy } from '../vfs/privacy.js';
 import { askDaemon, isAbsent } from './control.js';
-import { type Project, projectKey } from './project.js';
-import type { Projects } from './projects.js';
-import type { StateFolder } from './state-folder.js';
 
 /** Rows that are read at once, on the thread that also serves mounts. */
 const CHUNK = 512;

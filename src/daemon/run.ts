@@ -8,18 +8,18 @@ import { Connections, requireEnabled } from '../connections/store.js';
 import type { DriverName } from '../fuse/filesystem.js';
 import { checkMountpoint } from '../fuse/mountpoint.js';
 import { requireDriver } from '../fuse/probe.js';
+import { CompanyHome, companyKey } from '../project/company-home.js';
+import { Owned, type ProjectOptions, projectKey } from '../project/project.js';
+import { Projects } from '../project/projects.js';
+import { resolveSource } from '../project/session.js';
+import { parseSource, type Source } from '../project/source.js';
+import { StateFolder } from '../project/state-folder.js';
 import { PreviewBudget } from '../vfs/preview-budget.js';
 import type { Privacy } from '../vfs/privacy.js';
-import { CompanyHome, companyKey } from './company-home.js';
 import { askDaemon } from './control.js';
 import { Daemon, type Home, SHUTDOWN_LIMIT } from './daemon.js';
 import { clearDeadMounts } from './dead-mounts.js';
 import type { MountRequest } from './mounts.js';
-import { Owned, type ProjectOptions, projectKey } from './project.js';
-import { Projects } from './projects.js';
-import { resolveSource } from './session.js';
-import { parseSource, type Source } from './source.js';
-import { StateFolder } from './state-folder.js';
 
 /** What `mount` hands to the process that stays. */
 export interface DaemonRequest {

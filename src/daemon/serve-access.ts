@@ -2,10 +2,10 @@ import * as z from 'zod';
 import { AddressList, LOOPBACK } from '../base/addresses.js';
 import { readSection } from '../base/configuration.js';
 import { Failure, isFailure } from '../base/errors.js';
+import type { StateFolder } from '../project/state-folder.js';
 import type { Place } from '../server/http/listen.js';
 import type { Reach } from '../server/reach.js';
 import type { Access } from '../server/service.js';
-import type { StateFolder } from './state-folder.js';
 
 const hostName = z.string().regex(/^[a-z0-9_]([a-z0-9_.-]{0,252}[a-z0-9_.])?$/i, 'is no name of a host');
 

@@ -4,6 +4,8 @@ import { inOrder } from '../base/in-order.js';
 import { type Log, type LogLevel, openLog } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import { Connections } from '../connections/store.js';
+import { Projects } from '../project/projects.js';
+import type { StateFolder } from '../project/state-folder.js';
 import { openServerDatabase } from '../server/access/database.js';
 import { parseListen } from '../server/http/listen.js';
 import type { TlsFiles } from '../server/http/tls.js';
@@ -15,14 +17,12 @@ import { inspect } from './health/inspect.js';
 import { openJobs } from './jobs/open.js';
 import { connectionTotals } from './jobs/totals.js';
 import { mountViews } from './mount-views.js';
-import { Projects } from './projects.js';
 import { concealsPrivate, mirroredFolder } from './remote-folder.js';
 import { projectOptions } from './run.js';
 import { readAccess, warningsOf } from './serve-access.js';
-import type { StateFolder } from './state-folder.js';
 
 /** Where the build puts the page. */
-const PAGE = fileURLToPath(new URL('../server/page/', import.meta.url));
+const PAGE = fileURLToPath(new URL('../page/', import.meta.url));
 
 export interface ServeRequest {
   readonly state: StateFolder;

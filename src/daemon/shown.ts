@@ -2,16 +2,16 @@ import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { FileSystem } from '../fuse/filesystem.js';
-import type { Item } from '../mirror/view.js';
+import type { Item } from '../mirror/database/view.js';
 import type { Session } from '../procore/session.js';
+import type { CompanyHome } from '../project/company-home.js';
+import type { Project } from '../project/project.js';
+import type { Lease } from '../project/projects.js';
 import { CompanyFileSystem } from '../vfs/company/company-filesystem.js';
 import type { SharedMount } from '../vfs/options.js';
 import { ProjectFileSystem } from '../vfs/project-filesystem.js';
 import { WritableProjectFileSystem } from '../vfs/writable-filesystem.js';
-import type { CompanyHome } from './company-home.js';
 import type { MountRequest } from './mounts.js';
-import type { Project } from './project.js';
-import type { Lease } from './projects.js';
 
 /** A project as a mount shows it. */
 export interface Part {

@@ -1,5 +1,5 @@
 import { oneLine } from '../base/text.js';
-import type { ContentStatistics } from '../content/statistics.js';
+import type { ContentStatistics } from '../cache/statistics.js';
 import type { MirrorState } from '../mirror/mirror.js';
 import { outboxCounts } from '../outbox/uploads-view.js';
 import type { PreviewStatistics } from '../vfs/readers.js';

@@ -1,7 +1,7 @@
 import { Failure } from '../base/errors.js';
 import type { Transfer } from './definition/transfer-schema.js';
+import type { Side } from './endpoint.js';
 import { compileFilters } from './filters.js';
-import type { Side } from './sides/side.js';
 
 /** What of an end decides whether a key of a transfer can do anything there; undefined: only known once it is opened. */
 export interface Abilities {

@@ -1,5 +1,5 @@
 import { Failure } from '../base/errors.js';
-import { childPath } from '../targets/paths.js';
+import { childPath } from '../endpoints/paths.js';
 import type { Job } from './definition/job-schema.js';
 import { FLAGGED, type ItemStatus } from './definition/words.js';
 import { IGNORED } from './plan/planner.js';

@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { refusedKeys, transferKeys, transferSchema } from './definition/transfer-schema.js';
 import { CONFLICT_RESOLUTIONS, DELETE_PROPAGATIONS, TRANSFER_TYPES, type TransferType } from './definition/words.js';
+import type { SideItem } from './endpoint.js';
 import { type Action, decide, type Situation } from './plan/decide.js';
-import type { SideItem } from './sides/side.js';
 
 /** What each key of a transfer does. */
 const KEYS: Readonly<Record<string, string>> = {

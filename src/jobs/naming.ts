@@ -1,9 +1,9 @@
 import { Failure } from '../base/errors.js';
+import { childPath, OWN_PREFIX } from '../endpoints/paths.js';
+import type { TargetRules } from '../endpoints/target.js';
 import { judgeName, judgePath, suggestName } from '../names/judge.js';
 import { encodingFor } from '../names/platform-encoding.js';
 import type { NamePattern, PlatformRules } from '../names/platforms.js';
-import { childPath, OWN_PREFIX } from '../targets/paths.js';
-import type { TargetRules } from '../targets/target.js';
 
 export interface NamingOptions {
   readonly rules: TargetRules;

@@ -1,8 +1,8 @@
 import type { Job } from './definition/job-schema.js';
 import { changesSource } from './definition/transfer-schema.js';
+import type { Side } from './endpoint.js';
 import { abilitiesOf, requireFitting } from './fitness.js';
 import type { Opener } from './opener.js';
-import type { Side } from './sides/side.js';
 import type { Execution } from './store/executions.js';
 import type { JobStore } from './store/job-store.js';
 

@@ -1,10 +1,10 @@
 import type { Job } from './definition/job-schema.js';
 import type { SideReference } from './definition/transfer-schema.js';
+import type { Side } from './endpoint.js';
 import type { Place } from './overlap.js';
-import type { SavedUploads } from './sides/job-uploads.js';
-import type { Side } from './sides/side.js';
 import type { Execution } from './store/executions.js';
 import type { RunOptions } from './store/job-store.js';
+import type { StoredUploads } from './store/stored-uploads.js';
 
 export interface SideRequest {
   readonly job: string;
@@ -12,7 +12,7 @@ export interface SideRequest {
   readonly whenSpent: 'wait' | 'fail';
   readonly locks: boolean;
   /** Where it is kept how far uploads have come. */
-  readonly uploads?: SavedUploads;
+  readonly uploads?: StoredUploads;
   /** The folder is made if it is not there. */
   readonly create: boolean;
   /** A folder that is not there is taken for an empty one: a run that only looks must not make it. */

@@ -6,21 +6,21 @@ import { type Inode, type RemoteId, ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { CallClass, CallOptions } from '../budget/calls.js';
 import type { IndexFilter } from '../procore/items.js';
-import { Crawl } from './crawl.js';
-import type { IndexSource } from './index-source.js';
-import { listFolder } from './list-folder.js';
-import { listNearest } from './list-nearest.js';
-import { pageRows } from './page-rows.js';
-import { FAR, poll } from './poll.js';
-import type { ReadRow } from './protocol.js';
-import { RecycleBin } from './recycle-bin.js';
-import { MirrorStore } from './store.js';
-import { Subtree } from './subtree.js';
-import { Sweep } from './sweep.js';
-import { Upkeep } from './upkeep.js';
-import { Urls } from './urls.js';
-import type { Item, View } from './view.js';
-import { type Step, walkOn } from './walk.js';
+import type { ReadRow } from './database/protocol.js';
+import { MirrorStore } from './database/store.js';
+import type { Item, View } from './database/view.js';
+import { Crawl } from './sync/crawl.js';
+import type { IndexSource } from './sync/index-source.js';
+import { listFolder } from './sync/list-folder.js';
+import { listNearest } from './sync/list-nearest.js';
+import { pageRows } from './sync/page-rows.js';
+import { FAR, poll } from './sync/poll.js';
+import { RecycleBin } from './sync/recycle-bin.js';
+import { Subtree } from './sync/subtree.js';
+import { Sweep } from './sync/sweep.js';
+import { Upkeep } from './sync/upkeep.js';
+import { Urls } from './sync/urls.js';
+import { type Step, walkOn } from './sync/walk.js';
 
 export interface MirrorOptions {
   /** Path of `mirror.db`. */

@@ -5,14 +5,14 @@ import type { CallOptions } from '../budget/calls.js';
 import type { ProcoreClient } from '../procore/client.js';
 import type { IndexFilter } from '../procore/items.js';
 import type { ProcoreWrites, Written } from '../procore/writes.js';
-import { nextSequence } from './changes.js';
-import { STALE_LISTING } from './confirmed.js';
-import { BIN, DELETED } from './flags.js';
+import { nextSequence } from './database/changes.js';
+import { STALE_LISTING } from './database/confirmed.js';
+import { BIN, DELETED } from './database/flags.js';
+import { toReadRow } from './database/page-result.js';
+import type { ReadRow } from './database/protocol.js';
+import type { Item, View } from './database/view.js';
 import type { Mirror } from './mirror.js';
-import { toReadRow } from './page-result.js';
-import type { ReadRow } from './protocol.js';
 import { takeBack } from './take-back.js';
-import type { Item, View } from './view.js';
 
 export interface RemovalOptions {
   readonly mirror: Mirror;

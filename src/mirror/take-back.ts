@@ -3,7 +3,7 @@ import type { ProjectId, RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { ProcoreClient } from '../procore/client.js';
 import type { ProcoreWrites, WrittenItem } from '../procore/writes.js';
-import type { Item } from './view.js';
+import type { Item } from './database/view.js';
 
 export interface TakeBackOptions {
   readonly client: ProcoreClient;

@@ -1,11 +1,11 @@
 import type { Inode } from '../base/ids.js';
-import { altered, type Change, disappeared, nextSequence } from '../mirror/changes.js';
-import { BIN, DELETED, HIDDEN } from '../mirror/flags.js';
-import type { Item } from '../mirror/view.js';
-import { hasNothingOfItsOwn } from './changes.js';
-import { type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
-import { isNewer } from './order.js';
+import { altered, type Change, disappeared, nextSequence } from '../mirror/database/changes.js';
+import { BIN, DELETED, HIDDEN } from '../mirror/database/flags.js';
+import type { Item } from '../mirror/database/view.js';
+import { hasNothingOfItsOwn } from './intents/changes.js';
+import { type Intent, NO_REMOTE, NO_VERSION } from './intents/intent.js';
 import type { Outbox } from './outbox.js';
+import { isNewer } from './scheduler/order.js';
 
 /**
  * What others do at the server to an item that also waits here: the change here goes on from there. Each of folder, name

@@ -1,7 +1,7 @@
 import { Failure } from '../base/errors.js';
-import { type Intent, isLocal, NO_REMOTE } from './intent.js';
-import type { NameGuard } from './name-policy.js';
-import { isPublished } from './publish.js';
+import { type Intent, isLocal, NO_REMOTE } from './intents/intent.js';
+import type { NameGuard } from './tree/name-policy.js';
+import { isPublished } from './upload/publish.js';
 
 /**
  * With `no_delete` nothing goes that the server has or is to get. Swap files and what a program puts aside while it

@@ -1,8 +1,8 @@
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
-import type { ContentCache } from '../content/cache.js';
-import type { View } from '../mirror/view.js';
-import type { LongestAtServer } from './longest-below.js';
+import type { ContentCache } from '../cache/cache.js';
+import type { View } from '../mirror/database/view.js';
+import type { LongestAtServer } from './tree/longest-below.js';
 
 export interface OutboxOptions {
   /** Holds `outbox.db`, `staging/`, `lost+found/`. */

@@ -1,12 +1,12 @@
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
-import { HIDDEN } from '../mirror/flags.js';
-import type { View } from '../mirror/view.js';
+import { HIDDEN } from '../mirror/database/flags.js';
+import type { View } from '../mirror/database/view.js';
 import { linuxNames } from '../names/linux.js';
-import { rebased } from './attempt.js';
-import { isNothing } from './changes.js';
-import { INTERRUPTED, type Intent, NO_REMOTE, UNSURE } from './intent.js';
-import { PEOPLE } from './late.js';
+import { rebased } from './intents/attempt.js';
+import { isNothing } from './intents/changes.js';
+import { INTERRUPTED, type Intent, NO_REMOTE, UNSURE } from './intents/intent.js';
+import { PEOPLE } from './intents/late.js';
 import type { Outbox } from './outbox.js';
 
 /**

@@ -1,11 +1,11 @@
 import type { Inode } from '../base/ids.js';
-import { BRAKE_REASON, isBraked } from './brake.js';
-import { isNothing, withoutContent } from './changes.js';
-import { hasFailed, type Intent, isLocal, NO_REMOTE, needsPerson } from './intent.js';
-import { coveredBy } from './order.js';
+import { isNothing, withoutContent } from './intents/changes.js';
+import { hasFailed, type Intent, isLocal, NO_REMOTE, needsPerson } from './intents/intent.js';
 import type { Outbox } from './outbox.js';
-import { REFUSED_REASON } from './refusals.js';
-import type { Scheduler } from './scheduler.js';
+import { BRAKE_REASON, isBraked } from './scheduler/delete-guard.js';
+import { coveredBy } from './scheduler/order.js';
+import { REFUSED_REASON } from './scheduler/refusals.js';
+import type { Scheduler } from './scheduler/scheduler.js';
 
 /** One line of `uploads`. */
 export interface UploadLine {

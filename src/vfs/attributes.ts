@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import type { FileNumber } from '../base/ids.js';
 import type { Attributes } from '../fuse/filesystem.js';
-import { READ_ONLY } from '../mirror/flags.js';
-import type { ListedLocalItem } from '../outbox/tree.js';
+import { READ_ONLY } from '../mirror/database/flags.js';
+import type { ListedLocalItem } from '../outbox/tree/tree.js';
 import { type Privacy, privateBits } from './privacy.js';
 
 const { S_IFDIR, S_IFREG } = constants;

@@ -1,6 +1,6 @@
 import type { FileNumber } from '../base/ids.js';
 import type { DirectoryEntry, DirectoryPage, Handle } from '../fuse/filesystem.js';
-import type { ListedLocalItem, LocalItem, Tree } from '../outbox/tree.js';
+import type { ListedLocalItem, LocalItem, Tree } from '../outbox/tree/tree.js';
 
 /** Cookies of the two entries that every folder has; a child's cookie is its inode, which is greater. */
 const SELF_COOKIE = 1;

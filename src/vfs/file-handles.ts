@@ -1,8 +1,8 @@
 import type { Inode, NodeId } from '../base/ids.js';
-import type { OpenBlob } from '../content/open-blob.js';
+import type { OpenBlob } from '../cache/open-blob.js';
 import type { Handle } from '../fuse/filesystem.js';
-import type { LocalItem } from '../outbox/tree.js';
-import type { WorkingFile } from '../outbox/working-file.js';
+import type { LocalItem } from '../outbox/tree/tree.js';
+import type { WorkingFile } from '../outbox/working/working-file.js';
 
 /** An open file: a version's blob, or the working file that readers and writers of an inode share. */
 export interface FileHandle {

@@ -1,5 +1,5 @@
 import type { Inode } from '../base/ids.js';
-import type { Change } from '../mirror/changes.js';
+import type { Change } from '../mirror/database/changes.js';
 import type { Outbox } from '../outbox/outbox.js';
 import type { FileHandles } from './file-handles.js';
 import type { Nodes } from './nodes.js';

@@ -2,9 +2,9 @@ import type { Clock } from '../base/clock.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { KernelCache } from '../fuse/filesystem.js';
-import type { Change, Place } from '../mirror/changes.js';
+import type { Change, Place } from '../mirror/database/changes.js';
 import type { Outbox } from '../outbox/outbox.js';
-import type { LocalItem, Tree } from '../outbox/tree.js';
+import type { LocalItem, Tree } from '../outbox/tree/tree.js';
 import type { Nodes } from './nodes.js';
 
 /** Milliseconds until what could not be told is told again. */

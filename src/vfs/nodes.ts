@@ -1,5 +1,5 @@
 import { asFileNumber, asInode, asNodeId, type FileNumber, type Inode, type NodeId, ROOT_NODE } from '../base/ids.js';
-import type { Item } from '../mirror/view.js';
+import type { Item } from '../mirror/database/view.js';
 
 /**
  * Node ids are computed, not stored: file number + 2^36 × sequence. So whatever the kernel remembers costs the daemon

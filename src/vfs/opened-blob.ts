@@ -1,5 +1,5 @@
 import type { Log } from '../base/log.js';
-import type { OpenBlob } from '../content/open-blob.js';
+import type { OpenBlob } from '../cache/open-blob.js';
 import type { Awaitable, Handle, OpenFile } from '../fuse/filesystem.js';
 
 /** Bytes of a file that are compared with their sums before it is open, once a start: some 10 ms. */

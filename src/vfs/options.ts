@@ -1,11 +1,11 @@
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
-import type { FileVersions } from '../content/file-versions.js';
+import type { FileVersions } from '../cache/file-versions.js';
 import type { Handle } from '../fuse/filesystem.js';
 import type { Mirror } from '../mirror/mirror.js';
-import type { Checkouts } from '../outbox/checkouts.js';
 import type { Outbox } from '../outbox/outbox.js';
-import type { Pins } from '../outbox/pins.js';
+import type { Pins } from '../outbox/tree/pins.js';
+import type { Checkouts } from '../outbox/upload/checkouts.js';
 import type { Ownership } from './attributes.js';
 import type { Numbering } from './nodes.js';
 import type { Readers } from './readers.js';

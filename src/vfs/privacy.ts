@@ -1,4 +1,4 @@
-import { PRIVATE } from '../mirror/flags.js';
+import { PRIVATE } from '../mirror/database/flags.js';
 
 /** What a mount makes of items that Procore says are private: only the owner may open them, nobody sees them, or as others. */
 export type Privacy = 'owner' | 'hide' | 'show';

@@ -14,16 +14,16 @@ import type {
   NoEntry,
   OpenFile,
 } from '../fuse/filesystem.js';
-import { altered, type Change } from '../mirror/changes.js';
+import { altered, type Change } from '../mirror/database/changes.js';
 import type { Mirror } from '../mirror/mirror.js';
-import { WATCHED } from '../mirror/rhythm.js';
+import { WATCHED } from '../mirror/sync/poll-interval.js';
 import { META_FOLDER, NAME_BYTES } from '../names/linux.js';
 import { isProbe } from '../names/probes.js';
-import type { Checkouts } from '../outbox/checkouts.js';
-import { NO_REMOTE } from '../outbox/intent.js';
+import { NO_REMOTE } from '../outbox/intents/intent.js';
 import type { Outbox } from '../outbox/outbox.js';
-import { type ListedLocalItem, type LocalItem, type Tree, versionOf } from '../outbox/tree.js';
-import type { WorkingFile } from '../outbox/working-file.js';
+import { type ListedLocalItem, type LocalItem, type Tree, versionOf } from '../outbox/tree/tree.js';
+import type { Checkouts } from '../outbox/upload/checkouts.js';
+import type { WorkingFile } from '../outbox/working/working-file.js';
 import { attributesOf, type Ownership } from './attributes.js';
 import { Directories } from './directories.js';
 import { FileHandles } from './file-handles.js';

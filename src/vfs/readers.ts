@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import { EAGER, type Reading } from '../content/reader.js';
+import { EAGER, type Reading } from '../cache/reader.js';
 import type { PreviewBudget } from './preview-budget.js';
 import { isHost, type Program, programOf } from './programs.js';
 

@@ -15,12 +15,12 @@ import type {
   OpenFile,
   WritableFileSystem,
 } from '../fuse/filesystem.js';
-import { altered, appeared, disappeared, moved } from '../mirror/changes.js';
-import { setAttributes } from '../outbox/attributes.js';
-import { NO_REMOTE } from '../outbox/intent.js';
-import type { PinKeeper } from '../outbox/pin-keeper.js';
-import type { LocalItem } from '../outbox/tree.js';
-import type { WorkingFile } from '../outbox/working-file.js';
+import { altered, appeared, disappeared, moved } from '../mirror/database/changes.js';
+import { NO_REMOTE } from '../outbox/intents/intent.js';
+import { setAttributes } from '../outbox/tree/attributes.js';
+import type { PinKeeper } from '../outbox/tree/pin-keeper.js';
+import type { LocalItem } from '../outbox/tree/tree.js';
+import type { WorkingFile } from '../outbox/working/working-file.js';
 import type { FileHandle } from './file-handles.js';
 import { outsideHidden } from './hidden/guard.js';
 import type { FileSystemOptions } from './options.js';

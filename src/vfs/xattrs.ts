@@ -1,10 +1,10 @@
 import { Failure } from '../base/errors.js';
 import { oneLine } from '../base/text.js';
-import { PRIVATE } from '../mirror/flags.js';
-import type { Item, View } from '../mirror/view.js';
-import { type Checkouts, USUAL_CHECKOUT } from '../outbox/checkouts.js';
-import type { Pins } from '../outbox/pins.js';
-import type { LocalItem } from '../outbox/tree.js';
+import { PRIVATE } from '../mirror/database/flags.js';
+import type { Item, View } from '../mirror/database/view.js';
+import type { Pins } from '../outbox/tree/pins.js';
+import type { LocalItem } from '../outbox/tree/tree.js';
+import { type Checkouts, USUAL_CHECKOUT } from '../outbox/upload/checkouts.js';
 
 /** Where an item can be seen in a browser. */
 export type WebUrl = (item: Item) => string;

@@ -7,9 +7,9 @@ import { Connections } from '#src/connections/store.js';
 import { type Inspection, inspect } from '#src/daemon/health/inspect.js';
 import { noticesOf } from '#src/daemon/health/watch.js';
 import { jobsDatabasePath } from '#src/daemon/jobs/opener.js';
-import { StateFolder } from '#src/daemon/state-folder.js';
 import { waitFor } from '#src/jobs/run/away.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
+import { StateFolder } from '#src/project/state-folder.js';
 import { Installation, mounted } from '../helpers/mounted.js';
 import { until } from '../helpers/processes.js';
 

@@ -5,13 +5,13 @@ import { isFailure } from '#src/base/errors.js';
 import { Secret } from '#src/base/secret.js';
 import { signInByCode } from '#src/connections/authorization-code.js';
 import { clientCredentials } from '#src/connections/oauth.js';
+import { openTarget } from '#src/endpoints/open.js';
+import { rcloneFailure } from '#src/endpoints/rclone/failures.js';
+import { storageType } from '#src/endpoints/rclone/types.js';
 import { Seen } from '#src/procore/probe/evidence.js';
 import { replyFailure } from '#src/procore/reply-error.js';
 import { parseIndexPage, parseJson } from '#src/procore/rows.js';
 import { Body } from '#src/procore/transport/body.js';
-import { openTarget } from '#src/targets/open.js';
-import { rcloneFailure } from '#src/targets/rclone/failures.js';
-import { storageType } from '#src/targets/rclone/types.js';
 import { ServerFolder } from '../helpers/target-servers.js';
 
 /** What a host of the inner network answers to whoever asks it, and what only its own people may read. */

@@ -3,7 +3,7 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { Connections } from '#src/connections/store.js';
-import { StateFolder } from '#src/daemon/state-folder.js';
+import { StateFolder } from '#src/project/state-folder.js';
 import { callsButPolls } from '../helpers/cases-scenarios.js';
 import { Daemon } from '../helpers/daemon.js';
 import { Installation, isMounted, run } from '../helpers/mounted.js';

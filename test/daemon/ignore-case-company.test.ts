@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import t from 'tap';
 import { Connections } from '#src/connections/store.js';
-import { StateFolder } from '#src/daemon/state-folder.js';
+import { StateFolder } from '#src/project/state-folder.js';
 import { Installation } from '../helpers/mounted.js';
 import { until } from '../helpers/processes.js';
 import { addConnection } from '../helpers/simulated-connection.js';

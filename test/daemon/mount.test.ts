@@ -4,7 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { shortHash } from '#src/daemon/state-folder.js';
+import { shortHash } from '#src/project/state-folder.js';
 import { Installation, isMounted, mounted, run } from '../helpers/mounted.js';
 import { simulator, unquiet } from '../helpers/simulator.js';
 

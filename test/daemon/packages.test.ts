@@ -4,7 +4,7 @@ import t from 'tap';
 import { systemClock } from '#src/base/clock.js';
 import { silentLog } from '#src/base/log.js';
 import { Throttle } from '#src/budget/throttle.js';
-import { Crawl } from '#src/mirror/crawl.js';
+import { Crawl } from '#src/mirror/sync/crawl.js';
 import { mirrorBench, mirrorTree } from '../helpers/mirror.js';
 import { mounted } from '../helpers/mounted.js';
 import { simulator } from '../helpers/simulator.js';

@@ -12,10 +12,10 @@ import { ConfiguredMounts } from '#src/daemon/configured-mounts.js';
 import { askWithin } from '#src/daemon/control.js';
 import { JobOpener } from '#src/daemon/jobs/opener.js';
 import { mountViews } from '#src/daemon/mount-views.js';
-import { Owned } from '#src/daemon/project.js';
-import type { Projects } from '#src/daemon/projects.js';
-import { type MountRecord, StateFolder } from '#src/daemon/state-folder.js';
 import type { Job } from '#src/jobs/definition/job-schema.js';
+import { Owned } from '#src/project/project.js';
+import type { Projects } from '#src/project/projects.js';
+import { type MountRecord, StateFolder } from '#src/project/state-folder.js';
 import { until } from '../helpers/processes.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'procorefs-silent-'));

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { readConfiguration } from '#src/base/configuration.js';
 import { openLog } from '#src/base/log.js';
-import { type MountRecord, StateFolder } from '#src/daemon/state-folder.js';
+import { type MountRecord, StateFolder } from '#src/project/state-folder.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'procorefs-state-'));
 t.teardown(() => rmSync(folder, { recursive: true }));

@@ -1,5 +1,5 @@
+import type { Side } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
-import type { Side } from '#src/jobs/sides/side.js';
 import { folderOpener } from './jobs.js';
 
 /** Calls of one end of a transfer that somebody may act before or after. */

@@ -2,12 +2,12 @@ import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync, writeSync
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { isFailure } from '#src/base/errors.js';
-import { FolderTarget } from '#src/targets/folder/folder-target.js';
-import { FolderRoot } from '#src/targets/folder/root.js';
-import { RemoteTarget } from '#src/targets/remote/remote-target.js';
-import { Staging } from '#src/targets/remote/staging.js';
-import { rulesOf } from '#src/targets/rules.js';
-import type { Target, Trash } from '#src/targets/target.js';
+import { FolderTarget } from '#src/endpoints/folder/folder-target.js';
+import { FolderRoot } from '#src/endpoints/folder/root.js';
+import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
+import { Staging } from '#src/endpoints/remote/staging.js';
+import { rulesOf } from '#src/endpoints/rules.js';
+import type { Target, Trash } from '#src/endpoints/target.js';
 import { Quirky } from './quirky-targets.js';
 
 export const KINDS = ['folder', 'storage'] as const;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isFailure } from '#src/base/errors.js';
 import { Connections } from '#src/connections/store.js';
-import { StateFolder } from '#src/daemon/state-folder.js';
+import { StateFolder } from '#src/project/state-folder.js';
 import type { Scenario } from './cases-scenarios.js';
 import { disagreement, shownAs, type Truth } from './coherence/comparison.js';
 import { FOLDERS, NAMES, Person, Place, Written } from './coherence/people.js';

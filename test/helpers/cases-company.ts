@@ -1,5 +1,5 @@
 import { Connections } from '#src/connections/store.js';
-import { StateFolder } from '#src/daemon/state-folder.js';
+import { StateFolder } from '#src/project/state-folder.js';
 import { memoryOf, type Scenario } from './cases-scenarios.js';
 import { Daemon } from './daemon.js';
 import { Installation, run } from './mounted.js';

@@ -1,8 +1,8 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CONFLICT_RESOLUTIONS, DELETE_PROPAGATIONS, TRANSFER_TYPES } from '#src/jobs/definition/words.js';
+import type { TargetSide } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
-import type { TargetSide } from '#src/jobs/sides/side.js';
 import { platforms } from '#src/names/platforms.js';
 import type { Scenario } from './cases-scenarios.js';
 import { type Combination, flat, Reference, type Tree, type Version } from './job-reference.js';

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isFailure } from '#src/base/errors.js';
 import { ROOT_INODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import { Crawl } from '#src/mirror/crawl.js';
+import { Crawl } from '#src/mirror/sync/crawl.js';
 import type { Scenario } from './cases-scenarios.js';
 import { API_KINDS, type ApiKind, HostileApi } from './hostile-api.js';
 import { mirrorBench, mirrorLines, serverLines } from './mirror.js';

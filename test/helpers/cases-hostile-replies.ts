@@ -1,7 +1,7 @@
 import { isFailure } from '#src/base/errors.js';
-import type { OpenBlob } from '#src/content/open-blob.js';
-import type { Reading } from '#src/content/reader.js';
-import type { ContentVersion } from '#src/content/source.js';
+import type { OpenBlob } from '#src/cache/open-blob.js';
+import type { Reading } from '#src/cache/reader.js';
+import type { ContentVersion } from '#src/cache/source.js';
 import type { Scenario } from './cases-scenarios.js';
 import { eventually } from './content-storage.js';
 import { type HostileContent, hostileContent } from './hostile-content.js';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { INTERRUPTED } from '#src/outbox/intent.js';
+import { INTERRUPTED } from '#src/outbox/intents/intent.js';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
 import type { Scenario } from './cases-scenarios.js';
 import { Colleague } from './kill-rounds/colleague.js';

@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { askDaemon } from '#src/daemon/control.js';
-import { StateFolder } from '#src/daemon/state-folder.js';
+import { StateFolder } from '#src/project/state-folder.js';
 import type { Scenario } from './cases-scenarios.js';
 import { mounted } from './mounted.js';
 

@@ -1,9 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Secret } from '#src/base/secret.js';
+import { openTarget, type TargetDefinition } from '#src/endpoints/open.js';
+import { type Side, TargetSide } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
-import { type Side, TargetSide } from '#src/jobs/sides/side.js';
-import { openTarget, type TargetDefinition } from '#src/targets/open.js';
 import type { Scenario } from './cases-scenarios.js';
 import { contentOf, type Files, Folders, put } from './jobs.js';
 import { randomBy } from './random.js';

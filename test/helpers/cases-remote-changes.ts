@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT_INODE } from '#src/base/ids.js';
-import type { Item } from '#src/mirror/view.js';
+import type { Item } from '#src/mirror/database/view.js';
 import { discard } from '#src/outbox/uploads-view.js';
 import type { Scenario } from './cases-scenarios.js';
 import { mirrorLines, mirrorTree, serverLines } from './mirror.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { silentLog } from '#src/base/log.js';
-import { ContentCache } from '#src/content/cache.js';
+import { ContentCache } from '#src/cache/cache.js';
 import { contentOf } from './content-storage.js';
 import { directSource, VICTIM_LIMIT, VICTIMS } from './content-victim.js';
 

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { Failure } from '#src/base/errors.js';
 import { asRemoteId, asVersionId } from '#src/base/ids.js';
-import type { ContentSource, ContentStream, ContentVersion } from '#src/content/source.js';
+import type { ContentSource, ContentStream, ContentVersion } from '#src/cache/source.js';
 
 const TABLE = 1_048_573;
 const table = ((): Buffer => {

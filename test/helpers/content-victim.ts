@@ -1,7 +1,7 @@
 import { asRemoteId, asVersionId } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import { ContentCache } from '#src/content/cache.js';
-import type { ContentSource } from '#src/content/source.js';
+import { ContentCache } from '#src/cache/cache.js';
+import type { ContentSource } from '#src/cache/source.js';
 import { contentOf } from './content-storage.js';
 
 /** Versions of the crash test: small ones, and a few large ones. */

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BrowsedFolder } from '#src/daemon/browse.js';
 import { askDaemon } from '#src/daemon/control.js';
-import { StateFolder } from '#src/daemon/state-folder.js';
 import type { MountStatus } from '#src/daemon/status.js';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
+import type { BrowsedFolder } from '#src/project/browse.js';
+import { StateFolder } from '#src/project/state-folder.js';
 import type { Installation } from './mounted.js';
 import { until } from './processes.js';
 

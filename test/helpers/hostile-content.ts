@@ -1,10 +1,10 @@
 import { systemClock } from '#src/base/clock.js';
 import { silentLog } from '#src/base/log.js';
-import { ContentCache, type ContentCacheOptions } from '#src/content/cache.js';
-import { FileVersions } from '#src/content/file-versions.js';
-import { ProjectSource } from '#src/content/project-source.js';
+import { ContentCache, type ContentCacheOptions } from '#src/cache/cache.js';
+import { FileVersions } from '#src/cache/file-versions.js';
+import { ProjectSource } from '#src/cache/project-source.js';
+import type { Item, KnownUrl } from '#src/mirror/database/view.js';
 import type { Mirror } from '#src/mirror/mirror.js';
-import type { Item, KnownUrl } from '#src/mirror/view.js';
 import { Storage } from '#src/procore/storage.js';
 import { temporaryFolder } from './content-storage.js';
 import { HostileStorage } from './hostile-storage.js';

@@ -8,7 +8,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
-import type { ContentVersion } from '#src/content/source.js';
+import type { ContentVersion } from '#src/cache/source.js';
 import { contentOf, versionOf } from './content-storage.js';
 
 /** Bytes that are sent at once. */

@@ -1,7 +1,7 @@
 import { openLog } from '#src/base/log.js';
 import { openJobs } from '#src/daemon/jobs/open.js';
-import { Projects } from '#src/daemon/projects.js';
-import { StateFolder } from '#src/daemon/state-folder.js';
+import { Projects } from '#src/project/projects.js';
+import { StateFolder } from '#src/project/state-folder.js';
 import { PROJECT_OPTIONS } from './project-options.js';
 
 /** Runs jobs of a state folder when its parent says which, and answers with what came of each. */

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '#src/base/errors.js';
+import type { TargetRules } from '#src/endpoints/target.js';
+import type { Side, SideItem } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
-import type { Side, SideItem } from '#src/jobs/sides/side.js';
 import type { Execution } from '#src/jobs/store/executions.js';
 import type { RunOptions } from '#src/jobs/store/job-store.js';
-import type { TargetRules } from '#src/targets/target.js';
 import { Folders, folderOpener } from './jobs.js';
 import { until } from './processes.js';
 

@@ -11,14 +11,14 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { silentLog } from '#src/base/log.js';
+import { openTarget } from '#src/endpoints/open.js';
 import { type JobBody, parseJobBody } from '#src/jobs/definition/job-schema.js';
+import { TargetSide } from '#src/jobs/endpoint.js';
 import { JobEngine } from '#src/jobs/engine.js';
 import type { EngineOptions } from '#src/jobs/engine-options.js';
 import type { Opener } from '#src/jobs/opener.js';
-import { TargetSide } from '#src/jobs/sides/side.js';
 import type { Execution } from '#src/jobs/store/executions.js';
 import { JobStore, type RunOptions } from '#src/jobs/store/job-store.js';
-import { openTarget } from '#src/targets/open.js';
 
 interface Teardown {
   teardown(cleanup: () => unknown): unknown;

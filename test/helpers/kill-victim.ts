@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT_INODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import { Project } from '#src/daemon/project.js';
-import { openProjectSession } from '#src/daemon/session.js';
-import { StateFolder } from '#src/daemon/state-folder.js';
-import type { Item } from '#src/mirror/view.js';
-import { versionOf } from '#src/outbox/tree.js';
+import type { Item } from '#src/mirror/database/view.js';
+import { versionOf } from '#src/outbox/tree/tree.js';
+import { Project } from '#src/project/project.js';
+import { openProjectSession } from '#src/project/session.js';
+import { StateFolder } from '#src/project/state-folder.js';
 import { PROJECT_OPTIONS } from './project-options.js';
 import { randomBy } from './random.js';
 

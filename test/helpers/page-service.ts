@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { resolveOptions } from '#src/base/options.js';
 import { Secret } from '#src/base/secret.js';
 import { openService } from '#src/daemon/serve.js';
-import { StateFolder } from '#src/daemon/state-folder.js';
+import { StateFolder } from '#src/project/state-folder.js';
 import { openServerDatabase } from '#src/server/access/database.js';
 import { Users } from '#src/server/access/users.js';
 import { openBrowser } from './browser.js';

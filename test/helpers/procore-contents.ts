@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { silentLog } from '#src/base/log.js';
-import { ContentCache } from '#src/content/cache.js';
-import { cachedContent } from '#src/jobs/sides/procore-content.js';
-import type { Content } from '#src/targets/target.js';
+import { ContentCache } from '#src/cache/cache.js';
+import type { Content } from '#src/endpoints/target.js';
+import { cachedContent } from '#src/project/endpoint/procore-content.js';
 import { versionOf } from './content-storage.js';
 
 /** How much of a version is on disk when a target asks for it. */

@@ -1,4 +1,4 @@
-import type { ProjectOptions } from '#src/daemon/project.js';
+import type { ProjectOptions } from '#src/project/project.js';
 import { PreviewBudget } from '#src/vfs/preview-budget.js';
 
 /** A project that polls when it is told to, sends at once, and holds nothing. */

@@ -3,11 +3,11 @@ import { copyFile, mkdir, readFile, readlink, rename, rm, rmdir, utimes, writeFi
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { errnoOf, Failure } from '#src/base/errors.js';
+import { nameOf, parentOf } from '#src/endpoints/paths.js';
+import type { Entry, Parcel, Storage } from '#src/endpoints/remote/storage.js';
+import { rulesOf } from '#src/endpoints/rules.js';
+import type { ContentForm, TargetRules } from '#src/endpoints/target.js';
 import { foldCase } from '#src/names/fold.js';
-import { nameOf, parentOf } from '#src/targets/paths.js';
-import type { Entry, Parcel, Storage } from '#src/targets/remote/storage.js';
-import { rulesOf } from '#src/targets/rules.js';
-import type { ContentForm, TargetRules } from '#src/targets/target.js';
 
 /** In what a target differs from a folder of Linux. */
 export interface Quirks {

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { Secret } from '#src/base/secret.js';
-import { openTarget } from '#src/targets/open.js';
-import type { Content, WriteOptions } from '#src/targets/target.js';
+import { openTarget } from '#src/endpoints/open.js';
+import type { Content, WriteOptions } from '#src/endpoints/target.js';
 
 /** What the process under `kill -9` writes. */
 export const SIZE = 3_000_000;

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { openTarget } from '#src/endpoints/open.js';
 import { analyze } from '#src/jobs/analyze/analyze.js';
-import { type SideItem, TargetSide } from '#src/jobs/sides/side.js';
+import { type SideItem, TargetSide } from '#src/jobs/endpoint.js';
 import type { PlatformName } from '#src/names/platforms.js';
-import { openTarget } from '#src/targets/open.js';
 import { put } from '../helpers/jobs.js';
 import { Installation, mounted } from '../helpers/mounted.js';
 

@@ -1,11 +1,11 @@
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { rulesOf } from '#src/endpoints/rules.js';
 import { transferKeys } from '#src/jobs/definition/transfer-schema.js';
 import { AUDIT_LEVELS, CONFLICT_RESOLUTIONS, DELETE_PROPAGATIONS, TRANSFER_TYPES } from '#src/jobs/definition/words.js';
 import { decodedName } from '#src/jobs/naming.js';
 import { platforms } from '#src/names/platforms.js';
-import { rulesOf } from '#src/targets/rules.js';
 import { type Disguise, Trial } from '../helpers/job-trial.js';
 import { contentOf, put, trashOf } from '../helpers/jobs.js';
 

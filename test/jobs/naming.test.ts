@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { isFailure } from '#src/base/errors.js';
+import { rulesOf } from '#src/endpoints/rules.js';
+import type { TargetRules } from '#src/endpoints/target.js';
 import { decodedName, FolderNames, type NamingOptions, type Placed } from '#src/jobs/naming.js';
 import { judgeName, judgePath } from '#src/names/judge.js';
 import { type PlatformName, platformNames } from '#src/names/platforms.js';
-import { rulesOf } from '#src/targets/rules.js';
-import type { TargetRules } from '#src/targets/target.js';
 
 const all = { transform: true, encode: false, truncate: true, duplicates: 'rename' } as const;
 const namesOf = (

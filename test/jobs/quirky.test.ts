@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { TargetSide } from '#src/jobs/sides/side.js';
-import { RemoteTarget } from '#src/targets/remote/remote-target.js';
-import { Staging } from '#src/targets/remote/staging.js';
+import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
+import { Staging } from '#src/endpoints/remote/staging.js';
+import { TargetSide } from '#src/jobs/endpoint.js';
 import { contentOf, Folders, folderOpener, put } from '../helpers/jobs.js';
 import { QUIRKS, type Quirks, Quirky } from '../helpers/quirky-targets.js';
 

@@ -3,8 +3,8 @@ import t from 'tap';
 import { Failure } from '#src/base/errors.js';
 import { ROOT_INODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import { Crawl } from '#src/mirror/crawl.js';
-import type { IndexSource } from '#src/mirror/index-source.js';
+import { Crawl } from '#src/mirror/sync/crawl.js';
+import type { IndexSource } from '#src/mirror/sync/index-source.js';
 import { mirrorBench, mirrorLines, serverLines } from '../helpers/mirror.js';
 
 const never = new AbortController().signal;

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { isLocalInode, LOCAL_INODES, mirrorInodeFrom } from '#src/mirror/inode-ranges.js';
+import { isLocalInode, LOCAL_INODES, mirrorInodeFrom } from '#src/mirror/database/inode-ranges.js';
 import { until } from '../helpers/processes.js';
 import { context, Files, openProject } from '../helpers/project.js';
 

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { ROOT_INODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import type { Change } from '#src/mirror/changes.js';
-import { Crawl } from '#src/mirror/crawl.js';
+import type { Change } from '#src/mirror/database/changes.js';
+import { Crawl } from '#src/mirror/sync/crawl.js';
 import { parseIndexPage } from '#src/procore/rows.js';
 import { unpacked } from '#src/procore/transport/body.js';
 import { mirrorBench, mirrorLines, mirrorTree, serverLines } from '../helpers/mirror.js';

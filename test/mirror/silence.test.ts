@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import tap from 'tap';
 import type { RemoteId } from '#src/base/ids.js';
 import { openDatabase } from '#src/database/open.js';
-import { mirrorOptions } from '#src/mirror/files.js';
-import { POLLS_MISS } from '#src/mirror/silence.js';
-import { Writer } from '#src/mirror/writer.js';
+import { mirrorOptions } from '#src/mirror/database/files.js';
+import { POLLS_MISS } from '#src/mirror/database/silence.js';
+import { Writer } from '#src/mirror/database/writer.js';
 import type { RemoteItem } from '#src/procore/items.js';
 
 const MADE = 1_000;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { silentLog } from '#src/base/log.js';
-import { Crawl } from '#src/mirror/crawl.js';
-import type { IndexSource } from '#src/mirror/index-source.js';
+import { Crawl } from '#src/mirror/sync/crawl.js';
+import type { IndexSource } from '#src/mirror/sync/index-source.js';
 import { unpacked } from '#src/procore/transport/body.js';
 import { mirrorBench, mirrorLines, serverLines } from '../helpers/mirror.js';
 

@@ -6,11 +6,11 @@ import type { Clock } from '#src/base/clock.js';
 import { Failure } from '#src/base/errors.js';
 import { ROOT_INODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import { Crawl } from '#src/mirror/crawl.js';
-import type { IndexSource } from '#src/mirror/index-source.js';
+import { POLLS_MISS } from '#src/mirror/database/silence.js';
+import type { Item } from '#src/mirror/database/view.js';
 import type { Mirror } from '#src/mirror/mirror.js';
-import { POLLS_MISS } from '#src/mirror/silence.js';
-import type { Item } from '#src/mirror/view.js';
+import { Crawl } from '#src/mirror/sync/crawl.js';
+import type { IndexSource } from '#src/mirror/sync/index-source.js';
 import { type MirrorBench, mirrorBench, mirrorLines, mirrorTree, serverLines } from '../helpers/mirror.js';
 
 const never = new AbortController().signal;

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import t from 'tap';
 import { silentLog } from '#src/base/log.js';
-import { Crawl } from '#src/mirror/crawl.js';
+import { Crawl } from '#src/mirror/sync/crawl.js';
 import { mirrorBench, mirrorTree } from '../helpers/mirror.js';
 
 const never = new AbortController().signal;

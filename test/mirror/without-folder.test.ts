@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { asRemoteId, ROOT_INODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import { MirrorStore } from '#src/mirror/store.js';
+import { MirrorStore } from '#src/mirror/database/store.js';
 import type { RemoteItem } from '#src/procore/items.js';
 
 const item = (id: number, parent: number | null, more: Partial<RemoteItem> = {}): RemoteItem => ({

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { conflictName, freeConflictName } from '#src/outbox/conflict-name.js';
+import { conflictName, freeConflictName } from '#src/outbox/upload/conflict-name.js';
 
 const at = new Date(2026, 0, 31, 9, 5, 7);
 const SUFFIX = ' (conflict host 2026-01-31 09.05.07)';

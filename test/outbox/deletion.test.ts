@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap';
-import type { Intent } from '#src/outbox/intent.js';
+import type { Intent } from '#src/outbox/intents/intent.js';
 import { uploadLines } from '#src/outbox/uploads-view.js';
 import type { Change } from '#src/simulator/admin/changes.js';
 import { until } from '../helpers/processes.js';

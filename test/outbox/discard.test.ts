@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { ROOT_INODE } from '#src/base/ids.js';
-import { giveUp } from '#src/daemon/give-up.js';
-import type { Change } from '#src/mirror/changes.js';
-import type { Intent } from '#src/outbox/intent.js';
+import type { Change } from '#src/mirror/database/changes.js';
+import type { Intent } from '#src/outbox/intents/intent.js';
 import { discard } from '#src/outbox/uploads-view.js';
+import { giveUp } from '#src/project/discard.js';
 import { soon } from '../helpers/processes.js';
 import { context, Files, openProject } from '../helpers/project.js';
 

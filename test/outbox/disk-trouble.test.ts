@@ -4,7 +4,7 @@ import t from 'tap';
 import { ROOT_INODE } from '#src/base/ids.js';
 import { tryLock } from '#src/base/lock.js';
 import { silentLog } from '#src/base/log.js';
-import { Project, projectKey } from '#src/daemon/project.js';
+import { Project, projectKey } from '#src/project/project.js';
 import { until } from '../helpers/processes.js';
 import { Files, openProject } from '../helpers/project.js';
 import { PROJECT_OPTIONS } from '../helpers/project-options.js';

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { systemClock } from '#src/base/clock.js';
 import { asInode } from '#src/base/ids.js';
-import { projectKey } from '#src/daemon/project.js';
-import { INTERRUPTED, type Intent, UNSURE } from '#src/outbox/intent.js';
+import { INTERRUPTED, type Intent, UNSURE } from '#src/outbox/intents/intent.js';
+import { projectKey } from '#src/project/project.js';
 import { until } from '../helpers/processes.js';
 import { Files, type OpenProject, openProject } from '../helpers/project.js';
 

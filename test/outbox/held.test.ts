@@ -1,5 +1,5 @@
 import t from 'tap';
-import { INTERRUPTED } from '#src/outbox/intent.js';
+import { INTERRUPTED } from '#src/outbox/intents/intent.js';
 import { context, Files, openProject } from '../helpers/project.js';
 
 t.test('what waits for a person still does after it was moved, and says why', async (t) => {

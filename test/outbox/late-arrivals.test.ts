@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test as T } from 'tap';
 import { systemClock } from '#src/base/clock.js';
-import { giveUp } from '#src/daemon/give-up.js';
+import { giveUp } from '#src/project/discard.js';
 import { before, instead } from '../helpers/meanwhile.js';
 import { until } from '../helpers/processes.js';
 import { Files, type OpenProject, openProject, polled } from '../helpers/project.js';

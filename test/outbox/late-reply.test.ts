@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import t, { type Test as T } from 'tap';
 import { systemClock } from '#src/base/clock.js';
-import type { ProjectOptions } from '#src/daemon/project.js';
+import type { ProjectOptions } from '#src/project/project.js';
 import { until } from '../helpers/processes.js';
 import { Files, type OpenProject, openProject } from '../helpers/project.js';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import t, { type Test } from 'tap';
 import { systemClock } from '#src/base/clock.js';
 import { Failure } from '#src/base/errors.js';
-import type { Intent } from '#src/outbox/intent.js';
+import type { Intent } from '#src/outbox/intents/intent.js';
 import { after, before, instead } from '../helpers/meanwhile.js';
 import { context, Files, type OpenProject, openProject } from '../helpers/project.js';
 

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import t from 'tap';
 import { asInode } from '#src/base/ids.js';
-import { WorkingFile } from '#src/outbox/working-file.js';
+import { WorkingFile } from '#src/outbox/working/working-file.js';
 import { scratch } from '../helpers/net-server.js';
 import { until } from '../helpers/processes.js';
 import { context, Files, openProject } from '../helpers/project.js';

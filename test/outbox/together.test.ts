@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import type { Intent } from '#src/outbox/intent.js';
+import type { Intent } from '#src/outbox/intents/intent.js';
 import { discard } from '#src/outbox/uploads-view.js';
 import { instead } from '../helpers/meanwhile.js';
 import { until } from '../helpers/processes.js';

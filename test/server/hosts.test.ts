@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import t from 'tap';
 import { warningsOf } from '#src/daemon/serve-access.js';
-import type { StateFolder } from '#src/daemon/state-folder.js';
+import type { StateFolder } from '#src/project/state-folder.js';
 import { Hosts } from '#src/server/http/hosts.js';
 import type { Reach } from '#src/server/reach.js';
 import { Guarded } from '../helpers/access.js';

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { asNodeId, ROOT_NODE } from '#src/base/ids.js';
-import { giveUp } from '#src/daemon/give-up.js';
-import type { Project } from '#src/daemon/project.js';
+import { giveUp } from '#src/project/discard.js';
+import type { Project } from '#src/project/project.js';
 import { ShadowKernel } from '../helpers/kernel-shadow.js';
 import { soon, until } from '../helpers/processes.js';
 import { context, Files, openProject, polled } from '../helpers/project.js';

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { ROOT_INODE } from '#src/base/ids.js';
-import { projectKey } from '#src/daemon/project.js';
-import { cachedContent } from '#src/jobs/sides/procore-content.js';
-import { versionOf } from '#src/outbox/tree.js';
+import { versionOf } from '#src/outbox/tree/tree.js';
+import { cachedContent } from '#src/project/endpoint/procore-content.js';
+import { projectKey } from '#src/project/project.js';
 import { takeDescriptors } from '../helpers/descriptors.js';
 import { Files, openProject } from '../helpers/project.js';
 

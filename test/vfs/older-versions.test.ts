@@ -1,6 +1,6 @@
 import t from 'tap';
 import { asVersionId, ROOT_INODE } from '#src/base/ids.js';
-import { FileVersions } from '#src/content/file-versions.js';
+import { FileVersions } from '#src/cache/file-versions.js';
 import type { RemoteVersion } from '#src/procore/items.js';
 import { OlderVersions, versionName } from '#src/vfs/hidden/older-versions.js';
 import { until } from '../helpers/processes.js';

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { ROOT_INODE } from '#src/base/ids.js';
-import { restore } from '#src/daemon/restore.js';
-import type { Item } from '#src/mirror/view.js';
+import type { Item } from '#src/mirror/database/view.js';
+import { restore } from '#src/project/restore.js';
 import { RecycleTree } from '#src/vfs/hidden/recycle-tree.js';
 import { until } from '../helpers/processes.js';
 import { Files, openProject } from '../helpers/project.js';

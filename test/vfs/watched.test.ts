@@ -1,6 +1,6 @@
 import t from 'tap';
 import { type Inode, ROOT_NODE } from '#src/base/ids.js';
-import { WATCHED } from '#src/mirror/rhythm.js';
+import { WATCHED } from '#src/mirror/sync/poll-interval.js';
 import { until } from '../helpers/processes.js';
 import { context, openProject } from '../helpers/project.js';
 

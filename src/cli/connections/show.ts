@@ -1,7 +1,7 @@
 import type { Connection } from '../../connections/connection.js';
 import { type AnyConnection, Connections, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
-import { redactedUri } from '../../targets/setup.js';
+import { redactedUri } from '../../endpoints/setup.js';
 import type { CommandContext } from '../command.js';
 import { columns } from '../format.js';
 

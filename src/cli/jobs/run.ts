@@ -3,11 +3,11 @@ import { Failure } from '../../base/errors.js';
 import type { LogLevel } from '../../base/log.js';
 import { openLog } from '../../base/log.js';
 import { type Jobs, openJobs } from '../../daemon/jobs/open.js';
-import { Projects } from '../../daemon/projects.js';
 import { projectOptions } from '../../daemon/run.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import type { Execution } from '../../jobs/store/executions.js';
 import type { RunOptions } from '../../jobs/store/job-store.js';
+import { Projects } from '../../project/projects.js';
 import type { CommandContext } from '../command.js';
 import { bytes, plural } from '../format.js';
 

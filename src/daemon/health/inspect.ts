@@ -6,11 +6,11 @@ import { Connections, isTarget } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import { staleSince } from '../../jobs/schedule/stale.js';
 import type { JobStore } from '../../jobs/store/job-store.js';
-import { leftInOutbox } from '../../outbox/left.js';
+import { leftInOutbox } from '../../outbox/intents/left.js';
 import type { UploadLine } from '../../outbox/uploads-view.js';
+import type { MountRecord, StateFolder } from '../../project/state-folder.js';
 import { readConfiguredMounts } from '../configured-mounts.js';
 import { askMount } from '../control.js';
-import type { MountRecord, StateFolder } from '../state-folder.js';
 import type { MountStatus } from '../status.js';
 import { heldFinding, OLD_CHANGE, oldFinding, outboxFindings } from './outbox-findings.js';
 

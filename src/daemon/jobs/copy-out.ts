@@ -7,9 +7,9 @@ import type { Job, JobBody } from '../../jobs/definition/job-schema.js';
 import { parseJobBody } from '../../jobs/definition/job-schema.js';
 import type { SideReference } from '../../jobs/definition/transfer-schema.js';
 import type { JobEngine } from '../../jobs/engine.js';
+import type { ProjectSession } from '../../project/session.js';
+import { shortHash } from '../../project/state-folder.js';
 import type { Privacy } from '../../vfs/privacy.js';
-import type { ProjectSession } from '../session.js';
-import { shortHash } from '../state-folder.js';
 import { concerns, placeOf } from './places.js';
 import { sideFrom } from './references.js';
 

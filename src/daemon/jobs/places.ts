@@ -4,14 +4,14 @@ import { Failure } from '../../base/errors.js';
 import type { Connection } from '../../connections/connection.js';
 import { type Connections, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
+import { mountOf } from '../../endpoints/folder/root.js';
+import { checkPath } from '../../endpoints/paths.js';
 import type { SideReference } from '../../jobs/definition/transfer-schema.js';
 import type { Abilities } from '../../jobs/fitness.js';
 import type { Place } from '../../jobs/overlap.js';
 import { isPlatform, platforms } from '../../names/platforms.js';
-import { mountOf } from '../../targets/folder/root.js';
-import { checkPath } from '../../targets/paths.js';
-import type { ProjectSession } from '../session.js';
-import type { Source } from '../source.js';
+import type { ProjectSession } from '../../project/session.js';
+import type { Source } from '../../project/source.js';
 
 /** Platforms whose connections are folders of this machine. */
 const FOLDERS = new Set(['fs', 'nfs']);

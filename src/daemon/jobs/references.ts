@@ -1,8 +1,8 @@
 import { isAbsolute, resolve } from 'node:path';
 import { Failure } from '../../base/errors.js';
 import { type Connections, isTarget } from '../../connections/store.js';
+import { mountOf } from '../../endpoints/folder/root.js';
 import type { SideReference } from '../../jobs/definition/transfer-schema.js';
-import { mountOf } from '../../targets/folder/root.js';
 
 /**
  * What people write for one end of a transfer: `CONNECTION:[PROJECT][/path]`, or the absolute path of a folder of this

@@ -1,13 +1,13 @@
 import { Failure } from '../../base/errors.js';
 import type { Connection } from '../../connections/connection.js';
 import { type Connections, isTarget } from '../../connections/store.js';
+import { openConnection } from '../../endpoints/connection.js';
 import { NOTHING, sumOf, type Totals, totalsOf } from '../../jobs/analyze/totals.js';
-import { TargetSide } from '../../jobs/sides/side.js';
+import { TargetSide } from '../../jobs/endpoint.js';
+import { projectKey } from '../../project/project.js';
+import type { Projects } from '../../project/projects.js';
+import type { StateFolder } from '../../project/state-folder.js';
 import type { ConnectionTotals } from '../../server/parts.js';
-import { openConnection } from '../../targets/connection.js';
-import { projectKey } from '../project.js';
-import type { Projects } from '../projects.js';
-import type { StateFolder } from '../state-folder.js';
 import { askOwner, crawledSide } from './analyze.js';
 import { type End, endOf } from './places.js';
 

@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { isFailure } from '../../base/errors.js';
+import { childPath } from '../../endpoints/paths.js';
 import { judgeName, judgePath, suggestName } from '../../names/judge.js';
 import { linuxNames } from '../../names/linux.js';
 import { type Platform, type PlatformName, platforms } from '../../names/platforms.js';
-import { childPath } from '../../targets/paths.js';
-import type { Side, SideItem } from '../sides/side.js';
+import type { Side, SideItem } from '../endpoint.js';
 import { type DuplicateGroup, Duplicates } from './duplicates.js';
 import { ageOf, ageWords, type Counted, extensionOf, Largest, Tally } from './tally.js';
 

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { isFailure } from '../../base/errors.js';
-import type { Side } from '../sides/side.js';
+import type { Side } from '../endpoint.js';
 
 /** How much is in a tree. */
 export interface Totals {

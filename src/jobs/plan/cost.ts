@@ -1,5 +1,5 @@
 import type { Transfer } from '../definition/transfer-schema.js';
-import type { Side, SideItem } from '../sides/side.js';
+import type { Side, SideItem } from '../endpoint.js';
 import type { ItemAction } from '../store/items.js';
 import { type Policies, winnerOf } from './decide.js';
 import type { Pair } from './frame.js';

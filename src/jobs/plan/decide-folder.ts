@@ -1,5 +1,5 @@
-import type { TargetRules } from '../../targets/target.js';
-import type { SideItem } from '../sides/side.js';
+import type { TargetRules } from '../../endpoints/target.js';
+import type { SideItem } from '../endpoint.js';
 import { carriesDestinationDeletions, carriesSourceDeletions, type Policies } from './decide.js';
 import type { Outcome } from './frame.js';
 

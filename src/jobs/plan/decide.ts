@@ -1,5 +1,5 @@
 import type { ConflictResolution, DeletePropagation, TransferType } from '../definition/words.js';
-import type { SideItem } from '../sides/side.js';
+import type { SideItem } from '../endpoint.js';
 
 /** What was on one side when the item was last transferred. */
 export interface Fingerprint {

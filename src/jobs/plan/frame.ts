@@ -1,5 +1,5 @@
-import { nameOf, parentOf } from '../../targets/paths.js';
-import type { SideItem } from '../sides/side.js';
+import { nameOf, parentOf } from '../../endpoints/paths.js';
+import type { SideItem } from '../endpoint.js';
 import type { TransferRecord } from '../store/records.js';
 import { type Fingerprint, fingerprintOf } from './decide.js';
 

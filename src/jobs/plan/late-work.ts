@@ -1,4 +1,4 @@
-import type { Side } from '../sides/side.js';
+import type { Side } from '../endpoint.js';
 import { differs, fingerprintOf, type Grains } from './decide.js';
 import type { Pair } from './frame.js';
 

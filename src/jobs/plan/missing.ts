@@ -1,10 +1,10 @@
 import { Failure } from '../../base/errors.js';
-import { isConflictName } from '../../outbox/conflict-name.js';
-import { childPath } from '../../targets/paths.js';
-import { MOUNT_ID } from '../../targets/target.js';
+import { childPath } from '../../endpoints/paths.js';
+import { MOUNT_ID } from '../../endpoints/target.js';
+import { isConflictName } from '../../outbox/upload/conflict-name.js';
 import type { Transfer } from '../definition/transfer-schema.js';
 import type { ItemStatus } from '../definition/words.js';
-import type { Side, SideItem } from '../sides/side.js';
+import type { Side, SideItem } from '../endpoint.js';
 import type { Frame, Pair } from './frame.js';
 
 interface Ends {

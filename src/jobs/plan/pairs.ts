@@ -1,10 +1,10 @@
 import { Failure, isFailure } from '../../base/errors.js';
+import { childPath } from '../../endpoints/paths.js';
+import type { TargetRules } from '../../endpoints/target.js';
 import { foldCase } from '../../names/fold.js';
-import { childPath } from '../../targets/paths.js';
-import type { TargetRules } from '../../targets/target.js';
+import type { SideItem } from '../endpoint.js';
 import { FolderNames, type NamingOptions } from '../naming.js';
 import { kindOf } from '../run/waiting.js';
-import type { SideItem } from '../sides/side.js';
 import type { Records, TransferRecord } from '../store/records.js';
 import type { Frame, Pair } from './frame.js';
 

@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { isFailure } from '../../base/errors.js';
 import { stretches } from '../../base/stretches.js';
-import { childPath } from '../../targets/paths.js';
+import { childPath } from '../../endpoints/paths.js';
 import type { Transfer } from '../definition/transfer-schema.js';
+import type { Side, SideItem } from '../endpoint.js';
 import { compileFilters } from '../filters.js';
 import { kindOf } from '../run/waiting.js';
-import type { Side, SideItem } from '../sides/side.js';
 import type { NewItem, RunItems } from '../store/items.js';
 import type { Records } from '../store/records.js';
 import { Batch } from './batch.js';

@@ -1,5 +1,5 @@
 import type { TransferType } from '../definition/words.js';
-import type { Side, SideItem } from '../sides/side.js';
+import type { Side, SideItem } from '../endpoint.js';
 
 /** Why an item is taken from others at one end. */
 export const PRIVATE = 'it is private at the other end';

@@ -1,6 +1,6 @@
 import { Failure } from '../../base/errors.js';
 import type { Transfer } from '../definition/transfer-schema.js';
-import type { Side } from '../sides/side.js';
+import type { Side } from '../endpoint.js';
 import type { Decision } from './decide.js';
 import type { Pair } from './frame.js';
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { SideItem } from '../sides/side.js';
+import type { SideItem } from '../endpoint.js';
 
 /** Bytes of a hash that a number holds. */
 const BYTES = 6;

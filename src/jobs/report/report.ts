@@ -2,7 +2,7 @@ import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { childPath } from '../../targets/paths.js';
+import { childPath } from '../../endpoints/paths.js';
 import type { Job } from '../definition/job-schema.js';
 import type { Outcome } from '../run/execution.js';
 import type { AuditEvent, Execution } from '../store/executions.js';

@@ -1,8 +1,8 @@
 import { Failure, isFailure } from '../../base/errors.js';
-import { conflictName } from '../../outbox/conflict-name.js';
-import { childPath, parentOf } from '../../targets/paths.js';
+import { childPath, parentOf } from '../../endpoints/paths.js';
+import { conflictName } from '../../outbox/upload/conflict-name.js';
+import type { Side, SideItem } from '../endpoint.js';
 import { differs, grainOf, winnerOf } from '../plan/decide.js';
-import type { Side, SideItem } from '../sides/side.js';
 import type { RunItem } from '../store/items.js';
 import { type ActContext, itemChanged, lookAt, OK, pathsOf, type Result, recorded, type Written } from './context.js';
 import { clearSource, leaveSource, remove } from './discard.js';

@@ -1,5 +1,5 @@
-import { childPath, TRASH } from '../../targets/paths.js';
-import type { Emptied } from '../../targets/target.js';
+import { childPath, TRASH } from '../../endpoints/paths.js';
+import type { Emptied } from '../../endpoints/target.js';
 import type { AuditLevel, ItemStatus } from '../definition/words.js';
 import type { Execution } from '../store/executions.js';
 import type { RunItem } from '../store/items.js';

@@ -1,10 +1,10 @@
 import { Failure } from '../../base/errors.js';
-import { childPath } from '../../targets/paths.js';
-import type { Trash } from '../../targets/target.js';
+import { childPath } from '../../endpoints/paths.js';
+import type { Trash } from '../../endpoints/target.js';
 import type { Transfer } from '../definition/transfer-schema.js';
 import type { ItemStatus } from '../definition/words.js';
+import type { HeldContent, Side, SideItem } from '../endpoint.js';
 import { fingerprintOf } from '../plan/decide.js';
-import type { HeldContent, Side, SideItem } from '../sides/side.js';
 import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
 

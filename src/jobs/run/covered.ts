@@ -1,5 +1,5 @@
 import type { Log } from '../../base/log.js';
-import type { Side } from '../sides/side.js';
+import type { Side } from '../endpoint.js';
 
 /** What earlier runs of a job have covered unseen is kept before a plan is made, which then sees all of it. */
 export async function keepCovered(ends: readonly Side[], job: string, log: Log, signal: AbortSignal): Promise<void> {

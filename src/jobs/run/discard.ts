@@ -1,7 +1,7 @@
 import { isFailure } from '../../base/errors.js';
-import { childPath, parentOf } from '../../targets/paths.js';
+import { childPath, parentOf } from '../../endpoints/paths.js';
+import type { Side, SideItem } from '../endpoint.js';
 import { differs, grainOf } from '../plan/decide.js';
-import type { Side, SideItem } from '../sides/side.js';
 import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
 import { type ActContext, itemChanged, lookAt, OK, pathsOf, type Result } from './context.js';

@@ -1,4 +1,4 @@
-import { parentOf } from '../../targets/paths.js';
+import { parentOf } from '../../endpoints/paths.js';
 import type { ActContext } from './context.js';
 import type { Way } from './transfer.js';
 

@@ -1,8 +1,8 @@
 import { HARD_CAP } from '../../budget/budget.js';
 import type { Job } from '../definition/job-schema.js';
+import type { Side } from '../endpoint.js';
 import type { Estimate } from '../plan/cost.js';
 import { intervalOf } from '../schedule/next-run.js';
-import type { Side } from '../sides/side.js';
 import type { ExecutionStats } from '../store/executions.js';
 
 /** A simulation's answer: what a run would take, and what it takes to keep up with the job's interval. */

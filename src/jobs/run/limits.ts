@@ -1,7 +1,7 @@
 import { BandwidthLimiter } from '../../base/bandwidth.js';
 import type { Clock } from '../../base/clock.js';
 import type { Transfer } from '../definition/transfer-schema.js';
-import type { HeldContent } from '../sides/side.js';
+import type { HeldContent } from '../endpoint.js';
 
 /**
  * Content as the limits of a job let it pass: `download` holds for what is read, `upload` for what is written, and each

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Failure, isFailure } from '../../base/errors.js';
-import type { Seen, WriteOptions } from '../../targets/target.js';
+import type { Seen, WriteOptions } from '../../endpoints/target.js';
+import type { Side, SideItem, SideVersion } from '../endpoint.js';
 import { differs, type Fingerprint, fingerprintOf, grainOf } from '../plan/decide.js';
-import type { Side, SideItem, SideVersion } from '../sides/side.js';
 import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
 import { type ActContext, itemChanged, pathsOf, recorded } from './context.js';

@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.js';
 import type { Database, Statement } from '../../database/open.js';
-import { nameOf, parentOf } from '../../targets/paths.js';
+import { nameOf, parentOf } from '../../endpoints/paths.js';
 import { ITEM_STATUSES, type ItemStatus } from '../definition/words.js';
 
 /** What is done about an item; those of `decide.ts` that do something, and those about folders. */

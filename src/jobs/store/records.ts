@@ -1,5 +1,5 @@
 import type { Database, Statement } from '../../database/open.js';
-import { childPath, nameOf, parentOf } from '../../targets/paths.js';
+import { childPath, nameOf, parentOf } from '../../endpoints/paths.js';
 import type { Fingerprint } from '../plan/decide.js';
 
 /** What was on both sides when an item was last transferred. `folder` and `name` are the source's. */

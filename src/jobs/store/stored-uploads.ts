@@ -1,13 +1,12 @@
 import type { Clock } from '../../base/clock.js';
 import type { Database } from '../../database/open.js';
 import type { SavedUpload } from '../../procore/uploads.js';
-import type { SavedUploads } from '../sides/job-uploads.js';
 
 /** Milliseconds after which the server has forgotten an upload that nothing was made of. */
 const KEPT = 7 * 86_400_000;
 
-/** Uploads of one job that are not done yet, in the database of the jobs. */
-export class StoredUploads implements SavedUploads {
+/** How far the uploads of one job have come that go in segments, by where they go. */
+export class StoredUploads {
   readonly #db: Database;
   readonly #job: string;
   readonly #clock: Clock;

@@ -1,7 +1,7 @@
 import { type Failure, type FailureJson, failureFromJson, failureToJson } from '../../base/errors.js';
 import { asRemoteId, type CompanyId, type FileNumber, type ProjectId, ROOT_INODE } from '../../base/ids.js';
 import { type Database, openDatabase, type Statement } from '../../database/open.js';
-import { allocateName } from '../allocate-name.js';
+import { allocateName } from '../database/allocate-name.js';
 import { CompanyNumbers } from './numbers.js';
 
 /** A project as a listing of its company says it. */

@@ -6,7 +6,7 @@ import type { Connection } from '../../connections/connection.js';
 import { deriveHosts } from '../../connections/hosts.js';
 import { type AnyConnection, type Connections, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
-import { redactedUri } from '../../targets/setup.js';
+import { redactedUri } from '../../endpoints/setup.js';
 import type { Account } from '../access/account.js';
 import { HIDDEN } from '../http/wire.js';
 import type { Parts } from '../parts.js';

@@ -1,6 +1,6 @@
 import type { Connections } from '../../connections/store.js';
+import { STORAGE_TYPES, signsIn } from '../../endpoints/rclone/types.js';
 import { isPlatform, platforms } from '../../names/platforms.js';
-import { STORAGE_TYPES, signsIn } from '../../targets/rclone/types.js';
 
 /** One field of the form by which a connection is added; any page can draw it from this. */
 export interface Attribute {

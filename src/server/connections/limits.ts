@@ -6,10 +6,10 @@ import { isLoopback } from '../../base/allowed-hosts.js';
 import { Failure } from '../../base/errors.js';
 import { type AnyConnection, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
-import { isShareName } from '../../targets/open.js';
-import { OPTIONS } from '../../targets/options.js';
-import { HOST_URI, STORAGE_TYPES } from '../../targets/rclone/types.js';
-import { SSH_URI } from '../../targets/rsync/uri.js';
+import { isShareName } from '../../endpoints/open.js';
+import { OPTIONS } from '../../endpoints/options.js';
+import { HOST_URI, STORAGE_TYPES } from '../../endpoints/rclone/types.js';
+import { SSH_URI } from '../../endpoints/rsync/uri.js';
 import { type Account, isReader } from '../access/account.js';
 import type { Reach } from '../reach.js';
 

@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import * as z from 'zod';
 import type { AnyConnection, Connections } from '../../connections/store.js';
+import { childPath } from '../../endpoints/paths.js';
 import type { Job, Ways } from '../../jobs/definition/job-schema.js';
 import { FLAGGED } from '../../jobs/definition/words.js';
 import type { EndStats, Execution } from '../../jobs/store/executions.js';
 import type { RunItem } from '../../jobs/store/items.js';
 import type { JobStore } from '../../jobs/store/job-store.js';
-import { childPath } from '../../targets/paths.js';
 import { type Account, permits } from '../access/account.js';
 import { HIDDEN, milliseconds, seconds } from '../http/wire.js';
 

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import type { FileNumber } from '../../base/ids.js';
 import type { Attributes, DirectoryEntry, Entry } from '../../fuse/filesystem.js';
-import type { Item } from '../../mirror/view.js';
-import type { LocalItem } from '../../outbox/tree.js';
+import type { Item } from '../../mirror/database/view.js';
+import type { LocalItem } from '../../outbox/tree/tree.js';
 import type { Ownership } from '../attributes.js';
 import { privateBits } from '../privacy.js';
 import type { OlderVersion } from './older-versions.js';

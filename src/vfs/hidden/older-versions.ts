@@ -1,7 +1,7 @@
-import type { FileVersions } from '../../content/file-versions.js';
-import type { Item, View } from '../../mirror/view.js';
-import { NO_REMOTE } from '../../outbox/intent.js';
-import type { LocalItem } from '../../outbox/tree.js';
+import type { FileVersions } from '../../cache/file-versions.js';
+import type { Item, View } from '../../mirror/database/view.js';
+import { NO_REMOTE } from '../../outbox/intents/intent.js';
+import type { LocalItem } from '../../outbox/tree/tree.js';
 import type { RemoteVersion } from '../../procore/items.js';
 import { MOST_VERSIONS } from './places.js';
 

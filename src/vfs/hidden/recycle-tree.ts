@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { asRemoteId, type RemoteId } from '../../base/ids.js';
-import { HIDDEN } from '../../mirror/flags.js';
+import { HIDDEN } from '../../mirror/database/flags.js';
+import type { RecycledTwins } from '../../mirror/database/recycled-view.js';
+import type { Item } from '../../mirror/database/view.js';
 import type { Mirror } from '../../mirror/mirror.js';
-import type { RecycledTwins } from '../../mirror/recycled-view.js';
-import type { Item } from '../../mirror/view.js';
 import { fitsLinux, linuxNames, suffixedName } from '../../names/linux.js';
 
 export interface RecycledEntry {

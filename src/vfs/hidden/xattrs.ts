@@ -1,7 +1,7 @@
-import { PRIVATE } from '../../mirror/flags.js';
+import { PRIVATE } from '../../mirror/database/flags.js';
+import type { Item } from '../../mirror/database/view.js';
 import type { Mirror } from '../../mirror/mirror.js';
-import type { Item } from '../../mirror/view.js';
-import type { LocalItem } from '../../outbox/tree.js';
+import type { LocalItem } from '../../outbox/tree/tree.js';
 import type { WebUrl } from '../xattrs.js';
 import type { OlderVersion } from './older-versions.js';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Inode, type NodeId, ROOT_INODE } from '#src/base/ids.js';
-import { type LocalItem, versionOf } from '#src/outbox/tree.js';
-import type { WorkingFile } from '#src/outbox/working-file.js';
+import { type LocalItem, versionOf } from '#src/outbox/tree/tree.js';
+import type { WorkingFile } from '#src/outbox/working/working-file.js';
 import { context } from '../project.js';
 import type { Witness } from '../witness.js';
 import type { HeldProject } from './held-project.js';

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { askDaemon } from '#src/daemon/control.js';
-import { type MountRecord, StateFolder } from '#src/daemon/state-folder.js';
+import { type MountRecord, StateFolder } from '#src/project/state-folder.js';
 import { Installation, run } from '../mounted.js';
 import { processesWith } from '../processes.js';
 import { type RunningSimulator, simulator } from '../simulator.js';

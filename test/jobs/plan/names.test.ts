@@ -1,9 +1,9 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import type { TargetRules } from '#src/endpoints/target.js';
+import type { Side } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
-import type { Side } from '#src/jobs/sides/side.js';
-import type { TargetRules } from '#src/targets/target.js';
 import { contentOf, Folders, folderOpener, put } from '../../helpers/jobs.js';
 
 /** What a platform makes of a name, and finds it by. */

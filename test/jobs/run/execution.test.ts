@@ -2,7 +2,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Failure } from '#src/base/errors.js';
-import type { Side } from '#src/jobs/sides/side.js';
+import type { Side } from '#src/jobs/endpoint.js';
 import { Somebody } from '../../helpers/acting-sides.js';
 import { contentOf, Folders, put } from '../../helpers/jobs.js';
 import { until } from '../../helpers/processes.js';

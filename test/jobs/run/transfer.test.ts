@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import t from 'tap';
 import { Failure } from '#src/base/errors.js';
+import type { Side, SideItem } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
-import type { Side, SideItem } from '#src/jobs/sides/side.js';
 import { Somebody } from '../../helpers/acting-sides.js';
 import { contentOf, Folders, put } from '../../helpers/jobs.js';
 

@@ -1,13 +1,13 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
+import { Staging } from '#src/endpoints/remote/staging.js';
+import type { Side } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
-import type { Side } from '#src/jobs/sides/side.js';
-import { RemoteTarget } from '#src/targets/remote/remote-target.js';
-import { Staging } from '#src/targets/remote/staging.js';
+import { signal, write } from '../../endpoints/conformance.js';
 import { contentOf, Folders, folderOpener, put, trashOf } from '../../helpers/jobs.js';
 import { Quirky } from '../../helpers/quirky-targets.js';
-import { signal, write } from '../../targets/conformance.js';
 
 const LATER = 1_700_000_000;
 

@@ -4,8 +4,8 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import t from 'tap';
 import { silentLog } from '#src/base/log.js';
-import { ContentCache } from '#src/content/cache.js';
-import { cachedContent } from '#src/jobs/sides/procore-content.js';
+import { ContentCache } from '#src/cache/cache.js';
+import { cachedContent } from '#src/project/endpoint/procore-content.js';
 import { contentOf, temporaryFolder, versionOf } from '../../helpers/content-storage.js';
 
 const SIZE = 300_000;

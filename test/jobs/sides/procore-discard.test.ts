@@ -1,7 +1,7 @@
 import t from 'tap';
 import { accessOf } from '#src/daemon/jobs/opener.js';
-import { ProcoreSide } from '#src/jobs/sides/procore-side.js';
-import type { SideItem } from '#src/jobs/sides/side.js';
+import type { SideItem } from '#src/jobs/endpoint.js';
+import { ProcoreSide } from '#src/project/endpoint/procore-endpoint.js';
 import type { Change } from '#src/simulator/admin/changes.js';
 import { until } from '../../helpers/processes.js';
 import { type OpenProject, openProject } from '../../helpers/project.js';

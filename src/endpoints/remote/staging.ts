@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+import { constants, mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf, Failure, type FailureCode, isFailure } from '../../base/errors.js';
+import { bootId } from '../../cache/durable.js';
+import { damagedAt, Inspection, inspected, writeAll } from '../content.js';
+import { copyInKernel, sizeOf } from '../folder/kernel.js';
+import { contentKey, continues } from '../paths.js';
+import type { Content, ContentForm, WriteOptions } from '../target.js';
+import type { Parcel } from './storage.js';
+
+/** After these what was staged is of no use to another attempt, or in its way. */
+const FINAL = new Set<FailureCode>([
+  'target-damaged',
+  'disk-full',
+  'target-changed',
+  'target-denied',
+  'target-exists',
+  'target-full',
+  'target-login',
+  'target-name-refused',
+  'target-outside',
+  'target-too-large',
+  'target-unsupported',
+]);
+
+/**
+ * The local folder (0700) where the bytes for a storage are made complete before any of them is sent. What broke off
+ * while it was fetched or sent goes on from there, also in the next process.
+ */
+export class Staging {
+  readonly #folder: string;
+  readonly #target: string;
+  readonly #busy = new Set<string>();
+  /** Staged for an attempt that may come as long as this is open. */
+  readonly #passing = new Set<string>();
+
+  /**
+   * @param folder is made when it is first used; it needs room for the largest files that are sent at once
+   * @param target tells targets apart that share the folder
+   */
+  constructor(folder: string, target: string) {
+    this.#folder = folder;
+    this.#target = target;
+  }
+
+  /** @throws Failure `disk-full`, `target-failed` */
+  async folder(): Promise<string> {
+    const folder = this.#folder;
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      return folder;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT')
+        throw new Failure('disk-full', { path: 'the staging folder', disk: folder }, error);
+      throw new Failure('target-failed', { target: 'making the staging folder', path: folder }, error);
+    }
+  }
+
+  /**
+   * Runs `send` with the content as a local file: the content's own where the storage reads that, else one made here.
+   * @throws Failure `target-damaged`, `disk-full`
+   */
+  async with<T>(
+    path: string,
+    content: Content,
+    options: WriteOptions,
+    { target, needsTime, reads }: StorageNeeds,
+    send: (parcel: Parcel) => Promise<T>,
+  ): Promise<T> {
+    const { size, mtime, signal } = options;
+    const own = ownFile(content, reads);
+    if (own !== undefined && (!needsTime || mtime === undefined) && !options.hash) {
+      const found = await sizeOf(own);
+      if (found !== size) throw damagedAt(target, path)(`${found} bytes instead of ${size}`);
+      return send({ file: own, size, mtime, continues: continues(options) });
+    }
+    const file = await this.#place(path, options);
+    this.#busy.add(file);
+    try {
+      await fetch(file, path, content, options, target);
+      const result = await send({ file, size, mtime, continues: continues(options) });
+      await this.#remove(file);
+      return result;
+    } catch (error) {
+      const isFinal = isFailure(error) && FINAL.has(error.code);
+      if (isFinal || !continues(options)) await this.#remove(file);
+      // Interrupted, or the target is away: it goes on from here, be it in days. All else is tried again by the same run.
+      else if (!signal.aborted && !isFailure(error, 'target-unreachable')) this.#passing.add(file);
+      throw error;
+    } finally {
+      this.#busy.delete(file);
+    }
+  }
+
+  /** The same for the same content of one writer at the same place. After a power cut bytes may be missing: not from before a boot. */
+  async #place(path: string, options: WriteOptions): Promise<string> {
+    const folder = await this.folder();
+    const key = [bootId(), this.#target, path, ...contentKey(options)];
+    const name = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 32);
+    for (let n = 1; ; n++) {
+      const file = join(folder, n === 1 ? name : `${name}-${n}`);
+      if (!this.#busy.has(file)) return file;
+    }
+  }
+
+  async #remove(file: string): Promise<void> {
+    this.#passing.delete(file);
+    await rm(file, { force: true });
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.#passing) await this.#remove(file);
+  }
+}
+
+/** What of content a storage reads where it lies. */
+export interface StorageNeeds {
+  /** For messages. */
+  readonly target: string;
+  /** The file must bear the content's time. */
+  readonly needsTime: boolean;
+  readonly reads: readonly ContentForm[];
+}
+
+/** Where another program can open the content, if it reads what is there. */
+function ownFile({ file, descriptor }: Content, reads: readonly ContentForm[]): string | undefined {
+  if (file !== undefined && reads.includes('file')) return file;
+  if (descriptor !== undefined && reads.includes('descriptor')) return `/proc/${process.pid}/fd/${descriptor}`;
+  return undefined;
+}
+
+/** Makes the content complete in a file; what an earlier attempt brought there is kept. */
+async function fetch(file: string, path: string, content: Content, options: WriteOptions, target: string) {
+  const { size, mtime, hash, signal } = options;
+  const damaged = damagedAt(target, path);
+  const handle = await open(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  try {
+    let at = (await handle.stat()).size;
+    if (at > size || !continues(options)) {
+      await handle.truncate(0);
+      at = 0;
+    }
+    const local = content.descriptor ?? content.file;
+    if (at === 0 && local !== undefined) {
+      const found = await sizeOf(local);
+      if (found !== size) throw damaged(`${found} bytes instead of ${size}`);
+      at = await copyInKernel(local, handle, size, signal);
+    }
+    const inspection = new Inspection(hash);
+    if (at > 0 && inspection.seesAll)
+      for await (const chunk of handle.createReadStream({ start: 0, autoClose: false }))
+        inspection.add(chunk as Buffer);
+    else inspection.skip(at);
+    if (at < size || size === 0)
+      for await (const bytes of inspected(content, at, inspection, options, damaged)) {
+        await writeAll(handle, bytes, at);
+        at += bytes.length;
+      }
+    const fault = inspection.fault(size);
+    if (fault !== undefined) throw damaged(fault);
+    if (mtime !== undefined) await handle.utimes(mtime, mtime);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOSPC') throw new Failure('disk-full', { path, disk: file }, error);
+    throw error;
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,79 @@
+import type { RemoteId } from '../../base/ids.js';
+import type { Database, Statement } from '../../database/open.js';
+
+/** Seconds for which a listing may lag behind our own calls. */
+export const STALE_LISTING = 120;
+const MOST = 20_000;
+
+/**
+ * Items that our own calls changed lately. The server's listings lag behind what it has answered to us: what they say of
+ * these items may be older, also after a new start.
+ */
+export class Confirmed {
+  /** Server time of the reply, in the order in which they came. */
+  readonly #times = new Map<RemoteId, number>();
+  /** When what we took out of the recycle bin had been deleted at the latest, seconds by its own time. */
+  readonly #restored = new Map<RemoteId, number>();
+  /** Of which our last call was to delete them. */
+  readonly #deleted = new Set<RemoteId>();
+  readonly #put: Statement<[number, number, number]>;
+  readonly #forget: Statement<[number]>;
+
+  constructor(db: Database) {
+    this.#put = db.prepare('INSERT OR REPLACE INTO confirmed (remote_id, at, deleted) VALUES (?, ?, ?)');
+    this.#forget = db.prepare('DELETE FROM confirmed WHERE remote_id = ?');
+    db.prepare('DELETE FROM confirmed WHERE at < (SELECT max(at) FROM confirmed) - ?').run(STALE_LISTING);
+    const kept = db.prepare<[], { remote_id: RemoteId; at: number; deleted: number }>(
+      'SELECT * FROM confirmed ORDER BY at',
+    );
+    for (const { remote_id, at, deleted } of kept.iterate()) {
+      this.#times.set(remote_id, at);
+      if (deleted) this.#deleted.add(remote_id);
+    }
+  }
+
+  /**
+   * To be called within the transaction that takes the reply in. `deletedAt`: it was taken out of the recycle bin, and had
+   * been deleted then at the latest.
+   */
+  add(id: RemoteId, serverTime: number, deletedAt?: number): void {
+    if (deletedAt !== undefined) this.#restored.set(id, deletedAt);
+    this.#deleted.delete(id);
+    this.#note(id, serverTime);
+  }
+
+  /** As `add`: one of our own calls deleted it. */
+  addDeletion(id: RemoteId, serverTime: number): void {
+    this.#restored.delete(id);
+    this.#deleted.add(id);
+    this.#note(id, serverTime);
+  }
+
+  /** Whether what we did to it last was to delete it. */
+  isDeletion(id: RemoteId): boolean {
+    return this.#deleted.has(id);
+  }
+
+  /** When it had been deleted at the latest, if one of our own calls took it out of the recycle bin since the start. */
+  restoredFrom(id: RemoteId): number | undefined {
+    return this.#restored.get(id);
+  }
+
+  /** Whether a listing of this server time may be older than what we did to the item. */
+  isNewerThan(id: RemoteId, serverTime: number): boolean {
+    const confirmed = this.#times.get(id);
+    return confirmed !== undefined && serverTime < confirmed + STALE_LISTING;
+  }
+
+  #note(id: RemoteId, serverTime: number): void {
+    this.#times.delete(id);
+    this.#times.set(id, serverTime);
+    this.#put.run(id, serverTime, this.#deleted.has(id) ? 1 : 0);
+    if (this.#times.size <= MOST) return;
+    const oldest = this.#times.keys().next().value!;
+    this.#times.delete(oldest);
+    this.#restored.delete(oldest);
+    this.#deleted.delete(oldest);
+    this.#forget.run(oldest);
+  }
+}

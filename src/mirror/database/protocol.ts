@@ -1,0 +1,168 @@
+import type { FailureJson } from '../../base/errors.js';
+import type { Inode, RemoteId, VersionId } from '../../base/ids.js';
+import type { RemoteItem } from '../../procore/items.js';
+import type { Parcel } from '../../procore/transport/body.js';
+import type { Listed } from './absence.js';
+import type { Change } from './changes.js';
+import type { Binding, Numbers } from './numbers.js';
+import type { FolderAt } from './ranks.js';
+import type { Own } from './writer.js';
+
+/** What the mirror's owner asks of the thread that writes `mirror.db`, and what it answers. */
+export type Meta = Readonly<Record<string, string | number>>;
+
+export type Request =
+  | {
+      readonly op: 'page';
+      readonly body: Parcel;
+      readonly serverTime: number;
+      readonly knownSince: number | undefined;
+      readonly meta: Meta;
+    }
+  | {
+      readonly op: 'items';
+      readonly items: readonly RemoteItem[];
+      readonly serverTime: number;
+      readonly knownSince: number | undefined;
+      readonly meta: Meta;
+    }
+  | {
+      readonly op: 'sweep';
+      readonly body: Parcel;
+      readonly serverTime: number;
+      readonly knownSince: number | undefined;
+      /** What was asked for, and the rows that the server counts from there on. */
+      readonly from: number;
+      readonly page: number;
+      readonly perPage: number;
+      readonly total: number | undefined;
+    }
+  /** What a page of the index says, without taking it in. */
+  | { readonly op: 'read'; readonly body: Parcel }
+  | ({ readonly op: 'settle' } & Listed)
+  | { readonly op: 'subtree-listed'; readonly folder: RemoteId }
+  | {
+      readonly op: 'listing';
+      readonly body: Parcel;
+      readonly serverTime: number;
+      readonly knownSince: number | undefined;
+    }
+  | {
+      readonly op: 'confirm';
+      readonly item: RemoteItem;
+      readonly serverTime: number;
+      readonly inode: Inode;
+      readonly own: Own;
+    }
+  | { readonly op: 'own'; readonly item: RemoteItem; readonly serverTime: number }
+  | { readonly op: 'confirm-deletion'; readonly id: RemoteId; readonly serverTime: number }
+  | { readonly op: 'renew'; readonly inode: Inode }
+  | {
+      readonly op: 'longest-below';
+      readonly folders: readonly FolderAt[];
+      readonly without: readonly RemoteId[];
+    }
+  | { readonly op: 'numbers' }
+  | {
+      readonly op: 'bind';
+      readonly bindings: readonly Binding[];
+      readonly freed: readonly Binding[];
+      readonly above: number;
+    }
+  | { readonly op: 'ignore-case' }
+  | { readonly op: 'finish-crawl'; readonly meta: Meta }
+  | { readonly op: 'meta'; readonly meta: Meta }
+  | { readonly op: 'set-back'; readonly now: number; readonly from: number }
+  | { readonly op: 'sync' }
+  | { readonly op: 'rank'; readonly id: RemoteId }
+  | { readonly op: 'count-until'; readonly time: number }
+  | { readonly op: 'close' };
+
+/** What a reply brought beside its changes, which are told before. */
+export interface PageResult {
+  /** Items that the mirror had not known. */
+  readonly added: number;
+  /** Items that are different now, new ones included. */
+  readonly changed: number;
+  /** Rows of the reply, bad ones included. */
+  readonly rows: number;
+  readonly bad: readonly { readonly id: number | undefined; readonly problem: string }[];
+  /** The greatest and smallest `updated_at` of the page, seconds; undefined for an empty one. */
+  readonly first: number | undefined;
+  readonly last: number | undefined;
+}
+
+export interface SweepResult extends PageResult {
+  readonly doubtful: readonly RemoteId[];
+  /** Their folders, to be listed. */
+  readonly folders: readonly RemoteId[];
+}
+
+/** What is known of an item that a page of the index shows. Times are seconds, server time. */
+export interface ReadRow {
+  readonly id: RemoteId;
+  /** 0: a folder, or a file without content. */
+  readonly version: VersionId;
+  /** Of the version; of a folder, its own. */
+  readonly madeAt: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly deleted: boolean;
+}
+
+export interface ReadPage extends Pick<PageResult, 'last'> {
+  readonly items: readonly ReadRow[];
+  /** Bad ones included. */
+  readonly rows: number;
+}
+
+export interface Results {
+  readonly page: PageResult;
+  readonly read: ReadPage;
+  readonly sweep: SweepResult;
+  /** Folders to be listed yet. */
+  readonly settle: { readonly folders: readonly RemoteId[] };
+  readonly 'subtree-listed': undefined;
+  readonly items: PageResult;
+  readonly listing: PageResult;
+  readonly confirm: PageResult;
+  readonly own: PageResult;
+  readonly 'confirm-deletion': PageResult;
+  /** See `Writer.renew`. */
+  readonly renew: PageResult;
+  /** See `Ranks.longestBelow`. */
+  readonly 'longest-below': number;
+  readonly numbers: Numbers;
+  readonly bind: PageResult;
+  readonly 'ignore-case': PageResult;
+  readonly 'finish-crawl': undefined;
+  readonly meta: undefined;
+  readonly 'set-back': undefined;
+  readonly sync: undefined;
+  /** How many files come before this one by (updated_at, id). */
+  readonly rank: number;
+  /** Items with `updated_at` ≤ time, hidden ones included. */
+  readonly 'count-until': number;
+  readonly close: undefined;
+}
+
+/** What is left of an error: `code` as of SQLite, or an errno. */
+export interface AnsweredError {
+  readonly message: string;
+  readonly code?: unknown;
+  /** Where it is one of the catalogue. */
+  readonly failure?: FailureJson;
+}
+
+export type Envelope = { readonly id: number; readonly request: Request };
+/** Said to the thread when some changes have been taken and more are to come. */
+export const MORE = 'more';
+export type Answer =
+  | {
+      readonly id: number;
+      readonly changes?: readonly Change[];
+      readonly result?: unknown;
+      readonly error?: AnsweredError;
+    }
+  /** Some of the changes of a reply that has very many. */
+  | { readonly changes: readonly Change[] };

@@ -1,0 +1,126 @@
+import type { RemoteId } from '../../base/ids.js';
+import type { Database, Statement } from '../../database/open.js';
+import { DELETED, HIDDEN } from './flags.js';
+import { columnsOf, type Item, itemTable, placesOf, type Row, toItem } from './item-columns.js';
+
+const IS_RECYCLED = `flags & ${HIDDEN} = ${DELETED}`;
+const table = {
+  ...itemTable,
+  seenAt: 'seen_at',
+  isNested: `EXISTS (SELECT 1 FROM items AS folder WHERE folder.remote_id = items.parent_id AND folder.${IS_RECYCLED})`,
+} as const;
+const AT = placesOf(table);
+
+/** An item, and what only chooses it. */
+interface Recycled {
+  readonly item: Item;
+  readonly seenAt: number;
+  /** With the folder that it is in. */
+  readonly isNested: boolean;
+}
+
+/** Rows looked at for one answer: each stays short however much is in the bin. */
+const SCAN = 32;
+const TWINS = 256;
+
+export interface RecycledPage {
+  readonly items: readonly Item[];
+  /** The inode after which to go on; undefined at the end. A page may be empty and not the end. */
+  readonly next: number | undefined;
+}
+
+export interface RecycledTwins {
+  readonly items: readonly Item[];
+  /** There may be more. */
+  readonly isCut: boolean;
+}
+
+/** Reads what the mirror knows of the recycle bin: no API call. */
+export class RecycledView {
+  readonly #top: Statement<[number, number], Row>;
+  readonly #below: Statement<[number, number, number], Row>;
+  readonly #named: Statement<[string, number], Row>;
+  readonly #namedIn: Statement<[string, number, number], Row>;
+  readonly #isRecycled: Statement<[number], number>;
+  readonly #inodesNamed: Statement<[string], number>;
+  /** What was not seen since this server time is not in the bin any more; seconds. */
+  readonly #since: () => number;
+
+  constructor(db: Database, since: () => number) {
+    this.#since = since;
+    const recycled = IS_RECYCLED;
+    const columns = columnsOf(table);
+    const name = 'coalesce(remote_name, name)';
+    const rows = <P extends unknown[]>(sql: string): Statement<P, Row> => db.prepare<P, Row>(sql).raw();
+    this.#top = rows(
+      `SELECT ${columns} FROM items INDEXED BY recycled_by_inode WHERE inode > ? AND ${recycled} ORDER BY inode LIMIT ?`,
+    );
+    this.#below = rows(
+      `SELECT ${columns} FROM items INDEXED BY recycled_by_parent
+       WHERE parent_id = ? AND inode > ? AND ${recycled} ORDER BY inode LIMIT ?`,
+    );
+    this.#named = rows(
+      `SELECT ${columns} FROM items INDEXED BY recycled_by_name WHERE ${name} = ? AND ${recycled} LIMIT ?`,
+    );
+    this.#namedIn = rows(
+      `SELECT ${columns} FROM items INDEXED BY recycled_by_name
+       WHERE ${name} = ? AND parent_id = ? AND ${recycled} LIMIT ?`,
+    );
+    this.#inodesNamed = db
+      .prepare<[string], number>(
+        `SELECT inode FROM items INDEXED BY recycled_by_name WHERE ${name} = ? AND ${recycled} LIMIT 2`,
+      )
+      .pluck();
+    this.#isRecycled = db.prepare<[number], number>(`SELECT 1 FROM items WHERE remote_id = ? AND ${recycled}`).pluck();
+  }
+
+  /** What was deleted by itself, in order of inodes: not what is in a folder that was deleted. */
+  top(after: number): RecycledPage {
+    const rows = this.#top.all(after, SCAN);
+    return {
+      items: this.#there(rows)
+        .filter(({ isNested }) => !isNested)
+        .map(({ item }) => item),
+      next: rows.length < SCAN ? undefined : (rows.at(-1)![AT.inode] as number),
+    };
+  }
+
+  /** Of the folder's children those that count as deleted, with a greater inode. */
+  below(folder: RemoteId, after: number, limit: number): Item[] {
+    return this.#there(this.#below.all(folder, after, limit)).map(({ item }) => item);
+  }
+
+  /** What was deleted by itself and has this name at the server. */
+  named(remoteName: string): RecycledTwins {
+    const rows = this.#named.all(remoteName, TWINS);
+    const items = this.#there(rows).filter(({ isNested }) => !isNested);
+    return { items: items.map(({ item }) => item), isCut: rows.length === TWINS };
+  }
+
+  /** The folder's deleted children of this name at the server. */
+  namedIn(folder: RemoteId, remoteName: string): RecycledTwins {
+    const rows = this.#namedIn.all(remoteName, folder, TWINS);
+    return { items: this.#there(rows).map(({ item }) => item), isCut: rows.length === TWINS };
+  }
+
+  /** Whether anything else in the bin, wherever, may have this name at the server: answered from an index alone. */
+  isNamedBeside(item: Item, remoteName: string): boolean {
+    return this.#inodesNamed.all(remoteName).some((inode) => inode !== item.inode);
+  }
+
+  /** It is in the bin, by itself or with the folder that it is in. */
+  isRecycled(id: RemoteId): boolean {
+    return this.#isRecycled.get(id) !== undefined;
+  }
+
+  #there(rows: readonly Row[]): Recycled[] {
+    const since = this.#since();
+    return rows.map(toRecycled).filter(({ seenAt }) => seenAt >= since);
+  }
+}
+
+const toRecycled = (row: Row): Recycled => ({
+  item: toItem(row),
+  seenAt: row[AT.seenAt] as number,
+  isNested: row[AT.isNested] === 1,
+});

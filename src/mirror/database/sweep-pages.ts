@@ -1,0 +1,46 @@
+import { parseIndexPage } from '../../procore/rows.js';
+import { unpacked } from '../../procore/transport/body.js';
+import { rowsShown } from '../sync/page-rows.js';
+import { nextStep } from '../sync/walk.js';
+import type { Missing } from './absence.js';
+import { pageResult, type Told } from './page-result.js';
+import type { Request, SweepResult } from './protocol.js';
+import type { Writer } from './writer.js';
+
+const NOTHING: Missing = { changes: [], doubtful: [], folders: [] };
+
+/** Compares pages of the index, in order of the last update, with what is known: the writer's side of a sweep. */
+export class SweepPages {
+  readonly #writer: Writer;
+  /** Of the pages so far, where all rows were of one second. */
+  #present = new Set<number>();
+  #isReliable = true;
+
+  constructor(writer: Writer) {
+    this.#writer = writer;
+  }
+
+  page(request: Extract<Request, { op: 'sweep' }>): SweepResult & Told {
+    const { from, page, perPage, total, serverTime, knownSince } = request;
+    const { items, bad } = parseIndexPage(unpacked(request.body));
+    const taken = pageResult(this.#writer.ingest(items, serverTime, knownSince, {}), items, bad);
+    if (page === 1) {
+      this.#present = new Set();
+      this.#isReliable = true;
+    }
+    for (const { id } of items) this.#present.add(id);
+    for (const { id } of bad) {
+      if (id === undefined) this.#isReliable = false;
+      else this.#present.add(id);
+    }
+    if (items.some((item, n) => n > 0 && item.updatedAt < items[n - 1]!.updatedAt)) this.#isReliable = false;
+    const next = nextStep({ from, page }, rowsShown(page, taken.rows, { total, perPage }), taken, total);
+    // A second that goes on at the next page is looked at when it is complete.
+    const to = next === undefined ? Number.MAX_SAFE_INTEGER : next.from;
+    const missing =
+      this.#isReliable && to > from ? this.#writer.missing({ from, to }, this.#present, serverTime) : NOTHING;
+    return { ...taken, changes: [...taken.changes, ...missing.changes], ...only(missing) };
+  }
+}
+
+const only = ({ doubtful, folders }: Missing): Pick<Missing, 'doubtful' | 'folders'> => ({ doubtful, folders });

@@ -1,0 +1,424 @@
+import { type Inode, type RemoteId, ROOT_INODE } from '../../base/ids.js';
+import type { Database, Statement } from '../../database/open.js';
+import { FOLD_VERSION } from '../../names/fold.js';
+import type { RemoteItem } from '../../procore/items.js';
+import type { Listing } from '../../procore/listing.js';
+import { Absence, type Listed, type Missing, type Span } from './absence.js';
+import { altered, type Change, moved, nextSequence } from './changes.js';
+import { Confirmed } from './confirmed.js';
+import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
+import { mirrorInodeFrom } from './inode-ranges.js';
+import { changed, deletedBy, flagsOf, isOlder, undoesDeletion, undoesRestoring } from './item-facts.js';
+import { COLUMNS, ItemRows, NO_PARENT, type Row } from './item-rows.js';
+import { type Binding, firstFreeInode, generationOf, type Numbers } from './numbers.js';
+import { FOLDED, ShownNames } from './shown-names.js';
+import { POLLS_MISS, Silence } from './silence.js';
+
+/** An item that one of our own calls changed, as it is here. */
+export interface Own {
+  /** Under which it was sent; undefined where it only came back. */
+  readonly name?: string;
+  /** Of its node. */
+  readonly sequence: number;
+  /** The sequence that it had here so far, where the server has another content than what was here. */
+  readonly replaced?: number;
+  readonly restored?: true;
+}
+
+export interface Ingested {
+  readonly changes: readonly Change[];
+  /** Items of this reply that the mirror had not known. */
+  readonly added: number;
+}
+
+const NOTHING: Ingested = { changes: [], added: 0 };
+
+/** Its children are looked at once. */
+export interface ArrivedListing extends Pick<Listing, 'folder' | 'children'> {
+  readonly serverTime: number;
+}
+
+/** Writes replies into the mirror, one transaction a reply. The only writer of `mirror.db`. */
+export class Writer {
+  readonly #db: Database;
+  readonly #insert: Statement;
+  readonly #update: Statement;
+  readonly #putUrl: Statement;
+  readonly #person: Statement<[string], number>;
+  readonly #addPerson: Statement;
+  readonly #setMeta: Statement;
+  readonly #list: Statement;
+  readonly #unlist: Statement;
+  readonly #forgetUnlisted: Statement;
+  readonly #forgetSubtree: Statement<[number]>;
+  readonly #deleteUrl: Statement<[number]>;
+  readonly #moveInode: Statement<[number, number]>;
+  readonly #setSequence: Statement<[number, number]>;
+  readonly #people = new Map<string, number>();
+  readonly #confirmed: Confirmed;
+  readonly #silence: Silence;
+  #nextInode: number;
+  readonly #generation: number;
+  /** Numbers that items get when they come into sight. */
+  readonly #reserved = new Map<RemoteId, Inode>();
+  readonly #rows: ItemRows;
+  readonly #names: ShownNames;
+  readonly #absence: Absence;
+
+  constructor(db: Database) {
+    this.#db = db;
+    this.#rows = new ItemRows(db);
+    this.#names = new ShownNames(this.#rows);
+    this.#insert = db.prepare(`
+      INSERT INTO items (inode, remote_id, parent_id, name, remote_name, flags, updated_at, created_at, seen_at, size,
+        version_id, version_number, version_at, node_sequence, created_by, checked_out_by, checked_out_until, fold)
+      VALUES (@inode, @id, @parent, @name, @remoteName, @flags, @updated, @created, @seen, @size,
+        @version, @number, @versionAt, @sequence, @createdBy, @checkedOutBy, @checkedOutUntil, @fold)`);
+    this.#update = db.prepare(`
+      UPDATE items SET parent_id = @parent, name = @name, remote_name = @remoteName, flags = @flags,
+        updated_at = @updated, created_at = @created, seen_at = @seen, size = @size, version_id = @version,
+        version_number = @number, version_at = @versionAt, node_sequence = @sequence, created_by = @createdBy,
+        checked_out_by = @checkedOutBy, checked_out_until = @checkedOutUntil, fold = @fold
+      WHERE inode = @inode`);
+    this.#putUrl = db.prepare(
+      'INSERT OR REPLACE INTO urls (inode, version_id, url, fetched_at) VALUES (@inode, @version, @url, @seen)',
+    );
+    this.#person = db.prepare<[string], number>('SELECT person FROM people WHERE name = ?').pluck();
+    this.#addPerson = db.prepare('INSERT INTO people (name) VALUES (?)');
+    this.#setMeta = db.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
+    this.#list = db.prepare('INSERT OR REPLACE INTO listed (remote_id, listed_at) VALUES (?, ?)');
+    this.#unlist = db.prepare('INSERT OR IGNORE INTO unlisted (remote_id) VALUES (?)');
+    this.#forgetUnlisted = db.prepare('DELETE FROM unlisted WHERE remote_id = ?');
+    this.#forgetSubtree = db.prepare(`
+      WITH RECURSIVE below (id) AS (
+        SELECT ? UNION ALL
+        SELECT items.remote_id FROM below JOIN items ON items.parent_id = below.id
+        WHERE items.flags & ${HIDDEN} = 0 AND items.flags & ${FILE} = 0)
+      DELETE FROM unlisted WHERE remote_id IN (SELECT id FROM below)`);
+    this.#deleteUrl = db.prepare('DELETE FROM urls WHERE inode = ?');
+    this.#moveInode = db.prepare('UPDATE items SET inode = ? WHERE inode = ?');
+    this.#setSequence = db.prepare('UPDATE items SET node_sequence = ? WHERE inode = ?');
+    this.#confirmed = new Confirmed(db);
+    const missed = (serverTime: number) => this.#setMeta.run(POLLS_MISS, serverTime);
+    this.#silence = new Silence(missed, this.#rows, (folder) => this.#unlist.run(folder));
+    this.#nextInode = firstFreeInode(db);
+    this.#generation = generationOf(db);
+    this.#absence = new Absence(db, this.#rows, this.#confirmed);
+  }
+
+  /**
+   * Takes in rows of the flat index. `knownSince`: a folder that is new here but was made before this server time
+   * came into sight later (a permission, a restore), so its children are unknown; undefined while the crawl runs.
+   */
+  ingest(
+    items: readonly RemoteItem[],
+    serverTime: number,
+    knownSince: number | undefined,
+    meta: Readonly<Record<string, string | number>>,
+  ): Ingested {
+    return this.#transaction(() => {
+      const changes: Change[] = [];
+      let added = 0;
+      for (const item of items) if (this.#put(item, serverTime, knownSince, changes)) added++;
+      this.#names.giveFreed(changes);
+      this.#silence.taken();
+      this.#putMeta(meta);
+      return { changes, added };
+    });
+  }
+
+  /** Takes in the whole content of one folder: what it does not have is gone from there. */
+  ingestListing(listing: ArrivedListing, knownSince: number | undefined): Ingested {
+    return this.#transaction(() => {
+      const { folder, children, serverTime } = listing;
+      const changes: Change[] = [];
+      let added = 0;
+      if (this.#put(folder, serverTime, undefined, changes)) added++;
+      const present = new Set<number>();
+      for (const child of children) {
+        present.add(child.id);
+        if (this.#put(child, serverTime, knownSince, changes)) added++;
+      }
+      for (const row of this.#rows.children.all(folder.id)) {
+        if (present.has(row.remote_id) || row.seen_at > serverTime) continue;
+        if (this.#confirmed.isNewerThan(row.remote_id, serverTime)) continue;
+        this.#silence.vanished(row.remote_id, serverTime);
+        changes.push(this.#rows.takeAway(row, serverTime));
+      }
+      this.#names.giveFreed(changes);
+      this.#silence.taken();
+      this.#list.run(folder.id, serverTime);
+      this.#forgetUnlisted.run(folder.id);
+      return { changes, added };
+    });
+  }
+
+  /**
+   * What one of our own calls made: the item keeps the inode and node sequence that it has here, and no listing that was
+   * made before the server had it everywhere may take it away again.
+   */
+  confirm(item: RemoteItem, serverTime: number, inode: Inode, own: Own): Ingested {
+    return this.#transaction(() => {
+      const changes: Change[] = [];
+      const other = this.#rows.ofInode.get(inode);
+      // What had this inode left it to this item, and is deleted, or about to be.
+      if (other && other.remote_id !== item.id) this.#changeInode(other, this.#takeInode(), changes);
+      const row = this.#rows.find.get(item.id);
+      this.#confirmed.add(item.id, serverTime, own.restored && deletedBy(item, serverTime, row));
+      // A listing had shown it before the reply to our call was known.
+      if (row && row.inode !== inode) this.#changeInode(row, inode, changes);
+      const added = this.#put(item, serverTime, undefined, changes, { inode, ...own });
+      return { changes, added: added ? 1 : 0 };
+    });
+  }
+
+  #changeInode(row: Row, inode: Inode, changes: Change[]): void {
+    const place = this.#rows.shownPlaceOf(row);
+    this.#deleteUrl.run(row.inode);
+    this.#moveInode.run(inode, row.inode);
+    this.#count();
+    // What is in a folder was at the number that it had.
+    for (const child of this.#rows.children.all(row.remote_id))
+      changes.push(moved({ ...child, parent: row.inode }, { ...child, parent: inode }));
+    changes.push({ inode: row.inode, before: place, after: undefined, replacedSequence: undefined });
+    changes.push({ inode, before: undefined, after: place, replacedSequence: undefined });
+  }
+
+  /** What one of our own calls made, without anything here that stands for it: a change like anybody else's, and new. */
+  ingestOwn(item: RemoteItem, serverTime: number): Ingested {
+    return this.#transaction(() => {
+      const changes: Change[] = [];
+      const added = this.#put(item, serverTime, undefined, changes);
+      // Only what others say is compared with it.
+      this.#confirmed.add(item.id, serverTime);
+      return { changes, added: added ? 1 : 0 };
+    });
+  }
+
+  /** One of our own calls deleted it. */
+  confirmDeletion(id: RemoteId, serverTime: number): Ingested {
+    return this.#transaction(() => {
+      const row = this.#rows.find.get(id);
+      if (!row) return NOTHING;
+      this.#confirmed.addDeletion(id, serverTime);
+      const before = this.#rows.shownPlaceOf(row);
+      this.#rows.hide.run(DELETED, Math.max(serverTime, row.seen_at), row.inode);
+      // No reply tells whether it went with a folder, which may come back.
+      if (serverTime === 0 && before && !this.#rows.isBelowHidden(row)) this.#unlist.run(row.parent_id);
+      const gone: Change = { inode: row.inode, before, after: undefined, replacedSequence: undefined };
+      // Told once: whoever looks after what is told may end here again.
+      return { changes: (row.flags & DELETED) === 0 ? [gone] : [], added: 0 };
+    });
+  }
+
+  /** The item gets another node: somebody here has something else open under the one that it had. */
+  renew(inode: Inode): Ingested {
+    return this.#transaction(() => {
+      const row = this.#rows.ofInode.get(inode);
+      if (!row || (row.flags & HIDDEN) !== 0) return NOTHING;
+      this.#setSequence.run(nextSequence(row.node_sequence), inode);
+      return { changes: [altered({ inode, ...this.#rows.placeOf(row)! }, row.node_sequence)], added: 0 };
+    });
+  }
+
+  /** See `Absence.missing`. */
+  missing(span: Span, present: ReadonlySet<number>, serverTime: number): Missing {
+    return this.#transaction(() => this.#absence.missing(span, present, serverTime));
+  }
+
+  /** See `Absence.settle`. */
+  settle(listed: Listed): Pick<Missing, 'changes' | 'folders'> {
+    return this.#transaction(() => this.#absence.settle(listed));
+  }
+
+  /** Whether the first crawl is still under way. */
+  set crawling(is: boolean) {
+    this.#names.crawling = is;
+  }
+
+  /** Names are unique, and found, without regard to case: as `ignoreCase` left them. */
+  set ignoresCase(is: boolean) {
+    this.#rows.ignoresCase = is;
+  }
+
+  get numbers(): Numbers {
+    return { generation: this.#generation, next: this.#nextInode };
+  }
+
+  /**
+   * Gives items the numbers by which somebody else refers to them: now, or when they come into sight. Whatever else has
+   * one of these numbers gets another, as has what is to be `freed` of its own; no number up to `above` is given any more.
+   */
+  bind(bindings: readonly Binding[], freed: readonly Binding[], above: number): Ingested {
+    return this.#transaction(() => {
+      const changes: Change[] = [];
+      this.#nextInode = mirrorInodeFrom(Math.max(this.#nextInode, above));
+      this.#takeInode();
+      for (const { inode, remoteId } of freed) {
+        const row = this.#rows.find.get(remoteId);
+        if (row?.inode === inode) this.#changeInode(row, this.#takeInode(), changes);
+      }
+      for (const { inode, remoteId } of bindings) {
+        const other = this.#rows.ofInode.get(inode);
+        if (other?.remote_id === remoteId) continue;
+        if (other) this.#changeInode(other, this.#takeInode(), changes);
+        const row = this.#rows.find.get(remoteId);
+        if (row) this.#changeInode(row, inode, changes);
+        else this.#reserved.set(remoteId, inode);
+      }
+      return { changes, added: 0 };
+    });
+  }
+
+  /** Makes names unique without regard to case, for good; items whose names differ only in case get suffixes. */
+  ignoreCase(): Ingested {
+    return this.#transaction(() => {
+      const changes: Change[] = [];
+      const next = this.#db.prepare<[number], Row>(
+        `SELECT ${COLUMNS} FROM items WHERE remote_id > ? ORDER BY remote_id LIMIT 5000`,
+      );
+      this.#rows.ignoresCase = true;
+      this.#db.exec('UPDATE items SET fold = NULL WHERE fold IS NOT NULL');
+      for (let rows = next.all(0); rows.length > 0; rows = next.all(rows.at(-1)!.remote_id))
+        for (const row of rows) this.#names.ignoreCase(row, changes);
+      this.#setMeta.run(FOLDED, FOLD_VERSION);
+      return { changes, added: 0 };
+    });
+  }
+
+  /** Everything below the folder is known. */
+  subtreeListed(folder: RemoteId): void {
+    this.#transaction(() => this.#forgetSubtree.run(folder));
+  }
+
+  /** A poll was taken in. */
+  polled(serverTime: number): void {
+    this.#transaction(() => this.#silence.polled(serverTime));
+  }
+
+  setMeta(values: Readonly<Record<string, string | number>>): void {
+    this.#transaction(() => this.#putMeta(values));
+  }
+
+  /** The crawl is done: every folder is known but those in `unlisted`. */
+  finishCrawl(meta: Readonly<Record<string, string | number>>): void {
+    this.#transaction(() => {
+      this.#putMeta(meta);
+      this.#db.exec('DELETE FROM listed');
+    });
+  }
+
+  #putMeta(values: Readonly<Record<string, string | number>>): void {
+    for (const [key, value] of Object.entries(values)) this.#setMeta.run(key, value);
+  }
+
+  #transaction<T>(work: () => T): T {
+    this.#names.begin();
+    return this.#db.transaction(work).immediate();
+  }
+
+  /** True if the item was new. */
+  #put(
+    item: RemoteItem,
+    serverTime: number,
+    knownSince: number | undefined,
+    changes: Change[],
+    own?: { readonly inode: Inode } & Own,
+  ): boolean {
+    const row = this.#rows.find.get(item.id);
+    const parent = this.#parentOf(item, row);
+    if (row && (row.seen_at > serverTime || (row.seen_at === serverTime && row.updated_at > item.updatedAt)))
+      return false;
+    const flags = flagsOf(item);
+    if (row && !own) {
+      if (isOlder(item, row)) return false;
+      const undoes = undoesDeletion(item, row, this.#confirmed) || undoesRestoring(item, row, parent, this.#confirmed);
+      if (undoes && this.#confirmed.isNewerThan(item.id, serverTime)) return false;
+      this.#silence.saw(item, row, flags, serverTime);
+    }
+    const visible = (flags & HIDDEN) === 0;
+    const before = row && this.#rows.shownPlaceOf(row);
+    const name = this.#names.nameFor(item, parent, row, visible, changes, own?.name);
+    const replaced = row !== undefined && item.version !== undefined && row.version_id !== item.version.id;
+    // An older reply must not bring an older version back.
+    if (replaced && row.seen_at === serverTime && row.version_number > (item.version?.number ?? 0)) return false;
+    const values = {
+      inode: row?.inode ?? own?.inode ?? this.#numberOf(item),
+      sequence: own?.sequence ?? 0,
+      id: item.id,
+      parent,
+      name,
+      fold: this.#rows.foldOf(name),
+      remoteName: name === item.name ? null : item.name,
+      flags,
+      updated: item.updatedAt,
+      created: item.createdAt,
+      seen: serverTime,
+      size: item.version?.size ?? 0,
+      version: item.version?.id ?? 0,
+      number: item.version?.number ?? 0,
+      versionAt: item.version?.createdAt ?? 0,
+      createdBy: this.#personOf(item.version?.createdBy),
+      checkedOutBy: this.#personOf(item.checkedOutBy),
+      checkedOutUntil: item.checkedOutUntil ?? null,
+    };
+    const { inode } = values;
+    if (row) {
+      const sequence = own?.sequence ?? (replaced ? nextSequence(row.node_sequence) : row.node_sequence);
+      this.#update.run({ ...values, sequence });
+    } else {
+      this.#insert.run(values);
+      this.#reserved.delete(item.id);
+      if (own) this.#count();
+    }
+    if (item.version?.url !== undefined)
+      this.#putUrl.run({ inode, version: item.version.id, url: item.version.url, seen: serverTime });
+    // What is in it may have come and gone while it was not seen.
+    const cameBack = row !== undefined && visible && !this.#names.crawling && !this.#rows.wasShown(row, parent);
+    const cameLate = !row && knownSince !== undefined && item.createdAt < knownSince;
+    if (item.type === 'folder' && (cameBack || cameLate)) this.#unlist.run(item.id);
+    const after = visible ? this.#rows.place(parent, name) : undefined;
+    const replacedSequence = own ? own.replaced : replaced ? row.node_sequence : undefined;
+    if (!row || replacedSequence !== undefined || changed(row, item, flags, parent, name))
+      changes.push({ inode, before, after, replacedSequence });
+    return !row;
+  }
+
+  /** Where a deleted item was is kept, where the server only says that it is in the recycle bin. */
+  #parentOf(item: RemoteItem, row: Row | undefined): RemoteId {
+    const parent = item.parentId ?? NO_PARENT;
+    if (!item.deleted || !row || row.parent_id === parent) return parent;
+    const folder = this.#rows.find.get(parent);
+    return !folder || (folder.flags & BIN) !== 0 ? row.parent_id : parent;
+  }
+
+  #numberOf({ id, parentId }: RemoteItem): Inode {
+    // What is in no folder is the root only where none is known.
+    if (parentId === null && !this.#rows.ofInode.get(ROOT_INODE)) return ROOT_INODE;
+    const reserved = this.#reserved.get(id);
+    if (reserved === undefined || this.#rows.ofInode.get(reserved)) return this.#takeInode();
+    this.#count();
+    return reserved;
+  }
+
+  #takeInode(): Inode {
+    const inode = this.#nextInode as Inode;
+    this.#count();
+    return inode;
+  }
+
+  /** An item gets a number: an older copy of the mirror is known by a smaller one. */
+  #count(): void {
+    this.#nextInode = mirrorInodeFrom(this.#nextInode + 1);
+    this.#setMeta.run('inode.next', this.#nextInode);
+  }
+
+  #personOf(name: string | undefined): number | null {
+    if (!name) return null;
+    const person =
+      this.#people.get(name) ?? this.#person.get(name) ?? Number(this.#addPerson.run(name).lastInsertRowid);
+    if (this.#people.size > 10_000) this.#people.clear();
+    this.#people.set(name, person);
+    return person;
+  }
+}

@@ -1,0 +1,80 @@
+import type { Log } from '../../base/log.js';
+import type { MirrorStore } from '../database/store.js';
+import type { IndexSource, RawPage } from './index-source.js';
+import { pageRows } from './page-rows.js';
+import { type Step, walkOn } from './walk.js';
+
+/**
+ * Fills the mirror from the flat index: every row that was updated up to the moment when the crawl began, oldest first.
+ * A row that is updated meanwhile leaves its place for the end of the range, or the range itself, and then the polls show
+ * it; the walk goes on by time, so that nothing slips through. Goes on where it was after a restart.
+ */
+export class Crawl {
+  readonly #store: MirrorStore;
+  readonly #source: IndexSource;
+  readonly #log: Log;
+
+  constructor(store: MirrorStore, source: IndexSource, log: Log) {
+    this.#store = store;
+    this.#source = source;
+    this.#log = log;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { view } = this.#store;
+    const until = view.number('crawl.until');
+    if (view.crawlDone || until === undefined) return;
+    for (let pass = view.number('crawl.pass') ?? 1; ; pass++) {
+      await this.#walk(until, signal);
+      const isComplete = await this.#isComplete(until, signal);
+      if (isComplete || pass >= 2) {
+        if (!isComplete) this.#log.warn({ until }, 'the index has rows that the crawl did not meet');
+        await this.#store.finishCrawl({ 'crawl.done': 1, 'poll.at': until });
+        return;
+      }
+      await this.#store.setMeta({ 'crawl.pass': pass + 1, 'crawl.from': 0, 'crawl.page': 1 });
+    }
+  }
+
+  async #walk(until: number, signal: AbortSignal): Promise<void> {
+    const { view } = this.#store;
+    const total = view.number('crawl.total');
+    let step: Step = { from: view.number('crawl.from') ?? 0, page: view.number('crawl.page') ?? 1 };
+    /** Rows from the step's second on, as the page before this one said it. */
+    let before: number | undefined;
+    for (;;) {
+      signal.throwIfAborted();
+      const reply = await this.#page(step, pageRows(view), until, signal);
+      const result = await this.#store.ingestPage(
+        reply,
+        undefined,
+        total === undefined && reply.total !== undefined && step.from === 0 ? { 'crawl.total': reply.total } : {},
+      );
+      const left = before !== undefined && reply.total !== undefined ? before - reply.total : 0;
+      // Rows of one second take several pages, and some left: what follows them has moved to pages that were read.
+      const next =
+        left > 0 && step.page > 1
+          ? { ...step, page: Math.max(1, step.page - Math.ceil(left / reply.perPage)) }
+          : await walkOn(this.#store, step, result, reply);
+      if (!next) return;
+      before = next.from === step.from ? reply.total : undefined;
+      await this.#store.setMeta({ 'crawl.from': next.from, 'crawl.page': next.page });
+      step = next;
+    }
+  }
+
+  /** Whether the mirror has as many rows as the server counted at first or, where it has not, counts now: 1 call more. */
+  async #isComplete(until: number, signal: AbortSignal): Promise<boolean> {
+    const first = this.#store.view.number('crawl.total');
+    if (first === undefined) return true;
+    const known = await this.#store.countUntil(until);
+    if (known >= first) return true;
+    const { total } = await this.#page({ from: 0, page: 1 }, 1, until, signal);
+    return total === undefined || known >= total;
+  }
+
+  #page({ from, page }: Step, perPage: number, until: number, signal: AbortSignal): Promise<RawPage> {
+    const filter = { updatedFrom: from, updatedTo: until };
+    return this.#source.page({ page, perPage, filter }, { class: 'background', signal });
+  }
+}

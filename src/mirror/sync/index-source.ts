@@ -1,0 +1,22 @@
+import type { RemoteId } from '../../base/ids.js';
+import type { CallOptions } from '../../budget/calls.js';
+import type { RawIndexPage, RawListing } from '../../procore/client.js';
+import type { IndexFilter } from '../../procore/items.js';
+
+export interface IndexQuery {
+  readonly page: number;
+  readonly perPage: number;
+  readonly filter: IndexFilter;
+  /** The latest update first. */
+  readonly newestFirst?: boolean;
+}
+
+/** One page of the flat index, oldest update first unless told, not parsed yet. */
+export type RawPage = Omit<RawIndexPage, 'page'>;
+
+/** The calls that the mirror makes, bound to one project. */
+export interface IndexSource {
+  page(query: IndexQuery, options: CallOptions): Promise<RawPage>;
+  /** The folder with its direct children; the project's root without an id. */
+  folder(id: RemoteId | undefined, options: CallOptions): Promise<RawListing>;
+}

@@ -1,0 +1,26 @@
+import { isFailure } from '../../base/errors.js';
+import type { RemoteId } from '../../base/ids.js';
+import type { CallOptions } from '../../budget/calls.js';
+import type { MirrorStore } from '../database/store.js';
+import type { IndexSource } from './index-source.js';
+
+/**
+ * Lists the folder, or the root without an id, and takes it in: 1 call; one more where a body broke off although it
+ * looked whole, which is seldom and passes. Returns the server time of the listing, seconds.
+ */
+export async function listFolder(
+  store: MirrorStore,
+  source: IndexSource,
+  id: RemoteId | undefined,
+  options: CallOptions,
+): Promise<number> {
+  for (let again = true; ; again = false) {
+    const listing = await source.folder(id, options);
+    try {
+      await store.ingestListing(listing);
+      return listing.serverTime;
+    } catch (error) {
+      if (!again || !isFailure(error, 'bad-reply')) throw error;
+    }
+  }
+}

@@ -1,0 +1,138 @@
+import { SingleFlight } from '../../base/abort.js';
+import type { Clock } from '../../base/clock.js';
+import { isFailure } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import type { CallClass, CallOptions } from '../../budget/calls.js';
+import type { PageResult } from '../database/protocol.js';
+import type { MirrorStore } from '../database/store.js';
+import type { Item, KnownUrl } from '../database/view.js';
+import type { IndexSource } from './index-source.js';
+import { learnPageRows, pageRows } from './page-rows.js';
+import { type Step, walkOn } from './walk.js';
+
+/** Milliseconds for which a look into the bin is good: what is deleted through this mirror shows at once anyway. */
+const FRESH = 60_000;
+/** Seconds: the end of a range must be named. */
+const FAR = 10 * 366 * 24 * 3600;
+/** Further pages that one look may ask for: who looks waits for them. The next look goes on. */
+const MORE_PAGES = 5;
+/**
+ * Keys of `meta`: how far a bin of several pages is known, up to a second (server time, of the last update) and from there
+ * on to a page, which is the next one; 0: as far as there is anything.
+ */
+const FROM = 'bin.from';
+const PAGE = 'bin.page';
+
+/** The calls about the project's recycle bin; what is known of it is in `store.recycled`. */
+export class RecycleBin {
+  readonly #store: MirrorStore;
+  readonly #source: IndexSource;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #flights = new SingleFlight<'look' | 'renew', void>();
+  #lookedAt: number | undefined;
+  #answeredAt = 0;
+
+  constructor(store: MirrorStore, source: IndexSource, clock: Clock, log: Log) {
+    this.#store = store;
+    this.#source = source;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /**
+   * Asks what is in the bin, unless that was done a short time ago: 1 call, for the 2,000 items that changed last. Of a
+   * bin that holds more, and that the index had not shown otherwise, 1 call more for each 2,000 that are not known yet, at
+   * most 5 a look. Without an answer what is known counts.
+   */
+  async look(callClass: CallClass, signal?: AbortSignal, isUrgent = false): Promise<void> {
+    const age = this.#lookedAt === undefined ? undefined : this.#clock.monotonic() - this.#lookedAt;
+    if (age !== undefined && age < FRESH && !isUrgent) return;
+    await this.ask({ class: callClass, ...(signal ? { signal } : {}) });
+  }
+
+  /** When the last answer came: server time in seconds, and milliseconds of the clock since then. */
+  get answered(): { readonly at: number; readonly age: number } | undefined {
+    if (this.#lookedAt === undefined) return undefined;
+    return { at: this.#answeredAt, age: this.#clock.monotonic() - this.#lookedAt };
+  }
+
+  /** As `look`, however lately that was. */
+  async ask(call: CallOptions): Promise<void> {
+    const { signal } = call;
+    try {
+      await this.#flights.run('look', (own) => this.#look({ ...call, signal: own }), signal);
+    } catch (error) {
+      if (signal?.aborted || !isFailure(error) || error.code === 'internal') throw error;
+      this.#log.info({ why: error.line }, 'the recycle bin shows as it was last known');
+    }
+  }
+
+  async #look(call: CallOptions): Promise<void> {
+    const store = this.#store;
+    const asked = pageRows(store.view);
+    const query = { page: 1, perPage: asked, newestFirst: true, filter: { inRecycleBin: true } };
+    const reply = await this.#source.page(query, call);
+    const { total, serverTime } = reply;
+    const newest = await store.ingestPage(reply, undefined, {});
+    const shown = await learnPageRows(store, asked, 1, newest.rows, reply);
+    if (total === undefined ? newest.rows >= shown : total > shown) await this.#older(newest, call);
+    else if (total !== undefined && newest.rows >= total) await store.setMeta({ 'bin.at': serverTime });
+    this.#lookedAt = this.#clock.monotonic();
+    this.#answeredAt = serverTime;
+  }
+
+  /** What is in the bin and older than its newest page, as far as it is not known. */
+  async #older(newest: PageResult, call: CallOptions): Promise<void> {
+    const store = this.#store;
+    const { first = 0, last = 0 } = newest;
+    const from = store.view.number(FROM);
+    const page = store.view.number(PAGE) ?? 0;
+    // Where the crawl and the polls show what is deleted as well, there is nothing to learn.
+    const isSeen = from === undefined ? newest.changed === 0 : from > last;
+    const isKnown = page === 0 && (isSeen || (from === last && newest.changed < newest.rows));
+    let step: Step | undefined = isKnown ? undefined : { from: from ?? 0, page: page || 1 };
+    for (let pages = 0; step && step.from <= last; pages++) {
+      if (pages === MORE_PAGES) return;
+      const filter = { inRecycleBin: true, updatedFrom: step.from, updatedTo: first + FAR };
+      const reply = await this.#source.page({ page: step.page, perPage: pageRows(store.view), filter }, call);
+      step = await walkOn(store, step, await store.ingestPage(reply, undefined, {}), reply);
+      if (step) await store.setMeta({ [FROM]: step.from, [PAGE]: step.page });
+    }
+    await store.setMeta({ [FROM]: first, [PAGE]: 0 });
+  }
+
+  /**
+   * A URL other than `stale` for the current version of a file in the bin: 1 call brings those of up to 2,000 files
+   * from this one on. Undefined where the index does not show it.
+   */
+  async renew(
+    item: Item,
+    stale: KnownUrl | undefined,
+    callClass: CallClass,
+    signal: AbortSignal,
+  ): Promise<KnownUrl | undefined> {
+    let isOwn = false;
+    const renewal = async (): Promise<KnownUrl | undefined> => {
+      const work = (own: AbortSignal): Promise<void> => {
+        isOwn = true;
+        return this.#renew(item, callClass, own);
+      };
+      await this.#flights.run('renew', work, signal);
+      return known();
+    };
+    const known = (): KnownUrl | undefined => {
+      const row = this.#store.view.url(item.inode);
+      return row && row.versionId === item.versionId && row.url !== stale?.url ? row : undefined;
+    };
+    // Another's renewal that was waited for may have begun further on.
+    return (await renewal()) ?? (isOwn ? undefined : await renewal());
+  }
+
+  async #renew(item: Item, callClass: CallClass, signal: AbortSignal): Promise<void> {
+    const { updatedAt } = item;
+    const filter = { type: 'file', inRecycleBin: true, updatedFrom: updatedAt, updatedTo: updatedAt + FAR } as const;
+    const query = { page: 1, perPage: pageRows(this.#store.view), filter };
+    await this.#store.ingestPage(await this.#source.page(query, { class: callClass, signal }), undefined, {});
+  }
+}

@@ -1,0 +1,48 @@
+import { isFailure } from '../../base/errors.js';
+import type { CallOptions } from '../../budget/calls.js';
+import type { MirrorStore } from '../database/store.js';
+import type { Item } from '../database/view.js';
+import type { IndexSource } from './index-source.js';
+import { listNearest } from './list-nearest.js';
+import { pageRows } from './page-rows.js';
+import { FAR } from './poll.js';
+import { type Step, walkOn } from './walk.js';
+
+/**
+ * Fills a folder that came into sight later than what is in it (restored, permitted) from the index: 1 call for 2,000
+ * items, whatever the number of folders.
+ */
+export class Subtree {
+  readonly folder: Item;
+  readonly #store: MirrorStore;
+  readonly #source: IndexSource;
+  #step: Step = { from: 0, page: 1 };
+
+  constructor(store: MirrorStore, source: IndexSource, folder: Item) {
+    this.#store = store;
+    this.#source = source;
+    this.folder = folder;
+  }
+
+  /** One page. True when it was the last. */
+  async step(options: CallOptions): Promise<boolean> {
+    const { view } = this.#store;
+    const { remoteId } = this.folder;
+    const { from, page } = this.#step;
+    const filter = { folderId: remoteId, updatedFrom: from, updatedTo: (view.number('poll.at') ?? from) + FAR };
+    const call: CallOptions = { ...options, upkeep: true };
+    try {
+      const reply = await this.#source.page({ page, perPage: pageRows(view), filter }, call);
+      const next = await walkOn(this.#store, this.#step, await this.#store.ingestPage(reply, undefined, {}), reply);
+      if (next) {
+        this.#step = next;
+        return false;
+      }
+      await this.#store.subtreeListed(remoteId);
+    } catch (error) {
+      if (!isFailure(error, 'gone') && !isFailure(error, 'not-permitted')) throw error;
+      await listNearest(this.#store, this.#source, remoteId, call);
+    }
+    return true;
+  }
+}

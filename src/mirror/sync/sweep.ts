@@ -1,0 +1,97 @@
+import type { RemoteId } from '../../base/ids.js';
+import type { CallOptions } from '../../budget/calls.js';
+import type { SweepResult } from '../database/protocol.js';
+import type { MirrorStore } from '../database/store.js';
+import type { IndexSource } from './index-source.js';
+import { listNearest } from './list-nearest.js';
+import { pageRows } from './page-rows.js';
+import { FAR } from './poll.js';
+import { type Step, walkOn } from './walk.js';
+
+const START: Step = { from: 0, page: 1 };
+/** Nothing is under way. */
+const END = { 'sweep.from': '', 'sweep.page': 1 };
+
+/**
+ * Compares the mirror with the whole index, page by page, and so finds what polls cannot show: what may not be seen any
+ * more, what was purged, what changed without counting as an update. What a page lacks is taken away only when the
+ * listing of its folder lacks it too. Goes on where it was after a restart.
+ */
+export class Sweep {
+  readonly #store: MirrorStore;
+  readonly #source: IndexSource;
+
+  constructor(store: MirrorStore, source: IndexSource) {
+    this.#store = store;
+    this.#source = source;
+  }
+
+  /** Server time when the last sweep that came to its end began, seconds; undefined before. */
+  get doneAt(): number | undefined {
+    return this.#store.view.number('sweep.done');
+  }
+
+  get isUnderWay(): boolean {
+    return this.#store.view.number('sweep.from') !== undefined;
+  }
+
+  /** All pages, from the first one on. */
+  async run(options: Pick<CallOptions, 'class' | 'signal'>): Promise<void> {
+    let began: number | undefined;
+    for (let step: Step | undefined = START; step; ) {
+      options.signal?.throwIfAborted();
+      const page = await this.#page(step, options);
+      began ??= page.serverTime;
+      step = page.next;
+    }
+    await this.#store.setMeta({ ...END, 'sweep.done': began! });
+  }
+
+  /** The next page: 1 call, and 1 for each folder that lacks something. True when it was the last. */
+  async step(options: Pick<CallOptions, 'class' | 'signal'>): Promise<boolean> {
+    const { view } = this.#store;
+    const from = view.number('sweep.from');
+    const step = from === undefined ? START : { from, page: view.number('sweep.page') ?? 1 };
+    const { next, serverTime } = await this.#page(step, options);
+    const began = (from === undefined ? undefined : view.number('sweep.began')) ?? serverTime;
+    await this.#store.setMeta(
+      next
+        ? { 'sweep.from': next.from, 'sweep.page': next.page, 'sweep.began': began }
+        : { ...END, 'sweep.done': began },
+    );
+    return next === undefined;
+  }
+
+  async #page(
+    step: Step,
+    options: Pick<CallOptions, 'class' | 'signal'>,
+  ): Promise<{ readonly next: Step | undefined; readonly serverTime: number }> {
+    const { view } = this.#store;
+    const perPage = pageRows(view);
+    const call: CallOptions = { ...options, upkeep: true };
+    const filter = { updatedFrom: step.from, updatedTo: (view.number('poll.at') ?? step.from) + FAR };
+    const reply = await this.#source.page({ page: step.page, perPage, filter }, call);
+    const result = await this.#store.ingestSweep(reply, step);
+    await this.#decide(result, reply.serverTime, call);
+    return { next: await walkOn(this.#store, step, result, reply), serverTime: reply.serverTime };
+  }
+
+  /** Lists the folders of what a page lacked, until for each it is known whether it is there. */
+  async #decide(
+    { doubtful, folders }: Pick<SweepResult, 'doubtful' | 'folders'>,
+    serverTime: number,
+    call: CallOptions,
+  ): Promise<void> {
+    if (doubtful.length === 0) return;
+    const listed = new Set<RemoteId>();
+    let wanted = folders;
+    do {
+      for (const folder of wanted) {
+        if (listed.has(folder)) continue;
+        for (const id of await listNearest(this.#store, this.#source, folder, call)) listed.add(id);
+        listed.add(folder);
+      }
+      wanted = await this.#store.settle({ doubtful, listed: [...listed], serverTime });
+    } while (wanted.length > 0);
+  }
+}

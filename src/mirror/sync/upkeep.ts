@@ -1,0 +1,230 @@
+import type { Clock } from '../../base/clock.js';
+import { Failure } from '../../base/errors.js';
+import type { Inode, RemoteId } from '../../base/ids.js';
+import { HIDDEN } from '../database/flags.js';
+import { POLLS_MISS } from '../database/silence.js';
+import type { Item, View } from '../database/view.js';
+import {
+  listingInterval,
+  pollInterval,
+  type RhythmFacts,
+  SLOWEST,
+  SWEEP_AGAIN,
+  SWEEP_PAGE,
+  WATCHED,
+} from './poll-interval.js';
+import type { Subtree } from './subtree.js';
+import type { Sweep } from './sweep.js';
+
+/** What a look for changes may do; each is one call or a few. */
+export interface Looks {
+  poll(signal: AbortSignal): Promise<void>;
+  list(folder: Item, signal: AbortSignal): Promise<void>;
+  readonly sweep: Sweep;
+  subtree(folder: Item): Subtree;
+}
+
+export interface UpkeepOptions {
+  readonly view: View;
+  readonly looks: Looks;
+  readonly clock: Clock;
+  /** Seconds between polls, whether somebody watches or not; undefined: as it is needed. */
+  readonly fixed: number | undefined;
+  /** Milliseconds until the budget has a call for one more look. */
+  readonly wait: (isWatched: boolean) => number;
+}
+
+type Look = (signal: AbortSignal) => Promise<void>;
+
+/** Folders opened lately that are kept in mind. */
+const MOST_WATCHED = 32;
+/** Looks of a job that may not come before it counts as gone. */
+const LOOKS_MISSED = 2;
+/** Seconds for which what is in a folder that may not be read is not asked for again. */
+const REFUSED = 3600;
+/** Seconds for which it counts that polls were found to miss something. */
+const MISS_COUNTS = 24 * 3600;
+
+/** Decides when to look for changes and how: polls, listings of what is being looked at, pages of a sweep. */
+export class Upkeep {
+  readonly #o: UpkeepOptions;
+  /** Folders being looked at and when they were opened and listed, seconds of the clock; the latest last. */
+  readonly #watched = new Map<Inode, { readonly openedAt: number; listedAt: number }>();
+  /** Jobs that look again and again: how often, and till when that counts, seconds. */
+  readonly #jobs = new Map<string, { readonly every: number; readonly until: number }>();
+  #openedAt = Number.NEGATIVE_INFINITY;
+  #polledAt = Number.NEGATIVE_INFINITY;
+  #listedAt = Number.NEGATIVE_INFINITY;
+  #sweptAt: number;
+  #subtree: Subtree | undefined;
+  /** Folders that are shown and may not be read, and when that was found. */
+  readonly #refused = new Map<RemoteId, number>();
+  #wake: (() => void) | undefined;
+
+  constructor(options: UpkeepOptions) {
+    this.#o = options;
+    this.#sweptAt = this.#now();
+  }
+
+  /** Somebody opened the folder, which may not be at the server yet. */
+  opened(folder: Inode): void {
+    const now = this.#now();
+    const wasIdle = now - this.#openedAt > WATCHED;
+    const known = this.#watched.get(folder);
+    this.#watched.delete(folder);
+    this.#watched.set(folder, { openedAt: now, listedAt: known?.listedAt ?? now });
+    if (this.#watched.size > MOST_WATCHED) this.#watched.delete(this.#watched.keys().next().value!);
+    this.#openedAt = now;
+    if (wasIdle) this.#wake?.();
+  }
+
+  /** A job looks now, and every so many seconds: until two looks have not come. */
+  looksEvery(job: string, every: number): void {
+    const before = this.#wanted();
+    this.#jobs.set(job, { every, until: this.#now() + LOOKS_MISSED * every + WATCHED });
+    if (every < (before ?? Number.POSITIVE_INFINITY)) this.#wake?.();
+  }
+
+  /** A poll was made, whoever asked for it. */
+  polled(): void {
+    this.#polledAt = this.#now();
+  }
+
+  /** Seconds within which a change at the server shows, for what is being looked at or else for all. */
+  get freshness(): number {
+    const facts = this.#facts();
+    return Math.min(pollInterval(facts), listingInterval(facts));
+  }
+
+  /** Seconds since somebody opened something. */
+  get idle(): number {
+    return this.#now() - this.#openedAt;
+  }
+
+  /** Waits until it is time, then looks once. The caller repeats it, also when it failed. */
+  async next(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      if (signal.aborted) throw signal.reason;
+      const { look, at } = this.#due();
+      const isWatched = this.idle <= WATCHED || (this.#wanted() ?? SLOWEST) < SLOWEST;
+      const wait = Math.max((at - this.#now()) * 1000, this.#o.wait(isWatched));
+      if (wait < 1) return look(signal);
+      await this.#sleep(wait, signal);
+    }
+  }
+
+  /** What comes next, and when; seconds of the clock. */
+  #due(): { readonly look: Look; readonly at: number } {
+    const { looks } = this.#o;
+    const found = [{ look: (signal: AbortSignal) => looks.poll(signal), at: this.#polledAt + this.#interval() }];
+    const listing = this.#listing();
+    if (listing) found.push(listing);
+    const subtree = this.#subtreeToFill();
+    if (subtree) found.push({ look: (signal) => this.#fill(subtree, signal), at: this.#now() });
+    else found.push({ look: (signal) => this.#sweep(signal), at: this.#sweepAt() });
+    return found.reduce((first, other) => (other.at < first.at ? other : first));
+  }
+
+  #listing(): { readonly look: Look; readonly at: number } | undefined {
+    const facts = this.#facts();
+    const every = listingInterval(facts);
+    if (every === Number.POSITIVE_INFINITY) return;
+    const since = this.#now() - WATCHED;
+    const watched = [...this.#watched].flatMap(([inode, looked]) => {
+      const folder = looked.openedAt >= since ? this.#o.view.item(inode) : undefined;
+      return folder && (folder.flags & HIDDEN) === 0 ? [{ folder, looked }] : [];
+    });
+    const latest = watched.at(-1);
+    if (!latest) return;
+    // Who polls miss changes for, looks at all in turn; a trial is as good with the one that is surely looked at.
+    const { folder, looked } = facts.pollsMiss
+      ? watched.reduce((a, b) => (b.looked.listedAt < a.looked.listedAt ? b : a))
+      : latest;
+    const look = async (signal: AbortSignal): Promise<void> => {
+      this.#listedAt = looked.listedAt = this.#now();
+      await this.#o.looks.list(folder, signal);
+    };
+    return { look, at: Math.max(this.#listedAt, looked.listedAt) + every };
+  }
+
+  #subtreeToFill(): Subtree | undefined {
+    if (this.#subtree) return this.#subtree;
+    const folder = this.#o.view.someUnlisted((id) => this.#isRefused(id));
+    return folder && this.#o.looks.subtree(folder);
+  }
+
+  async #fill(subtree: Subtree, signal: AbortSignal): Promise<void> {
+    this.#subtree = subtree;
+    try {
+      if (!(await subtree.step({ class: 'background', signal }))) return;
+      this.#subtree = undefined;
+      const { view } = this.#o;
+      const folder = view.item(subtree.folder.inode);
+      if (folder && (folder.flags & HIDDEN) === 0 && !view.isListed(folder.remoteId))
+        this.#refused.set(folder.remoteId, this.#now());
+    } catch (error) {
+      this.#subtree = undefined;
+      throw error;
+    }
+  }
+
+  /** It is shown, and what is in it was not to be had a while ago. */
+  #isRefused(id: RemoteId): boolean {
+    const at = this.#refused.get(id);
+    if (at === undefined) return false;
+    if (this.#now() - at < REFUSED) return true;
+    this.#refused.delete(id);
+    return false;
+  }
+
+  #sweepAt(): number {
+    const { sweep } = this.#o.looks;
+    if (sweep.isUnderWay) return this.#sweptAt + SWEEP_PAGE;
+    const done = sweep.doneAt;
+    const polled = this.#o.view.number('poll.at') ?? 0;
+    const rest = done === undefined ? 0 : SWEEP_AGAIN - (polled - done);
+    return Math.max(this.#sweptAt + SWEEP_PAGE, this.#now() + rest);
+  }
+
+  async #sweep(signal: AbortSignal): Promise<void> {
+    this.#sweptAt = this.#now();
+    await this.#o.looks.sweep.step({ class: 'background', signal });
+  }
+
+  #interval(): number {
+    return pollInterval(this.#facts());
+  }
+
+  #facts(): RhythmFacts {
+    const { view, fixed } = this.#o;
+    const missed = view.number(POLLS_MISS);
+    const pollsMiss = missed !== undefined && (view.number('poll.at') ?? 0) - missed < MISS_COUNTS;
+    return { idle: this.idle, pollsMiss, fixed, wanted: this.#wanted() };
+  }
+
+  #wanted(): number | undefined {
+    const now = this.#now();
+    for (const [job, { until }] of this.#jobs) if (until < now) this.#jobs.delete(job);
+    const all = [...this.#jobs.values()].map(({ every }) => every);
+    return all.length === 0 ? undefined : Math.min(...all);
+  }
+
+  #now(): number {
+    return this.#o.clock.monotonic() / 1000;
+  }
+
+  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    const wake = (): void => woken.abort(new Failure('interrupted'));
+    this.#wake = wake;
+    signal.addEventListener('abort', wake, { once: true });
+    try {
+      await this.#o.clock.sleep(ms, woken.signal);
+    } catch (error) {
+      if (!woken.signal.aborted) throw error;
+    } finally {
+      signal.removeEventListener('abort', wake);
+      this.#wake = undefined;
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import { asInode, type Inode, type RemoteId, ROOT_INODE } from '../../base/ids.js';
+import type { Database, Statement } from '../../database/open.js';
+import { isLocalInode } from '../../mirror/database/inode-ranges.js';
+import type { Binding, Numbers } from '../../mirror/database/numbers.js';
+import type { View } from '../../mirror/database/view.js';
+import { type Intent, NO_INODE, NO_REMOTE } from './intent.js';
+
+/** Tables of `outbox.db` that refer to items by the numbers of the mirror. */
+const REFERRING = ['attributes', 'checkouts', 'pins'];
+
+const GENERATION = 'mirror.generation';
+const SEEN = 'mirror.seen';
+
+/**
+ * For which items of the server the numbers stand by which `outbox.db` refers to them. The mirror gives the numbers, and it
+ * can be lost, or put back as it was earlier: then it gets them from here again.
+ */
+export class Identities {
+  readonly #db: Database;
+  readonly #view: View;
+  readonly #byInode = new Map<Inode, RemoteId>();
+  readonly #byRemote = new Map<RemoteId, Inode>();
+  readonly #put: Statement<[number, number]>;
+  readonly #delete: Statement<[number]>;
+  readonly #meta: Statement<[string], number>;
+  readonly #setMeta: Statement<[string, number]>;
+
+  constructor(db: Database, view: View) {
+    this.#db = db;
+    this.#view = view;
+    this.#put = db.prepare('INSERT OR REPLACE INTO identities (inode, remote_id) VALUES (?, ?)');
+    this.#delete = db.prepare('DELETE FROM identities WHERE inode = ?');
+    this.#meta = db.prepare<[string], number>('SELECT value FROM meta WHERE key = ?').pluck();
+    this.#setMeta = db.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
+    const places = ['inode', 'parent', 'base_parent', "attempted ->> 'parent'"];
+    const referring = [
+      ...places.map((place) => `SELECT ${place} FROM intents WHERE ${place} IS NOT NULL`),
+      ...REFERRING.map((table) => `SELECT inode FROM ${table}`),
+    ];
+    db.exec(`DELETE FROM identities WHERE inode NOT IN (${referring.join(' UNION ')})`);
+    const rows = db.prepare<[], { inode: number; remote_id: number }>('SELECT inode, remote_id FROM identities');
+    for (const { inode, remote_id } of rows.iterate()) this.#index(asInode(inode), remote_id as RemoteId);
+  }
+
+  /** The item for which a number stood when it was last written down. */
+  remoteOf(inode: Inode): RemoteId | undefined {
+    return this.#byInode.get(inode);
+  }
+
+  all(): Binding[] {
+    return [...this.#byInode].map(([inode, remoteId]) => ({ inode, remoteId }));
+  }
+
+  /** What is to be written down with these, since they refer to it: only what is not yet. */
+  fresh(inodes: Iterable<Inode | undefined>): Binding[] {
+    const found = new Map<Inode, Binding>();
+    for (const inode of inodes) {
+      if (inode === undefined || inode === NO_INODE || inode === ROOT_INODE) continue;
+      const remoteId = this.#view.item(inode)?.remoteId;
+      if (remoteId !== undefined && this.#byInode.get(inode) !== remoteId) found.set(inode, { inode, remoteId });
+    }
+    return [...found.values()];
+  }
+
+  /** Inside of a transaction; `noted` afterwards. */
+  write(bindings: readonly Binding[]): void {
+    for (const { inode, remoteId } of bindings) this.#put.run(inode, remoteId);
+    if (bindings.length > 0) this.#setMeta.run(SEEN, this.#view.number('inode.next') ?? 0);
+  }
+
+  noted(bindings: readonly Binding[]): void {
+    for (const { inode, remoteId } of bindings) this.#index(inode, remoteId);
+  }
+
+  /** These items are to get other numbers. */
+  forget(bindings: readonly Binding[]): void {
+    for (const { inode, remoteId } of bindings) {
+      if (this.#byInode.get(inode) !== remoteId) continue;
+      this.#delete.run(inode);
+      this.#byInode.delete(inode);
+      this.#byRemote.delete(remoteId);
+    }
+  }
+
+  /** Whether the mirror is the one by whose numbers all of this was written down, or has gone on from there. */
+  isOf({ generation, next }: Numbers): boolean {
+    return this.#meta.get(GENERATION) === generation && next >= (this.#meta.get(SEEN) ?? 0);
+  }
+
+  /** Whether it was ever written down of which mirror the numbers are. */
+  get isKnown(): boolean {
+    return this.#meta.get(GENERATION) !== undefined;
+  }
+
+  /** From now on the numbers are those of this mirror. */
+  agree({ generation, next }: Numbers): void {
+    this.#db.transaction(() => {
+      this.#setMeta.run(GENERATION, generation);
+      this.#setMeta.run(SEEN, next);
+    })();
+  }
+
+  /** Every number that is referred to. */
+  referred(intents: Iterable<Intent>): Set<Inode> {
+    const found = new Set<Inode>([...intents].flatMap(refersTo));
+    for (const table of REFERRING)
+      for (const inode of this.#db.prepare<[], number>(`SELECT inode FROM ${table}`).pluck().iterate())
+        found.add(asInode(inode));
+    return found;
+  }
+
+  #index(inode: Inode, remoteId: RemoteId): void {
+    const before = this.#byRemote.get(remoteId);
+    if (before !== undefined && before !== inode) this.#byInode.delete(before);
+    const was = this.#byInode.get(inode);
+    if (was !== undefined && was !== remoteId) this.#byRemote.delete(was);
+    this.#byInode.set(inode, remoteId);
+    this.#byRemote.set(remoteId, inode);
+  }
+}
+
+/** Numbers by which an intent refers to items of the server. */
+export const refersTo = ({ inode, remoteId, parent, baseParent, attempted }: Intent): Inode[] => [
+  ...(remoteId === NO_REMOTE && isLocalInode(inode) ? [] : [inode]),
+  parent,
+  ...(baseParent === NO_INODE ? [] : [baseParent]),
+  ...(attempted ? [attempted.parent] : []),
+];

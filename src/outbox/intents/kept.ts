@@ -1,0 +1,111 @@
+import type { Clock } from '../../base/clock.js';
+import type { Inode, RemoteId } from '../../base/ids.js';
+import type { Log } from '../../base/log.js';
+import type { Database, Statement } from '../../database/open.js';
+import type { Change } from '../../mirror/database/changes.js';
+import { HIDDEN } from '../../mirror/database/flags.js';
+import type { Item } from '../../mirror/database/view.js';
+import type { Tree } from '../tree/tree.js';
+import { nameBeside } from '../upload/conflict-name.js';
+import { type Intent, NO_INODE, NO_REMOTE } from './intent.js';
+import type { Intents } from './intents.js';
+
+export interface KeptOptions {
+  readonly tree: Tree;
+  readonly intents: Intents;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** A deletion that was not carried out, as `uploads` tells of it for a day. */
+export interface KeptItem {
+  readonly inode: Inode;
+  readonly path: string;
+  readonly why: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+export const NEWER_VERSION = 'somebody else saved a newer version meanwhile: it was not deleted';
+export const SOMETHING_NEW = 'somebody else put or changed something in it meanwhile: it was not deleted';
+
+/** Milliseconds for which `uploads` tells of it. */
+const TOLD = 24 * 3_600_000;
+
+/** Deletions that cannot be, since the server has something that whoever deleted the item had not seen. */
+export class Kept {
+  readonly #o: KeptOptions;
+  readonly #put: Statement<[number, number, string, string, number]>;
+  readonly #all: Statement<[number], KeptItem>;
+  readonly #forget: Statement<[number, number]>;
+
+  constructor(db: Database, options: KeptOptions) {
+    this.#o = options;
+    this.#put = db.prepare('INSERT OR REPLACE INTO kept (remote_id, inode, path, why, at) VALUES (?, ?, ?, ?, ?)');
+    this.#all = db.prepare('SELECT inode, path, why, at FROM kept WHERE at > ? ORDER BY at LIMIT 100');
+    this.#forget = db.prepare('DELETE FROM kept WHERE remote_id = ? OR at <= ?');
+  }
+
+  /** Of the last day. */
+  list(): readonly KeptItem[] {
+    return this.#all.all(this.#o.clock.now() - TOLD);
+  }
+
+  /** It is deleted now. */
+  forget(id: RemoteId): void {
+    this.#forget.run(id, this.#o.clock.now() - TOLD);
+  }
+
+  /**
+   * What was to go shows again, with the folders that it is in. What took its place meanwhile stands beside it. Returns
+   * what that changed in the tree.
+   */
+  keep(deletions: readonly Intent[]): Change[] {
+    const { intents, tree, log, clock } = this.#o;
+    const why = new Map<Inode, string>();
+    for (const { folder, inode, baseParent } of deletions) {
+      why.set(inode, folder ? SOMETHING_NEW : NEWER_VERSION);
+      for (let at = intents.get(baseParent); at?.deleted && !why.has(at.inode); at = intents.get(at.baseParent))
+        if (at.state !== 'uploading') why.set(at.inode, SOMETHING_NEW);
+    }
+    const changes: Change[] = [];
+    for (const [inode, reason] of why) {
+      const deletion = intents.get(inode);
+      if (!deletion?.deleted) continue;
+      const path = tree.pathOf({ ...deletion, parent: deletion.baseParent, name: deletion.baseName });
+      log.warn({ path }, reason);
+      const item = tree.view.byRemoteId(deletion.remoteId);
+      const beside = this.#asideFor(item, inode);
+      intents.change(beside ? [beside.intent] : [], [inode]);
+      if (beside) changes.push(beside.change);
+      this.#put.run(deletion.remoteId, item?.inode ?? inode, path, reason, clock.now());
+      const parent = item && (item.flags & HIDDEN) === 0 ? tree.view.parent(item)?.inode : deletion.baseParent;
+      const after =
+        parent === undefined || parent === NO_INODE ? undefined : { parent, name: item?.name ?? deletion.baseName };
+      changes.push({ inode: item?.inode ?? inode, before: undefined, after, replacedSequence: undefined });
+    }
+    return changes;
+  }
+
+  /** Another item of the server that is on its way to the place: it gets a name of its own. */
+  #asideFor(item: Item | undefined, deletion: Inode): { readonly intent: Intent; readonly change: Change } | undefined {
+    const { intents, tree, clock, log } = this.#o;
+    const folder = item && tree.view.parent(item);
+    const other = folder && intents.child(folder.inode, item.name);
+    if (!other || other.inode === deletion || other.remoteId === NO_REMOTE || other.remoteId === item.remoteId)
+      return undefined;
+    const name = nameBeside(other.name, folder.inode, { tree, clock });
+    const intent: Intent = { ...other, name, changedAt: clock.now() };
+    log.warn({ path: tree.pathOf(intent) }, 'what it was to replace is kept: it stands beside it');
+    const before = { parent: other.parent, name: other.name };
+    return {
+      intent,
+      change: {
+        inode: other.inode,
+        before,
+        after: { parent: other.parent, name },
+        replacedSequence: undefined,
+      },
+    };
+  }
+}

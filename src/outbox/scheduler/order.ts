@@ -1,0 +1,155 @@
+import { Failure } from '../../base/errors.js';
+import type { Inode } from '../../base/ids.js';
+import { DELETED, GONE } from '../../mirror/database/flags.js';
+import type { Item, View } from '../../mirror/database/view.js';
+import { type Intent, isLocal, NO_REMOTE } from '../intents/intent.js';
+import type { Outbox } from '../outbox.js';
+
+/** What must happen before an intent can go up. */
+export type Order =
+  | { readonly kind: 'go' }
+  /** Nothing to send: its folder goes as a whole. */
+  | { readonly kind: 'covered'; readonly inode: Inode }
+  | { readonly kind: 'after'; readonly inode: Inode | undefined }
+  /** Items wait for each other in a circle, as two that change places do: this one steps aside first. */
+  | { readonly kind: 'step-aside' }
+  /** A folder in which somebody else put something cannot be deleted whole. */
+  | { readonly kind: 'keep-folder' };
+
+const GO: Order = { kind: 'go' };
+
+/** Why an intent waits for another one. */
+type Wait = Order | { readonly kind: 'after'; readonly inode: Inode | undefined; readonly forPlace: true };
+
+/** Changes that wait for each other in a row: more is a circle. */
+const LONGEST_CHAIN = 1000;
+
+/**
+ * Parents before children, leavers before those who come to their place, content before the file it comes from goes; what
+ * stays on this machine fetches its content when that file goes. Where changes wait for each other in a circle, one of
+ * them that stands in another's place goes aside at the server.
+ */
+export function orderOf(intent: Intent, outbox: Outbox): Order {
+  const order = waitOf(intent, outbox);
+  if (order.kind !== 'after' || order.inode === undefined) return order;
+  return standsInTheWay(intent, order, outbox) ? { kind: 'step-aside' } : order;
+}
+
+function waitOf(intent: Intent, outbox: Outbox): Wait {
+  // First of all one looks what the server has.
+  if (intent.attempted) return GO;
+  return intent.deleted ? waitOfDeletion(intent, outbox) : waitOfPlace(intent, outbox);
+}
+
+function waitOfPlace(intent: Intent, outbox: Outbox): Wait {
+  const { intents, tree } = outbox;
+  if (tree.remoteIdOf(intent.parent) === undefined) return { kind: 'after', inode: intent.parent };
+  const leaver = intents.leftFrom(intent.parent, intent.name);
+  const blocker = leaver && wasDeleted(leaver, tree.view) ? undefined : leaver;
+  if (blocker && blocker.inode !== intent.inode) return { kind: 'after', inode: blocker.inode, forPlace: true };
+  const inner = intent.folder && intent.parent !== intent.baseParent ? leaverOf(intent, outbox) : undefined;
+  return inner ? { kind: 'after', inode: inner.inode } : GO;
+}
+
+const flagsOf = ({ remoteId }: Intent, view: View): number => view.byRemoteId(remoteId)?.flags ?? 0;
+
+/** Others deleted it at the server: there it stands in nobody's place any more. */
+const wasDeleted = (intent: Intent, view: View): boolean => (flagsOf(intent, view) & DELETED) !== 0;
+
+/** A folder that goes into one which is still below it at the server waits for who takes that one out. */
+function leaverOf(folder: Intent, { intents, tree: { view } }: Outbox): Intent | undefined {
+  let leaver: Intent | undefined;
+  let at: Inode | undefined = folder.parent;
+  for (let steps = 0; at !== undefined && steps < LONGEST_CHAIN; steps++) {
+    if (at === folder.inode) return leaver;
+    const own = intents.get(at);
+    if (own && own.parent !== own.baseParent) leaver = own;
+    at = own ? own.baseParent : parentOf(at, view);
+  }
+  return undefined;
+}
+
+function parentOf(inode: Inode, view: View): Inode | undefined {
+  const item = view.item(inode);
+  return item && view.parent(item)?.inode;
+}
+
+/** Whether those for whom it waits wait for its place at the server. Only what is there stands in a place. */
+function standsInTheWay(intent: Intent, first: Wait, outbox: Outbox): boolean {
+  if (intent.remoteId === NO_REMOTE) return false;
+  const seen = new Set<Inode>();
+  for (let wait = first; wait.kind === 'after' || wait.kind === 'covered'; ) {
+    const inode: Inode | undefined = wait.inode;
+    if (inode === intent.inode) return 'forPlace' in wait;
+    const at = inode === undefined ? undefined : outbox.intents.get(inode);
+    if (!at || seen.has(at.inode) || seen.size > LONGEST_CHAIN) return false;
+    seen.add(at.inode);
+    wait = waitOf(at, outbox);
+  }
+  return false;
+}
+
+function waitOfDeletion(intent: Intent, outbox: Outbox): Wait {
+  const { intents } = outbox;
+  const parent = intents.get(intent.baseParent);
+  if (parent?.deleted) return { kind: 'covered', inode: parent.inode };
+  const taker = intents.takingContentOf(intent.remoteId).find((one) => !isLocal(one));
+  if (taker) return { kind: 'after', inode: taker.inode };
+  return intent.folder ? waitOfFolderDeletion(intent, outbox) : GO;
+}
+
+/** Whatever was in the folder must have been deleted here, or have left it at the server already. */
+function waitOfFolderDeletion(folder: Intent, outbox: Outbox): Wait {
+  const { intents, tree } = outbox;
+  const { view } = tree;
+  const doubtful = intents.attemptedIn(folder.inode);
+  if (doubtful) return { kind: 'after', inode: doubtful.inode };
+  // It may still be in the folder, and have other content than was seen.
+  if (intents.basedIn(folder.inode).some((one) => one.deleted && isUnseen(one, view))) return { kind: 'keep-folder' };
+  for (let after = 0; ; ) {
+    const items = view.children(folder.remoteId, after, 256);
+    for (const item of items) {
+      const own = intents.ofRemote(item.remoteId);
+      if (!own || isNewer(item, own)) return { kind: 'keep-folder' };
+      if (!own.deleted || own.attempted) return { kind: 'after', inode: own.inode };
+      const taker = intents.takingContentOf(own.remoteId).find((one) => !isLocal(one));
+      if (taker) return { kind: 'after', inode: taker.inode };
+      if (own.folder) {
+        const inner = waitOfFolderDeletion(own, outbox);
+        if (inner.kind !== 'go') return inner;
+      }
+    }
+    if (items.length < 256) return GO;
+    after = items.at(-1)!.inode;
+  }
+}
+
+/** It was there, and the server does not show it any more without having said that it was deleted. */
+const isUnseen = (intent: Intent, view: View): boolean => (flagsOf(intent, view) & (GONE | DELETED)) === GONE;
+
+/** Whether the server has other content of an item than the one that was seen by who deleted it. */
+export const isNewer = ({ isFile, versionId, versionNumber }: Item, deletion: Intent): boolean =>
+  isFile && deletion.deleted && versionId !== deletion.baseVersion && versionNumber >= deletion.baseNumber;
+
+/** A local name may have been exempt when it was made; what is published must obey. */
+export function violation(intent: Intent, { tree, names }: Outbox): Failure | undefined {
+  if (intent.name === intent.baseName) return undefined;
+  const path = tree.pathOf(intent);
+  const refusal = names.publishRefusal(path, intent.name);
+  return refusal && new Failure('name-refused', { name: path, why: refusal.words });
+}
+
+/** Deletions that a folder's deletion covers, the folder's own left out. */
+export function coveredBy(folder: Intent, outbox: Outbox): Intent[] {
+  const seen = new Set<Inode>([folder.inode]);
+  const found: Intent[] = [];
+  const folders = [folder.inode];
+  for (let at = folders.pop(); at !== undefined; at = folders.pop())
+    for (const intent of outbox.intents.basedIn(at)) {
+      if (seen.has(intent.inode)) continue;
+      seen.add(intent.inode);
+      if (intent.deleted) found.push(intent);
+      if (intent.folder) folders.push(intent.inode);
+    }
+  return found;
+}

@@ -1,0 +1,272 @@
+import { LRUCache } from 'lru-cache';
+import type { Inode } from '../../base/ids.js';
+import { READ_ONLY } from '../../mirror/database/flags.js';
+import { uploadOf } from '../intents/attempt.js';
+import { type Intent, NO_INODE, NO_REMOTE } from '../intents/intent.js';
+import type { Outbox } from '../outbox.js';
+
+/** Milliseconds from one try in a folder that refused a change to the next. */
+const QUARTER = 15 * 60_000;
+/**
+ * Several changes can be under way at the first refusal, and a try can cost two calls. The first tries come in a quarter of
+ * an hour each all the same; after them up to so many quarters more are waited until the average is one call.
+ */
+const PROMPT_TRIES = 4;
+const MOST_EXTRA = 2;
+/** Every so many tries one goes that was never tried: what is refused now may not be what another one is refused for. */
+const TURN = 4;
+/** Refusals in a row after which it does not count any more that the folder takes changes of that kind. */
+const STREAK = 3;
+/** Milliseconds after which one looks again where nothing can be tried now. */
+const LOOK = 60_000;
+/** Milliseconds for which it is taken as known which folders lie above one: all that waits is asked for at once. */
+const CHAIN_KNOWN = 1000;
+/** Folders of which that is remembered. */
+const CHAINS = 1000;
+/** Folders above each other: more is a circle. */
+const DEEPEST = 1000;
+
+export const REFUSED_REASON =
+  'Procore refused a change in this folder: every 15 minutes one is tried, and once that goes all do';
+
+/** A folder in which the server refused a change. */
+interface Refused {
+  /** When the next one is tried, milliseconds since the epoch. */
+  until: number;
+  /** Of the last refusal: by this machine's clock, and by the one that never jumps. */
+  at: number;
+  tick: number;
+  /** Of the first one, likewise. */
+  readonly firstAt: number;
+  readonly firstTick: number;
+  calls: number;
+  tries: number;
+  /** The one that is being tried. */
+  probe: Inode | undefined;
+  readonly tried: Set<Inode>;
+  /** Kinds of which one was refused, with how many were since one was taken. */
+  readonly refused: Map<string, number>;
+  /** Kinds of which one was taken since. */
+  readonly taken: Set<string>;
+  readonly waiting: Set<Inode>;
+}
+
+/**
+ * What the server does not permit, or has no place for, costs one call a quarter of an hour for a folder and all below
+ * it, however much waits there: one change is tried, and when it goes all do. What can be said of other folders is not
+ * touched by that. Not kept over a start, which costs one more round.
+ */
+export class Refusals {
+  readonly #outbox: Outbox;
+  readonly #folders = new Map<Inode, Refused>();
+  readonly #chains = new LRUCache<Inode, { readonly at: number; readonly folders: readonly Inode[] }>({ max: CHAINS });
+
+  constructor(outbox: Outbox) {
+    this.#outbox = outbox;
+  }
+
+  /** The refusal for which a change waits. */
+  of(intent: Intent): Refused | undefined {
+    if (this.#folders.size === 0) return undefined;
+    const refused = this.#nearest(intent);
+    if (!refused || !waits(intent, refused)) return undefined;
+    refused.waiting.add(intent.inode);
+    return refused;
+  }
+
+  /** Whether a change waits for a refusal that came at this time of the clock that never jumps, or later. */
+  isRefusedSince(intent: Intent, tick: number): boolean {
+    const refused = this.of(intent);
+    return refused !== undefined && refused.tick >= tick;
+  }
+
+  /** When the next one is to be tried, milliseconds since the epoch. */
+  get nextAt(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { until, probe } of this.#folders.values()) if (probe === undefined) next = Math.min(next, until);
+    return next;
+  }
+
+  /** One change of each folder whose time has come. @param canGo nothing else stands before it */
+  *due(now: number, canGo: (intent: Intent) => boolean): Generator<Intent> {
+    for (const [folder, refused] of this.#folders) {
+      if (refused.probe !== undefined || refused.until > now) continue;
+      const waiting = this.#waiting(refused);
+      const probe = waiting.sort(before(refused)).find(canGo);
+      if (probe) {
+        refused.probe = probe.inode;
+        yield probe;
+      } else if (waiting.length > 0) refused.until = now + LOOK;
+      else this.#folders.delete(folder);
+    }
+  }
+
+  /** The server refused a change. @param after the same change with what the attempt noted down */
+  refused(intent: Intent, after: Intent | undefined): void {
+    const { clock } = this.#outbox;
+    const [now, tick] = [clock.now(), clock.monotonic()];
+    const refused = this.#nearest(intent) ?? this.#close(this.#folderOf(intent), now, tick);
+    if (refused.probe === intent.inode) refused.tries++;
+    refused.calls += callsOf(intent, after);
+    refused.tried.add(intent.inode);
+    const kind = kindOf(intent);
+    const streak = (refused.refused.get(kind) ?? 0) + 1;
+    refused.refused.set(kind, streak);
+    if (streak >= STREAK) refused.taken.delete(kind);
+    refused.at = now;
+    refused.tick = tick;
+    const paid = Math.floor((tick - refused.firstTick) / QUARTER);
+    const owed = Math.min(MOST_EXTRA, Math.max(0, refused.calls - paid));
+    refused.until = now + QUARTER * (1 + (refused.tries < PROMPT_TRIES ? 0 : owed));
+  }
+
+  /** The server took a change. */
+  taken(intent: Intent): void {
+    if (this.#folders.size === 0) return;
+    const own = this.#folders.get(intent.inode);
+    if (own && intent.remoteId === NO_REMOTE) this.#free(intent.inode, own);
+    for (const folder of this.#above(folderOf(intent))) {
+      const refused = this.#folders.get(folder);
+      if (!refused) continue;
+      if (refused.tried.has(intent.inode)) this.#free(folder, refused);
+      else {
+        const kind = kindOf(intent);
+        refused.taken.add(kind);
+        if (refused.refused.has(kind)) refused.refused.set(kind, 0);
+        // What goes shows that more may: the next one is tried at once.
+        if (refused.probe === intent.inode) refused.until = this.#outbox.clock.now();
+        this.#touch(refused);
+      }
+    }
+  }
+
+  /** A change is not being tried any more. */
+  ended(inode: Inode): void {
+    for (const refused of this.#folders.values()) if (refused.probe === inode) refused.probe = undefined;
+  }
+
+  /** Somebody waits: one of each folder is tried now. */
+  tryNow(): void {
+    for (const refused of this.#folders.values()) refused.until = this.#outbox.clock.now();
+  }
+
+  /** A person says that this one is to be tried, and with it all of its folder. */
+  forget(intent: Intent): void {
+    for (const folder of this.#above(folderOf(intent))) {
+      const refused = this.#folders.get(folder);
+      if (refused) this.#free(folder, refused);
+    }
+  }
+
+  #free(folder: Inode, refused: Refused): void {
+    this.#folders.delete(folder);
+    this.#touch(refused);
+  }
+
+  #touch(refused: Refused): void {
+    for (const inode of refused.waiting) this.#outbox.intents.touch(inode);
+  }
+
+  #waiting(refused: Refused): Intent[] {
+    return [...refused.waiting].flatMap((inode) => {
+      const intent = this.#outbox.intents.get(inode);
+      if (intent && this.of(intent) === refused) return [intent];
+      refused.waiting.delete(inode);
+      return [];
+    });
+  }
+
+  /** From now on the folder is one; what is known of folders below it counts for it. */
+  #close(folder: Inode, now: number, tick: number): Refused {
+    const below = [...this.#folders].filter(([other]) => this.#above(other).includes(folder));
+    const all = below.map(([, refused]) => refused);
+    for (const [other, refused] of below) this.#free(other, refused);
+    const refused: Refused = {
+      ...{ until: now, at: now, tick, firstAt: now, tries: 0, probe: undefined, taken: new Set<string>() },
+      firstTick: Math.min(tick, ...all.map(({ firstTick }) => firstTick)),
+      calls: all.reduce((sum, { calls }) => sum + calls, 0),
+      tried: new Set(all.flatMap(({ tried }) => [...tried])),
+      refused: new Map(all.flatMap(({ refused }) => [...refused])),
+      waiting: new Set<Inode>(),
+    };
+    this.#folders.set(folder, refused);
+    return refused;
+  }
+
+  #nearest(intent: Intent): Refused | undefined {
+    for (const folder of this.#above(folderOf(intent))) {
+      const refused = this.#folders.get(folder);
+      if (refused) return refused;
+    }
+    return undefined;
+  }
+
+  /** Where the refusal holds: the folder, or the highest above it that the server says is read-only. */
+  #folderOf(intent: Intent): Inode {
+    const { view } = this.#outbox.tree;
+    const own = folderOf(intent);
+    return this.#above(own).findLast((folder) => ((view.item(folder)?.flags ?? 0) & READ_ONLY) !== 0) ?? own;
+  }
+
+  /** The folder and those above it, lowest first. */
+  #above(folder: Inode): readonly Inode[] {
+    const now = this.#outbox.clock.monotonic();
+    const known = this.#chains.get(folder);
+    if (known && now - known.at < CHAIN_KNOWN) return known.folders;
+    const folders = this.#lookAbove(folder);
+    this.#chains.set(folder, { at: now, folders });
+    return folders;
+  }
+
+  #lookAbove(folder: Inode): Inode[] {
+    const { intents, tree } = this.#outbox;
+    const found: Inode[] = [];
+    for (let at: Inode | undefined = folder; at !== undefined && found.length < DEEPEST; ) {
+      found.push(at);
+      const item = tree.view.item(at);
+      at = intents.get(at)?.parent ?? (item && tree.view.parent(item)?.inode);
+    }
+    return found;
+  }
+}
+
+/** The folder in which a change is made. */
+const folderOf = ({ deleted, parent, baseParent }: Intent): Inode =>
+  deleted && baseParent !== NO_INODE ? baseParent : parent;
+
+function kindOf({ deleted, remoteId, folder, dirty }: Intent): string {
+  if (deleted) return 'deletion';
+  if (remoteId === NO_REMOTE) return folder ? 'new folder' : 'new file';
+  return dirty ? 'version' : 'place';
+}
+
+/**
+ * Whether a change waits: it was refused itself, none of its kind was taken since, or some of its kind are refused and some
+ * are not. Of these only what somebody does now goes at once, and what waited before has its turn.
+ */
+function waits(intent: Intent, { tried, taken, refused, firstAt }: Refused): boolean {
+  const kind = kindOf(intent);
+  return tried.has(intent.inode) || !taken.has(kind) || (refused.has(kind) && intent.changedAt <= firstAt);
+}
+
+/** API calls of a refused attempt: a look at what is known, the announcement of an upload, and the change itself. */
+function callsOf(intent: Intent, after: Intent | undefined): number {
+  if (!intent.dirty) return intent.deleted && intent.folder ? 2 : 1;
+  const isAnnounced = uploadOf(intent) === undefined && after !== undefined && uploadOf(after) !== undefined;
+  return 1 + Number(isAnnounced) + Number(intent.remoteId !== NO_REMOTE);
+}
+
+/**
+ * Which goes first: what somebody did since the last refusal, newest first; what is of a kind that was not refused; then
+ * what was tried already, whose content is up, and in its turn what was not.
+ */
+function before({ at, refused, tried, tries }: Refused): (a: Intent, b: Intent) => number {
+  const isTurnOfNew = tries % TURN === TURN - 1;
+  const isNew = ({ state, changedAt }: Intent): boolean => state !== 'failed' && changedAt > at;
+  const rank = (intent: Intent): number => {
+    if (isNew(intent)) return 0;
+    if (!refused.has(kindOf(intent))) return 1;
+    return tried.has(intent.inode) === isTurnOfNew ? 3 : 2;
+  };
+  return (a, b) => rank(a) - rank(b) || (isNew(a) ? b.changedAt - a.changedAt : a.since - b.since);
+}

@@ -1,0 +1,416 @@
+import { setMaxListeners } from 'node:events';
+import { diskFailure } from '../../base/disk.js';
+import { Failure } from '../../base/errors.js';
+import type { Inode } from '../../base/ids.js';
+import type { Log } from '../../base/log.js';
+import { isStepOn } from '../intents/attempt.js';
+import { isNothing } from '../intents/changes.js';
+import { hasFailed, type Intent, NO_REMOTE } from '../intents/intent.js';
+import type { Outbox } from '../outbox.js';
+import { afterFailure, consequenceOf, type Delays, isPublished } from '../upload/publish.js';
+import type { Sender } from '../upload/sender.js';
+import { Alarm } from './alarm.js';
+import { Completions } from './completions.js';
+import { BRAKE_REASON, Brake } from './delete-guard.js';
+import { BrakeRecord } from './delete-guard-record.js';
+import { coveredBy, orderOf, violation } from './order.js';
+import { Prospects } from './prospects.js';
+import { Readiness } from './readiness.js';
+import { ReadyQueue } from './ready-queue.js';
+import { Refusals } from './refusals.js';
+
+export interface SchedulerOptions {
+  readonly outbox: Outbox;
+  readonly sender: Sender;
+  readonly delays: Delays;
+  /** Deletions and overwrites in ten minutes. */
+  readonly holdAfter: number;
+  /** Intents under way at once. */
+  readonly parallel: number;
+  readonly log: Log;
+}
+
+/** Milliseconds. */
+const DISK_PAUSE = 5000;
+const TICK = 20;
+/** Changes that follow each other within a tick are looked at together, milliseconds after the first at the latest. */
+const BURST = 1000;
+/** Everything is looked at anew so often, whether something happened to it or not, milliseconds. */
+const SWEEP = 60_000;
+/** Somebody who drains waits for the next that is done, but no longer than this, milliseconds. */
+const LONGEST_WAIT = 500;
+/** Milliseconds that `drain` waits for the kernel to tell that nobody has a file any more which a program closed before. */
+const RELEASE_COMES = 1000;
+
+/** Brings the intents to the server in an order that the server can follow, again and again until each is there. */
+export class Scheduler {
+  readonly refusals: Refusals;
+  readonly #o: SchedulerOptions;
+  readonly #brake: Brake;
+  readonly #readiness: Readiness;
+  readonly #prospects: Prospects;
+  readonly #stop = new AbortController();
+  readonly #underWay = new Map<Inode, Promise<void>>();
+  readonly #queue = new ReadyQueue();
+  readonly #completions: Completions;
+  readonly #alarm: Alarm;
+  readonly #onChange = (): void => this.#changed();
+  #burstEnd = 0;
+  #sweepAt = 0;
+  /** Why the outbox could not be written the last time. */
+  #diskError: unknown;
+
+  constructor(options: SchedulerOptions) {
+    this.#o = options;
+    this.#completions = new Completions(options.outbox.clock);
+    this.#alarm = new Alarm(options.outbox.clock, () => this.#awake());
+    this.#brake = new Brake(options.holdAfter, new BrakeRecord(options.outbox.intents.database, options.log));
+    this.refusals = new Refusals(options.outbox);
+    const { outbox, delays, sender } = options;
+    this.#readiness = new Readiness(outbox, delays, this.refusals);
+    const { refusals } = this;
+    const isUnderWay = (inode: Inode): boolean => this.#underWay.has(inode);
+    this.#prospects = new Prospects({
+      outbox,
+      readiness: this.#readiness,
+      refusals,
+      attempts: sender.attempts,
+      isUnderWay,
+    });
+    // Every call under way listens to it.
+    setMaxListeners(0, this.#stop.signal);
+  }
+
+  start(): void {
+    this.#o.outbox.events.on('changed', this.#onChange);
+    this.#wake(0);
+  }
+
+  /** Mass deletion is being held. */
+  get braked(): boolean {
+    return this.#readiness.braked;
+  }
+
+  isUnderWay(inode: Inode): boolean {
+    return this.#underWay.has(inode);
+  }
+
+  /**
+   * Sends everything that can go, without waiting for settle times, and tries again what failed in passing, until nothing
+   * is left but what waits for a person; names of files on their way to another one wait a few seconds for their rename.
+   * Resolves with what is left; aborting only ends the waiting. Not `isPatient`: also when the line or the account is of
+   * no use now.
+   *
+   * @throws what the outbox could not be written for
+   */
+  async drain(signal: AbortSignal, { isPatient = true } = {}): Promise<Intent[]> {
+    const { intents, clock } = this.#o.outbox;
+    const began = clock.monotonic();
+    this.#prospects.resume();
+    this.refusals.tryNow();
+    this.#readiness.setDraining(1);
+    try {
+      for (;;) {
+        this.#diskError = undefined;
+        this.#tick();
+        if (this.#underWay.size === 0) {
+          const left = [...intents.all()].filter((intent) => intent.state !== 'local');
+          const isClosing = clock.monotonic() - began < RELEASE_COMES && left.some(this.#readiness.isClosing);
+          if (!isClosing && !this.#prospects.areThere(left, began, isPatient)) return left;
+        }
+        await this.#completions.next(LONGEST_WAIT, signal);
+        signal.throwIfAborted();
+        if (this.#diskError !== undefined) throw this.#diskError;
+      }
+    } finally {
+      this.#readiness.setDraining(-1);
+      this.#wake(0);
+    }
+  }
+
+  /**
+   * Sends what is acknowledged of one item now, although it may still be open, and what must go before it. Resolves when
+   * the server has it; at once for names that stay here or wait for their rename.
+   * @throws Failure `not-published` with the reason why it cannot go
+   */
+  async publish(inode: Inode, signal: AbortSignal): Promise<void> {
+    const { outbox } = this.#o;
+    const chain = [inode];
+    for (let at = outbox.intents.get(inode); at; at = outbox.intents.get(at.parent)) chain.push(at.parent);
+    this.#readiness.setUrgent(chain, 1);
+    this.#again(chain);
+    try {
+      for (;;) {
+        this.#tick();
+        const intent = outbox.intents.get(inode);
+        if (!intent || intent.deleted || isNothing(intent)) return;
+        if (!isPublished(outbox.names.kind(intent.name, intent.folder))) return;
+        const why = this.#prospects.obstacle(chain);
+        if (why !== undefined) {
+          const failure = new Failure('not-published', { path: outbox.tree.pathOf(intent), why });
+          this.#o.log.warn({}, failure.line);
+          throw failure;
+        }
+        await this.#completions.next(LONGEST_WAIT, signal);
+        if (signal.aborted) throw new Failure('interrupted');
+      }
+    } finally {
+      this.#readiness.setUrgent(chain, -1);
+    }
+  }
+
+  /** A person says that these are to be tried again now. */
+  retry(inodes: readonly Inode[]): void {
+    for (const inode of inodes) {
+      const intent = this.#o.outbox.intents.get(inode);
+      if (intent) this.refusals.forget(intent);
+    }
+    this.#again(inodes);
+    this.#wake(0);
+  }
+
+  #again(inodes: readonly Inode[]): void {
+    const { intents } = this.#o.outbox;
+    for (const inode of inodes) {
+      const intent = intents.get(inode);
+      if (intent && hasFailed(intent)) intents.put({ ...intent, state: 'held', changedAt: 0 });
+    }
+  }
+
+  /** The server can be reached again: what waits for that need not wait longer. */
+  resume(): void {
+    this.#prospects.resume();
+    this.#wake(0);
+  }
+
+  /** A person says that these may go: past the brake, and although a crash came in between. */
+  release(inodes: readonly Inode[]): void {
+    const { intents } = this.#o.outbox;
+    const put = inodes.flatMap((inode) => {
+      const intent = intents.get(inode);
+      if (!intent) return [];
+      const all = intent.deleted && intent.folder ? [intent, ...coveredBy(intent, this.#o.outbox)] : [intent];
+      return all.map(
+        (one): Intent => ({ ...one, released: true, flushed: true, reason: undefined, changedAt: 0, state: 'held' }),
+      );
+    });
+    intents.change(put);
+    this.#wake(0);
+  }
+
+  async close(): Promise<void> {
+    this.#o.outbox.events.off('changed', this.#onChange);
+    this.#alarm.clear();
+    this.#stop.abort(new Failure('interrupted'));
+    await Promise.allSettled(this.#underWay.values());
+  }
+
+  /** The brake is to see all of what one command deletes before the first of it goes. */
+  #changed(): void {
+    const now = this.#o.outbox.clock.monotonic();
+    if (this.#burstEnd === 0) this.#burstEnd = now + BURST;
+    if (this.#underWay.size === 0) this.#alarm.clear();
+    this.#wake(Math.min(TICK, Math.max(0, this.#burstEnd - now)));
+  }
+
+  #wake(ms: number): void {
+    if (!this.#stop.signal.aborted) this.#alarm.set(ms);
+  }
+
+  #awake(): void {
+    try {
+      this.#tick();
+    } catch (error) {
+      this.#unwritable(error);
+    }
+  }
+
+  #tick(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#alarm.clear();
+    this.#burstEnd = 0;
+    const now = this.#o.outbox.clock.now();
+    const { pausedUntil } = this.#prospects;
+    if (now < pausedUntil) {
+      this.#wake(pausedUntil - now);
+      return;
+    }
+    this.#lookAtTouched(now);
+    const { intents } = this.#o.outbox;
+    while (this.#underWay.size < this.#o.parallel) {
+      const inode = this.#queue.take(now);
+      if (inode === undefined) break;
+      const intent = intents.get(inode);
+      if (!intent || this.#underWay.has(inode)) continue;
+      // Somebody may have opened it since.
+      const at = this.#readiness.at(intent);
+      if (at === undefined || at > now) this.#queue.set(inode, intent.since, at);
+      else if (!this.#tryToBegin(intent)) return;
+    }
+    const isFree = this.#tryRefused(now);
+    const probeAt = isFree ? this.refusals.nextAt : Number.POSITIVE_INFINITY;
+    this.#wake(Math.max(TICK, Math.min(this.#queue.nextAt, probeAt, this.#sweepAt) - now));
+  }
+
+  /** Last of all: nobody waits for them. True when there was room for all whose time has come. */
+  #tryRefused(now: number): boolean {
+    if (this.#underWay.size >= this.#o.parallel) return false;
+    for (const intent of this.refusals.due(now, (one) => this.#prospects.canTry(one, now))) {
+      if (!this.#tryToBegin(intent) || !this.#underWay.has(intent.inode)) this.refusals.ended(intent.inode);
+      if (this.#underWay.size >= this.#o.parallel) return false;
+    }
+    return true;
+  }
+
+  /** Puts what changed, and what waited for it, where it belongs in the queue. */
+  #lookAtTouched(now: number): void {
+    const { intents } = this.#o.outbox;
+    if (now >= this.#sweepAt) {
+      this.#sweepAt = now + SWEEP;
+      intents.touchAll();
+    }
+    const touched = new Set(intents.takeTouched());
+    for (const inode of touched) {
+      for (const waiting of this.#queue.freedBy(inode)) touched.add(waiting);
+      this.#brake.lookAt(inode, intents.get(inode));
+    }
+    if (this.#setBrake(this.#brake.isOn(now))) for (const { inode } of intents.all()) touched.add(inode);
+    for (const inode of touched) {
+      const intent = intents.get(inode);
+      if (!intent) this.#readiness.forget(inode);
+      const at = intent && !this.#underWay.has(inode) ? this.#readiness.at(intent) : undefined;
+      this.#queue.set(inode, intent?.since ?? 0, at);
+    }
+  }
+
+  /** False when the outbox cannot be written. */
+  #tryToBegin(intent: Intent): boolean {
+    try {
+      this.#begin(intent);
+      return true;
+    } catch (error) {
+      this.#o.outbox.intents.touch(intent.inode);
+      this.#unwritable(error);
+      return false;
+    }
+  }
+
+  #begin(intent: Intent): void {
+    const { outbox, sender } = this.#o;
+    const awaited = sender.attempts.awaited(intent);
+    const order = orderOf(intent, outbox);
+    if (awaited !== undefined || order.kind === 'covered') {
+      this.#queue.waitFor(awaited ?? intent.baseParent, intent.inode);
+      return;
+    }
+    if (order.kind === 'keep-folder') {
+      sender.deletions.keep(intent);
+      return;
+    }
+    if (order.kind === 'after') {
+      // A deletion that stands in somebody's way rests no longer. After a failure it has its pause all the same.
+      const first = order.inode === undefined ? undefined : outbox.intents.get(order.inode);
+      this.#queue.waitFor(order.inode, intent.inode);
+      if (!first?.deleted || first.inode === intent.inode || this.#underWay.has(first.inode)) return;
+      const firstAt = this.#readiness.at(first);
+      if (firstAt === undefined || (hasFailed(first) && firstAt > outbox.clock.now())) return;
+      const outcome = sender.attempts.awaited(first);
+      const before = outcome === undefined ? orderOf(first, outbox) : ({ kind: 'after', inode: outcome } as const);
+      if (before.kind === 'go') this.#run(first, () => sender.send(first, this.#stop.signal));
+      else if (before.kind === 'step-aside') this.#run(first, () => sender.stepAside(first, this.#stop.signal));
+      else if (before.kind === 'after') this.#queue.waitFor(before.inode, intent.inode);
+      return;
+    }
+    const violated = intent.deleted ? undefined : violation(intent, outbox);
+    if (violated) {
+      this.#readiness.began(intent.inode);
+      this.#failed(intent, violated);
+    } else if (order.kind === 'step-aside') this.#run(intent, () => sender.stepAside(intent, this.#stop.signal));
+    else this.#run(intent, () => sender.send(intent, this.#stop.signal));
+  }
+
+  #run(intent: Intent, work: () => Promise<void>): void {
+    const { outbox } = this.#o;
+    this.#readiness.began(intent.inode);
+    const covered = intent.deleted && intent.folder ? coveredBy(intent, outbox) : [];
+    const running = work()
+      .then(
+        () => {
+          const now = this.#o.outbox.clock.now();
+          outbox.permissions.granted(intent.inode);
+          outbox.permissions.granted(intent.parent);
+          if (isStepOn(intent, outbox.intents.get(intent.inode))) this.#taken(intent);
+          this.#brake.passed([intent, ...covered], now);
+        },
+        (error: unknown) => this.#failed(intent, error),
+      )
+      .catch((error: unknown) => this.#unwritable(error))
+      .finally(() => {
+        this.#underWay.delete(intent.inode);
+        this.refusals.ended(intent.inode);
+        outbox.intents.touch(intent.inode);
+        this.#rests(intent.inode);
+        this.#wake(0);
+        this.#completions.tell();
+      });
+    this.#underWay.set(intent.inode, running);
+  }
+
+  /** The server took it. Of a folder that it has now nothing is known that it refused in the one before. */
+  #taken(intent: Intent): void {
+    this.refusals.taken(intent);
+    if (!intent.folder || intent.remoteId !== NO_REMOTE) return;
+    for (const { inode } of this.#o.outbox.intents.childrenOf(intent.inode)) this.#readiness.forget(inode);
+  }
+
+  /** What was set while it was under way carries the state of that. */
+  #rests(inode: Inode): void {
+    const { intents } = this.#o.outbox;
+    const now = intents.get(inode);
+    if (now?.state !== 'uploading') return;
+    try {
+      intents.put({ ...now, state: 'held' });
+    } catch (error) {
+      this.#unwritable(error);
+    }
+  }
+
+  /** What happened cannot be written down: nothing more is begun until the disk has had time to recover. */
+  #unwritable(error: unknown): void {
+    this.#diskError = error;
+    this.#prospects.pause(DISK_PAUSE);
+    this.#o.log.error({ error }, 'the outbox cannot be written; nothing goes up meanwhile');
+    this.#wake(DISK_PAUSE);
+  }
+
+  #failed(intent: Intent, error: unknown): void {
+    const { outbox, log } = this.#o;
+    if (this.#stop.signal.aborted) return;
+    const known = diskFailure(error);
+    const failure = known instanceof Failure ? known : new Failure('internal', {}, error);
+    const consequence = consequenceOf(failure);
+    this.#readiness.failed(intent.inode, consequence.needsSomebody === true);
+    if (consequence.pause !== undefined) this.#prospects.pause(consequence.pause, consequence);
+    if (failure.code === 'not-permitted')
+      outbox.permissions.refused(intent.remoteId === NO_REMOTE ? intent.parent : intent.inode);
+    const now = outbox.intents.get(intent.inode);
+    if (consequence.refused === 'folder') this.refusals.refused(intent, now);
+    if (!now || now.deleted !== intent.deleted) return;
+    const level = known === failure ? failure.level : 'error';
+    log[level === 'debug' ? 'info' : level](
+      { error, path: outbox.tree.pathOf(now) },
+      'a change did not reach the server; it stays in the outbox',
+    );
+    // A person changed it meanwhile; what the attempt itself noted down does not count.
+    if (now.state === 'open' || now.changedAt !== intent.changedAt) return;
+    outbox.intents.put(afterFailure(now, failure, consequence, outbox.clock.now()));
+  }
+
+  /** True when that changed something. */
+  #setBrake(on: boolean): boolean {
+    if (on === this.#readiness.braked) return false;
+    this.#readiness.braked = on;
+    if (on) this.#o.log.error({ limit: this.#o.holdAfter }, `${BRAKE_REASON} (procorefs uploads release|discard)`);
+    return true;
+  }
+}

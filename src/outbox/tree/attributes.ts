@@ -1,0 +1,25 @@
+import { NO_VERSION } from '../intents/intent.js';
+import type { Intents } from '../intents/intents.js';
+import type { LocalItem, Tree } from './tree.js';
+
+/** Times (seconds) and mode that were set here; kept here until a foreign version arrives. */
+export function setAttributes(
+  { tree, intents }: { readonly tree: Tree; readonly intents: Intents },
+  item: LocalItem,
+  mtime: number | undefined,
+  mode: number | undefined,
+): void {
+  const current = tree.item(item.inode);
+  // Of an older version, or of what was unlinked, nobody else can see them.
+  if (!current || (item.isFile && current.sequence !== item.sequence)) return;
+  const { intent } = current;
+  if (mtime !== undefined) tree.folderTimes.forget(item.inode);
+  if (intent)
+    intents.put({ ...intent, ...(mtime === undefined ? {} : { mtime }), ...(mode === undefined ? {} : { mode }) });
+  // They go on with the new version. Any other intent may end without a call, and a folder's call tells nothing of them.
+  if (intent?.dirty) return;
+  const versionId = item.isFile ? current.versionId : NO_VERSION;
+  const before = intents.attributes(item.inode);
+  const kept = before && before.versionId === versionId ? before : undefined;
+  intents.setAttributes(item.inode, { versionId, mtime: mtime ?? kept?.mtime, mode: mode ?? kept?.mode });
+}

@@ -1,0 +1,129 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../../base/clock.js';
+import { Failure } from '../../base/errors.js';
+import type { Inode } from '../../base/ids.js';
+import type { Log } from '../../base/log.js';
+import { linuxNames } from '../../names/linux.js';
+import { classifyName, globPattern, type NameClass } from '../../names/local-only.js';
+import { judgeName, judgePath, type Refusal } from '../../names/procore.js';
+import { isLocal, NO_REMOTE } from '../intents/intent.js';
+import { isPublished } from '../upload/publish.js';
+import type { LocalItem, Tree } from './tree.js';
+
+/** A name that was refused here, for `status`. */
+export interface RefusedName {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly path: string;
+  readonly uid: number;
+  readonly rule: string;
+}
+
+const KEPT_REFUSALS = 100;
+/** Names whose kind is remembered: as many as wait to go up after a large copy. */
+const KEPT_KINDS = 20_000;
+
+/** Judges names before anything is made under them: what will be published must obey Procore's rules. */
+export interface NameGuard {
+  kind(name: string, folder: boolean): NameClass;
+  /** @throws Failure `name-refused` (EINVAL), `path-too-long` (ENAMETOOLONG), `name-taken` (EEXIST) */
+  require(parent: LocalItem, name: string, folder: boolean, uid: number): void;
+  /** As `require`; a folder is judged by the longest path below it. */
+  requireMove(
+    item: LocalItem,
+    parent: LocalItem,
+    name: string,
+    uid: number,
+    longestBelow: (folder: LocalItem) => Promise<number>,
+  ): Promise<void>;
+  /** The rule that stands against publishing an item where it is, if one does. */
+  publishRefusal(path: string, name: string): Refusal | undefined;
+  readonly refusals: readonly RefusedName[];
+}
+
+export function namePolicy(tree: Tree, temporary: readonly string[], log: Log, clock: Clock): NameGuard {
+  const refusals: RefusedName[] = [];
+  const extra = temporary.map((glob) => globPattern(glob, 'transfer-temporary'));
+  const kinds = new LRUCache<string, NameClass>({ max: KEPT_KINDS });
+  const kind = (name: string, folder: boolean): NameClass => {
+    const key = folder ? `${name}/` : name;
+    let found = kinds.get(key);
+    if (found === undefined) kinds.set(key, (found = classifyName(name, extra, folder ? 'folder' : 'file')));
+    return found;
+  };
+  /** Whether what gets this name in this folder goes up under it. */
+  const goesUp = (parent: LocalItem, name: string, folder: boolean): boolean =>
+    isPublished(kind(name, folder)) && !isLocal(parent.intent);
+  const pathIn = (parent: LocalItem, name: string): string =>
+    [tree.path(parent) ?? '', name].filter((part) => part !== '').join('/');
+  /** At the server something has this very name at this place, and what comes to it becomes its next version. */
+  const isTheServers = (parent: LocalItem, name: string): boolean =>
+    tree.isLeft(parent, name) || (tree.child(parent, name)?.remoteId ?? NO_REMOTE) !== NO_REMOTE;
+  /** It goes back to where the server has it. */
+  const isBack = ({ intent }: LocalItem, parent: LocalItem, name: string): boolean =>
+    intent !== undefined &&
+    intent.remoteId !== NO_REMOTE &&
+    intent.baseParent === parent.inode &&
+    intent.baseName === name;
+  /** An old item may break a rule and still be moved, or saved in any way. */
+  const judge = (parent: LocalItem, name: string, path: string): Refusal | undefined => {
+    const refusal = judgeName(name) ?? judgePath(path);
+    return refusal && isTheServers(parent, name) ? undefined : refusal;
+  };
+  /** What the server is to call it under this name here: what is only moved keeps the one that it has there. */
+  const remoteNameOf = (item: LocalItem, name: string): string => {
+    const isKept = name === item.name && (!item.intent || item.intent.name === item.intent.baseName);
+    return (isKept && tree.view.byRemoteId(item.remoteId)?.remoteName) || linuxNames.decode(name);
+  };
+  /** Of two that have one name at the server the mount shows one under another name: who takes the free one is too late. */
+  const requireFree = (
+    parent: LocalItem,
+    name: string,
+    remote: string,
+    item: { isFile: boolean; inode?: Inode },
+    uid: number,
+  ): void => {
+    if (parent.remoteId === NO_REMOTE || tree.isLeft(parent, name)) return;
+    const here = tree.child(parent, name);
+    // It is replaced, unless it is the item itself in another case.
+    if (here && here.inode !== item.inode) return;
+    const plain = tree.view.child(parent, linuxNames.encode(remote));
+    const named = plain?.remoteName === remote ? [plain] : [];
+    for (const { inode } of [...named, ...tree.view.shownOtherwise(parent.remoteId, remote)]) {
+      const other = inode === item.inode ? undefined : tree.item(inode);
+      if (other?.isFile !== item.isFile || other.parent !== parent.inode || other.intent) continue;
+      log.warn({ path: pathIn(parent, name), uid, other: other.name }, 'another item has that name at the server');
+      throw new Failure('name-taken', { name: remote });
+    }
+  };
+  const refuse = (refusal: Refusal, path: string, uid: number): never => {
+    refusals.push({ at: clock.now(), path, uid, rule: refusal.words });
+    if (refusals.length > KEPT_REFUSALS) refusals.shift();
+    log.warn({ path, uid, rule: refusal.words }, 'a name was refused');
+    const code = refusal.errno === 'ENAMETOOLONG' ? 'path-too-long' : 'name-refused';
+    throw new Failure(code, { name: path, why: refusal.words });
+  };
+  return {
+    kind,
+    refusals,
+    require(parent, name, folder, uid) {
+      if (!goesUp(parent, name, folder)) return;
+      const path = pathIn(parent, name);
+      const refusal = judge(parent, name, path);
+      if (refusal) refuse(refusal, path, uid);
+      requireFree(parent, name, linuxNames.decode(name), { isFile: !folder }, uid);
+    },
+    async requireMove(item, parent, name, uid, longestBelow) {
+      if (!goesUp(parent, name, !item.isFile) || isBack(item, parent, name)) return;
+      const path = pathIn(parent, name);
+      const refusal = name === item.name ? judgePath(path) : judge(parent, name, path);
+      if (refusal) refuse(refusal, path, uid);
+      requireFree(parent, name, remoteNameOf(item, name), item, uid);
+      if (item.isFile) return;
+      const below = await longestBelow(item);
+      const longest = below === 0 ? undefined : judgePath(`${path}/${'x'.repeat(below)}`);
+      if (longest) refuse(longest, path, uid);
+    },
+    publishRefusal: (path, name) => judgeName(name) ?? judgePath(path),
+  };
+}

@@ -1,0 +1,230 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { Failure } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import type { ContentCache } from '../../cache/cache.js';
+import type { ContentVersion } from '../../cache/source.js';
+import type { MirrorStore } from '../../mirror/database/store.js';
+import type { Outbox } from '../outbox.js';
+import type { Pins } from './pins.js';
+import { type LocalItem, versionOf } from './tree.js';
+
+export interface PinKeeperOptions {
+  readonly pins: Pins;
+  readonly outbox: Outbox;
+  readonly content: ContentCache;
+  readonly store: MirrorStore;
+  readonly log: Log;
+}
+
+export interface PinStatistics {
+  /** Files and folders that people have pinned. */
+  readonly items: number;
+  /** Files that these keep here, and their bytes. */
+  readonly files: number;
+  readonly bytes: number;
+  /** Bytes that are still to be fetched. */
+  readonly missing: number;
+}
+
+interface Totals {
+  files: number;
+  bytes: number;
+  missing: number;
+}
+
+/** Items looked at in one turn of the event loop. */
+const PAGE = 128;
+/** Files that are fetched at a time. */
+const PARALLEL = 4;
+/** Versions to fetch that are remembered from one look; what is missing beyond them, the next look finds. */
+const BATCH = 2000;
+/** Milliseconds from a change to the look that it causes, and how many times as long as a look takes there is a pause. */
+const SOON = 500;
+const PAUSE = 20;
+/** Milliseconds until a change has all that is pinned looked at again, although not all was fetched. */
+const LONGEST = 60_000;
+/** Milliseconds until what could not be fetched is tried again; doubles up to the last. */
+const RETRY_FIRST = 15_000;
+const RETRY_LAST = 600_000;
+
+/**
+ * Fetches what is pinned and not here, in the background, and again whenever something has changed. Costs no call but for
+ * URLs that have expired, of which one brings 2,000.
+ */
+export class PinKeeper {
+  readonly #o: PinKeeperOptions;
+  readonly #stop = new AbortController();
+  readonly #onChange = (): void => this.#soon(SOON);
+  #totals: Totals = { files: 0, bytes: 0, missing: 0 };
+  #cancelLook: (() => void) | undefined;
+  #cancelRetry: (() => void) | undefined;
+  #dueAt = Number.POSITIVE_INFINITY;
+  #work: Promise<void> | undefined;
+  #again = false;
+  #retry = RETRY_FIRST;
+  #tookMs = 0;
+  #saidFull = false;
+
+  constructor(options: PinKeeperOptions) {
+    this.#o = options;
+    options.content.protect((remote, version) => options.pins.keeps(remote, version));
+  }
+
+  start(): void {
+    this.#o.store.events.on('changed', this.#onChange);
+    this.#o.outbox.events.on('changed', this.#onChange);
+    this.#soon(0);
+  }
+
+  statistics(): PinStatistics {
+    return { items: this.#o.pins.size, ...this.#totals };
+  }
+
+  /**
+   * Keeps the item here from now on. Resolves with what that is before it is fetched.
+   * @throws Failure `pins-too-large` where the cache cannot hold it
+   */
+  async pin(item: LocalItem, signal: AbortSignal): Promise<PinStatistics> {
+    const { pins, content } = this.#o;
+    const others = pins.items().filter((other) => !pins.isWithin(other, item));
+    const kept = pins.holder(item) ? others : [...others, item];
+    const all = (await this.#measure(kept, signal)).bytes;
+    const { limit } = content.stats();
+    if (all > limit)
+      throw new Failure('pins-too-large', { path: item.name || '/', bytes: mib(all), limit: mib(limit) });
+    pins.pin(item);
+    this.#totals = await this.#measure(pins.items(), signal);
+    this.#soon(0);
+    return this.statistics();
+  }
+
+  /** @throws Failure `pinned-above` */
+  async unpin(item: LocalItem, signal: AbortSignal): Promise<PinStatistics> {
+    this.#o.pins.unpin(item);
+    this.#totals = await this.#measure(this.#o.pins.items(), signal);
+    return this.statistics();
+  }
+
+  async close(): Promise<void> {
+    this.#o.store.events.off('changed', this.#onChange);
+    this.#o.outbox.events.off('changed', this.#onChange);
+    this.#stop.abort(new Failure('interrupted'));
+    this.#cancelLook?.();
+    this.#cancelRetry?.();
+    await this.#work;
+  }
+
+  #soon(delay: number): void {
+    if (this.#o.pins.size === 0 || this.#stop.signal.aborted) return;
+    if (this.#work) {
+      this.#again = true;
+      return;
+    }
+    const due = this.#o.outbox.clock.monotonic() + delay;
+    if (due >= this.#dueAt) return;
+    this.#cancelLook?.();
+    this.#dueAt = due;
+    this.#cancelLook = this.#o.outbox.clock.after(delay, () => {
+      this.#dueAt = Number.POSITIVE_INFINITY;
+      this.#work = this.#run().finally(() => {
+        this.#work = undefined;
+        if (!this.#again) return;
+        this.#again = false;
+        this.#soon(Math.max(SOON, PAUSE * this.#tookMs));
+      });
+    });
+  }
+
+  /** Never rejects. */
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    try {
+      const wanted: ContentVersion[] = [];
+      this.#totals = await this.#measure(this.#o.pins.items(), signal, wanted);
+      const isDone = await this.#fetchAll(wanted, signal);
+      if (isDone) this.#retry = RETRY_FIRST;
+      else this.#later();
+      // What did not fit into one batch.
+      if (isDone && wanted.length === BATCH) this.#again = true;
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#o.log.warn({ error }, 'what is pinned cannot be looked at; it is tried again');
+      this.#later();
+    }
+  }
+
+  #later(): void {
+    const wait = this.#retry;
+    this.#retry = Math.min(RETRY_LAST, wait * 2);
+    this.#cancelRetry = this.#o.outbox.clock.after(wait, () => this.#soon(0));
+  }
+
+  /** Files and bytes of the items and all below them, each once; adds to `wanted` what is not here, up to a batch. */
+  async #measure(items: readonly LocalItem[], signal: AbortSignal, wanted: ContentVersion[] = []): Promise<Totals> {
+    const { pins, outbox, content } = this.#o;
+    const totals: Totals = { files: 0, bytes: 0, missing: 0 };
+    let worked = 0;
+    const add = (file: LocalItem): void => {
+      totals.files++;
+      totals.bytes += file.size;
+      if (file.size === 0 || file.intent?.staged) return;
+      const version = versionOf(file);
+      if (content.has(version)) return;
+      totals.missing += file.size;
+      if (wanted.length < BATCH) wanted.push(version);
+    };
+    const folders: { readonly folder: LocalItem; after: number }[] = [];
+    for (const item of items) {
+      const above = outbox.tree.parent(item);
+      if (above && pins.holder(above)) continue;
+      if (item.isFile) add(item);
+      else folders.push({ folder: item, after: 0 });
+    }
+    for (let at = folders.pop(); at; at = folders.pop()) {
+      signal.throwIfAborted();
+      const began = this.#o.outbox.clock.monotonic();
+      const children = outbox.tree.children(at.folder, at.after, PAGE);
+      if (children.length >= PAGE) folders.push({ folder: at.folder, after: children.at(-1)!.inode });
+      for (const child of children) {
+        if (child.isFile) add(child);
+        else folders.push({ folder: child, after: 0 });
+      }
+      worked += this.#o.outbox.clock.monotonic() - began;
+      await turn();
+    }
+    this.#tookMs = worked;
+    return totals;
+  }
+
+  /** False where something is to be tried again later. */
+  async #fetchAll(wanted: readonly ContentVersion[], signal: AbortSignal): Promise<boolean> {
+    let next = 0;
+    let failed = 0;
+    let isFull = false;
+    const began = this.#o.outbox.clock.monotonic();
+    // What changed meanwhile does not wait for all that was missing before.
+    const isOver = (): boolean => this.#again && this.#o.outbox.clock.monotonic() - began > LONGEST;
+    const worker = async (): Promise<void> => {
+      while (next < wanted.length && !isFull && !isOver() && !signal.aborted) {
+        const version = wanted[next++]!;
+        try {
+          if (await this.#o.content.fetch(version, signal)) this.#totals.missing -= version.size;
+          else isFull = true;
+        } catch (error) {
+          if (signal.aborted) return;
+          failed++;
+          this.#o.log.info({ error, file: version.label }, 'a pinned file cannot be fetched; it is tried again');
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, worker));
+    if (isFull && !this.#saidFull) {
+      const { bytes, missing } = this.#totals;
+      this.#o.log.warn({ bytes, missing }, 'not all that is pinned fits: raise cache, make room, or unpin something');
+    }
+    this.#saidFull = isFull;
+    return failed === 0 && !isFull && !signal.aborted;
+  }
+}
+
+const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;

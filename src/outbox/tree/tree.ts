@@ -1,0 +1,252 @@
+import { EventEmitter } from 'node:events';
+import { Failure } from '../../base/errors.js';
+import { type Inode, type RemoteId, ROOT_INODE } from '../../base/ids.js';
+import type { ContentVersion } from '../../cache/source.js';
+import type { Change } from '../../mirror/database/changes.js';
+import { FILE, HIDDEN } from '../../mirror/database/flags.js';
+import type { Item, ListedItem, View } from '../../mirror/database/view.js';
+import { linuxNames } from '../../names/linux.js';
+import { mayBeMadeBy } from '../intents/attempt.js';
+import { type Intent, NO_REMOTE, NO_VERSION } from '../intents/intent.js';
+import type { Intents } from '../intents/intents.js';
+import { FolderTimes } from './folder-times.js';
+
+/** An item as it is here: what the server said last, unless somebody here did something to it since. */
+export interface LocalItem extends Item {
+  readonly parent: Inode;
+  /** What is not confirmed about it. */
+  readonly intent: Intent | undefined;
+  /** Seconds; set here for this content, or when something in the folder changed here. */
+  readonly localMtime: number | undefined;
+  /** Seconds; when something in the folder changed here. */
+  readonly localCtime: number | undefined;
+  /** Permission bits; set here for this content. */
+  readonly localMode: number | undefined;
+}
+
+/** What a listing shows of an item. */
+export type ListedLocalItem = ListedItem & Partial<Pick<LocalItem, 'localMtime' | 'localCtime' | 'localMode'>>;
+
+/** Joins the two layers: the mirror says what the server has, the intents what people did here. */
+export class Tree {
+  readonly view: View;
+  readonly folderTimes = new FolderTimes();
+  /** What changed here, and through which mount; what changes at the server is told by the mirror. */
+  readonly events = new EventEmitter<{ changed: [changes: readonly Change[], by: object | undefined] }>();
+  readonly #intents: Intents;
+
+  constructor(view: View, intents: Intents) {
+    this.view = view;
+    this.#intents = intents;
+  }
+
+  /** Something is another one now, to everybody but the mount that did it. */
+  tell(changes: readonly Change[], by?: object): void {
+    this.events.emit('changed', changes, by);
+  }
+
+  /** Undefined where there is none, it is deleted, or its identity went to another inode. */
+  item(inode: Inode): LocalItem | undefined {
+    const intent = this.#intents.get(inode);
+    if (intent) return intent.deleted ? undefined : this.#fromIntent(intent);
+    const item = this.view.item(inode);
+    if (!item || (item.flags & HIDDEN) !== 0 || this.#isTaken(item)) return undefined;
+    return this.#fromMirror(item);
+  }
+
+  child(parent: LocalItem, name: string): LocalItem | undefined {
+    if (this.#intents.size > 0) {
+      const intent = this.#intents.child(parent.inode, name);
+      if (intent) return this.#fromIntent(intent);
+    }
+    if (parent.remoteId === NO_REMOTE) return undefined;
+    const item = this.view.child(parent, name);
+    return item && !this.#isTaken(item, parent.inode) ? this.#fromMirror(item, parent.inode) : undefined;
+  }
+
+  /** Whether a file is at this place at the server that is elsewhere here, or gone. */
+  isLeft(parent: LocalItem, name: string): boolean {
+    const left = this.#intents.leftFrom(parent.inode, name);
+    return left !== undefined && !left.folder;
+  }
+
+  /** Children with a greater inode, in order of their inodes: `limit`, and fewer only at the end. */
+  children(parent: LocalItem, after: number, limit: number): LocalItem[] {
+    const remote = (above: number): Item[] =>
+      parent.remoteId === NO_REMOTE ? [] : this.view.children(parent.remoteId, above, limit);
+    if (this.#intents.size === 0) return remote(after).map((item) => this.#fromMirror(item, parent.inode));
+    const local = this.#intents.childrenOf(parent.inode);
+    const found: LocalItem[] = [];
+    for (let at = after; ; ) {
+      const rows = remote(at);
+      const isLast = rows.length < limit;
+      // Beyond the last row of a full page the mirror may have more: what is local there waits for its turn.
+      const horizon = isLast ? Number.POSITIVE_INFINITY : rows.at(-1)!.inode;
+      const here = rows.filter(
+        (item) => !this.#isTaken(item, parent.inode) && !this.#intents.child(parent.inode, item.name),
+      );
+      const both = [...here, ...local.filter(({ inode }) => inode > at && inode <= horizon)]
+        .sort((a, b) => a.inode - b.inode)
+        .slice(0, limit - found.length);
+      for (const one of both)
+        found.push('remoteName' in one ? this.#fromMirror(one, parent.inode) : this.#fromIntent(one));
+      if (isLast || found.length === limit) return found;
+      at = horizon;
+    }
+  }
+
+  /** As `children`, with only what a listing shows; straight from the mirror where nobody changed anything. */
+  listing(parent: LocalItem, after: number, limit: number): readonly ListedLocalItem[] {
+    const isUntouched = this.#intents.isEmpty && this.folderTimes.isEmpty;
+    if (isUntouched && parent.remoteId !== NO_REMOTE) return this.view.listing(parent.remoteId, after, limit);
+    return this.children(parent, after, limit);
+  }
+
+  /** Whether nothing is in the folder, as far as is known here. */
+  isEmpty(folder: LocalItem): boolean {
+    if (this.#intents.childrenOf(folder.inode).length > 0) return false;
+    for (let after = 0; ; ) {
+      const items = folder.remoteId === NO_REMOTE ? [] : this.view.children(folder.remoteId, after, 256);
+      if (items.some((item) => !this.#isTaken(item, folder.inode))) return false;
+      if (items.length < 256) return true;
+      after = items.at(-1)!.inode;
+    }
+  }
+
+  /** @throws Failure `item-exists`, `is-a-folder`, `not-a-folder`, `folder-not-empty`, as rename(2) says */
+  requireReplaceable(item: LocalItem, replaced: LocalItem, mayReplace: boolean): void {
+    const path = replaced.name;
+    if (!mayReplace) throw new Failure('item-exists', { path });
+    if (item.isFile !== replaced.isFile) throw new Failure(item.isFile ? 'is-a-folder' : 'not-a-folder', { path });
+    if (!replaced.isFile && !this.isEmpty(replaced)) throw new Failure('folder-not-empty', { path });
+  }
+
+  /** The item as it is now, whatever happened since it was looked up. @throws Failure `no-such-item` */
+  current(item: LocalItem): LocalItem {
+    const now = this.item(item.inode);
+    if (!now) throw new Failure('no-such-item', { path: item.name });
+    return now;
+  }
+
+  /** An item that was just made. */
+  required(inode: Inode): LocalItem {
+    const item = this.item(inode);
+    if (!item) throw new Failure('internal', { why: `inode ${inode} is not there after it was made` });
+    return item;
+  }
+
+  parent(item: LocalItem): LocalItem | undefined {
+    return item.inode === ROOT_INODE ? undefined : this.item(item.parent);
+  }
+
+  /** Path from the project's root, of shown names; undefined where a folder above is gone. */
+  path(item: LocalItem): string | undefined {
+    const names: string[] = [];
+    for (let at: LocalItem | undefined = item; at?.inode !== ROOT_INODE; at = this.parent(at)) {
+      if (!at || names.length > 1000) return undefined;
+      names.unshift(at.name);
+    }
+    return names.join('/');
+  }
+
+  /** Where the intent's item is to be, or was, for messages: also in a folder that is gone. */
+  pathOf(intent: Intent): string {
+    const names = [intent.name];
+    for (let at: Inode | undefined = intent.parent; at !== undefined && at !== ROOT_INODE && names.length < 1000; ) {
+      const above: Intent | undefined = this.#intents.get(at);
+      const item: Item | undefined = above ? undefined : this.view.item(at);
+      const name = above?.name ?? item?.name;
+      if (name === undefined) break;
+      names.unshift(name);
+      at = above ? above.parent : item && this.view.parent(item)?.inode;
+    }
+    return names.join('/');
+  }
+
+  /**
+   * Something in a folder was made, removed or renamed here, at this time in milliseconds. A time that was set before
+   * does not come back.
+   */
+  changedIn(folder: Inode, now: number): void {
+    const id = this.remoteIdOf(folder);
+    this.folderTimes.changed(folder, (id !== undefined && this.view.byRemoteId(id)?.updatedAt) || 0, now);
+    const set = this.#intents.attributes(folder);
+    if (set?.mtime === undefined) return;
+    this.#intents.setAttributes(folder, set.mode === undefined ? undefined : { ...set, mtime: undefined });
+  }
+
+  /** The server's id of a folder here, or undefined while it is not there yet. */
+  remoteIdOf(folder: Inode): RemoteId | undefined {
+    const intent = this.#intents.get(folder);
+    // Of a mirror that was lost the folder may come into sight yet: it is the same one.
+    const id = intent
+      ? intent.remoteId
+      : (this.view.item(folder)?.remoteId ?? this.#intents.identities.remoteOf(folder));
+    return id === undefined || id === NO_REMOTE ? undefined : id;
+  }
+
+  /**
+   * Whether an intent speaks for this item of the server: at its place the mirror's row does not count. The intent of what
+   * has just been made there gets its remote id a moment after the mirror, which knows it by the same inode; where the
+   * reply was lost a poll may have shown what was made, as an item of its own, until one has looked.
+   */
+  #isTaken(item: Item, folder?: Inode): boolean {
+    if (this.#intents.size === 0) return false;
+    if (this.#intents.ofRemote(item.remoteId) || this.#intents.get(item.inode)) return true;
+    if (!this.#intents.hasCreationsInDoubt) return false;
+    const parent = folder ?? this.view.parent(item)?.inode;
+    return (
+      parent !== undefined &&
+      this.#intents.creationsInDoubt(parent, item.remoteName).some((intent) => mayBeMadeBy(item, intent))
+    );
+  }
+
+  #fromMirror(item: Item, parent?: Inode): LocalItem {
+    const set = this.#intents.attributes(item.inode);
+    const counts = set !== undefined && (!item.isFile || set.versionId === item.versionId);
+    const here = item.isFile ? undefined : this.folderTimes.at(item.inode, item.updatedAt);
+    return {
+      ...item,
+      parent: parent ?? this.view.parent(item)?.inode ?? ROOT_INODE,
+      intent: undefined,
+      localMtime: here ?? (counts ? set.mtime : undefined),
+      localCtime: here,
+      localMode: counts ? set.mode : undefined,
+    };
+  }
+
+  #fromIntent(intent: Intent): LocalItem {
+    const base = intent.remoteId === NO_REMOTE ? undefined : this.view.byRemoteId(intent.remoteId);
+    const changed = Math.floor(intent.changedAt / 1000);
+    const here = intent.folder ? this.folderTimes.at(intent.inode, base?.updatedAt ?? 0) : undefined;
+    return {
+      inode: intent.inode,
+      remoteId: intent.remoteId,
+      parentId: this.remoteIdOf(intent.parent) ?? NO_REMOTE,
+      name: intent.name,
+      remoteName: linuxNames.decode(intent.name),
+      flags: (base?.flags ?? (intent.folder ? 0 : FILE)) & ~HIDDEN,
+      isFile: !intent.folder,
+      updatedAt: Math.max(base?.updatedAt ?? 0, intent.dirty || !base ? changed : 0),
+      createdAt: base?.createdAt ?? Math.floor(intent.since / 1000),
+      size: intent.size,
+      versionId: intent.contentVersion || intent.baseVersion,
+      versionNumber: intent.baseNumber,
+      versionAt: Math.floor(intent.mtime),
+      sequence: intent.sequence,
+      parent: intent.parent,
+      intent,
+      localMtime: here ?? intent.mtime,
+      localCtime: here,
+      localMode: intent.mode,
+    };
+  }
+}
+
+/** The version whose content an item shows while no staging file holds it. */
+export function versionOf(item: LocalItem): ContentVersion {
+  const { intent } = item;
+  if (intent && intent.contentVersion !== NO_VERSION)
+    return { id: intent.contentVersion, remoteId: intent.contentItem, size: item.size, label: item.name };
+  return { id: item.versionId, remoteId: item.remoteId, size: item.size, label: item.name };
+}

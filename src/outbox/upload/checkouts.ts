@@ -1,0 +1,226 @@
+import type { Failure } from '../../base/errors.js';
+import { asInode, type Inode, type ProjectId, type RemoteId } from '../../base/ids.js';
+import type { Log } from '../../base/log.js';
+import type { CallOptions } from '../../budget/calls.js';
+import type { Statement } from '../../database/open.js';
+import type { MirrorStore } from '../../mirror/database/store.js';
+import type { ProcoreWrites } from '../../procore/writes.js';
+import { NO_REMOTE } from '../intents/intent.js';
+import type { Outbox } from '../outbox.js';
+import type { LocalItem } from '../tree/tree.js';
+
+/** `open`: while a program has the file open for writing (`-o checkout`) · `asked`: somebody set the attribute. */
+type Why = 'open' | 'asked';
+
+/** A file that this mount has checked out. */
+export interface OwnCheckout {
+  readonly inode: Inode;
+  readonly remoteId: RemoteId;
+  /** Seconds since the epoch. */
+  readonly until: number;
+  readonly why: Why;
+}
+
+export interface CheckoutOptions {
+  readonly outbox: Outbox;
+  readonly store: MirrorStore;
+  readonly writes: ProcoreWrites;
+  readonly project: ProjectId;
+  /** Login and name of the connection's account. */
+  readonly account: readonly string[];
+  readonly log: Log;
+}
+
+/** How long a check-out is asked for unless told, seconds: the longest of Procore's usual periods below a week. */
+export const USUAL_CHECKOUT = 24 * 3600;
+/** A check-out that lasts at least so much longer is not renewed at the next open, seconds. */
+const ENOUGH = 3600;
+/** Changes rest so long before one looks which check-outs nobody needs any more, milliseconds. */
+const TIDY_DELAY = 1000;
+
+/**
+ * Who has which file checked out. Own check-outs are written down before they count, so that none outlives a crash:
+ * what was checked out for an open file, and nobody has open or waits to send any more, is checked in.
+ */
+export class Checkouts {
+  readonly #o: CheckoutOptions;
+  readonly #own = new Map<Inode, OwnCheckout>();
+  readonly #put: Statement;
+  readonly #delete: Statement<[number]>;
+  readonly #stop = new AbortController();
+  readonly #onChange = (): void => this.#soon();
+  readonly #turns = new Map<Inode, Promise<void>>();
+  /** How many open a file for writing just now. */
+  readonly #opening = new Map<Inode, number>();
+  #cancelTidying: (() => void) | undefined;
+  #tidying: Promise<void> = Promise.resolve();
+
+  constructor(options: CheckoutOptions) {
+    this.#o = options;
+    const { database } = options.outbox.intents;
+    this.#put = database.prepare(
+      'INSERT OR REPLACE INTO checkouts (inode, remote_id, until, why) VALUES (@inode, @remoteId, @until, @why)',
+    );
+    this.#delete = database.prepare('DELETE FROM checkouts WHERE inode = ?');
+    const rows = database.prepare<[], { inode: number; remote_id: number; until: number; why: Why }>(
+      'SELECT * FROM checkouts',
+    );
+    for (const { inode, remote_id, until, why } of rows.iterate())
+      this.#own.set(asInode(inode), { inode: asInode(inode), remoteId: remote_id as RemoteId, until, why });
+  }
+
+  start(): void {
+    this.#o.outbox.events.on('changed', this.#onChange);
+    this.#soon();
+  }
+
+  own(inode: Inode): OwnCheckout | undefined {
+    const own = this.#own.get(inode);
+    return own && own.until > this.#now() ? own : undefined;
+  }
+
+  /** Who else has the file checked out, as far as the mirror knows. */
+  otherHolder(item: LocalItem): string | undefined {
+    if (item.remoteId === NO_REMOTE || this.own(item.inode)) return undefined;
+    const { view } = this.#o.store;
+    const row = view.byRemoteId(item.remoteId);
+    if (!row) return undefined;
+    const { checkedOutBy, checkedOutUntil } = view.people(row.inode);
+    if (checkedOutBy === undefined || this.#o.account.includes(checkedOutBy)) return undefined;
+    return checkedOutUntil !== undefined && checkedOutUntil < this.#now() ? undefined : checkedOutBy;
+  }
+
+  /**
+   * Checks a file out, 1 call; none where it is for long enough, or not at the server yet.
+   * @throws Failure `checked-out` when somebody else has it, or as the client does
+   */
+  take(item: LocalItem, seconds: number, why: Why, call: CallOptions): Promise<void> {
+    if (item.remoteId === NO_REMOTE) return Promise.resolve();
+    return this.#inTurn(item.inode, () => this.#take(item, seconds, why, call));
+  }
+
+  /** Checks a file in, 1 call; nothing where it is not checked out here. */
+  giveBack(inode: Inode, call: CallOptions): Promise<void> {
+    return this.#inTurn(inode, () => this.#giveBack(inode, call));
+  }
+
+  async #giveBack(inode: Inode, call: CallOptions): Promise<void> {
+    const own = this.#own.get(inode);
+    if (!own) return;
+    if (own.until > this.#now()) await this.#patch(own.remoteId, null, call);
+    this.forget(inode);
+  }
+
+  /** As `take` for a program that opens the file, which is in use from before the call on. */
+  async opened<T>(item: LocalItem, call: CallOptions, open: () => Promise<T>): Promise<T> {
+    const { inode } = item;
+    this.#opening.set(inode, (this.#opening.get(inode) ?? 0) + 1);
+    try {
+      await this.take(item, USUAL_CHECKOUT, 'open', call);
+      return await open();
+    } finally {
+      const left = this.#opening.get(inode)! - 1;
+      if (left > 0) this.#opening.set(inode, left);
+      else this.#opening.delete(inode);
+      this.#soon();
+    }
+  }
+
+  /** A program has it open for writing or opens it, or something waits to be sent. */
+  #isNeeded(inode: Inode): boolean {
+    const { outbox } = this.#o;
+    return (
+      this.#opening.has(inode) || (outbox.working(inode)?.writers ?? 0) > 0 || outbox.intents.get(inode) !== undefined
+    );
+  }
+
+  /** The server has checked it in, as it does with a new version. */
+  forget(inode: Inode): void {
+    if (!this.#own.has(inode)) return;
+    // First there, so that what could not be written down is tried again.
+    this.#delete.run(inode);
+    this.#own.delete(inode);
+  }
+
+  async close(): Promise<void> {
+    this.#o.outbox.events.off('changed', this.#onChange);
+    this.#cancelTidying?.();
+    this.#stop.abort();
+    await this.#tidying;
+  }
+
+  /** One call about a file at a time: else one that checks it in could cross one that checks it out. */
+  async #inTurn(inode: Inode, work: () => Promise<void>): Promise<void> {
+    const before = this.#turns.get(inode);
+    const turn = (before ?? Promise.resolve()).then(work);
+    const settled = turn.catch(() => undefined);
+    this.#turns.set(inode, settled);
+    try {
+      await turn;
+    } finally {
+      if (this.#turns.get(inode) === settled) this.#turns.delete(inode);
+    }
+  }
+
+  async #take(item: LocalItem, seconds: number, why: Why, call: CallOptions): Promise<void> {
+    const before = this.#own.get(item.inode);
+    const until = this.#now() + seconds;
+    if (before && before.until > Math.min(until, this.#now() + ENOUGH) && (before.why === 'asked' || why === 'open'))
+      return;
+    const row: OwnCheckout = { inode: item.inode, remoteId: item.remoteId, until, why };
+    this.#remember(row);
+    try {
+      await this.#patch(row.remoteId, until, call);
+    } catch (error) {
+      // A reply that was lost may have checked it out: then tidying checks it in.
+      if ((error as Failure).code !== 'reply-lost') {
+        if (before) this.#remember(before);
+        else this.forget(item.inode);
+      }
+      throw error;
+    }
+  }
+
+  #soon(): void {
+    if (this.#own.size === 0 || this.#cancelTidying || this.#stop.signal.aborted) return;
+    this.#cancelTidying = this.#o.outbox.clock.after(TIDY_DELAY, () => {
+      this.#cancelTidying = undefined;
+      this.#tidying = this.#tidy().catch((error: unknown) =>
+        this.#o.log.error({ error }, 'check-outs could not be tidied up; the next change tries again'),
+      );
+    });
+  }
+
+  /** Checks in what a program had open, and nobody writes or waits to send any more. */
+  async #tidy(): Promise<void> {
+    const { log } = this.#o;
+    for (const { inode, until, why } of [...this.#own.values()]) {
+      const release = async (): Promise<void> => {
+        if (!this.#isNeeded(inode)) await this.#giveBack(inode, { class: 'background', signal: this.#stop.signal });
+      };
+      if (until <= this.#now()) this.forget(inode);
+      else if (why === 'open' && !this.#isNeeded(inode))
+        await this.#inTurn(inode, release).catch((error: unknown) => {
+          if (!this.#stop.signal.aborted)
+            log.warn({ error, inode }, 'a check-out could not be released; it is tried again');
+        });
+      if (this.#stop.signal.aborted) return;
+    }
+  }
+
+  async #patch(id: RemoteId, until: number | null, call: CallOptions): Promise<void> {
+    const { writes, project, store } = this.#o;
+    const { item, serverTime } = await writes.updateFile(project, id, { checkedOutUntil: until }, call);
+    await store.ingestItems([item], serverTime);
+  }
+
+  #now(): number {
+    return Math.floor(this.#o.outbox.clock.now() / 1000);
+  }
+
+  #remember(row: OwnCheckout): void {
+    this.#o.outbox.intents.refersTo(row.inode);
+    this.#put.run(row);
+    this.#own.set(row.inode, row);
+  }
+}

@@ -1,0 +1,121 @@
+import type { CallOptions } from '../../budget/calls.js';
+import type { Change } from '../../mirror/database/changes.js';
+import { DELETED } from '../../mirror/database/flags.js';
+import type { MirrorStore } from '../../mirror/database/store.js';
+import type { Item } from '../../mirror/database/view.js';
+import type { IsSeen, Removals } from '../../mirror/removal.js';
+import { isRemovalSent } from '../intents/attempt.js';
+import type { Attempt, Intent } from '../intents/intent.js';
+import type { Outbox } from '../outbox.js';
+import { coveredBy, isNewer, orderOf } from '../scheduler/order.js';
+import type { Attempts } from './attempts.js';
+
+export interface DeletionsOptions {
+  readonly outbox: Outbox;
+  readonly store: MirrorStore;
+  readonly attempts: Attempts;
+  readonly removals: Removals;
+  /** Fetches what stays here of the content that goes. */
+  readonly keepContent: (deletion: Intent, call: CallOptions) => Promise<void>;
+}
+
+/**
+ * Brings deletions to the server, while what goes is what whoever deleted it had seen: its base version, and of a folder
+ * what was deleted in it. Anything else is kept, and shows again.
+ */
+export class Deletions {
+  readonly #o: DeletionsOptions;
+
+  constructor(options: DeletionsOptions) {
+    this.#o = options;
+  }
+
+  /** Resolves when it is deleted, kept, or to be looked at again. @throws Failure of the attempt */
+  async send(intent: Intent, call: CallOptions): Promise<void> {
+    const { outbox, attempts, removals, keepContent } = this.#o;
+    const { intents, tree } = outbox;
+    const { late } = attempts;
+    const wasSent = isRemovalSent(intent);
+    // Also by a call before this attempt, or for a deletion that was given up.
+    const unanswered = late.removals(intent.remoteId).flatMap(({ removal }) => removal?.time ?? []);
+    const mayHaveGone = wasSent || unanswered.length > 0;
+    // Which content it has, and whether that is ours, is to be known first.
+    if (!wasSent && intent.attempted?.upload !== undefined) {
+      await attempts.resolve(intent, call);
+      return;
+    }
+    await removals.look({ id: intent.remoteId, isFile: !intent.folder }, intent.since, call);
+    // Somebody may have changed it here, or what came with the look has kept it.
+    if (intents.get(intent.inode) !== intent) return;
+    const item = tree.view.byRemoteId(intent.remoteId);
+    const isGone = !item || (item.flags & DELETED) !== 0;
+    if (!isGone && isNewer(item, intent) && late.versionsLike(item).length > 0) {
+      // Who deleted it had written what an earlier call brought after all.
+      if (await attempts.wentOn(intent, await attempts.lookup.now(intent, call), call)) return;
+    }
+    if (!isGone && this.#isUnseen(item, intent)) {
+      if (wasSent) this.#mayGoYet(item, intent);
+      return this.keep(intent);
+    }
+    if (!wasSent && !isGone && this.#mustWait(intent)) return;
+    const covered = intent.folder ? coveredBy(intent, outbox) : [];
+    if (!item || (isGone && !mayHaveGone)) return this.#finish(intent, covered);
+    await keepContent(intent, call);
+    const before = removals.before(item, mayHaveGone);
+    const time = Math.min(intent.attempted?.removal ?? before.time, ...unanswered);
+    const attempt = attempts.begin(intent, { ...placeOf(intent), removal: time });
+    const sent = isGone
+      ? { reply: undefined, inDoubt: true }
+      : await attempts.answered(attempt, () => removals.send(item, { time }, call));
+    const inDoubt = sent.inDoubt || mayHaveGone;
+    const went = await removals.compare(item, { ...sent, inDoubt }, { ...before, time }, this.#isSeen, call);
+    const now = intents.get(intent.inode);
+    if (now?.remoteId !== intent.remoteId) return;
+    if (went) this.#finish(now, covered);
+    else this.keep(now);
+  }
+
+  /** What was to go shows again. */
+  keep(deletion: Intent): void {
+    this.#tell(this.#o.outbox.kept.keep([deletion]));
+  }
+
+  readonly #isSeen: IsSeen = ({ id, version }) => {
+    const own = this.#o.outbox.intents.ofRemote(id);
+    return own?.deleted === true && (own.folder || own.baseVersion === version);
+  };
+
+  /** It was sent by a process that had no time to see that there was no reply. */
+  #mayGoYet(item: Item, { attempted, baseVersion: version }: Intent): void {
+    const { late } = this.#o.attempts;
+    if (attempted?.removal === undefined || late.removals(item.remoteId).length > 0) return;
+    late.addRemoval(item, { time: attempted.removal, version });
+  }
+
+  #isUnseen(item: Item, intent: Intent): boolean {
+    return isNewer(item, intent) || orderOf({ ...intent, attempted: undefined }, this.#o.outbox).kind === 'keep-folder';
+  }
+
+  /** Something that belongs before it has come in between. */
+  #mustWait(intent: Intent): boolean {
+    return orderOf(intent, this.#o.outbox).kind !== 'go';
+  }
+
+  #finish(deletion: Intent, covered: readonly Intent[]): void {
+    const { intents, kept } = this.#o.outbox;
+    const gone = covered.filter((one) => intents.get(one.inode) === one);
+    intents.change(
+      [],
+      [deletion, ...gone].map(({ inode }) => inode),
+    );
+    kept.forget(deletion.remoteId);
+  }
+
+  #tell(changes: Change[]): void {
+    this.#o.outbox.tree.tell(changes);
+  }
+}
+
+/** Where the item may be at the server. */
+const placeOf = ({ attempted, baseParent, baseName, baseSize }: Intent): Attempt =>
+  attempted ?? { parent: baseParent, name: baseName, size: baseSize, upload: undefined };

@@ -1,0 +1,251 @@
+import type { Clock } from '../../base/clock.js';
+import type { ProjectId } from '../../base/ids.js';
+import type { Log } from '../../base/log.js';
+import type { CallOptions } from '../../budget/calls.js';
+import { altered, type Change, nextSequence } from '../../mirror/database/changes.js';
+import { DELETED, HIDDEN } from '../../mirror/database/flags.js';
+import type { MirrorStore } from '../../mirror/database/store.js';
+import type { Item } from '../../mirror/database/view.js';
+import type { Removals } from '../../mirror/removal.js';
+import { linuxNames } from '../../names/linux.js';
+import type { ProcoreClient } from '../../procore/client.js';
+import type { RemoteVersion } from '../../procore/items.js';
+import { overtaken } from '../../procore/overtaken.js';
+import type { OwnWork } from '../../procore/own-work.js';
+import { tombstone, untouched } from '../intents/changes.js';
+import { type Intent, NO_REMOTE } from '../intents/intent.js';
+import { type LateCall, mayBeOf, PEOPLE } from '../intents/late.js';
+import type { Outbox } from '../outbox.js';
+import { keepBeside } from './version-beside.js';
+
+export interface LateArrivalsOptions {
+  readonly outbox: Outbox;
+  readonly store: MirrorStore;
+  readonly ownWork: OwnWork;
+  readonly removals: Removals;
+  readonly client: ProcoreClient;
+  readonly project: ProjectId;
+  readonly log: Log;
+}
+
+/** Pauses after which one looks again at what could not be looked at, milliseconds. */
+const PAUSES = [5000, 30_000, 120_000, 600_000];
+
+/**
+ * What a call of ours does after all, when what it was for is done in another way, or given up. Nobody wants that: a file
+ * that was made goes as any deletion here goes; over a version stands again what was there before it; what was deleted
+ * and had not been seen is brought back. Versions and files are ours once their bytes have proved to be.
+ */
+export class LateArrivals {
+  readonly #o: LateArrivalsOptions & Pick<Outbox, 'late'>;
+  readonly #clock: Clock;
+  readonly #stop = new AbortController();
+  readonly #call: CallOptions = { class: 'background', signal: this.#stop.signal };
+  readonly #again = new Set<Promise<void>>();
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(options: LateArrivalsOptions) {
+    this.#o = { ...options, late: options.outbox.late };
+    this.#clock = options.outbox.clock;
+  }
+
+  /** What has come into sight already, and could not be looked at before the end. */
+  start(): void {
+    const { late, outbox } = this.#o;
+    const { view } = outbox.tree;
+    for (const { remoteId, parentId, name } of late.all()) {
+      const folder = remoteId === NO_REMOTE ? view.byRemoteId(parentId) : undefined;
+      const item = folder ? view.child(folder, linuxNames.encode(name)) : view.byRemoteId(remoteId);
+      if (item) this.#look(item);
+    }
+  }
+
+  /** Looks at what has come into sight, or gone out of it; nothing while no call may come late. */
+  seen(changes: readonly Change[]): void {
+    const { late, outbox } = this.#o;
+    if (late.size === 0) return;
+    for (const { inode } of changes) {
+      const item = outbox.tree.view.item(inode);
+      if (item) this.#look(item);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all(this.#again);
+    await this.#work;
+  }
+
+  #look(item: Item): void {
+    const { late } = this.#o;
+    if ((item.flags & HIDDEN) !== 0) {
+      if ((item.flags & DELETED) !== 0 && late.removals(item.remoteId).length > 0) this.#later(item, this.#bringBack);
+    } else if (item.isFile && item.versionNumber === 1) {
+      if (this.#creationsOf(item).length > 0 && !this.#isWanted(item)) this.#later(item, this.#remove);
+    } else if (item.isFile && !this.#isChanged(item)) {
+      if (this.#o.late.versionsLike(item).length > 0) this.#later(item, this.#uncover);
+      else if (this.#coverableOf(item).length > 0) this.#later(item, this.#keepCovered);
+    }
+  }
+
+  #later(item: Item, work: (item: Item) => Promise<void>, tries = 0): void {
+    this.#work = this.#work
+      .then(() => work(item))
+      .catch((error: unknown) => {
+        if (this.#stop.signal.aborted) return;
+        const pause = PAUSES[tries];
+        this.#o.log.warn({ error, path: item.name }, 'what a late call may have done could not be looked at');
+        if (pause === undefined) return;
+        const again = this.#clock
+          .sleep(pause, this.#stop.signal)
+          .then(() => this.#later(item, work, tries + 1))
+          // It ends.
+          .catch(() => undefined)
+          .finally(() => this.#again.delete(again));
+        this.#again.add(again);
+      });
+  }
+
+  #creationsOf({ parentId, remoteName, remoteId }: Item): LateCall[] {
+    return this.#o.late.creations(parentId, remoteName, PEOPLE).filter(mayBeOf(remoteId));
+  }
+
+  /** Those whose version may lie below the current one. */
+  #coverableOf({ remoteId, versionNumber }: Item): LateCall[] {
+    return this.#o.late.versions(remoteId, PEOPLE).filter(({ baseNumber }) => versionNumber > baseNumber + 1);
+  }
+
+  /** Somebody speaks for it, or is about to come to its place and will know it for what it is. */
+  #isWanted(item: Item): boolean {
+    const { intents, tree } = this.#o.outbox;
+    if (intents.ofRemote(item.remoteId) || intents.get(item.inode)) return true;
+    const folder = tree.view.parent(item)?.inode;
+    if (folder === undefined) return true;
+    if (intents.creationsInDoubt(folder, item.remoteName).length > 0) return true;
+    return intents.child(folder, item.name)?.remoteId === NO_REMOTE;
+  }
+
+  /** What waits for it here looks itself: whoever sends content, or a deletion. A move does not. */
+  #isChanged({ remoteId }: Item): boolean {
+    const own = this.#o.outbox.intents.ofRemote(remoteId);
+    return own !== undefined && (own.deleted || own.dirty || own.staged || own.attempted?.upload !== undefined);
+  }
+
+  readonly #remove = async (seen: Item): Promise<void> => {
+    const { outbox, late, ownWork, client, project, log } = this.#o;
+    const { version, ...file } = await client.file(project, seen.remoteId, this.#call);
+    for (const one of this.#creationsOf(seen)) {
+      if (version?.number !== 1 || !(await ownWork.isOurs(file, version, one.digests, this.#call))) continue;
+      const item = outbox.tree.item(seen.inode);
+      if (!item || this.#isWanted(seen) || item.versionId !== version.id || (item.flags & HIDDEN) !== 0) return;
+      const now = this.#clock.now();
+      outbox.intents.put(tombstone(item.inode, untouched(item, now, 'procorefs'), now));
+      late.forget(one);
+      log.warn({ path: item.name }, 'a call that was given up made a file after all; it is deleted');
+      outbox.events.emit('changed');
+      return;
+    }
+  };
+
+  /** 1 call, and 2 where the version is ours. */
+  readonly #uncover = async (seen: Item): Promise<void> => {
+    const { late, ownWork, client, project } = this.#o;
+    const unused = new Set(this.#o.late.versionsLike(seen));
+    const { version, ...file } = await client.file(project, seen.remoteId, this.#call);
+    const take = async (of: RemoteVersion): Promise<LateCall | undefined> => {
+      for (const one of unused)
+        if (of.number > one.baseNumber && (await ownWork.isOurs(file, of, one.digests, this.#call))) {
+          unused.delete(one);
+          return one;
+        }
+      return undefined;
+    };
+    const top = version && (await take(version));
+    if (!version || !top) return this.#keepCovered(seen);
+    for (const one of late.versions(seen.remoteId, PEOPLE)) if (one.at !== top.at) unused.add(one);
+    const earlier = (await client.versions(project, seen.remoteId, this.#call))
+      .filter(({ number }) => number < version.number)
+      .sort((a, b) => b.number - a.number);
+    let covered: RemoteVersion | undefined;
+    for (const one of earlier) {
+      covered = one;
+      if (!(await take(one))) break;
+    }
+    // Where it was sent again meanwhile, the same is there twice.
+    if (
+      covered &&
+      !(await ownWork.isOurs(file, covered, top.digests, this.#call)) &&
+      !this.#putOver(seen, version, covered)
+    )
+      return;
+    late.forget(top);
+  };
+
+  /** Somebody has saved over a version that came late: what that one had covered unseen is kept beside. 1 call. */
+  readonly #keepCovered = async (seen: Item): Promise<void> => {
+    const { outbox, late, ownWork, client, project, log } = this.#o;
+    const calls = this.#coverableOf(seen);
+    if (calls.length === 0) return;
+    const file = { id: seen.remoteId, name: seen.remoteName };
+    const versions = await client.versions(project, file.id, this.#call);
+    const listed = { ownWork, project, client: { versions: () => Promise.resolve(versions) } };
+    const sent = calls.map(({ digests }) => digests);
+    for (const one of calls) {
+      const { baseNumber: base, digests } = one;
+      const ours = await ownWork.newestOf(file, versions, base, digests, this.#call);
+      if (!ours) continue;
+      const unseen = await overtaken({ file, number: ours.number, base, sent }, listed, this.#call);
+      const item = outbox.tree.item(seen.inode);
+      if (!item || this.#isChanged(seen)) return;
+      late.forget(one);
+      if (!unseen) continue;
+      keepBeside(unseen, untouched(item, this.#clock.now(), 'procorefs'), this.#o);
+      log.warn({ path: item.name }, 'a call that was given up had covered a version; that one is kept beside');
+      outbox.events.emit('changed');
+    }
+  };
+
+  /** What the late version covers is the next version. False where somebody has changed it again. */
+  #putOver(seen: Item, late: RemoteVersion, covered: RemoteVersion): boolean {
+    const { outbox, log } = this.#o;
+    const item = outbox.tree.item(seen.inode);
+    if (!item || this.#isChanged(seen) || item.versionId !== late.id || this.#o.late.versionsLike(item).length === 0)
+      return false;
+    const now = this.#clock.now();
+    const known = outbox.intents.get(item.inode);
+    const intent: Intent = {
+      ...(known ?? untouched(item, now, 'procorefs')),
+      ...{ baseVersion: late.id, baseNumber: late.number, baseSize: late.size },
+      ...{ contentItem: seen.remoteId, contentVersion: covered.id, size: covered.size, mtime: covered.createdAt },
+      ...{ dirty: true, flushed: true, changedAt: now, sequence: nextSequence(item.sequence) },
+    };
+    outbox.intents.put(intent);
+    log.warn(
+      { path: item.name },
+      'a call that was given up saved a version after all; the one before it is put over it',
+    );
+    outbox.tree.tell([altered(intent, item.sequence)]);
+    outbox.events.emit('changed');
+    return true;
+  }
+
+  /** As after any deletion: see `Removals.compare`. */
+  readonly #bringBack = async (seen: Item): Promise<void> => {
+    const { outbox, late, removals, log } = this.#o;
+    const [one] = late.removals(seen.remoteId);
+    const item = outbox.tree.view.byRemoteId(seen.remoteId);
+    if (!one?.removal || !item || (item.flags & DELETED) === 0) return;
+    // It is to go, and whoever sends that compares.
+    if (outbox.intents.ofRemote(item.remoteId)?.deleted) return;
+    const { time, version } = one.removal;
+    const isSeen = (of: { id: number; version: number }): boolean => of.id === item.remoteId && of.version === version;
+    const sent = { reply: undefined, inDoubt: true };
+    const went = await removals.compare(item, sent, { time, binned: undefined }, isSeen, this.#call);
+    if (went) return;
+    // It stays written down: perhaps that was somebody else's deletion, and this one comes yet.
+    log.warn(
+      { path: item.name },
+      'a deletion that was given up was carried out after all; what it took is brought back',
+    );
+  };
+}

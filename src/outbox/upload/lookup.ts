@@ -1,0 +1,123 @@
+import { Failure, isFailure } from '../../base/errors.js';
+import type { ProjectId, RemoteId } from '../../base/ids.js';
+import type { CallOptions } from '../../budget/calls.js';
+import { linuxNames } from '../../names/linux.js';
+import type { ProcoreClient } from '../../procore/client.js';
+import type { RemoteItem, RemoteVersion } from '../../procore/items.js';
+import type { OwnWork } from '../../procore/own-work.js';
+import type { WrittenItem } from '../../procore/writes.js';
+import { sentBy } from '../intents/attempt.js';
+import { type Attempt, type Intent, NO_REMOTE } from '../intents/intent.js';
+import type { Tree } from '../tree/tree.js';
+import { isCleaned } from './cleaned-name.js';
+
+export interface LookupOptions {
+  readonly client: ProcoreClient;
+  readonly ownWork: OwnWork;
+  readonly project: ProjectId;
+}
+
+/** What the server has of an intent whose last call has no known outcome. */
+export interface Sighting extends WrittenItem {
+  /** The item is where the attempt was to bring it. */
+  readonly isThere: boolean;
+  /** The content that the attempt was to bring has come: it is the current one, or somebody has put another over it. */
+  readonly content: 'current' | 'covered' | undefined;
+  /** The version that has that content; undefined: not known. */
+  readonly own?: RemoteVersion | undefined;
+}
+
+/** Looks at the server before anything is repeated; 1 call each, and one more where a version lies over what may be ours. */
+export class Lookup {
+  readonly #o: LookupOptions;
+  readonly #tree: Tree;
+
+  constructor(options: LookupOptions, tree: Tree) {
+    this.#o = options;
+    this.#tree = tree;
+  }
+
+  /** The item that the attempt was about; undefined: the server does not have it. */
+  async sight(intent: Intent, attempt: Attempt, call: CallOptions): Promise<Sighting | undefined> {
+    try {
+      return intent.remoteId === NO_REMOTE
+        ? await this.#made(intent, attempt, call)
+        : await this.#changed(intent, attempt, call);
+    } catch (error) {
+      if (!isFailure(error, 'gone')) throw error;
+      return undefined;
+    }
+  }
+
+  async childNamed(
+    parentId: RemoteId,
+    name: string,
+    type: 'file' | 'folder',
+    call: CallOptions,
+  ): Promise<WrittenItem | undefined> {
+    const { client, project } = this.#o;
+    const { children, serverTime } = await client.folder(project, parentId, call);
+    const item =
+      children.find((child) => child.type === type && child.name === name) ??
+      children.find((child) => child.type === type && isCleaned(child.name, name));
+    return item && { item, serverTime };
+  }
+
+  async #made(intent: Intent, attempt: Attempt, call: CallOptions): Promise<Sighting | undefined> {
+    const parentId = this.#tree.remoteIdOf(attempt.parent);
+    const type = intent.folder ? 'folder' : 'file';
+    const found =
+      parentId === undefined ? undefined : await this.childNamed(parentId, linuxNames.decode(attempt.name), type, call);
+    if (!found) return undefined;
+    // A folder of that name is what was wanted, whoever made it.
+    if (intent.folder) return { ...found, isThere: true, content: undefined };
+    const { item } = found;
+    const sent = sentBy(intent, attempt);
+    // What an older program sent is known by its size only.
+    const own = sent
+      ? await this.#o.ownWork.made(item, sent, call)
+      : item.version?.size === attempt.size
+        ? item.version
+        : undefined;
+    if (!own) return undefined;
+    return { ...found, isThere: true, content: item.version?.number === 1 ? 'current' : 'covered', own };
+  }
+
+  async #changed(intent: Intent, attempt: Attempt, call: CallOptions): Promise<Sighting> {
+    const { item, serverTime } = await this.now(intent, call);
+    const isThere =
+      item.parentId === this.#tree.remoteIdOf(attempt.parent) && isCleaned(item.name, linuxNames.decode(attempt.name));
+    const found = attempt.upload === undefined ? undefined : await this.#contentOf(item, intent, attempt, call);
+    return { item, serverTime, isThere, content: undefined, ...found };
+  }
+
+  async #contentOf(
+    item: RemoteItem,
+    intent: Intent,
+    attempt: Attempt,
+    call: CallOptions,
+  ): Promise<Pick<Sighting, 'content' | 'own'> | undefined> {
+    const sent = sentBy(intent, attempt);
+    if (!sent)
+      return item.version?.number === intent.baseNumber + 1 && item.version.size === attempt.size
+        ? { content: 'current' }
+        : undefined;
+    const own = await this.#o.ownWork.versionAfter(item, intent.baseNumber, sent, call);
+    if (!own) return undefined;
+    return { content: own.id === item.version?.id ? 'current' : 'covered', own };
+  }
+
+  /** A file or folder as it is now. What is in the recycle bin is not there: @throws Failure `gone` */
+  async now(intent: Intent, call: CallOptions): Promise<WrittenItem> {
+    const found = await this.#found(intent, call);
+    if (found.item.deleted) throw new Failure('gone', { what: intent.name });
+    return found;
+  }
+
+  async #found({ folder: isFolder, remoteId }: Intent, call: CallOptions): Promise<WrittenItem> {
+    const { client, project } = this.#o;
+    if (!isFolder) return client.fileNow(project, remoteId, call);
+    const { folder, serverTime } = await client.folder(project, remoteId, call);
+    return { item: folder, serverTime };
+  }
+}

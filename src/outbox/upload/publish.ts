@@ -1,0 +1,96 @@
+import type { Failure } from '../../base/errors.js';
+import type { NameClass } from '../../names/local-only.js';
+import { type Intent, needsPerson } from '../intents/intent.js';
+
+export const isPublished = (kind: NameClass): boolean => kind === 'published';
+
+/** What follows from a failure; of a change that failed in passing: it is tried again after a pause that grows. */
+export interface Consequence {
+  /** It is about the line or the account: everything waits, milliseconds. */
+  readonly pause?: number;
+  /** The server refuses any change in the folder (or does not have it); or this very name or content, as it is. */
+  readonly refused?: 'folder' | 'change';
+  /** Nothing but somebody's act makes it succeed: who waits for the rest need not wait for this. */
+  readonly needsSomebody?: true;
+  /** As many attempts as the pause counts at most, or at least. */
+  readonly mostAttempts?: number;
+  readonly leastAttempts?: number;
+}
+
+export const FIRST_RETRY = 5000;
+const LAST_RETRY = 15 * 60_000;
+/** After so many attempts the pause is the longest. */
+const LONG = 9;
+
+const FOLDER: Consequence = { refused: 'folder', needsSomebody: true };
+const CHANGE: Consequence = { refused: 'change', needsSomebody: true };
+/** Room on the disk comes by itself, and then what waits is to go up soon. */
+const SOON: Consequence = { mostAttempts: 3 };
+
+const CONSEQUENCES: Readonly<Record<string, Consequence>> = {
+  unreachable: { pause: 5000 },
+  'budget-exhausted': { pause: 5000 },
+  'signed-out': { pause: 60_000, needsSomebody: true },
+  'sign-in-refused': { pause: 60_000, needsSomebody: true },
+  'not-permitted': FOLDER,
+  'tool-not-permitted': FOLDER,
+  'project-not-permitted': FOLDER,
+  'app-not-installed': FOLDER,
+  'name-refused': CHANGE,
+  'path-too-long': CHANGE,
+  'content-refused': CHANGE,
+  'checked-out': { needsSomebody: true, leastAttempts: LONG },
+  'name-taken': { needsSomebody: true },
+  'unseen-in-bin': { needsSomebody: true, leastAttempts: LONG },
+  'disk-full': SOON,
+  'disk-failed': SOON,
+};
+const PASSING: Consequence = {};
+
+/** Statuses of refusals that are about the state of things, and not about what was asked. */
+const OF_THE_MOMENT: readonly unknown[] = [409, 423, 425];
+
+export function consequenceOf({ code, details }: Failure): Consequence {
+  // The folder is not there, or is not shown to this account; of a folder itself with something new in it, not any more.
+  if (code === 'gone')
+    return details.missing === 'parent' || details.missing === 'either' ? FOLDER : { needsSomebody: true };
+  if (code === 'request-refused') return OF_THE_MOMENT.includes(details.status) ? PASSING : CHANGE;
+  return CONSEQUENCES[code] ?? PASSING;
+}
+
+export interface Delays {
+  /** Milliseconds that a change rests before it goes up, so that what follows at once joins it. */
+  readonly settle: number;
+  /** The same for a deletion. */
+  readonly deletion: number;
+  /** How long a name that looks like a transfer temporary waits for the rename that usually follows. */
+  readonly temporary: number;
+  /** The first pause after a failure in passing; it grows. */
+  readonly retry: number;
+}
+
+/** When the intent may go up: milliseconds since the epoch, or undefined while something must happen first. */
+export function readyAt(intent: Intent, kind: NameClass, writers: number, delays: Delays): number | undefined {
+  if (intent.state === 'local' || intent.state === 'refused' || writers > 0) return undefined;
+  if (!intent.flushed || needsPerson(intent)) return undefined;
+  const rest = intent.deleted ? delays.deletion : isPublished(kind) ? delays.settle : delays.temporary;
+  return Math.max(intent.changedAt + rest, retryAt(intent, delays.retry));
+}
+
+/** After a failure in passing the pauses grow; an intent is never given up. */
+const retryAt = ({ state, changedAt, attempts }: Intent, first: number): number =>
+  state === 'failed' ? changedAt + Math.min(first * 2 ** (attempts - 1), LAST_RETRY) : 0;
+
+/** An intent after an attempt at it failed. @param now milliseconds since the epoch */
+export function afterFailure(intent: Intent, failure: Failure, consequence: Consequence, now: number): Intent {
+  const { pause, refused, mostAttempts = Number.POSITIVE_INFINITY, leastAttempts = 1 } = consequence;
+  const counted = pause === undefined ? Math.min(intent.attempts + 1, mostAttempts) : intent.attempts;
+  return {
+    ...intent,
+    state: refused === 'change' ? 'refused' : 'failed',
+    reason: failure.line,
+    ...(failure.code === 'upload-unknown' ? { upload: undefined } : {}),
+    attempts: Math.max(counted, leastAttempts),
+    changedAt: now,
+  };
+}

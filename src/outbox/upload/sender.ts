@@ -1,0 +1,384 @@
+import { Failure, isFailure } from '../../base/errors.js';
+import type { Inode, RemoteId } from '../../base/ids.js';
+import type { Log } from '../../base/log.js';
+import type { CallOptions } from '../../budget/calls.js';
+import { appeared, disappeared, moved } from '../../mirror/database/changes.js';
+import type { Removals } from '../../mirror/removal.js';
+import { linuxNames } from '../../names/linux.js';
+import type { RemoteItem, RemoteVersion } from '../../procore/items.js';
+import type { SavedUpload, Uploads } from '../../procore/uploads.js';
+import type { ProcoreWrites, Written, WrittenItem } from '../../procore/writes.js';
+import { attemptOf, NOT_ATTEMPTED } from '../intents/attempt.js';
+import { hasNothingOfItsOwn, isNothing, withoutIdentity } from '../intents/changes.js';
+import { type Intent, isLocal, NO_REMOTE, NO_VERSION } from '../intents/intent.js';
+import { coveredBy } from '../scheduler/order.js';
+import { Attempts, type AttemptsOptions, Superseded } from './attempts.js';
+import { nameBeside } from './conflict-name.js';
+import { Deletions, type DeletionsOptions } from './deletion.js';
+
+export interface SenderOptions extends AttemptsOptions {
+  readonly writes: ProcoreWrites;
+  readonly uploads: Uploads;
+  readonly removals: Removals;
+  readonly log: Log;
+  /** Tells that bytes of an upload went out. */
+  readonly progress: (inode: Inode, bytes: number) => void;
+}
+
+/** Brings one intent to the server. Every call that changes something is written down before it is made. */
+export class Sender {
+  readonly #o: SenderOptions;
+  readonly attempts: Attempts;
+  readonly deletions: Deletions;
+
+  constructor(options: SenderOptions) {
+    this.#o = options;
+    this.attempts = new Attempts(options);
+    const keepContent: DeletionsOptions['keepContent'] = (deletion, call) => this.#keepContent(deletion, call);
+    this.deletions = new Deletions({ ...options, attempts: this.attempts, keepContent });
+  }
+
+  /** Resolves when the server has it (or it was overtaken by a newer change). @throws Failure of the attempt */
+  async send(intent: Intent, signal: AbortSignal): Promise<void> {
+    const call: CallOptions = { class: 'background', signal };
+    const folder = this.#o.outbox.tree.remoteIdOf(intent.parent);
+    try {
+      await this.#bring(intent, call).catch(async (error: unknown) => {
+        // Used up: by a call that came through after one had looked.
+        const isInDoubt = isFailure(error, 'reply-lost') || isFailure(error, 'upload-unknown');
+        const now = this.#o.outbox.intents.get(intent.inode);
+        if (!isInDoubt || !now || !(await this.attempts.resolve(now, call))) throw error;
+      });
+    } catch (error) {
+      // The folder that is gone was made anew meanwhile: it goes there.
+      const isElsewhere = isFailure(error, 'gone') && this.#o.outbox.tree.remoteIdOf(intent.parent) !== folder;
+      if (!(error instanceof Superseded) && !isElsewhere) throw error;
+    } finally {
+      this.attempts.end(intent.inode);
+    }
+  }
+
+  async #bring(intent: Intent, call: CallOptions): Promise<void> {
+    if (isNothing(intent)) this.attempts.putOrDrop(this.attempts.current(intent));
+    else if (intent.deleted && intent.remoteId !== NO_REMOTE) await this.deletions.send(intent, call);
+    else if (intent.attempted) await this.attempts.resolve(intent, call);
+    else if (intent.folder) await this.#folder(intent, call);
+    else if (intent.remoteId === NO_REMOTE) await this.#newFile(intent, call);
+    else await this.#knownFile(intent, call);
+  }
+
+  /** What stays on this machine (in a desktop's trash) takes its content along before the server deletes it. */
+  async #keepContent(deletion: Intent, call: CallOptions): Promise<void> {
+    const { outbox } = this.#o;
+    const going = deletion.folder ? [deletion, ...coveredBy(deletion, outbox)] : [deletion];
+    for (const { remoteId } of going)
+      for (const keeper of outbox.intents.takingContentOf(remoteId)) {
+        if (!isLocal(keeper)) continue;
+        try {
+          await this.#materialize(keeper, call);
+        } catch (error) {
+          // Somebody else deleted it for good: there is nothing to wait for.
+          if (!isFailure(error, 'gone') && !isFailure(error, 'version-gone')) throw error;
+        }
+      }
+  }
+
+  async #folder(intent: Intent, call: CallOptions): Promise<void> {
+    const { writes, project } = this.#o;
+    const parentId = this.#parentId(intent);
+    const name = linuxNames.decode(intent.name);
+    if (intent.remoteId !== NO_REMOTE)
+      return this.#move(intent, call, (attempt) =>
+        writes.updateFolder(project, attempt.remoteId, placeChange(attempt, parentId, name), call),
+      );
+    const attempt = this.attempts.begin(intent, attemptOf(intent));
+    try {
+      await this.attempts.confirm(
+        attempt,
+        await this.attempts.answered(attempt, () => writes.createFolder(project, { parentId, name }, call)),
+        call,
+      );
+    } catch (error) {
+      if (!isFailure(error, 'name-taken')) throw error;
+      // A folder of that name is what was wanted, whoever made it.
+      const other = await this.attempts.lookup.childNamed(parentId, name, 'folder', call);
+      const own = other && this.#o.outbox.intents.ofRemote(other.item.id);
+      // One that is to be elsewhere, or gone, makes room first.
+      if (!other || (own && own.inode !== attempt.inode)) throw error;
+      await this.attempts.confirm(attempt, other, call);
+    }
+  }
+
+  async #newFile(intent: Intent, call: CallOptions): Promise<void> {
+    const { writes, project } = this.#o;
+    const parentId = this.#parentId(intent);
+    const name = linuxNames.decode(intent.name);
+    const { uploadUuid, intent: uploaded } = await this.#upload(intent, name, call);
+    const attempt = this.attempts.begin(uploaded, attemptOf(uploaded));
+    try {
+      await this.attempts.confirm(
+        attempt,
+        await this.attempts.answered(attempt, () => writes.createFile(project, { parentId, name, uploadUuid }, call)),
+        call,
+      );
+    } catch (error) {
+      if (!isFailure(error, 'name-taken')) throw error;
+      if (!(await this.attempts.cameLate(attempt, parentId, call))) await this.#asConflict(attempt, undefined);
+    }
+  }
+
+  async #knownFile(intent: Intent, call: CallOptions): Promise<void> {
+    const { writes, project, client } = this.#o;
+    const parentId = this.#parentId(intent);
+    const name = linuxNames.decode(intent.name);
+    if (!intent.dirty)
+      return this.#move(intent, call, (attempt) =>
+        writes.updateFile(project, attempt.remoteId, placeChange(attempt, parentId, name), call),
+      );
+    let current: WrittenItem;
+    try {
+      current = await client.fileNow(project, intent.remoteId, call);
+      if (current.item.deleted) throw new Failure('gone', { what: intent.name });
+    } catch (error) {
+      if (!isFailure(error, 'gone')) throw error;
+      // Deleted at the server meanwhile: what was written here goes up as a new file.
+      const fresh = asNew(intent);
+      this.attempts.replace(intent, fresh);
+      return this.#newFile(fresh, call);
+    }
+    const from = await this.#from(intent, current, call);
+    if (!from) return;
+    const { clock } = this.#o.outbox;
+    const began = clock.monotonic();
+    const { uploadUuid, intent: sent } = await this.#upload(from, name, call);
+    let uploaded: Intent | undefined = sent;
+    if (clock.monotonic() - began > LOOK_AGAIN) {
+      current = await client.fileNow(project, intent.remoteId, call);
+      uploaded = await this.#from(this.attempts.current(sent), current, call);
+      if (!uploaded) return;
+    }
+    const { item: before } = current;
+    const place = placeChange(uploaded, parentId, name);
+    const done = await this.#patch(uploaded, call, async (attempt) => {
+      // Only a change of the place takes content along in one call; a version by itself can carry a note.
+      if (Object.keys(place).length > 0)
+        return writes.updateFile(project, attempt.remoteId, { ...place, uploadUuid }, call);
+      const { version, serverTime: at } = await writes.createVersion(
+        project,
+        attempt.remoteId,
+        { uploadUuid, notes: `Saved by ${attempt.who}` },
+        call,
+      );
+      return { item: withVersion(before, version, at), serverTime: at };
+    });
+    await this.attempts.confirm(done.attempt, done.written, call);
+  }
+
+  /** What goes on from the version that the file has now; undefined: it is there already, or stands beside that version. */
+  async #from(intent: Intent, current: WrittenItem, call: CallOptions): Promise<Intent | undefined> {
+    if (!isAnother(current.item, intent)) return intent;
+    const next = await this.attempts.wentOn(intent, current, call);
+    if (!next) await this.#asConflict(intent, current);
+    return next === 'done' ? undefined : next;
+  }
+
+  /** Another place for what has no content of its own here; where somebody deleted it meanwhile, there is none. */
+  async #move(intent: Intent, call: CallOptions, change: (attempt: Intent) => Promise<Written>): Promise<void> {
+    try {
+      const done = await this.#patch(intent, call, change);
+      await this.attempts.confirm(done.attempt, done.written, call);
+    } catch (error) {
+      await this.#gone(intent, call, error);
+    }
+  }
+
+  /**
+   * Somebody deleted it at the server: what was only moved here goes as well; what was written here goes up as new, and so
+   * does a folder in which something waits.
+   * @throws what the call failed with, where that was something else
+   */
+  async #gone(intent: Intent, call: CallOptions, error: unknown): Promise<void> {
+    if (!isFailure(error, 'gone')) throw error;
+    const { outbox, store } = this.#o;
+    const sighting = await this.attempts.lookup.sight(intent, attemptOf(intent), call);
+    const now = outbox.intents.get(intent.inode);
+    if (sighting || !now) throw error;
+    if (hasNothingOfItsOwn(now, outbox.intents)) this.#letGo(now);
+    else if (!now.deleted) this.attempts.replace(now, asNew(now));
+    await store.confirmDeletion(intent.remoteId, 0);
+    if (now.deleted) throw error;
+  }
+
+  #letGo(intent: Intent): void {
+    const { outbox, log } = this.#o;
+    const { inode } = intent;
+    log.warn({ path: outbox.tree.pathOf(intent) }, 'it was moved here and deleted at the server: it is deleted');
+    outbox.intents.change([], [inode]);
+    if (intent.staged && !outbox.working(inode)) outbox.staging.remove(inode);
+    outbox.tree.tell([disappeared(intent, intent.sequence)]);
+  }
+
+  /** A change of an existing item; may be repeated after a lost reply, since it says what is to be. */
+  async #patch(
+    intent: Intent,
+    call: CallOptions,
+    change: (attempt: Intent) => Promise<Written>,
+  ): Promise<{ attempt: Intent; written: Written }> {
+    const attempt = this.attempts.begin(intent, attemptOf(intent));
+    try {
+      return { attempt, written: await this.attempts.answered(attempt, () => change(attempt)) };
+    } catch (error) {
+      if (!isFailure(error, 'name-taken')) throw error;
+      // An earlier call may have brought it there.
+      if (!(await this.attempts.resolve(attempt, call))) this.#standBeside(attempt);
+      throw new Superseded();
+    }
+  }
+
+  /** Somebody else has put something to the place that it was to go to. */
+  #standBeside({ inode, parent, name }: Intent): void {
+    const { outbox, log } = this.#o;
+    const { intents, tree, clock } = outbox;
+    const now = intents.get(inode);
+    if (!now || now.deleted || now.parent !== parent || now.name !== name) return;
+    const beside: Intent = { ...now, name: nameBeside(name, parent, outbox), changedAt: clock.now() };
+    intents.put(beside);
+    log.warn({ path: tree.pathOf(beside) }, 'its name was taken at the server meanwhile: it stands beside it');
+    tree.tell([moved(now, beside)]);
+  }
+
+  /** Gives way to another item that goes to this one's place at the server while this one goes to its: 1 call more. */
+  async stepAside(intent: Intent, signal: AbortSignal): Promise<void> {
+    const { writes, project, outbox, store } = this.#o;
+    const baseName = `${intent.baseName} (${intent.remoteId} moves)`;
+    const name = linuxNames.decode(baseName);
+    const call: CallOptions = { class: 'background', signal };
+    try {
+      const { baseParent: parent, size } = intent;
+      const attempt = this.attempts.begin(intent, { parent, name: baseName, size, upload: undefined });
+      const { item, serverTime } = await this.attempts.answered(attempt, () =>
+        intent.folder
+          ? writes.updateFolder(project, intent.remoteId, { name }, call)
+          : writes.updateFile(project, intent.remoteId, { name }, call),
+      );
+      // Whoever comes to the place it left has the name for itself, here as well.
+      if (item) await store.confirm(item, serverTime, intent.inode, { sequence: intent.sequence, name: baseName });
+      const now = outbox.intents.ofAttempt(attempt.attemptAt);
+      if (now) this.attempts.putOrDrop({ ...now, ...NOT_ATTEMPTED, baseName });
+    } catch (error) {
+      if (!(error instanceof Superseded)) await this.#gone(intent, call, error);
+    } finally {
+      this.attempts.end(intent.inode);
+    }
+  }
+
+  /** Uploads the content; what an earlier attempt at the same content brought up is not sent again. */
+  async #upload(intent: Intent, name: string, call: CallOptions): Promise<{ uploadUuid: string; intent: Intent }> {
+    const { outbox, uploads, project, progress } = this.#o;
+    const saved = intent.upload ? (JSON.parse(intent.upload) as SavedUpload) : undefined;
+    // After a power cut the bytes must be there as long as the intent is.
+    const whole = await this.#materialize(intent, call);
+    // Who changed it meanwhile may have taken the bytes away as well.
+    await outbox.durability.secure(whole).finally(() => this.attempts.current(whole));
+    let current = outbox.durability.secured(whole);
+    const { uuid } = await uploads.upload(
+      project,
+      {
+        name,
+        size: current.size,
+        source: outbox.staging.path(intent.inode),
+        ...(saved ? { resume: saved } : {}),
+        save: (state) => {
+          const next = { ...this.attempts.current(current), upload: JSON.stringify(state) };
+          this.attempts.replace(current, next);
+          current = next;
+        },
+        progress: (bytes) => progress(intent.inode, bytes),
+      },
+      call,
+    );
+    return { uploadUuid: uuid, intent: this.attempts.current(current) };
+  }
+
+  /** Content that is still only a version at the server is brought into the staging file. */
+  async #materialize(intent: Intent, { signal }: CallOptions): Promise<Intent> {
+    const { outbox } = this.#o;
+    const item = outbox.tree.item(intent.inode);
+    if (!item) throw new Superseded();
+    // The one working file that readers and writers use: what they write meanwhile is not overwritten.
+    const file = await outbox.open(item, false, false);
+    try {
+      await file.complete(signal);
+      const now = this.attempts.current(intent);
+      if (now.staged && !now.gaps && now.contentItem === NO_REMOTE) return now;
+      await file.sync();
+      await outbox.staging.syncFolderLater();
+      const next = { ...now, staged: true, gaps: undefined, contentItem: NO_REMOTE, contentVersion: NO_VERSION };
+      this.attempts.replace(now, next);
+      return next;
+    } finally {
+      outbox.release(file, false, 0);
+    }
+  }
+
+  /** Both contents are kept: the server's under the name, ours beside it. */
+  async #asConflict(intent: Intent, theirs: WrittenItem | undefined): Promise<void> {
+    const { outbox, store, log } = this.#o;
+    const current = this.attempts.current(intent);
+    const inode = outbox.intents.newInode();
+    const name = nameBeside(current.name, current.parent, outbox);
+    if (outbox.staging.has(current.inode)) outbox.staging.duplicate(current.inode, inode);
+    const copy: Intent = {
+      ...withoutIdentity(current),
+      inode,
+      name,
+      state: 'held',
+      reason: 'somebody else was faster',
+      stagedAt: 0,
+      changedAt: outbox.clock.now(),
+    };
+    outbox.intents.change([copy], [current.inode]);
+    outbox.continueAs(current.inode, inode);
+    outbox.staging.remove(current.inode);
+    log.warn({ path: outbox.tree.pathOf(copy) }, 'a conflict: both versions are kept');
+    if (theirs) await store.ingestItems([theirs.item], theirs.serverTime);
+    outbox.tree.tell([disappeared(current, current.sequence), appeared(copy)]);
+    outbox.events.emit('changed');
+  }
+
+  #parentId(intent: Intent): RemoteId {
+    const id = this.#o.outbox.tree.remoteIdOf(intent.parent);
+    if (id === undefined) throw new Failure('parent-missing', { path: this.#o.outbox.tree.pathOf(intent) });
+    return id;
+  }
+}
+
+/** After an upload that took longer than this the file is looked at again before it gets a version, milliseconds. */
+const LOOK_AGAIN = 10_000;
+
+/** Whether the file has another content than the one that the intent's was made from. */
+const isAnother = ({ version }: RemoteItem, { baseVersion }: Intent): boolean =>
+  version !== undefined && baseVersion !== NO_VERSION && version.id !== baseVersion;
+
+/** An item that the server lost. */
+const asNew = (intent: Intent): Intent => ({
+  ...withoutIdentity(intent),
+  reason: 'it was deleted at the server meanwhile',
+});
+
+/** Name and folder, where they differ from the server's. */
+function placeChange(intent: Intent, parentId: RemoteId, name: string): { name?: string; parentId?: RemoteId } {
+  return {
+    ...(intent.name === intent.baseName ? {} : { name }),
+    ...(intent.parent === intent.baseParent ? {} : { parentId }),
+  };
+}
+
+/** The file after a version was added to it: whoever adds one checks the file in (API reference, Files). */
+const withVersion = (file: RemoteItem, version: RemoteVersion, serverTime: number): RemoteItem => ({
+  ...file,
+  version,
+  updatedAt: Math.max(file.updatedAt, serverTime),
+  checkedOutBy: undefined,
+  checkedOutUntil: undefined,
+});

@@ -1,0 +1,84 @@
+import type { Clock } from '../../base/clock.js';
+import type { Log } from '../../base/log.js';
+import { appeared } from '../../mirror/database/changes.js';
+import { HIDDEN } from '../../mirror/database/flags.js';
+import { made } from '../intents/changes.js';
+import { type Intent, NO_REMOTE } from '../intents/intent.js';
+import type { Intents } from '../intents/intents.js';
+import type { Tree } from '../tree/tree.js';
+import { freeConflictName } from '../upload/conflict-name.js';
+import { who } from '../who.js';
+import type { Staging } from './staging.js';
+import type { StaysLocal } from './stays-local.js';
+import type { WorkingFile } from './working-file.js';
+
+export interface AsideOptions {
+  readonly tree: Tree;
+  readonly intents: Intents;
+  readonly staging: Staging;
+  readonly staysLocal: StaysLocal;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/**
+ * Files that somebody has open while the server got another version of them, or lost them: who opens one now gets what
+ * is there now, and what is still written to the old one becomes a file of its own.
+ */
+export class Aside {
+  readonly #o: AsideOptions;
+
+  constructor(options: AsideOptions) {
+    this.#o = options;
+  }
+
+  /** Whether the item has another content now than the one that this working file began with, another number, or is gone. */
+  isOutdated(file: WorkingFile): boolean {
+    const { tree, intents } = this.#o;
+    const intent = intents.get(file.inode);
+    if (file.aside || file.isUnlinked || intent?.deleted) return false;
+    if (intent) {
+      const isOwn = intent.staged || intent.dirty || intent.contentItem !== NO_REMOTE;
+      return !isOwn && intent.baseVersion !== file.madeFrom;
+    }
+    const item = tree.view.item(file.inode);
+    return item === undefined || (item.flags & HIDDEN) !== 0 || item.versionId !== file.madeFrom;
+  }
+
+  /** Who has it open keeps it, under an inode of its own; nothing of it is in the tree unless somebody writes to it. */
+  put(file: WorkingFile): void {
+    const { tree, intents, staging } = this.#o;
+    const { inode } = file;
+    const here = tree.item(inode);
+    const item = here ?? tree.view.item(inode) ?? tree.view.byRemoteId(file.madeOf);
+    const parent = here ? here.parent : item && tree.view.parent(item)?.inode;
+    const own = intents.newInode();
+    if (staging.has(inode)) staging.rename(inode, own);
+    file.goAside(own, { parent, name: item?.name ?? String(inode) });
+  }
+
+  /** What was written to it becomes a file beside the one that it was, or in its place where nothing is any more. */
+  record(file: WorkingFile, uid: number): Intent | undefined {
+    const { tree, intents, staging, staysLocal, log } = this.#o;
+    const { aside, inode } = file;
+    const folder = aside?.parent === undefined ? undefined : tree.item(aside.parent);
+    if (!aside || !folder) {
+      const path = staging.lose(inode, aside?.name ?? 'unknown');
+      log.error({ path }, 'the folder of what was written is gone; the bytes are in lost+found');
+      file.unlinked();
+      return undefined;
+    }
+    const isThere = (name: string): boolean => tree.child(folder, name) !== undefined;
+    const isTaken = isThere(aside.name);
+    const now = this.#o.clock.now();
+    const name = isTaken ? freeConflictName(aside.name, now, isThere) : aside.name;
+    const intent = made(inode, folder.inode, name, false, now, who(uid));
+    const reason = isTaken ? 'somebody else was faster' : 'it was deleted at the server meanwhile';
+    const copy = { ...intent, ...staysLocal.firstState(intent), reason };
+    intents.put(copy);
+    file.recorded();
+    log.warn({ path: tree.pathOf(copy) }, isTaken ? 'a conflict: both versions are kept' : reason);
+    tree.tell([appeared(copy)]);
+    return copy;
+  }
+}

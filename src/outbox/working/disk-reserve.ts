@@ -1,0 +1,71 @@
+import { rmSync, statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Clock } from '../../base/clock.js';
+import { onDisk } from '../../base/disk.js';
+import { isFailure } from '../../base/errors.js';
+
+/** Bytes: some hundred changes that only say what is to be done. */
+const SIZE = 4 * 2 ** 20;
+/** Room is given in steps, bytes, of a few pages of the database each: others would take what is left of it. */
+const STEP = 2 ** 14;
+/** The room is taken again when there is so much more, bytes, and looked for no more often than this, milliseconds. */
+const PLENTY = 4 * SIZE;
+const PAUSE = 1000;
+
+/**
+ * Room that is kept for rows: on a full disk nothing could be deleted or renamed either, since that too must be written
+ * down, and whoever frees the disk by deleting must be able to.
+ */
+export class Ballast {
+  readonly #path: string;
+  readonly #clock: Clock;
+  #size: number;
+  #triedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(path: string, clock: Clock) {
+    this.#path = path;
+    this.#clock = clock;
+    this.#size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    if (this.#size < SIZE) this.#take();
+  }
+
+  /** Writes to the disk; when it is full, with the room that was kept. @throws Failure `disk-full`, `disk-failed` */
+  write<T>(work: () => T): T {
+    for (;;)
+      try {
+        const result = onDisk(work);
+        if (this.#size < SIZE) this.#take();
+        return result;
+      } catch (error) {
+        if (!isFailure(error, 'disk-full') || !this.#give()) throw error;
+      }
+  }
+
+  #give(): boolean {
+    if (this.#size === 0) return false;
+    this.#triedAt = this.#clock.monotonic();
+    this.#size = Math.max(0, this.#size - STEP);
+    try {
+      truncateSync(this.#path, this.#size);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #take(): void {
+    if (this.#clock.monotonic() - this.#triedAt < PAUSE) return;
+    this.#triedAt = this.#clock.monotonic();
+    try {
+      const { bavail, bsize } = statfsSync(dirname(this.#path));
+      if (bavail * bsize < PLENTY) return;
+      // Written, since what is only promised (a hole) is no room.
+      writeFileSync(this.#path, Buffer.alloc(SIZE, 0x20), { mode: 0o600 });
+      this.#size = SIZE;
+    } catch {
+      // What is half there is in the way of what is written.
+      rmSync(this.#path, { force: true });
+      this.#size = 0;
+    }
+  }
+}

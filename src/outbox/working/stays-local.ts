@@ -1,0 +1,85 @@
+import { Failure } from '../../base/errors.js';
+import { mayBeThere } from '../intents/attempt.js';
+import { claimPlace, type Placed, setAside, tombstone, withIdentityOf } from '../intents/changes.js';
+import { type Intent, isLocal, NO_REMOTE, NO_VERSION, needsPerson } from '../intents/intent.js';
+import type { Intents } from '../intents/intents.js';
+import type { NameGuard } from '../tree/name-policy.js';
+
+/**
+ * Which items stay on this machine: those whose names are of local files or folders, and all that is in such folders. In
+ * these nothing has an identity at the server: a file that comes from there (into a desktop's trash) is deleted there,
+ * stays here, and is the same document again when it returns before the deletion was sent.
+ */
+export class StaysLocal {
+  readonly #intents: Intents;
+  readonly #names: NameGuard;
+
+  constructor(intents: Intents, names: NameGuard) {
+    this.#intents = intents;
+    this.#names = names;
+  }
+
+  /** The state in which an acknowledged change begins. */
+  firstState(intent: Intent, parent = this.#intents.get(intent.parent)): Pick<Intent, 'state' | 'reason'> {
+    if (mayBeThere(intent)) return { state: 'held', reason: undefined };
+    if (isLocal(parent)) return { state: 'local', reason: 'its folder stays on this machine' };
+    if (this.#names.kind(intent.name, intent.folder) === 'local')
+      return { state: 'local', reason: `its name is one of a local ${intent.folder ? 'folder' : 'file'}` };
+    return { state: 'held', reason: undefined };
+  }
+
+  /** As `firstState`, of one that goes to another place: what waits for a person still does. */
+  stateAfterMove(intent: Intent, parent?: Intent): Pick<Intent, 'state' | 'reason'> {
+    const first = this.firstState(intent, parent ?? this.#intents.get(intent.parent));
+    return first.state === 'held' && needsPerson(intent) ? { state: intent.state, reason: intent.reason } : first;
+  }
+
+  /** What is in a new folder stays here with it, or goes up with it: all that changes with the folder's state. */
+  below(folder: Intent): Intent[] {
+    return this.#intents.childrenOf(folder.inode).flatMap((child) => {
+      const next = child.flushed ? { ...child, ...this.stateAfterMove(child, folder) } : child;
+      return child.folder ? [next, ...this.below(next)] : [next];
+    });
+  }
+
+  /**
+   * A folder at the server does not go into one that stays here, and neither does one with things of the server in it:
+   * the content of all of them would have to come here first.
+   * @throws Failure `local-folder` (EXDEV), on which programs copy and delete
+   */
+  requireMove(intent: Intent, parent: Intent | undefined, name: string): void {
+    const becomesLocal = !mayBeThere(intent) && this.#names.kind(name, true) === 'local';
+    if (intent.folder && (isLocal(parent) || becomesLocal)) this.#requireNoRemote(intent, name);
+  }
+
+  /** What comes to a place where nothing is. */
+  enter(moved: Intent, now: number): Placed {
+    if (!isLocal(this.#intents.get(moved.parent))) return this.#return(moved) ?? claimPlace(this.#intents, moved, now);
+    const [intent, ...others] = this.#leaveServer(moved, now);
+    return { intent: intent!, others, drop: [] };
+  }
+
+  /** One in a local folder may have got an identity while it went there. */
+  settled(intent: Intent, now: number): Intent[] {
+    return isLocal(this.#intents.get(intent.parent)) ? this.#leaveServer(intent, now) : [intent];
+  }
+
+  #leaveServer(intent: Intent, now: number): Intent[] {
+    if (!mayBeThere(intent) || intent.folder) return [intent];
+    return [setAside(intent), tombstone(this.#intents.newInode(), intent, now)];
+  }
+
+  /** Its deletion at the server was not sent yet: it is the same document, wherever it goes. */
+  #return(moved: Intent): Placed | undefined {
+    const { contentItem, staged } = moved;
+    const deletion = isLocal(moved) && contentItem !== NO_REMOTE ? this.#intents.ofRemote(contentItem) : undefined;
+    if (mayBeThere(moved) || !deletion?.deleted || deletion.attemptAt !== 0) return undefined;
+    const own = { ...withIdentityOf(moved, deletion), contentItem: NO_REMOTE, contentVersion: NO_VERSION };
+    return { intent: { ...own, dirty: staged }, others: [], drop: [deletion.inode] };
+  }
+
+  #requireNoRemote(intent: Intent, name: string): void {
+    if (mayBeThere(intent)) throw new Failure('local-folder', { path: intent.name, to: name });
+    for (const child of this.#intents.childrenOf(intent.inode)) this.#requireNoRemote(child, name);
+  }
+}

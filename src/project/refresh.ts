@@ -1,0 +1,30 @@
+import { Failure } from '../base/errors.js';
+import { META_FOLDER } from '../names/linux.js';
+import { NO_REMOTE } from '../outbox/intents/intent.js';
+import { BIN_FOLDER } from '../vfs/hidden/hidden-folder.js';
+import type { Project } from './project.js';
+
+/**
+ * Asks anew about a path of the project: what is in a folder, in the recycle bin, or which versions a file has. 1 call.
+ * @throws Failure `no-such-item`, or as a call does
+ */
+export async function refresh(project: Project, path: string, signal: AbortSignal): Promise<void> {
+  const names = path.split('/');
+  const hidden = names.indexOf(META_FOLDER);
+  const [branch, ...below] = hidden < 0 ? [] : names.slice(hidden + 1);
+  if (branch === BIN_FOLDER) {
+    await project.mirror.bin.look('interactive', signal, true);
+    return;
+  }
+  const at = hidden < 0 ? path : [...names.slice(0, hidden), ...below].join('/');
+  const item = await project.find(at, 'interactive', signal);
+  const known = hidden >= 0 && item.isFile ? project.mirror.view.byRemoteId(item.remoteId) : undefined;
+  if (known) {
+    await project.versions.renew(known, signal);
+    return;
+  }
+  const folder = item.isFile ? project.outbox.tree.parent(item) : item;
+  if (!folder) throw new Failure('no-such-item', { path });
+  // What is not at the server yet has nothing there.
+  if (folder.remoteId !== NO_REMOTE) await project.mirror.refresh(folder, 'interactive', signal);
+}
