@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { compilerErrors, editsOf, obstacleOf, readMutants, TOP, titleOf } from './helpers/mutants.js';
+import { compilerErrors, editsOf, obstacleOf, readMutants, TOP, titleOf } from './support/mutants.js';
 
 const mutants = readMutants();
 

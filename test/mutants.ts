@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Ending, isBuilt, Scratch } from './helpers/mutant-trial.js';
-import { editsOf, type Mutant, readMutants, TOP, titleOf, transpiled } from './helpers/mutants.js';
+import { type Ending, isBuilt, Scratch } from './support/mutant-trial.js';
+import { editsOf, type Mutant, readMutants, TOP, titleOf, transpiled } from './support/mutants.js';
 
 /**
  * Puts the mutants of `mutants.json` into copies of what is built, one by one, and runs the tests that must see each:

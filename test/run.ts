@@ -9,7 +9,7 @@ const JOBS = 6;
 /** Files that take a minute, mostly waiting: they begin first, so that none is left alone at the end. */
 const LONG = [
   'interleave/outbox-1',
-  'targets/rsync',
+  'endpoints/rsync',
   'interleave/outbox-2',
   'cli/secrets',
   'interleave/outbox-3',

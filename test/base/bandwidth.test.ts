@@ -4,7 +4,7 @@ import t from 'tap';
 import { BandwidthLimiter } from '#src/base/bandwidth.js';
 import { parseBandwidth } from '#src/base/bandwidth-option.js';
 import { transferSchema } from '#src/jobs/definition/transfer-schema.js';
-import { VirtualTime } from '../helpers/net-virtual-time.js';
+import { VirtualTime } from '../support/net-virtual-time.js';
 
 const side = { connection: { id: '1' } };
 const bandwidth = (given: object) =>

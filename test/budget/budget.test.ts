@@ -16,11 +16,11 @@ import { systemBoot } from '#src/budget/server-clock.js';
 import { WINDOWS } from '#src/budget/window-state.js';
 import { Connections } from '#src/connections/store.js';
 import { Session } from '#src/procore/session.js';
-import { callers, HOUR, RateServer } from '../helpers/net-rate-server.js';
-import { scratch, testBudget } from '../helpers/net-server.js';
-import { VirtualTime } from '../helpers/net-virtual-time.js';
-import { until } from '../helpers/processes.js';
-import { simulator } from '../helpers/simulator.js';
+import { callers, HOUR, RateServer } from '../support/net-rate-server.js';
+import { scratch, testBudget } from '../support/net-server.js';
+import { VirtualTime } from '../support/net-virtual-time.js';
+import { until } from '../support/processes.js';
+import { simulator } from '../support/simulator.js';
 
 const START = Date.UTC(2026, 10, 24, 11, 40);
 const second = (ms: number): string => String(Math.ceil(ms / 1000));
@@ -168,7 +168,7 @@ t.test('a clock that is set while calls wait does not stall them', async (t) => 
 
 t.test('a call is on disk before it is granted: kill -9 of writers at random forgets none', async (t) => {
   const path = join(scratch(t), 'budget.db');
-  const script = fileURLToPath(new URL('../helpers/net-ledger-process.js', import.meta.url));
+  const script = fileURLToPath(new URL('../support/net-ledger-process.js', import.meta.url));
   const granted: number[] = [];
   const run = async (ms: number): Promise<void> => {
     const child = fork(script, [path], { execArgv: [] });

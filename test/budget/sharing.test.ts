@@ -1,5 +1,5 @@
 import t from 'tap';
-import { callers, HOUR, randomFrom, RATE_START as START, serverOf, used } from '../helpers/net-rate-server.js';
+import { callers, HOUR, randomFrom, RATE_START as START, serverOf, used } from '../support/net-rate-server.js';
 
 const kinds = ['fixed', 'clock-aligned', 'sliding'] as const;
 

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { budgetBench, saturate } from '../helpers/cases-budget.js';
-import { until } from '../helpers/processes.js';
+import { budgetBench, saturate } from '../scenarios/budget.js';
+import { until } from '../support/processes.js';
 
 const DAY = 86_400;
 

@@ -1,7 +1,7 @@
 import t from 'tap';
-import type { Caller } from '../helpers/net-rate-server.js';
-import { callers, HOUR, RATE_START, RateServer } from '../helpers/net-rate-server.js';
-import { VirtualTime } from '../helpers/net-virtual-time.js';
+import type { Caller } from '../support/net-rate-server.js';
+import { callers, HOUR, RATE_START, RateServer } from '../support/net-rate-server.js';
+import { VirtualTime } from '../support/net-virtual-time.js';
 
 /** Looks for changes in `projects` projects, each by a process of its own, as often as it is let, for two hours. */
 async function twoHours(

@@ -7,7 +7,7 @@ import {
   RATE_START as START,
   serverOf,
   used,
-} from '../helpers/net-rate-server.js';
+} from '../support/net-rate-server.js';
 
 const kinds = ['fixed', 'clock-aligned', 'sliding'] as const;
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { silentLog } from '#src/base/log.js';
 import { ContentCache } from '#src/cache/cache.js';
 import type { ContentVersion } from '#src/cache/source.js';
-import { Storage, sourceOf, temporaryFolder, versionOf } from '../helpers/content-storage.js';
+import { Storage, sourceOf, temporaryFolder, versionOf } from '../support/content-storage.js';
 
 const MIB = 2 ** 20;
 const never = new AbortController().signal;

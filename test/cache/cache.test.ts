@@ -24,7 +24,7 @@ import { CacheLimit } from '#src/cache/cache-limit.js';
 import type { OpenBlob } from '#src/cache/open-blob.js';
 import type { ContentVersion } from '#src/cache/source.js';
 import { BlobStore, type StoreContext } from '#src/cache/store.js';
-import { contentOf, eventually, Storage, temporaryFolder } from '../helpers/content-storage.js';
+import { contentOf, eventually, Storage, temporaryFolder } from '../support/content-storage.js';
 
 const MIB = 2 ** 20;
 const never = new AbortController().signal;

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import { silentLog } from '#src/base/log.js';
 import { ContentCache } from '#src/cache/cache.js';
-import { crashAgainAndAgain } from '../helpers/content-crash.js';
-import { contentOf, eventually, temporaryFolder, versionOf } from '../helpers/content-storage.js';
-import { directSource } from '../helpers/content-victim.js';
+import { crashAgainAndAgain } from '../support/content-crash.js';
+import { contentOf, eventually, temporaryFolder, versionOf } from '../support/content-storage.js';
+import { directSource } from '../support/content-victim.js';
 
 const never = new AbortController().signal;
 

@@ -2,9 +2,9 @@ import { closeSync, openSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { isFailure } from '#src/base/errors.js';
-import { contentOf, eventually } from '../helpers/content-storage.js';
-import { takeDescriptors } from '../helpers/descriptors.js';
-import { hostileContent } from '../helpers/hostile-content.js';
+import { contentOf, eventually } from '../support/content-storage.js';
+import { takeDescriptors } from '../support/descriptors.js';
+import { hostileContent } from '../support/hostile-content.js';
 
 const SIZE = 400_000;
 const never = new AbortController().signal;

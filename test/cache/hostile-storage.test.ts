@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { isFailure } from '#src/base/errors.js';
 import type { OpenBlob } from '#src/cache/open-blob.js';
-import { eventually } from '../helpers/content-storage.js';
-import { hostileContent } from '../helpers/hostile-content.js';
-import { bodyOf, type Kind } from '../helpers/hostile-storage.js';
+import { eventually } from '../support/content-storage.js';
+import { hostileContent } from '../support/hostile-content.js';
+import { bodyOf, type Kind } from '../support/hostile-storage.js';
 
 const MIB = 2 ** 20;
 const never = new AbortController().signal;

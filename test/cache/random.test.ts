@@ -5,7 +5,7 @@ import { silentLog } from '#src/base/log.js';
 import { ContentCache } from '#src/cache/cache.js';
 import type { OpenBlob } from '#src/cache/open-blob.js';
 import { RangeSet } from '#src/cache/ranges.js';
-import { contentOf, Storage, temporaryFolder } from '../helpers/content-storage.js';
+import { contentOf, Storage, temporaryFolder } from '../support/content-storage.js';
 
 t.test('a set of ranges equals a set of numbers', async (t) => {
   const operation = fc.record({

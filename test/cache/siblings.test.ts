@@ -5,7 +5,7 @@ import { silentLog } from '#src/base/log.js';
 import { ContentCache, type ContentCacheOptions } from '#src/cache/cache.js';
 import { Siblings } from '#src/cache/siblings.js';
 import type { ContentVersion } from '#src/cache/source.js';
-import { contentOf, eventually, Storage, temporaryFolder } from '../helpers/content-storage.js';
+import { contentOf, eventually, Storage, temporaryFolder } from '../support/content-storage.js';
 
 const never = new AbortController().signal;
 

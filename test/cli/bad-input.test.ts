@@ -1,10 +1,10 @@
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Machine, type MachineSettings, machineUnavailable, type Person, people } from '../helpers/cases.js';
-import { wrongInRefusal } from '../helpers/cases-refusal.js';
-import { NOBODY } from '../helpers/sign-in.js';
-import { type RunningSimulator, simulator } from '../helpers/simulator.js';
+import { wrongInRefusal } from '../scenarios/refusal.js';
+import { Machine, type MachineSettings, machineUnavailable, type Person, people } from '../support/cases.js';
+import { NOBODY } from '../support/sign-in.js';
+import { type RunningSimulator, simulator } from '../support/simulator.js';
 
 const skip = machineUnavailable;
 

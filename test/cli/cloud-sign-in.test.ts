@@ -3,9 +3,9 @@ import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Connections } from '#src/connections/store.js';
-import { CloudServer } from '../helpers/cloud-server.js';
-import { put } from '../helpers/jobs.js';
-import { Installation, MAIN } from '../helpers/mounted.js';
+import { CloudServer } from '../support/cloud-server.js';
+import { put } from '../support/jobs.js';
+import { Installation, MAIN } from '../support/mounted.js';
 
 const lacks = ['rclone', 'script'].find((program) => spawnSync(program, ['--version']).error !== undefined);
 

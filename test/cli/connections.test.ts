@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Installation, kill, MAIN, type Ran } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
-import { browse, decide, loginProxy, NOBODY } from '../helpers/sign-in.js';
-import { simulator } from '../helpers/simulator.js';
-import { addWords, Waiting } from '../helpers/waiting.js';
+import { Installation, kill, MAIN, type Ran } from '../support/mounted.js';
+import { until } from '../support/processes.js';
+import { browse, decide, loginProxy, NOBODY } from '../support/sign-in.js';
+import { simulator } from '../support/simulator.js';
+import { addWords, Waiting } from '../support/waiting.js';
 
 const person = ['--grant', 'authorization-code'];
 

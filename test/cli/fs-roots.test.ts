@@ -3,7 +3,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { offerRoots } from '#src/cli/fs-roots.js';
-import { Installation, kill, MAIN } from '../helpers/mounted.js';
+import { Installation, kill, MAIN } from '../support/mounted.js';
 
 t.test('the first serve at a terminal asks which folders are open to users, and then no more', async (t) => {
   const installation = new Installation(t);

@@ -10,8 +10,8 @@ import { jobsDatabasePath } from '#src/daemon/jobs/opener.js';
 import { waitFor } from '#src/jobs/run/away.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
 import { StateFolder } from '#src/project/state-folder.js';
-import { Installation, mounted } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
+import { Installation, mounted } from '../support/mounted.js';
+import { until } from '../support/processes.js';
 
 const options = resolveOptions({ given: {}, environment: {}, file: {} });
 

@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
-import { INSTALLED, Machine, machineUnavailable } from '../helpers/cases.js';
-import { wrongInRefusal } from '../helpers/cases-refusal.js';
-import type { Ran } from '../helpers/mounted.js';
-import { simulator } from '../helpers/simulator.js';
+import { wrongInRefusal } from '../scenarios/refusal.js';
+import { INSTALLED, Machine, machineUnavailable } from '../support/cases.js';
+import type { Ran } from '../support/mounted.js';
+import { simulator } from '../support/simulator.js';
 
 const skip = machineUnavailable;
 

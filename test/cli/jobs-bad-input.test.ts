@@ -6,8 +6,8 @@ import { isFailure } from '#src/base/errors.js';
 import { CommandContext } from '#src/cli/command.js';
 import { jobCommands } from '#src/cli/jobs/index.js';
 import { Connections } from '#src/connections/store.js';
-import { contentOf, put } from '../helpers/jobs.js';
-import { Installation } from '../helpers/mounted.js';
+import { contentOf, put } from '../support/jobs.js';
+import { Installation } from '../support/mounted.js';
 
 const isRoot = process.getuid?.() === 0;
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Installation } from '../helpers/mounted.js';
+import { Installation } from '../support/mounted.js';
 
 t.test('a destination that is not there yet is estimated without being made, and made by the run', async (t) => {
   const installation = new Installation(t);

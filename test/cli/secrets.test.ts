@@ -2,11 +2,11 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { filesOutsideSecrets, hostileApi, ProcessWatch } from '../helpers/leaks.js';
-import { Installation, type Ran } from '../helpers/mounted.js';
-import { browse, decide, loginProxy } from '../helpers/sign-in.js';
-import { simulator } from '../helpers/simulator.js';
-import { addWords, Waiting } from '../helpers/waiting.js';
+import { filesOutsideSecrets, hostileApi, ProcessWatch } from '../support/leaks.js';
+import { Installation, type Ran } from '../support/mounted.js';
+import { browse, decide, loginProxy } from '../support/sign-in.js';
+import { simulator } from '../support/simulator.js';
+import { addWords, Waiting } from '../support/waiting.js';
 
 t.test('no secret is to be found outside the folder of secrets', async (t) => {
   const server = await simulator(t, { items: 20, fileSize: 1000, spike: 1000 });

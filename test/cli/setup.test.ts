@@ -4,8 +4,8 @@ import t from 'tap';
 import { atFault, rootRuns } from '#src/cli/root-only.js';
 import { fstabLine, putFstabLine } from '#src/cli/setup/fstab.js';
 import type { Job } from '#src/jobs/definition/job-schema.js';
-import { Installation, isMounted, MAIN } from '../helpers/mounted.js';
-import { simulator } from '../helpers/simulator.js';
+import { Installation, isMounted, MAIN } from '../support/mounted.js';
+import { simulator } from '../support/simulator.js';
 
 /** A checkout that others than root can change is not installed. */
 const fault = atFault(rootRuns(realpathSync(process.execPath), realpathSync(MAIN)));

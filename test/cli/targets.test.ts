@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { filesOutsideSecrets, ProcessWatch } from '../helpers/leaks.js';
-import { Installation } from '../helpers/mounted.js';
-import { ServerFolder, serveWebdav } from '../helpers/target-servers.js';
+import { filesOutsideSecrets, ProcessWatch } from '../support/leaks.js';
+import { Installation } from '../support/mounted.js';
+import { ServerFolder, serveWebdav } from '../support/target-servers.js';
 
 t.test('a target is a connection: added, tested, shown and removed like an account', async (t) => {
   const installation = new Installation(t);

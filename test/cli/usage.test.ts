@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { commandsFor } from '#src/cli/commands.js';
-import { Installation, mounted } from '../helpers/mounted.js';
+import { Installation, mounted } from '../support/mounted.js';
 
 t.test('wrong usage ends with 2 and says what is wrong', async (t) => {
   const installation = new Installation(t);

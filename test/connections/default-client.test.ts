@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Secrets } from '#src/connections/secrets.js';
-import { scratch } from '../helpers/net-server.js';
+import { scratch } from '../support/net-server.js';
 
 t.test('the default client comes from the configuration, or from systemd, or the reason is said', async (t) => {
   const state = scratch(t);

@@ -12,7 +12,7 @@ import { Seen } from '#src/procore/probe/evidence.js';
 import { replyFailure } from '#src/procore/reply-error.js';
 import { parseIndexPage, parseJson } from '#src/procore/rows.js';
 import { Body } from '#src/procore/transport/body.js';
-import { ServerFolder } from '../helpers/target-servers.js';
+import { ServerFolder } from '../support/target-servers.js';
 
 /** What a host of the inner network answers to whoever asks it, and what only its own people may read. */
 const CANARY = 'inner-canary-4711';

@@ -9,10 +9,10 @@ import type { StoredTokens } from '#src/connections/secrets.js';
 import { replaceTokens, signOut } from '#src/connections/sign-out.js';
 import { Connections } from '#src/connections/store.js';
 import { oauthClient, openTokens } from '#src/connections/tokens.js';
-import { scratch } from '../helpers/net-server.js';
-import { refreshRace } from '../helpers/refresh-race.js';
-import { type Fate, loginProxy, NOBODY, signedIn } from '../helpers/sign-in.js';
-import { simulator } from '../helpers/simulator.js';
+import { scratch } from '../support/net-server.js';
+import { refreshRace } from '../support/refresh-race.js';
+import { type Fate, loginProxy, NOBODY, signedIn } from '../support/sign-in.js';
+import { simulator } from '../support/simulator.js';
 
 t.test('the tokens of a person', async (t) => {
   const server = await simulator(t, { items: 1 });

@@ -5,9 +5,9 @@ import { Secret } from '#src/base/secret.js';
 import { signInByCode, signInByRedirect } from '#src/connections/authorization-code.js';
 import { tokenInfo } from '#src/connections/oauth.js';
 import { escaped, RedirectListener } from '#src/connections/redirect-listener.js';
-import { fakeServer, json } from '../helpers/net-server.js';
-import { browse, decide, loginProxy, NOBODY } from '../helpers/sign-in.js';
-import { simulator } from '../helpers/simulator.js';
+import { fakeServer, json } from '../support/net-server.js';
+import { browse, decide, loginProxy, NOBODY } from '../support/sign-in.js';
+import { simulator } from '../support/simulator.js';
 
 const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 

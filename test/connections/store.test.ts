@@ -18,7 +18,7 @@ import t from 'tap';
 import { isFailure } from '#src/base/errors.js';
 import { Secret } from '#src/base/secret.js';
 import { Connections, type NewConnection } from '#src/connections/store.js';
-import { scratch } from '../helpers/net-server.js';
+import { scratch } from '../support/net-server.js';
 
 const fields: NewConnection = {
   apiUrl: 'https://api.procore.com',

@@ -3,9 +3,9 @@ import { open, readFile, rename, rm, truncate, writeFile } from 'node:fs/promise
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { type MountedProject, mounted, run } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
-import { SimulatorClient } from '../helpers/simulator-client.js';
+import { type MountedProject, mounted, run } from '../support/mounted.js';
+import { until } from '../support/processes.js';
+import { SimulatorClient } from '../support/simulator-client.js';
 
 const QUICK = 'settle=0,delete_delay=0,poll=1';
 const settings = { items: 30, oddNames: 'no', spike: 1000, hourly: 100_000 } as const;

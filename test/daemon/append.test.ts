@@ -1,8 +1,8 @@
 import { appendFile, open, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { type MountedProject, mounted } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
+import { type MountedProject, mounted } from '../support/mounted.js';
+import { until } from '../support/processes.js';
 
 const settings = { items: 0, oddNames: 'no', spike: 1000, hourly: 100_000 } as const;
 const WORDS = ['-o', 'settle=3600,poll=3600'];

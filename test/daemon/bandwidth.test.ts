@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { Daemon } from '../helpers/daemon.js';
-import { mounted } from '../helpers/mounted.js';
-import { atServer } from '../helpers/programs.js';
+import { Daemon } from '../support/daemon.js';
+import { mounted } from '../support/mounted.js';
+import { atServer } from '../support/programs.js';
 
 const KIB = 1024;
 /** Bytes at once; the first may pass at any time. */

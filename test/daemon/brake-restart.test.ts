@@ -2,8 +2,8 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
-import { Daemon } from '../helpers/daemon.js';
-import { mounted } from '../helpers/mounted.js';
+import { Daemon } from '../support/daemon.js';
+import { mounted } from '../support/mounted.js';
 
 const settings = { items: 0, oddNames: 'no', spike: 1000, hourly: 100_000 } as const;
 

@@ -4,9 +4,9 @@ import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
-import { removedFolder } from '../helpers/cases-removal.js';
-import { callsButPolls } from '../helpers/cases-scenarios.js';
-import { type MountedProject, mounted, run } from '../helpers/mounted.js';
+import { removedFolder } from '../scenarios/removal.js';
+import { callsButPolls } from '../scenarios/scenarios.js';
+import { type MountedProject, mounted, run } from '../support/mounted.js';
 
 const settings = { items: 0, oddNames: 'no', spike: 1000, hourly: 100_000 } as const;
 const FILES = 510;

@@ -1,11 +1,11 @@
 import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { COHERENT, coherence } from '../helpers/cases-coherence.js';
-import { OpenDirectory } from '../helpers/coherence/directory.js';
-import { Daemon } from '../helpers/daemon.js';
-import { mounted } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
+import { COHERENT, coherence } from '../scenarios/coherence.js';
+import { OpenDirectory } from '../support/coherence/directory.js';
+import { Daemon } from '../support/daemon.js';
+import { mounted } from '../support/mounted.js';
+import { until } from '../support/processes.js';
 
 /** Of each way to mount twice. */
 const ROUNDS = 34;

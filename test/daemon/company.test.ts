@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Connections } from '#src/connections/store.js';
 import { StateFolder } from '#src/project/state-folder.js';
-import { callsButPolls } from '../helpers/cases-scenarios.js';
-import { Daemon } from '../helpers/daemon.js';
-import { Installation, isMounted, run } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
-import { addConnection } from '../helpers/simulated-connection.js';
-import { simulator, unquiet } from '../helpers/simulator.js';
+import { callsButPolls } from '../scenarios/scenarios.js';
+import { Daemon } from '../support/daemon.js';
+import { Installation, isMounted, run } from '../support/mounted.js';
+import { until } from '../support/processes.js';
+import { addConnection } from '../support/simulated-connection.js';
+import { simulator, unquiet } from '../support/simulator.js';
 
 const PROJECTS = 300;
 /** Nothing asks by itself, everything goes up at once, as many calls as may be. */

@@ -3,9 +3,9 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { Installation } from '../helpers/mounted.js';
-import { RunningService } from '../helpers/service.js';
-import { simulator } from '../helpers/simulator.js';
+import { Installation } from '../support/mounted.js';
+import { RunningService } from '../support/service.js';
+import { simulator } from '../support/simulator.js';
 
 const traced = spawnSync('strace', ['-f', '-D', '-qq', '-o', '/dev/null', 'true'], { encoding: 'utf8' });
 const skip =

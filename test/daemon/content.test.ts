@@ -2,8 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { callsButPolls, difference, expiredUrls, realFolder, sums, withoutLinks } from '../helpers/cases-scenarios.js';
-import { mounted, run } from '../helpers/mounted.js';
+import { callsButPolls, difference, expiredUrls, realFolder, sums, withoutLinks } from '../scenarios/scenarios.js';
+import { mounted, run } from '../support/mounted.js';
 
 t.test('a real folder of thousands of files reads the same through the mount', async (t) => {
   const folder = await realFolder();

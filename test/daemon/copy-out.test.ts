@@ -6,9 +6,9 @@ import t from 'tap';
 import type { JobLine } from '#src/daemon/jobs/job-lines.js';
 import type { Job } from '#src/jobs/definition/job-schema.js';
 import type { Execution } from '#src/jobs/store/executions.js';
-import { Installation, isMounted, mounted } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
-import { simulator } from '../helpers/simulator.js';
+import { Installation, isMounted, mounted } from '../support/mounted.js';
+import { until } from '../support/processes.js';
+import { simulator } from '../support/simulator.js';
 
 const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
 

@@ -3,10 +3,10 @@ import { closeSync, openSync, readdirSync, readSync, statSync, truncateSync, wri
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { Daemon } from '../helpers/daemon.js';
-import { until } from '../helpers/desktop.js';
-import { mounted } from '../helpers/mounted.js';
-import { atServer } from '../helpers/programs.js';
+import { Daemon } from '../support/daemon.js';
+import { until } from '../support/desktop.js';
+import { mounted } from '../support/mounted.js';
+import { atServer } from '../support/programs.js';
 
 const MIB = 2 ** 20;
 const sum = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');

@@ -1,8 +1,8 @@
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { Daemon } from '../helpers/daemon.js';
-import { mounted } from '../helpers/mounted.js';
+import { Daemon } from '../support/daemon.js';
+import { mounted } from '../support/mounted.js';
 
 t.test('who has a file open of a daemon that was killed does not write into what is saved since', async (t) => {
   const options = ['-o', 'settle=3600,poll=3600'];

@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { Desktop, until, writePicture } from '../helpers/desktop.js';
-import { mounted } from '../helpers/mounted.js';
-import { atServer, callsOf, drained, PATIENT, savedOnce, settings } from '../helpers/programs.js';
+import { Desktop, until, writePicture } from '../support/desktop.js';
+import { mounted } from '../support/mounted.js';
+import { atServer, callsOf, drained, PATIENT, savedOnce, settings } from '../support/programs.js';
 
 const missing = ['Xvfb', 'dbus-daemon', 'xdotool', 'thunar', 'mousepad', 'gdbus'].filter(
   (program) => spawnSync('which', [program], { stdio: 'ignore' }).status !== 0,

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { exercise } from '../helpers/cases-exerciser.js';
+import { exercise } from '../scenarios/exerciser.js';
 
 for (const [driver, operations] of [
   ['kernel', 3000],

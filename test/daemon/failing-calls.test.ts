@@ -1,6 +1,6 @@
 import t from 'tap';
-import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from '../helpers/cases-failing.js';
-import { failingDiskUnavailable } from '../helpers/failing-disk.js';
+import { failingDiskScenario, failingRequestScenario, REQUEST_FAULTS } from '../scenarios/failing.js';
+import { failingDiskUnavailable } from '../support/failing-disk.js';
 
 // `npm run soak` goes through every call.
 const skip = failingDiskUnavailable;

@@ -3,9 +3,9 @@ import { mkdir, open, rename, rm, rmdir, stat, utimes, writeFile } from 'node:fs
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { mounted } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
-import { drained, PATIENT, settings } from '../helpers/programs.js';
+import { mounted } from '../support/mounted.js';
+import { until } from '../support/processes.js';
+import { drained, PATIENT, settings } from '../support/programs.js';
 
 t.jobs = 2;
 

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { type MountedProject, mounted } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
+import { type MountedProject, mounted } from '../support/mounted.js';
+import { until } from '../support/processes.js';
 
 let project: MountedProject;
 

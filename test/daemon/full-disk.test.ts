@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { Daemon } from '../helpers/daemon.js';
-import { Installation, type MountedProject, run } from '../helpers/mounted.js';
-import { must } from '../helpers/programs.js';
-import { simulator, type TreeEntry } from '../helpers/simulator.js';
+import { Daemon } from '../support/daemon.js';
+import { Installation, type MountedProject, run } from '../support/mounted.js';
+import { must } from '../support/programs.js';
+import { simulator, type TreeEntry } from '../support/simulator.js';
 
 const settings = { items: 0, oddNames: 'no', spike: 1000, hourly: 100_000 } as const;
 const MIB = 2 ** 20;

@@ -2,9 +2,9 @@ import { copyFile, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, writ
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { Installation, run } from '../helpers/mounted.js';
-import { must, settings } from '../helpers/programs.js';
-import { simulator } from '../helpers/simulator.js';
+import { Installation, run } from '../support/mounted.js';
+import { must, settings } from '../support/programs.js';
+import { simulator } from '../support/simulator.js';
 
 const OPTIONS = 'settle=3600,delete_delay=3600,poll=3600,umask=022';
 const HOSTILE = ['a/b:c?.pdf', 'x\u001b[31m\n.p\u001bdf', '.procore', `${'n'.repeat(251)}.txt`, '\u202egnp.exe'];

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { HOSTILE, hostileMount } from '../helpers/cases-hostile-mount.js';
+import { HOSTILE, hostileMount } from '../scenarios/hostile-mount.js';
 
 for (const driver of ['kernel', 'fuse-native'] as const)
   t.test(`${driver}: every name is listed once, opened, written, copied out and renamed, by that one name`, (t) =>

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Connections } from '#src/connections/store.js';
 import { StateFolder } from '#src/project/state-folder.js';
-import { Installation } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
-import { addConnection } from '../helpers/simulated-connection.js';
-import { simulator } from '../helpers/simulator.js';
+import { Installation } from '../support/mounted.js';
+import { until } from '../support/processes.js';
+import { addConnection } from '../support/simulated-connection.js';
+import { simulator } from '../support/simulator.js';
 
 const running = await simulator(t, { projects: 2, items: 0, oddNames: 'no', spike: 3000, hourly: 1_000_000 });
 const { admin, ready } = running;

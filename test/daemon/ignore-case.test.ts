@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { mounted } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
+import { mounted } from '../support/mounted.js';
+import { until } from '../support/processes.js';
 
 const OPTIONS = 'settle=3600,delete_delay=0,poll=3600';
 const NFC = 'caf\u00e9.txt';

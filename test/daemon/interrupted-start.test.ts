@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Installation, isMounted, MAIN } from '../helpers/mounted.js';
-import { processesWith, until } from '../helpers/processes.js';
-import { simulator } from '../helpers/simulator.js';
+import { Installation, isMounted, MAIN } from '../support/mounted.js';
+import { processesWith, until } from '../support/processes.js';
+import { simulator } from '../support/simulator.js';
 
 t.test('a daemon that is told to end while it starts leaves no mount', async (t) => {
   const running = await simulator(t, { items: 5, oddNames: 'no' });

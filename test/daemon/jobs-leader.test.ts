@@ -6,10 +6,10 @@ import { jobsDatabasePath } from '#src/daemon/jobs/opener.js';
 import type { Execution } from '#src/jobs/store/executions.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
 import { StateFolder } from '#src/project/state-folder.js';
-import { Folders, put } from '../helpers/jobs.js';
-import { Installation } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
-import { simulator } from '../helpers/simulator.js';
+import { Folders, put } from '../support/jobs.js';
+import { Installation } from '../support/mounted.js';
+import { until } from '../support/processes.js';
+import { simulator } from '../support/simulator.js';
 
 const FILES = 60;
 const SIZE = 10_000;

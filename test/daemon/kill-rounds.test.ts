@@ -1,5 +1,5 @@
 import t from 'tap';
-import { killRounds } from '../helpers/cases-kill-rounds.js';
+import { killRounds } from '../scenarios/kill-rounds.js';
 
 const seed = Number(process.env.PROCOREFS_TEST_SEED ?? 20_261_201);
 

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { shortHash } from '#src/project/state-folder.js';
-import { Installation, isMounted, mounted, run } from '../helpers/mounted.js';
-import { simulator, unquiet } from '../helpers/simulator.js';
+import { Installation, isMounted, mounted, run } from '../support/mounted.js';
+import { simulator, unquiet } from '../support/simulator.js';
 
 t.test('ls answers straight after mount, and the whole tree is right once the crawl is done', async (t) => {
   const { installation, simulator, mnt } = await mounted(t, { items: 20_000, spike: 25, hourly: 3600 }, [

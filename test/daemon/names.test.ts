@@ -2,7 +2,7 @@ import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/p
 import { join } from 'node:path';
 import t from 'tap';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
-import { mounted } from '../helpers/mounted.js';
+import { mounted } from '../support/mounted.js';
 
 const QUICK = 'settle=3600,delete_delay=0,poll=3600';
 const settings = { items: 0, oddNames: 'no', spike: 1000, hourly: 100_000 } as const;

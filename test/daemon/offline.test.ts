@@ -3,9 +3,9 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { Installation, mounted } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
-import { type RunningSimulator, simulator, type TreeEntry } from '../helpers/simulator.js';
+import { Installation, mounted } from '../support/mounted.js';
+import { until } from '../support/processes.js';
+import { type RunningSimulator, simulator, type TreeEntry } from '../support/simulator.js';
 
 /** Milliseconds within which an operation has failed at the latest: what the documentation promises. */
 const LIMIT = 30_000;

@@ -11,10 +11,10 @@ import { JobStore } from '#src/jobs/store/job-store.js';
 import { isLocal } from '#src/outbox/intents/intent.js';
 import { Projects } from '#src/project/projects.js';
 import { StateFolder } from '#src/project/state-folder.js';
-import { contentOf } from '../helpers/jobs.js';
-import { oldState } from '../helpers/old-state.js';
-import { Files, openProjectIn } from '../helpers/project.js';
-import { PROJECT_OPTIONS } from '../helpers/project-options.js';
+import { contentOf } from '../support/jobs.js';
+import { oldState } from '../support/old-state.js';
+import { Files, openProjectIn } from '../support/project.js';
+import { PROJECT_OPTIONS } from '../support/project-options.js';
 
 const sum = (text: string | Buffer): string => createHash('sha256').update(text).digest('hex');
 

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { holdConnection } from '../helpers/held-connection.js';
-import { isMounted, type MountedProject, mounted, run } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
+import { holdConnection } from '../support/held-connection.js';
+import { isMounted, type MountedProject, mounted, run } from '../support/mounted.js';
+import { until } from '../support/processes.js';
 
 const skip = process.getuid?.() === 0 ? false : 'needs root';
 

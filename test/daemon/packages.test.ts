@@ -5,9 +5,9 @@ import { systemClock } from '#src/base/clock.js';
 import { silentLog } from '#src/base/log.js';
 import { Throttle } from '#src/budget/throttle.js';
 import { Crawl } from '#src/mirror/sync/crawl.js';
-import { mirrorBench, mirrorTree } from '../helpers/mirror.js';
-import { mounted } from '../helpers/mounted.js';
-import { simulator } from '../helpers/simulator.js';
+import { mirrorBench, mirrorTree } from '../support/mirror.js';
+import { mounted } from '../support/mounted.js';
+import { simulator } from '../support/simulator.js';
 
 t.test('p-throttle: a burst through the last gate is never refused, and without it is', async (t) => {
   const spikeSeconds = 4;

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { Daemon } from '../helpers/daemon.js';
-import { until } from '../helpers/desktop.js';
-import { mounted } from '../helpers/mounted.js';
-import { callsOf, must } from '../helpers/programs.js';
+import { Daemon } from '../support/daemon.js';
+import { until } from '../support/desktop.js';
+import { mounted } from '../support/mounted.js';
+import { callsOf, must } from '../support/programs.js';
 
 const MIB = 2 ** 20;
 const FILES = 40;

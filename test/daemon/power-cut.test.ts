@@ -3,10 +3,10 @@ import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
-import { intactDatabases } from '../helpers/cases-kill.js';
-import { ForgetfulDisk, forgetfulDiskUnavailable } from '../helpers/forgetful-disk.js';
-import { Installation } from '../helpers/mounted.js';
-import { simulator } from '../helpers/simulator.js';
+import { intactDatabases } from '../scenarios/kill.js';
+import { ForgetfulDisk, forgetfulDiskUnavailable } from '../support/forgetful-disk.js';
+import { Installation } from '../support/mounted.js';
+import { simulator } from '../support/simulator.js';
 
 const content = (name: string): Buffer => Buffer.from(`${name}\n`.repeat(5000));
 const sum = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');

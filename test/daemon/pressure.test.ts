@@ -1,5 +1,5 @@
 import t from 'tap';
-import { pressure } from '../helpers/cases-pressure.js';
+import { pressure } from '../scenarios/pressure.js';
 
 const needsRoot = process.getuid?.() === 0 ? false : 'needs root: it mounts a small tmpfs';
 

@@ -3,11 +3,11 @@ import { copyFileSync, linkSync, mkdirSync } from 'node:fs';
 import { open, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { Daemon } from '../helpers/daemon.js';
-import { Desktop, until, writePicture } from '../helpers/desktop.js';
-import { Installation, type MountedProject, mounted, run } from '../helpers/mounted.js';
-import { callsOf, must } from '../helpers/programs.js';
-import { simulator } from '../helpers/simulator.js';
+import { Daemon } from '../support/daemon.js';
+import { Desktop, until, writePicture } from '../support/desktop.js';
+import { Installation, type MountedProject, mounted, run } from '../support/mounted.js';
+import { callsOf, must } from '../support/programs.js';
+import { simulator } from '../support/simulator.js';
 
 const MIB = 2 ** 20;
 const DRAWINGS = 500;

@@ -2,8 +2,8 @@ import { mkdir, readdir, readFile, rename, rmdir, stat, writeFile } from 'node:f
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { mounted } from '../helpers/mounted.js';
-import { must, settings } from '../helpers/programs.js';
+import { mounted } from '../support/mounted.js';
+import { must, settings } from '../support/programs.js';
 
 const OPTIONS = 'settle=3600,poll=3600,umask=022';
 const { admin, ...project } = await opened();

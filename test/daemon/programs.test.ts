@@ -1,9 +1,9 @@
 import { appendFile, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { RENAME_EXCHANGE, renameWith } from '../helpers/exerciser-calls.js';
-import { mounted } from '../helpers/mounted.js';
-import { atServer, callsOf, drained, must, PATIENT, savedOnce, settings } from '../helpers/programs.js';
+import { RENAME_EXCHANGE, renameWith } from '../support/exerciser-calls.js';
+import { mounted } from '../support/mounted.js';
+import { atServer, callsOf, drained, must, PATIENT, savedOnce, settings } from '../support/programs.js';
 
 const DRIVERS = ['kernel', 'fuse-native'] as const;
 

@@ -8,9 +8,9 @@ import { contentVersion } from '#src/cache/project-source.js';
 import { Connections } from '#src/connections/store.js';
 import { Projects } from '#src/project/projects.js';
 import { StateFolder } from '#src/project/state-folder.js';
-import { PROJECT_OPTIONS } from '../helpers/project-options.js';
-import { addConnection } from '../helpers/simulated-connection.js';
-import { simulator } from '../helpers/simulator.js';
+import { PROJECT_OPTIONS } from '../support/project-options.js';
+import { addConnection } from '../support/simulated-connection.js';
+import { simulator } from '../support/simulator.js';
 
 const FILE = 3 * 2 ** 20;
 const never = new AbortController().signal;

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { linuxNames } from '#src/names/linux.js';
 import { oddNames } from '#src/simulator/generate/odd-names.js';
-import { mounted, run } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
+import { mounted, run } from '../support/mounted.js';
+import { until } from '../support/processes.js';
 
 const DRIVERS = ['kernel', 'fuse-native'] as const;
 

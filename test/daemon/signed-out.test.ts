@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { Installation } from '../helpers/mounted.js';
-import { browse } from '../helpers/sign-in.js';
-import { simulator } from '../helpers/simulator.js';
-import { addWords, Waiting } from '../helpers/waiting.js';
+import { Installation } from '../support/mounted.js';
+import { browse } from '../support/sign-in.js';
+import { simulator } from '../support/simulator.js';
+import { addWords, Waiting } from '../support/waiting.js';
 
 t.test('a mount that is signed out stays readable, and goes on by itself after a new sign-in', async (t) => {
   const server = await simulator(t, { items: 40, fileSize: 1000 });

@@ -16,7 +16,7 @@ import type { Job } from '#src/jobs/definition/job-schema.js';
 import { Owned } from '#src/project/project.js';
 import type { Projects } from '#src/project/projects.js';
 import { type MountRecord, StateFolder } from '#src/project/state-folder.js';
-import { until } from '../helpers/processes.js';
+import { until } from '../support/processes.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'procorefs-silent-'));
 const state = new StateFolder(folder);

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { mounted } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
+import { mounted } from '../support/mounted.js';
+import { until } from '../support/processes.js';
 
 t.test(
   'the hour is spent: what is known works, the rest gets EAGAIN, the log says until when; then it goes on',

@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { mounted } from '../helpers/mounted.js';
-import { atServer, callsOf, drained, must, PATIENT, savedOnce, settings } from '../helpers/programs.js';
+import { mounted } from '../support/mounted.js';
+import { atServer, callsOf, drained, must, PATIENT, savedOnce, settings } from '../support/programs.js';
 
 const TRASH = '.Trash-0';
 

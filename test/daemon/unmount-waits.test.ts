@@ -5,9 +5,9 @@ import { askDaemon } from '#src/daemon/control.js';
 import type { DrainProgress } from '#src/daemon/draining.js';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
 import { StateFolder } from '#src/project/state-folder.js';
-import { isMounted, mounted } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
-import { atServer, drained, PATIENT, settings } from '../helpers/programs.js';
+import { isMounted, mounted } from '../support/mounted.js';
+import { until } from '../support/processes.js';
+import { atServer, drained, PATIENT, settings } from '../support/programs.js';
 
 t.jobs = 3;
 

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Machine, machineUnavailable, type Person, people } from '../helpers/cases.js';
-import { simulator } from '../helpers/simulator.js';
+import { Machine, machineUnavailable, type Person, people } from '../support/cases.js';
+import { simulator } from '../support/simulator.js';
 
 const skip = machineUnavailable;
 

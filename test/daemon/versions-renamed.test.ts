@@ -2,9 +2,9 @@ import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { mounted } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
-import { PATIENT, settings } from '../helpers/programs.js';
+import { mounted } from '../support/mounted.js';
+import { until } from '../support/processes.js';
+import { PATIENT, settings } from '../support/programs.js';
 
 t.test('the versions of a document that took the place of another one are read as they are', async (t) => {
   const { installation, simulator, mnt } = await mounted(t, settings, ['--driver', 'kernel', ...PATIENT]);

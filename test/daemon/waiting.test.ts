@@ -3,9 +3,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
-import { Installation, isMounted, kill, mounted } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
-import { simulator } from '../helpers/simulator.js';
+import { Installation, isMounted, kill, mounted } from '../support/mounted.js';
+import { until } from '../support/processes.js';
+import { simulator } from '../support/simulator.js';
 
 /** Milliseconds in which something that need not wait has surely ended, on a busy machine too. */
 const PROMPT = 20_000;

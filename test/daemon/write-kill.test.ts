@@ -1,5 +1,5 @@
 import t from 'tap';
-import { writeKillScenario } from '../helpers/cases-write-kill.js';
+import { writeKillScenario } from '../scenarios/write-kill.js';
 
 const seed = Number(process.env.PROCOREFS_TEST_SEED ?? 20_261_124);
 

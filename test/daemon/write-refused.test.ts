@@ -4,9 +4,9 @@ import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
-import { isMounted, type MountedProject, mounted, run } from '../helpers/mounted.js';
-import { until } from '../helpers/processes.js';
-import type { TreeEntry } from '../helpers/simulator.js';
+import { isMounted, type MountedProject, mounted, run } from '../support/mounted.js';
+import { until } from '../support/processes.js';
+import type { TreeEntry } from '../support/simulator.js';
 
 const QUICK = ['-o', 'settle=0,delete_delay=0,poll=3600'];
 const settings = { items: 10, oddNames: 'no', spike: 1000, hourly: 100_000 } as const;

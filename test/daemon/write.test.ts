@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { appendFile, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { type MountedProject, mounted, run } from '../helpers/mounted.js';
-import type { TreeEntry } from '../helpers/simulator.js';
+import { type MountedProject, mounted, run } from '../support/mounted.js';
+import type { TreeEntry } from '../support/simulator.js';
 
 const QUICK = ['-o', 'settle=0,delete_delay=0,poll=3600'];
 const settings = { items: 30, oddNames: 'no', spike: 1000, hourly: 100_000 } as const;

@@ -23,9 +23,9 @@ import { FolderRoot, type OpenFolder } from '#src/endpoints/folder/root.js';
 import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
 import { Staging } from '#src/endpoints/remote/staging.js';
 import { rulesOf } from '#src/endpoints/rules.js';
-import { KINDS, openWatched, save, TRASH, WORKS } from '../helpers/aside-victim.js';
-import { contentOf, trashOf } from '../helpers/jobs.js';
-import { Quirky } from '../helpers/quirky-targets.js';
+import { KINDS, openWatched, save, TRASH, WORKS } from '../support/aside-victim.js';
+import { contentOf, trashOf } from '../support/jobs.js';
+import { Quirky } from '../support/quirky-targets.js';
 import { failsWith, listed, signal, write } from './conformance.js';
 
 const top = mkdtempSync(join(tmpdir(), 'procorefs-aside-'));
@@ -35,7 +35,7 @@ t.teardown(() => {
   rmSync(top, { recursive: true, force: true });
 });
 
-const program = fileURLToPath(new URL('../helpers/aside-victim-process.js', import.meta.url));
+const program = fileURLToPath(new URL('../support/aside-victim-process.js', import.meta.url));
 const open = (kind: (typeof KINDS)[number], folder: string) =>
   openWatched(kind, folder, `${folder} staging`, () => undefined);
 

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { TargetDefinition } from '#src/endpoints/open.js';
-import type { CanaryRequest } from '../helpers/canary-process.js';
-import { makeKey, ServerFolder, serveSftp, serveSmb, serveWebdav, type TestServer } from '../helpers/target-servers.js';
+import type { CanaryRequest } from '../support/canary-process.js';
+import { makeKey, ServerFolder, serveSftp, serveSmb, serveWebdav, type TestServer } from '../support/target-servers.js';
 
 const KINDS: Readonly<
   Record<
@@ -123,7 +123,7 @@ for (const [kind, { serve, define }] of Object.entries(KINDS))
     });
     const [state, temporary, home] = [folder.at('kept'), folder.at('temporary'), folder.at('home')];
     for (const path of [temporary, home]) mkdirSync(path);
-    const program = fileURLToPath(new URL('../helpers/canary-process.js', import.meta.url));
+    const program = fileURLToPath(new URL('../support/canary-process.js', import.meta.url));
     const child = spawn(process.execPath, [program], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, TMPDIR: temporary, HOME: home, XDG_CACHE_HOME: join(home, 'cache') },

@@ -8,7 +8,7 @@ import type { Test } from 'tap';
 import { isFailure } from '#src/base/errors.js';
 import type { Content, DiscardOptions, Target, TargetItem, Trash, WriteOptions } from '#src/endpoints/target.js';
 import { judgeName } from '#src/names/judge.js';
-import { CACHED, Contents } from '../helpers/procore-contents.js';
+import { CACHED, Contents } from '../support/procore-contents.js';
 
 /** A target on a real server or folder, for the tests of one file. */
 export interface Fixture {

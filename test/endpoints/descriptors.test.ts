@@ -8,7 +8,7 @@ import { RcloneDaemon } from '#src/endpoints/rclone/daemon.js';
 import { SshHost } from '#src/endpoints/rsync/host.js';
 import { SmbSession } from '#src/endpoints/smb/session.js';
 import { temporaryIn } from '#src/endpoints/temporary.js';
-import { takeDescriptors } from '../helpers/descriptors.js';
+import { takeDescriptors } from '../support/descriptors.js';
 
 const { signal } = new AbortController();
 

@@ -23,11 +23,11 @@ import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
 import { Staging } from '#src/endpoints/remote/staging.js';
 import { rulesOf } from '#src/endpoints/rules.js';
 import type { Target } from '#src/endpoints/target.js';
-import { unmountAfter } from '../helpers/afterwards.js';
-import { TRASH } from '../helpers/aside-victim.js';
-import { contentOf } from '../helpers/jobs.js';
-import { Quirky } from '../helpers/quirky-targets.js';
-import { ServerFolder, serveSsh } from '../helpers/target-servers.js';
+import { unmountAfter } from '../support/afterwards.js';
+import { TRASH } from '../support/aside-victim.js';
+import { contentOf } from '../support/jobs.js';
+import { Quirky } from '../support/quirky-targets.js';
+import { ServerFolder, serveSsh } from '../support/target-servers.js';
 import { failsWith, listed, signal, write } from './conformance.js';
 
 const top = mkdtempSync(join(tmpdir(), 'procorefs-discard-'));

@@ -4,8 +4,8 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { openTarget } from '#src/endpoints/open.js';
-import { unmountAfter } from '../helpers/afterwards.js';
-import { ServerFolder, serveSsh } from '../helpers/target-servers.js';
+import { unmountAfter } from '../support/afterwards.js';
+import { ServerFolder, serveSsh } from '../support/target-servers.js';
 import { conformance, signal } from './conformance.js';
 
 const lacks =

@@ -12,8 +12,8 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { openTarget } from '#src/endpoints/open.js';
-import { TRASH } from '../helpers/aside-victim.js';
-import { ServerFolder, serveSsh } from '../helpers/target-servers.js';
+import { TRASH } from '../support/aside-victim.js';
+import { ServerFolder, serveSsh } from '../support/target-servers.js';
 import { failsWith, signal } from './conformance.js';
 
 const folder = new ServerFolder();

@@ -19,9 +19,9 @@ import t from 'tap';
 import { Failure } from '#src/base/errors.js';
 import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
 import { Staging } from '#src/endpoints/remote/staging.js';
-import { openWatched, save, TRASH } from '../helpers/aside-victim.js';
-import { contentOf } from '../helpers/jobs.js';
-import { Quirky } from '../helpers/quirky-targets.js';
+import { openWatched, save, TRASH } from '../support/aside-victim.js';
+import { contentOf } from '../support/jobs.js';
+import { Quirky } from '../support/quirky-targets.js';
 import { failsWith, listed, signal } from './conformance.js';
 
 const top = mkdtempSync(join(tmpdir(), 'procorefs-planted-'));

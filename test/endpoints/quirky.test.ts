@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
 import { Staging } from '#src/endpoints/remote/staging.js';
-import { QUIRKS, Quirky } from '../helpers/quirky-targets.js';
+import { QUIRKS, Quirky } from '../support/quirky-targets.js';
 import { conformance } from './conformance.js';
 
 const top = mkdtempSync(join(tmpdir(), 'procorefs-quirky-'));

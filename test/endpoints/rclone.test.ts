@@ -4,7 +4,7 @@ import t from 'tap';
 import { Secret } from '#src/base/secret.js';
 import { type OpenOptions, openTarget, type TargetDefinition } from '#src/endpoints/open.js';
 import type { Target } from '#src/endpoints/target.js';
-import { makeKey, ServerFolder, serveS3, serveSftp, serveWebdav, type TestServer } from '../helpers/target-servers.js';
+import { makeKey, ServerFolder, serveS3, serveSftp, serveWebdav, type TestServer } from '../support/target-servers.js';
 import { conformance, signal } from './conformance.js';
 
 interface Case {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { openTarget } from '#src/endpoints/open.js';
 import { redactedUri } from '#src/endpoints/redacted.js';
-import { ServerFolder } from '../helpers/target-servers.js';
+import { ServerFolder } from '../support/target-servers.js';
 
 const user = fc.stringMatching(/^[a-z0-9._%;+-]{0,12}$/);
 const host = fc.stringMatching(/^[a-z0-9][a-z0-9.-]{0,12}$/);

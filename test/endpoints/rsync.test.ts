@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { openTarget } from '#src/endpoints/open.js';
-import { ServerFolder, serveSsh } from '../helpers/target-servers.js';
+import { ServerFolder, serveSsh } from '../support/target-servers.js';
 import { conformance, failsWith, LINK, listed, readAll, signal, write } from './conformance.js';
 
 t.test('a server by rsync over ssh', async (t) => {

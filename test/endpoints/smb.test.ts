@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Secret } from '#src/base/secret.js';
 import { openTarget } from '#src/endpoints/open.js';
-import { ServerFolder, serveSmb } from '../helpers/target-servers.js';
+import { ServerFolder, serveSmb } from '../support/target-servers.js';
 import { conformance, failsWith, signal } from './conformance.js';
 
 t.test('an SMB share that is not mounted', async (t) => {

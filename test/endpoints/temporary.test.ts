@@ -15,10 +15,10 @@ import { Staging } from '#src/endpoints/remote/staging.js';
 import { stagingPath, sweepTemporary } from '#src/endpoints/temporary.js';
 import { Projects } from '#src/project/projects.js';
 import { StateFolder } from '#src/project/state-folder.js';
-import { eventually } from '../helpers/content-storage.js';
-import { PROJECT_OPTIONS } from '../helpers/project-options.js';
-import { ServerFolder, serveSmb, serveWebdav } from '../helpers/target-servers.js';
-import { openVictim, victimContent, victimTargets, victimWrite } from '../helpers/target-victim.js';
+import { eventually } from '../support/content-storage.js';
+import { PROJECT_OPTIONS } from '../support/project-options.js';
+import { ServerFolder, serveSmb, serveWebdav } from '../support/target-servers.js';
+import { openVictim, victimContent, victimTargets, victimWrite } from '../support/target-victim.js';
 
 const { signal } = new AbortController();
 
@@ -57,7 +57,7 @@ t.test('kill -9 leaves secrets and content to nobody, and a staged file goes on 
   });
   const [state, temporary] = [webdavFiles.at('state'), webdavFiles.at('temporary')];
   mkdirSync(temporary);
-  const program = fileURLToPath(new URL('../helpers/target-victim-process.js', import.meta.url));
+  const program = fileURLToPath(new URL('../support/target-victim-process.js', import.meta.url));
   const child = spawn(process.execPath, [program, state, String(webdav.port), String(smb.port)], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, TMPDIR: temporary },

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import * as protocol from '#src/fuse/kernel/protocol.js';
-import { fuseFolder } from '../helpers/fuse-mount.js';
+import { fuseFolder } from '../support/fuse-mount.js';
 
 const HEADER = '/usr/include/linux/fuse.h';
 const missing = !existsSync(HEADER) && 'linux/fuse.h is missing: run `apt-get install linux-libc-dev` as root';

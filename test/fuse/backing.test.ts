@@ -6,7 +6,7 @@ import { silentLog } from '#src/base/log.js';
 import { BackingFiles } from '#src/fuse/kernel/backing.js';
 import { openFlag } from '#src/fuse/kernel/protocol.js';
 import { libc } from '#src/fuse/libc.js';
-import { scratch } from '../helpers/net-server.js';
+import { scratch } from '../support/net-server.js';
 
 t.test('the kernel reads a node from one file only: another one is read by the daemon', async (t) => {
   const folder = scratch(t);

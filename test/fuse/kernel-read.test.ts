@@ -1,4 +1,4 @@
 import { kernelDriver } from '#src/fuse/kernel/driver.js';
-import { readSuite } from '../helpers/fuse-suite.js';
+import { readSuite } from '../support/fuse-suite.js';
 
 readSuite(kernelDriver);

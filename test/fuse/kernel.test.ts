@@ -11,11 +11,11 @@ import type { Mounted } from '#src/fuse/filesystem.js';
 import { kernelDriver } from '#src/fuse/kernel/driver.js';
 import { isBeingEnded } from '#src/fuse/kernel/interrupt.js';
 import { mountedAt } from '#src/fuse/mountpoint.js';
-import { takeDescriptors } from '../helpers/descriptors.js';
-import { Client } from '../helpers/fuse-client.js';
-import { MemoryFileSystem } from '../helpers/fuse-memory.js';
-import { WritableMemoryFileSystem } from '../helpers/fuse-memory-writable.js';
-import { fuseFolder, mountFor, until } from '../helpers/fuse-mount.js';
+import { takeDescriptors } from '../support/descriptors.js';
+import { Client } from '../support/fuse-client.js';
+import { MemoryFileSystem } from '../support/fuse-memory.js';
+import { WritableMemoryFileSystem } from '../support/fuse-memory-writable.js';
+import { fuseFolder, mountFor, until } from '../support/fuse-mount.js';
 
 const run = promisify(execFile);
 const client = new Client();

@@ -5,7 +5,7 @@ import t from 'tap';
 import { inPool } from '#src/fuse/libc.js';
 import { MountWatch } from '#src/fuse/mount-watch.js';
 import { mountedAt } from '#src/fuse/mountpoint.js';
-import { takeDescriptors } from '../helpers/descriptors.js';
+import { takeDescriptors } from '../support/descriptors.js';
 
 const needsRoot = process.getuid?.() === 0 ? false : 'needs root: it mounts a tmpfs';
 

@@ -10,12 +10,12 @@ import { drivers } from '#src/fuse/drivers.js';
 import { kernelDriver } from '#src/fuse/kernel/driver.js';
 import { Guard } from '#src/fuse/kernel/guard.js';
 import { checkMountpoint, clearDeadMount, detach, mountTable, parseMountTable, unmount } from '#src/fuse/mountpoint.js';
-import { Client } from '../helpers/fuse-client.js';
-import { MemoryFileSystem } from '../helpers/fuse-memory.js';
-import { fuseFolder, mountFor, until } from '../helpers/fuse-mount.js';
+import { Client } from '../support/fuse-client.js';
+import { MemoryFileSystem } from '../support/fuse-memory.js';
+import { fuseFolder, mountFor, until } from '../support/fuse-mount.js';
 
 const run = promisify(execFile);
-const daemonScript = join(dirname(fileURLToPath(import.meta.url)), '../helpers/fuse-daemon.js');
+const daemonScript = join(dirname(fileURLToPath(import.meta.url)), '../support/fuse-daemon.js');
 const client = new Client();
 t.teardown(() => client.close());
 

@@ -1,4 +1,4 @@
 import { fuseNativeDriver } from '#src/fuse/native/driver.js';
-import { readSuite } from '../helpers/fuse-suite.js';
+import { readSuite } from '../support/fuse-suite.js';
 
 readSuite(fuseNativeDriver);

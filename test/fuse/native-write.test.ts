@@ -1,4 +1,4 @@
 import { fuseNativeDriver } from '#src/fuse/native/driver.js';
-import { writeSuite } from '../helpers/fuse-write-suite.js';
+import { writeSuite } from '../support/fuse-write-suite.js';
 
 writeSuite({ driver: fuseNativeDriver });

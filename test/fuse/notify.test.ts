@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { asNodeId } from '#src/base/ids.js';
 import { Notifier } from '#src/fuse/kernel/notify.js';
-import { until } from '../helpers/processes.js';
+import { until } from '../support/processes.js';
 
 /** Threads of the pool. */
 const POOL = Number(process.env.UV_THREADPOOL_SIZE ?? 4);

@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t from 'tap';
 import type { FuseFacts } from '#src/fuse/probe.js';
-import { fuseFolder } from '../helpers/fuse-mount.js';
+import { fuseFolder } from '../support/fuse-mount.js';
 
 const run = promisify(execFile);
-const script = join(dirname(fileURLToPath(import.meta.url)), '../helpers/fuse-daemon.js');
+const script = join(dirname(fileURLToPath(import.meta.url)), '../support/fuse-daemon.js');
 const NOBODY = 65534;
 const skip = process.getuid?.() !== 0 && 'needs root: it makes device nodes in a mount namespace of its own';
 

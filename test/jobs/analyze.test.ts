@@ -6,8 +6,8 @@ import { openTarget } from '#src/endpoints/open.js';
 import { analyze } from '#src/jobs/analyze/analyze.js';
 import { type SideItem, TargetSide } from '#src/jobs/endpoint.js';
 import type { PlatformName } from '#src/names/platforms.js';
-import { put } from '../helpers/jobs.js';
-import { Installation, mounted } from '../helpers/mounted.js';
+import { put } from '../support/jobs.js';
+import { Installation, mounted } from '../support/mounted.js';
 
 const NOW = Date.UTC(2026, 0, 1);
 const signal = new AbortController().signal;

@@ -5,7 +5,7 @@ import { Failure } from '#src/base/errors.js';
 import { parseJobBody } from '#src/jobs/definition/job-schema.js';
 import { refusedKeys, transferKeys } from '#src/jobs/definition/transfer-schema.js';
 import type { Opener } from '#src/jobs/opener.js';
-import { contentOf, Folders, folderOpener, put, trashOf } from '../helpers/jobs.js';
+import { contentOf, Folders, folderOpener, put, trashOf } from '../support/jobs.js';
 
 const sides = { source: { connection: { id: 'a' } }, destination: { connection: { id: 'b' } } };
 const body = (transfer: Record<string, unknown>) => parseJobBody({ name: 'x', transfer: { ...sides, ...transfer } });

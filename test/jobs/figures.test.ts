@@ -1,5 +1,5 @@
 import t from 'tap';
-import { copyCalls, estimates } from '../helpers/cases-jobs.js';
+import { copyCalls, estimates } from '../scenarios/jobs.js';
 
 // Jobs of several hours' calls are in the soak: they wait for hours to end.
 t.jobs = 2;

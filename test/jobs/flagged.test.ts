@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import { FLAGGED } from '#src/jobs/definition/words.js';
 import { heed, ignore } from '#src/jobs/flagged.js';
-import { Trial } from '../helpers/job-trial.js';
-import { contentOf, put } from '../helpers/jobs.js';
-import { Installation } from '../helpers/mounted.js';
+import { Trial } from '../support/job-trial.js';
+import { contentOf, put } from '../support/jobs.js';
+import { Installation } from '../support/mounted.js';
 
 const LIMIT = { rules: { maxFileSize: 3 } };
 

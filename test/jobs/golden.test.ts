@@ -1,5 +1,5 @@
 import t from 'tap';
-import { goldenFolders, PAIRWISE } from '../helpers/cases-golden.js';
+import { goldenFolders, PAIRWISE } from '../scenarios/golden.js';
 
 for (const combination of PAIRWISE) {
   const { type, conflicts, deletions } = combination;

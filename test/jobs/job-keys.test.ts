@@ -4,8 +4,8 @@ import t from 'tap';
 import { jobBodySchema, parseJobBody } from '#src/jobs/definition/job-schema.js';
 import { type Schedule, scheduleSchema } from '#src/jobs/definition/schedule-schema.js';
 import { latestEnd, nextRun } from '#src/jobs/schedule/next-run.js';
-import { contentOf, Folders, put } from '../helpers/jobs.js';
-import { until } from '../helpers/processes.js';
+import { contentOf, Folders, put } from '../support/jobs.js';
+import { until } from '../support/processes.js';
 
 // The keys of a job beside its transfer: what each does, or the reason for which it is refused.
 const transfer = { source: { connection: { id: 'a' } }, destination: { connection: { id: 'b' } } };

@@ -6,8 +6,8 @@ import { transferKeys } from '#src/jobs/definition/transfer-schema.js';
 import { AUDIT_LEVELS, CONFLICT_RESOLUTIONS, DELETE_PROPAGATIONS, TRANSFER_TYPES } from '#src/jobs/definition/words.js';
 import { decodedName } from '#src/jobs/naming.js';
 import { platforms } from '#src/names/platforms.js';
-import { type Disguise, Trial } from '../helpers/job-trial.js';
-import { contentOf, put, trashOf } from '../helpers/jobs.js';
+import { type Disguise, Trial } from '../support/job-trial.js';
+import { contentOf, put, trashOf } from '../support/jobs.js';
 
 // Each key of a transfer with each of its values: what a run then does, or the reason for which it is refused.
 t.jobs = 4;

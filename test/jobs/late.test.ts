@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import { jobProjects } from '../helpers/job-projects.js';
-import { put } from '../helpers/jobs.js';
-import { until } from '../helpers/processes.js';
+import { jobProjects } from '../support/job-projects.js';
+import { put } from '../support/jobs.js';
+import { until } from '../support/processes.js';
 
 const { admin, engine, add, versions, ends, folder } = await jobProjects(t);
 const sum = (text: string): string => createHash('sha256').update(text).digest('hex');

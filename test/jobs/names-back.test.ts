@@ -1,5 +1,5 @@
 import t from 'tap';
-import { hostileNames } from '../helpers/cases-names.js';
+import { hostileNames } from '../scenarios/names.js';
 
 t.test('hostile names go to a share, and come back as they were', (t) => hostileNames(t, 'smb', 6, 5));
 

@@ -13,7 +13,7 @@ import { Notifier } from '#src/jobs/notify/notifier.js';
 import { type Means, sendNotice } from '#src/jobs/notify/send.js';
 import type { Execution } from '#src/jobs/store/executions.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
-import { soon } from '../helpers/processes.js';
+import { soon } from '../support/processes.js';
 
 const HOSTILE = `it's "; touch /tmp/procorefs-owned-$(id) \`touch /tmp/procorefs-owned\` \n\u001b[31m ünïcode`;
 const signal = new AbortController().signal;

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { jobProjects } from '../helpers/job-projects.js';
-import { put } from '../helpers/jobs.js';
+import { jobProjects } from '../support/job-projects.js';
+import { put } from '../support/jobs.js';
 
 const { admin, engine, store, meanwhile, add, versions, ends, folder } = await jobProjects(t);
 const sum = (text: string): string => createHash('sha256').update(text).digest('hex');

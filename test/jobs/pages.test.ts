@@ -3,7 +3,7 @@ import t from 'tap';
 import { ITEM_STATUSES } from '#src/jobs/definition/words.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
 import type { ItemFilter } from '#src/jobs/store/pages.js';
-import { Folders } from '../helpers/jobs.js';
+import { Folders } from '../support/jobs.js';
 
 const ITEMS = 600;
 const MANY = 12_000;

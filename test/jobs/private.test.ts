@@ -1,8 +1,8 @@
 import { chmodSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Trial } from '../helpers/job-trial.js';
-import { put } from '../helpers/jobs.js';
+import { Trial } from '../support/job-trial.js';
+import { put } from '../support/jobs.js';
 
 const umask = process.umask(0o022);
 t.teardown(() => process.umask(umask));

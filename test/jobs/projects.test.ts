@@ -1,6 +1,6 @@
 import t from 'tap';
-import { jobProjects } from '../helpers/job-projects.js';
-import { contentOf } from '../helpers/jobs.js';
+import { jobProjects } from '../support/job-projects.js';
+import { contentOf } from '../support/jobs.js';
 
 const { admin, failing, engine, store, add, mirror, versions, ends, folder } = await jobProjects(t);
 

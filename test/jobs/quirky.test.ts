@@ -4,8 +4,8 @@ import t, { type Test } from 'tap';
 import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
 import { Staging } from '#src/endpoints/remote/staging.js';
 import { TargetSide } from '#src/jobs/endpoint.js';
-import { contentOf, Folders, folderOpener, put } from '../helpers/jobs.js';
-import { QUIRKS, type Quirks, Quirky } from '../helpers/quirky-targets.js';
+import { contentOf, Folders, folderOpener, put } from '../support/jobs.js';
+import { QUIRKS, type Quirks, Quirky } from '../support/quirky-targets.js';
 
 const FILES = {
   'plain.txt': 'plain',

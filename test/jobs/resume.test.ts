@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { jobProjects } from '../helpers/job-projects.js';
+import { jobProjects } from '../support/job-projects.js';
 
 const { admin, engine, store, add, versions, ends, folder } = await jobProjects(t);
 const MIB = 2 ** 20;

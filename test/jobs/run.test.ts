@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Failure } from '#src/base/errors.js';
 import type { Opener } from '#src/jobs/opener.js';
-import { Trial } from '../helpers/job-trial.js';
-import { contentOf, Folders, folderOpener, put, trashOf } from '../helpers/jobs.js';
-import { until } from '../helpers/processes.js';
+import { Trial } from '../support/job-trial.js';
+import { contentOf, Folders, folderOpener, put, trashOf } from '../support/jobs.js';
+import { until } from '../support/processes.js';
 
 t.test('copy: the first run takes everything, the second nothing, the third what changed', async (t) => {
   const folders = new Folders(t);

@@ -3,7 +3,7 @@ import t from 'tap';
 import { parseJobBody } from '#src/jobs/definition/job-schema.js';
 import { emptyEstimate } from '#src/jobs/plan/cost.js';
 import { writeReport } from '#src/jobs/report/report.js';
-import { contentOf, Folders, put } from '../helpers/jobs.js';
+import { contentOf, Folders, put } from '../support/jobs.js';
 
 const ITEMS = 2500;
 

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { randomSync } from '../helpers/cases-job-sync.js';
-import { failingDiskUnavailable } from '../helpers/failing-disk.js';
+import { randomSync } from '../scenarios/job-sync.js';
+import { failingDiskUnavailable } from '../support/failing-disk.js';
 
 const SEED = 20_261_124;
 

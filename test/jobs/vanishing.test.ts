@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import t from 'tap';
-import { vanishingShare } from '../helpers/cases-vanishing.js';
+import { vanishingShare } from '../scenarios/vanishing.js';
 
 const skip = existsSync('/usr/bin/sshfs') && existsSync('/usr/sbin/sshd') ? false : 'sshfs or sshd is not installed';
 

@@ -5,7 +5,7 @@ import { ROOT_INODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
 import { Crawl } from '#src/mirror/sync/crawl.js';
 import type { IndexSource } from '#src/mirror/sync/index-source.js';
-import { mirrorBench, mirrorLines, serverLines } from '../helpers/mirror.js';
+import { mirrorBench, mirrorLines, serverLines } from '../support/mirror.js';
 
 const never = new AbortController().signal;
 

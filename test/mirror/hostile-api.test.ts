@@ -1,5 +1,5 @@
 import t from 'tap';
-import { hostileApi } from '../helpers/cases-hostile-api.js';
+import { hostileApi } from '../scenarios/hostile-api.js';
 
 t.test('a mirror has what the server has, whatever becomes of replies on their way', async (t) => {
   await hostileApi(t, 120, 1);

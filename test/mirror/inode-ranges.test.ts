@@ -1,7 +1,7 @@
 import t from 'tap';
 import { isLocalInode, LOCAL_INODES, mirrorInodeFrom } from '#src/mirror/database/inode-ranges.js';
-import { until } from '../helpers/processes.js';
-import { context, Files, openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { context, Files, openProject } from '../support/project.js';
 
 t.test('the ranges of what is made here and what comes from the server are apart', async (t) => {
   const [first, second] = LOCAL_INODES;

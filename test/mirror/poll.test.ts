@@ -5,9 +5,9 @@ import type { Change } from '#src/mirror/database/changes.js';
 import { Crawl } from '#src/mirror/sync/crawl.js';
 import { parseIndexPage } from '#src/procore/rows.js';
 import { unpacked } from '#src/procore/transport/body.js';
-import { mirrorBench, mirrorLines, mirrorTree, serverLines } from '../helpers/mirror.js';
-import { until } from '../helpers/processes.js';
-import { Files, openProject, polled } from '../helpers/project.js';
+import { mirrorBench, mirrorLines, mirrorTree, serverLines } from '../support/mirror.js';
+import { until } from '../support/processes.js';
+import { Files, openProject, polled } from '../support/project.js';
 
 const never = new AbortController().signal;
 

@@ -4,7 +4,7 @@ import { silentLog } from '#src/base/log.js';
 import { Crawl } from '#src/mirror/sync/crawl.js';
 import type { IndexSource } from '#src/mirror/sync/index-source.js';
 import { unpacked } from '#src/procore/transport/body.js';
-import { mirrorBench, mirrorLines, serverLines } from '../helpers/mirror.js';
+import { mirrorBench, mirrorLines, serverLines } from '../support/mirror.js';
 
 const never = new AbortController().signal;
 

@@ -11,7 +11,7 @@ import type { Item } from '#src/mirror/database/view.js';
 import type { Mirror } from '#src/mirror/mirror.js';
 import { Crawl } from '#src/mirror/sync/crawl.js';
 import type { IndexSource } from '#src/mirror/sync/index-source.js';
-import { type MirrorBench, mirrorBench, mirrorLines, mirrorTree, serverLines } from '../helpers/mirror.js';
+import { type MirrorBench, mirrorBench, mirrorLines, mirrorTree, serverLines } from '../support/mirror.js';
 
 const never = new AbortController().signal;
 const HOUR = 3600;

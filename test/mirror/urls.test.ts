@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import t from 'tap';
 import { silentLog } from '#src/base/log.js';
 import { Crawl } from '#src/mirror/sync/crawl.js';
-import { mirrorBench, mirrorTree } from '../helpers/mirror.js';
+import { mirrorBench, mirrorTree } from '../support/mirror.js';
 
 const never = new AbortController().signal;
 setMaxListeners(0, never);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { checkFolder, type Finding } from '#src/names/check-folder.js';
-import { Installation } from '../helpers/mounted.js';
+import { Installation } from '../support/mounted.js';
 
 const root = mkdtempSync(join(tmpdir(), 'procorefs-check-'));
 t.teardown(() => rmSync(root, { recursive: true, force: true }));

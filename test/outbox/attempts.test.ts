@@ -1,6 +1,6 @@
 import t from 'tap';
-import { until } from '../helpers/processes.js';
-import { Files, openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { Files, openProject } from '../support/project.js';
 
 t.test('no two attempts have one time, also where the clock was set back over a restart', async (t) => {
   let opened = await openProject(t);

@@ -12,8 +12,8 @@ import { outboxOptions } from '#src/outbox/intents/schema.js';
 import { Brake } from '#src/outbox/scheduler/delete-guard.js';
 import { BrakeRecord } from '#src/outbox/scheduler/delete-guard-record.js';
 import { discard } from '#src/outbox/uploads-view.js';
-import { until } from '../helpers/processes.js';
-import { Files, type OpenProject, openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { Files, type OpenProject, openProject } from '../support/project.js';
 
 const LIMIT = 6;
 const TEN_MINUTES = 600_000;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { before } from '../helpers/meanwhile.js';
-import { until } from '../helpers/processes.js';
-import { context, Files, fileSystemOf, openProject, polled } from '../helpers/project.js';
+import { before } from '../support/meanwhile.js';
+import { until } from '../support/processes.js';
+import { context, Files, fileSystemOf, openProject, polled } from '../support/project.js';
 
 const WRONLY = 1;
 /** Milliseconds after which what nobody uses is checked in, and some. */

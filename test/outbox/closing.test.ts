@@ -1,10 +1,10 @@
 import t from 'tap';
 import { abortable } from '#src/base/abort.js';
 import { ROOT_INODE } from '#src/base/ids.js';
-import { Colleague } from '../helpers/interleave/colleague.js';
-import { HeldProject } from '../helpers/interleave/held-project.js';
-import { until } from '../helpers/processes.js';
-import { Witness } from '../helpers/witness.js';
+import { Colleague } from '../support/interleave/colleague.js';
+import { HeldProject } from '../support/interleave/held-project.js';
+import { until } from '../support/processes.js';
+import { Witness } from '../support/witness.js';
 
 t.test('a project is closed also while content that is to stay here does not come', async (t) => {
   const { server, place, reopen } = await HeldProject.alone(t);

@@ -2,8 +2,8 @@ import t, { type Test } from 'tap';
 import type { Intent } from '#src/outbox/intents/intent.js';
 import { uploadLines } from '#src/outbox/uploads-view.js';
 import type { Change } from '#src/simulator/admin/changes.js';
-import { until } from '../helpers/processes.js';
-import { Files, type OpenProject, openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { Files, type OpenProject, openProject } from '../support/project.js';
 
 /** Everything waits until the drain. */
 const WAITING = { settle: 3_600_000, deleteDelay: 3_600_000 };

@@ -5,8 +5,8 @@ import type { Change } from '#src/mirror/database/changes.js';
 import type { Intent } from '#src/outbox/intents/intent.js';
 import { discard } from '#src/outbox/uploads-view.js';
 import { giveUp } from '#src/project/discard.js';
-import { soon } from '../helpers/processes.js';
-import { context, Files, openProject } from '../helpers/project.js';
+import { soon } from '../support/processes.js';
+import { context, Files, openProject } from '../support/project.js';
 
 t.test(
   'who gives up what was being written when the daemon was killed keeps the move and the old content',

@@ -5,9 +5,9 @@ import { ROOT_INODE } from '#src/base/ids.js';
 import { tryLock } from '#src/base/lock.js';
 import { silentLog } from '#src/base/log.js';
 import { Project, projectKey } from '#src/project/project.js';
-import { until } from '../helpers/processes.js';
-import { Files, openProject } from '../helpers/project.js';
-import { PROJECT_OPTIONS } from '../helpers/project-options.js';
+import { until } from '../support/processes.js';
+import { Files, openProject } from '../support/project.js';
+import { PROJECT_OPTIONS } from '../support/project-options.js';
 
 t.test('what the disk refuses in the background is tried again, and ends nothing', async (t) => {
   const open = await openProject(t);

@@ -5,8 +5,8 @@ import { systemClock } from '#src/base/clock.js';
 import { asInode } from '#src/base/ids.js';
 import { INTERRUPTED, type Intent, UNSURE } from '#src/outbox/intents/intent.js';
 import { projectKey } from '#src/project/project.js';
-import { until } from '../helpers/processes.js';
-import { Files, type OpenProject, openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { Files, type OpenProject, openProject } from '../support/project.js';
 
 const WAITING = { settle: 3_600_000, deleteDelay: 3_600_000 };
 /** Milliseconds after which the bytes that were acknowledged go to the platter. */

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { INTERRUPTED } from '#src/outbox/intents/intent.js';
-import { context, Files, openProject } from '../helpers/project.js';
+import { context, Files, openProject } from '../support/project.js';
 
 t.test('what waits for a person still does after it was moved, and says why', async (t) => {
   const project = await openProject(t, {}, { settle: 3_600_000 });

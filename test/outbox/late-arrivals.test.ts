@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test as T } from 'tap';
 import { systemClock } from '#src/base/clock.js';
 import { giveUp } from '#src/project/discard.js';
-import { before, instead } from '../helpers/meanwhile.js';
-import { until } from '../helpers/processes.js';
-import { Files, type OpenProject, openProject, polled } from '../helpers/project.js';
+import { before, instead } from '../support/meanwhile.js';
+import { until } from '../support/processes.js';
+import { Files, type OpenProject, openProject, polled } from '../support/project.js';
 
 const LATER = { settle: 3_600_000, deleteDelay: 3_600_000 } as const;
 const sum = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import t, { type Test as T } from 'tap';
 import { systemClock } from '#src/base/clock.js';
 import type { ProjectOptions } from '#src/project/project.js';
-import { until } from '../helpers/processes.js';
-import { Files, type OpenProject, openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { Files, type OpenProject, openProject } from '../support/project.js';
 
 const sum = (text: string): string => createHash('sha256').update(text).digest('hex');
 const signal = (): AbortSignal => AbortSignal.timeout(60_000);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import { until } from '../helpers/processes.js';
-import { Files, type OpenProject, openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { Files, type OpenProject, openProject } from '../support/project.js';
 
 const sum = (text: string): string => createHash('sha256').update(text).digest('hex');
 

@@ -3,8 +3,8 @@ import t, { type Test } from 'tap';
 import { systemClock } from '#src/base/clock.js';
 import { Failure } from '#src/base/errors.js';
 import type { Intent } from '#src/outbox/intents/intent.js';
-import { after, before, instead } from '../helpers/meanwhile.js';
-import { context, Files, type OpenProject, openProject } from '../helpers/project.js';
+import { after, before, instead } from '../support/meanwhile.js';
+import { context, Files, type OpenProject, openProject } from '../support/project.js';
 
 /** Changes that nobody sees one by one: all of them wait until the drain. */
 const WAITING = { settle: 3_600_000, deleteDelay: 3_600_000 };

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import { modelScenario } from '../helpers/cases-model.js';
-import { compare } from '../helpers/model-compare.js';
-import { localStep } from '../helpers/model-operations.js';
-import { Place } from '../helpers/model-place.js';
-import { ModelTree } from '../helpers/model-tree.js';
+import { compare } from '../model/compare.js';
+import { localStep } from '../model/operations.js';
+import { Place } from '../model/place.js';
+import { ModelTree } from '../model/tree.js';
+import { modelScenario } from '../scenarios/model.js';
 
 const SEED = 20261124;
 

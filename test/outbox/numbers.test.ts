@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test as T } from 'tap';
 import { asInode, asNodeId, ROOT_NODE } from '#src/base/ids.js';
-import { ShadowKernel } from '../helpers/kernel-shadow.js';
-import { soon, until } from '../helpers/processes.js';
-import { context, Files, type OpenProject, openProject } from '../helpers/project.js';
+import { ShadowKernel } from '../support/kernel-shadow.js';
+import { soon, until } from '../support/processes.js';
+import { context, Files, type OpenProject, openProject } from '../support/project.js';
 
 const LATER = { settle: 3_600_000, deleteDelay: 3_600_000 } as const;
 const signal = (): AbortSignal => AbortSignal.timeout(60_000);

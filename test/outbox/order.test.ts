@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap';
 import { asNodeId } from '#src/base/ids.js';
-import { context, Files, type OpenProject, openProject } from '../helpers/project.js';
+import { context, Files, type OpenProject, openProject } from '../support/project.js';
 
 /** Changes that nobody sees one by one: all of them wait until the drain. */
 const WAITING = { settle: 3_600_000, deleteDelay: 3_600_000 };

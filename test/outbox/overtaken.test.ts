@@ -1,7 +1,7 @@
 import t from 'tap';
-import { Colleague } from '../helpers/interleave/colleague.js';
-import { HeldProject } from '../helpers/interleave/held-project.js';
-import { Witness } from '../helpers/witness.js';
+import { Colleague } from '../support/interleave/colleague.js';
+import { HeldProject } from '../support/interleave/held-project.js';
+import { Witness } from '../support/witness.js';
 
 t.test('a version that a colleague saves between the look and ours is kept beside it', async (t) => {
   const { server, place } = await HeldProject.alone(t);

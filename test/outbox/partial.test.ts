@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import { until } from '../helpers/processes.js';
-import { Files, type OpenProject, openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { Files, type OpenProject, openProject } from '../support/project.js';
 
 const base = Buffer.alloc(3_500_000, 'what the server has, ');
 const sha256 = (content: Buffer): string => createHash('sha256').update(content).digest('hex');

@@ -1,8 +1,8 @@
 import t from 'tap';
-import { Colleague } from '../helpers/interleave/colleague.js';
-import { HeldProject } from '../helpers/interleave/held-project.js';
-import { until } from '../helpers/processes.js';
-import { Witness } from '../helpers/witness.js';
+import { Colleague } from '../support/interleave/colleague.js';
+import { HeldProject } from '../support/interleave/held-project.js';
+import { until } from '../support/processes.js';
+import { Witness } from '../support/witness.js';
 
 t.test('a deletion that fails has its pauses also where somebody waits for its place, and ends', async (t) => {
   const { time, server, place, reopen } = await HeldProject.alone(t);

@@ -14,7 +14,7 @@ import { type Intent, NO_REMOTE } from '#src/outbox/intents/intent.js';
 import { Outbox } from '#src/outbox/outbox.js';
 import { Scheduler } from '#src/outbox/scheduler/scheduler.js';
 import type { Sender } from '#src/outbox/upload/sender.js';
-import { VirtualTime } from '../helpers/net-virtual-time.js';
+import { VirtualTime } from '../support/net-virtual-time.js';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

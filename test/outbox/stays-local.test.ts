@@ -1,6 +1,6 @@
 import t from 'tap';
 import { discard } from '#src/outbox/uploads-view.js';
-import { errnoOf, Files, openProject } from '../helpers/project.js';
+import { errnoOf, Files, openProject } from '../support/project.js';
 
 t.test('a folder with a local name stays here with all that is made in it', async (t) => {
   const project = await openProject(t);

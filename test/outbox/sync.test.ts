@@ -3,9 +3,9 @@ import { syncBuiltinESMExports } from 'node:module';
 import t from 'tap';
 import { asInode } from '#src/base/ids.js';
 import { WorkingFile } from '#src/outbox/working/working-file.js';
-import { scratch } from '../helpers/net-server.js';
-import { until } from '../helpers/processes.js';
-import { context, Files, openProject } from '../helpers/project.js';
+import { scratch } from '../support/net-server.js';
+import { until } from '../support/processes.js';
+import { context, Files, openProject } from '../support/project.js';
 
 /** Files that were synced on this thread so far. */
 let onThread = 0;

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import t from 'tap';
 import type { Intent } from '#src/outbox/intents/intent.js';
 import { discard } from '#src/outbox/uploads-view.js';
-import { instead } from '../helpers/meanwhile.js';
-import { until } from '../helpers/processes.js';
-import { Files, openProject } from '../helpers/project.js';
+import { instead } from '../support/meanwhile.js';
+import { until } from '../support/processes.js';
+import { Files, openProject } from '../support/project.js';
 
 const sum = (text: string): string => createHash('sha256').update(text).digest('hex');
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { uploadLines } from '#src/outbox/uploads-view.js';
-import { until } from '../helpers/processes.js';
-import { Files, type OpenProject, openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { Files, type OpenProject, openProject } from '../support/project.js';
 
 const paths = async ({ simulator }: OpenProject): Promise<string[]> =>
   (await simulator.admin.tree()).map(({ path }) => path).filter((path) => path !== 'Schedules');

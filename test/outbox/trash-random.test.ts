@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { Files, openProject } from '../helpers/project.js';
-import { randomBy } from '../helpers/random.js';
+import { Files, openProject } from '../support/project.js';
+import { randomBy } from '../support/random.js';
 
 const TRASH = '.Trash-1000';
 const NAMES = ['a.txt', 'b.txt', 'c.txt'];

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { until } from '../helpers/processes.js';
-import { context, Files, openProject, polled } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { context, Files, openProject, polled } from '../support/project.js';
 
 const RDWR = 2;
 const COUNT = 20;

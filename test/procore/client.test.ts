@@ -5,8 +5,8 @@ import t from 'tap';
 import { isFailure } from '#src/base/errors.js';
 import { asCompanyId, asProjectId, asRemoteId } from '#src/base/ids.js';
 import { errorTexts } from '#src/procore/reply-error.js';
-import { budgetBench } from '../helpers/cases-budget.js';
-import { fakeServer, json, testBudget, testClient } from '../helpers/net-server.js';
+import { budgetBench } from '../scenarios/budget.js';
+import { fakeServer, json, testBudget, testClient } from '../support/net-server.js';
 
 const background = { class: 'background' } as const;
 const project = asProjectId(562949954923622);

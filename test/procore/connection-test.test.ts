@@ -6,8 +6,8 @@ import { Secret } from '#src/base/secret.js';
 import { Connections } from '#src/connections/store.js';
 import { testConnection } from '#src/procore/connection-test.js';
 import { Session } from '#src/procore/session.js';
-import { scratch } from '../helpers/net-server.js';
-import { simulator } from '../helpers/simulator.js';
+import { scratch } from '../support/net-server.js';
+import { simulator } from '../support/simulator.js';
 
 t.test('the test says who, and which of app, project and tool is missing', async (t) => {
   const server = await simulator(t, { items: 1, hourly: 3600, spike: 1000 });

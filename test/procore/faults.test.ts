@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { FaultName } from '#src/simulator/faults.js';
-import { check, faultRun, faultScenario, READING_FAULTS } from '../helpers/cases-faults.js';
+import { check, faultRun, faultScenario, READING_FAULTS } from '../scenarios/faults.js';
 
 t.test('a project is crawled and read while every fault may hit: all bytes are right, few calls more', async (t) => {
   const run = await faultRun(t, 500, shared(0.2), 7);

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { Connections } from '#src/connections/store.js';
 import { ClientFacts } from '#src/procore/probe/client-facts.js';
-import { Installation, MAIN } from '../helpers/mounted.js';
-import { simulator } from '../helpers/simulator.js';
+import { Installation, MAIN } from '../support/mounted.js';
+import { simulator } from '../support/simulator.js';
 
 t.test('doctor --probe prints the table and keeps the answers; Ctrl-C leaves nothing in the project', async (t) => {
   const sim = await simulator(t, { items: 60, spike: 400, spikeSeconds: 1 });

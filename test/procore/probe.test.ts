@@ -8,8 +8,8 @@ import type { Connection } from '#src/connections/connection.js';
 import { factTable } from '#src/procore/probe/fact-table.js';
 import { MOST_CALLS, type ProbeOptions, type ProbeReport, probe } from '#src/procore/probe/probe.js';
 import { type SwitchName, switchTable } from '#src/simulator/switches.js';
-import { testBudget } from '../helpers/net-server.js';
-import { type RunningSimulator, type SimulatorSettings, simulator } from '../helpers/simulator.js';
+import { testBudget } from '../support/net-server.js';
+import { type RunningSimulator, type SimulatorSettings, simulator } from '../support/simulator.js';
 
 /** Switches whose position no client sees, or not without harm, and why. A new switch needs a probe or a reason here. */
 const NOT_SEEN: Partial<Record<SwitchName, RegExp>> = {

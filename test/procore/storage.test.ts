@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import t, { type Test } from 'tap';
 import { Storage } from '#src/procore/storage.js';
-import { CountedTokens, fakeServer } from '../helpers/net-server.js';
+import { CountedTokens, fakeServer } from '../support/net-server.js';
 
 const content = Buffer.from('0123456789abcdefghij');
 

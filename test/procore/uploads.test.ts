@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { SavedUpload, UploadSource, UploadsOptions } from '#src/procore/uploads.js';
 import { LARGEST_UPLOAD, Uploads } from '#src/procore/uploads.js';
-import { fakeServer, json, scratch, testClient } from '../helpers/net-server.js';
-import { background, writing } from '../helpers/writing.js';
-import { uploadLarge } from '../helpers/writing-large.js';
+import { fakeServer, json, scratch, testClient } from '../support/net-server.js';
+import { background, writing } from '../support/writing.js';
+import { uploadLarge } from '../support/writing-large.js';
 
 const MIB = 2 ** 20;
 const small = { segmentAbove: 6 * MIB, segmentSize: 5 * MIB };

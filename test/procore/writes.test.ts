@@ -1,8 +1,8 @@
 import t from 'tap';
 import { asRemoteId } from '#src/base/ids.js';
 import { ProcoreWrites } from '#src/procore/writes.js';
-import { fakeServer, json, testBudget, testClient } from '../helpers/net-server.js';
-import { background, type Writing, writing } from '../helpers/writing.js';
+import { fakeServer, json, testBudget, testClient } from '../support/net-server.js';
+import { background, type Writing, writing } from '../support/writing.js';
 
 const w = await writing(t);
 const { server, client, writes, project, root } = w;

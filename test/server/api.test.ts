@@ -2,11 +2,11 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync }
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { Installation } from '../helpers/mounted.js';
-import { OpenApi } from '../helpers/openapi.js';
-import { type Answer, type Request, RunningService } from '../helpers/service.js';
-import { browse, decide } from '../helpers/sign-in.js';
-import { simulator } from '../helpers/simulator.js';
+import { Installation } from '../support/mounted.js';
+import { OpenApi } from '../support/openapi.js';
+import { type Answer, type Request, RunningService } from '../support/service.js';
+import { browse, decide } from '../support/sign-in.js';
+import { simulator } from '../support/simulator.js';
 
 const PASSWORD = 'correct horse battery';
 

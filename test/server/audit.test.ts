@@ -1,9 +1,9 @@
 import t from 'tap';
 import { Audit } from '#src/server/access/audit.js';
 import { openServerDatabase } from '#src/server/access/database.js';
-import { Guarded, PASSWORD } from '../helpers/access.js';
-import { Installation } from '../helpers/mounted.js';
-import { RunningService } from '../helpers/service.js';
+import { Guarded, PASSWORD } from '../support/access.js';
+import { Installation } from '../support/mounted.js';
+import { RunningService } from '../support/service.js';
 
 const DAY = 86_400;
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import t, { type Test as T } from 'tap';
 import { Secret } from '#src/base/secret.js';
 import { Connections } from '#src/connections/store.js';
-import { Guarded } from '../helpers/access.js';
+import { Guarded } from '../support/access.js';
 
 const HOST = 'nas.corp.example';
 

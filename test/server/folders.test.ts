@@ -2,8 +2,8 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { Installation } from '../helpers/mounted.js';
-import { type Answer, RunningService } from '../helpers/service.js';
+import { Installation } from '../support/mounted.js';
+import { type Answer, RunningService } from '../support/service.js';
 
 const FILES = 300;
 const contentOf = (n: number | string): string => `content ${n} `.repeat(100);

@@ -4,7 +4,7 @@ import { AddressList } from '#src/base/addresses.js';
 import { clientOf } from '#src/server/access/address.js';
 import { Throttle } from '#src/server/access/throttle.js';
 import { Turns } from '#src/server/access/turns.js';
-import { Guarded, PASSWORD } from '../helpers/access.js';
+import { Guarded, PASSWORD } from '../support/access.js';
 
 const from = (address: string): Record<string, string> => ({ 'x-forwarded-for': address });
 

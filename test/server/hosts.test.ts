@@ -4,9 +4,9 @@ import { warningsOf } from '#src/daemon/serve-access.js';
 import type { StateFolder } from '#src/project/state-folder.js';
 import { Hosts } from '#src/server/http/hosts.js';
 import type { Reach } from '#src/server/reach.js';
-import { Guarded } from '../helpers/access.js';
-import { Installation } from '../helpers/mounted.js';
-import { RunningService } from '../helpers/service.js';
+import { Guarded } from '../support/access.js';
+import { Installation } from '../support/mounted.js';
+import { RunningService } from '../support/service.js';
 
 t.test('a request by a name that is none of this service is refused, whatever it asks for', async (t) => {
   const service = await Guarded.start(t, { ann: 'manage' }, { hosts: ['docs.example.com'] });

@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import t from 'tap';
-import { Guarded } from '../helpers/access.js';
+import { Guarded } from '../support/access.js';
 
 /** Who may call what: an operation that stands not here is one that nobody has thought of. */
 const OPERATIONS = {

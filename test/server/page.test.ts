@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { noBrowser } from '../helpers/browser.js';
-import { Person } from '../helpers/page.js';
-import { HOSTILE, openPage, PASSWORD } from '../helpers/page-service.js';
-import { until } from '../helpers/processes.js';
+import { noBrowser } from '../support/browser.js';
+import { Person } from '../support/page.js';
+import { HOSTILE, openPage, PASSWORD } from '../support/page-service.js';
+import { until } from '../support/processes.js';
 
 /** As a person sees it. */
 const SHOWN = HOSTILE.replace('\u202e', '\\u{202e}');

@@ -3,11 +3,11 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test as T } from 'tap';
-import { Installation } from '../helpers/mounted.js';
-import { soon } from '../helpers/processes.js';
-import { type Answer, RunningService } from '../helpers/service.js';
-import { simulator } from '../helpers/simulator.js';
-import { ServerFolder, serveWebdav } from '../helpers/target-servers.js';
+import { Installation } from '../support/mounted.js';
+import { soon } from '../support/processes.js';
+import { type Answer, RunningService } from '../support/service.js';
+import { simulator } from '../support/simulator.js';
+import { ServerFolder, serveWebdav } from '../support/target-servers.js';
 
 const PASSWORD = 'correct horse battery';
 const SECRET = 'canary-7d1f09';

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { openServerDatabase } from '#src/server/access/database.js';
-import { Installation, isMounted } from '../helpers/mounted.js';
-import { type Answer, type Request, RunningService } from '../helpers/service.js';
-import { simulator } from '../helpers/simulator.js';
+import { Installation, isMounted } from '../support/mounted.js';
+import { type Answer, type Request, RunningService } from '../support/service.js';
+import { simulator } from '../support/simulator.js';
 
 const PASSWORD = 'correct horse battery';
 

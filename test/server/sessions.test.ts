@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import t from 'tap';
 import { Secret } from '#src/base/secret.js';
-import { Guarded, PASSWORD } from '../helpers/access.js';
+import { Guarded, PASSWORD } from '../support/access.js';
 
 /** A stream of events, and what it told. */
 async function watch(service: Guarded, token: string) {

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { limitSockets, type SocketLimits } from '#src/server/http/sockets.js';
-import { Guarded } from '../helpers/access.js';
+import { Guarded } from '../support/access.js';
 
 interface Teardown {
   teardown(cleanup: () => unknown): unknown;

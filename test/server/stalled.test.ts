@@ -16,7 +16,7 @@ import { serveEvents } from '#src/server/events/routes.js';
 import { openApp } from '#src/server/http/app.js';
 import { dropStalled } from '#src/server/http/stalled.js';
 import type { Parts } from '#src/server/parts.js';
-import { certificate } from '../helpers/certificate.js';
+import { certificate } from '../support/certificate.js';
 
 const CHUNK = Buffer.alloc(256 * 1024);
 const CHUNKS = 128;

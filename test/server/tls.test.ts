@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import t from 'tap';
 import { readTlsPair } from '#src/server/http/tls.js';
-import { certificate } from '../helpers/certificate.js';
-import { Installation } from '../helpers/mounted.js';
-import { RunningService } from '../helpers/service.js';
+import { certificate } from '../support/certificate.js';
+import { Installation } from '../support/mounted.js';
+import { RunningService } from '../support/service.js';
 
 const PASSWORD = 'correct horse battery';
 

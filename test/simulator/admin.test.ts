@@ -1,6 +1,6 @@
 import t from 'tap';
-import { simulator } from '../helpers/simulator.js';
-import { SimulatorClient } from '../helpers/simulator-client.js';
+import { simulator } from '../support/simulator.js';
+import { SimulatorClient } from '../support/simulator-client.js';
 
 t.test('behind the scenes', async (t) => {
   const server = await simulator(t, { items: 60, projects: 2, hourly: 1000, spike: 1000, oddNames: 'no' });

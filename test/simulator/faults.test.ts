@@ -1,7 +1,7 @@
 import t from 'tap';
-import { until } from '../helpers/processes.js';
-import { simulator } from '../helpers/simulator.js';
-import { SimulatorClient } from '../helpers/simulator-client.js';
+import { until } from '../support/processes.js';
+import { simulator } from '../support/simulator.js';
+import { SimulatorClient } from '../support/simulator-client.js';
 
 t.test('faults', async (t) => {
   const server = await simulator(t, { items: 60, hourly: 10_000, spike: 10_000 });

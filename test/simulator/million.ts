@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
-import { simulator } from '../helpers/simulator.js';
-import { SimulatorClient } from '../helpers/simulator-client.js';
+import { simulator } from '../support/simulator.js';
+import { SimulatorClient } from '../support/simulator-client.js';
 
 /** Crawls a project of so many items through the index, with changes on the way, and checks that nothing is missing. */
 export async function millionItems(t: Test, items = 1_000_000): Promise<void> {

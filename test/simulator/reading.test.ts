@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { simulator } from '../helpers/simulator.js';
-import { SimulatorClient } from '../helpers/simulator-client.js';
+import { simulator } from '../support/simulator.js';
+import { SimulatorClient } from '../support/simulator-client.js';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const roomy = { hourly: 100_000, spike: 100_000 };

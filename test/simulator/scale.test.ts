@@ -1,6 +1,6 @@
 import t from 'tap';
-import { simulator } from '../helpers/simulator.js';
-import { SimulatorClient } from '../helpers/simulator-client.js';
+import { simulator } from '../support/simulator.js';
+import { SimulatorClient } from '../support/simulator-client.js';
 import { millionItems } from './million.js';
 
 // The whole million is part of the soak run.

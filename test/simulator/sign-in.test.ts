@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import { simulator } from '../helpers/simulator.js';
-import { SimulatorClient } from '../helpers/simulator-client.js';
+import { simulator } from '../support/simulator.js';
+import { SimulatorClient } from '../support/simulator-client.js';
 
 const OUT_OF_BAND = 'urn:ietf:wg:oauth:2.0:oob';
 

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { switchTable } from '#src/simulator/switches.js';
-import { simulator } from '../helpers/simulator.js';
-import { SimulatorClient } from '../helpers/simulator-client.js';
+import { simulator } from '../support/simulator.js';
+import { SimulatorClient } from '../support/simulator-client.js';
 
 const server = await simulator(t, { items: 300, projects: 2, hourly: 100_000, spike: 100_000, spikeSeconds: 1 });
 const client = await SimulatorClient.signedIn(server);

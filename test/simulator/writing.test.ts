@@ -2,8 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import t from 'tap';
-import { simulator } from '../helpers/simulator.js';
-import { type Answer, SimulatorClient } from '../helpers/simulator-client.js';
+import { simulator } from '../support/simulator.js';
+import { type Answer, SimulatorClient } from '../support/simulator-client.js';
 
 const roomy = { hourly: 100_000, spike: 100_000, items: 60, oddNames: 'no' } as const;
 const UPLOADS = '/rest/v1.1/projects/{project}/uploads';

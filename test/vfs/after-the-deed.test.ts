@@ -1,6 +1,6 @@
 import t from 'tap';
-import { until } from '../helpers/processes.js';
-import { context, Files, openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { context, Files, openProject } from '../support/project.js';
 
 t.test('what was done is not answered with an error for what follows from it', async (t) => {
   const { fileSystem, project } = await openProject(t, {}, { settle: 3_600_000 });

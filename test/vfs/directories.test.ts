@@ -2,9 +2,9 @@ import t from 'tap';
 import { asNodeId, ROOT_NODE } from '#src/base/ids.js';
 import { giveUp } from '#src/project/discard.js';
 import type { Project } from '#src/project/project.js';
-import { ShadowKernel } from '../helpers/kernel-shadow.js';
-import { soon, until } from '../helpers/processes.js';
-import { context, Files, openProject, polled } from '../helpers/project.js';
+import { ShadowKernel } from '../support/kernel-shadow.js';
+import { soon, until } from '../support/processes.js';
+import { context, Files, openProject, polled } from '../support/project.js';
 
 async function refreshed(project: Project): Promise<void> {
   await until(() => project.mirror.view.crawlDone);

@@ -2,7 +2,7 @@ import { closeSync, openSync, readdirSync, readSync, rmSync, writeSync } from 'n
 import { join } from 'node:path';
 import t from 'tap';
 import { ROOT_INODE } from '#src/base/ids.js';
-import { context, Files, type OpenProject, openProject } from '../helpers/project.js';
+import { context, Files, type OpenProject, openProject } from '../support/project.js';
 
 /** What a program reads: through the kernel from the file that it was given, or from the daemon. */
 async function read({ fileSystem }: OpenProject, path: string): Promise<string> {

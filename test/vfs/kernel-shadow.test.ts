@@ -1,9 +1,9 @@
 import t from 'tap';
 import { asNodeId, ROOT_NODE } from '#src/base/ids.js';
-import { seedsFrom } from '../helpers/cases-interleave.js';
-import { kernelShadow, ShadowKernel } from '../helpers/kernel-shadow.js';
-import { until } from '../helpers/processes.js';
-import { context, fileSystemOf, openProject, polled } from '../helpers/project.js';
+import { seedsFrom } from '../scenarios/interleave.js';
+import { kernelShadow, ShadowKernel } from '../support/kernel-shadow.js';
+import { until } from '../support/processes.js';
+import { context, fileSystemOf, openProject, polled } from '../support/project.js';
 
 t.test('what the kernel believes of two mounts is what they would answer', (t) => kernelShadow(t, seedsFrom(1, 30)));
 

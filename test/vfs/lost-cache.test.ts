@@ -6,8 +6,8 @@ import { ROOT_INODE } from '#src/base/ids.js';
 import { versionOf } from '#src/outbox/tree/tree.js';
 import { cachedContent } from '#src/project/endpoint/procore-content.js';
 import { projectKey } from '#src/project/project.js';
-import { takeDescriptors } from '../helpers/descriptors.js';
-import { Files, openProject } from '../helpers/project.js';
+import { takeDescriptors } from '../support/descriptors.js';
+import { Files, openProject } from '../support/project.js';
 
 t.test('a cached file that cannot be opened is read all the same, and held by nobody afterwards', async (t) => {
   const { simulator, project, state, fileSystem } = await openProject(t);

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { namesProperty } from '../helpers/cases-name-property.js';
+import { namesProperty } from '../scenarios/name-property.js';
 
 const SEED = Number(process.env.SEED ?? 20261128);
 const runs = Number(process.env.RUNS ?? 4);

@@ -3,8 +3,8 @@ import { asVersionId, ROOT_INODE } from '#src/base/ids.js';
 import { FileVersions } from '#src/cache/file-versions.js';
 import type { RemoteVersion } from '#src/procore/items.js';
 import { OlderVersions, versionName } from '#src/vfs/hidden/older-versions.js';
-import { until } from '../helpers/processes.js';
-import { openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { openProject } from '../support/project.js';
 
 const { signal } = new AbortController();
 

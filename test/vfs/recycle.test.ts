@@ -3,8 +3,8 @@ import { ROOT_INODE } from '#src/base/ids.js';
 import type { Item } from '#src/mirror/database/view.js';
 import { restore } from '#src/project/restore.js';
 import { RecycleTree } from '#src/vfs/hidden/recycle-tree.js';
-import { until } from '../helpers/processes.js';
-import { Files, openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { Files, openProject } from '../support/project.js';
 
 const { project, simulator, fileSystem } = await openProject(t);
 const { admin } = simulator;

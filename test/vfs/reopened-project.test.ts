@@ -4,8 +4,8 @@ import { silentLog } from '#src/base/log.js';
 import type { Company } from '#src/mirror/company/company.js';
 import { CompanyFileSystem } from '#src/vfs/company/company-filesystem.js';
 import type { OpenedProject } from '#src/vfs/company/served-projects.js';
-import { until } from '../helpers/processes.js';
-import { context } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { context } from '../support/project.js';
 
 t.test('pages from before a project of a company was closed are not kept', async (t) => {
   const project = { id: asProjectId(1), name: 'one', number: 5 };

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { ROOT_INODE } from '#src/base/ids.js';
 import { openDatabase } from '#src/database/open.js';
-import { context, Files, openProject } from '../helpers/project.js';
+import { context, Files, openProject } from '../support/project.js';
 
 const SIZE = 4_000_000;
 

@@ -4,7 +4,7 @@ import { silentLog } from '#src/base/log.js';
 import type { Company } from '#src/mirror/company/company.js';
 import type { CompanyProject } from '#src/mirror/company/store.js';
 import { type OpenedProject, ServedProjects } from '#src/vfs/company/served-projects.js';
-import { until } from '../helpers/processes.js';
+import { until } from '../support/processes.js';
 
 t.test('a project that nobody uses is left although the disk does not take how it looks', async (t) => {
   let [refused, left, released] = [0, 0, 0];

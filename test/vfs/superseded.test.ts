@@ -1,6 +1,6 @@
 import t from 'tap';
-import { until } from '../helpers/processes.js';
-import { context, Files, openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { context, Files, openProject } from '../support/project.js';
 
 const RDONLY = 0;
 const WRONLY = 1;

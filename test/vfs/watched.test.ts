@@ -1,8 +1,8 @@
 import t from 'tap';
 import { type Inode, ROOT_NODE } from '#src/base/ids.js';
 import { WATCHED } from '#src/mirror/sync/poll-interval.js';
-import { until } from '../helpers/processes.js';
-import { context, openProject } from '../helpers/project.js';
+import { until } from '../support/processes.js';
+import { context, openProject } from '../support/project.js';
 
 t.test('who only asks whether a file is there is looked after as who opens the folder', async (t) => {
   const { fileSystem, project } = await openProject(t);

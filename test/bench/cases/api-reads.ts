@@ -6,8 +6,8 @@ import { parseJobBody } from '#src/jobs/definition/job-schema.js';
 import type { ItemStatus } from '#src/jobs/definition/words.js';
 import type { NewItem } from '#src/jobs/store/items.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
-import { Installation } from '../../helpers/mounted.js';
-import { RunningService } from '../../helpers/service.js';
+import { Installation } from '../../support/mounted.js';
+import { RunningService } from '../../support/service.js';
 import { atMost, type Case, type Row, reported } from '../case.js';
 import { memory, quantile } from '../measure.js';
 

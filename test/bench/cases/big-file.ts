@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Installation } from '../../helpers/mounted.js';
-import { simulator } from '../../helpers/simulator.js';
+import { Installation } from '../../support/mounted.js';
+import { simulator } from '../../support/simulator.js';
 import { Api } from '../api.js';
 import { atLeast, atMost, type Case, reported } from '../case.js';
 import { median, memory, pairedRatio, runs, time } from '../measure.js';

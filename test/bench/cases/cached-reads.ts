@@ -1,7 +1,7 @@
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Installation } from '../../helpers/mounted.js';
-import { simulator } from '../../helpers/simulator.js';
+import { Installation } from '../../support/mounted.js';
+import { simulator } from '../../support/simulator.js';
 import { type Case, type Row, reported } from '../case.js';
 import { median, pairedRatio, time } from '../measure.js';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { JobBench } from '../../helpers/cases-jobs.js';
-import { run } from '../../helpers/mounted.js';
+import { JobBench } from '../../scenarios/jobs.js';
+import { run } from '../../support/mounted.js';
 import { atLeast, atMost, type Case, reported } from '../case.js';
 import { median, memory, pairedRatio, runs, time } from '../measure.js';
 

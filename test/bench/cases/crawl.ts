@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Installation, run } from '../../helpers/mounted.js';
-import { simulator } from '../../helpers/simulator.js';
+import { Installation, run } from '../../support/mounted.js';
+import { simulator } from '../../support/simulator.js';
 import { atMost, type Case, type Row, reported } from '../case.js';
 import { memory, quantile, time } from '../measure.js';
 

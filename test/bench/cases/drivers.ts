@@ -1,4 +1,4 @@
-import { mounted } from '../../helpers/mounted.js';
+import { mounted } from '../../support/mounted.js';
 import { type Case, type Row, reported } from '../case.js';
 import { median, runs, time } from '../measure.js';
 import { unmount } from '../mounts.js';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT_INODE } from '#src/base/ids.js';
-import { context, Files, openProject } from '../../helpers/project.js';
+import { context, Files, openProject } from '../../support/project.js';
 import { atMost, type Case, type Row, reported } from '../case.js';
 import type { Scope } from '../scope.js';
 

@@ -1,8 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Installation } from '../../helpers/mounted.js';
-import { simulator } from '../../helpers/simulator.js';
+import { Installation } from '../../support/mounted.js';
+import { simulator } from '../../support/simulator.js';
 import { atMost, type Case, reported } from '../case.js';
 import { quantile } from '../measure.js';
 

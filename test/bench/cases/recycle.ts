@@ -1,6 +1,6 @@
 import { type NodeId, ROOT_NODE } from '#src/base/ids.js';
 import type { Change } from '#src/simulator/admin/changes.js';
-import { context, openProject } from '../../helpers/project.js';
+import { context, openProject } from '../../support/project.js';
 import { atMost, type Case } from '../case.js';
 
 const ITEMS = 100_000;

@@ -1,4 +1,4 @@
-import { simulator } from '../../helpers/simulator.js';
+import { simulator } from '../../support/simulator.js';
 import { Api } from '../api.js';
 import { atMost, type Case } from '../case.js';
 import { median } from '../measure.js';

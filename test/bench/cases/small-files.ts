@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Installation, run } from '../../helpers/mounted.js';
-import { simulator } from '../../helpers/simulator.js';
+import { Installation, run } from '../../support/mounted.js';
+import { simulator } from '../../support/simulator.js';
 import { Api } from '../api.js';
 import { atLeast, type Case, reported } from '../case.js';
 import { median, runs } from '../measure.js';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isMounted, kill, mounted, run } from '../../helpers/mounted.js';
+import { isMounted, kill, mounted, run } from '../../support/mounted.js';
 import { atLeast, atMost, type Case, reported } from '../case.js';
 import { median, memory, pairedRatio, runs, time } from '../measure.js';
 import type { Scope } from '../scope.js';

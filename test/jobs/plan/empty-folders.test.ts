@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Opener } from '#src/jobs/opener.js';
-import { contentOf, Folders, folderOpener, put } from '../../helpers/jobs.js';
+import { contentOf, Folders, folderOpener, put } from '../../support/jobs.js';
 
 /** Folders of which one is an object store: it has the folders that its files imply. */
 function withStore(t: Test, of: 'a' | 'b'): Folders {

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { FLAGGED } from '#src/jobs/definition/words.js';
 import type { JobStore } from '#src/jobs/store/job-store.js';
-import { jobProjects } from '../../helpers/job-projects.js';
-import { contentOf } from '../../helpers/jobs.js';
+import { jobProjects } from '../../support/job-projects.js';
+import { contentOf } from '../../support/jobs.js';
 
 const { signal } = new AbortController();
 const MIRROR = { delete_propagation: 'mirror' };

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { FLAGGED } from '#src/jobs/definition/words.js';
-import { contentOf, Folders, put } from '../../helpers/jobs.js';
+import { contentOf, Folders, put } from '../../support/jobs.js';
 
 const skip = process.getuid?.() === 0 ? false : 'mounting takes root';
 

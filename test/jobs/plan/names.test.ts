@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import type { TargetRules } from '#src/endpoints/target.js';
 import type { Side } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
-import { contentOf, Folders, folderOpener, put } from '../../helpers/jobs.js';
+import { contentOf, Folders, folderOpener, put } from '../../support/jobs.js';
 
 /** What a platform makes of a name, and finds it by. */
 interface Platform {

@@ -7,8 +7,8 @@ import type { Result } from '#src/jobs/run/context.js';
 import { Results } from '#src/jobs/run/results.js';
 import type { RunItem, RunItems } from '#src/jobs/store/items.js';
 import type { Records } from '#src/jobs/store/records.js';
-import { Somebody } from '../../helpers/acting-sides.js';
-import { contentOf, type Files, Folders, put } from '../../helpers/jobs.js';
+import { Somebody } from '../../support/acting-sides.js';
+import { contentOf, type Files, Folders, put } from '../../support/jobs.js';
 
 const LATER = 1_700_000_000;
 

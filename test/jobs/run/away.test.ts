@@ -6,7 +6,7 @@ import { silentLog } from '#src/base/log.js';
 import { parseJobBody } from '#src/jobs/definition/job-schema.js';
 import { JobEngine } from '#src/jobs/engine.js';
 import type { Opener } from '#src/jobs/opener.js';
-import { contentOf, Folders, folderOpener, put } from '../../helpers/jobs.js';
+import { contentOf, Folders, folderOpener, put } from '../../support/jobs.js';
 
 const at = (time: string): number => Date.parse(`2026-06-03T${time}:00Z`);
 const DAY = 24 * 3_600_000;

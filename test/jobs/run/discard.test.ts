@@ -2,8 +2,8 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Failure } from '#src/base/errors.js';
-import { Somebody } from '../../helpers/acting-sides.js';
-import { contentOf, Folders, put, trashOf } from '../../helpers/jobs.js';
+import { Somebody } from '../../support/acting-sides.js';
+import { contentOf, Folders, put, trashOf } from '../../support/jobs.js';
 
 const LATER = 1_700_000_000;
 

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Failure } from '#src/base/errors.js';
 import type { Side } from '#src/jobs/endpoint.js';
-import { Somebody } from '../../helpers/acting-sides.js';
-import { contentOf, Folders, put } from '../../helpers/jobs.js';
-import { until } from '../../helpers/processes.js';
+import { Somebody } from '../../support/acting-sides.js';
+import { contentOf, Folders, put } from '../../support/jobs.js';
+import { until } from '../../support/processes.js';
 
 /** One file after the other. */
 const ONE = { performance: { parallel_writes: { requested: 1 }, retries: 0 } };

@@ -5,7 +5,7 @@ import { systemClock } from '#src/base/clock.js';
 import { silentLog } from '#src/base/log.js';
 import { JobEngine } from '#src/jobs/engine.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
-import { contentOf, Folders, folderOpener, put } from '../../helpers/jobs.js';
+import { contentOf, Folders, folderOpener, put } from '../../support/jobs.js';
 
 const HOUR = 3_600_000;
 

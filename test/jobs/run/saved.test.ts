@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Somebody } from '../../helpers/acting-sides.js';
-import { contentOf, Folders, put } from '../../helpers/jobs.js';
+import { Somebody } from '../../support/acting-sides.js';
+import { contentOf, Folders, put } from '../../support/jobs.js';
 
 const LATER = 1_700_000_000;
 

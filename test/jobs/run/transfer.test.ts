@@ -5,8 +5,8 @@ import t from 'tap';
 import { Failure } from '#src/base/errors.js';
 import type { Side, SideItem } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
-import { Somebody } from '../../helpers/acting-sides.js';
-import { contentOf, Folders, put } from '../../helpers/jobs.js';
+import { Somebody } from '../../support/acting-sides.js';
+import { contentOf, Folders, put } from '../../support/jobs.js';
 
 const lost = (): Failure => new Failure('target-busy', { target: 'b', path: 'file.txt' });
 

@@ -6,8 +6,8 @@ import { Staging } from '#src/endpoints/remote/staging.js';
 import type { Side } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { signal, write } from '../../endpoints/conformance.js';
-import { contentOf, Folders, folderOpener, put, trashOf } from '../../helpers/jobs.js';
-import { Quirky } from '../../helpers/quirky-targets.js';
+import { contentOf, Folders, folderOpener, put, trashOf } from '../../support/jobs.js';
+import { Quirky } from '../../support/quirky-targets.js';
 
 const LATER = 1_700_000_000;
 

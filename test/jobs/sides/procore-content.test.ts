@@ -6,7 +6,7 @@ import t from 'tap';
 import { silentLog } from '#src/base/log.js';
 import { ContentCache } from '#src/cache/cache.js';
 import { cachedContent } from '#src/project/endpoint/procore-content.js';
-import { contentOf, temporaryFolder, versionOf } from '../../helpers/content-storage.js';
+import { contentOf, temporaryFolder, versionOf } from '../../support/content-storage.js';
 
 const SIZE = 300_000;
 const { signal } = new AbortController();

@@ -3,8 +3,8 @@ import { accessOf } from '#src/daemon/jobs/opener.js';
 import type { SideItem } from '#src/jobs/endpoint.js';
 import { ProcoreSide } from '#src/project/endpoint/procore-endpoint.js';
 import type { Change } from '#src/simulator/admin/changes.js';
-import { until } from '../../helpers/processes.js';
-import { type OpenProject, openProject } from '../../helpers/project.js';
+import { until } from '../../support/processes.js';
+import { type OpenProject, openProject } from '../../support/project.js';
 
 const { signal } = new AbortController();
 
