@@ -4,7 +4,7 @@ import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { CallClass, CallOptions } from './calls.js';
 import { rateHeaders } from './headers.js';
-import { type CallsOfSlot, type Entry, isAlive, Ledger } from './ledger.js';
+import { type CallsOfSlot, type GrantedCall, isAlive, Ledger } from './ledger.js';
 import { CallQueue, type Waiter } from './queue.js';
 import { type Facts, hourLimitOf, reserveOf } from './rules.js';
 import { type BootClock, systemBoot } from './server-clock.js';
@@ -313,7 +313,7 @@ export class Budget {
     }
   }
 
-  #permit(entry: Entry): Permit {
+  #permit(entry: GrantedCall): Permit {
     let open = true;
     return {
       answered: (status, headers) => {

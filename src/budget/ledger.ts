@@ -7,7 +7,7 @@ import { errnoOf, Failure } from '../base/errors.js';
 import { type Database, openDatabase, type Statement } from '../database/open.js';
 import type { CallClass } from './calls.js';
 import type { RateHeaders } from './headers.js';
-import { type Decision, decide, type Facts, hourLimitOf, type Limits, reserveOf } from './rules.js';
+import { type CallDecision, decideCall, type Facts, hourLimitOf, type Limits, reserveOf } from './rules.js';
 import { afterBoot, type BootClock, type ClockState, initialClock, sync } from './server-clock.js';
 import { initialState, learn, type WindowState } from './window-state.js';
 
@@ -54,7 +54,7 @@ export interface LedgerOptions {
 }
 
 /** One granted call. */
-export interface Entry {
+export interface GrantedCall {
   readonly id: number;
   /** Ms since boot. */
   readonly sentAt: number;
@@ -143,10 +143,10 @@ export class Ledger {
   }
 
   /** Grants a call and writes it down, or says why not now. */
-  take(callClass: CallClass, isUpkeep: boolean): Entry | Exclude<Decision, { go: true }> {
+  take(callClass: CallClass, isUpkeep: boolean): GrantedCall | Exclude<CallDecision, { go: true }> {
     return this.#write(() => {
       const { facts, clock } = this.#facts();
-      const decision = decide(facts, callClass, this.#options.limits);
+      const decision = decideCall(facts, callClass, this.#options.limits);
       if (!decision.go) return decision;
       const id = facts.lastCall + 1;
       const index = isUpkeep ? UPKEEP : CLASSES.indexOf(callClass);
@@ -171,15 +171,15 @@ export class Ledger {
   }
 
   /** What `take` would say, and the server's time in ms. */
-  peek(callClass: CallClass): { readonly decision: Decision; readonly now: number } {
+  peek(callClass: CallClass): { readonly decision: CallDecision; readonly now: number } {
     return this.#write(() => {
       const { facts } = this.#facts();
-      return { decision: decide(facts, callClass, this.#options.limits), now: facts.now };
+      return { decision: decideCall(facts, callClass, this.#options.limits), now: facts.now };
     });
   }
 
   /** The reply's head has come. */
-  answered(entry: Entry, status: number, headers: RateHeaders): void {
+  answered(entry: GrantedCall, status: number, headers: RateHeaders): void {
     const received = this.#options.boot.now();
     this.#write(() => {
       const { statements, clockBefore } = this.#begin();
@@ -216,7 +216,7 @@ export class Ledger {
   }
 
   /** No reply came, or nothing more is expected. */
-  ended(entry: Entry): void {
+  ended(entry: GrantedCall): void {
     this.#write(() => this.#statements.end.run(this.#statements.last.get() ?? entry.id, null, entry.id));
   }
 

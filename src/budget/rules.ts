@@ -45,11 +45,11 @@ export const hourLimitOf = ({ cap }: Pick<Limits, 'cap'>, { hourLimit }: WindowS
 export const reserveOf = (limits: Limits, state: WindowState): number => Math.floor(hourLimitOf(limits, state) / 10);
 
 /** `until`: no call before this time (server ms); undefined: a reply that is under way decides. */
-export type Decision =
+export type CallDecision =
   | { readonly go: true }
   | { readonly go: false; readonly until: number | undefined; readonly why: 'hour' | 'spike' | 'pause' };
 
-const GO: Decision = { go: true };
+const GO: CallDecision = { go: true };
 
 /** After this long without a reply the server is asked with one call before more follow, ms. */
 const STALE = 120_000;
@@ -61,7 +61,7 @@ const LAST_RESERVE = 0.05;
  * Whether one more call may be sent now. The spike window of this process alone is not looked at: that is the
  * throttle's part.
  */
-export function decide(facts: Facts, callClass: CallClass, limits: Limits): Decision {
+export function decideCall(facts: Facts, callClass: CallClass, limits: Limits): CallDecision {
   const { now, state } = facts;
   if (now < state.blockedUntil)
     return { go: false, until: state.blockedUntil, why: state.blockedBy === 'hour' ? 'hour' : 'pause' };
@@ -69,9 +69,9 @@ export function decide(facts: Facts, callClass: CallClass, limits: Limits): Deci
   return spike(facts, callClass) ?? hour(facts, callClass, limits) ?? GO;
 }
 
-function spike(facts: Facts, callClass: CallClass): Decision | undefined {
+function spike(facts: Facts, callClass: CallClass): CallDecision | undefined {
   const { now, state } = facts;
-  const full: Decision = { go: false, until: facts.spikeFreeAt, why: 'spike' };
+  const full: CallDecision = { go: false, until: facts.spikeFreeAt, why: 'spike' };
   const ours = facts.spikeOwn + facts.spikeOthers;
   if (now < state.spikeForeignUntil && state.spikeForeign > 0) {
     // Another client calls as well, and not evenly. Half of the window still is more than an hour's calls need.
@@ -84,7 +84,7 @@ function spike(facts: Facts, callClass: CallClass): Decision | undefined {
   return callClass !== 'interactive' && facts.spikeUnattended >= unattended ? full : undefined;
 }
 
-function hour(facts: Facts, callClass: CallClass, limits: Limits): Decision | undefined {
+function hour(facts: Facts, callClass: CallClass, limits: Limits): CallDecision | undefined {
   const { now, state } = facts;
   const visible = state.hourVisible && (state.sliding || now < state.hourReset);
   // Nothing is known of the present window: one call asks, the others wait for its reply.
@@ -132,7 +132,7 @@ function askAgainAt({ state, ownHour }: Facts, windows: Windows): number {
   return Math.max(state.hourReset, state.observedAt + windows.hour / (ownHour > 0 ? 4 : 60));
 }
 
-function exhausted(facts: Facts, ask: number): Decision {
+function exhausted(facts: Facts, ask: number): CallDecision {
   const { state, now } = facts;
   const ours = facts.oldestLeavesAt;
   let until = state.sliding && ours !== undefined && ours > now ? Math.min(ask, ours) : ask;

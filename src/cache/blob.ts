@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events';
 import { Failure } from '../base/errors.js';
 import { type DownloadContext, Downloads } from './downloads.js';
-import { type Range, RangeSet } from './ranges.js';
+import { type ByteRange, RangeSet } from './ranges.js';
 import type { Reader } from './reader.js';
 import type { ContentVersion } from './source.js';
 import type { BlobStore } from './store.js';
-import type { Transfer } from './transfer.js';
+import type { RangeDownload } from './transfer.js';
 
 export interface BlobContext extends DownloadContext {
   /** The blob may have changed between in use and idle. */
@@ -56,7 +56,7 @@ export class Blob {
         return blob.#waiters.size > 0;
       },
       arrived: (offset: number, bytes: Uint8Array) => this.#arrived(offset, bytes),
-      failed: (transfer: Transfer, failure: Failure) => this.#failed(transfer, failure),
+      failed: (transfer: RangeDownload, failure: Failure) => this.#failed(transfer, failure),
       ended: () => this.#demandAgain(),
       stored: () => {
         if (this.#opens === 0) store.forgetUnstored();
@@ -112,7 +112,7 @@ export class Blob {
     return this.#fromDisk(start, end, reader, signal);
   }
 
-  #missing({ start, end }: Range): number {
+  #missing({ start, end }: ByteRange): number {
     let bytes = 0;
     for (let gap = this.store.gap(start, end); gap; gap = this.store.gap(gap.end, end)) bytes += gap.end - gap.start;
     return bytes;
@@ -214,7 +214,7 @@ export class Blob {
   }
 
   /** Part of what a waiter wants is on disk. */
-  async #fill(waiter: Waiter, { start, end }: Range): Promise<void> {
+  async #fill(waiter: Waiter, { start, end }: ByteRange): Promise<void> {
     const target = waiter.target.subarray(start - waiter.start, end - waiter.start);
     for (let attempt = 1; this.#waiters.has(waiter); attempt++) {
       try {
@@ -262,7 +262,7 @@ export class Blob {
     for (const { start, end, reader } of this.#waiters) this.#downloads.demand(start, end, reader);
   }
 
-  #failed(transfer: Transfer, failure: Failure): void {
+  #failed(transfer: RangeDownload, failure: Failure): void {
     this.#context.log[failure.level]({ error: failure, file: this.version.label }, 'a download failed');
     const isOther = failure.code === 'version-changed';
     if (isOther) this.#beginAnew();

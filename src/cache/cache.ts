@@ -9,14 +9,14 @@ import type { Log } from '../base/log.js';
 import { Blob, type BlobContext } from './blob.js';
 import { Buffers } from './buffers.js';
 import type { CacheLimit, Sharer } from './cache-limit.js';
-import type { Counters } from './downloads.js';
+import type { DownloadCounters } from './downloads.js';
 import { bootId, syncFileSystem } from './durable.js';
 import { BlobFiles } from './files.js';
 import { hinderedReads } from './hindered.js';
 import { BlobIndex, type OldBlob } from './index-db.js';
 import { KnownBlobs } from './known-blobs.js';
 import { Memory } from './memory.js';
-import { Handle, type OpenBlob } from './open-blob.js';
+import { BlobHandle, type OpenBlob } from './open-blob.js';
 import { EAGER, Reader, type Reading } from './reader.js';
 import { Ring } from './ring.js';
 import { Siblings } from './siblings.js';
@@ -71,7 +71,7 @@ export class ContentCache implements Sharer {
   readonly #ring: Ring;
   readonly #siblings: Siblings;
   readonly #context: BlobContext;
-  readonly #count: Counters = { hits: 0, misses: 0, fetchedBytes: 0, requests: 0 };
+  readonly #count: DownloadCounters = { hits: 0, misses: 0, fetchedBytes: 0, requests: 0 };
   readonly #blobs = new KnownBlobs();
   readonly #housekeeping: NodeJS.Timeout;
   readonly #leave: (() => void) | undefined;
@@ -134,7 +134,7 @@ export class ContentCache implements Sharer {
   open(version: ContentVersion, reading = EAGER): OpenBlob {
     const blob = this.#opened(version);
     if (reading.ahead === 'eager' && !reading.isUpkeep) this.#siblings.used(version, blob.store.whole);
-    return new Handle(blob, reading);
+    return new BlobHandle(blob, reading);
   }
 
   stats(): ContentStatistics {

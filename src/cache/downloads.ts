@@ -1,10 +1,10 @@
 import type { Failure } from '../base/errors.js';
-import type { Range } from './ranges.js';
+import type { ByteRange } from './ranges.js';
 import type { Reader } from './reader.js';
 import { Priority } from './slots.js';
 import type { ContentVersion } from './source.js';
 import type { BlobStore, Inlet, StoreContext } from './store.js';
-import { Transfer, type TransferContext } from './transfer.js';
+import { RangeDownload, type TransferContext } from './transfer.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -21,7 +21,7 @@ const FINISH = MIB;
 /** Bytes fetched ahead of a reader while nothing can be stored: they must stay in memory until read. */
 const UNSTORED_WINDOW = 2 * MIB;
 
-export interface Counters {
+export interface DownloadCounters {
   hits: number;
   misses: number;
   fetchedBytes: number;
@@ -29,7 +29,7 @@ export interface Counters {
 }
 
 export interface DownloadContext extends StoreContext, TransferContext {
-  readonly count: Counters;
+  readonly count: DownloadCounters;
 }
 
 /** Who is told what the downloads of a blob bring. */
@@ -37,7 +37,7 @@ export interface Audience {
   /** Somebody waits for bytes of this blob. */
   readonly waiting: boolean;
   arrived(offset: number, bytes: Uint8Array): void;
-  failed(transfer: Transfer, failure: Failure): void;
+  failed(transfer: RangeDownload, failure: Failure): void;
   /** A download is over and what it brought is written, or as good as that. */
   ended(): void;
   stored(): void;
@@ -49,7 +49,7 @@ export class Downloads {
   readonly #store: BlobStore;
   readonly #audience: Audience;
   readonly #context: DownloadContext;
-  readonly #transfers = new Map<Transfer, Inlet>();
+  readonly #transfers = new Map<RangeDownload, Inlet>();
   readonly #receiving = new Set<Promise<void>>();
   /** Whether the last download found room on disk. */
   #storing = true;
@@ -78,7 +78,7 @@ export class Downloads {
   }
 
   /** What is fetched so that [start, end) can be read. */
-  stretch(start: number, end: number, reader: Reader): Range {
+  stretch(start: number, end: number, reader: Reader): ByteRange {
     const { size } = this.#version;
     if (reader.isWide && size <= WHOLE) return { start: 0, end: size };
     const align = reader.isWide ? ALIGN : NARROW_ALIGN;
@@ -130,7 +130,7 @@ export class Downloads {
   }
 
   /** @param wanted where somebody waits for bytes */
-  #cover({ start, end: to }: Range, wanted: number, window: number, priority: Priority): void {
+  #cover({ start, end: to }: ByteRange, wanted: number, window: number, priority: Priority): void {
     const { size } = this.#version;
     let from = start;
     while (from < to) {
@@ -145,7 +145,7 @@ export class Downloads {
   }
 
   /** Waits for a download under way, or has its rest brought by another if it is far from `wanted`. */
-  #joinAt(transfer: Transfer, wanted: number, priority: Priority): number {
+  #joinAt(transfer: RangeDownload, wanted: number, priority: Priority): number {
     const { end } = transfer;
     if (priority !== Priority.reader) return end;
     transfer.promote(priority);
@@ -154,7 +154,7 @@ export class Downloads {
     return this.#start(wanted, end, priority);
   }
 
-  #transferAt(offset: number): Transfer | undefined {
+  #transferAt(offset: number): RangeDownload | undefined {
     for (const transfer of this.#transfers.keys())
       if (!transfer.stopped && transfer.position <= offset && offset < transfer.end) return transfer;
     return undefined;
@@ -182,7 +182,7 @@ export class Downloads {
 
   #start(start: number, end: number, priority: Priority): number {
     if (this.#closed) return end;
-    const transfer = new Transfer(this.#version, start, end, priority, this.#context);
+    const transfer = new RangeDownload(this.#version, start, end, priority, this.#context);
     const inlet = this.#store.inlet();
     this.#transfers.set(transfer, inlet);
     const receiving = this.#receive(transfer, inlet, priority).finally(() => this.#receiving.delete(receiving));
@@ -191,7 +191,7 @@ export class Downloads {
   }
 
   /** Never rejects. */
-  async #receive(transfer: Transfer, inlet: Inlet, priority: Priority): Promise<void> {
+  async #receive(transfer: RangeDownload, inlet: Inlet, priority: Priority): Promise<void> {
     const { space, index, count } = this.#context;
     const store = this.#store;
     let promised = 0;

@@ -23,7 +23,7 @@ export interface OpenBlob {
   close(): void;
 }
 
-export class Handle implements OpenBlob {
+export class BlobHandle implements OpenBlob {
   readonly #blob: Blob;
   readonly #reader: Reader;
   #closed = false;

@@ -1,4 +1,4 @@
-export interface Range {
+export interface ByteRange {
   readonly start: number;
   /** Exclusive. */
   readonly end: number;
@@ -51,7 +51,7 @@ export class RangeSet {
   }
 
   /** The first part of [from, to) that is not in the set. */
-  gap(from: number, to: number): Range | undefined {
+  gap(from: number, to: number): ByteRange | undefined {
     const at = this.#edgesUpTo(from);
     const inside = at % 2 === 1;
     const start = inside ? this.#edges[at]! : from;
@@ -60,7 +60,7 @@ export class RangeSet {
   }
 
   /** The parts of [from, to) that are in the set, in order. */
-  *within(from: number, to: number): Generator<Range> {
+  *within(from: number, to: number): Generator<ByteRange> {
     for (let at = this.#edgesUpTo(from) & ~1; at < this.#edges.length && this.#edges[at]! < to; at += 2) {
       const start = Math.max(from, this.#edges[at]!);
       const end = Math.min(to, this.#edges[at + 1]!);

@@ -2,7 +2,7 @@ import type { VersionId } from '../base/ids.js';
 import type { ContentSource, ContentVersion } from './source.js';
 
 /** Versions larger than this (bytes) are left to ordinary read-ahead. */
-export const SMALL = 2 ** 20;
+export const SMALL_VERSION = 2 ** 20;
 /** Small files looked at when two reads might belong to one walk. */
 const NEIGHBOURS = 8;
 /** Milliseconds within which the second file of a walk comes. */
@@ -49,7 +49,7 @@ export class Siblings {
 
   /** Somebody opened or first read a version; `ready`: all of it was here. */
   used(version: ContentVersion, ready: boolean): void {
-    if (!this.#following || version.size > SMALL) return;
+    if (!this.#following || version.size > SMALL_VERSION) return;
     for (const walk of this.#walks) {
       if (!walk.expected.has(version.id)) continue;
       this.#advance(walk, version, ready);
@@ -90,7 +90,7 @@ export class Siblings {
       const more = this.#following!(walk.upcoming.at(-1) ?? current, PAGE);
       walk.exhausted = more.length === 0;
       for (const version of more) {
-        if (version.size > SMALL || walk.expected.has(version.id)) continue;
+        if (version.size > SMALL_VERSION || walk.expected.has(version.id)) continue;
         walk.upcoming.push(version);
         walk.expected.add(version.id);
       }

@@ -5,7 +5,7 @@ import type { Buffers } from './buffers.js';
 import { type BlobFiles, isLost } from './files.js';
 import type { BlobIndex, BlobRow, Changed } from './index-db.js';
 import type { Memory } from './memory.js';
-import { type Range, RangeSet } from './ranges.js';
+import { type ByteRange, RangeSet } from './ranges.js';
 import type { Ring } from './ring.js';
 import type { ContentVersion } from './source.js';
 import { occupied, type Space } from './space.js';
@@ -145,11 +145,11 @@ export class BlobStore implements Changed {
   }
 
   /** The first part of [start, end) that is not here. */
-  gap(start: number, end: number): Range | undefined {
+  gap(start: number, end: number): ByteRange | undefined {
     return this.#arrived.gap(start, end);
   }
 
-  partsOnDisk(start: number, end: number): Range[] {
+  partsOnDisk(start: number, end: number): ByteRange[] {
     return [...this.#stored.within(start, end)];
   }
 

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { type Range, RangeSet } from './ranges.js';
+import { type ByteRange, RangeSet } from './ranges.js';
 
 /** Bytes of a piece, at most: pieces begin and end at its multiples where no write did in between. */
 const PIECE = 128 * 1024;
@@ -9,12 +9,12 @@ const CHUNK = 64 * 2 ** 20;
 const ENCODED = 16;
 
 /** Bytes that were written at once, with their CRC-32. */
-export interface Piece extends Range {
+export interface Piece extends ByteRange {
   /** Undefined: nobody knows what the bytes should be. */
   readonly sum: number | undefined;
 }
 
-type Known = Range & { readonly sum: number };
+type Known = ByteRange & { readonly sum: number };
 
 interface Chunk {
   /** In order of their starts. Two may overlap: the same bytes were fetched twice. */
@@ -71,7 +71,7 @@ export class Sums {
   }
 
   /** What is on disk there counts no longer. */
-  drop({ start, end }: Range): void {
+  drop({ start, end }: ByteRange): void {
     this.#checked.remove(start, end);
     for (let n = chunkOf(start); n <= chunkOf(end - 1); n++) {
       const chunk = this.#chunk(n);
@@ -101,7 +101,7 @@ export class Sums {
   }
 
   /** Pieces with a sum that touch the part, and between them what has none. */
-  *#covering({ start, end }: Range): Generator<Piece> {
+  *#covering({ start, end }: ByteRange): Generator<Piece> {
     let at = start;
     const { pieces } = this.#chunk(chunkOf(start));
     for (let n = firstFrom(pieces, start - PIECE + 1); n < pieces.length; n++) {
@@ -127,7 +127,7 @@ export class Sums {
 
 const chunkOf = (offset: number): number => Math.floor(offset / CHUNK);
 
-function* split(start: number, end: number): Generator<Range> {
+function* split(start: number, end: number): Generator<ByteRange> {
   for (let at = start; at < end; ) {
     const to = Math.min(end, (Math.floor(at / PIECE) + 1) * PIECE);
     yield { start: at, end: to };

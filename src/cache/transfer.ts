@@ -44,7 +44,9 @@ const BACKOFF = 100;
 
 const HURRIED = new Failure('interrupted');
 
-export type Outcome = { readonly kind: 'done' | 'stopped' } | { readonly kind: 'failed'; readonly failure: Failure };
+export type RangeOutcome =
+  | { readonly kind: 'done' | 'stopped' }
+  | { readonly kind: 'failed'; readonly failure: Failure };
 
 /** What a download tells its owner. */
 export interface Sink {
@@ -63,7 +65,7 @@ export interface Sink {
 }
 
 /** One stretch of a version on its way here: one request, repeated from where it broke off. */
-export class Transfer {
+export class RangeDownload {
   readonly version: ContentVersion;
   /** The next byte to arrive. */
   position: number;
@@ -114,7 +116,7 @@ export class Transfer {
   }
 
   /** Waits for a connection, then downloads. Never rejects. */
-  async run(sink: Sink): Promise<Outcome> {
+  async run(sink: Sink): Promise<RangeOutcome> {
     try {
       await this.#slot.granted;
       if (!(await sink.admitted())) return { kind: 'stopped' };

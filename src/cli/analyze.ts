@@ -2,7 +2,7 @@ import { Failure } from '../base/errors.js';
 import { type LogLevel, openLog } from '../base/log.js';
 import { analyzeSource } from '../daemon/jobs/analyze.js';
 import { projectOptions } from '../daemon/run.js';
-import type { Analysis, Listed } from '../jobs/analyze/analyze.js';
+import type { Analysis, FirstOf } from '../jobs/analyze/analyze.js';
 import { isPlatform, platformNames, platforms } from '../names/platforms.js';
 import type { Command } from './command.js';
 import { numberFlag } from './flags.js';
@@ -12,7 +12,7 @@ import { bytes, columns, plural } from './format.js';
 const SHOWN = 10;
 const LISTED = 1000;
 
-export const analyze: Command = {
+export const analyzeCommand: Command = {
   name: 'analyze',
   arguments: '<source>',
   summary: 'what is in a project, a target or a folder, and what of it a platform would refuse; no call once mirrored',
@@ -86,7 +86,7 @@ function describe(found: Analysis): string {
 const section = (title: string, rows: readonly (readonly string[])[]): string[] =>
   rows.length === 0 ? [] : ['', title, columns(rows)];
 
-function list<T>(title: string, { count, items }: Listed<T>, row: (one: T) => readonly string[]): string[] {
+function list<T>(title: string, { count, items }: FirstOf<T>, row: (one: T) => readonly string[]): string[] {
   if (count === 0) return [`${title}: none`];
   const more = count > items.length ? [`  … ${plural(count - items.length, 'more', 'more')}`] : [];
   return [...section(`${title}: ${count.toLocaleString('en-US')}`, items.map(row)), ...more];

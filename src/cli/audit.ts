@@ -1,4 +1,4 @@
-import { Audit } from '../server/access/audit.js';
+import { AuditLog } from '../server/access/audit.js';
 import { openServerDatabase } from '../server/access/database.js';
 import type { Command } from './command.js';
 import { numberFlag } from './flags.js';
@@ -18,7 +18,7 @@ export const audit: Command = {
     const count = numberFlag(context, 'last') ?? LINES;
     const database = openServerDatabase(context.state().path);
     try {
-      const rows = new Audit(database).page(0, count, context.flag('grep')).rows.toReversed();
+      const rows = new AuditLog(database).page(0, count, context.flag('grep')).rows.toReversed();
       context.show(rows, () =>
         rows.length === 0
           ? 'nothing was done yet'

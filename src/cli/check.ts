@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Failure } from '../base/errors.js';
 import { oneLine } from '../base/text.js';
-import { checkFolder, type Finding } from '../names/check-folder.js';
+import { checkFolder, type NameFinding } from '../names/check-folder.js';
 import { isPlatform, platformNames } from '../names/platforms.js';
 import type { Command } from './command.js';
 import { plural } from './format.js';
@@ -29,7 +29,7 @@ export const check: Command = {
   },
 };
 
-const describe = ({ path, words, suggestion }: Finding): string =>
+const describe = ({ path, words, suggestion }: NameFinding): string =>
   `${oneLine(path, 1000)}: ${words}${suggestion === undefined ? '' : `; try "${oneLine(suggestion)}"`}`;
 
 /** A slow reader holds the walk back. */

@@ -12,7 +12,7 @@ const families: readonly Family[] = [
   { words: ['simulate'], load: async () => [(await import('./simulate.js')).simulate] },
   { words: ['setup'], load: async () => [(await import('./setup/setup.js')).setup] },
   { words: ['connections'], load: async () => (await import('./connections/index.js')).connectionCommands },
-  { words: ['projects'], load: async () => [(await import('./connections/index.js')).projects] },
+  { words: ['projects'], load: async () => [(await import('./connections/index.js')).projectsCommand] },
   { words: ['mount'], load: async () => [(await import('./mount.js')).mount] },
   { words: ['umount'], load: async () => [(await import('./umount.js')).umount] },
   { words: ['status'], load: async () => [(await import('./status.js')).status] },
@@ -23,15 +23,15 @@ const families: readonly Family[] = [
       return [pin, unpin];
     },
   },
-  { words: ['refresh'], load: async () => [(await import('./refresh.js')).refresh] },
-  { words: ['restore'], load: async () => [(await import('./restore.js')).restore] },
+  { words: ['refresh'], load: async () => [(await import('./refresh.js')).refreshCommand] },
+  { words: ['restore'], load: async () => [(await import('./restore.js')).restoreCommand] },
   { words: ['check'], load: async () => [(await import('./check.js')).check] },
-  { words: ['analyze'], load: async () => [(await import('./analyze.js')).analyze] },
+  { words: ['analyze'], load: async () => [(await import('./analyze.js')).analyzeCommand] },
   { words: ['compare'], load: async () => [(await import('./compare.js')).compare] },
   {
     words: ['drain', 'uploads'],
     load: async () => {
-      const { drain, uploads } = await import('./uploads.js');
+      const { drainCommand: drain, uploads } = await import('./uploads.js');
       return [drain, uploads];
     },
   },

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { oneLine } from '../base/text.js';
-import { type Inspection, inspect } from '../daemon/health/inspect.js';
+import { type HealthReport, inspect } from '../daemon/health/inspect.js';
 import { jobsDatabasePath } from '../daemon/jobs/opener.js';
 import { JobStore } from '../jobs/store/job-store.js';
 import type { Command } from './command.js';
@@ -30,7 +30,7 @@ export const health: Command = {
   },
 };
 
-function line({ level, findings, mounts, jobs, connections }: Inspection): string {
+function line({ level, findings, mounts, jobs, connections }: HealthReport): string {
   if (level === 'ok')
     return `OK: ${plural(mounts, 'mount')}, ${plural(jobs, 'job')}, ${plural(connections, 'connection')}`;
   const sorted = findings.toSorted((a, b) => Number(b.level === 'broken') - Number(a.level === 'broken'));

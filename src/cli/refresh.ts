@@ -2,7 +2,7 @@ import { askMount } from '../daemon/control.js';
 import type { Command } from './command.js';
 import { mountHolding } from './find-mount.js';
 
-export const refresh: Command = {
+export const refreshCommand: Command = {
   name: 'refresh',
   arguments: '<path>',
   summary: 'list a folder anew at the server (1 call)',

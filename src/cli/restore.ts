@@ -4,7 +4,7 @@ import type { Restored } from '../project/restore.js';
 import type { Command } from './command.js';
 import { mountHolding } from './find-mount.js';
 
-export const restore: Command = {
+export const restoreCommand: Command = {
   name: 'restore',
   arguments: '<path>',
   summary: 'bring a deleted item back: MNT/.procore/recycle/NAME, or the path where it was (1 call)',

@@ -31,7 +31,7 @@ export const uploads: Command = {
   },
 };
 
-export const drain: Command = {
+export const drainCommand: Command = {
   name: 'drain',
   arguments: '[mountpoint]',
   summary: 'wait until everything written is at the server',

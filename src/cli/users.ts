@@ -3,7 +3,7 @@ import { Failure } from '../base/errors.js';
 import { Secret } from '../base/secret.js';
 import type { Role } from '../server/access/account.js';
 import { ROLES } from '../server/access/account.js';
-import { Audit } from '../server/access/audit.js';
+import { AuditLog } from '../server/access/audit.js';
 import { openServerDatabase } from '../server/access/database.js';
 import { Users } from '../server/access/users.js';
 import type { Command, CommandContext } from './command.js';
@@ -15,7 +15,7 @@ async function withUsers<T>(
   use: (users: Users, tell: (what: string) => void) => Promise<T> | T,
 ): Promise<T> {
   const database = openServerDatabase(context.state().path);
-  const audit = new Audit(database);
+  const audit = new AuditLog(database);
   const tell = (what: string): void => audit.add({ who: whoHere(), from: 'command line', what, result: 'done' });
   try {
     return await use(new Users(database), tell);

@@ -85,7 +85,7 @@ export function readPrivateFile(path: string): string | undefined {
 }
 
 /** Names in a folder; none if it does not exist. @throws Failure `state-unwritable` if it is another user's */
-export function listFolder(path: string): string[] {
+export function listPrivateFolder(path: string): string[] {
   try {
     return readdirSync(path);
   } catch (error) {

@@ -13,7 +13,7 @@ export const environments = [
   { name: 'federal', api: 'https://api.procoregov.com', login: 'https://login.procoregov.com' },
 ] as const;
 
-export interface Hosts {
+export interface ClientHosts {
   /** Origins, no trailing slash. */
   readonly apiUrl: string;
   readonly loginUrl: string;
@@ -26,7 +26,7 @@ export interface Hosts {
  * without scheme, path and slash (`https://api.procore.com/`), gives both. Nothing entered: production.
  * @throws Failure `usage` for what is not an http(s) address
  */
-export function deriveHosts(entered: { readonly domain?: string; readonly api?: string }): Hosts {
+export function deriveHosts(entered: { readonly domain?: string; readonly api?: string }): ClientHosts {
   const domain = entered.domain === undefined ? undefined : originOf(entered.domain);
   const api = entered.api === undefined ? undefined : originOf(entered.api);
   const known = environmentOf(domain ?? api ?? environments[0].api);

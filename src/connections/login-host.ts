@@ -70,17 +70,17 @@ export function configure(client: OAuthClient, signal?: AbortSignal): oauth.Conf
  * What a grant that failed did at the server: `nothing` for sure, `refused` what it was asked with, or nobody knows
  * (`unknown`): what was sent may be used up.
  */
-export type Outcome = 'nothing' | 'refused' | 'unknown';
+export type GrantOutcome = 'nothing' | 'refused' | 'unknown';
 
 export class GrantFailure extends Failure {
-  readonly outcome: Outcome;
+  readonly outcome: GrantOutcome;
   /** Milliseconds that the server asked to wait. */
   readonly retryAfter: number | undefined;
   /** The server's word for it: `invalid_grant`. */
   readonly error: string | undefined;
 
   constructor(
-    outcome: Outcome,
+    outcome: GrantOutcome,
     code: FailureCode,
     details: Failure['details'],
     more: { readonly retryAfter?: number | undefined; readonly error?: string | undefined } = {},
@@ -154,7 +154,7 @@ function grantFailure(error: unknown, client: OAuthClient, refused: FailureCode)
 }
 
 /** An answer of the server says that nothing was granted; a gateway's says nothing about the server behind it. */
-const outcomeOf = (status: number): Outcome =>
+const outcomeOf = (status: number): GrantOutcome =>
   status < 500 || status === 500 || status === 503 ? 'nothing' : 'unknown';
 
 function withoutStatus(error: unknown, host: string, call: string): GrantFailure {

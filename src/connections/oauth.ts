@@ -14,7 +14,7 @@ export function clientCredentials(client: OAuthClient): Promise<Granted> {
 }
 
 /** Uses the refresh token up, unless the failure's outcome is `nothing`. @throws GrantFailure, `signed-out` as well */
-export function refresh(client: OAuthClient, token: Secret): Promise<Granted> {
+export function refreshToken(client: OAuthClient, token: Secret): Promise<Granted> {
   return grant(client, 'signed-out', (config) => oauth.refreshTokenGrant(config, token.reveal()));
 }
 

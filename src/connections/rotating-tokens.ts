@@ -5,7 +5,7 @@ import { lock } from '../base/lock.js';
 import type { Log } from '../base/log.js';
 import type { Secret } from '../base/secret.js';
 import { GrantFailure, type OAuthClient, persistently } from './login-host.js';
-import { refresh } from './oauth.js';
+import { refreshToken } from './oauth.js';
 import { type Secrets, type StoredTokens, storedTokens } from './secrets.js';
 import { Setback } from './setback.js';
 import type { OwnedTokenSource } from './token-source.js';
@@ -124,7 +124,7 @@ export class RotatingTokens implements OwnedTokenSource {
     const end = (why: string): void => secrets.setTokens(id, { ...held, refresh: undefined, ended: why });
     end(REPLY_LOST);
     try {
-      const granted = await refresh(client, held.refresh);
+      const granted = await refreshToken(client, held.refresh);
       log.info({ connection: name }, 'renewed the sign-in');
       return this.#keep({ ...storedTokens(granted, clock), refresh: granted.refresh ?? held.refresh });
     } catch (error) {

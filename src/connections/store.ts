@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { errnoOf, Failure, isFailure } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
 import { type Connection, connectionSchema } from './connection.js';
-import { listFolder, makePrivateFolder, readPrivateFile, removePrivateFile, writePrivateFile } from './files.js';
+import { listPrivateFolder, makePrivateFolder, readPrivateFile, removePrivateFile, writePrivateFile } from './files.js';
 import { Secrets } from './secrets.js';
 import { type TargetConnection, targetConnectionSchema } from './target-connection.js';
 
@@ -95,7 +95,7 @@ export class Connections {
 
   /** Procore's and targets, by name. @throws Failure `state-unsafe` */
   all(): AnyConnection[] {
-    return listFolder(this.#folder)
+    return listPrivateFolder(this.#folder)
       .filter((file) => file.endsWith('.json'))
       .map((file) => this.#read(file))
       .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));

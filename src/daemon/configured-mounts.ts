@@ -8,7 +8,7 @@ import type { Log } from '../base/log.js';
 import { type MountOptionText, parseMountOptions } from '../base/options.js';
 import { parseSource } from '../project/source.js';
 import { isOrphaned, type MountRecord, type StateFolder } from '../project/state-folder.js';
-import type { Mounts, MountView } from '../server/parts.js';
+import type { MountView, MountViews } from '../server/parts.js';
 import { askWithin, isAbsent } from './control.js';
 
 /** A row of `mounts` in the configuration file: what `procorefs mount SOURCE MOUNTPOINT -o OPTIONS` would mount. */
@@ -111,7 +111,7 @@ export class ConfiguredMounts {
   }
 
   /** What is mounted by anybody, and what of the configuration is not. */
-  views(mounts: Mounts): Mounts {
+  views(mounts: MountViews): MountViews {
     return {
       ask: mounts.ask.bind(mounts),
       status: async () => {

@@ -13,7 +13,7 @@ import { CopyOuts } from './jobs/copy-out.js';
 import { type Jobs, openJobs } from './jobs/open.js';
 import { controlMethods } from './methods.js';
 import { type MountRequest, Mounts } from './mounts.js';
-import { companyParts, type Part, type Shown, showCompany, showProject } from './shown.js';
+import { companyParts, type MountedProject, type MountedView, showCompany, showProject } from './shown.js';
 
 /** How long a daemon that was told to end may take for it, milliseconds. */
 export const SHUTDOWN_LIMIT = 90_000;
@@ -65,7 +65,7 @@ export class Daemon {
   }
 
   /** What `drain` and `uploads` are about where no mount is named. */
-  get parts(): readonly Part[] {
+  get parts(): readonly MountedProject[] {
     const { home } = this.#o;
     if (home.kind === 'project') return this.mounts.parts;
     const parts = companyParts(home.company);
@@ -163,7 +163,7 @@ export class Daemon {
     );
   }
 
-  async #show(request: MountRequest, signal: AbortSignal | undefined): Promise<Shown> {
+  async #show(request: MountRequest, signal: AbortSignal | undefined): Promise<MountedView> {
     const { home, projects, log } = this.#o;
     if (request.company) {
       if (home.kind === 'company') return showCompany(home.company, request, log);

@@ -1,5 +1,5 @@
 import { Failure } from '../base/errors.js';
-import type { Part } from './shown.js';
+import type { MountedProject } from './shown.js';
 
 /** How far it is to bring up what waits. */
 export interface DrainProgress {
@@ -31,7 +31,10 @@ const TOLD_EVERY = 1000;
  * Resolves when everything went up, what is left waits for a person, or the time is over.
  * @throws Failure `interrupted` when the signal is aborted, or as `Scheduler.drain`
  */
-export async function drain(parts: readonly Part[], { timeout, signal, hurry, tell }: Draining): Promise<void> {
+export async function drainProjects(
+  parts: readonly MountedProject[],
+  { timeout, signal, hurry, tell }: Draining,
+): Promise<void> {
   // A timer of its own: a signal that only another signal refers to may be collected before its time (Node 20).
   const limit = new AbortController();
   const end = (): void => limit.abort(new Failure('interrupted'));
@@ -54,7 +57,7 @@ export async function drain(parts: readonly Part[], { timeout, signal, hurry, te
   signal.throwIfAborted();
 }
 
-function progressOf(parts: readonly Part[]): () => DrainProgress {
+function progressOf(parts: readonly MountedProject[]): () => DrainProgress {
   const budgets = new Set(parts.map(({ project }) => project.session.session.budget));
   const spent = (): number => {
     let calls = 0;

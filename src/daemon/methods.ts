@@ -8,17 +8,17 @@ import { type BrowsedFolder, browseFolder, browseVersions, isPrivate } from '../
 import { type Compared, compareWithServer } from '../project/compare.js';
 import { giveUp } from '../project/discard.js';
 import type { Project } from '../project/project.js';
-import { refresh } from '../project/refresh.js';
-import { type Restored, restore } from '../project/restore.js';
+import { refreshPath } from '../project/refresh.js';
+import { type Restored, restorePath } from '../project/restore.js';
 import type { Privacy } from '../vfs/privacy.js';
 import type { ControlMethods } from './control.js';
 import type { Daemon } from './daemon.js';
-import { drain } from './draining.js';
+import { drainProjects } from './draining.js';
 import { analyzeProject } from './jobs/analyze.js';
 import { jobLines } from './jobs/job-lines.js';
 import type { MountRequest, Mounts } from './mounts.js';
 import { concealsPrivate, remoteFolder, strictest } from './remote-folder.js';
-import type { Part, Shown } from './shown.js';
+import type { MountedProject, MountedView } from './shown.js';
 import { type MountStatus, mountState } from './status.js';
 
 /**
@@ -27,7 +27,7 @@ import { type MountStatus, mountState } from './status.js';
  */
 export function controlMethods(daemon: Daemon, project: Project | undefined): ControlMethods {
   const { mounts, jobs } = daemon;
-  const partsOf = (mountpoint: unknown): readonly Part[] =>
+  const partsOf = (mountpoint: unknown): readonly MountedProject[] =>
     mountpoint === undefined ? daemon.parts : mounts.get(text(mountpoint)).shown.parts;
   return {
     status: async ({ mountpoint }): Promise<MountStatus> => {
@@ -46,7 +46,7 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
             await mounts.unmount(text(mountpoint), force === true);
             const others = new Set(mounts.parts.map((part) => part.project));
             const left = parts.filter((part) => !others.has(part.project));
-            await drain(left, { timeout: seconds(timeout), signal, hurry, tell });
+            await drainProjects(left, { timeout: seconds(timeout), signal, hurry, tell });
             return waitingIn(left);
           },
         );
@@ -56,7 +56,7 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
     },
     drain: async ({ mountpoint, timeout }, signal, tell) => {
       const parts = partsOf(mountpoint);
-      await drain(parts, { timeout: seconds(timeout), signal, tell });
+      await drainProjects(parts, { timeout: seconds(timeout), signal, tell });
       await mounts.told();
       return waitingIn(parts);
     },
@@ -143,7 +143,7 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
         text(path),
         async (project, within) => {
           if (!project) throw new Failure('usage', { what: 'name what is to be restored' });
-          const { path, ...more } = await restore(project, within, signal);
+          const { path, ...more } = await restorePath(project, within, signal);
           const prefix = shown.parts.find((part) => part.project === project)?.prefix ?? '';
           return { path: `${prefix}${path}`, ...more };
         },
@@ -161,7 +161,7 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
       const { shown } = mounts.get(text(mountpoint));
       await shown.at(
         text(path),
-        (project, within) => (project ? refresh(project, within, signal) : shown.refresh(signal)),
+        (project, within) => (project ? refreshPath(project, within, signal) : shown.refresh(signal)),
         signal,
       );
       await mounts.told();
@@ -171,7 +171,7 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
 
 /** The projects of a company, as folders by name. */
 function projectFolders(
-  folders: Shown['folders'],
+  folders: MountedView['folders'],
   { offset, limit, q }: { readonly offset: number; readonly limit: number; readonly q: string | undefined },
 ): BrowsedFolder {
   const wanted = q?.toLowerCase();
@@ -222,9 +222,9 @@ const seconds = (value: unknown): number | undefined => (typeof value === 'numbe
 const conceals = ({ owner }: MountRequest, isReader: boolean): boolean =>
   concealsPrivate(owner.privacy ?? 'owner', isReader);
 
-const waitingIn = (parts: readonly Part[]): UploadLine[] => linesOf(parts).filter(waits);
+const waitingIn = (parts: readonly MountedProject[]): UploadLine[] => linesOf(parts).filter(waits);
 
-function linesOf(parts: readonly Part[], hides = false): UploadLine[] {
+function linesOf(parts: readonly MountedProject[], hides = false): UploadLine[] {
   return parts.flatMap(({ project, prefix, number }) =>
     uploadLines(project.outbox, project.scheduler, project.progress)
       .filter(({ id }) => !(hides && isPrivate(project, asInode(id))))
@@ -233,7 +233,7 @@ function linesOf(parts: readonly Part[], hides = false): UploadLine[] {
 }
 
 /** The changes that are named, or all, by their projects. @throws Failure `no-such-upload` */
-function chosen(parts: readonly Part[], ids: unknown) {
+function chosen(parts: readonly MountedProject[], ids: unknown) {
   const all = parts.flatMap(({ project, number }) =>
     [...project.outbox.intents.all()].map(({ inode }) => ({ project, inode, id: String(number(inode)) })),
   );

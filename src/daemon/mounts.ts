@@ -5,7 +5,7 @@ import type { DriverName, Mounted } from '../fuse/filesystem.js';
 import type { Ownership } from '../vfs/attributes.js';
 import { withSpellings } from '../vfs/spellings.js';
 import type { CopyOutRequest } from './jobs/copy-out.js';
-import type { Part, Shown } from './shown.js';
+import type { MountedProject, MountedView } from './shown.js';
 
 export interface MountRequest {
   readonly mountpoint: string;
@@ -36,7 +36,7 @@ export interface MountRequest {
 export interface Live {
   readonly request: MountRequest;
   readonly mounted: Mounted;
-  readonly shown: Shown;
+  readonly shown: MountedView;
 }
 
 /** The mounts of this process, each a driver session over a file system of its own. */
@@ -52,7 +52,7 @@ export class Mounts {
   }
 
   /** Resolves when the mount answers. `show` makes what is mounted, which is released with the mount. */
-  async add(request: MountRequest, show: () => Promise<Shown>): Promise<void> {
+  async add(request: MountRequest, show: () => Promise<MountedView>): Promise<void> {
     this.#starting++;
     try {
       if (this.#live.has(request.mountpoint))
@@ -89,7 +89,7 @@ export class Mounts {
   }
 
   /** The projects that the mounts show, each once. */
-  get parts(): Part[] {
+  get parts(): MountedProject[] {
     const parts = this.all.flatMap(({ shown }) => shown.parts);
     return [...new Map(parts.map((part) => [part.project, part])).values()];
   }
@@ -116,7 +116,7 @@ export class Mounts {
     this.#checkEmpty();
   }
 
-  #mount(request: MountRequest, { fileSystem }: Shown): Promise<Mounted> {
+  #mount(request: MountRequest, { fileSystem }: MountedView): Promise<Mounted> {
     return drivers[request.driver].mount(withSpellings(fileSystem), {
       mountpoint: request.mountpoint,
       source: request.source,

@@ -3,14 +3,14 @@ import { AddressList, LOOPBACK } from '../base/addresses.js';
 import { readSection } from '../base/configuration.js';
 import { Failure, isFailure } from '../base/errors.js';
 import type { StateFolder } from '../project/state-folder.js';
-import type { Place } from '../server/http/listen.js';
+import type { ListenAddress } from '../server/http/listen.js';
 import type { Reach } from '../server/reach.js';
-import type { Access } from '../server/service.js';
+import type { ServiceAccess } from '../server/service.js';
 
 const hostName = z.string().regex(/^[a-z0-9_]([a-z0-9_.-]{0,252}[a-z0-9_.])?$/i, 'is no name of a host');
 
 /** `hosts` and `trusted_proxies` of the configuration. @throws Failure `usage` */
-export function readAccess({ configFile }: StateFolder): Omit<Access, 'tls'> {
+export function readAccess({ configFile }: StateFolder): Omit<ServiceAccess, 'tls'> {
   const hosts = readSection(configFile, 'hosts', z.array(hostName).default([]));
   const proxies = readSection(configFile, 'trusted_proxies', z.array(z.string()).default([]));
   try {
@@ -22,7 +22,12 @@ export function readAccess({ configFile }: StateFolder): Omit<Access, 'tls'> {
 }
 
 /** What a person should know of where the service listens, and of what its users can do. */
-export function warningsOf(place: Place, hasTls: boolean, { roots }: Reach, { configFile }: StateFolder): string[] {
+export function warningsOf(
+  place: ListenAddress,
+  hasTls: boolean,
+  { roots }: Reach,
+  { configFile }: StateFolder,
+): string[] {
   if (place.kind === 'socket') return [];
   const isPlain = !hasTls && place.host !== 'localhost' && !LOOPBACK.has(place.host);
   return [

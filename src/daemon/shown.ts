@@ -14,7 +14,7 @@ import { WritableProjectFileSystem } from '../vfs/writable-filesystem.js';
 import type { MountRequest } from './mounts.js';
 
 /** A project as a mount shows it. */
-export interface Part {
+export interface MountedProject {
   readonly project: Project;
   /** Stands before the paths of its items: empty, or the name of its folder and a slash. */
   readonly prefix: string;
@@ -23,7 +23,7 @@ export interface Part {
 }
 
 /** What is mounted somewhere: one project or a folder of it, or a company. */
-export interface Shown {
+export interface MountedView {
   readonly fileSystem: FileSystem & { told(): Promise<void> };
   readonly session: Session;
   /** The project, if it is only one. */
@@ -33,7 +33,7 @@ export interface Shown {
   /** Of a company: the folders of its projects, open or not. */
   readonly folders: readonly { readonly id: number; readonly name: string }[];
   /** The projects that are open. */
-  readonly parts: readonly Part[];
+  readonly parts: readonly MountedProject[];
   /**
    * Does something with the project that a path of the mount leads into. `undefined`: the path is the company itself.
    * @throws Failure `no-such-item`, or as the opening of a project does
@@ -55,7 +55,7 @@ export async function showProject(
   request: MountRequest,
   log: Log,
   signal: AbortSignal | undefined,
-): Promise<Shown> {
+): Promise<MountedView> {
   const { project } = lease;
   if (request.ignoreCase) await project.ignoreCase();
   const root = await project.folderInode(request.folder, signal);
@@ -73,7 +73,7 @@ export async function showProject(
 }
 
 /** Every project of a company, each in a folder of its own. */
-export function showCompany(home: CompanyHome, request: MountRequest, log: Log): Shown {
+export function showCompany(home: CompanyHome, request: MountRequest, log: Log): MountedView {
   const { company } = home;
   const fileSystem = new CompanyFileSystem({
     company,
@@ -122,14 +122,14 @@ export function showCompany(home: CompanyHome, request: MountRequest, log: Log):
 }
 
 /** The projects of a company that are open, as its mounts show them. */
-export const companyParts = ({ company, open }: CompanyHome): Part[] =>
+export const companyParts = ({ company, open }: CompanyHome): MountedProject[] =>
   open.map(({ project, listed }) => ({
     project,
     prefix: `${listed.name}/`,
     number: (inode) => company.store.numbers.number(listed.id, inode),
   }));
 
-export const partOf = (project: Project): Part => ({ project, prefix: '', number: (inode) => inode });
+export const partOf = (project: Project): MountedProject => ({ project, prefix: '', number: (inode) => inode });
 
 function fileSystemOf(
   project: Project,

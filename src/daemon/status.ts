@@ -5,7 +5,7 @@ import { outboxCounts } from '../outbox/uploads-view.js';
 import type { PreviewStatistics } from '../vfs/readers.js';
 import type { JobLine } from './jobs/job-lines.js';
 import type { Live } from './mounts.js';
-import type { Part } from './shown.js';
+import type { MountedProject } from './shown.js';
 
 /** From what people must know of most to what is as it should be. */
 const STATES: readonly MirrorState[] = ['signed-out', 'offline', 'crawling', 'ready'];
@@ -27,7 +27,7 @@ const NO_CONTENT: ContentStatistics = {
 };
 
 /** A project of a company that is open. */
-const openProject = ({ project: { mirror, outbox, scheduler, session }, prefix }: Part) => ({
+const openProject = ({ project: { mirror, outbox, scheduler, session }, prefix }: MountedProject) => ({
   id: session.project.id,
   name: session.project.name,
   folder: oneLine(prefix.slice(0, -1)),

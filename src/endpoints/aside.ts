@@ -35,7 +35,7 @@ const HOST = digest(hostname(), 4);
 const underWay = new Set<string>();
 let count = 0;
 
-export interface Aside {
+export interface DetachedName {
   /** The name that it has otherwise; undefined: it is in a folder, under this name. */
   readonly name: string | undefined;
   /** The same for all names that a target may take for this one. */
@@ -99,7 +99,7 @@ export async function aside<T>(
 }
 
 /** Undefined: it is no name of this kind. */
-export function asideOf(name: string): Aside | undefined {
+export function asideOf(name: string): DetachedName | undefined {
   const [, folder, token, host, pid, since, seen, ours, days, job, former] = ASIDE.exec(name) ?? [];
   if (former === undefined) return undefined;
   return {
@@ -128,14 +128,14 @@ export class Asides {
   #keys: ReadonlySet<string> = new Set();
   #isSure = false;
 
-  listed(folder: string, found: readonly Aside[]): void {
+  listed(folder: string, found: readonly DetachedName[]): void {
     this.#folder = folder;
     this.#keys = keysOf(found);
     this.#isSure = false;
   }
 
   /** @param look what is aside in the item's folder now */
-  async has(path: string, look: (folder: string) => Promise<readonly Aside[]>): Promise<boolean> {
+  async has(path: string, look: (folder: string) => Promise<readonly DetachedName[]>): Promise<boolean> {
     const folder = parentOf(path);
     const key = keyOf(nameOf(path));
     if (folder === this.#folder && (this.#isSure || this.#keys.has(key))) return this.#keys.has(key);
@@ -148,4 +148,4 @@ export class Asides {
   }
 }
 
-const keysOf = (found: readonly Aside[]): ReadonlySet<string> => new Set(found.map(({ key }) => key));
+const keysOf = (found: readonly DetachedName[]): ReadonlySet<string> => new Set(found.map(({ key }) => key));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Failure, isFailure } from '../base/errors.js';
 import { conflictName } from '../outbox/upload/conflict-name.js';
-import { type Aside, asideOf } from './aside.js';
+import { asideOf, type DetachedName } from './aside.js';
 import { childPath, isOwn, nameOf, parentOf } from './paths.js';
 import type { TargetItem, Trash } from './target.js';
 import { UNNOTED_DAYS } from './trash.js';
@@ -76,7 +76,7 @@ export async function bringBack(from: string, path: string, { move, makeFolders 
 
 /** What is aside in a folder that was listed, and what of it nobody will finish. */
 export function asidesIn(names: readonly string[]): {
-  readonly all: readonly Aside[];
+  readonly all: readonly DetachedName[];
   readonly left: readonly string[];
 } {
   const found = names.flatMap((name) => {
@@ -112,7 +112,7 @@ export async function finish(path: string, finishing: Finishing, signal: AbortSi
   }
 }
 
-async function finishOne(path: string, former: string, one: Aside, finishing: Finishing, signal: AbortSignal) {
+async function finishOne(path: string, former: string, one: DetachedName, finishing: Finishing, signal: AbortSignal) {
   const found = await finishing.look(path, signal);
   if (found === undefined) return;
   const isTaken = (await finishing.look(former, signal)) !== undefined;

@@ -7,7 +7,7 @@ import type { Content, ContentHash, HashKind, WriteOptions } from './target.js';
 const ALGORITHMS: Partial<Record<HashKind, string>> = { md5: 'md5', sha1: 'sha1', sha256: 'sha256' };
 
 /** Counts and hashes bytes on their way, to tell whether they are what was promised. */
-export class Inspection {
+export class ContentCheck {
   readonly #hash: Hash | undefined;
   readonly #expected: ContentHash | undefined;
   bytes = 0;
@@ -46,7 +46,7 @@ export class Inspection {
 export async function* inspected(
   content: Content,
   start: number,
-  inspection: Inspection,
+  inspection: ContentCheck,
   { size, signal, progress }: WriteOptions,
   damaged: (why: string) => Failure,
 ): AsyncGenerator<Buffer> {

@@ -1,5 +1,5 @@
 /** What an option of a connection is, for users of the HTTP API. */
-export interface OptionRow {
+export interface TargetOption {
   /** Its value is kept among the secrets. */
   readonly secret?: true;
   /** It says where the account is: with another value, saved secrets go elsewhere. */
@@ -8,18 +8,18 @@ export interface OptionRow {
   check?(value: string): string | undefined;
 }
 
-type Options = Readonly<Record<string, OptionRow>>;
+type Options = Readonly<Record<string, TargetOption>>;
 
-const PLAIN: OptionRow = {};
-const SECRET: OptionRow = { secret: true };
-const WHERE: OptionRow = { where: true };
-const PORT: OptionRow = { where: true, check: (value) => (/^\d{1,5}$/.test(value) ? undefined : 'it is no port') };
+const PLAIN: TargetOption = {};
+const SECRET: TargetOption = { secret: true };
+const WHERE: TargetOption = { where: true };
+const PORT: TargetOption = { where: true, check: (value) => (/^\d{1,5}$/.test(value) ? undefined : 'it is no port') };
 
 /** Where Google's libraries may send what a service account's key signs. */
 const GOOGLE = ['https://oauth2.googleapis.com/', 'https://accounts.google.com/'];
 
 /** Other types of Google's credentials name files to read, programs to run and addresses to ask (AIP-4117). */
-const serviceAccount: OptionRow = {
+const serviceAccount: TargetOption = {
   secret: true,
   check(value) {
     try {
@@ -38,7 +38,7 @@ const serviceAccount: OptionRow = {
 };
 
 /** It becomes a part of the server's name. */
-const REGION: OptionRow = {
+const REGION: TargetOption = {
   where: true,
   check: (value) => (/^[a-z0-9_-]*$/i.test(value) ? undefined : 'it is no region'),
 };

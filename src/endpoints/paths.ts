@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Failure } from '../base/errors.js';
 import { judgeName, judgePath } from '../names/judge.js';
 import { NAME_BYTES } from '../names/linux.js';
-import type { Seen, TargetRules, WriteOptions } from './target.js';
+import type { SeenContent, TargetRules, WriteOptions } from './target.js';
 
 /** Begins the names of what targets keep for themselves, in any folder: roots of targets lie in each other. */
 export const OWN_PREFIX = '.procorefs-';
@@ -133,7 +133,11 @@ function numberedName(name: string, n: number): string {
 export const isTrashDay = (name: string): boolean => /^\d{4}-\d\d-\d\d$/.test(name);
 
 /** Whether what is there is what was seen: by version or hash where both have one, else by size and time, within the grain. */
-export function isAsExpected(found: Seen | undefined, expected: Seen | null | undefined, grain: number): boolean {
+export function isAsExpected(
+  found: SeenContent | undefined,
+  expected: SeenContent | null | undefined,
+  grain: number,
+): boolean {
   if (expected === undefined) return true;
   if (expected === null || found === undefined) return expected === null && found === undefined;
   if (found.size !== expected.size) return false;

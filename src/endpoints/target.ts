@@ -33,7 +33,7 @@ export interface TargetItem {
 }
 
 /** What somebody saw of a file. Where both sides know a version, or a hash of one kind, that decides; else size and time do. */
-export interface Seen {
+export interface SeenContent {
   readonly size: number;
   readonly mtime: number | undefined;
   readonly hash?: ContentHash;
@@ -145,7 +145,7 @@ export interface WriteOptions {
    * What the caller saw under this name; null: nothing. If something else is there just before the new file would take
    * the name: `target-changed`. Left out: whatever is there is replaced.
    */
-  readonly expected?: Seen | null;
+  readonly expected?: SeenContent | null;
   /** For its owner alone, from its first byte on, if `rules.keepsPrivacy`. */
   readonly private?: boolean;
   /** Bytes that have arrived so far, from time to time. */

@@ -9,13 +9,13 @@ const DAY = 86_400_000;
 /** `2026-01-31.keep-30.JOB.json`: how long a day's folder is kept at least stands in names, so that one list tells all. */
 const NOTE = /^(\d{4}-\d\d-\d\d)\.keep-(\d+)\.([\w-]+)\.json$/;
 
-export interface Note {
+export interface TrashNote {
   readonly path: string;
   readonly text: string;
 }
 
 /** What is put beside a day's folder when something goes into it. */
-export const noteOf = ({ day, days, job, by }: Trash): Note => ({
+export const trashNoteOf = ({ day, days, job, by }: Trash): TrashNote => ({
   path: `${TRASH}/${day}.keep-${days}.${job}.json`,
   text: `${JSON.stringify({ day, days, job, by, host: hostname() })}\n`,
 });

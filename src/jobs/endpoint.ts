@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { type Content, type DiscardOptions, MOUNT_ID, type Target, type TargetItem } from '../endpoints/target.js';
 
 /** An item of one end of a transfer. */
-export interface SideItem extends TargetItem {
+export interface EndpointItem extends TargetItem {
   /** Identifies the content where the platform says so; else size and time must. */
   readonly version?: string;
   /** How many versions of it are kept, where the side keeps several. */
@@ -43,7 +43,7 @@ export interface HeldContent extends Content {
 }
 
 /** One version of a file, oldest first in `versions`. */
-export interface SideVersion {
+export interface EndpointVersion {
   /** As `SideItem.version` has it. */
   readonly id: string;
   readonly size: number;
@@ -57,38 +57,38 @@ export interface SideVersion {
  * `file`: a new one · `version`: new content of a file that is there · `versions`: to learn of the older ones · `delete`: of
  * a file, or an empty folder · `delete-folder`: with what is in it
  */
-export type Change = 'file' | 'version' | 'versions' | 'folder' | 'delete' | 'delete-folder' | 'move';
+export type ChangeKind = 'file' | 'version' | 'versions' | 'folder' | 'delete' | 'delete-folder' | 'move';
 
 /** One end of a transfer: what every target can do, and what only some know. */
-export interface Side extends Omit<Target, 'isAside'>, Partial<Pick<Target, 'isAside'>> {
+export interface Endpoint extends Omit<Target, 'isAside'>, Partial<Pick<Target, 'isAside'>> {
   /** `folder` as for `Target.list`. Items that this side cannot show whole fail with `listing-incomplete`. */
-  list(folder: string, signal: AbortSignal): AsyncIterable<SideItem>;
-  stat(path: string, signal: AbortSignal): Promise<SideItem | undefined>;
+  list(folder: string, signal: AbortSignal): AsyncIterable<EndpointItem>;
+  stat(path: string, signal: AbortSignal): Promise<EndpointItem | undefined>;
   /** Asked about what a whole listing lacks. Only what is deleted or elsewhere may cost the other end anything. */
   absence(missed: Missed, signal: AbortSignal): Promise<Absence>;
-  write(...args: Parameters<Target['write']>): Promise<SideItem>;
+  write(...args: Parameters<Target['write']>): Promise<EndpointItem>;
   /** As `Target.discard`; a platform with a bin of its own takes no trash. */
-  discard(seen: SideItem, options: DiscardOptions<SideItem>): Promise<void>;
+  discard(seen: EndpointItem, options: DiscardOptions<EndpointItem>): Promise<void>;
   /** The content of a file as `item` describes it, while it is so. */
-  content(item: SideItem, signal: AbortSignal): Promise<HeldContent>;
+  content(item: EndpointItem, signal: AbortSignal): Promise<HeldContent>;
   /**
    * Whether a file has the content that a call of this job made, of which the job does not know yet; the next write there
    * goes on from that. Absent where a write is never finished late.
    */
-  isLateWork?(item: SideItem, signal: AbortSignal): Promise<boolean>;
+  isLateWork?(item: EndpointItem, signal: AbortSignal): Promise<boolean>;
   /**
    * Keeps beside a file what calls of this job have covered of it without having seen it, where the server finished them
    * late and somebody has saved over them since. Absent where a write is never finished late.
    */
   keepCovered?(signal: AbortSignal): Promise<readonly Covered[]>;
   /** What a platform keeps of older versions, the current one last; absent where it keeps none. */
-  versions?(item: SideItem, signal: AbortSignal): Promise<readonly SideVersion[]>;
+  versions?(item: EndpointItem, signal: AbortSignal): Promise<readonly EndpointVersion[]>;
   /** Files can have several versions: writing adds one. */
   readonly keepsVersions: boolean;
   /** What is removed can be got back there, without a trash folder of ours. */
   readonly hasBin: boolean;
   /** API calls that a change takes here. */
-  cost(change: Change, bytes: number): number;
+  cost(change: ChangeKind, bytes: number): number;
   /** API calls that the run has spent here so far. */
   readonly calls: number;
   /** Who counts them; ends of one session count the same calls. Absent where there are none. */
@@ -106,13 +106,13 @@ export interface Side extends Omit<Target, 'isAside'>, Partial<Pick<Target, 'isA
 }
 
 /** API calls of a run, which ends of one session count together. */
-export const callsOfBoth = (source: Side, destination: Side): number =>
+export const callsOfBoth = (source: Endpoint, destination: Endpoint): number =>
   source.counter !== undefined && source.counter === destination.counter
     ? Math.max(source.calls, destination.calls)
     : source.calls + destination.calls;
 
 /** A target as one end of a transfer. */
-export class TargetSide implements Side {
+export class TargetSide implements Endpoint {
   readonly #target: Target;
   readonly keepsVersions = false;
   readonly hasBin = false;
@@ -139,11 +139,11 @@ export class TargetSide implements Side {
     return this.#target.mountpoint;
   }
 
-  list(folder: string, signal: AbortSignal): AsyncIterable<SideItem> {
+  list(folder: string, signal: AbortSignal): AsyncIterable<EndpointItem> {
     return this.#target.list(folder, signal);
   }
 
-  stat(path: string, signal: AbortSignal): Promise<SideItem | undefined> {
+  stat(path: string, signal: AbortSignal): Promise<EndpointItem | undefined> {
     return this.#target.stat(path, signal);
   }
 
@@ -161,14 +161,14 @@ export class TargetSide implements Side {
     return this.#target.read(path, options);
   }
 
-  content(item: SideItem): Promise<HeldContent> {
+  content(item: EndpointItem): Promise<HeldContent> {
     return Promise.resolve({
       open: (start: number, signal: AbortSignal) => this.#target.read(item.path, { start, signal }),
       close: () => undefined,
     });
   }
 
-  write(...[path, content, options]: Parameters<Target['write']>): Promise<SideItem> {
+  write(...[path, content, options]: Parameters<Target['write']>): Promise<EndpointItem> {
     return this.#target.write(path, content, options);
   }
 
@@ -180,7 +180,7 @@ export class TargetSide implements Side {
     return this.#target.protect(path, signal);
   }
 
-  discard(seen: SideItem, options: DiscardOptions<SideItem>): Promise<void> {
+  discard(seen: EndpointItem, options: DiscardOptions<EndpointItem>): Promise<void> {
     return this.#target.discard(seen, options);
   }
 
@@ -215,7 +215,7 @@ export class TargetSide implements Side {
 
 /** A folder that is not there yet, as a run sees it that only looks. */
 export class AbsentSide extends TargetSide {
-  override async *list(): AsyncIterable<SideItem> {}
+  override async *list(): AsyncIterable<EndpointItem> {}
 
   override stat(): Promise<undefined> {
     return Promise.resolve(undefined);

@@ -11,11 +11,11 @@ import type { EngineOptions } from './engine-options.js';
 import { requireFitting } from './fitness.js';
 import { type Ends, openEnds } from './open-ends.js';
 import type { Claim } from './opener.js';
-import { type Places, requireApart } from './overlap.js';
+import { type EndpointLocations, requireApart } from './overlap.js';
 import { writeReport } from './report/report.js';
 import { HEALTH_AFTER, STATUS_AFTER } from './run/after.js';
 import { waitFor } from './run/away.js';
-import { type Outcome, Run } from './run/execution.js';
+import { Run, type RunOutcome } from './run/execution.js';
 import { kindOf } from './run/waiting.js';
 import { intervalOf, latestEnd, nextRun } from './schedule/next-run.js';
 import { counted, stopReason } from './schedule/stop-policy.js';
@@ -78,7 +78,7 @@ export class JobEngine {
     const places = await this.#places(transfer);
     requireFitting(transfer, places.source.abilities, places.destination.abilities);
     if (transfer.names_from !== undefined) this.store.get(transfer.names_from);
-    const others: { job: Job; places: Places }[] = [];
+    const others: { job: Job; places: EndpointLocations }[] = [];
     for (const job of this.store.list()) {
       try {
         others.push({ job, places: await this.#places(job.transfer) });
@@ -307,7 +307,7 @@ export class JobEngine {
   }
 
   /** Where the report is. Without space for one, what the run did stays done: it is logged. */
-  async #report(job: Job, execution: Execution, outcome: Outcome): Promise<{ report?: string }> {
+  async #report(job: Job, execution: Execution, outcome: RunOutcome): Promise<{ report?: string }> {
     try {
       return { report: await writeReport(join(this.#o.folder, 'reports'), this.#o.store, job, execution, outcome) };
     } catch (error) {
@@ -376,7 +376,7 @@ export class JobEngine {
     this.#o.ended?.(store.get(job.id), store.execution(execution.id)!);
   }
 
-  async #places({ source, destination }: Job['transfer']): Promise<Places> {
+  async #places({ source, destination }: Job['transfer']): Promise<EndpointLocations> {
     const { opener } = this.#o;
     return { source: await opener.place(source), destination: await opener.place(destination) };
   }

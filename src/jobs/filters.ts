@@ -17,7 +17,7 @@ export interface FilterItem {
 }
 
 /** `why`: the filter, in words. */
-export type Verdict = { readonly taken: true } | { readonly taken: false; readonly why: string };
+export type FilterVerdict = { readonly taken: true } | { readonly taken: false; readonly why: string };
 
 /**
  * Whether an item is transferred. Excludes win; where there are includes, a file must be in one of them. All rules of a
@@ -30,13 +30,13 @@ export type Verdict = { readonly taken: true } | { readonly taken: false; readon
  *
  * @throws Failure `job-refused`: a pattern cannot be used, or all of them stand for too many
  */
-export function compileFilters(filters: readonly FilterRule[]): (item: FilterItem) => Verdict {
+export function compileFilters(filters: readonly FilterRule[]): (item: FilterItem) => FilterVerdict {
   const compile = withinRoom();
   const compiled = filters.map((filter) => compileFilter(filter, compile));
   const excludes = compiled.filter(({ action }) => action === 'exclude');
   const includes = compiled.filter(({ action }) => action === 'include');
-  const taken: Verdict = { taken: true };
-  const inNone: Verdict = {
+  const taken: FilterVerdict = { taken: true };
+  const inNone: FilterVerdict = {
     taken: false,
     why: `in none of the included: ${includes.map(({ words }) => words).join('; or ')}`,
   };

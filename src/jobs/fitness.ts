@@ -1,6 +1,6 @@
 import { Failure } from '../base/errors.js';
 import type { Transfer } from './definition/transfer-schema.js';
-import type { Side } from './endpoint.js';
+import type { Endpoint } from './endpoint.js';
 import { compileFilters } from './filters.js';
 
 /** What of an end decides whether a key of a transfer can do anything there; undefined: only known once it is opened. */
@@ -12,7 +12,7 @@ export interface Abilities {
   readonly emptyFolders: boolean | undefined;
 }
 
-export const abilitiesOf = ({ rules, keepsVersions }: Pick<Side, 'rules' | 'keepsVersions'>): Abilities => ({
+export const abilitiesOf = ({ rules, keepsVersions }: Pick<Endpoint, 'rules' | 'keepsVersions'>): Abilities => ({
   title: rules.names.title,
   keepsVersions,
   setsTimes: rules.setsTimes,

@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { refusedKeys, transferKeys, transferSchema } from './definition/transfer-schema.js';
 import { CONFLICT_RESOLUTIONS, DELETE_PROPAGATIONS, TRANSFER_TYPES, type TransferType } from './definition/words.js';
-import type { SideItem } from './endpoint.js';
-import { type Action, decide, type Situation } from './plan/decide.js';
+import type { EndpointItem } from './endpoint.js';
+import { type Action, decideFile, type Situation } from './plan/decide.js';
 
 /** What each key of a transfer does. */
 const KEYS: Readonly<Record<string, string>> = {
@@ -52,7 +52,7 @@ const SAID: Readonly<Record<Action, string>> = {
 };
 
 const BEFORE = { size: 1, mtime: 1000, version: undefined };
-const file = (size: number): SideItem => ({ path: 'a', name: 'a', folder: false, size, mtime: 1000 });
+const file = (size: number): EndpointItem => ({ path: 'a', name: 'a', folder: false, size, mtime: 1000 });
 const [same, changed] = [file(1), file(2)];
 const record = { source: BEFORE, destination: BEFORE };
 
@@ -73,7 +73,7 @@ function cellOf(type: TransferType, situation: Case): string {
   const [standard, mirror] = (['ignore_source', 'mirror'] as const).map(
     (deletions) =>
       SAID[
-        decide(
+        decideFile(
           { ...situation, grains: { source: 1, destination: 1, between: 1 } },
           { type, conflicts: 'copy', deletions },
         ).action

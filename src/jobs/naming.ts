@@ -17,7 +17,7 @@ export interface NamingOptions {
   readonly duplicates: 'rename' | 'warn';
 }
 
-export interface Placed {
+export interface NamedItem {
   readonly name: string;
   /** Why it is not the name at the source, for the manifest. */
   readonly changed?: string;
@@ -52,7 +52,7 @@ export class FolderNames {
   }
 
   /** @throws Failure `item-name-refused`: the name is to be flagged; nothing is taken by it */
-  place(name: string, folder: boolean): Placed {
+  place(name: string, folder: boolean): NamedItem {
     const reasons: string[] = [];
     const fitting = this.#cut(name, this.#allowed(name, reasons), folder, reasons);
     const ending = folder ? undefined : this.#restricted(fitting);

@@ -1,14 +1,14 @@
 import type { Job } from './definition/job-schema.js';
 import { changesSource } from './definition/transfer-schema.js';
-import type { Side } from './endpoint.js';
+import type { Endpoint } from './endpoint.js';
 import { abilitiesOf, requireFitting } from './fitness.js';
 import type { Opener } from './opener.js';
 import type { Execution } from './store/executions.js';
 import type { JobStore } from './store/job-store.js';
 
 export interface Ends {
-  readonly source: Side;
-  readonly destination: Side;
+  readonly source: Endpoint;
+  readonly destination: Endpoint;
   close(): Promise<void>;
 }
 
@@ -32,7 +32,7 @@ export async function openEnds(
     uploads: store.uploads(job.id),
     signal,
   } as const;
-  const opened: Side[] = [];
+  const opened: Endpoint[] = [];
   const close = async (): Promise<void> => {
     await Promise.allSettled(opened.map((side) => side.close()));
   };

@@ -4,7 +4,7 @@ import { changesSource, type Transfer } from './definition/transfer-schema.js';
 import type { Abilities } from './fitness.js';
 
 /** Where one end of a transfer really is: two ends with the same place are the same tree. */
-export interface Place {
+export interface EndpointLocation {
   /** Platform and account, disk or server. */
   readonly tree: string;
   /** From the tree's root, `/` between names, none before or after; `''` is the root. */
@@ -15,16 +15,16 @@ export interface Place {
   readonly within?: string;
 }
 
-export interface Places {
-  readonly source: Place;
-  readonly destination: Place;
+export interface EndpointLocations {
+  readonly source: EndpointLocation;
+  readonly destination: EndpointLocation;
 }
 
-const isWithin = (inner: Place, outer: Place): boolean =>
+const isWithin = (inner: EndpointLocation, outer: EndpointLocation): boolean =>
   inner.tree === outer.tree &&
   (outer.path === '' || inner.path === outer.path || inner.path.startsWith(`${outer.path}/`));
 
-const touch = (a: Place, b: Place): boolean => isWithin(a, b) || isWithin(b, a);
+const touch = (a: EndpointLocation, b: EndpointLocation): boolean => isWithin(a, b) || isWithin(b, a);
 
 /**
  * Refuses a transfer into itself, and one that would undo or feed another job without end.
@@ -33,8 +33,8 @@ const touch = (a: Place, b: Place): boolean => isWithin(a, b) || isWithin(b, a);
 export function requireApart(
   name: string,
   transfer: Transfer,
-  places: Places,
-  others: readonly { readonly job: Job; readonly places: Places }[],
+  places: EndpointLocations,
+  others: readonly { readonly job: Job; readonly places: EndpointLocations }[],
 ): void {
   const written = changesSource(transfer) ? [places.destination, places.source] : [places.destination];
   for (const { within } of written)

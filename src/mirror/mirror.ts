@@ -20,7 +20,7 @@ import { Subtree } from './sync/subtree.js';
 import { Sweep } from './sync/sweep.js';
 import { Upkeep } from './sync/upkeep.js';
 import { Urls } from './sync/urls.js';
-import { type Step, walkOn } from './sync/walk.js';
+import { type WalkStep, walkOn } from './sync/walk.js';
 
 export interface MirrorOptions {
   /** Path of `mirror.db`. */
@@ -189,8 +189,8 @@ export class Mirror {
     const found: ReadRow[] = [];
     let serverTime = 0;
     const until = (this.view.number('poll.at') ?? this.#clock.now() / 1000) + FAR;
-    for (let step: Step | undefined = { from: filter.updatedFrom ?? 0, page: 1 }; step; ) {
-      const { from, page }: Step = step;
+    for (let step: WalkStep | undefined = { from: filter.updatedFrom ?? 0, page: 1 }; step; ) {
+      const { from, page }: WalkStep = step;
       const range = { ...filter, updatedFrom: from, updatedTo: Math.floor(until) };
       const reply = await this.#source.page({ page, perPage: pageRows(this.view), filter: range }, options);
       const read = await this.store.read(reply);

@@ -7,7 +7,7 @@ import { classifyName } from './local-only.js';
 import { type PlatformName, platforms, type RefusalRule } from './platforms.js';
 
 /** Something in a local folder that cannot be copied to a platform as it is. */
-export interface Finding {
+export interface NameFinding {
   /** From the folder that is checked; bytes that are not UTF-8 appear as U+FFFD. */
   readonly path: string;
   readonly type: 'file' | 'folder' | 'other';
@@ -21,14 +21,14 @@ export interface Finding {
 export interface FolderCheck {
   /** Entries looked at, so far. */
   readonly checked: number;
-  findings(): AsyncGenerator<Finding>;
+  findings(): AsyncGenerator<NameFinding>;
 }
 
 interface Entry {
   readonly name: string;
   /** The name is not UTF-8. */
   readonly isBroken: boolean;
-  readonly type: Finding['type'];
+  readonly type: NameFinding['type'];
 }
 
 /**
@@ -44,7 +44,7 @@ export function checkFolder(root: string, platform: PlatformName): FolderCheck {
   let checked = 0;
 
   /** `remote`: the path as it would be at the platform. */
-  async function* walk(folder: Buffer, shown: string, remote: string): AsyncGenerator<Finding> {
+  async function* walk(folder: Buffer, shown: string, remote: string): AsyncGenerator<NameFinding> {
     for await (const { entry, bytes } of entriesOf(folder, shown === '' ? root : shown)) {
       if (platform === 'procore' && isLocal(entry)) continue;
       checked++;
@@ -63,7 +63,7 @@ export function checkFolder(root: string, platform: PlatformName): FolderCheck {
     }
   }
 
-  function judge(entry: Entry, path: string, name: string, remotePath: string): Finding | undefined {
+  function judge(entry: Entry, path: string, name: string, remotePath: string): NameFinding | undefined {
     const at = { path, type: entry.type };
     if (entry.type === 'other')
       return { ...at, rule: 'file-type', words: `${rules.title} takes files and folders only`, suggestion: undefined };

@@ -1,13 +1,13 @@
-import type { Kept, LengthLimit, Platform } from './platforms.js';
+import type { KeptAttribute, LengthLimit, Platform } from './platforms.js';
 
-export type Verdict = 'compatible' | 'not compatible' | 'not applicable';
+export type Compatibility = 'compatible' | 'not compatible' | 'not applicable';
 
 /** One row of a comparison: what the source has, what the destination takes, and whether that goes together. */
 export interface ComparisonRow {
   readonly feature: string;
   readonly source: string;
   readonly destination: string;
-  readonly verdict: Verdict;
+  readonly verdict: Compatibility;
 }
 
 /** How two platforms go together when files are copied from one to the other, row by row. */
@@ -23,12 +23,12 @@ export function comparePlatforms(source: Platform, destination: Platform): Compa
 interface Row {
   readonly feature: string;
   show(platform: Platform): string;
-  judge(source: Platform, destination: Platform): Verdict;
+  judge(source: Platform, destination: Platform): Compatibility;
 }
 
 const NO_LIMIT = 'no limit';
 
-const yes = (isFine: boolean): Verdict => (isFine ? 'compatible' : 'not compatible');
+const yes = (isFine: boolean): Compatibility => (isFine ? 'compatible' : 'not compatible');
 
 /** Something that the destination limits: fine where the source cannot have more. */
 const limit = (feature: string, of: (platform: Platform) => LengthLimit | undefined): Row => ({
@@ -38,7 +38,7 @@ const limit = (feature: string, of: (platform: Platform) => LengthLimit | undefi
 });
 
 /** Something that is kept beside the bytes: asks nothing of the destination where the source has none. */
-const kept = (feature: string, of: (platform: Platform) => Kept): Row => ({
+const kept = (feature: string, of: (platform: Platform) => KeptAttribute): Row => ({
   feature,
   show: (platform) => ({ yes: 'kept', optional: 'kept if turned on', no: 'not kept' })[of(platform)],
   judge: (source, destination) => (of(source) === 'no' ? 'not applicable' : yes(of(destination) !== 'no')),

@@ -11,7 +11,7 @@ export interface EncodingRules {
   readonly names: Readonly<Record<string, string>>;
 }
 
-export interface Encoding {
+export interface NameEncoding {
   encode(name: string): string;
   decode(name: string): string;
 }
@@ -27,7 +27,7 @@ const HALF_SURROGATES = Object.fromEntries(
   Array.from({ length: 0x800 }, (_, i) => [String.fromCharCode(0xd800 + i), String.fromCodePoint(0xf0000 + i)]),
 );
 
-export function makeEncoding(rules: EncodingRules): Encoding {
+export function makeEncoding(rules: EncodingRules): NameEncoding {
   const shown = new Map(Object.entries({ ...HALF_SURROGATES, ...rules.characters }));
   const original = new Map([...shown].map(([from, to]) => [to, from]));
   const isHalf = (character: string): boolean => Object.hasOwn(HALF_SURROGATES, character);

@@ -7,7 +7,7 @@ import { matchSequence } from './sequence.js';
  */
 export type NameClass = 'local' | 'transfer-temporary' | 'published';
 
-export interface NamePattern {
+export interface LocalOnlyPattern {
   readonly class: Exclude<NameClass, 'published'>;
   /** Matched against the whole name as it is shown. */
   readonly pattern: { test(name: string): boolean };
@@ -17,7 +17,7 @@ export interface NamePattern {
   readonly of: 'file' | 'folder' | 'any';
 }
 
-type Row = (by: string, pattern: NamePattern['pattern'], of?: NamePattern['of']) => NamePattern;
+type Row = (by: string, pattern: LocalOnlyPattern['pattern'], of?: LocalOnlyPattern['of']) => LocalOnlyPattern;
 const local: Row = (by, pattern, of = 'file') => ({ class: 'local', pattern, by, of });
 const temporary: Row = (by, pattern, of = 'file') => ({ class: 'transfer-temporary', pattern, by, of });
 
@@ -25,7 +25,7 @@ const temporary: Row = (by, pattern, of = 'file') => ({ class: 'transfer-tempora
  * What programs leave beside the files that they work on. A name that a person might give a document is never `local`:
  * it may be held back for a while, but not kept from the project.
  */
-export const builtInPatterns: readonly NamePattern[] = [
+export const builtInPatterns: readonly LocalOnlyPattern[] = [
   // memline.c: .swp, then .swo, .swn, …; without the dot in front where names are short.
   local('vim, swap file', /^\.(.*\.)?sw[g-px]$|^.+\.sw[n-px]$/),
   // bufwrite.c
@@ -81,7 +81,7 @@ export const builtInPatterns: readonly NamePattern[] = [
  */
 export function classifyName(
   name: string,
-  extra: readonly NamePattern[] = [],
+  extra: readonly LocalOnlyPattern[] = [],
   type: 'file' | 'folder' = 'file',
 ): NameClass {
   return matchName(name, extra, type)?.class ?? 'published';
@@ -90,10 +90,10 @@ export function classifyName(
 /** The pattern that decides what a name looks like. */
 export function matchName(
   name: string,
-  extra: readonly NamePattern[] = [],
+  extra: readonly LocalOnlyPattern[] = [],
   type: 'file' | 'folder' = 'file',
-): NamePattern | undefined {
-  let found: NamePattern | undefined;
+): LocalOnlyPattern | undefined {
+  let found: LocalOnlyPattern | undefined;
   for (const patterns of [builtInPatterns, extra])
     for (const row of patterns) {
       if ((row.of !== 'any' && row.of !== type) || !row.pattern.test(name)) continue;
@@ -106,7 +106,7 @@ export function matchName(
 const LONGEST_PATTERN = 1000;
 
 /** A pattern from `*`, `?` and plain characters, for a whole name. @throws Failure `usage` if it would match every name */
-export function globPattern(glob: string, nameClass: NamePattern['class']): NamePattern {
+export function globPattern(glob: string, nameClass: LocalOnlyPattern['class']): LocalOnlyPattern {
   if (/^\**$/.test(glob) || glob.includes('/'))
     throw new Failure('usage', { what: `the name pattern "${glob}" must be of one name, and not of every name` });
   if (glob.length > LONGEST_PATTERN)

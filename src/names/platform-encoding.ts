@@ -1,4 +1,4 @@
-import { type Encoding, makeEncoding } from './encoding.js';
+import { makeEncoding, type NameEncoding } from './encoding.js';
 import type { PlatformRules } from './platforms.js';
 
 /**
@@ -10,20 +10,20 @@ const MARK = '\u2038';
 /** Whole names that the next stage would only mark; more readable as look-alikes. */
 const WHOLE_NAMES: Readonly<Record<string, string>> = { '': '\u2205', '.': '\uff0e', '..': '\uff0e\uff0e' };
 
-const encodings = new WeakMap<PlatformRules, Encoding>();
+const encodings = new WeakMap<PlatformRules, NameEncoding>();
 
 /**
  * The reversible encoding of names for a platform: `decode(encode(x)) = x` for every string x, and what the platform can
  * hold is encoded as itself unless it looks encoded. Lengths are not looked at. What no encoding can make valid stays
  * so, to be refused by `judgeName`.
  */
-export function encodingFor(rules: PlatformRules): Encoding {
+export function encodingFor(rules: PlatformRules): NameEncoding {
   let encoding = encodings.get(rules);
   if (!encoding) encodings.set(rules, (encoding = makePlatformEncoding(rules)));
   return encoding;
 }
 
-function makePlatformEncoding(rules: PlatformRules): Encoding {
+function makePlatformEncoding(rules: PlatformRules): NameEncoding {
   const characters = [...rules.characters].flatMap((character) => {
     const look = lookAlike(character);
     return look === undefined ? [] : [[character, look] as const];

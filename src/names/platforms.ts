@@ -35,7 +35,7 @@ export interface PlatformRules {
 }
 
 /** What a platform keeps of a file besides its bytes: always, if its owner turned it on, or never. */
-export type Kept = 'yes' | 'optional' | 'no';
+export type KeptAttribute = 'yes' | 'optional' | 'no';
 
 export interface PlatformFeatures {
   /** `A` and `a` are one name. */
@@ -47,14 +47,14 @@ export interface PlatformFeatures {
   /** Seconds to which the time of modification that a program sets is kept; undefined: it cannot be set. */
   readonly timeGrain: number | undefined;
   /** Earlier versions of a file. */
-  readonly versions: Kept;
+  readonly versions: KeptAttribute;
   /** Who wrote a file or version, settable by whoever copies it. */
-  readonly authors: Kept;
+  readonly authors: KeptAttribute;
   /** Somebody holds a file, so that others cannot change it. */
-  readonly locks: Kept;
-  readonly permissions: Kept;
+  readonly locks: KeptAttribute;
+  readonly permissions: KeptAttribute;
   /** Properties that people add. */
-  readonly metadata: Kept;
+  readonly metadata: KeptAttribute;
   /** Folders exist without anything in them. */
   readonly emptyFolders: boolean;
 }

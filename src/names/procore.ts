@@ -11,11 +11,11 @@ const decodePath = (shownPath: string): string => shownPath.split('/').map(linux
  * Why Procore's rules forbid to publish under this name; undefined if they do not. Judged is what would be sent: a shown
  * `／` is a `/`.
  */
-export const judgeName = (shownName: string): judge.Refusal | undefined =>
+export const judgeProcoreName = (shownName: string): judge.Refusal | undefined =>
   judge.judgeName(rules, linuxNames.decode(shownName));
 
 /** Whether a path from the project's root (as shown, without a slash before it) is over the limit of its length. */
-export const judgePath = (shownPath: string): judge.Refusal | undefined =>
+export const judgeProcorePath = (shownPath: string): judge.Refusal | undefined =>
   // Decoding never makes a name longer.
   shownPath.length <= rules.pathLength.most ? undefined : judge.judgePath(rules, decodePath(shownPath));
 
@@ -26,5 +26,5 @@ export const pathLength = (shownPath: string): number => [...decodePath(shownPat
 export const LONGEST_PATH = rules.pathLength.most;
 
 /** The shown form of a valid name near this one, of at most `most` characters. */
-export const suggestName = (shownName: string, most?: number): string =>
+export const suggestProcoreName = (shownName: string, most?: number): string =>
   linuxNames.encode(judge.suggestName(rules, linuxNames.decode(shownName), most));

@@ -10,7 +10,7 @@ import { mayBeThere } from './intents/attempt.js';
 import { isNoted, isNothing, made, tombstone, untouched, withIdentityOf, withoutIdentity } from './intents/changes.js';
 import { INCOMPLETE, type Intent, isLocal, NO_VERSION } from './intents/intent.js';
 import { Intents } from './intents/intents.js';
-import { Kept } from './intents/kept.js';
+import { WithdrawnDeletions } from './intents/kept.js';
 import { LateCalls } from './intents/late.js';
 import { requireNoDocument } from './no-delete.js';
 import type { OutboxOptions } from './outbox-options.js';
@@ -21,8 +21,8 @@ import { Permissions } from './tree/permissions.js';
 import { type LocalItem, Tree, versionOf } from './tree/tree.js';
 import { who } from './who.js';
 import { beginWorking } from './working/begin-working.js';
-import { Aside } from './working/detached.js';
-import { Ballast } from './working/disk-reserve.js';
+import { DetachedFiles } from './working/detached.js';
+import { DiskReserve } from './working/disk-reserve.js';
 import { Durability } from './working/durability.js';
 import { Staging } from './working/staging.js';
 import { StaysLocal } from './working/stays-local.js';
@@ -38,28 +38,28 @@ export class Outbox {
   readonly names: NameGuard;
   readonly staysLocal: StaysLocal;
   readonly permissions: Permissions;
-  readonly kept: Kept;
+  readonly kept: WithdrawnDeletions;
   readonly late: LateCalls;
   /** `changed`: something may have become ready to go up. */
   readonly events = new EventEmitter<{ changed: [] }>();
   readonly #options: OutboxOptions;
   readonly #files = new Map<Inode, WorkingFile>();
-  readonly #aside: Aside;
+  readonly #aside: DetachedFiles;
   readonly #opening = new Map<Inode, Promise<WorkingFile>>();
 
   constructor(options: OutboxOptions) {
     this.#options = options;
     const { folder, reserve, clock, view } = options;
     this.clock = clock;
-    this.intents = new Intents(join(folder, 'outbox.db'), new Ballast(join(folder, 'ballast'), clock), clock, view);
+    this.intents = new Intents(join(folder, 'outbox.db'), new DiskReserve(join(folder, 'ballast'), clock), clock, view);
     this.staging = new Staging(folder, reserve, clock);
     this.tree = new Tree(view, this.intents);
-    this.kept = new Kept(this.intents.database, { ...options, ...this });
+    this.kept = new WithdrawnDeletions(this.intents.database, { ...options, ...this });
     this.permissions = new Permissions(this.tree, clock);
     this.names = namePolicy(this.tree, options.temporary, options.log, clock);
     this.staysLocal = new StaysLocal(this.intents, this.names);
     this.durability = new Durability({ ...options, intents: this.intents, staging: this.staging });
-    this.#aside = new Aside({ ...options, ...this });
+    this.#aside = new DetachedFiles({ ...options, ...this });
     this.late = new LateCalls(this.intents.database, clock, () => view.number('poll.at'));
     recover(this, view, options.log);
   }

@@ -2,7 +2,7 @@ import type { Inode } from '../base/ids.js';
 import { isNothing, withoutContent } from './intents/changes.js';
 import { hasFailed, type Intent, isLocal, NO_REMOTE, needsPerson } from './intents/intent.js';
 import type { Outbox } from './outbox.js';
-import { BRAKE_REASON, isBraked } from './scheduler/delete-guard.js';
+import { DELETE_GUARD_REASON, isBraked } from './scheduler/delete-guard.js';
 import { coveredBy } from './scheduler/order.js';
 import { REFUSED_REASON } from './scheduler/refusals.js';
 import type { Scheduler } from './scheduler/scheduler.js';
@@ -65,7 +65,7 @@ export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: Readonly
 export const waits = ({ state }: Pick<UploadLine, 'state'>): boolean => state !== 'local' && state !== 'kept';
 
 function reasonOf(intent: Intent, outbox: Outbox, scheduler: Scheduler): string | undefined {
-  if (scheduler.braked && isBraked(intent)) return BRAKE_REASON;
+  if (scheduler.braked && isBraked(intent)) return DELETE_GUARD_REASON;
   const refusal = scheduler.refusals.of(intent) && REFUSED_REASON;
   return intent.reason ?? refusal ?? waitsForRename(intent, outbox);
 }

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { asCompanyId, asProjectId, type CompanyId, type ProjectId } from '../base/ids.js';
 
 /** Who a token belongs to: a person, or a service account. */
-export interface Account {
+export interface ProcoreAccount {
   readonly id: number;
   readonly login: string | undefined;
   readonly name: string | undefined;
@@ -14,7 +14,7 @@ export interface Company {
   readonly active: boolean;
 }
 
-export interface Project {
+export interface ProcoreProject {
   readonly id: ProjectId;
   /** Need not be unique. */
   readonly name: string;
@@ -41,7 +41,7 @@ const namedRow = z.looseObject({
   created_at: z.string().nullish(),
 });
 
-export function toAccount(raw: unknown): Account {
+export function toAccount(raw: unknown): ProcoreAccount {
   const row = accountRow.parse(raw);
   return { id: row.id, login: row.login ?? undefined, name: row.name ?? undefined };
 }
@@ -60,7 +60,7 @@ export function toCompany(raw: unknown): Company {
   return { ...row, id: asCompanyId(row.id) };
 }
 
-export function toProject(raw: unknown): Project {
+export function toProject(raw: unknown): ProcoreProject {
   const row = named(raw);
   const { updated_at, created_at } = namedRow.parse(raw);
   const updated = Date.parse(updated_at ?? created_at ?? '') / 1000;

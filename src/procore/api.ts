@@ -8,7 +8,7 @@ import type { TokenSource } from '../connections/token-source.js';
 import { ReplyClock } from './reply-clock.js';
 import { replyFailure } from './reply-error.js';
 import { isDamaged } from './transport/compression.js';
-import type { CallContext, Reply } from './transport/exchange.js';
+import type { CallContext, HttpReply } from './transport/exchange.js';
 import { wasNotSent } from './transport/reachability.js';
 import { Transport } from './transport/transport.js';
 
@@ -42,7 +42,7 @@ export interface ApiRequest {
 }
 
 export interface ApiReply {
-  readonly reply: Reply;
+  readonly reply: HttpReply;
   readonly call: CallContext;
 }
 
@@ -85,7 +85,7 @@ export class ProcoreApi {
     };
     const headers: Record<string, string> = { accept: 'application/json', 'user-agent': 'procorefs' };
     if (body !== undefined) headers['content-type'] = 'application/json';
-    let reply: Reply;
+    let reply: HttpReply;
     try {
       const text = body === undefined ? {} : { body: JSON.stringify(body) };
       const patience = options.class === 'interactive' ? { headersTimeout: PATIENCE } : {};
@@ -120,7 +120,7 @@ export class ProcoreApi {
   }
 
   /** The server's time as the `Date` of a reply tells it, seconds since the epoch; see `ReplyClock`. */
-  serverTime(reply: Reply): number {
+  serverTime(reply: HttpReply): number {
     const date = Date.parse(String(reply.headers.date ?? ''));
     return this.#replyClock.at(Number.isNaN(date) ? undefined : Math.floor(date / 1000));
   }
@@ -142,6 +142,6 @@ export class ProcoreApi {
 }
 
 /** Whether an error reply may come from something in front of a server that did what was asked. */
-const leavesDoubt = ({ status, headers }: Reply): boolean =>
+const leavesDoubt = ({ status, headers }: HttpReply): boolean =>
   // "Too busy, come back in so many seconds" is said before the work.
   status === 408 || (status >= 500 && !(status === 503 && headers['retry-after'] !== undefined));

@@ -1,13 +1,13 @@
 import { Failure, isFailure } from '../base/errors.js';
 import type { CompanyId, ProjectId, RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
-import { type Account, type Company, type Project, toAccount, toCompany, toProject } from './accounts.js';
+import { type Company, type ProcoreAccount, type ProcoreProject, toAccount, toCompany, toProject } from './accounts.js';
 import { type ApiTarget, ProcoreApi, type ProcoreApiOptions } from './api.js';
 import { type IndexQuery, indexPath } from './index-query.js';
 import type { FolderListing, IndexPage, RemoteItem, RemoteVersion } from './items.js';
 import { parseListing } from './listing.js';
 import { convertRows, parseIndexPage, parseJson, rowsOf, toFile, toVersions } from './rows.js';
-import { type Parcel, parcel, unpacked } from './transport/body.js';
+import { parcel, type TransferableBody, unpacked } from './transport/body.js';
 import { isDamaged } from './transport/compression.js';
 import { looksLikeJson } from './transport/retry.js';
 
@@ -15,7 +15,7 @@ export type ProcoreClientOptions = ProcoreApiOptions;
 
 /** A page of the flat index as it arrived, to be parsed elsewhere by `parseIndexPage(unpacked(body))`. */
 export interface RawIndexPage {
-  readonly body: Parcel;
+  readonly body: TransferableBody;
   /** The `Total` header: rows over all pages. */
   readonly total: number | undefined;
   readonly page: number;
@@ -45,7 +45,7 @@ export class ProcoreClient {
   }
 
   /** Who the token belongs to. 1 call. */
-  async me(options: CallOptions): Promise<Account> {
+  async me(options: CallOptions): Promise<ProcoreAccount> {
     const { json, call } = await this.#json('/rest/v1.0/me', {}, options);
     return this.api.understand(call, () => toAccount(json));
   }
@@ -56,7 +56,7 @@ export class ProcoreClient {
   }
 
   /** The projects of a company that the account sees, page by page; 1 call for each 100. */
-  projects(companyId: CompanyId, options: CallOptions): AsyncGenerator<Project[]> {
+  projects(companyId: CompanyId, options: CallOptions): AsyncGenerator<ProcoreProject[]> {
     const path = `/rest/v1.0/projects?company_id=${companyId}&`;
     return this.#pages(path, { company: companyId }, toProject, options);
   }

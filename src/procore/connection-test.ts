@@ -2,18 +2,18 @@ import { Failure, type FailureCode, isFailure } from '../base/errors.js';
 import { asCompanyId, type CompanyId, type ProjectId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { Connection } from '../connections/connection.js';
-import type { Account, Company, Project } from './accounts.js';
+import type { Company, ProcoreAccount, ProcoreProject } from './accounts.js';
 import type { ProcoreClient } from './client.js';
 import { companyOf } from './session.js';
 
 /** What the account may do with the Documents tool of a project. `unknown`: not looked at, to save calls. */
-export type Access = 'none' | 'read' | 'write' | 'unknown';
+export type DocumentsAccess = 'none' | 'read' | 'write' | 'unknown';
 
-export interface ProjectAccess {
+export interface ProjectRights {
   readonly id: ProjectId;
   readonly name: string;
   readonly company: CompanyId;
-  readonly access: Access;
+  readonly access: DocumentsAccess;
   /** Why there is none, in one line. */
   readonly why: string | undefined;
   /** What must be granted for it. */
@@ -26,9 +26,9 @@ export interface CompanyAccess extends Company {
 }
 
 export interface ConnectionTest {
-  readonly account: Account;
+  readonly account: ProcoreAccount;
   readonly companies: readonly CompanyAccess[];
-  readonly projects: readonly ProjectAccess[];
+  readonly projects: readonly ProjectRights[];
 }
 
 /** Projects whose Documents tool is looked at, one call each; of more, none is. */
@@ -63,17 +63,17 @@ export async function testConnection(
   }
   if (connection.project !== undefined) return { account, companies, projects: [await boundProject()] };
   const probe = projects.length <= MOST_PROBED;
-  const seen: ProjectAccess[] = [];
+  const seen: ProjectRights[] = [];
   for (const one of projects) seen.push(await look(one, probe));
   return { account, companies, projects: seen };
 
-  async function look({ project, company }: Listed, probed: boolean): Promise<ProjectAccess> {
+  async function look({ project, company }: Listed, probed: boolean): Promise<ProjectRights> {
     const result = probed ? await probeAccess(client, project.id, options) : NOT_PROBED;
     return { id: project.id, name: project.name, company, ...result };
   }
 
   /** One that is not among the listed is asked for all the same: the answer says what is missing. */
-  async function boundProject(): Promise<ProjectAccess> {
+  async function boundProject(): Promise<ProjectRights> {
     const id = connection.project!;
     const listed = projects.find(({ project }) => project.id === id);
     if (listed) return look(listed, true);
@@ -89,7 +89,7 @@ export async function testConnection(
 }
 
 interface Listed {
-  readonly project: Project;
+  readonly project: ProcoreProject;
   readonly company: CompanyId;
 }
 
@@ -107,7 +107,7 @@ async function probeAccess(
   client: ProcoreClient,
   project: ProjectId,
   options: CallOptions,
-): Promise<Pick<ProjectAccess, 'access' | 'why' | 'missing'>> {
+): Promise<Pick<ProjectRights, 'access' | 'why' | 'missing'>> {
   try {
     const { readOnly } = await client.rootOnly(project, options);
     return { access: readOnly ? 'read' : 'write', why: undefined, missing: undefined };
@@ -118,7 +118,7 @@ async function probeAccess(
   }
 }
 
-const MISSING: Partial<Record<FailureCode, ProjectAccess['missing']>> = {
+const MISSING: Partial<Record<FailureCode, ProjectRights['missing']>> = {
   'app-not-installed': 'app',
   'project-not-permitted': 'project',
   'tool-not-permitted': 'tool',

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { parseListing } from './listing.js';
-import { type Parcel, unpacked } from './transport/body.js';
+import { type TransferableBody, unpacked } from './transport/body.js';
 
 /** Entry of the thread that understands one large reply; see `folderAlone`. */
-parentPort?.postMessage(parseListing(unpacked(workerData as Parcel)).folder);
+parentPort?.postMessage(parseListing(unpacked(workerData as TransferableBody)).folder);

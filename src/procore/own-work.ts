@@ -13,9 +13,12 @@ export type Digests = readonly { readonly size: number; readonly sha256: string 
 export const digestsOf = ({ segments }: SavedUpload): Digests => segments.map(({ size, sha256 }) => ({ size, sha256 }));
 
 export const isSameContent = (a: Digests | undefined, b: Digests | undefined): boolean =>
-  a !== undefined && b !== undefined && sizeOf(a) === sizeOf(b) && JSON.stringify(a) === JSON.stringify(b);
+  a !== undefined &&
+  b !== undefined &&
+  sizeOfDigests(a) === sizeOfDigests(b) &&
+  JSON.stringify(a) === JSON.stringify(b);
 
-export const sizeOf = (digests: Digests): number => digests.reduce((sum, { size }) => sum + size, 0);
+export const sizeOfDigests = (digests: Digests): number => digests.reduce((sum, { size }) => sum + size, 0);
 
 export interface OwnWorkOptions {
   readonly client: ProcoreClient;
@@ -46,7 +49,7 @@ export class OwnWork {
    * @throws Failure as a download does
    */
   async isOurs(file: File, version: RemoteVersion, sent: Digests, call: CallOptions): Promise<boolean> {
-    if (version.size !== sizeOf(sent)) return false;
+    if (version.size !== sizeOfDigests(sent)) return false;
     if (version.createdBy !== undefined) {
       const account = await this.#names(call);
       if (account.length > 0 && !account.includes(version.createdBy)) return false;

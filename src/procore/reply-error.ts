@@ -1,6 +1,6 @@
 import { Failure, type FailureCode } from '../base/errors.js';
 import { oneLine } from '../base/text.js';
-import type { CallContext, Reply } from './transport/exchange.js';
+import type { CallContext, HttpReply } from './transport/exchange.js';
 
 /** What an error reply said, for whoever must tell one refusal from another (a taken name from a bad one). */
 export class ReplyError extends Error {
@@ -30,7 +30,7 @@ export interface FailureContext {
 }
 
 /** The failure that an error reply (status ≥ 400) means. Its `cause` is a `ReplyError`. */
-export function replyFailure(reply: Reply, call: CallContext, context: FailureContext): Failure {
+export function replyFailure(reply: HttpReply, call: CallContext, context: FailureContext): Failure {
   const body = parse(reply.body.bytes);
   const error = new ReplyError(reply.status, errorTexts(body), body);
   const why = describe(error.errors);

@@ -2,7 +2,7 @@ import { Failure } from '../base/errors.js';
 import { asCompanyId, asProjectId, type CompanyId, type ProjectId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { Connection } from '../connections/connection.js';
-import type { Project } from './accounts.js';
+import type { ProcoreProject } from './accounts.js';
 import type { ProcoreClient } from './client.js';
 import { companyOf } from './session.js';
 
@@ -19,9 +19,9 @@ export async function listProjects(
   connection: Connection,
   client: ProcoreClient,
   options: CallOptions,
-): Promise<(Project & { readonly company: CompanyId })[]> {
+): Promise<(ProcoreProject & { readonly company: CompanyId })[]> {
   const companies = connection.companies?.map(({ id }) => asCompanyId(id)) ?? [];
-  const listed: (Project & { readonly company: CompanyId })[] = [];
+  const listed: (ProcoreProject & { readonly company: CompanyId })[] = [];
   for (const company of connection.company === undefined && companies.length > 1 ? companies : [companyOf(connection)])
     for await (const page of client.projects(company, options))
       listed.push(...page.map((project) => ({ ...project, company })));

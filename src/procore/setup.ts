@@ -8,7 +8,7 @@ import type { Session } from './session.js';
 const PRODUCT = 'procorefs';
 
 /** What a test saw, and by which app. */
-export type Seen = ConnectionTest & { readonly info: TokenInfo | undefined };
+export type SeenConnection = ConnectionTest & { readonly info: TokenInfo | undefined };
 
 /**
  * Tests a connection, and keeps what was seen, so that a mount by a project's name costs no call.
@@ -19,7 +19,7 @@ export async function testAndRemember(
   connection: Connection,
   session: Session,
   options: CallOptions = { class: 'interactive' },
-): Promise<Seen> {
+): Promise<SeenConnection> {
   const result = await testConnection(connection, session.client, options);
   const info = await tokenInfo(connection.loginUrl, await session.tokens.token());
   const { account, companies, projects } = result;
@@ -38,7 +38,7 @@ export function adviceFor({ account }: ConnectionTest): string | undefined {
 }
 
 /** What is shown of a test. */
-export function testJson(connection: Connection, result: Seen) {
+export function testJson(connection: Connection, result: SeenConnection) {
   const { info, ...seen } = result;
   return {
     connection: connection.name,

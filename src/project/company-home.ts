@@ -6,7 +6,7 @@ import { inOrder } from '../base/in-order.js';
 import { type FileLock, tryLock } from '../base/lock.js';
 import type { Log } from '../base/log.js';
 import type { Connection } from '../connections/connection.js';
-import { Company } from '../mirror/company/company.js';
+import { CompanyProjects } from '../mirror/company/company.js';
 import type { CompanyProject } from '../mirror/company/store.js';
 import { leftInOutbox } from '../outbox/intents/left.js';
 import { listProjects } from '../procore/resolve-project.js';
@@ -22,7 +22,7 @@ export const companyKey = (connection: Connection): string => `company-${connect
  * numbers. The projects themselves are opened one by one when they are used.
  */
 export class CompanyHome {
-  readonly company: Company;
+  readonly company: CompanyProjects;
   readonly connection: Connection;
   readonly #projects: Projects;
   readonly #session: Shared<Session>;
@@ -39,7 +39,7 @@ export class CompanyHome {
     this.#log = log;
     const session = projects.session(connection);
     this.#session = session;
-    this.company = new Company({
+    this.company = new CompanyProjects({
       path: join(state.company(connection.id), 'company.db'),
       list: (options) => listProjects(session.value.connection, session.value.client, options),
       log,

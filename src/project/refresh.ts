@@ -8,7 +8,7 @@ import type { Project } from './project.js';
  * Asks anew about a path of the project: what is in a folder, in the recycle bin, or which versions a file has. 1 call.
  * @throws Failure `no-such-item`, or as a call does
  */
-export async function refresh(project: Project, path: string, signal: AbortSignal): Promise<void> {
+export async function refreshPath(project: Project, path: string, signal: AbortSignal): Promise<void> {
   const names = path.split('/');
   const hidden = names.indexOf(META_FOLDER);
   const [branch, ...below] = hidden < 0 ? [] : names.slice(hidden + 1);

@@ -36,7 +36,7 @@ interface Found {
  * @throws Failure `usage`, `not-in-bin`, `restore-ambiguous`, `restore-taken`, `restore-refused`,
  *   `not-permitted`, or as a call does
  */
-export async function restore(project: Project, path: string, signal: AbortSignal): Promise<Restored> {
+export async function restorePath(project: Project, path: string, signal: AbortSignal): Promise<Restored> {
   const call: CallOptions = { class: 'interactive', signal };
   const names = path.split('/').filter((name) => name !== '');
   const hidden = names.indexOf(META_FOLDER);

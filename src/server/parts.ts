@@ -10,7 +10,7 @@ import type { Session } from '../procore/session.js';
 import type { Reach } from './reach.js';
 
 /** What is mounted from this state folder, by whichever process. */
-export interface Mounts {
+export interface MountViews {
   /** What each says of itself; `dead`: its process does not answer. */
   status(): Promise<readonly MountView[]>;
   /** Asks the process behind a mount. @throws Failure `not-mounted`, or the process's own */
@@ -80,13 +80,13 @@ export interface Health {
 }
 
 /** What the API works on; whoever composes the program has it. */
-export interface Parts {
+export interface ServiceParts {
   readonly connections: Connections;
   readonly store: JobStore;
   readonly engine: JobEngine;
   /** The session of a connection, until released; all that this process does with it shares one. */
   session(connection: Connection): { readonly value: Session; release(): void };
-  readonly mounts: Mounts;
+  readonly mounts: MountViews;
   /** What users may have it do on its machine and network. */
   readonly reach: Reach;
   health(): Promise<Health>;

@@ -1,5 +1,5 @@
 import type { Database } from '../database/open.js';
-import type { Audit } from './access/audit.js';
+import type { AuditLog } from './access/audit.js';
 import type { Users } from './access/users.js';
 import { auditRoute } from './admin/audit.js';
 import { adminRoutes } from './admin/routes.js';
@@ -11,15 +11,15 @@ import { healthRoute } from './health/routes.js';
 import type { Route } from './http/route.js';
 import { jobRoutes } from './jobs/routes.js';
 import { mountRoutes } from './mounts/routes.js';
-import type { Parts } from './parts.js';
+import type { ServiceParts } from './parts.js';
 import { reportRoutes } from './reports/routes.js';
 import { transferRoutes } from './transfers/routes.js';
 
 export interface RouteParts {
-  readonly parts: Parts;
+  readonly parts: ServiceParts;
   readonly signIns: SignIns;
   readonly users: Users;
-  readonly audit: Audit;
+  readonly audit: AuditLog;
   readonly database: Database;
 }
 

@@ -4,8 +4,8 @@ import type { FastifyInstance } from 'fastify';
 import type { AddressList } from '../base/addresses.js';
 import { Failure } from '../base/errors.js';
 import type { Database } from '../database/open.js';
-import { Audit } from './access/audit.js';
-import { Guard } from './access/guard.js';
+import { AuditLog } from './access/audit.js';
+import { AccessGuard } from './access/guard.js';
 import { signInRoutes } from './access/routes.js';
 import { Shares } from './access/share.js';
 import { Tokens } from './access/tokens.js';
@@ -13,26 +13,26 @@ import { Users } from './access/users.js';
 import { SignIns } from './connections/sign-ins.js';
 import { serveEvents } from './events/routes.js';
 import { openApp, serveRoutes } from './http/app.js';
-import { Hosts } from './http/hosts.js';
-import { listen, type Place } from './http/listen.js';
+import { ServiceHosts } from './http/hosts.js';
+import { type ListenAddress, listenAt } from './http/listen.js';
 import { openApiDocument, requireDeclared } from './http/openapi.js';
-import { readPage, servePage } from './http/page.js';
+import { readPageFiles, servePage } from './http/page.js';
 import { readTlsPair, type TlsFiles, TlsFollower } from './http/tls.js';
-import type { Parts } from './parts.js';
+import type { ServiceParts } from './parts.js';
 import { allRoutes } from './routes.js';
 
-export interface ServiceOptions extends Access {
-  readonly parts: Omit<Parts, 'ending'>;
+export interface ServiceOptions extends ServiceAccess {
+  readonly parts: Omit<ServiceParts, 'ending'>;
   /** Users and what they are signed in with; closed by whoever opened it. */
   readonly database: Database;
-  readonly place: Place;
+  readonly place: ListenAddress;
   /** Folder of the web page's files. */
   readonly page: string;
   readonly version: string;
 }
 
 /** From where, and how, the service is asked. */
-export interface Access {
+export interface ServiceAccess {
   /** Names that requests may call it by, beside those of this machine. */
   readonly hosts: readonly string[];
   /** Whose word on where a request comes from is taken. */
@@ -81,12 +81,12 @@ export class Service {
     // Every request under way listens to it.
     setMaxListeners(0, ending.signal);
     const own = { ...parts, ending: ending.signal };
-    const guard = new Guard(tokens, isSocket ? { name: 'owner', role: 'manage', isOwner: true } : undefined);
-    const audit = new Audit(database);
+    const guard = new AccessGuard(tokens, isSocket ? { name: 'owner', role: 'manage', isOwner: true } : undefined);
+    const audit = new AuditLog(database);
     const signIns = new SignIns(own, audit);
     const app = openApp({
       ...{ guard, audit, proxies, log: parts.log },
-      hosts: isSocket ? undefined : new Hosts([place.host, ...options.hosts]),
+      hosts: isSocket ? undefined : new ServiceHosts([place.host, ...options.hosts]),
       tls: tls && readTlsPair(tls),
     });
     const routes = allRoutes({ parts: own, signIns, users, audit, database });
@@ -97,14 +97,14 @@ export class Service {
     app.get('/v1/openapi.json', (_, reply) => reply.type('application/json').send(document));
     serveRoutes(app, routes, { guard, shares: new Shares(), ending: ending.signal });
     serveEvents(app, own, guard);
-    servePage(app, readPage(page));
+    servePage(app, readPageFiles(page));
     try {
       audit.purge();
       const timer = setInterval(() => audit.purge(), PURGE);
       timer.unref();
       app.server.once('close', () => clearInterval(timer));
       const follower = tls && new TlsFollower(app.server as Server, tls, parts.log);
-      return new Service(await listen(app, place, tls ? 'https' : 'http'), app, ending, signIns, follower);
+      return new Service(await listenAt(app, place, tls ? 'https' : 'http'), app, ending, signIns, follower);
     } catch (error) {
       await app.close();
       throw error;

@@ -11,7 +11,7 @@ export interface CheckOut {
   readonly until: number;
 }
 
-export interface NewFile {
+export interface GivenFile {
   readonly size: number;
   /** GENERATED, or an index of the contents. */
   readonly content: number;
@@ -47,14 +47,14 @@ export class Documents {
   }
 
   /** With `unique`, the server renames instead of refusing a name that is taken. */
-  createFile(parent: number, name: string, file: NewFile, unique = false): number {
+  createFile(parent: number, name: string, file: GivenFile, unique = false): number {
     const free = this.freeName(parent, name, false, unique);
     const row = this.#create(parent, free, 0, file.by, false);
     this.store.addVersion(row, file.size, this.#clock.seconds(), file.by, file.content);
     return row;
   }
 
-  addVersion(row: number, file: NewFile): number {
+  addVersion(row: number, file: GivenFile): number {
     const version = this.store.addVersion(row, file.size, this.#clock.seconds(), file.by, file.content);
     this.#checkOuts.delete(row);
     this.touch(row);

@@ -1,11 +1,11 @@
 import { Failure } from '../base/errors.js';
 import type { Random } from './random.js';
 
-export type Side = 'api' | 'storage' | 'login';
+export type FaultSide = 'api' | 'storage' | 'login';
 
 interface FaultRow {
   /** Which servers it hits. */
-  readonly hits: readonly Side[];
+  readonly hits: readonly FaultSide[];
   readonly help: string;
 }
 
@@ -49,7 +49,7 @@ export interface FaultSetting {
   /** Hits left; absent: without end. */
   readonly count?: number;
   /** Only on these servers of those that it can hit. */
-  readonly on?: readonly Side[];
+  readonly on?: readonly FaultSide[];
   /** Only requests whose route (`GET /rest/v1.0/folders/:id`) or path contains this text. */
   readonly route?: string;
   /** So many matching requests pass before the first hit. */
@@ -98,7 +98,7 @@ export class Faults {
   }
 
   /** The setting, if the fault hits this request. */
-  hit(name: FaultName, side: Side, route: string): FaultSetting | undefined {
+  hit(name: FaultName, side: FaultSide, route: string): FaultSetting | undefined {
     const setting = this.#settings.get(name);
     if (!setting || !(setting.on ?? faultTable[name].hits).includes(side)) return undefined;
     if (setting.route !== undefined && !route.includes(setting.route)) return undefined;

@@ -28,7 +28,7 @@ export interface SimulatorOptions {
   readonly switch: readonly string[];
 }
 
-export interface OptionRow {
+export interface SimulatorOption {
   readonly key: keyof SimulatorOptions;
   readonly flag: string;
   /** How the value is named in the help. */
@@ -44,7 +44,7 @@ export interface OptionRow {
 }
 
 /** Help, documentation and parsing come from these rows. */
-export const optionTable: readonly OptionRow[] = [
+export const optionTable: readonly SimulatorOption[] = [
   row('port', 'N', 'integer', 0, 'port of the API; sign-in, storage and admin take the next three (0: any)', 0, 65532),
   row('items', 'N', 'integer', 200, 'files and folders to generate in each project', 0, 20_000_000),
   {
@@ -74,14 +74,14 @@ export const optionTable: readonly OptionRow[] = [
 function row(
   flag: string,
   value: string,
-  kind: OptionRow['kind'],
+  kind: SimulatorOption['kind'],
   fallback: string | number | undefined,
   help: string,
   least?: number,
   most?: number,
-): OptionRow {
+): SimulatorOption {
   return {
-    key: flag.replace(/-(\w)/g, (_, c: string) => c.toUpperCase()) as OptionRow['key'],
+    key: flag.replace(/-(\w)/g, (_, c: string) => c.toUpperCase()) as SimulatorOption['key'],
     flag: `--${flag}`,
     value,
     kind,
@@ -116,7 +116,7 @@ export function parseSimulatorOptions(args: readonly string[]): SimulatorOptions
   }
 }
 
-function checked(row: OptionRow, given: unknown): string | number {
+function checked(row: SimulatorOption, given: unknown): string | number {
   if (row.kind === 'text') return String(given);
   if (row.kind === 'choice') {
     if (row.choices?.includes(String(given))) return String(given);

@@ -11,7 +11,7 @@ import type { ItemStore } from './store/items.js';
 import type { Switches } from './switches.js';
 
 /** The Documents tool of a project, or of a company. */
-export interface Project {
+export interface SimulatedProject {
   readonly id: number;
   name: string;
   /** Whether the account may see it. */
@@ -43,7 +43,7 @@ interface Description {
 }
 
 /** Generates a project, or reads it from a folder. Throws the file system's error. */
-export function makeProject(parts: Parts, description: Description): Project {
+export function makeProject(parts: Parts, description: Description): SimulatedProject {
   const { options, switches, clock, contents } = parts;
   const { index, name, from } = description;
   const generator = new Generator({

@@ -1,7 +1,7 @@
 import { errnoOf, Failure } from '../base/errors.js';
 import { serveAdmin } from './admin/admin.js';
 import { Api } from './api/api.js';
-import { type Handler, type Listener, listen } from './http/listener.js';
+import { type HttpHandler, type Listener, listen } from './http/listener.js';
 import { serveLogin } from './login/login.js';
 import type { SimulatorOptions } from './options.js';
 import { serveStorage } from './storage/storage.js';
@@ -37,7 +37,7 @@ export async function startSimulator(
   const world = new World(options, failed);
   world.fill();
   const api = new Api(world);
-  const handlers: readonly [keyof World['origins'], Handler][] = [
+  const handlers: readonly [keyof World['origins'], HttpHandler][] = [
     ['api', (request, response) => api.serve(request, response)],
     ['login', (request, response) => serveLogin(world, request, response)],
     ['storage', (request, response) => serveStorage(world, request, response)],

@@ -2,21 +2,21 @@ import { Failure } from '../base/errors.js';
 import { LateWork } from './api/late.js';
 import { ServerClock } from './clock.js';
 import { Contents } from './content/contents.js';
-import { Spool } from './content/spool.js';
+import { UploadSpool } from './content/spool.js';
 import { type FaultSetting, Faults } from './faults.js';
 import { type Person, people } from './generate/people.js';
-import { Counters } from './http/counters.js';
+import { CallCounters } from './http/counters.js';
 import type { Listener } from './http/listener.js';
 import { Rates } from './http/rates.js';
 import { Accounts } from './login/accounts.js';
 import type { SimulatorOptions } from './options.js';
-import { makeProject, type Project } from './project.js';
+import { makeProject, type SimulatedProject } from './project.js';
 import { mix, Random, seedOf } from './random.js';
 import { UrlSigner } from './storage/signer.js';
-import { Uploads } from './storage/uploads.js';
+import { ReceivedUploads } from './storage/uploads.js';
 import { Switches } from './switches.js';
 
-export interface Company {
+export interface SimulatedCompany {
   readonly id: number;
   readonly name: string;
   /** Whether the app is installed there. */
@@ -38,20 +38,20 @@ export class World {
   readonly clock = new ServerClock();
   readonly switches = new Switches();
   readonly faults: Faults;
-  readonly counters = new Counters();
+  readonly counters = new CallCounters();
   readonly rates: Rates;
   readonly client: Client;
   readonly accounts: Accounts;
   readonly contents: Contents;
   readonly signer: UrlSigner;
-  readonly uploads = new Uploads();
-  readonly spool = new Spool();
+  readonly uploads = new ReceivedUploads();
+  readonly spool = new UploadSpool();
   readonly late: LateWork;
-  readonly company: Company;
-  readonly otherCompany: Company;
-  readonly projects: Project[] = [];
+  readonly company: SimulatedCompany;
+  readonly otherCompany: SimulatedCompany;
+  readonly projects: SimulatedProject[] = [];
   /** The documents of the company itself. */
-  companyDocuments: Project | undefined;
+  companyDocuments: SimulatedProject | undefined;
   /** A project of the company that is not permitted, and one whose tool is off; they exist with `other-projects`. */
   readonly notPermitted = { id: FIRST_PROJECT + 900_001, name: 'Confidential Project' };
   readonly toolOff = { id: FIRST_PROJECT + 900_002, name: 'Project without Documents' };
@@ -111,11 +111,11 @@ export class World {
   }
 
   /** By its id; the first one without. */
-  projectById(id: number | undefined): Project | undefined {
+  projectById(id: number | undefined): SimulatedProject | undefined {
     return id === undefined ? this.projects[0] : this.projects.find((project) => project.id === id);
   }
 
-  projectByIndex(index: number): Project | undefined {
+  projectByIndex(index: number): SimulatedProject | undefined {
     return index === this.projects.length ? this.companyDocuments : this.projects[index];
   }
 
@@ -133,7 +133,7 @@ export class World {
     if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
   }
 
-  #project(id: number, name: string, index: number, items: number, from: string | undefined): Project {
+  #project(id: number, name: string, index: number, items: number, from: string | undefined): SimulatedProject {
     const company = this.company.id;
     try {
       return makeProject(this, { id, name, company, index, items, ...(from === undefined ? {} : { from }) });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { resolveOptions } from '#src/base/options.js';
 import { Connections } from '#src/connections/store.js';
-import { type Inspection, inspect } from '#src/daemon/health/inspect.js';
+import { type HealthReport, inspect } from '#src/daemon/health/inspect.js';
 import { noticesOf } from '#src/daemon/health/watch.js';
 import { jobsDatabasePath } from '#src/daemon/jobs/opener.js';
 import { waitFor } from '#src/jobs/run/away.js';
@@ -132,7 +132,7 @@ t.test('health says first that deletions are held, then what a person must decid
   );
   const health = async () => {
     const { code, stdout } = await installation.procorefs(['health', '--json']);
-    const { level, findings } = JSON.parse(stdout) as Inspection;
+    const { level, findings } = JSON.parse(stdout) as HealthReport;
     return { code, level, findings: findings.map(({ kind, message }) => `${kind} ${message.replace(mnt, 'MNT')}`) };
   };
   for (const n of [1, 2, 3, 4]) await writeFile(join(mnt, `${n}.txt`), `${n}`);

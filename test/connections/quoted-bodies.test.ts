@@ -8,7 +8,7 @@ import { clientCredentials } from '#src/connections/oauth.js';
 import { openTarget } from '#src/endpoints/open.js';
 import { rcloneFailure } from '#src/endpoints/rclone/failures.js';
 import { storageType } from '#src/endpoints/rclone/types.js';
-import { Seen } from '#src/procore/probe/evidence.js';
+import { ProbedReply } from '#src/procore/probe/evidence.js';
 import { replyFailure } from '#src/procore/reply-error.js';
 import { parseIndexPage, parseJson } from '#src/procore/rows.js';
 import { Body } from '#src/procore/transport/body.js';
@@ -72,7 +72,7 @@ t.test('of the API, its own form of errors is quoted, and not at length', (t) =>
   };
   for (const [, body] of BODIES) {
     for (const status of [401, 403, 404, 422, 500]) t.notMatch(told(failure(body, status)), CANARY);
-    t.notMatch(new Seen(422, {}, Buffer.from(body)).words, CANARY);
+    t.notMatch(new ProbedReply(422, {}, Buffer.from(body)).words, CANARY);
   }
   t.match(failure('{"message":"it is archived"}', 422).line, /it is archived/);
   t.ok(String(failure(JSON.stringify({ message: 'x'.repeat(5000) }), 422).details.why).length <= 200);

@@ -199,7 +199,7 @@ t.test('tokens never go along a redirect', async (t) => {
     json(response, 307, {}, { location: `${elsewhere.url}/oauth/token` }),
   );
   const client = { loginUrl: login.url, clientId: 'c', clientSecret: new Secret('client-secret'), name: 'Site' };
-  const { clientCredentials, refresh, revoke } = await import('#src/connections/oauth.js');
+  const { clientCredentials, refreshToken: refresh, revoke } = await import('#src/connections/oauth.js');
   await t.rejects(clientCredentials(client), { code: 'server-error' });
   await t.rejects(refresh(client, new Secret('refresh-token')), { code: 'server-error' });
   t.ok(await revoke(client, [new Secret('refresh-token')]));

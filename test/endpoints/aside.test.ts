@@ -21,7 +21,7 @@ import { FolderTarget } from '#src/endpoints/folder/folder-target.js';
 import { identityOf } from '#src/endpoints/folder/identity.js';
 import { FolderRoot, type OpenFolder } from '#src/endpoints/folder/root.js';
 import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
-import { Staging } from '#src/endpoints/remote/staging.js';
+import { StorageStaging } from '#src/endpoints/remote/staging.js';
 import { rulesOf } from '#src/endpoints/rules.js';
 import { KINDS, openWatched, save, TRASH, WORKS } from '../support/aside-victim.js';
 import { contentOf, trashOf } from '../support/jobs.js';
@@ -245,7 +245,7 @@ t.test('a file that somebody overwrites in a storage right after it got its name
         },
       });
     }
-    const target = new RemoteTarget(storage, new Staging(`${folder} staging`, 'storage'));
+    const target = new RemoteTarget(storage, new StorageStaging(`${folder} staging`, 'storage'));
     t.teardown(() => target.close());
     for (const trash of [{ trash: TRASH }, {}])
       for (act of [(path: string) => save(path, 'somebody'), (path: string) => rmSync(path)]) {

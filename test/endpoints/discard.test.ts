@@ -20,7 +20,7 @@ import { nameFile, nameFileNow, renameNoReplace } from '#src/endpoints/folder/re
 import { FolderRoot } from '#src/endpoints/folder/root.js';
 import { partPath } from '#src/endpoints/paths.js';
 import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
-import { Staging } from '#src/endpoints/remote/staging.js';
+import { StorageStaging } from '#src/endpoints/remote/staging.js';
 import { rulesOf } from '#src/endpoints/rules.js';
 import type { Target } from '#src/endpoints/target.js';
 import { unmountAfter } from '../support/afterwards.js';
@@ -88,7 +88,7 @@ async function remoteTarget(name: string): Promise<Watched> {
     return plain(...words);
   };
   return {
-    target: new RemoteTarget(storage, new Staging(join(top, 'staging'), 'x')),
+    target: new RemoteTarget(storage, new StorageStaging(join(top, 'staging'), 'x')),
     folder,
     next: (one) => void (act = one),
   };
@@ -215,7 +215,7 @@ t.test('what goes back where somebody has taken the name gets that of a conflict
     if (words[0].includes('aside')) save(path, 'taken meanwhile');
     return look(...words);
   };
-  const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'x'));
+  const target = new RemoteTarget(storage, new StorageStaging(join(top, 'staging'), 'x'));
   t.teardown(() => target.close());
   save(path, 'seen');
   const seen = (await target.stat('file.txt', signal))!;
@@ -295,7 +295,7 @@ t.test('nobody who lists takes a part that another one writes, or what another o
   const folder = join(top, 'two at once');
   mkdirSync(folder);
   const storage = new Quirky(folder, { title: 'two at once' });
-  const open = () => new RemoteTarget(storage, new Staging(join(top, 'staging'), 'x'));
+  const open = () => new RemoteTarget(storage, new StorageStaging(join(top, 'staging'), 'x'));
   const [target, other] = [open(), open()];
   const old = { mtime: 1_500_000_000, signal };
   const rename = storage.rename.bind(storage);
@@ -341,7 +341,7 @@ t.test('a part is continued on another day under its name', async (t) => {
   const folder = join(top, 'continued');
   mkdirSync(folder);
   const storage = new Quirky(folder, { title: 'continued' });
-  const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'x'));
+  const target = new RemoteTarget(storage, new StorageStaging(join(top, 'staging'), 'x'));
   const yesterday = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
   const part = `${partPath('file', { size: 4, mtime: 1_500_000_000 })}-${yesterday}`;
   writeFileSync(join(folder, part), 'pa');
@@ -371,7 +371,7 @@ t.test('where a folder goes with what is in it, an empty one is looked at once m
     act = undefined;
     return found;
   };
-  const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'x'));
+  const target = new RemoteTarget(storage, new StorageStaging(join(top, 'staging'), 'x'));
   t.teardown(() => target.close());
   mkdirSync(join(folder, 'folder'));
   await failsWith(t, 'target-not-empty', () => target.removeFolder('folder', signal));
@@ -396,7 +396,7 @@ t.test('where times are those of storing, hashes tell what came into a folder as
     if (words[0] === 'tree') save(join(folder, 'tree/file'), 'two');
     return rename(...words);
   };
-  const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'x'));
+  const target = new RemoteTarget(storage, new StorageStaging(join(top, 'staging'), 'x'));
   t.teardown(() => target.close());
   save(join(folder, 'tree/file'), 'one');
   const tree = (await target.stat('tree', signal))!;

@@ -18,7 +18,7 @@ import { Readable } from 'node:stream';
 import t from 'tap';
 import { Failure } from '#src/base/errors.js';
 import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
-import { Staging } from '#src/endpoints/remote/staging.js';
+import { StorageStaging } from '#src/endpoints/remote/staging.js';
 import { openWatched, save, TRASH } from '../support/aside-victim.js';
 import { contentOf } from '../support/jobs.js';
 import { Quirky } from '../support/quirky-targets.js';
@@ -95,7 +95,7 @@ t.test('a server that never lets anything into the trash keeps nobody waiting fo
       if (to.includes('/file')) throw new Failure('target-exists', { target: 'stubborn', path: to });
       await rename(from, to, ...words);
     };
-    const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'stubborn'));
+    const target = new RemoteTarget(storage, new StorageStaging(join(top, 'staging'), 'stubborn'));
     const seen = (await target.stat('file', signal))!;
     await failsWith(t, 'target-exists', () => target.discard(seen, { trash: TRASH, signal }), says);
     await target.close();
@@ -135,7 +135,7 @@ t.test('what a server calls its items is no path', async (t) => {
   writeFileSync(join(folder, 'a'), 'a');
   const storage = new Quirky(folder, { title: 'hostile' });
   const entries = storage.entries.bind(storage);
-  const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'hostile'));
+  const target = new RemoteTarget(storage, new StorageStaging(join(top, 'staging'), 'hostile'));
   for (const end of ['../../x', 'x/', 'a\0b']) {
     const name = `.procorefs-aside-abcd-1-1-1-00000000-00000000-${end}`;
     storage.entries = async (...words) => [...(await entries(...words)), { name, folder: false, size: 1, mtime: 1 }];
@@ -157,7 +157,7 @@ t.test('a file that is saved while a folder of an object store goes stays', asyn
     await remove(...words);
     if (words[0] === 'tree/a') save(join(folder, 'tree', 'c'), 'somebody wrote this');
   };
-  const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'objects'));
+  const target = new RemoteTarget(storage, new StorageStaging(join(top, 'staging'), 'objects'));
   const seen = (await target.stat('tree', signal))!;
   const discard = () => target.discard(seen, { isSeen: ({ size }) => size === 4, signal });
   await failsWith(t, 'target-changed', discard);

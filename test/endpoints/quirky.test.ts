@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
-import { Staging } from '#src/endpoints/remote/staging.js';
+import { StorageStaging } from '#src/endpoints/remote/staging.js';
 import { QUIRKS, Quirky } from '../support/quirky-targets.js';
 import { conformance } from './conformance.js';
 
@@ -15,7 +15,7 @@ for (const quirks of QUIRKS)
     const root = join(top, quirks.title);
     mkdirSync(root);
     const storage = new Quirky(root, quirks);
-    const target = new RemoteTarget(storage, new Staging(join(top, 'staging'), 'quirky'));
+    const target = new RemoteTarget(storage, new StorageStaging(join(top, 'staging'), 'quirky'));
     t.teardown(() => target.close());
     conformance(t, () => ({
       target,

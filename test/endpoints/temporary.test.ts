@@ -11,7 +11,7 @@ import { Failure } from '#src/base/errors.js';
 import { silentLog } from '#src/base/log.js';
 import { openJobs } from '#src/daemon/jobs/open.js';
 import { openTarget } from '#src/endpoints/open.js';
-import { Staging } from '#src/endpoints/remote/staging.js';
+import { StorageStaging } from '#src/endpoints/remote/staging.js';
 import { stagingPath, sweepTemporary } from '#src/endpoints/temporary.js';
 import { Projects } from '#src/project/projects.js';
 import { StateFolder } from '#src/project/state-folder.js';
@@ -36,7 +36,7 @@ t.test('where nothing temporary can be made, that is what is said', async (t) =>
       code: 'target-failed',
       details: { path: join(state, 'temporary') },
     });
-  const staging = new Staging(join(state, 'staging'), 'a target');
+  const staging = new StorageStaging(join(state, 'staging'), 'a target');
   await t.rejects(staging.folder(), { code: 'target-failed' });
   rmSync(state);
   t.match(await staging.folder(), state, 'later it can');
@@ -117,7 +117,7 @@ t.test('what is staged is kept for who comes again, and for nobody else', async 
   const folder = stagingPath(state);
   const how = { target: 'a target', needsTime: true, reads: ['file'] } as const;
   const attempt = async (code: 'target-unreachable' | 'target-busy' | 'target-denied', path: string) => {
-    const staging = new Staging(folder, 'a target');
+    const staging = new StorageStaging(folder, 'a target');
     await t.rejects(
       staging.with(path, victimContent(), { ...victimWrite, signal }, how, () =>
         Promise.reject(new Failure(code, { target: 'a target', path })),
@@ -135,7 +135,7 @@ t.test('what is staged is kept for who comes again, and for nobody else', async 
   await sweepTemporary(state);
   t.strictSame(readdirSync(folder), [name], 'a staged file is no leftover for a week');
   // Two places whose content has the same name, size, time and version, at once.
-  const staging = new Staging(folder, 'another');
+  const staging = new StorageStaging(folder, 'another');
   const sent = await Promise.all(
     ['a/file', 'b/file', 'b/file'].map((path) =>
       staging.with(path, victimContent(), { ...victimWrite, signal }, how, async ({ file }) => statSync(file).size),
@@ -161,7 +161,7 @@ t.test('two jobs that bring content to one place stage it apart', async (t) => {
     yield one.subarray(Math.max(start, 200_000));
   };
   const stage = async (writer: string, chunks: (start: number) => AsyncIterable<Buffer> | Iterable<Buffer>) => {
-    const staging = new Staging(stagingPath(state), 'a target');
+    const staging = new StorageStaging(stagingPath(state), 'a target');
     const content = { open: async (start: number) => Readable.from(chunks(start), { objectMode: false }) };
     const options = { size: one.length, mtime: 1_700_000_000, version: '1', writer, signal };
     const sent = await staging.with('file', content, options, how, async ({ file }) => readFileSync(file));

@@ -8,7 +8,7 @@ import t from 'tap';
 import { silentLog } from '#src/base/log.js';
 import { drivers } from '#src/fuse/drivers.js';
 import { kernelDriver } from '#src/fuse/kernel/driver.js';
-import { Guard } from '#src/fuse/kernel/guard.js';
+import { ConnectionGuard } from '#src/fuse/kernel/guard.js';
 import { checkMountpoint, clearDeadMount, detach, mountTable, parseMountTable, unmount } from '#src/fuse/mountpoint.js';
 import { Client } from '../support/fuse-client.js';
 import { MemoryFileSystem } from '../support/fuse-memory.js';
@@ -149,7 +149,7 @@ t.test('the guard of a mount that is gone leaves the one alone that has its numb
   const { mnt } = await mountFor(t, kernelDriver, new MemoryFileSystem());
   const entry = (await mountTable()).find(({ mountpoint }) => mountpoint === mnt)!;
   const before = '/a mount that was here before';
-  const guard = new Guard({ ...entry, mountpoint: before }, silentLog);
+  const guard = new ConnectionGuard({ ...entry, mountpoint: before }, silentLog);
   const pids = async (): Promise<number[]> => {
     const found = await run('pgrep', ['-f', `procorefs-guard .*${before}`]).catch(() => ({ stdout: '' }));
     return found.stdout.split('\n').filter(Boolean).map(Number);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { asNodeId } from '#src/base/ids.js';
-import { Notifier } from '#src/fuse/kernel/notify.js';
+import { KernelNotifier } from '#src/fuse/kernel/notify.js';
 import { until } from '../support/processes.js';
 
 /** Threads of the pool. */
@@ -21,7 +21,7 @@ t.test('a notification that waits when the device is closed is written to no fil
     Array.from({ length: POOL }, () => new Promise((resolve) => read(ends, Buffer.alloc(1), 0, 1, null, resolve))),
   );
   const device = openSync(join(folder, 'device'), 'w');
-  const notifier = new Notifier(device, () => false);
+  const notifier = new KernelNotifier(device, () => false);
   const first = notifier.invalidateNode(asNodeId(7));
   const second = notifier.invalidateNode(asNodeId(8));
   notifier.close();

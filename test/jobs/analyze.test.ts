@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { openTarget } from '#src/endpoints/open.js';
 import { analyze } from '#src/jobs/analyze/analyze.js';
-import { type SideItem, TargetSide } from '#src/jobs/endpoint.js';
+import { type EndpointItem, TargetSide } from '#src/jobs/endpoint.js';
 import type { PlatformName } from '#src/names/platforms.js';
 import { put } from '../support/jobs.js';
 import { Installation, mounted } from '../support/mounted.js';
@@ -87,7 +87,7 @@ t.test('lists are cut, counts are not; a folder that cannot be listed is said', 
   t.equal(found.problems.items.length, 3);
 
   class Broken extends TargetSide {
-    override async *list(path: string, stop: AbortSignal): AsyncIterable<SideItem> {
+    override async *list(path: string, stop: AbortSignal): AsyncIterable<EndpointItem> {
       // What a share does that goes away while it is listed.
       if (path === 'sub') rmSync(join(folder, 'sub'), { recursive: true, force: true });
       yield* super.list(path, stop);

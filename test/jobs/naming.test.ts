@@ -3,7 +3,7 @@ import t from 'tap';
 import { isFailure } from '#src/base/errors.js';
 import { rulesOf } from '#src/endpoints/rules.js';
 import type { TargetRules } from '#src/endpoints/target.js';
-import { decodedName, FolderNames, type NamingOptions, type Placed } from '#src/jobs/naming.js';
+import { decodedName, FolderNames, type NamedItem, type NamingOptions } from '#src/jobs/naming.js';
 import { judgeName, judgePath } from '#src/names/judge.js';
 import { type PlatformName, platformNames } from '#src/names/platforms.js';
 
@@ -189,7 +189,7 @@ t.test('whatever comes, names obey the platform, differ there, and come the same
         fc.array(name, { maxLength: 4 }),
         fc.constantFrom('', 'Folder', 'p'.repeat(230)),
         (given, items, taken, parent) => {
-          const run = (): (Placed | undefined)[] => {
+          const run = (): (NamedItem | undefined)[] => {
             const names = new FolderNames({ ...given, rules }, parent, taken);
             return items.map(([item, folder]) => {
               try {

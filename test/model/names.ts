@@ -2,8 +2,8 @@ import { ROOT_NODE } from '#src/base/ids.js';
 import { foldCase } from '#src/names/fold.js';
 import { fitsLinux, linuxNames, suffixedName } from '#src/names/linux.js';
 import { classifyName } from '#src/names/local-only.js';
-import { judgeName } from '#src/names/procore.js';
-import type { Change } from '#src/simulator/admin/changes.js';
+import { judgeProcoreName } from '#src/names/procore.js';
+import type { AdminChange } from '#src/simulator/admin/changes.js';
 import { withSpellings } from '#src/vfs/spellings.js';
 import { context, errnoOf, Files, type OpenProject } from '../support/project.js';
 import { type Drawn, type Step, ways } from './name-steps.js';
@@ -99,7 +99,7 @@ export class NamesRun {
     this.#counts[what] = (this.#counts[what] ?? 0) + 1;
   }
 
-  #admin(change: Change): Promise<{ readonly id: number }> {
+  #admin(change: AdminChange): Promise<{ readonly id: number }> {
     return this.#project.simulator.admin.change(change);
   }
 
@@ -123,7 +123,7 @@ export class NamesRun {
   /** The errno that the documentation promises, for a name that something is to get here. */
   #refusal(name: string): string | undefined {
     if (name === '.procore') return 'EINVAL';
-    const refusal = judgeName(name);
+    const refusal = judgeProcoreName(name);
     if (refusal) return refusal.errno;
     return this.#isTooLong(name) ? 'ENAMETOOLONG' : undefined;
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Change } from '#src/simulator/admin/changes.js';
+import type { AdminChange } from '#src/simulator/admin/changes.js';
 import type { Admin, TreeEntry } from '../support/simulator.js';
 import { compare, type ModelPlace } from './compare.js';
 import { type Doc, pathOf } from './nodes.js';
@@ -157,7 +157,7 @@ export class ModelRun {
     return true;
   }
 
-  #toServer(change: RemoteChange): Change {
+  #toServer(change: RemoteChange): AdminChange {
     const at = (path: string): string => this.#pathHere(path);
     if (change.op === 'create') {
       const { type, name, text: content } = change;

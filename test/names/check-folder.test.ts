@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { checkFolder, type Finding } from '#src/names/check-folder.js';
+import { checkFolder, type NameFinding } from '#src/names/check-folder.js';
 import { Installation } from '../support/mounted.js';
 
 const root = mkdtempSync(join(tmpdir(), 'procorefs-check-'));
@@ -27,7 +27,7 @@ for (const file of files) writeFileSync(join(root, file), '');
 writeFileSync(Buffer.concat([Buffer.from(`${root}/caf`), Buffer.from([0xe9]), Buffer.from('.txt')]), '');
 symlinkSync('fine', join(root, 'link'));
 
-const expected: [path: string, rule: Finding['rule'], suggestion: string | undefined][] = [
+const expected: [path: string, rule: NameFinding['rule'], suggestion: string | undefined][] = [
   ['bad: folder', 'character', 'bad- folder'],
   ['caf\ufffd.txt', 'encoding', 'caf_.txt'],
   ['fine/a .pdf', 'space-before-extension', 'a.pdf'],
@@ -40,7 +40,7 @@ const order = (a: readonly unknown[], b: readonly unknown[]) => (String(a[0]) < 
 
 t.test('each name that Procore would refuse is found, with its rule and a suggestion', async (t) => {
   const check = checkFolder(root, 'procore');
-  const found: Finding[] = [];
+  const found: NameFinding[] = [];
   for await (const finding of check.findings()) found.push(finding);
   t.strictSame(
     found.map(({ path, rule, suggestion }) => [path, rule, suggestion]).sort(order),
@@ -50,7 +50,7 @@ t.test('each name that Procore would refuse is found, with its rule and a sugges
 });
 
 t.test('for Linux only what Linux cannot hold is found', async (t) => {
-  const found: Finding[] = [];
+  const found: NameFinding[] = [];
   for await (const finding of checkFolder(root, 'linux').findings()) found.push(finding);
   t.strictSame(found.map(({ rule }) => rule).sort(), ['encoding', 'file-type']);
 });

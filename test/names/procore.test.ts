@@ -3,7 +3,13 @@ import t from 'tap';
 import * as judge from '#src/names/judge.js';
 import { linuxNames } from '#src/names/linux.js';
 import { platformNames, platforms } from '#src/names/platforms.js';
-import { judgeName, judgePath, LONGEST_PATH, pathLength, suggestName } from '#src/names/procore.js';
+import {
+  judgeProcoreName,
+  judgeProcorePath,
+  LONGEST_PATH,
+  pathLength,
+  suggestProcoreName,
+} from '#src/names/procore.js';
 
 const FORBIDDEN = '/<>:\\|?*';
 const NBSP = '\u00a0';
@@ -11,7 +17,7 @@ const NBSP = '\u00a0';
 t.test('each forbidden character is refused, wherever it stands, with a line that names it', async (t) => {
   for (const character of FORBIDDEN)
     for (const name of [`${character}a.pdf`, `a${character}b.pdf`, `a.pdf${character}`, character]) {
-      const refusal = judgeName(name);
+      const refusal = judgeProcoreName(name);
       t.match(refusal, { rule: 'character', errno: 'EINVAL' }, name);
       t.ok(refusal?.words.includes(` ${character} in a name`), `${refusal?.words}`);
       t.notMatch(refusal?.words, /[\n\t]/);
@@ -22,9 +28,9 @@ t.test('every other printable ASCII character is accepted', async (t) => {
   for (let code = 0x20; code < 0x7f; code++) {
     const character = String.fromCharCode(code);
     if (FORBIDDEN.includes(character)) continue;
-    t.equal(judgeName(`a${character}b.pdf`), undefined, `a${character}b.pdf`);
+    t.equal(judgeProcoreName(`a${character}b.pdf`), undefined, `a${character}b.pdf`);
   }
-  t.equal(judgeName('say "yes".pdf'), undefined);
+  t.equal(judgeProcoreName('say "yes".pdf'), undefined);
 });
 
 const table: readonly [name: string, rule: string | undefined][] = [
@@ -67,26 +73,26 @@ const table: readonly [name: string, rule: string | undefined][] = [
 ];
 for (const [name, rule] of table)
   t.test(`${JSON.stringify(name)}: ${rule ?? 'accepted'}`, async (t) => {
-    t.equal(judgeName(name)?.rule, rule);
-    if (rule) t.equal(judgeName(name)?.errno, 'EINVAL');
+    t.equal(judgeProcoreName(name)?.rule, rule);
+    if (rule) t.equal(judgeProcoreName(name)?.errno, 'EINVAL');
   });
 
 t.test('a path may have 255 characters from the root, however many bytes they are', async (t) => {
   const folder = 'é'.repeat(100);
   const path = (length: number) => `${folder}/${folder}/${'😀'.repeat(length - 202)}`;
-  t.equal(judgePath(path(LONGEST_PATH)), undefined);
-  t.match(judgePath(path(LONGEST_PATH + 1)), { rule: 'path-length', errno: 'ENAMETOOLONG', words: /255.*256/ });
+  t.equal(judgeProcorePath(path(LONGEST_PATH)), undefined);
+  t.match(judgeProcorePath(path(LONGEST_PATH + 1)), { rule: 'path-length', errno: 'ENAMETOOLONG', words: /255.*256/ });
   t.equal(pathLength(path(256)), 256);
-  t.equal(judgePath(`${'a'.repeat(254)}\u201b\uff0f`), undefined, 'a quote is not sent');
-  t.equal(judgePath(`${'a'.repeat(255)}\u201b\uff0f`)?.errno, 'ENAMETOOLONG');
+  t.equal(judgeProcorePath(`${'a'.repeat(254)}\u201b\uff0f`), undefined, 'a quote is not sent');
+  t.equal(judgeProcorePath(`${'a'.repeat(255)}\u201b\uff0f`)?.errno, 'ENAMETOOLONG');
 });
 
 t.test('a suggestion is near, valid, and within the room that is left', async (t) => {
-  t.equal(suggestName('a: b?.pdf'), 'a- b-.pdf');
-  t.equal(suggestName('a .pdf '), 'a.pdf');
-  t.equal(suggestName('a .\t'), 'a.');
-  t.equal(suggestName('plan.pdf'), 'plan.pdf');
-  t.equal(suggestName('a very long name.pdf', 10), 'a very.pdf');
+  t.equal(suggestProcoreName('a: b?.pdf'), 'a- b-.pdf');
+  t.equal(suggestProcoreName('a .pdf '), 'a.pdf');
+  t.equal(suggestProcoreName('a .\t'), 'a.');
+  t.equal(suggestProcoreName('plan.pdf'), 'plan.pdf');
+  t.equal(suggestProcoreName('a very long name.pdf', 10), 'a very.pdf');
   const part = fc.constantFrom(
     ...FORBIDDEN,
     '.',
@@ -108,16 +114,16 @@ t.test('a suggestion is near, valid, and within the room that is left', async (t
   );
   fc.assert(
     fc.property(name, (shown) => {
-      const suggestion = suggestName(shown);
+      const suggestion = suggestProcoreName(shown);
       const unchanged = linuxNames.decode(suggestion) === linuxNames.decode(shown);
-      return judgeName(suggestion) === undefined && unchanged === (judgeName(shown) === undefined);
+      return judgeProcoreName(suggestion) === undefined && unchanged === (judgeProcoreName(shown) === undefined);
     }),
     { numRuns: 5000 },
   );
   fc.assert(
     fc.property(name, fc.integer({ min: 8, max: 20 }), (shown, most) => {
-      const suggestion = suggestName(shown, most);
-      return judgeName(suggestion) === undefined && pathLength(suggestion) <= most;
+      const suggestion = suggestProcoreName(shown, most);
+      return judgeProcoreName(suggestion) === undefined && pathLength(suggestion) <= most;
     }),
     { numRuns: 5000 },
   );

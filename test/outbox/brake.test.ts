@@ -9,8 +9,8 @@ import { openDatabase } from '#src/database/open.js';
 import { made } from '#src/outbox/intents/changes.js';
 import type { Intent } from '#src/outbox/intents/intent.js';
 import { outboxOptions } from '#src/outbox/intents/schema.js';
-import { Brake } from '#src/outbox/scheduler/delete-guard.js';
-import { BrakeRecord } from '#src/outbox/scheduler/delete-guard-record.js';
+import { DeleteGuard } from '#src/outbox/scheduler/delete-guard.js';
+import { DeleteGuardRecord } from '#src/outbox/scheduler/delete-guard-record.js';
 import { discard } from '#src/outbox/uploads-view.js';
 import { until } from '../support/processes.js';
 import { Files, type OpenProject, openProject } from '../support/project.js';
@@ -56,7 +56,7 @@ t.test(
       fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
         const database = openDatabase(join(folder, `${runs++}.db`), outboxOptions);
         database.pragma('synchronous = OFF');
-        let brake = new Brake(LIMIT, new BrakeRecord(database, silentLog));
+        let brake = new DeleteGuard(LIMIT, new DeleteGuardRecord(database, silentLog));
         const waiting = new Map<number, Kind>();
         const sent: { at: number; count: number }[] = [];
         let isOn = false;
@@ -78,7 +78,7 @@ t.test(
             );
           } else if (one.op === 'time') now += one.ms;
           else {
-            brake = new Brake(LIMIT, new BrakeRecord(database, silentLog));
+            brake = new DeleteGuard(LIMIT, new DeleteGuardRecord(database, silentLog));
             for (const [inode, sort] of waiting) brake.lookAt(asInode(inode), change(inode, sort));
           }
           const held = [...waiting.values()].filter(takes).length;

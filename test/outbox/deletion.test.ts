@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap';
 import type { Intent } from '#src/outbox/intents/intent.js';
 import { uploadLines } from '#src/outbox/uploads-view.js';
-import type { Change } from '#src/simulator/admin/changes.js';
+import type { AdminChange } from '#src/simulator/admin/changes.js';
 import { until } from '../support/processes.js';
 import { Files, type OpenProject, openProject } from '../support/project.js';
 
@@ -67,7 +67,7 @@ class Scene {
   }
 
   /** Somebody does something at the server. */
-  change(...changes: readonly Change[]): Promise<unknown> {
+  change(...changes: readonly AdminChange[]): Promise<unknown> {
     return this.admin.changes(
       changes.map((change) => ({
         ...change,
@@ -78,7 +78,7 @@ class Scene {
   }
 
   /** Somebody does something at the server just before deletions arrive there: when so many have set out. */
-  beforeDeletions(count: number, ...changes: readonly Change[]): void {
+  beforeDeletions(count: number, ...changes: readonly AdminChange[]): void {
     const { writes } = this.open.project.session.session;
     const sends = { deleteFile: writes.deleteFile.bind(writes), deleteFolder: writes.deleteFolder.bind(writes) };
     let left = count;

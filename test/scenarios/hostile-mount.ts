@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { foldCase } from '#src/names/fold.js';
 import { fitsLinux, linuxNames, suffixedName } from '#src/names/linux.js';
 import { classifyName } from '#src/names/local-only.js';
-import { judgeName, judgePath } from '#src/names/procore.js';
-import type { Change } from '#src/simulator/admin/changes.js';
+import { judgeProcoreName, judgeProcorePath } from '#src/names/procore.js';
+import type { AdminChange } from '#src/simulator/admin/changes.js';
 import { oddNames } from '#src/simulator/generate/odd-names.js';
 import { type MountedProject, mounted, run } from '../support/mounted.js';
 import { randomBy } from '../support/random.js';
@@ -263,7 +263,7 @@ class HostileMount {
     const wrong: unknown[] = [];
     const refused = new Map<Known, string>();
     for (const [n, one] of all.entries()) {
-      const refusal = judgeName(one.local) ?? judgePath(`${FOLDER}/${one.local}`);
+      const refusal = judgeProcoreName(one.local) ?? judgeProcorePath(`${FOLDER}/${one.local}`);
       const wanted = refusal?.errno ?? lacking(one.local, this.#words);
       const found = await rename(this.#at(`plain ${n}`), this.#at(one.local)).then(() => undefined, codeOf);
       if (found !== wanted) wrong.push([one.local, found ?? 'done', wanted ?? 'done']);
@@ -331,7 +331,7 @@ class HostileMount {
 
 const contentOf = ({ remote, folder }: Name): string => `${folder ? 'folder' : 'file'} ${JSON.stringify(remote)}`;
 
-const creation = (name: Name): Change => ({
+const creation = (name: Name): AdminChange => ({
   ...{ op: 'create', parent: FOLDER, name: name.remote, type: name.folder ? 'folder' : 'file' },
   ...(name.folder ? {} : { content: contentOf(name) }),
 });

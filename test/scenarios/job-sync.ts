@@ -21,7 +21,7 @@ import { parseJobBody } from '#src/jobs/definition/job-schema.js';
 import type { Execution } from '#src/jobs/store/executions.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
 import { StateFolder } from '#src/project/state-folder.js';
-import type { Change } from '#src/simulator/admin/changes.js';
+import type { AdminChange } from '#src/simulator/admin/changes.js';
 import { FailingDisk } from '../support/failing-disk.js';
 import { kill } from '../support/mounted.js';
 import { randomBy } from '../support/random.js';
@@ -147,7 +147,7 @@ class ProcorePlace implements Place {
     return new Set((await this.#admin.history()).flatMap(({ history }) => history ?? []));
   }
 
-  async #change(change: Change): Promise<void> {
+  async #change(change: AdminChange): Promise<void> {
     await this.#admin.change(change);
   }
 }

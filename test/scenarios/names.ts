@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Secret } from '#src/base/secret.js';
 import { openTarget, type TargetDefinition } from '#src/endpoints/open.js';
-import { type Side, TargetSide } from '#src/jobs/endpoint.js';
+import { type Endpoint, TargetSide } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { contentOf, type Files, Folders, put } from '../support/jobs.js';
 import { randomBy } from '../support/random.js';
@@ -126,7 +126,7 @@ export async function hostileNames(
   store: Store,
   files: number,
   seed: number,
-  seen: (side: Side) => Side = (side) => side,
+  seen: (side: Endpoint) => Endpoint = (side) => side,
 ): Promise<void> {
   const { definition, password } = await served(t, store);
   const opener: Opener = {

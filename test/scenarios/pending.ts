@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Change } from '#src/simulator/admin/changes.js';
+import type { AdminChange } from '#src/simulator/admin/changes.js';
 import { mounted } from '../support/mounted.js';
 import { Observer, type Tree } from '../support/observer.js';
 import type { Scenario } from './scenarios.js';
@@ -18,7 +18,7 @@ interface Case {
   /** What people do here; none of it goes up. */
   readonly here: (at: (path: string) => string) => Promise<unknown>;
   /** What others do at the server meanwhile. */
-  readonly meanwhile?: readonly Change[];
+  readonly meanwhile?: readonly AdminChange[];
   /** What the mount shows until it goes up. */
   readonly shows: Tree;
   /** What the server has when all is up; as shown before unless told. */

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { AddressList } from '#src/base/addresses.js';
-import { clientOf } from '#src/server/access/address.js';
-import { Throttle } from '#src/server/access/throttle.js';
+import { clientAddress } from '#src/server/access/address.js';
+import { SignInThrottle } from '#src/server/access/throttle.js';
 import { Turns } from '#src/server/access/turns.js';
 import { Guarded, PASSWORD } from '../support/access.js';
 
@@ -42,7 +42,7 @@ t.test('nobody says from where a request comes but a trusted proxy', async (t) =
 });
 
 t.test('a name and a client are throttled together', async (t) => {
-  const throttle = new Throttle();
+  const throttle = new SignInThrottle();
   for (let n = 0; n < 20; n++) throttle.failed('ann', '192.0.2.1', 0);
   t.equal(throttle.wait('ann', '192.0.2.1', 0), 60_000);
   t.equal(throttle.wait('bob', '192.0.2.1', 0), 0);
@@ -59,7 +59,7 @@ t.test('a try that was never made is no failure, and makes nobody forget one', a
   for (let n = 0; n < 7; n++) late.push((await service.signIn('late', 'wrong')).json.errors[0].code);
   t.strictSame(new Set(late), new Set(['too-many-requests']));
   await Promise.all(others);
-  const throttle = new Throttle();
+  const throttle = new SignInThrottle();
   throttle.failed('ann', '192.0.2.1', 0);
   throttle.undone('ann', '192.0.2.1');
   for (let n = 0; n < 4; n++) throttle.failed('ann', '192.0.2.1', 0);
@@ -81,7 +81,7 @@ t.test('a client is what one has of addresses', async (t) => {
     ['64:ff9b::192.0.2.1', '64:ff9b:0:0::/64'],
     [undefined, ''],
   ] as const)
-    t.equal(clientOf(address), client, String(address));
+    t.equal(clientAddress(address), client, String(address));
   const list = new AddressList(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32']);
   for (const address of ['10.9.9.9', '::ffff:10.1.2.3', '192.0.2.7', '2001:db8::5']) t.ok(list.has(address), address);
   for (const address of ['11.0.0.1', '192.0.2.8', '2001:db9::1', 'x', '', undefined]) t.notOk(list.has(address));

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import t from 'tap';
 import { warningsOf } from '#src/daemon/serve-access.js';
 import type { StateFolder } from '#src/project/state-folder.js';
-import { Hosts } from '#src/server/http/hosts.js';
+import { ServiceHosts } from '#src/server/http/hosts.js';
 import type { Reach } from '#src/server/reach.js';
 import { Guarded } from '../support/access.js';
 import { Installation } from '../support/mounted.js';
@@ -22,7 +22,8 @@ t.test('a request by a name that is none of this service is refused, whatever it
       t.equal(status, 421, `${host}${path}`);
       t.match(json.errors[0], { code: 'host-unknown', remedy: /"hosts" in STATE\/config\.json/ });
     }
-  for (const host of [undefined, '', ':80']) t.throws(() => new Hosts([]).require(host), { code: 'host-unknown' });
+  for (const host of [undefined, '', ':80'])
+    t.throws(() => new ServiceHosts([]).require(host), { code: 'host-unknown' });
   const form = { grant_type: 'password', username: 'ann', password: 'x' };
   t.equal(
     (await service.ask('/connect/token', { method: 'POST', form, headers: { host: 'evil.example' } })).status,

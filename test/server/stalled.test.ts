@@ -8,14 +8,14 @@ import { connect as connectTls } from 'node:tls';
 import t, { type Test as T } from 'tap';
 import { AddressList } from '#src/base/addresses.js';
 import { silentLog } from '#src/base/log.js';
-import { Audit } from '#src/server/access/audit.js';
+import { AuditLog } from '#src/server/access/audit.js';
 import { openServerDatabase } from '#src/server/access/database.js';
-import { Guard } from '#src/server/access/guard.js';
+import { AccessGuard } from '#src/server/access/guard.js';
 import { Tokens } from '#src/server/access/tokens.js';
 import { serveEvents } from '#src/server/events/routes.js';
 import { openApp } from '#src/server/http/app.js';
 import { dropStalled } from '#src/server/http/stalled.js';
-import type { Parts } from '#src/server/parts.js';
+import type { ServiceParts } from '#src/server/parts.js';
 import { certificate } from '../support/certificate.js';
 
 const CHUNK = Buffer.alloc(256 * 1024);
@@ -97,9 +97,9 @@ t.test('so is one that speaks TLS', async (t) => {
 function appFor(t: { testdir(): string; teardown(cleanup: () => unknown): unknown }) {
   const database = openServerDatabase(t.testdir());
   t.teardown(() => database.close());
-  const guard = new Guard(new Tokens(database), { name: 'owner', role: 'manage' });
+  const guard = new AccessGuard(new Tokens(database), { name: 'owner', role: 'manage' });
   const app = openApp({
-    ...{ guard, log: silentLog, audit: new Audit(database) },
+    ...{ guard, log: silentLog, audit: new AuditLog(database) },
     ...{ hosts: undefined, proxies: new AddressList([]), tls: undefined },
   });
   return { app, guard };
@@ -133,7 +133,7 @@ t.test('a watcher that stops reading is sent away when it is megabytes behind; o
     mounts: { status: async () => [{ mountpoint: `/${looks++}`, state: 'x'.repeat(6 * 1024 * 1024) }] },
     log: silentLog,
     ending: ending.signal,
-  } as unknown as Parts;
+  } as unknown as ServiceParts;
   serveEvents(app, parts, guard);
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(async () => {

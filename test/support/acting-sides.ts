@@ -1,4 +1,4 @@
-import type { Side } from '#src/jobs/endpoint.js';
+import type { Endpoint } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { folderOpener } from './jobs.js';
 
@@ -25,7 +25,7 @@ export class Somebody {
   }
 
   /** Folders as ends, with this somebody between their calls. `change` makes of an end what a test needs. */
-  opener(change: (side: Side, end: 'a' | 'b') => Side = (side) => side): Opener {
+  opener(change: (side: Endpoint, end: 'a' | 'b') => Endpoint = (side) => side): Opener {
     return {
       ...folderOpener,
       open: async (reference, request) => {

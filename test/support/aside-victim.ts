@@ -5,7 +5,7 @@ import { isFailure } from '#src/base/errors.js';
 import { FolderTarget } from '#src/endpoints/folder/folder-target.js';
 import { FolderRoot } from '#src/endpoints/folder/root.js';
 import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
-import { Staging } from '#src/endpoints/remote/staging.js';
+import { StorageStaging } from '#src/endpoints/remote/staging.js';
 import { rulesOf } from '#src/endpoints/rules.js';
 import type { Target, Trash } from '#src/endpoints/target.js';
 import { Quirky } from './quirky-targets.js';
@@ -49,7 +49,7 @@ export async function openWatched(kind: Kind, folder: string, staging: string, b
     await rename(...words);
     between();
   };
-  return new RemoteTarget(storage, new Staging(staging, 'storage'));
+  return new RemoteTarget(storage, new StorageStaging(staging, 'storage'));
 }
 
 /** Begins with the work, somebody saves just before what was there leaves its place, and then it stops for ever. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '#src/base/errors.js';
 import type { TargetRules } from '#src/endpoints/target.js';
-import type { Side, SideItem } from '#src/jobs/endpoint.js';
+import type { Endpoint, EndpointItem } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import type { Execution } from '#src/jobs/store/executions.js';
 import type { RunOptions } from '#src/jobs/store/job-store.js';
@@ -17,7 +17,7 @@ export interface Disguise {
   /** Of the destination, over the folder's own. */
   readonly rules?: Partial<TargetRules>;
   /** Of items of the source, by path. */
-  readonly items?: Readonly<Record<string, Partial<SideItem>>>;
+  readonly items?: Readonly<Record<string, Partial<EndpointItem>>>;
   /** Writes at the destination that fail before one succeeds. */
   readonly busy?: number;
   /** Milliseconds that a write at the destination takes at least. */
@@ -47,7 +47,7 @@ export class Trial extends Folders {
     return this.run(this.add(transfer).id, options);
   }
 
-  #destination(side: Side, { rules, busy = 0, slow = 0, together = 0 }: Disguise): Side {
+  #destination(side: Endpoint, { rules, busy = 0, slow = 0, together = 0 }: Disguise): Endpoint {
     if (rules) Object.defineProperty(side, 'rules', { value: { ...side.rules, ...rules } });
     const { writes } = this;
     const write = side.write.bind(side);
@@ -70,7 +70,7 @@ export class Trial extends Folders {
   }
 }
 
-function sourceOf(side: Side, { items }: Disguise): Side {
+function sourceOf(side: Endpoint, { items }: Disguise): Endpoint {
   if (!items) return side;
   const list = side.list.bind(side);
   side.list = async function* (folder, signal) {

@@ -5,7 +5,7 @@ import { isFailure } from '#src/base/errors.js';
 import { silentLog } from '#src/base/log.js';
 import { Budget, type BudgetOptions } from '#src/budget/budget.js';
 import type { CallClass } from '#src/budget/calls.js';
-import { RateWindow, type WindowKind, type WindowState } from '#src/simulator/http/window.js';
+import { RateWindow, type ServerWindow, type WindowKind } from '#src/simulator/http/window.js';
 import { scratch } from './net-server.js';
 import { VirtualTime } from './net-virtual-time.js';
 
@@ -69,7 +69,7 @@ export class RateServer {
     return { status: ok ? 200 : 429, headers };
   }
 
-  #nearest(now: number): WindowState {
+  #nearest(now: number): ServerWindow {
     let hour = this.hour.state(now);
     const spike = this.#spike.state(now);
     if (this.#options.resetOfAll) hour = { ...hour, reset: Math.ceil((this.#lastCall + HOUR) / 1000) };

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { errnoOf, Failure } from '#src/base/errors.js';
 import { nameOf, parentOf } from '#src/endpoints/paths.js';
-import type { Entry, Parcel, Storage } from '#src/endpoints/remote/storage.js';
+import type { RemoteStorage, StagedContent, StorageEntry } from '#src/endpoints/remote/storage.js';
 import { rulesOf } from '#src/endpoints/rules.js';
 import type { ContentForm, TargetRules } from '#src/endpoints/target.js';
 import { foldCase } from '#src/names/fold.js';
@@ -60,7 +60,7 @@ export const QUIRKS: readonly Quirks[] = [
 ];
 
 /** A storage as `quirks` say, whose files lie in a folder of this machine: `new RemoteTarget(quirky, staging)`. */
-export class Quirky implements Storage {
+export class Quirky implements RemoteStorage {
   readonly rules: TargetRules;
   readonly root: string;
   readonly publishes: boolean;
@@ -123,7 +123,7 @@ export class Quirky implements Storage {
     return namesOf(folder).find((one) => foldCase(one) === fold) ?? name;
   }
 
-  async entries(folder: string, _signal: AbortSignal): Promise<Entry[]> {
+  async entries(folder: string, _signal: AbortSignal): Promise<StorageEntry[]> {
     const place = this.place(folder);
     if (this.#entry(folder) === undefined) {
       if (this.#quirks.emptyFolders === false) return [];
@@ -137,17 +137,17 @@ export class Quirky implements Storage {
     });
   }
 
-  look(path: string, _signal: AbortSignal): Promise<Entry | undefined> {
+  look(path: string, _signal: AbortSignal): Promise<StorageEntry | undefined> {
     return Promise.resolve(this.#entry(path));
   }
 
   /** Under the name that was asked for, as most servers answer: only listings tell how it is kept. */
-  #entry(path: string): Entry | undefined {
+  #entry(path: string): StorageEntry | undefined {
     const entry = this.#entryAt(this.place(path));
     return entry && { ...entry, name: nameOf(path) };
   }
 
-  #entryAt(place: string): Entry | undefined {
+  #entryAt(place: string): StorageEntry | undefined {
     const found = statSync(place, { throwIfNoEntry: false });
     if (!found) return undefined;
     const folder = found.isDirectory();
@@ -171,7 +171,7 @@ export class Quirky implements Storage {
     return createReadStream(this.place(path), { start });
   }
 
-  async put({ file, mtime }: Parcel, path: string, _signal: AbortSignal): Promise<void> {
+  async put({ file, mtime }: StagedContent, path: string, _signal: AbortSignal): Promise<void> {
     const place = this.place(path);
     const isNew = this.#entry(path) === undefined;
     if (this.#quirks.emptyFolders === false) await mkdir(dirname(place), { recursive: true });

@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Change } from '#src/simulator/admin/changes.js';
+import type { AdminChange } from '#src/simulator/admin/changes.js';
 import type { FaultSetting } from '#src/simulator/faults.js';
 import type { SimulatorOptions } from '#src/simulator/options.js';
 import type { Ready } from '#src/simulator/simulator.js';
@@ -75,11 +75,11 @@ export class Admin {
     return this.#send('DELETE', 'calls');
   }
 
-  change<T = Changed>(change: Change): Promise<T> {
+  change<T = Changed>(change: AdminChange): Promise<T> {
     return this.#send('POST', 'change', change);
   }
 
-  changes<T = Changed>(changes: readonly Change[]): Promise<T[]> {
+  changes<T = Changed>(changes: readonly AdminChange[]): Promise<T[]> {
     return this.#send('POST', 'change', changes);
   }
 

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { ROOT_INODE } from '#src/base/ids.js';
 import type { Item } from '#src/mirror/database/view.js';
-import { restore } from '#src/project/restore.js';
+import { restorePath } from '#src/project/restore.js';
 import { RecycleTree } from '#src/vfs/hidden/recycle-tree.js';
 import { until } from '../support/processes.js';
 import { Files, openProject } from '../support/project.js';
@@ -61,9 +61,9 @@ for (const turned of combinations)
     t.ok(bin.holds(bin.find(inner, 'c.txt')!));
 
     await admin.reset();
-    t.match(await restore(project, '.procore/recycle/a.txt', signal), { path: `${top}/a.txt` });
+    t.match(await restorePath(project, '.procore/recycle/a.txt', signal), { path: `${top}/a.txt` });
     t.equal((await files.read(`${top}/a.txt`)).toString(), 'a.txt');
-    t.match(await restore(project, `${top}/Folder`, signal), { path: `${top}/Folder` });
+    t.match(await restorePath(project, `${top}/Folder`, signal), { path: `${top}/Folder` });
     t.equal((await admin.calls()).total, 2, 'one call each');
     const shown = await files.list(`${top}/Folder`);
     t.strictSame(
@@ -91,10 +91,10 @@ t.test(
     await look();
     await admin.faults({ 'reset-after': { probability: 1, count: 1, route: 'PATCH' } });
     await admin.reset();
-    t.match(await restore(project, 'lost.txt', signal), { path: 'lost.txt' });
+    t.match(await restorePath(project, 'lost.txt', signal), { path: 'lost.txt' });
     t.equal((await admin.calls()).total, 2);
     t.equal((await files.read('lost.txt')).toString(), 'l');
-    t.match(await restore(project, 'lagging.txt', signal), { path: 'lagging.txt' });
+    t.match(await restorePath(project, 'lagging.txt', signal), { path: 'lagging.txt' });
     await admin.faults({ 'stale-index': { probability: 1, seconds: 60 } });
     await look();
     await project.mirror.pollNow(signal);
@@ -109,7 +109,7 @@ t.test('a restore that the server finishes late is asked for once more, and is t
   await admin.change({ op: 'delete', path: 'late.txt' });
   await look();
   await admin.faults({ late: { count: 1, route: 'PATCH' } });
-  t.match(await restore(project, 'late.txt', signal), { path: 'late.txt' });
+  t.match(await restorePath(project, 'late.txt', signal), { path: 'late.txt' });
   t.strictSame(await admin.finishLate(), [200]);
   t.equal((await admin.tree()).filter(({ path }) => path.startsWith('late')).length, 1);
   t.equal((await files.read('late.txt')).toString(), 'late');
@@ -121,14 +121,14 @@ t.test('what the account may not change is not tried; what the server refuses is
   await admin.change({ op: 'delete', path: 'held.txt' });
   await look();
   await admin.switches({ 'project-access': 'read' });
-  await t.rejects(restore(project, 'held.txt', signal), { code: 'not-permitted' });
+  await t.rejects(restorePath(project, 'held.txt', signal), { code: 'not-permitted' });
   await project.mirror.refresh(project.mirror.view.item(ROOT_INODE)!, 'interactive', signal);
   await admin.reset();
-  await t.rejects(restore(project, 'held.txt', signal), { code: 'not-permitted' });
+  await t.rejects(restorePath(project, 'held.txt', signal), { code: 'not-permitted' });
   t.equal((await admin.calls()).total, 0, 'the project is known to be read-only');
   await admin.switches({ 'project-access': 'write' });
   await project.mirror.refresh(project.mirror.view.item(ROOT_INODE)!, 'interactive', signal);
-  t.match(await restore(project, '.procore/recycle/held.txt', signal), { path: 'held.txt' });
+  t.match(await restorePath(project, '.procore/recycle/held.txt', signal), { path: 'held.txt' });
 });
 
 t.test('of several that were at one place none is taken for the other', async (t) => {
@@ -138,11 +138,11 @@ t.test('of several that were at one place none is taken for the other', async (t
     await project.mirror.refresh(project.mirror.view.item(ROOT_INODE)!, 'interactive', signal);
   }
   await look();
-  const refused = await restore(project, 'twice.txt', signal).catch((error) => error);
+  const refused = await restorePath(project, 'twice.txt', signal).catch((error) => error);
   t.match(refused, { code: 'restore-ambiguous' });
   const [, name] = /recycle\/(twice \(\d+\)\.txt)/.exec(refused.line)!;
-  t.match(await restore(project, `.procore/recycle/${name}`, signal), { path: 'twice.txt' });
-  await t.rejects(restore(project, '.procore/recycle/twice.txt', signal), { code: 'restore-taken' });
+  t.match(await restorePath(project, `.procore/recycle/${name}`, signal), { path: 'twice.txt' });
+  await t.rejects(restorePath(project, '.procore/recycle/twice.txt', signal), { code: 'restore-taken' });
 });
 
 t.test('what is gone from the bin for good is not shown', async (t) => {

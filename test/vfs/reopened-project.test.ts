@@ -1,7 +1,7 @@
 import t from 'tap';
 import { asNodeId, asProjectId } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import type { Company } from '#src/mirror/company/company.js';
+import type { CompanyProjects } from '#src/mirror/company/company.js';
 import { CompanyFileSystem } from '#src/vfs/company/company-filesystem.js';
 import type { OpenedProject } from '#src/vfs/company/served-projects.js';
 import { until } from '../support/processes.js';
@@ -31,7 +31,7 @@ t.test('pages from before a project of a company was closed are not kept', async
     return { fileSystem, release: () => undefined } as unknown as OpenedProject;
   };
   const company = new CompanyFileSystem({
-    company: { store, now: 0, events: { off: () => undefined } } as unknown as Company,
+    company: { store, now: 0, events: { off: () => undefined } } as unknown as CompanyProjects,
     open,
     owner: { uid: 0, gid: 0, umask: 0o22 },
     readOnly: false,

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { asProjectId } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import type { Company } from '#src/mirror/company/company.js';
+import type { CompanyProjects } from '#src/mirror/company/company.js';
 import type { CompanyProject } from '#src/mirror/company/store.js';
 import { type OpenedProject, ServedProjects } from '#src/vfs/company/served-projects.js';
 import { until } from '../support/processes.js';
@@ -23,7 +23,7 @@ t.test('a project that nobody uses is left although the disk does not take how i
     leave: async () => left++,
   };
   const served = new ServedProjects({
-    company: { store, now: 0 } as unknown as Company,
+    company: { store, now: 0 } as unknown as CompanyProjects,
     open: async () => ({ fileSystem, release: () => released++ }) as unknown as OpenedProject,
     idle: 20,
     mode: 0o755,

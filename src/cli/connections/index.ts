@@ -63,7 +63,7 @@ const test: Command = {
 const list: Command = {
   name: 'connections list',
   summary: 'the connections of this state folder',
-  run: async (context) => (await import('./show.js')).list(context),
+  run: async (context) => (await import('./show.js')).listConnections(context),
 };
 
 const show: Command = {
@@ -85,7 +85,7 @@ const remove: Command = {
   name: 'connections remove',
   arguments: '<name>',
   summary: 'end the sign-in at the server, and forget the connection and its secrets',
-  run: async (context) => (await import('./remove.js')).remove(context),
+  run: async (context) => (await import('./remove.js')).removeConnection(context),
 };
 
 const disable: Command = {
@@ -104,9 +104,9 @@ const enable: Command = {
 
 export const connectionCommands: readonly Command[] = [add, list, show, test, login, disable, enable, remove];
 
-export const projects: Command = {
+export const projectsCommand: Command = {
   name: 'projects',
   arguments: '<connection>',
   summary: 'companies and projects that the connection can see',
-  run: async (context) => (await import('./test.js')).projects(context),
+  run: async (context) => (await import('./test.js')).listProjects(context),
 };

@@ -4,7 +4,7 @@ import { forgetConnection } from '../../connections/sign-out.js';
 import { Connections, isTarget } from '../../connections/store.js';
 import type { CommandContext } from '../command.js';
 
-export async function remove(context: CommandContext): Promise<void> {
+export async function removeConnection(context: CommandContext): Promise<void> {
   const state = context.state();
   const connections = new Connections(state.path);
   const connection = connections.find(context.argument(0));

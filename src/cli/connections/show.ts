@@ -5,7 +5,7 @@ import { redactedUri } from '../../endpoints/setup.js';
 import type { CommandContext } from '../command.js';
 import { columns } from '../format.js';
 
-export async function list(context: CommandContext): Promise<void> {
+export async function listConnections(context: CommandContext): Promise<void> {
   const all = new Connections(context.state().path).all();
   context.show(all, () =>
     all.length === 0

@@ -37,7 +37,7 @@ export async function addTarget(
   });
   try {
     if (signsIn(platform) && !hasToken(connection)) await signIn(connections, connection);
-    await testTarget(context, connections, connection);
+    await testTargetConnection(context, connections, connection);
   } catch (error) {
     connections.remove(connection.id);
     throw error;
@@ -58,7 +58,7 @@ export async function loginToTarget(
   if (password) connections.secrets.setClientSecret(before.id, password);
   else if (signsIn(before.platform) && !hasToken(before)) await signIn(connections, before);
   try {
-    await testTarget(context, connections, connection);
+    await testTargetConnection(context, connections, connection);
   } catch (error) {
     // A password is kept once it has been seen to work.
     if (password && kept) connections.secrets.setClientSecret(before.id, kept);
@@ -66,7 +66,7 @@ export async function loginToTarget(
   }
 }
 
-export async function testTarget(
+export async function testTargetConnection(
   context: CommandContext,
   connections: Connections,
   connection: TargetConnection,

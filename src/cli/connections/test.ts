@@ -3,20 +3,20 @@ import { oneLine } from '../../base/text.js';
 import type { Connection } from '../../connections/connection.js';
 import { Connections, isTarget } from '../../connections/store.js';
 import type { ConnectionTest } from '../../procore/connection-test.js';
-import { adviceFor, type Seen, testAndRemember, testJson } from '../../procore/setup.js';
+import { adviceFor, type SeenConnection, testAndRemember, testJson } from '../../procore/setup.js';
 import { openSession } from '../../project/session.js';
 import type { CommandContext } from '../command.js';
 import { columns, plural } from '../format.js';
-import { testTarget } from './target.js';
+import { testTargetConnection } from './target.js';
 
 export async function test(context: CommandContext): Promise<void> {
   const connections = new Connections(context.state().path);
   const connection = connections.find(context.argument(0));
-  if (isTarget(connection)) await testTarget(context, connections, connection);
+  if (isTarget(connection)) await testTargetConnection(context, connections, connection);
   else await testAndShow(context, connections, connection);
 }
 
-export async function projects(context: CommandContext): Promise<void> {
+export async function listProjects(context: CommandContext): Promise<void> {
   const connections = new Connections(context.state().path);
   const connection = connections.get(context.argument(0));
   const result = await runTest(context, connections, connection);
@@ -33,7 +33,11 @@ export async function testAndShow(
   return result;
 }
 
-async function runTest(context: CommandContext, connections: Connections, connection: Connection): Promise<Seen> {
+async function runTest(
+  context: CommandContext,
+  connections: Connections,
+  connection: Connection,
+): Promise<SeenConnection> {
   const session = openSession(context.state(), connection, context.options(), silentLog);
   try {
     return await testAndRemember(connections, connection, session);
@@ -42,7 +46,7 @@ async function runTest(context: CommandContext, connections: Connections, connec
   }
 }
 
-function describe(connection: Connection, result: Seen, advice: string | undefined): string {
+function describe(connection: Connection, result: SeenConnection, advice: string | undefined): string {
   const { account, companies, info } = result;
   const login = account.name !== undefined && account.login !== undefined ? ` (${account.login})` : '';
   const named = companies.map((one) => one.name || String(one.id)).join(', ') || 'none';

@@ -30,7 +30,7 @@ export type FindingKind =
   | 'disk';
 
 /** Something that a person should know of. */
-export interface Finding {
+export interface HealthFinding {
   readonly level: 'warning' | 'broken';
   readonly kind: FindingKind;
   /** A mount point, or the id of a job, a connection or a project. */
@@ -44,10 +44,10 @@ export interface Finding {
   readonly age?: number;
 }
 
-export interface Inspection {
+export interface HealthReport {
   readonly level: 'ok' | 'warning' | 'broken';
   /** What must not be overlooked first. */
-  readonly findings: readonly Finding[];
+  readonly findings: readonly HealthFinding[];
   readonly mounts: number;
   readonly jobs: number;
   readonly connections: number;
@@ -64,12 +64,12 @@ export async function inspect(
   options: OptionValues,
   store: JobStore | undefined,
   now = Date.now(),
-): Promise<Inspection> {
+): Promise<HealthReport> {
   const connections = new Connections(state.path);
   const mounts = state.mounts();
   const jobs = store?.list() ?? [];
   const found = await Promise.all(mounts.map((mount) => ofMount(mount, connections, now)));
-  const findings: Finding[] = [
+  const findings: HealthFinding[] = [
     ...disk(state, Number(options.cache_reserve)),
     ...found.flat(),
     ...missing(state, mounts),
@@ -87,11 +87,11 @@ export async function inspect(
   };
 }
 
-const levelOf = (findings: readonly Finding[]): Inspection['level'] =>
+const levelOf = (findings: readonly HealthFinding[]): HealthReport['level'] =>
   findings.some(({ level }) => level === 'broken') ? 'broken' : findings.length > 0 ? 'warning' : 'ok';
 
 /** Mounts of the configuration that are not there: they failed, were unmounted, or the service does not run. */
-const missing = (state: StateFolder, mounts: readonly MountRecord[]): Finding[] =>
+const missing = (state: StateFolder, mounts: readonly MountRecord[]): HealthFinding[] =>
   readConfiguredMounts(state)
     .filter(({ mountpoint }) => {
       const isThere = (place: string): boolean => mounts.some((one) => one.mountpoint === place);
@@ -104,7 +104,7 @@ const missing = (state: StateFolder, mounts: readonly MountRecord[]): Finding[] 
       message: `${mountpoint} stands in the configuration, and is not mounted (procorefs serve)`,
     }));
 
-async function ofMount(record: MountRecord, connections: Connections, now: number): Promise<Finding[]> {
+async function ofMount(record: MountRecord, connections: Connections, now: number): Promise<HealthFinding[]> {
   const { mountpoint } = record;
   const ask = <T>(method: string): Promise<T> =>
     askMount<T>(record, method, { mountpoint }, AbortSignal.timeout(ANSWER_LIMIT));
@@ -117,7 +117,7 @@ async function ofMount(record: MountRecord, connections: Connections, now: numbe
       { level: 'broken', kind: 'mount', subject: mountpoint, message: `${mountpoint}: its daemon does not answer` },
     ];
   }
-  const findings: Finding[] = [];
+  const findings: HealthFinding[] = [];
   const connection = connections.all().find(({ name }) => name === status.connection)?.id;
   const at = { subject: mountpoint, ...(connection === undefined ? {} : { connection }) };
   if (status.state === 'signed-out')
@@ -131,8 +131,8 @@ async function ofMount(record: MountRecord, connections: Connections, now: numbe
 const signedOut = (name: string): string => `"${name}" is signed out (procorefs connections login)`;
 
 /** Projects that nobody has mounted: what waits there waits until somebody does. */
-function outboxes(state: StateFolder, now: number): Finding[] {
-  return readdirSync(join(state.path, 'projects')).flatMap((key): Finding[] => {
+function outboxes(state: StateFolder, now: number): HealthFinding[] {
+  return readdirSync(join(state.path, 'projects')).flatMap((key): HealthFinding[] => {
     const folder = state.projectPath(key);
     const held = tryLock(join(folder, 'lock'));
     if (!held) return [];
@@ -151,8 +151,8 @@ function outboxes(state: StateFolder, now: number): Finding[] {
 }
 
 /** People's sign-ins that have ended. Service accounts sign in by themselves. */
-function signIns(connections: Connections): Finding[] {
-  return connections.all().flatMap((one): Finding[] => {
+function signIns(connections: Connections): HealthFinding[] {
+  return connections.all().flatMap((one): HealthFinding[] => {
     if (isTarget(one) || one.grant !== 'authorization-code') return [];
     const tokens = connections.secrets.tokens(one.id);
     // Without a reason the refresh token is in use just now.
@@ -162,7 +162,7 @@ function signIns(connections: Connections): Finding[] {
   });
 }
 
-function ofJob(job: Job, store: JobStore, now: number): Finding[] {
+function ofJob(job: Job, store: JobStore, now: number): HealthFinding[] {
   if (job.disabled) return [];
   const { id, name } = job;
   const at = { subject: id, job: { id, name } };
@@ -170,7 +170,7 @@ function ofJob(job: Job, store: JobStore, now: number): Finding[] {
   const last = runs[0];
   const away = last?.stats.away;
   if (last && last.ended === undefined && !away) return [];
-  const findings: Finding[] = [];
+  const findings: HealthFinding[] = [];
   if (away)
     findings.push({
       ...at,
@@ -210,7 +210,7 @@ function ofJob(job: Job, store: JobStore, now: number): Finding[] {
 const minute = (ms: number): string => new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
 
 /** Jobs with a schedule, and no daemon that looks after it. */
-function runner(state: StateFolder, jobs: readonly Job[]): Finding[] {
+function runner(state: StateFolder, jobs: readonly Job[]): HealthFinding[] {
   const waiting = jobs.filter(
     ({ disabled, status, schedule }) => !disabled && status !== 'complete' && schedule.mode !== 'manual',
   );
@@ -222,7 +222,7 @@ function runner(state: StateFolder, jobs: readonly Job[]): Finding[] {
   return [{ level: 'warning', kind: 'no-runner', subject: 'jobs', message }];
 }
 
-function disk({ path }: StateFolder, reserve: number): Finding[] {
+function disk({ path }: StateFolder, reserve: number): HealthFinding[] {
   const { bavail, bsize } = statfsSync(path);
   const free = bavail * bsize;
   if (free >= reserve) return [];

@@ -1,6 +1,6 @@
 import { oneLine } from '../../base/text.js';
 import type { UploadLine } from '../../outbox/uploads-view.js';
-import type { Finding } from './inspect.js';
+import type { HealthFinding } from './inspect.js';
 
 /** A change that waits longer than this is said, milliseconds. */
 export const OLD_CHANGE = 3_600_000;
@@ -10,13 +10,17 @@ const waits = (count: number): string => `${many(count, 'change')} wait${count =
 const since = (time: Date): string => `since ${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
 /** An alarm: before anything else, since nothing of it goes on by itself. */
-export const heldFinding = (where: string, count: number): Pick<Finding, 'level' | 'kind' | 'message'> => ({
+export const heldFinding = (where: string, count: number): Pick<HealthFinding, 'level' | 'kind' | 'message'> => ({
   level: 'broken',
   kind: 'held',
   message: `${where}: ${count} deletion${count === 1 ? '' : 's'} or overwrite${count === 1 ? '' : 's'} held, as they were many at once (procorefs uploads release or discard)`,
 });
 
-export const oldFinding = (where: string, count: number, first: Date): Pick<Finding, 'level' | 'kind' | 'message'> => ({
+export const oldFinding = (
+  where: string,
+  count: number,
+  first: Date,
+): Pick<HealthFinding, 'level' | 'kind' | 'message'> => ({
   level: 'warning',
   kind: 'old-outbox',
   message: `${where}: ${waits(count)} ${since(first)} (procorefs uploads)`,
@@ -27,7 +31,7 @@ export function outboxFindings(
   mountpoint: string,
   lines: readonly UploadLine[],
   now: number,
-): Omit<Finding, 'subject'>[] {
+): Omit<HealthFinding, 'subject'>[] {
   const held = lines.filter(({ needs }) => needs === 'release');
   const forPerson = lines.filter(({ needs }) => needs === 'person');
   const refused = lines.filter(({ needs }) => needs === 'permission');
@@ -39,7 +43,7 @@ export function outboxFindings(
       (state !== 'held' || reason !== undefined) &&
       (state === 'failed' || now - Date.parse(time) > OLD_CHANGE),
   );
-  const found: Omit<Finding, 'subject'>[] = [];
+  const found: Omit<HealthFinding, 'subject'>[] = [];
   if (held.length > 0) found.push(heldFinding(mountpoint, held.length));
   if (forPerson.length > 0) {
     const { path, reason = '' } = forPerson[0]!;

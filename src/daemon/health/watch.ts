@@ -3,7 +3,7 @@ import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { Notice } from '../../jobs/notify/notice.js';
 import { LOOKED_FOR, type Notifier } from '../../jobs/notify/notifier.js';
-import type { Inspection } from './inspect.js';
+import type { HealthReport } from './inspect.js';
 
 /** Milliseconds between two looks. */
 const LOOK = 60_000;
@@ -14,7 +14,7 @@ export class Watch {
   readonly #running: Promise<void>;
 
   /** @param isOurs one process of the state folder looks */
-  constructor(look: () => Promise<Inspection>, isOurs: () => boolean, notifier: Notifier, log: Log) {
+  constructor(look: () => Promise<HealthReport>, isOurs: () => boolean, notifier: Notifier, log: Log) {
     this.#running = (async () => {
       const { signal } = this.#stop;
       for (;;) {
@@ -39,7 +39,7 @@ export class Watch {
 const LONG_AWAY = 3_600_000;
 
 /** Those findings that nobody else tells of: a run that ends tells of itself. */
-export const noticesOf = ({ findings }: Inspection): Notice[] =>
+export const noticesOf = ({ findings }: HealthReport): Notice[] =>
   findings.flatMap(({ kind, subject, message, job, connection, age = LONG_AWAY }): Notice[] => {
     const told = LOOKED_FOR.find((one) => one === kind);
     if (!told || age < LONG_AWAY) return [];

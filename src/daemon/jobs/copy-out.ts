@@ -10,7 +10,7 @@ import type { JobEngine } from '../../jobs/engine.js';
 import type { ProjectSession } from '../../project/session.js';
 import { shortHash } from '../../project/state-folder.js';
 import type { Privacy } from '../../vfs/privacy.js';
-import { concerns, placeOf } from './places.js';
+import { concerns, locationOf } from './places.js';
 import { sideFrom } from './references.js';
 
 /** What a mount was asked for by `-o copy_out=TO,every=S`. */
@@ -55,7 +55,7 @@ export class CopyOuts {
     if (!mount.copyOut) return;
     if (!session) throw new Failure('usage', { what: 'copy_out needs a mount of one project, not of a company' });
     const body = this.#wanted(mount, mount.copyOut, session);
-    const place = await placeOf(this.#connections, body.transfer.destination);
+    const place = await locationOf(this.#connections, body.transfer.destination);
     const path = `/${place.path}`;
     if (place.tree === 'this machine' && (path === mount.mountpoint || path.startsWith(join(mount.mountpoint, '/'))))
       throw new Failure('job-overlaps', { name: body.name, why: `${path} lies in the mount itself` });

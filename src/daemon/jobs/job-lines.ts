@@ -2,7 +2,7 @@ import type { Connections } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import type { Execution } from '../../jobs/store/executions.js';
 import type { JobStore } from '../../jobs/store/job-store.js';
-import type { Shown } from '../shown.js';
+import type { MountedView } from '../shown.js';
 import { concerns, endOf } from './places.js';
 
 /** A job as `status` shows it. Times are ISO 8601. */
@@ -29,7 +29,7 @@ export interface JobLine {
 }
 
 /** The jobs that work on what is mounted: a project, or any of a company. */
-export function jobLines(store: JobStore, connections: Connections, shown: Shown): JobLine[] {
+export function jobLines(store: JobStore, connections: Connections, shown: MountedView): JobLine[] {
   return store
     .list()
     .filter(({ transfer }) => [transfer.source, transfer.destination].some((end) => isOf(connections, end, shown)))
@@ -37,7 +37,7 @@ export function jobLines(store: JobStore, connections: Connections, shown: Shown
 }
 
 /** A job whose connection is gone concerns nobody. */
-function isOf(connections: Connections, side: Job['transfer']['source'], { project, session }: Shown): boolean {
+function isOf(connections: Connections, side: Job['transfer']['source'], { project, session }: MountedView): boolean {
   try {
     if (project) return concerns(connections, side, project.session);
     const end = endOf(connections, side);

@@ -6,9 +6,9 @@ import { openConnection } from '../../endpoints/connection.js';
 import type { Target } from '../../endpoints/target.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import type { SideReference } from '../../jobs/definition/transfer-schema.js';
-import { AbsentSide, type Side, TargetSide } from '../../jobs/endpoint.js';
+import { AbsentSide, type Endpoint, TargetSide } from '../../jobs/endpoint.js';
 import type { Claim, Opener, SideRequest } from '../../jobs/opener.js';
-import type { Place } from '../../jobs/overlap.js';
+import type { EndpointLocation } from '../../jobs/overlap.js';
 import type { Execution } from '../../jobs/store/executions.js';
 import type { RunOptions } from '../../jobs/store/job-store.js';
 import { ProcoreSide } from '../../project/endpoint/procore-endpoint.js';
@@ -17,7 +17,7 @@ import { Owned, type Project } from '../../project/project.js';
 import type { Lease, Projects } from '../../project/projects.js';
 import type { StateFolder } from '../../project/state-folder.js';
 import { askDaemon } from '../control.js';
-import { concerns, type End, endOf, placeOf } from './places.js';
+import { concerns, type End, endOf, locationOf } from './places.js';
 
 export interface OpenerOptions {
   readonly state: StateFolder;
@@ -35,11 +35,11 @@ export class JobOpener implements Opener {
     this.#connections = new Connections(options.state.path);
   }
 
-  place(reference: SideReference): Promise<Place> {
-    return placeOf(this.#connections, reference);
+  place(reference: SideReference): Promise<EndpointLocation> {
+    return locationOf(this.#connections, reference);
   }
 
-  async open(reference: SideReference, request: SideRequest): Promise<Side> {
+  async open(reference: SideReference, request: SideRequest): Promise<Endpoint> {
     const end = endOf(this.#connections, reference);
     if (end.kind === 'project') return this.#openProject(end, request);
     try {
@@ -51,7 +51,7 @@ export class JobOpener implements Opener {
   }
 
   /** The rules of a folder that is to be made are those of what it will lie in. */
-  async #openAbsent(end: End & { kind: 'target' }, request: SideRequest): Promise<Side> {
+  async #openAbsent(end: End & { kind: 'target' }, request: SideRequest): Promise<Endpoint> {
     const names = end.path.split('/').filter((name) => name !== '');
     const isFolder = end.connection.uri.startsWith('/');
     const { uri } = end.connection;
@@ -129,7 +129,7 @@ export class JobOpener implements Opener {
     }
   }
 
-  async #openProject(end: End & { kind: 'project' }, request: SideRequest): Promise<Side> {
+  async #openProject(end: End & { kind: 'project' }, request: SideRequest): Promise<Endpoint> {
     const lease = await this.#o.projects.acquire(end.source);
     try {
       await lease.open(request.signal);

@@ -8,7 +8,7 @@ import { mountOf } from '../../endpoints/folder/root.js';
 import { checkPath } from '../../endpoints/paths.js';
 import type { SideReference } from '../../jobs/definition/transfer-schema.js';
 import type { Abilities } from '../../jobs/fitness.js';
-import type { Place } from '../../jobs/overlap.js';
+import type { EndpointLocation } from '../../jobs/overlap.js';
 import { isPlatform, platforms } from '../../names/platforms.js';
 import type { ProjectSession } from '../../project/session.js';
 import type { Source } from '../../project/source.js';
@@ -62,7 +62,7 @@ export function concerns(
 }
 
 /** The same place has the same tree, whichever connection leads there. Costs no call. */
-export async function placeOf(connections: Connections, reference: SideReference): Promise<Place> {
+export async function locationOf(connections: Connections, reference: SideReference): Promise<EndpointLocation> {
   const end = endOf(connections, reference);
   if (end.kind === 'project') {
     const { connection, source } = end;

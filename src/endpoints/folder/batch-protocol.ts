@@ -1,5 +1,5 @@
 /** A new small file, whose content lies in a file that is open. Descriptors are those of the process. */
-export interface NewFile {
+export interface BatchFile {
   readonly id: number;
   /** Of the folder that it comes into: the descriptor, and a path by it. */
   readonly folder: number;
@@ -17,7 +17,7 @@ export interface NewFile {
 }
 
 /** What became of it: as it is on the disk now. Without `size`: nothing, and nothing of it is left. */
-export interface Outcome {
+export interface BatchOutcome {
   readonly id: number;
   readonly size?: number;
   /** Milliseconds since the epoch. */

@@ -12,7 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
-import type { NewFile, Outcome } from './batch-protocol.js';
+import type { BatchFile, BatchOutcome } from './batch-protocol.js';
 import { syncFileSystemNow } from './kernel.js';
 import { isOwnerOnly } from './modes.js';
 import { nameFileNow } from './rename.js';
@@ -23,13 +23,13 @@ const MANY = 8;
 const MOST = 256;
 
 interface Part {
-  readonly file: NewFile;
+  readonly file: BatchFile;
   readonly fd: number;
 }
 
 interface Named {
-  readonly file: NewFile;
-  readonly outcome: Outcome;
+  readonly file: BatchFile;
+  readonly outcome: BatchOutcome;
 }
 
 const port = parentPort as MessagePort;
@@ -37,22 +37,22 @@ const buffer = Buffer.allocUnsafe(1 << 20);
 /** Files that have their names, which the disk does not know yet. */
 let named: Named[] = [];
 
-port.on('message', (first: readonly NewFile[]) => {
-  for (let files: NewFile[] = [...first]; files.length > 0; ) {
+port.on('message', (first: readonly BatchFile[]) => {
+  for (let files: BatchFile[] = [...first]; files.length > 0; ) {
     while (files.length < MOST) {
-      const more = receiveMessageOnPort(port)?.message as readonly NewFile[] | undefined;
+      const more = receiveMessageOnPort(port)?.message as readonly BatchFile[] | undefined;
       if (!more) break;
       files.push(...more);
     }
     together(files);
-    files = [...((receiveMessageOnPort(port)?.message as readonly NewFile[] | undefined) ?? [])];
+    files = [...((receiveMessageOnPort(port)?.message as readonly BatchFile[] | undefined) ?? [])];
   }
   finish();
 });
 
 /** Bytes onto the disk first, all of them; then the names. The names of one turn go onto the disk with the next. */
-function together(files: readonly NewFile[]): void {
-  const failed: Outcome[] = [];
+function together(files: readonly BatchFile[]): void {
+  const failed: BatchOutcome[] = [];
   const parts: Part[] = [];
   for (const file of files) {
     const part = attempt(() => written(file));
@@ -76,7 +76,7 @@ function together(files: readonly NewFile[]): void {
   else named.unshift(...before);
 }
 
-const at = ({ place }: NewFile, name: string): string => `${place}/${name}`;
+const at = ({ place }: BatchFile, name: string): string => `${place}/${name}`;
 
 /** Undefined: it failed, and whoever asked does it in the way that tells why. */
 function attempt<T>(work: () => T): T | undefined {
@@ -89,7 +89,7 @@ function attempt<T>(work: () => T): T | undefined {
 
 const isThere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
-function written(file: NewFile): Part | undefined {
+function written(file: BatchFile): Part | undefined {
   if (isThere(at(file, file.name)) || fstatSync(file.source).size !== file.size) return undefined;
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const part = at(file, file.part);
@@ -112,7 +112,7 @@ function written(file: NewFile): Part | undefined {
 }
 
 /** @throws EEXIST: something has the name by now */
-function publish({ file, fd }: Part, isSynced: boolean): Outcome | undefined {
+function publish({ file, fd }: Part, isSynced: boolean): BatchOutcome | undefined {
   if (!isSynced) fsyncSync(fd);
   const { size, mtimeMs } = fstatSync(fd);
   if (size !== file.size) return undefined;

@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
-import type { NewFile, Outcome } from './batch-protocol.js';
+import type { BatchFile, BatchOutcome } from './batch-protocol.js';
 
 /** Bytes of a file that one thread copies among others; larger ones are better copied side by side. */
-export const SMALL = 1 << 20;
+export const SMALL_FILE = 1 << 20;
 /** Files after which a thread is worth its start. */
 const FEW = 32;
 
@@ -14,9 +14,9 @@ export class BatchWriter {
   #worker: Worker | undefined;
   #seen = 0;
   #next = 1;
-  #queue: NewFile[] = [];
+  #queue: BatchFile[] = [];
   #sent: (() => void)[] = [];
-  readonly #waiting = new Map<number, (outcome: Outcome | undefined) => void>();
+  readonly #waiting = new Map<number, (outcome: BatchOutcome | undefined) => void>();
 
   /** Whether so many files were asked for that they are taken. */
   get isWorthwhile(): boolean {
@@ -28,7 +28,7 @@ export class BatchWriter {
    * is there, and the usual way tells why. The descriptors stay open until then.
    * @param arrived called when others may come
    */
-  write(file: Omit<NewFile, 'id'>, arrived: () => void): Promise<Outcome | undefined> {
+  write(file: Omit<BatchFile, 'id'>, arrived: () => void): Promise<BatchOutcome | undefined> {
     const id = this.#next++;
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
@@ -65,7 +65,7 @@ export class BatchWriter {
     const worker = new Worker(new URL('./batch-worker.js', import.meta.url), {
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 8 },
     });
-    worker.on('message', (outcomes: readonly Outcome[]) => {
+    worker.on('message', (outcomes: readonly BatchOutcome[]) => {
       for (const outcome of outcomes) {
         this.#waiting.get(outcome.id)?.(outcome.size === undefined ? undefined : outcome);
         this.#waiting.delete(outcome.id);

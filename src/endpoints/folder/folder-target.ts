@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs';
 import { constants, lstat, mkdir, open, readdir, rename, rmdir, utimes } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { Failure, isFailure } from '../../base/errors.js';
-import { type Aside, Asides } from '../aside.js';
+import { Asides, type DetachedName } from '../aside.js';
 import { asidesIn } from '../away.js';
 import {
   byName,
@@ -28,10 +28,10 @@ import {
   type TargetTest,
   type WriteOptions,
 } from '../target.js';
-import { BatchWriter, SMALL } from './batch.js';
+import { BatchWriter, SMALL_FILE } from './batch.js';
 import { GroupSync } from './group-sync.js';
 import { FolderLeaving, lstatIn } from './leaving.js';
-import { firstMode, isOwnerOnly, makePrivateFolder, protect } from './modes.js';
+import { firstMode, isOwnerOnly, makeOwnerFolder, protect } from './modes.js';
 import { testFolder } from './probe.js';
 import { removeOldParts } from './remove.js';
 import { renameNoReplace } from './rename.js';
@@ -113,7 +113,7 @@ export class FolderTarget implements Target {
   isAside(path: string, signal: AbortSignal): Promise<boolean> {
     checkPath(path, this.root);
     signal.throwIfAborted();
-    return this.#asides.has(path, async (folder): Promise<readonly Aside[]> => {
+    return this.#asides.has(path, async (folder): Promise<readonly DetachedName[]> => {
       try {
         return (await this.#names(folder, false)).asides;
       } catch (error) {
@@ -196,7 +196,7 @@ export class FolderTarget implements Target {
   async #writeTogether(path: string, content: Content, options: WriteOptions): Promise<TargetItem | undefined> {
     const { size, mtime, expected, hash } = options;
     const source = content.descriptor;
-    if (this.#root.remote || expected !== null || hash || size > SMALL || source === undefined) return undefined;
+    if (this.#root.remote || expected !== null || hash || size > SMALL_FILE || source === undefined) return undefined;
     if (!this.#batch.isWorthwhile) return undefined;
     const name = nameOf(path);
     const mode = firstMode(options.private === true && this.rules.keepsPrivacy, false);
@@ -244,7 +244,7 @@ export class FolderTarget implements Target {
     signal.throwIfAborted();
     const make = (): Promise<void> =>
       this.#root.folder(parentOf(path), async ({ at }) => {
-        if (isPrivate) await makePrivateFolder(at(nameOf(path)));
+        if (isPrivate) await makeOwnerFolder(at(nameOf(path)));
         else await mkdir(at(nameOf(path)));
       });
     try {

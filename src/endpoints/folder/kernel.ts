@@ -14,7 +14,7 @@ const STEP = 64 * 2 ** 20;
 export type LocalFile = string | number;
 
 /** Bytes of a local file. */
-export const sizeOf = async (file: LocalFile): Promise<number> =>
+export const localSize = async (file: LocalFile): Promise<number> =>
   (typeof file === 'number' ? fstatSync(file) : await stat(file)).size;
 
 /**

@@ -12,7 +12,7 @@ import {
   type TargetRules,
   type Trash,
 } from '../target.js';
-import { noteOf, overdue } from '../trash.js';
+import { overdue, trashNoteOf } from '../trash.js';
 import { identityOf } from './identity.js';
 import { makeAllLike } from './modes.js';
 import { emptyingIn } from './remove.js';
@@ -133,7 +133,7 @@ export class FolderLeaving {
   /** A free path in the trash of an item's file system, with a note of how long what goes there stays. */
   async trashPlace(path: string, trash: Trash, signal: AbortSignal): Promise<string> {
     const place = await this.#placeFor(path, trash.day, signal);
-    const note = noteOf(trash);
+    const note = trashNoteOf(trash);
     const noted = childPath(this.#topOf(path), note.path);
     if (!this.#noted.has(noted))
       await this.#root.folder(parentOf(noted), ({ at }) =>

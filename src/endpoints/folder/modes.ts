@@ -24,7 +24,7 @@ export function lastMode(isPrivate: boolean, before: number | undefined): number
 }
 
 /** A folder that nobody else can open, at no moment and whatever the umask says. */
-export async function makePrivateFolder(place: string): Promise<void> {
+export async function makeOwnerFolder(place: string): Promise<void> {
   await mkdir(place, { mode: OWNER });
   await chmod(place, OWNER);
 }

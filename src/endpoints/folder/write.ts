@@ -2,12 +2,12 @@ import { lstatSync, type Stats } from 'node:fs';
 import { constants, type FileHandle, lstat, open, unlink } from 'node:fs/promises';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
 import { conflictName } from '../../outbox/upload/conflict-name.js';
-import { damagedAt, Inspection, inspected, writeAll } from '../content.js';
+import { ContentCheck, damagedAt, inspected, writeAll } from '../content.js';
 import { continues, isAsExpected, nameOf, parentOf, partPath } from '../paths.js';
 import type { Content, TargetItem, TargetRules, WriteOptions } from '../target.js';
 import type { GroupSync } from './group-sync.js';
 import { identityOf } from './identity.js';
-import { copyInKernel, sizeOf } from './kernel.js';
+import { copyInKernel, localSize } from './kernel.js';
 import type { FolderLeaving } from './leaving.js';
 import { firstMode, isOwnerOnly, lastMode } from './modes.js';
 import { exchangeNames, nameFile, renameNoReplace } from './rename.js';
@@ -142,7 +142,7 @@ async function fill(
   const local = content.descriptor ?? content.file;
   let there = isNew ? 0 : await partSize(handle, options);
   if (local !== undefined && !options.hash && there === 0) {
-    const found = await sizeOf(local);
+    const found = await localSize(local);
     if (found !== options.size) {
       await unlink(part);
       throw damaged(`${found} bytes instead of ${options.size}`);
@@ -152,7 +152,7 @@ async function fill(
     if (there === options.size) return;
   }
   for (let start = there; ; start = 0) {
-    const inspection = new Inspection(options.hash);
+    const inspection = new ContentCheck(options.hash);
     await inspectPrefix(handle, start, inspection, options.signal);
     let at = start;
     try {
@@ -185,7 +185,7 @@ async function partSize(handle: FileHandle, options: WriteOptions): Promise<numb
 async function inspectPrefix(
   handle: FileHandle,
   length: number,
-  inspection: Inspection,
+  inspection: ContentCheck,
   signal: AbortSignal,
 ): Promise<void> {
   if (!inspection.seesAll) return inspection.skip(length);

@@ -15,7 +15,7 @@ const STOP_LIMIT = 3000;
 /** Variables that make rclone differ from one machine to the next. */
 const NOT_PASSED = /^(?:RCLONE_|AWS_CA_BUNDLE$)/;
 
-export interface DaemonOptions {
+export interface RcloneDaemonOptions {
   /** A file that is kept: an account's tokens change in it. Absent: one that goes with the daemon. */
   readonly configuration?: string | undefined;
   readonly temporary: MakeFolder;
@@ -49,7 +49,7 @@ export class RcloneDaemon {
   /**
    * @throws Failure `program-missing`, `target-failed`
    */
-  static async start(options: DaemonOptions, signal: AbortSignal): Promise<RcloneDaemon> {
+  static async start(options: RcloneDaemonOptions, signal: AbortSignal): Promise<RcloneDaemon> {
     signal.throwIfAborted();
     const temporary = await options.temporary('rclone');
     const file = options.configuration ?? join(temporary, 'rclone.conf');

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { Failure, isFailure } from '../../base/errors.js';
 import { nameOf } from '../paths.js';
 import { readByCopy } from '../remote/by-copy.js';
-import type { Entry, Parcel, Storage } from '../remote/storage.js';
+import type { RemoteStorage, StagedContent, StorageEntry } from '../remote/storage.js';
 import type { ContentHash, TargetRules } from '../target.js';
 import type { MakeFolder } from '../temporary.js';
 import type { RcloneDaemon } from './daemon.js';
@@ -32,7 +32,7 @@ interface RcItem {
 }
 
 /** One of rclone's storages, through the remote control of a daemon of its own. */
-export class RcloneStorage implements Storage {
+export class RcloneStorage implements RemoteStorage {
   readonly rules: TargetRules;
   readonly root: string;
   readonly publishes: boolean;
@@ -79,7 +79,7 @@ export class RcloneStorage implements Storage {
     return rcPath(path, this.#type);
   }
 
-  async entries(folder: string, signal: AbortSignal): Promise<Entry[]> {
+  async entries(folder: string, signal: AbortSignal): Promise<StorageEntry[]> {
     const opt = { showHash: this.#showHash, noMimeType: true };
     const { list } = await this.#call(
       'operations/list',
@@ -90,7 +90,7 @@ export class RcloneStorage implements Storage {
     return ((list ?? []) as RcItem[]).map((item) => this.#entry(item));
   }
 
-  async look(path: string, signal: AbortSignal): Promise<Entry | undefined> {
+  async look(path: string, signal: AbortSignal): Promise<StorageEntry | undefined> {
     if (path === '') return { name: '', folder: true, size: 0, mtime: undefined };
     const opt = { showHash: this.#showHash, noMimeType: true };
     try {
@@ -107,7 +107,7 @@ export class RcloneStorage implements Storage {
     }
   }
 
-  #entry({ Name, Size, ModTime, IsDir, Hashes }: RcItem): Entry {
+  #entry({ Name, Size, ModTime, IsDir, Hashes }: RcItem): StorageEntry {
     const hash = IsDir ? undefined : hashOf(Hashes, this.rules);
     const time = Date.parse(ModTime) / 1000;
     // Of folders of an object store it is the time of the call.
@@ -152,7 +152,7 @@ export class RcloneStorage implements Storage {
     return stream;
   }
 
-  async put({ file }: Parcel, path: string, signal: AbortSignal): Promise<void> {
+  async put({ file }: StagedContent, path: string, signal: AbortSignal): Promise<void> {
     const input = { srcFs: dirname(file), srcRemote: basename(file), dstFs: this.#remote, dstRemote: this.#rc(path) };
     await this.#call('operations/copyfile', input, path, signal);
   }

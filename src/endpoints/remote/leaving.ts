@@ -4,8 +4,8 @@ import { type AsideFolders, aside, type Leaver } from '../aside.js';
 import { bringBack, finish, holdsBack, lookBelow, type Movement, takeAway } from '../away.js';
 import { isAsExpected, isOwn, PART_PREFIX, parentOf, TRASH, trashPlace } from '../paths.js';
 import type { DiscardOptions, Emptied, TargetItem, Trash, WriteOptions } from '../target.js';
-import { type Note, noteOf, overdue } from '../trash.js';
-import type { Entry, Storage } from './storage.js';
+import { overdue, type TrashNote, trashNoteOf } from '../trash.js';
+import type { RemoteStorage, StorageEntry } from './storage.js';
 
 /** What of a remote target itself is needed here. */
 export interface RemoteTree {
@@ -22,12 +22,12 @@ export interface RemoteTree {
 
 /** How items leave their place in a storage, and what becomes of them in its trash. */
 export class RemoteLeaving {
-  readonly #storage: Storage;
+  readonly #storage: RemoteStorage;
   readonly #tree: RemoteTree;
   /** Notes in the trash that are there. */
   readonly #noted = new Set<string>();
 
-  constructor(storage: Storage, tree: RemoteTree) {
+  constructor(storage: RemoteStorage, tree: RemoteTree) {
     this.#storage = storage;
     this.#tree = tree;
   }
@@ -39,7 +39,7 @@ export class RemoteLeaving {
   };
 
   /** @param found what is there */
-  async discard(seen: TargetItem, found: Entry, { isSeen, trash, signal }: DiscardOptions): Promise<void> {
+  async discard(seen: TargetItem, found: StorageEntry, { isSeen, trash, signal }: DiscardOptions): Promise<void> {
     const { path, folder } = seen;
     if (found.folder !== folder || found.unusable !== seen.unusable) throw this.#changed(path);
     if (!folder && !isAsExpected(found, seen, this.#storage.rules.timeGrain)) throw this.#changed(path);
@@ -104,7 +104,7 @@ export class RemoteLeaving {
    */
   async replacing<T>(
     path: string,
-    there: Entry | undefined,
+    there: StorageEntry | undefined,
     { trash, signal }: WriteOptions,
     put: () => Promise<T>,
   ): Promise<T> {
@@ -178,7 +178,7 @@ export class RemoteLeaving {
   }
 
   /** What tells a file from another one. Where times are those of storing, a move may change them; a copy, hashes. */
-  #identity({ size, mtime, hash }: Entry): string {
+  #identity({ size, mtime, hash }: StorageEntry): string {
     return JSON.stringify([size, this.#storage.rules.setsTimes && mtime, this.#storage.renames && hash?.value]);
   }
 
@@ -203,14 +203,14 @@ export class RemoteLeaving {
   /** A free place in the trash, and a note of how long what goes there stays. */
   async #trashPlace(path: string, trash: Trash, signal: AbortSignal): Promise<string> {
     const place = await this.#placeFor(path, trash.day, signal);
-    const note = noteOf(trash);
+    const note = trashNoteOf(trash);
     if (!this.#noted.has(note.path)) await this.#putNote(note, signal);
     this.#noted.add(note.path);
     return place;
   }
 
   /** The name says all: what has it already stays. It is given by a rename: to write there would follow a link. */
-  async #putNote({ path, text }: Note, signal: AbortSignal): Promise<void> {
+  async #putNote({ path, text }: TrashNote, signal: AbortSignal): Promise<void> {
     if (await this.#storage.look(path, signal)) return;
     if (this.#storage.publishes) return this.#tree.putSmall(path, text, signal);
     const part = `${PART_PREFIX}${randomBytes(8).toString('hex')}`;

@@ -1,15 +1,18 @@
 import { Failure } from '../../base/errors.js';
 import type { OpenOptions, TargetDefinition } from '../open.js';
 import { type MakeFolder, stagingPath, temporaryIn } from '../temporary.js';
-import { Staging } from './staging.js';
+import { StorageStaging } from './staging.js';
 
 /** Where a target that programs reach keeps what it needs on this machine. */
 export const temporaryOf = (options: OpenOptions): MakeFolder => temporaryIn(stateOf(options));
 
 /** Bytes are staged where the next process finds them for the same definition. */
-export function stagingFor(definition: TargetDefinition, options: OpenOptions): Staging {
+export function stagingFor(definition: TargetDefinition, options: OpenOptions): StorageStaging {
   const { platform, uri, username, options: given } = definition;
-  return new Staging(stagingPath(stateOf(options)), JSON.stringify([platform, uri, username, given, options.path]));
+  return new StorageStaging(
+    stagingPath(stateOf(options)),
+    JSON.stringify([platform, uri, username, given, options.path]),
+  );
 }
 
 function stateOf({ state }: OpenOptions): string {

@@ -7,7 +7,7 @@ const DATED = /^(.*)-(\d{4}-\d\d-\d\d)$/;
  * The names of parts on a storage that says of a file only what time its content has: each bears the day on which it was
  * begun. Those that a list shows are continued under the name that they have.
  */
-export class Parts {
+export class PartNames {
   readonly #begun = new Map<string, string>();
 
   /** @param part as `partPath` calls it */

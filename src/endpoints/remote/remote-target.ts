@@ -29,23 +29,23 @@ import type {
   WriteOptions,
 } from '../target.js';
 import { RemoteLeaving } from './leaving.js';
-import { Parts } from './parts.js';
-import type { Staging } from './staging.js';
-import type { Entry, Parcel, Storage } from './storage.js';
+import { PartNames } from './parts.js';
+import type { StorageStaging } from './staging.js';
+import type { RemoteStorage, StagedContent, StorageEntry } from './storage.js';
 
 /** A target that a program or protocol reaches: what all of them have in common. */
 export class RemoteTarget implements Target {
   readonly rules: TargetRules;
   readonly root: string;
-  readonly #storage: Storage;
-  readonly #staging: Staging;
+  readonly #storage: RemoteStorage;
+  readonly #staging: StorageStaging;
   /** Folders that are known to be folders of this root. */
   readonly #folders = new Set<string>(['']);
-  readonly #parts = new Parts();
+  readonly #parts = new PartNames();
   readonly #leaving: RemoteLeaving;
   readonly #asides = new Asides();
 
-  constructor(storage: Storage, staging: Staging) {
+  constructor(storage: RemoteStorage, staging: StorageStaging) {
     this.#storage = storage;
     this.#staging = staging;
     this.rules = storage.rules;
@@ -77,7 +77,7 @@ export class RemoteTarget implements Target {
       entries = await this.#storage.entries(path, signal);
     }
     this.#asides.listed(path, asidesIn(entries.map(({ name }) => name)).all);
-    const parts: Entry[] = [];
+    const parts: StorageEntry[] = [];
     const items: TargetItem[] = [];
     for (const entry of entries) {
       // A server may call an item what it likes.
@@ -153,7 +153,7 @@ export class RemoteTarget implements Target {
   }
 
   /** Stores bytes at a place, as the file `path` or a part of it, and sees that they are there. */
-  async #put(parcel: Parcel, place: string, path: string, options: WriteOptions): Promise<TargetItem> {
+  async #put(parcel: StagedContent, place: string, path: string, options: WriteOptions): Promise<TargetItem> {
     await this.#storage.put(parcel, place, options.signal);
     const stored = await this.#storage.look(place, options.signal);
     // The program has seen that all arrived: under its name it is somebody else's by now. A part is nobody else's.
@@ -178,7 +178,7 @@ export class RemoteTarget implements Target {
   }
 
   /** @returns what is there */
-  async #checkPlace(path: string, { expected, signal }: WriteOptions): Promise<Entry | undefined> {
+  async #checkPlace(path: string, { expected, signal }: WriteOptions): Promise<StorageEntry | undefined> {
     const there = await this.#storage.look(path, signal);
     if (there?.folder || there?.unusable)
       throw new Failure('target-exists', { target: this.root, path, why: 'it is no file' });
@@ -195,7 +195,7 @@ export class RemoteTarget implements Target {
     this.#folders.add(path);
   }
 
-  #checkStored(stored: Entry | undefined, path: string, { size, hash }: WriteOptions): void {
+  #checkStored(stored: StorageEntry | undefined, path: string, { size, hash }: WriteOptions): void {
     const damaged = (why: string): Failure => new Failure('target-damaged', { target: this.root, path, why });
     if (stored?.size !== size) throw damaged(`${stored?.size ?? 'no'} bytes of ${size} are there`);
     if (hash && stored.hash?.kind === hash.kind && stored.hash.value !== hash.value)
@@ -255,7 +255,7 @@ export class RemoteTarget implements Target {
     await this.#leaving.removeFolder(path, new Failure('target-not-empty', { target: this.root, path }), signal);
   }
 
-  async #toRemove(path: string, signal: AbortSignal): Promise<Entry | undefined> {
+  async #toRemove(path: string, signal: AbortSignal): Promise<StorageEntry | undefined> {
     checkPath(path, this.root);
     signal.throwIfAborted();
     if (path === '') throw new Failure('target-denied', { target: this.root, path: 'to remove the root' });
@@ -339,7 +339,7 @@ export class RemoteTarget implements Target {
 }
 
 /** An item under its name after it was a part. */
-function withName({ hidden: _, ...entry }: Entry, path: string): TargetItem {
+function withName({ hidden: _, ...entry }: StorageEntry, path: string): TargetItem {
   const name = nameOf(path);
   return { ...entry, name, path, ...(name.startsWith('.') ? { hidden: true } : {}) };
 }

@@ -3,11 +3,11 @@ import { constants, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, Failure, type FailureCode, isFailure } from '../../base/errors.js';
 import { bootId } from '../../cache/durable.js';
-import { damagedAt, Inspection, inspected, writeAll } from '../content.js';
-import { copyInKernel, sizeOf } from '../folder/kernel.js';
+import { ContentCheck, damagedAt, inspected, writeAll } from '../content.js';
+import { copyInKernel, localSize } from '../folder/kernel.js';
 import { contentKey, continues } from '../paths.js';
 import type { Content, ContentForm, WriteOptions } from '../target.js';
-import type { Parcel } from './storage.js';
+import type { StagedContent } from './storage.js';
 
 /** After these what was staged is of no use to another attempt, or in its way. */
 const FINAL = new Set<FailureCode>([
@@ -28,7 +28,7 @@ const FINAL = new Set<FailureCode>([
  * The local folder (0700) where the bytes for a storage are made complete before any of them is sent. What broke off
  * while it was fetched or sent goes on from there, also in the next process.
  */
-export class Staging {
+export class StorageStaging {
   readonly #folder: string;
   readonly #target: string;
   readonly #busy = new Set<string>();
@@ -66,12 +66,12 @@ export class Staging {
     content: Content,
     options: WriteOptions,
     { target, needsTime, reads }: StorageNeeds,
-    send: (parcel: Parcel) => Promise<T>,
+    send: (parcel: StagedContent) => Promise<T>,
   ): Promise<T> {
     const { size, mtime, signal } = options;
     const own = ownFile(content, reads);
     if (own !== undefined && (!needsTime || mtime === undefined) && !options.hash) {
-      const found = await sizeOf(own);
+      const found = await localSize(own);
       if (found !== size) throw damagedAt(target, path)(`${found} bytes instead of ${size}`);
       return send({ file: own, size, mtime, continues: continues(options) });
     }
@@ -143,11 +143,11 @@ async function fetch(file: string, path: string, content: Content, options: Writ
     }
     const local = content.descriptor ?? content.file;
     if (at === 0 && local !== undefined) {
-      const found = await sizeOf(local);
+      const found = await localSize(local);
       if (found !== size) throw damaged(`${found} bytes instead of ${size}`);
       at = await copyInKernel(local, handle, size, signal);
     }
-    const inspection = new Inspection(hash);
+    const inspection = new ContentCheck(hash);
     if (at > 0 && inspection.seesAll)
       for await (const chunk of handle.createReadStream({ start: 0, autoClose: false }))
         inspection.add(chunk as Buffer);

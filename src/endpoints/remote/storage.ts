@@ -2,10 +2,10 @@ import type { Readable } from 'node:stream';
 import type { TargetItem, TargetRules } from '../target.js';
 
 /** An item as a storage shows it. */
-export type Entry = Omit<TargetItem, 'path'>;
+export type StorageEntry = Omit<TargetItem, 'path'>;
 
 /** Bytes that are to be stored: a local file, complete and with its time of modification. */
-export interface Parcel {
+export interface StagedContent {
   readonly file: string;
   /** Bytes. */
   readonly size: number;
@@ -19,7 +19,7 @@ export interface Parcel {
  * What a program or protocol must be able to do for `RemoteTarget` to make a target of it. Paths are below the root and
  * checked. Errors are Failures of `catalogue-targets.ts`.
  */
-export interface Storage {
+export interface RemoteStorage {
   readonly rules: TargetRules;
   readonly root: string;
   /** A file appears under its name when it is complete, so that it needs no part. */
@@ -33,12 +33,12 @@ export interface Storage {
   /** Symbolic links on the server may lead elsewhere: every folder is looked at before something is put into it. */
   readonly hasLinks: boolean;
   /** @throws Failure `target-missing` */
-  entries(folder: string, signal: AbortSignal): Promise<Entry[]>;
-  look(path: string, signal: AbortSignal): Promise<Entry | undefined>;
+  entries(folder: string, signal: AbortSignal): Promise<StorageEntry[]>;
+  look(path: string, signal: AbortSignal): Promise<StorageEntry | undefined>;
   /** @throws Failure `target-missing` */
   open(path: string, start: number, signal: AbortSignal): Promise<Readable>;
   /** Stores a file, in place of one that is there. */
-  put(parcel: Parcel, path: string, signal: AbortSignal): Promise<void>;
+  put(parcel: StagedContent, path: string, signal: AbortSignal): Promise<void>;
   /** Its parent exists. One that exists is fine. */
   makeFolder(path: string, signal: AbortSignal): Promise<void>;
   removeFile(path: string, signal: AbortSignal): Promise<void>;

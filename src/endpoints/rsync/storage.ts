@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { isFailure } from '../../base/errors.js';
 import { nameOf } from '../paths.js';
 import { readByCopy } from '../remote/by-copy.js';
-import type { Entry, Parcel, Storage } from '../remote/storage.js';
+import type { RemoteStorage, StagedContent, StorageEntry } from '../remote/storage.js';
 import { rulesOf } from '../rules.js';
 import type { MakeFolder } from '../temporary.js';
 import type { SshHost } from './host.js';
@@ -24,7 +24,7 @@ const MOVE = `sh -c 'if [ -e "$2" ] || [ -L "$2" ]; then echo "File exists" >&2;
  * A server with sshd and rsync. Bytes and lists come by rsync, whose names go through its standard input and so past
  * every shell and wildcard; moves and removals are commands of POSIX by ssh.
  */
-export class RsyncStorage implements Storage {
+export class RsyncStorage implements RemoteStorage {
   // Lists show whole seconds; a part is completed by rsync's own checksums. What lies behind it may be a Mac.
   readonly rules = rulesOf('rsync', { normalizes: true, timeGrain: 1, replacesAtOnce: true, resumes: true });
   readonly publishes = false;
@@ -42,13 +42,13 @@ export class RsyncStorage implements Storage {
     this.root = host.shown;
   }
 
-  async entries(folder: string, signal: AbortSignal): Promise<Entry[]> {
+  async entries(folder: string, signal: AbortSignal): Promise<StorageEntry[]> {
     const asked = folder === '' ? './' : `./${folder}/`;
-    const lines = parseList(
+    const lines = parseRsyncList(
       await this.#host.rsync([...LIST, this.#host.source, this.#host.nowhere], asked, folder, signal),
     );
     const before = folder === '' ? '' : `${folder}/`;
-    const found: Entry[] = [];
+    const found: StorageEntry[] = [];
     for (const { path, ...entry } of lines) {
       if (path === '' || path === '.' || path === folder || !path.startsWith(before)) continue;
       const name = path.slice(before.length);
@@ -57,10 +57,10 @@ export class RsyncStorage implements Storage {
     return found;
   }
 
-  async look(path: string, signal: AbortSignal): Promise<Entry | undefined> {
+  async look(path: string, signal: AbortSignal): Promise<StorageEntry | undefined> {
     if (path === '') return { name: '', folder: true, size: 0, mtime: undefined };
     try {
-      const lines = parseList(
+      const lines = parseRsyncList(
         await this.#host.rsync(
           [...LIST, '--ignore-missing-args', this.#host.source, this.#host.nowhere],
           `./${path}`,
@@ -86,7 +86,7 @@ export class RsyncStorage implements Storage {
     });
   }
 
-  async put({ file }: Parcel, path: string, signal: AbortSignal): Promise<void> {
+  async put({ file }: StagedContent, path: string, signal: AbortSignal): Promise<void> {
     // In place: what a broken connection left is compared by checksums, and only what is missing is sent.
     const words = ['--times', '--inplace', '--ignore-times', '--no-whole-file', file, this.#host.place(path)];
     await this.#host.rsync(words, '', path, signal);
@@ -132,12 +132,12 @@ export class RsyncStorage implements Storage {
 
 const LINE = /^([-dlpscb])[-rwxsStT]{9}\S*\s+(\d+) (\d{4})\/(\d\d)\/(\d\d) (\d\d):(\d\d):(\d\d) (.*)$/;
 
-interface Line extends Omit<Entry, 'name'> {
+interface Line extends Omit<StorageEntry, 'name'> {
   readonly path: string;
 }
 
 /** Lines of `rsync --list-only` (in UTC): mode, size, date, time, path; bytes that do not print come as `\#012`. */
-export function parseList(text: string): Line[] {
+export function parseRsyncList(text: string): Line[] {
   return text.split('\n').flatMap((line) => {
     const match = LINE.exec(line);
     if (!match) return [];

@@ -5,7 +5,7 @@ import { Failure, isFailure } from '../../base/errors.js';
 import { WINDOWS_CHARACTERS } from '../../names/platform-files.js';
 import { launch } from '../launch.js';
 import { nameOf } from '../paths.js';
-import type { Entry, Parcel, Storage } from '../remote/storage.js';
+import type { RemoteStorage, StagedContent, StorageEntry } from '../remote/storage.js';
 import { rulesOf } from '../rules.js';
 import { smbFailure } from './failures.js';
 import { SmbSession, smbEnvironment } from './session.js';
@@ -14,7 +14,7 @@ import { SmbSession, smbEnvironment } from './session.js';
 const END = `end_${randomBytes(8).toString('hex')}`;
 
 /** An SMB share that is not mounted, through the `smbclient` program. */
-export class SmbStorage implements Storage {
+export class SmbStorage implements RemoteStorage {
   // `ls` shows whole seconds; a file is replaced by a rename.
   readonly rules = rulesOf('smb', {
     // The server may be a Mac.
@@ -47,10 +47,10 @@ export class SmbStorage implements Storage {
     this.#cleanUp = cleanUp;
   }
 
-  async entries(folder: string, signal: AbortSignal): Promise<Entry[]> {
+  async entries(folder: string, signal: AbortSignal): Promise<StorageEntry[]> {
     const pattern = this.#quoted(folder).slice(0, -1);
     try {
-      return parseList(await this.#run(`ls ${pattern}\\*"`, folder, signal));
+      return parseSmbList(await this.#run(`ls ${pattern}\\*"`, folder, signal));
     } catch (error) {
       // Nothing fits the pattern: the folder is empty, or not there. The root of a share has no entries for itself.
       const isEmpty = isFailure(error) && error.details.why === 'NT_STATUS_NO_SUCH_FILE';
@@ -59,11 +59,11 @@ export class SmbStorage implements Storage {
     }
   }
 
-  async look(path: string, signal: AbortSignal): Promise<Entry | undefined> {
+  async look(path: string, signal: AbortSignal): Promise<StorageEntry | undefined> {
     if (path === '') return { name: '', folder: true, size: 0, mtime: undefined };
     try {
       const name = nameOf(path);
-      const [found] = parseList(await this.#run(`ls ${this.#quoted(path)}`, path, signal));
+      const [found] = parseSmbList(await this.#run(`ls ${this.#quoted(path)}`, path, signal));
       return found && { ...found, name };
     } catch (error) {
       if (isFailure(error, 'target-missing')) return undefined;
@@ -106,7 +106,7 @@ export class SmbStorage implements Storage {
     return out;
   }
 
-  async put({ file, size, mtime, continues }: Parcel, path: string, signal: AbortSignal): Promise<void> {
+  async put({ file, size, mtime, continues }: StagedContent, path: string, signal: AbortSignal): Promise<void> {
     // What a broken connection left is continued.
     const there = continues ? await this.look(path, signal) : undefined;
     const how = there && there.size > 0 && there.size <= size ? 'reput' : 'put';
@@ -201,8 +201,8 @@ const DATE = / {2}(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
 const [ATTRIBUTES, SIZE] = [7, 8];
 
 /** Lines of `ls`: two blanks, the name, attributes, size, date; names are as long as they are. */
-export function parseList(text: string): Entry[] {
-  const entries: Entry[] = [];
+export function parseSmbList(text: string): StorageEntry[] {
+  const entries: StorageEntry[] = [];
   for (const line of text.split('\n')) {
     const date = DATE.exec(line);
     if (!date || !line.startsWith('  ')) continue;

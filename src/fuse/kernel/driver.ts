@@ -5,8 +5,8 @@ import type { Log } from '../../base/log.js';
 import type { Driver, FileSystem, Mounted, MountOptions } from '../filesystem.js';
 import { clearDeadMount, detach, mountedAt, unmount } from '../mountpoint.js';
 import { attach, isRoot } from './attach.js';
-import { Guard } from './guard.js';
-import { Session } from './session.js';
+import { ConnectionGuard } from './guard.js';
+import { FuseSession } from './session.js';
 
 /** The kernel reads so far ahead of a sequential reader; its own default is 128 KiB. */
 const READ_AHEAD_KIB = 4096;
@@ -18,21 +18,21 @@ export const kernelDriver: Driver = {
   async mount(fileSystem: FileSystem, options: MountOptions): Promise<Mounted> {
     const readOnly = options.readOnly || !fileSystem.writable;
     const fd = await attach({ ...options, readOnly });
-    let session: Session;
+    let session: FuseSession;
     try {
-      session = new Session(fd, fileSystem, { readOnly, wantPassthrough: isRoot(), log: options.log });
+      session = new FuseSession(fd, fileSystem, { readOnly, wantPassthrough: isRoot(), log: options.log });
     } catch (error) {
       // Nobody reads what the kernel asks.
       closeSync(fd);
       throw await undone(options.mountpoint, error);
     }
     session.channel.start();
-    let init: Awaited<Session['ready']>;
-    let guard: Guard | undefined;
+    let init: Awaited<FuseSession['ready']>;
+    let guard: ConnectionGuard | undefined;
     try {
       init = await session.ready;
       const mount = await mountedAt(options.mountpoint);
-      guard = mount && new Guard(mount, options.log);
+      guard = mount && new ConnectionGuard(mount, options.log);
       if (mount && isRoot()) await raiseReadAhead(mount.device, options.log);
       fileSystem.mounted(session.notifier);
     } catch (error) {

@@ -25,7 +25,7 @@ read -r word || abort "$1" "$2"
  * program for an answer, and whoever reads /proc for both. A shell that waits for the end of the main thread
  * (PR_SET_PDEATHSIG, prctl(2), which setpriv(1) sets) ends that.
  */
-export class Guard {
+export class ConnectionGuard {
   readonly #child;
 
   constructor(mount: MountEntry, log: Log) {

@@ -31,7 +31,7 @@ const PATIENCE_MS = 2_000;
  * kept back while a request on the same node is pending. Whatever is said twice before it is sent goes out once. What
  * waits in the pool when the device is closed would go to whatever file gets its number then: this has its own.
  */
-export class Notifier implements KernelCache {
+export class KernelNotifier implements KernelCache {
   readonly canInvalidate = true;
   /** Whether the kernel knows FUSE_NOTIFY_INC_EPOCH, which waits for no lock. */
   canExpireAll = false;

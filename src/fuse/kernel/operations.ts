@@ -4,11 +4,11 @@ import type { NodeId } from '../../base/ids.js';
 import type { DirectoryPage, Entry, FileSystemStatistics, Handle, NoEntry, OpenFile } from '../filesystem.js';
 import { type OpenMode, openMode } from './backing.js';
 import { GETATTR_FH, opcode, openFlag, structs } from './protocol.js';
-import type { Request, RequestBuffer } from './request.js';
-import type { Patience, Session } from './session.js';
+import type { FuseRequest, RequestBuffer } from './request.js';
+import type { FuseSession, ReplyPolicy } from './session.js';
 
 /** Answers a request (true), or sees to it that it is answered later (false). What it throws is answered as an error. */
-export type Handler = (session: Session, request: Request, incoming: RequestBuffer) => boolean;
+export type OperationHandler = (session: FuseSession, request: FuseRequest, incoming: RequestBuffer) => boolean;
 
 const { EINVAL, ENODATA, ENOENT, ENOTTY, ERANGE, EROFS } = constants.errno;
 const O_ACCMODE = 3;
@@ -19,7 +19,7 @@ const WRITABLE = 2;
 const COPY_UP_TO = 8192;
 const NUL = Buffer.of(0);
 
-const lookup: Handler = (session, request, incoming) => {
+const lookup: OperationHandler = (session, request, incoming) => {
   const name = incoming.name(0);
   if (name === undefined) {
     session.sendStatus(request, ENOENT);
@@ -33,14 +33,14 @@ const lookup: Handler = (session, request, incoming) => {
   return deliver(session, request, found, answer);
 };
 
-const getattr: Handler = (session, request, incoming) => {
+const getattr: OperationHandler = (session, request, incoming) => {
   const at = structs.getattr_in.at;
   const handle = incoming.u32(at.getattr_flags) & GETATTR_FH ? handleOf(incoming.u64(at.fh)) : undefined;
   const found = session.fileSystem.getattr(request.node, handle, request);
   return deliver(session, request, found, (entry) => session.send(request, session.reply.attributes(entry)));
 };
 
-const opendir: Handler = (session, request) => {
+const opendir: OperationHandler = (session, request) => {
   const release = (handle: Handle): void => session.fileSystem.releasedir(request.node, handle);
   const answer = (handle: Handle): void => {
     const isKept = session.fileSystem.isListedAnew?.(request.node) !== true;
@@ -52,7 +52,7 @@ const opendir: Handler = (session, request) => {
   return deliver(session, request, opened, answer, { discard: release });
 };
 
-function readdir(plus: boolean): Handler {
+function readdir(plus: boolean): OperationHandler {
   return (session, request, incoming) => {
     const at = structs.read_in.at;
     const handle = handleOf(incoming.u64(at.fh));
@@ -73,7 +73,7 @@ function readdir(plus: boolean): Handler {
   };
 }
 
-const releasedir: Handler = (session, request, incoming) => {
+const releasedir: OperationHandler = (session, request, incoming) => {
   const handle = handleOf(incoming.u64(structs.release_in.at.fh));
   session.finished.delete(handle);
   session.sendStatus(request, 0);
@@ -81,7 +81,7 @@ const releasedir: Handler = (session, request, incoming) => {
   return true;
 };
 
-const open: Handler = (session, request, incoming) => {
+const open: OperationHandler = (session, request, incoming) => {
   const { node } = request;
   const flags = incoming.u32(structs.open_in.at.flags);
   if ((flags & O_ACCMODE) !== 0 && !session.writable) throw new Failure('read-only');
@@ -100,7 +100,7 @@ const open: Handler = (session, request, incoming) => {
 
 /** How an open file is to be served, and the handle that the kernel gets for it. */
 export function openReply(
-  session: Session,
+  session: FuseSession,
   node: NodeId,
   file: OpenFile,
   flags: number,
@@ -115,13 +115,13 @@ export function openReply(
   };
 }
 
-export function releaseOpened(session: Session, node: NodeId, fh: number): void {
+export function releaseOpened(session: FuseSession, node: NodeId, fh: number): void {
   const mode: OpenMode = fh % WRITABLE === 0 ? openMode.cached : openMode.passthrough;
   session.backing.release(node, mode);
   session.fileSystem.release(node, handleOf(fh));
 }
 
-const read: Handler = (session, request, incoming) => {
+const read: OperationHandler = (session, request, incoming) => {
   const at = structs.read_in.at;
   const size = incoming.u32(at.size);
   const handle = handleOf(incoming.u64(at.fh));
@@ -132,19 +132,19 @@ const read: Handler = (session, request, incoming) => {
   });
 };
 
-const release: Handler = (session, request, incoming) => {
+const release: OperationHandler = (session, request, incoming) => {
   const fh = incoming.u64(structs.release_in.at.fh);
   session.sendStatus(request, 0);
   releaseOpened(session, request.node, fh);
   return true;
 };
 
-const statfs: Handler = (session, request) =>
+const statfs: OperationHandler = (session, request) =>
   deliver(session, request, session.fileSystem.statfs(request), (found: FileSystemStatistics) =>
     session.send(request, session.reply.statistics(found)),
   );
 
-const getxattr: Handler = (session, request, incoming) => {
+const getxattr: OperationHandler = (session, request, incoming) => {
   const size = incoming.u32(structs.getxattr_in.at.size);
   const name = incoming.name(structs.getxattr_in.size);
   if (name === undefined) {
@@ -158,7 +158,7 @@ const getxattr: Handler = (session, request, incoming) => {
   });
 };
 
-const listxattr: Handler = (session, request, incoming) => {
+const listxattr: OperationHandler = (session, request, incoming) => {
   const size = incoming.u32(structs.getxattr_in.at.size);
   const names = session.fileSystem.listxattr(request.node, request);
   return deliver(session, request, names, (list) =>
@@ -166,12 +166,12 @@ const listxattr: Handler = (session, request, incoming) => {
   );
 };
 
-const destroy: Handler = (session, request) => {
+const destroy: OperationHandler = (session, request) => {
   session.sendStatus(request, 0);
   return true;
 };
 
-export const operations: readonly (Handler | undefined)[] = table({
+export const operations: readonly (OperationHandler | undefined)[] = table({
   LOOKUP: lookup,
   GETATTR: getattr,
   OPEN: open,
@@ -222,11 +222,11 @@ export const handleOf = (fh: number): Handle => Math.floor(fh / MODES);
 export const isWritable = (fh: number): boolean => fh % MODES >= WRITABLE;
 
 export function deliver<T>(
-  session: Session,
-  request: Request,
+  session: FuseSession,
+  request: FuseRequest,
   result: T | Promise<T>,
   answer: (value: T) => void,
-  options: Patience<T> = {},
+  options: ReplyPolicy<T> = {},
 ): boolean {
   if (result instanceof Promise) {
     session.later(request, result, answer, options);
@@ -236,14 +236,14 @@ export function deliver<T>(
   return true;
 }
 
-function sendBytes(session: Session, request: Request, bytes: Uint8Array, limit: number): void {
+function sendBytes(session: FuseSession, request: FuseRequest, bytes: Uint8Array, limit: number): void {
   const data = bytes.length > limit ? bytes.subarray(0, limit) : bytes;
   if (data.length <= COPY_UP_TO) session.send(request, session.reply.data(data));
   else session.sendData(request, data);
 }
 
 /** An attribute's value, or its size where the caller asks for that with `size` 0. */
-function sendSized(session: Session, request: Request, bytes: Uint8Array, size: number): void {
+function sendSized(session: FuseSession, request: FuseRequest, bytes: Uint8Array, size: number): void {
   if (size === 0) session.send(request, session.reply.xattrSize(bytes.length));
   else if (bytes.length > size) session.sendStatus(request, ERANGE);
   else sendBytes(session, request, bytes, size);

@@ -1,6 +1,6 @@
 import type { Attributes, DirectoryEntry, Entry, FileSystemStatistics } from '../filesystem.js';
 import { structs } from './protocol.js';
-import type { Request } from './request.js';
+import type { FuseRequest } from './request.js';
 
 const OUT = structs.out_header;
 const ENTRY = structs.entry_out;
@@ -34,7 +34,7 @@ export class ReplyBuffer {
   }
 
   /** Fills the header in; `length` includes it. `errno` is positive, 0 = success. */
-  header(request: Request, length: number, errno = 0): void {
+  header(request: FuseRequest, length: number, errno = 0): void {
     const words = this.#words;
     words[OUT.at.len >> 2] = length;
     words[OUT.at.error >> 2] = -errno;

@@ -25,9 +25,9 @@ export class RequestBuffer {
     return this.#words[HEADER.opcode >> 2]!;
   }
 
-  header(): Request {
+  header(): FuseRequest {
     const words = this.#words;
-    return new Request(
+    return new FuseRequest(
       words[HEADER.opcode >> 2]!,
       words[HEADER.unique >> 2]!,
       words[(HEADER.unique >> 2) + 1]!,
@@ -82,7 +82,7 @@ export class RequestBuffer {
 }
 
 /** One request's header: whom to answer, about what, who asks. The `Context` that the file system sees. */
-export class Request implements Context {
+export class FuseRequest implements Context {
   /** A second node whose kernel locks the request holds (where something is renamed to). */
   other: NodeId | undefined;
   /** An interrupt does not answer it, only asks the file system to end early. */

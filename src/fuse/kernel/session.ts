@@ -7,11 +7,11 @@ import { BackingFiles } from './backing.js';
 import { Channel } from './channel.js';
 import { type InitResult, negotiate } from './init.js';
 import { isBeingEnded } from './interrupt.js';
-import { Notifier } from './notify.js';
-import { type Handler, operations, refusals } from './operations.js';
+import { KernelNotifier } from './notify.js';
+import { type OperationHandler, operations, refusals } from './operations.js';
 import { INC_EPOCH_MINOR, opcode, structs } from './protocol.js';
 import { ReplyBuffer } from './reply.js';
-import { type Request, RequestBuffer } from './request.js';
+import { type FuseRequest, RequestBuffer } from './request.js';
 import { writingOperations } from './writing.js';
 
 /** The largest read or write that is asked of us: 256 pages. */
@@ -25,17 +25,17 @@ const INTERRUPT_CHECK_MS = 100;
 const NO_REPLY = new Set<number>([opcode.FORGET, opcode.BATCH_FORGET]);
 const { EIO, EINTR, ENOSYS } = constants.errno;
 
-export interface Patience<T> {
+export interface ReplyPolicy<T> {
   /** Waits for the file system although the caller was interrupted: what it began is to be known. */
   readonly patient?: boolean;
   readonly discard?: (value: T) => void;
 }
 
 /** One mounted connection: takes requests apart, calls the file system, answers. */
-export class Session {
+export class FuseSession {
   readonly reply = new ReplyBuffer(MAX_TRANSFER);
   readonly channel: Channel;
-  readonly notifier: Notifier;
+  readonly notifier: KernelNotifier;
   /** Resolves when the kernel has been answered; rejects when it speaks a protocol that is too old. */
   readonly ready: Promise<InitResult>;
   /** The operations that change something, if this mount has them. */
@@ -45,7 +45,7 @@ export class Session {
   readonly #spare: RequestBuffer[] = [];
   /** The last cookie of folders whose listing is known to be complete, by handle. */
   readonly finished = new Map<number, number>();
-  readonly #pending = new Map<number, Request>();
+  readonly #pending = new Map<number, FuseRequest>();
   readonly #pendingNodes = new Map<NodeId, number>();
   #settleReady!: { resolve(result: InitResult): void; reject(error: unknown): void };
 
@@ -61,7 +61,7 @@ export class Session {
       () => this.#receive(),
       () => this.#pending.size > 0,
     );
-    this.notifier = new Notifier(fd, (node) => this.#pendingNodes.has(node));
+    this.notifier = new KernelNotifier(fd, (node) => this.#pendingNodes.has(node));
     this.backing = new BackingFiles(fd, false, options.log);
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject };
@@ -70,24 +70,24 @@ export class Session {
   }
 
   /** Sends what lies in `reply`. False if nobody waits for it any more. */
-  send(request: Request, length: number): boolean {
+  send(request: FuseRequest, length: number): boolean {
     this.reply.header(request, length);
     return this.channel.send(this.reply.bytes, length);
   }
 
   /** Sends `data`, which is not copied. */
-  sendData(request: Request, data: Uint8Array): boolean {
+  sendData(request: FuseRequest, data: Uint8Array): boolean {
     this.reply.header(request, structs.out_header.size + data.byteLength);
     return this.channel.sendWith(this.reply.bytes, structs.out_header.size, data);
   }
 
   /** Answers with an errno (0: success without data). */
-  sendStatus(request: Request, errno: number): void {
+  sendStatus(request: FuseRequest, errno: number): void {
     this.reply.header(request, structs.out_header.size, errno);
     this.channel.send(this.reply.bytes, structs.out_header.size);
   }
 
-  fail(request: Request, error: unknown): void {
+  fail(request: FuseRequest, error: unknown): void {
     this.sendStatus(request, this.#errno(error));
   }
 
@@ -105,7 +105,7 @@ export class Session {
    * Answers when `result` is there. An interrupt answers EINTR at once, unless the operation is `patient`; what comes
    * later goes to `discard`, which gives back what the caller never got.
    */
-  later<T>(request: Request, result: Promise<T>, answer: (value: T) => void, options: Patience<T>): void {
+  later<T>(request: FuseRequest, result: Promise<T>, answer: (value: T) => void, options: ReplyPolicy<T>): void {
     this.#pending.set(request.unique, request);
     request.patient = options.patient === true;
     this.#pin(request, 1);
@@ -130,7 +130,7 @@ export class Session {
   }
 
   /** Counts the pending requests of a request's nodes. */
-  #pin(request: Request, change: 1 | -1): void {
+  #pin(request: FuseRequest, change: 1 | -1): void {
     for (const node of request.other === undefined ? [request.node] : [request.node, request.other]) {
       const count = (this.#pendingNodes.get(node) ?? 0) + change;
       if (count > 0) this.#pendingNodes.set(node, count);
@@ -153,11 +153,11 @@ export class Session {
     return true;
   }
 
-  #handler(code: number): Handler {
+  #handler(code: number): OperationHandler {
     return operations[code] ?? (this.writable && writingOperations[code]) ?? refuse;
   }
 
-  #init(request: Request): void {
+  #init(request: FuseRequest): void {
     const result = negotiate(this.#incoming, { ...this.options, writable: this.writable !== undefined }, MAX_TRANSFER);
     if (result instanceof Error) {
       this.sendStatus(request, constants.errno.EPROTO);
@@ -205,7 +205,7 @@ export class Session {
   }
 }
 
-const refuse: Handler = (session, request) => {
+const refuse: OperationHandler = (session, request) => {
   session.sendStatus(request, refusals[request.opcode] ?? ENOSYS);
   return true;
 };

@@ -2,22 +2,22 @@ import { constants } from 'node:os';
 import { Failure } from '../../base/errors.js';
 import { asNodeId } from '../../base/ids.js';
 import type { AttributeChanges, CreatedFile, Entry, ForbiddenItem, WritableFileSystem } from '../filesystem.js';
-import { deliver, type Handler, handleOf, isWritable, openReply, releaseOpened, table } from './operations.js';
+import { deliver, handleOf, isWritable, type OperationHandler, openReply, releaseOpened, table } from './operations.js';
 import { FSYNC_FDATASYNC, renameFlag, SETXATTR_IN, setattrFlag, structs, xattrFlag } from './protocol.js';
-import type { Request, RequestBuffer } from './request.js';
-import type { Session } from './session.js';
+import type { FuseRequest, RequestBuffer } from './request.js';
+import type { FuseSession } from './session.js';
 
 const { EINVAL, ENODATA, EPERM } = constants.errno;
 
 /** What an operation that changes something gets besides its request. */
 type WritingHandler = (
-  session: Session,
-  request: Request,
+  session: FuseSession,
+  request: FuseRequest,
   incoming: RequestBuffer,
   writable: WritableFileSystem,
 ) => boolean;
 
-const done = (session: Session, request: Request, result: void | Promise<void>): boolean =>
+const done = (session: FuseSession, request: FuseRequest, result: void | Promise<void>): boolean =>
   deliver(session, request, result, () => session.sendStatus(request, 0), { patient: true });
 
 /** A name that something is to be called: EINVAL where it is not UTF-8, as no such name can be kept. */
@@ -203,7 +203,7 @@ const handlers = table<WritingHandler>({
 });
 
 /** The operations of a mount that can be written to. */
-export const writingOperations: readonly (Handler | undefined)[] = handlers.map(
-  (handler): Handler | undefined =>
+export const writingOperations: readonly (OperationHandler | undefined)[] = handlers.map(
+  (handler): OperationHandler | undefined =>
     handler && ((session, request, incoming) => handler(session, request, incoming, session.writable!)),
 );

@@ -4,7 +4,7 @@ import type { NodeId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
 import type { Context, DirectoryEntry, Entry, FileSystem, Handle } from '../filesystem.js';
 import type { Callback, FuseInstance, NativeOperations } from './binding.js';
-import { Paths } from './paths.js';
+import { NativePaths } from './paths.js';
 
 const { EIO, ENODATA, ERANGE } = constants.errno;
 /** Entries asked of the file system at once; libfuse wants a listing whole. */
@@ -43,7 +43,7 @@ export class Descriptors {
 
 /** One mount through libfuse: the package's operations, answered by the file system. */
 export class NativeSession {
-  readonly paths: Paths;
+  readonly paths: NativePaths;
   readonly descriptors = new Descriptors();
   readonly #ended = new AbortController();
   /** The package does not tell who asks. The kernel checks permissions itself (`default_permissions`). */
@@ -54,7 +54,7 @@ export class NativeSession {
     owner: { readonly uid: number; readonly gid: number },
     private readonly log: Log,
   ) {
-    this.paths = new Paths(fileSystem);
+    this.paths = new NativePaths(fileSystem);
     this.context = { uid: owner.uid, gid: owner.gid, pid: 0, signal: this.#ended.signal };
   }
 

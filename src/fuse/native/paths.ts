@@ -7,13 +7,13 @@ import type { Context, Entry, FileSystem } from '../filesystem.js';
 const FOLDERS = 4096;
 const FOLDER_TTL_MS = 1_000;
 
-export interface Place {
+export interface PathNode {
   readonly parent: NodeId;
   readonly name: string;
 }
 
 /** From paths, which libfuse speaks, to nodes: a look-up per name, the folders on the way remembered for a second. */
-export class Paths {
+export class NativePaths {
   readonly #folders = new LRUCache<string, NodeId & {}>({ max: FOLDERS, ttl: FOLDER_TTL_MS });
 
   constructor(private readonly fileSystem: FileSystem) {}
@@ -30,7 +30,7 @@ export class Paths {
   }
 
   /** The folder and the name of a path that need not exist itself. */
-  async place(path: string, context: Context): Promise<Place> {
+  async place(path: string, context: Context): Promise<PathNode> {
     const slash = path.lastIndexOf('/');
     return { parent: await this.#folder(path.slice(0, slash), context), name: path.slice(slash + 1) };
   }

@@ -5,7 +5,7 @@ import type { NodeId } from '../../base/ids.js';
 import type { AttributeChanges, ForbiddenItem, WritableFileSystem } from '../filesystem.js';
 import type { Callback, FuseInstance, NativeOperations } from './binding.js';
 import type { NativeSession } from './operations.js';
-import type { Place } from './paths.js';
+import type { PathNode } from './paths.js';
 
 /** chown(2) of one of the two: the other comes as −1. */
 const UNCHANGED = 0xffffffff;
@@ -27,7 +27,7 @@ export function writeOperations(session: NativeSession, writable: WritableFileSy
       await setattr(await paths.node(path, context), changes);
       return [0];
     });
-  const newPlace = async (path: string): Promise<Place> => {
+  const newPlace = async (path: string): Promise<PathNode> => {
     const place = await paths.place(path, context);
     if (Buffer.byteLength(place.name) > 255) throw new Failure('name-too-long');
     // The package decodes what is not UTF-8 to replacement characters: that must not become a name, and one that is there

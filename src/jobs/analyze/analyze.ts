@@ -4,12 +4,12 @@ import { childPath } from '../../endpoints/paths.js';
 import { judgeName, judgePath, suggestName } from '../../names/judge.js';
 import { linuxNames } from '../../names/linux.js';
 import { type Platform, type PlatformName, platforms } from '../../names/platforms.js';
-import type { Side, SideItem } from '../endpoint.js';
+import type { Endpoint, EndpointItem } from '../endpoint.js';
 import { type DuplicateGroup, Duplicates } from './duplicates.js';
 import { ageOf, ageWords, type Counted, extensionOf, Largest, Tally } from './tally.js';
 
 /** A list of which the first ones are kept. */
-export interface Listed<T> {
+export interface FirstOf<T> {
   readonly count: number;
   readonly items: readonly T[];
 }
@@ -32,15 +32,15 @@ export interface Analysis {
   readonly types: readonly ({ readonly type: string } & Counted)[];
   readonly ages: readonly ({ readonly age: string } & Counted)[];
   readonly largest: readonly { readonly path: string; readonly size: number }[];
-  readonly problems: Listed<Problem> & { readonly rules: Readonly<Record<string, number>> };
+  readonly problems: FirstOf<Problem> & { readonly rules: Readonly<Record<string, number>> };
   /** Names of one folder that are one name at the platform. */
-  readonly collisions: Listed<{ readonly path: string; readonly other: string }>;
+  readonly collisions: FirstOf<{ readonly path: string; readonly other: string }>;
   /** Files that are probably the same; `files` and `bytes` beyond the first of each group. */
   readonly duplicates: Counted & { readonly groups: number; readonly largest: readonly DuplicateGroup[] };
-  readonly checkedOut: Listed<{ readonly path: string; readonly by: string }>;
-  readonly private: Listed<string>;
+  readonly checkedOut: FirstOf<{ readonly path: string; readonly by: string }>;
+  readonly private: FirstOf<string>;
   /** Folders that could not be listed whole: nothing of them is counted. */
-  readonly unreadable: Listed<{ readonly path: string; readonly why: string }>;
+  readonly unreadable: FirstOf<{ readonly path: string; readonly why: string }>;
   /** API calls that this took. */
   readonly calls: number;
 }
@@ -61,7 +61,7 @@ const TYPES = 20;
 const TURN = 300;
 
 /** Walks a tree once, a folder at a time. Memory grows with the depth and the widest folder alone. */
-export async function analyze(side: Side, options: AnalyzeOptions): Promise<Analysis> {
+export async function analyze(side: Endpoint, options: AnalyzeOptions): Promise<Analysis> {
   const analyzer = new Analyzer(side, options);
   try {
     return await analyzer.run();
@@ -83,13 +83,13 @@ class Kept<T> {
     if (this.count++ < this.#most) this.items.push(make());
   }
 
-  get listed(): Listed<T> {
+  get listed(): FirstOf<T> {
     return { count: this.count, items: this.items };
   }
 }
 
 class Analyzer {
-  readonly #side: Side;
+  readonly #side: Endpoint;
   readonly #o: AnalyzeOptions;
   readonly #platform: Platform;
   readonly #types = new Tally();
@@ -107,7 +107,7 @@ class Analyzer {
   #bytes = 0;
   #seen = 0;
 
-  constructor(side: Side, options: AnalyzeOptions) {
+  constructor(side: Endpoint, options: AnalyzeOptions) {
     const { most } = options;
     this.#side = side;
     this.#o = options;
@@ -173,7 +173,7 @@ class Analyzer {
     for (const one of inner) await this.#folder(one.path, one.remote);
   }
 
-  #item(item: SideItem, name: string, remote: string): void {
+  #item(item: EndpointItem, name: string, remote: string): void {
     const { path, size } = item;
     this.#judge(item, name, remote);
     if (item.private === true) this.#private.add(() => path);
@@ -192,7 +192,7 @@ class Analyzer {
     this.#duplicates.add(path, name, extension, size);
   }
 
-  #judge({ path, size, folder }: SideItem, name: string, remote: string): void {
+  #judge({ path, size, folder }: EndpointItem, name: string, remote: string): void {
     const { features, title } = this.#platform;
     const bad = judgeName(this.#platform, name) ?? judgePath(this.#platform, remote);
     if (bad) {

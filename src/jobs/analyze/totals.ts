@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { isFailure } from '../../base/errors.js';
-import type { Side } from '../endpoint.js';
+import type { Endpoint } from '../endpoint.js';
 
 /** How much is in a tree. */
 export interface Totals {
@@ -24,7 +24,7 @@ export const sumOf = (a: Totals, b: Totals): Totals => ({
 const TURN = 300;
 
 /** Walks a tree once. What is remembered are the folders that are still to be looked into. */
-export async function totalsOf(side: Side, signal: AbortSignal): Promise<Totals> {
+export async function totalsOf(side: Endpoint, signal: AbortSignal): Promise<Totals> {
   const total = { files: 0, bytes: 0, folders: 0, unreadable: 0 };
   let seen = 0;
   const left = [''];

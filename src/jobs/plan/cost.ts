@@ -1,5 +1,5 @@
 import type { Transfer } from '../definition/transfer-schema.js';
-import type { Side, SideItem } from '../endpoint.js';
+import type { Endpoint, EndpointItem } from '../endpoint.js';
 import type { ItemAction } from '../store/items.js';
 import { type Policies, winnerOf } from './decide.js';
 import type { Pair } from './frame.js';
@@ -63,7 +63,7 @@ export const emptyEstimate = (): Estimate => ({
 });
 
 /** A file that both ends have, as it should be. */
-export function countUnchanged(estimate: Estimate, source: SideItem, destination: SideItem): void {
+export function countUnchanged(estimate: Estimate, source: EndpointItem, destination: EndpointItem): void {
   const { existing } = estimate;
   estimate.unchanged++;
   for (const [side, { size, versions = 1 }] of [
@@ -85,15 +85,19 @@ export function countFolder(
 }
 
 /** A file that goes from one end to the other. */
-export function countTransfer(estimate: Estimate, { size, versions = 1 }: SideItem, { versioning }: Transfer): void {
+export function countTransfer(
+  estimate: Estimate,
+  { size, versions = 1 }: EndpointItem,
+  { versioning }: Transfer,
+): void {
   estimate.files++;
   estimate.bytes += size;
   estimate.versions += versioning.select === 'all' ? versions : 1;
 }
 
 interface Ends {
-  readonly source: Side;
-  readonly destination: Side;
+  readonly source: Endpoint;
+  readonly destination: Endpoint;
   readonly policies: Policies;
   /** Older versions of a file go as well. */
   readonly allVersions: boolean;
@@ -106,10 +110,10 @@ export function costOf(
   isFolder: boolean,
   { source, destination, policies, allVersions }: Ends,
 ): number {
-  const write = (to: Side, item: SideItem | undefined, exists: boolean): number =>
+  const write = (to: Endpoint, item: EndpointItem | undefined, exists: boolean): number =>
     to.cost(exists ? 'version' : 'file', item?.size ?? 0) + older(to, item, exists);
   // Of a file that is there already it is not known how many of them it has.
-  const older = (to: Side, item: SideItem | undefined, exists: boolean): number => {
+  const older = (to: Endpoint, item: EndpointItem | undefined, exists: boolean): number => {
     const count = allVersions && !exists ? (item?.versions ?? 1) - 1 : 0;
     return count === 0 ? 0 : (to === source ? destination : source).cost('versions', 0) + count * to.cost('version', 0);
   };

@@ -1,14 +1,14 @@
 import type { TargetRules } from '../../endpoints/target.js';
-import type { SideItem } from '../endpoint.js';
+import type { EndpointItem } from '../endpoint.js';
 import { carriesDestinationDeletions, carriesSourceDeletions, type Policies } from './decide.js';
-import type { Outcome } from './frame.js';
+import type { FolderOutcome } from './frame.js';
 
 export interface FolderSituation {
-  readonly source: SideItem | undefined;
-  readonly destination: SideItem | undefined;
+  readonly source: EndpointItem | undefined;
+  readonly destination: EndpointItem | undefined;
   /** It was transferred before. */
   readonly isKnown: boolean;
-  readonly below: Outcome;
+  readonly below: FolderOutcome;
   readonly rules: { readonly source: FolderRules; readonly destination: FolderRules };
   /** Folders with nothing in them are made. */
   readonly makesEmpty: boolean;

@@ -1,5 +1,5 @@
 import type { ConflictResolution, DeletePropagation, TransferType } from '../definition/words.js';
-import type { SideItem } from '../endpoint.js';
+import type { EndpointItem } from '../endpoint.js';
 
 /** What was on one side when the item was last transferred. */
 export interface Fingerprint {
@@ -30,7 +30,7 @@ export type Action =
   | 'flag'
   | 'skip';
 
-export interface Decision {
+export interface FileDecision {
   readonly action: Action;
   readonly reason?: string;
 }
@@ -42,8 +42,8 @@ export interface Policies {
 }
 
 export interface Situation {
-  readonly source: SideItem | undefined;
-  readonly destination: SideItem | undefined;
+  readonly source: EndpointItem | undefined;
+  readonly destination: EndpointItem | undefined;
   readonly record:
     | { readonly source: Fingerprint | undefined; readonly destination: Fingerprint | undefined }
     | undefined;
@@ -84,10 +84,10 @@ export const carriesSourceDeletions = ({ type, deletions }: Policies): boolean =
 export const carriesDestinationDeletions = ({ type, deletions }: Policies): boolean =>
   type === 'sync' && (deletions === 'mirror' || deletions === 'ignore_source');
 
-const NONE: Decision = { action: 'none' };
+const NONE: FileDecision = { action: 'none' };
 
 /** What is to be done about one file. A change always wins over a deletion: nothing is lost by a race of the two. */
-export function decide(situation: Situation, policies: Policies): Decision {
+export function decideFile(situation: Situation, policies: Policies): FileDecision {
   const { source, destination, record } = situation;
   if (policies.type === 'taxonomy') return NONE;
   if (source && destination) return both(situation, source, destination, policies);
@@ -96,7 +96,7 @@ export function decide(situation: Situation, policies: Policies): Decision {
   return record ? { action: 'forget' } : NONE;
 }
 
-function both(situation: Situation, source: SideItem, destination: SideItem, policies: Policies): Decision {
+function both(situation: Situation, source: EndpointItem, destination: EndpointItem, policies: Policies): FileDecision {
   const { record, grains } = situation;
   const { type } = policies;
   if (record) {
@@ -121,7 +121,7 @@ function both(situation: Situation, source: SideItem, destination: SideItem, pol
   return { action: 'conflict' };
 }
 
-function onlySource(situation: Situation, source: SideItem, policies: Policies): Decision {
+function onlySource(situation: Situation, source: EndpointItem, policies: Policies): FileDecision {
   const { record, grains } = situation;
   if (!record) return { action: 'copy' };
   if (policies.type === 'migrate') return NONE;
@@ -131,7 +131,7 @@ function onlySource(situation: Situation, source: SideItem, policies: Policies):
   return { action: 'copy', reason: changed ? 'it changed at the source' : 'it is missing at the destination' };
 }
 
-function onlyDestination(situation: Situation, destination: SideItem, policies: Policies): Decision {
+function onlyDestination(situation: Situation, destination: EndpointItem, policies: Policies): FileDecision {
   const { record, grains } = situation;
   const { type } = policies;
   if (type === 'publish') return { action: 'delete', reason: 'it is not at the source' };
@@ -148,8 +148,8 @@ function onlyDestination(situation: Situation, destination: SideItem, policies: 
 
 /** The end of a conflict that stays under the name. */
 export function winnerOf(
-  source: SideItem,
-  destination: SideItem,
+  source: EndpointItem,
+  destination: EndpointItem,
   { conflicts, type }: Policies,
 ): 'source' | 'destination' | 'nobody' {
   switch (conflicts) {
@@ -165,14 +165,14 @@ export function winnerOf(
   return (source.mtime ?? 0) >= (destination.mtime ?? 0) ? 'source' : 'destination';
 }
 
-export const fingerprintOf = (item: SideItem): Fingerprint => ({
+export const fingerprintOf = (item: EndpointItem): Fingerprint => ({
   size: item.folder ? 0 : item.size,
   mtime: item.mtime,
   version: item.version ?? (item.hash && `${item.hash.kind}:${item.hash.value}`),
   ...(item.id === undefined ? {} : { id: item.id }),
 });
 
-export function differs(item: SideItem, before: Fingerprint | undefined, grain: number): boolean {
+export function differs(item: EndpointItem, before: Fingerprint | undefined, grain: number): boolean {
   if (!before) return true;
   const now = fingerprintOf(item);
   if (now.size !== before.size) return true;
@@ -181,7 +181,11 @@ export function differs(item: SideItem, before: Fingerprint | undefined, grain: 
 }
 
 /** Whether two files hold the same, as far as can be seen from outside. Without a grain, times do not count. */
-function looksEqual(source: SideItem, destination: SideItem, grain: number | undefined): 'yes' | 'perhaps' | 'no' {
+function looksEqual(
+  source: EndpointItem,
+  destination: EndpointItem,
+  grain: number | undefined,
+): 'yes' | 'perhaps' | 'no' {
   if (source.size !== destination.size) return 'no';
   if (source.hash && source.hash.kind === destination.hash?.kind)
     return source.hash.value === destination.hash.value ? 'yes' : 'no';

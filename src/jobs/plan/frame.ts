@@ -1,5 +1,5 @@
 import { nameOf, parentOf } from '../../endpoints/paths.js';
-import type { SideItem } from '../endpoint.js';
+import type { EndpointItem } from '../endpoint.js';
 import type { TransferRecord } from '../store/records.js';
 import { type Fingerprint, fingerprintOf } from './decide.js';
 
@@ -16,7 +16,7 @@ export interface Frame {
 }
 
 /** What became of a folder's content. */
-export interface Outcome {
+export interface FolderOutcome {
   /** Something in it stays or is made, as far as is known. */
   readonly keeps: boolean;
   /** Something in it is on both sides afterwards. */
@@ -32,25 +32,25 @@ export interface Pair {
   /** The name that a former job noted as the first one. */
   readonly first?: string;
   readonly renamed: string | undefined;
-  readonly source: SideItem | undefined;
-  readonly destination: SideItem | undefined;
+  readonly source: EndpointItem | undefined;
+  readonly destination: EndpointItem | undefined;
   readonly record: TransferRecord | undefined;
   /** Why it has no name on the other side. */
   readonly unnamed?: string;
 }
 
-export const placeOf = ({ source, destination }: Frame) => ({
+export const foldersOf = ({ source, destination }: Frame) => ({
   folder: parentOf(source),
   name: nameOf(source),
   otherFolder: parentOf(destination),
   otherName: nameOf(destination),
 });
 
-export const recordOf = (
+export const recordOfPair = (
   frame: Pick<Frame, 'source'>,
   pair: Pick<Pair, 'name' | 'otherName' | 'renamed'>,
-  source: SideItem,
-  destination: SideItem,
+  source: EndpointItem,
+  destination: EndpointItem,
 ): TransferRecord => ({
   folder: frame.source,
   name: pair.name,
@@ -66,7 +66,7 @@ export function refreshed(
   record: TransferRecord,
   { name, otherName, renamed, source, destination }: Pair,
 ): TransferRecord {
-  const withId = (before: Fingerprint | undefined, item: SideItem | undefined): Fingerprint | undefined =>
+  const withId = (before: Fingerprint | undefined, item: EndpointItem | undefined): Fingerprint | undefined =>
     before === undefined || item === undefined || before.id === item.id ? before : { ...before, id: item.id };
   const ends = { source: withId(record.source, source), destination: withId(record.destination, destination) };
   const isSame =

@@ -1,10 +1,10 @@
-import type { Side } from '../endpoint.js';
+import type { Endpoint } from '../endpoint.js';
 import { differs, fingerprintOf, type Grains } from './decide.js';
 import type { Pair } from './frame.js';
 
 interface Ends {
-  readonly source: Side;
-  readonly destination: Side;
+  readonly source: Endpoint;
+  readonly destination: Endpoint;
   readonly signal: AbortSignal;
 }
 

@@ -4,13 +4,13 @@ import { MOUNT_ID } from '../../endpoints/target.js';
 import { isConflictName } from '../../outbox/upload/conflict-name.js';
 import type { Transfer } from '../definition/transfer-schema.js';
 import type { ItemStatus } from '../definition/words.js';
-import type { Side, SideItem } from '../endpoint.js';
+import type { Endpoint, EndpointItem } from '../endpoint.js';
 import type { Frame, Pair } from './frame.js';
 
 interface Ends {
   readonly transfer: Transfer;
-  readonly source: Side;
-  readonly destination: Side;
+  readonly source: Endpoint;
+  readonly destination: Endpoint;
   readonly signal: AbortSignal;
 }
 
@@ -27,7 +27,7 @@ export interface Unsure {
 export async function lookedFor(frame: Frame, pair: Pair, { source, destination, signal }: Ends): Promise<Pair> {
   const { record } = pair;
   // Of a folder that is not there, nothing is.
-  const look = async (side: Side, path: string): Promise<SideItem | undefined> => {
+  const look = async (side: Endpoint, path: string): Promise<EndpointItem | undefined> => {
     const item = await side.stat(path, signal);
     return item && !item.unusable && item.folder === record?.isFolder ? item : undefined;
   };

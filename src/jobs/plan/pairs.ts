@@ -2,7 +2,7 @@ import { Failure, isFailure } from '../../base/errors.js';
 import { childPath } from '../../endpoints/paths.js';
 import type { TargetRules } from '../../endpoints/target.js';
 import { foldCase } from '../../names/fold.js';
-import type { SideItem } from '../endpoint.js';
+import type { EndpointItem } from '../endpoint.js';
 import { FolderNames, type NamingOptions } from '../naming.js';
 import { kindOf } from '../run/waiting.js';
 import type { Records, TransferRecord } from '../store/records.js';
@@ -25,8 +25,8 @@ export interface PairOptions {
  */
 export function* pairsOf(
   frame: Frame,
-  source: ReadonlyMap<string, SideItem>,
-  destination: ReadonlyMap<string, SideItem>,
+  source: ReadonlyMap<string, EndpointItem>,
+  destination: ReadonlyMap<string, EndpointItem>,
   records: ReadonlyMap<string, TransferRecord>,
   options: PairOptions,
 ): Generator<Pair> {
@@ -137,13 +137,13 @@ function oneNameFor(sides: readonly Rules[]): (name: string) => string {
 
 /** Items of a listing by what makes names one; those that others have by their very names are left out. */
 class Twins {
-  readonly #items: ReadonlyMap<string, SideItem>;
+  readonly #items: ReadonlyMap<string, EndpointItem>;
   readonly #others: { has(name: string): boolean };
   readonly #compared: (name: string) => string;
-  #found: Map<string, SideItem> | undefined;
+  #found: Map<string, EndpointItem> | undefined;
 
   constructor(
-    items: ReadonlyMap<string, SideItem>,
+    items: ReadonlyMap<string, EndpointItem>,
     others: { has(name: string): boolean },
     compared: (name: string) => string,
   ) {
@@ -152,7 +152,7 @@ class Twins {
     this.#compared = compared;
   }
 
-  find(name: string): SideItem | undefined {
+  find(name: string): EndpointItem | undefined {
     if (!this.#found) {
       this.#found = new Map();
       for (const item of this.#items.values())
@@ -162,7 +162,7 @@ class Twins {
   }
 
   /** As `find`, for nobody else. */
-  take(name: string): SideItem | undefined {
+  take(name: string): EndpointItem | undefined {
     const found = this.find(name);
     if (found) this.#found!.delete(this.#compared(name));
     return found;
@@ -170,7 +170,7 @@ class Twins {
 }
 
 /** What cannot be transferred at all. */
-const nowhere = (item: SideItem): Pair => ({
+const nowhere = (item: EndpointItem): Pair => ({
   name: item.name,
   otherName: item.name,
   renamed: undefined,
@@ -181,7 +181,7 @@ const nowhere = (item: SideItem): Pair => ({
 });
 
 /** Why an item of either side cannot be transferred at all. */
-export const whyUnusable = ({ unusable }: SideItem): string =>
+export const whyUnusable = ({ unusable }: EndpointItem): string =>
   unusable === 'name' ? 'its name is not valid UTF-8' : 'it is neither a file nor a folder (a link, a device, …)';
 
 interface Place {
@@ -215,8 +215,8 @@ export const originalBelow = (frame: Frame, { name, first }: Pair): string | und
   frame.original === undefined ? undefined : childPath(frame.original, first ?? name);
 
 /** A listing that ended early says nothing about what it did not show. */
-export async function listed(items: AsyncIterable<SideItem>, path: string): Promise<SideItem[]> {
-  const found: SideItem[] = [];
+export async function listed(items: AsyncIterable<EndpointItem>, path: string): Promise<EndpointItem[]> {
+  const found: EndpointItem[] = [];
   try {
     for await (const item of items) found.push(item);
   } catch (error) {

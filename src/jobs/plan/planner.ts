@@ -3,27 +3,27 @@ import { isFailure } from '../../base/errors.js';
 import { stretches } from '../../base/stretches.js';
 import { childPath } from '../../endpoints/paths.js';
 import type { Transfer } from '../definition/transfer-schema.js';
-import type { Side, SideItem } from '../endpoint.js';
+import type { Endpoint, EndpointItem } from '../endpoint.js';
 import { compileFilters } from '../filters.js';
 import { kindOf } from '../run/waiting.js';
-import type { NewItem, RunItems } from '../store/items.js';
+import type { NewRunItem, RunItems } from '../store/items.js';
 import type { Records } from '../store/records.js';
 import { Batch } from './batch.js';
 import { costOf, countFolder, countTransfer, countUnchanged, type Estimate, emptyEstimate } from './cost.js';
-import { type Decision, decide, type Grains, grainsOf, type Policies } from './decide.js';
+import { decideFile, type FileDecision, type Grains, grainsOf, type Policies } from './decide.js';
 import { decideFolder } from './decide-folder.js';
-import { type Frame, type Outcome, type Pair, placeOf, recordOf, refreshed } from './frame.js';
+import { type FolderOutcome, type Frame, foldersOf, type Pair, recordOfPair, refreshed } from './frame.js';
 import { withLateWork } from './late-work.js';
 import { lookedFor, whyUnsure } from './missing.js';
 import { listed, originalBelow, type PairOptions, pairsOf, whyUnusable } from './pairs.js';
-import { isKeptPrivate, PRIVATE, protectionOf } from './privacy.js';
+import { isKeptPrivate, PRIVATE_REASON, protectionOf } from './privacy.js';
 import { receivable } from './receivable.js';
 import { SeenItems } from './seen-items.js';
 
 export interface PlanOptions {
   readonly transfer: Transfer;
-  readonly source: Side;
-  readonly destination: Side;
+  readonly source: Endpoint;
+  readonly destination: Endpoint;
   readonly records: Records;
   readonly items: RunItems;
   /** Of the job whose first names come back. */
@@ -73,7 +73,7 @@ export class Planner {
       deletions: transfer.delete_propagation,
     };
     this.#grains = grainsOf(source.rules, destination.rules);
-    const naming = (rules: Side['rules']) => ({
+    const naming = (rules: Endpoint['rules']) => ({
       rules,
       // Names that people chose in Procore are not changed behind their back.
       transform: transfer.segment_transform ?? rules.platform !== 'procore',
@@ -124,10 +124,10 @@ export class Planner {
     }
   }
 
-  async #folder(frame: Frame): Promise<Outcome> {
+  async #folder(frame: Frame): Promise<FolderOutcome> {
     const { source, destination, records, items, signal } = this.#o;
     signal.throwIfAborted();
-    let lists: { source: SideItem[]; destination: SideItem[] };
+    let lists: { source: EndpointItem[]; destination: EndpointItem[] };
     try {
       lists = {
         source: frame.atSource ? await listed(source.list(frame.source, signal), frame.source) : [],
@@ -139,7 +139,7 @@ export class Planner {
       if (kindOf(error) === 'final' || !isFailure(error) || signal.aborted || frame.source === '') throw error;
       this.#changes.add(() =>
         items.add({
-          ...placeOf(frame),
+          ...foldersOf(frame),
           isFolder: true,
           action: 'flag',
           status: 'retry',
@@ -195,7 +195,7 @@ export class Planner {
           }
           const current = await withLateWork(this.#refreshed(frame, known), this.#o, this.#grains);
           const action = protectionOf(current, this.#o, this.#o.transfer.transfer_type);
-          if (action) this.#item(frame, current, { action, reason: PRIVATE }, isFolder);
+          if (action) this.#item(frame, current, { action, reason: PRIVATE_REASON }, isFolder);
           if (isFolder) {
             folders.push(current);
             countFolder(this.#estimate, current);
@@ -229,8 +229,8 @@ export class Planner {
   }
 
   /** What the filters leave out comes last: it takes no name from what is transferred. */
-  #byName(items: readonly SideItem[], side: 'source' | 'destination'): Map<string, SideItem> {
-    const [taken, out]: [SideItem[], SideItem[]] = [[], []];
+  #byName(items: readonly EndpointItem[], side: 'source' | 'destination'): Map<string, EndpointItem> {
+    const [taken, out]: [EndpointItem[], EndpointItem[]] = [[], []];
     for (const item of items) (this.#isTaken(item, side) ? taken : out).push(item);
     return new Map([...taken, ...out].map((item) => [item.name, item]));
   }
@@ -275,7 +275,7 @@ export class Planner {
     return { ...pair, record };
   }
 
-  #isTaken(item: SideItem, side: 'source' | 'destination'): boolean {
+  #isTaken(item: EndpointItem, side: 'source' | 'destination'): boolean {
     const hidden = item.hidden ?? item.name.startsWith(DOT);
     return this.#filters[side]({
       path: item.path,
@@ -294,7 +294,7 @@ export class Planner {
     const { source, destination, record } = pair;
     const estimate = this.#estimate;
     const situation = { source, destination, record, grains: this.#grains };
-    const decision = receivable(pair, decide(situation, this.#policies), this.#o);
+    const decision = receivable(pair, decideFile(situation, this.#policies), this.#o);
     const isReplaced = decision.action === 'copy' || decision.action === 'delete';
     if (destination && isReplaced && transfer.transfer_type === 'publish') this.seen.add(destination);
     switch (decision.action) {
@@ -306,7 +306,7 @@ export class Planner {
         return 'fills';
       case 'adopt':
         countUnchanged(estimate, source!, destination!);
-        if (!dry) this.#changes.add(() => records.put(recordOf(frame, pair, source!, destination!)));
+        if (!dry) this.#changes.add(() => records.put(recordOfPair(frame, pair, source!, destination!)));
         if (transfer.transfer_type === 'move') this.#item(frame, pair, { action: 'clear-source' });
         return 'fills';
       case 'forget':
@@ -323,10 +323,10 @@ export class Planner {
   }
 
   /** Comes after everything in the folder: it goes if all of it goes, and is made if something in it stays. */
-  #afterFolder(frame: Frame, pair: Pair, below: Outcome): Outcome {
+  #afterFolder(frame: Frame, pair: Pair, below: FolderOutcome): FolderOutcome {
     const { records, items, dry, transfer, ...ends } = this.#o;
     const { source, destination, record } = pair;
-    const kept: Outcome = { keeps: true, fills: below.fills, deletions: below.deletions };
+    const kept: FolderOutcome = { keeps: true, fills: below.fills, deletions: below.deletions };
     const isMove = transfer.transfer_type === 'move';
     const decision = decideFolder(
       {
@@ -342,7 +342,7 @@ export class Planner {
     const { action } = decision;
     switch (action) {
       case 'record':
-        if (!record && !dry) this.#changes.add(() => records.put(recordOf(frame, pair, source!, destination!)));
+        if (!record && !dry) this.#changes.add(() => records.put(recordOfPair(frame, pair, source!, destination!)));
         if (isMove) this.#item(frame, pair, { action: 'clear-source' }, true);
         return { ...kept, fills: true };
       case 'forget':
@@ -376,11 +376,11 @@ export class Planner {
   #item(
     frame: Frame,
     pair: Pair,
-    decision: { action: Decision['action'] | NewItem['action']; reason?: string; status?: NewItem['status'] },
+    decision: { action: FileDecision['action'] | NewRunItem['action']; reason?: string; status?: NewRunItem['status'] },
     isFolder = false,
     count = 1,
   ): void {
-    const { action } = decision as { action: NewItem['action'] };
+    const { action } = decision as { action: NewRunItem['action'] };
     const { transfer } = this.#o;
     const moved =
       action === 'copy' || action === 'conflict' || action === 'compare'
@@ -388,7 +388,7 @@ export class Planner {
         : action === 'copy-back'
           ? pair.destination
           : undefined;
-    const item: NewItem = {
+    const item: NewRunItem = {
       folder: frame.source,
       name: pair.name,
       otherFolder: frame.destination,

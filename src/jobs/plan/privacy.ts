@@ -1,16 +1,16 @@
 import type { TransferType } from '../definition/words.js';
-import type { Side, SideItem } from '../endpoint.js';
+import type { Endpoint, EndpointItem } from '../endpoint.js';
 
 /** Why an item is taken from others at one end. */
-export const PRIVATE = 'it is private at the other end';
+export const PRIVATE_REASON = 'it is private at the other end';
 
 interface Ends {
-  readonly source: Side;
-  readonly destination: Side;
+  readonly source: Endpoint;
+  readonly destination: Endpoint;
 }
 
 /** Whether what is private at one end can be so at the other; else whoever may read there reads it. */
-export const isKeptPrivate = ({ source: a }: { readonly source: SideItem | undefined }, ends: Ends): boolean =>
+export const isKeptPrivate = ({ source: a }: { readonly source: EndpointItem | undefined }, ends: Ends): boolean =>
   (a?.private ? ends.destination : ends.source).rules.keepsPrivacy;
 
 /**
@@ -18,7 +18,10 @@ export const isKeptPrivate = ({ source: a }: { readonly source: SideItem | undef
  * anew needs nothing of this. Nothing is given to others again: that is for people to say.
  */
 export function protectionOf(
-  { source: a, destination: b }: { readonly source: SideItem | undefined; readonly destination: SideItem | undefined },
+  {
+    source: a,
+    destination: b,
+  }: { readonly source: EndpointItem | undefined; readonly destination: EndpointItem | undefined },
   { source, destination }: Ends,
   type: TransferType,
 ): 'protect' | 'protect-source' | undefined {

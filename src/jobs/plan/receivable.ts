@@ -1,19 +1,19 @@
 import { Failure } from '../../base/errors.js';
 import type { Transfer } from '../definition/transfer-schema.js';
-import type { Side } from '../endpoint.js';
-import type { Decision } from './decide.js';
+import type { Endpoint } from '../endpoint.js';
+import type { FileDecision } from './decide.js';
 import type { Pair } from './frame.js';
 
 interface Ends {
   readonly transfer: Transfer;
-  readonly source: Side;
-  readonly destination: Side;
+  readonly source: Endpoint;
+  readonly destination: Endpoint;
 }
 
 const TRANSFERS = ['copy', 'copy-back', 'conflict', 'compare'];
 
 /** What the receiving side cannot take, and what is checked out, is found now and not after the transfer. */
-export function receivable(pair: Pair, decision: Decision, { transfer, source, destination }: Ends): Decision {
+export function receivable(pair: Pair, decision: FileDecision, { transfer, source, destination }: Ends): FileDecision {
   const isBack = decision.action === 'copy-back';
   const item = isBack ? pair.destination : pair.source;
   if (!item || !TRANSFERS.includes(decision.action)) return decision;

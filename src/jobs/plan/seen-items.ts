@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { SideItem } from '../endpoint.js';
+import type { EndpointItem } from '../endpoint.js';
 
 /** Bytes of a hash that a number holds. */
 const BYTES = 6;
@@ -11,17 +11,17 @@ const BYTES = 6;
 export class SeenItems {
   readonly #seen = new Set<number>();
 
-  add(item: SideItem): void {
+  add(item: EndpointItem): void {
     this.#seen.add(numberOf(item));
   }
 
   /** Whether it is as the plan saw it. */
-  has(item: SideItem): boolean {
+  has(item: EndpointItem): boolean {
     return this.#seen.has(numberOf(item));
   }
 }
 
-function numberOf({ path, folder, size, mtime, version, hash, unusable }: SideItem): number {
+function numberOf({ path, folder, size, mtime, version, hash, unusable }: EndpointItem): number {
   const facts = [path, folder, ...(folder ? [] : [size, mtime, version, hash?.value]), unusable];
   return createHash('sha256').update(JSON.stringify(facts)).digest().readUIntBE(0, BYTES);
 }

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { childPath } from '../../endpoints/paths.js';
 import type { Job } from '../definition/job-schema.js';
-import type { Outcome } from '../run/execution.js';
+import type { RunOutcome } from '../run/execution.js';
 import type { AuditEvent, Execution } from '../store/executions.js';
 import type { RunItem } from '../store/items.js';
 import type { JobStore } from '../store/job-store.js';
@@ -49,7 +49,7 @@ export function* auditLines(events: Iterable<AuditEvent>): Generator<string> {
 }
 
 /** What `summary.json` holds. Times are ISO 8601. */
-export function summaryOf(job: Job, execution: Execution, outcome: Outcome) {
+export function summaryOf(job: Job, execution: Execution, outcome: RunOutcome) {
   const { source, destination } = job.transfer;
   const { source: at_source, destination: at_destination, processing: _, ...counts } = outcome.stats;
   return {
@@ -83,7 +83,7 @@ export async function writeReport(
   store: JobStore,
   job: Job,
   execution: Execution,
-  outcome: Outcome,
+  outcome: RunOutcome,
 ): Promise<string> {
   const path = joinPath(folder, String(execution.id));
   mkdirSync(path, { recursive: true, mode: 0o700 });

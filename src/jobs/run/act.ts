@@ -1,13 +1,31 @@
 import { Failure, isFailure } from '../../base/errors.js';
 import { childPath, parentOf } from '../../endpoints/paths.js';
 import { conflictName } from '../../outbox/upload/conflict-name.js';
-import type { Side, SideItem } from '../endpoint.js';
+import type { Endpoint, EndpointItem } from '../endpoint.js';
 import { differs, grainOf, winnerOf } from '../plan/decide.js';
 import type { RunItem } from '../store/items.js';
-import { type ActContext, itemChanged, lookAt, OK, pathsOf, type Result, recorded, type Written } from './context.js';
-import { clearSource, leaveSource, remove } from './discard.js';
+import {
+  type ActContext,
+  itemChanged,
+  lookAt,
+  OK,
+  pathsOf,
+  type Result,
+  recorded,
+  type WrittenFile,
+} from './context.js';
+import { clearSource, discardItem, leaveSource } from './discard.js';
 import { ensureFolder } from './folders.js';
-import { BACK, cameThrough, endsOf, FORWARD, isSame, type Transferred, transferFile, type Way } from './transfer.js';
+import {
+  BACK,
+  cameThrough,
+  type Direction,
+  endsOf,
+  FORWARD,
+  isSame,
+  type Transferred,
+  transferFile,
+} from './transfer.js';
 import { kindOf } from './waiting.js';
 
 /** Does what the plan says about one item. @throws Failure where it could not be done */
@@ -25,7 +43,7 @@ export function act(item: RunItem, context: ActContext, signal: AbortSignal): Pr
       return createFolder(item, context, signal);
     case 'delete':
     case 'delete-source':
-      return remove(item, context, signal);
+      return discardItem(item, context, signal);
     case 'clear-source':
       return clearSource(item, context, signal);
     case 'protect':
@@ -36,7 +54,7 @@ export function act(item: RunItem, context: ActContext, signal: AbortSignal): Pr
   }
 }
 
-async function copy(item: RunItem, context: ActContext, way: Way, signal: AbortSignal): Promise<Result> {
+async function copy(item: RunItem, context: ActContext, way: Direction, signal: AbortSignal): Promise<Result> {
   const to = context[way.to];
   const toPath = pathsOf(item)[way.to];
   const end = (done: Transferred, revised: boolean): Promise<Result> =>
@@ -48,7 +66,7 @@ async function copy(item: RunItem, context: ActContext, way: Way, signal: AbortS
   // Where nothing was, the write itself sees that nothing is.
   const there = before !== undefined || isPublish ? await to.stat(toPath, signal) : undefined;
   // Somebody changed the receiving side since the plan: that is not overwritten.
-  const isKnown = (found: SideItem): boolean =>
+  const isKnown = (found: EndpointItem): boolean =>
     !differs(found, before, grainOf(to.rules)) || (isPublish && context.isPlanned(found));
   if (there && !isKnown(there) && !(await to.isLateWork?.(there, signal))) throw itemChanged(toPath);
   const done = await transferFile(item, way, there, context, signal).catch(async (error) => {
@@ -64,11 +82,11 @@ async function copy(item: RunItem, context: ActContext, way: Way, signal: AbortS
 async function finish(
   item: RunItem,
   context: ActContext,
-  way: Way,
+  way: Direction,
   done: Transferred,
   revised: boolean,
   signal: AbortSignal,
-): Promise<Result & { readonly written: Written }> {
+): Promise<Result & { readonly written: WrittenFile }> {
   const result = await moved(item, context, endsOf(way, done), done.bytes, signal);
   const written = { to: way.to, versions: done.versions, revised };
   if (done.kept.length === 0) return { ...result, written };
@@ -80,7 +98,7 @@ async function finish(
 async function moved(
   item: RunItem,
   context: ActContext,
-  both: { readonly source: SideItem; readonly destination: SideItem },
+  both: { readonly source: EndpointItem; readonly destination: EndpointItem },
   bytes: number,
   signal: AbortSignal,
 ): Promise<Result> {
@@ -124,7 +142,7 @@ async function settle(item: RunItem, context: ActContext, signal: AbortSignal): 
       ...(transfer.transfer_type === 'move' ? {} : { record: recorded(item, a, b) }),
     };
   const way = winner === 'source' ? FORWARD : BACK;
-  let there: SideItem | undefined = winner === 'source' ? b : a;
+  let there: EndpointItem | undefined = winner === 'source' ? b : a;
   let reason = 'both sides changed';
   if (transfer.conflict_resolution === 'copy') {
     const kept = await moveAside(context[way.to], paths[way.to], there.name, context, signal);
@@ -145,7 +163,7 @@ async function protect(item: RunItem, context: ActContext, signal: AbortSignal):
 }
 
 /** Gives what has a name the name of a conflict that is free. */
-async function moveAside(side: Side, path: string, name: string, context: ActContext, signal: AbortSignal) {
+async function moveAside(side: Endpoint, path: string, name: string, context: ActContext, signal: AbortSignal) {
   const folder = parentOf(path);
   for (let at = context.now().getTime(); ; at += 1000) {
     const kept = conflictName(name, new Date(at));
@@ -170,7 +188,7 @@ async function createFolder(item: RunItem, context: ActContext, signal: AbortSig
   await ensureFolder(way, paths, context, signal);
   const { source: a, destination: b } = await lookAt(paths, context, signal);
   // Where a folder is there with its first file only, it has its name from now on.
-  const instead = (other: SideItem | undefined, name: string): SideItem | undefined =>
+  const instead = (other: EndpointItem | undefined, name: string): EndpointItem | undefined =>
     other === undefined || to.rules.emptyFolders ? undefined : { ...other, name, mtime: undefined };
   const [source, destination] = [a ?? instead(b, item.name), b ?? instead(a, item.otherName)];
   return source && destination ? { ...OK, record: recorded(item, source, destination) } : OK;

@@ -25,7 +25,7 @@ export const LEVEL_OF: Readonly<Record<ItemStatus, EventLevel>> = {
  * every attempt that was repeated. One line an item, whose row says the same, would double what a first run writes:
  * hence not at `info`, the default.
  */
-export class Audit {
+export class RunAudit {
   readonly #store: JobStore;
   readonly #execution: number;
   readonly #wanted: number;

@@ -3,7 +3,7 @@ import { childPath } from '../../endpoints/paths.js';
 import type { Trash } from '../../endpoints/target.js';
 import type { Transfer } from '../definition/transfer-schema.js';
 import type { ItemStatus } from '../definition/words.js';
-import type { HeldContent, Side, SideItem } from '../endpoint.js';
+import type { Endpoint, EndpointItem, HeldContent } from '../endpoint.js';
 import { fingerprintOf } from '../plan/decide.js';
 import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
@@ -12,14 +12,14 @@ export interface ActContext {
   /** Its id. */
   readonly job: string;
   readonly transfer: Transfer;
-  readonly source: Side;
-  readonly destination: Side;
+  readonly source: Endpoint;
+  readonly destination: Endpoint;
   /** What was known of an item before this run. */
   readonly recordOf: (item: RunItem) => TransferRecord | undefined;
   /** What is known of the items of a folder, by name; the folder is the source's. */
   readonly recordsIn: (folder: string) => ReadonlyMap<string, TransferRecord>;
   /** Whether the plan has seen just this, and that it is to go or to be replaced whatever it is. */
-  readonly isPlanned: (item: SideItem) => boolean;
+  readonly isPlanned: (item: EndpointItem) => boolean;
   /** Where what goes stays; undefined: what goes is gone. */
   readonly trash: Trash | undefined;
   /** What is true of both sides in the middle of an item, should it go no further. */
@@ -43,11 +43,11 @@ export interface Result {
   readonly bytes: number;
   /** What is true of both sides from now on; null: nothing any more. */
   readonly record?: TransferRecord | null;
-  readonly written?: Written;
+  readonly written?: WrittenFile;
 }
 
 /** A file that was written at one end. */
-export interface Written {
+export interface WrittenFile {
   readonly to: 'source' | 'destination';
   readonly versions: number;
   /** In place of what was there. */
@@ -56,22 +56,22 @@ export interface Written {
 
 export const OK = { status: 'success', bytes: 0 } as const;
 
-export interface Paths {
+export interface TransferPaths {
   readonly source: string;
   readonly destination: string;
 }
 
-export const pathsOf = (item: RunItem): Paths => ({
+export const pathsOf = (item: RunItem): TransferPaths => ({
   source: childPath(item.folder, item.name),
   destination: childPath(item.otherFolder, item.otherName),
 });
 
 /** What an item is at both ends now. */
 export async function lookAt(
-  paths: Paths,
+  paths: TransferPaths,
   { source, destination }: ActContext,
   signal: AbortSignal,
-): Promise<{ readonly source: SideItem | undefined; readonly destination: SideItem | undefined }> {
+): Promise<{ readonly source: EndpointItem | undefined; readonly destination: EndpointItem | undefined }> {
   const [a, b] = await Promise.all([source.stat(paths.source, signal), destination.stat(paths.destination, signal)]);
   return { source: a, destination: b };
 }
@@ -79,7 +79,7 @@ export async function lookAt(
 /** Somebody changed it since the plan, or since the run looked: it is kept, and the next run sees it. */
 export const itemChanged = (path: string, cause?: unknown): Failure => new Failure('item-changed', { path }, cause);
 
-export const recorded = (item: RunItem, source: SideItem, destination: SideItem): TransferRecord => ({
+export const recorded = (item: RunItem, source: EndpointItem, destination: EndpointItem): TransferRecord => ({
   folder: item.folder,
   name: item.name,
   isFolder: item.isFolder,

@@ -1,8 +1,13 @@
 import type { Log } from '../../base/log.js';
-import type { Side } from '../endpoint.js';
+import type { Endpoint } from '../endpoint.js';
 
 /** What earlier runs of a job have covered unseen is kept before a plan is made, which then sees all of it. */
-export async function keepCovered(ends: readonly Side[], job: string, log: Log, signal: AbortSignal): Promise<void> {
+export async function keepCovered(
+  ends: readonly Endpoint[],
+  job: string,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
   for (const end of ends)
     for (const { path, kept } of (await end.keepCovered?.(signal)) ?? [])
       if (typeof kept === 'string')

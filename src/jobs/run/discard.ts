@@ -1,6 +1,6 @@
 import { isFailure } from '../../base/errors.js';
 import { childPath, parentOf } from '../../endpoints/paths.js';
-import type { Side, SideItem } from '../endpoint.js';
+import type { Endpoint, EndpointItem } from '../endpoint.js';
 import { differs, grainOf } from '../plan/decide.js';
 import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
@@ -10,7 +10,7 @@ import { type ActContext, itemChanged, lookAt, OK, pathsOf, type Result } from '
 // says. What is not is kept, with `item-changed` or `target-changed`, and the next run sees it.
 
 /** Carries a deletion to the side where the item is still there. */
-export async function remove(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
+export async function discardItem(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
   const paths = pathsOf(item);
   const end = item.action === 'delete-source' ? 'source' : 'destination';
   const other = end === 'source' ? 'destination' : 'source';
@@ -67,15 +67,19 @@ export async function leaveSource(
 
 /** Away with what was seen: into the bin of the platform, else into the trash folder. */
 const discard = (
-  side: Side,
-  seen: SideItem,
+  side: Endpoint,
+  seen: EndpointItem,
   { trash }: ActContext,
   signal: AbortSignal,
-  isSeen?: (below: SideItem) => boolean,
+  isSeen?: (below: EndpointItem) => boolean,
 ): Promise<void> => side.discard(seen, { ...(isSeen ? { isSeen } : {}), ...(trash ? { trash } : {}), signal });
 
 /** Whether an item below a folder is what the records say, so that nothing unknown goes with the folder. */
-function knownBelow(item: RunItem, end: 'source' | 'destination', context: ActContext): (below: SideItem) => boolean {
+function knownBelow(
+  item: RunItem,
+  end: 'source' | 'destination',
+  context: ActContext,
+): (below: EndpointItem) => boolean {
   const paths = pathsOf(item);
   const grain = grainOf(context[end].rules);
   /** Folders of this end, as the records call them. */

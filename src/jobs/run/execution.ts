@@ -5,7 +5,7 @@ import type { Log } from '../../base/log.js';
 import type { Job } from '../definition/job-schema.js';
 import { changesSource } from '../definition/transfer-schema.js';
 import type { ExecutionStatus, ItemStatus } from '../definition/words.js';
-import { callsOfBoth, type Side } from '../endpoint.js';
+import { callsOfBoth, type Endpoint } from '../endpoint.js';
 import { type Estimate, emptyEstimate } from '../plan/cost.js';
 import { Planner } from '../plan/planner.js';
 import { SeenItems } from '../plan/seen-items.js';
@@ -14,7 +14,7 @@ import type { RunItem, RunItems } from '../store/items.js';
 import type { JobStore } from '../store/job-store.js';
 import { FolderRecords, type Records } from '../store/records.js';
 import { act } from './act.js';
-import { Audit, type EventLevel, LEVEL_OF } from './audit.js';
+import { type EventLevel, LEVEL_OF, RunAudit } from './audit.js';
 import { waitFor } from './away.js';
 import type { ActContext, Result } from './context.js';
 import { Counts } from './counts.js';
@@ -23,24 +23,24 @@ import { foretold } from './foretold.js';
 import { GUARDED, reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
 import { PendingItems, Settling } from './pool.js';
-import { Results } from './results.js';
-import { Absence, Gate, kindOf, type Patience } from './waiting.js';
+import { RunResults } from './results.js';
+import { AwayEndpoint, Gate, kindOf, type Pauses } from './waiting.js';
 
 export interface RunContext {
   readonly job: Job;
   readonly execution: Execution;
   readonly store: JobStore;
-  readonly source: Side;
-  readonly destination: Side;
+  readonly source: Endpoint;
+  readonly destination: Endpoint;
   readonly allowDeletions: boolean;
   /** When the run must end, milliseconds since the epoch. */
   readonly until: number | undefined;
   readonly log: Log;
   readonly clock?: Clock;
-  readonly patience?: Patience;
+  readonly patience?: Pauses;
 }
 
-export interface Outcome {
+export interface RunOutcome {
   readonly status: ExecutionStatus;
   readonly reason: string | undefined;
   readonly stats: ExecutionStats;
@@ -57,13 +57,13 @@ export class Run {
   readonly #clock: Clock;
   readonly #records: Records;
   readonly #items: RunItems;
-  readonly #audit: Audit;
+  readonly #audit: RunAudit;
   readonly #gate = new Gate();
   readonly #cancel = new AbortController();
   readonly #stop = new AbortController();
-  readonly #results: Results;
+  readonly #results: RunResults;
   readonly #counts = new Counts();
-  readonly #absence: Absence;
+  readonly #absence: AwayEndpoint;
   #estimate = emptyEstimate();
   #seen = new SeenItems();
   #ended: { readonly status: ExecutionStatus; readonly reason: string } | undefined;
@@ -83,13 +83,13 @@ export class Run {
     const { source, destination, job, log, patience, store, execution } = context;
     const noteRun = (): void =>
       store.update(execution.id, { stats: this.stats, calls: callsOfBoth(source, destination) });
-    this.#results = new Results(this.#items, this.#records, noteRun, log);
+    this.#results = new RunResults(this.#items, this.#records, noteRun, log);
     const look = async (one: AbortSignal): Promise<void> => {
       await source.stat('', one);
       await destination.stat('', one);
     };
-    this.#absence = new Absence(look, this.#clock, log, job.name, patience);
-    this.#audit = new Audit(context.store, context.execution, context.job.transfer.audit_level);
+    this.#absence = new AwayEndpoint(look, this.#clock, log, job.name, patience);
+    this.#audit = new RunAudit(context.store, context.execution, context.job.transfer.audit_level);
   }
 
   get isPaused(): boolean {
@@ -116,7 +116,7 @@ export class Run {
   }
 
   /** Never rejects: what ended it is in the outcome. */
-  async go(): Promise<Outcome> {
+  async go(): Promise<RunOutcome> {
     const { execution, store, job, log } = this.#c;
     const signal = AbortSignal.any([this.#cancel.signal, this.#stop.signal]);
     // Every file under way listens to it.
@@ -161,7 +161,8 @@ export class Run {
 
   get stats(): ExecutionStats {
     const { source, destination } = this.#c;
-    const limits = ({ callsAgainAt }: Side): number => Number(this.#again !== undefined && callsAgainAt !== undefined);
+    const limits = ({ callsAgainAt }: Endpoint): number =>
+      Number(this.#again !== undefined && callsAgainAt !== undefined);
     return this.#counts.stats(this.#estimate, { source: limits(source), destination: limits(destination) });
   }
 
@@ -387,7 +388,7 @@ export class Run {
       }
   }
 
-  #outcome(): Outcome {
+  #outcome(): RunOutcome {
     const { execution, job, source, destination } = this.#c;
     const stats = this.stats;
     const pending = this.#items.left;
@@ -411,7 +412,7 @@ export class Run {
   }
 }
 
-async function requireWritable(side: Side, signal: AbortSignal): Promise<void> {
+async function requireWritable(side: Endpoint, signal: AbortSignal): Promise<void> {
   const { writable, why } = await side.test(signal);
   if (!writable) throw new Failure('target-denied', { target: side.root, path: 'writing', why });
 }

@@ -1,6 +1,6 @@
 import { parentOf } from '../../endpoints/paths.js';
 import type { ActContext } from './context.js';
-import type { Way } from './transfer.js';
+import type { Direction } from './transfer.js';
 
 /** Folders that are remembered at most. */
 const FOLDERS_KNOWN = 1000;
@@ -18,7 +18,7 @@ export const parentsOf = ({ source, destination }: FolderPaths): FolderPaths => 
 
 /** Makes a folder where it is missing, and those above it: each private from the first moment where its model is. */
 export async function ensureFolder(
-  way: Way,
+  way: Direction,
   paths: FolderPaths,
   context: ActContext,
   signal: AbortSignal,

@@ -1,6 +1,6 @@
 import { HARD_CAP } from '../../budget/budget.js';
 import type { Job } from '../definition/job-schema.js';
-import type { Side } from '../endpoint.js';
+import type { Endpoint } from '../endpoint.js';
 import type { Estimate } from '../plan/cost.js';
 import { intervalOf } from '../schedule/next-run.js';
 import type { ExecutionStats } from '../store/executions.js';
@@ -9,7 +9,7 @@ import type { ExecutionStats } from '../store/executions.js';
 export function foretold(
   estimate: Estimate,
   { schedule }: Pick<Job, 'schedule'>,
-  ends: readonly Side[],
+  ends: readonly Endpoint[],
 ): NonNullable<ExecutionStats['estimate']> {
   const hourly = Math.min(...ends.map(({ callsPerHour = HARD_CAP }) => callsPerHour));
   const every = intervalOf(schedule);

@@ -5,7 +5,7 @@ const SUSPICIOUS = 10;
 export const GUARDED = 24 * 3_600_000;
 
 /** What is known of the deletions of a run before the first one. */
-export interface Deletions {
+export interface PlannedDeletions {
   readonly deletions: number;
   /** Items that are on both sides as they were. */
   readonly unchanged: number;
@@ -19,7 +19,7 @@ export interface Deletions {
 }
 
 /** Why the deletions of a run wait for a person; undefined: they need not. */
-export function reasonToHold(found: Deletions): string | undefined {
+export function reasonToHold(found: PlannedDeletions): string | undefined {
   const { deletions, unchanged, known, empty, guard } = found;
   if (deletions === 0) return undefined;
   if (guard !== false) {

@@ -7,7 +7,7 @@ import type { Result } from './context.js';
 const MOST = 256;
 
 /** What became of the items of a run, written down together. */
-export class Results {
+export class RunResults {
   readonly #items: RunItems;
   readonly #records: Records;
   readonly #noteRun: () => void;

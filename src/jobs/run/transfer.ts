@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Failure, isFailure } from '../../base/errors.js';
-import type { Seen, WriteOptions } from '../../endpoints/target.js';
-import type { Side, SideItem, SideVersion } from '../endpoint.js';
+import type { SeenContent, WriteOptions } from '../../endpoints/target.js';
+import type { Endpoint, EndpointItem, EndpointVersion } from '../endpoint.js';
 import { differs, type Fingerprint, fingerprintOf, grainOf } from '../plan/decide.js';
 import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
@@ -10,8 +10,8 @@ import { ensureFolder, parentsOf } from './folders.js';
 import { kindOf } from './waiting.js';
 
 export interface Transferred {
-  readonly read: SideItem;
-  readonly written: SideItem;
+  readonly read: EndpointItem;
+  readonly written: EndpointItem;
   readonly bytes: number;
   readonly versions: number;
   /** Names of what is kept beside it: somebody had saved it just before. */
@@ -19,19 +19,23 @@ export interface Transferred {
 }
 
 /** Which way a file goes. */
-export interface Way {
+export interface Direction {
   readonly from: 'source' | 'destination';
   readonly to: 'source' | 'destination';
 }
 
-export const FORWARD: Way = { from: 'source', to: 'destination' };
-export const BACK: Way = { from: 'destination', to: 'source' };
+export const FORWARD: Direction = { from: 'source', to: 'destination' };
+export const BACK: Direction = { from: 'destination', to: 'source' };
 
 /** What was read and what was written, by the end that it is at. */
-export const endsOf = ({ from }: Way, { read, written }: Pick<Transferred, 'read' | 'written'>) =>
+export const endsOf = ({ from }: Direction, { read, written }: Pick<Transferred, 'read' | 'written'>) =>
   from === 'source' ? { source: read, destination: written } : { source: written, destination: read };
 
-export const recordOf = (item: RunItem, way: Way, done: Pick<Transferred, 'read' | 'written'>): TransferRecord => {
+export const recordOfTransfer = (
+  item: RunItem,
+  way: Direction,
+  done: Pick<Transferred, 'read' | 'written'>,
+): TransferRecord => {
   const { source, destination } = endsOf(way, done);
   return recorded(item, source, destination);
 };
@@ -39,7 +43,7 @@ export const recordOf = (item: RunItem, way: Way, done: Pick<Transferred, 'read'
 /** What an attempt before this one brought there, whose success was never heard of: the bytes tell. */
 export async function cameThrough(
   item: RunItem,
-  way: Way,
+  way: Direction,
   context: ActContext,
   signal: AbortSignal,
 ): Promise<Transferred | undefined> {
@@ -54,10 +58,10 @@ export async function cameThrough(
 
 /** Whether two files hold the same bytes. They are read where no hash tells; that costs no API call. */
 export async function isSame(
-  from: Side,
-  read: SideItem,
-  to: Side,
-  written: SideItem,
+  from: Endpoint,
+  read: EndpointItem,
+  to: Endpoint,
+  written: EndpointItem,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (read.folder || written.folder || read.size !== written.size) return false;
@@ -65,7 +69,7 @@ export async function isSame(
   return (await hashOf(from, read, signal)) === (await hashOf(to, written, signal));
 }
 
-const hashOf = (side: Side, item: SideItem, signal: AbortSignal): Promise<string> =>
+const hashOf = (side: Endpoint, item: EndpointItem, signal: AbortSignal): Promise<string> =>
   reading(side, item, signal, async () => {
     const hash = createHash('sha256');
     const held = await side.content(item, signal);
@@ -77,7 +81,7 @@ const hashOf = (side: Side, item: SideItem, signal: AbortSignal): Promise<string
     return hash.digest('hex');
   });
 
-const isAsRead = (side: Side, read: SideItem, now: SideItem | undefined): boolean =>
+const isAsRead = (side: Endpoint, read: EndpointItem, now: EndpointItem | undefined): boolean =>
   now !== undefined &&
   !now.folder &&
   now.unusable === undefined &&
@@ -88,7 +92,7 @@ const isAsRead = (side: Side, read: SideItem, now: SideItem | undefined): boolea
  * fails of it.
  * @throws Failure `item-changed` where the work failed and the file is not the one that was to be read
  */
-async function reading<T>(side: Side, read: SideItem, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+async function reading<T>(side: Endpoint, read: EndpointItem, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -104,8 +108,8 @@ async function reading<T>(side: Side, read: SideItem, signal: AbortSignal, work:
  */
 export async function transferFile(
   item: RunItem,
-  way: Way,
-  there: SideItem | undefined,
+  way: Direction,
+  there: EndpointItem | undefined,
   context: ActContext,
   signal: AbortSignal,
 ): Promise<Transferred> {
@@ -119,21 +123,21 @@ export async function transferFile(
 
 async function sendFile(
   item: RunItem,
-  way: Way,
-  read: SideItem,
-  there: SideItem | undefined,
+  way: Direction,
+  read: EndpointItem,
+  there: EndpointItem | undefined,
   context: ActContext,
   signal: AbortSignal,
 ): Promise<Transferred> {
   const paths = pathsOf(item);
   const [from, to, fromPath, toPath] = [context[way.from], context[way.to], paths[way.from], paths[way.to]];
   const { transfer } = context;
-  let expected: Seen | null = there ?? null;
+  let expected: SeenContent | null = there ?? null;
   // What is replaced has permissions of its own, which somebody may have given it.
   const isPrivate = read.private === true || (read.ownerOnly === true && !there);
   let earlier = 0;
   const kept: string[] = [];
-  const keep = ({ keptBeside }: SideItem): void => void (keptBeside !== undefined && kept.push(keptBeside));
+  const keep = ({ keptBeside }: EndpointItem): void => void (keptBeside !== undefined && kept.push(keptBeside));
   const older = await olderVersions(from, read, context.recordOf(item)?.[way.from], context, signal);
   for (const version of older) {
     const held = await version.content();
@@ -150,7 +154,7 @@ async function sendFile(
       keep(written);
       earlier += version.size;
       const sent = { ...read, size: version.size, mtime: version.mtime, version: version.id };
-      context.note(recordOf(item, way, { read: sent, written }));
+      context.note(recordOfTransfer(item, way, { read: sent, written }));
     } finally {
       held.close();
     }
@@ -185,7 +189,7 @@ async function sendFile(
     // What was read may have been replaced meanwhile: then the copy is of no known state, but ours to replace.
     const after = await from.stat(fromPath, signal);
     if (!isAsRead(from, read, after)) {
-      context.note(recordOf(item, way, { read, written }));
+      context.note(recordOfTransfer(item, way, { read, written }));
       throw itemChanged(fromPath);
     }
     return { read, written, bytes: read.size + earlier, versions: older.length + 1, kept };
@@ -196,12 +200,12 @@ async function sendFile(
 
 /** Versions before the current one that are to go as well: those since the last transfer, the oldest first. */
 async function olderVersions(
-  from: Side,
-  read: SideItem,
+  from: Endpoint,
+  read: EndpointItem,
   last: Fingerprint | undefined,
   { transfer }: ActContext,
   signal: AbortSignal,
-): Promise<readonly SideVersion[]> {
+): Promise<readonly EndpointVersion[]> {
   if (transfer.versioning.select !== 'all' || !from.versions || (read.versions ?? 2) < 2) return [];
   const versions = await from.versions(read, signal);
   if (versions.at(-1)?.id !== read.version) throw itemChanged(read.path);
@@ -212,7 +216,7 @@ async function olderVersions(
 }
 
 /** Whether a version came after one that is not kept any more. In one second the ids, which grow, tell. */
-function isLater({ id, mtime }: SideVersion, last: Fingerprint): boolean {
+function isLater({ id, mtime }: EndpointVersion, last: Fingerprint): boolean {
   if (last.mtime === undefined || mtime === last.mtime) return Number(id) > Number(last.version);
   return mtime > last.mtime;
 }

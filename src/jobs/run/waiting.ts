@@ -69,13 +69,13 @@ export class Gate {
 }
 
 /** Pauses between looks at an end that is gone, milliseconds: the first, the longest, and all together. */
-export interface Patience {
+export interface Pauses {
   readonly first: number;
   readonly longest: number;
   readonly whole: number;
 }
 
-export const PATIENCE: Patience = { first: 1000, longest: 30_000, whole: 2 * 3600_000 };
+export const PATIENCE: Pauses = { first: 1000, longest: 30_000, whole: 2 * 3600_000 };
 
 /**
  * Resolves once the end answers again.
@@ -85,7 +85,7 @@ export async function untilBack(
   look: (signal: AbortSignal) => Promise<unknown>,
   clock: Clock,
   signal: AbortSignal,
-  patience: Patience,
+  patience: Pauses,
 ): Promise<void> {
   const end = clock.monotonic() + patience.whole;
   for (let pause = patience.first; ; pause = Math.min(pause * 2, patience.longest)) {
@@ -102,12 +102,12 @@ export async function untilBack(
 }
 
 /** One end of a transfer is gone: one looks for all who wait until it is back. */
-export class Absence {
+export class AwayEndpoint {
   readonly #look: (signal: AbortSignal) => Promise<void>;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #job: string;
-  readonly #patience: Patience;
+  readonly #patience: Pauses;
   #back: Promise<void> | undefined;
 
   constructor(look: (signal: AbortSignal) => Promise<void>, clock: Clock, log: Log, job: string, patience = PATIENCE) {

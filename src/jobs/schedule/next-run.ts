@@ -52,7 +52,7 @@ export function intervalOf({ mode, run_at, repeat_interval }: Schedule): number 
 }
 
 /** Whether the dates, the days and the window permit a run at this moment. */
-export function isWithin(schedule: Schedule, now: number): boolean {
+export function isAllowedAt(schedule: Schedule, now: number): boolean {
   if (now < startDate(schedule) || now >= endDate(schedule)) return false;
   for (const { open, close } of openings(schedule, now)) {
     if (open > now) return false;

@@ -21,7 +21,7 @@ export type ItemAction =
 
 export const DELETIONS: readonly ItemAction[] = ['delete', 'delete-source', 'clear-source'];
 
-export interface NewItem {
+export interface NewRunItem {
   /** At the source, `''` is the root; `name` as well. */
   readonly folder: string;
   readonly name: string;
@@ -38,7 +38,7 @@ export interface NewItem {
   readonly count: number;
 }
 
-export interface RunItem extends NewItem {
+export interface RunItem extends NewRunItem {
   readonly id: number;
   readonly execution: number;
   readonly attempts: number;
@@ -131,7 +131,7 @@ export class RunItems {
     this.#db.transaction(work).immediate();
   }
 
-  add(item: NewItem): void {
+  add(item: NewRunItem): void {
     this.#insert.run({
       ...item,
       execution: this.execution,
@@ -148,7 +148,9 @@ export class RunItems {
     limit: number,
   ): (RunItem & { rank: number })[] {
     const { rank, id } = after ?? { rank: -1, id: 0 };
-    return this.#pending.all(this.execution, rank, rank, id, limit).map((row) => ({ ...fromRow(row), rank: row.rank }));
+    return this.#pending
+      .all(this.execution, rank, rank, id, limit)
+      .map((row) => ({ ...runItemFromRow(row), rank: row.rank }));
   }
 
   finish(
@@ -189,14 +191,14 @@ export class RunItems {
     return this.#db
       .prepare<[number, string, string], ItemRow>('SELECT * FROM items WHERE execution = ? AND folder = ? AND name = ?')
       .all(this.execution, parentOf(path), nameOf(path))
-      .map(fromRow);
+      .map(runItemFromRow);
   }
 
   byId(id: number): RunItem | undefined {
     const row = this.#db
       .prepare<[number, number], ItemRow>('SELECT * FROM items WHERE execution = ? AND id = ?')
       .get(this.execution, id);
-    return row && fromRow(row);
+    return row && runItemFromRow(row);
   }
 
   /** Deletions that are to be done: the items that they are about, how many they are themselves, and those of folders. */
@@ -222,7 +224,7 @@ export class RunItems {
     );
     const end = this.#edge('DESC');
     for (let from = this.#edge('ASC'); from <= end; from += STRETCH)
-      for (const row of stretch.all(from, from + STRETCH, this.execution, ...(status ?? []))) yield fromRow(row);
+      for (const row of stretch.all(from, from + STRETCH, this.execution, ...(status ?? []))) yield runItemFromRow(row);
   }
 
   /** The first or last id, by looks into the index that holds them in order by status and rank. */
@@ -238,7 +240,7 @@ export class RunItems {
   }
 }
 
-export const fromRow = (row: ItemRow): RunItem => ({
+export const runItemFromRow = (row: ItemRow): RunItem => ({
   id: row.id,
   execution: row.execution,
   folder: row.folder,

@@ -2,9 +2,9 @@ import type { Database, Statement } from '../../database/open.js';
 import { FLAGGED, type ItemStatus } from '../definition/words.js';
 import { type AuditEvent, type Execution, type ExecutionRow, toExecution } from './executions.js';
 import { Found } from './found.js';
-import { fromRow, type ItemRow, type RunItem } from './items.js';
+import { type ItemRow, type RunItem, runItemFromRow } from './items.js';
 
-export interface Part<T> {
+export interface ListPage<T> {
   readonly rows: readonly T[];
   /** Of all pages. */
   readonly total: number;
@@ -53,7 +53,7 @@ export class Pages {
   }
 
   /** Runs, the last one first; of one job, or of all. */
-  executions(filter: { readonly job?: string | undefined }, { offset, limit }: Stretch): Part<Execution> {
+  executions(filter: { readonly job?: string | undefined }, { offset, limit }: Stretch): ListPage<Execution> {
     const where = filter.job === undefined ? '' : 'WHERE job = @job';
     const words = { job: filter.job ?? '', offset, limit };
     return {
@@ -66,7 +66,7 @@ export class Pages {
   }
 
   /** Items of a run as they were planned; by their status, what was left over from the run before first, deletions last. */
-  items(filter: ItemFilter, { offset, limit }: Stretch): Part<RunItem> {
+  items(filter: ItemFilter, { offset, limit }: Stretch): ListPage<RunItem> {
     const { index, conditions, order } = wayOf(filter);
     const from = `items INDEXED BY ${index} WHERE ${conditions.join(' AND ')}`;
     const words = {
@@ -82,7 +82,7 @@ export class Pages {
         ...words,
         offset,
         limit,
-      }).map(fromRow),
+      }).map(runItemFromRow),
       total: this.#count(from, words),
     };
   }
@@ -90,11 +90,11 @@ export class Pages {
   /** An item of any run. */
   item(id: number): RunItem | undefined {
     const [row] = this.#all<ItemRow>('SELECT * FROM items WHERE id = @id', { id });
-    return row && fromRow(row);
+    return row && runItemFromRow(row);
   }
 
   /** Of a run, or of all. */
-  audit(execution: number | undefined, { offset, limit }: Stretch): Part<KeptEvent> {
+  audit(execution: number | undefined, { offset, limit }: Stretch): ListPage<KeptEvent> {
     const from = `audit ${execution === undefined ? '' : 'WHERE execution = @execution'}`;
     const words = { execution: execution ?? 0 };
     return {
@@ -107,7 +107,7 @@ export class Pages {
   }
 
   /** What is found seldom is found once, and kept; what is found everywhere is soon enough for a page. */
-  #search(filter: ItemFilter, words: object, { offset, limit }: Stretch): Part<RunItem> {
+  #search(filter: ItemFilter, words: object, { offset, limit }: Stretch): ListPage<RunItem> {
     const { index, conditions, order } = wayOf(filter);
     const where = `WHERE ${conditions.join(' AND ')}`;
     // The only index that has the text beside the ids: they need not be read from the rows. It has them by their place.
@@ -124,7 +124,7 @@ export class Pages {
         rows: this.#all<ItemRow>(
           `SELECT * FROM items INDEXED BY ${index} ${where} ORDER BY ${order} LIMIT @limit OFFSET @offset`,
           { ...words, offset, limit },
-        ).map(fromRow),
+        ).map(runItemFromRow),
         total: this.#count(from, words),
       };
     const page = [...ids.subarray(offset, offset + limit)];
@@ -132,7 +132,7 @@ export class Pages {
       page: JSON.stringify(page),
     });
     const byId = new Map(rows.map((row) => [row.id, row]));
-    return { rows: page.flatMap((id) => byId.get(id) ?? []).map(fromRow), total: ids.length };
+    return { rows: page.flatMap((id) => byId.get(id) ?? []).map(runItemFromRow), total: ids.length };
   }
 
   #count(from: string, words: object): number {

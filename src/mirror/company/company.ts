@@ -25,7 +25,7 @@ const LISTED = 600;
 const RETRY = 60_000;
 
 /** The projects of a company as the server said them last. They are listed again when somebody looks, not too often. */
-export class Company {
+export class CompanyProjects {
   readonly store: CompanyStore;
   readonly events = new EventEmitter<Events>();
   readonly #list: CompanyOptions['list'];

@@ -3,7 +3,7 @@ import type { Database, Statement } from '../../database/open.js';
 import type { Change } from './changes.js';
 import type { Confirmed } from './confirmed.js';
 import { BIN, DELETED, GONE, HIDDEN } from './flags.js';
-import { COLUMNS, type ItemRows, type Row } from './item-rows.js';
+import { COLUMNS, type ItemRows, type MirrorRow } from './item-rows.js';
 
 /** Server times between which a page of the index is complete, seconds; the end does not belong to it. */
 export interface Span {
@@ -21,7 +21,7 @@ export interface Missing {
 }
 
 /** What was listed for the sake of a page that lacked something. */
-export interface Listed extends Pick<Missing, 'doubtful'> {
+export interface ListedSpan extends Pick<Missing, 'doubtful'> {
   /** Folders whose listings came since, or of which it was found that they are gone. */
   readonly listed: readonly RemoteId[];
   /** Of the page. */
@@ -29,10 +29,10 @@ export interface Listed extends Pick<Missing, 'doubtful'> {
 }
 
 /** What is known here and is not in a complete reply. To be called within a transaction. */
-export class Absence {
+export class AbsentItems {
   readonly #rows: ItemRows;
   readonly #confirmed: Confirmed;
-  readonly #within: Statement<[Span], Row>;
+  readonly #within: Statement<[Span], MirrorRow>;
 
   constructor(db: Database, rows: ItemRows, confirmed: Confirmed) {
     this.#rows = rows;
@@ -75,7 +75,7 @@ export class Absence {
    * After folders of doubtful items were `listed`: takes away what is below one that turned out to be gone. What is below
    * one that turned out to be there, although the page lacked it as well, is doubtful still: its folder is to be listed.
    */
-  settle({ doubtful, listed, serverTime }: Listed): Pick<Missing, 'changes' | 'folders'> {
+  settle({ doubtful, listed, serverTime }: ListedSpan): Pick<Missing, 'changes' | 'folders'> {
     const changes: Change[] = [];
     const [inDoubt, known] = [new Set(doubtful), new Set(listed)];
     const isDecided = (id: RemoteId): boolean => {

@@ -49,7 +49,7 @@ export const itemTable = {
 } as const satisfies Partial<Record<keyof Item, string>>;
 
 /** Values in the order of a table's columns (`raw` of better-sqlite3): read several times as fast as an object. */
-export type Row = readonly unknown[];
+export type RawRow = readonly unknown[];
 type Table = Readonly<Record<string, string>>;
 
 export const columnsOf = (table: Table): string => Object.values(table).join(', ');
@@ -63,7 +63,7 @@ export const ITEM_COLUMNS = columnsOf(itemTable);
 const AT = placesOf(itemTable);
 
 // Written out twice: an object that is spread into another takes a hundred times as long to make.
-export const toListedItem = (row: Row): ListedItem => ({
+export const toListedItem = (row: RawRow): ListedItem => ({
   inode: row[AT.inode] as Inode,
   name: row[AT.name] as string,
   flags: row[AT.flags] as number,
@@ -74,7 +74,7 @@ export const toListedItem = (row: Row): ListedItem => ({
   sequence: row[AT.sequence] as number,
 });
 
-export const toItem = (row: Row): Item => ({
+export const toItem = (row: RawRow): Item => ({
   inode: row[AT.inode] as Inode,
   remoteId: row[AT.remoteId] as RemoteId,
   parentId: row[AT.parentId] as RemoteId,

@@ -5,7 +5,7 @@ import type { Change, Place } from './changes.js';
 import { GONE, HIDDEN } from './flags.js';
 
 /** What the writer compares a reply with. */
-export interface Row {
+export interface MirrorRow {
   readonly inode: Inode;
   readonly remote_id: RemoteId;
   readonly parent_id: RemoteId;
@@ -28,9 +28,9 @@ export const NO_PARENT = 0 as RemoteId;
 
 /** The rows of `items`, as all parts of the writer find and hide them. */
 export class ItemRows {
-  readonly find: Statement<[number], Row>;
-  readonly ofInode: Statement<[number], Row>;
-  readonly children: Statement<[number], Row>;
+  readonly find: Statement<[number], MirrorRow>;
+  readonly ofInode: Statement<[number], MirrorRow>;
+  readonly children: Statement<[number], MirrorRow>;
   /** Whether names are unique, and found, without regard to case. */
   ignoresCase = false;
   readonly hide: Statement;
@@ -81,33 +81,33 @@ export class ItemRows {
     return parent === undefined ? undefined : { parent, name };
   }
 
-  placeOf(row: Row): Place | undefined {
+  placeOf(row: MirrorRow): Place | undefined {
     return this.place(row.parent_id, row.name);
   }
 
   /** Undefined where it is hidden. */
-  shownPlaceOf(row: Row): Place | undefined {
+  shownPlaceOf(row: MirrorRow): Place | undefined {
     return (row.flags & HIDDEN) === 0 ? this.placeOf(row) : undefined;
   }
 
   /** It cannot be seen any more. */
-  takeAway(row: Row, serverTime: number): Change {
+  takeAway(row: MirrorRow, serverTime: number): Change {
     this.hide.run(GONE, serverTime, row.inode);
     return { inode: row.inode, before: this.placeOf(row), after: undefined, replacedSequence: undefined };
   }
 
   /** Whether it could be seen where it was; what is above it counts where it comes to another parent. */
-  wasShown(row: Row, parent: RemoteId): boolean {
+  wasShown(row: MirrorRow, parent: RemoteId): boolean {
     return (row.flags & HIDDEN) === 0 && (row.parent_id === parent || !this.isBelowHidden(row));
   }
 
-  isBelowHidden(row: Row): boolean {
+  isBelowHidden(row: MirrorRow): boolean {
     for (const folder of this.above(row.parent_id)) if (!folder || (folder.flags & HIDDEN) !== 0) return true;
     return false;
   }
 
   /** A folder and all above it, up to the root; undefined, as the last, where one is not known. */
-  *above(folder: number): Generator<Row | undefined> {
+  *above(folder: number): Generator<MirrorRow | undefined> {
     // Moves of folders at the server can never make a cycle, but a damaged mirror must not hang the thread.
     for (let id = folder, depth = 0; id !== NO_PARENT && depth < 1000; depth++) {
       const row = this.find.get(id);

@@ -26,7 +26,7 @@ export function pageResult(done: Ingested, items: readonly RemoteItem[], bad: re
 }
 
 /** What a page says that is not taken in. */
-export const readPage = ({ items, bad }: ReturnType<typeof parseIndexPage>): ReadPage => ({
+export const readIndexPage = ({ items, bad }: ReturnType<typeof parseIndexPage>): ReadPage => ({
   items: items.map(toReadRow),
   rows: items.length + bad.length,
   last: items.at(-1)?.updatedAt,

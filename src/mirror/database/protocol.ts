@@ -1,8 +1,8 @@
 import type { FailureJson } from '../../base/errors.js';
 import type { Inode, RemoteId, VersionId } from '../../base/ids.js';
 import type { RemoteItem } from '../../procore/items.js';
-import type { Parcel } from '../../procore/transport/body.js';
-import type { Listed } from './absence.js';
+import type { TransferableBody } from '../../procore/transport/body.js';
+import type { ListedSpan } from './absence.js';
 import type { Change } from './changes.js';
 import type { Binding, Numbers } from './numbers.js';
 import type { FolderAt } from './ranks.js';
@@ -11,10 +11,10 @@ import type { Own } from './writer.js';
 /** What the mirror's owner asks of the thread that writes `mirror.db`, and what it answers. */
 export type Meta = Readonly<Record<string, string | number>>;
 
-export type Request =
+export type WriterRequest =
   | {
       readonly op: 'page';
-      readonly body: Parcel;
+      readonly body: TransferableBody;
       readonly serverTime: number;
       readonly knownSince: number | undefined;
       readonly meta: Meta;
@@ -28,7 +28,7 @@ export type Request =
     }
   | {
       readonly op: 'sweep';
-      readonly body: Parcel;
+      readonly body: TransferableBody;
       readonly serverTime: number;
       readonly knownSince: number | undefined;
       /** What was asked for, and the rows that the server counts from there on. */
@@ -38,12 +38,12 @@ export type Request =
       readonly total: number | undefined;
     }
   /** What a page of the index says, without taking it in. */
-  | { readonly op: 'read'; readonly body: Parcel }
-  | ({ readonly op: 'settle' } & Listed)
+  | { readonly op: 'read'; readonly body: TransferableBody }
+  | ({ readonly op: 'settle' } & ListedSpan)
   | { readonly op: 'subtree-listed'; readonly folder: RemoteId }
   | {
       readonly op: 'listing';
-      readonly body: Parcel;
+      readonly body: TransferableBody;
       readonly serverTime: number;
       readonly knownSince: number | undefined;
     }
@@ -116,7 +116,7 @@ export interface ReadPage extends Pick<PageResult, 'last'> {
   readonly rows: number;
 }
 
-export interface Results {
+export interface WriterResults {
   readonly page: PageResult;
   readonly read: ReadPage;
   readonly sweep: SweepResult;
@@ -154,10 +154,10 @@ export interface AnsweredError {
   readonly failure?: FailureJson;
 }
 
-export type Envelope = { readonly id: number; readonly request: Request };
+export type Envelope = { readonly id: number; readonly request: WriterRequest };
 /** Said to the thread when some changes have been taken and more are to come. */
 export const MORE = 'more';
-export type Answer =
+export type WriterReply =
   | {
       readonly id: number;
       readonly changes?: readonly Change[];

@@ -8,7 +8,7 @@ export interface FolderAt {
 }
 
 /** Counts over the whole mirror; up to tens of milliseconds for a million items, so only for the writer's thread. */
-export class Ranks {
+export class IndexPositions {
   readonly #rank: Statement<[number], number>;
   readonly #count: Statement<[number], number>;
   readonly #longest: Statement<[{ readonly folders: string; readonly without: string }], number | null>;

@@ -1,7 +1,7 @@
 import type { RemoteId } from '../../base/ids.js';
 import type { Database, Statement } from '../../database/open.js';
 import { DELETED, HIDDEN } from './flags.js';
-import { columnsOf, type Item, itemTable, placesOf, type Row, toItem } from './item-columns.js';
+import { columnsOf, type Item, itemTable, placesOf, type RawRow, toItem } from './item-columns.js';
 
 const IS_RECYCLED = `flags & ${HIDDEN} = ${DELETED}`;
 const table = {
@@ -37,10 +37,10 @@ export interface RecycledTwins {
 
 /** Reads what the mirror knows of the recycle bin: no API call. */
 export class RecycledView {
-  readonly #top: Statement<[number, number], Row>;
-  readonly #below: Statement<[number, number, number], Row>;
-  readonly #named: Statement<[string, number], Row>;
-  readonly #namedIn: Statement<[string, number, number], Row>;
+  readonly #top: Statement<[number, number], RawRow>;
+  readonly #below: Statement<[number, number, number], RawRow>;
+  readonly #named: Statement<[string, number], RawRow>;
+  readonly #namedIn: Statement<[string, number, number], RawRow>;
   readonly #isRecycled: Statement<[number], number>;
   readonly #inodesNamed: Statement<[string], number>;
   /** What was not seen since this server time is not in the bin any more; seconds. */
@@ -51,7 +51,7 @@ export class RecycledView {
     const recycled = IS_RECYCLED;
     const columns = columnsOf(table);
     const name = 'coalesce(remote_name, name)';
-    const rows = <P extends unknown[]>(sql: string): Statement<P, Row> => db.prepare<P, Row>(sql).raw();
+    const rows = <P extends unknown[]>(sql: string): Statement<P, RawRow> => db.prepare<P, RawRow>(sql).raw();
     this.#top = rows(
       `SELECT ${columns} FROM items INDEXED BY recycled_by_inode WHERE inode > ? AND ${recycled} ORDER BY inode LIMIT ?`,
     );
@@ -113,13 +113,13 @@ export class RecycledView {
     return this.#isRecycled.get(id) !== undefined;
   }
 
-  #there(rows: readonly Row[]): Recycled[] {
+  #there(rows: readonly RawRow[]): Recycled[] {
     const since = this.#since();
     return rows.map(toRecycled).filter(({ seenAt }) => seenAt >= since);
   }
 }
 
-const toRecycled = (row: Row): Recycled => ({
+const toRecycled = (row: RawRow): Recycled => ({
   item: toItem(row),
   seenAt: row[AT.seenAt] as number,
   isNested: row[AT.isNested] === 1,

@@ -4,7 +4,7 @@ import type { RemoteItem } from '../../procore/items.js';
 import { allocateName, type NameTable } from './allocate-name.js';
 import type { Change } from './changes.js';
 import { HIDDEN } from './flags.js';
-import type { ItemRows, Row } from './item-rows.js';
+import type { ItemRows, MirrorRow } from './item-rows.js';
 
 /** Key of `meta`: the Unicode whose folds stand beside the names; absent where case counts. */
 export const FOLDED = 'names.folded';
@@ -12,7 +12,7 @@ export const FOLDED = 'names.folded';
 const NOBODY: NameTable = { holder: () => undefined };
 
 /** Whether the name can be one that was shown: before, what came hidden was kept under its remote name. */
-const isShown = ({ name, flags }: Row): boolean =>
+const isShown = ({ name, flags }: MirrorRow): boolean =>
   (flags & HIDDEN) === 0 || (fitsLinux(name) && linuxNames.encode(linuxNames.decode(name)) === name);
 
 /** Under which names items are shown, and that they keep them. */
@@ -41,7 +41,7 @@ export class ShownNames {
   nameFor(
     item: RemoteItem,
     parent: RemoteId,
-    row: Row | undefined,
+    row: MirrorRow | undefined,
     visible: boolean,
     changes: Change[],
     own?: string,
@@ -57,7 +57,7 @@ export class ShownNames {
   }
 
   /** From now on a name of another case is the same name: who has it already, the item with the lower id keeps it. */
-  ignoreCase(row: Row, changes: Change[]): void {
+  ignoreCase(row: MirrorRow, changes: Change[]): void {
     const remoteName = row.remote_name ?? row.name;
     const rows = this.#rows;
     const before = rows.placeOf(row);

@@ -1,7 +1,7 @@
 import type { RemoteId } from '../../base/ids.js';
 import type { RemoteItem } from '../../procore/items.js';
 import { DELETED } from './flags.js';
-import { NO_PARENT, type Row } from './item-rows.js';
+import { type MirrorRow, NO_PARENT } from './item-rows.js';
 
 /** Key in `meta`: when it was last found that polls do not show every change. Server time, seconds. */
 export const POLLS_MISS = 'polls.miss';
@@ -12,7 +12,7 @@ const PATIENCE = 60;
 const SAME_MOMENT = 2;
 const MOST = 1000;
 
-type FolderRow = Pick<Row, 'parent_id' | 'flags' | 'updated_at' | 'created_at'>;
+type FolderRow = Pick<MirrorRow, 'parent_id' | 'flags' | 'updated_at' | 'created_at'>;
 
 interface Rows {
   /** A folder and those above it as they are now, up to the root; undefined last where one is not known. */
@@ -20,7 +20,7 @@ interface Rows {
 }
 
 /** Something that was deleted or not, seen by `seenAt`, and now is the other, at `serverTime`. */
-interface Doubt {
+interface UnexplainedChange {
   readonly parent: number;
   readonly isGone: boolean;
   /** That it does not count as updated proves something. */
@@ -33,16 +33,16 @@ interface Doubt {
  * Finds out whether polls show all: a poll asks for what was updated, and whether a deletion, a move or a rename counts
  * as an update is not documented. What listings show and polls do not is the proof that it does not.
  */
-export class Silence {
+export class MissedChanges {
   readonly #missed: (serverTime: number) => void;
   readonly #doubts: (folder: number) => void;
   readonly #rows: Rows;
   /** When a listing first lacked an item, server time. */
   readonly #vanished = new Map<RemoteId, number>();
   /** What went or came back and counts as not updated. */
-  readonly #doubtful: Doubt[] = [];
+  readonly #doubtful: UnexplainedChange[] = [];
   /** Of these, what went without a reason that is known so far. */
-  readonly #pending: Doubt[] = [];
+  readonly #pending: UnexplainedChange[] = [];
 
   /**
    * @param doubts told a folder whose listing must show what is in it
@@ -54,7 +54,7 @@ export class Silence {
   }
 
   /** A reply shows an item that is known here. */
-  saw(item: RemoteItem, row: Row, flags: number, serverTime: number): void {
+  saw(item: RemoteItem, row: MirrorRow, flags: number, serverTime: number): void {
     this.#vanished.delete(item.id);
     const isWhere = (item.parentId ?? 0) === row.parent_id && item.name === (row.remote_name ?? row.name);
     const isThere = (flags & DELETED) === (row.flags & DELETED);
@@ -75,14 +75,14 @@ export class Silence {
     for (const doubt of this.#doubtful.splice(0)) if (!this.#isExplained(doubt)) this.#unexplained(doubt);
   }
 
-  #unexplained(doubt: Doubt): void {
+  #unexplained(doubt: UnexplainedChange): void {
     // What explains that it went may come a reply later.
     if (!doubt.isGone) this.#missed(doubt.serverTime);
     else if (this.#pending.length < MOST) this.#pending.push(doubt);
   }
 
   /** Whether a folder above says why. Where not every folder is known, nothing is proved. */
-  #isExplained(doubt: Doubt): boolean {
+  #isExplained(doubt: UnexplainedChange): boolean {
     for (const folder of this.#rows.above(doubt.parent)) {
       if (!folder) return true;
       // The root neither goes nor comes back.
@@ -113,11 +113,11 @@ export class Silence {
   }
 }
 
-function explains({ flags, updated_at }: FolderRow, { isGone, seenAt }: Doubt): boolean {
+function explains({ flags, updated_at }: FolderRow, { isGone, seenAt }: UnexplainedChange): boolean {
   return isGone ? (flags & DELETED) !== 0 : updated_at >= seenAt - SAME_MOMENT;
 }
 
 /** One that was only made a moment ago has not come back. */
-function isBackAtOnce({ flags, updated_at, created_at }: FolderRow, { serverTime }: Doubt): boolean {
+function isBackAtOnce({ flags, updated_at, created_at }: FolderRow, { serverTime }: UnexplainedChange): boolean {
   return (flags & DELETED) === 0 && updated_at > created_at && updated_at >= serverTime - SAME_MOMENT;
 }

@@ -6,8 +6,8 @@ import { FOLD_VERSION } from '../../names/fold.js';
 import type { RawListing } from '../../procore/client.js';
 import type { RemoteItem } from '../../procore/items.js';
 import type { RawPage } from '../sync/index-source.js';
-import type { Step } from '../sync/walk.js';
-import type { Listed } from './absence.js';
+import type { WalkStep } from '../sync/walk.js';
+import type { ListedSpan } from './absence.js';
 import type { Change } from './changes.js';
 import { STALE_LISTING } from './confirmed.js';
 import { mirrorOptions } from './files.js';
@@ -62,7 +62,7 @@ export class MirrorStore {
   }
 
   /** Takes in a page of a sweep, which was asked for as `step` says, and compares it with what is known. */
-  async ingestSweep(page: RawPage, step: Step): Promise<SweepResult> {
+  async ingestSweep(page: RawPage, step: WalkStep): Promise<SweepResult> {
     const { body, serverTime, total, perPage } = page;
     const knownSince = this.view.number('poll.at');
     const result = await this.#writer.run({ op: 'sweep', body, serverTime, knownSince, ...step, perPage, total });
@@ -76,7 +76,7 @@ export class MirrorStore {
   }
 
   /** See `Writer.settle`. */
-  async settle(listed: Listed): Promise<readonly RemoteId[]> {
+  async settle(listed: ListedSpan): Promise<readonly RemoteId[]> {
     return (await this.#writer.run({ op: 'settle', ...listed })).folders;
   }
 

@@ -4,7 +4,7 @@ import { rowsShown } from '../sync/page-rows.js';
 import { nextStep } from '../sync/walk.js';
 import type { Missing } from './absence.js';
 import { pageResult, type Told } from './page-result.js';
-import type { Request, SweepResult } from './protocol.js';
+import type { SweepResult, WriterRequest } from './protocol.js';
 import type { Writer } from './writer.js';
 
 const NOTHING: Missing = { changes: [], doubtful: [], folders: [] };
@@ -20,7 +20,7 @@ export class SweepPages {
     this.#writer = writer;
   }
 
-  page(request: Extract<Request, { op: 'sweep' }>): SweepResult & Told {
+  page(request: Extract<WriterRequest, { op: 'sweep' }>): SweepResult & Told {
     const { from, page, perPage, total, serverTime, knownSince } = request;
     const { items, bad } = parseIndexPage(unpacked(request.body));
     const taken = pageResult(this.#writer.ingest(items, serverTime, knownSince, {}), items, bad);

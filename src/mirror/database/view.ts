@@ -9,7 +9,7 @@ import {
   type Item,
   LISTED_COLUMNS,
   type ListedItem,
-  type Row,
+  type RawRow,
   toItem,
   toListedItem,
 } from './item-columns.js';
@@ -39,14 +39,14 @@ const CACHED_ITEMS = 20_000;
 
 /** Reads the mirror: a few microseconds an item, no API call. Safe beside the writer in its thread (WAL). */
 export class View {
-  readonly #byInode: Statement<[number], Row>;
-  readonly #byRemoteId: Statement<[number], Row>;
+  readonly #byInode: Statement<[number], RawRow>;
+  readonly #byRemoteId: Statement<[number], RawRow>;
   readonly #seenAt: Statement<[number], number>;
-  readonly #byName: Statement<[number, string], Row>;
-  readonly #byFold: Statement<[number, string], Row>;
-  readonly #byRemoteName: Statement<[number, string], Row>;
-  readonly #children: Statement<[number, number, number], Row>;
-  readonly #listing: Statement<[number, number, number], Row>;
+  readonly #byName: Statement<[number, string], RawRow>;
+  readonly #byFold: Statement<[number, string], RawRow>;
+  readonly #byRemoteName: Statement<[number, string], RawRow>;
+  readonly #children: Statement<[number, number, number], RawRow>;
+  readonly #listing: Statement<[number, number, number], RawRow>;
   readonly #people: Statement<[number], { created: string | null; holder: string | null; until: number | null }>;
   readonly #meta: Statement<[string], string | number>;
   readonly #listed: Statement<[number], number>;
@@ -61,7 +61,7 @@ export class View {
   #misses = 0;
 
   constructor(db: Database) {
-    const rows = <P extends unknown[]>(sql: string): Statement<P, Row> => db.prepare<P, Row>(sql).raw();
+    const rows = <P extends unknown[]>(sql: string): Statement<P, RawRow> => db.prepare<P, RawRow>(sql).raw();
     const pluck = <P extends unknown[], R>(sql: string): Statement<P, R> => db.prepare<P, R>(sql).pluck();
     this.#byInode = rows(`SELECT ${ITEM_COLUMNS} FROM items WHERE inode = ?`);
     this.#byRemoteId = rows(`SELECT ${ITEM_COLUMNS} FROM items WHERE remote_id = ?`);

@@ -3,7 +3,14 @@ import { diskFailure } from '../../base/disk.js';
 import { Failure, failureFromJson } from '../../base/errors.js';
 import { memoryOf } from '../../procore/transport/body.js';
 import type { Change } from './changes.js';
-import { type Answer, type AnsweredError, type Envelope, MORE, type Request, type Results } from './protocol.js';
+import {
+  type AnsweredError,
+  type Envelope,
+  MORE,
+  type WriterReply,
+  type WriterRequest,
+  type WriterResults,
+} from './protocol.js';
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -37,7 +44,7 @@ export class WriterThread {
       // A page of 2,000 rows needs about 30 MB while it is parsed.
       resourceLimits: { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 },
     });
-    worker.on('message', (answer: Answer) => this.#answered(answer, worker));
+    worker.on('message', (answer: WriterReply) => this.#answered(answer, worker));
     const fail = (error: unknown): void => {
       if (worker === this.#worker) this.#fail(error);
     };
@@ -62,7 +69,7 @@ export class WriterThread {
   }
 
   /** Requests are done one after the other, in the order in which they were made. */
-  run<Op extends Request['op']>(request: Request & { readonly op: Op }): Promise<Results[Op]> {
+  run<Op extends WriterRequest['op']>(request: WriterRequest & { readonly op: Op }): Promise<WriterResults[Op]> {
     if (this.#ended) return Promise.reject(new Failure('internal', {}, this.#ended));
     const id = this.#next++;
     return new Promise((resolve, reject) => {
@@ -76,7 +83,7 @@ export class WriterThread {
     await this.#worker.terminate();
   }
 
-  #answered(answer: Answer, worker: Worker): void {
+  #answered(answer: WriterReply, worker: Worker): void {
     try {
       if (answer.changes !== undefined && answer.changes.length > 0) this.#take(answer.changes);
     } catch (error) {

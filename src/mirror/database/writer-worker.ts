@@ -7,9 +7,9 @@ import { parseIndexPage } from '../../procore/rows.js';
 import { unpacked } from '../../procore/transport/body.js';
 import type { Change } from './changes.js';
 import { mirrorOptions } from './files.js';
-import { pageResult, readPage, type Told } from './page-result.js';
-import { type Answer, type Envelope, MORE, type Request } from './protocol.js';
-import { Ranks } from './ranks.js';
+import { pageResult, readIndexPage, type Told } from './page-result.js';
+import { type Envelope, MORE, type WriterReply, type WriterRequest } from './protocol.js';
+import { IndexPositions } from './ranks.js';
 import { setBack } from './set-back.js';
 import { FOLDED } from './shown-names.js';
 import { SweepPages } from './sweep-pages.js';
@@ -18,7 +18,7 @@ import { Writer } from './writer.js';
 /** Entry of the writer's thread; see `WriterThread`. */
 const { path } = workerData as { path: string };
 const db = openDatabase(path, mirrorOptions);
-const ranks = new Ranks(db);
+const ranks = new IndexPositions(db);
 let writer = newWriter();
 let sweep = new SweepPages(writer);
 
@@ -53,7 +53,7 @@ function answer({ id, request }: Envelope): void {
     // Of an error's class nothing is left on the other side.
     const { message, code } = error as Error & { code?: unknown };
     const failure = isFailure(error) ? { failure: failureToJson(error) } : {};
-    port.postMessage({ id, error: { message, code, ...failure } } satisfies Answer);
+    port.postMessage({ id, error: { message, code, ...failure } } satisfies WriterReply);
   }
   if (request.op === 'close') port.close();
 }
@@ -69,10 +69,10 @@ function tell(): void {
   const now = changes.slice(0, TOLD_AT_ONCE);
   const left = changes.slice(TOLD_AT_ONCE);
   untold = left.length > 0 ? { id, result, changes: left } : undefined;
-  port.postMessage((untold ? { changes: now } : { id, result, changes: now }) satisfies Answer);
+  port.postMessage((untold ? { changes: now } : { id, result, changes: now }) satisfies WriterReply);
 }
 
-function perform(request: Request): unknown {
+function perform(request: WriterRequest): unknown {
   switch (request.op) {
     case 'page': {
       const { items, bad } = parseIndexPage(unpacked(request.body));
@@ -81,7 +81,7 @@ function perform(request: Request): unknown {
       return pageResult(done, items, bad);
     }
     case 'read':
-      return readPage(parseIndexPage(unpacked(request.body)));
+      return readIndexPage(parseIndexPage(unpacked(request.body)));
     case 'sweep':
       return sweep.page(request);
     case 'settle':

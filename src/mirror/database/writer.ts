@@ -3,16 +3,16 @@ import type { Database, Statement } from '../../database/open.js';
 import { FOLD_VERSION } from '../../names/fold.js';
 import type { RemoteItem } from '../../procore/items.js';
 import type { Listing } from '../../procore/listing.js';
-import { Absence, type Listed, type Missing, type Span } from './absence.js';
+import { AbsentItems, type ListedSpan, type Missing, type Span } from './absence.js';
 import { altered, type Change, moved, nextSequence } from './changes.js';
 import { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
 import { mirrorInodeFrom } from './inode-ranges.js';
 import { changed, deletedBy, flagsOf, isOlder, undoesDeletion, undoesRestoring } from './item-facts.js';
-import { COLUMNS, ItemRows, NO_PARENT, type Row } from './item-rows.js';
+import { COLUMNS, ItemRows, type MirrorRow, NO_PARENT } from './item-rows.js';
 import { type Binding, firstFreeInode, generationOf, type Numbers } from './numbers.js';
 import { FOLDED, ShownNames } from './shown-names.js';
-import { POLLS_MISS, Silence } from './silence.js';
+import { MissedChanges, POLLS_MISS } from './silence.js';
 
 /** An item that one of our own calls changed, as it is here. */
 export interface Own {
@@ -56,14 +56,14 @@ export class Writer {
   readonly #setSequence: Statement<[number, number]>;
   readonly #people = new Map<string, number>();
   readonly #confirmed: Confirmed;
-  readonly #silence: Silence;
+  readonly #silence: MissedChanges;
   #nextInode: number;
   readonly #generation: number;
   /** Numbers that items get when they come into sight. */
   readonly #reserved = new Map<RemoteId, Inode>();
   readonly #rows: ItemRows;
   readonly #names: ShownNames;
-  readonly #absence: Absence;
+  readonly #absence: AbsentItems;
 
   constructor(db: Database) {
     this.#db = db;
@@ -100,10 +100,10 @@ export class Writer {
     this.#setSequence = db.prepare('UPDATE items SET node_sequence = ? WHERE inode = ?');
     this.#confirmed = new Confirmed(db);
     const missed = (serverTime: number) => this.#setMeta.run(POLLS_MISS, serverTime);
-    this.#silence = new Silence(missed, this.#rows, (folder) => this.#unlist.run(folder));
+    this.#silence = new MissedChanges(missed, this.#rows, (folder) => this.#unlist.run(folder));
     this.#nextInode = firstFreeInode(db);
     this.#generation = generationOf(db);
-    this.#absence = new Absence(db, this.#rows, this.#confirmed);
+    this.#absence = new AbsentItems(db, this.#rows, this.#confirmed);
   }
 
   /**
@@ -172,7 +172,7 @@ export class Writer {
     });
   }
 
-  #changeInode(row: Row, inode: Inode, changes: Change[]): void {
+  #changeInode(row: MirrorRow, inode: Inode, changes: Change[]): void {
     const place = this.#rows.shownPlaceOf(row);
     this.#deleteUrl.run(row.inode);
     this.#moveInode.run(inode, row.inode);
@@ -227,7 +227,7 @@ export class Writer {
   }
 
   /** See `Absence.settle`. */
-  settle(listed: Listed): Pick<Missing, 'changes' | 'folders'> {
+  settle(listed: ListedSpan): Pick<Missing, 'changes' | 'folders'> {
     return this.#transaction(() => this.#absence.settle(listed));
   }
 
@@ -274,7 +274,7 @@ export class Writer {
   ignoreCase(): Ingested {
     return this.#transaction(() => {
       const changes: Change[] = [];
-      const next = this.#db.prepare<[number], Row>(
+      const next = this.#db.prepare<[number], MirrorRow>(
         `SELECT ${COLUMNS} FROM items WHERE remote_id > ? ORDER BY remote_id LIMIT 5000`,
       );
       this.#rows.ignoresCase = true;
@@ -385,7 +385,7 @@ export class Writer {
   }
 
   /** Where a deleted item was is kept, where the server only says that it is in the recycle bin. */
-  #parentOf(item: RemoteItem, row: Row | undefined): RemoteId {
+  #parentOf(item: RemoteItem, row: MirrorRow | undefined): RemoteId {
     const parent = item.parentId ?? NO_PARENT;
     if (!item.deleted || !row || row.parent_id === parent) return parent;
     const folder = this.#rows.find.get(parent);

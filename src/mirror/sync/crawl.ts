@@ -2,7 +2,7 @@ import type { Log } from '../../base/log.js';
 import type { MirrorStore } from '../database/store.js';
 import type { IndexSource, RawPage } from './index-source.js';
 import { pageRows } from './page-rows.js';
-import { type Step, walkOn } from './walk.js';
+import { type WalkStep, walkOn } from './walk.js';
 
 /**
  * Fills the mirror from the flat index: every row that was updated up to the moment when the crawl began, oldest first.
@@ -39,7 +39,7 @@ export class Crawl {
   async #walk(until: number, signal: AbortSignal): Promise<void> {
     const { view } = this.#store;
     const total = view.number('crawl.total');
-    let step: Step = { from: view.number('crawl.from') ?? 0, page: view.number('crawl.page') ?? 1 };
+    let step: WalkStep = { from: view.number('crawl.from') ?? 0, page: view.number('crawl.page') ?? 1 };
     /** Rows from the step's second on, as the page before this one said it. */
     let before: number | undefined;
     for (;;) {
@@ -73,7 +73,7 @@ export class Crawl {
     return total === undefined || known >= total;
   }
 
-  #page({ from, page }: Step, perPage: number, until: number, signal: AbortSignal): Promise<RawPage> {
+  #page({ from, page }: WalkStep, perPage: number, until: number, signal: AbortSignal): Promise<RawPage> {
     const filter = { updatedFrom: from, updatedTo: until };
     return this.#source.page({ page, perPage, filter }, { class: 'background', signal });
   }

@@ -3,7 +3,7 @@ import type { CallOptions } from '../../budget/calls.js';
 import type { RawIndexPage, RawListing } from '../../procore/client.js';
 import type { IndexFilter } from '../../procore/items.js';
 
-export interface IndexQuery {
+export interface PageQuery {
   readonly page: number;
   readonly perPage: number;
   readonly filter: IndexFilter;
@@ -16,7 +16,7 @@ export type RawPage = Omit<RawIndexPage, 'page'>;
 
 /** The calls that the mirror makes, bound to one project. */
 export interface IndexSource {
-  page(query: IndexQuery, options: CallOptions): Promise<RawPage>;
+  page(query: PageQuery, options: CallOptions): Promise<RawPage>;
   /** The folder with its direct children; the project's root without an id. */
   folder(id: RemoteId | undefined, options: CallOptions): Promise<RawListing>;
 }

@@ -1,5 +1,5 @@
 /** Seconds. */
-export interface RhythmFacts {
+export interface PollFacts {
   /** Since somebody last opened a folder or file. */
   readonly idle: number;
   /** Polls do not show every change: see `Silence`. */
@@ -28,7 +28,7 @@ export const SWEEP_PAGE = 300;
 export const SWEEP_AGAIN = 3600;
 
 /** Seconds from one poll to the next. */
-export function pollInterval({ idle, pollsMiss, fixed, wanted = SLOWEST }: RhythmFacts): number {
+export function pollInterval({ idle, pollsMiss, fixed, wanted = SLOWEST }: PollFacts): number {
   if (fixed !== undefined) return fixed;
   const forPeople = idle <= WATCHED ? (pollsMiss ? BESIDE_LISTINGS : WATCHING) : WATCHING + (idle - WATCHED) * SLOWING;
   return Math.min(SLOWEST, forPeople, Math.max(WATCHING, wanted));
@@ -39,7 +39,7 @@ export const pollsPerHour = (wanted: number): number =>
   Math.ceil(3600 / pollInterval({ idle: Number.POSITIVE_INFINITY, pollsMiss: false, fixed: undefined, wanted }));
 
 /** Seconds from one listing of a folder that is being looked at to the next. */
-export function listingInterval({ idle, pollsMiss, fixed }: RhythmFacts): number {
+export function listingInterval({ idle, pollsMiss, fixed }: PollFacts): number {
   if (fixed !== undefined || idle > WATCHED) return Number.POSITIVE_INFINITY;
   return pollsMiss ? WATCHING : TRIAL_LISTING;
 }

@@ -2,7 +2,7 @@ import type { CallOptions } from '../../budget/calls.js';
 import type { MirrorStore } from '../database/store.js';
 import type { IndexSource } from './index-source.js';
 import { pageRows } from './page-rows.js';
-import { type Step, walkOn } from './walk.js';
+import { type WalkStep, walkOn } from './walk.js';
 
 /** Seconds before the last poll that the next one asks for again: time stamps are whole seconds, and clocks differ. */
 const OVERLAP = 5;
@@ -29,8 +29,8 @@ export async function poll(store: MirrorStore, source: IndexSource, call: CallOp
   const isDeep = last - lastDeep >= LAG_EVERY;
   const since = isDeep ? lastDeep - LAG : last - OVERLAP;
   let began: number | undefined;
-  for (let step: Step | undefined = { from: since, page: 1 }; step; ) {
-    const { from, page }: Step = step;
+  for (let step: WalkStep | undefined = { from: since, page: 1 }; step; ) {
+    const { from, page }: WalkStep = step;
     const query = { page, perPage: pageRows(view), filter: { updatedFrom: from, updatedTo: last + FAR } };
     const reply = await source.page(query, call);
     began ??= reply.serverTime;

@@ -8,7 +8,7 @@ import type { MirrorStore } from '../database/store.js';
 import type { Item, KnownUrl } from '../database/view.js';
 import type { IndexSource } from './index-source.js';
 import { learnPageRows, pageRows } from './page-rows.js';
-import { type Step, walkOn } from './walk.js';
+import { type WalkStep, walkOn } from './walk.js';
 
 /** Milliseconds for which a look into the bin is good: what is deleted through this mirror shows at once anyway. */
 const FRESH = 60_000;
@@ -91,7 +91,7 @@ export class RecycleBin {
     // Where the crawl and the polls show what is deleted as well, there is nothing to learn.
     const isSeen = from === undefined ? newest.changed === 0 : from > last;
     const isKnown = page === 0 && (isSeen || (from === last && newest.changed < newest.rows));
-    let step: Step | undefined = isKnown ? undefined : { from: from ?? 0, page: page || 1 };
+    let step: WalkStep | undefined = isKnown ? undefined : { from: from ?? 0, page: page || 1 };
     for (let pages = 0; step && step.from <= last; pages++) {
       if (pages === MORE_PAGES) return;
       const filter = { inRecycleBin: true, updatedFrom: step.from, updatedTo: first + FAR };

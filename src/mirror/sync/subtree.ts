@@ -6,7 +6,7 @@ import type { IndexSource } from './index-source.js';
 import { listNearest } from './list-nearest.js';
 import { pageRows } from './page-rows.js';
 import { FAR } from './poll.js';
-import { type Step, walkOn } from './walk.js';
+import { type WalkStep, walkOn } from './walk.js';
 
 /**
  * Fills a folder that came into sight later than what is in it (restored, permitted) from the index: 1 call for 2,000
@@ -16,7 +16,7 @@ export class Subtree {
   readonly folder: Item;
   readonly #store: MirrorStore;
   readonly #source: IndexSource;
-  #step: Step = { from: 0, page: 1 };
+  #step: WalkStep = { from: 0, page: 1 };
 
   constructor(store: MirrorStore, source: IndexSource, folder: Item) {
     this.#store = store;

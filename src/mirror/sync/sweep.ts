@@ -6,9 +6,9 @@ import type { IndexSource } from './index-source.js';
 import { listNearest } from './list-nearest.js';
 import { pageRows } from './page-rows.js';
 import { FAR } from './poll.js';
-import { type Step, walkOn } from './walk.js';
+import { type WalkStep, walkOn } from './walk.js';
 
-const START: Step = { from: 0, page: 1 };
+const START: WalkStep = { from: 0, page: 1 };
 /** Nothing is under way. */
 const END = { 'sweep.from': '', 'sweep.page': 1 };
 
@@ -38,7 +38,7 @@ export class Sweep {
   /** All pages, from the first one on. */
   async run(options: Pick<CallOptions, 'class' | 'signal'>): Promise<void> {
     let began: number | undefined;
-    for (let step: Step | undefined = START; step; ) {
+    for (let step: WalkStep | undefined = START; step; ) {
       options.signal?.throwIfAborted();
       const page = await this.#page(step, options);
       began ??= page.serverTime;
@@ -63,9 +63,9 @@ export class Sweep {
   }
 
   async #page(
-    step: Step,
+    step: WalkStep,
     options: Pick<CallOptions, 'class' | 'signal'>,
-  ): Promise<{ readonly next: Step | undefined; readonly serverTime: number }> {
+  ): Promise<{ readonly next: WalkStep | undefined; readonly serverTime: number }> {
     const { view } = this.#store;
     const perPage = pageRows(view);
     const call: CallOptions = { ...options, upkeep: true };

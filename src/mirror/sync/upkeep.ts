@@ -6,8 +6,8 @@ import { POLLS_MISS } from '../database/silence.js';
 import type { Item, View } from '../database/view.js';
 import {
   listingInterval,
+  type PollFacts,
   pollInterval,
-  type RhythmFacts,
   SLOWEST,
   SWEEP_AGAIN,
   SWEEP_PAGE,
@@ -195,7 +195,7 @@ export class Upkeep {
     return pollInterval(this.#facts());
   }
 
-  #facts(): RhythmFacts {
+  #facts(): PollFacts {
     const { view, fixed } = this.#o;
     const missed = view.number(POLLS_MISS);
     const pollsMiss = missed !== undefined && (view.number('poll.at') ?? 0) - missed < MISS_COUNTS;

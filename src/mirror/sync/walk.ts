@@ -3,7 +3,7 @@ import type { MirrorStore } from '../database/store.js';
 import { learnPageRows, type Paging, pageRows } from './page-rows.js';
 
 /** A place in a walk through the index in order of the last update. */
-export interface Step {
+export interface WalkStep {
   /** Server time, seconds; rows of this second belong to the page. */
   readonly from: number;
   /** From 1; more than 1 only where a page is full of rows of one second. */
@@ -17,7 +17,12 @@ export type WalkedPage = Pick<PageResult, 'rows' | 'last'>;
  * Where a walk goes on after a page: at the second of its last row, so that nothing slips through when rows that are
  * updated meanwhile leave their place. Undefined at the end.
  */
-export function nextStep(step: Step, perPage: number, result: WalkedPage, total: number | undefined): Step | undefined {
+export function nextStep(
+  step: WalkStep,
+  perPage: number,
+  result: WalkedPage,
+  total: number | undefined,
+): WalkStep | undefined {
   const isLast = total === undefined ? result.rows < perPage : step.page * perPage >= total;
   if (isLast || result.rows === 0 || result.last === undefined) return undefined;
   return result.last > step.from ? { from: result.last, page: 1 } : { ...step, page: step.page + 1 };
@@ -26,10 +31,10 @@ export function nextStep(step: Step, perPage: number, result: WalkedPage, total:
 /** Rows to ask for, and what the reply teaches about it. */
 export async function walkOn(
   store: MirrorStore,
-  step: Step,
+  step: WalkStep,
   result: WalkedPage,
   paging: Paging,
-): Promise<Step | undefined> {
+): Promise<WalkStep | undefined> {
   const asked = pageRows(store.view);
   return nextStep(step, await learnPageRows(store, asked, step.page, result.rows, paging), result, paging.total);
 }

@@ -196,14 +196,14 @@ export function isNoted(
 }
 
 /** An intent in its place, others to write down with it, and inodes whose intents go. */
-export interface Placed {
+export interface PlacedIntent {
   readonly intent: Intent;
   readonly others: readonly Intent[];
   readonly drop: readonly Inode[];
 }
 
 /** A new name at a place from which somebody went, not yet told to the server: it becomes the same document. */
-export function claimPlace(intents: Intents, intent: Intent, now: number): Placed {
+export function claimPlace(intents: Intents, intent: Intent, now: number): PlacedIntent {
   const left = intent.folder ? undefined : intents.leftFrom(intent.parent, intent.name);
   const free = left && !left.folder && left.attemptAt === 0 && left.inode !== intent.inode && !mayBeThere(intent);
   if (!free) return { intent, others: [], drop: [] };

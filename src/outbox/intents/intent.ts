@@ -181,7 +181,7 @@ export const toRow = (i: Intent): IntentRow => ({
   attempted: i.attempted ? JSON.stringify(i.attempted) : null,
 });
 
-export const fromRow = (r: IntentRow): Intent => ({
+export const intentFromRow = (r: IntentRow): Intent => ({
   inode: asInode(r.inode),
   remoteId: r.remote_id as RemoteId,
   folder: r.folder === 1,

@@ -6,10 +6,10 @@ import { isLocalInode, LOCAL_INODES } from '../../mirror/database/inode-ranges.j
 import type { Binding } from '../../mirror/database/numbers.js';
 import type { View } from '../../mirror/database/view.js';
 import { foldCase } from '../../names/fold.js';
-import type { Ballast } from '../working/disk-reserve.js';
+import type { DiskReserve } from '../working/disk-reserve.js';
 import { creationPlace, leftPlaces, placeOfCreation } from './attempt.js';
 import { Identities, refersTo } from './identities.js';
-import { fromRow, type Intent, type IntentRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
+import { type Intent, type IntentRow, intentFromRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
 import { outboxOptions } from './schema.js';
 
 /** Times and modes that were set here for one content version (0: a folder). */
@@ -36,7 +36,7 @@ export class Intents {
   /** `kept`: what was to go at the server and is not, or not for what is known here. */
   readonly events = new EventEmitter<{ kept: [ids: readonly RemoteId[]] }>();
   readonly #db: Database;
-  readonly #ballast: Ballast;
+  readonly #ballast: DiskReserve;
   readonly #clock: Clock;
   readonly #put: Statement;
   readonly #delete: Statement<[number]>;
@@ -71,7 +71,7 @@ export class Intents {
   readonly #beyond: number;
 
   /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
-  constructor(path: string, ballast: Ballast, clock: Clock, view: View) {
+  constructor(path: string, ballast: DiskReserve, clock: Clock, view: View) {
     this.#ballast = ballast;
     this.#clock = clock;
     this.database = this.#db = openDatabase(path, outboxOptions);
@@ -92,7 +92,8 @@ export class Intents {
     );
     this.#deleteAttributes = this.#db.prepare('DELETE FROM attributes WHERE inode = ?');
     this.#setMeta = this.#db.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
-    for (const row of this.#db.prepare<[], IntentRow>('SELECT * FROM intents').iterate()) this.#index(fromRow(row));
+    for (const row of this.#db.prepare<[], IntentRow>('SELECT * FROM intents').iterate())
+      this.#index(intentFromRow(row));
     const attributes = this.#db.prepare<
       [],
       { inode: number; version_id: number; mtime: number | null; mode: number | null }

@@ -10,7 +10,7 @@ import { nameBeside } from '../upload/conflict-name.js';
 import { type Intent, NO_INODE, NO_REMOTE } from './intent.js';
 import type { Intents } from './intents.js';
 
-export interface KeptOptions {
+export interface WithdrawnDeletionsOptions {
   readonly tree: Tree;
   readonly intents: Intents;
   readonly log: Log;
@@ -33,13 +33,13 @@ export const SOMETHING_NEW = 'somebody else put or changed something in it meanw
 const TOLD = 24 * 3_600_000;
 
 /** Deletions that cannot be, since the server has something that whoever deleted the item had not seen. */
-export class Kept {
-  readonly #o: KeptOptions;
+export class WithdrawnDeletions {
+  readonly #o: WithdrawnDeletionsOptions;
   readonly #put: Statement<[number, number, string, string, number]>;
   readonly #all: Statement<[number], KeptItem>;
   readonly #forget: Statement<[number, number]>;
 
-  constructor(db: Database, options: KeptOptions) {
+  constructor(db: Database, options: WithdrawnDeletionsOptions) {
     this.#o = options;
     this.#put = db.prepare('INSERT OR REPLACE INTO kept (remote_id, inode, path, why, at) VALUES (?, ?, ?, ?, ?)');
     this.#all = db.prepare('SELECT inode, path, why, at FROM kept WHERE at > ? ORDER BY at LIMIT 100');

@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.js';
 import type { RemoteId, VersionId } from '../../base/ids.js';
 import type { Database, Statement } from '../../database/open.js';
 import type { Item } from '../../mirror/database/view.js';
-import { type Digests, sizeOf } from '../../procore/own-work.js';
+import { type Digests, sizeOfDigests } from '../../procore/own-work.js';
 import { cleanedName } from '../upload/cleaned-name.js';
 
 /** A call that brought nothing about as far as one could see, and that the server may finish yet. */
@@ -141,7 +141,7 @@ export class LateCalls {
   /** Versions that people were to make, of which the one that the file has now may be one. */
   versionsLike({ remoteId, versionNumber, size }: Pick<Item, 'remoteId' | 'versionNumber' | 'size'>): LateCall[] {
     const calls = this.versions(remoteId, PEOPLE).filter(mayBeOf(versionNumber));
-    return calls.filter(({ digests }) => sizeOf(digests) === size);
+    return calls.filter(({ digests }) => sizeOfDigests(digests) === size);
   }
 
   /** All versions that a job was to make. */

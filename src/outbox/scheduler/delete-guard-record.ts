@@ -5,7 +5,7 @@ import type { Database, Statement } from '../../database/open.js';
  * What the brake must know after a new start, however the daemon ended. A disk that takes nothing stops nobody: what is
  * under way counts as before until the daemon ends.
  */
-export class BrakeRecord {
+export class DeleteGuardRecord {
   readonly #database: Database;
   readonly #log: Log;
   readonly #add: Statement;

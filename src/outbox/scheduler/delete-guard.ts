@@ -1,11 +1,11 @@
 import type { Inode } from '../../base/ids.js';
 import { type Intent, NO_REMOTE, NO_VERSION } from '../intents/intent.js';
-import type { BrakeRecord } from './delete-guard-record.js';
+import type { DeleteGuardRecord } from './delete-guard-record.js';
 
 /** Deletions and overwrites are counted over so many milliseconds. */
 const WINDOW = 10 * 60_000;
 
-export const BRAKE_REASON = 'many deletions or overwrites at once: release or discard them';
+export const DELETE_GUARD_REASON = 'many deletions or overwrites at once: release or discard them';
 
 /** Whether the intent takes content away from the server: a deletion, or a new version over an old one. */
 export const takesAway = (intent: Intent): boolean =>
@@ -19,9 +19,9 @@ export const isBraked = (intent: Intent): boolean => !intent.released && (intent
  * Holds mass deletion: a wrong `rm -rf`, a wrong rsync or ransomware must not empty a project. Files count one by one,
  * also in a folder that is removed whole; what a person released does not count. A new start forgets nothing of it.
  */
-export class Brake {
+export class DeleteGuard {
   readonly #limit: number;
-  readonly #record: BrakeRecord;
+  readonly #record: DeleteGuardRecord;
   readonly #taking = new Set<Inode>();
   /** Times at which something was sent, each with how much was, oldest first. */
   readonly #sent: { readonly at: number; readonly count: number }[];
@@ -29,7 +29,7 @@ export class Brake {
   #isOn: boolean;
 
   /** @param limit files in ten minutes */
-  constructor(limit: number, record: BrakeRecord) {
+  constructor(limit: number, record: DeleteGuardRecord) {
     this.#limit = limit;
     this.#record = record;
     this.#isOn = record.isOn;

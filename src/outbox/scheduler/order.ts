@@ -6,7 +6,7 @@ import { type Intent, isLocal, NO_REMOTE } from '../intents/intent.js';
 import type { Outbox } from '../outbox.js';
 
 /** What must happen before an intent can go up. */
-export type Order =
+export type SendingOrder =
   | { readonly kind: 'go' }
   /** Nothing to send: its folder goes as a whole. */
   | { readonly kind: 'covered'; readonly inode: Inode }
@@ -16,10 +16,10 @@ export type Order =
   /** A folder in which somebody else put something cannot be deleted whole. */
   | { readonly kind: 'keep-folder' };
 
-const GO: Order = { kind: 'go' };
+const GO: SendingOrder = { kind: 'go' };
 
 /** Why an intent waits for another one. */
-type Wait = Order | { readonly kind: 'after'; readonly inode: Inode | undefined; readonly forPlace: true };
+type Wait = SendingOrder | { readonly kind: 'after'; readonly inode: Inode | undefined; readonly forPlace: true };
 
 /** Changes that wait for each other in a row: more is a circle. */
 const LONGEST_CHAIN = 1000;
@@ -29,7 +29,7 @@ const LONGEST_CHAIN = 1000;
  * stays on this machine fetches its content when that file goes. Where changes wait for each other in a circle, one of
  * them that stands in another's place goes aside at the server.
  */
-export function orderOf(intent: Intent, outbox: Outbox): Order {
+export function orderOf(intent: Intent, outbox: Outbox): SendingOrder {
   const order = waitOf(intent, outbox);
   if (order.kind !== 'after' || order.inode === undefined) return order;
   return standsInTheWay(intent, order, outbox) ? { kind: 'step-aside' } : order;

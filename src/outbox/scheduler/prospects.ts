@@ -3,7 +3,7 @@ import { hasFailed, type Intent } from '../intents/intent.js';
 import type { Outbox } from '../outbox.js';
 import type { Attempts } from '../upload/attempts.js';
 import type { Consequence } from '../upload/publish.js';
-import { BRAKE_REASON, isBraked } from './delete-guard.js';
+import { DELETE_GUARD_REASON, isBraked } from './delete-guard.js';
 import { orderOf } from './order.js';
 import type { Readiness } from './readiness.js';
 import type { Refusals } from './refusals.js';
@@ -20,7 +20,7 @@ interface ProspectsOptions {
 }
 
 /** Whether waiting helps: what may succeed is tried until it has, what waits for somebody's act is not. */
-export class Prospects {
+export class TimeEstimates {
   readonly #o: ProspectsOptions;
   #pausedUntil = 0;
   #pause: Consequence = {};
@@ -69,7 +69,7 @@ export class Prospects {
     for (const inode of chain) {
       const intent = outbox.intents.get(inode);
       if (!intent || isUnderWay(inode)) continue;
-      if (readiness.braked && isBraked(intent)) return BRAKE_REASON;
+      if (readiness.braked && isBraked(intent)) return DELETE_GUARD_REASON;
       if (hasFailed(intent) || intent.state === 'local') return intent.reason;
       if (readiness.at(intent) === undefined) return intent.reason;
     }

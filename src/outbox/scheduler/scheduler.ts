@@ -11,10 +11,10 @@ import { afterFailure, consequenceOf, type Delays, isPublished } from '../upload
 import type { Sender } from '../upload/sender.js';
 import { Alarm } from './alarm.js';
 import { Completions } from './completions.js';
-import { BRAKE_REASON, Brake } from './delete-guard.js';
-import { BrakeRecord } from './delete-guard-record.js';
+import { DELETE_GUARD_REASON, DeleteGuard } from './delete-guard.js';
+import { DeleteGuardRecord } from './delete-guard-record.js';
 import { coveredBy, orderOf, violation } from './order.js';
-import { Prospects } from './prospects.js';
+import { TimeEstimates } from './prospects.js';
 import { Readiness } from './readiness.js';
 import { ReadyQueue } from './ready-queue.js';
 import { Refusals } from './refusals.js';
@@ -46,9 +46,9 @@ const RELEASE_COMES = 1000;
 export class Scheduler {
   readonly refusals: Refusals;
   readonly #o: SchedulerOptions;
-  readonly #brake: Brake;
+  readonly #brake: DeleteGuard;
   readonly #readiness: Readiness;
-  readonly #prospects: Prospects;
+  readonly #prospects: TimeEstimates;
   readonly #stop = new AbortController();
   readonly #underWay = new Map<Inode, Promise<void>>();
   readonly #queue = new ReadyQueue();
@@ -64,13 +64,16 @@ export class Scheduler {
     this.#o = options;
     this.#completions = new Completions(options.outbox.clock);
     this.#alarm = new Alarm(options.outbox.clock, () => this.#awake());
-    this.#brake = new Brake(options.holdAfter, new BrakeRecord(options.outbox.intents.database, options.log));
+    this.#brake = new DeleteGuard(
+      options.holdAfter,
+      new DeleteGuardRecord(options.outbox.intents.database, options.log),
+    );
     this.refusals = new Refusals(options.outbox);
     const { outbox, delays, sender } = options;
     this.#readiness = new Readiness(outbox, delays, this.refusals);
     const { refusals } = this;
     const isUnderWay = (inode: Inode): boolean => this.#underWay.has(inode);
-    this.#prospects = new Prospects({
+    this.#prospects = new TimeEstimates({
       outbox,
       readiness: this.#readiness,
       refusals,
@@ -410,7 +413,8 @@ export class Scheduler {
   #setBrake(on: boolean): boolean {
     if (on === this.#readiness.braked) return false;
     this.#readiness.braked = on;
-    if (on) this.#o.log.error({ limit: this.#o.holdAfter }, `${BRAKE_REASON} (procorefs uploads release|discard)`);
+    if (on)
+      this.#o.log.error({ limit: this.#o.holdAfter }, `${DELETE_GUARD_REASON} (procorefs uploads release|discard)`);
     return true;
   }
 }

@@ -5,7 +5,7 @@ import type { Inode } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
 import { linuxNames } from '../../names/linux.js';
 import { classifyName, globPattern, type NameClass } from '../../names/local-only.js';
-import { judgeName, judgePath, type Refusal } from '../../names/procore.js';
+import { judgeProcoreName, judgeProcorePath, type Refusal } from '../../names/procore.js';
 import { isLocal, NO_REMOTE } from '../intents/intent.js';
 import { isPublished } from '../upload/publish.js';
 import type { LocalItem, Tree } from './tree.js';
@@ -67,7 +67,7 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log, c
     intent.baseName === name;
   /** An old item may break a rule and still be moved, or saved in any way. */
   const judge = (parent: LocalItem, name: string, path: string): Refusal | undefined => {
-    const refusal = judgeName(name) ?? judgePath(path);
+    const refusal = judgeProcoreName(name) ?? judgeProcorePath(path);
     return refusal && isTheServers(parent, name) ? undefined : refusal;
   };
   /** What the server is to call it under this name here: what is only moved keeps the one that it has there. */
@@ -116,14 +116,14 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log, c
     async requireMove(item, parent, name, uid, longestBelow) {
       if (!goesUp(parent, name, !item.isFile) || isBack(item, parent, name)) return;
       const path = pathIn(parent, name);
-      const refusal = name === item.name ? judgePath(path) : judge(parent, name, path);
+      const refusal = name === item.name ? judgeProcorePath(path) : judge(parent, name, path);
       if (refusal) refuse(refusal, path, uid);
       requireFree(parent, name, remoteNameOf(item, name), item, uid);
       if (item.isFile) return;
       const below = await longestBelow(item);
-      const longest = below === 0 ? undefined : judgePath(`${path}/${'x'.repeat(below)}`);
+      const longest = below === 0 ? undefined : judgeProcorePath(`${path}/${'x'.repeat(below)}`);
       if (longest) refuse(longest, path, uid);
     },
-    publishRefusal: (path, name) => judgeName(name) ?? judgePath(path),
+    publishRefusal: (path, name) => judgeProcoreName(name) ?? judgeProcorePath(path),
   };
 }

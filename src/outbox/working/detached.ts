@@ -12,7 +12,7 @@ import type { Staging } from './staging.js';
 import type { StaysLocal } from './stays-local.js';
 import type { WorkingFile } from './working-file.js';
 
-export interface AsideOptions {
+export interface DetachedFilesOptions {
   readonly tree: Tree;
   readonly intents: Intents;
   readonly staging: Staging;
@@ -25,10 +25,10 @@ export interface AsideOptions {
  * Files that somebody has open while the server got another version of them, or lost them: who opens one now gets what
  * is there now, and what is still written to the old one becomes a file of its own.
  */
-export class Aside {
-  readonly #o: AsideOptions;
+export class DetachedFiles {
+  readonly #o: DetachedFilesOptions;
 
-  constructor(options: AsideOptions) {
+  constructor(options: DetachedFilesOptions) {
     this.#o = options;
   }
 

@@ -16,7 +16,7 @@ const PAUSE = 1000;
  * Room that is kept for rows: on a full disk nothing could be deleted or renamed either, since that too must be written
  * down, and whoever frees the disk by deleting must be able to.
  */
-export class Ballast {
+export class DiskReserve {
   readonly #path: string;
   readonly #clock: Clock;
   #size: number;

@@ -1,6 +1,6 @@
 import { Failure } from '../../base/errors.js';
 import { mayBeThere } from '../intents/attempt.js';
-import { claimPlace, type Placed, setAside, tombstone, withIdentityOf } from '../intents/changes.js';
+import { claimPlace, type PlacedIntent, setAside, tombstone, withIdentityOf } from '../intents/changes.js';
 import { type Intent, isLocal, NO_REMOTE, NO_VERSION, needsPerson } from '../intents/intent.js';
 import type { Intents } from '../intents/intents.js';
 import type { NameGuard } from '../tree/name-policy.js';
@@ -53,7 +53,7 @@ export class StaysLocal {
   }
 
   /** What comes to a place where nothing is. */
-  enter(moved: Intent, now: number): Placed {
+  enter(moved: Intent, now: number): PlacedIntent {
     if (!isLocal(this.#intents.get(moved.parent))) return this.#return(moved) ?? claimPlace(this.#intents, moved, now);
     const [intent, ...others] = this.#leaveServer(moved, now);
     return { intent: intent!, others, drop: [] };
@@ -70,7 +70,7 @@ export class StaysLocal {
   }
 
   /** Its deletion at the server was not sent yet: it is the same document, wherever it goes. */
-  #return(moved: Intent): Placed | undefined {
+  #return(moved: Intent): PlacedIntent | undefined {
     const { contentItem, staged } = moved;
     const deletion = isLocal(moved) && contentItem !== NO_REMOTE ? this.#intents.ofRemote(contentItem) : undefined;
     if (mayBeThere(moved) || !deletion?.deleted || deletion.attemptAt !== 0) return undefined;

@@ -6,19 +6,19 @@ import {
   idOf,
   type Json,
   listOf,
-  nameOf,
-  type Seen,
-  type Step,
+  nameSeen,
+  type ProbedReply,
+  type ProbeStep,
   updatedOf,
 } from './evidence.js';
 
 /** Undefined: cannot be told from what was seen. */
-export type Answer = string | undefined;
-type Answered = (evidence: Evidence) => Answer;
+export type ProbeAnswer = string | undefined;
+type Answered = (evidence: Evidence) => ProbeAnswer;
 
 /** One word if the call was done, another if it was refused for what it asked. */
 export const either =
-  (step: Step, done: string, refused: string): Answered =>
+  (step: ProbeStep, done: string, refused: string): Answered =>
   ({ seen }) => {
     const one = seen[step];
     if (!one) return undefined;
@@ -27,7 +27,7 @@ export const either =
 
 /** The same, where a call that was refused was repeated without what may have been the reason. */
 export const unlessRepeated =
-  (step: Step, again: Step): Answered =>
+  (step: ProbeStep, again: ProbeStep): Answered =>
   ({ seen }) => {
     if (seen[step]?.ok) return 'ignored';
     return seen[again]?.ok ? String(seen[step]?.status) : undefined;
@@ -37,8 +37,8 @@ export const unlessRepeated =
 const WORTH_IT = 4096;
 
 /** How replies came of which one at least has to be long. */
-export const compression =
-  (steps: readonly Step[]): Answered =>
+export const compressionUsed =
+  (steps: readonly ProbeStep[]): Answered =>
   ({ seen }) => {
     const replies = steps.flatMap((step) => seen[step] ?? []);
     if (
@@ -51,8 +51,8 @@ export const compression =
   };
 
 /** The status of a refusal. */
-export const statusOf =
-  (...steps: readonly Step[]): Answered =>
+export const refusalStatus =
+  (...steps: readonly ProbeStep[]): Answered =>
   ({ seen }) => {
     const one = steps.map((step) => seen[step]).find((candidate) => candidate);
     if (!one) return undefined;
@@ -61,24 +61,24 @@ export const statusOf =
 
 /** Whether a change of the item that the reply shows came after a second of the server. */
 export const bumpedReply =
-  (step: Step, since: 'made' | 'changed'): Answered =>
+  (step: ProbeStep, since: 'made' | 'changed'): Answered =>
   (evidence) =>
     evidence.seen[step]?.ok ? bumped(evidence.seen[step].item, evidence[since]) : undefined;
 
 /** The same for an item in the list of changes. */
 export const bumpedRow =
-  (item: Step): Answered =>
+  (item: ProbeStep): Answered =>
   (evidence) =>
     bumped(changedRow(evidence, item), evidence.made);
 
-function bumped(row: Json | undefined, since: number | undefined): Answer {
+function bumped(row: Json | undefined, since: number | undefined): ProbeAnswer {
   const updated = updatedOf(row);
   if (updated === undefined || since === undefined) return undefined;
   return updated > since ? 'yes' : 'no';
 }
 
 /** The row of what a step made, in the list of changes or, if need be, in that of the recycle bin. */
-export function changedRow({ seen }: Evidence, item: Step): Json | undefined {
+export function changedRow({ seen }: Evidence, item: ProbeStep): Json | undefined {
   const id = idOf(seen[item]);
   const rows = [...(seen.changes?.rows ?? []), ...(seen['changes-bin']?.rows ?? [])];
   return id === undefined ? undefined : rows.find((row) => Number(row.id) === id && row.document_type === 'folder');
@@ -86,15 +86,15 @@ export function changedRow({ seen }: Evidence, item: Step): Json | undefined {
 
 /** How a name came back. */
 export const cleaned =
-  (step: Step, sent: string, changed: string): Answered =>
+  (step: ProbeStep, sent: string, changed: string): Answered =>
   ({ seen }) => {
     if (seen[step]?.refused) return 'refused';
-    const name = nameOf(seen[step]);
+    const name = nameSeen(seen[step]);
     if (name === undefined) return undefined;
     return name === sent ? 'kept' : changed;
   };
 
-const withoutCompany = ({ seen }: Evidence): Seen | undefined => {
+const withoutCompany = ({ seen }: Evidence): ProbedReply | undefined => {
   const refused = seen.companies && !seen.companies.ok ? seen.companies : seen['no-company'];
   return refused && !refused.ok && /procore-company-id/i.test(refused.text) ? refused : undefined;
 };
@@ -176,7 +176,7 @@ export const otherPart: Answered = ({ seen }) => {
   return other === undefined ? 'absent' : other === null ? 'null' : undefined;
 };
 
-const folderPage = ({ seen }: Evidence): Seen | undefined =>
+const folderPage = ({ seen }: Evidence): ProbedReply | undefined =>
   seen['page-beyond']?.ok ? seen['page-beyond'] : seen['page-allowed'];
 
 /** Whether a folder that the root listing shows is a row of the index. */
@@ -205,7 +205,7 @@ export const equalKeys: Answered = (evidence) => {
 };
 
 export const rangeEnd =
-  (second: (plain: Seen) => number | undefined): Answered =>
+  (second: (plain: ProbedReply) => number | undefined): Answered =>
   ({ seen }) => {
     const known = seen.index && second(seen.index);
     const range = seen['range-end']?.ok ? seen['range-end'] : seen['range-end-again'];
@@ -250,8 +250,8 @@ export const executables: Answered = ({ seen }) => {
   return seen.program && seen['program-again']?.ok ? 'refused' : undefined;
 };
 
-export const versionName: Answered = ({ seen }) => {
-  const name = seen.version?.ok ? nameOf(seen['check-out']) : undefined;
+export const versionNameAnswer: Answered = ({ seen }) => {
+  const name = seen.version?.ok ? nameSeen(seen['check-out']) : undefined;
   return name === undefined ? undefined : name === 'Version.txt' ? 'renames' : 'ignored';
 };
 
@@ -262,10 +262,10 @@ export const versionOrder: Answered = ({ seen }) => {
 };
 
 export const longestName =
-  (maximum: (seen: Seen) => number | undefined): Answered =>
+  (maximum: (seen: ProbedReply) => number | undefined): Answered =>
   ({ seen }) => {
     const long = seen['name-256'];
-    if (long?.ok) return nameOf(long)?.length === 256 ? 'unlimited' : String(nameOf(long)?.length);
+    if (long?.ok) return nameSeen(long)?.length === 256 ? 'unlimited' : String(nameSeen(long)?.length);
     if (!long?.refused) return undefined;
     if (maximum(long) !== undefined) return String(maximum(long));
     return seen['name-255']?.ok ? '255' : seen['name-150']?.ok ? '150' : undefined;
@@ -273,7 +273,7 @@ export const longestName =
 
 export const recycledInIndex: Answered = ({ seen }) => {
   const id = idOf(seen.folder);
-  const has = (step: Step) => seen[step]?.rows.some((row) => Number(row.id) === id);
+  const has = (step: ProbeStep) => seen[step]?.rows.some((row) => Number(row.id) === id);
   if (id === undefined || !seen.changes?.ok) return undefined;
   return has('changes') ? 'included' : has('changes-bin') ? 'excluded' : undefined;
 };
@@ -292,7 +292,7 @@ export const recycledSubtree: Answered = (evidence) => {
 /** Whether the filter for the recycle bin shows what is below the folder that was deleted. */
 export const recycledFilter: Answered = ({ seen }) => {
   const rows = seen['changes-bin']?.rows;
-  const has = (step: Step) => rows?.some((row) => Number(row.id) === idOf(seen[step])) ?? false;
+  const has = (step: ProbeStep) => rows?.some((row) => Number(row.id) === idOf(seen[step])) ?? false;
   if (idOf(seen.child) === undefined || !has('folder')) return undefined;
   return has('child') ? 'all' : 'tops';
 };

@@ -6,7 +6,7 @@ import type { Budget } from '../../budget/budget.js';
 import { rateHeaders } from '../../budget/headers.js';
 import type { TokenSource } from '../../connections/token-source.js';
 import { Transport } from '../transport/transport.js';
-import { type Evidence, Seen, type Step } from './evidence.js';
+import { type Evidence, ProbedReply, type ProbeStep } from './evidence.js';
 import { lookAtStorage, sendUpload } from './storage-look.js';
 
 export interface CallerOptions {
@@ -30,7 +30,7 @@ export interface RawCall {
 export class Caller {
   readonly clock: Clock;
   readonly agent = new Agent({ connect: { timeout: 10_000 }, headersTimeout: 30_000, bodyTimeout: 30_000 });
-  readonly spent = new Map<Step, number>();
+  readonly spent = new Map<ProbeStep, number>();
   readonly #options: CallerOptions;
   readonly #evidence: Evidence;
   readonly #transport: Transport;
@@ -57,7 +57,7 @@ export class Caller {
   }
 
   /** @throws Failure `unreachable`, `server-error`, `budget-exhausted`, `signed-out`, or the token's; the signal's reason */
-  async call(step: Step, { method = 'GET', path, body, company }: RawCall): Promise<Seen> {
+  async call(step: ProbeStep, { method = 'GET', path, body, company }: RawCall): Promise<ProbedReply> {
     const { signal } = this;
     const label = `${method} ${path.replace(/\?.*/, '')}`;
     const host = new URL(this.#origin).host;
@@ -65,7 +65,7 @@ export class Caller {
     if (body !== undefined) headers['content-type'] = 'application/json';
     const context = { class: 'interactive', label, idempotent: method === 'GET', companyId: company } as const;
     this.spent.set(step, (this.spent.get(step) ?? 0) + 1);
-    let seen: Seen;
+    let seen: ProbedReply;
     try {
       const reply = await this.#transport.send({
         origin: this.#origin,
@@ -75,7 +75,7 @@ export class Caller {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         call: { ...context, ...(signal ? { signal } : {}) },
       });
-      seen = new Seen(reply.status, reply.headers, reply.body.bytes);
+      seen = new ProbedReply(reply.status, reply.headers, reply.body.bytes);
     } catch (error) {
       if (signal?.aborted || isFailure(error)) throw error;
       throw new Failure('unreachable', { host }, error);

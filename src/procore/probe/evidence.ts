@@ -5,7 +5,7 @@ import { type RateSeen, SPIKE_SECONDS } from './spike-window.js';
 import type { StorageLook } from './storage-look.js';
 
 /** The calls of a probe, by what they are for. A fact names those that its answer comes from. */
-export type Step =
+export type ProbeStep =
   // Reading.
   | 'companies'
   | 'no-company'
@@ -68,7 +68,7 @@ export type Step =
 export type Json = Readonly<Record<string, unknown>>;
 
 /** One reply of the API, whatever its status. */
-export class Seen {
+export class ProbedReply {
   readonly status: number;
   readonly text: string;
   readonly headers: IncomingHttpHeaders;
@@ -120,7 +120,7 @@ export class Seen {
 
 /** What a probe has seen; what it did not come to is missing. */
 export interface Evidence {
-  readonly seen: Partial<Record<Step, Seen>>;
+  readonly seen: Partial<Record<ProbeStep, ProbedReply>>;
   /** In the order of the calls. */
   readonly rates: RateSeen[];
   /** Of the spike window. */
@@ -159,12 +159,12 @@ export const asObject = (value: unknown): Json =>
 
 export const listOf = (value: unknown): readonly Json[] => (Array.isArray(value) ? value.map(asObject) : []);
 
-export const idOf = (seen: Seen | undefined): number | undefined => {
+export const idOf = (seen: ProbedReply | undefined): number | undefined => {
   const { id } = seen?.ok ? seen.item : {};
   return Number.isSafeInteger(Number(id)) && Number(id) > 0 ? Number(id) : undefined;
 };
 
-export const nameOf = (seen: Seen | undefined): string | undefined => {
+export const nameSeen = (seen: ProbedReply | undefined): string | undefined => {
   const { name } = seen?.ok ? seen.item : {};
   return typeof name === 'string' ? name : undefined;
 };

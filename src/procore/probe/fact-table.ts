@@ -1,6 +1,6 @@
-import type { Answer } from './answers.js';
+import type { ProbeAnswer } from './answers.js';
 import * as answers from './answers.js';
-import type { Evidence, Step } from './evidence.js';
+import type { Evidence, ProbeStep } from './evidence.js';
 import { knownSecond, maximumIn } from './reading.js';
 import { spikeKind } from './spike-window.js';
 import { SENT } from './writing.js';
@@ -14,13 +14,13 @@ export interface FactRow {
   /** Why it cannot be seen. */
   readonly why?: string;
   /** The calls that the answer comes from. */
-  readonly steps: readonly Step[];
-  answer(evidence: Evidence): Answer;
+  readonly steps: readonly ProbeStep[];
+  answer(evidence: Evidence): ProbeAnswer;
 }
 
 type AnswerOf = FactRow['answer'];
 
-const read = (name: string, fact: string, steps: readonly Step[], answer: AnswerOf): FactRow => ({
+const read = (name: string, fact: string, steps: readonly ProbeStep[], answer: AnswerOf): FactRow => ({
   name,
   fact,
   how: 'read',
@@ -28,7 +28,7 @@ const read = (name: string, fact: string, steps: readonly Step[], answer: Answer
   answer,
 });
 
-const write = (name: string, fact: string, steps: readonly Step[], answer: AnswerOf): FactRow => ({
+const write = (name: string, fact: string, steps: readonly ProbeStep[], answer: AnswerOf): FactRow => ({
   name,
   fact,
   how: 'write',
@@ -61,7 +61,7 @@ export const factTable: readonly FactRow[] = [
   read('spike-window', 'the same for the window of 10 seconds', ['window'], ({ rates, spikeSeconds }) =>
     spikeKind(rates, spikeSeconds),
   ),
-  read('compression', 'whether replies are compressed for those who take that', ROWS, answers.compression(ROWS)),
+  read('compression', 'whether replies are compressed for those who take that', ROWS, answers.compressionUsed(ROWS)),
   cannot('retry-after-on-429', 'whether a 429 carries Retry-After', 'only a call too many shows it'),
   cannot(
     'rate-headers-on-401',
@@ -218,7 +218,7 @@ export const factTable: readonly FactRow[] = [
     'recycled-write',
     'what a change of a recycled item answers',
     ['rename-recycled'],
-    answers.statusOf('rename-recycled'),
+    answers.refusalStatus('rename-recycled'),
   ),
   write(
     'recycled-filter',
@@ -237,7 +237,7 @@ export const factTable: readonly FactRow[] = [
     'parent-missing',
     'the status when parent_id is in the recycle bin',
     ['missing-parent'],
-    answers.statusOf('missing-parent'),
+    answers.refusalStatus('missing-parent'),
   ),
 
   write(
@@ -289,7 +289,7 @@ export const factTable: readonly FactRow[] = [
     'upload-unknown',
     'the status for an upload_uuid that is not known',
     ['unknown-upload'],
-    answers.statusOf('unknown-upload'),
+    answers.refusalStatus('unknown-upload'),
   ),
   write('upload-reuse', 'whether an upload can be used twice', ['reuse'], answers.uploadReuse),
   write('upload-status', "the storage's status for a single upload", [], ({ uploadStatus }) =>
@@ -299,7 +299,7 @@ export const factTable: readonly FactRow[] = [
     'version-name',
     'whether the name of a new version renames the file',
     ['version', 'check-out'],
-    answers.versionName,
+    answers.versionNameAnswer,
   ),
   write('version-order', 'the order of file_versions', ['version', 'check-out'], answers.versionOrder),
   cannot(

@@ -3,7 +3,7 @@ import type { OAuthClient } from '../../connections/oauth.js';
 import { Caller, type CallerOptions } from './caller.js';
 import { type Evidence, noEvidence } from './evidence.js';
 import { type FactRow, factTable } from './fact-table.js';
-import { type Place, readFacts, type Wanted } from './reading.js';
+import { type ProbedProject, readFacts, type WantedReading } from './reading.js';
 import { lookAtSignIn } from './sign-in-look.js';
 import { watchSpike } from './spike-window.js';
 import { type CleanUp, writeFacts } from './writing.js';
@@ -12,7 +12,7 @@ export interface ProbeOptions extends Omit<CallerOptions, 'apiUrl' | 'loginUrl'>
   readonly connection: Connection;
   /** Undefined: the sign-in host is not looked at. */
   readonly signIn?: OAuthClient | undefined;
-  readonly wanted: Wanted;
+  readonly wanted: WantedReading;
   readonly signal?: AbortSignal;
   /** Seconds of the spike window; 10 unless told. 0: it is not watched, which may take 15 seconds. */
   readonly spikeSeconds?: number;
@@ -72,7 +72,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeReport> {
 }
 
 /** The last calls, timed to show how the spike window moves; one of them is of use for itself. */
-async function watch(caller: Caller, evidence: Evidence, place: Place, timed: boolean): Promise<void> {
+async function watch(caller: Caller, evidence: Evidence, place: ProbedProject, timed: boolean): Promise<void> {
   const { company, project } = place;
   const call = async (): Promise<void> => {
     if (evidence.seen.v2) await caller.call('window', { path: '/rest/v1.0/me', company });

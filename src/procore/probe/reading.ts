@@ -2,16 +2,16 @@ import { Failure } from '../../base/errors.js';
 import type { Connection } from '../../connections/connection.js';
 import { errorTexts } from '../reply-error.js';
 import type { Caller } from './caller.js';
-import { asObject, type Evidence, type Json, listOf, type Seen, type Step, updatedOf } from './evidence.js';
+import { asObject, type Evidence, type Json, listOf, type ProbedReply, type ProbeStep, updatedOf } from './evidence.js';
 
 /** The project that is looked at, and the folder in it where writing is allowed. */
-export interface Place {
+export interface ProbedProject {
   readonly company: number;
   readonly project: number;
   readonly folder: number;
 }
 
-export interface Wanted {
+export interface WantedReading {
   /** Id or name; undefined: the connection's own, or else the first one that the account sees. */
   readonly project: string | undefined;
   /** Path of the folder to write in, from the project's root; undefined: nothing is written. */
@@ -35,8 +35,8 @@ export async function readFacts(
   caller: Caller,
   evidence: Evidence,
   connection: Connection,
-  wanted: Wanted,
-): Promise<Place | undefined> {
+  wanted: WantedReading,
+): Promise<ProbedProject | undefined> {
   const company = await findCompany(caller, connection);
   const project = await findProject(caller, connection, company, wanted);
   if (project === undefined) return undefined;
@@ -46,7 +46,7 @@ export async function readFacts(
   const folder = await findFolder(caller, root, company, project, wanted.folder);
 
   const documents = `/rest/v1.0/projects/${project}/documents`;
-  const index = (step: Step, query: string): Promise<Seen> =>
+  const index = (step: ProbeStep, query: string): Promise<ProbedReply> =>
     caller.call(step, { path: `${documents}?${query.replaceAll('[', '%5B').replaceAll(']', '%5D')}`, company });
 
   const plain = await index('index', 'view=extended');
@@ -79,7 +79,7 @@ async function findProject(
   caller: Caller,
   connection: Connection,
   company: number,
-  wanted: Wanted,
+  wanted: WantedReading,
 ): Promise<number | undefined> {
   const path = `/rest/v1.0/projects?company_id=${company}&per_page=${LIST_PAGE}`;
   const projects = await caller.call('projects', { path, company });
@@ -109,7 +109,13 @@ async function findProject(
   return rows[0] === undefined ? undefined : Number(rows[0].id);
 }
 
-async function findFolder(caller: Caller, root: Seen, company: number, project: number, path = ''): Promise<number> {
+async function findFolder(
+  caller: Caller,
+  root: ProbedReply,
+  company: number,
+  project: number,
+  path = '',
+): Promise<number> {
   let at: Json = root.item;
   const names = path.split('/').filter((name) => name !== '');
   for (const [depth, name] of names.entries()) {
@@ -126,7 +132,7 @@ async function findFolder(caller: Caller, root: Seen, company: number, project: 
 }
 
 /** The largest page, and twice the same page: all folders, which have the same sort key. */
-async function lookAtPages(index: (step: Step, query: string) => Promise<Seen>): Promise<void> {
+async function lookAtPages(index: (step: ProbeStep, query: string) => Promise<ProbedReply>): Promise<void> {
   const folders = 'sort=document_type&filters[document_type]=folder';
   const beyond = await index('page-beyond', `${folders}&per_page=${TOO_MANY}`);
   let perPage = beyond.ok ? (beyond.perPage ?? SAFE) : Math.min(maximumIn(beyond) ?? SAFE, SAFE);
@@ -137,7 +143,10 @@ async function lookAtPages(index: (step: Step, query: string) => Promise<Seen>):
 }
 
 /** The second up to the one of a row that is known, in an order that does not exist. */
-async function lookAtRange(index: (step: Step, query: string) => Promise<Seen>, plain: Seen): Promise<void> {
+async function lookAtRange(
+  index: (step: ProbeStep, query: string) => Promise<ProbedReply>,
+  plain: ProbedReply,
+): Promise<void> {
   const second = knownSecond(plain);
   if (second === undefined) return;
   const query = `per_page=100&filters[updated_at]=${stamp(second - 1)}...${stamp(second)}`;
@@ -146,13 +155,13 @@ async function lookAtRange(index: (step: Step, query: string) => Promise<Seen>, 
 }
 
 /** The newest change on the first page: rows of an import may all share an older one. */
-export function knownSecond(plain: Seen): number | undefined {
+export function knownSecond(plain: ProbedReply): number | undefined {
   const seconds = plain.ok ? plain.rows.flatMap((row) => updatedOf(row) ?? []) : [];
   return seconds.length === 0 ? undefined : Math.max(...seconds);
 }
 
 /** The maximum that a refusal of `per_page` or of a name's length names. */
-export function maximumIn(seen: Seen): number | undefined {
+export function maximumIn(seen: ProbedReply): number | undefined {
   const numbers = [
     ...Object.values(errorTexts(seen.json))
       .flat()

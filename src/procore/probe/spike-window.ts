@@ -10,7 +10,7 @@ export interface RateSeen {
   readonly reset: number;
 }
 
-export type WindowKind = 'fixed' | 'clock-aligned' | 'sliding';
+export type SpikeWindowKind = 'fixed' | 'clock-aligned' | 'sliding';
 
 /** Seconds, as documented. */
 export const SPIKE_SECONDS = 10;
@@ -26,7 +26,7 @@ export function ofSpike(seen: readonly RateSeen[], seconds = SPIKE_SECONDS): Rat
  * How the spike window moves, from two calls on both sides of a reset, so close that a sliding window would still count
  * the first one. Undefined: not seen. Right as long as nobody else uses the client id meanwhile.
  */
-export function spikeKind(seen: readonly RateSeen[], seconds = SPIKE_SECONDS): WindowKind | undefined {
+export function spikeKind(seen: readonly RateSeen[], seconds = SPIKE_SECONDS): SpikeWindowKind | undefined {
   const spike = ofSpike(seen, seconds);
   for (let i = 1; i < spike.length; i++) {
     const [before, after] = [spike[i - 1]!, spike[i]!];

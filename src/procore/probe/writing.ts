@@ -1,8 +1,17 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { isFailure } from '../../base/errors.js';
 import type { Caller, RawCall } from './caller.js';
-import { asObject, type Evidence, idOf, listOf, nameOf, type Seen, type Step, updatedOf } from './evidence.js';
-import { maximumIn, type Place, stamp } from './reading.js';
+import {
+  asObject,
+  type Evidence,
+  idOf,
+  listOf,
+  nameSeen,
+  type ProbedReply,
+  type ProbeStep,
+  updatedOf,
+} from './evidence.js';
+import { maximumIn, type ProbedProject, stamp } from './reading.js';
 
 /** Names that people may meet if a probe was killed; everything else lies below this folder. */
 export const SCRATCH_NAME = /^procorefs probe \d{4}-\d\d-\d\d [0-9a-f]{8}$/;
@@ -34,7 +43,7 @@ export interface CleanUp {
 export async function writeFacts(
   caller: Caller,
   evidence: Evidence,
-  place: Place,
+  place: ProbedProject,
 ): Promise<{ cleanUp: CleanUp | undefined; failure: unknown }> {
   const name = `procorefs probe ${new Date().toISOString().slice(0, 10)} ${randomBytes(4).toString('hex')}`;
   let failure: unknown;
@@ -50,7 +59,7 @@ export async function writeFacts(
   return { cleanUp, failure };
 }
 
-async function removeScratch(caller: Caller, evidence: Evidence, place: Place, name: string): Promise<CleanUp> {
+async function removeScratch(caller: Caller, evidence: Evidence, place: ProbedProject, name: string): Promise<CleanUp> {
   const { company, project, folder } = place;
   const signal = caller.signal;
   caller.signal = AbortSignal.timeout(LAST_CALL);
@@ -78,10 +87,10 @@ async function removeScratch(caller: Caller, evidence: Evidence, place: Place, n
 class Writing {
   readonly #caller: Caller;
   readonly #evidence: Evidence;
-  readonly #place: Place;
+  readonly #place: ProbedProject;
   #scratch = 0;
 
-  constructor(caller: Caller, evidence: Evidence, place: Place) {
+  constructor(caller: Caller, evidence: Evidence, place: ProbedProject) {
     this.#caller = caller;
     this.#evidence = evidence;
     this.#place = place;
@@ -121,7 +130,7 @@ class Writing {
     await this.#makeFolder('name-characters', this.#scratch, SENT.characters);
     await this.#makeFolder('name-edges', this.#scratch, SENT.edges);
     await this.#makeFolder('name-case', this.#scratch, 'FOLDER');
-    await this.#makeFolder('name-clash', this.#scratch, nameOf(this.#evidence.seen.file) ?? 'File.txt');
+    await this.#makeFolder('name-clash', this.#scratch, nameSeen(this.#evidence.seen.file) ?? 'File.txt');
     const long = await this.#makeFolder('name-256', this.#scratch, 'L'.repeat(256));
     if (!long.refused || maximumIn(long) !== undefined) return;
     const shorter = await this.#makeFolder('name-255', this.#scratch, 'L'.repeat(255));
@@ -179,7 +188,7 @@ class Writing {
     const second = this.#second;
     if (second !== undefined) await this.#changeFile('move', second, { parent_id: this.#scratch });
     await this.#ifMade(target, (id) => this.#changeFolder('permission', id, { explicit_permissions: true }));
-    const name = nameOf(this.#evidence.seen.rename);
+    const name = nameSeen(this.#evidence.seen.rename);
     const gone = await this.#ifMade(file, (id) =>
       this.#call('delete-file', { method: 'DELETE', path: `/rest/v1.0/files/${id}` }),
     );
@@ -209,32 +218,32 @@ class Writing {
     return Math.max(this.#now(), ...shown.filter((second) => second <= this.#now() + 2));
   }
 
-  #makeFolder(step: Step, parent: number, name: string): Promise<Seen> {
+  #makeFolder(step: ProbeStep, parent: number, name: string): Promise<ProbedReply> {
     const body = { folder: { name, parent_id: parent } };
     return this.#call(step, { method: 'POST', path: '/rest/v1.0/folders', body });
   }
 
-  #makeFile(step: Step, parent: number, name: string, uuid: string): Promise<Seen> {
+  #makeFile(step: ProbeStep, parent: number, name: string, uuid: string): Promise<ProbedReply> {
     const body = { file: { name, parent_id: parent, upload_uuid: uuid } };
     return this.#call(step, { method: 'POST', path: '/rest/v1.0/files', body });
   }
 
-  #changeFile(step: Step, id: number, file: object): Promise<Seen> {
+  #changeFile(step: ProbeStep, id: number, file: object): Promise<ProbedReply> {
     return this.#call(step, { method: 'PATCH', path: `/rest/v1.0/files/${id}`, body: { file } });
   }
 
-  #changeFolder(step: Step, id: number, folder: object): Promise<Seen> {
+  #changeFolder(step: ProbeStep, id: number, folder: object): Promise<ProbedReply> {
     return this.#call(step, { method: 'PATCH', path: `/rest/v1.0/folders/${id}`, body: { folder } });
   }
 
-  #index(step: Step, query: string): Promise<Seen> {
+  #index(step: ProbeStep, query: string): Promise<ProbedReply> {
     const { project, company } = this.#place;
     const path = `/rest/v1.0/projects/${project}/documents?view=extended&sort=-updated_at&per_page=100&${query}`;
     return this.#caller.call(step, { path, company });
   }
 
   async #upload(
-    step: Step,
+    step: ProbeStep,
     name: string,
     content: string,
   ): Promise<{ uuid: string; status: number | undefined } | undefined> {
@@ -249,12 +258,15 @@ class Writing {
     return { uuid, status: await this.#caller.upload({ url, fields: Object.fromEntries(texts) }, bytes) };
   }
 
-  async #ifMade(seen: Seen | undefined, work: (id: number) => Promise<Seen>): Promise<Seen | undefined> {
+  async #ifMade(
+    seen: ProbedReply | undefined,
+    work: (id: number) => Promise<ProbedReply>,
+  ): Promise<ProbedReply | undefined> {
     const id = idOf(seen);
     return id === undefined ? undefined : await work(id);
   }
 
-  #call(step: Step, call: Omit<RawCall, 'company'>, more = ''): Promise<Seen> {
+  #call(step: ProbeStep, call: Omit<RawCall, 'company'>, more = ''): Promise<ProbedReply> {
     const { company, project } = this.#place;
     return this.#caller.call(step, { ...call, path: `${call.path}?project_id=${project}${more}`, company });
   }

@@ -6,7 +6,7 @@ import { Failure } from '../../base/errors.js';
 export const LARGEST_REPLY = 128 * 1024 * 1024;
 
 /** How a reply is written down (RFC 9110, 8.4). */
-export type Encoding = 'identity' | 'gzip';
+export type ContentCoding = 'identity' | 'gzip';
 
 /** What one read of a socket gives at most. */
 const ONE_READ = 64 * 1024;
@@ -26,7 +26,7 @@ export class Body {
   #size = 0;
   #joined: Buffer | undefined;
 
-  constructor(readonly encoding: Encoding = 'identity') {}
+  constructor(readonly encoding: ContentCoding = 'identity') {}
 
   /** As it arrived. */
   get size(): number {
@@ -107,20 +107,20 @@ export class Body {
 }
 
 /** The bytes of a reply on their way to another thread: views, and the memory that goes along and is gone here then. */
-export interface Parcel {
+export interface TransferableBody {
   readonly parts: readonly Uint8Array<ArrayBuffer>[];
-  readonly encoding: Encoding;
+  readonly encoding: ContentCoding;
 }
 
-export function parcel({ parts, encoding }: Body): Parcel {
+export function parcel({ parts, encoding }: Body): TransferableBody {
   const isShared = parts.length === 1 && parts[0]!.length <= ONE_READ;
   return { parts: isShared ? [new Uint8Array(parts[0]!)] : parts.map(viewOf), encoding };
 }
 
-export const memoryOf = ({ parts }: Parcel): ArrayBuffer[] => parts.map(({ buffer }) => buffer);
+export const memoryOf = ({ parts }: TransferableBody): ArrayBuffer[] => parts.map(({ buffer }) => buffer);
 
 /** What was meant, in one piece, where decompressing and copying hold nobody up. @throws Failure `bad-reply` */
-export function unpacked({ parts, encoding }: Parcel): Buffer {
+export function unpacked({ parts, encoding }: TransferableBody): Buffer {
   const [only] = parts;
   const isWhole = only !== undefined && parts.length === 1;
   const whole = isWhole ? Buffer.from(only.buffer, only.byteOffset, only.byteLength) : Buffer.concat(parts);
@@ -149,5 +149,5 @@ function limits(whole: Buffer): ZlibOptions {
   return { chunkSize, maxOutputLength: LARGEST_REPLY };
 }
 
-export const encodingOf = (header: string | undefined): Encoding =>
+export const encodingOf = (header: string | undefined): ContentCoding =>
   /^(x-)?gzip$/i.test(header ?? '') ? 'gzip' : 'identity';

@@ -16,7 +16,7 @@ export interface CallContext extends CallOptions {
 export type CallRequest = Dispatcher.DispatchOptions & { readonly call: CallContext };
 
 /** A reply that has arrived whole. */
-export interface Reply {
+export interface HttpReply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Body;
@@ -26,10 +26,10 @@ export interface Reply {
 export type Send = (
   request: CallRequest,
   onHead?: (status: number, headers: IncomingHttpHeaders) => void,
-) => Promise<Reply>;
+) => Promise<HttpReply>;
 
 /** An interceptor for `Dispatcher.compose`, written as one async function over whole replies. */
-export function interceptor(work: (request: CallRequest, send: Send) => Promise<Reply>) {
+export function interceptor(work: (request: CallRequest, send: Send) => Promise<HttpReply>) {
   return (dispatch: Dispatcher['dispatch']): Dispatcher['dispatch'] => {
     const send = sender(dispatch);
     return (options, handler) => {
@@ -51,7 +51,7 @@ export function interceptor(work: (request: CallRequest, send: Send) => Promise<
 /** The `Send` over a dispatch function: collects the reply, ends with the call's signal. */
 export function sender(dispatch: Dispatcher['dispatch']): Send {
   return (request, onHead) =>
-    new Promise<Reply>((resolve, reject) => {
+    new Promise<HttpReply>((resolve, reject) => {
       const { signal } = request.call;
       let controller: Dispatcher.DispatchController | undefined;
       const abort = (): void => {

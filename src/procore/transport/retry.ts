@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.js';
 import { errnoOf, isFailure } from '../../base/errors.js';
 import type { Body } from './body.js';
 import { isDamaged } from './compression.js';
-import { type CallRequest, interceptor, type Reply } from './exchange.js';
+import { type CallRequest, type HttpReply, interceptor } from './exchange.js';
 import { type Reachability, wasNotSent } from './reachability.js';
 
 /** Attempts in all, and the wait before the second one in ms; it doubles. */
@@ -50,7 +50,7 @@ export const retry = (clock: Clock, reachability: Reachability) =>
     }
   });
 
-function mayRepeatReply(request: CallRequest, reply: Reply): boolean {
+function mayRepeatReply(request: CallRequest, reply: HttpReply): boolean {
   if (reply.status === 429) return true;
   if (!request.call.idempotent) return false;
   if (reply.status === 408 || reply.status >= 500) return true;

@@ -4,7 +4,7 @@ import type { RemoteId, VersionId } from '../../base/ids.js';
 import type { CallOptions } from '../../budget/calls.js';
 import { childPath, isAsExpected, parentOf } from '../../endpoints/paths.js';
 import type { Content, WriteOptions } from '../../endpoints/target.js';
-import type { Covered, SideItem } from '../../jobs/endpoint.js';
+import type { Covered, EndpointItem } from '../../jobs/endpoint.js';
 import { kindOf } from '../../jobs/run/waiting.js';
 import { HIDDEN } from '../../mirror/database/flags.js';
 import type { Item } from '../../mirror/database/view.js';
@@ -64,7 +64,7 @@ export class FileWrites {
    * New file: 2 calls, new version: 3; 1 more where the content goes in segments. A version that somebody saves between
    * the last look and ours is kept beside it: 4 calls more, only then.
    */
-  async write(path: string, content: Content, options: WriteOptions): Promise<SideItem> {
+  async write(path: string, content: Content, options: WriteOptions): Promise<EndpointItem> {
     const { parent, name, known } = await this.#tree.place(path, options.signal);
     const { timeGrain } = procoreRules(this.#access.mirror.view.ignoresCase);
     const isExpected = isAsExpected(known && this.#tree.item(known, path), options.expected, timeGrain);
@@ -75,7 +75,7 @@ export class FileWrites {
   }
 
   /** Whether a file has the content that a call of this job made, of which the job does not know yet. */
-  async isLateWork({ path, version }: SideItem, signal: AbortSignal): Promise<boolean> {
+  async isLateWork({ path, version }: EndpointItem, signal: AbortSignal): Promise<boolean> {
     const { client, project, late } = this.#access;
     const known = await this.#tree.find(path, signal);
     if (!known?.isFile || String(known.versionId) !== version) return false;
@@ -174,7 +174,7 @@ export class FileWrites {
     );
   }
 
-  async #addVersion(spot: Spot, content: Content, options: WriteOptions): Promise<SideItem> {
+  async #addVersion(spot: Spot, content: Content, options: WriteOptions): Promise<EndpointItem> {
     const { client, project, clock } = this.#access;
     const { path, name, known } = spot;
     const call = this.#changes.call(options.signal);
@@ -232,7 +232,7 @@ export class FileWrites {
     sent: readonly Digests[],
     path: string,
     { signal }: WriteOptions,
-  ): Promise<SideItem> {
+  ): Promise<EndpointItem> {
     const { item, ours } = made;
     const version = { file: item, number: ours?.number ?? 0, base, sent };
     const unseen = await overtaken(version, this.#access, this.#changes.call(signal));
@@ -291,7 +291,7 @@ export class FileWrites {
   }
 
   /** With the version that was written, also where somebody has saved another over it: that one is a change. */
-  async #taken(made: Made, path: string): Promise<SideItem> {
+  async #taken(made: Made, path: string): Promise<EndpointItem> {
     const { late } = this.#access;
     const { item, ours } = made;
     const taken = await this.#changes.taken(made, path);

@@ -5,13 +5,13 @@ import { type RemoteId, ROOT_INODE, type VersionId } from '../../base/ids.js';
 import type { Content, DiscardOptions, TargetRules, TargetTest, WriteOptions } from '../../endpoints/target.js';
 import type {
   Absence,
-  Change,
+  ChangeKind,
   Covered,
+  Endpoint,
+  EndpointItem,
+  EndpointVersion,
   HeldContent,
   Missed,
-  Side,
-  SideItem,
-  SideVersion,
 } from '../../jobs/endpoint.js';
 import { READ_ONLY } from '../../mirror/database/flags.js';
 import type { Item } from '../../mirror/database/view.js';
@@ -31,7 +31,7 @@ const CRAWL_LOOK = 100;
 const INTERVALS = 2;
 
 /** A Procore project as one end of a transfer: listed from the mirror, read through the cache, written by calls. */
-export class ProcoreSide implements Side {
+export class ProcoreSide implements Endpoint {
   readonly keepsVersions = true;
   readonly hasBin = true;
   readonly root: string;
@@ -82,7 +82,7 @@ export class ProcoreSide implements Side {
     return pollsPerHour(seconds);
   }
 
-  cost(change: Change, bytes: number): number {
+  cost(change: ChangeKind, bytes: number): number {
     const segments = bytes > SEGMENTED_ABOVE ? 1 : 0;
     return {
       file: 2 + segments,
@@ -106,11 +106,11 @@ export class ProcoreSide implements Side {
     if (!this.#o.lastPollIsEnough || !isFresh) await mirror.pollNow(signal);
   }
 
-  async *list(folder: string, signal: AbortSignal): AsyncIterable<SideItem> {
+  async *list(folder: string, signal: AbortSignal): AsyncIterable<EndpointItem> {
     for (const item of await this.#tree.children(folder, signal)) yield item;
   }
 
-  async stat(path: string, signal: AbortSignal): Promise<SideItem | undefined> {
+  async stat(path: string, signal: AbortSignal): Promise<EndpointItem | undefined> {
     const item = await this.#tree.find(path, signal);
     return item && this.#tree.item(item, path);
   }
@@ -128,7 +128,7 @@ export class ProcoreSide implements Side {
     return stream;
   }
 
-  async content(wanted: SideItem, signal: AbortSignal): Promise<HeldContent> {
+  async content(wanted: EndpointItem, signal: AbortSignal): Promise<HeldContent> {
     const item = await this.#tree.find(wanted.path, signal);
     if (!item) throw this.#tree.missing(wanted.path);
     if (String(item.versionId) !== wanted.version) throw new Failure('item-changed', { path: wanted.path });
@@ -142,7 +142,7 @@ export class ProcoreSide implements Side {
   }
 
   /** 1 call. */
-  async versions(wanted: SideItem, signal: AbortSignal): Promise<readonly SideVersion[]> {
+  async versions(wanted: EndpointItem, signal: AbortSignal): Promise<readonly EndpointVersion[]> {
     const item = await this.#tree.find(wanted.path, signal);
     if (!item) throw this.#tree.missing(wanted.path);
     const { client, project, content } = this.#access;
@@ -159,11 +159,11 @@ export class ProcoreSide implements Side {
   }
 
   /** See `FileWrites`. */
-  write(path: string, content: Content, options: WriteOptions): Promise<SideItem> {
+  write(path: string, content: Content, options: WriteOptions): Promise<EndpointItem> {
     return this.#files.write(path, content, options);
   }
 
-  isLateWork(item: SideItem, signal: AbortSignal): Promise<boolean> {
+  isLateWork(item: EndpointItem, signal: AbortSignal): Promise<boolean> {
     return this.#files.isLateWork(item, signal);
   }
 
@@ -213,7 +213,7 @@ export class ProcoreSide implements Side {
    * Into the recycle bin, while it is what was seen: see `Removals`. A file 1 call; a folder with something in it is listed,
    * deleted and compared: 3.
    */
-  async discard(seen: SideItem, { isSeen, signal }: DiscardOptions<SideItem>): Promise<void> {
+  async discard(seen: EndpointItem, { isSeen, signal }: DiscardOptions<EndpointItem>): Promise<void> {
     const { removals, clock } = this.#access;
     const call = this.#changes.call(signal);
     const known = await this.#tree.find(seen.path, signal);
@@ -235,7 +235,7 @@ export class ProcoreSide implements Side {
   async #checkBelow(
     folder: Item,
     path: string,
-    isSeen: (below: SideItem) => boolean,
+    isSeen: (below: EndpointItem) => boolean,
     ids: Map<RemoteId, VersionId>,
     signal: AbortSignal,
   ): Promise<void> {

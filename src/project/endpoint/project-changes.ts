@@ -3,7 +3,7 @@ import type { RemoteId } from '../../base/ids.js';
 import type { CallOptions } from '../../budget/calls.js';
 import { childPath, parentOf } from '../../endpoints/paths.js';
 import type { Content, WriteOptions } from '../../endpoints/target.js';
-import type { SideItem } from '../../jobs/endpoint.js';
+import type { EndpointItem } from '../../jobs/endpoint.js';
 import type { LateCall } from '../../outbox/intents/late.js';
 import type { Written } from '../../procore/writes.js';
 import { JobUploads } from './job-uploads.js';
@@ -60,7 +60,7 @@ export class ProjectChanges {
   }
 
   /** Into the mirror. */
-  async taken({ item, serverTime }: Written, path: string): Promise<SideItem> {
+  async taken({ item, serverTime }: Written, path: string): Promise<EndpointItem> {
     if (!item) throw new Failure('bad-reply', { host: 'the server', call: path, why: 'it names no item' });
     const { late, mirror } = this.#access;
     const { store, view } = mirror;

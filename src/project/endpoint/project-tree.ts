@@ -5,7 +5,7 @@ import { type ProjectId, ROOT_INODE } from '../../base/ids.js';
 import type { Budget } from '../../budget/budget.js';
 import type { ContentCache } from '../../cache/cache.js';
 import { childPath, nameOf, parentOf } from '../../endpoints/paths.js';
-import type { SideItem } from '../../jobs/endpoint.js';
+import type { EndpointItem } from '../../jobs/endpoint.js';
 import type { StoredUploads } from '../../jobs/store/stored-uploads.js';
 import { PRIVATE } from '../../mirror/database/flags.js';
 import type { Item } from '../../mirror/database/view.js';
@@ -71,7 +71,7 @@ export class ProjectTree {
   }
 
   /** Sorted by name. */
-  async children(folder: string, signal: AbortSignal): Promise<SideItem[]> {
+  async children(folder: string, signal: AbortSignal): Promise<EndpointItem[]> {
     const item = await this.folder(folder, signal);
     const { view } = this.#access.mirror;
     const children: Item[] = [];
@@ -128,7 +128,7 @@ export class ProjectTree {
     return item;
   }
 
-  item(item: Item, path: string): SideItem {
+  item(item: Item, path: string): EndpointItem {
     const { view } = this.#access.mirror;
     const people = this.#o.locks && item.isFile ? view.people(item.inode) : undefined;
     const holder = people?.checkedOutBy;

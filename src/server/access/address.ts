@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { plainAddress } from '../../base/addresses.js';
 
 /** What one client has of addresses: of IPv6 everybody gets 2^64. */
-export function clientOf(address: string | undefined): string {
+export function clientAddress(address: string | undefined): string {
   const plain = plainAddress(address ?? '');
   if (isIP(plain) !== 6) return plain;
   const [head = '', tail] = plain.toLowerCase().split('::', 2);

@@ -26,7 +26,7 @@ const STRANGERS = { most: 100, perSecond: 1 / 60 } as const;
 const MOST_CLIENTS = 10_000;
 
 /** Who did what, from where, and what came of it. Lines are added; none is changed, and none deleted before its time. */
-export class Audit {
+export class AuditLog {
   readonly #db: Database;
   readonly #now: () => number;
   readonly #strangers = new LRUCache<string, Bucket>({ max: MOST_CLIENTS });

@@ -1,13 +1,13 @@
 import type { FastifyRequest } from 'fastify';
 import { Failure } from '../../base/errors.js';
 import { type Account, permits, type Role } from './account.js';
-import { noteOf } from './note.js';
+import { requestNoteOf } from './note.js';
 import type { Tokens } from './tokens.js';
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Says who asks, and whether they may. */
-export class Guard {
+export class AccessGuard {
   readonly #tokens: Tokens;
   /** Who asks without a token; undefined: nobody may. */
   readonly #local: Account | undefined;
@@ -22,7 +22,7 @@ export class Guard {
   admit(request: FastifyRequest, role: Role): Account {
     const account = this.account(request);
     if (!account) throw new Failure('not-signed-in');
-    noteOf(request).who = account;
+    requestNoteOf(request).who = account;
     if (!permits(account, role)) throw new Failure('role-too-low', { role });
     return account;
   }

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Account } from './account.js';
 
 /** What a request turned out to be: told by those who find out, read by whoever writes it down. */
-export interface Note {
+export interface RequestNote {
   /** Who asks, as somebody who is signed in. */
   who?: Account;
   /** Who it says to be, or was signed in as. */
@@ -16,9 +16,9 @@ export interface Note {
   isWritten?: boolean;
 }
 
-const notes = new WeakMap<FastifyRequest, Note>();
+const notes = new WeakMap<FastifyRequest, RequestNote>();
 
-export function noteOf(request: FastifyRequest): Note {
+export function requestNoteOf(request: FastifyRequest): RequestNote {
   const note = notes.get(request) ?? {};
   notes.set(request, note);
   return note;

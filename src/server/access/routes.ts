@@ -5,10 +5,10 @@ import type { Log } from '../../base/log.js';
 import { Secret } from '../../base/secret.js';
 import { oneLine } from '../../base/text.js';
 import { errorBody } from '../http/errors.js';
-import { clientOf } from './address.js';
+import { clientAddress } from './address.js';
 import { tokenOf } from './guard.js';
-import { noteOf } from './note.js';
-import { Throttle } from './throttle.js';
+import { requestNoteOf } from './note.js';
+import { SignInThrottle } from './throttle.js';
 import type { Issued, Tokens } from './tokens.js';
 import type { Users } from './users.js';
 
@@ -36,17 +36,17 @@ export interface SignIn {
 
 /** `/connect/token` and `/connect/logout`, also with `/v1` before them: without envelope (RFC 6749, 4.3 and 6). */
 export function signInRoutes(app: FastifyInstance, parts: SignIn): void {
-  const throttle = new Throttle();
+  const throttle = new SignInThrottle();
   for (const prefix of ['', '/v1']) serveSignIn(app, prefix, parts, throttle);
 }
 
-function serveSignIn(app: FastifyInstance, prefix: string, parts: SignIn, throttle: Throttle): void {
+function serveSignIn(app: FastifyInstance, prefix: string, parts: SignIn, throttle: SignInThrottle): void {
   app.post(`${prefix}/connect/token`, { config: { isWrittenDown: true } }, async (request, reply) => {
     try {
       return await grant(request, parts, throttle);
     } catch (error) {
       if (!(error instanceof Failure) || error.code === 'internal') throw error;
-      noteOf(request).code = error.code;
+      requestNoteOf(request).code = error.code;
       const { seconds } = error.details;
       if (seconds !== undefined) reply.header('retry-after', String(seconds));
       return reply.code(error.httpStatus).send({
@@ -61,21 +61,21 @@ function serveSignIn(app: FastifyInstance, prefix: string, parts: SignIn, thrott
     if (token === undefined) throw new Failure('not-signed-in');
     const user = parts.tokens.end(token);
     if (user !== undefined) {
-      noteOf(request).name = user;
+      requestNoteOf(request).name = user;
       parts.log.info({ user, address: request.ip }, 'a sign-in was ended');
     }
     return { status: 'ok' };
   });
 }
 
-async function grant(request: FastifyRequest, parts: SignIn, throttle: Throttle): Promise<Issued> {
+async function grant(request: FastifyRequest, parts: SignIn, throttle: SignInThrottle): Promise<Issued> {
   const parsed = tokenBody.safeParse(request.body);
   if (!parsed.success)
     throw new Failure('request-refused-here', {
       what: 'the form needs grant_type=password with username and password, or grant_type=refresh_token',
     });
   const { grant_type, username = '', password = '', refresh_token = '', scope = '' } = parsed.data;
-  noteOf(request).words = [grant_type];
+  requestNoteOf(request).words = [grant_type];
   const issued =
     grant_type === 'refresh_token'
       ? renewed(request, refresh_token, parts)
@@ -87,7 +87,7 @@ async function grant(request: FastifyRequest, parts: SignIn, throttle: Throttle)
 /** Nobody guesses a token of 32 random bytes: renewals are not throttled, whatever passwords their address tries. */
 function renewed(request: FastifyRequest, token: string, { tokens, log }: SignIn): Issued | undefined {
   const renewal = tokens.renew(token);
-  const note = noteOf(request);
+  const note = requestNoteOf(request);
   if (renewal.kind === 'unknown') {
     log.info({ address: request.ip }, 'a sign-in could not be renewed');
     return undefined;
@@ -103,11 +103,11 @@ async function signedIn(
   request: FastifyRequest,
   { username, password, scope }: { readonly username: string; readonly password: string; readonly scope: string },
   { users, tokens, log }: SignIn,
-  throttle: Throttle,
+  throttle: SignInThrottle,
 ): Promise<Issued | undefined> {
-  const client = clientOf(request.ip);
+  const client = clientAddress(request.ip);
   const who = { user: oneLine(username, 100), address: request.ip };
-  noteOf(request).name = who.user;
+  requestNoteOf(request).name = who.user;
   const wait = throttle.wait(username, client, Date.now());
   if (wait > 0) {
     log.warn({ ...who, wait }, 'a sign-in was not tried: the name is locked for this address');

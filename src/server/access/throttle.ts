@@ -10,7 +10,7 @@ const MOST_KNOWN = 10_000;
  * Makes guessing slow, by the name that is tried together with the client that tries: whoever guesses locks neither the
  * others of the same address out, nor the one whose name it is at another address.
  */
-export class Throttle {
+export class SignInThrottle {
   readonly #failures = new LRUCache<string, { count: number; until: number }>({ max: MOST_KNOWN, ttl: FORGET });
 
   /** Milliseconds that must pass before the next try; 0: none. */

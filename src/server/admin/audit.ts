@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Audit } from '../access/audit.js';
+import type { AuditLog } from '../access/audit.js';
 import { list, type Route } from '../http/route.js';
 
 const auditReply = z.object({
@@ -11,7 +11,7 @@ const auditReply = z.object({
   result: z.string(),
 });
 
-export const auditRoute = (audit: Audit): Route =>
+export const auditRoute = (audit: AuditLog): Route =>
   list({
     path: '/v1/audit',
     summary: 'who did what, from where, and what came of it; the newest first',

@@ -4,7 +4,7 @@ import { Secret } from '../../base/secret.js';
 import { ROLES } from '../access/account.js';
 import type { Users } from '../access/users.js';
 import { list, one, pageOf, plain, type Route } from '../http/route.js';
-import type { Parts } from '../parts.js';
+import type { ServiceParts } from '../parts.js';
 
 const TAG = 'administration';
 
@@ -21,7 +21,7 @@ const schedulerReply = z.object({
 
 const WHAT = { read: 'looks at everything', manage: 'looks and changes' } as const;
 
-export function adminRoutes({ engine, store }: Parts, users: Users, level: string): Route[] {
+export function adminRoutes({ engine, store }: ServiceParts, users: Users, level: string): Route[] {
   const userJson = ({ name, role, created_on }: { name: string; role: 'read' | 'manage'; created_on: number }) => ({
     id: name,
     name,

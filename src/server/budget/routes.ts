@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { isTarget } from '../../connections/store.js';
 import { list, pageOf, type Route } from '../http/route.js';
-import type { MountView, Parts } from '../parts.js';
+import type { MountView, ServiceParts } from '../parts.js';
 
 const windowReply = z.looseObject({ limit: z.number(), remaining: z.number() });
 const spentReply = z.object({ interactive: z.number(), background: z.number(), job: z.number() });
@@ -21,7 +21,7 @@ const budgetReply = z.object({
 const DAY = 86_400_000;
 
 /** The calls of each Procore connection: both windows, who spent what, what waits, in this process and in the mounts. */
-export async function budgets({ connections, mounts, session }: Parts): Promise<object[]> {
+export async function budgets({ connections, mounts, session }: ServiceParts): Promise<object[]> {
   const procore = connections.all().flatMap((one) => (isTarget(one) ? [] : [one]));
   if (procore.length === 0) return [];
   const views = await mounts.status();
@@ -47,7 +47,7 @@ export async function budgets({ connections, mounts, session }: Parts): Promise<
 const waitingOf = ({ mountpoint, budget }: MountView) =>
   (budget?.waiting ?? []).map((one) => ({ ...one, where: mountpoint }));
 
-export const budgetRoutes = (parts: Parts): Route[] => [
+export const budgetRoutes = (parts: ServiceParts): Route[] => [
   list({
     path: '/v1/budget',
     summary: 'the API calls of each connection: both windows, who spent what, the last 24 hours, what waits',

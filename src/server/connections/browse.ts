@@ -11,14 +11,14 @@ import { checkPath } from '../../endpoints/paths.js';
 import type { FolderListing, RemoteItem } from '../../procore/items.js';
 import { type Account, isReader } from '../access/account.js';
 import { AtMost } from '../http/at-most.js';
-import { type Page, pageOf, type Range } from '../http/route.js';
-import type { ListedFolder, Parts, RemoteRow, WantedFolder } from '../parts.js';
+import { pageOf, type RowPage, type RowRange } from '../http/route.js';
+import type { ListedFolder, RemoteRow, ServiceParts, WantedFolder } from '../parts.js';
 import { requireReadable } from './limits.js';
 
 const text = z.string().nullable();
 const number = z.number().nullable();
 
-export const itemReply = z.object({
+export const listedItemReply = z.object({
   id: z.string(),
   name: z.string(),
   caption: z.string(),
@@ -39,10 +39,10 @@ export const itemReply = z.object({
   checkout_by: text,
   links: z.object({ items: text }),
 });
-type Item = z.input<typeof itemReply>;
+type Item = z.input<typeof listedItemReply>;
 
 /** What a listing is asked for: by a path, or by the id of an item. */
-export interface Place {
+export interface ListingPlace {
   readonly path: string;
   readonly item: string | undefined;
   readonly q: string | undefined;
@@ -80,16 +80,16 @@ export interface Looker {
 
 /** Looks into connections: a folder of a target, or of a project; the top of a Procore connection is its projects. */
 export class Browser {
-  readonly #parts: Parts;
+  readonly #parts: ServiceParts;
   readonly #listings = new LRUCache<string, FolderListing>({ max: MOST_LISTINGS, ttl: FRESH });
   readonly #looks = new AtMost(MOST_LOOKS, 'targets are looked into');
 
-  constructor(parts: Parts) {
+  constructor(parts: ServiceParts) {
     this.#parts = parts;
   }
 
   /** @throws Failure `no-such-item`, `not-a-folder`, `no-such-project`, `role-too-low`, `too-many-requests`, … */
-  async list(connection: AnyConnection, place: Place, range: Range, who: Looker): Promise<Page> {
+  async list(connection: AnyConnection, place: ListingPlace, range: RowRange, who: Looker): Promise<RowPage> {
     if (isTarget(connection)) {
       requireReadable(this.#parts.reach, who.account, connection, place.item ?? place.path);
       return this.#looks.run(() => listTarget(this.#parts, connection, place, range, who.signal));
@@ -270,12 +270,12 @@ function procoreJson(connection: Connection, project: ProjectId, row: RemoteRow,
 
 /** Streams: of a folder only the page is kept. The id of an item is its path. */
 async function listTarget(
-  { connections }: Parts,
+  { connections }: ServiceParts,
   connection: TargetConnection,
-  { path, item, q }: Place,
-  { offset, limit }: Range,
+  { path, item, q }: ListingPlace,
+  { offset, limit }: RowRange,
   signal: AbortSignal,
-): Promise<Page> {
+): Promise<RowPage> {
   const folder = namesIn(item ?? path).join('/');
   checkPath(folder, connection.name);
   const target = await openConnection(connections, connection, { path: folder, mayWrite: false, signal });

@@ -8,9 +8,9 @@ import { type AnyConnection, type Connections, isTarget } from '../../connection
 import type { TargetConnection } from '../../connections/target-connection.js';
 import { redactedUri } from '../../endpoints/setup.js';
 import type { Account } from '../access/account.js';
-import { HIDDEN } from '../http/wire.js';
-import type { Parts } from '../parts.js';
-import { SECRET, scalar, testConnection } from './define.js';
+import { HIDDEN_VALUE } from '../http/wire.js';
+import type { ServiceParts } from '../parts.js';
+import { SECRET, scalar, testAnyConnection } from './define.js';
 import { requireTarget, whereOf } from './limits.js';
 
 /** Whoever sends back what was read has these as well; they cannot be changed. */
@@ -40,10 +40,10 @@ const refused = (what: string): Failure => new Failure('request-refused-here', {
  * and a saved password along to where that leads.
  */
 export class ConnectionChanges {
-  readonly #parts: Parts;
+  readonly #parts: ServiceParts;
   readonly #last = new Map<string, Promise<unknown>>();
 
-  constructor(parts: Parts) {
+  constructor(parts: ServiceParts) {
     this.#parts = parts;
   }
 
@@ -75,7 +75,7 @@ export class ConnectionChanges {
  * @throws Failure `request-refused-here`, `connection-exists`, and as the test does
  */
 async function changeConnection(
-  parts: Parts,
+  parts: ServiceParts,
   before: AnyConnection,
   { name, platform, auth = {}, disabled }: z.output<typeof changedConnection>,
   account: Account,
@@ -97,7 +97,7 @@ async function changeConnection(
     // The secret first: nobody may find the old one with the new place.
     if (secret !== undefined) secrets.setClientSecret(before.id, new Secret(secret));
     write({ ...before, ...(name === undefined ? {} : { name }), ...fields } as AnyConnection);
-    if (isToTest) await testConnection(parts, connections.find(before.id), signal);
+    if (isToTest) await testAnyConnection(parts, connections.find(before.id), signal);
   } catch (error) {
     // Who was removed meanwhile does not come back.
     if (!connections.all().some(({ id }) => id === before.id)) throw error;
@@ -111,7 +111,7 @@ async function changeConnection(
 
 /** What is as it is changes nothing: `PUT` names all. @throws Failure `request-refused-here`, `not-permitted-here` */
 async function ofTarget(
-  { connections, reach }: Parts,
+  { connections, reach }: ServiceParts,
   account: Account,
   before: TargetConnection,
   auth: Readonly<Record<string, string>>,
@@ -126,7 +126,7 @@ async function ofTarget(
       throw refused(`auth.${key} does not fit a connection of ${platform}`);
     if (SECRET.test(key)) throw refused(`auth.${key} is a secret of its own: add the connection anew`);
     if (value === '') delete options[key];
-    else if (value !== HIDDEN) options[key] = value;
+    else if (value !== HIDDEN_VALUE) options[key] = value;
   }
   const isSame = JSON.stringify(options) === JSON.stringify(before.options ?? {});
   const isElsewhere = uri !== before.uri || username !== before.username || !isSame;

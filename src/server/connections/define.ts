@@ -4,7 +4,7 @@ import { Failure } from '../../base/errors.js';
 import { asCompanyId, asProjectId } from '../../base/ids.js';
 import { Secret } from '../../base/secret.js';
 import type { Connection } from '../../connections/connection.js';
-import { deriveHosts, type Hosts } from '../../connections/hosts.js';
+import { type ClientHosts, deriveHosts } from '../../connections/hosts.js';
 import { type AnyConnection, type Connections, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
 import { signsIn } from '../../endpoints/rclone/types.js';
@@ -12,7 +12,7 @@ import { defineTarget, hasToken, rulesJson, testTarget } from '../../endpoints/s
 import { testAndRemember, testJson } from '../../procore/setup.js';
 import type { Account } from '../access/account.js';
 import { AtMost } from '../http/at-most.js';
-import type { Parts } from '../parts.js';
+import type { ServiceParts } from '../parts.js';
 import type { Reach } from '../reach.js';
 import { requireTarget } from './limits.js';
 
@@ -53,7 +53,7 @@ export const SECRET = /(^|_)(token|secret|pass|password|key|credentials)($|_)|^s
 
 /** Adds a connection and tests it; what was never seen to work is not kept. */
 export async function addConnection(
-  parts: Parts,
+  parts: ServiceParts,
   body: z.output<typeof newConnection>,
   account: Account,
   signal: AbortSignal,
@@ -66,7 +66,7 @@ export async function addConnection(
       ? addProcore(parts, account, name, auth)
       : await addTarget(parts, account, name, body.platform.id, auth);
   try {
-    await testConnection(parts, connection, signal);
+    await testAnyConnection(parts, connection, signal);
     return connections.setDisabled(connection.id, body.disabled === true);
   } catch (error) {
     connections.remove(connection.id);
@@ -75,7 +75,7 @@ export async function addConnection(
 }
 
 function addProcore(
-  { connections, reach }: Parts,
+  { connections, reach }: ServiceParts,
   account: Account,
   name: string | undefined,
   given: Record<string, string>,
@@ -86,7 +86,7 @@ function addProcore(
       what: `auth of procore takes ${Object.keys(procoreAuth.shape).join(', ')}`,
     });
   const { company, project, max_calls_per_hour } = parsed.data;
-  const { standard, clientId, clientSecret, hosts } = clientOf(connections, reach, account, parsed.data);
+  const { standard, clientId, clientSecret, hosts } = appOf(connections, reach, account, parsed.data);
   return connections.add(
     {
       ...(name === undefined ? {} : { name }),
@@ -103,7 +103,7 @@ function addProcore(
   );
 }
 
-const hostsFrom = (domain: string | undefined, api: string | undefined): Hosts =>
+const hostsFrom = (domain: string | undefined, api: string | undefined): ClientHosts =>
   deriveHosts({ ...(domain ? { domain } : {}), ...(api ? { api } : {}) });
 
 interface ClientWords {
@@ -117,7 +117,7 @@ interface ClientWords {
  * The app to sign in with, and where its secret goes: that of the installation to its own hosts alone.
  * @throws Failure `default-client-missing`, `usage`, `not-permitted-here`
  */
-export function clientOf(connections: Connections, reach: Reach, account: Account, words: ClientWords) {
+export function appOf(connections: Connections, reach: Reach, account: Account, words: ClientWords) {
   const { client_id, client_secret, domain, api } = words;
   const standard = client_id ? undefined : connections.secrets.defaultClient();
   if (!standard && !client_secret) throw new Failure('usage', { what: 'client_secret is missing' });
@@ -138,7 +138,7 @@ export function clientOf(connections: Connections, reach: Reach, account: Accoun
 }
 
 async function addTarget(
-  { connections, reach }: Parts,
+  { connections, reach }: ServiceParts,
   account: Account,
   name: string | undefined,
   platform: string,
@@ -172,7 +172,11 @@ async function addTarget(
 const testing = new AtMost(MOST_TESTS, 'connections are tested');
 
 /** @throws Failure as the test does, `too-many-requests` */
-export async function testConnection(parts: Parts, connection: AnyConnection, signal: AbortSignal): Promise<object> {
+export async function testAnyConnection(
+  parts: ServiceParts,
+  connection: AnyConnection,
+  signal: AbortSignal,
+): Promise<object> {
   const over = (): Failure =>
     new Failure('target-unreachable', { target: connection.name, why: `no answer within ${TEST_LIMIT / 1000} s` });
   const limit = limited(signal, TEST_LIMIT, over);
@@ -183,7 +187,7 @@ export async function testConnection(parts: Parts, connection: AnyConnection, si
   }
 }
 
-async function testWithin(parts: Parts, connection: AnyConnection, signal: AbortSignal): Promise<object> {
+async function testWithin(parts: ServiceParts, connection: AnyConnection, signal: AbortSignal): Promise<object> {
   if (isTarget(connection)) {
     const { seen, rules } = await testTarget(parts.connections, connection, signal);
     return { connection: connection.name, platform: connection.platform, ...seen, rules: rulesJson(rules) };

@@ -14,7 +14,7 @@ import { type Account, isReader } from '../access/account.js';
 import type { Reach } from '../reach.js';
 
 /** A target as a user wants it. */
-export interface Wanted extends Pick<TargetConnection, 'platform' | 'uri' | 'username' | 'options'> {
+export interface RequestedTarget extends Pick<TargetConnection, 'platform' | 'uri' | 'username' | 'options'> {
   /** Names and values of secret options. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly hasPassword: boolean;
@@ -26,7 +26,7 @@ const refused = (what: string): Failure => new Failure('not-permitted-here', { w
 const OWN = new AddressList(['127.0.0.0/8', '0.0.0.0/8', '169.254.0.0/16', '::/127', 'fe80::/10']);
 
 /** Folders of this machine, by platform. */
-const isFolder = ({ platform, uri }: Pick<Wanted, 'platform' | 'uri'>): boolean =>
+const isFolder = ({ platform, uri }: Pick<RequestedTarget, 'platform' | 'uri'>): boolean =>
   platform === 'fs' || (platform === 'nfs' && !isShareName(uri));
 
 /**
@@ -34,7 +34,11 @@ const isFolder = ({ platform, uri }: Pick<Wanted, 'platform' | 'uri'>): boolean 
  * @returns the folder that no link may lead out of
  * @throws Failure `not-permitted-here`
  */
-export async function requireTarget(reach: Reach, account: Account, wanted: Wanted): Promise<string | undefined> {
+export async function requireTarget(
+  reach: Reach,
+  account: Account,
+  wanted: RequestedTarget,
+): Promise<string | undefined> {
   if (account.isOwner) return undefined;
   const known = OPTIONS[wanted.platform];
   if (!known) throw refused(`connections of "${wanted.platform}" are made on the machine alone`);
@@ -63,7 +67,7 @@ export function requireReadable(reach: Reach, account: Account, connection: AnyC
 }
 
 /** The service's own keys open only what the configuration names; its own machine is no place of the network. */
-async function requirePlace(reach: Reach, wanted: Wanted): Promise<void> {
+async function requirePlace(reach: Reach, wanted: RequestedTarget): Promise<void> {
   const hasKey = wanted.hasPassword || wanted.secrets.key_pem !== undefined;
   const usesOwnKeys = wanted.platform === 'rsync' || (wanted.platform === 'sftp' && !hasKey);
   for (const host of hostsOf(wanted)) {
@@ -88,7 +92,12 @@ async function isOwnMachine(host: string): Promise<boolean> {
 const ADDRESSES = ['endpoint', 'sas_url'];
 
 /** `HOST` or `HOST:PORT` of each server that a target names. @throws Failure `not-permitted-here` for what names none */
-export function hostsOf({ platform, uri, options = {}, secrets }: Omit<Wanted, 'hasPassword' | 'username'>): string[] {
+export function hostsOf({
+  platform,
+  uri,
+  options = {},
+  secrets,
+}: Omit<RequestedTarget, 'hasPassword' | 'username'>): string[] {
   const port = options.port === undefined ? '' : `:${options.port}`;
   const place = placeOf({ platform, uri });
   const found = ADDRESSES.flatMap((name) => options[name] ?? secrets[name] ?? []).map((text) => addressOf(text));
@@ -107,7 +116,7 @@ interface ServerPlace {
 }
 
 /** At which server a URI is, as those read it who connect there; undefined where the platform itself says it. */
-function placeOf({ platform, uri }: Pick<Wanted, 'platform' | 'uri'>): ServerPlace | undefined {
+function placeOf({ platform, uri }: Pick<RequestedTarget, 'platform' | 'uri'>): ServerPlace | undefined {
   const kind = STORAGE_TYPES[platform]?.uri;
   if (kind === 'path') return undefined;
   if (!Object.hasOwn(OPTIONS, platform)) return { before: '', host: uri };

@@ -8,10 +8,10 @@ import type { Account } from '../access/account.js';
 import { list, one, pageOf, plain, type Route } from '../http/route.js';
 import { type SortKeys, sorted, sortWord } from '../http/sort.js';
 import { flag, id, MOST_OF_A_PATH, path, word, wordOf } from '../http/wire.js';
-import type { Parts } from '../parts.js';
-import { Browser, itemReply } from './browse.js';
+import type { ServiceParts } from '../parts.js';
+import { Browser, listedItemReply } from './browse.js';
 import { ConnectionChanges, changedConnection } from './change.js';
-import { addConnection, newConnection, testConnection } from './define.js';
+import { addConnection, newConnection, testAnyConnection } from './define.js';
 import { type Form, formOf, hasDefaultClient, platformIds, platformJson } from './forms.js';
 import { requireOwn } from './identity.js';
 import { type PendingSignIn, type SignIns, WAYS } from './sign-ins.js';
@@ -126,7 +126,7 @@ const link = (attributes: Form, pending: PendingSignIn | undefined, method: 'oau
   links: { status: pending ? `/v1/connections/sign-ins/${pending.id}` : null },
 });
 
-export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
+export function connectionRoutes(parts: ServiceParts, signIns: SignIns): Route[] {
   const { connections, reach } = parts;
   const browser = new Browser(parts);
   const changes = new ConnectionChanges(parts);
@@ -160,7 +160,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       query: { path: path.optional(), token: path.optional() },
       body: method === 'GET' ? z.undefined() : tokenBody,
       connectAs: true,
-      reply: itemReply,
+      reply: listedItemReply,
       page: ({ params, query, body, account, signal, spend, connectAs }, range) => {
         const connection = connections.find(params.id!);
         requireOwn(connection, connectAs);
@@ -350,7 +350,7 @@ export function connectionRoutes(parts: Parts, signIns: SignIns): Route[] {
       causes: ['procore', 'files', 'programs', 'addresses'],
       type: 'test',
       reply: testReply,
-      run: ({ params, signal }) => testConnection(parts, connections.find(params.id!), signal),
+      run: ({ params, signal }) => testAnyConnection(parts, connections.find(params.id!), signal),
     }),
     ...(['GET', 'POST'] as const).flatMap((method) => [
       items('/v1/connections/:id/items', method),

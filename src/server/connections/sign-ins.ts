@@ -11,20 +11,20 @@ import { RedirectListener } from '../../connections/redirect-listener.js';
 import { replaceTokens } from '../../connections/sign-out.js';
 import { testAndRemember, testJson } from '../../procore/setup.js';
 import type { Account } from '../access/account.js';
-import type { Audit } from '../access/audit.js';
-import type { Parts } from '../parts.js';
-import { clientOf } from './define.js';
+import type { AuditLog } from '../access/audit.js';
+import type { ServiceParts } from '../parts.js';
+import { appOf } from './define.js';
 
 /**
  * How what a person allowed comes back: the browser comes to a port of this machine, or the person copies a code off the
  * page, from wherever the browser is.
  */
 export const WAYS = ['browser', 'code'] as const;
-export type Way = (typeof WAYS)[number];
+export type SignInMethod = (typeof WAYS)[number];
 
 /** Whom a person signs in as, and what for. */
 export interface SignInWords {
-  readonly by?: Way | undefined;
+  readonly by?: SignInMethod | undefined;
   readonly name?: string | undefined;
   readonly client_id?: string | undefined;
   readonly client_secret?: string | undefined;
@@ -54,12 +54,12 @@ const MOST_KNOWN = 200;
 
 /** Sign-ins that were begun here: whoever completes one has a connection, named and tested. */
 export class SignIns {
-  readonly #parts: Parts;
-  readonly #audit: Audit;
+  readonly #parts: ServiceParts;
+  readonly #audit: AuditLog;
   readonly #known = new Map<string, PendingSignIn>();
   readonly #running = new Set<Promise<void>>();
 
-  constructor(parts: Parts, audit: Audit) {
+  constructor(parts: ServiceParts, audit: AuditLog) {
     this.#parts = parts;
     this.#audit = audit;
   }
@@ -74,7 +74,7 @@ export class SignIns {
   begin(words: SignInWords, account: Account): Promise<PendingSignIn> {
     const { connections, reach } = this.#parts;
     const name = connections.free(words.name === '' ? undefined : words.name);
-    const { standard, clientId, clientSecret, hosts } = clientOf(connections, reach, account, words);
+    const { standard, clientId, clientSecret, hosts } = appOf(connections, reach, account, words);
     const client: OAuthClient = { loginUrl: hosts.loginUrl, clientId, clientSecret, name };
     const { company, project, by = 'browser' } = words;
     return this.#start(client, by, account, () =>
@@ -95,7 +95,7 @@ export class SignIns {
   }
 
   /** Signs in again to a connection that there is. @throws Failure as `begin`, `secret-missing` */
-  again(connection: Connection, account: Account, by: Way = 'browser'): Promise<PendingSignIn> {
+  again(connection: Connection, account: Account, by: SignInMethod = 'browser'): Promise<PendingSignIn> {
     const { secrets } = this.#parts.connections;
     const standard = connection.defaultClient ? secrets.defaultClient() : undefined;
     const clientSecret = standard?.clientSecret ?? secrets.clientSecret(connection.id);
@@ -126,7 +126,7 @@ export class SignIns {
 
   async #start(
     client: OAuthClient,
-    by: Way,
+    by: SignInMethod,
     account: Account,
     create: (() => Connection) | undefined,
     existing?: Connection,

@@ -4,7 +4,7 @@ import { isReader } from '../access/account.js';
 import { AtMost } from '../http/at-most.js';
 import { plain, type Route } from '../http/route.js';
 import { path } from '../http/wire.js';
-import type { ConnectionTotals, Parts } from '../parts.js';
+import type { ConnectionTotals, ServiceParts } from '../parts.js';
 import { requireOwn } from './identity.js';
 import { requireReadable } from './limits.js';
 
@@ -25,7 +25,7 @@ const statsReply = z.object({
 });
 
 /** How much a connection, or a folder of it, holds. Who asks for the same meanwhile gets the same walk. */
-export function statsRoute(parts: Parts): Route {
+export function statsRoute(parts: ServiceParts): Route {
   const walks = new SingleFlight<string, ConnectionTotals>();
   const counting = new AtMost(MOST_WALKS, 'connections are counted');
   const walk = (id: string, path: string, mayCrawl: boolean, signal: AbortSignal): Promise<ConnectionTotals> =>

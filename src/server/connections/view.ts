@@ -5,7 +5,7 @@ import type { TargetConnection } from '../../connections/target-connection.js';
 import { OPTIONS } from '../../endpoints/options.js';
 import { redactedUri } from '../../endpoints/setup.js';
 import { type Account, permits } from '../access/account.js';
-import { HIDDEN } from '../http/wire.js';
+import { HIDDEN_VALUE } from '../http/wire.js';
 import { platformJson } from './forms.js';
 
 export const connectionReply = z.object({
@@ -28,7 +28,7 @@ const shownOptions = ({ platform, options = {} }: TargetConnection): Record<stri
   Object.fromEntries(
     Object.entries(options).map(([name, value]) => {
       const row = Object.hasOwn(OPTIONS[platform] ?? {}, name) ? OPTIONS[platform]![name] : undefined;
-      return [name, row && !row.secret ? value : HIDDEN];
+      return [name, row && !row.secret ? value : HIDDEN_VALUE];
     }),
   );
 

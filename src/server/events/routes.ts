@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import { Failure } from '../../base/errors.js';
-import type { Guard } from '../access/guard.js';
+import type { AccessGuard } from '../access/guard.js';
 import { budgets } from '../budget/routes.js';
 import { HEADERS } from '../http/app.js';
 import { statsJson } from '../jobs/view.js';
-import type { Parts } from '../parts.js';
+import type { ServiceParts } from '../parts.js';
 import { Feed, type Topics } from './feed.js';
 
 const MOST_WATCHERS = 100;
@@ -16,7 +16,7 @@ const HEARTBEAT = 5000;
 const LONGEST = 30 * 60_000;
 
 /** What a list of jobs shows that changes by itself. */
-const jobsNow = ({ store }: Parts): object[] =>
+const jobsNow = ({ store }: ServiceParts): object[] =>
   store.list().map(({ id, name, status, health, execute_on, disabled, counts }) => {
     const last = store.last.of(id, 'any');
     return {
@@ -42,7 +42,7 @@ const jobsNow = ({ store }: Parts): object[] =>
     };
   });
 
-const topicsOf = (parts: Parts): Topics => ({
+const topicsOf = (parts: ServiceParts): Topics => ({
   jobs: { interval: 1000, look: () => jobsNow(parts) },
   mounts: { interval: 2000, look: () => parts.mounts.status() },
   budget: { interval: 2000, look: () => budgets(parts) },
@@ -52,7 +52,7 @@ const topicsOf = (parts: Parts): Topics => ({
  * `/v1/events?topics=jobs,mounts,budget`: server-sent events (HTML Standard, 9.2), an event of the topic's name with all
  * of it as JSON whenever something changed. A browser reads it with fetch, which can send the token.
  */
-export function serveEvents(app: FastifyInstance, parts: Parts, guard: Guard): void {
+export function serveEvents(app: FastifyInstance, parts: ServiceParts, guard: AccessGuard): void {
   const feed = new Feed(topicsOf(parts), parts.log, parts.ending);
   const watchers = new Map<string, number>();
   const ofAll = (): number => [...watchers.values()].reduce((sum, count) => sum + count, 0);

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { isReader } from '../access/account.js';
 import { plain, type Route } from '../http/route.js';
-import type { Parts } from '../parts.js';
+import type { ServiceParts } from '../parts.js';
 
 const findingReply = z.object({
   level: z.enum(['warning', 'broken']),
@@ -14,7 +14,7 @@ const findingReply = z.object({
 });
 
 /** The same as `procorefs health`. */
-export const healthRoute = ({ health }: Parts): Route =>
+export const healthRoute = ({ health }: ServiceParts): Route =>
   plain({
     path: '/v1/health',
     summary: 'what a person should know of, what must not be overlooked first: mounts, changes, jobs, sign-ins, disk',

@@ -4,14 +4,14 @@ import type { AddressList } from '../../base/addresses.js';
 import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { oneLine } from '../../base/text.js';
-import type { Audit } from '../access/audit.js';
-import type { Guard } from '../access/guard.js';
-import { noteOf } from '../access/note.js';
+import type { AuditLog } from '../access/audit.js';
+import type { AccessGuard } from '../access/guard.js';
+import { requestNoteOf } from '../access/note.js';
 import type { Shares } from '../access/share.js';
 import { writeDown } from './audited.js';
 import { countReply, csvOfOne, csvReply, hasCsv, listReply, oneReply } from './envelope.js';
 import { BODY_LIMIT, errorBody, failureOf, statusOf } from './errors.js';
-import type { Hosts } from './hosts.js';
+import type { ServiceHosts } from './hosts.js';
 import type { Ask, ListRoute, PlainRoute, Route } from './route.js';
 import { HEAD_BYTES, openServer } from './server.js';
 import type { TlsPair } from './tls.js';
@@ -31,11 +31,11 @@ export const HEADERS = {
 } as const;
 
 export interface AppOptions {
-  readonly guard: Guard;
+  readonly guard: AccessGuard;
   readonly log: Log;
-  readonly audit: Audit;
+  readonly audit: AuditLog;
   /** Undefined: requests come over a unix socket, where a name means nothing. */
-  readonly hosts: Hosts | undefined;
+  readonly hosts: ServiceHosts | undefined;
   /** Whose word on where a request comes from is taken. */
   readonly proxies: AddressList;
   readonly tls: TlsPair | undefined;
@@ -69,7 +69,7 @@ export function openApp({ guard, log, audit, hosts, proxies, tls }: AppOptions):
     frameworkErrors: (error, _, reply) => answerError(reply, error, log),
   });
   app.setErrorHandler((error, request, reply) => {
-    noteOf(request).code = failureOf(error).code;
+    requestNoteOf(request).code = failureOf(error).code;
     return answerError(reply, error, log);
   });
   app.setNotFoundHandler((request, reply) =>
@@ -117,7 +117,7 @@ function answerError(reply: FastifyReply, error: unknown, log: Log): FastifyRepl
 
 /** What every request of a route is understood with. */
 interface Serving {
-  readonly guard: Guard;
+  readonly guard: AccessGuard;
   readonly shares: Shares;
   /** Ends with the service. */
   readonly ending: AbortSignal;
@@ -161,7 +161,7 @@ async function answer(route: Route, ask: Ask, request: FastifyRequest): Promise<
   switch (route.kind) {
     case 'one': {
       const row = await route.run(ask);
-      if (route.method === 'POST' && 'id' in row) noteOf(request).id = String(row.id);
+      if (route.method === 'POST' && 'id' in row) requestNoteOf(request).id = String(row.id);
       return oneReply(route, ask, row);
     }
     case 'count':
@@ -196,7 +196,7 @@ function understand(
   reply.raw.once('close', end);
   const query = parsed(route.query, request.query, 'the query');
   const body = bodyOf(route, request);
-  noteOf(request).words = keysOf(request.query, body);
+  requestNoteOf(request).words = keysOf(request.query, body);
   return {
     account,
     connectAs,

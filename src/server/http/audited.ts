@@ -2,10 +2,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { plainAddress } from '../../base/addresses.js';
 import type { Log } from '../../base/log.js';
 import { oneLine } from '../../base/text.js';
-import { clientOf } from '../access/address.js';
-import type { Audit } from '../access/audit.js';
-import type { Guard } from '../access/guard.js';
-import { noteOf } from '../access/note.js';
+import { clientAddress } from '../access/address.js';
+import type { AuditLog } from '../access/audit.js';
+import type { AccessGuard } from '../access/guard.js';
+import { requestNoteOf } from '../access/note.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -15,8 +15,8 @@ declare module 'fastify' {
 }
 
 export interface AuditedParts {
-  readonly guard: Guard;
-  readonly audit: Audit;
+  readonly guard: AccessGuard;
+  readonly audit: AuditLog;
   readonly log: Log;
   /** Requests come over a unix socket. */
   readonly isSocket: boolean;
@@ -26,7 +26,7 @@ export interface AuditedParts {
 export function writeDown(app: FastifyInstance, { guard, audit, log, isSocket }: AuditedParts): void {
   app.addHook('onSend', async (request, reply, payload) => {
     const { url, config } = request.routeOptions;
-    const note = noteOf(request);
+    const note = requestNoteOf(request);
     if (url === undefined || config.isWrittenDown !== true || note.isWritten) return payload;
     note.isWritten = true;
     try {
@@ -40,7 +40,7 @@ export function writeDown(app: FastifyInstance, { guard, audit, log, isSocket }:
       };
       const isStranger = account === undefined && reply.statusCode >= 400;
       if (!isStranger) audit.add(entry);
-      else if (!audit.addStranger(entry, clientOf(address)))
+      else if (!audit.addStranger(entry, clientAddress(address)))
         log.warn({ address }, 'a request was refused that the audit log has no room for');
     } catch (error) {
       log.error({ error }, 'the audit log could not be written');
@@ -51,7 +51,7 @@ export function writeDown(app: FastifyInstance, { guard, audit, log, isSocket }:
 
 /** `PATCH /v1/jobs/17 (start)`: the operation with what it is done to, and the keys of what was said. */
 function whatOf(request: FastifyRequest): string {
-  const { words = [], id } = noteOf(request);
+  const { words = [], id } = requestNoteOf(request);
   const params = (request.params ?? {}) as Readonly<Record<string, string>>;
   const path = request.routeOptions.url!.replace(/:(\w+)/g, (_, name: string) => oneLine(params[name] ?? '', 200));
   const made = id === undefined || path.endsWith(`/${id}`) ? '' : ` ${oneLine(id, 200)}`;
@@ -59,6 +59,6 @@ function whatOf(request: FastifyRequest): string {
 }
 
 function resultOf(request: FastifyRequest, reply: FastifyReply): string {
-  const { code } = noteOf(request);
+  const { code } = requestNoteOf(request);
   return code === undefined ? String(reply.statusCode) : `${reply.statusCode} ${code}`;
 }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { csvLine } from '../../jobs/report/csv.js';
-import type { Ask, CountRoute, ListRoute, OneRoute, Page, PlainRoute, Range, Route } from './route.js';
+import type { Ask, CountRoute, ListRoute, OneRoute, PlainRoute, Route, RowPage, RowRange } from './route.js';
 import { MOST_ROWS } from './wire.js';
 
 /** `fields=name,status`: those keys and the id; `all` or none: every key. */
@@ -21,7 +21,13 @@ export function oneReply({ type }: OneRoute, { query }: Ask, row: object): objec
   return { status: 'ok', type, [type]: selected(row, (query as Shared).fields), ...Object.fromEntries(top) };
 }
 
-export function listReply({ type, key }: ListRoute, { query }: Ask, page: Page, range: Range, url: string): object {
+export function listReply(
+  { type, key }: ListRoute,
+  { query }: Ask,
+  page: RowPage,
+  range: RowRange,
+  url: string,
+): object {
   const rows = page.rows.map((row) => selected(row, (query as Shared).fields));
   const { offset, limit } = range;
   const hasMore = offset + page.rows.length < page.total && limit > 0;
@@ -72,9 +78,9 @@ export async function csvReply(
   offset: number,
   limit: number = Number.POSITIVE_INFINITY,
 ): Promise<Readable> {
-  const page = async (from: number, left: number): Promise<Page> =>
+  const page = async (from: number, left: number): Promise<RowPage> =>
     route.page(ask, { offset: from, limit: Math.min(MOST_ROWS, left) });
-  let next: Page | undefined = await page(offset, limit);
+  let next: RowPage | undefined = await page(offset, limit);
   async function* lines(): AsyncGenerator<string> {
     yield csvLine(route.csv!);
     let left = limit;

@@ -7,7 +7,7 @@ import { oneLine } from '../../base/text.js';
  * The names that this service goes by. A page elsewhere can have its own name lead here (DNS rebinding), and is of the
  * same origin then; it cannot change the name that the browser sends, and an address is nobody's name.
  */
-export class Hosts {
+export class ServiceHosts {
   readonly #names: ReadonlySet<string>;
 
   /** @param more the host that it listens at, and names of the configuration */

@@ -4,12 +4,12 @@ import type { FastifyInstance } from 'fastify';
 import { errnoOf, Failure } from '../../base/errors.js';
 
 /** Where the service listens: a unix socket that only its owner can open, or an address. */
-export type Place =
+export type ListenAddress =
   | { readonly kind: 'socket'; readonly path: string }
   | { readonly kind: 'address'; readonly host: string; readonly port: number };
 
 /** `HOST:PORT`, `[::1]:PORT`, `:PORT`. @throws Failure `usage` */
-export function parseListen(text: string): Place & { kind: 'address' } {
+export function parseListen(text: string): ListenAddress & { kind: 'address' } {
   const match = /^(\[[0-9a-f:.]+\]|[^:[\]/\s]*):(\d{1,5})$/i.exec(text.trim());
   const port = Number(match?.[2]);
   if (!match || port > 65_535)
@@ -19,7 +19,7 @@ export function parseListen(text: string): Place & { kind: 'address' } {
 }
 
 /** Begins to listen; answers with the URL or the path of the socket. @throws Failure `listen-refused` */
-export async function listen(app: FastifyInstance, place: Place, scheme: 'http' | 'https'): Promise<string> {
+export async function listenAt(app: FastifyInstance, place: ListenAddress, scheme: 'http' | 'https'): Promise<string> {
   const where = place.kind === 'socket' ? place.path : `${place.host}:${place.port}`;
   try {
     if (place.kind === 'socket') {

@@ -30,7 +30,7 @@ interface PageFile {
 }
 
 /** All files of the page by their paths: read and compressed once, so that no request reaches the disk. */
-export function readPage(folder: string): ReadonlyMap<string, PageFile> {
+export function readPageFiles(folder: string): ReadonlyMap<string, PageFile> {
   const files = new Map<string, PageFile>();
   const visit = (below: string): void => {
     for (const name of readdirSync(join(folder, below))) {

@@ -21,12 +21,12 @@ export interface Ask<Query = unknown, Body = unknown> {
 /** What an operation may cause beyond its reply: calls at Procore, files of this machine read or written, programs started, connections to an address that the request names. */
 export type Cause = 'procore' | 'files' | 'programs' | 'addresses';
 
-export interface Page {
+export interface RowPage {
   readonly rows: readonly object[];
   readonly total: number;
 }
 
-export interface Range {
+export interface RowRange {
   readonly offset: number;
   readonly limit: number;
 }
@@ -66,7 +66,7 @@ export interface ListRoute extends Base {
   readonly reply: z.ZodType;
   /** Columns of the same list with the suffix `.csv`, dots lead into objects; undefined: there is none. */
   readonly csv: readonly string[] | undefined;
-  page(ask: Ask, range: Range): Promise<Page> | Page;
+  page(ask: Ask, range: RowRange): Promise<RowPage> | RowPage;
 }
 
 /** `{"status","type","meta":{"total_count"}}`: something was asked of so many. */
@@ -150,7 +150,7 @@ export const list = <Q extends z.ZodRawShape = NoKeys, B extends z.ZodType = z.Z
     readonly key?: string;
     readonly reply: z.ZodType;
     readonly csv?: readonly string[];
-    page(ask: Asked<Q & typeof paging, B>, range: Range): Promise<Page> | Page;
+    page(ask: Asked<Q & typeof paging, B>, range: RowRange): Promise<RowPage> | RowPage;
   },
 ): ListRoute => ({
   ...base(given, paging),
@@ -186,7 +186,7 @@ export const plain = <Q extends z.ZodRawShape = NoKeys, B extends z.ZodType = z.
 });
 
 /** One page of rows that are all at hand. */
-export const pageOf = (rows: readonly object[], { offset, limit }: Range): Page => ({
+export const pageOf = (rows: readonly object[], { offset, limit }: RowRange): RowPage => ({
   rows: rows.slice(offset, offset + limit),
   total: rows.length,
 });

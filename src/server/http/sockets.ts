@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { clientOf } from '../access/address.js';
+import { clientAddress } from '../access/address.js';
 
 export interface SocketLimits {
   /** Of one client. */
@@ -23,7 +23,7 @@ export function limitSockets(server: Server, { most, mostForMany, isForMany, sil
     const { remoteAddress } = socket;
     // On a unix socket there is no address, and nobody but its owner.
     if (remoteAddress === undefined) return;
-    const client = clientOf(remoteAddress);
+    const client = clientAddress(remoteAddress);
     const count = (open.get(client) ?? 0) + 1;
     if (count > (isForMany(remoteAddress) ? mostForMany : most)) {
       socket.destroy();

@@ -64,7 +64,7 @@ export const paging = {
 } as const;
 
 /** Shown instead of what may hold a secret: whoever sends it back leaves it as it is. */
-export const HIDDEN = '[hidden]';
+export const HIDDEN_VALUE = '[hidden]';
 
 /** Times of replies: Unix seconds. */
 export const seconds = (ms: number): number => Math.floor(ms / 1000);

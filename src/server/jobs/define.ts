@@ -1,7 +1,7 @@
 import { Failure } from '../../base/errors.js';
 import { type Job, parseJobBody, type Ways } from '../../jobs/definition/job-schema.js';
 import type { Account } from '../access/account.js';
-import type { Parts } from '../parts.js';
+import type { ServiceParts } from '../parts.js';
 import type { Reach } from '../reach.js';
 import { shownWays } from './view.js';
 
@@ -46,10 +46,10 @@ const definition = (value: Json): Json =>
   Object.fromEntries(Object.entries(settable(value)).filter(([, own]) => own !== null));
 
 /** @throws Failure `job-refused`, `job-overlaps`, `job-name-taken`, `not-permitted-here`, `no-such-connection`, … */
-export const addJob = (parts: Parts, body: Json, account: Account): Promise<Job> =>
+export const addJob = (parts: ServiceParts, body: Json, account: Account): Promise<Job> =>
   add(parts, definition(body), undefined, account);
 
-async function add(parts: Parts, body: Json, from: Ways | undefined, account: Account): Promise<Job> {
+async function add(parts: ServiceParts, body: Json, from: Ways | undefined, account: Account): Promise<Job> {
   const { engine, store, reach } = parts;
   const parsed = parseJobBody(withSides(withWays(body, from, reach, account)));
   await engine.check(parsed.name, parsed.transfer);
@@ -58,7 +58,7 @@ async function add(parts: Parts, body: Json, from: Ways | undefined, account: Ac
 
 /** Changes the keys that are named, or all (`isWhole`). Failures as `addJob`, `no-such-job`, `job-running`. */
 export async function changeJob(
-  { engine, store, reach }: Parts,
+  { engine, store, reach }: ServiceParts,
   job: Job,
   change: Json,
   isWhole: boolean,
@@ -95,7 +95,7 @@ function withWays(body: Json, before: Ways | undefined, reach: Reach, account: A
 }
 
 /** A copy under another name, with what is named changed. */
-export async function cloneJob(parts: Parts, job: Job, change: Json, account: Account): Promise<Job> {
+export async function cloneJob(parts: ServiceParts, job: Job, change: Json, account: Account): Promise<Job> {
   const names = new Set(parts.store.list().map(({ name }) => name));
   let name = `${job.name} (copy)`;
   for (let n = 2; names.has(name); n++) name = `${job.name} (copy ${n})`;

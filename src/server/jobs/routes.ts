@@ -8,7 +8,7 @@ import type { Account } from '../access/account.js';
 import { count, list, one, pageOf, plain, type Route } from '../http/route.js';
 import { sorted, sortWord } from '../http/sort.js';
 import { id, word } from '../http/wire.js';
-import type { Parts } from '../parts.js';
+import type { ServiceParts } from '../parts.js';
 import { addJob, changeJob, cloneJob } from './define.js';
 import { type JobFilter, jobFilter, jobSorts, jobsOf } from './filter.js';
 import { actOf, start, verbBody, verbs } from './verbs.js';
@@ -38,7 +38,7 @@ const estimateReply = z.looseObject({
   problems: z.number(),
 });
 
-export function jobRoutes(parts: Parts): Route[] {
+export function jobRoutes(parts: ServiceParts): Route[] {
   const { store, engine, connections } = parts;
   const show = (idOrName: string, account: Account): object =>
     jobJson(store, namesOf(connections), account, store.get(idOrName));

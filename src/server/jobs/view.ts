@@ -8,7 +8,7 @@ import type { EndStats, Execution } from '../../jobs/store/executions.js';
 import type { RunItem } from '../../jobs/store/items.js';
 import type { JobStore } from '../../jobs/store/job-store.js';
 import { type Account, permits } from '../access/account.js';
-import { HIDDEN, milliseconds, seconds } from '../http/wire.js';
+import { HIDDEN_VALUE, milliseconds, seconds } from '../http/wire.js';
 
 const number = z.number();
 const nullable = z.string().nullable();
@@ -155,8 +155,8 @@ export const namesOf = (connections: Connections): ReadonlyMap<string, AnyConnec
 export function shownWays({ command, url, ...rest }: Ways): Ways {
   return {
     ...rest,
-    ...(command === undefined ? {} : { command: HIDDEN }),
-    ...(url === undefined ? {} : { url: `${new URL(url).origin}/${HIDDEN}` }),
+    ...(command === undefined ? {} : { command: HIDDEN_VALUE }),
+    ...(url === undefined ? {} : { url: `${new URL(url).origin}/${HIDDEN_VALUE}` }),
   };
 }
 
@@ -190,7 +190,7 @@ export function jobJson(
   } satisfies z.input<typeof jobReply>;
 }
 
-export const itemReply = z.object({
+export const runItemReply = z.object({
   id: z.string(),
   job_id: z.string(),
   job: z.object({ id: z.string(), name: z.string() }),
@@ -226,7 +226,7 @@ export function itemJson(
   job: Pick<Job, 'id' | 'name'>,
   item: RunItem,
   processing: readonly number[] = [],
-): z.input<typeof itemReply> {
+): z.input<typeof runItemReply> {
   const path = (folder: string, name: string): string => `/${childPath(folder, name)}`;
   return {
     id: String(item.id),

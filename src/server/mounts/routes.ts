@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { isReader } from '../access/account.js';
 import { count, list, one, pageOf, type Route } from '../http/route.js';
 import { word } from '../http/wire.js';
-import type { Parts } from '../parts.js';
+import type { ServiceParts } from '../parts.js';
 
 const TAG = 'mounts';
 
@@ -54,7 +54,7 @@ const VERBS = {
 } as const;
 
 /** What is mounted: state, tree, versions, pins, and what waits to go up. Paths are those of the mount. */
-export function mountRoutes({ mounts }: Parts): Route[] {
+export function mountRoutes({ mounts }: ServiceParts): Route[] {
   return [
     list({
       path: '/v1/mounts',

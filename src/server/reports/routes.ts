@@ -7,8 +7,8 @@ import { FLAGGED } from '../../jobs/definition/words.js';
 import type { Execution } from '../../jobs/store/executions.js';
 import { list, one, pageOf, type Route } from '../http/route.js';
 import { type JobFilter, jobFilter, jobsOf } from '../jobs/filter.js';
-import { itemJson, itemReply, jobJson, jobReply, namesOf } from '../jobs/view.js';
-import type { Parts } from '../parts.js';
+import { itemJson, jobJson, jobReply, namesOf, runItemReply } from '../jobs/view.js';
+import type { ServiceParts } from '../parts.js';
 
 const TAG = 'reports';
 
@@ -45,7 +45,7 @@ interface Row {
 }
 
 /** Saved filters over jobs, and what the last runs of those jobs did. */
-export function reportRoutes(parts: Parts, db: Database): Route[] {
+export function reportRoutes(parts: ServiceParts, db: Database): Route[] {
   const { store, connections } = parts;
   const show = (row: Row) => ({ ...row, filter: JSON.parse(row.filter) as object });
   const find = (id: string): Row => {
@@ -167,7 +167,7 @@ export function reportRoutes(parts: Parts, db: Database): Route[] {
       causes: [],
       type: 'items',
       key: 'item',
-      reply: itemReply,
+      reply: runItemReply,
       csv: ['job_id', 'id', 'source.path', 'destination.path', 'action', 'status', 'reason', 'source.bytes'],
       page: ({ params, query: { q } }, range) => {
         const jobs = new Map(jobsOfReport(params.id!).map((job) => [job.id, job]));

@@ -5,7 +5,7 @@ import type { Job } from '../../jobs/definition/job-schema.js';
 import { list, pageOf, type Route } from '../http/route.js';
 import { id, word } from '../http/wire.js';
 import { namesOf } from '../jobs/view.js';
-import type { Parts } from '../parts.js';
+import type { ServiceParts } from '../parts.js';
 
 const TAG = 'transfers';
 
@@ -45,7 +45,7 @@ const identityOf = (connectionId: string, one: AnyConnection | undefined): z.inp
 };
 
 /** Who of one end is whom at the other, and what documents point at. */
-export function mapRoutes({ store, connections }: Parts): Route[] {
+export function mapRoutes({ store, connections }: ServiceParts): Route[] {
   const jobs = (job: string | undefined): Job[] => (job === undefined ? store.list() : [store.get(job)]);
   return [
     list({

@@ -4,11 +4,11 @@ import type { Job } from '../../jobs/definition/job-schema.js';
 import { FLAGGED, ITEM_STATUSES, type ItemStatus } from '../../jobs/definition/words.js';
 import { heed, ignore } from '../../jobs/flagged.js';
 import type { Execution } from '../../jobs/store/executions.js';
-import { count, list, one, type Page, type Range, type Route } from '../http/route.js';
+import { count, list, one, type Route, type RowPage, type RowRange } from '../http/route.js';
 import { flag, id, seconds, word, words } from '../http/wire.js';
 import { start } from '../jobs/verbs.js';
-import { itemJson, itemReply, processingOf, statsJson, statsReply } from '../jobs/view.js';
-import type { Parts } from '../parts.js';
+import { itemJson, processingOf, runItemReply, statsJson, statsReply } from '../jobs/view.js';
+import type { ServiceParts } from '../parts.js';
 import { mapRoutes } from './maps.js';
 
 const TAG = 'transfers';
@@ -39,7 +39,7 @@ const auditReply = z.object({
 
 const ofRun = { job: id, execution: word.optional() } as const;
 
-export function transferRoutes(parts: Parts): Route[] {
+export function transferRoutes(parts: ServiceParts): Route[] {
   const { store, engine } = parts;
   /** The run that is meant: the last one that was no simulation, unless told. */
   const runOf = (job: Job, wanted: string | undefined): Execution | undefined => {
@@ -56,8 +56,8 @@ export function transferRoutes(parts: Parts): Route[] {
       folders?: boolean | undefined;
       renamed?: true | undefined;
     },
-    range: Range,
-  ): Page => {
+    range: RowRange,
+  ): RowPage => {
     const job = store.get(query.job);
     // A run that found everything as it should be has no items: what is looked for is what was done last.
     const isAny = query.execution === undefined && filter.statuses !== FLAGGED;
@@ -69,7 +69,7 @@ export function transferRoutes(parts: Parts): Route[] {
     return { rows: page.rows.map((item) => itemJson(job, item, processing)), total: page.total };
   };
   /** Of every job. */
-  const flagged = (q: string | undefined, range: Range): Page => {
+  const flagged = (q: string | undefined, range: RowRange): RowPage => {
     const runs = store.last.all();
     const page = store.pages.items({ executions: [...runs.keys()], text: q, statuses: FLAGGED }, range);
     const names = new Map(store.list().map((job) => [job.id, job]));
@@ -114,7 +114,7 @@ export function transferRoutes(parts: Parts): Route[] {
         /** Only what has another name at the destination. */
         renamed: flag.optional(),
       },
-      reply: itemReply,
+      reply: runItemReply,
       csv: ITEM_COLUMNS,
       page: ({ query }, range) =>
         rows(query, { statuses: statusesOf(query.status), renamed: query.renamed || undefined }, range),
@@ -157,7 +157,7 @@ export function transferRoutes(parts: Parts): Route[] {
       type: 'items',
       key: 'item',
       query: { job: id.optional(), execution: word.optional() },
-      reply: itemReply,
+      reply: runItemReply,
       csv: ['job_id', ...ITEM_COLUMNS],
       page: ({ query: { job, execution, q } }, range) =>
         job === undefined ? flagged(q, range) : rows({ job, execution, q }, { statuses: FLAGGED }, range),
@@ -168,7 +168,7 @@ export function transferRoutes(parts: Parts): Route[] {
       tag: TAG,
       causes: [],
       type: 'item',
-      reply: itemReply,
+      reply: runItemReply,
       run: ({ params }) => {
         const { item, job, processing } = itemOf(params.id!);
         return itemJson(job, item, processing);
@@ -183,7 +183,7 @@ export function transferRoutes(parts: Parts): Route[] {
       type: 'item',
       query: verbs,
       body: verbBody,
-      reply: itemReply,
+      reply: runItemReply,
       run: ({ params, query, body }) => {
         const { item, job } = itemOf(params.id!);
         act(job, verbOf(query, body?.status), [String(item.id)]);
@@ -198,7 +198,7 @@ export function transferRoutes(parts: Parts): Route[] {
       type: 'folders',
       key: 'item',
       query: ofRun,
-      reply: itemReply,
+      reply: runItemReply,
       csv: ITEM_COLUMNS,
       page: ({ query }, range) => rows(query, { folders: true }, range),
     }),

@@ -6,7 +6,7 @@ import type { Network } from '../http/listener.js';
 import { ApiError } from '../http/reply.js';
 import { switchTable } from '../switches.js';
 import type { World } from '../world.js';
-import { applyChange, type Change } from './changes.js';
+import { type AdminChange, applyChange } from './changes.js';
 import { treeJson } from './tree.js';
 
 type Action = (world: World, body: unknown, url: URL) => unknown;
@@ -20,7 +20,9 @@ const actions: Readonly<Record<string, Action>> = {
     return calls(world);
   },
   'POST /change': (world, body) =>
-    Array.isArray(body) ? body.map((change: Change) => applyChange(world, change)) : applyChange(world, body as Change),
+    Array.isArray(body)
+      ? body.map((change: AdminChange) => applyChange(world, change))
+      : applyChange(world, body as AdminChange),
   'GET /faults': (world) => ({ on: world.faults.all(), known: faultTable }),
   'POST /faults'(world, body) {
     for (const [name, setting] of Object.entries(body as Record<string, Partial<FaultSetting> | number>)) {

@@ -1,12 +1,12 @@
 import { Failure } from '../../base/errors.js';
 import { people, SOMEBODY_ELSE } from '../generate/people.js';
-import type { Project } from '../project.js';
+import type { SimulatedProject } from '../project.js';
 import { GENERATED, ROOT_ROW } from '../store/items.js';
 import type { World } from '../world.js';
-import { folderAt, itemAt, type Place, spotAt } from './paths.js';
+import { folderAt, type ItemReference, itemAt, spotAt } from './paths.js';
 
 /** A change behind everyone's back. Absent content: empty for a new file. */
-export interface Change extends Place {
+export interface AdminChange extends ItemReference {
   readonly op: string;
   /** Project id; the first project without. */
   readonly project?: number;
@@ -29,7 +29,7 @@ export interface Change extends Place {
   readonly seconds?: number;
 }
 
-type Operation = (world: World, project: Project, change: Change) => unknown;
+type Operation = (world: World, project: SimulatedProject, change: AdminChange) => unknown;
 
 const operations: Readonly<Record<string, Operation>> = {
   create(world, project, change) {
@@ -113,7 +113,7 @@ const operations: Readonly<Record<string, Operation>> = {
 };
 
 /** Does one change; throws the failure `usage`, or the API's own refusal of it. */
-export function applyChange(world: World, change: Change): unknown {
+export function applyChange(world: World, change: AdminChange): unknown {
   const operation = Object.hasOwn(operations, change.op) ? operations[change.op] : undefined;
   if (!operation) {
     throw new Failure('usage', { what: `op is one of ${Object.keys(operations).join(', ')}, not "${change.op}"` });
@@ -123,13 +123,13 @@ export function applyChange(world: World, change: Change): unknown {
   return operation(world, project, change);
 }
 
-function content(world: World, change: Change): { size: number; content: number } {
+function content(world: World, change: AdminChange): { size: number; content: number } {
   if (change.size !== undefined) return { size: change.size, content: GENERATED };
   const bytes = change.base64 === undefined ? Buffer.from(change.content ?? '') : Buffer.from(change.base64, 'base64');
   return { size: bytes.length, content: world.contents.add({ bytes }) };
 }
 
-function person(change: Change): number {
+function person(change: AdminChange): number {
   if (change.by === undefined || change.by === null) return SOMEBODY_ELSE;
   const index = people.findIndex(({ login, name }) => login === change.by || name === change.by);
   if (index < 0) throw new Failure('usage', { what: `there is nobody called "${change.by}"` });
@@ -137,7 +137,7 @@ function person(change: Change): number {
 }
 
 /** A folder that exists, or else a path to be taken. */
-function moveTarget(project: Project, to: string): { parent: number; name?: string } {
+function moveTarget(project: SimulatedProject, to: string): { parent: number; name?: string } {
   try {
     return { parent: folderAt(project, to) };
   } catch {
@@ -145,7 +145,7 @@ function moveTarget(project: Project, to: string): { parent: number; name?: stri
   }
 }
 
-function makeParents(project: Project, change: Change): void {
+function makeParents(project: SimulatedProject, change: AdminChange): void {
   const folders = change
     .path!.replace(/^\/|\/$/g, '')
     .split('/')
@@ -162,7 +162,7 @@ function makeParents(project: Project, change: Change): void {
   }
 }
 
-function describe(project: Project, row: number): object {
+function describe(project: SimulatedProject, row: number): object {
   const { store, ids } = project;
   const version = store.version.get(row);
   return {

@@ -1,9 +1,9 @@
 import { Failure } from '../../base/errors.js';
-import type { Project } from '../project.js';
+import type { SimulatedProject } from '../project.js';
 import { Flag, ROOT_ROW } from '../store/items.js';
 
 /** How a change names an item: by `path`, by `parent` and `name` (which may hold a slash), or by `id`. */
-export interface Place {
+export interface ItemReference {
   readonly path?: string;
   readonly parent?: string;
   readonly name?: string;
@@ -19,14 +19,14 @@ export interface Spot {
 const missing = (what: string) => new Failure('usage', { what: `there is no ${what}` });
 
 /** The live folder at a path from the root; the root is "". Throws the failure `usage`. */
-export function folderAt(project: Project, path: string): number {
+export function folderAt(project: SimulatedProject, path: string): number {
   const row = path.replace(/^\/|\/$/g, '') === '' ? ROOT_ROW : find(project, path.replace(/^\/|\/$/g, ''), 'folder');
   if (row === undefined) throw missing(`folder "${path}"`);
   return row;
 }
 
 /** The live item at a place, or with `recycled` the one last recycled from there. Throws the failure `usage`. */
-export function itemAt(project: Project, place: Place, recycled = false): number {
+export function itemAt(project: SimulatedProject, place: ItemReference, recycled = false): number {
   let row: number | undefined;
   if (place.id !== undefined) {
     row = ['file' as const, 'folder' as const].map((kind) => project.ids.row(place.id!, kind)).find((r) => r >= 0);
@@ -41,7 +41,7 @@ export function itemAt(project: Project, place: Place, recycled = false): number
 }
 
 /** Where something is to be made. */
-export function spotAt(project: Project, place: Place): Spot {
+export function spotAt(project: SimulatedProject, place: ItemReference): Spot {
   if (place.name !== undefined) return { parent: folderAt(project, place.parent ?? ''), name: place.name };
   const path = (place.path ?? '').replace(/^\/|\/$/g, '');
   const slash = path.lastIndexOf('/');
@@ -49,7 +49,13 @@ export function spotAt(project: Project, place: Place): Spot {
 }
 
 /** Splits the path wherever its "/" allow, since names may hold them too. */
-function find(project: Project, path: string, kind?: string, recycled = false, from = ROOT_ROW): number | undefined {
+function find(
+  project: SimulatedProject,
+  path: string,
+  kind?: string,
+  recycled = false,
+  from = ROOT_ROW,
+): number | undefined {
   const whole = child(project, from, path, kind, recycled);
   if (whole !== undefined) return whole;
   for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
@@ -60,7 +66,7 @@ function find(project: Project, path: string, kind?: string, recycled = false, f
   return undefined;
 }
 
-function child(project: Project, parent: number, name: string, kind: string | undefined, recycled: boolean) {
+function child(project: SimulatedProject, parent: number, name: string, kind: string | undefined, recycled: boolean) {
   const { store } = project;
   const rows = store.names
     .find(parent, name)

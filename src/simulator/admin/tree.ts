@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Project } from '../project.js';
+import type { SimulatedProject } from '../project.js';
 import { Flag, ROOT_ROW } from '../store/items.js';
 import type { World } from '../world.js';
 
@@ -12,7 +12,7 @@ const BATCH = 500;
  */
 export async function* treeJson(
   world: World,
-  project: Project,
+  project: SimulatedProject,
   { hash, all }: { readonly hash: boolean; readonly all: boolean },
 ): AsyncGenerator<Buffer> {
   const { store, ids } = project;

@@ -1,18 +1,18 @@
 import { timestamp } from '../clock.js';
 import { SERVICE_ACCOUNT } from '../generate/people.js';
-import type { Reply } from '../http/reply.js';
+import type { RouteReply } from '../http/reply.js';
 import type { Call } from './call.js';
 import { wholeNumber } from './filters.js';
 import { readPage } from './paging.js';
 
 /** `GET /rest/v1.0/me`. */
-export function me(call: Call): Reply {
+export function me(call: Call): RouteReply {
   const { id, login, name } = call.world.person(call.token.person);
   return { status: 200, body: { id, login, name } };
 }
 
 /** `GET /rest/v1.0/companies`. */
-export function companies(call: Call): Reply {
+export function companies(call: Call): RouteReply {
   const { world } = call;
   const all = world.switches.is('other-company', 'present') ? [world.company, world.otherCompany] : [world.company];
   return paged(
@@ -22,7 +22,7 @@ export function companies(call: Call): Reply {
 }
 
 /** `GET /rest/v1.0/projects?company_id`. A service account sees only what is permitted to it. */
-export function projects(call: Call): Reply {
+export function projects(call: Call): RouteReply {
   const { world } = call;
   const text = call.url.searchParams.get('company_id');
   if (text === null) throw call.error(400, 'company_id is missing');
@@ -55,7 +55,7 @@ export function projects(call: Call): Reply {
   );
 }
 
-function paged(call: Call, rows: readonly object[]): Reply {
+function paged(call: Call, rows: readonly object[]): RouteReply {
   const page = readPage(call.url, rows.length, call.world.switches);
   return { status: 200, headers: page.headers, body: rows.slice(page.start, page.end) };
 }

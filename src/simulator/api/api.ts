@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { constants, gzip, type ZlibOptions } from 'node:zlib';
-import { ApiError, plainError, type Reply } from '../http/reply.js';
+import { ApiError, plainError, type RouteReply } from '../http/reply.js';
 import { Router } from '../http/router.js';
-import type { WindowState } from '../http/window.js';
+import type { ServerWindow } from '../http/window.js';
 import type { AccessToken } from '../login/accounts.js';
 import { bearer } from '../login/login.js';
 import { redirectDownload } from '../storage/download.js';
@@ -47,7 +47,7 @@ export class Api {
     const client = token.known?.client;
     const allowed = client === undefined || world.rates.take(client);
     let state = client === undefined ? undefined : world.rates.nearest(client);
-    let reply: Reply;
+    let reply: RouteReply;
     try {
       const spent = hit('429-hour') ?? hit('429-spike');
       if (spent) {
@@ -85,7 +85,7 @@ export class Api {
     url: URL,
     match: ReturnType<Router<RouteRow>['find']>,
     token: AccessToken | undefined,
-  ): Promise<Reply> {
+  ): Promise<RouteReply> {
     const { switches } = this.#world;
     if (!token) throw plainError(switches, 401, 'The access token is invalid');
     if (!acceptsJson(request)) throw plainError(switches, 406, 'Not Acceptable');
@@ -141,7 +141,7 @@ export class Api {
     rates.setHourly(rates.hourly === options.hourly ? changed : undefined);
   }
 
-  #headers(started: number, reply: Reply, state: WindowState | undefined): Record<string, string> {
+  #headers(started: number, reply: RouteReply, state: ServerWindow | undefined): Record<string, string> {
     const { clock, switches } = this.#world;
     const headers: Record<string, string> = {
       'Content-Type': 'application/json; charset=utf-8',
@@ -169,7 +169,7 @@ export class Api {
 
   async #send(
     { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
-    reply: Reply,
+    reply: RouteReply,
     headers: Record<string, string>,
     damage: { readonly malformed: boolean; readonly truncated: boolean },
   ): Promise<void> {
@@ -191,9 +191,9 @@ export class Api {
 }
 
 class Disturbance extends Error {
-  readonly reply: Reply;
+  readonly reply: RouteReply;
 
-  constructor(reply: Reply) {
+  constructor(reply: RouteReply) {
     super(`status ${reply.status}`);
     this.reply = reply;
   }

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { readBody } from '../http/body.js';
-import { plainError, type Reply } from '../http/reply.js';
+import { plainError, type RouteReply } from '../http/reply.js';
 import type { AccessToken } from '../login/accounts.js';
-import type { Project } from '../project.js';
+import type { SimulatedProject } from '../project.js';
 import type { World } from '../world.js';
 import { wholeNumber } from './filters.js';
 import { Renderer } from './render.js';
@@ -49,7 +49,7 @@ export class Call {
    * The documents that the call is about: of the company or project in the path, or of `project_id` in the query.
    * Throws 400, 403 or 404.
    */
-  project(writes = false): Project {
+  project(writes = false): SimulatedProject {
     if (this.params.company !== undefined && this.params.project === undefined) return this.#companyDocuments();
     const text = this.params.project ?? this.url.searchParams.get('project_id');
     if (text === null) throw this.error(400, 'project_id is missing');
@@ -72,7 +72,7 @@ export class Call {
     return project;
   }
 
-  renderer(project: Project): Renderer {
+  renderer(project: SimulatedProject): Renderer {
     return new Renderer(this.world, project);
   }
 
@@ -89,10 +89,10 @@ export class Call {
     throw this.error(400, 'There was a problem in the JSON you submitted');
   }
 
-  #companyDocuments(): Project {
+  #companyDocuments(): SimulatedProject {
     if (this.number('company') !== this.world.company.id) throw this.error(404, 'Company not found');
     return this.world.companyDocuments!;
   }
 }
 
-export type Route = (call: Call) => Reply | Promise<Reply>;
+export type ApiRoute = (call: Call) => RouteReply | Promise<RouteReply>;

@@ -6,7 +6,7 @@ import { Flag, type ItemStore } from '../store/items.js';
 import { lowerBound } from '../store/order.js';
 import type { Switches } from '../switches.js';
 import { fileType } from './file-types.js';
-import type { IndexQuery, Range } from './filters.js';
+import type { IndexFilters, TimeRange } from './filters.js';
 
 const DEPTH = 100;
 const KEPT_RESULTS = 4;
@@ -34,7 +34,7 @@ export class DocumentIndex {
   }
 
   /** All matching rows, ascending or descending as asked. */
-  rows(query: IndexQuery): Int32Array {
+  rows(query: IndexFilters): Int32Array {
     const key = JSON.stringify(query);
     const kept = this.#kept.get(key);
     let rows: Int32Array;
@@ -49,7 +49,7 @@ export class DocumentIndex {
     return this.#switches.is('equal-keys', 'unstable') ? this.#shuffled(rows, query.sort) : rows;
   }
 
-  #find(query: IndexQuery): Int32Array {
+  #find(query: IndexFilters): Int32Array {
     const store = this.#store;
     const candidates = this.#candidates(query);
     const matches = this.#predicate(query);
@@ -66,7 +66,7 @@ export class DocumentIndex {
   }
 
   /** The rows in ascending order of the sort key, cut to the range where the order allows it. */
-  #candidates(query: IndexQuery): Int32Array {
+  #candidates(query: IndexFilters): Int32Array {
     const store = this.#store;
     switch (query.sort) {
       case 'updated_at':
@@ -109,7 +109,7 @@ export class DocumentIndex {
     }
   }
 
-  #flagTest(query: IndexQuery): { mask: number; wanted: number } {
+  #flagTest(query: IndexFilters): { mask: number; wanted: number } {
     let mask: number = Flag.gone | Flag.hidden;
     let wanted = 0;
     let possible = true;
@@ -128,7 +128,7 @@ export class DocumentIndex {
     return possible ? { mask, wanted } : { mask: 0, wanted: 1 };
   }
 
-  #predicate(query: IndexQuery): ((row: number) => boolean) | undefined {
+  #predicate(query: IndexFilters): ((row: number) => boolean) | undefined {
     const store = this.#store;
     const tests: ((row: number) => boolean)[] = [];
     if (query.recycled === true) {
@@ -186,12 +186,12 @@ export class DocumentIndex {
   }
 }
 
-function within(rows: Int32Array, keyOf: (row: number) => number, range: Range | undefined): Int32Array {
+function within(rows: Int32Array, keyOf: (row: number) => number, range: TimeRange | undefined): Int32Array {
   if (!range) return rows;
   return rows.subarray(lowerBound(rows, keyOf, range.from), lowerBound(rows, keyOf, range.to + 1));
 }
 
 const inRange =
-  (keyOf: (row: number) => number, { from, to }: Range) =>
+  (keyOf: (row: number) => number, { from, to }: TimeRange) =>
   (row: number) =>
     keyOf(row) >= from && keyOf(row) <= to;

@@ -2,17 +2,17 @@ import { fieldError } from '../http/reply.js';
 import type { Switches } from '../switches.js';
 
 /** Seconds since the epoch, both ends included. */
-export interface Range {
+export interface TimeRange {
   readonly from: number;
   readonly to: number;
 }
 
 /** What the index is narrowed to. */
-export interface IndexQuery {
+export interface IndexFilters {
   readonly sort: string;
   readonly descending: boolean;
-  readonly updated?: Range;
-  readonly created?: Range;
+  readonly updated?: TimeRange;
+  readonly created?: TimeRange;
   readonly folder?: boolean;
   readonly folderIds?: readonly number[];
   readonly fileTypes?: readonly string[];
@@ -25,7 +25,7 @@ export interface IndexQuery {
 const SORTS = ['id', 'name', 'updated_at', 'created_at', 'document_type', 'file_type', 'created_by_id', 'parent_id'];
 
 /** Reads `sort` and `filters[…]`; throws the 400 of what is malformed. */
-export function readIndexQuery(parameters: URLSearchParams, switches: Switches): IndexQuery {
+export function readIndexQuery(parameters: URLSearchParams, switches: Switches): IndexFilters {
   const asked = parameters.get('sort') ?? switches.get('default-sort');
   let sort = asked.replace(/^-/, '');
   if (!SORTS.includes(sort)) {
@@ -33,7 +33,10 @@ export function readIndexQuery(parameters: URLSearchParams, switches: Switches):
     sort = 'id';
   }
   const filters = collect(parameters);
-  const query: { -readonly [Key in keyof IndexQuery]: IndexQuery[Key] } = { sort, descending: asked.startsWith('-') };
+  const query: { -readonly [Key in keyof IndexFilters]: IndexFilters[Key] } = {
+    sort,
+    descending: asked.startsWith('-'),
+  };
   for (const [name, values] of filters) {
     const value = values[0] ?? '';
     switch (name) {
@@ -85,7 +88,7 @@ function collect(parameters: URLSearchParams): Map<string, string[]> {
   return filters;
 }
 
-function range(name: string, value: string, switches: Switches): Range {
+function range(name: string, value: string, switches: Switches): TimeRange {
   const parts = value.replaceAll('"', '').split('...');
   if (parts.length === 1) return day(name, parts[0]!);
   if (parts.length > 2 || (parts[0] === '' && parts[1] === '')) throw fieldError(400, name, 'is not a valid range');
@@ -101,7 +104,7 @@ function range(name: string, value: string, switches: Switches): Range {
 }
 
 /** A time stamp stands for its second, a date for its day (UTC). */
-function day(name: string, text: string): Range {
+function day(name: string, text: string): TimeRange {
   const isDay = /^\d{4}-\d\d-\d\d$/.test(text);
   const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)$/.test(text);
   const ms = isDay || isTime ? Date.parse(text) : Number.NaN;

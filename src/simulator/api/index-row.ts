@@ -1,6 +1,6 @@
 import { timestamp } from '../clock.js';
 import { people } from '../generate/people.js';
-import type { Project } from '../project.js';
+import type { SimulatedProject } from '../project.js';
 import { Flag } from '../store/items.js';
 import type { World } from '../world.js';
 import { fileType } from './file-types.js';
@@ -14,14 +14,14 @@ const person = people.map(({ id, login, name }) => JSON.stringify({ id, login, n
  * objects would take several times as long.
  */
 export class IndexRowWriter {
-  readonly #project: Project;
+  readonly #project: SimulatedProject;
   readonly #renderer: Renderer;
   readonly #creators: readonly string[];
   readonly #both: boolean;
   readonly #folders = new Map<number, string>();
   readonly #url: (version: number) => string;
 
-  constructor(world: World, project: Project, renderer: Renderer) {
+  constructor(world: World, project: SimulatedProject, renderer: Renderer) {
     this.#project = project;
     this.#renderer = renderer;
     this.#both = world.switches.is('index-other-part', 'null');

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { readBody } from '../http/body.js';
-import { ApiError, type Reply } from '../http/reply.js';
+import { ApiError, type RouteReply } from '../http/reply.js';
 
 /** Calls whose caller has given up, or was told that they failed, and whose work is still to be done. */
 export class LateWork {
@@ -19,7 +19,7 @@ export class LateWork {
   /** Takes a call's body in, so that it can be answered before it is done. `ms`: until then; undefined: when told. */
   async take(
     request: IncomingMessage,
-    work: (request: IncomingMessage) => Promise<Reply>,
+    work: (request: IncomingMessage) => Promise<RouteReply>,
     ms: number | undefined,
   ): Promise<void> {
     const body = await readBody(request);
@@ -53,7 +53,7 @@ export class LateWork {
   }
 }
 
-async function statusOf(work: () => Promise<Reply>): Promise<number> {
+async function statusOf(work: () => Promise<RouteReply>): Promise<number> {
   try {
     return (await work()).status;
   } catch (error) {

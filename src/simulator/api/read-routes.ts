@@ -1,40 +1,40 @@
-import type { Reply } from '../http/reply.js';
-import type { Project } from '../project.js';
+import type { RouteReply } from '../http/reply.js';
+import type { SimulatedProject } from '../project.js';
 import { Flag, ROOT_ROW } from '../store/items.js';
 import type { Call } from './call.js';
 import { readIndexQuery } from './filters.js';
 import { IndexRowWriter } from './index-row.js';
 import { readPage } from './paging.js';
-import type { Shown } from './render.js';
+import type { ShownFields } from './render.js';
 
 /** `GET …/folders` and `GET …/folders/:id`. */
-export function getFolder(call: Call): Reply {
+export function getFolder(call: Call): RouteReply {
   const project = call.project();
   const row = call.params.id === undefined ? ROOT_ROW : visibleRow(call, project, 'folder');
   return { status: 200, body: call.renderer(project).folder(row, shownOf(call)) };
 }
 
 /** What the flags of a call want to see of a folder. */
-export const shownOf = (call: Call): Shown => ({
+export const shownOf = (call: Call): ShownFields => ({
   folders: !call.flag('exclude_folders'),
   files: !call.flag('exclude_files'),
   latestVersionOnly: call.flag('show_latest_file_version_only'),
 });
 
 /** `GET …/files/:id`. */
-export function getFile(call: Call): Reply {
+export function getFile(call: Call): RouteReply {
   const project = call.project();
   const row = visibleRow(call, project, 'file');
   return { status: 200, body: call.renderer(project).file(row, call.flag('show_latest_version_only')) };
 }
 
 /** `GET …/documents`: the flat index. */
-export function getDocuments(call: Call): Reply {
+export function getDocuments(call: Call): RouteReply {
   const { world, url } = call;
   const project = call.project();
   const query = readIndexQuery(url.searchParams, world.switches);
   const extended = url.searchParams.get('view') === 'extended';
-  const list = (): Reply => {
+  const list = (): RouteReply => {
     const rows = project.documentIndex.rows(query);
     const page = readPage(url, rows.length, world.switches);
     const writer = new IndexRowWriter(world, project, call.renderer(project));
@@ -47,7 +47,7 @@ export function getDocuments(call: Call): Reply {
 }
 
 /** `GET /rest/v2.0/companies/:company/projects/:project/folders[/:id]`: the immediate children, a page at a time. */
-export function getFoldersV2(call: Call): Reply {
+export function getFoldersV2(call: Call): RouteReply {
   const { world } = call;
   if (world.switches.is('v2-folders', 'absent')) throw call.error(404, 'Not Found');
   if (call.number('company') !== world.company.id) throw call.error(404, 'Company not found');
@@ -67,7 +67,7 @@ export function getFoldersV2(call: Call): Reply {
 }
 
 /** The row of the path's `id`, or of the given one; throws 404 for what does not exist or may not be seen. */
-export function visibleRow(call: Call, project: Project, kind: 'file' | 'folder', given?: number): number {
+export function visibleRow(call: Call, project: SimulatedProject, kind: 'file' | 'folder', given?: number): number {
   const { switches } = call.world;
   const id = given ?? call.number('id');
   const row = project.ids.row(id, kind);

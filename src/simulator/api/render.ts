@@ -1,31 +1,31 @@
 import { timestamp } from '../clock.js';
 import { people } from '../generate/people.js';
-import type { Project } from '../project.js';
+import type { SimulatedProject } from '../project.js';
 import { Flag, ROOT_ROW } from '../store/items.js';
 import type { World } from '../world.js';
 import { fileType } from './file-types.js';
 
-export interface Shown {
+export interface ShownFields {
   readonly folders: boolean;
   readonly files: boolean;
   readonly latestVersionOnly: boolean;
 }
 
-const ALL: Shown = { folders: true, files: true, latestVersionOnly: false };
+const ALL: ShownFields = { folders: true, files: true, latestVersionOnly: false };
 
 /** Turns items into the records of the API, with all keys in the order of recorded replies. */
 export class Renderer {
   readonly #world: World;
-  readonly #project: Project;
+  readonly #project: SimulatedProject;
   #urls: ((version: number) => string) | undefined;
 
-  constructor(world: World, project: Project) {
+  constructor(world: World, project: SimulatedProject) {
     this.#world = world;
     this.#project = project;
   }
 
   /** A folder with one level of children. */
-  folder(row: number, show: Shown = ALL): object {
+  folder(row: number, show: ShownFields = ALL): object {
     const { folders, files } = show;
     const children = this.children(row);
     const { store } = this.#project;

@@ -1,5 +1,5 @@
 import { companies, me, projects } from './accounts-routes.js';
-import type { Route } from './call.js';
+import type { ApiRoute } from './call.js';
 import { getDocuments, getFile, getFolder, getFoldersV2 } from './read-routes.js';
 import { getUpload, patchUpload, postUpload } from './upload-routes.js';
 import {
@@ -15,7 +15,7 @@ import {
 export interface RouteRow {
   readonly method: string;
   readonly pattern: string;
-  readonly run: Route;
+  readonly run: ApiRoute;
   /** Answers without `Procore-Company-Id`; `user`: only to a person, not to a service account. */
   readonly withoutCompany?: 'anyone' | 'user';
 }

@@ -1,5 +1,5 @@
-import { fieldError, type Reply } from '../http/reply.js';
-import type { Project } from '../project.js';
+import { fieldError, type RouteReply } from '../http/reply.js';
+import type { SimulatedProject } from '../project.js';
 import { segmentHeaders } from '../storage/receive.js';
 import type { Segment, Upload } from '../storage/uploads.js';
 import type { Call } from './call.js';
@@ -9,7 +9,7 @@ const MOST = 5 * GIB;
 const LEAST_SEGMENT = 5 * 2 ** 20;
 
 /** `POST /rest/v1.1/projects/:project/uploads`: announces an upload, single or in segments. */
-export async function postUpload(call: Call): Promise<Reply> {
+export async function postUpload(call: Call): Promise<RouteReply> {
   const project = call.project(true);
   const asked = await call.json();
   const filename = asked.response_filename;
@@ -26,12 +26,12 @@ export async function postUpload(call: Call): Promise<Reply> {
 }
 
 /** `GET …/uploads/:uuid`. */
-export function getUpload(call: Call): Reply {
+export function getUpload(call: Call): RouteReply {
   return { status: 200, body: described(call, own(call, call.project())) };
 }
 
 /** `PATCH …/uploads/:uuid`: completes one of several segments by their tags. */
-export async function patchUpload(call: Call): Promise<Reply> {
+export async function patchUpload(call: Call): Promise<RouteReply> {
   const upload = own(call, call.project(true));
   const { segments } = await call.json();
   const etags = Array.isArray(segments) ? segments.map((segment) => String(segment?.etag ?? '')) : [];
@@ -45,7 +45,7 @@ export async function patchUpload(call: Call): Promise<Reply> {
  * The completed upload of a file that is to be made; with `use`, it counts as used. Throws what the switches say of
  * one that is unknown, not complete, somebody else's, or used before.
  */
-export function usedUpload(call: Call, project: Project, uuid: string | undefined, use: boolean): Upload {
+export function usedUpload(call: Call, project: SimulatedProject, uuid: string | undefined, use: boolean): Upload {
   const { uploads, switches } = call.world;
   const upload = uuid === undefined ? undefined : uploads.find(uuid);
   const status = switches.number('upload-unknown');
@@ -58,7 +58,7 @@ export function usedUpload(call: Call, project: Project, uuid: string | undefine
   return upload;
 }
 
-function own(call: Call, project: Project): Upload {
+function own(call: Call, project: SimulatedProject): Upload {
   const upload = call.world.uploads.find(call.params.uuid ?? '');
   if (!upload || upload.project !== project.index || upload.person !== call.token.person) {
     throw call.error(404, 'Not Found');

@@ -1,7 +1,7 @@
 import { sizeOf } from '../content/contents.js';
-import type { NewFile } from '../documents.js';
-import { ApiError, fieldError, type Reply } from '../http/reply.js';
-import type { Project } from '../project.js';
+import type { GivenFile } from '../documents.js';
+import { ApiError, fieldError, type RouteReply } from '../http/reply.js';
+import type { SimulatedProject } from '../project.js';
 import { Flag, ROOT_ROW } from '../store/items.js';
 import { type Fields, readFields } from './body.js';
 import type { Call } from './call.js';
@@ -9,7 +9,7 @@ import { shownOf, visibleRow } from './read-routes.js';
 import { usedUpload } from './upload-routes.js';
 
 /** `POST …/folders`. */
-export async function postFolder(call: Call): Promise<Reply> {
+export async function postFolder(call: Call): Promise<RouteReply> {
   const project = call.project(true);
   const { values } = await readFields(call, 'folder');
   const parent = parentRow(call, project, values.get('parent_id')) ?? ROOT_ROW;
@@ -19,7 +19,7 @@ export async function postFolder(call: Call): Promise<Reply> {
 }
 
 /** `PATCH …/folders/:id`: rename, move, or both; out of the recycle bin too. */
-export async function patchFolder(call: Call): Promise<Reply> {
+export async function patchFolder(call: Call): Promise<RouteReply> {
   const project = call.project(true);
   const row = changeableRow(call, project, 'folder');
   const { values } = await readFields(call, 'folder');
@@ -31,7 +31,7 @@ export async function patchFolder(call: Call): Promise<Reply> {
 }
 
 /** `POST …/files`. */
-export async function postFile(call: Call): Promise<Reply> {
+export async function postFile(call: Call): Promise<RouteReply> {
   const project = call.project(true);
   const fields = await readFields(call, 'file');
   const { values } = fields;
@@ -46,7 +46,7 @@ export async function postFile(call: Call): Promise<Reply> {
 }
 
 /** `PATCH …/files/:id`: rename, move, describe, check out, add a version. */
-export async function patchFile(call: Call): Promise<Reply> {
+export async function patchFile(call: Call): Promise<RouteReply> {
   const project = call.project(true);
   const row = changeableRow(call, project, 'file');
   const fields = await readFields(call, 'file');
@@ -69,7 +69,7 @@ export async function patchFile(call: Call): Promise<Reply> {
 }
 
 /** `POST …/file_versions?file_id`. */
-export async function postFileVersion(call: Call): Promise<Reply> {
+export async function postFileVersion(call: Call): Promise<RouteReply> {
   const project = call.project(true);
   const fields = await readFields(call, 'file_version');
   const id = call.url.searchParams.get('file_id') ?? fields.values.get('file_id') ?? '';
@@ -86,7 +86,7 @@ export async function postFileVersion(call: Call): Promise<Reply> {
 }
 
 /** `DELETE …/folders/:id`: to the recycle bin. */
-export function deleteFolder(call: Call): Reply {
+export function deleteFolder(call: Call): RouteReply {
   const project = call.project(true);
   const row = changeableRow(call, project, 'folder');
   project.documents.recycle(row);
@@ -100,20 +100,20 @@ export function deleteFolder(call: Call): Reply {
 }
 
 /** `DELETE …/files/:id`: to the recycle bin. */
-export function deleteFile(call: Call): Reply {
+export function deleteFile(call: Call): RouteReply {
   const project = call.project(true);
   const row = changeableRow(call, project, 'file');
   project.documents.recycle(row);
   return deleted(call, call.renderer(project).file(row));
 }
 
-const deleted = (call: Call, body: object): Reply => ({
+const deleted = (call: Call, body: object): RouteReply => ({
   status: 200,
   body: call.world.switches.is('delete-reply', 'nothing') ? {} : body,
 });
 
 /** The row of the path's id, if the account may change it; throws 403 or 404. */
-function changeableRow(call: Call, project: Project, kind: 'file' | 'folder', id?: number): number {
+function changeableRow(call: Call, project: SimulatedProject, kind: 'file' | 'folder', id?: number): number {
   const row = visibleRow(call, project, kind, id);
   if (project.store.has(row, Flag.system | Flag.root | Flag.readOnly)) {
     throw call.error(403, 'This item is managed by the system and cannot be changed.');
@@ -122,7 +122,7 @@ function changeableRow(call: Call, project: Project, kind: 'file' | 'folder', id
 }
 
 /** Renames, moves and restores as `name` and `parent_id` say. */
-function move(call: Call, project: Project, row: number, values: Fields['values']): void {
+function move(call: Call, project: SimulatedProject, row: number, values: Fields['values']): void {
   const { store } = project;
   const { switches } = call.world;
   const name = text(values, 'name');
@@ -138,7 +138,7 @@ function move(call: Call, project: Project, row: number, values: Fields['values'
 }
 
 /** The folder of a `parent_id`; undefined if none was given. Throws what the switch says of one that is not there. */
-function parentRow(call: Call, project: Project, id: unknown): number | undefined {
+function parentRow(call: Call, project: SimulatedProject, id: unknown): number | undefined {
   if (id === undefined || id === null || id === '') return undefined;
   const { store } = project;
   const { switches } = call.world;
@@ -152,7 +152,7 @@ function parentRow(call: Call, project: Project, id: unknown): number | undefine
 }
 
 /** Throws the conflict when another person has the file checked out. */
-function refuseIfHeld(call: Call, project: Project, row: number): void {
+function refuseIfHeld(call: Call, project: SimulatedProject, row: number): void {
   const { switches } = call.world;
   const holder = project.documents.holder(row, call.token.person);
   if (!holder || switches.is('account-is-admin', 'yes')) return;
@@ -165,7 +165,7 @@ function refuseIfHeld(call: Call, project: Project, row: number): void {
 }
 
 /** The new version that the fields bring; throws when there is none. */
-function content(call: Call, project: Project, { values, data }: Fields): NewFile {
+function content(call: Call, project: SimulatedProject, { values, data }: Fields): GivenFile {
   const by = call.token.person;
   const uuid = text(values, 'upload_uuid');
   const given = data ?? usedUpload(call, project, uuid, true).given!;
@@ -176,7 +176,7 @@ function content(call: Call, project: Project, { values, data }: Fields): NewFil
   return { size, content: call.world.contents.add(given), by };
 }
 
-function describe(project: Project, row: number, values: Fields['values']): boolean {
+function describe(project: SimulatedProject, row: number, values: Fields['values']): boolean {
   const description = text(values, 'description');
   if (description === undefined) return false;
   project.documents.descriptions.set(row, description);
@@ -191,7 +191,7 @@ function text(values: Fields['values'], name: string): string | undefined {
 const isTrue = (value: unknown): boolean => value === true || /^(true|1)$/i.test(String(value ?? ''));
 
 /** A folder as the reply to its change shows it: with its children, unless the call's flags say otherwise and count. */
-function changedFolder(call: Call, project: Project, row: number): object {
+function changedFolder(call: Call, project: SimulatedProject, row: number): object {
   const { switches } = call.world;
   const shown = switches.is('folder-write-flags', 'obeyed') ? shownOf(call) : undefined;
   return call.renderer(project).folder(row, shown);

@@ -7,7 +7,7 @@ import type { Given } from './contents.js';
 const IN_MEMORY = 256 * 1024;
 
 /** Keeps what is uploaded: small things in memory, larger ones in a temporary folder that `close` removes. */
-export class Spool {
+export class UploadSpool {
   #folder: Promise<string> | undefined;
 
   /** Reads `source` to its end; each chunk also goes to `seen`. Leaves nothing behind when it fails. */

@@ -1,5 +1,5 @@
 /** What was asked of the simulator since the last reset. */
-export class Counters {
+export class CallCounters {
   total = 0;
   /** When the first call came, by this machine's clock, milliseconds since the epoch. */
   first: number | undefined;
@@ -23,7 +23,7 @@ export class Counters {
   }
 
   reset(): void {
-    Object.assign(this, new Counters());
+    Object.assign(this, new CallCounters());
   }
 
   toJSON(): object {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 /** `down`: connections are refused; `silent`: they are taken, and nothing is ever answered. */
 export type Network = 'up' | 'down' | 'silent';
@@ -15,7 +15,7 @@ export interface Listener {
 }
 
 /** Serves on loopback; port 0 takes any. An error of the handler ends its connection and goes to `failed`. */
-export async function listen(port: number, handler: Handler, failed: (error: unknown) => void): Promise<Listener> {
+export async function listen(port: number, handler: HttpHandler, failed: (error: unknown) => void): Promise<Listener> {
   let network: Network = 'up';
   const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 0 }, (request, response) => {
     if (network === 'silent') return;

@@ -1,4 +1,4 @@
-export interface Part {
+export interface MultipartPart {
   readonly name: string;
   /** Present for a file's part. */
   readonly filename: string | undefined;
@@ -18,7 +18,7 @@ export function boundaryOf(contentType: string | undefined): string | undefined 
 }
 
 /** The parts of a form, each streamed. Throws `FormError`. */
-export async function* multipart(source: AsyncIterable<Buffer>, boundary: string): AsyncGenerator<Part> {
+export async function* multipart(source: AsyncIterable<Buffer>, boundary: string): AsyncGenerator<MultipartPart> {
   const reader = new Reader(source);
   await reader.until(Buffer.from(`--${boundary}`), MOST_HEADERS);
   const delimiter = Buffer.from(`\r\n--${boundary}`);
@@ -35,7 +35,7 @@ export async function* multipart(source: AsyncIterable<Buffer>, boundary: string
 }
 
 /** The text of a part of at most a mebibyte. */
-export async function textOf(part: Part): Promise<string> {
+export async function textOf(part: MultipartPart): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of part.body) {

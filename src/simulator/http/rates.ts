@@ -1,6 +1,6 @@
 import type { ServerClock } from '../clock.js';
 import type { Switches } from '../switches.js';
-import { RateWindow, type WindowState, type WindowUse } from './window.js';
+import { RateWindow, type ServerWindow, type WindowUse } from './window.js';
 
 interface Limits {
   readonly hourly: number;
@@ -45,13 +45,13 @@ export class Rates {
   }
 
   /** The window that would be hit first. */
-  nearest(client: string): WindowState {
+  nearest(client: string): ServerWindow {
     const { hour, spike } = this.states(client);
     if (spike.remaining !== hour.remaining) return spike.remaining < hour.remaining ? spike : hour;
     return spike.reset > hour.reset ? spike : hour;
   }
 
-  states(client: string): { hour: WindowState; spike: WindowState } {
+  states(client: string): { hour: ServerWindow; spike: ServerWindow } {
     const { hour, spike } = this.#of(client);
     const now = this.#clock.now();
     return { hour: hour.state(now), spike: spike.state(now) };

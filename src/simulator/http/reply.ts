@@ -1,7 +1,7 @@
 import type { Switches } from '../switches.js';
 
 /** What a route answers; `body` is serialised as JSON unless it is text already. */
-export interface Reply {
+export interface RouteReply {
   readonly status: number;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;

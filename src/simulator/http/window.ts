@@ -1,6 +1,6 @@
 export type WindowKind = 'fixed' | 'clock-aligned' | 'sliding';
 
-export interface WindowState {
+export interface ServerWindow {
   readonly limit: number;
   readonly remaining: number;
   /** Seconds since the epoch, server time: when calls come back. */
@@ -43,7 +43,7 @@ export class RateWindow {
     return allowed;
   }
 
-  state(now: number): WindowState {
+  state(now: number): ServerWindow {
     this.#advance(now);
     const remaining = Math.max(0, this.limit - this.#counted(now));
     return { limit: this.limit, remaining, reset: Math.ceil(this.#reset(now, remaining) / 1000) };

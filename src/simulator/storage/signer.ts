@@ -6,7 +6,7 @@ export interface Signed {
   readonly version: number;
 }
 
-export type Verdict =
+export type SignatureVerdict =
   | { readonly ok: true; readonly signed: Signed }
   | { readonly ok: false; readonly why: 'bad' | 'expired' };
 
@@ -37,7 +37,7 @@ export class UrlSigner {
     };
   }
 
-  check(url: URL): Verdict {
+  check(url: URL): SignatureVerdict {
     const [, , project, version] = url.pathname.split('/').map(Number);
     const issued = url.searchParams.get('issued') ?? '';
     const [time, generation] = issued.split('.').map(Number);

@@ -34,7 +34,7 @@ export interface Upload {
 const WEEK_MS = 7 * 86_400_000;
 
 /** What is being uploaded; storage and API meet here. */
-export class Uploads {
+export class ReceivedUploads {
   /** Seconds within which the bytes must begin to arrive. */
   startWithin = 3600;
   readonly #uploads = new Map<string, Upload>();

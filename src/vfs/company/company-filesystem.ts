@@ -19,7 +19,7 @@ import {
   type OpenFile,
   type WritableFileSystem,
 } from '../../fuse/filesystem.js';
-import type { Company } from '../../mirror/company/company.js';
+import type { CompanyProjects } from '../../mirror/company/company.js';
 import type { CompanyProject, FolderLook, ProjectChange } from '../../mirror/company/store.js';
 import { isProbe } from '../../names/probes.js';
 import type { Ownership } from '../attributes.js';
@@ -30,7 +30,7 @@ import { companyWriting } from './company-writing.js';
 import { type OpenProject, ServedProjects } from './served-projects.js';
 
 export interface CompanyFileSystemOptions {
-  readonly company: Company;
+  readonly company: CompanyProjects;
   readonly open: OpenProject;
   readonly owner: Ownership;
   readonly readOnly: boolean;
@@ -53,7 +53,7 @@ const PARENT_COOKIE = 2;
  */
 export class CompanyFileSystem implements FileSystem {
   readonly writable?: WritableFileSystem;
-  readonly #company: Company;
+  readonly #company: CompanyProjects;
   readonly #served: ServedProjects;
   readonly #owner: Ownership;
   readonly #log: Log;

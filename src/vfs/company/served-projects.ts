@@ -4,7 +4,7 @@ import { Failure, isFailure } from '../../base/errors.js';
 import type { ProjectId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
 import type { Attributes, Awaitable, FileSystem, KernelCache } from '../../fuse/filesystem.js';
-import type { Company } from '../../mirror/company/company.js';
+import type { CompanyProjects } from '../../mirror/company/company.js';
 import type { CompanyProject, FolderLook } from '../../mirror/company/store.js';
 import { countHandles } from '../file-handles.js';
 import type { SharedMount } from '../options.js';
@@ -21,7 +21,7 @@ export interface OpenedProject {
 export type OpenProject = (project: CompanyProject, shared: SharedMount, signal: AbortSignal) => Promise<OpenedProject>;
 
 export interface ServingOptions {
-  readonly company: Company;
+  readonly company: CompanyProjects;
   readonly open: OpenProject;
   /** Milliseconds after its last use for which a project stays open. */
   readonly idle: number;

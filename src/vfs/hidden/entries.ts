@@ -6,7 +6,7 @@ import type { LocalItem } from '../../outbox/tree/tree.js';
 import type { Ownership } from '../attributes.js';
 import { privateBits } from '../privacy.js';
 import type { OlderVersion } from './older-versions.js';
-import type { Place, PlaceOf, Places } from './places.js';
+import type { HiddenPlace, HiddenPlaces, PlaceOf } from './places.js';
 
 const { S_IFDIR, S_IFREG } = constants;
 /** Seconds: of what is in here the kernel is not told when it changes. */
@@ -16,12 +16,12 @@ const LASTING = 3600;
 
 /** What stat(2) says of the hidden folder and all in it: readable as the mount's owner and umask permit, never writable. */
 export class Entries {
-  readonly #places: Places;
+  readonly #places: HiddenPlaces;
   readonly #owner: Ownership;
   /** Seconds: the fixed folders are as old as the mount. */
   readonly #since = Math.floor(Date.now() / 1000);
 
-  constructor(places: Places, owner: Ownership) {
+  constructor(places: HiddenPlaces, owner: Ownership) {
     this.#places = places;
     this.#owner = owner;
   }
@@ -49,23 +49,23 @@ export class Entries {
     return this.#entry(place, attributes, TIMEOUT);
   }
 
-  dots(self: Place, above: Place): DirectoryEntry[] {
+  dots(self: HiddenPlace, above: HiddenPlace): DirectoryEntry[] {
     const dot = (name: string, cookie: number, ino: FileNumber): DirectoryEntry => {
       return { name, cookie, entry: undefined, ino, directory: true };
     };
     return [dot('.', 1, this.#places.ino(self)), dot('..', 2, this.#places.ino(above))];
   }
 
-  #entry(place: Place, attributes: Attributes, attributeTimeout: number): Entry {
+  #entry(place: HiddenPlace, attributes: Attributes, attributeTimeout: number): Entry {
     const entryTimeout = place.kind === 'top' || place.kind === 'bin' ? LASTING : TIMEOUT;
     return { node: this.#places.node(place), attributes, entryTimeout, attributeTimeout };
   }
 
-  #folder(place: Place, flags: number, mtime: number): Attributes {
+  #folder(place: HiddenPlace, flags: number, mtime: number): Attributes {
     return this.#attributes(place, S_IFDIR | this.#bits(0o555, flags), 4096, mtime, mtime);
   }
 
-  #file(place: Place, flags: number, size: number, mtime: number, ctime: number): Attributes {
+  #file(place: HiddenPlace, flags: number, size: number, mtime: number, ctime: number): Attributes {
     return this.#attributes(place, S_IFREG | this.#bits(0o444, flags), size, mtime, ctime);
   }
 
@@ -73,7 +73,7 @@ export class Entries {
     return bits & ~this.#owner.umask & privateBits(flags, this.#owner.privacy ?? 'owner');
   }
 
-  #attributes(place: Place, mode: number, size: number, mtime: number, ctime: number): Attributes {
+  #attributes(place: HiddenPlace, mode: number, size: number, mtime: number, ctime: number): Attributes {
     const { uid, gid } = this.#owner;
     return { ino: this.#places.ino(place), mode, nlink: 1, uid, gid, size, atime: mtime, mtime, ctime };
   }

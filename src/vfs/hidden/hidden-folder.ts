@@ -19,7 +19,7 @@ import type { Readers } from '../readers.js';
 import type { WebUrl } from '../xattrs.js';
 import { Entries } from './entries.js';
 import { type OlderVersion, OlderVersions } from './older-versions.js';
-import { type Place, type PlaceOf, Places } from './places.js';
+import { type HiddenPlace, HiddenPlaces, type PlaceOf } from './places.js';
 import { RecycleTree } from './recycle-tree.js';
 import { recycledXattrs, versionXattrs } from './xattrs.js';
 
@@ -56,7 +56,7 @@ const REFUSAL_LOGGED = 600_000;
  */
 export class HiddenFolder {
   readonly #o: HiddenFolderOptions;
-  readonly #places: Places;
+  readonly #places: HiddenPlaces;
   readonly #entries: Entries;
   readonly #older: OlderVersions;
   readonly #bin: RecycleTree;
@@ -65,7 +65,7 @@ export class HiddenFolder {
 
   constructor(options: HiddenFolderOptions) {
     this.#o = options;
-    this.#places = new Places(options.nodes);
+    this.#places = new HiddenPlaces(options.nodes);
     this.#entries = new Entries(this.#places, options.owner);
     this.#older = new OlderVersions(options.mirror.view, options.versions);
     this.#bin = new RecycleTree(options.mirror);
@@ -165,7 +165,7 @@ export class HiddenFolder {
     for (const handle of [...this.#open.keys()]) this.release(handle);
   }
 
-  async #child(place: Place, name: string, context: Context): Promise<Entry | undefined> {
+  async #child(place: HiddenPlace, name: string, context: Context): Promise<Entry | undefined> {
     switch (place.kind) {
       case 'top':
         if (name === BIN_FOLDER) return this.#entries.fixed({ kind: 'bin' });
@@ -195,7 +195,7 @@ export class HiddenFolder {
   }
 
   async #children(
-    place: Place,
+    place: HiddenPlace,
     after: number,
     limit: number,
     context: Context,
@@ -255,7 +255,7 @@ export class HiddenFolder {
     return isConcealed(item.flags, this.#o.owner.privacy ?? 'owner');
   }
 
-  async #content(place: Place, context: Context): Promise<ContentVersion> {
+  async #content(place: HiddenPlace, context: Context): Promise<ContentVersion> {
     if (place.kind === 'recycled') {
       const item = this.#recycled(place);
       if (item.isFile) return contentVersion(item);
@@ -291,7 +291,7 @@ export class HiddenFolder {
     return item;
   }
 
-  #above(place: Place): Place {
+  #above(place: HiddenPlace): HiddenPlace {
     switch (place.kind) {
       case 'recycled': {
         const folder = this.#bin.folderOf(this.#recycled(place));

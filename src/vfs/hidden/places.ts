@@ -2,7 +2,7 @@ import { asFileNumber, asNodeId, type FileNumber, type Inode, type NodeId } from
 import { type Nodes, numberOf, SEQUENCE_UNIT } from '../nodes.js';
 
 /** Something in the hidden folder. `inode` is the item that it is about. */
-export type Place =
+export type HiddenPlace =
   | { readonly kind: 'top' }
   | { readonly kind: 'bin' }
   /** A folder: of one, its items; of a file, its versions. */
@@ -12,7 +12,7 @@ export type Place =
   /** The sequence tells contents apart: an item may come back, change, and be deleted again. */
   | { readonly kind: 'recycled'; readonly inode: Inode; readonly sequence: number };
 
-export type PlaceOf<Kind extends Place['kind']> = Extract<Place, { readonly kind: Kind }>;
+export type PlaceOf<Kind extends HiddenPlace['kind']> = Extract<HiddenPlace, { readonly kind: Kind }>;
 
 /**
  * Nodes are computed here as well, so that what the kernel remembers costs nothing and FORGET needs no answer: above all
@@ -34,14 +34,14 @@ const INO_SHIFT = 2 ** 31;
 export const isHidden = (node: NodeId): boolean => node >= FIRST;
 
 /** Between nodes and places, for one mount. */
-export class Places {
+export class HiddenPlaces {
   readonly #nodes: Nodes;
 
   constructor(nodes: Nodes) {
     this.#nodes = nodes;
   }
 
-  node(place: Place): NodeId {
+  node(place: HiddenPlace): NodeId {
     switch (place.kind) {
       case 'top':
         return this.#at(TOP, this.#nodes.root);
@@ -57,7 +57,7 @@ export class Places {
   }
 
   /** @param node one for which `isHidden` holds */
-  place(node: NodeId): Place {
+  place(node: NodeId): HiddenPlace {
     const slot = Math.floor((node - FIRST) / SEQUENCE_UNIT);
     if (slot === TOP) return { kind: 'top' };
     if (slot === BIN) return { kind: 'bin' };
@@ -72,7 +72,7 @@ export class Places {
     return sequence % SEQUENCES === place.sequence % SEQUENCES;
   }
 
-  ino(place: Place): FileNumber {
+  ino(place: HiddenPlace): FileNumber {
     return asFileNumber(this.node(place) + INO_SHIFT);
   }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Connections } from '#src/connections/store.js';
 import { parseJobBody } from '#src/jobs/definition/job-schema.js';
 import type { ItemStatus } from '#src/jobs/definition/words.js';
-import type { NewItem } from '#src/jobs/store/items.js';
+import type { NewRunItem } from '#src/jobs/store/items.js';
 import { JobStore } from '#src/jobs/store/job-store.js';
 import { Installation } from '../../support/mounted.js';
 import { RunningService } from '../../support/service.js';
@@ -152,7 +152,7 @@ function fillMore(
     });
 }
 
-function itemOf(n: number): NewItem {
+function itemOf(n: number): NewRunItem {
   const place = Math.floor(n / PER_FOLDER);
   const isFolder = n % PER_FOLDER === 0;
   const folder = `Building ${place % 25}/Level ${place % 7}/Drawings ${place}`;

@@ -1,5 +1,5 @@
 import { type NodeId, ROOT_NODE } from '#src/base/ids.js';
-import type { Change } from '#src/simulator/admin/changes.js';
+import type { AdminChange } from '#src/simulator/admin/changes.js';
 import { context, openProject } from '../../support/project.js';
 import { atMost, type Case } from '../case.js';
 
@@ -20,7 +20,7 @@ export const recycle: Case = {
     const tops = (await admin.tree({ hash: false })).filter(
       ({ type, path }) => type === 'folder' && !/\/|^many$|^Schedules$/.test(path),
     );
-    const changes: Change[] = [
+    const changes: AdminChange[] = [
       ...tops.map(({ path }) => ({ op: 'delete', path })),
       ...Array.from({ length: DELETED }, (_, n) => ({ op: 'delete', path: `many/file ${n + 1}.txt` })),
     ];

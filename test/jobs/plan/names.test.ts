@@ -2,7 +2,7 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { TargetRules } from '#src/endpoints/target.js';
-import type { Side } from '#src/jobs/endpoint.js';
+import type { Endpoint } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { contentOf, Folders, folderOpener, put } from '../../support/jobs.js';
 
@@ -19,7 +19,7 @@ const PLATFORMS: Readonly<Record<string, Platform>> = {
 };
 
 /** A side that keeps names as the platform does: any form finds them, and a listing has only one. */
-function disguised(side: Side, { lists, rules }: Platform): Side {
+function disguised(side: Endpoint, { lists, rules }: Platform): Endpoint {
   Object.defineProperty(side, 'rules', { value: { ...side.rules, ...rules } });
   const { list, stat, write, mkdir, removeFolder, move, discard, content } = side;
   Object.assign(side, {
@@ -37,7 +37,7 @@ function disguised(side: Side, { lists, rules }: Platform): Side {
     move: (from, to, signal) => move.call(side, lists(from), lists(to), signal),
     discard: (seen, options) => discard.call(side, { ...seen, path: lists(seen.path) }, options),
     content: (item, signal) => content.call(side, { ...item, path: lists(item.path) }, signal),
-  } satisfies Partial<Side>);
+  } satisfies Partial<Endpoint>);
   return side;
 }
 

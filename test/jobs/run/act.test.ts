@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { Failure } from '#src/base/errors.js';
 import { silentLog } from '#src/base/log.js';
 import type { Result } from '#src/jobs/run/context.js';
-import { Results } from '#src/jobs/run/results.js';
+import { RunResults } from '#src/jobs/run/results.js';
 import type { RunItem, RunItems } from '#src/jobs/store/items.js';
 import type { Records } from '#src/jobs/store/records.js';
 import { Somebody } from '../../support/acting-sides.js';
@@ -133,7 +133,12 @@ t.test('results that cannot be written down are written with the next ones', asy
     finish: (id: number) => finished.push(id),
   };
   const records = { put: () => undefined, forget: () => undefined };
-  const results = new Results(items as unknown as RunItems, records as unknown as Records, () => undefined, silentLog);
+  const results = new RunResults(
+    items as unknown as RunItems,
+    records as unknown as Records,
+    () => undefined,
+    silentLog,
+  );
   const add = (id: number): void => results.add({ id } as RunItem, { status: 'success', bytes: 0 } as Result, 1);
   add(1);
   results.tryToFlush();

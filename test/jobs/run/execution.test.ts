@@ -2,7 +2,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Failure } from '#src/base/errors.js';
-import type { Side } from '#src/jobs/endpoint.js';
+import type { Endpoint } from '#src/jobs/endpoint.js';
 import { Somebody } from '../../support/acting-sides.js';
 import { contentOf, Folders, put } from '../../support/jobs.js';
 import { until } from '../../support/processes.js';
@@ -21,7 +21,7 @@ function writing(somebody: Somebody, end: 'a' | 'b' = 'b') {
     if (at !== end) return side;
     const { write } = side;
     return Object.assign(side, {
-      write: (...words: Parameters<Side['write']>) => {
+      write: (...words: Parameters<Endpoint['write']>) => {
         written.push(words[0]);
         return write.apply(side, words);
       },
@@ -148,13 +148,13 @@ t.test('nothing goes before all content has come', async (t) => {
       if (at !== 'b') return side;
       const { write, discard } = side;
       return Object.assign(side, {
-        write: async (...words: Parameters<Side['write']>) => {
+        write: async (...words: Parameters<Endpoint['write']>) => {
           const done = await write.apply(side, words);
           await new Promise((resolve) => setTimeout(resolve, 20));
           events.push('written');
           return done;
         },
-        discard: (...words: Parameters<Side['discard']>) => {
+        discard: (...words: Parameters<Endpoint['discard']>) => {
           events.push('discarded');
           return discard.apply(side, words);
         },
@@ -213,7 +213,7 @@ t.test(
         if (at !== 'b') return side;
         const { write } = side;
         return Object.assign(side, {
-          write: async (...words: Parameters<Side['write']>) => {
+          write: async (...words: Parameters<Endpoint['write']>) => {
             const done = await write.apply(side, words);
             return words[0] === 'short' ? { ...done, size: done.size - 1 } : done;
           },

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import t from 'tap';
 import { Failure } from '#src/base/errors.js';
-import type { Side, SideItem } from '#src/jobs/endpoint.js';
+import type { Endpoint, EndpointItem } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { Somebody } from '../../support/acting-sides.js';
 import { contentOf, Folders, put } from '../../support/jobs.js';
@@ -54,16 +54,19 @@ t.test('a conflict whose resolution came through, unheard of, is resolved once',
 });
 
 /** A folder whose files have versions: contents that a test says, the current one last. */
-function versioned(side: Side, versions: () => readonly { readonly id: string; readonly text: string }[]): Side {
-  const item = (found: SideItem): SideItem =>
+function versioned(
+  side: Endpoint,
+  versions: () => readonly { readonly id: string; readonly text: string }[],
+): Endpoint {
+  const item = (found: EndpointItem): EndpointItem =>
     found.folder ? found : { ...found, version: versions().at(-1)!.id, versions: versions().length };
   const { stat, list } = side;
   return Object.assign(side, {
-    stat: async (...words: Parameters<Side['stat']>) => {
+    stat: async (...words: Parameters<Endpoint['stat']>) => {
       const found = await stat.apply(side, words);
       return found && item(found);
     },
-    async *list(...words: Parameters<Side['list']>) {
+    async *list(...words: Parameters<Endpoint['list']>) {
       for await (const one of list.apply(side, words)) yield item(one);
     },
     versions: async () =>
@@ -86,7 +89,7 @@ t.test('no version goes twice, also when the last one that went is not kept any 
     const { write } = side;
     return Object.assign(side, {
       keepsVersions: true,
-      write: async (...words: Parameters<Side['write']>) => {
+      write: async (...words: Parameters<Endpoint['write']>) => {
         const done = await write.apply(side, words);
         written.push(readFileSync(join(folders.b, words[0]), 'utf8'));
         return done;

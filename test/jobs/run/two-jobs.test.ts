@@ -2,8 +2,8 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
-import { Staging } from '#src/endpoints/remote/staging.js';
-import type { Side } from '#src/jobs/endpoint.js';
+import { StorageStaging } from '#src/endpoints/remote/staging.js';
+import type { Endpoint } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { signal, write } from '../../endpoints/conformance.js';
 import { contentOf, Folders, folderOpener, put, trashOf } from '../../support/jobs.js';
@@ -26,7 +26,7 @@ t.test('a file that is being replaced is not missing for a job that reads there 
     else await folders.run(job.id);
     // Another job, which writes there by a protocol whose steps come one after the other.
     const storage = new Quirky(folders.a, { title: 'share', ...(publishes ? { publishes } : {}) });
-    const target = new RemoteTarget(storage, new Staging(join(folders.top, 'staging'), 'share'));
+    const target = new RemoteTarget(storage, new StorageStaging(join(folders.top, 'staging'), 'share'));
     t.teardown(() => target.close());
     let goOn = (): void => undefined;
     const goesOn = new Promise<void>((resolve) => (goOn = resolve));
@@ -91,7 +91,7 @@ t.test('a job says whose writes its are, and names content only by what names it
       const side = await folderOpener.open(reference, request);
       const { write: plain } = side;
       return Object.assign(side, {
-        write: (...words: Parameters<Side['write']>) => {
+        write: (...words: Parameters<Endpoint['write']>) => {
           seen.push([words[2].writer, words[2].version]);
           return plain.apply(side, words);
         },

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { accessOf } from '#src/daemon/jobs/opener.js';
-import type { SideItem } from '#src/jobs/endpoint.js';
+import type { EndpointItem } from '#src/jobs/endpoint.js';
 import { ProcoreSide } from '#src/project/endpoint/procore-endpoint.js';
-import type { Change } from '#src/simulator/admin/changes.js';
+import type { AdminChange } from '#src/simulator/admin/changes.js';
 import { until } from '../../support/processes.js';
 import { type OpenProject, openProject } from '../../support/project.js';
 
@@ -19,7 +19,7 @@ const sideOf = ({ project }: OpenProject): ProcoreSide =>
   });
 
 /** Somebody does something just before the next deletion arrives at the server. */
-function beforeDeletion({ project, simulator }: OpenProject, change: Change): void {
+function beforeDeletion({ project, simulator }: OpenProject, change: AdminChange): void {
   const { writes } = project.session.session;
   const sends = { deleteFile: writes.deleteFile.bind(writes), deleteFolder: writes.deleteFolder.bind(writes) };
   for (const call of ['deleteFile', 'deleteFolder'] as const)
@@ -66,7 +66,7 @@ t.test('a job takes away in Procore only what it has seen, also when somebody wa
         }
       };
       if (path === 'folder') await see(seen.path);
-      const isSeen = (item: SideItem): boolean => below.has(item.path) && below.get(item.path) === item.version;
+      const isSeen = (item: EndpointItem): boolean => below.has(item.path) && below.get(item.path) === item.version;
       const theirs = { ...change, path: `${top}/${change.path}` };
       if (when === 'before') await admin.change(theirs);
       else beforeDeletion(open, theirs);

@@ -1,10 +1,10 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import t from 'tap';
-import { Body, type Encoding, LARGEST_REPLY, memoryOf, parcel, unpacked } from '#src/procore/transport/body.js';
+import { Body, type ContentCoding, LARGEST_REPLY, memoryOf, parcel, unpacked } from '#src/procore/transport/body.js';
 import { looksLikeJson } from '#src/procore/transport/retry.js';
 
-function bodyOf(parts: Iterable<Buffer>, encoding?: Encoding): Body {
+function bodyOf(parts: Iterable<Buffer>, encoding?: ContentCoding): Body {
   const body = new Body(encoding);
   for (const part of parts) body.add(part);
   return body;

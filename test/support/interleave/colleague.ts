@@ -1,4 +1,4 @@
-import { applyChange, type Change } from '#src/simulator/admin/changes.js';
+import { type AdminChange, applyChange } from '#src/simulator/admin/changes.js';
 import { people, SERVICE_ACCOUNT } from '#src/simulator/generate/people.js';
 import { Flag, ROOT_ROW } from '#src/simulator/store/items.js';
 import type { Witness } from '../witness.js';
@@ -88,7 +88,7 @@ export class Colleague {
       .map((row) => this.#content(store.version.get(row)));
   }
 
-  #change(change: Change): void {
+  #change(change: AdminChange): void {
     applyChange(this.#server.world, change);
   }
 

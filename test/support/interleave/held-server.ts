@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Api } from '#src/simulator/api/api.js';
-import { type Handler, type Listener, listen } from '#src/simulator/http/listener.js';
+import { type HttpHandler, type Listener, listen } from '#src/simulator/http/listener.js';
 import { serveLogin } from '#src/simulator/login/login.js';
 import { simulatorOptions } from '#src/simulator/options.js';
-import type { Project } from '#src/simulator/project.js';
+import type { SimulatedProject } from '#src/simulator/project.js';
 import type { Ready } from '#src/simulator/simulator.js';
 import { serveStorage } from '#src/simulator/storage/storage.js';
 import { World } from '#src/simulator/world.js';
@@ -67,7 +67,7 @@ export class HeldServer {
       await Promise.all(listeners.map((one) => one.close()));
       await world.spool.close();
     });
-    const handlers: readonly [keyof World['origins'], Handler][] = [
+    const handlers: readonly [keyof World['origins'], HttpHandler][] = [
       ['api', (request, response) => server.#serve(request, response, () => api.serve(request, response))],
       ['login', (request, response) => serveLogin(world, request, response)],
       [
@@ -99,7 +99,7 @@ export class HeldServer {
   }
 
   /** The one project. */
-  get project(): Project {
+  get project(): SimulatedProject {
     return this.world.projects[0]!;
   }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Failure, isFailure } from '#src/base/errors.js';
 import { Connections } from '#src/connections/store.js';
 import { accessOf } from '#src/daemon/jobs/opener.js';
-import { type Side, type SideItem, TargetSide } from '#src/jobs/endpoint.js';
+import { type Endpoint, type EndpointItem, TargetSide } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import type { JobStore } from '#src/jobs/store/job-store.js';
 import { ProcoreSide } from '#src/project/endpoint/procore-endpoint.js';
@@ -73,7 +73,7 @@ interface Place {
   mkdir(path: string): void;
   remove(path: string): void;
   /** What an item that the job has listed or looked at contains. */
-  contentOf(item: SideItem): string | undefined;
+  contentOf(item: EndpointItem): string | undefined;
 }
 
 /** Runs of jobs of all kinds, with people who act between any two calls. */
@@ -225,7 +225,7 @@ export class JobsInterleaver {
     };
   }
 
-  #projectSide(top: string, job: string): Side {
+  #projectSide(top: string, job: string): Endpoint {
     return new ProcoreSide(accessOf(this.#place.project), {
       job,
       jobName: job,
@@ -272,8 +272,8 @@ export class JobsInterleaver {
   }
 
   /** A side between whose calls people act, and of which the witness knows what it has shown. */
-  #watched(side: Side, end: 0 | 1): Side {
-    const see = (item: SideItem | undefined): void => {
+  #watched(side: Endpoint, end: 0 | 1): Endpoint {
+    const see = (item: EndpointItem | undefined): void => {
       const content = item && !item.folder ? this.#places![end].contentOf(item) : undefined;
       if (content !== undefined) this.#seen.add(content);
     };
@@ -295,7 +295,7 @@ export class JobsInterleaver {
             this.#log.push(`   no answer: ${what}`);
             throw new Failure('target-unreachable', { target: side.root, why: 'no answer came' });
           }
-          if (method === 'stat' && (this.#decidesByLook || this.#isPlanning)) see(result as SideItem | undefined);
+          if (method === 'stat' && (this.#decidesByLook || this.#isPlanning)) see(result as EndpointItem | undefined);
           return result;
         } finally {
           this.#underWay.delete(one);

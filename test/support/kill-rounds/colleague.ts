@@ -1,4 +1,4 @@
-import type { Change } from '#src/simulator/admin/changes.js';
+import type { AdminChange } from '#src/simulator/admin/changes.js';
 import type { Admin, Changed, TreeEntry } from '../simulator.js';
 import { contentOf } from './contents.js';
 import type { Ledger } from './ledger.js';
@@ -69,7 +69,7 @@ export class Colleague {
     await this.#put(ledger, { op: 'update', path });
   }
 
-  async #put(ledger: Ledger, change: Change): Promise<void> {
+  async #put(ledger: Ledger, change: AdminChange): Promise<void> {
     const stamp = `theirs ${String(this.#count++).padStart(6, '0')}|`;
     const bytes = Buffer.alloc(stamp.length * 2 + this.#integer(1500), stamp);
     const told = await this.told();
@@ -104,7 +104,7 @@ export class Colleague {
     await this.#change({ op: 'create', type: 'folder', path });
   }
 
-  async #change(change: Change): Promise<Changed> {
+  async #change(change: AdminChange): Promise<Changed> {
     const changed = await this.#admin.change(change);
     this.made++;
     return changed;

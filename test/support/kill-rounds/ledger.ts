@@ -1,4 +1,4 @@
-import type { Change } from '#src/simulator/admin/changes.js';
+import type { AdminChange } from '#src/simulator/admin/changes.js';
 import type { HistoryEntry } from '../simulator.js';
 import { Witness } from '../witness.js';
 import { type Content, type HandEvent, type Look, timeNow } from './contents.js';
@@ -143,7 +143,7 @@ export class Ledger {
     for (const sum of sums) this.#gone.set(sum, `a colleague deleted ${path}`);
   }
 
-  moved({ path = '', to = '' }: Change, id: number, told: number): void {
+  moved({ path = '', to = '' }: AdminChange, id: number, told: number): void {
     this.#moved.push({ id, to, told });
     for (const one of this.#saved)
       if (one.path === path || one.path.startsWith(`${path}/`)) one.path = to + one.path.slice(path.length);
