@@ -17,7 +17,7 @@ const LONG = [
   'interleave/outbox-4',
   'daemon/write-refused',
   'interleave/outbox-5',
-  'daemon/brake',
+  'daemon/delete-guard',
   'interleave/outbox-6',
   'daemon/names',
   'interleave/jobs-1',

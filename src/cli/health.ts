@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { oneLine } from '../base/text.js';
-import { type HealthReport, inspect } from '../daemon/health/inspect.js';
+import { type HealthReport, inspectHealth } from '../daemon/health/inspect.js';
 import { jobsDatabasePath } from '../daemon/jobs/opener.js';
 import { JobStore } from '../jobs/store/job-store.js';
 import type { Command } from './command.js';
@@ -21,7 +21,7 @@ export const health: Command = {
     // Looking makes no database.
     const store = existsSync(path) ? new JobStore(path) : undefined;
     try {
-      const seen = await inspect(state, context.options(), store);
+      const seen = await inspectHealth(state, context.options(), store);
       context.show(seen, () => line(seen));
       process.exitCode = EXIT[seen.level];
     } finally {

@@ -83,13 +83,13 @@ export interface ConfiguredMountsOptions {
  * of the service they go on, and the next one finds them.
  */
 export class ConfiguredMounts {
-  readonly #o: ConfiguredMountsOptions;
+  readonly #options: ConfiguredMountsOptions;
   readonly #kept: readonly Kept[];
   readonly #stop = new AbortController();
   #loop: Promise<void> | undefined;
 
   constructor(options: ConfiguredMountsOptions) {
-    this.#o = options;
+    this.#options = options;
     this.#kept = options.mounts.map((mount) => ({
       mount,
       place: mount.mountpoint,
@@ -166,12 +166,12 @@ export class ConfiguredMounts {
       }
       if (!record && one.state === 'mounted') {
         one.state = 'left';
-        this.#o.log.info({ mountpoint: mount.mountpoint }, 'it was unmounted; the next start mounts it again');
+        this.#options.log.info({ mountpoint: mount.mountpoint }, 'it was unmounted; the next start mounts it again');
         return;
       }
       if (record)
-        this.#o.log.warn({ mountpoint: mount.mountpoint }, 'the process of a mount died; it is mounted again');
-      await this.#o.start(mount, this.#stop.signal);
+        this.#options.log.warn({ mountpoint: mount.mountpoint }, 'the process of a mount died; it is mounted again');
+      await this.#options.start(mount, this.#stop.signal);
       one.state = 'mounted';
       one.failure = undefined;
       one.wait = RETRY_FIRST;
@@ -180,7 +180,7 @@ export class ConfiguredMounts {
       one.failure = isFailure(error) ? error : new Failure('internal', {}, error);
       one.retryAt = Date.now() + one.wait;
       one.wait = Math.min(RETRY_LAST, one.wait * 2);
-      this.#o.log.error(
+      this.#options.log.error(
         { error, mountpoint: mount.mountpoint },
         'a mount of the configuration failed; it is tried again',
       );
@@ -190,15 +190,15 @@ export class ConfiguredMounts {
   /** Mounts are recorded by their path without links. Of one whose process died, only what is above can be looked at. */
   async #record(one: Kept): Promise<MountRecord | undefined> {
     const { mountpoint } = one.mount;
-    const known = this.#o.state.mount(one.place);
+    const known = this.#options.state.mount(one.place);
     if (known) return known;
     one.place = join(await realpath(dirname(mountpoint)).catch(() => dirname(mountpoint)), basename(mountpoint));
     one.place = await realpath(one.place).catch(() => one.place);
-    return this.#o.state.mount(one.place);
+    return this.#options.state.mount(one.place);
   }
 
   async #unmount(one: Kept): Promise<void> {
-    const { log } = this.#o;
+    const { log } = this.#options;
     const { mount } = one;
     try {
       const record = await this.#record(one);

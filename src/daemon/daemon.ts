@@ -12,8 +12,8 @@ import { ControlServer } from './control.js';
 import { CopyOuts } from './jobs/copy-out.js';
 import { type Jobs, openJobs } from './jobs/open.js';
 import { controlMethods } from './methods.js';
+import { companyParts, type MountedProject, type MountedView, showCompany, showProject } from './mounted-view.js';
 import { type MountRequest, Mounts } from './mounts.js';
-import { companyParts, type MountedProject, type MountedView, showCompany, showProject } from './shown.js';
 
 /** How long a daemon that was told to end may take for it, milliseconds. */
 export const SHUTDOWN_LIMIT = 90_000;
@@ -43,7 +43,7 @@ export class Daemon {
   readonly mounts: Mounts;
   readonly jobs: Jobs;
   readonly connections: Connections;
-  readonly #o: DaemonOptions;
+  readonly #options: DaemonOptions;
   readonly #copyOuts: CopyOuts;
   #control: ControlServer | undefined;
   readonly #asked = new Map<Promise<unknown>, readonly Project[]>();
@@ -52,7 +52,7 @@ export class Daemon {
 
   constructor(options: DaemonOptions) {
     const { state, projects, log } = options;
-    this.#o = options;
+    this.#options = options;
     this.connections = new Connections(state.path);
     this.mounts = new Mounts(log);
     this.mounts.onEnded = (mountpoint) => state.removeMount(mountpoint);
@@ -61,12 +61,12 @@ export class Daemon {
   }
 
   get projects(): Projects {
-    return this.#o.projects;
+    return this.#options.projects;
   }
 
   /** What `drain` and `uploads` are about where no mount is named. */
   get parts(): readonly MountedProject[] {
-    const { home } = this.#o;
+    const { home } = this.#options;
     if (home.kind === 'project') return this.mounts.parts;
     const parts = companyParts(home.company);
     const known = new Set(parts.map(({ project }) => project));
@@ -75,7 +75,7 @@ export class Daemon {
 
   /** Resolves when the first mount answers; the rest goes on in the background. Aborted, nothing of it is left. */
   async begin(mount: MountRequest, signal: AbortSignal): Promise<void> {
-    const { home, log, state, projects } = this.#o;
+    const { home, log, state, projects } = this.#options;
     try {
       if (home.kind === 'project') await home.lease.open(signal);
       await projects.whenOpen(async (project) => {
@@ -113,13 +113,13 @@ export class Daemon {
       }
     });
     try {
-      this.#o.state.writeMount({
+      this.#options.state.writeMount({
         mountpoint: request.mountpoint,
         source: request.source,
         pid: process.pid,
         since: Date.now(),
         socket: this.#socket,
-        log: this.#o.logPath,
+        log: this.#options.logPath,
       });
     } catch (error) {
       // Nobody would find it.
@@ -157,14 +157,14 @@ export class Daemon {
   }
 
   get #socket(): string {
-    const { home, state } = this.#o;
+    const { home, state } = this.#options;
     return state.socket(
       home.kind === 'project' ? projectKey(home.lease.project.session) : companyKey(home.company.connection),
     );
   }
 
   async #show(request: MountRequest, signal: AbortSignal | undefined): Promise<MountedView> {
-    const { home, projects, log } = this.#o;
+    const { home, projects, log } = this.#options;
     if (request.company) {
       if (home.kind === 'company') return showCompany(home.company, request, log);
       throw new Failure('usage', { what: `the daemon has no company for ${request.source}` });
@@ -183,7 +183,7 @@ export class Daemon {
   }
 
   async #end(why: string): Promise<void> {
-    const { projects, home, log } = this.#o;
+    const { projects, home, log } = this.#options;
     log.info({ why }, 'the daemon ends');
     const limited = (): NodeJS.Timeout => setTimeout(() => process.exit(1), SHUTDOWN_LIMIT);
     let limit = limited();

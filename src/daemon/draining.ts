@@ -1,5 +1,5 @@
 import { Failure } from '../base/errors.js';
-import type { MountedProject } from './shown.js';
+import type { MountedProject } from './mounted-view.js';
 
 /** How far it is to bring up what waits. */
 export interface DrainProgress {

@@ -5,7 +5,7 @@ import type { DriverName, Mounted } from '../fuse/filesystem.js';
 import type { Ownership } from '../vfs/attributes.js';
 import { withSpellings } from '../vfs/spellings.js';
 import type { CopyOutRequest } from './jobs/copy-out.js';
-import type { MountedProject, MountedView } from './shown.js';
+import type { MountedProject, MountedView } from './mounted-view.js';
 
 export interface MountRequest {
   readonly mountpoint: string;

@@ -13,7 +13,7 @@ import { Reach } from '../server/reach.js';
 import { Service } from '../server/service.js';
 import type { Privacy } from '../vfs/privacy.js';
 import { type ConfiguredMount, ConfiguredMounts, readConfiguredMounts } from './configured-mounts.js';
-import { inspect } from './health/inspect.js';
+import { inspectHealth } from './health/inspect.js';
 import { openJobs } from './jobs/open.js';
 import { connectionTotals } from './jobs/totals.js';
 import { mountViews } from './mount-views.js';
@@ -83,7 +83,7 @@ export async function openService({ state, options, mount, listen, tls, version 
         session: (connection) => projects.session(connection),
         mounts: mounts.views(mountViews(state)),
         reach,
-        health: () => inspect(state, options, jobs.store),
+        health: () => inspectHealth(state, options, jobs.store),
         totals: (id, path, mayCrawl, signal) =>
           connectionTotals({ state, projects, connections, mayCrawl }, id, path, signal),
         mirrored: (...words) => mirroredFolder({ state, projects, privacy }, ...words),

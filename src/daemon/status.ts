@@ -4,8 +4,8 @@ import type { MirrorState } from '../mirror/mirror.js';
 import { outboxCounts } from '../outbox/uploads-view.js';
 import type { PreviewStatistics } from '../vfs/readers.js';
 import type { JobLine } from './jobs/job-lines.js';
+import type { MountedProject } from './mounted-view.js';
 import type { Live } from './mounts.js';
-import type { MountedProject } from './shown.js';
 
 /** From what people must know of most to what is as it should be. */
 const STATES: readonly MirrorState[] = ['signed-out', 'offline', 'crawling', 'ready'];

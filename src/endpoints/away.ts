@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Failure, isFailure } from '../base/errors.js';
 import { conflictName } from '../outbox/upload/conflict-name.js';
-import { asideOf, type DetachedName } from './aside.js';
+import { asideOf, type DetachedName } from './detached-names.js';
 import { childPath, isOwn, nameOf, parentOf } from './paths.js';
 import type { TargetItem, Trash } from './target.js';
 import { UNNOTED_DAYS } from './trash.js';

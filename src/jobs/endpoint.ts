@@ -112,7 +112,7 @@ export const callsOfBoth = (source: Endpoint, destination: Endpoint): number =>
     : source.calls + destination.calls;
 
 /** A target as one end of a transfer. */
-export class TargetSide implements Endpoint {
+export class TargetEndpoint implements Endpoint {
   readonly #target: Target;
   readonly keepsVersions = false;
   readonly hasBin = false;
@@ -214,7 +214,7 @@ export class TargetSide implements Endpoint {
 }
 
 /** A folder that is not there yet, as a run sees it that only looks. */
-export class AbsentSide extends TargetSide {
+export class AbsentEndpoint extends TargetEndpoint {
   override async *list(): AsyncIterable<EndpointItem> {}
 
   override stat(): Promise<undefined> {

@@ -35,7 +35,7 @@ const DEFAULT_PARALLEL = 2;
  */
 export class JobEngine {
   readonly store: JobStore;
-  readonly #o: EngineOptions;
+  readonly #options: EngineOptions;
   readonly #clock: Clock;
   readonly #runs = new Map<string, { readonly run: Run | undefined; readonly done: Promise<Execution> }>();
   readonly #stop = new AbortController();
@@ -44,14 +44,14 @@ export class JobEngine {
   #loop: Promise<void> | undefined;
 
   constructor(options: EngineOptions) {
-    this.#o = options;
+    this.#options = options;
     this.store = options.store;
     this.#clock = options.clock ?? systemClock;
   }
 
   /** Runs at once. */
   get parallel(): number {
-    return this.#o.parallel ?? DEFAULT_PARALLEL;
+    return this.#options.parallel ?? DEFAULT_PARALLEL;
   }
 
   get isLeader(): boolean {
@@ -60,7 +60,7 @@ export class JobEngine {
 
   /** Takes the lock, if nobody has it; runs that a dead process left are over then. */
   lead(): boolean {
-    this.#lock ??= tryLock(join(this.#o.folder, 'lock'));
+    this.#lock ??= tryLock(join(this.#options.folder, 'lock'));
     if (this.#lock) this.#recover();
     return this.#lock !== undefined;
   }
@@ -131,7 +131,7 @@ export class JobEngine {
       try {
         work();
       } catch (error) {
-        this.#o.log.error({ error }, 'the jobs could not be looked after; it is tried again');
+        this.#options.log.error({ error }, 'the jobs could not be looked after; it is tried again');
       }
       await this.#clock.sleep(LOOK, signal).catch(() => undefined);
     }
@@ -227,7 +227,7 @@ export class JobEngine {
 
   #begin(job: Job, trigger: Execution['trigger'], options: RunOptions): void {
     this.run(job.id, trigger, options).catch((error: unknown) =>
-      this.#o.log.error({ error, job: job.name }, 'a job could not be run'),
+      this.#options.log.error({ error, job: job.name }, 'a job could not be run'),
     );
   }
 
@@ -237,7 +237,7 @@ export class JobEngine {
     options: RunOptions,
     started: (run: Run) => void,
   ): Promise<Execution> {
-    const { store, log, opener } = this.#o;
+    const { store, log, opener } = this.#options;
     let refused: unknown;
     let claim: Claim | undefined;
     try {
@@ -266,7 +266,7 @@ export class JobEngine {
     try {
       if (refused) throw refused;
       await this.check(job.name, job.transfer);
-      ends = await openEnds(job, execution, this.#o, this.#stop.signal);
+      ends = await openEnds(job, execution, this.#options, this.#stop.signal);
       const { source, destination } = ends;
       const run = new Run({
         job,
@@ -278,7 +278,7 @@ export class JobEngine {
         until: latestEnd(job.schedule, this.#clock.now()),
         log,
         clock: this.#clock,
-        ...(this.#o.patience ? { patience: this.#o.patience } : {}),
+        ...(this.#options.patience ? { patience: this.#options.patience } : {}),
       });
       started(run);
       const outcome = await run.go();
@@ -309,9 +309,11 @@ export class JobEngine {
   /** Where the report is. Without space for one, what the run did stays done: it is logged. */
   async #report(job: Job, execution: Execution, outcome: RunOutcome): Promise<{ report?: string }> {
     try {
-      return { report: await writeReport(join(this.#o.folder, 'reports'), this.#o.store, job, execution, outcome) };
+      return {
+        report: await writeReport(join(this.#options.folder, 'reports'), this.#options.store, job, execution, outcome),
+      };
     } catch (error) {
-      this.#o.log.error({ error, job: job.name }, 'the report of a run could not be written');
+      this.#options.log.error({ error, job: job.name }, 'the report of a run could not be written');
       return {};
     }
   }
@@ -326,7 +328,7 @@ export class JobEngine {
   #keepUp(job: Job): void {
     const seconds = intervalOf(job.schedule);
     try {
-      if (seconds !== undefined) this.#o.opener.looksEvery?.(job, seconds);
+      if (seconds !== undefined) this.#options.opener.looksEvery?.(job, seconds);
     } catch (error) {
       // The run itself says what is wrong.
       if (!isFailure(error)) throw error;
@@ -335,7 +337,7 @@ export class JobEngine {
 
   #sourceState(job: Job, simulation: boolean): string | undefined {
     try {
-      return simulation ? undefined : this.#o.opener.sourceState?.(job);
+      return simulation ? undefined : this.#options.opener.sourceState?.(job);
     } catch (error) {
       // The run itself says what is wrong.
       if (!isFailure(error)) throw error;
@@ -345,7 +347,7 @@ export class JobEngine {
 
   /** After a run: what the job is now, and when it runs again. */
   #settle(job: Job, execution: Execution, status: ExecutionStatus, reason: string | undefined): void {
-    const { store } = this.#o;
+    const { store } = this.#options;
     const now = this.#clock.now();
     // This process ends in the middle of it: the next one goes on at once.
     const isPaused = this.#isPaused(job.id);
@@ -372,12 +374,12 @@ export class JobEngine {
       executeOn: due ?? null,
     });
     this.#forgetReports(store.retire(job.id, now - after.retention.days * 86_400_000));
-    this.#o.log.info({ job: job.name, status, stats: execution.stats }, stop ?? reason ?? 'a run of a job ended');
-    this.#o.ended?.(store.get(job.id), store.execution(execution.id)!);
+    this.#options.log.info({ job: job.name, status, stats: execution.stats }, stop ?? reason ?? 'a run of a job ended');
+    this.#options.ended?.(store.get(job.id), store.execution(execution.id)!);
   }
 
   async #places({ source, destination }: Job['transfer']): Promise<EndpointLocations> {
-    const { opener } = this.#o;
+    const { opener } = this.#options;
     return { source: await opener.place(source), destination: await opener.place(destination) };
   }
 
@@ -406,6 +408,7 @@ export class JobEngine {
   }
 
   #forgetReports(executions: readonly number[]): void {
-    for (const id of executions) rmSync(join(this.#o.folder, 'reports', String(id)), { recursive: true, force: true });
+    for (const id of executions)
+      rmSync(join(this.#options.folder, 'reports', String(id)), { recursive: true, force: true });
   }
 }

@@ -34,7 +34,7 @@ export async function openEnds(
   } as const;
   const opened: Endpoint[] = [];
   const close = async (): Promise<void> => {
-    await Promise.allSettled(opened.map((side) => side.close()));
+    await Promise.allSettled(opened.map((endpoint) => endpoint.close()));
   };
   try {
     const source = await opener.open(transfer.source, {

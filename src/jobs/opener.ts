@@ -1,12 +1,12 @@
 import type { Job } from './definition/job-schema.js';
-import type { SideReference } from './definition/transfer-schema.js';
+import type { EndpointReference } from './definition/transfer-schema.js';
 import type { Endpoint } from './endpoint.js';
 import type { EndpointLocation } from './overlap.js';
 import type { Execution } from './store/executions.js';
 import type { RunOptions } from './store/job-store.js';
 import type { StoredUploads } from './store/stored-uploads.js';
 
-export interface SideRequest {
+export interface EndpointRequest {
   readonly job: string;
   readonly jobName: string;
   readonly whenSpent: 'wait' | 'fail';
@@ -25,9 +25,9 @@ export interface SideRequest {
 
 /** Opens the ends of transfers; whoever composes the program knows connections and projects. */
 export interface Opener {
-  open(reference: SideReference, request: SideRequest): Promise<Endpoint>;
+  open(reference: EndpointReference, request: EndpointRequest): Promise<Endpoint>;
   /** Where it is, without a call. @throws Failure `no-such-connection`, … */
-  place(reference: SideReference): Promise<EndpointLocation>;
+  place(reference: EndpointReference): Promise<EndpointLocation>;
   /**
    * What is the same as long as nothing changed at the source, told without a call; undefined: it cannot be told.
    * @throws Failure as `place`

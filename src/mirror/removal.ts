@@ -61,10 +61,10 @@ const CHUNK = 256;
  * looks before it, and compares afterwards what went: what nobody here had seen is taken out of the bin at once.
  */
 export class Removals {
-  readonly #o: RemovalOptions;
+  readonly #options: RemovalOptions;
 
   constructor(options: RemovalOptions) {
-    this.#o = options;
+    this.#options = options;
   }
 
   /**
@@ -73,7 +73,7 @@ export class Removals {
    * Where the mirror does not know the item yet it is asked for by itself.
    */
   async look({ id, isFile }: { id: RemoteId; isFile: boolean }, since: number, call: CallOptions): Promise<void> {
-    const { mirror } = this.#o;
+    const { mirror } = this.#options;
     const { view } = mirror;
     if (view.crawlDone) await mirror.lookSince(since, call.signal ?? NEVER);
     const item = view.byRemoteId(id);
@@ -89,15 +89,15 @@ export class Removals {
   }
 
   async #lookAtFile(id: RemoteId, call: CallOptions): Promise<void> {
-    const { client, project, mirror } = this.#o;
+    const { client, project, mirror } = this.#options;
     const { item, serverTime } = await client.fileNow(project, id, call);
     await mirror.store.ingestItems([item], serverTime);
   }
 
   /** To be called just before the deletion. */
   before(item: Item, inDoubt = false): Before {
-    const { view, store } = this.#o.mirror;
-    const time = view.number('poll.at') ?? Math.floor(this.#o.clock.now() / 1000);
+    const { view, store } = this.#options.mirror;
+    const time = view.number('poll.at') ?? Math.floor(this.#options.clock.now() / 1000);
     if (item.isFile || inDoubt) return { time, binned: undefined };
     const binned = new Set<RemoteId>();
     for (const folders = [item.remoteId]; folders.length > 0; ) {
@@ -111,7 +111,7 @@ export class Removals {
 
   /** 1 call. @throws Failure as `ProcoreWrites` */
   async send(item: Item, { time }: Pick<Before, 'time'>, call: CallOptions): Promise<Sent> {
-    const { writes, project, unanswered } = this.#o;
+    const { writes, project, unanswered } = this.#options;
     for (let inDoubt = false; ; inDoubt = true)
       try {
         const reply = item.isFile
@@ -133,7 +133,7 @@ export class Removals {
    * @throws Failure `removal-unchecked`: the server does not show it yet; `unseen-in-bin`: it could not be brought back
    */
   async compare(item: Item, sent: Sent, before: Before, isSeen: IsSeen, call: CallOptions): Promise<boolean> {
-    const { store } = this.#o.mirror;
+    const { store } = this.#options.mirror;
     // Somebody else deleted it.
     const isOurs = sent.reply !== undefined || sent.inDoubt;
     const isAllSeen = isOurs ? await this.#isAllSeen(item, sent, before, isSeen, call) : true;
@@ -142,7 +142,7 @@ export class Removals {
       return false;
     }
     await store.confirmDeletion(item.remoteId, sent.reply?.serverTime ?? 0);
-    if (isAllSeen) this.#o.unanswered.forget(item.remoteId);
+    if (isAllSeen) this.#options.unanswered.forget(item.remoteId);
     return true;
   }
 
@@ -165,7 +165,7 @@ export class Removals {
       const version = sent.reply?.item?.version?.id ?? (await this.#versionOf(item, before, call));
       return version && isSeen({ id, version });
     }
-    const { view, store } = this.#o.mirror;
+    const { view, store } = this.#options.mirror;
     const content = new Set(view.children(id, 0, CHUNK).map(({ remoteId }) => remoteId));
     const tells = sent.reply?.item?.hasChildren;
     if (tells && content.size > 0 && view.number(REPLIES_TELL) === undefined)
@@ -177,7 +177,7 @@ export class Removals {
 
   /** Whether the item went with the folder now, and was not in the bin before. */
   #wentAlong(row: ReadRow, { time, binned }: Before): boolean {
-    const known = this.#o.mirror.view.byRemoteId(row.id);
+    const known = this.#options.mirror.view.byRemoteId(row.id);
     // The index may lag, so what is that new may not have been seen, wherever one looked.
     const since = time - STALE_LISTING;
     const isNew = row.createdAt >= since || row.madeAt >= since;
@@ -196,7 +196,7 @@ export class Removals {
     before: Before,
     call: CallOptions,
   ): Promise<readonly ReadRow[] | undefined> {
-    const { mirror } = this.#o;
+    const { mirror } = this.#options;
     const { remoteId: folderId } = folder;
     const listed = content.size === 0 ? await this.#listed(folderId, call) : undefined;
     if (listed) return listed;
@@ -216,7 +216,7 @@ export class Removals {
 
   /** What a folder in the bin has in it by its own listing; undefined where the server does not show one. */
   async #listed(id: RemoteId, call: CallOptions): Promise<readonly ReadRow[] | undefined> {
-    const { client, project } = this.#o;
+    const { client, project } = this.#options;
     try {
       const { folder, children } = await client.folder(project, id, call);
       return folder.deleted ? children.map(toReadRow) : undefined;
@@ -228,7 +228,7 @@ export class Removals {
 
   /** The version with which a file went; undefined where it cannot be found any more. */
   async #versionOf(item: Item, before: Before, call: CallOptions): Promise<VersionId | undefined> {
-    const { client, project, mirror } = this.#o;
+    const { client, project, mirror } = this.#options;
     try {
       const now = await client.file(project, item.remoteId, call);
       // Somebody took it out of the bin.
@@ -245,7 +245,7 @@ export class Removals {
   }
 
   async #bringBack(item: Item, call: CallOptions): Promise<void> {
-    const { mirror, nameBeside } = this.#o;
+    const { mirror, nameBeside } = this.#options;
     const { view, store } = mirror;
     const root = view.item(ROOT_INODE)?.remoteId ?? item.parentId;
     const name = nameBeside(item.remoteName);
@@ -253,7 +253,7 @@ export class Removals {
     let why: unknown;
     for (const place of places)
       try {
-        const { item: now, serverTime } = await takeBack(this.#o, item, place, call);
+        const { item: now, serverTime } = await takeBack(this.#options, item, place, call);
         const { inode, sequence, versionId } = view.byRemoteId(item.remoteId) ?? item;
         const isSame = (now.version?.id ?? 0) === versionId;
         const own = isSame ? { sequence } : { sequence: nextSequence(sequence), replaced: sequence };

@@ -6,7 +6,7 @@ import { linuxNames } from '../names/linux.js';
 import { rebased } from './intents/attempt.js';
 import { isNothing } from './intents/changes.js';
 import { INTERRUPTED, type Intent, NO_REMOTE, UNSURE } from './intents/intent.js';
-import { PEOPLE } from './intents/late.js';
+import { PEOPLE } from './intents/late-calls.js';
 import type { Outbox } from './outbox.js';
 
 /**

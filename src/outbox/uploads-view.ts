@@ -2,7 +2,7 @@ import type { Inode } from '../base/ids.js';
 import { isNothing, withoutContent } from './intents/changes.js';
 import { hasFailed, type Intent, isLocal, NO_REMOTE, needsPerson } from './intents/intent.js';
 import type { Outbox } from './outbox.js';
-import { DELETE_GUARD_REASON, isBraked } from './scheduler/delete-guard.js';
+import { DELETE_GUARD_REASON, isGuarded } from './scheduler/delete-guard.js';
 import { coveredBy } from './scheduler/order.js';
 import { REFUSED_REASON } from './scheduler/refusals.js';
 import type { Scheduler } from './scheduler/scheduler.js';
@@ -65,13 +65,13 @@ export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: Readonly
 export const waits = ({ state }: Pick<UploadLine, 'state'>): boolean => state !== 'local' && state !== 'kept';
 
 function reasonOf(intent: Intent, outbox: Outbox, scheduler: Scheduler): string | undefined {
-  if (scheduler.braked && isBraked(intent)) return DELETE_GUARD_REASON;
+  if (scheduler.braked && isGuarded(intent)) return DELETE_GUARD_REASON;
   const refusal = scheduler.refusals.of(intent) && REFUSED_REASON;
   return intent.reason ?? refusal ?? waitsForRename(intent, outbox);
 }
 
 function needsOf(intent: Intent, scheduler: Scheduler): Pick<UploadLine, 'needs'> {
-  if (scheduler.braked && isBraked(intent)) return { needs: 'release' };
+  if (scheduler.braked && isGuarded(intent)) return { needs: 'release' };
   if (needsPerson(intent) || intent.state === 'refused') return { needs: 'person' };
   return scheduler.refusals.of(intent) ? { needs: 'permission' } : {};
 }

@@ -2,7 +2,7 @@ import type { ProjectId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import type { ProcoreClient } from './client.js';
 import type { RemoteItem, RemoteVersion } from './items.js';
-import type { Digests, OwnWork } from './own-work.js';
+import type { Digests, OwnWork } from './own-versions.js';
 
 /** A version that we have made. */
 export interface OwnVersion {

@@ -6,7 +6,7 @@ import { inOrder } from '../base/in-order.js';
 import { type FileLock, tryLock } from '../base/lock.js';
 import type { Log } from '../base/log.js';
 import type { Connection } from '../connections/connection.js';
-import { CompanyProjects } from '../mirror/company/company.js';
+import { CompanyProjects } from '../mirror/company/company-projects.js';
 import type { CompanyProject } from '../mirror/company/store.js';
 import { leftInOutbox } from '../outbox/intents/left.js';
 import { listProjects } from '../procore/resolve-project.js';

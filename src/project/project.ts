@@ -29,7 +29,7 @@ import { conflictName } from '../outbox/upload/conflict-name.js';
 import { LateArrivals } from '../outbox/upload/late-arrivals.js';
 import { FIRST_RETRY } from '../outbox/upload/publish.js';
 import { Sender } from '../outbox/upload/sender.js';
-import { OwnWork } from '../procore/own-work.js';
+import { OwnWork } from '../procore/own-versions.js';
 import type { PreviewBudget } from '../vfs/preview-budget.js';
 import { Readers } from '../vfs/readers.js';
 import type { ProjectSession } from './session.js';

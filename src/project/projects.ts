@@ -53,7 +53,7 @@ const LOOK = 2000;
 
 /** The projects that this process owns, each as long as somebody needs it, and the sessions by which it talks for them. */
 export class Projects {
-  readonly #o: ProjectsOptions;
+  readonly #options: ProjectsOptions;
   readonly #connections: Connections;
   readonly #open = new Map<string, Open>();
   readonly #ready = new Map<string, Project>();
@@ -66,7 +66,7 @@ export class Projects {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ProjectsOptions) {
-    this.#o = options;
+    this.#options = options;
     this.#connections = new Connections(options.state.path);
   }
 
@@ -140,7 +140,7 @@ export class Projects {
 
   /** The session of a connection, which all its projects share. */
   session(connection: Connection): Shared<Session> {
-    const { state, options, log } = this.#o;
+    const { state, options, log } = this.#options;
     const known = this.#sessions.get(connection.id);
     const shared = known ?? { session: openSession(state, connection, options, log), users: 0 };
     this.#sessions.set(connection.id, shared);
@@ -162,7 +162,7 @@ export class Projects {
   rest(connection: Connection, project: ResolvedProject): void {
     const key = projectKey({ connection, project });
     if (this.#open.has(key) || this.#resting.has(key)) return;
-    const { occupied, oldestUse } = cachedIn(this.#o.state.projectPath(key));
+    const { occupied, oldestUse } = cachedIn(this.#options.state.projectPath(key));
     if (occupied === 0) return;
     const evict = async (bytes: number): Promise<number> => {
       let lease: Lease | undefined;
@@ -170,7 +170,8 @@ export class Projects {
         lease = await this.acquireKnown(connection, project);
         return await lease.project.content.evict(bytes);
       } catch (error) {
-        if (!(error instanceof Owned)) this.#o.log.warn({ error, project: key }, 'a closed project keeps its cache');
+        if (!(error instanceof Owned))
+          this.#options.log.warn({ error, project: key }, 'a closed project keeps its cache');
         return 0;
       } finally {
         await lease?.release();
@@ -190,7 +191,7 @@ export class Projects {
   }
 
   async #opened(key: string, session: Shared<Session>, resolved: ResolvedProject): Promise<Project> {
-    const { state, projectOptions, log } = this.#o;
+    const { state, projectOptions, log } = this.#options;
     const shared = { ...projectOptions, cacheShared: this.#cache };
     const project = await Project.open(projectSession(session.value, resolved), state, shared, log);
     this.#resting.get(key)?.();
@@ -225,7 +226,7 @@ export class Projects {
   /** Closes a project that nobody needs and that has nothing to do. */
   async #unused(key: string, open: Open, project: Project): Promise<void> {
     if (open.users > 0 || this.#open.get(key) !== open) return;
-    if (this.#o.lingers === true && hasWork(project)) {
+    if (this.#options.lingers === true && hasWork(project)) {
       start(open, project);
       this.#timer ??= setInterval(() => this.#closeUnused(), LOOK).unref();
     } else await this.#close(key, project);
@@ -252,9 +253,9 @@ export class Projects {
     const closing = (async () => {
       try {
         await inOrder(left, () => project.close());
-        if (this.#o.lingers) this.rest(project.session.connection, project.session.project);
+        if (this.#options.lingers) this.rest(project.session.connection, project.session.project);
       } catch (error) {
-        this.#o.log.error({ error, project: key }, 'a project did not end cleanly');
+        this.#options.log.error({ error, project: key }, 'a project did not end cleanly');
       } finally {
         session.release();
         this.#closing.delete(key);

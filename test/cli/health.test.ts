@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { resolveOptions } from '#src/base/options.js';
 import { Connections } from '#src/connections/store.js';
-import { type HealthReport, inspect } from '#src/daemon/health/inspect.js';
+import { type HealthReport, inspectHealth } from '#src/daemon/health/inspect.js';
 import { noticesOf } from '#src/daemon/health/watch.js';
 import { jobsDatabasePath } from '#src/daemon/jobs/opener.js';
 import { waitFor } from '#src/jobs/run/away.js';
@@ -58,7 +58,7 @@ t.test('health sees jobs: flagged, failed, without anybody who runs them', async
   const store = new JobStore(jobsDatabasePath(state));
   t.teardown(() => store.close());
   const at = async (minutes: number) =>
-    noticesOf(await inspect(state, options, store, Date.now() + minutes * 60_000)).map(
+    noticesOf(await inspectHealth(state, options, store, Date.now() + minutes * 60_000)).map(
       ({ kind, message }) => `${kind} ${message}`,
     );
   t.strictSame(await at(40), []);
@@ -82,13 +82,13 @@ t.test('health sees a job that waits for what is away; people are told when that
     code: 1,
     stdout: `WARNING: job "nightly" waits since ${since} UTC: ${reason}\n`,
   });
-  const told = async (minutes: number) => noticesOf(await inspect(state, options, store, now + minutes * 60_000));
+  const told = async (minutes: number) => noticesOf(await inspectHealth(state, options, store, now + minutes * 60_000));
   t.strictSame(await told(59), []);
   t.match(await told(60), [{ kind: 'waiting', job: { name: 'nightly' } }]);
   store.reopen(id);
-  t.match((await inspect(state, options, store)).findings, [{ kind: 'waiting' }], 'also while it looks');
+  t.match((await inspectHealth(state, options, store)).findings, [{ kind: 'waiting' }], 'also while it looks');
   store.update(id, { status: 'completed', ended: now, stats: {} });
-  t.strictSame((await inspect(state, options, store)).findings, []);
+  t.strictSame((await inspectHealth(state, options, store)).findings, []);
 });
 
 t.test('health sees a mount that is gone, a sign-in that ended, changes that wait', async (t) => {
@@ -99,7 +99,7 @@ t.test('health sees a mount that is gone, a sign-in that ended, changes that wai
   const { pid } = await installation.status(mnt);
   await running.close();
   await writeFile(join(mnt, 'waits.txt'), 'waits');
-  const later = async () => noticesOf(await inspect(state, options, undefined, Date.now() + 2 * 3_600_000));
+  const later = async () => noticesOf(await inspectHealth(state, options, undefined, Date.now() + 2 * 3_600_000));
   // What is only closed is not said to wait.
   await until(async () => (await later()).length > 0);
   t.match(await later(), [{ kind: 'old-outbox', subject: mnt, message: /1 change waits since/ }]);
@@ -108,7 +108,7 @@ t.test('health sees a mount that is gone, a sign-in that ended, changes that wai
   const dead = await installation.procorefs(['health']);
   t.equal(dead.code, 2);
   t.match(dead.stdout, /^BROKEN: .*its daemon does not answer/);
-  const unowned = await inspect(state, options, undefined, Date.now() + 2 * 3_600_000);
+  const unowned = await inspectHealth(state, options, undefined, Date.now() + 2 * 3_600_000);
   t.match(
     unowned.findings.find(({ kind }) => kind === 'old-outbox'),
     { message: /1 change waits since .*, and it is not mounted/ },
@@ -118,7 +118,7 @@ t.test('health sees a mount that is gone, a sign-in that ended, changes that wai
   const [connection] = connections.all();
   connections.update(connection!.id, { grant: 'authorization-code' });
   t.match(
-    noticesOf(await inspect(state, options, undefined)).find(({ kind }) => kind === 'signed-out'),
+    noticesOf(await inspectHealth(state, options, undefined)).find(({ kind }) => kind === 'signed-out'),
     { connection: connection!.id, message: /"Procore" is signed out/ },
   );
 });

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { type AsideFolders, aside } from '#src/endpoints/aside.js';
+import { type AsideFolders, aside } from '#src/endpoints/detached-names.js';
 import { FolderTarget } from '#src/endpoints/folder/folder-target.js';
 import { identityOf } from '#src/endpoints/folder/identity.js';
 import { FolderRoot, type OpenFolder } from '#src/endpoints/folder/root.js';

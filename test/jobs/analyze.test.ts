@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { openTarget } from '#src/endpoints/open.js';
 import { analyze } from '#src/jobs/analyze/analyze.js';
-import { type EndpointItem, TargetSide } from '#src/jobs/endpoint.js';
+import { type EndpointItem, TargetEndpoint } from '#src/jobs/endpoint.js';
 import type { PlatformName } from '#src/names/platforms.js';
 import { put } from '../support/jobs.js';
 import { Installation, mounted } from '../support/mounted.js';
@@ -12,11 +12,11 @@ import { Installation, mounted } from '../support/mounted.js';
 const NOW = Date.UTC(2026, 0, 1);
 const signal = new AbortController().signal;
 
-async function openFolder(folder: string): Promise<TargetSide> {
-  return new TargetSide(await openTarget({ platform: 'fs', uri: folder }, { mayWrite: false, signal }));
+async function openFolder(folder: string): Promise<TargetEndpoint> {
+  return new TargetEndpoint(await openTarget({ platform: 'fs', uri: folder }, { mayWrite: false, signal }));
 }
 
-const analyzed = async (side: TargetSide, platform: PlatformName, most = 100) => {
+const analyzed = async (side: TargetEndpoint, platform: PlatformName, most = 100) => {
   try {
     return await analyze(side, { platform, most, decode: platform === 'procore', now: NOW, signal });
   } finally {
@@ -86,7 +86,7 @@ t.test('lists are cut, counts are not; a folder that cannot be listed is said', 
   t.equal(found.problems.count, 1000);
   t.equal(found.problems.items.length, 3);
 
-  class Broken extends TargetSide {
+  class Broken extends TargetEndpoint {
     override async *list(path: string, stop: AbortSignal): AsyncIterable<EndpointItem> {
       // What a share does that goes away while it is listed.
       if (path === 'sub') rmSync(join(folder, 'sub'), { recursive: true, force: true });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
 import { StorageStaging } from '#src/endpoints/remote/staging.js';
-import { TargetSide } from '#src/jobs/endpoint.js';
+import { TargetEndpoint } from '#src/jobs/endpoint.js';
 import { contentOf, Folders, folderOpener, put } from '../support/jobs.js';
 import { QUIRKS, type Quirks, Quirky } from '../support/quirky-targets.js';
 
@@ -29,7 +29,7 @@ function quirkyJob(t: Test, quirks: Quirks): Folders {
       if (reference.connection.id !== folders.b) return folderOpener.open(reference, request);
       // One server for all runs.
       storage ??= new Quirky(folders.b, quirks);
-      return new TargetSide(new RemoteTarget(storage, new StorageStaging(folders.top, 'quirky')));
+      return new TargetEndpoint(new RemoteTarget(storage, new StorageStaging(folders.top, 'quirky')));
     },
   });
   put(folders.a, FILES, 1_600_000_001.5);

@@ -6,7 +6,7 @@ import type { Clock } from '#src/base/clock.js';
 import { Failure } from '#src/base/errors.js';
 import { ROOT_INODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import { POLLS_MISS } from '#src/mirror/database/silence.js';
+import { POLLS_MISS } from '#src/mirror/database/missed-changes.js';
 import type { Item } from '#src/mirror/database/view.js';
 import type { Mirror } from '#src/mirror/mirror.js';
 import { Crawl } from '#src/mirror/sync/crawl.js';

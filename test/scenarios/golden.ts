@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CONFLICT_RESOLUTIONS, DELETE_PROPAGATIONS, TRANSFER_TYPES } from '#src/jobs/definition/words.js';
-import type { TargetSide } from '#src/jobs/endpoint.js';
+import type { TargetEndpoint } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { platforms } from '#src/names/platforms.js';
 import { type Combination, flat, Reference, type Tree, type Version } from '../support/job-reference.js';
@@ -151,7 +151,7 @@ const opener: Opener = {
   async open(reference, request) {
     const side = await folderOpener.open(reference, request);
     if (!request.create) return side;
-    Object.defineProperty(side, 'rules', { value: { ...(side as TargetSide).rules, names: platforms.ntfs } });
+    Object.defineProperty(side, 'rules', { value: { ...(side as TargetEndpoint).rules, names: platforms.ntfs } });
     return side;
   },
 };

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Secret } from '#src/base/secret.js';
 import { openTarget, type TargetDefinition } from '#src/endpoints/open.js';
-import { type Endpoint, TargetSide } from '#src/jobs/endpoint.js';
+import { type Endpoint, TargetEndpoint } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { contentOf, type Files, Folders, put } from '../support/jobs.js';
 import { randomBy } from '../support/random.js';
@@ -139,8 +139,8 @@ export async function hostileNames(
         signal,
         ...(id === store ? { password: new Secret(password) } : {}),
       };
-      if (id !== store) return new TargetSide(await openTarget({ platform: 'fs', uri: id }, options));
-      return seen(new TargetSide(await openTarget(definition, options)));
+      if (id !== store) return new TargetEndpoint(await openTarget({ platform: 'fs', uri: id }, options));
+      return seen(new TargetEndpoint(await openTarget(definition, options)));
     },
     place: ({ connection: { id }, target: { path } }) => Promise.resolve({ tree: id, path, abilities }),
   };

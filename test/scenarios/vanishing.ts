@@ -5,7 +5,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openTarget } from '#src/endpoints/open.js';
-import { TargetSide } from '#src/jobs/endpoint.js';
+import { TargetEndpoint } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import type { Execution } from '#src/jobs/store/executions.js';
 import { unmountAfter } from '../support/afterwards.js';
@@ -64,7 +64,7 @@ export async function vanishingShare(t: Scenario, files: number, seed: number): 
     async open({ connection: { id } }, { create, mayWrite, signal }) {
       const share = { platform: 'nfs', uri: mountpoint, mountpoint };
       const definition = id === 'share' ? share : { platform: 'fs', uri: id };
-      const side = new TargetSide(await openTarget(definition, { create, mayWrite, signal }));
+      const side = new TargetEndpoint(await openTarget(definition, { create, mayWrite, signal }));
       if (id !== 'share') return side;
       const write = side.write.bind(side);
       side.write = async (...words) => {

@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path';
 import { silentLog } from '#src/base/log.js';
 import { openTarget } from '#src/endpoints/open.js';
 import { type JobBody, parseJobBody } from '#src/jobs/definition/job-schema.js';
-import { TargetSide } from '#src/jobs/endpoint.js';
+import { TargetEndpoint } from '#src/jobs/endpoint.js';
 import { JobEngine } from '#src/jobs/engine.js';
 import type { EngineOptions } from '#src/jobs/engine-options.js';
 import type { Opener } from '#src/jobs/opener.js';
@@ -121,7 +121,7 @@ export const folderOpener: Opener = {
       .filter((part) => part !== '')
       .join('/');
     const options = { path, create, mayWrite, mountedAt, signal };
-    return new TargetSide(await openTarget({ platform: 'fs', uri: connection.id }, options));
+    return new TargetEndpoint(await openTarget({ platform: 'fs', uri: connection.id }, options));
   },
   place({ connection, target }) {
     return Promise.resolve({

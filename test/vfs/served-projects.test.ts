@@ -1,7 +1,7 @@
 import t from 'tap';
 import { asProjectId } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import type { CompanyProjects } from '#src/mirror/company/company.js';
+import type { CompanyProjects } from '#src/mirror/company/company-projects.js';
 import type { CompanyProject } from '#src/mirror/company/store.js';
 import { type OpenedProject, ServedProjects } from '#src/vfs/company/served-projects.js';
 import { until } from '../support/processes.js';

@@ -59,7 +59,7 @@ const ANSWER_LIMIT = 5000;
 const NO_DISK = 64 * 2 ** 20;
 
 /** Looks at everything that a state folder has: mounts, jobs, connections, outboxes, disk. Makes no API call. */
-export async function inspect(
+export async function inspectHealth(
   state: StateFolder,
   options: OptionValues,
   store: JobStore | undefined,

@@ -7,9 +7,9 @@ import { Connections } from '../../connections/store.js';
 import { openConnection } from '../../endpoints/connection.js';
 import { openTarget } from '../../endpoints/open.js';
 import { type Analysis, analyze } from '../../jobs/analyze/analyze.js';
-import { TargetSide } from '../../jobs/endpoint.js';
+import { TargetEndpoint } from '../../jobs/endpoint.js';
 import type { PlatformName } from '../../names/platforms.js';
-import { ProcoreSide } from '../../project/endpoint/procore-endpoint.js';
+import { ProcoreEndpoint } from '../../project/endpoint/procore-endpoint.js';
 import { Owned, Project, type ProjectOptions, projectKey } from '../../project/project.js';
 import { openProjectSession } from '../../project/session.js';
 import type { StateFolder } from '../../project/state-folder.js';
@@ -48,25 +48,25 @@ export async function analyzeSource(
 ): Promise<Analysis> {
   if (isAbsolute(text) || /^\.{1,2}(\/|$)/.test(text)) {
     const target = await openTarget({ platform: 'fs', uri: resolve(text) }, { mayWrite: false, signal });
-    return analyzeTarget(new TargetSide(target), request, signal);
+    return analyzeTarget(new TargetEndpoint(target), request, signal);
   }
   const connections = new Connections(context.state.path);
   const end = endOf(connections, sideFrom(connections, text));
   if (end.kind === 'project') return analyzeProjectEnd(end, request, context, signal);
   const target = await openConnection(connections, end.connection, { path: end.path, mayWrite: false, signal });
-  return analyzeTarget(new TargetSide(target), request, signal);
+  return analyzeTarget(new TargetEndpoint(target), request, signal);
 }
 
 async function analyzeTarget(
-  side: TargetSide,
+  endpoint: TargetEndpoint,
   { platform = 'procore', most }: AnalyzeRequest,
   signal: AbortSignal,
 ): Promise<Analysis> {
   try {
     // Through a mount, a local name is a shown one.
-    return await analyze(side, { platform, most, decode: platform === 'procore', now: Date.now(), signal });
+    return await analyze(endpoint, { platform, most, decode: platform === 'procore', now: Date.now(), signal });
   } finally {
-    await side.close();
+    await endpoint.close();
   }
 }
 
@@ -127,19 +127,19 @@ export async function askOwner(
 }
 
 /** A project of this process, to be walked: 0 calls, but for the crawl that is waited for. */
-export async function crawledSide(
+export async function crawledEndpoint(
   project: Project,
   folder: string,
   purpose: string,
   locks: boolean,
   signal: AbortSignal,
-): Promise<ProcoreSide> {
+): Promise<ProcoreEndpoint> {
   const { mirror, session } = project;
   while (!mirror.view.crawlDone) {
     if (mirror.state === 'signed-out') throw new Failure('signed-out', { name: session.connection.name });
     await systemClock.sleep(LOOK, signal);
   }
-  return new ProcoreSide(accessOf(project), {
+  return new ProcoreEndpoint(accessOf(project), {
     job: `${purpose} ${Date.now()}`,
     jobName: purpose,
     path: folder,
@@ -156,6 +156,6 @@ export async function analyzeProject(
   { platform = 'linux', most }: AnalyzeRequest,
   signal: AbortSignal,
 ): Promise<Analysis> {
-  const side = await crawledSide(project, folder, 'analyze', true, signal);
-  return analyze(side, { platform, most, decode: true, now: Date.now(), signal });
+  const endpoint = await crawledEndpoint(project, folder, 'analyze', true, signal);
+  return analyze(endpoint, { platform, most, decode: true, now: Date.now(), signal });
 }

@@ -5,7 +5,7 @@ import type { Connections } from '../../connections/store.js';
 import type { FilterRule } from '../../jobs/definition/filter-schema.js';
 import type { Job, JobBody } from '../../jobs/definition/job-schema.js';
 import { parseJobBody } from '../../jobs/definition/job-schema.js';
-import type { SideReference } from '../../jobs/definition/transfer-schema.js';
+import type { EndpointReference } from '../../jobs/definition/transfer-schema.js';
 import type { JobEngine } from '../../jobs/engine.js';
 import type { ProjectSession } from '../../project/session.js';
 import { shortHash } from '../../project/state-folder.js';
@@ -107,7 +107,7 @@ export class CopyOuts {
   #wanted({ folder, owner }: MountedFolder, copyOut: CopyOutRequest, { connection, project }: ProjectSession): JobBody {
     const to = copyOut.to.startsWith('/') || copyOut.to.includes(':') ? copyOut.to : `${copyOut.to}:`;
     const names = [...(connection.project === undefined ? [String(project.id)] : []), folder];
-    const source: SideReference = {
+    const source: EndpointReference = {
       connection: { id: connection.id },
       target: { path: `/${names.filter((name) => name !== '').join('/')}` },
     };

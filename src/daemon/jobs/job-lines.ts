@@ -2,7 +2,7 @@ import type { Connections } from '../../connections/store.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import type { Execution } from '../../jobs/store/executions.js';
 import type { JobStore } from '../../jobs/store/job-store.js';
-import type { MountedView } from '../shown.js';
+import type { MountedView } from '../mounted-view.js';
 import { concerns, endOf } from './places.js';
 
 /** A job as `status` shows it. Times are ISO 8601. */

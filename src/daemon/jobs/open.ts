@@ -7,7 +7,7 @@ import { programsSchema, waysSchema } from '../../jobs/definition/job-schema.js'
 import { JobEngine } from '../../jobs/engine.js';
 import { Notifier } from '../../jobs/notify/notifier.js';
 import { JobStore } from '../../jobs/store/job-store.js';
-import { inspect } from '../health/inspect.js';
+import { inspectHealth } from '../health/inspect.js';
 import { Watch } from '../health/watch.js';
 import { JobOpener, jobsDatabasePath, type OpenerOptions } from './opener.js';
 
@@ -52,7 +52,7 @@ export function openJobs(options: OpenerOptions & { readonly options: OptionValu
     start() {
       engine.start();
       watch ??= new Watch(
-        () => inspect(state, options.options, store),
+        () => inspectHealth(state, options.options, store),
         () => engine.isLeader,
         notifier,
         log,

@@ -5,13 +5,13 @@ import { Connections, requireEnabled } from '../../connections/store.js';
 import { openConnection } from '../../endpoints/connection.js';
 import type { Target } from '../../endpoints/target.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
-import type { SideReference } from '../../jobs/definition/transfer-schema.js';
-import { AbsentSide, type Endpoint, TargetSide } from '../../jobs/endpoint.js';
-import type { Claim, Opener, SideRequest } from '../../jobs/opener.js';
+import type { EndpointReference } from '../../jobs/definition/transfer-schema.js';
+import { AbsentEndpoint, type Endpoint, TargetEndpoint } from '../../jobs/endpoint.js';
+import type { Claim, EndpointRequest, Opener } from '../../jobs/opener.js';
 import type { EndpointLocation } from '../../jobs/overlap.js';
 import type { Execution } from '../../jobs/store/executions.js';
 import type { RunOptions } from '../../jobs/store/job-store.js';
-import { ProcoreSide } from '../../project/endpoint/procore-endpoint.js';
+import { ProcoreEndpoint } from '../../project/endpoint/procore-endpoint.js';
 import type { ProjectAccess } from '../../project/endpoint/project-tree.js';
 import { Owned, type Project } from '../../project/project.js';
 import type { Lease, Projects } from '../../project/projects.js';
@@ -27,23 +27,23 @@ export interface OpenerOptions {
 
 /** Opens the ends of transfers for the engine: projects that this process owns or can own, and targets. */
 export class JobOpener implements Opener {
-  readonly #o: OpenerOptions;
+  readonly #options: OpenerOptions;
   readonly #connections: Connections;
 
   constructor(options: OpenerOptions) {
-    this.#o = options;
+    this.#options = options;
     this.#connections = new Connections(options.state.path);
   }
 
-  place(reference: SideReference): Promise<EndpointLocation> {
+  place(reference: EndpointReference): Promise<EndpointLocation> {
     return locationOf(this.#connections, reference);
   }
 
-  async open(reference: SideReference, request: SideRequest): Promise<Endpoint> {
+  async open(reference: EndpointReference, request: EndpointRequest): Promise<Endpoint> {
     const end = endOf(this.#connections, reference);
     if (end.kind === 'project') return this.#openProject(end, request);
     try {
-      return new TargetSide(await this.#openTarget(end, request));
+      return new TargetEndpoint(await this.#openTarget(end, request));
     } catch (error) {
       if (request.emptyIfMissing !== true || !isFailure(error, 'target-missing')) throw error;
       return this.#openAbsent(end, request);
@@ -51,7 +51,7 @@ export class JobOpener implements Opener {
   }
 
   /** The rules of a folder that is to be made are those of what it will lie in. */
-  async #openAbsent(end: End & { kind: 'target' }, request: SideRequest): Promise<Endpoint> {
+  async #openAbsent(end: End & { kind: 'target' }, request: EndpointRequest): Promise<Endpoint> {
     const names = end.path.split('/').filter((name) => name !== '');
     const isFolder = end.connection.uri.startsWith('/');
     const { uri } = end.connection;
@@ -62,14 +62,17 @@ export class JobOpener implements Opener {
         ? { ...end, path: names.slice(0, -1).join('/') }
         : { ...end, connection: { ...end.connection, uri: dirname(uri) } };
     try {
-      return new AbsentSide(await this.#openTarget(above, { ...request, mountedAt: undefined }));
+      return new AbsentEndpoint(await this.#openTarget(above, { ...request, mountedAt: undefined }));
     } catch (error) {
       if (!isFailure(error, 'target-missing')) throw error;
       return this.#openAbsent(above, request);
     }
   }
 
-  #openTarget(end: End & { kind: 'target' }, { create, mayWrite, mountedAt, signal }: SideRequest): Promise<Target> {
+  #openTarget(
+    end: End & { kind: 'target' },
+    { create, mayWrite, mountedAt, signal }: EndpointRequest,
+  ): Promise<Target> {
     return openConnection(this.#connections, end.connection, {
       path: end.path,
       create,
@@ -83,7 +86,7 @@ export class JobOpener implements Opener {
   sourceState(job: Job): string | undefined {
     const { transfer } = job;
     if (transfer.transfer_type !== 'copy') return undefined;
-    const own = this.#o.projects.all.find(({ session }) => concerns(this.#connections, transfer.source, session));
+    const own = this.#options.projects.all.find(({ session }) => concerns(this.#connections, transfer.source, session));
     if (!own || endOf(this.#connections, transfer.destination).kind === 'project') return undefined;
     const { state, store } = own.mirror;
     return state === 'ready' ? `${own.openedAt} ${store.changes} ${JSON.stringify(transfer)}` : undefined;
@@ -93,7 +96,7 @@ export class JobOpener implements Opener {
   looksEvery(job: Job, seconds: number): void {
     const { transfer_type: type, source, destination } = job.transfer;
     const looked = type === 'sync' ? [source, destination] : [source];
-    for (const { session, mirror } of this.#o.projects.all)
+    for (const { session, mirror } of this.#options.projects.all)
       if (looked.some((end) => concerns(this.#connections, end, session))) mirror.looksEvery(job.id, seconds);
   }
 
@@ -112,13 +115,13 @@ export class JobOpener implements Opener {
       const ends = [job.transfer.source, job.transfer.destination].map((one) => endOf(this.#connections, one));
       for (const { connection } of ends) requireEnabled(connection);
       for (const end of ends) {
-        if (end.kind === 'project') held.push(await this.#o.projects.acquire(end.source));
+        if (end.kind === 'project') held.push(await this.#options.projects.acquire(end.source));
       }
       return { release };
     } catch (error) {
       await release();
       if (!(error instanceof Owned) || error.pid === undefined) throw error;
-      const mount = this.#o.state.mounts().find(({ pid }) => pid === error.pid);
+      const mount = this.#options.state.mounts().find(({ pid }) => pid === error.pid);
       if (!mount) throw new Failure('already-owned', { pid: error.pid }, error);
       try {
         await askDaemon(mount.socket, 'run-job', { id: job.id, trigger, options }, signal);
@@ -129,8 +132,8 @@ export class JobOpener implements Opener {
     }
   }
 
-  async #openProject(end: End & { kind: 'project' }, request: SideRequest): Promise<Endpoint> {
-    const lease = await this.#o.projects.acquire(end.source);
+  async #openProject(end: End & { kind: 'project' }, request: EndpointRequest): Promise<Endpoint> {
+    const lease = await this.#options.projects.acquire(end.source);
     try {
       await lease.open(request.signal);
       lease.start();
@@ -139,7 +142,7 @@ export class JobOpener implements Opener {
       throw error;
     }
     const { job, jobName, whenSpent, locks, uploads } = request;
-    const side = new ProcoreSide(accessOf(lease.project), {
+    const endpoint = new ProcoreEndpoint(accessOf(lease.project), {
       job,
       jobName,
       whenSpent,
@@ -149,8 +152,8 @@ export class JobOpener implements Opener {
       // Nobody waits for a scheduled run.
       lastPollIsEnough: whenSpent === 'fail',
     });
-    side.close = () => lease.release();
-    return side;
+    endpoint.close = () => lease.release();
+    return endpoint;
   }
 }
 

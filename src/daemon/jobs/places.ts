@@ -6,7 +6,7 @@ import { type Connections, isTarget } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
 import { mountOf } from '../../endpoints/folder/root.js';
 import { checkPath } from '../../endpoints/paths.js';
-import type { SideReference } from '../../jobs/definition/transfer-schema.js';
+import type { EndpointReference } from '../../jobs/definition/transfer-schema.js';
 import type { Abilities } from '../../jobs/fitness.js';
 import type { EndpointLocation } from '../../jobs/overlap.js';
 import { isPlatform, platforms } from '../../names/platforms.js';
@@ -35,7 +35,7 @@ export type End =
   | { readonly kind: 'target'; readonly connection: TargetConnection; readonly path: string };
 
 /** @throws Failure `no-such-connection`, `usage` when a project is missing, `target-name-refused` for a path that leads out */
-export function endOf(connections: Connections, { connection: { id }, target }: SideReference): End {
+export function endOf(connections: Connections, { connection: { id }, target }: EndpointReference): End {
   const connection = connections.find(id);
   const names = target.path.split('/').filter((name) => name !== '');
   if (isTarget(connection)) {
@@ -53,7 +53,7 @@ export function endOf(connections: Connections, { connection: { id }, target }: 
 /** Whether one end of a transfer is this project, or a folder of it. */
 export function concerns(
   connections: Connections,
-  reference: SideReference,
+  reference: EndpointReference,
   { connection, project }: Pick<ProjectSession, 'connection' | 'project'>,
 ): boolean {
   const end = endOf(connections, reference);
@@ -62,7 +62,7 @@ export function concerns(
 }
 
 /** The same place has the same tree, whichever connection leads there. Costs no call. */
-export async function locationOf(connections: Connections, reference: SideReference): Promise<EndpointLocation> {
+export async function locationOf(connections: Connections, reference: EndpointReference): Promise<EndpointLocation> {
   const end = endOf(connections, reference);
   if (end.kind === 'project') {
     const { connection, source } = end;

@@ -2,14 +2,14 @@ import { isAbsolute, resolve } from 'node:path';
 import { Failure } from '../../base/errors.js';
 import { type Connections, isTarget } from '../../connections/store.js';
 import { mountOf } from '../../endpoints/folder/root.js';
-import type { SideReference } from '../../jobs/definition/transfer-schema.js';
+import type { EndpointReference } from '../../jobs/definition/transfer-schema.js';
 
 /**
  * What people write for one end of a transfer: `CONNECTION:[PROJECT][/path]`, or the absolute path of a folder of this
  * machine, for which a connection is made if there is none yet.
  * @throws Failure `usage`, `no-such-connection`
  */
-export function sideFrom(connections: Connections, text: string): SideReference {
+export function sideFrom(connections: Connections, text: string): EndpointReference {
   if (isAbsolute(text)) return { connection: { id: folderConnection(connections, text) }, target: { path: '/' } };
   const colon = text.indexOf(':');
   if (colon <= 0)

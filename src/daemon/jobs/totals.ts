@@ -3,12 +3,12 @@ import type { Connection } from '../../connections/connection.js';
 import { type Connections, isTarget } from '../../connections/store.js';
 import { openConnection } from '../../endpoints/connection.js';
 import { NOTHING, sumOf, type Totals, totalsOf } from '../../jobs/analyze/totals.js';
-import { TargetSide } from '../../jobs/endpoint.js';
+import { TargetEndpoint } from '../../jobs/endpoint.js';
 import { projectKey } from '../../project/project.js';
 import type { Projects } from '../../project/projects.js';
 import type { StateFolder } from '../../project/state-folder.js';
 import type { ConnectionTotals } from '../../server/parts.js';
-import { askOwner, crawledSide } from './analyze.js';
+import { askOwner, crawledEndpoint } from './analyze.js';
 import { type End, endOf } from './places.js';
 
 export interface TotalsContext {
@@ -40,7 +40,7 @@ export async function connectionTotals(
   if (end.kind === 'project') return { totals: await projectTotals(context, end, signal) };
   const target = await openConnection(connections, end.connection, { path: end.path, mayWrite: false, signal });
   try {
-    return { totals: await totalsOf(new TargetSide(target), signal) };
+    return { totals: await totalsOf(new TargetEndpoint(target), signal) };
   } finally {
     await target.close();
   }
@@ -77,7 +77,7 @@ async function projectTotals(
       await lease.open(signal);
       if (!project.mirror.view.crawlDone && !mayCrawl) throw new Failure('role-too-low', { role: 'manage' });
       if (!project.mirror.view.crawlDone) lease.start();
-      return await totalsOf(await crawledSide(project, source.folder, 'totals', false, signal), signal);
+      return await totalsOf(await crawledEndpoint(project, source.folder, 'totals', false, signal), signal);
     } finally {
       await lease.release();
     }

@@ -2,8 +2,8 @@ import type { Stats } from 'node:fs';
 import { constants, lstat, mkdir, open, readdir, rename, rmdir, utimes } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { Failure, isFailure } from '../../base/errors.js';
-import { Asides, type DetachedName } from '../aside.js';
 import { asidesIn } from '../away.js';
+import { type DetachedName, DetachedNames } from '../detached-names.js';
 import {
   byName,
   checkNewFile,
@@ -49,7 +49,7 @@ export class FolderTarget implements Target {
   readonly #disk: GroupSync;
   readonly #batch = new BatchWriter();
   readonly #leaving: FolderLeaving;
-  readonly #asides = new Asides();
+  readonly #asides = new DetachedNames();
 
   constructor(root: FolderRoot, rules: TargetRules) {
     this.#root = root;

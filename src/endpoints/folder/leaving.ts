@@ -1,8 +1,8 @@
 import type { Stats } from 'node:fs';
 import { lstat, mkdir, writeFile as putFile, readdir, rm, rmdir } from 'node:fs/promises';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
-import { type AsideFolders, aside, type Leaver } from '../aside.js';
 import { bringBack, finish, holdsBack, lookBelow, type Movement, removeSeen, takeAway } from '../away.js';
+import { type AsideFolders, aside, type Leaver } from '../detached-names.js';
 import { childPath, isAsExpected, isOwn, nameOf, parentOf, TRASH, trashPlace } from '../paths.js';
 import {
   type DiscardOptions,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Failure, isFailure } from '../../base/errors.js';
-import { type AsideFolders, aside, type Leaver } from '../aside.js';
 import { bringBack, finish, holdsBack, lookBelow, type Movement, takeAway } from '../away.js';
+import { type AsideFolders, aside, type Leaver } from '../detached-names.js';
 import { isAsExpected, isOwn, PART_PREFIX, parentOf, TRASH, trashPlace } from '../paths.js';
 import type { DiscardOptions, Emptied, TargetItem, Trash, WriteOptions } from '../target.js';
 import { overdue, type TrashNote, trashNoteOf } from '../trash.js';

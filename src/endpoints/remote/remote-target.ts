@@ -3,8 +3,8 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Failure, isFailure } from '../../base/errors.js';
-import { Asides } from '../aside.js';
 import { asidesIn } from '../away.js';
+import { DetachedNames } from '../detached-names.js';
 import {
   byName,
   checkNewFile,
@@ -43,7 +43,7 @@ export class RemoteTarget implements Target {
   readonly #folders = new Set<string>(['']);
   readonly #parts = new PartNames();
   readonly #leaving: RemoteLeaving;
-  readonly #asides = new Asides();
+  readonly #asides = new DetachedNames();
 
   constructor(storage: RemoteStorage, staging: StorageStaging) {
     this.#storage = storage;

@@ -61,8 +61,8 @@ const TYPES = 20;
 const TURN = 300;
 
 /** Walks a tree once, a folder at a time. Memory grows with the depth and the widest folder alone. */
-export async function analyze(side: Endpoint, options: AnalyzeOptions): Promise<Analysis> {
-  const analyzer = new Analyzer(side, options);
+export async function analyze(endpoint: Endpoint, options: AnalyzeOptions): Promise<Analysis> {
+  const analyzer = new Analyzer(endpoint, options);
   try {
     return await analyzer.run();
   } finally {
@@ -89,8 +89,8 @@ class Kept<T> {
 }
 
 class Analyzer {
-  readonly #side: Endpoint;
-  readonly #o: AnalyzeOptions;
+  readonly #endpoint: Endpoint;
+  readonly #options: AnalyzeOptions;
   readonly #platform: Platform;
   readonly #types = new Tally();
   readonly #ages = new Tally();
@@ -107,10 +107,10 @@ class Analyzer {
   #bytes = 0;
   #seen = 0;
 
-  constructor(side: Endpoint, options: AnalyzeOptions) {
+  constructor(endpoint: Endpoint, options: AnalyzeOptions) {
     const { most } = options;
-    this.#side = side;
-    this.#o = options;
+    this.#endpoint = endpoint;
+    this.#options = options;
     this.#platform = platforms[options.platform];
     this.#largest = new Largest(Math.min(most, TYPES), ({ size }) => size);
     this.#problems = new Kept(most);
@@ -124,8 +124,8 @@ class Analyzer {
     await this.#folder('', '');
     const { files, bytes, groups } = this.#duplicates;
     return {
-      source: this.#side.root,
-      platform: this.#o.platform,
+      source: this.#endpoint.root,
+      platform: this.#options.platform,
       files: this.#files,
       folders: this.#folders,
       bytes: this.#bytes,
@@ -134,11 +134,11 @@ class Analyzer {
       largest: this.#largest.all,
       problems: { ...this.#problems.listed, rules: this.#rules },
       collisions: this.#collisions.listed,
-      duplicates: { groups, files, bytes, largest: this.#duplicates.largest(Math.min(this.#o.most, TYPES)) },
+      duplicates: { groups, files, bytes, largest: this.#duplicates.largest(Math.min(this.#options.most, TYPES)) },
       checkedOut: this.#checkedOut.listed,
       private: this.#private.listed,
       unreadable: this.#unreadable.listed,
-      calls: this.#side.calls,
+      calls: this.#endpoint.calls,
     };
   }
 
@@ -151,8 +151,8 @@ class Analyzer {
     const inner: { readonly path: string; readonly remote: string }[] = [];
     const names = new Map<string, string>();
     try {
-      for await (const item of this.#side.list(folder, this.#o.signal)) {
-        const name = this.#o.decode ? linuxNames.decode(item.name) : item.name;
+      for await (const item of this.#endpoint.list(folder, this.#options.signal)) {
+        const name = this.#options.decode ? linuxNames.decode(item.name) : item.name;
         const path = childPath(remote, name);
         this.#item(item, name, path);
         const same = this.#comparable(name);
@@ -162,12 +162,12 @@ class Analyzer {
         if (item.folder) inner.push({ path: item.path, remote: path });
         if (++this.#seen % TURN === 0) {
           await setImmediate();
-          this.#o.signal.throwIfAborted();
+          this.#options.signal.throwIfAborted();
         }
       }
     } catch (error) {
       // The root itself must be there; below it, one folder is not the whole.
-      if (folder === '' || this.#o.signal.aborted || !isFailure(error)) throw error;
+      if (folder === '' || this.#options.signal.aborted || !isFailure(error)) throw error;
       this.#unreadable.add(() => ({ path: folder, why: error.message }));
     }
     for (const one of inner) await this.#folder(one.path, one.remote);
@@ -187,7 +187,7 @@ class Analyzer {
     this.#files++;
     this.#bytes += size;
     this.#types.add(extension || 'without', size);
-    this.#ages.add(ageOf(item.mtime, this.#o.now / 1000), size);
+    this.#ages.add(ageOf(item.mtime, this.#options.now / 1000), size);
     this.#largest.add({ path, size });
     this.#duplicates.add(path, name, extension, size);
   }

@@ -24,13 +24,13 @@ export const sumOf = (a: Totals, b: Totals): Totals => ({
 const TURN = 300;
 
 /** Walks a tree once. What is remembered are the folders that are still to be looked into. */
-export async function totalsOf(side: Endpoint, signal: AbortSignal): Promise<Totals> {
+export async function totalsOf(endpoint: Endpoint, signal: AbortSignal): Promise<Totals> {
   const total = { files: 0, bytes: 0, folders: 0, unreadable: 0 };
   let seen = 0;
   const left = [''];
   for (let folder = left.pop(); folder !== undefined; folder = left.pop()) {
     try {
-      for await (const item of side.list(folder, signal)) {
+      for await (const item of endpoint.list(folder, signal)) {
         if (item.folder) {
           total.folders++;
           left.push(item.path);

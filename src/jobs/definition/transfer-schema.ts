@@ -8,14 +8,14 @@ const MOST_FILTERS = 1000;
 const id = z.union([z.string().min(1), z.number().transform(String)]);
 
 /** One end of a transfer: a connection (by id or name) and a folder below its root. */
-export const sideSchema = z.strictObject({
+export const endpointSchema = z.strictObject({
   // Whoever sends back what was read has the name as well.
   connection: z.strictObject({ id, name: z.string().optional() }).transform(({ id }) => ({ id })),
   target: z.strictObject({ path: z.string().default('/') }).default({ path: '/' }),
   /** Bytes, as somebody guessed them; only shown. */
   size_estimate: z.number().optional(),
 });
-export type SideReference = z.output<typeof sideSchema>;
+export type EndpointReference = z.output<typeof endpointSchema>;
 
 const bandwidth = z.strictObject({
   bytes_per_second: z.number().nonnegative().optional(),
@@ -27,8 +27,8 @@ const yes = z.union([z.boolean(), z.literal([0, 1]).transform((value) => value =
 
 const fields = {
   transfer_type: z.enum(TRANSFER_TYPES).default('sync'),
-  source: sideSchema,
-  destination: sideSchema,
+  source: endpointSchema,
+  destination: endpointSchema,
   conflict_resolution: z.enum(CONFLICT_RESOLUTIONS).default('copy'),
   delete_propagation: z.enum(DELETE_PROPAGATIONS).default('ignore_source'),
   /** Absent: true, but false into Procore. */

@@ -26,12 +26,12 @@ export const LOOKED_FOR = ['stale', 'waiting', 'signed-out', 'old-outbox', 'held
 
 /** Tells people what needs them: once, and again only after it was well in between. */
 export class Notifier {
-  readonly #o: NotifierOptions;
+  readonly #options: NotifierOptions;
   readonly #sending = new Set<Promise<void>>();
   readonly #stop = new AbortController();
 
   constructor(options: NotifierOptions) {
-    this.#o = options;
+    this.#options = options;
     mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   }
 
@@ -40,7 +40,7 @@ export class Notifier {
     try {
       this.#ended(job, execution);
     } catch (error) {
-      this.#o.log.error({ error, job: job.name }, 'nobody could be told how a run ended');
+      this.#options.log.error({ error, job: job.name }, 'nobody could be told how a run ended');
     }
   }
 
@@ -68,7 +68,7 @@ export class Notifier {
   /** What a look at the whole found: what is new is told, what is over is forgotten. */
   found(notices: readonly Notice[]): void {
     const current = new Set(notices.map(({ kind, subject }) => fileOf(kind, subject)));
-    for (const file of this.#known()) if (!current.has(file)) rmSync(join(this.#o.folder, file), { force: true });
+    for (const file of this.#known()) if (!current.has(file)) rmSync(join(this.#options.folder, file), { force: true });
     for (const notice of notices) this.#tell(notice);
   }
 
@@ -87,13 +87,15 @@ export class Notifier {
     const all = this.#ways(notice);
     if (all.length === 0 || !this.#claim(notice)) return;
     const sending = this.#send(all, notice)
-      .catch((error: unknown) => this.#o.log.error({ error, event: notice.kind }, 'what was told could not be noted'))
+      .catch((error: unknown) =>
+        this.#options.log.error({ error, event: notice.kind }, 'what was told could not be noted'),
+      )
       .finally(() => this.#sending.delete(sending));
     this.#sending.add(sending);
   }
 
   async #send(all: readonly Ways[], notice: Notice): Promise<void> {
-    const { log, everybody, means } = this.#o;
+    const { log, everybody, means } = this.#options;
     const own = everybody();
     let failures = 0;
     for (const ways of all)
@@ -112,7 +114,7 @@ export class Notifier {
   }
 
   #ways({ job, connection }: Notice): Ways[] {
-    const { store, everybody } = this.#o;
+    const { store, everybody } = this.#options;
     const found: Ways[] = [];
     const add = (ways: Ways | undefined): void => {
       if (ways && !found.some((one) => JSON.stringify(one) === JSON.stringify(ways))) found.push(ways);
@@ -127,7 +129,7 @@ export class Notifier {
 
   #job(id: string): Job | undefined {
     try {
-      return this.#o.store.get(id);
+      return this.#options.store.get(id);
     } catch (error) {
       if (isFailure(error, 'no-such-job')) return undefined;
       throw error;
@@ -137,7 +139,7 @@ export class Notifier {
   /** True for the one process that is to tell it. */
   #claim({ kind, subject }: Notice): boolean {
     try {
-      writeFileSync(join(this.#o.folder, fileOf(kind, subject)), kind, { flag: 'wx', mode: 0o600 });
+      writeFileSync(join(this.#options.folder, fileOf(kind, subject)), kind, { flag: 'wx', mode: 0o600 });
       return true;
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') return false;
@@ -146,13 +148,13 @@ export class Notifier {
   }
 
   #clear(kind: NoticeKind, subject: string): void {
-    rmSync(join(this.#o.folder, fileOf(kind, subject)), { force: true });
+    rmSync(join(this.#options.folder, fileOf(kind, subject)), { force: true });
   }
 
   #known(): string[] {
-    return readdirSync(this.#o.folder).filter((file) => {
+    return readdirSync(this.#options.folder).filter((file) => {
       try {
-        return (LOOKED_FOR as readonly string[]).includes(readFileSync(join(this.#o.folder, file), 'utf8'));
+        return (LOOKED_FOR as readonly string[]).includes(readFileSync(join(this.#options.folder, file), 'utf8'));
       } catch (error) {
         if (errnoOf(error) === 'ENOENT') return false;
         throw error;

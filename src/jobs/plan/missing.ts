@@ -27,8 +27,8 @@ export interface Unsure {
 export async function lookedFor(frame: Frame, pair: Pair, { source, destination, signal }: Ends): Promise<Pair> {
   const { record } = pair;
   // Of a folder that is not there, nothing is.
-  const look = async (side: Endpoint, path: string): Promise<EndpointItem | undefined> => {
-    const item = await side.stat(path, signal);
+  const look = async (endpoint: Endpoint, path: string): Promise<EndpointItem | undefined> => {
+    const item = await endpoint.stat(path, signal);
     return item && !item.unusable && item.folder === record?.isFolder ? item : undefined;
   };
   if (!record) return pair;
@@ -50,19 +50,19 @@ export async function whyUnsure(
 ): Promise<Unsure | undefined> {
   if (!record) return source || !destination ? undefined : whyNotNew(frame, name, otherName, ends);
   const looks = [
-    { side: ends.source, item: source, id: record.source?.id, path: childPath(frame.source, name) },
+    { endpoint: ends.source, item: source, id: record.source?.id, path: childPath(frame.source, name) },
     {
-      side: ends.destination,
+      endpoint: ends.destination,
       item: destination,
       id: record.destination?.id,
       path: childPath(frame.destination, otherName),
     },
   ];
-  for (const { side, item, id, path } of looks) {
+  for (const { endpoint, item, id, path } of looks) {
     if (item && (id !== MOUNT_ID || item.id === MOUNT_ID)) continue;
-    const absence = item ? 'away' : await side.absence({ path, id }, ends.signal);
+    const absence = item ? 'away' : await endpoint.absence({ path, id }, ends.signal);
     const failed = (code: 'item-unmounted' | 'item-unseen'): string =>
-      new Failure(code, { target: side.root, path }).line;
+      new Failure(code, { target: endpoint.root, path }).line;
     if (absence === 'changing') return changing(path);
     if (absence === 'away') return { status: 'retry', reason: failed('item-unmounted') };
     if (absence === 'unseen') return { status: 'remediation', reason: failed('item-unseen') };

@@ -126,9 +126,9 @@ type Rules = Pick<TargetRules, 'caseInsensitive' | 'normalizes'>;
 const isLoose = ({ caseInsensitive, normalizes }: Rules): boolean => caseInsensitive || normalizes;
 
 /** Equal for names that at least one of two sides takes for one. */
-function oneNameFor(sides: readonly Rules[]): (name: string) => string {
-  const folds = sides.some(({ caseInsensitive }) => caseInsensitive);
-  const normalizes = sides.some((side) => side.normalizes);
+function oneNameFor(endpoints: readonly Rules[]): (name: string) => string {
+  const folds = endpoints.some(({ caseInsensitive }) => caseInsensitive);
+  const normalizes = endpoints.some((endpoint) => endpoint.normalizes);
   return (name) => {
     const composed = normalizes ? name.normalize('NFC') : name;
     return folds ? foldCase(composed) : composed;

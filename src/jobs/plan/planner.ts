@@ -51,7 +51,7 @@ const DOT = '.';
  * memory and disk follow the changes and the widest folder, not the size of the trees.
  */
 export class Planner {
-  readonly #o: PlanOptions;
+  readonly #options: PlanOptions;
   readonly #policies: Policies;
   readonly #pairing: PairOptions;
   readonly #grains: Grains;
@@ -64,7 +64,7 @@ export class Planner {
   readonly empty = { source: false, destination: false };
 
   constructor(options: PlanOptions) {
-    this.#o = options;
+    this.#options = options;
     const { transfer, source, destination, items } = options;
     this.#changes = new Batch((work) => items.transaction(work));
     this.#policies = {
@@ -95,7 +95,7 @@ export class Planner {
 
   /** @throws Failure as the sides do when nothing at all can be listed */
   async run(): Promise<Estimate> {
-    const { destination, signal } = this.#o;
+    const { destination, signal } = this.#options;
     const atDestination = (await destination.stat('', signal)) !== undefined;
     if (!atDestination) this.#estimate.calls += destination.cost('folder', 0);
     await this.#folder({
@@ -103,7 +103,7 @@ export class Planner {
       destination: '',
       atSource: true,
       atDestination,
-      original: this.#o.original ? '' : undefined,
+      original: this.#options.original ? '' : undefined,
     });
     this.#changes.flush();
     this.#countDeletions();
@@ -112,7 +112,7 @@ export class Planner {
 
   /** Counted at the end: what goes with its folder is no call of its own. */
   #countDeletions(): void {
-    const { items, source, destination } = this.#o;
+    const { items, source, destination } = this.#options;
     for (const [action, side] of [
       ['delete', destination],
       ['delete-source', source],
@@ -125,7 +125,7 @@ export class Planner {
   }
 
   async #folder(frame: Frame): Promise<FolderOutcome> {
-    const { source, destination, records, items, signal } = this.#o;
+    const { source, destination, records, items, signal } = this.#options;
     signal.throwIfAborted();
     let lists: { source: EndpointItem[]; destination: EndpointItem[] };
     try {
@@ -175,7 +175,7 @@ export class Planner {
           continue;
         }
         if (isPrivate) this.#estimate.private++;
-        if (isPrivate && !isKeptPrivate(pair, this.#o)) this.#estimate.private_open++;
+        if (isPrivate && !isKeptPrivate(pair, this.#options)) this.#estimate.private_open++;
         if (ignored.has(pair.name) || (pair.record && ignored.has(pair.record.name))) {
           this.#item(frame, pair, { action: 'skip', reason: IGNORED }, isFolder);
           keeps = true;
@@ -186,15 +186,15 @@ export class Planner {
           this.#flag(frame, pair, isFolder, 'it is a file on one side and a folder on the other');
           keeps = true;
         } else {
-          const known = await lookedFor(frame, this.#ofOneKind(frame, pair, isFolder), this.#o);
-          const unsure = await whyUnsure(frame, known, this.#o);
+          const known = await lookedFor(frame, this.#ofOneKind(frame, pair, isFolder), this.#options);
+          const unsure = await whyUnsure(frame, known, this.#options);
           if (unsure) {
             this.#item(frame, known, { action: 'flag', ...unsure }, isFolder);
             keeps = true;
             continue;
           }
-          const current = await withLateWork(this.#refreshed(frame, known), this.#o, this.#grains);
-          const action = protectionOf(current, this.#o, this.#o.transfer.transfer_type);
+          const current = await withLateWork(this.#refreshed(frame, known), this.#options, this.#grains);
+          const action = protectionOf(current, this.#options, this.#options.transfer.transfer_type);
           if (action) this.#item(frame, current, { action, reason: PRIVATE_REASON }, isFolder);
           if (isFolder) {
             folders.push(current);
@@ -224,7 +224,7 @@ export class Planner {
       deletions.delete += after.deletions.delete;
       deletions['delete-source'] += after.deletions['delete-source'];
     }
-    this.#o.progress?.(this.#estimate);
+    this.#options.progress?.(this.#estimate);
     return { keeps, fills, deletions };
   }
 
@@ -250,8 +250,8 @@ export class Planner {
   #ofOneKind(frame: Frame, pair: Pair, isFolder: boolean): Pair {
     const { record } = pair;
     if (!record || record.isFolder === isFolder) return pair;
-    if (!this.#o.dry) {
-      this.#changes.add(() => this.#o.records.forget(frame.source, record.name, true));
+    if (!this.#options.dry) {
+      this.#changes.add(() => this.#options.records.forget(frame.source, record.name, true));
       // What is below is read next.
       this.#changes.flush();
     }
@@ -260,7 +260,7 @@ export class Planner {
 
   /** What items are called and known by now is recorded before anything else is done with them. */
   #refreshed(frame: Frame, pair: Pair): Pair {
-    const { records, dry } = this.#o;
+    const { records, dry } = this.#options;
     const { record: before } = pair;
     const record = before && refreshed(before, pair);
     if (!before || !record || record === before) return pair;
@@ -290,11 +290,11 @@ export class Planner {
 
   /** Writes down what is to be done with a file. */
   #file(frame: Frame, pair: Pair): 'fills' | 'keeps' | 'delete' | 'delete-source' | 'gone' {
-    const { records, dry, transfer } = this.#o;
+    const { records, dry, transfer } = this.#options;
     const { source, destination, record } = pair;
     const estimate = this.#estimate;
     const situation = { source, destination, record, grains: this.#grains };
-    const decision = receivable(pair, decideFile(situation, this.#policies), this.#o);
+    const decision = receivable(pair, decideFile(situation, this.#policies), this.#options);
     const isReplaced = decision.action === 'copy' || decision.action === 'delete';
     if (destination && isReplaced && transfer.transfer_type === 'publish') this.seen.add(destination);
     switch (decision.action) {
@@ -324,7 +324,7 @@ export class Planner {
 
   /** Comes after everything in the folder: it goes if all of it goes, and is made if something in it stays. */
   #afterFolder(frame: Frame, pair: Pair, below: FolderOutcome): FolderOutcome {
-    const { records, items, dry, transfer, ...ends } = this.#o;
+    const { records, items, dry, transfer, ...ends } = this.#options;
     const { source, destination, record } = pair;
     const kept: FolderOutcome = { keeps: true, fills: below.fills, deletions: below.deletions };
     const isMove = transfer.transfer_type === 'move';
@@ -381,7 +381,7 @@ export class Planner {
     count = 1,
   ): void {
     const { action } = decision as { action: NewRunItem['action'] };
-    const { transfer } = this.#o;
+    const { transfer } = this.#options;
     const moved =
       action === 'copy' || action === 'conflict' || action === 'compare'
         ? pair.source
@@ -401,7 +401,7 @@ export class Planner {
       bytes: moved?.size ?? 0,
       count,
     };
-    this.#changes.add(() => this.#o.items.add(item));
+    this.#changes.add(() => this.#options.items.add(item));
     const estimate = this.#estimate;
     if (action === 'flag') estimate.problems++;
     else if (action === 'skip') estimate.skipped++;
@@ -410,7 +410,7 @@ export class Planner {
       if (moved) countTransfer(estimate, moved, transfer);
       if (!pair.record && pair.renamed !== undefined) estimate.renames++;
       estimate.calls += costOf(action, pair, isFolder, {
-        ...this.#o,
+        ...this.#options,
         policies: this.#policies,
         allVersions: transfer.versioning.select === 'all',
       });

@@ -163,13 +163,13 @@ async function protect(item: RunItem, context: ActContext, signal: AbortSignal):
 }
 
 /** Gives what has a name the name of a conflict that is free. */
-async function moveAside(side: Endpoint, path: string, name: string, context: ActContext, signal: AbortSignal) {
+async function moveAside(endpoint: Endpoint, path: string, name: string, context: ActContext, signal: AbortSignal) {
   const folder = parentOf(path);
   for (let at = context.now().getTime(); ; at += 1000) {
     const kept = conflictName(name, new Date(at));
-    if (await side.stat(childPath(folder, kept), signal)) continue;
+    if (await endpoint.stat(childPath(folder, kept), signal)) continue;
     try {
-      await side.move(path, childPath(folder, kept), signal);
+      await endpoint.move(path, childPath(folder, kept), signal);
       return kept;
     } catch (error) {
       // Somebody took that name since the look.

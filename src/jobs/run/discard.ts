@@ -14,7 +14,7 @@ export async function discardItem(item: RunItem, context: ActContext, signal: Ab
   const paths = pathsOf(item);
   const end = item.action === 'delete-source' ? 'source' : 'destination';
   const other = end === 'source' ? 'destination' : 'source';
-  const side = context[end];
+  const endpoint = context[end];
   const now = await lookAt(paths, context, signal);
   const there = now[end];
   if (!there) return { ...OK, record: null };
@@ -24,10 +24,10 @@ export async function discardItem(item: RunItem, context: ActContext, signal: Ab
   if (record && now[other]) throw itemChanged(paths[other]);
   // Publishing deletes whatever the plan has seen there; all else only what it knows.
   const isPublish = context.transfer.transfer_type === 'publish';
-  const isKnown = !differs(there, record?.[end], grainOf(side.rules)) || (isPublish && context.isPlanned(there));
+  const isKnown = !differs(there, record?.[end], grainOf(endpoint.rules)) || (isPublish && context.isPlanned(there));
   if (!there.folder && !isKnown) throw itemChanged(paths[end]);
   const isSeen = isPublish ? context.isPlanned : knownBelow(item, end, context);
-  await discard(side, there, context, signal, isSeen);
+  await discard(endpoint, there, context, signal, isSeen);
   return { ...OK, record: null };
 }
 
@@ -67,12 +67,12 @@ export async function leaveSource(
 
 /** Away with what was seen: into the bin of the platform, else into the trash folder. */
 const discard = (
-  side: Endpoint,
+  endpoint: Endpoint,
   seen: EndpointItem,
   { trash }: ActContext,
   signal: AbortSignal,
   isSeen?: (below: EndpointItem) => boolean,
-): Promise<void> => side.discard(seen, { ...(isSeen ? { isSeen } : {}), ...(trash ? { trash } : {}), signal });
+): Promise<void> => endpoint.discard(seen, { ...(isSeen ? { isSeen } : {}), ...(trash ? { trash } : {}), signal });
 
 /** Whether an item below a folder is what the records say, so that nothing unknown goes with the folder. */
 function knownBelow(

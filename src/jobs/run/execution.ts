@@ -53,7 +53,7 @@ const RETRY_FIRST = 500;
 
 /** One run of a job: plan, guard, do, count. Can be paused and cancelled; the next run goes on where it ended. */
 export class Run {
-  readonly #c: RunContext;
+  readonly #context: RunContext;
   readonly #clock: Clock;
   readonly #records: Records;
   readonly #items: RunItems;
@@ -76,7 +76,7 @@ export class Run {
   #planned = 0;
 
   constructor(context: RunContext) {
-    this.#c = context;
+    this.#context = context;
     this.#clock = context.clock ?? systemClock;
     this.#records = context.store.records(context.job.id);
     this.#items = context.store.items(context.execution.id);
@@ -117,7 +117,7 @@ export class Run {
 
   /** Never rejects: what ended it is in the outcome. */
   async go(): Promise<RunOutcome> {
-    const { execution, store, job, log } = this.#c;
+    const { execution, store, job, log } = this.#context;
     const signal = AbortSignal.any([this.#cancel.signal, this.#stop.signal]);
     // Every file under way listens to it.
     setMaxListeners(0, signal);
@@ -160,17 +160,18 @@ export class Run {
   }
 
   get stats(): ExecutionStats {
-    const { source, destination } = this.#c;
+    const { source, destination } = this.#context;
     const limits = ({ callsAgainAt }: Endpoint): number =>
       Number(this.#again !== undefined && callsAgainAt !== undefined);
     return this.#counts.stats(this.#estimate, { source: limits(source), destination: limits(destination) });
   }
 
   async #prepare(signal: AbortSignal): Promise<void> {
-    const { source, destination, execution } = this.#c;
+    const { source, destination, execution } = this.#context;
     await source.refresh(signal);
     await destination.refresh(signal);
-    if (!execution.simulation) await keepCovered([source, destination], this.#c.job.name, this.#c.log, signal);
+    if (!execution.simulation)
+      await keepCovered([source, destination], this.#context.job.name, this.#context.log, signal);
     const root = await source.stat('', signal);
     if (!root?.folder) throw new Failure('job-source-missing', { path: source.root });
     if (execution.simulation || (await destination.stat('', signal)) !== undefined) return;
@@ -179,7 +180,7 @@ export class Run {
   }
 
   async #plan(signal: AbortSignal): Promise<void> {
-    const { job, source, destination, store, execution, allowDeletions } = this.#c;
+    const { job, source, destination, store, execution, allowDeletions } = this.#context;
     const { transfer } = job;
     const planner = new Planner({
       transfer,
@@ -211,21 +212,21 @@ export class Run {
       this.#items.holdDeletions(line);
       this.#estimate.problems += deletions;
       this.#estimate.items -= deletions;
-      this.#c.log.warn({ job: job.name, deletions }, line);
+      this.#context.log.warn({ job: job.name, deletions }, line);
     }
   }
 
   /** Known before the first item fails, not by each of them. */
   async #requireWritable(signal: AbortSignal): Promise<void> {
     if (this.#estimate.items === 0) return;
-    const { source, destination, job } = this.#c;
-    for (const side of changesSource(job.transfer) ? [destination, source] : [destination])
-      await requireWritable(side, signal);
+    const { source, destination, job } = this.#context;
+    for (const endpoint of changesSource(job.transfer) ? [destination, source] : [destination])
+      await requireWritable(endpoint, signal);
   }
 
   /** A run that goes on with what the hourly limit cut may plan before there are calls again: not spend. */
   async #untilCalls(signal: AbortSignal): Promise<void> {
-    const { store, job, execution } = this.#c;
+    const { store, job, execution } = this.#context;
     const before = store.executions(job.id, 2).find(({ id }) => id < execution.id);
     if (execution.trigger !== 'schedule' || before?.status !== 'not_complete') return;
     const { again = 0, planned = 0 } = before.stats;
@@ -234,9 +235,9 @@ export class Run {
   }
 
   async #execute(signal: AbortSignal): Promise<void> {
-    const { job, destination } = this.#c;
+    const { job, destination } = this.#context;
     const { requested, max } = job.transfer.performance.parallel_writes;
-    const context = this.#context();
+    const context = this.#actContext();
     const pending = new PendingItems(this.#items);
     let rank = 0;
     let held: ReturnType<PendingItems['next']>;
@@ -280,7 +281,7 @@ export class Run {
   }
 
   async #one(item: RunItem, context: ActContext, signal: AbortSignal): Promise<void> {
-    const { job, until } = this.#c;
+    const { job, until } = this.#context;
     const { retries } = job.transfer.performance;
     let again = false;
     this.#counts.begin(item);
@@ -327,13 +328,13 @@ export class Run {
   #took(item: RunItem, result: Result, attempts: number, level: EventLevel = LEVEL_OF[result.status]): void {
     this.#counts.add(item, result);
     if (result.status === 'remediation')
-      this.#c.log.warn({ job: this.#c.job.name, item: item.id }, result.reason ?? 'an item was flagged');
+      this.#context.log.warn({ job: this.#context.job.name, item: item.id }, result.reason ?? 'an item was flagged');
     this.#audit.item(level, item, result.reason);
     this.#results.add(item, result, attempts);
   }
 
-  #context(): ActContext {
-    const { source, destination, job } = this.#c;
+  #actContext(): ActContext {
+    const { source, destination, job } = this.#context;
     const known = new FolderRecords(this.#records);
     const day = new Date(this.#clock.now()).toISOString().slice(0, 10);
     const { trash_days: days } = job.transfer;
@@ -360,12 +361,12 @@ export class Run {
 
   #endBy(failure: Failure, status: ExecutionStatus): void {
     if (failure.code === 'budget-exhausted') {
-      const { source, destination } = this.#c;
+      const { source, destination } = this.#context;
       this.#again ??= Math.max(source.callsAgainAt ?? 0, destination.callsAgainAt ?? 0);
       this.#end('not_complete', 'hourly limit');
     } else if (
-      this.#c.execution.trigger === 'schedule' &&
-      !this.#c.execution.simulation &&
+      this.#context.execution.trigger === 'schedule' &&
+      !this.#context.execution.simulation &&
       kindOf(failure) === 'gone'
     ) {
       this.#isAway = true;
@@ -374,22 +375,22 @@ export class Run {
   }
 
   async #finish(signal: AbortSignal): Promise<void> {
-    const { source, destination, job, store, execution } = this.#c;
+    const { source, destination, job, store, execution } = this.#context;
     store.update(execution.id, { phase: 'finalize' });
     const today = new Date(this.#clock.now()).toISOString().slice(0, 10);
     // What a job does not write is none of its business.
-    for (const side of changesSource(job.transfer) ? [source, destination] : [destination])
+    for (const endpoint of changesSource(job.transfer) ? [source, destination] : [destination])
       try {
-        for (const emptied of await side.emptyTrash({ today, days: job.transfer.trash_days }, signal))
-          this.#audit.emptied(side.root, emptied, (id) => store.nameOf(id));
+        for (const emptied of await endpoint.emptyTrash({ today, days: job.transfer.trash_days }, signal))
+          this.#audit.emptied(endpoint.root, emptied, (id) => store.nameOf(id));
       } catch (error) {
         if (signal.aborted) throw error;
-        this.#c.log.warn({ error, job: job.name }, 'old trash could not be removed');
+        this.#context.log.warn({ error, job: job.name }, 'old trash could not be removed');
       }
   }
 
   #outcome(): RunOutcome {
-    const { execution, job, source, destination } = this.#c;
+    const { execution, job, source, destination } = this.#context;
     const stats = this.stats;
     const pending = this.#items.left;
     const changed = (stats.copied ?? 0) + (stats.deleted ?? 0) + (stats.folders ?? 0);
@@ -412,7 +413,7 @@ export class Run {
   }
 }
 
-async function requireWritable(side: Endpoint, signal: AbortSignal): Promise<void> {
-  const { writable, why } = await side.test(signal);
-  if (!writable) throw new Failure('target-denied', { target: side.root, path: 'writing', why });
+async function requireWritable(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
+  const { writable, why } = await endpoint.test(signal);
+  if (!writable) throw new Failure('target-denied', { target: endpoint.root, path: 'writing', why });
 }

@@ -25,14 +25,14 @@ export async function ensureFolder(
 ): Promise<void> {
   const path = paths[way.to];
   if (path === '') return;
-  const { folders, [way.to]: side } = context;
+  const { folders, [way.to]: endpoint } = context;
   const key = way.to === 'source' ? `/${path}` : path;
   if (folders.has(key)) return;
   // What is there and no folder says so when a folder is to be made.
-  if (!(await side.stat(path, signal))?.folder) {
+  if (!(await endpoint.stat(path, signal))?.folder) {
     await ensureFolder(way, parentsOf(paths), context, signal);
-    const model = side.rules.keepsPrivacy ? await context[way.from].stat(paths[way.from], signal) : undefined;
-    await side.mkdir(path, signal, { private: model?.private === true || model?.ownerOnly === true });
+    const model = endpoint.rules.keepsPrivacy ? await context[way.from].stat(paths[way.from], signal) : undefined;
+    await endpoint.mkdir(path, signal, { private: model?.private === true || model?.ownerOnly === true });
   }
   if (folders.size >= FOLDERS_KNOWN) folders.clear();
   folders.add(key);

@@ -13,7 +13,7 @@ export function foretold(
 ): NonNullable<ExecutionStats['estimate']> {
   const hourly = Math.min(...ends.map(({ callsPerHour = HARD_CAP }) => callsPerHour));
   const every = intervalOf(schedule);
-  const polls = every === undefined ? [] : ends.map((side) => side.callsToKeepUp?.(every) ?? 0);
+  const polls = every === undefined ? [] : ends.map((endpoint) => endpoint.callsToKeepUp?.(every) ?? 0);
   return {
     ...estimate,
     hours: Math.ceil((estimate.calls / hourly) * 100) / 100,

@@ -69,10 +69,10 @@ export async function isSame(
   return (await hashOf(from, read, signal)) === (await hashOf(to, written, signal));
 }
 
-const hashOf = (side: Endpoint, item: EndpointItem, signal: AbortSignal): Promise<string> =>
-  reading(side, item, signal, async () => {
+const hashOf = (endpoint: Endpoint, item: EndpointItem, signal: AbortSignal): Promise<string> =>
+  reading(endpoint, item, signal, async () => {
     const hash = createHash('sha256');
-    const held = await side.content(item, signal);
+    const held = await endpoint.content(item, signal);
     try {
       for await (const chunk of await held.open(0, signal)) hash.update(chunk as Buffer);
     } finally {
@@ -81,23 +81,28 @@ const hashOf = (side: Endpoint, item: EndpointItem, signal: AbortSignal): Promis
     return hash.digest('hex');
   });
 
-const isAsRead = (side: Endpoint, read: EndpointItem, now: EndpointItem | undefined): boolean =>
+const isAsRead = (endpoint: Endpoint, read: EndpointItem, now: EndpointItem | undefined): boolean =>
   now !== undefined &&
   !now.folder &&
   now.unusable === undefined &&
-  !differs(now, fingerprintOf(read), grainOf(side.rules));
+  !differs(now, fingerprintOf(read), grainOf(endpoint.rules));
 
 /**
  * What somebody saves or removes while it is read comes in no one state: that is a change, whatever the work says that
  * fails of it.
  * @throws Failure `item-changed` where the work failed and the file is not the one that was to be read
  */
-async function reading<T>(side: Endpoint, read: EndpointItem, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+async function reading<T>(
+  endpoint: Endpoint,
+  read: EndpointItem,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
     const isItself = !isFailure(error) || kindOf(error) !== 'item' || isFailure(error, 'target-changed');
-    if (signal.aborted || isItself || isAsRead(side, read, await side.stat(read.path, signal))) throw error;
+    if (signal.aborted || isItself || isAsRead(endpoint, read, await endpoint.stat(read.path, signal))) throw error;
     throw itemChanged(read.path, error);
   }
 }

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import { type Database, openDatabase } from '../../database/open.js';
 import type { Job, JobBody } from '../definition/job-schema.js';
-import type { SideReference } from '../definition/transfer-schema.js';
+import type { EndpointReference } from '../definition/transfer-schema.js';
 import type { ItemStatus, JobHealth, JobStatus } from '../definition/words.js';
 import { type AuditEvent, type Execution, type ExecutionRow, type ExecutionStats, toExecution } from './executions.js';
 import { RunItems } from './items.js';
@@ -362,7 +362,7 @@ const isSamePlace = (a: JobBody['transfer'], b: JobBody['transfer']): boolean =>
   (['source', 'destination'] as const).every(
     (side) => a[side].connection.id === b[side].connection.id && folderOf(a[side]) === folderOf(b[side]),
   );
-const folderOf = ({ target }: SideReference): string => target.path.replace(/^\/+|\/+$/g, '');
+const folderOf = ({ target }: EndpointReference): string => target.path.replace(/^\/+|\/+$/g, '');
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 

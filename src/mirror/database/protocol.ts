@@ -4,8 +4,8 @@ import type { RemoteItem } from '../../procore/items.js';
 import type { TransferableBody } from '../../procore/transport/body.js';
 import type { ListedSpan } from './absence.js';
 import type { Change } from './changes.js';
+import type { FolderAt } from './index-positions.js';
 import type { Binding, Numbers } from './numbers.js';
-import type { FolderAt } from './ranks.js';
 import type { Own } from './writer.js';
 
 /** What the mirror's owner asks of the thread that writes `mirror.db`, and what it answers. */

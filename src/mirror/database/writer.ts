@@ -10,9 +10,9 @@ import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
 import { mirrorInodeFrom } from './inode-ranges.js';
 import { changed, deletedBy, flagsOf, isOlder, undoesDeletion, undoesRestoring } from './item-facts.js';
 import { COLUMNS, ItemRows, type MirrorRow, NO_PARENT } from './item-rows.js';
+import { MissedChanges, POLLS_MISS } from './missed-changes.js';
 import { type Binding, firstFreeInode, generationOf, type Numbers } from './numbers.js';
 import { FOLDED, ShownNames } from './shown-names.js';
-import { MissedChanges, POLLS_MISS } from './silence.js';
 
 /** An item that one of our own calls changed, as it is here. */
 export interface Own {

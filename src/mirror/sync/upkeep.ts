@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import type { Inode, RemoteId } from '../../base/ids.js';
 import { HIDDEN } from '../database/flags.js';
-import { POLLS_MISS } from '../database/silence.js';
+import { POLLS_MISS } from '../database/missed-changes.js';
 import type { Item, View } from '../database/view.js';
 import {
   listingInterval,
@@ -47,7 +47,7 @@ const MISS_COUNTS = 24 * 3600;
 
 /** Decides when to look for changes and how: polls, listings of what is being looked at, pages of a sweep. */
 export class Upkeep {
-  readonly #o: UpkeepOptions;
+  readonly #options: UpkeepOptions;
   /** Folders being looked at and when they were opened and listed, seconds of the clock; the latest last. */
   readonly #watched = new Map<Inode, { readonly openedAt: number; listedAt: number }>();
   /** Jobs that look again and again: how often, and till when that counts, seconds. */
@@ -62,7 +62,7 @@ export class Upkeep {
   #wake: (() => void) | undefined;
 
   constructor(options: UpkeepOptions) {
-    this.#o = options;
+    this.#options = options;
     this.#sweptAt = this.#now();
   }
 
@@ -107,7 +107,7 @@ export class Upkeep {
       if (signal.aborted) throw signal.reason;
       const { look, at } = this.#due();
       const isWatched = this.idle <= WATCHED || (this.#wanted() ?? SLOWEST) < SLOWEST;
-      const wait = Math.max((at - this.#now()) * 1000, this.#o.wait(isWatched));
+      const wait = Math.max((at - this.#now()) * 1000, this.#options.wait(isWatched));
       if (wait < 1) return look(signal);
       await this.#sleep(wait, signal);
     }
@@ -115,7 +115,7 @@ export class Upkeep {
 
   /** What comes next, and when; seconds of the clock. */
   #due(): { readonly look: Look; readonly at: number } {
-    const { looks } = this.#o;
+    const { looks } = this.#options;
     const found = [{ look: (signal: AbortSignal) => looks.poll(signal), at: this.#polledAt + this.#interval() }];
     const listing = this.#listing();
     if (listing) found.push(listing);
@@ -131,7 +131,7 @@ export class Upkeep {
     if (every === Number.POSITIVE_INFINITY) return;
     const since = this.#now() - WATCHED;
     const watched = [...this.#watched].flatMap(([inode, looked]) => {
-      const folder = looked.openedAt >= since ? this.#o.view.item(inode) : undefined;
+      const folder = looked.openedAt >= since ? this.#options.view.item(inode) : undefined;
       return folder && (folder.flags & HIDDEN) === 0 ? [{ folder, looked }] : [];
     });
     const latest = watched.at(-1);
@@ -142,15 +142,15 @@ export class Upkeep {
       : latest;
     const look = async (signal: AbortSignal): Promise<void> => {
       this.#listedAt = looked.listedAt = this.#now();
-      await this.#o.looks.list(folder, signal);
+      await this.#options.looks.list(folder, signal);
     };
     return { look, at: Math.max(this.#listedAt, looked.listedAt) + every };
   }
 
   #subtreeToFill(): Subtree | undefined {
     if (this.#subtree) return this.#subtree;
-    const folder = this.#o.view.someUnlisted((id) => this.#isRefused(id));
-    return folder && this.#o.looks.subtree(folder);
+    const folder = this.#options.view.someUnlisted((id) => this.#isRefused(id));
+    return folder && this.#options.looks.subtree(folder);
   }
 
   async #fill(subtree: Subtree, signal: AbortSignal): Promise<void> {
@@ -158,7 +158,7 @@ export class Upkeep {
     try {
       if (!(await subtree.step({ class: 'background', signal }))) return;
       this.#subtree = undefined;
-      const { view } = this.#o;
+      const { view } = this.#options;
       const folder = view.item(subtree.folder.inode);
       if (folder && (folder.flags & HIDDEN) === 0 && !view.isListed(folder.remoteId))
         this.#refused.set(folder.remoteId, this.#now());
@@ -178,17 +178,17 @@ export class Upkeep {
   }
 
   #sweepAt(): number {
-    const { sweep } = this.#o.looks;
+    const { sweep } = this.#options.looks;
     if (sweep.isUnderWay) return this.#sweptAt + SWEEP_PAGE;
     const done = sweep.doneAt;
-    const polled = this.#o.view.number('poll.at') ?? 0;
+    const polled = this.#options.view.number('poll.at') ?? 0;
     const rest = done === undefined ? 0 : SWEEP_AGAIN - (polled - done);
     return Math.max(this.#sweptAt + SWEEP_PAGE, this.#now() + rest);
   }
 
   async #sweep(signal: AbortSignal): Promise<void> {
     this.#sweptAt = this.#now();
-    await this.#o.looks.sweep.step({ class: 'background', signal });
+    await this.#options.looks.sweep.step({ class: 'background', signal });
   }
 
   #interval(): number {
@@ -196,7 +196,7 @@ export class Upkeep {
   }
 
   #facts(): PollFacts {
-    const { view, fixed } = this.#o;
+    const { view, fixed } = this.#options;
     const missed = view.number(POLLS_MISS);
     const pollsMiss = missed !== undefined && (view.number('poll.at') ?? 0) - missed < MISS_COUNTS;
     return { idle: this.idle, pollsMiss, fixed, wanted: this.#wanted() };
@@ -210,7 +210,7 @@ export class Upkeep {
   }
 
   #now(): number {
-    return this.#o.clock.monotonic() / 1000;
+    return this.#options.clock.monotonic() / 1000;
   }
 
   async #sleep(ms: number, signal: AbortSignal): Promise<void> {
@@ -219,7 +219,7 @@ export class Upkeep {
     this.#wake = wake;
     signal.addEventListener('abort', wake, { once: true });
     try {
-      await this.#o.clock.sleep(ms, woken.signal);
+      await this.#options.clock.sleep(ms, woken.signal);
     } catch (error) {
       if (!woken.signal.aborted) throw error;
     } finally {

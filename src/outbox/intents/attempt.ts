@@ -2,11 +2,11 @@ import type { Inode, RemoteId } from '../../base/ids.js';
 import type { Item } from '../../mirror/database/view.js';
 import { linuxNames } from '../../names/linux.js';
 import type { RemoteVersion } from '../../procore/items.js';
-import { type Digests, digestsOf } from '../../procore/own-work.js';
+import { type Digests, digestsOf } from '../../procore/own-versions.js';
 import type { SavedUpload } from '../../procore/uploads.js';
 import { cleanedName } from '../upload/cleaned-name.js';
 import { type Attempt, hasFailed, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
-import { type LateCall, PEOPLE } from './late.js';
+import { type LateCall, PEOPLE } from './late-calls.js';
 
 /** No call is in doubt. */
 export const NOT_ATTEMPTED = { attemptAt: 0, attempted: undefined } as const;

@@ -1,5 +1,5 @@
 import { asInode, type Inode, type RemoteId, type VersionId } from '../../base/ids.js';
-import type { Digests } from '../../procore/own-work.js';
+import type { Digests } from '../../procore/own-versions.js';
 
 /**
  * open: being written, not acknowledged yet · held: acknowledged, waits for the settle time or for the brake's release ·

@@ -13,7 +13,7 @@ export const takesAway = (intent: Intent): boolean =>
   ((intent.deleted && !intent.folder) || (!intent.deleted && intent.dirty && intent.baseVersion !== NO_VERSION));
 
 /** What the brake holds: also a folder, since its deletion takes everything in it along. */
-export const isBraked = (intent: Intent): boolean => !intent.released && (intent.deleted || takesAway(intent));
+export const isGuarded = (intent: Intent): boolean => !intent.released && (intent.deleted || takesAway(intent));
 
 /**
  * Holds mass deletion: a wrong `rm -rf`, a wrong rsync or ransomware must not empty a project. Files count one by one,

@@ -2,7 +2,7 @@ import type { Inode } from '../../base/ids.js';
 import type { Intent } from '../intents/intent.js';
 import type { Outbox } from '../outbox.js';
 import { type Delays, FIRST_RETRY, readyAt } from '../upload/publish.js';
-import { isBraked } from './delete-guard.js';
+import { isGuarded } from './delete-guard.js';
 import type { Refusals } from './refusals.js';
 
 /** Milliseconds that `drain` waits for the rename of what looks like a transfer temporary: programs rename at once. */
@@ -42,7 +42,7 @@ export class Readiness {
   /** As `at`, whatever the server refused in its folder. */
   own(intent: Intent): number | undefined {
     const outbox = this.#outbox;
-    if (this.braked && isBraked(intent)) return undefined;
+    if (this.braked && isGuarded(intent)) return undefined;
     const writers = outbox.working(intent.inode)?.writers ?? 0;
     const kind = outbox.names.kind(intent.name, intent.folder);
     if (this.#urgent.has(intent.inode)) return readyAt(intent, kind, 0, AT_ONCE);

@@ -14,7 +14,7 @@ import { Completions } from './completions.js';
 import { DELETE_GUARD_REASON, DeleteGuard } from './delete-guard.js';
 import { DeleteGuardRecord } from './delete-guard-record.js';
 import { coveredBy, orderOf, violation } from './order.js';
-import { TimeEstimates } from './prospects.js';
+import { PendingChanges } from './pending-changes.js';
 import { Readiness } from './readiness.js';
 import { ReadyQueue } from './ready-queue.js';
 import { Refusals } from './refusals.js';
@@ -45,10 +45,10 @@ const RELEASE_COMES = 1000;
 /** Brings the intents to the server in an order that the server can follow, again and again until each is there. */
 export class Scheduler {
   readonly refusals: Refusals;
-  readonly #o: SchedulerOptions;
+  readonly #options: SchedulerOptions;
   readonly #brake: DeleteGuard;
   readonly #readiness: Readiness;
-  readonly #prospects: TimeEstimates;
+  readonly #prospects: PendingChanges;
   readonly #stop = new AbortController();
   readonly #underWay = new Map<Inode, Promise<void>>();
   readonly #queue = new ReadyQueue();
@@ -61,7 +61,7 @@ export class Scheduler {
   #diskError: unknown;
 
   constructor(options: SchedulerOptions) {
-    this.#o = options;
+    this.#options = options;
     this.#completions = new Completions(options.outbox.clock);
     this.#alarm = new Alarm(options.outbox.clock, () => this.#awake());
     this.#brake = new DeleteGuard(
@@ -73,7 +73,7 @@ export class Scheduler {
     this.#readiness = new Readiness(outbox, delays, this.refusals);
     const { refusals } = this;
     const isUnderWay = (inode: Inode): boolean => this.#underWay.has(inode);
-    this.#prospects = new TimeEstimates({
+    this.#prospects = new PendingChanges({
       outbox,
       readiness: this.#readiness,
       refusals,
@@ -85,7 +85,7 @@ export class Scheduler {
   }
 
   start(): void {
-    this.#o.outbox.events.on('changed', this.#onChange);
+    this.#options.outbox.events.on('changed', this.#onChange);
     this.#wake(0);
   }
 
@@ -107,7 +107,7 @@ export class Scheduler {
    * @throws what the outbox could not be written for
    */
   async drain(signal: AbortSignal, { isPatient = true } = {}): Promise<Intent[]> {
-    const { intents, clock } = this.#o.outbox;
+    const { intents, clock } = this.#options.outbox;
     const began = clock.monotonic();
     this.#prospects.resume();
     this.refusals.tryNow();
@@ -137,7 +137,7 @@ export class Scheduler {
    * @throws Failure `not-published` with the reason why it cannot go
    */
   async publish(inode: Inode, signal: AbortSignal): Promise<void> {
-    const { outbox } = this.#o;
+    const { outbox } = this.#options;
     const chain = [inode];
     for (let at = outbox.intents.get(inode); at; at = outbox.intents.get(at.parent)) chain.push(at.parent);
     this.#readiness.setUrgent(chain, 1);
@@ -151,7 +151,7 @@ export class Scheduler {
         const why = this.#prospects.obstacle(chain);
         if (why !== undefined) {
           const failure = new Failure('not-published', { path: outbox.tree.pathOf(intent), why });
-          this.#o.log.warn({}, failure.line);
+          this.#options.log.warn({}, failure.line);
           throw failure;
         }
         await this.#completions.next(LONGEST_WAIT, signal);
@@ -165,7 +165,7 @@ export class Scheduler {
   /** A person says that these are to be tried again now. */
   retry(inodes: readonly Inode[]): void {
     for (const inode of inodes) {
-      const intent = this.#o.outbox.intents.get(inode);
+      const intent = this.#options.outbox.intents.get(inode);
       if (intent) this.refusals.forget(intent);
     }
     this.#again(inodes);
@@ -173,7 +173,7 @@ export class Scheduler {
   }
 
   #again(inodes: readonly Inode[]): void {
-    const { intents } = this.#o.outbox;
+    const { intents } = this.#options.outbox;
     for (const inode of inodes) {
       const intent = intents.get(inode);
       if (intent && hasFailed(intent)) intents.put({ ...intent, state: 'held', changedAt: 0 });
@@ -188,11 +188,11 @@ export class Scheduler {
 
   /** A person says that these may go: past the brake, and although a crash came in between. */
   release(inodes: readonly Inode[]): void {
-    const { intents } = this.#o.outbox;
+    const { intents } = this.#options.outbox;
     const put = inodes.flatMap((inode) => {
       const intent = intents.get(inode);
       if (!intent) return [];
-      const all = intent.deleted && intent.folder ? [intent, ...coveredBy(intent, this.#o.outbox)] : [intent];
+      const all = intent.deleted && intent.folder ? [intent, ...coveredBy(intent, this.#options.outbox)] : [intent];
       return all.map(
         (one): Intent => ({ ...one, released: true, flushed: true, reason: undefined, changedAt: 0, state: 'held' }),
       );
@@ -202,7 +202,7 @@ export class Scheduler {
   }
 
   async close(): Promise<void> {
-    this.#o.outbox.events.off('changed', this.#onChange);
+    this.#options.outbox.events.off('changed', this.#onChange);
     this.#alarm.clear();
     this.#stop.abort(new Failure('interrupted'));
     await Promise.allSettled(this.#underWay.values());
@@ -210,7 +210,7 @@ export class Scheduler {
 
   /** The brake is to see all of what one command deletes before the first of it goes. */
   #changed(): void {
-    const now = this.#o.outbox.clock.monotonic();
+    const now = this.#options.outbox.clock.monotonic();
     if (this.#burstEnd === 0) this.#burstEnd = now + BURST;
     if (this.#underWay.size === 0) this.#alarm.clear();
     this.#wake(Math.min(TICK, Math.max(0, this.#burstEnd - now)));
@@ -232,15 +232,15 @@ export class Scheduler {
     if (this.#stop.signal.aborted) return;
     this.#alarm.clear();
     this.#burstEnd = 0;
-    const now = this.#o.outbox.clock.now();
+    const now = this.#options.outbox.clock.now();
     const { pausedUntil } = this.#prospects;
     if (now < pausedUntil) {
       this.#wake(pausedUntil - now);
       return;
     }
     this.#lookAtTouched(now);
-    const { intents } = this.#o.outbox;
-    while (this.#underWay.size < this.#o.parallel) {
+    const { intents } = this.#options.outbox;
+    while (this.#underWay.size < this.#options.parallel) {
       const inode = this.#queue.take(now);
       if (inode === undefined) break;
       const intent = intents.get(inode);
@@ -257,17 +257,17 @@ export class Scheduler {
 
   /** Last of all: nobody waits for them. True when there was room for all whose time has come. */
   #tryRefused(now: number): boolean {
-    if (this.#underWay.size >= this.#o.parallel) return false;
+    if (this.#underWay.size >= this.#options.parallel) return false;
     for (const intent of this.refusals.due(now, (one) => this.#prospects.canTry(one, now))) {
       if (!this.#tryToBegin(intent) || !this.#underWay.has(intent.inode)) this.refusals.ended(intent.inode);
-      if (this.#underWay.size >= this.#o.parallel) return false;
+      if (this.#underWay.size >= this.#options.parallel) return false;
     }
     return true;
   }
 
   /** Puts what changed, and what waited for it, where it belongs in the queue. */
   #lookAtTouched(now: number): void {
-    const { intents } = this.#o.outbox;
+    const { intents } = this.#options.outbox;
     if (now >= this.#sweepAt) {
       this.#sweepAt = now + SWEEP;
       intents.touchAll();
@@ -292,14 +292,14 @@ export class Scheduler {
       this.#begin(intent);
       return true;
     } catch (error) {
-      this.#o.outbox.intents.touch(intent.inode);
+      this.#options.outbox.intents.touch(intent.inode);
       this.#unwritable(error);
       return false;
     }
   }
 
   #begin(intent: Intent): void {
-    const { outbox, sender } = this.#o;
+    const { outbox, sender } = this.#options;
     const awaited = sender.attempts.awaited(intent);
     const order = orderOf(intent, outbox);
     if (awaited !== undefined || order.kind === 'covered') {
@@ -333,13 +333,13 @@ export class Scheduler {
   }
 
   #run(intent: Intent, work: () => Promise<void>): void {
-    const { outbox } = this.#o;
+    const { outbox } = this.#options;
     this.#readiness.began(intent.inode);
     const covered = intent.deleted && intent.folder ? coveredBy(intent, outbox) : [];
     const running = work()
       .then(
         () => {
-          const now = this.#o.outbox.clock.now();
+          const now = this.#options.outbox.clock.now();
           outbox.permissions.granted(intent.inode);
           outbox.permissions.granted(intent.parent);
           if (isStepOn(intent, outbox.intents.get(intent.inode))) this.#taken(intent);
@@ -363,12 +363,12 @@ export class Scheduler {
   #taken(intent: Intent): void {
     this.refusals.taken(intent);
     if (!intent.folder || intent.remoteId !== NO_REMOTE) return;
-    for (const { inode } of this.#o.outbox.intents.childrenOf(intent.inode)) this.#readiness.forget(inode);
+    for (const { inode } of this.#options.outbox.intents.childrenOf(intent.inode)) this.#readiness.forget(inode);
   }
 
   /** What was set while it was under way carries the state of that. */
   #rests(inode: Inode): void {
-    const { intents } = this.#o.outbox;
+    const { intents } = this.#options.outbox;
     const now = intents.get(inode);
     if (now?.state !== 'uploading') return;
     try {
@@ -382,12 +382,12 @@ export class Scheduler {
   #unwritable(error: unknown): void {
     this.#diskError = error;
     this.#prospects.pause(DISK_PAUSE);
-    this.#o.log.error({ error }, 'the outbox cannot be written; nothing goes up meanwhile');
+    this.#options.log.error({ error }, 'the outbox cannot be written; nothing goes up meanwhile');
     this.#wake(DISK_PAUSE);
   }
 
   #failed(intent: Intent, error: unknown): void {
-    const { outbox, log } = this.#o;
+    const { outbox, log } = this.#options;
     if (this.#stop.signal.aborted) return;
     const known = diskFailure(error);
     const failure = known instanceof Failure ? known : new Failure('internal', {}, error);
@@ -414,7 +414,10 @@ export class Scheduler {
     if (on === this.#readiness.braked) return false;
     this.#readiness.braked = on;
     if (on)
-      this.#o.log.error({ limit: this.#o.holdAfter }, `${DELETE_GUARD_REASON} (procorefs uploads release|discard)`);
+      this.#options.log.error(
+        { limit: this.#options.holdAfter },
+        `${DELETE_GUARD_REASON} (procorefs uploads release|discard)`,
+      );
     return true;
   }
 }

@@ -1,5 +1,5 @@
 import type { Inode, RemoteId } from '../../base/ids.js';
-import type { FolderAt } from '../../mirror/database/ranks.js';
+import type { FolderAt } from '../../mirror/database/index-positions.js';
 import { pathLength } from '../../names/procore.js';
 import { isLocal, NO_REMOTE } from '../intents/intent.js';
 import type { Outbox } from '../outbox.js';

@@ -52,7 +52,7 @@ const RETRY_LAST = 600_000;
  * URLs that have expired, of which one brings 2,000.
  */
 export class PinKeeper {
-  readonly #o: PinKeeperOptions;
+  readonly #options: PinKeeperOptions;
   readonly #stop = new AbortController();
   readonly #onChange = (): void => this.#soon(SOON);
   #totals: Totals = { files: 0, bytes: 0, missing: 0 };
@@ -66,18 +66,18 @@ export class PinKeeper {
   #saidFull = false;
 
   constructor(options: PinKeeperOptions) {
-    this.#o = options;
+    this.#options = options;
     options.content.protect((remote, version) => options.pins.keeps(remote, version));
   }
 
   start(): void {
-    this.#o.store.events.on('changed', this.#onChange);
-    this.#o.outbox.events.on('changed', this.#onChange);
+    this.#options.store.events.on('changed', this.#onChange);
+    this.#options.outbox.events.on('changed', this.#onChange);
     this.#soon(0);
   }
 
   statistics(): PinStatistics {
-    return { items: this.#o.pins.size, ...this.#totals };
+    return { items: this.#options.pins.size, ...this.#totals };
   }
 
   /**
@@ -85,7 +85,7 @@ export class PinKeeper {
    * @throws Failure `pins-too-large` where the cache cannot hold it
    */
   async pin(item: LocalItem, signal: AbortSignal): Promise<PinStatistics> {
-    const { pins, content } = this.#o;
+    const { pins, content } = this.#options;
     const others = pins.items().filter((other) => !pins.isWithin(other, item));
     const kept = pins.holder(item) ? others : [...others, item];
     const all = (await this.#measure(kept, signal)).bytes;
@@ -100,14 +100,14 @@ export class PinKeeper {
 
   /** @throws Failure `pinned-above` */
   async unpin(item: LocalItem, signal: AbortSignal): Promise<PinStatistics> {
-    this.#o.pins.unpin(item);
-    this.#totals = await this.#measure(this.#o.pins.items(), signal);
+    this.#options.pins.unpin(item);
+    this.#totals = await this.#measure(this.#options.pins.items(), signal);
     return this.statistics();
   }
 
   async close(): Promise<void> {
-    this.#o.store.events.off('changed', this.#onChange);
-    this.#o.outbox.events.off('changed', this.#onChange);
+    this.#options.store.events.off('changed', this.#onChange);
+    this.#options.outbox.events.off('changed', this.#onChange);
     this.#stop.abort(new Failure('interrupted'));
     this.#cancelLook?.();
     this.#cancelRetry?.();
@@ -115,16 +115,16 @@ export class PinKeeper {
   }
 
   #soon(delay: number): void {
-    if (this.#o.pins.size === 0 || this.#stop.signal.aborted) return;
+    if (this.#options.pins.size === 0 || this.#stop.signal.aborted) return;
     if (this.#work) {
       this.#again = true;
       return;
     }
-    const due = this.#o.outbox.clock.monotonic() + delay;
+    const due = this.#options.outbox.clock.monotonic() + delay;
     if (due >= this.#dueAt) return;
     this.#cancelLook?.();
     this.#dueAt = due;
-    this.#cancelLook = this.#o.outbox.clock.after(delay, () => {
+    this.#cancelLook = this.#options.outbox.clock.after(delay, () => {
       this.#dueAt = Number.POSITIVE_INFINITY;
       this.#work = this.#run().finally(() => {
         this.#work = undefined;
@@ -140,7 +140,7 @@ export class PinKeeper {
     const { signal } = this.#stop;
     try {
       const wanted: ContentVersion[] = [];
-      this.#totals = await this.#measure(this.#o.pins.items(), signal, wanted);
+      this.#totals = await this.#measure(this.#options.pins.items(), signal, wanted);
       const isDone = await this.#fetchAll(wanted, signal);
       if (isDone) this.#retry = RETRY_FIRST;
       else this.#later();
@@ -148,7 +148,7 @@ export class PinKeeper {
       if (isDone && wanted.length === BATCH) this.#again = true;
     } catch (error) {
       if (signal.aborted) return;
-      this.#o.log.warn({ error }, 'what is pinned cannot be looked at; it is tried again');
+      this.#options.log.warn({ error }, 'what is pinned cannot be looked at; it is tried again');
       this.#later();
     }
   }
@@ -156,12 +156,12 @@ export class PinKeeper {
   #later(): void {
     const wait = this.#retry;
     this.#retry = Math.min(RETRY_LAST, wait * 2);
-    this.#cancelRetry = this.#o.outbox.clock.after(wait, () => this.#soon(0));
+    this.#cancelRetry = this.#options.outbox.clock.after(wait, () => this.#soon(0));
   }
 
   /** Files and bytes of the items and all below them, each once; adds to `wanted` what is not here, up to a batch. */
   async #measure(items: readonly LocalItem[], signal: AbortSignal, wanted: ContentVersion[] = []): Promise<Totals> {
-    const { pins, outbox, content } = this.#o;
+    const { pins, outbox, content } = this.#options;
     const totals: Totals = { files: 0, bytes: 0, missing: 0 };
     let worked = 0;
     const add = (file: LocalItem): void => {
@@ -182,14 +182,14 @@ export class PinKeeper {
     }
     for (let at = folders.pop(); at; at = folders.pop()) {
       signal.throwIfAborted();
-      const began = this.#o.outbox.clock.monotonic();
+      const began = this.#options.outbox.clock.monotonic();
       const children = outbox.tree.children(at.folder, at.after, PAGE);
       if (children.length >= PAGE) folders.push({ folder: at.folder, after: children.at(-1)!.inode });
       for (const child of children) {
         if (child.isFile) add(child);
         else folders.push({ folder: child, after: 0 });
       }
-      worked += this.#o.outbox.clock.monotonic() - began;
+      worked += this.#options.outbox.clock.monotonic() - began;
       await turn();
     }
     this.#tookMs = worked;
@@ -201,26 +201,29 @@ export class PinKeeper {
     let next = 0;
     let failed = 0;
     let isFull = false;
-    const began = this.#o.outbox.clock.monotonic();
+    const began = this.#options.outbox.clock.monotonic();
     // What changed meanwhile does not wait for all that was missing before.
-    const isOver = (): boolean => this.#again && this.#o.outbox.clock.monotonic() - began > LONGEST;
+    const isOver = (): boolean => this.#again && this.#options.outbox.clock.monotonic() - began > LONGEST;
     const worker = async (): Promise<void> => {
       while (next < wanted.length && !isFull && !isOver() && !signal.aborted) {
         const version = wanted[next++]!;
         try {
-          if (await this.#o.content.fetch(version, signal)) this.#totals.missing -= version.size;
+          if (await this.#options.content.fetch(version, signal)) this.#totals.missing -= version.size;
           else isFull = true;
         } catch (error) {
           if (signal.aborted) return;
           failed++;
-          this.#o.log.info({ error, file: version.label }, 'a pinned file cannot be fetched; it is tried again');
+          this.#options.log.info({ error, file: version.label }, 'a pinned file cannot be fetched; it is tried again');
         }
       }
     };
     await Promise.all(Array.from({ length: PARALLEL }, worker));
     if (isFull && !this.#saidFull) {
       const { bytes, missing } = this.#totals;
-      this.#o.log.warn({ bytes, missing }, 'not all that is pinned fits: raise cache, make room, or unpin something');
+      this.#options.log.warn(
+        { bytes, missing },
+        'not all that is pinned fits: raise cache, make room, or unpin something',
+      );
     }
     this.#saidFull = isFull;
     return failed === 0 && !isFull && !signal.aborted;

@@ -7,12 +7,12 @@ import type { MirrorStore } from '../../mirror/database/store.js';
 import { linuxNames } from '../../names/linux.js';
 import type { RemoteItem, RemoteVersion } from '../../procore/items.js';
 import { overtaken } from '../../procore/overtaken.js';
-import { isSameContent } from '../../procore/own-work.js';
+import { isSameContent } from '../../procore/own-versions.js';
 import type { Written, WrittenItem } from '../../procore/writes.js';
 import { attemptOf, type Made, placeOfCall, rebased, sentBy, withOutcome } from '../intents/attempt.js';
 import { isNothing } from '../intents/changes.js';
 import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from '../intents/intent.js';
-import { type LateCalls, mayBeOf, PEOPLE } from '../intents/late.js';
+import { type LateCalls, mayBeOf, PEOPLE } from '../intents/late-calls.js';
 import { rehomed } from '../intents/rehome.js';
 import type { Outbox } from '../outbox.js';
 import { Lookup, type LookupOptions } from './lookup.js';
@@ -56,13 +56,13 @@ export class Superseded extends Error {}
 export class Attempts {
   readonly lookup: Lookup;
   readonly late: LateCalls;
-  readonly #o: AttemptsOptions;
+  readonly #options: AttemptsOptions;
   /** When the last attempt began of each item that is being sent. */
   readonly #underWay = new Map<Inode, number>();
   #last = 0;
 
   constructor(options: AttemptsOptions) {
-    this.#o = options;
+    this.#options = options;
     this.lookup = new Lookup(options, options.outbox.tree);
     this.late = options.outbox.late;
   }
@@ -90,7 +90,7 @@ export class Attempts {
     call: CallOptions,
     { own, made = own ?? written.item?.version }: Outcome = {},
   ): Promise<void> {
-    const { store, outbox } = this.#o;
+    const { store, outbox } = this.#options;
     const { item } = written;
     if (!item) throw new Failure('bad-reply', { host: 'the server', call: attempt.name, why: 'it names no item' });
     const unseen = await this.#overtaken(attempt, item, call, made);
@@ -101,9 +101,9 @@ export class Attempts {
     const before = attempt.folder ? outbox.tree.view.byRemoteId(item.id)?.inode : undefined;
     await store.confirm(item, written.serverTime, inode, { ...content, name });
     if (before !== undefined && before !== inode) this.#rehome(before, inode);
-    if (unseen) keepBeside(unseen, attempt, this.#o);
+    if (unseen) keepBeside(unseen, attempt, this.#options);
     this.#passed(attempt, item, made);
-    if (attempt.dirty) this.#o.checkedIn(attempt.inode);
+    if (attempt.dirty) this.#options.checkedIn(attempt.inode);
     this.#finish(attempt, own ? { ...item, version: own } : item, made);
   }
 
@@ -126,12 +126,12 @@ export class Attempts {
   ): Promise<RemoteVersion | undefined> {
     if (attempted?.upload === undefined) return undefined;
     const sent = [attempted.digests ?? [], ...this.late.versions(item.id, PEOPLE).map(({ digests }) => digests)];
-    return overtaken({ file: item, number: made?.number ?? 0, base, sent }, this.#o, call);
+    return overtaken({ file: item, number: made?.number ?? 0, base, sent }, this.#options, call);
   }
 
   /** A folder that was there already got the number of the one that was made here: what waits in it goes along. */
   #rehome(from: Inode, to: Inode): void {
-    const { outbox } = this.#o;
+    const { outbox } = this.#options;
     const { put, changes } = rehomed(outbox.intents, from, to, outbox.clock.now());
     if (put.length === 0) return;
     outbox.intents.change(put);
@@ -139,7 +139,7 @@ export class Attempts {
   }
 
   #finish(attempt: Intent, item: RemoteItem, made: RemoteVersion | undefined): void {
-    const { outbox, content } = this.#o;
+    const { outbox, content } = this.#options;
     const { intents, staging } = outbox;
     const now = intents.ofAttempt(attempt.attemptAt);
     if (!now || !attempt.attempted) return;
@@ -170,7 +170,7 @@ export class Attempts {
 
   /** It has the server's times now, and others may have moved it meanwhile: then it is not where it was here. */
   #tellPlace(before: Intent): void {
-    const { tree } = this.#o.outbox;
+    const { tree } = this.#options.outbox;
     if (!before.deleted) tree.tell([moved(before, tree.item(before.inode))]);
   }
 
@@ -205,17 +205,17 @@ export class Attempts {
       intent.remoteId === NO_REMOTE ? { own: sighting.own } : { made: sighting.own },
     );
     const isUnseen = isForeign || sighting.content === 'covered';
-    const now = isUnseen ? this.#o.outbox.intents.get(intent.inode) : undefined;
+    const now = isUnseen ? this.#options.outbox.intents.get(intent.inode) : undefined;
     // Somebody else's version is a conflict with ours, and was not seen by who deleted the item.
     if (now?.deleted || (now?.dirty && intent.remoteId !== NO_REMOTE))
-      this.#o.outbox.intents.put({ ...now, baseVersion, baseNumber });
+      this.#options.outbox.intents.put({ ...now, baseVersion, baseNumber });
     return sighting.content !== undefined || attempted.upload === undefined;
   }
 
   /** Somebody deleted the file after our version had come: what that one covered unseen is kept beside. 1 call. */
   async #keepCovered(intent: Intent, attempted: Attempt, call: CallOptions): Promise<void> {
     const { remoteId: id, baseNumber: base, baseName: name } = intent;
-    const { client, project, ownWork } = this.#o;
+    const { client, project, ownWork } = this.#options;
     const sent = attempted.upload === undefined ? undefined : sentBy(intent, attempted);
     if (id === NO_REMOTE || !sent) return;
     const file = { id, name };
@@ -227,12 +227,12 @@ export class Attempts {
     const listed = { ownWork, project, client: { versions: () => Promise.resolve(versions) } };
     const unseen = ours && (await overtaken({ file, number: ours.number, base, sent: [sent] }, listed, call));
     this.current(intent);
-    if (unseen) keepBeside(unseen, intent, this.#o);
+    if (unseen) keepBeside(unseen, intent, this.#options);
   }
 
   /** What cannot be seen of it yet is remembered: a server may answer with an error, and finish. */
   #mayComeLate(intent: Intent, attempt: Attempt): void {
-    const place = placeOfCall(intent, this.#o.outbox.tree);
+    const place = placeOfCall(intent, this.#options.outbox.tree);
     const digests = sentBy(intent, attempt);
     if (place && digests) this.late.add({ ...place, digests });
   }
@@ -242,7 +242,7 @@ export class Attempts {
    * of the outbox knows nothing of. Then that is the document, and what was written since is its next version. 1 call.
    */
   async cameLate(attempt: Intent, parentId: RemoteId, call: CallOptions): Promise<boolean> {
-    const { outbox, ownWork } = this.#o;
+    const { outbox, ownWork } = this.#options;
     const { attempted } = attempt;
     if (!attempted) return false;
     const found = await this.lookup.childNamed(parentId, linuxNames.decode(attempted.name), 'file', call);
@@ -275,7 +275,7 @@ export class Attempts {
     const { version } = written.item;
     if (!version) return undefined;
     for (const late of this.late.versions(intent.remoteId, PEOPLE).filter(mayBeOf(version.number))) {
-      if (!(await this.#o.ownWork.isOurs(written.item, version, late.digests, call))) continue;
+      if (!(await this.#options.ownWork.isOurs(written.item, version, late.digests, call))) continue;
       const now = this.current(intent);
       if (isSameContent(late.digests, attemptOf(now).digests)) {
         const { baseParent: parent, baseName: name } = now;
@@ -286,7 +286,7 @@ export class Attempts {
       const sent = { ...attemptOf(now), upload: attemptOf(now).upload ?? '', digests: late.digests };
       const unseen = await this.#overtaken({ ...now, attempted: sent }, written.item, call, version);
       this.current(now);
-      if (unseen) keepBeside(unseen, now, this.#o);
+      if (unseen) keepBeside(unseen, now, this.#options);
       const next = { ...now, baseVersion: version.id, baseNumber: version.number, baseSize: version.size };
       this.replace(now, next);
       this.late.forget(late);
@@ -297,7 +297,7 @@ export class Attempts {
 
   /** The attempt has changed nothing at the server. */
   forget(attempt: Intent): void {
-    const { intents } = this.#o.outbox;
+    const { intents } = this.#options.outbox;
     const now = intents.ofAttempt(attempt.attemptAt);
     if (!now) return;
     const next: Intent = { ...now, ...withOutcome(now) };
@@ -306,7 +306,7 @@ export class Attempts {
   }
 
   putOrDrop(intent: Intent): void {
-    const { outbox } = this.#o;
+    const { outbox } = this.#options;
     const { intents, staging } = outbox;
     if (!isNothing(intent)) {
       intents.put(intent);
@@ -329,11 +329,11 @@ export class Attempts {
 
   /** Written down before the call, on the platter: after a crash or a lost reply one looks before repeating. */
   begin(intent: Intent, attempted: Attempt | undefined): Intent {
-    const { clock, intents } = this.#o.outbox;
+    const { clock, intents } = this.#options.outbox;
     const attemptAt = intents.attemptFrom(Math.max(clock.now(), this.#last + 1));
     const attempt: Intent = { ...this.current(intent), attemptAt, attempted, state: 'uploading' };
     this.replace(intent, attempt);
-    this.#o.outbox.intents.sync();
+    this.#options.outbox.intents.sync();
     this.#last = attemptAt;
     this.#underWay.set(intent.inode, attemptAt);
     return attempt;
@@ -341,12 +341,12 @@ export class Attempts {
 
   /** @throws Superseded when a person changed the item since */
   current(intent: Intent): Intent {
-    if (this.#o.outbox.intents.get(intent.inode) !== intent) throw new Superseded();
+    if (this.#options.outbox.intents.get(intent.inode) !== intent) throw new Superseded();
     return intent;
   }
 
   replace(before: Intent, after: Intent): void {
     this.current(before);
-    this.#o.outbox.intents.put(after);
+    this.#options.outbox.intents.put(after);
   }
 }

@@ -43,7 +43,7 @@ const TIDY_DELAY = 1000;
  * what was checked out for an open file, and nobody has open or waits to send any more, is checked in.
  */
 export class Checkouts {
-  readonly #o: CheckoutOptions;
+  readonly #options: CheckoutOptions;
   readonly #own = new Map<Inode, OwnCheckout>();
   readonly #put: Statement;
   readonly #delete: Statement<[number]>;
@@ -56,7 +56,7 @@ export class Checkouts {
   #tidying: Promise<void> = Promise.resolve();
 
   constructor(options: CheckoutOptions) {
-    this.#o = options;
+    this.#options = options;
     const { database } = options.outbox.intents;
     this.#put = database.prepare(
       'INSERT OR REPLACE INTO checkouts (inode, remote_id, until, why) VALUES (@inode, @remoteId, @until, @why)',
@@ -70,7 +70,7 @@ export class Checkouts {
   }
 
   start(): void {
-    this.#o.outbox.events.on('changed', this.#onChange);
+    this.#options.outbox.events.on('changed', this.#onChange);
     this.#soon();
   }
 
@@ -82,11 +82,11 @@ export class Checkouts {
   /** Who else has the file checked out, as far as the mirror knows. */
   otherHolder(item: LocalItem): string | undefined {
     if (item.remoteId === NO_REMOTE || this.own(item.inode)) return undefined;
-    const { view } = this.#o.store;
+    const { view } = this.#options.store;
     const row = view.byRemoteId(item.remoteId);
     if (!row) return undefined;
     const { checkedOutBy, checkedOutUntil } = view.people(row.inode);
-    if (checkedOutBy === undefined || this.#o.account.includes(checkedOutBy)) return undefined;
+    if (checkedOutBy === undefined || this.#options.account.includes(checkedOutBy)) return undefined;
     return checkedOutUntil !== undefined && checkedOutUntil < this.#now() ? undefined : checkedOutBy;
   }
 
@@ -128,7 +128,7 @@ export class Checkouts {
 
   /** A program has it open for writing or opens it, or something waits to be sent. */
   #isNeeded(inode: Inode): boolean {
-    const { outbox } = this.#o;
+    const { outbox } = this.#options;
     return (
       this.#opening.has(inode) || (outbox.working(inode)?.writers ?? 0) > 0 || outbox.intents.get(inode) !== undefined
     );
@@ -143,7 +143,7 @@ export class Checkouts {
   }
 
   async close(): Promise<void> {
-    this.#o.outbox.events.off('changed', this.#onChange);
+    this.#options.outbox.events.off('changed', this.#onChange);
     this.#cancelTidying?.();
     this.#stop.abort();
     await this.#tidying;
@@ -183,17 +183,17 @@ export class Checkouts {
 
   #soon(): void {
     if (this.#own.size === 0 || this.#cancelTidying || this.#stop.signal.aborted) return;
-    this.#cancelTidying = this.#o.outbox.clock.after(TIDY_DELAY, () => {
+    this.#cancelTidying = this.#options.outbox.clock.after(TIDY_DELAY, () => {
       this.#cancelTidying = undefined;
       this.#tidying = this.#tidy().catch((error: unknown) =>
-        this.#o.log.error({ error }, 'check-outs could not be tidied up; the next change tries again'),
+        this.#options.log.error({ error }, 'check-outs could not be tidied up; the next change tries again'),
       );
     });
   }
 
   /** Checks in what a program had open, and nobody writes or waits to send any more. */
   async #tidy(): Promise<void> {
-    const { log } = this.#o;
+    const { log } = this.#options;
     for (const { inode, until, why } of [...this.#own.values()]) {
       const release = async (): Promise<void> => {
         if (!this.#isNeeded(inode)) await this.#giveBack(inode, { class: 'background', signal: this.#stop.signal });
@@ -209,17 +209,17 @@ export class Checkouts {
   }
 
   async #patch(id: RemoteId, until: number | null, call: CallOptions): Promise<void> {
-    const { writes, project, store } = this.#o;
+    const { writes, project, store } = this.#options;
     const { item, serverTime } = await writes.updateFile(project, id, { checkedOutUntil: until }, call);
     await store.ingestItems([item], serverTime);
   }
 
   #now(): number {
-    return Math.floor(this.#o.outbox.clock.now() / 1000);
+    return Math.floor(this.#options.outbox.clock.now() / 1000);
   }
 
   #remember(row: OwnCheckout): void {
-    this.#o.outbox.intents.refersTo(row.inode);
+    this.#options.outbox.intents.refersTo(row.inode);
     this.#put.run(row);
     this.#own.set(row.inode, row);
   }

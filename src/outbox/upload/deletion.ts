@@ -24,15 +24,15 @@ export interface DeletionsOptions {
  * what was deleted in it. Anything else is kept, and shows again.
  */
 export class Deletions {
-  readonly #o: DeletionsOptions;
+  readonly #options: DeletionsOptions;
 
   constructor(options: DeletionsOptions) {
-    this.#o = options;
+    this.#options = options;
   }
 
   /** Resolves when it is deleted, kept, or to be looked at again. @throws Failure of the attempt */
   async send(intent: Intent, call: CallOptions): Promise<void> {
-    const { outbox, attempts, removals, keepContent } = this.#o;
+    const { outbox, attempts, removals, keepContent } = this.#options;
     const { intents, tree } = outbox;
     const { late } = attempts;
     const wasSent = isRemovalSent(intent);
@@ -77,32 +77,34 @@ export class Deletions {
 
   /** What was to go shows again. */
   keep(deletion: Intent): void {
-    this.#tell(this.#o.outbox.kept.keep([deletion]));
+    this.#tell(this.#options.outbox.kept.keep([deletion]));
   }
 
   readonly #isSeen: IsSeen = ({ id, version }) => {
-    const own = this.#o.outbox.intents.ofRemote(id);
+    const own = this.#options.outbox.intents.ofRemote(id);
     return own?.deleted === true && (own.folder || own.baseVersion === version);
   };
 
   /** It was sent by a process that had no time to see that there was no reply. */
   #mayGoYet(item: Item, { attempted, baseVersion: version }: Intent): void {
-    const { late } = this.#o.attempts;
+    const { late } = this.#options.attempts;
     if (attempted?.removal === undefined || late.removals(item.remoteId).length > 0) return;
     late.addRemoval(item, { time: attempted.removal, version });
   }
 
   #isUnseen(item: Item, intent: Intent): boolean {
-    return isNewer(item, intent) || orderOf({ ...intent, attempted: undefined }, this.#o.outbox).kind === 'keep-folder';
+    return (
+      isNewer(item, intent) || orderOf({ ...intent, attempted: undefined }, this.#options.outbox).kind === 'keep-folder'
+    );
   }
 
   /** Something that belongs before it has come in between. */
   #mustWait(intent: Intent): boolean {
-    return orderOf(intent, this.#o.outbox).kind !== 'go';
+    return orderOf(intent, this.#options.outbox).kind !== 'go';
   }
 
   #finish(deletion: Intent, covered: readonly Intent[]): void {
-    const { intents, kept } = this.#o.outbox;
+    const { intents, kept } = this.#options.outbox;
     const gone = covered.filter((one) => intents.get(one.inode) === one);
     intents.change(
       [],
@@ -112,7 +114,7 @@ export class Deletions {
   }
 
   #tell(changes: Change[]): void {
-    this.#o.outbox.tree.tell(changes);
+    this.#options.outbox.tree.tell(changes);
   }
 }
 

@@ -11,10 +11,10 @@ import { linuxNames } from '../../names/linux.js';
 import type { ProcoreClient } from '../../procore/client.js';
 import type { RemoteVersion } from '../../procore/items.js';
 import { overtaken } from '../../procore/overtaken.js';
-import type { OwnWork } from '../../procore/own-work.js';
+import type { OwnWork } from '../../procore/own-versions.js';
 import { tombstone, untouched } from '../intents/changes.js';
 import { type Intent, NO_REMOTE } from '../intents/intent.js';
-import { type LateCall, mayBeOf, PEOPLE } from '../intents/late.js';
+import { type LateCall, mayBeOf, PEOPLE } from '../intents/late-calls.js';
 import type { Outbox } from '../outbox.js';
 import { keepBeside } from './version-beside.js';
 
@@ -37,7 +37,7 @@ const PAUSES = [5000, 30_000, 120_000, 600_000];
  * and had not been seen is brought back. Versions and files are ours once their bytes have proved to be.
  */
 export class LateArrivals {
-  readonly #o: LateArrivalsOptions & Pick<Outbox, 'late'>;
+  readonly #options: LateArrivalsOptions & Pick<Outbox, 'late'>;
   readonly #clock: Clock;
   readonly #stop = new AbortController();
   readonly #call: CallOptions = { class: 'background', signal: this.#stop.signal };
@@ -45,13 +45,13 @@ export class LateArrivals {
   #work: Promise<void> = Promise.resolve();
 
   constructor(options: LateArrivalsOptions) {
-    this.#o = { ...options, late: options.outbox.late };
+    this.#options = { ...options, late: options.outbox.late };
     this.#clock = options.outbox.clock;
   }
 
   /** What has come into sight already, and could not be looked at before the end. */
   start(): void {
-    const { late, outbox } = this.#o;
+    const { late, outbox } = this.#options;
     const { view } = outbox.tree;
     for (const { remoteId, parentId, name } of late.all()) {
       const folder = remoteId === NO_REMOTE ? view.byRemoteId(parentId) : undefined;
@@ -62,7 +62,7 @@ export class LateArrivals {
 
   /** Looks at what has come into sight, or gone out of it; nothing while no call may come late. */
   seen(changes: readonly Change[]): void {
-    const { late, outbox } = this.#o;
+    const { late, outbox } = this.#options;
     if (late.size === 0) return;
     for (const { inode } of changes) {
       const item = outbox.tree.view.item(inode);
@@ -77,13 +77,13 @@ export class LateArrivals {
   }
 
   #look(item: Item): void {
-    const { late } = this.#o;
+    const { late } = this.#options;
     if ((item.flags & HIDDEN) !== 0) {
       if ((item.flags & DELETED) !== 0 && late.removals(item.remoteId).length > 0) this.#later(item, this.#bringBack);
     } else if (item.isFile && item.versionNumber === 1) {
       if (this.#creationsOf(item).length > 0 && !this.#isWanted(item)) this.#later(item, this.#remove);
     } else if (item.isFile && !this.#isChanged(item)) {
-      if (this.#o.late.versionsLike(item).length > 0) this.#later(item, this.#uncover);
+      if (this.#options.late.versionsLike(item).length > 0) this.#later(item, this.#uncover);
       else if (this.#coverableOf(item).length > 0) this.#later(item, this.#keepCovered);
     }
   }
@@ -94,7 +94,7 @@ export class LateArrivals {
       .catch((error: unknown) => {
         if (this.#stop.signal.aborted) return;
         const pause = PAUSES[tries];
-        this.#o.log.warn({ error, path: item.name }, 'what a late call may have done could not be looked at');
+        this.#options.log.warn({ error, path: item.name }, 'what a late call may have done could not be looked at');
         if (pause === undefined) return;
         const again = this.#clock
           .sleep(pause, this.#stop.signal)
@@ -107,17 +107,17 @@ export class LateArrivals {
   }
 
   #creationsOf({ parentId, remoteName, remoteId }: Item): LateCall[] {
-    return this.#o.late.creations(parentId, remoteName, PEOPLE).filter(mayBeOf(remoteId));
+    return this.#options.late.creations(parentId, remoteName, PEOPLE).filter(mayBeOf(remoteId));
   }
 
   /** Those whose version may lie below the current one. */
   #coverableOf({ remoteId, versionNumber }: Item): LateCall[] {
-    return this.#o.late.versions(remoteId, PEOPLE).filter(({ baseNumber }) => versionNumber > baseNumber + 1);
+    return this.#options.late.versions(remoteId, PEOPLE).filter(({ baseNumber }) => versionNumber > baseNumber + 1);
   }
 
   /** Somebody speaks for it, or is about to come to its place and will know it for what it is. */
   #isWanted(item: Item): boolean {
-    const { intents, tree } = this.#o.outbox;
+    const { intents, tree } = this.#options.outbox;
     if (intents.ofRemote(item.remoteId) || intents.get(item.inode)) return true;
     const folder = tree.view.parent(item)?.inode;
     if (folder === undefined) return true;
@@ -127,12 +127,12 @@ export class LateArrivals {
 
   /** What waits for it here looks itself: whoever sends content, or a deletion. A move does not. */
   #isChanged({ remoteId }: Item): boolean {
-    const own = this.#o.outbox.intents.ofRemote(remoteId);
+    const own = this.#options.outbox.intents.ofRemote(remoteId);
     return own !== undefined && (own.deleted || own.dirty || own.staged || own.attempted?.upload !== undefined);
   }
 
   readonly #remove = async (seen: Item): Promise<void> => {
-    const { outbox, late, ownWork, client, project, log } = this.#o;
+    const { outbox, late, ownWork, client, project, log } = this.#options;
     const { version, ...file } = await client.file(project, seen.remoteId, this.#call);
     for (const one of this.#creationsOf(seen)) {
       if (version?.number !== 1 || !(await ownWork.isOurs(file, version, one.digests, this.#call))) continue;
@@ -149,8 +149,8 @@ export class LateArrivals {
 
   /** 1 call, and 2 where the version is ours. */
   readonly #uncover = async (seen: Item): Promise<void> => {
-    const { late, ownWork, client, project } = this.#o;
-    const unused = new Set(this.#o.late.versionsLike(seen));
+    const { late, ownWork, client, project } = this.#options;
+    const unused = new Set(this.#options.late.versionsLike(seen));
     const { version, ...file } = await client.file(project, seen.remoteId, this.#call);
     const take = async (of: RemoteVersion): Promise<LateCall | undefined> => {
       for (const one of unused)
@@ -183,7 +183,7 @@ export class LateArrivals {
 
   /** Somebody has saved over a version that came late: what that one had covered unseen is kept beside. 1 call. */
   readonly #keepCovered = async (seen: Item): Promise<void> => {
-    const { outbox, late, ownWork, client, project, log } = this.#o;
+    const { outbox, late, ownWork, client, project, log } = this.#options;
     const calls = this.#coverableOf(seen);
     if (calls.length === 0) return;
     const file = { id: seen.remoteId, name: seen.remoteName };
@@ -199,7 +199,7 @@ export class LateArrivals {
       if (!item || this.#isChanged(seen)) return;
       late.forget(one);
       if (!unseen) continue;
-      keepBeside(unseen, untouched(item, this.#clock.now(), 'procorefs'), this.#o);
+      keepBeside(unseen, untouched(item, this.#clock.now(), 'procorefs'), this.#options);
       log.warn({ path: item.name }, 'a call that was given up had covered a version; that one is kept beside');
       outbox.events.emit('changed');
     }
@@ -207,9 +207,14 @@ export class LateArrivals {
 
   /** What the late version covers is the next version. False where somebody has changed it again. */
   #putOver(seen: Item, late: RemoteVersion, covered: RemoteVersion): boolean {
-    const { outbox, log } = this.#o;
+    const { outbox, log } = this.#options;
     const item = outbox.tree.item(seen.inode);
-    if (!item || this.#isChanged(seen) || item.versionId !== late.id || this.#o.late.versionsLike(item).length === 0)
+    if (
+      !item ||
+      this.#isChanged(seen) ||
+      item.versionId !== late.id ||
+      this.#options.late.versionsLike(item).length === 0
+    )
       return false;
     const now = this.#clock.now();
     const known = outbox.intents.get(item.inode);
@@ -231,7 +236,7 @@ export class LateArrivals {
 
   /** As after any deletion: see `Removals.compare`. */
   readonly #bringBack = async (seen: Item): Promise<void> => {
-    const { outbox, late, removals, log } = this.#o;
+    const { outbox, late, removals, log } = this.#options;
     const [one] = late.removals(seen.remoteId);
     const item = outbox.tree.view.byRemoteId(seen.remoteId);
     if (!one?.removal || !item || (item.flags & DELETED) === 0) return;

@@ -4,7 +4,7 @@ import type { CallOptions } from '../../budget/calls.js';
 import { linuxNames } from '../../names/linux.js';
 import type { ProcoreClient } from '../../procore/client.js';
 import type { RemoteItem, RemoteVersion } from '../../procore/items.js';
-import type { OwnWork } from '../../procore/own-work.js';
+import type { OwnWork } from '../../procore/own-versions.js';
 import type { WrittenItem } from '../../procore/writes.js';
 import { sentBy } from '../intents/attempt.js';
 import { type Attempt, type Intent, NO_REMOTE } from '../intents/intent.js';
@@ -29,11 +29,11 @@ export interface Sighting extends WrittenItem {
 
 /** Looks at the server before anything is repeated; 1 call each, and one more where a version lies over what may be ours. */
 export class Lookup {
-  readonly #o: LookupOptions;
+  readonly #options: LookupOptions;
   readonly #tree: Tree;
 
   constructor(options: LookupOptions, tree: Tree) {
-    this.#o = options;
+    this.#options = options;
     this.#tree = tree;
   }
 
@@ -55,7 +55,7 @@ export class Lookup {
     type: 'file' | 'folder',
     call: CallOptions,
   ): Promise<WrittenItem | undefined> {
-    const { client, project } = this.#o;
+    const { client, project } = this.#options;
     const { children, serverTime } = await client.folder(project, parentId, call);
     const item =
       children.find((child) => child.type === type && child.name === name) ??
@@ -75,7 +75,7 @@ export class Lookup {
     const sent = sentBy(intent, attempt);
     // What an older program sent is known by its size only.
     const own = sent
-      ? await this.#o.ownWork.made(item, sent, call)
+      ? await this.#options.ownWork.made(item, sent, call)
       : item.version?.size === attempt.size
         ? item.version
         : undefined;
@@ -102,7 +102,7 @@ export class Lookup {
       return item.version?.number === intent.baseNumber + 1 && item.version.size === attempt.size
         ? { content: 'current' }
         : undefined;
-    const own = await this.#o.ownWork.versionAfter(item, intent.baseNumber, sent, call);
+    const own = await this.#options.ownWork.versionAfter(item, intent.baseNumber, sent, call);
     if (!own) return undefined;
     return { content: own.id === item.version?.id ? 'current' : 'covered', own };
   }
@@ -115,7 +115,7 @@ export class Lookup {
   }
 
   async #found({ folder: isFolder, remoteId }: Intent, call: CallOptions): Promise<WrittenItem> {
-    const { client, project } = this.#o;
+    const { client, project } = this.#options;
     if (!isFolder) return client.fileNow(project, remoteId, call);
     const { folder, serverTime } = await client.folder(project, remoteId, call);
     return { item: folder, serverTime };

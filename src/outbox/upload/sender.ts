@@ -27,12 +27,12 @@ export interface SenderOptions extends AttemptsOptions {
 
 /** Brings one intent to the server. Every call that changes something is written down before it is made. */
 export class Sender {
-  readonly #o: SenderOptions;
+  readonly #options: SenderOptions;
   readonly attempts: Attempts;
   readonly deletions: Deletions;
 
   constructor(options: SenderOptions) {
-    this.#o = options;
+    this.#options = options;
     this.attempts = new Attempts(options);
     const keepContent: DeletionsOptions['keepContent'] = (deletion, call) => this.#keepContent(deletion, call);
     this.deletions = new Deletions({ ...options, attempts: this.attempts, keepContent });
@@ -41,17 +41,17 @@ export class Sender {
   /** Resolves when the server has it (or it was overtaken by a newer change). @throws Failure of the attempt */
   async send(intent: Intent, signal: AbortSignal): Promise<void> {
     const call: CallOptions = { class: 'background', signal };
-    const folder = this.#o.outbox.tree.remoteIdOf(intent.parent);
+    const folder = this.#options.outbox.tree.remoteIdOf(intent.parent);
     try {
       await this.#bring(intent, call).catch(async (error: unknown) => {
         // Used up: by a call that came through after one had looked.
         const isInDoubt = isFailure(error, 'reply-lost') || isFailure(error, 'upload-unknown');
-        const now = this.#o.outbox.intents.get(intent.inode);
+        const now = this.#options.outbox.intents.get(intent.inode);
         if (!isInDoubt || !now || !(await this.attempts.resolve(now, call))) throw error;
       });
     } catch (error) {
       // The folder that is gone was made anew meanwhile: it goes there.
-      const isElsewhere = isFailure(error, 'gone') && this.#o.outbox.tree.remoteIdOf(intent.parent) !== folder;
+      const isElsewhere = isFailure(error, 'gone') && this.#options.outbox.tree.remoteIdOf(intent.parent) !== folder;
       if (!(error instanceof Superseded) && !isElsewhere) throw error;
     } finally {
       this.attempts.end(intent.inode);
@@ -69,7 +69,7 @@ export class Sender {
 
   /** What stays on this machine (in a desktop's trash) takes its content along before the server deletes it. */
   async #keepContent(deletion: Intent, call: CallOptions): Promise<void> {
-    const { outbox } = this.#o;
+    const { outbox } = this.#options;
     const going = deletion.folder ? [deletion, ...coveredBy(deletion, outbox)] : [deletion];
     for (const { remoteId } of going)
       for (const keeper of outbox.intents.takingContentOf(remoteId)) {
@@ -84,7 +84,7 @@ export class Sender {
   }
 
   async #folder(intent: Intent, call: CallOptions): Promise<void> {
-    const { writes, project } = this.#o;
+    const { writes, project } = this.#options;
     const parentId = this.#parentId(intent);
     const name = linuxNames.decode(intent.name);
     if (intent.remoteId !== NO_REMOTE)
@@ -102,7 +102,7 @@ export class Sender {
       if (!isFailure(error, 'name-taken')) throw error;
       // A folder of that name is what was wanted, whoever made it.
       const other = await this.attempts.lookup.childNamed(parentId, name, 'folder', call);
-      const own = other && this.#o.outbox.intents.ofRemote(other.item.id);
+      const own = other && this.#options.outbox.intents.ofRemote(other.item.id);
       // One that is to be elsewhere, or gone, makes room first.
       if (!other || (own && own.inode !== attempt.inode)) throw error;
       await this.attempts.confirm(attempt, other, call);
@@ -110,7 +110,7 @@ export class Sender {
   }
 
   async #newFile(intent: Intent, call: CallOptions): Promise<void> {
-    const { writes, project } = this.#o;
+    const { writes, project } = this.#options;
     const parentId = this.#parentId(intent);
     const name = linuxNames.decode(intent.name);
     const { uploadUuid, intent: uploaded } = await this.#upload(intent, name, call);
@@ -128,7 +128,7 @@ export class Sender {
   }
 
   async #knownFile(intent: Intent, call: CallOptions): Promise<void> {
-    const { writes, project, client } = this.#o;
+    const { writes, project, client } = this.#options;
     const parentId = this.#parentId(intent);
     const name = linuxNames.decode(intent.name);
     if (!intent.dirty)
@@ -148,7 +148,7 @@ export class Sender {
     }
     const from = await this.#from(intent, current, call);
     if (!from) return;
-    const { clock } = this.#o.outbox;
+    const { clock } = this.#options.outbox;
     const began = clock.monotonic();
     const { uploadUuid, intent: sent } = await this.#upload(from, name, call);
     let uploaded: Intent | undefined = sent;
@@ -199,7 +199,7 @@ export class Sender {
    */
   async #gone(intent: Intent, call: CallOptions, error: unknown): Promise<void> {
     if (!isFailure(error, 'gone')) throw error;
-    const { outbox, store } = this.#o;
+    const { outbox, store } = this.#options;
     const sighting = await this.attempts.lookup.sight(intent, attemptOf(intent), call);
     const now = outbox.intents.get(intent.inode);
     if (sighting || !now) throw error;
@@ -210,7 +210,7 @@ export class Sender {
   }
 
   #letGo(intent: Intent): void {
-    const { outbox, log } = this.#o;
+    const { outbox, log } = this.#options;
     const { inode } = intent;
     log.warn({ path: outbox.tree.pathOf(intent) }, 'it was moved here and deleted at the server: it is deleted');
     outbox.intents.change([], [inode]);
@@ -237,7 +237,7 @@ export class Sender {
 
   /** Somebody else has put something to the place that it was to go to. */
   #standBeside({ inode, parent, name }: Intent): void {
-    const { outbox, log } = this.#o;
+    const { outbox, log } = this.#options;
     const { intents, tree, clock } = outbox;
     const now = intents.get(inode);
     if (!now || now.deleted || now.parent !== parent || now.name !== name) return;
@@ -249,7 +249,7 @@ export class Sender {
 
   /** Gives way to another item that goes to this one's place at the server while this one goes to its: 1 call more. */
   async stepAside(intent: Intent, signal: AbortSignal): Promise<void> {
-    const { writes, project, outbox, store } = this.#o;
+    const { writes, project, outbox, store } = this.#options;
     const baseName = `${intent.baseName} (${intent.remoteId} moves)`;
     const name = linuxNames.decode(baseName);
     const call: CallOptions = { class: 'background', signal };
@@ -274,7 +274,7 @@ export class Sender {
 
   /** Uploads the content; what an earlier attempt at the same content brought up is not sent again. */
   async #upload(intent: Intent, name: string, call: CallOptions): Promise<{ uploadUuid: string; intent: Intent }> {
-    const { outbox, uploads, project, progress } = this.#o;
+    const { outbox, uploads, project, progress } = this.#options;
     const saved = intent.upload ? (JSON.parse(intent.upload) as SavedUpload) : undefined;
     // After a power cut the bytes must be there as long as the intent is.
     const whole = await this.#materialize(intent, call);
@@ -302,7 +302,7 @@ export class Sender {
 
   /** Content that is still only a version at the server is brought into the staging file. */
   async #materialize(intent: Intent, { signal }: CallOptions): Promise<Intent> {
-    const { outbox } = this.#o;
+    const { outbox } = this.#options;
     const item = outbox.tree.item(intent.inode);
     if (!item) throw new Superseded();
     // The one working file that readers and writers use: what they write meanwhile is not overwritten.
@@ -323,7 +323,7 @@ export class Sender {
 
   /** Both contents are kept: the server's under the name, ours beside it. */
   async #asConflict(intent: Intent, theirs: WrittenItem | undefined): Promise<void> {
-    const { outbox, store, log } = this.#o;
+    const { outbox, store, log } = this.#options;
     const current = this.attempts.current(intent);
     const inode = outbox.intents.newInode();
     const name = nameBeside(current.name, current.parent, outbox);
@@ -347,8 +347,8 @@ export class Sender {
   }
 
   #parentId(intent: Intent): RemoteId {
-    const id = this.#o.outbox.tree.remoteIdOf(intent.parent);
-    if (id === undefined) throw new Failure('parent-missing', { path: this.#o.outbox.tree.pathOf(intent) });
+    const id = this.#options.outbox.tree.remoteIdOf(intent.parent);
+    if (id === undefined) throw new Failure('parent-missing', { path: this.#options.outbox.tree.pathOf(intent) });
     return id;
   }
 }

@@ -31,69 +31,71 @@ export interface DurabilityParts {
 export class Durability {
   /** What is not on the platter is lost when this changes: the machine's boot, and the disk as it is attached. */
   readonly place: string;
-  readonly #o: DurabilityParts;
+  readonly #parts: DurabilityParts;
   #cancelSync: (() => void) | undefined;
   #cancelWritingDown: (() => void) | undefined;
   #closed = false;
 
   constructor(parts: DurabilityParts) {
-    this.#o = parts;
+    this.#parts = parts;
     this.place = `${bootId()} ${parts.staging.device}`;
   }
 
   /** Names and places are on the platter when this resolves. */
   async syncIntents(): Promise<void> {
     // The intents name folders by numbers that the mirror gave them.
-    await this.#o.syncMirror();
-    await this.#o.staging.syncFolderLater();
-    this.#o.intents.sync();
+    await this.#parts.syncMirror();
+    await this.#parts.staging.syncFolderLater();
+    this.#parts.intents.sync();
   }
 
   /** A file's bytes and its name are on the platter when this resolves. */
   async syncFile(file: WorkingFile): Promise<void> {
-    await this.#o.staging.syncFolderLater();
+    await this.#parts.staging.syncFolderLater();
     await file.sync();
   }
 
   /** The bytes of an intent are on the platter when this resolves; somebody may have changed it meanwhile. */
   async secure(intent: Intent): Promise<void> {
     if (!intent.staged || intent.volatile === undefined) return;
-    await this.#o.staging.syncLater(intent.inode);
-    await this.#o.staging.syncFolderLater();
+    await this.#parts.staging.syncLater(intent.inode);
+    await this.#parts.staging.syncFolderLater();
   }
 
   /** After `secure`. @returns the intent as it is now */
   secured(intent: Intent): Intent {
     if (!intent.staged || intent.volatile === undefined) return intent;
     const secured = { ...intent, volatile: undefined };
-    this.#o.intents.put(secured);
+    this.#parts.intents.put(secured);
     return secured;
   }
 
   /** Nobody is told of a new file's content before it is closed: its intent need not be written down at once. */
   putSoon(intent: Intent): void {
-    this.#o.intents.putSoon(intent);
-    this.#cancelWritingDown ??= this.#o.clock.after(WRITE_DOWN, () => {
+    this.#parts.intents.putSoon(intent);
+    this.#cancelWritingDown ??= this.#parts.clock.after(WRITE_DOWN, () => {
       this.#cancelWritingDown = undefined;
       try {
-        this.#o.intents.writeDown();
+        this.#parts.intents.writeDown();
       } catch (error) {
         // The close of the file says it to whom it concerns.
-        this.#o.log.error({ error }, 'a file that is being written could not be noted');
+        this.#parts.log.error({ error }, 'a file that is being written could not be noted');
       }
     });
   }
 
   /** Something was acknowledged that is not on the platter. */
   acknowledged(): void {
-    this.#cancelSync ??= this.#o.clock.after(REST, () => {
+    this.#cancelSync ??= this.#parts.clock.after(REST, () => {
       this.#cancelSync = undefined;
-      this.#secureAll().catch((error: unknown) => this.#o.log.error({ error }, 'the state folder could not be synced'));
+      this.#secureAll().catch((error: unknown) =>
+        this.#parts.log.error({ error }, 'the state folder could not be synced'),
+      );
     });
   }
 
   async #secureAll(): Promise<void> {
-    const { folder, intents } = this.#o;
+    const { folder, intents } = this.#parts;
     const volatile = [...intents.all()].filter((intent) => intent.volatile !== undefined);
     if (volatile.length === 0) return;
     await syncFileSystem(folder);
@@ -111,7 +113,7 @@ export class Durability {
     this.#cancelSync?.();
     this.#cancelWritingDown?.();
     this.#closed = true;
-    const { intents, log, staging } = this.#o;
+    const { intents, log, staging } = this.#parts;
     try {
       const volatile = [...intents.all()].filter((intent) => intent.staged && intent.volatile !== undefined);
       for (const intent of volatile) staging.sync(intent.inode);

@@ -10,16 +10,16 @@ import { HIDDEN } from '../../mirror/database/flags.js';
 import type { Item } from '../../mirror/database/view.js';
 import { linuxNames } from '../../names/linux.js';
 import { NO_REMOTE } from '../../outbox/intents/intent.js';
-import type { LateCall } from '../../outbox/intents/late.js';
+import type { LateCall } from '../../outbox/intents/late-calls.js';
 import { conflictName } from '../../outbox/upload/conflict-name.js';
 import type { RemoteItem, RemoteVersion } from '../../procore/items.js';
 import { overtaken } from '../../procore/overtaken.js';
-import { type Digests, isSameContent } from '../../procore/own-work.js';
+import { type Digests, isSameContent } from '../../procore/own-versions.js';
 import type { WrittenItem } from '../../procore/writes.js';
 import { cachedContent } from './procore-content.js';
 import { procoreRules } from './procore-rules.js';
 import type { ProjectChanges } from './project-changes.js';
-import type { ProcoreSideOptions, ProjectAccess, ProjectTree } from './project-tree.js';
+import type { ProcoreEndpointOptions, ProjectAccess, ProjectTree } from './project-tree.js';
 
 /** After an upload that took longer than this the file is looked at again before it gets a version, milliseconds. */
 const LOOK_AGAIN = 10_000;
@@ -49,13 +49,13 @@ interface Spot {
 /** Files and versions that a job makes in a project, without covering what it has not seen. */
 export class FileWrites {
   readonly #access: ProjectAccess;
-  readonly #o: ProcoreSideOptions;
+  readonly #options: ProcoreEndpointOptions;
   readonly #tree: ProjectTree;
   readonly #changes: ProjectChanges;
 
-  constructor(access: ProjectAccess, options: ProcoreSideOptions, tree: ProjectTree, changes: ProjectChanges) {
+  constructor(access: ProjectAccess, options: ProcoreEndpointOptions, tree: ProjectTree, changes: ProjectChanges) {
     this.#access = access;
-    this.#o = options;
+    this.#options = options;
     this.#tree = tree;
     this.#changes = changes;
   }
@@ -79,7 +79,7 @@ export class FileWrites {
     const { client, project, late } = this.#access;
     const known = await this.#tree.find(path, signal);
     if (!known?.isFile || String(known.versionId) !== version) return false;
-    if (late.versions(known.remoteId, this.#o.job).length === 0) return false;
+    if (late.versions(known.remoteId, this.#options.job).length === 0) return false;
     const call = this.#changes.call(signal);
     try {
       const { item } = await client.fileNow(project, known.remoteId, call);
@@ -97,18 +97,18 @@ export class FileWrites {
   async keepCovered(signal: AbortSignal): Promise<readonly Covered[]> {
     const { late, mirror } = this.#access;
     const found: Covered[] = [];
-    for (const id of new Set(late.ofJob(this.#o.job).map(({ remoteId }) => remoteId))) {
+    for (const id of new Set(late.ofJob(this.#options.job).map(({ remoteId }) => remoteId))) {
       const file = mirror.view.byRemoteId(id);
       const folder = file && mirror.view.parent(file);
       if (!file?.isFile || !folder || (file.flags & HIDDEN) !== 0) continue;
       const isOpen = (one: LateCall): boolean =>
         file.versionNumber > one.baseNumber + 1 && lookedBelow.get(one) !== file.versionId;
-      if (!late.versions(id, this.#o.job).some(isOpen)) continue;
+      if (!late.versions(id, this.#options.job).some(isOpen)) continue;
       const path = mirror.view.path(file) ?? file.name;
       try {
         for (const kept of await this.#keepCoveredOf(id, { folder, name: file.name, path }, signal))
           found.push({ path, kept });
-        for (const one of late.versions(id, this.#o.job)) lookedBelow.set(one, file.versionId);
+        for (const one of late.versions(id, this.#options.job)) lookedBelow.set(one, file.versionId);
       } catch (error) {
         if (signal.aborted || kindOf(error) !== 'item') throw error;
         found.push({ path, kept: { error } });
@@ -121,7 +121,7 @@ export class FileWrites {
     const { client, late, ownWork, project } = this.#access;
     const call = this.#changes.call(signal);
     const { item } = await client.fileNow(project, id, call);
-    const calls = late.versions(id, this.#o.job);
+    const calls = late.versions(id, this.#options.job);
     const below: { readonly one: LateCall; readonly number: number }[] = [];
     for (const one of calls) {
       const ours = await ownWork.versionAfter(item, one.baseNumber, one.digests, call);
@@ -139,7 +139,7 @@ export class FileWrites {
     for (const { one } of below) late.forget(one);
     // What is still to come has covered none of that.
     late.passed(
-      late.versions(id, this.#o.job).filter(({ baseNumber }) => baseNumber < last),
+      late.versions(id, this.#options.job).filter(({ baseNumber }) => baseNumber < last),
       last,
     );
     return kept;
@@ -168,7 +168,7 @@ export class FileWrites {
         const ours = item && (await ownWork.made(item, digests, call));
         return ours && { item, serverTime, ours };
       },
-      { job: this.#o.job, remoteId: NO_REMOTE, parentId, name, baseNumber: 0, digests },
+      { job: this.#options.job, remoteId: NO_REMOTE, parentId, name, baseNumber: 0, digests },
       path,
       mayBeThere,
     );
@@ -208,7 +208,7 @@ export class FileWrites {
     const { client, writes, project, ownWork } = this.#access;
     const { id, parentId } = item;
     const before = item.version?.number ?? 0;
-    const notes = `Copied by the job "${this.#o.jobName}" on ${hostname()}`;
+    const notes = `Copied by the job "${this.#options.jobName}" on ${hostname()}`;
     return this.#changes.once<Made>(
       async () => {
         const { version, serverTime } = await writes.createVersion(project, id, { uploadUuid, notes }, call);
@@ -220,7 +220,7 @@ export class FileWrites {
         const ours = await ownWork.versionAfter(now.item, before, digests, call);
         return ours && { ...now, ours };
       },
-      { job: this.#o.job, remoteId: id, parentId: parentId ?? NO_REMOTE, name, baseNumber: base, digests },
+      { job: this.#options.job, remoteId: id, parentId: parentId ?? NO_REMOTE, name, baseNumber: base, digests },
       path,
     );
   }
@@ -277,7 +277,7 @@ export class FileWrites {
   async #lateWork(item: RemoteItem, call: CallOptions): Promise<LateCall | undefined> {
     const { late, ownWork } = this.#access;
     const { version } = item;
-    for (const one of late.versions(item.id, this.#o.job)) {
+    for (const one of late.versions(item.id, this.#options.job)) {
       const isAfter = version !== undefined && version.number > one.baseNumber;
       if (isAfter && (await ownWork.isOurs(item, version, one.digests, call))) return one;
     }
@@ -295,7 +295,7 @@ export class FileWrites {
     const { late } = this.#access;
     const { item, ours } = made;
     const taken = await this.#changes.taken(made, path);
-    for (const one of late.versions(item.id, this.#o.job)) late.forget(one);
+    for (const one of late.versions(item.id, this.#options.job)) late.forget(one);
     if (!ours || item.version?.id === ours.id) return taken;
     const { id, number, size, createdAt } = ours;
     return { ...taken, version: String(id), versions: number, size, mtime: createdAt };

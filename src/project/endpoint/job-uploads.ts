@@ -4,7 +4,7 @@ import type { CallOptions } from '../../budget/calls.js';
 import type { Content, WriteOptions } from '../../endpoints/target.js';
 import { kindOf } from '../../jobs/run/waiting.js';
 import type { StoredUploads } from '../../jobs/store/stored-uploads.js';
-import { type Digests, digestsOf } from '../../procore/own-work.js';
+import { type Digests, digestsOf } from '../../procore/own-versions.js';
 import type { SavedUpload, Uploads } from '../../procore/uploads.js';
 
 /** Uploads of a job: what goes in segments goes on where an earlier attempt at the same bytes stopped. */

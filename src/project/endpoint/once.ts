@@ -1,6 +1,6 @@
 import { isFailure } from '../../base/errors.js';
 import { NO_REMOTE } from '../../outbox/intents/intent.js';
-import type { LateCall, LateCalls } from '../../outbox/intents/late.js';
+import type { LateCall, LateCalls } from '../../outbox/intents/late-calls.js';
 
 /**
  * Does something that makes a thing; when the reply is lost, looks before doing it again, and when that is refused looks

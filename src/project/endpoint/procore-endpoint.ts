@@ -24,19 +24,19 @@ import { cachedContent } from './procore-content.js';
 import { procoreRules } from './procore-rules.js';
 import { ProjectAbsence } from './project-absence.js';
 import { ProjectChanges } from './project-changes.js';
-import { type ProcoreSideOptions, type ProjectAccess, ProjectTree } from './project-tree.js';
+import { type ProcoreEndpointOptions, type ProjectAccess, ProjectTree } from './project-tree.js';
 
 const CRAWL_LOOK = 100;
 /** Polls follow each other with a pause: one that is a little late is no sign of trouble. */
 const INTERVALS = 2;
 
 /** A Procore project as one end of a transfer: listed from the mirror, read through the cache, written by calls. */
-export class ProcoreSide implements Endpoint {
+export class ProcoreEndpoint implements Endpoint {
   readonly keepsVersions = true;
   readonly hasBin = true;
   readonly root: string;
   readonly #access: ProjectAccess;
-  readonly #o: ProcoreSideOptions;
+  readonly #options: ProcoreEndpointOptions;
   readonly #callsBefore: number;
   /** When the run first took something away. */
   #discardsSince: number | undefined;
@@ -46,9 +46,9 @@ export class ProcoreSide implements Endpoint {
   readonly #absence: ProjectAbsence;
   readonly #making = new SingleFlight<string, void>();
 
-  constructor(access: ProjectAccess, options: ProcoreSideOptions) {
+  constructor(access: ProjectAccess, options: ProcoreEndpointOptions) {
     this.#access = access;
-    this.#o = options;
+    this.#options = options;
     this.root = `${access.name}:/${options.path}`;
     this.#tree = new ProjectTree(access, options, this.root);
     this.#changes = new ProjectChanges(access, options, this.#tree, this.root);
@@ -63,7 +63,7 @@ export class ProcoreSide implements Endpoint {
   }
 
   get calls(): number {
-    return this.#access.budget.callsOf(this.#o.job) - this.#callsBefore;
+    return this.#access.budget.callsOf(this.#options.job) - this.#callsBefore;
   }
 
   get counter(): object {
@@ -103,7 +103,7 @@ export class ProcoreSide implements Endpoint {
       await this.#access.clock.sleep(CRAWL_LOOK, signal);
     }
     const isFresh = mirror.sincePoll !== undefined && mirror.sincePoll <= INTERVALS * mirror.freshness;
-    if (!this.#o.lastPollIsEnough || !isFresh) await mirror.pollNow(signal);
+    if (!this.#options.lastPollIsEnough || !isFresh) await mirror.pollNow(signal);
   }
 
   async *list(folder: string, signal: AbortSignal): AsyncIterable<EndpointItem> {

@@ -4,31 +4,31 @@ import type { CallOptions } from '../../budget/calls.js';
 import { childPath, parentOf } from '../../endpoints/paths.js';
 import type { Content, WriteOptions } from '../../endpoints/target.js';
 import type { EndpointItem } from '../../jobs/endpoint.js';
-import type { LateCall } from '../../outbox/intents/late.js';
+import type { LateCall } from '../../outbox/intents/late-calls.js';
 import type { Written } from '../../procore/writes.js';
 import { JobUploads } from './job-uploads.js';
 import { once } from './once.js';
-import type { ProcoreSideOptions, ProjectAccess, ProjectTree } from './project-tree.js';
+import type { ProcoreEndpointOptions, ProjectAccess, ProjectTree } from './project-tree.js';
 
 /** What all changes of a project have in common that a job makes. */
 export class ProjectChanges {
   readonly #access: ProjectAccess;
-  readonly #o: ProcoreSideOptions;
+  readonly #options: ProcoreEndpointOptions;
   readonly #tree: ProjectTree;
   readonly #root: string;
   readonly #uploads: JobUploads;
 
   /** @param root for messages */
-  constructor(access: ProjectAccess, options: ProcoreSideOptions, tree: ProjectTree, root: string) {
+  constructor(access: ProjectAccess, options: ProcoreEndpointOptions, tree: ProjectTree, root: string) {
     this.#access = access;
-    this.#o = options;
+    this.#options = options;
     this.#tree = tree;
     this.#root = root;
     this.#uploads = new JobUploads(access.uploads, access.project, options.uploads);
   }
 
   call(signal: AbortSignal): CallOptions {
-    const { job, whenSpent } = this.#o;
+    const { job, whenSpent } = this.#options;
     return { class: 'job', job, whenSpent, signal };
   }
 

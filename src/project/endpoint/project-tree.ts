@@ -11,9 +11,9 @@ import { PRIVATE } from '../../mirror/database/flags.js';
 import type { Item } from '../../mirror/database/view.js';
 import type { Mirror } from '../../mirror/mirror.js';
 import type { Removals } from '../../mirror/removal.js';
-import type { LateCalls } from '../../outbox/intents/late.js';
+import type { LateCalls } from '../../outbox/intents/late-calls.js';
 import type { ProcoreClient } from '../../procore/client.js';
-import type { OwnWork } from '../../procore/own-work.js';
+import type { OwnWork } from '../../procore/own-versions.js';
 import type { Uploads } from '../../procore/uploads.js';
 import type { ProcoreWrites } from '../../procore/writes.js';
 
@@ -36,7 +36,7 @@ export interface ProjectAccess {
   readonly account: readonly string[];
 }
 
-export interface ProcoreSideOptions {
+export interface ProcoreEndpointOptions {
   /** The job's id: whose calls they are. */
   readonly job: string;
   readonly jobName: string;
@@ -56,13 +56,13 @@ const LISTED = 1000;
 /** Finds items of a project by paths of shown names; folders that the mirror does not know yet are listed, 1 call each. */
 export class ProjectTree {
   readonly #access: ProjectAccess;
-  readonly #o: ProcoreSideOptions;
+  readonly #options: ProcoreEndpointOptions;
   readonly #root: string;
 
   /** @param root for messages */
-  constructor(access: ProjectAccess, options: ProcoreSideOptions, root: string) {
+  constructor(access: ProjectAccess, options: ProcoreEndpointOptions, root: string) {
     this.#access = access;
-    this.#o = options;
+    this.#options = options;
     this.#root = root;
   }
 
@@ -112,7 +112,7 @@ export class ProjectTree {
 
   /** From the project's root. */
   names(path: string): string[] {
-    return `${this.#o.path}/${path}`.split('/').filter((part) => part !== '');
+    return `${this.#options.path}/${path}`.split('/').filter((part) => part !== '');
   }
 
   /** @param names from the project's root */
@@ -130,7 +130,7 @@ export class ProjectTree {
 
   item(item: Item, path: string): EndpointItem {
     const { view } = this.#access.mirror;
-    const people = this.#o.locks && item.isFile ? view.people(item.inode) : undefined;
+    const people = this.#options.locks && item.isFile ? view.people(item.inode) : undefined;
     const holder = people?.checkedOutBy;
     return {
       path,

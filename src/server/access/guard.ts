@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { Failure } from '../../base/errors.js';
 import { type Account, permits, type Role } from './account.js';
-import { requestNoteOf } from './note.js';
+import { requestNoteOf } from './request-note.js';
 import type { Tokens } from './tokens.js';
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);

@@ -7,7 +7,7 @@ import { oneLine } from '../../base/text.js';
 import { errorBody } from '../http/errors.js';
 import { clientAddress } from './address.js';
 import { tokenOf } from './guard.js';
-import { requestNoteOf } from './note.js';
+import { requestNoteOf } from './request-note.js';
 import { SignInThrottle } from './throttle.js';
 import type { Issued, Tokens } from './tokens.js';
 import type { Users } from './users.js';

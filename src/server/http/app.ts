@@ -6,7 +6,7 @@ import type { Log } from '../../base/log.js';
 import { oneLine } from '../../base/text.js';
 import type { AuditLog } from '../access/audit.js';
 import type { AccessGuard } from '../access/guard.js';
-import { requestNoteOf } from '../access/note.js';
+import { requestNoteOf } from '../access/request-note.js';
 import type { Shares } from '../access/share.js';
 import { writeDown } from './audited.js';
 import { countReply, csvOfOne, csvReply, hasCsv, listReply, oneReply } from './envelope.js';

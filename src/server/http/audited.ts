@@ -5,7 +5,7 @@ import { oneLine } from '../../base/text.js';
 import { clientAddress } from '../access/address.js';
 import type { AuditLog } from '../access/audit.js';
 import type { AccessGuard } from '../access/guard.js';
-import { requestNoteOf } from '../access/note.js';
+import { requestNoteOf } from '../access/request-note.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -19,7 +19,7 @@ import {
   type OpenFile,
   type WritableFileSystem,
 } from '../../fuse/filesystem.js';
-import type { CompanyProjects } from '../../mirror/company/company.js';
+import type { CompanyProjects } from '../../mirror/company/company-projects.js';
 import type { CompanyProject, FolderLook, ProjectChange } from '../../mirror/company/store.js';
 import { isProbe } from '../../names/probes.js';
 import type { Ownership } from '../attributes.js';

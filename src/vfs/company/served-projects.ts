@@ -4,7 +4,7 @@ import { Failure, isFailure } from '../../base/errors.js';
 import type { ProjectId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
 import type { Attributes, Awaitable, FileSystem, KernelCache } from '../../fuse/filesystem.js';
-import type { CompanyProjects } from '../../mirror/company/company.js';
+import type { CompanyProjects } from '../../mirror/company/company-projects.js';
 import type { CompanyProject, FolderLook } from '../../mirror/company/store.js';
 import { countHandles } from '../file-handles.js';
 import type { SharedMount } from '../options.js';
@@ -54,7 +54,7 @@ const REFUSAL_LOGGED = 10 * 60_000;
  * closed project leaves nothing stale.
  */
 export class ServedProjects {
-  readonly #o: ServingOptions;
+  readonly #options: ServingOptions;
   readonly #served = new Map<ProjectId, Served>();
   readonly #opening = new SingleFlight<ProjectId, void>();
   readonly #refusals = new LRUCache<string, true>({ max: 100, ttl: REFUSAL_LOGGED });
@@ -64,7 +64,7 @@ export class ServedProjects {
   #isClosed = false;
 
   constructor(options: ServingOptions) {
-    this.#o = options;
+    this.#options = options;
     this.#shared = { newHandle: countHandles(), timeout: Math.min(options.idle, KEPT) / 1000 };
     this.#timer = setInterval(() => this.#closeIdle(), Math.min(options.idle / 2, LONGEST_LOOK)).unref();
   }
@@ -125,7 +125,7 @@ export class ServedProjects {
   }
 
   async #open(project: CompanyProject, signal: AbortSignal): Promise<Served> {
-    const { company, log } = this.#o;
+    const { company, log } = this.#options;
     const refusal = company.store.refusal(project.id, company.now);
     if (refusal) throw refusal;
     try {
@@ -146,7 +146,7 @@ export class ServedProjects {
   }
 
   async #serve(project: CompanyProject, signal: AbortSignal): Promise<void> {
-    const { numbers } = this.#o.company.store;
+    const { numbers } = this.#options.company.store;
     const shared: SharedMount = {
       ...this.#shared,
       numbering: {
@@ -154,12 +154,12 @@ export class ServedProjects {
         inode: (number) => numbers.inode(number),
       },
     };
-    const opened = await this.#o.open(project, shared, signal);
+    const opened = await this.#options.open(project, shared, signal);
     if (this.#isClosed || signal.aborted) {
       opened.release();
       throw new Failure('interrupted');
     }
-    this.#o.company.store.forgive(project.id);
+    this.#options.company.store.forgive(project.id);
     if (this.#kernel) opened.fileSystem.mounted(this.#kernel);
     this.#served.set(project.id, { ...opened, users: 0, lastUse: performance.now() });
     this.#closeIdle();
@@ -171,7 +171,7 @@ export class ServedProjects {
     const idle = [...this.#served].filter(([, { users }]) => users === 0).sort(([, a], [, b]) => a.lastUse - b.lastUse);
     let open = this.#served.size;
     for (const [id, { lastUse }] of idle) {
-      const limit = open > MOST ? 0 : open > MANY ? Math.min(this.#o.idle, SHORT_IDLE) : this.#o.idle;
+      const limit = open > MOST ? 0 : open > MANY ? Math.min(this.#options.idle, SHORT_IDLE) : this.#options.idle;
       if (now - lastUse < limit) break;
       this.#close(id);
       open--;
@@ -181,7 +181,7 @@ export class ServedProjects {
   #close(id: ProjectId): void {
     const served = this.#served.get(id)!;
     this.#served.delete(id);
-    const { company, log } = this.#o;
+    const { company, log } = this.#options;
     try {
       if (company.store.get(id)) company.store.remember(id, this.#lookOf(served.fileSystem.rootEntry.attributes));
     } catch (error) {
@@ -189,13 +189,14 @@ export class ServedProjects {
       log.warn({ error }, 'how a project looks could not be noted');
     }
     if (this.#isClosed) served.fileSystem.destroy();
-    else served.fileSystem.leave().catch((error: unknown) => this.#o.log.error({ error }, 'a project was not left'));
+    else
+      served.fileSystem.leave().catch((error: unknown) => this.#options.log.error({ error }, 'a project was not left'));
     served.release();
   }
 
   #lookOf({ mtime, ctime, mode }: Attributes): FolderLook {
     const bits = mode & 0o7777;
-    return { mtime, ctime, mode: bits === this.#o.mode ? undefined : bits };
+    return { mtime, ctime, mode: bits === this.#options.mode ? undefined : bits };
   }
 }
 

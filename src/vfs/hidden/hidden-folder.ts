@@ -55,7 +55,7 @@ const REFUSAL_LOGGED = 600_000;
  * it is asked of the server before somebody looks; nothing in it can be changed.
  */
 export class HiddenFolder {
-  readonly #o: HiddenFolderOptions;
+  readonly #options: HiddenFolderOptions;
   readonly #places: HiddenPlaces;
   readonly #entries: Entries;
   readonly #older: OlderVersions;
@@ -64,7 +64,7 @@ export class HiddenFolder {
   #refusedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: HiddenFolderOptions) {
-    this.#o = options;
+    this.#options = options;
     this.#places = new HiddenPlaces(options.nodes);
     this.#entries = new Entries(this.#places, options.owner);
     this.#older = new OlderVersions(options.mirror.view, options.versions);
@@ -101,11 +101,11 @@ export class HiddenFolder {
     if (place.kind === 'versions') {
       const item = this.#item(place.inode);
       if (item.isFile) await this.#older.of(item, context.signal);
-      else await this.#o.listed(item, context);
-    } else if (place.kind === 'bin') await this.#o.mirror.bin.look('interactive', context.signal);
+      else await this.#options.listed(item, context);
+    } else if (place.kind === 'bin') await this.#options.mirror.bin.look('interactive', context.signal);
     else if (place.kind !== 'top' && (place.kind === 'version' || this.#recycled(place).isFile))
       throw new Failure('not-a-folder', { path: 'this' });
-    return this.#o.newHandle();
+    return this.#options.newHandle();
   }
 
   async readdir(node: NodeId, cookie: number, limit: number, context: Context): Promise<DirectoryPage> {
@@ -118,7 +118,7 @@ export class HiddenFolder {
   async open(node: NodeId, flags: number, context: Context): Promise<OpenFile> {
     if ((flags & O_ACCMODE) !== O_RDONLY) throw this.refusal(context);
     const version = await this.#content(this.#places.place(node), context);
-    const { outbox, readers, newHandle, log } = this.#o;
+    const { outbox, readers, newHandle, log } = this.#options;
     const blob = outbox.blob(version, readers.reading(context.pid));
     const handle = newHandle();
     this.#open.set(handle, { blob, size: version.size, pid: context.pid });
@@ -137,14 +137,14 @@ export class HiddenFolder {
     const open = this.#open.get(handle);
     if (!open) return;
     this.#open.delete(handle);
-    this.#o.readers.closed(open.pid, open.blob.position, open.size);
+    this.#options.readers.closed(open.pid, open.blob.position, open.size);
     open.blob.close();
   }
 
   async getxattr(node: NodeId, name: string, context: Context): Promise<Uint8Array | undefined> {
     const place = this.#places.place(node);
     let value: string | undefined;
-    if (place.kind === 'recycled') value = recycledXattrs.get(name)?.(this.#recycled(place), this.#o);
+    if (place.kind === 'recycled') value = recycledXattrs.get(name)?.(this.#recycled(place), this.#options);
     else if (place.kind === 'version' && versionXattrs.has(name))
       value = versionXattrs.get(name)!(this.#item(place.inode), await this.#version(place, context));
     return value === undefined ? undefined : Buffer.from(value);
@@ -156,7 +156,7 @@ export class HiddenFolder {
     const now = performance.now();
     if (now - this.#refusedAt > REFUSAL_LOGGED) {
       this.#refusedAt = now;
-      this.#o.log.info({ uid: context.uid }, failure.line);
+      this.#options.log.info({ uid: context.uid }, failure.line);
     }
     return failure;
   }
@@ -169,7 +169,7 @@ export class HiddenFolder {
     switch (place.kind) {
       case 'top':
         if (name === BIN_FOLDER) return this.#entries.fixed({ kind: 'bin' });
-        return name === VERSIONS_FOLDER ? this.#entries.versionsOf(this.#item(this.#o.nodes.root)) : undefined;
+        return name === VERSIONS_FOLDER ? this.#entries.versionsOf(this.#item(this.#options.nodes.root)) : undefined;
       case 'versions': {
         const item = this.#item(place.inode);
         if (item.isFile) {
@@ -177,14 +177,14 @@ export class HiddenFolder {
           const found = older.find((one) => one.name === name);
           return found && this.#entries.version(item, found);
         }
-        const { tree } = this.#o.outbox;
-        if (!tree.child(item, name)) await this.#o.listed(item, context);
+        const { tree } = this.#options.outbox;
+        if (!tree.child(item, name)) await this.#options.listed(item, context);
         const child = tree.child(item, name);
         return child && !this.#isConcealed(child) ? this.#entries.versionsOf(child) : undefined;
       }
       case 'bin': {
         const known = this.#bin.find(undefined, name);
-        if (!known) await this.#o.mirror.bin.look('interactive', context.signal);
+        if (!known) await this.#options.mirror.bin.look('interactive', context.signal);
         return this.#shown(known ?? this.#bin.find(undefined, name));
       }
       case 'recycled':
@@ -225,7 +225,7 @@ export class HiddenFolder {
         return { entries, end: rest.length <= limit };
       }
       for (let at = after; ; ) {
-        const children = this.#o.outbox.tree.children(item, at, limit);
+        const children = this.#options.outbox.tree.children(item, at, limit);
         const shown = children.filter((child) => !this.#isConcealed(child));
         const end = children.length < limit;
         at = children.at(-1)?.inode ?? at;
@@ -252,7 +252,7 @@ export class HiddenFolder {
   }
 
   #isConcealed(item: Pick<Item, 'flags'>): boolean {
-    return isConcealed(item.flags, this.#o.owner.privacy ?? 'owner');
+    return isConcealed(item.flags, this.#options.owner.privacy ?? 'owner');
   }
 
   async #content(place: HiddenPlace, context: Context): Promise<ContentVersion> {
@@ -277,14 +277,14 @@ export class HiddenFolder {
 
   /** @throws Failure `version-gone` (ESTALE, on which the kernel looks the path up again) */
   #item(inode: Inode): LocalItem {
-    const item = this.#o.outbox.tree.item(inode);
-    const isRoot = inode === this.#o.nodes.root;
+    const item = this.#options.outbox.tree.item(inode);
+    const isRoot = inode === this.#options.nodes.root;
     if (!item || (!isRoot && this.#isConcealed(item))) throw new Failure('version-gone', { path: `inode ${inode}` });
     return item;
   }
 
   #recycled(place: PlaceOf<'recycled'>): Item {
-    const item = this.#o.mirror.view.item(place.inode);
+    const item = this.#options.mirror.view.item(place.inode);
     const isSame = item !== undefined && this.#places.isContent(place, item);
     if (!isSame || this.#isConcealed(item) || !this.#bin.holds(item))
       throw new Failure('version-gone', { path: item?.name ?? `inode ${place.inode}` });
@@ -298,7 +298,7 @@ export class HiddenFolder {
         return folder ? { kind: 'recycled', inode: folder.inode, sequence: folder.sequence } : { kind: 'bin' };
       }
       case 'versions': {
-        const isTop = place.inode === this.#o.nodes.root || place.inode === ROOT_INODE;
+        const isTop = place.inode === this.#options.nodes.root || place.inode === ROOT_INODE;
         return isTop ? { kind: 'top' } : { kind: 'versions', inode: this.#item(place.inode).parent };
       }
       default:

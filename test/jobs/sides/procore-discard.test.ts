@@ -1,15 +1,15 @@
 import t from 'tap';
 import { accessOf } from '#src/daemon/jobs/opener.js';
 import type { EndpointItem } from '#src/jobs/endpoint.js';
-import { ProcoreSide } from '#src/project/endpoint/procore-endpoint.js';
+import { ProcoreEndpoint } from '#src/project/endpoint/procore-endpoint.js';
 import type { AdminChange } from '#src/simulator/admin/changes.js';
 import { until } from '../../support/processes.js';
 import { type OpenProject, openProject } from '../../support/project.js';
 
 const { signal } = new AbortController();
 
-const sideOf = ({ project }: OpenProject): ProcoreSide =>
-  new ProcoreSide(accessOf(project), {
+const sideOf = ({ project }: OpenProject): ProcoreEndpoint =>
+  new ProcoreEndpoint(accessOf(project), {
     job: 'job',
     jobName: 'job',
     path: '',

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { Failure, isFailure } from '#src/base/errors.js';
 import { Connections } from '#src/connections/store.js';
 import { accessOf } from '#src/daemon/jobs/opener.js';
-import { type Endpoint, type EndpointItem, TargetSide } from '#src/jobs/endpoint.js';
+import { type Endpoint, type EndpointItem, TargetEndpoint } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import type { JobStore } from '#src/jobs/store/job-store.js';
-import { ProcoreSide } from '#src/project/endpoint/procore-endpoint.js';
+import { ProcoreEndpoint } from '#src/project/endpoint/procore-endpoint.js';
 import { StateFolder } from '#src/project/state-folder.js';
 import { Folders, folderOpener } from '../jobs.js';
 import { randomBy } from '../random.js';
@@ -226,7 +226,7 @@ export class JobsInterleaver {
   }
 
   #projectSide(top: string, job: string): Endpoint {
-    return new ProcoreSide(accessOf(this.#place.project), {
+    return new ProcoreEndpoint(accessOf(this.#place.project), {
       job,
       jobName: job,
       whenSpent: 'wait',
@@ -288,10 +288,10 @@ export class JobsInterleaver {
         if (this.#isOn && this.#meets && this.#random() < (MEETINGS[method] ?? 0)) this.#meet(what, end, path);
         else this.#turn(`before ${what}`);
         const one = { what, end, path, met: false };
-        if (ACTS.has(method) && side instanceof TargetSide) this.#underWay.add(one);
+        if (ACTS.has(method) && side instanceof TargetEndpoint) this.#underWay.add(one);
         try {
           const result = await work(...words);
-          if (this.#isOn && ACTS.has(method) && side instanceof TargetSide && this.#chance(UNHEARD)) {
+          if (this.#isOn && ACTS.has(method) && side instanceof TargetEndpoint && this.#chance(UNHEARD)) {
             this.#log.push(`   no answer: ${what}`);
             throw new Failure('target-unreachable', { target: side.root, why: 'no answer came' });
           }
@@ -305,7 +305,7 @@ export class JobsInterleaver {
     }
     const list = side.list.bind(side);
     const turn = (what: string): void => this.#turn(what);
-    const mayLeaveOut = (): boolean => side instanceof TargetSide && this.#isPlanning && this.#chance(LEFT_OUT);
+    const mayLeaveOut = (): boolean => side instanceof TargetEndpoint && this.#isPlanning && this.#chance(LEFT_OUT);
     side.list = async function* (folder, signal) {
       for await (const item of list(folder, signal)) {
         if (mayLeaveOut()) continue;

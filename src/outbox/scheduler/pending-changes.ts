@@ -3,7 +3,7 @@ import { hasFailed, type Intent } from '../intents/intent.js';
 import type { Outbox } from '../outbox.js';
 import type { Attempts } from '../upload/attempts.js';
 import type { Consequence } from '../upload/publish.js';
-import { DELETE_GUARD_REASON, isBraked } from './delete-guard.js';
+import { DELETE_GUARD_REASON, isGuarded } from './delete-guard.js';
 import { orderOf } from './order.js';
 import type { Readiness } from './readiness.js';
 import type { Refusals } from './refusals.js';
@@ -11,7 +11,7 @@ import type { Refusals } from './refusals.js';
 /** Changes that wait for each other in a row. */
 const LONGEST_ORDER = 1000;
 
-interface ProspectsOptions {
+interface PendingChangesOptions {
   readonly outbox: Outbox;
   readonly readiness: Readiness;
   readonly refusals: Refusals;
@@ -20,13 +20,13 @@ interface ProspectsOptions {
 }
 
 /** Whether waiting helps: what may succeed is tried until it has, what waits for somebody's act is not. */
-export class TimeEstimates {
-  readonly #o: ProspectsOptions;
+export class PendingChanges {
+  readonly #options: PendingChangesOptions;
   #pausedUntil = 0;
   #pause: Consequence = {};
 
-  constructor(options: ProspectsOptions) {
-    this.#o = options;
+  constructor(options: PendingChangesOptions) {
+    this.#options = options;
   }
 
   /** Until then nothing begins, milliseconds since the epoch. */
@@ -36,7 +36,7 @@ export class TimeEstimates {
 
   /** Nothing begins for so many milliseconds. */
   pause(ms: number, why: Consequence = {}): void {
-    this.#pausedUntil = this.#o.outbox.clock.now() + ms;
+    this.#pausedUntil = this.#options.outbox.clock.now() + ms;
     this.#pause = why;
   }
 
@@ -46,14 +46,14 @@ export class TimeEstimates {
 
   /** Whether anything of what is left can still go for somebody who began to wait at this time of the clock that never jumps. */
   areThere(left: readonly Intent[], began: number, isPatient: boolean): boolean {
-    const isPaused = this.#pausedUntil > this.#o.outbox.clock.now();
+    const isPaused = this.#pausedUntil > this.#options.outbox.clock.now();
     if (isPaused && (!isPatient || this.#pause.needsSomebody)) return false;
     return left.some((intent) => this.#canGo(intent, began));
   }
 
   /** Whether nothing but the refusal in its folder keeps a change from going, milliseconds since the epoch. */
   canTry(intent: Intent, now: number): boolean {
-    const { outbox, readiness, attempts, isUnderWay } = this.#o;
+    const { outbox, readiness, attempts, isUnderWay } = this.#options;
     const at = isUnderWay(intent.inode) ? undefined : readiness.own(intent);
     if (at === undefined || (at > now && intent.state !== 'failed')) return false;
     if (attempts.awaited(intent) !== undefined) return false;
@@ -63,13 +63,13 @@ export class TimeEstimates {
 
   /** Why an item that somebody waits for does not go up: of it, or of a folder above it. What is refused is tried. */
   obstacle(chain: readonly Inode[]): string | undefined {
-    const { outbox, readiness, isUnderWay } = this.#o;
+    const { outbox, readiness, isUnderWay } = this.#options;
     if (this.#pausedUntil > outbox.clock.now())
       return 'the server cannot be reached, or the calls of this hour are spent';
     for (const inode of chain) {
       const intent = outbox.intents.get(inode);
       if (!intent || isUnderWay(inode)) continue;
-      if (readiness.braked && isBraked(intent)) return DELETE_GUARD_REASON;
+      if (readiness.braked && isGuarded(intent)) return DELETE_GUARD_REASON;
       if (hasFailed(intent) || intent.state === 'local') return intent.reason;
       if (readiness.at(intent) === undefined) return intent.reason;
     }
@@ -78,7 +78,7 @@ export class TimeEstimates {
 
   /** Whether it may still go: it, and what must go before it. */
   #canGo(intent: Intent, began: number, steps = 0): boolean {
-    const { outbox, readiness, refusals, isUnderWay } = this.#o;
+    const { outbox, readiness, refusals, isUnderWay } = this.#options;
     if (isUnderWay(intent.inode)) return true;
     if (readiness.needsSomebody(intent, began) || refusals.isRefusedSince(intent, began)) return false;
     if (readiness.own(intent) === undefined || steps > LONGEST_ORDER) return false;

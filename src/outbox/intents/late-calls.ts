@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.js';
 import type { RemoteId, VersionId } from '../../base/ids.js';
 import type { Database, Statement } from '../../database/open.js';
 import type { Item } from '../../mirror/database/view.js';
-import { type Digests, sizeOfDigests } from '../../procore/own-work.js';
+import { type Digests, sizeOfDigests } from '../../procore/own-versions.js';
 import { cleanedName } from '../upload/cleaned-name.js';
 
 /** A call that brought nothing about as far as one could see, and that the server may finish yet. */

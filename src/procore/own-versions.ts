@@ -36,11 +36,11 @@ type File = Pick<RemoteItem, 'id' | 'name'>;
  * times say nothing: another host of the same account may work at the same moment, and a server finishes when it likes.
  */
 export class OwnWork {
-  readonly #o: OwnWorkOptions;
+  readonly #options: OwnWorkOptions;
   #account: Promise<readonly string[]> | undefined;
 
   constructor(options: OwnWorkOptions) {
-    this.#o = options;
+    this.#options = options;
   }
 
   /**
@@ -59,7 +59,7 @@ export class OwnWork {
 
   /** The first version of a file that this account made with these bytes: 1 call where it has more than one version. */
   async made(file: RemoteItem, sent: Digests, call: CallOptions): Promise<RemoteVersion | undefined> {
-    const { client, project } = this.#o;
+    const { client, project } = this.#options;
     const isFirst = file.version?.number === 1;
     const versions = isFirst ? [file.version] : await client.versions(project, file.id, call);
     const first = versions.find(({ number }) => number === 1);
@@ -77,7 +77,7 @@ export class OwnWork {
     if (!version || version.number <= number) return undefined;
     if (await this.isOurs(file, version, sent, call)) return version;
     if (version.number === number + 1) return undefined;
-    const { client, project } = this.#o;
+    const { client, project } = this.#options;
     const below = (await client.versions(project, file.id, call)).filter(({ id }) => id !== version.id);
     return this.newestOf(file, below, number, sent, call);
   }
@@ -96,7 +96,7 @@ export class OwnWork {
   }
 
   #names(call: CallOptions): Promise<readonly string[]> {
-    const { account, client } = this.#o;
+    const { account, client } = this.#options;
     if (account.length > 0) return Promise.resolve(account);
     this.#account ??= client
       .me(call)
@@ -122,12 +122,12 @@ export class OwnWork {
   }
 
   async #address(id: RemoteId, version: RemoteVersion, call: CallOptions): Promise<string | undefined> {
-    const versions = await this.#o.client.versions(this.#o.project, id, call);
+    const versions = await this.#options.client.versions(this.#options.project, id, call);
     return versions.find((one) => one.id === version.id)?.url;
   }
 
   async #isContent(url: string, { name }: File, sent: Digests, { signal }: CallOptions): Promise<boolean> {
-    const { body } = await this.#o.storage.download({ url, label: name, ...(signal ? { signal } : {}) });
+    const { body } = await this.#options.storage.download({ url, label: name, ...(signal ? { signal } : {}) });
     const stretches = [...sent];
     let hash = createHash('sha256');
     let left = stretches[0]?.size ?? 0;

@@ -5,7 +5,7 @@ import tap from 'tap';
 import type { RemoteId } from '#src/base/ids.js';
 import { openDatabase } from '#src/database/open.js';
 import { mirrorOptions } from '#src/mirror/database/files.js';
-import { POLLS_MISS } from '#src/mirror/database/silence.js';
+import { POLLS_MISS } from '#src/mirror/database/missed-changes.js';
 import { Writer } from '#src/mirror/database/writer.js';
 import type { RemoteItem } from '#src/procore/items.js';
 

@@ -123,7 +123,7 @@ const keyOf = (name: string): string => digest(name.normalize('NFC').toLowerCase
  * Of the folder that was listed last, what was aside. Its listing alone does not tell: what is renamed in the middle of it
  * may show under neither name, and so the folder is looked into once more before anything counts as missing.
  */
-export class Asides {
+export class DetachedNames {
   #folder: string | undefined;
   #keys: ReadonlySet<string> = new Set();
   #isSure = false;

@@ -34,13 +34,13 @@ const TOLD = 24 * 3_600_000;
 
 /** Deletions that cannot be, since the server has something that whoever deleted the item had not seen. */
 export class WithdrawnDeletions {
-  readonly #o: WithdrawnDeletionsOptions;
+  readonly #options: WithdrawnDeletionsOptions;
   readonly #put: Statement<[number, number, string, string, number]>;
   readonly #all: Statement<[number], KeptItem>;
   readonly #forget: Statement<[number, number]>;
 
   constructor(db: Database, options: WithdrawnDeletionsOptions) {
-    this.#o = options;
+    this.#options = options;
     this.#put = db.prepare('INSERT OR REPLACE INTO kept (remote_id, inode, path, why, at) VALUES (?, ?, ?, ?, ?)');
     this.#all = db.prepare('SELECT inode, path, why, at FROM kept WHERE at > ? ORDER BY at LIMIT 100');
     this.#forget = db.prepare('DELETE FROM kept WHERE remote_id = ? OR at <= ?');
@@ -48,12 +48,12 @@ export class WithdrawnDeletions {
 
   /** Of the last day. */
   list(): readonly KeptItem[] {
-    return this.#all.all(this.#o.clock.now() - TOLD);
+    return this.#all.all(this.#options.clock.now() - TOLD);
   }
 
   /** It is deleted now. */
   forget(id: RemoteId): void {
-    this.#forget.run(id, this.#o.clock.now() - TOLD);
+    this.#forget.run(id, this.#options.clock.now() - TOLD);
   }
 
   /**
@@ -61,7 +61,7 @@ export class WithdrawnDeletions {
    * what that changed in the tree.
    */
   keep(deletions: readonly Intent[]): Change[] {
-    const { intents, tree, log, clock } = this.#o;
+    const { intents, tree, log, clock } = this.#options;
     const why = new Map<Inode, string>();
     for (const { folder, inode, baseParent } of deletions) {
       why.set(inode, folder ? SOMETHING_NEW : NEWER_VERSION);
@@ -89,7 +89,7 @@ export class WithdrawnDeletions {
 
   /** Another item of the server that is on its way to the place: it gets a name of its own. */
   #asideFor(item: Item | undefined, deletion: Inode): { readonly intent: Intent; readonly change: Change } | undefined {
-    const { intents, tree, clock, log } = this.#o;
+    const { intents, tree, clock, log } = this.#options;
     const folder = item && tree.view.parent(item);
     const other = folder && intents.child(folder.inode, item.name);
     if (!other || other.inode === deletion || other.remoteId === NO_REMOTE || other.remoteId === item.remoteId)

@@ -26,15 +26,15 @@ export interface DetachedFilesOptions {
  * is there now, and what is still written to the old one becomes a file of its own.
  */
 export class DetachedFiles {
-  readonly #o: DetachedFilesOptions;
+  readonly #options: DetachedFilesOptions;
 
   constructor(options: DetachedFilesOptions) {
-    this.#o = options;
+    this.#options = options;
   }
 
   /** Whether the item has another content now than the one that this working file began with, another number, or is gone. */
   isOutdated(file: WorkingFile): boolean {
-    const { tree, intents } = this.#o;
+    const { tree, intents } = this.#options;
     const intent = intents.get(file.inode);
     if (file.aside || file.isUnlinked || intent?.deleted) return false;
     if (intent) {
@@ -47,7 +47,7 @@ export class DetachedFiles {
 
   /** Who has it open keeps it, under an inode of its own; nothing of it is in the tree unless somebody writes to it. */
   put(file: WorkingFile): void {
-    const { tree, intents, staging } = this.#o;
+    const { tree, intents, staging } = this.#options;
     const { inode } = file;
     const here = tree.item(inode);
     const item = here ?? tree.view.item(inode) ?? tree.view.byRemoteId(file.madeOf);
@@ -59,7 +59,7 @@ export class DetachedFiles {
 
   /** What was written to it becomes a file beside the one that it was, or in its place where nothing is any more. */
   record(file: WorkingFile, uid: number): Intent | undefined {
-    const { tree, intents, staging, staysLocal, log } = this.#o;
+    const { tree, intents, staging, staysLocal, log } = this.#options;
     const { aside, inode } = file;
     const folder = aside?.parent === undefined ? undefined : tree.item(aside.parent);
     if (!aside || !folder) {
@@ -70,7 +70,7 @@ export class DetachedFiles {
     }
     const isThere = (name: string): boolean => tree.child(folder, name) !== undefined;
     const isTaken = isThere(aside.name);
-    const now = this.#o.clock.now();
+    const now = this.#options.clock.now();
     const name = isTaken ? freeConflictName(aside.name, now, isThere) : aside.name;
     const intent = made(inode, folder.inode, name, false, now, who(uid));
     const reason = isTaken ? 'somebody else was faster' : 'it was deleted at the server meanwhile';
