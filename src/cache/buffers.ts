@@ -1,8 +1,8 @@
 /** Sizes that are kept: those of large reads. Fresh memory for each would keep the garbage collector busy. */
 const LEAST = 2 ** 16;
-const MOST = 2 ** 20;
+const LARGEST_BYTES = 2 ** 20;
 /** Bytes that wait to be used again. */
-const KEPT = 8 * MOST;
+const SPARE_BYTES = 8 * LARGEST_BYTES;
 
 /** Memory for what reads are answered with, used again once the answer has been sent. */
 export class Buffers {
@@ -12,7 +12,7 @@ export class Buffers {
   #kept = 0;
 
   take(size: number): Buffer {
-    if (size < LEAST || size > MOST) return Buffer.allocUnsafe(size);
+    if (size < LEAST || size > LARGEST_BYTES) return Buffer.allocUnsafe(size);
     const room = 2 ** Math.ceil(Math.log2(size));
     let memory = this.#free.get(room)?.pop();
     if (memory) this.#kept -= room;
@@ -26,7 +26,7 @@ export class Buffers {
     const memory = bytes.buffer;
     if (!this.#lent.delete(memory)) return;
     const room = memory.byteLength;
-    if (this.#kept + room > KEPT) return;
+    if (this.#kept + room > SPARE_BYTES) return;
     this.#kept += room;
     const free = this.#free.get(room);
     if (free) free.push(memory as ArrayBuffer);

@@ -9,7 +9,7 @@ export interface Sharer {
 }
 
 /** Bytes that one cache gives up before it is asked again who has what is older. */
-const STEP = 32 * 2 ** 20;
+const EVICTION_BYTES = 32 * 2 ** 20;
 
 /** One limit for several caches, of which some may be closed: what was not used for longest goes first. */
 export class CacheLimit {
@@ -34,7 +34,7 @@ export class CacheLimit {
     for (const asked = new Set<Sharer>(); freed < bytes; ) {
       const oldest = await this.#oldest(asked);
       if (!oldest) break;
-      const step = await oldest.evict(Math.min(bytes - freed, STEP));
+      const step = await oldest.evict(Math.min(bytes - freed, EVICTION_BYTES));
       if (step === 0) asked.add(oldest);
       freed += step;
     }

@@ -15,7 +15,7 @@ const NARROW_ALIGN = 4 * KIB;
 /** Versions up to this size are fetched whole. */
 const WHOLE = 512 * KIB;
 /** A download that has further to go to the bytes wanted (bytes) gets company by one that starts there. */
-const PATIENCE = 2 * MIB;
+const SECOND_DOWNLOAD_BYTES = 2 * MIB;
 /** When nobody has the blob open, a download with more than this left is stopped. */
 const FINISH = MIB;
 /** Bytes fetched ahead of a reader while nothing can be stored: they must stay in memory until read. */
@@ -149,7 +149,7 @@ export class Downloads {
     const { end } = transfer;
     if (priority !== Priority.reader) return end;
     transfer.promote(priority);
-    if (wanted >= end || wanted - transfer.position <= PATIENCE) return end;
+    if (wanted >= end || wanted - transfer.position <= SECOND_DOWNLOAD_BYTES) return end;
     transfer.shorten(wanted);
     return this.#start(wanted, end, priority);
   }

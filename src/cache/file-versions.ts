@@ -14,14 +14,14 @@ interface Kept {
 }
 
 /** Versions kept in memory, of all files together: about 600 bytes each. */
-const KEPT = 10_000;
+const MOST_VERSIONS = 10_000;
 
 /** The versions of files that somebody asked about; asked again only when a file has a new version, or a URL is of no use. */
 export class FileVersions {
   readonly #fetch: FetchVersions;
   readonly #flights = new SingleFlight<RemoteId, readonly RemoteVersion[]>();
   readonly #kept = new LRUCache<RemoteId, Kept>({
-    maxSize: KEPT,
+    maxSize: MOST_VERSIONS,
     sizeCalculation: ({ versions }) => versions.length + 1,
   });
 

@@ -22,12 +22,12 @@ import { errnoOf } from '../base/errors.js';
 const unlinkAsync = promisify(unlink);
 const rmdirAsync = promisify(rmdir);
 
-const FOLDERS = 4096;
+const FOLDER_COUNT = 4096;
 const SERIALS = 2 ** 22;
 /** Reads up to this many bytes are made on the spot: a cached page costs less than a trip through the thread pool. */
 const DIRECT = 128 * 1024;
 /** A direct read that took longer (milliseconds) met a slow disk: the next ones go through the thread pool. */
-const SLOW = 4;
+const SLOW_READ_MS = 4;
 const SLOW_READS = 64;
 
 /** A file has fewer bytes than were written to it. */
@@ -75,7 +75,7 @@ export class BlobFiles {
   }
 
   path(file: number): string {
-    return join(this.#folderOf(file % FOLDERS), String(file));
+    return join(this.#folderOf(file % FOLDER_COUNT), String(file));
   }
 
   #folderOf(n: number): string {
@@ -129,7 +129,7 @@ export class BlobFiles {
         done += n;
       }
     });
-    if (performance.now() - began > SLOW) this.#indirect = SLOW_READS;
+    if (performance.now() - began > SLOW_READ_MS) this.#indirect = SLOW_READS;
     return undefined;
   }
 
@@ -194,7 +194,7 @@ export class BlobFiles {
 
   /** Files of earlier processes, folder by folder. */
   async *leftovers(): AsyncGenerator<number[]> {
-    for (let n = 0; n < FOLDERS; n++) {
+    for (let n = 0; n < FOLDER_COUNT; n++) {
       let names: string[];
       try {
         names = await readdir(this.#folderOf(n));
@@ -267,7 +267,7 @@ export class BlobFiles {
       return work();
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error;
-      mkdirSync(this.#folderOf(file % FOLDERS), { recursive: true, mode: 0o700 });
+      mkdirSync(this.#folderOf(file % FOLDER_COUNT), { recursive: true, mode: 0o700 });
       return work();
     }
   }

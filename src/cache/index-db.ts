@@ -41,7 +41,7 @@ interface State {
 /** Milliseconds for which changes are gathered before they are written. */
 const GATHER = 300;
 /** Rows a transaction, so that one stays well below 10 ms. */
-const BATCH = 200;
+const BATCH_ROWS = 200;
 /** Milliseconds until a failed write is tried again. */
 const RETRY = 5000;
 
@@ -176,8 +176,8 @@ export class BlobIndex {
 
   /** Writes up to a batch of what was gathered; true if more is left. Failing, it keeps everything and reports. */
   flush(): boolean {
-    const changed = [...take(this.#changed.entries(), BATCH)];
-    const touched = [...take(this.#touched, BATCH)];
+    const changed = [...take(this.#changed.entries(), BATCH_ROWS)];
+    const touched = [...take(this.#touched, BATCH_ROWS)];
     if (changed.length + touched.length === 0) return false;
     this.#lastUse = Math.max(this.#lastUse, Math.floor(this.#now() / 1000));
     const used = this.#lastUse;

@@ -1,8 +1,8 @@
 import { Failure } from '../base/errors.js';
 
 /** Bytes of a block: the small ones where many downloads share the memory, or little is to come. */
-const LARGE = 2 ** 20;
-const SMALL = 2 ** 17;
+const LARGE_BLOCK_BYTES = 2 ** 20;
+const SMALL_BLOCK_BYTES = 2 ** 17;
 
 /**
  * Memory for bytes on their way from sockets to disk, bounded over all downloads: they stop reading while it is used up.
@@ -10,7 +10,7 @@ const SMALL = 2 ** 17;
  */
 export class Memory {
   readonly #limit: number;
-  readonly #free: Record<number, Buffer[]> = { [LARGE]: [], [SMALL]: [] };
+  readonly #free: Record<number, Buffer[]> = { [LARGE_BLOCK_BYTES]: [], [SMALL_BLOCK_BYTES]: [] };
   #used = 0;
   /** Of the bytes used: blocks on their way to disk. The others still wait for bytes. */
   #leaving = 0;
@@ -18,7 +18,7 @@ export class Memory {
 
   /** Bytes needed so that `connections` silent downloads, each with an unfinished block, never hold up the others. */
   static least(connections: number): number {
-    return connections * SMALL * 2;
+    return connections * SMALL_BLOCK_BYTES * 2;
   }
 
   constructor(limit: number) {
@@ -31,8 +31,13 @@ export class Memory {
 
   /** A block for up to `bytes` bytes: perhaps smaller, never larger than it makes sense. Give it back with `give`. */
   take(bytes: number): Buffer {
-    const crowded = this.#used - this.#leaving + LARGE > this.#limit / 2;
-    const size = bytes <= SMALL ? bytes : crowded || bytes < LARGE / 4 ? SMALL : LARGE;
+    const crowded = this.#used - this.#leaving + LARGE_BLOCK_BYTES > this.#limit / 2;
+    const size =
+      bytes <= SMALL_BLOCK_BYTES
+        ? bytes
+        : crowded || bytes < LARGE_BLOCK_BYTES / 4
+          ? SMALL_BLOCK_BYTES
+          : LARGE_BLOCK_BYTES;
     this.#used += size;
     return this.#free[size]?.pop() ?? Buffer.allocUnsafe(size);
   }

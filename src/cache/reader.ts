@@ -5,12 +5,12 @@ const MIB = 1024 * KIB;
 const SLACK = MIB;
 const SMALLEST = 256 * KIB;
 /** Bytes of one request ahead of a reader, at most. */
-const STRETCH = 16 * MIB;
+const READ_AHEAD_BYTES = 16 * MIB;
 /** Requests at a time ahead of one reader: at first, and where each brings less than it reads. */
-const FEW = 2;
-const MANY = 5;
+const FIRST_REQUESTS = 2;
+const MOST_REQUESTS = 5;
 /** Of the reads since the last request ahead, so many had to wait where the line is slower than the reader. */
-const SLOW = 0.1;
+const SLOW_SHARE = 0.1;
 /** Whoever starts at the first byte probably wants the rest. */
 const FROM_START = MIB;
 /** Who only looks at the beginnings of files has gone on to the next one by then. */
@@ -44,7 +44,7 @@ export class Reader {
   #waited = 0;
   /** Requests ahead since a read had to wait. */
   #calm = 0;
-  #width = FEW;
+  #width = FIRST_REQUESTS;
 
   constructor(reading: Reading = EAGER) {
     this.reading = reading;
@@ -81,9 +81,9 @@ export class Reader {
   /** A request was made ahead of it: the next time, there may be more of them, or fewer. */
   adapt(): void {
     this.#calm = this.#waited > 0 ? 0 : this.#calm + 1;
-    if (this.#waited > this.#lately * SLOW) this.#width = Math.min(MANY, this.#width + 1);
+    if (this.#waited > this.#lately * SLOW_SHARE) this.#width = Math.min(MOST_REQUESTS, this.#width + 1);
     // Several requests that arrive together leave nothing to wait for until the next ones.
-    else if (this.#calm > 2 * MANY) this.#width = Math.max(FEW, this.#width - 1);
+    else if (this.#calm > 2 * MOST_REQUESTS) this.#width = Math.max(FIRST_REQUESTS, this.#width - 1);
     this.#lately = 0;
     this.#waited = 0;
   }
@@ -98,7 +98,7 @@ export class Reader {
   get window(): number {
     if (!this.isWide) return 0;
     const read = this.#end - this.#start;
-    const largest = STRETCH * (this.#width - 1);
+    const largest = READ_AHEAD_BYTES * (this.#width - 1);
     if (this.#start === 0) return Math.min(largest, Math.max(FROM_START, read));
     if (this.#reads < 2) return 0;
     return Math.min(largest, Math.max(SMALLEST, Math.floor(read * 0.75)));
@@ -106,6 +106,6 @@ export class Reader {
 
   /** Bytes of the next request ahead of it, at most. */
   get stretch(): number {
-    return Math.min(STRETCH, this.window);
+    return Math.min(READ_AHEAD_BYTES, this.window);
   }
 }

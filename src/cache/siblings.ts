@@ -6,13 +6,13 @@ export const SMALL_VERSION = 2 ** 20;
 /** Small files looked at when two reads might belong to one walk. */
 const NEIGHBOURS = 8;
 /** Milliseconds within which the second file of a walk comes. */
-const SOON = 5000;
+const WALK_MS = 5000;
 const FIRST_WINDOW = 8;
 const LARGEST_WINDOW = 128;
 /** Bytes fetched ahead of one walk. */
 const BUDGET = 16 * 2 ** 20;
 /** Files asked of the source at a time. */
-const PAGE = 64;
+const PAGE_FILES = 64;
 const WALKS = 16;
 
 interface Miss {
@@ -60,7 +60,7 @@ export class Siblings {
 
   #missed(version: ContentVersion): void {
     const now = this.#now();
-    this.#misses = this.#misses.filter((miss) => now - miss.at < SOON);
+    this.#misses = this.#misses.filter((miss) => now - miss.at < WALK_MS);
     const before = this.#misses.findIndex((miss) => miss.neighbours.has(version.id));
     if (before < 0) {
       const neighbours = new Set(this.#following!(version, NEIGHBOURS).map(({ id }) => id));
@@ -87,7 +87,7 @@ export class Siblings {
   #launch(walk: Walk, current: ContentVersion): void {
     // One page for each file that is used: what follows may be large, and of no use, as far as one looks.
     if (walk.upcoming.length < walk.window && !walk.exhausted) {
-      const more = this.#following!(walk.upcoming.at(-1) ?? current, PAGE);
+      const more = this.#following!(walk.upcoming.at(-1) ?? current, PAGE_FILES);
       walk.exhausted = more.length === 0;
       for (const version of more) {
         if (version.size > SMALL_VERSION || walk.expected.has(version.id)) continue;

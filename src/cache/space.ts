@@ -19,13 +19,13 @@ export interface SpaceOptions {
 /** Milliseconds for which an answer of the file system about its free bytes is good. */
 const FREE_IS_GOOD = 1000;
 /** Milliseconds for which nothing is stored after nothing could be evicted, or a write found the disk full. */
-const PAUSE = 3000;
+const FULL_PAUSE_MS = 3000;
 /** Milliseconds between two lines in the log about a full cache. */
-const QUIET = 600_000;
-const BLOCK = 4096;
+const LOG_INTERVAL_MS = 600_000;
+const BLOCK_BYTES = 4096;
 
 /** What so many bytes occupy on disk. */
-export const occupied = (bytes: number): number => Math.ceil(bytes / BLOCK) * BLOCK;
+export const occupied = (bytes: number): number => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
 
 /** Decides what may be stored: within the limit, leaving the reserve free. */
 export class Space {
@@ -138,8 +138,8 @@ export class Space {
 
   #pause(message: string, error?: unknown): void {
     const now = this.#now();
-    this.#pausedUntil = now + PAUSE;
-    if (now - this.#saidAt < QUIET) return;
+    this.#pausedUntil = now + FULL_PAUSE_MS;
+    if (now - this.#saidAt < LOG_INTERVAL_MS) return;
     this.#saidAt = now;
     this.#options.log.warn({ limit: this.limit, used: this.used, reserve: this.#options.reserve, error }, message);
   }

@@ -7,7 +7,7 @@ const writeAsync = promisify(write);
 /** Bytes that are kept in memory. */
 const IN_MEMORY = 2 ** 20;
 /** Bytes read back at once. */
-const STEP = 2 ** 18;
+const READ_BYTES = 2 ** 18;
 
 /** Bytes that may not be handed on before all of them have come: a few in memory, more in a file without a name. */
 export class Spool {
@@ -51,7 +51,7 @@ export class Spool {
   async *chunks(): AsyncGenerator<Uint8Array> {
     yield* this.#parts;
     if (this.#fd === undefined) return;
-    const buffer = Buffer.allocUnsafe(Math.min(STEP, this.#length));
+    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, this.#length));
     for (let at = 0; at < this.#length; ) {
       const { bytesRead } = await readAsync(this.#fd, buffer, 0, buffer.length, at);
       if (bytesRead === 0) throw new Error('a spooled file is shorter than what was written to it');

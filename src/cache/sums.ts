@@ -4,7 +4,7 @@ import { type ByteRange, RangeSet } from './ranges.js';
 /** Bytes of a piece, at most: pieces begin and end at its multiples where no write did in between. */
 const PIECE = 128 * 1024;
 /** Bytes whose sums are kept in one row of the index. */
-const CHUNK = 64 * 2 ** 20;
+const CHUNK_BYTES = 64 * 2 ** 20;
 /** Start (double), length and sum (unsigned), little-endian. */
 const ENCODED = 16;
 
@@ -125,7 +125,7 @@ export class Sums {
   }
 }
 
-const chunkOf = (offset: number): number => Math.floor(offset / CHUNK);
+const chunkOf = (offset: number): number => Math.floor(offset / CHUNK_BYTES);
 
 function* split(start: number, end: number): Generator<ByteRange> {
   for (let at = start; at < end; ) {

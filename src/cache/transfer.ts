@@ -36,7 +36,7 @@ const DOUBTFUL: ReadonlySet<FailureCode> = new Set(['wrong-size', 'content-encod
 /** Requests in a row that may bring next to nothing before the download is given up. */
 const ATTEMPTS = 4;
 /** Milliseconds after the last progress from which on nothing is tried again: somebody waits. */
-const PATIENCE = 8000;
+const RETRY_LIMIT_MS = 8000;
 /** Bytes that count as progress. */
 const PROGRESS = 64 * 1024;
 /** Milliseconds before the first repetition; doubles. */
@@ -160,7 +160,7 @@ export class RangeDownload {
         attempt = 0;
         since = clock.monotonic();
       }
-      const isLate = this.#callClass === 'interactive' && clock.monotonic() - since > PATIENCE;
+      const isLate = this.#callClass === 'interactive' && clock.monotonic() - since > RETRY_LIMIT_MS;
       if (++attempt >= ATTEMPTS || isLate) throw problem;
       log.debug({ error: problem, file: this.version.label, position: this.position }, 'a download is repeated');
       await clock.sleep(BACKOFF * 2 ** (attempt - 1), this.#abort.signal);

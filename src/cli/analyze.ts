@@ -9,8 +9,8 @@ import { numberFlag } from './flags.js';
 import { bytes, columns, plural } from './format.js';
 
 /** Entries of each list, for a person and for a script. */
-const SHOWN = 10;
-const LISTED = 1000;
+const SHOWN_ENTRIES = 10;
+const LISTED_ENTRIES = 1000;
 
 export const analyzeCommand: Command = {
   name: 'analyze',
@@ -18,13 +18,13 @@ export const analyzeCommand: Command = {
   summary: 'what is in a project, a target or a folder, and what of it a platform would refuse; no call once mirrored',
   flags: [
     { flags: '--for <platform>', help: `${platformNames.join(', ')} (linux for a project, else procore)` },
-    { flags: '--most <N>', help: `entries of each list (${SHOWN}; with --json ${LISTED})` },
+    { flags: '--most <N>', help: `entries of each list (${SHOWN_ENTRIES}; with --json ${LISTED_ENTRIES})` },
   ],
   async run(context) {
     const platform = context.flag('for');
     if (platform !== undefined && !isPlatform(platform))
       throw new Failure('usage', { what: `--for is one of ${platformNames.join(', ')}, not "${platform}"` });
-    const most = numberFlag(context, 'most') ?? (context.json ? LISTED : SHOWN);
+    const most = numberFlag(context, 'most') ?? (context.json ? LISTED_ENTRIES : SHOWN_ENTRIES);
     const options = context.options();
     const state = context.state();
     const { log, close } = openLog(options.log_level as LogLevel, state.log('jobs'));

@@ -9,7 +9,7 @@ import { plural } from './format.js';
 const EXIT = { ok: 0, warning: 1, broken: 2 } as const;
 
 /** Findings in the line; `--json` has them all. */
-const SHOWN = 5;
+const SHOWN_FINDINGS = 5;
 
 export const health: Command = {
   name: 'health',
@@ -34,9 +34,9 @@ function line({ level, findings, mounts, jobs, connections }: HealthReport): str
   if (level === 'ok')
     return `OK: ${plural(mounts, 'mount')}, ${plural(jobs, 'job')}, ${plural(connections, 'connection')}`;
   const sorted = findings.toSorted((a, b) => Number(b.level === 'broken') - Number(a.level === 'broken'));
-  const more = sorted.length > SHOWN ? `; and ${sorted.length - SHOWN} more` : '';
+  const more = sorted.length > SHOWN_FINDINGS ? `; and ${sorted.length - SHOWN_FINDINGS} more` : '';
   return `${level.toUpperCase()}: ${sorted
-    .slice(0, SHOWN)
+    .slice(0, SHOWN_FINDINGS)
     .map(({ message }) => oneLine(message, 300))
     .join('; ')}${more}`;
 }

@@ -7,7 +7,7 @@ import { Setback } from './setback.js';
 import type { OwnedTokenSource } from './token-source.js';
 
 /** A token is renewed this long before it ends, ms, or after nine tenths of its life. */
-const AHEAD = 60_000;
+const RENEW_BEFORE_MS = 60_000;
 
 /** The tokens of a service account: asked for when needed, kept in memory, shared by whoever asks at once. */
 export class ClientCredentialsTokens implements OwnedTokenSource {
@@ -50,7 +50,10 @@ export class ClientCredentialsTokens implements OwnedTokenSource {
       ),
     );
     const life = granted.expiresIn * 1000;
-    this.#current = { token: granted.access, until: this.#clock.monotonic() + Math.max(life * 0.9, life - AHEAD) };
+    this.#current = {
+      token: granted.access,
+      until: this.#clock.monotonic() + Math.max(life * 0.9, life - RENEW_BEFORE_MS),
+    };
     return granted.access;
   }
 }

@@ -19,14 +19,14 @@ export interface StoredTokens {
 }
 
 /** A token is renewed so many seconds before it ends, or after nine tenths of its life. */
-const AHEAD = 60;
+const RENEW_BEFORE_S = 60;
 
 export function storedTokens(granted: Granted, clock: Pick<Clock, 'now'>): StoredTokens {
   const now = clock.now() / 1000;
   const life = granted.expiresIn;
   return {
     access: granted.access,
-    renewAt: now + Math.max(life * 0.9, life - AHEAD),
+    renewAt: now + Math.max(life * 0.9, life - RENEW_BEFORE_S),
     expiresAt: now + life,
     refresh: granted.refresh,
     ...(granted.refresh ? {} : { ended: 'the server gave no refresh token' }),

@@ -48,7 +48,7 @@ export function readConfiguredMounts({ configFile }: StateFolder): ConfiguredMou
 }
 
 /** Milliseconds between two looks, and before a mount that failed is tried again: each time twice as long. */
-const LOOK = 2000;
+const CHECK_INTERVAL_MS = 2000;
 const RETRY_FIRST = 5000;
 const RETRY_LAST = 300_000;
 /** How long the first mounts are waited for at the start. */
@@ -142,7 +142,7 @@ export class ConfiguredMounts {
   async #watch(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      await systemClock.sleep(LOOK, signal).catch(() => undefined);
+      await systemClock.sleep(CHECK_INTERVAL_MS, signal).catch(() => undefined);
       if (!signal.aborted) await this.#look();
     }
   }

@@ -12,7 +12,7 @@ import type { Privacy } from '../vfs/privacy.js';
 import { askDaemon, isAbsent } from './control.js';
 
 /** Rows that are read at once, on the thread that also serves mounts. */
-const CHUNK = 512;
+const CHUNK_ROWS = 512;
 const PRIVACIES: readonly Privacy[] = ['show', 'owner', 'hide'];
 
 /** Of several the one that shows least. */
@@ -24,7 +24,7 @@ export const concealsPrivate = (privacy: Privacy, isReader: boolean): boolean =>
   privacy === 'hide' || (privacy === 'owner' && isReader);
 
 /** Seconds after which what a mirror says is too old to stand for a call. */
-const FRESH = 300;
+const FRESH_S = 300;
 
 /**
  * A folder of a project that some process keeps a mirror of, from there: no call. Undefined: none does, or it has not come
@@ -64,7 +64,7 @@ export async function remoteFolder(
   { folder, path, offset, limit, q }: WantedFolder,
   conceals: boolean,
 ): Promise<ListedFolder | undefined> {
-  if (sincePoll === undefined || sincePoll > FRESH) return undefined;
+  if (sincePoll === undefined || sincePoll > FRESH_S) return undefined;
   const isShown = ({ flags }: Item): boolean => (flags & HIDDEN) === 0 && !(conceals && (flags & PRIVATE) !== 0);
   const missing = (): Failure => new Failure('no-such-item', { path: path.join('/') });
   let at = folder === undefined ? view.item(ROOT_INODE) : view.byRemoteId(asRemoteId(folder));
@@ -89,9 +89,9 @@ export async function remoteFolder(
 
 async function* childrenOf(view: View, folder: RemoteId): AsyncGenerator<Item> {
   for (let after = 0; ; await nextTurn()) {
-    const rows = view.children(folder, after, CHUNK);
+    const rows = view.children(folder, after, CHUNK_ROWS);
     yield* rows;
-    if (rows.length < CHUNK) return;
+    if (rows.length < CHUNK_ROWS) return;
     after = rows.at(-1)!.inode;
   }
 }

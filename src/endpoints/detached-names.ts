@@ -20,7 +20,7 @@ const ASIDE = new RegExp(
   's',
 );
 /** Bytes of a name aside: some file systems and servers take fewer than others. */
-const MOST = 200;
+const MOST_NAME_BYTES = 200;
 /** After this what another machine has aside was left there, ms. */
 const GIVEN_UP = 3600_000;
 
@@ -82,7 +82,7 @@ export async function aside<T>(
   const whole = ASIDE_PREFIX + before + name;
   underWay.add(token);
   try {
-    if (Buffer.byteLength(whole) <= MOST) return await use(childPath(parentOf(path), whole));
+    if (Buffer.byteLength(whole) <= MOST_NAME_BYTES) return await use(childPath(parentOf(path), whole));
     const folder = childPath(parentOf(path), ASIDE_PREFIX + FOLDER + before + keyOf(name));
     await folders.make(folder);
     try {

@@ -9,7 +9,7 @@ export type MakeFolder = (purpose: string) => Promise<string>;
 
 /** `PURPOSE-PID-SINCE-RANDOM`: whose it is, and since when (milliseconds since the epoch). */
 const OWNED = /-(\d+)-(\d+)-[^-]+$/;
-const DAY = 86_400_000;
+const DAY_MS = 86_400_000;
 
 /** Where content is made complete before it is sent: what broke off is found there by the next attempt. */
 export const stagingPath = (state: string): string => join(state, 'jobs', 'staging');
@@ -46,7 +46,7 @@ export async function sweepTemporary(state: string): Promise<void> {
     const [, pid, since] = OWNED.exec(name) ?? [];
     return Promise.resolve(pid === undefined || !ranSince(Number(pid), Number(since)));
   });
-  const old = Date.now() - PART_DAYS * DAY;
+  const old = Date.now() - PART_DAYS * DAY_MS;
   // A staged file bears the time of its content: when it was touched last is its change time.
   await removeFrom(stagingPath(state), async (name) => {
     const found = await lstat(join(stagingPath(state), name)).catch(() => undefined);

@@ -4,7 +4,7 @@ import type { Emptied, Trash } from './target.js';
 
 /** Days for which trash is kept that nobody noted anything of. */
 export const UNNOTED_DAYS = 30;
-const DAY = 86_400_000;
+const DAY_MS = 86_400_000;
 
 /** `2026-01-31.keep-30.JOB.json`: how long a day's folder is kept at least stands in names, so that one list tells all. */
 const NOTE = /^(\d{4}-\d\d-\d\d)\.keep-(\d+)\.([\w-]+)\.json$/;
@@ -59,6 +59,6 @@ export function overdue(
       hasFolder,
       notes,
     }))
-    .filter((one) => Date.parse(one.day) + one.days * DAY < Date.parse(today))
+    .filter((one) => Date.parse(one.day) + one.days * DAY_MS < Date.parse(today))
     .sort((a, b) => (a.day < b.day ? -1 : 1));
 }

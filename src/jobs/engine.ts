@@ -26,7 +26,7 @@ import { SourceStates } from './store/source-states.js';
 export const RESETS = ['stats', 'soft', 'hard', 'full'] as const;
 export type Reset = (typeof RESETS)[number];
 
-const LOOK = 1000;
+const CHECK_INTERVAL_MS = 1000;
 const DEFAULT_PARALLEL = 2;
 
 /**
@@ -133,7 +133,7 @@ export class JobEngine {
       } catch (error) {
         this.#options.log.error({ error }, 'the jobs could not be looked after; it is tried again');
       }
-      await this.#clock.sleep(LOOK, signal).catch(() => undefined);
+      await this.#clock.sleep(CHECK_INTERVAL_MS, signal).catch(() => undefined);
     }
   }
 

@@ -14,7 +14,7 @@ import type { IndexSource } from './sync/index-source.js';
 import { listFolder } from './sync/list-folder.js';
 import { listNearest } from './sync/list-nearest.js';
 import { pageRows } from './sync/page-rows.js';
-import { FAR, poll } from './sync/poll.js';
+import { FAR_S, poll } from './sync/poll.js';
 import { RecycleBin } from './sync/recycle-bin.js';
 import { Subtree } from './sync/subtree.js';
 import { Sweep } from './sync/sweep.js';
@@ -188,7 +188,7 @@ export class Mirror {
   ): Promise<{ readonly rows: readonly ReadRow[]; readonly serverTime: number }> {
     const found: ReadRow[] = [];
     let serverTime = 0;
-    const until = (this.view.number('poll.at') ?? this.#clock.now() / 1000) + FAR;
+    const until = (this.view.number('poll.at') ?? this.#clock.now() / 1000) + FAR_S;
     for (let step: WalkStep | undefined = { from: filter.updatedFrom ?? 0, page: 1 }; step; ) {
       const { from, page }: WalkStep = step;
       const range = { ...filter, updatedFrom: from, updatedTo: Math.floor(until) };
@@ -278,14 +278,14 @@ export class Mirror {
   }
 }
 
-const CHUNK = 256;
+const CHUNK_ITEMS = 256;
 
 /** Whether a folder is in it, as far as is known here. */
 function hasFolders(view: View, folder: RemoteId): boolean {
   for (let after = 0; ; ) {
-    const children = view.children(folder, after, CHUNK);
+    const children = view.children(folder, after, CHUNK_ITEMS);
     if (children.some(({ isFile }) => !isFile)) return true;
-    if (children.length < CHUNK) return false;
+    if (children.length < CHUNK_ITEMS) return false;
     after = children.at(-1)!.inode;
   }
 }

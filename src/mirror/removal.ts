@@ -54,7 +54,7 @@ export interface Sent {
 
 /** Key in `meta`: replies to deletions of folders tell whether something was in them. */
 const REPLIES_TELL = 'bin.replies';
-const CHUNK = 256;
+const CHUNK_ITEMS = 256;
 
 /**
  * Removes items from the server, while they are what was seen of them. The API has no condition on a deletion, so one
@@ -102,8 +102,8 @@ export class Removals {
     const binned = new Set<RemoteId>();
     for (const folders = [item.remoteId]; folders.length > 0; ) {
       const folder = folders.pop()!;
-      for (const one of all((after) => store.recycled.below(folder, after, CHUNK))) binned.add(one.remoteId);
-      for (const one of all((after) => view.children(folder, after, CHUNK)))
+      for (const one of all((after) => store.recycled.below(folder, after, CHUNK_ITEMS))) binned.add(one.remoteId);
+      for (const one of all((after) => view.children(folder, after, CHUNK_ITEMS)))
         if (!one.isFile) folders.push(one.remoteId);
     }
     return { time, binned };
@@ -166,7 +166,7 @@ export class Removals {
       return version && isSeen({ id, version });
     }
     const { view, store } = this.#options.mirror;
-    const content = new Set(view.children(id, 0, CHUNK).map(({ remoteId }) => remoteId));
+    const content = new Set(view.children(id, 0, CHUNK_ITEMS).map(({ remoteId }) => remoteId));
     const tells = sent.reply?.item?.hasChildren;
     if (tells && content.size > 0 && view.number(REPLIES_TELL) === undefined)
       await store.setMeta({ [REPLIES_TELL]: 1 });
@@ -270,9 +270,9 @@ export class Removals {
 }
 
 /** Seconds after the look before a deletion from which on what the server shows nowhere is not waited for. */
-const LONG = 15 * 60;
+const UNSEEN_LIMIT_S = 15 * 60;
 
-const isLongSince = ({ time }: Before, serverTime: number): boolean => serverTime - time > LONG;
+const isLongSince = ({ time }: Before, serverTime: number): boolean => serverTime - time > UNSEEN_LIMIT_S;
 
 const isThere = ({ flags }: Item): boolean => (flags & (DELETED | BIN)) === 0;
 
@@ -289,7 +289,7 @@ function* all(chunk: (after: number) => readonly Item[]): Generator<Item> {
   for (let after = 0; ; ) {
     const items = chunk(after);
     yield* items;
-    if (items.length < CHUNK) return;
+    if (items.length < CHUNK_ITEMS) return;
     after = items.at(-1)!.inode;
   }
 }

@@ -47,7 +47,7 @@ export interface ApiReply {
 }
 
 /** Milliseconds that somebody waits for the first byte of a reply. */
-const PATIENCE = 25_000;
+const FIRST_BYTE_MS = 25_000;
 
 /** One call after another to the API's host, as one account; what the calls mean is the business of who makes them. */
 export class ProcoreApi {
@@ -88,7 +88,7 @@ export class ProcoreApi {
     let reply: HttpReply;
     try {
       const text = body === undefined ? {} : { body: JSON.stringify(body) };
-      const patience = options.class === 'interactive' ? { headersTimeout: PATIENCE } : {};
+      const patience = options.class === 'interactive' ? { headersTimeout: FIRST_BYTE_MS } : {};
       const origin = this.#origin;
       reply = await this.#transport.send({ origin, path, method, headers, ...text, ...patience, call });
     } catch (error) {

@@ -17,9 +17,9 @@ export interface Members {
 }
 
 /** Bytes of rows that are parsed at once. */
-const BATCH = 64 * 1024;
+const BATCH_BYTES = 64 * 1024;
 /** Bytes of one row, and of all that is no row: values take many times their text while they are parsed. */
-const MOST = 4 * 1024 * 1024;
+const MOST_BYTES = 4 * 1024 * 1024;
 /** Values of a text that is parsed as a whole: a page of 2,000 rows has some 80,000. */
 const MOST_VALUES = 1_000_000;
 
@@ -40,7 +40,7 @@ export function members(text: Uint8Array, apart: readonly string[]): Members {
     const span = { start, end: afterValue(text, start) };
     const key = JSON.parse(textOf(text, name)) as string;
     beside += apart.includes(key) ? 0 : span.end - name.start;
-    if (beside > MOST) throw new SyntaxError('the text is too large');
+    if (beside > MOST_BYTES) throw new SyntaxError('the text is too large');
     if (apart.includes(key)) spans.set(key, span);
     else others.push(`${textOf(text, name)}:${textOf(text, span)}`);
     at = blank(text, span.end);
@@ -61,11 +61,11 @@ export function* rows(text: Uint8Array, array: ValueSpan | undefined): Generator
   if (text[at] === CLOSE_ARRAY) return;
   for (let start = at; ; ) {
     const end = afterValue(text, at);
-    if (end - at > MOST) throw new SyntaxError('a row is too large');
+    if (end - at > MOST_BYTES) throw new SyntaxError('a row is too large');
     at = blank(text, end);
     const isLast = text[at] === CLOSE_ARRAY;
     if (!isLast) at = blank(text, expect(text, at, COMMA));
-    if (!isLast && end - start < BATCH) continue;
+    if (!isLast && end - start < BATCH_BYTES) continue;
     yield JSON.parse(`[${textOf(text, { start, end })}]`) as unknown[];
     if (isLast) return;
     start = at;

@@ -6,14 +6,14 @@ import { parseListing } from './listing.js';
 import { type Body, memoryOf, parcel } from './transport/body.js';
 
 /** Bytes from which on a reply is understood in a thread of its own: it has every child of a folder in it. */
-const LARGE = 256 * 1024;
+const LARGE_REPLY_BYTES = 256 * 1024;
 
 /**
  * The folder itself of a reply that may also have its children, which can be a hundred thousand.
  * @throws Failure `bad-reply`, or what `toFolder` throws
  */
 export async function folderAlone(body: Body, host: string, call: string): Promise<RemoteItem> {
-  if (body.encoding === 'identity' && body.size < LARGE) return parseListing(body.bytes, host, call).folder;
+  if (body.encoding === 'identity' && body.size < LARGE_REPLY_BYTES) return parseListing(body.bytes, host, call).folder;
   const sent = parcel(body);
   const worker = new Worker(new URL('./large-folder-worker.js', import.meta.url), {
     workerData: sent,

@@ -2,12 +2,12 @@ import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 
 /** Seconds by which a reply may be ahead of what is known of the server's clock: several machines answer. */
-const AHEAD = 300;
+const MOST_AHEAD_S = 300;
 /** Seconds by which it may be behind: so long a reply may have been on its way. */
 const BEHIND = 300;
 /** Replies in a row that say the same, and the seconds that they span, after which the server's clock was set. */
 const SAME = 3;
-const SPAN = 10;
+const SPAN_S = 10;
 
 /**
  * The server's time as its replies tell it, seconds since the epoch. It is never ahead of the last one plus what passed
@@ -35,7 +35,7 @@ export class ReplyClock {
     }
     const now = Math.floor(this.#offset + here);
     if (date === undefined) return now;
-    if (date <= now + AHEAD && date >= now - BEHIND) {
+    if (date <= now + MOST_AHEAD_S && date >= now - BEHIND) {
       this.#doubt = undefined;
       this.#offset = Math.max(this.#offset, date - here);
       return date;
@@ -49,13 +49,13 @@ export class ReplyClock {
 
   #wasSet(offset: number, here: number): boolean {
     const doubt = this.#doubt;
-    if (!doubt || Math.abs(doubt.offset - offset) > AHEAD) {
+    if (!doubt || Math.abs(doubt.offset - offset) > MOST_AHEAD_S) {
       this.#doubt = { offset, replies: 1, since: here };
       const seconds = Math.round(offset - this.#offset!);
       this.#log.warn({ seconds }, "the date of a reply is not that of the server's clock: it does not count");
       return false;
     }
     doubt.replies++;
-    return doubt.replies >= SAME && here - doubt.since >= SPAN;
+    return doubt.replies >= SAME && here - doubt.since >= SPAN_S;
   }
 }

@@ -17,7 +17,7 @@ export interface Digest {
 }
 
 /** Bytes read at once: hashing them takes less than a millisecond of the thread. */
-const CHUNK = 128 * 1024;
+const CHUNK_BYTES = 128 * 1024;
 
 const readAt = promisify(readFd);
 
@@ -113,7 +113,7 @@ export class UploadContent {
 async function* readFile(fd: number, start: number, end: number): AsyncGenerator<Uint8Array> {
   for (let at = start; at < end; ) {
     // A fresh buffer each time: the last one may still wait to be sent.
-    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, end - at));
+    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, end - at));
     const { bytesRead } = await readAt(fd, buffer, 0, buffer.length, at);
     if (bytesRead === 0) return;
     at += bytesRead;

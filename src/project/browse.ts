@@ -41,8 +41,8 @@ export interface BrowsedVersion {
 }
 
 /** Rows that are read at once, on the thread that also serves the mount. */
-const CHUNK = 512;
-const MOST = 20_000;
+const CHUNK_ROWS = 512;
+const MOST_ROWS = 20_000;
 
 /** A folder's items, folders first, by name. 1 call where the folder was never listed, none otherwise. */
 export async function browseFolder(
@@ -66,12 +66,12 @@ export async function browseFolder(
   const found: LocalItem[] = [];
   let cut = false;
   for (let after = 0; ; await nextTurn()) {
-    const rows = tree.children(folder, after, CHUNK);
+    const rows = tree.children(folder, after, CHUNK_ROWS);
     const isWanted = ({ name, flags }: LocalItem): boolean =>
       (wanted === undefined || name.toLowerCase().includes(wanted)) && !(page.conceals && (flags & PRIVATE) !== 0);
     found.push(...rows.filter(isWanted));
     after = rows.at(-1)?.inode ?? after;
-    cut = found.length > MOST;
+    cut = found.length > MOST_ROWS;
     if (rows.length === 0 || cut) break;
   }
   found.sort((a, b) => Number(a.isFile) - Number(b.isFile) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));

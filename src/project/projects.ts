@@ -49,7 +49,7 @@ interface Open {
 }
 
 /** Milliseconds between two looks whether what a project was kept for is done. */
-const LOOK = 2000;
+const CHECK_INTERVAL_MS = 2000;
 
 /** The projects that this process owns, each as long as somebody needs it, and the sessions by which it talks for them. */
 export class Projects {
@@ -228,7 +228,7 @@ export class Projects {
     if (open.users > 0 || this.#open.get(key) !== open) return;
     if (this.#options.lingers === true && hasWork(project)) {
       start(open, project);
-      this.#timer ??= setInterval(() => this.#closeUnused(), LOOK).unref();
+      this.#timer ??= setInterval(() => this.#closeUnused(), CHECK_INTERVAL_MS).unref();
     } else await this.#close(key, project);
   }
 

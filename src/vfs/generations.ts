@@ -1,7 +1,7 @@
 import type { Inode } from '../base/ids.js';
 
 /** Folders removed here that are kept in mind: one that comes back later is dead only for who has it open since. */
-const MOST = 10_000;
+const MOST_FOLDERS = 10_000;
 
 /**
  * Which time it is that a folder is there. What the kernel removed through this mount is dead for it (S_DEAD in
@@ -18,7 +18,7 @@ export class Generations {
 
   removed(folder: Inode): void {
     this.#next.set(folder, this.of(folder) + 1);
-    if (this.#next.size <= MOST) return;
+    if (this.#next.size <= MOST_FOLDERS) return;
     for (const old of this.#next.keys())
       if (!this.#isThere(old)) {
         this.#next.delete(old);

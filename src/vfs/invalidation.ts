@@ -8,7 +8,7 @@ import type { LocalItem, Tree } from '../outbox/tree/tree.js';
 import type { Nodes } from './nodes.js';
 
 /** Milliseconds until what could not be told is told again. */
-const AGAIN = 1000;
+const RETRY_MS = 1000;
 
 /**
  * Tells the kernel what changed at the server and through other mounts, so that its time-outs can be long and the mount
@@ -57,7 +57,7 @@ export class Invalidation {
       } catch (error) {
         if (this.#ended.signal.aborted) return;
         this.#log.error({ error }, 'an invalidation failed; it is tried again');
-        await this.#clock.sleep(AGAIN, this.#ended.signal).catch(() => undefined);
+        await this.#clock.sleep(RETRY_MS, this.#ended.signal).catch(() => undefined);
       }
   }
 

@@ -16,7 +16,7 @@ import type {
 } from '../fuse/filesystem.js';
 import { altered, type Change } from '../mirror/database/changes.js';
 import type { Mirror } from '../mirror/mirror.js';
-import { WATCHED } from '../mirror/sync/poll-interval.js';
+import { WATCHED_S } from '../mirror/sync/poll-interval.js';
 import { META_FOLDER, NAME_BYTES } from '../names/linux.js';
 import { isProbe } from '../names/probes.js';
 import { NO_REMOTE } from '../outbox/intents/intent.js';
@@ -44,16 +44,16 @@ import { type XattrSources, xattrs } from './xattrs.js';
  * Seconds. The kernel is told of every change, so that what it knows could stay for long; but who only asks whether
  * something is there is to be noticed as long as the folder counts as being looked at.
  */
-const PUSHED_TIMEOUT = WATCHED;
+const PUSHED_TIMEOUT = WATCHED_S;
 /** Seconds, where the kernel cannot be told. */
 const UNTOLD_TIMEOUT = 1;
 /** Seconds for which the attributes of a file that is open for writing may be kept: programs ask just after opening. */
 const OPEN_TIMEOUT = 1;
-const BLOCK = 4096;
+const BLOCK_BYTES = 4096;
 /** What statfs says of a storage that has no limit of its own: 1 PiB. */
-const BLOCKS = 2 ** 50 / BLOCK;
+const BLOCKS = 2 ** 50 / BLOCK_BYTES;
 export const STATISTICS: FileSystemStatistics = {
-  blockSize: BLOCK,
+  blockSize: BLOCK_BYTES,
   blocks: BLOCKS,
   blocksFree: BLOCKS,
   files: 0,

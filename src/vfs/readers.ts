@@ -39,7 +39,7 @@ interface Habit {
 }
 
 /** What is told of a pid is good for so long, milliseconds: a process may start another program. */
-const KNOWN = 1000;
+const KNOWN_MS = 1000;
 const PROCESSES = 512;
 /** Beginnings in a row that make a habit, and how long it is remembered (milliseconds). */
 const HABIT = 4;
@@ -47,7 +47,7 @@ const REMEMBERED = 60_000;
 /** Who read no further (bytes; the kernel reads ahead of it), and left more than half, has looked at the beginning. */
 const HEAD = 512 * 1024;
 /** Milliseconds between two lines of the log about the same program. */
-const QUIET = 600_000;
+const LOG_INTERVAL_MS = 600_000;
 const LATE: Reading = { ahead: 'late' };
 const NOBODY: Caller = { pid: 0, comm: '', program: undefined, attended: true };
 
@@ -68,7 +68,7 @@ export class Readers {
     this.#clock = clock;
     this.#log = log;
     this.#budget = budget;
-    this.#callers = new LRUCache({ max: PROCESSES, ttl: KNOWN });
+    this.#callers = new LRUCache({ max: PROCESSES, ttl: KNOWN_MS });
   }
 
   statistics(): PreviewStatistics {
@@ -121,7 +121,7 @@ export class Readers {
     const limit = `${Math.round(this.#budget.limit / 2 ** 20)} MiB`;
     const failure = new Failure('preview-budget', { by: comm, limit });
     const now = this.#clock.monotonic();
-    if (now - (this.#said.get(comm) ?? Number.NEGATIVE_INFINITY) > QUIET) {
+    if (now - (this.#said.get(comm) ?? Number.NEGATIVE_INFINITY) > LOG_INTERVAL_MS) {
       this.#said.set(comm, now);
       this.#log.warn({ pid }, failure.line);
     }

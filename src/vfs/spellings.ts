@@ -9,7 +9,7 @@ import {
   type NoEntry,
   type WritableFileSystem,
 } from '../fuse/filesystem.js';
-import { FIRST as FIRST_HIDDEN } from './hidden/places.js';
+import { FIRST_NODE as FIRST_HIDDEN } from './hidden/places.js';
 
 /**
  * Where case is ignored, an item that was looked up by another spelling of its name gets a second node: with one alone

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { type Inode, ROOT_NODE } from '#src/base/ids.js';
-import { WATCHED } from '#src/mirror/sync/poll-interval.js';
+import { WATCHED_S } from '#src/mirror/sync/poll-interval.js';
 import { until } from '../support/processes.js';
 import { context, openProject } from '../support/project.js';
 
@@ -21,8 +21,8 @@ t.test('who only asks whether a file is there is looked after as who opens the f
   };
   const missing = await fileSystem.lookup(ROOT_NODE, 'not yet.txt', context);
   t.equal(seen.length, 1);
-  t.ok(missing.entryTimeout <= WATCHED, 'the kernel asks again while it counts');
+  t.ok(missing.entryTimeout <= WATCHED_S, 'the kernel asks again while it counts');
   const folder = await fileSystem.lookup(ROOT_NODE, 'Schedules', context);
-  t.ok(folder.node !== undefined && folder.entryTimeout <= WATCHED && folder.attributeTimeout <= WATCHED);
+  t.ok(folder.node !== undefined && folder.entryTimeout <= WATCHED_S && folder.attributeTimeout <= WATCHED_S);
   t.equal(seen.length, 1, 'who goes through a folder looks at none');
 });

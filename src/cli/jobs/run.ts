@@ -11,7 +11,7 @@ import { Projects } from '../../project/projects.js';
 import type { CommandContext } from '../command.js';
 import { bytes, plural } from '../format.js';
 
-const LOOK = 200;
+const PROGRESS_INTERVAL_MS = 200;
 
 /** The jobs of the state folder, for as long as `use` needs them. */
 export async function withJobs<T>(context: CommandContext, use: (jobs: Jobs) => Promise<T>): Promise<T> {
@@ -45,7 +45,7 @@ export async function runJob(
   store.ask(job.id, 'start', options);
   if (!wait) return undefined;
   for (;;) {
-    await sleep(LOOK);
+    await sleep(PROGRESS_INTERVAL_MS);
     const execution = store.last.of(job.id, 'any');
     if (execution && execution.id > before && execution.ended !== undefined) return execution;
     progress(context, execution && execution.id > before ? execution : undefined);
@@ -64,7 +64,7 @@ async function runHere(
     engine.cancel(job.id);
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
-  const showing = setInterval(() => progress(context, store.last.of(job.id, 'any')), LOOK);
+  const showing = setInterval(() => progress(context, store.last.of(job.id, 'any')), PROGRESS_INTERVAL_MS);
   try {
     return await engine.run(job.id, 'manual', options);
   } finally {

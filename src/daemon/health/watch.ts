@@ -6,7 +6,7 @@ import { LOOKED_FOR, type Notifier } from '../../jobs/notify/notifier.js';
 import type { HealthReport } from './inspect.js';
 
 /** Milliseconds between two looks. */
-const LOOK = 60_000;
+const CHECK_INTERVAL_MS = 60_000;
 
 /** Looks at the whole from time to time, and has people told of what ails without anybody running into it. */
 export class Watch {
@@ -18,7 +18,7 @@ export class Watch {
     this.#running = (async () => {
       const { signal } = this.#stop;
       for (;;) {
-        await systemClock.sleep(LOOK, signal).catch(() => undefined);
+        await systemClock.sleep(CHECK_INTERVAL_MS, signal).catch(() => undefined);
         if (signal.aborted) return;
         try {
           if (isOurs()) notifier.found(noticesOf(await look()));

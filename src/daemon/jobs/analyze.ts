@@ -32,7 +32,7 @@ export interface AnalyzeContext {
 }
 
 /** Milliseconds. */
-const LOOK = 200;
+const CHECK_INTERVAL_MS = 200;
 const ENDING_LIMIT = 10_000;
 
 /**
@@ -77,7 +77,7 @@ async function analyzeProjectEnd(
   context: AnalyzeContext,
   signal: AbortSignal,
 ): Promise<Analysis> {
-  for (const limit = Date.now() + ENDING_LIMIT; ; await systemClock.sleep(LOOK, signal)) {
+  for (const limit = Date.now() + ENDING_LIMIT; ; await systemClock.sleep(CHECK_INTERVAL_MS, signal)) {
     try {
       return await analyzeWhereOwned(end, request, context, signal);
     } catch (error) {
@@ -137,7 +137,7 @@ export async function crawledEndpoint(
   const { mirror, session } = project;
   while (!mirror.view.crawlDone) {
     if (mirror.state === 'signed-out') throw new Failure('signed-out', { name: session.connection.name });
-    await systemClock.sleep(LOOK, signal);
+    await systemClock.sleep(CHECK_INTERVAL_MS, signal);
   }
   return new ProcoreEndpoint(accessOf(project), {
     job: `${purpose} ${Date.now()}`,

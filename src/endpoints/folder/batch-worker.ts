@@ -18,9 +18,9 @@ import { isOwnerOnly } from './modes.js';
 import { nameFileNow } from './rename.js';
 
 /** Files that one syncfs(2) puts on the disk; fewer are by an fsync(2) each, which leaves other programs alone. */
-const MANY = 8;
+const SYNCFS_FILES = 8;
 /** Files that wait for one sync at most: each has a descriptor. */
-const MOST = 256;
+const MOST_FILES = 256;
 
 interface Part {
   readonly file: BatchFile;
@@ -39,7 +39,7 @@ let named: Named[] = [];
 
 port.on('message', (first: readonly BatchFile[]) => {
   for (let files: BatchFile[] = [...first]; files.length > 0; ) {
-    while (files.length < MOST) {
+    while (files.length < MOST_FILES) {
       const more = receiveMessageOnPort(port)?.message as readonly BatchFile[] | undefined;
       if (!more) break;
       files.push(...more);
@@ -59,7 +59,7 @@ function together(files: readonly BatchFile[]): void {
     if (part) parts.push(part);
     else failed.push({ id: file.id });
   }
-  const isSynced = parts.length >= MANY && syncFileSystemNow(parts[0]!.fd);
+  const isSynced = parts.length >= SYNCFS_FILES && syncFileSystemNow(parts[0]!.fd);
   const before = named;
   named = [];
   for (const part of parts) {
@@ -125,7 +125,7 @@ function finish(): void {
   if (named.length === 0) return;
   const waiting = named;
   named = [];
-  const isSynced = waiting.length >= MANY && syncFileSystemNow(waiting[0]!.file.folder);
+  const isSynced = waiting.length >= SYNCFS_FILES && syncFileSystemNow(waiting[0]!.file.folder);
   const folders = new Set(isSynced ? [] : waiting.map(({ file }) => file.folder));
   const broken = new Set([...folders].filter((folder) => !syncedAlone(folder)));
   tell(waiting.map((one) => (broken.has(one.file.folder) ? { ...one, outcome: { id: one.file.id } } : one)));

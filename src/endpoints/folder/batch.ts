@@ -4,7 +4,7 @@ import type { BatchFile, BatchOutcome } from './batch-protocol.js';
 /** Bytes of a file that one thread copies among others; larger ones are better copied side by side. */
 export const SMALL_FILE = 1 << 20;
 /** Files after which a thread is worth its start. */
-const FEW = 32;
+const THREAD_FILES = 32;
 
 /**
  * Writes new small files in a thread of its own, many for each wait for the disk: what a file takes of this thread is
@@ -20,7 +20,7 @@ export class BatchWriter {
 
   /** Whether so many files were asked for that they are taken. */
   get isWorthwhile(): boolean {
-    return ++this.#seen > FEW;
+    return ++this.#seen > THREAD_FILES;
   }
 
   /**

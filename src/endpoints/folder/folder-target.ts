@@ -39,7 +39,7 @@ import type { FolderRoot, OpenFolder } from './root.js';
 import { writeFile } from './write.js';
 
 /** Items of a folder that are looked at together. */
-const LOOKS = 64;
+const PARALLEL_STATS = 64;
 
 /** A folder of this machine, or of a share that is mounted on it. */
 export class FolderTarget implements Target {
@@ -83,11 +83,11 @@ export class FolderTarget implements Target {
     }
     const { names, parts } = found;
     this.#asides.listed(path, found.asides);
-    for (let start = 0; start < names.length; start += LOOKS) {
+    for (let start = 0; start < names.length; start += PARALLEL_STATS) {
       signal.throwIfAborted();
       // The folder is not held open while the caller works: a share must stay unmountable.
       const items = await this.#root.folder(path, (folder) =>
-        Promise.all(names.slice(start, start + LOOKS).map((name) => this.#look(folder, path, name))),
+        Promise.all(names.slice(start, start + PARALLEL_STATS).map((name) => this.#look(folder, path, name))),
       );
       for (const item of items) if (item) yield item;
     }

@@ -10,7 +10,7 @@ interface Waiter {
 }
 
 /** Files that are put on the disk by one syncfs(2); fewer are by an fsync(2) each, which leaves other programs alone. */
-const MANY = 8;
+const SYNCFS_FILES = 8;
 
 /**
  * Puts files and folders on the disk, those of many writes together: who comes while the disk is busy shares the next
@@ -50,7 +50,7 @@ export class GroupSync {
 
   /** False: it was not done for all, and each must see for itself. */
   async #together(turn: readonly Waiter[]): Promise<boolean> {
-    if (!this.#asOne || turn.length < MANY) return false;
+    if (!this.#asOne || turn.length < SYNCFS_FILES) return false;
     // The oldest is told of every error since the first of them was written.
     const oldest = turn.reduce((first, one) => (one.opened < first.opened ? one : first));
     return syncFileSystemOf(oldest.handle.fd).catch(() => false);

@@ -8,7 +8,7 @@ let copyRange: KoffiFunc<CopyFileRange> | undefined;
 let syncfs: KoffiFunc<(fd: number) => number> | undefined;
 
 /** Bytes that one call copies: between two of them a write can be ended. */
-const STEP = 64 * 2 ** 20;
+const COPY_BYTES = 64 * 2 ** 20;
 
 /** A local file by its path, or a descriptor, which stays open. */
 export type LocalFile = string | number;
@@ -39,7 +39,7 @@ export async function copyInKernel(
   try {
     while (done < size) {
       signal.throwIfAborted();
-      const want = Math.min(STEP, size - done);
+      const want = Math.min(COPY_BYTES, size - done);
       at.writeBigInt64LE(BigInt(done));
       const copied = await new Promise<number>((resolve, reject) => {
         call.async(fd, at, to.fd, null, want, 0, (error: unknown, value: number) =>

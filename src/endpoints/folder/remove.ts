@@ -4,7 +4,7 @@ import type { Emptying } from '../away.js';
 import { FORMER_ASIDE, nameOf, PART_DAYS, PART_PREFIX, parentOf } from '../paths.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 
-const DAY = 86_400_000;
+const DAY_MS = 86_400_000;
 
 const isPart = (name: string): boolean => name.startsWith(PART_PREFIX) && !name.startsWith(FORMER_ASIDE);
 
@@ -27,7 +27,7 @@ export async function removeOldParts(folder: OpenFolder, parts: readonly string[
     try {
       // A part may bear the time of its content already: when it was touched last is its change time.
       const { ctimeMs } = await lstat(folder.at(name));
-      if (ctimeMs < Date.now() - PART_DAYS * DAY) await rm(folder.at(name), { recursive: true, force: true });
+      if (ctimeMs < Date.now() - PART_DAYS * DAY_MS) await rm(folder.at(name), { recursive: true, force: true });
     } catch (error) {
       // Somebody else was faster, or may only read: the part is in nobody's way.
       if (!['ENOENT', 'EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error) ?? '')) throw error;

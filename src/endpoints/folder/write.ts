@@ -13,7 +13,7 @@ import { firstMode, isOwnerOnly, lastMode } from './modes.js';
 import { exchangeNames, nameFile, renameNoReplace } from './rename.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 
-const CHUNK = 1 << 20;
+const CHUNK_BYTES = 1 << 20;
 
 /**
  * Writes a file as a part beside its place, and gives it its name when its bytes are complete, checked and on the disk.
@@ -189,7 +189,7 @@ async function inspectPrefix(
   signal: AbortSignal,
 ): Promise<void> {
   if (!inspection.seesAll) return inspection.skip(length);
-  const buffer = Buffer.allocUnsafe(Math.min(CHUNK, length));
+  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, length));
   while (inspection.bytes < length) {
     signal.throwIfAborted();
     const want = Math.min(buffer.length, length - inspection.bytes);

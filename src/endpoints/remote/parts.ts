@@ -1,6 +1,6 @@
 import { FORMER_ASIDE, PART_DAYS } from '../paths.js';
 
-const DAY = 86_400_000;
+const DAY_MS = 86_400_000;
 const DATED = /^(.*)-(\d{4}-\d\d-\d\d)$/;
 
 /**
@@ -28,11 +28,11 @@ export class PartNames {
    */
   isOld(path: string, mtime: number | undefined): boolean {
     const [, part, day] = DATED.exec(path) ?? [];
-    const limit = Date.now() - PART_DAYS * DAY;
+    const limit = Date.now() - PART_DAYS * DAY_MS;
     // What was moved aside before it was called otherwise may be somebody's.
     if (path.includes(FORMER_ASIDE)) return false;
     if (part === undefined) return mtime !== undefined && mtime * 1000 < limit;
-    if (Date.parse(day!) + DAY < limit) return true;
+    if (Date.parse(day!) + DAY_MS < limit) return true;
     this.#begun.set(part, path);
     return false;
   }

@@ -9,7 +9,7 @@ const ATTR_OUT = structs.attr_out.at;
 const DIRENT = structs.dirent;
 const WORD = 2 ** 32;
 /** `blksize`: what stdio and cp read at once. */
-const BLOCK = 128 * 1024;
+const BLOCK_BYTES = 128 * 1024;
 const DT_DIR = 4;
 const DT_REG = 8;
 /** The kernel counts a time-out in jiffies of 64 bits; a year is for ever here. */
@@ -189,7 +189,7 @@ export class ReplyBuffer {
     words[(at + ATTR.uid) >> 2] = found.uid;
     words[(at + ATTR.gid) >> 2] = found.gid;
     words[(at + ATTR.rdev) >> 2] = 0;
-    words[(at + ATTR.blksize) >> 2] = BLOCK;
+    words[(at + ATTR.blksize) >> 2] = BLOCK_BYTES;
     words[(at + ATTR.flags) >> 2] = 0;
   }
 

@@ -10,7 +10,7 @@ const { EIO, ENODATA, ERANGE } = constants.errno;
 /** Entries asked of the file system at once; libfuse wants a listing whole. */
 const LISTING_PAGE = 1000;
 const O_ACCMODE = 3;
-const BLOCK = 128 * 1024;
+const BLOCK_BYTES = 128 * 1024;
 
 export interface OpenedFile {
   readonly node: NodeId;
@@ -212,7 +212,7 @@ function statOf(entry: Entry): Record<string, number> {
     nlink: attributes.nlink,
     ino: attributes.ino,
     rdev: 0,
-    blksize: BLOCK,
+    blksize: BLOCK_BYTES,
     blocks: Math.ceil(attributes.size / 512),
     atime: time(attributes.atime),
     mtime: time(attributes.mtime),

@@ -4,7 +4,7 @@ import { type NodeId, ROOT_NODE } from '../../base/ids.js';
 import type { Context, Entry, FileSystem } from '../filesystem.js';
 
 /** Folders whose node is remembered, and for how long: this driver is never told that one was moved. */
-const FOLDERS = 4096;
+const MOST_FOLDERS = 4096;
 const FOLDER_TTL_MS = 1_000;
 
 export interface PathNode {
@@ -14,7 +14,7 @@ export interface PathNode {
 
 /** From paths, which libfuse speaks, to nodes: a look-up per name, the folders on the way remembered for a second. */
 export class NativePaths {
-  readonly #folders = new LRUCache<string, NodeId & {}>({ max: FOLDERS, ttl: FOLDER_TTL_MS });
+  readonly #folders = new LRUCache<string, NodeId & {}>({ max: MOST_FOLDERS, ttl: FOLDER_TTL_MS });
 
   constructor(private readonly fileSystem: FileSystem) {}
 

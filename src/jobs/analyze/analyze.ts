@@ -58,7 +58,7 @@ export interface AnalyzeOptions {
 
 const TYPES = 20;
 /** Items after which others get their turn: the process may have a mount to serve. */
-const TURN = 300;
+const TURN_ITEMS = 300;
 
 /** Walks a tree once, a folder at a time. Memory grows with the depth and the widest folder alone. */
 export async function analyze(endpoint: Endpoint, options: AnalyzeOptions): Promise<Analysis> {
@@ -160,7 +160,7 @@ class Analyzer {
         if (other === undefined) names.set(same, item.path);
         else this.#collisions.add(() => ({ path: item.path, other }));
         if (item.folder) inner.push({ path: item.path, remote: path });
-        if (++this.#seen % TURN === 0) {
+        if (++this.#seen % TURN_ITEMS === 0) {
           await setImmediate();
           this.#options.signal.throwIfAborted();
         }

@@ -4,7 +4,7 @@ import { openScratch } from '../../database/scratch.js';
 /** Bytes from which two files of one size and type are hardly ever different ones. */
 const TELLING = 65_536;
 /** Paths that are shown of each group. */
-const SHOWN = 5;
+const SHOWN_PATHS = 5;
 
 export interface DuplicateGroup {
   /** Bytes of each. */
@@ -49,7 +49,7 @@ export class Duplicates {
     if (count === 2) this.groups++;
     this.files++;
     this.bytes += size;
-    if (count <= SHOWN) this.#more.run(id, path);
+    if (count <= SHOWN_PATHS) this.#more.run(id, path);
   }
 
   /** Those that take the most room. */

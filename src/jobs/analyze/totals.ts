@@ -21,7 +21,7 @@ export const sumOf = (a: Totals, b: Totals): Totals => ({
 });
 
 /** Items after which others get their turn. */
-const TURN = 300;
+const TURN_ITEMS = 300;
 
 /** Walks a tree once. What is remembered are the folders that are still to be looked into. */
 export async function totalsOf(endpoint: Endpoint, signal: AbortSignal): Promise<Totals> {
@@ -38,7 +38,7 @@ export async function totalsOf(endpoint: Endpoint, signal: AbortSignal): Promise
           total.files++;
           total.bytes += item.size;
         }
-        if (++seen % TURN > 0) continue;
+        if (++seen % TURN_ITEMS > 0) continue;
         await setImmediate();
         signal.throwIfAborted();
       }

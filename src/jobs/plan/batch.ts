@@ -1,5 +1,5 @@
 /** Changes that one transaction makes: a few milliseconds of it. */
-const MANY = 250;
+const BATCH_CHANGES = 250;
 
 /**
  * Changes of the database that are made in their order, many in one transaction: a tree has folders of a few items each,
@@ -15,7 +15,7 @@ export class Batch {
 
   add(change: () => void): void {
     this.#changes.push(change);
-    if (this.#changes.length >= MANY) this.flush();
+    if (this.#changes.length >= BATCH_CHANGES) this.flush();
   }
 
   /** What was added is in the database when this returns. */

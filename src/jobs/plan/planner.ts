@@ -41,7 +41,7 @@ type ItemFilter = ReturnType<typeof compileFilters>;
 export const IGNORED = 'it is ignored, until procorefs jobs retry names it';
 
 /** Items of a folder that are looked at in one go. */
-const STRETCH = 250;
+const BATCH_ITEMS = 250;
 
 /** Characters of a name that make a platform take it for hidden. */
 const DOT = '.';
@@ -163,7 +163,7 @@ export class Planner {
     let [keeps, fills] = [false, false];
     const deletions = { delete: 0, 'delete-source': 0 };
     const folders: Pair[] = [];
-    for (const stretch of stretches(pairs, STRETCH)) {
+    for (const stretch of stretches(pairs, BATCH_ITEMS)) {
       for (const pair of stretch) {
         const isFolder = (pair.source ?? pair.destination)?.folder ?? pair.record?.isFolder ?? false;
         const unusable = [pair.source, pair.destination].find((item) => item?.unusable !== undefined);

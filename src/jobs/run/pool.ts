@@ -1,7 +1,7 @@
 import type { RunItem, RunItems } from '../store/items.js';
 
 /** Rows read ahead. */
-const AHEAD = 256;
+const ROWS_AHEAD = 256;
 
 /** Gives the pending items of a run one after the other, deletions only once everything before them is done. */
 export class PendingItems {
@@ -17,10 +17,10 @@ export class PendingItems {
   /** Undefined at the end. */
   next(): (RunItem & { rank: number }) | undefined {
     if (this.#buffer.length === 0 && !this.#end) {
-      this.#buffer = this.#items.pending(this.#last, AHEAD);
+      this.#buffer = this.#items.pending(this.#last, ROWS_AHEAD);
       const last = this.#buffer.at(-1);
       if (last) this.#last = { rank: last.rank, id: last.id };
-      this.#end = this.#buffer.length < AHEAD;
+      this.#end = this.#buffer.length < ROWS_AHEAD;
       this.#buffer.reverse();
     }
     return this.#buffer.pop();

@@ -4,7 +4,7 @@ import type { Records } from '../store/records.js';
 import type { Result } from './context.js';
 
 /** Results that wait to be written down, at most. */
-const MOST = 256;
+const MOST_WAITING = 256;
 
 /** What became of the items of a run, written down together. */
 export class RunResults {
@@ -26,7 +26,7 @@ export class RunResults {
 
   add(item: RunItem, result: Result, attempts: number): void {
     this.#waiting.push({ item, result, attempts });
-    if (this.#waiting.length >= MOST) this.flush();
+    if (this.#waiting.length >= MOST_WAITING) this.flush();
   }
 
   /** In between: what cannot be written down now is written with the next results. */

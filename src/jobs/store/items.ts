@@ -67,7 +67,7 @@ export interface ItemRow {
 
 const RANKS = [0, 1, 2];
 /** Ids that are read at once. */
-const STRETCH = 1000;
+const BATCH_IDS = 1000;
 
 const rankOf = (action: ItemAction): number => (DELETIONS.includes(action) ? 2 : 1);
 
@@ -223,8 +223,9 @@ export class RunItems {
       `SELECT * FROM items WHERE id >= ? AND id < ? AND +execution = ? ${where} ORDER BY id`,
     );
     const end = this.#edge('DESC');
-    for (let from = this.#edge('ASC'); from <= end; from += STRETCH)
-      for (const row of stretch.all(from, from + STRETCH, this.execution, ...(status ?? []))) yield runItemFromRow(row);
+    for (let from = this.#edge('ASC'); from <= end; from += BATCH_IDS)
+      for (const row of stretch.all(from, from + BATCH_IDS, this.execution, ...(status ?? [])))
+        yield runItemFromRow(row);
   }
 
   /** The first or last id, by looks into the index that holds them in order by status and rank. */

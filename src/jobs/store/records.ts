@@ -30,7 +30,7 @@ interface Row {
   readonly d_id: string | null;
 }
 
-const PAGE = 500;
+const PAGE_ROWS = 500;
 /** Tables that name an item by its place at the source. */
 const KEYED = ['records', 'ignored'];
 
@@ -78,7 +78,7 @@ export class Records {
     );
     this.#renamed = db.prepare(
       `SELECT * FROM records INDEXED BY records_renamed WHERE job = ? AND renamed IS NOT NULL AND (folder, name) > (?, ?)
-       ORDER BY folder, name LIMIT ${PAGE}`,
+       ORDER BY folder, name LIMIT ${PAGE_ROWS}`,
     );
     this.#count = db.prepare<[string], number>('SELECT count(*) FROM records WHERE job = ?').pluck();
     this.#clear = db.prepare('DELETE FROM records WHERE job = ?');
@@ -161,7 +161,7 @@ export class Records {
     for (let last: Row | undefined; ; ) {
       const page: Row[] = this.#renamed.all(this.#job, last?.folder ?? '', last?.name ?? '');
       for (const row of page) yield fromRow(row);
-      if (page.length < PAGE) return;
+      if (page.length < PAGE_ROWS) return;
       last = page.at(-1);
     }
   }

@@ -3,7 +3,7 @@ import type { Database } from '../../database/open.js';
 import type { SavedUpload } from '../../procore/uploads.js';
 
 /** Milliseconds after which the server has forgotten an upload that nothing was made of. */
-const KEPT = 7 * 86_400_000;
+const KEPT_MS = 7 * 86_400_000;
 
 /** How far the uploads of one job have come that go in segments, by where they go. */
 export class StoredUploads {
@@ -26,7 +26,7 @@ export class StoredUploads {
 
   put(place: string, state: SavedUpload): void {
     const now = this.#clock.now();
-    this.#db.prepare('DELETE FROM uploads WHERE at < ?').run(now - KEPT);
+    this.#db.prepare('DELETE FROM uploads WHERE at < ?').run(now - KEPT_MS);
     this.#db
       .prepare(
         `INSERT INTO uploads (job, place, state, at) VALUES (?, ?, ?, ?)

@@ -20,7 +20,7 @@ interface Events {
 }
 
 /** Seconds for which a listing of the projects is good enough for somebody who looks. */
-const LISTED = 600;
+const FRESH_S = 600;
 /** Milliseconds from a listing that failed to the next. */
 const RETRY = 60_000;
 
@@ -65,7 +65,7 @@ export class CompanyProjects {
   /** Somebody looks at the list: in the background it is listed again, if that was long ago. */
   look(): void {
     const age = this.now - (this.store.listedAt ?? 0);
-    if ((age >= 0 && age < LISTED) || this.#looking || this.#clock.monotonic() < this.#retryAt) return;
+    if ((age >= 0 && age < FRESH_S) || this.#looking || this.#clock.monotonic() < this.#retryAt) return;
     this.#looking = this.refresh('background', this.#stop.signal)
       .catch((error: unknown) => {
         this.#retryAt = this.#clock.monotonic() + RETRY;

@@ -3,7 +3,7 @@ import { asFileNumber, asInode, type FileNumber, type Inode, type ProjectId } fr
 import type { Database, Statement } from '../../database/open.js';
 
 /** Inodes that lie together in the numbers of a company. */
-const BLOCK = 2 ** 16;
+const BLOCK_INODES = 2 ** 16;
 /** File numbers stay below 2^36, where node ids have the sequence of the version. */
 const MOST_BLOCKS = 2 ** 20;
 
@@ -40,20 +40,20 @@ export class CompanyNumbers {
 
   /** The number of an inode of a project; below 2^36. */
   number(project: ProjectId, inode: Inode): FileNumber {
-    const part = Math.floor(inode / BLOCK);
+    const part = Math.floor(inode / BLOCK_INODES);
     const block = this.#byProject.get(project)?.get(part) ?? this.#allocate(project, part);
-    return asFileNumber(block * BLOCK + (inode % BLOCK));
+    return asFileNumber(block * BLOCK_INODES + (inode % BLOCK_INODES));
   }
 
   /** The project whose number this is; undefined for the company's own, and for one that was never given. */
   project(number: FileNumber): ProjectId | undefined {
-    return this.#blocks[Math.floor(number / BLOCK)]?.project;
+    return this.#blocks[Math.floor(number / BLOCK_INODES)]?.project;
   }
 
   inode(number: FileNumber): Inode {
-    const block = this.#blocks[Math.floor(number / BLOCK)];
+    const block = this.#blocks[Math.floor(number / BLOCK_INODES)];
     if (!block) throw new Failure('internal', { why: `the file number ${number} was never given` });
-    return asInode(block.part * BLOCK + (number % BLOCK));
+    return asInode(block.part * BLOCK_INODES + (number % BLOCK_INODES));
   }
 
   #allocate(project: ProjectId, part: number): number {

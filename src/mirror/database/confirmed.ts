@@ -3,7 +3,7 @@ import type { Database, Statement } from '../../database/open.js';
 
 /** Seconds for which a listing may lag behind our own calls. */
 export const STALE_LISTING = 120;
-const MOST = 20_000;
+const MOST_ITEMS = 20_000;
 
 /**
  * Items that our own calls changed lately. The server's listings lag behind what it has answered to us: what they say of
@@ -69,7 +69,7 @@ export class Confirmed {
     this.#times.delete(id);
     this.#times.set(id, serverTime);
     this.#put.run(id, serverTime, this.#deleted.has(id) ? 1 : 0);
-    if (this.#times.size <= MOST) return;
+    if (this.#times.size <= MOST_ITEMS) return;
     const oldest = this.#times.keys().next().value!;
     this.#times.delete(oldest);
     this.#restored.delete(oldest);

@@ -7,10 +7,10 @@ import { type MirrorRow, NO_PARENT } from './item-rows.js';
 export const POLLS_MISS = 'polls.miss';
 
 /** Seconds after which a poll would have shown what a listing did not have. */
-const PATIENCE = 60;
+const POLL_DELAY_S = 60;
 /** Time stamps are whole seconds: two changes of one second are not told apart. */
 const SAME_MOMENT = 2;
-const MOST = 1000;
+const MOST_ITEMS = 1000;
 
 type FolderRow = Pick<MirrorRow, 'parent_id' | 'flags' | 'updated_at' | 'created_at'>;
 
@@ -78,7 +78,7 @@ export class MissedChanges {
   #unexplained(doubt: UnexplainedChange): void {
     // What explains that it went may come a reply later.
     if (!doubt.isGone) this.#missed(doubt.serverTime);
-    else if (this.#pending.length < MOST) this.#pending.push(doubt);
+    else if (this.#pending.length < MOST_ITEMS) this.#pending.push(doubt);
   }
 
   /** Whether a folder above says why. Where not every folder is known, nothing is proved. */
@@ -98,7 +98,7 @@ export class MissedChanges {
 
   /** The listing of its folder does not have an item any more. */
   vanished(id: RemoteId, serverTime: number): void {
-    if (this.#vanished.size < MOST) this.#vanished.set(id, serverTime);
+    if (this.#vanished.size < MOST_ITEMS) this.#vanished.set(id, serverTime);
   }
 
   /** A poll was taken in. */
@@ -106,7 +106,7 @@ export class MissedChanges {
     for (const doubt of this.#pending.splice(0))
       if (!this.#isExplained(doubt) && doubt.isProof) this.#missed(serverTime);
     for (const [id, at] of this.#vanished) {
-      if (serverTime - at < PATIENCE) return;
+      if (serverTime - at < POLL_DELAY_S) return;
       this.#vanished.delete(id);
       this.#missed(serverTime);
     }

@@ -14,12 +14,12 @@ export interface Whereabouts {
 }
 
 /** A damaged mirror must not hang the thread. */
-const DEEPEST = 1000;
+const MOST_FOLDERS = 1000;
 
 /** From what replies said so far: no call. */
 export function whereabouts(view: View, id: RemoteId): Whereabouts {
   let at = view.byRemoteId(id);
-  for (let depth = 0; at && depth < DEEPEST; depth++) {
+  for (let depth = 0; at && depth < MOST_FOLDERS; depth++) {
     if ((at.flags & (DELETED | BIN)) !== 0) return { is: 'deleted' };
     if ((at.flags & GONE) !== 0) return { is: 'unseen', since: view.seenAt(at.remoteId) };
     if (at.inode === ROOT_INODE) return { is: 'elsewhere' };

@@ -11,7 +11,7 @@ export interface PollFacts {
 }
 
 /** Seconds for which a folder that was opened counts as being looked at. */
-export const WATCHED = 60;
+export const WATCHED_S = 60;
 /** Seconds between two looks while somebody watches: with the call itself a change shows within 5. */
 const WATCHING = 4.5;
 /** Seconds between polls while listings of what is being looked at do their work. */
@@ -19,19 +19,20 @@ const BESIDE_LISTINGS = 15;
 /** Seconds between listings that only find out whether polls show all. */
 const TRIAL_LISTING = 30;
 /** Seconds between polls when nobody has been there for long: 15 calls an hour. */
-export const SLOWEST = 240;
+export const SLOWEST_S = 240;
 /** How fast it gets slower: seconds a second. */
 const SLOWING = 1 / 5;
 /** Seconds between the pages of a sweep: 12 calls an hour. */
-export const SWEEP_PAGE = 300;
+export const SWEEP_PAGE_S = 300;
 /** Seconds from the begin of one sweep to the next. */
-export const SWEEP_AGAIN = 3600;
+export const SWEEP_AGAIN_S = 3600;
 
 /** Seconds from one poll to the next. */
-export function pollInterval({ idle, pollsMiss, fixed, wanted = SLOWEST }: PollFacts): number {
+export function pollInterval({ idle, pollsMiss, fixed, wanted = SLOWEST_S }: PollFacts): number {
   if (fixed !== undefined) return fixed;
-  const forPeople = idle <= WATCHED ? (pollsMiss ? BESIDE_LISTINGS : WATCHING) : WATCHING + (idle - WATCHED) * SLOWING;
-  return Math.min(SLOWEST, forPeople, Math.max(WATCHING, wanted));
+  const forPeople =
+    idle <= WATCHED_S ? (pollsMiss ? BESIDE_LISTINGS : WATCHING) : WATCHING + (idle - WATCHED_S) * SLOWING;
+  return Math.min(SLOWEST_S, forPeople, Math.max(WATCHING, wanted));
 }
 
 /** Polls of an hour for a job that looks every so many seconds where nobody else does. */
@@ -40,6 +41,6 @@ export const pollsPerHour = (wanted: number): number =>
 
 /** Seconds from one listing of a folder that is being looked at to the next. */
 export function listingInterval({ idle, pollsMiss, fixed }: PollFacts): number {
-  if (fixed !== undefined || idle > WATCHED) return Number.POSITIVE_INFINITY;
+  if (fixed !== undefined || idle > WATCHED_S) return Number.POSITIVE_INFINITY;
   return pollsMiss ? WATCHING : TRIAL_LISTING;
 }

@@ -11,7 +11,7 @@ const LAG = 120;
 /** Seconds between two such polls. */
 const LAG_EVERY = 60;
 /** The end of the range must be named: whether the API takes an open one is not known. */
-export const FAR = 366 * 24 * 3600;
+export const FAR_S = 366 * 24 * 3600;
 /** Seconds: who answers a poll may be so far behind who answered the last one. */
 const BEHIND = 60;
 /** Polls in a row that are answered before the last one was, after which that one's time was wrong. */
@@ -31,7 +31,7 @@ export async function poll(store: MirrorStore, source: IndexSource, call: CallOp
   let began: number | undefined;
   for (let step: WalkStep | undefined = { from: since, page: 1 }; step; ) {
     const { from, page }: WalkStep = step;
-    const query = { page, perPage: pageRows(view), filter: { updatedFrom: from, updatedTo: last + FAR } };
+    const query = { page, perPage: pageRows(view), filter: { updatedFrom: from, updatedTo: last + FAR_S } };
     const reply = await source.page(query, call);
     began ??= reply.serverTime;
     step = await walkOn(store, step, await store.ingestPage(reply, since, {}), reply);

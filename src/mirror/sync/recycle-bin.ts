@@ -11,9 +11,9 @@ import { learnPageRows, pageRows } from './page-rows.js';
 import { type WalkStep, walkOn } from './walk.js';
 
 /** Milliseconds for which a look into the bin is good: what is deleted through this mirror shows at once anyway. */
-const FRESH = 60_000;
+const FRESH_MS = 60_000;
 /** Seconds: the end of a range must be named. */
-const FAR = 10 * 366 * 24 * 3600;
+const FAR_BIN_S = 10 * 366 * 24 * 3600;
 /** Further pages that one look may ask for: who looks waits for them. The next look goes on. */
 const MORE_PAGES = 5;
 /**
@@ -47,7 +47,7 @@ export class RecycleBin {
    */
   async look(callClass: CallClass, signal?: AbortSignal, isUrgent = false): Promise<void> {
     const age = this.#lookedAt === undefined ? undefined : this.#clock.monotonic() - this.#lookedAt;
-    if (age !== undefined && age < FRESH && !isUrgent) return;
+    if (age !== undefined && age < FRESH_MS && !isUrgent) return;
     await this.ask({ class: callClass, ...(signal ? { signal } : {}) });
   }
 
@@ -94,7 +94,7 @@ export class RecycleBin {
     let step: WalkStep | undefined = isKnown ? undefined : { from: from ?? 0, page: page || 1 };
     for (let pages = 0; step && step.from <= last; pages++) {
       if (pages === MORE_PAGES) return;
-      const filter = { inRecycleBin: true, updatedFrom: step.from, updatedTo: first + FAR };
+      const filter = { inRecycleBin: true, updatedFrom: step.from, updatedTo: first + FAR_BIN_S };
       const reply = await this.#source.page({ page: step.page, perPage: pageRows(store.view), filter }, call);
       step = await walkOn(store, step, await store.ingestPage(reply, undefined, {}), reply);
       if (step) await store.setMeta({ [FROM]: step.from, [PAGE]: step.page });
@@ -131,7 +131,12 @@ export class RecycleBin {
 
   async #renew(item: Item, callClass: CallClass, signal: AbortSignal): Promise<void> {
     const { updatedAt } = item;
-    const filter = { type: 'file', inRecycleBin: true, updatedFrom: updatedAt, updatedTo: updatedAt + FAR } as const;
+    const filter = {
+      type: 'file',
+      inRecycleBin: true,
+      updatedFrom: updatedAt,
+      updatedTo: updatedAt + FAR_BIN_S,
+    } as const;
     const query = { page: 1, perPage: pageRows(this.#store.view), filter };
     await this.#store.ingestPage(await this.#source.page(query, { class: callClass, signal }), undefined, {});
   }

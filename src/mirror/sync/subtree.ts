@@ -5,7 +5,7 @@ import type { Item } from '../database/view.js';
 import type { IndexSource } from './index-source.js';
 import { listNearest } from './list-nearest.js';
 import { pageRows } from './page-rows.js';
-import { FAR } from './poll.js';
+import { FAR_S } from './poll.js';
 import { type WalkStep, walkOn } from './walk.js';
 
 /**
@@ -29,7 +29,7 @@ export class Subtree {
     const { view } = this.#store;
     const { remoteId } = this.folder;
     const { from, page } = this.#step;
-    const filter = { folderId: remoteId, updatedFrom: from, updatedTo: (view.number('poll.at') ?? from) + FAR };
+    const filter = { folderId: remoteId, updatedFrom: from, updatedTo: (view.number('poll.at') ?? from) + FAR_S };
     const call: CallOptions = { ...options, upkeep: true };
     try {
       const reply = await this.#source.page({ page, perPage: pageRows(view), filter }, call);

@@ -5,7 +5,7 @@ import type { MirrorStore } from '../database/store.js';
 import type { IndexSource } from './index-source.js';
 import { listNearest } from './list-nearest.js';
 import { pageRows } from './page-rows.js';
-import { FAR } from './poll.js';
+import { FAR_S } from './poll.js';
 import { type WalkStep, walkOn } from './walk.js';
 
 const START: WalkStep = { from: 0, page: 1 };
@@ -69,7 +69,7 @@ export class Sweep {
     const { view } = this.#store;
     const perPage = pageRows(view);
     const call: CallOptions = { ...options, upkeep: true };
-    const filter = { updatedFrom: step.from, updatedTo: (view.number('poll.at') ?? step.from) + FAR };
+    const filter = { updatedFrom: step.from, updatedTo: (view.number('poll.at') ?? step.from) + FAR_S };
     const reply = await this.#source.page({ page: step.page, perPage, filter }, call);
     const result = await this.#store.ingestSweep(reply, step);
     await this.#decide(result, reply.serverTime, call);

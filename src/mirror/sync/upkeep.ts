@@ -8,10 +8,10 @@ import {
   listingInterval,
   type PollFacts,
   pollInterval,
-  SLOWEST,
-  SWEEP_AGAIN,
-  SWEEP_PAGE,
-  WATCHED,
+  SLOWEST_S,
+  SWEEP_AGAIN_S,
+  SWEEP_PAGE_S,
+  WATCHED_S,
 } from './poll-interval.js';
 import type { Subtree } from './subtree.js';
 import type { Sweep } from './sweep.js';
@@ -69,7 +69,7 @@ export class Upkeep {
   /** Somebody opened the folder, which may not be at the server yet. */
   opened(folder: Inode): void {
     const now = this.#now();
-    const wasIdle = now - this.#openedAt > WATCHED;
+    const wasIdle = now - this.#openedAt > WATCHED_S;
     const known = this.#watched.get(folder);
     this.#watched.delete(folder);
     this.#watched.set(folder, { openedAt: now, listedAt: known?.listedAt ?? now });
@@ -81,7 +81,7 @@ export class Upkeep {
   /** A job looks now, and every so many seconds: until two looks have not come. */
   looksEvery(job: string, every: number): void {
     const before = this.#wanted();
-    this.#jobs.set(job, { every, until: this.#now() + LOOKS_MISSED * every + WATCHED });
+    this.#jobs.set(job, { every, until: this.#now() + LOOKS_MISSED * every + WATCHED_S });
     if (every < (before ?? Number.POSITIVE_INFINITY)) this.#wake?.();
   }
 
@@ -106,7 +106,7 @@ export class Upkeep {
     for (;;) {
       if (signal.aborted) throw signal.reason;
       const { look, at } = this.#due();
-      const isWatched = this.idle <= WATCHED || (this.#wanted() ?? SLOWEST) < SLOWEST;
+      const isWatched = this.idle <= WATCHED_S || (this.#wanted() ?? SLOWEST_S) < SLOWEST_S;
       const wait = Math.max((at - this.#now()) * 1000, this.#options.wait(isWatched));
       if (wait < 1) return look(signal);
       await this.#sleep(wait, signal);
@@ -129,7 +129,7 @@ export class Upkeep {
     const facts = this.#facts();
     const every = listingInterval(facts);
     if (every === Number.POSITIVE_INFINITY) return;
-    const since = this.#now() - WATCHED;
+    const since = this.#now() - WATCHED_S;
     const watched = [...this.#watched].flatMap(([inode, looked]) => {
       const folder = looked.openedAt >= since ? this.#options.view.item(inode) : undefined;
       return folder && (folder.flags & HIDDEN) === 0 ? [{ folder, looked }] : [];
@@ -179,11 +179,11 @@ export class Upkeep {
 
   #sweepAt(): number {
     const { sweep } = this.#options.looks;
-    if (sweep.isUnderWay) return this.#sweptAt + SWEEP_PAGE;
+    if (sweep.isUnderWay) return this.#sweptAt + SWEEP_PAGE_S;
     const done = sweep.doneAt;
     const polled = this.#options.view.number('poll.at') ?? 0;
-    const rest = done === undefined ? 0 : SWEEP_AGAIN - (polled - done);
-    return Math.max(this.#sweptAt + SWEEP_PAGE, this.#now() + rest);
+    const rest = done === undefined ? 0 : SWEEP_AGAIN_S - (polled - done);
+    return Math.max(this.#sweptAt + SWEEP_PAGE_S, this.#now() + rest);
   }
 
   async #sweep(signal: AbortSignal): Promise<void> {

@@ -46,7 +46,7 @@ export const PEOPLE = '';
 const UNWANTED = -1 as VersionId;
 
 /** How long a server may take to finish what it has answered with an error: milliseconds, more than an hour. */
-const LONGEST = 2 * 3_600_000;
+const LATEST_MS = 2 * 3_600_000;
 /** How long what a poll shows may take to be looked at, with all pauses in between: milliseconds. */
 const LOOKED_AT = 15 * 60_000;
 
@@ -186,7 +186,7 @@ export class LateCalls {
   /** Its time is over, and what a poll has shown since was looked at: this machine may have been asleep in between. */
   #isOver({ at }: LateCall): boolean {
     // A clock that was set in between proves nothing: what seems to come from the future is kept.
-    if (this.#clock.now() - at <= LONGEST) return false;
+    if (this.#clock.now() - at <= LATEST_MS) return false;
     const [poll, now] = [this.#lastPoll(), this.#clock.monotonic()];
     const overdue = this.#overdue.get(at) ?? { since: now, poll };
     this.#overdue.set(at, overdue);

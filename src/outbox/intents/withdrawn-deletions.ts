@@ -30,7 +30,7 @@ export const NEWER_VERSION = 'somebody else saved a newer version meanwhile: it 
 export const SOMETHING_NEW = 'somebody else put or changed something in it meanwhile: it was not deleted';
 
 /** Milliseconds for which `uploads` tells of it. */
-const TOLD = 24 * 3_600_000;
+const SHOWN_MS = 24 * 3_600_000;
 
 /** Deletions that cannot be, since the server has something that whoever deleted the item had not seen. */
 export class WithdrawnDeletions {
@@ -48,12 +48,12 @@ export class WithdrawnDeletions {
 
   /** Of the last day. */
   list(): readonly KeptItem[] {
-    return this.#all.all(this.#options.clock.now() - TOLD);
+    return this.#all.all(this.#options.clock.now() - SHOWN_MS);
   }
 
   /** It is deleted now. */
   forget(id: RemoteId): void {
-    this.#forget.run(id, this.#options.clock.now() - TOLD);
+    this.#forget.run(id, this.#options.clock.now() - SHOWN_MS);
   }
 
   /**

@@ -14,17 +14,17 @@ const QUARTER = 15 * 60_000;
 const PROMPT_TRIES = 4;
 const MOST_EXTRA = 2;
 /** Every so many tries one goes that was never tried: what is refused now may not be what another one is refused for. */
-const TURN = 4;
+const UNTRIED_EVERY = 4;
 /** Refusals in a row after which it does not count any more that the folder takes changes of that kind. */
 const STREAK = 3;
 /** Milliseconds after which one looks again where nothing can be tried now. */
-const LOOK = 60_000;
+const CHECK_INTERVAL_MS = 60_000;
 /** Milliseconds for which it is taken as known which folders lie above one: all that waits is asked for at once. */
 const CHAIN_KNOWN = 1000;
 /** Folders of which that is remembered. */
 const CHAINS = 1000;
 /** Folders above each other: more is a circle. */
-const DEEPEST = 1000;
+const MOST_FOLDERS = 1000;
 
 export const REFUSED_REASON =
   'Procore refused a change in this folder: every 15 minutes one is tried, and once that goes all do';
@@ -96,7 +96,7 @@ export class Refusals {
       if (probe) {
         refused.probe = probe.inode;
         yield probe;
-      } else if (waiting.length > 0) refused.until = now + LOOK;
+      } else if (waiting.length > 0) refused.until = now + CHECK_INTERVAL_MS;
       else this.#folders.delete(folder);
     }
   }
@@ -221,7 +221,7 @@ export class Refusals {
   #lookAbove(folder: Inode): Inode[] {
     const { intents, tree } = this.#outbox;
     const found: Inode[] = [];
-    for (let at: Inode | undefined = folder; at !== undefined && found.length < DEEPEST; ) {
+    for (let at: Inode | undefined = folder; at !== undefined && found.length < MOST_FOLDERS; ) {
       found.push(at);
       const item = tree.view.item(at);
       at = intents.get(at)?.parent ?? (item && tree.view.parent(item)?.inode);
@@ -261,7 +261,7 @@ function callsOf(intent: Intent, after: Intent | undefined): number {
  * what was tried already, whose content is up, and in its turn what was not.
  */
 function before({ at, refused, tried, tries }: Refused): (a: Intent, b: Intent) => number {
-  const isTurnOfNew = tries % TURN === TURN - 1;
+  const isTurnOfNew = tries % UNTRIED_EVERY === UNTRIED_EVERY - 1;
   const isNew = ({ state, changedAt }: Intent): boolean => state !== 'failed' && changedAt > at;
   const rank = (intent: Intent): number => {
     if (isNew(intent)) return 0;

@@ -9,7 +9,7 @@ interface Here {
 }
 
 /** Folders whose time is remembered: of more, those that nobody looked at for longest show the server's. */
-const FOLDERS = 10_000;
+const MOST_FOLDERS = 10_000;
 /** A change is later than whatever was shown before, though this machine's clock is late. Seconds. */
 const LATER = 0.001;
 
@@ -18,7 +18,7 @@ const LATER = 0.001;
  * server's time arrives. Not kept over a start, which shows what the server says.
  */
 export class FolderTimes {
-  readonly #times = new LRUCache<Inode, Here>({ max: FOLDERS });
+  readonly #times = new LRUCache<Inode, Here>({ max: MOST_FOLDERS });
 
   get isEmpty(): boolean {
     return this.#times.size === 0;

@@ -33,16 +33,16 @@ interface Totals {
 }
 
 /** Items looked at in one turn of the event loop. */
-const PAGE = 128;
+const PAGE_ITEMS = 128;
 /** Files that are fetched at a time. */
 const PARALLEL = 4;
 /** Versions to fetch that are remembered from one look; what is missing beyond them, the next look finds. */
-const BATCH = 2000;
+const BATCH_VERSIONS = 2000;
 /** Milliseconds from a change to the look that it causes, and how many times as long as a look takes there is a pause. */
-const SOON = 500;
-const PAUSE = 20;
+const CHECK_DELAY_MS = 500;
+const PAUSE_FACTOR = 20;
 /** Milliseconds until a change has all that is pinned looked at again, although not all was fetched. */
-const LONGEST = 60_000;
+const LONGEST_DELAY_MS = 60_000;
 /** Milliseconds until what could not be fetched is tried again; doubles up to the last. */
 const RETRY_FIRST = 15_000;
 const RETRY_LAST = 600_000;
@@ -54,7 +54,7 @@ const RETRY_LAST = 600_000;
 export class PinKeeper {
   readonly #options: PinKeeperOptions;
   readonly #stop = new AbortController();
-  readonly #onChange = (): void => this.#soon(SOON);
+  readonly #onChange = (): void => this.#soon(CHECK_DELAY_MS);
   #totals: Totals = { files: 0, bytes: 0, missing: 0 };
   #cancelLook: (() => void) | undefined;
   #cancelRetry: (() => void) | undefined;
@@ -130,7 +130,7 @@ export class PinKeeper {
         this.#work = undefined;
         if (!this.#again) return;
         this.#again = false;
-        this.#soon(Math.max(SOON, PAUSE * this.#tookMs));
+        this.#soon(Math.max(CHECK_DELAY_MS, PAUSE_FACTOR * this.#tookMs));
       });
     });
   }
@@ -145,7 +145,7 @@ export class PinKeeper {
       if (isDone) this.#retry = RETRY_FIRST;
       else this.#later();
       // What did not fit into one batch.
-      if (isDone && wanted.length === BATCH) this.#again = true;
+      if (isDone && wanted.length === BATCH_VERSIONS) this.#again = true;
     } catch (error) {
       if (signal.aborted) return;
       this.#options.log.warn({ error }, 'what is pinned cannot be looked at; it is tried again');
@@ -171,7 +171,7 @@ export class PinKeeper {
       const version = versionOf(file);
       if (content.has(version)) return;
       totals.missing += file.size;
-      if (wanted.length < BATCH) wanted.push(version);
+      if (wanted.length < BATCH_VERSIONS) wanted.push(version);
     };
     const folders: { readonly folder: LocalItem; after: number }[] = [];
     for (const item of items) {
@@ -183,8 +183,8 @@ export class PinKeeper {
     for (let at = folders.pop(); at; at = folders.pop()) {
       signal.throwIfAborted();
       const began = this.#options.outbox.clock.monotonic();
-      const children = outbox.tree.children(at.folder, at.after, PAGE);
-      if (children.length >= PAGE) folders.push({ folder: at.folder, after: children.at(-1)!.inode });
+      const children = outbox.tree.children(at.folder, at.after, PAGE_ITEMS);
+      if (children.length >= PAGE_ITEMS) folders.push({ folder: at.folder, after: children.at(-1)!.inode });
       for (const child of children) {
         if (child.isFile) add(child);
         else folders.push({ folder: child, after: 0 });
@@ -203,7 +203,7 @@ export class PinKeeper {
     let isFull = false;
     const began = this.#options.outbox.clock.monotonic();
     // What changed meanwhile does not wait for all that was missing before.
-    const isOver = (): boolean => this.#again && this.#options.outbox.clock.monotonic() - began > LONGEST;
+    const isOver = (): boolean => this.#again && this.#options.outbox.clock.monotonic() - began > LONGEST_DELAY_MS;
     const worker = async (): Promise<void> => {
       while (next < wanted.length && !isFull && !isOver() && !signal.aborted) {
         const version = wanted[next++]!;

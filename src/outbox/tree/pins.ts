@@ -12,7 +12,7 @@ interface Pin {
 }
 
 /** Folders above an item; more can only be a damaged mirror. */
-const DEEPEST = 1000;
+const MOST_FOLDERS = 1000;
 
 /**
  * Which files and folders people want kept here; a folder keeps everything below it. A choice of people that exists
@@ -55,7 +55,7 @@ export class Pins {
 
   *#upwards(item: LocalItem): Generator<LocalItem> {
     let at: LocalItem | undefined = item;
-    for (let depth = 0; at && depth < DEEPEST; depth++) {
+    for (let depth = 0; at && depth < MOST_FOLDERS; depth++) {
       yield at;
       at = this.#outbox.tree.parent(at);
     }

@@ -20,7 +20,7 @@ export interface Consequence {
 export const FIRST_RETRY = 5000;
 const LAST_RETRY = 15 * 60_000;
 /** After so many attempts the pause is the longest. */
-const LONG = 9;
+const LONGEST_AFTER_ATTEMPTS = 9;
 
 const FOLDER: Consequence = { refused: 'folder', needsSomebody: true };
 const CHANGE: Consequence = { refused: 'change', needsSomebody: true };
@@ -39,9 +39,9 @@ const CONSEQUENCES: Readonly<Record<string, Consequence>> = {
   'name-refused': CHANGE,
   'path-too-long': CHANGE,
   'content-refused': CHANGE,
-  'checked-out': { needsSomebody: true, leastAttempts: LONG },
+  'checked-out': { needsSomebody: true, leastAttempts: LONGEST_AFTER_ATTEMPTS },
   'name-taken': { needsSomebody: true },
-  'unseen-in-bin': { needsSomebody: true, leastAttempts: LONG },
+  'unseen-in-bin': { needsSomebody: true, leastAttempts: LONGEST_AFTER_ATTEMPTS },
   'disk-full': SOON,
   'disk-failed': SOON,
 };

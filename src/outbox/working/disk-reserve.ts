@@ -7,10 +7,10 @@ import { isFailure } from '../../base/errors.js';
 /** Bytes: some hundred changes that only say what is to be done. */
 const SIZE = 4 * 2 ** 20;
 /** Room is given in steps, bytes, of a few pages of the database each: others would take what is left of it. */
-const STEP = 2 ** 14;
+const STEP_BYTES = 2 ** 14;
 /** The room is taken again when there is so much more, bytes, and looked for no more often than this, milliseconds. */
 const PLENTY = 4 * SIZE;
-const PAUSE = 1000;
+const PAUSE_MS = 1000;
 
 /**
  * Room that is kept for rows: on a full disk nothing could be deleted or renamed either, since that too must be written
@@ -44,7 +44,7 @@ export class DiskReserve {
   #give(): boolean {
     if (this.#size === 0) return false;
     this.#triedAt = this.#clock.monotonic();
-    this.#size = Math.max(0, this.#size - STEP);
+    this.#size = Math.max(0, this.#size - STEP_BYTES);
     try {
       truncateSync(this.#path, this.#size);
       return true;
@@ -54,7 +54,7 @@ export class DiskReserve {
   }
 
   #take(): void {
-    if (this.#clock.monotonic() - this.#triedAt < PAUSE) return;
+    if (this.#clock.monotonic() - this.#triedAt < PAUSE_MS) return;
     this.#triedAt = this.#clock.monotonic();
     try {
       const { bavail, bsize } = statfsSync(dirname(this.#path));

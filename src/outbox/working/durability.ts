@@ -8,7 +8,7 @@ import type { Staging } from './staging.js';
 import type { WorkingFile } from './working-file.js';
 
 /** Milliseconds after which what was acknowledged is brought to the platter without being asked. */
-const REST = 5000;
+const SYNC_DELAY_MS = 5000;
 /** What acknowledges nothing is written down so long after at the latest, milliseconds. */
 const WRITE_DOWN = 50;
 /** Intents that are written down without a pause. */
@@ -86,7 +86,7 @@ export class Durability {
 
   /** Something was acknowledged that is not on the platter. */
   acknowledged(): void {
-    this.#cancelSync ??= this.#parts.clock.after(REST, () => {
+    this.#cancelSync ??= this.#parts.clock.after(SYNC_DELAY_MS, () => {
       this.#cancelSync = undefined;
       this.#secureAll().catch((error: unknown) =>
         this.#parts.log.error({ error }, 'the state folder could not be synced'),

@@ -10,7 +10,7 @@ export type ContentCoding = 'identity' | 'gzip';
 
 /** What one read of a socket gives at most. */
 const ONE_READ = 64 * 1024;
-const BLOCK = 2 ** 20;
+const BLOCK_BYTES = 2 ** 20;
 /** Compressed bytes whose beginning is looked at; they cannot become more than a mebibyte. */
 const HEAD = 1024;
 const LEAST_ROOM = 16 * 1024;
@@ -95,8 +95,8 @@ export class Body {
 
   #append(bytes: Buffer): void {
     if (this.#room < bytes.length) {
-      this.#parts.push(Buffer.from(new ArrayBuffer(BLOCK)).subarray(0, 0));
-      this.#room = BLOCK;
+      this.#parts.push(Buffer.from(new ArrayBuffer(BLOCK_BYTES)).subarray(0, 0));
+      this.#room = BLOCK_BYTES;
     }
     const { buffer, length } = this.#parts.pop()!;
     const grown = Buffer.from(buffer, 0, length + bytes.length);

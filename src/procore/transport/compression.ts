@@ -6,7 +6,7 @@ import { interceptor } from './exchange.js';
 export const CAME_AS = 'procorefs-content-encoding';
 
 /** Bytes of a compressed reply up to which it is decompressed as it arrives. */
-const SMALL = 16 * 1024;
+const SMALL_REPLY_BYTES = 16 * 1024;
 
 /**
  * Asks for compressed replies (RFC 9110, 8.4.1.3 and 12.5.3): rows of JSON shrink to a tenth. Small ones are given on as
@@ -16,7 +16,7 @@ export const compression = () =>
   interceptor(async (request, send) => {
     const headers = { ...(request.headers as Record<string, string>), 'accept-encoding': 'gzip' };
     const reply = await send({ ...request, headers });
-    if (reply.body.encoding === 'identity' || reply.body.size > SMALL) return reply;
+    if (reply.body.encoding === 'identity' || reply.body.size > SMALL_REPLY_BYTES) return reply;
     // Damage is an error of the wire, as a reply that was cut off: whoever repeats calls decides.
     const body = new Body();
     body.add(await reply.body.read());

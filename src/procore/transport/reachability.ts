@@ -20,7 +20,7 @@ export const wasNotSent = (error: unknown): boolean => NOT_SENT.has(errnoOf(erro
 /** Milliseconds between two looks, growing, and how long one may take. */
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 5000;
-const LOOK = 5000;
+const CHECK_INTERVAL_MS = 5000;
 
 /**
  * Which hosts cannot be reached. Once one could not, whoever needs it is told at once instead of waiting for the network
@@ -92,7 +92,7 @@ export class Reachability {
 function takesConnections(url: URL, signal: AbortSignal): Promise<boolean> {
   const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
   return new Promise((resolve) => {
-    const socket = connect({ host: url.hostname.replace(/^\[|\]$/g, ''), port, timeout: LOOK });
+    const socket = connect({ host: url.hostname.replace(/^\[|\]$/g, ''), port, timeout: CHECK_INTERVAL_MS });
     const done = (found: boolean): void => {
       signal.removeEventListener('abort', stop);
       socket.destroy();

@@ -10,7 +10,7 @@ const ATTEMPTS = 4;
 const FIRST_WAIT = 400;
 
 /** Milliseconds after which nobody who waits for a call has it repeated. */
-const PATIENCE = 5000;
+const RETRY_LIMIT_MS = 5000;
 
 /** Errors of a connection that broke or stalled after the request may have been read. */
 const LOST = new Set([
@@ -40,7 +40,7 @@ export const retry = (clock: Clock, reachability: Reachability) =>
         if (last || !mayRepeatReply(request, reply)) return reply;
         if (reply.status === 429 || reply.status === 503) continue;
       } catch (error) {
-        const isLate = request.call.class === 'interactive' && clock.monotonic() - began >= PATIENCE;
+        const isLate = request.call.class === 'interactive' && clock.monotonic() - began >= RETRY_LIMIT_MS;
         if (last || isLate || !mayRepeatError(request, error)) {
           if (wasNotSent(error)) reachability.failed(origin, error);
           throw error;

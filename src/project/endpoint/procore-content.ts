@@ -4,7 +4,7 @@ import type { ContentVersion } from '../../cache/source.js';
 import type { HeldContent } from '../../jobs/endpoint.js';
 
 /** Bytes read at once: the cache fetches ahead by itself. */
-const STEP = 2 ** 20;
+const READ_BYTES = 2 ** 20;
 
 /**
  * A version's bytes through the content cache, so that what a person has read is not downloaded again. The file of a wholly
@@ -15,7 +15,7 @@ export async function cachedContent(cache: ContentCache, version: ContentVersion
   const blob = cache.open(version);
   const chunks = async function* (start: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     for (let at = start; at < version.size; ) {
-      const bytes = await blob.read(at, Math.min(STEP, version.size - at), signal);
+      const bytes = await blob.read(at, Math.min(READ_BYTES, version.size - at), signal);
       if (bytes.length === 0) return;
       at += bytes.length;
       // The cache uses its buffers again.

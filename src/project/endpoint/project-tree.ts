@@ -51,7 +51,7 @@ export interface ProcoreEndpointOptions {
   readonly locks: boolean;
 }
 
-const LISTED = 1000;
+const MOST_LISTED = 1000;
 
 /** Finds items of a project by paths of shown names; folders that the mirror does not know yet are listed, 1 call each. */
 export class ProjectTree {
@@ -76,9 +76,9 @@ export class ProjectTree {
     const { view } = this.#access.mirror;
     const children: Item[] = [];
     for (let after = 0; ; ) {
-      const page = view.children(item.remoteId, after, LISTED);
+      const page = view.children(item.remoteId, after, MOST_LISTED);
       children.push(...page);
-      if (page.length < LISTED) break;
+      if (page.length < MOST_LISTED) break;
       after = page.at(-1)!.inode;
       // People at the mount are served by the same thread.
       await setImmediate();

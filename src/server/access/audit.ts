@@ -20,7 +20,7 @@ export interface AuditRow extends AuditEntry {
 }
 
 /** Seconds. The database lets nobody delete what is younger. */
-const KEPT = 400 * 86_400;
+const KEPT_S = 400 * 86_400;
 /** Lines that one client who is not signed in makes at once, and per second after that. */
 const STRANGERS = { most: 100, perSecond: 1 / 60 } as const;
 const MOST_CLIENTS = 10_000;
@@ -78,6 +78,6 @@ export class AuditLog {
 
   /** Deletes what is older than it is kept. */
   purge(): void {
-    this.#db.prepare('DELETE FROM audit WHERE time < ?').run(Math.floor(this.#now() / 1000) - KEPT);
+    this.#db.prepare('DELETE FROM audit WHERE time < ?').run(Math.floor(this.#now() / 1000) - KEPT_S);
   }
 }

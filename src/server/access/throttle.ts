@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 
 /** Failures that cost nothing; each one more doubles the wait. */
 const FREE = 5;
-const LONGEST = 60_000;
+const LONGEST_PAUSE_MS = 60_000;
 const FORGET = 15 * 60_000;
 const MOST_KNOWN = 10_000;
 
@@ -21,7 +21,7 @@ export class SignInThrottle {
   failed(name: string, client: string, now: number): void {
     const key = keyOf(name, client);
     const count = (this.#failures.get(key)?.count ?? 0) + 1;
-    const wait = count < FREE ? 0 : Math.min(LONGEST, 1000 * 2 ** (count - FREE));
+    const wait = count < FREE ? 0 : Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** (count - FREE));
     this.#failures.set(key, { count, until: now + wait });
   }
 

@@ -18,7 +18,7 @@ const budgetReply = z.object({
   last_24h: z.array(spentReply.extend({ at: z.number() })),
 });
 
-const DAY = 86_400_000;
+const DAY_MS = 86_400_000;
 
 /** The calls of each Procore connection: both windows, who spent what, what waits, in this process and in the mounts. */
 export async function budgets({ connections, mounts, session }: ServiceParts): Promise<object[]> {
@@ -36,7 +36,9 @@ export async function budgets({ connections, mounts, session }: ServiceParts): P
         connection: { id: connection.id, name: connection.name },
         ...status,
         waiting: [...own, ...views.filter((view) => view.connection === connection.name).flatMap(waitingOf)],
-        last_24h: budget.history(Date.now() - DAY).map(({ at, ...calls }) => ({ at: Math.floor(at / 1000), ...calls })),
+        last_24h: budget
+          .history(Date.now() - DAY_MS)
+          .map(({ at, ...calls }) => ({ at: Math.floor(at / 1000), ...calls })),
       };
     } finally {
       shared.release();

@@ -49,12 +49,12 @@ export interface ListingPlace {
 }
 
 /** Milliseconds that a listing of Procore is good for, so that paging through it costs one call. */
-const FRESH = 30_000;
+const FRESH_MS = 30_000;
 const MOST_LISTINGS = 50;
 /** Targets at once: each may take a program of its own. */
 const MOST_LOOKS = 16;
 /** Folders above one that are looked at for what is private. */
-const DEEPEST = 100;
+const MOST_FOLDERS = 100;
 
 const NOTHING = {
   bytes: null,
@@ -81,7 +81,7 @@ export interface Looker {
 /** Looks into connections: a folder of a target, or of a project; the top of a Procore connection is its projects. */
 export class Browser {
   readonly #parts: ServiceParts;
-  readonly #listings = new LRUCache<string, FolderListing>({ max: MOST_LISTINGS, ttl: FRESH });
+  readonly #listings = new LRUCache<string, FolderListing>({ max: MOST_LISTINGS, ttl: FRESH_MS });
   readonly #looks = new AtMost(MOST_LOOKS, 'targets are looked into');
 
   constructor(parts: ServiceParts) {
@@ -142,7 +142,7 @@ export class Browser {
   /** What is below a private folder is not told either. */
   async #requireShown(connection: Connection, project: ProjectId, listing: FolderListing, who: Looker): Promise<void> {
     let { folder } = listing;
-    for (let n = 0; n < DEEPEST; n++) {
+    for (let n = 0; n < MOST_FOLDERS; n++) {
       if (folder.private) throw new Failure('no-such-item', { path: String(listing.folder.id) });
       if (folder.parentId === null) return;
       ({ folder } = await this.#folder(connection, project, folder.parentId, who));

@@ -13,7 +13,7 @@ const MOST_OF_ONE = 20;
 const MOST_WAITING = 4 * 1024 * 1024;
 const HEARTBEAT = 5000;
 /** A token may have ended meanwhile: whoever watches asks again. */
-const LONGEST = 30 * 60_000;
+const LONGEST_MS = 30 * 60_000;
 
 /** What a list of jobs shows that changes by itself. */
 const jobsNow = ({ store }: ServiceParts): object[] =>
@@ -95,7 +95,7 @@ export function serveEvents(app: FastifyInstance, parts: ServiceParts, guard: Ac
       feed.watch(topic, (name, data) => write(`event: ${name}\ndata: ${data}\n\n`)),
     );
     const beat = setInterval(() => write(': still here\n\n'), HEARTBEAT);
-    const over = setTimeout(end, LONGEST);
+    const over = setTimeout(end, LONGEST_MS);
     raw.once('close', () => {
       if (own() > 1) watchers.set(user, own() - 1);
       else watchers.delete(user);

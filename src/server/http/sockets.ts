@@ -13,7 +13,7 @@ export interface SocketLimits {
 }
 
 /** Milliseconds between two looks. */
-const LOOK = 500;
+const CHECK_INTERVAL_MS = 500;
 
 /** Keeps one client from taking all sockets: what it opens beyond its part is closed, and so is what says nothing. */
 export function limitSockets(server: Server, { most, mostForMany, isForMany, silent }: SocketLimits): void {
@@ -43,9 +43,9 @@ export function limitSockets(server: Server, { most, mostForMany, isForMany, sil
     for (const [socket, waited] of fresh) {
       if (socket.bytesRead > 0) fresh.delete(socket);
       else if (waited >= silent) socket.destroy();
-      else fresh.set(socket, waited + LOOK);
+      else fresh.set(socket, waited + CHECK_INTERVAL_MS);
     }
-  }, LOOK);
+  }, CHECK_INTERVAL_MS);
   timer.unref();
   server.once('close', () => clearInterval(timer));
 }

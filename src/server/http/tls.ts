@@ -16,7 +16,7 @@ export interface TlsPair {
 }
 
 /** Milliseconds between two looks at the files. */
-const LOOK = 2000;
+const CHECK_INTERVAL_MS = 2000;
 
 /** @throws Failure `tls-unusable` for what cannot be read or does not fit, `state-unsafe` for a key that others can read */
 export function readTlsPair({ cert, key }: TlsFiles): TlsPair {
@@ -48,7 +48,7 @@ export class TlsFollower {
     this.#server = server;
     this.#files = files;
     this.#log = log;
-    for (const path of this.#paths) watchFile(path, { interval: LOOK, persistent: false }, this.#look);
+    for (const path of this.#paths) watchFile(path, { interval: CHECK_INTERVAL_MS, persistent: false }, this.#look);
   }
 
   read(): void {

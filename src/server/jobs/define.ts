@@ -11,11 +11,11 @@ const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** No job is deeper. */
-const DEEPEST = 20;
+const DEEPEST_JOB = 20;
 
 /** RFC 7396: null removes a key, objects are changed key by key. */
 function merge(before: unknown, change: unknown, depth = 0): unknown {
-  if (depth > DEEPEST) throw new Failure('request-refused-here', { what: 'a job is no object that deep' });
+  if (depth > DEEPEST_JOB) throw new Failure('request-refused-here', { what: 'a job is no object that deep' });
   if (!isObject(change)) return change;
   const after: Json = isObject(before) ? { ...before } : {};
   for (const [key, value] of Object.entries(change)) {

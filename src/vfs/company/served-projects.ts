@@ -38,12 +38,12 @@ interface Served extends OpenedProject {
 }
 
 /** Where more projects are open than this, one is closed so many milliseconds after its last use, … */
-const MANY = 6;
+const MANY_PROJECTS = 6;
 const SHORT_IDLE = 10_000;
 /** … and where more are, as soon as it is not in use: an open one takes about 16 MB. */
-const MOST = 10;
+const MOST_PROJECTS = 10;
 /** Milliseconds for which the kernel may keep names and attributes: also those of a project that was closed early. */
-const KEPT = 60_000;
+const KERNEL_NAMES_MS = 60_000;
 const LONGEST_LOOK = 15_000;
 /** The same refusal is logged again after so many milliseconds. */
 const REFUSAL_LOGGED = 10 * 60_000;
@@ -65,7 +65,7 @@ export class ServedProjects {
 
   constructor(options: ServingOptions) {
     this.#options = options;
-    this.#shared = { newHandle: countHandles(), timeout: Math.min(options.idle, KEPT) / 1000 };
+    this.#shared = { newHandle: countHandles(), timeout: Math.min(options.idle, KERNEL_NAMES_MS) / 1000 };
     this.#timer = setInterval(() => this.#closeIdle(), Math.min(options.idle / 2, LONGEST_LOOK)).unref();
   }
 
@@ -171,7 +171,8 @@ export class ServedProjects {
     const idle = [...this.#served].filter(([, { users }]) => users === 0).sort(([, a], [, b]) => a.lastUse - b.lastUse);
     let open = this.#served.size;
     for (const [id, { lastUse }] of idle) {
-      const limit = open > MOST ? 0 : open > MANY ? Math.min(this.#options.idle, SHORT_IDLE) : this.#options.idle;
+      const limit =
+        open > MOST_PROJECTS ? 0 : open > MANY_PROJECTS ? Math.min(this.#options.idle, SHORT_IDLE) : this.#options.idle;
       if (now - lastUse < limit) break;
       this.#close(id);
       open--;

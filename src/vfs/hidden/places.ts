@@ -18,7 +18,7 @@ export type PlaceOf<Kind extends HiddenPlace['kind']> = Extract<HiddenPlace, { r
  * Nodes are computed here as well, so that what the kernel remembers costs nothing and FORGET needs no answer: above all
  * nodes of items (which end below 2^52), a row of 2^36 for each slot, in which the item stands at its file number.
  */
-export const FIRST = 2 ** 52;
+export const FIRST_NODE = 2 ** 52;
 const SLOTS = 2 ** 16;
 const TOP = 0;
 const BIN = 1;
@@ -31,7 +31,7 @@ export const MOST_VERSIONS = SLOTS - VERSION - 1;
 /** Moves `st_ino` away from the item's own also where a driver carries only 32 bits: find(1) would see a loop. */
 const INO_SHIFT = 2 ** 31;
 
-export const isHidden = (node: NodeId): boolean => node >= FIRST;
+export const isHidden = (node: NodeId): boolean => node >= FIRST_NODE;
 
 /** Between nodes and places, for one mount. */
 export class HiddenPlaces {
@@ -58,7 +58,7 @@ export class HiddenPlaces {
 
   /** @param node one for which `isHidden` holds */
   place(node: NodeId): HiddenPlace {
-    const slot = Math.floor((node - FIRST) / SEQUENCE_UNIT);
+    const slot = Math.floor((node - FIRST_NODE) / SEQUENCE_UNIT);
     if (slot === TOP) return { kind: 'top' };
     if (slot === BIN) return { kind: 'bin' };
     const inode = this.#nodes.inodeOf(numberOf(node));
@@ -77,6 +77,6 @@ export class HiddenPlaces {
   }
 
   #at(slot: number, inode: Inode): NodeId {
-    return asNodeId(FIRST + slot * SEQUENCE_UNIT + this.#nodes.number(inode));
+    return asNodeId(FIRST_NODE + slot * SEQUENCE_UNIT + this.#nodes.number(inode));
   }
 }

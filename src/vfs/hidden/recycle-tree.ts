@@ -18,7 +18,7 @@ export interface RecycledEntries {
 }
 
 /** Folders above one another; more cannot be. */
-const DEEPEST = 1000;
+const MOST_FOLDERS = 1000;
 const SUFFIX = / \((\d{1,16})\)(?:\.[^.]*)?$/;
 
 /** The id that a name may have behind it. */
@@ -86,7 +86,7 @@ export class RecycleTree {
   /** Whether the item is in the bin, by itself or with a folder above it. */
   holds(item: Item): boolean {
     const { view, store } = this.#mirror;
-    for (let at: Item | undefined = item, depth = 0; at && depth < DEEPEST; at = view.parent(at), depth++) {
+    for (let at: Item | undefined = item, depth = 0; at && depth < MOST_FOLDERS; at = view.parent(at), depth++) {
       if (store.recycled.isRecycled(at.remoteId)) return true;
       if ((at.flags & HIDDEN) !== 0) return false;
     }
