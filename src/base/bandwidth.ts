@@ -23,7 +23,7 @@ interface Taker {
 }
 
 /** Bytes that pass at once: a second's share of them is not worth a timer each. */
-const LARGEST_PIECE = 64 * 1024;
+const LARGEST_PIECE_BYTES = 64 * 1024;
 const SMALLEST_PIECE = 1024;
 const PIECES_PER_SECOND = 10;
 
@@ -215,4 +215,6 @@ class Limited extends Transform {
 }
 
 const pieceOf = (rate: number): number =>
-  rate === 0 ? LARGEST_PIECE : Math.min(LARGEST_PIECE, Math.max(SMALLEST_PIECE, Math.floor(rate / PIECES_PER_SECOND)));
+  rate === 0
+    ? LARGEST_PIECE_BYTES
+    : Math.min(LARGEST_PIECE_BYTES, Math.max(SMALLEST_PIECE, Math.floor(rate / PIECES_PER_SECOND)));

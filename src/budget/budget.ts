@@ -60,7 +60,7 @@ const IDLE_SHARE = 20;
 /** So many of them may follow each other closely. */
 const UPKEEP_BURST = 15;
 /** Another process may have learned something meanwhile: nobody sleeps longer than this, ms. */
-const LONGEST_SLEEP = 5000;
+const LONGEST_SLEEP_MS = 5000;
 /** A wait for the hour that is no reason to give up: 2 s of an hour. */
 const SHORT_WAIT = 1 / 1800;
 /** Nor is a longer one, if soon afterwards calls come back one after the other: 90 s of an hour. */
@@ -280,7 +280,7 @@ export class Budget {
 
   /** Ms until a call of someone who waits may go; 0: now. */
   #nextWait(): number {
-    let wait = LONGEST_SLEEP;
+    let wait = LONGEST_SLEEP_MS;
     this.#repliesMatter = false;
     for (const callClass of this.#queue.classes()) {
       const { decision, now } = this.#ledger.peek(callClass);
@@ -354,7 +354,7 @@ export class Budget {
   /** One line when the hour is spent, with its end. */
   #announce(callClass: CallClass, until: number, now: number): void {
     if (
-      until - now < LONGEST_SLEEP ||
+      until - now < LONGEST_SLEEP_MS ||
       (this.#blockedUntil !== undefined && Math.abs(until - this.#blockedUntil) < 60_000)
     )
       return;

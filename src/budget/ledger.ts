@@ -34,7 +34,7 @@ const MIGRATIONS = [
 ];
 
 /** Milliseconds of a slot, and slots that are kept: two days. */
-const SLOT = 900_000;
+const SLOT_MS = 900_000;
 const KEPT_SLOTS = 192;
 
 export const CLASSES: readonly CallClass[] = ['interactive', 'background', 'job'];
@@ -42,7 +42,7 @@ export const CLASSES: readonly CallClass[] = ['interactive', 'background', 'job'
 const UPKEEP = CLASSES.length;
 
 /** A call that is older counts as answered, ms: no call is waited for that long. */
-const LONGEST_CALL = 180_000;
+const LONGEST_CALL_MS = 180_000;
 
 export interface LedgerOptions {
   readonly path: string;
@@ -150,7 +150,7 @@ export class Ledger {
       if (!decision.go) return decision;
       const id = facts.lastCall + 1;
       const index = isUpkeep ? UPKEEP : CLASSES.indexOf(callClass);
-      const slot = Math.floor(facts.now / SLOT);
+      const slot = Math.floor(facts.now / SLOT_MS);
       this.#statements.insert.run(id, facts.now, this.#process, index);
       this.#statements.countSlot.run(slot, index);
       if (id % 500 === 0) this.#statements.pruneSlots.run(slot - KEPT_SLOTS);
@@ -162,8 +162,8 @@ export class Ledger {
   /** Calls granted in each quarter of an hour since then, oldest first; ms since the epoch, server time. */
   history(since: number): CallsOfSlot[] {
     const slots = new Map<number, CallsOfSlot>();
-    for (const { slot, class: index, calls } of this.#statements.slots.all(Math.floor(since / SLOT))) {
-      const at = slots.get(slot) ?? { at: slot * SLOT, interactive: 0, background: 0, job: 0 };
+    for (const { slot, class: index, calls } of this.#statements.slots.all(Math.floor(since / SLOT_MS))) {
+      const at = slots.get(slot) ?? { at: slot * SLOT_MS, interactive: 0, background: 0, job: 0 };
       const name = CLASSES[index] ?? 'background';
       slots.set(slot, { ...at, [name]: at[name] + calls });
     }
@@ -200,7 +200,7 @@ export class Ledger {
           headers,
           now,
           lastCall: last,
-          uncertain: statements.uncertain.get(entry.id, entry.id, now - LONGEST_CALL) ?? 0,
+          uncertain: statements.uncertain.get(entry.id, entry.id, now - LONGEST_CALL_MS) ?? 0,
           ownHour: last - (statements.lastBefore.get(now - this.#margins.hour) ?? this.#firstId() - 1),
           ownSpike: last - (statements.lastBefore.get(now - this.#margins.spike) ?? this.#firstId() - 1),
           ownWindow:
@@ -310,7 +310,7 @@ export class Ledger {
         now,
         state,
         lastCall: last,
-        underWay: statements.underWay.get(now - LONGEST_CALL) ?? 0,
+        underWay: statements.underWay.get(now - LONGEST_CALL_MS) ?? 0,
         ownHour: last - hourStart,
         ownWindow: last - Math.max(hourStart, before(state.hourBegan)),
         capFreeAt: capCall === undefined ? undefined : capCall + hour,

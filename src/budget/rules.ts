@@ -52,7 +52,7 @@ export type CallDecision =
 const GO: CallDecision = { go: true };
 
 /** After this long without a reply the server is asked with one call before more follow, ms. */
-const STALE = 120_000;
+const STALE_MS = 120_000;
 
 /** The part of the reserve that is left at an hour's end, so that people need not wait for its last minutes. */
 const LAST_RESERVE = 0.05;
@@ -88,7 +88,7 @@ function hour(facts: Facts, callClass: CallClass, limits: Limits): CallDecision 
   const { now, state } = facts;
   const visible = state.hourVisible && (state.sliding || now < state.hourReset);
   // Nothing is known of the present window: one call asks, the others wait for its reply.
-  const unknown = state.observedAt < now - STALE || (state.hourVisible && !visible);
+  const unknown = state.observedAt < now - STALE_MS || (state.hourVisible && !visible);
   if (unknown && facts.underWay > 0) return { go: false, until: undefined, why: 'hour' };
 
   const known = visible ? left(facts, callClass, limits.windows) : Number.POSITIVE_INFINITY;

@@ -89,7 +89,7 @@ export interface Observation {
 }
 
 /** Beyond this no server's wait is believed, ms. */
-const LONGEST_BLOCK = 2 * 3_600_000;
+const LONGEST_BLOCK_MS = 2 * 3_600_000;
 
 /** What is known after one more reply. */
 export function learn(before: WindowState, seen: Observation, windows: Windows): WindowState {
@@ -182,7 +182,7 @@ function block(state: WindowState, seen: Observation, windows: Windows): void {
   const times = state.hourRefused - (state.sliding && state.foreign > 0 ? 0 : 1);
   const patience = ofHour && times >= 0 ? Math.min(windows.hour / 4, (windows.hour / 60) * 4 ** times) : 0;
   if (ofHour) state.hourRefused++;
-  const latest = seen.now + LONGEST_BLOCK;
+  const latest = seen.now + LONGEST_BLOCK_MS;
   state.blockedUntil = Math.max(state.blockedUntil, Math.min(until + patience, latest) + spread);
   state.blockedBy = ofHour ? 'hour' : 'pause';
 }

@@ -15,7 +15,7 @@ export interface BlobContext extends DownloadContext {
 }
 
 /** Bytes. */
-const FETCHED_AT_ONCE = 2 ** 20;
+const FETCHED_AT_ONCE_BYTES = 2 ** 20;
 /** How often a read tries what is on disk and cannot be read at the moment, and milliseconds before the second time; doubles. */
 const ATTEMPTS = 9;
 const BACKOFF = 10;
@@ -137,7 +137,7 @@ export class Blob {
     const { size } = this.version;
     let at = 0;
     for (let gap = this.store.gap(at, size); gap; gap = this.store.gap(at, size)) {
-      at = Math.min(gap.end, gap.start + FETCHED_AT_ONCE);
+      at = Math.min(gap.end, gap.start + FETCHED_AT_ONCE_BYTES);
       this.#context.buffers.give(await this.read(gap.start, at - gap.start, reader, signal));
     }
     await this.store.drained();

@@ -52,7 +52,7 @@ export interface ContentCacheOptions {
 }
 
 /** Milliseconds between syncs of what was fetched, and looks at the free space. */
-const HOUSEKEEPING = 300_000;
+const HOUSEKEEPING_MS = 300_000;
 const EVICT_PAGE = 64;
 /** For a look at what is cached: nobody reads. */
 const UNREAD: Reading = { ahead: 'never' };
@@ -126,7 +126,7 @@ export class ContentCache implements Sharer {
       (version) => this.#prefetch(version),
       () => clock.monotonic(),
     );
-    this.#housekeeping = setInterval(() => this.#later(() => this.#keepHouse()), HOUSEKEEPING).unref();
+    this.#housekeeping = setInterval(() => this.#later(() => this.#keepHouse()), HOUSEKEEPING_MS).unref();
     if (!this.#index.wasClean) this.#later(() => this.#removeLeftovers());
   }
 

@@ -19,7 +19,7 @@ const SECOND_DOWNLOAD_BYTES = 2 * MIB;
 /** When nobody has the blob open, a download with more than this left is stopped. */
 const FINISH = MIB;
 /** Bytes fetched ahead of a reader while nothing can be stored: they must stay in memory until read. */
-const UNSTORED_WINDOW = 2 * MIB;
+const UNSTORED_WINDOW_BYTES = 2 * MIB;
 
 export interface DownloadCounters {
   hits: number;
@@ -126,7 +126,7 @@ export class Downloads {
   }
 
   #window(reader: Reader): number {
-    return this.#storing ? reader.window : Math.min(reader.window, UNSTORED_WINDOW);
+    return this.#storing ? reader.window : Math.min(reader.window, UNSTORED_WINDOW_BYTES);
   }
 
   /** @param wanted where somebody waits for bytes */

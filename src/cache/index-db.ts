@@ -39,11 +39,11 @@ interface State {
 }
 
 /** Milliseconds for which changes are gathered before they are written. */
-const GATHER = 300;
+const GATHER_MS = 300;
 /** Rows a transaction, so that one stays well below 10 ms. */
 const BATCH_ROWS = 200;
 /** Milliseconds until a failed write is tried again. */
-const RETRY = 5000;
+const RETRY_MS = 5000;
 
 /** The index of the cache: which bytes of which version are in which file. Writes are gathered into few transactions. */
 export class BlobIndex {
@@ -144,7 +144,7 @@ export class BlobIndex {
   /** Its row will be written with the next batch. */
   changed(record: Changed): void {
     this.#changed.set(record.version.id, record);
-    this.#schedule(GATHER);
+    this.#schedule(GATHER_MS);
   }
 
   /** What has changed and is not written yet. */
@@ -154,7 +154,7 @@ export class BlobIndex {
 
   touched(version: VersionId): void {
     this.#touched.add(version);
-    this.#schedule(GATHER);
+    this.#schedule(GATHER_MS);
   }
 
   /** Removes rows at once. `durably`: also a power cut cannot bring them back. */
@@ -196,7 +196,7 @@ export class BlobIndex {
     } catch (error) {
       if (!this.#failing) this.#log.warn({ error }, 'the index of the content cache cannot be written; trying again');
       this.#failing = true;
-      this.#schedule(RETRY);
+      this.#schedule(RETRY_MS);
       return false;
     }
     this.#failing = false;

@@ -29,7 +29,7 @@ const MOST_URLS = 4;
  * Milliseconds between two calls for URLs that were not refused, but brought something else than the version: of one
  * version, and of all. What stands between here and the storage may answer so for hours.
  */
-const DOUBT_PAUSE = 600_000;
+const DOUBT_PAUSE_MS = 600_000;
 const DOUBTS_PAUSE = 60_000;
 
 /** Brings the content of one project's files: the mirror knows where it is, the storage delivers it. */
@@ -86,7 +86,7 @@ export class ProjectSource implements ContentSource {
   #doubted({ id }: ContentVersion): KnownUrl | undefined {
     const url = this.#remembered.get(id);
     const now = (this.#options.clock ?? systemClock).monotonic();
-    const isRested = now - (this.#doubts.get(id) ?? Number.NEGATIVE_INFINITY) > DOUBT_PAUSE;
+    const isRested = now - (this.#doubts.get(id) ?? Number.NEGATIVE_INFINITY) > DOUBT_PAUSE_MS;
     if (!url || !isRested || now - this.#doubtedAt < DOUBTS_PAUSE) return undefined;
     this.#doubts.set(id, now);
     this.#doubtedAt = now;

@@ -2,7 +2,7 @@ import type { VersionId } from '../base/ids.js';
 import type { ContentSource, ContentVersion } from './source.js';
 
 /** Versions larger than this (bytes) are left to ordinary read-ahead. */
-export const SMALL_VERSION = 2 ** 20;
+export const SMALL_VERSION_BYTES = 2 ** 20;
 /** Small files looked at when two reads might belong to one walk. */
 const NEIGHBOURS = 8;
 /** Milliseconds within which the second file of a walk comes. */
@@ -10,7 +10,7 @@ const WALK_MS = 5000;
 const FIRST_WINDOW = 8;
 const LARGEST_WINDOW = 128;
 /** Bytes fetched ahead of one walk. */
-const BUDGET = 16 * 2 ** 20;
+const BUDGET_BYTES = 16 * 2 ** 20;
 /** Files asked of the source at a time. */
 const PAGE_FILES = 64;
 const WALKS = 16;
@@ -49,7 +49,7 @@ export class Siblings {
 
   /** Somebody opened or first read a version; `ready`: all of it was here. */
   used(version: ContentVersion, ready: boolean): void {
-    if (!this.#following || version.size > SMALL_VERSION) return;
+    if (!this.#following || version.size > SMALL_VERSION_BYTES) return;
     for (const walk of this.#walks) {
       if (!walk.expected.has(version.id)) continue;
       this.#advance(walk, version, ready);
@@ -90,7 +90,7 @@ export class Siblings {
       const more = this.#following!(walk.upcoming.at(-1) ?? current, PAGE_FILES);
       walk.exhausted = more.length === 0;
       for (const version of more) {
-        if (version.size > SMALL_VERSION || walk.expected.has(version.id)) continue;
+        if (version.size > SMALL_VERSION_BYTES || walk.expected.has(version.id)) continue;
         walk.upcoming.push(version);
         walk.expected.add(version.id);
       }
@@ -99,7 +99,7 @@ export class Siblings {
     for (let at = 0; at < walk.upcoming.length && at < walk.window; at++) {
       const version = walk.upcoming[at]!;
       ahead += version.size;
-      if (ahead > BUDGET) return;
+      if (ahead > BUDGET_BYTES) return;
       if (at < walk.launched) continue;
       walk.launched = at + 1;
       if (version.size > 0) this.#prefetch(version);

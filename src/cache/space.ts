@@ -17,7 +17,7 @@ export interface SpaceOptions {
 }
 
 /** Milliseconds for which an answer of the file system about its free bytes is good. */
-const FREE_IS_GOOD = 1000;
+const FREE_IS_GOOD_MS = 1000;
 /** Milliseconds for which nothing is stored after nothing could be evicted, or a write found the disk full. */
 const FULL_PAUSE_MS = 3000;
 /** Milliseconds between two lines in the log about a full cache. */
@@ -128,7 +128,7 @@ export class Space {
 
   #freeBytes(): number {
     const now = this.#now();
-    if (now - this.#freeAt > FREE_IS_GOOD) {
+    if (now - this.#freeAt > FREE_IS_GOOD_MS) {
       const { bavail, bsize } = statfsSync(this.#options.folder);
       this.#free = bavail * bsize;
       this.#freeAt = now;

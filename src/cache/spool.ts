@@ -5,7 +5,7 @@ const readAsync = promisify(read);
 const writeAsync = promisify(write);
 
 /** Bytes that are kept in memory. */
-const IN_MEMORY = 2 ** 20;
+const IN_MEMORY_BYTES = 2 ** 20;
 /** Bytes read back at once. */
 const READ_BYTES = 2 ** 18;
 
@@ -29,7 +29,7 @@ export class Spool {
 
   /** Whether the chunk needs no room on disk beyond what is taken already. */
   fits(chunk: Uint8Array): boolean {
-    return this.#fd !== undefined || this.#length + chunk.length <= IN_MEMORY;
+    return this.#fd !== undefined || this.#length + chunk.length <= IN_MEMORY_BYTES;
   }
 
   /** Takes a copy. */

@@ -36,7 +36,7 @@ export interface Block {
 }
 
 /** Bytes that are looked at in one turn of the event loop: what is quickly read is read on the spot. */
-const CHECKED_AT_ONCE = 2 ** 20;
+const CHECKED_AT_ONCE_BYTES = 2 ** 20;
 
 /** Bytes on disk were not those that had been written; they count no longer. */
 export class Damaged extends Error {}
@@ -174,8 +174,8 @@ export class BlobStore implements Changed {
 
   /** Looks at every byte that is on disk. Damaged parts count no longer when this resolves. */
   async check(signal: AbortSignal): Promise<void> {
-    for (let at = 0; at < this.version.size; at += CHECKED_AT_ONCE) {
-      const parts = this.partsOnDisk(at, at + CHECKED_AT_ONCE);
+    for (let at = 0; at < this.version.size; at += CHECKED_AT_ONCE_BYTES) {
+      const parts = this.partsOnDisk(at, at + CHECKED_AT_ONCE_BYTES);
       for (const part of parts)
         for (const piece of this.sums.unchecked(part.start, part.end)) {
           if (signal.aborted) return;

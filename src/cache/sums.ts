@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { type ByteRange, RangeSet } from './ranges.js';
 
 /** Bytes of a piece, at most: pieces begin and end at its multiples where no write did in between. */
-const PIECE = 128 * 1024;
+const PIECE_BYTES = 128 * 1024;
 /** Bytes whose sums are kept in one row of the index. */
 const CHUNK_BYTES = 64 * 2 ** 20;
 /** Start (double), length and sum (unsigned), little-endian. */
@@ -104,7 +104,7 @@ export class Sums {
   *#covering({ start, end }: ByteRange): Generator<Piece> {
     let at = start;
     const { pieces } = this.#chunk(chunkOf(start));
-    for (let n = firstFrom(pieces, start - PIECE + 1); n < pieces.length; n++) {
+    for (let n = firstFrom(pieces, start - PIECE_BYTES + 1); n < pieces.length; n++) {
       const piece = pieces[n]!;
       if (piece.start >= end) break;
       if (piece.end <= at) continue;
@@ -129,7 +129,7 @@ const chunkOf = (offset: number): number => Math.floor(offset / CHUNK_BYTES);
 
 function* split(start: number, end: number): Generator<ByteRange> {
   for (let at = start; at < end; ) {
-    const to = Math.min(end, (Math.floor(at / PIECE) + 1) * PIECE);
+    const to = Math.min(end, (Math.floor(at / PIECE_BYTES) + 1) * PIECE_BYTES);
     yield { start: at, end: to };
     at = to;
   }

@@ -38,9 +38,9 @@ const ATTEMPTS = 4;
 /** Milliseconds after the last progress from which on nothing is tried again: somebody waits. */
 const RETRY_LIMIT_MS = 8000;
 /** Bytes that count as progress. */
-const PROGRESS = 64 * 1024;
+const PROGRESS_BYTES = 64 * 1024;
 /** Milliseconds before the first repetition; doubles. */
-const BACKOFF = 100;
+const BACKOFF_MS = 100;
 
 const HURRIED = new Failure('interrupted');
 
@@ -156,14 +156,14 @@ export class RangeDownload {
         if (wasDoubted && isFailure(error, 'version-changed')) throw error;
         problem = error;
       }
-      if (this.position - before >= PROGRESS) {
+      if (this.position - before >= PROGRESS_BYTES) {
         attempt = 0;
         since = clock.monotonic();
       }
       const isLate = this.#callClass === 'interactive' && clock.monotonic() - since > RETRY_LIMIT_MS;
       if (++attempt >= ATTEMPTS || isLate) throw problem;
       log.debug({ error: problem, file: this.version.label, position: this.position }, 'a download is repeated');
-      await clock.sleep(BACKOFF * 2 ** (attempt - 1), this.#abort.signal);
+      await clock.sleep(BACKOFF_MS * 2 ** (attempt - 1), this.#abort.signal);
     }
   }
 

@@ -2,7 +2,7 @@ import type { DrainProgress } from '../daemon/draining.js';
 import { bytes, plural } from './format.js';
 
 /** Milliseconds between two lines where they cannot overwrite each other. */
-const LINE_EVERY = 10_000;
+const LINE_EVERY_MS = 10_000;
 
 /** Shows on standard error how far a drain is: on a terminal in one line that is overwritten. */
 export class DrainProgressLine {
@@ -24,7 +24,7 @@ export class DrainProgressLine {
   }
 
   #show(): void {
-    if (!this.#isTerminal && performance.now() - this.#shownAt < LINE_EVERY) return;
+    if (!this.#isTerminal && performance.now() - this.#shownAt < LINE_EVERY_MS) return;
     this.#shownAt = performance.now();
     this.#isShown = true;
     const line = progressLine([...this.#latest.values()]);

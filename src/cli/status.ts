@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isFailure } from '../base/errors.js';
 import { oneLine } from '../base/text.js';
-import { askWithin, isAbsent, LOOK_LIMIT } from '../daemon/control.js';
+import { askWithin, isAbsent, LOOK_LIMIT_MS } from '../daemon/control.js';
 import type { MountStatus } from '../daemon/status.js';
 import type { MountRecord, StateFolder } from '../project/state-folder.js';
 import { budgetRows } from './budget-rows.js';
@@ -11,7 +11,7 @@ import { bytes, columns, plural } from './format.js';
 import { describePins } from './pin.js';
 
 /** Milliseconds between two looks of `--watch`. */
-const WATCH_INTERVAL = 500;
+const WATCH_INTERVAL_MS = 500;
 
 /** A mount whose daemon does not answer: it was killed, or is ending. */
 interface NoAnswer {
@@ -40,7 +40,7 @@ export const status: Command = {
 
 async function statusOf(record: MountRecord): Promise<MountStatus | NoAnswer> {
   try {
-    return await askWithin<MountStatus>(LOOK_LIMIT, record, 'status', { mountpoint: record.mountpoint });
+    return await askWithin<MountStatus>(LOOK_LIMIT_MS, record, 'status', { mountpoint: record.mountpoint });
   } catch (error) {
     if (!isAbsent(error) && !isFailure(error, 'not-mounted')) throw error;
     return { mountpoint: record.mountpoint, source: record.source, state: 'dead' };
@@ -57,7 +57,7 @@ async function watch(state: StateFolder, mountpoint: string | undefined, context
     if (line !== before) context.show(answers, () => line);
     before = line;
     if (answers.every((answer) => answer.state === 'dead' || ('crawl' in answer && answer.crawl.done))) return;
-    await sleep(WATCH_INTERVAL);
+    await sleep(WATCH_INTERVAL_MS);
   }
 }
 

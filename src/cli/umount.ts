@@ -11,9 +11,9 @@ import { numberFlag } from './flags.js';
 import { describe } from './uploads.js';
 
 /** Seconds. */
-const DRAIN_TIMEOUT = 60;
+const DRAIN_TIMEOUT_S = 60;
 /** Milliseconds that unmounting itself may take. */
-const UNMOUNT_LIMIT = 30_000;
+const UNMOUNT_LIMIT_MS = 30_000;
 
 export const umount: Command = {
   name: 'umount',
@@ -21,7 +21,7 @@ export const umount: Command = {
   summary: 'unmount',
   flags: [
     { flags: '--force', help: 'also when files are open there' },
-    { flags: '--timeout <S>', help: `seconds to wait for the outbox (default: ${DRAIN_TIMEOUT})` },
+    { flags: '--timeout <S>', help: `seconds to wait for the outbox (default: ${DRAIN_TIMEOUT_S})` },
   ],
   async run(context) {
     const state = context.state();
@@ -29,10 +29,10 @@ export const umount: Command = {
     const force = context.flags.force === true;
     try {
       const record = mountAt(state, mountpoint);
-      const timeout = numberFlag(context, 'timeout') ?? DRAIN_TIMEOUT;
+      const timeout = numberFlag(context, 'timeout') ?? DRAIN_TIMEOUT_S;
       const words = { mountpoint: record.mountpoint, force, timeout };
       const progress = new DrainProgressLine();
-      const limit = timeout * 1000 + UNMOUNT_LIMIT;
+      const limit = timeout * 1000 + UNMOUNT_LIMIT_MS;
       const tell = context.json ? undefined : progress.of(record);
       const left = await askWithin<UploadLine[]>(limit, record, 'unmount', words, tell).finally(() => progress.end());
       if (left.length > 0)

@@ -1,5 +1,5 @@
 import { Failure } from '../base/errors.js';
-import { askMount, askWithin, LOOK_LIMIT } from '../daemon/control.js';
+import { askMount, askWithin, LOOK_LIMIT_MS } from '../daemon/control.js';
 import type { UploadLine } from '../outbox/uploads-view.js';
 import type { MountRecord } from '../project/state-folder.js';
 import { type Chosen, chosenMounts } from './chosen-mounts.js';
@@ -10,7 +10,7 @@ import { bytes, columns, plural } from './format.js';
 
 const ACTIONS = ['retry', 'discard', 'release'];
 /** Seconds. */
-const DRAIN_TIMEOUT = 600;
+const DRAIN_TIMEOUT_S = 600;
 
 export const uploads: Command = {
   name: 'uploads',
@@ -35,10 +35,10 @@ export const drainCommand: Command = {
   name: 'drain',
   arguments: '[mountpoint]',
   summary: 'wait until everything written is at the server',
-  flags: [{ flags: '--timeout <S>', help: `seconds (default: ${DRAIN_TIMEOUT})` }],
+  flags: [{ flags: '--timeout <S>', help: `seconds (default: ${DRAIN_TIMEOUT_S})` }],
   async run(context) {
     const { records, of } = chosenMounts(context);
-    const timeout = numberFlag(context, 'timeout') ?? DRAIN_TIMEOUT;
+    const timeout = numberFlag(context, 'timeout') ?? DRAIN_TIMEOUT_S;
     const progress = new DrainProgressLine();
     const asked = records.map((one) => {
       const tell = context.json ? undefined : progress.of(one);
@@ -52,7 +52,7 @@ export const drainCommand: Command = {
 
 async function allLines(records: readonly MountRecord[], of: Chosen['of']): Promise<UploadLine[]> {
   return (
-    await Promise.all(records.map((record) => askWithin<UploadLine[]>(LOOK_LIMIT, record, 'uploads', of)))
+    await Promise.all(records.map((record) => askWithin<UploadLine[]>(LOOK_LIMIT_MS, record, 'uploads', of)))
   ).flat();
 }
 

@@ -22,16 +22,16 @@ export interface Granted {
 }
 
 /** Not told by a reply: the shortest life that is announced, seconds. */
-const SHORTEST_LIFE = 900;
+const SHORTEST_LIFE_S = 900;
 /** Seconds for a whole exchange. */
-const TIMEOUT = 20;
+const TIMEOUT_S = 20;
 
 /** A new connection for each request: one that was kept may end just when a refresh token is on its way. */
 const agent = new Agent({
   pipelining: 0,
   connect: { timeout: 10_000 },
-  headersTimeout: TIMEOUT * 1000,
-  bodyTimeout: TIMEOUT * 1000,
+  headersTimeout: TIMEOUT_S * 1000,
+  bodyTimeout: TIMEOUT_S * 1000,
   maxResponseSize: 1024 * 1024,
 });
 
@@ -53,7 +53,7 @@ export function configure(client: OAuthClient, signal?: AbortSignal): oauth.Conf
     {},
     oauth.ClientSecretPost(client.clientSecret.reveal()),
   );
-  config.timeout = TIMEOUT;
+  config.timeout = TIMEOUT_S;
   config[oauth.customFetch] = (url, options) => {
     const signals = [options.signal, signal].filter((one) => one !== undefined);
     // The Response types of undici and of Node differ in name alone.
@@ -103,7 +103,7 @@ export async function grant(
     const reply = await run(configure(client, signal));
     return {
       access: new Secret(reply.access_token),
-      expiresIn: typeof reply.expires_in === 'number' && reply.expires_in > 0 ? reply.expires_in : SHORTEST_LIFE,
+      expiresIn: typeof reply.expires_in === 'number' && reply.expires_in > 0 ? reply.expires_in : SHORTEST_LIFE_S,
       refresh: reply.refresh_token === undefined ? undefined : new Secret(reply.refresh_token),
     };
   } catch (error) {
@@ -162,7 +162,7 @@ function withoutStatus(error: unknown, host: string, call: string): GrantFailure
   if (code !== undefined)
     return new GrantFailure(NEVER_SENT.test(code) ? 'nothing' : 'unknown', 'unreachable', { host, why: code });
   if (error instanceof Error && /Abort|Timeout/.test(`${error.name}${(error.cause as Error | undefined)?.name}`))
-    return new GrantFailure('unknown', 'unreachable', { host, why: `no answer within ${TIMEOUT} s` });
+    return new GrantFailure('unknown', 'unreachable', { host, why: `no answer within ${TIMEOUT_S} s` });
   return new GrantFailure('unknown', 'bad-reply', { host, call, why: messageOf(error) });
 }
 

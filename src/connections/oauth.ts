@@ -6,7 +6,7 @@ import { configure, type Granted, grant, loginFetch, networkCode, type OAuthClie
 export type { Granted, OAuthClient } from './login-host.js';
 
 /** Milliseconds for a question that nothing depends on. */
-const SIDE_TIMEOUT = 10_000;
+const SIDE_TIMEOUT_MS = 10_000;
 
 /** @throws GrantFailure `sign-in-refused`, `unreachable`, `server-error`, `bad-reply` */
 export function clientCredentials(client: OAuthClient): Promise<Granted> {
@@ -52,7 +52,7 @@ export function redeemCode(
  * takes longer than ten seconds.
  */
 export async function revoke(client: OAuthClient, tokens: readonly Secret[]): Promise<string | undefined> {
-  const config = configure(client, AbortSignal.timeout(SIDE_TIMEOUT));
+  const config = configure(client, AbortSignal.timeout(SIDE_TIMEOUT_MS));
   for (const token of tokens) {
     try {
       await oauth.tokenRevocation(config, token.reveal());
@@ -80,7 +80,7 @@ export async function tokenInfo(loginUrl: string, access: Secret): Promise<Token
   try {
     const reply = await loginFetch(new URL('/oauth/token/info', loginUrl), {
       headers: { authorization: `Bearer ${access.reveal()}`, accept: 'application/json' },
-      signal: AbortSignal.timeout(SIDE_TIMEOUT),
+      signal: AbortSignal.timeout(SIDE_TIMEOUT_MS),
     });
     if (reply.status !== 200) {
       await reply.body?.cancel();

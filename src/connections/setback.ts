@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.js';
 import { isFailure } from '../base/errors.js';
 
 /** Milliseconds. */
-const FIRST_PAUSE = 1000;
+const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE = 15_000;
 
 /**
@@ -13,7 +13,7 @@ export class Setback {
   readonly #clock: Clock;
   #failure: unknown;
   #until = 0;
-  #pause = FIRST_PAUSE;
+  #pause = FIRST_PAUSE_MS;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -26,7 +26,7 @@ export class Setback {
 
   /** Things have changed: the next attempt may be made at once. */
   forget(): void {
-    this.#pause = FIRST_PAUSE;
+    this.#pause = FIRST_PAUSE_MS;
     this.#until = 0;
   }
 

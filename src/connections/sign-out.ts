@@ -10,7 +10,7 @@ import { type AnyConnection, type Connections, isTarget } from './store.js';
 import { oauthClient } from './tokens.js';
 
 /** Milliseconds to wait for a refresh of another process. */
-const LOCK_LIMIT = 30_000;
+const LOCK_LIMIT_MS = 30_000;
 
 /**
  * Writes a new sign-in down, once no refresh of another process is on its way, and ends the one before at the server.
@@ -60,7 +60,7 @@ export async function signOut(connection: Connection, secrets: Secrets, clock: C
 }
 
 const hold = (connection: Connection, secrets: Secrets, clock: Clock): Promise<FileLock> =>
-  lock(secrets.lockPath(connection.id), clock, AbortSignal.timeout(LOCK_LIMIT));
+  lock(secrets.lockPath(connection.id), clock, AbortSignal.timeout(LOCK_LIMIT_MS));
 
 const tokensOf = ({ access, refresh }: StoredTokens): Secret[] => (refresh ? [refresh, access] : [access]);
 

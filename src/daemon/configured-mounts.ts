@@ -54,9 +54,9 @@ const RETRY_LAST = 300_000;
 /** How long the first mounts are waited for at the start. */
 const START_LIMIT = 30_000;
 /** Seconds that an outbox may take when the service ends. */
-const DRAIN_LIMIT = 60;
+const DRAIN_LIMIT_S = 60;
 /** Seconds for the unmounting itself. */
-const UNMOUNT_LIMIT = 20;
+const UNMOUNT_LIMIT_S = 20;
 
 interface Kept {
   readonly mount: ConfiguredMount;
@@ -203,8 +203,8 @@ export class ConfiguredMounts {
     try {
       const record = await this.#record(one);
       if (!record || record.source !== mount.source) return;
-      const words = { mountpoint: record.mountpoint, force: true, timeout: DRAIN_LIMIT };
-      const left = await askWithin<unknown[]>((DRAIN_LIMIT + UNMOUNT_LIMIT) * 1000, record, 'unmount', words);
+      const words = { mountpoint: record.mountpoint, force: true, timeout: DRAIN_LIMIT_S };
+      const left = await askWithin<unknown[]>((DRAIN_LIMIT_S + UNMOUNT_LIMIT_S) * 1000, record, 'unmount', words);
       if (left.length > 0) log.warn({ mountpoint: mount.mountpoint, left: left.length }, 'changes are left');
     } catch (error) {
       // It may have been told to end as well.

@@ -19,10 +19,10 @@ interface ProgressLine {
 const REQUEST_LIMIT = 8 << 20;
 
 /** Milliseconds, of timers in Node. */
-const LONGEST_TIMER = 2 ** 31 - 1;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Milliseconds that an answer may take while the daemon ends. */
-const ANSWER_LIMIT = 5000;
+const ANSWER_LIMIT_MS = 5000;
 
 /** Tells whoever waits for an answer how far it is. */
 export type Tell = (progress: unknown) => void;
@@ -74,7 +74,7 @@ export class ControlServer {
   /** Requests under way get their answer first, since one of them may be the reason to close. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    const limit = new Promise<void>((resolve) => setTimeout(resolve, ANSWER_LIMIT).unref());
+    const limit = new Promise<void>((resolve) => setTimeout(resolve, ANSWER_LIMIT_MS).unref());
     await Promise.race([Promise.all(this.#answering), limit]);
     for (const socket of this.#sockets) socket.destroySoon();
     await closed;
@@ -182,7 +182,7 @@ export async function askMount<T>(
 }
 
 /** Milliseconds that a daemon may take for what it answers from memory; longer only if it is stopped, or hangs. */
-export const LOOK_LIMIT = 10_000;
+export const LOOK_LIMIT_MS = 10_000;
 
 /** As `askMount`, for so many milliseconds at most. @throws Failure `daemon-silent` */
 export async function askWithin<T>(
@@ -192,7 +192,7 @@ export async function askWithin<T>(
   parameters: Record<string, unknown> = {},
   onProgress?: Tell,
 ): Promise<T> {
-  const limit = AbortSignal.timeout(Math.min(ms, LONGEST_TIMER));
+  const limit = AbortSignal.timeout(Math.min(ms, LONGEST_TIMER_MS));
   try {
     return await askMount<T>(record, method, parameters, limit, onProgress);
   } catch (error) {

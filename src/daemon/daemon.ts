@@ -16,9 +16,9 @@ import { companyParts, type MountedProject, type MountedView, showCompany, showP
 import { type MountRequest, Mounts } from './mounts.js';
 
 /** How long a daemon that was told to end may take for it, milliseconds. */
-export const SHUTDOWN_LIMIT = 90_000;
+export const SHUTDOWN_LIMIT_MS = 90_000;
 /** Of it, for bringing the outboxes to the server, milliseconds. */
-const DRAIN_LIMIT = 60_000;
+const DRAIN_LIMIT_MS = 60_000;
 
 /** What a daemon is there for, as long as it lives: a project, or a company. */
 export type Home =
@@ -185,7 +185,7 @@ export class Daemon {
   async #end(why: string): Promise<void> {
     const { projects, home, log } = this.#options;
     log.info({ why }, 'the daemon ends');
-    const limited = (): NodeJS.Timeout => setTimeout(() => process.exit(1), SHUTDOWN_LIMIT);
+    const limited = (): NodeJS.Timeout => setTimeout(() => process.exit(1), SHUTDOWN_LIMIT_MS);
     let limit = limited();
     // Whatever fails, the rest is ended all the same: above all what waits to go up.
     await this.jobs.close().catch((error: unknown) => log.error({ error }, 'the jobs did not end cleanly'));
@@ -195,7 +195,7 @@ export class Daemon {
     limit = limited();
     const drained = projects.all
       .filter((project) => !waitedFor.has(project))
-      .map(({ scheduler }) => scheduler.drain(AbortSignal.timeout(DRAIN_LIMIT), { isPatient: false }));
+      .map(({ scheduler }) => scheduler.drain(AbortSignal.timeout(DRAIN_LIMIT_MS), { isPatient: false }));
     await Promise.all(drained).then(
       (left) => left.flat().length > 0 && log.warn({ left: left.flat().length }, 'changes are left for the next mount'),
       (error: unknown) => log.warn({ error }, 'changes are left for the next mount'),

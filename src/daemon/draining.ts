@@ -25,7 +25,7 @@ export interface Draining {
 }
 
 /** Milliseconds. */
-const TOLD_EVERY = 1000;
+const TOLD_EVERY_MS = 1000;
 
 /**
  * Resolves when everything went up, what is left waits for a person, or the time is over.
@@ -44,7 +44,7 @@ export async function drainProjects(
     if (one?.aborted) end();
   }
   const look = progressOf(parts);
-  const telling = setInterval(() => tell(look()), TOLD_EVERY);
+  const telling = setInterval(() => tell(look()), TOLD_EVERY_MS);
   try {
     await Promise.all(parts.map(({ project }) => project.scheduler.drain(limit.signal)));
   } catch (error) {

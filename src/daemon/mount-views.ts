@@ -1,14 +1,14 @@
 import { Failure, isFailure } from '../base/errors.js';
 import type { MountRecord, StateFolder } from '../project/state-folder.js';
 import type { MountView, MountViews } from '../server/parts.js';
-import { askMount, askWithin, isAbsent, LOOK_LIMIT } from './control.js';
+import { askMount, askWithin, isAbsent, LOOK_LIMIT_MS } from './control.js';
 import type { MountStatus } from './status.js';
 
 /**
  * The mounts of a state folder for the HTTP API: each is asked over its daemon's socket.
  * @param limit milliseconds after which one that does not say how it is is shown as dead
  */
-export const mountViews = (state: StateFolder, limit = LOOK_LIMIT): MountViews => ({
+export const mountViews = (state: StateFolder, limit = LOOK_LIMIT_MS): MountViews => ({
   status: () => Promise.all(state.mounts().map((record) => viewOf(record, limit))),
   async ask<T>(mountpoint: string, method: string, parameters: Record<string, unknown>, signal: AbortSignal) {
     const record = state.mount(mountpoint);

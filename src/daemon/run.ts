@@ -17,7 +17,7 @@ import { StateFolder } from '../project/state-folder.js';
 import { PreviewBudget } from '../vfs/preview-budget.js';
 import type { Privacy } from '../vfs/privacy.js';
 import { askDaemon } from './control.js';
-import { Daemon, type Home, SHUTDOWN_LIMIT } from './daemon.js';
+import { Daemon, type Home, SHUTDOWN_LIMIT_MS } from './daemon.js';
 import { clearDeadMounts } from './dead-mounts.js';
 import type { MountRequest } from './mounts.js';
 
@@ -114,7 +114,7 @@ async function ownOrDelegate(
   try {
     const project = mount.company ? undefined : await resolveSource(connections, connection, source, session.value);
     const socket = state.socket(project ? projectKey({ connection, project }) : companyKey(connection));
-    for (const limit = Date.now() + SHUTDOWN_LIMIT; ; await systemClock.sleep(200)) {
+    for (const limit = Date.now() + SHUTDOWN_LIMIT_MS; ; await systemClock.sleep(200)) {
       try {
         if (project) return { kind: 'project', lease: await projects.acquireKnown(connection, project) };
         return { kind: 'company', company: await CompanyHome.open(connection, projects, state, log) };

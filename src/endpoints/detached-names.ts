@@ -22,7 +22,7 @@ const ASIDE = new RegExp(
 /** Bytes of a name aside: some file systems and servers take fewer than others. */
 const MOST_NAME_BYTES = 200;
 /** After this what another machine has aside was left there, ms. */
-const GIVEN_UP = 3600_000;
+const GIVEN_UP_MS = 3600_000;
 
 const digest = (text: string, length: number): string =>
   createHash('sha256').update(text).digest('hex').slice(0, length);
@@ -109,7 +109,7 @@ export function asideOf(name: string): DetachedName | undefined {
     isOurs: (identity) => tagOf(identity) === ours,
     get isUnderWay() {
       const time = Number.parseInt(since!, 36);
-      if (host !== HOST) return Date.now() - time < GIVEN_UP;
+      if (host !== HOST) return Date.now() - time < GIVEN_UP_MS;
       const process_ = Number.parseInt(pid!, 36);
       return process_ === process.pid ? underWay.has(token!) : ranSince(process_, time);
     },

@@ -5,7 +5,7 @@ import { parseMountTable } from './mountpoint.js';
 const POLLPRI = 2;
 const EFD_CLOEXEC = 0o2000000;
 /** Bytes of the table read at once. */
-const PART = 64 * 1024;
+const PART_BYTES = 64 * 1024;
 
 /**
  * Waits until a mount has gone from the mount table. The kernel raises POLLPRI on an open mountinfo whenever the table
@@ -46,8 +46,8 @@ export class MountWatch {
     // By the descriptor that is open: there may be none left for another.
     const parts: Buffer[] = [];
     for (let at = 0; ; ) {
-      const part = Buffer.alloc(PART);
-      const length = readSync(this.#table, part, 0, PART, at);
+      const part = Buffer.alloc(PART_BYTES);
+      const length = readSync(this.#table, part, 0, PART_BYTES, at);
       if (length === 0) break;
       parts.push(part.subarray(0, length));
       at += length;

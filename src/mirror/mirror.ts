@@ -39,7 +39,7 @@ export interface MirrorOptions {
 export type MirrorState = 'crawling' | 'ready' | 'offline' | 'signed-out';
 
 /** After a restart the mirror answers from disk; nothing is asked of the server for so long (milliseconds). */
-const QUIET_START = 5000;
+const QUIET_START_MS = 5000;
 const RETRY_FIRST = 1000;
 const RETRY_LAST = 60_000;
 /** Being signed out ends with a new sign-in, which is looked for on disk; a server out of reach costs no call. */
@@ -236,7 +236,7 @@ export class Mirror {
 
   async #run(signal: AbortSignal): Promise<void> {
     const crawl = new Crawl(this.store, this.#source, this.#log);
-    if (this.view.crawlDone) await this.#pause(QUIET_START, signal);
+    if (this.view.crawlDone) await this.#pause(QUIET_START_MS, signal);
     else await this.#untilDone('crawl', () => crawl.run(signal), signal);
     while (!signal.aborted) await this.#untilDone('look for changes', () => this.#upkeep.next(signal), signal);
   }

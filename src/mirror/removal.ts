@@ -6,7 +6,7 @@ import type { ProcoreClient } from '../procore/client.js';
 import type { IndexFilter } from '../procore/items.js';
 import type { ProcoreWrites, Written } from '../procore/writes.js';
 import { nextSequence } from './database/changes.js';
-import { STALE_LISTING } from './database/confirmed.js';
+import { STALE_LISTING_S } from './database/confirmed.js';
 import { BIN, DELETED } from './database/flags.js';
 import { toReadRow } from './database/page-result.js';
 import type { ReadRow } from './database/protocol.js';
@@ -179,7 +179,7 @@ export class Removals {
   #wentAlong(row: ReadRow, { time, binned }: Before): boolean {
     const known = this.#options.mirror.view.byRemoteId(row.id);
     // The index may lag, so what is that new may not have been seen, wherever one looked.
-    const since = time - STALE_LISTING;
+    const since = time - STALE_LISTING_S;
     const isNew = row.createdAt >= since || row.madeAt >= since;
     if (!known) return isNew;
     if ((known.flags & DELETED) === 0) return true;

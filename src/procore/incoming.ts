@@ -9,7 +9,7 @@ export interface Incoming {
 }
 
 /** Bytes that may wait to be looked at before the connection is told to wait. */
-const ENOUGH = 256 * 1024;
+const ENOUGH_BYTES = 256 * 1024;
 
 /**
  * Sends a request; settles with the reply's head. The body is handed on as the socket brings it, without a stream in
@@ -83,7 +83,7 @@ export class IncomingBody implements AsyncIterableIterator<Uint8Array> {
     }
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
-    if (this.#bytes >= ENOUGH && !this.#over) this.#controller.pause();
+    if (this.#bytes >= ENOUGH_BYTES && !this.#over) this.#controller.pause();
   }
 
   end(error: unknown): void {
@@ -104,7 +104,7 @@ export class IncomingBody implements AsyncIterableIterator<Uint8Array> {
     const value = this.#chunks.shift();
     if (value) {
       this.#bytes -= value.length;
-      if (this.#controller.paused && this.#bytes < ENOUGH && !this.#over) this.#controller.resume();
+      if (this.#controller.paused && this.#bytes < ENOUGH_BYTES && !this.#over) this.#controller.resume();
       return Promise.resolve({ value, done: false });
     }
     if (this.#error !== undefined) return Promise.reject(this.#error);

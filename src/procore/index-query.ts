@@ -12,7 +12,7 @@ export interface IndexQuery {
 }
 
 /** An open-ended range may not be taken: this far ahead of its start (ten years, seconds) closes it. */
-const FAR_AHEAD = 10 * 366 * 86_400;
+const FAR_AHEAD_S = 10 * 366 * 86_400;
 
 const stamp = (seconds: number): string => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 
@@ -22,7 +22,7 @@ export function indexPath(projectId: ProjectId, query: IndexQuery): string {
   const parameters = new URLSearchParams({ view: 'extended', page: `${page}`, per_page: `${perPage}`, sort });
   if (filter.updatedFrom !== undefined || filter.updatedTo !== undefined) {
     const from = Math.max(0, filter.updatedFrom ?? 0);
-    parameters.set('filters[updated_at]', `${stamp(from)}...${stamp(filter.updatedTo ?? from + FAR_AHEAD)}`);
+    parameters.set('filters[updated_at]', `${stamp(from)}...${stamp(filter.updatedTo ?? from + FAR_AHEAD_S)}`);
   }
   if (filter.type) parameters.set('filters[document_type]', filter.type);
   if (filter.folderId !== undefined) parameters.set('filters[folder_id]', String(filter.folderId));

@@ -4,7 +4,7 @@ import type { Log } from '../base/log.js';
 /** Seconds by which a reply may be ahead of what is known of the server's clock: several machines answer. */
 const MOST_AHEAD_S = 300;
 /** Seconds by which it may be behind: so long a reply may have been on its way. */
-const BEHIND = 300;
+const BEHIND_S = 300;
 /** Replies in a row that say the same, and the seconds that they span, after which the server's clock was set. */
 const SAME = 3;
 const SPAN_S = 10;
@@ -35,7 +35,7 @@ export class ReplyClock {
     }
     const now = Math.floor(this.#offset + here);
     if (date === undefined) return now;
-    if (date <= now + MOST_AHEAD_S && date >= now - BEHIND) {
+    if (date <= now + MOST_AHEAD_S && date >= now - BEHIND_S) {
       this.#doubt = undefined;
       this.#offset = Math.max(this.#offset, date - here);
       return date;

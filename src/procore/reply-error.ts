@@ -67,10 +67,10 @@ export function replyFailure(reply: HttpReply, call: CallContext, context: Failu
 }
 
 /** Bytes of an error that is read; a larger one says nothing to a person. */
-const MOST_OF_AN_ERROR = 256 * 1024;
+const MOST_OF_AN_ERROR_BYTES = 256 * 1024;
 
 function parse(body: Buffer): unknown {
-  if (body.length > MOST_OF_AN_ERROR) return undefined;
+  if (body.length > MOST_OF_AN_ERROR_BYTES) return undefined;
   try {
     return JSON.parse(body.toString('utf8'));
   } catch {

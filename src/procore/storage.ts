@@ -52,7 +52,7 @@ export interface StorageOptions {
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const MOST_HOPS = 5;
 /** Milliseconds. The kernel asks twice before a program hears of an error: together that stays below half a minute. */
-const IDLE = 12_000;
+const IDLE_MS = 12_000;
 
 /**
  * Downloads from the storage hosts. These requests do not count against the API's budget. Nothing is repeated here:
@@ -65,7 +65,7 @@ export class Storage {
 
   constructor(options: StorageOptions) {
     this.#options = options;
-    const idle = options.idleTimeout ?? IDLE;
+    const idle = options.idleTimeout ?? IDLE_MS;
     this.#agent = new Agent({
       connections: options.connections ?? 48,
       connect: { timeout: 10_000 },

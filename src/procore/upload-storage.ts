@@ -32,7 +32,7 @@ interface Sending {
 
 const ATTEMPTS = 5;
 /** Milliseconds before the second attempt; it doubles. */
-const FIRST_WAIT = 500;
+const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT = 30_000;
 /** Errors of S3 that come with a status of their own but pass: the bytes did not arrive as they were sent. */
 const PASSING = /^(BadDigest|RequestTimeout|IncompleteBody|XAmzContentSHA256Mismatch|SlowDown|InternalError)$/;
@@ -164,7 +164,7 @@ export class UploadStorage {
           : new Failure('upload-failed', { what: label }, error);
       }
       if (attempt >= ATTEMPTS || this.#isClosed) throw failure;
-      const backoff = FIRST_WAIT * 2 ** (attempt - 1) * (0.5 + Math.random());
+      const backoff = FIRST_WAIT_MS * 2 ** (attempt - 1) * (0.5 + Math.random());
       await this.#clock.sleep(Math.min(LONGEST_WAIT, Math.max(wait, backoff)), signal);
     }
   }

@@ -46,9 +46,9 @@ const MIB = 2 ** 20;
 /** Content with more bytes goes in segments unless told otherwise, which is a call more. */
 export const SEGMENTED_ABOVE = 100 * MIB;
 /** The largest file that Procore takes, bytes. */
-export const LARGEST_UPLOAD = 5 * 1024 * MIB;
+export const LARGEST_UPLOAD_BYTES = 5 * 1024 * MIB;
 /** Bytes that a segment must have, the last one excepted. */
-const LEAST_SEGMENT = 5 * MIB;
+const LEAST_SEGMENT_BYTES = 5 * MIB;
 /** The storage takes bytes for an hour after the announcement. Milliseconds, with something to spare. */
 const OPEN_FOR = 55 * 60_000;
 /** A complete upload waits a week for its file. */
@@ -73,7 +73,7 @@ export class Uploads {
     this.#calls = new UploadCalls(api);
     this.#storage = new UploadStorage({ clock: api.clock, ...storage });
     this.#above = segmentAbove;
-    this.#segment = Math.max(LEAST_SEGMENT, segmentSize);
+    this.#segment = Math.max(LEAST_SEGMENT_BYTES, segmentSize);
     this.#parallel = parallel;
   }
 
@@ -85,8 +85,8 @@ export class Uploads {
   async upload(project: ProjectId, request: UploadRequest, options: CallOptions): Promise<{ uuid: string }> {
     const { name, size, source } = request;
     const what = `"${name}"`;
-    if (size > LARGEST_UPLOAD)
-      throw new Failure('content-refused', { what, why: `it has more than ${LARGEST_UPLOAD} bytes` });
+    if (size > LARGEST_UPLOAD_BYTES)
+      throw new Failure('content-refused', { what, why: `it has more than ${LARGEST_UPLOAD_BYTES} bytes` });
     const signals = [request.signal, options.signal].filter((signal) => signal !== undefined);
     const signal = signals.length > 1 ? AbortSignal.any(signals) : signals[0];
     const content = await UploadContent.open(source, size, what);

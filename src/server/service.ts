@@ -42,7 +42,7 @@ export interface ServiceAccess {
 }
 
 /** Milliseconds between two looks for lines of the audit log that are too old. */
-const PURGE = 86_400_000;
+const PURGE_MS = 86_400_000;
 
 /** The HTTP API, until it is closed. */
 export class Service {
@@ -100,7 +100,7 @@ export class Service {
     servePage(app, readPageFiles(page));
     try {
       audit.purge();
-      const timer = setInterval(() => audit.purge(), PURGE);
+      const timer = setInterval(() => audit.purge(), PURGE_MS);
       timer.unref();
       app.server.once('close', () => clearInterval(timer));
       const follower = tls && new TlsFollower(app.server as Server, tls, parts.log);

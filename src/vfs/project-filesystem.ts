@@ -46,9 +46,9 @@ import { type XattrSources, xattrs } from './xattrs.js';
  */
 const PUSHED_TIMEOUT = WATCHED_S;
 /** Seconds, where the kernel cannot be told. */
-const UNTOLD_TIMEOUT = 1;
+const UNTOLD_TIMEOUT_S = 1;
 /** Seconds for which the attributes of a file that is open for writing may be kept: programs ask just after opening. */
-const OPEN_TIMEOUT = 1;
+const OPEN_TIMEOUT_S = 1;
 const BLOCK_BYTES = 4096;
 /** What statfs says of a storage that has no limit of its own: 1 PiB. */
 const BLOCKS = 2 ** 50 / BLOCK_BYTES;
@@ -85,7 +85,7 @@ export class ProjectFileSystem implements FileSystem {
   };
   protected readonly generations: Generations;
   readonly #longest: number;
-  #timeout = UNTOLD_TIMEOUT;
+  #timeout = UNTOLD_TIMEOUT_S;
   #telling: Promise<unknown> = Promise.resolve();
 
   constructor(options: FileSystemOptions) {
@@ -131,7 +131,7 @@ export class ProjectFileSystem implements FileSystem {
 
   mounted(kernel: KernelCache): void {
     this.kernel = kernel;
-    this.#timeout = Math.min(this.#longest, kernel.canInvalidate ? PUSHED_TIMEOUT : UNTOLD_TIMEOUT);
+    this.#timeout = Math.min(this.#longest, kernel.canInvalidate ? PUSHED_TIMEOUT : UNTOLD_TIMEOUT_S);
     const conceals = this.#owner.privacy === 'hide';
     this.invalidation = new Invalidation(this.outbox, this.nodes, kernel, this.log, conceals);
     this.#mirror.store.events.on('changed', this.#onChange);
@@ -361,7 +361,7 @@ export class ProjectFileSystem implements FileSystem {
       attributes: stat ? { ...attributes, ...stat, ctime: Math.max(attributes.ctime, stat.mtime) } : attributes,
       entryTimeout: this.#timeout,
       // The kernel forgets size and times with each write that it sees; a mapping it does not see.
-      attributeTimeout: file ? Math.min(OPEN_TIMEOUT, this.#timeout) : this.#timeout,
+      attributeTimeout: file ? Math.min(OPEN_TIMEOUT_S, this.#timeout) : this.#timeout,
     };
   }
 

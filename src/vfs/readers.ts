@@ -42,10 +42,10 @@ interface Habit {
 const KNOWN_MS = 1000;
 const PROCESSES = 512;
 /** Beginnings in a row that make a habit, and how long it is remembered (milliseconds). */
-const HABIT = 4;
+const HABIT_MS = 4;
 const REMEMBERED = 60_000;
 /** Who read no further (bytes; the kernel reads ahead of it), and left more than half, has looked at the beginning. */
-const HEAD = 512 * 1024;
+const HEAD_BYTES = 512 * 1024;
 /** Milliseconds between two lines of the log about the same program. */
 const LOG_INTERVAL_MS = 600_000;
 const LATE: Reading = { ahead: 'late' };
@@ -86,10 +86,10 @@ export class Readers {
 
   /** A file was closed that had been read up to `position`. */
   closed(pid: number, position: number, size: number): void {
-    if (position === 0 || size <= HEAD) return;
+    if (position === 0 || size <= HEAD_BYTES) return;
     const caller = this.#caller(pid);
     if (caller === NOBODY) return;
-    const isHead = position <= HEAD && position < size / 2;
+    const isHead = position <= HEAD_BYTES && position < size / 2;
     if (!isHead) this.#habits.delete(caller.pid);
     else
       this.#habits.set(caller.pid, {
@@ -99,7 +99,7 @@ export class Readers {
   }
 
   #hasHabit(caller: Caller): boolean {
-    return (this.#habit(caller)?.heads ?? 0) >= HABIT;
+    return (this.#habit(caller)?.heads ?? 0) >= HABIT_MS;
   }
 
   #habit({ pid }: Caller): Habit | undefined {

@@ -32,7 +32,7 @@ const FALLOC_FL_KEEP_SIZE = 1;
 /** The same refusal is logged again after so many milliseconds. */
 const REFUSAL_LOGGED = 10 * 60_000;
 /** Bytes copied at once inside one file system. */
-const COPY_STEP = 2 ** 20;
+const COPY_STEP_BYTES = 2 ** 20;
 
 export interface WritingOptions {
   /** Files are checked out while they are open for writing. */
@@ -324,7 +324,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     const target = this.#writing(to.handle);
     let done = 0;
     while (done < length) {
-      const step = Math.min(COPY_STEP, length - done);
+      const step = Math.min(COPY_STEP_BYTES, length - done);
       const data = await this.read(from.node, from.handle, from.offset + done, step, context);
       if (data.length === 0) break;
       await target.write(to.offset + done, data);

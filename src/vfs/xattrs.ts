@@ -4,7 +4,7 @@ import { PRIVATE } from '../mirror/database/flags.js';
 import type { Item, View } from '../mirror/database/view.js';
 import type { Pins } from '../outbox/tree/pins.js';
 import type { LocalItem } from '../outbox/tree/tree.js';
-import { type Checkouts, USUAL_CHECKOUT } from '../outbox/upload/checkouts.js';
+import { type Checkouts, USUAL_CHECKOUT_S } from '../outbox/upload/checkouts.js';
 
 /** Where an item can be seen in a browser. */
 export type WebUrl = (item: Item) => string;
@@ -25,9 +25,9 @@ export const CHECKOUT = 'user.procore.checkout';
 export const PIN = 'user.procore.pin';
 /** Procore's usual periods, and what says yes or no; seconds. */
 const PERIODS: Readonly<Record<string, number>> = {
-  '': USUAL_CHECKOUT,
-  '1': USUAL_CHECKOUT,
-  yes: USUAL_CHECKOUT,
+  '': USUAL_CHECKOUT_S,
+  '1': USUAL_CHECKOUT_S,
+  yes: USUAL_CHECKOUT_S,
   '0': 0,
   no: 0,
   '1h': 3600,

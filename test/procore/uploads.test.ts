@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { SavedUpload, UploadSource, UploadsOptions } from '#src/procore/uploads.js';
-import { LARGEST_UPLOAD, Uploads } from '#src/procore/uploads.js';
+import { LARGEST_UPLOAD_BYTES, Uploads } from '#src/procore/uploads.js';
 import { fakeServer, json, scratch, testClient } from '../support/net-server.js';
 import { background, writing } from '../support/writing.js';
 import { uploadLarge } from '../support/writing-large.js';
@@ -200,7 +200,7 @@ t.test('content that changes meanwhile is never published', async (t) => {
 
 t.test('what Procore does not take is refused before or at the first call', async (t) => {
   await admin.reset();
-  const request = { name: 'a', size: LARGEST_UPLOAD + 1, source: pieces(Buffer.alloc(0)) };
+  const request = { name: 'a', size: LARGEST_UPLOAD_BYTES + 1, source: pieces(Buffer.alloc(0)) };
   await t.rejects(w.uploads().upload(project, request, background), { code: 'content-refused' });
   t.equal((await admin.calls()).total, 0);
   await admin.switches({ 'empty-file': 'refused' });

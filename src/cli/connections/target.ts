@@ -15,7 +15,7 @@ import type { StandardInput } from '../terminal.js';
 import { readClientSecret } from './secret-input.js';
 
 /** A test that takes longer than this has failed, in milliseconds. */
-const TEST_LIMIT = 120_000;
+const TEST_LIMIT_MS = 120_000;
 
 /** Adds a folder, share, server or cloud, and tests it: what was never seen to work is not kept. */
 export async function addTarget(
@@ -71,7 +71,7 @@ export async function testTargetConnection(
   connections: Connections,
   connection: TargetConnection,
 ): Promise<void> {
-  const { seen, rules } = await testTargetItself(connections, connection, AbortSignal.timeout(TEST_LIMIT));
+  const { seen, rules } = await testTargetItself(connections, connection, AbortSignal.timeout(TEST_LIMIT_MS));
   context.show({ connection: connection.name, platform: connection.platform, ...seen, rules: rulesJson(rules) }, () =>
     [`Connection test succeeded: "${connection.name}"`, describe(seen, rules)].join('\n'),
   );

@@ -12,7 +12,7 @@ import type { MountRecord, StateFolder } from '../../project/state-folder.js';
 import { readConfiguredMounts } from '../configured-mounts.js';
 import { askMount } from '../control.js';
 import type { MountStatus } from '../status.js';
-import { heldFinding, OLD_CHANGE, oldFinding, outboxFindings } from './outbox-findings.js';
+import { heldFinding, OLD_CHANGE_MS, oldFinding, outboxFindings } from './outbox-findings.js';
 
 export type FindingKind =
   | 'mount'
@@ -54,9 +54,9 @@ export interface HealthReport {
 }
 
 /** Milliseconds that a daemon may take to answer. */
-const ANSWER_LIMIT = 5000;
+const ANSWER_LIMIT_MS = 5000;
 /** Bytes of disk below which nothing works. */
-const NO_DISK = 64 * 2 ** 20;
+const NO_DISK_BYTES = 64 * 2 ** 20;
 
 /** Looks at everything that a state folder has: mounts, jobs, connections, outboxes, disk. Makes no API call. */
 export async function inspectHealth(
@@ -107,7 +107,7 @@ const missing = (state: StateFolder, mounts: readonly MountRecord[]): HealthFind
 async function ofMount(record: MountRecord, connections: Connections, now: number): Promise<HealthFinding[]> {
   const { mountpoint } = record;
   const ask = <T>(method: string): Promise<T> =>
-    askMount<T>(record, method, { mountpoint }, AbortSignal.timeout(ANSWER_LIMIT));
+    askMount<T>(record, method, { mountpoint }, AbortSignal.timeout(ANSWER_LIMIT_MS));
   let status: MountStatus;
   let lines: UploadLine[];
   try {
@@ -139,7 +139,7 @@ function outboxes(state: StateFolder, now: number): HealthFinding[] {
     try {
       const { count, since, braked } = leftInOutbox(folder);
       const at = { subject: key, connection: key.split('-')[0]! };
-      const isOld = since !== undefined && now - since > OLD_CHANGE;
+      const isOld = since !== undefined && now - since > OLD_CHANGE_MS;
       const where = `project ${key}`;
       const found =
         braked > 0 ? heldFinding(where, braked) : isOld ? oldFinding(where, count, new Date(since)) : undefined;
@@ -227,5 +227,5 @@ function disk({ path }: StateFolder, reserve: number): HealthFinding[] {
   const free = bavail * bsize;
   if (free >= reserve) return [];
   const message = `${Math.floor(free / 2 ** 20)} MiB are free on the disk of ${path}`;
-  return [{ level: free < NO_DISK ? 'broken' : 'warning', kind: 'disk', subject: path, message }];
+  return [{ level: free < NO_DISK_BYTES ? 'broken' : 'warning', kind: 'disk', subject: path, message }];
 }

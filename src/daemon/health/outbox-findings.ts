@@ -3,7 +3,7 @@ import type { UploadLine } from '../../outbox/uploads-view.js';
 import type { HealthFinding } from './inspect.js';
 
 /** A change that waits longer than this is said, milliseconds. */
-export const OLD_CHANGE = 3_600_000;
+export const OLD_CHANGE_MS = 3_600_000;
 
 const many = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 const waits = (count: number): string => `${many(count, 'change')} wait${count === 1 ? 's' : ''}`;
@@ -41,7 +41,7 @@ export function outboxFindings(
       state !== 'local' &&
       state !== 'kept' &&
       (state !== 'held' || reason !== undefined) &&
-      (state === 'failed' || now - Date.parse(time) > OLD_CHANGE),
+      (state === 'failed' || now - Date.parse(time) > OLD_CHANGE_MS),
   );
   const found: Omit<HealthFinding, 'subject'>[] = [];
   if (held.length > 0) found.push(heldFinding(mountpoint, held.length));

@@ -36,13 +36,13 @@ export class Watch {
 }
 
 /** A share is away for a while now and then: people are told of one that is for longer, milliseconds. */
-const LONG_AWAY = 3_600_000;
+const LONG_AWAY_MS = 3_600_000;
 
 /** Those findings that nobody else tells of: a run that ends tells of itself. */
 export const noticesOf = ({ findings }: HealthReport): Notice[] =>
-  findings.flatMap(({ kind, subject, message, job, connection, age = LONG_AWAY }): Notice[] => {
+  findings.flatMap(({ kind, subject, message, job, connection, age = LONG_AWAY_MS }): Notice[] => {
     const told = LOOKED_FOR.find((one) => one === kind);
-    if (!told || age < LONG_AWAY) return [];
+    if (!told || age < LONG_AWAY_MS) return [];
     return [
       { kind: told, subject, message, ...(job ? { job } : {}), ...(connection === undefined ? {} : { connection }) },
     ];

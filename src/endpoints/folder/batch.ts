@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { BatchFile, BatchOutcome } from './batch-protocol.js';
 
 /** Bytes of a file that one thread copies among others; larger ones are better copied side by side. */
-export const SMALL_FILE = 1 << 20;
+export const SMALL_FILE_BYTES = 1 << 20;
 /** Files after which a thread is worth its start. */
 const THREAD_FILES = 32;
 

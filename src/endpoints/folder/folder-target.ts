@@ -28,7 +28,7 @@ import {
   type TargetTest,
   type WriteOptions,
 } from '../target.js';
-import { BatchWriter, SMALL_FILE } from './batch.js';
+import { BatchWriter, SMALL_FILE_BYTES } from './batch.js';
 import { GroupSync } from './group-sync.js';
 import { FolderLeaving, lstatIn } from './leaving.js';
 import { firstMode, isOwnerOnly, makeOwnerFolder, protect } from './modes.js';
@@ -196,7 +196,8 @@ export class FolderTarget implements Target {
   async #writeTogether(path: string, content: Content, options: WriteOptions): Promise<TargetItem | undefined> {
     const { size, mtime, expected, hash } = options;
     const source = content.descriptor;
-    if (this.#root.remote || expected !== null || hash || size > SMALL_FILE || source === undefined) return undefined;
+    if (this.#root.remote || expected !== null || hash || size > SMALL_FILE_BYTES || source === undefined)
+      return undefined;
     if (!this.#batch.isWorthwhile) return undefined;
     const name = nameOf(path);
     const mode = firstMode(options.private === true && this.rules.keepsPrivacy, false);

@@ -23,7 +23,7 @@ export function mountOf(path: string): MountEntry | undefined {
 const mountTable = (): readonly MountEntry[] => parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'));
 
 /** Who comes later than this after a folder was opened looks anew whether it is still in its place, ms. */
-const SHARED_FOR = 500;
+const SHARED_FOR_MS = 500;
 
 interface Opened {
   readonly folder: OpenFolder;
@@ -114,7 +114,7 @@ export class FolderRoot {
    */
   async folder<T>(path: string, use: (folder: OpenFolder) => Promise<T>): Promise<T> {
     let opened = this.#opened.get(path);
-    if (!opened || performance.now() - opened.since > SHARED_FOR) {
+    if (!opened || performance.now() - opened.since > SHARED_FOR_MS) {
       const since = performance.now();
       opened = { folder: await this.#open(path), since, users: 0 };
       this.#opened.set(path, opened);

@@ -2,7 +2,7 @@ import type { Database, Statement } from '../../database/open.js';
 import { openScratch } from '../../database/scratch.js';
 
 /** Bytes from which two files of one size and type are hardly ever different ones. */
-const TELLING = 65_536;
+const TELLING_BYTES = 65_536;
 /** Paths that are shown of each group. */
 const SHOWN_PATHS = 5;
 
@@ -44,7 +44,7 @@ export class Duplicates {
   /** @param extension with its dot */
   add(path: string, name: string, extension: string, size: number): void {
     if (size === 0) return;
-    const { id, count } = this.#add.get(size, size >= TELLING ? `*${extension}` : name, path)!;
+    const { id, count } = this.#add.get(size, size >= TELLING_BYTES ? `*${extension}` : name, path)!;
     if (count === 1) return;
     if (count === 2) this.groups++;
     this.files++;

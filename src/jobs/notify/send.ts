@@ -13,7 +13,7 @@ import { type Notice, noticeJson } from './notice.js';
 /** Where Linux systems have it (Filesystem Hierarchy Standard). */
 const SENDMAIL = ['/usr/sbin/sendmail', '/usr/lib/sendmail', '/usr/bin/sendmail'];
 /** Milliseconds. */
-const PROGRAM_LIMIT = 60_000;
+const PROGRAM_LIMIT_MS = 60_000;
 const POST_LIMIT = 10_000;
 const POST_PAUSES = [1000, 5000];
 
@@ -145,7 +145,7 @@ function feed(
           // It ended just now.
         }
     };
-    const cancel = systemClock.after(PROGRAM_LIMIT, end);
+    const cancel = systemClock.after(PROGRAM_LIMIT_MS, end);
     signal.addEventListener('abort', end, { once: true });
     child.once('error', (error) => {
       cancel();

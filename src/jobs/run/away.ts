@@ -11,7 +11,7 @@ export interface Away {
 }
 
 /** From one look to the next, milliseconds. */
-const FIRST_PAUSE = 60_000;
+const FIRST_PAUSE_MS = 60_000;
 const LONGEST_PAUSE = 15 * 60_000;
 
 /** What a run that found an end away leaves behind: when the job looks again, as its schedule permits. */
@@ -21,6 +21,6 @@ export function waitFor(
   began: boolean,
 ): Required<Pick<ExecutionStats, 'away' | 'again'>> {
   const looks = (before?.looks ?? 0) + 1;
-  const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (looks - 1));
+  const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE_MS * 2 ** (looks - 1));
   return { away: { since: before?.since ?? now, looks, began }, again: now + pause };
 }

@@ -20,7 +20,7 @@ import type { ActContext, Result } from './context.js';
 import { Counts } from './counts.js';
 import { keepCovered } from './covered.js';
 import { foretold } from './foretold.js';
-import { GUARDED, reasonToHold } from './guard.js';
+import { GUARDED_MS, reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
 import { PendingItems, Settling } from './pool.js';
 import { RunResults } from './results.js';
@@ -48,7 +48,7 @@ export interface RunOutcome {
 }
 
 /** Milliseconds after which results are written down. */
-const FLUSH_INTERVAL = 200;
+const FLUSH_INTERVAL_MS = 200;
 const RETRY_FIRST = 500;
 
 /** One run of a job: plan, guard, do, count. Can be paused and cancelled; the next run goes on where it ended. */
@@ -205,7 +205,7 @@ export class Run {
     const { deletions, unchanged } = this.#estimate;
     const guard = transfer.delete_guard;
     const known = (): number => this.#records.count;
-    const lately = (): number => store.deletedSince(job.id, this.#clock.now() - GUARDED);
+    const lately = (): number => store.deletedSince(job.id, this.#clock.now() - GUARDED_MS);
     const reason = reasonToHold({ deletions, unchanged, known, empty: planner.empty, guard, lately });
     if (!allowDeletions && reason !== undefined) {
       const { line } = new Failure('job-source-shrunken', { count: deletions, reason });
@@ -241,7 +241,7 @@ export class Run {
     const pending = new PendingItems(this.#items);
     let rank = 0;
     let held: ReturnType<PendingItems['next']>;
-    const endFlushing = every(this.#clock, FLUSH_INTERVAL, () => this.#results.tryToFlush());
+    const endFlushing = every(this.#clock, FLUSH_INTERVAL_MS, () => this.#results.tryToFlush());
     try {
       // Content first, all of it; then what goes, one after the other so that folders are empty when their turn comes.
       for (const workers of [Math.min(requested, max, Math.max(1, destination.rules.parallelWrites)), 1]) {

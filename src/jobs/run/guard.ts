@@ -2,7 +2,7 @@
 const SUSPICIOUS = 10;
 
 /** For so long what was deleted counts, milliseconds. */
-export const GUARDED = 24 * 3_600_000;
+export const GUARDED_MS = 24 * 3_600_000;
 
 /** What is known of the deletions of a run before the first one. */
 export interface PlannedDeletions {

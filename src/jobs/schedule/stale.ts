@@ -4,7 +4,7 @@ import { nextRun } from './next-run.js';
 /** Runs of the schedule that may pass without one that succeeded. */
 const MISSED = 3;
 /** However short the interval is, a run may take so long (milliseconds). */
-const GRACE = 5 * 60_000;
+const GRACE_MS = 5 * 60_000;
 
 /**
  * Since when a job should have had a run that succeeded, in milliseconds since the epoch; undefined: it is not overdue,
@@ -25,5 +25,5 @@ export function staleSince(job: Job, lastGood: number | undefined, now: number):
     if (next === undefined) return undefined;
     at = Math.max(next, at + 1);
   }
-  return at + GRACE <= now ? at : undefined;
+  return at + GRACE_MS <= now ? at : undefined;
 }

@@ -1,7 +1,7 @@
 import type { Execution } from './executions.js';
 
 /** What was deleted or changed at the destination meanwhile is found by a whole look, so often (milliseconds). */
-const WHOLE_LOOK = 6 * 3_600_000;
+const WHOLE_LOOK_MS = 6 * 3_600_000;
 
 /**
  * Remembers, for as long as the process lives, what the source of each job was like when a run last did everything: a
@@ -13,7 +13,7 @@ export class SourceStates {
 
   isUnchanged(job: string, state: string | undefined, now: number): boolean {
     const seen = this.#seen.get(job);
-    return seen !== undefined && seen.state === state && now >= seen.at && now - seen.at < WHOLE_LOOK;
+    return seen !== undefined && seen.state === state && now >= seen.at && now - seen.at < WHOLE_LOOK_MS;
   }
 
   /** @param state from before the run began, so that what changed during it counts */

@@ -22,7 +22,7 @@ interface Events {
 /** Seconds for which a listing of the projects is good enough for somebody who looks. */
 const FRESH_S = 600;
 /** Milliseconds from a listing that failed to the next. */
-const RETRY = 60_000;
+const RETRY_MS = 60_000;
 
 /** The projects of a company as the server said them last. They are listed again when somebody looks, not too often. */
 export class CompanyProjects {
@@ -68,7 +68,7 @@ export class CompanyProjects {
     if ((age >= 0 && age < FRESH_S) || this.#looking || this.#clock.monotonic() < this.#retryAt) return;
     this.#looking = this.refresh('background', this.#stop.signal)
       .catch((error: unknown) => {
-        this.#retryAt = this.#clock.monotonic() + RETRY;
+        this.#retryAt = this.#clock.monotonic() + RETRY_MS;
         if (!this.#stop.signal.aborted) this.#log.warn({ error }, 'the projects could not be listed');
       })
       .finally(() => {

@@ -77,7 +77,7 @@ const MIGRATIONS = [
 ];
 
 /** Seconds for which a project that may not be read is not asked for again. */
-const REFUSED = 900;
+const REFUSED_S = 900;
 
 /** `company.db`: the projects of a company as they were listed last, their names here, and their file numbers. */
 export class CompanyStore {
@@ -184,7 +184,7 @@ export class CompanyStore {
   /** Why the project could not be opened a short while ago. */
   refusal(id: ProjectId, now: number): Failure | undefined {
     const refused = this.#refusals.get(id);
-    return refused && now - refused.at < REFUSED && now >= refused.at ? failureFromJson(refused.failure) : undefined;
+    return refused && now - refused.at < REFUSED_S && now >= refused.at ? failureFromJson(refused.failure) : undefined;
   }
 
   /** The next one who asks for it is not refused unasked. */

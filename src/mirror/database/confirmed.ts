@@ -2,7 +2,7 @@ import type { RemoteId } from '../../base/ids.js';
 import type { Database, Statement } from '../../database/open.js';
 
 /** Seconds for which a listing may lag behind our own calls. */
-export const STALE_LISTING = 120;
+export const STALE_LISTING_S = 120;
 const MOST_ITEMS = 20_000;
 
 /**
@@ -22,7 +22,7 @@ export class Confirmed {
   constructor(db: Database) {
     this.#put = db.prepare('INSERT OR REPLACE INTO confirmed (remote_id, at, deleted) VALUES (?, ?, ?)');
     this.#forget = db.prepare('DELETE FROM confirmed WHERE remote_id = ?');
-    db.prepare('DELETE FROM confirmed WHERE at < (SELECT max(at) FROM confirmed) - ?').run(STALE_LISTING);
+    db.prepare('DELETE FROM confirmed WHERE at < (SELECT max(at) FROM confirmed) - ?').run(STALE_LISTING_S);
     const kept = db.prepare<[], { remote_id: RemoteId; at: number; deleted: number }>(
       'SELECT * FROM confirmed ORDER BY at',
     );
@@ -62,7 +62,7 @@ export class Confirmed {
   /** Whether a listing of this server time may be older than what we did to the item. */
   isNewerThan(id: RemoteId, serverTime: number): boolean {
     const confirmed = this.#times.get(id);
-    return confirmed !== undefined && serverTime < confirmed + STALE_LISTING;
+    return confirmed !== undefined && serverTime < confirmed + STALE_LISTING_S;
   }
 
   #note(id: RemoteId, serverTime: number): void {

@@ -9,7 +9,7 @@ import type { RawPage } from '../sync/index-source.js';
 import type { WalkStep } from '../sync/walk.js';
 import type { ListedSpan } from './absence.js';
 import type { Change } from './changes.js';
-import { STALE_LISTING } from './confirmed.js';
+import { STALE_LISTING_S } from './confirmed.js';
 import { mirrorOptions } from './files.js';
 import type { FolderAt } from './index-positions.js';
 import type { Binding, Numbers } from './numbers.js';
@@ -40,7 +40,7 @@ export class MirrorStore {
     this.#db = openDatabase(path, mirrorOptions);
     const view = new View(this.#db);
     this.view = view;
-    this.recycled = new RecycledView(this.#db, () => (view.number('bin.at') ?? 0) - STALE_LISTING);
+    this.recycled = new RecycledView(this.#db, () => (view.number('bin.at') ?? 0) - STALE_LISTING_S);
     this.#writer = new WriterThread(path, (changes) => this.#take(changes));
     this.#log = log;
   }

@@ -13,11 +13,11 @@ export interface PollFacts {
 /** Seconds for which a folder that was opened counts as being looked at. */
 export const WATCHED_S = 60;
 /** Seconds between two looks while somebody watches: with the call itself a change shows within 5. */
-const WATCHING = 4.5;
+const WATCHING_S = 4.5;
 /** Seconds between polls while listings of what is being looked at do their work. */
-const BESIDE_LISTINGS = 15;
+const BESIDE_LISTINGS_S = 15;
 /** Seconds between listings that only find out whether polls show all. */
-const TRIAL_LISTING = 30;
+const TRIAL_LISTING_S = 30;
 /** Seconds between polls when nobody has been there for long: 15 calls an hour. */
 export const SLOWEST_S = 240;
 /** How fast it gets slower: seconds a second. */
@@ -31,8 +31,8 @@ export const SWEEP_AGAIN_S = 3600;
 export function pollInterval({ idle, pollsMiss, fixed, wanted = SLOWEST_S }: PollFacts): number {
   if (fixed !== undefined) return fixed;
   const forPeople =
-    idle <= WATCHED_S ? (pollsMiss ? BESIDE_LISTINGS : WATCHING) : WATCHING + (idle - WATCHED_S) * SLOWING;
-  return Math.min(SLOWEST_S, forPeople, Math.max(WATCHING, wanted));
+    idle <= WATCHED_S ? (pollsMiss ? BESIDE_LISTINGS_S : WATCHING_S) : WATCHING_S + (idle - WATCHED_S) * SLOWING;
+  return Math.min(SLOWEST_S, forPeople, Math.max(WATCHING_S, wanted));
 }
 
 /** Polls of an hour for a job that looks every so many seconds where nobody else does. */
@@ -42,5 +42,5 @@ export const pollsPerHour = (wanted: number): number =>
 /** Seconds from one listing of a folder that is being looked at to the next. */
 export function listingInterval({ idle, pollsMiss, fixed }: PollFacts): number {
   if (fixed !== undefined || idle > WATCHED_S) return Number.POSITIVE_INFINITY;
-  return pollsMiss ? WATCHING : TRIAL_LISTING;
+  return pollsMiss ? WATCHING_S : TRIAL_LISTING_S;
 }

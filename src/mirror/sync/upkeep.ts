@@ -41,9 +41,9 @@ const MOST_WATCHED = 32;
 /** Looks of a job that may not come before it counts as gone. */
 const LOOKS_MISSED = 2;
 /** Seconds for which what is in a folder that may not be read is not asked for again. */
-const REFUSED = 3600;
+const REFUSED_S = 3600;
 /** Seconds for which it counts that polls were found to miss something. */
-const MISS_COUNTS = 24 * 3600;
+const MISS_COUNTS_S = 24 * 3600;
 
 /** Decides when to look for changes and how: polls, listings of what is being looked at, pages of a sweep. */
 export class Upkeep {
@@ -172,7 +172,7 @@ export class Upkeep {
   #isRefused(id: RemoteId): boolean {
     const at = this.#refused.get(id);
     if (at === undefined) return false;
-    if (this.#now() - at < REFUSED) return true;
+    if (this.#now() - at < REFUSED_S) return true;
     this.#refused.delete(id);
     return false;
   }
@@ -198,7 +198,7 @@ export class Upkeep {
   #facts(): PollFacts {
     const { view, fixed } = this.#options;
     const missed = view.number(POLLS_MISS);
-    const pollsMiss = missed !== undefined && (view.number('poll.at') ?? 0) - missed < MISS_COUNTS;
+    const pollsMiss = missed !== undefined && (view.number('poll.at') ?? 0) - missed < MISS_COUNTS_S;
     return { idle: this.idle, pollsMiss, fixed, wanted: this.#wanted() };
   }
 

@@ -11,9 +11,9 @@ import { pageRows } from './page-rows.js';
 /** How far from the expected page a file is looked for before its folder is listed instead. */
 const NEIGHBOUR_PAGES = 2;
 /** Seconds that any URL is good for, unless all were ended at once. */
-const LEAST_LIFETIME = 60;
+const LEAST_LIFETIME_S = 60;
 /** Milliseconds between two calls for one page: a storage that refuses URL after URL must not cost a call each. */
-const PAGE_PAUSE = 2000;
+const PAGE_PAUSE_MS = 2000;
 
 /**
  * Where the bytes are. URLs expire; an expired one is renewed together with the up to 2,000 files around it in the
@@ -52,7 +52,7 @@ export class Urls {
   refused(url: KnownUrl): void {
     const now = this.#serverNow();
     // A young one did not die of age, so it tells nothing of others: each that is tried may still be good.
-    if (now === undefined || url.fetchedAt <= 0 || now - url.fetchedAt < LEAST_LIFETIME) return;
+    if (now === undefined || url.fetchedAt <= 0 || now - url.fetchedAt < LEAST_LIFETIME_S) return;
     this.#refusedUntil = Math.max(this.#refusedUntil, url.fetchedAt);
     this.#lifetime = Math.min(this.#lifetime, now - url.fetchedAt);
   }
@@ -89,7 +89,7 @@ export class Urls {
   }
 
   async #fetch(page: number, callClass: CallClass, signal: AbortSignal): Promise<PageSpan> {
-    const wait = (this.#askedAt.get(page) ?? Number.NEGATIVE_INFINITY) + PAGE_PAUSE - this.#clock.monotonic();
+    const wait = (this.#askedAt.get(page) ?? Number.NEGATIVE_INFINITY) + PAGE_PAUSE_MS - this.#clock.monotonic();
     // Whoever needs the page meanwhile joins.
     if (wait > 0) await this.#clock.sleep(wait, signal);
     this.#askedAt.set(page, this.#clock.monotonic());

@@ -48,7 +48,7 @@ const UNWANTED = -1 as VersionId;
 /** How long a server may take to finish what it has answered with an error: milliseconds, more than an hour. */
 const LATEST_MS = 2 * 3_600_000;
 /** How long what a poll shows may take to be looked at, with all pauses in between: milliseconds. */
-const LOOKED_AT = 15 * 60_000;
+const LOOKED_AT_MS = 15 * 60_000;
 
 /** Calls that may have an effect yet. Written down: the effect may come after a restart. */
 export class LateCalls {
@@ -190,6 +190,6 @@ export class LateCalls {
     const [poll, now] = [this.#lastPoll(), this.#clock.monotonic()];
     const overdue = this.#overdue.get(at) ?? { since: now, poll };
     this.#overdue.set(at, overdue);
-    return now - overdue.since > LOOKED_AT && poll !== overdue.poll;
+    return now - overdue.since > LOOKED_AT_MS && poll !== overdue.poll;
   }
 }

@@ -6,9 +6,9 @@ import { isGuarded } from './delete-guard.js';
 import type { Refusals } from './refusals.js';
 
 /** Milliseconds that `drain` waits for the rename of what looks like a transfer temporary: programs rename at once. */
-const DRAIN_TEMPORARY = 5000;
+const DRAIN_TEMPORARY_MS = 5000;
 /** Milliseconds after which what failed in passing is tried again while somebody drains; it grows. */
-const DRAIN_RETRY = 1000;
+const DRAIN_RETRY_MS = 1000;
 /** Somebody waits for this very item. */
 const AT_ONCE: Delays = { settle: 0, deletion: 0, temporary: 0, retry: FIRST_RETRY };
 
@@ -47,8 +47,8 @@ export class Readiness {
     const kind = outbox.names.kind(intent.name, intent.folder);
     if (this.#urgent.has(intent.inode)) return readyAt(intent, kind, 0, AT_ONCE);
     if (this.#draining === 0) return readyAt(intent, kind, writers, this.#delays);
-    const temporary = Math.min(this.#delays.temporary, DRAIN_TEMPORARY);
-    const at = readyAt(intent, kind, writers, { ...AT_ONCE, temporary, retry: DRAIN_RETRY });
+    const temporary = Math.min(this.#delays.temporary, DRAIN_TEMPORARY_MS);
+    const at = readyAt(intent, kind, writers, { ...AT_ONCE, temporary, retry: DRAIN_RETRY_MS });
     // What failed before is tried at once, and what fails now has its usual pause.
     const isOld = intent.state === 'failed' && !this.#hasFailedSince(intent, this.#drainBegan);
     return at !== undefined && isOld ? Math.min(at, this.#outbox.clock.now()) : at;

@@ -6,7 +6,7 @@ import { type Intent, NO_INODE, NO_REMOTE } from '../intents/intent.js';
 import type { Outbox } from '../outbox.js';
 
 /** Milliseconds from one try in a folder that refused a change to the next. */
-const QUARTER = 15 * 60_000;
+const QUARTER_MS = 15 * 60_000;
 /**
  * Several changes can be under way at the first refusal, and a try can cost two calls. The first tries come in a quarter of
  * an hour each all the same; after them up to so many quarters more are waited until the average is one call.
@@ -20,7 +20,7 @@ const STREAK = 3;
 /** Milliseconds after which one looks again where nothing can be tried now. */
 const CHECK_INTERVAL_MS = 60_000;
 /** Milliseconds for which it is taken as known which folders lie above one: all that waits is asked for at once. */
-const CHAIN_KNOWN = 1000;
+const CHAIN_KNOWN_MS = 1000;
 /** Folders of which that is remembered. */
 const CHAINS = 1000;
 /** Folders above each other: more is a circle. */
@@ -115,9 +115,9 @@ export class Refusals {
     if (streak >= STREAK) refused.taken.delete(kind);
     refused.at = now;
     refused.tick = tick;
-    const paid = Math.floor((tick - refused.firstTick) / QUARTER);
+    const paid = Math.floor((tick - refused.firstTick) / QUARTER_MS);
     const owed = Math.min(MOST_EXTRA, Math.max(0, refused.calls - paid));
-    refused.until = now + QUARTER * (1 + (refused.tries < PROMPT_TRIES ? 0 : owed));
+    refused.until = now + QUARTER_MS * (1 + (refused.tries < PROMPT_TRIES ? 0 : owed));
   }
 
   /** The server took a change. */
@@ -212,7 +212,7 @@ export class Refusals {
   #above(folder: Inode): readonly Inode[] {
     const now = this.#outbox.clock.monotonic();
     const known = this.#chains.get(folder);
-    if (known && now - known.at < CHAIN_KNOWN) return known.folders;
+    if (known && now - known.at < CHAIN_KNOWN_MS) return known.folders;
     const folders = this.#lookAbove(folder);
     this.#chains.set(folder, { at: now, folders });
     return folders;

@@ -31,16 +31,16 @@ export interface SchedulerOptions {
 }
 
 /** Milliseconds. */
-const DISK_PAUSE = 5000;
+const DISK_PAUSE_MS = 5000;
 const TICK = 20;
 /** Changes that follow each other within a tick are looked at together, milliseconds after the first at the latest. */
 const BURST = 1000;
 /** Everything is looked at anew so often, whether something happened to it or not, milliseconds. */
-const SWEEP = 60_000;
+const SWEEP_MS = 60_000;
 /** Somebody who drains waits for the next that is done, but no longer than this, milliseconds. */
-const LONGEST_WAIT = 500;
+const LONGEST_WAIT_MS = 500;
 /** Milliseconds that `drain` waits for the kernel to tell that nobody has a file any more which a program closed before. */
-const RELEASE_COMES = 1000;
+const RELEASE_COMES_MS = 1000;
 
 /** Brings the intents to the server in an order that the server can follow, again and again until each is there. */
 export class Scheduler {
@@ -118,10 +118,10 @@ export class Scheduler {
         this.#tick();
         if (this.#underWay.size === 0) {
           const left = [...intents.all()].filter((intent) => intent.state !== 'local');
-          const isClosing = clock.monotonic() - began < RELEASE_COMES && left.some(this.#readiness.isClosing);
+          const isClosing = clock.monotonic() - began < RELEASE_COMES_MS && left.some(this.#readiness.isClosing);
           if (!isClosing && !this.#prospects.areThere(left, began, isPatient)) return left;
         }
-        await this.#completions.next(LONGEST_WAIT, signal);
+        await this.#completions.next(LONGEST_WAIT_MS, signal);
         signal.throwIfAborted();
         if (this.#diskError !== undefined) throw this.#diskError;
       }
@@ -154,7 +154,7 @@ export class Scheduler {
           this.#options.log.warn({}, failure.line);
           throw failure;
         }
-        await this.#completions.next(LONGEST_WAIT, signal);
+        await this.#completions.next(LONGEST_WAIT_MS, signal);
         if (signal.aborted) throw new Failure('interrupted');
       }
     } finally {
@@ -269,7 +269,7 @@ export class Scheduler {
   #lookAtTouched(now: number): void {
     const { intents } = this.#options.outbox;
     if (now >= this.#sweepAt) {
-      this.#sweepAt = now + SWEEP;
+      this.#sweepAt = now + SWEEP_MS;
       intents.touchAll();
     }
     const touched = new Set(intents.takeTouched());
@@ -381,9 +381,9 @@ export class Scheduler {
   /** What happened cannot be written down: nothing more is begun until the disk has had time to recover. */
   #unwritable(error: unknown): void {
     this.#diskError = error;
-    this.#prospects.pause(DISK_PAUSE);
+    this.#prospects.pause(DISK_PAUSE_MS);
     this.#options.log.error({ error }, 'the outbox cannot be written; nothing goes up meanwhile');
-    this.#wake(DISK_PAUSE);
+    this.#wake(DISK_PAUSE_MS);
   }
 
   #failed(intent: Intent, error: unknown): void {

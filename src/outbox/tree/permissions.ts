@@ -5,7 +5,7 @@ import { READ_ONLY } from '../../mirror/database/flags.js';
 import type { LocalItem, Tree } from './tree.js';
 
 /** How long a refusal of the server is remembered, milliseconds: permissions change, and a try costs a call. */
-const REMEMBERED = 15 * 60_000;
+const REMEMBERED_MS = 15 * 60_000;
 
 /**
  * What this account may change, told at open or create and not by a refusal an hour later: as the mirror's rows say it,
@@ -23,7 +23,7 @@ export class Permissions {
 
   /** The server refused to change this item, or to put something into this folder. */
   refused(inode: Inode): void {
-    this.#refused.set(inode, this.#clock.now() + REMEMBERED);
+    this.#refused.set(inode, this.#clock.now() + REMEMBERED_MS);
   }
 
   /** The server let it be changed. */

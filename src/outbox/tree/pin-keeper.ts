@@ -44,7 +44,7 @@ const PAUSE_FACTOR = 20;
 /** Milliseconds until a change has all that is pinned looked at again, although not all was fetched. */
 const LONGEST_DELAY_MS = 60_000;
 /** Milliseconds until what could not be fetched is tried again; doubles up to the last. */
-const RETRY_FIRST = 15_000;
+const RETRY_FIRST_MS = 15_000;
 const RETRY_LAST = 600_000;
 
 /**
@@ -61,7 +61,7 @@ export class PinKeeper {
   #dueAt = Number.POSITIVE_INFINITY;
   #work: Promise<void> | undefined;
   #again = false;
-  #retry = RETRY_FIRST;
+  #retry = RETRY_FIRST_MS;
   #tookMs = 0;
   #saidFull = false;
 
@@ -142,7 +142,7 @@ export class PinKeeper {
       const wanted: ContentVersion[] = [];
       this.#totals = await this.#measure(this.#options.pins.items(), signal, wanted);
       const isDone = await this.#fetchAll(wanted, signal);
-      if (isDone) this.#retry = RETRY_FIRST;
+      if (isDone) this.#retry = RETRY_FIRST_MS;
       else this.#later();
       // What did not fit into one batch.
       if (isDone && wanted.length === BATCH_VERSIONS) this.#again = true;

@@ -32,11 +32,11 @@ export interface CheckoutOptions {
 }
 
 /** How long a check-out is asked for unless told, seconds: the longest of Procore's usual periods below a week. */
-export const USUAL_CHECKOUT = 24 * 3600;
+export const USUAL_CHECKOUT_S = 24 * 3600;
 /** A check-out that lasts at least so much longer is not renewed at the next open, seconds. */
-const ENOUGH = 3600;
+const ENOUGH_S = 3600;
 /** Changes rest so long before one looks which check-outs nobody needs any more, milliseconds. */
-const TIDY_DELAY = 1000;
+const TIDY_DELAY_MS = 1000;
 
 /**
  * Who has which file checked out. Own check-outs are written down before they count, so that none outlives a crash:
@@ -116,7 +116,7 @@ export class Checkouts {
     const { inode } = item;
     this.#opening.set(inode, (this.#opening.get(inode) ?? 0) + 1);
     try {
-      await this.take(item, USUAL_CHECKOUT, 'open', call);
+      await this.take(item, USUAL_CHECKOUT_S, 'open', call);
       return await open();
     } finally {
       const left = this.#opening.get(inode)! - 1;
@@ -165,7 +165,7 @@ export class Checkouts {
   async #take(item: LocalItem, seconds: number, why: Why, call: CallOptions): Promise<void> {
     const before = this.#own.get(item.inode);
     const until = this.#now() + seconds;
-    if (before && before.until > Math.min(until, this.#now() + ENOUGH) && (before.why === 'asked' || why === 'open'))
+    if (before && before.until > Math.min(until, this.#now() + ENOUGH_S) && (before.why === 'asked' || why === 'open'))
       return;
     const row: OwnCheckout = { inode: item.inode, remoteId: item.remoteId, until, why };
     this.#remember(row);
@@ -183,7 +183,7 @@ export class Checkouts {
 
   #soon(): void {
     if (this.#own.size === 0 || this.#cancelTidying || this.#stop.signal.aborted) return;
-    this.#cancelTidying = this.#options.outbox.clock.after(TIDY_DELAY, () => {
+    this.#cancelTidying = this.#options.outbox.clock.after(TIDY_DELAY_MS, () => {
       this.#cancelTidying = undefined;
       this.#tidying = this.#tidy().catch((error: unknown) =>
         this.#options.log.error({ error }, 'check-outs could not be tidied up; the next change tries again'),

@@ -152,7 +152,7 @@ export class Sender {
     const began = clock.monotonic();
     const { uploadUuid, intent: sent } = await this.#upload(from, name, call);
     let uploaded: Intent | undefined = sent;
-    if (clock.monotonic() - began > LOOK_AGAIN) {
+    if (clock.monotonic() - began > LOOK_AGAIN_MS) {
       current = await client.fileNow(project, intent.remoteId, call);
       uploaded = await this.#from(this.attempts.current(sent), current, call);
       if (!uploaded) return;
@@ -354,7 +354,7 @@ export class Sender {
 }
 
 /** After an upload that took longer than this the file is looked at again before it gets a version, milliseconds. */
-const LOOK_AGAIN = 10_000;
+const LOOK_AGAIN_MS = 10_000;
 
 /** Whether the file has another content than the one that the intent's was made from. */
 const isAnother = ({ version }: RemoteItem, { baseVersion }: Intent): boolean =>

@@ -5,11 +5,11 @@ import { onDisk } from '../../base/disk.js';
 import { isFailure } from '../../base/errors.js';
 
 /** Bytes: some hundred changes that only say what is to be done. */
-const SIZE = 4 * 2 ** 20;
+const SIZE_BYTES = 4 * 2 ** 20;
 /** Room is given in steps, bytes, of a few pages of the database each: others would take what is left of it. */
 const STEP_BYTES = 2 ** 14;
 /** The room is taken again when there is so much more, bytes, and looked for no more often than this, milliseconds. */
-const PLENTY = 4 * SIZE;
+const PLENTY_MS = 4 * SIZE_BYTES;
 const PAUSE_MS = 1000;
 
 /**
@@ -26,7 +26,7 @@ export class DiskReserve {
     this.#path = path;
     this.#clock = clock;
     this.#size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-    if (this.#size < SIZE) this.#take();
+    if (this.#size < SIZE_BYTES) this.#take();
   }
 
   /** Writes to the disk; when it is full, with the room that was kept. @throws Failure `disk-full`, `disk-failed` */
@@ -34,7 +34,7 @@ export class DiskReserve {
     for (;;)
       try {
         const result = onDisk(work);
-        if (this.#size < SIZE) this.#take();
+        if (this.#size < SIZE_BYTES) this.#take();
         return result;
       } catch (error) {
         if (!isFailure(error, 'disk-full') || !this.#give()) throw error;
@@ -58,10 +58,10 @@ export class DiskReserve {
     this.#triedAt = this.#clock.monotonic();
     try {
       const { bavail, bsize } = statfsSync(dirname(this.#path));
-      if (bavail * bsize < PLENTY) return;
+      if (bavail * bsize < PLENTY_MS) return;
       // Written, since what is only promised (a hole) is no room.
-      writeFileSync(this.#path, Buffer.alloc(SIZE, 0x20), { mode: 0o600 });
-      this.#size = SIZE;
+      writeFileSync(this.#path, Buffer.alloc(SIZE_BYTES, 0x20), { mode: 0o600 });
+      this.#size = SIZE_BYTES;
     } catch {
       // What is half there is in the way of what is written.
       rmSync(this.#path, { force: true });

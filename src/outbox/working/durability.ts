@@ -10,7 +10,7 @@ import type { WorkingFile } from './working-file.js';
 /** Milliseconds after which what was acknowledged is brought to the platter without being asked. */
 const SYNC_DELAY_MS = 5000;
 /** What acknowledges nothing is written down so long after at the latest, milliseconds. */
-const WRITE_DOWN = 50;
+const WRITE_DOWN_MS = 50;
 /** Intents that are written down without a pause. */
 const AT_ONCE = 200;
 
@@ -73,7 +73,7 @@ export class Durability {
   /** Nobody is told of a new file's content before it is closed: its intent need not be written down at once. */
   putSoon(intent: Intent): void {
     this.#parts.intents.putSoon(intent);
-    this.#cancelWritingDown ??= this.#parts.clock.after(WRITE_DOWN, () => {
+    this.#cancelWritingDown ??= this.#parts.clock.after(WRITE_DOWN_MS, () => {
       this.#cancelWritingDown = undefined;
       try {
         this.#parts.intents.writeDown();

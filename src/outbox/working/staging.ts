@@ -22,15 +22,15 @@ import { asInode, type Inode } from '../../base/ids.js';
 import { lastErrno, libc } from '../../fuse/libc.js';
 
 /** Bytes: with less room than a program writes at once, it met the end of the disk. */
-const FULL = 2 ** 17;
+const FULL_BYTES = 2 ** 17;
 /** What is known of the disk's free space is believed for so long, milliseconds: others write there as well. */
-const SPACE_KNOWN = 100;
+const SPACE_KNOWN_MS = 100;
 /** fcntl(2), of Linux. */
 const F_SETLEASE = 1024;
 const F_RDLCK = 0;
 const EAGAIN = 11;
 /** Bytes. */
-const PLENTY = 2 ** 32;
+const PLENTY_BYTES = 2 ** 32;
 
 /** The folder of staging files, one an inode, and `lost+found` beside it for what no row owns. */
 export class Staging {
@@ -148,15 +148,15 @@ export class Staging {
   /** A write may just have failed for want of room. */
   get isFull(): boolean {
     // No disk takes so much within the time that this is believed.
-    if (this.#clock.monotonic() - this.#space.at < SPACE_KNOWN && this.#space.free > PLENTY) return false;
-    return this.#freeSpace() < FULL;
+    if (this.#clock.monotonic() - this.#space.at < SPACE_KNOWN_MS && this.#space.free > PLENTY_BYTES) return false;
+    return this.#freeSpace() < FULL_BYTES;
   }
 
   /** @throws Failure `disk-full` when `bytes` more would touch the reserve */
   requireSpace(bytes: number): void {
     const now = this.#clock.monotonic();
     // A little that is asked for often is looked up now and then; what is large, each time.
-    if (bytes > 0 || this.#space.at === 0 || now - this.#space.at > SPACE_KNOWN) this.#freeSpace();
+    if (bytes > 0 || this.#space.at === 0 || now - this.#space.at > SPACE_KNOWN_MS) this.#freeSpace();
     if (this.#space.free - bytes < this.#reserve)
       throw new Failure('disk-full', { path: 'what is written', disk: this.#folder });
   }

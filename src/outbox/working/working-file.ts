@@ -23,11 +23,11 @@ const read = promisify(readCallback);
 const write = promisify(writeCallback);
 const fsync = promisify(fsyncCallback);
 /** Bytes that the base is brought in with at a time. */
-const FILL_STEP = 2 ** 20;
+const FILL_STEP_BYTES = 2 ** 20;
 /** File times move in steps (a tick of the kernel): two writes within one, milliseconds, may show the same time. */
 const TIME_GRAIN = 20;
 /** Milliseconds that a time lies back which no write can have. */
-const SETTLED = 1000;
+const SETTLED_MS = 1000;
 /** How often a file that is written to all the time is synced in the thread pool. */
 const SYNC_ROUNDS = 4;
 
@@ -130,7 +130,7 @@ export class WorkingFile {
 
   /** What it holds so far is no change. Its time goes so far back that each write from now on shows in it. */
   settle(): void {
-    this.#setTime(this.#stat().mtimeMs - SETTLED);
+    this.#setTime(this.#stat().mtimeMs - SETTLED_MS);
     this.#seen = this.#stat();
   }
 
@@ -309,7 +309,7 @@ export class WorkingFile {
   async #fill(signal: AbortSignal): Promise<void> {
     try {
       for (let gap = this.#nextGap(); gap; gap = this.#nextGap())
-        await this.#bring(gap.start, Math.min(gap.end, gap.start + FILL_STEP), signal);
+        await this.#bring(gap.start, Math.min(gap.end, gap.start + FILL_STEP_BYTES), signal);
       this.#endBase();
     } catch (error) {
       this.#filling = undefined;

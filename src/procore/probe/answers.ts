@@ -34,7 +34,7 @@ export const unlessRepeated =
   };
 
 /** Bytes of a reply that a server which compresses at all would not send as they are. */
-const WORTH_IT = 4096;
+const WORTH_IT_BYTES = 4096;
 
 /** How replies came of which one at least has to be long. */
 export const compressionUsed =
@@ -47,7 +47,7 @@ export const compressionUsed =
       )
     )
       return 'gzip';
-    return replies.some(({ text }) => text.length >= WORTH_IT) ? 'none' : undefined;
+    return replies.some(({ text }) => text.length >= WORTH_IT_BYTES) ? 'none' : undefined;
   };
 
 /** The status of a refusal. */

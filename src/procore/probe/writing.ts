@@ -27,7 +27,7 @@ export const SENT = {
 const NEXT_SECOND = 1100;
 const CHECK_OUT_SECONDS = 3;
 /** For the cleaning up after an interruption, ms. */
-const LAST_CALL = 60_000;
+const LAST_CALL_MS = 60_000;
 
 /** What became of the folder that everything was made in. */
 export interface CleanUp {
@@ -62,7 +62,7 @@ export async function writeFacts(
 async function removeScratch(caller: Caller, evidence: Evidence, place: ProbedProject, name: string): Promise<CleanUp> {
   const { company, project, folder } = place;
   const signal = caller.signal;
-  caller.signal = AbortSignal.timeout(LAST_CALL);
+  caller.signal = AbortSignal.timeout(LAST_CALL_MS);
   try {
     let id = idOf(evidence.seen.scratch);
     if (id === undefined) {

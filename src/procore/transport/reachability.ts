@@ -18,7 +18,7 @@ const NOT_SENT = new Set([
 export const wasNotSent = (error: unknown): boolean => NOT_SENT.has(errnoOf(error) ?? '');
 
 /** Milliseconds between two looks, growing, and how long one may take. */
-const FIRST_PAUSE = 500;
+const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE = 5000;
 const CHECK_INTERVAL_MS = 5000;
 
@@ -75,7 +75,7 @@ export class Reachability {
 
   async #watch(url: URL): Promise<void> {
     const { signal } = this.#closed;
-    for (let pause = FIRST_PAUSE; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    for (let pause = FIRST_PAUSE_MS; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       try {
         await this.#clock.sleep(pause, signal);
       } catch {

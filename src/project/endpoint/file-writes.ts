@@ -22,7 +22,7 @@ import type { ProjectChanges } from './project-changes.js';
 import type { ProcoreEndpointOptions, ProjectAccess, ProjectTree } from './project-tree.js';
 
 /** After an upload that took longer than this the file is looked at again before it gets a version, milliseconds. */
-const LOOK_AGAIN = 10_000;
+const LOOK_AGAIN_MS = 10_000;
 
 /** A file as the server has it, and which of its versions is what was sent; undefined: the reply does not tell. */
 interface Made extends WrittenItem {
@@ -188,7 +188,7 @@ export class FileWrites {
     const base = late ? late.baseNumber : (current.item.version?.number ?? 0);
     if (late && isSameContent(late.digests, digests))
       return this.#published({ ...current, ours: current.item.version }, base, [digests], path, options);
-    if (clock.monotonic() - began > LOOK_AGAIN) {
+    if (clock.monotonic() - began > LOOK_AGAIN_MS) {
       const seen = current.item.version?.id;
       current = await client.fileNow(project, known.remoteId, call);
       if (current.item.deleted || current.item.version?.id !== seen) throw await this.#other(current, path);

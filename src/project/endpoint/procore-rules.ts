@@ -1,13 +1,13 @@
 import type { TargetRules } from '../../endpoints/target.js';
 import { platforms } from '../../names/platforms.js';
-import { LARGEST_UPLOAD } from '../../procore/uploads.js';
+import { LARGEST_UPLOAD_BYTES } from '../../procore/uploads.js';
 
 const RULES: TargetRules = {
   platform: 'procore',
   names: platforms.procore,
   caseInsensitive: false,
   normalizes: false,
-  maxFileSize: LARGEST_UPLOAD,
+  maxFileSize: LARGEST_UPLOAD_BYTES,
   restrictedTypes: [],
   timeGrain: 1,
   setsTimes: false,

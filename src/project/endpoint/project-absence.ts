@@ -7,7 +7,7 @@ import type { Mirror } from '../../mirror/mirror.js';
 import { linuxNames } from '../../names/linux.js';
 
 /** The bin is asked again about what it did not have after so long, milliseconds: sweeps and polls look meanwhile. */
-const ASK_AGAIN = 15 * 60_000;
+const ASK_AGAIN_MS = 15 * 60_000;
 
 /** Tells what was deleted in a project from what may only not be seen any more. One for a run. */
 export class ProjectAbsence {
@@ -35,7 +35,7 @@ export class ProjectAbsence {
 
   #mayBeNews({ since }: Whereabouts): boolean {
     const { answered } = this.#mirror.bin;
-    return !answered || answered.age > ASK_AGAIN || (since !== undefined && since > answered.at);
+    return !answered || answered.age > ASK_AGAIN_MS || (since !== undefined && since > answered.at);
   }
 
   #known(names: readonly string[], id: string | undefined): Whereabouts {

@@ -3,7 +3,7 @@ import type { Database } from '../../database/open.js';
 import type { Account, Role } from './account.js';
 
 /** Seconds. */
-const ACCESS_LIFE = 3600;
+const ACCESS_LIFE_S = 3600;
 const REFRESH_LIFE = 30 * 86_400;
 
 export interface Issued {
@@ -48,14 +48,14 @@ export class Tokens {
     this.#db
       .transaction(() => {
         this.#forget(now);
-        insert.run(hashOf(access), 'access', session, name, now + ACCESS_LIFE);
+        insert.run(hashOf(access), 'access', session, name, now + ACCESS_LIFE_S);
         if (refresh !== undefined) insert.run(hashOf(refresh), 'refresh', session, name, now + REFRESH_LIFE);
       })
       .immediate();
     return {
       access_token: access,
       token_type: 'bearer',
-      expires_in: ACCESS_LIFE,
+      expires_in: ACCESS_LIFE_S,
       ...(refresh === undefined ? {} : { refresh_token: refresh }),
     };
   }

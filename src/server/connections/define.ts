@@ -17,7 +17,7 @@ import type { Reach } from '../reach.js';
 import { requireTarget } from './limits.js';
 
 /** Milliseconds: a test that takes longer has failed. */
-const TEST_LIMIT = 120_000;
+const TEST_LIMIT_MS = 120_000;
 const MOST_TESTS = 8;
 
 const number = z.union([
@@ -178,8 +178,8 @@ export async function testAnyConnection(
   signal: AbortSignal,
 ): Promise<object> {
   const over = (): Failure =>
-    new Failure('target-unreachable', { target: connection.name, why: `no answer within ${TEST_LIMIT / 1000} s` });
-  const limit = limited(signal, TEST_LIMIT, over);
+    new Failure('target-unreachable', { target: connection.name, why: `no answer within ${TEST_LIMIT_MS / 1000} s` });
+  const limit = limited(signal, TEST_LIMIT_MS, over);
   try {
     return await testing.run(() => testWithin(parts, connection, limit.signal));
   } finally {

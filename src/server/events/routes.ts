@@ -10,7 +10,7 @@ import { Feed, type Topics } from './feed.js';
 const MOST_WATCHERS = 100;
 const MOST_OF_ONE = 20;
 /** Bytes that a reader may be behind; one that is slower is sent away, and comes back. */
-const MOST_WAITING = 4 * 1024 * 1024;
+const MOST_WAITING_BYTES = 4 * 1024 * 1024;
 const HEARTBEAT = 5000;
 /** A token may have ended meanwhile: whoever watches asks again. */
 const LONGEST_MS = 30 * 60_000;
@@ -86,7 +86,7 @@ export function serveEvents(app: FastifyInstance, parts: ServiceParts, guard: Ac
     };
     const write = (text: string): void => {
       if (raw.writableEnded) return;
-      if (raw.writableLength > MOST_WAITING) raw.destroy();
+      if (raw.writableLength > MOST_WAITING_BYTES) raw.destroy();
       else if (isAdmitted()) raw.write(text);
       else end();
     };

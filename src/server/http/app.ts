@@ -10,14 +10,14 @@ import { requestNoteOf } from '../access/request-note.js';
 import type { Shares } from '../access/share.js';
 import { writeDown } from './audited.js';
 import { countReply, csvOfOne, csvReply, hasCsv, listReply, oneReply } from './envelope.js';
-import { BODY_LIMIT, errorBody, failureOf, statusOf } from './errors.js';
+import { BODY_LIMIT_MS, errorBody, failureOf, statusOf } from './errors.js';
 import type { ServiceHosts } from './hosts.js';
 import type { Ask, ListRoute, PlainRoute, Route } from './route.js';
 import { HEAD_BYTES, openServer } from './server.js';
 import type { TlsPair } from './tls.js';
 
 /** Milliseconds in which a client that is sent away can read why. */
-const LINGER = 2000;
+const LINGER_MS = 2000;
 
 /** What browsers are told with every reply. */
 export const HEADERS = {
@@ -44,7 +44,7 @@ export interface AppOptions {
 /** Fastify as this service uses it: every error in one form, every reply with the headers that browsers need. */
 export function openApp({ guard, log, audit, hosts, proxies, tls }: AppOptions): FastifyInstance {
   const app = Fastify({
-    bodyLimit: BODY_LIMIT,
+    bodyLimit: BODY_LIMIT_MS,
     serverFactory: (listener) => openServer(listener, proxies, tls),
     trustProxy: (address: string) => proxies.has(address),
     forceCloseConnections: true,
@@ -64,7 +64,7 @@ export function openApp({ guard, log, audit, hosts, proxies, tls }: AppOptions):
         `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
       );
       // Who does not close its side as well keeps the socket else.
-      setTimeout(() => socket.destroy(), LINGER).unref();
+      setTimeout(() => socket.destroy(), LINGER_MS).unref();
     },
     frameworkErrors: (error, _, reply) => answerError(reply, error, log),
   });

@@ -6,11 +6,11 @@ import { dropStalled } from './stalled.js';
 import type { TlsPair } from './tls.js';
 
 /** Milliseconds for the head of a request, for all of it, and for a client that asks nothing more. */
-const HEAD_LIMIT = 10_000;
+const HEAD_LIMIT_MS = 10_000;
 const REQUEST_LIMIT = 12_000;
 const IDLE_LIMIT = 15_000;
 /** Milliseconds in which a new connection must say something, and have agreed on how to speak TLS. */
-const SILENT_LIMIT = 5000;
+const SILENT_LIMIT_MS = 5000;
 const HANDSHAKE_LIMIT = 10_000;
 const MOST_CONNECTIONS = 1000;
 /** Of one client; and of this machine or a trusted proxy, which leaves some to others as well. */
@@ -21,7 +21,7 @@ export const HEAD_BYTES = 16 * 1024;
 /** A server that no client can keep from the others. */
 export function openServer(listener: RequestListener, proxies: AddressList, tls: TlsPair | undefined): Server {
   const options: ServerOptions = {
-    headersTimeout: HEAD_LIMIT,
+    headersTimeout: HEAD_LIMIT_MS,
     requestTimeout: REQUEST_LIMIT,
     keepAliveTimeout: IDLE_LIMIT,
     maxHeaderSize: HEAD_BYTES,
@@ -36,7 +36,7 @@ export function openServer(listener: RequestListener, proxies: AddressList, tls:
     most: MOST_OF_ONE,
     mostForMany: MOST_FOR_MANY,
     isForMany: (address) => LOOPBACK.has(address) || proxies.has(address),
-    silent: SILENT_LIMIT,
+    silent: SILENT_LIMIT_MS,
   });
   dropStalled(server);
   return server;

@@ -10,9 +10,9 @@ import type { HiddenPlace, HiddenPlaces, PlaceOf } from './places.js';
 
 const { S_IFDIR, S_IFREG } = constants;
 /** Seconds: of what is in here the kernel is not told when it changes. */
-const TIMEOUT = 1;
+const TIMEOUT_S = 1;
 /** Seconds: a version never changes. */
-const LASTING = 3600;
+const LASTING_S = 3600;
 
 /** What stat(2) says of the hidden folder and all in it: readable as the mount's owner and umask permit, never writable. */
 export class Entries {
@@ -27,18 +27,18 @@ export class Entries {
   }
 
   fixed(place: PlaceOf<'top' | 'bin'>): Entry {
-    return this.#entry(place, this.#folder(place, 0, this.#since), LASTING);
+    return this.#entry(place, this.#folder(place, 0, this.#since), LASTING_S);
   }
 
   versionsOf(item: LocalItem): Entry {
     const place = { kind: 'versions', inode: item.inode } as const;
-    return this.#entry(place, this.#folder(place, item.flags, item.updatedAt), TIMEOUT);
+    return this.#entry(place, this.#folder(place, item.flags, item.updatedAt), TIMEOUT_S);
   }
 
   version(item: LocalItem, { number, version }: OlderVersion): Entry {
     const place = { kind: 'version', inode: item.inode, number } as const;
     const { size, createdAt } = version;
-    return this.#entry(place, this.#file(place, item.flags, size, createdAt, createdAt), LASTING);
+    return this.#entry(place, this.#file(place, item.flags, size, createdAt, createdAt), LASTING_S);
   }
 
   recycled(item: Item): Entry {
@@ -46,7 +46,7 @@ export class Entries {
     const attributes = item.isFile
       ? this.#file(place, item.flags, item.size, item.versionAt, item.updatedAt)
       : this.#folder(place, item.flags, item.updatedAt);
-    return this.#entry(place, attributes, TIMEOUT);
+    return this.#entry(place, attributes, TIMEOUT_S);
   }
 
   dots(self: HiddenPlace, above: HiddenPlace): DirectoryEntry[] {
@@ -57,7 +57,7 @@ export class Entries {
   }
 
   #entry(place: HiddenPlace, attributes: Attributes, attributeTimeout: number): Entry {
-    const entryTimeout = place.kind === 'top' || place.kind === 'bin' ? LASTING : TIMEOUT;
+    const entryTimeout = place.kind === 'top' || place.kind === 'bin' ? LASTING_S : TIMEOUT_S;
     return { node: this.#places.node(place), attributes, entryTimeout, attributeTimeout };
   }
 
