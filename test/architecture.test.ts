@@ -128,6 +128,24 @@ t.test('nothing with content or secrets lies in the folder for temporary files o
   t.strictSame(found.map((file) => relative(src, file)).sort(), SYSTEM_TEMPORARY);
 });
 
+/** Of the product: the simulator and the page are programs of their own. */
+const ELSEWHERE = ['simulator', 'page'];
+
+t.test('an exported name means one thing', async (t) => {
+  const found = new Map<string, Set<string>>();
+  const pattern = /^export (?:abstract |async )*(?:function\*?|class|const|let|interface|type|enum) (\w+)/gm;
+  for (const file of sources(src)) {
+    if (ELSEWHERE.includes(layerOf(file))) continue;
+    for (const [, name] of readFileSync(file, 'utf8').matchAll(pattern))
+      found.set(name!, (found.get(name!) ?? new Set()).add(relative(src, file)));
+  }
+  const double = [...found].filter(([, files]) => files.size > 1);
+  t.strictSame(
+    double.map(([name, files]) => `${name}: ${[...files].join(', ')}`),
+    [],
+  );
+});
+
 t.test('source files stay readable', async (t) => {
   for (const file of sources(src)) {
     const lines = readFileSync(file, 'utf8').split('\n').length;

@@ -42,7 +42,7 @@ interface Habit {
 const KNOWN_MS = 1000;
 const PROCESSES = 512;
 /** Beginnings in a row that make a habit, and how long it is remembered (milliseconds). */
-const HABIT_MS = 4;
+const HABIT = 4;
 const REMEMBERED = 60_000;
 /** Who read no further (bytes; the kernel reads ahead of it), and left more than half, has looked at the beginning. */
 const HEAD_BYTES = 512 * 1024;
@@ -99,7 +99,7 @@ export class Readers {
   }
 
   #hasHabit(caller: Caller): boolean {
-    return (this.#habit(caller)?.heads ?? 0) >= HABIT_MS;
+    return (this.#habit(caller)?.heads ?? 0) >= HABIT;
   }
 
   #habit({ pid }: Caller): Habit | undefined {

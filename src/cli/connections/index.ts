@@ -108,5 +108,5 @@ export const projectsCommand: Command = {
   name: 'projects',
   arguments: '<connection>',
   summary: 'companies and projects that the connection can see',
-  run: async (context) => (await import('./test.js')).listProjects(context),
+  run: async (context) => (await import('./test.js')).showProjects(context),
 };

@@ -16,7 +16,7 @@ export async function test(context: CommandContext): Promise<void> {
   else await testAndShow(context, connections, connection);
 }
 
-export async function listProjects(context: CommandContext): Promise<void> {
+export async function showProjects(context: CommandContext): Promise<void> {
   const connections = new Connections(context.state().path);
   const connection = connections.get(context.argument(0));
   const result = await runTest(context, connections, connection);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { EndpointItem } from '../endpoint.js';
 
 /** Bytes of a hash that a number holds. */
-const BYTES_BYTES = 6;
+const TAG_BYTES = 6;
 
 /**
  * Items as a plan saw them that are to go or to be replaced and of which no record says what they were: a number each, for
@@ -23,5 +23,5 @@ export class SeenItems {
 
 function numberOf({ path, folder, size, mtime, version, hash, unusable }: EndpointItem): number {
   const facts = [path, folder, ...(folder ? [] : [size, mtime, version, hash?.value]), unusable];
-  return createHash('sha256').update(JSON.stringify(facts)).digest().readUIntBE(0, BYTES_BYTES);
+  return createHash('sha256').update(JSON.stringify(facts)).digest().readUIntBE(0, TAG_BYTES);
 }

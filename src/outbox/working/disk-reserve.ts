@@ -9,7 +9,7 @@ const SIZE_BYTES = 4 * 2 ** 20;
 /** Room is given in steps, bytes, of a few pages of the database each: others would take what is left of it. */
 const STEP_BYTES = 2 ** 14;
 /** The room is taken again when there is so much more, bytes, and looked for no more often than this, milliseconds. */
-const PLENTY_MS = 4 * SIZE_BYTES;
+const PLENTY_BYTES = 4 * SIZE_BYTES;
 const PAUSE_MS = 1000;
 
 /**
@@ -58,7 +58,7 @@ export class DiskReserve {
     this.#triedAt = this.#clock.monotonic();
     try {
       const { bavail, bsize } = statfsSync(dirname(this.#path));
-      if (bavail * bsize < PLENTY_MS) return;
+      if (bavail * bsize < PLENTY_BYTES) return;
       // Written, since what is only promised (a hole) is no room.
       writeFileSync(this.#path, Buffer.alloc(SIZE_BYTES, 0x20), { mode: 0o600 });
       this.#size = SIZE_BYTES;

@@ -10,7 +10,7 @@ import { requestNoteOf } from '../access/request-note.js';
 import type { Shares } from '../access/share.js';
 import { writeDown } from './audited.js';
 import { countReply, csvOfOne, csvReply, hasCsv, listReply, oneReply } from './envelope.js';
-import { BODY_LIMIT_MS, errorBody, failureOf, statusOf } from './errors.js';
+import { BODY_LIMIT_BYTES, errorBody, failureOf, statusOf } from './errors.js';
 import type { ServiceHosts } from './hosts.js';
 import type { Ask, ListRoute, PlainRoute, Route } from './route.js';
 import { HEAD_BYTES, openServer } from './server.js';
@@ -44,7 +44,7 @@ export interface AppOptions {
 /** Fastify as this service uses it: every error in one form, every reply with the headers that browsers need. */
 export function openApp({ guard, log, audit, hosts, proxies, tls }: AppOptions): FastifyInstance {
   const app = Fastify({
-    bodyLimit: BODY_LIMIT_MS,
+    bodyLimit: BODY_LIMIT_BYTES,
     serverFactory: (listener) => openServer(listener, proxies, tls),
     trustProxy: (address: string) => proxies.has(address),
     forceCloseConnections: true,

@@ -1,7 +1,7 @@
 import { errnoOf, Failure } from '../../base/errors.js';
 
 /** Milliseconds and bytes that a request may take. */
-export const BODY_LIMIT_MS = 1024 * 1024;
+export const BODY_LIMIT_BYTES = 1024 * 1024;
 
 /** What goes wrong in Fastify before a route is reached, as a Failure. */
 export function failureOf(error: unknown): Failure {
@@ -9,7 +9,7 @@ export function failureOf(error: unknown): Failure {
   const code = errnoOf(error) ?? '';
   const status = (error as { statusCode?: unknown }).statusCode;
   const words = error instanceof Error ? error.message : String(error);
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Failure('request-too-large', { limit: BODY_LIMIT_MS });
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Failure('request-too-large', { limit: BODY_LIMIT_BYTES });
   if (typeof status === 'number' && status >= 400 && status < 500)
     return new Failure('request-refused-here', { what: `the request is not understood: ${words}` });
   return new Failure('internal', {}, error);
