@@ -120,9 +120,10 @@ export class Outbox {
     return this.tree.required(inode);
   }
 
+  /** @param item as it was when this was asked for */
   unlink(item: LocalItem, uid: number): void {
     const now = this.clock.now();
-    const intent = this.#intentOf(item, uid, now);
+    const intent = this.#intentOf(item, uid, now, item);
     this.#requireDelete(intent);
     if (mayBeThere(intent))
       this.#put({ ...tombstone(item.inode, intent, now), name: intent.name, parent: intent.parent });
@@ -140,8 +141,15 @@ export class Outbox {
   /**
    * Moves an item to a place. What stood there is replaced, as rename(2) says; a file's identity at the server goes with
    * its name, so that a program that saves by renaming makes a new version of the same document.
+   * @param over what stood there when this was asked for; undefined: nothing may be replaced
    */
-  async rename(from: LocalItem, to: LocalItem, newName: string, mayReplace: boolean, uid: number): Promise<void> {
+  async rename(
+    from: LocalItem,
+    to: LocalItem,
+    newName: string,
+    over: { readonly seen: LocalItem | undefined } | undefined,
+    uid: number,
+  ): Promise<void> {
     const below = (folder: LocalItem) => longestBelow(folder, this, this.#options.longestBelow);
     await this.names.requireMove(from, to, newName, uid, below);
     // Meanwhile the server may have confirmed something, and people may have come and gone.
@@ -151,7 +159,7 @@ export class Outbox {
     if (found?.inode === item.inode && newName === item.name) return;
     const replaced = found?.inode === item.inode ? undefined : found;
     const name = replaced?.name ?? newName;
-    if (replaced) this.tree.requireReplaceable(item, replaced, mayReplace);
+    if (replaced) this.tree.requireReplaceable(item, replaced, over !== undefined);
     const now = this.clock.now();
     const before = this.#intentOf(item, uid, now);
     this.staysLocal.requireMove(before, parent.intent, name);
@@ -160,17 +168,17 @@ export class Outbox {
     const others: Intent[] = [];
     const drop: Inode[] = [];
     if (replaced) {
-      const over = this.#intentOf(replaced, uid, now);
-      if (mayBeThere(over) && (mayBeThere(before) || over.folder)) this.#requireDelete(over);
-      if (!mayBeThere(over)) drop.push(replaced.inode);
+      const old = this.#intentOf(replaced, uid, now, this.tree.asSeen(replaced, over?.seen));
+      if (mayBeThere(old) && (mayBeThere(before) || old.folder)) this.#requireDelete(old);
+      if (!mayBeThere(old)) drop.push(replaced.inode);
       else if (replaced.isFile) {
         drop.push(replaced.inode);
         if (mayBeThere(intent)) {
           others.push(tombstone(this.intents.newInode(), intent, now));
           intent = withoutIdentity(intent);
         }
-        intent = withIdentityOf(intent, over);
-      } else others.push({ ...tombstone(replaced.inode, over, now), name, parent: parent.inode });
+        intent = withIdentityOf(intent, old);
+      } else others.push({ ...tombstone(replaced.inode, old, now), name, parent: parent.inode });
     }
     if (!replaced || isLocal(parent.intent)) {
       const placed = this.staysLocal.enter(intent, now);
@@ -364,8 +372,11 @@ export class Outbox {
     if (this.#options.noDelete) requireNoDocument(intent, this.names);
   }
 
-  #intentOf(item: LocalItem, uid: number, now: number): Intent {
-    return this.intents.get(item.inode) ?? untouched(this.tree.current(item), now, who(uid));
+  /** @param seen the item as it was when this was asked for; absent: as it is */
+  #intentOf(item: LocalItem, uid: number, now: number, seen?: LocalItem): Intent {
+    const known = this.intents.get(item.inode);
+    const current = this.tree.current(item);
+    return known ?? untouched(seen ? this.tree.asSeen(current, seen) : current, now, who(uid));
   }
 
   #put(intent: Intent): void {

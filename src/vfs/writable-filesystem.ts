@@ -92,16 +92,18 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
         return this.entry(made);
       }),
 
-    unlink: (parent, name, context) =>
-      this.#inFolder(parent, context, (folder) => {
+    unlink: (parent, name, context) => {
+      const seen = this.tree.child(this.item(parent), name);
+      return this.#inFolder(parent, context, (folder) => {
         const item = this.#child(folder, name);
         if (!item.isFile) throw new Failure('is-a-folder', { path: name });
         this.#requireChange(item, context);
-        this.outbox.unlink(item, context.uid);
+        this.outbox.unlink(this.tree.asSeen(item, seen), context.uid);
         this.#changedIn(folder);
         this.tell(disappeared(item));
         this.#forgetSpelling(folder, item.name, name);
-      }),
+      });
+    },
 
     rmdir: async (parent, name, context) => {
       const folder = await this.#folder(parent, context);
@@ -117,6 +119,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     },
 
     rename: async (parent, name, newParent, newName, replace, context) => {
+      const seen = this.tree.child(this.item(newParent), newName);
       const from = await this.#folder(parent, context);
       const item = this.#child(from, name);
       const folder = await this.#folder(newParent, context);
@@ -130,7 +133,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
       if (replaced) this.#requireChange(replaced, context);
       else this.#requireEntry(folder, context);
       if (replaced && !replaced.isFile) await this.listed(replaced, context);
-      await this.outbox.rename(item, folder, newName, replace, context.uid);
+      await this.outbox.rename(item, folder, newName, replace ? { seen } : undefined, context.uid);
       if (replaced && !replaced.isFile) this.generations.removed(replaced.inode);
       for (const one of from.inode === folder.inode ? [folder] : [from, folder]) this.#changedIn(one);
       this.tell(...(replaced ? [disappeared(replaced)] : []), moved(item, this.tree.item(item.inode)));

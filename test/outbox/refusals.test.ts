@@ -101,7 +101,8 @@ function world(t: Test, paths: readonly string[]) {
   const callsBelow = (place: string): number => calls.filter(({ path }) => path.startsWith(place)).length;
   const rename = (path: string, name: string): Promise<void> => {
     const item = at(path);
-    return outbox.rename(item, at(path.slice(0, Math.max(0, path.lastIndexOf('/')))), name, true, 0);
+    const folder = at(path.slice(0, Math.max(0, path.lastIndexOf('/'))));
+    return outbox.rename(item, folder, name, { seen: outbox.tree.child(folder, name) }, 0);
   };
   return { time, outbox, scheduler, refuses, gone, calls, save, write, rename, at, callsBelow };
 }

@@ -128,6 +128,17 @@ export class Tree {
     return now;
   }
 
+  /**
+   * An item with the version that it had when somebody asked for a change: what came since, nobody here has seen.
+   * @throws Failure `version-gone` where its name stood for something else then
+   */
+  asSeen(now: LocalItem, seen: LocalItem | undefined): LocalItem {
+    if (seen?.inode !== now.inode) throw new Failure('version-gone', { path: now.name });
+    if (seen.intent || now.intent || seen.versionId === now.versionId) return now;
+    const { versionId, versionNumber, size } = seen;
+    return { ...now, versionId, versionNumber, size };
+  }
+
   /** An item that was just made. */
   required(inode: Inode): LocalItem {
     const item = this.item(inode);
