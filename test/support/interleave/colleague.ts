@@ -25,6 +25,15 @@ export class Colleague {
     return found;
   }
 
+  /** What is in the recycle bin and may not be seen by the account: no call tells that it was in a folder that went there. */
+  unseeable(): Set<string> {
+    const { store } = this.#server.project;
+    const rows = store.subtree(ROOT_ROW).filter((row) => {
+      return store.has(row, Flag.hidden) && store.has(row, Flag.deleted | Flag.binned);
+    });
+    return new Set(rows.flatMap((row) => this.#content(store.version.get(row)) ?? []));
+  }
+
   /** Where a live item is, by its id. */
   pathOf(id: number): string | undefined {
     const { store, ids } = this.#server.project;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Log } from '#src/base/log.js';
 import { Connections } from '#src/connections/store.js';
+import { STALE_LISTING_S } from '#src/mirror/database/confirmed.js';
 import { type Intent, NO_REMOTE } from '#src/outbox/intents/intent.js';
 import { discard, uploadLines } from '#src/outbox/uploads-view.js';
 import { projectKey } from '#src/project/project.js';
@@ -568,8 +569,10 @@ export class OutboxInterleaver {
       await server.world.late.finish();
       const left = await this.#settle();
       if (this.#judge(left).length > 0) {
-        // What was deleted while the account could not see it, only a comparison of everything tells.
+        // What was deleted while the account could not see it, only a comparison of everything tells, once listings do not
+        // lag behind our own calls any more.
         const { mirror } = this.#place.project;
+        await this.#whileTimePasses(this.#time.sleep(STALE_LISTING_S * 1000));
         await this.#whileTimePasses(mirror.sweepNow('background', new AbortController().signal));
       }
       problems.push(...this.#judge(left));
@@ -595,7 +598,8 @@ export class OutboxInterleaver {
     );
     const asideFolder = join(this.#folder, 'lost+found');
     const aside = readdirSync(asideFolder).map((name) => readFileSync(join(asideFolder, name), 'utf8'));
-    const { lost, doubled } = this.#witness.judge({ trees: [files(there)], waiting: new Set([...waiting, ...aside]) });
+    const kept = new Set([...waiting, ...aside, ...this.#colleague.unseeable()]);
+    const { lost, doubled } = this.#witness.judge({ trees: [files(there)], waiting: kept });
     const problems = [...lost.map((one) => `lost: ${one}`), ...doubled.map((one) => `doubled: ${one}`)];
     for (const intent of outbox.intents.all())
       if (intent.state !== 'local' && !told.has(intent.inode)) problems.push(`stranded: ${intent.name}`);
