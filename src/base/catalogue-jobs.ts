@@ -1,4 +1,4 @@
-import type { CatalogueRow } from './catalogue.js';
+import type { CatalogueRow } from './catalogue-row.js';
 
 /** Failures of jobs: their definition, their runs, single items. */
 export const jobRows = {

@@ -1,4 +1,4 @@
-import type { CatalogueRow } from './catalogue.js';
+import type { CatalogueRow } from './catalogue-row.js';
 
 /** Failures of mounting and unmounting. */
 export const mountingRows = {

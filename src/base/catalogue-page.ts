@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type CatalogueRow, catalogue } from './catalogue.js';
+import { catalogue } from './catalogue.js';
+import type { CatalogueRow } from './catalogue-row.js';
 
 /** The documentation page of every failure, as Markdown. Run as a program (`npm run docs`) this module writes it. */
 export function cataloguePage(rows: Readonly<Record<string, CatalogueRow>> = catalogue): string {

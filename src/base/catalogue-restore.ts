@@ -1,4 +1,4 @@
-import type { CatalogueRow } from './catalogue.js';
+import type { CatalogueRow } from './catalogue-row.js';
 
 /** Failures of `.procore` and of bringing things back. */
 export const restoreRows = {

@@ -1,4 +1,4 @@
-import type { CatalogueRow } from './catalogue.js';
+import type { CatalogueRow } from './catalogue-row.js';
 
 /** Failures of what jobs copy to and from: folders, shares, servers, clouds. `{target}` is its root, as people know it. */
 export const targetRows = {

@@ -1,23 +1,12 @@
 import { jobRows } from './catalogue-jobs.js';
 import { mountingRows } from './catalogue-mounting.js';
 import { restoreRows } from './catalogue-restore.js';
+import type { CatalogueRow } from './catalogue-row.js';
 import { serverRows } from './catalogue-server.js';
 import { setupRows } from './catalogue-setup.js';
 import { signInRows } from './catalogue-sign-in.js';
 import { targetRows } from './catalogue-targets.js';
 import { writingRows } from './catalogue-writing.js';
-
-/**
- * Every failure that people can meet, by code. `what` and `remedy` take `{details}`; the reason is added from the
- * cause. `errno` is what a file operation answers, `http` the status of an API reply.
- */
-export interface CatalogueRow {
-  readonly errno: string;
-  readonly http: number;
-  readonly level: 'debug' | 'info' | 'warn' | 'error';
-  readonly what: string;
-  readonly remedy: string;
-}
 
 const rows = {
   internal: {
@@ -360,4 +349,5 @@ const rows = {
   },
 } as const satisfies Record<string, CatalogueRow>;
 
+/** Every failure that people can meet, by code. `what` and `remedy` take `{details}`; the reason is added from the cause. */
 export const catalogue: { readonly [Code in keyof typeof rows]: CatalogueRow } = rows;

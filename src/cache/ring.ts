@@ -1,9 +1,14 @@
-import type { BlobStore, Block } from './store.js';
+import type { Block } from './block.js';
+
+interface Owner {
+  /** The block is not kept any more. */
+  dropped(block: Block): void;
+}
 
 /** Content that could not be stored, in memory for as long as there is room: the oldest goes first. */
 export class Ring {
   readonly #limit: number;
-  readonly #kept = new Map<Block, BlobStore>();
+  readonly #kept = new Map<Block, Owner>();
   #bytes = 0;
 
   constructor(limit: number) {
@@ -14,7 +19,7 @@ export class Ring {
     return this.#bytes;
   }
 
-  keep(store: BlobStore, block: Block): void {
+  keep(store: Owner, block: Block): void {
     this.#kept.set(block, store);
     this.#bytes += block.bytes.length;
     for (const [oldest, owner] of this.#kept) {
@@ -24,11 +29,11 @@ export class Ring {
   }
 
   /** Everything of this blob goes. */
-  forget(store: BlobStore): void {
+  forget(store: Owner): void {
     for (const [block, owner] of this.#kept) if (owner === store) this.#drop(block, owner);
   }
 
-  #drop(block: Block, owner: BlobStore): void {
+  #drop(block: Block, owner: Owner): void {
     this.#kept.delete(block);
     this.#bytes -= block.bytes.length;
     owner.dropped(block);

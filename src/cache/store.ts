@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { errnoOf, Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import type { Block } from './block.js';
 import type { Buffers } from './buffers.js';
 import { type BlobFiles, isLost } from './files.js';
 import type { BlobIndex, BlobRow, Changed } from './index-db.js';
@@ -21,18 +22,6 @@ export interface StoreContext {
   readonly log: Log;
   /** Told when the cache's own disk hinders a read, which waits, or fails. */
   hindered(error: unknown, file: string): void;
-}
-
-/** Bytes that have arrived and are not on disk (yet). */
-export interface Block {
-  readonly offset: number;
-  readonly bytes: Buffer;
-  /** How much of `bytes` is filled. */
-  length: number;
-  /** Complete: to be written. */
-  full: boolean;
-  /** Not to be written: there was no room on disk. */
-  unstored: boolean;
 }
 
 /** Bytes that are looked at in one turn of the event loop: what is quickly read is read on the spot. */

@@ -1,6 +1,7 @@
 import { Failure } from '../base/errors.js';
 import { comparePlatforms } from '../names/compare.js';
-import { type Platform, type PlatformName, platformNamed, platformNames, platforms } from '../names/platforms.js';
+import type { Platform } from '../names/platform.js';
+import { type PlatformName, platformNamed, platformNames, platforms } from '../names/platforms.js';
 import type { Command } from './command.js';
 import { columns } from './format.js';
 

@@ -8,12 +8,18 @@ import { type Project, projectKey } from '../project/project.js';
 import type { Lease, Projects } from '../project/projects.js';
 import { parseSource } from '../project/source.js';
 import type { StateFolder } from '../project/state-folder.js';
-import { ControlServer } from './control.js';
+import { type ControlMethods, ControlServer } from './control.js';
 import { CopyOuts } from './jobs/copy-out.js';
 import { type Jobs, openJobs } from './jobs/open.js';
-import { controlMethods } from './methods.js';
-import { companyParts, type MountedProject, type MountedView, showCompany, showProject } from './mounted-view.js';
-import { type MountRequest, Mounts } from './mounts.js';
+import {
+  companyParts,
+  type MountedProject,
+  type MountedView,
+  type MountRequest,
+  showCompany,
+  showProject,
+} from './mounted-view.js';
+import { Mounts } from './mounts.js';
 
 /** How long a daemon that was told to end may take for it, milliseconds. */
 export const SHUTDOWN_LIMIT_MS = 90_000;
@@ -30,6 +36,8 @@ export interface DaemonOptions {
   readonly options: OptionValues;
   readonly projects: Projects;
   readonly home: Home;
+  /** What can be asked at the socket of a project, or of the company. */
+  readonly methods: (daemon: Daemon, project: Project | undefined) => ControlMethods;
   /** Path of the log, for the records of the mounts. */
   readonly logPath: string;
   readonly log: Log;
@@ -80,11 +88,11 @@ export class Daemon {
       if (home.kind === 'project') await home.lease.open(signal);
       await projects.whenOpen(async (project) => {
         const path = state.socket(projectKey(project.session));
-        const control = await ControlServer.open(path, controlMethods(this, project), log);
+        const control = await ControlServer.open(path, this.#options.methods(this, project), log);
         return () => control.close();
       });
       if (home.kind === 'company')
-        this.#control = await ControlServer.open(this.#socket, controlMethods(this, undefined), log);
+        this.#control = await ControlServer.open(this.#socket, this.#options.methods(this, undefined), log);
       await this.addMount(mount, signal);
       signal.throwIfAborted();
     } catch (error) {

@@ -16,8 +16,8 @@ import type { Daemon } from './daemon.js';
 import { drainProjects } from './draining.js';
 import { analyzeProject } from './jobs/analyze.js';
 import { jobLines } from './jobs/job-lines.js';
-import type { MountedProject, MountedView } from './mounted-view.js';
-import type { MountRequest, Mounts } from './mounts.js';
+import type { MountedProject, MountedView, MountRequest } from './mounted-view.js';
+import type { Mounts } from './mounts.js';
 import { concealsPrivate, remoteFolder, strictest } from './remote-folder.js';
 import { type MountStatus, mountState } from './status.js';
 

@@ -1,17 +1,18 @@
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
-import type { FileSystem } from '../fuse/filesystem.js';
+import type { DriverName, FileSystem } from '../fuse/filesystem.js';
 import type { Item } from '../mirror/database/view.js';
 import type { Session } from '../procore/session.js';
 import type { CompanyHome } from '../project/company-home.js';
 import type { Project } from '../project/project.js';
 import type { Lease } from '../project/projects.js';
+import type { Ownership } from '../vfs/attributes.js';
 import { CompanyFileSystem } from '../vfs/company/company-filesystem.js';
 import type { SharedMount } from '../vfs/options.js';
 import { ProjectFileSystem } from '../vfs/project-filesystem.js';
 import { WritableProjectFileSystem } from '../vfs/writable-filesystem.js';
-import type { MountRequest } from './mounts.js';
+import type { CopyOutRequest } from './jobs/copy-out.js';
 
 /** A project as a mount shows it. */
 export interface MountedProject {
@@ -157,4 +158,29 @@ function fileSystemOf(
     pinKeeper,
     ...(request.syncRemote ? { publish: (inode, signal) => scheduler.publish(inode, signal) } : {}),
   });
+}
+export interface MountRequest {
+  readonly mountpoint: string;
+  /** As `findmnt` shows it. */
+  readonly source: string;
+  /** Every project of the connection's company. */
+  readonly company: boolean;
+  /** Path of the folder within the project. */
+  readonly folder: string;
+  readonly driver: DriverName;
+  readonly allowOther: boolean;
+  readonly readOnly: boolean;
+  /** fsync waits for Procore as well. */
+  readonly syncRemote: boolean;
+  /** Files are checked out while they are open for writing. */
+  readonly checkout: boolean;
+  /** A change of owner or group is refused, rather than accepted and not kept. */
+  readonly strictOwner: boolean;
+  /** Names of the project, or projects, are found in any case: from then on, on all their mounts. */
+  readonly ignoreCase: boolean;
+  readonly owner: Ownership;
+  /** Of a company: seconds after its last use for which a project stays open. */
+  readonly idle: number;
+  readonly generic: readonly string[];
+  readonly copyOut?: CopyOutRequest;
 }

@@ -1,37 +1,9 @@
 import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { drivers } from '../fuse/drivers.js';
-import type { DriverName, Mounted } from '../fuse/filesystem.js';
-import type { Ownership } from '../vfs/attributes.js';
+import type { Mounted } from '../fuse/filesystem.js';
 import { withSpellings } from '../vfs/spellings.js';
-import type { CopyOutRequest } from './jobs/copy-out.js';
-import type { MountedProject, MountedView } from './mounted-view.js';
-
-export interface MountRequest {
-  readonly mountpoint: string;
-  /** As `findmnt` shows it. */
-  readonly source: string;
-  /** Every project of the connection's company. */
-  readonly company: boolean;
-  /** Path of the folder within the project. */
-  readonly folder: string;
-  readonly driver: DriverName;
-  readonly allowOther: boolean;
-  readonly readOnly: boolean;
-  /** fsync waits for Procore as well. */
-  readonly syncRemote: boolean;
-  /** Files are checked out while they are open for writing. */
-  readonly checkout: boolean;
-  /** A change of owner or group is refused, rather than accepted and not kept. */
-  readonly strictOwner: boolean;
-  /** Names of the project, or projects, are found in any case: from then on, on all their mounts. */
-  readonly ignoreCase: boolean;
-  readonly owner: Ownership;
-  /** Of a company: seconds after its last use for which a project stays open. */
-  readonly idle: number;
-  readonly generic: readonly string[];
-  readonly copyOut?: CopyOutRequest;
-}
+import type { MountedProject, MountedView, MountRequest } from './mounted-view.js';
 
 export interface Live {
   readonly request: MountRequest;

@@ -19,7 +19,8 @@ import type { Privacy } from '../vfs/privacy.js';
 import { askDaemon } from './control.js';
 import { Daemon, type Home, SHUTDOWN_LIMIT_MS } from './daemon.js';
 import { clearDeadMounts } from './dead-mounts.js';
-import type { MountRequest } from './mounts.js';
+import { controlMethods } from './methods.js';
+import type { MountRequest } from './mounted-view.js';
 
 /** What `mount` hands to the process that stays. */
 export interface DaemonRequest {
@@ -55,7 +56,8 @@ export async function runDaemon(request: DaemonRequest): Promise<{ readonly dele
       await projects.close();
       return { delegated: true };
     }
-    await stay(new Daemon({ state, options, projects, home, logPath: request.log, log }), mount, log, closeLog);
+    const daemon = new Daemon({ state, options, projects, home, methods: controlMethods, logPath: request.log, log });
+    await stay(daemon, mount, log, closeLog);
     return { delegated: false };
   } catch (error) {
     log.error({ error }, 'the mount failed');

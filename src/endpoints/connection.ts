@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import type { Connections } from '../connections/store.js';
 import type { TargetConnection } from '../connections/target-connection.js';
-import { type OpenOptions, openTarget } from './open.js';
+import type { OpenOptions } from './definition.js';
+import { openTarget } from './open.js';
 import type { Target } from './target.js';
 
 export type ConnectionOpenOptions = Omit<OpenOptions, 'password' | 'secrets' | 'rcloneConfiguration' | 'state'>;

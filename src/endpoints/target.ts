@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
-import type { PlatformName, PlatformRules } from '../names/platforms.js';
+import type { PlatformRules } from '../names/platform.js';
+import type { PlatformName } from '../names/platforms.js';
 
 export type HashKind = 'md5' | 'sha1' | 'sha256' | 'quickxor' | 'dropbox' | 'crc32';
 

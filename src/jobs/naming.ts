@@ -2,8 +2,8 @@ import { Failure } from '../base/errors.js';
 import { childPath, OWN_PREFIX } from '../endpoints/paths.js';
 import type { TargetRules } from '../endpoints/target.js';
 import { judgeName, judgePath, suggestName } from '../names/judge.js';
+import type { NamePattern, PlatformRules } from '../names/platform.js';
 import { encodingFor } from '../names/platform-encoding.js';
-import type { NamePattern, PlatformRules } from '../names/platforms.js';
 
 export interface NamingOptions {
   readonly rules: TargetRules;

@@ -10,7 +10,7 @@ import type { ReadRow } from './database/protocol.js';
 import { MirrorStore } from './database/store.js';
 import type { Item, View } from './database/view.js';
 import { Crawl } from './sync/crawl.js';
-import type { IndexSource } from './sync/index-source.js';
+import type { IndexSource, WalkStep } from './sync/index-source.js';
 import { listFolder } from './sync/list-folder.js';
 import { listNearest } from './sync/list-nearest.js';
 import { pageRows } from './sync/page-rows.js';
@@ -20,7 +20,7 @@ import { Subtree } from './sync/subtree.js';
 import { Sweep } from './sync/sweep.js';
 import { Upkeep } from './sync/upkeep.js';
 import { Urls } from './sync/urls.js';
-import { type WalkStep, walkOn } from './sync/walk.js';
+import { walkOn } from './sync/walk.js';
 
 export interface MirrorOptions {
   /** Path of `mirror.db`. */

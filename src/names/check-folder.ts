@@ -4,7 +4,8 @@ import { Failure, isFailure } from '../base/errors.js';
 import { judgeName, judgePath, suggestName } from './judge.js';
 import { linuxNames } from './linux.js';
 import { classifyName } from './local-only.js';
-import { type PlatformName, platforms, type RefusalRule } from './platforms.js';
+import type { RefusalRule } from './platform.js';
+import { type PlatformName, platforms } from './platforms.js';
 
 /** Something in a local folder that cannot be copied to a platform as it is. */
 export interface NameFinding {

@@ -1,4 +1,4 @@
-import type { KeptAttribute, LengthLimit, Platform } from './platforms.js';
+import type { KeptAttribute, LengthLimit, Platform } from './platform.js';
 
 export type Compatibility = 'compatible' | 'not compatible' | 'not applicable';
 

@@ -1,5 +1,5 @@
 import { oneLine } from '../base/text.js';
-import type { LengthLimit, PlatformRules, RefusalRule } from './platforms.js';
+import type { LengthLimit, PlatformRules, RefusalRule } from './platform.js';
 
 /** Why a platform does not take a name. */
 export interface Refusal {

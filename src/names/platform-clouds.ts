@@ -1,5 +1,5 @@
+import type { NamePattern, Platform, PlatformFeatures } from './platform.js';
 import { CONTROLS, DEVICE_NAMES, DOT_OR_BLANK_END, WINDOWS_CHARACTERS } from './platform-files.js';
-import type { NamePattern, Platform, PlatformFeatures } from './platforms.js';
 
 const GIB = 1024 ** 3;
 const TIB = 1024 ** 4;

@@ -1,5 +1,5 @@
 import { makeEncoding, type NameEncoding } from './encoding.js';
-import type { PlatformRules } from './platforms.js';
+import type { PlatformRules } from './platform.js';
 
 /**
  * Stands where a rule would otherwise find what it forbids: `a.` is stored as `a.‸`, `CON.txt` as `‸CON.txt`. U+2038, the

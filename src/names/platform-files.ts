@@ -1,4 +1,4 @@
-import type { NamePattern, Platform, PlatformFeatures } from './platforms.js';
+import type { NamePattern, Platform, PlatformFeatures } from './platform.js';
 
 const KIB = 1024;
 

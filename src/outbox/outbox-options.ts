@@ -1,8 +1,9 @@
 import type { Clock } from '../base/clock.js';
+import type { RemoteId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { ContentCache } from '../cache/cache.js';
+import type { FolderAt } from '../mirror/database/index-positions.js';
 import type { View } from '../mirror/database/view.js';
-import type { LongestAtServer } from './tree/longest-below.js';
 
 export interface OutboxOptions {
   /** Holds `outbox.db`, `staging/`, `lost+found/`. */
@@ -21,3 +22,5 @@ export interface OutboxOptions {
   /** Brings the mirror to the platter. */
   readonly syncMirror: () => Promise<void>;
 }
+/** What the server has in these folders, without what is below them but stands among these items. */
+export type LongestAtServer = (folders: readonly FolderAt[], without: readonly RemoteId[]) => Promise<number>;

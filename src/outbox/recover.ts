@@ -6,19 +6,24 @@ import { linuxNames } from '../names/linux.js';
 import { rebased } from './intents/attempt.js';
 import { isNothing } from './intents/changes.js';
 import { INTERRUPTED, type Intent, NO_REMOTE, UNSURE } from './intents/intent.js';
-import { PEOPLE } from './intents/late-calls.js';
-import type { Outbox } from './outbox.js';
+import type { Intents } from './intents/intents.js';
+import { type LateCalls, PEOPLE } from './intents/late-calls.js';
+import type { Durability } from './working/durability.js';
+import type { Staging } from './working/staging.js';
+
+interface Recoverable {
+  readonly intents: Intents;
+  readonly staging: Staging;
+  readonly late: LateCalls;
+  readonly durability: Pick<Durability, 'place'>;
+}
 
 /**
  * After a crash: what was being written is kept and held, and so is what was not on the platter when the machine went
  * down; what no row owns goes to lost+found. That may be what the server has as well: whether a program wrote to a file
  * past the daemon does not show.
  */
-export function recover(
-  { intents, staging, late, durability: { place } }: Pick<Outbox, 'intents' | 'staging' | 'late' | 'durability'>,
-  view: View,
-  log: Log,
-): void {
+export function recover({ intents, staging, late, durability: { place } }: Recoverable, view: View, log: Log): void {
   const owned = new Set<Inode>();
   const put: Intent[] = [];
   const drop: Inode[] = [];
@@ -75,13 +80,13 @@ export function recover(
 }
 
 /** Calls without an outcome that were to make this file. */
-function callsToMake({ parent, name }: Intent, { intents, late }: Pick<Outbox, 'intents' | 'late'>, view: View) {
+function callsToMake({ parent, name }: Intent, { intents, late }: Pick<Recoverable, 'intents' | 'late'>, view: View) {
   const parentId = intents.get(parent)?.remoteId ?? view.item(parent)?.remoteId;
   return parentId === undefined ? [] : late.creations(parentId, linuxNames.decode(name), PEOPLE);
 }
 
 /** What the mirror has of a creation: its reply had come and was taken in, and then the daemon died. */
-function confirmedCreation(intent: Intent, intents: Outbox['intents'], view: View) {
+function confirmedCreation(intent: Intent, intents: Intents, view: View) {
   const item = intent.remoteId === NO_REMOTE ? view.item(intent.inode) : undefined;
   if (!item || (item.flags & HIDDEN) !== 0 || intents.ofRemote(item.remoteId)) return undefined;
   const version = item.isFile ? { id: item.versionId, number: item.versionNumber, size: item.size } : undefined;

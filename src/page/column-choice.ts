@@ -1,6 +1,15 @@
-import { h } from './dom.js';
-import type { Column } from './pages.js';
+import type { Row } from './api.js';
+import { type Child, h } from './dom.js';
 import { texts } from './texts.js';
+
+export interface Column {
+  readonly head: string;
+  /** The service's word for sorting by it. */
+  readonly sort?: string;
+  /** Only shown to those who choose it. */
+  readonly isExtra?: boolean;
+  cell(row: Row): Child;
+}
 
 /** Which columns of a list are shown; the choice stays in this browser. The first column always is. */
 export class ColumnChoice {

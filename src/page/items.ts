@@ -1,7 +1,8 @@
 import { call, type Row } from './api.js';
+import type { Column } from './column-choice.js';
 import { about, button, h, remote } from './dom.js';
 import { bytesOf, captionOf, timeOf } from './format.js';
-import { type Column, Paged } from './pages.js';
+import { Paged } from './pages.js';
 import { attempt } from './screen.js';
 import { mayManage } from './session.js';
 import { texts } from './texts.js';

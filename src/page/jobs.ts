@@ -1,9 +1,10 @@
 import { call, list, type Row } from './api.js';
 import { askName } from './ask-name.js';
+import type { Column } from './column-choice.js';
 import { button, h, put, remote } from './dom.js';
 import { captionOf, timeOf } from './format.js';
 import { addJob } from './job-wizard.js';
-import { type Column, followed, Paged } from './pages.js';
+import { followed, Paged } from './pages.js';
 import { scheduleText } from './schedule-form.js';
 import { type Screen, titleOf } from './screen.js';
 import { forManagers } from './session.js';

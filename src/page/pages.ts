@@ -1,6 +1,6 @@
 import { address, download, list, type Row } from './api.js';
-import { ColumnChoice } from './column-choice.js';
-import { button, type Child, field, grid, type Head, h, put, say, visible } from './dom.js';
+import { type Column, ColumnChoice } from './column-choice.js';
+import { button, field, grid, type Head, h, put, say, visible } from './dom.js';
 import { follow } from './live.js';
 import { attempt, oneAtATime } from './screen.js';
 import { texts } from './texts.js';
@@ -10,15 +10,6 @@ export interface Filter {
   readonly label: string;
   readonly options: readonly (readonly [value: string, caption: string])[];
   readonly value?: string | null;
-}
-
-export interface Column {
-  readonly head: string;
-  /** The service's word for sorting by it. */
-  readonly sort?: string;
-  /** Only shown to those who choose it. */
-  readonly isExtra?: boolean;
-  cell(row: Row): Child;
 }
 
 export interface PagedOptions {

@@ -1,9 +1,10 @@
 import { call, list, type Row, read } from './api.js';
+import type { Column } from './column-choice.js';
 import { button, facts, h, put, remote, visible } from './dom.js';
 import { bytesOf, captionOf, timeOf, wordOf } from './format.js';
 import { flaggedColumns } from './items.js';
 import { jobColumns } from './jobs.js';
-import { type Column, Paged } from './pages.js';
+import { Paged } from './pages.js';
 import { runColumns } from './runs.js';
 import { attempt, type Screen, titleOf } from './screen.js';
 import { forManagers } from './session.js';

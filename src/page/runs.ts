@@ -1,7 +1,7 @@
 import type { Row } from './api.js';
+import type { Column } from './column-choice.js';
 import { h, remote } from './dom.js';
 import { captionOf, durationOf, timeOf } from './format.js';
-import type { Column } from './pages.js';
 import { texts } from './texts.js';
 
 /** What a list of runs shows; with the job that each belongs to, where they are those of all jobs. */

@@ -1,7 +1,8 @@
 import type { ServerClock } from './clock.js';
 import { fieldError } from './http/reply.js';
 import { cleanName, nameKey } from './name-rules.js';
-import { Flag, type ItemStore } from './store/items.js';
+import { Flag } from './store/flag.js';
+import type { ItemStore } from './store/items.js';
 import type { Switches } from './switches.js';
 
 export interface CheckOut {

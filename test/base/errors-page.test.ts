@@ -3,8 +3,9 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import ts from 'typescript';
-import { type CatalogueRow, catalogue } from '#src/base/catalogue.js';
+import { catalogue } from '#src/base/catalogue.js';
 import { cataloguePage } from '#src/base/catalogue-page.js';
+import type { CatalogueRow } from '#src/base/catalogue-row.js';
 
 const top = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 const src = join(top, 'src');

@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import type { TargetDefinition } from '#src/endpoints/open.js';
+import type { TargetDefinition } from '#src/endpoints/definition.js';
 import type { CanaryRequest } from '../support/canary-process.js';
 import { makeKey, ServerFolder, serveSftp, serveSmb, serveWebdav, type TestServer } from '../support/target-servers.js';
 

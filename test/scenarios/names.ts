@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Secret } from '#src/base/secret.js';
-import { openTarget, type TargetDefinition } from '#src/endpoints/open.js';
+import type { TargetDefinition } from '#src/endpoints/definition.js';
+import { openTarget } from '#src/endpoints/open.js';
 import { type Endpoint, TargetEndpoint } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { contentOf, type Files, Folders, put } from '../support/jobs.js';

@@ -1,6 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { Secret } from '#src/base/secret.js';
-import { openTarget, type TargetDefinition } from '#src/endpoints/open.js';
+import type { TargetDefinition } from '#src/endpoints/definition.js';
+import { openTarget } from '#src/endpoints/open.js';
 import { HALF, victimContent, victimWrite } from './target-victim.js';
 
 export interface CanaryRequest {

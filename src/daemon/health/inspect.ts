@@ -12,37 +12,8 @@ import type { MountRecord, StateFolder } from '../../project/state-folder.js';
 import { readConfiguredMounts } from '../configured-mounts.js';
 import { askMount } from '../control.js';
 import type { MountStatus } from '../status.js';
+import type { HealthFinding } from './finding.js';
 import { heldFinding, OLD_CHANGE_MS, oldFinding, outboxFindings } from './outbox-findings.js';
-
-export type FindingKind =
-  | 'mount'
-  | 'offline'
-  | 'signed-out'
-  | 'held'
-  | 'needs-person'
-  | 'refused'
-  | 'old-outbox'
-  | 'failed'
-  | 'flagged'
-  | 'stale'
-  | 'waiting'
-  | 'no-runner'
-  | 'disk';
-
-/** Something that a person should know of. */
-export interface HealthFinding {
-  readonly level: 'warning' | 'broken';
-  readonly kind: FindingKind;
-  /** A mount point, or the id of a job, a connection or a project. */
-  readonly subject: string;
-  readonly message: string;
-  /** The message for those who are not to read of every item, where it names one. */
-  readonly unnamed?: string;
-  readonly job?: { readonly id: string; readonly name: string };
-  readonly connection?: string;
-  /** How long it has been so, where people need not be told at once; milliseconds. */
-  readonly age?: number;
-}
 
 export interface HealthReport {
   readonly level: 'ok' | 'warning' | 'broken';

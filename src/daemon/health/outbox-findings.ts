@@ -1,6 +1,6 @@
 import { oneLine } from '../../base/text.js';
 import type { UploadLine } from '../../outbox/uploads-view.js';
-import type { HealthFinding } from './inspect.js';
+import type { HealthFinding } from './finding.js';
 
 /** A change that waits longer than this is said, milliseconds. */
 export const OLD_CHANGE_MS = 3_600_000;

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { Failure, isFailure } from '../../base/errors.js';
 import { realPath } from '../../base/real-path.js';
-import type { OpenOptions, TargetDefinition } from '../open.js';
+import type { OpenOptions, TargetDefinition } from '../definition.js';
 import { checkPath } from '../paths.js';
 import { rulesOf } from '../rules.js';
 import { folderFailure } from './failures.js';

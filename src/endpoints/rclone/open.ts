@@ -1,8 +1,8 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Failure, isFailure } from '../../base/errors.js';
+import type { OpenOptions, TargetDefinition } from '../definition.js';
 import { knownHostsFile } from '../known-hosts.js';
-import type { OpenOptions, TargetDefinition } from '../open.js';
 import { checkPath } from '../paths.js';
 import { redactedUri } from '../redacted.js';
 import { stagingFor, temporaryOf } from '../remote/local.js';

@@ -1,5 +1,5 @@
 import { Failure } from '../../base/errors.js';
-import type { OpenOptions, TargetDefinition } from '../open.js';
+import type { OpenOptions, TargetDefinition } from '../definition.js';
 import { type MakeFolder, stagingPath, temporaryIn } from '../temporary.js';
 import { StorageStaging } from './staging.js';
 

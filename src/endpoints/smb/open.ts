@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../base/errors.js';
-import type { OpenOptions, TargetDefinition } from '../open.js';
+import type { OpenOptions, TargetDefinition } from '../definition.js';
 import { checkPath } from '../paths.js';
 import { redactedUri } from '../redacted.js';
 import { stagingFor, temporaryOf } from '../remote/local.js';

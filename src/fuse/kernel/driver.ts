@@ -6,6 +6,7 @@ import type { Driver, FileSystem, Mounted, MountOptions } from '../filesystem.js
 import { clearDeadMount, detach, mountedAt, unmount } from '../mountpoint.js';
 import { attach, isRoot } from './attach.js';
 import { ConnectionGuard } from './guard.js';
+import { handlerOf } from './handlers.js';
 import { FuseSession } from './session.js';
 
 /** The kernel reads so far ahead of a sequential reader; its own default is 128 KiB. */
@@ -20,7 +21,12 @@ export const kernelDriver: Driver = {
     const fd = await attach({ ...options, readOnly });
     let session: FuseSession;
     try {
-      session = new FuseSession(fd, fileSystem, { readOnly, wantPassthrough: isRoot(), log: options.log });
+      session = new FuseSession(fd, fileSystem, {
+        readOnly,
+        wantPassthrough: isRoot(),
+        handler: handlerOf,
+        log: options.log,
+      });
     } catch (error) {
       // Nobody reads what the kernel asks.
       closeSync(fd);

@@ -4,11 +4,8 @@ import type { NodeId } from '../../base/ids.js';
 import type { DirectoryPage, Entry, FileSystemStatistics, Handle, NoEntry, OpenFile } from '../filesystem.js';
 import { type OpenMode, openMode } from './backing.js';
 import { GETATTR_FH, opcode, openFlag, structs } from './protocol.js';
-import type { FuseRequest, RequestBuffer } from './request.js';
-import type { FuseSession, ReplyPolicy } from './session.js';
-
-/** Answers a request (true), or sees to it that it is answered later (false). What it throws is answered as an error. */
-export type OperationHandler = (session: FuseSession, request: FuseRequest, incoming: RequestBuffer) => boolean;
+import type { FuseRequest } from './request.js';
+import type { FuseSession, OperationHandler, ReplyPolicy } from './session.js';
 
 const { EINVAL, ENODATA, ENOENT, ENOTTY, ERANGE, EROFS } = constants.errno;
 const O_ACCMODE = 3;

@@ -8,11 +8,9 @@ import { Channel } from './channel.js';
 import { type InitResult, negotiate } from './init.js';
 import { isBeingEnded } from './interrupt.js';
 import { KernelNotifier } from './notify.js';
-import { type OperationHandler, operations, refusals } from './operations.js';
 import { INC_EPOCH_MINOR, opcode, structs } from './protocol.js';
 import { ReplyBuffer } from './reply.js';
 import { type FuseRequest, RequestBuffer } from './request.js';
-import { writingOperations } from './writing.js';
 
 /** The largest read or write that is asked of us: 256 pages. */
 const MAX_TRANSFER = 1024 * 1024;
@@ -23,13 +21,16 @@ const BUFFER_SIZE = MAX_TRANSFER + REQUEST_OVERHEAD;
 const SPARE_BUFFERS = 8;
 const INTERRUPT_CHECK_MS = 100;
 const NO_REPLY = new Set<number>([opcode.FORGET, opcode.BATCH_FORGET]);
-const { EIO, EINTR, ENOSYS } = constants.errno;
+const { EIO, EINTR } = constants.errno;
 
 export interface ReplyPolicy<T> {
   /** Waits for the file system although the caller was interrupted: what it began is to be known. */
   readonly patient?: boolean;
   readonly discard?: (value: T) => void;
 }
+
+/** Answers a request (true), or sees to it that it is answered later (false). What it throws is answered as an error. */
+export type OperationHandler = (session: FuseSession, request: FuseRequest, incoming: RequestBuffer) => boolean;
 
 /** One mounted connection: takes requests apart, calls the file system, answers. */
 export class FuseSession {
@@ -52,7 +53,13 @@ export class FuseSession {
   constructor(
     fd: number,
     readonly fileSystem: FileSystem,
-    readonly options: { readonly readOnly: boolean; readonly wantPassthrough: boolean; readonly log: Log },
+    readonly options: {
+      readonly readOnly: boolean;
+      readonly wantPassthrough: boolean;
+      /** Who answers an operation of this code. */
+      readonly handler: (code: number, isWritable: boolean) => OperationHandler;
+      readonly log: Log;
+    },
   ) {
     this.writable = options.readOnly ? undefined : fileSystem.writable;
     this.channel = new Channel(
@@ -146,15 +153,11 @@ export class FuseSession {
     try {
       if (code === opcode.INTERRUPT) this.#interrupt(this.#incoming.u64(structs.interrupt_in.at.unique));
       else if (code === opcode.INIT) this.#init(request);
-      else return this.#handler(code)(this, request, this.#incoming);
+      else return this.options.handler(code, this.writable !== undefined)(this, request, this.#incoming);
     } catch (error) {
       this.fail(request, error);
     }
     return true;
-  }
-
-  #handler(code: number): OperationHandler {
-    return operations[code] ?? (this.writable && writingOperations[code]) ?? refuse;
   }
 
   #init(request: FuseRequest): void {
@@ -204,8 +207,3 @@ export class FuseSession {
     this.backing.close();
   }
 }
-
-const refuse: OperationHandler = (session, request) => {
-  session.sendStatus(request, refusals[request.opcode] ?? ENOSYS);
-  return true;
-};

@@ -2,10 +2,10 @@ import { constants } from 'node:os';
 import { Failure } from '../../base/errors.js';
 import { asNodeId } from '../../base/ids.js';
 import type { AttributeChanges, CreatedFile, Entry, ForbiddenItem, WritableFileSystem } from '../filesystem.js';
-import { deliver, handleOf, isWritable, type OperationHandler, openReply, releaseOpened, table } from './operations.js';
+import { deliver, handleOf, isWritable, openReply, releaseOpened, table } from './operations.js';
 import { FSYNC_FDATASYNC, renameFlag, SETXATTR_IN, setattrFlag, structs, xattrFlag } from './protocol.js';
 import type { FuseRequest, RequestBuffer } from './request.js';
-import type { FuseSession } from './session.js';
+import type { FuseSession, OperationHandler } from './session.js';
 
 const { EINVAL, ENODATA, EPERM } = constants.errno;
 

@@ -6,6 +6,7 @@ import { differs, grainOf, winnerOf } from '../plan/decide.js';
 import type { RunItem } from '../store/items.js';
 import {
   type ActContext,
+  type Direction,
   itemChanged,
   lookAt,
   OK,
@@ -16,16 +17,7 @@ import {
 } from './context.js';
 import { clearSource, discardItem, leaveSource } from './discard.js';
 import { ensureFolder } from './folders.js';
-import {
-  BACK,
-  cameThrough,
-  type Direction,
-  endsOf,
-  FORWARD,
-  isSame,
-  type Transferred,
-  transferFile,
-} from './transfer.js';
+import { BACK, cameThrough, endsOf, FORWARD, isSame, type Transferred, transferFile } from './transfer.js';
 import { kindOf } from './waiting.js';
 
 /** Does what the plan says about one item. @throws Failure where it could not be done */

@@ -1,14 +1,4 @@
-import type { ExecutionStats } from '../store/executions.js';
-
-/** An end of a transfer was not there: the job waits for it. */
-export interface Away {
-  /** Milliseconds since the epoch. */
-  readonly since: number;
-  /** Looks since then. */
-  readonly looks: number;
-  /** Something had been planned, and is left to do. Otherwise the same run begins again. */
-  readonly began: boolean;
-}
+import type { Away, ExecutionStats } from '../store/executions.js';
 
 /** From one look to the next, milliseconds. */
 const FIRST_PAUSE_MS = 60_000;

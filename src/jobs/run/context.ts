@@ -88,3 +88,8 @@ export const recorded = (item: RunItem, source: EndpointItem, destination: Endpo
   source: fingerprintOf(source),
   destination: fingerprintOf(destination),
 });
+/** Which way a file goes. */
+export interface Direction {
+  readonly from: 'source' | 'destination';
+  readonly to: 'source' | 'destination';
+}

@@ -1,6 +1,5 @@
 import { parentOf } from '../../endpoints/paths.js';
-import type { ActContext } from './context.js';
-import type { Direction } from './transfer.js';
+import type { ActContext, Direction } from './context.js';
 
 /** Folders that are remembered at most. */
 const FOLDERS_KNOWN = 1000;

@@ -5,7 +5,7 @@ import type { Endpoint, EndpointItem, EndpointVersion } from '../endpoint.js';
 import { differs, type Fingerprint, fingerprintOf, grainOf } from '../plan/decide.js';
 import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
-import { type ActContext, itemChanged, pathsOf, recorded } from './context.js';
+import { type ActContext, type Direction, itemChanged, pathsOf, recorded } from './context.js';
 import { ensureFolder, parentsOf } from './folders.js';
 import { kindOf } from './waiting.js';
 
@@ -16,12 +16,6 @@ export interface Transferred {
   readonly versions: number;
   /** Names of what is kept beside it: somebody had saved it just before. */
   readonly kept: readonly string[];
-}
-
-/** Which way a file goes. */
-export interface Direction {
-  readonly from: 'source' | 'destination';
-  readonly to: 'source' | 'destination';
 }
 
 export const FORWARD: Direction = { from: 'source', to: 'destination' };

@@ -1,6 +1,5 @@
 import type { ExecutionPhase, ExecutionStatus } from '../definition/words.js';
 import type { Estimate } from '../plan/cost.js';
-import type { Away } from '../run/away.js';
 
 /** One run of a job. Times are milliseconds since the epoch. */
 export interface Execution {
@@ -87,3 +86,12 @@ export const toExecution = ({ simulation, ended, stats, reason, ...row }: Execut
   stats: JSON.parse(stats) as ExecutionStats,
   reason: reason ?? undefined,
 });
+/** An end of a transfer was not there: the job waits for it. */
+export interface Away {
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  /** Looks since then. */
+  readonly looks: number;
+  /** Something had been planned, and is left to do. Otherwise the same run begins again. */
+  readonly began: boolean;
+}

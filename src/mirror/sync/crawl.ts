@@ -1,8 +1,8 @@
 import type { Log } from '../../base/log.js';
 import type { MirrorStore } from '../database/store.js';
-import type { IndexSource, RawPage } from './index-source.js';
+import type { IndexSource, RawPage, WalkStep } from './index-source.js';
 import { pageRows } from './page-rows.js';
-import { type WalkStep, walkOn } from './walk.js';
+import { walkOn } from './walk.js';
 
 /**
  * Fills the mirror from the flat index: every row that was updated up to the moment when the crawl began, oldest first.

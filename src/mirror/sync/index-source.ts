@@ -20,3 +20,10 @@ export interface IndexSource {
   /** The folder with its direct children; the project's root without an id. */
   folder(id: RemoteId | undefined, options: CallOptions): Promise<RawListing>;
 }
+/** A place in a walk through the index in order of the last update. */
+export interface WalkStep {
+  /** Server time, seconds; rows of this second belong to the page. */
+  readonly from: number;
+  /** From 1; more than 1 only where a page is full of rows of one second. */
+  readonly page: number;
+}

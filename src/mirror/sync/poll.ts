@@ -1,8 +1,8 @@
 import type { CallOptions } from '../../budget/calls.js';
 import type { MirrorStore } from '../database/store.js';
-import type { IndexSource } from './index-source.js';
+import type { IndexSource, WalkStep } from './index-source.js';
 import { pageRows } from './page-rows.js';
-import { type WalkStep, walkOn } from './walk.js';
+import { walkOn } from './walk.js';
 
 /** Seconds before the last poll that the next one asks for again: time stamps are whole seconds, and clocks differ. */
 const OVERLAP_S = 5;

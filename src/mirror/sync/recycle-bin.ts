@@ -6,9 +6,9 @@ import type { CallClass, CallOptions } from '../../budget/calls.js';
 import type { PageResult } from '../database/protocol.js';
 import type { MirrorStore } from '../database/store.js';
 import type { Item, KnownUrl } from '../database/view.js';
-import type { IndexSource } from './index-source.js';
+import type { IndexSource, WalkStep } from './index-source.js';
 import { learnPageRows, pageRows } from './page-rows.js';
-import { type WalkStep, walkOn } from './walk.js';
+import { walkOn } from './walk.js';
 
 /** Milliseconds for which a look into the bin is good: what is deleted through this mirror shows at once anyway. */
 const FRESH_MS = 60_000;

@@ -2,11 +2,11 @@ import { isFailure } from '../../base/errors.js';
 import type { CallOptions } from '../../budget/calls.js';
 import type { MirrorStore } from '../database/store.js';
 import type { Item } from '../database/view.js';
-import type { IndexSource } from './index-source.js';
+import type { IndexSource, WalkStep } from './index-source.js';
 import { listNearest } from './list-nearest.js';
 import { pageRows } from './page-rows.js';
 import { FAR_S } from './poll.js';
-import { type WalkStep, walkOn } from './walk.js';
+import { walkOn } from './walk.js';
 
 /**
  * Fills a folder that came into sight later than what is in it (restored, permitted) from the index: 1 call for 2,000

@@ -2,11 +2,11 @@ import type { RemoteId } from '../../base/ids.js';
 import type { CallOptions } from '../../budget/calls.js';
 import type { SweepResult } from '../database/protocol.js';
 import type { MirrorStore } from '../database/store.js';
-import type { IndexSource } from './index-source.js';
+import type { IndexSource, WalkStep } from './index-source.js';
 import { listNearest } from './list-nearest.js';
 import { pageRows } from './page-rows.js';
 import { FAR_S } from './poll.js';
-import { type WalkStep, walkOn } from './walk.js';
+import { walkOn } from './walk.js';
 
 const START: WalkStep = { from: 0, page: 1 };
 /** Nothing is under way. */

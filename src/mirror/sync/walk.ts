@@ -1,14 +1,7 @@
 import type { PageResult } from '../database/protocol.js';
 import type { MirrorStore } from '../database/store.js';
+import type { WalkStep } from './index-source.js';
 import { learnPageRows, type Paging, pageRows } from './page-rows.js';
-
-/** A place in a walk through the index in order of the last update. */
-export interface WalkStep {
-  /** Server time, seconds; rows of this second belong to the page. */
-  readonly from: number;
-  /** From 1; more than 1 only where a page is full of rows of one second. */
-  readonly page: number;
-}
 
 /** What tells where a walk goes on. */
 export type WalkedPage = Pick<PageResult, 'rows' | 'last'>;

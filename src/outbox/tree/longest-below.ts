@@ -2,11 +2,9 @@ import type { Inode, RemoteId } from '../../base/ids.js';
 import type { FolderAt } from '../../mirror/database/index-positions.js';
 import { pathLength } from '../../names/procore.js';
 import { isLocal, NO_REMOTE } from '../intents/intent.js';
-import type { Outbox } from '../outbox.js';
-import type { LocalItem } from './tree.js';
-
-/** What the server has in these folders, without what is below them but stands among these items. */
-export type LongestAtServer = (folders: readonly FolderAt[], without: readonly RemoteId[]) => Promise<number>;
+import type { Intents } from '../intents/intents.js';
+import type { LongestAtServer } from '../outbox-options.js';
+import type { LocalItem, Tree } from './tree.js';
 
 /**
  * Characters of the longest path below a folder, from the folder, 0 for an empty one: of what is in it here and is, or is
@@ -14,7 +12,7 @@ export type LongestAtServer = (folders: readonly FolderAt[], without: readonly R
  */
 export async function longestBelow(
   folder: LocalItem,
-  { tree, intents }: Pick<Outbox, 'tree' | 'intents'>,
+  { tree, intents }: { readonly tree: Tree; readonly intents: Intents },
   atServer: LongestAtServer,
 ): Promise<number> {
   const known = new Map<Inode, number | undefined>([[folder.inode, 0]]);

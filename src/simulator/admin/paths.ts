@@ -1,6 +1,7 @@
 import { Failure } from '../../base/errors.js';
 import type { SimulatedProject } from '../project.js';
-import { Flag, ROOT_ROW } from '../store/items.js';
+import { Flag } from '../store/flag.js';
+import { ROOT_ROW } from '../store/items.js';
 
 /** How a change names an item: by `path`, by `parent` and `name` (which may hold a slash), or by `id`. */
 export interface ItemReference {

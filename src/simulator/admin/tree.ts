@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SimulatedProject } from '../project.js';
-import { Flag, ROOT_ROW } from '../store/items.js';
+import { Flag } from '../store/flag.js';
+import { ROOT_ROW } from '../store/items.js';
 import type { World } from '../world.js';
 
 const BATCH = 500;

@@ -1,8 +1,9 @@
 import type { Documents } from '../documents.js';
 import { people } from '../generate/people.js';
 import { mix } from '../random.js';
+import { Flag } from '../store/flag.js';
 import type { Ids } from '../store/ids.js';
-import { Flag, type ItemStore } from '../store/items.js';
+import type { ItemStore } from '../store/items.js';
 import { lowerBound } from '../store/order.js';
 import type { Switches } from '../switches.js';
 import { fileType } from './file-types.js';

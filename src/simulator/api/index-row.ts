@@ -1,7 +1,7 @@
 import { timestamp } from '../clock.js';
 import { people } from '../generate/people.js';
 import type { SimulatedProject } from '../project.js';
-import { Flag } from '../store/items.js';
+import { Flag } from '../store/flag.js';
 import type { World } from '../world.js';
 import { fileType } from './file-types.js';
 import type { Renderer } from './render.js';

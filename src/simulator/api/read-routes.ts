@@ -1,6 +1,7 @@
 import type { RouteReply } from '../http/reply.js';
 import type { SimulatedProject } from '../project.js';
-import { Flag, ROOT_ROW } from '../store/items.js';
+import { Flag } from '../store/flag.js';
+import { ROOT_ROW } from '../store/items.js';
 import type { Call } from './call.js';
 import { readIndexQuery } from './filters.js';
 import { IndexRowWriter } from './index-row.js';

@@ -1,7 +1,8 @@
 import { timestamp } from '../clock.js';
 import { people } from '../generate/people.js';
 import type { SimulatedProject } from '../project.js';
-import { Flag, ROOT_ROW } from '../store/items.js';
+import { Flag } from '../store/flag.js';
+import { ROOT_ROW } from '../store/items.js';
 import type { World } from '../world.js';
 import { fileType } from './file-types.js';
 

@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import type { Contents } from '../content/contents.js';
-import { Flag, type ItemStore, ROOT_ROW } from '../store/items.js';
+import { Flag } from '../store/flag.js';
+import { type ItemStore, ROOT_ROW } from '../store/items.js';
 
 /**
  * Adds the files and folders below `directory` to the project, without reading them. Symbolic links are not followed

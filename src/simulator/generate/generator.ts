@@ -1,5 +1,6 @@
 import { fraction, mix, normal } from '../random.js';
-import { Flag, GENERATED, ItemStore, ROOT_ROW } from '../store/items.js';
+import { Flag } from '../store/flag.js';
+import { GENERATED, ItemStore, ROOT_ROW } from '../store/items.js';
 import { fileName, folderName, SCHEDULES_THEME, TOP_FOLDERS } from './names.js';
 import { type OddName, oddNames } from './odd-names.js';
 import { people } from './people.js';

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { World } from '../world.js';
-import { fields } from './login.js';
+import { fields } from './fields.js';
 
 const OUT_OF_BAND = 'urn:ietf:wg:oauth:2.0:oob';
 const FIELDS = ['response_type', 'client_id', 'redirect_uri', 'state', 'code_challenge', 'code_challenge_method'];

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { readBody } from '../http/body.js';
 import type { World } from '../world.js';
 import type { AccessToken } from './accounts.js';
 import { authorizePage } from './authorize.js';
+import { fields } from './fields.js';
 
 /** The sign-in host: `/oauth/authorize`, `/oauth/token`, `/oauth/token/info`, `/oauth/revoke`. */
 export async function serveLogin(world: World, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -100,19 +100,6 @@ function info(world: World, request: IncomingMessage, response: ServerResponse):
 /** The token of `Authorization: Bearer`, if there is one. */
 export function bearer(request: IncomingMessage): string | undefined {
   return /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
-}
-
-/** A body of form fields or of a flat JSON object. */
-export async function fields(request: IncomingMessage): Promise<Record<string, string>> {
-  const body = (await readBody(request)).toString();
-  if (!/json/.test(request.headers['content-type'] ?? '')) return Object.fromEntries(new URLSearchParams(body));
-  try {
-    const parsed: unknown = JSON.parse(body);
-    if (parsed === null || typeof parsed !== 'object') return {};
-    return Object.fromEntries(Object.entries(parsed).map(([key, value]) => [key, String(value)]));
-  } catch {
-    return {};
-  }
 }
 
 function credentials(request: IncomingMessage, given: Record<string, string>): [client: string, secret: string] {

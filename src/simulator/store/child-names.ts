@@ -1,14 +1,18 @@
-import type { ItemStore } from './items.js';
+interface Store {
+  readonly parent: { get(row: number): number };
+  name(row: number): string;
+  children(folder: number): Iterable<number>;
+}
 
 const MOST_FOLDERS = 256;
 
 /** Finds children by name: an index per folder, made when first asked for and kept up to date from then on. */
 export class ChildNames {
-  readonly #store: ItemStore;
+  readonly #store: Store;
   readonly #byFolder = new Map<number, Map<string, number[]>>();
   #keyOf: (name: string) => string = (name) => name;
 
-  constructor(store: ItemStore) {
+  constructor(store: Store) {
     this.#store = store;
   }
 

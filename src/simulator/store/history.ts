@@ -1,4 +1,21 @@
-import { Flag, type ItemStore } from './items.js';
+import { Flag } from './flag.js';
+
+interface Column {
+  get(row: number): number;
+}
+
+interface Store {
+  readonly parent: Column;
+  readonly flags: Column;
+  readonly updated: Column;
+  readonly version: Column;
+  name(row: number): string;
+  setName(row: number, name: string): void;
+  setParent(row: number, parent: number): void;
+  setUpdated(row: number, seconds: number): void;
+  setVersion(row: number, version: number): void;
+  setFlag(row: number, flag: number, on: boolean): void;
+}
 
 interface Image {
   readonly row: number;
@@ -13,11 +30,11 @@ const MOST_IMAGES = 20_000;
 
 /** The last changes, so that a listing can be answered as it would have been a moment ago (a stale index). */
 export class History {
-  readonly #store: ItemStore;
+  readonly #store: Store;
   #images: Image[] = [];
   #recording = false;
 
-  constructor(store: ItemStore) {
+  constructor(store: Store) {
     this.#store = store;
   }
 

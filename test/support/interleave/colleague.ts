@@ -1,6 +1,7 @@
 import { type AdminChange, applyChange } from '#src/simulator/admin/changes.js';
 import { people, SERVICE_ACCOUNT } from '#src/simulator/generate/people.js';
-import { Flag, ROOT_ROW } from '#src/simulator/store/items.js';
+import { Flag } from '#src/simulator/store/flag.js';
+import { ROOT_ROW } from '#src/simulator/store/items.js';
 import type { Witness } from '../witness.js';
 import type { HeldServer } from './held-server.js';
 
