@@ -32,12 +32,13 @@ const ONLY_BASE = ['names', 'fuse', 'database', 'simulator'];
 /** Folders beside the layers: the simulator, which only `cli` knows, and what runs in the browser. */
 const BESIDE = ['simulator', 'page'];
 
-/** Every import of a source file: static, type-only, dynamic, and workers' URLs. */
-function importsOf(file: string): string[] {
-  const text = readFileSync(file, 'utf8');
-  const pattern = /(?:from|import|import\(|new URL\()\s*['"](\.[^'"]+)['"]/g;
-  return [...text.matchAll(pattern)].map((match) => match[1]!);
-}
+const IMPORTED = /(?:from|import|import\()\s*['"](\.[^'"]+)['"]/g;
+/** As well what is begun as a thread or a program. */
+const REFERRED = /(?:from|import|import\(|new URL\()\s*['"](\.[^'"]+)['"]/g;
+
+/** What a source file imports: static, type-only or dynamic. */
+const importsOf = (file: string, pattern = REFERRED): string[] =>
+  [...readFileSync(file, 'utf8').matchAll(pattern)].map((match) => match[1]!);
 
 function sources(folder: string): string[] {
   return readdirSync(folder).flatMap((name) => {
@@ -93,6 +94,26 @@ t.test('imports go one way, downwards', async (t) => {
     }
   }
   t.ok(seen > 50, 'the test saw imports at all');
+});
+
+t.test('no files import each other in a circle', async (t) => {
+  const imports = new Map(
+    sources(src).map((file) => [
+      file,
+      importsOf(file, IMPORTED).map((one) => resolve(dirname(file), one).replace(/\.js$/, '.ts')),
+    ]),
+  );
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (file: string, above: readonly string[]): void => {
+    const at = above.indexOf(file);
+    if (at >= 0) circles.push([...above.slice(at), file].map((one) => relative(src, one)).join(' -> '));
+    if (at >= 0 || done.has(file)) return;
+    for (const other of imports.get(file) ?? []) visit(other, [...above, file]);
+    done.add(file);
+  };
+  for (const file of imports.keys()) visit(file, []);
+  t.strictSame(circles, []);
 });
 
 /** Folders whose time tests decide: what reads the clock, waits or fetches takes a `Clock` or a client. */

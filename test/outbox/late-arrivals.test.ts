@@ -5,7 +5,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test as T } from 'tap';
 import { systemClock } from '#src/base/clock.js';
+import { asInode } from '#src/base/ids.js';
+import { untouched } from '#src/outbox/intents/changes.js';
+import { INTERRUPTED } from '#src/outbox/intents/intent.js';
 import { giveUp } from '#src/project/discard.js';
+import { SEQUENCE_UNIT } from '#src/vfs/nodes.js';
 import { before, instead } from '../support/meanwhile.js';
 import { until } from '../support/processes.js';
 import { Files, type OpenProject, openProject, polled } from '../support/project.js';
@@ -311,6 +315,32 @@ t.test('what a late version has covered is kept, also where somebody saved over 
   };
   await settles(project, async () => Object.keys(await atServer(project)).length >= 2);
   t.strictSame(await atServer(project), wanted(server));
+});
+
+t.test('the same while what is here of the file waits for a person', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await files.write('a.txt', 'one');
+  await project.drain();
+  await files.write('a.txt', 'three, ours');
+  await tryWith(project, { late: { route: 'POST /rest/v1.0/file_versions' } });
+  giveAllUp(project);
+  const { outbox } = project.project;
+  const item = outbox.tree.item(asInode((await files.entry('a.txt')).node % SEQUENCE_UNIT))!;
+  const held = { dirty: true, staged: true, flushed: false, reason: INTERRUPTED };
+  outbox.intents.put({ ...untouched(item, outbox.clock.now(), 'alice'), ...held });
+  await admin.change({ op: 'update', path: 'a.txt', content: 'two, theirs' });
+  t.ok((await admin.finishLate()).includes(201));
+  await admin.change({ op: 'update', path: 'a.txt', content: 'four, made from three' });
+  const beside = () => [...outbox.intents.all()].find(({ name }) => name.includes('(conflict '));
+  for (let tries = 0; tries < 50 && !beside(); tries++) {
+    await polled(project.project);
+    await sleep(50);
+  }
+  const name = beside()?.name;
+  t.equal(name && String(await files.read(name)), 'two, theirs');
+  t.match(outbox.intents.get(item.inode), held, 'it goes on waiting');
 });
 
 t.test('what our version covered is kept beside also where its file was deleted before one had looked', async (t) => {

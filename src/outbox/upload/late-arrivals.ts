@@ -13,7 +13,7 @@ import type { RemoteVersion } from '../../procore/items.js';
 import { overtaken } from '../../procore/overtaken.js';
 import type { OwnWork } from '../../procore/own-versions.js';
 import { tombstone, untouched } from '../intents/changes.js';
-import { type Intent, NO_REMOTE } from '../intents/intent.js';
+import { type Intent, NO_REMOTE, needsPerson } from '../intents/intent.js';
 import { type LateCall, mayBeOf, PEOPLE } from '../intents/late-calls.js';
 import type { Outbox } from '../outbox.js';
 import { keepBeside } from './version-beside.js';
@@ -83,7 +83,9 @@ export class LateArrivals {
     } else if (item.isFile && item.versionNumber === 1) {
       if (this.#creationsOf(item).length > 0 && !this.#isWanted(item)) this.#later(item, this.#remove);
     } else if (item.isFile && !this.#isChanged(item)) {
-      if (this.#options.late.versionsLike(item).length > 0) this.#later(item, this.#uncover);
+      const own = this.#options.outbox.intents.ofRemote(item.remoteId);
+      const isHeld = own !== undefined && isLeftAlone(own);
+      if (!isHeld && this.#options.late.versionsLike(item).length > 0) this.#later(item, this.#uncover);
       else if (this.#coverableOf(item).length > 0) this.#later(item, this.#keepCovered);
     }
   }
@@ -125,10 +127,11 @@ export class LateArrivals {
     return intents.child(folder, item.name)?.remoteId === NO_REMOTE;
   }
 
-  /** What waits for it here looks itself: whoever sends content, or a deletion. A move does not. */
+  /** What waits for it here looks itself: whoever sends content, or a deletion. A move does not, nor what nobody sends. */
   #isChanged({ remoteId }: Item): boolean {
     const own = this.#options.outbox.intents.ofRemote(remoteId);
-    return own !== undefined && (own.deleted || own.dirty || own.staged || own.attempted?.upload !== undefined);
+    if (own === undefined || isLeftAlone(own)) return false;
+    return own.deleted || own.dirty || own.staged || own.attempted?.upload !== undefined;
   }
 
   readonly #remove = async (seen: Item): Promise<void> => {
@@ -218,6 +221,7 @@ export class LateArrivals {
       return false;
     const now = this.#clock.now();
     const known = outbox.intents.get(item.inode);
+    if (known && isLeftAlone(known)) return false;
     const intent: Intent = {
       ...(known ?? untouched(item, now, 'procorefs')),
       ...{ baseVersion: late.id, baseNumber: late.number, baseSize: late.size },
@@ -254,3 +258,6 @@ export class LateArrivals {
     );
   };
 }
+
+/** A person decides about it, and nobody sends it until then. */
+const isLeftAlone = (intent: Intent): boolean => needsPerson(intent) && !intent.attempted;

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'http';
+import type { IncomingMessage } from 'node:http';
 import { readBody } from '../http/body.js';
 
 /** A body of form fields or of a flat JSON object. */
