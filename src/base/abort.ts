@@ -1,4 +1,4 @@
-/** The promise's result, unless the signal comes first; the work behind it goes on for others. */
+/** The promise's result, or a rejection as soon as the signal is aborted. The work behind the promise continues. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
   if (signal.aborted) return Promise.reject(signal.reason);
@@ -9,17 +9,17 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
-/** A signal for a piece of work, and the end of what it holds: `end` must be called when the work is over. */
+/** A signal for a piece of work. `end` must be called when the work is over, to release the timer. */
 export interface LimitedSignal {
   readonly signal: AbortSignal;
-  /** The time was over. */
+  /** Whether the time limit was reached. */
   readonly isOver: boolean;
   end(): void;
 }
 
 /**
- * Aborts with another signal, or after `ms` milliseconds. Unlike `AbortSignal.any([signal, AbortSignal.timeout(ms)])`, of
- * which Node 20 may collect the timer while nothing but the combined signal refers to it, it is held until it ends.
+ * Aborts with another signal, or after `ms` milliseconds. With `AbortSignal.any([signal, AbortSignal.timeout(ms)])`,
+ * Node 20 may garbage-collect the timer while only the combined signal refers to it; this timer is held until `end`.
  */
 export function limited(other: AbortSignal, ms: number, reason: () => unknown): LimitedSignal {
   const controller = new AbortController();
@@ -55,8 +55,8 @@ interface Flight<T> {
 }
 
 /**
- * One piece of work a key at a time: who asks while it runs gets the same result. When the last who asked has gone, the
- * work's own signal ends it.
+ * Runs one piece of work per key at a time: callers during the run share its result. When the last caller has aborted,
+ * the signal of the work is aborted.
  */
 export class SingleFlight<Key, T> {
   readonly #flights = new Map<Key, Flight<T>>();
@@ -75,7 +75,7 @@ export class SingleFlight<Key, T> {
     const end = new AbortController();
     const flight: Flight<T> = { result: work(end.signal), end, waiting: 0 };
     this.#flights.set(key, flight);
-    // Whoever asked may have gone: the rejection is theirs to see, not the process's.
+    // All callers may have aborted: the rejection must not be unhandled.
     flight.result.catch(() => undefined).finally(() => this.#forget(key, flight));
     return flight;
   }

@@ -1,13 +1,13 @@
 import { BlockList, isIP } from 'node:net';
 
-/** As it is written elsewhere: an IPv4 address that came in by IPv6, and one with its interface, without these. */
+/** Normalizes an address: removes the IPv6 prefix of a mapped IPv4 address, and the interface of a scoped one. */
 export const plainAddress = (text: string): string => text.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
 
-/** Addresses and networks: `192.0.2.7`, `10.0.0.0/8`, `2001:db8::/32`. */
+/** A list of addresses and networks: `192.0.2.7`, `10.0.0.0/8`, `2001:db8::/32`. */
 export class AddressList {
   readonly #list = new BlockList();
 
-  /** @throws Error for what is neither */
+  /** @throws Error for a text that is neither */
   constructor(texts: readonly string[]) {
     for (const text of texts) {
       const [address = '', bits, ...more] = text.split('/');
@@ -28,10 +28,10 @@ export class AddressList {
   }
 }
 
-/** Addresses of this machine itself, whoever listens there. */
+/** Loopback addresses of this machine. */
 export const LOOPBACK = new AddressList(['127.0.0.0/8', '::1']);
 
-/** Networks that are no place of the public internet (RFC 6890, RFC 4291, RFC 6598). */
+/** Networks that are not part of the public internet (RFC 6890, RFC 4291, RFC 6598). */
 const NOT_PUBLIC = new AddressList([
   '0.0.0.0/8',
   '10.0.0.0/8',
@@ -52,5 +52,5 @@ const NOT_PUBLIC = new AddressList([
   'ff00::/8',
 ]);
 
-/** Whether an IP address is of the public internet. */
+/** Whether an IP address belongs to the public internet. */
 export const isPublicAddress = (address: string): boolean => !NOT_PUBLIC.has(address);

@@ -16,11 +16,11 @@ export const allowedHostsSchema = z.array(entry).default([]);
 
 const bare = (hostname: string): string => hostname.replace(/^\[|\]$/g, '');
 
-/** Of a URL's host. */
+/** Whether the host name of a URL is that of this machine. */
 export const isLoopback = (hostname: string): boolean =>
   hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || /^127\./.test(hostname);
 
-/** `allowed_hosts` of the configuration: where users of the HTTP API may send this service beside public places. */
+/** `allowed_hosts` of the configuration: non-public hosts that users of the HTTP API may have this service contact. */
 export class AllowedHosts {
   readonly #entries: readonly string[];
 
@@ -40,8 +40,8 @@ export class AllowedHosts {
   }
 
   /**
-   * Resolves names as `net.connect` asks for it, and refuses what is not public, so that no name leads to a machine that
-   * its address could not name.
+   * A lookup function for `net.connect` that drops non-public addresses unless the host is allowed. So a host name
+   * cannot lead to a machine that would be refused by its address.
    */
   lookup(url: URL): LookupFunction {
     const isAllowed = this.has(url);
@@ -57,7 +57,7 @@ export class AllowedHosts {
     };
   }
 
-  /** Why a URL cannot be used; undefined: it can, as far as its host is an address. */
+  /** Why a URL is refused; undefined if it is allowed. Only addresses are checked here; names are when resolved. */
   refusal(url: URL): string | undefined {
     const address = bare(url.hostname);
     const isPrivate = isLoopback(url.hostname) || (isIP(address) !== 0 && !isPublicAddress(address));

@@ -2,7 +2,7 @@ import type { Bandwidth } from './bandwidth.js';
 import { Failure } from './errors.js';
 import { parseSize } from './size.js';
 
-/** What a mount may use of the line. */
+/** The bandwidth that a mount may use. */
 export interface Line {
   readonly upload: Bandwidth;
   readonly download: Bandwidth;
@@ -11,8 +11,8 @@ export interface Line {
 const FORM = /^([^@]+)(?:@([01]?\d|2[0-3]):([0-5]\d))?$/;
 
 /**
- * `RATE[@HH:MM][/RATE@HH:MM]…`: bytes per second from these times of day on, by this machine's clock; without a time, at
- * the times before the first. `RATE` is a size, `off`, or two of these: `UPLOAD:DOWNLOAD`.
+ * Parses `RATE[@HH:MM][/RATE@HH:MM]…`: bytes per second from these times of day on, by this machine's clock. The rate
+ * without a time holds before the first time. `RATE` is a size, `off`, or two of these: `UPLOAD:DOWNLOAD`.
  * @throws Failure `usage`
  */
 export function parseBandwidth(text: string): Line {
@@ -40,6 +40,6 @@ export function parseBandwidth(text: string): Line {
   return { upload: of('upload'), download: of('download') };
 }
 
-/** The line that options leave to a mount; undefined: all of it. */
+/** The bandwidth that the options permit; undefined: unlimited. */
 export const lineOf = ({ bandwidth }: { readonly bandwidth?: string | number | boolean }): Line | undefined =>
   bandwidth === undefined ? undefined : parseBandwidth(String(bandwidth));

@@ -2,7 +2,7 @@ import { pipeline, type Readable, Transform, type TransformCallback } from 'node
 import type { Clock } from './clock.js';
 import { DAY_MS, type TimeOfDay, timeOfDayMs, zoneOf } from './zone.js';
 
-/** Bytes per second (0: no limit), at all times or from times of day on. */
+/** Bytes per second (0: no limit), at all times or from given times of day. */
 export interface Bandwidth {
   readonly bytes_per_second?: number | undefined;
   readonly window?: readonly { readonly time: TimeOfDay; readonly bytes_per_second: number }[] | undefined;
@@ -22,35 +22,35 @@ interface Taker {
   go(): void;
 }
 
-/** Bytes that pass at once: a second's share of them is not worth a timer each. */
+/** Bytes of the pieces that pass at once: a tenth of a second's bytes, within these limits, to save timers. */
 const LARGEST_PIECE_BYTES = 64 * 1024;
 const SMALLEST_PIECE = 1024;
 const PIECES_PER_SECOND = 10;
 
 /**
- * Bytes per second by time of day, shared by all streams that take from it, in the order in which they ask, after those
- * for which somebody waits. A window's
- * rate holds from its time, on the wall clock, until the next window's. `bytes_per_second` holds where there are no
- * windows, and from midnight until the first one; without it the last one of the day holds over midnight. 0 is no limit.
+ * A rate limit by time of day, shared by all streams that take from it. Urgent requests come first; otherwise requests
+ * are served in order. The rate of a window holds from its wall-clock time until the next window. `bytes_per_second`
+ * holds if there are no windows, and from midnight until the first one; without it, the last window of the day holds
+ * over midnight. A rate of 0 is no limit.
  */
 export class BandwidthLimiter {
   readonly #windows: readonly { readonly time: number; readonly rate: number }[];
   readonly #zone;
   readonly #clock: Clock;
   #segment: Segment;
-  /** Bytes that have passed ahead of their time, and when that was reckoned. */
+  /** Bytes that have passed in excess of the rate, and the time (ms) for which that was computed. */
   #ahead = 0;
   #reckoned: number;
   readonly #urgent = new Set<Taker>();
   readonly #others = new Set<Taker>();
-  /** Ends the pause that those who wait are waiting for. */
+  /** Ends the present pause. Defined while `#serve` runs. */
   #pausing: AbortController | undefined;
 
-  /** @param timeZone of the windows; undefined: this machine's */
+  /** @param timeZone of the windows; undefined: that of this machine */
   constructor(bandwidth: Bandwidth, clock: Clock, timeZone?: string) {
     const { bytes_per_second: given, window = [] } = bandwidth;
     const windows = window.map(({ time, bytes_per_second }) => ({ time: timeOfDayMs(time), rate: bytes_per_second }));
-    // The rate beside windows is that of the time before the first one.
+    // With windows, `bytes_per_second` is the rate from midnight until the first window.
     if (given !== undefined && windows.length > 0 && windows.every(({ time }) => time > 0))
       windows.push({ time: 0, rate: given });
     this.#windows = windows.sort((a, b) => a.time - b.time);
@@ -66,7 +66,7 @@ export class BandwidthLimiter {
     return this.#at(now).rate;
   }
 
-  /** Resolves when these bytes may pass. Many at once are followed by as long a pause. */
+  /** Resolves when these bytes may pass. The pause that they require follows them. */
   take(bytes: number, signal: AbortSignal, isUrgent = false): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason);
     const queue = isUrgent ? this.#urgent : this.#others;
@@ -93,7 +93,7 @@ export class BandwidthLimiter {
     });
   }
 
-  /** The same chunks, no faster than permitted. */
+  /** Yields the same bytes, no faster than permitted. */
   async *pace(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks)
       for (const piece of this.pieces(chunk)) {
@@ -102,7 +102,7 @@ export class BandwidthLimiter {
       }
   }
 
-  /** Parts of a chunk that pass at once. */
+  /** Splits a chunk into pieces that pass at once. */
   *pieces<Chunk extends Uint8Array>(chunk: Chunk): Generator<Chunk> {
     for (let start = 0; start < chunk.length; ) {
       const piece = chunk.subarray(start, start + pieceOf(this.rateAt(this.#clock.now()))) as Chunk;
@@ -114,11 +114,11 @@ export class BandwidthLimiter {
   /** The same bytes, no faster than permitted. Each stream is destroyed with the other; `signal` destroys both. */
   limit(source: Readable, signal: AbortSignal): Readable {
     return pipeline(source, new Limited(this, signal), () => {
-      // Whoever reads the result sees its error.
+      // The reader of the result gets its error.
     });
   }
 
-  /** Lets through who waits, one after the other. Never rejects. */
+  /** Serves the waiting requests, one after the other. Never rejects. */
   async #serve(): Promise<void> {
     this.#pausing = new AbortController();
     try {
@@ -130,7 +130,7 @@ export class BandwidthLimiter {
         next.go();
       }
     } catch {
-      // Everybody has gone.
+      // All requests were aborted.
     } finally {
       this.#pausing = undefined;
       if (this.#urgent.size + this.#others.size > 0) void this.#serve();
@@ -147,9 +147,9 @@ export class BandwidthLimiter {
     }
   }
 
-  /** What time has paid for, each stretch at its own rate. */
+  /** Subtracts what the elapsed time permitted, each segment at its own rate. */
   #reckon(now: number): void {
-    // A clock that was set back pays nothing; it must not stop the stream either.
+    // If the clock was set back, nothing is subtracted; this must not stop the stream either.
     let from = Math.min(this.#reckoned, now);
     while (this.#ahead > 0 && from < now) {
       const { rate, until } = this.#at(from);
@@ -177,12 +177,12 @@ export class BandwidthLimiter {
   }
 }
 
-/** Passes a stream on in pieces, each when its turn has come. */
+/** Passes a stream on in pieces, each as soon as the limiter permits it. */
 class Limited extends Transform {
   readonly #limiter: BandwidthLimiter;
   readonly #signal: AbortSignal;
   readonly #abort = (): unknown => this.destroy(this.#signal.reason);
-  /** Ends the wait for a turn. */
+  /** Ends the wait for the limiter. */
   readonly #end = new AbortController();
 
   constructor(limiter: BandwidthLimiter, signal: AbortSignal) {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { catalogue } from './catalogue.js';
 import type { CatalogueRow } from './catalogue-row.js';
 
-/** The documentation page of every failure, as Markdown. Run as a program (`npm run docs`) this module writes it. */
+/** The documentation page of all failures, as Markdown. Run as a program (`npm run docs`), this module writes it. */
 export function cataloguePage(rows: Readonly<Record<string, CatalogueRow>> = catalogue): string {
   const lines = Object.entries(rows).map(
     ([code, { errno, http, level, what, remedy }]) =>

@@ -1,6 +1,6 @@
 import type { CatalogueRow } from './catalogue-row.js';
 
-/** Failures of `.procore` and of bringing things back. */
+/** Failures of `.procore` and of restoring items. */
 export const restoreRows = {
   'hidden-read-only': {
     errno: 'EROFS',

@@ -1,6 +1,6 @@
 /**
- * Every failure that people can meet, by code. `what` and `remedy` take `{details}`; the reason is added from the
- * cause. `errno` is what a file operation answers, `http` the status of an API reply.
+ * A failure shown to users. `what` and `remedy` take `{details}`; the reason comes from the cause. `errno` is the
+ * errno of a file operation, `http` the status of an API reply.
  */
 export interface CatalogueRow {
   readonly errno: string;

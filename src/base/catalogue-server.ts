@@ -1,6 +1,6 @@
 import type { CatalogueRow } from './catalogue-row.js';
 
-/** Failures of the HTTP API: who asks, and what for. */
+/** Failures of the HTTP API: authentication, permissions, requests. */
 export const serverRows = {
   'not-signed-in': {
     errno: 'EACCES',

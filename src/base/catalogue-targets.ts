@@ -1,6 +1,6 @@
 import type { CatalogueRow } from './catalogue-row.js';
 
-/** Failures of what jobs copy to and from: folders, shares, servers, clouds. `{target}` is its root, as people know it. */
+/** Failures of targets of jobs: folders, shares, servers, clouds. `{target}` is the root of the target, for users. */
 export const targetRows = {
   'target-unreachable': {
     errno: 'ENETUNREACH',

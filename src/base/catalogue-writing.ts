@@ -101,7 +101,7 @@ export const writingRows = {
     remedy: 'it is uploaded again once it is at rest',
   },
 
-  // What any file system says of a change that cannot be.
+  // Refusals of impossible changes, as in any file system.
   'item-exists': {
     errno: 'EEXIST',
     http: 409,

@@ -349,5 +349,5 @@ const rows = {
   },
 } as const satisfies Record<string, CatalogueRow>;
 
-/** Every failure that people can meet, by code. `what` and `remedy` take `{details}`; the reason is added from the cause. */
+/** Every failure shown to users, by code. `what` and `remedy` take `{details}`; the reason comes from the cause. */
 export const catalogue: { readonly [Code in keyof typeof rows]: CatalogueRow } = rows;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Time as the program sees it; tests pass one that runs faster. */
+/** The source of time; tests use one that runs faster. */
 export interface Clock {
   /** Milliseconds since the epoch by this machine's clock, which may be wrong. */
   now(): number;
@@ -8,7 +8,7 @@ export interface Clock {
   monotonic(): number;
   /** Resolves after `ms` milliseconds; rejects with the signal's reason when aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /** Does `work` once after `ms` milliseconds, unless what it returns is called before. Does not keep a process alive. */
+  /** Runs `work` once after `ms` milliseconds. Returns a function that cancels it. Does not keep the process alive. */
   after(ms: number, work: () => void): () => void;
 }
 
@@ -28,7 +28,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Does `work` every `ms` milliseconds until what it returns is called. */
+/** Runs `work` every `ms` milliseconds, until the returned function is called. */
 export function every(clock: Clock, ms: number, work: () => void): () => void {
   let cancel: () => void;
   const next = (): void => {

@@ -5,7 +5,7 @@ import { errnoOf, Failure } from './errors.js';
 import { optionRows } from './options.js';
 import { refuseForeign, refuseOpen } from './ownership.js';
 
-/** Keys of the configuration file that are no options, and what reads them. */
+/** Keys of the configuration file that are no options, and what they configure. */
 export const configurationSections = {
   allowed_hosts: 'hosts beside public ones that users of the HTTP API may have contacted',
   default_client: 'the app that connections use which name none',
@@ -18,9 +18,9 @@ export const configurationSections = {
 } as const satisfies Record<string, string>;
 
 /**
- * The configuration file's object: options by name, and sections. A missing file is an empty one.
- * It names programs that are run and hosts that are asked, so that only its user and root may write to it.
- * @throws Failure `usage` for what is no JSON object, and for a key that nothing reads; `state-foreign`, `state-unsafe`
+ * The object in the configuration file: options by name, and sections. A missing file counts as an empty object. The
+ * file names programs to run and hosts to contact, so only its user and root may be able to write to it.
+ * @throws Failure `usage` if it is no JSON object or has an unknown key; `state-foreign`, `state-unsafe`
  */
 export function readConfiguration(path: string): Record<string, unknown> {
   try {
@@ -37,7 +37,7 @@ export function readConfiguration(path: string): Record<string, unknown> {
   }
 }
 
-/** A section of the configuration file, by its schema. @throws Failure as `readConfiguration`, and `usage` for a wrong one */
+/** Reads a section of the configuration file. @throws Failure as `readConfiguration`; `usage` for an invalid section */
 export function readSection<T extends z.ZodType>(
   path: string,
   name: keyof typeof configurationSections,
@@ -56,7 +56,8 @@ function readOwn(path: string): string {
     const found = fstatSync(fd);
     refuseForeign(path, found);
     refuseOpen(path, found, 0o022);
-    // An address that is told of failures may hold a token; only where the file lies elsewhere does no folder hide it.
+    // An address or command for notifications may contain a token. The state folder protects the file; if it is a link
+    // to a file elsewhere, the file itself must not be readable by others.
     const text = readFileSync(fd, 'utf8');
     const isElsewhere = dirname(realpathSync(path)) !== realpathSync(dirname(path));
     if (isElsewhere && /"(?:url|command)"/.test(text)) refuseOpen(path, found, 0o077);

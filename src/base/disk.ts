@@ -1,6 +1,6 @@
 import { errnoOf, Failure } from './errors.js';
 
-/** Does something with the state folder's disk. @throws Failure `disk-full`, `disk-failed` */
+/** Runs work on the disk of the state folder. @throws Failure `disk-full`, `disk-failed` */
 export function onDisk<T>(work: () => T): T {
   try {
     return work();
@@ -9,7 +9,7 @@ export function onDisk<T>(work: () => T): T {
   }
 }
 
-/** What a file system call or SQLite failed with, in the catalogue's words; what is no matter of the disk as it is. */
+/** Converts a disk error of a system call or of SQLite to a Failure; returns any other error unchanged. */
 export function diskFailure(error: unknown): unknown {
   const code = errnoOf(error) ?? '';
   const disk = 'the disk of the state folder';

@@ -8,7 +8,7 @@ export type Details = Readonly<Record<string, string | number | boolean | undefi
 const fill = (template: string, details: Details): string =>
   template.replace(/\{(\w+)\}/g, (_, key: string) => oneLine(String(details[key] ?? '?')));
 
-/** An error of the catalogue: what happened, why (`cause`), what to do. Everything shown to people comes from here. */
+/** An error of the catalogue: what happened, why (`cause`), what to do. All errors shown to users are Failures. */
 export class Failure extends Error {
   readonly code: FailureCode;
   readonly details: Details;
@@ -20,7 +20,7 @@ export class Failure extends Error {
     this.details = masked(details);
   }
 
-  /** The name of the errno that a file operation answers with. */
+  /** The name of the errno with which a file operation fails. */
   get errno(): string {
     return catalogue[this.code].errno;
   }
@@ -44,7 +44,7 @@ export class Failure extends Error {
   }
 }
 
-/** Details travel to other processes, which cannot tell this one's secrets. */
+/** Masks secrets in details: these are sent to other processes, which do not know the secrets of this one. */
 const masked = (details: Details): Details =>
   Object.fromEntries(
     Object.entries(details).map(([key, value]) => [key, typeof value === 'string' ? maskSecrets(value) : value]),
@@ -57,7 +57,7 @@ function causeText(cause: unknown): string | undefined {
   return cause.message || code || cause.name;
 }
 
-/** A failure on its way to another process: the cause shrinks to its words. */
+/** A failure as sent to another process: the cause is reduced to its text. */
 export interface FailureJson {
   readonly code: FailureCode;
   readonly details: Details;

@@ -1,12 +1,12 @@
-/** Branded ids: plain numbers at run time that the compiler keeps apart. All stay below 2^53. */
+/** Branded ids: plain numbers at run time, distinct types to the compiler. All are below 2^53. */
 declare const brand: unique symbol;
 type Branded<Name extends string> = number & { readonly [brand]: Name };
 
 /** The stable number of an item in its project's mirror. 1 is the project's root folder. Never reused. */
 export type Inode = Branded<'Inode'>;
-/** What `st_ino` shows: the stable number of an item on a mount; with one project its inode. 1 is the mount's root. */
+/** `st_ino`: the stable number of an item on a mount; on a mount of one project, its inode. 1 is the mount's root. */
 export type FileNumber = Branded<'FileNumber'>;
-/** The kernel's handle of one item at one content version (FUSE calls it "nodeid"). 1 is the mount's root. */
+/** The kernel's id of one item at one content version (FUSE calls it "nodeid"). 1 is the mount's root. */
 export type NodeId = Branded<'NodeId'>;
 /** A file's or folder's id at the server; both share one id space. */
 export type RemoteId = Branded<'RemoteId'>;

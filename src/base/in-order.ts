@@ -1,5 +1,5 @@
 /**
- * Does one step after the other, each also when one before it failed: what is to be released is released.
+ * Runs the steps one after the other, also after a failed one, so that every resource is released.
  * @throws the first error
  */
 export async function inOrder(...steps: readonly (() => unknown)[]): Promise<void> {

@@ -19,14 +19,14 @@ function callFlock(fd: number, operation: number): number {
   }
 }
 
-/** A lock that the kernel holds for this process and releases when the process ends, also by kill -9. */
+/** A lock that the kernel releases when the process ends, also by kill -9. */
 export interface FileLock {
   release(): void;
 }
 
 /**
- * Takes the exclusive lock on `path` (a file that is created 0600, holds the owner's pid, and stays), or answers
- * undefined at once when another open file description has it.
+ * Takes the exclusive lock on `path` (a file that is created 0600, contains the owner's pid, and stays), or returns
+ * undefined at once if another open file description has it.
  */
 export function tryLock(path: string): FileLock | undefined {
   const fd = openSync(path, 'a+', 0o600);
@@ -40,12 +40,12 @@ export function tryLock(path: string): FileLock | undefined {
     ftruncateSync(fd, 0);
     writeSync(fd, `${process.pid}\n`);
   } catch {
-    // On a full disk: the kernel holds the lock, the number in it is only for people.
+    // The disk is full. The lock is held nevertheless; the pid in the file is only a hint.
   }
   let isHeld = true;
   return {
     release() {
-      // Afterwards the number may be another file's.
+      // Only once: later, the descriptor number may belong to another file.
       if (isHeld) closeSync(fd);
       isHeld = false;
     },
@@ -62,7 +62,7 @@ export async function lock(path: string, clock: Clock, signal?: AbortSignal): Pr
   }
 }
 
-/** The pid that wrote itself into the lock file last; only a hint. */
+/** The pid of the last owner, as written in the lock file; only a hint. */
 export function lockHolder(path: string): number | undefined {
   try {
     return Number.parseInt(readFileSync(path, 'utf8'), 10) || undefined;

@@ -51,7 +51,7 @@ export function openLog(level: LogLevel, path?: string): LogFile {
       try {
         writeSync(fd, line);
       } catch {
-        // A full disk must not end the daemon: the line is lost, the mount goes on.
+        // A full disk must not end the daemon: the line is lost, and the mount continues.
       }
     },
   };

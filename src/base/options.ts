@@ -5,15 +5,15 @@ import { Failure } from './errors.js';
 import { parseSize } from './size.js';
 
 /**
- * Every option of the product, once: flag (`--name`), environment variable (`PROCOREFS_NAME`), key of the
- * configuration file and, where `mount` is set, option of `-o` and fstab come from these rows.
+ * The single definition of every option: the flag (`--name`), the environment variable (`PROCOREFS_NAME`), the key of
+ * the configuration file and, where `mount` is set, the option of `-o` and fstab come from these rows.
  */
 export interface OptionRow {
   readonly kind: 'string' | 'flag' | 'integer' | 'octal' | 'size' | 'seconds' | 'choice' | 'path' | 'bandwidth';
   readonly help: string;
   readonly default?: string | number | boolean;
   readonly choices?: readonly string[];
-  /** May stand in `-o`. */
+  /** Allowed in `-o`. */
   readonly mount?: true;
   /** Shown in help instead of the kind. */
   readonly placeholder?: string;
@@ -150,7 +150,7 @@ export const environmentOf = (name: OptionName): string => `PROCOREFS_${name.toU
 
 const usage = (what: string): Failure => new Failure('usage', { what });
 
-/** The typed value of an option's text. @throws Failure `usage` */
+/** Parses the text of an option. @throws Failure `usage` */
 export function parseOption(name: OptionName, text: string): string | number | boolean {
   const row = optionRows[name];
   const bad = (wanted: string): Failure => usage(`${name}=${text} is not ${wanted}`);
@@ -196,7 +196,7 @@ export interface OptionSources {
   readonly file: Readonly<Record<string, unknown>>;
 }
 
-/** The value of each option that anything sets: command line, else environment, else file, else the default. */
+/** The values of all options that are set, in this order: command line, environment, configuration file, default. */
 export function resolveOptions({ given, environment, file }: OptionSources): OptionValues {
   const values: { -readonly [Name in OptionName]?: string | number | boolean } = {};
   for (const name of optionNames) {
@@ -206,7 +206,7 @@ export function resolveOptions({ given, environment, file }: OptionSources): Opt
   return values;
 }
 
-/** Where the state lies when nothing is said: the system's folder for root, the user's otherwise (XDG). */
+/** The state folder if none is given: the system's for root, otherwise the user's (XDG). */
 export function defaultStateFolder(
   uid: number | undefined,
   environment: Readonly<Record<string, string | undefined>>,
@@ -228,7 +228,7 @@ const KERNEL_OPTIONS = [
   'sync',
   'dirsync',
 ];
-/** … and those that mean nothing here or are for mount(8) and systemd only. */
+/** … and those that are ignored: they have no meaning here, or are for mount(8) and systemd only. */
 const IGNORED_OPTIONS =
   /^(rw|defaults|auto|noauto|user|nouser|users|owner|group|_netdev|nofail|exec|suid|dev|async|atime|diratime|norelatime|nostrictatime|lazytime|nolazytime|silent|loud|comment=.*|x-.*|X-.*)$/;
 
@@ -237,7 +237,7 @@ export interface MountOptionText {
   readonly generic: readonly string[];
 }
 
-/** Splits the text after `-o`. A backslash keeps a comma in a value. @throws Failure `usage` naming an unknown option */
+/** Splits the text after `-o`. A backslash keeps a comma in a value. @throws Failure `usage` for an unknown option */
 export function parseMountOptions(text: string): MountOptionText {
   const options: Partial<Record<OptionName, string>> = {};
   const generic: string[] = [];

@@ -1,12 +1,12 @@
 import { lstatSync, statSync } from 'node:fs';
 import { Failure } from './errors.js';
 
-/** Who this process acts as; files that it makes are this user's. */
+/** The effective user of this process, who owns the files that it creates. */
 export const actingUser = (): number => process.geteuid?.() ?? 0;
 
 const permissions = (mode: number): string => (mode & 0o7777).toString(8).padStart(4, '0');
 
-/** What this process believes must be nobody else's; root could change it anyway. @throws Failure `state-foreign` */
+/** Trusted files must belong to the acting user or root, who can change them anyway. @throws Failure `state-foreign` */
 export function refuseForeign(path: string, { uid }: { readonly uid: number }): void {
   if (uid !== actingUser() && uid !== 0) throw new Failure('state-foreign', { path, owner: uid });
 }
@@ -17,14 +17,14 @@ export function refuseOpen(path: string, { mode }: { readonly mode: number }, bi
 }
 
 /**
- * A folder of secrets: this user's, and closed to all others. A symbolic link to it may only be this user's or root's.
- * Nothing is corrected here: what others could get at is for a person to look through.
+ * Requires that a folder of secrets belongs to this user and is closed to all others. A symbolic link to it must belong
+ * to this user or root. Nothing is corrected here: what others had access to must be checked by a person.
  * @throws Failure `state-foreign`, `state-unsafe`
  */
 export const refuseUnlessPrivate = (path: string): void => refuseUnlessOwn(path, 0o077);
 
 /**
- * A folder that only this user writes to, perhaps through a link to a larger disk.
+ * Requires that only this user can write to a folder. It may be reached through a link to a larger disk.
  * @throws Failure `state-foreign`, `state-unsafe`
  */
 export function refuseUnlessOwn(path: string, bits = 0o022): void {

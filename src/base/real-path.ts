@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { errnoOf } from './errors.js';
 
-/** An absolute path without links; of what is not there yet: that of the folder above, with the rest. Throws errors of realpath(3). */
+/** The absolute path without symbolic links; missing last parts are kept as they are. @throws errors of realpath(3) */
 export function realPath(path: string): string {
   try {
     return realpathSync(path);
@@ -12,7 +12,7 @@ export function realPath(path: string): string {
   }
 }
 
-/** Whether a path is `top` or below it; both absolute, and without links. */
+/** Whether a path is `top` or below it. Both must be absolute and without symbolic links. */
 export function isWithin(path: string, top: string): boolean {
   const way = relative(top, path);
   return way !== '..' && !way.startsWith('../') && !isAbsolute(way);

@@ -2,13 +2,13 @@ import { inspect } from 'node:util';
 
 const MASK = '[secret]';
 
-/** Secrets of this process whose values are masked in texts: the latest ones; shorter ones would hit common words. */
+/** The most secrets that are masked in texts (the latest), and the least length: shorter ones would match words. */
 const MOST_KNOWN = 256;
 const SHORTEST_KNOWN = 8;
 const known = new Set<string>();
 
 function remember(value: string): void {
-  // Half of a pair of surrogates cannot stand in an address.
+  // Via a buffer, which replaces lone surrogates: encodeURIComponent would throw.
   const inAddress = encodeURIComponent(Buffer.from(value).toString());
   for (const form of new Set([value, inAddress])) {
     if (form.length < SHORTEST_KNOWN) continue;
@@ -21,7 +21,7 @@ function remember(value: string): void {
   }
 }
 
-/** The text without the values of this process's secrets: a server may echo in an error what it was sent. */
+/** Masks the secrets of this process in a text: the error message of a server may repeat what it was sent. */
 export function maskSecrets(text: string): string {
   let masked = text;
   for (const value of known) if (masked.includes(value)) masked = masked.replaceAll(value, MASK);
@@ -29,8 +29,8 @@ export function maskSecrets(text: string): string {
 }
 
 /**
- * A value that must not be seen: it prints, serializes and inspects as `[secret]`.
- * `reveal()` is called only where the value goes onto the wire or into its 0600 file.
+ * A value that must not be shown: it prints, serializes and inspects as `[secret]`. `reveal()` is called only to send
+ * the value over the network or to write it to its 0600 file.
  */
 export class Secret {
   readonly #value: string;

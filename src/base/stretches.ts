@@ -1,4 +1,4 @@
-/** The same in stretches of at most so many. */
+/** Splits items into arrays of at most `most`. */
 export function* stretches<T>(items: Iterable<T>, most: number): Generator<T[]> {
   let stretch: T[] = [];
   for (const item of items) {

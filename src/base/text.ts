@@ -1,9 +1,9 @@
 import { maskSecrets } from './secret.js';
 
 /**
- * Text from elsewhere (a remote name, a server's message) made safe for one line of a terminal or a log:
- * control characters, line separators and bidirectional overrides become `\xNN` or `\u{NNNN}`, this process's secrets
- * are masked.
+ * Makes untrusted text (a remote name, a server's message) safe for one line of a terminal or a log: control
+ * characters, line separators and bidirectional overrides become `\xNN` or `\u{NNNN}`, and this process's secrets are
+ * masked.
  */
 export function oneLine(text: string, limit = 500): string {
   const safe = maskSecrets(text).replace(

@@ -8,26 +8,26 @@ export interface TimeOfDay {
   readonly ms: number;
 }
 
-/** Milliseconds from midnight, as a wall clock counts them. */
+/** Milliseconds from midnight, by the wall clock. */
 export const timeOfDayMs = ({ hr, min, sec, ms }: TimeOfDay): number => ((hr * 60 + min) * 60 + sec) * 1000 + ms;
 
 /**
- * A time zone's wall clock, by Node's own zone data. A wall-clock time ("local") is written as the milliseconds since the epoch
- * at which a clock of UTC would show the same date and time.
+ * The wall clock of a time zone, by Node's own zone data. A wall-clock time ("local") is represented by the
+ * milliseconds since the epoch at which a UTC clock shows the same date and time.
  */
 export interface Zone {
-  /** What the wall clock shows at a moment. */
+  /** The wall-clock time at an instant. */
   local(instant: number): number;
   /**
-   * When the wall clock shows a time: the first time where it does so twice, the first moment after the gap where it
-   * skips it. Never decreases as `local` grows.
+   * The instant at which the wall clock shows a time. If it does so twice, the first instant; if it skips the time, the
+   * first instant after the gap. Never decreases as `local` grows.
    */
   instant(local: number): number;
 }
 
 const zones = new Map<string, Zone>();
 
-/** @param name of the IANA data, checked before; undefined: this machine's zone */
+/** @param name of the IANA data, already validated; undefined: this machine's zone */
 export function zoneOf(name: string | undefined): Zone {
   const key = name ?? '';
   let zone = zones.get(key);
@@ -58,7 +58,7 @@ function makeZone(name: string | undefined): Zone {
   return {
     local,
     instant(wanted) {
-      // No zone is more than a day from UTC, and none changes its offset twice within two days.
+      // No zone differs from UTC by more than a day, and none changes its offset twice within two days.
       const before = offset(wanted - DAY_MS);
       const after = offset(wanted + DAY_MS);
       const first = wanted - before;

@@ -11,16 +11,16 @@ import { type BootClock, systemBoot } from './server-clock.js';
 import { Throttle } from './throttle.js';
 import { WINDOWS, type Windows } from './window-state.js';
 
-/** Calls an hour that no header can raise. */
+/** Limit of calls an hour that no header can raise. */
 export const HARD_CAP = 3600;
 
 export interface BudgetOptions {
-  /** The ledger's file; `ledgerPath()` names it. */
+  /** The ledger's file; see `ledgerPath()`. */
   readonly path: string;
   readonly log: Log;
-  /** Calls an hour that are ours at most: leaves room for other programs of the same client id. */
+  /** Our own limit of calls an hour: leaves room for other programs with the same client id. */
   readonly maxCallsPerHour?: number;
-  /** How long a person's call waits before it is refused, ms; 30,000 unless told. */
+  /** How long an interactive call waits before it is refused, ms; default 30,000. */
   readonly budgetWait?: number;
   readonly clock?: Clock;
   readonly boot?: BootClock;
@@ -28,11 +28,11 @@ export interface BudgetOptions {
   readonly isAlive?: (pid: number, started: string) => boolean;
 }
 
-/** The right to send one request. It is spent, whatever comes of it. */
+/** The right to send one request. It counts against the budget, whatever the outcome. */
 export interface Permit {
-  /** The head of the reply has come. */
+  /** The head of the reply has arrived. */
   answered(status: number, headers: IncomingHttpHeaders): void;
-  /** No reply is expected any more; harmless after `answered`. */
+  /** No reply is expected any more; has no effect after `answered`. */
   ended(): void;
 }
 
@@ -49,26 +49,26 @@ export interface BudgetStatus {
   /** Calls of the last hour by all processes of this client id on this host. */
   readonly spent: Readonly<Record<CallClass, number>>;
   readonly refused4xx: number;
-  /** Who waits in this process. */
+  /** Calls that wait in this process. */
   readonly waiting: readonly { readonly class: CallClass; readonly label: string; readonly seconds: number }[];
 }
 
-/** Looks for changes take this part of an hour at most … */
+/** Upkeep calls (checks for changes) take this part of an hour's limit at most … */
 const UPKEEP_SHARE = 4;
-/** … and this where nobody is watching. */
+/** … and this part where nobody watches. */
 const IDLE_SHARE = 20;
-/** So many of them may follow each other closely. */
+/** Upkeep calls that may follow each other without a pause. */
 const UPKEEP_BURST = 15;
-/** Another process may have learned something meanwhile: nobody sleeps longer than this, ms. */
+/** Longest sleep, ms: another process may have recorded new facts meanwhile. */
 const LONGEST_SLEEP_MS = 5000;
-/** A wait for the hour that is no reason to give up: 2 s of an hour. */
+/** A wait for the hour up to this long is not a reason to fail: 2 s of an hour. */
 const SHORT_WAIT = 1 / 1800;
-/** Nor is a longer one, if soon afterwards calls come back one after the other: 90 s of an hour. */
+/** Nor is a longer wait, if soon after it calls come back one by one: 90 s of an hour. */
 const SOON = 1 / 40;
 
 /**
- * The API calls of one client id: people first, then upkeep, then jobs; both rate windows of the server, shared by
- * every process of this client on this host.
+ * Budgets the API calls of one client id: interactive calls first, then upkeep, then jobs. Covers both rate windows of
+ * the server; all processes of this client on this host share it.
  */
 export class Budget {
   readonly #options: BudgetOptions;
@@ -82,7 +82,7 @@ export class Budget {
   #pumping = false;
   #closed = false;
   #wake: (() => void) | undefined;
-  /** The pump sleeps for the spike window alone: no reply can shorten that. */
+  /** False while the pump sleeps for the spike window alone: no reply can shorten that. */
   #repliesMatter = true;
   #blockedUntil: number | undefined;
 
@@ -99,7 +99,7 @@ export class Budget {
       boot: options.boot ?? systemBoot,
       isAlive: options.isAlive ?? isAlive,
     });
-    // A little longer than the server's: what was sent evenly may arrive unevenly.
+    // A little longer than the server's window: requests sent evenly may arrive unevenly.
     this.#throttle = new Throttle(this.#windows.spike * 1.1, this.#clock);
   }
 
@@ -169,12 +169,12 @@ export class Budget {
     };
   }
 
-  /** Calls granted in each quarter of an hour since then, by all processes; ms since the epoch, server time. */
+  /** Calls granted in each quarter of an hour since `since`, by all processes; ms since the epoch, server time. */
   history(since: number): CallsOfSlot[] {
     return this.#ledger.history(since);
   }
 
-  /** Calls of an hour, and those that are left of it as far as is known. */
+  /** The limit of calls an hour, and the calls left of it as far as is known. */
   #hourOf({ now, state, lastCall, ownHour }: Facts): { readonly limit: number; readonly left: number } {
     const limit = hourLimitOf({ cap: this.#cap }, state);
     const described = state.hourVisible && now < state.hourReset ? state.bound - (lastCall - state.boundAfter) : limit;
@@ -182,9 +182,9 @@ export class Budget {
   }
 
   /**
-   * When a job that was turned away finds calls again, ms since the epoch: at the end of the hour, or shortly before it
-   * where most of what is kept for people is left, so that it is not lost. Where nothing says when the hour ends, once
-   * the calls of an hour ago come back.
+   * When a job that was refused can make calls again, ms since the epoch: at the end of the hour, or shortly before it
+   * where most of the interactive reserve is unused, so that the reserve is not lost. Where the end of the hour is
+   * unknown: when the calls of an hour ago leave the window.
    */
   jobsAgainAt(): number {
     const facts = this.#ledger.facts();
@@ -198,9 +198,9 @@ export class Budget {
   }
 
   /**
-   * Milliseconds until one more look for changes may go, over all processes of this client id: together they take no
-   * more than a quarter of the hour, and where nobody looks a twentieth. What has been saved up is spent fast at first,
-   * then at the pace at which it comes back: there is never a long pause.
+   * Milliseconds until the next upkeep call may be sent, over all processes of this client id. Upkeep calls together
+   * take at most a quarter of the hour's limit, and a twentieth where nobody watches. Saved calls are spent fast at
+   * first, then at the rate at which they come back, so that there is never a long pause.
    */
   upkeepWait(isWatched: boolean): number {
     const { hour } = this.#windows;
@@ -208,7 +208,7 @@ export class Budget {
     const burst = Math.min(UPKEEP_BURST, share / 2);
     const pace = hour / (share - burst);
     const { now, times } = this.#ledger.upkeep(hour);
-    // What was before does not count: with what comes back in an hour it is the whole share.
+    // Earlier calls do not count: the burst and the calls that come back in an hour are the whole share.
     let saved = burst;
     let last = now - hour;
     for (const at of times) {
@@ -221,7 +221,7 @@ export class Budget {
     return Math.max(0, (1 - saved) * pace, last + Math.max(apart, idle) - now);
   }
 
-  /** Turns everyone away who waits, and closes the ledger. Permits that are out may still report. */
+  /** Rejects all waiting calls and closes the ledger. Granted permits may still report. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -254,7 +254,7 @@ export class Budget {
     return new Date(this.#clock.now() + decision.until - now).toISOString();
   }
 
-  /** Runs while someone waits; one at a time goes through the throttle, and only there it is decided who. */
+  /** Runs while calls wait. One call at a time passes the throttle; which one is decided only there. */
   async #pump(): Promise<void> {
     this.#pumping = true;
     try {
@@ -278,7 +278,7 @@ export class Budget {
     }
   }
 
-  /** Ms until a call of someone who waits may go; 0: now. */
+  /** Milliseconds until a waiting call may be sent; 0: now. */
   #nextWait(): number {
     let wait = LONGEST_SLEEP_MS;
     this.#repliesMatter = false;
@@ -332,7 +332,10 @@ export class Budget {
     };
   }
 
-  /** The call was written down before it was sent, so it counts; what came of it must not turn a reply into an error. */
+  /**
+   * The call was recorded before it was sent, so it counts; a failure to record its outcome must not turn a reply into
+   * an error.
+   */
   #note(write: () => void): void {
     try {
       write();
@@ -341,7 +344,7 @@ export class Budget {
     }
   }
 
-  /** Those who do not want to wait for the next hour. */
+  /** Waiting calls that fail rather than wait for the next hour. */
   #impatient(callClass: CallClass): Waiter<Permit>[] {
     return [...this.#queue].filter(({ options }) => options.class === callClass && options.whenSpent === 'fail');
   }
@@ -351,7 +354,7 @@ export class Budget {
       if (this.#queue.remove(waiter)) waiter.reject(new Failure('budget-exhausted', { until: this.#until(callClass) }));
   }
 
-  /** One line when the hour is spent, with its end. */
+  /** Logs one line when the hour's calls are spent, with the end of the hour. */
   #announce(callClass: CallClass, until: number, now: number): void {
     if (
       until - now < LONGEST_SLEEP_MS ||
@@ -370,7 +373,7 @@ export class Budget {
     try {
       await this.#clock.sleep(ms, woken.signal);
     } catch {
-      // Woken early: someone came, left, or a reply arrived.
+      // Woken early: a call was queued or withdrawn, or a reply arrived.
     } finally {
       this.#wake = undefined;
     }

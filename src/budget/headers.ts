@@ -1,16 +1,16 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** What a reply says about the rate limits. Times are seconds since the epoch by the server's clock. */
+/** Rate limits in the headers of a reply. Times are seconds since the epoch by the server's clock. */
 export interface RateHeaders {
   /** The server's `Date`. */
   readonly date: number | undefined;
-  /** The three describe whichever window would be hit first; undefined unless all are there. */
+  /** The three describe the window with the fewest calls left; undefined unless all are present. */
   readonly window: { readonly limit: number; readonly remaining: number; readonly reset: number } | undefined;
   /** Seconds, from `Retry-After` in either of its forms. */
   readonly retryAfter: number | undefined;
 }
 
-/** Reads `Date`, `X-Rate-Limit-Limit|Remaining|Reset` and `Retry-After`; nonsense counts as missing. */
+/** Parses `Date`, `X-Rate-Limit-Limit|Remaining|Reset` and `Retry-After`; invalid values count as missing. */
 export function rateHeaders(headers: IncomingHttpHeaders): RateHeaders {
   const parsed = Date.parse(String(headers.date ?? ''));
   const date = Number.isNaN(parsed) ? undefined : parsed / 1000;

@@ -24,7 +24,7 @@ const MIGRATIONS = [
    CREATE INDEX calls_at ON calls (at);
    CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), windows TEXT NOT NULL, clock TEXT NOT NULL, boot_first INTEGER NOT NULL) STRICT;
    INSERT INTO state VALUES (1, '{}', '{}', 1);`,
-  // What was granted in each quarter of an hour, kept longer than the calls themselves.
+  // Calls granted in each quarter of an hour, kept longer than the rows of `calls`.
   `CREATE TABLE slots (
      slot INTEGER NOT NULL,    -- ms since the epoch / SLOT, server time
      class INTEGER NOT NULL,   -- as in calls
@@ -33,15 +33,15 @@ const MIGRATIONS = [
    ) STRICT, WITHOUT ROWID;`,
 ];
 
-/** Milliseconds of a slot, and slots that are kept: two days. */
+/** Length of a slot, ms, and number of slots kept: two days. */
 const SLOT_MS = 900_000;
 const KEPT_SLOTS = 192;
 
 export const CLASSES: readonly CallClass[] = ['interactive', 'background', 'job'];
-/** Calls of the class `background` that look for changes. */
+/** Calls of the class `background` that check for changes. */
 const UPKEEP = CLASSES.length;
 
-/** A call that is older counts as answered, ms: no call is waited for that long. */
+/** A call older than this counts as answered, ms: no caller waits for a reply that long. */
 const LONGEST_CALL_MS = 180_000;
 
 export interface LedgerOptions {
@@ -49,7 +49,7 @@ export interface LedgerOptions {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly boot: BootClock;
-  /** Whether the process that once wrote (pid, start time) still runs. */
+  /** Whether the process that wrote the row (pid, start time) still runs. */
   readonly isAlive: (pid: number, started: string) => boolean;
 }
 
@@ -76,7 +76,7 @@ interface StateRow {
   readonly boot_first: number;
 }
 
-/** Where the budget of a client id on a host is kept, inside the state folder. */
+/** Path of the budget database of a client id on this host, inside the state folder. */
 export function ledgerPath(stateFolder: string, clientId: string, apiUrl: string): string {
   const key = createHash('sha256')
     .update(`${clientId}\n${new URL(apiUrl).host}`)
@@ -85,7 +85,7 @@ export function ledgerPath(stateFolder: string, clientId: string, apiUrl: string
   return join(stateFolder, 'budget', `${key}.db`);
 }
 
-/** `<start time of this process>` as /proc/<pid>/stat has it (proc(5), field 22), or '' where there is no /proc. */
+/** `<start time of this process>` as in /proc/<pid>/stat (proc(5), field 22), or '' where there is no /proc. */
 export function startTime(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -106,8 +106,8 @@ export function isAlive(pid: number, started: string): boolean {
 }
 
 /**
- * The calls of one client id, shared by all its processes on this host. A call is written down before it is sent, so
- * that no crash can make the budget forget one. Every method is one short transaction.
+ * The calls of one client id, shared by all its processes on this host. Each call is recorded before it is sent, so
+ * that a crash cannot lose it from the budget. Every method is one short transaction.
  */
 export class Ledger {
   readonly #db: Database;
@@ -142,7 +142,7 @@ export class Ledger {
     this.#process = Number(lastInsertRowid);
   }
 
-  /** Grants a call and writes it down, or says why not now. */
+  /** Grants a call and records it, or returns why no call may be sent now. */
   take(callClass: CallClass, isUpkeep: boolean): GrantedCall | Exclude<CallDecision, { go: true }> {
     return this.#write(() => {
       const { facts, clock } = this.#facts();
@@ -159,7 +159,7 @@ export class Ledger {
     });
   }
 
-  /** Calls granted in each quarter of an hour since then, oldest first; ms since the epoch, server time. */
+  /** Calls granted in each quarter of an hour since `since`, oldest first; ms since the epoch, server time. */
   history(since: number): CallsOfSlot[] {
     const slots = new Map<number, CallsOfSlot>();
     for (const { slot, class: index, calls } of this.#statements.slots.all(Math.floor(since / SLOT_MS))) {
@@ -170,7 +170,7 @@ export class Ledger {
     return [...slots.values()];
   }
 
-  /** What `take` would say, and the server's time in ms. */
+  /** The decision that `take` would make, and the server's time in ms. */
   peek(callClass: CallClass): { readonly decision: CallDecision; readonly now: number } {
     return this.#write(() => {
       const { facts } = this.#facts();
@@ -178,7 +178,7 @@ export class Ledger {
     });
   }
 
-  /** The reply's head has come. */
+  /** The head of the reply has arrived. */
   answered(entry: GrantedCall, status: number, headers: RateHeaders): void {
     const received = this.#options.boot.now();
     this.#write(() => {
@@ -215,7 +215,7 @@ export class Ledger {
     });
   }
 
-  /** No reply came, or nothing more is expected. */
+  /** No reply arrived, or none is expected any more. */
   ended(entry: GrantedCall): void {
     this.#write(() => this.#statements.end.run(this.#statements.last.get() ?? entry.id, null, entry.id));
   }
@@ -234,7 +234,7 @@ export class Ledger {
     return this.#write(() => this.#facts().facts);
   }
 
-  /** Looks for changes that were granted within the last `window` ms, oldest first, and what time it is; server time. */
+  /** Times of the upkeep calls granted within the last `window` ms, oldest first, and the current time; server time. */
   upkeep(window: number): { readonly now: number; readonly times: readonly number[] } {
     return this.#write(() => {
       const { now } = this.#facts().facts;
@@ -242,7 +242,7 @@ export class Ledger {
     });
   }
 
-  /** Calls an hour that may be made, as far as is known. */
+  /** Calls an hour that the server permits, as far as is known. */
   get limit(): number {
     return hourLimitOf(this.#options.limits, this.#windows());
   }
@@ -251,7 +251,7 @@ export class Ledger {
     return this.#windows().spikeLimit;
   }
 
-  /** This process's calls in the guarded spike window: what a rebuilt throttle must know. */
+  /** This process's calls in the guarded spike window; needed to rebuild a throttle. */
   recentOwn(): number {
     return this.#write(() => this.#facts().facts.spikeOwn);
   }
@@ -268,7 +268,7 @@ export class Ledger {
     return { ...initialState, ...(JSON.parse(row?.windows ?? '{}') as Partial<WindowState>) };
   }
 
-  /** The clock for this boot; a new boot begins here. */
+  /** Reads the clock for this boot; the first call after a reboot starts a new boot. */
   #begin() {
     const statements = this.#statements;
     const row = statements.state.get();
@@ -291,7 +291,7 @@ export class Ledger {
     const last = statements.last.get() ?? 0;
     const first = this.#firstId();
     const latest = statements.at.get(last) ?? 0;
-    // Calls are dated in order; a clock that was corrected by a little must not undo that.
+    // Calls are dated in ascending order; a small clock correction must not break that.
     const now = Math.max(boot.now() + clock.offset, Math.min(latest, boot.now() + clock.offset + 1500));
     const before = (time: number): number => statements.lastBefore.get(time) ?? first - 1;
     const atOf = (id: number): number | undefined => (id >= first && id <= last ? statements.at.get(id) : undefined);
@@ -332,7 +332,7 @@ export class Ledger {
     return Math.max(0, before(now - this.#margins.hour) - before(state.observedAt - this.#margins.hour));
   }
 
-  /** Ends the calls of processes that are gone: what they sent has arrived by now, or never will. */
+  /** Ends the calls of processes that no longer run: their requests have arrived by now, or never will. */
   #reap(): void {
     const now = this.#options.boot.now();
     if (now - this.#reapedAt < 1000) return;

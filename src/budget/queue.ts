@@ -11,9 +11,9 @@ export interface Waiter<T> {
 
 const ORDER: readonly CallClass[] = ['interactive', 'background', 'job'];
 
-/** Who waits for a call: people first, then upkeep, then jobs, which take turns. First come, first served otherwise. */
+/** Waiting calls: interactive first, then upkeep, then jobs, which take turns. Otherwise in order of arrival. */
 export class CallQueue<T> {
-  /** Per class a line for each job, the one whose turn it is first. */
+  /** For each class, a queue for each job; the job whose turn it is comes first. */
   readonly #lines: Record<CallClass, Map<string, Set<Waiter<T>>>> = {
     interactive: new Map(),
     background: new Map(),
@@ -33,7 +33,7 @@ export class CallQueue<T> {
     this.#size++;
   }
 
-  /** False if it was not waiting any more. */
+  /** False if it was no longer waiting. */
   remove(waiter: Waiter<T>): boolean {
     const lines = this.#lines[waiter.options.class];
     const line = lines.get(keyOf(waiter));
@@ -43,18 +43,18 @@ export class CallQueue<T> {
     return true;
   }
 
-  /** The classes in which someone waits, most urgent first. */
+  /** The classes with waiting calls, most urgent first. */
   classes(): CallClass[] {
     return ORDER.filter((callClass) => this.#lines[callClass].size > 0);
   }
 
-  /** Whose turn it is in a class. */
+  /** The waiter whose turn it is in a class. */
   first(callClass: CallClass): Waiter<T> | undefined {
     for (const line of this.#lines[callClass].values()) for (const waiter of line) return waiter;
     return undefined;
   }
 
-  /** Takes the next one of a class out. */
+  /** Removes and returns the next waiter of a class. */
   next(callClass: CallClass): Waiter<T> | undefined {
     const waiter = this.first(callClass);
     if (!waiter) return undefined;

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 
-/** Time since this machine booted: every process reads the same, and setting the clock does not move it. */
+/** Time since this machine booted: equal for all processes, and not affected by setting the clock. */
 export interface BootClock {
-  /** Changes with each boot. */
+  /** Differs for each boot. */
   readonly id: string;
   /** Milliseconds. */
   now(): number;
@@ -22,16 +22,16 @@ function bootId(): string {
   }
 }
 
-/** How the server's clock stands to this machine's; shared by the processes through the ledger. Milliseconds. */
+/** Relation of the server's clock to this machine's; shared by the processes through the ledger. Milliseconds. */
 export interface ClockState {
   bootId: string;
-  /** Server time = time since boot + offset; at or a little behind the truth, never ahead. */
+  /** Server time = time since boot + offset; exact or a little behind the server's clock, never ahead. */
   offset: number;
-  /** Server time − this machine's clock, to begin with after the next boot. */
+  /** Server time − this machine's clock: the initial value after the next boot. */
   wallOffset: number;
-  /** An offset that one reply spoke for and that does not fit; the next reply decides. */
+  /** A deviating offset from one reply; the next reply confirms or rejects it. */
   suspect: number | undefined;
-  /** A reply has been seen. */
+  /** At least one reply has been processed. */
   synced: boolean;
 }
 
@@ -43,15 +43,17 @@ export const afterBoot = (state: ClockState, boot: BootClock, wallNow: number): 
     ? state
     : { ...state, bootId: boot.id, offset: wallNow + state.wallOffset - boot.now(), suspect: undefined };
 
-/** The HTTP `Date` has whole seconds; what a reply's way back adds is unknown. Differences below are no jump. */
+/**
+ * The HTTP `Date` has whole seconds, and the transit time of a reply is unknown. Smaller differences count as no jump.
+ */
 const TOLERANCE = 2500;
 
 /**
- * The state after a reply with `date` (s): sent and received at these times since boot. A jump of the server's clock
- * is believed when two replies agree on it; the very first reply is believed at once.
+ * The state after a reply with `date` (s), sent and received at these times since boot. A jump of the server's clock is
+ * accepted when two replies agree on it; the very first reply is accepted at once.
  */
 export function sync(state: ClockState, date: number, sent: number, received: number, wallNow: number): ClockState {
-  // When the reply was made the server's clock was in [date, date + 1 s), and that was between sent and received.
+  // When the server created the reply, its clock was in [date, date + 1 s), at a time between sent and received.
   const least = date * 1000 - received;
   const most = date * 1000 + 1000 - sent;
   const settle = (offset: number): ClockState => ({

@@ -1,52 +1,56 @@
 import type { RateHeaders } from './headers.js';
 
-/** Lengths in ms; only tests have others than an hour and 10 seconds. */
+/** Lengths in ms; an hour and 10 seconds except in tests. */
 export interface Windows {
   readonly hour: number;
   readonly spike: number;
 }
 export const WINDOWS: Windows = { hour: 3_600_000, spike: 10_000 };
 
-/** What every process of the client knows of the server's windows. Times are ms since the epoch, server time. */
+/**
+ * State of the server's rate windows, shared by all processes of the client. Times are ms since the epoch, server time.
+ */
 export interface WindowState {
-  /** From headers; undefined until one described the hour. */
+  /** From headers; undefined until a reply described the hour. */
   hourLimit: number | undefined;
   spikeLimit: number;
-  /** The last reply described the hour (it is the window that would be hit first), not the spike window. */
+  /**
+   * The last reply described the hour (headers describe the window with the fewest calls left), not the spike window.
+   */
   hourVisible: boolean;
-  /** When the hour that was described resets; 0: none was. */
+  /** When the described hour resets; 0: no reply described it yet. */
   hourReset: number;
-  /** When an hour that does not slide was seen to begin anew; 0: never. */
+  /** Last observed start of an hour window that does not slide; 0: none. */
   hourBegan: number;
-  /** Calls left by that reply, less all that it may not have counted; as of call `boundAfter`. */
+  /** Calls left by that reply, minus all calls that it may not have counted; as of call `boundAfter`. */
   bound: number;
   boundAfter: number;
-  /** The call whose reply said so, and when it was understood. */
+  /** The call whose reply gave the bound, and when it was processed. */
   observedCall: number;
   observedAt: number;
-  /** Capacity comes back call by call, not all at once. */
+  /** The hour slides: capacity comes back call by call, not all at once. */
   sliding: boolean;
-  /** Calls of this hour that are not ours, as far as seen. */
+  /** Calls of other clients in this hour, as far as observed. */
   foreign: number;
-  /** Calls left alone near the end, because another client takes some; grows with each 429. */
+  /** Calls left unused near the end, because another client takes some; grows with each 429. */
   margin: number;
   marginUntil: number;
-  /** Calls of the spike window that are not ours, as far as seen, and until when that is believed. */
+  /** Calls of other clients in the spike window, as far as observed, and until when that value is used. */
   spikeForeign: number;
   spikeForeignUntil: number;
-  /** Replies 429 of the spike window while that is believed. */
+  /** Replies 429 of the spike window while that value is used. */
   spikeRefused: number;
-  /** Replies 429 of the hour since a call last was allowed. */
+  /** Replies 429 of the hour since the last permitted call. */
   hourRefused: number;
-  /** No call before this (429, 503). */
+  /** No call is sent before this time (429, 503). */
   blockedUntil: number;
-  /** The block is the hour's, or a pause that the server asked for. */
+  /** Cause of the block: the hour, or a pause that the server requested. */
   blockedBy: 'hour' | 'pause';
 }
 
 export const initialState: WindowState = {
   hourLimit: undefined,
-  // The documented example; the first reply corrects it.
+  // The example in the documentation; the first reply corrects it.
   spikeLimit: 25,
   hourVisible: false,
   hourReset: 0,
@@ -71,16 +75,16 @@ export interface Observation {
   readonly call: number;
   readonly status: number;
   readonly headers: RateHeaders;
-  /** Now, server time in ms. */
+  /** Current server time in ms. */
   readonly now: number;
-  /** The last call that was granted, by any process. */
+  /** The last granted call, of any process. */
   readonly lastCall: number;
   /** Calls that this reply may or may not have counted. */
   readonly uncertain: number;
-  /** Our calls, all processes, in an hour and in a spike window up to now, with their margins. */
+  /** Our calls, of all processes, in the last hour and spike window, with their margins. */
   readonly ownHour: number;
   readonly ownSpike: number;
-  /** Of `ownHour` those since `hourBegan`. */
+  /** Those of `ownHour` since `hourBegan`. */
   readonly ownWindow: number;
   /** Our calls that left the hour since the last observation. */
   readonly leftSinceObserved: number;
@@ -88,10 +92,10 @@ export interface Observation {
   readonly random: number;
 }
 
-/** Beyond this no server's wait is believed, ms. */
+/** A longer wait from a server is not believed, ms. */
 const LONGEST_BLOCK_MS = 2 * 3_600_000;
 
-/** What is known after one more reply. */
+/** The state after one more reply. */
 export function learn(before: WindowState, seen: Observation, windows: Windows): WindowState {
   const state = { ...before };
   const described = seen.headers.window && seen.call >= before.observedCall ? seen.headers.window : undefined;
@@ -101,7 +105,7 @@ export function learn(before: WindowState, seen: Observation, windows: Windows):
     if (isHour(state, described, seen, windows)) learnHour(state, described, seen, windows);
     else learnSpike(state, described, seen, windows);
   } else if (seen.call >= before.observedCall) {
-    // A reply without headers still shows that the server answers.
+    // A reply without headers also shows that the server answers.
     state.observedCall = seen.call;
     state.observedAt = seen.now;
   }
@@ -112,14 +116,14 @@ export function learn(before: WindowState, seen: Observation, windows: Windows):
 
 type Described = NonNullable<RateHeaders['window']>;
 
-/** Headers describe the window that would be hit first and do not say which: its length and limit tell. */
+/** Headers describe the window with the fewest calls left and do not name it: its length and limit identify it. */
 function isHour(state: WindowState, described: Described, seen: Observation, windows: Windows): boolean {
   const { limit, remaining } = described;
   if (described.reset * 1000 - seen.now > windows.spike + 2000) return true;
   if (limit === state.spikeLimit) return false;
   if (limit === state.hourLimit) return true;
-  // A limit never seen, and a reset that either window could have. The hour is described only with fewer calls left
-  // than the spike window has, and with calls used that were not made within its few seconds.
+  // An unknown limit, and a reset that either window could have. It is the hour only if fewer calls are left than the
+  // spike window has, and calls were used that were not made within the few seconds of the spike window.
   const foreign = seen.now < state.spikeForeignUntil ? state.spikeForeign : 0;
   return limit > state.spikeLimit && remaining <= state.spikeLimit && limit - remaining > seen.ownSpike + foreign;
 }
@@ -129,13 +133,13 @@ function learnHour(state: WindowState, described: Described, seen: Observation, 
   const moved = state.hourReset > seen.now + 1500 && Math.abs(reset - state.hourReset) > 2500;
   const justPassed = state.hourReset > 0 && state.hourReset <= seen.now && seen.now - state.hourReset < 5000;
   if (described.limit === state.hourLimit) {
-    // The reset wanders with the calls, or passed and gave back next to nothing: the window slides.
+    // The reset moves with the calls, or it passed and gave back hardly any calls: the window slides.
     if (moved || (justPassed && described.remaining < described.limit / 4)) state.sliding = true;
   }
   state.hourLimit = described.limit;
   state.hourVisible = true;
   state.hourReset = reset;
-  // None left can hide that the window is overfull, after the limit was lowered.
+  // After the limit was lowered, `remaining` 0 can hide that the window holds more calls than the limit.
   const left = described.remaining > 0 ? described.remaining : Math.min(0, described.limit - seen.ownHour);
   state.bound = left - seen.uncertain;
   state.boundAfter = seen.lastCall;
@@ -149,11 +153,11 @@ function learnHour(state: WindowState, described: Described, seen: Observation, 
 function learnSpike(state: WindowState, described: Described, seen: Observation, windows: Windows): void {
   const passed = state.hourVisible && state.hourReset <= seen.now && seen.now - state.hourReset < 5000;
   if (passed && described.remaining > Math.max(0, state.bound) + seen.leftSinceObserved) {
-    // More is back than the calls that left an hour's span: all of it came back at once.
+    // More calls came back than left the span of an hour: all came back at once.
     state.sliding = false;
     state.hourBegan = state.hourReset;
   } else if (state.hourLimit !== undefined && seen.ownWindow > state.hourLimit) {
-    // More calls were made than that limit permits: it was raised, or the hour began anew unseen.
+    // More calls were made than that limit permits: it was raised, or a new hour began unobserved.
     state.hourLimit = undefined;
   }
   state.spikeLimit = described.limit;
@@ -169,7 +173,10 @@ function learnSpike(state: WindowState, described: Described, seen: Observation,
   }
 }
 
-/** The later of `Retry-After` and the reset of a spent window, a little spread so that nobody returns in step. */
+/**
+ * Blocks until the later of `Retry-After` and the reset of a spent window, plus a random delay so that processes do not
+ * return at the same moment.
+ */
 function block(state: WindowState, seen: Observation, windows: Windows): void {
   const { window, retryAfter } = seen.headers;
   const spent = window && (seen.status === 429 || window.remaining === 0);
@@ -178,7 +185,7 @@ function block(state: WindowState, seen: Observation, windows: Windows): void {
   const until = Math.max(reset, asked) || seen.now + windows.spike / 2;
   const spread = seen.random * Math.min(1000, windows.spike / 10);
   const ofHour = seen.status === 429 && state.hourVisible;
-  // Refused again where calls should have come back: someone else is faster, and asking is of no use for a while.
+  // Refused again at the time when calls should have come back: another client takes them, so the wait grows.
   const times = state.hourRefused - (state.sliding && state.foreign > 0 ? 0 : 1);
   const patience = ofHour && times >= 0 ? Math.min(windows.hour / 4, (windows.hour / 60) * 4 ** times) : 0;
   if (ofHour) state.hourRefused++;

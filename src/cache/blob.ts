@@ -8,18 +8,20 @@ import type { BlobStore } from './store.js';
 import type { RangeDownload } from './transfer.js';
 
 export interface BlobContext extends DownloadContext {
-  /** The blob may have changed between in use and idle. */
+  /** Called when the blob may no longer be in use. */
   settled(blob: Blob): void;
-  /** The storage has other bytes of the version now, and what was cached is dropped. */
+  /** Called when the storage has other bytes of the version and the cached ones were discarded. */
   replaced(version: ContentVersion): void;
 }
 
-/** Bytes. */
+/** Bytes that `fetch` reads at once. */
 const FETCHED_AT_ONCE_BYTES = 2 ** 20;
-/** How often a read tries what is on disk and cannot be read at the moment, and milliseconds before the second time; doubles. */
+/**
+ * Attempts to read from a disk that fails at the moment, and milliseconds before the second attempt; doubles each time.
+ */
 const ATTEMPTS = 9;
 const BACKOFF = 10;
-/** Times that a read is begun with while the storage's bytes change. */
+/** Most times that a read is started while the storage's bytes change. */
 const MOST_BEGUN = 2;
 
 interface Waiter {
@@ -27,23 +29,23 @@ interface Waiter {
   readonly end: number;
   target: Buffer;
   readonly reader: Reader;
-  /** What of [start, end) is in `target` already. */
+  /** Ranges that are in `target` already. */
   readonly got: RangeSet;
-  /** How often all of it was begun with. */
+  /** How often the read was started from its first byte. */
   begun: number;
   resolve(bytes: Uint8Array): void;
   reject(reason: unknown): void;
 }
 
-/** A version in use: what is here of it, what is on its way, and who waits for it. */
+/** A version in use: its cached bytes, its downloads, and the reads that wait for them. */
 export class Blob {
   readonly store: BlobStore;
   readonly #context: BlobContext;
   readonly #downloads: Downloads;
   readonly #waiters = new Set<Waiter>();
-  /** Handles. */
+  /** Open handles. */
   #opens = 0;
-  /** Looks at the disk that are under way. */
+  /** Checks in progress. */
   #checks = 0;
   readonly #shut = new AbortController();
 
@@ -70,7 +72,7 @@ export class Blob {
     return this.store.version;
   }
 
-  /** Open, being fetched or being written: not to be evicted. */
+  /** Open, being checked, fetched or written: not to be evicted. */
   get busy(): boolean {
     return (
       this.#opens > 0 || this.#checks > 0 || this.#downloads.active || this.store.writing || this.#waiters.size > 0
@@ -118,7 +120,10 @@ export class Blob {
     return bytes;
   }
 
-  /** Looks at all that is on disk, unless that was done since the start; true if all of the version is there. */
+  /**
+   * Checks all bytes on disk that were not checked since the process started. Returns true if the complete version is
+   * on disk and undamaged.
+   */
   async check(): Promise<boolean> {
     this.#checks++;
     try {
@@ -132,7 +137,7 @@ export class Blob {
     return this.store.whole && this.store.isChecked;
   }
 
-  /** Fetches what is not here, piece by piece; what comes is not looked at. Rejects as `read` does. */
+  /** Fetches the missing bytes into the cache, up to 1 MiB at a time. Rejects as `read` does. */
   async fetch(reader: Reader, signal: AbortSignal): Promise<void> {
     const { size } = this.version;
     let at = 0;
@@ -143,12 +148,12 @@ export class Blob {
     await this.store.drained();
   }
 
-  /** Fetches the whole, for somebody who will come soon. */
+  /** Fetches the complete version for a reader that is expected soon. */
   prefetch(): void {
     this.#downloads.prefetch();
   }
 
-  /** Stops everything; waiting readers are interrupted. Resolves when nothing is written any more. */
+  /** Stops downloads and interrupts waiting reads. Resolves when no write is in progress any more. */
   async shut(): Promise<void> {
     this.#shut.abort();
     const closed = this.#downloads.close();
@@ -185,7 +190,8 @@ export class Blob {
         start,
         end,
         reader,
-        // A read from disk may still write here after the same bytes have come another way.
+        // With parts on disk the buffer is not recycled: a read from disk may still write to it after a download has
+        // delivered the same bytes.
         target: onDisk.length > 0 ? Buffer.allocUnsafe(end - start) : this.#context.buffers.take(end - start),
         got: new RangeSet(),
         begun: 1,
@@ -202,7 +208,7 @@ export class Blob {
         waiter.reject(new Failure('interrupted', {}, signal.reason));
         if (this.#opens === 0 && this.#waiters.size === 0) this.#downloads.stopLong();
       };
-      // One signal may well be that of many reads.
+      // Many reads may share one signal.
       setMaxListeners(0, signal);
       signal.addEventListener('abort', interrupt, { once: true });
       this.#waiters.add(waiter);
@@ -213,7 +219,7 @@ export class Blob {
     });
   }
 
-  /** Part of what a waiter wants is on disk. */
+  /** Reads the part of a waiter's range that is on disk. */
   async #fill(waiter: Waiter, { start, end }: ByteRange): Promise<void> {
     const target = waiter.target.subarray(start - waiter.start, end - waiter.start);
     for (let attempt = 1; this.#waiters.has(waiter); attempt++) {
@@ -256,7 +262,7 @@ export class Blob {
     for (const waiter of this.#waiters) this.#serve(waiter, offset, bytes);
   }
 
-  /** Whoever counted on a download that is over must not be left without one. */
+  /** Ensures that no waiter is left without a download when one has ended. */
   #demandAgain(): void {
     if (this.#shut.signal.aborted) return;
     for (const { start, end, reader } of this.#waiters) this.#downloads.demand(start, end, reader);
@@ -269,20 +275,20 @@ export class Blob {
     for (const waiter of this.#waiters) {
       const start = Math.max(waiter.start, transfer.position);
       const end = Math.min(waiter.end, transfer.end);
-      // A storage that goes on changing is not followed.
+      // A read is not started over again and again while the storage's bytes keep changing.
       const isOver = isOther ? ++waiter.begun > MOST_BEGUN : start < end && !waiter.got.has(start, end);
       if (isOver) waiter.reject(failure);
     }
     this.#demandAgain();
   }
 
-  /** The storage has other bytes now: none of before may come together with them. */
+  /** The storage has other bytes now: they must not be mixed with the old ones. */
   #beginAnew(): void {
     this.#downloads.stopAll();
     this.store.discard();
     for (const waiter of this.#waiters) {
       waiter.got.clear();
-      // A read from disk may still write bytes of before into the other one.
+      // A read from disk may still write old bytes into the previous buffer.
       waiter.target = Buffer.allocUnsafe(waiter.target.length);
     }
     this.#context.replaced(this.version);

@@ -6,6 +6,6 @@ export interface Block {
   length: number;
   /** Complete: to be written. */
   full: boolean;
-  /** Not to be written: there was no room on disk. */
+  /** Not to be written: the disk had no room. */
   unstored: boolean;
 }

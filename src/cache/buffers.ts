@@ -1,13 +1,16 @@
-/** Sizes that are kept: those of large reads. Fresh memory for each would keep the garbage collector busy. */
+/**
+ * Sizes of buffers that are reused: those of large reads. Allocating memory for each would keep the garbage collector
+ * busy.
+ */
 const LEAST = 2 ** 16;
 const LARGEST_BYTES = 2 ** 20;
-/** Bytes that wait to be used again. */
+/** Most bytes that are kept for reuse. */
 const SPARE_BYTES = 8 * LARGEST_BYTES;
 
-/** Memory for what reads are answered with, used again once the answer has been sent. */
+/** Buffers for the results of reads, reused once a result has been sent. */
 export class Buffers {
   readonly #free = new Map<number, ArrayBuffer[]>();
-  /** Given out and not given back; what never comes back is left to the garbage collector. */
+  /** Buffers in use; one that is never returned is left to the garbage collector. */
   readonly #lent = new WeakSet<ArrayBufferLike>();
   #kept = 0;
 
@@ -21,7 +24,7 @@ export class Buffers {
     return Buffer.from(memory, 0, size);
   }
 
-  /** Nobody looks at these bytes, or writes them, any more. What is not from here is left alone. */
+  /** Returns a buffer that is neither read nor written any more. Memory from elsewhere is ignored. */
   give(bytes: Uint8Array): void {
     const memory = bytes.buffer;
     if (!this.#lent.delete(memory)) return;

@@ -1,21 +1,21 @@
 /** A cache that shares a limit with others. */
 export interface Sharer {
-  /** Bytes that it occupies. */
+  /** Bytes that the cache occupies. */
   readonly occupied: number;
-  /** When that was used which was not used for longest: seconds since the epoch; undefined where there is nothing. */
+  /** Last use of the least recently used blob, seconds since the epoch; undefined if the cache is empty. */
   oldestUse(): Promise<number | undefined>;
-  /** Removes about so many bytes, those that were not used for longest; gives how many came free. */
+  /** Removes about so many bytes, least recently used first; resolves to the bytes freed. */
   evict(bytes: number): Promise<number>;
 }
 
-/** Bytes that one cache gives up before it is asked again who has what is older. */
+/** Bytes that one cache evicts before the caches are compared again. */
 const EVICTION_BYTES = 32 * 2 ** 20;
 
-/** One limit for several caches, of which some may be closed: what was not used for longest goes first. */
+/** One limit for several caches, some of which may be closed: the least recently used content is evicted first. */
 export class CacheLimit {
   readonly #sharers = new Set<Sharer>();
 
-  /** The cache counts until what this gives is called. */
+  /** Adds the cache. The returned function removes it. */
   join(sharer: Sharer): () => void {
     this.#sharers.add(sharer);
     return () => this.#sharers.delete(sharer);
@@ -28,7 +28,7 @@ export class CacheLimit {
     return sum;
   }
 
-  /** Makes room; gives how many bytes came free, which are fewer where all else is in use. */
+  /** Evicts content; resolves to the bytes freed, which are fewer if everything else is in use. */
   async evict(bytes: number): Promise<number> {
     let freed = 0;
     for (const asked = new Set<Sharer>(); freed < bytes; ) {

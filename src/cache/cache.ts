@@ -27,9 +27,9 @@ import type { ContentStatistics } from './statistics.js';
 import { BlobStore } from './store.js';
 
 export interface ContentCacheOptions {
-  /** Belongs to this cache alone, and to one process at a time. */
+  /** Used by this cache only, and by one process at a time. */
   readonly folder: string;
-  /** Bytes the cached content may occupy, with that of others which share the limit. */
+  /** Bytes that the cached content may occupy, including that of other caches that share the limit. */
   readonly limit: number;
   readonly shared?: CacheLimit | undefined;
   /** Bytes that must stay free on the file system of `folder`. */
@@ -37,29 +37,31 @@ export interface ContentCacheOptions {
   readonly source: ContentSource;
   readonly log: Log;
   readonly clock?: Clock;
-  /** What downloads may use of the line; all of it unless told. */
+  /** Bandwidth for downloads; unlimited by default. */
   readonly bandwidth?: BandwidthLimiter | undefined;
-  /** Requests to the storage at a time; 32 unless told. An eighth is kept free of prefetch. */
+  /** Concurrent requests to the storage; default 32. An eighth is reserved for requests other than prefetch. */
   readonly connections?: number;
-  /** Bytes in flight between sockets and disk, about; 16 MiB unless told, and at least 256 KiB a connection. */
+  /** Approximate bytes in memory between sockets and disk; default 16 MiB, at least 256 KiB per connection. */
   readonly memory?: number;
-  /** Open descriptors kept for reading and writing; 256 unless told. */
+  /** Descriptors kept open for reading and writing; default 256. */
   readonly descriptors?: number;
-  /** Identifies the machine's boot; the kernel's own id unless told. */
+  /** Identifies the machine's boot; default: the kernel's boot id. */
   readonly boot?: string;
-  /** Told when the storage has other bytes of a version than those that were cached, and perhaps handed out. */
+  /** Called when the storage has other bytes of a version than those that were cached and may have been handed out. */
   readonly replaced?: (version: ContentVersion) => void;
 }
 
-/** Milliseconds between syncs of what was fetched, and looks at the free space. */
+/** Milliseconds between syncs of downloaded content and checks of the free space. */
 const HOUSEKEEPING_MS = 300_000;
 const EVICT_PAGE = 64;
-/** For a look at what is cached: nobody reads. */
+/** For checks of cached content: nothing is read ahead. */
 const UNREAD: Reading = { ahead: 'never' };
-/** For what is to be here without anybody reading it. */
+/** For content that is fetched without a reader waiting for it. */
 const UPKEEP: Reading = { ahead: 'eager', isUpkeep: true };
 
-/** The content cache: versions' bytes on disk, fetched on demand, ahead of sequential readers and of walks. */
+/**
+ * The content cache: bytes of versions on disk, fetched on demand and ahead of sequential reads and directory walks.
+ */
 export class ContentCache implements Sharer {
   readonly #options: ContentCacheOptions;
   readonly #files: BlobFiles;
@@ -130,7 +132,7 @@ export class ContentCache implements Sharer {
     if (!this.#index.wasClean) this.#later(() => this.#removeLeftovers());
   }
 
-  /** @throws Failure `interrupted` once the cache is closed */
+  /** @throws Failure `interrupted` after the cache is closed */
   open(version: ContentVersion, reading = EAGER): OpenBlob {
     const blob = this.#opened(version);
     if (reading.ahead === 'eager' && !reading.isUpkeep) this.#siblings.used(version, blob.store.whole);
@@ -150,20 +152,21 @@ export class ContentCache implements Sharer {
     };
   }
 
-  /** What a read was answered with is not needed any more. */
+  /** Returns the buffer of a read's result once the result has been sent. */
   sent(bytes: Uint8Array): void {
     this.#buffers.give(bytes);
   }
 
-  /** Evicts at once what no longer fits. */
+  /** Evicts at once whatever exceeds the new limit. */
   async setLimit(bytes: number): Promise<void> {
     this.#space.limit = bytes;
     await this.#space.trim();
   }
 
   /**
-   * Takes the file at `path` (same file system, nobody writes to it any more) in as the whole content of `version`, by
-   * rename. False, and the file stays, if it has another size or the version is in use.
+   * Adopts the file at `path` by rename as the complete content of `version`. The file must be on the same file system
+   * and must not be written to any more. Returns false and leaves the file in place if its size differs or the version
+   * is in use.
    */
   adopt(path: string, version: ContentVersion): boolean {
     const known = this.#blob(version);
@@ -182,13 +185,15 @@ export class ContentCache implements Sharer {
     this.#blobs.keep(blob);
     this.#space.grew(store.bytes);
     this.#index.changed(store);
-    // Now its sums can still be those of what was uploaded.
+    // Computed now, the sums still describe the bytes that were uploaded.
     this.#later(async () => void (await blob.check()));
     this.#later(() => this.#space.trim());
     return true;
   }
 
-  /** Looks at what is cached of a version, unless that was done since the start; damaged parts are not cached any more. */
+  /**
+   * Checks the cached bytes of a version that were not checked since the process started. Damaged parts are discarded.
+   */
   async check(version: ContentVersion): Promise<void> {
     const open = this.open(version, UNREAD);
     try {
@@ -198,7 +203,7 @@ export class ContentCache implements Sharer {
     }
   }
 
-  /** All of a version is on disk. */
+  /** The complete version is on disk. */
   has(version: ContentVersion): boolean {
     const { id, size } = version;
     const known = this.#blobs.peek(id);
@@ -208,7 +213,9 @@ export class ContentCache implements Sharer {
     return this.#index.isWhole(id, size);
   }
 
-  /** Brings all of a version here, behind everybody who waits; false if there is no room. Rejects as a read does. */
+  /**
+   * Fetches the complete version with the lowest priority. Returns false if there is no room. Rejects as a read does.
+   */
   async fetch(version: ContentVersion, signal: AbortSignal): Promise<boolean> {
     if (!(await this.#space.makeRoom(version.size))) return false;
     const blob = this.#opened(version);
@@ -220,20 +227,20 @@ export class ContentCache implements Sharer {
     }
   }
 
-  /** Content of which this is true is not evicted. */
+  /** Content for which `isKept` returns true is not evicted. */
   protect(isKept: (remote: RemoteId, version: VersionId) => boolean): void {
     this.#isKept = isKept;
   }
 
   /**
-   * Hands the whole content of `version` out as the file `toPath` (same file system), after which it is not cached any
-   * more. Whoever has it open keeps the same file through a descriptor. False if it is not wholly cached.
+   * Moves the complete content of `version` out of the cache to `toPath` (same file system). Open handles keep reading
+   * the same file through their descriptor. Returns false if the version is not completely cached.
    */
   take(version: ContentVersion, toPath: string): boolean {
     const blob = this.#blob(version);
     const { whole, file } = blob.store;
     if (!whole || file === undefined) return false;
-    // The row goes first and for good: the file is going to change.
+    // The row is removed first, and durably: the file is going to change.
     try {
       this.#index.remove([version.id], true);
     } catch (error) {
@@ -251,7 +258,7 @@ export class ContentCache implements Sharer {
     return true;
   }
 
-  /** Interrupts readers, stops downloads, records and syncs everything. */
+  /** Interrupts readers, stops downloads, and records and syncs all content. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -264,7 +271,7 @@ export class ContentCache implements Sharer {
     this.#files.close();
   }
 
-  /** The one blob of a version that is in use, until `released`. */
+  /** The shared blob of a version; it stays in use until `released`. */
   #opened(version: ContentVersion): Blob {
     if (this.#closed) throw new Failure('interrupted');
     const blob = this.#blob(version);
@@ -306,7 +313,7 @@ export class ContentCache implements Sharer {
     try {
       this.#index.remove([version]);
     } catch (error) {
-      // The row is written over when something is stored.
+      // A later write for this version replaces the row.
       this.#options.log.debug({ error }, 'the index of the content cache cannot be written');
     }
     this.#space.grew(-bytes);
@@ -329,7 +336,7 @@ export class ContentCache implements Sharer {
     const latest = this.#index.lastUse;
     while (freed < bytes) {
       const page = this.#index.oldest(last, EVICT_PAGE);
-      // What is kept counts as used now, and so comes up again.
+      // Protected blobs are marked as used now and so come up again in this order.
       if (page.length === 0 || page[0]!.used > latest) break;
       last = page.at(-1);
       const gone: OldBlob[] = [];
@@ -356,13 +363,13 @@ export class ContentCache implements Sharer {
       this.#index.remove(versions);
       areRecorded = false;
     } catch (error) {
-      // A full disk takes not even this, before there is room: a row without its file is no harm.
+      // On a full disk even this may fail until files are removed. A row without a file does no harm.
       this.#options.log.debug({ error }, 'the index of the content cache cannot be written; files are removed first');
     }
     for (const { version, bytes } of blobs) {
       const known = this.#blobs.peek(version);
       this.#blobs.forget(version);
-      // What has its bytes counts them, and only once.
+      // A blob in memory accounts for its own bytes, so they are subtracted only once.
       if (known) known.store.forget();
       else this.#space.grew(-bytes);
     }
@@ -385,7 +392,10 @@ export class ContentCache implements Sharer {
     }
   }
 
-  /** Files that no row names: a process was killed between making a file and recording it, or while evicting. */
+  /**
+   * Removes files that no row refers to: the process was killed between creating a file and recording it, or during
+   * eviction.
+   */
   async #removeLeftovers(): Promise<void> {
     for await (const files of this.#files.leftovers()) {
       for (const file of files) {
@@ -396,7 +406,7 @@ export class ContentCache implements Sharer {
     }
   }
 
-  /** Work in the background, one after the other; `close` waits for it. */
+  /** Runs background jobs one after the other; `close` waits for them. */
   #later(work: () => Promise<void>): void {
     this.#work = this.#work.then(work).catch((error) => {
       this.#options.log.warn({ error }, 'housekeeping of the content cache failed');

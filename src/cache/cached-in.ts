@@ -12,7 +12,9 @@ export interface Cached {
 
 const NOTHING: Cached = { occupied: 0, oldestUse: undefined };
 
-/** What is cached of a project that is closed. A record that cannot be read counts as nothing: it is looked at when opened. */
+/**
+ * What is cached of a closed project. An unreadable index counts as empty: it is checked when the project is opened.
+ */
 export function cachedIn(projectFolder: string): Cached {
   const path = join(projectFolder, 'cache', 'cache.db');
   if (!existsSync(path)) return NOTHING;

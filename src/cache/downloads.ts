@@ -8,17 +8,17 @@ import { RangeDownload, type TransferContext } from './transfer.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-/** Ranges begin and end at multiples of this many bytes where nothing else stops them. */
+/** Ranges start and end at multiples of this many bytes, unless cached bytes or other downloads bound them. */
 const ALIGN = 128 * KIB;
-/** … and at multiples of so many for whoever is to get no more than it reads. */
+/** The same alignment for readers that get no more than they read. */
 const NARROW_ALIGN = 4 * KIB;
-/** Versions up to this size are fetched whole. */
+/** Versions up to this size (bytes) are fetched completely. */
 const WHOLE = 512 * KIB;
-/** A download that has further to go to the bytes wanted (bytes) gets company by one that starts there. */
+/** If a download is further than this many bytes from the wanted ones, another download starts there. */
 const SECOND_DOWNLOAD_BYTES = 2 * MIB;
-/** When nobody has the blob open, a download with more than this left is stopped. */
+/** When the blob is no longer open, downloads with more than this many bytes left are stopped. */
 const FINISH = MIB;
-/** Bytes fetched ahead of a reader while nothing can be stored: they must stay in memory until read. */
+/** Bytes of read-ahead while nothing can be stored: they must stay in memory until they are read. */
 const UNSTORED_WINDOW_BYTES = 2 * MIB;
 
 export interface DownloadCounters {
@@ -32,18 +32,18 @@ export interface DownloadContext extends StoreContext, TransferContext {
   readonly count: DownloadCounters;
 }
 
-/** Who is told what the downloads of a blob bring. */
+/** Callbacks from the downloads of a blob. */
 export interface Audience {
-  /** Somebody waits for bytes of this blob. */
+  /** A reader waits for bytes of this blob. */
   readonly waiting: boolean;
   arrived(offset: number, bytes: Uint8Array): void;
   failed(transfer: RangeDownload, failure: Failure): void;
-  /** A download is over and what it brought is written, or as good as that. */
+  /** A download has ended and its bytes are written or queued for writing. */
   ended(): void;
   stored(): void;
 }
 
-/** The downloads of one blob: which stretches are on their way, so that none is fetched twice. */
+/** The downloads of one blob. Tracks the ranges in progress, so that none is fetched twice. */
 export class Downloads {
   readonly #version: ContentVersion;
   readonly #store: BlobStore;
@@ -66,7 +66,7 @@ export class Downloads {
     return this.#transfers.size > 0;
   }
 
-  /** Sees to it that [start, end) is on its way, and for a sequence of reads what comes next. */
+  /** Ensures that [start, end) is being fetched, with read-ahead for sequential reads. */
   demand(start: number, end: number, reader: Reader): void {
     const stretch = this.stretch(start, end, reader);
     this.#cover(
@@ -77,7 +77,7 @@ export class Downloads {
     );
   }
 
-  /** What is fetched so that [start, end) can be read. */
+  /** The range to fetch for a read of [start, end). */
   stretch(start: number, end: number, reader: Reader): ByteRange {
     const { size } = this.#version;
     if (reader.isWide && size <= WHOLE) return { start: 0, end: size };
@@ -85,13 +85,13 @@ export class Downloads {
     return { start: alignedDown(start, align), end: Math.min(size, alignedDown(end + align - 1, align)) };
   }
 
-  /** Fetches the whole, for somebody who will come soon. */
+  /** Fetches the complete version for a reader that is expected soon. */
   prefetch(): void {
     const { size } = this.#version;
     this.#cover({ start: 0, end: size }, 0, size, Priority.siblings);
   }
 
-  /** Keeps far enough ahead of a sequence of reads. */
+  /** Keeps downloads far enough ahead of sequential reads. */
   runAhead(reader: Reader): void {
     const { size } = this.#version;
     const { position } = reader;
@@ -108,7 +108,7 @@ export class Downloads {
     reader.adapt();
   }
 
-  /** Nobody has the blob open any more: long downloads end. */
+  /** Stops long downloads. To be called when the blob is no longer open. */
   stopLong(): void {
     for (const transfer of this.#transfers.keys()) if (transfer.end - transfer.position > FINISH) transfer.stop();
   }
@@ -117,7 +117,7 @@ export class Downloads {
     for (const transfer of this.#transfers.keys()) transfer.stop();
   }
 
-  /** Stops everything for good; what has arrived is written when this resolves. */
+  /** Stops all downloads permanently. The received bytes are written when this resolves. */
   async close(): Promise<void> {
     this.#closed = true;
     this.stopAll();
@@ -129,7 +129,7 @@ export class Downloads {
     return this.#storing ? reader.window : Math.min(reader.window, UNSTORED_WINDOW_BYTES);
   }
 
-  /** @param wanted where somebody waits for bytes */
+  /** @param wanted offset of the first byte that a reader waits for */
   #cover({ start, end: to }: ByteRange, wanted: number, window: number, priority: Priority): void {
     const { size } = this.#version;
     let from = start;
@@ -144,7 +144,7 @@ export class Downloads {
     }
   }
 
-  /** Waits for a download under way, or has its rest brought by another if it is far from `wanted`. */
+  /** Joins a download in progress, or starts another one for its rest from `wanted` on if it is far from there. */
   #joinAt(transfer: RangeDownload, wanted: number, priority: Priority): number {
     const { end } = transfer;
     if (priority !== Priority.reader) return end;
@@ -160,7 +160,7 @@ export class Downloads {
     return undefined;
   }
 
-  /** Where from `start` on something begins that is here or on its way; at most `end`. */
+  /** The first offset from `start` on that is cached or being fetched; at most `end`. */
   #untilCovered(start: number, end: number): number {
     let to = this.#store.gap(start, end)?.end ?? start;
     for (const transfer of this.#transfers.keys())
@@ -169,7 +169,7 @@ export class Downloads {
     return to;
   }
 
-  /** The first byte of [from, to) that is neither here nor on its way. */
+  /** The first byte of [from, to) that is neither cached nor being fetched. */
   #uncovered(from: number, to: number): number | undefined {
     for (let at = from; ; ) {
       const gap = this.#store.gap(at, to);
@@ -203,7 +203,7 @@ export class Downloads {
       this.#storing = storing;
       if (storing) promised = bytes;
       count.requests++;
-      // Nobody waits for siblings: without room they are of no use.
+      // No reader waits for prefetched siblings: without room on disk they are useless.
       return storing || priority < Priority.siblings || this.#audience.waiting;
     };
     const hold = async (bytes: number): Promise<boolean> => {
@@ -221,7 +221,7 @@ export class Downloads {
       const more = transfer.end - transfer.position - promised;
       if (storing && more > 0) storing = space.promiseMore(more);
       if (storing && more > 0) promised += more;
-      // The others would bring the same.
+      // The other downloads would bring the same bytes.
       for (const other of this.#transfers.keys()) if (other !== transfer) other.stop();
     };
     const stuck = (): void => store.finish(inlet);

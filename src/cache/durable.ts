@@ -3,7 +3,7 @@ import koffi, { type KoffiFunc } from 'koffi';
 
 let syncfs: KoffiFunc<(fd: number) => number> | undefined;
 
-/** Puts everything written to the file system of `folder` on the platter: syncfs(2), off this thread. */
+/** Puts everything written to the file system of `folder` on stable storage: syncfs(2), off this thread. */
 export async function syncFileSystem(folder: string): Promise<void> {
   syncfs ??= koffi.load('libc.so.6').func('int syncfs(int fd)');
   const fd = openSync(folder, 'r');
@@ -17,7 +17,7 @@ export async function syncFileSystem(folder: string): Promise<void> {
   }
 }
 
-/** Another value after each boot of this machine; see random(4). */
+/** An id that differs after each boot of this machine; see random(4). */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }

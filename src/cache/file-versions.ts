@@ -8,15 +8,18 @@ import type { RemoteVersion } from '../procore/items.js';
 export type FetchVersions = (item: Item, signal: AbortSignal) => Promise<readonly RemoteVersion[]>;
 
 interface Kept {
-  /** The item's current version when it was asked. */
+  /** The item's current version at the time of the call. */
   readonly current: VersionId;
   readonly versions: readonly RemoteVersion[];
 }
 
-/** Versions kept in memory, of all files together: about 600 bytes each. */
+/** Versions kept in memory for all files together: about 600 bytes each. */
 const MOST_VERSIONS = 10_000;
 
-/** The versions of files that somebody asked about; asked again only when a file has a new version, or a URL is of no use. */
+/**
+ * The versions of files that were requested. They are requested again only if a file has a new version, or a URL does
+ * not work.
+ */
 export class FileVersions {
   readonly #fetch: FetchVersions;
   readonly #flights = new SingleFlight<RemoteId, readonly RemoteVersion[]>();
@@ -29,18 +32,18 @@ export class FileVersions {
     this.#fetch = fetch;
   }
 
-  /** What is known without a call. */
+  /** The versions that are known without a call. */
   known(item: Item): readonly RemoteVersion[] | undefined {
     const kept = this.#kept.get(item.remoteId);
     return kept?.current === item.versionId ? kept.versions : undefined;
   }
 
-  /** 1 call where they are not known. */
+  /** 1 call if they are not known. */
   async list(item: Item, signal: AbortSignal): Promise<readonly RemoteVersion[]> {
     return this.known(item) ?? (await this.renew(item, signal));
   }
 
-  /** 1 call, for all who ask at the same time: also brings new URLs. */
+  /** 1 call, shared by concurrent callers: also brings new URLs. */
   renew(item: Item, signal: AbortSignal): Promise<readonly RemoteVersion[]> {
     const work = async (signal: AbortSignal): Promise<readonly RemoteVersion[]> => {
       const versions = await this.#fetch(item, signal);

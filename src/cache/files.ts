@@ -24,9 +24,12 @@ const rmdirAsync = promisify(rmdir);
 
 const FOLDER_COUNT = 4096;
 const SERIALS = 2 ** 22;
-/** Reads up to this many bytes are made on the spot: a cached page costs less than a trip through the thread pool. */
+/**
+ * Reads up to this many bytes are synchronous: a page in the kernel's cache costs less than a trip through the thread
+ * pool.
+ */
 const DIRECT = 128 * 1024;
-/** A direct read that took longer (milliseconds) met a slow disk: the next ones go through the thread pool. */
+/** After a synchronous read that took longer (milliseconds), the next `SLOW_READS` reads use the thread pool. */
 const SLOW_READ_MS = 4;
 const SLOW_READS = 64;
 
@@ -37,7 +40,7 @@ export class ShortFile extends Error {
   }
 }
 
-/** The file is not there, not all of it, or the disk cannot read it: not merely hindered for the moment. */
+/** The file is missing, too short or unreadable, as opposed to a temporary error. */
 export const isLost = (error: unknown): boolean =>
   error instanceof ShortFile || /^(ENOENT|ENOTDIR|ESTALE|EIO)$/.test(errnoOf(error) ?? '');
 
@@ -48,10 +51,10 @@ interface Descriptor {
   dropped: boolean;
 }
 
-/** The files that hold the blobs: named by a number that is never used twice, fanned out over 4,096 folders. */
+/** The files that hold the blobs, named by numbers that are never reused and spread over 4,096 folders. */
 export class BlobFiles {
   readonly #folder: string;
-  /** New in each process, so that its files can be told from those of the processes before. */
+  /** Random per process, so that its files can be told from those of earlier processes. */
   #session = randomInt(2 ** 30);
   readonly #sessions = new Set([this.#session]);
   #serial = 0;
@@ -82,7 +85,7 @@ export class BlobFiles {
     return join(this.#folder, n.toString(16).padStart(3, '0'));
   }
 
-  /** False if it is certain that the file is not there, or has fewer or more bytes; needs no descriptor. */
+  /** Returns false if the file certainly does not exist or its size is out of range. Needs no descriptor. */
   mayHave(file: number, least: number, most: number): boolean {
     try {
       const { size } = statSync(this.path(file));
@@ -92,7 +95,7 @@ export class BlobFiles {
     }
   }
 
-  /** A descriptor of a new file without a name, which goes with the descriptor. */
+  /** A descriptor of a new unnamed file, which is deleted when the descriptor is closed. */
   nameless(): number {
     const file = this.next();
     const fd = this.#make(file);
@@ -100,7 +103,7 @@ export class BlobFiles {
     return fd;
   }
 
-  /** A descriptor of its own for reading, to be closed with `closeShared`. */
+  /** A separate descriptor for reading, to be closed with `closeShared`. */
   openForReading(file: number): number {
     return this.#descriptor(file, constants.O_RDONLY);
   }
@@ -109,12 +112,12 @@ export class BlobFiles {
     closeSync(fd);
   }
 
-  /** Makes an empty file. */
+  /** Creates an empty file. */
   create(file: number): void {
     this.#open.set(file, { fd: this.#make(file), writable: true, uses: 0, dropped: false });
   }
 
-  /** Fills `target` from `position`: on the spot where that is quick. Rejects or throws also when the file is shorter. */
+  /** Fills `target` from `position`, synchronously if that is fast. Throws or rejects also if the file is shorter. */
   read(file: number, target: Uint8Array, position: number): Promise<void> | undefined {
     if (target.length > DIRECT || this.#indirect > 0) {
       if (this.#indirect > 0) this.#indirect--;
@@ -152,8 +155,8 @@ export class BlobFiles {
   }
 
   /**
-   * Writes all the bytes at `position`. The file must exist: one that was removed behind our back must not come back
-   * with holes where the index says content.
+   * Writes all bytes at `position`. The file must exist: one that was removed from outside must not reappear with holes
+   * where the index records content.
    */
   async write(file: number, bytes: Uint8Array, position: number): Promise<void> {
     const descriptor = this.#acquire(file, true);
@@ -181,7 +184,7 @@ export class BlobFiles {
     }
   }
 
-  /** Takes a file of the same file system in under the number `file`. */
+  /** Moves a file of the same file system in, under the number `file`. */
   moveIn(from: string, file: number): void {
     this.#open.delete(file);
     this.#inFolder(file, () => renameSync(from, this.path(file)));
@@ -192,7 +195,7 @@ export class BlobFiles {
     renameSync(this.path(file), to);
   }
 
-  /** Files of earlier processes, folder by folder. */
+  /** Files of earlier processes, one folder at a time. Removes empty folders. */
   async *leftovers(): AsyncGenerator<number[]> {
     for (let n = 0; n < FOLDER_COUNT; n++) {
       let names: string[];
@@ -250,7 +253,7 @@ export class BlobFiles {
     );
   }
 
-  /** Where no more descriptors are to be had, those that are only kept are given back. */
+  /** Opens a file. If no descriptors are left, closes those that are only kept for reuse and tries again. */
   #descriptor(file: number, flags: number, mode?: number): number {
     try {
       return openSync(this.path(file), flags, mode);
@@ -261,7 +264,7 @@ export class BlobFiles {
     }
   }
 
-  /** Runs `work`, which needs the file's folder; folders are made on first need. */
+  /** Runs `work`, which needs the file's folder, and creates the folder if it is missing. */
   #inFolder<T>(file: number, work: () => T): T {
     try {
       return work();

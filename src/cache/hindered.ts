@@ -1,10 +1,13 @@
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 
-/** Milliseconds without trouble, after which it is told of again. */
+/** Milliseconds without an error after which the next one is logged again. */
 const QUIET_MS = 60_000;
 
-/** Told whenever the cache's own disk hinders a read: one line for all that happens within a while. */
+/**
+ * Returns a function to call whenever the cache's own disk delays or fails a read. It logs one line for all errors
+ * within a while.
+ */
 export function hinderedReads(log: Log, clock: Clock): (error: unknown, file: string) => void {
   let last = Number.NEGATIVE_INFINITY;
   return (error, file) => {

@@ -14,10 +14,10 @@ export interface BlobRow {
   readonly etag: string | null;
 }
 
-/** Something whose row has changed in memory; asked for it when the batch is written. */
+/** An object whose row changed in memory. The row is requested when the batch is written. */
 export interface Changed {
   readonly version: { readonly id: VersionId };
-  /** Undefined when there is nothing left to record. */
+  /** Undefined if there is nothing to record any more. */
   row(): BlobRow | undefined;
   readonly sums: Pick<Sums, 'dirty' | 'written'>;
 }
@@ -38,14 +38,16 @@ interface State {
   epoch: number;
 }
 
-/** Milliseconds for which changes are gathered before they are written. */
+/** Milliseconds for which changes are collected before they are written. */
 const GATHER_MS = 300;
-/** Rows a transaction, so that one stays well below 10 ms. */
+/** Rows per transaction, so that one stays well below 10 ms. */
 const BATCH_ROWS = 200;
 /** Milliseconds until a failed write is tried again. */
 const RETRY_MS = 5000;
 
-/** The index of the cache: which bytes of which version are in which file. Writes are gathered into few transactions. */
+/**
+ * The index of the cache: which bytes of which version are in which file. Writes are collected into few transactions.
+ */
 export class BlobIndex {
   readonly #db: Database;
   readonly #log: Log;
@@ -53,11 +55,11 @@ export class BlobIndex {
   readonly #changed = new Map<VersionId, Changed>();
   readonly #touched = new Set<VersionId>();
   #epoch: number;
-  /** Seconds; never goes back, whatever the clock does. */
+  /** Seconds; never decreases, even if the clock is set back. */
   #lastUse: number;
   #timer: NodeJS.Timeout | undefined;
   #failing = false;
-  /** Whether the last owner closed it; if not, files without a row may lie about. */
+  /** Whether the last owner closed the index; if not, there may be files without a row. */
   readonly wasClean: boolean;
 
   readonly #find: Statement<[number], BlobRow>;
@@ -99,7 +101,7 @@ export class BlobIndex {
     this.wasClean = state.clean === 1;
     this.#epoch = state.epoch;
     this.#lastUse = (db.prepare('SELECT max(used) FROM blobs').pluck().get() as number | null) ?? 0;
-    // Another boot: what had not been synced may be missing from the files, although the index has it.
+    // After a reboot, bytes that were not synced may be missing from the files although the index has them.
     const start = db.transaction(() => {
       if (state.boot !== boot) db.prepare('DELETE FROM blobs WHERE epoch > 0').run();
       db.prepare('UPDATE state SET boot = ?, clean = 0').run(boot);
@@ -107,7 +109,7 @@ export class BlobIndex {
     start.immediate();
   }
 
-  /** What is recorded; changes that are still being gathered are not. */
+  /** Recorded totals, without changes that are not written yet. */
   totals(): { bytes: number; blobs: number } {
     const { bytes, blobs } = this.#state.get()!;
     return { bytes, blobs };
@@ -117,17 +119,17 @@ export class BlobIndex {
     return this.#find.get(version);
   }
 
-  /** What `Sums` recorded of a part of a version. */
+  /** The row that `Sums` recorded for a chunk of a version. */
   sums(version: VersionId, chunk: number): Uint8Array | undefined {
     return this.#sums.get(version, chunk);
   }
 
-  /** Whether all of a version was on disk when it was recorded last. */
+  /** Whether the complete version was on disk when it was last recorded. */
   isWhole(version: VersionId, size: number): boolean {
     return this.#isWhole.get(version, size) !== undefined;
   }
 
-  /** Seconds; the latest use on record. */
+  /** The latest recorded use, seconds. */
   get lastUse(): number {
     return this.#lastUse;
   }
@@ -136,18 +138,18 @@ export class BlobIndex {
     return this.#knows.get(file) !== undefined;
   }
 
-  /** Blobs by least recent use, after the one given. */
+  /** Blobs in order of use, least recent first, starting behind `after`. */
   oldest(after: OldBlob | undefined, limit: number): OldBlob[] {
     return this.#oldest.all(after?.used ?? -1, after?.version ?? -1, limit);
   }
 
-  /** Its row will be written with the next batch. */
+  /** Schedules the record's row for the next batch. */
   changed(record: Changed): void {
     this.#changed.set(record.version.id, record);
     this.#schedule(GATHER_MS);
   }
 
-  /** What has changed and is not written yet. */
+  /** The record of a version whose changes are not written yet. */
   pending(version: VersionId): Changed | undefined {
     return this.#changed.get(version);
   }
@@ -157,7 +159,7 @@ export class BlobIndex {
     this.#schedule(GATHER_MS);
   }
 
-  /** Removes rows at once. `durably`: also a power cut cannot bring them back. */
+  /** Removes rows at once. `durably`: a power failure cannot bring them back. */
   remove(versions: readonly VersionId[], durably = false): void {
     for (const version of versions) {
       this.#changed.delete(version);
@@ -174,7 +176,10 @@ export class BlobIndex {
     }
   }
 
-  /** Writes up to a batch of what was gathered; true if more is left. Failing, it keeps everything and reports. */
+  /**
+   * Writes up to one batch of collected changes; true if more are left. On failure it keeps all changes, logs a warning
+   * and retries later.
+   */
   flush(): boolean {
     const changed = [...take(this.#changed.entries(), BATCH_ROWS)];
     const touched = [...take(this.#touched, BATCH_ROWS)];
@@ -208,22 +213,25 @@ export class BlobIndex {
     return this.#changed.size + this.#touched.size > 0;
   }
 
-  /** Whether rows cannot be written at the moment: what is fetched now could not be found again. */
+  /** Whether rows cannot be written at the moment. Content fetched now would not be found after a restart. */
   get failing(): boolean {
     return this.#failing;
   }
 
-  /** Everything gathered is written, a batch a turn of the event loop. */
+  /** Writes all collected changes, one batch per turn of the event loop. */
   async flushAll(): Promise<void> {
     while (this.flush()) await new Promise((resolve) => setImmediate(resolve));
   }
 
-  /** Blobs whose bytes are not known to be on the platter. */
+  /** Whether there are blobs whose bytes may not be on stable storage. */
   get hasUnsynced(): boolean {
     return this.#db.prepare('SELECT 1 FROM blobs WHERE epoch > 0 LIMIT 1').get() !== undefined;
   }
 
-  /** Runs `sync` (everything written before it reaches the platter), then marks what had been recorded before. */
+  /**
+   * Runs `sync`, which puts everything written before it on stable storage, then marks the blobs recorded before as
+   * synced.
+   */
   async synced(sync: () => Promise<void>): Promise<void> {
     await this.flushAll();
     const done = this.#epoch;

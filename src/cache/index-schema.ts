@@ -1,9 +1,9 @@
 import type { DatabaseOptions } from '../database/open.js';
 
 /**
- * `file` names the blob's file and is never used again, so that a row that a power cut brought back finds no file.
- * `ranges` is null when the blob is whole. `bytes` is what it occupies on disk. `epoch` is 0 once the bytes are known to be
- * on the platter, else the number of the file system sync that will put them there.
+ * `file` names the blob's file and is never reused, so that a row that a power failure brings back refers to no file.
+ * `ranges` is null if the blob is complete. `bytes` is what the blob occupies on disk. `epoch` is 0 once the bytes are
+ * known to be on stable storage, else the number of the file system sync that will put them there.
  */
 const initial = `
 CREATE TABLE blobs (
@@ -39,8 +39,8 @@ END;
 `;
 
 /**
- * Sums of what is on disk, a row for each 64 MiB of a version (`Sums` reads and writes them). Rows of before have none:
- * their bytes are believed when they are first read.
+ * Checksums of the bytes on disk, one row per 64 MiB of a version (`Sums` reads and writes them). Blobs from before
+ * this migration have none: their bytes are trusted when they are first read.
  */
 const sums = `
 CREATE TABLE sums (
@@ -54,10 +54,10 @@ CREATE TRIGGER sums_removed AFTER DELETE ON blobs BEGIN
 END;
 `;
 
-/** The entity tag that the storage told with what is cached; NULL: none. */
+/** The entity tag that the storage sent with the cached bytes; NULL: none. */
 const tags = 'ALTER TABLE blobs ADD COLUMN etag TEXT;';
 
-/** How `cache.db` is opened. */
+/** Options with which `cache.db` is opened. */
 export const indexOptions: DatabaseOptions = {
   migrations: [initial, sums, tags],
   synchronous: 'NORMAL',

@@ -2,14 +2,14 @@ import { LRUCache } from 'lru-cache';
 import type { VersionId } from '../base/ids.js';
 import type { Blob } from './blob.js';
 
-/** Records of closed blobs kept in memory, and what they may weigh together (one per range). */
+/** Closed blobs kept in memory, and their greatest total weight (about one unit per range). */
 const RECENT = 4096;
 const RECENT_WEIGHT = 500_000;
 
-/** The blobs in memory: of each version the one that everybody shares. */
+/** The blobs in memory: one per version, shared by all its users. */
 export class KnownBlobs {
   readonly #busy = new Map<VersionId, Blob>();
-  /** In use, of versions that have come with another size since. */
+  /** Blobs in use whose version has since come with another size. */
   readonly #superseded = new Set<Blob>();
   readonly #recent = new LRUCache<VersionId, Blob>({
     max: RECENT,
@@ -17,7 +17,7 @@ export class KnownBlobs {
     sizeCalculation: (blob) => blob.store.weight,
   });
 
-  /** Those in use. */
+  /** Blobs in use. */
   get inUse(): readonly Blob[] {
     return [...this.#busy.values(), ...this.#superseded];
   }
@@ -26,12 +26,12 @@ export class KnownBlobs {
     return this.#busy.get(id) ?? this.#recent.get(id);
   }
 
-  /** As `find`, and counts as no use. */
+  /** As `find`, without counting as a use. */
   peek(id: VersionId): Blob | undefined {
     return this.#busy.get(id) ?? this.#recent.peek(id);
   }
 
-  /** Somebody uses it, until it has `settled`. */
+  /** Marks the blob as in use, until it has `settled`. */
   use(blob: Blob): void {
     const { id } = blob.version;
     const before = this.#busy.get(id);
@@ -39,7 +39,7 @@ export class KnownBlobs {
     this.#busy.set(id, blob);
   }
 
-  /** It may not be in use any more. */
+  /** To be called when the blob may no longer be in use. */
   settled(blob: Blob): void {
     if (blob.busy || this.#superseded.delete(blob)) return;
     const { id } = blob.version;
@@ -48,12 +48,12 @@ export class KnownBlobs {
     if (blob.store.file !== undefined) this.keep(blob);
   }
 
-  /** Nobody uses it, and it is of use. */
+  /** Keeps a blob that is not in use. */
   keep(blob: Blob): void {
     this.#recent.set(blob.version.id, blob);
   }
 
-  /** Unless somebody uses it. */
+  /** Drops the blob, unless it is in use. */
   forget(id: VersionId): void {
     this.#recent.delete(id);
   }

@@ -1,22 +1,22 @@
 import { Failure } from '../base/errors.js';
 
-/** Bytes of a block: the small ones where many downloads share the memory, or little is to come. */
+/** Block sizes, bytes. Small blocks are used if many downloads share the memory, or few bytes are expected. */
 const LARGE_BLOCK_BYTES = 2 ** 20;
 const SMALL_BLOCK_BYTES = 2 ** 17;
 
 /**
- * Memory for bytes on their way from sockets to disk, bounded over all downloads: they stop reading while it is used up.
- * Blocks are recycled, because fresh ones would keep the garbage collector busy.
+ * Memory for bytes between sockets and disk, bounded over all downloads: they stop reading while it is used up. Blocks
+ * are recycled, because allocating new ones would keep the garbage collector busy.
  */
 export class Memory {
   readonly #limit: number;
   readonly #free: Record<number, Buffer[]> = { [LARGE_BLOCK_BYTES]: [], [SMALL_BLOCK_BYTES]: [] };
   #used = 0;
-  /** Of the bytes used: blocks on their way to disk. The others still wait for bytes. */
+  /** Bytes of used blocks that are being written to disk. The other used blocks still wait for bytes. */
   #leaving = 0;
   #waiting: (() => void)[] = [];
 
-  /** Bytes needed so that `connections` silent downloads, each with an unfinished block, never hold up the others. */
+  /** Bytes needed so that `connections` stalled downloads, each with an unfinished block, never block the others. */
   static least(connections: number): number {
     return connections * SMALL_BLOCK_BYTES * 2;
   }
@@ -29,7 +29,7 @@ export class Memory {
     return this.#used;
   }
 
-  /** A block for up to `bytes` bytes: perhaps smaller, never larger than it makes sense. Give it back with `give`. */
+  /** A block for up to `bytes` bytes, possibly smaller. Return it with `give`. */
   take(bytes: number): Buffer {
     const crowded = this.#used - this.#leaving + LARGE_BLOCK_BYTES > this.#limit / 2;
     const size =
@@ -42,12 +42,12 @@ export class Memory {
     return this.#free[size]?.pop() ?? Buffer.allocUnsafe(size);
   }
 
-  /** The block is on its way to disk: it will be given back soon. */
+  /** Marks a block as queued for writing: it will be returned soon. */
   leaving(block: Buffer): void {
     this.#leaving += block.length;
   }
 
-  /** The block counts no longer, but is still in use. `recycle` it later. */
+  /** The block no longer counts as used although it still is. `recycle` it later. */
   release(block: Buffer, wasLeaving: boolean): void {
     this.#used -= block.length;
     if (wasLeaving) this.#leaving -= block.length;
@@ -67,14 +67,14 @@ export class Memory {
     this.recycle(block);
   }
 
-  /** Lets go of blocks that wait to be used again. */
+  /** Frees blocks that are kept for reuse. */
   trim(): void {
     for (const free of Object.values(this.#free)) free.length = 0;
   }
 
   /**
-   * Undefined when there is room now; else a promise of room (`interrupted` when aborted). `flush` is called when room
-   * can only come from the caller's own unfinished block.
+   * Undefined if there is room now; else a promise of room, which rejects with `interrupted` when aborted. `flush` is
+   * called when room can only come from the caller's own unfinished block.
    */
   room(signal: AbortSignal, flush: () => void): Promise<void> | undefined {
     return this.#used < this.#limit ? undefined : this.#wait(signal, flush);

@@ -2,23 +2,24 @@ import { Failure } from '../base/errors.js';
 import type { Blob } from './blob.js';
 import { Reader, type Reading } from './reader.js';
 
-/** A version that somebody reads. It is not evicted until closed. */
+/** A version that is open for reading. It is not evicted until closed. */
 export interface OpenBlob {
   /**
-   * Up to `size` bytes from `offset`; fewer only at the end. At once where they are here and the disk is quick.
-   * @throws Failure `interrupted`, `wrong-size`, `download-failed`, `version-changed` where earlier reads have shown other
-   *   bytes than the storage has now, or what the source fails with
+   * Reads up to `size` bytes from `offset`; fewer only at the end. Synchronous if the bytes are cached and the disk is
+   * fast.
+   * @throws Failure `interrupted`, `wrong-size`, `download-failed`, `version-changed` if the storage now has other
+   * bytes than earlier reads returned, or any failure of the source
    */
   read(offset: number, size: number, signal: AbortSignal): Promise<Uint8Array> | Uint8Array;
-  /** All of it is on disk. */
+  /** The complete version is on disk. */
   readonly whole: boolean;
-  /** All of it is on disk, and was found to be what had been written there; may be handed to the kernel. */
+  /** The complete version is on disk and verified against its checksums; it may be handed to the kernel. */
   readonly sound: boolean;
-  /** Looks whether it is `sound`: reads all of it once a start. */
+  /** Checks whether the version is `sound`: reads all of it, once per start of the process. */
   check(): Promise<boolean>;
-  /** The byte after the last one that was read in sequence; 0 before the first read. */
+  /** Offset after the last byte that was read in sequence; 0 before the first read. */
   readonly position: number;
-  /** A read-only descriptor of the whole content. The blob owns it; it is good until `close`. Only when `whole`. */
+  /** A read-only descriptor of the complete content, owned by the blob and valid until `close`. Only if `whole`. */
   fd(): number;
   close(): void;
 }
@@ -27,7 +28,7 @@ export class BlobHandle implements OpenBlob {
   readonly #blob: Blob;
   readonly #reader: Reader;
   #closed = false;
-  /** Of what was read so far. */
+  /** Entity tag of the bytes read so far. */
   #etag: string | undefined;
 
   constructor(blob: Blob, reading: Reading) {

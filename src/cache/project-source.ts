@@ -15,28 +15,31 @@ import type { AskedFor, ContentSource, ContentStream, ContentVersion } from './s
 export interface ProjectSourceOptions {
   readonly mirror: Mirror;
   readonly storage: Storage;
-  /** Asked only about a version that is not the current one any more, and about what the index does not show. */
+  /** Used only for versions that are not current any more, and for items that the index does not show. */
   readonly versions: FileVersions;
   readonly log: Log;
   readonly clock?: Clock;
 }
 
-/** URLs of versions that were read lately, so that a version that is replaced meanwhile can still be read on. */
+/** URLs of recently read versions, so that a version that is replaced meanwhile can still be read. */
 const REMEMBERED_URLS = 2000;
-/** URLs tried before a file is given up. Fresh ones cost little: 2,000 come with a call, one call in two seconds. */
+/**
+ * URLs tried before a fetch fails. New ones cost little: one call brings 2,000, and one call is made in two seconds at
+ * most.
+ */
 const MOST_URLS = 4;
 /**
- * Milliseconds between two calls for URLs that were not refused, but brought something else than the version: of one
- * version, and of all. What stands between here and the storage may answer so for hours.
+ * Milliseconds between two calls that replace URLs which were not refused but returned something other than the
+ * version: for one version, and for all. A proxy in front of the storage may answer like that for hours.
  */
 const DOUBT_PAUSE_MS = 600_000;
 const DOUBTS_PAUSE = 60_000;
 
-/** Brings the content of one project's files: the mirror knows where it is, the storage delivers it. */
+/** Fetches the content of one project's files: the mirror knows the URL, the storage delivers the bytes. */
 export class ProjectSource implements ContentSource {
   readonly #options: ProjectSourceOptions;
   readonly #remembered = new LRUCache<VersionId, KnownUrl>({ max: REMEMBERED_URLS });
-  /** When the URLs of versions were doubted last, and of any: monotonic ms. */
+  /** When the URL of each version, and of any version, was last doubted: monotonic ms. */
   readonly #doubts = new LRUCache<VersionId, number>({ max: REMEMBERED_URLS });
   #doubtedAt = Number.NEGATIVE_INFINITY;
 
@@ -82,7 +85,7 @@ export class ProjectSource implements ContentSource {
     return item ? view.following(item, limit).map(contentVersion) : [];
   }
 
-  /** The URL that another one is to be got for, which may cost a call. */
+  /** The doubted URL if it may be replaced now, which may cost a call; else undefined. */
   #doubted({ id }: ContentVersion): KnownUrl | undefined {
     const url = this.#remembered.get(id);
     const now = (this.#options.clock ?? systemClock).monotonic();

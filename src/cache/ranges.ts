@@ -68,7 +68,7 @@ export class RangeSet {
     }
   }
 
-  /** 16 bytes a range: start and end as little-endian doubles. */
+  /** 16 bytes per range: start and end as little-endian doubles. */
   encode(): Buffer {
     const buffer = Buffer.allocUnsafe(this.#edges.length * 8);
     this.#edges.forEach((edge, at) => {
@@ -107,7 +107,7 @@ export class RangeSet {
 
   #replace(start: number, end: number, present: boolean): void {
     if (start >= end) return;
-    // An edge at `start` itself belongs to what is replaced, so that neighbours melt together.
+    // An edge at `start` itself is replaced too, so that adjacent ranges merge.
     const first = this.#edgesUpTo(start - 1);
     const last = this.#edgesUpTo(end);
     const leading = first % 2 === 1;

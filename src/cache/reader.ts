@@ -1,48 +1,58 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** A read may lie so far before or behind the one expected and still belong to the same sequence (the kernel's own read-ahead sends several at once, in any order). */
+/**
+ * Bytes by which a read may lie before or behind the expected offset and still belong to the same sequence: the
+ * kernel's own read-ahead sends several reads at once, in any order.
+ */
 const SLACK = MIB;
 const SMALLEST = 256 * KIB;
-/** Bytes of one request ahead of a reader, at most. */
+/** Largest read-ahead request, bytes. */
 const READ_AHEAD_BYTES = 16 * MIB;
-/** Requests at a time ahead of one reader: at first, and where each brings less than it reads. */
+/**
+ * Concurrent read-ahead requests of one reader: at first, and at most, if each delivers less than the reader consumes.
+ */
 const FIRST_REQUESTS = 2;
 const MOST_REQUESTS = 5;
-/** Of the reads since the last request ahead, so many had to wait where the line is slower than the reader. */
+/**
+ * If more than this share of the reads since the last read-ahead request had to wait, the connection is slower than the
+ * reader.
+ */
 const SLOW_SHARE = 0.1;
-/** Whoever starts at the first byte probably wants the rest. */
+/** First read-ahead (bytes) for a reader that starts at the first byte: it probably wants the rest. */
 const FROM_START = MIB;
-/** Who only looks at the beginnings of files has gone on to the next one by then. */
+/** Programs that read only the beginnings of files do not read beyond this offset (bytes). */
 const BEYOND_HEAD = 256 * KIB;
 
 /**
- * How an open file may be fetched. `eager`: whole where it is small, ahead of whoever reads it, and with what follows
- * in its folder; `late`: nothing but what is read until the reader is beyond the first 256 KiB; `never`: nothing ahead.
+ * How an open file is fetched. `eager`: completely if it is small, with read-ahead, and with the files that follow in
+ * its folder; `late`: only what is read until the reader is beyond the first 256 KiB; `never`: no read-ahead.
  */
 export interface Reading {
   readonly ahead: 'eager' | 'late' | 'never';
-  /** Nobody waits: others go before. */
+  /** No reader waits for the bytes: other requests go first. */
   readonly isUpkeep?: true;
-  /** Told of bytes before they are fetched for a read; throws a Failure where they may not be. */
+  /**
+   * Called with the number of bytes before they are fetched for a read; throws a Failure if they may not be fetched.
+   */
   spend?(bytes: number): void;
 }
 
 export const EAGER: Reading = { ahead: 'eager' };
 
 /**
- * How one open handle reads, and so how far ahead of it to fetch: nothing for reads here and there, and for a sequence
- * three quarters of what it has read so far, so that a reader who stops has never cost much more than it took.
+ * Tracks how one open handle reads and derives the read-ahead from it: none for random reads, and for a sequence three
+ * quarters of what was read so far, so that a reader that stops has never cost much more than it read.
  */
 export class Reader {
   readonly reading: Reading;
   #start = 0;
   #end = 0;
   #reads = 0;
-  /** Reads since the last request ahead, and those that had to wait. */
+  /** Reads since the last read-ahead request, and those of them that had to wait. */
   #lately = 0;
   #waited = 0;
-  /** Requests ahead since a read had to wait. */
+  /** Read-ahead requests since a read last had to wait. */
   #calm = 0;
   #width = FIRST_REQUESTS;
 
@@ -50,7 +60,7 @@ export class Reader {
     this.reading = reading;
   }
 
-  /** Where the sequence has got to. */
+  /** The end of the current sequence of reads. */
   get position(): number {
     return this.#end;
   }
@@ -67,34 +77,34 @@ export class Reader {
     this.#end = end;
   }
 
-  /** Whether a read found its bytes here. */
+  /** To be called for each read. `isHere`: its bytes were cached. */
   found(isHere: boolean): void {
     this.#lately++;
     if (!isHere) this.#waited++;
   }
 
-  /** Requests at a time ahead of it. */
+  /** Concurrent read-ahead requests. */
   get width(): number {
     return this.#width;
   }
 
-  /** A request was made ahead of it: the next time, there may be more of them, or fewer. */
+  /** To be called after a read-ahead request: adapts `width`. */
   adapt(): void {
     this.#calm = this.#waited > 0 ? 0 : this.#calm + 1;
     if (this.#waited > this.#lately * SLOW_SHARE) this.#width = Math.min(MOST_REQUESTS, this.#width + 1);
-    // Several requests that arrive together leave nothing to wait for until the next ones.
+    // Requests that arrive together leave no read waiting until the next ones, so one calm request proves nothing.
     else if (this.#calm > 2 * MOST_REQUESTS) this.#width = Math.max(FIRST_REQUESTS, this.#width - 1);
     this.#lately = 0;
     this.#waited = 0;
   }
 
-  /** Whether bytes around those that are read are worth fetching with them. */
+  /** Whether bytes around a read are worth fetching with it. */
   get isWide(): boolean {
     const { ahead } = this.reading;
     return ahead === 'eager' || (ahead === 'late' && this.#end > BEYOND_HEAD);
   }
 
-  /** Bytes to be ahead of `position`; 0: none. */
+  /** Bytes to fetch ahead of `position`; 0: none. */
   get window(): number {
     if (!this.isWide) return 0;
     const read = this.#end - this.#start;
@@ -104,7 +114,7 @@ export class Reader {
     return Math.min(largest, Math.max(SMALLEST, Math.floor(read * 0.75)));
   }
 
-  /** Bytes of the next request ahead of it, at most. */
+  /** Largest size of the next read-ahead request, bytes. */
   get stretch(): number {
     return Math.min(READ_AHEAD_BYTES, this.window);
   }

@@ -1,11 +1,11 @@
 import type { Block } from './block.js';
 
 interface Owner {
-  /** The block is not kept any more. */
+  /** The block was dropped. */
   dropped(block: Block): void;
 }
 
-/** Content that could not be stored, in memory for as long as there is room: the oldest goes first. */
+/** Content that could not be stored on disk, in memory while there is room: the oldest block is dropped first. */
 export class Ring {
   readonly #limit: number;
   readonly #kept = new Map<Block, Owner>();
@@ -28,7 +28,7 @@ export class Ring {
     }
   }
 
-  /** Everything of this blob goes. */
+  /** Drops all blocks of this blob. */
   forget(store: Owner): void {
     for (const [block, owner] of this.#kept) if (owner === store) this.#drop(block, owner);
   }

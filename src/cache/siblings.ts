@@ -3,15 +3,15 @@ import type { ContentSource, ContentVersion } from './source.js';
 
 /** Versions larger than this (bytes) are left to ordinary read-ahead. */
 export const SMALL_VERSION_BYTES = 2 ** 20;
-/** Small files looked at when two reads might belong to one walk. */
+/** Following small files that are compared to detect a walk. */
 const NEIGHBOURS = 8;
-/** Milliseconds within which the second file of a walk comes. */
+/** Milliseconds within which the second file of a walk must be read. */
 const WALK_MS = 5000;
 const FIRST_WINDOW = 8;
 const LARGEST_WINDOW = 128;
-/** Bytes fetched ahead of one walk. */
+/** Bytes prefetched for one walk. */
 const BUDGET_BYTES = 16 * 2 ** 20;
-/** Files asked of the source at a time. */
+/** Files requested from the source at a time. */
 const PAGE_FILES = 64;
 const WALKS = 16;
 
@@ -21,18 +21,18 @@ interface Miss {
 }
 
 interface Walk {
-  /** What comes next, the nearest first. */
+  /** The next files, nearest first. */
   upcoming: ContentVersion[];
   expected: Set<VersionId>;
-  /** How many of `upcoming` have been asked for. */
+  /** How many of `upcoming` have been requested. */
   launched: number;
   window: number;
   exhausted: boolean;
 }
 
 /**
- * Sees people and programs walk through small files in directory order, and fetches what comes next in parallel: more
- * each time the walk had to wait, never more than the budget, and nothing once the walk has stopped.
+ * Detects walks through small files in directory order and prefetches the next files in parallel: more each time the
+ * walk had to wait, never more than the budget, and nothing once the walk has stopped.
  */
 export class Siblings {
   readonly #following: NonNullable<ContentSource['following']> | undefined;
@@ -47,7 +47,7 @@ export class Siblings {
     this.#now = monotonic;
   }
 
-  /** Somebody opened or first read a version; `ready`: all of it was here. */
+  /** To be called when a version is opened. `ready`: it was completely cached. */
   used(version: ContentVersion, ready: boolean): void {
     if (!this.#following || version.size > SMALL_VERSION_BYTES) return;
     for (const walk of this.#walks) {
@@ -85,7 +85,7 @@ export class Siblings {
   }
 
   #launch(walk: Walk, current: ContentVersion): void {
-    // One page for each file that is used: what follows may be large, and of no use, as far as one looks.
+    // At most one page per file that is used: the following files may all be too large to prefetch.
     if (walk.upcoming.length < walk.window && !walk.exhausted) {
       const more = this.#following!(walk.upcoming.at(-1) ?? current, PAGE_FILES);
       walk.exhausted = more.length === 0;

@@ -1,6 +1,6 @@
 import { Failure } from '../base/errors.js';
 
-/** Who a connection is for; smaller goes first. */
+/** What a connection is used for; smaller values go first. */
 export const Priority = { reader: 0, ahead: 1, siblings: 2, upkeep: 3 } as const;
 export type Priority = (typeof Priority)[keyof typeof Priority];
 
@@ -8,9 +8,9 @@ export type Priority = (typeof Priority)[keyof typeof Priority];
 export interface Slot {
   /** Resolves when the connection may be used; rejects with `interrupted` when released before. */
   readonly granted: Promise<void>;
-  /** Moves forward in the queue; never back. */
+  /** Moves the request forward in the queue, never back. */
   promote(priority: Priority): void;
-  /** Leaves the queue or gives the connection back; may be called twice. */
+  /** Leaves the queue or returns the connection; may be called twice. */
   release(): void;
 }
 
@@ -20,10 +20,10 @@ interface Ticket extends Slot {
   grant(): void;
 }
 
-/** Connections to the storage: a fixed number, given out by priority, then by age. */
+/** Connections to the storage: a fixed number, granted by priority, then by age. */
 export class Slots {
   readonly #limit: number;
-  /** So many are kept free of what nobody waits for: a person's read never waits for it. */
+  /** Connections that siblings and upkeep may not use, so that a reader never waits for them. */
   readonly #forReaders: number;
   #used = 0;
   readonly #queues: [Set<Ticket>, Set<Ticket>, Set<Ticket>, Set<Ticket>] = [new Set(), new Set(), new Set(), new Set()];
@@ -48,7 +48,7 @@ export class Slots {
       grant = resolve;
       refuse = reject;
     });
-    // Whoever leaves the queue need not look at the promise.
+    // A caller that leaves the queue need not handle the rejection.
     granted.catch(() => undefined);
     const ticket: Ticket = {
       priority,

@@ -5,41 +5,41 @@ import type { CallClass } from '../budget/calls.js';
 export interface ContentVersion {
   readonly id: VersionId;
   readonly remoteId: RemoteId;
-  /** Bytes, as Procore says. */
+  /** Bytes, as reported by Procore. */
   readonly size: number;
   /** Names the file in messages. */
   readonly label: string;
 }
 
 export interface ContentStream {
-  /** Bytes of the whole version as the storage says, if it said so. */
+  /** Bytes of the complete version as reported by the storage; undefined if it reports none. */
   readonly total: number | undefined;
   /**
-   * Where the first chunk belongs, if the storage ignored the range and sends from an earlier byte on (usually 0) to the
-   * end of the version. Undefined: the chunks are the range that was asked for.
+   * Offset of the first chunk, if the storage ignored the range and sends from an earlier byte (usually 0) to the end
+   * of the version. Undefined: the chunks are the requested range.
    */
   readonly from?: number;
-  /** The strong entity tag of the version, if the storage told one. */
+  /** The strong entity tag of the version, if the storage sent one. */
   readonly etag?: string | undefined;
-  /** A chunk is looked at only until the next one is asked for: a source may use its buffer again. */
+  /** A chunk is valid only until the next one is requested: a source may reuse its buffer. */
   readonly chunks: AsyncIterable<Uint8Array>;
-  /** The chunks are not wanted; for who has not begun to read them. */
+  /** Discards the chunks; for callers that have not begun to read them. */
   close?(): void;
 }
 
-/** What is known when more of a version is asked for. */
+/** What the cache knows when it requests more of a version. */
 export interface AskedFor {
-  /** The entity tag that the bytes which are here came with. */
+  /** The entity tag of the cached bytes. */
   readonly etag?: string | undefined;
-  /** The last reply was not the version: its URL may not be right any more. */
+  /** The last reply did not contain the version: its URL may no longer be right. */
   readonly isDoubted?: boolean;
 }
 
 /** Where content comes from. */
 export interface ContentSource {
   /**
-   * Streams the bytes [start, end) of a version. Expired URLs are renewed inside, and a storage that stays silent is
-   * given up inside (a rejection, or a stream that fails). Rejects with a `Failure` when repeating is of no use.
+   * Streams the bytes [start, end) of a version. The source renews expired URLs and times out when the storage stays
+   * silent (a rejection, or a stream that fails). Rejects with a `Failure` if repeating is useless.
    */
   fetch(
     version: ContentVersion,

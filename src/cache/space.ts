@@ -6,34 +6,34 @@ export interface SpaceOptions {
   readonly folder: string;
   /** Bytes the cache may occupy. */
   readonly limit: number;
-  /** Bytes that others occupy of the same limit. */
+  /** Bytes that other caches occupy of the same limit. */
   readonly others: () => number;
   /** Bytes that must stay free on the file system. */
   readonly reserve: number;
   readonly clock: Clock;
   readonly log: Log;
-  /** Removes blobs by least recent use until `bytes` have come free; resolves to how many did. */
+  /** Removes the least recently used blobs until `bytes` are freed; resolves to the bytes freed. */
   readonly evict: (bytes: number) => Promise<number>;
 }
 
-/** Milliseconds for which an answer of the file system about its free bytes is good. */
+/** Milliseconds for which the free space reported by the file system is reused. */
 const FREE_IS_GOOD_MS = 1000;
-/** Milliseconds for which nothing is stored after nothing could be evicted, or a write found the disk full. */
+/** Milliseconds for which nothing is stored after eviction freed too little, or a write failed. */
 const FULL_PAUSE_MS = 3000;
-/** Milliseconds between two lines in the log about a full cache. */
+/** Milliseconds between two log lines about a full cache. */
 const LOG_INTERVAL_MS = 600_000;
 const BLOCK_BYTES = 4096;
 
-/** What so many bytes occupy on disk. */
+/** Bytes on disk that content of this length occupies. */
 export const occupied = (bytes: number): number => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
 
-/** Decides what may be stored: within the limit, leaving the reserve free. */
+/** Decides what may be stored: stays within the limit and keeps the reserve free. */
 export class Space {
   readonly #options: SpaceOptions;
   limit: number;
   /** Bytes occupied by the blobs. */
   used: number;
-  /** Bytes that downloads under way may still add. */
+  /** Bytes that downloads in progress may still add. */
   #promised = 0;
   #free = 0;
   #freeAt = Number.NEGATIVE_INFINITY;
@@ -47,13 +47,13 @@ export class Space {
     this.used = used;
   }
 
-  /** Bytes occupied grew (or shrank) by so many. */
+  /** Records that the occupied bytes grew, or shrank if negative. */
   grew(bytes: number): void {
     this.used += bytes;
     this.#free -= bytes;
   }
 
-  /** Room for `bytes` more, made by eviction if need be; false: do without storing. Balance with `settle`. */
+  /** Reserves room for `bytes`, by eviction if necessary; false: continue without storing. Balance with `settle`. */
   async promise(bytes: number): Promise<boolean> {
     if (this.paused) return false;
     const missing = this.#missing(bytes);
@@ -69,14 +69,14 @@ export class Space {
     return true;
   }
 
-  /** Whether `bytes` more have room, after eviction if need be. */
+  /** Whether there is room for `bytes` more, after eviction if necessary. */
   async makeRoom(bytes: number): Promise<boolean> {
     if (!(await this.promise(bytes))) return false;
     this.settle(bytes);
     return true;
   }
 
-  /** As `promise`, for a download that turns out longer, without making room. */
+  /** As `promise`, for a download that turns out longer than expected, without eviction. */
   promiseMore(bytes: number): boolean {
     if (this.paused || this.#missing(bytes) > 0) return false;
     this.#promised += bytes;
@@ -92,7 +92,7 @@ export class Space {
     this.#promised -= bytes;
   }
 
-  /** A write failed: nothing is stored for a while. */
+  /** To be called when a write failed: nothing is stored for a while. */
   writeFailed(error: unknown): void {
     this.#freeAt = Number.NEGATIVE_INFINITY;
     this.#pause('the content cache cannot be written: reading without storing', error);
@@ -108,7 +108,7 @@ export class Space {
 
   async #evict(missing: number): Promise<number> {
     try {
-      // A little more than needed, so that not every download has to.
+      // Evict a little more than needed, so that not every download must evict.
       const freed = await this.#options.evict(missing + Math.min(64 * 2 ** 20, Math.floor(this.limit / 32)));
       this.#freeAt = Number.NEGATIVE_INFINITY;
       return freed;

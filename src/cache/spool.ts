@@ -4,21 +4,24 @@ import { promisify } from 'node:util';
 const readAsync = promisify(read);
 const writeAsync = promisify(write);
 
-/** Bytes that are kept in memory. */
+/** Most bytes that are kept in memory. */
 const IN_MEMORY_BYTES = 2 ** 20;
 /** Bytes read back at once. */
 const READ_BYTES = 2 ** 18;
 
-/** Bytes that may not be handed on before all of them have come: a few in memory, more in a file without a name. */
+/**
+ * Holds bytes that may not be passed on before all of them have arrived: up to 1 MiB in memory, more in an unnamed
+ * file.
+ */
 export class Spool {
   readonly #makeFile: () => number;
   readonly #parts: Uint8Array[] = [];
   #fd: number | undefined;
   #length = 0;
-  /** Of them in the file. */
+  /** Bytes in the file. */
   #written = 0;
 
-  /** @param makeFile gives a descriptor, which the spool closes */
+  /** @param makeFile returns a descriptor, which the spool closes */
   constructor(makeFile: () => number) {
     this.#makeFile = makeFile;
   }
@@ -27,12 +30,12 @@ export class Spool {
     return this.#length;
   }
 
-  /** Whether the chunk needs no room on disk beyond what is taken already. */
+  /** Whether the chunk needs no room on disk beyond what is already reserved. */
   fits(chunk: Uint8Array): boolean {
     return this.#fd !== undefined || this.#length + chunk.length <= IN_MEMORY_BYTES;
   }
 
-  /** Takes a copy. */
+  /** Adds a copy of the chunk, or writes it to the file. */
   async add(chunk: Uint8Array): Promise<void> {
     const isSmall = this.#fd === undefined && this.fits(chunk);
     this.#parts.push(isSmall ? Buffer.from(chunk) : chunk);
@@ -47,7 +50,7 @@ export class Spool {
       }
   }
 
-  /** A chunk is good until the next one is asked for. */
+  /** A chunk is valid until the next one is requested. */
   async *chunks(): AsyncGenerator<Uint8Array> {
     yield* this.#parts;
     if (this.#fd === undefined) return;

@@ -2,18 +2,18 @@ export interface ContentStatistics {
   /** Bytes occupied on disk. */
   readonly bytes: number;
   readonly limit: number;
-  /** Blobs on record. */
+  /** Blobs in the index. */
   readonly blobs: number;
-  /** Reads answered without waiting for the storage, and the others. */
+  /** Reads answered without waiting for the storage, and all other reads. */
   readonly hits: number;
   readonly misses: number;
   readonly fetchedBytes: number;
-  /** Downloads begun. */
+  /** Downloads started. */
   readonly requests: number;
-  /** Connections in use, and waiting for one. */
+  /** Connections in use, and downloads waiting for one. */
   readonly downloading: number;
   readonly queued: number;
-  /** Bytes in memory on their way to disk, or kept there for want of disk. */
+  /** Bytes in memory on their way to disk, or kept there because the disk has no room. */
   readonly memory: number;
   readonly open: number;
 }

@@ -20,28 +20,28 @@ export interface StoreContext {
   readonly memory: Memory;
   readonly ring: Ring;
   readonly log: Log;
-  /** Told when the cache's own disk hinders a read, which waits, or fails. */
+  /** Called when an error of the cache's own disk delays or fails a read. */
   hindered(error: unknown, file: string): void;
 }
 
-/** Bytes that are looked at in one turn of the event loop: what is quickly read is read on the spot. */
+/** Bytes that are checked in one turn of the event loop: fast reads are synchronous. */
 const CHECKED_AT_ONCE_BYTES = 2 ** 20;
 
-/** Bytes on disk were not those that had been written; they count no longer. */
+/** Bytes on disk differ from what was written; they are discarded. */
 export class Damaged extends Error {}
 
-/** What was to be read was given up meanwhile, or handed out. */
+/** The content was discarded, or handed out by `ContentCache.take`, while it was being read. */
 class Gone extends Error {}
 
-/** Where one download puts its bytes. */
+/** Where one download stores its bytes. */
 export interface Inlet {
   block: Block | undefined;
   generation: number;
-  /** Of the bytes that it brings. */
+  /** Entity tag of the downloaded bytes. */
   etag?: string | undefined;
 }
 
-/** The bytes of one version that are here: in its file, or in memory on their way there. */
+/** The cached bytes of one version: in its file, or in memory until they are written. */
 export class BlobStore implements Changed {
   readonly version: ContentVersion;
   readonly sums: Sums;
@@ -54,7 +54,7 @@ export class BlobStore implements Changed {
   #blocks: Block[] = [];
   #inFlight: Block | undefined;
   #writing: Promise<void> | undefined;
-  /** Counts how often everything was forgotten. */
+  /** Incremented each time all content is discarded. */
   #generation = 0;
   #shared: number | undefined;
   #etag: string | undefined;
@@ -69,7 +69,7 @@ export class BlobStore implements Changed {
     for (const { start, end } of this.#stored.within(0, version.size)) this.#arrived.add(start, end);
   }
 
-  /** The blob that the row describes; undefined if row, file and version do not fit together. */
+  /** The blob that the row describes; undefined if row, file and version do not match. */
   static fromRow(version: ContentVersion, row: BlobRow, context: StoreContext): BlobStore | undefined {
     if (row.size !== version.size) return undefined;
     const stored = row.ranges ? RangeSet.decode(row.ranges, row.size) : RangeSet.of(0, row.size);
@@ -90,12 +90,12 @@ export class BlobStore implements Changed {
     return { version: id, remote: remoteId, file: this.#file, size, bytes: this.bytes, ranges, etag };
   }
 
-  /** Wholly on disk. */
+  /** The complete version is on disk. */
   get whole(): boolean {
     return this.#stored.bytes === this.version.size;
   }
 
-  /** The entity tag that the bytes which are here came with; undefined where there are none, or none had one. */
+  /** The entity tag of the cached bytes; undefined if nothing is cached or the bytes came without one. */
   get etag(): string | undefined {
     return this.#arrived.bytes > 0 ? this.#etag : undefined;
   }
@@ -105,7 +105,7 @@ export class BlobStore implements Changed {
     return occupied(this.#stored.bytes);
   }
 
-  /** What the record weighs in memory: about one per range. */
+  /** Weight of this object in the memory cache: about one unit per range. */
   get weight(): number {
     return this.#stored.count + 8;
   }
@@ -123,7 +123,7 @@ export class BlobStore implements Changed {
     await this.#writing;
   }
 
-  /** All of [start, end) is here. */
+  /** All of [start, end) is cached, on disk or in memory. */
   has(start: number, end: number): boolean {
     return this.#arrived.has(start, end);
   }
@@ -133,7 +133,7 @@ export class BlobStore implements Changed {
     return this.#stored.has(start, end);
   }
 
-  /** The first part of [start, end) that is not here. */
+  /** The first part of [start, end) that is not cached. */
   gap(start: number, end: number): ByteRange | undefined {
     return this.#arrived.gap(start, end);
   }
@@ -142,26 +142,26 @@ export class BlobStore implements Changed {
     return [...this.#stored.within(start, end)];
   }
 
-  /** What is in memory, each with its offset. */
+  /** The blocks in memory, each with its offset in the version. */
   *inMemory(): Generator<[offset: number, bytes: Uint8Array]> {
     for (const { offset, bytes, length } of this.#blocks) yield [offset, bytes.subarray(0, length)];
   }
 
   /**
-   * Fills `target` from disk, at once or later. Throws or rejects when the cache's own disk fails, and with `Damaged` when
-   * it has other bytes than were written; that is looked at once a start.
+   * Fills `target` from disk, synchronously if it can. Throws or rejects when the cache's own disk fails, and with
+   * `Damaged` when bytes on disk differ from what was written. Each byte is checked once per start of the process.
    */
   read(target: Uint8Array, position: number): Promise<void> | undefined {
     const checked = this.#check(this.sums.unchecked(position, position + target.length), 0);
     return checked ? checked.then(() => this.#read(target, position)) : this.#read(target, position);
   }
 
-  /** Every byte that is on disk was looked at since the start. */
+  /** Every byte on disk was checked since the process started. */
   get isChecked(): boolean {
     return this.partsOnDisk(0, this.version.size).every(({ start, end }) => this.sums.isChecked(start, end));
   }
 
-  /** Looks at every byte that is on disk. Damaged parts count no longer when this resolves. */
+  /** Checks every byte on disk. Damaged parts are discarded when this resolves. */
   async check(signal: AbortSignal): Promise<void> {
     for (let at = 0; at < this.version.size; at += CHECKED_AT_ONCE_BYTES) {
       const parts = this.partsOnDisk(at, at + CHECKED_AT_ONCE_BYTES);
@@ -189,7 +189,7 @@ export class BlobStore implements Changed {
     if (generation !== this.#generation) throw new Gone();
   }
 
-  /** As many of the pieces as possible at once, the others later. */
+  /** Checks as many pieces as possible synchronously, the others asynchronously. */
   #check(pieces: readonly Piece[], from: number): Promise<void> | undefined {
     for (let n = from; n < pieces.length; n++) {
       const piece = pieces[n]!;
@@ -228,7 +228,7 @@ export class BlobStore implements Changed {
     throw new Damaged();
   }
 
-  /** A descriptor of the whole content for reading, good until `closeFd`. */
+  /** A read-only descriptor of the complete content, valid until `closeFd`. */
   fd(): number {
     if (!this.whole) throw new Failure('internal', {}, new Error('a descriptor of a blob that is not whole'));
     if (this.#file === undefined) this.#context.index.changed(this);
@@ -246,7 +246,7 @@ export class BlobStore implements Changed {
     return { block: undefined, generation: this.#generation };
   }
 
-  /** Takes bytes in (a copy); `end` is where the download will end. `store`: they may go to disk. */
+  /** Adds a copy of `bytes`. `end` is where the download will end. `store`: the bytes may be written to disk. */
   append(inlet: Inlet, offset: number, bytes: Uint8Array, end: number, store: boolean): void {
     if (inlet.generation !== this.#generation) {
       inlet.generation = this.#generation;
@@ -269,7 +269,7 @@ export class BlobStore implements Changed {
     if (offset + bytes.length >= end) this.finish(inlet);
   }
 
-  /** The download has ended, or goes on elsewhere: what it brought may be written. */
+  /** The download has ended or continues at another offset: its current block may be written. */
   finish(inlet: Inlet): void {
     const { block } = inlet;
     inlet.block = undefined;
@@ -282,7 +282,10 @@ export class BlobStore implements Changed {
     }
   }
 
-  /** Its bytes leave the cache, all but the row. Tells the file that is now nobody's. */
+  /**
+   * Removes all content from the accounts and from memory, but not the row in the index. Returns the file, which the
+   * caller now owns.
+   */
   forget(): number | undefined {
     const file = this.#file;
     const { space, memory, ring } = this.#context;
@@ -299,7 +302,7 @@ export class BlobStore implements Changed {
     return file;
   }
 
-  /** Forgets all content, with row and file. */
+  /** Discards all content, including row and file. */
   discard(): void {
     const { index, files, log } = this.#context;
     const file = this.forget();
@@ -313,8 +316,8 @@ export class BlobStore implements Changed {
   }
 
   /**
-   * A read from disk failed. What is missing, short or damaged counts no longer; false: it is there, and cannot be read at
-   * the moment.
+   * Handles a failed read from disk. Returns true if the content is missing, short or damaged and is now discarded;
+   * false if it exists but cannot be read at the moment.
    */
   giveUp(error: unknown): boolean {
     const { log, hindered } = this.#context;
@@ -329,12 +332,12 @@ export class BlobStore implements Changed {
     return true;
   }
 
-  /** What could only be kept in memory is not needed any more. */
+  /** Discards blocks that are kept only in memory. */
   forgetUnstored(): void {
     this.#context.ring.forget(this);
   }
 
-  /** A block that was only in memory has gone. */
+  /** A block that was only in memory was dropped. */
   dropped(block: Block): void {
     this.#context.memory.recycle(block.bytes);
     const at = this.#blocks.indexOf(block);
@@ -358,7 +361,7 @@ export class BlobStore implements Changed {
     this.#context.ring.keep(this, block);
   }
 
-  /** Writes full blocks until none is left. Never rejects: without a disk, readers are served from memory. */
+  /** Writes full blocks until none is left. Never rejects: if the disk fails, readers are served from memory. */
   async #write(): Promise<void> {
     const { files, space } = this.#context;
     for (let block = this.#nextToWrite(); block; block = this.#nextToWrite()) {

@@ -1,23 +1,23 @@
 import { crc32 } from 'node:zlib';
 import { type ByteRange, RangeSet } from './ranges.js';
 
-/** Bytes of a piece, at most: pieces begin and end at its multiples where no write did in between. */
+/** Largest size of a piece, bytes. Pieces start and end at multiples of this, or where a write did. */
 const PIECE_BYTES = 128 * 1024;
-/** Bytes whose sums are kept in one row of the index. */
+/** Bytes of a version whose sums are stored in one row of the index. */
 const CHUNK_BYTES = 64 * 2 ** 20;
-/** Start (double), length and sum (unsigned), little-endian. */
+/** Bytes per encoded piece: start (double), length and sum (unsigned), little-endian. */
 const ENCODED = 16;
 
 /** Bytes that were written at once, with their CRC-32. */
 export interface Piece extends ByteRange {
-  /** Undefined: nobody knows what the bytes should be. */
+  /** Undefined: the expected sum is unknown. */
   readonly sum: number | undefined;
 }
 
 type Known = ByteRange & { readonly sum: number };
 
 interface Chunk {
-  /** In order of their starts. Two may overlap: the same bytes were fetched twice. */
+  /** In order of `start`. Two may overlap if the same bytes were fetched twice. */
   pieces: Known[];
   isDirty: boolean;
 }
@@ -25,7 +25,7 @@ interface Chunk {
 /** Reads the row of a chunk. */
 export type LoadSums = (chunk: number) => Uint8Array | undefined;
 
-/** What the bytes on disk of one version must be, and which of them were found to be so since the start. */
+/** Checksums of the bytes of one version on disk, and which ranges were verified since the process started. */
 export class Sums {
   readonly #load: LoadSums;
   readonly #chunks = new Map<number, Chunk>();
@@ -35,12 +35,12 @@ export class Sums {
     this.#load = load;
   }
 
-  /** All of [start, end) is known to be right on disk. */
+  /** All of [start, end) on disk is verified. */
   isChecked(start: number, end: number): boolean {
     return this.#checked.has(start, end);
   }
 
-  /** These bytes were written. */
+  /** Records the sums of bytes that were written. */
   wrote(offset: number, bytes: Uint8Array): void {
     for (const { start, end } of split(offset, offset + bytes.length)) {
       const chunk = this.#chunk(chunkOf(start));
@@ -54,7 +54,7 @@ export class Sums {
     this.#checked.add(offset, offset + bytes.length);
   }
 
-  /** What must be read to know whether [start, end) is right. */
+  /** The pieces that must be read to verify [start, end). */
   unchecked(start: number, end: number): Piece[] {
     const found: Piece[] = [];
     for (let gap = this.#checked.gap(start, end); gap; gap = this.#checked.gap(gap.end, end))
@@ -62,7 +62,10 @@ export class Sums {
     return found;
   }
 
-  /** The bytes of a piece were read; false if they are not what was written. */
+  /**
+   * Verifies the bytes of a piece that was read; false if they differ from what was written. A piece without a sum gets
+   * one.
+   */
   check(piece: Piece, bytes: Uint8Array): boolean {
     if (piece.sum === undefined) this.wrote(piece.start, bytes);
     else if (crc32(bytes) !== piece.sum) return false;
@@ -70,7 +73,7 @@ export class Sums {
     return true;
   }
 
-  /** What is on disk there counts no longer. */
+  /** Removes the sums of a range whose bytes are discarded. */
   drop({ start, end }: ByteRange): void {
     this.#checked.remove(start, end);
     for (let n = chunkOf(start); n <= chunkOf(end - 1); n++) {
@@ -80,7 +83,7 @@ export class Sums {
     }
   }
 
-  /** Lets go of what can be read again. */
+  /** Frees chunks that can be read from the index again. */
   trim(): void {
     for (const [n, { isDirty }] of this.#chunks) if (!isDirty) this.#chunks.delete(n);
   }
@@ -90,17 +93,17 @@ export class Sums {
     this.#checked.clear();
   }
 
-  /** Rows that are to be written. */
+  /** Rows that must be written. */
   *dirty(): Generator<[chunk: number, row: Uint8Array]> {
     for (const [n, chunk] of this.#chunks) if (chunk.isDirty) yield [n, encode(chunk.pieces)];
   }
 
-  /** The rows were written. They are read again when they are needed. */
+  /** To be called after the rows were written. They are read again when they are needed. */
   written(): void {
     this.#chunks.clear();
   }
 
-  /** Pieces with a sum that touch the part, and between them what has none. */
+  /** Pieces with a sum that overlap the range, and the gaps between them as pieces without a sum. */
   *#covering({ start, end }: ByteRange): Generator<Piece> {
     let at = start;
     const { pieces } = this.#chunk(chunkOf(start));
@@ -135,7 +138,7 @@ function* split(start: number, end: number): Generator<ByteRange> {
   }
 }
 
-/** Index of the first piece that starts at `offset` or behind it. */
+/** Index of the first piece that starts at or after `offset`. */
 function firstFrom(pieces: readonly Known[], offset: number): number {
   let low = 0;
   let high = pieces.length;

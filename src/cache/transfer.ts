@@ -9,19 +9,19 @@ import { Priority, type Slot, type Slots } from './slots.js';
 import type { AskedFor, ContentSource, ContentStream, ContentVersion } from './source.js';
 import { Spool } from './spool.js';
 
-/** What all downloads share. */
+/** Shared by all downloads. */
 export interface TransferContext {
   readonly source: ContentSource;
   readonly slots: Slots;
   readonly memory: Memory;
   readonly files: BlobFiles;
-  /** What downloads may use of the line; undefined: all of it. */
+  /** Bandwidth for downloads; undefined: unlimited. */
   readonly bandwidth: BandwidthLimiter | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Failures of the moment: the same request may well succeed soon. Every other `Failure` is final. */
+/** Transient failures: the same request may succeed soon. Every other `Failure` is final. */
 const PASSING: ReadonlySet<FailureCode> = new Set([
   'unreachable',
   'server-error',
@@ -31,15 +31,15 @@ const PASSING: ReadonlySet<FailureCode> = new Set([
   'content-encoded',
   'version-changed',
 ]);
-/** The reply was not the version: perhaps it is at another URL. */
+/** The reply did not contain the version: it may be available at another URL. */
 const DOUBTFUL: ReadonlySet<FailureCode> = new Set(['wrong-size', 'content-encoded', 'version-changed']);
-/** Requests in a row that may bring next to nothing before the download is given up. */
+/** Consecutive requests with almost no progress before the download fails. */
 const ATTEMPTS = 4;
-/** Milliseconds after the last progress from which on nothing is tried again: somebody waits. */
+/** Milliseconds after the last progress until retries for a waiting reader stop. */
 const RETRY_LIMIT_MS = 8000;
 /** Bytes that count as progress. */
 const PROGRESS_BYTES = 64 * 1024;
-/** Milliseconds before the first repetition; doubles. */
+/** Milliseconds before the first retry; doubles each time. */
 const BACKOFF_MS = 100;
 
 const HURRIED = new Failure('interrupted');
@@ -48,23 +48,23 @@ export type RangeOutcome =
   | { readonly kind: 'done' | 'stopped' }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-/** What a download tells its owner. */
+/** Callbacks from a download to its owner. */
 export interface Sink {
-  /** A connection is free; false: do without this download. */
+  /** A connection is free; false: cancel this download. */
   admitted(): Promise<boolean>;
-  /** The entity tag of the bytes that are here; undefined where there are none, or none had one. */
+  /** The entity tag of the cached bytes; undefined if nothing is cached or the bytes came without one. */
   readonly etag: string | undefined;
-  /** Room for so many bytes that cannot be handed on yet. */
+  /** Reserves room for bytes that cannot be passed on yet; false if there is none. */
   hold(bytes: number): Promise<boolean>;
-  /** `bytes` are looked at only during the call. */
+  /** `bytes` are valid only during the call. */
   arrived(offset: number, bytes: Uint8Array, etag: string | undefined): void;
-  /** The storage sends from another place than asked for, and to the end. */
+  /** The storage ignores the range: it sends from another offset, up to the end of the version. */
   moved(): void;
-  /** Nothing more can come until what has come is written. */
+  /** No more bytes can be received until those received are written. */
   stuck(): void;
 }
 
-/** One stretch of a version on its way here: one request, repeated from where it broke off. */
+/** Downloads one range of a version: one request, resumed where it broke off. */
 export class RangeDownload {
   readonly version: ContentVersion;
   /** The next byte to arrive. */
@@ -75,7 +75,7 @@ export class RangeDownload {
   readonly #abort = new AbortController();
   #priority: Priority;
   #callClass: CallClass;
-  /** Ends the request under way, which no byte has come of yet, so that it is made anew for somebody who waits. */
+  /** Aborts the unanswered request, so that it is sent again as `interactive` for a waiting reader. */
   #hurry: (() => void) | undefined;
 
   constructor(version: ContentVersion, start: number, end: number, priority: Priority, context: TransferContext) {
@@ -93,7 +93,7 @@ export class RangeDownload {
     return this.#end;
   }
 
-  /** Somebody else brings what lies behind `end`. */
+  /** Another download fetches the bytes from `end` on. */
   shorten(end: number): void {
     this.#end = Math.min(this.#end, end);
   }
@@ -138,7 +138,7 @@ export class RangeDownload {
     const { clock, log } = this.#context;
     let attempt = 0;
     let since = clock.monotonic();
-    /** The last reply was not the version. */
+    /** The last reply did not contain the version. */
     let isDoubted = false;
     while (this.position < this.#end) {
       const before = this.position;
@@ -152,7 +152,7 @@ export class RangeDownload {
         if (error === HURRIED && !this.stopped) continue;
         if (this.stopped || (error instanceof Failure && !PASSING.has(error.code))) throw error;
         isDoubted = error instanceof Failure && DOUBTFUL.has(error.code);
-        // Twice, also from another URL: it is what was here before that is not right.
+        // The second time in a row, also from another URL: the cached bytes are the outdated ones.
         if (wasDoubted && isFailure(error, 'version-changed')) throw error;
         problem = error;
       }
@@ -181,7 +181,7 @@ export class RangeDownload {
     const signal = this.#abort.signal;
     if (total !== undefined && total !== version.size) throw this.#wrongSize(total);
     this.#requireSame(etag, sink);
-    // Of what has no length nobody knows before its end whether it is the version.
+    // Without a total length it is unknown before the end whether the body is the version.
     const isHeld = from !== undefined && total === undefined;
     const arriving = isHeld ? this.#held(chunks, sink) : chunks;
     let isMoved = from !== undefined && (isHeld || from < this.position);
@@ -191,7 +191,7 @@ export class RangeDownload {
       if (signal.aborted) throw signal.reason;
       this.#requireSame(etag, sink);
       if (isMoved) {
-        // The storage ignores ranges: take all that it sends, since asking again would bring the same.
+        // The storage ignores ranges: accept everything, because another request would bring the same.
         isMoved = false;
         this.position = from!;
         this.#end = version.size;
@@ -209,7 +209,7 @@ export class RangeDownload {
     }
   }
 
-  /** Passes nothing on before exactly the bytes of the version have come. */
+  /** Holds all bytes back until the body is complete and has exactly the size of the version. */
   async *#held(chunks: AsyncIterable<Uint8Array>, sink: Sink): AsyncGenerator<Uint8Array> {
     const { size, label } = this.version;
     const signal = this.#abort.signal;

@@ -7,12 +7,12 @@ import { configure, type Granted, GrantFailure, loginFetch, networkCode, type OA
 import { type CodeProof, redeemCode } from './oauth.js';
 import { type RedirectListener, sameText, type Visit } from './redirect-listener.js';
 
-/** For a machine without a browser: the page shows the code instead of sending the browser on. */
+/** For a machine without a browser: the page shows the code instead of redirecting. */
 const OUT_OF_BAND = 'urn:ietf:wg:oauth:2.0:oob';
 
-/** One way through the sign-in page. */
+/** One pass through the sign-in page. */
 interface Attempt extends CodeProof {
-  /** Where a person signs in. */
+  /** URL of the sign-in page. */
   readonly url: string;
 }
 
@@ -34,9 +34,9 @@ async function attempt(client: OAuthClient, redirectUri: string, pkce: boolean):
 }
 
 /**
- * The way that the server takes: with PKCE, or without when its page says that it does not know it; another refusal is
- * no reason to do without. Looks at the page itself, so that a wrong client id or address is said here and not in a
- * browser.
+ * The attempt that the server supports: with PKCE, or without if the page reports PKCE as unknown; any other refusal
+ * does not lead to an attempt without it. Requests the page itself, so that a wrong client id or address is reported
+ * here and not in a browser.
  * @throws Failure `sign-in-refused`, `unreachable`
  */
 async function firstAttempt(client: OAuthClient, redirectUri: string, signal: AbortSignal): Promise<Attempt> {
@@ -50,19 +50,19 @@ async function firstAttempt(client: OAuthClient, redirectUri: string, signal: Ab
 }
 
 interface PageRefusal {
-  /** In words of ours: the host is whatever somebody entered, and what it sends may be for nobody's eyes. */
+  /** In our own words: a user may have entered any host, and its replies may be confidential. */
   readonly why: string;
   readonly namesPkce: boolean;
 }
 
-/** What a page of a login host may object to, as it is said here. */
+/** Objections of a login host's page, and our words for them. */
 const OBJECTIONS: readonly (readonly [RegExp, string])[] = [
   [/client authentication failed|unknown client/i, 'unknown client id'],
   [/redirect[ _]ur[il]/i, 'the redirect address is not one that the app has'],
   [/response[ _]type/i, 'it does not give codes'],
 ];
 
-/** What the page for signing in objects to; undefined when it does not. */
+/** The objection on the sign-in page; undefined if there is none. */
 async function refusalOf(url: string, client: OAuthClient, signal: AbortSignal): Promise<PageRefusal | undefined> {
   try {
     const reply = await loginFetch(url, { headers: { accept: 'text/html' }, signal });
@@ -80,7 +80,7 @@ async function refusalOf(url: string, client: OAuthClient, signal: AbortSignal):
   }
 }
 
-/** What a page says, without its markup. Takes time in proportion to its length, whatever the host makes of it. */
+/** The text of a page without markup. Runs in linear time for any input. */
 function words(html: string): string {
   const page = html.slice(0, 64 * 1024);
   const begins = /<(title|script|style)\b/gi;
@@ -90,19 +90,19 @@ function words(html: string): string {
     text += `${page.slice(at, found.index)} `;
     const ends = new RegExp(`</${found[1]}>`, 'gi');
     ends.lastIndex = found.index;
-    // One that does not end is all the rest, as browsers have it.
+    // An element without an end takes the rest of the page, as in browsers.
     at = ends.exec(page) ? ends.lastIndex : page.length;
     begins.lastIndex = at;
   }
   return `${text}${page.slice(at)}`.replace(/<[^<>]*>/g, ' ').replace(/\s+/g, ' ');
 }
 
-/** How a person is asked to go to the page. */
+/** Shows the URL of the sign-in page to the person. */
 export type ShowAddress = (url: string) => void;
 
 /**
- * Signs in through a browser that comes back to this machine. What is to be done with it, `complete` does before the
- * browser is answered, with its words.
+ * Signs in through a browser that is redirected to this machine. `complete` runs before the browser gets its reply,
+ * which contains its message.
  * @throws Failure `sign-in-refused`, `sign-in-denied`, `code-refused`, `unreachable`, or the signal's reason
  */
 export async function signInByRedirect(
@@ -117,7 +117,7 @@ export async function signInByRedirect(
   show(current.url);
   for (;;) {
     const visit = await listener.visit(signal);
-    // Whatever else comes to the port is nobody's business, least of all the end of the sign-in.
+    // A request with another `state` is refused and does not end the sign-in.
     if (!sameText(visit.parameters.get('state') ?? '', current.state)) {
       visit.refuse();
       continue;
@@ -149,7 +149,7 @@ function redeemVisit(client: OAuthClient, visit: Visit, proof: Attempt, signal: 
 }
 
 /**
- * Signs in by a code that a person reads off the page; `ask` waits for it.
+ * Signs in with a code that a person reads off the page; `ask` waits for it.
  * @throws Failure as `signInByRedirect`
  */
 export async function signInByCode(
@@ -170,9 +170,9 @@ export async function signInByCode(
   }
 }
 
-/** Parameters of RFC 7636, as a server names one that it does not know. */
+/** Parameters of RFC 7636, as a server names one it does not know. */
 const PKCE = /\bcode[ _](?:challenge|verifier)|\bPKCE\b/i;
 
-/** RFC 6749, 5.2: `invalid_request` is the answer to a parameter that is not supported, and to much else. */
+/** RFC 6749, 5.2: `invalid_request` is the error for an unsupported parameter, and for many other causes. */
 const objectsToPkce = (error: unknown): boolean =>
   error instanceof GrantFailure && error.error === 'invalid_request' && PKCE.test(String(error.details.why ?? ''));

@@ -6,20 +6,20 @@ import { clientCredentials } from './oauth.js';
 import { Setback } from './setback.js';
 import type { OwnedTokenSource } from './token-source.js';
 
-/** A token is renewed this long before it ends, ms, or after nine tenths of its life. */
+/** A token is renewed this long before it expires, ms, or after nine tenths of its lifetime. */
 const RENEW_BEFORE_MS = 60_000;
 
-/** The tokens of a service account: asked for when needed, kept in memory, shared by whoever asks at once. */
+/** The tokens of a service account: requested when needed, kept in memory, shared by concurrent callers. */
 export class ClientCredentialsTokens implements OwnedTokenSource {
   readonly #client: () => OAuthClient;
   readonly #clock: Clock;
   readonly #flight = new SingleFlight<'ask', Secret>();
   readonly #setback: Setback;
   #current: { readonly token: Secret; readonly until: number } | undefined;
-  /** The secret that the last attempt was made with. */
+  /** The secret of the last attempt. */
   #tried: Secret | undefined;
 
-  /** `client`: as it is now; a new client secret counts without a restart. */
+  /** `client` returns the current client: a new client secret takes effect without a restart. */
   constructor(client: () => OAuthClient, clock: Clock) {
     this.#client = client;
     this.#clock = clock;
@@ -35,7 +35,7 @@ export class ClientCredentialsTokens implements OwnedTokenSource {
     if (this.#current?.token === refused) this.#current = undefined;
   }
 
-  /** A grant that is on its way harms nobody. */
+  /** A grant in progress need not be waited for. */
   async close(): Promise<void> {}
 
   async #ask(): Promise<Secret> {

@@ -4,7 +4,7 @@ import type { CompanyId, ProjectId } from '../base/ids.js';
 const named = z.object({ id: z.number(), name: z.string() });
 const cachedProject = z.object({ ...named.shape, company: z.number() });
 
-/** A connection's file. Unknown keys stay, so that an older program does not lose what a newer one wrote. */
+/** A connection's file. Unknown keys are kept, so that an older program does not lose those of a newer one. */
 export const connectionSchema = z.looseObject({
   id: z.string().regex(/^[0-9a-z-]{1,64}$/),
   name: z.string().min(1),
@@ -13,7 +13,7 @@ export const connectionSchema = z.looseObject({
   loginUrl: z.string(),
   clientId: z.string().min(1),
   grant: z.enum(['client-credentials', 'authorization-code']),
-  /** The app is this installation's; its secret stands in the configuration. */
+  /** The app is this installation's; its secret is in the configuration. */
   defaultClient: z.literal(true).optional(),
   /** For the company header; service accounts need it. */
   company: z.number().optional(),
@@ -21,11 +21,11 @@ export const connectionSchema = z.looseObject({
   project: z.number().optional(),
   maxCallsPerHour: z.number().optional(),
   disabled: z.literal(true).optional(),
-  /** Seconds. Servers for development have shorter rate windows than an hour and 10 s. */
+  /** Seconds. Development servers have shorter rate windows than an hour and 10 s. */
   rateWindows: z.object({ hour: z.number().positive(), spike: z.number().positive() }).optional(),
   /** ISO 8601. */
   createdAt: z.string(),
-  /** What the last test saw: saves calls, and may be out of date. */
+  /** Result of the last test: saves calls, and may be out of date. */
   account: z.object({ id: z.number(), name: z.string().optional(), login: z.string().optional() }).optional(),
   companies: z.array(named).optional(),
   projects: z.array(cachedProject).optional(),
@@ -33,7 +33,7 @@ export const connectionSchema = z.looseObject({
 
 export type Grant = 'client-credentials' | 'authorization-code';
 
-/** An authenticated account at Procore. Its secrets are elsewhere. */
+/** An authenticated account at Procore. Its secrets are stored separately. */
 export interface Connection {
   readonly id: string;
   readonly name: string;
@@ -47,7 +47,7 @@ export interface Connection {
   readonly company?: CompanyId | undefined;
   readonly project?: ProjectId | undefined;
   readonly maxCallsPerHour?: number | undefined;
-  /** No job runs and nothing is mounted anew with it, until it is enabled again. */
+  /** No job runs with it and nothing new is mounted, until it is enabled again. */
   readonly disabled?: true | undefined;
   readonly rateWindows?: { readonly hour: number; readonly spike: number } | undefined;
   readonly createdAt: string;

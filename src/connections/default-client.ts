@@ -13,20 +13,20 @@ const section = z.strictObject({
   api: z.string().optional(),
 });
 
-/** The app that connections use which name none of their own. */
+/** The OAuth app for connections without an app of their own. */
 export interface DefaultClient {
   readonly clientId: string;
   readonly clientSecret: Secret;
-  /** As a person enters it; undefined: production. */
+  /** As entered by a person; undefined: production. */
   readonly domain: string | undefined;
-  /** Where the API's host cannot be told from the domain. */
+  /** Needed where the API's host cannot be derived from the domain. */
   readonly api?: string | undefined;
 }
 
 /**
  * The installation's default client: `default_client` in the configuration file, or the systemd credentials
  * `procorefs.default-client-id` and `procorefs.default-client-secret`; the two may be mixed.
- * @throws Failure `default-client-missing`, `usage` for a section that is not understood, `state-unsafe`
+ * @throws Failure `default-client-missing`, `usage` for an invalid section, `state-unsafe`
  */
 export function defaultClient(stateFolder: string, credentials: string | undefined): DefaultClient {
   const config = join(stateFolder, 'config.json');

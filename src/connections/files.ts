@@ -24,8 +24,8 @@ export function makePrivateFolder(path: string): void {
 }
 
 /**
- * Replaces a file (0600) as a whole: after a power cut there is the old content or the new one. The new one is on the
- * platter when this returns.
+ * Replaces a file (0600) atomically: after a power failure it has the old content or the new one. The new content is on
+ * the disk when this returns.
  * @throws Failure `state-unwritable`
  */
 export function writePrivateFile(path: string, content: string): void {
@@ -35,7 +35,7 @@ export function writePrivateFile(path: string, content: string): void {
   try {
     const fd = openSync(temporary, 'wx', 0o600);
     try {
-      // All of it: a single write may take only what there is room for.
+      // writeFileSync writes everything; a single write(2) may be short when space runs out.
       writeFileSync(fd, content);
       fsyncSync(fd);
     } finally {
@@ -70,7 +70,7 @@ function syncFolder(path: string): void {
 }
 
 /**
- * The content, or undefined if there is no such file.
+ * The content, or undefined if the file does not exist.
  * @throws Failure `state-unsafe` when group or others may read it
  */
 export function readPrivateFile(path: string): string | undefined {
@@ -84,7 +84,7 @@ export function readPrivateFile(path: string): string | undefined {
   }
 }
 
-/** Names in a folder; none if it does not exist. @throws Failure `state-unwritable` if it is another user's */
+/** Names in a folder; none if it does not exist. @throws Failure `state-unwritable` if it belongs to another user */
 export function listPrivateFolder(path: string): string[] {
   try {
     return readdirSync(path);

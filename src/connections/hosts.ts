@@ -17,14 +17,14 @@ export interface ClientHosts {
   /** Origins, no trailing slash. */
   readonly apiUrl: string;
   readonly loginUrl: string;
-  /** What a person should read before a secret goes there; undefined for Procore's own hosts. */
+  /** Warning for the person before a secret is sent there; undefined for Procore's own hosts. */
   readonly warning: string | undefined;
 }
 
 /**
- * The API and login host that belong to what a person entered: any login or API host of an environment, with or
- * without scheme, path and slash (`https://api.procore.com/`), gives both. Nothing entered: production.
- * @throws Failure `usage` for what is not an http(s) address
+ * The API and login host for what a person entered: any login or API host of an environment, with or without scheme,
+ * path and slash (`https://api.procore.com/`), gives both. Without an entry: production.
+ * @throws Failure `usage` for an entry that is not an http(s) address
  */
 export function deriveHosts(entered: { readonly domain?: string; readonly api?: string }): ClientHosts {
   const domain = entered.domain === undefined ? undefined : originOf(entered.domain);
@@ -53,7 +53,7 @@ function originOf(text: string): string {
 
 const environmentOf = (origin: string) => {
   const host = new URL(origin).host;
-  // Procore's hosts take https alone: a secret sent to http would be readable on its way.
+  // Procore's hosts accept https only: a secret sent over http would be readable on the network.
   return environments.find((one) => [one.api, one.login].some((url) => new URL(url).host === host));
 };
 

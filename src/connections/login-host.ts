@@ -16,17 +16,17 @@ export interface OAuthClient {
 
 export interface Granted {
   readonly access: Secret;
-  /** Seconds that the token is good for. */
+  /** Lifetime of the token, seconds. */
   readonly expiresIn: number;
   readonly refresh: Secret | undefined;
 }
 
-/** Not told by a reply: the shortest life that is announced, seconds. */
+/** Used where a reply gives no lifetime: the shortest announced one, seconds. */
 const SHORTEST_LIFE_S = 900;
-/** Seconds for a whole exchange. */
+/** Limit for a whole exchange, seconds. */
 const TIMEOUT_S = 20;
 
-/** A new connection for each request: one that was kept may end just when a refresh token is on its way. */
+/** A new connection for each request: a kept one may close just when a refresh token is being sent. */
 const agent = new Agent({
   pipelining: 0,
   connect: { timeout: 10_000 },
@@ -35,11 +35,11 @@ const agent = new Agent({
   maxResponseSize: 1024 * 1024,
 });
 
-/** One request to a login host; redirects are not followed, so that no secret travels along. */
+/** One request to a login host. Redirects are not followed, so that no secret is sent to another host. */
 export const loginFetch: typeof undiciFetch = (url, options) =>
   undiciFetch(url, { ...options, redirect: 'manual', dispatcher: agent });
 
-/** The login host for openid-client: its endpoints are known. */
+/** openid-client's configuration of the login host, without discovery: the endpoints are known. */
 export function configure(client: OAuthClient, signal?: AbortSignal): oauth.Configuration {
   const at = (path: string): string => new URL(path, client.loginUrl).href;
   const config = new oauth.Configuration(
@@ -56,7 +56,7 @@ export function configure(client: OAuthClient, signal?: AbortSignal): oauth.Conf
   config.timeout = TIMEOUT_S;
   config[oauth.customFetch] = (url, options) => {
     const signals = [options.signal, signal].filter((one) => one !== undefined);
-    // The Response types of undici and of Node differ in name alone.
+    // The Response types of undici and of Node differ in name only.
     return loginFetch(url, {
       ...(options as object),
       signal: AbortSignal.any(signals),
@@ -67,16 +67,16 @@ export function configure(client: OAuthClient, signal?: AbortSignal): oauth.Conf
 }
 
 /**
- * What a grant that failed did at the server: `nothing` for sure, `refused` what it was asked with, or nobody knows
- * (`unknown`): what was sent may be used up.
+ * Effect of a failed grant at the server: certainly `nothing`, `refused` (the credential was rejected), or `unknown`:
+ * the credential may be used up.
  */
 export type GrantOutcome = 'nothing' | 'refused' | 'unknown';
 
 export class GrantFailure extends Failure {
   readonly outcome: GrantOutcome;
-  /** Milliseconds that the server asked to wait. */
+  /** Milliseconds to wait, as the server requested. */
   readonly retryAfter: number | undefined;
-  /** The server's word for it: `invalid_grant`. */
+  /** The server's error code: `invalid_grant`. */
   readonly error: string | undefined;
 
   constructor(
@@ -92,7 +92,10 @@ export class GrantFailure extends Failure {
   }
 }
 
-/** Runs one grant. @throws GrantFailure, or the signal's reason; `refused` is the code for an answer that says no */
+/**
+ * Runs one grant. @throws GrantFailure, or the signal's reason; `refused` is the Failure code for a reply that refuses
+ * the grant
+ */
 export async function grant(
   client: OAuthClient,
   refused: FailureCode,
@@ -112,11 +115,11 @@ export async function grant(
   }
 }
 
-/** Waits before the attempts after the first, milliseconds. */
+/** Waits before the second and third attempt, milliseconds. */
 const PAUSES = [500, 1500];
 const LONGEST_PAUSE = 10_000;
 
-/** Repeats a grant while `mayRepeat` says that it does no harm; three attempts in all. */
+/** Repeats a grant while `mayRepeat` reports that this does no harm; at most three attempts. */
 export async function persistently<T>(
   clock: Clock,
   mayRepeat: (failure: GrantFailure) => boolean,
@@ -153,7 +156,9 @@ function grantFailure(error: unknown, client: OAuthClient, refused: FailureCode)
   return new GrantFailure('unknown', 'bad-reply', { host, call, why: messageOf(error) });
 }
 
-/** An answer of the server says that nothing was granted; a gateway's says nothing about the server behind it. */
+/**
+ * A reply of the server means that nothing was granted; a reply of a gateway says nothing about the server behind it.
+ */
 const outcomeOf = (status: number): GrantOutcome =>
   status < 500 || status === 500 || status === 503 ? 'nothing' : 'unknown';
 
@@ -166,13 +171,13 @@ function withoutStatus(error: unknown, host: string, call: string): GrantFailure
   return new GrantFailure('unknown', 'bad-reply', { host, call, why: messageOf(error) });
 }
 
-/** Errors that come before the request was sent. */
+/** Errors that occur before the request is sent. */
 const NEVER_SENT =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|.*CERT.*|ERR_TLS_\w+|.*SELF_SIGNED.*|UNABLE_TO_\w+)$/;
 
 const messageOf = (error: unknown): string | undefined => (error instanceof Error ? error.message : undefined);
 
-/** The HTTP status of an unexpected reply: openid-client's errors carry it, or the Response as their cause. */
+/** The HTTP status of an unexpected reply: in openid-client's error, or in the Response that is its cause. */
 function statusOf(error: unknown): number | undefined {
   for (const one of [error, (error as { cause?: unknown } | null)?.cause])
     if (one instanceof Object && 'status' in one && typeof one.status === 'number') return one.status;
@@ -191,7 +196,7 @@ function retryAfterOf(error: unknown): number | undefined {
   return undefined;
 }
 
-/** The code of the network error somewhere in the chain of causes. */
+/** The code of the network error in the chain of causes. */
 export function networkCode(error: unknown): string | undefined {
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
     const code = errnoOf(at);

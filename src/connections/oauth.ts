@@ -5,7 +5,7 @@ import { configure, type Granted, grant, loginFetch, networkCode, type OAuthClie
 
 export type { Granted, OAuthClient } from './login-host.js';
 
-/** Milliseconds for a question that nothing depends on. */
+/** Milliseconds for a request whose result is optional. */
 const SIDE_TIMEOUT_MS = 10_000;
 
 /** @throws GrantFailure `sign-in-refused`, `unreachable`, `server-error`, `bad-reply` */
@@ -13,7 +13,10 @@ export function clientCredentials(client: OAuthClient): Promise<Granted> {
   return grant(client, 'sign-in-refused', (config) => oauth.clientCredentialsGrant(config));
 }
 
-/** Uses the refresh token up, unless the failure's outcome is `nothing`. @throws GrantFailure, `signed-out` as well */
+/**
+ * Exchanges the refresh token, which uses it up unless the failure's outcome is `nothing`. @throws GrantFailure,
+ * `signed-out` as well
+ */
 export function refreshToken(client: OAuthClient, token: Secret): Promise<Granted> {
   return grant(client, 'signed-out', (config) => oauth.refreshTokenGrant(config, token.reveal()));
 }
@@ -25,7 +28,7 @@ export interface CodeProof {
   readonly verifier: Secret | undefined;
 }
 
-/** Trades an authorization code, which is good once. @throws GrantFailure, `code-refused` as well */
+/** Exchanges an authorization code, which can be used once. @throws GrantFailure, `code-refused` as well */
 export function redeemCode(
   client: OAuthClient,
   code: Secret,
@@ -48,8 +51,8 @@ export function redeemCode(
 }
 
 /**
- * Ends tokens at the server, each with its partner. Answers why it could not be done, or undefined when it was. Never
- * takes longer than ten seconds.
+ * Revokes tokens at the server, each with its partner. Returns the reason why they could not be revoked, or undefined
+ * on success. Never takes longer than ten seconds.
  */
 export async function revoke(client: OAuthClient, tokens: readonly Secret[]): Promise<string | undefined> {
   const config = configure(client, AbortSignal.timeout(SIDE_TIMEOUT_MS));
@@ -64,9 +67,9 @@ export async function revoke(client: OAuthClient, tokens: readonly Secret[]): Pr
 }
 
 export interface TokenInfo {
-  /** Id of the user whose token it is. */
+  /** Id of the user that the token belongs to. */
   readonly owner: number | undefined;
-  /** Client id of the app that it was given to. */
+  /** Client id of the app that the token was issued to. */
   readonly app: string | undefined;
 }
 
@@ -75,7 +78,7 @@ const infoReply = z.looseObject({
   application: z.looseObject({ uid: z.string().nullish() }).nullish(),
 });
 
-/** What the login host says about a token; undefined when it does not say. Counts as no API call. */
+/** The login host's information about a token; undefined if it gives none. Counts as no API call. */
 export async function tokenInfo(loginUrl: string, access: Secret): Promise<TokenInfo | undefined> {
   try {
     const reply = await loginFetch(new URL('/oauth/token/info', loginUrl), {
@@ -89,7 +92,7 @@ export async function tokenInfo(loginUrl: string, access: Secret): Promise<Token
     const info = infoReply.parse(await reply.json());
     return { owner: info.resource_owner_id ?? undefined, app: info.application?.uid ?? undefined };
   } catch {
-    // A nicety of the test's output: without it the sign-in is as good.
+    // Only part of the test's output: the sign-in works without it.
     return undefined;
   }
 }

@@ -4,19 +4,19 @@ import type { AddressInfo } from 'node:net';
 import { abortable } from '../base/abort.js';
 import { errnoOf, Failure } from '../base/errors.js';
 
-/** A browser that came back with `?code=…&state=…` or `?error=…`. Exactly one of its answers must be called. */
+/** A request of the browser with `?code=…&state=…` or `?error=…`. Exactly one of the answer methods must be called. */
 export interface Visit {
   readonly parameters: URLSearchParams;
   finish(success: boolean, text: string): void;
   sendTo(url: string): void;
-  /** It is not the one that was waited for. */
+  /** The visit does not belong to this sign-in. */
   refuse(): void;
 }
 
-/** Visits that wait for an answer; more are refused. */
+/** Unanswered visits; more are refused. */
 const MOST_WAITING = 10;
 
-/** A path that leads to another address, for the first who asks. */
+/** A one-time path that redirects to another address. */
 interface Passage {
   readonly path: string;
   readonly url: string;
@@ -31,8 +31,8 @@ interface Shared {
 }
 
 /**
- * Waits on this machine alone for a browser to come back from the sign-in. `localhost` is one of two addresses, and
- * whoever has the other one would get the code: both are taken.
+ * Waits on the loopback interface for the browser's redirect from the sign-in. `localhost` has two addresses, and a
+ * process that listens on the other one would receive the code: the listener binds both.
  */
 export class RedirectListener {
   readonly redirectUri: string;
@@ -47,7 +47,7 @@ export class RedirectListener {
     this.#shared = shared;
   }
 
-  /** `port` 0: any that is free. @throws Failure `redirect-port-busy`, `usage` */
+  /** `port` 0: any free port. @throws Failure `redirect-port-busy`, `usage` */
   static async open(port: number): Promise<RedirectListener> {
     const shared: Shared = { waiting: [], wake: () => undefined, passage: undefined };
     const { waiting } = shared;
@@ -75,8 +75,9 @@ export class RedirectListener {
   }
 
   /**
-   * An address of this machine that leads to `url`, once. The command line of a browser is for all users to see: this
-   * address can stand there, and whoever else follows it first is noticed, because the browser comes second then.
+   * A local address that redirects to `url`, once. All users can see the command line of a browser, so this address is
+   * used there instead of `url`. If another user opens it first, the browser's own request is the second one, and
+   * `onSecond` is called.
    */
   passage(url: string, onSecond: () => void): string {
     const path = `/${randomBytes(24).toString('base64url')}`;
@@ -84,7 +85,7 @@ export class RedirectListener {
     return `http://127.0.0.1:${this.#port}${path}`;
   }
 
-  /** The next visit. Rejects with the signal's reason. */
+  /** Waits for the next visit. Rejects with the signal's reason. */
   async visit(signal: AbortSignal): Promise<Visit> {
     for (;;) {
       const visit = this.#shared.waiting.shift();
@@ -96,14 +97,14 @@ export class RedirectListener {
     }
   }
 
-  /** Answers that have begun arrive. */
+  /** Closes the listener after replies in progress are sent. */
   async close(): Promise<void> {
     for (const visit of this.#shared.waiting.splice(0)) visit.refuse();
     await Promise.all(this.#servers.map(close));
   }
 }
 
-/** @throws Failure `redirect-port-busy`, `usage`; another error where the address does not exist */
+/** @throws Failure `redirect-port-busy`, `usage`; another error where this machine does not have the address */
 async function listen(
   host: string,
   port: number,
@@ -164,7 +165,7 @@ function visitOf(request: IncomingMessage, response: ServerResponse): Visit | un
   };
 }
 
-/** The address of this page holds the code: it goes nowhere, and nothing is loaded. */
+/** The URL of this page contains the code: no referrer is sent, and nothing is loaded. */
 const HEADERS = {
   'cache-control': 'no-store',
   'referrer-policy': 'no-referrer',
@@ -187,7 +188,7 @@ h1{font-size:1.4rem;color:${success ? '#176b37' : '#a1261b'}}</style></head>
 
 export const escaped = (text: string): string => text.replace(/[&<>"'`]/g, (c) => `&#${c.charCodeAt(0)};`);
 
-/** Compares without telling by its duration where the texts differ. */
+/** Compares in constant time, so that the duration does not show where the texts differ. */
 export function sameText(one: string, other: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(one), digest(other));

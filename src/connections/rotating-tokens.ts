@@ -17,21 +17,22 @@ const NO_TOKENS = 'nobody is signed in';
 const MOST_REFUSED = 8;
 
 export interface RotatingTokensOptions {
-  /** The connection's. */
+  /** Id of the connection. */
   readonly id: string;
   readonly name: string;
   readonly secrets: Secrets;
-  /** As it is now: a new client secret counts without a restart. */
+  /** Returns the current client: a new client secret takes effect without a restart. */
   readonly client: () => OAuthClient;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /**
- * The tokens of a person's sign-in. The refresh token is good once and comes anew with each use, so over all processes
- * of this host one at a time holds it: under the connection's lock it reads the token file, takes the refresh token out
- * of it, and only then sends it. The new tokens are on disk before they are used. Whoever dies between leaves a file
- * without a refresh token: signed out, until `connections login` writes another, which is noticed by itself.
+ * The tokens of a person's sign-in. A refresh token can be used once and each use returns a new one, so only one
+ * process of this host may use it at a time: it takes the connection's lock, reads the token file, removes the refresh
+ * token from it, and only then sends it. The new tokens are on disk before they are used. If the process dies in
+ * between, the file has no refresh token: the connection is signed out until `connections login` stores another, which
+ * is noticed without a restart.
  */
 export class RotatingTokens implements OwnedTokenSource {
   readonly #options: RotatingTokensOptions;
@@ -39,9 +40,9 @@ export class RotatingTokens implements OwnedTokenSource {
   readonly #closing = new AbortController();
   readonly #setback: Setback;
   #current: StoredTokens | undefined;
-  /** The latest ones: an answer to an older request may come late. */
+  /** The latest refused tokens: the reply to an older request may arrive late. */
   #refused: readonly Secret[] = [];
-  /** Tokens that the disk did not take: nobody has used them yet. */
+  /** Tokens that could not be written to disk: they have not been used yet. */
   #unsaved: StoredTokens | undefined;
   #renewing: Promise<unknown> = Promise.resolve();
 
@@ -69,7 +70,7 @@ export class RotatingTokens implements OwnedTokenSource {
     this.#refused = [refused, ...this.#refused].slice(0, MOST_REFUSED);
   }
 
-  /** Resolves when no refresh is on its way any more. */
+  /** Resolves when no refresh is in progress. */
   async close(): Promise<void> {
     this.#closing.abort(new Failure('interrupted'));
     await this.#renewing;
@@ -78,11 +79,11 @@ export class RotatingTokens implements OwnedTokenSource {
   #isGood(tokens: StoredTokens): boolean {
     if (this.#refused.some((one) => one.equals(tokens.access))) return false;
     const now = this.#options.clock.now() / 1000;
-    // What cannot be renewed is used to its end.
+    // Without a refresh token, the access token is used until it expires.
     return now < (tokens.refresh ? tokens.renewAt : tokens.expiresAt);
   }
 
-  /** Tokens that another process got, or a new sign-in. */
+  /** Tokens stored by another process, or by a new sign-in. */
   #fromDisk(): StoredTokens | undefined {
     const stored = this.#options.secrets.tokens(this.#options.id);
     if (!stored || !this.#isGood(stored)) return undefined;
@@ -100,7 +101,7 @@ export class RotatingTokens implements OwnedTokenSource {
       if (this.#unsaved) return this.#keep(this.#unsaved);
       const stored = this.#fromDisk();
       if (stored) return stored.access;
-      // Looked at under the lock alone: without it, the refresh token may be in the hands of a process that returns it.
+      // Checked only under the lock: without it, another process may hold the refresh token and put it back.
       this.#holdable(secrets.tokens(id));
       const client = this.#options.client();
       return await this.#setback.after(() => this.#refresh(client));
@@ -117,7 +118,7 @@ export class RotatingTokens implements OwnedTokenSource {
     );
   }
 
-  /** Uses the refresh token up; the lock is held. */
+  /** Exchanges the refresh token; the caller holds the lock. */
   async #exchange(client: OAuthClient): Promise<Secret> {
     const { secrets, id, clock, log, name } = this.#options;
     const held = this.#holdable(secrets.tokens(id));
@@ -140,7 +141,7 @@ export class RotatingTokens implements OwnedTokenSource {
     }
   }
 
-  /** Nobody may use what is not on disk. */
+  /** Tokens are not used before they are on disk. */
   #keep(tokens: StoredTokens): Secret {
     this.#unsaved = tokens;
     this.#options.secrets.setTokens(this.#options.id, tokens);

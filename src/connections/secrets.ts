@@ -7,18 +7,18 @@ import { credential, type DefaultClient, defaultClient } from './default-client.
 import { makePrivateFolder, readPrivateFile, removePrivateFile, writePrivateFile } from './files.js';
 import type { Granted } from './login-host.js';
 
-/** What a sign-in leaves on disk; times in seconds since the epoch by this machine's clock. */
+/** Stored result of a sign-in; times in seconds since the epoch by this machine's clock. */
 export interface StoredTokens {
   readonly access: Secret;
   readonly renewAt: number;
   readonly expiresAt: number;
-  /** Absent while somebody uses it, and after that failed. */
+  /** Absent while a process exchanges it, and after a failed exchange. */
   readonly refresh: Secret | undefined;
   /** Why there is no refresh token. */
   readonly ended?: string | undefined;
 }
 
-/** A token is renewed so many seconds before it ends, or after nine tenths of its life. */
+/** A token is renewed this many seconds before it expires, or after nine tenths of its lifetime. */
 const RENEW_BEFORE_S = 60;
 
 export function storedTokens(granted: Granted, clock: Pick<Clock, 'now'>): StoredTokens {
@@ -56,7 +56,7 @@ export class Secrets {
     this.#credentials = credentials;
   }
 
-  /** The client secret or password that was given for this connection. @throws Failure `state-unsafe` */
+  /** The client secret or password stored for this connection. @throws Failure `state-unsafe` */
   ownSecret(id: string): Secret | undefined {
     const own = readPrivateFile(this.#path(id, 'secret'));
     return own === undefined ? undefined : new Secret(own.trim());
@@ -67,7 +67,7 @@ export class Secrets {
     return this.ownSecret(id) ?? credential(this.#credentials, `procorefs.${id}.secret`) ?? this.sharedClientSecret();
   }
 
-  /** What systemd gives for every connection that has no secret of its own. */
+  /** The systemd credential for connections without a secret of their own. */
   sharedClientSecret(): Secret | undefined {
     return credential(this.#credentials, 'procorefs.secret');
   }
@@ -77,13 +77,13 @@ export class Secrets {
     return defaultClient(this.#state, this.#credentials);
   }
 
-  /** Undefined: it has none of its own any more. */
+  /** Undefined removes the connection's own secret. */
   setClientSecret(id: string, secret: Secret | undefined): void {
     if (secret === undefined) removePrivateFile(this.#path(id, 'secret'));
     else writePrivateFile(this.#path(id, 'secret'), `${secret.reveal()}\n`);
   }
 
-  /** Undefined: none, or not readable as such. @throws Failure `state-unsafe` */
+  /** Undefined: no tokens, or the file cannot be parsed. @throws Failure `state-unsafe` */
   tokens(id: string): StoredTokens | undefined {
     const text = readPrivateFile(this.#path(id, 'tokens'));
     if (text === undefined) return undefined;
@@ -105,7 +105,7 @@ export class Secrets {
     };
   }
 
-  /** On the platter when this returns. */
+  /** Returns after the tokens are on the disk. */
   setTokens(id: string, tokens: StoredTokens): void {
     const content = {
       access_token: tokens.access.reveal(),
@@ -135,19 +135,19 @@ export class Secrets {
     writePrivateFile(this.#path(id, 'options'), `${JSON.stringify(values)}\n`);
   }
 
-  /** Where rclone keeps the tokens of an account that a person signed in to. */
+  /** Where rclone stores the tokens of an account that a person signed in to. */
   rclonePath(id: string): string {
     return this.#path(id, 'rclone');
   }
 
-  /** What rclone keeps of a connection as it is now; called, it is so again. */
+  /** Saves rclone's current configuration of a connection; the returned function restores it. */
   keepRclone(id: string): () => void {
     const path = this.rclonePath(id);
     const content = readPrivateFile(path);
     return () => (content === undefined ? removePrivateFile(path) : writePrivateFile(path, content));
   }
 
-  /** The same, in its private folder, for rclone to write. */
+  /** The same path, with the file created if it is missing, for rclone to write. */
   preparedRclonePath(id: string): string {
     const path = this.rclonePath(id);
     if (readPrivateFile(path) === undefined) writePrivateFile(path, '');
@@ -162,8 +162,10 @@ export class Secrets {
     for (const kind of ['secret', 'tokens', 'lock', 'options', 'rclone']) removePrivateFile(this.#path(id, kind));
   }
 
-  /** The file whose lock makes one process the holder of the connection's refresh token. */
-  /** Its folder is there. @throws Failure `state-unwritable` */
+  /**
+   * Path of the file whose lock makes one process the holder of the connection's refresh token; its folder is created.
+   * @throws Failure `state-unwritable`
+   */
   lockPath(id: string): string {
     makePrivateFolder(this.#folder);
     return this.#path(id, 'lock');

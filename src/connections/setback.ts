@@ -6,8 +6,8 @@ const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE = 15_000;
 
 /**
- * Keeps a failure for a while, so that many who ask for a token do not each disturb a login host that said no or was
- * not there.
+ * Remembers a failure for a while, so that many requests for a token do not each call a login host that refused or was
+ * unreachable.
  */
 export class Setback {
   readonly #clock: Clock;
@@ -19,12 +19,12 @@ export class Setback {
     this.#clock = clock;
   }
 
-  /** @throws the last failure while it is fresh */
+  /** @throws the last failure while it is recent */
   check(): void {
     if (this.#clock.monotonic() < this.#until) throw this.#failure;
   }
 
-  /** Things have changed: the next attempt may be made at once. */
+  /** The cause may be gone: the next attempt may be made at once. */
   forget(): void {
     this.#pause = FIRST_PAUSE_MS;
     this.#until = 0;
@@ -37,7 +37,7 @@ export class Setback {
       this.forget();
       return result;
     } catch (error) {
-      // Being signed out is known here: nobody is disturbed by it, and a new sign-in ends it.
+      // Being signed out is local knowledge: it causes no request, and a new sign-in ends it.
       if (isFailure(error, 'signed-out')) throw error;
       this.#failure = error;
       this.#until = this.#clock.monotonic() + this.#pause;

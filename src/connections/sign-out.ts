@@ -13,8 +13,8 @@ import { oauthClient } from './tokens.js';
 const LOCK_LIMIT_MS = 30_000;
 
 /**
- * Writes a new sign-in down, once no refresh of another process is on its way, and ends the one before at the server.
- * Running mounts find the new one by themselves.
+ * Stores a new sign-in, once no refresh of another process is in progress, and revokes the previous one at the server.
+ * Running mounts notice the new one by themselves.
  */
 export async function replaceTokens(
   connection: Connection,
@@ -31,17 +31,17 @@ export async function replaceTokens(
   } finally {
     held.release();
   }
-  // Those of another client are not this one's to end; the server would not mind either way.
+  // Tokens of another client cannot be revoked by this one; the server ignores the attempt.
   if (before) await revoke(client, tokensOf(before));
 }
 
-/** What became of the tokens at the server. `why` is told when they may still be good. */
+/** State of the tokens at the server. `why` is set if they may still be valid. */
 export interface SignedOut {
   readonly tokens: 'none' | 'revoked' | 'kept';
   readonly why?: string;
 }
 
-/** Forgets the connection's tokens, after ending them at the server as far as it answers within some seconds. */
+/** Removes the connection's tokens, after revoking them at the server if it answers within some seconds. */
 export async function signOut(connection: Connection, secrets: Secrets, clock: Clock): Promise<SignedOut> {
   if (!secrets.tokens(connection.id)) return { tokens: 'none' };
   const held = await hold(connection, secrets, clock);
@@ -64,7 +64,7 @@ const hold = (connection: Connection, secrets: Secrets, clock: Clock): Promise<F
 
 const tokensOf = ({ access, refresh }: StoredTokens): Secret[] => (refresh ? [refresh, access] : [access]);
 
-/** Ends a connection's sign-in at the server, as far as it answers, and forgets the connection with its secrets. */
+/** Revokes a connection's sign-in at the server if it answers, and removes the connection with its secrets. */
 export async function forgetConnection(
   connections: Connections,
   connection: AnyConnection,
@@ -75,7 +75,7 @@ export async function forgetConnection(
     try {
       done = await signOut(connection, connections.secrets, clock);
     } catch (error) {
-      // A refresh of another process that never ends must not keep the connection here.
+      // A refresh of another process that never ends must not prevent the removal.
       if (isFailure(error)) throw error;
       done = { tokens: 'kept', why: error instanceof Error ? error.message : String(error) };
     }

@@ -13,7 +13,7 @@ const ROOT_STATE = '/var/lib/procorefs';
 const STATE_HOME = '.local/state';
 const PROGRAM = 'procorefs';
 
-/** What a new connection is made of; its name is `Procore`, `Procore 2`, … unless told. */
+/** Fields of a new connection; default names are `Procore`, `Procore 2`, … */
 export type NewConnection = Omit<Connection, 'id' | 'name' | 'createdAt' | 'platform'> & { readonly name?: string };
 
 export type AnyConnection = Connection | TargetConnection;
@@ -26,7 +26,10 @@ export function requireEnabled({ name, disabled }: AnyConnection): void {
   if (disabled) throw new Failure('connection-disabled', { name });
 }
 
-/** The connections of one state folder: a file (0600) each in `connections/` (0700), the secrets apart. */
+/**
+ * The connections of one state folder: a file (0600) for each in `connections/` (0700), with the secrets in separate
+ * files.
+ */
 export class Connections {
   /** The state folder. */
   readonly state: string;
@@ -40,8 +43,8 @@ export class Connections {
   }
 
   /**
-   * Writes a new connection down, with its client secret.
-   * @throws Failure `connection-exists`, `usage` for a name that cannot be one, `state-unwritable`
+   * Stores a new connection with its client secret.
+   * @throws Failure `connection-exists`, `usage` for an invalid name, `state-unwritable`
    */
   add(fields: NewConnection, clientSecret: Secret | undefined): Connection {
     const name = this.free(fields.name);
@@ -59,7 +62,7 @@ export class Connections {
   }
 
   /**
-   * Writes a new target down, with its password and the values of its secret options.
+   * Stores a new target with its password and the values of its secret options.
    * @throws Failure as `add`
    */
   addTarget(
@@ -84,7 +87,7 @@ export class Connections {
     return connection;
   }
 
-  /** The name that a new connection gets. @throws Failure `connection-exists`, `usage` for what cannot be one */
+  /** The name for a new connection. @throws Failure `connection-exists`, `usage` for an invalid name */
   free(wanted: string | undefined, standard = 'Procore'): string {
     const existing = this.all();
     const name = wanted ?? defaultName(existing, standard);
@@ -93,7 +96,7 @@ export class Connections {
     return name;
   }
 
-  /** Procore's and targets, by name. @throws Failure `state-unsafe` */
+  /** Procore connections and targets, by name. @throws Failure `state-unsafe` */
   all(): AnyConnection[] {
     return listPrivateFolder(this.#folder)
       .filter((file) => file.endsWith('.json'))
@@ -101,14 +104,14 @@ export class Connections {
       .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   }
 
-  /** Of Procore. @throws Failure `no-such-connection`, `state-unsafe`, `connection-is-target` */
+  /** A Procore connection. @throws Failure `no-such-connection`, `state-unsafe`, `connection-is-target` */
   get(nameOrId: string): Connection {
     const found = this.find(nameOrId);
     if (!isTarget(found)) return found;
     throw new Failure('connection-is-target', { name: found.name, platform: found.platform });
   }
 
-  /** Of any platform. @throws Failure `no-such-connection`, `state-unsafe` */
+  /** A connection of any platform. @throws Failure `no-such-connection`, `state-unsafe` */
   find(nameOrId: string): AnyConnection {
     const all = this.all();
     const found = all.find((one) => one.id === nameOrId) ?? all.find((one) => one.name === nameOrId);
@@ -141,7 +144,7 @@ export class Connections {
     return after;
   }
 
-  /** Forgets a connection and its secrets. @throws Failure as `get` */
+  /** Removes a connection and its secrets. @throws Failure as `get` */
   remove(nameOrId: string): AnyConnection {
     const connection = this.find(nameOrId);
     removePrivateFile(this.#path(connection.id));
@@ -176,7 +179,7 @@ export class Connections {
     }
   }
 
-  /** What to do about a missing connection: perhaps it lies in another state folder. */
+  /** Advice for a connection that is not found: it may be in another state folder. */
   #hint(name: string, all: readonly AnyConnection[]): string {
     const sealed: string[] = [];
     for (const { folder, how } of otherStates(this.state)) {
@@ -193,7 +196,7 @@ export class Connections {
   }
 }
 
-/** Where connections lie for other users of this machine: root's, and for root everybody's. */
+/** State folders of other users of this machine: root's, and for root those of all users. */
 function otherStates(current: string): { readonly folder: string; readonly how: string }[] {
   const sudoUser = process.env.SUDO_USER;
   const own = { folder: join(process.env.XDG_STATE_HOME || join(homedir(), STATE_HOME), PROGRAM), how: 'use that one' };
@@ -207,7 +210,7 @@ function otherStates(current: string): { readonly folder: string; readonly how: 
   return candidates.filter((one) => one.folder !== current);
 }
 
-/** People of this machine, passwd(5); the first ones are enough for a hint. */
+/** Users of this machine, passwd(5); the first ones are enough for a hint. */
 function homes(): { readonly user: string; readonly home: string }[] {
   try {
     return readFileSync('/etc/passwd', 'utf8')
@@ -228,7 +231,7 @@ function defaultName(existing: readonly AnyConnection[], standard: string): stri
   }
 }
 
-/** A colon ends the name in `CONNECTION:PROJECT`, and a name is shown in one line. */
+/** A colon ends the name in `CONNECTION:PROJECT`, and a name is shown on one line. */
 function checkName(name: string): void {
   if (name.trim() !== name || name === '' || name.length > 100 || /[:/\p{C}]/u.test(name))
     throw new Failure('usage', {

@@ -1,6 +1,9 @@
 import * as z from 'zod';
 
-/** A target's file among the connections. Unknown keys stay, so that an older program keeps what a newer one wrote. */
+/**
+ * A target's file among the connections. Unknown keys are kept, so that an older program does not lose those of a newer
+ * one.
+ */
 export const targetConnectionSchema = z.looseObject({
   id: z.string().regex(/^[0-9a-z-]{1,64}$/),
   name: z.string().min(1),
@@ -15,22 +18,22 @@ export const targetConnectionSchema = z.looseObject({
   createdAt: z.string(),
 });
 
-/** Where jobs copy to and from other than Procore. Its secrets are elsewhere. */
+/** A source or destination of jobs other than Procore. Its secrets are stored separately. */
 export interface TargetConnection {
   readonly id: string;
   readonly name: string;
-  /** `fs`, `nfs`, `smb`, `rsync`, or a type of storage that rclone knows (`s3`, `webdav`, `onedrive`, …). */
+  /** `fs`, `nfs`, `smb`, `rsync`, or a type of storage that rclone supports (`s3`, `webdav`, `onedrive`, …). */
   readonly platform: string;
-  /** A folder, `\\server\share\folder`, `host:/folder`, an address, `bucket/folder`: as the platform wants it. */
+  /** A folder, `\\server\share\folder`, `host:/folder`, an address, `bucket/folder`: as the platform requires. */
   readonly uri: string;
   readonly username?: string | undefined;
-  /** What else the platform takes: `port`, `provider`, `endpoint`, … */
+  /** Other settings of the platform: `port`, `provider`, `endpoint`, … */
   readonly options?: Readonly<Record<string, string>> | undefined;
-  /** Options whose values stand among the secrets. */
+  /** Options whose values are stored with the secrets. */
   readonly secretOptions?: readonly string[] | undefined;
-  /** Of a folder: where its file system was mounted when the connection was made. */
+  /** For a folder: the mount point of its file system when the connection was created. */
   readonly mountpoint?: string | undefined;
-  /** Of a folder: the one that no link may lead out of. */
+  /** For a folder: the folder that no link may lead out of. */
   readonly within?: string | undefined;
   /** No job runs with it, until it is enabled again. */
   readonly disabled?: true | undefined;

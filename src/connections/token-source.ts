@@ -1,18 +1,18 @@
 import type { Secret } from '../base/secret.js';
 
-/** Who gives the access token of one connection. */
+/** Source of the access token of one connection. */
 export interface TokenSource {
   /**
    * A token that is not known to be expired or refused.
    * @throws Failure `sign-in-refused`, `signed-out`, `unreachable`, `server-error`
    */
   token(signal?: AbortSignal): Promise<Secret>;
-  /** The server refused this token: the next `token()` gives another one. */
+  /** The server refused this token: the next `token()` returns another one. */
   invalidate(refused: Secret): void;
 }
 
-/** For whoever opened it. */
+/** For the owner, which opened it. */
 export interface OwnedTokenSource extends TokenSource {
-  /** Resolves when nothing is on its way any more. */
+  /** Resolves when no request is in progress. */
   close(): Promise<void>;
 }

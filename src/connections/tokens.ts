@@ -19,7 +19,10 @@ export function oauthClient(connection: Connection, secrets: Secrets): OAuthClie
   return { loginUrl, clientId, clientSecret, name };
 }
 
-/** The token source of a connection, by its grant. Opens nothing yet: who is signed out may still read what is known. */
+/**
+ * The token source of a connection, by its grant. Opens no file yet: a connection that is signed out can still show
+ * stored data.
+ */
 export function openTokens(connection: Connection, secrets: Secrets, clock: Clock, log: Log): OwnedTokenSource {
   const client = (): OAuthClient => oauthClient(connection, secrets);
   if (connection.grant === 'client-credentials') return new ClientCredentialsTokens(client, clock);

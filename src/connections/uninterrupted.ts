@@ -1,8 +1,8 @@
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Work that a signal must not cut in two. One that comes meanwhile ends the process when the work is done, unless
- * somebody else listens for it.
+ * Runs work that a signal must not interrupt. A signal received meanwhile ends the process after the work, unless
+ * another listener handles it.
  */
 export async function uninterrupted<T>(work: () => Promise<T>): Promise<T> {
   let came: NodeJS.Signals | undefined;

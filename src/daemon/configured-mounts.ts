@@ -25,7 +25,7 @@ export interface ConfiguredMount extends MountOptionText {
   readonly mountpoint: string;
 }
 
-/** @throws Failure `usage` for a row that cannot be one, an unknown option, or a mount point that is named twice */
+/** @throws Failure `usage` for an invalid row, an unknown option, or a mount point that is named twice */
 export function readConfiguredMounts({ configFile }: StateFolder): ConfiguredMount[] {
   const wrong = (cause: unknown): Failure =>
     new Failure('usage', { what: `"mounts" in ${configFile} cannot be used` }, cause);
@@ -47,22 +47,22 @@ export function readConfiguredMounts({ configFile }: StateFolder): ConfiguredMou
   });
 }
 
-/** Milliseconds between two looks, and before a mount that failed is tried again: each time twice as long. */
+/** Milliseconds between two checks, and before a failed mount is tried again; the latter doubles each time. */
 const CHECK_INTERVAL_MS = 2000;
 const RETRY_FIRST = 5000;
 const RETRY_LAST = 300_000;
-/** How long the first mounts are waited for at the start. */
+/** Milliseconds to wait for the first mounts at the start. */
 const START_LIMIT = 30_000;
-/** Seconds that an outbox may take when the service ends. */
+/** Seconds for uploading an outbox when the service ends. */
 const DRAIN_LIMIT_S = 60;
 /** Seconds for the unmounting itself. */
 const UNMOUNT_LIMIT_S = 20;
 
 interface Kept {
   readonly mount: ConfiguredMount;
-  /** Where it is, without links. */
+  /** The mount point without symbolic links. */
   place: string;
-  /** `left`: somebody unmounted it, and that counts until the next start. */
+  /** `left`: a user unmounted it; it is not mounted again before the next start of the service. */
   state: 'waiting' | 'mounted' | 'left';
   failure: Failure | undefined;
   retryAt: number;
@@ -72,15 +72,15 @@ interface Kept {
 export interface ConfiguredMountsOptions {
   readonly state: StateFolder;
   readonly mounts: readonly ConfiguredMount[];
-  /** Resolves when the mount answers. The process behind it goes on by itself; the signal ends one that does not yet. */
+  /** Resolves when the mount answers. Its process then runs on its own; before that, the signal ends it. */
   readonly start: (mount: ConfiguredMount, signal: AbortSignal) => Promise<void>;
   readonly log: Log;
 }
 
 /**
- * Keeps the mounts of the configuration: makes them, makes them again when their process dies, and ends them with the
- * service. Each has a process of its own, so that whatever the service does nobody at a mount waits for it; after a kill
- * of the service they go on, and the next one finds them.
+ * Maintains the mounts of the configuration: makes them, makes them again when their process dies, and ends them with
+ * the service. Each mount has its own process, so users of a mount never wait for the service. If the service is
+ * killed, the mounts continue, and the next service finds them.
  */
 export class ConfiguredMounts {
   readonly #options: ConfiguredMountsOptions;
@@ -100,7 +100,7 @@ export class ConfiguredMounts {
     }));
   }
 
-  /** Resolves when each was tried once, or after half a minute; what failed is tried again. */
+  /** Resolves when each mount was tried once, or after `START_LIMIT`. Failed mounts are tried again. */
   async start(): Promise<void> {
     if (this.#kept.length === 0) return;
     const first = this.#look();
@@ -110,7 +110,7 @@ export class ConfiguredMounts {
     limit.abort();
   }
 
-  /** What is mounted by anybody, and what of the configuration is not. */
+  /** All existing mounts, and the configured ones that are missing. */
   views(mounts: MountViews): MountViews {
     return {
       ask: mounts.ask.bind(mounts),
@@ -121,7 +121,7 @@ export class ConfiguredMounts {
     };
   }
 
-  /** Brings the outboxes to the server, and unmounts. */
+  /** Uploads the outboxes, and unmounts. */
   async close(): Promise<void> {
     this.#stop.abort(new Failure('interrupted'));
     await this.#loop;
@@ -147,7 +147,7 @@ export class ConfiguredMounts {
     }
   }
 
-  /** Mounts of one project are made one after the other anyway, by the process that owns it. */
+  /** In parallel: the process that owns a project makes the mounts of one project one after the other. */
   async #look(): Promise<void> {
     await Promise.all(this.#kept.map((one) => this.#keep(one)));
   }
@@ -187,7 +187,10 @@ export class ConfiguredMounts {
     }
   }
 
-  /** Mounts are recorded by their path without links. Of one whose process died, only what is above can be looked at. */
+  /**
+   * Mounts are recorded by their path without symbolic links. If the process of a mount has died, only the parent can
+   * be resolved.
+   */
   async #record(one: Kept): Promise<MountRecord | undefined> {
     const { mountpoint } = one.mount;
     const known = this.#options.state.mount(one.place);
@@ -207,7 +210,7 @@ export class ConfiguredMounts {
       const left = await askWithin<unknown[]>((DRAIN_LIMIT_S + UNMOUNT_LIMIT_S) * 1000, record, 'unmount', words);
       if (left.length > 0) log.warn({ mountpoint: mount.mountpoint, left: left.length }, 'changes are left');
     } catch (error) {
-      // It may have been told to end as well.
+      // The daemon may have been ended by the same signal.
       if (!isAbsent(error)) log.warn({ error, mountpoint: mount.mountpoint }, 'a mount could not be ended');
     }
   }

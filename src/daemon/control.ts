@@ -4,7 +4,7 @@ import { errnoOf, Failure, type FailureJson, failureFromJson, failureToJson } fr
 import type { Log } from '../base/log.js';
 import { isOrphaned, type MountRecord } from '../project/state-folder.js';
 
-/** One line of JSON each way; the connection ends with the answer. Before it lines of progress come, if they are wanted. */
+/** One line of JSON each way; the connection ends with the answer. If requested, lines of progress precede it. */
 interface ControlRequest {
   readonly method: string;
   readonly parameters: Readonly<Record<string, unknown>>;
@@ -15,23 +15,23 @@ interface ProgressLine {
   readonly progress: unknown;
 }
 
-/** Characters of a request, far above what any of ours needs. */
+/** The most characters of a request; far more than any request needs. */
 const REQUEST_LIMIT = 8 << 20;
 
-/** Milliseconds, of timers in Node. */
+/** The longest timer in Node, milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Milliseconds that an answer may take while the daemon ends. */
+/** Milliseconds that an answer may take while the daemon shuts down. */
 const ANSWER_LIMIT_MS = 5000;
 
-/** Tells whoever waits for an answer how far it is. */
+/** Reports progress to the caller that waits for the answer. */
 export type Tell = (progress: unknown) => void;
 
 export type ControlMethods = Readonly<
   Record<string, (parameters: Readonly<Record<string, unknown>>, signal: AbortSignal, tell: Tell) => Promise<unknown>>
 >;
 
-/** The daemon's ear: a unix socket (0600) in the state folder, for the CLI and other processes of the same user. */
+/** The control socket of a daemon: a unix socket (0600) in the state folder, for processes of the same user. */
 export class ControlServer {
   readonly #server: Server;
   readonly #path: string;
@@ -48,12 +48,12 @@ export class ControlServer {
       this.#answering.add(answered);
       answered.finally(() => this.#answering.delete(answered));
     });
-    // accept(2) may fail for want of memory; the next client comes in as soon as that is over.
+    // accept(2) may fail for lack of memory; the server goes on accepting later.
     this.#server.on('error', (error) => log.debug({ error }, 'no control connection can be taken'));
   }
 
   /**
-   * The caller holds the project's lock, so a socket that is there already belongs to nobody.
+   * The caller holds the project's lock, so an existing socket is stale and is removed.
    * @throws Failure `state-unwritable`
    */
   static async open(path: string, methods: ControlMethods, log: Log): Promise<ControlServer> {
@@ -71,7 +71,7 @@ export class ControlServer {
     }
   }
 
-  /** Requests under way get their answer first, since one of them may be the reason to close. */
+  /** Pending requests are answered first, since one of them may have caused the close. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     const limit = new Promise<void>((resolve) => setTimeout(resolve, ANSWER_LIMIT_MS).unref());
@@ -95,8 +95,9 @@ async function serve(socket: Socket, methods: ControlMethods, log: Log): Promise
 }
 
 /**
- * @returns undefined if the other end leaves before its line is whole. Not by `node:readline`: its reader passes a
- * socket's error on as an event of its own, and one that nobody listens to ends the process.
+ * Does not use `node:readline`: its reader emits the socket's errors as its own events, and an unhandled one ends the
+ * process.
+ * @returns undefined if the peer closes the connection before its line is complete
  */
 function firstLine(socket: Socket): Promise<string | undefined> {
   return new Promise((resolve) => {
@@ -130,7 +131,7 @@ async function answer(
   }
 }
 
-/** Asks the daemon behind the socket. @throws the daemon's Failure, or `undefined` reached: see `isAbsent` */
+/** Calls a method of the daemon. @throws the daemon's Failure, or the error of the socket: see `isAbsent` */
 export function askDaemon<T>(
   path: string,
   method: string,
@@ -161,7 +162,7 @@ export function askDaemon<T>(
   });
 }
 
-/** What is left of the lines once those of progress, which come first, have been told. */
+/** Reports the lines of progress, which come first, and returns the rest. */
 function withoutProgress(text: string, tell: Tell): string {
   const end = text.indexOf('\n');
   if (end < 0 || !text.startsWith('{"progress":')) return text;
@@ -169,7 +170,7 @@ function withoutProgress(text: string, tell: Tell): string {
   return withoutProgress(text.slice(end + 1), tell);
 }
 
-/** As `askDaemon`, of a mount's daemon. One that was killed may leave a socket at which nobody ever answers. */
+/** As `askDaemon`, for the daemon of a mount. A killed daemon may leave a socket that never answers. */
 export async function askMount<T>(
   record: MountRecord,
   method: string,
@@ -181,10 +182,10 @@ export async function askMount<T>(
   return askDaemon<T>(record.socket, method, parameters, signal, onProgress);
 }
 
-/** Milliseconds that a daemon may take for what it answers from memory; longer only if it is stopped, or hangs. */
+/** Milliseconds that a daemon may take to answer from memory. It takes longer only if it is stopped, or hangs. */
 export const LOOK_LIMIT_MS = 10_000;
 
-/** As `askMount`, for so many milliseconds at most. @throws Failure `daemon-silent` */
+/** As `askMount`, with a time-out in milliseconds. @throws Failure `daemon-silent` */
 export async function askWithin<T>(
   ms: number,
   record: MountRecord,

@@ -21,12 +21,12 @@ import {
 } from './mounted-view.js';
 import { Mounts } from './mounts.js';
 
-/** How long a daemon that was told to end may take for it, milliseconds. */
+/** Milliseconds that a daemon may take to shut down. */
 export const SHUTDOWN_LIMIT_MS = 90_000;
-/** Of it, for bringing the outboxes to the server, milliseconds. */
+/** Milliseconds of these for uploading what is in the outboxes. */
 const DRAIN_LIMIT_MS = 60_000;
 
-/** What a daemon is there for, as long as it lives: a project, or a company. */
+/** What a daemon owns for its whole life: a project, or a company. */
 export type Home =
   | { readonly kind: 'project'; readonly lease: Lease }
   | { readonly kind: 'company'; readonly company: CompanyHome };
@@ -36,7 +36,7 @@ export interface DaemonOptions {
   readonly options: OptionValues;
   readonly projects: Projects;
   readonly home: Home;
-  /** What can be asked at the socket of a project, or of the company. */
+  /** The control methods at the socket of a project, or of the company. */
   readonly methods: (daemon: Daemon, project: Project | undefined) => ControlMethods;
   /** Path of the log, for the records of the mounts. */
   readonly logPath: string;
@@ -44,8 +44,8 @@ export interface DaemonOptions {
 }
 
 /**
- * The process behind mounts: the projects that it owns, their mounts, the jobs of the state folder if no other process
- * runs them, and a socket for each project, at which others ask.
+ * The process that serves mounts. It has the projects that it owns, their mounts, the jobs of the state folder if no
+ * other process runs them, and a control socket for each project.
  */
 export class Daemon {
   readonly mounts: Mounts;
@@ -72,7 +72,7 @@ export class Daemon {
     return this.#options.projects;
   }
 
-  /** What `drain` and `uploads` are about where no mount is named. */
+  /** The projects that `drain` and `uploads` apply to if no mount is named. */
   get parts(): readonly MountedProject[] {
     const { home } = this.#options;
     if (home.kind === 'project') return this.mounts.parts;
@@ -81,7 +81,7 @@ export class Daemon {
     return [...parts, ...this.mounts.parts.filter(({ project }) => !known.has(project))];
   }
 
-  /** Resolves when the first mount answers; the rest goes on in the background. Aborted, nothing of it is left. */
+  /** Resolves when the first mount answers; the rest continues in the background. If aborted, everything is undone. */
   async begin(mount: MountRequest, signal: AbortSignal): Promise<void> {
     const { home, log, state, projects } = this.#options;
     try {
@@ -130,7 +130,7 @@ export class Daemon {
         log: this.#options.logPath,
       });
     } catch (error) {
-      // Nobody would find it.
+      // Without a record other processes cannot find the mount.
       await this.mounts.unmount(request.mountpoint, true);
       throw error;
     }
@@ -144,8 +144,8 @@ export class Daemon {
   }
 
   /**
-   * Work on projects that somebody waits for, as long as they said: the daemon does not end before, and does not wait for
-   * these projects once more. `work` gets the signal that it is told to end nevertheless.
+   * Runs work on projects for a caller that waits with its own time-out. The daemon does not end before it is done, and
+   * does not drain these projects again. `work` gets a signal that is aborted when the daemon must end at once.
    */
   async whileAsked<T>(projects: readonly Project[], work: (hurry: AbortSignal) => Promise<T>): Promise<T> {
     const running = work(this.#hurry.signal);
@@ -157,7 +157,7 @@ export class Daemon {
     }
   }
 
-  /** Ends everything in order; once. `isUrgent`: whoever waits for something does so no longer. */
+  /** Ends everything in order; once. `isUrgent`: also aborts the work that callers wait for. */
   end(why: string, isUrgent = false): Promise<void> {
     if (isUrgent) this.#hurry.abort(new Failure('interrupted'));
     this.#ending ??= this.#end(why);
@@ -181,7 +181,7 @@ export class Daemon {
     try {
       await lease.open(signal);
       const shown = await showProject(lease, request, log, signal);
-      // The daemon's own project begins once its first mount answers.
+      // The daemon's own project is started once its first mount answers.
       if (home.kind === 'company' || lease.project !== home.lease.project) lease.start();
       return shown;
     } catch (error) {
@@ -195,7 +195,7 @@ export class Daemon {
     log.info({ why }, 'the daemon ends');
     const limited = (): NodeJS.Timeout => setTimeout(() => process.exit(1), SHUTDOWN_LIMIT_MS);
     let limit = limited();
-    // Whatever fails, the rest is ended all the same: above all what waits to go up.
+    // If one step fails, the others must still run, above all the upload of pending changes.
     await this.jobs.close().catch((error: unknown) => log.error({ error }, 'the jobs did not end cleanly'));
     await this.mounts.close().catch((error: unknown) => log.error({ error }, 'unmounting failed'));
     clearTimeout(limit);
@@ -216,7 +216,7 @@ export class Daemon {
     clearTimeout(limit);
   }
 
-  /** Waits for the work that somebody waits for; the projects of which that came to its end. */
+  /** Waits for the work of `whileAsked`. Returns the projects for which it succeeded. */
   async #whatWasAsked(): Promise<Set<Project>> {
     const asked = [...this.#asked];
     const ends = await Promise.allSettled(asked.map(([running]) => running));

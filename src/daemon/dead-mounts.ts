@@ -2,10 +2,10 @@ import { abortOrphan, clearDeadMount } from '../fuse/mountpoint.js';
 import { isOrphaned, type StateFolder } from '../project/state-folder.js';
 
 /**
- * Unmounts what a killed daemon left at `mountpoint`, and ends those of its mounts on which programs wait for ever: with
- * them go the locks that it still holds.
+ * Unmounts what a killed daemon left at `mountpoint`, and aborts all orphaned mounts on which programs hang. This also
+ * releases the locks that a killed daemon still holds.
  *
- * @returns whether there was one at `mountpoint`
+ * @returns whether there was a dead mount at `mountpoint`
  */
 export async function clearDeadMounts(state: StateFolder, mountpoint: string): Promise<boolean> {
   let ended = false;

@@ -1,25 +1,25 @@
 import { Failure } from '../base/errors.js';
 import type { MountedProject } from './mounted-view.js';
 
-/** How far it is to bring up what waits. */
+/** Progress of uploading pending changes. */
 export interface DrainProgress {
-  /** Changes that are not at the server yet, and those that are since it began. */
+  /** Changes that are not at the server yet, and those uploaded since the start. */
   readonly left: number;
   readonly done: number;
-  /** Bytes of the changes that are left, and those that went out of the uploads under way. */
+  /** Bytes of the changes that are left, and bytes already sent by the uploads under way. */
   readonly bytes: number;
   readonly sent: number;
-  /** API calls of the client since it began. */
+  /** API calls of the client since the start. */
   readonly calls: number;
   readonly seconds: number;
 }
 
 export interface Draining {
-  /** Seconds; without end if undefined. */
+  /** Seconds; unlimited if undefined. */
   readonly timeout: number | undefined;
-  /** Whoever waits has gone: nobody wants to know any more. */
+  /** Aborted when the caller no longer waits. */
   readonly signal: AbortSignal;
-  /** The waiting is to end, with what is left then. */
+  /** Aborted to end the wait early, with changes left. */
   readonly hurry?: AbortSignal;
   readonly tell: (progress: DrainProgress) => void;
 }
@@ -28,14 +28,14 @@ export interface Draining {
 const TOLD_EVERY_MS = 1000;
 
 /**
- * Resolves when everything went up, what is left waits for a person, or the time is over.
+ * Resolves when all changes are uploaded, when those left need a user's action, or at the time-out.
  * @throws Failure `interrupted` when the signal is aborted, or as `Scheduler.drain`
  */
 export async function drainProjects(
   parts: readonly MountedProject[],
   { timeout, signal, hurry, tell }: Draining,
 ): Promise<void> {
-  // A timer of its own: a signal that only another signal refers to may be collected before its time (Node 20).
+  // Not AbortSignal.timeout: Node 20 may garbage-collect a signal to which only another signal refers.
   const limit = new AbortController();
   const end = (): void => limit.abort(new Failure('interrupted'));
   const timer = timeout === undefined ? undefined : setTimeout(end, timeout * 1000);
@@ -81,7 +81,7 @@ function progressOf(parts: readonly MountedProject[]): () => DrainProgress {
     return {
       ...now,
       done: Math.max(0, began.left - now.left),
-      // Those of an hour ago leave the count.
+      // The count may decrease, as it drops calls that are an hour old.
       calls: Math.max(0, spent() - began.spent),
       seconds: (performance.now() - began.at) / 1000,
     };

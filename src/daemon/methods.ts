@@ -22,8 +22,8 @@ import { concealsPrivate, remoteFolder, strictest } from './remote-folder.js';
 import { type MountStatus, mountState } from './status.js';
 
 /**
- * What other processes may ask a daemon: about the mount that they name, or about everything that it has. `project`: the
- * one at whose socket they ask.
+ * The methods that other processes call on the daemon's control socket, for a named mount or for all that it serves.
+ * @param project the project whose socket was called, if it was a project's
  */
 export function controlMethods(daemon: Daemon, project: Project | undefined): ControlMethods {
   const { mounts, jobs } = daemon;
@@ -35,7 +35,7 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
       return { ...mountState(live), jobs: jobLines(jobs.store, daemon.connections, live.shown) };
     },
     mount: async ({ request }, signal) => daemon.addMount(request as MountRequest, signal),
-    /** Unmounts, then waits for the outboxes: what is left is safe on disk, and the next mount goes on with it. */
+    /** Unmounts, then waits for the outboxes. What is left stays on disk, and the next mount continues with it. */
     unmount: async ({ mountpoint, force, timeout }, signal, tell) => {
       const { parts } = mounts.get(text(mountpoint)).shown;
       const leases = parts.map((part) => daemon.projects.hold(part.project));
@@ -60,7 +60,7 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
       await mounts.told();
       return waitingIn(parts);
     },
-    /** Whoever only reads is not told of what is private, nor of what is below it. */
+    /** A caller with read access only does not get private items, nor what is below them. */
     uploads: async ({ mountpoint, isReader }) => {
       const parts = partsOf(mountpoint);
       if (isReader !== true) return linesOf(parts);
@@ -77,7 +77,7 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
       await mounts.told();
       return paths;
     },
-    /** For a process that looks after the jobs and finds that this one owns the project. Answers when the run ended. */
+    /** For a process that runs jobs and finds that this daemon owns the project. Answers when the run has ended. */
     'run-job': async ({ id, trigger, options }) =>
       jobs.engine.run(text(id), trigger === 'schedule' ? 'schedule' : 'manual', (options ?? {}) as RunOptions),
     analyze: async ({ folder, platform, most }, signal) => {
@@ -93,7 +93,7 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
         await lease.release();
       }
     },
-    /** A folder of the project, for the HTTP API: with what the mounts that show it conceal. */
+    /** A folder of the project, for the HTTP API. Conceals what the mounts that show the project conceal. */
     folder: async ({ folder, path, offset, limit, q, isReader, privacy }) => {
       if (!project) throw new Failure('usage', { what: 'name a project' });
       const shown = mounts.all
@@ -197,7 +197,7 @@ function projectFolders(
   return { total: found.length, cut: false, rows };
 }
 
-/** @throws Failure `usage` where the path is a company's */
+/** @throws Failure `usage` where the path is the root of a company mount */
 function withItem<T>(
   mounts: Mounts,
   mountpoint: unknown,
@@ -218,7 +218,7 @@ function withItem<T>(
 
 const seconds = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined);
 
-/** Whether a mount does not show somebody what is private. */
+/** Whether a mount conceals private items from the caller. */
 const conceals = ({ owner }: MountRequest, isReader: boolean): boolean =>
   concealsPrivate(owner.privacy ?? 'owner', isReader);
 
@@ -232,7 +232,7 @@ function linesOf(parts: readonly MountedProject[], hides = false): UploadLine[] 
   );
 }
 
-/** The changes that are named, or all, by their projects. @throws Failure `no-such-upload` */
+/** The changes with these ids, or all of them, grouped by project. @throws Failure `no-such-upload` */
 function chosen(parts: readonly MountedProject[], ids: unknown) {
   const all = parts.flatMap(({ project, number }) =>
     [...project.outbox.intents.all()].map(({ inode }) => ({ project, inode, id: String(number(inode)) })),

@@ -5,8 +5,8 @@ import { askMount, askWithin, isAbsent, LOOK_LIMIT_MS } from './control.js';
 import type { MountStatus } from './status.js';
 
 /**
- * The mounts of a state folder for the HTTP API: each is asked over its daemon's socket.
- * @param limit milliseconds after which one that does not say how it is is shown as dead
+ * The mounts of a state folder for the HTTP API. Each is queried over the socket of its daemon.
+ * @param limit milliseconds after which a mount that does not report its status is shown as dead
  */
 export const mountViews = (state: StateFolder, limit = LOOK_LIMIT_MS): MountViews => ({
   status: () => Promise.all(state.mounts().map((record) => viewOf(record, limit))),
@@ -29,7 +29,7 @@ async function viewOf(record: MountRecord, limit: number): Promise<MountView> {
   } catch (error) {
     const { mountpoint, source } = record;
     if (isAbsent(error) || isFailure(error, 'not-mounted')) return { mountpoint, source, state: 'dead' };
-    // It may be ending just now; whatever it is, the others are shown.
+    // The daemon may be shutting down. Any failure is shown for this mount only, not for the others.
     const failure = isFailure(error) ? error : new Failure('internal', {}, error);
     return { mountpoint, source, state: 'dead', reason: failure.line };
   }

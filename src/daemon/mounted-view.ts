@@ -17,40 +17,40 @@ import type { CopyOutRequest } from './jobs/copy-out.js';
 /** A project as a mount shows it. */
 export interface MountedProject {
   readonly project: Project;
-  /** Stands before the paths of its items: empty, or the name of its folder and a slash. */
+  /** Prefix of the paths of its items: empty, or the name of its folder and a slash. */
   readonly prefix: string;
-  /** By which people name an item of it; unique on the mount. */
+  /** The number by which users refer to an item; unique on the mount. */
   number(inode: Inode): number;
 }
 
-/** What is mounted somewhere: one project or a folder of it, or a company. */
+/** The content of a mount: one project or a folder of it, or a company. */
 export interface MountedView {
   readonly fileSystem: FileSystem & { told(): Promise<void> };
   readonly session: Session;
-  /** The project, if it is only one. */
+  /** The project, if the mount shows a single one. */
   readonly project: Project | undefined;
-  /** How many projects there are, open or not. */
+  /** The number of projects, open or not. */
   readonly projects: number;
-  /** Of a company: the folders of its projects, open or not. */
+  /** For a company: the folders of its projects, open or not. */
   readonly folders: readonly { readonly id: number; readonly name: string }[];
   /** The projects that are open. */
   readonly parts: readonly MountedProject[];
   /**
-   * Does something with the project that a path of the mount leads into. `undefined`: the path is the company itself.
-   * @throws Failure `no-such-item`, or as the opening of a project does
+   * Runs `work` with the project that contains a path of the mount. `undefined`: the path is the company itself.
+   * @throws Failure `no-such-item`, or as opening a project does
    */
   at<T>(
     path: string,
     work: (project: Project | undefined, path: string) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T>;
-  /** Lists the projects anew. */
+  /** Lists the projects again. */
   refresh(signal: AbortSignal): Promise<void>;
-  /** The mount is gone. */
+  /** Called when the mount has ended. */
   release(): Promise<void>;
 }
 
-/** A project, or a folder of it. */
+/** The view of a project, or of a folder of it. */
 export async function showProject(
   lease: Lease,
   request: MountRequest,
@@ -73,7 +73,7 @@ export async function showProject(
   };
 }
 
-/** Every project of a company, each in a folder of its own. */
+/** The view of a company: every project, each in a folder of its own. */
 export function showCompany(home: CompanyHome, request: MountRequest, log: Log): MountedView {
   const { company } = home;
   const fileSystem = new CompanyFileSystem({
@@ -122,7 +122,7 @@ export function showCompany(home: CompanyHome, request: MountRequest, log: Log):
   };
 }
 
-/** The projects of a company that are open, as its mounts show them. */
+/** The open projects of a company, as its mounts show them. */
 export const companyParts = ({ company, open }: CompanyHome): MountedProject[] =>
   open.map(({ project, listed }) => ({
     project,
@@ -163,23 +163,23 @@ export interface MountRequest {
   readonly mountpoint: string;
   /** As `findmnt` shows it. */
   readonly source: string;
-  /** Every project of the connection's company. */
+  /** Mount every project of the connection's company. */
   readonly company: boolean;
   /** Path of the folder within the project. */
   readonly folder: string;
   readonly driver: DriverName;
   readonly allowOther: boolean;
   readonly readOnly: boolean;
-  /** fsync waits for Procore as well. */
+  /** fsync(2) also waits until the change is at the server. */
   readonly syncRemote: boolean;
-  /** Files are checked out while they are open for writing. */
+  /** Check files out while they are open for writing. */
   readonly checkout: boolean;
-  /** A change of owner or group is refused, rather than accepted and not kept. */
+  /** Refuse a change of owner or group. Otherwise it is accepted and ignored. */
   readonly strictOwner: boolean;
-  /** Names of the project, or projects, are found in any case: from then on, on all their mounts. */
+  /** Find names of the project, or projects, in any case. Permanent, and valid for all their mounts. */
   readonly ignoreCase: boolean;
   readonly owner: Ownership;
-  /** Of a company: seconds after its last use for which a project stays open. */
+  /** For a company: seconds for which a project stays open after its last use. */
   readonly idle: number;
   readonly generic: readonly string[];
   readonly copyOut?: CopyOutRequest;

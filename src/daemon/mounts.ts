@@ -11,19 +11,19 @@ export interface Live {
   readonly shown: MountedView;
 }
 
-/** The mounts of this process, each a driver session over a file system of its own. */
+/** The mounts of this process, each with a driver session and a file system of its own. */
 export class Mounts {
   readonly #log: Log;
   readonly #live = new Map<string, Live>();
   #onEmpty: (() => void) | undefined;
-  /** A mount is being made: the last unmount must not end the daemon meanwhile. */
+  /** Count of mounts being made: meanwhile the last unmount must not end the daemon. */
   #starting = 0;
 
   constructor(log: Log) {
     this.#log = log;
   }
 
-  /** Resolves when the mount answers. `show` makes what is mounted, which is released with the mount. */
+  /** Resolves when the mount answers. `show` opens the view to mount, which is released when the mount ends. */
   async add(request: MountRequest, show: () => Promise<MountedView>): Promise<void> {
     this.#starting++;
     try {
@@ -60,13 +60,13 @@ export class Mounts {
     return [...this.#live.values()];
   }
 
-  /** The projects that the mounts show, each once. */
+  /** The open projects of all mounts, each once. */
   get parts(): MountedProject[] {
     const parts = this.all.flatMap(({ shown }) => shown.parts);
     return [...new Map(parts.map((part) => [part.project, part])).values()];
   }
 
-  /** Resolves when every mount shows what is known of the server by now. */
+  /** Resolves when the kernel has been notified, on every mount, of all changes known at the time of the call. */
   async told(): Promise<void> {
     await Promise.all(this.all.map(({ shown }) => shown.fileSystem.told()));
   }
@@ -77,12 +77,12 @@ export class Mounts {
     await mounted.ended;
   }
 
-  /** Unmounts all; what is busy is detached, since the process ends. */
+  /** Unmounts all mounts; busy ones are detached, as the process ends. */
   async close(): Promise<void> {
     await Promise.all([...this.#live.keys()].map((mountpoint) => this.unmount(mountpoint, true)));
   }
 
-  /** Called once the last mount has ended. */
+  /** Sets what is called once the last mount has ended. */
   whenEmpty(callback: () => void): void {
     this.#onEmpty = callback;
     this.#checkEmpty();
@@ -114,7 +114,7 @@ export class Mounts {
     this.#checkEmpty();
   }
 
-  /** Called for each mount that has ended, however it ended. */
+  /** Called for each mount that has ended, in whatever way. */
   onEnded: ((mountpoint: string) => void) | undefined;
 
   #checkEmpty(): void {

@@ -11,24 +11,24 @@ import type { ListedFolder, RemoteRow, WantedFolder } from '../server/parts.js';
 import type { Privacy } from '../vfs/privacy.js';
 import { askDaemon, isAbsent } from './control.js';
 
-/** Rows that are read at once, on the thread that also serves mounts. */
+/** Rows per query, which blocks the thread that also serves mounts. */
 const CHUNK_ROWS = 512;
 const PRIVACIES: readonly Privacy[] = ['show', 'owner', 'hide'];
 
-/** Of several the one that shows least. */
+/** The setting that shows least; `standard` if there are none. */
 export const strictest = (all: readonly Privacy[], standard: Privacy): Privacy =>
   all.length === 0 ? standard : all.reduce((a, b) => (PRIVACIES.indexOf(b) > PRIVACIES.indexOf(a) ? b : a));
 
-/** Whether somebody sees what Procore says is private. */
+/** Whether private items are concealed from the caller. */
 export const concealsPrivate = (privacy: Privacy, isReader: boolean): boolean =>
   privacy === 'hide' || (privacy === 'owner' && isReader);
 
-/** Seconds after which what a mirror says is too old to stand for a call. */
+/** Seconds since the last poll after which a mirror is too old to replace an API call. */
 const FRESH_S = 300;
 
 /**
- * A folder of a project that some process keeps a mirror of, from there: no call. Undefined: none does, or it has not come
- * so far. @throws Failure as `remoteFolder`
+ * A folder of a project, from the mirror of this process or of the daemon that owns the project: no API call.
+ * Undefined if no process has a mirror, or it does not contain the folder yet. @throws Failure as `remoteFolder`
  */
 export async function mirroredFolder(
   { state, projects, privacy }: { readonly state: StateFolder; readonly projects: Projects; readonly privacy: Privacy },
@@ -56,7 +56,8 @@ export async function mirroredFolder(
 }
 
 /**
- * A folder as the server has it, from the mirror: no call. Undefined where the mirror has not listed all of the way.
+ * A folder as it is at the server, from the mirror: no API call. Undefined if the mirror is too old, or has not listed
+ * every folder on the path.
  * @throws Failure `no-such-item`, `not-a-folder`
  */
 export async function remoteFolder(

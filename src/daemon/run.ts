@@ -22,7 +22,7 @@ import { clearDeadMounts } from './dead-mounts.js';
 import { controlMethods } from './methods.js';
 import type { MountRequest } from './mounted-view.js';
 
-/** What `mount` hands to the process that stays. */
+/** What `mount` passes to the daemon process. */
 export interface DaemonRequest {
   readonly state: string;
   readonly source: string;
@@ -34,9 +34,9 @@ export interface DaemonRequest {
 }
 
 /**
- * The process behind a mount. Resolves when the mount answers; the process then lives until its last mount has ended or
- * a signal comes. When another process owns the project, or the company, that one makes the mount, and `delegated` says
- * that this process has nothing left to do.
+ * Runs the process behind a mount. Resolves when the mount answers; the process then lives until its last mount has
+ * ended or a signal arrives. If another process owns the project or the company, that process makes the mount;
+ * `delegated` is then true, and this process has nothing left to do.
  */
 export async function runDaemon(request: DaemonRequest): Promise<{ readonly delegated: boolean }> {
   const { log, close: closeLog } = openLog(request.options.log_level as LogLevel, request.log);
@@ -66,7 +66,7 @@ export async function runDaemon(request: DaemonRequest): Promise<{ readonly dele
   }
 }
 
-/** Whether every project of a company is meant: no project is named, nor is the connection bound to one. */
+/** Whether the source means all projects of a company: it names no project, and the connection is not bound to one. */
 function isCompany(state: StateFolder, source: Source): boolean {
   const connection = new Connections(state.path).get(source.connection);
   const isAll = source.project === '' && connection.project === undefined;
@@ -82,11 +82,12 @@ async function stay(daemon: Daemon, mount: MountRequest, log: Log, closeLog: () 
     isUp
       ? end(signal, true)
       : starting.abort(new Failure('interrupted', { why: `${signal} came before the mount answered` }));
-  // From the moment on in which there is something mounted, it must not stay behind.
+  // Installed before the mount is made, so that a signal never leaves a mount behind.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, ends);
   await daemon.begin(mount, starting.signal);
   isUp = true;
-  // A process that has lost its way must not go on writing; ending in any other way could wait for the kernel for ever.
+  // After an unexpected error the process must write nothing more. SIGKILL, as any other exit could wait for the kernel
+  // for ever.
   process.on('uncaughtException', (error) => {
     log.error({ error }, 'an error that nobody expected: the daemon ends');
     process.kill(process.pid, 'SIGKILL');
@@ -100,7 +101,7 @@ async function stay(daemon: Daemon, mount: MountRequest, log: Log, closeLog: () 
   daemon.mounts.whenEmpty(() => end('the last mount is gone'));
 }
 
-/** What this process is for, or undefined when its owner made the mount. An owner that is ending is waited for. */
+/** What this process owns; undefined if the owner made the mount. Waits for an owner that is shutting down. */
 async function ownOrDelegate(
   mount: MountRequest,
   source: Source,
@@ -111,7 +112,7 @@ async function ownOrDelegate(
   const connections = new Connections(state.path);
   const connection = connections.get(source.connection);
   requireEnabled(connection);
-  // Held meanwhile: to resolve the source and to open the project again and again is to cost one sign-in at most.
+  // The session is held, so that resolving the source and all attempts to open the project cost at most one sign-in.
   const session = projects.session(connection);
   try {
     const project = mount.company ? undefined : await resolveSource(connections, connection, source, session.value);
@@ -136,7 +137,7 @@ async function ownOrDelegate(
   }
 }
 
-/** Lets the owner make the mount; it may be ending just now, or be something else than a daemon. */
+/** Lets the owner make the mount. The owner may be shutting down, or may not be a daemon. */
 async function delegate(socket: string, mount: MountRequest, owned: Owned): Promise<void> {
   try {
     await askDaemon(socket, 'mount', { request: mount });
@@ -175,7 +176,7 @@ function mountRequest(request: DaemonRequest, company: boolean): MountRequest {
   };
 }
 
-/** How a project is owned, from the options of a mount or of the command line. */
+/** The options of a project, from the options of a mount or of the command line. */
 export function projectOptions(options: OptionValues): ProjectOptions {
   const line = lineOf(options);
   return {

@@ -21,7 +21,7 @@ export function readAccess({ configFile }: StateFolder): Omit<ServiceAccess, 'tl
   }
 }
 
-/** What a person should know of where the service listens, and of what its users can do. */
+/** Warnings about the address at which the service listens, and about what its users can do. */
 export function warningsOf(
   place: ListenAddress,
   hasTls: boolean,

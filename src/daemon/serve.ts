@@ -21,17 +21,17 @@ import { concealsPrivate, mirroredFolder } from './remote-folder.js';
 import { projectOptions } from './run.js';
 import { readAccess, warningsOf } from './serve-access.js';
 
-/** Where the build puts the page. */
+/** The folder in which the build puts the web page. */
 const PAGE = fileURLToPath(new URL('../page/', import.meta.url));
 
 export interface ServeRequest {
   readonly state: StateFolder;
   readonly options: OptionValues;
-  /** Starts the process behind a mount; resolves when it answers, unless the signal ends it. Absent: nothing is mounted. */
+  /** Starts the process of a mount; resolves when it answers. The signal ends it before. Absent: nothing is mounted. */
   readonly mount?: (mount: ConfiguredMount, signal: AbortSignal) => Promise<void>;
   /** `HOST:PORT`; undefined: a unix socket in the state folder. */
   readonly listen: string | undefined;
-  /** With which it speaks HTTPS. */
+  /** Certificate and key for HTTPS. */
   readonly tls?: TlsFiles | undefined;
   readonly version: string;
 }
@@ -41,9 +41,9 @@ export interface Serving {
   /** URL, or path of the socket. */
   readonly http: string;
   readonly log: Log;
-  /** What a person should know of where it listens, and of what its users can do. */
+  /** Warnings about the listening address, and about what users can do. */
   readonly warnings: readonly string[];
-  /** Reads the certificate and its key again, where there are some. */
+  /** Reads the certificate and its key again, if there are any. */
   readCertificate(): void;
   close(): Promise<void>;
 }

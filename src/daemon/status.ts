@@ -7,11 +7,11 @@ import type { JobLine } from './jobs/job-lines.js';
 import type { MountedProject } from './mounted-view.js';
 import type { Live } from './mounts.js';
 
-/** From what people must know of most to what is as it should be. */
+/** From the most urgent state to the normal one. */
 const STATES: readonly MirrorState[] = ['signed-out', 'offline', 'crawling', 'ready'];
 const REFUSALS = 100;
 
-/** Of a company of which no project is open. */
+/** Start of the sum; the whole for a company without open projects. */
 const NO_CONTENT: ContentStatistics = {
   bytes: 0,
   limit: 0,
@@ -26,7 +26,7 @@ const NO_CONTENT: ContentStatistics = {
   open: 0,
 };
 
-/** A project of a company that is open. */
+/** An open project of a company. */
 const openProject = ({ project: { mirror, outbox, scheduler, session }, prefix }: MountedProject) => ({
   id: session.project.id,
   name: session.project.name,
@@ -43,7 +43,7 @@ const crawlOf = ({ done, items, total }: { done: boolean; items: number; total: 
   ...(total === undefined ? {} : { total }),
 });
 
-/** Key by key, from `start` on. */
+/** Adds up the values of each key, beginning with `start`. */
 function sum<T extends { readonly [Key in keyof T]: number }>(all: readonly T[], start: T): T {
   const add = (a: T, b: T): T =>
     Object.fromEntries(Object.entries<number>(a).map(([key, value]) => [key, value + b[key as keyof T]])) as T;
@@ -60,7 +60,7 @@ const previewsOf = (all: readonly PreviewStatistics[]): PreviewStatistics => ({
 const earliest = (times: readonly (number | undefined)[]): number | undefined =>
   times.includes(undefined) || times.length === 0 ? undefined : Math.min(...(times as number[]));
 
-/** What a mount does; of a company, what its open projects do together. */
+/** The state of a mount; for a company, the totals of its open projects. */
 export function mountState({ request, mounted, shown }: Live) {
   const { parts, session } = shown;
   const projects = parts.map(({ project }) => project);
@@ -71,7 +71,7 @@ export function mountState({ request, mounted, shown }: Live) {
   return {
     mountpoint: request.mountpoint,
     connection: session.connection.name,
-    /** What is mounted: one project, or a company of so many, of which `projects` are open. */
+    /** Set for a mount of one project. For a company, `company` counts the projects; `projects` has the open ones. */
     project: shown.project && { id: shown.project.session.project.id, name: shown.project.session.project.name },
     company: shown.project ? undefined : { projects: shown.projects },
     projects: shown.project ? undefined : parts.map(openProject),
@@ -92,7 +92,7 @@ export function mountState({ request, mounted, shown }: Live) {
         projects.map(({ content }) => content.stats()),
         NO_CONTENT,
       ),
-      // One for all of them.
+      // The projects share one limit.
       limit: projects[0]?.content.stats().limit ?? 0,
     },
     previews: previewsOf(projects.map(({ readers }) => readers.statistics())),
@@ -119,5 +119,5 @@ export function mountState({ request, mounted, shown }: Live) {
   };
 }
 
-/** The answer to `status --json`; scripts read it, so keys are only added. */
+/** The output of `status --json`. Scripts depend on it, so keys are only added. */
 export type MountStatus = ReturnType<typeof mountState> & { readonly jobs: readonly JobLine[] };

@@ -6,12 +6,12 @@ import { childPath, isOwn, nameOf, parentOf } from './paths.js';
 import type { TargetItem, Trash } from './target.js';
 import { UNNOTED_DAYS } from './trash.js';
 
-// What is taken away is renamed first, and looked at where nobody finds it any more: between a look at a place and a
-// change of it somebody may have put something else there, and then that goes back.
+// An item is detached before it is removed: it is renamed to a hidden name and then checked again. Between the check of
+// a place and its change another process may have put another item there; that item is put back.
 
-/** What a target can do for it. */
+/** The operations of a target that this needs. */
 export interface Movement {
-  /** Tells an item, with what is in it, from any other; undefined: there is none. */
+  /** Identity of an item with its content; undefined: there is no item. */
   look(path: string, signal: AbortSignal): Promise<string | undefined>;
   /** @throws Failure `target-exists`, `target-missing` */
   move(from: string, to: string, signal: AbortSignal): Promise<void>;
@@ -19,10 +19,10 @@ export interface Movement {
 }
 
 /**
- * Moves an item away if it is the one that was looked at.
- * @param seen what `look` said of it
- * @param changed what is thrown if it was another one, which is back then
- * @returns false: there was none
+ * Moves an item away if it is the one that was seen.
+ * @param seen the result of `look` for it
+ * @param changed thrown if it was another item, which is put back first
+ * @returns false: there was no item
  */
 export async function takeAway(
   { from, to, seen }: { readonly from: string; readonly to: string; readonly seen: string },
@@ -34,7 +34,7 @@ export async function takeAway(
     await movement.move(from, to, signal);
   } catch (error) {
     if (!isFailure(error, 'target-missing')) throw error;
-    // Where it was to go may be missing as well.
+    // The destination folder may be missing as well.
     if ((await movement.look(from, signal)) === undefined) return false;
     throw changed;
   }
@@ -46,15 +46,18 @@ export async function takeAway(
     throw error;
   }
   if (found === seen) return true;
-  // Somebody else may have brought it back by now.
+  // Another process may have put it back by now.
   if (found !== undefined) await bringBack(to, from, movement);
   throw changed;
 }
 
-/** Names of conflicts that are tried: where so many seem to be taken, a file is in place of the folder. */
+/** Conflict names that are tried: if all seem taken, a file exists in place of the folder. */
 const MOST_NAMES = 100;
 
-/** Under its name, or under that of a conflict where somebody has taken it meanwhile. Not to be interrupted. */
+/**
+ * Puts an item back under its name, or under a conflict name where the name is taken meanwhile. Must not be
+ * interrupted.
+ */
 export async function bringBack(from: string, path: string, { move, makeFolders }: Omit<Movement, 'look'>) {
   const { signal } = new AbortController();
   let place = path;
@@ -66,7 +69,7 @@ export async function bringBack(from: string, path: string, { move, makeFolders 
       if (isFailure(error, 'target-exists') && tries++ < MOST_NAMES)
         place = childPath(parentOf(path), conflictName(nameOf(path), new Date(at)));
       else if (isFailure(error, 'target-missing') && !isMissing) {
-        // Its folder has gone.
+        // Its folder was removed.
         isMissing = true;
         await makeFolders(parentOf(path), signal);
       } else throw error;
@@ -74,7 +77,7 @@ export async function bringBack(from: string, path: string, { move, makeFolders 
   }
 }
 
-/** What is aside in a folder that was listed, and what of it nobody will finish. */
+/** Detached items of a listed folder, and those that their process no longer handles. */
 export function asidesIn(names: readonly string[]): {
   readonly all: readonly DetachedName[];
   readonly left: readonly string[];
@@ -86,17 +89,18 @@ export function asidesIn(names: readonly string[]): {
   return { all: found.map(({ one }) => one), left: found.flatMap(({ name, one }) => (one.isUnderWay ? [] : [name])) };
 }
 
-/** What a target can do to finish what somebody else began. */
+/** The operations of a target for detached items of other processes. */
 export interface Finishing extends Movement {
   list(folder: string): AsyncIterable<TargetItem>;
-  /** If it is empty. */
+  /** Only if it is empty. */
   removeFolder(folder: string): Promise<void>;
   throwAway(path: string, former: string, trash: Trash): Promise<void>;
 }
 
 /**
- * Finishes what somebody began who is gone: what was renamed before it was looked at comes back, unless it is what was
- * seen and has been replaced, or is the job's own file; that goes to the trash. Where that is not possible now, it stays.
+ * Handles items that were detached by a process that no longer runs. An item that was not yet checked is put back. An
+ * item that is the one seen and was replaced, or is the job's own file, goes to the trash. Where neither is possible
+ * now, the item stays detached.
  */
 export async function finish(path: string, finishing: Finishing, signal: AbortSignal): Promise<void> {
   const one = asideOf(nameOf(path))!;
@@ -118,29 +122,30 @@ async function finishOne(path: string, former: string, one: DetachedName, finish
   const isTaken = (await finishing.look(former, signal)) !== undefined;
   if (!one.isOurs(found) && !(isTaken && one.isSeen(found))) return bringBack(path, former, finishing);
   const day = new Date().toISOString().slice(0, 10);
-  // Who did not want to keep it takes nothing from those who keep something in the same folder.
+  // A job that keeps no trash must not shorten the trash time of another job that uses the same folder.
   const { days, job } = one.kept ?? { days: UNNOTED_DAYS, job: 'unknown' };
   await finishing.throwAway(path, former, { day, days, job, by: 'a run of a job that was ended' });
 }
 
 /**
- * Whether what is the target's own, or another one's that lies in it, keeps a folder from going: what is aside is somebody's,
- * and a trash goes nowhere but into the trash.
+ * Whether an item with a target's own name prevents the removal of its folder: a detached item is in use, and a trash
+ * may only be moved into the trash.
  */
 export const holdsBack = (name: string, hasTrash: boolean): boolean => asideOf(name) !== undefined || !hasTrash;
 
-/** A folder that was moved away, and how it is emptied. */
+/** A folder that was moved away, and the operations to empty it. */
 export interface Emptying {
   list(folder: string): AsyncIterable<TargetItem>;
   removeFile(path: string): Promise<void>;
-  /** With what is the target's own in it. @throws Failure `target-not-empty` */
+  /** Including the target's own items in it. @throws Failure `target-not-empty` */
   removeFolder(path: string): Promise<void>;
 }
 
 /**
- * Removes a folder that was moved from `as` to `away`, item by item: who still works in it may have put something there.
- * @param isSeen asked about each item by its former path, a folder before what is in it
- * @returns the former path of something that stays; undefined: all of it is gone
+ * Removes a folder that was moved from `as` to `away`, item by item: a process that still works in it may have added
+ * items.
+ * @param isSeen called for each item with its former path, a folder before its content
+ * @returns the former path of an item that stays; undefined: all of it is removed
  */
 export async function removeSeen(
   away: string,
@@ -171,9 +176,9 @@ export async function removeSeen(
 }
 
 /**
- * One word for all that is in a folder, the same as long as names and identities are.
- * @param check asked about each item, a folder before what is in it
- * @param identity tells a file from another one, also after it was moved
+ * A digest of everything in a folder, equal as long as names and identities are.
+ * @param check called for each item, a folder before its content
+ * @param identity tells a file from another one, also after a move
  */
 export async function lookBelow(
   folder: string,

@@ -7,7 +7,7 @@ import type { Target } from './target.js';
 
 export type ConnectionOpenOptions = Omit<OpenOptions, 'password' | 'secrets' | 'rcloneConfiguration' | 'state'>;
 
-/** Opens the target that a connection stands for, with its secrets. @throws Failure as `openTarget`, `state-unsafe` */
+/** Opens the target of a connection, with its secrets. @throws Failure as `openTarget`, `state-unsafe` */
 export function openConnection(
   { secrets, state }: Pick<Connections, 'secrets' | 'state'>,
   connection: TargetConnection,

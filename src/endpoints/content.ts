@@ -6,7 +6,7 @@ import type { Content, ContentHash, HashKind, WriteOptions } from './target.js';
 
 const ALGORITHMS: Partial<Record<HashKind, string>> = { md5: 'md5', sha1: 'sha1', sha256: 'sha256' };
 
-/** Counts and hashes bytes on their way, to tell whether they are what was promised. */
+/** Counts and hashes bytes in transit, to verify them against the announced size and hash. */
 export class ContentCheck {
   readonly #hash: Hash | undefined;
   readonly #expected: ContentHash | undefined;
@@ -18,7 +18,7 @@ export class ContentCheck {
     this.#hash = algorithm ? createHash(algorithm) : undefined;
   }
 
-  /** Whether the bytes before a place must be seen, too, to continue there. */
+  /** Whether the bytes before a position must be read as well to continue there. */
   get seesAll(): boolean {
     return this.#hash !== undefined;
   }
@@ -28,12 +28,12 @@ export class ContentCheck {
     this.#hash?.update(chunk);
   }
 
-  /** Bytes that need not be hashed again. */
+  /** Skips bytes that need not be hashed again. */
   skip(bytes: number): void {
     this.bytes += bytes;
   }
 
-  /** Why the bytes are not those that were promised; undefined: they are. Ends the inspection. */
+  /** Why the bytes differ from the announced ones; undefined: they are equal. Ends the inspection. */
   fault(size: number): string | undefined {
     if (this.bytes !== size) return `${this.bytes} bytes instead of ${size}`;
     if (this.#hash && this.#hash.digest('hex') !== this.#expected!.value.toLowerCase())
@@ -42,7 +42,7 @@ export class ContentCheck {
   }
 }
 
-/** The bytes of a content from `start` on, inspected; ends with a Failure when there are more than promised. */
+/** The bytes of a content from `start` on, inspected; fails when there are more than announced. */
 export async function* inspected(
   content: Content,
   start: number,

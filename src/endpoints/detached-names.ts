@@ -5,70 +5,71 @@ import { ranSince } from '../base/process.js';
 import { childPath, nameOf, OWN_PREFIX, parentOf } from './paths.js';
 import type { Trash } from './target.js';
 
-// What leaves its place has a hidden name beside it until it is sure that it is what was seen. The name says all that is
-// needed to finish that without whoever began it: what it was called, what was seen, who has it, and how long it is to
-// stay in the trash. Where that does not fit into one name, the hidden name is that of a folder, in which it keeps its own.
+// An item that is to be removed or replaced is detached: renamed to a hidden name beside its place until it is verified
+// to be the one that was seen. The hidden name contains everything that another process needs to handle the item after
+// a crash: its former name, the identity that was seen, the owning process, and how long it is kept in the trash. Where
+// the former name does not fit, the hidden name is that of a folder, in which the item has its former name.
 
 const ASIDE_PREFIX = `${OWN_PREFIX}aside-`;
 const FOLDER = 'in-';
 /**
- * Whether it is a folder; host, process, time and number; what was seen, and what the job's own bytes are; days in the
- * trash, and whose they are; the name that it has otherwise, or its digest.
+ * Fields: whether it is a folder; host, process, time and number; the identity that was seen, and that of the job's own
+ * bytes; days in the trash, and the job; the former name, or its digest.
  */
 const ASIDE = new RegExp(
   `^${ASIDE_PREFIX.replaceAll('.', '\\.')}(${FOLDER})?(([0-9a-f]{4})-([0-9a-z]+)-([0-9a-z]+)-[0-9a-z]+)-([0-9a-f]{8})-([0-9a-f]{8})(?:-|~(\\d+)~([\\w-]+)~)(.+)$`,
   's',
 );
-/** Bytes of a name aside: some file systems and servers take fewer than others. */
+/** Longest hidden name, bytes: some file systems and servers permit less than others. */
 const MOST_NAME_BYTES = 200;
-/** After this what another machine has aside was left there, ms. */
+/** Age after which an item detached by another machine counts as abandoned, ms. */
 const GIVEN_UP_MS = 3600_000;
 
 const digest = (text: string, length: number): string =>
   createHash('sha256').update(text).digest('hex').slice(0, length);
 
-/** What an identity is shortened to. */
+/** Shortened digest of an identity. */
 const tagOf = (identity: string | undefined): string => (identity === undefined ? '0'.repeat(8) : digest(identity, 8));
 
 const HOST = digest(hostname(), 4);
-/** What this process has aside and goes on with. */
+/** Hidden names that this process is working on. */
 const underWay = new Set<string>();
 let count = 0;
 
 export interface DetachedName {
-  /** The name that it has otherwise; undefined: it is in a folder, under this name. */
+  /** The former name; undefined: the hidden name is that of a folder that contains the item under its former name. */
   readonly name: string | undefined;
-  /** The same for all names that a target may take for this one. */
+  /** Equal for all names that a target may treat as the former name. */
   readonly key: string;
-  /** How long it is to stay in the trash, and for whom; undefined: it was to be gone. */
+  /** How long the item is kept in the trash, and for which job; undefined: it was to be removed for good. */
   readonly kept: Pick<Trash, 'days' | 'job'> | undefined;
-  /** Whether it is what was seen before it was renamed. */
+  /** Whether the item is the one seen before the rename. */
   isSeen(identity: string): boolean;
-  /** Whether it is the job's own file, which was to take the name. */
+  /** Whether the item is the job's own file, which was to take the name. */
   isOurs(identity: string): boolean;
-  /** Somebody is about to bring it back or to take it away. */
+  /** A process is about to put it back or to remove it. */
   readonly isUnderWay: boolean;
 }
 
-/** What is to leave its place. */
+/** An item that is to be detached. */
 export interface Leaver {
-  /** Identifies what was seen at the place. */
+  /** Identity of the item that was seen at the path. */
   readonly seen: string;
-  /** Identifies the file that is to take the name. */
+  /** Identity of the file that is to take the name. */
   readonly ours?: string | undefined;
   readonly trash?: Trash | undefined;
 }
 
-/** How a target makes and removes the folder for what has a long name. */
+/** How a target creates and removes the folder for an item with a long name. */
 export interface AsideFolders {
   make(folder: string): Promise<void>;
-  /** If it is empty. */
+  /** Only if it is empty. */
   remove(folder: string): Promise<void>;
 }
 
 /**
- * Has a path for an item that is to leave its place, for as long as `use` takes. What is still there afterwards was left
- * there, and is found by the next listing.
+ * Provides a hidden path for an item for the duration of `use`. An item that is still there afterwards counts as
+ * abandoned and is handled by the next listing.
  */
 export async function aside<T>(
   path: string,
@@ -88,7 +89,7 @@ export async function aside<T>(
     try {
       return await use(childPath(folder, name));
     } finally {
-      // What cannot be removed now is by the next listing.
+      // A folder that cannot be removed now is removed by the next listing.
       await folders.remove(folder).catch((error: unknown) => {
         if (!isFailure(error)) throw error;
       });
@@ -98,7 +99,7 @@ export async function aside<T>(
   }
 }
 
-/** Undefined: it is no name of this kind. */
+/** Undefined: not the name of a detached item. */
 export function asideOf(name: string): DetachedName | undefined {
   const [, folder, token, host, pid, since, seen, ours, days, job, former] = ASIDE.exec(name) ?? [];
   if (former === undefined) return undefined;
@@ -116,12 +117,12 @@ export function asideOf(name: string): DetachedName | undefined {
   };
 }
 
-/** Of a name in any form and case that a target may take for it. */
+/** Digest of a name, independent of the form and case in which a target may treat it as the same. */
 const keyOf = (name: string): string => digest(name.normalize('NFC').toLowerCase(), 16);
 
 /**
- * Of the folder that was listed last, what was aside. Its listing alone does not tell: what is renamed in the middle of it
- * may show under neither name, and so the folder is looked into once more before anything counts as missing.
+ * The detached items of the folder that was listed last. A listing alone is not enough: an item that is renamed during
+ * it may appear under neither name, so the folder is read once more before an item counts as missing.
  */
 export class DetachedNames {
   #folder: string | undefined;
@@ -134,7 +135,7 @@ export class DetachedNames {
     this.#isSure = false;
   }
 
-  /** @param look what is aside in the item's folder now */
+  /** @param look lists the detached items that are in the item's folder now */
   async has(path: string, look: (folder: string) => Promise<readonly DetachedName[]>): Promise<boolean> {
     const folder = parentOf(path);
     const key = keyOf(nameOf(path));

@@ -2,8 +2,8 @@ import { statSync } from 'node:fs';
 import { Failure } from '../base/errors.js';
 
 /**
- * The file by which the key of a server is checked. Nothing, a device and what is not there would let any server be the one
- * that was meant, and have the password.
+ * The file with known server keys. An empty value, a device or a missing file would accept any server, which would then
+ * receive the password.
  * @throws Failure `host-unchecked`
  */
 export function knownHostsFile(given: string): string {

@@ -2,9 +2,9 @@ import { type ChildProcessWithoutNullStreams, type SpawnOptionsWithoutStdio, spa
 import { Failure } from '../base/errors.js';
 
 /**
- * Starts a program with pipes; what comes of it later, the event `error` among it, is the caller's to listen to.
- * @throws Failure `target-failed` where this process can open nothing more: then there are no pipes (child_process.js
- * of Node 20), and whoever took them for granted would not get to listen to the error either
+ * Starts a program with pipes; the caller listens to later events, including `error`.
+ * @throws Failure `target-failed` where this process has no free descriptors: then there are no pipes (child_process.js
+ * of Node 20), and a caller that uses them unchecked would fail before it listens to the error
  */
 export function launch(
   program: string,

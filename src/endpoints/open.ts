@@ -7,20 +7,20 @@ import type { Target } from './target.js';
 
 type Opener = (definition: TargetDefinition, options: OpenOptions) => Promise<Target>;
 
-/** Of a network share by its own name, not the folder where it is mounted. */
+/** Whether the URI is the name of a network share, not the folder where it is mounted. */
 export const isShareName = (uri: string): boolean => /^(?:\\\\|\/\/|smb:)/i.test(uri);
 
 const OPENERS: Readonly<Record<string, Opener>> = {
   fs: openFolder,
-  // A network share is a folder where it is mounted; its own name does without.
+  // A mounted network share is a folder; a share given by its own name needs no mount.
   nfs: (definition, options) => (isShareName(definition.uri) ? openSmb : openFolder)(definition, options),
   smb: openSmb,
   rsync: openRsync,
 };
 
 /**
- * Opens a target and learns its rules. Whoever opens it closes it.
- * @throws Failure of `catalogue-targets.ts`, `usage` for a definition that cannot be one
+ * Opens a target and determines its rules. The caller closes it.
+ * @throws Failure of `catalogue-targets.ts`, `usage` for an invalid definition
  */
 export function openTarget(definition: TargetDefinition, options: OpenOptions): Promise<Target> {
   return (OPENERS[definition.platform] ?? openRclone)(definition, options);

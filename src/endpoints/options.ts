@@ -1,10 +1,10 @@
-/** What an option of a connection is, for users of the HTTP API. */
+/** An option of a connection, for users of the HTTP API. */
 export interface TargetOption {
-  /** Its value is kept among the secrets. */
+  /** Its value is stored with the secrets. */
   readonly secret?: true;
-  /** It says where the account is: with another value, saved secrets go elsewhere. */
+  /** It determines the server or account: with another value, saved secrets would be sent elsewhere. */
   readonly where?: true;
-  /** Why a value cannot be used; undefined: it can. */
+  /** Why a value is refused; undefined: it is valid. */
   check?(value: string): string | undefined;
 }
 
@@ -15,17 +15,17 @@ const SECRET: TargetOption = { secret: true };
 const WHERE: TargetOption = { where: true };
 const PORT: TargetOption = { where: true, check: (value) => (/^\d{1,5}$/.test(value) ? undefined : 'it is no port') };
 
-/** Where Google's libraries may send what a service account's key signs. */
+/** Token addresses of a service account's key that are accepted: Google's libraries send signed requests there. */
 const GOOGLE = ['https://oauth2.googleapis.com/', 'https://accounts.google.com/'];
 
-/** Other types of Google's credentials name files to read, programs to run and addresses to ask (AIP-4117). */
+/** Other types of Google credentials name files to read, programs to run and addresses to request (AIP-4117). */
 const serviceAccount: TargetOption = {
   secret: true,
   check(value) {
     try {
       const key = JSON.parse(value) as Record<string, unknown>;
       const { type, token_uri: where = GOOGLE[0] } = key;
-      // Go takes `Token_URI` for token_uri as well, and of two the last one.
+      // Go accepts `Token_URI` for token_uri as well, and takes the last one of duplicates.
       if (Object.keys(key).some((name) => !/^[a-z0-9_]+$/.test(name))) return 'it has keys that no such key has';
       if (type !== 'service_account') return 'it is no key of a service account';
       if (typeof where !== 'string' || !GOOGLE.some((one) => where.startsWith(one)))
@@ -37,7 +37,7 @@ const serviceAccount: TargetOption = {
   },
 };
 
-/** It becomes a part of the server's name. */
+/** It becomes a part of the server's host name. */
 const REGION: TargetOption = {
   where: true,
   check: (value) => (/^[a-z0-9_-]*$/i.test(value) ? undefined : 'it is no region'),
@@ -48,9 +48,9 @@ const smb: Options = { domain: WHERE, protection: PLAIN };
 const onedrive: Options = { ...ownApp, drive_id: PLAIN, drive_type: PLAIN, region: PLAIN, expose_onenote_files: PLAIN };
 
 /**
- * The options that users of the HTTP API may set, by platform. What is missing here can be set on the machine alone
+ * The options that users of the HTTP API may set, by platform. All others can only be set on the machine itself
  * (`procorefs connections add`): options that name programs, files of the machine, proxies, other addresses, or that
- * weaken the check of a server's identity. The meaning of each: rclone's page of the storage; of `smb`, smbclient(1).
+ * weaken the check of a server's identity. Their meaning: rclone's page of the storage; for `smb`, smbclient(1).
  */
 export const OPTIONS: Readonly<Record<string, Options>> = {
   fs: {},

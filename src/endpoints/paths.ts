@@ -4,19 +4,21 @@ import { judgeName, judgePath } from '../names/judge.js';
 import { NAME_BYTES } from '../names/linux.js';
 import type { SeenContent, TargetRules, WriteOptions } from './target.js';
 
-/** Begins the names of what targets keep for themselves, in any folder: roots of targets lie in each other. */
+/**
+ * Prefix of the names that targets reserve for themselves, in any folder: a target may contain the root of another one.
+ */
 export const OWN_PREFIX = '.procorefs-';
 
-/** Begins the names of files that are not complete yet. */
+/** Prefix of the names of incomplete files. */
 export const PART_PREFIX = `${OWN_PREFIX}part-`;
 
-/** Begins the names that older versions gave to what they moved aside, which nobody may have looked at. */
+/** Prefix of the names that older versions gave to detached items, which may never have been checked. */
 export const FORMER_ASIDE = `${PART_PREFIX}aside-`;
 
-/** Below the root: what jobs deleted or overwrote, a folder a day. */
+/** The trash, below the root: items that jobs deleted or overwrote, in one folder a day. */
 export const TRASH = `${OWN_PREFIX}trash`;
 
-/** Days after which a part that nobody continued is removed. */
+/** Days after which a part that was not continued is removed. */
 export const PART_DAYS = 7;
 
 export const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
@@ -25,14 +27,14 @@ export const parentOf = (path: string): string => path.slice(0, Math.max(0, path
 
 export const childPath = (folder: string, name: string): string => (folder === '' ? name : `${folder}/${name}`);
 
-/** Whether an item is this or another target's own, and no business of those who list it. */
+/** Whether an item belongs to this or another target itself, and is therefore hidden. */
 export const isOwn = (name: string): boolean => name.startsWith(OWN_PREFIX);
 
-/** The order in which targets list: that of UTF-16 code units, by which JavaScript compares strings. */
+/** The order of listings: by UTF-16 code units, as JavaScript compares strings. */
 export const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
   a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 
-/** What tells content that one writer brings from any other. */
+/** Identifies the content of one writer. */
 export const contentKey = ({
   size,
   mtime,
@@ -41,19 +43,19 @@ export const contentKey = ({
   writer,
 }: Omit<WriteOptions, 'signal'>): readonly unknown[] => [size, mtime, version ?? hash?.value, writer];
 
-/** The part that a write of this content continues: the same for the same name and content of one writer. */
+/** Path of the part for a write: the same for the same name, content and writer. */
 export function partPath(path: string, options: Omit<WriteOptions, 'signal'>): string {
   const key = JSON.stringify([nameOf(path), ...contentKey(options)]);
   const tag = createHash('sha256').update(key).digest('hex').slice(0, 16);
   return childPath(parentOf(path), PART_PREFIX + tag);
 }
 
-/** Whether bytes that an attempt left are the beginning of this content. Size and time do not tell. */
+/** Whether the bytes of an earlier attempt are the beginning of this content. Size and time cannot prove it. */
 export const continues = ({ version, hash }: Omit<WriteOptions, 'signal'>): boolean =>
   version !== undefined || hash !== undefined;
 
 /**
- * Refuses what is no path below the root, whoever asks for it: remote names are hostile input.
+ * Refuses a path that is not below the root, wherever it comes from: remote names are untrusted input.
  * @throws Failure `target-name-refused`
  */
 export function checkPath(path: string, target: string): void {
@@ -64,7 +66,7 @@ export function checkPath(path: string, target: string): void {
 }
 
 /**
- * A path that a new file or folder may have: below the root, not one of the target's own, and as the rules want it.
+ * Checks the path of a new file or folder: below the root, not a reserved name, and valid by the rules.
  * @throws Failure `target-name-refused`
  */
 export function checkNewPath(path: string, rules: TargetRules, target: string): void {
@@ -92,13 +94,13 @@ export function checkNewFile(path: string, { size }: WriteOptions, rules: Target
     throw new Failure('target-too-large', { target, path, why: `${size} of at most ${rules.maxFileSize} bytes` });
 }
 
-/** Names that are tried in the trash: of more, a server says that all of them are taken, and what is moved there tells. */
+/** Names that are tried in the trash. If a server reports all of them as taken, the move itself shows the error. */
 const MOST_PLACES = 5000;
 
 /**
- * A place in the trash that is free: `PATH`, `PATH (2)`, … The folders above it are there or can be made: where a file
- * went before, a folder that had its name later is `NAME (2)`.
- * @param look is asked only about what is in a folder, or in one that is not there
+ * A free path in the trash: `PATH`, `PATH (2)`, … Its parent folders exist or can be created: where an earlier file has
+ * the name of a folder, the folder becomes `NAME (2)`.
+ * @param look is only called for paths whose parent is a folder or does not exist, never below a file
  */
 export async function trashPlace(
   path: string,
@@ -121,7 +123,7 @@ export async function trashPlace(
   return at;
 }
 
-/** `NAME (2)`; of a long name the beginning, so that it stays a name everywhere. */
+/** `NAME (2)`; a long name is cut, so that it stays valid everywhere. */
 function numberedName(name: string, n: number): string {
   const suffix = ` (${n})`;
   const characters = [...name];
@@ -129,10 +131,13 @@ function numberedName(name: string, n: number): string {
   return characters.join('') + suffix;
 }
 
-/** A day as the trash names its folders. */
+/** Whether a name is that of a day's folder in the trash. */
 export const isTrashDay = (name: string): boolean => /^\d{4}-\d\d-\d\d$/.test(name);
 
-/** Whether what is there is what was seen: by version or hash where both have one, else by size and time, within the grain. */
+/**
+ * Whether an item is in the state that was seen: by version or hash where both have one, else by size and time, within
+ * the grain.
+ */
 export function isAsExpected(
   found: SeenContent | undefined,
   expected: SeenContent | null | undefined,

@@ -1,8 +1,8 @@
 const HIDDEN = '[secret]';
 
 /**
- * An address without the password that may stand in it: `scheme://user:password@host`, `//user:password@server/share`,
- * `user:password@host:folder`. Where it could be read in two ways, that counts which shows less.
+ * An address without its password: `scheme://user:password@host`, `//user:password@server/share`,
+ * `user:password@host:folder`. Where it can be parsed in two ways, the one that shows less is used.
  */
 export function redactedUri(uri: string): string {
   const [, start = '', rest = ''] = /^((?:[a-z][a-z0-9+.-]*:)?[/\\]{2})?(.*)$/is.exec(uri) ?? [];
@@ -12,7 +12,7 @@ export function redactedUri(uri: string): string {
   const authority = slash < 0 ? rest : rest.slice(0, colon + slash);
   const at = authority.lastIndexOf('@');
   if (at > colon) return hide(start, rest, colon, at);
-  // A password may have a slash in it; a port and a folder may not be taken for one.
+  // A password may contain a slash; a port or folder must not be taken for one.
   const last = rest.lastIndexOf('@');
   const after = rest.slice(colon + 1, last);
   const isFolder = start === '' ? /^[/\\]/.test(after) || !rest.slice(last).includes(':') : /^\d*[/\\]/.test(after);

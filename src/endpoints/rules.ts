@@ -1,7 +1,7 @@
 import { type PlatformName, platforms } from '../names/platforms.js';
 import type { TargetRules } from './target.js';
 
-/** What a platform's row says, as the rules of a target; `found` is what was seen on opening it. */
+/** The rules of a target from its platform's row; `found` are those detected when it was opened. */
 export function rulesOf(platform: PlatformName, found: Partial<TargetRules> = {}): TargetRules {
   const row = platforms[platform];
   const { features } = row;

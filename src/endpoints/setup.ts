@@ -9,7 +9,7 @@ import { knownHostsFile } from './known-hosts.js';
 import { signsIn } from './rclone/types.js';
 import type { TargetRules, TargetTest } from './target.js';
 
-/** What a person says of a new target. */
+/** The fields of a new target, as a person enters them. */
 export interface TargetWords {
   readonly name: string | undefined;
   readonly platform: string;
@@ -18,11 +18,11 @@ export interface TargetWords {
   readonly options: Readonly<Record<string, string>>;
   readonly secrets: Readonly<Record<string, Secret>>;
   readonly password: Secret | undefined;
-  /** Of a folder: the one that no link may lead out of. */
+  /** For a folder: the folder that no link may lead out of. */
   readonly within?: string | undefined;
 }
 
-/** Writes a target down; it was not tested yet. @throws Failure `usage`, as `Connections.addTarget` */
+/** Stores a target without a test. @throws Failure `usage`, as `Connections.addTarget` */
 export function defineTarget(connections: Connections, words: TargetWords): TargetConnection {
   const { platform, username, options, secrets, password, within } = words;
   const name = connections.free(words.name, platform);
@@ -54,13 +54,13 @@ function refuseAnyKey({ known_hosts_file: file }: TargetWords['options']): void 
   if (file !== undefined) knownHostsFile(file);
 }
 
-/** A token or a service account's key among the options needs nobody at a browser. */
+/** With a token or a service account's key among the options no browser sign-in is needed. */
 export const hasToken = ({ secretOptions = [], options = {} }: TargetConnection): boolean =>
   [...secretOptions, ...Object.keys(options)].some((name) =>
     ['token', 'service_account_credentials', 'service_account_file', 'access_token', 'env_auth'].includes(name),
   );
 
-/** Looks whether a target is there and may be written; leaves nothing behind. @throws Failure as `openTarget` does */
+/** Checks that a target is reachable and writable; leaves nothing behind. @throws Failure as `openTarget` does */
 export async function testTarget(
   connections: Connections,
   connection: TargetConnection,
@@ -74,7 +74,7 @@ export async function testTarget(
   }
 }
 
-/** Rules as they are shown. */
+/** Rules in their JSON form. */
 export const rulesJson = ({ names, ...rules }: TargetRules) => ({
   ...rules,
   characters: names.characters,

@@ -12,7 +12,7 @@ export interface ContentHash {
 
 /** A file or folder of a target, as it is stored there. */
 export interface TargetItem {
-  /** From the target's root, names separated by `/`, no slash before or after it; the root itself is `''`. */
+  /** Path from the target's root, names separated by `/`, no leading or trailing slash; the root itself is `''`. */
   readonly path: string;
   readonly name: string;
   readonly folder: boolean;
@@ -22,57 +22,63 @@ export interface TargetItem {
   readonly mtime: number | undefined;
   readonly hash?: ContentHash;
   readonly hidden?: boolean;
-  /** Tells this item from another that takes its name, also after it was moved, where the target says so. */
+  /**
+   * Identifies the item also after a move, where the target provides that; another item with the same name has another
+   * id.
+   */
   readonly id?: string;
-  /** Nobody but its owner may read it; absent where the target keeps no permissions. */
+  /** Only its owner may read it; absent where the target keeps no permissions. */
   readonly ownerOnly?: boolean;
   /**
-   * What takes the name but cannot be copied: a symbolic link, a socket, a device (`type`), or a name that is not text
-   * (`name`, with U+FFFD for its bad bytes). It is never followed, read or replaced.
+   * The item exists but cannot be copied: a symbolic link, a socket, a device (`type`), or a name that is not text
+   * (`name`, with U+FFFD for its invalid bytes). It is never followed, read or replaced.
    */
   readonly unusable?: 'type' | 'name';
 }
 
-/** What somebody saw of a file. Where both sides know a version, or a hash of one kind, that decides; else size and time do. */
+/**
+ * State of a file as the caller last saw it. Where both sides have a version, or a hash of the same kind, that is
+ * compared; else size and time.
+ */
 export interface SeenContent {
   readonly size: number;
   readonly mtime: number | undefined;
   readonly hash?: ContentHash;
-  /** As a platform with versions names the content. */
+  /** The version's id, on a platform with versions. */
   readonly version?: string;
 }
 
-/** Where what leaves its place stays for a while, and for how long. */
+/** Where deleted and replaced items are kept, and for how long. */
 export interface Trash {
-  /** `2026-01-31`: the day's folder in `.procorefs-trash`. */
+  /** `2026-01-31`: name of the day's folder in `.procorefs-trash`. */
   readonly day: string;
-  /** Days that it stays at least. */
+  /** Minimum number of days that the item is kept. */
   readonly days: number;
-  /** Id of the job that puts it there: letters, digits and dashes. */
+  /** Id of the job that puts the item there: letters, digits and dashes. */
   readonly job: string;
-  /** Who that is, for people. */
+  /** Name of the job, for people. */
   readonly by: string;
 }
 
-/** A day's folder of the trash that is gone. */
+/** A day's folder that was removed from the trash. */
 export interface Emptied {
-  /** The folder with a file system of its own that it was in; absent: the root. */
+  /** The folder, with a file system of its own, that contained the trash; absent: the root. */
   readonly top?: string;
   readonly day: string;
   /** Days that it was kept. */
   readonly days: number;
-  /** Ids of the jobs that noted that they put something there. */
+  /** Ids of the jobs whose notes say that they put something there. */
   readonly jobs: readonly string[];
 }
 
-/** How an item leaves its place. */
+/** How an item is removed from its place. */
 export interface DiscardOptions<Item extends TargetItem = TargetItem> {
   /**
-   * Whether an item below the folder that goes is one that was seen, as it was seen. All of them are asked about, each
-   * folder before what is in it, before anything is touched. Absent: nothing may be in the folder.
+   * Whether an item below the removed folder is one that the caller has seen, in the same state. Called for every item,
+   * each folder before its content, before anything is changed. Absent: the folder must be empty.
    */
   isSeen?(below: Item): boolean;
-  /** Absent: it is gone. */
+  /** Absent: the item is removed for good. */
   readonly trash?: Trash;
   readonly signal: AbortSignal;
 }
@@ -80,89 +86,91 @@ export interface DiscardOptions<Item extends TargetItem = TargetItem> {
 /** The `id` of a folder on which another file system is mounted. */
 export const MOUNT_ID = 'mount';
 
-/** What a target can do: its platform's row, and what was found when it was opened. */
+/** What a target supports: its platform's row, and what was detected when it was opened. */
 export interface TargetRules {
   readonly platform: PlatformName;
-  /** What names and paths (from the target's root) may be. */
+  /** Limits of names and paths (from the target's root). */
   readonly names: PlatformRules;
   /** `A.txt` and `a.txt` are one file. */
   readonly caseInsensitive: boolean;
-  /** Composed and decomposed characters are one: a name may be listed in another form than it was given in. */
+  /** Composed and decomposed characters are equal: a listing may show a name in another form than it was written in. */
   readonly normalizes: boolean;
   /** Bytes of the largest file; undefined: no limit. */
   readonly maxFileSize: number | undefined;
-  /** Endings of names that are refused, lower case, with their dot. */
+  /** File extensions that are refused, lower case, with their dot. */
   readonly restrictedTypes: readonly string[];
-  /** Seconds: times that differ by less are equal. */
+  /** Seconds: times that differ by less than this are equal. */
   readonly timeGrain: number;
-  /** Writes can say the time of modification. */
+  /** Writes can set the time of modification. */
   readonly setsTimes: boolean;
-  /** A file is replaced in one step: readers see the old bytes or the new ones. */
+  /** A file is replaced atomically: readers see the old bytes or the new ones. */
   readonly replacesAtOnce: boolean;
-  /** A write that was cut goes on where it stopped. */
+  /** An interrupted write continues where it stopped. */
   readonly resumes: boolean;
-  /** Folders exist of themselves, also empty ones. */
+  /** Folders are items of their own, so that empty ones exist. */
   readonly emptyFolders: boolean;
-  /** Hashes that `list` and `stat` give, or `write` checks with the server. */
+  /** Hashes that `list` and `stat` return, or that `write` verifies with the server. */
   readonly hashes: readonly HashKind[];
-  /** Writes at once that the target takes well. */
+  /** Number of parallel writes that the target handles well. */
   readonly parallelWrites: number;
-  /** Items can be for their owner alone: folders 0700, files 0600. */
+  /** Items can be restricted to their owner: folders 0700, files 0600. */
   readonly keepsPrivacy: boolean;
-  /** Forms of content that it reads where they lie; of all others it makes a local file first. */
+  /** Forms of content that the target reads in place; any other is first copied to a local file. */
   readonly reads: readonly ContentForm[];
 }
 
 /** How content can be read: by `Content.open`, as `Content.file`, or as `Content.descriptor`. */
 export type ContentForm = 'stream' | 'file' | 'descriptor';
 
-/** Bytes that go to a target. */
+/** Bytes to be written to a target. */
 export interface Content {
-  /** A stream of the bytes from `start` on; called again when a write goes on after a break. */
+  /** A stream of the bytes from `start` on; called again when an interrupted write continues. */
   open(start: number, signal: AbortSignal): Promise<Readable>;
-  /** The path of a regular file (as lstat(2) sees it) that holds just these bytes, if there is one. It must not change. */
+  /** The path of a regular file (as lstat(2) sees it) with exactly these bytes, if there is one. It must not change. */
   readonly file?: string;
   /**
-   * A descriptor of this process, open for reading, of a file that holds just these bytes, if there is one. Its offset
-   * is not to be used. To other programs it is a symbolic link in `/proc`, which not all of them follow.
+   * A descriptor of this process, open for reading, of a file with exactly these bytes, if there is one. Its offset
+   * must not be used. Other programs see it as a symbolic link in `/proc`, which not all of them follow.
    */
   readonly descriptor?: number;
 }
 
 export interface WriteOptions {
-  /** Bytes. Content of another length fails with `target-damaged`. */
+  /** Bytes. Content of any other length fails with `target-damaged`. */
   readonly size: number;
-  /** Seconds since the epoch; left to the target when absent. */
+  /** Seconds since the epoch; absent: chosen by the target. */
   readonly mtime?: number;
-  /** Of the whole content: checked before the file gets its name. */
+  /** Hash of the whole content: verified before the file gets its name. */
   readonly hash?: ContentHash;
-  /** What had the name goes to the trash in the same step; else it is gone. */
+  /** The replaced file goes to the trash in the same step; absent: it is removed for good. */
   readonly trash?: Trash;
-  /** Names these very bytes: a cut write of them is continued. Without it, or a hash, it begins anew. */
+  /**
+   * Identifies these bytes: an interrupted write of them is continued. Without it, or a hash, the write starts anew.
+   */
   readonly version?: string;
-  /** Whose write it is: nobody continues, or writes into, what another one has begun. */
+  /** Identifies the writer: no other writer continues this write or writes into its part. */
   readonly writer?: string;
   /**
-   * What the caller saw under this name; null: nothing. If something else is there just before the new file would take
-   * the name: `target-changed`. Left out: whatever is there is replaced.
+   * State of the file under this name as the caller saw it; null: no such file. If another state is found just before
+   * the new file takes the name, the write fails with `target-changed`. Absent: any file is replaced.
    */
   readonly expected?: SeenContent | null;
-  /** For its owner alone, from its first byte on, if `rules.keepsPrivacy`. */
+  /** Restricted to its owner from the first byte on, if `rules.keepsPrivacy`. */
   readonly private?: boolean;
-  /** Bytes that have arrived so far, from time to time. */
+  /** Called from time to time with the number of bytes that have arrived. */
   progress?(bytes: number): void;
-  /** All bytes have arrived; what is left is a wait for the target's disk, in which other files can come. */
+  /** All bytes have arrived. While the write waits for the target's disk, other files can be sent. */
   arrived?(): void;
   readonly signal: AbortSignal;
 }
 
-/** What `connections test` shows. */
+/** The result that `connections test` shows. */
 export interface TargetTest {
   readonly root: string;
   readonly writable: boolean;
-  /** Why not. */
+  /** Why the target cannot be used. */
   readonly why?: string;
-  /** Bytes; undefined where the target does not say. */
+  /** Bytes; undefined where the target does not report it. */
   readonly free?: number;
   readonly total?: number;
   /** `ext4`, `SMB 3.1.1`, `webdav`, … */
@@ -170,74 +178,75 @@ export interface TargetTest {
 }
 
 /**
- * A tree of files somewhere: a folder, a share, a server, a cloud. Paths are those of `TargetItem.path`; one that could
- * lead out of the root (`..`, an empty name, a symbolic link on the way) fails with `target-outside` or
- * `target-name-refused`. Names that the target cannot hold fail with `target-name-refused`: making them fit is the
+ * A tree of files: a folder, a share, a server, a cloud. Paths are those of `TargetItem.path`; a path that could lead
+ * out of the root (`..`, an empty name, a symbolic link on the way) fails with `target-outside` or
+ * `target-name-refused`. Names that the target cannot hold fail with `target-name-refused`: encoding them is the
  * caller's work. All methods throw Failures of `catalogue-targets.ts`, or the signal's reason; after
  * `target-unreachable`, `target-throttled` and `target-busy` the same call may succeed later.
  *
- * What begins with `.procorefs-`, in any folder, is the target's own, or that of another one that lies in it: never listed,
- * and no names for others. What a change was about when its process ended is brought back, or put into the trash, by the
- * next listing of its folder.
+ * Names that begin with `.procorefs-`, in any folder, belong to this target or to another one within it: they are never
+ * listed and never accepted for other items. An item that was detached by a process that ended is restored, or put into
+ * the trash, by the next listing of its folder.
  */
 export interface Target {
   readonly rules: TargetRules;
   /** For messages: `/srv/share`, `//server/share/a`, `webdav:a`. */
   readonly root: string;
-  /** Of a folder of this machine: where the file system is mounted that it lies on. */
+  /** For a folder of this machine: the mount point of its file system. */
   readonly mountpoint?: string | undefined;
   /**
    * The children of one folder, sorted by name in the order of UTF-16 code units, so that two trees can be merged.
-   * Parts of broken writes that nobody continued for a week are removed on the way.
+   * Parts of interrupted writes that were not continued for a week are removed as well.
    * @throws Failure `target-missing`
    */
   list(folder: string, signal: AbortSignal): AsyncIterable<TargetItem>;
   /**
-   * Whether an item that a listing and a look do not show has another name for the moment, because somebody is about to
-   * replace it: then it is not missing.
+   * Whether an item that neither `list` nor `stat` finds is detached (renamed for a moment) because it is about to be
+   * replaced: then it is not missing.
    */
   isAside(path: string, signal: AbortSignal): Promise<boolean>;
-  /** Undefined: there is no such item. */
+  /** Undefined: the item does not exist. */
   stat(path: string, signal: AbortSignal): Promise<TargetItem | undefined>;
   /** The bytes of a file from `start` on. The stream fails with a Failure as well. @throws Failure `target-missing` */
   read(path: string, options: { readonly start?: number; readonly signal: AbortSignal }): Promise<Readable>;
   /**
-   * Writes a file; its folder must exist. It gets its name when its bytes are complete, checked and on the target's
-   * disk, as far as it says so; what had the name is replaced. After a failure the next write of the same content by
-   * the same writer goes on where this one stopped, if `rules.resumes` and a version or hash says that it is the same. What is replaced must be what was `expected`; what turns out to be
-   * another file goes back.
+   * Writes a file; its folder must exist. The file gets its name when its bytes are complete, verified and on the
+   * target's disk, as far as the target reports that; a file with that name is replaced. After a failure the next write
+   * of the same content by the same writer continues where this one stopped, if `rules.resumes` and a version or hash
+   * proves that the content is the same. The replaced file must be the `expected` one; any other is put back.
    */
   write(path: string, content: Content, options: WriteOptions): Promise<TargetItem>;
   /**
-   * Makes a folder, and those above it; one that is there is fine, and stays as it is.
-   * @param options private: for its owner alone, if `rules.keepsPrivacy`; those above it are as others
+   * Creates a folder and its missing parents; an existing folder is left as it is.
+   * @param options private: restricted to its owner, if `rules.keepsPrivacy`; created parents have the usual
+   * permissions
    */
   mkdir(path: string, signal: AbortSignal, options?: { readonly private?: boolean }): Promise<void>;
-  /** Takes from an item what others may do with it, if `rules.keepsPrivacy`. */
+  /** Removes all permissions of others from an item, if `rules.keepsPrivacy`. */
   protect(path: string, signal: AbortSignal): Promise<void>;
   /**
-   * Takes an item away, into the trash or for good. A file goes only while it is what `seen` says, a folder only while all
-   * that is in it is what the caller has seen. It is renamed first, and looked at again: what turns out to be another one
-   * goes back under its name, or under that of a conflict. Missing is fine.
-   * @throws Failure `target-changed`: it is not what was seen, and is kept; of a folder, all of it
+   * Removes an item, into the trash or for good. A file is removed only while it is in the state `seen`, a folder only
+   * while everything in it was seen by the caller. The item is renamed first and then checked again: another item is
+   * put back under its name, or under a conflict name. A missing item is not an error.
+   * @throws Failure `target-changed`: the item is not the one seen, and is kept; of a folder, all of it
    */
   discard(seen: TargetItem, options: DiscardOptions): Promise<void>;
-  /** Removes an empty folder. Missing is fine. @throws Failure `target-not-empty` */
+  /** Removes an empty folder. A missing one is not an error. @throws Failure `target-not-empty` */
   removeFolder(path: string, signal: AbortSignal): Promise<void>;
-  /** Moves or renames a file or folder; the new place must be free. @throws Failure `target-exists`, `target-missing` */
+  /** Moves or renames a file or folder; no item may exist at `to`. @throws Failure `target-exists`, `target-missing` */
   move(from: string, to: string, signal: AbortSignal): Promise<void>;
-  /** Sets a time of modification, if `rules.setsTimes`; a folder's as far as the target can. */
+  /** Sets a time of modification, if `rules.setsTimes`; that of a folder as far as the target can. */
   setTime(path: string, mtime: number, signal: AbortSignal): Promise<void>;
   /**
-   * Removes what has been in the trash as long as was noted when it went there. What nobody noted anything of stays for
-   * `days`, and for 30 at least.
+   * Removes items from the trash after the time in their notes. A day's folder without a note is kept for `days`, and
+   * for at least 30.
    * @param today `2026-01-31`
    */
   emptyTrash(
     options: { readonly today: string; readonly days: number },
     signal: AbortSignal,
   ): Promise<readonly Emptied[]>;
-  /** Looks whether the target is there and may be written; leaves nothing behind. */
+  /** Checks that the target is reachable and writable; leaves nothing behind. */
   test(signal: AbortSignal): Promise<TargetTest>;
   close(): Promise<void>;
 }

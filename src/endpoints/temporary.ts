@@ -4,25 +4,25 @@ import { errnoOf, Failure } from '../base/errors.js';
 import { ranSince } from '../base/process.js';
 import { PART_DAYS } from './paths.js';
 
-/** Makes a private folder (0700), which whoever asked removes. */
+/** Creates a private folder (0700), which the caller removes. */
 export type MakeFolder = (purpose: string) => Promise<string>;
 
-/** `PURPOSE-PID-SINCE-RANDOM`: whose it is, and since when (milliseconds since the epoch). */
+/** `PURPOSE-PID-SINCE-RANDOM`: the owning process, and its start time (milliseconds since the epoch). */
 const OWNED = /-(\d+)-(\d+)-[^-]+$/;
 const DAY_MS = 86_400_000;
 
-/** Where content is made complete before it is sent: what broke off is found there by the next attempt. */
+/** Where content is completed before it is sent: the next attempt finds interrupted content there. */
 export const stagingPath = (state: string): string => join(state, 'jobs', 'staging');
 
 const temporaryPath = (state: string): string => join(state, 'temporary');
 
-/** State folders that this process has swept. */
+/** State folders that this process has cleaned up. */
 const swept = new Map<string, Promise<void>>();
 
 /**
- * Folders for what is secret or of use to one process only. They lie below the state folder and not in the system's
- * folder for temporary files: what a killed process leaves is behind a folder 0700, and removed by the next one.
- * @throws Failure `disk-full`, `target-failed` where there can be none
+ * Creates folders for secrets and for data of one process. They are below the state folder and not in the system's
+ * temporary folder: the files of a killed process stay behind a folder 0700, and the next process removes them.
+ * @throws Failure `disk-full`, `target-failed` if the folder cannot be created
  */
 export function temporaryIn(state: string): MakeFolder {
   return async (purpose) => {
@@ -40,21 +40,21 @@ export function temporaryIn(state: string): MakeFolder {
   };
 }
 
-/** Removes what processes left that are gone, and what was staged and not asked for again in a week. */
+/** Removes the folders of processes that have ended, and staged files that were not used for a week. */
 export async function sweepTemporary(state: string): Promise<void> {
   await removeFrom(temporaryPath(state), (name) => {
     const [, pid, since] = OWNED.exec(name) ?? [];
     return Promise.resolve(pid === undefined || !ranSince(Number(pid), Number(since)));
   });
   const old = Date.now() - PART_DAYS * DAY_MS;
-  // A staged file bears the time of its content: when it was touched last is its change time.
+  // A staged file has the time of its content as its mtime: its last use is its ctime.
   await removeFrom(stagingPath(state), async (name) => {
     const found = await lstat(join(stagingPath(state), name)).catch(() => undefined);
     return found !== undefined && found.ctimeMs < old;
   });
 }
 
-/** A process that begins with its first target, as a command does, sweeps then. */
+/** A process that starts with its first target, such as a command, cleans up then. */
 function sweepOnce(state: string): Promise<void> {
   const known = swept.get(state) ?? sweepTemporary(state);
   swept.set(state, known);

@@ -2,11 +2,11 @@ import { hostname } from 'node:os';
 import { isTrashDay, TRASH } from './paths.js';
 import type { Emptied, Trash } from './target.js';
 
-/** Days for which trash is kept that nobody noted anything of. */
+/** Days that a day's folder without a note is kept. */
 export const UNNOTED_DAYS = 30;
 const DAY_MS = 86_400_000;
 
-/** `2026-01-31.keep-30.JOB.json`: how long a day's folder is kept at least stands in names, so that one list tells all. */
+/** `2026-01-31.keep-30.JOB.json`: the minimum number of days is in the name, so that one listing is enough. */
 const NOTE = /^(\d{4}-\d\d-\d\d)\.keep-(\d+)\.([\w-]+)\.json$/;
 
 export interface TrashNote {
@@ -14,22 +14,21 @@ export interface TrashNote {
   readonly text: string;
 }
 
-/** What is put beside a day's folder when something goes into it. */
+/** The note beside a day's folder, written when an item is put into it. */
 export const trashNoteOf = ({ day, days, job, by }: Trash): TrashNote => ({
   path: `${TRASH}/${day}.keep-${days}.${job}.json`,
   text: `${JSON.stringify({ day, days, job, by, host: hostname() })}\n`,
 });
 
-/** A day's folder that is over, and the notes beside it. */
+/** A day's folder to be removed, and the notes beside it. */
 interface Overdue extends Emptied {
   readonly hasFolder: boolean;
   readonly notes: readonly string[];
 }
 
 /**
- * The days whose time is over: each is kept as long as the longest that somebody noted beside it; without a note for
- * `days`, and not less than 30.
- * @param entries what is in the trash folder
+ * The expired days: each is kept as long as the longest of its notes says; without a note for `days`, and at least 30.
+ * @param entries content of the trash folder
  */
 export function overdue(
   entries: readonly { readonly name: string; readonly folder: boolean }[],

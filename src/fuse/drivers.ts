@@ -3,10 +3,10 @@ import { kernelDriver } from './kernel/driver.js';
 import { fuseNativeDriver } from './native/driver.js';
 
 /**
- * Threads that libuv's pool must have in a process that mounts: set `UV_THREADPOOL_SIZE` to this before anything uses
- * the pool (the first file operation already does). Per mount the kernel driver keeps one asleep and takes one more
- * while it notifies the kernel; the rest are for the files of the cache and for name look-ups, which would starve among
- * the four that Node has by default.
+ * The number of threads that libuv's pool must have in a process that mounts: set `UV_THREADPOOL_SIZE` to this before
+ * anything uses the pool (the first file operation already does). Per mount, the kernel driver keeps one thread asleep
+ * and uses one more while it notifies the kernel. The rest are for cache files and DNS lookups, which would starve with
+ * Node's default of four.
  */
 export const THREAD_POOL_SIZE = 16;
 

@@ -2,19 +2,19 @@ import type { FileNumber, NodeId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 
 /**
- * What a driver needs from a file system and a file system from a driver. Both drivers speak this; `vfs` implements
- * `FileSystem`. Operations answer at once (much cheaper than an `async` function) or with a promise, and fail with a
- * `Failure`, whose errno the driver sends (any other error becomes EIO and is logged). Drivers mount with
- * `default_permissions`: the kernel checks modes and owners itself.
+ * The interface between drivers and file systems. Both drivers use it; `vfs` implements `FileSystem`. Operations answer
+ * synchronously (much cheaper than an `async` function) or with a promise, and fail with a `Failure`, whose errno the
+ * driver sends (any other error becomes EIO and is logged). Drivers mount with `default_permissions`: the kernel checks
+ * modes and owners itself.
  */
 export type Awaitable<T> = T | Promise<T>;
 
-/** What `work` makes of the result, at once where that is there already. */
+/** Applies `work` to the result: synchronously unless the result is a promise. */
 export function after<T, R>(result: Awaitable<T>, work: (value: T) => R): Awaitable<R> {
   return result instanceof Promise ? result.then(work) : work(result);
 }
 
-/** Who asks, and whether they still wait. */
+/** The caller of a request, and whether it still waits for the answer. */
 export interface Context {
   readonly uid: number;
   readonly gid: number;
@@ -24,7 +24,7 @@ export interface Context {
 }
 
 export interface Attributes {
-  /** `st_ino`: stays the same over all versions of a file. */
+  /** `st_ino`: the same for all versions of a file. */
   readonly ino: FileNumber;
   /** Type and permission bits, as in `st_mode`. */
   readonly mode: number;
@@ -42,7 +42,7 @@ export interface Attributes {
 /** An item as a lookup finds it. `node` differs between content versions of one file (`ino` does not). */
 export interface Entry {
   readonly node: NodeId;
-  /** A node with another generation is another one; 0 without. */
+  /** The same node id with another generation is another node to the kernel. 0 if absent. */
   readonly generation?: number;
   readonly attributes: Attributes;
   /** Seconds for which the kernel may keep name and attributes. A driver that cannot invalidate shortens them. */
@@ -50,7 +50,7 @@ export interface Entry {
   readonly attributeTimeout: number;
 }
 
-/** A name known not to exist; the kernel may remember it for so many seconds. */
+/** A name known not to exist; the kernel may cache that for `entryTimeout` seconds. */
 export interface NoEntry {
   readonly node: undefined;
   readonly entryTimeout: number;
@@ -58,9 +58,9 @@ export interface NoEntry {
 
 export interface DirectoryEntry {
   readonly name: string;
-  /** Where the next `readdir` goes on after this entry. Greater than 0; increases within one directory. */
+  /** The position at which the next `readdir` continues after this entry. Greater than 0; increases in a directory. */
   readonly cookie: number;
-  /** Undefined for "." and "..", of which only type and number are shown. */
+  /** Undefined for "." and "..", for which only type and number are reported. */
   readonly entry: Entry | undefined;
   readonly ino: FileNumber;
   readonly directory: boolean;
@@ -76,12 +76,12 @@ export interface DirectoryPage {
 export type Handle = number;
 
 export interface OpenFile {
-  /** Pages that the kernel has of the node may be older: it is to read them anew. */
+  /** `false`: the kernel's cached pages of the node may be stale and must be dropped. */
   readonly keepCache?: false;
   readonly handle: Handle;
   /**
-   * The whole content as a local file: where kernel and rights allow, it serves this handle without the daemon
-   * (FUSE_PASSTHROUGH). The file system closes it in `release`; a driver must not use it after that.
+   * A local file with the whole content: if kernel and privileges permit, the kernel serves this handle from it without
+   * the daemon (FUSE_PASSTHROUGH). The file system closes it in `release`; a driver must not use it after that.
    */
   readonly backingFd?: number;
 }
@@ -95,7 +95,7 @@ export interface FileSystemStatistics {
   readonly nameMax: number;
 }
 
-/** What setattr changes; what is absent stays. Times in seconds since the epoch, "now" resolved. */
+/** What setattr changes; absent attributes stay. Times are seconds since the epoch, with "now" resolved. */
 export interface AttributeChanges {
   readonly size?: number;
   /** Permission bits (07777). */
@@ -124,17 +124,17 @@ export type ForbiddenItem = 'symbolic link' | 'hard link' | 'device or socket';
  * The operations that change something; a file system without them is mounted read-only. They are not abandoned when
  * the caller is interrupted: `context.signal` asks to end early, with `Failure('interrupted')`, and the driver waits.
  *
- * Where a file with a `backingFd` is written to by the kernel itself (passthrough) no `write` comes: size and times are
- * those of the backing file, and `flush`, `fsync` and `release` tell when to look. While any handle of a node is open,
- * all its `backingFd` must be the same file, opened for reading and writing if any handle writes.
+ * When the kernel writes to the `backingFd` itself (passthrough), the file system gets no `write`: size and times are
+ * those of the backing file, and must be read again at `flush`, `fsync` and `release`. While any handle of a node is
+ * open, all its `backingFd` must be the same file, opened for reading and writing if any handle writes.
  */
 export interface WritableFileSystem {
   setattr(node: NodeId, changes: AttributeChanges, handle: Handle | undefined, context: Context): Awaitable<Entry>;
   /** `flags` as in open(2) with O_CREAT (the kernel driver passes O_EXCL on); `mode` after the caller's umask. */
   create(parent: NodeId, name: string, mode: number, flags: number, context: Context): Awaitable<CreatedFile>;
-  /** All of `data`, which is valid until the operation has been answered; the number of bytes written. */
+  /** Writes all of `data`, which is valid until the operation is answered. Returns the number of bytes written. */
   write(node: NodeId, handle: Handle, offset: number, data: Uint8Array, context: Context): Awaitable<number>;
-  /** close(2) of one descriptor that can write; others of the same handle may go on. */
+  /** close(2) of one descriptor that can write; other descriptors of the same handle may stay open. */
   flush(node: NodeId, handle: Handle, context: Context): Awaitable<void>;
   fsync(node: NodeId, handle: Handle, dataOnly: boolean, context: Context): Awaitable<void>;
   fsyncdir(node: NodeId, dataOnly: boolean, context: Context): Awaitable<void>;
@@ -159,9 +159,9 @@ export interface WritableFileSystem {
     mode: number,
     context: Context,
   ): Awaitable<void>;
-  /** The number of bytes copied; EOPNOTSUPP or EXDEV make the kernel copy by reads and writes. */
+  /** Returns the number of bytes copied. On EOPNOTSUPP or EXDEV the kernel copies by reads and writes. */
   copyFileRange(from: FilePosition, to: FilePosition, length: number, context: Context): Awaitable<number>;
-  /** `create`/`replace`: fail where the attribute exists, or does not (XATTR_CREATE, XATTR_REPLACE). */
+  /** `create`: fail if the attribute exists (XATTR_CREATE); `replace`: fail if it does not (XATTR_REPLACE). */
   setxattr(
     node: NodeId,
     name: string,
@@ -170,51 +170,51 @@ export interface WritableFileSystem {
     context: Context,
   ): Awaitable<void>;
   removexattr(node: NodeId, name: string, context: Context): Awaitable<void>;
-  /** The driver answered EPERM to someone who wanted to make one of these. */
+  /** The driver has answered EPERM to an attempt to create such an item. */
   forbidden(what: ForbiddenItem, context: Context): void;
 }
 
 export interface FileSystem {
-  /** What changes things; absent where nothing may. */
+  /** The operations that change something; absent on a read-only file system. */
   readonly writable?: WritableFileSystem;
-  /** The driver is up; `kernel` takes invalidations from now on. */
+  /** The driver is running; `kernel` accepts invalidations from now on. */
   mounted(kernel: KernelCache): void;
   lookup(parent: NodeId, name: string, context: Context): Awaitable<Entry | NoEntry>;
   getattr(node: NodeId, handle: Handle | undefined, context: Context): Awaitable<Entry>;
   opendir(node: NodeId, context: Context): Awaitable<Handle>;
   /**
    * Entries after `cookie` (0 = from the start), with "." and "..": at least one unless the end is reached, at most
-   * about `limit`. What does not fit into the kernel's buffer is asked for again.
+   * about `limit`. Entries that do not fit into the kernel's buffer are requested again.
    */
   readdir(node: NodeId, handle: Handle, cookie: number, limit: number, context: Context): Awaitable<DirectoryPage>;
   releasedir(node: NodeId, handle: Handle): void;
-  /** The kernel is to keep no listing of this directory, as it is not told when that changes. */
+  /** Whether the kernel must not cache the listing of this directory, as it is not notified of changes to it. */
   isListedAnew?(node: NodeId): boolean;
-  /** `flags` as in open(2); O_TRUNC is done here (kernel driver), or comes as setattr before. */
+  /** `flags` as in open(2). O_TRUNC is done here (kernel driver), or arrives as setattr before. */
   open(node: NodeId, flags: number, context: Context): Awaitable<OpenFile>;
   /** Up to `size` bytes; fewer only at the end of the file. */
   read(node: NodeId, handle: Handle, offset: number, size: number, context: Context): Awaitable<Uint8Array>;
-  /** Bytes that `read` gave have been sent: their memory may be used again. */
+  /** Bytes that `read` returned have been sent: their memory may be reused. */
   sent?(bytes: Uint8Array): void;
   release(node: NodeId, handle: Handle): void;
   statfs(context: Context): Awaitable<FileSystemStatistics>;
   /** The value, or undefined where there is none (ENODATA). */
   getxattr(node: NodeId, name: string, context: Context): Awaitable<Uint8Array | undefined>;
   listxattr(node: NodeId, context: Context): Awaitable<readonly string[]>;
-  /** The mount is gone (unmounted, or the driver failed); called once. */
+  /** The mount has ended (unmounted, or the driver failed); called once. */
   destroy(): void;
 }
 
-/** What the kernel keeps, and how it is told that something changed. Each call resolves when the kernel has done it. */
+/** Invalidates what the kernel has cached. Each call resolves when the kernel has done it. */
 export interface KernelCache {
-  /** Whether the calls below do anything; without it, time-outs must be short. */
+  /** Whether the calls below have an effect; if not, time-outs must be short. */
   readonly canInvalidate: boolean;
   /**
-   * Forget attributes and, from `offset` on (−1: only the attributes), cached pages or directory entries.
+   * Drops cached attributes and, from `offset` on (−1: only the attributes), cached pages or directory entries.
    * @returns false if the kernel did not know the node
    */
   invalidateNode(node: NodeId, offset?: number): Promise<boolean>;
-  /** Forget a name in a folder (also one remembered as missing). */
+  /** Drops a cached name of a folder (also one cached as missing). */
   invalidateEntry(parent: NodeId, name: string): Promise<void>;
 }
 
@@ -223,14 +223,14 @@ export interface MountOptions {
   /** `fsname`, the first column of `findmnt`. */
   readonly source: string;
   readonly allowOther: boolean;
-  /** Also without this, a file system that has no `writable` is mounted read-only. */
+  /** A file system without `writable` is mounted read-only in any case. */
   readonly readOnly: boolean;
   /** Owner of the mount as mount(2) sees it. */
   readonly uid: number;
   readonly gid: number;
-  /** Generic options of mount(8), e.g. `noexec`, `noatime`; `nosuid` and `nodev` are set unless `suid`, `dev` are named. */
+  /** Options of mount(8), e.g. `noexec`, `noatime`. `nosuid` and `nodev` are set unless `suid`, `dev` are named. */
   readonly generic: readonly string[];
-  /** Takes errors that are no `Failure`, and what the driver had to do without. */
+  /** Receives errors that are no `Failure`, and features that the driver had to do without. */
   readonly log: Log;
 }
 
@@ -238,7 +238,7 @@ export interface Mounted {
   readonly driver: DriverName;
   readonly passthrough: boolean;
   readonly kernel: KernelCache;
-  /** Resolves when the mount has ended, however it ended; rejects never. */
+  /** Resolves when the mount has ended, in whatever way; never rejects. */
   readonly ended: Promise<void>;
   /** Unmounts; `Failure('unmount-busy')` if something is open and `force` is not set. */
   unmount(force: boolean): Promise<void>;
@@ -248,6 +248,6 @@ export type DriverName = 'kernel' | 'fuse-native';
 
 export interface Driver {
   readonly name: DriverName;
-  /** Mounts; resolves when the kernel has been answered and operations flow. */
+  /** Mounts; resolves when FUSE_INIT has been answered and operations are served. */
   mount(fileSystem: FileSystem, options: MountOptions): Promise<Mounted>;
 }

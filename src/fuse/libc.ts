@@ -4,7 +4,8 @@ import koffi from 'koffi';
 /**
  * The C library calls that Node lacks, with the prototypes of their manual pages (section 2). On 64-bit Linux the
  * variadic `fcntl` and `ioctl` take their third argument in the same register as a fixed one. Results are −1 on error;
- * `lastErrno()` then says why. Buffers are passed by address: whoever uses `.async` keeps a reference to them.
+ * `lastErrno()` then returns the errno. Buffers are passed by address: callers of `.async` must keep a reference to
+ * them.
  */
 const library = koffi.load('libc.so.6');
 
@@ -29,7 +30,7 @@ export const lastErrno = (): number => koffi.errno();
 /** The address of a buffer's memory, which does not move while the buffer lives. */
 export const addressOf = (buffer: Uint8Array): bigint => BigInt(koffi.address(buffer) ?? 0);
 
-/** An error as `node:fs` throws them: `code`, `errno`, `syscall`. */
+/** An error like those of `node:fs`, with `code`, `errno` and `syscall`. */
 export function systemError(syscall: string, errno = lastErrno()): NodeJS.ErrnoException {
   const code = getSystemErrorName(-errno);
   return Object.assign(new Error(`${syscall}: ${code}`), { code, errno: -errno, syscall });
@@ -41,7 +42,7 @@ interface Async {
 
 /**
  * Runs a call in the thread pool and resolves with its result; −1 rejects with the `systemError` of that call (koffi
- * hands the errno of the pool's thread over to the callback). Waits for a free thread of the pool.
+ * passes the errno of the pool thread on to the callback). Waits for a free thread of the pool.
  */
 export function inPool(name: keyof typeof libc, ...args: unknown[]): Promise<number> {
   return new Promise((resolve, reject) => {

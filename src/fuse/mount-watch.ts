@@ -4,12 +4,12 @@ import { parseMountTable } from './mountpoint.js';
 
 const POLLPRI = 2;
 const EFD_CLOEXEC = 0o2000000;
-/** Bytes of the table read at once. */
+/** Bytes per read of the mount table. */
 const PART_BYTES = 64 * 1024;
 
 /**
- * Waits until a mount has gone from the mount table. The kernel raises POLLPRI on an open mountinfo whenever the table
- * changes (proc_pid_mountinfo(5)), so one sleeping thread of the pool is all that it takes.
+ * Waits until a mount disappears from the mount table. The kernel raises POLLPRI on an open mountinfo whenever the
+ * table changes (proc_pid_mountinfo(5)), so this needs only one sleeping thread of the pool.
  */
 export class MountWatch {
   readonly gone: Promise<void>;
@@ -33,7 +33,7 @@ export class MountWatch {
 
   async #watch(): Promise<void> {
     const pollfds = new Int32Array([this.#table, POLLPRI, this.#wake, 1]);
-    // A table that changes while it is read may come without an entry that is there: look twice.
+    // If the table changes while it is read, an existing entry may be missing: read it twice.
     while (!this.#closed && (this.#there() || this.#there())) {
       await inPool('poll', pollfds, 2, -1).catch(() => 0);
     }
@@ -43,7 +43,7 @@ export class MountWatch {
   }
 
   #there(): boolean {
-    // By the descriptor that is open: there may be none left for another.
+    // Through the open descriptor, as there may be none left to open the table again.
     const parts: Buffer[] = [];
     for (let at = 0; ; ) {
       const part = Buffer.alloc(PART_BYTES);

@@ -5,14 +5,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, Failure, isFailure } from '../base/errors.js';
 import { inPool } from './libc.js';
 
-/** The type that findmnt(8) shows, and by which a mount of ours is known. */
+/** The type that findmnt(8) shows; it identifies procorefs mounts. */
 export const SUBTYPE = 'procorefs';
 export const MOUNT_TYPE = `fuse.${SUBTYPE}`;
 
-/** Where fusectl has a folder of each connection of the kernel: Documentation/filesystems/fuse. */
+/** The fusectl file system, with a folder for each FUSE connection: Documentation/filesystems/fuse. */
 export const CONNECTIONS = '/sys/fs/fuse/connections';
 
-/** A call that takes longer hangs in a mount whose daemon does not answer. */
+/** A system call that takes longer counts as hanging in a mount whose daemon does not answer. */
 const ANSWER_LIMIT_MS = 2_000;
 const BUSY_ATTEMPTS = 4;
 const BUSY_PAUSE_MS = 150;
@@ -22,7 +22,7 @@ const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 
 export interface MountEntry {
-  /** Tells this mount from earlier and later ones at the same place. */
+  /** Distinguishes this mount from earlier and later ones at the same path. */
   readonly id: number;
   readonly mountpoint: string;
   /** As findmnt(8) shows it, e.g. `ext4`, `fuse.procorefs`. */
@@ -34,11 +34,11 @@ export interface MountEntry {
   readonly options: readonly string[];
 }
 
-/** A path as a field of mountinfo has it: proc_pid_mountinfo(5). */
+/** Escapes a path as in a field of mountinfo: proc_pid_mountinfo(5). */
 export const escapeOctal = (path: string): string =>
   path.replace(/[ \t\n\\]/g, (one) => `\\${one.charCodeAt(0).toString(8).padStart(3, '0')}`);
 
-/** Octal escapes (`\040`) in a field of mountinfo: proc_pid_mountinfo(5). The bytes are UTF-8. */
+/** Resolves octal escapes (`\040`) in a field of mountinfo: proc_pid_mountinfo(5). The bytes are UTF-8. */
 function unescapeOctal(field: string): string {
   if (!field.includes('\\')) return field;
   const bytes = Buffer.from(field).toString('latin1');
@@ -70,15 +70,15 @@ export async function mountTable(): Promise<readonly MountEntry[]> {
   return parseMountTable(await readFile('/proc/self/mountinfo', 'utf8'));
 }
 
-/** The number by which fusectl knows a FUSE mount. */
+/** The connection number of a FUSE mount, which is the name of its folder in fusectl. */
 export const connectionOf = ({ device }: MountEntry): string => device.split(':')[1]!;
 
-/** The mount on top at exactly this path. */
+/** The topmost mount at exactly this path. */
 export async function mountedAt(path: string): Promise<MountEntry | undefined> {
   return (await mountTable()).findLast((entry) => entry.mountpoint === path);
 }
 
-/** `path` without symbolic links in what leads to it. Its last part is not touched, which may be a dead mount. */
+/** `path` without symbolic links. If it is a mount point, it is not accessed itself: the mount may be dead. */
 async function canonical(path: string): Promise<string> {
   const absolute = resolve(path);
   if (absolute === '/') return '/';
@@ -90,7 +90,7 @@ async function canonical(path: string): Promise<string> {
   return withLimit(realpath(direct)).catch(() => direct);
 }
 
-/** Bounds a call that a hung mount would hold for ever; it stays in its thread of the pool then. */
+/** Limits the wait for a call that may hang in a dead mount; after the time-out it still occupies its pool thread. */
 async function withLimit<T>(work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
@@ -108,8 +108,8 @@ async function withLimit<T>(work: Promise<T>): Promise<T> {
 }
 
 /**
- * Checks that `path` can be mounted upon: a folder, empty, not a mount point already, and usable by `uid` (root may use
- * any; fusermount3 asks for write permission, and in a sticky folder for the owner). Dead mounts must have been cleared.
+ * Checks that `path` can be mounted upon: an empty folder, not yet a mount point, and usable by `uid` (root may use
+ * any; fusermount3 requires write permission, and ownership of a sticky folder). Dead mounts must have been cleared.
  *
  * @returns the path without symbolic links, as mount(2) gets it
  * @throws Failure mountpoint-missing, -not-folder, -busy, -denied, -not-empty
@@ -137,7 +137,7 @@ export async function checkMountpoint(path: string, uid: number): Promise<string
 }
 
 /**
- * Unmounts what a killed daemon left behind at `path`: a mount of ours that answers "Transport endpoint is not
+ * Unmounts what a killed daemon left behind at `path`: a procorefs mount that answers "Transport endpoint is not
  * connected". Anything else, above all a live mount, is left alone.
  *
  * @returns whether there was one
@@ -145,11 +145,11 @@ export async function checkMountpoint(path: string, uid: number): Promise<string
 export async function clearDeadMount(path: string): Promise<boolean> {
   const real = await canonical(path);
   let cleared = false;
-  // Several daemons may have been killed on the same mount point, one on top of the other.
+  // Mounts of several killed daemons may be stacked on the same mount point.
   for (let depth = 0; depth < 32; depth++) {
     const mounted = await mountedAt(real);
     if (mounted?.type !== MOUNT_TYPE) break;
-    // Not stat(2), which the kernel may answer from what it remembers.
+    // Not stat(2), which the kernel may answer from its cache.
     const code = await withLimit(statfs(real)).then(() => undefined, errnoOf);
     if (code !== 'ENOTCONN') break;
     await detach(real, true);
@@ -159,9 +159,9 @@ export async function clearDeadMount(path: string): Promise<boolean> {
 }
 
 /**
- * Ends a mount of ours whose daemon is gone and whose connection lives on: the kernel keeps a thread of the daemon that
- * was telling it of a change while a program waited in the same folder for an answer. Everything that waits there gets
- * ENOTCONN. One that answers, if only with an error, is left alone.
+ * Aborts the connection of a procorefs mount whose daemon was killed while the connection stays open: a thread of the
+ * daemon hangs in the kernel, writing a notification about a folder that is locked by a program waiting for an answer.
+ * All pending requests fail with ENOTCONN. A mount that answers, even with an error, is left alone.
  *
  * @returns whether it was ended
  */
@@ -170,18 +170,18 @@ export async function abortOrphan(path: string): Promise<boolean> {
   const mounted = await mountedAt(real);
   if (mounted?.type !== MOUNT_TYPE) return false;
   if ((await withLimit(statfs(real)).then(() => undefined, errnoOf)) !== 'ETIMEDOUT') return false;
-  // As an ordinary user only the owner's file of the connection does it, where that is mounted.
+  // An ordinary user can do this only through the connection's `abort` file, if fusectl is mounted.
   await writeFile(`${CONNECTIONS}/${connectionOf(mounted)}/abort`, '1').catch(() => detach(real, true));
   return true;
 }
 
 export interface UnmountOptions {
-  /** Also when something is open there: the mount vanishes at once, what is open gets errors. */
+  /** Unmount even if files are open: the mount disappears at once, and open files return errors. */
   readonly force: boolean;
 }
 
 /**
- * Unmounts a mount of ours, whichever process runs it: as root by umount2(2), otherwise through fusermount3(1).
+ * Unmounts a FUSE mount, whichever process serves it: as root by umount2(2), otherwise through fusermount3(1).
  *
  * @throws Failure not-mounted, unmount-busy, fusermount-missing
  */
@@ -189,7 +189,7 @@ export async function unmount(path: string, options: UnmountOptions): Promise<vo
   const real = await canonical(path);
   const mounted = await mountedAt(real);
   if (!mounted?.type.startsWith('fuse')) throw new Failure('not-mounted', { path: real });
-  // A program that only looked (a desktop's indexer, a last close that is under way) is gone in a moment.
+  // A short use (a desktop's indexer, a close(2) under way) is over in a moment.
   for (let attempt = 1; ; attempt++) {
     try {
       return await detach(real, options.force);
@@ -200,11 +200,11 @@ export async function unmount(path: string, options: UnmountOptions): Promise<vo
   }
 }
 
-/** The one attempt of `unmount` at a path without links. @throws Failure as `unmount` */
+/** One attempt to unmount a path without symbolic links. @throws Failure as `unmount` */
 export async function detach(path: string, force: boolean): Promise<void> {
   if (process.geteuid?.() !== 0) return detachAsUser(path, force);
   try {
-    // Whoever owns a folder above could have put a link in its place meanwhile.
+    // The owner of a folder above could have replaced the mount point by a symbolic link meanwhile.
     await inPool('umount2', path, UMOUNT_NOFOLLOW | (force ? MNT_FORCE | MNT_DETACH : 0));
   } catch (error) {
     if (errnoOf(error) === 'EBUSY') throw new Failure('unmount-busy', { path }, error);

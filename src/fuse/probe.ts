@@ -8,20 +8,20 @@ import { loadFuseNative } from './native/binding.js';
 
 const DEVICE = '/dev/fuse';
 const CONFIGURATION = '/etc/fuse.conf';
-/** Linux 6.9 brought FUSE_PASSTHROUGH; only root may register files for it (CAP_SYS_ADMIN). */
+/** The first kernel with FUSE_PASSTHROUGH, Linux 6.9; only root may register files for it (CAP_SYS_ADMIN). */
 const PASSTHROUGH_KERNEL = [6, 9] as const;
 
-/** Something that is there, or why it is not. */
+/** Whether something is available, and if not, why. */
 export type Availability = { readonly available: true } | { readonly available: false; readonly why: string };
 
-/** What mounting finds on this machine, for this user. */
+/** The conditions for mounting on this machine, as this user. */
 export interface FuseFacts {
-  /** As uname(1) -r gives it. */
+  /** The release, as from `uname -r`. */
   readonly kernel: string;
   readonly root: boolean;
   readonly device: {
     readonly present: boolean;
-    /** Permission bits in octal, e.g. `0666`; undefined where there is no device. */
+    /** Permission bits in octal, e.g. `0666`; undefined if there is no device. */
     readonly mode: string | undefined;
     readonly usable: boolean;
   };
@@ -31,7 +31,7 @@ export interface FuseFacts {
   readonly userAllowOther: boolean;
   readonly passthrough: Availability;
   readonly fuseNative: Availability;
-  /** The driver that a mount would use by default, or why none can. */
+  /** The driver that a mount would use by default, or why none is usable. */
   readonly driver: { readonly name: DriverName } | { readonly name: undefined; readonly why: string };
 }
 
@@ -67,7 +67,7 @@ export async function requireDriver(name: DriverName, options: { readonly allowO
   if (device.error) throw device.error;
   if (name === 'fuse-native') await loadFuseNative();
   if (isRoot()) return;
-  // libfuse 2 starts the program under its old name.
+  // libfuse 2 runs the program by its old name.
   const program = name === 'kernel' ? 'fusermount3' : 'fusermount';
   if (!(await findProgram(program))) throw new Failure('fusermount-missing', { why: `no ${program} in PATH` });
   if (options.allowOther && !(await allowsOther())) throw new Failure('allow-other-denied');
@@ -115,7 +115,7 @@ async function availability(work: Promise<unknown>): Promise<Availability> {
   }
 }
 
-/** The path of a program, looked for in PATH and where distributions put the ones for mounting. */
+/** The path of a program, searched in PATH and where distributions install the programs for mounting. */
 export async function findProgram(name: string): Promise<string | undefined> {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/bin', '/bin', '/usr/sbin', '/usr/local/bin'];
   for (const folder of folders.filter((path) => path.startsWith('/'))) {

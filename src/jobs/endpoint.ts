@@ -2,38 +2,41 @@ import type { Readable } from 'node:stream';
 
 import { type Content, type DiscardOptions, MOUNT_ID, type Target, type TargetItem } from '../endpoints/target.js';
 
-/** An item of one end of a transfer. */
+/** An item of an endpoint. */
 export interface EndpointItem extends TargetItem {
-  /** Identifies the content where the platform says so; else size and time must. */
+  /** Version id of the content, where the platform has one; else size and time identify it. */
   readonly version?: string;
-  /** How many versions of it are kept, where the side keeps several. */
+  /** Number of versions, where the endpoint keeps several. */
   readonly versions?: number;
   readonly private?: boolean;
-  /** Who has it checked out. */
+  /** Name of the person who has the file checked out. */
   readonly lockedBy?: string;
-  /** Of what was just written: the name beside it of what it would have covered unseen. */
+  /**
+   * After a write: name of the conflict copy beside the file, of a version that the write would have covered unseen.
+   */
   readonly keptBeside?: string;
 }
 
 /**
- * Why an item that was transferred before is not listed any more, as far as its end says. `deleted`: it is gone ·
- * `elsewhere`: it has another name or folder there · `unseen`: nothing says that it was deleted, so perhaps it may only
- * not be seen any more · `away`: what was mounted there is not · `changing`: somebody is about to replace it
+ * Why an item that was transferred before is not listed any more, as far as its endpoint knows. `deleted`: it is gone ·
+ * `elsewhere`: it has another name or folder there · `unseen`: nothing says that it was deleted; the account may have
+ * lost the permission to see it · `away`: the file system that was mounted there is not mounted · `changing`: somebody
+ * is just replacing it
  */
 export type Absence = 'deleted' | 'elsewhere' | 'unseen' | 'away' | 'changing';
 
-/** An item as it was when it was transferred last. */
+/** An item as it was at its last transfer. */
 export interface Missed {
   readonly path: string;
-  /** As `SideItem.id` had it. */
+  /** `EndpointItem.id` at that time. */
   readonly id: string | undefined;
 }
 
-/** What a call of a job that was finished late had covered. */
+/** A file in which a late call of a job has covered a version unseen. */
 export interface Covered {
-  /** From the top of the platform. */
+  /** Path from the root of the platform. */
   readonly path: string;
-  /** The name beside it; or why it is not there yet: the next run tries again. */
+  /** Name of the conflict copy beside the file; or why there is none yet: the next run tries again. */
   readonly kept: string | { readonly error: unknown };
 }
 
@@ -44,7 +47,7 @@ export interface HeldContent extends Content {
 
 /** One version of a file, oldest first in `versions`. */
 export interface EndpointVersion {
-  /** As `SideItem.version` has it. */
+  /** As in `EndpointItem.version`. */
   readonly id: string;
   readonly size: number;
   /** Seconds since the epoch. */
@@ -54,64 +57,70 @@ export interface EndpointVersion {
 }
 
 /**
- * `file`: a new one · `version`: new content of a file that is there · `versions`: to learn of the older ones · `delete`: of
- * a file, or an empty folder · `delete-folder`: with what is in it
+ * `file`: a new file · `version`: new content of an existing file · `versions`: listing the older versions · `delete`:
+ * of a file or an empty folder · `delete-folder`: of a folder with its content
  */
 export type ChangeKind = 'file' | 'version' | 'versions' | 'folder' | 'delete' | 'delete-folder' | 'move';
 
-/** One end of a transfer: what every target can do, and what only some know. */
+/** An endpoint of a transfer: the methods of every target, and some that only certain platforms have. */
 export interface Endpoint extends Omit<Target, 'isAside'>, Partial<Pick<Target, 'isAside'>> {
-  /** `folder` as for `Target.list`. Items that this side cannot show whole fail with `listing-incomplete`. */
+  /** `folder` as in `Target.list`. An incomplete listing fails with `listing-incomplete`. */
   list(folder: string, signal: AbortSignal): AsyncIterable<EndpointItem>;
   stat(path: string, signal: AbortSignal): Promise<EndpointItem | undefined>;
-  /** Asked about what a whole listing lacks. Only what is deleted or elsewhere may cost the other end anything. */
+  /**
+   * Says why a complete listing lacks an item. Only `deleted` and `elsewhere` may cause a deletion at the other
+   * endpoint.
+   */
   absence(missed: Missed, signal: AbortSignal): Promise<Absence>;
   write(...args: Parameters<Target['write']>): Promise<EndpointItem>;
-  /** As `Target.discard`; a platform with a bin of its own takes no trash. */
+  /** Like `Target.discard`; a platform with its own recycle bin ignores `trash`. */
   discard(seen: EndpointItem, options: DiscardOptions<EndpointItem>): Promise<void>;
-  /** The content of a file as `item` describes it, while it is so. */
+  /** The content of a file, provided that the file is still as `item` describes it. */
   content(item: EndpointItem, signal: AbortSignal): Promise<HeldContent>;
   /**
-   * Whether a file has the content that a call of this job made, of which the job does not know yet; the next write there
-   * goes on from that. Absent where a write is never finished late.
+   * Whether the content of a file was made by a late call of this job: one whose outcome the job does not know. The
+   * next write to the file continues from that. Absent if the platform never completes a write late.
    */
   isLateWork?(item: EndpointItem, signal: AbortSignal): Promise<boolean>;
   /**
-   * Keeps beside a file what calls of this job have covered of it without having seen it, where the server finished them
-   * late and somebody has saved over them since. Absent where a write is never finished late.
+   * Keeps copies of versions that late calls of this job have covered unseen, for files that somebody has saved again
+   * since. Absent if the platform never completes a write late.
    */
   keepCovered?(signal: AbortSignal): Promise<readonly Covered[]>;
-  /** What a platform keeps of older versions, the current one last; absent where it keeps none. */
+  /** Versions of a file, the current one last. Absent where the platform keeps no older versions. */
   versions?(item: EndpointItem, signal: AbortSignal): Promise<readonly EndpointVersion[]>;
-  /** Files can have several versions: writing adds one. */
+  /** A write to an existing file adds a version. */
   readonly keepsVersions: boolean;
-  /** What is removed can be got back there, without a trash folder of ours. */
+  /** Removed items can be restored at the platform, without a trash folder of ours. */
   readonly hasBin: boolean;
-  /** API calls that a change takes here. */
+  /** API calls that a change costs at this endpoint. */
   cost(change: ChangeKind, bytes: number): number;
-  /** API calls that the run has spent here so far. */
+  /** API calls that the run has spent at this endpoint so far. */
   readonly calls: number;
-  /** Who counts them; ends of one session count the same calls. Absent where there are none. */
+  /** Identity of the call counter: endpoints of one session share it. Absent if the endpoint makes no calls. */
   readonly counter?: object;
-  /** Calls that an hour permits here; undefined: no limit. */
+  /** Hourly limit of calls; undefined: no limit. */
   readonly callsPerHour: number | undefined;
-  /** When this end permits calls again to a run that was turned away, ms since the epoch; absent: it never turns away. */
+  /**
+   * When a run that was refused for the limit may make calls again, milliseconds since the epoch; absent: calls are
+   * never refused.
+   */
   readonly callsAgainAt?: number;
   /** As `Target.mountpoint`. */
   readonly mountpoint?: string | undefined;
-  /** API calls of an hour that keep up with a job that looks every so many seconds; absent: none. */
+  /** API calls per hour that keep the endpoint up to date for a job with this interval in seconds; absent: none. */
   callsToKeepUp?(seconds: number): number;
-  /** Brings what is known of the other end up to date. */
+  /** Updates the locally known state of the endpoint. */
   refresh(signal: AbortSignal): Promise<void>;
 }
 
-/** API calls of a run, which ends of one session count together. */
+/** API calls of a run. Endpoints of one session count them together. */
 export const callsOfBoth = (source: Endpoint, destination: Endpoint): number =>
   source.counter !== undefined && source.counter === destination.counter
     ? Math.max(source.calls, destination.calls)
     : source.calls + destination.calls;
 
-/** A target as one end of a transfer. */
+/** A target as an endpoint. */
 export class TargetEndpoint implements Endpoint {
   readonly #target: Target;
   readonly keepsVersions = false;
@@ -147,7 +156,10 @@ export class TargetEndpoint implements Endpoint {
     return this.#target.stat(path, signal);
   }
 
-  /** A target lists all that it has: what a whole listing lacks is gone, but for what was mounted there or is on its way. */
+  /**
+   * A target lists everything it has, so an item that a complete listing lacks is deleted, unless it was a mount or is
+   * being replaced.
+   */
   async absence({ path, id }: Missed, signal: AbortSignal): Promise<Absence> {
     if (id === MOUNT_ID) return 'away';
     return (await this.isAside(path, signal)) ? 'changing' : 'deleted';
@@ -213,7 +225,7 @@ export class TargetEndpoint implements Endpoint {
   }
 }
 
-/** A folder that is not there yet, as a run sees it that only looks. */
+/** A missing folder, which a simulation treats as empty. */
 export class AbsentEndpoint extends TargetEndpoint {
   override async *list(): AsyncIterable<EndpointItem> {}
 

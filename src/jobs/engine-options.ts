@@ -9,13 +9,13 @@ import type { JobStore } from './store/job-store.js';
 export interface EngineOptions {
   readonly store: JobStore;
   readonly opener: Opener;
-  /** Holds the lock of whoever runs the jobs, and the reports. */
+  /** Folder of the leader's lock and of the reports. */
   readonly folder: string;
   readonly log: Log;
-  /** Runs at once. */
+  /** Limit of simultaneous runs. */
   readonly parallel?: number;
   readonly clock?: Clock;
   readonly patience?: Pauses;
-  /** Told when a run has ended. */
+  /** Called when a run has ended. */
   readonly ended?: (job: Job, execution: Execution) => void;
 }

@@ -30,8 +30,8 @@ const CHECK_INTERVAL_MS = 1000;
 const DEFAULT_PARALLEL = 2;
 
 /**
- * Runs the jobs of a state folder. Each daemon has an engine; the one that holds the lock looks after schedules and
- * requests, and when it dies the kernel gives the lock to another.
+ * Runs the jobs of a state folder. Each daemon has an engine. The engine that holds the lock is the leader: it handles
+ * schedules and requests. When the leader's process ends, the kernel frees the lock for another engine.
  */
 export class JobEngine {
   readonly store: JobStore;
@@ -49,7 +49,7 @@ export class JobEngine {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** Runs at once. */
+  /** Limit of simultaneous runs. */
   get parallel(): number {
     return this.#options.parallel ?? DEFAULT_PARALLEL;
   }
@@ -58,14 +58,14 @@ export class JobEngine {
     return this.#lock !== undefined;
   }
 
-  /** Takes the lock, if nobody has it; runs that a dead process left are over then. */
+  /** Tries to become the leader. A new leader ends the runs that dead processes left behind. */
   lead(): boolean {
     this.#lock ??= tryLock(join(this.#options.folder, 'lock'));
     if (this.#lock) this.#recover();
     return this.#lock !== undefined;
   }
 
-  /** Begins to look after schedules and requests, as soon as the lock is free. */
+  /** Starts handling requests, and schedules as soon as this engine is the leader. */
   start(): void {
     this.#loop ??= this.#attend(this.#stop.signal, () => {
       if (this.lead()) this.#tick();
@@ -83,18 +83,18 @@ export class JobEngine {
       try {
         others.push({ job, places: await this.#places(job.transfer) });
       } catch (error) {
-        // A job whose connection is gone cannot run, so it is in nobody's way.
+        // A job whose connection is gone cannot run, so nothing overlaps with it.
         if (!isFailure(error)) throw error;
       }
     }
     requireApart(name, transfer, places, others);
   }
 
-  /** Runs a job in this process; resolves when it has ended. @throws Failure `job-running`, `no-such-job` */
+  /** Runs a job in this process. Resolves when the run has ended. @throws Failure `job-running`, `no-such-job` */
   run(id: string, trigger: Execution['trigger'], options: RunOptions = {}): Promise<Execution> {
     const job = this.store.get(id);
     if (this.#runs.has(job.id)) throw new Failure('job-running', { name: job.name });
-    // A command that runs a job itself looks after this one alone.
+    // A command that runs a job without `start` handles the requests for this job only.
     const ended = new AbortController();
     if (!this.#loop) void this.#attend(ended.signal, () => this.#obey(true));
     const holder: { run: Run | undefined; done: Promise<Execution> } = {
@@ -110,12 +110,12 @@ export class JobEngine {
     return holder.done;
   }
 
-  /** Ends a run of this process. */
+  /** Cancels a run of this process. */
   cancel(id: string): void {
     this.#runs.get(id)?.run?.cancel();
   }
 
-  /** Ends what runs, so that the next owner goes on with it. */
+  /** Interrupts all runs, so that the next leader continues them, and releases the lock. */
   async close(): Promise<void> {
     this.#stop.abort(new Failure('interrupted'));
     for (const { run } of this.#runs.values()) run?.interrupt();
@@ -125,7 +125,7 @@ export class JobEngine {
     this.#lock = undefined;
   }
 
-  /** Looks again and again until it is aborted. A run that is paused does not end its process. */
+  /** Repeats `work` until the signal aborts. A paused run does not keep the process alive. */
   async #attend(signal: AbortSignal, work: () => void): Promise<void> {
     while (!signal.aborted) {
       try {
@@ -138,8 +138,8 @@ export class JobEngine {
   }
 
   /**
-   * Runs whose process is gone are over; what they left is done by the next run, at once. Not every run is the leader's:
-   * a job of a project that another process owns runs there.
+   * Ends the runs whose process is gone and, unless a job is paused, asks for a new run that does what is left. Not
+   * every run belongs to the leader: a job of a project that another process owns runs in that process.
    */
   #recover(): void {
     for (const execution of this.store.running()) {
@@ -158,7 +158,7 @@ export class JobEngine {
     }
   }
 
-  /** What is left of a run is done by the next one, as that was started. */
+  /** Requests a run that does what another run left, with the trigger of that run. */
   #askAgain({ job, simulation, trigger }: Execution): void {
     if (!simulation) this.store.ask(job, 'start', { trigger });
   }
@@ -198,11 +198,14 @@ export class JobEngine {
     });
   }
 
-  /** What people asked for. Each engine answers for the runs that it has; the leader for the others. */
+  /**
+   * Carries out the requests of people. Each engine handles the requests for its own runs; the leader handles all
+   * others.
+   */
   #obey(onlyOwn = false): void {
     for (const job of this.store.list()) {
       const held = this.#runs.get(job.id);
-      // A run that is only beginning, or that another process has: not for this one to answer.
+      // The run is just starting, or belongs to another process, which handles its requests.
       if (held ? !held.run : onlyOwn || !this.#lock) continue;
       const asked = this.store.takeRequest(job.id);
       if (!asked) continue;
@@ -218,7 +221,7 @@ export class JobEngine {
         held?.run?.resume();
         this.store.setState(job.id, { status: held ? 'running' : 'idle' });
         const last = this.store.last.of(job.id, 'any');
-        // Its process ended while it was paused.
+        // The process of the run ended while the run was paused.
         const isLeft = !held && last?.status === 'not_complete' && last.stats.again === undefined;
         if (isLeft) this.#begin(job, last.trigger, {});
       }
@@ -285,7 +288,7 @@ export class JobEngine {
       ({ status, reason } = outcome);
       const ended = { ended: this.#clock.now(), calls: callsOfBoth(source, destination) };
       const report = await this.#report(job, { ...store.execution(execution.id)!, ...ended }, outcome);
-      // In one step: whoever sees that the run has ended sees its report.
+      // One update: a reader that sees the end of the run also finds its report.
       store.update(execution.id, { status, phase: 'complete', ...ended, stats: { ...outcome.stats, ...report } });
     } catch (error) {
       const failure = isFailure(error) ? error : new Failure('internal', {}, error);
@@ -306,7 +309,7 @@ export class JobEngine {
     return store.execution(execution.id)!;
   }
 
-  /** Where the report is. Without space for one, what the run did stays done: it is logged. */
+  /** Writes the report and returns its place. An error, such as a full disk, is only logged: the run itself is done. */
   async #report(job: Job, execution: Execution, outcome: RunOutcome): Promise<{ report?: string }> {
     try {
       return {
@@ -318,19 +321,19 @@ export class JobEngine {
     }
   }
 
-  /** The run that waits for an end that is away, and has not begun. */
+  /** The last run, if it waits for an unreachable endpoint and has not made its plan. */
   #waiting(job: Job): Execution | undefined {
     const last = this.store.last.of(job.id, 'real');
     return last?.status === 'not_complete' && last.stats.away?.began === false ? last : undefined;
   }
 
-  /** Whoever knows the ends is told how often the job looks at them. */
+  /** Tells the opener how often the job reads its endpoints. */
   #keepUp(job: Job): void {
     const seconds = intervalOf(job.schedule);
     try {
       if (seconds !== undefined) this.#options.opener.looksEvery?.(job, seconds);
     } catch (error) {
-      // The run itself says what is wrong.
+      // The run reports the same failure.
       if (!isFailure(error)) throw error;
     }
   }
@@ -339,21 +342,21 @@ export class JobEngine {
     try {
       return simulation ? undefined : this.#options.opener.sourceState?.(job);
     } catch (error) {
-      // The run itself says what is wrong.
+      // The run reports the same failure.
       if (!isFailure(error)) throw error;
       return undefined;
     }
   }
 
-  /** After a run: what the job is now, and when it runs again. */
+  /** Updates the job after a run: its status, health, counts and next run. */
   #settle(job: Job, execution: Execution, status: ExecutionStatus, reason: string | undefined): void {
     const { store } = this.#options;
     const now = this.#clock.now();
-    // This process ends in the middle of it: the next one goes on at once.
+    // This process is shutting down: the next leader continues the run at once.
     const isPaused = this.#isPaused(job.id);
     if (this.#stop.signal.aborted && status === 'not_complete' && !isPaused) this.#askAgain(execution);
     const { away, pending = 0 } = execution.stats;
-    // One that waits to begin was no run yet.
+    // A run that still waits for an endpoint before its plan does not count yet.
     if (!execution.simulation && away?.began !== false) store.count(job.id, counted(status));
     const after = store.get(job.id);
     const stop = execution.simulation ? undefined : stopReason(after.stop_policy, after.counts);
@@ -383,7 +386,7 @@ export class JobEngine {
     return { source: await opener.place(source), destination: await opener.place(destination) };
   }
 
-  /** Forgets a job with its runs, records and reports. @throws Failure `job-running` */
+  /** Deletes a job with its runs, records and reports. @throws Failure `job-running` */
   remove(id: string): void {
     const job = this.store.atRest(id);
     this.#forgetReports(this.store.executions(job.id).map(({ id }) => id));
@@ -391,10 +394,10 @@ export class JobEngine {
   }
 
   /**
-   * Forgets what a job remembers of its runs. `stats`: the counts of the stop policy, so that a complete job runs again
-   * · `soft`: as well what people wanted ignored · `hard`: as well what was on both sides, so that the next run compares
-   * everything · `full`: as well its runs and their reports.
-   * @throws Failure `job-running`, `no-such-job`
+   * Resets the history of a job. `stats`: the counts of the stop policy, so that a complete job runs again · `soft`:
+   * also the list of ignored items · `hard`: also the records, so that the next run compares everything · `full`: also
+   * the runs and their reports.
+   * @throws Failure `job-running`
    */
   reset(id: string, how: Reset): Job {
     const job = this.store.atRest(id);

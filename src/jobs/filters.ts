@@ -2,33 +2,33 @@ import { Failure } from '../base/errors.js';
 import type { FilterRule, Rule } from './definition/filter-schema.js';
 import { compileGlob, type Glob } from './glob.js';
 
-/** What filters look at. */
+/** Attributes of an item that filters test. */
 export interface FilterItem {
-  /** From the folder that is transferred, names separated by `/`. */
+  /** Path from the root of the transfer, names separated by `/`. */
   readonly path: string;
   readonly name: string;
   readonly folder: boolean;
   /** Bytes. */
   readonly size: number;
-  /** Unix seconds; undefined: not known, and no filter by date holds. */
+  /** Unix seconds; undefined: unknown, and no filter by date matches. */
   readonly mtime: number | undefined;
   readonly hidden: boolean;
   readonly private: boolean;
 }
 
-/** `why`: the filter, in words. */
+/** Whether an item is transferred. `why`: the filter that decides, in words. */
 export type FilterVerdict = { readonly taken: true } | { readonly taken: false; readonly why: string };
 
 /**
- * Whether an item is transferred. Excludes win; where there are includes, a file must be in one of them. All rules of a
- * filter must hold.
+ * Compiles filters to a function that says whether an item is transferred. Excludes win. If there are includes, a file
+ * must match at least one. A filter matches if all its rules do.
  *
- * - A folder that is not taken has nothing below it that is: its subtree need not be listed.
- * - Extension, size and date are of files: with one of these a filter excludes no folder.
- * - Paths are globs from the folder that is transferred; what matches a folder holds for all that is below it. Names are
- *   globs over the last name. Case counts, except in extensions; how accents are composed does not.
+ * - If a folder is not transferred, nothing below it is: its subtree need not be listed.
+ * - Extension, size and date apply to files only: a filter with one of these excludes no folder.
+ * - Paths are globs from the root of the transfer; a match of a folder includes everything below it. Names are globs
+ *   for the last name of a path. Case matters except in extensions; the Unicode form of accents does not.
  *
- * @throws Failure `job-refused`: a pattern cannot be used, or all of them stand for too many
+ * @throws Failure `job-refused`: a pattern is invalid, or the patterns expand to too many
  */
 export function compileFilters(filters: readonly FilterRule[]): (item: FilterItem) => FilterVerdict {
   const compile = withinRoom();
@@ -54,15 +54,18 @@ export function compileFilters(filters: readonly FilterRule[]): (item: FilterIte
 
 interface RuleTest {
   holds(item: FilterItem): boolean;
-  /** Whether it can hold for something below a folder. */
+  /** Whether the rule can match an item below a folder. */
   mayHoldBelow(path: string): boolean;
 }
 
 type Compile = (pattern: string) => Glob;
 
-/** Globs of one job: each is looked at for each item. */
+/** Most globs of one filter set: each is tried on each item. */
 const MOST_GLOBS = 10_000;
-/** And of their characters: braces in braces make long patterns of short ones, which hold up all others while they are read. */
+/**
+ * Most characters of these globs: nested braces expand short patterns to long ones, whose compilation blocks the
+ * thread.
+ */
 const MOST_CHARACTERS = 2_000_000;
 
 function withinRoom(): Compile {
@@ -92,7 +95,7 @@ function compileRule(rule: Rule, compile: Compile): RuleTest {
       const endings = rule.extensions.map(endingOf);
       const holds = ({ name, folder }: FilterItem): boolean => {
         const lower = name.toLowerCase();
-        // `.bashrc` is a name, no extension.
+        // `.bashrc` is a name without an extension.
         return !folder && endings.some((ending) => lower.length > ending.length && lower.endsWith(ending));
       };
       return { holds, mayHoldBelow: anywhere };
@@ -162,7 +165,7 @@ function wordsOf(rule: Rule): string {
 const bound = (word: string, value: number | string | undefined): string[] =>
   value === undefined ? [] : [word, String(value)];
 
-/** In UTC; a date that no calendar has stays a number. */
+/** In UTC. A number that is no valid date stays a number. */
 function day(seconds: number | undefined): string | undefined {
   if (seconds === undefined) return undefined;
   const date = new Date(seconds * 1000);

@@ -3,7 +3,10 @@ import type { Transfer } from './definition/transfer-schema.js';
 import type { Endpoint } from './endpoint.js';
 import { compileFilters } from './filters.js';
 
-/** What of an end decides whether a key of a transfer can do anything there; undefined: only known once it is opened. */
+/**
+ * Abilities of an endpoint that decide whether it supports a key of a transfer; undefined: known only after it is
+ * opened.
+ */
 export interface Abilities {
   /** `Procore`, `Local disk`, … */
   readonly title: string;
@@ -20,7 +23,7 @@ export const abilitiesOf = ({ rules, keepsVersions }: Pick<Endpoint, 'rules' | '
 });
 
 /**
- * Refuses what neither end could honour, instead of doing something else in silence.
+ * Refuses keys that the endpoints cannot honour, instead of silently ignoring them.
  * @throws Failure `job-refused`, naming the key and the reason
  */
 export function requireFitting(transfer: Transfer, source: Abilities, destination: Abilities): void {
@@ -36,7 +39,7 @@ export function requireFitting(transfer: Transfer, source: Abilities, destinatio
   }
   if (transfer.transfer_type === 'taxonomy' && destination.emptyFolders === false)
     refuse('transfer_type', `"taxonomy" makes folders alone, and ${destination.title} has none without files`);
-  // Patterns are only understood when they are compiled.
+  // Patterns are checked when they are compiled.
   compileFilters(transfer.filter.source);
   compileFilters(transfer.filter.destination);
 }

@@ -6,15 +6,15 @@ import { IGNORED } from './plan/planner.js';
 import type { RunItem, RunItems } from './store/items.js';
 import type { JobStore } from './store/job-store.js';
 
-/** An item as people name it: its path at the source. */
+/** Path by which people name an item: the one at the source. */
 const pathOf = ({ folder, name }: RunItem): string => childPath(folder, name);
 
 /**
- * Leaves flagged items alone from now on, in the last run's account and in all later runs: neither copied nor deleted nor
- * flagged again, a folder with all that is below it.
- * @param wanted paths at the source, or ids of `jobs items`; none: all that the last run flagged
+ * Marks flagged items as ignored, in the last run and for all later runs: they are neither copied nor deleted nor
+ * flagged again, a folder with everything below it.
+ * @param wanted paths at the source, or ids of `jobs items`; empty: all flagged items of the last run
  * @returns their paths
- * @throws Failure `not-flagged`; then none is ignored
+ * @throws Failure `not-flagged`; then no item is ignored
  */
 export function ignore(store: JobStore, job: Job, wanted: readonly string[]): string[] {
   const items = lastItems(store, job);
@@ -35,8 +35,8 @@ export function ignore(store: JobStore, job: Job, wanted: readonly string[]): st
 }
 
 /**
- * Makes that the next run tries these again, also what was ignored.
- * @param wanted as for `ignore`; what is flagged is tried by every run anyway
+ * Stops ignoring items, so that the next run tries them again.
+ * @param wanted as in `ignore`; flagged items are tried by every run anyway
  * @throws Failure `not-flagged`
  */
 export function heed(store: JobStore, job: Job, wanted: readonly string[]): void {

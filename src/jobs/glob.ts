@@ -2,24 +2,25 @@ import { Failure } from '../base/errors.js';
 import { matchSequence } from '../names/sequence.js';
 
 /**
- * Globs over names and paths: `*` any characters, `?` one, `[a-z]` and `[!a-z]` one of a set, `{a,b}` either, `**` as a
- * whole part of a path any folders, also none; `\` before a character takes it as it is. A leading dot is a character
- * like others. A name that is the pattern, letter for letter, matches as well.
+ * A glob for names and paths. `*`: any characters · `?`: one character · `[a-z]`, `[!a-z]`: one character of a set, or
+ * outside of it · `{a,b}`: either · `**` as a whole path segment: any number of folders, also none · `\`: takes the
+ * next character literally. A leading dot is an ordinary character. A name that equals the pattern literally matches as
+ * well.
  *
- * Matching takes time in proportion to name × pattern, never more: globs made into regular expressions backtrack, and
- * names that others chose would hold up the whole program.
+ * The time of a match is at most proportional to name × pattern. Regular expressions would backtrack, so that names
+ * chosen by others could block the program.
  */
 export interface Glob {
   matches(path: string): boolean;
-  /** Whether something below this folder can match. */
+  /** Whether an item below this folder can match. */
   mayMatchBelow(folder: string): boolean;
-  /** How many patterns its braces stand for; each costs room, and time at each name. */
+  /** Number of patterns that its braces expand to; each needs memory, and time for each name. */
   readonly alternatives: number;
-  /** Of all of these. */
+  /** Total length of these patterns. */
   readonly characters: number;
 }
 
-/** @throws Failure `job-refused`: it is too long, or its braces stand for too many patterns */
+/** @throws Failure `job-refused`: the pattern is too long, or its braces expand to too many patterns */
 export function compileGlob(pattern: string): Glob {
   if (pattern.length > LONGEST_PATTERN)
     throw new Failure('job-refused', { why: `a pattern has over ${LONGEST_PATTERN} characters` });
@@ -91,7 +92,10 @@ function tokensOf(pattern: readonly string[]): Token[] {
   return tokens;
 }
 
-/** The set that begins at a `[`; undefined: it is not closed and means itself. A `]` that comes first is in the set. */
+/**
+ * The set that begins at a `[`; undefined: it is not closed, and `[` is literal. A `]` in first place belongs to the
+ * set.
+ */
 function setAt(
   pattern: readonly string[],
   start: number,
@@ -112,7 +116,7 @@ function setAt(
   return { holds: (character) => isIn(character) !== negated, end };
 }
 
-/** `a{b,c}d` → `abd`, `acd`. Braces without a comma, or not closed, mean themselves. */
+/** `a{b,c}d` → `abd`, `acd`. Braces without a comma, or not closed, are literal. */
 function expandBraces(pattern: string): string[] {
   const done: string[] = [];
   const open = [{ text: pattern, from: 0 }];
@@ -136,7 +140,10 @@ interface OpenGroup {
   readonly commas: number[];
 }
 
-/** The first group from an index on; its choices may hold further ones. One walk: a brace that nothing closes costs no more. */
+/**
+ * The first brace group from an index on; its choices may contain further groups. A single pass, so that an unclosed
+ * brace costs no more time.
+ */
 function groupIn(text: string, from: number): { start: number; end: number; choices: string[] } | undefined {
   const open: OpenGroup[] = [];
   let found: (OpenGroup & { readonly end: number }) | undefined;

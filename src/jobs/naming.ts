@@ -7,42 +7,42 @@ import { encodingFor } from '../names/platform-encoding.js';
 
 export interface NamingOptions {
   readonly rules: TargetRules;
-  /** What the destination forbids is replaced. */
+  /** Characters and names that the destination forbids are replaced. */
   readonly transform: boolean;
-  /** What it forbids is encoded instead, so that it can be told what the name was. */
+  /** They are encoded instead, so that the original name can be decoded. */
   readonly encode: boolean;
-  /** Names and paths that are too long are cut. */
+  /** Names and paths that are too long are shortened. */
   readonly truncate: boolean;
-  /** Names that are the same there: ` (1)`, ` (2)`, … or a failure. */
+  /** What to do with names that collide at the destination: append ` (1)`, ` (2)`, …, or fail. */
   readonly duplicates: 'rename' | 'warn';
 }
 
 export interface NamedItem {
   readonly name: string;
-  /** Why it is not the name at the source, for the manifest. */
+  /** Why the name differs from the one at the source, for the manifest. */
   readonly changed?: string;
 }
 
-/** What an encoded name of the destination was; a name that no encoding made is itself. */
+/** Decodes a name of the destination; a name that was not encoded stays as it is. */
 export const decodedName = (rules: TargetRules, name: string): string => encodingFor(withOwnNames(rules)).decode(name);
 
 /**
- * The names that the items of one folder get at the destination. All names given out differ there from each other and
- * from those taken. The same calls in the same order give the same names: what has been placed once keeps its name by
- * its record, which is among the taken ones.
+ * Assigns names at the destination to the items of one folder. Assigned names differ from each other and from the taken
+ * ones. The same calls in the same order give the same names; an item that was placed before keeps its name through its
+ * record, which is among the taken ones.
  */
 export class FolderNames {
   readonly #options: NamingOptions;
   readonly #rules: PlatformRules;
   readonly #parent: string;
-  /** The name as it compares there → as it is. */
+  /** Key of a taken name as the destination compares it → the name. */
   readonly #taken = new Map<string, string>();
-  /** The name that was not free, as it compares → the number to try next. */
+  /** Key of a name that was not free → the number to try next. */
   readonly #next = new Map<string, number>();
 
   /**
-   * @param parent the folder's path from the destination's root; `''`: the root itself
-   * @param taken names of earlier runs' records, and of what else is there
+   * @param parent path of the folder from the destination's root; `''`: the root itself
+   * @param taken names in the records of earlier runs, and of other items that are there
    */
   constructor(options: NamingOptions, parent: string, taken: Iterable<string>) {
     this.#options = options;
@@ -51,7 +51,7 @@ export class FolderNames {
     for (const name of taken) this.#taken.set(this.#compared(name), name);
   }
 
-  /** @throws Failure `item-name-refused`: the name is to be flagged; nothing is taken by it */
+  /** @throws Failure `item-name-refused`: the item is to be flagged; no name is taken */
   place(name: string, folder: boolean): NamedItem {
     const reasons: string[] = [];
     const fitting = this.#cut(name, this.#allowed(name, reasons), folder, reasons);
@@ -62,7 +62,7 @@ export class FolderNames {
     return free === name ? { name } : { name: free, changed: reasons.join('; ') };
   }
 
-  /** Made of what the destination allows, of whatever length. */
+  /** The name with the allowed characters of the destination, of any length. */
   #allowed(name: string, reasons: string[]): string {
     const why = this.#breaks(name);
     let allowed = name;
@@ -76,13 +76,13 @@ export class FolderNames {
 
   #replaced(name: string): string {
     let replaced = name.replace(HALF_SURROGATES, '-');
-    // One repair may uncover another: `aux ` without its blank is a device.
+    // One replacement may cause another: `aux ` without its blank is a device name.
     for (let round = 0; round < 4 && this.#breaks(replaced) !== undefined; round++)
       replaced = suggestName({ ...this.#rules, nameLength: undefined }, replaced);
     return replaced;
   }
 
-  /** The rule that a name breaks, apart from those of length. */
+  /** The rule that a name breaks, except length limits. */
   #breaks(name: string): string | undefined {
     if (name.search(HALF_SURROGATES) >= 0) return 'the name has half a character';
     return judgeName({ ...this.#rules, nameLength: undefined }, name)?.words;
@@ -124,7 +124,7 @@ export class FolderNames {
     }
   }
 
-  /** The name with as much of its stem as there is room for; `suffix` stands before the extension, which stays. */
+  /** Shortens the stem of a name until the name fits. `suffix` goes before the extension, which is kept. */
   #shortened(name: string, suffix: string, folder: boolean): string | undefined {
     const dot = folder ? -1 : name.lastIndexOf('.');
     const extension = dot > 0 && name.length - dot <= LONGEST_EXTENSION ? name.slice(dot) : '';
@@ -132,7 +132,7 @@ export class FolderNames {
     const tail = suffix + extension;
     const whole = stem + tail;
     if (suffix !== '' && this.#isValid(whole)) return whole;
-    // A limit of n leaves at most n code points, of two units each.
+    // A limit of n keeps at most n code points, of two UTF-16 units each.
     const most = Math.max(this.#rules.nameLength?.most ?? 0, this.#rules.pathLength?.most ?? 0);
     if (most === 0) return undefined;
     const start = stem.slice(0, 2 * most + 2);
@@ -148,7 +148,10 @@ export class FolderNames {
     return this.#tooLong(name) === undefined && this.#breaks(name) === undefined;
   }
 
-  /** Equal for names that are one name there. May be equal for more: such twins only get a number that they do not need. */
+  /**
+   * Key that is equal for names that the destination treats as one. It may also be equal for names that differ there:
+   * then a name only gets a number that it does not need.
+   */
   #compared(name: string): string {
     const { caseInsensitive, normalizes } = this.#options.rules;
     if (!caseInsensitive) return normalizes ? name.normalize('NFC') : name;
@@ -161,13 +164,13 @@ export class FolderNames {
   }
 }
 
-/** UTF-16 units, with the dot; what is longer is no extension but a name with a dot in it. */
+/** UTF-16 units, including the dot. A longer ending is part of a name with a dot in it. */
 const LONGEST_EXTENSION = 32;
 
-/** With the flag `u`, a pair is one character and of another category. */
+/** Unpaired surrogates: with the flag `u` a pair is one character of another category. */
 const HALF_SURROGATES = /\p{Cs}/gu;
 
-/** Kept by targets for themselves, in any case where case does not count. */
+/** Names reserved for targets, in any case if the destination ignores case. */
 const ownNames = (flags: string): NamePattern => ({
   rule: 'reserved-name',
   pattern: new RegExp(`^${OWN_PREFIX}`.replaceAll('.', '\\.'), flags),
@@ -190,7 +193,7 @@ function withOwnNames({ names, caseInsensitive }: TargetRules): PlatformRules {
 
 const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
-/** Where what people see as one character ends. */
+/** End offsets of grapheme clusters, the characters as people see them. */
 const graphemeEnds = (text: string): number[] =>
   Array.from(segmenter.segment(text), ({ index, segment }) => index + segment.length);
 

@@ -13,8 +13,8 @@ export interface Ends {
 }
 
 /**
- * Opens both ends of a run. They must lie on what was mounted there in the run before.
- * @throws Failure as the opener does, `job-refused`; then nothing stays open
+ * Opens both endpoints of a run. Each must be on the same mount as in the last run.
+ * @throws Failure of the opener, `job-refused`; then no endpoint stays open
  */
 export async function openEnds(
   job: Job,

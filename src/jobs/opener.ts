@@ -11,33 +11,34 @@ export interface EndpointRequest {
   readonly jobName: string;
   readonly whenSpent: 'wait' | 'fail';
   readonly locks: boolean;
-  /** Where it is kept how far uploads have come. */
+  /** Storage for the progress of unfinished uploads. */
   readonly uploads?: StoredUploads;
-  /** The folder is made if it is not there. */
+  /** A missing folder is created. */
   readonly create: boolean;
-  /** A folder that is not there is taken for an empty one: a run that only looks must not make it. */
+  /** A missing folder counts as empty: a simulation must not create it. */
   readonly emptyIfMissing?: boolean;
   readonly mayWrite: boolean;
-  /** Where the file system was mounted that a folder of this machine lay on so far; it must still be. */
+  /** Mount point of the local folder's file system in the last run; it must be mounted there still. */
   readonly mountedAt?: string | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Opens the ends of transfers; whoever composes the program knows connections and projects. */
+/** Opens endpoints. Implemented outside of the jobs, where connections and projects are known. */
 export interface Opener {
   open(reference: EndpointReference, request: EndpointRequest): Promise<Endpoint>;
-  /** Where it is, without a call. @throws Failure `no-such-connection`, … */
+  /** Place of an endpoint, without a call. @throws Failure `no-such-connection`, … */
   place(reference: EndpointReference): Promise<EndpointLocation>;
   /**
-   * What is the same as long as nothing changed at the source, told without a call; undefined: it cannot be told.
-   * @throws Failure as `place`
+   * A value that stays the same while nothing changes at the source, found without a call; undefined: unknown.
+   * @throws Failure of `place`
    */
   sourceState?(job: Job): string | undefined;
-  /** A job looks at its ends now, and every so many seconds: what is known of them is to be no older. */
+  /** A job reads its endpoints now and at this interval: their known state must be no older than that. */
   looksEvery?(job: Job, seconds: number): void;
   /**
-   * Holds what a run of the job needs, until released. Where another process of this state folder owns some of it, that
-   * one runs the job instead, and undefined says that the run has ended, or goes on there when the signal comes.
+   * Claims the projects that a run of the job needs, until released. If another process of this state folder owns one
+   * of them, that process runs the job instead. The result is then undefined: the run has ended there or, if the signal
+   * aborted the wait, still goes on there.
    */
   claim?(job: Job, trigger: Execution['trigger'], options: RunOptions, signal: AbortSignal): Promise<Claim | undefined>;
 }

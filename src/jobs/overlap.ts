@@ -3,15 +3,15 @@ import type { Job } from './definition/job-schema.js';
 import { changesSource, type Transfer } from './definition/transfer-schema.js';
 import type { Abilities } from './fitness.js';
 
-/** Where one end of a transfer really is: two ends with the same place are the same tree. */
+/** Actual place of an endpoint. Endpoints with equal places are the same tree. */
 export interface EndpointLocation {
-  /** Platform and account, disk or server. */
+  /** Identifies the tree: platform and account, disk or server. */
   readonly tree: string;
-  /** From the tree's root, `/` between names, none before or after; `''` is the root. */
+  /** Path from the tree's root, names separated by `/`, without slashes at the ends; `''`: the root. */
   readonly path: string;
-  /** What is known of it without opening it. */
+  /** Abilities known without opening the endpoint. */
   readonly abilities: Abilities;
-  /** The mount of a project that it lies in. */
+  /** Mount point of the project mount that contains the endpoint. */
   readonly within?: string;
 }
 
@@ -27,7 +27,7 @@ const isWithin = (inner: EndpointLocation, outer: EndpointLocation): boolean =>
 const touch = (a: EndpointLocation, b: EndpointLocation): boolean => isWithin(a, b) || isWithin(b, a);
 
 /**
- * Refuses a transfer into itself, and one that would undo or feed another job without end.
+ * Refuses a transfer into its own tree, and one that would undo or endlessly feed another job.
  * @throws Failure `job-overlaps`
  */
 export function requireApart(

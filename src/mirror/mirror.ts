@@ -27,25 +27,28 @@ export interface MirrorOptions {
   readonly path: string;
   readonly source: IndexSource;
   readonly log: Log;
-  /** Seconds between polls; undefined: as often as somebody looks. */
+  /** Seconds between polls; undefined: adapted to how the project is used. */
   readonly pollInterval: number | undefined;
-  /** Milliseconds until the budget has a call for one more look; 0 unless told. */
+  /** Milliseconds until the call budget allows one more upkeep call; default 0. */
   readonly upkeepWait?: (isWatched: boolean) => number;
-  /** Resolves at once unless the server is known not to answer, else when it may again. */
+  /** Resolves at once unless the server is known to be unreachable, else when it may answer again. */
   readonly reachable?: (signal: AbortSignal) => Promise<void>;
   readonly clock?: Clock;
 }
 
 export type MirrorState = 'crawling' | 'ready' | 'offline' | 'signed-out';
 
-/** After a restart the mirror answers from disk; nothing is asked of the server for so long (milliseconds). */
+/** Milliseconds after a restart without requests to the server: the mirror answers from disk. */
 const QUIET_START_MS = 5000;
 const RETRY_FIRST = 1000;
 const RETRY_LAST = 60_000;
-/** Being signed out ends with a new sign-in, which is looked for on disk; a server out of reach costs no call. */
+/**
+ * Longest waits between retries, milliseconds. A retry while signed out only looks for a new sign-in on disk; a retry
+ * while the server is unreachable costs no call.
+ */
 const LONGEST_TROUBLE = { 'signed-out': 15_000, offline: 4000 };
 
-/** One project's tree as the server said it last, kept up by a crawl and polls. */
+/** The last known tree of one project, kept current by a crawl and polls. */
 export class Mirror {
   readonly store: MirrorStore;
   readonly urls: Urls;
@@ -97,17 +100,20 @@ export class Mirror {
     return this.#trouble ?? (this.view.crawlDone ? 'ready' : 'crawling');
   }
 
-  /** Seconds within which a change at the server shows. */
+  /** Seconds within which a change at the server becomes visible. */
   get freshness(): number {
     return this.#upkeep.freshness;
   }
 
-  /** Somebody opened the folder, or something in it: it is looked after more closely for a while. */
+  /** To be called when a program opens the folder or an item in it: the folder is refreshed more often for a while. */
   opened(folder: Inode): void {
     this.#upkeep.opened(folder);
   }
 
-  /** A job looks at the project now, and every so many seconds: polls keep up with it. */
+  /**
+   * To be called when a job reads the project. The job does so every `seconds` seconds, and the poll interval adapts to
+   * it.
+   */
   looksEvery(job: string, seconds: number): void {
     this.#upkeep.looksEvery(job, seconds);
   }
@@ -122,25 +128,25 @@ export class Mirror {
     };
   }
 
-  /** Makes the root known: no call after the first time, 1 call then, which also proves that the project can be read. */
+  /** Loads the root: 1 call the first time, which also proves that the project can be read; no call later. */
   async open(signal?: AbortSignal): Promise<void> {
-    // A process that was killed in between knows the root, and not from when on it is to be crawled.
+    // A process that was killed between the two writes knows the root but not `crawl.until`.
     if (this.view.item(ROOT_INODE) && this.view.number('crawl.until') !== undefined) return;
     const call: CallOptions = { class: 'interactive', ...(signal ? { signal } : {}) };
     await this.store.setMeta({ 'crawl.until': await listFolder(this.store, this.#source, undefined, call) });
   }
 
-  /** Begins crawl and polls in the background. */
+  /** Starts the crawl and the polls in the background. */
   start(): void {
     this.#running ??= this.#run(this.#stop.signal);
   }
 
-  /** Every child of the folder is in the mirror when this resolves; 1 call if it was not. */
+  /** Ensures that every child of the folder is in the mirror: 1 call if the folder was not listed. */
   async list(folder: Item, callClass: CallClass, signal?: AbortSignal): Promise<void> {
     if (!this.view.isListed(folder.remoteId)) await this.refresh(folder, callClass, signal);
   }
 
-  /** Lists the folder anew: 1 call. */
+  /** Lists the folder again: 1 call. */
   refresh(folder: Item, callClass: CallClass, signal?: AbortSignal): Promise<void> {
     const work = async (signal: AbortSignal): Promise<void> => {
       try {
@@ -155,20 +161,20 @@ export class Mirror {
   }
 
   /**
-   * Everything that the server had at this time (milliseconds since the epoch, this machine's clock) is taken in when
-   * this resolves: 1 call at most, and one for all who ask. While the crawl runs polls show nothing.
+   * Ensures that the mirror has everything that the server had at `time` (milliseconds since the epoch, this machine's
+   * clock): at most 1 call, shared by all concurrent callers. Polls have no effect while the crawl runs.
    */
   async lookSince(time: number, signal: AbortSignal): Promise<void> {
     const asked = this.#clock.monotonic();
-    // A clock that was set back must not make this go on for ever.
+    // The first condition ends the loop even if the clock was set back.
     const isEnough = (last: number): boolean =>
       last >= asked || this.#clock.now() - (this.#clock.monotonic() - last) >= time;
     while (this.#lastPoll === undefined || !isEnough(this.#lastPoll)) await this.pollNow(signal);
   }
 
   /**
-   * Lists the folder anew with everything below it: 1 call; with folders in it 1 for 2,000 items. One that is not there
-   * any more is found to be gone.
+   * Lists the folder again with everything below it: 1 call, or 1 per 2,000 items if it has subfolders. A folder that
+   * no longer exists is marked as gone.
    */
   async listBelow(id: RemoteId, options: CallOptions): Promise<void> {
     const { view, store } = this;
@@ -181,7 +187,7 @@ export class Mirror {
     } else if (known) await listNearest(store, this.#source, id, options);
   }
 
-  /** What the index shows at a time of the server's, in seconds, without taking it in: 1 call for 2,000 items. */
+  /** Reads the index without storing the rows: 1 call per 2,000 items. `serverTime` is in seconds. */
   async read(
     filter: IndexFilter,
     options: CallOptions,
@@ -201,13 +207,13 @@ export class Mirror {
     return { rows: found, serverTime };
   }
 
-  /** Compares everything with the server: 1 call for 2,000 items. */
+  /** Compares the complete mirror with the server: 1 call per 2,000 items. */
   async sweepNow(callClass: CallClass, signal: AbortSignal): Promise<void> {
     await this.sweep.run({ class: callClass, signal });
     await this.pollNow(signal);
   }
 
-  /** Polls now, or takes part in the poll that is under way. The next one comes an interval later. */
+  /** Polls now, or joins the poll in progress. The next poll follows one interval later. */
   pollNow(signal: AbortSignal): Promise<void> {
     return this.#poll({ class: 'background' }, signal);
   }
@@ -223,7 +229,7 @@ export class Mirror {
     return this.#polls.run('poll', work, signal);
   }
 
-  /** Seconds since the last poll that succeeded began; undefined before the first. */
+  /** Seconds since the start of the last successful poll; undefined before the first. */
   get sincePoll(): number | undefined {
     return this.#lastPoll === undefined ? undefined : (this.#clock.monotonic() - this.#lastPoll) / 1000;
   }
@@ -241,7 +247,7 @@ export class Mirror {
     while (!signal.aborted) await this.#untilDone('look for changes', () => this.#upkeep.next(signal), signal);
   }
 
-  /** Repeats what failed, with growing pauses, until it is done or the mirror closes. */
+  /** Repeats failed work, with growing pauses, until it succeeds or the mirror closes. */
   async #untilDone(what: string, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
     for (let wait = RETRY_FIRST; !signal.aborted; wait = this.#nextWait(wait)) {
       try {
@@ -280,7 +286,7 @@ export class Mirror {
 
 const CHUNK_ITEMS = 256;
 
-/** Whether a folder is in it, as far as is known here. */
+/** Whether the folder has subfolders, as far as the mirror knows. */
 function hasFolders(view: View, folder: RemoteId): boolean {
   for (let after = 0; ; ) {
     const children = view.children(folder, after, CHUNK_ITEMS);

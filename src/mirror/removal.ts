@@ -21,44 +21,50 @@ export interface RemovalOptions {
   readonly project: ProjectId;
   readonly clock: Clock;
   readonly unanswered: Unanswered;
-  /** What an item is called that comes back where another has its name by now. */
+  /** The name for a restored item if another item has taken its name by now. */
   readonly nameBeside: (name: string) => string;
 }
 
-/** Whether whoever removes an item has seen this content of it, or of what is in it; version 0: a folder, or no content. */
+/**
+ * Whether the party that removes an item has seen this content of it, or of an item below it. Version 0: a folder, or a
+ * file without content.
+ */
 export type IsSeen = (item: { readonly id: RemoteId; readonly version: VersionId }) => boolean;
 
-/** Remembers deletions that got no reply: the server may carry them out at any time, whatever was decided since. */
+/** Remembers deletions that got no reply: the server may execute them at any time, whatever is decided later. */
 export interface Unanswered {
-  /** @param time server time of the look before it, seconds */
+  /** @param time server time of the check before the deletion, seconds */
   add(item: Item, time: number): void;
-  /** The item is gone, as it was to be. */
+  /** To be called when the item is deleted as intended. */
   forget(id: RemoteId): void;
 }
 
 /** What was known just before a deletion was sent. */
 export interface Before {
-  /** Server time of the look, seconds. */
+  /** Server time of the check, seconds. */
   readonly time: number;
-  /** What was in the recycle bin from below the folder; undefined where the deletion may have been sent before. */
+  /**
+   * Items below the folder that were already in the recycle bin; undefined if the deletion may have been sent before.
+   */
   readonly binned: ReadonlySet<RemoteId> | undefined;
 }
 
 /** A deletion that was sent. */
 export interface Sent {
-  /** Undefined where none came, or the item was not there any more. */
+  /** Undefined if no reply came, or the item no longer existed. */
   readonly reply: Written | undefined;
   /** An earlier call may have deleted it. */
   readonly inDoubt: boolean;
 }
 
-/** Key in `meta`: replies to deletions of folders tell whether something was in them. */
+/** Key in `meta`: replies to deletions of folders say whether the folder had content. */
 const REPLIES_TELL = 'bin.replies';
 const CHUNK_ITEMS = 256;
 
 /**
- * Removes items from the server, while they are what was seen of them. The API has no condition on a deletion, so one
- * looks before it, and compares afterwards what went: what nobody here had seen is taken out of the bin at once.
+ * Removes items from the server if their content is what the caller has seen. The API has no conditional deletion, so
+ * the item is checked before the deletion, and what was deleted is compared afterwards. Content that no local user had
+ * seen is restored from the recycle bin at once.
  */
 export class Removals {
   readonly #options: RemovalOptions;
@@ -68,9 +74,9 @@ export class Removals {
   }
 
   /**
-   * Brings what is known of the item up to this time or later (milliseconds since the epoch): 1 call for all who ask, or
-   * none where a poll was made since; for a folder with something in it 1 call more, or 1 for each 2,000 items below it.
-   * Where the mirror does not know the item yet it is asked for by itself.
+   * Updates the mirror's state of the item to this time or later (milliseconds since the epoch). Costs 1 call shared by
+   * all concurrent callers, or none if a poll was made since; for a folder with content 1 call more, or 1 per 2,000
+   * items below it. An item that the mirror does not have yet is requested individually.
    */
   async look({ id, isFile }: { id: RemoteId; isFile: boolean }, since: number, call: CallOptions): Promise<void> {
     const { mirror } = this.#options;
@@ -94,7 +100,7 @@ export class Removals {
     await mirror.store.ingestItems([item], serverTime);
   }
 
-  /** To be called just before the deletion. */
+  /** To be called immediately before the deletion. */
   before(item: Item, inDoubt = false): Before {
     const { view, store } = this.#options.mirror;
     const time = view.number('poll.at') ?? Math.floor(this.#options.clock.now() / 1000);
@@ -127,14 +133,15 @@ export class Removals {
   }
 
   /**
-   * Compares what went with what was seen: of a file by the reply, of a folder in the bin, 1 call for 2,000 items. What
-   * was not seen comes back, a folder with all that is in it: 1 call. False then, and it is as it was. What the server shows
-   * nowhere for long (it was purged, or is hidden from this account) counts as gone, and its call as unanswered still.
-   * @throws Failure `removal-unchecked`: the server does not show it yet; `unseen-in-bin`: it could not be brought back
+   * Compares what was deleted with what was seen: for a file from the reply, for a folder from the recycle bin, 1 call
+   * per 2,000 items. Unseen content is restored, a folder with everything in it: 1 call. Returns false in that case,
+   * and the item is as before. An item that the server does not show anywhere for a long time (it was purged, or is
+   * hidden from this account) counts as deleted, and its call remains recorded as unanswered.
+   * @throws Failure `removal-unchecked`: the server does not show it yet; `unseen-in-bin`: it could not be restored
    */
   async compare(item: Item, sent: Sent, before: Before, isSeen: IsSeen, call: CallOptions): Promise<boolean> {
     const { store } = this.#options.mirror;
-    // Somebody else deleted it.
+    // If neither is true, another client deleted the item.
     const isOurs = sent.reply !== undefined || sent.inDoubt;
     const isAllSeen = isOurs ? await this.#isAllSeen(item, sent, before, isSeen, call) : true;
     if (isAllSeen === false) {
@@ -146,13 +153,13 @@ export class Removals {
     return true;
   }
 
-  /** Sends the deletion and compares. */
+  /** Sends the deletion and compares what was deleted; see `compare`. */
   async remove(item: Item, isSeen: IsSeen, call: CallOptions): Promise<boolean> {
     const before = this.before(item);
     return this.compare(item, await this.send(item, before, call), before, isSeen, call);
   }
 
-  /** Undefined where what went cannot be found. */
+  /** Undefined if the deleted content cannot be found. */
   async #isAllSeen(
     item: Item,
     sent: Sent,
@@ -175,10 +182,10 @@ export class Removals {
     return below && !below.some((row) => !isSeen(row) && this.#wentAlong(row, before));
   }
 
-  /** Whether the item went with the folder now, and was not in the bin before. */
+  /** Whether the item was deleted with the folder now and was not in the recycle bin before. */
   #wentAlong(row: ReadRow, { time, binned }: Before): boolean {
     const known = this.#options.mirror.view.byRemoteId(row.id);
-    // The index may lag, so what is that new may not have been seen, wherever one looked.
+    // The index may lag, so an item this new may be unseen although the check did not show it.
     const since = time - STALE_LISTING_S;
     const isNew = row.createdAt >= since || row.madeAt >= since;
     if (!known) return isNew;
@@ -187,8 +194,9 @@ export class Removals {
   }
 
   /**
-   * What is in the bin of a folder that was deleted, as soon as the server shows it there with its `content`. Where nothing
-   * is known to be in it, its own listing says most. Undefined where it cannot be found any more.
+   * The content of a deleted folder in the recycle bin, once the server shows the folder there with its `content`. If
+   * no content is known, the folder's own listing is the best source. Undefined if the content cannot be found any
+   * more.
    */
   async #below(
     folder: Item,
@@ -214,7 +222,9 @@ export class Removals {
     return binned;
   }
 
-  /** What a folder in the bin has in it by its own listing; undefined where the server does not show one. */
+  /**
+   * The content of a folder in the recycle bin according to its own listing; undefined if the server does not show one.
+   */
   async #listed(id: RemoteId, call: CallOptions): Promise<readonly ReadRow[] | undefined> {
     const { client, project } = this.#options;
     try {
@@ -226,12 +236,12 @@ export class Removals {
     }
   }
 
-  /** The version with which a file went; undefined where it cannot be found any more. */
+  /** The current version of the file when it was deleted; undefined if it cannot be found any more. */
   async #versionOf(item: Item, before: Before, call: CallOptions): Promise<VersionId | undefined> {
     const { client, project, mirror } = this.#options;
     try {
       const now = await client.file(project, item.remoteId, call);
-      // Somebody took it out of the bin.
+      // Another client restored it.
       if (!now.deleted) return NEVER_SEEN;
       return now.version?.id;
     } catch (error) {
@@ -258,7 +268,7 @@ export class Removals {
         const isSame = (now.version?.id ?? 0) === versionId;
         const own = isSame ? { sequence } : { sequence: nextSequence(sequence), replaced: sequence };
         await store.confirm(now, serverTime, inode, { ...own, restored: true });
-        // Others may have told meanwhile that all of it is gone.
+        // Replies to other calls may have marked its content as gone meanwhile.
         if (!item.isFile) await mirror.listBelow(item.remoteId, call);
         return;
       } catch (error) {
@@ -269,20 +279,20 @@ export class Removals {
   }
 }
 
-/** Seconds after the look before a deletion from which on what the server shows nowhere is not waited for. */
+/** Seconds after the check before a deletion until an item that the server shows nowhere is no longer waited for. */
 const UNSEEN_LIMIT_S = 15 * 60;
 
 const isLongSince = ({ time }: Before, serverTime: number): boolean => serverTime - time > UNSEEN_LIMIT_S;
 
 const isThere = ({ flags }: Item): boolean => (flags & (DELETED | BIN)) === 0;
 
-/** Nothing is in it, as far as is known, and all of it is. */
+/** The folder is completely listed and has no children. */
 const isListedEmpty = ({ remoteId }: Item, view: View): boolean =>
   view.isListed(remoteId) && view.children(remoteId, 0, 1).length === 0;
 
 const NEVER = new AbortController().signal;
 
-/** No version has it. */
+/** An id that no version has. */
 const NEVER_SEEN = -1 as VersionId;
 
 function* all(chunk: (after: number) => readonly Item[]): Generator<Item> {

@@ -12,9 +12,9 @@ export interface TakeBackOptions {
 }
 
 /**
- * Takes an item out of the recycle bin, a folder with all that is in it, to a folder: 1 call, 1 more where its reply is
+ * Restores an item from the recycle bin to a folder, a folder with everything in it: 1 call, 1 more if the reply is
  * lost.
- * @throws Failure `name-taken`, `gone` (also where the server gives nothing back), or as a call does
+ * @throws Failure `name-taken`, `gone` (also if the server restores nothing), or as a call does
  */
 export async function takeBack(
   { client, writes, project }: TakeBackOptions,
@@ -36,10 +36,10 @@ export async function takeBack(
       return written;
     } catch (error) {
       const isLost = isFailure(error, 'reply-lost');
-      // A server that finishes late refuses its own name the second time.
+      // If the first call takes effect late, the second one is refused because the item itself has the name.
       const now = isLost || (again && isFailure(error, 'name-taken')) ? await look() : undefined;
       if (now && !now.item.deleted) return now;
-      // It says what is to be: doing it twice does no harm.
+      // The call states the desired result: repeating it does no harm.
       if (!isLost || again) throw error;
     }
 }

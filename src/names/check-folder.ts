@@ -7,20 +7,20 @@ import { classifyName } from './local-only.js';
 import type { RefusalRule } from './platform.js';
 import { type PlatformName, platforms } from './platforms.js';
 
-/** Something in a local folder that cannot be copied to a platform as it is. */
+/** An item of a local folder that cannot be copied to a platform unchanged. */
 export interface NameFinding {
-  /** From the folder that is checked; bytes that are not UTF-8 appear as U+FFFD. */
+  /** Path from the checked folder; bytes that are not UTF-8 appear as U+FFFD. */
   readonly path: string;
   readonly type: 'file' | 'folder' | 'other';
   readonly rule: RefusalRule | 'encoding' | 'file-type' | 'unreadable';
   /** The rule in one line. */
   readonly words: string;
-  /** A name in its place; undefined where none helps. */
+  /** A valid name instead; undefined where no other name helps. */
   readonly suggestion: string | undefined;
 }
 
 export interface FolderCheck {
-  /** Entries looked at, so far. */
+  /** Entries checked so far. */
   readonly checked: number;
   findings(): AsyncGenerator<NameFinding>;
 }
@@ -33,18 +33,18 @@ interface Entry {
 }
 
 /**
- * Walks a local folder and finds what a platform refuses: names, paths, and what is neither file nor folder. Symbolic
- * links are not followed. For Procore, what stays local anyway is passed over. Memory grows with the depth alone.
- * `findings` throws the Failure `folder-unreadable` for the folder itself.
+ * Walks a local folder and finds the names and paths that a platform refuses, and items that are neither file nor
+ * folder. Symbolic links are not followed. For Procore, items that are never published are skipped. Memory use depends
+ * on the depth only. `findings` throws the Failure `folder-unreadable` for the folder itself.
  */
 export function checkFolder(root: string, platform: PlatformName): FolderCheck {
   const rules = platforms[platform];
-  // Through a mount, a local name is a shown one.
+  // In a mount, a local name is the shown form of a remote one.
   const decode = platform === 'procore' ? linuxNames.decode : (name: string) => name;
   const encode = platform === 'procore' ? linuxNames.encode : (name: string) => name;
   let checked = 0;
 
-  /** `remote`: the path as it would be at the platform. */
+  /** `remote`: the path that the item would have at the platform. */
   async function* walk(folder: Buffer, shown: string, remote: string): AsyncGenerator<NameFinding> {
     for await (const { entry, bytes } of entriesOf(folder, shown === '' ? root : shown)) {
       if (platform === 'procore' && isLocal(entry)) continue;
@@ -78,7 +78,7 @@ export function checkFolder(root: string, platform: PlatformName): FolderCheck {
     return long && { ...at, rule: long.rule, words: long.words, suggestion: shorter(name, remotePath) };
   }
 
-  /** A shorter name, if the folders above leave room for one. */
+  /** A shorter name, if the path of its folder leaves room for one. */
   function shorter(name: string, remotePath: string): string | undefined {
     const room = [...name].length - ([...remotePath].length - (rules.pathLength?.most ?? 0));
     return room >= SHORTEST_NAME ? encode(suggestName(rules, name, room)) : undefined;
@@ -93,7 +93,7 @@ export function checkFolder(root: string, platform: PlatformName): FolderCheck {
 }
 
 const SLASH = Buffer.from('/');
-/** Characters of a name that still says something. */
+/** Minimum length of a shortened name that is still meaningful, characters. */
 const SHORTEST_NAME = 12;
 
 const isLocal = ({ name, type }: Entry): boolean =>
@@ -101,7 +101,7 @@ const isLocal = ({ name, type }: Entry): boolean =>
 
 async function* entriesOf(folder: Buffer, shown: string): AsyncGenerator<{ entry: Entry; bytes: Buffer }> {
   try {
-    // The types know of names as text alone.
+    // Node's types allow only strings for names.
     const directory = await opendir(folder as unknown as string, { encoding: 'buffer' as 'utf8', bufferSize: 256 });
     for await (const found of directory as AsyncIterable<Dirent<string>>) {
       const bytes = found.name as unknown as Buffer;

@@ -2,7 +2,7 @@ import type { KeptAttribute, LengthLimit, Platform } from './platform.js';
 
 export type Compatibility = 'compatible' | 'not compatible' | 'not applicable';
 
-/** One row of a comparison: what the source has, what the destination takes, and whether that goes together. */
+/** One row of a comparison: what the source has, what the destination accepts, and whether they are compatible. */
 export interface ComparisonRow {
   readonly feature: string;
   readonly source: string;
@@ -10,7 +10,7 @@ export interface ComparisonRow {
   readonly verdict: Compatibility;
 }
 
-/** How two platforms go together when files are copied from one to the other, row by row. */
+/** Compatibility of two platforms for copying files from one to the other, row by row. */
 export function comparePlatforms(source: Platform, destination: Platform): ComparisonRow[] {
   return ROWS.map(({ feature, show, judge }) => ({
     feature,
@@ -30,14 +30,14 @@ const NO_LIMIT = 'no limit';
 
 const yes = (isFine: boolean): Compatibility => (isFine ? 'compatible' : 'not compatible');
 
-/** Something that the destination limits: fine where the source cannot have more. */
+/** A limit of the destination: compatible if the source cannot exceed it. */
 const limit = (feature: string, of: (platform: Platform) => LengthLimit | undefined): Row => ({
   feature,
   show: (platform) => lengthText(of(platform)),
   judge: (source, destination) => yes(fits(of(source), of(destination))),
 });
 
-/** Something that is kept beside the bytes: asks nothing of the destination where the source has none. */
+/** An attribute kept beside the bytes: always compatible if the source does not have it. */
 const kept = (feature: string, of: (platform: Platform) => KeptAttribute): Row => ({
   feature,
   show: (platform) => ({ yes: 'kept', optional: 'kept if turned on', no: 'not kept' })[of(platform)],
@@ -65,7 +65,7 @@ const ROWS: readonly Row[] = [
   {
     feature: 'segment length',
     show: ({ nameLength }) => lengthText(nameLength),
-    // No name is longer than its path.
+    // A name is no longer than its path.
     judge: (source, destination) => yes(fits(source.nameLength ?? source.pathLength, destination.nameLength)),
   },
   {
@@ -85,7 +85,7 @@ const ROWS: readonly Row[] = [
     feature: 'time stamps',
     show: ({ features }) =>
       features.timeGrain === undefined ? 'those of storing' : `kept, to ${features.timeGrain} s`,
-    // Every platform shows a time that a copy should keep.
+    // Every platform shows a time, which a copy should keep.
     judge: (_, { features }) => yes(features.timeGrain !== undefined),
   },
   kept('authors', ({ features }) => features.authors),
@@ -99,12 +99,12 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-/** The most bytes that so many characters can have, in UTF-8. */
+/** Maximum of UTF-8 bytes for one unit. */
 const BYTES: Readonly<Record<LengthLimit['unit'], number>> = { bytes: 1, utf16: 3, characters: 4 };
 function fits(source: LengthLimit | undefined, destination: LengthLimit | undefined): boolean {
   if (destination === undefined) return true;
   if (source === undefined) return false;
-  // Of characters and UTF-16 units only names full of rare ones tell the difference: each name is judged anyway.
+  // Characters and UTF-16 units differ only in names full of rare characters: each name is judged separately anyway.
   const worst = destination.unit === 'bytes' ? BYTES[source.unit] : 1;
   return source.most * worst <= destination.most;
 }

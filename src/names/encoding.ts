@@ -1,13 +1,13 @@
 /**
- * A reversible encoding of names: characters that a platform cannot hold become look-alikes, and a look-alike that
- * stands in a name already is told apart by a quote character before it. The rule for runs of quotes is that of
- * backslashes before a quotation mark in a command line, so that both directions are total and
- * `decode(encode(x)) = x` for every x, `encode(decode(y)) = y` for every y that the platform can hold.
+ * A reversible encoding of names: characters that a platform cannot hold are replaced by look-alikes, and a look-alike
+ * that is already in a name gets a quote character before it. Runs of quotes follow the rule for backslashes before a
+ * quotation mark in a command line, so that both directions are total and `decode(encode(x)) = x` for every x,
+ * `encode(decode(y)) = y` for every y that the platform can hold.
  */
 export interface EncodingRules {
-  /** Forbidden character → the one shown instead. */
+  /** Forbidden character → its replacement. */
   readonly characters: Readonly<Record<string, string>>;
-  /** Forbidden whole name → the one shown instead. No value may hold a value of `characters`. */
+  /** Forbidden whole name → its replacement. No value may contain a value of `characters`. */
   readonly names: Readonly<Record<string, string>>;
 }
 
@@ -16,12 +16,12 @@ export interface NameEncoding {
   decode(name: string): string;
 }
 
-/** U+201B: practically never at the place where it would have to be doubled. */
+/** U+201B: practically never used at a place where it would have to be doubled. */
 const QUOTE = '\u201b';
 
 /**
- * Half surrogates can stand in JSON but not in UTF-8; they are shown in plane 15, which is for private use. Symbol fonts
- * use it: there it is the look-alike that stands for itself, and a quote that makes it a half surrogate.
+ * Half surrogates are possible in JSON but not in UTF-8; they are mapped to plane 15 (private use). Symbol fonts use
+ * that plane: a character there is a look-alike of itself, and a quote before it makes it a half surrogate.
  */
 const HALF_SURROGATES = Object.fromEntries(
   Array.from({ length: 0x800 }, (_, i) => [String.fromCharCode(0xd800 + i), String.fromCodePoint(0xf0000 + i)]),

@@ -1,6 +1,6 @@
 /**
- * Simple case folding (Unicode, CaseFolding.txt, status C and S) as this Node's ICU knows it: two names are the same in
- * another case exactly where their folds are equal. Composed and decomposed characters stay apart.
+ * Simple case folding (Unicode, CaseFolding.txt, status C and S) as in this Node's ICU: two names differ only in case
+ * exactly if their folds are equal. Composed and decomposed characters stay different.
  */
 export function foldCase(name: string): string {
   if (ASCII.test(name)) return name.toLowerCase();
@@ -10,18 +10,21 @@ export function foldCase(name: string): string {
   return folded;
 }
 
-/** Of the Unicode that `foldCase` knows: folds that were kept must be made anew under another one. */
+/** Version of the Unicode data in `foldCase`: stored folds must be recomputed under another version. */
 export const FOLD_VERSION = Number.parseFloat(process.versions.unicode ?? '0');
 
 const ASCII = /^[\x00-\x7f]*$/;
-/** No script above has cases. */
+/** No script above this code point has cases. */
 const LAST_CASED = 0x1ffff;
 const CHANGES = /\p{Changes_When_Casemapped}/u;
 let folds: ReadonlyMap<string, string> | undefined;
 
-/** Character → what stands for all that are the same without case. About 2,800, made when it is first needed. */
+/**
+ * Character → the representative of all characters that differ from it only in case. About 2,800 entries, created on
+ * first use.
+ */
 function table(): Map<string, string> {
-  // `toUpperCase` maps in full and knows languages' exceptions; the flags `iu` compare by simple folding.
+  // `toUpperCase` uses full mappings and language exceptions; the flags `iu` compare by simple folding.
   const candidates = new Map<string, string[]>();
   for (let code = 0; code <= LAST_CASED; code++) {
     const character = String.fromCodePoint(code);

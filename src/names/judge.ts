@@ -1,7 +1,7 @@
 import { oneLine } from '../base/text.js';
 import type { LengthLimit, PlatformRules, RefusalRule } from './platform.js';
 
-/** Why a platform does not take a name. */
+/** Why a platform refuses a name. */
 export interface Refusal {
   readonly rule: RefusalRule;
   readonly errno: 'EINVAL' | 'ENAMETOOLONG';
@@ -11,7 +11,7 @@ export interface Refusal {
 
 const HALF_SURROGATE = /\p{Cs}/u;
 
-/** The first rule that a name breaks. Pure; a few microseconds. */
+/** The first rule that a name violates. Pure; takes a few microseconds. */
 export function judgeName(rules: PlatformRules, name: string): Refusal | undefined {
   if (HALF_SURROGATE.test(name)) {
     const words = `${rules.title} takes only characters of Unicode in a name, no half of a surrogate pair`;
@@ -35,7 +35,7 @@ export function judgeName(rules: PlatformRules, name: string): Refusal | undefin
   return undefined;
 }
 
-/** Whether a path from the root (`a/b/c`) is short enough; its names are judged one by one by `judgeName`. */
+/** Whether a path from the root (`a/b/c`) is short enough; `judgeName` checks its names one by one. */
 export function judgePath(rules: PlatformRules, path: string): Refusal | undefined {
   if (fits(path, rules.pathLength)) return undefined;
   const words = `${rules.title} takes at most ${limitText(rules.pathLength!)} in a path from the project's root, this one has ${lengthOf(path, rules.pathLength!.unit)}`;
@@ -43,8 +43,8 @@ export function judgePath(rules: PlatformRules, path: string): Refusal | undefin
 }
 
 /**
- * A name near the given one that `judgeName` takes; the name itself if it is taken already.
- * @param most characters that it may have at most; the stem is cut, the extension stays
+ * A name similar to the given one that `judgeName` accepts; the name itself if it is valid.
+ * @param most maximum number of characters; the stem is cut, the extension stays
  */
 export function suggestName(rules: PlatformRules, name: string, most?: number): string {
   const isBad = (character: string): boolean => rules.characters.includes(character) || HALF_SURROGATE.test(character);
@@ -62,7 +62,7 @@ function cut(name: string, limit: LengthLimit | undefined, rules: PlatformRules)
   const stem = [...name.slice(0, name.length - keep.length)];
   for (;;) {
     stem.pop();
-    // What was inside of the stem may now stand before the extension.
+    // White space from inside the stem may now stand before the extension.
     const shorter = stem.join('').replace(/\p{White_Space}+$/u, '') + keep;
     if (
       stem.length <= 1 ||

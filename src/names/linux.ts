@@ -3,16 +3,16 @@ import { makeEncoding } from './encoding.js';
 /** NAME_MAX, <linux/limits.h>: bytes of one name. */
 export const NAME_BYTES = 255;
 
-/** The folder that is reachable by name in every mount and never listed. */
+/** A folder that can be opened by name in every mount and is never listed. */
 export const META_FOLDER = '.procore';
 
-/** How a remote name is shown on Linux: only what a directory entry cannot hold is changed. */
+/** The form of a remote name on Linux: only what a directory entry cannot hold is changed. */
 export const linuxNames = makeEncoding({
   characters: { '/': '\uff0f', '\0': '\u2400' },
   names: { '': '\u2205', '.': '\uff0e', '..': '\uff0e\uff0e', [META_FOLDER]: '\uff0eprocore' },
 });
 
-/** `stem (id).ext`: tells items apart whose names collide or are too long. Never over 255 bytes. */
+/** `stem (id).ext`: distinguishes items whose names collide or are too long. At most 255 bytes. */
 export function suffixedName(name: string, id: number): string {
   const dot = name.lastIndexOf('.');
   const hasExtension = dot > 0 && Buffer.byteLength(name.slice(dot)) <= 32;

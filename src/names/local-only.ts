@@ -2,18 +2,18 @@ import { Failure } from '../base/errors.js';
 import { matchSequence } from './sequence.js';
 
 /**
- * `local`: never published. `transfer-temporary`: a file on its way to another name; it waits for the rename.
- * `published`: everything else.
+ * `local`: never published. `transfer-temporary`: a temporary name during a transfer; the file is published after its
+ * rename. `published`: everything else.
  */
 export type NameClass = 'local' | 'transfer-temporary' | 'published';
 
 export interface LocalOnlyPattern {
   readonly class: Exclude<NameClass, 'published'>;
-  /** Matched against the whole name as it is shown. */
+  /** Matched against the whole name as shown. */
   readonly pattern: { test(name: string): boolean };
-  /** Whose name it is, for `uploads` and the log. */
+  /** The program that creates such names, for `uploads` and the log. */
   readonly by: string;
-  /** What may have such a name; a folder that people call `4913` is a folder. */
+  /** Which items can match; a folder that a person calls `4913` is a folder. */
   readonly of: 'file' | 'folder' | 'any';
 }
 
@@ -22,11 +22,11 @@ const local: Row = (by, pattern, of = 'file') => ({ class: 'local', pattern, by,
 const temporary: Row = (by, pattern, of = 'file') => ({ class: 'transfer-temporary', pattern, by, of });
 
 /**
- * What programs leave beside the files that they work on. A name that a person might give a document is never `local`:
- * it may be held back for a while, but not kept from the project.
+ * Names of files that programs create beside the files they work on. A name that a person might give a document is
+ * never `local`: it may be held back for a while, but is published in the end.
  */
 export const builtInPatterns: readonly LocalOnlyPattern[] = [
-  // memline.c: .swp, then .swo, .swn, …; without the dot in front where names are short.
+  // memline.c: .swp, then .swo, .swn, …; without the leading dot where names are short.
   local('vim, swap file', /^\.(.*\.)?sw[g-px]$|^.+\.sw[n-px]$/),
   // bufwrite.c
   local('vim, test of the folder', /^4913$/),
@@ -52,11 +52,11 @@ export const builtInPatterns: readonly LocalOnlyPattern[] = [
   // receiver.c, get_tmpname(): a dot, the name (cut when long), and six characters of mkstemp.
   temporary('rsync', /^\..*\.[A-Za-z0-9]{6}$/),
   temporary('rsync, --delay-updates, --partial-dir', /^(\.~tmp~|\.rsync-partial)$/, 'folder'),
-  // glocalfileoutputstream.c: gedit, Thunar and everything that saves through GIO.
+  // glocalfileoutputstream.c: gedit, Thunar and all programs that save through GIO.
   temporary('GIO', /^\.goutputstream-[A-Za-z0-9]{6}$/),
-  // gfileutils.c, g_file_set_contents(): six of A-Z and 0-9; only what has both is told from an extension.
+  // gfileutils.c, g_file_set_contents(): six of A-Z and 0-9; only a mix of both differs from an extension.
   temporary('GLib', /^.+\.(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{6}$/),
-  // QSaveFile: six letters; only what changes from lower to upper case is told from an extension.
+  // QSaveFile: six letters; only a change from lower to upper case differs from an extension.
   temporary('Qt', /^.+\.(?=[A-Za-z]*[a-z][A-Z])[A-Za-z]{6}$/),
   temporary('sed -i', /^sed(?![a-z]{6}$)[A-Za-z0-9]{6}$/),
   temporary('Python, tempfile', /^tmp[a-z0-9_]{8}$/),
@@ -76,7 +76,7 @@ export const builtInPatterns: readonly LocalOnlyPattern[] = [
 ];
 
 /**
- * What a name looks like. `local` goes before `transfer-temporary`.
+ * The class of a name. `local` goes before `transfer-temporary`.
  * @param extra further patterns, made once by `globPattern`
  */
 export function classifyName(
@@ -87,7 +87,7 @@ export function classifyName(
   return matchName(name, extra, type)?.class ?? 'published';
 }
 
-/** The pattern that decides what a name looks like. */
+/** The pattern that decides the class of a name. */
 export function matchName(
   name: string,
   extra: readonly LocalOnlyPattern[] = [],

@@ -9,7 +9,7 @@ const BLANK_ENDS: readonly NamePattern[] = [
   { rule: 'name-end', pattern: / +$/gu, words: 'it takes no blank at the end of a name', replacement: '' },
 ];
 
-/** Files of the platform or of a desktop that it keeps for itself, in upper and lower case. */
+/** Names that the platform or a desktop reserves for its own files, in any case. */
 const ownFiles = (names: readonly string[]): NamePattern => ({
   rule: 'reserved-name',
   pattern: new RegExp(`^(?:${names.map((name) => name.replaceAll('.', '\\.')).join('|')})$`, 'giu'),
@@ -17,12 +17,12 @@ const ownFiles = (names: readonly string[]): NamePattern => ({
   replacement: '_$&',
 });
 
-/** Object stores: a name is a key, `/` a convention, and what is stored is replaced as a whole. */
+/** Object stores: a name is a key, `/` a convention, and an object is replaced as a whole. */
 const objects: PlatformFeatures = {
   caseInsensitive: false,
   fileSize: 5 * TIB,
   restrictedTypes: [],
-  // As metadata of the object, by those who know of it.
+  // As metadata of the object, for programs that use it.
   timeGrain: 1e-9,
   versions: 'optional',
   authors: 'no',
@@ -33,8 +33,8 @@ const objects: PlatformFeatures = {
 };
 
 /**
- * Limits of an object store: the whole key counts, so that a name has none of its own. Control characters do not survive
- * the XML in which lists come.
+ * Limits of an object store: the length limit applies to the whole key, so that a single name has none of its own.
+ * Control characters do not survive the XML of listings.
  */
 const store: Platform = {
   title: 'an S3 store',
@@ -46,7 +46,7 @@ const store: Platform = {
   features: objects,
 };
 
-/** Places where people work on files together. */
+/** Platforms for shared work on documents. */
 const office: PlatformFeatures = {
   caseInsensitive: true,
   fileSize: 250 * GIB,
@@ -78,7 +78,7 @@ const onedrive: Platform = {
   features: office,
 };
 
-/** Limits as the platforms publish them; what an account's plan lowers is found when it is used. */
+/** Limits as the platforms publish them; lower limits of an account's plan show in use. */
 export const cloudPlatforms = {
   s3: store,
   gcs: { ...store, title: 'Google Cloud Storage' },
@@ -132,7 +132,7 @@ export const cloudPlatforms = {
     patterns: [],
     nameLength: { most: 255, unit: 'bytes' },
     pathLength: undefined,
-    // What the standard says; servers of some makers can more, and are asked.
+    // Limits of the standard; some servers support more, which is tested when the target is opened.
     features: {
       ...office,
       caseInsensitive: false,
@@ -143,7 +143,7 @@ export const cloudPlatforms = {
       permissions: 'no',
     },
   },
-  /** Any other that rclone knows; what it can do is asked when it is opened. */
+  /** Any other storage that rclone supports; its features are read when it is opened. */
   rclone: {
     ...store,
     title: 'another storage by rclone',

@@ -2,20 +2,20 @@ import { makeEncoding, type NameEncoding } from './encoding.js';
 import type { PlatformRules } from './platform.js';
 
 /**
- * Stands where a rule would otherwise find what it forbids: `a.` is stored as `a.‸`, `CON.txt` as `‸CON.txt`. U+2038, the
- * mark of something put in: practically never in a name; one that is there is doubled.
+ * Inserted where a rule would otherwise match: `a.` is stored as `a.‸`, `CON.txt` as `‸CON.txt`. U+2038 (caret) is
+ * practically never in a name; one that is there is doubled.
  */
 const MARK = '\u2038';
 
-/** Whole names that the next stage would only mark; more readable as look-alikes. */
+/** Whole names that the next step would only mark; look-alikes are more readable. */
 const WHOLE_NAMES: Readonly<Record<string, string>> = { '': '\u2205', '.': '\uff0e', '..': '\uff0e\uff0e' };
 
 const encodings = new WeakMap<PlatformRules, NameEncoding>();
 
 /**
- * The reversible encoding of names for a platform: `decode(encode(x)) = x` for every string x, and what the platform can
- * hold is encoded as itself unless it looks encoded. Lengths are not looked at. What no encoding can make valid stays
- * so, to be refused by `judgeName`.
+ * The reversible encoding of names for a platform: `decode(encode(x)) = x` for every string x, and a name that the
+ * platform can hold is encoded as itself unless it looks encoded. Lengths are not checked. A name that no encoding can
+ * make valid stays invalid, and `judgeName` refuses it.
  */
 export function encodingFor(rules: PlatformRules): NameEncoding {
   let encoding = encodings.get(rules);
@@ -37,7 +37,7 @@ function makePlatformEncoding(rules: PlatformRules): NameEncoding {
     encode,
     decode(name) {
       const decoded = inner.decode(name.replace(RUNS, (run) => MARK.repeat(run.length >> 1)));
-      // Somebody else's name that only looks encoded.
+      // A name from another program that only looks encoded.
       return encode(decoded) === name ? decoded : name;
     },
   };
@@ -45,7 +45,7 @@ function makePlatformEncoding(rules: PlatformRules): NameEncoding {
 
 const RUNS = new RegExp(`${MARK}+`, 'g');
 
-/** Full-width twins and the pictures of control characters. */
+/** Full-width forms, and the pictures of control characters. */
 function lookAlike(character: string): string | undefined {
   const code = character.codePointAt(0)!;
   if (code === 0x7f) return '\u2421';
@@ -53,10 +53,10 @@ function lookAlike(character: string): string | undefined {
   return code < 0x7f ? String.fromCharCode(0xfee0 + code) : undefined;
 }
 
-/** Puts single marks in until no pattern is found. */
+/** Inserts single marks until no pattern matches. */
 function mark(name: string, { patterns, names }: PlatformRules): string {
   let marked = name;
-  // Each mark ends at least one find.
+  // Each mark removes at least one match.
   for (let left = name.length + patterns.length; left > 0; left--) {
     const found = patterns.find(({ pattern }) => marked.search(pattern) >= 0);
     if (!found) break;
@@ -76,7 +76,7 @@ function markOne(name: string, pattern: RegExp): string | undefined {
     .find((candidate) => [...candidate.matchAll(pattern)].length < finds.length);
 }
 
-/** An odd run has its single mark already: a second one would read as a mark of the name's own. */
+/** An odd run has its single mark already: a second one would read as a mark of the name itself. */
 function marksAround(name: string, place: number): number {
   let [start, end] = [place, place];
   while (name[start - 1] === MARK) start--;

@@ -56,7 +56,7 @@ const windows: Platform = {
   features: { ...posix, caseInsensitive: true, timeGrain: 1e-6 },
 };
 
-/** What lies on this machine or on its network as files: local disks, shares, servers that are reached by ssh. */
+/** Platforms that store files on this machine or its network: local disks, shares, servers reached by ssh. */
 export const filePlatforms = {
   linux,
   nfs: { ...linux, title: 'an NFS share' },

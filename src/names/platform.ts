@@ -1,36 +1,36 @@
 /**
- * What platforms permit names, paths and files to be, and what they keep of them, as data: one row each, so that a name
- * can be judged for any of them and two platforms compared row by row.
+ * Limits of platforms for names, paths and files, and the attributes they keep, as data: one row for each platform, so
+ * that a name can be checked for any of them and two platforms compared row by row.
  */
 
 export interface NamePattern {
   readonly rule: RefusalRule;
-  /** Finds the place that breaks the rule. Global. */
+  /** Finds the part that violates the rule. Global. */
   readonly pattern: RegExp;
   readonly words: string;
-  /** What makes a name valid again: put in place of what was found. */
+  /** Replaces the found part so that the name is valid. */
   readonly replacement: string;
 }
 
 export interface PlatformFeatures {
   /** `A` and `a` are one name. */
   readonly caseInsensitive: boolean;
-  /** Bytes of the largest file; undefined: no limit that matters. */
+  /** Bytes of the largest file; undefined: no practical limit. */
   readonly fileSize: number | undefined;
-  /** Endings of names that are refused whatever the content, with their dot, lower case. */
+  /** File extensions that are refused whatever the content, with their dot, lower case. */
   readonly restrictedTypes: readonly string[];
-  /** Seconds to which the time of modification that a program sets is kept; undefined: it cannot be set. */
+  /** Seconds: resolution of a time of modification set by a program; undefined: it cannot be set. */
   readonly timeGrain: number | undefined;
   /** Earlier versions of a file. */
   readonly versions: KeptAttribute;
-  /** Who wrote a file or version, settable by whoever copies it. */
+  /** Author of a file or version, which a copying program can set. */
   readonly authors: KeptAttribute;
-  /** Somebody holds a file, so that others cannot change it. */
+  /** A user can lock a file against changes by others. */
   readonly locks: KeptAttribute;
   readonly permissions: KeptAttribute;
-  /** Properties that people add. */
+  /** Properties that users can add. */
   readonly metadata: KeptAttribute;
-  /** Folders exist without anything in them. */
+  /** A folder can exist without content. */
   readonly emptyFolders: boolean;
 }
 
@@ -38,10 +38,7 @@ export interface Platform extends PlatformRules {
   readonly features: PlatformFeatures;
 }
 
-/**
- * What platforms permit names, paths and files to be, and what they keep of them, as data: one row each, so that a name
- * can be judged for any of them and two platforms compared row by row.
- */
+/** Limits of names and paths: the part of a platform that `judgeName` and `judgePath` check. */
 
 export interface LengthLimit {
   readonly most: number;
@@ -50,20 +47,20 @@ export interface LengthLimit {
 }
 
 export interface PlatformRules {
-  /** As people call it. */
+  /** The platform's usual name, for people. */
   readonly title: string;
-  /** Never in a name. */
+  /** Characters that a name must not contain. */
   readonly characters: string;
-  /** Never a whole name. */
+  /** Whole names that are refused. */
   readonly names: readonly string[];
   readonly patterns: readonly NamePattern[];
-  /** Of one name; undefined: no limit. */
+  /** Limit of one name; undefined: no limit. */
   readonly nameLength: LengthLimit | undefined;
-  /** Of a path from the root of what is written to. */
+  /** Limit of a path from the root of the target. */
   readonly pathLength: LengthLimit | undefined;
 }
 
-/** What a platform keeps of a file besides its bytes: always, if its owner turned it on, or never. */
+/** Whether a platform keeps an attribute of a file besides its bytes: always, if its owner enabled it, or never. */
 export type KeptAttribute = 'yes' | 'optional' | 'no';
 
 export type RefusalRule =

@@ -3,8 +3,8 @@ import { cloudPlatforms } from './platform-clouds.js';
 import { filePlatforms } from './platform-files.js';
 
 /**
- * An extension is what follows the last dot, unless that dot is the first character (`.bashrc` has none).
- * White space is Unicode's property White_Space: tabs and no-break spaces belong to it, a zero-width space does not.
+ * An extension is the part after the last dot, unless that dot is the first character (`.bashrc` has none). White space
+ * is Unicode's property White_Space: it includes tabs and no-break spaces, but not a zero-width space.
  */
 const procore = {
   title: 'Procore',
@@ -30,7 +30,7 @@ const procore = {
     caseInsensitive: false,
     fileSize: undefined,
     restrictedTypes: [],
-    // A version bears the time when it was uploaded.
+    // A version has the time of its upload.
     timeGrain: undefined,
     versions: 'yes',
     authors: 'no',
@@ -49,10 +49,10 @@ export const platformNames = Object.keys(platforms) as PlatformName[];
 
 export const isPlatform = (name: string): name is PlatformName => Object.hasOwn(platforms, name);
 
-/** Other names of platforms, as connections have them. */
+/** Other names of platforms, used in connections. */
 const ALIASES: Readonly<Record<string, PlatformName>> = { fs: 'linux' };
 
-/** The platform that a person or a connection means; undefined: there is none. */
+/** The platform with this name or alias; undefined: unknown. */
 export function platformNamed(given: string): PlatformName | undefined {
   const lower = given.toLowerCase();
   const name = Object.hasOwn(ALIASES, lower) ? ALIASES[lower]! : lower;

@@ -1,7 +1,7 @@
-/** A name that desktops and tools look for in every folder that they come by, whether it is there or not. */
+/** A name that desktops and tools look up in every folder, whether it exists or not. */
 export interface Probe {
   readonly name: string;
-  /** Whose habit it is. */
+  /** The program that looks it up. */
   readonly by: string;
 }
 
@@ -9,8 +9,8 @@ type Row = (by: string, ...names: string[]) => Probe[];
 const asks: Row = (by, ...names) => names.map((name) => ({ name, by }));
 
 /**
- * Only names that say how a folder is shown or who manages it: nobody who looks for one of these waits for a document,
- * so that an answer need not cost a call. Compared without regard to case, as Windows programs do through Samba.
+ * Only names that control how a folder is shown or who manages it: no program that looks one up waits for a document,
+ * so that the reply need not cost a call. Compared without regard to case, as Windows programs do through Samba.
  */
 export const probes: readonly Probe[] = [
   ...asks('GIO, Thunar, Nautilus, Dolphin: trash of the mount', '.Trash', '.Trashes'),
@@ -31,9 +31,11 @@ export const probes: readonly Probe[] = [
 ];
 
 const known = new Set(probes.map(({ name }) => name.toLowerCase()));
-/** Names that differ by user or volume. */
+/** Names that contain a user or volume. */
 const patterns: readonly RegExp[] = [/^\.Trash-\d{1,10}$/i, /^\._.+$/];
 
-/** Whether a look for this name is habit: the answer may be "no" as long as nothing else is known of the folder. */
+/**
+ * Whether the look-up of a name is automatic: the answer may be "no" as long as nothing else is known of the folder.
+ */
 export const isProbe = (name: string): boolean =>
   known.has(name.toLowerCase()) || patterns.some((pattern) => pattern.test(name));

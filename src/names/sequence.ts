@@ -1,7 +1,7 @@
 /**
- * Whether the parts of a pattern match all items: a star takes as few as it can, and one more when the rest does not
- * fit. The time is in proportion to items × parts at most; a regular expression with several stars tries far more, and
- * names that others chose would hold up the whole program.
+ * Whether the parts of a pattern match all items: a star takes as few items as possible, and one more when the rest
+ * does not match. The time is at most proportional to items × parts; a regular expression with several stars can
+ * backtrack far more, and untrusted names could block the whole program.
  */
 export function matchSequence<Item>(
   count: number,

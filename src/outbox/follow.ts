@@ -8,8 +8,9 @@ import type { Outbox } from './outbox.js';
 import { isNewer } from './scheduler/order.js';
 
 /**
- * What others do at the server to an item that also waits here: the change here goes on from there. Each of folder, name
- * and content that nobody changed here is as at the server; what was only moved here goes with the document. Returns what that changed in the tree as it is here.
+ * Applies other users' changes at the server to items with a pending intent. Each of folder, name and content that was
+ * not changed here follows the server. An item that was only moved here is deleted with the document. Returns the
+ * resulting changes in the local tree.
  */
 export function follow(
   changes: readonly Change[],
@@ -21,16 +22,16 @@ export function follow(
   const drop: Inode[] = [];
   const seen: Change[] = [];
   for (const { intent, item } of concerned(changes, { intents, tree })) {
-    // What took its place here has its times and permissions, under another number.
+    // The item that took its place here has its times and permissions, under another inode.
     if (item.inode !== intent.inode && !intent.deleted) seen.push(altered(intent));
     if (intent.state === 'uploading') continue;
     const isThere = (item.flags & HIDDEN) === 0;
-    // One that a listing does not have any more may be elsewhere: that is found when it is sent.
+    // An item that is missing from a listing may be elsewhere: its send finds that out.
     if ((item.flags & (DELETED | BIN)) !== 0 && hasNothingOfItsOwn(intent, intents)) {
       drop.push(intent.inode);
       seen.push(disappeared(intent, intent.sequence));
     }
-    // What has no outcome yet is looked for first; what is to go, goes from wherever it is.
+    // An attempt with unknown outcome is looked up first. A deletion applies wherever the item is.
     if (intent.deleted || intent.attempted) continue;
     const parent = isThere ? tree.view.parent(item)?.inode : undefined;
     if (parent === undefined) continue;
@@ -53,14 +54,14 @@ export function follow(
   return [...seenNew, ...seen];
 }
 
-/** Deletions of what has other content at the server now, and of folders in which something is that was not seen. */
+/** Deletions of items that have other content at the server now, and of folders that contain something unseen. */
 function unseen(changes: readonly Change[], outbox: Pick<Outbox, 'intents' | 'tree' | 'late'>): Intent[] {
   const found = new Set<Intent>();
   const take = (deletion: Intent | undefined): void => {
-    // What was sent already is compared afterwards.
+    // A deletion that was sent already is compared afterwards.
     if (deletion?.deleted && deletion.attemptAt === 0) found.add(deletion);
   };
-  // Whether a version is one that came late from here is found when the deletion is sent.
+  // Whether a version is a late one of ours is decided when the deletion is sent.
   for (const { intent, item } of concerned(changes, outbox))
     if ((item.flags & HIDDEN) === 0 && isNewer(item, intent) && outbox.late.versionsLike(item).length === 0)
       take(intent);
@@ -72,7 +73,7 @@ function unseen(changes: readonly Change[], outbox: Pick<Outbox, 'intents' | 'tr
   return [...found];
 }
 
-/** Intents about items that changed: of a page of a crawl they are few, and few wait when a page comes. */
+/** Intents of changed items. Loops over the smaller set: a page of a crawl has many changes, and few intents wait. */
 function* concerned(
   changes: readonly Change[],
   { intents, tree }: Pick<Outbox, 'intents' | 'tree'>,
@@ -91,7 +92,7 @@ function* concerned(
     }
 }
 
-/** Somebody else's version is what a file shows that has no content of its own here. */
+/** A file without local content shows another user's new version. */
 function withContent(intent: Intent, item: Item): Intent {
   const isOwn = intent.folder || intent.dirty || intent.staged || intent.contentItem !== NO_REMOTE;
   if (isOwn || item.versionId === intent.baseVersion || intent.baseVersion === NO_VERSION) return intent;

@@ -4,8 +4,8 @@ import type { NameGuard } from './tree/name-policy.js';
 import { isPublished } from './upload/publish.js';
 
 /**
- * With `no_delete` nothing goes that the server has or is to get. Swap files and what a program puts aside while it
- * saves may, or nothing could be saved.
+ * With `no_delete`, nothing can be deleted that the server has or is to get. Swap files, and files that a program puts
+ * aside while it saves, can be, or nothing could be saved.
  * @throws Failure `delete-forbidden` (EPERM)
  */
 export function requireNoDocument(intent: Intent, names: NameGuard): void {

@@ -19,8 +19,8 @@ export interface OutboxOptions {
   readonly noDelete: boolean;
   /** Longest path below folders of the server, in code points; asked before a folder is renamed. */
   readonly longestBelow: LongestAtServer;
-  /** Brings the mirror to the platter. */
+  /** Puts the mirror on stable storage. */
   readonly syncMirror: () => Promise<void>;
 }
-/** What the server has in these folders, without what is below them but stands among these items. */
+/** The longest path at the server below these folders, without the items in `without` that are below them. */
 export type LongestAtServer = (folders: readonly FolderAt[], without: readonly RemoteId[]) => Promise<number>;

@@ -28,7 +28,9 @@ import { Staging } from './working/staging.js';
 import { StaysLocal } from './working/stays-local.js';
 import { WorkingFile } from './working/working-file.js';
 
-/** What people do to the project here: written down before it is acknowledged, joined with the mirror into one tree. */
+/**
+ * The local changes to a project. Each change is recorded before it is acknowledged. Mirror and changes form one tree.
+ */
 export class Outbox {
   readonly clock: OutboxOptions['clock'];
   readonly tree: Tree;
@@ -40,7 +42,7 @@ export class Outbox {
   readonly permissions: Permissions;
   readonly kept: WithdrawnDeletions;
   readonly late: LateCalls;
-  /** `changed`: something may have become ready to go up. */
+  /** `changed`: an intent may have become ready to be sent. */
   readonly events = new EventEmitter<{ changed: [] }>();
   readonly #options: OutboxOptions;
   readonly #files = new Map<Inode, WorkingFile>();
@@ -64,19 +66,19 @@ export class Outbox {
     recover(this, view, options.log);
   }
 
-  /** The open working file of an item, if it has one of the content that it has now. */
+  /** The open working file of an item, if it holds the item's current content. */
   working(inode: Inode): WorkingFile | undefined {
     const file = this.#files.get(inode);
     return file && !this.#aside.isOutdated(file) ? file : undefined;
   }
 
-  /** The server has what was written to an item: this version. */
+  /** The server has stored the item's content as this version. */
   confirmed(inode: Inode, version: VersionId): void {
     const file = this.#files.get(inode);
     if (file) file.madeFrom = version;
   }
 
-  /** What somebody has open of an item is another one from now on, with the same bytes. */
+  /** Hands the open working file of one item over to another item. The bytes stay the same. */
   continueAs(from: Inode, to: Inode): void {
     const file = this.#files.get(from);
     if (!file) return;
@@ -120,7 +122,7 @@ export class Outbox {
     return this.tree.required(inode);
   }
 
-  /** @param item as it was when this was asked for */
+  /** @param item the item as it was when the request arrived */
   unlink(item: LocalItem, uid: number): void {
     const now = this.clock.now();
     const intent = this.#intentOf(item, uid, now, item);
@@ -132,16 +134,16 @@ export class Outbox {
     this.#changed();
   }
 
-  /** @throws Failure `not-empty` */
+  /** @throws Failure `folder-not-empty` */
   rmdir(item: LocalItem, uid: number): void {
     if (!this.tree.isEmpty(this.tree.current(item))) throw new Failure('folder-not-empty', { path: item.name });
     this.unlink(item, uid);
   }
 
   /**
-   * Moves an item to a place. What stood there is replaced, as rename(2) says; a file's identity at the server goes with
-   * its name, so that a program that saves by renaming makes a new version of the same document.
-   * @param over what stood there when this was asked for; undefined: nothing may be replaced
+   * Moves an item. An item at the target is replaced, as rename(2) says. A file's identity at the server stays with its
+   * name, so that a program that saves by renaming creates a new version of the same document.
+   * @param over what stood at the target when the request arrived; undefined: nothing may be replaced
    */
   async rename(
     from: LocalItem,
@@ -152,7 +154,7 @@ export class Outbox {
   ): Promise<void> {
     const below = (folder: LocalItem) => longestBelow(folder, this, this.#options.longestBelow);
     await this.names.requireMove(from, to, newName, uid, below);
-    // Meanwhile the server may have confirmed something, and people may have come and gone.
+    // During the wait the server may have confirmed changes, and other items may have come or gone.
     const item = this.tree.current(from);
     const parent = this.tree.current(to);
     const found = this.tree.child(parent, newName);
@@ -196,8 +198,8 @@ export class Outbox {
   }
 
   /**
-   * The working file of an existing item, with one more handle on it. Its content is the current one unless `truncate`;
-   * what is not on disk yet is brought in behind. `grows`: whoever writes may need room.
+   * Opens the working file of an existing item and adds a handle to it. It holds the current content unless `truncate`
+   * is set. Parts that are not on disk yet are downloaded in the background. `grows`: writes may need disk space.
    */
   async open(item: LocalItem, writing: boolean, truncate: boolean, grows = writing): Promise<WorkingFile> {
     if (grows) this.staging.requireSpace(0);
@@ -213,11 +215,11 @@ export class Outbox {
         this.#opening.delete(item.inode);
       }
     }
-    // Whoever opened it at the same time may have failed, and closed it.
+    // A concurrent open may have failed and closed the file.
     if (this.#files.get(item.inode) !== file) return this.open(item, writing, truncate, grows);
     const intent = this.intents.get(item.inode);
     try {
-      // From here until the next flush the content is not what anybody acknowledged.
+      // From here until the next flush the content is not acknowledged.
       if (writing && intent?.flushed && intent.dirty) this.intents.put({ ...intent, flushed: false, state: 'open' });
       if (truncate && file.size > 0) file.truncate(0);
     } catch (error) {
@@ -230,8 +232,8 @@ export class Outbox {
   }
 
   /**
-   * Content written so far is acknowledged: it survives a crash of the daemon; `synced`, on the platter, one of the machine.
-   * `isWhole`: nothing of it can be missing, although the disk is full.
+   * Acknowledges the content written so far: it survives a crash of the daemon. With `synced` it is on stable storage
+   * and survives a crash of the machine. `isWhole`: no write can be missing, although the disk is full.
    */
   flush(file: WorkingFile, uid: number, { synced = false, isWhole = false } = {}): void {
     let durable = synced;
@@ -241,7 +243,7 @@ export class Outbox {
     if (file.aside && !(seen && this.#aside.record(file, uid))) return;
     const known = this.intents.get(file.inode);
     const wasDurable = known?.staged && known.flushed && known.volatile === undefined;
-    // What was synced must not count as lost only because it is closed at once.
+    // A file that is closed right after a sync must not count as volatile again.
     if (seen?.isDoubtful && wasDurable) durable = true;
     const isVolatile = durable && known?.volatile !== undefined;
     if (!seen && !isVolatile && (known === undefined || known.flushed)) return;
@@ -251,7 +253,7 @@ export class Outbox {
       return;
     }
     const now = this.clock.now();
-    // Who unlinked it meanwhile wants none of it.
+    // An item that was unlinked meanwhile needs no record.
     const current = known ? undefined : this.tree.item(file.inode);
     if (!known && !current) return;
     const base = known ?? untouched(current!, now, who(uid));
@@ -278,7 +280,7 @@ export class Outbox {
     this.#changed();
   }
 
-  /** As `flush`, and on the platter. */
+  /** As `flush`, with the content on stable storage. */
   async sync(file: WorkingFile, uid: number): Promise<void> {
     await file.complete();
     await this.durability.syncFile(file);
@@ -286,10 +288,10 @@ export class Outbox {
     await this.durability.syncIntents();
   }
 
-  /** A handle is closed for good. Fails after it is closed, when what was written could not be written down. */
+  /** Closes a handle. Throws only after the handle is closed, if the written content could not be recorded. */
   release(file: WorkingFile, wasWriting: boolean, uid: number): void {
     try {
-      // A mapping can write after the last close.
+      // A memory mapping can write after the last close(2).
       if (wasWriting) this.flush(file, uid);
     } finally {
       if (wasWriting) file.writers--;
@@ -315,7 +317,7 @@ export class Outbox {
     }
     const { intent } = item;
     if (changed && !intent?.staged) {
-      // No row could be written for these bytes: they are kept where a person finds them.
+      // No row could be written for these bytes: they go to lost+found, where a user finds them.
       const path = this.staging.lose(inode, item.name);
       this.#options.log.error({ path }, 'what was written could not be recorded; the bytes are in lost+found');
     } else if (intent === undefined || isNothing(intent))
@@ -329,12 +331,12 @@ export class Outbox {
     if (intent) this.intents.put({ ...intent, size });
   }
 
-  /** Content of an item for reading only: a blob of a version, where no staging file holds it. */
+  /** Opens a version's content for reading only, for an item without a staging file. */
   blob(version: ContentVersion, reading?: Reading): OpenBlob {
     return this.#options.content.open(version, reading);
   }
 
-  /** The bytes of a read have been sent: their memory may be used again. */
+  /** The bytes of a read have been sent: their buffer may be reused. */
   sent(bytes: Uint8Array): void {
     this.#options.content.sent(bytes);
   }
@@ -357,7 +359,7 @@ export class Outbox {
     return file;
   }
 
-  /** The staging file holds what the cache would: there it belongs. */
+  /** Moves an unchanged staging file into the cache, or removes it. */
   #giveBack(item: LocalItem, whole: boolean): void {
     const { inode, versionId } = item;
     if (!this.staging.has(inode)) return;
@@ -372,7 +374,7 @@ export class Outbox {
     if (this.#options.noDelete) requireNoDocument(intent, this.names);
   }
 
-  /** @param seen the item as it was when this was asked for; absent: as it is */
+  /** @param seen the item as it was when the request arrived; absent: as it is now */
   #intentOf(item: LocalItem, uid: number, now: number, seen?: LocalItem): Intent {
     const known = this.intents.get(item.inode);
     const current = this.tree.current(item);
@@ -388,14 +390,17 @@ export class Outbox {
     this.events.emit('changed');
   }
 
-  /** Whoever has it open keeps the bytes through the descriptor; where the item comes back, that is another file. */
+  /** Open handles keep the bytes through their descriptor. If the item comes back, it gets another staging file. */
   #unlinked(inode: Inode): void {
     this.#files.get(inode)?.unlinked();
     this.#files.delete(inode);
     this.#removeStaged(inode);
   }
 
-  /** Bytes that are given up go to lost+found; who has the file open goes on with them aside. Undefined: there are none. */
+  /**
+   * Moves discarded bytes to lost+found. Programs that have the file open go on with a detached copy. Returns the path
+   * in lost+found; undefined: there were no bytes.
+   */
   lose({ inode, name, staged }: Intent): string | undefined {
     if (!staged || !this.staging.has(inode)) return undefined;
     const file = this.#files.get(inode);
@@ -412,7 +417,10 @@ export class Outbox {
     this.#files.set(file.inode, file);
   }
 
-  /** What the tree does not name any more. What cannot be removed goes to lost+found at the next start. */
+  /**
+   * Removes the staging file of an item that is no longer in the tree. A file that cannot be removed goes to lost+found
+   * at the next start.
+   */
   #removeStaged(inode: Inode): void {
     try {
       this.staging.remove(inode);

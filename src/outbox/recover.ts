@@ -19,9 +19,9 @@ interface Recoverable {
 }
 
 /**
- * After a crash: what was being written is kept and held, and so is what was not on the platter when the machine went
- * down; what no row owns goes to lost+found. That may be what the server has as well: whether a program wrote to a file
- * past the daemon does not show.
+ * Recovers after a crash. Files that were being written are kept and held, and so are files whose bytes were not on
+ * stable storage when the machine went down. Files that no row owns go to lost+found. The server may have the same
+ * bytes, but nothing shows whether a program wrote to a file by passthrough.
  */
 export function recover({ intents, staging, late, durability: { place } }: Recoverable, view: View, log: Log): void {
   const owned = new Set<Inode>();
@@ -47,7 +47,8 @@ export function recover({ intents, staging, late, durability: { place } }: Recov
       log.error({ path }, 'bytes that were not on the disk yet were lost when the machine went down');
       intent = { ...intent, staged: false, dirty: false, volatile: undefined };
       if (intent.remoteId === NO_REMOTE || isNothing(intent)) {
-        // What a call has made of them, or makes yet, is all that there is.
+        // What a call has created from them, or will create, is all that is left: it must not be removed as a late
+        // arrival.
         for (const call of callsToMake(intent, { intents, late }, view)) late.forget(call);
         drop.push(intent.inode);
         continue;
@@ -56,7 +57,7 @@ export function recover({ intents, staging, late, durability: { place } }: Recov
       owned.add(intent.inode);
       const { size, mtimeMs } = staging.detach(intent.inode);
       const { mtimeMs: stagedAt } = staging.stat(intent.inode);
-      // Written to after it was acknowledged, past the daemon by the kernel, and not closed since.
+      // Written to after the acknowledgement, by passthrough, and not closed since.
       const isTouched = intent.stagedAt !== 0 && intent.stagedAt !== mtimeMs;
       if (!intent.flushed || isTouched || isVolatile) {
         const reason = intent.flushed && !isTouched ? UNSURE : INTERRUPTED;
@@ -66,7 +67,7 @@ export function recover({ intents, staging, late, durability: { place } }: Recov
         log.warn({ path, reason }, 'a file is held');
       } else if (intent.stagedAt !== 0 && stagedAt !== mtimeMs) intent = { ...intent, stagedAt };
     } else if (!intent.flushed) {
-      // Opened for writing, with nothing acknowledged since: its content is still the one of a version.
+      // Opened for writing, with nothing acknowledged since: its content is still that of a version.
       intent = { ...intent, flushed: true, state: 'held' };
     }
     if (intent !== known) put.push(intent);
@@ -79,13 +80,13 @@ export function recover({ intents, staging, late, durability: { place } }: Recov
   }
 }
 
-/** Calls without an outcome that were to make this file. */
+/** Calls with unknown outcome that were to create this file. */
 function callsToMake({ parent, name }: Intent, { intents, late }: Pick<Recoverable, 'intents' | 'late'>, view: View) {
   const parentId = intents.get(parent)?.remoteId ?? view.item(parent)?.remoteId;
   return parentId === undefined ? [] : late.creations(parentId, linuxNames.decode(name), PEOPLE);
 }
 
-/** What the mirror has of a creation: its reply had come and was taken in, and then the daemon died. */
+/** The mirror's state of a creation whose reply was processed before the daemon died. */
 function confirmedCreation(intent: Intent, intents: Intents, view: View) {
   const item = intent.remoteId === NO_REMOTE ? view.item(intent.inode) : undefined;
   if (!item || (item.flags & HIDDEN) !== 0 || intents.ofRemote(item.remoteId)) return undefined;

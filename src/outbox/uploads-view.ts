@@ -9,24 +9,24 @@ import type { Scheduler } from './scheduler/scheduler.js';
 
 /** One line of `uploads`. */
 export interface UploadLine {
-  /** Of the item, by which people name the change: its inode, or its number on a mount of a company. */
+  /** The item's id, by which users name the change: its inode, or its number on a mount of a company. */
   readonly id: number;
   readonly path: string;
   readonly what: string;
-  /** `kept`: a deletion that was not carried out, for a day; nothing waits. */
+  /** `kept`: a deletion that was not carried out, listed for a day; it waits for nothing. */
   readonly state: 'held' | 'waiting' | 'uploading' | 'failed' | 'local' | 'kept';
   /** ISO 8601. */
   readonly since: string;
   readonly attempts: number;
   readonly reason: string | undefined;
-  /** What it needs that only people can give: a release or discard, a decision about this change, a permission. */
+  /** What only users can provide: a release or discard, a decision about this change, a permission. */
   readonly needs?: 'release' | 'person' | 'permission';
   readonly bytes: number;
-  /** Bytes that went out, of an upload under way. */
+  /** Bytes sent of an upload in progress. */
   readonly sent: number;
 }
 
-/** What waits to go up and why, oldest first; what does not wait comes last. */
+/** The pending changes and why they wait, oldest first; changes that do not wait come last. */
 export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: ReadonlyMap<Inode, number>): UploadLine[] {
   const kept = outbox.kept.list().map(
     ({ inode, path, why, at }): UploadLine => ({
@@ -61,7 +61,7 @@ export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: Readonly
   );
 }
 
-/** It is to go up. */
+/** The change is to be sent. */
 export const waits = ({ state }: Pick<UploadLine, 'state'>): boolean => state !== 'local' && state !== 'kept';
 
 function reasonOf(intent: Intent, outbox: Outbox, scheduler: Scheduler): string | undefined {
@@ -76,7 +76,7 @@ function needsOf(intent: Intent, scheduler: Scheduler): Pick<UploadLine, 'needs'
   return scheduler.refusals.of(intent) ? { needs: 'permission' } : {};
 }
 
-/** The reason for which a name that looks like a transfer temporary is held back. */
+/** The reason why a name that looks like a transfer temporary is held back. */
 function waitsForRename(intent: Intent, outbox: Outbox): string | undefined {
   const kind = outbox.names.kind(intent.name, intent.folder);
   return kind === 'transfer-temporary' && !intent.deleted && intent.name !== intent.baseName
@@ -115,16 +115,16 @@ export function outboxCounts(outbox: Outbox, scheduler: Scheduler) {
   return counts;
 }
 
-/** An intent that a person gave up, and what is left of it: undefined where the server's state shows. */
+/** A discarded intent, and what is left of it; undefined: the server's state shows. */
 export interface Discarded {
   readonly intent: Intent;
   readonly left: Intent | undefined;
 }
 
 /**
- * Gives changes up: deleted items come back, what was written here goes to lost+found, and the server's state shows. Of
- * a known file whose bytes alone are in doubt, the bytes: that it was moved was acknowledged.
- * Returns where the bytes are now.
+ * Discards changes: deleted items come back, bytes written here go to lost+found, and the server's state shows. For a
+ * known file whose bytes alone are in doubt, only the bytes are discarded, since its move was acknowledged. Returns
+ * where the bytes are now.
  */
 export function discard(
   outbox: Outbox,
@@ -136,12 +136,12 @@ export function discard(
     if (dropped.has(intent.inode)) return;
     dropped.set(intent.inode, intent);
     if (intent.deleted) {
-      // What comes back is no longer in the trash here.
+      // An item that comes back leaves the trash here.
       const keeper = intents.get(outbox.tree.view.byRemoteId(intent.remoteId)?.inode ?? intent.inode);
       if (keeper && isLocal(keeper)) take(keeper);
       for (const one of coveredBy(intent, outbox)) take(one);
     }
-    // What was made in a folder that is given up has no place any more.
+    // Items created in a new folder that is discarded have no place any more.
     else if (intent.folder && intent.remoteId === NO_REMOTE)
       for (const child of intents.childrenOf(intent.inode)) take(child);
   };

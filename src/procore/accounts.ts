@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { asCompanyId, asProjectId, type CompanyId, type ProjectId } from '../base/ids.js';
 
-/** Who a token belongs to: a person, or a service account. */
+/** The account that a token belongs to: a person, or a service account. */
 export interface ProcoreAccount {
   readonly id: number;
   readonly login: string | undefined;
@@ -19,7 +19,7 @@ export interface ProcoreProject {
   /** Need not be unique. */
   readonly name: string;
   readonly active: boolean;
-  /** Seconds since the epoch, of the project's own data (its documents do not count), if the server tells. */
+  /** Seconds since the epoch, of the project's own data (its documents do not count), if the server sends it. */
   readonly updatedAt: number | undefined;
 }
 

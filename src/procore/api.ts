@@ -17,7 +17,7 @@ export interface ProcoreApiOptions {
   readonly apiUrl: string;
   /** The connection's name, for messages. */
   readonly name: string;
-  /** For the header `Procore-Company-Id` of every call; service accounts cannot do without. */
+  /** For the header `Procore-Company-Id` of every call; service accounts need it. */
   readonly companyId: CompanyId | undefined;
   readonly tokens: TokenSource;
   readonly budget: Budget;
@@ -28,7 +28,7 @@ export interface ProcoreApiOptions {
 export interface ApiTarget {
   readonly project?: ProjectId;
   readonly company?: CompanyId | undefined;
-  /** What a 404 is about. */
+  /** The item that a 404 refers to. */
   readonly subject?: string;
 }
 
@@ -37,7 +37,7 @@ export interface ApiRequest {
   readonly path: string;
   /** Sent as JSON. */
   readonly body?: unknown;
-  /** Doing it twice does no harm: it is repeated when the reply was lost. GET always is. */
+  /** The call is idempotent: it is repeated when the reply was lost. GET always is. */
   readonly repeatable?: boolean;
 }
 
@@ -46,10 +46,10 @@ export interface ApiReply {
   readonly call: CallContext;
 }
 
-/** Milliseconds that somebody waits for the first byte of a reply. */
+/** Limit for the first byte of a reply to an interactive call, milliseconds. */
 const FIRST_BYTE_MS = 25_000;
 
-/** One call after another to the API's host, as one account; what the calls mean is the business of who makes them. */
+/** Sends calls to the API's host as one account; callers interpret the replies. */
 export class ProcoreApi {
   readonly host: string;
   readonly log: Log;
@@ -73,7 +73,7 @@ export class ProcoreApi {
   /**
    * One call; the reply has a status below 300.
    * @throws Failure as `replyFailure` makes it, `unreachable`, and `reply-lost` if a call that must not be repeated may
-   *   have been done all the same
+   * have taken effect
    */
   async send(request: ApiRequest, target: ApiTarget, options: CallOptions): Promise<ApiReply> {
     const { method, path, body } = request;
@@ -109,7 +109,7 @@ export class ProcoreApi {
     throw new Failure('reply-lost', { host: this.host, call: call.label, status: reply.status }, failure.cause);
   }
 
-  /** What `convert` makes of a reply. @throws Failure `bad-reply` */
+  /** Runs `convert` on a reply. @throws Failure `bad-reply` */
   understand<T>(call: CallContext, convert: () => T): T {
     try {
       return convert();
@@ -119,29 +119,29 @@ export class ProcoreApi {
     }
   }
 
-  /** The server's time as the `Date` of a reply tells it, seconds since the epoch; see `ReplyClock`. */
+  /** The server's time by the `Date` of a reply, seconds since the epoch; see `ReplyClock`. */
   serverTime(reply: HttpReply): number {
     const date = Date.parse(String(reply.headers.date ?? ''));
     return this.#replyClock.at(Number.isNaN(date) ? undefined : Math.floor(date / 1000));
   }
 
-  /** Resolves at once unless the host is known not to answer, else when it takes connections again. */
+  /** Resolves at once unless the host is known to be unreachable, else when it accepts connections again. */
   reachable(signal: AbortSignal): Promise<void> {
     return this.#transport.reachability.again(this.#origin, signal);
   }
 
-  /** Calls back whenever the host takes connections again after it did not. @returns what ends that */
+  /** Calls `listener` whenever the host accepts connections again. @returns a function that ends that */
   onReachable(listener: () => void): () => void {
     return this.#transport.reachability.onUp(listener);
   }
 
-  /** Ends what is under way and closes the connections. */
+  /** Aborts the calls in progress and closes the connections. */
   close(): Promise<void> {
     return this.#transport.close();
   }
 }
 
-/** Whether an error reply may come from something in front of a server that did what was asked. */
+/** Whether an error reply may come from a gateway while the server behind it carried out the call. */
 const leavesDoubt = ({ status, headers }: HttpReply): boolean =>
-  // "Too busy, come back in so many seconds" is said before the work.
+  // 503 with `Retry-After` is sent before the server does any work.
   status === 408 || (status >= 500 && !(status === 503 && headers['retry-after'] !== undefined));

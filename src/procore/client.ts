@@ -19,7 +19,7 @@ export interface RawIndexPage {
   /** The `Total` header: rows over all pages. */
   readonly total: number | undefined;
   readonly page: number;
-  /** The `Per-Page` header: the server may give fewer rows a page than it is asked for. */
+  /** The `Per-Page` header: the server may return fewer rows a page than requested. */
   readonly perPage: number;
   /** The server's `Date`, seconds since the epoch. */
   readonly serverTime: number;
@@ -28,7 +28,7 @@ export interface RawIndexPage {
 /** A folder's reply as it arrived, to be parsed elsewhere by `parseListing(unpacked(body))`. */
 export type RawListing = Pick<RawIndexPage, 'body' | 'serverTime'>;
 
-/** Rows a page of `/companies` and `/projects`: whether the API takes more than 100 is not known. */
+/** Rows a page of `/companies` and `/projects`: whether the API permits more than 100 is not known. */
 const LIST_PAGE = 100;
 
 /**
@@ -37,20 +37,20 @@ const LIST_PAGE = 100;
  * `unreachable`, `budget-exhausted`, or one of the token's) or with the reason of the call's signal.
  */
 export class ProcoreClient {
-  /** For calls of other kinds as the same account. */
+  /** For other calls as the same account. */
   readonly api: ProcoreApi;
 
   constructor(options: ProcoreApiOptions) {
     this.api = new ProcoreApi(options);
   }
 
-  /** Who the token belongs to. 1 call. */
+  /** The account that the token belongs to. 1 call. */
   async me(options: CallOptions): Promise<ProcoreAccount> {
     const { json, call } = await this.#json('/rest/v1.0/me', {}, options);
     return this.api.understand(call, () => toAccount(json));
   }
 
-  /** The companies that the account sees, page by page; mostly 1 call. */
+  /** The companies that the account sees, page by page; usually 1 call. */
   companies(options: CallOptions): AsyncGenerator<Company[]> {
     return this.#pages('/rest/v1.0/companies?', {}, toCompany, options);
   }
@@ -129,7 +129,7 @@ export class ProcoreClient {
     };
   }
 
-  /** Ends what is under way and closes the connections. */
+  /** Aborts the calls in progress and closes the connections. */
   close(): Promise<void> {
     return this.api.close();
   }
@@ -173,7 +173,7 @@ export class ProcoreClient {
       try {
         return { reply, call, understood: understand(await reply.body.read(), call.label) };
       } catch (error) {
-        // A body that broke off where it looks whole: seldom, and in passing.
+        // A truncated body that looks complete: rare and transient.
         const isBroken = isFailure(error) && error.cause instanceof SyntaxError && looksLikeJson(reply.body);
         if (again && (isBroken || isDamaged(error))) continue;
         throw isFailure(error) ? error : new Failure('bad-reply', { host: this.api.host, call: call.label }, error);
@@ -186,7 +186,7 @@ export class ProcoreClient {
   }
 }
 
-/** Of the root without an id. */
+/** Path of the listing; without an id, that of the root. */
 const listingPath = (project: ProjectId, id?: RemoteId): string =>
   `/rest/v1.0/folders${id === undefined ? '' : `/${id}`}?project_id=${project}&show_latest_file_version_only=true`;
 

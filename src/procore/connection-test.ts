@@ -6,7 +6,7 @@ import type { Company, ProcoreAccount, ProcoreProject } from './accounts.js';
 import type { ProcoreClient } from './client.js';
 import { companyOf } from './session.js';
 
-/** What the account may do with the Documents tool of a project. `unknown`: not looked at, to save calls. */
+/** Permission of the account for the Documents tool of a project. `unknown`: not tested, to save calls. */
 export type DocumentsAccess = 'none' | 'read' | 'write' | 'unknown';
 
 export interface ProjectRights {
@@ -14,14 +14,14 @@ export interface ProjectRights {
   readonly name: string;
   readonly company: CompanyId;
   readonly access: DocumentsAccess;
-  /** Why there is none, in one line. */
+  /** Why there is no access, in one line. */
   readonly why: string | undefined;
-  /** What must be granted for it. */
+  /** What must be granted for access. */
   readonly missing: 'app' | 'project' | 'tool' | undefined;
 }
 
 export interface CompanyAccess extends Company {
-  /** Why its projects cannot be seen, in one line. */
+  /** Why the company's projects are not visible, in one line. */
   readonly why: string | undefined;
 }
 
@@ -31,13 +31,13 @@ export interface ConnectionTest {
   readonly projects: readonly ProjectRights[];
 }
 
-/** Projects whose Documents tool is looked at, one call each; of more, none is. */
+/** Maximum number of projects whose Documents tool is tested, one call each; if there are more, none is tested. */
 const MOST_PROBED = 20;
 const MOST_COMPANIES = 20;
 
 /**
- * Signs in and looks around: who (1 call), companies (1), projects (1 a company), and up to 20 projects' Documents tool
- * (1 each; only the bound one of a bound connection).
+ * Signs in and determines the account (1 call), its companies (1), their projects (1 for each company), and access to
+ * the Documents tool of up to 20 projects (1 each; only of the bound project of a bound connection).
  * @throws Failure as the client does: `sign-in-refused`, `company-needed`, `app-not-installed`, `no-such-project`, …
  */
 export async function testConnection(
@@ -55,7 +55,7 @@ export async function testConnection(
       for await (const page of client.projects(company.id, options))
         projects.push(...page.map((project) => ({ project, company: company.id })));
     } catch (error) {
-      // Of several companies the app may be installed in one alone.
+      // Of several companies only one may have the app installed.
       if (listed.length === 1 || !isFailure(error) || error.httpStatus !== 403) throw error;
       why = error.line;
     }
@@ -72,7 +72,7 @@ export async function testConnection(
     return { id: project.id, name: project.name, company, ...result };
   }
 
-  /** One that is not among the listed is asked for all the same: the answer says what is missing. */
+  /** A bound project that is not listed is requested anyway: the reply shows what is missing. */
   async function boundProject(): Promise<ProjectRights> {
     const id = connection.project!;
     const listed = projects.find(({ project }) => project.id === id);

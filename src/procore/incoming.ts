@@ -1,20 +1,20 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 
-/** A reply whose head is here. */
+/** A reply whose head has arrived. */
 export interface Incoming {
   readonly statusCode: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: IncomingBody;
 }
 
-/** Bytes that may wait to be looked at before the connection is told to wait. */
+/** Bytes that may be buffered before the connection is paused. */
 const ENOUGH_BYTES = 256 * 1024;
 
 /**
- * Sends a request; settles with the reply's head. The body is handed on as the socket brings it, without a stream in
- * between, which would join and copy the chunks of a fast connection. The signal ends the request, and later the body,
- * with its reason.
+ * Sends a request; settles with the reply's head. The body is passed on as the socket delivers it, without a stream in
+ * between, which would join and copy the chunks of a fast connection. The signal aborts the request, and later the
+ * body, with its reason.
  */
 export function receiveFrom(
   dispatcher: Dispatcher,
@@ -61,7 +61,7 @@ export function receiveFrom(
   });
 }
 
-/** The bytes of a reply, to be read once. Leaving the loop early closes the connection. */
+/** The bytes of a reply, which can be read once. Leaving the loop early closes the connection. */
 export class IncomingBody implements AsyncIterableIterator<Uint8Array> {
   readonly #controller: Dispatcher.DispatchController;
   #chunks: Uint8Array[] = [];
@@ -119,17 +119,17 @@ export class IncomingBody implements AsyncIterableIterator<Uint8Array> {
     return Promise.resolve({ value: undefined, done: true });
   }
 
-  /** Reads on to the end, which keeps the connection, but not more than `limit` bytes. Never rejects. */
+  /** Reads the rest, so that the connection can be reused, but at most `limit` bytes. Never rejects. */
   async dump(limit: number): Promise<void> {
     try {
       let left = limit;
       for await (const chunk of this) if ((left -= chunk.length) < 0) break;
     } catch {
-      // The connection has failed: then nothing of it is left to be read.
+      // The connection has failed: there is nothing left to read.
     }
   }
 
-  /** What has not come yet is not wanted. */
+  /** Discards the bytes that have not arrived yet. */
   close(): void {
     this.#chunks = [];
     this.#bytes = 0;

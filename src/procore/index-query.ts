@@ -2,16 +2,16 @@ import type { ProjectId } from '../base/ids.js';
 import type { IndexFilter } from './items.js';
 
 export interface IndexQuery {
-  /** From 1. */
+  /** Starts at 1. */
   readonly page: number;
   /** Up to 2,000 are recommended. */
   readonly perPage: number;
   readonly filter?: IndexFilter;
-  /** `updated_at` (oldest first) keeps a walk stable: what changes moves to the end. A minus turns it round. */
+  /** `updated_at` (oldest first) keeps paging stable: changed items move to the end. A minus reverses the order. */
   readonly sort?: 'updated_at' | '-updated_at' | 'name' | '-name';
 }
 
-/** An open-ended range may not be taken: this far ahead of its start (ten years, seconds) closes it. */
+/** The server may refuse an open-ended range: its end is set to this long after its start (ten years, seconds). */
 const FAR_AHEAD_S = 10 * 366 * 86_400;
 
 const stamp = (seconds: number): string => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');

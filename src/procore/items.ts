@@ -1,6 +1,6 @@
 import type { RemoteId, VersionId } from '../base/ids.js';
 
-/** The current version of a file, as any listing gives it. */
+/** The current version of a file, from any listing. */
 export interface RemoteVersion {
   readonly id: VersionId;
   /** Counts up from 1 within a file. */
@@ -10,28 +10,28 @@ export interface RemoteVersion {
   /** Seconds since the epoch. */
   readonly createdAt: number;
   readonly createdBy: string | undefined;
-  /** Where the bytes are. A secret (it is signed), and it expires. Undefined where the reply had none. */
+  /** URL of the bytes. A secret (it is signed), and it expires. Undefined where the reply had none. */
   readonly url: string | undefined;
 }
 
-/** A file or folder, whichever listing it came from (index, folder, single file). */
+/** A file or folder, from any listing (index, folder, single file). */
 export interface RemoteItem {
   readonly id: RemoteId;
   readonly type: 'file' | 'folder';
-  /** As the server has it: anything, including "/" and control characters. */
+  /** As the server has it: any text, including "/" and control characters. */
   readonly name: string;
   /** Null only for the project's root folder. */
   readonly parentId: RemoteId | null;
   /** Seconds since the epoch, server time. */
   readonly updatedAt: number;
   readonly createdAt: number;
-  /** In the recycle bin (or the bin's own content). */
+  /** In the recycle bin (or part of its content). */
   readonly deleted: boolean;
   /** The "Recycle Bin" system folder itself. */
   readonly recycleBin: boolean;
   readonly private: boolean;
   readonly readOnly: boolean;
-  /** Folders only, where the reply says it. */
+  /** Folders only, if the reply contains it. */
   readonly hasChildren?: boolean;
   /** Files only. */
   readonly version: RemoteVersion | undefined;
@@ -40,7 +40,7 @@ export interface RemoteItem {
   readonly checkedOutUntil: number | undefined;
 }
 
-/** A row that could not be understood: reported, never the reason to lose the page. */
+/** A row that could not be parsed: it is reported, and the rest of the page is used. */
 export interface BadRow {
   readonly id: number | undefined;
   readonly problem: string;
@@ -66,12 +66,12 @@ export interface FolderListing {
   readonly serverTime: number;
 }
 
-/** What the index may be narrowed to (`filters[…]`); times are seconds since the epoch, inclusive. */
+/** Filters of the index (`filters[…]`); times are seconds since the epoch, inclusive. */
 export interface IndexFilter {
   readonly updatedFrom?: number;
   readonly updatedTo?: number;
   readonly type?: 'file' | 'folder';
-  /** The subtree below this folder, itself included. */
+  /** The subtree of this folder, including the folder. */
   readonly folderId?: RemoteId;
   readonly inRecycleBin?: boolean;
 }

@@ -1,32 +1,35 @@
 /**
- * The members of a large JSON object (RFC 8259) a few at a time, so that neither the text nor its values are ever there
- * as a whole. What is inside a value is left to `JSON.parse`.
+ * Reads the members of a large JSON object (RFC 8259) a few at a time, so that neither the text nor its values are in
+ * memory as a whole. Values are parsed by `JSON.parse`.
  */
 
-/** Where a value is in the text: bytes, the end not included. */
+/** Byte range of a value in the text, end excluded. */
 export interface ValueSpan {
   readonly start: number;
   readonly end: number;
 }
 
 export interface Members {
-  /** The members that were asked for, unparsed; of equal names the last. */
+  /** The requested members, unparsed; of duplicate names the last one. */
   readonly spans: ReadonlyMap<string, ValueSpan>;
-  /** An object of the other members. */
+  /** An object with the other members. */
   readonly others: unknown;
 }
 
-/** Bytes of rows that are parsed at once. */
+/** Bytes of rows parsed at once. */
 const BATCH_BYTES = 64 * 1024;
-/** Bytes of one row, and of all that is no row: values take many times their text while they are parsed. */
+/**
+ * Maximum bytes of one row, and of everything that is no row: while being parsed, values take many times the memory of
+ * their text.
+ */
 const MOST_BYTES = 4 * 1024 * 1024;
-/** Values of a text that is parsed as a whole: a page of 2,000 rows has some 80,000. */
+/** Maximum values of a text that is parsed as a whole: a page of 2,000 rows has about 80,000. */
 const MOST_VALUES = 1_000_000;
 
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 0x5d];
 
-/** @throws SyntaxError where the text is not an object, or breaks off */
+/** @throws SyntaxError where the text is not an object, or is truncated */
 export function members(text: Uint8Array, apart: readonly string[]): Members {
   const spans = new Map<string, ValueSpan>();
   const others: string[] = [];
@@ -52,7 +55,7 @@ export function members(text: Uint8Array, apart: readonly string[]): Members {
 }
 
 /**
- * The values of an array, parsed in batches; none where the member is missing or something else.
+ * The values of an array, parsed in batches; none where the member is missing or no array.
  * @throws SyntaxError
  */
 export function* rows(text: Uint8Array, array: ValueSpan | undefined): Generator<readonly unknown[]> {
@@ -72,7 +75,7 @@ export function* rows(text: Uint8Array, array: ValueSpan | undefined): Generator
   }
 }
 
-/** A text as a whole. @throws SyntaxError, also for one with more values than any reply has */
+/** Parses a text as a whole. @throws SyntaxError, also for a text with more values than any reply has */
 export function whole(text: Uint8Array): unknown {
   let values = 0;
   if (text.length > MOST_VALUES)

@@ -5,11 +5,11 @@ import type { RemoteItem } from './items.js';
 import { parseListing } from './listing.js';
 import { type Body, memoryOf, parcel } from './transport/body.js';
 
-/** Bytes from which on a reply is understood in a thread of its own: it has every child of a folder in it. */
+/** Size from which on a reply is parsed in a thread of its own: it contains every child of a folder. */
 const LARGE_REPLY_BYTES = 256 * 1024;
 
 /**
- * The folder itself of a reply that may also have its children, which can be a hundred thousand.
+ * The folder of a reply that may also contain its children, of which there can be a hundred thousand.
  * @throws Failure `bad-reply`, or what `toFolder` throws
  */
 export async function folderAlone(body: Body, host: string, call: string): Promise<RemoteItem> {

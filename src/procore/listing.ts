@@ -6,17 +6,19 @@ import { convertRows, toFile, toFolder } from './rows.js';
 const CHILDREN = { folders: toFolder, files: toFile } as const;
 const CALL = 'GET /rest/v1.0/folders';
 
-/** A folder's reply, taken apart: its children, which may be a hundred thousand, are understood as they are asked for. */
+/**
+ * The reply for a folder; its children, of which there may be a hundred thousand, are parsed while they are iterated.
+ */
 export interface Listing {
   readonly folder: RemoteItem;
-  /** Once. @throws Failure `bad-reply` */
+  /** Can be iterated once. @throws Failure `bad-reply` */
   readonly children: Iterable<RemoteItem>;
-  /** Children that were not understood, as far as they were asked for. */
+  /** Children that could not be parsed, as far as the iteration has come. */
   readonly bad: readonly BadRow[];
 }
 
 /**
- * A folder as `/folders` answers it, alone or with its direct children. Pure, so that a worker thread can do it.
+ * Parses a reply of `/folders`: a folder alone or with its direct children. Pure, so that a worker thread can do it.
  * @throws Failure `bad-reply`
  */
 export function parseListing(body: Uint8Array, host = 'Procore', call: string = CALL): Listing {

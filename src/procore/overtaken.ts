@@ -4,13 +4,13 @@ import type { ProcoreClient } from './client.js';
 import type { RemoteItem, RemoteVersion } from './items.js';
 import type { Digests, OwnWork } from './own-versions.js';
 
-/** A version that we have made. */
+/** A version made by this program. */
 export interface OwnVersion {
   readonly file: Pick<RemoteItem, 'id' | 'name'>;
   readonly number: number;
-  /** Number of the version that we last saw before it; 0: not known, or the file is new. */
+  /** Number of the version last seen before it; 0: not known, or the file is new. */
   readonly base: number;
-  /** What we have sent to become a version of the file: an earlier call may have been finished late. */
+  /** All content sent to become a version of the file: the server may complete an earlier call late. */
   readonly sent: readonly Digests[];
 }
 
@@ -21,9 +21,9 @@ export interface OvertakenOptions {
 }
 
 /**
- * The version that somebody saved between our last look and our own version: nobody here has seen it, and ours stands
- * before it. Of several the last, for whoever saved it saw the others. 1 call where the numbers show that there may be
- * one, else none.
+ * Finds a version that another user saved between our last check and our own version: this program has not seen it, and
+ * ours is the newer one. Of several the last, because its author saw the others. 1 call where the version numbers leave
+ * room for one, else none.
  */
 export async function overtaken(
   { file, number, base, sent }: OwnVersion,

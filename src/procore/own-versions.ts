@@ -7,7 +7,7 @@ import type { RemoteItem, RemoteVersion } from './items.js';
 import type { Storage } from './storage.js';
 import type { SavedUpload } from './uploads.js';
 
-/** Content that was sent: consecutive stretches, as they were announced. */
+/** Sent content: its consecutive ranges, as they were announced. */
 export type Digests = readonly { readonly size: number; readonly sha256: string }[];
 
 export const digestsOf = ({ segments }: SavedUpload): Digests => segments.map(({ size, sha256 }) => ({ size, sha256 }));
@@ -28,12 +28,13 @@ export interface OwnWorkOptions {
   readonly account: readonly string[];
 }
 
-/** Whose versions are looked at. */
+/** The file whose versions are checked. */
 type File = Pick<RemoteItem, 'id' | 'name'>;
 
 /**
- * Tells what a call without a known outcome made from what somebody else did: by who made it, and by its bytes. Clocks and
- * times say nothing: another host of the same account may work at the same moment, and a server finishes when it likes.
+ * Tells the versions made by this account's calls with unknown outcome from those of others: by author, and by bytes.
+ * Times do not help: another host of the same account may work at the same moment, and a server may complete a call at
+ * any time.
  */
 export class OwnWork {
   readonly #options: OwnWorkOptions;
@@ -44,8 +45,8 @@ export class OwnWork {
   }
 
   /**
-   * Whether this account made a version of exactly these bytes. They are downloaded: no call, but for one, once, where it
-   * is not known who the account is, and one more where the address has expired.
+   * Whether this account made a version of exactly these bytes. The bytes are downloaded, which costs no call; one call
+   * is made, once, where the account is not known, and one more where the URL has expired.
    * @throws Failure as a download does
    */
   async isOurs(file: File, version: RemoteVersion, sent: Digests, call: CallOptions): Promise<boolean> {
@@ -57,7 +58,10 @@ export class OwnWork {
     return version.size === 0 || this.#hasBytes(file, version, sent, call);
   }
 
-  /** The first version of a file that this account made with these bytes: 1 call where it has more than one version. */
+  /**
+   * The first version of a file that this account made with these bytes: 1 call where the file has more than one
+   * version.
+   */
   async made(file: RemoteItem, sent: Digests, call: CallOptions): Promise<RemoteVersion | undefined> {
     const { client, project } = this.#options;
     const isFirst = file.version?.number === 1;
@@ -66,7 +70,10 @@ export class OwnWork {
     return first && (await this.isOurs(file, first, sent, call)) ? first : undefined;
   }
 
-  /** The newest of our versions after the one of this number, if it is among them: 1 call where it is not the current one. */
+  /**
+   * The newest of our versions with a number above the given one, if there is one: 1 call where it is not the current
+   * version.
+   */
   async versionAfter(
     file: RemoteItem,
     number: number,
@@ -82,7 +89,7 @@ export class OwnWork {
     return this.newestOf(file, below, number, sent, call);
   }
 
-  /** The newest of these versions after the one of this number that is ours: no call, but as `isOurs` makes them. */
+  /** The newest of the given versions that is ours and above the given number: only the calls of `isOurs`. */
   async newestOf(
     file: File,
     versions: readonly RemoteVersion[],

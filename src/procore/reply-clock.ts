@@ -1,22 +1,26 @@
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 
-/** Seconds by which a reply may be ahead of what is known of the server's clock: several machines answer. */
+/** Seconds by which a reply's `Date` may be ahead of the known server time: replies come from several machines. */
 const MOST_AHEAD_S = 300;
-/** Seconds by which it may be behind: so long a reply may have been on its way. */
+/** Seconds by which it may be behind: a reply may be in transit that long. */
 const BEHIND_S = 300;
-/** Replies in a row that say the same, and the seconds that they span, after which the server's clock was set. */
+/**
+ * Number of consecutive replies that agree, and the seconds that they span, after which the server's clock counts as
+ * set.
+ */
 const SAME = 3;
 const SPAN_S = 10;
 
 /**
- * The server's time as its replies tell it, seconds since the epoch. It is never ahead of the last one plus what passed
- * here, so that one reply with a wrong `Date` puts nothing into the future; where several say the same the clock was set.
+ * The server's time by the `Date` of its replies, seconds since the epoch. It is never ahead of the last known time
+ * plus the time passed here, so that one reply with a wrong `Date` puts nothing into the future; where several replies
+ * agree, the server's clock was set.
  */
 export class ReplyClock {
   readonly #clock: Clock;
   readonly #log: Log;
-  /** The server's time less the monotonic one here. */
+  /** The server's time minus the monotonic time here. */
   #offset: number | undefined;
   #doubt: { offset: number; replies: number; since: number } | undefined;
 
@@ -25,7 +29,7 @@ export class ReplyClock {
     this.#log = log;
   }
 
-  /** @param date of a reply that has just come, seconds; undefined where it has none that can be read */
+  /** @param date of a reply that has just arrived, seconds; undefined where it is missing or invalid */
   at(date: number | undefined): number {
     const here = this.#clock.monotonic() / 1000;
     if (this.#offset === undefined) {

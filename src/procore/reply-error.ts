@@ -2,7 +2,7 @@ import { Failure, type FailureCode } from '../base/errors.js';
 import { oneLine } from '../base/text.js';
 import type { CallContext, HttpReply } from './transport/exchange.js';
 
-/** What an error reply said, for whoever must tell one refusal from another (a taken name from a bad one). */
+/** The content of an error reply, for callers that must tell refusals apart (a taken name from an invalid one). */
 export class ReplyError extends Error {
   readonly status: number;
   /** Texts by field; texts without a field are under `base`. */
@@ -19,17 +19,17 @@ export class ReplyError extends Error {
   }
 }
 
-/** Where a call was made, for the words of its failure. */
+/** Context of a call, for the text of its failure. */
 export interface FailureContext {
   readonly host: string;
   /** The connection's name. */
   readonly connection: string;
   readonly project: number | undefined;
-  /** What a 404 is about: "folder 12". */
+  /** The item that a 404 refers to: "folder 12". */
   readonly subject: string | undefined;
 }
 
-/** The failure that an error reply (status ≥ 400) means. Its `cause` is a `ReplyError`. */
+/** The Failure for an error reply (status ≥ 400). Its `cause` is a `ReplyError`. */
 export function replyFailure(reply: HttpReply, call: CallContext, context: FailureContext): Failure {
   const body = parse(reply.body.bytes);
   const error = new ReplyError(reply.status, errorTexts(body), body);
@@ -38,7 +38,7 @@ export function replyFailure(reply: HttpReply, call: CallContext, context: Failu
   const fail = (code: FailureCode, details: Record<string, string | number | undefined>): Failure =>
     new Failure(code, { ...details, why: why || undefined, status: reply.status }, error);
 
-  // This one may come as plain text.
+  // The server may send this error as plain text.
   if (/missing procore-company-id/i.test(reply.body.bytes.toString('latin1', 0, 2000)))
     return fail('company-needed', {});
   switch (reply.status) {
@@ -66,7 +66,7 @@ export function replyFailure(reply: HttpReply, call: CallContext, context: Failu
   }
 }
 
-/** Bytes of an error that is read; a larger one says nothing to a person. */
+/** Maximum bytes of an error that are parsed; a larger body is no error text for people. */
 const MOST_OF_AN_ERROR_BYTES = 256 * 1024;
 
 function parse(body: Buffer): unknown {
@@ -79,8 +79,8 @@ function parse(body: Buffer): unknown {
 }
 
 /**
- * Reads `errors`, `error` and `message`, each a text, an array or a map (of a map …), and `error_description`: the form
- * of the API's errors. Of any other body nothing is read, so that nothing of it is shown.
+ * Reads `errors`, `error` and `message`, each a text, an array or a (nested) map, and `error_description`: the form of
+ * the API's errors. A body of any other form is not read, so that nothing of it is shown.
  */
 export function errorTexts(body: unknown): Record<string, string[]> {
   const found: Record<string, string[]> = Object.create(null);

@@ -29,8 +29,8 @@ export async function listProjects(
 }
 
 /**
- * The project that a person means by an id or a name: from what the connection remembers (0 calls), else from a fresh
- * listing (1 call a company), which `remember` may keep.
+ * Finds the project with an id or a name that a person entered: in the connection's stored list (0 calls), else in a
+ * new listing (1 call a company), which `remember` may store.
  * @throws Failure `no-such-project`, `ambiguous-project`, or as the client does
  */
 export async function resolveProject(

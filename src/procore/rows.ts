@@ -6,8 +6,8 @@ import type { BadRow, RemoteItem, RemoteVersion } from './items.js';
 import { whole } from './json-members.js';
 
 /**
- * The rows of the API as they arrive, and what we make of them. Lenient: unknown keys pass, and only what an item
- * cannot do without is required, so that a new or missing field never loses a row.
+ * Schemas of the API's rows, and their conversion. They are lenient: unknown keys pass, and only fields without which
+ * an item is useless are required, so that a new or missing field never loses a row.
  */
 const id = z.union([
   z.number().int().positive().max(Number.MAX_SAFE_INTEGER),
@@ -117,7 +117,7 @@ const versionOf = (row: z.output<typeof versionRow>, fallback: { size: number; c
   url: row.url ?? row.prostore_file?.url ?? undefined,
 });
 
-/** A version as `/file_versions` answers it. */
+/** A version from `/file_versions`. */
 export const toVersion = (row: unknown): RemoteVersion => versionOf(versionRow.parse(row), { size: 0, createdAt: 0 });
 
 export function toFolder(raw: unknown): RemoteItem {
@@ -125,7 +125,7 @@ export function toFolder(raw: unknown): RemoteItem {
   return { ...item(row, 'folder'), ...(row.has_children == null ? {} : { hasChildren: row.has_children }) };
 }
 
-/** A file as `/files/{id}` and folder listings have it: of its versions, the one with the highest number counts. */
+/** A file from `/files/{id}` or a folder listing; its current version is the one with the highest number. */
 export function toFile(raw: unknown): RemoteItem {
   const row = fileRow.parse(raw);
   const versions = (row.file_versions ?? []).map((version) => versionRow.parse(version));
@@ -137,7 +137,7 @@ export function toFile(raw: unknown): RemoteItem {
   return item(row, 'file', newest && versionOf(newest, fallback), row);
 }
 
-/** Every version that a file has, as `/files/{id}` lists them. */
+/** Every version of a file, as `/files/{id}` lists them. */
 export function toVersions(raw: unknown): RemoteVersion[] {
   const row = fileRow.parse(raw);
   const fallback = { size: row.size ?? 0, createdAt: row.created_at ?? row.updated_at ?? 0 };
@@ -153,7 +153,7 @@ export function toIndexItem(raw: unknown): RemoteItem {
   return item(row, 'file', current ? versionOf(current, fallback) : undefined, row.file);
 }
 
-/** Converts row by row; a row that does not fit is reported and the others go on. */
+/** Converts row by row; an invalid row is reported and the others are still converted. */
 export function convertRows<T>(rows: readonly unknown[], convert: (row: unknown) => T): { items: T[]; bad: BadRow[] } {
   const items: T[] = [];
   const bad: BadRow[] = [];

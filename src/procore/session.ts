@@ -19,17 +19,17 @@ export interface SessionOptions {
   readonly stateFolder: string;
   readonly secrets: Secrets;
   readonly log: Log;
-  /** Ms that an interactive call waits for the budget; 30,000 unless told. */
+  /** Ms that an interactive call waits for the budget; default 30,000. */
   readonly budgetWait?: number;
   readonly clock?: Clock;
   readonly boot?: BootClock;
-  /** What uploads may use of the line; all of it unless told. */
+  /** Bandwidth limit of uploads; default: none. */
   readonly uploadBandwidth?: Bandwidth | undefined;
-  /** Milliseconds; else as the connection says, or an hour and 10 s. */
+  /** Milliseconds; default: the connection's, or an hour and 10 s. */
   readonly windows?: Windows;
 }
 
-/** Everything that one process needs to talk to Procore as one connection; closes what it opened. */
+/** All objects that one process needs to call Procore as one connection; `close` closes those it opened. */
 export class Session {
   readonly connection: Connection;
   readonly tokens: TokenSource;
@@ -80,7 +80,7 @@ export class Session {
 const windowsOf = ({ rateWindows: given }: Connection): Windows | undefined =>
   given && { hour: given.hour * 1000, spike: given.spike * 1000 };
 
-/** The id of the company that a connection's calls are about. @throws Failure `company-needed` */
+/** The id of the company for a connection's calls. @throws Failure `company-needed` */
 export function companyOf(connection: Connection): NonNullable<Connection['company']> {
   const only = connection.companies?.length === 1 ? connection.companies[0]?.id : undefined;
   const id = connection.company ?? (only as Connection['company']);

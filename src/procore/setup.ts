@@ -7,11 +7,11 @@ import type { Session } from './session.js';
 
 const PRODUCT = 'procorefs';
 
-/** What a test saw, and by which app. */
+/** Result of a test, with the app that made it. */
 export type SeenConnection = ConnectionTest & { readonly info: TokenInfo | undefined };
 
 /**
- * Tests a connection, and keeps what was seen, so that a mount by a project's name costs no call.
+ * Tests a connection and stores the result, so that a mount by a project's name costs no call.
  * @throws Failure as `testConnection`
  */
 export async function testAndRemember(
@@ -31,13 +31,13 @@ export async function testAndRemember(
   return { ...result, info };
 }
 
-/** What is done in Procore bears the account's name: it should tell who does it. */
+/** Changes in Procore are recorded under the account's name, which should identify the person or service. */
 export function adviceFor({ account }: ConnectionTest): string | undefined {
   if (`${account.name ?? ''} ${account.login ?? ''}`.toLowerCase().includes(PRODUCT)) return undefined;
   return `use a service account, or a user of its own, whose name contains "${PRODUCT}": then changes in Procore can be traced to it`;
 }
 
-/** What is shown of a test. */
+/** The result of a test in its JSON form. */
 export function testJson(connection: Connection, result: SeenConnection) {
   const { info, ...seen } = result;
   return {

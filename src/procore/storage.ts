@@ -10,11 +10,11 @@ import { Reachability, wasNotSent } from './transport/reachability.js';
 export interface DownloadRequest {
   /** A version's URL, from a listing. */
   readonly url: string;
-  /** First byte; 0 unless told. */
+  /** First byte; default 0. */
   readonly start?: number;
-  /** The byte after the last one; the version's end unless told. */
+  /** The byte after the last one; default: the version's end. */
   readonly end?: number;
-  /** The strong entity tag that the other bytes of the version came with; another content is sent whole. */
+  /** The strong entity tag that the other bytes of the version came with; if the content differs, it is sent whole. */
   readonly etag?: string | undefined;
   readonly signal?: AbortSignal;
   /** Names the file in messages. */
@@ -22,41 +22,50 @@ export interface DownloadRequest {
 }
 
 export interface Download {
-  /** `whole`: the storage ignored the range and sends the version from byte 0; read on to what you need, or stop. */
+  /**
+   * `whole`: the storage ignored the range and sends the version from byte 0; the caller skips to the bytes it needs,
+   * or stops.
+   */
   readonly status: 'range' | 'whole';
-  /** Where the first byte of the body belongs: `start`, or 0 for `whole`. */
+  /** Offset of the body's first byte in the version: `start`, or 0 for `whole`. */
   readonly start: number;
-  /** Bytes of the whole version as the storage says, if it said so. */
+  /** Bytes of the whole version, if the storage reports them. */
   readonly total: number | undefined;
-  /** Only a strong one: a weak one does not say that bytes are the same. */
+  /** Only a strong entity tag: a weak one does not prove that bytes are the same. */
   readonly etag: string | undefined;
   /**
-   * Exactly the bytes announced, or it ends with a Failure `download-failed`. Leaving the loop early closes the
+   * Exactly the announced bytes, or a Failure `download-failed` at the end. Leaving the loop early closes the
    * connection; so does the signal.
    */
   readonly body: AsyncIterable<Uint8Array>;
-  /** The body is not wanted: closes the connection. */
+  /** Discards the body and closes the connection. */
   close(): void;
 }
 
 export interface StorageOptions {
-  /** Hosts that may see the token besides *.procore.com over https: the connection's API and login host, `host[:port]`. */
+  /**
+   * Hosts that may receive the token besides *.procore.com over https: the connection's API and login host,
+   * `host[:port]`.
+   */
   readonly trustedHosts: readonly string[];
   readonly tokens: TokenSource;
-  /** Requests at once to one storage host; 48 unless told. */
+  /** Parallel requests to one storage host; default 48. */
   readonly connections?: number;
-  /** Milliseconds without a byte after which a download is given up; 12,000 unless told. */
+  /** Milliseconds without a byte after which a download fails; default 12,000. */
   readonly idleTimeout?: number;
 }
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const MOST_HOPS = 5;
-/** Milliseconds. The kernel asks twice before a program hears of an error: together that stays below half a minute. */
+/**
+ * Milliseconds. The kernel requests the bytes twice before a program gets an error: together that stays below half a
+ * minute.
+ */
 const IDLE_MS = 12_000;
 
 /**
- * Downloads from the storage hosts. These requests do not count against the API's budget. Nothing is repeated here:
- * whoever asked knows which bytes arrived, and which version they must belong to.
+ * Downloads from the storage hosts. These requests do not count against the API's budget. Nothing is retried here: the
+ * caller knows which bytes arrived, and which version they must belong to.
  */
 export class Storage {
   readonly #options: StorageOptions;
@@ -77,8 +86,8 @@ export class Storage {
 
   /**
    * Opens a download; the promise settles with the reply's head.
-   * @throws Failure `url-expired` (get a fresh URL), `version-gone`, `content-encoded`, `download-failed`, `unreachable`,
-   * or the token's
+   * @throws Failure `url-expired` (get a fresh URL), `version-gone`, `content-encoded`, `download-failed`,
+   * `unreachable`, or the token's
    */
   async download(request: DownloadRequest): Promise<Download> {
     const label = request.label ?? redactUrl(request.url);
@@ -89,7 +98,7 @@ export class Storage {
       if (!REDIRECTS.has(reply.statusCode)) return receive(reply, request, label);
       const next = parseUrl(new URL(String(reply.headers.location ?? ''), url).href, label);
       await discard(reply);
-      // A redirect never carries the token to another host, nor back again.
+      // A redirect to another host loses the token, also if a later one leads back.
       if (next.host !== url.host || next.protocol !== url.protocol) mayAuthorize = false;
       url = next;
     }
@@ -145,19 +154,19 @@ function parseUrl(text: string, label: string): URL {
   try {
     url = new URL(text);
   } catch {
-    // Falls through to the failure: the text itself may be a secret.
+    // Falls through to the failure, which does not quote the text: it may be a secret.
   }
   if (url?.protocol === 'https:' || url?.protocol === 'http:') return url;
   throw new Failure('download-failed', { path: label, why: 'its URL is not an http(s) URL' });
 }
 
-/** The header of a partial request; undefined asks for everything. */
+/** The `Range` header; undefined requests everything. */
 function rangeOf({ start = 0, end }: DownloadRequest): string | undefined {
   if (end !== undefined) return `bytes=${start}-${end - 1}`;
   return start > 0 ? `bytes=${start}-` : undefined;
 }
 
-// A short body keeps the connection; a long one is not worth its bytes.
+// Reading a short body to its end keeps the connection; for a long one the connection is closed.
 const discard = (reply: Incoming): Promise<void> => reply.body.dump(64 * 1024);
 
 async function receive(reply: Incoming, request: DownloadRequest, label: string): Promise<Download> {
@@ -191,13 +200,13 @@ async function receive(reply: Incoming, request: DownloadRequest, label: string)
   return { status: 'range', start, total: wholeNumber(range[3]), etag, body, close };
 }
 
-/** What was done to the bytes on their way, which leaves the length and the places of a file unknown. */
+/** A content coding of the reply, with which length and offsets of the file are unknown. */
 function codingOf(header: string | string[] | undefined): string | undefined {
   const codings = String(header ?? '').split(',');
   return codings.map((coding) => coding.trim()).find((coding) => coding !== '' && coding.toLowerCase() !== 'identity');
 }
 
-/** RFC 9110, 8.8.3; one that is too long to be kept for every file is none. */
+/** RFC 9110, 8.8.3; a tag too long to be stored for every file is ignored. */
 const strongTag = (header: string | string[] | undefined): string | undefined =>
   typeof header === 'string' && /^"[\x21\x23-\x7e]{0,254}"$/.test(header) ? header : undefined;
 

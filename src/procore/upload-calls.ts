@@ -18,13 +18,13 @@ const statusRow = z.looseObject({ status: z.string().nullish() });
 
 export interface Announced {
   readonly uuid: string;
-  /** Where the whole goes as a form, or where each segment goes. */
+  /** Destination of the whole content as a form, or of each segment. */
   readonly to:
     | { readonly url: string; readonly fields: Readonly<Record<string, string>> }
     | { readonly url: string; readonly headers: Readonly<Record<string, string>> }[];
 }
 
-/** The calls to `/rest/v1.1/projects/{id}/uploads`; each can be repeated: an upload that nothing uses is nothing. */
+/** The calls to `/rest/v1.1/projects/{id}/uploads`. Each can be repeated: an unused upload has no effect. */
 export class UploadCalls {
   readonly #api: ProcoreApi;
 
@@ -32,7 +32,7 @@ export class UploadCalls {
     this.#api = api;
   }
 
-  /** 1 call. With more than one stretch, the upload is in segments. */
+  /** 1 call. With more than one range, the upload is in segments. */
   async announce(
     project: ProjectId,
     name: string,
@@ -70,7 +70,7 @@ export class UploadCalls {
       if (isFailure(error, 'bad-reply')) return true;
       if (!isRefusal(error)) throw error;
     }
-    // Complete already, because the reply of an earlier call was lost?
+    // The upload may be complete already, if the reply to an earlier call was lost.
     try {
       const { json } = await this.#send({ method: 'GET', path: path(project, uuid) }, project, name, options);
       return statusRow.safeParse(json).data?.status === 'complete';
@@ -95,6 +95,6 @@ export class UploadCalls {
 const path = (project: ProjectId, uuid?: string): string =>
   `/rest/v1.1/projects/${project}/uploads${uuid === undefined ? '' : `/${encodeURIComponent(uuid)}`}`;
 
-/** The server understood, and says that there is no such upload, or that it cannot be completed like this. */
+/** The server answered that there is no such upload, or that it cannot be completed with these segments. */
 const isRefusal = (error: unknown): boolean =>
   isFailure(error, 'gone') || isFailure(error, 'upload-unknown') || isFailure(error, 'request-refused');

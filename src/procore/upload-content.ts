@@ -4,10 +4,10 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { Failure, isFailure } from '../base/errors.js';
 
-/** The bytes of `[start, end)`; a path; or a file descriptor, which stays open. */
+/** A function that yields the bytes of `[start, end)`; a path; or a file descriptor, which stays open. */
 export type UploadSource = string | number | ((start: number, end: number) => AsyncIterable<Uint8Array>);
 
-/** What identifies a stretch of content. */
+/** Identifies a range of content. */
 export interface Digest {
   /** Bytes. */
   readonly size: number;
@@ -16,12 +16,12 @@ export interface Digest {
   readonly md5: string;
 }
 
-/** Bytes read at once: hashing them takes less than a millisecond of the thread. */
+/** Bytes of one read: hashing them blocks the thread for less than a millisecond. */
 const CHUNK_BYTES = 128 * 1024;
 
 const readAt = promisify(readFd);
 
-/** Content that is read several times and must be the same each time; all reading is a chunk at a time. */
+/** Content that is read several times and must not change in between; it is always read in chunks. */
 export class UploadContent {
   readonly size: number;
   readonly #label: string;
@@ -35,7 +35,7 @@ export class UploadContent {
     this.#read = typeof source === 'function' ? source : (start, end) => readFile(source, start, end);
   }
 
-  /** @throws Failure `content-unreadable`, `content-changed` if a file has another size than it should */
+  /** @throws Failure `content-unreadable`, `content-changed` if a file has an unexpected size */
   static async open(source: UploadSource, size: number, label: string): Promise<UploadContent> {
     if (typeof source !== 'string') return new UploadContent(source, size, label);
     let handle: FileHandle | undefined;
@@ -52,7 +52,7 @@ export class UploadContent {
   }
 
   /**
-   * Digests of consecutive stretches of these sizes, which make up the whole.
+   * Digests of consecutive ranges of these sizes, which cover the whole content.
    * @throws Failure `content-unreadable`, `content-changed` if there are fewer or more bytes
    */
   async digests(sizes: readonly number[], signal: AbortSignal | undefined): Promise<Digest[]> {
@@ -72,8 +72,8 @@ export class UploadContent {
   }
 
   /**
-   * A stretch as it was when it was hashed. If it is not any more, its last chunk is held back, so that nobody ever
-   * receives it whole.
+   * Yields a range and verifies it against its digest. If the bytes have changed, the last chunk is withheld, so that
+   * the storage never receives the whole range.
    * @throws Failure `content-unreadable`, `content-changed`
    */
   async *verified(start: number, digest: Digest): AsyncGenerator<Uint8Array> {
@@ -112,7 +112,7 @@ export class UploadContent {
 
 async function* readFile(fd: number, start: number, end: number): AsyncGenerator<Uint8Array> {
   for (let at = start; at < end; ) {
-    // A fresh buffer each time: the last one may still wait to be sent.
+    // A new buffer for each chunk: the previous one may still wait to be sent.
     const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, end - at));
     const { bytesRead } = await readAt(fd, buffer, 0, buffer.length, at);
     if (bytesRead === 0) return;

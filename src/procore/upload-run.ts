@@ -6,13 +6,13 @@ import type { UploadCalls } from './upload-calls.js';
 import type { Digest, UploadContent } from './upload-content.js';
 import type { UploadStorage } from './upload-storage.js';
 
-/** How far an upload has come: plain data for JSON. Its URLs are signed: a secret. */
+/** Progress of an upload: plain data for JSON. Its URLs are signed and therefore secret. */
 export interface SavedUpload {
   readonly uuid: string;
   /** Milliseconds since the epoch by this machine's clock. */
   readonly startedAt: number;
   readonly segments: readonly SavedSegment[];
-  /** Nothing is left but to associate it with a file, within a week. */
+  /** Only the association with a file is left, within a week. */
   readonly complete: boolean;
 }
 
@@ -22,18 +22,18 @@ export interface SavedSegment {
   readonly sha256: string;
   readonly url?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Once it has arrived. */
+  /** Present once the segment has arrived. */
   readonly etag?: string;
 }
 
 export interface UploadRunParts {
   readonly calls: UploadCalls;
   readonly storage: UploadStorage;
-  /** Segments that are sent at once. */
+  /** Segments sent in parallel. */
   readonly parallel: number;
   readonly clock: Clock;
   readonly content: UploadContent;
-  /** Consecutive, of the whole content; more than one: segments. */
+  /** Digests of consecutive ranges of the whole content; more than one: segments. */
   readonly stretches: readonly Digest[];
   readonly project: ProjectId;
   readonly request: {
@@ -53,7 +53,7 @@ export class UploadRun {
     this.#parts = parts;
   }
 
-  /** The uuid of the complete upload; undefined if it has to be announced anew. */
+  /** The uuid of the complete upload; undefined if it must be announced anew. */
   async go(saved: SavedUpload | undefined): Promise<string | undefined> {
     if (saved?.complete) return saved.uuid;
     const { calls, clock, options, project, request, stretches } = this.#parts;
@@ -72,7 +72,7 @@ export class UploadRun {
       this.#save(begun);
       return await this.#inSegments(begun);
     } catch (error) {
-      // The address is not good any more.
+      // The URL is no longer valid.
       if (isFailure(error, 'upload-failed') && (error.details.status === 403 || error.details.status === 404))
         if (!options.signal?.aborted) return undefined;
       throw error;
@@ -107,7 +107,7 @@ export class UploadRun {
         const digest = stretches[i]!;
         const body = { size: digest.size, open: this.#counted([[this.#startOf(i), digest]]) };
         const etag = await storage.put(url ?? '', headers ?? {}, body, this.#sending(stop.signal));
-        // What has arrived needs no address any more.
+        // A segment that has arrived needs no URL any more.
         segments[i] = { ...segment, etag };
         this.#save({ ...begun, segments: [...segments] });
       }
@@ -129,7 +129,7 @@ export class UploadRun {
     return begun.uuid;
   }
 
-  /** Opens stretches of the content, one after the other; what was sent counts until it has to be sent again. */
+  /** Opens ranges of the content, one after the other; sent bytes count as progress until they must be sent again. */
   #counted(places: readonly (readonly [start: number, digest: Digest])[]): () => AsyncIterable<Uint8Array> {
     const { content } = this.#parts;
     const count = (bytes: number): void => this.#progress(bytes);

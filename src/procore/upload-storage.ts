@@ -7,7 +7,7 @@ import { redactUrl } from '../base/secret.js';
 import { oneLine } from '../base/text.js';
 import { wasNotSent } from './transport/reachability.js';
 
-/** Content on its way: made anew for each attempt. */
+/** Content to be sent: created anew for each attempt. */
 export interface OutgoingBody {
   /** Bytes. */
   readonly size: number;
@@ -16,11 +16,11 @@ export interface OutgoingBody {
 
 export interface UploadStorageOptions {
   readonly clock: Clock;
-  /** What uploads may use of the line; all of it unless told. */
+  /** Bandwidth limit of uploads; default: none. */
   readonly bandwidth?: Bandwidth | undefined;
-  /** Requests at once to one storage host; 8 unless told. */
+  /** Parallel requests to one storage host; default 8. */
   readonly connections?: number;
-  /** Milliseconds without a byte moving after which an attempt is given up; 60,000 unless told. */
+  /** Milliseconds without a byte sent or received after which an attempt fails; default 60,000. */
   readonly idleTimeout?: number;
 }
 
@@ -34,19 +34,19 @@ const ATTEMPTS = 5;
 /** Milliseconds before the second attempt; it doubles. */
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT = 30_000;
-/** Errors of S3 that come with a status of their own but pass: the bytes did not arrive as they were sent. */
+/** Transient S3 errors whose status does not show that: the bytes did not arrive as they were sent. */
 const PASSING = /^(BadDigest|RequestTimeout|IncompleteBody|XAmzContentSHA256Mismatch|SlowDown|InternalError)$/;
-/** Headers that are ours or the connection's, whatever the announcement says. */
+/** Headers that this program or the connection sets, whatever the announcement contains. */
 const OWN_HEADERS = new Set(['authorization', 'host', 'connection', 'transfer-encoding', 'content-length', 'cookie']);
 
 /**
  * Sends bytes to the storage hosts. These requests do not count against the API's budget, carry no token, and can be
- * repeated: what counts is what the upload is completed with.
+ * repeated: only the completion of the upload decides what it contains.
  */
 export class UploadStorage {
   readonly #clock: Clock;
   readonly #bandwidth: BandwidthLimiter | undefined;
-  /** Of uploads that nobody can stop. */
+  /** Aborts uploads that have no signal of their own. */
   readonly #closing = new AbortController();
   readonly #agent: Agent;
   #isClosed = false;
@@ -58,7 +58,7 @@ export class UploadStorage {
     this.#agent = new Agent({
       connections: options.connections ?? 8,
       connect: { timeout: 10_000 },
-      // Starts anew whenever the socket takes more of the body.
+      // The timer restarts whenever the socket takes more of the body.
       headersTimeout: idle,
       bodyTimeout: idle,
       keepAliveTimeout: 20_000,
@@ -66,7 +66,7 @@ export class UploadStorage {
   }
 
   /**
-   * One segment; the ETag that the storage gives it, without quotation marks.
+   * Sends one segment; returns the ETag from the storage, without quotation marks.
    * @throws Failure `upload-failed` (details `status`), `unreachable`, or what the body throws
    */
   async put(
@@ -85,7 +85,7 @@ export class UploadStorage {
     throw new Failure('upload-failed', { what: sending.label, why: 'the storage gave no ETag' });
   }
 
-  /** A whole file as a form: every field, then the file. @throws as `put` */
+  /** Sends a whole file as a form: all fields, then the file. @throws as `put` */
   async postForm(
     url: string,
     fields: Readonly<Record<string, string>>,
@@ -143,7 +143,7 @@ export class UploadStorage {
           path,
           method,
           headers: { 'user-agent': 'procorefs', ...headers, 'content-length': String(body.size) },
-          // Any iterable is taken; the type knows of streams alone.
+          // undici accepts any iterable; its type names streams only.
           body: outgoing.chunks as unknown as Dispatcher.DispatchOptions['body'] & Uint8Array,
           ...(signal ? { signal } : {}),
         });
@@ -170,7 +170,7 @@ export class UploadStorage {
   }
 }
 
-/** Counts what was taken of a body, and keeps what it failed with apart from what the connection failed with. */
+/** Counts the bytes read from a body, and records an error of the body separately from errors of the connection. */
 function watched(body: OutgoingBody): { chunks: AsyncIterable<Uint8Array>; sent: number; failure: unknown } {
   const state = { chunks: iterate(), sent: 0, failure: undefined as unknown };
   async function* iterate(): AsyncGenerator<Uint8Array> {
@@ -187,7 +187,7 @@ function watched(body: OutgoingBody): { chunks: AsyncIterable<Uint8Array>; sent:
   return state;
 }
 
-/** The form of errors of an object store, and their code; nothing else that an address answers is shown. */
+/** The form of an object store's errors, with their code; nothing else of a reply is shown. */
 const S3_ERROR =
   /^(?:\u00ef\u00bb\u00bf)?\s*(?:<\?xml[^>]{0,100}>\s*)?<Error>[\s\S]{0,2000}?<Code>([\w.]{1,64})<\/Code>/;
 
@@ -206,12 +206,12 @@ function addressOf(url: string, label: string): { origin: string; path: string }
     const { origin, pathname, search, protocol } = new URL(url);
     if (protocol === 'https:' || protocol === 'http:') return { origin, path: pathname + search };
   } catch {
-    // Falls through to the failure: the text itself may be a secret.
+    // Falls through to the failure, which does not quote the text: it may be a secret.
   }
   throw new Failure('upload-failed', { what: label, why: 'its address is not an http(s) URL' });
 }
 
-/** The start of a reply's body, which is short or an error's; the rest is thrown away. */
+/** The start of a reply's body, which is short or an error's; the rest is discarded. */
 async function firstBytes(reply: Dispatcher.ResponseData): Promise<string> {
   let text = '';
   try {
@@ -220,11 +220,11 @@ async function firstBytes(reply: Dispatcher.ResponseData): Promise<string> {
       if (text.length > 4096) break;
     }
   } catch {
-    // The status has arrived, and says enough.
+    // The status has arrived, which is enough.
   }
   return text;
 }
 
-/** As browsers do: a name cannot end its quotation. */
+/** Escapes as browsers do: a name cannot end its quotation. */
 const escapeName = (name: string): string =>
   name.replace(/["\r\n]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);

@@ -12,52 +12,52 @@ export type { UploadSource } from './upload-content.js';
 export type { SavedSegment, SavedUpload } from './upload-run.js';
 
 export interface UploadRequest {
-  /** As it is to be called when somebody downloads it. */
+  /** File name shown in downloads. */
   readonly name: string;
-  /** Bytes; exactly so many must come. */
+  /** Bytes; the source must provide exactly this many. */
   readonly size: number;
-  /** Read twice: hashed, then sent. Must stay the same meanwhile. */
+  /** Read twice: hashed, then sent. Must not change in between. */
   readonly source: UploadSource;
   readonly signal?: AbortSignal;
-  /** Of an earlier attempt at the same content. */
+  /** State of an earlier attempt with the same content. */
   readonly resume?: SavedUpload;
-  /** Bytes that are under way or have arrived; less again when an attempt failed. */
+  /** Number of bytes in transit or arrived; it decreases when an attempt fails. */
   readonly progress?: (bytes: number) => void;
-  /** Called after each step that need not be done again; throwing ends the upload. */
+  /** Called after each step that need not be repeated; throwing ends the upload. */
   readonly save?: (state: SavedUpload) => void;
 }
 
 export interface UploadsOptions {
-  /** What uploads may use of the line; all of it unless told. */
+  /** Bandwidth limit of uploads; default: none. */
   readonly bandwidth?: Bandwidth | undefined;
-  /** Bytes of the largest file that goes in one request; 100 MiB unless told. */
+  /** Bytes of the largest file that is sent in one request; default 100 MiB. */
   readonly segmentAbove?: number;
-  /** Bytes of a segment, at least 5 MiB; 32 MiB unless told. */
+  /** Bytes of a segment, at least 5 MiB; default 32 MiB. */
   readonly segmentSize?: number;
-  /** Segments of one file that are sent at once; 4 unless told. */
+  /** Segments of one file sent in parallel; default 4. */
   readonly parallel?: number;
-  /** Requests at once over all files; 8 unless told. */
+  /** Parallel requests over all files; default 8. */
   readonly connections?: number;
-  /** Milliseconds without a byte moving after which a request is given up; 60,000 unless told. */
+  /** Milliseconds without a byte sent or received after which a request fails; default 60,000. */
   readonly idleTimeout?: number;
 }
 
 const MIB = 2 ** 20;
-/** Content with more bytes goes in segments unless told otherwise, which is a call more. */
+/** Default size above which content is sent in segments, which costs one more call. */
 export const SEGMENTED_ABOVE = 100 * MIB;
-/** The largest file that Procore takes, bytes. */
+/** The largest file that Procore accepts, bytes. */
 export const LARGEST_UPLOAD_BYTES = 5 * 1024 * MIB;
-/** Bytes that a segment must have, the last one excepted. */
+/** Minimum bytes of a segment other than the last one. */
 const LEAST_SEGMENT_BYTES = 5 * MIB;
-/** The storage takes bytes for an hour after the announcement. Milliseconds, with something to spare. */
+/** The storage accepts bytes for an hour after the announcement. Milliseconds, with a safety margin. */
 const OPEN_FOR = 55 * 60_000;
-/** A complete upload waits a week for its file. */
+/** A complete upload can be associated with a file for a week. Milliseconds, with a safety margin. */
 const KEPT_FOR = 6.5 * 86_400_000;
 
 /**
- * Direct uploads: bytes go straight to the storage, the API is told before and after. 1 call in one request, 2 in
- * segments. Memory is a few chunks for each request, whatever the size. What fails in passing at the storage is
- * repeated there; when all fails, what had arrived is in the saved state.
+ * Direct uploads: bytes go straight to the storage, the API is called before and after. 1 call in one request, 2 in
+ * segments. Memory is a few chunks for each request, whatever the size. Transient failures of the storage are retried
+ * here; if the upload fails, the saved state contains the parts that have arrived.
  */
 export class Uploads {
   readonly #api: ProcoreApi;
@@ -78,9 +78,9 @@ export class Uploads {
   }
 
   /**
-   * Brings content to Procore's storage; the uuid makes a file or a version of it (`ProcoreWrites`).
+   * Sends content to Procore's storage; the returned uuid creates a file or a version (`ProcoreWrites`).
    * @throws Failure `content-changed`, `content-unreadable`, `content-refused`, `upload-failed`, `name-refused`, or as
-   *   an API call does
+   * an API call does
    */
   async upload(project: ProjectId, request: UploadRequest, options: CallOptions): Promise<{ uuid: string }> {
     const { name, size, source } = request;
@@ -125,7 +125,7 @@ export class Uploads {
     return Array.from({ length: count }, (_, i) => Math.min(this.#segment, size - i * this.#segment));
   }
 
-  /** An earlier attempt, if it was at these bytes and the storage still takes what is missing. */
+  /** The state of an earlier attempt, if it has the same bytes and the storage still accepts the missing ones. */
   #usable(saved: SavedUpload | undefined, stretches: readonly Digest[]): SavedUpload | undefined {
     if (!saved || saved.segments.length !== stretches.length) return undefined;
     const isSame = saved.segments.every(({ sha256, size, etag, url }, i) => {

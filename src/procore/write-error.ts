@@ -2,21 +2,21 @@ import { Failure, type FailureCode, isFailure } from '../base/errors.js';
 import { oneLine } from '../base/text.js';
 import { ReplyError } from './reply-error.js';
 
-/** What was to be written, for the words of a refusal. */
+/** The attempted write, for the text of a refusal. */
 export interface WriteContext {
   readonly type: 'file' | 'folder';
   /** `file 12`, `folder "Plans"` */
   readonly what: string;
   readonly name?: string | undefined;
-  /** The folder that it is to be in, if the write names one. */
+  /** Id of the destination folder, if the write names one. */
   readonly parent?: number | undefined;
-  /** The write is about an item that exists already. */
+  /** The write changes an item that exists already. */
   readonly existing: boolean;
-  /** The write brings content: by the uuid of an upload, or announces it. */
+  /** The write has content: by the uuid of an upload, or as an announcement. */
   readonly brings?: 'upload' | 'content';
 }
 
-/** What the server's words tell, where neither status nor field does. */
+/** Texts of the server that identify the rule, where neither status nor field does. */
 const TAKEN = /already (been )?(taken|exists?|in use)|must be unique|duplicate/i;
 const CHECKED_OUT = /check(ed|ing)?[ -]?out|locked by/i;
 const HOLDER = /(?:checked[ -]?out|locked) by (.{1,200}?)\.?$/i;
@@ -29,8 +29,8 @@ const NAME = /\bname\b|extension|file ?type|character/i;
 const REFUSALS = [400, 404, 409, 422];
 
 /**
- * The failure of a refused write: which rule of the server it met, found by its status, the fields that it names and
- * its words. Everything that is not a refusal of this write comes back as it is.
+ * The Failure for a refused write: the violated rule of the server is found from the status, the named fields and the
+ * texts. Any error other than a refusal of this write is returned unchanged.
  */
 export function writeFailure(error: unknown, context: WriteContext): unknown {
   if (!isFailure(error) || !(error.cause instanceof ReplyError) || error.code === 'reply-lost') return error;
@@ -68,7 +68,9 @@ export function writeFailure(error: unknown, context: WriteContext): unknown {
   return error;
 }
 
-/** The trigger of a 409 is not documented: what it tells of the file decides, and where it tells nothing, likelihood. */
+/**
+ * The cause of a 409 is not documented: the file's state in the reply decides, and without it the more likely cause.
+ */
 function isHeld(reply: ReplyError, says: boolean, context: WriteContext): boolean {
   if (!context.existing || context.type === 'folder' || reply.status === 404) return false;
   const holder = fileOf(reply)?.checked_out_by;
@@ -85,7 +87,10 @@ const fileOf = (reply: ReplyError): FileOfConflict | undefined => {
   return typeof file === 'object' && file !== null ? file : undefined;
 };
 
-/** Who has the file, and until when (as the server spells it): from the file in the reply, else from its words. */
+/**
+ * Who has checked out the file, and until when (in the server's spelling): from the file in the reply, else from its
+ * text.
+ */
 function holderOf(reply: ReplyError, texts: readonly { readonly text: string }[]): { holder?: string; until?: string } {
   const { checked_out_by: by, checked_out_until: until } = fileOf(reply) ?? {};
   const person = by as { name?: unknown; login?: unknown } | string | null | undefined;

@@ -14,7 +14,7 @@ export interface NewFolder {
 }
 
 export interface NewFile extends NewFolder {
-  /** Of a complete upload; it is used up. */
+  /** Uuid of a complete upload; the call uses it up. */
   readonly uploadUuid: string;
   readonly description?: string;
 }
@@ -25,7 +25,7 @@ export interface FolderChange {
 }
 
 export interface FileChange extends FolderChange {
-  /** Adds a version. */
+  /** Uuid of a complete upload, for a new version. */
   readonly uploadUuid?: string;
   /** Seconds since the epoch, server time; null checks the file in. */
   readonly checkedOutUntil?: number | null;
@@ -38,7 +38,10 @@ export interface NewVersion {
 }
 
 export interface Written {
-  /** As the server has it now: it may have cleaned the name. Undefined where a deletion's reply does not tell. */
+  /**
+   * The item as the server now has it, perhaps with a cleaned name. Undefined where the reply to a deletion does not
+   * contain it.
+   */
   readonly item: RemoteItem | undefined;
   /** The server's `Date`, seconds since the epoch. */
   readonly serverTime: number;
@@ -57,12 +60,12 @@ const FILE = { type: 'file', existing: true } as const;
 const FOLDER = { type: 'folder', existing: true } as const;
 
 /**
- * Changes to a project's documents, 1 call each. None is repeated once the server may have done it: then the Failure is
- * `reply-lost`, and whoever asked looks before asking again. The same doubt remains after a call that ended by its
- * signal. Every other Failure means that nothing was changed: `name-taken`, `name-refused`, `checked-out` (details
- * `holder`, `until`), `not-permitted`, `gone` (details `missing`: `item`, `parent` or `either`), `upload-unknown` (the
- * upload is unknown, not complete or used), `content-refused`, `request-refused`, `server-error`, `unreachable`,
- * `budget-exhausted`, `signed-out`, `app-not-installed`, or one of the token's.
+ * Changes to a project's documents, 1 call each. A call is not repeated once the server may have done it: then the
+ * Failure is `reply-lost`, and the caller must look before it repeats the call. The same doubt remains after a call
+ * that ended by its signal. Every other Failure means that nothing was changed: `name-taken`, `name-refused`,
+ * `checked-out` (details `holder`, `until`), `not-permitted`, `gone` (details `missing`: `item`, `parent` or `either`),
+ * `upload-unknown` (the upload is unknown, not complete or used), `content-refused`, `request-refused`, `server-error`,
+ * `unreachable`, `budget-exhausted`, `signed-out`, `app-not-installed`, or one of the token's.
  */
 export class ProcoreWrites {
   readonly #api: ProcoreApi;
@@ -78,7 +81,7 @@ export class ProcoreWrites {
     return this.#item('POST', '/rest/v1.0/folders', project, body, context, folderAlone, options);
   }
 
-  /** The name must be free: it is never changed to make it so. */
+  /** The name must be free: it is never changed to avoid a conflict. */
   createFile(project: ProjectId, file: NewFile, options: CallOptions): Promise<WrittenItem> {
     const { parentId, name, uploadUuid, description } = file;
     const body = { file: { parent_id: parentId, name, upload_uuid: uploadUuid, description } };
@@ -93,7 +96,7 @@ export class ProcoreWrites {
     return this.#item('POST', '/rest/v1.0/files', project, body, context, asFile, options);
   }
 
-  /** Renames, moves, adds a version, checks out or in: whatever is given, at once. */
+  /** Renames, moves, adds a version, checks out or in: all given changes in one call. */
   updateFile(project: ProjectId, id: RemoteId, change: FileChange, options: CallOptions): Promise<WrittenItem> {
     const { name, parentId, uploadUuid, checkedOutUntil: until } = change;
     const body = {
@@ -116,7 +119,7 @@ export class ProcoreWrites {
     return this.#item('PATCH', `/rest/v1.0/folders/${id}`, project, body, context, folderAlone, options);
   }
 
-  /** Adds a version with a note, which `updateFile` cannot give. The file keeps its name. */
+  /** Adds a version with a note, which `updateFile` does not support. The file keeps its name. */
   async createVersion(
     project: ProjectId,
     fileId: RemoteId,
@@ -132,13 +135,13 @@ export class ProcoreWrites {
     return { version: await this.#made(reply, asVersion), serverTime: this.#api.serverTime(reply.reply) };
   }
 
-  /** To the recycle bin. */
+  /** Moves a file to the recycle bin. */
   deleteFile(project: ProjectId, id: RemoteId, options: CallOptions): Promise<Written> {
     const context = { ...FILE, what: `file ${id}` };
     return this.#delete(`/rest/v1.0/files/${id}`, project, context, asFile, options);
   }
 
-  /** To the recycle bin, with everything in it. */
+  /** Moves a folder to the recycle bin, with everything in it. */
   deleteFolder(project: ProjectId, id: RemoteId, options: CallOptions): Promise<Written> {
     const context = { ...FOLDER, what: `folder ${id}` };
     return this.#delete(`/rest/v1.0/folders/${id}`, project, context, folderAlone, options);
@@ -171,7 +174,7 @@ export class ProcoreWrites {
     try {
       item = await convert(reply.body, this.#api.host, context.what);
     } catch {
-      // It is deleted, whatever the reply says of it.
+      // The item is deleted, whatever the body of the reply contains.
     }
     return { item, serverTime: this.#api.serverTime(reply) };
   }
@@ -184,7 +187,9 @@ export class ProcoreWrites {
     }
   }
 
-  /** What was made. A reply that cannot be understood is as good as lost: it was done, and its result is not known. */
+  /**
+   * The created item. A reply that cannot be parsed counts as lost: the change was made, but its result is not known.
+   */
   async #made<T>({ reply, call }: ApiReply, convert: Convert<T>): Promise<T> {
     const { host } = this.#api;
     try {
@@ -197,13 +202,13 @@ export class ProcoreWrites {
   }
 }
 
-/** What a reply's body says. @throws Failure `bad-reply`, or anything where a row does not fit */
+/** Converts the body of a reply. @throws Failure `bad-reply`, or any error where a row does not fit */
 type Convert<T> = (body: Body, host: string, call: string) => T | Promise<T>;
 
 const asFile: Convert<RemoteItem> = (body, host, call) => toFile(parseJson(body.bytes, host, call));
 const asVersion: Convert<RemoteVersion> = (body, host, call) => toVersion(parseJson(body.bytes, host, call));
 
-/** What is in a folder is not wanted back, as far as the server listens to that. */
+/** Query parameters that omit a folder's content from the reply, as far as the server supports them. */
 const alone = ({ type }: WriteContext): string => (type === 'folder' ? '&exclude_folders=true&exclude_files=true' : '');
 
 const stamp = (seconds: number): string => new Date(Math.floor(seconds) * 1000).toISOString().replace('.000Z', 'Z');

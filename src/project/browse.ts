@@ -7,7 +7,7 @@ import type { LocalItem } from '../outbox/tree/tree.js';
 import { stateOf } from '../vfs/xattrs.js';
 import type { Project } from './project.js';
 
-/** An item of a project as it is here. Times are Unix seconds. */
+/** An item of a project with its local state. Times are Unix seconds. */
 export interface BrowsedItem {
   readonly id: number;
   readonly name: string;
@@ -27,7 +27,7 @@ export interface BrowsedItem {
 
 export interface BrowsedFolder {
   readonly total: number;
-  /** There are more than are shown: the folder is too large to be sorted. */
+  /** The folder has more items than are listed: it is too large to be sorted. */
   readonly cut: boolean;
   readonly rows: readonly BrowsedItem[];
 }
@@ -40,11 +40,11 @@ export interface BrowsedVersion {
   readonly created_by: string | undefined;
 }
 
-/** Rows that are read at once, on the thread that also serves the mount. */
+/** Rows read at a time, on the thread that also serves the mount. */
 const CHUNK_ROWS = 512;
 const MOST_ROWS = 20_000;
 
-/** A folder's items, folders first, by name. 1 call where the folder was never listed, none otherwise. */
+/** A page of a folder's items, folders first, by name. 1 call if the folder was never listed, else none. */
 export async function browseFolder(
   project: Project,
   path: string,
@@ -82,7 +82,7 @@ export async function browseFolder(
   };
 }
 
-/** The versions of a file, newest first: 1 call where they are not known. */
+/** The versions of a file, newest first. 1 call if they are not known. */
 export async function browseVersions(
   project: Project,
   path: string,
@@ -104,12 +104,12 @@ export async function browseVersions(
     .sort((a, b) => b.number - a.number);
 }
 
-/** @throws Failure `no-such-item` for what is private */
+/** @throws Failure `no-such-item` for a private item */
 function requireShown(project: Project, { inode }: LocalItem, path: string): void {
   if (isPrivate(project, inode)) throw new Failure('no-such-item', { path });
 }
 
-/** Whether an item or a folder above it is private, also one that is deleted here; so is what nobody knows. */
+/** Whether an item or a folder above it is private. Includes items deleted here; an unknown item counts as private. */
 export function isPrivate({ outbox: { tree, intents } }: Project, inode: Inode): boolean {
   for (let at = inode; at !== ROOT_INODE; ) {
     const item = tree.item(at);

@@ -18,8 +18,8 @@ import type { StateFolder } from './state-folder.js';
 export const companyKey = (connection: Connection): string => `company-${connection.id}`;
 
 /**
- * The one owner, on this host, of what a connection's company is for mounts: the list of its projects, their names and
- * numbers. The projects themselves are opened one by one when they are used.
+ * The only owner, on this host, of a company's data for mounts: the list of its projects with their names and file
+ * numbers. Projects are opened one by one when they are used.
  */
 export class CompanyHome {
   readonly company: CompanyProjects;
@@ -46,7 +46,7 @@ export class CompanyHome {
     });
   }
 
-  /** @throws Owned when another process has it; Failure as the listing of the projects does (1 call for each 100, once) */
+  /** @throws Owned if another process owns the company; Failure of listing its projects (once; 1 call for each 100) */
   static async open(connection: Connection, projects: Projects, state: StateFolder, log: Log): Promise<CompanyHome> {
     const lock = takeLock(state.company(connection.id));
     let home: CompanyHome | undefined;
@@ -65,7 +65,7 @@ export class CompanyHome {
     return this.#session.value;
   }
 
-  /** Those of its projects that are open. */
+  /** The open projects of the company. */
   get open(): readonly { readonly project: Project; readonly listed: CompanyProject }[] {
     return this.#projects.all.flatMap((project) => {
       const { session } = project;
@@ -75,8 +75,8 @@ export class CompanyHome {
   }
 
   /**
-   * A project of the company, opened and at work: 0 calls once it is mirrored.
-   * @throws Failure `already-owned` (EBUSY) where another process has it, or as the client does
+   * Opens a project of the company and starts its background tasks: 0 calls once it is mirrored.
+   * @throws Failure `already-owned` (EBUSY) if another process owns the project, or of the client
    */
   async acquire({ id, remoteName, company }: CompanyProject, signal?: AbortSignal): Promise<Lease> {
     let lease: Lease | undefined;
@@ -95,12 +95,12 @@ export class CompanyHome {
   }
 
   /**
-   * Opens the projects in whose outboxes something waits, or that have pinned items, and leaves them to themselves; what
-   * others have cached counts from now on.
+   * Opens the projects that have waiting intents or pins, and leaves them to their background tasks. The caches of the
+   * other projects count towards the cache limit from now on.
    */
   async goOn(): Promise<void> {
     for (const listed of this.company.store.all) {
-      // Each look opens databases, and the same thread answers the kernel.
+      // Each check opens databases on the thread that serves the kernel.
       await setImmediate();
       if (this.#isClosed) return;
       const { id, remoteName: name, company } = listed;
@@ -127,7 +127,7 @@ export class CompanyHome {
   #hasLeft(project: CompanyProject): boolean {
     const folder = this.#state.projectPath(projectKey({ connection: this.connection, project }));
     if (!existsSync(join(folder, 'outbox.db'))) return false;
-    // Somebody else has it, and looks after it.
+    // Another process owns the project and takes care of it.
     const lock = tryLock(join(folder, 'lock'));
     if (!lock) return false;
     try {

@@ -1,17 +1,17 @@
 import type { Change } from '../mirror/database/changes.js';
 import type { Project } from './project.js';
 
-/** What a comparison of everything with the server found. */
+/** Result of a full comparison with the server. */
 export interface Compared {
   readonly project: string;
   readonly items: number;
-  /** Items that were not as the server has them; they are now. */
+  /** Items that differed from the server, now corrected. */
   readonly repaired: number;
-  /** API calls of the comparison, as far as nobody else looked for changes meanwhile. */
+  /** API calls of the comparison; includes other background calls made meanwhile. */
   readonly calls: number;
 }
 
-/** Compares the whole mirror of a project with the server, and corrects it: 1 call for 2,000 items. */
+/** Compares the whole mirror of a project with the server and corrects it: 1 call for 2,000 items. */
 export async function compareWithServer(project: Project, signal: AbortSignal): Promise<Compared> {
   const { mirror, session } = project;
   const { budget } = session.session;

@@ -5,7 +5,7 @@ import type { Outbox } from '../outbox/outbox.js';
 import { discard } from '../outbox/uploads-view.js';
 import type { Project } from './project.js';
 
-/** What the last call at an intent may bring about yet, where its outcome is not known. */
+/** The last call of an intent, if its outcome is unknown and it may still take effect. */
 function lateCall(intent: Intent, { tree }: Outbox) {
   const { attempted, baseVersion: version } = intent;
   const place = placeOfCall(intent, tree);
@@ -16,13 +16,13 @@ function lateCall(intent: Intent, { tree }: Outbox) {
   return digests && { intent, call: { ...place, digests } };
 }
 
-/** Gives changes that wait up, so that what is left of them shows. Returns where bytes of them are now. */
+/** Discards waiting changes, so that the state of the server shows again. @returns paths that now hold their content */
 export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
   if (inodes.length === 0) return [];
   const { outbox } = project;
   const { late } = outbox;
   const { view } = outbox.tree;
-  // While the folder is known in which it was to be made.
+  // Before the discard, while the target folder of each call is known.
   const sent = [...outbox.intents.all()].flatMap((intent) => lateCall(intent, outbox) ?? []);
   const { paths, discarded } = discard(outbox, inodes);
   const gone = new Set(discarded.map(({ intent }) => intent));
@@ -32,7 +32,7 @@ export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
   outbox.tree.tell(
     discarded.map(({ intent, left }) => {
       const here = { parent: intent.parent, name: intent.name };
-      // Others may have moved it meanwhile.
+      // Others may have moved the item meanwhile.
       const item = view.byRemoteId(intent.remoteId);
       const folder = item && view.parent(item);
       const there = folder && { parent: folder.inode, name: item.name };

@@ -36,31 +36,31 @@ import type { ProjectSession } from './session.js';
 import type { StateFolder } from './state-folder.js';
 
 export interface ProjectOptions {
-  /** Milliseconds. */
+  /** Delay before a change is sent, milliseconds. */
   readonly settle: number;
   readonly deleteDelay: number;
-  /** Deletions and overwrites in ten minutes. */
+  /** Deletions and overwrites within ten minutes above which the outbox holds them. */
   readonly holdAfter: number;
   readonly noDelete: boolean;
   readonly temporary: readonly string[];
-  /** How long a name that looks like a transfer temporary waits for its rename, milliseconds; ten minutes unless told. */
+  /** How long a file with the name of a temporary file waits for its rename, milliseconds; default: ten minutes. */
   readonly temporaryDelay?: number;
   /** Bytes of cached content, and bytes of disk to leave free. */
   readonly cacheLimit: number;
-  /** Where several projects have the limit together. */
+  /** The cache limit that several projects share, if they do. */
   readonly cacheShared?: CacheLimit;
   readonly cacheReserve: number;
-  /** What programs may fetch for which nobody waits, over all projects that share it. */
+  /** Budget for content that programs read without a person waiting, shared by all projects that use this object. */
   readonly previews: PreviewBudget;
-  /** What downloads may use of the line, over all projects that share it; undefined: all of it. */
+  /** Bandwidth limit of downloads, shared by all projects that use this object; undefined: no limit. */
   readonly downloads?: BandwidthLimiter | undefined;
-  /** Seconds; undefined: as often as somebody looks. */
+  /** Seconds; undefined: the interval depends on use. */
   readonly pollInterval: number | undefined;
   readonly clock?: Clock;
 }
 
 const TEMPORARY_DELAY = 10 * 60_000;
-/** What goes up at once: more would only wait for the budget. */
+/** Intents that are sent at the same time: more would only wait for the call budget. */
 const PARALLEL_INTENTS = 8;
 
 export const projectKey = (session: {
@@ -68,7 +68,7 @@ export const projectKey = (session: {
   readonly project: { readonly id: number };
 }): string => `${session.connection.id}-${session.project.id}`;
 
-/** Another process has the project, or the company. */
+/** Another process owns the project or the company. */
 export class Owned extends Error {
   readonly pid: number | undefined;
 
@@ -78,7 +78,7 @@ export class Owned extends Error {
   }
 }
 
-/** Makes this process the one owner of what is kept in a folder. @throws Owned */
+/** Makes this process the only owner of a folder's data. @throws Owned */
 export function takeLock(folder: string): FileLock {
   const file = join(folder, 'lock');
   const lock = tryLock(file);
@@ -87,8 +87,8 @@ export function takeLock(folder: string): FileLock {
 }
 
 /**
- * The one owner of a project on this host: mirror, content cache and what fills them. Holds the project's lock, which
- * the kernel releases with the process.
+ * The only owner of a project on this host: its mirror, content cache, outbox and background tasks. It holds the
+ * project's lock, which the kernel releases with the process.
  */
 export class Project {
   readonly mirror: Mirror;
@@ -102,9 +102,9 @@ export class Project {
   readonly pinKeeper: PinKeeper;
   readonly readers: Readers;
   readonly removals: Removals;
-  /** Milliseconds since the epoch: tells what is counted from the start apart from what another opening counts. */
+  /** Milliseconds since the epoch. Distinguishes counters of this opening of the project from those of another one. */
   readonly openedAt: number;
-  /** Bytes of the uploads under way that went out. */
+  /** Bytes sent so far, by upload in progress. */
   readonly progress = new Map<Inode, number>();
   readonly ownWork: OwnWork;
   readonly #arrivals: LateArrivals;
@@ -212,7 +212,7 @@ export class Project {
     });
   }
 
-  /** @throws Owned when another process has it */
+  /** @throws Owned if another process owns the project */
   static async open(session: ProjectSession, state: StateFolder, options: ProjectOptions, log: Log): Promise<Project> {
     const folder = state.project(projectKey(session));
     const lock = takeLock(folder);
@@ -291,13 +291,13 @@ export class Project {
     return item.inode;
   }
 
-  /** From now on names are found in any case, for good; at once where that is so already. */
+  /** Makes name lookup ignore case, permanently. No effect if it already does. */
   async ignoreCase(): Promise<void> {
     await this.mirror.store.ignoreCase();
     this.outbox.intents.ignoreCase();
   }
 
-  /** Begins what goes on in the background. */
+  /** Starts the background tasks. */
   start(): void {
     this.mirror.start();
     this.scheduler.start();
@@ -307,13 +307,13 @@ export class Project {
     this.pinKeeper.start();
   }
 
-  /** What waits here follows what others do at the server. */
+  /** Adapts the waiting intents to changes that others made at the server. */
   #follow(changes: readonly Change[], log: Log): void {
     try {
       const seen = follow(changes, this.outbox);
       if (seen.length > 0) this.outbox.tree.tell(seen);
       const { intents, tree } = this.outbox;
-      // What came back at the server, for example, and gave its number away here.
+      // An item that came back at the server, for example, whose inode number another item took here.
       const shown = changes.filter(({ inode, after }) => after && intents.get(inode));
       const ids = shown.flatMap(({ inode }) => tree.view.item(inode)?.remoteId ?? []);
       if (ids.length > 0) this.#showAgain(ids, log);
@@ -346,7 +346,7 @@ export class Project {
   }
 }
 
-/** What a kernel has of the bytes of before must not be read together with others. */
+/** Tells the mount to drop the kernel's cached pages of a replaced version: old and new bytes must not be mixed. */
 function tellReplaced({ remoteId, id }: ContentVersion, tree: Tree): void {
   const current = tree.view.byRemoteId(remoteId);
   const item = current?.versionId === id ? tree.item(current.inode) : undefined;

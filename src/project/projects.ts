@@ -17,25 +17,28 @@ export interface ProjectsOptions {
   readonly state: StateFolder;
   readonly options: OptionValues;
   readonly projectOptions: ProjectOptions;
-  /** A project that nobody uses stays open while something waits in its outbox, or is pinned. */
+  /** An unused project stays open while its outbox has intents or it has pins. */
   readonly lingers?: boolean;
   readonly log: Log;
 }
 
-/** Something that is shared, until it is released. */
+/** A shared value, held until it is released. */
 export interface Shared<T> {
   readonly value: T;
   release(): void;
 }
 
-/** A project for as long as somebody needs it. */
+/** Keeps a project open until it is released. */
 export interface Lease {
   readonly project: Project;
-  /** The project's root is known: no call after the first time, 1 call then. */
+  /** Makes sure that the project's root is in the mirror: 1 call the first time, then none. */
   open(signal?: AbortSignal): Promise<void>;
-  /** What goes on in the background has begun. */
+  /** Starts the background tasks of the project. */
   start(): void;
-  /** Resolves when the project is closed, if nobody else needs it; once. */
+  /**
+   * Resolves when the lease is released and, if it was the last one, the project is closed. Only the first call has an
+   * effect.
+   */
   release(): Promise<void>;
 }
 
@@ -44,14 +47,14 @@ interface Open {
   readonly session: Shared<Session>;
   users: number;
   isStarted: boolean;
-  /** Does what must be done before it is closed. */
+  /** Cleans up before the project closes; from `whenOpen`. */
   left: () => Promise<void>;
 }
 
-/** Milliseconds between two looks whether what a project was kept for is done. */
+/** Interval at which unused projects are checked for remaining work, milliseconds. */
 const CHECK_INTERVAL_MS = 2000;
 
-/** The projects that this process owns, each as long as somebody needs it, and the sessions by which it talks for them. */
+/** The projects that this process owns, each open as long as it has a lease, and the sessions that they share. */
 export class Projects {
   readonly #options: ProjectsOptions;
   readonly #connections: Connections;
@@ -59,7 +62,7 @@ export class Projects {
   readonly #ready = new Map<string, Project>();
   readonly #closing = new Map<string, Promise<void>>();
   readonly #cache = new CacheLimit();
-  /** Of projects that are closed, what their caches have of the limit. */
+  /** Closed projects whose caches count towards the limit; each function removes one from it. */
   readonly #resting = new Map<string, () => void>();
   readonly #sessions = new Map<string, { readonly session: Session; users: number }>();
   #entered: ((project: Project) => Promise<() => Promise<void>>) | undefined;
@@ -70,25 +73,28 @@ export class Projects {
     this.#connections = new Connections(options.state.path);
   }
 
-  /** Those that are open. */
+  /** The open projects. */
   get all(): readonly Project[] {
     return [...this.#ready.values()];
   }
 
-  /** One that is open, by its key. */
+  /** An open project by its key. */
   known(key: string): Project | undefined {
     return this.#ready.get(key);
   }
 
-  /** `work` is done for each project that is open, now and later; what it gives is called before the project closes. */
+  /**
+   * Runs `work` for each project that is open now or opens later. The function that it returns is called before the
+   * project closes.
+   */
   async whenOpen(work: (project: Project) => Promise<() => Promise<void>>): Promise<void> {
     this.#entered = work;
     for (const [key, project] of this.#ready) this.#open.get(key)!.left = await work(project);
   }
 
   /**
-   * The project that people mean; it is opened if it is not. 0 calls, if the connection remembers it.
-   * @throws Owned when another process has it; Failure as `resolveSource` and the opening of its databases do
+   * Leases the project that `source` names and opens it if necessary. 0 calls if the connection remembers the project.
+   * @throws Owned if another process owns it; Failure of `resolveSource` or of opening its databases
    */
   async acquire(source: Source): Promise<Lease> {
     const connection = this.#connections.get(source.connection);
@@ -101,7 +107,7 @@ export class Projects {
     }
   }
 
-  /** @throws Owned when another process has it; Failure as the opening of its databases does */
+  /** @throws Owned if another process owns it; Failure of opening its databases */
   async acquireKnown(connection: Connection, project: ResolvedProject): Promise<Lease> {
     const key = projectKey({ connection, project });
     while (this.#closing.has(key)) await this.#closing.get(key);
@@ -130,7 +136,7 @@ export class Projects {
     return this.#lease(key, open, await open.project);
   }
 
-  /** One more lease of a project that is open. */
+  /** Another lease of an open project. */
   hold(project: Project): Lease {
     const key = projectKey(project.session);
     const open = this.#open.get(key)!;
@@ -138,7 +144,7 @@ export class Projects {
     return this.#lease(key, open, project);
   }
 
-  /** The session of a connection, which all its projects share. */
+  /** The session of a connection. All its projects share it. */
   session(connection: Connection): Shared<Session> {
     const { state, options, log } = this.#options;
     const known = this.#sessions.get(connection.id);
@@ -158,7 +164,7 @@ export class Projects {
     };
   }
 
-  /** A project that is closed, and may have cached content: it counts, and gives way when room is needed. */
+  /** Registers the cache of a closed project: it counts towards the limit and is evicted when space is needed. */
   rest(connection: Connection, project: ResolvedProject): void {
     const key = projectKey({ connection, project });
     if (this.#open.has(key) || this.#resting.has(key)) return;
@@ -180,7 +186,7 @@ export class Projects {
     this.#resting.set(key, this.#cache.join({ occupied, oldestUse: async () => oldestUse, evict }));
   }
 
-  /** Closes all, used or not. */
+  /** Closes all projects and sessions, even those in use. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.allSettled([...this.#open.values()].map(({ project }) => project));
@@ -223,7 +229,7 @@ export class Projects {
     };
   }
 
-  /** Closes a project that nobody needs and that has nothing to do. */
+  /** Closes a project without leases, unless it lingers because it has work left. */
   async #unused(key: string, open: Open, project: Project): Promise<void> {
     if (open.users > 0 || this.#open.get(key) !== open) return;
     if (this.#options.lingers === true && hasWork(project)) {
@@ -245,7 +251,7 @@ export class Projects {
     this.#timer = undefined;
   }
 
-  /** Rejects never. */
+  /** Never rejects. */
   #close(key: string, project: Project): Promise<void> {
     const { left, session } = this.#open.get(key)!;
     this.#open.delete(key);
@@ -272,7 +278,7 @@ function start(open: Open, project: Project): void {
   project.start();
 }
 
-/** Whether something waits to go up, or for somebody to decide about it, or is to be kept current here. */
+/** Whether a project has pins, or intents that wait to be sent or for a decision. */
 function hasWork({ outbox, pins }: Project): boolean {
   if (pins.size > 0) return true;
   for (const intent of outbox.intents.all()) if (!isLocal(intent)) return true;

@@ -5,8 +5,9 @@ import { BIN_FOLDER } from '../vfs/hidden/hidden-folder.js';
 import type { Project } from './project.js';
 
 /**
- * Asks anew about a path of the project: what is in a folder, in the recycle bin, or which versions a file has. 1 call.
- * @throws Failure `no-such-item`, or as a call does
+ * Reads a path of the project from the server again: the content of a folder, the recycle bin, or the versions of a
+ * file. 1 call.
+ * @throws Failure `no-such-item`, or of the call
  */
 export async function refreshPath(project: Project, path: string, signal: AbortSignal): Promise<void> {
   const names = path.split('/');
@@ -25,6 +26,6 @@ export async function refreshPath(project: Project, path: string, signal: AbortS
   }
   const folder = item.isFile ? project.outbox.tree.parent(item) : item;
   if (!folder) throw new Failure('no-such-item', { path });
-  // What is not at the server yet has nothing there.
+  // A folder that is not at the server yet has no content there.
   if (folder.remoteId !== NO_REMOTE) await project.mirror.refresh(folder, 'interactive', signal);
 }

@@ -14,11 +14,11 @@ import { RecycleTree, suffixOf } from '../vfs/hidden/recycle-tree.js';
 import { giveUp } from './discard.js';
 import type { Project } from './project.js';
 
-/** What was brought back. */
+/** A restored item. */
 export interface Restored {
-  /** Where it is now, from the project's root. */
+  /** Path of the item now, from the project's root. */
   readonly path: string;
-  /** What is worth knowing of it. */
+  /** A remark for the user. */
   readonly note?: string;
 }
 
@@ -29,12 +29,12 @@ interface Found {
 }
 
 /**
- * Brings an item back from the recycle bin: 1 call where the bin is known; what is in a folder is listed afterwards, as of
- * any that comes into sight. What was deleted here, and is not at the server yet, costs none. It keeps its inode, and shows
- * at once.
- * @param path from the project's root: of something in `.procore/recycle`, or where the item was
- * @throws Failure `usage`, `not-in-bin`, `restore-ambiguous`, `restore-taken`, `restore-refused`,
- *   `not-permitted`, or as a call does
+ * Restores an item from the recycle bin: 1 call if the bin is known. The content of a folder is listed later, when
+ * somebody looks at it. A deletion made here that has not reached the server yet is withdrawn without a call. The item
+ * keeps its inode and shows at once.
+ * @param path from the project's root: of an item in `.procore/recycle`, or where the item was
+ * @throws Failure `usage`, `not-in-bin`, `restore-ambiguous`, `restore-taken`, `restore-refused`, `not-permitted`, or
+ *   of a call
  */
 export async function restorePath(project: Project, path: string, signal: AbortSignal): Promise<Restored> {
   const call: CallOptions = { class: 'interactive', signal };
@@ -67,13 +67,13 @@ export async function restorePath(project: Project, path: string, signal: AbortS
   return { path: (now && mirror.view.path(now)) ?? target, ...(note === undefined ? {} : { note }) };
 }
 
-/** The deletion of what was at this place, if it waits here. */
+/** The waiting intent that deletes the item which was at this path. */
 async function deletedHere(project: Project, path: string, signal: AbortSignal) {
   const { parent, name } = placeOf(path);
   const folder = await folderAt(project, parent, path, signal);
   const intent = project.outbox.intents.leftFrom(folder.inode, name);
   if (!intent?.deleted) return undefined;
-  // Once it was sent, the server may have done it.
+  // After the deletion was sent, the server may have carried it out.
   if (project.scheduler.isUnderWay(intent.inode) || intent.attempted)
     throw new Failure('restore-later', { path: `/${path}` });
   return intent;
@@ -98,7 +98,10 @@ async function whereItWas(project: Project, path: string, signal: AbortSignal): 
   return { item, folder };
 }
 
-/** Where the server says of deleted items only that they are in the bin, whoever names the place knows better. */
+/**
+ * Deleted items that were in a folder. If the server reports only that items are in the bin, not from which folder,
+ * items of that name without a known folder match as well: the user knows the place.
+ */
 function deletedFrom({ mirror }: Project, folder: LocalItem, name: string): Item[] {
   if (folder.remoteId === NO_REMOTE) return [];
   const remoteName = linuxNames.decode(name);
@@ -135,7 +138,7 @@ async function inBin(project: Project, names: readonly string[], signal: AbortSi
     item = find();
   }
   if (!item) throw new Failure('not-in-bin', { path: `"${names.join('/')}"` });
-  // A folder that was never seen may be newer than the last poll.
+  // A parent folder that is not in the mirror may be newer than the last poll.
   if (!mirror.view.parent(item)) await mirror.pollNow(signal);
   const parent = mirror.view.parent(item);
   const folder = parent && outbox.tree.item(parent.inode);

@@ -11,19 +11,21 @@ import { Session } from '../procore/session.js';
 import type { Source } from './source.js';
 import type { StateFolder } from './state-folder.js';
 
-/** A session and the one project that is worked on. */
+/** A session with one of its projects. */
 export interface ProjectSession {
   readonly session: Session;
   readonly connection: Connection;
   readonly project: ResolvedProject;
-  /** Where an item can be seen in a browser. */
+  /** URL of an item for a browser. */
   webUrl(item: Item): string;
-  /** Ends the session, if it is this project's own. */
+  /** Closes the session, if it belongs to this project only. */
   close(): Promise<void>;
 }
 
-/** @throws Failure `no-such-connection`, `state-unsafe`, … */
-/** `windows`: only tests have others. */
+/**
+ * @param windows only for tests
+ * @throws Failure `no-such-connection`, `state-unsafe`, …
+ */
 export function openSession(
   state: StateFolder,
   connection: Connection,
@@ -42,7 +44,7 @@ export function openSession(
   });
 }
 
-/** `close`: of a session that nobody else uses. */
+/** @param close closes a session that nobody else uses */
 export function projectSession(
   session: Session,
   project: ResolvedProject,
@@ -59,8 +61,8 @@ export function projectSession(
 }
 
 /**
- * Signs nobody in yet: a project that the connection remembers costs no call.
- * @throws Failure `no-such-project`, `ambiguous-project`, `usage` when none is named, or as the client does
+ * Resolves the project that `source` names. A project that the connection remembers costs no call, and no sign-in.
+ * @throws Failure `no-such-project`, `ambiguous-project`, `usage` when none is named, or of the client
  */
 export async function resolveSource(
   connections: Connections,
@@ -76,7 +78,7 @@ export async function resolveSource(
   );
 }
 
-/** A project with a session of its own. @throws Failure as `resolveSource`, `no-such-connection` */
+/** Opens a project with its own session. @throws Failure `no-such-connection`, or of `resolveSource` */
 export async function openProjectSession(
   state: StateFolder,
   source: Source,

@@ -1,6 +1,6 @@
 import { Failure } from '../base/errors.js';
 
-/** What is to be mounted: `CONNECTION:PROJECT[/folder]`. */
+/** A project, or a folder of one, as the user names it: `CONNECTION:PROJECT[/folder]`. */
 export interface Source {
   readonly connection: string;
   /** Name or id; empty for a connection that is bound to one project. */

@@ -6,25 +6,28 @@ import { errnoOf, Failure } from '../base/errors.js';
 import { refuseUnlessOwn, refuseUnlessPrivate } from '../base/ownership.js';
 import { ranSince } from '../base/process.js';
 
-/** Longest path of a unix socket, unix(7): `sun_path` has 108 bytes with the closing NUL. */
+/** Longest path of a Unix socket, unix(7): `sun_path` has 108 bytes including the closing NUL. */
 const SOCKET_PATH_BYTES = 107;
 
 const FOLDERS = ['log', 'mounts', 'run', 'projects', 'clients'];
-/** Made by who fills them. */
+/** Created by the code that fills them. */
 const MADE_LATER = ['companies', 'connections', 'jobs', 'secrets'];
 
-/** What a running mount leaves for other processes to find it. */
+/** What a running mount writes down so that other processes can find it. */
 export interface MountRecord {
   readonly mountpoint: string;
   readonly source: string;
   readonly pid: number;
-  /** When it was made, milliseconds since the epoch: tells its process from a later one with the same number. */
+  /**
+   * Time at which the record was made, milliseconds since the epoch. Distinguishes the process from a later one with
+   * the same pid.
+   */
   readonly since?: number;
   readonly socket: string;
   readonly log: string;
 }
 
-/** By hand, not by a schema: every command reads records, and loading zod would take it longer than its work. */
+/** Checked by hand: every command reads records, and loading zod would take longer than the command itself. */
 function isRecord(value: unknown): value is MountRecord {
   if (typeof value !== 'object' || value === null) return false;
   const { mountpoint, source, pid, since, socket, log } = value as Record<keyof MountRecord, unknown>;
@@ -37,16 +40,18 @@ function isRecord(value: unknown): value is MountRecord {
   );
 }
 
-/** Whether the process of a mount is gone; it may still be holding what it had, while the kernel keeps one of its threads. */
+/**
+ * Whether the process of a mount has ended. It may still hold its resources while the kernel keeps one of its threads.
+ */
 export const isOrphaned = ({ pid, since }: MountRecord): boolean => since !== undefined && !ranSince(pid, since);
 
-/** The folder that holds everything procorefs keeps: 0700, for one user. */
+/** The folder of all procorefs data: mode 0700, for one user. */
 export class StateFolder {
   readonly path: string;
 
   /**
-   * Creates what is missing. What is there must be this user's alone: others could have put jobs, hosts and commands
-   * there which this user, perhaps root, would carry out.
+   * Creates missing folders. Existing ones must belong to this user alone: others could have put jobs, hosts and
+   * commands there, which this user, perhaps root, would carry out.
    * @throws Failure `state-unwritable`, `state-foreign`, `state-unsafe`
    */
   constructor(path: string) {
@@ -70,7 +75,7 @@ export class StateFolder {
     return join(this.path, 'config.json');
   }
 
-  /** Where what is kept of a project is, if it is. */
+  /** Path of a project's data, which may not exist. */
   projectPath(key: string): string {
     return join(this.path, 'projects', key);
   }
@@ -81,19 +86,19 @@ export class StateFolder {
     return folder;
   }
 
-  /** Whether anything is kept of a project. */
+  /** Whether there is data of a project. */
   hasProject(key: string): boolean {
     return existsSync(join(this.projectPath(key), 'mirror.db'));
   }
 
-  /** What is kept of the company of a connection. */
+  /** Folder of the data of a connection's company; created if missing. */
   company(connection: string): string {
     const folder = join(this.path, 'companies', connection);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     return folder;
   }
 
-  /** The folder of the jobs, or one in it. */
+  /** The folder of the jobs, or a folder in it; created if missing. */
   jobs(name = ''): string {
     const folder = join(this.path, 'jobs', name);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -104,13 +109,16 @@ export class StateFolder {
     return join(this.path, 'log', `${name}.log`);
   }
 
-  /** Where the daemon of a project or a company listens; elsewhere where this folder's path is too long for a socket. */
+  /**
+   * Socket of the daemon of a project or a company. It is in a temporary folder if the path in this folder is too long
+   * for a socket.
+   */
   socket(key: string): string {
     const here = join(this.path, 'run', `${key}.sock`);
     if (Buffer.byteLength(here) <= SOCKET_PATH_BYTES) return here;
     const folder = join(tmpdir(), `procorefs-${process.getuid?.() ?? 0}-${shortHash(this.path)}`);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    // Somebody else may have made the folder to listen in.
+    // Another user may have created the folder to listen in.
     refuseUnlessPrivate(folder);
     return join(folder, `${shortHash(key)}.sock`);
   }
@@ -151,7 +159,7 @@ export class StateFolder {
 
 export const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
-/** A record that is not whole, or none at all, belongs to no mount. @throws Failure `state-unwritable` */
+/** Undefined if the file is missing or its record is incomplete. @throws Failure `state-unwritable` */
 function readRecord(path: string): MountRecord | undefined {
   let text: string;
   try {

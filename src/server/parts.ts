@@ -9,11 +9,11 @@ import type { JobStore } from '../jobs/store/job-store.js';
 import type { Session } from '../procore/session.js';
 import type { Reach } from './reach.js';
 
-/** What is mounted from this state folder, by whichever process. */
+/** The mounts of this state folder, of any process. */
 export interface MountViews {
-  /** What each says of itself; `dead`: its process does not answer. */
+  /** The state that each mount reports; `dead`: its process does not answer. */
   status(): Promise<readonly MountView[]>;
-  /** Asks the process behind a mount. @throws Failure `not-mounted`, or the process's own */
+  /** Sends a request to the process of a mount. @throws Failure `not-mounted`, or the Failure from that process */
   ask<T>(mountpoint: string, method: string, parameters: Record<string, unknown>, signal: AbortSignal): Promise<T>;
 }
 
@@ -27,7 +27,7 @@ export interface MountView {
   readonly budget?: BudgetStatus;
 }
 
-/** A folder of a project: the one with this id, or the root, and from there by the names of the server. */
+/** A folder of a project: `path` are names of the server, starting at the folder with this id, or at the root. */
 export interface WantedFolder {
   readonly folder: number | undefined;
   readonly path: readonly string[];
@@ -54,14 +54,17 @@ export interface ListedFolder {
   readonly rows: readonly RemoteRow[];
 }
 
-/** How much is below a folder of a connection. */
+/** Total content of a folder of a connection. */
 export interface ConnectionTotals {
   readonly totals: Totals;
-  /** At the top of a connection to a company: projects that are in the totals, and those that are not mirrored here. */
+  /**
+   * For the top folder of a connection to a company: projects included in the totals, and projects that are not
+   * mirrored here.
+   */
   readonly projects?: { readonly counted: number; readonly unknown: number };
 }
 
-/** What a person should know of. */
+/** Problems that a person should know of. */
 export interface Health {
   readonly level: 'ok' | 'warning' | 'broken';
   readonly findings: readonly {
@@ -69,7 +72,7 @@ export interface Health {
     readonly kind: string;
     readonly subject: string;
     readonly message: string;
-    /** The message for those who are not to read of every item, where it names one. */
+    /** The message for users who may not see every item, where the full one names an item. */
     readonly unnamed?: string;
     readonly job?: { readonly id: string; readonly name: string };
     readonly connection?: string;
@@ -79,24 +82,25 @@ export interface Health {
   readonly connections: number;
 }
 
-/** What the API works on; whoever composes the program has it. */
+/** The services that the API needs; the main program provides them. */
 export interface ServiceParts {
   readonly connections: Connections;
   readonly store: JobStore;
   readonly engine: JobEngine;
-  /** The session of a connection, until released; all that this process does with it shares one. */
+  /** The session of a connection, until released; all parts of this process share it. */
   session(connection: Connection): { readonly value: Session; release(): void };
   readonly mounts: MountViews;
-  /** What users may have it do on its machine and network. */
+  /** What users may do with the service's machine and network. */
   readonly reach: Reach;
   health(): Promise<Health>;
   /**
-   * @param mayCrawl whether a project that is not mirrored is crawled for it; else it is `role-too-low`
-   * @throws Failure as opening the place does
+   * @param mayCrawl whether a project that is not mirrored may be crawled; else it is `role-too-low`
+   * @throws Failure as opening the folder does
    */
   totals(connection: string, path: string, mayCrawl: boolean, signal: AbortSignal): Promise<ConnectionTotals>;
   /**
-   * A folder of a project from its mirror, with the privacy of its mounts: no call. Undefined: it is not mirrored.
+   * A folder of a project from its mirror, with the privacy rules of its mounts: no call. Undefined: it is not
+   * mirrored.
    * @throws Failure `no-such-item`, `not-a-folder`
    */
   mirrored(
@@ -106,9 +110,9 @@ export interface ServiceParts {
     isReader: boolean,
     signal: AbortSignal,
   ): Promise<ListedFolder | undefined>;
-  /** Whether items that Procore says are private are not shown, of projects that are not mirrored. */
+  /** Whether items marked private in Procore are hidden, for projects that are not mirrored. */
   conceals(isReader: boolean): boolean;
   readonly log: Log;
-  /** Ends with the service. */
+  /** Aborts when the service ends. */
   readonly ending: AbortSignal;
 }

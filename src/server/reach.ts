@@ -10,7 +10,7 @@ import type { Account } from './access/account.js';
 
 const folder = z.string().regex(/^\//, 'no absolute path');
 
-/** A folder, or one that users of the role `read` may look into as well. */
+/** A folder, or one that users with the role `read` may list as well. */
 const root = z.union([
   folder.transform((path) => ({ path, readers: false })),
   z.strictObject({ path: folder, readers: z.boolean().default(false) }),
@@ -24,8 +24,9 @@ interface Root {
 const refused = (what: string): Failure => new Failure('not-permitted-here', { what });
 
 /**
- * What users of the HTTP API may have this service do on its machine and network: the lists of the configuration. Whoever
- * opens the unix socket is the user that the service runs as, who may do all of it without the service, and has no limits.
+ * What users of the HTTP API may have this service do on its machine and network: the lists of the configuration. The
+ * user who can open the unix socket is the one that the service runs as, who can do all of it without the service, and
+ * has no limits.
  */
 export class Reach {
   readonly hosts: AllowedHosts;
@@ -38,7 +39,7 @@ export class Reach {
     this.#programs = new Set(programs);
   }
 
-  /** @throws Failure `usage` for a section that cannot be used */
+  /** @throws Failure `usage` for an invalid section */
   static read(configFile: string): Reach {
     return new Reach(
       readSection(configFile, 'fs_roots', z.array(root).default([])),
@@ -47,13 +48,13 @@ export class Reach {
     );
   }
 
-  /** Folders below which users may make connections. */
+  /** Folders below which users may create connections. */
   get roots(): readonly string[] {
     return this.#roots.map(({ path }) => path);
   }
 
   /**
-   * The root that a folder lies in, links resolved; undefined: it needs none.
+   * The root that contains a folder, links resolved; undefined: none is needed.
    * @throws Failure `not-permitted-here`
    */
   rootOf(account: Account, path: string): string | undefined {
@@ -63,12 +64,12 @@ export class Reach {
     return found.path;
   }
 
-  /** Whether users of the role `read` may look into a folder. */
+  /** Whether users with the role `read` may list a folder. */
   isForReaders(path: string): boolean {
     return isAbsolute(path) && this.#rootOf(path)?.readers === true;
   }
 
-  /** Of the roots that contain a folder, the deepest one counts. */
+  /** The deepest of the roots that contain a folder. */
   #rootOf(path: string): Root | undefined {
     try {
       const real = realPath(resolve(path));
@@ -76,12 +77,12 @@ export class Reach {
         .filter((one) => isWithin(real, realPath(one.path)))
         .sort((a, b) => b.path.length - a.path.length)[0];
     } catch {
-      // What the service may not look at is in no root.
+      // A folder that the service cannot access is in no root.
       return undefined;
     }
   }
 
-  /** Where a client secret goes. @throws Failure `not-permitted-here` */
+  /** Checks a host that would receive a client secret. @throws Failure `not-permitted-here` */
   requireHost(account: Account, origin: string): void {
     const url = new URL(origin);
     if (account.isOwner || environments.some(({ api, login }) => api === url.origin || login === url.origin)) return;

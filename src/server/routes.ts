@@ -23,7 +23,7 @@ export interface RouteParts {
   readonly database: Database;
 }
 
-/** Every call of the API: what is served, checked and documented comes from these rows. */
+/** Every call of the API: serving, checks and documentation use these rows. */
 export const allRoutes = ({ parts, signIns, users, audit, database }: RouteParts): Route[] => [
   compareRoute,
   ...connectionRoutes(parts, signIns),

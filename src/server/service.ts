@@ -23,7 +23,7 @@ import { allRoutes } from './routes.js';
 
 export interface ServiceOptions extends ServiceAccess {
   readonly parts: Omit<ServiceParts, 'ending'>;
-  /** Users and what they are signed in with; closed by whoever opened it. */
+  /** Database of users and their sign-ins; the caller that opened it closes it. */
   readonly database: Database;
   readonly place: ListenAddress;
   /** Folder of the web page's files. */
@@ -31,20 +31,20 @@ export interface ServiceOptions extends ServiceAccess {
   readonly version: string;
 }
 
-/** From where, and how, the service is asked. */
+/** How clients reach the service. */
 export interface ServiceAccess {
-  /** Names that requests may call it by, beside those of this machine. */
+  /** Host names that requests may use, besides those of this machine. */
   readonly hosts: readonly string[];
-  /** Whose word on where a request comes from is taken. */
+  /** Proxies whose forwarded client addresses are trusted. */
   readonly proxies: AddressList;
   /** Undefined: plain HTTP. */
   readonly tls: TlsFiles | undefined;
 }
 
-/** Milliseconds between two looks for lines of the audit log that are too old. */
+/** Milliseconds between two removals of expired lines from the audit log. */
 const PURGE_MS = 86_400_000;
 
-/** The HTTP API, until it is closed. */
+/** The HTTP API, from opening until it is closed. */
 export class Service {
   /** URL, or path of the socket. */
   readonly http: string;
@@ -68,7 +68,8 @@ export class Service {
   }
 
   /**
-   * @throws Failure `no-users` for an address that nobody could sign in at, `listen-refused`, `tls-unusable`, `state-unsafe`
+   * @throws Failure `no-users` for a network address without a user who could sign in, `listen-refused`,
+   * `tls-unusable`, `state-unsafe`
    */
   static async open(options: ServiceOptions): Promise<Service> {
     const { parts, database, place, page, version, proxies, tls } = options;
@@ -78,7 +79,7 @@ export class Service {
     if (!isSocket && users.list().length === 0)
       throw new Failure('no-users', { listen: `${place.host}:${place.port}` });
     const ending = new AbortController();
-    // Every request under way listens to it.
+    // Every request in progress adds a listener.
     setMaxListeners(0, ending.signal);
     const own = { ...parts, ending: ending.signal };
     const guard = new AccessGuard(tokens, isSocket ? { name: 'owner', role: 'manage', isOwner: true } : undefined);
@@ -111,12 +112,12 @@ export class Service {
     }
   }
 
-  /** Reads the certificate and its key again, where there are some. */
+  /** Reloads the certificate and its key, if TLS is used. */
   readCertificate(): void {
     this.#follower?.read();
   }
 
-  /** What is under way ends; no new request is taken. */
+  /** Aborts requests in progress and accepts no new ones. */
   async close(): Promise<void> {
     this.#follower?.close();
     this.#ending.abort(new Failure('interrupted'));

@@ -7,18 +7,19 @@ import { type Privacy, privateBits } from './privacy.js';
 
 const { S_IFDIR, S_IFREG } = constants;
 
-/** Who owns everything on the mount, and which permission bits are taken away. */
+/** The owner of everything on the mount, and the permission bits that are removed. */
 export interface Ownership {
   readonly uid: number;
   readonly gid: number;
   readonly umask: number;
-  /** What becomes of private items; `owner` unless told. */
+  /** How private items are shown; default `owner`. */
   readonly privacy?: Privacy;
 }
 
 /**
- * `mtime` is when the current version was made and `ctime` when the item changed last, so a move or a check-out does
- * not make rsync copy again; of a folder both are also when something in it changed here. Directories say 1 link, which tells find(1) not to count subfolders.
+ * `mtime` is the time of the current version and `ctime` that of the item's last change, so a move or a check-out does
+ * not make rsync copy again. For a folder, both are also updated when its entries change here. Directories have 1 link,
+ * which tells find(1) not to count subfolders.
  */
 export function attributesOf(item: ListedLocalItem, ino: FileNumber, owner: Ownership): Attributes {
   const bits = item.isFile ? ((item.flags & READ_ONLY) !== 0 ? 0o444 : 0o666) : 0o777;

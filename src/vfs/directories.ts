@@ -2,7 +2,7 @@ import type { FileNumber } from '../base/ids.js';
 import type { DirectoryEntry, DirectoryPage, Handle } from '../fuse/filesystem.js';
 import type { ListedLocalItem, LocalItem, Tree } from '../outbox/tree/tree.js';
 
-/** Cookies of the two entries that every folder has; a child's cookie is its inode, which is greater. */
+/** Cookies of "." and "..". The cookie of a child is its inode, which is greater. */
 const SELF_COOKIE = 1;
 const PARENT_COOKIE = 2;
 interface OpenDirectory {
@@ -12,8 +12,8 @@ interface OpenDirectory {
 }
 
 /**
- * Open directories: listed in order of inodes, so that a listing stays right while others change the folder. Nothing is
- * kept between two replies: the kernel would keep what is old in there for as long as what is new.
+ * Open directories. They are listed in order of inodes, so that a listing stays correct while the folder changes.
+ * No entries are kept between two replies, because the kernel would cache stale ones as long as current ones.
  */
 export class Directories {
   readonly #tree: Tree;
@@ -40,12 +40,12 @@ export class Directories {
     this.#open.delete(handle);
   }
 
-  /** Some `limit` entries with a greater cookie, as they are now; none at the end. */
+  /** About `limit` current entries with a greater cookie; none at the end. */
   read(handle: Handle, cookie: number, limit: number): DirectoryPage {
     const directory = this.#open.get(handle);
     if (!directory) return { entries: [], end: true };
     const { self, parent } = directory;
-    // One that was made here is another item once the server has it.
+    // A folder created here gets a remote id once it is uploaded: use the current item.
     const folder = this.#tree.item(directory.folder.inode) ?? directory.folder;
     const dots = [dot('.', SELF_COOKIE, self), dot('..', PARENT_COOKIE, parent)].filter((one) => one.cookie > cookie);
     const most = Math.max(1, limit);
@@ -57,7 +57,7 @@ export class Directories {
       shown = items.filter(this.#isShown);
       end = items.length < most;
       after = items.at(-1)?.inode ?? after;
-      // An empty page would be the end.
+      // An empty page would mean the end.
     } while (shown.length === 0 && !end);
     return { entries: [...dots, ...shown.map(this.#toEntry)], end };
   }

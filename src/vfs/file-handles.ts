@@ -8,17 +8,17 @@ import type { WorkingFile } from '../outbox/working/working-file.js';
 export interface FileHandle {
   readonly node: NodeId;
   readonly inode: Inode;
-  /** As it was when it was opened. */
+  /** The item as it was when the file was opened. */
   readonly item: LocalItem;
   readonly writing: boolean;
-  /** Who opened it. */
+  /** The user and process that opened the file. */
   readonly uid: number;
   readonly pid: number;
   blob: OpenBlob | undefined;
   file: WorkingFile | undefined;
 }
 
-/** Numbers for what is opened, each once. */
+/** Returns a generator of unique handles. */
 export function countHandles(): () => Handle {
   let next = 1;
   return () => next++;
@@ -27,11 +27,11 @@ export function countHandles(): () => Handle {
 /** The open files of one mount. */
 export class FileHandles {
   readonly #handles = new Map<Handle, FileHandle>();
-  /** Items by node id while something has them open: their versions may be older than what the tree says. */
+  /** Items by node id while they are open: their versions may be older than those in the tree. */
   readonly #versions = new Map<NodeId, { readonly item: LocalItem; file: WorkingFile | undefined; count: number }>();
   readonly #newHandle: () => Handle;
 
-  /** @param newHandle where several file systems share a mount, and with it the numbers of what is open */
+  /** @param newHandle given if several file systems share a mount, and so its handles */
   constructor(newHandle: () => Handle = countHandles()) {
     this.#newHandle = newHandle;
   }
@@ -40,7 +40,7 @@ export class FileHandles {
     return this.#handles.size;
   }
 
-  /** A number for a file or folder that is opened. */
+  /** A new handle for a file or folder. */
   newHandle(): Handle {
     return this.#newHandle();
   }
@@ -69,17 +69,17 @@ export class FileHandles {
     return open;
   }
 
-  /** The item as it was when this node was opened, while it is. */
+  /** The item as it was when this node was opened; undefined if the node is not open. */
   version(node: NodeId): LocalItem | undefined {
     return this.#versions.get(node)?.item;
   }
 
-  /** The working file that this node is read from, while something has it open. */
+  /** The working file that this node is read from, while the node is open. */
   file(node: NodeId): WorkingFile | undefined {
     return this.#versions.get(node)?.file;
   }
 
-  /** A working file came into being: whoever reads this node reads that from now on. */
+  /** Switches all open handles of the node to a new working file. */
   share(node: NodeId, file: WorkingFile): void {
     const known = this.#versions.get(node);
     if (known) known.file = file;

@@ -5,9 +5,9 @@ import type { FileHandles } from './file-handles.js';
 import type { Nodes } from './nodes.js';
 
 /**
- * What is open at a mount follows what changed: who has it open reads from now on what is written to it through another
- * mount. Returns what was removed or given up here and comes back while that is still open: it needs another node. A crawl
- * tells of thousands of items, of which few are open: nothing else is looked up.
+ * Updates the open files of a mount after changes: a handle reads from now on what is written through another mount.
+ * Only items that are open are looked up, because a crawl reports thousands of changes.
+ * @returns items that were removed or discarded here and reappear while still open: they need another node
  */
 export function followOpen(
   changes: readonly Change[],

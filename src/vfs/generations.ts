@@ -1,12 +1,12 @@
 import type { Inode } from '../base/ids.js';
 
-/** Folders removed here that are kept in mind: one that comes back later is dead only for who has it open since. */
+/** Removed folders whose generation is kept. A folder forgotten here that reappears is dead for programs in it. */
 const MOST_FOLDERS = 10_000;
 
 /**
- * Which time it is that a folder is there. What the kernel removed through this mount is dead for it (S_DEAD in
- * `fs/namei.c`), and stays so while a program has it open or works in it: with the next generation it is another folder to
- * the kernel when it comes back, for example since somebody put something in it meanwhile.
+ * Node generations of folders. A folder that was removed through this mount is dead to the kernel (S_DEAD in
+ * `fs/namei.c`) as long as a program has it open or works in it. If the folder reappears, for example because another
+ * user put an item in it meanwhile, the next generation makes it another folder to the kernel.
  */
 export class Generations {
   readonly #isThere: (folder: Inode) => boolean;

@@ -7,13 +7,12 @@ import type { Outbox } from '../outbox/outbox.js';
 import type { LocalItem, Tree } from '../outbox/tree/tree.js';
 import type { Nodes } from './nodes.js';
 
-/** Milliseconds until what could not be told is told again. */
+/** Milliseconds before a failed invalidation is tried again. */
 const RETRY_MS = 1000;
 
 /**
- * Tells the kernel what changed at the server and through other mounts, so that its time-outs can be long and the mount
- * still is coherent.
- * Only folders that the kernel has asked about can be stale there.
+ * Notifies the kernel of changes at the server and through other mounts, so that the mount is coherent although
+ * time-outs are long. Only folders that the kernel has asked about can be stale in its cache.
  */
 export class Invalidation {
   readonly #tree: Tree;
@@ -25,7 +24,7 @@ export class Invalidation {
   readonly #asked = new Set<Inode>();
   readonly #ended = new AbortController();
 
-  /** @param conceals a name may come and go without a move: what is private is not shown */
+  /** @param conceals private items are not shown: a name may appear or disappear without a move */
   constructor(
     { tree, clock }: Pick<Outbox, 'tree' | 'clock'>,
     nodes: Nodes,
@@ -41,14 +40,14 @@ export class Invalidation {
     this.#log = log;
   }
 
-  /** The kernel now may remember names of this folder. */
+  /** Records that the kernel may now cache names of this folder. */
   asked(folder: Inode): void {
     this.#asked.add(folder);
   }
 
   /**
-   * Resolves when the kernel has forgotten what the changes made stale. What it is not told it would keep, listings for
-   * good: where that fails it is tried again. Never rejects.
+   * Resolves when the kernel has dropped what the changes made stale. A failed invalidation is tried again, as the
+   * kernel would keep stale data, and listings without limit. Never rejects.
    */
   async push(changes: readonly Change[]): Promise<void> {
     while (this.#kernel.canInvalidate && !this.#ended.signal.aborted)
@@ -61,7 +60,7 @@ export class Invalidation {
       }
   }
 
-  /** Nothing more is told. */
+  /** Stops sending notifications. */
   close(): void {
     this.#ended.abort();
   }
@@ -92,14 +91,14 @@ export class Invalidation {
         const item = this.#item(inode);
         if (item) work.push(this.#node(item, rewritten ? 0 : -1, asked));
       }
-      // Who has only a handle of its name asks again, and hears that it is another one now.
+      // A program that holds only the replaced node gets its attributes again, and learns that the version is gone.
       if (asked.length > 0 && replacedSequence !== undefined)
         work.push(this.#node({ inode, sequence: replacedSequence }, -1, asked));
     }
     for (const folder of folders) work.push(this.#directory(folder));
   }
 
-  /** What the kernel remembers of listings is not kept up any more. */
+  /** Drops the kernel's cached listings, which will no longer be invalidated. */
   async forget(): Promise<void> {
     const folders = [...this.#asked];
     this.#asked.clear();
@@ -117,9 +116,10 @@ export class Invalidation {
   }
 
   /**
-   * The kernel knows a node from when the program that asked for it runs again, with the attributes of the answer: what
-   * is told before that finds no node. The program has the folder locked until then, and a name waits for the lock
-   * (`fuse_reverse_inval_entry()` in `fs/fuse/dir.c`).
+   * Invalidates a node. The kernel knows a node only after the program that looked it up has resumed, and then has the
+   * attributes of the reply: a notification before that finds no node. Until then the program holds the lock of the
+   * folder, and the notification of a name waits for this lock (`fuse_reverse_inval_entry()` in `fs/fuse/dir.c`). So
+   * the names are invalidated first, and then the node again.
    * @param offset as in `KernelCache.invalidateNode`
    */
   async #node(item: Pick<LocalItem, 'inode' | 'sequence'>, offset: number, places: readonly Place[]): Promise<void> {
@@ -129,7 +129,7 @@ export class Invalidation {
     await this.#kernel.invalidateNode(node, offset);
   }
 
-  /** What is gone here may still be in the kernel. */
+  /** Also finds an item that was removed here but not at the server: the kernel may still have it cached. */
   #item(inode: Inode): Pick<LocalItem, 'inode' | 'sequence'> | undefined {
     return this.#tree.item(inode) ?? this.#tree.view.item(inode);
   }

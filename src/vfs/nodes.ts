@@ -2,36 +2,36 @@ import { asFileNumber, asInode, asNodeId, type FileNumber, type Inode, type Node
 import type { Item } from '../mirror/database/view.js';
 
 /**
- * Node ids are computed, not stored: file number + 2^36 × sequence. So whatever the kernel remembers costs the daemon
- * nothing, and each content version of a file has its own page cache, backing file and size in the kernel.
+ * Node ids are computed, not stored: file number + 2^36 × sequence. So nodes cached by the kernel cost the daemon no
+ * memory, and each content version of a file has its own page cache, backing file and size in the kernel.
  */
 export const SEQUENCE_UNIT = 2 ** 36;
 
-/** The file number of a node: that of its item, whichever version it is. */
+/** The file number of a node: that of its item, for any version. */
 export const numberOf = (node: NodeId): FileNumber => asFileNumber(node % SEQUENCE_UNIT);
 
-/** How the inodes of a project stand among the file numbers of a mount, all below 2^36; a bijection that stays. */
+/** Maps the inodes of a project to file numbers of a mount, all below 2^36: a permanent one-to-one mapping. */
 export interface Numbering {
   number(inode: Inode): FileNumber;
   inode(number: FileNumber): Inode;
 }
 
-/** The file numbers of a mount that shows one project. */
+/** For a mount that shows one project: the file numbers are the inodes. */
 const inodesThemselves: Numbering = { number: (inode) => asFileNumber(inode), inode: (number) => asInode(number) };
 
 /** The nodes of a project on a mount. */
 export class Nodes {
-  /** The folder of the project that is shown. */
+  /** The folder of the project that is mounted. */
   readonly root: Inode;
   readonly #numbering: Numbering;
-  /** Of that folder. */
+  /** The node of that folder. */
   readonly rootNode: NodeId;
-  /** Of the folder that holds it: itself, where it is the mount's root. */
+  /** The file number of its parent: its own if it is the root of the mount. */
   readonly above: FileNumber;
 
   /**
-   * @param numbering of a mount that shows the project in a folder below its root; else `root` is the mount's root, and
-   *   its node id is always 1
+   * @param numbering of a mount that shows the project in a folder below its root; if absent, `root` is the mount's
+   *   root, and its node id is always 1
    */
   constructor(root: Inode, numbering?: Numbering) {
     this.root = root;

@@ -21,16 +21,16 @@ export interface FileSystemOptions {
   readonly versions: FileVersions;
   readonly webUrl: WebUrl;
   readonly log: Log;
-  /** The folder that is mounted; the project's root unless told. */
+  /** The folder that is mounted; default: the project's root. */
   readonly root?: Inode;
-  /** Where the project is a folder of a mount beside others. */
+  /** Set if the project is one of several folders of a mount. */
   readonly shared?: SharedMount;
 }
 
-/** What the projects on one mount have in common. */
+/** What the projects of one mount share. */
 export interface SharedMount {
   readonly numbering: Numbering;
   readonly newHandle: () => Handle;
-  /** Seconds for which the kernel may keep names and attributes at most. */
+  /** The most seconds for which the kernel may cache names and attributes. */
   readonly timeout: number;
 }

@@ -1,7 +1,7 @@
 const HOUR = 3_600_000;
 const SLICE = 60_000;
 
-/** Bytes within the last hour, never more than the limit: counted by the minute. */
+/** Limits the bytes spent within the last hour. They are counted per minute. */
 export class PreviewBudget {
   readonly limit: number;
   readonly #now: () => number;
@@ -19,7 +19,7 @@ export class PreviewBudget {
     return this.#spent;
   }
 
-  /** False, and nothing is spent, where it would be too much. */
+  /** Spends bytes. Returns false, and spends nothing, if that would exceed the limit. */
   spend(bytes: number): boolean {
     this.#forget();
     if (this.#spent + bytes > this.limit) return false;

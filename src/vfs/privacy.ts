@@ -1,12 +1,12 @@
 import { PRIVATE } from '../mirror/database/flags.js';
 
-/** What a mount makes of items that Procore says are private: only the owner may open them, nobody sees them, or as others. */
+/** How a mount shows items that are private in Procore: only the owner may open them, not at all, or like others. */
 export type Privacy = 'owner' | 'hide' | 'show';
 
 const OWNER_BITS = 0o700;
 const ALL_BITS = 0o7777;
 
-/** The permission bits that an item may have at most. What is in a private folder is kept by the folder's. */
+/** The most permission bits of an item. The content of a private folder is protected by the bits of the folder. */
 export const privateBits = (flags: number, privacy: Privacy): number =>
   privacy === 'owner' && (flags & PRIVATE) !== 0 ? OWNER_BITS : ALL_BITS;
 

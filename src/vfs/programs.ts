@@ -1,12 +1,12 @@
 /**
- * `reader`: makes previews, indexes or scans: it reads files that nobody asked for, and so is bounded.
- * `shower`: shows folders, and looks into files to know of what kind they are; also copies them for people, and so is
- * never refused. `server`: reads for people elsewhere, of whom nothing is known here; never refused.
+ * `reader`: makes previews or indexes, or scans. It reads files without a user's request, so its reads are limited.
+ * `shower`: shows folders, and reads the beginnings of files to find their types; it also copies files for users, so it
+ * is never refused. `server`: reads for remote users, of whom nothing is known here; never refused.
  */
 export type ProgramKind = 'reader' | 'shower' | 'server';
 
 export interface Program {
-  /** The name of its executable. The kernel's name of a process has its first 15 bytes. */
+  /** The name of the executable. The kernel's name of a process has its first 15 bytes. */
   readonly name: string;
   readonly kind: ProgramKind;
 }
@@ -15,7 +15,7 @@ type Row = (kind: ProgramKind, names: string) => Program[];
 const are: Row = (kind, names) => names.split(' ').map((name) => ({ name, kind }));
 
 export const programs: readonly Program[] = [
-  // Thumbnails: daemons, and what they start for a file.
+  // Thumbnails: daemons, and the programs that they start for a file.
   ...are('reader', 'tumblerd gnome-thumbnailer gdk-pixbuf-thumbnailer glycin-thumbnailer ffmpegthumbnailer'),
   ...are('reader', 'totem-video-thumbnailer totem-audio-preview evince-thumbnailer papers-thumbnailer raw-thumbnailer'),
   ...are('reader', 'atril-thumbnailer xreader-thumbnailer gsf-office-thumbnailer gnome-font-viewer-thumbnailer'),
@@ -26,7 +26,7 @@ export const programs: readonly Program[] = [
   ...are('reader', 'localsearch localsearch-3 localsearch-extractor localsearch-extractor-3'),
   ...are('reader', 'baloo_file baloo_file_extractor baloorunner recoll recollindex recollindexd zeitgeist-fts'),
   ...are('reader', 'beagled strigidaemon nepomukindexer namazu mkindex docfetcher catfish fsearch'),
-  // Indexes of names, which read no content but might.
+  // Indexes of names; they normally read no content.
   ...are('reader', 'updatedb updatedb.mlocate updatedb.plocate updatedb.findutils mlocate plocate-build'),
   // Virus scanners and integrity checkers.
   ...are(
@@ -44,7 +44,7 @@ export const programs: readonly Program[] = [
 
 const COMM_BYTES = 15;
 const byComm = new Map(programs.map((program) => [program.name.slice(0, COMM_BYTES), program]));
-/** What runs other programs in its own name: those are its first argument. */
+/** Programs that run others under their own process name: the program is their first argument. */
 const hosts: ReadonlySet<string> = new Set(['kioworker', 'kioslave5', 'python3', 'perl']);
 
 /** @param name of a process as the kernel has it, see proc_pid_comm(5), or of an executable */

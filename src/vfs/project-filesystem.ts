@@ -41,16 +41,19 @@ import { spelledNode } from './spellings.js';
 import { type XattrSources, xattrs } from './xattrs.js';
 
 /**
- * Seconds. The kernel is told of every change, so that what it knows could stay for long; but who only asks whether
- * something is there is to be noticed as long as the folder counts as being looked at.
+ * Seconds. The kernel is notified of every change, so longer time-outs would be correct. But a program that only looks
+ * names up must reach the daemon often enough for the folder to keep counting as watched.
  */
 const PUSHED_TIMEOUT = WATCHED_S;
-/** Seconds, where the kernel cannot be told. */
+/** Seconds, where the kernel cannot be notified. */
 const UNTOLD_TIMEOUT_S = 1;
-/** Seconds for which the attributes of a file that is open for writing may be kept: programs ask just after opening. */
+/**
+ * Seconds for which the kernel may keep the attributes of a file that has a working file: not 0, as programs ask for
+ * attributes just after opening.
+ */
 const OPEN_TIMEOUT_S = 1;
 const BLOCK_BYTES = 4096;
-/** What statfs says of a storage that has no limit of its own: 1 PiB. */
+/** The size that statfs reports, 1 PiB: the server has no limit of its own. */
 const BLOCKS = 2 ** 50 / BLOCK_BYTES;
 export const STATISTICS: FileSystemStatistics = {
   blockSize: BLOCK_BYTES,
@@ -62,7 +65,7 @@ export const STATISTICS: FileSystemStatistics = {
 };
 const { O_ACCMODE = 3, O_RDONLY, O_TRUNC } = constants as typeof constants & { O_ACCMODE?: number };
 
-/** One project, or one folder of it, as a file system that can be read; `WritableProjectFileSystem` writes as well. */
+/** One project, or one folder of it, as a file system: reading only. `WritableProjectFileSystem` adds writing. */
 export class ProjectFileSystem implements FileSystem {
   protected readonly outbox: Outbox;
   protected readonly tree: Tree;
@@ -80,7 +83,7 @@ export class ProjectFileSystem implements FileSystem {
   readonly #directories: Directories;
   readonly #onChange = (changes: readonly Change[]): void => this.#changed(changes);
   readonly #onLocalChange = (changes: readonly Change[], by: object | undefined): void => {
-    // Of what came through this mount the kernel knows.
+    // The kernel already knows about changes made through this mount.
     if (by !== this) this.#changed(changes);
   };
   protected readonly generations: Generations;
@@ -146,7 +149,7 @@ export class ProjectFileSystem implements FileSystem {
     const child = this.tree.child(folder, name);
     if (!child || child.isFile) this.watch(folder);
     if (child) return this.#found(child, name);
-    // Nobody knows whether a probed name is there: the kernel asks again each time, until the folder is listed.
+    // Until the folder is listed, it is unknown whether a probed name exists: the kernel must not cache the answer.
     if (isProbe(name) && !this.isListed(folder)) return { node: undefined, entryTimeout: 0 };
     const listing = this.listed(folder, context);
     return listing ? listing.then(() => this.#find(folder, name)) : this.#noEntry();
@@ -159,7 +162,7 @@ export class ProjectFileSystem implements FileSystem {
     return this.entry(item);
   }
 
-  /** Of the folder that is shown. */
+  /** The entry of the folder that is mounted. */
   get rootEntry(): Entry {
     return this.entry(this.item(this.nodes.rootNode));
   }
@@ -268,8 +271,8 @@ export class ProjectFileSystem implements FileSystem {
   }
 
   /**
-   * Ends it on a mount that goes on without it. Names and attributes run out in the kernel of themselves; listings would
-   * be kept there for as long as nobody says that they changed.
+   * Closes this file system while the mount stays. Names and attributes expire in the kernel by their time-outs; cached
+   * listings do not, so they are invalidated.
    */
   async leave(): Promise<void> {
     const forgotten = this.invalidation?.forget();
@@ -277,7 +280,7 @@ export class ProjectFileSystem implements FileSystem {
     await forgotten;
   }
 
-  /** Through the other mounts of the project what the kernel has of a file is old. */
+  /** Announces that a file was written: its cached pages are stale on the other mounts of the project. */
   protected tellRewritten(inode: Inode): void {
     this.afterwards(() => {
       const item = this.tree.item(inode);
@@ -285,12 +288,12 @@ export class ProjectFileSystem implements FileSystem {
     });
   }
 
-  /** Tells the other mounts of the project what was done through this one. */
+  /** Announces changes made through this mount to the other mounts of the project. */
   protected tell(...changes: readonly Change[]): void {
     this.afterwards(() => this.tree.tell(changes, this));
   }
 
-  /** What was done is done: whatever else follows from it must not answer it with an error. */
+  /** Runs follow-up work of an operation that has succeeded: its errors are logged and never fail the operation. */
   protected afterwards(work: () => void): void {
     try {
       work();
@@ -299,7 +302,7 @@ export class ProjectFileSystem implements FileSystem {
     }
   }
 
-  /** The open working file of what the tree has at a node; a superseded version has none, also while it is open. */
+  /** The working file of the current version at a node. A superseded version has none, even while it is open. */
   protected working(inode: Inode, node: NodeId): WorkingFile | undefined {
     const file = this.outbox.working(inode);
     const now = file && this.tree.item(inode);
@@ -316,14 +319,14 @@ export class ProjectFileSystem implements FileSystem {
   ): Promise<OpenFile> {
     const file = await this.outbox.open(item, writing, truncate, grows);
     this.handles.share(node, file);
-    // From now on the other mounts ask for its size each second.
+    // With a working file, attributes time out after a second: the other mounts must start to ask for the size again.
     if (writing) this.tellRewritten(item.inode);
     const { uid, pid } = context;
     const handle = this.handles.add({ node, inode: item.inode, item, writing, uid, pid, blob: undefined, file });
     return file.isComplete ? { handle, backingFd: file.fd } : { handle };
   }
 
-  /** What was or is to be written here is the version that is there now. @throws Failure `version-gone` */
+  /** Writing, and reading written content, is possible only at the current version. @throws Failure `version-gone` */
   protected requireCurrent(node: NodeId, item: LocalItem): void {
     const now = this.tree.item(item.inode);
     if (now && this.nodes.of(now) !== node) throw new Failure('version-gone', { path: item.name });
@@ -342,7 +345,7 @@ export class ProjectFileSystem implements FileSystem {
     throw new Failure('version-gone', { path: item?.name ?? `node ${node}` });
   }
 
-  /** There, but not on this mount. */
+  /** Whether the item exists but is not shown on this mount. */
   protected isConcealed(item: Pick<ListedLocalItem, 'flags'>): boolean {
     return isConcealed(item.flags, this.#owner.privacy ?? 'owner');
   }
@@ -351,7 +354,7 @@ export class ProjectFileSystem implements FileSystem {
     const node = this.nodes.of(item);
     const file = this.handles.file(node) ?? this.working(item.inode, node);
     const listed = attributesOf(item, this.nodes.number(item.inode), this.#owner);
-    // Who has it open still asks for it.
+    // A removed file stays visible to programs that have it open, with no links.
     const isGone = this.handles.version(node) !== undefined && !this.tree.item(item.inode);
     const attributes = isGone ? { ...listed, nlink: 0 } : listed;
     const stat = file?.stat;
@@ -360,12 +363,12 @@ export class ProjectFileSystem implements FileSystem {
       generation: item.isFile ? 0 : this.generations.of(item.inode),
       attributes: stat ? { ...attributes, ...stat, ctime: Math.max(attributes.ctime, stat.mtime) } : attributes,
       entryTimeout: this.#timeout,
-      // The kernel forgets size and times with each write that it sees; a mapping it does not see.
+      // The kernel drops cached size and times at each write(2), but not at a write through a memory mapping.
       attributeTimeout: file ? Math.min(OPEN_TIMEOUT_S, this.#timeout) : this.#timeout,
     };
   }
 
-  /** Undefined when every child of the folder is known; else resolves once they are. */
+  /** Undefined when every child of the folder is known; otherwise resolves once they are. */
   protected listed(folder: LocalItem, context: Context): Promise<void> | undefined {
     return this.isListed(folder) ? undefined : this.#mirror.list(folder, 'interactive', context.signal);
   }
@@ -374,7 +377,7 @@ export class ProjectFileSystem implements FileSystem {
     return folder.remoteId === NO_REMOTE || this.#mirror.view.isListed(folder.remoteId);
   }
 
-  /** What people look at is kept fresher than the rest. */
+  /** Marks a folder as watched: watched folders are polled more often. */
   protected watch(folder: LocalItem | undefined): void {
     if (folder) this.#mirror.opened(folder.inode);
   }
@@ -392,11 +395,11 @@ export class ProjectFileSystem implements FileSystem {
   }
 
   #noEntry(): NoEntry {
-    // The kernel is told of the name that comes, not of its other spellings.
+    // When an item appears, the kernel is notified of its exact name only, not of other spellings.
     return { node: undefined, entryTimeout: this.#mirror.view.ignoresCase ? 0 : this.#timeout };
   }
 
-  /** Resolves when the kernel has been told of every change at the server that is known by now. */
+  /** Resolves when the kernel has been notified of every change known at the time of the call. */
   async told(): Promise<void> {
     await this.#telling;
   }

@@ -15,45 +15,45 @@ export interface ReadersOptions {
 }
 
 export interface PreviewStatistics {
-  /** Bytes that were fetched within the last hour for programs that nobody waits for. */
+  /** Bytes fetched within the last hour for programs that read without a user's request. */
   readonly bytes: number;
   readonly limit: number;
-  /** Opens and reads that were refused. */
+  /** Count of refused opens and reads. */
   readonly refused: number;
 }
 
-/** A process, as /proc tells of it. */
+/** A process, as described in /proc. */
 interface Caller {
-  /** Of the process, not the thread. */
+  /** The id of the process, not of the thread. */
   readonly pid: number;
   readonly comm: string;
   readonly program: Program | undefined;
-  /** Somebody sits before it: it has a controlling terminal. */
+  /** The process has a controlling terminal, so a user is likely to wait for it. */
   readonly attended: boolean;
 }
 
 interface Habit {
-  /** Files in a row of which it has read nothing but the beginning. */
+  /** Consecutive files of which the process has read only the beginning. */
   heads: number;
   at: number;
 }
 
-/** What is told of a pid is good for so long, milliseconds: a process may start another program. */
+/** Milliseconds for which facts about a pid are cached: a process may start another program. */
 const KNOWN_MS = 1000;
 const PROCESSES = 512;
-/** Beginnings in a row that make a habit, and how long it is remembered (milliseconds). */
+/** Consecutive beginnings that make a habit, and how long the habit is remembered (milliseconds). */
 const HABIT = 4;
 const REMEMBERED = 60_000;
-/** Who read no further (bytes; the kernel reads ahead of it), and left more than half, has looked at the beginning. */
+/** A file read no further than this (bytes, kernel read-ahead included), and less than half, counts as a beginning. */
 const HEAD_BYTES = 512 * 1024;
-/** Milliseconds between two lines of the log about the same program. */
+/** Milliseconds between two log lines about the same program. */
 const LOG_INTERVAL_MS = 600_000;
 const LATE: Reading = { ahead: 'late' };
 const NOBODY: Caller = { pid: 0, comm: '', program: undefined, attended: true };
 
 /**
- * Tells programs that read on their own account (thumbnailers, indexers, virus scanners) from those that read for
- * people: by name, or by the habit of reading beginnings. The former share a budget of bytes an hour.
+ * Distinguishes programs that read on their own (thumbnailers, indexers, virus scanners) from those that read for
+ * users: by name, or by the habit of reading only beginnings. The former share a budget of bytes per hour.
  */
 export class Readers {
   readonly #clock: Clock;
@@ -75,7 +75,7 @@ export class Readers {
     return { bytes: this.#budget.spent, limit: this.#budget.limit, refused: this.#refused };
   }
 
-  /** How content is fetched for whoever opens a file. @param pid as the request has it; 0 where it is not known */
+  /** How content is fetched for a process that opens a file. @param pid of the request; 0 if it is not known */
   reading(pid: number): Reading {
     const caller = this.#caller(pid);
     if (caller.program?.kind === 'reader') return this.#bounded(caller);
@@ -84,7 +84,7 @@ export class Readers {
     return caller.attended || caller.program?.kind === 'server' ? LATE : this.#bounded(caller);
   }
 
-  /** A file was closed that had been read up to `position`. */
+  /** Records that a process closed a file that it had read up to `position`. */
   closed(pid: number, position: number, size: number): void {
     if (position === 0 || size <= HEAD_BYTES) return;
     const caller = this.#caller(pid);
@@ -138,10 +138,10 @@ export class Readers {
   }
 }
 
-/** Undefined where the process is gone, or in a place that cannot be seen from here. */
+/** Undefined if the process has ended, or is not visible from here (another PID namespace). */
 function callerOf(pid: number): Caller | undefined {
   try {
-    // A request names the thread that made it.
+    // A request contains the id of the thread that made it.
     const group = Number(/^Tgid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? pid);
     const stat = readFileSync(`/proc/${group}/stat`, 'utf8');
     const end = stat.lastIndexOf(')');
@@ -155,5 +155,5 @@ function callerOf(pid: number): Caller | undefined {
   }
 }
 
-/** The program that another runs, from its first argument. */
+/** The program that a host process runs, from its first argument. */
 const hosted = (pid: number): string => basename(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[1] ?? '');

@@ -12,13 +12,13 @@ import {
 import { FIRST_NODE as FIRST_HIDDEN } from './hidden/places.js';
 
 /**
- * Where case is ignored, an item that was looked up by another spelling of its name gets a second node: with one alone
- * rename(2) would do nothing for two spellings of one name (vfs_rename, fs/namei.c), and a folder could stand under one
- * of them only. The kernel keeps nothing of such a node.
+ * If case is ignored, an item that was looked up by another spelling of its name gets a second node. With a single
+ * node, rename(2) between two spellings of one name would do nothing (vfs_rename, fs/namei.c), and the kernel could
+ * know a folder by one spelling only. The kernel caches nothing of such a node.
  */
 const SPELLED = 2 ** 51;
 
-/** The node of an item by another spelling of its name. */
+/** The node of an item for another spelling of its name. */
 export const spelledNode = (node: NodeId): NodeId => asNodeId(node + SPELLED);
 
 const isSpelled = (node: NodeId): boolean => node >= SPELLED && node < FIRST_HIDDEN;
@@ -26,15 +26,15 @@ const plain = (node: NodeId): NodeId => (isSpelled(node) ? asNodeId(node - SPELL
 
 const unkept = <E extends Entry | NoEntry>(entry: E): E => ({ ...entry, entryTimeout: 0 });
 
-/** Serves the second nodes by the file system, which knows only the first, and keeps what the kernel knows of those right. */
+/** Serves second nodes by a file system that knows only first nodes, and invalidates the first ones in the kernel. */
 export function withSpellings(inner: FileSystem): FileSystem {
   let kernel: KernelCache | undefined;
-  /** What the kernel keeps of the first node is not so any more. Never waited for: the request that did it holds locks. */
+  /** Invalidates the first node in the kernel. Not awaited, because the request that changed it holds locks. */
   const changed = (node: NodeId, ...names: readonly string[]): void => {
     if (!isSpelled(node) || !kernel?.canInvalidate) return;
     const first = plain(node);
     const told = [kernel.invalidateNode(first, 0), ...names.map((name) => kernel!.invalidateEntry(first, name))];
-    // An unmount in between: there is nothing to keep right.
+    // If it fails because of an unmount, there is nothing to invalidate.
     void Promise.allSettled(told);
   };
   const { writable } = inner;

@@ -29,22 +29,22 @@ import { CHECKOUT, checkoutPeriod, PIN, pinned } from './xattrs.js';
 
 /** fallocate(2) modes, <linux/falloc.h>. */
 const FALLOC_FL_KEEP_SIZE = 1;
-/** The same refusal is logged again after so many milliseconds. */
+/** Milliseconds after which the same refusal is logged again. */
 const REFUSAL_LOGGED = 10 * 60_000;
-/** Bytes copied at once inside one file system. */
+/** Bytes copied per step of copy_file_range(2). */
 const COPY_STEP_BYTES = 2 ** 20;
 
 export interface WritingOptions {
-  /** Files are checked out while they are open for writing. */
+  /** Check files out while they are open for writing. */
   readonly checkout: boolean;
-  /** A change of owner or group is refused: else it is accepted and not kept, as on any share without owners. */
+  /** Refuse a change of owner or group. Otherwise it is accepted and ignored, as on any share without owners. */
   readonly strictOwner: boolean;
   readonly pinKeeper: PinKeeper;
-  /** fsync waits for this: resolves when the server has what is acknowledged of an item. */
+  /** If set, fsync waits for it: resolves when every acknowledged change of the item is at the server. */
   readonly publish?: (inode: Inode, signal: AbortSignal) => Promise<void>;
 }
 
-/** A project that can be written to: everything goes into the outbox before it is acknowledged. */
+/** A writable project: every change is recorded in the outbox before it is acknowledged. */
 export class WritableProjectFileSystem extends ProjectFileSystem {
   readonly #options: WritingOptions;
   readonly #refusals = new LRUCache<string, true>({ max: 100, ttl: REFUSAL_LOGGED });
@@ -142,7 +142,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     },
 
     fallocate: (_node, handle, offset, length, mode) => {
-      // A reserve is kept for what was written; blocks themselves are not promised, so other modes are not offered.
+      // Only free space is checked; no blocks are allocated, so modes that need allocation are not supported.
       if ((mode & ~FALLOC_FL_KEEP_SIZE) !== 0) throw new Failure('not-supported', { what: 'this mode of fallocate' });
       const file = this.#writing(handle);
       this.outbox.staging.requireSpace(length);
@@ -178,7 +178,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     this.#options = writing;
   }
 
-  /** What will be refused by the server is refused here, before anybody writes. */
+  /** Refuses at open what the server would refuse later, before anything is written. */
   protected override async openWorking(
     node: NodeId,
     item: LocalItem,
@@ -207,7 +207,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     });
   }
 
-  /** An errno does not say who or why: the log does, once in a while for each. */
+  /** Logs the reason of a refusal, which the errno cannot carry; the same one at most once per `REFUSAL_LOGGED`. */
   #logged(context: Context, check: () => void): void {
     try {
       check();
@@ -271,8 +271,9 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
   }
 
   /**
-   * Everything belongs to who the mount says, and Procore knows no owners. The kernel lets nobody but root and an owner's
-   * own groups come here (chown(2)): what copies trees as root is to go on, and is told once.
+   * The owner of everything is set by the mount; Procore has no owners. The kernel permits chown(2) only to root, and
+   * to the owner for their own groups. So that programs which copy trees as root can go on, the change is accepted and
+   * ignored, and logged once.
    */
   #setOwner(item: LocalItem, changes: AttributeChanges, context: Context): void {
     const { uid, gid } = this.entry(item).attributes;
@@ -283,7 +284,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     this.log.info({ uid: context.uid }, 'an owner was set: it is accepted and not kept (strict_owner refuses it)');
   }
 
-  /** truncate(2) by path: as open, ftruncate, close. To nothing it needs no room, and frees some. */
+  /** truncate(2) by path, done as open, ftruncate, close. Truncating to 0 needs no free space. */
   async #truncatePath(node: NodeId, item: LocalItem, size: number, context: Context): Promise<void> {
     const opened = await this.openWorking(node, item, true, size === 0, context, size > 0);
     try {
@@ -298,7 +299,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
   #create(folder: LocalItem, name: string, flags: number, context: Context): CreatedFile {
     const known = this.tree.child(folder, name);
     if (known) {
-      // It came between look-up and creation: who takes an existing one as well looks it up again.
+      // The item appeared between lookup and create. Without O_EXCL, ESTALE makes the kernel look the name up again.
       throw (flags & constants.O_EXCL) === 0 && !this.isConcealed(known)
         ? new Failure('version-gone', { path: name })
         : new Failure('item-exists', { path: name });
@@ -340,7 +341,7 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     return this.#inFolder(node, context, (folder) => folder);
   }
 
-  /** Does something in a folder all of whose children are known: at once, or after it was listed. */
+  /** Runs `work` once all children of the folder are known: at once, or after listing it. */
   #inFolder<T>(node: NodeId, context: Context, work: (folder: LocalItem) => T): Awaitable<T> {
     const folder = this.item(node);
     this.invalidation?.asked(folder.inode);
@@ -349,7 +350,10 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     return listing ? listing.then(() => work(this.item(node))) : work(folder);
   }
 
-  /** The kernel knows what became of the spelling that it used; not waited for, since it holds the folder meanwhile. */
+  /**
+   * Invalidates both spellings when the name was used in another one: the kernel only knows what happened to the
+   * spelling that it sent. Not awaited, because the kernel holds the folder's lock during the request.
+   */
   #forgetSpelling(folder: LocalItem, name: string, used: string): void {
     if (name === used || !this.kernel?.canInvalidate) return;
     const { kernel } = this;

@@ -6,10 +6,10 @@ import type { Pins } from '../outbox/tree/pins.js';
 import type { LocalItem } from '../outbox/tree/tree.js';
 import { type Checkouts, USUAL_CHECKOUT_S } from '../outbox/upload/checkouts.js';
 
-/** Where an item can be seen in a browser. */
+/** Returns the URL of an item for a web browser. */
 export type WebUrl = (item: Item) => string;
 
-/** What answers come from. */
+/** The sources of the values. */
 export interface XattrSources {
   readonly view: View;
   readonly checkouts: Checkouts;
@@ -19,11 +19,11 @@ export interface XattrSources {
 
 type Value = (item: LocalItem, from: XattrSources) => string | undefined;
 
-/** Set to a number of seconds, or to a word of these, it checks the file out; removed or set to `0`, in. */
+/** Setting it to a number of seconds, or a key of `PERIODS`, checks the file out; `0` or removal checks it in. */
 export const CHECKOUT = 'user.procore.checkout';
-/** `1`: it and all below it is kept here; removed or set to `0`, not. */
+/** `1` pins the item and everything below it, so that the content is kept locally; `0` or removal unpins it. */
 export const PIN = 'user.procore.pin';
-/** Procore's usual periods, and what says yes or no; seconds. */
+/** Procore's usual periods, and words for yes and no, in seconds. */
 const PERIODS: Readonly<Record<string, number>> = {
   '': USUAL_CHECKOUT_S,
   '1': USUAL_CHECKOUT_S,
@@ -38,7 +38,7 @@ const PERIODS: Readonly<Record<string, number>> = {
   '7d': 7 * 24 * 3600,
 };
 
-/** Seconds; 0 checks in. @throws Failure `bad-attribute` */
+/** Returns seconds; 0 means check in. @throws Failure `bad-attribute` */
 export function checkoutPeriod(value: Uint8Array): number {
   const text = Buffer.from(value).toString().trim();
   const seconds = PERIODS[text] ?? (/^\d{2,7}$/.test(text) ? Number(text) : undefined);
@@ -59,7 +59,7 @@ export function pinned(value: Uint8Array): boolean {
   throw new Failure('bad-attribute', { name: PIN, value: oneLine(text, 40), wanted: '1 0' });
 }
 
-/** Readable by name, never listed, so that `cp -a` and `rsync -X` carry none of them away. */
+/** Readable by name but never listed, so that `cp -a` and `rsync -X` do not copy them. */
 export const xattrs: ReadonlyMap<string, Value> = new Map<string, Value>([
   ['user.procore.id', (item) => String(item.remoteId)],
   ['user.procore.version', (item) => (item.isFile ? String(item.versionNumber) : undefined)],

@@ -17,7 +17,7 @@ import { heldFinding, OLD_CHANGE_MS, oldFinding, outboxFindings } from './outbox
 
 export interface HealthReport {
   readonly level: 'ok' | 'warning' | 'broken';
-  /** What must not be overlooked first. */
+  /** Held changes come first. */
   readonly findings: readonly HealthFinding[];
   readonly mounts: number;
   readonly jobs: number;
@@ -26,10 +26,10 @@ export interface HealthReport {
 
 /** Milliseconds that a daemon may take to answer. */
 const ANSWER_LIMIT_MS = 5000;
-/** Bytes of disk below which nothing works. */
+/** Free disk space in bytes below which nothing works. */
 const NO_DISK_BYTES = 64 * 2 ** 20;
 
-/** Looks at everything that a state folder has: mounts, jobs, connections, outboxes, disk. Makes no API call. */
+/** Inspects everything in a state folder: mounts, jobs, connections, outboxes, disk. Makes no API call. */
 export async function inspectHealth(
   state: StateFolder,
   options: OptionValues,
@@ -61,7 +61,7 @@ export async function inspectHealth(
 const levelOf = (findings: readonly HealthFinding[]): HealthReport['level'] =>
   findings.some(({ level }) => level === 'broken') ? 'broken' : findings.length > 0 ? 'warning' : 'ok';
 
-/** Mounts of the configuration that are not there: they failed, were unmounted, or the service does not run. */
+/** Configured mounts that do not exist: they failed, were unmounted, or the service does not run. */
 const missing = (state: StateFolder, mounts: readonly MountRecord[]): HealthFinding[] =>
   readConfiguredMounts(state)
     .filter(({ mountpoint }) => {
@@ -101,7 +101,7 @@ async function ofMount(record: MountRecord, connections: Connections, now: numbe
 
 const signedOut = (name: string): string => `"${name}" is signed out (procorefs connections login)`;
 
-/** Projects that nobody has mounted: what waits there waits until somebody does. */
+/** Projects that are not mounted: pending changes there wait until the project is mounted. */
 function outboxes(state: StateFolder, now: number): HealthFinding[] {
   return readdirSync(join(state.path, 'projects')).flatMap((key): HealthFinding[] => {
     const folder = state.projectPath(key);
@@ -121,12 +121,12 @@ function outboxes(state: StateFolder, now: number): HealthFinding[] {
   });
 }
 
-/** People's sign-ins that have ended. Service accounts sign in by themselves. */
+/** Expired sign-ins of people. Service accounts sign in automatically. */
 function signIns(connections: Connections): HealthFinding[] {
   return connections.all().flatMap((one): HealthFinding[] => {
     if (isTarget(one) || one.grant !== 'authorization-code') return [];
     const tokens = connections.secrets.tokens(one.id);
-    // Without a reason the refresh token is in use just now.
+    // Without a reason, the refresh token is missing only because it is in use at the moment.
     if (tokens && (tokens.refresh || tokens.ended === undefined)) return [];
     const message = signedOut(one.name);
     return [{ level: 'broken', kind: 'signed-out', subject: one.id, connection: one.id, message }];
@@ -180,7 +180,7 @@ function ofJob(job: Job, store: JobStore, now: number): HealthFinding[] {
 
 const minute = (ms: number): string => new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
 
-/** Jobs with a schedule, and no daemon that looks after it. */
+/** Reports scheduled jobs if no daemon runs them. */
 function runner(state: StateFolder, jobs: readonly Job[]): HealthFinding[] {
   const waiting = jobs.filter(
     ({ disabled, status, schedule }) => !disabled && status !== 'complete' && schedule.mode !== 'manual',

@@ -2,14 +2,14 @@ import { oneLine } from '../../base/text.js';
 import type { UploadLine } from '../../outbox/uploads-view.js';
 import type { HealthFinding } from './finding.js';
 
-/** A change that waits longer than this is said, milliseconds. */
+/** Milliseconds after which a waiting change is reported. */
 export const OLD_CHANGE_MS = 3_600_000;
 
 const many = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 const waits = (count: number): string => `${many(count, 'change')} wait${count === 1 ? 's' : ''}`;
 const since = (time: Date): string => `since ${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
-/** An alarm: before anything else, since nothing of it goes on by itself. */
+/** The finding for held changes. It is an alarm and comes first, as these changes never continue by themselves. */
 export const heldFinding = (where: string, count: number): Pick<HealthFinding, 'level' | 'kind' | 'message'> => ({
   level: 'broken',
   kind: 'held',
@@ -26,7 +26,7 @@ export const oldFinding = (
   message: `${where}: ${waits(count)} ${since(first)} (procorefs uploads)`,
 });
 
-/** What of a mount's outbox a person should know: what people must do first, then what only waits for long. */
+/** Findings about the outbox of a mount: first those that need a user's action, then changes that wait too long. */
 export function outboxFindings(
   mountpoint: string,
   lines: readonly UploadLine[],

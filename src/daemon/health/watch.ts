@@ -5,15 +5,15 @@ import type { Notice } from '../../jobs/notify/notice.js';
 import { LOOKED_FOR, type Notifier } from '../../jobs/notify/notifier.js';
 import type { HealthReport } from './inspect.js';
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two checks. */
 const CHECK_INTERVAL_MS = 60_000;
 
-/** Looks at the whole from time to time, and has people told of what ails without anybody running into it. */
+/** Checks the health of the state folder periodically, and notifies users of problems. */
 export class Watch {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
-  /** @param isOurs one process of the state folder looks */
+  /** @param isOurs whether this is the one process of the state folder that checks */
   constructor(look: () => Promise<HealthReport>, isOurs: () => boolean, notifier: Notifier, log: Log) {
     this.#running = (async () => {
       const { signal } = this.#stop;
@@ -35,10 +35,10 @@ export class Watch {
   }
 }
 
-/** A share is away for a while now and then: people are told of one that is for longer, milliseconds. */
+/** Milliseconds that a share must be unavailable before users are notified: short outages are normal. */
 const LONG_AWAY_MS = 3_600_000;
 
-/** Those findings that nobody else tells of: a run that ends tells of itself. */
+/** The findings to notify of. Those about ended runs are excluded: each run notifies itself when it ends. */
 export const noticesOf = ({ findings }: HealthReport): Notice[] =>
   findings.flatMap(({ kind, subject, message, job, connection, age = LONG_AWAY_MS }): Notice[] => {
     const told = LOOKED_FOR.find((one) => one === kind);

@@ -20,7 +20,7 @@ import { sideFrom } from './references.js';
 
 export interface AnalyzeRequest {
   readonly platform: PlatformName | undefined;
-  /** Entries of each list. */
+  /** The most entries of each list. */
   readonly most: number;
 }
 
@@ -37,7 +37,7 @@ const ENDING_LIMIT = 10_000;
 
 /**
  * Analyzes `CONNECTION:PROJECT[/folder]`, a target `CONNECTION:[/path]`, or a folder of this machine. A project that a
- * daemon owns is analyzed there; one that nobody owns is opened, without a call once it is mirrored.
+ * daemon owns is analyzed by it. Otherwise the project is opened; this makes no API call if it is mirrored already.
  * @throws Failure `usage`, `no-such-connection`, `no-such-project`, `target-missing`, …
  */
 export async function analyzeSource(
@@ -63,14 +63,14 @@ async function analyzeTarget(
   signal: AbortSignal,
 ): Promise<Analysis> {
   try {
-    // Through a mount, a local name is a shown one.
+    // For platform `procore`, local names are decoded, as names on a mount are.
     return await analyze(endpoint, { platform, most, decode: platform === 'procore', now: Date.now(), signal });
   } finally {
     await endpoint.close();
   }
 }
 
-/** An owner that is ending, as after an unmount, is waited for. */
+/** Waits for an owner that is shutting down, as after an unmount. */
 async function analyzeProjectEnd(
   end: End & { kind: 'project' },
   request: AnalyzeRequest,
@@ -98,7 +98,7 @@ async function analyzeWhereOwned(
   try {
     project = await Project.open(session, state, projectOptions, log);
     await project.mirror.open(signal);
-    // What is mirrored needs no upkeep for this.
+    // A project that is mirrored already needs no updates for this.
     if (!project.mirror.view.crawlDone) project.mirror.start();
     return await analyzeProject(project, end.source.folder, request, signal);
   } catch (error) {
@@ -109,7 +109,7 @@ async function analyzeWhereOwned(
   }
 }
 
-/** Lets the daemon that owns a project analyze it. @throws `error`, where nobody owns it */
+/** Lets the daemon that owns a project analyze it. @throws `error` unless it says that another process is the owner */
 export async function askOwner(
   error: unknown,
   socket: string,
@@ -126,7 +126,7 @@ export async function askOwner(
   }
 }
 
-/** A project of this process, to be walked: 0 calls, but for the crawl that is waited for. */
+/** An endpoint for walking a project that this process owns. Waits for the crawl; makes no other API calls. */
 export async function crawledEndpoint(
   project: Project,
   folder: string,
@@ -149,7 +149,7 @@ export async function crawledEndpoint(
   });
 }
 
-/** A project of this process. */
+/** Analyzes a project that this process owns. */
 export async function analyzeProject(
   project: Project,
   folder: string,

@@ -13,31 +13,31 @@ import type { Privacy } from '../../vfs/privacy.js';
 import { concerns, locationOf } from './places.js';
 import { sideFrom } from './references.js';
 
-/** What a mount was asked for by `-o copy_out=TO,every=S`. */
+/** The mount option `-o copy_out=TO,every=S`. */
 export interface CopyOutRequest {
   /** An absolute path, or `CONNECTION[:/path]`. */
   readonly to: string;
-  /** Seconds from the end of a run to the next. */
+  /** Seconds from the end of a run to the start of the next. */
   readonly every: number;
 }
 
-/** What of a mount matters here. */
+/** The properties of a mount that copy-out jobs depend on. */
 export interface MountedFolder {
   readonly mountpoint: string;
   /** Path within the project. */
   readonly folder: string;
   readonly copyOut?: CopyOutRequest | undefined;
-  /** What the mount does not show is not copied out. */
+  /** Items that the mount conceals are not copied out. */
   readonly owner?: { readonly privacy?: Privacy };
 }
 
 const WITHOUT_PRIVATE: FilterRule = { type: 'filter_rule', action: 'exclude', rules: [{ type: 'filter_private' }] };
 
-/** By it the jobs that mounts made are told from those that people made. */
+/** The category that distinguishes jobs made by mounts from jobs made by users. */
 const CATEGORY = 'copy-out by mount';
 const LONGEST_NAME = 180;
 
-/** The jobs by which mounts copy their projects out. They stay when a mount ends, for it comes back at boot. */
+/** The jobs by which mounts copy their projects out. They stay when a mount ends, as it is mounted again at boot. */
 export class CopyOuts {
   readonly #engine: JobEngine;
   readonly #connections: Connections;
@@ -48,7 +48,7 @@ export class CopyOuts {
   }
 
   /**
-   * Says before anything is mounted whether the copy-out of a mount can be.
+   * Checks, before anything is mounted, whether the copy-out of a mount is possible.
    * @throws Failure `usage`, `no-such-connection`, `job-overlaps`, `job-name-taken`, `job-refused`
    */
   async check(mount: MountedFolder, session: ProjectSession | undefined): Promise<void> {
@@ -65,7 +65,7 @@ export class CopyOuts {
     await this.#engine.check(known?.name ?? body.name, body.transfer);
   }
 
-  /** Defines or changes the jobs as the mounts of a project say; one that none of them asks for any more is disabled. */
+  /** Creates or changes the jobs that the mounts of a project request; disables those that none requests any more. */
   apply(mounts: readonly MountedFolder[], session: ProjectSession): void {
     const { store } = this.#engine;
     const kept = new Set<string>();
@@ -93,7 +93,7 @@ export class CopyOuts {
     return this.#own(session).find(({ transfer }) => ends(transfer) === ends(body.transfer));
   }
 
-  /** What people have set beside (filters, notify, …) stays. */
+  /** Changes a job, but keeps other settings made by users (filters, notify, …). */
   #changed(job: Job, change: Partial<JobBody>): Job {
     const { name, kind, description, transfer, stop_policy, priority, retention, notify, schedule, disabled } = job;
     const before = { name, kind, description, transfer, stop_policy, priority, retention, notify, schedule, disabled };
@@ -127,13 +127,13 @@ export class CopyOuts {
   }
 }
 
-/** Adds the filter where it is not there: a mount that has come to hide private items must not go on copying them. */
+/** Adds the filter if it is missing: a mount that now hides private items must no longer copy them. */
 function withoutPrivate(transfer: Job['transfer']): Job['transfer'] {
   const { source, destination } = transfer.filter;
   const isThere = source.some((filter) => JSON.stringify(filter) === JSON.stringify(WITHOUT_PRIVATE));
   return isThere ? transfer : { ...transfer, filter: { source: [...source, WITHOUT_PRIVATE], destination } };
 }
 
-/** Names of jobs are limited; what is cut off still tells one from the other. */
+/** Limits the length of a job name; a hash keeps shortened names distinct. */
 const shortened = (name: string): string =>
   name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME - 17)} ${shortHash(name)}`;

@@ -28,7 +28,7 @@ export interface JobLine {
     | undefined;
 }
 
-/** The jobs that work on what is mounted: a project, or any of a company. */
+/** The jobs whose source or destination is in the mounted project, or in any project of the mounted company. */
 export function jobLines(store: JobStore, connections: Connections, shown: MountedView): JobLine[] {
   return store
     .list()
@@ -36,7 +36,7 @@ export function jobLines(store: JobStore, connections: Connections, shown: Mount
     .map((job) => jobLine(job, store.last.of(job.id, 'any')));
 }
 
-/** A job whose connection is gone concerns nobody. */
+/** Whether a side of a transfer is in the view. A side whose connection no longer exists is in none. */
 function isOf(connections: Connections, side: Job['transfer']['source'], { project, session }: MountedView): boolean {
   try {
     if (project) return concerns(connections, side, project.session);

@@ -15,12 +15,12 @@ import { JobOpener, jobsDatabasePath, type OpenerOptions } from './opener.js';
 export interface Jobs {
   readonly store: JobStore;
   readonly engine: JobEngine;
-  /** Looks after schedules, requests, and what people must be told, as soon as no other process does. */
+  /** Serves schedules, requests and notifications, as soon as no other process does. */
   start(): void;
   close(): Promise<void>;
 }
 
-/** @throws Failure `database-damaged`, `database-newer`, `state-unwritable`, `usage` for a configuration that is none */
+/** @throws Failure `database-damaged`, `database-newer`, `state-unwritable`, `usage` for an invalid configuration */
 export function openJobs(options: OpenerOptions & { readonly options: OptionValues }): Jobs {
   const { state, log } = options;
   const { configFile } = state;

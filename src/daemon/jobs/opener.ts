@@ -25,7 +25,7 @@ export interface OpenerOptions {
   readonly log: Log;
 }
 
-/** Opens the ends of transfers for the engine: projects that this process owns or can own, and targets. */
+/** Opens the endpoints of transfers for the engine: projects that this process owns or can own, and targets. */
 export class JobOpener implements Opener {
   readonly #options: OpenerOptions;
   readonly #connections: Connections;
@@ -50,7 +50,7 @@ export class JobOpener implements Opener {
     }
   }
 
-  /** The rules of a folder that is to be made are those of what it will lie in. */
+  /** A missing target folder has the rules of the nearest existing folder above it. */
   async #openAbsent(end: End & { kind: 'target' }, request: EndpointRequest): Promise<Endpoint> {
     const names = end.path.split('/').filter((name) => name !== '');
     const isFolder = end.connection.uri.startsWith('/');
@@ -82,7 +82,7 @@ export class JobOpener implements Opener {
     });
   }
 
-  /** A copy out of a project that is open here anyway: its mirror counts what changes. */
+  /** For a copy out of a project that is open here: a value that changes when the project or the transfer does. */
   sourceState(job: Job): string | undefined {
     const { transfer } = job;
     if (transfer.transfer_type !== 'copy') return undefined;
@@ -92,7 +92,7 @@ export class JobOpener implements Opener {
     return state === 'ready' ? `${own.openedAt} ${store.changes} ${JSON.stringify(transfer)}` : undefined;
   }
 
-  /** Of projects that are open here: polls keep up with the job. */
+  /** Makes the projects that are open here poll as often as the job runs. */
   looksEvery(job: Job, seconds: number): void {
     const { transfer_type: type, source, destination } = job.transfer;
     const looked = type === 'sync' ? [source, destination] : [source];
@@ -100,7 +100,7 @@ export class JobOpener implements Opener {
       if (looked.some((end) => concerns(this.#connections, end, session))) mirror.looksEvery(job.id, seconds);
   }
 
-  /** Costs no call: nothing begins in a project yet. */
+  /** Makes no API call: the projects are acquired, but not opened. */
   async claim(
     job: Job,
     trigger: Execution['trigger'],
@@ -149,7 +149,7 @@ export class JobOpener implements Opener {
       locks,
       uploads,
       path: end.source.folder,
-      // Nobody waits for a scheduled run.
+      // Scheduled runs (`fail`) need no fresh poll, as no user waits for them.
       lastPollIsEnough: whenSpent === 'fail',
     });
     endpoint.close = () => lease.release();
@@ -157,7 +157,7 @@ export class JobOpener implements Opener {
   }
 }
 
-/** What a side of a transfer needs of a project. */
+/** What an endpoint of a transfer needs of a project. */
 export const accessOf = ({ mirror, content, session, outbox, ownWork, removals }: Project): ProjectAccess => {
   const { client, writes, uploads, budget } = session.session;
   const { account, name } = session.connection;
@@ -178,5 +178,5 @@ export const accessOf = ({ mirror, content, session, outbox, ownWork, removals }
   };
 };
 
-/** Where a state folder keeps its jobs. */
+/** The path of the jobs database of a state folder. */
 export const jobsDatabasePath = (state: StateFolder): string => join(state.jobs(), 'jobs.db');

@@ -13,15 +13,15 @@ import { isPlatform, platforms } from '../../names/platforms.js';
 import type { ProjectSession } from '../../project/session.js';
 import type { Source } from '../../project/source.js';
 
-/** Platforms whose connections are folders of this machine. */
+/** Platforms whose targets are folders of this machine. */
 const FOLDERS = new Set(['fs', 'nfs']);
 
-/** How the mount table calls the mounts of projects. */
+/** The type of procorefs mounts in the mount table. */
 const OWN_MOUNTS = /^fuse(?:blk)?\.procorefs$/;
 
 const PROCORE: Abilities = { title: 'Procore', keepsVersions: true, setsTimes: false, emptyFolders: true };
 
-/** Times and folders depend on the server behind it: only an opened target knows. */
+/** Support for times and empty folders depends on the server, and is known only once a target is open. */
 const abilitiesOf = (platform: string): Abilities => ({
   title: platform === 'fs' ? 'a folder' : isPlatform(platform) ? platforms[platform].title : platform,
   keepsVersions: false,
@@ -34,7 +34,7 @@ export type End =
   | { readonly kind: 'project'; readonly connection: Connection; readonly source: Source }
   | { readonly kind: 'target'; readonly connection: TargetConnection; readonly path: string };
 
-/** @throws Failure `no-such-connection`, `usage` when a project is missing, `target-name-refused` for a path that leads out */
+/** @throws Failure `no-such-connection`, `usage` for a missing project, `target-name-refused` for a path leading out */
 export function endOf(connections: Connections, { connection: { id }, target }: EndpointReference): End {
   const connection = connections.find(id);
   const names = target.path.split('/').filter((name) => name !== '');
@@ -61,7 +61,7 @@ export function concerns(
   return end.source.project === String(project.id) || end.source.project === project.name;
 }
 
-/** The same place has the same tree, whichever connection leads there. Costs no call. */
+/** The location of an endpoint. The same place has the same `tree` through any connection. Makes no API call. */
 export async function locationOf(connections: Connections, reference: EndpointReference): Promise<EndpointLocation> {
   const end = endOf(connections, reference);
   if (end.kind === 'project') {
@@ -86,7 +86,7 @@ export async function locationOf(connections: Connections, reference: EndpointRe
   };
 }
 
-/** The path as it is without links; what is not there yet is below what is. */
+/** The path without symbolic links; for a path that does not exist, its nearest existing folder is resolved. */
 async function withoutLinks(path: string): Promise<string> {
   try {
     return await realpath(path);

@@ -5,8 +5,8 @@ import { mountOf } from '../../endpoints/folder/root.js';
 import type { EndpointReference } from '../../jobs/definition/transfer-schema.js';
 
 /**
- * What people write for one end of a transfer: `CONNECTION:[PROJECT][/path]`, or the absolute path of a folder of this
- * machine, for which a connection is made if there is none yet.
+ * Parses an endpoint of a transfer as users write it: `CONNECTION:[PROJECT][/path]`, or the absolute path of a folder
+ * of this machine, for which a connection is made if there is none yet.
  * @throws Failure `usage`, `no-such-connection`
  */
 export function sideFrom(connections: Connections, text: string): EndpointReference {

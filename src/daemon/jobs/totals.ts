@@ -15,15 +15,16 @@ export interface TotalsContext {
   readonly state: StateFolder;
   readonly projects: Projects;
   readonly connections: Connections;
-  /** Whether a project that is not mirrored is crawled; else it is `role-too-low`. */
+  /** Whether a project that is not mirrored may be crawled; if not, the failure is `role-too-low`. */
   readonly mayCrawl: boolean;
 }
 
 type ProjectEnd = End & { readonly kind: 'project' };
 
 /**
- * What is below a folder of a connection. A target is walked; a project is crawled if it never was, and costs no call
- * after that. At the top of a connection to a whole company, the projects count that are mirrored here: no call.
+ * The totals of everything below a folder of a connection. A target is walked. A project is crawled if it never was;
+ * after that, it costs no API call. At the top of a connection to a whole company, only the projects mirrored here are
+ * counted: no API call.
  * @throws Failure as opening the place does
  */
 export async function connectionTotals(
@@ -63,7 +64,7 @@ async function companyTotals(
   return { totals, projects: { counted, unknown: known.length - counted } };
 }
 
-/** Whoever owns the project counts. */
+/** The totals of a project, counted by the process that owns it. */
 async function projectTotals(
   { state, projects, connections, mayCrawl }: TotalsContext,
   end: ProjectEnd,

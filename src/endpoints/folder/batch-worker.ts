@@ -17,9 +17,12 @@ import { syncFileSystemNow } from './kernel.js';
 import { isOwnerOnly } from './modes.js';
 import { nameFileNow } from './rename.js';
 
-/** Files that one syncfs(2) puts on the disk; fewer are by an fsync(2) each, which leaves other programs alone. */
+/**
+ * Number of files from which on one syncfs(2) is used; fewer are synced by an fsync(2) each, which does not flush other
+ * programs' data.
+ */
 const SYNCFS_FILES = 8;
-/** Files that wait for one sync at most: each has a descriptor. */
+/** Maximum number of files that wait for one sync: each needs a descriptor. */
 const MOST_FILES = 256;
 
 interface Part {
@@ -34,7 +37,7 @@ interface Named {
 
 const port = parentPort as MessagePort;
 const buffer = Buffer.allocUnsafe(1 << 20);
-/** Files that have their names, which the disk does not know yet. */
+/** Renamed files whose names are not on the disk yet. */
 let named: Named[] = [];
 
 port.on('message', (first: readonly BatchFile[]) => {
@@ -50,7 +53,7 @@ port.on('message', (first: readonly BatchFile[]) => {
   finish();
 });
 
-/** Bytes onto the disk first, all of them; then the names. The names of one turn go onto the disk with the next. */
+/** Writes all bytes to the disk first, then the names. The names of one turn are synced with the next turn. */
 function together(files: readonly BatchFile[]): void {
   const failed: BatchOutcome[] = [];
   const parts: Part[] = [];
@@ -78,7 +81,7 @@ function together(files: readonly BatchFile[]): void {
 
 const at = ({ place }: BatchFile, name: string): string => `${place}/${name}`;
 
-/** Undefined: it failed, and whoever asked does it in the way that tells why. */
+/** Undefined: it failed; the caller repeats it on the usual path, which reports the reason. */
 function attempt<T>(work: () => T): T | undefined {
   try {
     return work();
@@ -111,7 +114,7 @@ function written(file: BatchFile): Part | undefined {
   }
 }
 
-/** @throws EEXIST: something has the name by now */
+/** @throws EEXIST: the name is taken */
 function publish({ file, fd }: Part, isSynced: boolean): BatchOutcome | undefined {
   if (!isSynced) fsyncSync(fd);
   const { size, mtimeMs } = fstatSync(fd);
@@ -120,7 +123,7 @@ function publish({ file, fd }: Part, isSynced: boolean): BatchOutcome | undefine
   return { id: file.id, size, mtime: mtimeMs };
 }
 
-/** Nothing more comes for now: what was named goes onto the disk by itself. */
+/** No more files are queued: the pending names are synced now. */
 function finish(): void {
   if (named.length === 0) return;
   const waiting = named;

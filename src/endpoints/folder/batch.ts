@@ -1,14 +1,14 @@
 import { Worker } from 'node:worker_threads';
 import type { BatchFile, BatchOutcome } from './batch-protocol.js';
 
-/** Bytes of a file that one thread copies among others; larger ones are better copied side by side. */
+/** Largest file, bytes, that the thread copies in a batch; larger files are better copied in parallel. */
 export const SMALL_FILE_BYTES = 1 << 20;
-/** Files after which a thread is worth its start. */
+/** Number of files from which on the thread is worth its start. */
 const THREAD_FILES = 32;
 
 /**
- * Writes new small files in a thread of its own, many for each wait for the disk: what a file takes of this thread is
- * little more than a row in a message. Files are published as `write.ts` does it: bytes on the disk, then the name.
+ * Writes new small files in a separate thread, many for each wait for the disk: on this thread a file costs little more
+ * than a row in a message. Files are published as in `write.ts`: bytes on the disk first, then the name.
  */
 export class BatchWriter {
   #worker: Worker | undefined;
@@ -18,15 +18,15 @@ export class BatchWriter {
   #sent: (() => void)[] = [];
   readonly #waiting = new Map<number, (outcome: BatchOutcome | undefined) => void>();
 
-  /** Whether so many files were asked for that they are taken. */
+  /** Whether enough files were requested for the thread to be used. */
   get isWorthwhile(): boolean {
     return ++this.#seen > THREAD_FILES;
   }
 
   /**
-   * Resolves when the file is on the disk under its name; without a size if it could not be done so: then nothing of it
-   * is there, and the usual way tells why. The descriptors stay open until then.
-   * @param arrived called when others may come
+   * Resolves when the file is on the disk under its name; without a size if that failed: then nothing of it remains,
+   * and the usual path reports the reason. The descriptors must stay open until then.
+   * @param arrived called when further files can be sent
    */
   write(file: Omit<BatchFile, 'id'>, arrived: () => void): Promise<BatchOutcome | undefined> {
     const id = this.#next++;
@@ -34,7 +34,7 @@ export class BatchWriter {
       this.#waiting.set(id, resolve);
       this.#queue.push({ ...file, id });
       this.#sent.push(arrived);
-      // What else comes in this turn of the event loop goes along.
+      // Other files of this turn of the event loop are sent along.
       if (this.#queue.length === 1) setImmediate(() => this.#send());
     });
   }
@@ -43,14 +43,14 @@ export class BatchWriter {
     const [queue, sent] = [this.#queue, this.#sent];
     this.#queue = [];
     this.#sent = [];
-    // Of what was given up meanwhile the descriptors are closed, and their numbers may be those of other files.
+    // The descriptors of cancelled files are closed, and their numbers may belong to other files.
     const wanted = queue.filter(({ id }) => this.#waiting.has(id));
     if (wanted.length > 0)
       try {
         this.#worker ??= this.#start();
         this.#worker.postMessage(wanted);
       } catch {
-        // No more threads or descriptors: the usual way needs none, or tells why.
+        // No thread or descriptor is available: the usual path needs none, or reports the reason.
         this.#giveUp();
       }
     for (const arrived of sent) arrived();

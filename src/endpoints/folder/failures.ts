@@ -21,7 +21,7 @@ const CODES: Readonly<Record<string, FailureCode>> = {
   ELOOP: 'target-outside',
 };
 
-/** What the kernel says of a share whose server has gone. */
+/** Error codes of the kernel for a share whose server is unreachable. */
 const GONE = new Set([
   'ENOTCONN',
   'ECONNABORTED',
@@ -40,7 +40,7 @@ const GONE = new Set([
   'ENOLINK',
 ]);
 
-/** @param remote whether the file system comes over a network: EIO then says that the server has gone */
+/** @param remote whether the file system is on a network: EIO then means that the server is unreachable */
 export function folderFailure(error: unknown, target: string, path: string, remote: boolean): Error {
   if (isFailure(error)) return error;
   const errno = errnoOf(error);

@@ -38,10 +38,10 @@ import { renameNoReplace } from './rename.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 import { writeFile } from './write.js';
 
-/** Items of a folder that are looked at together. */
+/** Items of a folder that are looked up in parallel. */
 const PARALLEL_STATS = 64;
 
-/** A folder of this machine, or of a share that is mounted on it. */
+/** A folder of this machine, or of a share mounted on it. */
 export class FolderTarget implements Target {
   readonly rules: TargetRules;
   readonly root: string;
@@ -85,7 +85,7 @@ export class FolderTarget implements Target {
     this.#asides.listed(path, found.asides);
     for (let start = 0; start < names.length; start += PARALLEL_STATS) {
       signal.throwIfAborted();
-      // The folder is not held open while the caller works: a share must stay unmountable.
+      // The folder is not kept open while the caller works: it must be possible to unmount a share.
       const items = await this.#root.folder(path, (folder) =>
         Promise.all(names.slice(start, start + PARALLEL_STATS).map((name) => this.#look(folder, path, name))),
       );
@@ -123,7 +123,7 @@ export class FolderTarget implements Target {
     });
   }
 
-  /** Undefined: it has gone since the folder was read. */
+  /** Undefined: the item was removed after the folder was read. */
   async #look(folder: OpenFolder, path: string, { name, broken }: { name: string; broken: boolean }) {
     const item = { path: childPath(path, name), name, folder: false, size: 0, mtime: undefined };
     if (broken) return { ...item, unusable: 'name' } as const;
@@ -157,7 +157,7 @@ export class FolderTarget implements Target {
     try {
       return await this.#root.folder(parentOf(path), (folder) => this.#statIn(folder, path));
     } catch (error) {
-      // What has no folder, or a file in place of one, is not there.
+      // An item whose parent is missing, or is a file, does not exist.
       if (isFailure(error, 'target-missing') || isFailure(error, 'target-exists')) return undefined;
       throw error;
     }
@@ -179,7 +179,7 @@ export class FolderTarget implements Target {
     }
   }
 
-  /** A stream whose errors are the target's. */
+  /** A stream whose errors are converted to the target's Failures. */
   #failing(stream: Readable, path: string): Readable {
     const destroy = stream.destroy.bind(stream);
     stream.destroy = (error?: Error) => destroy(error && this.#root.failure(error, path));
@@ -192,7 +192,10 @@ export class FolderTarget implements Target {
     return (await this.#writeTogether(path, content, options)) ?? this.#writeAlone(path, content, options);
   }
 
-  /** A small new file of a disk of this machine, with others. Undefined: it is not one, or it failed. */
+  /**
+   * Writes a small new file on a local disk in a batch with others. Undefined: the file does not qualify, or the batch
+   * failed.
+   */
   async #writeTogether(path: string, content: Content, options: WriteOptions): Promise<TargetItem | undefined> {
     const { size, mtime, expected, hash } = options;
     const source = content.descriptor;
@@ -256,7 +259,7 @@ export class FolderTarget implements Target {
         return this.#makeFolders(path, signal, isPrivate);
       }
       if (!isFailure(error, 'target-exists')) throw error;
-      // Opening it tells a folder from a file and from a link.
+      // Opening the path tells a folder from a file and from a link.
       await this.#root.folder(path, async () => undefined);
     }
   }
@@ -294,7 +297,7 @@ export class FolderTarget implements Target {
       this.#root.folder(parentOf(to), async (destination) => {
         const [before, there] = [await this.#statIn(source, from), await this.#statIn(destination, to)];
         if (!before) throw new Failure('target-missing', { target: this.root, path: from });
-        // `a` to `A` where both are one file is a move onto itself.
+        // Where case is ignored, renaming `a` to `A` moves the item onto itself.
         const itself = this.rules.caseInsensitive && from.toLowerCase() === to.toLowerCase();
         if (there && !itself) throw new Failure('target-exists', { target: this.root, path: to });
         const [old, fresh] = [source.at(nameOf(from)), destination.at(nameOf(to))];

@@ -3,17 +3,20 @@ import { syncFileSystemOf } from './kernel.js';
 
 interface Waiter {
   readonly handle: FileHandle;
-  /** When it was opened: `performance.now()`. */
+  /** When the file was opened: `performance.now()`. */
   readonly opened: number;
   resolve(): void;
   reject(reason: unknown): void;
 }
 
-/** Files that are put on the disk by one syncfs(2); fewer are by an fsync(2) each, which leaves other programs alone. */
+/**
+ * Number of files from which on one syncfs(2) is used; fewer are synced by an fsync(2) each, which does not flush other
+ * programs' data.
+ */
 const SYNCFS_FILES = 8;
 
 /**
- * Puts files and folders on the disk, those of many writes together: who comes while the disk is busy shares the next
+ * Syncs files and folders to the disk, those of many writes together: calls made while the disk is busy share the next
  * turn.
  */
 export class GroupSync {
@@ -21,13 +24,13 @@ export class GroupSync {
   #waiting: Waiter[] = [];
   #busy = false;
 
-  /** @param asOne many files may be synced with all that their file system has to write */
+  /** @param asOne whether many files may be synced by syncfs(2), with all other data of their file system */
   constructor(asOne: boolean) {
     this.#asOne = asOne;
   }
 
   /**
-   * Resolves when what was written through the handle is on the disk. The handle stays open until then.
+   * Resolves when everything written through the handle is on the disk. The handle must stay open until then.
    * @param opened `performance.now()` before anything was written through it
    */
   sync(handle: FileHandle, opened: number): Promise<void> {
@@ -48,10 +51,10 @@ export class GroupSync {
     this.#busy = false;
   }
 
-  /** False: it was not done for all, and each must see for itself. */
+  /** False: syncfs(2) was not done or failed, and each file must be synced separately. */
   async #together(turn: readonly Waiter[]): Promise<boolean> {
     if (!this.#asOne || turn.length < SYNCFS_FILES) return false;
-    // The oldest is told of every error since the first of them was written.
+    // The handle opened first gets every error since the first of the files was written.
     const oldest = turn.reduce((first, one) => (one.opened < first.opened ? one : first));
     return syncFileSystemOf(oldest.handle.fd).catch(() => false);
   }

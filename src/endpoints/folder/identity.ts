@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
 
-/** What tells a file of this moment from any that may come, also after it was renamed. */
+/** Identity of a file: tells it from any other file that may take its name, also after a rename. */
 export const identityOf = ({ size, mtimeMs, ino }: Stats, remote: boolean): string =>
-  // Over a network, numbers of files may be made up anew at each look.
+  // A network file system may assign inode numbers anew at each look-up.
   JSON.stringify([size, mtimeMs, remote || ino]);

@@ -7,7 +7,7 @@ type CopyFileRange = (from: number, at: Buffer, to: number, b: null, size: numbe
 let copyRange: KoffiFunc<CopyFileRange> | undefined;
 let syncfs: KoffiFunc<(fd: number) => number> | undefined;
 
-/** Bytes that one call copies: between two of them a write can be ended. */
+/** Bytes that one call copies: a write can be aborted between two calls. */
 const COPY_BYTES = 64 * 2 ** 20;
 
 /** A local file by its path, or a descriptor, which stays open. */
@@ -20,7 +20,7 @@ export const localSize = async (file: LocalFile): Promise<number> =>
 /**
  * Copies the first bytes of a local file into an empty one without passing them through this process:
  * copy_file_range(2), which shares the blocks where the file system can.
- * @returns bytes copied; fewer than `size` where the kernel cannot go on, and the caller must
+ * @returns bytes copied; fewer than `size` where the kernel cannot go on, and the caller must copy the rest
  */
 export async function copyInKernel(
   from: LocalFile,
@@ -46,7 +46,8 @@ export async function copyInKernel(
           error ? reject(error as Error) : resolve(Number(value)),
         );
       });
-      // Another file system, or one that cannot: reading and writing tells what is wrong, if anything is.
+      // Another file system, or one without support: the caller reads and writes the rest, which reports the error if
+      // there is one.
       if (copied <= 0) break;
       done += copied;
     }
@@ -57,9 +58,9 @@ export async function copyInKernel(
 }
 
 /**
- * Puts everything that was written to a file system on the disk: syncfs(2), off this thread. It fails for what went
- * wrong since `fd` was opened (Linux 5.8).
- * @returns whether it did
+ * Writes all data of a file system to the disk: syncfs(2), off this thread. It reports errors since `fd` was opened
+ * (Linux 5.8).
+ * @returns whether it succeeded
  */
 export function syncFileSystemOf(fd: number): Promise<boolean> {
   const call = syncfsCall();
@@ -68,7 +69,7 @@ export function syncFileSystemOf(fd: number): Promise<boolean> {
   });
 }
 
-/** As `syncFileSystemOf`, on this thread. */
+/** As `syncFileSystemOf`, synchronously. */
 export const syncFileSystemNow = (fd: number): boolean => syncfsCall()(fd) === 0;
 
 function syncfsCall(): KoffiFunc<(fd: number) => number> {

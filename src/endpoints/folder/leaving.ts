@@ -19,9 +19,9 @@ import { emptyingIn } from './remove.js';
 import { renameNoReplace } from './rename.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 
-/** What of a folder target itself is needed here. */
+/** The operations of a folder target that `FolderLeaving` needs. */
 export interface FolderTree {
-  /** @param withOwn what is the target's own as well, but for parts */
+  /** @param withOwn includes items with the target's own names, except parts */
   list(path: string, signal: AbortSignal, withOwn?: boolean): AsyncIterable<TargetItem>;
   stat(path: string, signal: AbortSignal): Promise<TargetItem | undefined>;
   item(found: Stats, path: string): TargetItem;
@@ -29,12 +29,12 @@ export interface FolderTree {
   makeFolders(path: string, signal: AbortSignal): Promise<void>;
 }
 
-/** How items leave their place in a folder target, and what becomes of them in its trash. */
+/** Detaches items of a folder target, and manages its trash. */
 export class FolderLeaving {
   readonly #root: FolderRoot;
   readonly #rules: TargetRules;
   readonly #tree: FolderTree;
-  /** Notes in the trash that are there. */
+  /** Notes that exist in the trash. */
   readonly #noted = new Set<string>();
 
   constructor(root: FolderRoot, rules: TargetRules, tree: FolderTree) {
@@ -59,7 +59,7 @@ export class FolderLeaving {
     if (!found) return;
     const before = folder
       ? await this.#lookBelow(path, signal, (item) => {
-          // What is mounted there is none of this folder.
+          // A file system mounted there is not part of this folder.
           const isKept = isOwn(item.name) ? holdsBack(item.name, trash !== undefined) : !isSeen!(item);
           if (item.id === MOUNT_ID || isKept) throw changed(item.path);
         })
@@ -90,7 +90,7 @@ export class FolderLeaving {
     return aside(path, leaver, this.#asideFolders, use);
   }
 
-  /** What somebody left aside who is gone. */
+  /** Handles items that were detached by a process that no longer runs. */
   async finish(path: string, signal: AbortSignal): Promise<void> {
     const finishing = {
       ...this.#movement,
@@ -130,14 +130,14 @@ export class FolderLeaving {
     }
   }
 
-  /** A free path in the trash of an item's file system, with a note of how long what goes there stays. */
+  /** A free path in the trash of the item's file system, with a note of how long items there are kept. */
   async trashPlace(path: string, trash: Trash, signal: AbortSignal): Promise<string> {
     const place = await this.#placeFor(path, trash.day, signal);
     const note = trashNoteOf(trash);
     const noted = childPath(this.#topOf(path), note.path);
     if (!this.#noted.has(noted))
       await this.#root.folder(parentOf(noted), ({ at }) =>
-        // The name says all: what has it already, be it a link to somewhere else, stays as it is.
+        // The note's content is in its name: an existing item with that name, also a link, stays as it is.
         putFile(at(nameOf(noted)), note.text, { flag: 'wx' }).catch((error: unknown) => {
           if (errnoOf(error) !== 'EEXIST') throw error;
         }),
@@ -146,7 +146,7 @@ export class FolderLeaving {
     return place;
   }
 
-  /** Where the file system begins that an item lies on. */
+  /** Top folder of the file system that contains an item. */
   #topOf(path: string): string {
     return this.#root.topOf(parentOf(path));
   }
@@ -163,7 +163,7 @@ export class FolderLeaving {
     return place;
   }
 
-  /** From where it was aside into the trash of a day. @param place that was free there a moment ago */
+  /** Moves a detached item into the trash of a day. @param place a path that was free a moment ago */
   async throwAway(away: string, path: string, day: string, place?: string): Promise<void> {
     const { signal } = new AbortController();
     for (let to = place, last: string | undefined; ; to = undefined) {
@@ -173,7 +173,7 @@ export class FolderLeaving {
           this.#root.folder(parentOf(free), ({ at }) => renameNoReplace(from.at(nameOf(away)), at(nameOf(free)))),
         );
       } catch (error) {
-        // The same place again: a file is in place of one of the folders.
+        // The same path again: a file exists in place of one of its folders.
         if (!isFailure(error, 'target-exists') || free === last) throw error;
         last = free;
       }
@@ -198,7 +198,7 @@ export class FolderLeaving {
         entries.map((entry) => ({ name: entry.name, folder: entry.isDirectory() })),
         options,
       );
-      // The notes last: without them it would be kept again.
+      // Notes are removed last: without them the folder would be kept again.
       for (const { day, hasFolder, notes } of over)
         for (const name of [...(hasFolder ? [day] : []), ...notes]) {
           signal.throwIfAborted();

@@ -10,14 +10,14 @@ import { FolderTarget } from './folder-target.js';
 import { folderRules } from './probe.js';
 import { FolderRoot, requireMounted, requireWithin } from './root.js';
 
-/** A folder of this machine or of a share that is mounted on it. */
+/** Opens a folder of this machine or of a share mounted on it. */
 export async function openFolder(definition: TargetDefinition, options: OpenOptions): Promise<FolderTarget> {
   const { uri, mountpoint, within } = definition;
   if (!isAbsolute(uri)) throw new Failure('usage', { what: `"${uri}" is no absolute path` });
   const path = options.path ?? '';
   checkPath(path, uri);
   const top = await openTop(definition, options.create === true);
-  // Before anything is made there: a share that is not mounted leaves an empty folder.
+  // Before any folder is created: a share that is not mounted leaves an empty folder.
   requireMounted(join(top.path, path), options.mountedAt);
   if (path === '') return new FolderTarget(top, await folderRules(top, options.mayWrite));
   try {
@@ -30,7 +30,7 @@ export async function openFolder(definition: TargetDefinition, options: OpenOpti
   return new FolderTarget(root, await folderRules(root, options.mayWrite));
 }
 
-/** What is missing is made once it is sure that the file system is there on which it is to lie. */
+/** A missing folder is created only once the expected file system is known to be mounted. */
 async function openTop({ uri, mountpoint, within }: TargetDefinition, create: boolean): Promise<FolderRoot> {
   try {
     return await FolderRoot.open(uri, mountpoint, within);

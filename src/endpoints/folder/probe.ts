@@ -9,7 +9,9 @@ import type { TargetRules, TargetTest } from '../target.js';
 import { isOwnerOnly } from './modes.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 
-/** Disks of Linux itself, which keep every name. Not ZFS, which can be told to fold case and to normalize. */
+/**
+ * Native file systems of Linux, which keep every name. Not ZFS, which can be configured to fold case and to normalize.
+ */
 const PLAIN = /^(?:ext[234]|xfs|btrfs|tmpfs|ramfs|overlay|f2fs|bcachefs)$/;
 
 const PLATFORM_OF: Readonly<Record<string, PlatformName>> = {
@@ -25,13 +27,12 @@ const PLATFORM_OF: Readonly<Record<string, PlatformName>> = {
   nfs4: 'nfs',
 };
 
-/** Seconds to which file systems keep times. */
+/** Resolutions of times in file systems, seconds. */
 const GRAINS = [1e-6, 1e-3, 0.01, 0.1, 1, 2];
 
 /**
- * The rules of a folder, by its file system. What comes over FUSE or a network may be anything behind its name, and a
- * share can be mounted with names mapped: where this target may write, that is tried out in a folder that is removed
- * again.
+ * The rules of a folder, by its file system. Behind FUSE or a network there may be any file system, and a share can be
+ * mounted with mapped names: where this target may write, the rules are tested in a folder that is removed again.
  */
 export async function folderRules(root: FolderRoot, mayWrite: boolean): Promise<TargetRules> {
   const rules = rulesOf(PLATFORM_OF[root.type] ?? 'linux', {
@@ -47,7 +48,8 @@ export async function folderRules(root: FolderRoot, mayWrite: boolean): Promise<
 
 async function tryOut(folder: OpenFolder, rules: TargetRules): Promise<Partial<TargetRules>> {
   await writeFile(folder.at('Aa'), '');
-  // A name that is listed in another case is found in any: else nothing would be found again.
+  // A file system that lists a name in another case must find it in any case; otherwise the file could not be found
+  // again.
   const caseInsensitive = (await exists(folder, 'aA')) || !(await isListed(folder, 'Aa'));
   const normalizes = await normalizesNames(folder);
   const timeGrain = await grainOf(folder, 'Aa');
@@ -63,7 +65,7 @@ async function tryOut(folder: OpenFolder, rules: TargetRules): Promise<Partial<T
     keepsPrivacy,
     timeGrain: timeGrain ?? rules.timeGrain,
     setsTimes: timeGrain !== undefined,
-    // Where a file system takes all characters, it is not Windows that keeps the names.
+    // A file system that accepts all characters does not apply the rules of Windows.
     names: {
       ...rules.names,
       characters,
@@ -72,7 +74,7 @@ async function tryOut(folder: OpenFolder, rules: TargetRules): Promise<Partial<T
   };
 }
 
-/** Some mounts have one mode for all, whatever is asked for. */
+/** Some mounts have one fixed mode for all items. */
 async function isOwnerOnlyAfter(folder: OpenFolder, name: string, mode: number): Promise<boolean> {
   await chmod(folder.at(name), mode).catch(() => undefined);
   return isOwnerOnly((await lstat(folder.at(name))).mode);
@@ -80,7 +82,7 @@ async function isOwnerOnlyAfter(folder: OpenFolder, name: string, mode: number):
 
 /** Undefined: times cannot be set. */
 async function grainOf(folder: OpenFolder, name: string): Promise<number | undefined> {
-  // An odd second with a fraction shows what is cut.
+  // An odd second with a fraction shows at which resolution times are cut.
   const time = 1_500_000_001.777777;
   try {
     await utimes(folder.at(name), time, time);
@@ -91,7 +93,7 @@ async function grainOf(folder: OpenFolder, name: string): Promise<number | undef
   return GRAINS.find((grain) => off <= grain * 1.01);
 }
 
-/** An e with an acute accent, in two characters and in one. */
+/** An e with an acute accent, as two characters and as one. */
 const [DECOMPOSED, COMPOSED] = ['e\u0301', '\u00e9'];
 
 async function normalizesNames(folder: OpenFolder): Promise<boolean> {
@@ -117,10 +119,10 @@ async function exists(folder: OpenFolder, name: string): Promise<boolean> {
   }
 }
 
-/** What file systems say of a name that they do not take. */
+/** Errors with which file systems refuse a name. */
 const REFUSALS = new Set(['EINVAL', 'EILSEQ', 'ENOENT', 'EACCES', 'EIO', 'ENAMETOOLONG', 'EPERM', 'EISDIR']);
 
-/** Whether a file can be made under a name and is then listed under just that. */
+/** Whether a file can be created under a name and is then listed under exactly that name. */
 async function keeps(folder: OpenFolder, name: string): Promise<boolean> {
   try {
     await writeFile(folder.at(name), '');
@@ -133,7 +135,7 @@ async function keeps(folder: OpenFolder, name: string): Promise<boolean> {
   return kept;
 }
 
-/** Runs in a new folder inside of the root, and removes it. */
+/** Creates a folder within the root, runs `use` in it, and removes it. */
 async function inProbeFolder<T>(root: FolderRoot, use: (folder: OpenFolder) => Promise<T>): Promise<T> {
   const name = `${PART_PREFIX}probe-${randomBytes(6).toString('hex')}`;
   return root.folder('', async (top) => {

@@ -8,7 +8,7 @@ const DAY_MS = 86_400_000;
 
 const isPart = (name: string): boolean => name.startsWith(PART_PREFIX) && !name.startsWith(FORMER_ASIDE);
 
-/** How a folder below a root is emptied. */
+/** The operations to empty a folder below a root. */
 export const emptyingIn = (root: FolderRoot, list: Emptying['list']): Emptying => ({
   list,
   removeFile: (path) => root.folder(parentOf(path), ({ at }) => rm(at(nameOf(path)), { force: true })),
@@ -21,15 +21,15 @@ export const emptyingIn = (root: FolderRoot, list: Emptying['list']): Emptying =
   },
 });
 
-/** Removes parts that nobody continued for long. */
+/** Removes parts that were not continued for long. */
 export async function removeOldParts(folder: OpenFolder, parts: readonly string[]): Promise<void> {
   for (const name of parts.filter(isPart)) {
     try {
-      // A part may bear the time of its content already: when it was touched last is its change time.
+      // A part may already have the time of its content as its mtime: its last change is its ctime.
       const { ctimeMs } = await lstat(folder.at(name));
       if (ctimeMs < Date.now() - PART_DAYS * DAY_MS) await rm(folder.at(name), { recursive: true, force: true });
     } catch (error) {
-      // Somebody else was faster, or may only read: the part is in nobody's way.
+      // Another process removed the part, or this one may only read: the part does no harm.
       if (!['ENOENT', 'EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error) ?? '')) throw error;
     }
   }

@@ -10,14 +10,14 @@ let renameAt: KoffiFunc<RenameAt> | undefined;
 
 const AT_FDCWD = -100;
 const [NO_REPLACE, EXCHANGE] = [1, 2];
-/** What renameat2(2) says where a kernel or a file system knows no such rename. */
+/** Errors of renameat2(2) where a kernel or a file system does not support the flag. */
 const NO_SUCH_RENAME = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']);
-/** What link(2) says where a file system has no hard links, or this user may make none. */
+/** Errors of link(2) where a file system has no hard links, or this user may not create any. */
 const NO_LINKS = new Set(['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EACCES']);
 
 /**
- * Renames what has a name onto a free one, in one step where the file system can; else after a look, so that what has
- * the old name at that moment is what moves.
+ * Renames an item to a free name: atomically where the file system can; else after a check, and then the item that has
+ * the old name at that moment is the one renamed.
  * @throws Error EEXIST: the new name is taken
  */
 export async function renameNoReplace(from: string, to: string): Promise<void> {
@@ -27,8 +27,8 @@ export async function renameNoReplace(from: string, to: string): Promise<void> {
 }
 
 /**
- * Gives a file that nobody else knows a name that is free. A second name is never given in place of another file; over a
- * network, where the first one could stay when the server goes away in between, it is a look and a rename.
+ * Gives a free name to a file that only this process knows. link(2) never replaces a file. On a network file system,
+ * where the first name could remain if the server fails in between, it is a check and a rename.
  * @throws Error EEXIST: the name is taken
  */
 export async function nameFile(from: string, to: string, remote: boolean): Promise<void> {
@@ -44,7 +44,7 @@ export async function nameFile(from: string, to: string, remote: boolean): Promi
   await unlink(from);
 }
 
-/** As `nameFile` on a disk of this machine, on this thread. */
+/** As `nameFile` for a local disk, synchronously. */
 export function nameFileNow(from: string, to: string): void {
   if (renamedNow(from, to, NO_REPLACE)) return;
   try {
@@ -58,7 +58,7 @@ export function nameFileNow(from: string, to: string): void {
   unlinkSync(from);
 }
 
-/** Exchanges what two names stand for, in one step. @returns false: the file system cannot */
+/** Exchanges the items of two names atomically. @returns false: the file system does not support it */
 export const exchangeNames = (a: string, b: string): Promise<boolean> => renamed(a, b, EXCHANGE);
 
 async function renamed(from: string, to: string, flags: number): Promise<boolean> {

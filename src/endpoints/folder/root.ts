@@ -6,15 +6,15 @@ import { isWithin, realPath } from '../../base/real-path.js';
 import { type MountEntry, parseMountTable } from '../../fuse/mountpoint.js';
 import { folderFailure } from './failures.js';
 
-/** File systems that come over a network; those of FUSE may. */
+/** File systems on a network; those of FUSE may be. */
 const REMOTE = /^(?:cifs|smb3|smbfs|nfs|nfs4|ceph|9p|afs|fuse(?:\..*)?)$/;
 
-/** The mount that a path of this machine lies on. */
+/** The mount that contains a path of this machine. */
 export function mountOf(path: string): MountEntry | undefined {
   const inside = mountTable().filter(
     ({ mountpoint: at }) => at === '/' || path === at || path.startsWith(at.endsWith('/') ? at : `${at}/`),
   );
-  // Of two mounts at one place the later one is seen.
+  // Of two mounts at one place the later one is visible.
   const longer = (best: MountEntry | undefined, one: MountEntry): MountEntry =>
     best && best.mountpoint.length > one.mountpoint.length ? best : one;
   return inside.reduce<MountEntry | undefined>(longer, undefined);
@@ -22,7 +22,7 @@ export function mountOf(path: string): MountEntry | undefined {
 
 const mountTable = (): readonly MountEntry[] => parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'));
 
-/** Who comes later than this after a folder was opened looks anew whether it is still in its place, ms. */
+/** Ms for which an open folder is shared without another check that it is still in its place. */
 const SHARED_FOR_MS = 500;
 
 interface Opened {
@@ -31,28 +31,28 @@ interface Opened {
   users: number;
 }
 
-/** A folder of this machine, opened; `at(name)` is a path to a child that no link can lead elsewhere. */
+/** An open folder of this machine; `at(name)` is a path to a child that no link can redirect. */
 export interface OpenFolder {
   readonly handle: FileHandle;
   at(name: string): string;
 }
 
 /**
- * The root of a folder target. Folders below it are opened by their path and must then *be* that path, so that no
- * symbolic link leads out of the root; and the root must lie on the file system that it lay on at first, so that a share
- * that is not mounted any more is not mistaken for an empty folder.
+ * The root of a folder target. Folders below it are opened by path, and the opened folder must *be* at that path, so
+ * that no symbolic link leads out of the root. The root must also be on the file system that it was on at first, so
+ * that a share that is no longer mounted is not taken for an empty folder.
  */
 export class FolderRoot {
   readonly path: string;
   readonly type: string;
   readonly remote: boolean;
-  /** Where its file system is mounted. */
+  /** Mount point of its file system. */
   readonly mountpoint: string;
-  /** Mounts that folders were opened on, by the kernel's numbers. */
+  /** Mounts of the opened folders, by the kernel's device numbers. */
   readonly #mounts = new Map<number, string>();
   /** Folders below the root on which file systems are mounted. */
   readonly #nested: ReadonlySet<string>;
-  /** Folders that somebody works in. */
+  /** Folders in use. */
   readonly #opened = new Map<string, Opened>();
 
   private constructor(path: string, mount: MountEntry | undefined) {
@@ -70,7 +70,7 @@ export class FolderRoot {
 
   /**
    * @param mountpoint where the file system was mounted when the target was defined
-   * @param within the folder that no link may lead out of; left out: any
+   * @param within the folder that no link may lead out of; absent: none
    * @throws Failure `target-unreachable`, `target-missing`, `target-outside`
    */
   static async open(path: string, mountpoint: string | undefined, within?: string): Promise<FolderRoot> {
@@ -86,17 +86,17 @@ export class FolderRoot {
     }
   }
 
-  /** Whether a file system of its own was mounted on a folder when the root was opened. */
+  /** Whether a file system was mounted on a folder when the root was opened. */
   isMount(path: string): boolean {
     return this.#nested.size > 0 && this.#nested.has(join(this.path, path));
   }
 
-  /** The root, and the folders below it on which file systems were mounted when it was opened. */
+  /** The root, and the folders below it on which file systems were mounted when the root was opened. */
   get tops(): string[] {
     return ['', ...[...this.#nested].map((mountpoint) => relative(this.path, mountpoint))];
   }
 
-  /** The one of `tops` on whose file system a folder lies. */
+  /** The one of `tops` whose file system contains a folder. */
   topOf(folder: string): string {
     const full = join(this.path, folder);
     return this.tops.reduce((deepest, top) =>
@@ -109,7 +109,7 @@ export class FolderRoot {
   }
 
   /**
-   * Who works in the same folder at the same time shares it; it is closed with the last.
+   * Opens a folder for `use`. Concurrent users of the same folder share it; it is closed after the last one.
    * @throws Failure `target-outside`, `target-missing`, `target-unreachable`
    */
   async folder<T>(path: string, use: (folder: OpenFolder) => Promise<T>): Promise<T> {
@@ -151,7 +151,7 @@ export class FolderRoot {
     }
   }
 
-  /** A share that has gone leaves an empty folder in its place. */
+  /** An unmounted share leaves an empty folder in its place. */
   #checkMount(fd: number, full: string): void {
     const id = Number(/^mnt_id:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1]);
     let at = this.#mounts.get(id);
@@ -164,7 +164,7 @@ export class FolderRoot {
       throw new Failure('target-unreachable', { target: this.path, why: `${wanted} is not mounted any more` });
   }
 
-  /** What a folder was on when the root was opened. */
+  /** The mount of a folder when the root was opened. */
   #mountOf(full: string): string {
     let deepest = this.mountpoint;
     for (const nested of this.#nested)
@@ -172,7 +172,7 @@ export class FolderRoot {
     return deepest;
   }
 
-  /** A folder that does not open as it should: the share has gone, or something on the way is no folder. */
+  /** Why a folder cannot be opened: the share is gone, or a part of the path is no folder. */
   async #whyNot(error: unknown, path: string): Promise<Error> {
     try {
       if (!isAtOrBelow(mountOf(this.path)?.mountpoint ?? '/', this.mountpoint))
@@ -186,7 +186,7 @@ export class FolderRoot {
       }
     } catch (inner) {
       const failure = this.failure(inner, path);
-      // The root itself was there when the target was opened.
+      // The root itself existed when the target was opened.
       if (path === '' && errnoOf(inner) === 'ENOENT')
         return new Failure('target-unreachable', { target: this.path, why: 'the folder has gone' }, inner);
       return failure;
@@ -195,13 +195,13 @@ export class FolderRoot {
   }
 }
 
-/** @throws Failure `target-unreachable` where a path does not lie on what was mounted at `mountpoint`, or below it */
+/** @throws Failure `target-unreachable` where a path is not on the file system mounted at `mountpoint`, or below it */
 export function requireMounted(path: string, mountpoint: string | undefined): void {
   if (mountpoint === undefined || isAtOrBelow(mountOf(path)?.mountpoint ?? '/', mountpoint)) return;
   throw new Failure('target-unreachable', { target: path, why: `nothing is mounted at ${mountpoint}` });
 }
 
-/** @throws Failure `target-outside` for a path, its links resolved, that is not below a folder */
+/** @throws Failure `target-outside` for a path that, with its links resolved, is not below a folder */
 export function requireWithin(real: string, within: string | undefined): void {
   if (within !== undefined && !isWithin(real, realPath(within)))
     throw new Failure('target-outside', { target: within, path: real });

@@ -16,10 +16,11 @@ import type { FolderRoot, OpenFolder } from './root.js';
 const CHUNK_BYTES = 1 << 20;
 
 /**
- * Writes a file as a part beside its place, and gives it its name when its bytes are complete, checked and on the disk.
- * A part of these very bytes that is there is continued; one that turns out wrong is written anew, once. What is replaced
- * is aside until it is sure that it is what was expected, and then goes to the trash, or is gone.
- * @throws Failure `target-changed` also where somebody changed the file before it could be looked at under its name
+ * Writes a file as a part beside its place, and renames it once its bytes are complete, verified and on the disk. An
+ * existing part with the same content is continued; one that turns out wrong is written anew, once. The replaced file
+ * is detached until it is verified to be the expected one; then it goes to the trash or is removed.
+ * @throws Failure `target-changed` also where another process changed the file before it could be checked under its
+ * name
  */
 export function writeFile(
   { root, rules, disk }: { readonly root: FolderRoot; readonly rules: TargetRules; readonly disk: GroupSync },
@@ -42,10 +43,10 @@ export function writeFile(
       if (before || isPrivate || !isNew) await settle(handle, before, lastMode(isPrivate, before?.mode));
       if (options.mtime !== undefined) await setTime(handle, options.mtime);
       options.arrived?.();
-      // Data first, then the name; errors of a share that were held back come now.
+      // Data first, then the name; write errors that a network share deferred are reported here.
       await disk.sync(handle, opened);
     } catch (error) {
-      // Nothing goes on from there. What cannot be removed now is after a week.
+      // The part cannot be continued. If it cannot be removed now, the clean-up after a week removes it.
       if (!continues(options)) await unlink(part).catch(() => undefined);
       throw error;
     } finally {
@@ -92,7 +93,7 @@ function missing(error: unknown): undefined {
   if (errnoOf(error) !== 'ENOENT') throw error;
 }
 
-/** A name that was looked up a moment ago: of a disk of this machine the kernel knows it without waiting. */
+/** Looks up a name again that was looked up a moment ago: on a local disk the kernel has it cached. */
 async function lookAgain(root: FolderRoot, place: string, path: string): Promise<Existing | undefined> {
   const found = root.remote ? await lstat(place).catch(missing) : lstatSync(place, { throwIfNoEntry: false });
   return existing(found, root, path);
@@ -120,7 +121,7 @@ async function openPart(part: string, mode: number): Promise<{ readonly handle: 
     return open(part, flags, mode);
   });
   try {
-    // Whatever the umask says, and what broke off may have been for others.
+    // Independent of the umask; an interrupted attempt may have made the part readable for others.
     if (isOwnerOnly(mode)) await handle.chmod(mode).catch(ignoreUnsupported);
     return { handle, isNew };
   } catch (error) {
@@ -166,7 +167,7 @@ async function fill(
     } catch (error) {
       if (!(error instanceof Failure) || error.code !== 'target-damaged') throw error;
       await handle.truncate(0);
-      // What was there before may have been wrong: the next round begins at 0.
+      // The earlier bytes of the part may have been wrong: the next round starts at 0.
       if (start === 0) {
         await unlink(part);
         throw error;
@@ -199,7 +200,7 @@ async function inspectPrefix(
   }
 }
 
-/** A new version keeps who may read it, as far as this process may say so. */
+/** A new version keeps the permissions and owner of the old one, as far as this process may set them. */
 async function settle(handle: FileHandle, before: Existing | undefined, mode: number): Promise<void> {
   try {
     if (before && process.getuid?.() === 0) await handle.chown(before.uid, before.gid);
@@ -209,7 +210,10 @@ async function settle(handle: FileHandle, before: Existing | undefined, mode: nu
   }
 }
 
-/** Read back by the caller: file systems differ in what they keep, and some keep none from those who do not own the file. */
+/**
+ * The caller reads the time back: file systems differ in precision, and some refuse to set times of files that the
+ * process does not own.
+ */
 async function setTime(handle: FileHandle, mtime: number): Promise<void> {
   try {
     await handle.utimes(mtime, mtime);
@@ -224,7 +228,7 @@ function ignoreUnsupported(error: unknown): void {
   if (!UNSUPPORTED.has(errnoOf(error) ?? '')) throw error;
 }
 
-/** A new file gets its name. */
+/** Gives a new file its name. */
 async function publish(root: FolderRoot, part: string, place: string, path: string): Promise<void> {
   try {
     await nameFile(part, place, root.remote);
@@ -239,17 +243,17 @@ interface Replacement {
   readonly folder: OpenFolder;
   readonly part: string;
   readonly path: string;
-  /** What was there a moment ago. */
+  /** The file found at the path a moment ago. */
   readonly found: Existing;
-  /** What takes its place. */
+  /** The file that replaces it. */
   readonly ours: Existing;
   readonly leaving: FolderLeaving;
   readonly options: WriteOptions;
 }
 
 /**
- * A file takes the place of another one, which leaves: at once where the file system can exchange names, else one after
- * the other. What left is looked at, and goes back if it is not what was there a moment ago.
+ * Replaces a file and detaches the old one: atomically where the file system can exchange names, else in two renames.
+ * The detached file is then checked, and put back if it is not the one found a moment ago.
  */
 async function replace(root: FolderRoot, replacement: Replacement): Promise<void> {
   const { path, found, ours, leaving, options } = replacement;
@@ -265,14 +269,14 @@ async function replace(root: FolderRoot, replacement: Replacement): Promise<void
       }),
     );
   } catch (error) {
-    // A share refuses to replace what somebody has open, and says so in several ways.
+    // A share refuses to replace an open file, with various error codes.
     if (['EACCES', 'EPERM', 'EBUSY', 'ETXTBSY'].includes(errnoOf(error) ?? ''))
       throw new Failure('target-busy', { target: root.path, path, why: errnoOf(error) }, error);
     throw error;
   }
 }
 
-/** @param old where what was replaced is afterwards */
+/** @param old where the replaced file is afterwards */
 async function takePlace(
   root: FolderRoot,
   { folder, part, path, found, ours, options }: Replacement,
@@ -291,10 +295,10 @@ async function takePlace(
   });
   if (isExchanged) {
     if (await isFound(old)) return;
-    // Back; and whoever was faster once more gets a name of their own.
+    // Undo; a file that another process put there meanwhile gets a name of its own.
     await exchangeNames(old, place).catch(() => putBack(root, old, folder, path));
     const left = await lookAgain(root, old, path).catch(() => undefined);
-    // Ours has had its name for a moment: somebody may have changed it there.
+    // The new file had its name for a moment: another process may have changed it there.
     if (left && left.identity === ours.identity) await unlink(old);
     else if (left) await putBack(root, old, folder, path);
     throw changed();
@@ -313,7 +317,7 @@ async function takePlace(
   }
 }
 
-/** What is not ours gets its name back, or that of a conflict where somebody has taken it meanwhile. */
+/** Renames a file of another process back to its name, or to a conflict name where the name is taken meanwhile. */
 async function putBack(root: FolderRoot, from: string, folder: OpenFolder, path: string): Promise<void> {
   let place = folder.at(nameOf(path));
   for (let time = Date.now(); ; time += 1000) {

@@ -12,14 +12,17 @@ import type { MakeFolder } from '../temporary.js';
 const START_LIMIT = 15_000;
 const STOP_LIMIT = 3000;
 
-/** Variables that make rclone differ from one machine to the next. */
+/** Environment variables that change rclone's behaviour. */
 const NOT_PASSED = /^(?:RCLONE_|AWS_CA_BUNDLE$)/;
 
 export interface RcloneDaemonOptions {
-  /** A file that is kept: an account's tokens change in it. Absent: one that goes with the daemon. */
+  /**
+   * A persistent configuration file, in which rclone updates an account's tokens. Absent: a temporary one, removed with
+   * the daemon.
+   */
   readonly configuration?: string | undefined;
   readonly temporary: MakeFolder;
-  /** Files show the time when they were stored. */
+  /** Files show the time at which they were stored. */
   readonly storeTime?: boolean | undefined;
 }
 
@@ -29,8 +32,9 @@ export interface RcReply {
 }
 
 /**
- * A private `rclone rcd`: on the loopback interface, with a configuration of its own (0600) and random credentials, of
- * which it gets a hash in a file: neither its command line nor its environment, which its children have too, tells any.
+ * A private `rclone rcd` on the loopback interface, with its own configuration (0600) and random credentials. rclone
+ * gets their hash in a file, so that neither its command line nor its environment, which its child processes inherit,
+ * contains them.
  */
 export class RcloneDaemon {
   readonly #process: ChildProcess;
@@ -55,7 +59,7 @@ export class RcloneDaemon {
     const file = options.configuration ?? join(temporary, 'rclone.conf');
     const [user, password] = [randomBytes(12).toString('hex'), randomBytes(24).toString('hex')];
     const accounts = join(temporary, 'accounts');
-    // Of a password of 192 random bits no hash can be turned back.
+    // The hash of a password of 192 random bits cannot be reversed.
     const hash = createHash('sha1').update(password).digest('base64');
     try {
       await writeFile(accounts, `${user}:{SHA}${hash}\n`, { mode: 0o600 });
@@ -65,7 +69,7 @@ export class RcloneDaemon {
       throw new Failure('target-failed', { target: 'rclone', path: 'its start', why }, error);
     }
     const passed = Object.entries(process.env).filter(([name]) => !NOT_PASSED.test(name));
-    // It ends with this process, also when that is killed: setpriv(1) of util-linux.
+    // The daemon ends with this process, also when that is killed: setpriv(1) of util-linux.
     const words = ['--pdeathsig', 'TERM', 'rclone', 'rcd', '--rc-addr', '127.0.0.1:0', '--rc-serve'];
     const child = spawn('setpriv', words, {
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -73,7 +77,7 @@ export class RcloneDaemon {
         ...Object.fromEntries(passed),
         RCLONE_CONFIG: file,
         RCLONE_RC_HTPASSWD: accounts,
-        // A share that has gone is for the job to wait for.
+        // Waiting for an unreachable share is the job's part.
         RCLONE_LOW_LEVEL_RETRIES: '2',
         RCLONE_RETRIES: '1',
         RCLONE_CONTIMEOUT: '10s',
@@ -92,7 +96,10 @@ export class RcloneDaemon {
     }
   }
 
-  /** One call of the remote control; its errors come as replies. @throws Failure `target-failed` if the daemon has gone */
+  /**
+   * One call of the remote control; its errors are returned as replies. @throws Failure `target-failed` if the daemon
+   * has ended
+   */
   async call(path: string, input: Record<string, unknown>, signal: AbortSignal): Promise<RcReply> {
     signal.throwIfAborted();
     const { statusCode, body } = await this.#request(
@@ -110,7 +117,7 @@ export class RcloneDaemon {
     }
   }
 
-  /** The bytes of a file of a remote, `name:root` and a path. */
+  /** The bytes of a file of a remote (`name:root`) and path. */
   async object(remote: string, path: string, start: number, signal: AbortSignal) {
     const names = path.split('/').map(encodeURIComponent).join('/');
     const headers: Record<string, string> = start > 0 ? { range: `bytes=${start}-` } : {};
@@ -157,7 +164,7 @@ export class RcloneDaemon {
   }
 }
 
-/** Where the daemon says that it listens. */
+/** The address on which the daemon reports to listen. */
 function addressOf(child: ChildProcess, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     let said = '';
@@ -178,10 +185,10 @@ function addressOf(child: ChildProcess, signal: AbortSignal): Promise<string> {
       );
     signal.addEventListener('abort', abort, { once: true });
     child.once('error', fail);
-    // Without descriptors there is no pipe, and the error comes.
+    // Without free descriptors there is no pipe; an error event follows.
     if (!child.stderr) return;
     child.once('exit', (code) => fail(new Error(`it ended with ${code}`)));
-    // Read to the end: a full pipe would stop it.
+    // Output is read to its end: a full pipe would block the daemon.
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       if (said.length < 4000) said += text;
       const address = /http:\/\/127\.0\.0\.1:\d+/.exec(said)?.[0];

@@ -3,8 +3,8 @@ import { oneLine } from '../../base/text.js';
 import type { StorageType } from './types.js';
 
 /**
- * What rclone's storages say, in the words of dozens of servers: the first row that fits names the failure. Checked
- * against rclone 1.60 with WebDAV, SFTP and S3; for others as their documentation words it.
+ * Error texts of rclone's storages, in the words of many servers: the first matching row gives the failure. Checked
+ * against rclone 1.60 with WebDAV, SFTP and S3; for others taken from their documentation.
  */
 const WORDS: readonly (readonly [RegExp, FailureCode])[] = [
   [/directory not empty/i, 'target-not-empty'],
@@ -34,14 +34,14 @@ const WORDS: readonly (readonly [RegExp, FailureCode])[] = [
   ],
 ];
 
-/** What rclone itself says of what it could not begin, in fixed words. */
+/** rclone's own fixed error texts, for operations that it could not start. */
 const OWN =
   /didn't find backend called "[\w -]{1,40}"|ssh: handshake failed|knownhosts: key (?:mismatch|is unknown)|x509: certificate (?:signed by unknown authority|has expired)|certificate is valid for|invalid credentials|must be specified|bad scheme|unsupported protocol scheme/i;
 const MOST_WORDS = 5;
 
 /**
- * rclone's errors have in them what the host answered, whole pages too. Where anybody may name the host, an error quotes
- * of them only what is known here: what an internal host answers is for nobody's eyes.
+ * rclone's errors contain the host's reply, sometimes a whole page. Where users may name the host, only phrases known
+ * here are quoted: the reply of an internal host is confidential.
  */
 function knownWords(text: string): string {
   const patterns = [OWN, ...WORDS.map(([words]) => words)];
@@ -50,7 +50,7 @@ function knownWords(text: string): string {
   return [...unlike].slice(0, MOST_WORDS).join(', ') || 'it answered with something that is not understood';
 }
 
-/** @param type quotes what comes from a fixed host, or one whose key was checked */
+/** @param type allows quoting where the host is fixed, or its key was checked */
 export function rcloneFailure(
   text: string,
   target: string,

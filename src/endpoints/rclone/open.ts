@@ -16,7 +16,7 @@ import { HOST_URI, REFUSED_TYPES, type StorageType, storageType } from './types.
 /** The one remote of a daemon's configuration. */
 export const REMOTE = 'target';
 
-/** A storage that rclone knows: every cloud, WebDAV, SFTP, … */
+/** Opens a storage that rclone supports: every cloud, WebDAV, SFTP, … */
 export async function openRclone(definition: TargetDefinition, options: OpenOptions): Promise<RemoteTarget> {
   const { platform } = definition;
   const refused = REFUSED_TYPES[platform];
@@ -53,7 +53,7 @@ async function makeRoot(top: RcloneStorage, storage: RcloneStorage, path: string
     await storage.entries('', signal);
   } catch (error) {
     if (!create || !isFailure(error, 'target-missing')) throw error;
-    // The connection's own folder must be there; what is below it may be made.
+    // The connection's own folder must exist; folders below it may be created.
     await top.entries('', signal);
     const names = path.split('/');
     for (let n = 1; n <= names.length; n++) await top.makeFolder(names.slice(0, n).join('/'), signal);
@@ -101,7 +101,7 @@ interface Remote {
   readonly parameters: Record<string, string>;
 }
 
-/** What rclone is told: parameters of the storage, and the folder in it. @throws Failure `usage` */
+/** rclone's configuration: parameters of the storage, and the folder in it. @throws Failure `usage` */
 export function remoteOf(
   definition: TargetDefinition,
   options: Pick<OpenOptions, 'password' | 'secrets'>,
@@ -113,8 +113,8 @@ export function remoteOf(
 }
 
 /**
- * rclone keeps its parameters as lines of a file: a line break in a value would begin another one, of any name, a program
- * to run or another storage among them. Keys, which have line breaks, are written as rclone takes them.
+ * rclone stores its parameters as lines of a file: a line break in a value would start another parameter, for example a
+ * program to run or another storage. Keys, which contain line breaks, are written in the form that rclone accepts.
  */
 function inOneLine(name: string, value: string): string {
   if (!/[\r\n]/.test(value)) return value;
@@ -159,8 +159,8 @@ function remoteFrom(
 }
 
 /**
- * rclone takes any server's key unless it is told where the known ones stand. `none`: whoever looks after the machine wants
- * just that. @throws Failure `host-unchecked`
+ * rclone accepts any server key unless a file of known hosts is given. `none`: the administrator chose to accept any
+ * key. @throws Failure `host-unchecked`
  */
 const hostKeys = ({ known_hosts_file: given }: Readonly<Record<string, string>>): Record<string, string> => ({
   known_hosts_file: given === 'none' ? '' : knownHostsFile(given ?? join(homedir(), '.ssh', 'known_hosts')),

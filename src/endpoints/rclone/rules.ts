@@ -2,7 +2,7 @@ import { rulesOf } from '../rules.js';
 import type { HashKind, TargetRules } from '../target.js';
 import type { StorageType } from './types.js';
 
-/** What `operations/fsinfo` says that matters here. */
+/** The used members of a reply of `operations/fsinfo`. */
 export interface FsInfo {
   readonly Features?: Readonly<Record<string, boolean>>;
   readonly Hashes?: readonly string[];
@@ -22,13 +22,13 @@ const KINDS: Readonly<Record<string, HashKind>> = {
 
 const NO_TIMES = 100 * 365 * 86_400 * 1e9;
 
-/** The rules that follow from what a storage says that it can do. */
+/** The rules derived from a storage's features. */
 export function rulesFrom({ platform, storeTime }: StorageType, info: FsInfo): TargetRules {
   const { Features = {}, Hashes = [], Precision = NO_TIMES } = info;
   const grain = Precision >= NO_TIMES || storeTime ? undefined : Math.max(1e-6, Precision / 1e9);
   return rulesOf(platform, {
     caseInsensitive: Features.CaseInsensitive === true,
-    // It does not tell, and some servers do (Nextcloud, a Mac).
+    // Not reported by rclone, and true for some servers (Nextcloud, a Mac).
     normalizes: true,
     emptyFolders: Features.CanHaveEmptyDirectories === true,
     timeGrain: grain ?? 1,

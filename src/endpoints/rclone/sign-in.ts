@@ -6,12 +6,12 @@ import { RcloneDaemon } from './daemon.js';
 import { REMOTE, remoteOf } from './open.js';
 import { STORAGE_TYPES } from './types.js';
 
-/** Runs a program at the person's terminal; whether it ended well. */
+/** Runs a program at the person's terminal; returns whether it succeeded. */
 type AtTerminal = (program: string, words: readonly string[], env: NodeJS.ProcessEnv) => Promise<boolean>;
 
 /**
- * Lets a person sign in to a cloud by rclone's own flow, which opens a browser, or on a machine without one says what to
- * run on another. The tokens stay in the connection's file among the secrets (0600).
+ * Signs a person in to a cloud with rclone's own flow, which opens a browser, or on a machine without one prints what
+ * to run on another. The tokens stay in the connection's file among the secrets (0600).
  * @throws Failure `target-login`, `program-missing`
  */
 export async function signInWithRclone(
@@ -25,7 +25,7 @@ export async function signInWithRclone(
   const given = { password: secrets.ownSecret(id), secrets: secrets.options(id) };
   const { parameters } = remoteOf(connection, given, type);
   const signal = AbortSignal.timeout(30_000);
-  // Secrets go into the file by the daemon: the command line of a program is for all to see.
+  // The daemon writes secrets into the file: all users can see a command line.
   const daemon = await RcloneDaemon.start({ configuration, temporary: temporaryIn(state) }, signal);
   try {
     const input = {

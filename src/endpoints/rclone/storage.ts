@@ -11,13 +11,13 @@ import { rcloneFailure } from './failures.js';
 import { type FsInfo, hashKind, rulesFrom } from './rules.js';
 import type { StorageType } from './types.js';
 
-/** What has the same size and time, or lies on a server without times, is stored all the same. */
+/** Files are also stored where size and time are equal, or where the server has no times. */
 const CALL_CONFIG = { IgnoreTimes: true };
 
-/** rclone's own sign before characters that stand for others. */
+/** rclone's quote character before characters that stand for others. */
 const QUOTE = '\u201b';
 
-/** A path as rclone writes it. */
+/** A path in rclone's notation. */
 export const rcPath = (path: string, { rawNames }: StorageType): string =>
   rawNames ? path : path.replaceAll(QUOTE, QUOTE + QUOTE);
 
@@ -31,7 +31,7 @@ interface RcItem {
   readonly Hashes?: Readonly<Record<string, string>>;
 }
 
-/** One of rclone's storages, through the remote control of a daemon of its own. */
+/** One of rclone's storages, accessed through the remote control of a separate daemon. */
 export class RcloneStorage implements RemoteStorage {
   readonly rules: TargetRules;
   readonly root: string;
@@ -41,7 +41,7 @@ export class RcloneStorage implements RemoteStorage {
   readonly takesTimeOfFile: boolean;
   readonly hasLinks: boolean;
   readonly #daemon: RcloneDaemon;
-  /** `name:folder`, as rclone writes it. */
+  /** `name:folder`, rclone's notation. */
   readonly #remote: string;
   readonly #kind: string;
   readonly #bucketBased: boolean;
@@ -67,7 +67,7 @@ export class RcloneStorage implements RemoteStorage {
     this.rules = rulesFrom(type, info);
     this.publishes = type.publishes === true;
     this.renames = info.Features?.Move === true;
-    // Its own look comes before; only some servers look themselves.
+    // rclone checks for content before it removes a folder; only some servers check as well.
     this.removesFull = info.Features?.DirMove === true && type.refusesFull !== true;
     this.takesTimeOfFile = this.rules.setsTimes || this.#bucketBased;
     this.hasLinks = type.hasLinks === true;
@@ -110,7 +110,7 @@ export class RcloneStorage implements RemoteStorage {
   #entry({ Name, Size, ModTime, IsDir, Hashes }: RcItem): StorageEntry {
     const hash = IsDir ? undefined : hashOf(Hashes, this.rules);
     const time = Date.parse(ModTime) / 1000;
-    // Of folders of an object store it is the time of the call.
+    // For folders of an object store rclone gives the time of the call.
     const known = Number.isFinite(time) && time > 0 && !(IsDir && this.#bucketBased);
     return {
       name: this.#type.rawNames ? Name : Name.replaceAll(QUOTE + QUOTE, QUOTE),
@@ -123,17 +123,17 @@ export class RcloneStorage implements RemoteStorage {
   }
 
   async open(path: string, start: number, signal: AbortSignal): Promise<Readable> {
-    // The remote control cannot serve what has a line break, or a bracket in the name of its root.
+    // The remote control cannot serve paths with a line break, or remotes with a bracket in the name of the root.
     if (/[\n\r]/.test(path) || /[\]\n\r]/.test(this.#remote)) return this.#copied(path, start, signal);
     const { status, body } = await this.#daemon.object(this.#remote, this.#rc(path), start, signal);
     if (status === 200 || status === 206) return this.#failing(body, path);
     const text = await body.text();
-    // A range that begins at the end is empty.
+    // A range that starts at the end of the file is empty.
     if (status === 416) return this.#failing(emptied(body), path);
     throw rcloneFailure(`${status} ${text}`, this.root, path, this.#type);
   }
 
-  /** The bytes by way of a local copy. */
+  /** Reads the bytes through a local copy. */
   #copied(path: string, start: number, signal: AbortSignal): Promise<Readable> {
     return readByCopy('copy', start, signal, this.#temporary, (folder) => {
       const input = { srcFs: this.#remote, srcRemote: this.#rc(path), dstFs: folder, dstRemote: 'copy' };
@@ -186,7 +186,7 @@ export class RcloneStorage implements RemoteStorage {
       const input = { srcFs: this.#below(from), dstFs: this.#below(to) };
       const how = { createEmptySrcDirs: true, deleteEmptySrcDirs: true };
       await this.#call('sync/move', { ...input, ...how }, from, signal);
-      // What is moved file by file leaves the folder itself behind.
+      // A folder that is moved file by file is itself left behind.
       if (this.rules.emptyFolders) await this.#gone('operations/rmdir', from, signal);
       return;
     }
@@ -200,7 +200,7 @@ export class RcloneStorage implements RemoteStorage {
       : `${this.#remote}/${this.#rc(path)}`;
   }
 
-  /** The remote control has no call for it; its command line has. */
+  /** The remote control has no call for this; rclone's command line has. */
   async setTime(path: string, mtime: number, signal: AbortSignal): Promise<void> {
     const timestamp = new Date(mtime * 1000).toISOString().slice(0, -1);
     const input = { command: 'touch', arg: ['--no-create', this.#below(path)], opt: { timestamp } };
@@ -217,7 +217,7 @@ export class RcloneStorage implements RemoteStorage {
         ...(typeof total === 'number' ? { total } : {}),
       };
     } catch (error) {
-      // Many storages do not tell.
+      // Many storages do not report it.
       if (isFailure(error, 'target-failed') || isFailure(error, 'target-missing')) return { kind: this.#kind };
       throw error;
     }
@@ -242,7 +242,7 @@ function hashOf(hashes: Readonly<Record<string, string>> | undefined, rules: Tar
   return undefined;
 }
 
-/** Dates of JavaScript end at milliseconds. */
+/** JavaScript dates have a resolution of milliseconds. */
 function exactTime(text: string, time: number): number {
   const fraction = /\.(\d+)/.exec(text)?.[1];
   return fraction === undefined ? time : Math.floor(time) + Number(`0.${fraction}`);

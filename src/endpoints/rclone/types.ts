@@ -1,32 +1,36 @@
 import type { PlatformName } from '../../names/platforms.js';
 
-/** How a connection's fields become parameters of one of rclone's storages. */
+/** Maps a connection's fields to parameters of one of rclone's storages. */
 export interface StorageType {
-  /** As rclone calls it; the connection's platform otherwise. */
+  /** rclone's name of the type; default: the connection's platform. */
   readonly type?: string;
   readonly platform: PlatformName;
-  /** Parameters for the account and its password. */
+  /** Parameters for the user name and its password. */
   readonly username?: string;
   readonly password?: string;
-  /** What the URI is: an address for a parameter, `host:folder`, or a path (for object stores: bucket and folder). */
+  /**
+   * Meaning of the URI: an address for a parameter, `host:folder`, or a path (for object stores: bucket and folder).
+   */
   readonly uri: 'address' | 'host' | 'path';
   /** The parameter that takes the address. */
   readonly address?: string;
-  /** Told unless the connection says otherwise; where it has another value for the first one, none is. */
+  /** Default parameters. If the connection sets the first one to another value, none of them is used. */
   readonly preset?: Readonly<Record<string, string>>;
-  /** A file is seen under its name only when it is complete. */
+  /** A file appears under its name only when it is complete. */
   readonly publishes?: true;
-  /** A file's own time stands in metadata that costs a request a file: the time of storing is taken instead. */
+  /**
+   * A file's own time is kept in metadata that costs one request for each file: the time of storing is used instead.
+   */
   readonly storeTime?: true;
-  /** The server itself refuses to remove a folder with something in it. */
+  /** The server itself refuses to remove a folder that is not empty. */
   readonly refusesFull?: true;
   /** The server has symbolic links. */
   readonly hasLinks?: true;
-  /** rclone takes and shows names as the server has them; of other storages it doubles its quote character. */
+  /** rclone passes names through unchanged; for other storages it doubles its quote character. */
   readonly rawNames?: true;
   /** A person signs in with a browser. */
   readonly signsIn?: true;
-  /** Its errors may be quoted: the host is fixed, or its key is checked. */
+  /** Error texts may be quoted: the host is fixed, or its key is checked. */
   readonly quotes?: boolean;
 }
 
@@ -36,7 +40,7 @@ export const STORAGE_TYPES: Readonly<Record<string, StorageType>> = {
     username: 'access_key_id',
     password: 'secret_access_key',
     uri: 'path',
-    // Of a server that is not known to escape them, lists in XML lose control characters, or break off at them.
+    // Listings in XML lose control characters, or are truncated at them, unless the server is known to escape them.
     preset: { provider: 'Other', encoding: 'Slash,InvalidUtf8,Dot,Ctl,Del' },
     publishes: true,
     storeTime: true,
@@ -86,7 +90,7 @@ export const STORAGE_TYPES: Readonly<Record<string, StorageType>> = {
     username: 'user',
     password: 'pass',
     uri: 'host',
-    // Otherwise a link on the server would be shown as what it leads to.
+    // Otherwise a link on the server would be shown as its target.
     preset: { skip_links: 'true' },
     quotes: true,
     hasLinks: true,
@@ -99,7 +103,7 @@ export const STORAGE_TYPES: Readonly<Record<string, StorageType>> = {
 /** Any other storage of rclone: all its parameters are options. */
 export const OTHER_TYPE: StorageType = { platform: 'rclone', username: 'user', password: 'pass', uri: 'path' };
 
-/** Storages of rclone that are no place of their own, or for which there is a better way here. */
+/** Storages of rclone that only wrap other storages, or that are better supported here in another way. */
 export const REFUSED_TYPES: Readonly<Record<string, string>> = {
   local: 'use the platform fs',
   alias: 'name the storage itself',
@@ -108,10 +112,10 @@ export const REFUSED_TYPES: Readonly<Record<string, string>> = {
   procore: 'it is not a target',
 };
 
-/** Options by which another host than the storage's own would answer. */
+/** Options that redirect requests to another host than the storage's own. */
 const LEADS_AWAY = /url|endpoint|host|proxy|server/i;
 
-/** The type of a connection that has these options. */
+/** The storage type of a connection with these options. */
 export function storageType(platform: string, options: readonly string[]): StorageType {
   const type = STORAGE_TYPES[platform] ?? OTHER_TYPE;
   const isLedAway = type.uri === 'path' && options.some((name) => LEADS_AWAY.test(name));
@@ -120,5 +124,8 @@ export function storageType(platform: string, options: readonly string[]): Stora
 
 export const signsIn = (platform: string): boolean => STORAGE_TYPES[platform]?.signsIn === true;
 
-/** `HOST`, `USER@HOST:PORT`, `HOST:FOLDER`, `sftp://HOST/FOLDER`: user, host, port, folder from the top, folder of the user. */
+/**
+ * `HOST`, `USER@HOST:PORT`, `HOST:FOLDER`, `sftp://HOST/FOLDER`. Groups: user, host, port, absolute folder, folder
+ * relative to the user's home.
+ */
 export const HOST_URI = /^(?:[a-z]+:\/\/)?(?:([^@/]+)@)?(\[[^\]]+\]|[^:/]+)(?::(\d+))?(?::?(\/.*)|:(.*))?$/;

@@ -4,8 +4,9 @@ import type { Readable } from 'node:stream';
 import type { MakeFolder } from '../temporary.js';
 
 /**
- * Reads a file by way of a copy in a folder that is gone when this resolves: the open file stays until it is closed.
- * @param copy puts it into the folder, under `name`
+ * Reads a file through a copy in a folder that is removed before this resolves: the data stays until the open file is
+ * closed.
+ * @param copy creates the copy in the folder, under `name`
  */
 export async function readByCopy(
   name: string,
@@ -22,7 +23,7 @@ export async function readByCopy(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  // Last of all: the error of a stream that ends before anybody listens to it would end the process.
+  // Last step: the error of a stream that fails before the caller listens to it would end the process.
   if (!signal.aborted) return handle.createReadStream({ start, signal });
   await handle.close();
   throw signal.reason;

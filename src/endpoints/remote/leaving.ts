@@ -7,9 +7,9 @@ import type { DiscardOptions, Emptied, TargetItem, Trash, WriteOptions } from '.
 import { overdue, type TrashNote, trashNoteOf } from '../trash.js';
 import type { RemoteStorage, StorageEntry } from './storage.js';
 
-/** What of a remote target itself is needed here. */
+/** The operations of a remote target that `RemoteLeaving` needs. */
 export interface RemoteTree {
-  /** @param withOwn what is the target's own as well, but for parts */
+  /** @param withOwn includes items with the target's own names, except parts */
   list(path: string, signal: AbortSignal, withOwn?: boolean): AsyncIterable<TargetItem>;
   stat(path: string, signal: AbortSignal): Promise<TargetItem | undefined>;
   move(from: string, to: string, signal: AbortSignal): Promise<void>;
@@ -20,11 +20,11 @@ export interface RemoteTree {
   putSmall(path: string, text: string, signal: AbortSignal): Promise<void>;
 }
 
-/** How items leave their place in a storage, and what becomes of them in its trash. */
+/** Detaches items of a storage, and manages its trash. */
 export class RemoteLeaving {
   readonly #storage: RemoteStorage;
   readonly #tree: RemoteTree;
-  /** Notes in the trash that are there. */
+  /** Notes that exist in the trash. */
   readonly #noted = new Set<string>();
 
   constructor(storage: RemoteStorage, tree: RemoteTree) {
@@ -38,7 +38,7 @@ export class RemoteLeaving {
     makeFolders: (path, signal) => this.#tree.makeFolders(path, signal),
   };
 
-  /** @param found what is there */
+  /** @param found the entry at the path */
   async discard(seen: TargetItem, found: StorageEntry, { isSeen, trash, signal }: DiscardOptions): Promise<void> {
     const { path, folder } = seen;
     if (found.folder !== folder || found.unusable !== seen.unusable) throw this.#changed(path);
@@ -48,14 +48,14 @@ export class RemoteLeaving {
     };
     const before = folder ? await this.#lookBelow(path, signal, check) : this.#identity(found);
     if (!trash && !this.#storage.renames) {
-      // To move would be to copy: each file goes right after a look.
+      // A move would be a copy: each file is removed right after a check instead.
       if (!folder) return this.#storage.removeFile(path, signal);
       return this.#removeBelow(path, check, signal);
     }
     const place = trash && (await this.#trashPlace(path, trash, signal));
     const takeTo = (to: string): Promise<boolean> =>
       takeAway({ from: path, to, seen: before }, this.#movement, this.#changed(path), signal);
-    // Where to move a folder is to copy all that is in it, that is done once.
+    // Where moving a folder means copying its content, it is moved only once, straight into the trash.
     if (place !== undefined && folder && !this.#storage.renames) return void (await takeTo(place));
     await this.#aside(path, { seen: before, trash }, async (away) => {
       if (!(await takeTo(away))) return;
@@ -73,7 +73,7 @@ export class RemoteLeaving {
       check(item);
       if (item.folder) await this.#removeBelow(item.path, check, signal);
       else {
-        // The list may be old by now.
+        // The listing may be out of date by now.
         const now = await this.#storage.look(item.path, signal);
         if (!now) continue;
         check({ ...now, path: item.path });
@@ -83,7 +83,10 @@ export class RemoteLeaving {
     await this.#tree.removeFolder(folder, signal);
   }
 
-  /** An empty folder leaves where the storage would remove what came into it meanwhile. */
+  /**
+   * Removes an empty folder. Where the storage would also remove items created in it meanwhile, the folder is detached
+   * first.
+   */
   async removeFolder(path: string, notEmpty: Failure, signal: AbortSignal): Promise<void> {
     const look = async (at: string, one: AbortSignal): Promise<string> =>
       (await this.#storage.entries(at, one)).length === 0 ? 'empty' : 'full';
@@ -98,9 +101,9 @@ export class RemoteLeaving {
   }
 
   /**
-   * Puts a file in place of another one, which is aside meanwhile: over the net there is no second name for it, only a move.
-   * What was there stays there until then where it cannot be moved in one step and is not to be kept.
-   * @param there what is there, if it was looked at
+   * Puts a file in place of another one, which is detached meanwhile: remote storages have no hard links, only moves.
+   * Where the old file cannot be renamed and is not to be kept, it stays in place until it is overwritten.
+   * @param there the entry at the path, if it was looked up
    */
   async replacing<T>(
     path: string,
@@ -122,10 +125,10 @@ export class RemoteLeaving {
         done = await put();
       } catch (error) {
         try {
-          // Somebody has taken the name: what was to be kept of what had it before goes where it was to go.
+          // Another process has taken the name: a replaced file that is to be kept goes to the trash.
           await (trash && isFailure(error, 'target-changed') ? throwAway() : bringBack(away, path, this.#movement));
         } catch (cause) {
-          // It stays aside, which the next listing finishes; the first error tells why.
+          // The file stays detached until the next listing handles it; the first error tells the reason.
           if (!isFailure(cause)) throw cause;
         }
         throw error;
@@ -135,7 +138,7 @@ export class RemoteLeaving {
     });
   }
 
-  /** Not to be interrupted: what is left is in the way until the next listing. */
+  /** Ignores the caller's signal: leftovers would remain until the next listing. */
   readonly #asideFolders: AsideFolders = {
     make: (path) => this.#tree.makeFolders(path, new AbortController().signal),
     remove: async (path) => {
@@ -150,7 +153,7 @@ export class RemoteLeaving {
     return aside(path, leaver, this.#asideFolders, use);
   }
 
-  /** What somebody left aside who is gone. */
+  /** Handles items that were detached by a process that no longer runs. */
   async finish(path: string, signal: AbortSignal): Promise<void> {
     const finishing = {
       ...this.#movement,
@@ -162,7 +165,7 @@ export class RemoteLeaving {
     await finish(path, finishing, signal);
   }
 
-  /** Undefined: there is none. */
+  /** Undefined: there is no such item. */
   async #look(path: string, signal: AbortSignal): Promise<string | undefined> {
     const found = await this.#storage.look(path, signal);
     return found?.folder ? this.#lookBelow(path, signal) : found && this.#identity(found);
@@ -177,7 +180,7 @@ export class RemoteLeaving {
     );
   }
 
-  /** What tells a file from another one. Where times are those of storing, a move may change them; a copy, hashes. */
+  /** Identity of a file. A move may change times where the storage sets them itself; a copy may change hashes. */
   #identity({ size, mtime, hash }: StorageEntry): string {
     return JSON.stringify([size, this.#storage.rules.setsTimes && mtime, this.#storage.renames && hash?.value]);
   }
@@ -186,21 +189,21 @@ export class RemoteLeaving {
     return new Failure('target-changed', { target: this.#storage.root, path });
   }
 
-  /** From where it was aside into the trash of a day. @param place that was free there a moment ago */
+  /** Moves a detached item into the trash of a day. @param place a path that was free a moment ago */
   async #throwAway(away: string, path: string, day: string, signal: AbortSignal, place?: string): Promise<void> {
     for (let to = place, last: string | undefined; ; to = undefined) {
       const free = to ?? (await this.#placeFor(path, day, signal));
       try {
         return await this.#tree.move(away, free, signal);
       } catch (error) {
-        // The same place again: the server says that it is free, and that it is not.
+        // The same path again: the server reports it both as free and as taken.
         if (!isFailure(error, 'target-exists') || free === last) throw error;
         last = free;
       }
     }
   }
 
-  /** A free place in the trash, and a note of how long what goes there stays. */
+  /** A free path in the trash, and a note of how long items there are kept. */
   async #trashPlace(path: string, trash: Trash, signal: AbortSignal): Promise<string> {
     const place = await this.#placeFor(path, trash.day, signal);
     const note = trashNoteOf(trash);
@@ -209,7 +212,10 @@ export class RemoteLeaving {
     return place;
   }
 
-  /** The name says all: what has it already stays. It is given by a rename: to write there would follow a link. */
+  /**
+   * The note's content is in its name: an existing file with that name stays. It is created by a rename, because a
+   * write would follow a link.
+   */
   async #putNote({ path, text }: TrashNote, signal: AbortSignal): Promise<void> {
     if (await this.#storage.look(path, signal)) return;
     if (this.#storage.publishes) return this.#tree.putSmall(path, text, signal);
@@ -240,7 +246,7 @@ export class RemoteLeaving {
     this.#tree.forget(TRASH);
     for (const { day, hasFolder, notes } of over) {
       if (hasFolder) await this.#storage.purge(`${TRASH}/${day}`, signal);
-      // The notes last: without them it would be kept again.
+      // Notes are removed last: without them the folder would be kept again.
       for (const note of notes) await this.#storage.removeFile(`${TRASH}/${note}`, signal);
     }
     return over.filter(({ hasFolder }) => hasFolder).map(({ day, days, jobs }) => ({ day, days, jobs }));

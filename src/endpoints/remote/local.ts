@@ -3,7 +3,7 @@ import type { OpenOptions, TargetDefinition } from '../definition.js';
 import { type MakeFolder, stagingPath, temporaryIn } from '../temporary.js';
 import { StorageStaging } from './staging.js';
 
-/** Where a target that programs reach keeps what it needs on this machine. */
+/** Private local folder for a target that is accessed through programs. */
 export const temporaryOf = (options: OpenOptions): MakeFolder => temporaryIn(stateOf(options));
 
 /** Bytes are staged where the next process finds them for the same definition. */

@@ -4,32 +4,32 @@ const DAY_MS = 86_400_000;
 const DATED = /^(.*)-(\d{4}-\d\d-\d\d)$/;
 
 /**
- * The names of parts on a storage that says of a file only what time its content has: each bears the day on which it was
- * begun. Those that a list shows are continued under the name that they have.
+ * Names of parts on a storage that shows only the content's time of a file: each name contains the day on which the
+ * part was started. Listed parts are continued under their existing name.
  */
 export class PartNames {
   readonly #begun = new Map<string, string>();
 
-  /** @param part as `partPath` calls it */
+  /** @param part the name from `partPath` */
   place(part: string): string {
     const place = this.#begun.get(part) ?? `${part}-${new Date().toISOString().slice(0, 10)}`;
     this.#begun.set(part, place);
     return place;
   }
 
-  /** It has its name, or is gone. */
+  /** The part was renamed, or is removed. */
   done(part: string): void {
     this.#begun.delete(part);
   }
 
   /**
-   * A part that is listed. @returns whether nobody has continued it for long, so that it is in the way
-   * @param mtime of its content: it says how old the part is at most, where no day does
+   * Records a listed part. @returns whether it has not been continued for long, so that it can be removed
+   * @param mtime of its content: an upper bound for the part's age, where its name has no day
    */
   isOld(path: string, mtime: number | undefined): boolean {
     const [, part, day] = DATED.exec(path) ?? [];
     const limit = Date.now() - PART_DAYS * DAY_MS;
-    // What was moved aside before it was called otherwise may be somebody's.
+    // An item that an older version detached may belong to a user.
     if (path.includes(FORMER_ASIDE)) return false;
     if (part === undefined) return mtime !== undefined && mtime * 1000 < limit;
     if (Date.parse(day!) + DAY_MS < limit) return true;

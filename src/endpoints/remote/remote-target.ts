@@ -33,13 +33,13 @@ import { PartNames } from './parts.js';
 import type { StorageStaging } from './staging.js';
 import type { RemoteStorage, StagedContent, StorageEntry } from './storage.js';
 
-/** A target that a program or protocol reaches: what all of them have in common. */
+/** A target that is reached through a program or protocol: the part that all of these share. */
 export class RemoteTarget implements Target {
   readonly rules: TargetRules;
   readonly root: string;
   readonly #storage: RemoteStorage;
   readonly #staging: StorageStaging;
-  /** Folders that are known to be folders of this root. */
+  /** Folders known to exist below this root. */
   readonly #folders = new Set<string>(['']);
   readonly #parts = new PartNames();
   readonly #leaving: RemoteLeaving;
@@ -80,7 +80,7 @@ export class RemoteTarget implements Target {
     const parts: StorageEntry[] = [];
     const items: TargetItem[] = [];
     for (const entry of entries) {
-      // A server may call an item what it likes.
+      // A server may list an item under any name.
       const unusable = isName(entry.name) ? {} : { unusable: 'name' as const };
       if (entry.name.startsWith(PART_PREFIX)) parts.push(entry);
       else if (withOwn || !isOwn(entry.name)) items.push({ ...entry, ...unusable, path: childPath(path, entry.name) });
@@ -129,7 +129,7 @@ export class RemoteTarget implements Target {
       if (this.#storage.publishes) {
         const there = options.expected === undefined ? undefined : await this.#checkPlace(path, options);
         const put = () => this.#put(parcel, path, path, options);
-        // The name is missing for as long as the bytes take: only where the old ones are to be kept.
+        // The name does not exist while the bytes are stored. This path is taken only where the replaced file is kept.
         return options.trash === undefined ? put() : this.#leaving.replacing(path, there, options, put);
       }
       const part = partPath(path, options);
@@ -138,31 +138,32 @@ export class RemoteTarget implements Target {
       try {
         await this.#publish(place, path, options);
       } catch (error) {
-        // What is there now is another file than the one that these bytes were to replace.
+        // The file at the path is no longer the one that these bytes were to replace.
         if (isFailure(error, 'target-changed')) await this.#storage.removeFile(place, signal);
         throw error;
       }
       this.#parts.done(part);
-      // Size, hash and a time that was set go with the name.
+      // Size, hash and a time that was set are kept across a rename.
       if (this.rules.setsTimes) return withName(stored, path);
       const item = await this.#storage.look(path, signal);
-      // Somebody was there right after.
+      // Another process changed the file right after the rename.
       if (item?.size !== options.size) throw this.#changed(path);
       return { ...item, path };
     });
   }
 
-  /** Stores bytes at a place, as the file `path` or a part of it, and sees that they are there. */
+  /** Stores bytes at a place, as the file `path` or a part of it, and verifies that they arrived. */
   async #put(parcel: StagedContent, place: string, path: string, options: WriteOptions): Promise<TargetItem> {
     await this.#storage.put(parcel, place, options.signal);
     const stored = await this.#storage.look(place, options.signal);
-    // The program has seen that all arrived: under its name it is somebody else's by now. A part is nobody else's.
+    // The program has verified that all bytes arrived. Under the final name another process may have replaced them
+    // since; a part has only one writer.
     if (place === path && stored?.size !== options.size) throw this.#changed(path);
     this.#checkStored(stored, path, options);
     return { ...stored!, path };
   }
 
-  /** Gives a part its name; what has it leaves. */
+  /** Renames a part to its final name; a file with that name is detached first. */
   async #publish(part: string, path: string, options: WriteOptions): Promise<void> {
     await this.#leaving.replacing(path, await this.#checkPlace(path, options), options, async () => {
       try {
@@ -177,7 +178,7 @@ export class RemoteTarget implements Target {
     return new Failure('target-changed', { target: this.root, path });
   }
 
-  /** @returns what is there */
+  /** @returns the entry at the path */
   async #checkPlace(path: string, { expected, signal }: WriteOptions): Promise<StorageEntry | undefined> {
     const there = await this.#storage.look(path, signal);
     if (there?.folder || there?.unusable)
@@ -202,7 +203,7 @@ export class RemoteTarget implements Target {
       throw damaged(`another ${hash.kind} than that of the source`);
   }
 
-  /** No folder on the way may be a link: none is shown as a folder. */
+  /** No folder of the path may be a symbolic link: links are not shown as folders. */
   async #checkLinks(path: string, signal: AbortSignal): Promise<void> {
     if (!this.#storage.hasLinks || path === '') return;
     await this.#checkLinks(parentOf(path), signal);
@@ -220,14 +221,14 @@ export class RemoteTarget implements Target {
     await this.#makeFolders(path, signal);
   }
 
-  /** It is on another machine, whose accounts are not those of this one. */
+  /** No effect: the items are on another machine, whose accounts differ from those of this one. */
   protect(): Promise<void> {
     return Promise.resolve();
   }
 
   async #makeFolders(path: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    // An object store has none, and shows those that its files imply.
+    // An object store has no folders of its own; it shows those that its keys imply.
     if (this.#folders.has(path) || !this.rules.emptyFolders) return;
     const found = await this.#storage.look(path, signal);
     if (found?.unusable) throw new Failure('target-outside', { target: this.root, path });
@@ -235,7 +236,7 @@ export class RemoteTarget implements Target {
     if (!found) {
       await this.#makeFolders(parentOf(path), signal);
       await this.#storage.makeFolder(path, signal);
-      // Some servers show no links, and make nothing where one leads to a folder.
+      // Some servers do not show links, and creating a folder does nothing where a link leads to one.
       if (this.#storage.hasLinks && (await this.#storage.look(path, signal))?.folder !== true)
         throw new Failure('target-outside', { target: this.root, path });
     }
@@ -319,7 +320,7 @@ export class RemoteTarget implements Target {
 
   async test(signal: AbortSignal): Promise<TargetTest> {
     const seen = { root: this.root, ...(await this.#storage.about(signal)) };
-    // To see that the root is there is part of the test, also where nothing says how much room it has.
+    // The test requires that the root exists, also where the storage does not report free space.
     await this.#storage.entries('', signal);
     const name = `${PART_PREFIX}probe-${randomBytes(6).toString('hex')}`;
     try {
@@ -338,12 +339,12 @@ export class RemoteTarget implements Target {
   }
 }
 
-/** An item under its name after it was a part. */
+/** The item under its final name after a part was renamed. */
 function withName({ hidden: _, ...entry }: StorageEntry, path: string): TargetItem {
   const name = nameOf(path);
   return { ...entry, name, path, ...(name.startsWith('.') ? { hidden: true } : {}) };
 }
 
-/** Whether a server's name for an item is a name. */
+/** Whether a name from a server is a valid name of an item. */
 const isName = (name: string): boolean =>
   name !== '' && name !== '.' && name !== '..' && !/[/\0\p{Cs}\ufffd]/u.test(name);

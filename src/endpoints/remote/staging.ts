@@ -9,7 +9,7 @@ import { contentKey, continues } from '../paths.js';
 import type { Content, ContentForm, WriteOptions } from '../target.js';
 import type { StagedContent } from './storage.js';
 
-/** After these what was staged is of no use to another attempt, or in its way. */
+/** After these failures the staged bytes are useless for another attempt, or prevent it. */
 const FINAL = new Set<FailureCode>([
   'target-damaged',
   'disk-full',
@@ -25,19 +25,19 @@ const FINAL = new Set<FailureCode>([
 ]);
 
 /**
- * The local folder (0700) where the bytes for a storage are made complete before any of them is sent. What broke off
- * while it was fetched or sent goes on from there, also in the next process.
+ * The local folder (0700) where the bytes for a storage are completed before any of them is sent. An interrupted fetch
+ * or transfer continues from there, also in the next process.
  */
 export class StorageStaging {
   readonly #folder: string;
   readonly #target: string;
   readonly #busy = new Set<string>();
-  /** Staged for an attempt that may come as long as this is open. */
+  /** Files staged for an attempt that may follow while this is open. */
   readonly #passing = new Set<string>();
 
   /**
-   * @param folder is made when it is first used; it needs room for the largest files that are sent at once
-   * @param target tells targets apart that share the folder
+   * @param folder is created on first use; it needs room for the largest files that are sent in parallel
+   * @param target distinguishes targets that share the folder
    */
   constructor(folder: string, target: string) {
     this.#folder = folder;
@@ -58,7 +58,8 @@ export class StorageStaging {
   }
 
   /**
-   * Runs `send` with the content as a local file: the content's own where the storage reads that, else one made here.
+   * Calls `send` with the content as a local file: the content's own where the storage can read that, else one created
+   * here.
    * @throws Failure `target-damaged`, `disk-full`
    */
   async with<T>(
@@ -85,7 +86,8 @@ export class StorageStaging {
     } catch (error) {
       const isFinal = isFailure(error) && FINAL.has(error.code);
       if (isFinal || !continues(options)) await this.#remove(file);
-      // Interrupted, or the target is away: it goes on from here, be it in days. All else is tried again by the same run.
+      // After an interruption, or while the target is unreachable, the file stays for days. After any other failure the
+      // same run tries again.
       else if (!signal.aborted && !isFailure(error, 'target-unreachable')) this.#passing.add(file);
       throw error;
     } finally {
@@ -93,7 +95,10 @@ export class StorageStaging {
     }
   }
 
-  /** The same for the same content of one writer at the same place. After a power cut bytes may be missing: not from before a boot. */
+  /**
+   * The path of the staged file: the same for the same content, writer and target path. It differs after a reboot,
+   * because bytes may be missing after a power failure.
+   */
   async #place(path: string, options: WriteOptions): Promise<string> {
     const folder = await this.folder();
     const key = [bootId(), this.#target, path, ...contentKey(options)];
@@ -114,23 +119,23 @@ export class StorageStaging {
   }
 }
 
-/** What of content a storage reads where it lies. */
+/** What a storage requires of content to read it in place. */
 export interface StorageNeeds {
   /** For messages. */
   readonly target: string;
-  /** The file must bear the content's time. */
+  /** The file must have the content's time. */
   readonly needsTime: boolean;
   readonly reads: readonly ContentForm[];
 }
 
-/** Where another program can open the content, if it reads what is there. */
+/** The path by which another program can open the content, if the storage reads that form. */
 function ownFile({ file, descriptor }: Content, reads: readonly ContentForm[]): string | undefined {
   if (file !== undefined && reads.includes('file')) return file;
   if (descriptor !== undefined && reads.includes('descriptor')) return `/proc/${process.pid}/fd/${descriptor}`;
   return undefined;
 }
 
-/** Makes the content complete in a file; what an earlier attempt brought there is kept. */
+/** Completes the content in a file; the bytes of an earlier attempt are kept. */
 async function fetch(file: string, path: string, content: Content, options: WriteOptions, target: string) {
   const { size, mtime, hash, signal } = options;
   const damaged = damagedAt(target, path);

@@ -10,7 +10,7 @@ export interface SshAddress {
   /** `user@host` or `host`. */
   readonly login: string;
   readonly port: string | undefined;
-  /** Path of the root there. */
+  /** Path of the root on the server. */
   readonly folder: string;
   readonly keyFile: string | undefined;
   readonly knownHosts: string | undefined;
@@ -29,24 +29,26 @@ const WORDS: readonly (readonly [RegExp, FailureCode])[] = [
   [/./, 'target-unreachable'],
 ];
 
-/** Exit statuses of rsync for errors of the connection, and of ssh. */
+/** Exit statuses of rsync for connection errors, and of ssh. */
 const BROKEN = new Set([5, 10, 12, 30, 35, 255]);
 
-/** Bytes of the longest path of a socket that ssh listens at: unix(7) takes 107, and 17 are of its own making. */
+/** Longest path of ssh's control socket, bytes: unix(7) permits 107, and ssh appends 17. */
 const SOCKET_PATH_BYTES = 90;
 
-/** All commands share one connection; where the socket's path is too long, each has its own. */
+/** All commands share one connection; where the socket's path is too long, each opens its own. */
 const sharedConnection = (socket: string): Readonly<Record<string, string>> =>
   Buffer.byteLength(socket) > SOCKET_PATH_BYTES
     ? { ControlMaster: 'no', ControlPath: 'none' }
     : { ControlMaster: 'auto', ControlPath: socket, ControlPersist: '30' };
 
-/** Runs rsync and commands on a server, over one ssh connection that is kept for a while. */
+/** Runs rsync and commands on a server, over one ssh connection that is kept open for a while. */
 export class SshHost {
   readonly shown: string;
-  /** The root, as rsync names a source. */
+  /** The root in rsync's notation of a source. */
   readonly source: string;
-  /** A local folder that is not there: with names on its standard input, rsync asks for a destination also for a list. */
+  /**
+   * A local folder that does not exist: with names on its standard input, rsync needs a destination also for a list.
+   */
   readonly nowhere: string;
   readonly #address: SshAddress;
   readonly #private: string;
@@ -75,19 +77,19 @@ export class SshHost {
     return new SshHost(address, await temporary('ssh'));
   }
 
-  /** A path below the root, as rsync names a destination. */
+  /** A path below the root, in rsync's notation of a destination. */
   place(path: string): string {
     return `${this.#address.login}:${this.#address.folder}/${path}`;
   }
 
-  /** @param names what goes to its standard input, for `--files-from` */
+  /** @param names written to standard input, for `--files-from` */
   rsync(words: readonly string[], names: string, path: string, signal: AbortSignal): Promise<string> {
     const shell = this.#ssh.map((word) => `'${word.replaceAll("'", "''")}'`).join(' ');
-    // -s: paths go by rsync's own protocol and not through the server's shell.
+    // -s: paths are sent by rsync's own protocol and not through the server's shell.
     return this.#run(['rsync', '-s', '--timeout=60', '-e', shell, ...words], `${names}\0`, path, signal);
   }
 
-  /** A command of the server's shell with paths below the root after it. */
+  /** Runs a command in the server's shell, with paths below the root as its arguments. */
   run(command: string, paths: readonly string[], path: string, signal: AbortSignal): Promise<string> {
     const root = this.#address.folder;
     const quoted = paths.map((one) => quote(`./${one}`)).join(' ');
@@ -95,7 +97,7 @@ export class SshHost {
     return this.#run([...this.#ssh, this.#address.login, line], '', path, signal);
   }
 
-  /** Makes the root, `path` below a folder that must be there. */
+  /** Creates the root: `path` below a folder that must exist. */
   make(path: string, signal: AbortSignal): Promise<string> {
     const top = this.#address.folder.slice(0, -path.length - 1) || '/';
     const line = `cd ${quote(top.startsWith('/') ? top : `./${top}`)} && mkdir -p -- ${quote(`./${path}`)}`;
@@ -123,7 +125,7 @@ export class SshHost {
     if (code === 'ENOENT')
       return new Failure('program-missing', { program: 'rsync or ssh', package: 'rsync openssh-client' });
     const [, found] = WORDS.find(([words]) => words.test(said)) ?? [undefined, 'target-unreachable' as const];
-    // A root that is not there ends the connection, too.
+    // A missing root ends the connection as well.
     if (/change_dir .* failed: No such file/.test(said)) return new Failure('target-missing', details);
     const isBroken = typeof code === 'number' && BROKEN.has(code);
     if (found === 'target-unreachable' && !isBroken) return new Failure('target-failed', details);
@@ -152,7 +154,7 @@ async function result(child: ChildProcess): Promise<{ code: number | string | nu
   return { code, out: Buffer.concat(out).toString('utf8'), said };
 }
 
-/** For a POSIX shell. */
+/** Quotes a text for a POSIX shell. */
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** rsync expands wildcards of a source on the server. */

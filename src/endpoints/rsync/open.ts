@@ -11,19 +11,20 @@ import { SSH_URI } from './uri.js';
 
 /**
  * A folder of a server, by rsync over ssh. URI: `[user@]host:/folder`. Options: `port`, `key_file`, `known_hosts_file`;
- * what is left out is as ssh_config(5) has it. There are no passwords: ssh takes keys.
+ * defaults are those of ssh_config(5). Passwords are not supported: ssh uses keys.
  */
 export async function openRsync(definition: TargetDefinition, options: OpenOptions): Promise<RemoteTarget> {
   const { uri, username, options: given = {} } = definition;
   const match = SSH_URI.exec(uri);
   if (!match) throw new Failure('usage', { what: `"${redactedUri(uri)}" is not [USER@]HOST:FOLDER` });
-  // What stands there would be in the command line of ssh.
+  // A password in the URI would be on ssh's command line.
   if (options.password || /^[^@:/]*:[^/]*@[^@/]*:/.test(uri))
     throw new Failure('usage', { what: 'rsync takes no password: use a key, --option key_file=FILE' });
   const path = options.path ?? '';
   checkPath(path, redactedUri(uri));
   const user = username ?? match[1];
-  // rsync takes what is before the first colon for the host, and a slash before it for a folder of this machine.
+  // rsync takes the text before the first colon as the host, and with a slash before the colon the whole as a local
+  // path.
   if (user !== undefined && /^-|[:/\s]/.test(user)) throw new Failure('usage', { what: `"${user}" is no user name` });
   const top = match[3]!.replace(/(?!^)\/+$/, '');
   const temporary = temporaryOf(options);

@@ -17,15 +17,18 @@ const LIST = [
   '--files-from=-',
 ];
 
-/** Looks on the server itself, at the last moment: what is there is not replaced, nor moved into where it is a folder. */
+/**
+ * Checks on the server itself, right before the move: an existing item is not replaced, and nothing is moved into an
+ * existing folder.
+ */
 const MOVE = `sh -c 'if [ -e "$2" ] || [ -L "$2" ]; then echo "File exists" >&2; exit 1; fi; exec mv -f -- "$1" "$2"' sh`;
 
 /**
- * A server with sshd and rsync. Bytes and lists come by rsync, whose names go through its standard input and so past
- * every shell and wildcard; moves and removals are commands of POSIX by ssh.
+ * A server with sshd and rsync. Bytes and listings are transferred by rsync, which reads names from its standard input,
+ * so that no shell or wildcard applies to them; moves and removals are POSIX commands over ssh.
  */
 export class RsyncStorage implements RemoteStorage {
-  // Lists show whole seconds; a part is completed by rsync's own checksums. What lies behind it may be a Mac.
+  // Listings show whole seconds; a part is completed by rsync's own checksums. The server may be a Mac.
   readonly rules = rulesOf('rsync', { normalizes: true, timeGrain: 1, replacesAtOnce: true, resumes: true });
   readonly publishes = false;
   readonly renames = true;
@@ -87,7 +90,7 @@ export class RsyncStorage implements RemoteStorage {
   }
 
   async put({ file }: StagedContent, path: string, signal: AbortSignal): Promise<void> {
-    // In place: what a broken connection left is compared by checksums, and only what is missing is sent.
+    // In place: bytes left by a broken connection are compared by checksums, and only missing ones are sent.
     const words = ['--times', '--inplace', '--ignore-times', '--no-whole-file', file, this.#host.place(path)];
     await this.#host.rsync(words, '', path, signal);
   }
@@ -136,7 +139,7 @@ interface Line extends Omit<StorageEntry, 'name'> {
   readonly path: string;
 }
 
-/** Lines of `rsync --list-only` (in UTC): mode, size, date, time, path; bytes that do not print come as `\#012`. */
+/** Lines of `rsync --list-only` (in UTC): mode, size, date, time, path; unprintable bytes are shown as `\#012`. */
 export function parseRsyncList(text: string): Line[] {
   return text.split('\n').flatMap((line) => {
     const match = LINE.exec(line);

@@ -43,10 +43,10 @@ const STATUS: Readonly<Record<string, FailureCode>> = {
   UNSUCCESSFUL: 'target-unreachable',
 };
 
-/** Lines that name files, and say nothing of failures: of listings, and what is transferred. */
+/** Lines that contain names and no failures: those of listings and of transfers. */
 const NAMES = /^(?: {2}|(?:getting|putting) file ).*$/gm;
 
-/** The failure that smbclient printed, if it did. */
+/** The failure in smbclient's output, if there is one. */
 export function smbFailure(text: string, target: string, path: string): Failure | undefined {
   const status = /NT_STATUS_([A-Z0-9_]+)/.exec(text.replace(NAMES, ''))?.[1];
   if (status === undefined) return undefined;

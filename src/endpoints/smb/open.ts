@@ -33,7 +33,7 @@ export async function openSmb(definition: TargetDefinition, options: OpenOptions
     if (port !== undefined) words.push('-p', port);
     if (username === undefined) words.push('-N');
     else {
-      // A password in the command line would be for all to see.
+      // All users can see a command line, so the password is not in it.
       const file = join(secret, 'account');
       await writeFile(file, accountFile(username, options.password?.reveal() ?? '', given.domain), { mode: 0o600 });
       words.push('-A', file);
@@ -43,7 +43,7 @@ export async function openSmb(definition: TargetDefinition, options: OpenOptions
     const storage = new SmbStorage(`//${server}/${share}${base === '' ? '' : `/${base}`}`, words, base, cleanUp);
     try {
       if (path !== '') await makeRoot(top, path, options);
-      // A wrong password or share is said now.
+      // Reports a wrong password or share immediately.
       await storage.entries('', options.signal);
     } catch (error) {
       await storage.close();

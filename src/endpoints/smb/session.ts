@@ -7,15 +7,18 @@ import { smbFailure } from './failures.js';
 const STOP_LIMIT = 2000;
 
 /**
- * One session of the `smbclient` program, which takes one command after the other. It begins with the first command, and
- * again with the next one after the server or the program went away.
+ * One session of the `smbclient` program, which runs one command after the other. It starts with the first command, and
+ * again with the next one after the server or the program ended.
  */
 export class SmbSession {
   readonly #words: readonly string[];
   readonly #target: string;
   #process: ChildProcessWithoutNullStreams | undefined;
   #output = '';
-  /** No command: what smbclient says to it, on a line of its own, ends what it said to the command before. */
+  /**
+   * An unknown command: smbclient's error message for it, on a line of its own, marks the end of the previous command's
+   * output.
+   */
   readonly #mark = `end_${randomBytes(8).toString('hex')}`;
   #wake: (() => void) | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -25,7 +28,7 @@ export class SmbSession {
     this.#target = target;
   }
 
-  /** Runs a command, and gives what it printed. @throws Failure for the NT_STATUS it printed */
+  /** Runs a command and returns its output. @throws Failure for the NT_STATUS in the output */
   run(command: string, path: string, signal: AbortSignal): Promise<string> {
     const turn = this.#turn.then(
       () => this.#run(command, path, signal),
@@ -50,10 +53,10 @@ export class SmbSession {
 
   #check(text: string, path: string): void {
     const failure = smbFailure(text, this.#target, path);
-    // The program does not connect anew by itself.
+    // The program does not reconnect by itself.
     if (failure?.code === 'target-unreachable' || failure?.code === 'target-login') this.#abandon();
     if (failure) throw failure;
-    // It ended without a word of why.
+    // The program ended without an error message.
     if (!this.#process) throw new Failure('target-unreachable', { target: this.#target, why: text.slice(-200) });
   }
 
@@ -63,7 +66,7 @@ export class SmbSession {
   }
 
   #start(): void {
-    // With a pipe it reads and prints in blocks, and would keep an answer back until there is more to do.
+    // With a pipe the program buffers in blocks, and would hold back a reply until more output follows.
     const words = ['-i0', '-oL', 'smbclient', ...this.#words];
     const child = launch('stdbuf', words, { env: smbEnvironment() }, this.#target);
     this.#process = child;
@@ -82,14 +85,14 @@ export class SmbSession {
       });
     child.stdin.on('error', () => undefined);
     child.once('error', (error) => ended(errnoOf(error) === 'ENOENT' ? 'NO_PROGRAM' : String(error)));
-    // stdbuf's words for a program that it does not find: exit status 127.
+    // stdbuf exits with status 127 if it does not find the program.
     child.once('close', (code) => ended(code === 127 ? 'NO_PROGRAM' : ''));
   }
 
-  /** All that is printed until the mark, or the end of the program. */
+  /** Reads the output up to the mark, or to the end of the program. */
   async #answer(signal: AbortSignal): Promise<string> {
     const abort = (): void => {
-      // What it does now cannot be called back: the next command begins a new session.
+      // A running command cannot be cancelled: the next command starts a new session.
       this.#process?.kill('SIGKILL');
       this.#wake?.();
     };
@@ -128,7 +131,7 @@ export class SmbSession {
   }
 }
 
-/** Times are printed in the local zone, and everything in the local language. */
+/** By default times are printed in the local time zone, and messages in the local language. */
 export const smbEnvironment = (): NodeJS.ProcessEnv => ({
   ...process.env,
   TZ: 'UTC',

@@ -10,10 +10,10 @@ import { rulesOf } from '../rules.js';
 import { smbFailure } from './failures.js';
 import { SmbSession, smbEnvironment } from './session.js';
 
-/** No command: smbclient's word for it ends what it says of the one before. */
+/** An unknown command: smbclient's error message for it marks the end of the previous command's output. */
 const END = `end_${randomBytes(8).toString('hex')}`;
 
-/** An SMB share that is not mounted, through the `smbclient` program. */
+/** An SMB share that is not mounted, accessed through the `smbclient` program. */
 export class SmbStorage implements RemoteStorage {
   // `ls` shows whole seconds; a file is replaced by a rename.
   readonly rules = rulesOf('smb', {
@@ -23,14 +23,14 @@ export class SmbStorage implements RemoteStorage {
     replacesAtOnce: true,
     resumes: true,
     parallelWrites: 1,
-    // smbclient opens what it is given, and asks no more about it.
+    // smbclient only opens the file that it is given.
     reads: ['file', 'descriptor'],
   });
   readonly publishes = false;
   readonly renames = true;
   readonly removesFull = false;
   readonly takesTimeOfFile = false;
-  // The server follows links only inside of the share.
+  // The server follows links only within the share.
   readonly hasLinks = false;
   readonly root: string;
   readonly #words: readonly string[];
@@ -52,7 +52,7 @@ export class SmbStorage implements RemoteStorage {
     try {
       return parseSmbList(await this.#run(`ls ${pattern}\\*"`, folder, signal));
     } catch (error) {
-      // Nothing fits the pattern: the folder is empty, or not there. The root of a share has no entries for itself.
+      // No entry matches the pattern: the folder is empty or missing. The root of a share has no entries for itself.
       const isEmpty = isFailure(error) && error.details.why === 'NT_STATUS_NO_SUCH_FILE';
       if (isEmpty && folder === '' && this.#base === '') return [];
       throw error;
@@ -72,11 +72,12 @@ export class SmbStorage implements RemoteStorage {
   }
 
   async open(path: string, start: number, signal: AbortSignal): Promise<Readable> {
-    // A look first: the program's own words come only after the bytes.
+    // A look-up first: the program reports errors only after the bytes.
     const found = await this.look(path, signal);
     if (!found) throw new Failure('target-missing', { target: this.root, path });
     if (found.folder) throw new Failure('target-exists', { target: this.root, path, why: 'it is a folder' });
-    // -E: messages go to standard error, so that the bytes stay alone. In a command line (-c) a semicolon would end it.
+    // -E: messages go to standard error, so that standard output has the bytes alone. With -c a semicolon in a path
+    // would end the command.
     const child = launch('smbclient', [...this.#words, '-E'], { env: smbEnvironment(), signal }, this.root);
     child.stdin.on('error', () => undefined);
     child.stdin.end(`get ${this.#quoted(path)} -\n${END}\n`);
@@ -94,7 +95,7 @@ export class SmbStorage implements RemoteStorage {
     out.once('close', () => child.kill('SIGKILL'));
     child.once('close', () => {
       const failure = smbFailure(said, this.root, path);
-      // It came to the next command: the one before is done.
+      // smbclient has read the next command: the previous one is done.
       if (!failure && said.includes(`${END}: command not found`)) out.end();
       else
         out.destroy(
@@ -107,7 +108,7 @@ export class SmbStorage implements RemoteStorage {
   }
 
   async put({ file, size, mtime, continues }: StagedContent, path: string, signal: AbortSignal): Promise<void> {
-    // What a broken connection left is continued.
+    // The part left by a broken connection is continued.
     const there = continues ? await this.look(path, signal) : undefined;
     const how = there && there.size > 0 && there.size <= size ? 'reput' : 'put';
     await this.#run(`${how} ${localName(file)} ${this.#quoted(path)}`, path, signal);
@@ -150,7 +151,7 @@ export class SmbStorage implements RemoteStorage {
   }
 
   async rename(from: string, to: string, _isFolder: boolean, signal: AbortSignal): Promise<void> {
-    // Without -f it refuses to replace anything.
+    // Without -f the command refuses to replace an item.
     await this.#run(`rename ${this.#quoted(from)} ${this.#quoted(to)}`, to, signal);
   }
 
@@ -162,7 +163,7 @@ export class SmbStorage implements RemoteStorage {
     return { kind: 'SMB', total: total * size, free: free * size };
   }
 
-  /** Ends the session, and leaves what it shares with others. */
+  /** Ends the session, but not what it shares with others. */
   leave(): Promise<void> {
     return this.#session.close();
   }
@@ -177,8 +178,8 @@ export class SmbStorage implements RemoteStorage {
   }
 
   /**
-   * A path for smbclient's command language, in quotes. What cannot stand in a name of a share, quotes and line breaks
-   * among it, is refused: it could become another command.
+   * A path in quotes for smbclient's command language. Characters that a name of a share cannot contain, such as quotes
+   * and line breaks, are refused: they could start another command.
    */
   #quoted(path: string): string {
     const names = [this.#base, path].filter((part) => part !== '').join('/');
@@ -194,13 +195,13 @@ function localName(file: string): string {
   return `"${file}"`;
 }
 
-/** Names are padded with blanks: other characters that look like one belong to the name. */
+/** Names are padded with spaces; other space-like characters belong to the name. */
 const PADDING = / +$/;
 const DATE = / {2}(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
-/** Attributes take seven places, a blank follows, the size takes eight or more. */
+/** Attributes take seven columns, followed by a space; the size takes eight or more. */
 const [ATTRIBUTES, SIZE] = [7, 8];
 
-/** Lines of `ls`: two blanks, the name, attributes, size, date; names are as long as they are. */
+/** Lines of `ls`: two spaces, the name, attributes, size, date; names have no fixed width. */
 export function parseSmbList(text: string): StorageEntry[] {
   const entries: StorageEntry[] = [];
   for (const line of text.split('\n')) {

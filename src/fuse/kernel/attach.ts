@@ -6,7 +6,7 @@ import { addressOf, inPool, libc, systemError } from '../libc.js';
 import { MOUNT_TYPE, SUBTYPE } from '../mountpoint.js';
 import { findProgram } from '../probe.js';
 
-/** mount(2) flags by option name (`sys/mount.h`); a `no…` counterpart of mount(8) is listed as 0 and clears nothing. */
+/** mount(2) flags by option name (`sys/mount.h`). */
 const MOUNT_FLAGS: Readonly<Record<string, number>> = {
   ro: 1,
   nosuid: 2,
@@ -21,7 +21,7 @@ const MOUNT_FLAGS: Readonly<Record<string, number>> = {
   strictatime: 1 << 24,
   lazytime: 1 << 25,
 };
-/** Defaults spelled out, and words meant for mount(8), systemd or fstab alone. */
+/** Options without a flag: explicit defaults, and options for mount(8), systemd or fstab only. */
 const NO_FLAG =
   /^(rw|suid|dev|exec|async|atime|diratime|norelatime|defaults|auto|noauto|user|nouser|users|nofail|_netdev|x-.*|comment=.*)$/;
 const MAX_READ = 1024 * 1024;
@@ -44,7 +44,7 @@ function openDevice(): number {
   }
 }
 
-/** Octal, as ls(1) users know it; 0000 where the device has just gone. */
+/** Permission bits in octal; 0000 if the device has just disappeared. */
 const deviceMode = (): string =>
   ((statSync('/dev/fuse', { throwIfNoEntry: false })?.mode ?? 0) & 0o7777).toString(8).padStart(4, '0');
 
@@ -88,7 +88,7 @@ function mountFailure(path: string, error: unknown): Failure {
   return new Failure('mount-failed', { path }, error);
 }
 
-/** The generic options with the defaults of every FUSE mount: nothing set-uid, no devices. */
+/** The generic options with the defaults of every FUSE mount: `nosuid` and `nodev`. */
 function genericOptions(options: MountOptions): readonly string[] {
   const names = new Set(options.generic);
   if (!names.has('suid')) names.add('nosuid');
@@ -124,7 +124,7 @@ async function attachAsUser(options: MountOptions): Promise<number> {
   }
 }
 
-/** `,` and `\` separate options for fusermount3; it takes them with a backslash before. */
+/** Escapes `,` and `\` in an option for fusermount3 with a backslash. */
 const escapeOption = (text: string): string => text.replace(/[\\,]/g, '\\$&');
 
 function run(program: string, args: readonly string[], socket: number, options: MountOptions): Promise<void> {
@@ -145,7 +145,7 @@ function run(program: string, args: readonly string[], socket: number, options: 
   });
 }
 
-/** What fusermount3 says when it refuses (its `util/fusermount.c`), as failures of ours. */
+/** Maps the error messages of fusermount3 (its `util/fusermount.c`) to failures. */
 function fusermountFailure(complaint: string, options: MountOptions): Failure {
   const path = options.mountpoint;
   const why = complaint.replace(/^.*?fusermount3?: /, '');
@@ -177,7 +177,7 @@ function receiveFd(socket: number): number | undefined {
     64n,
     0n,
   ]);
-  // MSG_DONTWAIT | MSG_CMSG_CLOEXEC: fusermount3 has ended, what it sent is here.
+  // MSG_DONTWAIT | MSG_CMSG_CLOEXEC: fusermount3 has exited, so its message has arrived.
   const received = Number(libc.recvmsg(socket, message, 0x40 | 0x40000000));
   const [SOL_SOCKET, SCM_RIGHTS] = [1, 1];
   if (received < 0 || control.readInt32LE(8) !== SOL_SOCKET || control.readInt32LE(12) !== SCM_RIGHTS) return undefined;

@@ -4,7 +4,7 @@ import type { Log } from '../../base/log.js';
 import { lastErrno, libc, systemError } from '../libc.js';
 import { ioctlCode, OPEN_PASSTHROUGH, openFlag } from './protocol.js';
 
-/** How the kernel serves an open file; the lowest bit of the handle that the kernel gets. */
+/** How the kernel serves an open file. This is the lowest bit of the handle that the kernel gets. */
 export const openMode = { cached: 0, passthrough: 1 } as const;
 export type OpenMode = (typeof openMode)[keyof typeof openMode];
 
@@ -18,18 +18,17 @@ const CACHED: OpenDecision = { mode: openMode.cached, flags: openFlag.KEEP_CACHE
 
 interface NodeState {
   backingId: number;
-  /** Which file has the id. */
+  /** The file that is registered under the id, as `device:inode`. */
   file: string | undefined;
   passthrough: number;
   cached: number;
 }
 
 /**
- * Which local file serves which node (FUSE_PASSTHROUGH). The kernel's rules (`fs/fuse/iomode.c`): one backing file per
- * node at a time, and a node that has cached opens takes no passthrough ones and the other way round (EIO for the
- * opener otherwise). So the first open of a node decides for all that overlap with it. One that should not pass through
- * while others do, or that has another file, names the same backing file and FOPEN_DIRECT_IO, which overrides it: the
- * daemon answers, uncached.
+ * The backing files of nodes (FUSE_PASSTHROUGH). The kernel's rules (`fs/fuse/iomode.c`): one backing file per node at
+ * a time, and a node with cached opens accepts no passthrough opens, and vice versa (the opener gets EIO). So the first
+ * open of a node decides for all that overlap with it. A later open that should not pass through, or that has another
+ * file, gets the same backing file and FOPEN_DIRECT_IO, which overrides it: the daemon answers, uncached.
  */
 export class BackingFiles {
   readonly #nodes = new Map<NodeId, NodeState>();
@@ -38,7 +37,7 @@ export class BackingFiles {
 
   constructor(
     private readonly fd: number,
-    /** Whether the kernel agreed to passthrough when the mount began. */
+    /** Whether passthrough was negotiated with the kernel at FUSE_INIT. */
     readonly usable: boolean,
     private readonly log: Log,
   ) {}
@@ -73,18 +72,19 @@ export class BackingFiles {
       libc.ioctl(this.fd, ioctlCode.BACKING_CLOSE, new Int32Array([state.backingId]));
   }
 
-  /** The device is closed: the kernel has let go of everything. */
+  /** To be called when the device is closed: the kernel has released all backing files. */
   close(): void {
     this.#closed = true;
   }
 
-  /** A backing id, or 0 where the kernel refuses: the daemon answers the reads then. */
+  /** A backing id, or 0 if the kernel refuses: then the daemon answers the reads. */
   #register(backingFd: number): number {
     // struct fuse_backing_map { int32_t fd; uint32_t flags; uint64_t padding; }: Linux 6.9, linux/fuse.h.
     const id = libc.ioctl(this.fd, ioctlCode.BACKING_OPEN, new Int32Array([backingFd, 0, 0, 0]));
     if (id > 0) return id;
     if (!this.#refused) {
-      // The state folder lies on a file system that cannot be passed through (overlayfs): the same for every file.
+      // The file system of the state folder does not support passthrough (overlayfs). Logged once, as it is the same
+      // for every file.
       const why = systemError('FUSE_DEV_IOC_BACKING_OPEN', lastErrno()).message;
       this.log.info({ why }, 'the kernel does not read cached files itself; the daemon does');
     }

@@ -11,22 +11,22 @@ const O_NONBLOCK = 0o4000;
 const EFD_CLOEXEC = 0o2000000;
 
 /**
- * After an answer the caller usually asks again within microseconds. Looking for that long saves a thread switch per
- * request; on one core it would only keep the caller from running.
+ * After an answer the caller usually sends the next request within microseconds. Polling for that long saves a thread
+ * switch per request; on a single core it would only keep the caller from running. Milliseconds.
  */
 const SPIN_MS = availableParallelism() > 1 ? 0.02 : 0;
 /**
- * Then this thread itself sleeps for at most so long (the event loop has nothing else to do most of the time): waking it
- * costs a fraction of what waking it through the thread pool does, above all on a busy machine.
+ * Then the main thread itself sleeps for at most this long, in milliseconds (the event loop is mostly idle). Waking it
+ * costs a fraction of waking it through the thread pool, above all on a busy machine.
  */
 const NAP_MS = 0.3;
-/** After so long without a pause, other work of the event loop gets its turn. */
+/** Milliseconds of continuous reading after which the event loop may run other work. */
 const TURN_MS = 4;
 
 /**
- * The open device: waits for requests, reads them, sends answers. One thread of the pool sleeps in poll(2) while
- * nothing happens; as soon as something comes, requests are read on the main thread until there are none left, so that
- * the switch between threads is paid once per burst.
+ * The open FUSE device: waits for requests, reads them, sends replies. While idle, one thread of the pool sleeps in
+ * poll(2). When a request arrives, the main thread reads requests until none is left, so that the thread switch is paid
+ * once per burst.
  */
 export class Channel {
   readonly ended: Promise<void>;
@@ -38,20 +38,20 @@ export class Channel {
   #scheduled = false;
   readonly #fd: number;
   readonly #wake: number;
-  /** Two `struct pollfd`: the device, and what ends the wait. */
+  /** Two `struct pollfd`: the device, and the eventfd that ends the wait. */
   readonly #pollfds = new Int32Array(4);
-  /** The device alone, for the nap, and how long that may be (`struct timespec`). */
+  /** The device alone, for the sleep of the main thread, and its longest duration (`struct timespec`). */
   readonly #napfd = new Int32Array(2);
   readonly #nap = new BigInt64Array([0n, BigInt(NAP_MS * 1e6)]);
   /** A `struct iovec[2]`: header and data of an answer. */
   readonly #iovec = new BigUint64Array(4);
 
   /**
-   * @param fd the mounted device, which belongs to the channel from now on
-   * @param incoming where the next request is read to
-   * @param onRequest called for each request, which lies in `incoming` until it returns; true if it is dealt with,
-   * false if the answer comes later
-   * @param isAwaiting whether an answer is to come later: the event loop is needed for it
+   * @param fd the mounted device, which the channel owns from now on
+   * @param incoming returns the buffer for the next request
+   * @param onRequest called for each request, which is in `incoming` until it returns; true if it has been handled,
+   * false if the reply comes later
+   * @param isAwaiting whether a reply is pending, which needs the event loop
    */
   constructor(
     fd: number,
@@ -82,9 +82,9 @@ export class Channel {
     this.#sleep();
   }
 
-  /** Sends `length` bytes of `message`. False if nobody waits for this answer any more. */
+  /** Sends `length` bytes of `message`. False if the request was abandoned or the mount has ended. */
   send(message: Uint8Array, length: number): boolean {
-    // The number may be that of another file by now.
+    // After the end, the descriptor number may belong to another file.
     return !this.#over && this.#sent(Number(libc.write(this.#fd, message, length)));
   }
 
@@ -102,18 +102,18 @@ export class Channel {
   #sent(result: number): boolean {
     if (result >= 0) return true;
     const errno = lastErrno();
-    // ENOENT: the request was interrupted and forgotten. ENODEV: unmounted meanwhile.
+    // ENOENT: the request was interrupted and abandoned. ENODEV: unmounted meanwhile.
     if (errno === ENOENT || errno === ENODEV || errno === ECONNABORTED) return false;
     throw systemError('write', errno);
   }
 
-  /** After an answer that was not given at once: the caller's next request is probably on its way. */
+  /** To be called after a delayed reply: reads requests, as the caller's next one probably arrives soon. */
   nudge(): void {
     this.#lastAnswer = performance.now();
     if (!this.#draining && !this.#over) this.#drain();
   }
 
-  /** Ends the channel: the kernel answers everything that is pending with an error. */
+  /** Closes the channel: the kernel fails all pending requests. */
   close(): void {
     if (this.#over) return;
     this.#over = true;
@@ -151,7 +151,7 @@ export class Channel {
     else if (!this.#over) this.#sleep();
   }
 
-  /** Reads and hands on until there is nothing left; true if the rest has to wait for the event loop's other work. */
+  /** Reads and passes on requests until none is left; true if the event loop must run other work first. */
   #readAll(): boolean {
     const started = performance.now();
     let awaited = false;
@@ -167,12 +167,12 @@ export class Channel {
       }
       const errno = lastErrno();
       if (errno === EAGAIN) {
-        // An answer that is awaited may need nothing but the end of this turn.
+        // A pending reply may need only the end of this turn of the event loop.
         if (awaited) return true;
         if (performance.now() - this.#lastAnswer < SPIN_MS) continue;
         if (this.isAwaiting() || libc.ppoll(this.#napfd, 1, this.#nap, null) <= 0) return false;
       } else if (errno !== EINTR && errno !== ENOENT) {
-        // ENOENT: the request was taken back before it was read. Otherwise (ENODEV) the mount is gone.
+        // ENOENT: the request was aborted before it was read. Any other errno (ENODEV): the mount has ended.
         this.close();
       }
     }

@@ -9,10 +9,10 @@ import { ConnectionGuard } from './guard.js';
 import { handlerOf } from './handlers.js';
 import { FuseSession } from './session.js';
 
-/** The kernel reads so far ahead of a sequential reader; its own default is 128 KiB. */
+/** Read-ahead of the kernel for sequential reads; its default is 128 KiB. */
 const READ_AHEAD_KIB = 4096;
 
-/** The driver that speaks the kernel's protocol itself: needs no library, invalidates, passes through. */
+/** The driver that implements the kernel's FUSE protocol: needs no library, supports invalidation and passthrough. */
 export const kernelDriver: Driver = {
   name: 'kernel',
 
@@ -28,7 +28,7 @@ export const kernelDriver: Driver = {
         log: options.log,
       });
     } catch (error) {
-      // Nobody reads what the kernel asks.
+      // No session reads requests, so the device must be closed first.
       closeSync(fd);
       throw await undone(options.mountpoint, error);
     }
@@ -50,7 +50,7 @@ export const kernelDriver: Driver = {
     }
     const ended = session.channel.ended.then(async () => {
       await guard?.close();
-      // An aborted connection (umount -f, fusectl) leaves the mount point behind, where nothing answers any more.
+      // An aborted connection (umount -f, fusectl) leaves a dead mount behind.
       await clearDeadMount(options.mountpoint).catch((error) => options.log.warn({ err: error }, 'a dead mount stays'));
       try {
         fileSystem.destroy();
@@ -69,7 +69,7 @@ export const kernelDriver: Driver = {
           await unmount(options.mountpoint, { force }).catch((error) => {
             if (session.channel.open) throw error;
           });
-          // Whatever is still open there keeps a detached mount alive; nobody can reach it any more.
+          // Open files keep a detached mount alive, although it is no longer reachable: end it.
           if (force) session.channel.close();
         }
         await ended;
@@ -78,9 +78,9 @@ export const kernelDriver: Driver = {
   },
 };
 
-/** Takes a mount back that could not begin. @returns what to say of it */
+/** Unmounts a mount whose start failed. @returns the failure to report */
 async function undone(mountpoint: string, error: unknown): Promise<Failure> {
-  // It was made just now: no look at the mount table, for which there may be no descriptor left.
+  // Does not read the mount table, as there may be no file descriptor left for it.
   await detach(mountpoint, true).catch(() => {});
   return error instanceof Failure ? error : new Failure('mount-failed', { path: mountpoint }, error);
 }

@@ -4,10 +4,11 @@ import type { Log } from '../../base/log.js';
 import { CONNECTIONS, connectionOf, escapeOctal, type MountEntry } from '../mountpoint.js';
 
 /**
- * $1: the number of the connection, by which fusectl aborts it; where that is not mounted, root mounts it for a moment and
- * for nobody else. Aborted, the mount stays and answers ENOTCONN: nobody writes into the folder below it. A word on
- * standard input says that all is well; its end without one, or SIGTERM, that the daemon is gone. $2: the mount as
- * mountinfo has it: numbers of connections are used again, and once the mount is gone this one may be another mount's.
+ * $1: the number of the connection, by which fusectl aborts it. If fusectl is not mounted, root mounts it briefly in a
+ * private mount namespace. After the abort the mount stays and answers ENOTCONN, so that no program writes into the
+ * folder below it. A line on standard input means a regular end; end of file without one, or SIGTERM, means that the
+ * daemon has died. $2: the mount as in mountinfo. It must still exist, because connection numbers are reused: without
+ * it, the number may belong to another mount.
  */
 const SCRIPT = `
 abort() {
@@ -20,16 +21,16 @@ read -r word || abort "$1" "$2"
 `;
 
 /**
- * Aborts the connection when this process dies. A killed daemon takes its mounts along, unless one of its threads was
- * telling the kernel of a change in a folder that a program had locked: then the thread waits for the program, the
- * program for an answer, and whoever reads /proc for both. A shell that waits for the end of the main thread
- * (PR_SET_PDEATHSIG, prctl(2), which setpriv(1) sets) ends that.
+ * Aborts the connection when this process dies. The kernel ends the mounts of a killed daemon, unless one of its
+ * threads was writing a notification about a folder that a program had locked. Then the thread waits for the program,
+ * the program waits for an answer, and readers of /proc wait for both. A shell that gets SIGTERM when the main thread
+ * ends (PR_SET_PDEATHSIG, prctl(2), set by setpriv(1)) resolves this deadlock.
  */
 export class ConnectionGuard {
   readonly #child;
 
   constructor(mount: MountEntry, log: Log) {
-    // The mount point is for whoever looks at the list of processes.
+    // The mount point is passed only to be visible in the list of processes.
     const place = ` ${mount.device} / ${escapeOctal(mount.mountpoint)} `;
     const shell = ['sh', '-c', SCRIPT, 'procorefs-guard', connectionOf(mount), place, mount.mountpoint];
     const { PATH = '/usr/sbin:/usr/bin:/sbin:/bin' } = process.env;
@@ -39,14 +40,14 @@ export class ConnectionGuard {
       cwd: '/',
       env: { PATH },
     });
-    // Without util-linux, or when it was killed, `mount` and `umount` still free what hangs.
+    // Without the guard (no util-linux, or killed), `mount` and `umount` can still abort a hanging connection.
     this.#child.on('error', (error) => log.debug({ err: error }, 'no guard looks after the mount'));
-    // Where nothing more can be opened there are no pipes.
+    // `stdin` is undefined if no more file descriptors were available.
     this.#child.stdin?.on('error', () => undefined);
     this.#child.unref();
   }
 
-  /** The mount has ended as it should. */
+  /** To be called when the mount has ended regularly: ends the guard. */
   async close(): Promise<void> {
     const { exitCode, signalCode, pid } = this.#child;
     if (pid === undefined || exitCode !== null || signalCode !== null) return;

@@ -3,7 +3,7 @@ import { operations, refusals } from './operations.js';
 import type { OperationHandler } from './session.js';
 import { writingOperations } from './writing.js';
 
-/** Who answers an operation of this code (`include/uapi/linux/fuse.h`); what nobody does, is refused. */
+/** The handler of an opcode (`include/uapi/linux/fuse.h`). An operation without a handler is refused. */
 export const handlerOf = (code: number, isWritable: boolean): OperationHandler =>
   operations[code] ?? (isWritable ? writingOperations[code] : undefined) ?? refuse;
 

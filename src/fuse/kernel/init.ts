@@ -3,13 +3,13 @@ import { initFlag, initFlag2, PROTOCOL, structs } from './protocol.js';
 import type { RequestBuffer } from './request.js';
 
 export interface InitResult {
-  /** The body of the answer. */
+  /** The body of the reply. */
   readonly reply: Uint8Array;
   readonly minor: number;
   readonly passthrough: boolean;
 }
 
-/** Requests that the kernel may have under way at once, apart from those that someone waits for. */
+/** The most pending background requests of the kernel (such as read-ahead). */
 const MAX_BACKGROUND = 64;
 const WANTED =
   initFlag.ASYNC_READ |
@@ -20,14 +20,14 @@ const WANTED =
   initFlag.MAX_PAGES |
   initFlag.INIT_EXT;
 /**
- * O_TRUNC comes with the open instead of after it. HANDLE_KILLPRIV_V2: the kernel need not ask for security.capability
- * before each write; set-id bits mean nothing here, and mounts are `nosuid`.
+ * ATOMIC_O_TRUNC: O_TRUNC arrives with the open instead of after it. HANDLE_KILLPRIV_V2: the kernel need not request
+ * security.capability before each write; set-id bits have no effect here, as mounts are `nosuid`.
  */
 const WANTED_FOR_WRITING = initFlag.ATOMIC_O_TRUNC | initFlag.HANDLE_KILLPRIV_V2;
 
 /**
- * Agrees with the kernel on the protocol. DO_READDIRPLUS without READDIRPLUS_AUTO: listings always carry attributes,
- * which cost nothing here and save the kernel a look-up per item. AUTO_INVAL_DATA stays off: a node is one immutable
+ * Negotiates the protocol with the kernel. DO_READDIRPLUS without READDIRPLUS_AUTO: listings always contain attributes,
+ * which cost nothing here and save the kernel a lookup per item. AUTO_INVAL_DATA stays off: a node is one immutable
  * version, and pages are invalidated explicitly.
  */
 export function negotiate(
@@ -59,7 +59,7 @@ export function negotiate(
   reply.writeUInt16LE(Math.max(1, maxTransfer / libc.getpagesize()), out.at.max_pages);
   if (passthrough) {
     reply.writeUInt32LE(initFlag2.PASSTHROUGH, out.at.flags2);
-    // max_stack_depth: the backing file may lie on an ordinary file system, not on another stacked one.
+    // max_stack_depth: the backing file may be on an ordinary file system, but not on another stacked one.
     reply.writeUInt32LE(1, out.at.unused);
   }
   return { reply, minor, passthrough };

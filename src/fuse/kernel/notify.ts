@@ -11,7 +11,7 @@ const ENTRY = structs.notify_inval_entry_out;
 interface Notice {
   /** The node whose kernel locks the notification may wait for. */
   readonly node: NodeId;
-  /** Of an inode: the offset from which pages go, −1 for attributes only. Undefined for an entry. */
+  /** For an inode: the offset from which pages are dropped, −1 for attributes only. Undefined for an entry. */
   offset: number | undefined;
   readonly name: string | undefined;
   readonly since: number;
@@ -22,18 +22,19 @@ interface Notice {
 
 /** From `fcntl.h`. */
 const F_DUPFD_CLOEXEC = 1030;
-/** So long a name may be kept back before the kernel is told to look all names up again. */
+/** Milliseconds for which a name may be held back before all names that the kernel has cached are expired. */
 const PATIENCE_MS = 2_000;
 
 /**
- * Tells the kernel what changed. A notification waits in write(2) for the locks of the folder or the pages that it
- * touches, and a request that is being answered holds these; so it goes through the thread pool, one at a time, and is
- * kept back while a request on the same node is pending. Whatever is said twice before it is sent goes out once. What
- * waits in the pool when the device is closed would go to whatever file gets its number then: this has its own.
+ * Sends notifications to the kernel. A notification waits in write(2) for the locks of the folder or the pages that it
+ * concerns, and a pending request holds these. So notifications go through the thread pool, one at a time, and are held
+ * back while a request on the same node is pending. Equal notifications are merged before they are sent. The notifier
+ * has its own descriptor: if the device were closed, a write waiting in the pool would go to the file that then gets
+ * the descriptor number.
  */
 export class KernelNotifier implements KernelCache {
   readonly canInvalidate = true;
-  /** Whether the kernel knows FUSE_NOTIFY_INC_EPOCH, which waits for no lock. */
+  /** Whether the kernel supports FUSE_NOTIFY_INC_EPOCH, which waits for no lock. */
   canExpireAll = false;
   readonly #waiting = new Map<string, Notice>();
   #sending = false;
@@ -41,10 +42,10 @@ export class KernelNotifier implements KernelCache {
   #timer: NodeJS.Timeout | undefined;
   readonly #fd: number;
 
-  /** @param device which stays open until this is made */
+  /** @param device which must stay open until the constructor returns */
   constructor(
     device: number,
-    /** Whether a request on this node waits for its answer. */
+    /** Whether a request on this node is pending. */
     private readonly busy: (node: NodeId) => boolean,
   ) {
     this.#fd = libc.fcntl(device, F_DUPFD_CLOEXEC, 0);
@@ -55,10 +56,11 @@ export class KernelNotifier implements KernelCache {
     const key = String(node);
     const waiting = this.#waiting.get(key);
     if (waiting?.offset === undefined) return this.#add(key, node, offset, undefined);
-    // "Attributes only" (below 0) is part of every other.
+    // "Attributes only" (below 0) is included in every other offset.
     waiting.offset =
       waiting.offset < 0 || offset < 0 ? Math.max(waiting.offset, offset) : Math.min(waiting.offset, offset);
-    // After the names told meanwhile: a name waits for who reads the folder, and what they read goes then.
+    // Moved behind the names added meanwhile: a name waits for readers of the folder, and the listing that they have
+    // cached must be dropped after that.
     this.#waiting.delete(key);
     this.#waiting.set(key, waiting);
     return waiting.done;
@@ -69,12 +71,12 @@ export class KernelNotifier implements KernelCache {
     await (this.#waiting.get(key)?.done ?? this.#add(key, parent, undefined, name));
   }
 
-  /** Requests were answered: what was kept back for them may go now. */
+  /** To be called when requests were answered: sends what was held back for them. */
   released(): void {
     if (this.#waiting.size > 0) this.#next();
   }
 
-  /** The mount is gone, and with it everything that the kernel kept. */
+  /** To be called when the mount has ended: the kernel has dropped everything. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -119,7 +121,7 @@ export class KernelNotifier implements KernelCache {
     });
   }
 
-  /** Names in a folder that has had a request pending all the time: expires every name that the kernel knows. */
+  /** Expires all names in the kernel if names were held back too long, as requests in their folder never ceased. */
   #outwait(): void {
     if (!this.canExpireAll) return;
     const now = performance.now();
@@ -159,7 +161,7 @@ function encode(notice: Notice): Buffer {
   return message;
 }
 
-/** A notification is an answer to nothing: unique 0, and its code where an answer has the error. */
+/** The header of a notification: `unique` is 0, and the code is in the `error` field. */
 function header(message: Buffer, code: number): void {
   message.writeUInt32LE(message.length, OUT.at.len);
   message.writeInt32LE(code, OUT.at.error);

@@ -9,10 +9,10 @@ import type { FuseSession, OperationHandler, ReplyPolicy } from './session.js';
 
 const { EINVAL, ENODATA, ENOENT, ENOTTY, ERANGE, EROFS } = constants.errno;
 const O_ACCMODE = 3;
-/** Handles carry how they were opened in their lowest bits: the `OpenMode`, and whether they can write. */
+/** The lowest bits of the kernel's file handle (`fh`): the `OpenMode`, and whether the handle can write. */
 const MODES = 4;
 const WRITABLE = 2;
-/** Up to so many bytes are copied behind their header; more are sent from where they lie. */
+/** Data up to this size (bytes) is copied into the reply buffer; larger data is sent without copying. */
 const COPY_UP_TO = 8192;
 const NUL = Buffer.of(0);
 
@@ -87,7 +87,7 @@ const open: OperationHandler = (session, request, incoming) => {
     if (session.send(request, session.reply.opened(opened.fh, opened.flags, opened.backingId))) return;
     releaseOpened(session, node, opened.fh);
   };
-  // Who opens for writing is waited for: the file may have been truncated.
+  // An open for writing is not abandoned on an interrupt: the file may have been truncated.
   const patient = (flags & O_ACCMODE) !== 0;
   return deliver(session, request, session.fileSystem.open(node, flags, request), answer, {
     patient,
@@ -95,7 +95,7 @@ const open: OperationHandler = (session, request, incoming) => {
   });
 };
 
-/** How an open file is to be served, and the handle that the kernel gets for it. */
+/** Decides how an open file is served. `fh` is the handle that the kernel gets for it. */
 export function openReply(
   session: FuseSession,
   node: NodeId,
@@ -185,8 +185,8 @@ export const operations: readonly (OperationHandler | undefined)[] = table({
 });
 
 /**
- * The errno of what is not served, on a mount that is not written to; ENOSYS for the rest. The kernel takes ENOSYS for FLUSH, FSYNC and FSYNCDIR as
- * success, for LSEEK and ACCESS as "decide yourself", and does not ask again.
+ * The errno for each operation that a read-only mount does not serve; ENOSYS for those not listed. The kernel takes
+ * ENOSYS as success for FLUSH, FSYNC and FSYNCDIR, decides LSEEK and ACCESS itself, and does not ask again.
  */
 export const refusals: readonly (number | undefined)[] = table({
   READLINK: EINVAL,
@@ -239,7 +239,7 @@ function sendBytes(session: FuseSession, request: FuseRequest, bytes: Uint8Array
   else session.sendData(request, data);
 }
 
-/** An attribute's value, or its size where the caller asks for that with `size` 0. */
+/** Sends the value of an attribute, or its size if the caller asks for that with `size` 0. */
 function sendSized(session: FuseSession, request: FuseRequest, bytes: Uint8Array, size: number): void {
   if (size === 0) session.send(request, session.reply.xattrSize(bytes.length));
   else if (bytes.length > size) session.sendStatus(request, ERANGE);

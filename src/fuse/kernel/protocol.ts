@@ -1,9 +1,9 @@
 /**
- * The FUSE kernel protocol as data: operations, flags and struct layouts of `linux/fuse.h`. A test compiles the header
- * and compares. What is newer than protocol 7.38 cites the kernel release that brought it.
+ * The FUSE kernel protocol as data: operations, flags and struct layouts of `linux/fuse.h`. A test compares them with
+ * the compiled header. Anything newer than protocol 7.38 cites the kernel release that added it.
  */
 
-/** The protocol that this driver speaks: 7.40 brought passthrough (Linux 6.9); older kernels use their own minor. */
+/** The protocol version of this driver: 7.40 added passthrough (Linux 6.9); older kernels use their own minor. */
 export const PROTOCOL = { major: 7, minor: 40, oldestMinor: 31 } as const;
 
 export const opcode = {
@@ -190,7 +190,7 @@ const entryOut = struct({
 
 const dirent = struct({ ino: 'u64', off: 'u64', namelen: 'u32', type: 'u32' });
 
-/** Of setxattr the kernel sends the first 8 bytes, as FUSE_SETXATTR_EXT is not asked for. */
+/** The kernel sends only the first 8 bytes of the struct, as FUSE_SETXATTR_EXT is not negotiated. */
 export const SETXATTR_IN = struct({ size: 'u32', flags: 'u32' });
 
 /** Struct name (as in the header, without `fuse_`) → layout. The name of a directory entry follows its struct. */

@@ -8,21 +8,21 @@ const ATTR = structs.attr.at;
 const ATTR_OUT = structs.attr_out.at;
 const DIRENT = structs.dirent;
 const WORD = 2 ** 32;
-/** `blksize`: what stdio and cp read at once. */
+/** `blksize`: the I/O size of stdio and cp(1). */
 const BLOCK_BYTES = 128 * 1024;
 const DT_DIR = 4;
 const DT_REG = 8;
-/** The kernel counts a time-out in jiffies of 64 bits; a year is for ever here. */
+/** The longest time-out, seconds: the kernel counts time-outs in 64-bit jiffies, and a year is as good as unlimited. */
 const FOREVER = 365 * 86_400;
 
 /**
- * The one reply that is being written: header and body lie in a buffer that is used again, so nothing is allocated per
- * reply. Each method writes one struct after the header and returns the length of the whole message.
+ * The buffer for the reply being written. It is reused, so nothing is allocated per reply. Each method writes one
+ * struct after the header and returns the length of the whole message.
  */
 export class ReplyBuffer {
   readonly bytes: Buffer;
   readonly #words: Uint32Array;
-  /** How many entries the last `directory` took. */
+  /** How many entries the last `directory` packed. */
   packed = 0;
   /** Average bytes of a name in a directory entry, padding included. */
   #nameBytes = 24;
@@ -33,7 +33,7 @@ export class ReplyBuffer {
     this.#words = new Uint32Array(memory);
   }
 
-  /** Fills the header in; `length` includes it. `errno` is positive, 0 = success. */
+  /** Writes the header; `length` includes it. `errno` is positive, 0 = success. */
   header(request: FuseRequest, length: number, errno = 0): void {
     const words = this.#words;
     words[OUT.at.len >> 2] = length;
@@ -47,7 +47,7 @@ export class ReplyBuffer {
     return OUT.size + ENTRY.size;
   }
 
-  /** A name that does not exist, to be remembered as such: node 0 with a time-out. */
+  /** A name that does not exist, with the time for which the kernel may cache that: node 0 with a time-out. */
   noEntry(timeout: number): number {
     this.#zero(OUT.size, ENTRY.size);
     this.#timeout(OUT.size + ENTRY.at.entry_valid, OUT.size + ENTRY.at.entry_valid_nsec, timeout);
@@ -105,14 +105,14 @@ export class ReplyBuffer {
     return OUT.size;
   }
 
-  /** How many directory entries will about fit into `room` bytes, judged by the names so far. */
+  /** Estimates how many directory entries fit into `room` bytes, from the average length of earlier names. */
   guess(room: number, plus: boolean): number {
     return Math.ceil(room / ((plus ? structs.direntplus.size : DIRENT.size) + this.#nameBytes));
   }
 
   /**
    * Packs entries until `room` bytes are full. `plus` puts each item's attributes before its name (READDIRPLUS), which
-   * spares the kernel a look-up per item.
+   * saves the kernel a lookup per item.
    */
   directory(entries: readonly DirectoryEntry[], room: number, plus: boolean): number {
     const end = OUT.size + Math.min(room, this.bytes.length - OUT.size);
@@ -144,7 +144,7 @@ export class ReplyBuffer {
     return at;
   }
 
-  /** Writes a name; its length in bytes, or −1 where it does not fit before `end`. */
+  /** Writes a name. Returns its length in bytes, or −1 if it does not fit before `end`. */
   #name(at: number, end: number, name: string): number {
     const bytes = this.bytes;
     const length = name.length;
@@ -205,7 +205,7 @@ export class ReplyBuffer {
     this.#time(seconds, nanoseconds, Math.min(FOREVER, Math.max(0, timeout)));
   }
 
-  /** Also negative numbers (times before 1970), as two's complement. */
+  /** Also writes negative numbers (times before 1970), as two's complement. */
   #u64(at: number, value: number): void {
     this.#words[at >> 2] = value;
     this.#words[(at >> 2) + 1] = Math.floor(value / WORD);

@@ -8,11 +8,11 @@ const HEADER_SIZE = structs.in_header.size;
 const WORD = 2 ** 32;
 const NAME_MAX = 255;
 
-/** The memory that requests are read into, and typed access to the one that lies in it. */
+/** A buffer that requests are read into, with typed access to the current request. */
 export class RequestBuffer {
   readonly bytes: Buffer;
   readonly #words: Uint32Array;
-  /** Bytes of the present request. */
+  /** Length of the current request in bytes. */
   length = 0;
 
   constructor(size: number) {
@@ -55,18 +55,18 @@ export class RequestBuffer {
     return this.#words[at]! + (this.#words[at + 1]! | 0) * WORD;
   }
 
-  /** Bytes that follow the operation's struct, not copied. */
+  /** Bytes after the operation's struct, not copied. */
   data(offset: number, size: number): Uint8Array {
     return this.bytes.subarray(HEADER_SIZE + offset, Math.min(this.length, HEADER_SIZE + offset + size));
   }
 
-  /** The offset behind the zero that ends the name at `offset`. */
+  /** The offset after the zero that ends the name at `offset`. */
   after(offset: number): number {
     return this.bytes.indexOf(0, HEADER_SIZE + offset) + 1 - HEADER_SIZE;
   }
 
   /**
-   * The zero-terminated name at an offset, or undefined where it is not UTF-8: then no name of ours is meant.
+   * The zero-terminated name at an offset; undefined if it is not UTF-8, as no item has such a name.
    *
    * @throws Failure name-too-long beyond 255 bytes; the kernel itself stops at 1,024
    */
@@ -81,11 +81,11 @@ export class RequestBuffer {
   }
 }
 
-/** One request's header: whom to answer, about what, who asks. The `Context` that the file system sees. */
+/** The header of a request: its number, node and caller. It is the `Context` passed to the file system. */
 export class FuseRequest implements Context {
-  /** A second node whose kernel locks the request holds (where something is renamed to). */
+  /** A second node whose kernel locks the request holds (the target of a rename or copy). */
   other: NodeId | undefined;
-  /** An interrupt does not answer it, only asks the file system to end early. */
+  /** If set, an interrupt does not answer the request, but only asks the file system to end early. */
   patient = false;
   #controller: AbortController | undefined;
   #reason: unknown;
@@ -100,7 +100,7 @@ export class FuseRequest implements Context {
     readonly pid: number,
   ) {}
 
-  /** The request's number, which an interrupt names. */
+  /** The request's number, to which an interrupt refers. */
   get unique(): number {
     return this.uniqueLow + this.uniqueHigh * WORD;
   }

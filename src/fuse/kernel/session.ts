@@ -12,39 +12,39 @@ import { INC_EPOCH_MINOR, opcode, structs } from './protocol.js';
 import { ReplyBuffer } from './reply.js';
 import { type FuseRequest, RequestBuffer } from './request.js';
 
-/** The largest read or write that is asked of us: 256 pages. */
+/** Bytes of the largest read or write that the kernel requests: 256 pages. */
 const MAX_TRANSFER = 1024 * 1024;
-/** Header and struct of the largest request besides its data. */
+/** Bytes for the header and struct of a request, besides its data. */
 const REQUEST_OVERHEAD = 4096;
 const BUFFER_SIZE = MAX_TRANSFER + REQUEST_OVERHEAD;
-/** Buffers kept for the next writes that take their time. */
+/** Buffers kept for later writes that are not answered at once. */
 const SPARE_BUFFERS = 8;
 const INTERRUPT_CHECK_MS = 100;
 const NO_REPLY = new Set<number>([opcode.FORGET, opcode.BATCH_FORGET]);
 const { EIO, EINTR } = constants.errno;
 
 export interface ReplyPolicy<T> {
-  /** Waits for the file system although the caller was interrupted: what it began is to be known. */
+  /** Wait for the file system even if the caller is interrupted, because the outcome must be reported. */
   readonly patient?: boolean;
   readonly discard?: (value: T) => void;
 }
 
-/** Answers a request (true), or sees to it that it is answered later (false). What it throws is answered as an error. */
+/** Answers a request (true), or arranges that it is answered later (false). If it throws, an error is answered. */
 export type OperationHandler = (session: FuseSession, request: FuseRequest, incoming: RequestBuffer) => boolean;
 
-/** One mounted connection: takes requests apart, calls the file system, answers. */
+/** One mounted connection: decodes requests, calls the file system, sends replies. */
 export class FuseSession {
   readonly reply = new ReplyBuffer(MAX_TRANSFER);
   readonly channel: Channel;
   readonly notifier: KernelNotifier;
-  /** Resolves when the kernel has been answered; rejects when it speaks a protocol that is too old. */
+  /** Resolves when FUSE_INIT has been answered; rejects if the kernel's protocol is too old. */
   readonly ready: Promise<InitResult>;
   /** The operations that change something, if this mount has them. */
   readonly writable: WritableFileSystem | undefined;
   backing: BackingFiles;
   #incoming = new RequestBuffer(BUFFER_SIZE);
   readonly #spare: RequestBuffer[] = [];
-  /** The last cookie of folders whose listing is known to be complete, by handle. */
+  /** By handle: the cookie of the last entry, once a listing has reached its end. */
   readonly finished = new Map<number, number>();
   readonly #pending = new Map<number, FuseRequest>();
   readonly #pendingNodes = new Map<NodeId, number>();
@@ -56,7 +56,7 @@ export class FuseSession {
     readonly options: {
       readonly readOnly: boolean;
       readonly wantPassthrough: boolean;
-      /** Who answers an operation of this code. */
+      /** Returns the handler of an opcode. */
       readonly handler: (code: number, isWritable: boolean) => OperationHandler;
       readonly log: Log;
     },
@@ -76,13 +76,13 @@ export class FuseSession {
     this.channel.ended.then(() => this.#end());
   }
 
-  /** Sends what lies in `reply`. False if nobody waits for it any more. */
+  /** Sends the content of `reply`. False if the request was abandoned or the mount has ended. */
   send(request: FuseRequest, length: number): boolean {
     this.reply.header(request, length);
     return this.channel.send(this.reply.bytes, length);
   }
 
-  /** Sends `data`, which is not copied. */
+  /** Sends `data` without copying it. */
   sendData(request: FuseRequest, data: Uint8Array): boolean {
     this.reply.header(request, structs.out_header.size + data.byteLength);
     return this.channel.sendWith(this.reply.bytes, structs.out_header.size, data);
@@ -98,7 +98,7 @@ export class FuseSession {
     this.sendStatus(request, this.#errno(error));
   }
 
-  /** Leaves the present request's buffer alone until `work` has ended: requests are read into another one. */
+  /** Keeps the buffer of the current request until `work` has ended: new requests are read into another one. */
   lend(work: Promise<unknown>): void {
     const lent = this.#incoming;
     this.#incoming = this.#spare.pop() ?? new RequestBuffer(BUFFER_SIZE);
@@ -109,8 +109,8 @@ export class FuseSession {
   }
 
   /**
-   * Answers when `result` is there. An interrupt answers EINTR at once, unless the operation is `patient`; what comes
-   * later goes to `discard`, which gives back what the caller never got.
+   * Answers when `result` settles. An interrupt answers EINTR at once, unless the operation is `patient`; a result that
+   * comes afterwards goes to `discard`, which releases what the caller never got.
    */
   later<T>(request: FuseRequest, result: Promise<T>, answer: (value: T) => void, options: ReplyPolicy<T>): void {
     this.#pending.set(request.unique, request);
@@ -136,7 +136,7 @@ export class FuseSession {
     );
   }
 
-  /** Counts the pending requests of a request's nodes. */
+  /** Updates the counts of pending requests on the request's nodes. */
   #pin(request: FuseRequest, change: 1 | -1): void {
     for (const node of request.other === undefined ? [request.node] : [request.node, request.other]) {
       const count = (this.#pendingNodes.get(node) ?? 0) + change;
@@ -176,9 +176,9 @@ export class FuseSession {
 
   #interrupt(unique: number): void {
     const request = this.#pending.get(unique);
-    // Answered meanwhile: the kernel takes the interrupt back itself.
+    // Already answered: the kernel drops the interrupt itself.
     if (!request) return;
-    // The kernel says it once; a later signal is found by looking again.
+    // The kernel sends FUSE_INTERRUPT only once per request; a later signal is found by polling.
     if (!isBeingEnded(request.pid)) {
       setTimeout(() => this.channel.open && this.#interrupt(unique), INTERRUPT_CHECK_MS).unref();
       return;

@@ -9,7 +9,7 @@ import type { FuseSession, OperationHandler } from './session.js';
 
 const { EINVAL, ENODATA, EPERM } = constants.errno;
 
-/** What an operation that changes something gets besides its request. */
+/** Handler of an operation that changes something. */
 type WritingHandler = (
   session: FuseSession,
   request: FuseRequest,
@@ -20,14 +20,14 @@ type WritingHandler = (
 const done = (session: FuseSession, request: FuseRequest, result: void | Promise<void>): boolean =>
   deliver(session, request, result, () => session.sendStatus(request, 0), { patient: true });
 
-/** A name that something is to be called: EINVAL where it is not UTF-8, as no such name can be kept. */
+/** The name of an item to create. EINVAL if it is not UTF-8, as such a name cannot be stored. */
 function newName(incoming: RequestBuffer, offset: number): string {
   const name = incoming.name(offset);
   if (name === undefined) throw new Failure('usage', { what: 'the name is not UTF-8' });
   return name;
 }
 
-/** A name that something is called: nothing of ours is where it is not UTF-8. */
+/** The name of an existing item. ENOENT if it is not UTF-8, as no item has such a name. */
 function oldName(incoming: RequestBuffer, offset: number): string {
   const name = incoming.name(offset);
   if (name === undefined) throw new Failure('no-such-item', { path: 'with that name' });
@@ -76,7 +76,7 @@ const write: WritingHandler = (session, request, incoming, writable) => {
   const data = incoming.data(size, incoming.u32(at.size));
   const handle = handleOf(incoming.u64(at.fh));
   const result = writable.write(request.node, handle, incoming.u64(at.offset), data, request);
-  // The data lies in the buffer that requests are read into: it stays until the file system has done with it.
+  // `data` points into the buffer of the request: the buffer must not be reused until the file system is done.
   if (result instanceof Promise) session.lend(result);
   return deliver(session, request, result, (count) => session.send(request, session.reply.written(count)), {
     patient: true,
@@ -116,7 +116,7 @@ function rename(size: number, withFlags: boolean): WritingHandler {
   return (session, request, incoming, writable) => {
     const { at } = structs.rename2_in;
     const flags = withFlags ? incoming.u32(at.flags) : 0;
-    // RENAME_EXCHANGE and RENAME_WHITEOUT.
+    // RENAME_EXCHANGE and RENAME_WHITEOUT are not supported.
     if (flags & ~renameFlag.NOREPLACE) {
       session.sendStatus(request, EINVAL);
       return true;
@@ -147,7 +147,7 @@ const copyFileRange: WritingHandler = (session, request, incoming, writable) => 
   const result = writable.copyFileRange(
     { node: request.node, handle: handleOf(incoming.u64(at.fh_in)), offset: incoming.u64(at.off_in) },
     { node: to, handle: handleOf(incoming.u64(at.fh_out)), offset: incoming.u64(at.off_out) },
-    // The answer has 32 bits; programs ask for more as long as something was copied.
+    // The reply has a 32-bit count. Programs repeat the call as long as something was copied.
     Math.min(incoming.u64(at.len), 2 ** 30),
     request,
   );
@@ -160,7 +160,7 @@ const setxattr: WritingHandler = (session, request, incoming, writable) => {
   const { at, size } = SETXATTR_IN;
   const flags = incoming.u32(at.flags);
   const name = newName(incoming, size);
-  // A copy: values are small, and may be kept for later.
+  // Copied, because the file system may keep the value longer than the request; values are small.
   const value = Buffer.from(incoming.data(incoming.after(size), incoming.u32(at.size)));
   const condition = flags & xattrFlag.CREATE ? 'create' : flags & xattrFlag.REPLACE ? 'replace' : undefined;
   return done(session, request, writable.setxattr(request.node, name, value, condition, request));
@@ -202,7 +202,7 @@ const handlers = table<WritingHandler>({
   MKNOD: forbid('device or socket'),
 });
 
-/** The operations of a mount that can be written to. */
+/** The additional operations of a writable mount. */
 export const writingOperations: readonly (OperationHandler | undefined)[] = handlers.map(
   (handler): OperationHandler | undefined =>
     handler && ((session, request, incoming) => handler(session, request, incoming, session.writable!)),

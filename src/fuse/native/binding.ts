@@ -1,10 +1,10 @@
 import { errnoOf, Failure } from '../../base/errors.js';
 
-/** Answers with a result (below 0: an errno) and what the operation returns. */
+/** Answers an operation with a result (negative: an errno) and its return values. */
 export type Signal = (result: number, ...values: unknown[]) => void;
 type Handler = (native: Buffer, opcode: number, ...args: unknown[]) => void;
 
-/** What is used of an instance of the package's class, which has no types. `_` are its own internals. */
+/** The used members of the package's class, which has no types. Those with `_` are its internals. */
 export interface FuseInstance {
   open(done: (error: Error | null) => void): void;
   close(done: (error: Error | null) => void): void;
@@ -25,8 +25,8 @@ export interface FuseClass {
 }
 
 /**
- * Loads the npm package `fuse-native`, an optional dependency. It is either absent (npm drops it where it cannot be
- * built) or cannot be loaded without libfuse 2.
+ * Loads the npm package `fuse-native`, an optional dependency. It may be absent (npm drops it if it cannot be built),
+ * and it cannot be loaded without libfuse 2.
  *
  * @throws Failure libfuse-missing
  */

@@ -6,12 +6,12 @@ import { type FuseInstance, loadFuseNative } from './binding.js';
 import { NativeSession, readOperations, replaceInternals } from './operations.js';
 import { repairTimes, writeOperations } from './writing.js';
 
-/** Seconds for which the kernel keeps names and attributes: it cannot be told of a change, so not long. */
+/** Seconds for which the kernel caches names and attributes: short, as it cannot be notified of changes. */
 const TIMEOUT_S = 1;
 
 /**
- * Instances that have been mounted. The package's threads and the event loop's handles lie in memory that the instance
- * owns, and outlive the mount; it must never be collected.
+ * Instances that have been mounted. An instance owns the memory of the package's threads and of handles of the event
+ * loop, which outlive the mount. So it must never be garbage-collected.
  */
 const kept = new Set<FuseInstance>();
 
@@ -48,7 +48,8 @@ export const fuseNativeDriver: Driver = {
     fileSystem.mounted(kernelCache);
     const ended = new MountWatch(entry.id).gone.then(async () => {
       session.end();
-      // Unmounted already; this only lets the event loop end. The package's own way is a lazy unmount of the path.
+      // The mount has ended; `close` only lets the event loop end. The package's own `unmount`, a lazy unmount of the
+      // path, is replaced.
       Fuse.unmount = (_, done) => done(null);
       await new Promise<void>((resolve) => fuse.close(() => resolve()));
       try {
@@ -76,8 +77,8 @@ export const fuseNativeDriver: Driver = {
 };
 
 /**
- * For libfuse 2. `direct_io`: its nodes are paths, so two versions of a file would share one page cache; uncached they
- * cannot mix. `use_ino`: the numbers of the file system, not its own.
+ * Options for libfuse 2. `direct_io`: its nodes are paths, so two versions of a file would share one page cache;
+ * uncached, they cannot mix. `use_ino`: file numbers come from the file system, not from libfuse.
  */
 function libfuseOptions(options: MountOptions): readonly string[] {
   const escaped = options.source.replace(/[\\,]/g, '\\$&');

@@ -7,7 +7,7 @@ import type { Callback, FuseInstance, NativeOperations } from './binding.js';
 import { NativePaths } from './paths.js';
 
 const { EIO, ENODATA, ERANGE } = constants.errno;
-/** Entries asked of the file system at once; libfuse wants a listing whole. */
+/** Entries per `readdir` of the file system; libfuse needs the whole listing at once. */
 const LISTING_PAGE = 1000;
 const O_ACCMODE = 3;
 const BLOCK_BYTES = 128 * 1024;
@@ -18,7 +18,7 @@ export interface OpenedFile {
   readonly writes: boolean;
 }
 
-/** Open files by the descriptor that libfuse gets: the package carries 31 bits, and 0 means none. */
+/** Open files by the descriptor that libfuse gets: the package supports 31 bits, and 0 means none. */
 export class Descriptors {
   readonly #files = new Map<number, OpenedFile>();
   #last = 0;
@@ -41,12 +41,12 @@ export class Descriptors {
   }
 }
 
-/** One mount through libfuse: the package's operations, answered by the file system. */
+/** One mount through libfuse: the file system serves the operations of the package. */
 export class NativeSession {
   readonly paths: NativePaths;
   readonly descriptors = new Descriptors();
   readonly #ended = new AbortController();
-  /** The package does not tell who asks. The kernel checks permissions itself (`default_permissions`). */
+  /** The package does not pass the caller on. The kernel checks permissions itself (`default_permissions`). */
   readonly context: Context;
 
   constructor(
@@ -58,7 +58,7 @@ export class NativeSession {
     this.context = { uid: owner.uid, gid: owner.gid, pid: 0, signal: this.#ended.signal };
   }
 
-  /** The mount is gone: whoever still waits is told. */
+  /** The mount has ended: aborts pending operations. */
   end(): void {
     this.#ended.abort(new Failure('interrupted', { why: 'the mount has ended' }));
   }
@@ -67,7 +67,7 @@ export class NativeSession {
     return this.#ended.signal.aborted;
   }
 
-  /** Answers with what `work` gives: the result (a count, or 0), and values for the callback. */
+  /** Answers with the values that `work` returns: the result (a count, or 0), and values for the callback. */
   answer(callback: Callback, work: () => Promise<readonly [result: number, ...values: unknown[]]>): void {
     const allowed = this.ended ? Promise.reject(new Failure('interrupted')) : work();
     allowed.then(
@@ -83,7 +83,7 @@ export class NativeSession {
   }
 }
 
-/** What reading needs. On a read-only mount the kernel refuses everything else. */
+/** The operations for reading. On a read-only mount the kernel refuses all others. */
 export function readOperations(session: NativeSession): NativeOperations {
   const { fileSystem, paths, descriptors, context } = session;
   return {
@@ -135,7 +135,7 @@ export function readOperations(session: NativeSession): NativeOperations {
     statfs: (_path: string, callback: Callback) =>
       session.answer(callback, async () => {
         const found = await fileSystem.statfs(context);
-        // The package carries 32 bits: larger blocks make the counts smaller.
+        // The package has 32-bit counts: larger blocks make them smaller.
         const scale = 2 ** Math.max(0, Math.ceil(Math.log2((found.blocks + 1) / 2 ** 32)));
         const free = Math.floor(found.blocksFree / scale);
         return [
@@ -154,7 +154,7 @@ export function readOperations(session: NativeSession): NativeOperations {
         ];
       }),
 
-    // Never called: `replaceInternals` answers. Their presence tells the package that they exist.
+    // Never called: `replaceInternals` answers. They must exist for the package to register the operations.
     getxattr: () => {},
     listxattr: () => {},
     fgetattr: () => {},
@@ -162,8 +162,8 @@ export function readOperations(session: NativeSession): NativeOperations {
 }
 
 /**
- * Replaces what the package gets wrong: its fgetattr asks by path, where the file may be another version by now; its
- * xattr operations write or answer beyond the caller's buffer.
+ * Replaces faulty operations of the package: its fgetattr asks by path, which may have another version of the file by
+ * now; its xattr operations write or answer beyond the caller's buffer.
  */
 export function replaceInternals(fuse: FuseInstance, session: NativeSession): void {
   const { fileSystem, paths, descriptors, context } = session;
@@ -199,7 +199,7 @@ export function replaceInternals(fuse: FuseInstance, session: NativeSession): vo
   };
 }
 
-/** As the package's callbacks take it; times in milliseconds, before 1970 they become 1970. */
+/** A stat as the package's callbacks take it. Times are in milliseconds; times before 1970 become 1970. */
 function statOf(entry: Entry): Record<string, number> {
   const { attributes } = entry;
   const time = (seconds: number): number => Math.max(0, Math.round(seconds * 1000));
@@ -220,7 +220,7 @@ function statOf(entry: Entry): Record<string, number> {
   };
 }
 
-/** The package's own form of a stat: 18 words, the 64-bit ones as two (its `getStatArray`). */
+/** A stat in the package's own format: 18 words, with 64-bit values as two (its `getStatArray`). */
 function statInts(entry: Entry): Uint32Array {
   const stat = statOf(entry);
   const wide = new Set(['size', 'blocks', 'atime', 'mtime', 'ctime']);

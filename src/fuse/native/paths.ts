@@ -3,7 +3,7 @@ import { Failure } from '../../base/errors.js';
 import { type NodeId, ROOT_NODE } from '../../base/ids.js';
 import type { Context, Entry, FileSystem } from '../filesystem.js';
 
-/** Folders whose node is remembered, and for how long: this driver is never told that one was moved. */
+/** The most folders whose node is cached, and for how long: this driver is not notified when a folder is moved. */
 const MOST_FOLDERS = 4096;
 const FOLDER_TTL_MS = 1_000;
 
@@ -12,7 +12,7 @@ export interface PathNode {
   readonly name: string;
 }
 
-/** From paths, which libfuse speaks, to nodes: a look-up per name, the folders on the way remembered for a second. */
+/** Resolves the paths of libfuse to nodes, with a lookup per name. Folders on the path are cached for a second. */
 export class NativePaths {
   readonly #folders = new LRUCache<string, NodeId & {}>({ max: MOST_FOLDERS, ttl: FOLDER_TTL_MS });
 
@@ -29,13 +29,13 @@ export class NativePaths {
     return path === '/' ? ROOT_NODE : (await this.entry(path, context)).node;
   }
 
-  /** The folder and the name of a path that need not exist itself. */
+  /** The parent folder and the name of a path. The path itself need not exist. */
   async place(path: string, context: Context): Promise<PathNode> {
     const slash = path.lastIndexOf('/');
     return { parent: await this.#folder(path.slice(0, slash), context), name: path.slice(slash + 1) };
   }
 
-  /** Something was renamed or removed: what is remembered below may be wrong. */
+  /** Clears the cache; needed after a rename or removal, which may affect cached folders below. */
   forget(): void {
     this.#folders.clear();
   }

@@ -7,7 +7,7 @@ import type { Callback, FuseInstance, NativeOperations } from './binding.js';
 import type { NativeSession } from './operations.js';
 import type { PathNode } from './paths.js';
 
-/** chown(2) of one of the two: the other comes as −1. */
+/** An id that chown(2) does not change: −1. */
 const UNCHANGED = 0xffffffff;
 const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
@@ -17,7 +17,7 @@ const OP_UTIMENS = 12;
 const NATIVE_ATIME = 104;
 const NATIVE_MTIME = 112;
 
-/** What a mount that can be written to needs besides the reading operations. */
+/** The additional operations of a writable mount. */
 export function writeOperations(session: NativeSession, writable: WritableFileSystem): NativeOperations {
   const { paths, descriptors, context } = session;
   const setattr = (node: NodeId, changes: AttributeChanges, handle?: number): Promise<unknown> =>
@@ -30,8 +30,8 @@ export function writeOperations(session: NativeSession, writable: WritableFileSy
   const newPlace = async (path: string): Promise<PathNode> => {
     const place = await paths.place(path, context);
     if (Buffer.byteLength(place.name) > 255) throw new Failure('name-too-long');
-    // The package decodes what is not UTF-8 to replacement characters: that must not become a name, and one that is there
-    // has them really.
+    // The package decodes invalid UTF-8 to replacement characters. Such a name must not be created; if it exists, it
+    // really contains these characters.
     const isDoubtful = place.name.includes('\ufffd');
     if (isDoubtful && (await session.fileSystem.lookup(place.parent, place.name, context)).node === undefined)
       throw new Failure('usage', { what: 'the name is not UTF-8' });
@@ -48,7 +48,7 @@ export function writeOperations(session: NativeSession, writable: WritableFileSy
     create: (path: string, mode: number, callback: Callback) =>
       session.answer(callback, async () => {
         const { parent, name } = await newPlace(path);
-        // The package does not pass the flags on; libfuse opens for what was asked.
+        // The package does not pass the flags on; libfuse opens with the requested ones.
         const flags = constants.O_CREAT | constants.O_RDWR;
         const { entry, file } = await writable.create(parent, name, mode & 0o7777, flags, context);
         return [0, descriptors.add({ node: entry.node, handle: file.handle, writes: true })];
@@ -144,8 +144,8 @@ export function writeOperations(session: NativeSession, writable: WritableFileSy
 }
 
 /**
- * The package hands the access time over twice (`utimens` in `fuse-native.c`), so every copied file would get the wrong
- * modification time. The right one lies in the struct that each handler gets as its first argument.
+ * The package passes the access time twice (`utimens` in `fuse-native.c`), so every copied file would get a wrong
+ * modification time. The right one is in the struct that each handler gets as its first argument.
  */
 export function repairTimes(fuse: FuseInstance): void {
   const original = fuse._handlers[OP_UTIMENS];

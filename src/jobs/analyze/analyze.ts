@@ -9,13 +9,13 @@ import type { Endpoint, EndpointItem } from '../endpoint.js';
 import { type DuplicateGroup, Duplicates } from './duplicates.js';
 import { ageOf, ageWords, type Counted, extensionOf, Largest, Tally } from './tally.js';
 
-/** A list of which the first ones are kept. */
+/** The first items of a list, and the number of all. */
 export interface FirstOf<T> {
   readonly count: number;
   readonly items: readonly T[];
 }
 
-/** Something that the platform would not take as it is. */
+/** An item that the platform would not accept as it is. */
 export interface Problem {
   readonly path: string;
   readonly rule: string;
@@ -23,7 +23,7 @@ export interface Problem {
   readonly suggestion?: string;
 }
 
-/** What is in a tree, and what of it will be a trouble elsewhere. Sizes in bytes, paths from the root of the tree. */
+/** Content of a tree, and the problems it would have at a platform. Sizes in bytes, paths from the root of the tree. */
 export interface Analysis {
   readonly source: string;
   readonly platform: PlatformName;
@@ -34,23 +34,23 @@ export interface Analysis {
   readonly ages: readonly ({ readonly age: string } & Counted)[];
   readonly largest: readonly { readonly path: string; readonly size: number }[];
   readonly problems: FirstOf<Problem> & { readonly rules: Readonly<Record<string, number>> };
-  /** Names of one folder that are one name at the platform. */
+  /** Names in one folder that the platform treats as equal. */
   readonly collisions: FirstOf<{ readonly path: string; readonly other: string }>;
-  /** Files that are probably the same; `files` and `bytes` beyond the first of each group. */
+  /** Files that are probably identical; `files` and `bytes` do not include the first file of each group. */
   readonly duplicates: Counted & { readonly groups: number; readonly largest: readonly DuplicateGroup[] };
   readonly checkedOut: FirstOf<{ readonly path: string; readonly by: string }>;
   readonly private: FirstOf<string>;
-  /** Folders that could not be listed whole: nothing of them is counted. */
+  /** Folders whose listing failed; what was not listed is not counted. */
   readonly unreadable: FirstOf<{ readonly path: string; readonly why: string }>;
-  /** API calls that this took. */
+  /** API calls that the analysis took. */
   readonly calls: number;
 }
 
 export interface AnalyzeOptions {
   readonly platform: PlatformName;
-  /** Names are shown ones: what is at the source is behind the encoding. */
+  /** Names are encoded for Linux and must be decoded to get those of the source. */
   readonly decode: boolean;
-  /** Entries kept of each list. */
+  /** Longest list of entries in the result. */
   readonly most: number;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -58,10 +58,10 @@ export interface AnalyzeOptions {
 }
 
 const TYPES = 20;
-/** Items after which others get their turn: the process may have a mount to serve. */
+/** Items between two yields to other tasks: the process may serve a mount. */
 const TURN_ITEMS = 300;
 
-/** Walks a tree once, a folder at a time. Memory grows with the depth and the widest folder alone. */
+/** Walks a tree once, one folder at a time. Memory use grows only with the depth and the widest folder. */
 export async function analyze(endpoint: Endpoint, options: AnalyzeOptions): Promise<Analysis> {
   const analyzer = new Analyzer(endpoint, options);
   try {
@@ -147,7 +147,7 @@ class Analyzer {
     this.#duplicates.close();
   }
 
-  /** @param remote the path of the folder with its names as they would be at the platform */
+  /** @param remote path of the folder, with names as the platform would have them */
   async #folder(folder: string, remote: string): Promise<void> {
     const inner: { readonly path: string; readonly remote: string }[] = [];
     const names = new Map<string, string>();
@@ -167,7 +167,7 @@ class Analyzer {
         }
       }
     } catch (error) {
-      // The root itself must be there; below it, one folder is not the whole.
+      // The root must be readable. Below it, a failure affects one folder only.
       if (folder === '' || this.#options.signal.aborted || !isFailure(error)) throw error;
       this.#unreadable.add(() => ({ path: folder, why: error.message }));
     }

@@ -1,25 +1,28 @@
 import type { Database, Statement } from '../../database/open.js';
 import { openScratch } from '../../database/scratch.js';
 
-/** Bytes from which two files of one size and type are hardly ever different ones. */
+/** Size in bytes from which two files of equal size and type are almost certainly identical. */
 const TELLING_BYTES = 65_536;
-/** Paths that are shown of each group. */
+/** Paths shown of each group. */
 const SHOWN_PATHS = 5;
 
 export interface DuplicateGroup {
-  /** Bytes of each. */
+  /** Size of each file, bytes. */
   readonly size: number;
   readonly count: number;
   readonly paths: readonly string[];
 }
 
-/** Files that are probably the same: of one size and type, small ones of one size and name. Kept on disk. */
+/**
+ * Groups of files that are probably identical: of equal size and type, or for small files of equal size and name. Kept
+ * in a temporary database on disk.
+ */
 export class Duplicates {
   readonly #db: Database;
   readonly #add: Statement<[number, string, string], { id: number; count: number }>;
   readonly #more: Statement<[number, string]>;
   groups = 0;
-  /** Files beyond the first of each group, and their bytes. */
+  /** Files except the first of each group, and their bytes. */
   files = 0;
   bytes = 0;
 
@@ -32,7 +35,7 @@ export class Duplicates {
       CREATE TABLE others (id INTEGER NOT NULL, path TEXT NOT NULL);
       CREATE INDEX others_by_id ON others (id);
     `);
-    // One transaction for all: nothing of it has to outlive this.
+    // A single transaction for everything: the data need not survive the process.
     this.#db.exec('BEGIN');
     this.#add = this.#db.prepare(
       `INSERT INTO groups (size, mark, count, first) VALUES (?, ?, 1, ?)
@@ -52,7 +55,7 @@ export class Duplicates {
     if (count <= SHOWN_PATHS) this.#more.run(id, path);
   }
 
-  /** Those that take the most room. */
+  /** Groups that waste the most bytes. */
   largest(limit: number): DuplicateGroup[] {
     const others = this.#db.prepare<[number], string>('SELECT path FROM others WHERE id = ? ORDER BY rowid').pluck();
     return this.#db

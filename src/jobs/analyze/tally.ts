@@ -1,4 +1,4 @@
-/** Kinds of files that are counted each for itself; a project of made-up endings must not fill the memory. */
+/** File types that are counted separately: arbitrary extensions must not fill the memory. */
 const MOST_TYPES = 2000;
 const YEAR = 365.25 * 86_400;
 
@@ -7,7 +7,7 @@ export interface Counted {
   readonly bytes: number;
 }
 
-/** Counts and bytes by a word. */
+/** Counts of files and bytes by key. */
 export class Tally {
   readonly #counts = new Map<string, { files: number; bytes: number }>();
 
@@ -23,7 +23,7 @@ export class Tally {
     return this.#counts.get(word) ?? { files: 0, bytes: 0 };
   }
 
-  /** With the most bytes first; beyond the limit together as `other`. */
+  /** Entries with the most bytes first; those beyond the limit are summed up as `other`. */
   most(limit: number): ({ readonly word: string } & Counted)[] {
     const all = [...this.#counts].map(([word, count]) => ({ word, ...count }));
     all.sort((a, b) => b.bytes - a.bytes || b.files - a.files || (a.word < b.word ? -1 : 1));
@@ -34,7 +34,7 @@ export class Tally {
   }
 }
 
-/** Ages in seconds, the youngest first. */
+/** Upper limits of age in seconds, ascending. */
 const AGES: readonly (readonly [number, string])[] = [
   [30 * 86_400, 'last 30 days'],
   [YEAR, '30 days to 1 year'],
@@ -45,11 +45,11 @@ const AGES: readonly (readonly [number, string])[] = [
 const UNKNOWN_AGE = 'unknown';
 export const ageWords = [...AGES.map(([, word]) => word), UNKNOWN_AGE];
 
-/** @param mtime and now in seconds since the epoch */
+/** @param mtime seconds since the epoch, like `now` */
 export const ageOf = (mtime: number | undefined, now: number): string =>
   mtime === undefined ? UNKNOWN_AGE : AGES.find(([age]) => now - mtime < age)![1];
 
-/** The largest of many, in order. */
+/** Keeps the largest items, in descending order. */
 export class Largest<T> {
   readonly #limit: number;
   readonly #sizeOf: (one: T) => number;
@@ -73,7 +73,7 @@ export class Largest<T> {
   }
 }
 
-/** What is after the last dot, with it, in lower case; `.bashrc` has none. */
+/** The extension with its dot, in lower case; `.bashrc` has none. */
 export function extensionOf(name: string): string {
   const dot = name.lastIndexOf('.');
   return dot > 0 ? name.slice(dot).toLowerCase() : '';

@@ -2,12 +2,12 @@ import { setImmediate } from 'node:timers/promises';
 import { isFailure } from '../../base/errors.js';
 import type { Endpoint } from '../endpoint.js';
 
-/** How much is in a tree. */
+/** Total content of a tree. */
 export interface Totals {
   readonly files: number;
   readonly bytes: number;
   readonly folders: number;
-  /** Folders that could not be listed whole: what is missing of them is not counted. */
+  /** Folders whose listing failed; what was not listed is not counted. */
   readonly unreadable: number;
 }
 
@@ -20,10 +20,10 @@ export const sumOf = (a: Totals, b: Totals): Totals => ({
   unreadable: a.unreadable + b.unreadable,
 });
 
-/** Items after which others get their turn. */
+/** Items between two yields to other tasks. */
 const TURN_ITEMS = 300;
 
-/** Walks a tree once. What is remembered are the folders that are still to be looked into. */
+/** Walks a tree once. Memory use grows with the number of folders that are still to be listed. */
 export async function totalsOf(endpoint: Endpoint, signal: AbortSignal): Promise<Totals> {
   const total = { files: 0, bytes: 0, folders: 0, unreadable: 0 };
   let seen = 0;

@@ -10,7 +10,7 @@ const list = z
 const hasBounds = (from: number | undefined, to: number | undefined): boolean =>
   (from !== undefined || to !== undefined) && (from ?? Number.NEGATIVE_INFINITY) <= (to ?? Number.POSITIVE_INFINITY);
 
-/** One test of an item. Sizes in bytes, dates in Unix seconds, paths from the folder that is transferred. */
+/** One test of an item. Sizes in bytes, dates in Unix seconds, paths from the root of the transfer. */
 export const ruleSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('filter_extension'), extensions: list }),
   z.strictObject({ type: z.literal('filter_name'), patterns: list }),
@@ -32,7 +32,7 @@ export const ruleSchema = z.discriminatedUnion('type', [
 ]);
 export type Rule = z.output<typeof ruleSchema>;
 
-/** All rules of a filter must hold. Excludes win; where there are includes, a file must be in one of them. */
+/** A filter matches if all its rules do. Excludes win. If there are includes, a file must match at least one. */
 export const filterSchema = z.strictObject({
   type: z.literal('filter_rule').default('filter_rule'),
   action: z.enum(['include', 'exclude']),

@@ -5,11 +5,14 @@ import { type Schedule, type StopPolicy, scheduleSchema, stopPolicySchema } from
 import { type Transfer, transferSchema } from './transfer-schema.js';
 import type { JobHealth, JobStatus } from './words.js';
 
-/** How people are told: a shell command, a command of the configuration's `programs`, a mail through sendmail, a POST. */
+/**
+ * Ways of notification: a shell command, a command from `programs` of the configuration, a mail through sendmail, a
+ * POST.
+ */
 export const waysSchema = z.strictObject({
   command: z.string().min(1).max(10_000).optional(),
   program: z.string().min(1).max(100).optional(),
-  /** One address, or the name of a user of this machine. */
+  /** One mail address, or the name of a local user. */
   mail: z
     .string()
     .regex(/^[A-Za-z0-9_][\w.+%=-]{0,63}(@[A-Za-z0-9.-]{1,253})?$/, 'no mail address')
@@ -21,7 +24,7 @@ export const waysSchema = z.strictObject({
 });
 export type Ways = z.output<typeof waysSchema>;
 
-/** `programs` of the configuration: commands by the name that jobs choose them by. */
+/** `programs` of the configuration: commands by the names that jobs use. */
 export const programsSchema = z
   .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'no name of a program'), z.string().min(1).max(10_000))
   .default({});
@@ -40,19 +43,19 @@ export const jobBodySchema = z.strictObject({
   schedule: scheduleSchema.default({ mode: 'auto' }),
   stop_policy: stopPolicySchema.default({ on_success: 0, on_failure: 0, on_execute: 0 }),
   category: z.strictObject({ id: z.string().optional(), name: z.string().min(1).max(200).optional() }).optional(),
-  /** Where more jobs are due than run at once, the greater goes first. */
+  /** If more jobs are due than may run at once, those with a higher priority start first. */
   priority: z.number().int().min(0).max(100).default(50),
   disabled: z.boolean().default(false),
-  /** How long runs are remembered, days. */
+  /** How long runs are kept, days. */
   retention: z.strictObject({ days: z.number().int().min(1).max(3650).default(90) }).default({ days: 90 }),
-  /** Told when a run fails, flags items, or the job has not run for long. */
+  /** Notified when a run fails or flags items, or when the job has not run for long. */
   notify: waysSchema.optional(),
-  /** A job that there is; only lists make something of it. */
+  /** An existing job; only lists use it. */
   parent_id: z.string().min(1).optional(),
 });
 export type JobBody = z.output<typeof jobBodySchema>;
 
-/** A job as it is kept. Times are Unix seconds. */
+/** A stored job. Times are Unix seconds. */
 export interface Job extends Omit<JobBody, 'category'> {
   readonly id: string;
   readonly transfer: Transfer;
@@ -61,9 +64,9 @@ export interface Job extends Omit<JobBody, 'category'> {
   readonly category: { readonly id: string; readonly name: string } | undefined;
   readonly status: JobStatus;
   readonly health: JobHealth;
-  /** When it runs next; undefined: only when started. */
+  /** When the job runs next; undefined: only when it is started by hand. */
   readonly execute_on: number | undefined;
-  /** Runs so far, for the stop policy: all, those without a change, those that logged failures. */
+  /** Counts of runs for the stop policy: all, those without a change, those with failures. */
   readonly counts: { readonly executions: number; readonly completions: number; readonly failures: number };
   readonly created_by: string;
   readonly created_on: number;

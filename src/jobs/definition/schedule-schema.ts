@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { DAYS, DURATION_UNITS, SCHEDULE_MODES } from './words.js';
 
-/** How long, e.g. `{"value":15,"unit":"m"}`. */
+/** A duration, e.g. `{"value":15,"unit":"m"}`. */
 export const duration = z.strictObject({ value: z.number().nonnegative(), unit: z.enum(DURATION_UNITS) });
 export type Duration = z.output<typeof duration>;
 
@@ -10,7 +10,7 @@ const UNIT_MS = { ns: 1e-6, us: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000, d
 /** Milliseconds. */
 export const durationMs = ({ value, unit }: Duration): number => value * UNIT_MS[unit];
 
-/** A time of day on the wall clock of the schedule's zone. */
+/** A wall-clock time in the time zone of the schedule. */
 export const timeOfDay = z.strictObject({
   hr: z.number().int().min(0).max(23),
   min: z.number().int().min(0).max(59).default(0),
@@ -27,7 +27,9 @@ const isZone = (name: string): boolean => {
   }
 };
 
-/** Dates are Unix seconds. Windows and `run_at` are wall-clock times in `time_zone` (the machine's unless told). */
+/**
+ * Dates are Unix seconds. Windows and `run_at` are wall-clock times in `time_zone`; default: the zone of the machine.
+ */
 const scheduleFields = z.strictObject({
   mode: z.enum(SCHEDULE_MODES).default('auto'),
   start_date: z.number().optional(),
@@ -43,12 +45,12 @@ const scheduleFields = z.strictObject({
 });
 export type Schedule = z.output<typeof scheduleFields>;
 
-/** Keys that say when a job starts by itself, or how often: nothing to a job that only people start. */
+/** Keys for jobs that start by themselves, without effect on a manual job. */
 const OF_ITSELF = ['start_date', 'end_date', 'repeat_count', 'repeat_interval', 'days', 'run_at'] as const;
 /** An ad-hoc job runs once. */
 const REPEATS = ['repeat_count', 'repeat_interval'] as const;
 
-/** No key of a schedule is without effect. */
+/** Refuses keys that would have no effect. */
 export const scheduleSchema = scheduleFields.superRefine((schedule, context) => {
   const refuse = (key: keyof Schedule, message: string): void => {
     if (schedule[key] !== undefined) context.addIssue({ code: 'custom', path: [key], message });
@@ -68,7 +70,7 @@ const ALIASES = [
   ['on_execute', 'executions'],
 ] as const;
 
-/** Each word also by its older name; 0 and absent mean: never. */
+/** Accepts each key also by its older name. 0 and absent mean never. */
 export const stopPolicySchema = z
   .strictObject({
     on_success: count.optional(),

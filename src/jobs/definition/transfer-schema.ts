@@ -7,12 +7,12 @@ const MOST_FILTERS = 1000;
 
 const id = z.union([z.string().min(1), z.number().transform(String)]);
 
-/** One end of a transfer: a connection (by id or name) and a folder below its root. */
+/** An endpoint of a transfer: a connection (by id or name) and a folder below its root. */
 export const endpointSchema = z.strictObject({
-  // Whoever sends back what was read has the name as well.
+  // A client that sends back a job it has read includes the name.
   connection: z.strictObject({ id, name: z.string().optional() }).transform(({ id }) => ({ id })),
   target: z.strictObject({ path: z.string().default('/') }).default({ path: '/' }),
-  /** Bytes, as somebody guessed them; only shown. */
+  /** Estimated bytes; only for display. */
   size_estimate: z.number().optional(),
 });
 export type EndpointReference = z.output<typeof endpointSchema>;
@@ -22,7 +22,7 @@ const bandwidth = z.strictObject({
   window: z.array(z.strictObject({ time: timeOfDay, bytes_per_second: z.number().nonnegative() })).optional(),
 });
 
-/** true/false, or the numbers that say the same. */
+/** Accepts true and false, or 1 and 0. */
 const yes = z.union([z.boolean(), z.literal([0, 1]).transform((value) => value === 1)]);
 
 const fields = {
@@ -31,7 +31,7 @@ const fields = {
   destination: endpointSchema,
   conflict_resolution: z.enum(CONFLICT_RESOLUTIONS).default('copy'),
   delete_propagation: z.enum(DELETE_PROPAGATIONS).default('ignore_source'),
-  /** Absent: true, but false into Procore. */
+  /** Absent: false if the names go to Procore, else true. */
   segment_transform: yes.optional(),
   encode_invalid_characters: yes.default(false),
   segment_truncate: yes.default(false),
@@ -48,7 +48,7 @@ const fields = {
       message: 'preserve "none" keeps no version but the latest, which select "all" contradicts',
     })
     .default({ preserve: 'native', select: 'latest' }),
-  /** Absent: where the destination can; true: refused where it cannot. */
+  /** Absent: kept where the destination can; true: the job is refused if it cannot. */
   timestamps: yes.optional(),
   lock_propagation: z
     .union([z.enum(['ignore', 'skip']), z.literal([false, 0]).transform(() => 'ignore' as const)], {
@@ -76,15 +76,15 @@ const fields = {
     .default({ source: [], destination: [] }),
   audit_level: z.enum(AUDIT_LEVELS).default('info'),
   simulation_mode: yes.default(false),
-  /** Deletions within 24 hours above which they are held for a person; false: never held. */
+  /** Delete guard: number of deletions within 24 hours above which they wait for a person; false: never. */
   delete_guard: z.union([z.literal(false), z.number().int().nonnegative()]).default(100),
-  /** Days that deleted and overwritten files stay in `.procorefs-trash` of the destination; 0: deleted at once. */
+  /** Days that deleted and overwritten files stay in `.procorefs-trash` of the endpoint; 0: deleted at once. */
   trash_days: z.number().int().min(0).max(3650).default(30),
-  /** The job (id or name) whose renamed items get their first names back. */
+  /** A job (id or name) whose renamed items get their original names back. */
   names_from: z.string().min(1).optional(),
 } as const;
 
-/** Keys of the model that have no meaning here, with the reason. */
+/** Keys of the job model that are not supported, with the reason. */
 export const refusedKeys: Readonly<Record<string, string>> = {
   preserve_owners: 'Procore shows who uploaded a version, which is always the account of the connection',
   permissions: 'the Procore API gives no lists of permissions',
@@ -94,18 +94,18 @@ export const refusedKeys: Readonly<Record<string, string>> = {
   rendition: 'Procore keeps no renditions of documents',
 };
 
-/** Without meaning, and harmless when they ask for nothing. */
+/** Whether the value of an unsupported key asks for nothing, so that the key can be ignored. */
 const isNothing = (value: unknown): boolean =>
   value === undefined || value === null || value === false || value === 'ignore' || value === 'none';
 
-/** The keys of a transfer that do something here, without the two sides. */
+/** Supported keys of a transfer, without the endpoints. */
 export const transferKeys = Object.keys(fields).filter((key) => key !== 'source' && key !== 'destination');
 
 const known = new Set(Object.keys(fields));
 
 /**
- * The transfer of a job. A key that has no meaning here is refused by name with the reason, unless it asks for nothing;
- * an unknown one is refused by name.
+ * The transfer of a job. An unsupported key is refused by name with the reason, unless it asks for nothing. An unknown
+ * key is refused by name.
  */
 export const transferSchema = z.preprocess((value, context) => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
@@ -129,6 +129,6 @@ export const transferSchema = z.preprocess((value, context) => {
 }, z.strictObject(fields));
 export type Transfer = z.output<typeof transferSchema>;
 
-/** Transfers that change their source. */
+/** Whether a transfer changes its source. */
 export const changesSource = ({ transfer_type: type }: Pick<Transfer, 'transfer_type'>): boolean =>
   type === 'sync' || type === 'move';

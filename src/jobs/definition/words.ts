@@ -1,4 +1,4 @@
-/** The words of the job model; scripts depend on them. */
+/** The enumerations of the job model. Scripts depend on them. */
 export const TRANSFER_TYPES = ['sync', 'copy', 'move', 'migrate', 'publish', 'taxonomy'] as const;
 export type TransferType = (typeof TRANSFER_TYPES)[number];
 
@@ -11,7 +11,7 @@ export type DeletePropagation = (typeof DELETE_PROPAGATIONS)[number];
 export const AUDIT_LEVELS = ['info', 'none', 'trace', 'debug', 'warn', 'error'] as const;
 export type AuditLevel = (typeof AUDIT_LEVELS)[number];
 
-/** What a job is doing, as lists show it. */
+/** State of a job, as lists show it. */
 export type JobStatus =
   | 'idle'
   | 'start'
@@ -33,7 +33,10 @@ export type JobHealth = 'healthy' | 'unhealthy' | 'unavailable' | 'inactive';
 
 export type ExecutionPhase = 'pending' | 'initialize' | 'changes' | 'executing' | 'finalize' | 'complete';
 
-/** `no_changes`: everything was as it should be · `not_complete`: cut by the hourly limit or its longest duration. */
+/**
+ * `no_changes`: nothing had to be done · `not_complete`: the run stopped before its end, for the hourly limit or its
+ * longest duration, for example.
+ */
 export type ExecutionStatus =
   | 'running'
   | 'failing'
@@ -45,11 +48,11 @@ export type ExecutionStatus =
   | 'no_changes'
   | 'not_complete';
 
-/** `remediation`: flagged, a person must look · `skipped`: left alone on purpose. */
+/** `remediation`: flagged for a person · `skipped`: left as it is on purpose. */
 export const ITEM_STATUSES = ['success', 'processed', 'pending', 'retry', 'remediation', 'skipped'] as const;
 export type ItemStatus = (typeof ITEM_STATUSES)[number];
 
-/** Statuses that a person should look at. */
+/** Statuses of flagged items, which a person should check. */
 export const FLAGGED: readonly ItemStatus[] = ['remediation', 'retry'];
 
 export const DURATION_UNITS = ['ns', 'us', 'ms', 's', 'm', 'h', 'd'] as const;

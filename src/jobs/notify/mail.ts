@@ -1,8 +1,8 @@
-/** Bytes of UTF-8 in one encoded word: with its frame it stays under the 75 characters of RFC 2047. */
+/** UTF-8 bytes per encoded word, which keeps it within the 75 characters of RFC 2047. */
 const WORD_BYTES = 42;
 const LINE = 76;
 
-/** A mail as sendmail takes it, ASCII throughout (RFC 5322, 2045, 2047). */
+/** A mail for sendmail, in ASCII only (RFC 5322, 2045, 2047). */
 export function mailText(to: string, subject: string, body: string): string {
   const encoded = Buffer.from(body).toString('base64');
   return [
@@ -11,7 +11,7 @@ export function mailText(to: string, subject: string, body: string): string {
     'MIME-Version: 1.0',
     'Content-Type: text/plain; charset=utf-8',
     'Content-Transfer-Encoding: base64',
-    // RFC 3834: nobody's absence answers it.
+    // RFC 3834: prevents automatic replies.
     'Auto-Submitted: auto-generated',
     '',
     ...(encoded.match(new RegExp(`.{1,${LINE}}`, 'g')) ?? []),

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { oneLine } from '../../base/text.js';
 
-/** What people are told about without asking. */
+/** Events that people are notified of. */
 export type NoticeKind =
   | 'failed'
   | 'flagged'
@@ -15,19 +15,19 @@ export type NoticeKind =
 
 export interface Notice {
   readonly kind: NoticeKind;
-  /** Tells apart what one kind is said of: a job's id, a connection's, a mount point. */
+  /** Distinguishes notices of one kind: id of a job or a connection, or a mount point. */
   readonly subject: string;
-  /** One line, safe to show. Names in it came from elsewhere: it is data, never part of a command. */
+  /** One line, safe to display. It contains names from other sources: use it as data, never as part of a command. */
   readonly message: string;
   readonly job?: { readonly id: string; readonly name: string };
-  /** Whose jobs' `notify` is used as well, where it is not said of one job. */
+  /** Id of a connection: `notify` of its jobs is used as well, unless the notice belongs to one job. */
   readonly connection?: string;
   readonly execution?: number;
   readonly status?: string;
   readonly report?: string;
 }
 
-/** What a program that is told gets on its standard input, and an address as the body of a POST. */
+/** JSON for the standard input of a program and the body of a POST. */
 export const noticeJson = (notice: Notice): string =>
   JSON.stringify({
     event: notice.kind,

@@ -11,20 +11,20 @@ import type { Notice, NoticeKind } from './notice.js';
 import { type Means, sendNotice } from './send.js';
 
 export interface NotifierOptions {
-  /** A file for each thing that people know of, shared by the processes of the state folder. */
+  /** Folder with a file for each notice that was sent. The processes of the state folder share it. */
   readonly folder: string;
   readonly store: JobStore;
-  /** Who is told of everything, from the configuration. */
+  /** Ways that get every notice, from the configuration. */
   readonly everybody: () => Ways | undefined;
-  /** What jobs may use; the configuration's own ways may post anywhere. */
+  /** Means for the ways of jobs; the ways of the configuration may post to any host. */
   readonly means: Means;
   readonly log: Log;
 }
 
-/** Kinds that a look at the whole finds, and that end by themselves. */
+/** Kinds of notices that come from a check of the whole state; they are cleared when the condition ends. */
 export const LOOKED_FOR = ['stale', 'waiting', 'signed-out', 'old-outbox', 'held', 'needs-person', 'refused'] as const;
 
-/** Tells people what needs them: once, and again only after it was well in between. */
+/** Sends notices about conditions that need a person: once, and again only if the condition had ended in between. */
 export class Notifier {
   readonly #options: NotifierOptions;
   readonly #sending = new Set<Promise<void>>();
@@ -35,7 +35,10 @@ export class Notifier {
     mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   }
 
-  /** A run has ended. One that was cut says nothing. What goes wrong here is logged: the run has ended all the same. */
+  /**
+   * Sends the notice for a run that has ended; a run that is not complete gets none. Errors are only logged, since the
+   * run itself is over.
+   */
   ended(job: Job, execution: Execution): void {
     try {
       this.#ended(job, execution);
@@ -65,14 +68,14 @@ export class Notifier {
     });
   }
 
-  /** What a look at the whole found: what is new is told, what is over is forgotten. */
+  /** Takes the result of a check of the whole state: sends new notices, and clears those whose condition has ended. */
   found(notices: readonly Notice[]): void {
     const current = new Set(notices.map(({ kind, subject }) => fileOf(kind, subject)));
     for (const file of this.#known()) if (!current.has(file)) rmSync(join(this.#options.folder, file), { force: true });
     for (const notice of notices) this.#tell(notice);
   }
 
-  /** Resolves when everything that is to be told is on its way, or was given up. */
+  /** Resolves when every notice is sent or has failed. */
   async settled(): Promise<void> {
     while (this.#sending.size > 0) await Promise.all(this.#sending);
   }
@@ -108,7 +111,7 @@ export class Notifier {
         failures++;
         log.warn({ error: failure, event: notice.kind }, 'somebody could not be told');
       }
-    // Nobody knows: the next occasion tries again.
+    // No way succeeded: the next occurrence tries again.
     if (failures >= all.reduce((sum, ways) => sum + Object.keys(ways).length, 0))
       this.#clear(notice.kind, notice.subject);
   }
@@ -136,7 +139,7 @@ export class Notifier {
     }
   }
 
-  /** True for the one process that is to tell it. */
+  /** Whether this process is to send the notice: true in one process only. */
   #claim({ kind, subject }: Notice): boolean {
     try {
       writeFileSync(join(this.#options.folder, fileOf(kind, subject)), kind, { flag: 'wx', mode: 0o600 });

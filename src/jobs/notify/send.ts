@@ -10,22 +10,22 @@ import type { Ways } from '../definition/job-schema.js';
 import { mailText } from './mail.js';
 import { type Notice, noticeJson } from './notice.js';
 
-/** Where Linux systems have it (Filesystem Hierarchy Standard). */
+/** Usual paths of sendmail on Linux (Filesystem Hierarchy Standard). */
 const SENDMAIL = ['/usr/sbin/sendmail', '/usr/lib/sendmail', '/usr/bin/sendmail'];
-/** Milliseconds. */
+/** Time limit of a program, milliseconds. */
 const PROGRAM_LIMIT_MS = 60_000;
 const POST_LIMIT = 10_000;
 const POST_PAUSES = [1000, 5000];
 
-/** What may be used to tell somebody, from the configuration. */
+/** Means of notification that the configuration permits. */
 export interface Means {
   /** Commands by name. */
   readonly programs: Readonly<Record<string, string>>;
-  /** Where may be posted to beside public addresses; undefined: anywhere. */
+  /** Hosts that a POST may reach in addition to public addresses; undefined: any host. */
   readonly hosts: AllowedHosts | undefined;
 }
 
-/** Tells by each of the ways. Resolves with what went wrong; a way that fails does not keep the others from it. */
+/** Sends a notice by each of the ways. Resolves with the failures; a way that fails does not affect the others. */
 export async function sendNotice(ways: Ways, notice: Notice, means: Means, signal: AbortSignal): Promise<Failure[]> {
   const { command, program, mail: to, url } = ways;
   const sent = await Promise.allSettled([
@@ -41,10 +41,12 @@ export async function sendNotice(ways: Ways, notice: Notice, means: Means, signa
   );
 }
 
-/** A command may hold a token: of a shell that runs it everybody sees the words, but not the environment (proc(5)). */
+/** A command may contain a token. Every user can read the arguments of a process, but not its environment (proc(5)). */
 const RUN = 'own=$NOTICE_COMMAND; unset NOTICE_COMMAND; eval "$own"';
 
-/** The command is the administrator's; what happened reaches it as data, in the environment and on standard input. */
+/**
+ * The administrator writes the command. The notice reaches it only as data: in the environment and on standard input.
+ */
 function runCommand(command: string, notice: Notice, signal: AbortSignal): Promise<void> {
   return feed('/bin/sh', ['-c', RUN], `${noticeJson(notice)}\n`, command, signal, {
     NOTICE_COMMAND: command,
@@ -74,13 +76,13 @@ async function mail(to: string, notice: Notice, signal: AbortSignal): Promise<vo
     ...(notice.report === undefined ? [] : ['', `Report: ${notice.report}`]),
     '',
   ].join('\n');
-  // -i: a line with a dot alone does not end it; --: what follows is an address, whatever it begins with.
+  // -i: a line with a single dot does not end the mail. --: the rest is an address, even if it begins with a dash.
   await feed(program, ['-i', '--', to], mailText(to, subject, body), program, signal, {});
 }
 
-/** Redirections are not followed: they may lead where the address may not. */
+/** Posts a notice. Redirects are not followed: they may lead to a host that is not allowed. */
 async function post(url: URL, hosts: AllowedHosts | undefined, notice: Notice, signal: AbortSignal): Promise<void> {
-  // An address may hold a token: the host is enough to find it.
+  // A URL may contain a token, so a failure shows only its host.
   const failed = (cause: unknown, why?: string): Failure =>
     new Failure('notify-failed', { way: `the address at ${url.host}`, ...(why === undefined ? {} : { why }) }, cause);
   const refusal = hosts?.refusal(url);
@@ -130,7 +132,7 @@ function feed(
     new Failure('notify-failed', { way: oneLine(shown, 100), why }, cause);
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
-    // Its own group, so that what it starts ends with it.
+    // A process group of its own, so that the processes it starts end with it.
     const child = spawn(program, words, {
       env: { ...process.env, ...environment },
       stdio: ['pipe', 'ignore', 'ignore'],
@@ -142,7 +144,7 @@ function feed(
         try {
           process.kill(-child.pid, 'SIGKILL');
         } catch {
-          // It ended just now.
+          // The process has just ended.
         }
     };
     const cancel = systemClock.after(PROGRAM_LIMIT_MS, end);

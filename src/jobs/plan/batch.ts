@@ -1,9 +1,9 @@
-/** Changes that one transaction makes: a few milliseconds of it. */
+/** Changes per transaction, which takes a few milliseconds. */
 const BATCH_CHANGES = 250;
 
 /**
- * Changes of the database that are made in their order, many in one transaction: a tree has folders of a few items each,
- * and a transaction for each would write the same pages over and over, and wait for the disk as often.
+ * Makes database changes in order, many per transaction. Folders have few items each: a transaction per folder would
+ * write the same pages again and again, and wait for the disk each time.
  */
 export class Batch {
   readonly #transaction: (work: () => void) => void;
@@ -18,7 +18,7 @@ export class Batch {
     if (this.#changes.length >= BATCH_CHANGES) this.flush();
   }
 
-  /** What was added is in the database when this returns. */
+  /** Writes all added changes to the database. */
   flush(): void {
     const changes = this.#changes;
     this.#changes = [];

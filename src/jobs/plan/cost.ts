@@ -4,37 +4,39 @@ import type { ItemAction } from '../store/items.js';
 import { type Policies, winnerOf } from './decide.js';
 import type { Pair } from './frame.js';
 
-/** What a run will do and cost, found before anything is touched. */
+/** Work and cost of a run, computed before anything is changed. */
 export interface Estimate {
-  /** Items that something is done about. */
+  /** Items that the run will act on. */
   items: number;
-  /** Bytes that are transferred. */
+  /** Bytes to transfer. */
   bytes: number;
-  /** API calls, all of them after the plan itself. */
+  /** API calls, without those of the plan itself. */
   calls: number;
-  /** Names that must change. */
+  /** Items whose name must change. */
   renames: number;
   /** Items that will be flagged. */
   problems: number;
   deletions: number;
   unchanged: number;
   skipped: number;
-  /** Left out by the filters. */
+  /** Items excluded by the filters. */
   excluded: number;
-  /** Private items, folders too, that are considered … */
+  /** Private items including folders, without excluded ones. */
   private: number;
-  /** … of them those that others may read at the other end, which keeps no permissions … */
+  /** Those of them that others may read at the other endpoint, which keeps no permissions. */
   private_open: number;
-  /** … and those that the filters leave out; of a folder only itself, as what is in it is not listed. */
+  /**
+   * Private items excluded by the filters. The content of an excluded folder is not counted, since it is not listed.
+   */
   private_excluded: number;
-  /** What was there before, at each end. */
+  /** Unchanged files and existing folders at each endpoint. */
   existing: { readonly source: Existing; readonly destination: Existing };
-  /** Files among the items whose content is read, and the versions of them that go. */
+  /** Files whose content is transferred, and their versions that go along. */
   files: number;
   versions: number;
 }
 
-/** Of one end: files that are as they should be, and folders. */
+/** Unchanged files and existing folders at one endpoint. */
 export interface Existing {
   files: number;
   bytes: number;
@@ -62,7 +64,7 @@ export const emptyEstimate = (): Estimate => ({
   versions: 0,
 });
 
-/** A file that both ends have, as it should be. */
+/** Counts a file that is equal at both endpoints. */
 export function countUnchanged(estimate: Estimate, source: EndpointItem, destination: EndpointItem): void {
   const { existing } = estimate;
   estimate.unchanged++;
@@ -84,7 +86,7 @@ export function countFolder(
   if (destination) existing.destination.folders++;
 }
 
-/** A file that goes from one end to the other. */
+/** Counts a file to transfer. */
 export function countTransfer(
   estimate: Estimate,
   { size, versions = 1 }: EndpointItem,
@@ -99,11 +101,11 @@ interface Ends {
   readonly source: Endpoint;
   readonly destination: Endpoint;
   readonly policies: Policies;
-  /** Older versions of a file go as well. */
+  /** Older versions of a file are transferred as well. */
   readonly allVersions: boolean;
 }
 
-/** API calls that an item takes; deletions are counted when it is known which go with their folder. */
+/** API calls of an item. Deletions are counted later, when it is known which ones are part of a folder's deletion. */
 export function costOf(
   action: ItemAction,
   pair: Pick<Pair, 'source' | 'destination'>,
@@ -112,7 +114,7 @@ export function costOf(
 ): number {
   const write = (to: Endpoint, item: EndpointItem | undefined, exists: boolean): number =>
     to.cost(exists ? 'version' : 'file', item?.size ?? 0) + older(to, item, exists);
-  // Of a file that is there already it is not known how many of them it has.
+  // For an existing file, the number of versions that it lacks is unknown.
   const older = (to: Endpoint, item: EndpointItem | undefined, exists: boolean): number => {
     const count = allVersions && !exists ? (item?.versions ?? 1) - 1 : 0;
     return count === 0 ? 0 : (to === source ? destination : source).cost('versions', 0) + count * to.cost('version', 0);
@@ -136,7 +138,7 @@ export function costOf(
   }
 }
 
-/** Who wins gets the name on the other side; what was there is moved aside first, where both are kept. */
+/** The winner is written to the other endpoint. If both are kept, the file there is renamed first. */
 function conflictCost(pair: Pick<Pair, 'source' | 'destination'>, { source, destination, policies }: Ends): number {
   if (!pair.source || !pair.destination) return 0;
   const winner = winnerOf(pair.source, pair.destination, policies);

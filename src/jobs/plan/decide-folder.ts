@@ -6,30 +6,30 @@ import type { FolderOutcome } from './frame.js';
 export interface FolderSituation {
   readonly source: EndpointItem | undefined;
   readonly destination: EndpointItem | undefined;
-  /** It was transferred before. */
+  /** The folder has a record. */
   readonly isKnown: boolean;
   readonly below: FolderOutcome;
   readonly rules: { readonly source: FolderRules; readonly destination: FolderRules };
-  /** Folders with nothing in them are made. */
+  /** Empty folders are created. */
   readonly makesEmpty: boolean;
 }
 
 type FolderRules = Pick<TargetRules, 'emptyFolders' | 'names'>;
 
-/** none: it stays as it is · record: it is on both sides · forget: on neither, and nothing in it either */
+/** none: no change · record: it exists at both endpoints · forget: it exists at neither, and nothing in it either */
 export type FolderDecision =
   | { readonly action: 'none' | 'record' | 'forget' | 'create-folder' | 'create-folder-source' }
   | { readonly action: 'delete' | 'delete-source' | 'skip'; readonly reason: string };
 
 const NONE: FolderDecision = { action: 'none' };
 
-/** What is to be done about a folder, when it is known what becomes of everything in it. */
+/** Decides what to do about a folder, after the plan of its content. */
 export function decideFolder(situation: FolderSituation, policies: Policies): FolderDecision {
   const { source, destination, isKnown, below, rules, makesEmpty } = situation;
   if (source && destination) return { action: 'record' };
   if (!source && !destination) return isKnown && !below.keeps ? { action: 'forget' } : NONE;
   const missingAt = source ? rules.destination : rules.source;
-  // Where folders are only what their files imply, nobody deleted one that has none.
+  // Where folders exist only through their files, a missing empty folder was not deleted by anybody.
   if (missingAt.emptyFolders && !below.keeps && isDeletion(situation, policies))
     return {
       action: source ? 'delete-source' : 'delete',

@@ -1,20 +1,20 @@
 import type { ConflictResolution, DeletePropagation, TransferType } from '../definition/words.js';
 import type { EndpointItem } from '../endpoint.js';
 
-/** What was on one side when the item was last transferred. */
+/** State of an item at one endpoint when it was last transferred. */
 export interface Fingerprint {
   readonly size: number;
-  /** Seconds since the epoch; undefined where the side keeps no times. */
+  /** Seconds since the epoch; undefined where the endpoint keeps no times. */
   readonly mtime: number | undefined;
   readonly version: string | undefined;
-  /** Of the item itself, as `SideItem.id` has it. */
+  /** Id of the item, as in `EndpointItem.id`. */
   readonly id?: string | undefined;
 }
 
 /**
- * none · adopt: both are equal already · compare: perhaps equal, the bytes decide · copy: source to destination ·
- * copy-back · conflict: both changed · delete: at the destination · delete-source · forget: gone on both sides ·
- * clear-source: transferred, so it leaves the source · flag · skip
+ * none · adopt: both files are already equal · compare: perhaps equal, the content decides · copy: source to
+ * destination · copy-back: destination to source · conflict: both changed · delete: at the destination · delete-source
+ * · forget: gone at both endpoints · clear-source: transferred, so it is removed from the source · flag · skip
  */
 export type Action =
   | 'none'
@@ -50,19 +50,19 @@ export interface Situation {
   readonly grains: Grains;
 }
 
-/** Seconds: times that differ by less are equal, on one side and between the two. */
+/** Time resolution in seconds: times that differ by less are equal, at one endpoint or between the two. */
 export interface Grains {
   readonly source: number;
   readonly destination: number;
   readonly between: number;
 }
 
-/** Doubles hold the times of today to a quarter of a microsecond. */
+/** A double has a resolution of a quarter of a microsecond for current times. */
 const LEAST_GRAIN = 2e-6;
-/** What passes from one side to the other may lose what is below a millisecond. */
+/** Times may lose everything below a millisecond on their way between endpoints. */
 const LEAST_BETWEEN = 2e-3;
 
-/** Seconds to which a side's times compare with earlier ones of its own. */
+/** Resolution in seconds at which times of one endpoint are compared with earlier times of the same endpoint. */
 export const grainOf = ({ timeGrain }: { readonly timeGrain: number }): number => Math.max(LEAST_GRAIN, timeGrain);
 
 interface Times {
@@ -71,22 +71,28 @@ interface Times {
 }
 
 export function grainsOf(source: Times, destination: Times): Grains {
-  // What is copied to a side whose times cannot be set gets one of its own; what is copied from there gets that exactly.
+  // An endpoint whose times cannot be set gives a copied file its own time. A file that is copied from there gets
+  // exactly that time, so only the resolution of endpoints that set times counts.
   const rounding = [source, destination].filter(({ setsTimes }) => setsTimes).map(({ timeGrain }) => timeGrain);
   return { source: grainOf(source), destination: grainOf(destination), between: Math.max(LEAST_BETWEEN, ...rounding) };
 }
 
-/** A deletion at the source is carried to the destination. */
+/** Whether a deletion at the source is repeated at the destination. */
 export const carriesSourceDeletions = ({ type, deletions }: Policies): boolean =>
   type === 'publish' || ((deletions === 'mirror' || deletions === 'ignore_destination') && type !== 'migrate');
 
-/** A deletion at the destination is carried to the source: only both ways, for nothing else touches the source. */
+/**
+ * Whether a deletion at the destination is repeated at the source: only for `sync`, since no other type takes changes
+ * back to the source.
+ */
 export const carriesDestinationDeletions = ({ type, deletions }: Policies): boolean =>
   type === 'sync' && (deletions === 'mirror' || deletions === 'ignore_source');
 
 const NONE: FileDecision = { action: 'none' };
 
-/** What is to be done about one file. A change always wins over a deletion: nothing is lost by a race of the two. */
+/**
+ * Decides what to do about one file. A change always wins over a deletion, so that a race between them loses nothing.
+ */
 export function decideFile(situation: Situation, policies: Policies): FileDecision {
   const { source, destination, record } = situation;
   if (policies.type === 'taxonomy') return NONE;
@@ -113,7 +119,7 @@ function both(situation: Situation, source: EndpointItem, destination: EndpointI
       return { action: 'skip', reason: 'it changed at the destination only' };
     }
   }
-  // Both were changed since, or one of them is to go: times that happen to be near say nothing.
+  // If both files changed, or one is to be deleted, similar times prove nothing.
   const equal = looksEqual(source, destination, record || type === 'move' ? undefined : grains.between);
   if (equal === 'yes') return { action: 'adopt' };
   if (type === 'publish') return { action: 'copy', reason: 'the destination is to be as the source' };
@@ -146,7 +152,7 @@ function onlyDestination(situation: Situation, destination: EndpointItem, polici
   return type === 'sync' ? { action: 'copy-back', reason: 'it is missing at the source' } : NONE;
 }
 
-/** The end of a conflict that stays under the name. */
+/** The endpoint whose file keeps its name in a conflict. */
 export function winnerOf(
   source: EndpointItem,
   destination: EndpointItem,
@@ -159,7 +165,7 @@ export function winnerOf(
     case 'destination':
       return conflicts;
     case 'copy':
-      // A one-way transfer leaves the source as it is: there the destination's content gets the other name.
+      // A one-way transfer does not change the source, so the content of the destination gets the other name.
       if (type !== 'sync') return 'source';
   }
   return (source.mtime ?? 0) >= (destination.mtime ?? 0) ? 'source' : 'destination';
@@ -180,7 +186,7 @@ export function differs(item: EndpointItem, before: Fingerprint | undefined, gra
   return now.mtime !== undefined && before.mtime !== undefined && Math.abs(now.mtime - before.mtime) > grain;
 }
 
-/** Whether two files hold the same, as far as can be seen from outside. Without a grain, times do not count. */
+/** Whether two files are equal, as far as hash, size and time tell. Without a grain, times do not count. */
 function looksEqual(
   source: EndpointItem,
   destination: EndpointItem,

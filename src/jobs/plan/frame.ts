@@ -3,39 +3,39 @@ import type { EndpointItem } from '../endpoint.js';
 import type { TransferRecord } from '../store/records.js';
 import { type Fingerprint, fingerprintOf } from './decide.js';
 
-/** One folder of the two trees, while it is looked at. */
+/** A folder of both trees that is being planned. */
 export interface Frame {
-  /** Path at the source and at the destination, from where the transfer begins. */
+  /** Path at the source and at the destination, from the root of the transfer. */
   readonly source: string;
   readonly destination: string;
-  /** Whether the folder is there. */
+  /** Whether the folder exists. */
   readonly atSource: boolean;
   readonly atDestination: boolean;
-  /** The folder in the records of the job whose first names come back. */
+  /** Path of the folder in the records of the job that `names_from` names. */
   readonly original: string | undefined;
 }
 
-/** What became of a folder's content. */
+/** Result of planning a folder's content. */
 export interface FolderOutcome {
-  /** Something in it stays or is made, as far as is known. */
+  /** The folder keeps content, or may do so. */
   readonly keeps: boolean;
-  /** Something in it is on both sides afterwards. */
+  /** After the run an item of the folder exists at both endpoints. */
   readonly fills: boolean;
-  /** Items below it that are to be deleted, by which side. */
+  /** Items below the folder that are to be deleted, by endpoint. */
   readonly deletions: { readonly delete: number; readonly 'delete-source': number };
 }
 
-/** An item and what it is on either side. */
+/** An item with its state at each endpoint. */
 export interface Pair {
   readonly name: string;
   readonly otherName: string;
-  /** The name that a former job noted as the first one. */
+  /** Original name, from the job that `names_from` names. */
   readonly first?: string;
   readonly renamed: string | undefined;
   readonly source: EndpointItem | undefined;
   readonly destination: EndpointItem | undefined;
   readonly record: TransferRecord | undefined;
-  /** Why it has no name on the other side. */
+  /** Why the item has no valid name at the other endpoint. */
   readonly unnamed?: string;
 }
 
@@ -61,7 +61,7 @@ export const recordOfPair = (
   destination: fingerprintOf(destination),
 });
 
-/** A record by the names and ids that the items have now; the same one where they are as they were. */
+/** The record with the current names and ids of the items; the same object if nothing has changed. */
 export function refreshed(
   record: TransferRecord,
   { name, otherName, renamed, source, destination }: Pair,

@@ -9,8 +9,9 @@ interface Ends {
 }
 
 /**
- * A file that changed on both sides, where one of the changes is what a call of an earlier run made after all: that is no
- * change, and the file goes the way it went. The record on disk stays, until the content that it has there is known.
+ * Handles a file that changed at both endpoints if one change was made by a late call of an earlier run. That is no
+ * change: the file is transferred in the direction of that call. The stored record stays until the content of the late
+ * version is known.
  */
 export async function withLateWork(pair: Pair, ends: Ends, grains: Grains): Promise<Pair> {
   const { source, destination, record } = pair;

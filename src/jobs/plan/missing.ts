@@ -14,19 +14,19 @@ interface Ends {
   readonly signal: AbortSignal;
 }
 
-/** Why an item is left alone. */
+/** Why an item is left as it is. */
 export interface Unsure {
   readonly status: ItemStatus;
   readonly reason: string;
 }
 
 /**
- * A pair with what a listing did not show of it, but that is there when it is asked for by name: some listings are late,
- * and some leave names out.
+ * Completes a pair with an item that a listing lacks but that exists when it is asked for by name: some listings are
+ * delayed, and some omit names.
  */
 export async function lookedFor(frame: Frame, pair: Pair, { source, destination, signal }: Ends): Promise<Pair> {
   const { record } = pair;
-  // Of a folder that is not there, nothing is.
+  // A missing folder has no items, so nothing is looked up there.
   const look = async (endpoint: Endpoint, path: string): Promise<EndpointItem | undefined> => {
     const item = await endpoint.stat(path, signal);
     return item && !item.unusable && item.folder === record?.isFolder ? item : undefined;
@@ -40,8 +40,8 @@ export async function lookedFor(frame: Frame, pair: Pair, { source, destination,
 }
 
 /**
- * Whether a transferred item that is on one side only, or on neither, was deleted is said by the side that lacks it.
- * Undefined: it was, or nothing is missing. Otherwise it is left alone, with all that is below it.
+ * Asks the endpoint that lacks a transferred item whether it was deleted there. Undefined: it was, or nothing is
+ * missing. Otherwise the item is left as it is, with everything below it.
  */
 export async function whyUnsure(
   frame: Frame,
@@ -72,7 +72,10 @@ export async function whyUnsure(
 
 const changing = (path: string): Unsure => ({ status: 'retry', reason: new Failure('item-changed', { path }).line });
 
-/** Why what is only at the destination, and was never transferred, is neither published away nor brought to the source. */
+/**
+ * Why an item that exists only at the destination and was never transferred is neither deleted by `publish` nor copied
+ * to the source by `sync`.
+ */
 async function whyNotNew(
   frame: Frame,
   name: string,
@@ -83,7 +86,7 @@ async function whyNotNew(
   if (type !== 'publish' && type !== 'sync') return undefined;
   const path = childPath(frame.source, name);
   if (await source.isAside?.(path, signal)) return changing(path);
-  // Somebody saved it while something was written there.
+  // A conflict copy: somebody saved it while a file was written there.
   if (type === 'sync' || !isConflictName(otherName)) return undefined;
   const kept = childPath(frame.destination, otherName);
   return { status: 'remediation', reason: new Failure('item-beside', { path: kept }).line };

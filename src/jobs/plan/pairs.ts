@@ -9,19 +9,19 @@ import type { Records, TransferRecord } from '../store/records.js';
 import type { Frame, Pair } from './frame.js';
 
 export interface PairOptions {
-  /** For names that go to the destination, and to the source. */
+  /** Rules for names at the destination and at the source. */
   readonly forward: NamingOptions;
   readonly backward: NamingOptions;
-  /** Items that are only at the destination are made at the source. */
+  /** Items that exist only at the destination are created at the source. */
   readonly bothWays: boolean;
-  /** Of the job whose first names come back. */
+  /** Records of the job that `names_from` names; undefined: no names are restored. */
   readonly original: Records | undefined;
 }
 
 /**
- * Brings together what belongs together in one folder: by record, else by the name that an item gets on the other side.
- * What is not listed under the very name is looked for under the names that a side does not tell from it, before it
- * counts as missing; the pair has the names as they are listed.
+ * Pairs the items of one folder of both endpoints: by record, else by the name that an item gets at the other endpoint.
+ * An item that is not listed under exactly that name is searched for under names that its endpoint treats as equal,
+ * before it counts as missing. The pair has the names as they are listed.
  */
 export function* pairsOf(
   frame: Frame,
@@ -44,7 +44,8 @@ export function* pairsOf(
     const first = originals.get(name);
     return first === undefined ? {} : { first };
   };
-  // Of what was transferred before, a form that no platform gives of itself is the same item all the same.
+  // Items with a record are compared in NFC even if neither endpoint normalizes: a name in another Unicode form, which
+  // no platform gives by itself, is still the same item.
   const composed = (name: string): string => compared(name.normalize('NFC'));
   const listedAs = {
     source: new Twins(source, records, composed),
@@ -71,7 +72,7 @@ export function* pairsOf(
   const forward = new FolderNames(options.forward, frame.destination, [...byOther.keys(), ...matched]);
   const sameThere = rules.some(isLoose) ? new Twins(destination, matched, compared) : undefined;
   const fresh = [...source.values()].filter(({ name }) => !known.has(name));
-  // Who has its very name there comes before who has it in another form.
+  // Items with an exact match at the destination come before those that match in another form.
   if (sameThere) fresh.sort((a, b) => Number(destination.has(b.name)) - Number(destination.has(a.name)));
   for (const item of fresh) {
     if (item.unusable) {
@@ -125,7 +126,7 @@ type Rules = Pick<TargetRules, 'caseInsensitive' | 'normalizes'>;
 
 const isLoose = ({ caseInsensitive, normalizes }: Rules): boolean => caseInsensitive || normalizes;
 
-/** Equal for names that at least one of two sides takes for one. */
+/** Returns a key function: names that at least one of the endpoints treats as equal have the same key. */
 function oneNameFor(endpoints: readonly Rules[]): (name: string) => string {
   const folds = endpoints.some(({ caseInsensitive }) => caseInsensitive);
   const normalizes = endpoints.some((endpoint) => endpoint.normalizes);
@@ -135,7 +136,7 @@ function oneNameFor(endpoints: readonly Rules[]): (name: string) => string {
   };
 }
 
-/** Items of a listing by what makes names one; those that others have by their very names are left out. */
+/** Finds items of a listing by key; items that others match by their exact name are left out. */
 class Twins {
   readonly #items: ReadonlyMap<string, EndpointItem>;
   readonly #others: { has(name: string): boolean };
@@ -161,7 +162,7 @@ class Twins {
     return this.#found.get(this.#compared(name));
   }
 
-  /** As `find`, for nobody else. */
+  /** Like `find`, but each item is returned only once. */
   take(name: string): EndpointItem | undefined {
     const found = this.find(name);
     if (found) this.#found!.delete(this.#compared(name));
@@ -169,7 +170,7 @@ class Twins {
   }
 }
 
-/** What cannot be transferred at all. */
+/** The pair of an item that cannot be transferred. */
 const nowhere = (item: EndpointItem): Pair => ({
   name: item.name,
   otherName: item.name,
@@ -180,7 +181,7 @@ const nowhere = (item: EndpointItem): Pair => ({
   unnamed: whyUnusable(item),
 });
 
-/** Why an item of either side cannot be transferred at all. */
+/** Why an item cannot be transferred. */
 export const whyUnusable = ({ unusable }: EndpointItem): string =>
   unusable === 'name' ? 'its name is not valid UTF-8' : 'it is neither a file nor a folder (a link, a device, …)';
 
@@ -200,7 +201,7 @@ function place(names: FolderNames, name: string, folder: boolean): Place {
   }
 }
 
-/** First names by those that a former job gave. */
+/** Original names by the names that the other job assigned. */
 function originalNames(frame: Frame, original: Records | undefined): ReadonlyMap<string, string> {
   if (!original || frame.original === undefined) return new Map();
   return new Map(
@@ -210,11 +211,14 @@ function originalNames(frame: Frame, original: Records | undefined): ReadonlyMap
   );
 }
 
-/** The folder below `frame` in the records of the job whose first names come back. */
+/** The path of a folder below `frame` in the records of the job that `names_from` names. */
 export const originalBelow = (frame: Frame, { name, first }: Pair): string | undefined =>
   frame.original === undefined ? undefined : childPath(frame.original, first ?? name);
 
-/** A listing that ended early says nothing about what it did not show. */
+/**
+ * Collects a listing. A listing that fails midway counts as a failure, since it says nothing about the items that it
+ * did not return.
+ */
 export async function listed(items: AsyncIterable<EndpointItem>, path: string): Promise<EndpointItem[]> {
   const found: EndpointItem[] = [];
   try {

@@ -26,9 +26,9 @@ export interface PlanOptions {
   readonly destination: Endpoint;
   readonly records: Records;
   readonly items: RunItems;
-  /** Of the job whose first names come back. */
+  /** Records of the job that `names_from` names; undefined: no names are restored. */
   readonly original: Records | undefined;
-  /** Nothing but the plan is written down. */
+  /** A simulation: only the plan is stored; records stay as they are. */
   readonly dry: boolean;
   readonly signal: AbortSignal;
   /** Called after each folder. */
@@ -37,18 +37,19 @@ export interface PlanOptions {
 
 type ItemFilter = ReturnType<typeof compileFilters>;
 
-/** What a person said of an item that was flagged. */
+/** Reason of an item that a person chose to ignore. */
 export const IGNORED = 'it is ignored, until procorefs jobs retry names it';
 
-/** Items of a folder that are looked at in one go. */
+/** Pairs of a folder that are planned before other tasks of the thread get their turn. */
 const BATCH_ITEMS = 250;
 
-/** Characters of a name that make a platform take it for hidden. */
+/** First character of a hidden name, where the endpoint does not report `hidden`. */
 const DOT = '.';
 
 /**
- * Walks both trees together, a folder at a time, and writes down what is to be done. Only what differs leaves a row, so
- * memory and disk follow the changes and the widest folder, not the size of the trees.
+ * Walks both trees together, one folder at a time, and stores an item for each action that the run has to take. Only
+ * differences produce rows, so memory and disk use grow with the number of changes and the widest folder, not with the
+ * size of the trees.
  */
 export class Planner {
   readonly #options: PlanOptions;
@@ -58,9 +59,9 @@ export class Planner {
   readonly #filters: { readonly source: ItemFilter; readonly destination: ItemFilter };
   readonly #estimate: Estimate = emptyEstimate();
   readonly #changes: Batch;
-  /** What publishing is to delete or to replace, whatever it is. */
+  /** Destination items, as the plan saw them, that a publish job deletes or replaces without comparing a record. */
   readonly seen = new SeenItems();
-  /** Sides whose root shows nothing at all. */
+  /** Endpoints whose root folder lists no items at all. */
   readonly empty = { source: false, destination: false };
 
   constructor(options: PlanOptions) {
@@ -75,7 +76,7 @@ export class Planner {
     this.#grains = grainsOf(source.rules, destination.rules);
     const naming = (rules: Endpoint['rules']) => ({
       rules,
-      // Names that people chose in Procore are not changed behind their back.
+      // Unless the job asks for it, names are not transformed on their way into Procore: people choose names there.
       transform: transfer.segment_transform ?? rules.platform !== 'procore',
       encode: transfer.encode_invalid_characters,
       truncate: transfer.segment_truncate,
@@ -93,7 +94,7 @@ export class Planner {
     };
   }
 
-  /** @throws Failure as the sides do when nothing at all can be listed */
+  /** @throws Failure of an endpoint whose root folder cannot be listed */
   async run(): Promise<Estimate> {
     const { destination, signal } = this.#options;
     const atDestination = (await destination.stat('', signal)) !== undefined;
@@ -110,7 +111,7 @@ export class Planner {
     return this.#estimate;
   }
 
-  /** Counted at the end: what goes with its folder is no call of its own. */
+  /** Counts deletions after the walk: an item that is deleted together with its folder costs no call of its own. */
   #countDeletions(): void {
     const { items, source, destination } = this.#options;
     for (const [action, side] of [
@@ -207,7 +208,7 @@ export class Planner {
           fills ||= done === 'fills';
         }
       }
-      // People at the mount are served by the same thread.
+      // The same thread serves the mount.
       await setImmediate();
     }
     for (const pair of folders) {
@@ -228,7 +229,7 @@ export class Planner {
     return { keeps, fills, deletions };
   }
 
-  /** What the filters leave out comes last: it takes no name from what is transferred. */
+  /** Items by name. Items that the filters exclude come last, so that they take no name from a transferred item. */
   #byName(items: readonly EndpointItem[], side: 'source' | 'destination'): Map<string, EndpointItem> {
     const [taken, out]: [EndpointItem[], EndpointItem[]] = [[], []];
     for (const item of items) (this.#isTaken(item, side) ? taken : out).push(item);
@@ -236,8 +237,9 @@ export class Planner {
   }
 
   /**
-   * An item that a filter leaves out on either side is as if the job had never seen it: neither gone nor new. What is on
-   * one side only is judged by both sides' filters, since it would be made or missed on the other.
+   * Whether a filter of either endpoint excludes the item. The job ignores such an item: it counts neither as deleted
+   * nor as new. An item that exists at one endpoint only is tested by the filters of both, since it would be created,
+   * or counted as missing, at the other one.
    */
   #isExcluded({ source, destination }: Pair): boolean {
     const atSource = source ?? destination;
@@ -246,19 +248,19 @@ export class Planner {
     return !this.#isTaken(atSource, 'source') || !this.#isTaken(atDestination, 'destination');
   }
 
-  /** A file in place of a folder, or the other way, is a new item: what was recorded of the old one says nothing of it. */
+  /** Drops the record of a pair whose item is a file in place of a folder, or the reverse: that is a new item. */
   #ofOneKind(frame: Frame, pair: Pair, isFolder: boolean): Pair {
     const { record } = pair;
     if (!record || record.isFolder === isFolder) return pair;
     if (!this.#options.dry) {
       this.#changes.add(() => this.#options.records.forget(frame.source, record.name, true));
-      // What is below is read next.
+      // The records below the folder are read next.
       this.#changes.flush();
     }
     return { ...pair, record: undefined };
   }
 
-  /** What items are called and known by now is recorded before anything else is done with them. */
+  /** Records the current names and ids of the items before anything else is done with them. */
   #refreshed(frame: Frame, pair: Pair): Pair {
     const { records, dry } = this.#options;
     const { record: before } = pair;
@@ -269,7 +271,7 @@ export class Planner {
         if (record.name !== before.name) records.rename(frame.source, before.name, record.name, record.isFolder);
         records.put(record);
       });
-      // What is below is read next.
+      // The records below the folder are read next.
       if (record.isFolder && record.name !== before.name) this.#changes.flush();
     }
     return { ...pair, record };
@@ -288,7 +290,7 @@ export class Planner {
     }).taken;
   }
 
-  /** Writes down what is to be done with a file. */
+  /** Plans one file: stores its item, or only updates its record if nothing has to be done. */
   #file(frame: Frame, pair: Pair): 'fills' | 'keeps' | 'delete' | 'delete-source' | 'gone' {
     const { records, dry, transfer } = this.#options;
     const { source, destination, record } = pair;
@@ -299,7 +301,7 @@ export class Planner {
     if (destination && isReplaced && transfer.transfer_type === 'publish') this.seen.add(destination);
     switch (decision.action) {
       case 'none':
-        // Of a taxonomy, files are what makes a folder a full one.
+        // A taxonomy job copies no files, but a file makes its folder a non-empty one.
         if (!destination && source && transfer.transfer_type === 'taxonomy') return 'fills';
         if (!source || !destination) return 'keeps';
         countUnchanged(estimate, source, destination);
@@ -322,7 +324,9 @@ export class Planner {
     }
   }
 
-  /** Comes after everything in the folder: it goes if all of it goes, and is made if something in it stays. */
+  /**
+   * Plans a folder after its content: it is deleted if all of its content is, and created if some of its content stays.
+   */
   #afterFolder(frame: Frame, pair: Pair, below: FolderOutcome): FolderOutcome {
     const { records, items, dry, transfer, ...ends } = this.#options;
     const { source, destination, record } = pair;

@@ -1,7 +1,7 @@
 import type { TransferType } from '../definition/words.js';
 import type { Endpoint, EndpointItem } from '../endpoint.js';
 
-/** Why an item is taken from others at one end. */
+/** Reason of an item that restricts access to its owner. */
 export const PRIVATE_REASON = 'it is private at the other end';
 
 interface Ends {
@@ -9,13 +9,13 @@ interface Ends {
   readonly destination: Endpoint;
 }
 
-/** Whether what is private at one end can be so at the other; else whoever may read there reads it. */
+/** Whether a private item stays private at the other endpoint; if not, everybody with access there can read it. */
 export const isKeptPrivate = ({ source: a }: { readonly source: EndpointItem | undefined }, ends: Ends): boolean =>
   (a?.private ? ends.destination : ends.source).rules.keepsPrivacy;
 
 /**
- * What became private at one end after it was transferred, and can be read by others at the other one. What is written
- * anew needs nothing of this. Nothing is given to others again: that is for people to say.
+ * Finds an existing item that became private at one endpoint and that others can read at the other one. Files written
+ * anew are created private and need no such step. Access is never widened: a person must do that.
  */
 export function protectionOf(
   {

@@ -12,7 +12,10 @@ interface Ends {
 
 const TRANSFERS = ['copy', 'copy-back', 'conflict', 'compare'];
 
-/** What the receiving side cannot take, and what is checked out, is found now and not after the transfer. */
+/**
+ * Replaces the decision for a file that the receiving endpoint cannot take or that is checked out, so that it fails in
+ * the plan and not after the transfer.
+ */
 export function receivable(pair: Pair, decision: FileDecision, { transfer, source, destination }: Ends): FileDecision {
   const isBack = decision.action === 'copy-back';
   const item = isBack ? pair.destination : pair.source;

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { EndpointItem } from '../endpoint.js';
 
-/** Bytes of a hash that a number holds. */
+/** Bytes of a hash that fit into a number. */
 const TAG_BYTES = 6;
 
 /**
- * Items as a plan saw them that are to go or to be replaced and of which no record says what they were: a number each, for
- * as long as the run lasts.
+ * Items, as the plan saw them, that are to be deleted or replaced and have no record of their state. Kept as one number
+ * per item for the duration of the run.
  */
 export class SeenItems {
   readonly #seen = new Set<number>();
@@ -15,7 +15,7 @@ export class SeenItems {
     this.#seen.add(numberOf(item));
   }
 
-  /** Whether it is as the plan saw it. */
+  /** Whether the item is in the state that the plan saw. */
   has(item: EndpointItem): boolean {
     return this.#seen.has(numberOf(item));
   }

@@ -11,7 +11,7 @@ import type { JobStore } from '../store/job-store.js';
 import type { TransferRecord } from '../store/records.js';
 import { csvLine } from './csv.js';
 
-/** Lines of the report of each item that a run did something about. */
+/** Lines of `items.csv`: each item that the run acted on. */
 export function* itemLines(items: Iterable<RunItem>): Generator<string> {
   yield csvLine(['path', 'destination', 'type', 'action', 'status', 'reason', 'bytes', 'items', 'attempts', 'done']);
   for (const item of items)
@@ -29,7 +29,7 @@ export function* itemLines(items: Iterable<RunItem>): Generator<string> {
     ]);
 }
 
-/** Lines of the manifest: every item that has another name at the destination than at the source. */
+/** Lines of `manifest.csv`: each item with another name at the destination than at the source. */
 export function* manifestLines(records: Iterable<TransferRecord>): Generator<string> {
   yield csvLine(['path', 'name at the destination', 'type', 'reason']);
   for (const record of records)
@@ -41,14 +41,14 @@ export function* manifestLines(records: Iterable<TransferRecord>): Generator<str
     ]);
 }
 
-/** Lines of what was kept of a run by its `audit_level`. */
+/** Lines of a run's audit, as far as its `audit_level` kept events. */
 export function* auditLines(events: Iterable<AuditEvent>): Generator<string> {
   yield csvLine(['at', 'level', 'event', 'path', 'reason']);
   for (const { at, level, event, path, reason } of events)
     yield csvLine([new Date(at).toISOString(), level, event, path, reason ?? undefined]);
 }
 
-/** What `summary.json` holds. Times are ISO 8601. */
+/** Content of `summary.json`. Times are ISO 8601. */
 export function summaryOf(job: Job, execution: Execution, outcome: RunOutcome) {
   const { source, destination } = job.transfer;
   const { source: at_source, destination: at_destination, processing: _, ...counts } = outcome.stats;
@@ -75,7 +75,8 @@ export function summaryOf(job: Job, execution: Execution, outcome: RunOutcome) {
 }
 
 /**
- * Writes the report of a run: `summary.json`, `items.csv`, `manifest.csv`. Streams: a run may have a million items.
+ * Writes the report of a run: `summary.json`, `items.csv`, `manifest.csv`. Written as streams, since a run may have a
+ * million items.
  * @returns the folder
  */
 export async function writeReport(

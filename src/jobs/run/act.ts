@@ -20,7 +20,7 @@ import { ensureFolder } from './folders.js';
 import { BACK, cameThrough, endsOf, FORWARD, isSame, type Transferred, transferFile } from './transfer.js';
 import { kindOf } from './waiting.js';
 
-/** Does what the plan says about one item. @throws Failure where it could not be done */
+/** Carries out the planned action of one item. @throws Failure if it cannot be done */
 export function act(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
   switch (item.action) {
     case 'copy':
@@ -55,14 +55,14 @@ async function copy(item: RunItem, context: ActContext, way: Direction, signal: 
   if (through) return end(through, false);
   const before = context.recordOf(item)?.[way.to];
   const isPublish = context.transfer.transfer_type === 'publish';
-  // Where nothing was, the write itself sees that nothing is.
+  // For a new file the write itself checks that nothing is there.
   const there = before !== undefined || isPublish ? await to.stat(toPath, signal) : undefined;
-  // Somebody changed the receiving side since the plan: that is not overwritten.
+  // A file that somebody changed at the receiving endpoint since the plan is not overwritten.
   const isKnown = (found: EndpointItem): boolean =>
     !differs(found, before, grainOf(to.rules)) || (isPublish && context.isPlanned(found));
   if (there && !isKnown(there) && !(await to.isLateWork?.(there, signal))) throw itemChanged(toPath);
   const done = await transferFile(item, way, there, context, signal).catch(async (error) => {
-    // A share that was away may have told what it remembered, above.
+    // An endpoint that was unreachable may have returned a cached state to the check above.
     const late = context.again && isFailure(error, 'target-changed');
     const found = late ? await cameThrough(item, way, context, signal) : undefined;
     if (!found) throw error;
@@ -86,7 +86,7 @@ async function finish(
   return { ...result, status: 'remediation', reason, written };
 }
 
-/** After a transfer: what is recorded, and that a moved file leaves the source. */
+/** Completes a transfer: returns the record and, for a move, removes the file from the source. */
 async function moved(
   item: RunItem,
   context: ActContext,
@@ -99,15 +99,17 @@ async function moved(
   try {
     await leaveSource(item, record, context, signal);
   } catch (error) {
-    // It is transferred all the same: the next run goes on from there. Without an answer it may have left, and what has
-    // its name now is another file.
+    // The transfer itself is done, so it is recorded and the next run continues from there. Not if the deletion got no
+    // answer: the file may be gone, and another file may have its name now.
     if (kindOf(error) === 'item' || isFailure(error, 'target-busy')) context.note(record);
     throw error;
   }
   return { status: 'success', bytes, record: null };
 }
 
-/** Both ends have a file, and no record says that they are the same: the bytes tell, and else the policy of the job. */
+/**
+ * Settles a pair of files that no record describes as equal: by their content, else by the conflict policy of the job.
+ */
 async function settle(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
   const { source, destination, transfer } = context;
   const paths = pathsOf(item);
@@ -130,7 +132,7 @@ async function settle(item: RunItem, context: ActContext, signal: AbortSignal): 
       status: 'skipped',
       reason: 'both sides changed, and the destination counts',
       bytes: 0,
-      // What was not moved stays at the source, also in later runs.
+      // Without a record, a file that was not moved stays at the source in later runs as well.
       ...(transfer.transfer_type === 'move' ? {} : { record: recorded(item, a, b) }),
     };
   const way = winner === 'source' ? FORWARD : BACK;
@@ -147,14 +149,14 @@ async function settle(item: RunItem, context: ActContext, signal: AbortSignal): 
   return { ...result, status: 'processed', reason };
 }
 
-/** What became private at one end is for its owner alone at the other. Its record stays as it is. */
+/** Restricts an item to its owner because the one at the other endpoint became private. Its record stays unchanged. */
 async function protect(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
   const way = item.action === 'protect-source' ? BACK : FORWARD;
   await context[way.to].protect(pathsOf(item)[way.to], signal);
   return { ...OK, reason: item.reason };
 }
 
-/** Gives what has a name the name of a conflict that is free. */
+/** Renames an item to a free name for conflict copies. */
 async function moveAside(endpoint: Endpoint, path: string, name: string, context: ActContext, signal: AbortSignal) {
   const folder = parentOf(path);
   for (let at = context.now().getTime(); ; at += 1000) {
@@ -164,7 +166,7 @@ async function moveAside(endpoint: Endpoint, path: string, name: string, context
       await endpoint.move(path, childPath(folder, kept), signal);
       return kept;
     } catch (error) {
-      // Somebody took that name since the look.
+      // Somebody has taken the name since the check.
       if (!isFailure(error, 'target-exists')) throw error;
     }
   }
@@ -174,12 +176,13 @@ async function createFolder(item: RunItem, context: ActContext, signal: AbortSig
   const paths = pathsOf(item);
   const way = item.action === 'create-folder-source' ? BACK : FORWARD;
   const [from, to] = [context[way.from], context[way.to]];
-  // What was removed since the plan is not brought back. Where folders are only the names of their files, it says nothing.
+  // A folder that was removed since the plan is not created again. Where folders exist only through their files, a
+  // missing folder proves nothing.
   if (from.rules.emptyFolders && !(await from.stat(paths[way.from], signal))?.folder)
     throw itemChanged(paths[way.from]);
   await ensureFolder(way, paths, context, signal);
   const { source: a, destination: b } = await lookAt(paths, context, signal);
-  // Where a folder is there with its first file only, it has its name from now on.
+  // Where a folder exists only through its files, it is recorded under its future name.
   const instead = (other: EndpointItem | undefined, name: string): EndpointItem | undefined =>
     other === undefined || to.rules.emptyFolders ? undefined : { ...other, name, mtime: undefined };
   const [source, destination] = [a ?? instead(b, item.name), b ?? instead(a, item.otherName)];

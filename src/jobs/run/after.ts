@@ -1,6 +1,6 @@
 import type { ExecutionStatus, JobHealth, JobStatus } from '../definition/words.js';
 
-/** What a job is after a run that ended so. */
+/** Status of a job, by the status of its last run. */
 export const STATUS_AFTER: Readonly<Record<ExecutionStatus, JobStatus>> = {
   running: 'running',
   failing: 'running',

@@ -9,7 +9,7 @@ export type EventLevel = Exclude<AuditLevel, 'none'>;
 
 const RANKS: Readonly<Record<AuditLevel, number>> = { trace: 0, debug: 1, info: 2, warn: 3, error: 4, none: 5 };
 
-/** Of items that were tried. */
+/** Audit level of an item by its status. */
 export const LEVEL_OF: Readonly<Record<ItemStatus, EventLevel>> = {
   success: 'debug',
   processed: 'info',
@@ -20,10 +20,10 @@ export const LEVEL_OF: Readonly<Record<ItemStatus, EventLevel>> = {
 };
 
 /**
- * What is kept of a run beside its items: `error` what failed, `warn` also what was flagged, held or put off, `info` also
- * the run itself, what was left alone and how conflicts were settled, `debug` also every item that was done, `trace` also
- * every attempt that was repeated. One line an item, whose row says the same, would double what a first run writes:
- * hence not at `info`, the default.
+ * Audit events of a run, in addition to its items. `error`: failures · `warn`: also items that are flagged, held or
+ * postponed · `info`: also the run itself, skipped items and settled conflicts · `debug`: also every item that was done
+ * · `trace`: also every repeated attempt. An event for each item repeats what the row of the item says and doubles what
+ * a first run writes, so `info`, the default, has none.
  */
 export class RunAudit {
   readonly #store: JobStore;
@@ -36,7 +36,7 @@ export class RunAudit {
     this.#wanted = RANKS[wanted];
   }
 
-  /** What the plan itself has decided to flag and to leave alone. */
+  /** Writes events for the items that the plan flagged or skipped. */
   plan(): void {
     for (const [level, statuses] of [
       ['warn', ['remediation', 'retry']],
@@ -53,7 +53,7 @@ export class RunAudit {
     this.#write(level, event, '', reason);
   }
 
-  /** A day of the trash is gone. */
+  /** Writes the event for a day's trash folder that was deleted. */
   emptied(root: string, { top = '', day, days, jobs }: Emptied, nameOf: (id: string) => string | undefined): void {
     const whose = jobs.map((id) => nameOf(id) ?? id).join(', ') || 'nobody knows';
     this.#write(

@@ -1,10 +1,10 @@
 import type { Away, ExecutionStats } from '../store/executions.js';
 
-/** From one look to the next, milliseconds. */
+/** Pause before the next check of an unreachable endpoint, milliseconds. */
 const FIRST_PAUSE_MS = 60_000;
 const LONGEST_PAUSE = 15 * 60_000;
 
-/** What a run that found an end away leaves behind: when the job looks again, as its schedule permits. */
+/** Statistics of a run that found an endpoint unreachable: when the job tries again, as its schedule permits. */
 export function waitFor(
   before: Away | undefined,
   now: number,

@@ -9,48 +9,48 @@ import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
 
 export interface ActContext {
-  /** Its id. */
+  /** Id of the job. */
   readonly job: string;
   readonly transfer: Transfer;
   readonly source: Endpoint;
   readonly destination: Endpoint;
-  /** What was known of an item before this run. */
+  /** Record of an item from before this run. */
   readonly recordOf: (item: RunItem) => TransferRecord | undefined;
-  /** What is known of the items of a folder, by name; the folder is the source's. */
+  /** Records of a folder by name at the source; `folder` is the source's path. */
   readonly recordsIn: (folder: string) => ReadonlyMap<string, TransferRecord>;
-  /** Whether the plan has seen just this, and that it is to go or to be replaced whatever it is. */
+  /** Whether the plan has seen the item in exactly this state and allows to delete or replace it without a record. */
   readonly isPlanned: (item: EndpointItem) => boolean;
-  /** Where what goes stays; undefined: what goes is gone. */
+  /** Where deleted and replaced files go; undefined: they are deleted at once. */
   readonly trash: Trash | undefined;
-  /** What is true of both sides in the middle of an item, should it go no further. */
+  /** Stores a record in the middle of an item, valid even if the item goes no further. */
   readonly note: (record: TransferRecord) => void;
   readonly now: () => Date;
   readonly progress: (bytes: number) => void;
-  /** It was tried before, and failed: all the same it may have come through. */
+  /** An earlier attempt failed, but may have succeeded without a reply. */
   readonly again?: boolean;
-  /** The bytes of the item have arrived: what is left waits for a disk. */
+  /** Called when all bytes of the item have arrived and only the disk is waited for. */
   readonly arrived?: () => void;
-  /** Folders that were seen at the end that is written to. */
+  /** Folders known to exist at the endpoint that is written to. */
   readonly folders: Set<string>;
-  /** Bytes pass through it on their way, as the limits of bandwidth say. */
+  /** Applies the bandwidth limits to content. */
   readonly limited: (content: HeldContent) => HeldContent;
 }
 
 export interface Result {
   readonly status: ItemStatus;
   readonly reason?: string | undefined;
-  /** Bytes that were transferred. */
+  /** Transferred bytes. */
   readonly bytes: number;
-  /** What is true of both sides from now on; null: nothing any more. */
+  /** New record of the item; null: its record is deleted; absent: the record stays. */
   readonly record?: TransferRecord | null;
   readonly written?: WrittenFile;
 }
 
-/** A file that was written at one end. */
+/** A file that was written at an endpoint. */
 export interface WrittenFile {
   readonly to: 'source' | 'destination';
   readonly versions: number;
-  /** In place of what was there. */
+  /** The write replaced an existing file. */
   readonly revised: boolean;
 }
 
@@ -66,7 +66,7 @@ export const pathsOf = (item: RunItem): TransferPaths => ({
   destination: childPath(item.otherFolder, item.otherName),
 });
 
-/** What an item is at both ends now. */
+/** Current state of an item at both endpoints. */
 export async function lookAt(
   paths: TransferPaths,
   { source, destination }: ActContext,
@@ -76,7 +76,9 @@ export async function lookAt(
   return { source: a, destination: b };
 }
 
-/** Somebody changed it since the plan, or since the run looked: it is kept, and the next run sees it. */
+/**
+ * The failure for an item that changed since the plan or the last check: it is kept, and the next run plans it again.
+ */
 export const itemChanged = (path: string, cause?: unknown): Failure => new Failure('item-changed', { path }, cause);
 
 export const recorded = (item: RunItem, source: EndpointItem, destination: EndpointItem): TransferRecord => ({
@@ -88,7 +90,7 @@ export const recorded = (item: RunItem, source: EndpointItem, destination: Endpo
   source: fingerprintOf(source),
   destination: fingerprintOf(destination),
 });
-/** Which way a file goes. */
+/** Direction of a transfer. */
 export interface Direction {
   readonly from: 'source' | 'destination';
   readonly to: 'source' | 'destination';

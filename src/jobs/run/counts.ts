@@ -5,24 +5,24 @@ import type { Result } from './context.js';
 
 const nothing = () => ({ existing: 0, existing_bytes: 0, existing_versions: 0, folders: 0, revisions: 0 });
 
-/** What a run has done so far, as lists and reports show it. */
+/** Progress of a run, for lists and reports. */
 export class Counts {
   readonly #done = { copied: 0, skipped: 0, failed: 0, deleted: 0, folders: 0 };
   #bytes = 0;
-  /** Beside what was there at each end: what has come. */
+  /** Per endpoint: what was added to the existing items of the estimate. */
   readonly #ends = { source: nothing(), destination: nothing() };
-  /** Files that were transferred … */
+  /** Transferred files and their versions. */
   readonly #transferred = { files: 0, versions: 0 };
-  /** … and those of the plan that are done with, however it went. */
+  /** Files and bytes of the plan that are finished, whatever the result. */
   readonly #over = { files: 0, bytes: 0 };
-  /** Ids of items under way. */
+  /** Ids of items in progress. */
   readonly #processing = new Set<number>();
 
   begin({ id }: RunItem): void {
     this.#processing.add(id);
   }
 
-  /** Its bytes have come: what waits for a disk only is not under way any more. */
+  /** All bytes of the item have arrived. While it only waits for a disk it is not in progress. */
   arrived({ id }: RunItem): void {
     this.#processing.delete(id);
   }
@@ -53,7 +53,7 @@ export class Counts {
       this.#transferred.versions += written.versions;
       if (written.revised) this.#ends[written.to].revisions++;
     } else if (item.action === 'compare') {
-      // The bytes were the same.
+      // The content was equal.
       for (const end of [source, destination]) {
         end.existing++;
         end.existing_bytes += item.bytes;
@@ -62,7 +62,10 @@ export class Counts {
     }
   }
 
-  /** With what the plan has decided to leave alone or to flag. `limits`: times that an end turned the run away. */
+  /**
+   * Includes the items that the plan skipped or flagged. `limits`: how often the call limit of an endpoint refused the
+   * run.
+   */
   stats(
     { items, skipped, problems, unchanged, existing, files, bytes, versions }: Estimate,
     limits: { readonly source: number; readonly destination: number },

@@ -1,7 +1,10 @@
 import type { Log } from '../../base/log.js';
 import type { Endpoint } from '../endpoint.js';
 
-/** What earlier runs of a job have covered unseen is kept before a plan is made, which then sees all of it. */
+/**
+ * Keeps copies of versions that late calls of earlier runs have covered unseen. Done before the plan, so that the plan
+ * includes them.
+ */
 export async function keepCovered(
   ends: readonly Endpoint[],
   job: string,

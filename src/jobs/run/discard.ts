@@ -6,10 +6,11 @@ import type { RunItem } from '../store/items.js';
 import type { TransferRecord } from '../store/records.js';
 import { type ActContext, itemChanged, lookAt, OK, pathsOf, type Result } from './context.js';
 
-// All that a run takes away goes by here, and by one rule: it goes only while both ends are what the plan or the record
-// says. What is not is kept, with `item-changed` or `target-changed`, and the next run sees it.
+// All deletions of a run are made in this file and follow one rule: an item is deleted only while both endpoints are as
+// the plan or the record says. Otherwise it is kept and the item fails with `item-changed` or `target-changed`; the
+// next run plans it again.
 
-/** Carries a deletion to the side where the item is still there. */
+/** Deletes an item at the endpoint that still has it. */
 export async function discardItem(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
   const paths = pathsOf(item);
   const end = item.action === 'delete-source' ? 'source' : 'destination';
@@ -20,9 +21,9 @@ export async function discardItem(item: RunItem, context: ActContext, signal: Ab
   if (!there) return { ...OK, record: null };
   if (there.folder !== item.isFolder) throw itemChanged(paths[end]);
   const record = context.recordOf(item);
-  // It is at the other end again: a change wins over a deletion.
+  // The item exists at the other endpoint again: a change wins over a deletion.
   if (record && now[other]) throw itemChanged(paths[other]);
-  // Publishing deletes whatever the plan has seen there; all else only what it knows.
+  // A publish job deletes everything the plan has seen there; other jobs only what their records know.
   const isPublish = context.transfer.transfer_type === 'publish';
   const isKnown = !differs(there, record?.[end], grainOf(endpoint.rules)) || (isPublish && context.isPlanned(there));
   if (!there.folder && !isKnown) throw itemChanged(paths[end]);
@@ -31,7 +32,7 @@ export async function discardItem(item: RunItem, context: ActContext, signal: Ab
   return { ...OK, record: null };
 }
 
-/** What was transferred leaves the source; of a folder only what is empty by now. */
+/** Removes a transferred item from the source; a folder only if it is empty by now. */
 export async function clearSource(item: RunItem, context: ActContext, signal: AbortSignal): Promise<Result> {
   const { source } = pathsOf(item);
   if (!item.isFolder) {
@@ -47,7 +48,7 @@ export async function clearSource(item: RunItem, context: ActContext, signal: Ab
   }
 }
 
-/** A file that was moved leaves the source, while both ends are what was recorded of the transfer. */
+/** Removes a moved file from the source, provided that both endpoints are as recorded at the transfer. */
 export async function leaveSource(
   item: RunItem,
   record: TransferRecord | undefined,
@@ -65,7 +66,7 @@ export async function leaveSource(
   await discard(context.source, now.source!, context, signal);
 }
 
-/** Away with what was seen: into the bin of the platform, else into the trash folder. */
+/** Deletes an item as it was seen: into the platform's recycle bin, else into the trash folder. */
 const discard = (
   endpoint: Endpoint,
   seen: EndpointItem,
@@ -74,7 +75,7 @@ const discard = (
   isSeen?: (below: EndpointItem) => boolean,
 ): Promise<void> => endpoint.discard(seen, { ...(isSeen ? { isSeen } : {}), ...(trash ? { trash } : {}), signal });
 
-/** Whether an item below a folder is what the records say, so that nothing unknown goes with the folder. */
+/** Tests that an item below a folder is as recorded, so that no unknown content is deleted with the folder. */
 function knownBelow(
   item: RunItem,
   end: 'source' | 'destination',
@@ -82,7 +83,7 @@ function knownBelow(
 ): (below: EndpointItem) => boolean {
   const paths = pathsOf(item);
   const grain = grainOf(context[end].rules);
-  /** Folders of this end, as the records call them. */
+  /** Paths of folders at this endpoint → their paths in the records. */
   const folders = new Map([[paths[end], paths.source]]);
   let at: string | undefined;
   let known = new Map<string, TransferRecord>();

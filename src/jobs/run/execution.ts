@@ -33,7 +33,7 @@ export interface RunContext {
   readonly source: Endpoint;
   readonly destination: Endpoint;
   readonly allowDeletions: boolean;
-  /** When the run must end, milliseconds since the epoch. */
+  /** Time at which the run must end, milliseconds since the epoch. */
   readonly until: number | undefined;
   readonly log: Log;
   readonly clock?: Clock;
@@ -47,11 +47,14 @@ export interface RunOutcome {
   readonly estimate: Estimate;
 }
 
-/** Milliseconds after which results are written down. */
+/** Interval at which results are written to the database, milliseconds. */
 const FLUSH_INTERVAL_MS = 200;
 const RETRY_FIRST = 500;
 
-/** One run of a job: plan, guard, do, count. Can be paused and cancelled; the next run goes on where it ended. */
+/**
+ * One run of a job: plan, delete guard, execution, counts. It can be paused and cancelled; the next run continues what
+ * it left.
+ */
 export class Run {
   readonly #context: RunContext;
   readonly #clock: Clock;
@@ -68,9 +71,9 @@ export class Run {
   #seen = new SeenItems();
   #ended: { readonly status: ExecutionStatus; readonly reason: string } | undefined;
   #again: number | undefined;
-  /** An end was not there. */
+  /** An endpoint was unreachable. */
   #isAway = false;
-  /** It was found what is to be done. */
+  /** The run began to plan: both endpoints were reachable. */
   #began = false;
   /** How long the plan took, milliseconds. */
   #planned = 0;
@@ -109,17 +112,17 @@ export class Run {
     this.#gate.open();
   }
 
-  /** As `cancel`, when it is this process that ends: the job goes on elsewhere. */
+  /** Like `cancel`, but because this process is ending: the next leader continues the job. */
   interrupt(): void {
     if (!this.#cancel.signal.aborted) this.#end('not_complete', 'the process that ran it ended');
     this.cancel();
   }
 
-  /** Never rejects: what ended it is in the outcome. */
+  /** Never rejects: the outcome says why the run ended. */
   async go(): Promise<RunOutcome> {
     const { execution, store, job, log } = this.#context;
     const signal = AbortSignal.any([this.#cancel.signal, this.#stop.signal]);
-    // Every file under way listens to it.
+    // Every file transfer adds a listener.
     setMaxListeners(0, signal);
     let phase: 'start' | 'plan' | 'do' = 'start';
     this.#audit.run('info', 'begin');
@@ -199,7 +202,7 @@ export class Run {
     this.#seen = planner.seen;
     const before = store.executions(job.id, 2).find(({ id }) => id < execution.id);
     if (before?.status === 'not_complete') this.#items.putFirst(before.id);
-    // A run that is to end with the first failure does not begin where failures are known.
+    // A job with `failure_policy: halt` does not start a run whose plan already has a flagged item.
     const flagged = transfer.failure_policy === 'halt' && !execution.simulation && this.#items.firstFlagged();
     if (flagged) this.#end('failed', flagged);
     const { deletions, unchanged } = this.#estimate;
@@ -216,7 +219,7 @@ export class Run {
     }
   }
 
-  /** Known before the first item fails, not by each of them. */
+  /** Checks write access once, before the first item would fail for lack of it. */
   async #requireWritable(signal: AbortSignal): Promise<void> {
     if (this.#estimate.items === 0) return;
     const { source, destination, job } = this.#context;
@@ -224,7 +227,10 @@ export class Run {
       await requireWritable(endpoint, signal);
   }
 
-  /** A run that goes on with what the hourly limit cut may plan before there are calls again: not spend. */
+  /**
+   * A scheduled run that continues after the hourly limit may make its plan before the limit resets. It waits here
+   * until it has calls again, since execution spends them.
+   */
   async #untilCalls(signal: AbortSignal): Promise<void> {
     const { store, job, execution } = this.#context;
     const before = store.executions(job.id, 2).find(({ id }) => id < execution.id);
@@ -243,7 +249,7 @@ export class Run {
     let held: ReturnType<PendingItems['next']>;
     const endFlushing = every(this.#clock, FLUSH_INTERVAL_MS, () => this.#results.tryToFlush());
     try {
-      // Content first, all of it; then what goes, one after the other so that folders are empty when their turn comes.
+      // First all content. Then deletions, one at a time, so that a folder is empty when its turn comes.
       for (const workers of [Math.min(requested, max, Math.max(1, destination.rules.parallelWrites)), 1]) {
         const last = workers === 1 && rank > 1 ? 2 : 1;
         const settling = new Settling();
@@ -378,7 +384,7 @@ export class Run {
     const { source, destination, job, store, execution } = this.#context;
     store.update(execution.id, { phase: 'finalize' });
     const today = new Date(this.#clock.now()).toISOString().slice(0, 10);
-    // What a job does not write is none of its business.
+    // The trash of an endpoint that the job does not write to is not touched.
     for (const endpoint of changesSource(job.transfer) ? [source, destination] : [destination])
       try {
         for (const emptied of await endpoint.emptyTrash({ today, days: job.transfer.trash_days }, signal))

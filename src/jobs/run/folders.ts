@@ -1,10 +1,10 @@
 import { parentOf } from '../../endpoints/paths.js';
 import type { ActContext, Direction } from './context.js';
 
-/** Folders that are remembered at most. */
+/** Most folders kept in memory. */
 const FOLDERS_KNOWN = 1000;
 
-/** A folder by its paths at the two ends, from the roots of the transfer. */
+/** Paths of a folder at both endpoints, from the root of the transfer. */
 export interface FolderPaths {
   readonly source: string;
   readonly destination: string;
@@ -15,7 +15,7 @@ export const parentsOf = ({ source, destination }: FolderPaths): FolderPaths => 
   destination: parentOf(destination),
 });
 
-/** Makes a folder where it is missing, and those above it: each private from the first moment where its model is. */
+/** Creates a missing folder and those above it. A folder is created private if its counterpart is. */
 export async function ensureFolder(
   way: Direction,
   paths: FolderPaths,
@@ -27,7 +27,7 @@ export async function ensureFolder(
   const { folders, [way.to]: endpoint } = context;
   const key = way.to === 'source' ? `/${path}` : path;
   if (folders.has(key)) return;
-  // What is there and no folder says so when a folder is to be made.
+  // `mkdir` reports an existing item that is no folder.
   if (!(await endpoint.stat(path, signal))?.folder) {
     await ensureFolder(way, parentsOf(paths), context, signal);
     const model = endpoint.rules.keepsPrivacy ? await context[way.from].stat(paths[way.from], signal) : undefined;

@@ -5,7 +5,7 @@ import type { Estimate } from '../plan/cost.js';
 import { intervalOf } from '../schedule/next-run.js';
 import type { ExecutionStats } from '../store/executions.js';
 
-/** A simulation's answer: what a run would take, and what it takes to keep up with the job's interval. */
+/** Result of a simulation: the cost of a run, and of keeping up with the interval of the job. */
 export function foretold(
   estimate: Estimate,
   { schedule }: Pick<Job, 'schedule'>,

@@ -1,24 +1,26 @@
-/** Deletions in a tree of which nothing is left to see: something is wrong with it, not with the files. */
+/**
+ * Number of deletions from which a loss of nearly the whole tree is suspicious: the tree may be wrong, not the files.
+ */
 const SUSPICIOUS = 10;
 
-/** For so long what was deleted counts, milliseconds. */
+/** Period over which the delete guard counts deletions, milliseconds. */
 export const GUARDED_MS = 24 * 3_600_000;
 
-/** What is known of the deletions of a run before the first one. */
+/** Facts about the planned deletions of a run, before the first one. */
 export interface PlannedDeletions {
   readonly deletions: number;
-  /** Items that are on both sides as they were. */
+  /** Items unchanged at both endpoints. */
   readonly unchanged: number;
-  /** Items that were transferred before; counted only where it matters. */
+  /** Number of records; counted only when needed. */
   readonly known: () => number;
-  /** Sides that show nothing at all. */
+  /** Endpoints whose root folder lists no items at all. */
   readonly empty: { readonly source: boolean; readonly destination: boolean };
   readonly guard: number | false;
-  /** Deletions of the job within `GUARDED` that nobody had allowed; counted only where it matters. */
+  /** Deletions of the job within `GUARDED_MS` that no person allowed; counted only when needed. */
   readonly lately: () => number;
 }
 
-/** Why the deletions of a run wait for a person; undefined: they need not. */
+/** Why the deletions of a run must wait for a person; undefined: they need not. */
 export function reasonToHold(found: PlannedDeletions): string | undefined {
   const { deletions, unchanged, known, empty, guard } = found;
   if (deletions === 0) return undefined;

@@ -4,8 +4,8 @@ import type { Transfer } from '../definition/transfer-schema.js';
 import type { HeldContent } from '../endpoint.js';
 
 /**
- * Content as the limits of a job let it pass: `download` holds for what is read, `upload` for what is written, and each
- * file is both. One for a run: its files share the limits.
+ * Wraps content in the bandwidth limits of a job. `download` limits reading and `upload` writing; every file does both.
+ * One per run: its files share the limits.
  */
 export function limiter(
   { upload, download }: Transfer['performance'],
@@ -17,7 +17,7 @@ export function limiter(
     .map((limit) => new BandwidthLimiter(limit, clock, timeZone));
   if (limits.length === 0) return (content) => content;
   return ({ open, close }) => ({
-    // A file that a target reads by itself would pass by the limits.
+    // No `file` or `descriptor`: a target that reads the file directly would bypass the limits.
     open: async (start, signal) => {
       let stream = await open(start, signal);
       for (const limit of limits) stream = limit.limit(stream, signal);

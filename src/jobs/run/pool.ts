@@ -1,9 +1,9 @@
 import type { RunItem, RunItems } from '../store/items.js';
 
-/** Rows read ahead. */
+/** Rows read at a time. */
 const ROWS_AHEAD = 256;
 
-/** Gives the pending items of a run one after the other, deletions only once everything before them is done. */
+/** Returns the pending items of a run one by one in order of rank, so that deletions come last. */
 export class PendingItems {
   readonly #items: RunItems;
   #buffer: (RunItem & { rank: number })[] = [];
@@ -27,14 +27,14 @@ export class PendingItems {
   }
 }
 
-/** Items that wait for a disk at most. */
+/** Most items that may wait for a disk. */
 const SETTLING = 128;
 
-/** Items whose bytes have arrived, and that wait for a disk while others come. */
+/** Items whose bytes have arrived and that wait for a disk while others are transferred. */
 export class Settling {
   readonly #items = new Set<Promise<void>>();
 
-  /** Resolves when the bytes have arrived, or all is done. @throws what `work` throws before */
+  /** Resolves when the bytes of the item have arrived or its work is done. @throws the error of `work` before that */
   async begin(work: (arrived: () => void) => Promise<void>): Promise<void> {
     while (this.#items.size >= SETTLING) await Promise.race(this.#items);
     await new Promise<void>((resolve, reject) => {
@@ -44,7 +44,7 @@ export class Settling {
     });
   }
 
-  /** Resolves when nothing waits any more, whatever came of it. */
+  /** Resolves when no item waits any more, whatever the results. */
   async end(): Promise<void> {
     await Promise.allSettled(this.#items);
   }

@@ -3,20 +3,20 @@ import type { RunItem, RunItems } from '../store/items.js';
 import type { Records } from '../store/records.js';
 import type { Result } from './context.js';
 
-/** Results that wait to be written down, at most. */
+/** Most results that wait to be written. */
 const MOST_WAITING = 256;
 
-/** What became of the items of a run, written down together. */
+/** Collects the results of items and writes them to the database in batches. */
 export class RunResults {
   readonly #items: RunItems;
   readonly #records: Records;
   readonly #noteRun: () => void;
   readonly #log: Log;
   readonly #waiting: { readonly item: RunItem; readonly result: Result; readonly attempts: number }[] = [];
-  /** They could not be written down lately. */
+  /** The last attempt to write failed. */
   #isFailing = false;
 
-  /** @param noteRun writes down how the run stands */
+  /** @param noteRun stores the progress of the run */
   constructor(items: RunItems, records: Records, noteRun: () => void, log: Log) {
     this.#items = items;
     this.#records = records;
@@ -29,7 +29,7 @@ export class RunResults {
     if (this.#waiting.length >= MOST_WAITING) this.flush();
   }
 
-  /** In between: what cannot be written down now is written with the next results. */
+  /** Writes the results during the run. After an error they are written with the next batch. */
   tryToFlush(): void {
     try {
       this.flush();
@@ -41,7 +41,7 @@ export class RunResults {
     }
   }
 
-  /** What was done is on disk when this returns; when it throws, the next one tries again. */
+  /** Writes all results: they are on disk when it returns. If it throws, the next call tries again. */
   flush(): void {
     const results = this.#waiting.slice();
     if (results.length > 0)

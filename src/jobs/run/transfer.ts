@@ -14,14 +14,14 @@ export interface Transferred {
   readonly written: EndpointItem;
   readonly bytes: number;
   readonly versions: number;
-  /** Names of what is kept beside it: somebody had saved it just before. */
+  /** Names of conflict copies beside the file: versions that somebody saved just before the write. */
   readonly kept: readonly string[];
 }
 
 export const FORWARD: Direction = { from: 'source', to: 'destination' };
 export const BACK: Direction = { from: 'destination', to: 'source' };
 
-/** What was read and what was written, by the end that it is at. */
+/** The item that was read and the one that was written, by endpoint. */
 export const endsOf = ({ from }: Direction, { read, written }: Pick<Transferred, 'read' | 'written'>) =>
   from === 'source' ? { source: read, destination: written } : { source: written, destination: read };
 
@@ -34,7 +34,7 @@ export const recordOfTransfer = (
   return recorded(item, source, destination);
 };
 
-/** What an attempt before this one brought there, whose success was never heard of: the bytes tell. */
+/** Finds the result of an earlier attempt whose success was not reported, by comparing the content of both files. */
 export async function cameThrough(
   item: RunItem,
   way: Direction,
@@ -45,12 +45,12 @@ export async function cameThrough(
   const [from, to] = [context[way.from], context[way.to]];
   const [read, written] = await Promise.all([from.stat(paths[way.from], signal), to.stat(paths[way.to], signal)]);
   if (!read || !written || !(await isSame(from, read, to, written, signal))) return undefined;
-  // The write goes on from that: it may have covered something.
+  // The next write handles late work: it may have covered a version.
   if (await to.isLateWork?.(written, signal)) return undefined;
   return { read, written, bytes: read.size, versions: 1, kept: [] };
 }
 
-/** Whether two files hold the same bytes. They are read where no hash tells; that costs no API call. */
+/** Whether two files have the same content. They are read if no common hash decides; that costs no API call. */
 export async function isSame(
   from: Endpoint,
   read: EndpointItem,
@@ -82,9 +82,9 @@ const isAsRead = (endpoint: Endpoint, read: EndpointItem, now: EndpointItem | un
   !differs(now, fingerprintOf(read), grainOf(endpoint.rules));
 
 /**
- * What somebody saves or removes while it is read comes in no one state: that is a change, whatever the work says that
- * fails of it.
- * @throws Failure `item-changed` where the work failed and the file is not the one that was to be read
+ * Runs work that reads a file. A file that somebody saves or removes meanwhile may be read in a mixed state, so a
+ * failure of the work is then reported as a change of the file.
+ * @throws Failure `item-changed` if the work failed and the file is not the one that was to be read
  */
 async function reading<T>(
   endpoint: Endpoint,
@@ -102,8 +102,8 @@ async function reading<T>(
 }
 
 /**
- * Brings a file to the other end, with its older versions where the job wants them.
- * @param there what is replaced, as it was seen; undefined: nothing is
+ * Copies a file to the other endpoint, with its older versions if the job wants them.
+ * @param there the file to be replaced, as it was seen; undefined: none
  */
 export async function transferFile(
   item: RunItem,
@@ -132,7 +132,7 @@ async function sendFile(
   const [from, to, fromPath, toPath] = [context[way.from], context[way.to], paths[way.from], paths[way.to]];
   const { transfer } = context;
   let expected: SeenContent | null = there ?? null;
-  // What is replaced has permissions of its own, which somebody may have given it.
+  // A file that is replaced keeps its own permissions, which somebody may have set.
   const isPrivate = read.private === true || (read.ownerOnly === true && !there);
   let earlier = 0;
   const kept: string[] = [];
@@ -177,7 +177,7 @@ async function sendFile(
     };
     const written = await to.write(toPath, held, options).catch(async (error: unknown) => {
       if (!isFailure(error, 'target-missing')) throw error;
-      // Its folder has gone since it was seen.
+      // The folder has been removed since it was seen.
       context.folders.clear();
       await ensureFolder(way, parentsOf(paths), context, signal);
       return to.write(toPath, held, options);
@@ -185,7 +185,8 @@ async function sendFile(
     keep(written);
     if (written.size !== read.size)
       throw new Failure('target-damaged', { target: to.root, path: toPath, why: 'it has another size' });
-    // What was read may have been replaced meanwhile: then the copy is of no known state, but ours to replace.
+    // The source file may have changed during the transfer. The copy then matches no known state of it; its record lets
+    // the next run replace it.
     const after = await from.stat(fromPath, signal);
     if (!isAsRead(from, read, after)) {
       context.note(recordOfTransfer(item, way, { read, written }));
@@ -197,7 +198,7 @@ async function sendFile(
   }
 }
 
-/** Versions before the current one that are to go as well: those since the last transfer, the oldest first. */
+/** Older versions to transfer: those since the last transfer without the current one, oldest first. */
 async function olderVersions(
   from: Endpoint,
   read: EndpointItem,
@@ -214,7 +215,10 @@ async function olderVersions(
   return at < 0 ? older.filter((version) => isLater(version, last)) : older.slice(at + 1);
 }
 
-/** Whether a version came after one that is not kept any more. In one second the ids, which grow, tell. */
+/**
+ * Whether a version is newer than one that the endpoint no longer keeps. Within one second the ids decide, since they
+ * grow.
+ */
 function isLater({ id, mtime }: EndpointVersion, last: Fingerprint): boolean {
   if (last.mtime === undefined || mtime === last.mtime) return Number(id) > Number(last.version);
   return mtime > last.mtime;

@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 
-/** Failures that are about the line or the other machine, not about one item: the run waits and goes on. */
+/** Failures of the network or the other machine, not of one item: the run waits and retries. */
 const TRANSIENT = new Set<string>([
   'target-unreachable',
   'target-throttled',
@@ -17,10 +17,10 @@ const TRANSIENT = new Set<string>([
   'bad-reply',
 ]);
 
-/** Failures that say that this end is gone for now: nothing else will succeed either. */
+/** Failures that mean that an endpoint is unreachable: no other item will succeed either. */
 const GONE = new Set<string>(['target-unreachable', 'unreachable']);
 
-/** Nothing more can be done in this run. */
+/** Failures after which the run cannot continue. */
 const FINAL = new Set<string>(['budget-exhausted', 'signed-out', 'sign-in-refused', 'target-full', 'target-login']);
 
 export type Kind = 'again' | 'gone' | 'final' | 'item';
@@ -32,7 +32,7 @@ export function kindOf(error: unknown): Kind {
   return TRANSIENT.has(error.code) ? 'again' : 'item';
 }
 
-/** Holds up everything that passes while it is closed. */
+/** Blocks callers of `pass` while it is closed. */
 export class Gate {
   #open = true;
   #waiting: (() => void)[] = [];
@@ -68,7 +68,7 @@ export class Gate {
   }
 }
 
-/** Pauses between looks at an end that is gone, milliseconds: the first, the longest, and all together. */
+/** Pauses between checks of an unreachable endpoint, milliseconds: the first, the longest, and the total time. */
 export interface Pauses {
   readonly first: number;
   readonly longest: number;
@@ -78,8 +78,8 @@ export interface Pauses {
 export const PATIENCE: Pauses = { first: 1000, longest: 30_000, whole: 2 * 3600_000 };
 
 /**
- * Resolves once the end answers again.
- * @throws Failure that it last gave, when patience is at its end
+ * Resolves when the endpoint answers again.
+ * @throws Failure of the last check when the total time is over
  */
 export async function untilBack(
   look: (signal: AbortSignal) => Promise<unknown>,
@@ -101,7 +101,7 @@ export async function untilBack(
   }
 }
 
-/** One end of a transfer is gone: one looks for all who wait until it is back. */
+/** Waits for an unreachable endpoint: one loop checks it for all waiting items. */
 export class AwayEndpoint {
   readonly #look: (signal: AbortSignal) => Promise<void>;
   readonly #clock: Clock;

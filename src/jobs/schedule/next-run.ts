@@ -2,40 +2,41 @@ import { DAY_MS, timeOfDayMs, type Zone, zoneOf } from '../../base/zone.js';
 import { durationMs, type Schedule } from '../definition/schedule-schema.js';
 import type { Day, ExecutionStatus } from '../definition/words.js';
 
-/** What a job has done so far. Milliseconds since the epoch. */
+/** History of a job. Times are milliseconds since the epoch. */
 export interface ScheduleState {
   readonly now: number;
   readonly createdOn: number;
-  /** The last run, however it was started. */
+  /** The last run, scheduled or manual. */
   readonly previous?: {
     readonly start: number;
     readonly end: number;
     readonly status: ExecutionStatus;
-    /** It was cut because the hour's calls were spent: when there are some again. */
+    /** If the hourly limit ended the run: when calls are available again. */
     readonly again?: number | undefined;
   };
-  /** Runs so far. */
+  /** Number of runs so far. */
   readonly runs: number;
 }
 
-/** From the end of a run to the next one of an `auto` job, unless `repeat_interval` says another time. */
+/** Time from the end of a run of an `auto` job to the next one, unless `repeat_interval` is set. */
 const AUTO_INTERVAL_MS = 15 * 60_000;
-/** Whatever an interval says: not a run after the other without a breath. */
+/** Shortest time between two runs, whatever the interval. */
 const LEAST_INTERVAL_MS = 1000;
-/** Covers a week and its neighbours: no day of the week is missed. */
+/** More than a week, so that each day of the week occurs. */
 const DAYS_AHEAD = 16;
 
 /**
  * When a job runs next, in milliseconds since the epoch and never before `now`; undefined: only when it is started by
  * hand, or never again.
  *
- * - `auto`: now, then 15 minutes (or `repeat_interval`) after the last run ended; with `run_at`, at those times.
- *   `run_at` together with `repeat_interval`: at those times, and on from there till the window (or the day) ends.
- * - `ad-hoc`: the first of these, once. `manual`: never of itself.
- * - A `run_at` that passed while nothing ran (the machine was off) is made up for by one run, however many passed: at
+ * - `auto`: now, then 15 minutes (or `repeat_interval`) after the last run ended; with `run_at`, at those times. With
+ *   both `run_at` and `repeat_interval`: at those times, then repeatedly until the window (or the day) ends.
+ * - `ad-hoc`: the first of these, once. `manual`: never by itself.
+ * - `run_at` times that passed while no engine was running (the machine was off) are made up for by a single run: at
  *   once, or as soon as the window and the days permit.
- * - A run that was cut by the hourly limit goes on when there are calls again, as soon as the window and the days permit.
- * - `repeat_count`: runs in all.
+ * - A run that the hourly limit ended is continued when calls are available again, as soon as the window and the days
+ *   permit.
+ * - `repeat_count`: total number of runs.
  */
 export function nextRun(schedule: Schedule, state: ScheduleState): number | undefined {
   const { now, runs } = state;
@@ -45,7 +46,7 @@ export function nextRun(schedule: Schedule, state: ScheduleState): number | unde
   return next !== undefined && next < endDate(schedule) ? Math.max(next, now) : undefined;
 }
 
-/** Seconds from the end of a run to the next one, of a job that runs again and again by itself. */
+/** Seconds from the end of a run to the next one, for a job that repeats by itself; undefined for other jobs. */
 export function intervalOf({ mode, run_at, repeat_interval }: Schedule): number | undefined {
   if (mode !== 'auto' || (run_at !== undefined && !repeat_interval)) return undefined;
   return Math.max(repeat_interval ? durationMs(repeat_interval) : AUTO_INTERVAL_MS, LEAST_INTERVAL_MS) / 1000;
@@ -62,8 +63,8 @@ export function isAllowedAt(schedule: Schedule, now: number): boolean {
 }
 
 /**
- * When a run that began at `start` must stop: `max_execution`, or the end of the window it began in; undefined: whenever
- * it is done.
+ * When a run that began at `start` must stop: after `max_execution`, or at the end of the window in which it began;
+ * undefined: no limit.
  */
 export function latestEnd(schedule: Schedule, start: number): number | undefined {
   const longest = schedule.max_execution ? durationMs(schedule.max_execution) : 0;
@@ -82,7 +83,7 @@ const regular = (schedule: Schedule, state: ScheduleState): number | undefined =
 const isCut = ({ previous }: ScheduleState): boolean =>
   previous?.status === 'not_complete' && previous.again !== undefined;
 
-/** Before there are calls again a run would be cut at once. */
+/** A run before calls are available again would end at once. */
 const nextAfterCut = (schedule: Schedule, { now, previous }: ScheduleState): number | undefined =>
   firstPermitted(schedule, Math.max(now, startDate(schedule), previous!.again!));
 
@@ -98,7 +99,7 @@ function firstPermitted(schedule: Schedule, earliest: number): number | undefine
 
 function nextByTime(schedule: Schedule, state: ScheduleState): number | undefined {
   const { now } = state;
-  // A clock that was set back must not hide what is due.
+  // A clock that was set back must not hide a run that is due.
   const seen = Math.min(state.previous?.end ?? state.createdOn, now);
   const since = Math.max(seen, startDate(schedule) - 1);
   const next = dueOrNext(schedule, since, now);
@@ -114,9 +115,9 @@ const isAfterTime =
   ({ open, close, times }: Opening): boolean =>
     open <= instant && instant < close && times.some((time) => time <= instant);
 
-/** The next `run_at`; if one has passed since `since`, the first moment that a run is permitted. */
+/** The next `run_at`. If one has passed since `since`: the first moment at which a run is permitted. */
 function dueOrNext(schedule: Schedule, since: number, now: number): number | undefined {
-  // One that passed is enough, and a week has them all.
+  // One passed time is enough, and a week contains all of them.
   for (const { times } of openings(schedule, Math.max(since, now - 8 * DAY_MS)))
     for (const time of times) {
       if (time <= since) continue;
@@ -133,15 +134,15 @@ function afterInterval({ repeat_interval }: Schedule, { previous, now }: Schedul
 const startDate = ({ start_date }: Schedule): number => (start_date ?? Number.NEGATIVE_INFINITY) * 1000;
 const endDate = ({ end_date }: Schedule): number => (end_date ?? Number.POSITIVE_INFINITY) * 1000;
 
-/** A time in which runs are permitted: a day, or the window that begins on it. */
+/** A range of time in which runs are permitted: a day, or the window that begins on it. */
 interface Opening {
   readonly open: number;
   readonly close: number;
-  /** Each `run_at` in it. */
+  /** The `run_at` times in it. */
   readonly times: readonly number[];
 }
 
-/** The openings around an instant and after it, in order, the first one before it. */
+/** The openings around an instant and after it, in order, beginning before it. */
 function* openings(schedule: Schedule, instant: number): Generator<Opening> {
   if (!Number.isFinite(instant)) return;
   const zone = zoneOf(schedule.time_zone);
@@ -152,14 +153,14 @@ function* openings(schedule: Schedule, instant: number): Generator<Opening> {
     if (isDay(schedule.days, day)) yield openingOf(zone, day, window, times);
 }
 
-/** Milliseconds from the midnight of its day. */
+/** A window, in milliseconds from the midnight of its day. */
 interface Window {
   readonly from: number;
-  /** Of the next day when over 24 hours. */
+  /** Above 24 hours: a time of the next day. */
   readonly to: number;
 }
 
-/** Undefined: all day. Of a window over midnight, `days` names the day on which it begins. */
+/** Undefined: all day. For a window across midnight, `days` names the day on which it begins. */
 function windowOf({ start_window, end_window }: Schedule): Window | undefined {
   if (!start_window && !end_window) return undefined;
   const from = start_window ? timeOfDayMs(start_window) : 0;
@@ -171,7 +172,7 @@ function windowOf({ start_window, end_window }: Schedule): Window | undefined {
 function openingOf(zone: Zone, day: number, { from, to }: Window, runAt: readonly number[]): Opening {
   const open = zone.instant(day + from);
   const last = day + to - 1;
-  // A window whose end the clock skips keeps its length: what was to run in it still does.
+  // A window whose end falls into a skipped hour keeps its length, so that runs in it still take place.
   const isSkipped = zone.local(zone.instant(last)) !== last;
   const times = runAt
     .flatMap((time) => [time, time + DAY_MS])

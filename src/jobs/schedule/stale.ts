@@ -1,15 +1,15 @@
 import type { Job } from '../definition/job-schema.js';
 import { nextRun } from './next-run.js';
 
-/** Runs of the schedule that may pass without one that succeeded. */
+/** Scheduled runs that may pass without a successful one. */
 const MISSED = 3;
-/** However short the interval is, a run may take so long (milliseconds). */
+/** Time allowed for a run, however short the interval is, milliseconds. */
 const GRACE_MS = 5 * 60_000;
 
 /**
- * Since when a job should have had a run that succeeded, in milliseconds since the epoch; undefined: it is not overdue,
- * or runs only when started by hand.
- * @param lastGood when a run ended last that did what it should; undefined: none did
+ * Since when a job is overdue for a successful run, in milliseconds since the epoch; undefined: it is not overdue, or
+ * runs only when started by hand.
+ * @param lastGood end of the last successful run; undefined: there is none
  */
 export function staleSince(job: Job, lastGood: number | undefined, now: number): number | undefined {
   if (job.disabled || job.status === 'complete' || job.status === 'paused' || job.schedule.mode !== 'auto')

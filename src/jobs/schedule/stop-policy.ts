@@ -1,19 +1,22 @@
 import type { StopPolicy } from '../definition/schedule-schema.js';
 import type { ExecutionStatus } from '../definition/words.js';
 
-/** Runs of a job that its stop policy counts; they need not follow each other. */
+/** Runs of a job by the counts of its stop policy; they need not be consecutive. */
 export interface StopCounts {
   readonly executions: number;
-  /** Those that found nothing to change. */
+  /** Runs that found nothing to change. */
   readonly completions: number;
-  /** Those that logged failures. */
+  /** Runs with failures. */
   readonly failures: number;
 }
 
 const NONE: StopCounts = { executions: 0, completions: 0, failures: 0 };
 const RUN: StopCounts = { ...NONE, executions: 1 };
 
-/** What a run that ended so adds. One that failed to start was no run; one that was cut says nothing about its content. */
+/**
+ * Counts to add, by the status of a run. A run that failed to start does not count. A run that did not complete counts
+ * as a run only.
+ */
 const added: Readonly<Record<ExecutionStatus, StopCounts>> = {
   running: NONE,
   failing: NONE,
@@ -26,10 +29,10 @@ const added: Readonly<Record<ExecutionStatus, StopCounts>> = {
   failed: { ...RUN, failures: 1 },
 };
 
-/** What a run adds to the counts, by how it ended; one that has not ended adds nothing. */
+/** Counts that a run adds by its status; a run that has not ended adds none. */
 export const counted = (status: ExecutionStatus): StopCounts => added[status];
 
-/** Why a job is complete and never runs again; undefined: it goes on. A limit of 0 is none. */
+/** Why the stop policy ends a job for good; undefined: the job continues. A limit of 0 means no limit. */
 export function stopReason(policy: StopPolicy, counts: StopCounts): string | undefined {
   const isMet = (limit: number, count: number): boolean => limit > 0 && count >= limit;
   if (isMet(policy.on_execute, counts.executions)) return `${counts.executions} runs (on_execute ${policy.on_execute})`;

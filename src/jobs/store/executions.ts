@@ -17,14 +17,14 @@ export interface Execution {
   readonly reason: string | undefined;
 }
 
-/** One end of a transfer: files that were as they should be, folders, and files that got new content. */
+/** Counts for one endpoint: unchanged files, folders, and files that got new content. */
 export interface EndStats {
   readonly existing: number;
   readonly existing_bytes: number;
   readonly existing_versions: number;
   readonly folders: number;
   readonly revisions: number;
-  /** Times that the platform's limit of calls turned the run away. */
+  /** How often the call limit of the platform refused the run. */
   readonly rate_limits: number;
 }
 
@@ -36,28 +36,33 @@ export interface ExecutionStats {
   readonly unchanged?: number;
   readonly folders?: number;
   readonly pending?: number;
-  /** Bytes that were transferred. */
+  /** Transferred bytes. */
   readonly bytes?: number;
   /** 0 to 1. */
   readonly progress?: number;
   readonly report?: string;
-  /** It was cut because the hour's calls were spent, or an end was away: when it goes on, milliseconds since the epoch. */
+  /**
+   * If the hourly limit or an unreachable endpoint ended the run: when it is continued, milliseconds since the epoch.
+   */
   readonly again?: number;
-  /** An end is away. */
+  /** An endpoint is unreachable. */
   readonly away?: Away;
-  /** How long its plan took, milliseconds: the run that goes on begins that much earlier, and then has calls to spend. */
+  /**
+   * Duration of the plan, milliseconds. The run that continues starts that much earlier, so that its plan is done when
+   * it has calls again.
+   */
   readonly planned?: number;
   /** Files whose content was transferred. */
   readonly transferred?: { readonly files: number; readonly versions: number };
-  /** Files whose content is still to be transferred. */
+  /** Files whose content is not transferred yet. */
   readonly left?: { readonly files: number; readonly bytes: number; readonly versions: number };
   readonly source?: EndStats;
   readonly destination?: EndStats;
-  /** Ids of the items that are being worked on. */
+  /** Ids of the items in progress. */
   readonly processing?: readonly number[];
   /**
-   * What a simulation found; `hours` under the limit of the connection, and the calls of each hour by which polls keep up
-   * with the interval of the job.
+   * Result of a simulation. `hours`: duration under the call limit of the connection. `polls_per_hour`: calls per hour
+   * for polls that keep up with the interval of the job.
    */
   readonly estimate?: Estimate & { readonly hours: number; readonly polls_per_hour: number };
 }
@@ -67,7 +72,7 @@ export interface AuditEvent {
   readonly at: number;
   readonly level: string;
   readonly event: string;
-  /** At the source; `''`: the run itself. */
+  /** Path at the source; `''`: the run itself. */
   readonly path: string;
   readonly reason: string | null;
 }
@@ -86,12 +91,12 @@ export const toExecution = ({ simulation, ended, stats, reason, ...row }: Execut
   stats: JSON.parse(stats) as ExecutionStats,
   reason: reason ?? undefined,
 });
-/** An end of a transfer was not there: the job waits for it. */
+/** An endpoint was unreachable: the job waits for it. */
 export interface Away {
   /** Milliseconds since the epoch. */
   readonly since: number;
-  /** Looks since then. */
+  /** Checks since then. */
   readonly looks: number;
-  /** Something had been planned, and is left to do. Otherwise the same run begins again. */
+  /** The run had begun its plan, and a later run continues it. False: the same run starts again. */
   readonly began: boolean;
 }

@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import type { Database } from '../../database/open.js';
 
-/** Ids that are remembered, over all words that were looked for: 2 MB. */
+/** Most ids kept over all searches: 2 MB. */
 const MOST_IDS = 250_000;
 const MOST_COUNTS = 500;
 
-/** What looking through a database found, as long as nothing was written to it, by any process. */
+/** Cache of search results, valid until any process writes to the database. */
 export class Found {
   readonly #db: Database;
   readonly #ids = new LRUCache<string, Float64Array>({
@@ -40,7 +40,10 @@ export class Found {
     return found;
   }
 
-  /** The version is of what others wrote, the changes are this handle's own (SQLite, PRAGMA data_version). */
+  /**
+   * `data_version` changes with writes of other connections, `total_changes()` with those of this one (SQLite, PRAGMA
+   * data_version).
+   */
   #check(): void {
     const version = `${this.#db.pragma('data_version', { simple: true })} ${this.#own()}`;
     if (version === this.#version) return;

@@ -3,7 +3,7 @@ import type { Database, Statement } from '../../database/open.js';
 import { nameOf, parentOf } from '../../endpoints/paths.js';
 import { ITEM_STATUSES, type ItemStatus } from '../definition/words.js';
 
-/** What is done about an item; those of `decide.ts` that do something, and those about folders. */
+/** What a run does about an item: the actions of `decide.ts` that change something, and those for folders. */
 export type ItemAction =
   | 'compare'
   | 'copy'
@@ -22,10 +22,10 @@ export type ItemAction =
 export const DELETIONS: readonly ItemAction[] = ['delete', 'delete-source', 'clear-source'];
 
 export interface NewRunItem {
-  /** At the source, `''` is the root; `name` as well. */
+  /** `folder` and `name` are those of the source; `''` is the root. */
   readonly folder: string;
   readonly name: string;
-  /** At the destination. */
+  /** Folder and name at the destination. */
   readonly otherFolder: string;
   readonly otherName: string;
   readonly isFolder: boolean;
@@ -34,7 +34,7 @@ export interface NewRunItem {
   readonly reason?: string | undefined;
   readonly renamed?: string | undefined;
   readonly bytes: number;
-  /** Items that it stands for. */
+  /** Number of items that the row stands for; more than 1 for a folder that is deleted with its content. */
   readonly count: number;
 }
 
@@ -66,7 +66,7 @@ export interface ItemRow {
 }
 
 const RANKS = [0, 1, 2];
-/** Ids that are read at once. */
+/** Range of ids that is read at once. */
 const BATCH_IDS = 1000;
 
 const rankOf = (action: ItemAction): number => (DELETIONS.includes(action) ? 2 : 1);
@@ -116,7 +116,7 @@ export class RunItems {
          SELECT 1 FROM items old WHERE old.execution = @before AND old.folder = items.folder AND old.name = items.name
          AND old.status = 'pending')`,
     );
-    // No GROUP BY: of a million rows it would sort all, in memory.
+    // No GROUP BY: SQLite would sort a million rows in memory.
     this.#deletions = db.prepare(
       `SELECT sum(count) AS items, count(*) AS own, sum(is_folder) AS folders FROM items
        WHERE execution = ? AND status = 'pending' AND rank = 2 AND action = ?`,
@@ -126,7 +126,7 @@ export class RunItems {
       .pluck();
   }
 
-  /** In one transaction, with whatever else is to be written down with it. */
+  /** Runs `work` in one transaction, together with changes of other tables. */
   transaction(work: () => void): void {
     this.#db.transaction(work).immediate();
   }
@@ -142,7 +142,7 @@ export class RunItems {
     });
   }
 
-  /** The items that are still to be done after one of them, in order; from the beginning without. */
+  /** Pending items in order of rank and id that follow `after`; undefined: from the first one. */
   pending(
     after: { readonly rank: number; readonly id: number } | undefined,
     limit: number,
@@ -160,22 +160,22 @@ export class RunItems {
     this.#done.run({ ...result, id, reason: result.reason ?? null, at: this.#clock.now() });
   }
 
-  /** A folder goes as a whole: the single deletions below it are dropped. `path` is the source's. */
+  /** Drops the pending deletions below a folder that is deleted as a whole. `path` is the source's. */
   collapse(path: string, action: 'delete' | 'delete-source'): void {
     this.#collapse.run({ execution: this.execution, path, action });
   }
 
-  /** Deletions wait for a person. */
+  /** Flags the pending deletions, so that they wait for a person. */
   holdDeletions(reason: string): void {
     this.#hold.run({ execution: this.execution, reason });
   }
 
-  /** What the run before left over goes first. */
+  /** Puts items that the run `before` left pending first. */
   putFirst(before: number): void {
     this.#first.run({ execution: this.execution, before });
   }
 
-  /** Why the first item is flagged that is; undefined: none is. */
+  /** Reason of the first flagged item; undefined: no item is flagged. */
   firstFlagged(): string | undefined {
     const first = this.#db
       .prepare<[number], string | null>(
@@ -186,7 +186,7 @@ export class RunItems {
     return first === null ? 'an item is flagged' : first;
   }
 
-  /** What has this path at the source. */
+  /** Items that have this path at the source. */
   at(path: string): RunItem[] {
     return this.#db
       .prepare<[number, string, string], ItemRow>('SELECT * FROM items WHERE execution = ? AND folder = ? AND name = ?')
@@ -201,24 +201,24 @@ export class RunItems {
     return row && runItemFromRow(row);
   }
 
-  /** Deletions that are to be done: the items that they are about, how many they are themselves, and those of folders. */
+  /** Pending deletions: `items` that they delete, `own` rows, and `folders` among these rows. */
   deletions(action: 'delete' | 'delete-source') {
     const { items, own, folders } = this.#deletions.get(this.execution, action)!;
     return { items: items ?? 0, own, folders: folders ?? 0 };
   }
 
-  /** What is still to be done. */
+  /** Number of pending items. */
   get left(): number {
     return this.#left.get(this.execution)!;
   }
 
   /**
-   * Rows by their status, in order of their ids; all without. Read in stretches: others may write to the database while
-   * somebody goes through them.
+   * Rows that have one of the statuses, or all rows, in order of their ids. Read in ranges of ids, so that others can
+   * write to the database during the iteration.
    */
   *rows(status?: readonly ItemStatus[]): IterableIterator<RunItem> {
     const where = status ? `AND status IN (${status.map(() => '?').join(', ')})` : '';
-    // The unary plus keeps SQLite from an index that is not in order of the ids.
+    // The unary plus keeps SQLite from using an index that is not in order of the ids.
     const stretch = this.#db.prepare<unknown[], ItemRow>(
       `SELECT * FROM items WHERE id >= ? AND id < ? AND +execution = ? ${where} ORDER BY id`,
     );
@@ -228,7 +228,7 @@ export class RunItems {
         yield runItemFromRow(row);
   }
 
-  /** The first or last id, by looks into the index that holds them in order by status and rank. */
+  /** The first or last id of the run, from an index that holds the ids in order by status and rank. */
   #edge(order: 'ASC' | 'DESC'): number {
     const look = this.#db
       .prepare<[number, string, number], number>(

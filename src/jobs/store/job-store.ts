@@ -16,12 +16,12 @@ import { StoredUploads } from './stored-uploads.js';
 
 export type JobRequest = 'start' | 'pause' | 'resume' | 'cancel';
 
-/** What a person asks of a run that is started by hand. */
+/** Options of a run that is started by hand. */
 export interface RunOptions {
   readonly simulate?: boolean;
-  /** Deletions above the guard go through. */
+  /** Deletions above the delete guard are carried out. */
   readonly allowDeletions?: boolean;
-  /** Of a run that goes on with what another left: how that one was started. */
+  /** For a run that continues another one: the trigger of that run. */
   readonly trigger?: 'schedule' | 'manual';
 }
 
@@ -47,7 +47,7 @@ interface JobRow {
 
 const SELECT_JOB = 'SELECT j.*, c.name AS category_name FROM jobs j LEFT JOIN categories c ON c.id = j.category';
 
-/** `jobs.db`: may be open in several processes of one state folder at once. */
+/** `jobs.db`. Several processes of one state folder may have it open at once. */
 export class JobStore {
   readonly pages: Pages;
   readonly last: LastRuns;
@@ -62,7 +62,7 @@ export class JobStore {
     this.last = new LastRuns(this.#db);
   }
 
-  /** @throws Failure `job-name-taken`, `no-such-category`, `job-refused` for a parent that is none */
+  /** @throws Failure `job-name-taken`, `no-such-category`, `job-refused` for a `parent_id` that names no job */
   add(body: JobBody, by = userInfo().username): Job {
     const { category, ...kept } = body;
     const now = this.#clock.now();
@@ -83,9 +83,9 @@ export class JobStore {
   }
 
   /**
-   * Replaces the definition; the runs stay. The records stay as long as both sides do: at another place, what was not
-   * copied there yet would look like something that was deleted there.
-   * @throws Failure `no-such-job`, `job-name-taken`, `job-running` for another place in the middle of a run
+   * Replaces the definition of a job; its runs stay. Its records stay only if both endpoints do: at another place, an
+   * item that was not copied there yet would look like one that was deleted there.
+   * @throws Failure `no-such-job`, `job-name-taken`, `job-running` when an endpoint changes during a run
    */
   replace(id: string, body: JobBody, by = userInfo().username): Job {
     const { category, ...kept } = body;
@@ -106,7 +106,7 @@ export class JobStore {
     return this.get(id);
   }
 
-  /** By id or name. @throws Failure `no-such-job` */
+  /** Finds a job by its id or name. @throws Failure `no-such-job` */
   get(idOrName: string): Job {
     const row = this.#db
       .prepare<[string, string], JobRow>(`${SELECT_JOB} WHERE j.id = ? OR j.name = ?`)
@@ -115,7 +115,7 @@ export class JobStore {
     return toJob(row);
   }
 
-  /** Undefined: there is no such job any more. */
+  /** Undefined: the job does not exist any more. */
   nameOf(id: string): string | undefined {
     return this.#db.prepare<[string], string>('SELECT name FROM jobs WHERE id = ?').pluck().get(id);
   }
@@ -132,13 +132,13 @@ export class JobStore {
     return this.#db.prepare<[], { id: string; name: string }>('SELECT id, name FROM categories ORDER BY name').all();
   }
 
-  /** The category of this name, made if it is not there. */
+  /** Returns the category of this name, and creates it if it is missing. */
   addCategory(name: string): { readonly id: string; readonly name: string } {
     const id = this.#db.transaction(() => this.#category({ name })).immediate()!;
     return { id, name };
   }
 
-  /** Forgets runs of a job, and what they did. @returns their ids */
+  /** Deletes the runs of a job with their items. @returns their ids */
   forgetRuns(job: string): number[] {
     return this.#db.prepare<[string], number>('DELETE FROM executions WHERE job = ? RETURNING id').pluck().all(job);
   }
@@ -172,14 +172,14 @@ export class JobStore {
     this.#db.prepare('UPDATE jobs SET executions = 0, completions = 0, failures = 0 WHERE id = ?').run(id);
   }
 
-  /** Asks whoever runs the jobs of this state folder. */
+  /** Stores a request for the engine that runs the job. */
   ask(id: string, request: JobRequest, options: RunOptions = {}): void {
     this.#db
       .prepare('UPDATE jobs SET request = ?, request_options = ? WHERE id = ?')
       .run(request, JSON.stringify(options), id);
   }
 
-  /** What was asked, once. */
+  /** Returns the request for a job and removes it. */
   takeRequest(id: string): { readonly request: JobRequest; readonly options: RunOptions } | undefined {
     const take = this.#db.transaction(() => {
       const row = this.#db
@@ -194,7 +194,7 @@ export class JobStore {
     return take.immediate();
   }
 
-  /** What was asked of it before is done with this run. */
+  /** Creates a run. Unless it is a simulation, it also fulfils a pending request to start the job. */
   begin(
     job: string,
     trigger: Execution['trigger'],
@@ -215,7 +215,7 @@ export class JobStore {
     return this.execution(Number(lastInsertRowid))!;
   }
 
-  /** A run that had not begun, since an end was away, begins again. */
+  /** Restarts a run that made no plan because an endpoint was unreachable. */
   reopen(id: number): Execution {
     this.#db
       .prepare(
@@ -251,7 +251,7 @@ export class JobStore {
     return row && toExecution(row);
   }
 
-  /** Runs of a job, the last one first. */
+  /** Runs of a job, newest first. */
   executions(job: string, limit = 1000): Execution[] {
     return this.#db
       .prepare<[string, number], ExecutionRow>('SELECT * FROM executions WHERE job = ? ORDER BY id DESC LIMIT ?')
@@ -259,7 +259,10 @@ export class JobStore {
       .map(toExecution);
   }
 
-  /** Items that runs of a job deleted since a time (milliseconds) without a person who had allowed it. */
+  /**
+   * Number of items that runs of a job deleted since a time (milliseconds), without runs that a person allowed to
+   * delete.
+   */
   deletedSince(job: string, since: number): number {
     return this.#db
       .prepare<[number, string], number>(
@@ -271,14 +274,14 @@ export class JobStore {
       .get(since, job)!;
   }
 
-  /** The job, which no run is under way of. @throws Failure `no-such-job`, `job-running` */
+  /** Returns a job that has no active run. @throws Failure `no-such-job`, `job-running` */
   atRest(idOrName: string): Job {
     const job = this.get(idOrName);
     if (this.running().some((one) => one.job === job.id)) throw new Failure('job-running', { name: job.name });
     return job;
   }
 
-  /** Runs that say they are running. */
+  /** Runs without an end time; their process may be gone. */
   running(): Execution[] {
     return this.#db
       .prepare<[], ExecutionRow>('SELECT * FROM executions WHERE ended IS NULL ORDER BY id')
@@ -286,7 +289,7 @@ export class JobStore {
       .map(toExecution);
   }
 
-  /** Forgets runs of a job that ended before a time, the last one excepted. @returns their ids */
+  /** Deletes the runs of a job that ended before a time (milliseconds), except the last one. @returns their ids */
   retire(job: string, before: number): number[] {
     return this.#db
       .prepare<[{ job: string; before: number }], number>(
@@ -315,7 +318,7 @@ export class JobStore {
       .run(execution, this.#clock.now(), level, event, path, reason ?? null);
   }
 
-  /** The items of a run that have a status, an event each. */
+  /** Writes one audit event for each item of a run that has one of the statuses. */
   auditItems(execution: number, level: string, statuses: readonly ItemStatus[]): void {
     this.#db
       .prepare(
@@ -341,7 +344,7 @@ export class JobStore {
       throw new Failure('job-refused', { why: `parent_id: there is no job with the id "${id}"` });
   }
 
-  /** A name is taken literally, and made if it is not there. */
+  /** Returns the id of a category. A category given by name is created if it is missing. */
   #category(given: JobBody['category']): string | null {
     if (!given) return null;
     const { id, name } = given;
@@ -357,7 +360,7 @@ export class JobStore {
   }
 }
 
-/** Whether two definitions are about the same two folders. */
+/** Whether two definitions have the same endpoints. */
 const isSamePlace = (a: JobBody['transfer'], b: JobBody['transfer']): boolean =>
   (['source', 'destination'] as const).every(
     (side) => a[side].connection.id === b[side].connection.id && folderOf(a[side]) === folderOf(b[side]),

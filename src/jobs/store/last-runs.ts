@@ -1,7 +1,10 @@
 import type { Database, Statement } from '../../database/open.js';
 import { type Execution, type ExecutionRow, toExecution } from './executions.js';
 
-/** Which run of a job: any; no simulation; none that found everything as it should be either; one that goes on; one with an estimate. */
+/**
+ * Which run of a job. `any` · `real`: no simulation · `changed`: no simulation, and it had something to do · `current`:
+ * has not ended · `estimate`: has an estimate.
+ */
 const CONDITIONS = {
   any: '1',
   real: 'simulation = 0',
@@ -12,7 +15,7 @@ const CONDITIONS = {
 
 export type Which = keyof typeof CONDITIONS;
 
-/** The last runs of jobs: read from the end of an index, however many runs a job has. */
+/** The last runs of jobs, read from the end of an index: the number of runs does not matter. */
 export class LastRuns {
   readonly #of: Readonly<Record<Which, Statement<[string], ExecutionRow>>>;
   readonly #all: Statement<[], { job: string; execution: number }>;
@@ -42,7 +45,7 @@ export class LastRuns {
     return row && toExecution(row);
   }
 
-  /** Jobs by the id of their last run: of the last simulation, where nothing else ever ran. */
+  /** Jobs by the id of their last run; a simulation counts only if the job has no other run. */
   all(): ReadonlyMap<number, string> {
     return new Map(this.#all.all().map(({ job, execution }) => [execution, job]));
   }

@@ -6,7 +6,7 @@ import { type ItemRow, type RunItem, runItemFromRow } from './items.js';
 
 export interface ListPage<T> {
   readonly rows: readonly T[];
-  /** Of all pages. */
+  /** Number of rows on all pages. */
   readonly total: number;
 }
 
@@ -16,22 +16,22 @@ export interface Stretch {
 }
 
 export interface ItemFilter {
-  /** Runs; one, unless by status. */
+  /** Run ids. More than one only in a filter with statuses. */
   readonly executions: readonly number[];
   readonly statuses?: readonly ItemStatus[] | undefined;
   readonly folders?: boolean | undefined;
-  /** Only what has another name at the destination. */
+  /** Only items with another name at the destination. */
   readonly renamed?: true | undefined;
-  /** Part of a path, upper and lower case alike. */
+  /** Part of a path, in any case. */
   readonly text?: string | undefined;
 }
 
 export type KeptEvent = AuditEvent & { readonly id: number; readonly execution: number };
 
-/** Items that a word is found in, up to which they are kept. */
+/** Most matches of a search whose ids are kept in memory. */
 const MOST_SELDOM = 5000;
 
-/** The index that has the rows of a filter together, and the order in which it has them. */
+/** The index that has the rows of a filter in one range, and the order of the rows in it. */
 interface Way {
   readonly index: string;
   readonly conditions: readonly string[];
@@ -39,8 +39,9 @@ interface Way {
 }
 
 /**
- * Pages of what the runs did, for people who look. An index has the rows of every filter together and in the order of the
- * page, so that the last page is as quick as the first; a word is looked for once, and its pages come from what was found.
+ * Pages of runs, items and audit events for the user interface. For every filter there is an index that holds its rows
+ * together and in page order, so that the last page is as fast as the first. A text search runs once; its pages come
+ * from the stored result.
  */
 export class Pages {
   readonly #db: Database;
@@ -52,7 +53,7 @@ export class Pages {
     this.#found = new Found(db);
   }
 
-  /** Runs, the last one first; of one job, or of all. */
+  /** Runs of one job or of all jobs, newest first. */
   executions(filter: { readonly job?: string | undefined }, { offset, limit }: Stretch): ListPage<Execution> {
     const where = filter.job === undefined ? '' : 'WHERE job = @job';
     const words = { job: filter.job ?? '', offset, limit };
@@ -65,7 +66,10 @@ export class Pages {
     };
   }
 
-  /** Items of a run as they were planned; by their status, what was left over from the run before first, deletions last. */
+  /**
+   * Items of a run in planned order. With a filter by status: items left over from the previous run first, deletions
+   * last.
+   */
   items(filter: ItemFilter, { offset, limit }: Stretch): ListPage<RunItem> {
     const { index, conditions, order } = wayOf(filter);
     const from = `items INDEXED BY ${index} WHERE ${conditions.join(' AND ')}`;
@@ -87,13 +91,13 @@ export class Pages {
     };
   }
 
-  /** An item of any run. */
+  /** An item of any run, by its id. */
   item(id: number): RunItem | undefined {
     const [row] = this.#all<ItemRow>('SELECT * FROM items WHERE id = @id', { id });
     return row && runItemFromRow(row);
   }
 
-  /** Of a run, or of all. */
+  /** Audit events of one run or of all runs. */
   audit(execution: number | undefined, { offset, limit }: Stretch): ListPage<KeptEvent> {
     const from = `audit ${execution === undefined ? '' : 'WHERE execution = @execution'}`;
     const words = { execution: execution ?? 0 };
@@ -106,11 +110,13 @@ export class Pages {
     };
   }
 
-  /** What is found seldom is found once, and kept; what is found everywhere is soon enough for a page. */
+  /**
+   * A search with few matches is run once and its ids are kept. A search with many matches fills a page quickly anyway.
+   */
   #search(filter: ItemFilter, words: object, { offset, limit }: Stretch): ListPage<RunItem> {
     const { index, conditions, order } = wayOf(filter);
     const where = `WHERE ${conditions.join(' AND ')}`;
-    // The only index that has the text beside the ids: they need not be read from the rows. It has them by their place.
+    // This index has the text beside the ids, so that the rows need not be read. It is in order of the paths.
     const byPlace = index === 'items_of_execution';
     const from = `items INDEXED BY ${byPlace ? 'items_by_place' : index} ${where}`;
     const ids = this.#found.ids(`${from} ${JSON.stringify(words)}`, () => {
@@ -145,7 +151,7 @@ export class Pages {
     return this.#statement(sql).all(words) as Row[];
   }
 
-  /** The texts differ by the filters that are named and the number of statuses alone: they are few. */
+  /** The SQL texts differ only by the filters in use and the number of statuses, so there are few. */
   #statement(sql: string): Statement {
     const statement = this.#statements.get(sql) ?? this.#db.prepare(sql);
     this.#statements.set(sql, statement);
@@ -153,10 +159,13 @@ export class Pages {
   }
 }
 
-/** An index of some rows is taken only where its very condition stands in the query (SQLite, Partial Indexes, 3). */
+/** SQLite uses a partial index only if its condition is part of the query (SQLite, Partial Indexes, 3). */
 const IS_FLAGGED = "status IN ('remediation', 'retry')";
 
-/** Without a name, SQLite takes an index that is in order of the ids, and looks at every row of the run. */
+/**
+ * Names the index for a filter. Left to itself, SQLite takes an index in order of the ids and reads every row of the
+ * run.
+ */
 function wayOf({ executions, statuses, folders, renamed, text }: ItemFilter): Way {
   const conditions = [
     executions.length === 1 ? 'execution = @execution' : 'execution IN (SELECT value FROM json_each(@executions))',
@@ -175,7 +184,7 @@ function wayOf({ executions, statuses, folders, renamed, text }: ItemFilter): Wa
 
 const isAscii = (text: string): boolean => /^\p{ASCII}*$/u.test(text);
 
-/** LIKE takes A for a of ASCII alone: beyond it a word is looked for as it is, in lower case and in upper case. */
+/** LIKE ignores case for ASCII only. Other text is searched for as given, in lower case and in upper case. */
 function hasText(text: string): string {
   const looked = isAscii(text) ? ['@t0'] : ['@t0', '@t1', '@t2'];
   const places = text.includes('/') ? [`folder || '/' || name`] : ['name', 'folder'];

@@ -2,7 +2,7 @@ import type { Database, Statement } from '../../database/open.js';
 import { childPath, nameOf, parentOf } from '../../endpoints/paths.js';
 import type { Fingerprint } from '../plan/decide.js';
 
-/** What was on both sides when an item was last transferred. `folder` and `name` are the source's. */
+/** State of an item at both endpoints when it was last transferred. `folder` and `name` are those of the source. */
 export interface TransferRecord {
   readonly folder: string;
   readonly name: string;
@@ -31,7 +31,7 @@ interface Row {
 }
 
 const PAGE_ROWS = 500;
-/** Tables that name an item by its place at the source. */
+/** Tables whose key is the folder and name of an item at the source. */
 const KEYED = ['records', 'ignored'];
 
 /** The records of one job. */
@@ -95,12 +95,12 @@ export class Records {
       .pluck();
   }
 
-  /** By name at the source. */
+  /** Records of a folder by their name at the source. */
   ofFolder(folder: string): Map<string, TransferRecord> {
     return new Map(this.#ofFolder.all(this.#job, folder).map((row) => [row.name, fromRow(row)]));
   }
 
-  /** Names at the source that a person wants to be left alone. */
+  /** Names at the source of items that a person chose to ignore. */
   ignoredIn(folder: string): ReadonlySet<string> {
     return new Set(this.#ignoredIn.all(this.#job, folder));
   }
@@ -109,12 +109,12 @@ export class Records {
     this.#ignore.run(this.#job, folder, name);
   }
 
-  /** Whether it was ignored, and is no more. `path` is the source's. */
+  /** Stops ignoring an item. `path` is the source's. @returns whether the item was ignored */
   heed(path: string): boolean {
     return this.#heed.run(this.#job, parentOf(path), nameOf(path)).changes > 0;
   }
 
-  /** Nothing is ignored any more. */
+  /** Stops ignoring all items. */
   heedAll(): void {
     this.#heedAll.run(this.#job);
   }
@@ -139,7 +139,7 @@ export class Records {
     });
   }
 
-  /** Forgets an item and what is below it. */
+  /** Deletes the record of an item and, for a folder, all records below it. */
   forget(folder: string, name: string, isFolder: boolean): void {
     this.#delete.run(this.#job, folder, name);
     if (!isFolder) return;
@@ -148,7 +148,7 @@ export class Records {
     this.#deleteBelow.run(this.#job, path, `${path}/`, `${path}0`);
   }
 
-  /** The item is called otherwise at the source, and so is where all below it is. */
+  /** Renames an item at the source, and for a folder the paths of all records below it. */
   rename(folder: string, from: string, to: string, isFolder: boolean): void {
     for (const statement of this.#rename) statement.run({ job: this.#job, folder, from, to });
     if (!isFolder) return;
@@ -156,7 +156,9 @@ export class Records {
     for (const statement of this.#renameBelow) statement.run(places);
   }
 
-  /** Items whose names differ, for the manifest. Read in pages: others may write to the database meanwhile. */
+  /**
+   * Records whose names differ, for the manifest. Read in pages, so that others can write to the database meanwhile.
+   */
   *renamed(): IterableIterator<TransferRecord> {
     for (let last: Row | undefined; ; ) {
       const page: Row[] = this.#renamed.all(this.#job, last?.folder ?? '', last?.name ?? '');
@@ -170,13 +172,13 @@ export class Records {
     return this.#count.get(this.#job)!;
   }
 
-  /** The next run compares everything, wherever it lies. */
+  /** Deletes all records and mount points: the next run compares everything and accepts any mount. */
   clear(): void {
     this.#clear.run(this.#job);
     this.#clearMounts.run(this.#job);
   }
 
-  /** Where the file system was mounted that an end lay on in the last run; undefined where it is no folder here. */
+  /** Mount point of an endpoint's file system in the last run; undefined if the endpoint is not a local folder. */
   mountOf(side: 'source' | 'destination'): string | undefined {
     return this.#mountOf.get(this.#job, side);
   }
@@ -187,7 +189,7 @@ export class Records {
   }
 }
 
-/** Records item by item: items of a folder follow each other, so one folder's are enough in memory. */
+/** Access to records one item at a time. Items of a folder follow each other, so only one folder is kept in memory. */
 export class FolderRecords {
   readonly #records: Records;
   #folder: string | undefined;

@@ -1,6 +1,8 @@
 import type { DatabaseOptions } from '../../database/open.js';
 
-/** Jobs, their runs, and what each run did. Times are milliseconds since the epoch unless a column says otherwise. */
+/**
+ * Jobs, their runs, and the items of each run. Times are milliseconds since the epoch unless a column says otherwise.
+ */
 const migrations: readonly string[] = [
   `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -91,7 +93,8 @@ const migrations: readonly string[] = [
   `
   CREATE INDEX records_renamed ON records (job, folder, name) WHERE renamed IS NOT NULL;
   `,
-  // It was written down where nobody had asked for it; asked for, it is refused where it cannot be.
+  // The key was stored as a default that nobody had asked for; now true means that the job is refused where times
+  // cannot be set.
   `
   UPDATE jobs SET body = json_remove(body, '$.transfer.timestamps')
     WHERE json_extract(body, '$.transfer.timestamps') = 1;
@@ -104,23 +107,23 @@ const migrations: readonly string[] = [
     PRIMARY KEY (job, folder, name)
   ) WITHOUT ROWID;
   `,
-  // The place of a page among a run's items.
+  // For pages of a run's items.
   `
   CREATE INDEX items_of_execution ON items (execution);
   `,
   `
   CREATE INDEX items_renamed ON items (execution, id) WHERE renamed IS NOT NULL;
   `,
-  // Folders among a run's items.
+  // For the folders among a run's items.
   `
   CREATE INDEX items_folders ON items (execution) WHERE is_folder = 1;
   `,
-  // Where a word is looked for in what is flagged: with the text, so that the rows need not be read.
+  // For text search in flagged items: contains the text, so that the rows need not be read.
   `
   CREATE INDEX items_flagged ON items (execution, status, rank, id, folder, name)
     WHERE status IN ('remediation', 'retry');
   `,
-  // Uploads in segments that are not done. Their addresses are signed: a secret, as the file of this database is.
+  // Unfinished segmented uploads. Their URLs are signed, so they are secret; the file of this database is as well.
   `
   CREATE TABLE uploads (
     job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
@@ -130,7 +133,7 @@ const migrations: readonly string[] = [
     PRIMARY KEY (job, place)
   ) WITHOUT ROWID;
   `,
-  // By which the platform tells an item from others that take its name.
+  // Ids by which the platform distinguishes an item from another one that takes its name.
   `
   ALTER TABLE records ADD COLUMN s_id TEXT;
   ALTER TABLE records ADD COLUMN d_id TEXT;
@@ -143,7 +146,7 @@ const migrations: readonly string[] = [
     PRIMARY KEY (job, side)
   ) WITHOUT ROWID;
   `,
-  // What was deleted lately, for the guard.
+  // For the delete guard: recent deletions.
   `
   ALTER TABLE executions ADD COLUMN allows_deletions INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX items_deleted ON items (done_at) WHERE status = 'success' AND action IN ('delete', 'delete-source');

@@ -1,11 +1,14 @@
 import type { Execution } from './executions.js';
 
-/** What was deleted or changed at the destination meanwhile is found by a whole look, so often (milliseconds). */
+/**
+ * Time after which a run compares both endpoints even if the source is unchanged, to find changes at the destination,
+ * milliseconds.
+ */
 const WHOLE_LOOK_MS = 6 * 3_600_000;
 
 /**
- * Remembers, for as long as the process lives, what the source of each job was like when a run last did everything: a
- * scheduled run of an unchanged source then looks at neither side.
+ * Remembers in memory, for each job, the state of the source at the last run that did everything. A scheduled run with
+ * an unchanged source then reads neither endpoint.
  */
 export class SourceStates {
   static readonly reason = 'nothing has changed at the source since the last run';
@@ -16,7 +19,7 @@ export class SourceStates {
     return seen !== undefined && seen.state === state && now >= seen.at && now - seen.at < WHOLE_LOOK_MS;
   }
 
-  /** @param state from before the run began, so that what changed during it counts */
+  /** @param state from before the run began, so that the next run sees changes made during it */
   note(job: string, state: string | undefined, { status, stats, started, simulation }: Execution): void {
     if (simulation) return;
     const didAll = (status === 'completed' || status === 'no_changes') && !stats.failed && !stats.pending;

@@ -2,10 +2,10 @@ import type { Clock } from '../../base/clock.js';
 import type { Database } from '../../database/open.js';
 import type { SavedUpload } from '../../procore/uploads.js';
 
-/** Milliseconds after which the server has forgotten an upload that nothing was made of. */
+/** Time after which the server deletes an unused upload, milliseconds. */
 const KEPT_MS = 7 * 86_400_000;
 
-/** How far the uploads of one job have come that go in segments, by where they go. */
+/** Progress of the segmented uploads of one job, by target place. */
 export class StoredUploads {
   readonly #db: Database;
   readonly #job: string;

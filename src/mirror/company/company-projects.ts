@@ -9,7 +9,7 @@ import { CompanyStore, type ListedProject, type ProjectChange } from './store.js
 export interface CompanyOptions {
   /** Path of `company.db`. */
   readonly path: string;
-  /** Every project that the account sees: 1 call for each 100. */
+  /** Lists every project that the account can see: 1 call per 100. */
   readonly list: (options: CallOptions) => Promise<readonly ListedProject[]>;
   readonly log: Log;
   readonly clock?: Clock;
@@ -19,12 +19,12 @@ interface Events {
   changed: [changes: readonly ProjectChange[]];
 }
 
-/** Seconds for which a listing of the projects is good enough for somebody who looks. */
+/** Seconds for which a listing of the projects is not repeated. */
 const FRESH_S = 600;
-/** Milliseconds from a listing that failed to the next. */
+/** Milliseconds from a failed listing to the next. */
 const RETRY_MS = 60_000;
 
-/** The projects of a company as the server said them last. They are listed again when somebody looks, not too often. */
+/** The projects of a company as last listed. They are listed again when they are read, but not too often. */
 export class CompanyProjects {
   readonly store: CompanyStore;
   readonly events = new EventEmitter<Events>();
@@ -48,12 +48,12 @@ export class CompanyProjects {
     return Math.floor(this.#clock.now() / 1000);
   }
 
-  /** Makes the projects known: no call after the first time. */
+  /** Lists the projects if that was never done; no call after the first time. */
   async open(signal?: AbortSignal): Promise<void> {
     if (this.store.listedAt === undefined) await this.refresh('interactive', signal);
   }
 
-  /** Lists the projects anew; a listing that fails changes nothing. */
+  /** Lists the projects again; a failed listing changes nothing. */
   refresh(callClass: CallClass, signal?: AbortSignal): Promise<void> {
     const work = async (signal: AbortSignal): Promise<void> => {
       const changes = this.store.replace(await this.#list({ class: callClass, signal }), this.now);
@@ -62,7 +62,9 @@ export class CompanyProjects {
     return this.#listings.run('projects', work, signal);
   }
 
-  /** Somebody looks at the list: in the background it is listed again, if that was long ago. */
+  /**
+   * To be called when a program reads the list: lists the projects again in the background if the last listing is old.
+   */
   look(): void {
     const age = this.now - (this.store.listedAt ?? 0);
     if ((age >= 0 && age < FRESH_S) || this.#looking || this.#clock.monotonic() < this.#retryAt) return;

@@ -2,22 +2,22 @@ import { Failure } from '../../base/errors.js';
 import { asFileNumber, asInode, type FileNumber, type Inode, type ProjectId } from '../../base/ids.js';
 import type { Database, Statement } from '../../database/open.js';
 
-/** Inodes that lie together in the numbers of a company. */
+/** Inodes per block of file numbers. */
 const BLOCK_INODES = 2 ** 16;
-/** File numbers stay below 2^36, where node ids have the sequence of the version. */
+/** File numbers stay below 2^36; above, node ids hold the sequence of the version. */
 const MOST_BLOCKS = 2 ** 20;
 
-/** A block of a company's file numbers, and the inodes of a project that it stands for. */
+/** What a block of a company's file numbers stands for: a run of inodes of a project. */
 interface Block {
   readonly project: ProjectId;
   readonly part: number;
 }
 
 /**
- * One space of file numbers for the projects of a company. Each run of 65,536 inodes of a project has a block of
- * numbers, which is written down when the first of them is needed and never given to another: so a number says of which
- * project it is, stays over remounts, and fits into 32 bits as long as fewer than 65,536 blocks are used. Block 0 is the
- * company's own.
+ * One space of file numbers for all projects of a company. Each run of 65,536 inodes of a project has a block of
+ * numbers, which is recorded when the first of them is needed and never reassigned. So a number identifies its project,
+ * is stable over remounts, and fits into 32 bits while fewer than 65,536 blocks are used. Block 0 belongs to the
+ * company itself.
  */
 export class CompanyNumbers {
   readonly #blocks: (Block | undefined)[] = [undefined];
@@ -31,21 +31,21 @@ export class CompanyNumbers {
     this.load();
   }
 
-  /** Takes what is written down. */
+  /** Loads the recorded blocks. */
   load(): void {
     this.#blocks.length = 1;
     this.#byProject.clear();
     for (const [block, project, part] of this.#select.all()) this.#keep(block, project as ProjectId, part);
   }
 
-  /** The number of an inode of a project; below 2^36. */
+  /** The file number of an inode of a project; below 2^36. */
   number(project: ProjectId, inode: Inode): FileNumber {
     const part = Math.floor(inode / BLOCK_INODES);
     const block = this.#byProject.get(project)?.get(part) ?? this.#allocate(project, part);
     return asFileNumber(block * BLOCK_INODES + (inode % BLOCK_INODES));
   }
 
-  /** The project whose number this is; undefined for the company's own, and for one that was never given. */
+  /** The project of a file number; undefined for the company's own numbers, and for one that was never assigned. */
   project(number: FileNumber): ProjectId | undefined {
     return this.#blocks[Math.floor(number / BLOCK_INODES)]?.project;
   }

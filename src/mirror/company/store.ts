@@ -4,7 +4,7 @@ import { type Database, openDatabase, type Statement } from '../../database/open
 import { allocateName } from '../database/allocate-name.js';
 import { CompanyNumbers } from './numbers.js';
 
-/** A project as a listing of its company says it. */
+/** A project as a listing of its company shows it. */
 export interface ListedProject {
   readonly id: ProjectId;
   readonly company: CompanyId;
@@ -13,16 +13,16 @@ export interface ListedProject {
   readonly updatedAt: number | undefined;
 }
 
-/** What is shown of a project's folder while nobody uses the project. */
+/** Attributes of a project's folder that are shown while the project is not open. */
 export interface FolderLook {
   /** Seconds since the epoch. */
   readonly mtime: number;
   readonly ctime: number;
-  /** Permission bits; undefined: as the mount says. */
+  /** Permission bits; undefined: the mount's default. */
   readonly mode: number | undefined;
 }
 
-/** A project of the company, as it is shown. */
+/** A project of the company, as the mount shows it. */
 export interface CompanyProject {
   readonly id: ProjectId;
   readonly company: CompanyId;
@@ -34,7 +34,7 @@ export interface CompanyProject {
   readonly look: FolderLook;
 }
 
-/** A folder of a project that came, went, or has another name. */
+/** A project folder that appeared, disappeared or was renamed. */
 export interface ProjectChange {
   readonly before: string | undefined;
   readonly after: string | undefined;
@@ -76,10 +76,10 @@ const MIGRATIONS = [
   `,
 ];
 
-/** Seconds for which a project that may not be read is not asked for again. */
+/** Seconds for which a project without read permission is not requested again. */
 const REFUSED_S = 900;
 
-/** `company.db`: the projects of a company as they were listed last, their names here, and their file numbers. */
+/** `company.db`: the projects of a company as last listed, their local names and their file numbers. */
 export class CompanyStore {
   readonly numbers: CompanyNumbers;
   readonly #db: Database;
@@ -112,17 +112,17 @@ export class CompanyStore {
     this.#load();
   }
 
-  /** When the projects were listed last, seconds since the epoch; undefined: never. */
+  /** Time of the last listing, seconds since the epoch; undefined: never listed. */
   get listedAt(): number | undefined {
     return this.#meta.get('listed-at');
   }
 
-  /** When a listing brought something new. */
+  /** Time of the last listing that changed something, seconds since the epoch; 0: none. */
   get changedAt(): number {
     return this.#meta.get('changed-at') ?? 0;
   }
 
-  /** Those that are there, in order of their numbers. */
+  /** The projects of the last listing, in order of their numbers. */
   get all(): readonly CompanyProject[] {
     this.#sorted ??= [...this.#byName.values()].sort((a, b) => a.number - b.number);
     return this.#sorted;
@@ -132,7 +132,7 @@ export class CompanyStore {
     return this.#byName.get(name);
   }
 
-  /** Also one that is not there any more: somebody may have a file of it open. */
+  /** Also returns a project that is gone: one of its files may still be open. */
   get(id: ProjectId): CompanyProject | undefined {
     return this.#projects.get(id);
   }
@@ -141,20 +141,20 @@ export class CompanyStore {
     return this.#gone.has(id);
   }
 
-  /** Takes in a whole listing: what is not in it is gone. */
+  /** Stores a complete listing. Projects that it lacks are marked as gone. */
   replace(listed: readonly ListedProject[], now: number): ProjectChange[] {
     const before = new Map([...this.#projects.values()].map((one) => [one.id, this.#shown(one)]));
     const work = this.#db.transaction(() => {
       const present = new Set(listed.map(({ id }) => id));
       for (const { id } of this.all) if (!present.has(id)) this.#write({ ...this.#row(id), gone: 1 });
-      // The lowest id gets the plain name, where several are new.
+      // Of several new projects with one name, the lowest id gets the plain name.
       for (const one of [...listed].sort((a, b) => a.id - b.id)) this.#list(one, now);
       this.#setMeta.run('listed-at', now);
     });
     try {
       work();
     } catch (error) {
-      // What is in memory is what is on disk, also where that is full.
+      // After a failed transaction (disk full), memory must match the disk again.
       this.numbers.load();
       this.#load();
       throw error;
@@ -168,26 +168,26 @@ export class CompanyStore {
     return changes;
   }
 
-  /** How a project's folder looked when it was used last. */
+  /** Records the attributes of a project's folder as last seen. */
   remember(id: ProjectId, look: FolderLook): void {
     const row = this.#projects.has(id) ? this.#row(id) : undefined;
     if (row && (row.mtime !== look.mtime || row.ctime !== look.ctime || row.mode !== (look.mode ?? null)))
       this.#write({ ...row, ...look, mode: look.mode ?? null });
   }
 
-  /** The project cannot be opened: that is remembered for a while. `now`: seconds. */
+  /** Records for `REFUSED_S` that the project cannot be opened. `now`: seconds. */
   refuse(id: ProjectId, failure: Failure, now: number): void {
     const refusal = failureToJson(failure);
     this.#write({ ...this.#row(id), refusal: JSON.stringify(refusal), refused_at: now });
   }
 
-  /** Why the project could not be opened a short while ago. */
+  /** Why the project recently could not be opened; undefined if no refusal is in force. */
   refusal(id: ProjectId, now: number): Failure | undefined {
     const refused = this.#refusals.get(id);
     return refused && now - refused.at < REFUSED_S && now >= refused.at ? failureFromJson(refused.failure) : undefined;
   }
 
-  /** The next one who asks for it is not refused unasked. */
+  /** Drops the refusal, so that the next attempt asks the server. */
   forgive(id: ProjectId): void {
     if (this.#refusals.has(id)) this.#write({ ...this.#row(id), refusal: null, refused_at: null });
   }

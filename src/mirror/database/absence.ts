@@ -5,30 +5,30 @@ import type { Confirmed } from './confirmed.js';
 import { BIN, DELETED, GONE, HIDDEN } from './flags.js';
 import { COLUMNS, type ItemRows, type MirrorRow } from './item-rows.js';
 
-/** Server times between which a page of the index is complete, seconds; the end does not belong to it. */
+/** Range of update times (server time, seconds) in which a page of the index is complete; `to` is exclusive. */
 export interface Span {
   readonly from: number;
   readonly to: number;
 }
 
-/** What a page of the index should have had and did not. */
+/** Items that a page of the index should have shown and did not. */
 export interface Missing {
   readonly changes: readonly Change[];
-  /** Seen until now; whether they are gone a listing of their folder tells. */
+  /** Items visible until now. A listing of their folder decides whether they are gone. */
   readonly doubtful: readonly RemoteId[];
-  /** These folders. */
+  /** The folders to list for them. */
   readonly folders: readonly RemoteId[];
 }
 
-/** What was listed for the sake of a page that lacked something. */
+/** The listings that were made because a page lacked items. */
 export interface ListedSpan extends Pick<Missing, 'doubtful'> {
-  /** Folders whose listings came since, or of which it was found that they are gone. */
+  /** Folders that were listed since, or were found to be gone. */
   readonly listed: readonly RemoteId[];
-  /** Of the page. */
+  /** Server time of the page, seconds. */
   readonly serverTime: number;
 }
 
-/** What is known here and is not in a complete reply. To be called within a transaction. */
+/** Handles items that the mirror has and a complete reply lacks. To be called within a transaction. */
 export class AbsentItems {
   readonly #rows: ItemRows;
   readonly #confirmed: Confirmed;
@@ -37,7 +37,7 @@ export class AbsentItems {
   constructor(db: Database, rows: ItemRows, confirmed: Confirmed) {
     this.#rows = rows;
     this.#confirmed = confirmed;
-    // Two partial indexes, each for its own kind of row.
+    // Each SELECT uses its own partial index.
     this.#within = db.prepare(`
       SELECT ${COLUMNS} FROM items WHERE flags & 15 = 8 AND updated_at >= @from AND updated_at < @to
       UNION ALL
@@ -46,8 +46,8 @@ export class AbsentItems {
   }
 
   /**
-   * What was updated within the span, and is not among the `present` of a reply that shows the span as a whole. What can
-   * be seen is left for a listing to decide, but below a folder that is hidden.
+   * Finds items that were updated within the span and are not among the `present` items of a reply that shows the
+   * complete span. A listing decides about visible items, except those below a hidden folder, which are marked as gone.
    */
   missing(span: Span, present: ReadonlySet<number>, serverTime: number): Missing {
     const rows = this.#within
@@ -72,8 +72,8 @@ export class AbsentItems {
   }
 
   /**
-   * After folders of doubtful items were `listed`: takes away what is below one that turned out to be gone. What is below
-   * one that turned out to be there, although the page lacked it as well, is doubtful still: its folder is to be listed.
+   * To be called after folders of doubtful items were `listed`. Marks items below a folder that is gone as gone. Items
+   * below a folder that exists, although the page lacked it as well, remain doubtful: their folder must be listed.
    */
   settle({ doubtful, listed, serverTime }: ListedSpan): Pick<Missing, 'changes' | 'folders'> {
     const changes: Change[] = [];

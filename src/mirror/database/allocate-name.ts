@@ -1,15 +1,15 @@
 import type { RemoteId } from '../../base/ids.js';
 import { fitsLinux, linuxNames, suffixedName } from '../../names/linux.js';
 
-/** Who has a name in a folder now. */
+/** The names in use in a folder. */
 export interface NameTable {
   /** The remote id of the visible item with this shown name, or undefined. */
   holder(parentId: RemoteId, name: string): RemoteId | undefined;
 }
 
 /**
- * The name under which an item is shown: its own, encoded; with ` (id)` where that is too long for Linux or another
- * item of the folder has it. Once shown, a name stays (the caller keeps it in the row while the remote name stays).
+ * The name under which an item is shown: its own, encoded; with ` (id)` if that is too long for Linux or another item
+ * of the folder has it. A shown name is stable: the caller keeps it in the row while the remote name stays.
  */
 export function allocateName(table: NameTable, parentId: RemoteId, remoteName: string, id: RemoteId): string {
   const encoded = linuxNames.encode(remoteName);

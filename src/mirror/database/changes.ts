@@ -9,13 +9,13 @@ export interface Place {
 /** What one reply changed in the mirror, for caches above it and the kernel. */
 export interface Change {
   readonly inode: Inode;
-  /** Where it could be seen before; undefined if it could not. */
+  /** Where the item was visible before; undefined if it was not. */
   readonly before: Place | undefined;
-  /** Where it can be seen now; undefined if it cannot. */
+  /** Where the item is visible now; undefined if it is not. */
   readonly after: Place | undefined;
-  /** The item's node sequence before, where its content was replaced. */
+  /** The item's previous node sequence, if its content was replaced. */
   readonly replacedSequence: number | undefined;
-  /** The content of this node is another one: it was written to here, or the storage has other bytes of it. */
+  /** The content of this node changed: it was written locally, or the storage has other bytes of it. */
   readonly rewritten?: true;
 }
 
@@ -30,7 +30,7 @@ export const appeared = (item: Placed): Change => ({
   replacedSequence: undefined,
 });
 
-/** @param replacedSequence the node sequence that it had, where its content goes with it */
+/** @param replacedSequence the item's node sequence, if its content goes with it */
 export const disappeared = (item: Placed, replacedSequence?: number): Change => ({
   inode: item.inode,
   before: placeOf(item),
@@ -38,7 +38,7 @@ export const disappeared = (item: Placed, replacedSequence?: number): Change => 
   replacedSequence,
 });
 
-/** Where it is, it has other attributes; with the node sequence of before, another content. */
+/** The item's attributes changed in place; if the previous node sequence is given, its content changed as well. */
 export const altered = (item: Placed, replacedSequence?: number): Change => ({
   ...disappeared(item, replacedSequence),
   after: placeOf(item),
@@ -50,8 +50,8 @@ export const moved = (before: Placed, item: Placed | undefined): Change => ({
   after: item && placeOf(item),
 });
 
-/** Sequences wrap long before the node id would leave 2^53: the upper half is for other nodes. */
+/** Sequences wrap long before the node id would exceed 2^53: the upper half is for other nodes. */
 const SEQUENCE_LIMIT = 2 ** 15;
 
-/** The node sequence of an item's next content: node ids of a file are told apart by it. */
+/** The node sequence of an item's next content. It distinguishes the node ids of one file. */
 export const nextSequence = (sequence: number): number => (sequence + 1) % SEQUENCE_LIMIT;

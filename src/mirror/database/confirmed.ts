@@ -6,15 +6,15 @@ export const STALE_LISTING_S = 120;
 const MOST_ITEMS = 20_000;
 
 /**
- * Items that our own calls changed lately. The server's listings lag behind what it has answered to us: what they say of
- * these items may be older, also after a new start.
+ * Items that our own calls changed recently. The server's listings lag behind its replies to us, so that what they show
+ * of these items may be outdated, also after a restart.
  */
 export class Confirmed {
-  /** Server time of the reply, in the order in which they came. */
+  /** Server time of the reply, in order of arrival. */
   readonly #times = new Map<RemoteId, number>();
-  /** When what we took out of the recycle bin had been deleted at the latest, seconds by its own time. */
+  /** Latest possible deletion time of items that we restored from the recycle bin: seconds, by their own timestamps. */
   readonly #restored = new Map<RemoteId, number>();
-  /** Of which our last call was to delete them. */
+  /** Items for which our last call was a deletion. */
   readonly #deleted = new Set<RemoteId>();
   readonly #put: Statement<[number, number, number]>;
   readonly #forget: Statement<[number]>;
@@ -33,8 +33,8 @@ export class Confirmed {
   }
 
   /**
-   * To be called within the transaction that takes the reply in. `deletedAt`: it was taken out of the recycle bin, and had
-   * been deleted then at the latest.
+   * To be called within the transaction that stores the reply. `deletedAt`: the call restored the item from the recycle
+   * bin, and the item was deleted at this time at the latest.
    */
   add(id: RemoteId, serverTime: number, deletedAt?: number): void {
     if (deletedAt !== undefined) this.#restored.set(id, deletedAt);
@@ -42,24 +42,24 @@ export class Confirmed {
     this.#note(id, serverTime);
   }
 
-  /** As `add`: one of our own calls deleted it. */
+  /** As `add`, for a call that deleted the item. */
   addDeletion(id: RemoteId, serverTime: number): void {
     this.#restored.delete(id);
     this.#deleted.add(id);
     this.#note(id, serverTime);
   }
 
-  /** Whether what we did to it last was to delete it. */
+  /** Whether our last call for the item was a deletion. */
   isDeletion(id: RemoteId): boolean {
     return this.#deleted.has(id);
   }
 
-  /** When it had been deleted at the latest, if one of our own calls took it out of the recycle bin since the start. */
+  /** The latest possible deletion time of the item, if one of our own calls has restored it since the start. */
   restoredFrom(id: RemoteId): number | undefined {
     return this.#restored.get(id);
   }
 
-  /** Whether a listing of this server time may be older than what we did to the item. */
+  /** Whether a listing of this server time may be older than our last call for the item. */
   isNewerThan(id: RemoteId, serverTime: number): boolean {
     const confirmed = this.#times.get(id);
     return confirmed !== undefined && serverTime < confirmed + STALE_LISTING_S;

@@ -1,7 +1,7 @@
 import type { DatabaseOptions } from '../../database/open.js';
 import { mirrorMigrations } from './schema.js';
 
-/** How every part opens `mirror.db`. */
+/** Options with which every part opens `mirror.db`. */
 export const mirrorOptions: DatabaseOptions = {
   migrations: mirrorMigrations,
   synchronous: 'NORMAL',

@@ -1,6 +1,6 @@
 /** Bits of `items.flags`. An item with any of HIDDEN is in no listing. */
 export const DELETED = 1;
-/** A listing of its folder did not have it, or it cannot be seen any more. */
+/** A listing of its folder lacked the item, or the item is not visible any more. */
 export const GONE = 2;
 /** The "Recycle Bin" folder itself. */
 export const BIN = 4;

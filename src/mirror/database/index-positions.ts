@@ -1,13 +1,16 @@
 import type { RemoteId } from '../../base/ids.js';
 import type { Database, Statement } from '../../database/open.js';
 
-/** A folder of the server, and the characters of the path that leads to it from somewhere above; 0 for that place itself. */
+/**
+ * A folder at the server, and the length in characters of the path to it from some folder above; 0 for that folder
+ * itself.
+ */
 export interface FolderAt {
   readonly id: RemoteId;
   readonly length: number;
 }
 
-/** Counts over the whole mirror; up to tens of milliseconds for a million items, so only for the writer's thread. */
+/** Counts over the whole mirror: up to tens of milliseconds for a million items, so only for the writer thread. */
 export class IndexPositions {
   readonly #rank: Statement<[number], number>;
   readonly #count: Statement<[number], number>;
@@ -45,8 +48,8 @@ export class IndexPositions {
   }
 
   /**
-   * Code points of the longest path of visible items below the folders, each with the characters that lead to it; 0 if all
-   * are empty. Items of `without`, and what is in them, are left out.
+   * Code points of the longest path of visible items below the folders, including the path to each folder; 0 if all are
+   * empty. Items of `without`, and everything below them, are left out.
    */
   longestBelow(folders: readonly FolderAt[], without: readonly RemoteId[]): number {
     return this.#longest.get({ folders: JSON.stringify(folders), without: JSON.stringify(without) }) ?? 0;

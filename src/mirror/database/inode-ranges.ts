@@ -1,12 +1,13 @@
-/** From `from` on, below `to`. */
+/** `from` is inclusive, `to` exclusive. */
 interface Range {
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * Inodes of items that are made on this machine; the mirror gives the others. They begin below 2^31: a program that is
- * built without large files cannot stat(2) what has a greater one (EOVERFLOW). All stay below 2^36, as node ids need it.
+ * Inodes of items that are created on this machine; the mirror assigns the others. They begin below 2^31: a program
+ * built without large file support cannot stat(2) an item with a greater one (EOVERFLOW). All stay below 2^36, as node
+ * ids require.
  */
 export const LOCAL_INODES: readonly [Range, Range] = [
   { from: 2 ** 30, to: 2 ** 31 },
@@ -17,5 +18,5 @@ const rangeOf = (inode: number): Range | undefined => LOCAL_INODES.find(({ from,
 
 export const isLocalInode = (inode: number): boolean => rangeOf(inode) !== undefined;
 
-/** The inode itself, or the next one that is the mirror's to give. */
+/** The inode itself, or the next one that the mirror may assign. */
 export const mirrorInodeFrom = (inode: number): number => rangeOf(inode)?.to ?? inode;

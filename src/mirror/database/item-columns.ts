@@ -18,17 +18,17 @@ export interface Item {
   readonly versionId: VersionId;
   readonly versionNumber: number;
   readonly versionAt: number;
-  /** Which of the versions that this mirror has seen is the current one. */
+  /** The node sequence: counts the versions of the item that this mirror has seen. */
   readonly sequence: number;
 }
 
-/** What a listing shows of an item. */
+/** The properties of an item that a directory listing needs. */
 export type ListedItem = Pick<
   Item,
   'inode' | 'name' | 'flags' | 'isFile' | 'updatedAt' | 'size' | 'versionAt' | 'sequence'
 >;
 
-/** What each is in the table `items`, in the order of the columns of a row. */
+/** The column or expression of each property in the table `items`, in the order of the columns of a row. */
 const listed = {
   inode: 'inode',
   name: 'name',
@@ -48,13 +48,13 @@ export const itemTable = {
   versionNumber: 'version_number',
 } as const satisfies Partial<Record<keyof Item, string>>;
 
-/** Values in the order of a table's columns (`raw` of better-sqlite3): read several times as fast as an object. */
+/** Values in the order of a table's columns (`raw` of better-sqlite3): several times as fast to read as an object. */
 export type RawRow = readonly unknown[];
 type Table = Readonly<Record<string, string>>;
 
 export const columnsOf = (table: Table): string => Object.values(table).join(', ');
 
-/** Where each value of a table is in a row. */
+/** The index of each property's value in a row. */
 export const placesOf = <T extends Table>(table: T): { readonly [Name in keyof T]: number } =>
   Object.fromEntries(Object.keys(table).map((name, place) => [name, place])) as { [Name in keyof T]: number };
 
@@ -62,7 +62,7 @@ export const LISTED_COLUMNS = columnsOf(listed);
 export const ITEM_COLUMNS = columnsOf(itemTable);
 const AT = placesOf(itemTable);
 
-// Written out twice: an object that is spread into another takes a hundred times as long to make.
+// Written out twice: spreading one object into another takes a hundred times as long.
 export const toListedItem = (row: RawRow): ListedItem => ({
   inode: row[AT.inode] as Inode,
   name: row[AT.name] as string,

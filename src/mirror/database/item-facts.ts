@@ -4,24 +4,31 @@ import type { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, PRIVATE, READ_ONLY } from './flags.js';
 import type { MirrorRow } from './item-rows.js';
 
-/** What a lagging index still says of an item that has moved on. */
+/** Whether the item is older than the row, as a lagging index may still show it. */
 export const isOlder = (item: RemoteItem, row: MirrorRow): boolean =>
   item.updatedAt < row.updated_at ||
   (item.updatedAt === row.updated_at && (item.version?.number ?? 0) < row.version_number);
 
-/** What such an index says of an item that our call deleted last: all that had not changed by then. */
+/**
+ * Whether a lagging index may still show the item as it was before our last call deleted it: with an older version, or
+ * not deleted and not updated since.
+ */
 export const undoesDeletion = (item: RemoteItem, row: MirrorRow, confirmed: Confirmed): boolean =>
   (item.version?.number ?? 0) < row.version_number ||
   ((row.flags & DELETED) !== 0 && !item.deleted && item.updatedAt <= row.seen_at && confirmed.isDeletion(item.id));
 
 /**
- * When an item that was restored had been deleted at the latest, seconds by its own time. Times are whole seconds: what
- * deletes it within the second of the restoring counts, for a later poll shows it again where that was before.
+ * The latest possible deletion time of a restored item, seconds by its own timestamps. Timestamps are whole seconds: a
+ * deletion in the same second as the restore counts as a new one, because if it was the earlier one, a later poll shows
+ * the item again.
  */
 export const deletedBy = (item: RemoteItem, serverTime: number, row: MirrorRow | undefined): number =>
   Math.min(row && (row.flags & DELETED) !== 0 ? row.updated_at : item.updatedAt, serverTime - 1);
 
-/** And of one that we restored: that it is in the bin, as it was before. What was moved or deleted since then is not so. */
+/**
+ * Whether a lagging index may still show an item that we restored in the recycle bin. An item that was moved or deleted
+ * since then does not match.
+ */
 export function undoesRestoring(item: RemoteItem, row: MirrorRow, parent: RemoteId, confirmed: Confirmed): boolean {
   const deletedAt = confirmed.restoredFrom(item.id);
   if (deletedAt === undefined || !item.deleted || (row.flags & DELETED) !== 0) return false;

@@ -4,7 +4,7 @@ import { foldCase } from '../../names/fold.js';
 import type { Change, Place } from './changes.js';
 import { GONE, HIDDEN } from './flags.js';
 
-/** What the writer compares a reply with. */
+/** The columns that the writer compares with a reply. */
 export interface MirrorRow {
   readonly inode: Inode;
   readonly remote_id: RemoteId;
@@ -26,12 +26,12 @@ export const COLUMNS =
 /** The `parent_id` of the root. */
 export const NO_PARENT = 0 as RemoteId;
 
-/** The rows of `items`, as all parts of the writer find and hide them. */
+/** Queries on the table `items`, shared by all parts of the writer. */
 export class ItemRows {
   readonly find: Statement<[number], MirrorRow>;
   readonly ofInode: Statement<[number], MirrorRow>;
   readonly children: Statement<[number], MirrorRow>;
-  /** Whether names are unique, and found, without regard to case. */
+  /** Whether names are unique and looked up without regard to case. */
   ignoresCase = false;
   readonly hide: Statement;
   readonly #holder: Statement<[number, string], RemoteId>;
@@ -56,18 +56,18 @@ export class ItemRows {
     this.#inodeOf = db.prepare<[number], Inode>('SELECT inode FROM items WHERE remote_id = ?').pluck();
   }
 
-  /** Who has a name in a folder, in this case or, where case is ignored, in another one. */
+  /** The visible item with this name in a folder; if case is ignored, also in another case. */
   holder(parentId: RemoteId, name: string): RemoteId | undefined {
     const holder = this.#holder.get(parentId, name);
     return holder === undefined && this.ignoresCase ? this.holderOfCase(parentId, name) : holder;
   }
 
-  /** Who has a name in any case, of those whose name is kept without it. */
+  /** The visible item with this name in any case, among rows with a `fold`. */
   holderOfCase(parentId: RemoteId, name: string): RemoteId | undefined {
     return this.#holderOfFold.get(parentId, foldCase(name));
   }
 
-  /** What is kept beside a name. */
+  /** The value of the column `fold` for a name. */
   foldOf(name: string): string | null {
     return this.ignoresCase ? foldCase(name) : null;
   }
@@ -85,18 +85,20 @@ export class ItemRows {
     return this.place(row.parent_id, row.name);
   }
 
-  /** Undefined where it is hidden. */
+  /** Undefined if the item is hidden. */
   shownPlaceOf(row: MirrorRow): Place | undefined {
     return (row.flags & HIDDEN) === 0 ? this.placeOf(row) : undefined;
   }
 
-  /** It cannot be seen any more. */
+  /** Marks an item as gone: it is not visible any more. */
   takeAway(row: MirrorRow, serverTime: number): Change {
     this.hide.run(GONE, serverTime, row.inode);
     return { inode: row.inode, before: this.placeOf(row), after: undefined, replacedSequence: undefined };
   }
 
-  /** Whether it could be seen where it was; what is above it counts where it comes to another parent. */
+  /**
+   * Whether the item was visible in its previous place. The folders above it count only if it moves to another parent.
+   */
   wasShown(row: MirrorRow, parent: RemoteId): boolean {
     return (row.flags & HIDDEN) === 0 && (row.parent_id === parent || !this.isBelowHidden(row));
   }
@@ -106,7 +108,7 @@ export class ItemRows {
     return false;
   }
 
-  /** A folder and all above it, up to the root; undefined, as the last, where one is not known. */
+  /** A folder and all folders above it, up to the root; the last is undefined if a folder is unknown. */
   *above(folder: number): Generator<MirrorRow | undefined> {
     // Moves of folders at the server can never make a cycle, but a damaged mirror must not hang the thread.
     for (let id = folder, depth = 0; id !== NO_PARENT && depth < 1000; depth++) {

@@ -3,57 +3,56 @@ import type { RemoteItem } from '../../procore/items.js';
 import { DELETED } from './flags.js';
 import { type MirrorRow, NO_PARENT } from './item-rows.js';
 
-/** Key in `meta`: when it was last found that polls do not show every change. Server time, seconds. */
+/** Key in `meta`: server time of the last finding that polls do not show every change. */
 export const POLLS_MISS = 'polls.miss';
 
-/** Seconds after which a poll would have shown what a listing did not have. */
+/** Seconds within which a poll would have shown what a listing lacked. */
 const POLL_DELAY_S = 60;
-/** Time stamps are whole seconds: two changes of one second are not told apart. */
+/** Seconds. Timestamps are whole seconds: two changes within one second cannot be told apart. */
 const SAME_MOMENT = 2;
 const MOST_ITEMS = 1000;
 
 type FolderRow = Pick<MirrorRow, 'parent_id' | 'flags' | 'updated_at' | 'created_at'>;
 
 interface Rows {
-  /** A folder and those above it as they are now, up to the root; undefined last where one is not known. */
+  /** A folder and its ancestors as they are now, up to the root; the last is undefined if a folder is unknown. */
   above(folder: number): Iterable<FolderRow | undefined>;
 }
 
-/** Something that was deleted or not, seen by `seenAt`, and now is the other, at `serverTime`. */
+/** An item that was deleted or restored between `seenAt` and `serverTime` without a new `updated_at`. */
 interface UnexplainedChange {
   readonly parent: number;
   readonly isGone: boolean;
-  /** That it does not count as updated proves something. */
+  /** The unchanged `updated_at` proves that the change does not count as an update. */
   readonly isProof: boolean;
   readonly seenAt: number;
   readonly serverTime: number;
 }
 
 /**
- * Finds out whether polls show all: a poll asks for what was updated, and whether a deletion, a move or a rename counts
- * as an update is not documented. What listings show and polls do not is the proof that it does not.
+ * Finds out whether polls show all changes. A poll asks for updated items; whether a deletion, a move or a rename
+ * counts as an update is not documented. A change that a listing shows and a poll does not is the proof that it does
+ * not.
  */
 export class MissedChanges {
   readonly #missed: (serverTime: number) => void;
   readonly #doubts: (folder: number) => void;
   readonly #rows: Rows;
-  /** When a listing first lacked an item, server time. */
+  /** Server time at which a listing first lacked an item. */
   readonly #vanished = new Map<RemoteId, number>();
-  /** What went or came back and counts as not updated. */
+  /** Items that were deleted or restored and do not count as updated. */
   readonly #doubtful: UnexplainedChange[] = [];
-  /** Of these, what went without a reason that is known so far. */
+  /** Those of them that were deleted and whose deletion no reply has explained yet. */
   readonly #pending: UnexplainedChange[] = [];
 
-  /**
-   * @param doubts told a folder whose listing must show what is in it
-   */
+  /** @param doubts called with a folder that must be listed again to know its content */
   constructor(missed: (serverTime: number) => void, rows: Rows, doubts: (folder: number) => void) {
     this.#missed = missed;
     this.#rows = rows;
     this.#doubts = doubts;
   }
 
-  /** A reply shows an item that is known here. */
+  /** To be called when a reply shows an item that the mirror has. */
   saw(item: RemoteItem, row: MirrorRow, flags: number, serverTime: number): void {
     this.#vanished.delete(item.id);
     const isWhere = (item.parentId ?? 0) === row.parent_id && item.name === (row.remote_name ?? row.name);
@@ -68,24 +67,25 @@ export class MissedChanges {
   }
 
   /**
-   * A reply was taken in. What goes or comes back with a folder does not count as updated itself: the folder does. Where it
-   * went with a folder that is there again, the reply is from between the two, and no later one shows that it is back.
+   * To be called after a reply was stored. An item that is deleted or restored with a folder does not count as updated
+   * itself: the folder does. If the item was deleted with a folder that exists again, the reply was made between the
+   * two, and no later reply shows that the item is back.
    */
   taken(): void {
     for (const doubt of this.#doubtful.splice(0)) if (!this.#isExplained(doubt)) this.#unexplained(doubt);
   }
 
   #unexplained(doubt: UnexplainedChange): void {
-    // What explains that it went may come a reply later.
+    // A later reply may explain the deletion.
     if (!doubt.isGone) this.#missed(doubt.serverTime);
     else if (this.#pending.length < MOST_ITEMS) this.#pending.push(doubt);
   }
 
-  /** Whether a folder above says why. Where not every folder is known, nothing is proved. */
+  /** Whether a folder above explains the change. If a folder is unknown, nothing is proved. */
   #isExplained(doubt: UnexplainedChange): boolean {
     for (const folder of this.#rows.above(doubt.parent)) {
       if (!folder) return true;
-      // The root neither goes nor comes back.
+      // The root is never deleted or restored.
       if (folder.parent_id === NO_PARENT) return false;
       if (doubt.isGone && isBackAtOnce(folder, doubt)) {
         this.#doubts(doubt.parent);
@@ -96,12 +96,12 @@ export class MissedChanges {
     return true;
   }
 
-  /** The listing of its folder does not have an item any more. */
+  /** To be called when the listing of its folder no longer has an item. */
   vanished(id: RemoteId, serverTime: number): void {
     if (this.#vanished.size < MOST_ITEMS) this.#vanished.set(id, serverTime);
   }
 
-  /** A poll was taken in. */
+  /** To be called after a poll was stored. */
   polled(serverTime: number): void {
     for (const doubt of this.#pending.splice(0))
       if (!this.#isExplained(doubt) && doubt.isProof) this.#missed(serverTime);
@@ -117,7 +117,7 @@ function explains({ flags, updated_at }: FolderRow, { isGone, seenAt }: Unexplai
   return isGone ? (flags & DELETED) !== 0 : updated_at >= seenAt - SAME_MOMENT;
 }
 
-/** One that was only made a moment ago has not come back. */
+/** Whether the folder was just restored. A folder that was just created does not count. */
 function isBackAtOnce({ flags, updated_at, created_at }: FolderRow, { serverTime }: UnexplainedChange): boolean {
   return (flags & DELETED) === 0 && updated_at > created_at && updated_at >= serverTime - SAME_MOMENT;
 }

@@ -3,27 +3,27 @@ import type { Inode, RemoteId } from '../../base/ids.js';
 import type { Database } from '../../database/open.js';
 import { LOCAL_INODES, mirrorInodeFrom } from './inode-ranges.js';
 
-/** An item's number here, and the item. */
+/** An item and its inode. */
 export interface Binding {
   readonly inode: Inode;
   readonly remoteId: RemoteId;
 }
 
-/** Tells a mirror from another one, and from itself as it was earlier. */
+/** Distinguishes a mirror from another one, and from an earlier copy of itself. */
 export interface Numbers {
-  /** Made with the file. */
+  /** Random, created with the database file. */
   readonly generation: number;
-  /** Grows whenever an item gets a number. */
+  /** The next free inode. Grows whenever an item gets one. */
   readonly next: number;
 }
 
-/** By which an older copy of the mirror is told from this one. */
+/** The generation of the mirror, created if there is none. It distinguishes this mirror from an earlier one. */
 export function generationOf(db: Database): number {
   db.prepare("INSERT OR IGNORE INTO meta (key, value) VALUES ('generation', ?)").run(randomInt(1, 2 ** 47));
   return db.prepare<[], number>("SELECT value FROM meta WHERE key = 'generation'").pluck().get()!;
 }
 
-/** Of the mirror's own; no number is given twice. */
+/** The first free inode of the mirror's own range. No inode is assigned twice. */
 export function firstFreeInode(db: Database): number {
   const kept = db.prepare<[], number>("SELECT value FROM meta WHERE key = 'inode.next'").pluck().get();
   const last = db

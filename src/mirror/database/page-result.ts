@@ -7,12 +7,12 @@ import type { Ingested } from './writer.js';
 
 const MOST_BAD = 100;
 
-/** What the thread that writes tells apart. */
+/** The changes, which the writer thread reports separately from the result. */
 export interface Told {
   readonly changes: readonly Change[];
 }
 
-/** What the thread that writes answers about a reply that it took in. */
+/** The writer thread's answer after storing a reply. */
 export function pageResult(done: Ingested, items: readonly RemoteItem[], bad: readonly BadRow[]): PageResult & Told {
   return {
     changes: done.changes,
@@ -25,7 +25,7 @@ export function pageResult(done: Ingested, items: readonly RemoteItem[], bad: re
   };
 }
 
-/** What a page says that is not taken in. */
+/** The content of a page that is not stored. */
 export const readIndexPage = ({ items, bad }: ReturnType<typeof parseIndexPage>): ReadPage => ({
   items: items.map(toReadRow),
   rows: items.length + bad.length,

@@ -8,7 +8,7 @@ import type { FolderAt } from './index-positions.js';
 import type { Binding, Numbers } from './numbers.js';
 import type { Own } from './writer.js';
 
-/** What the mirror's owner asks of the thread that writes `mirror.db`, and what it answers. */
+/** Requests of the mirror's owner to the thread that writes `mirror.db`, and the answers. */
 export type Meta = Readonly<Record<string, string | number>>;
 
 export type WriterRequest =
@@ -31,13 +31,13 @@ export type WriterRequest =
       readonly body: TransferableBody;
       readonly serverTime: number;
       readonly knownSince: number | undefined;
-      /** What was asked for, and the rows that the server counts from there on. */
+      /** The requested step and page size; `total`: rows that the server counts from `from` on. */
       readonly from: number;
       readonly page: number;
       readonly perPage: number;
       readonly total: number | undefined;
     }
-  /** What a page of the index says, without taking it in. */
+  /** Parses a page of the index without storing it. */
   | { readonly op: 'read'; readonly body: TransferableBody }
   | ({ readonly op: 'settle' } & ListedSpan)
   | { readonly op: 'subtree-listed'; readonly folder: RemoteId }
@@ -78,32 +78,32 @@ export type WriterRequest =
   | { readonly op: 'count-until'; readonly time: number }
   | { readonly op: 'close' };
 
-/** What a reply brought beside its changes, which are told before. */
+/** The result of storing a reply. Its changes are reported before it. */
 export interface PageResult {
-  /** Items that the mirror had not known. */
+  /** Items that were not in the mirror before. */
   readonly added: number;
-  /** Items that are different now, new ones included. */
+  /** Items that changed, including new ones. */
   readonly changed: number;
-  /** Rows of the reply, bad ones included. */
+  /** Rows of the reply, including bad ones. */
   readonly rows: number;
   readonly bad: readonly { readonly id: number | undefined; readonly problem: string }[];
-  /** The greatest and smallest `updated_at` of the page, seconds; undefined for an empty one. */
+  /** `updated_at` of the first and the last row of the page, seconds; undefined for an empty page. */
   readonly first: number | undefined;
   readonly last: number | undefined;
 }
 
 export interface SweepResult extends PageResult {
   readonly doubtful: readonly RemoteId[];
-  /** Their folders, to be listed. */
+  /** Folders of the doubtful items, to be listed. */
   readonly folders: readonly RemoteId[];
 }
 
-/** What is known of an item that a page of the index shows. Times are seconds, server time. */
+/** An item as a page of the index shows it. Times are seconds, server time. */
 export interface ReadRow {
   readonly id: RemoteId;
   /** 0: a folder, or a file without content. */
   readonly version: VersionId;
-  /** Of the version; of a folder, its own. */
+  /** Creation time of the version; for a folder, its own. */
   readonly madeAt: number;
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -112,7 +112,7 @@ export interface ReadRow {
 
 export interface ReadPage extends Pick<PageResult, 'last'> {
   readonly items: readonly ReadRow[];
-  /** Bad ones included. */
+  /** Rows of the page, including bad ones. */
   readonly rows: number;
 }
 
@@ -120,7 +120,7 @@ export interface WriterResults {
   readonly page: PageResult;
   readonly read: ReadPage;
   readonly sweep: SweepResult;
-  /** Folders to be listed yet. */
+  /** Folders that must still be listed. */
   readonly settle: { readonly folders: readonly RemoteId[] };
   readonly 'subtree-listed': undefined;
   readonly items: PageResult;
@@ -130,7 +130,7 @@ export interface WriterResults {
   readonly 'confirm-deletion': PageResult;
   /** See `Writer.renew`. */
   readonly renew: PageResult;
-  /** See `Ranks.longestBelow`. */
+  /** See `IndexPositions.longestBelow`. */
   readonly 'longest-below': number;
   readonly numbers: Numbers;
   readonly bind: PageResult;
@@ -146,16 +146,16 @@ export interface WriterResults {
   readonly close: undefined;
 }
 
-/** What is left of an error: `code` as of SQLite, or an errno. */
+/** An error as passed between threads. `code` is that of SQLite, or an errno. */
 export interface AnsweredError {
   readonly message: string;
   readonly code?: unknown;
-  /** Where it is one of the catalogue. */
+  /** Set if the error is a `Failure`. */
   readonly failure?: FailureJson;
 }
 
 export type Envelope = { readonly id: number; readonly request: WriterRequest };
-/** Said to the thread when some changes have been taken and more are to come. */
+/** Sent to the writer thread when a part of the changes was handled and more are left. */
 export const MORE = 'more';
 export type WriterReply =
   | {
@@ -164,5 +164,5 @@ export type WriterReply =
       readonly result?: unknown;
       readonly error?: AnsweredError;
     }
-  /** Some of the changes of a reply that has very many. */
+  /** A part of the changes of a reply that has very many. */
   | { readonly changes: readonly Change[] };

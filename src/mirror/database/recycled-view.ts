@@ -11,31 +11,31 @@ const table = {
 } as const;
 const AT = placesOf(table);
 
-/** An item, and what only chooses it. */
+/** An item, and the values that only serve to select it. */
 interface Recycled {
   readonly item: Item;
   readonly seenAt: number;
-  /** With the folder that it is in. */
+  /** The item was deleted together with its folder. */
   readonly isNested: boolean;
 }
 
-/** Rows looked at for one answer: each stays short however much is in the bin. */
+/** Rows read per page: each call stays short however full the bin is. */
 const SCAN = 32;
 const TWINS = 256;
 
 export interface RecycledPage {
   readonly items: readonly Item[];
-  /** The inode after which to go on; undefined at the end. A page may be empty and not the end. */
+  /** The inode to continue after; undefined at the end. A page may be empty without being the last. */
   readonly next: number | undefined;
 }
 
 export interface RecycledTwins {
   readonly items: readonly Item[];
-  /** There may be more. */
+  /** There may be more items. */
   readonly isCut: boolean;
 }
 
-/** Reads what the mirror knows of the recycle bin: no API call. */
+/** Reads the mirror's copy of the recycle bin: no API call. */
 export class RecycledView {
   readonly #top: Statement<[number, number], RawRow>;
   readonly #below: Statement<[number, number, number], RawRow>;
@@ -43,7 +43,7 @@ export class RecycledView {
   readonly #namedIn: Statement<[string, number, number], RawRow>;
   readonly #isRecycled: Statement<[number], number>;
   readonly #inodesNamed: Statement<[string], number>;
-  /** What was not seen since this server time is not in the bin any more; seconds. */
+  /** Items not seen since this server time (seconds) are not in the bin any more. */
   readonly #since: () => number;
 
   constructor(db: Database, since: () => number) {
@@ -74,7 +74,7 @@ export class RecycledView {
     this.#isRecycled = db.prepare<[number], number>(`SELECT 1 FROM items WHERE remote_id = ? AND ${recycled}`).pluck();
   }
 
-  /** What was deleted by itself, in order of inodes: not what is in a folder that was deleted. */
+  /** Items that were deleted themselves, not together with a folder, in order of inodes. */
   top(after: number): RecycledPage {
     const rows = this.#top.all(after, SCAN);
     return {
@@ -85,30 +85,30 @@ export class RecycledView {
     };
   }
 
-  /** Of the folder's children those that count as deleted, with a greater inode. */
+  /** The folder's deleted children with a greater inode, in order of inodes. */
   below(folder: RemoteId, after: number, limit: number): Item[] {
     return this.#there(this.#below.all(folder, after, limit)).map(({ item }) => item);
   }
 
-  /** What was deleted by itself and has this name at the server. */
+  /** Items that were deleted themselves and have this name at the server. */
   named(remoteName: string): RecycledTwins {
     const rows = this.#named.all(remoteName, TWINS);
     const items = this.#there(rows).filter(({ isNested }) => !isNested);
     return { items: items.map(({ item }) => item), isCut: rows.length === TWINS };
   }
 
-  /** The folder's deleted children of this name at the server. */
+  /** The folder's deleted children that have this name at the server. */
   namedIn(folder: RemoteId, remoteName: string): RecycledTwins {
     const rows = this.#namedIn.all(remoteName, folder, TWINS);
     return { items: this.#there(rows).map(({ item }) => item), isCut: rows.length === TWINS };
   }
 
-  /** Whether anything else in the bin, wherever, may have this name at the server: answered from an index alone. */
+  /** Whether any other item in the bin may have this name at the server: answered from an index alone. */
   isNamedBeside(item: Item, remoteName: string): boolean {
     return this.#inodesNamed.all(remoteName).some((inode) => inode !== item.inode);
   }
 
-  /** It is in the bin, by itself or with the folder that it is in. */
+  /** Whether the item is in the bin, by itself or with its folder. */
   isRecycled(id: RemoteId): boolean {
     return this.#isRecycled.get(id) !== undefined;
   }

@@ -1,4 +1,6 @@
-/** What the server said last about one project. Rebuilt from the server if lost; times are seconds, server time. */
+/**
+ * The last known state of one project at the server. Rebuilt from the server if lost. Times are seconds, server time.
+ */
 export const mirrorMigrations: readonly string[] = [
   `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;

@@ -1,11 +1,11 @@
 import type { Database } from '../../database/open.js';
 
-/** What is kept in `meta` in the server's time. */
+/** Keys in `meta` whose values are server times. */
 const TIMES = ['poll.at', 'poll.deep', 'polls.miss', 'bin.at', 'sweep.began', 'crawl.until'];
 
 /**
- * The server's clock is at `now`, and what was written down may lie in its future, where it would hide every change until
- * then: it is brought back. Polls go on from `from`.
+ * Reduces stored times that lie after the server's clock, which is at `now`: they would hide every change until then.
+ * Polls continue from `from`.
  */
 export function setBack(db: Database, now: number, from: number): void {
   db.transaction(() => {

@@ -6,22 +6,25 @@ import type { Change } from './changes.js';
 import { HIDDEN } from './flags.js';
 import type { ItemRows, MirrorRow } from './item-rows.js';
 
-/** Key of `meta`: the Unicode whose folds stand beside the names; absent where case counts. */
+/** Key in `meta`: Unicode version of the folded names in the column `fold`; absent while names are case-sensitive. */
 export const FOLDED = 'names.folded';
 
 const NOBODY: NameTable = { holder: () => undefined };
 
-/** Whether the name can be one that was shown: before, what came hidden was kept under its remote name. */
+/**
+ * Whether the stored name may have been shown. Earlier releases stored items that were hidden from the start under
+ * their remote name.
+ */
 const isShown = ({ name, flags }: MirrorRow): boolean =>
   (flags & HIDDEN) === 0 || (fitsLinux(name) && linuxNames.encode(linuxNames.decode(name)) === name);
 
-/** Under which names items are shown, and that they keep them. */
+/** Allocates the names under which items are shown, and keeps them stable. */
 export class ShownNames {
-  /** Whether the first crawl is still under way. */
+  /** Whether the first crawl is still running. */
   crawling = true;
   readonly #rows: ItemRows;
   readonly #names: NameTable;
-  /** Items that were shown under another name than their own, in this transaction. */
+  /** Items that got a shown name other than their own in this transaction. */
   readonly #suffixed = new Set<RemoteId>();
 
   constructor(rows: ItemRows) {
@@ -29,14 +32,14 @@ export class ShownNames {
     this.#names = { holder: (parent, name) => rows.holder(parent, name) };
   }
 
-  /** A transaction begins. */
+  /** To be called when a transaction begins. */
   begin(): void {
     this.#suffixed.clear();
   }
 
   /**
-   * Keeps the shown name while the remote name and the folder stay; otherwise finds a free one. What is hidden has one as
-   * well, under which it may come back. `own`: the name that people here gave it, or moved it with.
+   * Keeps the shown name while the remote name and the folder stay the same; otherwise allocates a free one. A hidden
+   * item also has a name, under which it may return. `own`: the name that a local user gave the item, or moved it with.
    */
   nameFor(
     item: RemoteItem,
@@ -56,7 +59,10 @@ export class ShownNames {
     return this.#lowestKeepsPlainName(item, parent, name, changes);
   }
 
-  /** From now on a name of another case is the same name: who has it already, the item with the lower id keeps it. */
+  /**
+   * Makes the name of a row unique without regard to case. Rows are passed in order of id, so that the item with the
+   * lowest id keeps its name.
+   */
   ignoreCase(row: MirrorRow, changes: Change[]): void {
     const remoteName = row.remote_name ?? row.name;
     const rows = this.#rows;
@@ -76,7 +82,10 @@ export class ShownNames {
     return name === other || (this.#rows.ignoresCase && this.#rows.foldOf(name) === this.#rows.foldOf(other));
   }
 
-  /** Two that changed names, or came where another went, may have met on their way through one reply. */
+  /**
+   * Gives items the name that has become free. Two items that exchanged names, or an item that took another's name, may
+   * have collided within one reply.
+   */
   giveFreed(changes: Change[]): void {
     for (const id of this.#suffixed) {
       const row = this.#rows.find.get(id);
@@ -92,8 +101,8 @@ export class ShownNames {
   }
 
   /**
-   * Rows of a crawl come in any order, but the lowest id is to have the plain name: a twin with a higher id that was
-   * never shown yet (the crawl is running) steps back.
+   * Rows of a crawl come in any order, but the lowest id is to have the plain name. A twin with a higher id is renamed;
+   * it was never shown yet, because the crawl is running.
    */
   #lowestKeepsPlainName(item: RemoteItem, parent: RemoteId, name: string, changes: Change[]): string {
     if (name === item.name || !this.crawling) return name;

@@ -20,11 +20,11 @@ import type { Own } from './writer.js';
 import { WriterThread } from './writer-thread.js';
 
 interface Events {
-  /** After a reply was taken in; the view answers with the new state already. */
+  /** Emitted after a reply was stored; the view already shows the new state. */
   changed: [changes: readonly Change[]];
 }
 
-/** `mirror.db`: read on this thread, written in another. */
+/** `mirror.db`: read on this thread, written on another. */
 export class MirrorStore {
   readonly view: View;
   readonly recycled: RecycledView;
@@ -44,12 +44,12 @@ export class MirrorStore {
     this.#log = log;
   }
 
-  /** Rows of replies that were not understood, since the start. */
+  /** Rows of replies that could not be parsed, since the start. */
   get badRows(): number {
     return this.#badRows;
   }
 
-  /** Grows whenever a reply changed something. */
+  /** Incremented whenever a reply changes something. */
   get changes(): number {
     return this.#changes;
   }
@@ -60,7 +60,7 @@ export class MirrorStore {
     return this.#taken(await this.#writer.run({ op: 'page', body, serverTime, knownSince, meta }));
   }
 
-  /** Takes in a page of a sweep, which was asked for as `step` says, and compares it with what is known. */
+  /** Stores a page of a sweep, requested as `step` says, and compares it with the mirror. */
   async ingestSweep(page: RawPage, step: WalkStep): Promise<SweepResult> {
     const { body, serverTime, total, perPage } = page;
     const knownSince = this.view.number('poll.at');
@@ -69,7 +69,7 @@ export class MirrorStore {
     return result;
   }
 
-  /** What a page of the index says, without taking it in. */
+  /** Parses a page of the index without storing it. */
   read({ body }: Pick<RawPage, 'body'>): Promise<ReadPage> {
     return this.#writer.run({ op: 'read', body });
   }
@@ -79,7 +79,7 @@ export class MirrorStore {
     return (await this.#writer.run({ op: 'settle', ...listed })).folders;
   }
 
-  /** Everything below the folder is known. */
+  /** Records that the mirror has everything below the folder. */
   subtreeListed(folder: RemoteId): Promise<undefined> {
     return this.#writer.run({ op: 'subtree-listed', folder });
   }
@@ -94,12 +94,12 @@ export class MirrorStore {
     return this.#taken(await this.#writer.run({ op: 'listing', body, serverTime, knownSince }));
   }
 
-  /** Takes in what one of our own calls made; see `Writer.confirm`. */
+  /** Stores the result of one of our own calls; see `Writer.confirm`. */
   async confirm(item: RemoteItem, serverTime: number, inode: Inode, own: Own): Promise<PageResult> {
     return this.#taken(await this.#writer.run({ op: 'confirm', item, serverTime, inode, own }));
   }
 
-  /** Takes in what a call of a job made; see `Writer.ingestOwn`. */
+  /** Stores the result of a job's call; see `Writer.ingestOwn`. */
   async ingestOwn(item: RemoteItem, serverTime: number): Promise<PageResult> {
     return this.#taken(await this.#writer.run({ op: 'own', item, serverTime }));
   }
@@ -113,12 +113,12 @@ export class MirrorStore {
     return this.#taken(await this.#writer.run({ op: 'renew', inode }));
   }
 
-  /** See `Ranks.longestBelow`. */
+  /** See `IndexPositions.longestBelow`. */
   longestBelow(folders: readonly FolderAt[], without: readonly RemoteId[]): Promise<number> {
     return this.#writer.run({ op: 'longest-below', folders, without });
   }
 
-  /** Which mirror this is, and how far it has come. */
+  /** Identifies this mirror and its state; see `Numbers`. */
   numbers(): Promise<Numbers> {
     return this.#writer.run({ op: 'numbers' });
   }
@@ -137,12 +137,12 @@ export class MirrorStore {
     return this.#writer.run({ op: 'set-back', now, from });
   }
 
-  /** Everything taken in so far is on the platter when this resolves. */
+  /** Everything stored so far is on stable storage when this resolves. */
   async sync(): Promise<void> {
     await this.#writer.run({ op: 'sync' });
   }
 
-  /** From now on a name of another case is the same name: once given, for good. */
+  /** From now on names that differ only in case are the same name. This cannot be undone. */
   async ignoreCase(): Promise<void> {
     if (this.view.number(FOLDED) === FOLD_VERSION) return;
     const result = await this.#writer.run({ op: 'ignore-case' });

@@ -9,10 +9,10 @@ import type { Writer } from './writer.js';
 
 const NOTHING: Missing = { changes: [], doubtful: [], folders: [] };
 
-/** Compares pages of the index, in order of the last update, with what is known: the writer's side of a sweep. */
+/** The writer's part of a sweep: compares pages of the index, in order of the last update, with the mirror. */
 export class SweepPages {
   readonly #writer: Writer;
-  /** Of the pages so far, where all rows were of one second. */
+  /** Items of the pages so far, while all rows are of one second. */
   #present = new Set<number>();
   #isReliable = true;
 
@@ -35,7 +35,7 @@ export class SweepPages {
     }
     if (items.some((item, n) => n > 0 && item.updatedAt < items[n - 1]!.updatedAt)) this.#isReliable = false;
     const next = nextStep({ from, page }, rowsShown(page, taken.rows, { total, perPage }), taken, total);
-    // A second that goes on at the next page is looked at when it is complete.
+    // A second that continues on the next page is compared when it is complete.
     const to = next === undefined ? Number.MAX_SAFE_INTEGER : next.from;
     const missing =
       this.#isReliable && to > from ? this.#writer.missing({ from, to }, this.#present, serverTime) : NOTHING;

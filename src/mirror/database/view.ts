@@ -17,14 +17,14 @@ import { FOLDED } from './shown-names.js';
 
 export type { Item, ListedItem } from './item-columns.js';
 
-/** What is shown of an item only on request. */
+/** Attributes of an item that are read only on request. */
 export interface ItemPeople {
   readonly createdBy: string | undefined;
   readonly checkedOutBy: string | undefined;
   readonly checkedOutUntil: number | undefined;
 }
 
-/** Where the bytes of a version are, as a reply said it. */
+/** The URL of a version's bytes, as given in a reply. */
 export interface KnownUrl {
   /** Signed: a secret. */
   readonly url: string;
@@ -34,10 +34,10 @@ export interface KnownUrl {
 }
 
 const VISIBLE = `flags & ${HIDDEN} = 0`;
-/** Items kept in front of SQLite: about 300 bytes each. */
+/** Items cached in front of SQLite: about 300 bytes each. */
 const CACHED_ITEMS = 20_000;
 
-/** Reads the mirror: a few microseconds an item, no API call. Safe beside the writer in its thread (WAL). */
+/** Reads the mirror: a few microseconds per item, no API call. Safe while the writer thread writes (WAL). */
 export class View {
   readonly #byInode: Statement<[number], RawRow>;
   readonly #byRemoteId: Statement<[number], RawRow>;
@@ -114,24 +114,26 @@ export class View {
     return row && toItem(row);
   }
 
-  /** When the reply was made that an item is known from, or known to be gone from; server time, seconds. */
+  /**
+   * Server time (seconds) of the reply that last showed the item, or showed that it is gone; 0 if the item is unknown.
+   */
   seenAt(id: RemoteId): number {
     return this.#seenAt.get(id) ?? 0;
   }
 
-  /** Whether a name of another case is the same name. */
+  /** Whether names that differ only in case are the same name. */
   get ignoresCase(): boolean {
     return this.#ignoresCase;
   }
   #ignoresCase = false;
 
-  /** Whether case counts may be different now. */
+  /** To be called when `ignoresCase` may have changed. */
   caseChanged(): void {
     this.#ignoresCase = this.number(FOLDED) !== undefined;
     this.#names.clear();
   }
 
-  /** The visible child of this name, or undefined; where case is ignored, it may have the name in another case. */
+  /** The visible child of this name, or undefined. If case is ignored, the child's name may differ in case. */
   child(parent: Item, name: string): Item | undefined {
     const key = this.#key(parent.inode, name);
     const inode = this.#names.get(key);
@@ -149,7 +151,7 @@ export class View {
     return item;
   }
 
-  /** Visible children that have this name at the server, and are shown under another one. */
+  /** Visible children that have this name at the server but are shown under another one. */
   shownOtherwise(parent: RemoteId, remoteName: string): Item[] {
     return this.#byRemoteName.all(parent, remoteName).map(toItem);
   }
@@ -159,17 +161,17 @@ export class View {
     return this.#children.all(parent, after, limit).map(toItem);
   }
 
-  /** As `children`, several times faster, with only what a listing shows. */
+  /** As `children`, but several times faster, with only the columns that a directory listing needs. */
   listing(parent: RemoteId, after: number, limit: number): ListedItem[] {
     return this.#listing.all(parent, after, limit).map(toListedItem);
   }
 
-  /** The folder that holds an item; undefined for the root, or while the crawl has not seen it. */
+  /** The item's folder; undefined for the root, or while the crawl has not reached the folder. */
   parent(item: Item): Item | undefined {
     return item.inode === ROOT_INODE ? undefined : this.byRemoteId(item.parentId);
   }
 
-  /** Path from the project's root, of shown names; undefined where a folder above is unknown or hidden. */
+  /** Path of shown names from the project's root; undefined if a folder above is unknown or hidden. */
   path(item: Item): string | undefined {
     const names: string[] = [];
     for (let at: Item | undefined = item; at?.inode !== ROOT_INODE; at = this.parent(at)) {
@@ -181,8 +183,8 @@ export class View {
   }
 
   /**
-   * Up to `limit` files after this one in the order in which a program walks the tree: the rest of its folder,
-   * subfolders where they stand, then what follows its folder.
+   * Up to `limit` files after this one in the order in which a program walks the tree: the rest of its folder with
+   * subfolders in place, then what follows its folder.
    */
   following(item: Item, limit: number): Item[] {
     const found: Item[] = [];
@@ -205,7 +207,7 @@ export class View {
     return found;
   }
 
-  /** The URL that came with the last reply about the item, perhaps expired, perhaps of an older version. */
+  /** The URL from the last reply about the item. It may be expired or belong to an older version. */
   url(inode: Inode): KnownUrl | undefined {
     return this.#url.get(inode);
   }
@@ -225,7 +227,7 @@ export class View {
     return this.#listed.get(folder) !== undefined;
   }
 
-  /** A folder whose children are not known although the crawl is done, and that is in no other such folder. */
+  /** A folder whose children are unknown although the crawl is done, and whose parent is not such a folder. */
   someUnlisted(isLeftOut: (id: RemoteId) => boolean = () => false): Item | undefined {
     for (const id of this.#someUnlisted.iterate()) if (!isLeftOut(id)) return this.byRemoteId(id);
     return undefined;
@@ -251,7 +253,7 @@ export class View {
     return this.#count.get() ?? 0;
   }
 
-  /** Drops what a change made stale. */
+  /** Removes cache entries that the changes made stale. */
   forget(changes: readonly Change[]): void {
     for (const { inode, before, after } of changes) {
       this.#cache.delete(inode);

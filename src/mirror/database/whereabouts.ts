@@ -3,20 +3,20 @@ import { BIN, DELETED, GONE } from './flags.js';
 import type { View } from './view.js';
 
 /**
- * What is known of an item that is not where it was. `deleted`: the server said that it, or a folder above it, is in the
- * recycle bin · `elsewhere`: it can be seen at another place or under another name · `unseen`: a listing does not have it
- * any more, which a lost permission does as well
+ * What the mirror knows of an item that is not in its former place. `deleted`: the server said that the item, or a
+ * folder above it, is in the recycle bin · `elsewhere`: it is visible in another place or under another name ·
+ * `unseen`: a listing does not have it any more, which a lost permission causes as well
  */
 export interface Whereabouts {
   readonly is: 'deleted' | 'elsewhere' | 'unseen';
-  /** Server time of the reply that says so, seconds; undefined where none does. */
+  /** Server time of the reply that shows it, seconds; undefined if none does. */
   readonly since?: number;
 }
 
-/** A damaged mirror must not hang the thread. */
+/** Bound that keeps a damaged mirror from hanging the thread. */
 const MOST_FOLDERS = 1000;
 
-/** From what replies said so far: no call. */
+/** From the replies so far: no call. */
 export function whereabouts(view: View, id: RemoteId): Whereabouts {
   let at = view.byRemoteId(id);
   for (let depth = 0; at && depth < MOST_FOLDERS; depth++) {

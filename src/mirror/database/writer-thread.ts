@@ -17,7 +17,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** The thread that parses replies and writes `mirror.db`, so that the driver's thread never waits for either. */
+/** The thread that parses replies and writes `mirror.db`, so that the driver's thread waits for neither. */
 export class WriterThread {
   readonly #path: string;
   readonly #take: (changes: readonly Change[]) => void;
@@ -25,12 +25,12 @@ export class WriterThread {
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
   #ended: unknown;
-  /** What `take` threw of the request that is being answered. */
+  /** What `take` threw for the request that is being answered. */
   #notTaken: unknown;
 
   /**
-   * @param path of `mirror.db`, which exists and is migrated.
-   * @param take is told what a request changed before it resolves, a part at a time where it is much
+   * @param path of `mirror.db`, which exists and is migrated
+   * @param take is called with the changes of a request before the request resolves, in parts if there are many
    */
   constructor(path: string, take: (changes: readonly Change[]) => void) {
     this.#path = path;
@@ -53,12 +53,15 @@ export class WriterThread {
     return worker;
   }
 
-  /** All that was asked is answered. */
+  /** All requests are answered. */
   get isIdle(): boolean {
     return this.#waiting.size === 0;
   }
 
-  /** Goes on in a new thread, which gives back what the crawl took: tens of MB. Not while requests are under way. */
+  /**
+   * Continues in a new thread, which frees the memory that the crawl took: tens of MB. Does nothing while requests are
+   * in progress.
+   */
   async renew(): Promise<void> {
     if (this.#ended || !this.isIdle) return;
     const old = this.#worker;
@@ -68,7 +71,7 @@ export class WriterThread {
     await ended;
   }
 
-  /** Requests are done one after the other, in the order in which they were made. */
+  /** Requests are executed one after another, in the order in which they were made. */
   run<Op extends WriterRequest['op']>(request: WriterRequest & { readonly op: Op }): Promise<WriterResults[Op]> {
     if (this.#ended) return Promise.reject(new Failure('internal', {}, this.#ended));
     const id = this.#next++;

@@ -15,14 +15,14 @@ import { FOLDED } from './shown-names.js';
 import { SweepPages } from './sweep-pages.js';
 import { Writer } from './writer.js';
 
-/** Entry of the writer's thread; see `WriterThread`. */
+/** Entry point of the writer thread; see `WriterThread`. */
 const { path } = workerData as { path: string };
 const db = openDatabase(path, mirrorOptions);
 const ranks = new IndexPositions(db);
 let writer = newWriter();
 let sweep = new SweepPages(writer);
 
-/** Changes that are told at once: the thread that takes them answers the kernel. */
+/** Changes per message. The receiving thread also answers the kernel and must not be blocked for long. */
 const TOLD_AT_ONCE = 150;
 
 const port = parentPort!;
@@ -50,7 +50,7 @@ function answer({ id, request }: Envelope): void {
     untold = { id, ...apart(perform(request)) };
     tell();
   } catch (error) {
-    // Of an error's class nothing is left on the other side.
+    // The class of an error does not survive the transfer between threads.
     const { message, code } = error as Error & { code?: unknown };
     const failure = isFailure(error) ? { failure: failureToJson(error) } : {};
     port.postMessage({ id, error: { message, code, ...failure } } satisfies WriterReply);
@@ -125,12 +125,12 @@ function perform(request: WriterRequest): unknown {
       return writer.setMeta(request.meta);
     case 'set-back':
       setBack(db, request.now, request.from);
-      // It remembers times as well.
+      // The writer also keeps times in memory.
       writer = newWriter();
       sweep = new SweepPages(writer);
       return undefined;
     case 'sync':
-      // One commit with a sync takes everything before it along.
+      // One commit with `synchronous = FULL` makes all earlier commits durable too.
       db.pragma('synchronous = FULL');
       try {
         return writer.setMeta({ synced: Date.now() });

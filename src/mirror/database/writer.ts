@@ -14,31 +14,31 @@ import { MissedChanges, POLLS_MISS } from './missed-changes.js';
 import { type Binding, firstFreeInode, generationOf, type Numbers } from './numbers.js';
 import { FOLDED, ShownNames } from './shown-names.js';
 
-/** An item that one of our own calls changed, as it is here. */
+/** The local state of an item that one of our own calls changed. */
 export interface Own {
-  /** Under which it was sent; undefined where it only came back. */
+  /** The name that the call sent; undefined if the call only restored the item. */
   readonly name?: string;
-  /** Of its node. */
+  /** The node sequence of the item. */
   readonly sequence: number;
-  /** The sequence that it had here so far, where the server has another content than what was here. */
+  /** The previous node sequence, if the server's content differs from the content that was here. */
   readonly replaced?: number;
   readonly restored?: true;
 }
 
 export interface Ingested {
   readonly changes: readonly Change[];
-  /** Items of this reply that the mirror had not known. */
+  /** Items of this reply that were not in the mirror before. */
   readonly added: number;
 }
 
 const NOTHING: Ingested = { changes: [], added: 0 };
 
-/** Its children are looked at once. */
+/** `children` is iterated only once. */
 export interface ArrivedListing extends Pick<Listing, 'folder' | 'children'> {
   readonly serverTime: number;
 }
 
-/** Writes replies into the mirror, one transaction a reply. The only writer of `mirror.db`. */
+/** Writes replies into the mirror, one transaction per reply. The only writer of `mirror.db`. */
 export class Writer {
   readonly #db: Database;
   readonly #insert: Statement;
@@ -59,7 +59,7 @@ export class Writer {
   readonly #silence: MissedChanges;
   #nextInode: number;
   readonly #generation: number;
-  /** Numbers that items get when they come into sight. */
+  /** Inodes reserved for items that the mirror does not have yet. */
   readonly #reserved = new Map<RemoteId, Inode>();
   readonly #rows: ItemRows;
   readonly #names: ShownNames;
@@ -107,8 +107,9 @@ export class Writer {
   }
 
   /**
-   * Takes in rows of the flat index. `knownSince`: a folder that is new here but was made before this server time
-   * came into sight later (a permission, a restore), so its children are unknown; undefined while the crawl runs.
+   * Stores rows of the flat index. `knownSince` (server time, seconds): a folder that is new to the mirror but was
+   * created before this time became visible later (a permission, a restore), so its children are unknown. Undefined
+   * while the crawl runs.
    */
   ingest(
     items: readonly RemoteItem[],
@@ -127,7 +128,7 @@ export class Writer {
     });
   }
 
-  /** Takes in the whole content of one folder: what it does not have is gone from there. */
+  /** Stores the complete content of one folder. A child that the listing lacks is marked as gone. */
   ingestListing(listing: ArrivedListing, knownSince: number | undefined): Ingested {
     return this.#transaction(() => {
       const { folder, children, serverTime } = listing;
@@ -154,18 +155,18 @@ export class Writer {
   }
 
   /**
-   * What one of our own calls made: the item keeps the inode and node sequence that it has here, and no listing that was
-   * made before the server had it everywhere may take it away again.
+   * Stores the result of one of our own calls. The item keeps the inode and node sequence that it has here. A listing
+   * that was made before the result was visible everywhere at the server does not hide the item again.
    */
   confirm(item: RemoteItem, serverTime: number, inode: Inode, own: Own): Ingested {
     return this.#transaction(() => {
       const changes: Change[] = [];
       const other = this.#rows.ofInode.get(inode);
-      // What had this inode left it to this item, and is deleted, or about to be.
+      // The item that has this inode so far is deleted or about to be, and this item replaces it.
       if (other && other.remote_id !== item.id) this.#changeInode(other, this.#takeInode(), changes);
       const row = this.#rows.find.get(item.id);
       this.#confirmed.add(item.id, serverTime, own.restored && deletedBy(item, serverTime, row));
-      // A listing had shown it before the reply to our call was known.
+      // A listing showed the item before the reply to our call arrived.
       if (row && row.inode !== inode) this.#changeInode(row, inode, changes);
       const added = this.#put(item, serverTime, undefined, changes, { inode, ...own });
       return { changes, added: added ? 1 : 0 };
@@ -177,25 +178,28 @@ export class Writer {
     this.#deleteUrl.run(row.inode);
     this.#moveInode.run(inode, row.inode);
     this.#count();
-    // What is in a folder was at the number that it had.
+    // The places of a folder's children refer to the folder's old inode.
     for (const child of this.#rows.children.all(row.remote_id))
       changes.push(moved({ ...child, parent: row.inode }, { ...child, parent: inode }));
     changes.push({ inode: row.inode, before: place, after: undefined, replacedSequence: undefined });
     changes.push({ inode, before: undefined, after: place, replacedSequence: undefined });
   }
 
-  /** What one of our own calls made, without anything here that stands for it: a change like anybody else's, and new. */
+  /**
+   * Stores the result of one of our own calls that has no local counterpart. It is reported as a new change, like one
+   * made by another client.
+   */
   ingestOwn(item: RemoteItem, serverTime: number): Ingested {
     return this.#transaction(() => {
       const changes: Change[] = [];
       const added = this.#put(item, serverTime, undefined, changes);
-      // Only what others say is compared with it.
+      // Noted after `#put`: only later replies are compared with our call.
       this.#confirmed.add(item.id, serverTime);
       return { changes, added: added ? 1 : 0 };
     });
   }
 
-  /** One of our own calls deleted it. */
+  /** Records that one of our own calls deleted the item. `serverTime` 0: no reply to the deletion is known. */
   confirmDeletion(id: RemoteId, serverTime: number): Ingested {
     return this.#transaction(() => {
       const row = this.#rows.find.get(id);
@@ -203,15 +207,15 @@ export class Writer {
       this.#confirmed.addDeletion(id, serverTime);
       const before = this.#rows.shownPlaceOf(row);
       this.#rows.hide.run(DELETED, Math.max(serverTime, row.seen_at), row.inode);
-      // No reply tells whether it went with a folder, which may come back.
+      // Without a reply it is unknown whether the item was deleted with a folder, which may be restored later.
       if (serverTime === 0 && before && !this.#rows.isBelowHidden(row)) this.#unlist.run(row.parent_id);
       const gone: Change = { inode: row.inode, before, after: undefined, replacedSequence: undefined };
-      // Told once: whoever looks after what is told may end here again.
+      // Reported only once: a listener that handles the change may call this method again.
       return { changes: (row.flags & DELETED) === 0 ? [gone] : [], added: 0 };
     });
   }
 
-  /** The item gets another node: somebody here has something else open under the one that it had. */
+  /** Gives the item a new node sequence, because a local process has other content open under the current one. */
   renew(inode: Inode): Ingested {
     return this.#transaction(() => {
       const row = this.#rows.ofInode.get(inode);
@@ -221,22 +225,22 @@ export class Writer {
     });
   }
 
-  /** See `Absence.missing`. */
+  /** See `AbsentItems.missing`. */
   missing(span: Span, present: ReadonlySet<number>, serverTime: number): Missing {
     return this.#transaction(() => this.#absence.missing(span, present, serverTime));
   }
 
-  /** See `Absence.settle`. */
+  /** See `AbsentItems.settle`. */
   settle(listed: ListedSpan): Pick<Missing, 'changes' | 'folders'> {
     return this.#transaction(() => this.#absence.settle(listed));
   }
 
-  /** Whether the first crawl is still under way. */
+  /** Whether the first crawl is still running. */
   set crawling(is: boolean) {
     this.#names.crawling = is;
   }
 
-  /** Names are unique, and found, without regard to case: as `ignoreCase` left them. */
+  /** Whether names are unique and looked up without regard to case, as set by `ignoreCase`. */
   set ignoresCase(is: boolean) {
     this.#rows.ignoresCase = is;
   }
@@ -246,8 +250,9 @@ export class Writer {
   }
 
   /**
-   * Gives items the numbers by which somebody else refers to them: now, or when they come into sight. Whatever else has
-   * one of these numbers gets another, as has what is to be `freed` of its own; no number up to `above` is given any more.
+   * Assigns the inodes under which other local state refers to items: now, or when an item first appears. Any other
+   * item that has one of these inodes gets a new one, and so does each item in `freed`. Inodes up to `above` are not
+   * allocated any more.
    */
   bind(bindings: readonly Binding[], freed: readonly Binding[], above: number): Ingested {
     return this.#transaction(() => {
@@ -270,7 +275,7 @@ export class Writer {
     });
   }
 
-  /** Makes names unique without regard to case, for good; items whose names differ only in case get suffixes. */
+  /** Makes names unique without regard to case, permanently. Items whose names differ only in case get suffixes. */
   ignoreCase(): Ingested {
     return this.#transaction(() => {
       const changes: Change[] = [];
@@ -286,12 +291,12 @@ export class Writer {
     });
   }
 
-  /** Everything below the folder is known. */
+  /** Records that the mirror has everything below the folder. */
   subtreeListed(folder: RemoteId): void {
     this.#transaction(() => this.#forgetSubtree.run(folder));
   }
 
-  /** A poll was taken in. */
+  /** To be called after a poll was stored. */
   polled(serverTime: number): void {
     this.#transaction(() => this.#silence.polled(serverTime));
   }
@@ -300,7 +305,7 @@ export class Writer {
     this.#transaction(() => this.#putMeta(values));
   }
 
-  /** The crawl is done: every folder is known but those in `unlisted`. */
+  /** Ends the crawl: the children of every folder are known, except for folders in `unlisted`. */
   finishCrawl(meta: Readonly<Record<string, string | number>>): void {
     this.#transaction(() => {
       this.#putMeta(meta);
@@ -317,7 +322,7 @@ export class Writer {
     return this.#db.transaction(work).immediate();
   }
 
-  /** True if the item was new. */
+  /** Returns true if the item was not in the mirror before. */
   #put(
     item: RemoteItem,
     serverTime: number,
@@ -340,7 +345,7 @@ export class Writer {
     const before = row && this.#rows.shownPlaceOf(row);
     const name = this.#names.nameFor(item, parent, row, visible, changes, own?.name);
     const replaced = row !== undefined && item.version !== undefined && row.version_id !== item.version.id;
-    // An older reply must not bring an older version back.
+    // An older reply must not restore an older version.
     if (replaced && row.seen_at === serverTime && row.version_number > (item.version?.number ?? 0)) return false;
     const values = {
       inode: row?.inode ?? own?.inode ?? this.#numberOf(item),
@@ -373,7 +378,7 @@ export class Writer {
     }
     if (item.version?.url !== undefined)
       this.#putUrl.run({ inode, version: item.version.id, url: item.version.url, seen: serverTime });
-    // What is in it may have come and gone while it was not seen.
+    // The folder's content may have changed while the folder was not visible.
     const cameBack = row !== undefined && visible && !this.#names.crawling && !this.#rows.wasShown(row, parent);
     const cameLate = !row && knownSince !== undefined && item.createdAt < knownSince;
     if (item.type === 'folder' && (cameBack || cameLate)) this.#unlist.run(item.id);
@@ -384,7 +389,7 @@ export class Writer {
     return !row;
   }
 
-  /** Where a deleted item was is kept, where the server only says that it is in the recycle bin. */
+  /** Keeps the former parent of a deleted item if the server only says that the item is in the recycle bin. */
   #parentOf(item: RemoteItem, row: MirrorRow | undefined): RemoteId {
     const parent = item.parentId ?? NO_PARENT;
     if (!item.deleted || !row || row.parent_id === parent) return parent;
@@ -393,7 +398,7 @@ export class Writer {
   }
 
   #numberOf({ id, parentId }: RemoteItem): Inode {
-    // What is in no folder is the root only where none is known.
+    // An item without a parent is the root only if no root is known yet.
     if (parentId === null && !this.#rows.ofInode.get(ROOT_INODE)) return ROOT_INODE;
     const reserved = this.#reserved.get(id);
     if (reserved === undefined || this.#rows.ofInode.get(reserved)) return this.#takeInode();
@@ -407,7 +412,7 @@ export class Writer {
     return inode;
   }
 
-  /** An item gets a number: an older copy of the mirror is known by a smaller one. */
+  /** Counts each assigned inode. An older copy of the mirror is recognized by its smaller counter. */
   #count(): void {
     this.#nextInode = mirrorInodeFrom(this.#nextInode + 1);
     this.#setMeta.run('inode.next', this.#nextInode);

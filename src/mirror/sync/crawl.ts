@@ -5,9 +5,9 @@ import { pageRows } from './page-rows.js';
 import { walkOn } from './walk.js';
 
 /**
- * Fills the mirror from the flat index: every row that was updated up to the moment when the crawl began, oldest first.
- * A row that is updated meanwhile leaves its place for the end of the range, or the range itself, and then the polls show
- * it; the walk goes on by time, so that nothing slips through. Goes on where it was after a restart.
+ * Fills the mirror from the flat index: every row updated up to the start of the crawl, oldest first. A row that is
+ * updated meanwhile moves to the end of the range or out of it, where the polls show it. The walk continues by time, so
+ * that no row is missed. Resumes after a restart.
  */
 export class Crawl {
   readonly #store: MirrorStore;
@@ -40,7 +40,7 @@ export class Crawl {
     const { view } = this.#store;
     const total = view.number('crawl.total');
     let step: WalkStep = { from: view.number('crawl.from') ?? 0, page: view.number('crawl.page') ?? 1 };
-    /** Rows from the step's second on, as the page before this one said it. */
+    /** Rows from the step's second on, as the previous page counted them. */
     let before: number | undefined;
     for (;;) {
       signal.throwIfAborted();
@@ -51,7 +51,8 @@ export class Crawl {
         total === undefined && reply.total !== undefined && step.from === 0 ? { 'crawl.total': reply.total } : {},
       );
       const left = before !== undefined && reply.total !== undefined ? before - reply.total : 0;
-      // Rows of one second take several pages, and some left: what follows them has moved to pages that were read.
+      // Rows of one second fill several pages, and some have left the range: the rows behind them have moved to pages
+      // that were already read.
       const next =
         left > 0 && step.page > 1
           ? { ...step, page: Math.max(1, step.page - Math.ceil(left / reply.perPage)) }
@@ -63,7 +64,7 @@ export class Crawl {
     }
   }
 
-  /** Whether the mirror has as many rows as the server counted at first or, where it has not, counts now: 1 call more. */
+  /** Whether the mirror has as many rows as the server counted at first or, if not, as it counts now: 1 call more. */
   async #isComplete(until: number, signal: AbortSignal): Promise<boolean> {
     const first = this.#store.view.number('crawl.total');
     if (first === undefined) return true;

@@ -11,19 +11,19 @@ export interface PageQuery {
   readonly newestFirst?: boolean;
 }
 
-/** One page of the flat index, oldest update first unless told, not parsed yet. */
+/** One unparsed page of the flat index, oldest update first by default. */
 export type RawPage = Omit<RawIndexPage, 'page'>;
 
-/** The calls that the mirror makes, bound to one project. */
+/** The mirror's calls, bound to one project. */
 export interface IndexSource {
   page(query: PageQuery, options: CallOptions): Promise<RawPage>;
-  /** The folder with its direct children; the project's root without an id. */
+  /** The folder with its direct children; without an id, the project's root. */
   folder(id: RemoteId | undefined, options: CallOptions): Promise<RawListing>;
 }
-/** A place in a walk through the index in order of the last update. */
+/** A position in a walk through the index in order of the last update. */
 export interface WalkStep {
-  /** Server time, seconds; rows of this second belong to the page. */
+  /** Server time, seconds, inclusive. */
   readonly from: number;
-  /** From 1; more than 1 only where a page is full of rows of one second. */
+  /** From 1; greater only if rows of one second fill a page. */
   readonly page: number;
 }

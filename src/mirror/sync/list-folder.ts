@@ -5,8 +5,8 @@ import type { MirrorStore } from '../database/store.js';
 import type { IndexSource } from './index-source.js';
 
 /**
- * Lists the folder, or the root without an id, and takes it in: 1 call; one more where a body broke off although it
- * looked whole, which is seldom and passes. Returns the server time of the listing, seconds.
+ * Lists the folder, or the root without an id, and stores the listing: 1 call; 1 more if the body was cut off although
+ * it looked complete, which is rare and transient. Returns the server time of the listing, seconds.
  */
 export async function listFolder(
   store: MirrorStore,

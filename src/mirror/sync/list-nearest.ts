@@ -5,7 +5,7 @@ import type { MirrorStore } from '../database/store.js';
 import type { IndexSource } from './index-source.js';
 import { listFolder } from './list-folder.js';
 
-/** Lists the folder, or the nearest one above it that is still there: 1 call for each. @returns those that it asked for */
+/** Lists the folder, or the nearest one above it that still exists: 1 call for each. @returns those requested */
 export async function listNearest(
   store: MirrorStore,
   source: IndexSource,

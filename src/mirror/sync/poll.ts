@@ -4,22 +4,22 @@ import type { IndexSource, WalkStep } from './index-source.js';
 import { pageRows } from './page-rows.js';
 import { walkOn } from './walk.js';
 
-/** Seconds before the last poll that the next one asks for again: time stamps are whole seconds, and clocks differ. */
+/** Seconds before the last poll that the next one covers again: timestamps are whole seconds, and clocks differ. */
 const OVERLAP_S = 5;
-/** The index may lag: now and then a poll asks for so much again, which shows what came into it late. Seconds. */
+/** Seconds before the last such poll that some polls cover again, to find rows that came into a lagging index late. */
 const LAG = 120;
 /** Seconds between two such polls. */
 const LAG_EVERY_S = 60;
-/** The end of the range must be named: whether the API takes an open one is not known. */
+/** Seconds. The range needs an explicit end: it is not known whether the API accepts an open one. */
 export const FAR_S = 366 * 24 * 3600;
-/** Seconds: who answers a poll may be so far behind who answered the last one. */
+/** Seconds by which the server that answers a poll may lag behind the one that answered the last poll. */
 const BEHIND_S = 60;
-/** Polls in a row that are answered before the last one was, after which that one's time was wrong. */
+/** Consecutive polls with an earlier server time than the last one, after which that one's time counts as wrong. */
 const WRONG = 2;
-/** Seconds by which the time of a poll may go on at once without a note of the one before. */
+/** Seconds by which the time of a poll may advance without the previous time being recorded. */
 const LEAP_S = 3600;
 
-/** Asks for what was updated since the last poll and takes it in: 1 call when little changed. */
+/** Requests everything updated since the last poll and stores it: 1 call if little changed. */
 export async function poll(store: MirrorStore, source: IndexSource, call: CallOptions): Promise<void> {
   const { view } = store;
   const last = view.number('poll.at');
@@ -46,7 +46,10 @@ export async function poll(store: MirrorStore, source: IndexSource, call: CallOp
   });
 }
 
-/** A poll came before the last one, by the server's clock: that was set, or was wrong when the last one came. */
+/**
+ * Handles a poll that is earlier than the last one by the server's clock: the clock was set, or was wrong at the last
+ * poll.
+ */
 async function behind(store: MirrorStore, last: number, now: number): Promise<void> {
   const times = (store.view.number('poll.behind') ?? 0) + 1;
   if (times < WRONG) return void (await store.setMeta({ 'poll.behind': times }));

@@ -10,20 +10,20 @@ import type { IndexSource, WalkStep } from './index-source.js';
 import { learnPageRows, pageRows } from './page-rows.js';
 import { walkOn } from './walk.js';
 
-/** Milliseconds for which a look into the bin is good: what is deleted through this mirror shows at once anyway. */
+/** Milliseconds for which an answer about the bin is reused. Deletions through this mirror show at once anyway. */
 const FRESH_MS = 60_000;
-/** Seconds: the end of a range must be named. */
+/** Seconds. The API requires an explicit end of a range. */
 const FAR_BIN_S = 10 * 366 * 24 * 3600;
-/** Further pages that one look may ask for: who looks waits for them. The next look goes on. */
+/** Additional pages that one look may request, because its caller waits. The next look continues. */
 const MORE_PAGES = 5;
 /**
- * Keys of `meta`: how far a bin of several pages is known, up to a second (server time, of the last update) and from there
- * on to a page, which is the next one; 0: as far as there is anything.
+ * Keys in `meta`: how far a bin of several pages is known. `bin.from`: everything up to this second (server time of the
+ * last update). `bin.page`: the next page to request from there on; 0: everything is known.
  */
 const FROM = 'bin.from';
 const PAGE = 'bin.page';
 
-/** The calls about the project's recycle bin; what is known of it is in `store.recycled`. */
+/** Calls about the project's recycle bin. Its known content is in `store.recycled`. */
 export class RecycleBin {
   readonly #store: MirrorStore;
   readonly #source: IndexSource;
@@ -41,9 +41,9 @@ export class RecycleBin {
   }
 
   /**
-   * Asks what is in the bin, unless that was done a short time ago: 1 call, for the 2,000 items that changed last. Of a
-   * bin that holds more, and that the index had not shown otherwise, 1 call more for each 2,000 that are not known yet, at
-   * most 5 a look. Without an answer what is known counts.
+   * Requests the content of the bin, unless that was done a short time ago: 1 call, for the 2,000 items that changed
+   * last. If the bin holds more, and the index has not shown them otherwise, 1 call more per 2,000 unknown items, at
+   * most 5 per look. If a call fails, the known content remains in use.
    */
   async look(callClass: CallClass, signal?: AbortSignal, isUrgent = false): Promise<void> {
     const age = this.#lookedAt === undefined ? undefined : this.#clock.monotonic() - this.#lookedAt;
@@ -51,13 +51,13 @@ export class RecycleBin {
     await this.ask({ class: callClass, ...(signal ? { signal } : {}) });
   }
 
-  /** When the last answer came: server time in seconds, and milliseconds of the clock since then. */
+  /** Server time of the last answer in seconds, and its age in milliseconds of the clock. */
   get answered(): { readonly at: number; readonly age: number } | undefined {
     if (this.#lookedAt === undefined) return undefined;
     return { at: this.#answeredAt, age: this.#clock.monotonic() - this.#lookedAt };
   }
 
-  /** As `look`, however lately that was. */
+  /** As `look`, regardless of the age of the last answer. */
   async ask(call: CallOptions): Promise<void> {
     const { signal } = call;
     try {
@@ -82,13 +82,13 @@ export class RecycleBin {
     this.#answeredAt = serverTime;
   }
 
-  /** What is in the bin and older than its newest page, as far as it is not known. */
+  /** Fetches the unknown part of the bin that is older than its newest page. */
   async #older(newest: PageResult, call: CallOptions): Promise<void> {
     const store = this.#store;
     const { first = 0, last = 0 } = newest;
     const from = store.view.number(FROM);
     const page = store.view.number(PAGE) ?? 0;
-    // Where the crawl and the polls show what is deleted as well, there is nothing to learn.
+    // If the crawl and the polls also show deleted items, nothing is unknown.
     const isSeen = from === undefined ? newest.changed === 0 : from > last;
     const isKnown = page === 0 && (isSeen || (from === last && newest.changed < newest.rows));
     let step: WalkStep | undefined = isKnown ? undefined : { from: from ?? 0, page: page || 1 };
@@ -103,8 +103,8 @@ export class RecycleBin {
   }
 
   /**
-   * A URL other than `stale` for the current version of a file in the bin: 1 call brings those of up to 2,000 files
-   * from this one on. Undefined where the index does not show it.
+   * A URL other than `stale` for the current version of a file in the bin: 1 call brings those of up to 2,000 files,
+   * beginning with this one. Undefined if the index does not show it.
    */
   async renew(
     item: Item,
@@ -125,7 +125,7 @@ export class RecycleBin {
       const row = this.#store.view.url(item.inode);
       return row && row.versionId === item.versionId && row.url !== stale?.url ? row : undefined;
     };
-    // Another's renewal that was waited for may have begun further on.
+    // A joined renewal of another caller may have begun behind this file.
     return (await renewal()) ?? (isOwn ? undefined : await renewal());
   }
 

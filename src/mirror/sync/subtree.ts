@@ -9,8 +9,8 @@ import { FAR_S } from './poll.js';
 import { walkOn } from './walk.js';
 
 /**
- * Fills a folder that came into sight later than what is in it (restored, permitted) from the index: 1 call for 2,000
- * items, whatever the number of folders.
+ * Loads the content of a folder that became visible after its content was made (restored, permitted) from the index: 1
+ * call per 2,000 items, regardless of the number of folders.
  */
 export class Subtree {
   readonly folder: Item;
@@ -24,7 +24,7 @@ export class Subtree {
     this.folder = folder;
   }
 
-  /** One page. True when it was the last. */
+  /** Requests one page. True if it was the last. */
   async step(options: CallOptions): Promise<boolean> {
     const { view } = this.#store;
     const { remoteId } = this.folder;

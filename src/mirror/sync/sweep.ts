@@ -9,13 +9,13 @@ import { FAR_S } from './poll.js';
 import { walkOn } from './walk.js';
 
 const START: WalkStep = { from: 0, page: 1 };
-/** Nothing is under way. */
+/** Values in `meta` while no sweep is in progress. */
 const END = { 'sweep.from': '', 'sweep.page': 1 };
 
 /**
- * Compares the mirror with the whole index, page by page, and so finds what polls cannot show: what may not be seen any
- * more, what was purged, what changed without counting as an update. What a page lacks is taken away only when the
- * listing of its folder lacks it too. Goes on where it was after a restart.
+ * Compares the mirror with the complete index, page by page, and so finds what polls cannot show: lost permissions,
+ * purged items, changes that do not count as updates. An item that a page lacks is marked as gone only if the listing
+ * of its folder lacks it too. Resumes after a restart.
  */
 export class Sweep {
   readonly #store: MirrorStore;
@@ -26,7 +26,7 @@ export class Sweep {
     this.#source = source;
   }
 
-  /** Server time when the last sweep that came to its end began, seconds; undefined before. */
+  /** Server time at which the last completed sweep began, seconds; undefined if there was none. */
   get doneAt(): number | undefined {
     return this.#store.view.number('sweep.done');
   }
@@ -35,7 +35,7 @@ export class Sweep {
     return this.#store.view.number('sweep.from') !== undefined;
   }
 
-  /** All pages, from the first one on. */
+  /** Requests all pages, from the first one on. */
   async run(options: Pick<CallOptions, 'class' | 'signal'>): Promise<void> {
     let began: number | undefined;
     for (let step: WalkStep | undefined = START; step; ) {
@@ -47,7 +47,7 @@ export class Sweep {
     await this.#store.setMeta({ ...END, 'sweep.done': began! });
   }
 
-  /** The next page: 1 call, and 1 for each folder that lacks something. True when it was the last. */
+  /** Requests the next page: 1 call, and 1 for each folder that has to be listed. True if it was the last page. */
   async step(options: Pick<CallOptions, 'class' | 'signal'>): Promise<boolean> {
     const { view } = this.#store;
     const from = view.number('sweep.from');
@@ -76,7 +76,7 @@ export class Sweep {
     return { next: await walkOn(this.#store, step, result, reply), serverTime: reply.serverTime };
   }
 
-  /** Lists the folders of what a page lacked, until for each it is known whether it is there. */
+  /** Lists the folders of items that a page lacked, until it is known for each item whether it exists. */
   async #decide(
     { doubtful, folders }: Pick<SweepResult, 'doubtful' | 'folders'>,
     serverTime: number,

@@ -16,7 +16,7 @@ import {
 import type { Subtree } from './subtree.js';
 import type { Sweep } from './sweep.js';
 
-/** What a look for changes may do; each is one call or a few. */
+/** The ways to look for changes; each costs one call or a few. */
 export interface Looks {
   poll(signal: AbortSignal): Promise<void>;
   list(folder: Item, signal: AbortSignal): Promise<void>;
@@ -28,36 +28,36 @@ export interface UpkeepOptions {
   readonly view: View;
   readonly looks: Looks;
   readonly clock: Clock;
-  /** Seconds between polls, whether somebody watches or not; undefined: as it is needed. */
+  /** Seconds between polls, whether or not the project is in use; undefined: adapted to its use. */
   readonly fixed: number | undefined;
-  /** Milliseconds until the budget has a call for one more look. */
+  /** Milliseconds until the call budget allows one more upkeep call. */
   readonly wait: (isWatched: boolean) => number;
 }
 
 type Look = (signal: AbortSignal) => Promise<void>;
 
-/** Folders opened lately that are kept in mind. */
+/** Recently opened folders that are remembered. */
 const MOST_WATCHED = 32;
-/** Looks of a job that may not come before it counts as gone. */
+/** Runs that a job may miss before it is forgotten. */
 const LOOKS_MISSED = 2;
-/** Seconds for which what is in a folder that may not be read is not asked for again. */
+/** Seconds for which the content of an unreadable folder is not requested again. */
 const REFUSED_S = 3600;
-/** Seconds for which it counts that polls were found to miss something. */
+/** Seconds for which the finding that polls miss changes is valid. */
 const MISS_COUNTS_S = 24 * 3600;
 
-/** Decides when to look for changes and how: polls, listings of what is being looked at, pages of a sweep. */
+/** Decides when and how to look for changes: polls, listings of recently opened folders, pages of a sweep. */
 export class Upkeep {
   readonly #options: UpkeepOptions;
-  /** Folders being looked at and when they were opened and listed, seconds of the clock; the latest last. */
+  /** Recently opened folders, and when they were opened and listed, seconds of the monotonic clock; the latest last. */
   readonly #watched = new Map<Inode, { readonly openedAt: number; listedAt: number }>();
-  /** Jobs that look again and again: how often, and till when that counts, seconds. */
+  /** Jobs that read the project repeatedly: their interval, and until when it applies (monotonic clock), seconds. */
   readonly #jobs = new Map<string, { readonly every: number; readonly until: number }>();
   #openedAt = Number.NEGATIVE_INFINITY;
   #polledAt = Number.NEGATIVE_INFINITY;
   #listedAt = Number.NEGATIVE_INFINITY;
   #sweptAt: number;
   #subtree: Subtree | undefined;
-  /** Folders that are shown and may not be read, and when that was found. */
+  /** Visible folders that may not be read, and when that was found. */
   readonly #refused = new Map<RemoteId, number>();
   #wake: (() => void) | undefined;
 
@@ -66,7 +66,7 @@ export class Upkeep {
     this.#sweptAt = this.#now();
   }
 
-  /** Somebody opened the folder, which may not be at the server yet. */
+  /** To be called when a program opens the folder, which may not be at the server yet. */
   opened(folder: Inode): void {
     const now = this.#now();
     const wasIdle = now - this.#openedAt > WATCHED_S;
@@ -78,30 +78,36 @@ export class Upkeep {
     if (wasIdle) this.#wake?.();
   }
 
-  /** A job looks now, and every so many seconds: until two looks have not come. */
+  /**
+   * To be called when a job reads the project, which it does every `every` seconds. The interval is forgotten when two
+   * runs have not come.
+   */
   looksEvery(job: string, every: number): void {
     const before = this.#wanted();
     this.#jobs.set(job, { every, until: this.#now() + LOOKS_MISSED * every + WATCHED_S });
     if (every < (before ?? Number.POSITIVE_INFINITY)) this.#wake?.();
   }
 
-  /** A poll was made, whoever asked for it. */
+  /** To be called after each poll, whichever caller requested it. */
   polled(): void {
     this.#polledAt = this.#now();
   }
 
-  /** Seconds within which a change at the server shows, for what is being looked at or else for all. */
+  /**
+   * Seconds within which a change at the server becomes visible: in recently opened folders if there are any, else
+   * everywhere.
+   */
   get freshness(): number {
     const facts = this.#facts();
     return Math.min(pollInterval(facts), listingInterval(facts));
   }
 
-  /** Seconds since somebody opened something. */
+  /** Seconds since a folder or file was last opened. */
   get idle(): number {
     return this.#now() - this.#openedAt;
   }
 
-  /** Waits until it is time, then looks once. The caller repeats it, also when it failed. */
+  /** Waits until the next look is due, then makes it. The caller repeats this, also after a failure. */
   async next(signal: AbortSignal): Promise<void> {
     for (;;) {
       if (signal.aborted) throw signal.reason;
@@ -113,7 +119,7 @@ export class Upkeep {
     }
   }
 
-  /** What comes next, and when; seconds of the clock. */
+  /** The next look, and when it is due; seconds of the clock. */
   #due(): { readonly look: Look; readonly at: number } {
     const { looks } = this.#options;
     const found = [{ look: (signal: AbortSignal) => looks.poll(signal), at: this.#polledAt + this.#interval() }];
@@ -136,7 +142,8 @@ export class Upkeep {
     });
     const latest = watched.at(-1);
     if (!latest) return;
-    // Who polls miss changes for, looks at all in turn; a trial is as good with the one that is surely looked at.
+    // If polls miss changes, all recently opened folders are listed in turn. For a trial the last opened one is enough,
+    // and it is surely in use.
     const { folder, looked } = facts.pollsMiss
       ? watched.reduce((a, b) => (b.looked.listedAt < a.looked.listedAt ? b : a))
       : latest;
@@ -168,7 +175,7 @@ export class Upkeep {
     }
   }
 
-  /** It is shown, and what is in it was not to be had a while ago. */
+  /** Whether the folder is visible, but its content was refused a while ago. */
   #isRefused(id: RemoteId): boolean {
     const at = this.#refused.get(id);
     if (at === undefined) return false;

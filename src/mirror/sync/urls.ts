@@ -8,27 +8,27 @@ import type { IndexSource } from './index-source.js';
 import { listFolder } from './list-folder.js';
 import { pageRows } from './page-rows.js';
 
-/** How far from the expected page a file is looked for before its folder is listed instead. */
+/** Pages beside the expected one that are searched for a file before its folder is listed instead. */
 const NEIGHBOUR_PAGES = 2;
-/** Seconds that any URL is good for, unless all were ended at once. */
+/** Seconds for which any URL is valid, unless all are revoked at once. */
 const LEAST_LIFETIME_S = 60;
-/** Milliseconds between two calls for one page: a storage that refuses URL after URL must not cost a call each. */
+/** Milliseconds between two calls for one page: a storage that refuses every URL must not cost a call for each. */
 const PAGE_PAUSE_MS = 2000;
 
 /**
- * Where the bytes are. URLs expire; an expired one is renewed together with the up to 2,000 files around it in the
- * order of the index, one call for all, whoever waits for them.
+ * The URLs of content. An expired URL is renewed together with those of up to 2,000 files around it in index order: one
+ * call for all readers that wait for them.
  */
 export class Urls {
   readonly #store: MirrorStore;
   readonly #source: IndexSource;
   readonly #clock: Clock;
-  /** When a page was last asked for, monotonic ms. */
+  /** When a page was last requested, monotonic ms. */
   readonly #askedAt = new Map<number, number>();
   readonly #flights = new SingleFlight<number, PageSpan>();
-  /** Seconds after which URLs were refused, as far as has been learned. */
+  /** The shortest known age in seconds at which a URL was refused. */
   #lifetime = Number.POSITIVE_INFINITY;
-  /** URLs fetched up to this server time (seconds) have been refused. */
+  /** URLs fetched up to this server time (seconds) are expired. */
   #refusedUntil = Number.NEGATIVE_INFINITY;
   /** Server time minus this machine's monotonic time, seconds. */
   #serverOffset: number | undefined;
@@ -48,10 +48,10 @@ export class Urls {
     return now !== undefined && now - row.fetchedAt >= this.#lifetime ? undefined : row;
   }
 
-  /** The storage refused this URL: if it died of age, others as old are not tried at all. */
+  /** To be called when the storage refused this URL. If it has expired, URLs of the same age are not tried. */
   refused(url: KnownUrl): void {
     const now = this.#serverNow();
-    // A young one did not die of age, so it tells nothing of others: each that is tried may still be good.
+    // A young URL did not expire, so its refusal says nothing about others: they may still be valid.
     if (now === undefined || url.fetchedAt <= 0 || now - url.fetchedAt < LEAST_LIFETIME_S) return;
     this.#refusedUntil = Math.max(this.#refusedUntil, url.fetchedAt);
     this.#lifetime = Math.min(this.#lifetime, now - url.fetchedAt);
@@ -59,12 +59,12 @@ export class Urls {
 
   /**
    * A URL other than `stale` for the item's current version.
-   * @throws Failure `gone` where the server does not have the item any more
+   * @throws Failure `gone` if the server does not have the item any more
    */
   async renew(item: Item, stale: KnownUrl | undefined, callClass: CallClass, signal: AbortSignal): Promise<KnownUrl> {
     const current = this.known(item);
     if (current && current.url !== stale?.url) return current;
-    /** The item's URL, if it came with a reply of this server time. */
+    /** The item's URL, if it came with the reply of this server time or a later one. */
     const cameAt = (serverTime: number): KnownUrl | undefined => {
       const row = this.#store.view.url(item.inode);
       return row && row.versionId === item.versionId && row.fetchedAt >= serverTime ? row : undefined;
@@ -83,14 +83,14 @@ export class Urls {
     throw new Failure('gone', { what: item.name });
   }
 
-  /** One call for all who need the page at the same time. */
+  /** One call for all concurrent requests for the page. */
   #page(page: number, callClass: CallClass, signal: AbortSignal): Promise<PageSpan> {
     return this.#flights.run(page, (signal) => this.#fetch(page, callClass, signal), signal);
   }
 
   async #fetch(page: number, callClass: CallClass, signal: AbortSignal): Promise<PageSpan> {
     const wait = (this.#askedAt.get(page) ?? Number.NEGATIVE_INFINITY) + PAGE_PAUSE_MS - this.#clock.monotonic();
-    // Whoever needs the page meanwhile joins.
+    // Other requests for the page join meanwhile.
     if (wait > 0) await this.#clock.sleep(wait, signal);
     this.#askedAt.set(page, this.#clock.monotonic());
     const reply = await this.#source.page(
@@ -105,7 +105,7 @@ export class Urls {
     return this.#serverOffset === undefined ? undefined : this.#clock.monotonic() / 1000 + this.#serverOffset;
   }
 
-  /** Called with the server time of any reply. */
+  /** To be called with the server time of any reply. */
   sawServerTime(seconds: number): void {
     this.#serverOffset = seconds - this.#clock.monotonic() / 1000;
   }

@@ -3,12 +3,12 @@ import type { MirrorStore } from '../database/store.js';
 import type { WalkStep } from './index-source.js';
 import { learnPageRows, type Paging, pageRows } from './page-rows.js';
 
-/** What tells where a walk goes on. */
+/** The part of a page's result that decides where a walk continues. */
 export type WalkedPage = Pick<PageResult, 'rows' | 'last'>;
 
 /**
- * Where a walk goes on after a page: at the second of its last row, so that nothing slips through when rows that are
- * updated meanwhile leave their place. Undefined at the end.
+ * The next step of a walk: it continues at the second of the page's last row, so that no row is missed when rows are
+ * updated meanwhile and change their place. Undefined at the end.
  */
 export function nextStep(
   step: WalkStep,
@@ -21,7 +21,7 @@ export function nextStep(
   return result.last > step.from ? { from: result.last, page: 1 } : { ...step, page: step.page + 1 };
 }
 
-/** Rows to ask for, and what the reply teaches about it. */
+/** As `nextStep`, and records what the reply shows of the page size. */
 export async function walkOn(
   store: MirrorStore,
   step: WalkStep,

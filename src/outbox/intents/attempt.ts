@@ -8,26 +8,26 @@ import { cleanedName } from '../upload/cleaned-name.js';
 import { type Attempt, hasFailed, type Intent, NO_REMOTE, NO_VERSION } from './intent.js';
 import { type LateCall, PEOPLE } from './late-calls.js';
 
-/** No call is in doubt. */
+/** No call has an unknown outcome. */
 export const NOT_ATTEMPTED = { attemptAt: 0, attempted: undefined } as const;
 
-/** The server has it, or may have it: a call that was to make it has no outcome yet. */
+/** The server has the item, or may have it: a call that creates it has no known outcome. */
 export const mayBeThere = (intent: Intent): boolean => intent.remoteId !== NO_REMOTE || intent.attempted !== undefined;
 
 const saved = (intent: Intent): SavedUpload | undefined =>
   intent.upload === undefined ? undefined : (JSON.parse(intent.upload) as SavedUpload);
 
-/** The upload that is the intent's content as it is now. */
+/** The upload of the intent's current content. */
 export const uploadOf = (intent: Intent): string | undefined => saved(intent)?.uuid;
 
-/** What the content of an attempt is, as far as it was written down. */
+/** The digests of an attempt's content, as far as they were recorded. */
 export function sentBy(intent: Intent, attempt: Attempt): Digests | undefined {
   if (attempt.digests || attempt.upload === undefined) return attempt.digests;
   const upload = saved(intent);
   return upload?.uuid === attempt.upload ? digestsOf(upload) : undefined;
 }
 
-/** What was to be changed by the last call at an intent, whose outcome is not known; undefined: there is none. */
+/** The target of an intent's last call, whose outcome is not known; undefined: there is none. */
 export function placeOfCall(
   { attempted, remoteId, baseNumber }: Intent,
   tree: { remoteIdOf(folder: Inode): RemoteId | undefined },
@@ -37,12 +37,12 @@ export function placeOfCall(
   return { job: PEOPLE, remoteId, parentId, name: linuxNames.decode(attempted.name), baseNumber };
 }
 
-/** Its deletion was sent, and what went with it is not known yet. */
+/** The deletion was sent, and what it deleted is not known yet. */
 export const isRemovalSent = ({ deleted, attemptAt, attempted }: Intent): boolean =>
-  // Older programs noted only when.
+  // Older program versions recorded only the time.
   deleted && attemptAt !== 0 && (attempted === undefined || attempted.removal !== undefined);
 
-/** What an intent is to bring about now. */
+/** The target state of an intent now. */
 export const attemptOf = (intent: Intent): Attempt => ({
   parent: intent.parent,
   name: intent.name,
@@ -53,7 +53,7 @@ export const attemptOf = (intent: Intent): Attempt => ({
 const contentOf = (upload: SavedUpload | undefined): Pick<Attempt, 'upload' | 'digests'> =>
   upload ? { upload: upload.uuid, digests: digestsOf(upload) } : { upload: undefined };
 
-/** The places at the server at which the item stands, or may stand, and is not here. */
+/** The places where the server has or may have the item, and where the item is not here. */
 export function leftPlaces(intent: Intent): string[] {
   const { attempted, baseName, baseParent } = intent;
   const isHere = (parent: number, name: string): boolean =>
@@ -65,13 +65,16 @@ export function leftPlaces(intent: Intent): string[] {
   return places;
 }
 
-/** The state of an intent once the outcome of its last call is known: whatever kept that unknown is over. */
+/** The state of an intent once the outcome of its last call is known. A failure that kept it unknown is over. */
 export const withOutcome = (intent: Intent): Pick<Intent, 'attemptAt' | 'attempted' | 'state' | 'reason'> =>
   hasFailed(intent) || intent.state === 'uploading'
     ? { ...NOT_ATTEMPTED, state: 'held', reason: hasFailed(intent) ? undefined : intent.reason }
     : { ...NOT_ATTEMPTED, state: intent.state, reason: intent.reason };
 
-/** `parent/name` where a creation without a known outcome may have put an item; names that a server cleans are one. */
+/**
+ * `parent/name` where a creation with unknown outcome may have put an item; names that the server may clean to one are
+ * equal.
+ */
 export function creationPlace({ attempted, remoteId }: Intent): string | undefined {
   return attempted && remoteId === NO_REMOTE
     ? placeOfCreation(attempted.parent, linuxNames.decode(attempted.name))
@@ -80,18 +83,18 @@ export function creationPlace({ attempted, remoteId }: Intent): string | undefin
 
 export const placeOfCreation = (parent: Inode, remoteName: string): string => `${parent}/${cleanedName(remoteName)}`;
 
-/** Whether the mirror's row may be what a creation without a known outcome made. */
+/** Whether the mirror's row may be the result of a creation with unknown outcome. */
 export const mayBeMadeBy = (item: Item, intent: Intent): boolean =>
   item.isFile !== intent.folder &&
   (intent.folder || (item.size === intent.attempted?.size && item.versionNumber === 1));
 
-/** What an attempt made, or changed. */
+/** What an attempt created or changed. */
 export interface Made {
   readonly id: RemoteId;
   readonly version: Pick<RemoteVersion, 'id' | 'number' | 'size'> | undefined;
 }
 
-/** An intent once the server has what an attempt at it was to bring about: what was changed since goes on from there. */
+/** An intent after its attempt succeeded: changes made since are based on the result. */
 export function rebased(now: Intent, attempt: Attempt, item: Made): Intent {
   const sameContent = now.flushed && attempt.upload !== undefined && attempt.upload === uploadOf(now);
   return {
@@ -107,7 +110,7 @@ export function rebased(now: Intent, attempt: Attempt, item: Made): Intent {
   };
 }
 
-/** The server has something of a change that it had not before. */
+/** The server has accepted some part of a change. */
 export const isStepOn = (before: Intent, after: Intent | undefined): boolean =>
   !after ||
   after.remoteId !== before.remoteId ||

@@ -5,7 +5,7 @@ import { mayBeThere, NOT_ATTEMPTED } from './attempt.js';
 import { type Intent, NO_INODE, NO_REMOTE, NO_VERSION } from './intent.js';
 import type { Intents } from './intents.js';
 
-/** The intent about an item that nobody changed yet: all of it is as at the server. */
+/** The intent of an item without local changes: everything is as at the server. */
 export function untouched(item: LocalItem, now: number, who: string): Intent {
   return {
     inode: item.inode,
@@ -43,7 +43,7 @@ export function untouched(item: LocalItem, now: number, who: string): Intent {
   };
 }
 
-/** The intent about an item that is made here. */
+/** The intent of an item that is created here. */
 export function made(inode: Inode, parent: Inode, name: string, folder: boolean, now: number, who: string): Intent {
   return {
     inode,
@@ -81,7 +81,7 @@ export function made(inode: Inode, parent: Inode, name: string, folder: boolean,
   };
 }
 
-/** `to` becomes what `from` is at the server: the next content of the same document. */
+/** `to` takes over the identity of `from` at the server, as the next content of the same document. */
 export function withIdentityOf(to: Intent, from: Intent): Intent {
   return {
     ...to,
@@ -97,7 +97,7 @@ export function withIdentityOf(to: Intent, from: Intent): Intent {
   };
 }
 
-/** What is left of an item whose identity another one took: a new file with the same content, or a new folder. */
+/** An item after another one took its identity: a new file with the same content, or a new folder. */
 export function withoutIdentity(intent: Intent): Intent {
   const takesContent = !intent.folder && !intent.staged && intent.contentVersion === NO_VERSION;
   return {
@@ -110,14 +110,14 @@ export function withoutIdentity(intent: Intent): Intent {
     baseSize: 0,
     dirty: !intent.folder,
     ...NOT_ATTEMPTED,
-    // What an attempt used up cannot be used again.
+    // An upload that an attempt has consumed cannot be used again.
     upload: intent.attempted ? undefined : intent.upload,
     contentItem: takesContent ? intent.remoteId : intent.contentItem,
     contentVersion: takesContent ? intent.baseVersion : intent.contentVersion,
   };
 }
 
-/** A known file without what was written here: where it was moved to, with the content that the server has. */
+/** A known file without its local content: where it was moved to, with the content that the server has. */
 export const withoutContent = (intent: Intent, known: Item | undefined, now: number): Intent => ({
   ...intent,
   staged: false,
@@ -139,7 +139,7 @@ export const withoutContent = (intent: Intent, known: Item | undefined, now: num
 /** As `withoutIdentity`, for a file that stays on this machine only. */
 export const setAside = (intent: Intent): Intent => ({ ...withoutIdentity(intent), upload: undefined });
 
-/** The deletion of an item that the server has or may have, under an inode of its own where the item goes on without. */
+/** The deletion of an item that the server has or may have. It gets an inode of its own if the item continues here. */
 export function tombstone(inode: Inode, of: Intent, now: number): Intent {
   const isKnown = of.remoteId !== NO_REMOTE || !of.attempted;
   return {
@@ -165,7 +165,7 @@ export function tombstone(inode: Inode, of: Intent, now: number): Intent {
   };
 }
 
-/** Everything is as at the server: there is nothing to do. */
+/** The item is as at the server: there is nothing to send. */
 export const isNothing = (intent: Intent): boolean =>
   intent.remoteId !== NO_REMOTE &&
   intent.attempted === undefined &&
@@ -174,7 +174,7 @@ export const isNothing = (intent: Intent): boolean =>
   intent.parent === intent.baseParent &&
   intent.name === intent.baseName;
 
-/** It was only moved here, and nothing that is new here lies in it: without it at the server there is nothing left of it. */
+/** The item was only moved here and has nothing new in it: once it is deleted at the server, nothing of it is left. */
 export const hasNothingOfItsOwn = (intent: Intent, intents: Intents): boolean =>
   intent.remoteId !== NO_REMOTE &&
   !intent.deleted &&
@@ -183,7 +183,7 @@ export const hasNothingOfItsOwn = (intent: Intent, intents: Intents): boolean =>
   intent.contentItem === NO_REMOTE &&
   intents.childrenOf(intent.inode).length === 0;
 
-/** Whether the row says all of this already: file times move in steps, so a change may only have been possible. */
+/** Whether the row records this state already: file times advance in steps, so the change may not be a real one. */
 export function isNoted(
   known: Intent,
   seen: { readonly size: number; readonly mtimeMs: number },
@@ -195,14 +195,16 @@ export function isNoted(
   return isSame && isAtRest && known.gaps === undefined && known.volatile === place;
 }
 
-/** An intent in its place, others to write down with it, and inodes whose intents go. */
+/** An intent at its place, other intents to write with it, and inodes whose intents are dropped. */
 export interface PlacedIntent {
   readonly intent: Intent;
   readonly others: readonly Intent[];
   readonly drop: readonly Inode[];
 }
 
-/** A new name at a place from which somebody went, not yet told to the server: it becomes the same document. */
+/**
+ * If a new file takes a place that another file left, which the server does not know yet, it becomes the same document.
+ */
 export function claimPlace(intents: Intents, intent: Intent, now: number): PlacedIntent {
   const left = intent.folder ? undefined : intents.leftFrom(intent.parent, intent.name);
   const free = left && !left.folder && left.attemptAt === 0 && left.inode !== intent.inode && !mayBeThere(intent);

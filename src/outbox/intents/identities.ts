@@ -5,15 +5,15 @@ import type { Binding, Numbers } from '../../mirror/database/numbers.js';
 import type { View } from '../../mirror/database/view.js';
 import { type Intent, NO_INODE, NO_REMOTE } from './intent.js';
 
-/** Tables of `outbox.db` that refer to items by the numbers of the mirror. */
+/** Tables of `outbox.db` that refer to items by the mirror's inodes. */
 const REFERRING = ['attributes', 'checkouts', 'pins'];
 
 const GENERATION = 'mirror.generation';
 const SEEN = 'mirror.seen';
 
 /**
- * For which items of the server the numbers stand by which `outbox.db` refers to them. The mirror gives the numbers, and it
- * can be lost, or put back as it was earlier: then it gets them from here again.
+ * Maps the inodes in `outbox.db` to the server items for which they stand. The mirror assigns the inodes, but it can be
+ * lost or restored to an earlier state: then it gets them back from here.
  */
 export class Identities {
   readonly #db: Database;
@@ -42,7 +42,7 @@ export class Identities {
     for (const { inode, remote_id } of rows.iterate()) this.#index(asInode(inode), remote_id as RemoteId);
   }
 
-  /** The item for which a number stood when it was last written down. */
+  /** The server item for which an inode stood when it was last recorded. */
   remoteOf(inode: Inode): RemoteId | undefined {
     return this.#byInode.get(inode);
   }
@@ -51,7 +51,7 @@ export class Identities {
     return [...this.#byInode].map(([inode, remoteId]) => ({ inode, remoteId }));
   }
 
-  /** What is to be written down with these, since they refer to it: only what is not yet. */
+  /** The bindings of these inodes that are not recorded yet, to be written with the rows that refer to them. */
   fresh(inodes: Iterable<Inode | undefined>): Binding[] {
     const found = new Map<Inode, Binding>();
     for (const inode of inodes) {
@@ -62,7 +62,7 @@ export class Identities {
     return [...found.values()];
   }
 
-  /** Inside of a transaction; `noted` afterwards. */
+  /** Runs inside a transaction; `noted` follows the commit. */
   write(bindings: readonly Binding[]): void {
     for (const { inode, remoteId } of bindings) this.#put.run(inode, remoteId);
     if (bindings.length > 0) this.#setMeta.run(SEEN, this.#view.number('inode.next') ?? 0);
@@ -72,7 +72,7 @@ export class Identities {
     for (const { inode, remoteId } of bindings) this.#index(inode, remoteId);
   }
 
-  /** These items are to get other numbers. */
+  /** Removes bindings whose items are to get other inodes. */
   forget(bindings: readonly Binding[]): void {
     for (const { inode, remoteId } of bindings) {
       if (this.#byInode.get(inode) !== remoteId) continue;
@@ -82,17 +82,17 @@ export class Identities {
     }
   }
 
-  /** Whether the mirror is the one by whose numbers all of this was written down, or has gone on from there. */
+  /** Whether the mirror is the one whose inodes were recorded, or a later state of it. */
   isOf({ generation, next }: Numbers): boolean {
     return this.#meta.get(GENERATION) === generation && next >= (this.#meta.get(SEEN) ?? 0);
   }
 
-  /** Whether it was ever written down of which mirror the numbers are. */
+  /** Whether it was ever recorded to which mirror the inodes belong. */
   get isKnown(): boolean {
     return this.#meta.get(GENERATION) !== undefined;
   }
 
-  /** From now on the numbers are those of this mirror. */
+  /** Records that the inodes are now those of this mirror. */
   agree({ generation, next }: Numbers): void {
     this.#db.transaction(() => {
       this.#setMeta.run(GENERATION, generation);
@@ -100,7 +100,7 @@ export class Identities {
     })();
   }
 
-  /** Every number that is referred to. */
+  /** Every inode that is referred to. */
   referred(intents: Iterable<Intent>): Set<Inode> {
     const found = new Set<Inode>([...intents].flatMap(refersTo));
     for (const table of REFERRING)
@@ -119,7 +119,7 @@ export class Identities {
   }
 }
 
-/** Numbers by which an intent refers to items of the server. */
+/** Inodes by which an intent refers to server items. */
 export const refersTo = ({ inode, remoteId, parent, baseParent, attempted }: Intent): Inode[] => [
   ...(remoteId === NO_REMOTE && isLocalInode(inode) ? [] : [inode]),
   parent,

@@ -2,13 +2,13 @@ import { asInode, type Inode, type RemoteId, type VersionId } from '../../base/i
 import type { Digests } from '../../procore/own-versions.js';
 
 /**
- * open: being written, not acknowledged yet · held: acknowledged, waits for the settle time or for the brake's release ·
- * waiting: may go up · uploading · failed: tried, will be tried again · refused: the server does not take it as it is, a
- * person must change it · local: stays on this machine.
+ * open: being written, not acknowledged yet · held: acknowledged, waits for the settle time or for a release from the
+ * delete guard · waiting: may be sent · uploading · failed: tried, will be tried again · refused: the server does not
+ * accept it as it is, a user must change it · local: stays on this machine.
  */
 export type IntentState = 'open' | 'held' | 'waiting' | 'uploading' | 'failed' | 'refused' | 'local';
 
-/** What of a staging file is not there yet, and comes from a version of the server. */
+/** The ranges of a staging file that are not downloaded yet, and the version they come from. */
 export interface Gaps {
   readonly item: RemoteId;
   readonly version: VersionId;
@@ -18,22 +18,28 @@ export interface Gaps {
   readonly missing: readonly number[];
 }
 
-/** What a call that changes something was to bring about. Until its outcome is known the server may have it or not. */
+/**
+ * The target state of a call that changes something. Until the outcome is known, the server may have carried it out or
+ * not.
+ */
 export interface Attempt {
   /** Where the item was to be. */
   readonly parent: Inode;
   readonly name: string;
   /** Bytes. */
   readonly size: number;
-  /** The upload that was to be its content; undefined: the content was to stay. */
+  /** The upload that was to become its content; undefined: the content was to stay. */
   readonly upload: string | undefined;
-  /** What that content is. Older programs did not write it down. */
+  /** Digests of that content. Older program versions did not record them. */
   readonly digests?: Digests | undefined;
-  /** The item was to be deleted: server time of the look before, seconds. */
+  /** Of a deletion: server time of the lookup before it, seconds. */
   readonly removal?: number;
 }
 
-/** Why an item here differs from what the server said last, and from what it started. One an item, replaced on change. */
+/**
+ * The difference between an item here and the server's last known state, and the state from which it started. One per
+ * item, replaced on change.
+ */
 export interface Intent {
   readonly inode: Inode;
   /** 0: not at the server. */
@@ -59,50 +65,53 @@ export interface Intent {
   readonly mtime: number;
   readonly mode: number | undefined;
   readonly flushed: boolean;
-  /** When the staging file had changed last as it was acknowledged, milliseconds by its own time stamp; 0: not known. */
+  /** The staging file's mtime when its content was acknowledged, milliseconds; 0: not known. */
   readonly stagedAt: number;
   readonly state: IntentState;
   readonly reason: string | undefined;
-  /** Milliseconds since the epoch, this machine's clock; so are the following. */
+  /** Milliseconds since the epoch by this machine's clock; so is `since`. */
   readonly changedAt: number;
   readonly since: number;
   readonly attempts: number;
-  /** When the last call that changes something began; no two begin at the same time. 0: none is in doubt. */
+  /** When the last call that changes something began; unique among calls. 0: no outcome is unknown. */
   readonly attemptAt: number;
-  /** Whatever people do to the item meanwhile, this goes along until one has looked; undefined: nothing is in doubt. */
+  /**
+   * What that call was to do. It stays with the item through local changes until a lookup; undefined: no outcome is
+   * unknown.
+   */
   readonly attempted: Attempt | undefined;
   readonly released: boolean;
   /** Local user and host. */
   readonly who: string;
   readonly upload: string | undefined;
-  /** Where the content was acknowledged while it was not on the platter yet; undefined: it is. */
+  /** Boot and disk at which the content was acknowledged without being on stable storage; undefined: it is there. */
   readonly volatile: string | undefined;
   readonly gaps: Gaps | undefined;
 }
 
-/** Why an intent is held that was being written when the daemon was killed. */
+/** Reason for holding an intent that was being written when the daemon was killed. */
 export const INTERRUPTED = 'it was being written when the daemon was killed; release or discard it';
 
-/** Why an intent is held whose bytes were not on the platter when the machine went down. */
+/** Reason for holding an intent whose bytes were not on stable storage when the machine went down. */
 export const UNSURE = 'the machine went down before its bytes were on the disk; look at it, then release or discard it';
 
-/** Why an intent is held whose content a program could not write to the end. */
+/** Reason for holding an intent whose content a program could not write to the end. */
 export const INCOMPLETE =
   'a write to it failed or the disk was full, so it may be incomplete; write it anew, release or discard it';
 
-/** Why an intent is held of which nobody knows where it belongs. */
+/** Reason for holding an intent whose folder is not known. */
 export const UNPLACED =
   'its folder is not known any more, since the mirror was lost; discard it, which keeps its bytes';
 
 const FOR_A_PERSON: readonly (string | undefined)[] = [INTERRUPTED, UNSURE, INCOMPLETE, UNPLACED];
 
-/** Only a person can say whether this may go up. */
+/** Only a user can decide whether this may be sent. */
 export const needsPerson = (intent: Intent): boolean => !intent.released && FOR_A_PERSON.includes(intent.reason);
 
-/** An attempt at it failed. */
+/** The last attempt failed. */
 export const hasFailed = ({ state }: Intent): boolean => state === 'failed' || state === 'refused';
 
-/** It stays on this machine, and what is made in it does too. */
+/** The item stays on this machine, and so do items created in it. */
 export const isLocal = (intent: Intent | undefined): boolean => intent?.state === 'local';
 
 export const NO_REMOTE = 0 as RemoteId;

@@ -12,28 +12,31 @@ import { Identities, refersTo } from './identities.js';
 import { type Intent, type IntentRow, intentFromRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
 import { outboxOptions } from './schema.js';
 
-/** Times and modes that were set here for one content version (0: a folder). */
+/** Times and mode set here for one content version (0: a folder). */
 export interface LocalAttributes {
   readonly versionId: VersionId;
   readonly mtime: number | undefined;
   readonly mode: number | undefined;
 }
 
-/** Inodes are reserved so many at a time: what a crash leaves unused is never given. */
+/** Number of inodes reserved at a time. Inodes that a crash leaves unused are never assigned. */
 const INODE_BLOCK = 256;
-/** Keys in `meta`: up to where inodes of the two ranges are reserved. */
+/** Keys in `meta`: the ends of the reserved inodes of the two ranges. */
 const RESERVED = ['next-local', 'next-inode'];
-/** Pages of the log between checkpoints, each of which waits for the platter: 16 MiB. */
+/** WAL pages between checkpoints: 16 MiB. Each checkpoint waits for stable storage. */
 const CHECKPOINT_PAGES = 4096;
 
 const COLUMNS: readonly (keyof IntentRow)[] = Object.keys(toRow({} as Intent)) as (keyof IntentRow)[];
 
-/** `outbox.db`, and all of it in memory: what waits to go up is little next to the project. */
+/** `outbox.db`, also held in memory as a whole: pending intents are few compared with the project. */
 export class Intents {
-  /** Other tables of `outbox.db` are kept beside the intents; closed with them. */
+  /** The connection to `outbox.db`, for its other tables too. Closed together with the intents. */
   readonly database: Database;
   readonly identities: Identities;
-  /** `kept`: what was to go at the server and is not, or not for what is known here. */
+  /**
+   * `kept`: server items whose deletion intent was dropped and that no other intent concerns. They show again unless
+   * the mirror knows them as deleted.
+   */
   readonly events = new EventEmitter<{ kept: [ids: readonly RemoteId[]] }>();
   readonly #db: Database;
   readonly #ballast: DiskReserve;
@@ -47,27 +50,27 @@ export class Intents {
   readonly #byInode = new Map<Inode, Intent>();
   readonly #byRemote = new Map<RemoteId, Inode>();
   #ignoresCase = false;
-  /** Present children that the intents put into a folder, by name; where case is ignored, without it. */
+  /** Children that intents place in a folder and do not delete, by name; by case-folded name where case is ignored. */
   readonly #children = new Map<Inode, Map<string, Inode>>();
-  /** `parent/name` at the server → who is or may be there, and is elsewhere or gone here. */
+  /** `parent/name` at the server → the item that is or may be there at the server, and is elsewhere or deleted here. */
   readonly #left = new Map<string, Inode>();
-  /** Items based in a folder at the server, by the folder's inode. */
+  /** Items whose `baseParent` is this folder, by the folder's inode. */
   readonly #basedIn = new Map<Inode, Set<Inode>>();
-  /** Items that a call may have put into a folder at the server, by the folder's inode. */
+  /** Items that a call with unknown outcome may have put into a folder at the server, by the folder's inode. */
   readonly #attemptedIn = new Map<Inode, Set<Inode>>();
-  /** New items that a call may have made already, by `creationPlace`. */
+  /** New items that a call with unknown outcome may have created, by `creationPlace`. */
   readonly #creations = new Map<string, Set<Inode>>();
-  /** Who is in doubt, by the time of the attempt. */
+  /** Intents whose last call has no known outcome, by `attemptAt`. */
   readonly #byAttempt = new Map<number, Inode>();
   /** Intents whose content still comes from a file at the server, by that file. */
   readonly #byContent = new Map<RemoteId, Set<Inode>>();
   readonly #touched = new Set<Inode>();
   readonly #attributes = new Map<Inode, LocalAttributes>();
-  /** Shown and indexed, but not written down yet. */
+  /** Intents that are shown and indexed but not in the database yet. */
   readonly #unwritten = new Map<Inode, Intent>();
   #nextInode: number;
   #reservedTo: number;
-  /** The first one that is free of the second range. */
+  /** The first free inode of the second range. */
   readonly #beyond: number;
 
   /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
@@ -105,7 +108,7 @@ export class Intents {
         mode: row.mode ?? undefined,
       });
     const reserved = this.#db.prepare<[string], number>('SELECT value FROM meta WHERE key = ?').pluck();
-    // What an older copy of this file does not know of, the mirror may.
+    // If `outbox.db` is an older copy, the mirror may know of later inodes.
     const [first, second] = LOCAL_INODES.map(({ from, to }, n) =>
       Math.max(reserved.get(RESERVED[n]!) ?? 0, view.lastInode(to) + 1, from),
     );
@@ -117,7 +120,7 @@ export class Intents {
     return this.#byInode.size;
   }
 
-  /** Nobody changed anything here, times and modes included. */
+  /** No local change exists, not even of times or modes. */
   get isEmpty(): boolean {
     return this.#byInode.size === 0 && this.#attributes.size === 0;
   }
@@ -142,7 +145,7 @@ export class Intents {
     return inode === undefined ? undefined : this.#byInode.get(inode);
   }
 
-  /** From now on a name of another case is the same name. */
+  /** From now on, names that differ only in case are the same name. */
   ignoreCase(): void {
     if (this.#ignoresCase) return;
     this.#ignoresCase = true;
@@ -152,14 +155,14 @@ export class Intents {
     for (const intent of all) this.#indexPlaces(intent);
   }
 
-  /** What the intents put into a folder, by inode. */
+  /** The children that intents place in a folder, ordered by inode. */
   childrenOf(parent: Inode): Intent[] {
     const inodes = this.#children.get(parent);
     if (!inodes) return [];
     return [...inodes.values()].map((inode) => this.#byInode.get(inode)!).sort((a, b) => a.inode - b.inode);
   }
 
-  /** Who is or may be at this place at the server, and is elsewhere or gone here. */
+  /** The item that is or may be at this place at the server, and is elsewhere or deleted here. */
   leftFrom(parent: Inode, name: string): Intent | undefined {
     const inode = this.#left.get(this.#key(`${parent}/${name}`));
     return inode === undefined ? undefined : this.#byInode.get(inode);
@@ -170,7 +173,7 @@ export class Intents {
     return [...(this.#basedIn.get(folder) ?? [])].map((inode) => this.#byInode.get(inode)!);
   }
 
-  /** One that a call without an outcome yet may have put into this folder. */
+  /** An item that a call with unknown outcome may have put into this folder. */
   attemptedIn(folder: Inode): Intent | undefined {
     return this.attemptedInAll(folder)[0];
   }
@@ -183,15 +186,15 @@ export class Intents {
     return this.#creations.size > 0;
   }
 
-  /** New items that a call without an outcome yet may have made in this folder under this name of the server. */
+  /** New items that a call with unknown outcome may have created in this folder under this server name. */
   creationsInDoubt(parent: Inode, remoteName: string): Intent[] {
     const inodes = this.#creations.get(placeOfCreation(parent, remoteName)) ?? [];
     return [...inodes].map((inode) => this.#byInode.get(inode)!);
   }
 
   /**
-   * A time, in milliseconds, by which no attempt is known: this one or the first after it. The clock may have been set back
-   * since those that a process before this one has left.
+   * The first time at or after `time`, in milliseconds, that no attempt uses. If the clock was set back, an earlier
+   * process may have left attempts with later times.
    */
   attemptFrom(time: number): number {
     let at = time;
@@ -199,18 +202,18 @@ export class Intents {
     return at;
   }
 
-  /** Whose intent the outcome of this attempt concerns now; it may have gone over to another item's. */
+  /** The intent that the outcome of this attempt concerns now. The attempt may have passed to another item's intent. */
   ofAttempt(attemptAt: number): Intent | undefined {
     const inode = this.#byAttempt.get(attemptAt);
     return inode === undefined ? undefined : this.#byInode.get(inode);
   }
 
-  /** Others whose content still comes, all or in part, from this file at the server. */
+  /** Other items whose content still comes, all or in part, from this file at the server. */
   takingContentOf(id: RemoteId): Intent[] {
     return [...(this.#byContent.get(id) ?? [])].map((inode) => this.#byInode.get(inode)!);
   }
 
-  /** Something about the item's intent, or about who has it open, is different now. */
+  /** Marks an item whose intent or open handles have changed. */
   touch(inode: Inode): void {
     this.#touched.add(inode);
   }
@@ -219,14 +222,14 @@ export class Intents {
     for (const inode of this.#byInode.keys()) this.#touched.add(inode);
   }
 
-  /** Whose intents may have changed or gone since the last time. */
+  /** Inodes whose intents may have changed or gone since the last call. */
   takeTouched(): Inode[] {
     const touched = [...this.#touched];
     this.#touched.clear();
     return touched;
   }
 
-  /** A new inode for an item that is made here. Never given twice. */
+  /** A new inode for an item created here. No inode is assigned twice. */
   newInode(): Inode {
     if (this.#nextInode === this.#reservedTo) {
       if (!isLocalInode(this.#nextInode)) this.#nextInode = this.#reservedTo = this.#beyond;
@@ -237,13 +240,15 @@ export class Intents {
     return asInode(this.#nextInode++);
   }
 
-  /** Writes intents down and drops others, in one transaction. Survives a crash of the process when it returns. */
+  /**
+   * Writes intents and drops others in one transaction. When it returns, the change survives a crash of the process.
+   */
   change(put: readonly Intent[], drop: readonly Inode[] = []): void {
     const [first] = put;
     const isOne = put.length === 1 && drop.length === 0;
     const isFirst = isOne && this.#unwritten.size === (this.#unwritten.has(first!.inode) ? 1 : 0);
     const referred = [...put, ...this.#unwritten.values()].flatMap(refersTo);
-    // What has just been made at the server goes, and what is in it refers to it.
+    // A dropped intent may be of a folder just created at the server, to which the intents in it refer.
     const fresh = this.identities.fresh([...referred, ...drop]);
     const isAlone = isFirst && fresh.length === 0;
     // A single statement is a transaction by itself, and a shorter one.
@@ -262,8 +267,8 @@ export class Intents {
   }
 
   /**
-   * As `change` for an intent that acknowledges nothing, such as that of a file being written: it is written down with
-   * the next change, or by `writeDown`, so that a small file costs one transaction and not two.
+   * As `change`, for an intent that acknowledges nothing, such as that of a file being written. It is written with the
+   * next change or by `writeDown`, so that a small file costs one transaction instead of two.
    */
   putSoon(intent: Intent): void {
     this.#unindex(intent.inode);
@@ -275,7 +280,7 @@ export class Intents {
     return this.#unwritten.size === 0;
   }
 
-  /** Writes down what `putSoon` was given. */
+  /** Writes the intents given to `putSoon`. */
   writeDown(): void {
     if (!this.isWritten) this.change([]);
   }
@@ -284,7 +289,7 @@ export class Intents {
     this.change([intent]);
   }
 
-  /** Another table is about to refer to an item by its number. */
+  /** Records the identity of an item before another table refers to its inode. */
   refersTo(inode: Inode): void {
     const fresh = this.identities.fresh([inode]);
     if (fresh.length === 0) return;
@@ -309,7 +314,7 @@ export class Intents {
     }
   }
 
-  /** Brings everything that was committed to the platter (a checkpoint syncs the log, SQLite "WAL mode", section 2.2). */
+  /** Puts everything committed on stable storage (a checkpoint syncs the WAL, SQLite "WAL mode", section 2.2). */
   sync(): void {
     this.writeDown();
     this.#db.pragma('synchronous = FULL');
@@ -344,7 +349,7 @@ export class Intents {
       if (!children) this.#children.set(intent.parent, (children = new Map()));
       const key = this.#key(intent.name);
       const other = children.get(key);
-      // Two that were made before case was ignored: each is found by its very name.
+      // Two names that differ only in case may be older than `ignoreCase`: each is found by its exact name.
       const isTwin = other !== undefined && other !== intent.inode && this.#byInode.get(other)?.name !== intent.name;
       children.set(isTwin ? twinKey(intent.name) : key, intent.inode);
     }
@@ -380,7 +385,7 @@ export class Intents {
   }
 }
 
-/** No name begins so. */
+/** No name begins with `/`. */
 const twinKey = (name: string): string => `/${name}`;
 
 function addTo<Key>(sets: Map<Key, Set<Inode>>, key: Key, inode: Inode): void {
@@ -394,7 +399,7 @@ function removeFrom<Key>(sets: Map<Key, Set<Inode>>, key: Key, inode: Inode): vo
   if (set?.delete(inode) && set.size === 0) sets.delete(key);
 }
 
-/** Files at the server, other than itself, that an item takes content from. */
+/** Files at the server, other than the item itself, from which the item takes content. */
 const contentFrom = ({ contentItem, gaps, remoteId }: Intent): RemoteId[] => [
   ...(contentItem === NO_REMOTE ? [] : [contentItem]),
   ...(gaps && gaps.item !== remoteId && gaps.item !== contentItem ? [gaps.item] : []),

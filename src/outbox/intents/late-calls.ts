@@ -5,20 +5,20 @@ import type { Item } from '../../mirror/database/view.js';
 import { type Digests, sizeOfDigests } from '../../procore/own-versions.js';
 import { cleanedName } from '../upload/cleaned-name.js';
 
-/** A call that brought nothing about as far as one could see, and that the server may finish yet. */
+/** A call without a visible effect that the server may still finish. */
 export interface LateCall {
   /** Milliseconds since the epoch by this machine's clock; no two are the same. */
   readonly at: number;
-  /** Id of the job that sent it, which looks itself, and again when it runs the next time; else `PEOPLE`. */
+  /** Id of the job that sent it, which checks for its effect itself, at its next run too; else `PEOPLE`. */
   readonly job: string;
-  /** The file that was to get a version, or the item that was to go; 0: a file was to be made. */
+  /** The file that was to get a version, or the item that was to be deleted; 0: a file was to be created. */
   readonly remoteId: RemoteId;
   readonly parentId: RemoteId;
-  /** Of the server. */
+  /** As at the server. */
   readonly name: string;
   /**
-   * What it makes comes after the version of this number, or of a file that was to be made, after the file of this id;
-   * 0: not known, or there was none.
+   * The call's result comes after the version with this number or, for a file to be created, after the file with this
+   * id; 0: unknown or none.
    */
   readonly baseNumber: number;
   readonly digests: Digests;
@@ -27,30 +27,32 @@ export interface LateCall {
 
 /** A deletion that was sent. */
 export interface LateRemoval {
-  /** Server time of the look before it, seconds. */
+  /** Server time of the lookup before the deletion, seconds. */
   readonly time: number;
-  /** What was seen of a file by who deleted it. */
+  /** The version of the file that the user who deleted it had seen. */
   readonly version: VersionId;
 }
 
-/** Whether this may be what a call has made: a version of this number, a file of this id. Earlier ones others have made. */
+/**
+ * Whether a version with this number, or a file with this id, may be the result of a call. Earlier ones are not ours.
+ */
 export const mayBeOf =
   (made: number) =>
   ({ baseNumber }: LateCall): boolean =>
     made > baseNumber;
 
-/** What goes up is what people changed here. */
+/** The `job` of calls that send users' changes. */
 export const PEOPLE = '';
 
-/** No version has it, so none that goes is the one that was to go. */
+/** An id that no version has, so that no deleted version is taken for the one that was to be deleted. */
 const UNWANTED = -1 as VersionId;
 
-/** How long a server may take to finish what it has answered with an error: milliseconds, more than an hour. */
+/** How long a server may take to finish a call that it answered with an error: milliseconds, more than an hour. */
 const LATEST_MS = 2 * 3_600_000;
-/** How long what a poll shows may take to be looked at, with all pauses in between: milliseconds. */
+/** How long the check of a poll's results may take, with all pauses: milliseconds. */
 const LOOKED_AT_MS = 15 * 60_000;
 
-/** Calls that may have an effect yet. Written down: the effect may come after a restart. */
+/** Calls that may still take effect. Recorded in the database, since the effect may come after a restart. */
 export class LateCalls {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -58,10 +60,10 @@ export class LateCalls {
   readonly #delete: Statement<[number]>;
   readonly #lastPoll: () => number | undefined;
   readonly #calls = new Map<number, LateCall>();
-  /** By `at`: when its time was found to be over, on the clock that never jumps, and the last poll before that. */
+  /** By `at`: the monotonic time at which the call was found overdue, and the last poll before that. */
   readonly #overdue = new Map<number, { readonly since: number; readonly poll: number | undefined }>();
 
-  /** @param lastPoll server time of the last poll that was taken in to its end */
+  /** @param lastPoll server time of the last poll that was processed to its end */
   constructor(database: Database, clock: Clock, lastPoll: () => number | undefined) {
     this.#database = database;
     this.#clock = clock;
@@ -101,7 +103,7 @@ export class LateCalls {
     return this.#calls.size;
   }
 
-  /** `at` is now, or what nobody else has. */
+  /** `at` is `since`, or the next time that no other call has. */
   add(call: Omit<LateCall, 'at'>, since = this.#clock.now()): LateCall {
     let at = Math.floor(since);
     while (this.#calls.has(at)) at++;
@@ -113,12 +115,12 @@ export class LateCalls {
     return added;
   }
 
-  /** A deletion without a reply. */
+  /** Records a deletion without a reply. */
   addRemoval({ remoteId, parentId, remoteName: name }: Item, removal: LateRemoval): void {
     this.add({ job: PEOPLE, remoteId, parentId, name, baseNumber: 0, digests: [], removal });
   }
 
-  /** Nobody wants these deletions of a file any more: whatever they take is to come back. */
+  /** Discards the deletions of a file: whatever they still delete is to be restored. */
   giveUpRemovals(id: RemoteId): void {
     for (const one of this.removals(id)) {
       this.forget(one);
@@ -126,40 +128,43 @@ export class LateCalls {
     }
   }
 
-  /** Files that were to be made at a place, by anybody, or by a job or `PEOPLE`. */
+  /** Calls that were to create a file at a place, by any sender, or by one job or `PEOPLE`. */
   creations(parentId: RemoteId, name: string, job?: string): LateCall[] {
     const isThere = (one: LateCall): boolean =>
       one.remoteId === 0 && one.parentId === parentId && cleanedName(one.name) === cleanedName(name);
     return this.#all().filter((one) => isThere(one) && (job === undefined || one.job === job));
   }
 
-  /** Versions that a job, or `PEOPLE`, were to make of a file: nobody else has seen what they are made from. */
+  /**
+   * Calls by a job, or by `PEOPLE`, that were to add a version to a file: nobody else has seen the version they are
+   * based on.
+   */
   versions(id: RemoteId, job: string): LateCall[] {
     return this.#all().filter((one) => one.remoteId === id && one.job === job && !one.removal);
   }
 
-  /** Versions that people were to make, of which the one that the file has now may be one. */
+  /** Calls by users that may have created the file's current version. */
   versionsLike({ remoteId, versionNumber, size }: Pick<Item, 'remoteId' | 'versionNumber' | 'size'>): LateCall[] {
     const calls = this.versions(remoteId, PEOPLE).filter(mayBeOf(versionNumber));
     return calls.filter(({ digests }) => sizeOfDigests(digests) === size);
   }
 
-  /** All versions that a job was to make. */
+  /** All calls of a job that were to add a version. */
   ofJob(job: string): LateCall[] {
     return this.#all().filter((one) => one.remoteId !== 0 && one.job === job && !one.removal);
   }
 
-  /** Deletions of an item, each call by itself. */
+  /** Deletions of an item, one entry per call. */
   removals(id: RemoteId): LateCall[] {
     return this.#all().filter((one) => one.remoteId === id && one.removal);
   }
 
-  /** The oldest first. */
+  /** Oldest first. */
   all(): LateCall[] {
     return this.#all();
   }
 
-  /** A later call has made what counts now: what these may make yet comes after that. */
+  /** A later call has created the current state: what these calls still create comes after that. */
   passed(calls: readonly LateCall[], after: number): void {
     for (const one of calls) {
       this.#calls.delete(one.at);
@@ -167,7 +172,7 @@ export class LateCalls {
     }
   }
 
-  /** As `passed`: this file was made where people's calls were to make one. */
+  /** As `passed`: this file was created where users' calls were to create one. */
   passedBy({ id, parentId, name }: { id: RemoteId; parentId: RemoteId; name: string }): void {
     this.passed(this.creations(parentId, name, PEOPLE), id);
   }
@@ -183,9 +188,12 @@ export class LateCalls {
     return [...this.#calls.values()];
   }
 
-  /** Its time is over, and what a poll has shown since was looked at: this machine may have been asleep in between. */
+  /**
+   * The call's time is over, and the results of a later poll have been checked: this machine may have been asleep in
+   * between.
+   */
   #isOver({ at }: LateCall): boolean {
-    // A clock that was set in between proves nothing: what seems to come from the future is kept.
+    // The clock may have been set in between: a call that seems to lie in the future is kept.
     if (this.#clock.now() - at <= LATEST_MS) return false;
     const [poll, now] = [this.#lastPoll(), this.#clock.monotonic()];
     const overdue = this.#overdue.get(at) ?? { since: now, poll };

@@ -4,9 +4,9 @@ import { openDatabase } from '../../database/open.js';
 import { outboxOptions } from './schema.js';
 
 /**
- * What waits in the outbox of a project that no process owns; the caller holds the project's lock.
- * `since`: milliseconds since the epoch, of the oldest. `braked`: so many deletions and overwrites are held, as they were many
- * at once. `pins`: items whose content is to be kept here.
+ * The pending changes in the outbox of a project that no process owns. The caller holds the project's lock. `since`: of
+ * the oldest change, milliseconds since the epoch. `braked`: number of deletions and overwrites that the delete guard
+ * holds. `pins`: number of items whose content is to be kept on disk.
  */
 export function leftInOutbox(folder: string): {
   readonly count: number;
@@ -28,7 +28,7 @@ export function leftInOutbox(folder: string): {
       'SELECT count(*) FROM intents WHERE released = 0 AND (deleted = 1 OR (dirty = 1 AND base_version <> 0))',
     );
     const braked = isOn ? (held.pluck().get() ?? 0) : 0;
-    // One that an older program made has no such table yet.
+    // An outbox that an older program version made has no such table yet.
     const hasPins = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'pins'").get() !== undefined;
     const pins = hasPins ? (db.prepare<[], number>('SELECT count(*) FROM pins').pluck().get() ?? 0) : 0;
     return { count: row?.count ?? 0, since: row?.since ?? undefined, braked, pins };

@@ -5,8 +5,8 @@ import { type Intent, NO_REMOTE } from './intent.js';
 import type { Intents } from './intents.js';
 
 /**
- * What waits in a folder, or comes from it, once the folder has another number. Of two of one name one gets another name:
- * the one that the server does not have.
+ * Moves the intents in a folder, and of items from it, to the folder's new inode. Of two with the same name, the one
+ * that the server does not have gets another name.
  */
 export function rehomed(
   intents: Intents,

@@ -10,8 +10,9 @@ import { attemptOf } from './attempt.js';
 import { type Intent, isLocal, NO_REMOTE, UNPLACED } from './intent.js';
 
 /**
- * Before anything is done with them: the numbers in `outbox.db` are those of this mirror. One that was lost, or is older or
- * newer than what was written down, gives the items the numbers that they had; what cannot be placed is held for a person.
+ * Makes the inodes in `outbox.db` those of this mirror, before anything else uses them. A mirror that was lost, or is
+ * older or newer than what was recorded, gives the items their recorded inodes again. An intent that cannot be placed
+ * is held for a user.
  */
 export async function renumber(
   outbox: Pick<Outbox, 'intents' | 'tree' | 'clock'>,
@@ -33,7 +34,7 @@ export async function renumber(
     );
     await store.bind(identities.all(), freed, above);
   } else {
-    // An older program wrote down the numbers only: as far as this mirror has them, they are its own.
+    // An older program version recorded the inodes only: those that this mirror has are taken as its own.
     await store.bind([], freed, above);
     for (const inode of referred) intents.refersTo(inode);
     intents.change(unplaced(outbox));
@@ -42,8 +43,8 @@ export async function renumber(
 }
 
 /**
- * Numbers of intents under which the mirror has something else that shows: it is newer than the outbox. What an intent was
- * to make there may be this very item: one looks before it is made again.
+ * Inodes of intents under which the mirror shows another item, since it is newer than the outbox. If the intent was to
+ * create an item, it may be this very item: a lookup precedes another creation.
  */
 function clashes({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Binding[] {
   const freed: Binding[] = [];
@@ -63,27 +64,27 @@ function clashes({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Binding[]
 }
 
 /**
- * Of items that no change here speaks for any more, and so show again, those whose number has gone to what took their
- * place here: these are to get others.
+ * Items that no intent concerns any more and that therefore show again, but whose inode has passed to the item that
+ * took their place here: they are to get another inode.
  */
 export function displaced(ids: readonly RemoteId[], { intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Binding[] {
   return ids.flatMap((remoteId) => {
     const item = tree.view.byRemoteId(remoteId);
     const other = item && intents.get(item.inode);
-    // What has just been made gets its remote id a moment after the mirror has it.
+    // The intent of an item just created gets its remote id a moment after the mirror.
     if (!other || (other.remoteId === NO_REMOTE && other.attempted)) return [];
     return hiddenBy(other, { intents, tree }) ? [{ inode: item.inode, remoteId }] : [];
   });
 }
 
-/** What shows at the server under the number of an intent, and no intent speaks for. */
+/** The server item that shows under the inode of an intent and has no intent of its own. */
 function hiddenBy({ inode, remoteId }: Intent, { intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Item | undefined {
   const item = tree.view.item(inode);
   const isShown = item !== undefined && (item.flags & HIDDEN) === 0;
   return isShown && item.remoteId !== remoteId && !intents.ofRemote(item.remoteId) ? item : undefined;
 }
 
-/** Changes in folders that nobody knows any more. */
+/** Changes in folders that are not known any more. */
 const unplaced = ({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Intent[] =>
   [...intents.all()]
     .filter(({ parent, deleted }) => {

@@ -1,8 +1,8 @@
 import type { DatabaseOptions } from '../../database/open.js';
 
 /**
- * What people did here and the server has not confirmed. Unlike the mirror it exists nowhere else.
- * Times are milliseconds since the epoch by this machine's clock.
+ * Local changes that the server has not confirmed. Unlike the mirror, they exist nowhere else. Times are milliseconds
+ * since the epoch by this machine's clock.
  */
 const migrations: readonly string[] = [
   `
@@ -142,7 +142,7 @@ const migrations: readonly string[] = [
   `,
 ];
 
-/** NORMAL: a commit survives a crash of the process; `Intents.sync` brings it to the platter as well. */
+/** NORMAL: a commit survives a crash of the process. `Intents.sync` puts it on stable storage as well. */
 export const outboxOptions: DatabaseOptions = {
   migrations,
   synchronous: 'NORMAL',

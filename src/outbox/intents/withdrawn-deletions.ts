@@ -17,7 +17,7 @@ export interface WithdrawnDeletionsOptions {
   readonly clock: Clock;
 }
 
-/** A deletion that was not carried out, as `uploads` tells of it for a day. */
+/** A deletion that was not carried out, as `uploads` lists it for a day. */
 export interface KeptItem {
   readonly inode: Inode;
   readonly path: string;
@@ -29,10 +29,10 @@ export interface KeptItem {
 export const NEWER_VERSION = 'somebody else saved a newer version meanwhile: it was not deleted';
 export const SOMETHING_NEW = 'somebody else put or changed something in it meanwhile: it was not deleted';
 
-/** Milliseconds for which `uploads` tells of it. */
+/** Milliseconds for which `uploads` lists a deletion that was not carried out. */
 const SHOWN_MS = 24 * 3_600_000;
 
-/** Deletions that cannot be, since the server has something that whoever deleted the item had not seen. */
+/** Deletions that are not carried out, since the server has something that the deleting user had not seen. */
 export class WithdrawnDeletions {
   readonly #options: WithdrawnDeletionsOptions;
   readonly #put: Statement<[number, number, string, string, number]>;
@@ -46,19 +46,19 @@ export class WithdrawnDeletions {
     this.#forget = db.prepare('DELETE FROM kept WHERE remote_id = ? OR at <= ?');
   }
 
-  /** Of the last day. */
+  /** The deletions of the last day that were not carried out. */
   list(): readonly KeptItem[] {
     return this.#all.all(this.#options.clock.now() - SHOWN_MS);
   }
 
-  /** It is deleted now. */
+  /** The item is deleted now. */
   forget(id: RemoteId): void {
     this.#forget.run(id, this.#options.clock.now() - SHOWN_MS);
   }
 
   /**
-   * What was to go shows again, with the folders that it is in. What took its place meanwhile stands beside it. Returns
-   * what that changed in the tree.
+   * Withdraws deletions: the items show again, with the folders that they are in. An item that took the place of one
+   * meanwhile gets a name beside it. Returns the resulting changes in the tree.
    */
   keep(deletions: readonly Intent[]): Change[] {
     const { intents, tree, log, clock } = this.#options;
@@ -87,7 +87,7 @@ export class WithdrawnDeletions {
     return changes;
   }
 
-  /** Another item of the server that is on its way to the place: it gets a name of its own. */
+  /** If another server item is to move to this place: the intent that gives it a conflict name instead. */
   #asideFor(item: Item | undefined, deletion: Inode): { readonly intent: Intent; readonly change: Change } | undefined {
     const { intents, tree, clock, log } = this.#options;
     const folder = item && tree.view.parent(item);

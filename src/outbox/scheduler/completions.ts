@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.js';
 
-/** Lets somebody wait for the next thing that is done, whatever it is. */
+/** Lets callers wait for the end of the next send, whichever it is. */
 export class Completions {
   readonly #clock: Clock;
   readonly #waiting = new Set<() => void>();
@@ -9,12 +9,12 @@ export class Completions {
     this.#clock = clock;
   }
 
-  /** Something is done. */
+  /** A send has ended. */
   tell(): void {
     for (const end of [...this.#waiting]) end();
   }
 
-  /** Resolves when something is done, after so many milliseconds, or when aborted. */
+  /** Resolves when a send ends, after `longest` milliseconds, or when aborted. */
   async next(longest: number, signal: AbortSignal): Promise<void> {
     const woken = new AbortController();
     const end = (): void => woken.abort();

@@ -2,8 +2,8 @@ import type { Log } from '../../base/log.js';
 import type { Database, Statement } from '../../database/open.js';
 
 /**
- * What the brake must know after a new start, however the daemon ended. A disk that takes nothing stops nobody: what is
- * under way counts as before until the daemon ends.
+ * The state of the delete guard that must survive a restart, however the daemon ended. A failed write is only logged:
+ * the state in memory counts until the daemon ends.
  */
 export class DeleteGuardRecord {
   readonly #database: Database;
@@ -37,7 +37,7 @@ export class DeleteGuardRecord {
       .all();
   }
 
-  /** @param forgetBefore what was longer ago does not count any more */
+  /** @param forgetBefore entries before this time do not count any more */
   add(at: number, files: number, forgetBefore: number): void {
     this.#tryTo(() => {
       this.#forget.run(forgetBefore);

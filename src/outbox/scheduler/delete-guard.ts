@@ -2,7 +2,7 @@ import type { Inode } from '../../base/ids.js';
 import { type Intent, NO_REMOTE, NO_VERSION } from '../intents/intent.js';
 import type { DeleteGuardRecord } from './delete-guard-record.js';
 
-/** Deletions and overwrites are counted over so many milliseconds. */
+/** Milliseconds over which deletions and overwrites are counted. */
 const WINDOW = 10 * 60_000;
 
 export const DELETE_GUARD_REASON = 'many deletions or overwrites at once: release or discard them';
@@ -12,18 +12,18 @@ export const takesAway = (intent: Intent): boolean =>
   intent.remoteId !== NO_REMOTE &&
   ((intent.deleted && !intent.folder) || (!intent.deleted && intent.dirty && intent.baseVersion !== NO_VERSION));
 
-/** What the brake holds: also a folder, since its deletion takes everything in it along. */
+/** Whether the delete guard may hold the intent; also a folder's, since its deletion includes everything in it. */
 export const isGuarded = (intent: Intent): boolean => !intent.released && (intent.deleted || takesAway(intent));
 
 /**
- * Holds mass deletion: a wrong `rm -rf`, a wrong rsync or ransomware must not empty a project. Files count one by one,
- * also in a folder that is removed whole; what a person released does not count. A new start forgets nothing of it.
+ * Holds mass deletion: a wrong `rm -rf`, a wrong rsync or ransomware must not empty a project. Each file counts, also
+ * in a folder that is deleted as a whole. Changes that a user released do not count. The state survives a restart.
  */
 export class DeleteGuard {
   readonly #limit: number;
   readonly #record: DeleteGuardRecord;
   readonly #taking = new Set<Inode>();
-  /** Times at which something was sent, each with how much was, oldest first. */
+  /** Times at which deletions and overwrites were sent, with their number, oldest first. */
   readonly #sent: { readonly at: number; readonly count: number }[];
   #sentCount: number;
   #isOn: boolean;
@@ -37,7 +37,7 @@ export class DeleteGuard {
     this.#sentCount = this.#sent.reduce((sum, { count }) => sum + count, 0);
   }
 
-  /** These were sent. */
+  /** These intents were sent. */
   passed(intents: readonly Intent[], now: number): void {
     const count = intents.filter((intent) => takesAway(intent) && !intent.released).length;
     if (count === 0) return;
@@ -46,15 +46,15 @@ export class DeleteGuard {
     this.#record.add(now, count, now - WINDOW);
   }
 
-  /** What an item's intent is now. */
+  /** Notes the present intent of an item. */
   lookAt(inode: Inode, intent: Intent | undefined): void {
     if (intent && takesAway(intent) && !intent.released) this.#taking.add(inode);
     else this.#taking.delete(inode);
   }
 
   /**
-   * Whether what waits must be held, together with what went in the last ten minutes. Once on it stays so until nothing
-   * is held any more: whoever releases or discards some of it has said nothing about the rest.
+   * Whether pending deletions and overwrites must be held, counted together with those of the last ten minutes. Once
+   * on, it stays on until none is held: a user who releases or discards some has said nothing about the rest.
    */
   isOn(now: number): boolean {
     while (this.#sent.length > 0 && this.#sent[0]!.at < now - WINDOW) this.#sentCount -= this.#sent.shift()!.count;

@@ -5,15 +5,15 @@ import type { Item, View } from '../../mirror/database/view.js';
 import { type Intent, isLocal, NO_REMOTE } from '../intents/intent.js';
 import type { Outbox } from '../outbox.js';
 
-/** What must happen before an intent can go up. */
+/** What must happen before an intent can be sent. */
 export type SendingOrder =
   | { readonly kind: 'go' }
-  /** Nothing to send: its folder goes as a whole. */
+  /** Nothing to send: the deletion of its folder includes it. */
   | { readonly kind: 'covered'; readonly inode: Inode }
   | { readonly kind: 'after'; readonly inode: Inode | undefined }
-  /** Items wait for each other in a circle, as two that change places do: this one steps aside first. */
+  /** Items wait for each other in a cycle, as two that swap places do: this one is renamed out of the way first. */
   | { readonly kind: 'step-aside' }
-  /** A folder in which somebody else put something cannot be deleted whole. */
+  /** Another user has put something into the folder, so that it cannot be deleted as a whole. */
   | { readonly kind: 'keep-folder' };
 
 const GO: SendingOrder = { kind: 'go' };
@@ -21,13 +21,13 @@ const GO: SendingOrder = { kind: 'go' };
 /** Why an intent waits for another one. */
 type Wait = SendingOrder | { readonly kind: 'after'; readonly inode: Inode | undefined; readonly forPlace: true };
 
-/** Changes that wait for each other in a row: more is a circle. */
+/** Limit of a chain of changes that wait for each other: more is a cycle. */
 const LONGEST_CHAIN = 1000;
 
 /**
- * Parents before children, leavers before those who come to their place, content before the file it comes from goes; what
- * stays on this machine fetches its content when that file goes. Where changes wait for each other in a circle, one of
- * them that stands in another's place goes aside at the server.
+ * Parents precede children. An item that leaves a place precedes the one that takes it. An item that takes content from
+ * a file precedes the deletion of that file, but a local item does not: it downloads its content at that deletion. In a
+ * cycle, an item that occupies another's place is renamed out of the way at the server.
  */
 export function orderOf(intent: Intent, outbox: Outbox): SendingOrder {
   const order = waitOf(intent, outbox);
@@ -36,7 +36,7 @@ export function orderOf(intent: Intent, outbox: Outbox): SendingOrder {
 }
 
 function waitOf(intent: Intent, outbox: Outbox): Wait {
-  // First of all one looks what the server has.
+  // An attempt with unknown outcome is looked up first.
   if (intent.attempted) return GO;
   return intent.deleted ? waitOfDeletion(intent, outbox) : waitOfPlace(intent, outbox);
 }
@@ -53,10 +53,13 @@ function waitOfPlace(intent: Intent, outbox: Outbox): Wait {
 
 const flagsOf = ({ remoteId }: Intent, view: View): number => view.byRemoteId(remoteId)?.flags ?? 0;
 
-/** Others deleted it at the server: there it stands in nobody's place any more. */
+/** Another user deleted the item at the server, so that it occupies no place there any more. */
 const wasDeleted = (intent: Intent, view: View): boolean => (flagsOf(intent, view) & DELETED) !== 0;
 
-/** A folder that goes into one which is still below it at the server waits for who takes that one out. */
+/**
+ * If a folder moves into one that is still below it at the server: the intent that moves the latter out, to be sent
+ * first.
+ */
 function leaverOf(folder: Intent, { intents, tree: { view } }: Outbox): Intent | undefined {
   let leaver: Intent | undefined;
   let at: Inode | undefined = folder.parent;
@@ -74,7 +77,10 @@ function parentOf(inode: Inode, view: View): Inode | undefined {
   return item && view.parent(item)?.inode;
 }
 
-/** Whether those for whom it waits wait for its place at the server. Only what is there stands in a place. */
+/**
+ * Whether the intents it waits for wait in turn for its place at the server. Only an item at the server occupies a
+ * place.
+ */
 function standsInTheWay(intent: Intent, first: Wait, outbox: Outbox): boolean {
   if (intent.remoteId === NO_REMOTE) return false;
   const seen = new Set<Inode>();
@@ -98,13 +104,13 @@ function waitOfDeletion(intent: Intent, outbox: Outbox): Wait {
   return intent.folder ? waitOfFolderDeletion(intent, outbox) : GO;
 }
 
-/** Whatever was in the folder must have been deleted here, or have left it at the server already. */
+/** Everything in the folder must have been deleted here, or have left the folder at the server already. */
 function waitOfFolderDeletion(folder: Intent, outbox: Outbox): Wait {
   const { intents, tree } = outbox;
   const { view } = tree;
   const doubtful = intents.attemptedIn(folder.inode);
   if (doubtful) return { kind: 'after', inode: doubtful.inode };
-  // It may still be in the folder, and have other content than was seen.
+  // A deleted item may still be in the folder, with other content than was seen here.
   if (intents.basedIn(folder.inode).some((one) => one.deleted && isUnseen(one, view))) return { kind: 'keep-folder' };
   for (let after = 0; ; ) {
     const items = view.children(folder.remoteId, after, 256);
@@ -124,14 +130,17 @@ function waitOfFolderDeletion(folder: Intent, outbox: Outbox): Wait {
   }
 }
 
-/** It was there, and the server does not show it any more without having said that it was deleted. */
+/** The server no longer shows the item, but has not said that it was deleted. */
 const isUnseen = (intent: Intent, view: View): boolean => (flagsOf(intent, view) & (GONE | DELETED)) === GONE;
 
-/** Whether the server has other content of an item than the one that was seen by who deleted it. */
+/** Whether the server has other content of an item than the user who deleted it had seen. */
 export const isNewer = ({ isFile, versionId, versionNumber }: Item, deletion: Intent): boolean =>
   isFile && deletion.deleted && versionId !== deletion.baseVersion && versionNumber >= deletion.baseNumber;
 
-/** A local name may have been exempt when it was made; what is published must obey. */
+/**
+ * The naming rule that an intent breaks. A local name may have been exempt when it was created; a published one must
+ * obey.
+ */
 export function violation(intent: Intent, { tree, names }: Outbox): Failure | undefined {
   if (intent.name === intent.baseName) return undefined;
   const path = tree.pathOf(intent);
@@ -139,7 +148,7 @@ export function violation(intent: Intent, { tree, names }: Outbox): Failure | un
   return refusal && new Failure('name-refused', { name: path, why: refusal.words });
 }
 
-/** Deletions that a folder's deletion covers, the folder's own left out. */
+/** Deletions that a folder's deletion includes, without the folder's own. */
 export function coveredBy(folder: Intent, outbox: Outbox): Intent[] {
   const seen = new Set<Inode>([folder.inode]);
   const found: Intent[] = [];

@@ -8,7 +8,7 @@ import { orderOf } from './order.js';
 import type { Readiness } from './readiness.js';
 import type { Refusals } from './refusals.js';
 
-/** Changes that wait for each other in a row. */
+/** Limit of a chain of changes that wait for each other. */
 const LONGEST_ORDER = 1000;
 
 interface PendingChangesOptions {
@@ -19,7 +19,9 @@ interface PendingChangesOptions {
   readonly isUnderWay: (inode: Inode) => boolean;
 }
 
-/** Whether waiting helps: what may succeed is tried until it has, what waits for somebody's act is not. */
+/**
+ * Whether waiting helps: a caller waits for changes that may succeed, but not for changes that need a user's action.
+ */
 export class PendingChanges {
   readonly #options: PendingChangesOptions;
   #pausedUntil = 0;
@@ -29,12 +31,12 @@ export class PendingChanges {
     this.#options = options;
   }
 
-  /** Until then nothing begins, milliseconds since the epoch. */
+  /** No send begins before this time, milliseconds since the epoch. */
   get pausedUntil(): number {
     return this.#pausedUntil;
   }
 
-  /** Nothing begins for so many milliseconds. */
+  /** No send begins for so many milliseconds. */
   pause(ms: number, why: Consequence = {}): void {
     this.#pausedUntil = this.#options.outbox.clock.now() + ms;
     this.#pause = why;
@@ -44,14 +46,17 @@ export class PendingChanges {
     this.#pausedUntil = 0;
   }
 
-  /** Whether anything of what is left can still go for somebody who began to wait at this time of the clock that never jumps. */
+  /**
+   * Whether any of the remaining intents can still be sent for a caller that began to wait at `began` of the monotonic
+   * clock.
+   */
   areThere(left: readonly Intent[], began: number, isPatient: boolean): boolean {
     const isPaused = this.#pausedUntil > this.#options.outbox.clock.now();
     if (isPaused && (!isPatient || this.#pause.needsSomebody)) return false;
     return left.some((intent) => this.#canGo(intent, began));
   }
 
-  /** Whether nothing but the refusal in its folder keeps a change from going, milliseconds since the epoch. */
+  /** Whether only the refusal in its folder keeps a change from being sent at `now`, milliseconds since the epoch. */
   canTry(intent: Intent, now: number): boolean {
     const { outbox, readiness, attempts, isUnderWay } = this.#options;
     const at = isUnderWay(intent.inode) ? undefined : readiness.own(intent);
@@ -61,7 +66,10 @@ export class PendingChanges {
     return kind === 'go' || kind === 'step-aside';
   }
 
-  /** Why an item that somebody waits for does not go up: of it, or of a folder above it. What is refused is tried. */
+  /**
+   * Why an item that a caller waits for is not sent: because of itself, or of a folder above it. A refusal in its
+   * folder is no obstacle, since the change is tried.
+   */
   obstacle(chain: readonly Inode[]): string | undefined {
     const { outbox, readiness, isUnderWay } = this.#options;
     if (this.#pausedUntil > outbox.clock.now())
@@ -76,7 +84,7 @@ export class PendingChanges {
     return undefined;
   }
 
-  /** Whether it may still go: it, and what must go before it. */
+  /** Whether a change may still be sent, and the changes that must precede it. */
   #canGo(intent: Intent, began: number, steps = 0): boolean {
     const { outbox, readiness, refusals, isUnderWay } = this.#options;
     if (isUnderWay(intent.inode)) return true;

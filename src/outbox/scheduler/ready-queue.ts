@@ -13,17 +13,17 @@ const sooner: Before = (a, b) => a.at < b.at;
 const older: Before = (a, b) => a.since < b.since || (a.since === b.since && a.inode < b.inode);
 
 /**
- * Which intent goes next: of those whose time has come the oldest. Each step costs the logarithm of how many wait, so
- * that ten thousand changes are no more work for each of them than ten.
+ * Chooses the intent to send next: the oldest of those that are due. Each step costs the logarithm of the number of
+ * waiting intents, so that each of ten thousand changes costs little more than each of ten.
  */
 export class ReadyQueue {
   readonly #entries = new Map<Inode, Entry>();
-  /** Entries that were replaced or taken out stay in a heap until they come up. */
+  /** Replaced and removed entries stay in a heap until they come up. */
   readonly #waiting = new Heap(sooner);
   readonly #ready = new Heap(older);
   readonly #blocked = new Map<Inode, Set<Inode>>();
 
-  /** @param at when it may go; undefined takes it out */
+  /** @param at when it may be sent; undefined removes it */
   set(inode: Inode, since: number, at: number | undefined): void {
     if (at === undefined) {
       this.#entries.delete(inode);
@@ -36,7 +36,7 @@ export class ReadyQueue {
     this.#waiting.push(entry);
   }
 
-  /** Takes out the oldest whose time has come. */
+  /** Removes the oldest intent that is due. */
   take(now: number): Inode | undefined {
     for (let first = this.#first(this.#waiting); first && first.at <= now; first = this.#first(this.#waiting)) {
       this.#waiting.pop();
@@ -49,7 +49,7 @@ export class ReadyQueue {
     return entry.inode;
   }
 
-  /** The one is in the other's way: it is looked at again when something happens to that. */
+  /** `other` blocks `inode`, which is examined again when something happens to `other`. */
   waitFor(other: Inode | undefined, inode: Inode): void {
     if (other === undefined) return;
     const waiting = this.#blocked.get(other);
@@ -57,14 +57,14 @@ export class ReadyQueue {
     else this.#blocked.set(other, new Set([inode]));
   }
 
-  /** Those that waited for this one. */
+  /** The intents that waited for this one; they wait no longer. */
   freedBy(inode: Inode): Iterable<Inode> {
     const waiting = this.#blocked.get(inode) ?? [];
     this.#blocked.delete(inode);
     return waiting;
   }
 
-  /** When the first of those will be ready that are not yet, milliseconds since the epoch. */
+  /** When the first of the intents that are not due yet will be due, milliseconds since the epoch. */
   get nextAt(): number {
     return this.#first(this.#waiting)?.at ?? Number.POSITIVE_INFINITY;
   }

@@ -5,25 +5,29 @@ import { uploadOf } from '../intents/attempt.js';
 import { type Intent, NO_INODE, NO_REMOTE } from '../intents/intent.js';
 import type { Outbox } from '../outbox.js';
 
-/** Milliseconds from one try in a folder that refused a change to the next. */
+/** Milliseconds between tries in a folder that refused a change. */
 const QUARTER_MS = 15 * 60_000;
 /**
- * Several changes can be under way at the first refusal, and a try can cost two calls. The first tries come in a quarter of
- * an hour each all the same; after them up to so many quarters more are waited until the average is one call.
+ * The first `PROMPT_TRIES` tries come 15 minutes apart. Several changes can be in progress at the first refusal, and a
+ * try can cost two calls. So later tries wait up to `MOST_EXTRA` intervals more, until the average is one call per
+ * interval.
  */
 const PROMPT_TRIES = 4;
 const MOST_EXTRA = 2;
-/** Every so many tries one goes that was never tried: what is refused now may not be what another one is refused for. */
+/**
+ * Every so many tries one takes a change that was never tried, since another change may not be refused for the same
+ * reason.
+ */
 const UNTRIED_EVERY = 4;
-/** Refusals in a row after which it does not count any more that the folder takes changes of that kind. */
+/** Refusals in a row after which the folder no longer counts as accepting changes of that kind. */
 const STREAK = 3;
-/** Milliseconds after which one looks again where nothing can be tried now. */
+/** Milliseconds until the next check where nothing can be tried now. */
 const CHECK_INTERVAL_MS = 60_000;
-/** Milliseconds for which it is taken as known which folders lie above one: all that waits is asked for at once. */
+/** Milliseconds for which a folder's ancestors are cached: all waiting changes are examined at once. */
 const CHAIN_KNOWN_MS = 1000;
-/** Folders of which that is remembered. */
+/** Number of folders whose ancestors are cached. */
 const CHAINS = 1000;
-/** Folders above each other: more is a circle. */
+/** Limit of a folder's depth: more is a cycle. */
 const MOST_FOLDERS = 1000;
 
 export const REFUSED_REASON =
@@ -31,30 +35,30 @@ export const REFUSED_REASON =
 
 /** A folder in which the server refused a change. */
 interface Refused {
-  /** When the next one is tried, milliseconds since the epoch. */
+  /** When the next change is tried, milliseconds since the epoch. */
   until: number;
-  /** Of the last refusal: by this machine's clock, and by the one that never jumps. */
+  /** Time of the last refusal: milliseconds since the epoch by this machine's clock, and by the monotonic clock. */
   at: number;
   tick: number;
-  /** Of the first one, likewise. */
+  /** Time of the first refusal, likewise. */
   readonly firstAt: number;
   readonly firstTick: number;
   calls: number;
   tries: number;
-  /** The one that is being tried. */
+  /** The change that is being tried. */
   probe: Inode | undefined;
   readonly tried: Set<Inode>;
-  /** Kinds of which one was refused, with how many were since one was taken. */
+  /** Kinds of change that were refused, with the number of refusals since one was accepted. */
   readonly refused: Map<string, number>;
-  /** Kinds of which one was taken since. */
+  /** Kinds of change that were accepted since. */
   readonly taken: Set<string>;
   readonly waiting: Set<Inode>;
 }
 
 /**
- * What the server does not permit, or has no place for, costs one call a quarter of an hour for a folder and all below
- * it, however much waits there: one change is tried, and when it goes all do. What can be said of other folders is not
- * touched by that. Not kept over a start, which costs one more round.
+ * A change that the server does not permit, or has no folder for, costs one call per 15 minutes for the folder and all
+ * below it, however many changes wait there: one change is tried, and once it succeeds all are sent. Other folders are
+ * not affected. Not kept across a restart, which costs one more round.
  */
 export class Refusals {
   readonly #outbox: Outbox;
@@ -65,7 +69,7 @@ export class Refusals {
     this.#outbox = outbox;
   }
 
-  /** The refusal for which a change waits. */
+  /** The refusal that holds a change back. */
   of(intent: Intent): Refused | undefined {
     if (this.#folders.size === 0) return undefined;
     const refused = this.#nearest(intent);
@@ -74,20 +78,20 @@ export class Refusals {
     return refused;
   }
 
-  /** Whether a change waits for a refusal that came at this time of the clock that never jumps, or later. */
+  /** Whether a refusal at `tick` of the monotonic clock, or later, holds a change back. */
   isRefusedSince(intent: Intent, tick: number): boolean {
     const refused = this.of(intent);
     return refused !== undefined && refused.tick >= tick;
   }
 
-  /** When the next one is to be tried, milliseconds since the epoch. */
+  /** When the next change is to be tried, milliseconds since the epoch. */
   get nextAt(): number {
     let next = Number.POSITIVE_INFINITY;
     for (const { until, probe } of this.#folders.values()) if (probe === undefined) next = Math.min(next, until);
     return next;
   }
 
-  /** One change of each folder whose time has come. @param canGo nothing else stands before it */
+  /** One change of each folder whose next try is due. @param canGo whether nothing else holds the change back */
   *due(now: number, canGo: (intent: Intent) => boolean): Generator<Intent> {
     for (const [folder, refused] of this.#folders) {
       if (refused.probe !== undefined || refused.until > now) continue;
@@ -101,7 +105,7 @@ export class Refusals {
     }
   }
 
-  /** The server refused a change. @param after the same change with what the attempt noted down */
+  /** The server refused a change. @param after the same change with what the attempt recorded */
   refused(intent: Intent, after: Intent | undefined): void {
     const { clock } = this.#outbox;
     const [now, tick] = [clock.now(), clock.monotonic()];
@@ -120,7 +124,7 @@ export class Refusals {
     refused.until = now + QUARTER_MS * (1 + (refused.tries < PROMPT_TRIES ? 0 : owed));
   }
 
-  /** The server took a change. */
+  /** The server accepted a change. */
   taken(intent: Intent): void {
     if (this.#folders.size === 0) return;
     const own = this.#folders.get(intent.inode);
@@ -133,24 +137,24 @@ export class Refusals {
         const kind = kindOf(intent);
         refused.taken.add(kind);
         if (refused.refused.has(kind)) refused.refused.set(kind, 0);
-        // What goes shows that more may: the next one is tried at once.
+        // A success shows that more changes may succeed: the next one is tried at once.
         if (refused.probe === intent.inode) refused.until = this.#outbox.clock.now();
         this.#touch(refused);
       }
     }
   }
 
-  /** A change is not being tried any more. */
+  /** The try of a change has ended. */
   ended(inode: Inode): void {
     for (const refused of this.#folders.values()) if (refused.probe === inode) refused.probe = undefined;
   }
 
-  /** Somebody waits: one of each folder is tried now. */
+  /** A caller waits: one change of each folder is tried now. */
   tryNow(): void {
     for (const refused of this.#folders.values()) refused.until = this.#outbox.clock.now();
   }
 
-  /** A person says that this one is to be tried, and with it all of its folder. */
+  /** Ends the refusal for the whole folder of a change that a user retries. */
   forget(intent: Intent): void {
     for (const folder of this.#above(folderOf(intent))) {
       const refused = this.#folders.get(folder);
@@ -176,7 +180,7 @@ export class Refusals {
     });
   }
 
-  /** From now on the folder is one; what is known of folders below it counts for it. */
+  /** Records the folder as refusing. The records of folders below it are merged into its record. */
   #close(folder: Inode, now: number, tick: number): Refused {
     const below = [...this.#folders].filter(([other]) => this.#above(other).includes(folder));
     const all = below.map(([, refused]) => refused);
@@ -201,7 +205,10 @@ export class Refusals {
     return undefined;
   }
 
-  /** Where the refusal holds: the folder, or the highest above it that the server says is read-only. */
+  /**
+   * The folder for which the refusal holds: the change's folder, or the highest above it that the server says is
+   * read-only.
+   */
   #folderOf(intent: Intent): Inode {
     const { view } = this.#outbox.tree;
     const own = folderOf(intent);
@@ -241,15 +248,16 @@ function kindOf({ deleted, remoteId, folder, dirty }: Intent): string {
 }
 
 /**
- * Whether a change waits: it was refused itself, none of its kind was taken since, or some of its kind are refused and some
- * are not. Of these only what somebody does now goes at once, and what waited before has its turn.
+ * Whether a change waits: it was refused itself, or no change of its kind was accepted since, or its kind is both
+ * refused and accepted. In the last case only changes made after the first refusal are sent at once; older ones wait
+ * for their turn.
  */
 function waits(intent: Intent, { tried, taken, refused, firstAt }: Refused): boolean {
   const kind = kindOf(intent);
   return tried.has(intent.inode) || !taken.has(kind) || (refused.has(kind) && intent.changedAt <= firstAt);
 }
 
-/** API calls of a refused attempt: a look at what is known, the announcement of an upload, and the change itself. */
+/** API calls of a refused attempt: the lookup of a known item, the announcement of an upload, and the change itself. */
 function callsOf(intent: Intent, after: Intent | undefined): number {
   if (!intent.dirty) return intent.deleted && intent.folder ? 2 : 1;
   const isAnnounced = uploadOf(intent) === undefined && after !== undefined && uploadOf(after) !== undefined;
@@ -257,8 +265,9 @@ function callsOf(intent: Intent, after: Intent | undefined): number {
 }
 
 /**
- * Which goes first: what somebody did since the last refusal, newest first; what is of a kind that was not refused; then
- * what was tried already, whose content is up, and in its turn what was not.
+ * The order of tries: changes made since the last refusal, newest first; then changes of a kind that was not refused;
+ * then changes that were tried, since their content is uploaded; then untried ones. In every `UNTRIED_EVERY`th try the
+ * untried precede the tried.
  */
 function before({ at, refused, tried, tries }: Refused): (a: Intent, b: Intent) => number {
   const isTurnOfNew = tries % UNTRIED_EVERY === UNTRIED_EVERY - 1;

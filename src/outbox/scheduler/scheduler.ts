@@ -23,26 +23,26 @@ export interface SchedulerOptions {
   readonly outbox: Outbox;
   readonly sender: Sender;
   readonly delays: Delays;
-  /** Deletions and overwrites in ten minutes. */
+  /** Number of deletions and overwrites within ten minutes from which the delete guard holds them. */
   readonly holdAfter: number;
-  /** Intents under way at once. */
+  /** Number of intents sent at once. */
   readonly parallel: number;
   readonly log: Log;
 }
 
-/** Milliseconds. */
+/** Pause after the outbox could not be written, and length of a tick, milliseconds. */
 const DISK_PAUSE_MS = 5000;
 const TICK = 20;
-/** Changes that follow each other within a tick are looked at together, milliseconds after the first at the latest. */
+/** Changes less than a tick apart are processed together, at most this many milliseconds after the first. */
 const BURST = 1000;
-/** Everything is looked at anew so often, whether something happened to it or not, milliseconds. */
+/** Interval at which all intents are examined again, changed or not, milliseconds. */
 const SWEEP_MS = 60_000;
-/** Somebody who drains waits for the next that is done, but no longer than this, milliseconds. */
+/** Longest wait of `drain` and `publish` for the next completion, milliseconds. */
 const LONGEST_WAIT_MS = 500;
-/** Milliseconds that `drain` waits for the kernel to tell that nobody has a file any more which a program closed before. */
+/** Milliseconds that `drain` waits for the kernel's FUSE_RELEASE of a file that a program has already closed. */
 const RELEASE_COMES_MS = 1000;
 
-/** Brings the intents to the server in an order that the server can follow, again and again until each is there. */
+/** Sends the intents in an order that the server can apply, and retries each until the server has it. */
 export class Scheduler {
   readonly refusals: Refusals;
   readonly #options: SchedulerOptions;
@@ -57,7 +57,7 @@ export class Scheduler {
   readonly #onChange = (): void => this.#changed();
   #burstEnd = 0;
   #sweepAt = 0;
-  /** Why the outbox could not be written the last time. */
+  /** The error of the last write to the outbox, if it failed. */
   #diskError: unknown;
 
   constructor(options: SchedulerOptions) {
@@ -80,7 +80,7 @@ export class Scheduler {
       attempts: sender.attempts,
       isUnderWay,
     });
-    // Every call under way listens to it.
+    // Each call in progress adds a listener.
     setMaxListeners(0, this.#stop.signal);
   }
 
@@ -89,7 +89,7 @@ export class Scheduler {
     this.#wake(0);
   }
 
-  /** Mass deletion is being held. */
+  /** The delete guard holds deletions and overwrites. */
   get braked(): boolean {
     return this.#readiness.braked;
   }
@@ -99,12 +99,11 @@ export class Scheduler {
   }
 
   /**
-   * Sends everything that can go, without waiting for settle times, and tries again what failed in passing, until nothing
-   * is left but what waits for a person; names of files on their way to another one wait a few seconds for their rename.
-   * Resolves with what is left; aborting only ends the waiting. Not `isPatient`: also when the line or the account is of
-   * no use now.
-   *
-   * @throws what the outbox could not be written for
+   * Sends all intents that can be sent, without settle times, and retries temporary failures until the only intents
+   * left wait for a user. Names that look like transfer temporaries wait a few seconds for their rename. Resolves with
+   * the remaining intents. Aborting ends only the wait. Without `isPatient` it also ends when the connection or the
+   * account cannot be used now.
+   * @throws the error for which the outbox could not be written
    */
   async drain(signal: AbortSignal, { isPatient = true } = {}): Promise<Intent[]> {
     const { intents, clock } = this.#options.outbox;
@@ -132,9 +131,9 @@ export class Scheduler {
   }
 
   /**
-   * Sends what is acknowledged of one item now, although it may still be open, and what must go before it. Resolves when
-   * the server has it; at once for names that stay here or wait for their rename.
-   * @throws Failure `not-published` with the reason why it cannot go
+   * Sends the acknowledged content of one item now, even if the item is still open, after the changes that must precede
+   * it. Resolves when the server has it; at once for names that stay local or wait for their rename.
+   * @throws Failure `not-published` with the reason why it cannot be sent
    */
   async publish(inode: Inode, signal: AbortSignal): Promise<void> {
     const { outbox } = this.#options;
@@ -162,7 +161,7 @@ export class Scheduler {
     }
   }
 
-  /** A person says that these are to be tried again now. */
+  /** Retries these intents now, at a user's request. */
   retry(inodes: readonly Inode[]): void {
     for (const inode of inodes) {
       const intent = this.#options.outbox.intents.get(inode);
@@ -180,13 +179,13 @@ export class Scheduler {
     }
   }
 
-  /** The server can be reached again: what waits for that need not wait longer. */
+  /** Ends a pause: the server can be reached again. */
   resume(): void {
     this.#prospects.resume();
     this.#wake(0);
   }
 
-  /** A person says that these may go: past the brake, and although a crash came in between. */
+  /** Releases intents at a user's request: neither the delete guard nor an earlier crash holds them any more. */
   release(inodes: readonly Inode[]): void {
     const { intents } = this.#options.outbox;
     const put = inodes.flatMap((inode) => {
@@ -208,7 +207,7 @@ export class Scheduler {
     await Promise.allSettled(this.#underWay.values());
   }
 
-  /** The brake is to see all of what one command deletes before the first of it goes. */
+  /** The delete guard must see all deletions of one command before the first is sent. */
   #changed(): void {
     const now = this.#options.outbox.clock.monotonic();
     if (this.#burstEnd === 0) this.#burstEnd = now + BURST;
@@ -245,7 +244,7 @@ export class Scheduler {
       if (inode === undefined) break;
       const intent = intents.get(inode);
       if (!intent || this.#underWay.has(inode)) continue;
-      // Somebody may have opened it since.
+      // A program may have opened the file since.
       const at = this.#readiness.at(intent);
       if (at === undefined || at > now) this.#queue.set(inode, intent.since, at);
       else if (!this.#tryToBegin(intent)) return;
@@ -255,7 +254,10 @@ export class Scheduler {
     this.#wake(Math.max(TICK, Math.min(this.#queue.nextAt, probeAt, this.#sweepAt) - now));
   }
 
-  /** Last of all: nobody waits for them. True when there was room for all whose time has come. */
+  /**
+   * Retries refused changes, last of all since nobody waits for them. True when there was capacity for all that are
+   * due.
+   */
   #tryRefused(now: number): boolean {
     if (this.#underWay.size >= this.#options.parallel) return false;
     for (const intent of this.refusals.due(now, (one) => this.#prospects.canTry(one, now))) {
@@ -265,7 +267,7 @@ export class Scheduler {
     return true;
   }
 
-  /** Puts what changed, and what waited for it, where it belongs in the queue. */
+  /** Updates the queue for changed intents and for the intents that waited for them. */
   #lookAtTouched(now: number): void {
     const { intents } = this.#options.outbox;
     if (now >= this.#sweepAt) {
@@ -311,7 +313,8 @@ export class Scheduler {
       return;
     }
     if (order.kind === 'after') {
-      // A deletion that stands in somebody's way rests no longer. After a failure it has its pause all the same.
+      // A deletion that blocks another change is sent without its settle time. After a failure its retry pause still
+      // applies.
       const first = order.inode === undefined ? undefined : outbox.intents.get(order.inode);
       this.#queue.waitFor(order.inode, intent.inode);
       if (!first?.deleted || first.inode === intent.inode || this.#underWay.has(first.inode)) return;
@@ -359,14 +362,17 @@ export class Scheduler {
     this.#underWay.set(intent.inode, running);
   }
 
-  /** The server took it. Of a folder that it has now nothing is known that it refused in the one before. */
+  /**
+   * The server accepted the change. If it created a folder, earlier failures in it are forgotten: they concerned the
+   * previous folder.
+   */
   #taken(intent: Intent): void {
     this.refusals.taken(intent);
     if (!intent.folder || intent.remoteId !== NO_REMOTE) return;
     for (const { inode } of this.#options.outbox.intents.childrenOf(intent.inode)) this.#readiness.forget(inode);
   }
 
-  /** What was set while it was under way carries the state of that. */
+  /** A change made during a send has the state `uploading`; after the send it becomes `held`. */
   #rests(inode: Inode): void {
     const { intents } = this.#options.outbox;
     const now = intents.get(inode);
@@ -378,7 +384,7 @@ export class Scheduler {
     }
   }
 
-  /** What happened cannot be written down: nothing more is begun until the disk has had time to recover. */
+  /** The outbox cannot be written: no send begins until the disk has had time to recover. */
   #unwritable(error: unknown): void {
     this.#diskError = error;
     this.#prospects.pause(DISK_PAUSE_MS);
@@ -404,12 +410,13 @@ export class Scheduler {
       { error, path: outbox.tree.pathOf(now) },
       'a change did not reach the server; it stays in the outbox',
     );
-    // A person changed it meanwhile; what the attempt itself noted down does not count.
+    // If a user changed the item meanwhile, the failure does not apply. What the attempt itself recorded does not
+    // count.
     if (now.state === 'open' || now.changedAt !== intent.changedAt) return;
     outbox.intents.put(afterFailure(now, failure, consequence, outbox.clock.now()));
   }
 
-  /** True when that changed something. */
+  /** True when the state changed. */
   #setBrake(on: boolean): boolean {
     if (on === this.#readiness.braked) return false;
     this.#readiness.braked = on;

@@ -2,7 +2,7 @@ import { NO_VERSION } from '../intents/intent.js';
 import type { Intents } from '../intents/intents.js';
 import type { LocalItem, Tree } from './tree.js';
 
-/** Times (seconds) and mode that were set here; kept here until a foreign version arrives. */
+/** Sets times (seconds) and mode, kept here until a foreign version arrives. */
 export function setAttributes(
   { tree, intents }: { readonly tree: Tree; readonly intents: Intents },
   item: LocalItem,
@@ -10,13 +10,13 @@ export function setAttributes(
   mode: number | undefined,
 ): void {
   const current = tree.item(item.inode);
-  // Of an older version, or of what was unlinked, nobody else can see them.
+  // Nobody else can see those of an older version or of an unlinked item.
   if (!current || (item.isFile && current.sequence !== item.sequence)) return;
   const { intent } = current;
   if (mtime !== undefined) tree.folderTimes.forget(item.inode);
   if (intent)
     intents.put({ ...intent, ...(mtime === undefined ? {} : { mtime }), ...(mode === undefined ? {} : { mode }) });
-  // They go on with the new version. Any other intent may end without a call, and a folder's call tells nothing of them.
+  // A new version carries them on. Any other intent may end without a call, and a folder's call does not carry them.
   if (intent?.dirty) return;
   const versionId = item.isFile ? current.versionId : NO_VERSION;
   const before = intents.attributes(item.inode);

@@ -4,18 +4,18 @@ import type { Inode } from '../../base/ids.js';
 interface Here {
   /** Seconds since the epoch. */
   readonly at: number;
-  /** What the server had said by then of when the folder changed, seconds; 0: nothing. */
+  /** The folder's change time at the server as known then, seconds; 0: not known. */
   readonly updatedAt: number;
 }
 
-/** Folders whose time is remembered: of more, those that nobody looked at for longest show the server's. */
+/** Number of folders whose time is remembered. The least recently used beyond it show the server's time. */
 const MOST_FOLDERS = 10_000;
-/** A change is later than whatever was shown before, though this machine's clock is late. Seconds. */
+/** A change is at least so much later than the time shown before, even if this machine's clock is slow. Seconds. */
 const LATER = 0.001;
 
 /**
- * When something in a folder was made, removed or renamed here: its modification and change time (POSIX), until the
- * server's time arrives. Not kept over a start, which shows what the server says.
+ * When something in a folder was created, removed or renamed here: its modification and change time (POSIX), until the
+ * server's time arrives. Not kept across a restart, after which the server's time shows.
  */
 export class FolderTimes {
   readonly #times = new LRUCache<Inode, Here>({ max: MOST_FOLDERS });
@@ -30,7 +30,7 @@ export class FolderTimes {
     this.#times.set(folder, { at: Math.max(now / 1000, before + LATER), updatedAt });
   }
 
-  /** Seconds since the epoch; undefined where nothing happened here since the server said this. */
+  /** Seconds since the epoch; undefined if nothing happened here since the server reported `updatedAt`. */
   at(folder: Inode, updatedAt: number): number | undefined {
     const here = this.#times.get(folder);
     if (!here || here.updatedAt === updatedAt) return here?.at;
@@ -38,7 +38,7 @@ export class FolderTimes {
     return undefined;
   }
 
-  /** A time was set. */
+  /** Forgets the folder's time, since another one was set. */
   forget(folder: Inode): void {
     this.#times.delete(folder);
   }

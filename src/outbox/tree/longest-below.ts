@@ -7,8 +7,8 @@ import type { LongestAtServer } from '../outbox-options.js';
 import type { LocalItem, Tree } from './tree.js';
 
 /**
- * Characters of the longest path below a folder, from the folder, 0 for an empty one: of what is in it here and is, or is
- * to go, at the server. What has left it here does not count, whether the server knows that yet or not.
+ * Characters of the longest path below a folder, from the folder; 0 for an empty one. Counts what is in it here and is,
+ * or is to be, at the server. An item that has left it here does not count, whether the server knows that yet or not.
  */
 export async function longestBelow(
   folder: LocalItem,
@@ -16,12 +16,12 @@ export async function longestBelow(
   atServer: LongestAtServer,
 ): Promise<number> {
   const known = new Map<Inode, number | undefined>([[folder.inode, 0]]);
-  /** Characters from the folder to an item; undefined for what is not below it. */
+  /** Characters from the folder to an item; undefined if it is not below the folder. */
   const lengthTo = (inode: Inode): number | undefined => {
     if (known.has(inode)) return known.get(inode);
     const item = tree.item(inode);
     const parent = item && tree.parent(item);
-    // Also where a damaged tree goes round in a circle.
+    // Set first, so that a cycle in a damaged tree ends.
     known.set(inode, undefined);
     const before = parent && lengthTo(parent.inode);
     const length = before === undefined ? undefined : before + Number(before > 0) + pathLength(item!.name);
@@ -29,7 +29,7 @@ export async function longestBelow(
     return length;
   };
   const folders: FolderAt[] = folder.remoteId === NO_REMOTE ? [] : [{ id: folder.remoteId, length: 0 }];
-  // Each of these stands where its intent says.
+  // Server items whose place is the one in their intent.
   const elsewhere: RemoteId[] = [];
   let longest = 0;
   for (const intent of intents.all()) {

@@ -20,10 +20,10 @@ export interface RefusedName {
 }
 
 const KEPT_REFUSALS = 100;
-/** Names whose kind is remembered: as many as wait to go up after a large copy. */
+/** Number of names whose kind is cached: as many as wait to be sent after a large copy. */
 const KEPT_KINDS = 20_000;
 
-/** Judges names before anything is made under them: what will be published must obey Procore's rules. */
+/** Checks names before an item is created under them: what will be published must obey Procore's rules. */
 export interface NameGuard {
   kind(name: string, folder: boolean): NameClass;
   /** @throws Failure `name-refused` (EINVAL), `path-too-long` (ENAMETOOLONG), `name-taken` (EEXIST) */
@@ -36,7 +36,7 @@ export interface NameGuard {
     uid: number,
     longestBelow: (folder: LocalItem) => Promise<number>,
   ): Promise<void>;
-  /** The rule that stands against publishing an item where it is, if one does. */
+  /** The rule that forbids publishing an item where it is, if one does. */
   publishRefusal(path: string, name: string): Refusal | undefined;
   readonly refusals: readonly RefusedName[];
 }
@@ -51,31 +51,37 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log, c
     if (found === undefined) kinds.set(key, (found = classifyName(name, extra, folder ? 'folder' : 'file')));
     return found;
   };
-  /** Whether what gets this name in this folder goes up under it. */
+  /** Whether an item with this name in this folder is sent to the server. */
   const goesUp = (parent: LocalItem, name: string, folder: boolean): boolean =>
     isPublished(kind(name, folder)) && !isLocal(parent.intent);
   const pathIn = (parent: LocalItem, name: string): string =>
     [tree.path(parent) ?? '', name].filter((part) => part !== '').join('/');
-  /** At the server something has this very name at this place, and what comes to it becomes its next version. */
+  /**
+   * The server has an item of exactly this name at this place, and an item that takes the place becomes its next
+   * version.
+   */
   const isTheServers = (parent: LocalItem, name: string): boolean =>
     tree.isLeft(parent, name) || (tree.child(parent, name)?.remoteId ?? NO_REMOTE) !== NO_REMOTE;
-  /** It goes back to where the server has it. */
+  /** The item moves back to where the server has it. */
   const isBack = ({ intent }: LocalItem, parent: LocalItem, name: string): boolean =>
     intent !== undefined &&
     intent.remoteId !== NO_REMOTE &&
     intent.baseParent === parent.inode &&
     intent.baseName === name;
-  /** An old item may break a rule and still be moved, or saved in any way. */
+  /** An item that the server already has may break a rule and still be moved, or saved in any way. */
   const judge = (parent: LocalItem, name: string, path: string): Refusal | undefined => {
     const refusal = judgeProcoreName(name) ?? judgeProcorePath(path);
     return refusal && isTheServers(parent, name) ? undefined : refusal;
   };
-  /** What the server is to call it under this name here: what is only moved keeps the one that it has there. */
+  /** The server's name for this name here. An item that is only moved keeps its name at the server. */
   const remoteNameOf = (item: LocalItem, name: string): string => {
     const isKept = name === item.name && (!item.intent || item.intent.name === item.intent.baseName);
     return (isKept && tree.view.byRemoteId(item.remoteId)?.remoteName) || linuxNames.decode(name);
   };
-  /** Of two that have one name at the server the mount shows one under another name: who takes the free one is too late. */
+  /**
+   * If two items have one name at the server, the mount shows one of them under another name. So a name that is free
+   * here may be taken at the server.
+   */
   const requireFree = (
     parent: LocalItem,
     name: string,
@@ -85,7 +91,7 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log, c
   ): void => {
     if (parent.remoteId === NO_REMOTE || tree.isLeft(parent, name)) return;
     const here = tree.child(parent, name);
-    // It is replaced, unless it is the item itself in another case.
+    // The item is replaced, unless it is the moved item itself in another case.
     if (here && here.inode !== item.inode) return;
     const plain = tree.view.child(parent, linuxNames.encode(remote));
     const named = plain?.remoteName === remote ? [plain] : [];

@@ -8,8 +8,8 @@ import type { LocalItem, Tree } from './tree.js';
 const REMEMBERED_MS = 15 * 60_000;
 
 /**
- * What this account may change, told at open or create and not by a refusal an hour later: as the mirror's rows say it,
- * and as the server's own refusals have shown.
+ * Knows what this account may change, from the mirror's rows and from the server's refusals, so that an open or create
+ * fails at once and not an upload an hour later.
  */
 export class Permissions {
   readonly #tree: Tree;
@@ -26,7 +26,7 @@ export class Permissions {
     this.#refused.set(inode, this.#clock.now() + REMEMBERED_MS);
   }
 
-  /** The server let it be changed. */
+  /** The server accepted a change of it. */
   granted(inode: Inode): void {
     this.#refused.delete(inode);
   }

@@ -19,10 +19,10 @@ export interface PinKeeperOptions {
 export interface PinStatistics {
   /** Files and folders that people have pinned. */
   readonly items: number;
-  /** Files that these keep here, and their bytes. */
+  /** Files that the pins keep on disk, and their bytes. */
   readonly files: number;
   readonly bytes: number;
-  /** Bytes that are still to be fetched. */
+  /** Bytes that are not downloaded yet. */
   readonly missing: number;
 }
 
@@ -32,24 +32,27 @@ interface Totals {
   missing: number;
 }
 
-/** Items looked at in one turn of the event loop. */
+/** Items examined per turn of the event loop. */
 const PAGE_ITEMS = 128;
-/** Files that are fetched at a time. */
+/** Files that are downloaded at a time. */
 const PARALLEL = 4;
-/** Versions to fetch that are remembered from one look; what is missing beyond them, the next look finds. */
+/** Versions to download that one scan collects; the next scan finds the others. */
 const BATCH_VERSIONS = 2000;
-/** Milliseconds from a change to the look that it causes, and how many times as long as a look takes there is a pause. */
+/**
+ * Milliseconds from a change to the scan that it causes, and the pause between scans as a multiple of a scan's
+ * duration.
+ */
 const CHECK_DELAY_MS = 500;
 const PAUSE_FACTOR = 20;
-/** Milliseconds until a change has all that is pinned looked at again, although not all was fetched. */
+/** Milliseconds after which a change causes a new scan although not all missing versions are downloaded. */
 const LONGEST_DELAY_MS = 60_000;
-/** Milliseconds until what could not be fetched is tried again; doubles up to the last. */
+/** Milliseconds until a failed download is tried again; doubles up to `RETRY_LAST`. */
 const RETRY_FIRST_MS = 15_000;
 const RETRY_LAST = 600_000;
 
 /**
- * Fetches what is pinned and not here, in the background, and again whenever something has changed. Costs no call but for
- * URLs that have expired, of which one brings 2,000.
+ * Downloads pinned content that is missing, in the background, and again after each change. Costs no call except for
+ * expired URLs, of which one call brings 2,000.
  */
 export class PinKeeper {
   readonly #options: PinKeeperOptions;
@@ -81,7 +84,7 @@ export class PinKeeper {
   }
 
   /**
-   * Keeps the item here from now on. Resolves with what that is before it is fetched.
+   * Pins an item. Resolves with the totals before its content is downloaded.
    * @throws Failure `pins-too-large` where the cache cannot hold it
    */
   async pin(item: LocalItem, signal: AbortSignal): Promise<PinStatistics> {
@@ -144,7 +147,7 @@ export class PinKeeper {
       const isDone = await this.#fetchAll(wanted, signal);
       if (isDone) this.#retry = RETRY_FIRST_MS;
       else this.#later();
-      // What did not fit into one batch.
+      // More versions may be missing than fit into one batch.
       if (isDone && wanted.length === BATCH_VERSIONS) this.#again = true;
     } catch (error) {
       if (signal.aborted) return;
@@ -159,7 +162,10 @@ export class PinKeeper {
     this.#cancelRetry = this.#options.outbox.clock.after(wait, () => this.#soon(0));
   }
 
-  /** Files and bytes of the items and all below them, each once; adds to `wanted` what is not here, up to a batch. */
+  /**
+   * Counts files and bytes of the items and all below them, each once. Adds missing versions to `wanted`, up to a
+   * batch.
+   */
   async #measure(items: readonly LocalItem[], signal: AbortSignal, wanted: ContentVersion[] = []): Promise<Totals> {
     const { pins, outbox, content } = this.#options;
     const totals: Totals = { files: 0, bytes: 0, missing: 0 };
@@ -196,13 +202,13 @@ export class PinKeeper {
     return totals;
   }
 
-  /** False where something is to be tried again later. */
+  /** False if something must be tried again later. */
   async #fetchAll(wanted: readonly ContentVersion[], signal: AbortSignal): Promise<boolean> {
     let next = 0;
     let failed = 0;
     let isFull = false;
     const began = this.#options.outbox.clock.monotonic();
-    // What changed meanwhile does not wait for all that was missing before.
+    // A new change does not wait until all that was missing before is downloaded.
     const isOver = (): boolean => this.#again && this.#options.outbox.clock.monotonic() - began > LONGEST_DELAY_MS;
     const worker = async (): Promise<void> => {
       while (next < wanted.length && !isFull && !isOver() && !signal.aborted) {

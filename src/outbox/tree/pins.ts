@@ -7,17 +7,17 @@ import { type LocalItem, versionOf } from './tree.js';
 
 interface Pin {
   readonly inode: Inode;
-  /** `NO_REMOTE` for what was not at the server when it was pinned. */
+  /** `NO_REMOTE` for an item that was not at the server when it was pinned. */
   readonly remoteId: RemoteId;
 }
 
-/** Folders above an item; more can only be a damaged mirror. */
+/** Limit of the folders above an item; more can only be a damaged mirror. */
 const MOST_FOLDERS = 1000;
 
 /**
- * Which files and folders people want kept here; a folder keeps everything below it. A choice of people that exists
- * nowhere else, so it is written down with what they did. A pin goes with the item and, like everything that the server
- * knows of a document, with its name when a program saves by renaming.
+ * The files and folders that users keep on disk; a folder keeps everything below it. These choices exist nowhere else,
+ * so they are stored with the local changes. A pin stays with the item and, like a document's identity at the server,
+ * with its name when a program saves by renaming.
  */
 export class Pins {
   readonly #outbox: Outbox;
@@ -61,7 +61,7 @@ export class Pins {
     }
   }
 
-  /** Whether this content is what a pinned file shows. */
+  /** Whether this version is the content that a pinned file shows. */
   keeps(remoteId: RemoteId, version: VersionId): boolean {
     if (this.size === 0) return false;
     const { intents, tree } = this.#outbox;
@@ -70,7 +70,7 @@ export class Pins {
     return item !== undefined && versionOf(item).id === version && this.holder(item) !== undefined;
   }
 
-  /** What is pinned and is there. */
+  /** The pinned items that exist. */
   items(): LocalItem[] {
     const { intents, tree } = this.#outbox;
     return [...this.#byInode.values()].flatMap(({ inode, remoteId }) => {

@@ -11,10 +11,10 @@ import { type Intent, NO_REMOTE, NO_VERSION } from '../intents/intent.js';
 import type { Intents } from '../intents/intents.js';
 import { FolderTimes } from './folder-times.js';
 
-/** An item as it is here: what the server said last, unless somebody here did something to it since. */
+/** An item as shown here: the server's last known state, with the local changes made since. */
 export interface LocalItem extends Item {
   readonly parent: Inode;
-  /** What is not confirmed about it. */
+  /** The local change that the server has not confirmed. */
   readonly intent: Intent | undefined;
   /** Seconds; set here for this content, or when something in the folder changed here. */
   readonly localMtime: number | undefined;
@@ -27,11 +27,11 @@ export interface LocalItem extends Item {
 /** What a listing shows of an item. */
 export type ListedLocalItem = ListedItem & Partial<Pick<LocalItem, 'localMtime' | 'localCtime' | 'localMode'>>;
 
-/** Joins the two layers: the mirror says what the server has, the intents what people did here. */
+/** Joins two layers: the mirror has the server's state, the intents have the local changes. */
 export class Tree {
   readonly view: View;
   readonly folderTimes = new FolderTimes();
-  /** What changed here, and through which mount; what changes at the server is told by the mirror. */
+  /** Local changes, and the mount that made them. The mirror reports changes at the server. */
   readonly events = new EventEmitter<{ changed: [changes: readonly Change[], by: object | undefined] }>();
   readonly #intents: Intents;
 
@@ -40,12 +40,12 @@ export class Tree {
     this.#intents = intents;
   }
 
-  /** Something is another one now, to everybody but the mount that did it. */
+  /** Reports changes to everybody but the mount that made them. */
   tell(changes: readonly Change[], by?: object): void {
     this.events.emit('changed', changes, by);
   }
 
-  /** Undefined where there is none, it is deleted, or its identity went to another inode. */
+  /** Undefined if there is no such item, it is deleted, or its identity passed to another inode. */
   item(inode: Inode): LocalItem | undefined {
     const intent = this.#intents.get(inode);
     if (intent) return intent.deleted ? undefined : this.#fromIntent(intent);
@@ -64,13 +64,13 @@ export class Tree {
     return item && !this.#isTaken(item, parent.inode) ? this.#fromMirror(item, parent.inode) : undefined;
   }
 
-  /** Whether a file is at this place at the server that is elsewhere here, or gone. */
+  /** Whether the server has a file at this place that is elsewhere or deleted here. */
   isLeft(parent: LocalItem, name: string): boolean {
     const left = this.#intents.leftFrom(parent.inode, name);
     return left !== undefined && !left.folder;
   }
 
-  /** Children with a greater inode, in order of their inodes: `limit`, and fewer only at the end. */
+  /** Children with an inode greater than `after`, in order of inode: `limit` of them, fewer only at the end. */
   children(parent: LocalItem, after: number, limit: number): LocalItem[] {
     const remote = (above: number): Item[] =>
       parent.remoteId === NO_REMOTE ? [] : this.view.children(parent.remoteId, above, limit);
@@ -80,7 +80,7 @@ export class Tree {
     for (let at = after; ; ) {
       const rows = remote(at);
       const isLast = rows.length < limit;
-      // Beyond the last row of a full page the mirror may have more: what is local there waits for its turn.
+      // The mirror may have more rows after a full page: local items beyond its last row come with a later page.
       const horizon = isLast ? Number.POSITIVE_INFINITY : rows.at(-1)!.inode;
       const here = rows.filter(
         (item) => !this.#isTaken(item, parent.inode) && !this.#intents.child(parent.inode, item.name),
@@ -95,14 +95,14 @@ export class Tree {
     }
   }
 
-  /** As `children`, with only what a listing shows; straight from the mirror where nobody changed anything. */
+  /** As `children`, with only what a listing shows; directly from the mirror if there is no local change. */
   listing(parent: LocalItem, after: number, limit: number): readonly ListedLocalItem[] {
     const isUntouched = this.#intents.isEmpty && this.folderTimes.isEmpty;
     if (isUntouched && parent.remoteId !== NO_REMOTE) return this.view.listing(parent.remoteId, after, limit);
     return this.children(parent, after, limit);
   }
 
-  /** Whether nothing is in the folder, as far as is known here. */
+  /** Whether the folder is empty, as far as is known here. */
   isEmpty(folder: LocalItem): boolean {
     if (this.#intents.childrenOf(folder.inode).length > 0) return false;
     for (let after = 0; ; ) {
@@ -129,8 +129,8 @@ export class Tree {
   }
 
   /**
-   * An item with the version that it had when somebody asked for a change: what came since, nobody here has seen.
-   * @throws Failure `version-gone` where its name stood for something else then
+   * The item with the version that it had when the request arrived, since later versions have not been seen here.
+   * @throws Failure `version-gone` if its name stood for another item then
    */
   asSeen(now: LocalItem, seen: LocalItem | undefined): LocalItem {
     if (seen?.inode !== now.inode) throw new Failure('version-gone', { path: now.name });
@@ -139,7 +139,7 @@ export class Tree {
     return { ...now, versionId, versionNumber, size };
   }
 
-  /** An item that was just made. */
+  /** An item that was just created. */
   required(inode: Inode): LocalItem {
     const item = this.item(inode);
     if (!item) throw new Failure('internal', { why: `inode ${inode} is not there after it was made` });
@@ -150,7 +150,7 @@ export class Tree {
     return item.inode === ROOT_INODE ? undefined : this.item(item.parent);
   }
 
-  /** Path from the project's root, of shown names; undefined where a folder above is gone. */
+  /** Path from the project's root, of shown names; undefined if a folder above is gone. */
   path(item: LocalItem): string | undefined {
     const names: string[] = [];
     for (let at: LocalItem | undefined = item; at?.inode !== ROOT_INODE; at = this.parent(at)) {
@@ -160,7 +160,7 @@ export class Tree {
     return names.join('/');
   }
 
-  /** Where the intent's item is to be, or was, for messages: also in a folder that is gone. */
+  /** The path where the intent's item is to be, or was, for messages; also in a deleted folder. */
   pathOf(intent: Intent): string {
     const names = [intent.name];
     for (let at: Inode | undefined = intent.parent; at !== undefined && at !== ROOT_INODE && names.length < 1000; ) {
@@ -175,8 +175,8 @@ export class Tree {
   }
 
   /**
-   * Something in a folder was made, removed or renamed here, at this time in milliseconds. A time that was set before
-   * does not come back.
+   * Something in a folder was created, removed or renamed here, at `now` in milliseconds. An mtime set on the folder
+   * before is discarded.
    */
   changedIn(folder: Inode, now: number): void {
     const id = this.remoteIdOf(folder);
@@ -189,7 +189,7 @@ export class Tree {
   /** The server's id of a folder here, or undefined while it is not there yet. */
   remoteIdOf(folder: Inode): RemoteId | undefined {
     const intent = this.#intents.get(folder);
-    // Of a mirror that was lost the folder may come into sight yet: it is the same one.
+    // After a loss of the mirror, the folder may not be listed again yet: it still has the recorded id.
     const id = intent
       ? intent.remoteId
       : (this.view.item(folder)?.remoteId ?? this.#intents.identities.remoteOf(folder));
@@ -197,9 +197,9 @@ export class Tree {
   }
 
   /**
-   * Whether an intent speaks for this item of the server: at its place the mirror's row does not count. The intent of what
-   * has just been made there gets its remote id a moment after the mirror, which knows it by the same inode; where the
-   * reply was lost a poll may have shown what was made, as an item of its own, until one has looked.
+   * Whether an intent stands for this server item, so that the mirror's row does not count. The intent of an item just
+   * created gets its remote id a moment after the mirror, which knows the item by the same inode. If the reply was
+   * lost, a poll may show the created item as a separate one until the lookup.
    */
   #isTaken(item: Item, folder?: Inode): boolean {
     if (this.#intents.size === 0) return false;

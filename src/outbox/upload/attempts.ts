@@ -22,42 +22,45 @@ export interface AttemptsOptions extends LookupOptions {
   readonly outbox: Outbox;
   readonly store: MirrorStore;
   readonly content: ContentCache;
-  /** Tells that the server has checked a file in, as it does with a new version. */
+  /** Reports that the server has checked a file in, as it does with each new version. */
   readonly checkedIn: (inode: Inode) => void;
 }
 
-/** Failures after which the server may have done it all the same. */
+/** Failures after which the server may have carried out the call all the same. */
 const LEAVES_DOUBT: ReadonlySet<string> = new Set(['reply-lost', 'interrupted', 'upload-unknown', 'name-taken']);
 
-/** The reply to a move shows that somebody else has saved a version meanwhile. */
+/** Whether the reply to a move shows a version that another user has saved meanwhile. */
 const isForeign = (attempt: Intent, item: RemoteItem): boolean =>
   !attempt.dirty && attempt.baseVersion !== NO_VERSION && item.version?.id !== attempt.baseVersion;
 
-/** The item with the version that what was written or deleted here since is about: nobody here has seen another one. */
+/**
+ * The item; if it was written or deleted here since, with the intent's base version, since no other version was seen
+ * here.
+ */
 const withSeen = (
   item: RemoteItem,
   { dirty, deleted, baseVersion: id, baseNumber: number, baseSize: size }: Intent,
 ): Made => (dirty || deleted ? { id: item.id, version: { id, number, size } } : item);
 
-/** What an attempt has made, where that is not what the file has now. */
+/** The version that an attempt created, where it is not the file's current version. */
 interface Outcome {
   readonly own?: RemoteVersion | undefined;
   readonly made?: RemoteVersion | undefined;
 }
 
-/** The intent changed while it was under way; what was sent is kept where it can be used. */
+/** The intent changed while it was being sent. What was sent is kept where it can be used. */
 export class Superseded extends Error {}
 
 /**
- * What becomes of each call that changes something. It is written down before it is made, and whatever people do to the
- * item meanwhile, the knowledge goes along with the item's identity until the outcome is known: by the reply, or by
- * looking.
+ * Tracks the outcome of each call that changes something. The call is recorded before it is made. Whatever happens to
+ * the item here meanwhile, the record stays with the item's identity until the outcome is known, from the reply or from
+ * a lookup.
  */
 export class Attempts {
   readonly lookup: Lookup;
   readonly late: LateCalls;
   readonly #options: AttemptsOptions;
-  /** When the last attempt began of each item that is being sent. */
+  /** Items that are being sent, with the `attemptAt` of their last attempt. */
   readonly #underWay = new Map<Inode, number>();
   #last = 0;
 
@@ -67,22 +70,22 @@ export class Attempts {
     this.late = options.outbox.late;
   }
 
-  /** The item whose sending has the outcome of this intent's attempt still before it. */
+  /** The item whose send in progress will yield the outcome of this intent's attempt. */
   awaited(intent: Intent): Inode | undefined {
     if (intent.attempted)
       for (const [inode, attemptAt] of this.#underWay) if (attemptAt === intent.attemptAt) return inode;
     return undefined;
   }
 
-  /** The item is not being sent any more. */
+  /** The send of the item has ended. */
   end(inode: Inode): void {
     this.#underWay.delete(inode);
   }
 
   /**
-   * The server has it: the mirror gets the row, under the inode that it has here, and the intent goes. `made` is the version
-   * that the attempt made, where others may have put theirs over it since; `own` is the same where what is here is made
-   * from it.
+   * Records that the server has the change: the mirror gets the row under the item's local inode, and the intent ends.
+   * `made` is the version that the attempt created; other users may have saved versions over it since. `own` is the
+   * same version, where the local content is based on it.
    */
   async confirm(
     attempt: Intent,
@@ -107,7 +110,10 @@ export class Attempts {
     this.#finish(attempt, own ? { ...item, version: own } : item, made);
   }
 
-  /** What earlier calls at the same file may make yet is not what this one has made. */
+  /**
+   * Earlier calls on the same file may still take effect. What they create then is told apart from what this call
+   * created.
+   */
   #passed(attempt: Intent, { id, parentId, name }: RemoteItem, made: RemoteVersion | undefined): void {
     const { late } = this;
     if (attempt.remoteId === NO_REMOTE && parentId !== null && !attempt.folder) late.passedBy({ id, parentId, name });
@@ -115,7 +121,8 @@ export class Attempts {
   }
 
   /**
-   * What the content of an attempt has covered unseen, whatever became of the item here since.
+   * The version of another user that the attempt's content has covered unseen, whatever happened to the item here
+   * since.
    * @param made the version of the attempt
    */
   async #overtaken(
@@ -129,7 +136,7 @@ export class Attempts {
     return overtaken({ file: item, number: made?.number ?? 0, base, sent }, this.#options, call);
   }
 
-  /** A folder that was there already got the number of the one that was made here: what waits in it goes along. */
+  /** An existing server folder has got the inode of the folder created here: the intents in it move to that inode. */
   #rehome(from: Inode, to: Inode): void {
     const { outbox } = this.#options;
     const { put, changes } = rehomed(outbox.intents, from, to, outbox.clock.now());
@@ -146,7 +153,7 @@ export class Attempts {
     const foreign = isForeign(attempt, item);
     const isOurs = attempt.attempted.upload !== undefined && made?.id === item.version?.id;
     const next = rebased(now, attempt.attempted, foreign && !isOurs ? withSeen(item, now) : item);
-    // What only moves a file says nothing of the content that somebody has open of it.
+    // A move says nothing about the content of an open working file.
     const isMove = !attempt.dirty && attempt.remoteId !== NO_REMOTE;
     if (!foreign && !isMove) outbox.confirmed(now.inode, next.baseVersion);
     if (!isNothing(next)) {
@@ -157,7 +164,7 @@ export class Attempts {
     const { inode } = now;
     if (!attempt.folder && !foreign) {
       const versionId = item.version?.id ?? NO_VERSION;
-      // Times and mode may have been set since.
+      // Times and mode may have been set here since.
       intents.setAttributes(inode, { versionId, mtime: now.mtime, mode: now.mode });
     }
     intents.change([], [inode]);
@@ -168,20 +175,20 @@ export class Attempts {
     if (!(same && now.size > 0 && content.adopt(staging.path(inode), version))) staging.remove(inode);
   }
 
-  /** It has the server's times now, and others may have moved it meanwhile: then it is not where it was here. */
+  /** The item has the server's times now. Another user may have moved it, so its place here may have changed too. */
   #tellPlace(before: Intent): void {
     const { tree } = this.#options.outbox;
     if (!before.deleted) tree.tell([moved(before, tree.item(before.inode))]);
   }
 
   /**
-   * Looks what the server has of an attempt without a known outcome. What was changed here since goes on from there:
-   * nothing is made twice, and nothing stays that was deleted. Whether the attempt had come through.
+   * Looks up at the server what an attempt with unknown outcome has done. Local changes made since are rebased on the
+   * result: nothing is created twice, and nothing deleted here stays. Returns whether the attempt had succeeded.
    */
   async resolve(intent: Intent, call: CallOptions): Promise<boolean> {
     const { attempted } = intent;
     if (!attempted) return false;
-    // What is to go, goes by its id, wherever it is; which content it has must be known.
+    // A deletion is sent by id, wherever the item is. Only the item's content must be known.
     const isGoing = intent.deleted && intent.remoteId !== NO_REMOTE;
     if (isGoing && (attempted.upload === undefined || attempted.removal !== undefined)) return false;
     const sighting = await this.lookup.sight(intent, attempted, call);
@@ -192,7 +199,7 @@ export class Attempts {
       this.forget(intent);
       return false;
     }
-    // What came through of it, by itself: a place, a content.
+    // The move and the content may have succeeded independently of each other.
     const { baseParent, baseName, baseVersion, baseNumber } = intent;
     const came = sighting.isThere ? attempted : { ...attempted, parent: baseParent, name: baseName };
     const isForeign = intent.remoteId !== NO_REMOTE && !sighting.content;
@@ -206,13 +213,17 @@ export class Attempts {
     );
     const isUnseen = isForeign || sighting.content === 'covered';
     const now = isUnseen ? this.#options.outbox.intents.get(intent.inode) : undefined;
-    // Somebody else's version is a conflict with ours, and was not seen by who deleted the item.
+    // Another user's version conflicts with the local content, and was not seen by the user who deleted the item. So
+    // the base version stays.
     if (now?.deleted || (now?.dirty && intent.remoteId !== NO_REMOTE))
       this.#options.outbox.intents.put({ ...now, baseVersion, baseNumber });
     return sighting.content !== undefined || attempted.upload === undefined;
   }
 
-  /** Somebody deleted the file after our version had come: what that one covered unseen is kept beside. 1 call. */
+  /**
+   * If the file was deleted after our version had arrived, a version that ours covered unseen is kept beside it. 1
+   * call.
+   */
   async #keepCovered(intent: Intent, attempted: Attempt, call: CallOptions): Promise<void> {
     const { remoteId: id, baseNumber: base, baseName: name } = intent;
     const { client, project, ownWork } = this.#options;
@@ -230,7 +241,7 @@ export class Attempts {
     if (unseen) keepBeside(unseen, intent, this.#options);
   }
 
-  /** What cannot be seen of it yet is remembered: a server may answer with an error, and finish. */
+  /** Remembers an attempt without a visible effect: a server may answer with an error and still finish the call. */
   #mayComeLate(intent: Intent, attempt: Attempt): void {
     const place = placeOfCall(intent, this.#options.outbox.tree);
     const digests = sentBy(intent, attempt);
@@ -238,8 +249,9 @@ export class Attempts {
   }
 
   /**
-   * The name of a new file is taken: whether by what an earlier call at it made after all, also by one that an older copy
-   * of the outbox knows nothing of. Then that is the document, and what was written since is its next version. 1 call.
+   * The name of a new file is taken. Returns whether an earlier call for this file created that item after all, which
+   * may be a call that an older copy of the outbox does not know. Then that item is the document, and the content
+   * written since is its next version. 1 call.
    */
   async cameLate(attempt: Intent, parentId: RemoteId, call: CallOptions): Promise<boolean> {
     const { outbox, ownWork } = this.#options;
@@ -268,8 +280,9 @@ export class Attempts {
   }
 
   /**
-   * The file has another version than the one that this content was made from: what goes on if that is what an earlier
-   * call made after all, `done` where that was all of it; undefined: it is somebody else's.
+   * The file's version is not the one that the local content is based on. Returns the intent rebased on that version,
+   * if an earlier call of ours created it; `done` if that call sent the same content; undefined: the version is another
+   * user's.
    */
   async wentOn(intent: Intent, written: WrittenItem, call: CallOptions): Promise<Intent | 'done' | undefined> {
     const { version } = written.item;
@@ -295,7 +308,7 @@ export class Attempts {
     return undefined;
   }
 
-  /** The attempt has changed nothing at the server. */
+  /** Clears an attempt that has changed nothing at the server. */
   forget(attempt: Intent): void {
     const { intents } = this.#options.outbox;
     const now = intents.ofAttempt(attempt.attemptAt);
@@ -316,7 +329,10 @@ export class Attempts {
     if (intent.staged && !outbox.working(intent.inode)) staging.remove(intent.inode);
   }
 
-  /** The reply to an attempt. A refusal leaves nothing in doubt; a name that is taken is dealt with by who gets to know. */
+  /**
+   * Makes the call of an attempt. After a refusal nothing is in doubt, and the attempt is cleared. The caller handles
+   * `name-taken`.
+   */
   async answered<T>(attempt: Intent, call: () => Promise<T>): Promise<T> {
     try {
       return await call();
@@ -327,7 +343,10 @@ export class Attempts {
     }
   }
 
-  /** Written down before the call, on the platter: after a crash or a lost reply one looks before repeating. */
+  /**
+   * Records the attempt on stable storage before the call, so that after a crash or a lost reply a lookup precedes a
+   * retry.
+   */
   begin(intent: Intent, attempted: Attempt | undefined): Intent {
     const { clock, intents } = this.#options.outbox;
     const attemptAt = intents.attemptFrom(Math.max(clock.now(), this.#last + 1));
@@ -339,7 +358,7 @@ export class Attempts {
     return attempt;
   }
 
-  /** @throws Superseded when a person changed the item since */
+  /** @throws Superseded when the item was changed here since */
   current(intent: Intent): Intent {
     if (this.#options.outbox.intents.get(intent.inode) !== intent) throw new Superseded();
     return intent;

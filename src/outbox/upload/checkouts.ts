@@ -9,7 +9,7 @@ import { NO_REMOTE } from '../intents/intent.js';
 import type { Outbox } from '../outbox.js';
 import type { LocalItem } from '../tree/tree.js';
 
-/** `open`: while a program has the file open for writing (`-o checkout`) · `asked`: somebody set the attribute. */
+/** `open`: while a program has the file open for writing (`-o checkout`) · `asked`: a user set the attribute. */
 type Why = 'open' | 'asked';
 
 /** A file that this mount has checked out. */
@@ -31,16 +31,16 @@ export interface CheckoutOptions {
   readonly log: Log;
 }
 
-/** How long a check-out is asked for unless told, seconds: the longest of Procore's usual periods below a week. */
+/** Default length of a check-out, seconds: the longest of Procore's usual periods below a week. */
 export const USUAL_CHECKOUT_S = 24 * 3600;
-/** A check-out that lasts at least so much longer is not renewed at the next open, seconds. */
+/** A check-out with at least this much time left is not renewed at the next open, seconds. */
 const ENOUGH_S = 3600;
-/** Changes rest so long before one looks which check-outs nobody needs any more, milliseconds. */
+/** Delay from a change to the search for check-outs that are no longer needed, milliseconds. */
 const TIDY_DELAY_MS = 1000;
 
 /**
- * Who has which file checked out. Own check-outs are written down before they count, so that none outlives a crash:
- * what was checked out for an open file, and nobody has open or waits to send any more, is checked in.
+ * Knows who has which file checked out. Own check-outs are recorded before the call, so that none outlives a crash. A
+ * file that was checked out for an open is checked in once no program has it open and no change of it waits.
  */
 export class Checkouts {
   readonly #options: CheckoutOptions;
@@ -50,7 +50,7 @@ export class Checkouts {
   readonly #stop = new AbortController();
   readonly #onChange = (): void => this.#soon();
   readonly #turns = new Map<Inode, Promise<void>>();
-  /** How many open a file for writing just now. */
+  /** Number of opens for writing in progress, by inode. */
   readonly #opening = new Map<Inode, number>();
   #cancelTidying: (() => void) | undefined;
   #tidying: Promise<void> = Promise.resolve();
@@ -79,7 +79,7 @@ export class Checkouts {
     return own && own.until > this.#now() ? own : undefined;
   }
 
-  /** Who else has the file checked out, as far as the mirror knows. */
+  /** The other user who has the file checked out, as far as the mirror knows. */
   otherHolder(item: LocalItem): string | undefined {
     if (item.remoteId === NO_REMOTE || this.own(item.inode)) return undefined;
     const { view } = this.#options.store;
@@ -91,15 +91,15 @@ export class Checkouts {
   }
 
   /**
-   * Checks a file out, 1 call; none where it is for long enough, or not at the server yet.
-   * @throws Failure `checked-out` when somebody else has it, or as the client does
+   * Checks a file out. 1 call; none if the present check-out lasts long enough or the file is not at the server yet.
+   * @throws Failure `checked-out` when another user has it, or as the client does
    */
   take(item: LocalItem, seconds: number, why: Why, call: CallOptions): Promise<void> {
     if (item.remoteId === NO_REMOTE) return Promise.resolve();
     return this.#inTurn(item.inode, () => this.#take(item, seconds, why, call));
   }
 
-  /** Checks a file in, 1 call; nothing where it is not checked out here. */
+  /** Checks a file in. 1 call; none if it is not checked out here. */
   giveBack(inode: Inode, call: CallOptions): Promise<void> {
     return this.#inTurn(inode, () => this.#giveBack(inode, call));
   }
@@ -111,7 +111,7 @@ export class Checkouts {
     this.forget(inode);
   }
 
-  /** As `take` for a program that opens the file, which is in use from before the call on. */
+  /** As `take`, for a program that opens the file. The file counts as in use from before the call. */
   async opened<T>(item: LocalItem, call: CallOptions, open: () => Promise<T>): Promise<T> {
     const { inode } = item;
     this.#opening.set(inode, (this.#opening.get(inode) ?? 0) + 1);
@@ -126,7 +126,7 @@ export class Checkouts {
     }
   }
 
-  /** A program has it open for writing or opens it, or something waits to be sent. */
+  /** A program has the file open for writing or is opening it, or a change of it waits to be sent. */
   #isNeeded(inode: Inode): boolean {
     const { outbox } = this.#options;
     return (
@@ -134,10 +134,10 @@ export class Checkouts {
     );
   }
 
-  /** The server has checked it in, as it does with a new version. */
+  /** Forgets a check-out that the server has ended, as it does with each new version. */
   forget(inode: Inode): void {
     if (!this.#own.has(inode)) return;
-    // First there, so that what could not be written down is tried again.
+    // The row is deleted first, so that a failed write is tried again.
     this.#delete.run(inode);
     this.#own.delete(inode);
   }
@@ -149,7 +149,7 @@ export class Checkouts {
     await this.#tidying;
   }
 
-  /** One call about a file at a time: else one that checks it in could cross one that checks it out. */
+  /** Makes one call about a file at a time, so that a check-in cannot cross a check-out. */
   async #inTurn(inode: Inode, work: () => Promise<void>): Promise<void> {
     const before = this.#turns.get(inode);
     const turn = (before ?? Promise.resolve()).then(work);
@@ -172,7 +172,7 @@ export class Checkouts {
     try {
       await this.#patch(row.remoteId, until, call);
     } catch (error) {
-      // A reply that was lost may have checked it out: then tidying checks it in.
+      // If the reply was lost, the file may be checked out: tidying then checks it in.
       if ((error as Failure).code !== 'reply-lost') {
         if (before) this.#remember(before);
         else this.forget(item.inode);
@@ -191,7 +191,7 @@ export class Checkouts {
     });
   }
 
-  /** Checks in what a program had open, and nobody writes or waits to send any more. */
+  /** Checks in files that a program had open and that are no longer needed. */
   async #tidy(): Promise<void> {
     const { log } = this.#options;
     for (const { inode, until, why } of [...this.#own.values()]) {

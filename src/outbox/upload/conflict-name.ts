@@ -4,10 +4,12 @@ import type { Inode } from '../../base/ids.js';
 import { NAME_BYTES } from '../../names/linux.js';
 import type { Tree } from '../tree/tree.js';
 
-/** What programs go by: not the rest of a sentence, nor the end of what another conflict put there. */
+/**
+ * Matches an extension as programs use it, but not the rest of a sentence, nor the end of an earlier conflict suffix.
+ */
 const WITH_EXTENSION = /^(.+)(\.[^.\s()]{1,32})$/su;
 
-/** `stem (conflict HOST YYYY-MM-DD HH.MM.SS).ext`, local time, without a colon; the stem is cut to fit 255 characters. */
+/** `stem (conflict HOST YYYY-MM-DD HH.MM.SS).ext`, local time, without a colon; the stem is cut to fit `NAME_BYTES`. */
 export function conflictName(name: string, at: Date, host = hostname()): string {
   const [, stem = name, extension = ''] = WITH_EXTENSION.exec(name) ?? [];
   const two = (n: number): string => String(n).padStart(2, '0');
@@ -21,10 +23,10 @@ export function conflictName(name: string, at: Date, host = hostname()): string 
 
 const CONFLICT = / \(conflict \S.* \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\)(?:\.[^.\s()]{1,32})?$/su;
 
-/** Whether something was kept under this name beside another one. */
+/** Whether this is the name of a conflict copy. */
 export const isConflictName = (name: string): boolean => CONFLICT.test(name);
 
-/** The first that nothing has: where several conflicts come in one second, the others' are of the next ones. */
+/** The first conflict name that is free. Several conflicts within one second get the times of the following seconds. */
 export function freeConflictName(name: string, at: number, isTaken: (name: string) => boolean): string {
   for (let time = at; ; time += 1000) {
     const found = conflictName(name, new Date(time));
@@ -32,7 +34,7 @@ export function freeConflictName(name: string, at: number, isTaken: (name: strin
   }
 }
 
-/** A conflict's name that nothing in the folder has, as far as is known here. */
+/** A conflict name that no item in the folder has, as far as is known here. */
 export function nameBeside(
   name: string,
   folder: Inode,

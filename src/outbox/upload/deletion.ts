@@ -15,13 +15,13 @@ export interface DeletionsOptions {
   readonly store: MirrorStore;
   readonly attempts: Attempts;
   readonly removals: Removals;
-  /** Fetches what stays here of the content that goes. */
+  /** Downloads the part of the deleted content that local items still need. */
   readonly keepContent: (deletion: Intent, call: CallOptions) => Promise<void>;
 }
 
 /**
- * Brings deletions to the server, while what goes is what whoever deleted it had seen: its base version, and of a folder
- * what was deleted in it. Anything else is kept, and shows again.
+ * Sends deletions while the server has only what the deleting user had seen: the base version, and in a folder only
+ * items deleted here. Anything else is kept and shows again.
  */
 export class Deletions {
   readonly #options: DeletionsOptions;
@@ -30,27 +30,27 @@ export class Deletions {
     this.#options = options;
   }
 
-  /** Resolves when it is deleted, kept, or to be looked at again. @throws Failure of the attempt */
+  /** Resolves when the item is deleted, kept, or to be examined again. @throws Failure of the attempt */
   async send(intent: Intent, call: CallOptions): Promise<void> {
     const { outbox, attempts, removals, keepContent } = this.#options;
     const { intents, tree } = outbox;
     const { late } = attempts;
     const wasSent = isRemovalSent(intent);
-    // Also by a call before this attempt, or for a deletion that was given up.
+    // Includes calls before this attempt, and calls for a deletion that was discarded.
     const unanswered = late.removals(intent.remoteId).flatMap(({ removal }) => removal?.time ?? []);
     const mayHaveGone = wasSent || unanswered.length > 0;
-    // Which content it has, and whether that is ours, is to be known first.
+    // The item's content, and whether it is ours, must be known first.
     if (!wasSent && intent.attempted?.upload !== undefined) {
       await attempts.resolve(intent, call);
       return;
     }
     await removals.look({ id: intent.remoteId, isFile: !intent.folder }, intent.since, call);
-    // Somebody may have changed it here, or what came with the look has kept it.
+    // The intent may have changed here, or the result of the lookup may have withdrawn it.
     if (intents.get(intent.inode) !== intent) return;
     const item = tree.view.byRemoteId(intent.remoteId);
     const isGone = !item || (item.flags & DELETED) !== 0;
     if (!isGone && isNewer(item, intent) && late.versionsLike(item).length > 0) {
-      // Who deleted it had written what an earlier call brought after all.
+      // The newer version may be the deleting user's own, from an earlier call that took effect late.
       if (await attempts.wentOn(intent, await attempts.lookup.now(intent, call), call)) return;
     }
     if (!isGone && this.#isUnseen(item, intent)) {
@@ -75,7 +75,7 @@ export class Deletions {
     else this.keep(now);
   }
 
-  /** What was to go shows again. */
+  /** Withdraws a deletion: the item shows again. */
   keep(deletion: Intent): void {
     this.#tell(this.#options.outbox.kept.keep([deletion]));
   }
@@ -85,7 +85,7 @@ export class Deletions {
     return own?.deleted === true && (own.folder || own.baseVersion === version);
   };
 
-  /** It was sent by a process that had no time to see that there was no reply. */
+  /** Records a deletion that an earlier process sent, which ended before it knew that there was no reply. */
   #mayGoYet(item: Item, { attempted, baseVersion: version }: Intent): void {
     const { late } = this.#options.attempts;
     if (attempted?.removal === undefined || late.removals(item.remoteId).length > 0) return;
@@ -98,7 +98,7 @@ export class Deletions {
     );
   }
 
-  /** Something that belongs before it has come in between. */
+  /** A change that must be sent first has come up meanwhile. */
   #mustWait(intent: Intent): boolean {
     return orderOf(intent, this.#options.outbox).kind !== 'go';
   }

@@ -28,13 +28,13 @@ export interface LateArrivalsOptions {
   readonly log: Log;
 }
 
-/** Pauses after which one looks again at what could not be looked at, milliseconds. */
+/** Pauses before the retries of a check that failed, milliseconds. */
 const PAUSES = [5000, 30_000, 120_000, 600_000];
 
 /**
- * What a call of ours does after all, when what it was for is done in another way, or given up. Nobody wants that: a file
- * that was made goes as any deletion here goes; over a version stands again what was there before it; what was deleted
- * and had not been seen is brought back. Versions and files are ours once their bytes have proved to be.
+ * Undoes what our own calls do late, after their purpose was achieved in another way or discarded. A file created late
+ * is deleted like any file deleted here. A version created late is covered by the version before it. A deletion carried
+ * out late is undone if it took something unseen. A version or file counts as ours only once its bytes prove it.
  */
 export class LateArrivals {
   readonly #options: LateArrivalsOptions & Pick<Outbox, 'late'>;
@@ -49,7 +49,7 @@ export class LateArrivals {
     this.#clock = options.outbox.clock;
   }
 
-  /** What has come into sight already, and could not be looked at before the end. */
+  /** Checks items that have already appeared and could not be checked before the daemon last ended. */
   start(): void {
     const { late, outbox } = this.#options;
     const { view } = outbox.tree;
@@ -60,7 +60,7 @@ export class LateArrivals {
     }
   }
 
-  /** Looks at what has come into sight, or gone out of it; nothing while no call may come late. */
+  /** Checks items that appeared or disappeared. Does nothing while no call may come late. */
   seen(changes: readonly Change[]): void {
     const { late, outbox } = this.#options;
     if (late.size === 0) return;
@@ -101,7 +101,7 @@ export class LateArrivals {
         const again = this.#clock
           .sleep(pause, this.#stop.signal)
           .then(() => this.#later(item, work, tries + 1))
-          // It ends.
+          // `close` has aborted the pause.
           .catch(() => undefined)
           .finally(() => this.#again.delete(again));
         this.#again.add(again);
@@ -112,12 +112,14 @@ export class LateArrivals {
     return this.#options.late.creations(parentId, remoteName, PEOPLE).filter(mayBeOf(remoteId));
   }
 
-  /** Those whose version may lie below the current one. */
+  /** Calls whose version may be covered by the current one. */
   #coverableOf({ remoteId, versionNumber }: Item): LateCall[] {
     return this.#options.late.versions(remoteId, PEOPLE).filter(({ baseNumber }) => versionNumber > baseNumber + 1);
   }
 
-  /** Somebody speaks for it, or is about to come to its place and will know it for what it is. */
+  /**
+   * An intent concerns the item, or a new file is about to be sent to its place and will recognize the item as its own.
+   */
   #isWanted(item: Item): boolean {
     const { intents, tree } = this.#options.outbox;
     if (intents.ofRemote(item.remoteId) || intents.get(item.inode)) return true;
@@ -127,7 +129,10 @@ export class LateArrivals {
     return intents.child(folder, item.name)?.remoteId === NO_REMOTE;
   }
 
-  /** What waits for it here looks itself: whoever sends content, or a deletion. A move does not, nor what nobody sends. */
+  /**
+   * Whether the item's intent checks for late versions itself, since it sends content or a deletion. A move does not,
+   * nor does an intent that waits for a user.
+   */
   #isChanged({ remoteId }: Item): boolean {
     const own = this.#options.outbox.intents.ofRemote(remoteId);
     if (own === undefined || isLeftAlone(own)) return false;
@@ -150,7 +155,7 @@ export class LateArrivals {
     }
   };
 
-  /** 1 call, and 2 where the version is ours. */
+  /** Covers a late version with the one before it. 1 call, and 2 where the version is ours. */
   readonly #uncover = async (seen: Item): Promise<void> => {
     const { late, ownWork, client, project } = this.#options;
     const unused = new Set(this.#options.late.versionsLike(seen));
@@ -174,7 +179,7 @@ export class LateArrivals {
       covered = one;
       if (!(await take(one))) break;
     }
-    // Where it was sent again meanwhile, the same is there twice.
+    // If the content was sent again meanwhile, the version below has the same content.
     if (
       covered &&
       !(await ownWork.isOurs(file, covered, top.digests, this.#call)) &&
@@ -184,7 +189,10 @@ export class LateArrivals {
     late.forget(top);
   };
 
-  /** Somebody has saved over a version that came late: what that one had covered unseen is kept beside. 1 call. */
+  /**
+   * If another user saved over a version that came late, a version that the late one covered unseen is kept beside. 1
+   * call.
+   */
   readonly #keepCovered = async (seen: Item): Promise<void> => {
     const { outbox, late, ownWork, client, project, log } = this.#options;
     const calls = this.#coverableOf(seen);
@@ -208,7 +216,7 @@ export class LateArrivals {
     }
   };
 
-  /** What the late version covers is the next version. False where somebody has changed it again. */
+  /** Makes the covered version the next version. False if the item has changed again. */
   #putOver(seen: Item, late: RemoteVersion, covered: RemoteVersion): boolean {
     const { outbox, log } = this.#options;
     const item = outbox.tree.item(seen.inode);
@@ -244,14 +252,14 @@ export class LateArrivals {
     const [one] = late.removals(seen.remoteId);
     const item = outbox.tree.view.byRemoteId(seen.remoteId);
     if (!one?.removal || !item || (item.flags & DELETED) === 0) return;
-    // It is to go, and whoever sends that compares.
+    // The item has a deletion intent: its send makes the comparison.
     if (outbox.intents.ofRemote(item.remoteId)?.deleted) return;
     const { time, version } = one.removal;
     const isSeen = (of: { id: number; version: number }): boolean => of.id === item.remoteId && of.version === version;
     const sent = { reply: undefined, inDoubt: true };
     const went = await removals.compare(item, sent, { time, binned: undefined }, isSeen, this.#call);
     if (went) return;
-    // It stays written down: perhaps that was somebody else's deletion, and this one comes yet.
+    // The late call stays recorded: this may have been another user's deletion, and ours may still come.
     log.warn(
       { path: item.name },
       'a deletion that was given up was carried out after all; what it took is brought back',
@@ -259,5 +267,5 @@ export class LateArrivals {
   };
 }
 
-/** A person decides about it, and nobody sends it until then. */
+/** The intent waits for a user's decision and is not sent until then. */
 const isLeftAlone = (intent: Intent): boolean => needsPerson(intent) && !intent.attempted;

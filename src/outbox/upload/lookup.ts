@@ -17,17 +17,20 @@ export interface LookupOptions {
   readonly project: ProjectId;
 }
 
-/** What the server has of an intent whose last call has no known outcome. */
+/** The server's state of an item whose last call has no known outcome. */
 export interface Sighting extends WrittenItem {
-  /** The item is where the attempt was to bring it. */
+  /** The item is where the attempt was to put it. */
   readonly isThere: boolean;
-  /** The content that the attempt was to bring has come: it is the current one, or somebody has put another over it. */
+  /** The attempt's content has arrived: as the current version, or covered by another user's version. */
   readonly content: 'current' | 'covered' | undefined;
   /** The version that has that content; undefined: not known. */
   readonly own?: RemoteVersion | undefined;
 }
 
-/** Looks at the server before anything is repeated; 1 call each, and one more where a version lies over what may be ours. */
+/**
+ * Looks up the server's state before a call is repeated. 1 call each, and one more where a version covers one that may
+ * be ours.
+ */
 export class Lookup {
   readonly #options: LookupOptions;
   readonly #tree: Tree;
@@ -37,7 +40,7 @@ export class Lookup {
     this.#tree = tree;
   }
 
-  /** The item that the attempt was about; undefined: the server does not have it. */
+  /** The item that the attempt concerned; undefined: the server does not have it. */
   async sight(intent: Intent, attempt: Attempt, call: CallOptions): Promise<Sighting | undefined> {
     try {
       return intent.remoteId === NO_REMOTE
@@ -69,11 +72,11 @@ export class Lookup {
     const found =
       parentId === undefined ? undefined : await this.childNamed(parentId, linuxNames.decode(attempt.name), type, call);
     if (!found) return undefined;
-    // A folder of that name is what was wanted, whoever made it.
+    // A folder of that name satisfies the intent, no matter who created it.
     if (intent.folder) return { ...found, isThere: true, content: undefined };
     const { item } = found;
     const sent = sentBy(intent, attempt);
-    // What an older program sent is known by its size only.
+    // Content that an older program version sent is known by its size only.
     const own = sent
       ? await this.#options.ownWork.made(item, sent, call)
       : item.version?.size === attempt.size
@@ -107,7 +110,7 @@ export class Lookup {
     return { content: own.id === item.version?.id ? 'current' : 'covered', own };
   }
 
-  /** A file or folder as it is now. What is in the recycle bin is not there: @throws Failure `gone` */
+  /** A file or folder as it is now. @throws Failure `gone`, also for an item in the recycle bin */
   async now(intent: Intent, call: CallOptions): Promise<WrittenItem> {
     const found = await this.#found(intent, call);
     if (found.item.deleted) throw new Failure('gone', { what: intent.name });

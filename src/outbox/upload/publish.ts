@@ -4,27 +4,32 @@ import { type Intent, needsPerson } from '../intents/intent.js';
 
 export const isPublished = (kind: NameClass): boolean => kind === 'published';
 
-/** What follows from a failure; of a change that failed in passing: it is tried again after a pause that grows. */
+/**
+ * The consequence of a failure. A temporary failure has none of these: the change is retried after a pause that grows.
+ */
 export interface Consequence {
-  /** It is about the line or the account: everything waits, milliseconds. */
+  /** The failure concerns the connection or the account: everything waits, milliseconds. */
   readonly pause?: number;
-  /** The server refuses any change in the folder (or does not have it); or this very name or content, as it is. */
+  /**
+   * `folder`: the server refuses any change in the folder, or does not have it. `change`: it refuses this name or
+   * content as it is.
+   */
   readonly refused?: 'folder' | 'change';
-  /** Nothing but somebody's act makes it succeed: who waits for the rest need not wait for this. */
+  /** Only a user's action makes it succeed: a caller that waits for the rest need not wait for this. */
   readonly needsSomebody?: true;
-  /** As many attempts as the pause counts at most, or at least. */
+  /** The most and the fewest attempts that count for the length of the pause. */
   readonly mostAttempts?: number;
   readonly leastAttempts?: number;
 }
 
 export const FIRST_RETRY = 5000;
 const LAST_RETRY = 15 * 60_000;
-/** After so many attempts the pause is the longest. */
+/** Number of attempts after which the pause is the longest. */
 const LONGEST_AFTER_ATTEMPTS = 9;
 
 const FOLDER: Consequence = { refused: 'folder', needsSomebody: true };
 const CHANGE: Consequence = { refused: 'change', needsSomebody: true };
-/** Room on the disk comes by itself, and then what waits is to go up soon. */
+/** Disk space becomes free by itself, and then the change is to be sent soon. */
 const SOON: Consequence = { mostAttempts: 3 };
 
 const CONSEQUENCES: Readonly<Record<string, Consequence>> = {
@@ -47,11 +52,12 @@ const CONSEQUENCES: Readonly<Record<string, Consequence>> = {
 };
 const PASSING: Consequence = {};
 
-/** Statuses of refusals that are about the state of things, and not about what was asked. */
+/** HTTP statuses of refusals that concern a temporary state and not the request. */
 const OF_THE_MOMENT: readonly unknown[] = [409, 423, 425];
 
 export function consequenceOf({ code, details }: Failure): Consequence {
-  // The folder is not there, or is not shown to this account; of a folder itself with something new in it, not any more.
+  // The folder does not exist, or is not shown to this account. Otherwise the item, a folder with something new in it,
+  // does not exist any more.
   if (code === 'gone')
     return details.missing === 'parent' || details.missing === 'either' ? FOLDER : { needsSomebody: true };
   if (code === 'request-refused') return OF_THE_MOMENT.includes(details.status) ? PASSING : CHANGE;
@@ -59,17 +65,17 @@ export function consequenceOf({ code, details }: Failure): Consequence {
 }
 
 export interface Delays {
-  /** Milliseconds that a change rests before it goes up, so that what follows at once joins it. */
+  /** Milliseconds that a change rests before it is sent, so that changes that follow at once join it. */
   readonly settle: number;
   /** The same for a deletion. */
   readonly deletion: number;
   /** How long a name that looks like a transfer temporary waits for the rename that usually follows. */
   readonly temporary: number;
-  /** The first pause after a failure in passing; it grows. */
+  /** The first pause after a temporary failure; it grows. */
   readonly retry: number;
 }
 
-/** When the intent may go up: milliseconds since the epoch, or undefined while something must happen first. */
+/** When the intent may be sent: milliseconds since the epoch, or undefined while something must happen first. */
 export function readyAt(intent: Intent, kind: NameClass, writers: number, delays: Delays): number | undefined {
   if (intent.state === 'local' || intent.state === 'refused' || writers > 0) return undefined;
   if (!intent.flushed || needsPerson(intent)) return undefined;
@@ -77,7 +83,7 @@ export function readyAt(intent: Intent, kind: NameClass, writers: number, delays
   return Math.max(intent.changedAt + rest, retryAt(intent, delays.retry));
 }
 
-/** After a failure in passing the pauses grow; an intent is never given up. */
+/** After temporary failures the pauses grow; an intent is never discarded. */
 const retryAt = ({ state, changedAt, attempts }: Intent, first: number): number =>
   state === 'failed' ? changedAt + Math.min(first * 2 ** (attempts - 1), LAST_RETRY) : 0;
 

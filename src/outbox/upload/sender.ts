@@ -21,11 +21,11 @@ export interface SenderOptions extends AttemptsOptions {
   readonly uploads: Uploads;
   readonly removals: Removals;
   readonly log: Log;
-  /** Tells that bytes of an upload went out. */
+  /** Reports how many bytes of an upload have been sent so far. */
   readonly progress: (inode: Inode, bytes: number) => void;
 }
 
-/** Brings one intent to the server. Every call that changes something is written down before it is made. */
+/** Applies one intent at the server. Each call that changes something is recorded before it is made. */
 export class Sender {
   readonly #options: SenderOptions;
   readonly attempts: Attempts;
@@ -38,19 +38,19 @@ export class Sender {
     this.deletions = new Deletions({ ...options, attempts: this.attempts, keepContent });
   }
 
-  /** Resolves when the server has it (or it was overtaken by a newer change). @throws Failure of the attempt */
+  /** Resolves when the server has the change, or a newer local change superseded it. @throws Failure of the attempt */
   async send(intent: Intent, signal: AbortSignal): Promise<void> {
     const call: CallOptions = { class: 'background', signal };
     const folder = this.#options.outbox.tree.remoteIdOf(intent.parent);
     try {
       await this.#bring(intent, call).catch(async (error: unknown) => {
-        // Used up: by a call that came through after one had looked.
+        // An unknown upload may have been consumed by an earlier call that took effect after the last lookup.
         const isInDoubt = isFailure(error, 'reply-lost') || isFailure(error, 'upload-unknown');
         const now = this.#options.outbox.intents.get(intent.inode);
         if (!isInDoubt || !now || !(await this.attempts.resolve(now, call))) throw error;
       });
     } catch (error) {
-      // The folder that is gone was made anew meanwhile: it goes there.
+      // The parent folder was deleted and has been created anew: the next attempt uses the new folder.
       const isElsewhere = isFailure(error, 'gone') && this.#options.outbox.tree.remoteIdOf(intent.parent) !== folder;
       if (!(error instanceof Superseded) && !isElsewhere) throw error;
     } finally {
@@ -67,7 +67,10 @@ export class Sender {
     else await this.#knownFile(intent, call);
   }
 
-  /** What stays on this machine (in a desktop's trash) takes its content along before the server deletes it. */
+  /**
+   * Downloads the content of local items that still come from a file, as in a desktop's trash, before the server
+   * deletes the file.
+   */
   async #keepContent(deletion: Intent, call: CallOptions): Promise<void> {
     const { outbox } = this.#options;
     const going = deletion.folder ? [deletion, ...coveredBy(deletion, outbox)] : [deletion];
@@ -77,7 +80,7 @@ export class Sender {
         try {
           await this.#materialize(keeper, call);
         } catch (error) {
-          // Somebody else deleted it for good: there is nothing to wait for.
+          // Another user deleted the file for good, so its content cannot be fetched any more.
           if (!isFailure(error, 'gone') && !isFailure(error, 'version-gone')) throw error;
         }
       }
@@ -100,10 +103,10 @@ export class Sender {
       );
     } catch (error) {
       if (!isFailure(error, 'name-taken')) throw error;
-      // A folder of that name is what was wanted, whoever made it.
+      // A folder of that name satisfies the intent, no matter who created it.
       const other = await this.attempts.lookup.childNamed(parentId, name, 'folder', call);
       const own = other && this.#options.outbox.intents.ofRemote(other.item.id);
-      // One that is to be elsewhere, or gone, makes room first.
+      // If another intent moves or deletes that folder, that intent must be sent first.
       if (!other || (own && own.inode !== attempt.inode)) throw error;
       await this.attempts.confirm(attempt, other, call);
     }
@@ -141,7 +144,7 @@ export class Sender {
       if (current.item.deleted) throw new Failure('gone', { what: intent.name });
     } catch (error) {
       if (!isFailure(error, 'gone')) throw error;
-      // Deleted at the server meanwhile: what was written here goes up as a new file.
+      // The file was deleted at the server meanwhile: the local content is uploaded as a new file.
       const fresh = asNew(intent);
       this.attempts.replace(intent, fresh);
       return this.#newFile(fresh, call);
@@ -160,7 +163,7 @@ export class Sender {
     const { item: before } = current;
     const place = placeChange(uploaded, parentId, name);
     const done = await this.#patch(uploaded, call, async (attempt) => {
-      // Only a change of the place takes content along in one call; a version by itself can carry a note.
+      // Only a move or rename can take content along in the same call. A version created by itself can carry a note.
       if (Object.keys(place).length > 0)
         return writes.updateFile(project, attempt.remoteId, { ...place, uploadUuid }, call);
       const { version, serverTime: at } = await writes.createVersion(
@@ -174,7 +177,10 @@ export class Sender {
     await this.attempts.confirm(done.attempt, done.written, call);
   }
 
-  /** What goes on from the version that the file has now; undefined: it is there already, or stands beside that version. */
+  /**
+   * The intent to send on top of the file's current version. Undefined: the server has the content already, or the
+   * content is kept as a conflict beside that version.
+   */
   async #from(intent: Intent, current: WrittenItem, call: CallOptions): Promise<Intent | undefined> {
     if (!isAnother(current.item, intent)) return intent;
     const next = await this.attempts.wentOn(intent, current, call);
@@ -182,7 +188,7 @@ export class Sender {
     return next === 'done' ? undefined : next;
   }
 
-  /** Another place for what has no content of its own here; where somebody deleted it meanwhile, there is none. */
+  /** Moves an item without local content. `#gone` handles an item that was deleted at the server meanwhile. */
   async #move(intent: Intent, call: CallOptions, change: (attempt: Intent) => Promise<Written>): Promise<void> {
     try {
       const done = await this.#patch(intent, call, change);
@@ -193,9 +199,9 @@ export class Sender {
   }
 
   /**
-   * Somebody deleted it at the server: what was only moved here goes as well; what was written here goes up as new, and so
-   * does a folder in which something waits.
-   * @throws what the call failed with, where that was something else
+   * Handles an item that was deleted at the server. An item that was only moved here is deleted here too. An item with
+   * local content, or a folder with pending changes in it, is created anew.
+   * @throws the error of the call, if its cause is not such a deletion
    */
   async #gone(intent: Intent, call: CallOptions, error: unknown): Promise<void> {
     if (!isFailure(error, 'gone')) throw error;
@@ -218,7 +224,7 @@ export class Sender {
     outbox.tree.tell([disappeared(intent, intent.sequence)]);
   }
 
-  /** A change of an existing item; may be repeated after a lost reply, since it says what is to be. */
+  /** Changes an existing item. The call states the target state, so it may be repeated after a lost reply. */
   async #patch(
     intent: Intent,
     call: CallOptions,
@@ -229,13 +235,13 @@ export class Sender {
       return { attempt, written: await this.attempts.answered(attempt, () => change(attempt)) };
     } catch (error) {
       if (!isFailure(error, 'name-taken')) throw error;
-      // An earlier call may have brought it there.
+      // An earlier call may have moved the item there.
       if (!(await this.attempts.resolve(attempt, call))) this.#standBeside(attempt);
       throw new Superseded();
     }
   }
 
-  /** Somebody else has put something to the place that it was to go to. */
+  /** Another user's item has taken the target place: the item gets a conflict name beside it. */
   #standBeside({ inode, parent, name }: Intent): void {
     const { outbox, log } = this.#options;
     const { intents, tree, clock } = outbox;
@@ -247,7 +253,10 @@ export class Sender {
     tree.tell([moved(now, beside)]);
   }
 
-  /** Gives way to another item that goes to this one's place at the server while this one goes to its: 1 call more. */
+  /**
+   * Renames an item to a temporary name at the server, to break a cycle of items that wait for each other's places.
+   * Costs 1 extra call.
+   */
   async stepAside(intent: Intent, signal: AbortSignal): Promise<void> {
     const { writes, project, outbox, store } = this.#options;
     const baseName = `${intent.baseName} (${intent.remoteId} moves)`;
@@ -261,7 +270,7 @@ export class Sender {
           ? writes.updateFolder(project, intent.remoteId, { name }, call)
           : writes.updateFile(project, intent.remoteId, { name }, call),
       );
-      // Whoever comes to the place it left has the name for itself, here as well.
+      // The mirror records the temporary name, so that the item that takes the place also gets the plain name here.
       if (item) await store.confirm(item, serverTime, intent.inode, { sequence: intent.sequence, name: baseName });
       const now = outbox.intents.ofAttempt(attempt.attemptAt);
       if (now) this.attempts.putOrDrop({ ...now, ...NOT_ATTEMPTED, baseName });
@@ -272,13 +281,13 @@ export class Sender {
     }
   }
 
-  /** Uploads the content; what an earlier attempt at the same content brought up is not sent again. */
+  /** Uploads the content. Parts that an earlier attempt at the same content has uploaded are not sent again. */
   async #upload(intent: Intent, name: string, call: CallOptions): Promise<{ uploadUuid: string; intent: Intent }> {
     const { outbox, uploads, project, progress } = this.#options;
     const saved = intent.upload ? (JSON.parse(intent.upload) as SavedUpload) : undefined;
-    // After a power cut the bytes must be there as long as the intent is.
+    // The bytes must be on disk first: after a power cut they must exist for as long as the intent does.
     const whole = await this.#materialize(intent, call);
-    // Who changed it meanwhile may have taken the bytes away as well.
+    // A change made meanwhile may have removed the bytes: then `current` throws `Superseded`.
     await outbox.durability.secure(whole).finally(() => this.attempts.current(whole));
     let current = outbox.durability.secured(whole);
     const { uuid } = await uploads.upload(
@@ -300,12 +309,12 @@ export class Sender {
     return { uploadUuid: uuid, intent: this.attempts.current(current) };
   }
 
-  /** Content that is still only a version at the server is brought into the staging file. */
+  /** Downloads content that exists only as a version at the server into the staging file. */
   async #materialize(intent: Intent, { signal }: CallOptions): Promise<Intent> {
     const { outbox } = this.#options;
     const item = outbox.tree.item(intent.inode);
     if (!item) throw new Superseded();
-    // The one working file that readers and writers use: what they write meanwhile is not overwritten.
+    // Readers and writers share this working file, so what they write meanwhile is not overwritten.
     const file = await outbox.open(item, false, false);
     try {
       await file.complete(signal);
@@ -321,7 +330,7 @@ export class Sender {
     }
   }
 
-  /** Both contents are kept: the server's under the name, ours beside it. */
+  /** Keeps both contents of a conflict: the server's under the name, the local one beside it under a conflict name. */
   async #asConflict(intent: Intent, theirs: WrittenItem | undefined): Promise<void> {
     const { outbox, store, log } = this.#options;
     const current = this.attempts.current(intent);
@@ -353,14 +362,14 @@ export class Sender {
   }
 }
 
-/** After an upload that took longer than this the file is looked at again before it gets a version, milliseconds. */
+/** Milliseconds. After an upload longer than this, the file's version is checked again before a version is added. */
 const LOOK_AGAIN_MS = 10_000;
 
-/** Whether the file has another content than the one that the intent's was made from. */
+/** Whether the file's current version differs from the one that the local content is based on. */
 const isAnother = ({ version }: RemoteItem, { baseVersion }: Intent): boolean =>
   version !== undefined && baseVersion !== NO_VERSION && version.id !== baseVersion;
 
-/** An item that the server lost. */
+/** The intent that creates an item anew after its deletion at the server. */
 const asNew = (intent: Intent): Intent => ({
   ...withoutIdentity(intent),
   reason: 'it was deleted at the server meanwhile',
@@ -374,7 +383,7 @@ function placeChange(intent: Intent, parentId: RemoteId, name: string): { name?:
   };
 }
 
-/** The file after a version was added to it: whoever adds one checks the file in (API reference, Files). */
+/** The file after a version was added. Adding a version checks the file in (API reference, Files). */
 const withVersion = (file: RemoteItem, version: RemoteVersion, serverTime: number): RemoteItem => ({
   ...file,
   version,

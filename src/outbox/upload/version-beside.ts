@@ -5,7 +5,7 @@ import type { Intent } from '../intents/intent.js';
 import type { Outbox } from '../outbox.js';
 import { nameBeside } from './conflict-name.js';
 
-/** Puts their version as a file of its own beside ours: its content is brought over when it goes up. */
+/** Keeps another user's version as a file of its own beside ours. Its content is downloaded when that file is sent. */
 export function keepBeside(version: RemoteVersion, ours: Intent, { outbox }: { readonly outbox: Outbox }): void {
   const theirs = copyOf(version, ours, outbox);
   outbox.intents.change([theirs]);

@@ -4,8 +4,8 @@ import type { Staging } from './staging.js';
 import { WorkingFile } from './working-file.js';
 
 /**
- * Opens what was staged of an item, or else begins with the content of its version.
- * @param truncate nothing of the content is wanted
+ * Opens an item's staging file, or else begins one with the content of the item's version.
+ * @param truncate the present content is not needed
  */
 export async function beginWorking(
   item: LocalItem,
@@ -24,13 +24,13 @@ export async function beginWorking(
     }
   } else {
     const version = versionOf(item);
-    // What is damaged on disk must not become a new version.
+    // Content that is damaged on disk must not become a new version.
     if (item.size > 0 && !truncate) await content.check(version);
-    // Also what is truncated: whoever reads it goes through the kernel to this very file.
+    // Taken even when it is truncated, since readers reach this very file through the kernel.
     const whole = item.size > 0 && content.take(version, staging.path(inode));
     file = new WorkingFile(inode, staging.open(inode, !whole));
     if (item.size > 0 && !whole && !truncate) file.startFrom(content.open(version), version);
-    // Nothing else shows that it is emptied: there was nothing in the staging file before.
+    // The staging file was empty before, so nothing else shows that the content was emptied.
     if (item.size > 0 && !whole && truncate) file.truncate(0);
     if (!truncate) file.settle();
   }

@@ -22,8 +22,8 @@ export interface DetachedFilesOptions {
 }
 
 /**
- * Files that somebody has open while the server got another version of them, or lost them: who opens one now gets what
- * is there now, and what is still written to the old one becomes a file of its own.
+ * Working files that programs have open while the server got another version of them, or lost them. A new open gets the
+ * current content. What is still written to a detached file becomes a file of its own.
  */
 export class DetachedFiles {
   readonly #options: DetachedFilesOptions;
@@ -32,7 +32,7 @@ export class DetachedFiles {
     this.#options = options;
   }
 
-  /** Whether the item has another content now than the one that this working file began with, another number, or is gone. */
+  /** Whether the item now has other content than this working file began with, has another inode, or is gone. */
   isOutdated(file: WorkingFile): boolean {
     const { tree, intents } = this.#options;
     const intent = intents.get(file.inode);
@@ -45,7 +45,10 @@ export class DetachedFiles {
     return item === undefined || (item.flags & HIDDEN) !== 0 || item.versionId !== file.madeFrom;
   }
 
-  /** Who has it open keeps it, under an inode of its own; nothing of it is in the tree unless somebody writes to it. */
+  /**
+   * Detaches a working file: programs that have it open keep it, under an inode of its own. It is not in the tree
+   * unless a program writes to it.
+   */
   put(file: WorkingFile): void {
     const { tree, intents, staging } = this.#options;
     const { inode } = file;
@@ -57,7 +60,10 @@ export class DetachedFiles {
     file.goAside(own, { parent, name: item?.name ?? String(inode) });
   }
 
-  /** What was written to it becomes a file beside the one that it was, or in its place where nothing is any more. */
+  /**
+   * Makes what was written to a detached file a file of the tree: beside the original, or in its place if nothing is
+   * there.
+   */
   record(file: WorkingFile, uid: number): Intent | undefined {
     const { tree, intents, staging, staysLocal, log } = this.#options;
     const { aside, inode } = file;

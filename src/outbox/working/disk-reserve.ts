@@ -4,17 +4,17 @@ import type { Clock } from '../../base/clock.js';
 import { onDisk } from '../../base/disk.js';
 import { isFailure } from '../../base/errors.js';
 
-/** Bytes: some hundred changes that only say what is to be done. */
+/** Bytes: enough for some hundred changes without content. */
 const SIZE_BYTES = 4 * 2 ** 20;
-/** Room is given in steps, bytes, of a few pages of the database each: others would take what is left of it. */
+/** Bytes released at a time, a few database pages: other programs would take the rest. */
 const STEP_BYTES = 2 ** 14;
-/** The room is taken again when there is so much more, bytes, and looked for no more often than this, milliseconds. */
+/** The reserve is restored when this many bytes are free, which is checked at most once in this many milliseconds. */
 const PLENTY_BYTES = 4 * SIZE_BYTES;
 const PAUSE_MS = 1000;
 
 /**
- * Room that is kept for rows: on a full disk nothing could be deleted or renamed either, since that too must be written
- * down, and whoever frees the disk by deleting must be able to.
+ * Disk space reserved for rows. On a full disk nothing could be deleted or renamed either, since that too must be
+ * recorded, and a user who frees the disk by deleting must be able to.
  */
 export class DiskReserve {
   readonly #path: string;
@@ -29,7 +29,7 @@ export class DiskReserve {
     if (this.#size < SIZE_BYTES) this.#take();
   }
 
-  /** Writes to the disk; when it is full, with the room that was kept. @throws Failure `disk-full`, `disk-failed` */
+  /** Writes to the disk; when it is full, with the reserved space. @throws Failure `disk-full`, `disk-failed` */
   write<T>(work: () => T): T {
     for (;;)
       try {
@@ -59,11 +59,11 @@ export class DiskReserve {
     try {
       const { bavail, bsize } = statfsSync(dirname(this.#path));
       if (bavail * bsize < PLENTY_BYTES) return;
-      // Written, since what is only promised (a hole) is no room.
+      // Written with data, since a hole in a file reserves no space.
       writeFileSync(this.#path, Buffer.alloc(SIZE_BYTES, 0x20), { mode: 0o600 });
       this.#size = SIZE_BYTES;
     } catch {
-      // What is half there is in the way of what is written.
+      // A partly written reserve takes space from other writes.
       rmSync(this.#path, { force: true });
       this.#size = 0;
     }

@@ -7,11 +7,11 @@ import type { Intents } from '../intents/intents.js';
 import type { Staging } from './staging.js';
 import type { WorkingFile } from './working-file.js';
 
-/** Milliseconds after which what was acknowledged is brought to the platter without being asked. */
+/** Milliseconds after which acknowledged content is put on stable storage without a request. */
 const SYNC_DELAY_MS = 5000;
-/** What acknowledges nothing is written down so long after at the latest, milliseconds. */
+/** Longest delay before an intent that acknowledges nothing is written, milliseconds. */
 const WRITE_DOWN_MS = 50;
-/** Intents that are written down without a pause. */
+/** Number of intents that are written without a pause. */
 const AT_ONCE = 200;
 
 export interface DurabilityParts {
@@ -20,16 +20,19 @@ export interface DurabilityParts {
   readonly staging: Staging;
   readonly log: Log;
   readonly clock: Clock;
-  /** Brings the mirror to the platter. */
+  /** Puts the mirror on stable storage. */
   readonly syncMirror: () => Promise<void>;
 }
 
 /**
- * What survives a power cut. A close is acknowledged when a crash of the process cannot undo it; its bytes reach the
- * platter a little later, all together, and until then the intent says so.
+ * Provides for power cuts. A close is acknowledged once a crash of the process cannot undo it. Its bytes reach stable
+ * storage a little later, together with those of others; until then the intent's `volatile` is set.
  */
 export class Durability {
-  /** What is not on the platter is lost when this changes: the machine's boot, and the disk as it is attached. */
+  /**
+   * The machine's boot, and the disk as it is attached. When this changes, content that was not on stable storage is
+   * lost.
+   */
   readonly place: string;
   readonly #parts: DurabilityParts;
   #cancelSync: (() => void) | undefined;
@@ -41,21 +44,21 @@ export class Durability {
     this.place = `${bootId()} ${parts.staging.device}`;
   }
 
-  /** Names and places are on the platter when this resolves. */
+  /** Names and places are on stable storage when this resolves. */
   async syncIntents(): Promise<void> {
-    // The intents name folders by numbers that the mirror gave them.
+    // The intents refer to folders by inodes that the mirror assigned.
     await this.#parts.syncMirror();
     await this.#parts.staging.syncFolderLater();
     this.#parts.intents.sync();
   }
 
-  /** A file's bytes and its name are on the platter when this resolves. */
+  /** A file's bytes and its name are on stable storage when this resolves. */
   async syncFile(file: WorkingFile): Promise<void> {
     await this.#parts.staging.syncFolderLater();
     await file.sync();
   }
 
-  /** The bytes of an intent are on the platter when this resolves; somebody may have changed it meanwhile. */
+  /** The bytes of an intent are on stable storage when this resolves. The intent may have changed meanwhile. */
   async secure(intent: Intent): Promise<void> {
     if (!intent.staged || intent.volatile === undefined) return;
     await this.#parts.staging.syncLater(intent.inode);
@@ -70,7 +73,10 @@ export class Durability {
     return secured;
   }
 
-  /** Nobody is told of a new file's content before it is closed: its intent need not be written down at once. */
+  /**
+   * Writes an intent within `WRITE_DOWN_MS`. A new file's content is not acknowledged before its close, so its intent
+   * need not be written at once.
+   */
   putSoon(intent: Intent): void {
     this.#parts.intents.putSoon(intent);
     this.#cancelWritingDown ??= this.#parts.clock.after(WRITE_DOWN_MS, () => {
@@ -78,13 +84,13 @@ export class Durability {
       try {
         this.#parts.intents.writeDown();
       } catch (error) {
-        // The close of the file says it to whom it concerns.
+        // The close of the file reports the error to the program.
         this.#parts.log.error({ error }, 'a file that is being written could not be noted');
       }
     });
   }
 
-  /** Something was acknowledged that is not on the platter. */
+  /** Something was acknowledged that is not on stable storage. */
   acknowledged(): void {
     this.#cancelSync ??= this.#parts.clock.after(SYNC_DELAY_MS, () => {
       this.#cancelSync = undefined;
@@ -101,14 +107,14 @@ export class Durability {
     await syncFileSystem(folder);
     const same = volatile.filter((intent) => intents.get(intent.inode) === intent && intent.state !== 'uploading');
     for (let done = 0; done < same.length && !this.#closed; done += AT_ONCE) {
-      // People write meanwhile, and what they change is theirs.
+      // Intents that changed meanwhile are left as they are.
       const chunk = same.slice(done, done + AT_ONCE).filter((intent) => intents.get(intent.inode) === intent);
       intents.change(chunk.map((intent) => ({ ...intent, volatile: undefined })));
       await nextTurn();
     }
   }
 
-  /** Nothing that was acknowledged depends on the machine after this. */
+  /** Everything acknowledged is on stable storage after this. */
   close(): void {
     this.#cancelSync?.();
     this.#cancelWritingDown?.();

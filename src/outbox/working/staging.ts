@@ -21,9 +21,9 @@ import { Failure } from '../../base/errors.js';
 import { asInode, type Inode } from '../../base/ids.js';
 import { lastErrno, libc } from '../../fuse/libc.js';
 
-/** Bytes: with less room than a program writes at once, it met the end of the disk. */
+/** Bytes. With less free space than a program writes at once, a write may have met a full disk. */
 const FULL_BYTES = 2 ** 17;
-/** What is known of the disk's free space is believed for so long, milliseconds: others write there as well. */
+/** Milliseconds for which a known amount of free space is trusted: other programs write to the disk as well. */
 const SPACE_KNOWN_MS = 100;
 /** fcntl(2), of Linux. */
 const F_SETLEASE = 1024;
@@ -32,7 +32,7 @@ const EAGAIN = 11;
 /** Bytes. */
 const PLENTY_BYTES = 2 ** 32;
 
-/** The folder of staging files, one an inode, and `lost+found` beside it for what no row owns. */
+/** The folder of staging files, one per inode, and `lost+found` beside it for files that no row owns. */
 export class Staging {
   readonly #folder: string;
   readonly #lost: string;
@@ -50,7 +50,7 @@ export class Staging {
     mkdirSync(this.#lost, { recursive: true, mode: 0o700 });
   }
 
-  /** Number of the disk, of this attachment of it. */
+  /** Device number of the disk, for its present attachment. */
   get device(): number {
     return statSync(this.#folder).dev;
   }
@@ -63,7 +63,7 @@ export class Staging {
     return existsSync(this.path(inode));
   }
 
-  /** Bytes of a file, and when it changed last, milliseconds. */
+  /** Size in bytes, and mtime in milliseconds. */
   stat(inode: Inode): { readonly size: number; readonly mtimeMs: number } {
     return statSync(this.path(inode));
   }
@@ -77,17 +77,17 @@ export class Staging {
     rmSync(this.path(inode), { force: true });
   }
 
-  /** From now on these are the bytes of another inode. */
+  /** Gives the bytes to another inode. */
   rename(from: Inode, to: Inode): void {
     onDisk(() => renameSync(this.path(from), this.path(to)));
   }
 
-  /** The same bytes under another inode, on the platter; the first name stays until it is removed. */
+  /** Puts the same bytes under another inode, on stable storage. The first name stays until it is removed. */
   duplicate(from: Inode, to: Inode): void {
     try {
       linkSync(this.path(from), this.path(to));
     } catch {
-      // Not every file system knows links.
+      // Not every file system supports hard links.
       copyFileSync(this.path(from), this.path(to));
       this.sync(to);
     }
@@ -95,8 +95,9 @@ export class Staging {
   }
 
   /**
-   * Through a mount whose daemon was killed the kernel lets programs write on to a file that they have open: from now on
-   * that is another file than this one. @returns what the file was when nothing of them could come into it any more
+   * Separates a staging file from programs that still have it open: through a mount whose daemon was killed, the kernel
+   * lets them write on. From now on they write to another file. @returns the file's state once their writes cannot
+   * reach it any more
    */
   detach(inode: Inode): { readonly size: number; readonly mtimeMs: number } {
     const path = this.path(inode);
@@ -110,7 +111,7 @@ export class Staging {
     return last;
   }
 
-  /** Keeps bytes that nothing refers to any more, under a name that says what they were. */
+  /** Moves bytes that nothing refers to any more to lost+found, under a name that says what they were. */
   lose(inode: Inode, name: string): string {
     const safe = name.replace(/[^\p{L}\p{N} ._()-]/gu, '_').slice(0, 60);
     const target = join(this.#lost, `${new Date().toISOString().replaceAll(':', '.')} ${inode} ${safe}`);
@@ -118,14 +119,14 @@ export class Staging {
     return target;
   }
 
-  /** Inodes of the files that are here. */
+  /** Inodes that have a staging file. */
   inodes(): Inode[] {
     return readdirSync(this.#folder)
       .filter((name) => /^\d+$/.test(name))
       .map((name) => asInode(Number(name)));
   }
 
-  /** The bytes of a file are on the platter when this returns. */
+  /** The bytes of a file are on stable storage when this returns. */
   sync(inode: Inode): void {
     syncPath(this.path(inode));
   }
@@ -140,14 +141,14 @@ export class Staging {
     return syncPathLater(this.#folder);
   }
 
-  /** The names of the files are on the platter when this returns. */
+  /** The names of the files are on stable storage when this returns. */
   syncFolder(): void {
     syncPath(this.#folder);
   }
 
-  /** A write may just have failed for want of room. */
+  /** A write may just have failed for lack of space. */
   get isFull(): boolean {
-    // No disk takes so much within the time that this is believed.
+    // No disk fills so much space within the time that the value is trusted.
     if (this.#clock.monotonic() - this.#space.at < SPACE_KNOWN_MS && this.#space.free > PLENTY_BYTES) return false;
     return this.#freeSpace() < FULL_BYTES;
   }
@@ -155,7 +156,7 @@ export class Staging {
   /** @throws Failure `disk-full` when `bytes` more would touch the reserve */
   requireSpace(bytes: number): void {
     const now = this.#clock.monotonic();
-    // A little that is asked for often is looked up now and then; what is large, each time.
+    // Frequent requests for 0 bytes use the known value for a while; others read it each time.
     if (bytes > 0 || this.#space.at === 0 || now - this.#space.at > SPACE_KNOWN_MS) this.#freeSpace();
     if (this.#space.free - bytes < this.#reserve)
       throw new Failure('disk-full', { path: 'what is written', disk: this.#folder });
@@ -168,7 +169,7 @@ export class Staging {
   }
 }
 
-/** Whether anybody has a file open for writing: then the kernel gives no lease to read it, fcntl(2). */
+/** Whether a program has a file open for writing: then the kernel grants no read lease, fcntl(2). */
 function isBeingWritten(path: string): boolean {
   const fd = openSync(path, 'r');
   try {

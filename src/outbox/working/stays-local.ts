@@ -6,9 +6,10 @@ import type { Intents } from '../intents/intents.js';
 import type { NameGuard } from '../tree/name-policy.js';
 
 /**
- * Which items stay on this machine: those whose names are of local files or folders, and all that is in such folders. In
- * these nothing has an identity at the server: a file that comes from there (into a desktop's trash) is deleted there,
- * stays here, and is the same document again when it returns before the deletion was sent.
+ * Decides which items stay on this machine: those with names of local files or folders, and everything in local
+ * folders. Nothing in a local folder has an identity at the server. A file that moves there from the server (into a
+ * desktop's trash) is deleted at the server and stays here. If it returns before the deletion was sent, it is the same
+ * document again.
  */
 export class StaysLocal {
   readonly #intents: Intents;
@@ -28,13 +29,13 @@ export class StaysLocal {
     return { state: 'held', reason: undefined };
   }
 
-  /** As `firstState`, of one that goes to another place: what waits for a person still does. */
+  /** As `firstState`, for an item that moves: an intent that waits for a user still does. */
   stateAfterMove(intent: Intent, parent?: Intent): Pick<Intent, 'state' | 'reason'> {
     const first = this.firstState(intent, parent ?? this.#intents.get(intent.parent));
     return first.state === 'held' && needsPerson(intent) ? { state: intent.state, reason: intent.reason } : first;
   }
 
-  /** What is in a new folder stays here with it, or goes up with it: all that changes with the folder's state. */
+  /** The intents below a new folder after its state changed: they stay here or are sent with the folder. */
   below(folder: Intent): Intent[] {
     return this.#intents.childrenOf(folder.inode).flatMap((child) => {
       const next = child.flushed ? { ...child, ...this.stateAfterMove(child, folder) } : child;
@@ -43,8 +44,8 @@ export class StaysLocal {
   }
 
   /**
-   * A folder at the server does not go into one that stays here, and neither does one with things of the server in it:
-   * the content of all of them would have to come here first.
+   * A folder at the server cannot move into a local folder, nor can a folder that contains server items: the content of
+   * all of them would have to be downloaded first.
    * @throws Failure `local-folder` (EXDEV), on which programs copy and delete
    */
   requireMove(intent: Intent, parent: Intent | undefined, name: string): void {
@@ -52,14 +53,17 @@ export class StaysLocal {
     if (intent.folder && (isLocal(parent) || becomesLocal)) this.#requireNoRemote(intent, name);
   }
 
-  /** What comes to a place where nothing is. */
+  /** The intents of an item that moves to an empty place. */
   enter(moved: Intent, now: number): PlacedIntent {
     if (!isLocal(this.#intents.get(moved.parent))) return this.#return(moved) ?? claimPlace(this.#intents, moved, now);
     const [intent, ...others] = this.#leaveServer(moved, now);
     return { intent: intent!, others, drop: [] };
   }
 
-  /** One in a local folder may have got an identity while it went there. */
+  /**
+   * The intents of an item after a send: if it is in a local folder, it loses the identity that the send may have given
+   * it.
+   */
   settled(intent: Intent, now: number): Intent[] {
     return isLocal(this.#intents.get(intent.parent)) ? this.#leaveServer(intent, now) : [intent];
   }
@@ -69,7 +73,7 @@ export class StaysLocal {
     return [setAside(intent), tombstone(this.#intents.newInode(), intent, now)];
   }
 
-  /** Its deletion at the server was not sent yet: it is the same document, wherever it goes. */
+  /** If the item's deletion at the server was not sent yet, it becomes the same document again, wherever it moves. */
   #return(moved: Intent): PlacedIntent | undefined {
     const { contentItem, staged } = moved;
     const deletion = isLocal(moved) && contentItem !== NO_REMOTE ? this.#intents.ofRemote(contentItem) : undefined;

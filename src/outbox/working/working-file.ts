@@ -22,11 +22,11 @@ import { type Gaps, NO_REMOTE, NO_VERSION } from '../intents/intent.js';
 const read = promisify(readCallback);
 const write = promisify(writeCallback);
 const fsync = promisify(fsyncCallback);
-/** Bytes that the base is brought in with at a time. */
+/** Bytes of the base that are downloaded in one step. */
 const FILL_STEP_BYTES = 2 ** 20;
-/** File times move in steps (a tick of the kernel): two writes within one, milliseconds, may show the same time. */
+/** Milliseconds. File times advance in steps of a kernel tick: two writes within this time may show the same mtime. */
 const TIME_GRAIN = 20;
-/** Milliseconds that a time lies back which no write can have. */
+/** Milliseconds by which `settle` sets the mtime back, so that each later write changes it. */
 const SETTLED_MS = 1000;
 /** How often a file that is written to all the time is synced in the thread pool. */
 const SYNC_ROUNDS = 4;
@@ -40,11 +40,11 @@ interface Place {
 interface Seen {
   readonly size: number;
   readonly mtimeMs: number;
-  /** Nothing shows that it changed, but it may have, since times move in steps. */
+  /** No change is visible but one is possible, since file times advance in steps. */
   readonly isDoubtful?: true;
 }
 
-/** Bytes, seconds since the epoch, and what the content changed to since `acknowledged`, if it did. */
+/** Size in bytes, mtime in seconds since the epoch, and the new state if the content changed since `acknowledged`. */
 export interface Look {
   readonly size: number;
   readonly mtime: number;
@@ -52,33 +52,33 @@ export interface Look {
 }
 
 /**
- * The content of a file as it is here: a staging file that readers and writers share. Where it was made from a version
- * that is not wholly here, the rest is brought in while people write; what they wrote is never overwritten.
+ * The local content of a file: a staging file that readers and writers share. If it is based on a version that is not
+ * fully on disk, the rest is downloaded while programs write. Written ranges are never overwritten.
  */
 export class WorkingFile {
   readonly fd: number;
-  /** The version whose content it began with, or that the server made of it last. */
+  /** The version whose content it began with, or that the server last made from it. */
   madeFrom: VersionId = NO_VERSION;
-  /** The document that it began as, by whatever number that is known now. */
+  /** The server file that it began as, under whatever inode that is known now. */
   madeOf: RemoteId = NO_REMOTE;
   /** Open handles, and those among them that may write. */
   handles = 0;
   writers = 0;
   /** Something was written since the last `acknowledged`. */
   #dirty = false;
-  /** Beginnings and ends of writes that came through the daemon. */
+  /** Counts starts and ends of writes through the daemon. */
   #writes = 0;
   #failed = false;
   #inode: Inode;
   #aside: Place | undefined;
   #isUnlinked = false;
   #seen: Seen;
-  /** The time that was set, while nothing was written since. */
+  /** The mtime that was set, while nothing was written since. */
   #mtime: { readonly shown: number; readonly at: number } | undefined;
   #base: { readonly blob: OpenBlob; readonly version: ContentVersion; size: number } | undefined;
   #here: RangeSet | undefined;
   #filling: Promise<void> | undefined;
-  /** Ends bringing in the base. */
+  /** Stops the download of the base. */
   #stop: AbortController | undefined;
   #closed = false;
   #syncing = 0;
@@ -93,7 +93,9 @@ export class WorkingFile {
     return this.#inode;
   }
 
-  /** Where it was when another version took its place; undefined: it is what the tree has under its inode. */
+  /**
+   * The place of a detached file when another version replaced it; undefined: it is the tree's file under its inode.
+   */
   get aside(): Place | undefined {
     return this.#aside;
   }
@@ -107,13 +109,13 @@ export class WorkingFile {
     this.#inode = inode;
   }
 
-  /** What was written to it aside is an item of its own now. */
+  /** A detached file has become an item of its own. */
   recorded(): void {
     this.#aside = undefined;
     this.madeFrom = NO_VERSION;
   }
 
-  /** Nobody wants what is written to it any more. */
+  /** The item is gone: what is written from now on is not kept. */
   unlinked(): void {
     this.#isUnlinked = true;
   }
@@ -122,24 +124,24 @@ export class WorkingFile {
     return this.#isUnlinked;
   }
 
-  /** Content comes from `blob` (closed by this object) where nothing was written. */
+  /** Ranges that are not written come from `blob`, which this object closes. */
   startFrom(blob: OpenBlob, version: ContentVersion): void {
     ftruncateSync(this.fd, version.size);
     this.#bringIn(blob, version, [0, version.size]);
   }
 
-  /** What it holds so far is no change. Its time goes so far back that each write from now on shows in it. */
+  /** Takes the present content as unchanged. Sets the mtime back, so that each later write changes it. */
   settle(): void {
     this.#setTime(this.#stat().mtimeMs - SETTLED_MS);
     this.#seen = this.#stat();
   }
 
-  /** As `startFrom`, where an earlier working file of this content ended with `gaps`. */
+  /** As `startFrom`, with the `gaps` that an earlier working file of this content left. */
   resumeFrom(blob: OpenBlob, version: ContentVersion, gaps: Gaps): void {
     this.#bringIn(blob, version, gaps.missing);
   }
 
-  /** What is still to come; undefined: nothing. */
+  /** Ranges that are not downloaded yet; undefined: none. */
   get gaps(): Gaps | undefined {
     if (!this.#base) return undefined;
     const { version, size } = this.#base;
@@ -149,7 +151,7 @@ export class WorkingFile {
     return { item: version.remoteId, version: version.id, size: version.size, missing };
   }
 
-  /** Everything is in the staging file: it can serve without the daemon. */
+  /** The staging file is complete: it can serve without the daemon. */
   get isComplete(): boolean {
     return this.#base === undefined;
   }
@@ -187,7 +189,8 @@ export class WorkingFile {
     let done = 0;
     try {
       while (done < data.length) {
-        // While the base is brought in, a write is one step: what failed must still come from the base.
+        // While the base is downloaded, writes are synchronous: a range whose write failed must still come from the
+        // base.
         const here = this.#here;
         const bytesWritten = here
           ? writeSync(this.fd, data, done, data.length - done, offset + done)
@@ -205,7 +208,7 @@ export class WorkingFile {
     }
   }
 
-  /** A write failed since the content was begun: some of it may be missing. */
+  /** A write has failed since the content was begun: some content may be missing. */
   get failed(): boolean {
     return this.#failed;
   }
@@ -221,7 +224,9 @@ export class WorkingFile {
     }
   }
 
-  /** What the content is, and whether it changed since `acknowledged`; passthrough writes show only in the times. */
+  /**
+   * The content's state, and whether it changed since `acknowledged`. Passthrough writes show only in the file times.
+   */
   look(): Look {
     const now = this.#stat();
     const stat = this.#shown(now);
@@ -231,28 +236,34 @@ export class WorkingFile {
     return { ...stat, changed: isDoubtful ? { ...now, isDoubtful } : undefined };
   }
 
-  /** What was `changed` is written down: the next one tells only what happened since. In one step with it. */
+  /**
+   * The `changed` state of a `look` is recorded: the next `look` reports only later changes. Must run in one
+   * synchronous step with the record.
+   */
   acknowledged(seen: Seen): void {
     this.#dirty = false;
     this.#seen = seen;
   }
 
-  /** As utimens(2), or the time that content had before it came here: no change of the content. Seconds. */
+  /**
+   * Sets the mtime shown, in seconds, as utimens(2) or as the content had it at its source. Not a change of the
+   * content.
+   */
   setMtime(mtime: number): void {
     this.#mtime = { shown: mtime, at: fstatSync(this.fd).mtimeMs };
   }
 
   /**
-   * Everything is on the platter when this resolves. In the thread pool: it may be gigabytes.
+   * Everything is on stable storage when this resolves. Runs in the thread pool, since it may be gigabytes.
    * @throws Failure `interrupted` when it was closed meanwhile, `disk-full`, `disk-failed`
    */
   async sync(): Promise<void> {
     for (let round = 1; round <= SYNC_ROUNDS; round++) if (await this.#syncOnce()) return;
-    // What a busy writer has brought since the last round is little.
+    // A busy writer has added little since the last round.
     this.syncNow();
   }
 
-  /** As `sync`, on this thread: where little can have come since it was synced last. */
+  /** As `sync`, on this thread. Only where little can have been written since the last sync. */
   syncNow(): void {
     onDisk(() => fsyncSync(this.fd));
   }
@@ -286,7 +297,7 @@ export class WorkingFile {
     this.#closed = true;
     this.#stop?.abort(new Failure('interrupted'));
     this.#endBase();
-    // Its number must not become another file's while the thread pool has it.
+    // The descriptor's number must not be reused while the thread pool uses it.
     if (this.#syncing === 0) closeSync(this.fd);
   }
 
@@ -302,7 +313,7 @@ export class WorkingFile {
     for (let i = 0; i < missing.length; i += 2) this.#here.remove(missing[i]!, missing[i + 1]!);
     this.#stop = new AbortController();
     this.#filling = this.#fill(this.#stop.signal);
-    // Whoever needs the rest gets the error from `complete`.
+    // Callers that need the rest get the error from `complete`.
     this.#filling.catch(() => undefined);
   }
 
@@ -329,14 +340,15 @@ export class WorkingFile {
     if (this.#closed || this.#base !== base) return;
     const limit = Math.min(start + data.length, base.size);
     const before = this.#stat().mtimeMs;
-    // Written at once, so that nobody's write can come in between and be overwritten.
+    // Written synchronously, so that no other write can come in between and be overwritten.
     for (let gap = this.#here!.gap(start, limit); gap; gap = this.#here!.gap(start, limit)) {
       const part = data.subarray(gap.start - start, gap.end - start);
       const bytesWritten = writeSync(this.fd, part, 0, part.length, gap.start);
       this.#here!.add(gap.start, gap.start + bytesWritten);
     }
     this.#writes++;
-    // What was brought in is no change, and nobody writes past the daemon before everything is here.
+    // Downloaded ranges are no change, so the mtime is restored. No passthrough write occurs before the file is
+    // complete.
     this.#setTime(before);
     if (this.#seen.mtimeMs === before) this.#seen = this.#stat();
     if (this.#mtime?.at === before) this.setMtime(this.#mtime.shown);

@@ -12,11 +12,11 @@ import {
   updatedOf,
 } from './evidence.js';
 
-/** Undefined: cannot be told from what was seen. */
+/** Undefined: the replies do not answer the fact. */
 export type ProbeAnswer = string | undefined;
 type Answered = (evidence: Evidence) => ProbeAnswer;
 
-/** One word if the call was done, another if it was refused for what it asked. */
+/** `done` if the call succeeded, `refused` if the server refused its content. */
 export const either =
   (step: ProbeStep, done: string, refused: string): Answered =>
   ({ seen }) => {
@@ -25,7 +25,7 @@ export const either =
     return one.ok ? done : one.refused ? refused : undefined;
   };
 
-/** The same, where a call that was refused was repeated without what may have been the reason. */
+/** The same for a call that, after a refusal, was repeated without the parameter in question. */
 export const unlessRepeated =
   (step: ProbeStep, again: ProbeStep): Answered =>
   ({ seen }) => {
@@ -33,10 +33,10 @@ export const unlessRepeated =
     return seen[again]?.ok ? String(seen[step]?.status) : undefined;
   };
 
-/** Bytes of a reply that a server which compresses at all would not send as they are. */
+/** Bytes of a reply that any server with compression would compress. */
 const WORTH_IT_BYTES = 4096;
 
-/** How replies came of which one at least has to be long. */
+/** The content coding of the replies to these steps, at least one of which must be long. */
 export const compressionUsed =
   (steps: readonly ProbeStep[]): Answered =>
   ({ seen }) => {
@@ -50,7 +50,7 @@ export const compressionUsed =
     return replies.some(({ text }) => text.length >= WORTH_IT_BYTES) ? 'none' : undefined;
   };
 
-/** The status of a refusal. */
+/** The status with which the call was refused. */
 export const refusalStatus =
   (...steps: readonly ProbeStep[]): Answered =>
   ({ seen }) => {
@@ -59,7 +59,7 @@ export const refusalStatus =
     return one.ok ? 'accepted' : String(one.status);
   };
 
-/** Whether a change of the item that the reply shows came after a second of the server. */
+/** Whether `updated_at` of the item in the reply is later than a server time. */
 export const bumpedReply =
   (step: ProbeStep, since: 'made' | 'changed'): Answered =>
   (evidence) =>
@@ -77,14 +77,14 @@ function bumped(row: Json | undefined, since: number | undefined): ProbeAnswer {
   return updated > since ? 'yes' : 'no';
 }
 
-/** The row of what a step made, in the list of changes or, if need be, in that of the recycle bin. */
+/** The row of an item that a step created: in the list of changes, else in that of the recycle bin. */
 export function changedRow({ seen }: Evidence, item: ProbeStep): Json | undefined {
   const id = idOf(seen[item]);
   const rows = [...(seen.changes?.rows ?? []), ...(seen['changes-bin']?.rows ?? [])];
   return id === undefined ? undefined : rows.find((row) => Number(row.id) === id && row.document_type === 'folder');
 }
 
-/** How a name came back. */
+/** How the server returned a name. */
 export const cleaned =
   (step: ProbeStep, sent: string, changed: string): Answered =>
   ({ seen }) => {
@@ -102,7 +102,7 @@ const withoutCompany = ({ seen }: Evidence): ProbedReply | undefined => {
 export const companyHeaderStatus: Answered = (evidence) => withoutCompany(evidence)?.status.toString();
 
 export const companyHeaderOnCompanies: Answered = (evidence) => {
-  // That a person needs none is documented.
+  // The documentation says that a person's sign-in needs none.
   if (!evidence.seen.companies || evidence.grant !== 'client-credentials') return undefined;
   if (evidence.seen.companies.ok) return 'optional';
   return withoutCompany(evidence) ? 'required' : undefined;
@@ -151,7 +151,7 @@ export const defaultPerPage: Answered = ({ seen }) => {
   return Number(headers.total) > rows.length ? String(rows.length) : undefined;
 };
 
-/** Orders that may be the default, each as "the second may not come before the first". */
+/** Candidates for the default order, each as a test for a pair of rows that contradicts it. */
 const ORDERS: readonly (readonly [name: string, wrong: (first: Json, second: Json) => boolean])[] = [
   ['id', (a, b) => Number(a.id) > Number(b.id)],
   ['-id', (a, b) => Number(a.id) < Number(b.id)],
@@ -179,7 +179,7 @@ export const otherPart: Answered = ({ seen }) => {
 const folderPage = ({ seen }: Evidence): ProbedReply | undefined =>
   seen['page-beyond']?.ok ? seen['page-beyond'] : seen['page-allowed'];
 
-/** Whether a folder that the root listing shows is a row of the index. */
+/** Whether a folder of the root listing is a row of the index. */
 export const inIndex =
   (which: 'root' | 'bin'): Answered =>
   (evidence) => {
@@ -189,7 +189,7 @@ export const inIndex =
     const id = which === 'root' ? root.item.id : listOf(root.item.folders).find((row) => row.is_recycle_bin)?.id;
     if (id === undefined) return undefined;
     if (page.rows.some((row) => Number(row.id) === Number(id))) return 'yes';
-    // Missing from the first of several pages says nothing.
+    // Absence from the first of several pages proves nothing.
     return page.perPage !== undefined && page.rows.length < page.perPage ? 'no' : undefined;
   };
 
@@ -224,7 +224,7 @@ export const storageRange: Answered = ({ storage }) =>
 export const storageEtag: Answered = ({ storage }) =>
   storage && storage.status < 300 ? (storage.etag ? 'present' : 'absent') : undefined;
 
-/** Ids of a folder, a file and a folder made one after the other. */
+/** Ids of a folder, a file and a folder created in this order. */
 export const idSpace: Answered = ({ seen }) => {
   const later = (['name-characters', 'name-edges', 'name-case', 'name-clash', 'decomposed'] as const).map((step) =>
     idOf(seen[step]),
@@ -236,7 +236,7 @@ export const idSpace: Answered = ({ seen }) => {
 
 export const uploadReuse: Answered = ({ seen: { file, reuse } }) => {
   if (!file?.ok || !reuse) return undefined;
-  // An upload that is used up may be as good as unknown.
+  // A server may answer for a used upload as for an unknown one.
   return reuse.ok ? 'accepted' : reuse.refused || reuse.status === 404 ? 'refused' : undefined;
 };
 
@@ -289,7 +289,7 @@ export const recycledSubtree: Answered = (evidence) => {
   return typeof deleted === 'boolean' ? (deleted ? 'deleted' : 'kept') : undefined;
 };
 
-/** Whether the filter for the recycle bin shows what is below the folder that was deleted. */
+/** Whether the recycle bin filter shows the items below the deleted folder. */
 export const recycledFilter: Answered = ({ seen }) => {
   const rows = seen['changes-bin']?.rows;
   const has = (step: ProbeStep) => rows?.some((row) => Number(row.id) === idOf(seen[step])) ?? false;
@@ -297,7 +297,7 @@ export const recycledFilter: Answered = ({ seen }) => {
   return has('child') ? 'all' : 'tops';
 };
 
-/** The folder that was deleted had a folder in it. */
+/** The deleted folder contained a folder. */
 export const deleteReply: Answered = ({ seen }) => {
   const reply = seen['delete-folder'];
   if (!reply?.ok || idOf(seen.child) === undefined) return undefined;

@@ -26,7 +26,7 @@ export interface RawCall {
   readonly company: number | undefined;
 }
 
-/** Raw calls that come back whatever their status, each counted for the step that it was made for. */
+/** Makes raw calls that resolve for any status; each is counted for its step. */
 export class Caller {
   readonly clock: Clock;
   readonly agent = new Agent({ connect: { timeout: 10_000 }, headersTimeout: 30_000, bodyTimeout: 30_000 });
@@ -51,7 +51,7 @@ export class Caller {
     return [...this.spent.values()].reduce((sum, calls) => sum + calls, 0);
   }
 
-  /** Calls that were answered 4xx. */
+  /** Calls with a 4xx reply. */
   get refused(): number {
     return this.#refused;
   }
@@ -90,7 +90,7 @@ export class Caller {
     return seen;
   }
 
-  /** Looks at the storage of a version; what fails there is no reason to end the probe. */
+  /** Tests the storage of a version; a failure there does not end the probe. */
   async look(url: string): Promise<void> {
     const { tokens, apiUrl, loginUrl } = this.#options;
     const trusted = [apiUrl, loginUrl].map((one) => new URL(one).host);
@@ -98,7 +98,7 @@ export class Caller {
     this.#evidence.storage = await this.#attempt(() => lookAtStorage(this.agent, url, token, trusted, this.signal));
   }
 
-  /** The storage's status; undefined if the upload did not get through. */
+  /** Status of the storage; undefined if the upload failed without a reply. */
   upload(announced: { url: string; fields: Record<string, string> }, content: Buffer): Promise<number | undefined> {
     return this.#attempt(() => sendUpload(this.agent, announced, content, this.signal));
   }

@@ -8,19 +8,19 @@ const schema = z.object({
   facts: z.record(z.string(), z.object({ answer: z.string(), at: z.string() })),
 });
 
-/** Whose facts: they differ between accounts, not between connections of the same client. */
+/** Client and account of the facts: they differ between accounts, not between connections of the same client. */
 export interface FactsOwner {
   readonly apiUrl: string;
   readonly clientId: string;
 }
 
-/** What is known of the API as one client id sees it: the answers of earlier probes, in the state folder. */
+/** Known facts of the API for one client id: the answers of earlier probes, in the state folder. */
 export class ClientFacts {
   readonly path: string;
   readonly #api: string;
   #facts: Readonly<Record<string, { readonly answer: string; readonly at: string }>>;
 
-  /** A file that cannot be understood counts as none. @throws Failure `state-unsafe` */
+  /** A file that cannot be parsed counts as missing. @throws Failure `state-unsafe` */
   constructor(stateFolder: string, owner: FactsOwner) {
     this.#api = new URL(owner.apiUrl).host;
     const key = createHash('sha256').update(`${owner.clientId}\n${this.#api}`).digest('hex').slice(0, 16);
@@ -38,7 +38,7 @@ export class ClientFacts {
     return Object.hasOwn(this.#facts, name) ? this.#facts[name]?.at : undefined;
   }
 
-  /** Adds answers; what is not among them stays as it was. @throws Failure `state-unwritable` */
+  /** Adds answers; others stay unchanged. @throws Failure `state-unwritable` */
   keep(answers: Readonly<Record<string, string>>, now = new Date()): void {
     const at = now.toISOString();
     const added = Object.entries(answers).map(([name, answer]) => [name, { answer, at }] as const);

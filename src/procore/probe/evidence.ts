@@ -4,7 +4,7 @@ import { errorTexts } from '../reply-error.js';
 import { type RateSeen, SPIKE_SECONDS } from './spike-window.js';
 import type { StorageLook } from './storage-look.js';
 
-/** The calls of a probe, by what they are for. A fact names those that its answer comes from. */
+/** The steps of a probe: each call belongs to one. A fact names the steps that its answer comes from. */
 export type ProbeStep =
   // Reading.
   | 'companies'
@@ -56,7 +56,7 @@ export type ProbeStep =
   | 'missing-parent'
   | 'get-recycled'
   | 'rename-recycled'
-  // … changed again, looked at, and deleted.
+  // … changed again, listed, and deleted.
   | 'restore'
   | 'move'
   | 'permission'
@@ -72,7 +72,7 @@ export class ProbedReply {
   readonly status: number;
   readonly text: string;
   readonly headers: IncomingHttpHeaders;
-  /** Undefined: the body is not JSON. */
+  /** Undefined: the body is not valid JSON. */
   readonly json: unknown;
   /** The server's `Date`, seconds since the epoch; 0 if it sent none. */
   readonly date: number;
@@ -94,7 +94,7 @@ export class ProbedReply {
     return this.status < 300;
   }
 
-  /** Refused for what was asked, not for want of permission or a fault. */
+  /** The server refused the content of the call; not a lack of permission, nor a server error. */
   get refused(): boolean {
     return this.status === 400 || this.status === 409 || this.status === 422;
   }
@@ -107,7 +107,7 @@ export class ProbedReply {
     return listOf(this.json);
   }
 
-  /** The reply's words, for people; of a body that is no error of the API, none. */
+  /** The error texts of the reply; empty for a body that is not an error of the API. */
   get words(): string {
     return oneLine(Object.values(errorTexts(this.json)).flat().join('; ') || `HTTP ${this.status}`, 200);
   }
@@ -118,15 +118,15 @@ export class ProbedReply {
   }
 }
 
-/** What a probe has seen; what it did not come to is missing. */
+/** The observations of a probe; steps that were not made are missing. */
 export interface Evidence {
   readonly seen: Partial<Record<ProbeStep, ProbedReply>>;
   /** In the order of the calls. */
   readonly rates: RateSeen[];
-  /** Of the spike window. */
+  /** Length of the spike window, seconds. */
   spikeSeconds: number;
   grant: string | undefined;
-  /** Of the project that was looked at. */
+  /** Id of the project under test. */
   project: number | undefined;
   storage: StorageLook | undefined;
   tokenType: string | undefined;
@@ -134,7 +134,10 @@ export interface Evidence {
   /** Status of the storage for the first upload, and for the empty one. */
   uploadStatus: number | undefined;
   emptyStatus: number | undefined;
-  /** Server time by which everything was made, and by which the first changes were done; seconds since the epoch. */
+  /**
+   * Upper bounds of the server time at which the items were created, and at which the first changes were made; seconds
+   * since the epoch.
+   */
   made: number | undefined;
   changed: number | undefined;
 }

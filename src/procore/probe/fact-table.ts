@@ -6,14 +6,14 @@ import { spikeKind } from './spike-window.js';
 import { SENT } from './writing.js';
 
 export interface FactRow {
-  /** As the simulator's switch is called, where there is one. */
+  /** Name of the simulator's switch, where there is one. */
   readonly name: string;
   readonly fact: string;
-  /** `cannot`: a client cannot see it, or not without doing harm. */
+  /** `cannot`: a client cannot observe it, or not without doing harm. */
   readonly how: 'read' | 'write' | 'cannot';
-  /** Why it cannot be seen. */
+  /** Why it cannot be observed. */
   readonly why?: string;
-  /** The calls that the answer comes from. */
+  /** The calls from which the answer is derived. */
   readonly steps: readonly ProbeStep[];
   answer(evidence: Evidence): ProbeAnswer;
 }

@@ -10,11 +10,11 @@ import { type CleanUp, writeFacts } from './writing.js';
 
 export interface ProbeOptions extends Omit<CallerOptions, 'apiUrl' | 'loginUrl'> {
   readonly connection: Connection;
-  /** Undefined: the sign-in host is not looked at. */
+  /** Undefined: the sign-in host is not tested. */
   readonly signIn?: OAuthClient | undefined;
   readonly wanted: WantedReading;
   readonly signal?: AbortSignal;
-  /** Seconds of the spike window; 10 unless told. 0: it is not watched, which may take 15 seconds. */
+  /** Seconds of the spike window; default 10. 0: the window is not observed, which may take 15 seconds. */
   readonly spikeSeconds?: number;
 }
 
@@ -23,25 +23,25 @@ export interface FactAnswer extends Pick<FactRow, 'name' | 'fact' | 'how'> {
   readonly answer: string | undefined;
   /** Why it is not known. */
   readonly why: string | undefined;
-  /** Calls that the answer comes from; some serve several facts. */
+  /** Calls that the answer comes from; some of them answer several facts. */
   readonly calls: number;
 }
 
 export interface ProbeReport {
   readonly facts: readonly FactAnswer[];
   readonly calls: number;
-  /** Of these, answered 4xx. */
+  /** Those with a 4xx reply. */
   readonly refused: number;
   readonly project: number | undefined;
   readonly cleanUp: CleanUp | undefined;
-  /** What ended the probe early; what was found until then is in `facts`. */
+  /** The failure that ended the probe early; earlier results are in `facts`. */
   readonly failure: unknown;
 }
 
-/** At most so many calls, whatever the server answers, and one more for each level of the folder to write in. */
+/** Maximum number of calls, whatever the server answers, plus one for each level of the folder to write in. */
 export const MOST_CALLS = { read: 15, write: 39 } as const;
 
-/** Answers the facts of the API on one account. Never rejects: a failure is part of the report. */
+/** Answers the facts of the API for one account. Never rejects: a failure is part of the report. */
 export async function probe(options: ProbeOptions): Promise<ProbeReport> {
   const { connection, wanted, signal } = options;
   const evidence = noEvidence();
@@ -71,7 +71,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeReport> {
   return { facts, calls, refused, project: evidence.project, cleanUp, failure };
 }
 
-/** The last calls, timed to show how the spike window moves; one of them is of use for itself. */
+/** The last calls, timed to show how the spike window moves; one of them also answers a fact of its own. */
 async function watch(caller: Caller, evidence: Evidence, place: ProbedProject, timed: boolean): Promise<void> {
   const { company, project } = place;
   const call = async (): Promise<void> => {

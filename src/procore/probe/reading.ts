@@ -4,7 +4,7 @@ import { errorTexts } from '../reply-error.js';
 import type { Caller } from './caller.js';
 import { asObject, type Evidence, type Json, listOf, type ProbedReply, type ProbeStep, updatedOf } from './evidence.js';
 
-/** The project that is looked at, and the folder in it where writing is allowed. */
+/** The project under test, and the folder in it where writing is allowed. */
 export interface ProbedProject {
   readonly company: number;
   readonly project: number;
@@ -18,17 +18,17 @@ export interface WantedReading {
   readonly folder: string | undefined;
 }
 
-/** Beyond every maximum that has been heard of. */
+/** Larger than every known maximum. */
 const TOO_MANY = 10_001;
 
-/** Rows of the list of projects: no server takes fewer at most. */
+/** Rows a page of the list of projects: every server permits at least this many. */
 const LIST_PAGE = 100;
 
-/** The documented recommendation, where a refusal does not name the maximum. */
+/** The documented recommendation, used where a refusal does not name the maximum. */
 const SAFE = 2000;
 
 /**
- * All that can be seen without changing anything: 10 to 13 calls. Undefined if no project can be looked at.
+ * Answers all facts that need no writes: 10 to 13 calls. Undefined if no project is accessible.
  * @throws Failure `no-such-project`, `company-needed`, `usage`, `no-such-item`, `not-permitted`, or as the caller does
  */
 export async function readFacts(
@@ -59,14 +59,14 @@ export async function readFacts(
   return { company, project, folder };
 }
 
-/** `/companies` without the company header: may answer three facts at once. */
+/** Requests `/companies` without the company header: the reply may answer three facts. */
 async function findCompany(caller: Caller, connection: Connection): Promise<number> {
   const companies = await caller.call('companies', { path: '/rest/v1.0/companies', company: undefined });
   const ids = companies.ok ? companies.rows.map((row) => Number(row.id)) : [];
   const known = connection.companies?.map((one) => one.id) ?? ids;
   const company = connection.company ?? (known.length === 1 ? known[0] : undefined);
   if (company === undefined || !Number.isSafeInteger(company)) throw new Failure('company-needed');
-  // The one refusal that is needed to know how refusals look.
+  // One refusal is needed to learn the form of refusals.
   if (companies.ok)
     await caller.call('no-company', {
       path: `/rest/v1.0/projects?company_id=${company}&per_page=1`,
@@ -84,7 +84,7 @@ async function findProject(
   const path = `/rest/v1.0/projects?company_id=${company}&per_page=${LIST_PAGE}`;
   const projects = await caller.call('projects', { path, company });
   if (!projects.ok) return undefined;
-  // Of more than a page, the others are those that the last test of the connection saw.
+  // If the list has more than one page, the projects that the last connection test saw count as well.
   const listed = new Set(projects.rows.map((row) => Number(row.id)));
   const remembered = connection.projects?.filter((one) => one.company === company && !listed.has(one.id)) ?? [];
   const rows: readonly Json[] = projects.rows.length < LIST_PAGE ? projects.rows : [...projects.rows, ...remembered];
@@ -98,7 +98,7 @@ async function findProject(
         ids: matches.map((row) => String(row.id)).join(', '),
       });
     if (matches[0]) return Number(matches[0].id);
-    // Not in the list, it may still be there without being permitted: that is an answer, too.
+    // A project that is not listed may exist without permission: that is an answer, too.
     if (/^\d{1,15}$/.test(text)) return Number(text);
     throw new Failure('no-such-project', { name: connection.name, project: text });
   }
@@ -131,7 +131,7 @@ async function findFolder(
   return Number(at.id);
 }
 
-/** The largest page, and twice the same page: all folders, which have the same sort key. */
+/** Requests the largest page, and the same page twice: folders only, which have the same sort key. */
 async function lookAtPages(index: (step: ProbeStep, query: string) => Promise<ProbedReply>): Promise<void> {
   const folders = 'sort=document_type&filters[document_type]=folder';
   const beyond = await index('page-beyond', `${folders}&per_page=${TOO_MANY}`);
@@ -142,7 +142,7 @@ async function lookAtPages(index: (step: ProbeStep, query: string) => Promise<Pr
   if (tie.refused) await index('tie-again', `${folders}&per_page=${perPage}`);
 }
 
-/** The second up to the one of a row that is known, in an order that does not exist. */
+/** Requests the `updated_at` range that ends with the second of a known row, with an unknown sort order. */
 async function lookAtRange(
   index: (step: ProbeStep, query: string) => Promise<ProbedReply>,
   plain: ProbedReply,
@@ -160,7 +160,7 @@ export function knownSecond(plain: ProbedReply): number | undefined {
   return seconds.length === 0 ? undefined : Math.max(...seconds);
 }
 
-/** The maximum that a refusal of `per_page` or of a name's length names. */
+/** The maximum that a refusal of `per_page` or of a name's length states. */
 export function maximumIn(seen: ProbedReply): number | undefined {
   const numbers = [
     ...Object.values(errorTexts(seen.json))
@@ -172,7 +172,7 @@ export function maximumIn(seen: ProbedReply): number | undefined {
   return Number.isSafeInteger(number) && number > 0 ? number : undefined;
 }
 
-/** A URL of bytes, of a file of more than one byte. */
+/** The URL of a version with more than one byte. */
 function someUrl(rows: readonly Json[]): string | undefined {
   for (const row of rows) {
     const version = asObject(asObject(row.file).current_version ?? listOf(row.file_versions)[0]);

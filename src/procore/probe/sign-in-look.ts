@@ -4,8 +4,8 @@ import type { OAuthClient } from '../../connections/oauth.js';
 import type { Evidence } from './evidence.js';
 
 /**
- * What the sign-in host shows: a grant for a service account (another one would use up the refresh token), and one that
- * is refused. Neither counts as an API call.
+ * Tests the sign-in host: a grant for a service account (a grant of another kind would use up the refresh token), and
+ * one that is refused. Neither counts as an API call.
  */
 export async function lookAtSignIn(
   agent: Agent,

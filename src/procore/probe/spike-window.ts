@@ -1,6 +1,6 @@
-/** What one reply said of the rate limits. */
+/** Rate limits as one reply described them. */
 export interface RateSeen {
-  /** Milliseconds from an arbitrary start that never jump: when the reply came. */
+  /** When the reply arrived: monotonic milliseconds from an arbitrary start. */
   readonly at: number;
   /** The server's `Date`, seconds since the epoch. */
   readonly date: number;
@@ -15,7 +15,7 @@ export type SpikeWindowKind = 'fixed' | 'clock-aligned' | 'sliding';
 /** Seconds, as documented. */
 export const SPIKE_SECONDS = 10;
 
-/** The observations of the spike window: of the hour, the reset lies far ahead and the limit is higher. */
+/** The observations that describe the spike window; those of the hour have a distant reset and a higher limit. */
 export function ofSpike(seen: readonly RateSeen[], seconds = SPIKE_SECONDS): RateSeen[] {
   const near = seen.filter((one) => one.reset - one.date <= seconds + 1);
   const limit = Math.min(...near.map((one) => one.limit));
@@ -23,8 +23,8 @@ export function ofSpike(seen: readonly RateSeen[], seconds = SPIKE_SECONDS): Rat
 }
 
 /**
- * How the spike window moves, from two calls on both sides of a reset, so close that a sliding window would still count
- * the first one. Undefined: not seen. Right as long as nobody else uses the client id meanwhile.
+ * How the spike window moves, by two calls just before and after a reset, so close that a sliding window would still
+ * count the first one. Undefined: not observed. Correct only while no other program uses the client id.
  */
 export function spikeKind(seen: readonly RateSeen[], seconds = SPIKE_SECONDS): SpikeWindowKind | undefined {
   const spike = ofSpike(seen, seconds);
@@ -37,14 +37,14 @@ export function spikeKind(seen: readonly RateSeen[], seconds = SPIKE_SECONDS): S
   return undefined;
 }
 
-/** Makes the calls that show it: at most 3, within two windows. */
+/** Makes the calls that show how the window moves: at most 3, within two windows. */
 export async function watchSpike(options: {
   readonly seen: readonly RateSeen[];
   readonly seconds?: number;
-  /** Milliseconds that never jump, as `RateSeen.at`. */
+  /** Monotonic milliseconds, as `RateSeen.at`. */
   now(): number;
   sleep(ms: number): Promise<void>;
-  /** One call, whose reply is added to `seen`. */
+  /** Makes one call, whose reply is added to `seen`. */
   call(): Promise<void>;
 }): Promise<void> {
   const seconds = options.seconds ?? SPIKE_SECONDS;
@@ -55,7 +55,7 @@ export async function watchSpike(options: {
   if (!known || untilReset(known) < 1500) await options.call();
   const first = latest();
   if (!first) return;
-  // `Date` and reset are whole seconds: with these margins the calls lie on the two sides of the reset.
+  // `Date` and reset are whole seconds: with these margins the calls are certainly before and after the reset.
   await options.sleep(Math.max(0, untilReset(first) - 2500));
   await options.call();
   const second = latest();

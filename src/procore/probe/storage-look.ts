@@ -1,19 +1,19 @@
 import type { Agent, Dispatcher } from 'undici';
 import type { Secret } from '../../base/secret.js';
 
-/** What the storage of a version showed. Its requests do not count as API calls. */
+/** Observations at the storage of a version. Its requests do not count as API calls. */
 export interface StorageLook {
-  /** Redirects until the bytes came. */
+  /** Redirects before the bytes. */
   readonly hops: number;
   readonly status: number;
   readonly etag: boolean;
-  /** Seconds that the URL is good for, where it says so itself. */
+  /** Lifetime of the URL in seconds, where the URL contains it. */
   readonly lifetime: number | undefined;
 }
 
 const MOST_HOPS = 8;
 
-/** Asks for the first byte of a version. The token goes to `trusted` hosts only, and never after a redirect. */
+/** Requests the first byte of a version. The token is sent to `trusted` hosts only, and never after a redirect. */
 export async function lookAtStorage(
   agent: Agent,
   text: string,
@@ -53,7 +53,7 @@ export async function lookAtStorage(
   return undefined;
 }
 
-/** Sends a single upload, and returns the storage's status. No token goes with it. */
+/** Sends a single upload, and returns the storage's status. It carries no token. */
 export async function sendUpload(
   agent: Agent,
   announced: { readonly url: string; readonly fields: Readonly<Record<string, string>> },
@@ -78,7 +78,7 @@ export async function sendUpload(
   return reply.statusCode;
 }
 
-/** `X-Amz-Expires` and its like are a number of seconds; a large one is a time. */
+/** `X-Amz-Expires` and similar parameters are a number of seconds; a large number is a time. */
 function lifetimeOf(url: URL): number | undefined {
   for (const [name, value] of url.searchParams) {
     if (!/^(x-amz-expires|x-goog-expires|expires)$/i.test(name) || !/^\d{1,12}$/.test(value)) continue;

@@ -13,7 +13,7 @@ import {
 } from './evidence.js';
 import { maximumIn, type ProbedProject, stamp } from './reading.js';
 
-/** Names that people may meet if a probe was killed; everything else lies below this folder. */
+/** Names that users may see if a probe was killed; everything else is below this folder. */
 export const SCRATCH_NAME = /^procorefs probe \d{4}-\d\d-\d\d [0-9a-f]{8}$/;
 
 export const SENT = {
@@ -23,13 +23,13 @@ export const SENT = {
   composed: 'D\u00e9tail',
 } as const;
 
-/** `updated_at` has whole seconds: what is done this much later, ms, shows. */
+/** `updated_at` has whole seconds: a change made this much later, ms, gets a later value. */
 const NEXT_SECOND = 1100;
 const CHECK_OUT_SECONDS = 3;
-/** For the cleaning up after an interruption, ms. */
+/** Time limit for the clean-up after an interruption, ms. */
 const LAST_CALL_MS = 60_000;
 
-/** What became of the folder that everything was made in. */
+/** What became of the scratch folder. */
 export interface CleanUp {
   readonly folder: string;
   readonly deleted: boolean;
@@ -37,8 +37,8 @@ export interface CleanUp {
 }
 
 /**
- * Makes a folder, tries in it what cannot be seen otherwise, and deletes it, whatever happens: 35 to 40 calls. Undefined
- * if nothing was made.
+ * Creates a scratch folder, tests in it the facts that need writes, and always deletes it: 35 to 40 calls. Undefined if
+ * nothing was created.
  */
 export async function writeFacts(
   caller: Caller,
@@ -53,7 +53,7 @@ export async function writeFacts(
     failure = error;
   }
   const { scratch } = evidence.seen;
-  // A folder whose reply was lost may be there all the same.
+  // A folder whose reply was lost may exist nevertheless.
   const mayExist = scratch ? scratch.ok : failure !== undefined;
   const cleanUp = mayExist ? await removeScratch(caller, evidence, place, name) : undefined;
   return { cleanUp, failure };
@@ -159,7 +159,7 @@ class Writing {
     await this.#call('version', { method: 'POST', path: '/rest/v1.0/file_versions', body }, `&file_id=${file}`);
   }
 
-  /** Every change is made to an item of its own, so that each `updated_at` has one reason. */
+  /** Each change is made to an item of its own, so that each `updated_at` has one cause. */
   async #change(): Promise<void> {
     const { file, folder, target } = this.#evidence.seen;
     await this.#ifMade(file, (id) => this.#changeFile('rename', id, { name: 'Renamed.txt' }));
@@ -200,7 +200,7 @@ class Writing {
     await this.#call('listing', { path: `/rest/v1.0/folders/${this.#scratch}` });
   }
 
-  /** The file that was made second. */
+  /** Id of the file that was created second. */
   get #second(): number | undefined {
     return idOf(this.#evidence.seen.program) ?? idOf(this.#evidence.seen['program-again']);
   }
@@ -212,7 +212,7 @@ class Writing {
     return last.date + Math.floor((this.#caller.clock.monotonic() - last.at) / 1000);
   }
 
-  /** No change up to now is later: by the clock of the replies, and by what they show. */
+  /** An upper bound for the times of all changes so far: by the clock of the replies and the times they show. */
   #latest(): number {
     const shown = Object.values(this.#evidence.seen).flatMap((seen) => (seen.ok ? (updatedOf(seen.item) ?? []) : []));
     return Math.max(this.#now(), ...shown.filter((second) => second <= this.#now() + 2));

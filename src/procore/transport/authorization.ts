@@ -1,10 +1,10 @@
 import type { TokenSource } from '../../connections/token-source.js';
 import { interceptor } from './exchange.js';
 
-/** How often a token may be refused before the sign-in is. A token can end on its way to the server, even a new one. */
+/** Refused tokens after which the sign-in counts as refused. A token can expire in transit, even a new one. */
 const ATTEMPTS = 3;
 
-/** Adds the Bearer token; on 401 asks for a new one and sends the call again. */
+/** Adds the Bearer token; on 401 gets a new one and repeats the call. */
 export const authorization = (tokens: TokenSource) =>
   interceptor(async (request, send) => {
     for (let attempt = 1; ; attempt++) {

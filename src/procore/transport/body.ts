@@ -2,33 +2,33 @@ import { promisify } from 'node:util';
 import { constants, gunzip, gunzipSync, type ZlibOptions } from 'node:zlib';
 import { Failure } from '../../base/errors.js';
 
-/** More than the largest page that a server sends; a reply beyond it is a mistake, not data. */
+/** Larger than the largest page that a server sends; a longer reply is treated as an error. */
 export const LARGEST_REPLY = 128 * 1024 * 1024;
 
-/** How a reply is written down (RFC 9110, 8.4). */
+/** Content coding of a reply (RFC 9110, 8.4). */
 export type ContentCoding = 'identity' | 'gzip';
 
-/** What one read of a socket gives at most. */
+/** Maximum bytes of one read from a socket. */
 const ONE_READ = 64 * 1024;
 const BLOCK_BYTES = 2 ** 20;
-/** Compressed bytes whose beginning is looked at; they cannot become more than a mebibyte. */
+/** Compressed bytes that `head` unpacks; they cannot expand to more than a mebibyte. */
 const HEAD = 1024;
 const LEAST_ROOM = 16 * 1024;
 
 /**
- * The bytes of a reply as they arrive: a large one has 60 MB, and no moment at which all of them are copied. Its parts
- * lie in memory that nothing else refers to, but for a reply that came at once.
+ * The bytes of a reply as they arrive. A large reply has 60 MB, and is never copied as a whole. The memory of its parts
+ * is not shared, except in a reply that arrived in one read.
  */
 export class Body {
   readonly #parts: Buffer[] = [];
-  /** Free bytes of the block in which the last part lies. */
+  /** Free bytes of the block that contains the last part. */
   #room = 0;
   #size = 0;
   #joined: Buffer | undefined;
 
   constructor(readonly encoding: ContentCoding = 'identity') {}
 
-  /** As it arrived. */
+  /** Bytes as received, before decompression. */
   get size(): number {
     return this.#size;
   }
@@ -53,14 +53,15 @@ export class Body {
     }
     if (part.length <= ONE_READ) this.#append(part);
     else {
-      // More than a socket gives is a block of a body already.
+      // A part larger than one read is already a block of a body.
       this.#parts.push(part);
       this.#room = 0;
     }
   }
 
   /**
-   * What was meant, in one piece, which copies what is in several. What may be large and compressed is for `read`.
+   * The decompressed reply in one piece, copied if it arrived in several parts. For large compressed replies use
+   * `read`.
    * @throws Failure `bad-reply`
    */
   get bytes(): Buffer {
@@ -68,7 +69,7 @@ export class Body {
     return this.#joined;
   }
 
-  /** As `bytes`, without holding the caller's thread up with decompressing. @throws an error of node:zlib */
+  /** As `bytes`, but decompresses off the caller's thread. @throws an error of node:zlib */
   async read(): Promise<Buffer> {
     if (this.#joined === undefined && this.encoding === 'gzip' && this.#size > 0) {
       const whole = this.#whole;
@@ -77,12 +78,12 @@ export class Body {
     return this.bytes;
   }
 
-  /** The first bytes of what was meant. */
+  /** The first bytes of the decompressed reply. */
   get head(): Buffer {
     const first = this.#parts[0] ?? Buffer.alloc(0);
     if (this.encoding === 'identity') return first;
     try {
-      // That way nothing is said of an end that is not there.
+      // With this flag zlib does not report a missing end.
       return gunzipSync(first.subarray(0, HEAD), { finishFlush: constants.Z_SYNC_FLUSH });
     } catch {
       return Buffer.alloc(0);
@@ -106,7 +107,7 @@ export class Body {
   }
 }
 
-/** The bytes of a reply on their way to another thread: views, and the memory that goes along and is gone here then. */
+/** The bytes of a reply for another thread: views, and the memory that is transferred and no longer available here. */
 export interface TransferableBody {
   readonly parts: readonly Uint8Array<ArrayBuffer>[];
   readonly encoding: ContentCoding;
@@ -119,7 +120,10 @@ export function parcel({ parts, encoding }: Body): TransferableBody {
 
 export const memoryOf = ({ parts }: TransferableBody): ArrayBuffer[] => parts.map(({ buffer }) => buffer);
 
-/** What was meant, in one piece, where decompressing and copying hold nobody up. @throws Failure `bad-reply` */
+/**
+ * The decompressed reply in one piece; for a worker thread, where this blocks no other work. @throws Failure
+ * `bad-reply`
+ */
 export function unpacked({ parts, encoding }: TransferableBody): Buffer {
   const [only] = parts;
   const isWhole = only !== undefined && parts.length === 1;
@@ -142,7 +146,10 @@ function decompressed(whole: Buffer): Buffer {
   }
 }
 
-/** Its last four bytes say how large it becomes (RFC 1952, 2.3.1); where that is true, it need not be put together. */
+/**
+ * The last four bytes of gzip data give the decompressed size (RFC 1952, 2.3.1); if it is right, the output is one
+ * buffer.
+ */
 function limits(whole: Buffer): ZlibOptions {
   const said = whole.length < 4 ? 0 : whole.readUInt32LE(whole.length - 4);
   const chunkSize = Math.min(Math.max(LEAST_ROOM, said + 1), LARGEST_REPLY);

@@ -3,11 +3,11 @@ import type { Dispatcher } from 'undici';
 import type { CallOptions } from '../../budget/calls.js';
 import { Body, encodingOf, LARGEST_REPLY } from './body.js';
 
-/** What the interceptors know of a call beyond its HTTP request. */
+/** Data of a call that the interceptors need besides its HTTP request. */
 export interface CallContext extends CallOptions {
   /** `GET /rest/v1.0/me`: for logs and errors, without query. */
   readonly label: string;
-  /** May be sent again although the first reply was lost. */
+  /** May be sent again if the first reply was lost. */
   readonly idempotent: boolean;
   /** For the header `Procore-Company-Id`; undefined leaves it out. */
   readonly companyId: number | undefined;
@@ -15,20 +15,20 @@ export interface CallContext extends CallOptions {
 
 export type CallRequest = Dispatcher.DispatchOptions & { readonly call: CallContext };
 
-/** A reply that has arrived whole. */
+/** A completely received reply. */
 export interface HttpReply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Body;
 }
 
-/** Sends one request. `onHead` sees status and headers before the body, also of a reply that never gets whole. */
+/** Sends one request. `onHead` gets status and headers before the body, also of a reply that is never completed. */
 export type Send = (
   request: CallRequest,
   onHead?: (status: number, headers: IncomingHttpHeaders) => void,
 ) => Promise<HttpReply>;
 
-/** An interceptor for `Dispatcher.compose`, written as one async function over whole replies. */
+/** An interceptor for `Dispatcher.compose`, written as one async function for complete replies. */
 export function interceptor(work: (request: CallRequest, send: Send) => Promise<HttpReply>) {
   return (dispatch: Dispatcher['dispatch']): Dispatcher['dispatch'] => {
     const send = sender(dispatch);
@@ -48,7 +48,7 @@ export function interceptor(work: (request: CallRequest, send: Send) => Promise<
   };
 }
 
-/** The `Send` over a dispatch function: collects the reply, ends with the call's signal. */
+/** Makes a `Send` from a dispatch function: it collects the reply and ends with the call's signal. */
 export function sender(dispatch: Dispatcher['dispatch']): Send {
   return (request, onHead) =>
     new Promise<HttpReply>((resolve, reject) => {
@@ -102,7 +102,7 @@ export function sender(dispatch: Dispatcher['dispatch']): Send {
 
 const asError = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(String(reason)));
 
-/** What a replayed reply is steered by: nothing is left to pause, and the call's signal aborts. */
+/** Controller of a replayed reply: pausing has no effect, and the call's signal aborts. */
 class ReplayController implements Dispatcher.DispatchController {
   aborted = false;
   paused = false;

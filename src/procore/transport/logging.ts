@@ -1,7 +1,7 @@
 import type { Log } from '../../base/log.js';
 import { interceptor } from './exchange.js';
 
-/** One debug line for each request on the wire: no query, no header but the server's request id, no body. */
+/** One debug line for each request sent: no query, no header except the server's request id, no body. */
 export const logging = (log: Log) =>
   interceptor(async (request, send) => {
     const { label, class: callClass } = request.call;

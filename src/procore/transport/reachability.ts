@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { Clock } from '../../base/clock.js';
 import { errnoOf, Failure } from '../../base/errors.js';
 
-/** Errors that come before a byte was sent: nothing can have happened at the server. */
+/** Errors that occur before a byte is sent: the server cannot have processed the request. */
 const NOT_SENT = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -17,19 +17,19 @@ const NOT_SENT = new Set([
 /** Whether a request failed before any byte of it left. */
 export const wasNotSent = (error: unknown): boolean => NOT_SENT.has(errnoOf(error) ?? '');
 
-/** Milliseconds between two looks, growing, and how long one may take. */
+/** Milliseconds between two connection attempts, growing, and the time limit of one. */
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE = 5000;
 const CHECK_INTERVAL_MS = 5000;
 
 /**
- * Which hosts cannot be reached. Once one could not, whoever needs it is told at once instead of waiting for the network
- * each; meanwhile it is tried whether the host takes connections again, which is no API call.
+ * Records which hosts are unreachable. After one failure, other callers fail at once instead of each waiting for the
+ * network. Meanwhile connection attempts test whether the host accepts connections again; they are no API calls.
  */
 export class Reachability {
   readonly #clock: Clock;
   readonly #closed = new AbortController();
-  /** By origin: what failed, and what resolves when it answers again. */
+  /** By origin: the failure, and a promise that resolves when the host answers again. */
   readonly #down = new Map<string, { readonly cause: unknown; readonly again: Promise<void> }>();
   readonly #listeners = new Set<() => void>();
 
@@ -37,25 +37,25 @@ export class Reachability {
     this.#clock = clock;
   }
 
-  /** @throws Failure `unreachable` while the host is known not to answer */
+  /** @throws Failure `unreachable` while the host is known to be unreachable */
   check(origin: string): void {
     const down = this.#down.get(origin);
     if (down) throw new Failure('unreachable', { host: new URL(origin).host }, down.cause);
   }
 
-  /** A request was not even sent. */
+  /** A request could not be sent. */
   failed(origin: string, cause: unknown): void {
     if (this.#down.has(origin) || this.#closed.signal.aborted) return;
     this.#down.set(origin, { cause, again: this.#watch(new URL(origin)) });
   }
 
-  /** Calls back whenever a host takes connections again after it did not. @returns what ends that */
+  /** Calls `listener` whenever a host accepts connections again. @returns a function that ends that */
   onUp(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Resolves at once unless the host is known not to answer, else when it does, or when this is closed. */
+  /** Resolves at once unless the host is known to be unreachable; else when it answers, or when this is closed. */
   async again(origin: string, signal: AbortSignal): Promise<void> {
     const down = this.#down.get(origin);
     if (!down || signal.aborted) return;

@@ -5,14 +5,14 @@ import { isDamaged } from './compression.js';
 import { type CallRequest, type HttpReply, interceptor } from './exchange.js';
 import { type Reachability, wasNotSent } from './reachability.js';
 
-/** Attempts in all, and the wait before the second one in ms; it doubles. */
+/** Total number of attempts, and the wait before the second one in ms; it doubles. */
 const ATTEMPTS = 4;
 const FIRST_WAIT = 400;
 
-/** Milliseconds after which nobody who waits for a call has it repeated. */
+/** Milliseconds after which an interactive call is not repeated. */
 const RETRY_LIMIT_MS = 5000;
 
-/** Errors of a connection that broke or stalled after the request may have been read. */
+/** Errors of a connection that broke or stalled after the server may have read the request. */
 const LOST = new Set([
   'ECONNRESET',
   'EPIPE',
@@ -24,9 +24,9 @@ const LOST = new Set([
 ]);
 
 /**
- * Repeats what failed in passing: 408, 429, 5xx, resets, time-outs, bodies that are not JSON. A call that is not
- * idempotent is repeated only when the server cannot have done it (429, or nothing was sent). Waits for 429 and 503
- * are the budget's business.
+ * Repeats calls after transient failures: 408, 429, 5xx, resets, time-outs, bodies that are not JSON. A call that is
+ * not idempotent is repeated only when the server cannot have processed it (429, or nothing was sent). The budget
+ * handles the waits for 429 and 503.
  */
 export const retry = (clock: Clock, reachability: Reachability) =>
   interceptor(async (request, send) => {
@@ -65,8 +65,8 @@ function mayRepeatError(request: CallRequest, error: unknown): boolean {
 }
 
 /**
- * A cheap look at both ends (a body of 60 MB need not be parsed twice): an array or object, and not cut off. That a
- * compressed one is whole is seen when it is decompressed, by its sum.
+ * A cheap check of both ends (so that a body of 60 MB need not be parsed twice): it is an array or object, and not
+ * truncated. Whether compressed data is complete shows its checksum when it is decompressed.
  */
 export function looksLikeJson(body: Body): boolean {
   if (body.encoding === 'gzip') return OPENING.has(body.head.find(isInk) ?? 0);
@@ -78,5 +78,5 @@ export function looksLikeJson(body: Body): boolean {
 /** `[` and `{` */
 const OPENING = new Set([0x5b, 0x7b]);
 
-/** No white space of JSON. */
+/** Not white space of JSON. */
 const isInk = (byte: number): boolean => byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09;

@@ -19,10 +19,10 @@ export interface TransportParts {
   readonly log: Log;
 }
 
-/** Milliseconds. A page of 2,000 rows takes a busy server many seconds to begin. */
+/** Milliseconds. A busy server needs many seconds before it starts to send a page of 2,000 rows. */
 const TIMEOUTS = { connect: 10_000, headers: 90_000, body: 30_000 };
 
-/** The API's HTTP: one agent, and around it what every call needs. */
+/** HTTP to the API: one agent, and the interceptors that every call needs. */
 export class Transport {
   readonly #agent: Agent;
   readonly send: Send;
@@ -37,7 +37,7 @@ export class Transport {
       bodyTimeout: TIMEOUTS.body,
       keepAliveTimeout: 30_000,
     });
-    // The last one is the outermost: a repeated call is authorized, budgeted and logged anew.
+    // The last interceptor is the outermost: a repeated call is authorized, budgeted and logged again.
     const composed: Dispatcher = this.#agent.compose(
       compression(),
       logging(parts.log),

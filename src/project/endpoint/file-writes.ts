@@ -21,32 +21,38 @@ import { procoreRules } from './procore-rules.js';
 import type { ProjectChanges } from './project-changes.js';
 import type { ProcoreEndpointOptions, ProjectAccess, ProjectTree } from './project-tree.js';
 
-/** After an upload that took longer than this the file is looked at again before it gets a version, milliseconds. */
+/** Duration of an upload, milliseconds, above which the file is checked again before it gets the version. */
 const LOOK_AGAIN_MS = 10_000;
 
-/** A file as the server has it, and which of its versions is what was sent; undefined: the reply does not tell. */
+/** A file as the server has it, and the version of it that this job sent; `ours` undefined: the reply does not tell. */
 interface Made extends WrittenItem {
   readonly ours: RemoteVersion | undefined;
 }
 
-/** Where something is kept beside a file. */
+/** The place next to a file where a conflict copy goes: `folder`, and `name` and `path` of the file itself. */
 interface Beside {
   readonly folder: Item;
   readonly name: string;
   readonly path: string;
 }
 
-/** Versions below which what a call made was looked for already: as long as nobody saves another one, it is not there. */
+/**
+ * By late call: the current version of the file when `keepCovered` last searched the versions below it. While that
+ * version is current, a new search finds nothing more.
+ */
 const lookedBelow = new WeakMap<LateCall, VersionId>();
 
-/** Where a version goes. */
+/** The file that gets a version. */
 interface Spot {
   readonly path: string;
   readonly name: string;
   readonly known: Item;
 }
 
-/** Files and versions that a job makes in a project, without covering what it has not seen. */
+/**
+ * Creates files and versions in a project for a job. If a version of the job covers one that the job has not seen, a
+ * copy of that one is kept beside the file.
+ */
 export class FileWrites {
   readonly #access: ProjectAccess;
   readonly #options: ProcoreEndpointOptions;
@@ -61,8 +67,9 @@ export class FileWrites {
   }
 
   /**
-   * New file: 2 calls, new version: 3; 1 more where the content goes in segments. A version that somebody saves between
-   * the last look and ours is kept beside it: 4 calls more, only then.
+   * A new file takes 2 calls and a new version 3, plus 1 if the content is sent in segments. If somebody saves a
+   * version between the last look and our own version, a copy of theirs is kept beside the file: 4 more calls, only in
+   * that case.
    */
   async write(path: string, content: Content, options: WriteOptions): Promise<EndpointItem> {
     const { parent, name, known } = await this.#tree.place(path, options.signal);
@@ -74,7 +81,9 @@ export class FileWrites {
     return this.#taken(await this.#make(parent.remoteId, remoteName, content, options, path), path);
   }
 
-  /** Whether a file has the content that a call of this job made, of which the job does not know yet. */
+  /**
+   * Whether the current version of a file was made by a late call of this job: one whose outcome the job does not know.
+   */
   async isLateWork({ path, version }: EndpointItem, signal: AbortSignal): Promise<boolean> {
     const { client, project, late } = this.#access;
     const known = await this.#tree.find(path, signal);
@@ -91,8 +100,9 @@ export class FileWrites {
   }
 
   /**
-   * 2 calls, and 3 for each version that is kept, for a file below whose version a call of this job may be that was not
-   * looked for there yet. While that one is the current version, the next write goes on from it.
+   * Keeps copies of versions that late calls of this job have covered unseen. 2 calls for each file in which a late
+   * call may have made a version below the current one that was not searched for yet, and 3 for each version that is
+   * kept. If the version of a late call is the current one, the next write handles it.
    */
   async keepCovered(signal: AbortSignal): Promise<readonly Covered[]> {
     const { late, mirror } = this.#access;
@@ -137,7 +147,7 @@ export class FileWrites {
       last = number;
     }
     for (const { one } of below) late.forget(one);
-    // What is still to come has covered none of that.
+    // A version that a remaining late call still makes will come after these, so it covers none of them.
     late.passed(
       late.versions(id, this.#options.job).filter(({ baseNumber }) => baseNumber < last),
       last,
@@ -145,7 +155,7 @@ export class FileWrites {
     return kept;
   }
 
-  /** @param mayBeThere an earlier attempt may have made it already, of which nothing was heard */
+  /** @param mayBeThere an earlier attempt without a known outcome may have created the file already */
   async #make(
     parentId: RemoteId,
     name: string,
@@ -184,7 +194,7 @@ export class FileWrites {
       throw await this.#other(current, path);
     const began = clock.monotonic();
     const { uploadUuid, digests } = await this.#changes.upload(path, name, content, options);
-    // What the job had seen when it sent that.
+    // The version that the job had seen when it sent the content.
     const base = late ? late.baseNumber : (current.item.version?.number ?? 0);
     if (late && isSameContent(late.digests, digests))
       return this.#published({ ...current, ours: current.item.version }, base, [digests], path, options);
@@ -225,7 +235,10 @@ export class FileWrites {
     );
   }
 
-  /** What our version covers unseen is kept before the version counts as made: the next run tries it again. */
+  /**
+   * Keeps a copy of the version that ours covers unseen before ours counts as made: if that fails, the next run repeats
+   * it.
+   */
   async #published(
     made: Made,
     base: number,
@@ -246,7 +259,10 @@ export class FileWrites {
     return this.#keepBeside(version, file, { folder: parent, name, path }, signal);
   }
 
-  /** The name tells the version: whoever tries it again finds what an earlier attempt has kept. @returns its name here */
+  /**
+   * The name of the copy depends on the version only, so a retry finds the copy of an earlier attempt.
+   * @returns the name of the copy here
+   */
   async #keepBeside(
     version: RemoteVersion,
     file: RemoteItem,
@@ -264,7 +280,7 @@ export class FileWrites {
           await this.#taken(made, place);
           return kept;
         } catch (error) {
-          // Something else has the name.
+          // Another file has the name: try the next second.
           if (!isFailure(error, 'target-changed')) throw error;
         }
       }
@@ -273,7 +289,7 @@ export class FileWrites {
     }
   }
 
-  /** The call of this job that made the current version of a file, of which the job does not know yet. */
+  /** The late call of this job that made the current version of a file. */
   async #lateWork(item: RemoteItem, call: CallOptions): Promise<LateCall | undefined> {
     const { late, ownWork } = this.#access;
     const { version } = item;
@@ -284,13 +300,16 @@ export class FileWrites {
     return undefined;
   }
 
-  /** Somebody else has changed the file. */
+  /** The failure for a file that somebody else changed. The mirror takes in its new state. */
   async #other({ item, serverTime }: WrittenItem, path: string): Promise<Failure> {
     await this.#access.mirror.store.ingestOwn(item, serverTime);
     return this.#changes.changed(path);
   }
 
-  /** With the version that was written, also where somebody has saved another over it: that one is a change. */
+  /**
+   * The item with the version that this job wrote, even if somebody has saved another over it: the next run sees that
+   * one as a change.
+   */
   async #taken(made: Made, path: string): Promise<EndpointItem> {
     const { late } = this.#access;
     const { item, ours } = made;

@@ -7,22 +7,22 @@ import type { StoredUploads } from '../../jobs/store/stored-uploads.js';
 import { type Digests, digestsOf } from '../../procore/own-versions.js';
 import type { SavedUpload, Uploads } from '../../procore/uploads.js';
 
-/** Uploads of a job: what goes in segments goes on where an earlier attempt at the same bytes stopped. */
+/** Uploads of a job. A segmented upload continues where an earlier attempt with the same content stopped. */
 export class JobUploads {
   readonly #uploads: Uploads;
   readonly #project: ProjectId;
   readonly #saved: StoredUploads | undefined;
-  /** Places of which something is saved. */
+  /** Places with a saved upload. */
   readonly #open = new Set<string>();
 
-  /** @param saved left out: each attempt begins anew */
+  /** @param saved absent: each attempt starts from the beginning */
   constructor(uploads: Uploads, project: ProjectId, saved: StoredUploads | undefined) {
     this.#uploads = uploads;
     this.#project = project;
     this.#saved = saved;
   }
 
-  /** @param place where it goes: the same for each attempt */
+  /** @param place key of the file's place, the same for each attempt */
   async upload(
     place: string,
     name: string,
@@ -46,12 +46,14 @@ export class JobUploads {
     return { uploadUuid: uuid, digests };
   }
 
-  /** Something was made of it. */
+  /** The upload was used: its saved state is deleted. */
   done(place: string): void {
     if (this.#open.delete(place)) this.#saved?.remove(place);
   }
 
-  /** Nothing was made of it: what would be refused again is forgotten, and anything else is kept for the next attempt. */
+  /**
+   * The upload was not used. Its saved state is deleted if it would be refused again, else kept for the next attempt.
+   */
   failed(place: string, error: unknown): void {
     if (kindOf(error) === 'item' || isFailure(error, 'upload-unknown')) this.done(place);
   }

@@ -3,12 +3,13 @@ import { NO_REMOTE } from '../../outbox/intents/intent.js';
 import type { LateCall, LateCalls } from '../../outbox/intents/late-calls.js';
 
 /**
- * Does something that makes a thing; when the reply is lost, looks before doing it again, and when that is refused looks
- * once more: the server may have finished the first late.
- * @param sent what is remembered while nothing of it can be seen; of a version from before the call on, so that it is
- *   known after a crash, until who asked has it
- * @param wasTried an earlier attempt may have made it, of which nobody knows
- * @throws Failure of the call; `name-taken` where somebody else was faster
+ * Makes a call that creates something, and avoids creating it twice after a lost reply: it looks for the result before
+ * a second attempt. If that attempt is refused, it looks once more, since the server may have completed the first one
+ * late.
+ * @param sent recorded as a late call while no result is visible. For a version it is recorded before the call, so that
+ *   it is known after a crash, and stays until the caller has the result.
+ * @param wasTried an earlier attempt without a known outcome may have created it
+ * @throws Failure of the call; `name-taken` if somebody else was faster
  */
 export async function once<T>(
   make: () => Promise<T>,

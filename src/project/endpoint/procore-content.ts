@@ -3,13 +3,13 @@ import type { ContentCache } from '../../cache/cache.js';
 import type { ContentVersion } from '../../cache/source.js';
 import type { HeldContent } from '../../jobs/endpoint.js';
 
-/** Bytes read at once: the cache fetches ahead by itself. */
+/** Bytes read at a time; the cache reads ahead by itself. */
 const READ_BYTES = 2 ** 20;
 
 /**
- * A version's bytes through the content cache, so that what a person has read is not downloaded again. The file of a wholly
- * cached one is handed out once all of it was found to be what had been written there; of any other each piece is looked
- * at when it is read.
+ * Reads a version through the content cache, so that content which a person has read is not downloaded again. For a
+ * completely cached version the file's descriptor is given out, after the whole file has passed its integrity check.
+ * For other versions each block is checked when it is read.
  */
 export async function cachedContent(cache: ContentCache, version: ContentVersion): Promise<HeldContent> {
   const blob = cache.open(version);
@@ -18,7 +18,7 @@ export async function cachedContent(cache: ContentCache, version: ContentVersion
       const bytes = await blob.read(at, Math.min(READ_BYTES, version.size - at), signal);
       if (bytes.length === 0) return;
       at += bytes.length;
-      // The cache uses its buffers again.
+      // The cache reuses its buffers.
       const copy = Buffer.from(bytes);
       cache.sent(bytes);
       yield copy;
@@ -28,7 +28,7 @@ export async function cachedContent(cache: ContentCache, version: ContentVersion
   try {
     if (version.size > 0 && blob.whole && (await blob.check())) descriptor = blob.fd();
   } catch {
-    // Its file is gone, or nothing more can be opened: what is read tells.
+    // The file is gone, or no descriptor is left: the read reports the error.
   }
   return {
     open: (start, signal) => Promise.resolve(Readable.from(chunks(start, signal), { objectMode: false })),

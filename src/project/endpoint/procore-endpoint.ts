@@ -27,10 +27,15 @@ import { ProjectChanges } from './project-changes.js';
 import { type ProcoreEndpointOptions, type ProjectAccess, ProjectTree } from './project-tree.js';
 
 const CRAWL_LOOK = 100;
-/** Polls follow each other with a pause: one that is a little late is no sign of trouble. */
+/**
+ * Poll intervals within which the last poll counts as fresh: polls may be a little late without anything being wrong.
+ */
 const INTERVALS = 2;
 
-/** A Procore project as one end of a transfer: listed from the mirror, read through the cache, written by calls. */
+/**
+ * A Procore project as one endpoint of a transfer: listed from the mirror, read through the content cache, written by
+ * API calls.
+ */
 export class ProcoreEndpoint implements Endpoint {
   readonly keepsVersions = true;
   readonly hasBin = true;
@@ -38,7 +43,7 @@ export class ProcoreEndpoint implements Endpoint {
   readonly #access: ProjectAccess;
   readonly #options: ProcoreEndpointOptions;
   readonly #callsBefore: number;
-  /** When the run first took something away. */
+  /** When the run made its first deletion, milliseconds since the epoch. */
   #discardsSince: number | undefined;
   readonly #tree: ProjectTree;
   readonly #changes: ProjectChanges;
@@ -57,7 +62,7 @@ export class ProcoreEndpoint implements Endpoint {
     this.#callsBefore = access.budget.callsOf(options.job);
   }
 
-  /** Where the project's names ignore case, so do those that a job gives. */
+  /** If names of the project ignore case here, names that a job creates must as well. */
   get rules(): TargetRules {
     return procoreRules(this.#access.mirror.view.ignoresCase);
   }
@@ -95,7 +100,7 @@ export class ProcoreEndpoint implements Endpoint {
     }[change];
   }
 
-  /** Waits for the crawl, then polls: 1 call, or none where the last poll is enough. */
+  /** Waits until the first crawl is done, then polls: 1 call, or none if the last poll is fresh enough. */
   async refresh(signal: AbortSignal): Promise<void> {
     const { mirror } = this.#access;
     while (!mirror.view.crawlDone) {
@@ -171,14 +176,14 @@ export class ProcoreEndpoint implements Endpoint {
     return this.#files.keepCovered(signal);
   }
 
-  /** 1 call for each folder that is not there, those above the root of the transfer included. */
+  /** 1 call for each missing folder, including those above the root of the transfer. */
   async mkdir(path: string, signal: AbortSignal): Promise<void> {
     const names = this.#tree.names(path);
     for (let depth = 1; depth <= names.length; depth++) {
       const item = await this.#tree.at(names.slice(0, depth), signal);
       if (item?.isFile) throw this.#changes.changed(path);
       if (item) continue;
-      // Several files of a new folder are written at once: one of them makes it.
+      // Parallel writes into a new folder share one call that creates it.
       const folder = names.slice(0, depth);
       await this.#making.run(folder.join('/'), (one) => this.#makeFolder(folder, one), signal);
     }
@@ -210,15 +215,15 @@ export class ProcoreEndpoint implements Endpoint {
   }
 
   /**
-   * Into the recycle bin, while it is what was seen: see `Removals`. A file 1 call; a folder with something in it is listed,
-   * deleted and compared: 3.
+   * Moves an item into the recycle bin, provided that it is still as it was seen: see `Removals`. A file takes 1 call.
+   * A folder with content is listed, deleted and compared: 3 calls.
    */
   async discard(seen: EndpointItem, { isSeen, signal }: DiscardOptions<EndpointItem>): Promise<void> {
     const { removals, clock } = this.#access;
     const call = this.#changes.call(signal);
     const known = await this.#tree.find(seen.path, signal);
     if (!known) return;
-    // One poll counts for all that a run takes away.
+    // One poll serves all deletions of a run.
     this.#discardsSince ??= clock.now();
     await removals.look({ id: known.remoteId, isFile: known.isFile }, this.#discardsSince, call);
     const item = await this.#tree.find(seen.path, signal);
@@ -278,7 +283,7 @@ export class ProcoreEndpoint implements Endpoint {
     await this.#changes.taken(written, to);
   }
 
-  /** Who may see an item is said in Procore. */
+  /** Permissions are managed in Procore only. */
   protect(): Promise<void> {
     return Promise.resolve();
   }
@@ -287,7 +292,7 @@ export class ProcoreEndpoint implements Endpoint {
     return Promise.resolve();
   }
 
-  /** By what the rows of the project and of the folder say of this account: no call is made to be refused. */
+  /** Reads the permission flags of the project and the folder from the mirror: no call is made just to be refused. */
   async test(signal: AbortSignal): Promise<TargetTest> {
     const folder = await this.#tree.find('', signal);
     const project = this.#access.mirror.view.item(ROOT_INODE);

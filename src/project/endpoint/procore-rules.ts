@@ -21,5 +21,5 @@ const RULES: TargetRules = {
 };
 const ANY_CASE: TargetRules = { ...RULES, caseInsensitive: true };
 
-/** @param ignoresCase whether the project's names do, here */
+/** @param ignoresCase whether names of the project ignore case here */
 export const procoreRules = (ignoresCase: boolean): TargetRules => (ignoresCase ? ANY_CASE : RULES);

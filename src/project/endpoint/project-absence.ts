@@ -6,10 +6,16 @@ import { type Whereabouts, whereabouts } from '../../mirror/database/whereabouts
 import type { Mirror } from '../../mirror/mirror.js';
 import { linuxNames } from '../../names/linux.js';
 
-/** The bin is asked again about what it did not have after so long, milliseconds: sweeps and polls look meanwhile. */
+/**
+ * Time after which the bin is asked again about items that it did not have, milliseconds: meanwhile sweeps and polls
+ * report changes.
+ */
 const ASK_AGAIN_MS = 15 * 60_000;
 
-/** Tells what was deleted in a project from what may only not be seen any more. One for a run. */
+/**
+ * Distinguishes items that were deleted in a project from items that this account may just not see any more. One
+ * instance per run.
+ */
 export class ProjectAbsence {
   readonly #mirror: Mirror;
   readonly #call: (signal: AbortSignal) => CallOptions;
@@ -21,9 +27,10 @@ export class ProjectAbsence {
   }
 
   /**
-   * By what crawl, polls and sweeps said of it: no call. Where no reply says that it was deleted, the recycle bin is
-   * asked, once a run: 1 call, and none while the same is missing as a short time ago.
-   * @param id the remote id that was recorded; undefined: it is looked for by its name
+   * Decides from what crawl, polls and sweeps have reported: no call. If no reply says that the item was deleted, the
+   * recycle bin is asked once per run: 1 call, or none if the bin was asked a short time ago and the item was missing
+   * then.
+   * @param id the recorded remote id; undefined: the item is looked up by its name
    */
   async of(names: readonly string[], id: string | undefined, signal: AbortSignal): Promise<Absence> {
     const known = this.#known(names, id);
@@ -44,7 +51,7 @@ export class ProjectAbsence {
     return remoteId === undefined ? { is: 'unseen' } : whereabouts(view, remoteId);
   }
 
-  /** What had this path until it, or a folder above it, was deleted: records of older releases have no ids. */
+  /** The item that had this path until it, or a folder above it, was deleted: records of older releases have no ids. */
   #formerly(names: readonly string[]): Item | undefined {
     const { view, store } = this.#mirror;
     const name = names.at(-1);

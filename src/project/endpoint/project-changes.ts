@@ -10,7 +10,7 @@ import { JobUploads } from './job-uploads.js';
 import { once } from './once.js';
 import type { ProcoreEndpointOptions, ProjectAccess, ProjectTree } from './project-tree.js';
 
-/** What all changes of a project have in common that a job makes. */
+/** Common parts of all changes that a job makes in a project. */
 export class ProjectChanges {
   readonly #access: ProjectAccess;
   readonly #options: ProcoreEndpointOptions;
@@ -18,7 +18,7 @@ export class ProjectChanges {
   readonly #root: string;
   readonly #uploads: JobUploads;
 
-  /** @param root for messages */
+  /** @param root name of the endpoint in messages */
   constructor(access: ProjectAccess, options: ProcoreEndpointOptions, tree: ProjectTree, root: string) {
     this.#access = access;
     this.#options = options;
@@ -32,7 +32,7 @@ export class ProjectChanges {
     return { class: 'job', job, whenSpent, signal };
   }
 
-  /** It is not what was expected there. */
+  /** The failure for an item that is not as expected. */
   changed(path: string, cause?: unknown): Failure {
     return new Failure('target-changed', { target: this.#root, path }, cause);
   }
@@ -41,7 +41,7 @@ export class ProjectChanges {
     return this.#uploads.upload(this.#placeOf(path), name, content, options, this.call(options.signal));
   }
 
-  /** @throws Failure as `once`; `target-changed` where the name is taken */
+  /** @throws Failure of `once`; `target-changed` if the name is taken */
   async once<T>(
     make: () => Promise<T>,
     look: () => Promise<T | undefined>,
@@ -59,21 +59,21 @@ export class ProjectChanges {
     }
   }
 
-  /** Into the mirror. */
+  /** Takes a written item into the mirror. @returns the item */
   async taken({ item, serverTime }: Written, path: string): Promise<EndpointItem> {
     if (!item) throw new Failure('bad-reply', { host: 'the server', call: path, why: 'it names no item' });
     const { late, mirror } = this.#access;
     const { store, view } = mirror;
-    // Whatever an earlier call makes there, this is what is meant to be there.
+    // The place has its item now: late calls that may still create one there are no longer of interest.
     if (item.parentId !== null) for (const one of late.creations(item.parentId, item.name)) late.forget(one);
     await store.ingestOwn(item, serverTime);
     const row = view.byRemoteId(item.id as RemoteId);
     if (!row) throw new Failure('internal', { why: `${path} is not in the mirror after it was made` });
-    // The server may have cleaned the name: the record says what it is called there.
+    // The server may have changed the name: the record needs the name that it has there.
     return this.#tree.item(row, childPath(parentOf(path), row.name));
   }
 
-  /** From the top, for each job has ends of its own. */
+  /** Path from the project's root, since each job has its own root. */
   #placeOf(path: string): string {
     return `${this.#access.project}:${this.#tree.names(path).join('/')}`;
   }

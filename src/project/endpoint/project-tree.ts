@@ -30,36 +30,36 @@ export interface ProjectAccess {
   readonly budget: Budget;
   readonly project: ProjectId;
   readonly clock: Clock;
-  /** As messages call it. */
+  /** Name of the project in messages. */
   readonly name: string;
   /** Login and name of the account. */
   readonly account: readonly string[];
 }
 
 export interface ProcoreEndpointOptions {
-  /** The job's id: whose calls they are. */
+  /** Id of the job, to which calls are charged. */
   readonly job: string;
   readonly jobName: string;
-  /** Folder of the project, shown names; `''` is all of it. */
+  /** Folder of the project in shown names; `''` is the whole project. */
   readonly path: string;
   readonly whenSpent: 'wait' | 'fail';
-  /** What the last poll of the project's upkeep said is new enough: the run asks for no other. */
+  /** The last background poll is fresh enough: the run makes none of its own. */
   readonly lastPollIsEnough: boolean;
-  /** Where it is kept how far uploads have come. */
+  /** Storage for the progress of unfinished uploads. */
   readonly uploads?: StoredUploads | undefined;
-  /** Who has files checked out is of interest. */
+  /** Items report who has them checked out. */
   readonly locks: boolean;
 }
 
 const MOST_LISTED = 1000;
 
-/** Finds items of a project by paths of shown names; folders that the mirror does not know yet are listed, 1 call each. */
+/** Finds items of a project by paths of shown names. A folder that is not in the mirror yet is listed: 1 call each. */
 export class ProjectTree {
   readonly #access: ProjectAccess;
   readonly #options: ProcoreEndpointOptions;
   readonly #root: string;
 
-  /** @param root for messages */
+  /** @param root name of the endpoint in messages */
   constructor(access: ProjectAccess, options: ProcoreEndpointOptions, root: string) {
     this.#access = access;
     this.#options = options;
@@ -80,7 +80,7 @@ export class ProjectTree {
       children.push(...page);
       if (page.length < MOST_LISTED) break;
       after = page.at(-1)!.inode;
-      // People at the mount are served by the same thread.
+      // The same thread serves the mount.
       await setImmediate();
     }
     children.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -110,7 +110,7 @@ export class ProjectTree {
     return this.at(this.names(path), signal);
   }
 
-  /** From the project's root. */
+  /** Names of a path from the project's root. */
   names(path: string): string[] {
     return `${this.#options.path}/${path}`.split('/').filter((part) => part !== '');
   }

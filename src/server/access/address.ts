@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { plainAddress } from '../../base/addresses.js';
 
-/** What one client has of addresses: of IPv6 everybody gets 2^64. */
+/** The part of an address that identifies one client: for IPv6 the /64 prefix, because a client has 2^64 addresses. */
 export function clientAddress(address: string | undefined): string {
   const plain = plainAddress(address ?? '');
   if (isIP(plain) !== 6) return plain;

@@ -5,7 +5,7 @@ import { Bucket } from './share.js';
 
 /** One line of the audit log. */
 export interface AuditEntry {
-  /** Name of a user; `owner` at the socket; `-`: nobody who is signed in. */
+  /** Name of a user; `owner` at the socket; `-`: a client without a sign-in. */
   readonly who: string;
   /** Address, `socket`, or `command line`. */
   readonly from: string;
@@ -19,13 +19,16 @@ export interface AuditRow extends AuditEntry {
   readonly time: number;
 }
 
-/** Seconds. The database lets nobody delete what is younger. */
+/** Seconds. A trigger of the database prevents deletion of younger lines. */
 const KEPT_S = 400 * 86_400;
-/** Lines that one client who is not signed in makes at once, and per second after that. */
+/** Lines that one client without a sign-in may add at once, and per second after that. */
 const STRANGERS = { most: 100, perSecond: 1 / 60 } as const;
 const MOST_CLIENTS = 10_000;
 
-/** Who did what, from where, and what came of it. Lines are added; none is changed, and none deleted before its time. */
+/**
+ * Records user, origin, operation and result of each request. Lines are added; none is changed, and none deleted before
+ * its time.
+ */
 export class AuditLog {
   readonly #db: Database;
   readonly #now: () => number;
@@ -50,8 +53,8 @@ export class AuditLog {
   }
 
   /**
-   * Adds a line of somebody who is not signed in, unless the client made too many: it would fill the disk otherwise.
-   * @returns whether it did
+   * Adds a line for a client without a sign-in, unless the client has added too many: they would fill the disk.
+   * @returns whether the line was added
    */
   addStranger(entry: AuditEntry, client: string): boolean {
     const bucket = this.#strangers.get(client) ?? new Bucket(STRANGERS.most, STRANGERS.perSecond, this.#now());
@@ -61,7 +64,7 @@ export class AuditLog {
     return true;
   }
 
-  /** Newest first; `q`: those that have the text in them. */
+  /** Newest first; `q`: only lines that contain the text. */
   page(offset: number, limit: number, q = ''): { readonly rows: readonly AuditRow[]; readonly total: number } {
     const like = `%${q.replace(/[\\%_]/g, '\\$&')}%`;
     const where = `WHERE who || ' ' || origin || ' ' || what || ' ' || result LIKE ? ESCAPE '\\'`;
@@ -76,7 +79,7 @@ export class AuditLog {
     return { rows, total };
   }
 
-  /** Deletes what is older than it is kept. */
+  /** Deletes lines older than the retention time. */
   purge(): void {
     this.#db.prepare('DELETE FROM audit WHERE time < ?').run(Math.floor(this.#now() / 1000) - KEPT_S);
   }

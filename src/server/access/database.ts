@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Database, openDatabase } from '../../database/open.js';
 
-/** Who may sign in, what they are signed in with, what was done, and the reports that they keep. Times are Unix seconds. */
+/** Users, their sign-ins, the audit log, and reports. Times are Unix seconds. */
 const migrations: readonly string[] = [
   `
   CREATE TABLE users (

@@ -6,13 +6,13 @@ import type { Tokens } from './tokens.js';
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** Says who asks, and whether they may. */
+/** Determines the user of a request and checks the permission. */
 export class AccessGuard {
   readonly #tokens: Tokens;
-  /** Who asks without a token; undefined: nobody may. */
+  /** The account of requests without a token; undefined: they are refused. */
   readonly #local: Account | undefined;
 
-  /** @param local whoever can open the socket, where the kernel lets only its owner do so */
+  /** @param local the account at the socket, which the kernel lets only its owner open */
   constructor(tokens: Tokens, local: Account | undefined) {
     this.#tokens = tokens;
     this.#local = local;
@@ -27,7 +27,7 @@ export class AccessGuard {
     return account;
   }
 
-  /** Nothing is kept in cookies, so no other site can act for a person; a page that tries is told so. */
+  /** There are no cookies, so another site cannot use a person's sign-in; a page that tries gets an error. */
   requireOwnOrigin({ method, headers }: FastifyRequest): void {
     if (SAFE.has(method)) return;
     const { origin, host } = headers;
@@ -35,7 +35,7 @@ export class AccessGuard {
     if (isForeign || headers['sec-fetch-site'] === 'cross-site') throw new Failure('foreign-origin');
   }
 
-  /** Who asks; undefined: nobody who is signed in. */
+  /** The user of the request; undefined: not signed in. */
   account({ headers }: FastifyRequest): Account | undefined {
     if (headers.authorization === undefined) return this.#local;
     const token = tokenOf(headers.authorization);

@@ -1,17 +1,17 @@
 import type { FastifyRequest } from 'fastify';
 import type { Account } from './account.js';
 
-/** What a request turned out to be: told by those who find out, read by whoever writes it down. */
+/** Data of a request for the audit log: the route sets it, the log reads it. */
 export interface RequestNote {
-  /** Who asks, as somebody who is signed in. */
+  /** The signed-in user. */
   who?: Account;
-  /** Who it says to be, or was signed in as. */
+  /** The user name that the request claims, or was signed in with. */
   name?: string;
-  /** Which of several things that the operation can do. */
+  /** The chosen action of an operation that has several. */
   words?: readonly string[];
-  /** Of what was made. */
+  /** Id of the created item. */
   id?: string;
-  /** Of the failure that was answered. */
+  /** Code of the failure in the reply. */
   code?: string;
   isWritten?: boolean;
 }

@@ -17,7 +17,7 @@ export const tokenBody = z.object({
   username: z.string().max(200).optional(),
   password: z.string().max(1000).optional(),
   refresh_token: z.string().max(1000).optional(),
-  /** `offline_access` among its words: with a refresh token. */
+  /** With the scope `offline_access` the reply has a refresh token. */
   scope: z.string().max(1000).optional(),
 });
 
@@ -34,7 +34,7 @@ export interface SignIn {
   readonly log: Log;
 }
 
-/** `/connect/token` and `/connect/logout`, also with `/v1` before them: without envelope (RFC 6749, 4.3 and 6). */
+/** `/connect/token` and `/connect/logout`, also below `/v1`: without envelope (RFC 6749, 4.3 and 6). */
 export function signInRoutes(app: FastifyInstance, parts: SignIn): void {
   const throttle = new SignInThrottle();
   for (const prefix of ['', '/v1']) serveSignIn(app, prefix, parts, throttle);
@@ -84,7 +84,10 @@ async function grant(request: FastifyRequest, parts: SignIn, throttle: SignInThr
   return issued;
 }
 
-/** Nobody guesses a token of 32 random bytes: renewals are not throttled, whatever passwords their address tries. */
+/**
+ * A token of 32 random bytes cannot be guessed: renewals are not throttled, whatever passwords are tried from the same
+ * address.
+ */
 function renewed(request: FastifyRequest, token: string, { tokens, log }: SignIn): Issued | undefined {
   const renewal = tokens.renew(token);
   const note = requestNoteOf(request);
@@ -113,7 +116,7 @@ async function signedIn(
     log.warn({ ...who, wait }, 'a sign-in was not tried: the name is locked for this address');
     throw new Failure('login-throttled', { seconds: Math.ceil(wait / 1000) });
   }
-  // Counted before it is known: many tries at once would otherwise all be the first.
+  // Counted before the password is checked: otherwise many parallel attempts would all count as the first one.
   throttle.failed(username, client, Date.now());
   const user = await users.check(username, new Secret(password), client).catch((error: unknown) => {
     throttle.undone(username, client);

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { Failure } from '../../base/errors.js';
 import type { Account, Role } from './account.js';
 
-/** Something that is spent at once or by and by, and comes back evenly. */
+/** A token bucket: an amount that is spent at any rate, and refilled evenly. */
 export class Bucket {
   readonly #most: number;
   readonly #perSecond: number;
@@ -17,12 +17,12 @@ export class Bucket {
     this.#at = now;
   }
 
-  /** Takes so much, or nothing. @returns seconds until there is enough; 0: it was taken */
+  /** Takes the amount, or nothing. @returns seconds until there is enough; 0: it was taken */
   take(amount: number, now: number): number {
     const since = Math.max(0, now - this.#at) / 1000;
     this.#left = Math.min(this.#most, this.#left + since * this.#perSecond);
     this.#at = now;
-    // More than there ever is takes all of it.
+    // An amount above the maximum takes the whole bucket.
     const wanted = Math.min(amount, this.#most);
     if (wanted > this.#left) return Math.max(1, Math.ceil((wanted - this.#left) / this.#perSecond));
     this.#left -= wanted;
@@ -30,22 +30,22 @@ export class Bucket {
   }
 }
 
-/** Calls at Procore that requests of one user may cause within `SECONDS`. */
+/** Procore calls that requests of one user may cause within `SECONDS`. */
 const MOST: Readonly<Record<Role, number>> = { read: 60, manage: 600 };
 const SECONDS = 600;
 const MOST_KNOWN = 10_000;
 
-/** The share of the budget of calls that each user has: nobody who looks around takes what jobs and mounts live on. */
+/** Each user's share of the call budget, so that browsing cannot use up the calls that jobs and mounts need. */
 export class Shares {
   readonly #buckets = new LRUCache<string, Bucket>({ max: MOST_KNOWN });
   readonly #now: () => number;
 
-  /** @param now milliseconds, of a clock that goes forward */
+  /** @param now milliseconds of a monotonic clock */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
-  /** Whoever opens the unix socket has no limit. @throws Failure `too-many-requests` with the seconds to wait */
+  /** The user at the unix socket has no limit. @throws Failure `too-many-requests` with the seconds to wait */
   spend({ name, role, isOwner }: Account, calls: number): void {
     if (isOwner) return;
     const key = `${role} ${name}`;

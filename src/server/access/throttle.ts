@@ -1,19 +1,19 @@
 import { LRUCache } from 'lru-cache';
 
-/** Failures that cost nothing; each one more doubles the wait. */
+/** Failures without a wait; each further one doubles the wait. */
 const FREE = 5;
 const LONGEST_PAUSE_MS = 60_000;
 const FORGET = 15 * 60_000;
 const MOST_KNOWN = 10_000;
 
 /**
- * Makes guessing slow, by the name that is tried together with the client that tries: whoever guesses locks neither the
- * others of the same address out, nor the one whose name it is at another address.
+ * Slows down password guessing, for each pair of user name and client: an attacker locks out neither the other users at
+ * the same address, nor the named user at another address.
  */
 export class SignInThrottle {
   readonly #failures = new LRUCache<string, { count: number; until: number }>({ max: MOST_KNOWN, ttl: FORGET });
 
-  /** Milliseconds that must pass before the next try; 0: none. */
+  /** Milliseconds before the next attempt; 0: none. */
   wait(name: string, client: string, now: number): number {
     return Math.max(0, (this.#failures.get(keyOf(name, client))?.until ?? 0) - now);
   }
@@ -25,7 +25,7 @@ export class SignInThrottle {
     this.#failures.set(key, { count, until: now + wait });
   }
 
-  /** A try that was counted and then not made: it is no failure, and takes no place of one. */
+  /** Undoes the count of an attempt that was not made. */
   undone(name: string, client: string): void {
     const known = this.#failures.get(keyOf(name, client));
     if (!known || known.count <= 1) this.succeeded(name, client);

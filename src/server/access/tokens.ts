@@ -14,7 +14,7 @@ export interface Issued {
   readonly refresh_token?: string;
 }
 
-/** What came of a refresh token; `spent`: it was used before, and its sign-in is over. */
+/** Result of a renewal; `spent`: the refresh token was used before, and its sign-in is ended. */
 export type Renewal =
   | { readonly kind: 'renewed'; readonly name: string; readonly issued: Issued }
   | { readonly kind: 'spent'; readonly name: string }
@@ -27,7 +27,10 @@ interface Row {
   readonly spent: 0 | 1;
 }
 
-/** What people are signed in with. The database holds hashes alone, so tokens outlive the process and no reader has them. */
+/**
+ * Access and refresh tokens of the API's users. The database contains only hashes, so that tokens survive a restart and
+ * a reader of the database cannot use them.
+ */
 export class Tokens {
   readonly #db: Database;
   readonly #now: () => number;
@@ -61,8 +64,8 @@ export class Tokens {
   }
 
   /**
-   * A refresh token is good once. One that comes again is in two hands, and nobody can tell whose the other one is: all
-   * that came of the sign-in ends (RFC 9700, 4.14.2).
+   * A refresh token can be used once. A second use means that two clients have it, and it is unknown which one is
+   * legitimate: the sign-in ends with all its tokens (RFC 9700, 4.14.2).
    */
   renew(refresh: string): Renewal {
     return this.#db
@@ -79,15 +82,15 @@ export class Tokens {
       .immediate();
   }
 
-  /** Whose access token it is, as the role is now. */
+  /** The user of an access token, with the current role. */
   account(access: string): Account | undefined {
     const row = this.#find(access, 'access');
     return row && { name: row.name, role: row.role };
   }
 
   /**
-   * Ends all that came of the same sign-in as a token of either kind, be it expired or spent.
-   * @returns whose it was; undefined: it is none, or has ended
+   * Ends the sign-in that a token of either kind belongs to, also if the token is expired or spent.
+   * @returns the user; undefined: not a token, or already ended
    */
   end(token: string): string | undefined {
     const row = this.#db
@@ -101,7 +104,7 @@ export class Tokens {
     this.#db.prepare('DELETE FROM tokens WHERE session = ?').run(session);
   }
 
-  /** An access token that is over still says what to end, as long as its sign-in can be renewed. */
+  /** An expired access token still identifies its sign-in, as long as that can be renewed. */
   #forget(now: number): void {
     this.#db
       .prepare(

@@ -1,11 +1,11 @@
 import { Failure } from '../../base/errors.js';
 
 export interface TurnLimits {
-  /** At once. */
+  /** Concurrent tasks. */
   readonly most: number;
-  /** Of them for one client. */
+  /** Concurrent tasks of one client. */
   readonly mostOfOne: number;
-  /** That wait, of one client and of all. */
+  /** Waiting tasks, of one client and of all. */
   readonly waitingOfOne: number;
   readonly waiting: number;
 }
@@ -16,12 +16,12 @@ interface Client {
 }
 
 /**
- * Lets work through that takes a processor for a while, by turns: each client has a queue of its own, so that nobody
- * waits for more than one piece of work of somebody who asks for a thousand.
+ * Runs CPU-intensive tasks in turns: each client has its own queue, so that a client with a thousand requests delays
+ * each other client by one task only.
  */
 export class Turns {
   readonly #limits: TurnLimits;
-  /** In the order of their turns. */
+  /** Clients in the order of their turns. */
   readonly #clients = new Map<string, Client>();
   #running = 0;
   #waiting = 0;
@@ -30,7 +30,7 @@ export class Turns {
     this.#limits = limits;
   }
 
-  /** @throws Failure `too-many-requests` where too many wait already */
+  /** @throws Failure `too-many-requests` where too many tasks wait already */
   async take<T>(client: string, what: string, work: () => Promise<T>): Promise<T> {
     await this.#turn(client, what);
     try {
@@ -72,7 +72,7 @@ export class Turns {
       if (this.#running >= this.#limits.most || own.running >= this.#limits.mostOfOne) continue;
       const go = own.waiting.shift();
       if (!go) continue;
-      // The last one in the order from now on.
+      // From now on the last one in the order.
       this.#clients.delete(name);
       this.#clients.set(name, own);
       this.#waiting--;

@@ -5,11 +5,11 @@ import type { Database } from '../../database/open.js';
 import type { Account, Role } from './account.js';
 import { Turns } from './turns.js';
 
-/** OWASP's advice of 2023 for scrypt: 2^15, r 8, p 3; 32 MiB for each check. */
+/** OWASP's recommendation of 2023 for scrypt: 2^15, r 8, p 3; 32 MiB for each check. */
 const COST: ScryptOptions = { N: 2 ** 15, r: 8, p: 3, maxmem: 64 * 1024 * 1024 };
 const HASH_BYTES = 32;
 const SHORTEST = 8;
-/** Checks of passwords: each takes memory and a processor. */
+/** Limits of password checks: each uses memory and a processor. */
 const CHECKS = { most: 2, mostOfOne: 1, waitingOfOne: 50, waiting: 200 } as const;
 
 export interface User extends Account {
@@ -22,7 +22,7 @@ interface Row extends User {
   readonly hash: Buffer;
 }
 
-/** Who may sign in over the network. */
+/** Accounts that may sign in over the network. */
 export class Users {
   readonly #db: Database;
   readonly #checks = new Turns(CHECKS);
@@ -31,7 +31,7 @@ export class Users {
     this.#db = db;
   }
 
-  /** @throws Failure `user-exists`, `usage` for a name or a password that cannot be one */
+  /** @throws Failure `user-exists`, `usage` for an invalid name or password */
   async add(name: string, role: Role, password: Secret): Promise<User> {
     if (!/^[\p{L}\p{N}][\p{L}\p{N}._@-]{0,63}$/u.test(name))
       throw new Failure('usage', { what: `"${name}" cannot be a user's name: letters, digits and . _ @ -` });
@@ -45,8 +45,8 @@ export class Users {
   }
 
   /**
-   * Another role, from the next request on, or another password, which ends what they are signed in with.
-   * @throws Failure `no-such-user`, `last-manager`, `usage` for a password that cannot be one
+   * Changes the role, from the next request on, or the password, which ends all sign-ins of the user.
+   * @throws Failure `no-such-user`, `last-manager`, `usage` for an invalid password
    */
   async change(
     name: string,
@@ -68,7 +68,9 @@ export class Users {
     return changed;
   }
 
-  /** With what they are signed in with. @throws Failure `no-such-user`, `last-manager` unless that may go too */
+  /**
+   * Removes a user and ends all sign-ins of that user. @throws Failure `no-such-user`, `last-manager` unless `evenLast`
+   */
   remove(name: string, { evenLast = false }: { readonly evenLast?: boolean } = {}): void {
     this.#db
       .transaction(() => {
@@ -79,7 +81,7 @@ export class Users {
       .immediate();
   }
 
-  /** Whether nobody else may change anything. */
+  /** Whether this is the only user with the role `manage`. */
   isLastManager(name: string): boolean {
     const managers = this.list().filter(({ role }) => role === 'manage');
     return managers.length === 1 && managers[0]!.name === name;
@@ -98,8 +100,8 @@ export class Users {
   }
 
   /**
-   * Whose name and password these are; as slow for a name that there is not.
-   * @param client whose checks wait for each other
+   * The user with this name and password; takes as long for an unknown name.
+   * @param client checks of one client wait for each other
    * @throws Failure `too-many-requests`
    */
   check(name: string, password: Secret, client: string): Promise<User | undefined> {
@@ -107,7 +109,7 @@ export class Users {
       const row = this.#row(name);
       const hash = await derive(password, row?.salt ?? Buffer.alloc(16));
       if (!row || !timingSafeEqual(hash, row.hash)) return undefined;
-      // Meanwhile the user may have got another password, or be gone.
+      // The password may have been changed, or the user removed, during the check.
       const now = this.#row(name);
       return now?.hash.equals(hash) ? now : undefined;
     });
@@ -118,7 +120,7 @@ export class Users {
   }
 }
 
-/** @throws Failure `usage` for a password that cannot be one */
+/** @throws Failure `usage` for an invalid password */
 async function hashed(password: Secret): Promise<{ readonly salt: Buffer; readonly hash: Buffer }> {
   if (password.reveal().length < SHORTEST)
     throw new Failure('usage', { what: `a password has at least ${SHORTEST} characters` });

@@ -14,13 +14,16 @@ const budgetReply = z.object({
   spent: spentReply,
   refused4xx: z.number(),
   waiting: z.array(z.object({ class: z.string(), label: z.string(), seconds: z.number(), where: z.string() })),
-  /** A row for each quarter of an hour in which there was a call. */
+  /** A row for each quarter of an hour with calls. */
   last_24h: z.array(spentReply.extend({ at: z.number() })),
 });
 
 const DAY_MS = 86_400_000;
 
-/** The calls of each Procore connection: both windows, who spent what, what waits, in this process and in the mounts. */
+/**
+ * The calls of each Procore connection: both windows, calls spent by class, and waiting calls, in this process and in
+ * the mounts.
+ */
 export async function budgets({ connections, mounts, session }: ServiceParts): Promise<object[]> {
   const procore = connections.all().flatMap((one) => (isTarget(one) ? [] : [one]));
   if (procore.length === 0) return [];

@@ -41,19 +41,19 @@ export const listedItemReply = z.object({
 });
 type Item = z.input<typeof listedItemReply>;
 
-/** What a listing is asked for: by a path, or by the id of an item. */
+/** The folder to list: by path, or by the id of an item. */
 export interface ListingPlace {
   readonly path: string;
   readonly item: string | undefined;
   readonly q: string | undefined;
 }
 
-/** Milliseconds that a listing of Procore is good for, so that paging through it costs one call. */
+/** Milliseconds that a listing of Procore is reused, so that paging through it costs one call. */
 const FRESH_MS = 30_000;
 const MOST_LISTINGS = 50;
-/** Targets at once: each may take a program of its own. */
+/** Targets open at once: each may need a program of its own. */
 const MOST_LOOKS = 16;
-/** Folders above one that are looked at for what is private. */
+/** Parent folders of an item that are checked for private folders. */
 const MOST_FOLDERS = 100;
 
 const NOTHING = {
@@ -70,15 +70,15 @@ const NOTHING = {
   checkout_by: null,
 } as const;
 
-/** Who looks. */
+/** The user who browses. */
 export interface Looker {
   readonly account: Account;
   readonly signal: AbortSignal;
-  /** Notes down so many calls. @throws Failure `too-many-requests` */
+  /** Records this many calls. @throws Failure `too-many-requests` */
   spend(calls: number): void;
 }
 
-/** Looks into connections: a folder of a target, or of a project; the top of a Procore connection is its projects. */
+/** Lists folders of connections: of a target, or of a project; the top of a Procore connection lists its projects. */
 export class Browser {
   readonly #parts: ServiceParts;
   readonly #listings = new LRUCache<string, FolderListing>({ max: MOST_LISTINGS, ttl: FRESH_MS });
@@ -104,7 +104,7 @@ export class Browser {
     const id = projectOf(connection, project ?? String(connection.project));
     const wanted = {
       folder: folder ? Number(folder) : undefined,
-      // An item is meant by its id: the path beside it is that of its parent.
+      // The id identifies the item: the path beside it is that of its parent.
       path: place.item === undefined ? names : [],
       q: place.q,
       ...range,
@@ -117,7 +117,7 @@ export class Browser {
     return { rows: found.rows.map((row) => procoreJson(connection, id, row, at)), total: found.total };
   }
 
-  /** 1 call for each folder of the way, or none when somebody looked just now. */
+  /** 1 call for each folder of the path, or none when the listing was fetched shortly before. */
   async #atServer(
     connection: Connection,
     project: ProjectId,
@@ -139,7 +139,7 @@ export class Browser {
     return { rows: rows.slice(offset, offset + limit).map(rowOf), total: rows.length };
   }
 
-  /** What is below a private folder is not told either. */
+  /** Items below a private folder are hidden as well. */
   async #requireShown(connection: Connection, project: ProjectId, listing: FolderListing, who: Looker): Promise<void> {
     let { folder } = listing;
     for (let n = 0; n < MOST_FOLDERS; n++) {
@@ -268,7 +268,7 @@ function procoreJson(connection: Connection, project: ProjectId, row: RemoteRow,
   };
 }
 
-/** Streams: of a folder only the page is kept. The id of an item is its path. */
+/** Streams the listing: only the page is kept in memory. The id of an item is its path. */
 async function listTarget(
   { connections }: ServiceParts,
   connection: TargetConnection,

@@ -13,7 +13,7 @@ import type { ServiceParts } from '../parts.js';
 import { SECRET, scalar, testAnyConnection } from './define.js';
 import { requireTarget, whereOf } from './limits.js';
 
-/** Whoever sends back what was read has these as well; they cannot be changed. */
+/** Keys that a client sends back as it read them; they cannot be changed. */
 const told = Object.fromEntries(
   ['id', 'active', 'created_on', 'account', 'company', 'project', 'links'].map((key) => [key, z.unknown().optional()]),
 );
@@ -29,15 +29,15 @@ export const changedConnection = z.strictObject({
 interface Change {
   readonly fields: Partial<AnyConnection>;
   readonly secret: string | undefined;
-  /** Something of it must be seen to work. */
+  /** The change must pass the connection test. */
   readonly isToTest: boolean;
 }
 
 const refused = (what: string): Failure => new Failure('request-refused-here', { what });
 
 /**
- * Changes connections, each one after the other: a second change would take what a first one only tries for what is there,
- * and a saved password along to where that leads.
+ * Changes connections, one at a time: a concurrent change would take the trial values of another one for the stored
+ * ones, and could send a saved password to the trial address.
  */
 export class ConnectionChanges {
   readonly #parts: ServiceParts;
@@ -71,7 +71,7 @@ export class ConnectionChanges {
 }
 
 /**
- * Changes name, place, account or secret, or disables and enables; what does not pass the test is taken back.
+ * Changes name, place, account or secret, or disables and enables a connection; changes that fail the test are undone.
  * @throws Failure `request-refused-here`, `connection-exists`, and as the test does
  */
 async function changeConnection(
@@ -94,12 +94,12 @@ async function changeConnection(
     else connections.update(before.id, to);
   };
   try {
-    // The secret first: nobody may find the old one with the new place.
+    // The secret first: the old secret must never be used with the new place.
     if (secret !== undefined) secrets.setClientSecret(before.id, new Secret(secret));
     write({ ...before, ...(name === undefined ? {} : { name }), ...fields } as AnyConnection);
     if (isToTest) await testAnyConnection(parts, connections.find(before.id), signal);
   } catch (error) {
-    // Who was removed meanwhile does not come back.
+    // A connection that was removed meanwhile is not restored.
     if (!connections.all().some(({ id }) => id === before.id)) throw error;
     write({ ...Object.fromEntries(Object.keys(fields).map((key) => [key, undefined])), ...before } as AnyConnection);
     if (secret !== undefined) secrets.setClientSecret(before.id, kept);
@@ -109,7 +109,10 @@ async function changeConnection(
   return disabled === undefined ? connections.find(before.id) : connections.setDisabled(before.id, disabled);
 }
 
-/** What is as it is changes nothing: `PUT` names all. @throws Failure `request-refused-here`, `not-permitted-here` */
+/**
+ * Fields with their stored value are no change: `PUT` names all. @throws Failure `request-refused-here`,
+ * `not-permitted-here`
+ */
 async function ofTarget(
   { connections, reach }: ServiceParts,
   account: Account,
@@ -148,11 +151,11 @@ async function ofTarget(
   };
 }
 
-/** What was there before was put there by somebody who might. */
+/** Only changed options are checked: the stored ones were set by a user with the permission. */
 const changesOf = ({ options = {} }: TargetConnection, after: Readonly<Record<string, string>>) =>
   Object.fromEntries(Object.entries(after).filter(([key, value]) => options[key] !== value));
 
-/** Saved secrets do not go to another place, or in another name. @throws Failure `request-refused-here` */
+/** Saved secrets are not sent to another place, or with another user name. @throws Failure `request-refused-here` */
 function requireSecrets(
   { secrets }: Pick<Connections, 'secrets'>,
   { id, secretOptions = [] }: TargetConnection,
@@ -163,7 +166,7 @@ function requireSecrets(
   if (secrets.ownSecret(id) && !password) throw refused('another host or user needs auth.password again');
 }
 
-/** What says where the data is stays: what is mirrored of one server or company is not that of another. */
+/** The fields that identify the data cannot change: the mirror of one server or company does not fit another. */
 function ofProcore(before: Connection, auth: Readonly<Record<string, string>>): Change {
   const { client_id, client_secret, domain, api, max_calls_per_hour, ...rest } = auth;
   const present: Readonly<Record<string, string | undefined>> = {

@@ -14,7 +14,7 @@ const row = z.object({
 
 const side = z.object({ id: z.string(), name: z.string() });
 
-/** Platforms side by side, as `compare` shows them. */
+/** Compares platforms, as the command `compare` does. */
 export const compareRoute: Route = one({
   path: '/v1/connections/platforms/compare',
   summary: 'how two platforms go together when files are copied from one to the other, row by row',

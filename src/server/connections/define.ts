@@ -16,7 +16,7 @@ import type { ServiceParts } from '../parts.js';
 import type { Reach } from '../reach.js';
 import { requireTarget } from './limits.js';
 
-/** Milliseconds: a test that takes longer has failed. */
+/** Milliseconds: a longer test counts as failed. */
 const TEST_LIMIT_MS = 120_000;
 const MOST_TESTS = 8;
 
@@ -48,10 +48,10 @@ export const newConnection = z.strictObject({
   disabled: z.boolean().optional(),
 });
 
-/** Options whose values are kept among the secrets. */
+/** Options whose values are stored with the secrets. */
 export const SECRET = /(^|_)(token|secret|pass|password|key|credentials)($|_)|^sas_url$/;
 
-/** Adds a connection and tests it; what was never seen to work is not kept. */
+/** Adds a connection and tests it; a connection that fails the test is not kept. */
 export async function addConnection(
   parts: ServiceParts,
   body: z.output<typeof newConnection>,
@@ -114,7 +114,8 @@ interface ClientWords {
 }
 
 /**
- * The app to sign in with, and where its secret goes: that of the installation to its own hosts alone.
+ * The OAuth app to sign in with, and the hosts that receive its secret: that of the installation is sent to its own
+ * hosts only.
  * @throws Failure `default-client-missing`, `usage`, `not-permitted-here`
  */
 export function appOf(connections: Connections, reach: Reach, account: Account, words: ClientWords) {
@@ -168,7 +169,7 @@ async function addTarget(
   });
 }
 
-/** Of all services of this process: each test may take a program of its own. */
+/** Shared by all services of this process: each test may need a program of its own. */
 const testing = new AtMost(MOST_TESTS, 'connections are tested');
 
 /** @throws Failure as the test does, `too-many-requests` */

@@ -2,7 +2,7 @@ import type { Connections } from '../../connections/store.js';
 import { STORAGE_TYPES, signsIn } from '../../endpoints/rclone/types.js';
 import { isPlatform, platforms } from '../../names/platforms.js';
 
-/** One field of the form by which a connection is added; any page can draw it from this. */
+/** One field of the form for a new connection; a client can draw the form from these fields. */
 export interface Attribute {
   readonly type: 'text' | 'password' | 'url' | 'select';
   readonly id: string;
@@ -50,7 +50,7 @@ const displayAs = (standard: string): Attribute =>
 
 const custom = { when: { id: 'credentials', value: 'custom' } } as const;
 
-/** The fields of a Procore connection. `hasDefault`: this installation has a client of its own. */
+/** The fields of a Procore connection. `hasDefault`: this installation has a default client. */
 export const procoreForm = (hasDefault: boolean): Form =>
   form(
     displayAs('Procore'),

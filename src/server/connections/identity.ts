@@ -2,7 +2,7 @@ import { Failure } from '../../base/errors.js';
 import { type AnyConnection, isTarget } from '../../connections/store.js';
 
 /**
- * No platform here lets a connection act as somebody else. What is done as the own account may say so.
+ * No platform here lets a connection act as another user. A request to act as the connection's own account is accepted.
  * @throws Failure `no-impersonation`
  */
 export function requireOwn(connection: AnyConnection, who: string | undefined): void {

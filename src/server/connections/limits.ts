@@ -13,7 +13,7 @@ import { SSH_URI } from '../../endpoints/rsync/uri.js';
 import { type Account, isReader } from '../access/account.js';
 import type { Reach } from '../reach.js';
 
-/** A target as a user wants it. */
+/** A target as requested by a user. */
 export interface RequestedTarget extends Pick<TargetConnection, 'platform' | 'uri' | 'username' | 'options'> {
   /** Names and values of secret options. */
   readonly secrets: Readonly<Record<string, string>>;
@@ -22,15 +22,15 @@ export interface RequestedTarget extends Pick<TargetConnection, 'platform' | 'ur
 
 const refused = (what: string): Failure => new Failure('not-permitted-here', { what });
 
-/** Where the machine's own doors are, and those of its host: no place to copy documents to. */
+/** Loopback and link-local addresses of this machine and its host: refused as targets. */
 const OWN = new AddressList(['127.0.0.0/8', '0.0.0.0/8', '169.254.0.0/16', '::/127', 'fe80::/10']);
 
-/** Folders of this machine, by platform. */
+/** Whether the platform's targets are folders of this machine. */
 const isFolder = ({ platform, uri }: Pick<RequestedTarget, 'platform' | 'uri'>): boolean =>
   platform === 'fs' || (platform === 'nfs' && !isShareName(uri));
 
 /**
- * What a user of the HTTP API may define. The owner of the service has no limits.
+ * Checks a target that a user of the HTTP API defines. The owner of the service has no limits.
  * @returns the folder that no link may lead out of
  * @throws Failure `not-permitted-here`
  */
@@ -48,7 +48,7 @@ export async function requireTarget(
     const why = row.check?.(value);
     if (why !== undefined) throw refused(`auth.${name}: ${why}`);
   }
-  // rclone makes it a part of the server's name.
+  // rclone uses it as a part of the server's host name.
   if (wanted.platform === 'azureblob' && wanted.username !== undefined && !/^[a-z0-9-]*$/i.test(wanted.username))
     throw refused('auth.username is no name of a storage account');
   if (isFolder(wanted)) return reach.rootOf(account, wanted.uri);
@@ -57,8 +57,8 @@ export async function requireTarget(
 }
 
 /**
- * Whether a user may look into a folder of a connection: of a target `manage` may, and `read` where the configuration says
- * so of the root that it is in. @throws Failure `role-too-low`
+ * Whether a user may list a folder of a connection: `manage` may list all of a target, `read` where the configuration
+ * permits it for the root that contains the folder. @throws Failure `role-too-low`
  */
 export function requireReadable(reach: Reach, account: Account, connection: AnyConnection, path: string): void {
   if (!isTarget(connection) || !isReader(account)) return;
@@ -66,7 +66,10 @@ export function requireReadable(reach: Reach, account: Account, connection: AnyC
   if (!isOpen) throw new Failure('role-too-low', { role: 'manage' });
 }
 
-/** The service's own keys open only what the configuration names; its own machine is no place of the network. */
+/**
+ * The service's own keys are used only for hosts in the configuration; the service's own machine is refused as a
+ * network host.
+ */
 async function requirePlace(reach: Reach, wanted: RequestedTarget): Promise<void> {
   const hasKey = wanted.hasPassword || wanted.secrets.key_pem !== undefined;
   const usesOwnKeys = wanted.platform === 'rsync' || (wanted.platform === 'sftp' && !hasKey);
@@ -79,7 +82,7 @@ async function requirePlace(reach: Reach, wanted: RequestedTarget): Promise<void
 }
 
 async function isOwnMachine(host: string): Promise<boolean> {
-  // With a dot at its end a name is the same.
+  // A trailing dot does not change a host name.
   const name = new URL(`https://${host}`).hostname.replace(/\.$/, '');
   if (isLoopback(name)) return true;
   const found = await lookup(name.replace(/^\[|\]$/g, ''), { all: true }).catch(() => []);
@@ -88,10 +91,13 @@ async function isOwnMachine(host: string): Promise<boolean> {
   return found.some(({ address }) => OWN.has(address) || here.has(address));
 }
 
-/** Options that are addresses of servers. */
+/** Options that contain server addresses. */
 const ADDRESSES = ['endpoint', 'sas_url'];
 
-/** `HOST` or `HOST:PORT` of each server that a target names. @throws Failure `not-permitted-here` for what names none */
+/**
+ * `HOST` or `HOST:PORT` of each server that a target names. @throws Failure `not-permitted-here` for a target that
+ * names none
+ */
 export function hostsOf({
   platform,
   uri,
@@ -102,20 +108,20 @@ export function hostsOf({
   const place = placeOf({ platform, uri });
   const found = ADDRESSES.flatMap((name) => options[name] ?? secrets[name] ?? []).map((text) => addressOf(text));
   return [...found, ...(place ? [{ ...place, host: `${place.host}${port}` }] : [])].map(({ host }) => {
-    // Where these stand, one program ends the name of the host, and another goes on.
+    // With these characters programs disagree on where the host name ends.
     if (/[?#@\\\s]|:$/.test(host) || !URL.canParse(`https://${host}`)) throw refused(`"${host}" names no host`);
     return new URL(`https://${host}`).host;
   });
 }
 
 interface ServerPlace {
-  /** What stands before the host: how it is spoken to, and for whom. */
+  /** The part before the host: scheme and user. */
   readonly before: string;
-  /** With its port, where that stands there. */
+  /** The host, with the port if there is one. */
   readonly host: string;
 }
 
-/** At which server a URI is, as those read it who connect there; undefined where the platform itself says it. */
+/** The server of a URI, parsed as the connecting program does; undefined where the platform determines it. */
 function placeOf({ platform, uri }: Pick<RequestedTarget, 'platform' | 'uri'>): ServerPlace | undefined {
   const kind = STORAGE_TYPES[platform]?.uri;
   if (kind === 'path') return undefined;
@@ -131,11 +137,13 @@ function addressOf(uri: string): ServerPlace {
   return { before: `${scheme}${user}`, host };
 }
 
-/** What says where a target's secrets go, and whose they are: while it is the same, saved secrets may be used. */
+/**
+ * Identifies the server and account that receive a target's secrets: saved secrets may be used while it is unchanged.
+ */
 export function whereOf(target: Pick<TargetConnection, 'platform' | 'uri' | 'username' | 'options'>): string {
   const { platform, username = '', options = {} } = target;
   const rows = OPTIONS[platform] ?? {};
-  // An option that is not known may lead anywhere.
+  // An unknown option may change the address.
   const where = Object.entries(options).filter(([name]) => !Object.hasOwn(rows, name) || rows[name]!.where);
   const { before, host } = placeOf(target) ?? { before: '', host: '' };
   return JSON.stringify([before.toLowerCase(), host.toLowerCase(), username, where.sort()]);

@@ -50,11 +50,11 @@ const attributeReply = z.looseObject({
 
 const linkReply = z.looseObject({
   method: z.enum(['oauth2', 'prompt']),
-  /** Where a person signs in; null where there is nothing to sign in with yet, or no page for it. */
+  /** URL of the sign-in page; null where there is nothing to sign in with yet, or the platform has no such page. */
   target: z.string().nullable(),
   prompt: z.object({ width: z.number(), height: z.number() }),
   attributes: z.record(z.string(), attributeReply),
-  /** The sign-in that was begun, to ask how it went. */
+  /** Id of the sign-in that was started, for requests for its state. */
   id: z.string().nullable(),
   links: z.object({ status: z.string().nullable() }),
 });
@@ -65,15 +65,20 @@ const signInReply = z.object({
   connection: connectionReply.nullable(),
   test: z.looseObject({}).nullable(),
   error: z.object({ description: z.string(), code: z.string(), remedy: z.string() }).nullable(),
-  /** Where a person signs in; null when it has ended. */
+  /** URL of the sign-in page; null after the sign-in has ended. */
   target: z.string().nullable(),
-  /** It waits for the code that the page shows. */
+  /** The sign-in waits for the code that the page shows. */
   needs_code: z.boolean(),
 });
 
-/** What may be said of a sign-in in an address, which logs and histories keep: no secret, and nothing that goes with one. */
+/**
+ * Parameters of a sign-in that may stand in a URL, which logs and browser histories keep: no secret, and nothing sent
+ * along with one.
+ */
 const shownWords = {
-  /** `code`: the page shows a code to send to `sign-ins/ID`, for a browser that is not on the machine that serves. */
+  /**
+   * `code`: the page shows a code to send to `sign-ins/ID`, for a browser that does not run on the service's machine.
+   */
   by: wordOf(WAYS).optional(),
   name: z.string().max(100).optional(),
   company: z.coerce.number().int().positive().optional(),
@@ -388,5 +393,5 @@ export function connectionRoutes(parts: ServiceParts, signIns: SignIns): Route[]
 const hasText = (q: string | undefined, ...texts: readonly string[]): boolean =>
   q === undefined || texts.some((text) => text.toLowerCase().includes(q.toLowerCase()));
 
-/** Who copies the whole address of the page has the code in it. */
+/** A person may paste the whole URL of the page; it contains the code. */
 const codeIn = (text: string): string => (URL.canParse(text) && new URL(text).searchParams.get('code')) || text;

@@ -16,13 +16,13 @@ import type { ServiceParts } from '../parts.js';
 import { appOf } from './define.js';
 
 /**
- * How what a person allowed comes back: the browser comes to a port of this machine, or the person copies a code off the
- * page, from wherever the browser is.
+ * How the authorization code comes back: the browser is redirected to a port of this machine, or the person copies the
+ * code from the page, in a browser on any machine.
  */
 export const WAYS = ['browser', 'code'] as const;
 export type SignInMethod = (typeof WAYS)[number];
 
-/** Whom a person signs in as, and what for. */
+/** The account that a person signs in with, and the connection that it is for. */
 export interface SignInWords {
   readonly by?: SignInMethod | undefined;
   readonly name?: string | undefined;
@@ -34,12 +34,12 @@ export interface SignInWords {
   readonly project?: number | undefined;
 }
 
-/** A way to the sign-in page that somebody was given. */
+/** A sign-in that was started and has not ended. */
 export interface PendingSignIn {
   readonly id: string;
-  /** Where a person signs in. It changes where the server turns out to take no proof of the code (RFC 7636). */
+  /** URL of the sign-in page. It changes if the server turns out not to support PKCE (RFC 7636). */
   url: string;
-  /** Takes the code; undefined: none is waited for. */
+  /** Takes the code; undefined: no code is waited for. */
   give: ((code: Secret) => void) | undefined;
   state: 'pending' | 'succeeded' | 'failed';
   connection?: string;
@@ -48,11 +48,11 @@ export interface PendingSignIn {
 }
 
 const LIFE = 600_000;
-/** Each holds a port of this machine. */
+/** Each pending sign-in holds a port of this machine. */
 const MOST_PENDING = 20;
 const MOST_KNOWN = 200;
 
-/** Sign-ins that were begun here: whoever completes one has a connection, named and tested. */
+/** Sign-ins that were started over the API: a completed one creates a connection, named and tested. */
 export class SignIns {
   readonly #parts: ServiceParts;
   readonly #audit: AuditLog;
@@ -94,7 +94,7 @@ export class SignIns {
     );
   }
 
-  /** Signs in again to a connection that there is. @throws Failure as `begin`, `secret-missing` */
+  /** Signs in again to an existing connection. @throws Failure as `begin`, `secret-missing` */
   again(connection: Connection, account: Account, by: SignInMethod = 'browser'): Promise<PendingSignIn> {
     const { secrets } = this.#parts.connections;
     const standard = connection.defaultClient ? secrets.defaultClient() : undefined;
@@ -110,12 +110,15 @@ export class SignIns {
     return this.#start(client, by, account, undefined, connection);
   }
 
-  /** Resolves when none is under way any more; the service's end ends them. */
+  /** Resolves when no sign-in is pending; the end of the service aborts them. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#running);
   }
 
-  /** Goes on with what a person read off the page. @throws Failure `request-refused-here` where none is waited for */
+  /**
+   * Continues with the code that a person read off the page. @throws Failure `request-refused-here` where none is
+   * waited for
+   */
   give(id: string, code: Secret): PendingSignIn {
     const pending = this.get(id);
     if (!pending.give) throw new Failure('request-refused-here', { what: 'this sign-in waits for no code' });
@@ -153,7 +156,7 @@ export class SignIns {
         this.#written(account, pending, 'succeeded', connection.id);
         return `Connection test succeeded: "${connection.name}". This window can be closed.`;
       } catch (error) {
-        // What was never seen to work is not kept: the name is free for the next try.
+        // A connection that has never worked is not kept: its name is free for the next attempt.
         if (!existing) this.#parts.connections.remove(connection.id);
         throw error;
       }
@@ -190,7 +193,7 @@ export class SignIns {
     return pending;
   }
 
-  /** It ends long after the request that began it has its reply. */
+  /** A sign-in ends long after the reply to the request that started it. */
   #written({ name }: Account, { id }: PendingSignIn, result: string, connection: string | undefined): void {
     const what = `sign-in ${id} to Procore${connection === undefined ? '' : `, connection ${connection}`}`;
     try {
@@ -200,7 +203,7 @@ export class SignIns {
     }
   }
 
-  /** Calls name a company: the only one that a person sees is the one that is meant. 1 call. */
+  /** Calls need a company: where the account sees only one, it is that one. 1 call. */
   async #withCompany(connection: Connection): Promise<Connection> {
     if (connection.company !== undefined) return connection;
     const session = this.#parts.session(connection);
@@ -227,7 +230,7 @@ export class SignIns {
   }
 }
 
-/** As `signInByRedirect`, at a port that is free. */
+/** As `signInByRedirect`, on a free port. */
 async function comeBack(
   client: OAuthClient,
   show: (url: string) => void,

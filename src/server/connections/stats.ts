@@ -8,7 +8,7 @@ import type { ConnectionTotals, ServiceParts } from '../parts.js';
 import { requireOwn } from './identity.js';
 import { requireReadable } from './limits.js';
 
-/** Walks at once: each lists folder after folder of a target. */
+/** Concurrent walks: each lists all folders of a target. */
 const MOST_WALKS = 4;
 
 const statsReply = z.object({
@@ -16,15 +16,18 @@ const statsReply = z.object({
     items: z.object({ count: z.number(), bytes: z.number() }),
     containers: z.object({
       count: z.number(),
-      /** Folders that could not be listed: what is in them is not counted. */
+      /** Folders that could not be listed: their content is not counted. */
       unreadable: z.number(),
     }),
   }),
-  /** At the top of a connection to a company: projects that are counted, and those that were never mirrored here. */
+  /**
+   * For the top folder of a connection to a company: projects that are counted, and those that were never mirrored
+   * here.
+   */
   projects: z.object({ counted: z.number(), unknown: z.number() }).optional(),
 });
 
-/** How much a connection, or a folder of it, holds. Who asks for the same meanwhile gets the same walk. */
+/** Total content of a connection, or of a folder of it. Concurrent requests for the same folder share one walk. */
 export function statsRoute(parts: ServiceParts): Route {
   const walks = new SingleFlight<string, ConnectionTotals>();
   const counting = new AtMost(MOST_WALKS, 'connections are counted');

@@ -23,7 +23,7 @@ export const connectionReply = z.object({
   links: z.object({ items: z.string(), edit: z.string() }),
 });
 
-/** What is not known to be harmless may hold a secret: a header, a command, an address with a token. */
+/** Shows only options known to be harmless: others may hold a secret (a header, a command, a URL with a token). */
 const shownOptions = ({ platform, options = {} }: TargetConnection): Record<string, string> =>
   Object.fromEntries(
     Object.entries(options).map(([name, value]) => {
@@ -32,7 +32,7 @@ const shownOptions = ({ platform, options = {} }: TargetConnection): Record<stri
     }),
   );
 
-/** A connection without its secrets; where it leads to and how is for those alone who may change it. */
+/** A connection without its secrets; the server, account and options are shown only to users who may change them. */
 export function connectionJson(
   connections: Connections,
   one: AnyConnection,

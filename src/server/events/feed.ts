@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../base/log.js';
 
-/** One thing that people watch; `look` says how it is now. */
+/** A topic that clients watch; `look` returns its current state. */
 export interface Topic {
-  /** Milliseconds between two looks while somebody watches. */
+  /** Milliseconds between two calls of `look` while there are listeners. */
   readonly interval: number;
   look(): Promise<unknown> | unknown;
 }
@@ -12,7 +12,7 @@ export type Topics = Readonly<Record<string, Topic>>;
 
 type Listener = (topic: string, data: string) => void;
 
-/** Looks at topics as long as somebody watches them, once for all who do, and tells what has changed. */
+/** Polls topics while they have listeners, once for all of them, and reports changes. */
 export class Feed {
   readonly #topics: Topics;
   readonly #log: Log;
@@ -31,14 +31,14 @@ export class Feed {
     return Object.keys(this.#topics);
   }
 
-  /** Tells the listener at once what is known, then each change. @returns ends it */
+  /** Reports the known state to the listener at once, then each change. @returns a function that ends it */
   watch(topic: string, listener: Listener): () => void {
     const listeners = this.#listeners.get(topic) ?? new Set();
     this.#listeners.set(topic, listeners);
     listeners.add(listener);
     const known = this.#last.get(topic);
     if (known !== undefined) listener(topic, known);
-    // Who comes back soon finds the last one's still looking.
+    // A polling loop for an earlier listener may still run.
     if (!this.#looking.has(topic)) void this.#look(topic);
     return () => listeners.delete(listener);
   }
@@ -59,7 +59,7 @@ export class Feed {
       }
       await sleep(interval, undefined, { signal: this.#ending }).catch(() => undefined);
     }
-    // What was seen is old when somebody comes back.
+    // The last state is out of date when the next listener comes.
     this.#last.delete(topic);
     this.#looking.delete(topic);
   }

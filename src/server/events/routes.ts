@@ -9,13 +9,13 @@ import { Feed, type Topics } from './feed.js';
 
 const MOST_WATCHERS = 100;
 const MOST_OF_ONE = 20;
-/** Bytes that a reader may be behind; one that is slower is sent away, and comes back. */
+/** Maximum bytes that wait for a slow reader; the connection of a slower one is closed, and the client reconnects. */
 const MOST_WAITING_BYTES = 4 * 1024 * 1024;
 const HEARTBEAT = 5000;
-/** A token may have ended meanwhile: whoever watches asks again. */
+/** A stream ends after this time, ms, because the token may have expired: the client connects again. */
 const LONGEST_MS = 30 * 60_000;
 
-/** What a list of jobs shows that changes by itself. */
+/** The fields of the job list that change without a request. */
 const jobsNow = ({ store }: ServiceParts): object[] =>
   store.list().map(({ id, name, status, health, execute_on, disabled, counts }) => {
     const last = store.last.of(id, 'any');
@@ -49,8 +49,9 @@ const topicsOf = (parts: ServiceParts): Topics => ({
 });
 
 /**
- * `/v1/events?topics=jobs,mounts,budget`: server-sent events (HTML Standard, 9.2), an event of the topic's name with all
- * of it as JSON whenever something changed. A browser reads it with fetch, which can send the token.
+ * `/v1/events?topics=jobs,mounts,budget`: server-sent events (HTML Standard, 9.2). Whenever a topic changes, an event
+ * with its name is sent, with the topic's whole state as JSON. A browser reads the stream with fetch, which can send
+ * the token.
  */
 export function serveEvents(app: FastifyInstance, parts: ServiceParts, guard: AccessGuard): void {
   const feed = new Feed(topicsOf(parts), parts.log, parts.ending);
@@ -76,7 +77,7 @@ export function serveEvents(app: FastifyInstance, parts: ServiceParts, guard: Ac
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
     });
-    /** Whoever was removed, signed out or given another role meanwhile is told nothing more. */
+    /** A user who was removed, signed out or given another role meanwhile gets no more events. */
     const isAdmitted = (): boolean => {
       try {
         return guard.admit(request, 'read').role === role;

@@ -13,7 +13,7 @@ const findingReply = z.object({
   connection: z.string().optional(),
 });
 
-/** The same as `procorefs health`. */
+/** The same report as `procorefs health`. */
 export const healthRoute = ({ health }: ServiceParts): Route =>
   plain({
     path: '/v1/health',

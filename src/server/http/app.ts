@@ -16,10 +16,10 @@ import type { Ask, ListRoute, PlainRoute, Route } from './route.js';
 import { HEAD_BYTES, openServer } from './server.js';
 import type { TlsPair } from './tls.js';
 
-/** Milliseconds in which a client that is sent away can read why. */
+/** Milliseconds in which a refused client can still read the reply. */
 const LINGER_MS = 2000;
 
-/** What browsers are told with every reply. */
+/** Headers of every reply, for browsers. */
 export const HEADERS = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -34,14 +34,16 @@ export interface AppOptions {
   readonly guard: AccessGuard;
   readonly log: Log;
   readonly audit: AuditLog;
-  /** Undefined: requests come over a unix socket, where a name means nothing. */
+  /**
+   * Host names that requests may use. Undefined: requests come over a unix socket, where the host name has no meaning.
+   */
   readonly hosts: ServiceHosts | undefined;
-  /** Whose word on where a request comes from is taken. */
+  /** Proxies whose forwarded client addresses are trusted. */
   readonly proxies: AddressList;
   readonly tls: TlsPair | undefined;
 }
 
-/** Fastify as this service uses it: every error in one form, every reply with the headers that browsers need. */
+/** Fastify as configured for this service: one form for all errors, and the headers for browsers in every reply. */
 export function openApp({ guard, log, audit, hosts, proxies, tls }: AppOptions): FastifyInstance {
   const app = Fastify({
     bodyLimit: BODY_LIMIT_BYTES,
@@ -49,10 +51,10 @@ export function openApp({ guard, log, audit, hosts, proxies, tls }: AppOptions):
     trustProxy: (address: string) => proxies.has(address),
     forceCloseConnections: true,
     routerOptions: { maxParamLength: HEAD_BYTES },
-    // An address may hold what is nobody's business: requests are not logged.
+    // URLs may contain private data: requests are not logged.
     logger: false,
     clientErrorHandler(error, socket) {
-      // Whoever does not speak TLS yet can be told nothing.
+      // No reply is possible before the TLS handshake is complete.
       if (/^ECONNRESET$|^ERR_(TLS|SSL)_/.test(error.code ?? '') || !socket.writable) return void socket.destroy();
       const isSlow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
       const failure = new Failure('request-refused-here', {
@@ -63,7 +65,7 @@ export function openApp({ guard, log, audit, hosts, proxies, tls }: AppOptions):
       socket.end(
         `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
       );
-      // Who does not close its side as well keeps the socket else.
+      // Otherwise a client that does not close its side would keep the socket.
       setTimeout(() => socket.destroy(), LINGER_MS).unref();
     },
     frameworkErrors: (error, _, reply) => answerError(reply, error, log),
@@ -85,7 +87,7 @@ export function openApp({ guard, log, audit, hosts, proxies, tls }: AppOptions):
   return app;
 }
 
-/** Bodies may be empty whatever their type says. */
+/** Accepts an empty body whatever its content type. */
 function parseBodies(app: FastifyInstance): void {
   const json = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
@@ -115,15 +117,15 @@ function answerError(reply: FastifyReply, error: unknown, log: Log): FastifyRepl
     .send(JSON.stringify(errorBody(failure)));
 }
 
-/** What every request of a route is understood with. */
+/** What every request of a route needs. */
 interface Serving {
   readonly guard: AccessGuard;
   readonly shares: Shares;
-  /** Ends with the service. */
+  /** Aborts when the service ends. */
   readonly ending: AbortSignal;
 }
 
-/** Serves the rows of the table. */
+/** Registers the routes of the table. */
 export function serveRoutes(app: FastifyInstance, routes: readonly Route[], serving: Serving): void {
   for (const route of routes) {
     app.route({
@@ -185,7 +187,7 @@ function understand(
   const connectAs = oneHeader(request.headers['x-connect-as']);
   if (connectAs !== undefined && !route.connectAs)
     throw new Failure('request-refused-here', { what: 'X-Connect-As means nothing to this call' });
-  // Nothing is left of a request at the signal that outlives them all.
+  // One signal for each request, so that no listener stays on the signal of the service.
   const over = new AbortController();
   const end = (): void => {
     ending.removeEventListener('abort', end);
@@ -208,20 +210,20 @@ function understand(
   };
 }
 
-/** What was said, by its keys alone: values are nobody's business. */
+/** The keys of the given parameters, without their values, which may be private. */
 const keysOf = (...given: readonly unknown[]): string[] =>
   given
     .flatMap((one) => (typeof one === 'object' && one !== null ? Object.keys(one) : []))
     .filter((key) => /^\w{1,40}$/.test(key))
     .slice(0, 20);
 
-/** Node joins a header that comes twice. */
+/** Node joins the values of a repeated header. */
 const oneHeader = (value: string | string[] | undefined): string | undefined => {
   const text = [value].flat().join(', ').trim();
   return text === '' ? undefined : oneLine(text, 200);
 };
 
-/** What a call that takes none is sent is left alone, as long as it says nothing. */
+/** A body sent to a route that takes none is ignored if it is empty or the method is GET. */
 function bodyOf({ body, method }: Route, request: FastifyRequest): unknown {
   if (body) return parsed(body, request.body ?? undefined, 'the body');
   const isNothing =

@@ -1,6 +1,6 @@
 import { Failure } from '../../base/errors.js';
 
-/** Work of which so much goes on at once, whoever asks for it; what comes beside it is refused, and may come again. */
+/** Limits how many pieces of work run at once over all clients; further ones are refused, and can be repeated later. */
 export class AtMost {
   readonly #most: number;
   readonly #what: string;

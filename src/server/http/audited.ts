@@ -9,7 +9,7 @@ import { requestNoteOf } from '../access/request-note.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Stands in the audit log, whatever comes of it. */
+    /** The audit log records the request, whatever its result. */
     isWrittenDown?: boolean;
   }
 }
@@ -22,7 +22,7 @@ export interface AuditedParts {
   readonly isSocket: boolean;
 }
 
-/** Has every request that changes something in the audit log, before whoever asked has the reply. */
+/** Records every request that changes something in the audit log, before the client gets the reply. */
 export function writeDown(app: FastifyInstance, { guard, audit, log, isSocket }: AuditedParts): void {
   app.addHook('onSend', async (request, reply, payload) => {
     const { url, config } = request.routeOptions;
@@ -49,7 +49,7 @@ export function writeDown(app: FastifyInstance, { guard, audit, log, isSocket }:
   });
 }
 
-/** `PATCH /v1/jobs/17 (start)`: the operation with what it is done to, and the keys of what was said. */
+/** `PATCH /v1/jobs/17 (start)`: the operation with its item, and the keys of its parameters. */
 function whatOf(request: FastifyRequest): string {
   const { words = [], id } = requestNoteOf(request);
   const params = (request.params ?? {}) as Readonly<Record<string, string>>;

@@ -3,7 +3,7 @@ import { csvLine } from '../../jobs/report/csv.js';
 import type { Ask, CountRoute, ListRoute, OneRoute, PlainRoute, Route, RowPage, RowRange } from './route.js';
 import { MOST_ROWS } from './wire.js';
 
-/** `fields=name,status`: those keys and the id; `all` or none: every key. */
+/** `fields=name,status`: only those keys and the id; `all` or none: every key. */
 function selected(row: object, fields: readonly string[] | undefined): object {
   if (!fields || fields.length === 0 || fields.includes('all')) return row;
   return Object.fromEntries(Object.entries(row).filter(([key]) => key === 'id' || fields.includes(key)));
@@ -13,7 +13,7 @@ interface Shared {
   readonly fields?: readonly string[];
 }
 
-/** What stands at the top as well: of a sign-in link. */
+/** Keys of a sign-in link that are also at the top level of the reply. */
 const AT_THE_TOP = ['method', 'target', 'prompt', 'attributes'];
 
 export function oneReply({ type }: OneRoute, { query }: Ask, row: object): object {
@@ -69,8 +69,8 @@ export const csvOfOne = (columns: readonly string[], row: object): string =>
   csvLine(columns) + csvLine(columns.map((column) => cell(row, column)));
 
 /**
- * All rows of a list from `offset` on, page by page: a run may have a million items. What fails at once is answered as a
- * failure, not as a file that breaks off.
+ * Streams all rows of a list from `offset` on, page by page: a run may have a million items. An error in the first page
+ * is sent as an error reply, not as a truncated file.
  */
 export async function csvReply(
   route: ListRoute,

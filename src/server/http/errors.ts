@@ -1,9 +1,9 @@
 import { errnoOf, Failure } from '../../base/errors.js';
 
-/** Milliseconds and bytes that a request may take. */
+/** Limits of a request, in bytes and milliseconds. */
 export const BODY_LIMIT_BYTES = 1024 * 1024;
 
-/** What goes wrong in Fastify before a route is reached, as a Failure. */
+/** An error that Fastify raises before a route is reached, as a Failure. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof Failure) return error;
   const code = errnoOf(error) ?? '';
@@ -15,11 +15,11 @@ export function failureOf(error: unknown): Failure {
   return new Failure('internal', {}, error);
 }
 
-/** Statuses that are not the catalogue's, but HTTP's. */
+/** Statuses that HTTP defines, instead of the catalogue's. */
 export function statusOf(failure: Failure, error: unknown): number {
   const own = (error as { statusCode?: unknown }).statusCode;
   if (!(error instanceof Failure) && typeof own === 'number' && own >= 400 && own < 500) return own;
-  // 499 is nobody's status but the one who hung up.
+  // 499 means that the client closed the connection, and must not be sent.
   return failure.httpStatus === 499 ? 503 : failure.httpStatus;
 }
 

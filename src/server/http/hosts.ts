@@ -4,13 +4,14 @@ import { Failure } from '../../base/errors.js';
 import { oneLine } from '../../base/text.js';
 
 /**
- * The names that this service goes by. A page elsewhere can have its own name lead here (DNS rebinding), and is of the
- * same origin then; it cannot change the name that the browser sends, and an address is nobody's name.
+ * The host names of this service. Another site can point its own name to this service (DNS rebinding), and is then of
+ * the same origin; but it cannot change the name that the browser sends. Requests by IP address are accepted, because
+ * an attacker's name is never one.
  */
 export class ServiceHosts {
   readonly #names: ReadonlySet<string>;
 
-  /** @param more the host that it listens at, and names of the configuration */
+  /** @param more the host that the service listens at, and names from the configuration */
   constructor(more: readonly string[]) {
     const own = hostname();
     this.#names = new Set(['localhost', own, own.split('.')[0]!, ...more].map(plain));

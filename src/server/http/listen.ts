@@ -3,7 +3,7 @@ import { connect, isIP } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { errnoOf, Failure } from '../../base/errors.js';
 
-/** Where the service listens: a unix socket that only its owner can open, or an address. */
+/** Where the service listens: a unix socket that only its owner can open, or a network address. */
 export type ListenAddress =
   | { readonly kind: 'socket'; readonly path: string }
   | { readonly kind: 'address'; readonly host: string; readonly port: number };
@@ -18,7 +18,7 @@ export function parseListen(text: string): ListenAddress & { kind: 'address' } {
   return { kind: 'address', host: host === '' || host === '*' ? '0.0.0.0' : host, port };
 }
 
-/** Begins to listen; answers with the URL or the path of the socket. @throws Failure `listen-refused` */
+/** Starts to listen; returns the URL or the path of the socket. @throws Failure `listen-refused` */
 export async function listenAt(app: FastifyInstance, place: ListenAddress, scheme: 'http' | 'https'): Promise<string> {
   const where = place.kind === 'socket' ? place.path : `${place.host}:${place.port}`;
   try {
@@ -28,7 +28,7 @@ export async function listenAt(app: FastifyInstance, place: ListenAddress, schem
       chmodSync(place.path, 0o600);
       return place.path;
     }
-    // One server, with its limits, and not one for each address that the name has.
+    // One server with its limits, instead of one for each address of the name.
     await app.listen({ host: place.host === 'localhost' ? '127.0.0.1' : place.host, port: place.port });
     const bound = app.server.address();
     const port = typeof bound === 'object' && bound ? bound.port : place.port;
@@ -38,7 +38,7 @@ export async function listenAt(app: FastifyInstance, place: ListenAddress, schem
   }
 }
 
-/** A process that was killed leaves its socket: nobody answers there. @throws Failure `listen-refused` */
+/** Removes the socket of a killed process, on which nothing listens. @throws Failure `listen-refused` */
 async function clearStale(path: string): Promise<void> {
   const code = await new Promise<string | undefined>((resolve) => {
     const socket = connect(path);

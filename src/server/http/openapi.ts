@@ -7,7 +7,7 @@ import type { Route } from './route.js';
 
 type Json = Record<string, unknown>;
 
-/** In place of a role, where a token is what is asked for or given back. */
+/** Stands in place of a role for calls that issue or end a token. */
 const ANYONE = 'anyone';
 
 const jsonSchema = (schema: z.ZodType, io: 'input' | 'output'): Json => {
@@ -27,7 +27,7 @@ const metaSchema = z.object({
   links: z.object({ next: z.string().nullable(), prev: z.string().nullable() }),
 });
 
-/** What a success looks like, envelope included. */
+/** Schema of a successful reply, including the envelope. */
 function replySchema(route: Route): Json {
   switch (route.kind) {
     case 'plain':
@@ -38,7 +38,7 @@ function replySchema(route: Route): Json {
       return object({
         status: text,
         type: { const: route.type },
-        // With `fields` a reply has those alone.
+        // With `fields` a reply has only those keys.
         [route.type]: jsonSchema(route.reply, 'output'),
       });
     case 'list': {
@@ -59,10 +59,10 @@ const object = (properties: Json): Json => ({ type: 'object', properties, requir
 
 const content = (schema: Json): Json => ({ 'application/json': { schema } });
 
-/** `/v1/jobs/:id` as OpenAPI writes it. */
+/** `/v1/jobs/:id` in OpenAPI's notation. */
 export const openApiPath = (path: string): string => path.replace(/:(\w+)/g, '{$1}');
 
-/** The OpenAPI 3.1 document of a table of routes: the schemas that requests are checked by, and those of the replies. */
+/** The OpenAPI 3.1 document of a table of routes: the schemas that check requests, and those of the replies. */
 export function openApiDocument(routes: readonly Route[], version: string): Json {
   const paths: Record<string, Json> = {};
   const add = (path: string, method: string, operation: Json): void => {
@@ -92,7 +92,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
   };
 }
 
-/** Every operation that is served stands in the document, but for the document itself and the page. */
+/** Checks that the document contains every served operation, except the document itself and the page. */
 export function requireDeclared(app: FastifyInstance, document: Json): void {
   const paths = document.paths as Readonly<Record<string, Json>>;
   app.addHook('onRoute', ({ method, url }) => {

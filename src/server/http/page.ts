@@ -17,7 +17,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.woff2': 'font/woff2',
   '.txt': 'text/plain; charset=utf-8',
 };
-/** What is smaller grows by compression, and images do anyway. */
+/** Smaller files grow by compression; images as well. */
 const SMALLEST = 512;
 const COMPRESSES = /^(text|application|image\/svg)/;
 
@@ -29,7 +29,7 @@ interface PageFile {
   readonly br: Buffer | undefined;
 }
 
-/** All files of the page by their paths: read and compressed once, so that no request reaches the disk. */
+/** All files of the page by path: read and compressed once, so that no request accesses the disk. */
 export function readPageFiles(folder: string): ReadonlyMap<string, PageFile> {
   const files = new Map<string, PageFile>();
   const visit = (below: string): void => {
@@ -59,7 +59,9 @@ function pageFile(plain: Buffer, name: string): PageFile {
   };
 }
 
-/** The page at `/`, its files at `/page/…`. A path is looked up as it is: there is no way out of the folder. */
+/**
+ * The page at `/`, its files at `/page/…`. Paths are looked up in the map as they are: no path leads out of the folder.
+ */
 export function servePage(app: FastifyInstance, files: ReadonlyMap<string, PageFile>): void {
   const send = (path: string, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const file = files.get(path);

@@ -4,21 +4,24 @@ import { common, paging } from './wire.js';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** One request, understood. */
+/** One request, parsed and checked. */
 export interface Ask<Query = unknown, Body = unknown> {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Query;
   readonly body: Body;
   readonly account: Account;
-  /** Whom the request wants to act as at the platform: the header `X-Connect-As`. */
+  /** The platform user to act as: the header `X-Connect-As`. */
   readonly connectAs: string | undefined;
-  /** Ends when whoever asked has gone, or the service ends. */
+  /** Aborts when the client disconnects, or the service ends. */
   readonly signal: AbortSignal;
-  /** Takes so many calls at Procore from the share of whoever asks. @throws Failure `too-many-requests` */
+  /** Takes this many Procore calls from the user's share. @throws Failure `too-many-requests` */
   spend(calls: number): void;
 }
 
-/** What an operation may cause beyond its reply: calls at Procore, files of this machine read or written, programs started, connections to an address that the request names. */
+/**
+ * Effects of an operation beyond its reply: calls at Procore, files of this machine read or written, programs started,
+ * connections to an address that the request names.
+ */
 export type Cause = 'procore' | 'files' | 'programs' | 'addresses';
 
 export interface RowPage {
@@ -33,19 +36,19 @@ export interface RowRange {
 
 interface Base {
   readonly method: Method;
-  /** As Fastify has it: `/v1/jobs/:id`. */
+  /** In Fastify's notation: `/v1/jobs/:id`. */
   readonly path: string;
   readonly summary: string;
   readonly tag: string;
   readonly role: Role;
   readonly query: z.ZodObject;
   readonly body: z.ZodType | undefined;
-  /** Of the success; 200 unless told. */
+  /** Status of a successful reply; default 200. */
   readonly status: number;
-  /** Heeds `X-Connect-As`; other calls refuse it. */
+  /** Supports `X-Connect-As`; other calls refuse it. */
   readonly connectAs: boolean;
   readonly causes: readonly Cause[];
-  /** Stands in the audit log. */
+  /** The audit log records the request. */
   readonly isWrittenDown: boolean;
 }
 
@@ -61,26 +64,26 @@ export interface OneRoute extends Base {
 export interface ListRoute extends Base {
   readonly kind: 'list';
   readonly type: string;
-  /** The key of the rows, if it is not the type; both are sent. */
+  /** The key of the rows, if it differs from the type; both are sent. */
   readonly key: string;
   readonly reply: z.ZodType;
-  /** Columns of the same list with the suffix `.csv`, dots lead into objects; undefined: there is none. */
+  /** Columns of the list's CSV form (suffix `.csv`); dots lead into objects; undefined: no CSV form. */
   readonly csv: readonly string[] | undefined;
   page(ask: Ask, range: RowRange): Promise<RowPage> | RowPage;
 }
 
-/** `{"status","type","meta":{"total_count"}}`: something was asked of so many. */
+/** `{"status","type","meta":{"total_count"}}`: the number of items that the operation applied to. */
 export interface CountRoute extends Base {
   readonly kind: 'count';
   readonly type: string;
   run(ask: Ask): Promise<number> | number;
 }
 
-/** As it is, without an envelope. */
+/** The reply without an envelope. */
 export interface PlainRoute extends Base {
   readonly kind: 'plain';
   readonly reply: z.ZodType;
-  /** Columns of the same as a line, with the suffix `.csv`, dots lead into objects; undefined: there is none. */
+  /** Columns of the CSV form (suffix `.csv`), which has one row; dots lead into objects; undefined: no CSV form. */
   readonly csv: readonly string[] | undefined;
   run(ask: Ask): Promise<object> | object;
 }
@@ -94,14 +97,14 @@ interface Given<Q extends z.ZodRawShape, B extends z.ZodType> {
   readonly path: string;
   readonly summary: string;
   readonly tag: string;
-  /** `manage` unless it only reads. */
+  /** Default `manage`, or `read` for operations that only read. */
   readonly role?: Role;
-  /** Another method than GET that changes nothing. */
+  /** Changes nothing, although its method is not GET. */
   readonly reads?: true;
   readonly connectAs?: true;
-  /** What it may bring about beyond a reply; empty: nothing. */
+  /** Effects beyond the reply; empty: none. */
   readonly causes: readonly Cause[];
-  /** A GET that the audit log has as well: it begins something. */
+  /** A GET with an effect, which the audit log records as well. */
   readonly begins?: true;
   readonly query?: Q;
   readonly body?: B;
@@ -120,7 +123,7 @@ function base<Q extends z.ZodRawShape, B extends z.ZodType>(given: Given<Q, B>, 
     summary: given.summary,
     tag: given.tag,
     role: given.role ?? (reads ? 'read' : 'manage'),
-    // What a read does not know it leaves alone; a word that a change does not know would change more than was meant.
+    // A read ignores unknown parameters; in a change one could mean that more is changed than intended.
     query: reads ? z.object(shape) : z.strictObject(shape),
     body: given.body,
     status: given.status ?? 200,
@@ -185,7 +188,7 @@ export const plain = <Q extends z.ZodRawShape = NoKeys, B extends z.ZodType = z.
   run: (ask) => given.run(ask as Asked<Q, B>),
 });
 
-/** One page of rows that are all at hand. */
+/** One page of rows that are all in memory. */
 export const pageOf = (rows: readonly object[], { offset, limit }: RowRange): RowPage => ({
   rows: rows.slice(offset, offset + limit),
   total: rows.length,

@@ -5,20 +5,20 @@ import { limitSockets } from './sockets.js';
 import { dropStalled } from './stalled.js';
 import type { TlsPair } from './tls.js';
 
-/** Milliseconds for the head of a request, for all of it, and for a client that asks nothing more. */
+/** Time limits in milliseconds: for the head of a request, for the whole request, and for an idle connection. */
 const HEAD_LIMIT_MS = 10_000;
 const REQUEST_LIMIT = 12_000;
 const IDLE_LIMIT = 15_000;
-/** Milliseconds in which a new connection must say something, and have agreed on how to speak TLS. */
+/** Milliseconds within which a new connection must send a byte and complete the TLS handshake. */
 const SILENT_LIMIT_MS = 5000;
 const HANDSHAKE_LIMIT = 10_000;
 const MOST_CONNECTIONS = 1000;
-/** Of one client; and of this machine or a trusted proxy, which leaves some to others as well. */
+/** Maximum sockets of one client, and of this machine or a trusted proxy; some remain for other clients. */
 const MOST_OF_ONE = 100;
 const MOST_FOR_MANY = 900;
 export const HEAD_BYTES = 16 * 1024;
 
-/** A server that no client can keep from the others. */
+/** A server whose sockets one client cannot exhaust. */
 export function openServer(listener: RequestListener, proxies: AddressList, tls: TlsPair | undefined): Server {
   const options: ServerOptions = {
     headersTimeout: HEAD_LIMIT_MS,

@@ -3,25 +3,25 @@ import type { Socket } from 'node:net';
 import { clientAddress } from '../access/address.js';
 
 export interface SocketLimits {
-  /** Of one client. */
+  /** Sockets of one client. */
   readonly most: number;
-  /** Of one that speaks for many, such as a proxy. */
+  /** Sockets of a client that forwards requests of many, such as a proxy. */
   readonly mostForMany: number;
   readonly isForMany: (address: string | undefined) => boolean;
-  /** Milliseconds in which a new socket must have sent something. */
+  /** Milliseconds within which a new socket must have sent a byte. */
   readonly silent: number;
 }
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two checks. */
 const CHECK_INTERVAL_MS = 500;
 
-/** Keeps one client from taking all sockets: what it opens beyond its part is closed, and so is what says nothing. */
+/** Prevents one client from taking all sockets: those above its limit are closed, and so are silent ones. */
 export function limitSockets(server: Server, { most, mostForMany, isForMany, silent }: SocketLimits): void {
   const open = new Map<string, number>();
   const fresh = new Map<Socket, number>();
   server.on('connection', (socket: Socket) => {
     const { remoteAddress } = socket;
-    // On a unix socket there is no address, and nobody but its owner.
+    // A unix socket has no address, and only its owner can connect.
     if (remoteAddress === undefined) return;
     const client = clientAddress(remoteAddress);
     const count = (open.get(client) ?? 0) + 1;
@@ -38,7 +38,7 @@ export function limitSockets(server: Server, { most, mostForMany, isForMany, sil
       else open.delete(client);
     });
   });
-  // Looks are counted, not the time of the clock: while this process stands still, it hears nobody.
+  // Checks are counted instead of clock time: while this process is suspended, it receives nothing.
   const timer = setInterval(() => {
     for (const [socket, waited] of fresh) {
       if (socket.bytesRead > 0) fresh.delete(socket);

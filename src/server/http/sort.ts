@@ -1,18 +1,18 @@
 import * as z from 'zod';
 
-/** What a list can be sorted by: a word, and what a row has under it. */
+/** Sort keys of a list: a word, and a row's value for it. */
 export type SortKeys<Row> = Readonly<Record<string, (row: Row) => string | number | undefined>>;
 
 const collator = new Intl.Collator('en', { numeric: true });
 
-/** `sort=name`; `sort=-name`: downwards. */
+/** `sort=name`; `sort=-name`: descending. */
 export const sortWord = (keys: SortKeys<never>) =>
   z.preprocess(
     (value) => (Array.isArray(value) ? value.at(-1) : value),
     z.enum(Object.keys(keys).flatMap((key) => [key, `-${key}`])).optional(),
   );
 
-/** Rows in the order that a word asks for; what has nothing under it comes last, either way. */
+/** Sorts rows by a key; rows without a value come last in both directions. */
 export function sorted<Row>(rows: readonly Row[], word: string | undefined, keys: SortKeys<Row>): readonly Row[] {
   if (word === undefined) return rows;
   const isDown = word.startsWith('-');

@@ -2,23 +2,23 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 
 export interface StallLimits {
-  /** Milliseconds between two looks. */
+  /** Milliseconds between two checks. */
   readonly look: number;
-  /** Milliseconds in which something of a reply must have gone out, counted in looks. */
+  /** Milliseconds within which a part of a reply must have been sent, counted in checks. */
   readonly limit: number;
 }
 
-/** One write may be a whole reply, and goes out over the slowest line that is still of use in this time. */
+/** One write may be a whole reply, and must be sent within this time over the slowest usable line. */
 const LIMITS: StallLimits = { look: 10_000, limit: 60_000 };
 
 /**
- * Sends clients away that do not read what they asked for: Node has limits for requests that come slowly, none for
- * replies that go slowly. A reply that is still being made is none of them. Looks are counted, not the time that the
- * clock shows: while this process stands still (a busy machine, one that slept), nobody could read.
+ * Closes connections of clients that do not read their reply: Node limits the time of slow requests, not that of slow
+ * replies. Replies that are still being prepared are not affected. Checks are counted instead of clock time: while this
+ * process is suspended (a busy or sleeping machine), no client could read.
  */
 export function dropStalled(server: Server, { look, limit }: StallLimits = LIMITS): void {
   const seen = new Map<Socket, { sent: number; still: number }>();
-  // Of a TLS connection the socket below knows nothing of what waits.
+  // For TLS, the underlying socket does not show how much data waits.
   server.on('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Socket) => {
     seen.set(socket, { sent: 0, still: 0 });
     socket.once('close', () => seen.delete(socket));

@@ -4,7 +4,7 @@ import { createSecureContext } from 'node:tls';
 import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 
-/** A certificate (with those that lead to its authority) and its key, as PEM files. */
+/** A certificate (with its chain) and its key, as PEM files. */
 export interface TlsFiles {
   readonly cert: string;
   readonly key: string;
@@ -15,10 +15,13 @@ export interface TlsPair {
   readonly key: Buffer;
 }
 
-/** Milliseconds between two looks at the files. */
+/** Milliseconds between two checks of the files. */
 const CHECK_INTERVAL_MS = 2000;
 
-/** @throws Failure `tls-unusable` for what cannot be read or does not fit, `state-unsafe` for a key that others can read */
+/**
+ * @throws Failure `tls-unusable` for files that cannot be read or do not match, `state-unsafe` for a key that others
+ * can read
+ */
 export function readTlsPair({ cert, key }: TlsFiles): TlsPair {
   try {
     requirePrivate(key);
@@ -30,14 +33,14 @@ export function readTlsPair({ cert, key }: TlsFiles): TlsPair {
   }
 }
 
-/** A key of root may be readable for a group that is made for keys; every other one is its owner's alone. */
+/** A key owned by root may be readable for a group made for keys; any other key must be readable by its owner only. */
 function requirePrivate(key: string): void {
   const { mode, uid } = statSync(key);
   const open = mode & (uid === 0 ? 0o037 : 0o077);
   if (open !== 0) throw new Failure('state-unsafe', { path: key, mode: (mode & 0o777).toString(8) });
 }
 
-/** Takes what is in the files whenever they change; what does not fit is told in the log, and the last pair stays. */
+/** Loads the files whenever they change; an unusable pair is logged, and the previous one stays in use. */
 export class TlsFollower {
   readonly #server: Server;
   readonly #files: TlsFiles;

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-/** A value of a query: `x=1&x=2` comes as a list. */
+/** A value of a query: `x=1&x=2` gives a list. */
 export type QueryValue = string | readonly string[] | undefined;
 
 const last = (value: unknown): unknown => (Array.isArray(value) ? value.at(-1) : value);
@@ -18,11 +18,11 @@ export const flag = z.preprocess(
 
 export const word = z.preprocess(last, z.string().max(1000));
 
-/** Characters of a path, or of an id that is one. */
+/** Maximum characters of a path, or of an id that is a path. */
 export const MOST_OF_A_PATH = 64_000;
 export const path = z.preprocess(last, z.string().max(MOST_OF_A_PATH));
 
-/** Ids come as numbers or strings. */
+/** Ids may be numbers or strings. */
 export const id = z.preprocess((value) => {
   const one = last(value);
   return typeof one === 'number' ? String(one) : one;
@@ -31,7 +31,7 @@ export const id = z.preprocess((value) => {
 export const wordOf = <const Words extends readonly [string, ...string[]]>(words: Words) =>
   z.preprocess(last, z.enum(words));
 
-/** One or several, repeated or separated by commas. */
+/** One or several values, repeated or separated by commas. */
 export const words = z.preprocess(
   (value) =>
     (Array.isArray(value) ? value : [value])
@@ -52,10 +52,10 @@ const whole = (most: number) =>
 
 export const MOST_ROWS = 1000;
 
-/** What every call takes. */
+/** Parameters of every call. */
 export const common = { fields: words.optional() } as const;
 
-/** What every list takes. */
+/** Parameters of every list. */
 export const paging = {
   ...common,
   offset: whole(1e9).default(0),
@@ -63,11 +63,11 @@ export const paging = {
   q: word.optional(),
 } as const;
 
-/** Shown instead of what may hold a secret: whoever sends it back leaves it as it is. */
+/** Shown instead of a value that may hold a secret: sent back, it leaves the value unchanged. */
 export const HIDDEN_VALUE = '[hidden]';
 
-/** Times of replies: Unix seconds. */
+/** Times in replies: Unix seconds. */
 export const seconds = (ms: number): number => Math.floor(ms / 1000);
 
-/** A duration of replies. */
+/** A duration in replies. */
 export const milliseconds = (value: number) => ({ value, unit: 'ms' as const });

@@ -10,7 +10,7 @@ type Json = Record<string, unknown>;
 const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** No job is deeper. */
+/** Maximum nesting of a job's JSON. */
 const DEEPEST_JOB = 20;
 
 /** RFC 7396: null removes a key, objects are changed key by key. */
@@ -25,7 +25,7 @@ function merge(before: unknown, change: unknown, depth = 0): unknown {
   return after;
 }
 
-/** Keys of a job that a reply has and nobody can set: whoever sends back what was read has them as well. */
+/** Keys of a reply that cannot be set: a client that sends back a job as it read it includes them. */
 const TOLD = new Set([
   'id',
   'status',
@@ -40,7 +40,7 @@ const TOLD = new Set([
   'modified_on',
 ]);
 
-/** What can be set. A null says nothing in a whole definition, and takes the key away from one that is changed. */
+/** The keys that can be set. In a whole definition a null has no meaning; in a change it removes the key. */
 const settable = (value: Json): Json => Object.fromEntries(Object.entries(value).filter(([key]) => !TOLD.has(key)));
 const definition = (value: Json): Json =>
   Object.fromEntries(Object.entries(settable(value)).filter(([, own]) => own !== null));
@@ -56,7 +56,7 @@ async function add(parts: ServiceParts, body: Json, from: Ways | undefined, acco
   return store.add(parsed, account.name);
 }
 
-/** Changes the keys that are named, or all (`isWhole`). Failures as `addJob`, `no-such-job`, `job-running`. */
+/** Changes the given keys, or all (`isWhole`). Failures as `addJob`, `no-such-job`, `job-running`. */
 export async function changeJob(
   { engine, store, reach }: ServiceParts,
   job: Job,
@@ -71,8 +71,8 @@ export async function changeJob(
 }
 
 /**
- * `notify` with what was hidden as it was. Commands are defined on the machine alone, and chosen by their name; a POST
- * goes to a public address, or to one of the configuration.
+ * `notify` with its hidden values restored. Commands are defined in the configuration only, and chosen by name; a POST
+ * goes to a public address, or to one in the configuration.
  * @throws Failure `not-permitted-here`
  */
 function withWays(body: Json, before: Ways | undefined, reach: Reach, account: Account): Json {
@@ -94,7 +94,7 @@ function withWays(body: Json, before: Ways | undefined, reach: Reach, account: A
   return { ...body, notify: ways };
 }
 
-/** A copy under another name, with what is named changed. */
+/** A copy under another name, with the given keys changed. */
 export async function cloneJob(parts: ServiceParts, job: Job, change: Json, account: Account): Promise<Job> {
   const names = new Set(parts.store.list().map(({ name }) => name));
   let name = `${job.name} (copy)`;
@@ -115,7 +115,7 @@ const bodyOf = ({
   ...body
 }: Job): Json => JSON.parse(JSON.stringify(body)) as Json;
 
-/** Sides as replies have them name their platform; the schema of jobs knows ids and names alone. */
+/** Sides in replies include their platform; the schema of jobs accepts ids and names only. */
 function withSides(body: Json): Json {
   const { transfer } = body;
   if (!isObject(transfer)) return body;

@@ -5,7 +5,7 @@ import type { JobStore } from '../../jobs/store/job-store.js';
 import type { SortKeys } from '../http/sort.js';
 import { flag, id, word, words } from '../http/wire.js';
 
-/** What a list of jobs can be narrowed to; a report keeps the same. */
+/** Filters of a list of jobs; a report stores the same ones. */
 export const jobFilter = {
   kind: word.optional(),
   q: word.optional(),
@@ -15,16 +15,16 @@ export const jobFilter = {
   disabled: flag.optional(),
   parent: id.optional(),
   category: id.optional(),
-  /** At either end. */
+  /** The connection on either side. */
   connection: id.optional(),
   transfer_type: words.optional(),
-  /** Jobs that only say what they would do. */
+  /** Jobs that only simulate. */
   simulation: flag.optional(),
 } as const;
 
 export type JobFilter = { readonly [Key in keyof typeof jobFilter]?: z.output<(typeof jobFilter)[Key]> | undefined };
 
-/** Jobs that all words of a filter fit, by name. */
+/** Jobs that match all parts of a filter, by name. */
 export function jobsOf(store: JobStore, connections: Connections, filter: JobFilter): Job[] {
   const tests: ((job: Job) => boolean)[] = [];
   const test = <T>(value: T | undefined, of: (value: T) => (job: Job) => boolean): void => {
@@ -84,7 +84,7 @@ export function jobsOf(store: JobStore, connections: Connections, filter: JobFil
   return store.list().filter((job) => tests.every((fits) => fits(job)));
 }
 
-/** What a list of jobs can be sorted by. */
+/** Sort keys of a list of jobs. */
 export const jobSorts = (store: JobStore, connections: Connections): SortKeys<Job> => {
   let known: ReadonlyMap<string, string> | undefined;
   const side = ({ connection: { id }, target: { path } }: Job['transfer']['source']): string => {

@@ -16,7 +16,7 @@ import { executionJson, executionReply, jobJson, jobReply, namesOf } from './vie
 
 const TAG = 'jobs';
 
-/** The schema of the engine says what is wrong with a job; this one only describes it. */
+/** The schema of the engine reports the errors of a job; this one only describes it. */
 const jobBody = z.record(z.string(), z.unknown()).meta({ ...describedJob() });
 
 function describedJob() {
@@ -46,7 +46,7 @@ export function jobRoutes(parts: ServiceParts): Route[] {
     const job = store.get(execution.job);
     return executionJson(job, execution);
   };
-  // Names of connections are looked up once a request.
+  // Names of connections are read once for each request.
   const sorts = () => jobSorts(store, connections);
   const executionOf = (text: string): Execution => {
     const found = /^\d{1,15}$/.test(text) ? store.execution(Number(text)) : undefined;
@@ -115,7 +115,7 @@ export function jobRoutes(parts: ServiceParts): Route[] {
             act(engine, job);
             done++;
           } catch (error) {
-            // What runs already needs no start.
+            // A job that already runs needs no start.
             if (!(error instanceof Failure) || error.code !== 'job-running') throw error;
           }
         }

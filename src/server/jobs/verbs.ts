@@ -7,13 +7,13 @@ import { flag, wordOf } from '../http/wire.js';
 
 const REQUESTS = ['start', 'pause', 'resume', 'cancel'] as const satisfies readonly JobRequest[];
 
-/** What is asked of jobs: `start=1`, or `{"status":"start"}`. */
+/** Actions on jobs: `start=1`, or `{"status":"start"}`. */
 export const verbs = {
   start: flag.optional(),
   pause: flag.optional(),
   resume: flag.optional(),
   cancel: flag.optional(),
-  /** A run that only says what would be done: the estimate. */
+  /** A run that only reports what would be done: the estimate. */
   simulate: flag.optional(),
   /** A run that may delete more than `delete_guard` permits. */
   allow_deletions: flag.optional(),
@@ -26,7 +26,7 @@ type Words = { readonly [Key in keyof typeof verbs]?: z.output<(typeof verbs)[Ke
 
 export type Act = (engine: JobEngine, job: Job) => void;
 
-/** What a query or body asks for; undefined: nothing. @throws Failure `request-refused-here` for two things at once */
+/** The action in a query or body; undefined: none. @throws Failure `request-refused-here` for two at once */
 export function actOf(query: Words, status: string | undefined): Act | undefined {
   const asked = [
     ...REQUESTS.filter((word) => query[word] === true || status === word),

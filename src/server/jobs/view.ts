@@ -35,8 +35,8 @@ export const statsReply = z.object({
 });
 
 /**
- * What a run has counted. Of a side, `existing` are files that were as they should be, `new` what was read from it or
- * written to it, `pending` what is still to go, `folders` all that it has, `revisions` its files that got new content,
+ * Counts of a run. For a side, `existing` are files that were already as required, `new` those read from it or written
+ * to it, `pending` those still to be copied, `folders` all its folders, `revisions` its files with new content,
  * `rate_limits` how often its limit of calls ended the run.
  */
 export function statsJson(execution: Execution | undefined): z.input<typeof statsReply> {
@@ -130,7 +130,7 @@ export const jobReply = z.object({
   previous_execution: executionReply.nullable(),
   execution: executionReply.nullable(),
   retention: z.object({ days: number }),
-  /** For users of the role `manage`; what may hold a secret is `[hidden]`. */
+  /** For users with the role `manage`; values that may hold a secret are `[hidden]`. */
   notify: z
     .object({
       command: z.string().optional(),
@@ -147,11 +147,11 @@ export const jobReply = z.object({
   modified_on: number,
 });
 
-/** The connections as a list of jobs needs them: read once. */
+/** The connections that a list of jobs needs, read once. */
 export const namesOf = (connections: Connections): ReadonlyMap<string, AnyConnection> =>
   new Map(connections.all().flatMap((one) => [[one.name, one] as const, [one.id, one] as const]));
 
-/** Of an address the host, so that people know which it is: its path and query may be a token. */
+/** Shows only the host of a URL: its path and query may contain a token. */
 export function shownWays({ command, url, ...rest }: Ways): Ways {
   return {
     ...rest,

@@ -43,7 +43,7 @@ const place = { ...where, path: word.default('') };
 
 const body = z.strictObject({
   mountpoint: z.string().min(1),
-  /** As `uploads` gives them; none: all. */
+  /** Ids as in `uploads`; absent: all. */
   ids: z.array(z.union([z.string(), z.number()])).optional(),
 });
 
@@ -53,7 +53,7 @@ const VERBS = {
   discard: 'give changes up that were made here: what the server has counts',
 } as const;
 
-/** What is mounted: state, tree, versions, pins, and what waits to go up. Paths are those of the mount. */
+/** Mounts: state, tree, versions, pins, and uploads that wait. Paths are those of the mount. */
 export function mountRoutes({ mounts }: ServiceParts): Route[] {
   return [
     list({

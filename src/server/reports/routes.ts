@@ -44,7 +44,7 @@ interface Row {
   readonly created_on: number;
 }
 
-/** Saved filters over jobs, and what the last runs of those jobs did. */
+/** Routes of reports: saved filters for jobs, with the results of the last runs of those jobs. */
 export function reportRoutes(parts: ServiceParts, db: Database): Route[] {
   const { store, connections } = parts;
   const show = (row: Row) => ({ ...row, filter: JSON.parse(row.filter) as object });

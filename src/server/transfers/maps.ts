@@ -11,7 +11,7 @@ const TAG = 'transfers';
 
 const identity = z.object({
   connection: z.object({ id: z.string(), name: z.string().nullable() }),
-  /** Of the account; null where the platform tells no name. */
+  /** Name of the account; null where the platform gives none. */
   name: z.string().nullable(),
   login: z.string().nullable(),
 });
@@ -29,7 +29,7 @@ const linkReply = z.object({ id: z.string(), source: z.object({ path: z.string()
 
 const ofRun = { job: id.optional(), execution: word.optional() } as const;
 
-/** Platforms that know us as the user of this machine, where no other name is given. */
+/** Platforms where the account is this machine's user, unless another name is given. */
 const LOCAL = new Set(['fs', 'nfs', 'rsync']);
 
 const MESSAGE =
@@ -44,7 +44,7 @@ const identityOf = (connectionId: string, one: AnyConnection | undefined): z.inp
   return { connection, name: isHere ? `${login}@${hostname()}` : login, login };
 };
 
-/** Who of one end is whom at the other, and what documents point at. */
+/** Routes of two lists: the accounts on both sides of each job, and changed links in documents (always empty). */
 export function mapRoutes({ store, connections }: ServiceParts): Route[] {
   const jobs = (job: string | undefined): Job[] => (job === undefined ? store.list() : [store.get(job)]);
   return [

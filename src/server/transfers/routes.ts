@@ -41,7 +41,7 @@ const ofRun = { job: id, execution: word.optional() } as const;
 
 export function transferRoutes(parts: ServiceParts): Route[] {
   const { store, engine } = parts;
-  /** The run that is meant: the last one that was no simulation, unless told. */
+  /** The requested run; default: the last one that was no simulation. */
   const runOf = (job: Job, wanted: string | undefined): Execution | undefined => {
     if (wanted === undefined || wanted === 'last') return store.last.of(job.id, 'real') ?? store.last.of(job.id, 'any');
     if (wanted === 'current') return store.last.of(job.id, 'current');
@@ -59,7 +59,7 @@ export function transferRoutes(parts: ServiceParts): Route[] {
     range: RowRange,
   ): RowPage => {
     const job = store.get(query.job);
-    // A run that found everything as it should be has no items: what is looked for is what was done last.
+    // A run that found nothing to do has no items: the last run with changes is shown instead.
     const isAny = query.execution === undefined && filter.statuses !== FLAGGED;
     const did = isAny && store.last.of(job.id, 'changed');
     const run = did || runOf(job, query.execution);
@@ -68,7 +68,7 @@ export function transferRoutes(parts: ServiceParts): Route[] {
     const processing = processingOf(run);
     return { rows: page.rows.map((item) => itemJson(job, item, processing)), total: page.total };
   };
-  /** Of every job. */
+  /** Flagged items of all jobs. */
   const flagged = (q: string | undefined, range: RowRange): RowPage => {
     const runs = store.last.all();
     const page = store.pages.items({ executions: [...runs.keys()], text: q, statuses: FLAGGED }, range);
@@ -85,7 +85,7 @@ export function transferRoutes(parts: ServiceParts): Route[] {
     if (verb === 'ignore') return ignore(store, job, ids).length;
     heed(store, job, ids);
     const last = store.last.of(job.id, 'any');
-    // A run that is under way takes what is flagged with it only if it has not planned yet: the next one does.
+    // A run in progress includes the flagged items only if it has not planned yet; otherwise the next run does.
     if (!last || last.ended !== undefined) start(engine, job, {});
     return ids.length;
   };
@@ -111,7 +111,7 @@ export function transferRoutes(parts: ServiceParts): Route[] {
       query: {
         ...ofRun,
         status: words.optional(),
-        /** Only what has another name at the destination. */
+        /** Only items whose name differs at the destination. */
         renamed: flag.optional(),
       },
       reply: runItemReply,
@@ -244,7 +244,7 @@ export function transferRoutes(parts: ServiceParts): Route[] {
   ];
 }
 
-/** @throws Failure `request-refused-here` for a word that is none */
+/** @throws Failure `request-refused-here` for an unknown status */
 function statusesOf(words: readonly string[] | undefined): readonly ItemStatus[] | undefined {
   if (!words || words.length === 0) return undefined;
   const wanted: readonly string[] = words.flatMap((word): readonly string[] =>

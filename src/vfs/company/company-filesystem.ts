@@ -41,15 +41,15 @@ export interface CompanyFileSystemOptions {
 
 const PROCORE_XATTR = 'user.procore.';
 const FOLDER_SIZE = 4096;
-/** Nodes whose pages count as kept up, in each project. */
+/** The most nodes per project whose cached pages are known to be current. */
 const KNOWN_NODES = 10_000;
-/** Cookies of "." and ".."; a project's is the file number of its folder, which is greater. */
+/** Cookies of "." and "..". The cookie of a project is the file number of its folder, which is greater. */
 const SELF_COOKIE = 1;
 const PARENT_COOKIE = 2;
 
 /**
- * A company: a folder for each project, and below it what `ProjectFileSystem` shows. Who asks for a project is found by
- * the node's number alone. Listing the company and looking at the folders of the projects opens none.
+ * A company: one folder per project, served by a `ProjectFileSystem`. The project of a request is found by the node
+ * number alone. Listing the company and reading the attributes of project folders opens no project.
  */
 export class CompanyFileSystem implements FileSystem {
   readonly writable?: WritableFileSystem;
@@ -58,7 +58,7 @@ export class CompanyFileSystem implements FileSystem {
   readonly #owner: Ownership;
   readonly #log: Log;
   readonly #readers = new WeakMap<Uint8Array, ProjectFileSystem>();
-  /** Nodes that were opened since their project was. */
+  /** Nodes opened since their project was opened. */
   readonly #openedSince = new WeakMap<ProjectFileSystem, LRUCache<NodeId, true>>();
   readonly #onChange = (changes: readonly ProjectChange[]): void => this.#changed(changes);
   #kernel: KernelCache | undefined;
@@ -92,7 +92,7 @@ export class CompanyFileSystem implements FileSystem {
 
   lookup(parent: NodeId, name: string, context: Context): Awaitable<Entry | NoEntry> {
     if (parent !== ROOT_NODE) {
-      // What desktops try in each folder that they show opens no project.
+      // Names that desktops probe in every folder must not open a project.
       if (isProbe(name) && this.#isClosedFolder(parent)) return { node: undefined, entryTimeout: 0 };
       return this.#in(parent, context, (project) => project.lookup(parent, name, context));
     }
@@ -170,7 +170,7 @@ export class CompanyFileSystem implements FileSystem {
   }
 
   getxattr(node: NodeId, name: string, context: Context): Awaitable<Uint8Array | undefined> {
-    // ls(1) asks for other names of each folder that it lists: that must not open the projects.
+    // ls(1) requests other attributes of each folder that it lists: that must not open the projects.
     if (node === ROOT_NODE || !name.startsWith(PROCORE_XATTR)) return undefined;
     return this.#in(node, context, (project) => project.getxattr(node, name, context));
   }
@@ -184,7 +184,7 @@ export class CompanyFileSystem implements FileSystem {
     this.#served.close();
   }
 
-  /** Resolves when the kernel has been told of every change at the server that is known by now. */
+  /** Resolves when the kernel has been notified of every change known at the time of the call. */
   async told(): Promise<void> {
     await Promise.all([this.#telling, this.#served.told()]);
   }
@@ -197,7 +197,7 @@ export class CompanyFileSystem implements FileSystem {
     return this.#served.use(this.#projectOf(node), () => context.signal, work);
   }
 
-  /** As `#in`, of what stays open until it is released. */
+  /** As `#in`, for opening a file or folder: the project stays in use until the handle is released. */
   #opened<T>(node: NodeId, context: Context, work: (project: ProjectFileSystem) => Awaitable<T>): Awaitable<T> {
     const { id } = this.#projectOf(node);
     return this.#in(node, context, (project) =>
@@ -208,7 +208,10 @@ export class CompanyFileSystem implements FileSystem {
     );
   }
 
-  /** Pages from before the project was closed may be old: of what was written here elsewhere nobody told the kernel. */
+  /**
+   * Drops cached pages at the first open of a node since its project was opened: while the project was closed, the
+   * kernel was not notified of what other mounts wrote.
+   */
   #asNow(project: ProjectFileSystem, node: NodeId, file: OpenFile): OpenFile {
     const known = this.#openedSince.get(project) ?? new LRUCache<NodeId, true>({ max: KNOWN_NODES });
     this.#openedSince.set(project, known);
@@ -226,13 +229,13 @@ export class CompanyFileSystem implements FileSystem {
     return project;
   }
 
-  /** Whether it is the folder of a project that is not open. */
+  /** Whether the node is the folder of a project that is not open. */
   #isClosedFolder(node: NodeId): boolean {
     const project = this.#projectOf(node);
     return asNodeId(project.number) === node && !this.#served.get(project.id);
   }
 
-  /** From the open project, or as its folder looked when it last was. */
+  /** The entry of a project's folder: from the open project, or as remembered from when it was last open. */
   #entry(project: CompanyProject): Entry {
     const node = asNodeId(project.number);
     const open = this.#served.get(project.id);
@@ -264,7 +267,7 @@ export class CompanyFileSystem implements FileSystem {
     };
   }
 
-  /** Projects came, went or have another name. */
+  /** Notifies the kernel of projects that appeared, disappeared or were renamed. */
   #changed(changes: readonly ProjectChange[]): void {
     const kernel = this.#kernel;
     if (!kernel?.canInvalidate) return;

@@ -18,10 +18,10 @@ export interface CompanyWritingOptions {
   readonly log: Log;
 }
 
-/** The same refusal is logged again after so many milliseconds. */
+/** Milliseconds after which the same refusal is logged again. */
 const REFUSAL_LOGGED = 10 * 60_000;
 
-/** What changes something on a mount of a company: in a project it is the project's, above it nothing can be changed. */
+/** The writing operations of a company mount: passed on to the project; the company folder itself is read-only. */
 export function companyWriting({ projectOf, served, log }: CompanyWritingOptions): WritableFileSystem {
   const logged = new LRUCache<string, true>({ max: 100, ttl: REFUSAL_LOGGED });
 
@@ -51,7 +51,7 @@ export function companyWriting({ projectOf, served, log }: CompanyWritingOptions
       ({ writable }) => work(writable!),
     );
 
-  /** The project in which both are. @throws Failure `other-project` (EXDEV), on which mv(1) copies and deletes */
+  /** Requires both nodes to be in one project. @throws Failure `other-project` (EXDEV: mv(1) copies and deletes) */
   const both = (from: NodeId, to: NodeId, what: string, context: Context): NodeId => {
     const [source, target] = [project(from, what, context), project(to, what, context)];
     if (source.id !== target.id) throw new Failure('other-project', { from: source.name, to: target.name });

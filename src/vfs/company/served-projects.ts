@@ -10,14 +10,14 @@ import { countHandles } from '../file-handles.js';
 import type { SharedMount } from '../options.js';
 import type { ProjectFileSystem } from '../project-filesystem.js';
 
-/** A project that is open, as one mount shows it. */
+/** An open project, as one mount shows it. */
 export interface OpenedProject {
   readonly fileSystem: ProjectFileSystem & FileSystem;
-  /** Nobody on this mount needs it any more. */
+  /** Called when this mount no longer uses the project. */
   release(): void;
 }
 
-/** @throws Failure when the project cannot be opened: not permitted, in use by another process, … */
+/** @throws Failure if the project cannot be opened: not permitted, in use by another process, … */
 export type OpenProject = (project: CompanyProject, shared: SharedMount, signal: AbortSignal) => Promise<OpenedProject>;
 
 export interface ServingOptions {
@@ -25,33 +25,33 @@ export interface ServingOptions {
   readonly open: OpenProject;
   /** Milliseconds after its last use for which a project stays open. */
   readonly idle: number;
-  /** Permission bits of a project's folder, unless set otherwise. */
+  /** Default permission bits of a project's folder. */
   readonly mode: number;
   readonly log: Log;
 }
 
 interface Served extends OpenedProject {
-  /** Open files and folders, and operations under way. */
+  /** Count of open files and folders, and of pending operations. */
   users: number;
   /** Milliseconds, monotonic. */
   lastUse: number;
 }
 
-/** Where more projects are open than this, one is closed so many milliseconds after its last use, … */
+/** If more projects than this are open, a project is closed `SHORT_IDLE` milliseconds after its last use, … */
 const MANY_PROJECTS = 6;
 const SHORT_IDLE = 10_000;
-/** … and where more are, as soon as it is not in use: an open one takes about 16 MB. */
+/** … and above this number as soon as it is not in use: an open project takes about 16 MB. */
 const MOST_PROJECTS = 10;
-/** Milliseconds for which the kernel may keep names and attributes: also those of a project that was closed early. */
+/** The longest time in milliseconds for which the kernel may cache names and attributes. */
 const KERNEL_NAMES_MS = 60_000;
 const LONGEST_LOOK = 15_000;
-/** The same refusal is logged again after so many milliseconds. */
+/** Milliseconds after which the same refusal is logged again. */
 const REFUSAL_LOGGED = 10 * 60_000;
 
 /**
- * The projects of a company that are open on one mount: each is opened when it is used, and closed when nobody has used
- * it for a while. What the kernel remembers of a project ends before that, or within a minute where many are used: so a
- * closed project leaves nothing stale.
+ * The open projects of a company on one mount. A project is opened on first use and closed when it has been idle. The
+ * kernel's cached names and attributes expire before a project is closed as idle, or within a minute if it is closed
+ * early because many are open. So a closed project leaves nothing stale.
  */
 export class ServedProjects {
   readonly #options: ServingOptions;
@@ -69,7 +69,7 @@ export class ServedProjects {
     this.#timer = setInterval(() => this.#closeIdle(), Math.min(options.idle / 2, LONGEST_LOOK)).unref();
   }
 
-  /** Seconds for which the kernel may keep what it is told. */
+  /** Seconds for which the kernel may cache names and attributes. */
   get timeout(): number {
     return this.#shared.timeout;
   }
@@ -87,7 +87,7 @@ export class ServedProjects {
     return this.#served.get(id);
   }
 
-  /** Does something in a project, which is opened for it and stays so until it is done. */
+  /** Runs an operation in a project. Opens the project if needed, and keeps it open until the operation is done. */
   use<T>(
     project: CompanyProject,
     signal: () => AbortSignal,
@@ -98,13 +98,13 @@ export class ServedProjects {
     return this.#open(project, signal()).then((opened) => during(opened, work));
   }
 
-  /** What `use` gave is a file or folder that is open from now on … */
+  /** Counts a file or folder as open: the project stays open … */
   opened(id: ProjectId): void {
     const served = this.#served.get(id);
     if (served) served.users++;
   }
 
-  /** … until it is released. */
+  /** … until the file or folder is released. */
   released(id: ProjectId, release: (fileSystem: OpenedProject['fileSystem']) => void): void {
     const served = this.#served.get(id);
     if (!served) return;
@@ -113,7 +113,7 @@ export class ServedProjects {
     release(served.fileSystem);
   }
 
-  /** Resolves when the kernel has been told of every change at the server that is known by now. */
+  /** Resolves when the kernel has been notified of every change known at the time of the call. */
   async told(): Promise<void> {
     await Promise.all([...this.#served.values()].map(({ fileSystem }) => fileSystem.told()));
   }
@@ -132,7 +132,7 @@ export class ServedProjects {
       await this.#opening.run(project.id, (signal) => this.#serve(project, signal), signal);
     } catch (error) {
       if (!isFailure(error)) throw error;
-      // Asked again and again it would cost a refused call each time.
+      // The refusal is stored: otherwise each attempt would cost a refused call.
       if (error.httpStatus === 403 || error.code === 'gone') company.store.refuse(project.id, error, company.now);
       if (!this.#refusals.has(`${project.id} ${error.code}`) && error.level !== 'debug') {
         this.#refusals.set(`${project.id} ${error.code}`, true);
@@ -165,7 +165,7 @@ export class ServedProjects {
     this.#closeIdle();
   }
 
-  /** Those that nobody used for long; where many are open, those that were used longest ago. */
+  /** Closes projects that have been idle too long; if many are open, the least recently used ones first. */
   #closeIdle(): void {
     const now = performance.now();
     const idle = [...this.#served].filter(([, { users }]) => users === 0).sort(([, a], [, b]) => a.lastUse - b.lastUse);
@@ -186,7 +186,7 @@ export class ServedProjects {
     try {
       if (company.store.get(id)) company.store.remember(id, this.#lookOf(served.fileSystem.rootEntry.attributes));
     } catch (error) {
-      // Its folder looks as it did before.
+      // The previously remembered attributes stay in use.
       log.warn({ error }, 'how a project looks could not be noted');
     }
     if (this.#isClosed) served.fileSystem.destroy();

@@ -9,16 +9,16 @@ import type { OlderVersion } from './older-versions.js';
 import type { HiddenPlace, HiddenPlaces, PlaceOf } from './places.js';
 
 const { S_IFDIR, S_IFREG } = constants;
-/** Seconds: of what is in here the kernel is not told when it changes. */
+/** Seconds. Short, because the kernel is not notified of changes in the hidden folder. */
 const TIMEOUT_S = 1;
-/** Seconds: a version never changes. */
+/** Seconds, for what never changes, such as a version. */
 const LASTING_S = 3600;
 
-/** What stat(2) says of the hidden folder and all in it: readable as the mount's owner and umask permit, never writable. */
+/** Attributes of the hidden folder and its content: readable as the mount's owner and umask permit, never writable. */
 export class Entries {
   readonly #places: HiddenPlaces;
   readonly #owner: Ownership;
-  /** Seconds: the fixed folders are as old as the mount. */
+  /** Seconds since the epoch. The times of the fixed folders are that of the mount. */
   readonly #since = Math.floor(Date.now() / 1000);
 
   constructor(places: HiddenPlaces, owner: Ownership) {

@@ -6,8 +6,8 @@ import type { HiddenFolder } from './hidden-folder.js';
 import { isHidden } from './places.js';
 
 /**
- * The operations of a project that change something, without those on the hidden folder and what is in it. Its name is
- * given to nothing else: at the server something may be called so, and is shown under another name.
+ * The writing operations of a project, except that the hidden folder and its content are read-only. No other item can
+ * get its name; an item with this name at the server is shown under another name.
  */
 export function outsideHidden(inner: WritableFileSystem, hidden: HiddenFolder, root: NodeId): WritableFileSystem {
   const require = (node: NodeId, context: Context): void => {

@@ -32,7 +32,7 @@ export interface HiddenFolderOptions {
   readonly readers: Readers;
   readonly webUrl: WebUrl;
   readonly newHandle: () => Handle;
-  /** All that the folder needs of the server; a call for each folder that the crawl has not reached. */
+  /** Lists a folder at the server if the crawl has not reached it yet (one call per folder); undefined if it has. */
   readonly listed: (folder: LocalItem, context: Context) => Promise<void> | undefined;
   readonly log: Log;
 }
@@ -46,13 +46,13 @@ interface OpenHidden {
 export const VERSIONS_FOLDER = 'versions';
 export const BIN_FOLDER = 'recycle';
 const { O_ACCMODE = 3, O_RDONLY } = constants as typeof constants & { O_ACCMODE?: number };
-/** Entries read at once: each may need several looks into the mirror. */
+/** Entries per page: each may need several queries of the mirror. */
 const MOST_AT_ONCE = 32;
 const REFUSAL_LOGGED = 600_000;
 
 /**
- * `.procore`, which is reachable by name and never listed: the older versions of files, and the recycle bin. Nothing of
- * it is asked of the server before somebody looks; nothing in it can be changed.
+ * `.procore`: the older versions of files, and the recycle bin. It is reachable by name and never listed. It is
+ * read-only, and its content is fetched from the server only when it is opened or looked up.
  */
 export class HiddenFolder {
   readonly #options: HiddenFolderOptions;
@@ -95,7 +95,7 @@ export class HiddenFolder {
     }
   }
 
-  /** Fetches what is needed to list it, so that whoever opens it learns of a failure. */
+  /** Fetches what listing the folder needs, so that a failure is reported by opendir(3). */
   async opendir(node: NodeId, context: Context): Promise<Handle> {
     const place = this.#places.place(node);
     if (place.kind === 'versions') {
@@ -122,7 +122,7 @@ export class HiddenFolder {
     const blob = outbox.blob(version, readers.reading(context.pid));
     const handle = newHandle();
     this.#open.set(handle, { blob, size: version.size, pid: context.pid });
-    // The node is that of a place: another document may have come to it since, with the same numbers of versions.
+    // The node identifies a place, not content: another document with the same version numbers may be there now.
     return { ...(await openedBlob(handle, blob, version.size, log)), keepCache: false };
   }
 
@@ -150,7 +150,7 @@ export class HiddenFolder {
     return value === undefined ? undefined : Buffer.from(value);
   }
 
-  /** The answer to whoever would change something in here; one line in the log, once in a while. */
+  /** The failure for an attempt to change something in here; logged at most once per `REFUSAL_LOGGED`. */
   refusal(context: Context): Failure {
     const failure = new Failure('hidden-read-only');
     const now = performance.now();
@@ -229,7 +229,7 @@ export class HiddenFolder {
         const shown = children.filter((child) => !this.#isConcealed(child));
         const end = children.length < limit;
         at = children.at(-1)?.inode ?? at;
-        // An empty page would be the end.
+        // An empty page would mean the end.
         if (shown.length === 0 && !end) continue;
         return { entries: shown.map((child) => named(child.name, child.inode, this.#entries.versionsOf(child))), end };
       }

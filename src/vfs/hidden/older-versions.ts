@@ -5,22 +5,22 @@ import type { LocalItem } from '../../outbox/tree/tree.js';
 import type { RemoteVersion } from '../../procore/items.js';
 import { MOST_VERSIONS } from './places.js';
 
-/** A version of a file that is not the one which the mount shows. */
+/** A version of a file other than the one that the mount shows. */
 export interface OlderVersion {
-  /** Unique within the file: as the server counts. */
+  /** Unique within the file; normally the number at the server. */
   readonly number: number;
   readonly name: string;
   readonly version: RemoteVersion;
 }
 
-/** An ending that viewers go by, and nothing that a terminal could stumble over. */
+/** A file name extension, without spaces and control characters. */
 const EXTENSION = /^.+(\.[^.\s\p{C}]{1,32})$/su;
 
-/** `3.pdf`: the number first, then what the file's own name ends with. */
+/** The number followed by the extension of the file's own name, such as `3.pdf`. */
 export const versionName = (number: number, fileName: string): string =>
   `${number}${EXTENSION.exec(fileName)?.[1] ?? ''}`;
 
-/** The older versions of files: 1 call for a file that has any, until it has a new one. */
+/** The older versions of files: 1 call for each file that has any, repeated only when the file has a new version. */
 export class OlderVersions {
   readonly #view: View;
   readonly #versions: FileVersions;
@@ -38,7 +38,7 @@ export class OlderVersions {
   }
 }
 
-/** What is at the server is not what the mount shows: content that was written here waits. */
+/** Whether the mount shows content that was written here and is not at the server yet. */
 const isCovered = ({ intent }: LocalItem): boolean => intent?.dirty === true;
 
 function olderOf(item: LocalItem, current: Item, versions: readonly RemoteVersion[]): OlderVersion[] {
@@ -46,7 +46,7 @@ function olderOf(item: LocalItem, current: Item, versions: readonly RemoteVersio
   const older: OlderVersion[] = [];
   let number = 0;
   for (const version of inOrder) {
-    // Two of one number would have one name.
+    // Numbers must be unique, as names are made from them.
     number = Math.max(version.number, number + 1);
     const isCurrent = version.id === current.versionId;
     const isShown = isCurrent ? isCovered(item) : version.number <= current.versionNumber;

@@ -1,22 +1,22 @@
 import { asFileNumber, asNodeId, type FileNumber, type Inode, type NodeId } from '../../base/ids.js';
 import { type Nodes, numberOf, SEQUENCE_UNIT } from '../nodes.js';
 
-/** Something in the hidden folder. `inode` is the item that it is about. */
+/** A file or folder in the hidden folder. `inode` is that of the item it belongs to. */
 export type HiddenPlace =
   | { readonly kind: 'top' }
   | { readonly kind: 'bin' }
-  /** A folder: of one, its items; of a file, its versions. */
+  /** A folder: for a folder, with an entry per item; for a file, with its versions. */
   | { readonly kind: 'versions'; readonly inode: Inode }
-  /** By its number in the file. */
+  /** A version, by its number. */
   | { readonly kind: 'version'; readonly inode: Inode; readonly number: number }
-  /** The sequence tells contents apart: an item may come back, change, and be deleted again. */
+  /** The sequence identifies the content: an item may be restored, changed, and deleted again. */
   | { readonly kind: 'recycled'; readonly inode: Inode; readonly sequence: number };
 
 export type PlaceOf<Kind extends HiddenPlace['kind']> = Extract<HiddenPlace, { readonly kind: Kind }>;
 
 /**
- * Nodes are computed here as well, so that what the kernel remembers costs nothing and FORGET needs no answer: above all
- * nodes of items (which end below 2^52), a row of 2^36 for each slot, in which the item stands at its file number.
+ * Nodes of the hidden folder are computed as well, so that nodes cached by the kernel cost no memory and FORGET needs
+ * no work. They are above all nodes of items (which end below 2^52): 2^36 per slot, with the item at its file number.
  */
 export const FIRST_NODE = 2 ** 52;
 const SLOTS = 2 ** 16;
@@ -26,14 +26,17 @@ const VERSIONS = 2;
 const RECYCLED = 16;
 const SEQUENCES = 256;
 const VERSION = RECYCLED + SEQUENCES;
-/** Versions of one file that can be shown. */
+/** The most versions of one file that can be shown. */
 export const MOST_VERSIONS = SLOTS - VERSION - 1;
-/** Moves `st_ino` away from the item's own also where a driver carries only 32 bits: find(1) would see a loop. */
+/**
+ * Makes `st_ino` differ from the item's own, also in a driver that has only 32 bits: otherwise find(1) would report a
+ * loop.
+ */
 const INO_SHIFT = 2 ** 31;
 
 export const isHidden = (node: NodeId): boolean => node >= FIRST_NODE;
 
-/** Between nodes and places, for one mount. */
+/** Converts between nodes and places of one mount. */
 export class HiddenPlaces {
   readonly #nodes: Nodes;
 
@@ -67,7 +70,7 @@ export class HiddenPlaces {
     return { kind: 'version', inode, number: slot - VERSION };
   }
 
-  /** Whether the place is that of the content which the item has now. */
+  /** Whether the place belongs to the current content of the item. */
   isContent(place: PlaceOf<'recycled'>, { sequence }: { readonly sequence: number }): boolean {
     return sequence % SEQUENCES === place.sequence % SEQUENCES;
   }

@@ -17,20 +17,20 @@ export interface RecycledEntries {
   readonly end: boolean;
 }
 
-/** Folders above one another; more cannot be. */
+/** The greatest depth of folders. */
 const MOST_FOLDERS = 1000;
 const SUFFIX = / \((\d{1,16})\)(?:\.[^.]*)?$/;
 
-/** The id that a name may have behind it. */
+/** The id in the suffix of a name, if it has one. */
 export function suffixOf(name: string): RemoteId | undefined {
   const id = SUFFIX.exec(name)?.[1];
   return id === undefined ? undefined : asRemoteId(Number(id));
 }
 
 /**
- * The project's recycle bin as a tree: what was deleted, and below deleted folders what was in them. Names are the
- * server's, encoded; of several that are called the same each has its id behind it, so that no name ever changes over to
- * another item, and a name with an id is always good.
+ * The project's recycle bin as a tree: the deleted items, and below deleted folders their content. Names are the
+ * server's, encoded. Items with the same name all get their id as a suffix, so that a name never passes to another
+ * item. A name with an id is always valid.
  */
 export class RecycleTree {
   readonly #mirror: Mirror;
@@ -39,7 +39,7 @@ export class RecycleTree {
     this.#mirror = mirror;
   }
 
-  /** Entries with a greater inode, of the bin or of a folder in it: about `limit`, at least one unless it is the end. */
+  /** About `limit` entries of the bin or a folder in it, with inodes above `after`; at least one unless at the end. */
   async entries(folder: Item | undefined, after: number, limit: number): Promise<RecycledEntries> {
     const { recycled } = this.#mirror.store;
     if (folder) {
@@ -52,7 +52,7 @@ export class RecycleTree {
       entries.push(...page.items.map((item) => this.#entry(undefined, item)));
       at = page.next;
       if (at !== undefined && entries.length >= limit) return { entries, end: false };
-      // A deleted folder may hold very many.
+      // Yields to the event loop, as a deleted folder may contain very many items.
       if (at !== undefined) await setImmediate();
     }
     return { entries, end: true };
@@ -74,7 +74,7 @@ export class RecycleTree {
   }
 
   nameOf(folder: Item | undefined, item: Item): string {
-    // What does not count as deleted itself has had its own name in the folder all the time.
+    // An item that was not deleted itself, but with its folder, keeps the name that it has there.
     if ((item.flags & HIDDEN) === 0) return item.name;
     const plain = linuxNames.encode(item.remoteName);
     if (fitsLinux(plain) && !this.#hasTwin(folder, item, plain)) return plain;
@@ -83,7 +83,7 @@ export class RecycleTree {
     return name;
   }
 
-  /** Whether the item is in the bin, by itself or with a folder above it. */
+  /** Whether the item is in the bin, by itself or in a deleted folder. */
   holds(item: Item): boolean {
     const { view, store } = this.#mirror;
     for (let at: Item | undefined = item, depth = 0; at && depth < MOST_FOLDERS; at = view.parent(at), depth++) {
@@ -93,7 +93,7 @@ export class RecycleTree {
     return false;
   }
 
-  /** The folder in the bin that holds the item; undefined: the bin itself. */
+  /** The folder in the bin that contains the item; undefined: the bin itself. */
   folderOf(item: Item): Item | undefined {
     const parent = this.#mirror.view.parent(item);
     return parent && this.holds(parent) ? parent : undefined;
@@ -106,7 +106,7 @@ export class RecycleTree {
   #below(folder: Item, after: number, limit: number): Item[] {
     const { view, store } = this.#mirror;
     const kept = view.children(folder.remoteId, after, limit);
-    // What was deleted from a folder before the folder was is in the bin by itself.
+    // Items deleted from a folder before the folder itself was deleted are in the bin by themselves.
     const deleted = this.#isDeleted(folder.remoteId) ? store.recycled.below(folder.remoteId, after, limit) : [];
     return [...kept, ...deleted].sort((a, b) => a.inode - b.inode).slice(0, limit);
   }

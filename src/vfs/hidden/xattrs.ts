@@ -10,7 +10,7 @@ interface Sources {
   readonly webUrl: WebUrl;
 }
 
-/** Of an older version. */
+/** Extended attributes of an older version. */
 export const versionXattrs: ReadonlyMap<string, (item: LocalItem, older: OlderVersion) => string | undefined> = new Map(
   Object.entries({
     'user.procore.id': ({ remoteId }: LocalItem) => String(remoteId),
@@ -19,7 +19,7 @@ export const versionXattrs: ReadonlyMap<string, (item: LocalItem, older: OlderVe
   }),
 );
 
-/** Of what is in the recycle bin; `deleted_from` is the folder where it was, as far as that is known and still there. */
+/** Extended attributes of an item in the recycle bin. `deleted_from` is its former folder, if known and existing. */
 export const recycledXattrs: ReadonlyMap<string, (item: Item, from: Sources) => string | undefined> = new Map(
   Object.entries({
     'user.procore.id': ({ remoteId }: Item) => String(remoteId),
