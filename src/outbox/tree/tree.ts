@@ -129,12 +129,15 @@ export class Tree {
   }
 
   /**
-   * An item with the version that it had when somebody asked for a change: what came since, nobody here has seen.
-   * @throws Failure `version-gone` where its name stood for something else then
+   * An item with the version that it had when a change was requested: nobody here has seen what came since.
+   * @throws Failure `version-gone` where its name stood for something else then, or it has other local content now
    */
   asSeen(now: LocalItem, seen: LocalItem | undefined): LocalItem {
     if (seen?.inode !== now.inode) throw new Failure('version-gone', { path: now.name });
-    if (seen.intent || now.intent || seen.versionId === now.versionId) return now;
+    // The sequence counts contents, also those of this machine, which have no version yet.
+    const isSame = seen.sequence === now.sequence;
+    if (isSame && (seen.intent || now.intent || seen.versionId === now.versionId)) return now;
+    if (now.intent) throw new Failure('version-gone', { path: now.name });
     const { versionId, versionNumber, size } = seen;
     return { ...now, versionId, versionNumber, size };
   }
