@@ -67,3 +67,20 @@ t.test('what takes the place of another document meanwhile is neither removed no
   await t.rejects(writable.unlink(open.parent, 'a.txt', context) as Promise<void>, { code: 'version-gone' });
   t.equal(String(await open.files.read('d/a.txt')), 'another');
 });
+
+t.test('what came over our own version, which is confirmed meanwhile, is not removed unseen', async (t) => {
+  const open = await changedUnseen(t, async ({ project, fileSystem }) => {
+    await new Files(fileSystem).write('d/a.txt', 'ours');
+    const [own] = [...project.outbox.intents.all()].filter(({ name }) => name === 'a.txt');
+    t.ok(own);
+  });
+  const { tree } = open.project.outbox;
+  const node = (await open.files.entry('d/a.txt')).node;
+  const seen = tree.item(asInode(node))!;
+  t.ok(seen.intent);
+  const confirmed = { ...seen, intent: undefined };
+  t.equal(tree.asSeen(confirmed as never, seen).versionId, seen.versionId, 'ours, as it was seen');
+  const theirs = { ...confirmed, sequence: seen.sequence + 1, versionId: seen.versionId + 1 };
+  t.equal(tree.asSeen(theirs as never, seen).versionId, seen.versionId, 'not the one that came since');
+  t.throws(() => tree.asSeen({ ...theirs, intent: seen.intent } as never, seen), { code: 'version-gone' });
+});

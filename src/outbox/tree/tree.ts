@@ -130,11 +130,14 @@ export class Tree {
 
   /**
    * The item with the version that it had when the request arrived, since later versions have not been seen here.
-   * @throws Failure `version-gone` if its name stood for another item then
+   * @throws Failure `version-gone` if its name stood for another item then, or the item has other local content now
    */
   asSeen(now: LocalItem, seen: LocalItem | undefined): LocalItem {
     if (seen?.inode !== now.inode) throw new Failure('version-gone', { path: now.name });
-    if (seen.intent || now.intent || seen.versionId === now.versionId) return now;
+    // The sequence counts contents, also those of this machine, which have no version yet.
+    const isSame = seen.sequence === now.sequence;
+    if (isSame && (seen.intent || now.intent || seen.versionId === now.versionId)) return now;
+    if (now.intent) throw new Failure('version-gone', { path: now.name });
     const { versionId, versionNumber, size } = seen;
     return { ...now, versionId, versionNumber, size };
   }
