@@ -8,7 +8,7 @@ import type { Command } from './command.js';
 import { numberFlag } from './flags.js';
 import { bytes, columns, plural } from './format.js';
 
-/** Entries of each list, for a person and for a script. */
+/** Entries of each list in the text and JSON output. */
 const SHOWN_ENTRIES = 10;
 const LISTED_ENTRIES = 1000;
 

@@ -4,7 +4,7 @@ import type { Command } from './command.js';
 import { numberFlag } from './flags.js';
 import { columns } from './format.js';
 
-/** Lines unless told otherwise. */
+/** Default number of lines. */
 const LINES = 100;
 
 export const audit: Command = {

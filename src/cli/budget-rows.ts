@@ -2,7 +2,7 @@ import type { BudgetStatus, WindowStatus } from '../budget/budget.js';
 import type { CallClass } from '../budget/calls.js';
 import { plural } from './format.js';
 
-/** What `status` says of the API calls, as rows of two columns: what is left until when, who spent it, what waits. */
+/** The API calls in `status`, as rows of two columns: remaining calls and reset time, use, and waiting calls. */
 export function budgetRows(budget: BudgetStatus): [string, string][] {
   const classes = Object.keys(budget.spent) as CallClass[];
   return [
@@ -19,7 +19,7 @@ function windowText({ limit, remaining, reset }: WindowStatus): string {
   return `${remaining} of ${limit} calls left${until}`;
 }
 
-/** A row for each class of which calls wait: how many, and the one that has waited longest. */
+/** A row for each class with waiting calls: their number and the longest wait. */
 function waitingRows(classes: readonly CallClass[], waiting: BudgetStatus['waiting']): [string, string][] {
   const rows = classes.flatMap((callClass) => {
     const those = waiting.filter((one) => one.class === callClass);

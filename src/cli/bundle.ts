@@ -5,10 +5,10 @@ import { build } from 'esbuild';
 import { NATIVE_PACKAGES } from './native-packages.js';
 
 /**
- * A part of the build: the program in few files, in `dist/bundle`. Node takes half a second to find and read the
- * several hundred modules of the daemon, and a tenth of that for the same in a bundle.
+ * Build step: bundles the program into few files in `dist/bundle`. Node takes half a second to find and read the
+ * several hundred modules of the daemon, and a tenth of that for a bundle.
  *
- * The programs lie flat beside each other, so that `new URL('./writer-worker.js', import.meta.url)` means the same file
+ * All programs are in one folder, so that `new URL('./writer-worker.js', import.meta.url)` means the same file
  * from each chunk.
  */
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -28,7 +28,7 @@ await build({
   platform: 'node',
   target: 'node20',
   external: [...NATIVE_PACKAGES],
-  // What the packages in CommonJS call.
+  // The CommonJS packages call `require`.
   banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
   keepNames: true,
   logLevel: 'warning',

@@ -6,7 +6,7 @@ import { isPlatform, platformNames } from '../names/platforms.js';
 import type { Command } from './command.js';
 import { plural } from './format.js';
 
-/** Ends with 1 if anything would be refused, so that a script can stop before the copy. */
+/** Exit status 1 if any name would be refused, so that a script can stop before the copy. */
 export const check: Command = {
   name: 'check',
   arguments: '<folder>',
@@ -32,7 +32,7 @@ export const check: Command = {
 const describe = ({ path, words, suggestion }: NameFinding): string =>
   `${oneLine(path, 1000)}: ${words}${suggestion === undefined ? '' : `; try "${oneLine(suggestion)}"`}`;
 
-/** A slow reader holds the walk back. */
+/** Waits for a slow reader of the output, which also slows down the directory walk. */
 async function write(text: string): Promise<void> {
   if (!process.stdout.write(text)) await once(process.stdout, 'drain');
 }

@@ -4,12 +4,12 @@ import { mountAt } from './find-mount.js';
 
 export interface Chosen {
   readonly records: MountRecord[];
-  /** For the daemon: which of its mounts is meant. */
+  /** Parameter for the daemon that selects one of its mounts; empty: all. */
   readonly of: { readonly mountpoint?: string };
   readonly rest: readonly string[];
 }
 
-/** The mount that the first word names, or all where there is none or it is one of `notMounts`; and the words after it. */
+/** The mount of the first argument, or all mounts if it is absent or in `notMounts`; and the other arguments. */
 export function chosenMounts(context: CommandContext, notMounts: readonly string[] = []): Chosen {
   const [first, ...rest] = context.args;
   if (first === undefined || notMounts.includes(first))
@@ -18,7 +18,7 @@ export function chosenMounts(context: CommandContext, notMounts: readonly string
   return { records: [record], of: { mountpoint: record.mountpoint }, rest };
 }
 
-/** A daemon answers for all of its mounts at once. */
+/** One record per daemon, since a daemon answers for all of its mounts. */
 const onePerDaemon = (records: readonly MountRecord[]): MountRecord[] => [
   ...new Map(records.map((record) => [record.socket, record])).values(),
 ];

@@ -65,7 +65,7 @@ function toOption(name: OptionName): Option {
 
 const camelCase = (name: string): string => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 
-/** Runs one command; the process ends with 0 done, 1 failed (one line on standard error), 2 wrong usage. */
+/** Runs one command. Exit status: 0 success, 1 failure (one line on standard error), 2 wrong usage. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
   try {
     await (await build(argv[0])).parseAsync(argv, { from: 'user' });

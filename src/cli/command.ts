@@ -3,26 +3,26 @@ import { Failure } from '../base/errors.js';
 import { defaultStateFolder, type OptionName, type OptionValues, resolveOptions } from '../base/options.js';
 import { StateFolder } from '../project/state-folder.js';
 
-/** A flag that only one command has. */
+/** A flag of a single command. */
 export interface FlagRow {
   /** As commander writes it: `--name VALUE`, `--name`, `--name <value...>`. */
   readonly flags: string;
   readonly help: string;
-  /** May be given several times. */
+  /** The flag may be repeated. */
   readonly repeat?: true;
 }
 
-/** One command: a row from which parser, help and documentation are made. */
+/** One command: parser, help and documentation are generated from this row. */
 export interface Command {
-  /** `mount`, `connections add` */
+  /** For example `mount` or `connections add`. */
   readonly name: string;
   readonly arguments?: string;
   readonly summary: string;
-  /** Options of the product's table that the command takes; all take --state, --log-level and --json. */
+  /** Options from the product's option table; every command also takes --state, --log-level and --json. */
   readonly options?: readonly OptionName[];
   readonly flags?: readonly FlagRow[];
   readonly hidden?: true;
-  /** Takes its words as they are: no option of it is parsed. */
+  /** Arguments are passed on unchanged: no options are parsed. */
   readonly passThrough?: true;
   run(context: CommandContext): Promise<void>;
 }
@@ -32,7 +32,7 @@ export const COMMON_OPTIONS: readonly OptionName[] = ['state', 'log_level'];
 
 type Given = Readonly<Partial<Record<OptionName, string>>>;
 
-/** What a command gets: its words, its options from all four places, and where its output goes. */
+/** The input of a command: arguments, and options from all four sources; it also writes the output. */
 export class CommandContext {
   readonly args: readonly string[];
   readonly flags: Readonly<Record<string, unknown>>;
@@ -76,7 +76,7 @@ export class CommandContext {
     return this.#resolved(more, { ...more, ...this.#given });
   }
 
-  /** The same, of which `own` overrides the command line. */
+  /** Like `options`, but `own` overrides the command line. */
   optionsWith(own: Given): OptionValues {
     return this.#resolved({}, { ...this.#given, ...own });
   }
@@ -93,7 +93,7 @@ export class CommandContext {
     process.stdout.write(`${text}\n`);
   }
 
-  /** JSON for scripts, `text` for people. */
+  /** Prints `value` as JSON with --json, else `text`. */
   show(value: unknown, text: () => string): void {
     this.print(this.json ? JSON.stringify(value) : text());
   }

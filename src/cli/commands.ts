@@ -1,12 +1,12 @@
 import type { Command } from './command.js';
 
-/** Commands that begin with the same word, in a module that is loaded only when one of them is meant. */
+/** Commands that begin with the same word, in a module that is loaded only when one of them is called. */
 interface Family {
   readonly words: readonly string[];
   load(): Promise<readonly Command[]>;
 }
 
-/** The command line, in the order of its help. Loading all of it takes longer than most commands run. */
+/** All commands, in the order of the help. Loading all modules takes longer than most commands run. */
 const families: readonly Family[] = [
   { words: ['demo'], load: async () => [(await import('./demo/demo.js')).demo] },
   { words: ['simulate'], load: async () => [(await import('./simulate.js')).simulate] },
@@ -53,7 +53,7 @@ const families: readonly Family[] = [
   { words: ['daemon'], load: async () => [(await import('./daemon.js')).daemon] },
 ];
 
-/** The commands that the first word may mean; all of them where it is none, as for help. */
+/** The commands that begin with the first word; all commands if none does, as for help. */
 export async function commandsFor(word: string | undefined): Promise<readonly Command[]> {
   const family = families.find(({ words }) => word !== undefined && words.includes(word));
   if (family) return family.load();

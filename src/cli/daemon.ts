@@ -3,7 +3,7 @@ import type { DaemonRequest } from '../daemon/run.js';
 import type { Command } from './command.js';
 import type { DaemonAnswer } from './start-daemon.js';
 
-/** The process behind `mount`; it gets its request from there and is not for people. */
+/** The daemon process of `mount`, which sends its request to it; not for direct use. */
 export const daemon: Command = {
   name: 'daemon',
   summary: 'the process behind a mount (started by mount)',
@@ -15,7 +15,7 @@ export const daemon: Command = {
     );
     const send = (answer: DaemonAnswer): Promise<void> =>
       new Promise((resolve) => process.send!(answer, () => resolve()));
-    // Whoever wanted the mount has gone before it answered.
+    // The process that requested the mount ended before the mount answered: the daemon ends too.
     const leave = (): boolean => process.kill(process.pid, 'SIGTERM');
     process.once('disconnect', leave);
     try {

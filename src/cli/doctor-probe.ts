@@ -9,7 +9,7 @@ import { parseSource } from '../project/source.js';
 import type { CommandContext } from './command.js';
 import { columns, plural } from './format.js';
 
-/** `doctor --probe CONNECTION[:PROJECT] [--write FOLDER]`: prints the table, and keeps the answers for the client. */
+/** `doctor --probe CONNECTION[:PROJECT] [--write FOLDER]`: prints the results, and stores them for the client. */
 export async function doctorProbe(context: CommandContext, source: string, folder: string | undefined): Promise<void> {
   const named = source.includes(':') ? parseSource(source) : { connection: source, project: '' };
   const state = context.state();

@@ -7,7 +7,7 @@ import { columns } from './format.js';
 interface Finding {
   readonly name: string;
   readonly value: string;
-  /** Something that keeps a mount from working. */
+  /** Set if the finding prevents a mount from working. */
   readonly problem?: true;
 }
 

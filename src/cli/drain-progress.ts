@@ -1,17 +1,17 @@
 import type { DrainProgress } from '../daemon/draining.js';
 import { bytes, plural } from './format.js';
 
-/** Milliseconds between two lines where they cannot overwrite each other. */
+/** Interval between two lines in milliseconds where a line cannot be overwritten. */
 const LINE_EVERY_MS = 10_000;
 
-/** Shows on standard error how far a drain is: on a terminal in one line that is overwritten. */
+/** Shows the progress of a drain on standard error; on a terminal, in one line that is overwritten. */
 export class DrainProgressLine {
   readonly #isTerminal = process.stderr.isTTY === true;
   readonly #latest = new Map<unknown, DrainProgress>();
   #shownAt = performance.now();
   #isShown = false;
 
-  /** What one of several daemons tells. */
+  /** Returns the receiver for the progress reports of one daemon. */
   of(daemon: unknown): (progress: unknown) => void {
     return (progress) => {
       this.#latest.set(daemon, progress as DrainProgress);

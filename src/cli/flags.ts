@@ -1,7 +1,7 @@
 import { Failure } from '../base/errors.js';
 import type { CommandContext } from './command.js';
 
-/** The whole number of a command's own flag; undefined if it is not given. @throws Failure `usage` */
+/** The integer value of a command's own flag; undefined if the flag is absent. @throws Failure `usage` */
 export function numberFlag(context: CommandContext, name: string): number | undefined {
   const text = context.flag(name);
   if (text === undefined) return undefined;

@@ -3,15 +3,15 @@ import { resolve } from 'node:path';
 import { readConfiguration } from '../base/configuration.js';
 import { writePrivateFile } from '../connections/files.js';
 
-/** Where machines keep what they share (Filesystem Hierarchy Standard). */
+/** Usual folders for shared data (Filesystem Hierarchy Standard). */
 const USUAL = ['/srv', '/mnt', '/media'];
 const NONE = /^(none|no|n|-)$/i;
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /**
- * Asks once which folders of this machine users of the HTTP API may make connections below, and writes the answer into the
- * configuration. @param ask asks a person; the second word is what an empty answer means
+ * Asks once below which folders of this machine users of the HTTP API may create connections, and writes the answer to
+ * the configuration. @param ask asks the user; its second argument is the default for an empty answer
  */
 export async function offerRoots(
   configFile: string,

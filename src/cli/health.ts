@@ -8,7 +8,7 @@ import { plural } from './format.js';
 
 const EXIT = { ok: 0, warning: 1, broken: 2 } as const;
 
-/** Findings in the line; `--json` has them all. */
+/** Maximum findings in the text line; `--json` lists all. */
 const SHOWN_FINDINGS = 5;
 
 export const health: Command = {
@@ -18,7 +18,7 @@ export const health: Command = {
   async run(context) {
     const state = context.state();
     const path = jobsDatabasePath(state);
-    // Looking makes no database.
+    // A health check must not create the database.
     const store = existsSync(path) ? new JobStore(path) : undefined;
     try {
       const seen = await inspectHealth(state, context.options(), store);

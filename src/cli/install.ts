@@ -5,7 +5,7 @@ import { errnoOf, Failure } from '../base/errors.js';
 import type { Command } from './command.js';
 import { atFault, atFaultFunction, quote, rootRuns } from './root-only.js';
 
-/** Says that a mount helper is ours, so that `uninstall` removes nothing else. */
+/** Marks a mount helper as written by this program, so that `uninstall` removes no other. */
 const MARK = '# mount helper of procorefs: mount(8) runs it for the type "procorefs"';
 /** The file name by which mount(8) finds the helper of a file system type. */
 const HELPER = 'mount.procorefs';
@@ -14,8 +14,8 @@ const PREFIX_FLAG = { flags: '--prefix <P>', help: 'folder of the helper (defaul
 const helperPath = (prefix: string | undefined): string => join(prefix ?? '/sbin', HELPER);
 
 /**
- * mount(8) runs helpers with a short PATH, so the script names node and the program by their full paths. It runs
- * neither when others than root can change what it runs.
+ * mount(8) runs helpers with a short PATH, so the script names node and the program by their full paths. It
+ * runs neither if users other than root can change what it runs.
  * @throws Failure `install-unsafe`
  */
 function helperScript(): string {
@@ -45,7 +45,7 @@ function existing(path: string): string | undefined {
   }
 }
 
-/** Touches the helper only if it is ours. @throws Failure `install-foreign`, `install-denied` */
+/** Changes the helper only if this program wrote it. @throws Failure `install-foreign`, `install-denied` */
 function changeHelper(path: string, change: () => void): void {
   try {
     const content = existing(path);

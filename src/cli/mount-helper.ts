@@ -5,7 +5,7 @@ import { runMount } from './mount.js';
 /** Letters that mount(8) may pass to a helper, mount(8) "EXTERNAL HELPERS"; -N and -t take a value. */
 const FLAGS = /^-[sfnvr]+$/;
 
-/** What mount(8) runs: `mount.procorefs SOURCE MOUNTPOINT [-sfnv] [-N namespace] [-o options] [-t type.subtype]`. */
+/** Run by mount(8): `mount.procorefs SOURCE MOUNTPOINT [-sfnv] [-N namespace] [-o options] [-t type.subtype]`. */
 export const mountHelper: Command = {
   name: 'mount-helper',
   arguments: '[words...]',

@@ -1,2 +1,2 @@
-/** Packages that are not bundled: native modules, which find their libraries by where they lie. */
+/** Packages that are not bundled: native modules, which locate their libraries relative to their own path. */
 export const NATIVE_PACKAGES: readonly string[] = ['better-sqlite3', 'fuse-native', 'koffi'];

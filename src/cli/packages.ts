@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { Failure } from '../base/errors.js';
 
-/** Debian packages that parts of this project use, and a file that shows that one is there. */
+/** Debian packages that parts of this project use, with files whose presence shows that the package is installed. */
 const PACKAGE_FILES: Readonly<Record<string, readonly string[]>> = {
   fuse3: ['/usr/bin/fusermount3', '/bin/fusermount3'],
   libfuse2: [
@@ -57,7 +57,7 @@ export type PackageName =
   | DesktopPackage
   | TargetPackage;
 
-/** Programs that tests save files with. */
+/** Programs with which tests save files. */
 export type ProgramPackage = 'vim' | 'git' | 'zip' | 'sqlite3' | 'python3' | 'libglib2.0-bin';
 
 /** A desktop without a screen, a file manager and an editor, for tests. */
@@ -72,7 +72,7 @@ export type DesktopPackage =
   | 'chromium'
   | 'libreoffice-writer';
 
-/** What targets and their tests use. */
+/** Packages for targets and their tests. */
 export type TargetPackage =
   | 'samba'
   | 'smbclient'
@@ -86,8 +86,8 @@ export type TargetPackage =
 const isMissing = (name: PackageName): boolean => !PACKAGE_FILES[name]?.some((file) => existsSync(file));
 
 /**
- * Installs the Debian packages that are missing when run as root on a machine with apt-get.
- * @throws Failure `packages-missing` naming them and the command to type, otherwise
+ * Installs missing Debian packages when run as root on a machine with apt-get.
+ * @throws Failure `packages-missing` otherwise, with their names and the command to install them
  */
 export function ensurePackages(names: readonly PackageName[], say: (line: string) => void): void {
   const missing = names.filter(isMissing);
@@ -101,7 +101,7 @@ export function ensurePackages(names: readonly PackageName[], say: (line: string
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     }).status === 0;
   const installing = ['install', '-y', '--no-install-recommends', ...missing];
-  // Lists of packages may be missing or too old on a fresh machine.
+  // The package lists may be missing or outdated on a new machine.
   if (!apt(...installing) && !(apt('update') && apt(...installing)))
     throw new Failure('packages-missing', { packages, why: 'apt-get could not install them' });
 }

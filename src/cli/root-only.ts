@@ -3,26 +3,26 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { NATIVE_PACKAGES } from './native-packages.js';
 
-/** What root runs when it runs a program of ours: all of it has to be root's alone. */
+/** The files and folders that root loads when it runs this program; only root may be able to change them. */
 export interface RootRuns {
   readonly node: string;
   readonly main: string;
-  /** Files, and folders of which nothing may be another's. */
+  /** Files, and folders with all their content, that only root may be able to change. */
   readonly trees: readonly string[];
-  /** What lies above them, and the folders where Node looks for modules on its way up. */
+  /** The folders above them, and the `node_modules` folders that Node searches on its way up. */
   readonly above: readonly string[];
-  /** Those of them that may be open to all like /tmp: what is root's in one of them stays so (sticky bit, inode(7)). */
+  /** Those of `above` that may be world-writable like /tmp: the sticky bit protects root's entries (inode(7)). */
   readonly open: readonly string[];
 }
 
-/** @param node and @param main as they are, without symbolic links */
+/** @param node and @param main as resolved paths, without symbolic links */
 export function rootRuns(node: string, main: string): RootRuns {
   const bundle = dirname(main);
   const root = dirname(dirname(bundle));
   const trees = [node, bundle, ...[join(root, 'package.json')].filter(existsSync), ...nativePackages(main)];
   const lookups = foldersAbove(main).map((folder) => join(folder, 'node_modules'));
   const above = [...trees, ...lookups.filter(existsSync).map((path) => join(path, 'any'))].flatMap(foldersAbove);
-  // Of a package that is missing Node looks further up, where everybody could put one.
+  // Node searches the parent folders for a missing package, where other users could place one.
   const isWhole = NATIVE_PACKAGES.every((name) => existsSync(join(root, 'node_modules', name, 'package.json')));
   const open = isWhole ? foldersAbove(root) : [];
   return {
@@ -34,7 +34,7 @@ export function rootRuns(node: string, main: string): RootRuns {
   };
 }
 
-/** Folders of the packages that the program loads from outside of its bundle, and of what these need. */
+/** Folders of the packages that the program loads from outside its bundle, and of their dependencies. */
 export function nativePackages(main: string): string[] {
   const found = new Set<string>();
   const look = (from: string, names: readonly string[]): void => {
@@ -55,17 +55,17 @@ export function nativePackages(main: string): string[] {
   return [...found].sort();
 }
 
-/** Nearest first, up to the root. */
+/** The folders above the path, nearest first, up to the root. */
 function foldersAbove(path: string): string[] {
   const above = dirname(path);
   return above === path ? [] : [above, ...foldersAbove(above)];
 }
 
 /**
- * The shell function `at_fault`: prints the first path that others than root can change, with its owner and mode. A
- * symbolic link is at fault except among commands, which no program loads: paths are resolved when they are written. A
- * `node_modules` of somebody else's in a folder that is open to all is at fault: Node looks into it. It is one text for
- * `install` and for the helper, which checks again each time that root runs it.
+ * The shell function `at_fault`: prints the first path that users other than root can change, with its owner and mode.
+ * A symbolic link is at fault, since paths are resolved when they are written, except among commands, which no program
+ * loads. A `node_modules` of another user in a world-writable folder is at fault, since Node searches it. `install` and
+ * the helper use the same text; the helper repeats the check each time that root runs it.
  */
 export function atFaultFunction({ trees, above, open }: RootRuns): string {
   const others = '\\! -type l \\( \\! -uid 0 -o -perm /022 \\)';
@@ -91,7 +91,7 @@ export function atFaultFunction({ trees, above, open }: RootRuns): string {
   ].join('\n');
 }
 
-/** The first path of these that others than root can change, as text for people. */
+/** The first path that users other than root can change, as readable text; undefined if there is none. */
 export function atFault(runs: RootRuns): string | undefined {
   const ran = spawnSync('/bin/sh', ['-c', `${atFaultFunction(runs)}\nat_fault`], { encoding: 'utf8' });
   return ran.stdout.trim() || ran.stderr?.trim() || ran.error?.message;

@@ -72,7 +72,7 @@ async function askAtFirst(configFile: string): Promise<void> {
   }
 }
 
-/** @throws Failure `usage` for one without the other */
+/** The certificate and key files. @throws Failure `usage` if only one of the two is given */
 function tlsFiles(context: CommandContext): TlsFiles | undefined {
   const [cert, key] = [context.flag('tlsCert'), context.flag('tlsKey')];
   if (cert === undefined && key === undefined) return undefined;

@@ -5,12 +5,12 @@ import { Failure } from '../base/errors.js';
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
-/** Runs commands as a person would type them, and prints them. */
+/** Runs commands and prints them as a user would type them. */
 export class Shell {
   readonly #environment: NodeJS.ProcessEnv;
   readonly #print: (line: string) => void;
   readonly #failure: 'demo-failed' | 'setup-failed';
-  /** What was shown, as it would be typed. */
+  /** The commands shown so far, as typed. */
   readonly commands: string[] = [];
 
   constructor(
@@ -23,7 +23,7 @@ export class Shell {
     this.#failure = failure;
   }
 
-  /** Runs a program and resolves with its output. @throws Failure `demo-failed` or `setup-failed` with what it said */
+  /** Runs a program; resolves with its output. @throws Failure `demo-failed` or `setup-failed` with its error output */
   async run(program: string, words: readonly string[], input?: string): Promise<string> {
     const child = spawn(program, words, { env: this.#environment, stdio: ['pipe', 'pipe', 'pipe'] });
     let output = '';
@@ -45,7 +45,7 @@ export class Shell {
     return this.run(process.execPath, [MAIN, ...words], input);
   }
 
-  /** Prints the command, runs it, prints the first lines of what it says. */
+  /** Prints the command, runs it, and prints the first lines of its output. */
   async show(
     program: string,
     words: readonly string[],
@@ -64,7 +64,7 @@ export class Shell {
     return output;
   }
 
-  /** A long-running command of procorefs; resolves with its first line of output. */
+  /** Starts a long-running command of procorefs; resolves with its first line of output. */
   async start(words: readonly string[]): Promise<{ readonly child: ChildProcess; readonly line: string }> {
     const child = spawn(process.execPath, [MAIN, ...words], {
       env: this.#environment,
@@ -78,10 +78,10 @@ export class Shell {
   }
 }
 
-/** The last line says what stopped it; what is above are hints. */
+/** The last line of the error output is the reason for the failure; the lines above are hints. */
 const reasonIn = (errors: string): string => (errors.trim().split('\n').at(-1) ?? '').replace(/^procorefs: /, '');
 
-/** Our own program by its name. */
+/** The command line as typed, with this program called by its name. */
 const typed = (program: string, words: readonly string[]): string =>
   (program === process.execPath ? ['procorefs', ...words.slice(1)] : [program, ...words]).map(quoted).join(' ');
 

@@ -7,26 +7,26 @@ import type { DaemonRequest } from '../daemon/run.js';
 import { THREAD_POOL_SIZE } from '../fuse/drivers.js';
 
 /**
- * V8 collects with helper threads by default: for the daemon's small heap, through which much external memory passes,
- * they cost more than they bring (measured: reading a large file through takes half the processor time without them).
- * A young generation of its usual size would keep the daemon 40 MB larger for nothing. What has died in the old one is
- * collected when it has grown by half: by default a small heap grows to four times what lives in it first.
+ * V8 collects garbage with helper threads by default. For the daemon's small heap, through which much external memory
+ * passes, they cost more than they save (measured: reading a large file takes half the processor time without them).
+ * A young generation of the default size would only make the daemon 40 MB larger. The old generation is collected when
+ * it has grown by half: by default, a small heap first grows to four times its live data.
  */
 const GC = ['--single-threaded-gc', '--max-semi-space-size=4', '--heap-growing-percent=50'];
-/** Heaps of malloc: one for each of the many threads would take more than what is in them. */
+/** Number of malloc arenas: one for each of the many threads would take more memory than its content. */
 const ARENAS = 2;
 
-/** What the daemon tells the process that started it. */
+/** Message from the daemon to the process that started it. */
 export type DaemonAnswer = { readonly mounted: true; readonly delegated: boolean } | { readonly failure: FailureJson };
 
 export interface StartOptions {
-  /** Stays until the mount ends. */
+  /** The command stays in the foreground until the mount ends. */
   readonly foreground: boolean;
-  /** Ends the process if the mount does not answer yet. */
+  /** Ends the daemon if the mount does not answer yet. */
   readonly signal?: AbortSignal;
 }
 
-/** Starts the process that stays behind the mount, and returns when the mount answers. */
+/** Starts the daemon of a mount, and returns when the mount answers. */
 export async function startDaemon(request: DaemonRequest, { foreground, signal }: StartOptions): Promise<void> {
   signal?.throwIfAborted();
   const errors = openForAppending(request.log);
@@ -53,7 +53,7 @@ export async function startDaemon(request: DaemonRequest, { foreground, signal }
     child.once('message', (message) => end(() => resolve(message as DaemonAnswer)));
     child.on('error', failed);
     child.once('exit', () => failed());
-    // It may have ended already.
+    // The daemon may have ended already.
     child.send(request, (error) => error && failed(error));
   });
   if ('failure' in answer) throw failureFromJson(answer.failure);

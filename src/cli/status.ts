@@ -10,10 +10,10 @@ import { mountAt } from './find-mount.js';
 import { bytes, columns, plural } from './format.js';
 import { describePins } from './pin.js';
 
-/** Milliseconds between two looks of `--watch`. */
+/** Polling interval of `--watch` in milliseconds. */
 const WATCH_INTERVAL_MS = 500;
 
-/** A mount whose daemon does not answer: it was killed, or is ending. */
+/** A mount whose daemon does not answer: the daemon was killed or is shutting down. */
 interface NoAnswer {
   readonly mountpoint: string;
   readonly source: string;
@@ -47,7 +47,7 @@ async function statusOf(record: MountRecord): Promise<MountStatus | NoAnswer> {
   }
 }
 
-/** What has changed is a line: of words for people, of JSON (an array of statuses) for scripts. */
+/** Prints one line for each change: text, or with `--json` a JSON array of statuses. */
 async function watch(state: StateFolder, mountpoint: string | undefined, context: CommandContext): Promise<void> {
   let before = '';
   for (;;) {
@@ -68,7 +68,7 @@ function progress(answer: MountStatus | NoAnswer): string {
   return `${answer.state}, ${plural(items, 'item')}${total ? ` of ${total.toLocaleString('en-US')}` : ''}`;
 }
 
-/** The project, or the company and which of its projects are open. */
+/** Rows for the project, or for the company and its open projects. */
 function shownRows({ connection, project, company, projects = [] }: MountStatus): string[][] {
   if (project) return [['project', `${connection}: ${project.name} (${project.id})`]];
   const open = projects
@@ -80,7 +80,7 @@ function shownRows({ connection, project, company, projects = [] }: MountStatus)
   ];
 }
 
-/** What waits to go up, and whether somebody must do something about it. */
+/** Rows for the changes that wait for upload, and those that need action by the user. */
 function outboxRows({ pending, held, failed, braked }: MountStatus['outbox']): string[][] {
   const rows = pending + held + failed === 0 ? [] : [['changes', `${pending} waiting, ${held} held, ${failed} failed`]];
   return braked

@@ -5,7 +5,7 @@ import { abortable } from '../base/abort.js';
 import { Failure } from '../base/errors.js';
 import { Secret } from '../base/secret.js';
 
-/** Standard input line by line; opened when first asked, and closed by whoever made it. */
+/** Reads standard input line by line; opened at the first read. The creator must close it. */
 export class StandardInput {
   #reader: Interface | undefined;
   #lines: AsyncIterator<string> | undefined;
@@ -32,7 +32,7 @@ const ERASE = /[\x7f\b]/;
 const KILL = '\x15';
 
 /**
- * Asks at the terminal, without showing what is typed, also when standard input and output are elsewhere.
+ * Asks at the terminal without echo, even if standard input and output are redirected.
  * @throws Failure `usage` without a terminal, `interrupted` by Ctrl-C
  */
 export async function askHidden(question: string, signal?: AbortSignal): Promise<Secret> {

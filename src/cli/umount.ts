@@ -10,9 +10,9 @@ import { mountAt } from './find-mount.js';
 import { numberFlag } from './flags.js';
 import { describe } from './uploads.js';
 
-/** Seconds. */
+/** Default time limit for pending uploads in seconds. */
 const DRAIN_TIMEOUT_S = 60;
-/** Milliseconds that unmounting itself may take. */
+/** Time limit for the unmount itself in milliseconds. */
 const UNMOUNT_LIMIT_MS = 30_000;
 
 export const umount: Command = {
@@ -40,7 +40,7 @@ export const umount: Command = {
           `procorefs: ${new Failure('uploads-left', { count: left.length }).line}\n${describe(left)}\n`,
         );
     } catch (error) {
-      // No record (another state folder) or no daemon (it was killed): the kernel can still unmount.
+      // Without a record (another state folder) or a daemon (it was killed), the kernel can still unmount.
       if (!isFailure(error, 'not-mounted') && !isAbsent(error)) throw error;
       const absolute = resolve(mountpoint);
       if (!(await clearDeadMounts(state, absolute))) await unmount(absolute, { force });

@@ -9,7 +9,7 @@ import { numberFlag } from './flags.js';
 import { bytes, columns, plural } from './format.js';
 
 const ACTIONS = ['retry', 'discard', 'release'];
-/** Seconds. */
+/** Default time limit of `drain` in seconds. */
 const DRAIN_TIMEOUT_S = 600;
 
 export const uploads: Command = {

@@ -24,14 +24,14 @@ async function withUsers<T>(
   }
 }
 
-/** Whoever runs this, by the machine's own word. */
+/** Name of the user that runs this command, from the operating system. */
 function whoHere(): string {
   const uid = process.getuid?.() ?? -1;
   let name = 'unnamed';
   try {
     name = userInfo().username;
   } catch {
-    // A user without a line in /etc/passwd.
+    // The user has no entry in /etc/passwd.
   }
   return `user ${name}(${uid}) on this machine`;
 }

@@ -13,20 +13,23 @@ export type Statement<Parameters extends unknown[] = unknown[], Row = unknown> =
 export interface DatabaseOptions {
   /** SQL scripts, oldest first. The n-th brings a database from `user_version` n−1 to n; none is ever changed. */
   readonly migrations: readonly string[];
-  /** FULL: a commit survives a power cut. NORMAL: it survives a crash; a power cut may undo the last ones (never damage). */
+  /**
+   * FULL: a commit survives a power cut. NORMAL: a commit survives a crash; a power cut may undo the last commits, but
+   * never damages the database.
+   */
   readonly synchronous: 'NORMAL' | 'FULL';
-  /** What a person should do if the file is damaged. */
+  /** Hint for the user if the file is damaged. */
   readonly damagedHint: string;
-  /** Page cache of this handle in KiB; 8 MiB unless told. */
+  /** Page cache of this handle in KiB; default: 8 MiB. */
   readonly cacheKiB?: number;
-  /** No other process opens it meanwhile: spares the locks of each transaction (SQLite, PRAGMA locking_mode). */
+  /** No other process opens the database: saves the locks of each transaction (SQLite, PRAGMA locking_mode). */
   readonly exclusive?: boolean;
   /** Opens without writing: no migration, no new file. */
   readonly readOnly?: boolean;
 }
 
 /**
- * Opens (or creates, 0600) a SQLite database in WAL mode and brings it up to date.
+ * Opens (or creates, 0600) a SQLite database in WAL mode and applies missing migrations.
  * @throws Failure `database-damaged`, `database-newer`, `state-unwritable`, `disk-full`
  */
 export function openDatabase(path: string, options: DatabaseOptions): Database {
@@ -56,7 +59,7 @@ function migrate(db: Database, path: string, options: DatabaseOptions): void {
   if (current() > target) throw new Failure('database-newer', { path });
   if (current() === target || options.readOnly) return;
   const step = db.transaction(() => {
-    // Read again inside the write lock: another process may have migrated meanwhile.
+    // The version is read again inside the write lock: another process may have migrated since.
     for (let version = current(); version < target; version++) {
       db.exec(options.migrations[version]!);
       db.pragma(`user_version = ${version + 1}`);
@@ -68,7 +71,7 @@ function migrate(db: Database, path: string, options: DatabaseOptions): void {
 function openingFailure(error: unknown, path: string, hint: string): unknown {
   const code = errnoOf(error) ?? '';
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return new Failure('database-damaged', { path, hint }, error);
-  // SHMSIZE: the file that processes share could not be made as large as it must be.
+  // SHMSIZE: the shared-memory file (-shm) could not be extended.
   if (/^SQLITE_(FULL|IOERR_SHMSIZE)$/.test(code) || code === 'ENOSPC')
     return new Failure('disk-full', { path: basename(path), disk: dirname(path) }, error);
   if (

@@ -1,17 +1,17 @@
-/** With what this tab is signed in; it knows that alone, until it is closed. */
+/** Key in sessionStorage of the access token: only this tab has it, until the tab is closed. */
 const ACCESS = 'procorefs-token';
 const RENEWAL = 'procorefs-renewal';
 
-/** What `/connect/token` answered. */
+/** The reply of `/connect/token`. */
 export interface Granted {
   readonly access_token: string;
-  /** Good once, for the next access token. */
+  /** Valid once, for the next access token. */
   readonly refresh_token?: string;
 }
 
 export const isSignedIn = (): boolean => sessionStorage.getItem(ACCESS) !== null;
 
-/** The header by which the service knows who asks. */
+/** The `Authorization` header with the access token. */
 export function bearer(): Record<string, string> {
   const own = sessionStorage.getItem(ACCESS);
   return own === null ? {} : { authorization: `Bearer ${own}` };
@@ -31,8 +31,8 @@ export function forget(): void {
 let renewing: Promise<boolean> | undefined;
 
 /**
- * An access token lasts an hour, and people work for longer: another one for the refresh token, once for all requests
- * that need it. Answers whether there is one. Rejects as `grant` does.
+ * Exchanges the refresh token for a new access token, since an access token is valid for one hour; concurrent callers
+ * share one request. Resolves with whether there is a new token. Rejects as `grant` does.
  */
 export function renew(
   grant: (words: Readonly<Record<string, string>>) => Promise<Granted | undefined>,

@@ -6,7 +6,7 @@ import { signInAt } from './procore-sign-in.js';
 import { attempt } from './screen.js';
 import { texts } from './texts.js';
 
-/** Forms as the service described them: asking for Procore's begins a sign-in, so once is enough. */
+/** Cache of the forms from the service: each request for Procore's form starts a sign-in, so it is sent once. */
 const forms = new Map<string, Row>();
 
 async function formOf(platform: string): Promise<Row> {
@@ -15,7 +15,7 @@ async function formOf(platform: string): Promise<Row> {
   return known;
 }
 
-/** The modal by which a connection is added; `added` when it has passed its test and the person is done. */
+/** The modal to add a connection; calls `added` when it has passed its test and the user closes the modal. */
 export function addConnection(platforms: readonly Row[], added: () => void): void {
   const ending = new AbortController();
   let isAdded = false;

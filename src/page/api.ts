@@ -1,7 +1,7 @@
 import { bearer, forget, type Granted, isSignedIn, keep, renew } from './access.js';
 import { texts } from './texts.js';
 
-/** Why a call failed, in the service's own words. */
+/** A failed call, with the error message of the service. */
 export class CallFailed extends Error {
   readonly status: number;
   readonly remedy: string;
@@ -26,7 +26,7 @@ export type Row = any;
 
 let signedOut: () => void = () => undefined;
 
-/** Called when the service no longer knows who asks. */
+/** Sets the function to call when the service no longer accepts the sign-in. */
 export function whenSignedOut(act: () => void): void {
   signedOut = act;
 }
@@ -63,7 +63,7 @@ async function send(method: string, path: string, body?: unknown, signal?: Abort
 
 const json = async (response: Response): Promise<Row> => (await response.json()) as Row;
 
-/** The object of a reply that holds one. */
+/** Sends a request; returns the object in the reply. */
 export async function call(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Row> {
   const reply = await json(await send(method, path, body, signal));
   return typeof reply.type === 'string' && reply.type in reply ? reply[reply.type] : reply;
@@ -71,7 +71,7 @@ export async function call(method: string, path: string, body?: unknown, signal?
 
 export const read = (path: string, signal?: AbortSignal): Promise<Row> => call('GET', path, undefined, signal);
 
-/** A page of a list. */
+/** Requests one page of a list. */
 export async function list(
   path: string,
   words: Readonly<Record<string, string | number | undefined>> = {},
@@ -81,7 +81,7 @@ export async function list(
   return { rows: reply[reply.type] as Row[], meta: reply.meta as Meta };
 }
 
-/** A path with its query; empty words are left out. */
+/** A path with its query string; empty parameters are omitted. */
 export function address(path: string, words: Readonly<Record<string, string | number | undefined>>): string {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(words))
@@ -89,7 +89,7 @@ export function address(path: string, words: Readonly<Record<string, string | nu
   return query.size === 0 ? path : `${path}?${query}`;
 }
 
-/** Saves what the service sends as a file. */
+/** Saves the body of a reply as a file. */
 export async function download(path: string, name: string): Promise<void> {
   const url = URL.createObjectURL(await (await send('GET', path)).blob());
   const link = document.createElement('a');
@@ -130,7 +130,7 @@ export async function signOut(): Promise<void> {
   }
 }
 
-/** What went wrong, and what to do about it. */
+/** The error message and the hint what to do about it. */
 export const reasonOf = (error: unknown): string =>
   error instanceof CallFailed && error.remedy && !error.message.includes(error.remedy)
     ? `${error.message} (${error.remedy})`

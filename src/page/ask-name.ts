@@ -3,7 +3,7 @@ import { button, failure, field, h, put } from './dom.js';
 import { attempt } from './screen.js';
 import { texts } from './texts.js';
 
-/** A modal that asks for a name; what fails is told in it. */
+/** A modal that asks for a name and shows errors of `act`. */
 export function askName(title: string, label: string, act: (name: string) => Promise<void>): void {
   const modal = new Modal(title);
   const told = h('div', {});

@@ -5,7 +5,7 @@ import { follow } from './live.js';
 import { type Screen, titleOf } from './screen.js';
 import { texts } from './texts.js';
 
-/** What is left of the API calls, who spent them, and what waits; it changes by itself. */
+/** Shows the remaining API calls, their use and the waiting calls; updates itself. */
 export function budgetScreen({ main, signal }: Screen): void {
   const body = h('div', {}, h('p', { role: 'status' }, texts.loading));
   put(main, titleOf(texts.budget), body);

@@ -6,7 +6,7 @@ import { signInAt } from './procore-sign-in.js';
 import { attempt } from './screen.js';
 import { texts } from './texts.js';
 
-/** The modal by which name, place, account or secret of a connection are changed. */
+/** The modal to change name, location, account or secret of a connection. */
 export function changeConnection(connection: Row, changed: () => void): void {
   const path = `/v1/connections/${connection.id}`;
   const modal = new Modal(texts.edit, undefined, connection.name);
@@ -19,10 +19,10 @@ export function changeConnection(connection: Row, changed: () => void): void {
   async function fields(): Promise<readonly Row[]> {
     if (connection.platform.id !== 'procore') {
       const { attributes } = await read(`${path}/edit`);
-      // A secret besides the password belongs to a sign-in: it comes with a connection of its own.
+      // A secret other than the password comes from a sign-in: it can only be set with a new connection.
       return Object.values<Row>(attributes).filter(({ id, type }) => type !== 'password' || id === 'password');
     }
-    // The service's own form begins a sign-in.
+    // The form of the service starts a sign-in, so the fields are defined here.
     const { name, secret } = texts.procoreFields;
     const text = { hint: '', more_info: null, value: null, options: null };
     return [
@@ -82,7 +82,7 @@ export function changeConnection(connection: Row, changed: () => void): void {
   void attempt(told, draw);
 }
 
-/** A person signs in again to a connection that there is. */
+/** Repeats the sign-in of an existing connection. */
 export async function signInAgain(connection: Row, changed: () => void): Promise<void> {
   const ending = new AbortController();
   const end = (): void => {

@@ -5,7 +5,7 @@ import { JobForm } from './job-form.js';
 import { attempt } from './screen.js';
 import { texts } from './texts.js';
 
-/** The modal by which a job is changed, its two sides as well. */
+/** The modal to change a job, including its source and destination. */
 export async function changeJob(job: Row, changed: (job: Row) => void): Promise<void> {
   const modal = new Modal(texts.edit, undefined, job.name);
   const told = h('div', { 'aria-live': 'polite' });

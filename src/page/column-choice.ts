@@ -4,19 +4,19 @@ import { texts } from './texts.js';
 
 export interface Column {
   readonly head: string;
-  /** The service's word for sorting by it. */
+  /** Sort key of the column in the service. */
   readonly sort?: string;
-  /** Only shown to those who choose it. */
+  /** Hidden unless the user chooses it. */
   readonly isExtra?: boolean;
   cell(row: Row): Child;
 }
 
-/** Which columns of a list are shown; the choice stays in this browser. The first column always is. */
+/** The choice of visible columns of a list, stored in this browser. The first column is always visible. */
 export class ColumnChoice {
   readonly element: HTMLElement;
   readonly #columns: readonly Column[];
   readonly #key: string;
-  /** Heads whose columns are not as they are unless somebody chooses. */
+  /** Headers of the columns whose visibility the user has changed from the default. */
   readonly #turned: Set<string>;
 
   constructor(name: string, columns: readonly Column[], changed: () => void) {
@@ -55,7 +55,7 @@ export class ColumnChoice {
   }
 }
 
-/** A browser may keep nothing for a page; then the choice lasts until the page is closed. */
+/** Without access to localStorage, the choice lasts until the page is closed. */
 function remembered(key: string): string[] {
   try {
     const kept: unknown = JSON.parse(localStorage.getItem(key) ?? '[]');
@@ -69,6 +69,6 @@ function remember(key: string, heads: readonly string[]): void {
   try {
     localStorage.setItem(key, JSON.stringify(heads));
   } catch {
-    // As `remembered`.
+    // Without localStorage, the choice lasts until the page is closed.
   }
 }

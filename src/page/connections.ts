@@ -8,7 +8,7 @@ import { attempt, type Screen, titleOf } from './screen.js';
 import { forManagers, mayManage } from './session.js';
 import { texts } from './texts.js';
 
-/** The list of connections, and the way to a new one. */
+/** The list of connections, with the button to add one. */
 export async function connectionsScreen({ main, signal }: Screen): Promise<void> {
   const platforms = (await list('/v1/connections/platforms', { limit: 200 }, signal)).rows;
   const told = h('div', {});

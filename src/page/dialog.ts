@@ -1,12 +1,12 @@
 import { type Child, freshId, h, put, remote } from './dom.js';
 
-/** A modal: the keyboard stays in it, Escape closes it, and whoever opened it has the focus back. */
+/** A modal: keeps the keyboard focus, closes on Escape, and then returns the focus to the element that opened it. */
 export class Modal {
   readonly element: HTMLDialogElement;
   readonly #title: HTMLElement;
   readonly #body = h('div', {});
 
-  /** @param name what it is about, as somebody else called it; follows the title */
+  /** @param name untrusted name of the subject; shown after the title */
   constructor(title: string, closed: () => void = () => undefined, name?: string) {
     const id = freshId('title');
     this.#title = h('h1', { id, tabindex: '-1' }, title, ...(name === undefined ? [] : [': ', remote(name)]));
@@ -26,7 +26,7 @@ export class Modal {
     this.#title.textContent = text;
   }
 
-  /** Replaces what it shows and begins again at its title. */
+  /** Replaces the content and moves the focus to the title. */
   show(...children: readonly Child[]): void {
     put(this.#body, ...children);
     this.#title.focus();

@@ -6,8 +6,8 @@ let lastId = 0;
 export const freshId = (word: string): string => `${word}-${++lastId}`;
 
 /**
- * An element. Children are nodes or text, never markup: what comes from a server cannot become an element.
- * `on…` listens; a boolean sets or leaves out an attribute.
+ * Creates an element. Children are nodes or text, never markup, so that text from a server cannot become an element.
+ * An `on…` attribute adds an event listener; a boolean sets or omits an attribute.
  */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
@@ -25,7 +25,7 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Replaces what an element holds. */
+/** Replaces the children of an element. */
 export function put(element: Element, ...children: readonly Child[]): void {
   element.replaceChildren(...children.filter(isShown).map((child) => (child instanceof Node ? child : String(child))));
 }
@@ -35,26 +35,26 @@ const isShown = (child: Child): child is Node | string | number =>
 
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
-/** Text with what nobody would see, or what would turn its direction, as the service's messages have it: `\u{202e}`. */
+/** Text whose invisible and direction-changing characters are escaped as in messages of the service: `\u{202e}`. */
 export const visible = (text: string): string =>
   text.replace(UNSEEN, (character) => {
     const code = character.charCodeAt(0);
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
   });
 
-/** A name that somebody else chose: nothing in it is hidden, and it cannot turn the direction of the text around it. */
+/** A name from outside: invisible characters are escaped, and it cannot change the direction of the text around it. */
 export const remote = (text: string | null | undefined): HTMLElement => h('bdi', {}, visible(text ?? ''));
 
-/** What a control does, and to which item: for those who do not see the row that it stands in. */
+/** Accessible label of a control: the action and the item, since a screen reader user may not see its row. */
 export const about = (act: string, name: string): string => `${act}: ${visible(name)}`;
 
 export const button = (text: string, act: () => void, attributes: Attributes = {}): HTMLButtonElement =>
   h('button', { type: 'button', onclick: () => act(), ...attributes }, text);
 
-/** A message that is read out when it appears. */
+/** An error message; screen readers announce it when it appears. */
 export const failure = (text: string): HTMLElement => h('p', { class: 'note bad', role: 'alert' }, text);
 
-/** A control with its label and, where there is one, its help text. */
+/** A control with its label and optional help text. */
 export function field(
   label: string,
   control: HTMLInputElement | HTMLSelectElement,
@@ -83,7 +83,7 @@ export function choice(
   return select;
 }
 
-/** Pairs of a word and what it means here; what is undefined is left out. */
+/** A list of terms with their values; undefined values are omitted. */
 export const facts = (rows: readonly (readonly [string, Child])[]): HTMLElement =>
   h(
     'dl',
@@ -91,7 +91,7 @@ export const facts = (rows: readonly (readonly [string, Child])[]): HTMLElement 
     ...rows.filter(([, value]) => isShown(value)).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]),
   );
 
-/** The head of a column; with `order`, by which it can be sorted. */
+/** The header of a column; with `order`, the column can be sorted. */
 export interface Head {
   readonly text: string;
   readonly key?: string;
@@ -110,7 +110,7 @@ function headCell(head: string | Head): HTMLElement {
   return h('th', { scope: 'col', 'aria-sort': order }, own);
 }
 
-/** A table that can be scrolled sideways by the keyboard as well. */
+/** A table that can also be scrolled horizontally with the keyboard. */
 export const grid = (
   caption: string,
   heads: readonly (string | Head)[],
@@ -130,10 +130,10 @@ export const grid = (
 
 const spoken = h('div', { class: 'hidden', role: 'status', 'aria-live': 'polite' });
 
-/** Where `say` speaks; stays on the page. */
+/** The live region to which `say` writes; it stays on the page. */
 export const speaker = (): HTMLElement => spoken;
 
-/** Read out by a screen reader; nobody sees it. */
+/** Makes screen readers announce the text; it is not visible. */
 export function say(text: string): void {
   spoken.textContent = text;
 }

@@ -3,10 +3,10 @@ import { type Child, facts, grid, h, put, remote } from './dom.js';
 import { bytesOf, wordOf } from './format.js';
 import { texts } from './texts.js';
 
-/** Rows of each list under an estimate; the rest is named by its number. */
+/** Maximum rows of each list under an estimate; for the rest, only the number is shown. */
 const MOST = 20;
 
-/** What an estimate says, as pairs. */
+/** An estimate as a list of terms and values. */
 export const estimateFacts = (estimate: Row): HTMLElement =>
   facts(
     Object.entries(estimate)
@@ -14,7 +14,7 @@ export const estimateFacts = (estimate: Row): HTMLElement =>
       .map(([key, value]) => [wordOf(key), key === 'bytes' ? bytesOf(value as number) : String(value)] as const),
   );
 
-/** What a person should know of a simulation's items before the first run: what it would flag, and what it would rename. */
+/** Shows the items that a simulation would flag or rename, before the first run. */
 export async function showFindings(place: HTMLElement, run: Row, signal: AbortSignal): Promise<void> {
   const of = (words: Readonly<Record<string, string | number>>) =>
     list('/v1/transfers/items', { job: run.job_id, execution: run.id, limit: MOST, ...words }, signal);

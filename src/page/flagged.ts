@@ -4,7 +4,7 @@ import { followed } from './pages.js';
 import { type Screen, titleOf } from './screen.js';
 import { texts } from './texts.js';
 
-/** Flagged items of every job. */
+/** The flagged items of all jobs. */
 export async function flaggedScreen({ main, signal }: Screen): Promise<void> {
   const told = h('div', {});
   const paged = flaggedList(undefined, told, signal);

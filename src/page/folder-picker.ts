@@ -3,14 +3,14 @@ import { button, field, h, put, remote, say, visible } from './dom.js';
 import { attempt } from './screen.js';
 import { texts } from './texts.js';
 
-/** A path of a connection: typed, or found by going from folder to folder. */
+/** An input for a path of a connection: typed, or chosen in a folder browser. */
 export class FolderPicker {
   readonly element: HTMLElement;
   readonly #input: HTMLInputElement;
   readonly #list = h('div', {});
   readonly #connection: () => string;
 
-  /** @param connection id of the connection that is chosen now, or nothing */
+  /** @param connection returns the id of the selected connection, or an empty string */
   constructor(label: string, path: string, connection: () => string) {
     this.#connection = connection;
     this.#input = h('input', { autocomplete: 'off', value: path });

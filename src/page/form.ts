@@ -3,12 +3,12 @@ import { choice, field, h } from './dom.js';
 
 type Control = HTMLInputElement | HTMLSelectElement;
 
-/** A form drawn from what the service describes: one for every platform. */
+/** A form built from the field descriptions of the service, for any platform. */
 export class DescribedForm {
   readonly element = h('div', {});
   readonly #fields: { readonly row: Row; readonly control: Control; readonly box: HTMLElement }[] = [];
 
-  /** @param isFilled its values are those that there are, not proposals: also the name is shown */
+  /** @param isFilled the values are existing ones, not defaults: the name is shown too */
   constructor(attributes: readonly Row[], changed: () => void, isFilled = false) {
     for (const row of attributes) {
       const control: Control =
@@ -36,18 +36,18 @@ export class DescribedForm {
     this.#showFitting();
   }
 
-  /** What is shown, also what is empty. */
+  /** Values of all visible fields, including empty ones. */
   get all(): Record<string, string> {
     const shown = this.#fields.filter(({ box }) => !box.hidden);
     return Object.fromEntries(shown.map(({ control }) => [control.name, control.value]));
   }
 
-  /** What was filled in; what is not shown, or empty, is left out. */
+  /** Values of the visible fields that are not empty. */
   get values(): Record<string, string> {
     return Object.fromEntries(Object.entries(this.all).filter(([, value]) => value !== ''));
   }
 
-  /** The caption of the first field that is needed and empty; it gets the focus. */
+  /** The caption of the first required field that is empty; moves the focus to that field. */
   missing(): string | undefined {
     const found = this.#fields.find(({ box, control }) => !box.hidden && control.required && control.value === '');
     found?.control.focus();

@@ -1,12 +1,12 @@
 import { captions, texts } from './texts.js';
 
-/** A key of a reply as people read it. */
+/** The caption of a key in a reply. */
 export const wordOf = (key: string): string => {
   const text = captions[key] ?? key.replaceAll('_', ' ');
   return text.charAt(0).toUpperCase() + text.slice(1);
 };
 
-/** The caption of a word among pairs; the word itself where there is none. */
+/** The caption of a word in a list of pairs; the word itself if the list has none. */
 export const captionOf = (pairs: readonly (readonly [string, string])[], word: string): string =>
   pairs.find(([own]) => own === word)?.[1] ?? word;
 
@@ -20,7 +20,7 @@ export function bytesOf(bytes: number | null | undefined): string {
   return `${at === 0 ? value : value.toFixed(1)} ${UNITS[at]}`;
 }
 
-/** Unix seconds in the reader's own time. */
+/** Unix seconds as text in the user's local time. */
 export const timeOf = (seconds: number | null | undefined): string =>
   seconds === null || seconds === undefined ? texts.none : new Date(seconds * 1000).toLocaleString();
 

@@ -7,7 +7,7 @@ import { attempt } from './screen.js';
 import { mayManage } from './session.js';
 import { texts } from './texts.js';
 
-/** What became of an item; or that it is being worked on. */
+/** The caption of the result of an item, or that it is in progress. */
 export const stateOf = (row: Row): string => (row.processing ? texts.underWay : captionOf(texts.itemWords, row.status));
 
 const columns: readonly Column[] = [
@@ -22,7 +22,7 @@ const columns: readonly Column[] = [
   { head: texts.kindOfItem, isExtra: true, cell: (row) => captionOf(texts.itemTypes, row.type) },
 ];
 
-/** What a run did with each item. */
+/** The list of items of a run with their results. */
 export const itemList = (job: string, signal: AbortSignal): Paged =>
   new Paged({
     caption: texts.items,
@@ -43,10 +43,10 @@ const ofJob: Column = {
   cell: ({ job }) => h('a', { href: `#/jobs/${encodeURIComponent(job.id)}/flagged` }, remote(job.name)),
 };
 
-/** What a list of flagged items of several jobs shows. */
+/** Columns of a list of flagged items of several jobs. */
 export const flaggedColumns: readonly Column[] = [ofJob, ...columns];
 
-/** What a person must look at, of one job or of all, with what can be done about it. */
+/** The flagged items of one job or of all jobs, with buttons for the possible actions. */
 export function flaggedList(
   job: string | undefined,
   told: HTMLElement,

@@ -6,7 +6,7 @@ import { attempt } from './screen.js';
 import { forManagers } from './session.js';
 import { texts } from './texts.js';
 
-/** What the last run of a job flagged, and what can be done about all of it. */
+/** Shows the flagged items of the last run of a job, with buttons that apply to all of them. */
 export function showFlagged(job: Row, body: HTMLElement, told: HTMLElement, signal: AbortSignal): Promise<Refresh> {
   const all = (verb: 'retry' | 'ignore') => (): void =>
     void attempt(told, async () => {

@@ -4,7 +4,7 @@ import { FolderPicker } from './folder-picker.js';
 import { ScheduleForm } from './schedule-form.js';
 import { texts } from './texts.js';
 
-/** What is done with names that the destination does not take, as keys of a transfer. */
+/** The choices for names that the destination does not accept, each as keys of a transfer. */
 const NAMES: Readonly<Record<string, Row>> = {
   replace: { segment_transform: true, encode_invalid_characters: false },
   encode: { segment_transform: true, encode_invalid_characters: true },
@@ -12,12 +12,12 @@ const NAMES: Readonly<Record<string, Row>> = {
 };
 
 const namesOf = ({ segment_transform: replaces, encode_invalid_characters: encodes, destination }: Row): string => {
-  // Left out, it is as the service has it: nothing is replaced in Procore unless somebody asks.
+  // If absent, the default of the service applies: it replaces names, except for a destination in Procore.
   const isOn = replaces ?? destination.connection.platform !== 'procore';
   return encodes ? 'encode' : isOn ? 'replace' : 'flag';
 };
 
-/** The fields of a job, of a new one or of one that there is. */
+/** The form for a new job or an existing one. */
 export class JobForm {
   readonly #job: Row | undefined;
   readonly #source: Side;
@@ -67,12 +67,12 @@ export class JobForm {
     return this.#source.isChosen && this.#destination.isChosen;
   }
 
-  /** When it runs, as the service takes it; undefined: only when started. @throws CallFailed for what is missing */
+  /** The schedule for the request; undefined: manual start only. @throws CallFailed for a missing field */
   get schedule(): Row | undefined {
     return this.#schedule.isManual ? undefined : this.#schedule.value;
   }
 
-  /** As the service takes it. @throws CallFailed for what is missing */
+  /** The job for the request body. @throws CallFailed for a missing field */
   get body(): Row {
     const name = this.#name.value.trim();
     if (name === '') {
@@ -102,12 +102,12 @@ export class JobForm {
   }
 }
 
-/** One end of a job. */
+/** Source or destination of a job. */
 class Side {
   readonly element: HTMLElement;
   readonly #connection: HTMLSelectElement;
   readonly #folder: FolderPicker;
-  /** The connection that was chosen before: a job may know it by its name. */
+  /** The connection as loaded, and as the job names it: a job may refer to a connection by name instead of id. */
   readonly #before: { readonly chosen: string; readonly known: string } | undefined;
 
   constructor(label: string, connections: readonly Row[], given: Row | undefined) {

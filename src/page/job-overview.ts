@@ -6,7 +6,7 @@ import { sideOf, statusOf } from './jobs.js';
 import { scheduleText } from './schedule-form.js';
 import { texts } from './texts.js';
 
-/** What a job is, and what its run is at. Shown again and again, so only what differs is drawn. */
+/** The settings of a job and the progress of its run. Updated often, so it redraws only what differs. */
 export class JobOverview {
   readonly #place: HTMLElement;
   #shown = '';

@@ -5,7 +5,7 @@ import { sideOf } from './jobs.js';
 import { attempt } from './screen.js';
 import { texts } from './texts.js';
 
-/** The report of a run: what was written down when it ended, and the files to take along. */
+/** The report of a run as stored at its end, with the files to download. */
 export async function showReport(
   job: Row,
   wanted: string | undefined,
@@ -34,7 +34,7 @@ export async function showReport(
   );
 }
 
-/** What the report says, its keys in words; `job` and both sides as the page has them everywhere. */
+/** The content of the report with captions for its keys; `job` and both sides appear as elsewhere in the page. */
 const pairsOf = (report: Row, { transfer }: Row): HTMLElement =>
   facts(
     Object.entries({ ...report, ...report.job, id: undefined, job: undefined, report: undefined })
@@ -50,7 +50,7 @@ function shownOf(key: string, value: unknown, transfer: Row): Child {
   if (key === 'status') return captionOf(texts.runStatuses, String(value));
   if (key === 'type') return captionOf(texts.transferTypes, String(value));
   if (key === 'source' || key === 'destination') {
-    // The report knows a connection by its id, and keeps what it was then.
+    // The report refers to a connection by id, and stores its state at the time of the run.
     const side = transfer[key];
     return value === `${side.connection.id}:${side.target.path}` ? sideOf(side) : remote(String(value));
   }

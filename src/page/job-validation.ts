@@ -7,7 +7,7 @@ import { attempt } from './screen.js';
 import { forManagers } from './session.js';
 import { texts } from './texts.js';
 
-/** Whether both sides agree: what the last look at them found, and what the last run did, side by side. */
+/** Shows whether both sides agree: the result of the last comparison, and the actions of the last run. */
 export async function showValidation(
   job: Row,
   body: HTMLElement,
@@ -44,7 +44,7 @@ export async function showValidation(
   return show;
 }
 
-/** What the last look at both sides says, and the items that it is about. */
+/** The result of the last comparison of both sides, with the items that differ. */
 async function verdictOf(job: Row, now: Row, signal: AbortSignal): Promise<HTMLElement> {
   const found = await read(`/v1/jobs/${job.id}/estimate`, signal).catch((error: unknown) => {
     if (error instanceof CallFailed && error.status === 404) return undefined;
@@ -84,7 +84,7 @@ async function verdictOf(job: Row, now: Row, signal: AbortSignal): Promise<HTMLE
   return place;
 }
 
-/** What the last run did, at the source and at the destination. */
+/** The list of actions of the last run, at source and destination. */
 const sidesOf = (job: string, signal: AbortSignal): Paged =>
   new Paged({
     caption: texts.bothSides,

@@ -8,7 +8,7 @@ import { texts } from './texts.js';
 
 const STEPS = 3;
 
-/** The steps to a new job; it ends with the estimate, and nothing is copied before somebody says so. */
+/** The wizard for a new job. Its last step is the estimate; nothing is copied before the user starts the job. */
 export function addJob(connections: readonly Row[]): void {
   const ending = new AbortController();
   const modal = new Modal(texts.addJob, () => ending.abort());
@@ -53,7 +53,7 @@ export function addJob(connections: readonly Row[]): void {
 
   const define = (): Promise<void> =>
     attempt(told, async () => {
-      // Only when started, until the estimate was seen.
+      // The job has manual start until the user has seen the estimate.
       await estimate(await call('POST', '/v1/jobs', { ...form.body, schedule: { mode: 'manual' } }));
     });
 

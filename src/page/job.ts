@@ -74,7 +74,7 @@ export async function jobScreen({ main, parts, signal }: Screen): Promise<void> 
   });
 }
 
-/** The job with what an event says of it and of its run. */
+/** The job updated with an event about the job and its run. */
 function withLive(job: Row, now: Row): Row {
   const { status, health, execute_on, counts, execution } = now;
   const live = { ...job, status, health, execute_on, counts };
@@ -89,7 +89,7 @@ function withLive(job: Row, now: Row): Row {
 
 interface Drawn {
   readonly job: Row;
-  /** Of the address: the run whose report is wanted. */
+  /** Id of the run in the address, whose report is shown. */
   readonly run: string | undefined;
   readonly body: HTMLElement;
   readonly told: HTMLElement;
@@ -151,7 +151,7 @@ const DRAW = {
 type Part = keyof typeof DRAW;
 const PARTS = Object.keys(DRAW) as Part[];
 
-/** What can be done with a job as it is now. */
+/** Draws the buttons that apply to the job in its current state. */
 function drawActions(
   place: HTMLElement,
   told: HTMLElement,

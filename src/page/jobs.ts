@@ -18,10 +18,10 @@ export const statusOf = (status: string): HTMLElement =>
 export const sideOf = ({ connection, target }: Row): HTMLElement =>
   remote(`${connection.name ?? connection.id}: ${target.path || '/'}`);
 
-/** The caption of a kind of transfer, without what it explains. */
+/** The caption of a transfer type, without its explanation. */
 const shortKind = (word: string): string => captionOf(texts.transferTypes, word).split(':')[0]!;
 
-/** What a list of jobs shows. */
+/** Columns of a list of jobs. */
 export const jobColumns: readonly Column[] = [
   {
     head: texts.name,
@@ -94,7 +94,7 @@ export async function jobsScreen({ main, query, signal }: Screen): Promise<void>
   });
   const keep = (): void =>
     askName(texts.saveReport, texts.reportName, async (name) => {
-      // A report is about which jobs, in whatever order.
+      // A report stores the filter for jobs, not their order.
       const { sort: _, ...filter } = Object.fromEntries(Object.entries(paged.words).filter(([, word]) => word !== ''));
       const report = await call('POST', '/v1/reports', { name, filter });
       location.hash = `#/reports/${report.id}`;

@@ -3,18 +3,18 @@ import { type Row, read } from './api.js';
 import { pause } from './screen.js';
 
 /**
- * Events of the service as they come (`/v1/events`), until the signal; read with fetch, since an EventSource cannot send
- * the token. A stream that ends begins again after a moment.
+ * Receives events of the service (`/v1/events`) until the signal aborts. Uses fetch, since an EventSource cannot send
+ * the token. Reconnects after a pause when the stream ends.
  */
 export async function follow(topic: string, signal: AbortSignal, seen: (data: Row) => void): Promise<void> {
   while (!signal.aborted) {
     try {
       const response = await fetch(`/v1/events?topics=${topic}`, { headers: bearer(), signal, cache: 'no-store' });
       if (response.ok && response.body) await readEvents(response.body, seen);
-      // Renews what can be renewed; whoever is signed in no longer comes to the page that says so.
+      // This request renews the access token if possible; otherwise the sign-in screen appears.
       else if (response.status === 401) await read('/v1/session', signal);
     } catch {
-      // What is shown stays; the next try may find the service again.
+      // The page keeps its content; the next attempt may reach the service.
     }
     if (!signal.aborted) await pause(2000);
   }

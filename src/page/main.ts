@@ -16,7 +16,7 @@ import { usersScreen } from './users.js';
 
 interface Place {
   readonly title: string;
-  /** Only for those who may change something. */
+  /** Shown only to users with the role `manage`. */
   readonly isForManagers?: true;
   readonly show: (screen: Screen) => Promise<void> | void;
 }
@@ -50,7 +50,7 @@ async function leave(): Promise<void> {
   try {
     await signOut();
   } catch {
-    // The token is forgotten here; the service forgets it by its age.
+    // The token is deleted here; in the service it expires.
   }
 }
 
@@ -91,7 +91,7 @@ async function route(isFirst = false): Promise<void> {
   } catch (error) {
     if (!screen.signal.aborted) put(main, titleOf(place?.title ?? texts.noScreen), failure(reasonOf(error)));
   }
-  // Whoever follows a link is at the new screen's title, not at the top of the document.
+  // After navigation, the focus is on the title of the new screen, not at the top of the document.
   if (!isFirst && !screen.signal.aborted && !main.contains(document.activeElement)) main.querySelector('h1')?.focus();
 }
 
@@ -125,7 +125,7 @@ try {
   else put(main, titleOf(texts.product), failure(reasonOf(error)));
 }
 
-/** The address belongs to the screens. */
+/** Skips to the main content by script: a link to an anchor would change the hash, which selects the screen. */
 function toMain(event: Event): void {
   event.preventDefault();
   main.querySelector('h1')?.focus();

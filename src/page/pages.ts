@@ -17,20 +17,20 @@ export interface PagedOptions {
   readonly path: string;
   readonly columns: readonly Column[];
   readonly filters?: readonly Filter[];
-  /** Words of every request. */
+  /** Query parameters of every request. */
   readonly fixed?: Readonly<Record<string, string>>;
   readonly isSearchable?: boolean;
-  /** Columns can be chosen, and the choice is kept under this name. */
+  /** If set, the user can choose columns; the choice is stored under this name. */
   readonly kept?: string;
   readonly empty: string;
-  /** Told of the rows whenever they are drawn. */
+  /** Called with the rows whenever they are drawn. */
   readonly drawn?: (rows: readonly Row[]) => void;
   readonly signal: AbortSignal;
 }
 
 const ROWS = 50;
 
-/** A list that the service searches, filters, sorts and pages. */
+/** A table whose search, filters, sorting and paging are done by the service. */
 export class Paged {
   readonly element: HTMLElement;
   readonly #options: PagedOptions;
@@ -78,19 +78,19 @@ export class Paged {
     );
   }
 
-  /** The words that it is narrowed to now. */
+  /** The current query parameters for search, filters and sorting. */
   get words(): Readonly<Record<string, string>> {
     return { ...this.#options.fixed, ...this.#words };
   }
 
-  /** Asks again, at the same place; draws only what differs, so that a reader keeps its place. */
+  /** Requests the current page again; redraws only what differs, so that a screen reader keeps its place. */
   async load(isQuiet = false): Promise<void> {
     const round = ++this.#round;
     const { path, signal } = this.#options;
     await attempt(this.#trouble, async () => {
       const { rows, meta } = await list(path, { ...this.words, offset: this.#offset, limit: ROWS }, signal);
       if (round !== this.#round || signal.aborted) return;
-      // The last page may have gone meanwhile.
+      // The last page may have become empty since.
       if (rows.length === 0 && this.#offset > 0 && meta.total_count > 0) return this.#go(this.#offset - ROWS);
       const text = JSON.stringify([this.words, rows, meta]);
       if (text === this.#shown) return;
@@ -102,7 +102,7 @@ export class Paged {
     });
   }
 
-  /** Saves all of it, as it is narrowed to now; what fails is told in `told`. */
+  /** A button that saves the whole filtered list as CSV; `told` shows errors. */
   csv(told: HTMLElement, name: string, label?: string): HTMLElement {
     const { path } = this.#options;
     const save = (): void => void attempt(told, () => download(address(`${path}.csv`, this.words), name));
@@ -166,15 +166,15 @@ export class Paged {
   }
 }
 
-/** Shows what has changed of what a list is about. */
+/** Updates a view with the new state of the object that its list belongs to. */
 export type Refresh = (now: Row) => void;
 
-/** Loads a list, and asks for it again whenever there is news of jobs. */
+/** Loads a list, and reloads it on every event about jobs. */
 export async function followed(paged: Paged, signal: AbortSignal): Promise<void> {
   void follow('jobs', signal, await refreshing(paged, signal));
 }
 
-/** Loads a list, and asks for it again whenever it is told to. */
+/** Loads a list; returns the function that reloads it. */
 export async function refreshing(paged: Paged, signal: AbortSignal): Promise<Refresh> {
   await paged.load();
   return oneAtATime(signal, () => paged.load(true));

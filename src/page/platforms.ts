@@ -6,7 +6,7 @@ import { texts } from './texts.js';
 const CLASSES: Readonly<Record<string, string>> = { compatible: 'good', 'not compatible': 'bad' };
 const SIGNS: Readonly<Record<string, string>> = { compatible: '✓', 'not compatible': '✗', 'not applicable': '–' };
 
-/** Two platforms side by side. */
+/** Compares two platforms side by side. */
 export async function platformsScreen({ main, query, signal }: Screen): Promise<void> {
   const { rows } = await list('/v1/connections/platforms', { limit: 200 }, signal);
   const options = rows.map(({ id, name }) => [id, name] as const);

@@ -4,22 +4,22 @@ import { attempt, pause } from './screen.js';
 import { texts } from './texts.js';
 
 /**
- * How a sign-in comes back: to a port of the machine that serves, or by a code that a person copies, since a browser
- * elsewhere does not reach that port.
+ * How a sign-in returns its result: by a redirect to a port of the machine that runs the service, or by a code that the
+ * user copies, since a browser on another machine cannot reach that port.
  */
 export type Way = 'browser' | 'code';
 
-/** The way that can work for a page that was opened at this host. */
+/** The way that works for a page opened at this host name. */
 export const wayFrom = (host: string): Way => (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(host) ? 'browser' : 'code');
 
-/** Milliseconds between two looks at how it went. */
+/** Polling interval for the state of the sign-in in milliseconds. */
 const LOOK = 500;
 
 /**
- * Lets a person sign in, in a window of its own; resolves when there is a connection that passed its test.
- * @param begin asks the service for the link
- * @param told where the person is told what to do
- * @throws CallFailed; the signal's reason
+ * Opens the sign-in in a new window; resolves when the connection has passed its test.
+ * @param begin requests the sign-in link from the service
+ * @param told element for the instructions to the user
+ * @throws CallFailed, or the signal's reason
  */
 export async function signInAt(
   begin: (way: Way) => Promise<Row>,
@@ -29,19 +29,19 @@ export async function signInAt(
   for (let way: Way | undefined = wayFrom(location.hostname); way; ) way = await goOneWay(way, begin, told, signal);
 }
 
-/** Answers the other way, if the person wants that one. */
+/** Returns the other way if the user switches to it; undefined after success. */
 async function goOneWay(
   way: Way,
   begin: (way: Way) => Promise<Row>,
   told: HTMLElement,
   signal: AbortSignal,
 ): Promise<Way | undefined> {
-  // Asked for at once, since browsers open no window later than a click.
+  // Opened before any wait, since browsers open windows only during the handling of a click.
   const opened = window.open('about:blank', '_blank', 'popup,width=800,height=700');
   let link: Row;
   try {
     link = await begin(way);
-    // Only a page of the web: an address may come from what somebody typed.
+    // Only http(s) URLs: the URL may be derived from user input.
     if (!/^https?:\/\//.test(link.target ?? '')) throw new CallFailed(0, texts.noSignInPage);
   } catch (error) {
     opened?.close();

@@ -9,7 +9,7 @@ import { texts } from './texts.js';
 
 const MOUNTS = '/v1/mounts';
 
-/** The address of a folder of a mount. */
+/** The address in the page of a folder of a mount. */
 export const treeAddress = (mountpoint: string, path: string): string =>
   `#/projects/${encodeURIComponent(mountpoint)}/${path
     .split('/')
@@ -17,7 +17,7 @@ export const treeAddress = (mountpoint: string, path: string): string =>
     .map(encodeURIComponent)
     .join('/')}`;
 
-/** The way from the top to a folder. */
+/** The breadcrumb links from the top folder to a folder. */
 export function trail(mountpoint: string, path: string): HTMLElement {
   const names = path === '' ? [] : path.split('/');
   return h(
@@ -38,7 +38,7 @@ export function trail(mountpoint: string, path: string): HTMLElement {
   );
 }
 
-/** A folder as it is mirrored: what each item is, in which state, and whether it is kept here. */
+/** The table of a mirrored folder: type and state of each item, and whether its content is pinned here. */
 export function projectTree(
   mountpoint: string,
   path: string,

@@ -10,7 +10,7 @@ const UPLOADS = '/v1/mounts/uploads';
 
 type Verb = 'retry' | 'release' | 'discard';
 
-/** Whether something can be asked of a change as it is now. */
+/** Whether an action applies to a change in its current state. */
 const FITS: Readonly<Record<Verb, (row: Row) => boolean>> = {
   retry: ({ state, attempts }) => state === 'failed' || (state === 'waiting' && attempts > 0),
   release: ({ state }) => state === 'held',
@@ -18,7 +18,7 @@ const FITS: Readonly<Record<Verb, (row: Row) => boolean>> = {
 };
 const VERBS = Object.keys(FITS) as Verb[];
 
-/** What waits to go up, and what can be done about it; `changed` when something was. */
+/** The list of changes that wait for upload, with buttons; calls `changed` after an action. */
 export function uploadList(mountpoint: string, told: HTMLElement, signal: AbortSignal, changed: () => void) {
   const act = (verb: Verb, ids?: readonly number[]): void => {
     if (verb === 'discard' && !confirm(texts.discardUpload)) return;

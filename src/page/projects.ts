@@ -7,10 +7,10 @@ import { uploadList } from './project-uploads.js';
 import { oneAtATime, type Screen, titleOf } from './screen.js';
 import { texts } from './texts.js';
 
-/** Milliseconds after which the lists are asked for again, whatever a status says. */
+/** Interval in milliseconds after which the lists are reloaded even if the status does not change. */
 const SELDOM = 30_000;
 
-/** What is mounted: `#/projects/MOUNT POINT/PATH`, the mirrored tree and the changes that wait. */
+/** The mounts, and at `#/projects/MOUNT POINT/PATH` the mirrored tree and the pending changes. */
 export async function projectsScreen(screen: Screen): Promise<void> {
   const { main, parts, signal } = screen;
   const { rows } = await list('/v1/mounts', { limit: 1000 }, signal);
@@ -33,7 +33,7 @@ export async function projectsScreen(screen: Screen): Promise<void> {
   });
   const state = h('div', {});
   const isCompany = rows.find((row) => row.mountpoint === mountpoint)?.company !== undefined;
-  // What is kept here are items of a project.
+  // Only items of a project can be pinned, not the project folders of a company mount.
   const tree = projectTree(mountpoint, path, told, signal, !(isCompany && path === ''));
   const uploads = uploadList(mountpoint, told, signal, () => void tree.load(true));
   put(
@@ -51,7 +51,7 @@ export async function projectsScreen(screen: Screen): Promise<void> {
   );
   let seen = '';
   let askedAt = 0;
-  /** Answers whether the lists may have changed: a status tells of every look at the server, and most find nothing. */
+  /** Returns whether the lists may have changed: a status comes with every poll, mostly without changes. */
   const show = (all: readonly Row[]): boolean => {
     const mount = all.find((one) => one.mountpoint === mountpoint);
     put(state, mount ? stateOf(mount) : h('p', { class: 'bad' }, texts.unmounted));

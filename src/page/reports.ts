@@ -10,7 +10,7 @@ import { attempt, type Screen, titleOf } from './screen.js';
 import { forManagers } from './session.js';
 import { texts } from './texts.js';
 
-/** Reports: saved filters over jobs with what their last runs did; and the runs of all jobs. */
+/** Reports: saved filters over jobs, with the results of their last runs; and the runs of all jobs. */
 export async function reportsScreen(screen: Screen): Promise<void> {
   const [id] = screen.parts;
   return id ? one(screen, id) : all(screen);
@@ -89,12 +89,12 @@ async function one({ main, signal }: Screen, id: string): Promise<void> {
   await Promise.all([jobs.load(true), items.load(true)]);
 }
 
-/** A report's own list of jobs comes by name. */
+/** The service sorts the jobs of a report by name only. */
 const unsorted: readonly Column[] = jobColumns.map(({ sort: _, ...column }) => column);
 
 type Names = readonly (readonly [id: string, name: string])[];
 
-/** What the ids in a filter are called: connections and categories. */
+/** Names for the ids in a filter: connections and categories. */
 async function namesOfIds(signal: AbortSignal): Promise<Names> {
   const lists = await Promise.all(
     ['/v1/connections', '/v1/jobs/categories'].map((path) => list(path, { limit: 1000, fields: 'name' }, signal)),
@@ -102,7 +102,7 @@ async function namesOfIds(signal: AbortSignal): Promise<Names> {
   return lists.flatMap(({ rows }) => rows.map(({ id, name }) => [id, name] as const));
 }
 
-/** The words of a filter as people read them. */
+/** A filter as readable text. */
 function filterOf(filter: Row, names: Names): string {
   const words = Object.entries(filter).map(([key, value]) => {
     if (typeof value === 'boolean') return `${wordOf(key)}: ${value ? texts.yes : texts.no}`;

@@ -4,7 +4,7 @@ import { h, remote } from './dom.js';
 import { captionOf, durationOf, timeOf } from './format.js';
 import { texts } from './texts.js';
 
-/** What a list of runs shows; with the job that each belongs to, where they are those of all jobs. */
+/** Columns of a list of runs; `isOfAll` adds the job of each run. */
 export const runColumns = (isOfAll = false): readonly Column[] => [
   {
     head: texts.run,

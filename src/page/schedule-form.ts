@@ -3,11 +3,11 @@ import { choice, field, h } from './dom.js';
 import { captionOf } from './format.js';
 import { texts } from './texts.js';
 
-/** How a job begins, as the page offers it; `own`: a schedule that says more than that, and stays as it is. */
+/** The schedule choices of the page; `own`: a schedule that these choices cannot express, kept unchanged. */
 type Way = 'manual' | 'auto' | 'every' | 'daily' | 'ad-hoc' | 'own';
 
 const MINUTES: Readonly<Record<string, number>> = { s: 1 / 60, m: 1, h: 60, d: 1440 };
-/** Keys that another way to begin takes away. */
+/** Keys that are removed when another choice is selected. */
 const OF_WAYS = ['run_at', 'days', 'repeat_interval', 'start_date', 'end_date', 'repeat_count'];
 
 function wayOf({ mode, run_at: at, days, repeat_interval: every, ...more }: Row): Way {
@@ -21,7 +21,7 @@ function wayOf({ mode, run_at: at, days, repeat_interval: every, ...more }: Row)
 const clock = ({ hr, min = 0 }: Row): string => `${String(hr).padStart(2, '0')}:${String(min).padStart(2, '0')}`;
 const minutesOf = ({ value, unit }: Row): number => Math.max(1, Math.round(value * MINUTES[unit]!));
 
-/** A schedule in words. */
+/** A schedule as readable text. */
 export function scheduleText(schedule: Row): string {
   switch (wayOf(schedule)) {
     case 'own':
@@ -35,7 +35,7 @@ export function scheduleText(schedule: Row): string {
   }
 }
 
-/** The fields by which somebody says when a job runs. */
+/** The form fields for the schedule of a job. */
 export class ScheduleForm {
   readonly element: HTMLElement;
   readonly #before: Row | undefined;
@@ -75,7 +75,7 @@ export class ScheduleForm {
     return this.#way.value === 'manual';
   }
 
-  /** As the service takes it, over what there was before; undefined: it stays. @throws CallFailed */
+  /** The schedule for the request, merged over the previous one; undefined: unchanged. @throws CallFailed */
   get value(): Row | undefined {
     if (this.#before && this.#state === this.#untouched) return undefined;
     const gone = Object.fromEntries(OF_WAYS.filter((key) => key in (this.#before ?? {})).map((key) => [key, null]));

@@ -1,21 +1,21 @@
 import { reasonOf } from './api.js';
 import { failure, h, put } from './dom.js';
 
-/** One screen, from its address to the next one. */
+/** The context of one screen, valid until the next screen is shown. */
 export interface Screen {
-  /** Where it draws. */
+  /** The element in which the screen draws. */
   readonly main: HTMLElement;
-  /** What follows the screen's name in the address. */
+  /** The path segments after the screen's name in the address. */
   readonly parts: readonly string[];
-  /** What follows the question mark in it. */
+  /** The query parameters in the address. */
   readonly query: URLSearchParams;
-  /** Ends when another screen is shown. */
+  /** Aborted when another screen is shown. */
   readonly signal: AbortSignal;
 }
 
 export const titleOf = (text: string | Node): HTMLElement => h('h1', { tabindex: '-1' }, text);
 
-/** Does `act`; a failure is told in `place` and read out. */
+/** Runs `act`; shows an error in `place`, and screen readers announce it. */
 export async function attempt(place: HTMLElement, act: () => Promise<void>): Promise<void> {
   put(place);
   try {
@@ -25,10 +25,10 @@ export async function attempt(place: HTMLElement, act: () => Promise<void>): Pro
   }
 }
 
-/** Milliseconds. */
+/** Waits; `ms` in milliseconds. */
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Does no two at once, and none while nobody looks; what is asked for meanwhile is done once, afterwards. */
+/** Returns a function that runs `act` once at a time, only while the page is visible; calls in between are merged. */
 export function oneAtATime(signal: AbortSignal, act: () => Promise<void>): () => void {
   let isBusy = false;
   let isWanted = false;
@@ -40,7 +40,7 @@ export function oneAtATime(signal: AbortSignal, act: () => Promise<void>): () =>
       try {
         await act();
       } catch {
-        // What is shown stays; the next change asks again.
+        // The page keeps its content; the next change runs `act` again.
       }
       isBusy = false;
     }

@@ -3,7 +3,7 @@ import { field, h, put } from './dom.js';
 import { attempt, type Screen, titleOf } from './screen.js';
 import { texts } from './texts.js';
 
-/** Name and password; `entered` when the service took them. */
+/** The sign-in form; calls `entered` when the service has accepted user name and password. */
 export function signInScreen({ main }: Screen, entered: () => Promise<void>): void {
   const name = h('input', { name: 'username', autocomplete: 'username', required: true });
   const password = h('input', {

@@ -1,11 +1,11 @@
-/** Words of the service with their captions, as `word = caption; word = caption`. */
+/** Parses `word = caption; word = caption`: words of the HTTP API with their captions. */
 const pairs = (text: string): readonly (readonly [word: string, caption: string])[] =>
   text.split(';').map((pair) => {
     const [word = '', caption = ''] = pair.split(' = ', 2);
     return [word.trim(), caption.trim()] as const;
   });
 
-/** Everything the page says, in one place. What the service says comes from the service. */
+/** All fixed texts of the page. Error messages and other texts of the service come in its replies. */
 export const texts = {
   product: 'procorefs',
   skip: 'Skip to the content',
@@ -372,7 +372,7 @@ export const texts = {
   discardUpload: 'Give this change up? What the server has counts then.',
 } as const;
 
-/** Keys of replies whose caption is another than the key. */
+/** Keys of replies whose caption differs from the key. */
 export const captions: Readonly<Record<string, string>> = {
   items: 'Items',
   bytes: 'Bytes',

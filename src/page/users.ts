@@ -7,7 +7,7 @@ import { attempt, type Screen, titleOf } from './screen.js';
 import { userName } from './session.js';
 import { texts } from './texts.js';
 
-/** Who may sign in here. */
+/** The list of user accounts of the service. */
 export async function usersScreen({ main, signal }: Screen): Promise<void> {
   const told = h('div', { 'aria-live': 'polite' });
   const changed = (): Promise<void> => paged.load();
@@ -56,7 +56,7 @@ export async function usersScreen({ main, signal }: Screen): Promise<void> {
   await paged.load();
 }
 
-/** Somebody new, or (`given`) another role or password for somebody who is there. */
+/** The modal for a new user or, with `given`, for a new role or password of an existing user. */
 function editUser(given: Row | undefined, changed: () => Promise<void>): void {
   const modal = new Modal(given ? texts.edit : texts.addUser, undefined, given?.name);
   const told = h('div', {});

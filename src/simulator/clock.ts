@@ -1,4 +1,4 @@
-/** The server's time, which a fault can shift against this machine's. */
+/** The server's clock; a fault can shift it relative to the clock of this machine. */
 export class ServerClock {
   /** Milliseconds that the server is ahead of this machine. */
   offset = 0;
@@ -8,7 +8,7 @@ export class ServerClock {
     return Date.now() + this.offset;
   }
 
-  /** Whole seconds since the epoch, as the API's time stamps have them. */
+  /** Whole seconds since the epoch, as in the API's time stamps. */
   seconds(): number {
     return Math.floor(this.now() / 1000);
   }
@@ -19,7 +19,7 @@ const MOST_DAYS = 10_000;
 const days = new Map<number, string>();
 const twoDigits = Array.from({ length: 60 }, (_, n) => String(n).padStart(2, '0'));
 
-/** `2026-01-31T12:00:00Z` from seconds since the epoch. Pages of the index hold thousands, so days are remembered. */
+/** `2026-01-31T12:00:00Z` from seconds since the epoch. Days are cached: an index page has thousands of time stamps. */
 export function timestamp(seconds: number): string {
   const day = Math.floor(seconds / DAY);
   let date = days.get(day);

@@ -20,13 +20,13 @@ export interface GivenFile {
   readonly by: number;
 }
 
-/** What can happen to documents, whoever does it; keeps the rules and says what changes `updated_at`. */
+/** The changes to documents by API and admin calls; enforces the rules and decides what changes `updated_at`. */
 export class Documents {
   readonly store: ItemStore;
   /** The "Recycle Bin" folder. */
   readonly bin: number;
   readonly descriptions = new Map<number, string>();
-  /** Of versions. */
+  /** Notes by row of the version. */
   readonly notes = new Map<number, string>();
   readonly #checkOuts = new Map<number, CheckOut>();
   readonly #clock: ServerClock;
@@ -47,7 +47,7 @@ export class Documents {
     return this.#create(parent, this.freeName(parent, name, true), Flag.folder, by, isPrivate);
   }
 
-  /** With `unique`, the server renames instead of refusing a name that is taken. */
+  /** With `unique`, a name that is taken is changed to a free one instead of refused. */
   createFile(parent: number, name: string, file: GivenFile, unique = false): number {
     const free = this.freeName(parent, name, false, unique);
     const row = this.#create(parent, free, 0, file.by, false);
@@ -62,7 +62,7 @@ export class Documents {
     return version;
   }
 
-  /** Renames and moves in one, as PATCH does. Absent: stays. */
+  /** Renames and moves in one step, as PATCH does. An absent key leaves its value unchanged. */
   change(row: number, to: { readonly name?: string; readonly parent?: number }): void {
     const { store } = this;
     const parent = to.parent ?? store.parent.get(row);
@@ -100,7 +100,7 @@ export class Documents {
     this.#inherit(row);
   }
 
-  /** Removes it from the recycle bin, or from anywhere, for good. */
+  /** Removes an item permanently, from the recycle bin or from any folder. */
   purge(row: number): void {
     for (const each of this.store.subtree(row).reverse()) this.store.purge(each);
   }
@@ -110,7 +110,7 @@ export class Documents {
     if (this.#switches.is('bump-permission', 'yes')) this.touch(row);
   }
 
-  /** Whether the API's account may see the item and what is below it. */
+  /** Sets whether the API's account may see the item and everything below it. */
   setVisible(row: number, visible: boolean): void {
     for (const each of this.store.subtree(row)) this.store.setFlag(each, Flag.hidden, !visible);
     if (this.#switches.is('bump-permission', 'yes')) this.touch(row);
@@ -123,7 +123,7 @@ export class Documents {
     return over ? undefined : checkOut;
   }
 
-  /** The person (not `by`) who keeps `by` from adding a version. */
+  /** The check-out by another person that keeps `by` from adding a version. */
   holder(row: number, by: number): CheckOut | undefined {
     const checkOut = this.checkedOut(row);
     return checkOut && checkOut.by !== by && checkOut.until > this.#clock.seconds() ? checkOut : undefined;
@@ -140,7 +140,7 @@ export class Documents {
     this.store.setUpdated(row, this.#clock.seconds());
   }
 
-  /** The name as it will be kept; throws the refusal of a name that is not allowed or taken. */
+  /** The name as it is stored; throws the API error for a name that is not allowed or is taken. */
   freeName(parent: number, name: string, folder: boolean, unique = false, self = -1): string {
     const clean = cleanName(name, folder, this.#switches);
     if (!this.#taken(parent, clean, folder, self)) return clean;
@@ -176,7 +176,7 @@ export class Documents {
     return row;
   }
 
-  /** After a move: in the bin, hidden or private as the new folder is. */
+  /** After a move, takes over the recycled, hidden and private state of the new folder. */
   #inherit(row: number): void {
     const parent = this.store.parent.get(row);
     for (const flag of [Flag.hidden, Flag.private]) {
@@ -199,7 +199,7 @@ export class Documents {
     if (this.#switches.is('bump-subtree', 'yes')) for (const each of this.store.subtree(row)) this.touch(each);
   }
 
-  /** Marks what is below a folder; stops at what was deleted by itself. */
+  /** Sets or clears the flag below a folder; skips items that were deleted themselves, with all below them. */
   #markBelow(row: number, flag: number, on: boolean): void {
     for (const each of this.store.subtree(row, undefined, (child) => !this.store.has(child, Flag.deleted))) {
       if (each !== row) this.store.setFlag(each, flag, on);

@@ -4,12 +4,12 @@ import type { Random } from './random.js';
 export type FaultSide = 'api' | 'storage' | 'login';
 
 interface FaultRow {
-  /** Which servers it hits. */
+  /** The servers that the fault can hit. */
   readonly hits: readonly FaultSide[];
   readonly help: string;
 }
 
-/** What can go wrong, each by itself, counted or by probability. */
+/** All faults. Each is switched on separately, with a count or a probability. */
 export const faultTable = {
   '429-hour': { hits: ['api'], help: 'the hour is spent: 429, `retry_after` seconds (1)' },
   '429-spike': { hits: ['api'], help: 'too many calls in 10 seconds: 429, `retry_after` seconds (1)' },
@@ -42,17 +42,17 @@ export const faultTable = {
 
 export type FaultName = keyof typeof faultTable;
 
-/** How a fault is set; what is absent has the default of the table. */
+/** Settings of a fault; absent keys take the default of the table. */
 export interface FaultSetting {
-  /** Of each request that it may hit, 0 to 1. */
+  /** Probability for each request that it can hit, 0 to 1. */
   readonly probability: number;
-  /** Hits left; absent: without end. */
+  /** Remaining hits; absent: unlimited. */
   readonly count?: number;
-  /** Only on these servers of those that it can hit. */
+  /** Limits the fault to these of its servers. */
   readonly on?: readonly FaultSide[];
-  /** Only requests whose route (`GET /rest/v1.0/folders/:id`) or path contains this text. */
+  /** Limits the fault to requests whose route (`GET /rest/v1.0/folders/:id`) or path contains this text. */
   readonly route?: string;
-  /** So many matching requests pass before the first hit. */
+  /** Number of matching requests that pass before the first hit. */
   readonly after?: number;
   readonly retry_after?: number;
   readonly ms?: number;
@@ -64,7 +64,7 @@ export interface FaultSetting {
 
 const isFault = (name: string): name is FaultName => Object.hasOwn(faultTable, name);
 
-/** The faults that are switched on, drawn from one seeded sequence. */
+/** The active faults; one seeded random sequence decides the hits. */
 export class Faults {
   readonly #random: Random;
   readonly #settings = new Map<FaultName, FaultSetting>();
@@ -75,7 +75,7 @@ export class Faults {
     this.#random = random;
   }
 
-  /** Throws the failure `usage` for an unknown fault or a value that makes no sense. */
+  /** Throws the failure `usage` for an unknown fault or an invalid value. */
   set(name: string, setting: Partial<FaultSetting> | number): void {
     if (!isFault(name)) throw new Failure('usage', { what: `there is no fault "${name}"` });
     const given: Partial<FaultSetting> = typeof setting === 'number' ? { probability: setting } : setting;
@@ -97,7 +97,7 @@ export class Faults {
     this.#watchers.push(changed);
   }
 
-  /** The setting, if the fault hits this request. */
+  /** The setting if the fault hits this request, else undefined. */
   hit(name: FaultName, side: FaultSide, route: string): FaultSetting | undefined {
     const setting = this.#settings.get(name);
     if (!setting || !(setting.on ?? faultTable[name].hits).includes(side)) return undefined;
@@ -115,7 +115,7 @@ export class Faults {
     return setting;
   }
 
-  /** Which are on, and how often each has hit. */
+  /** The active faults with their settings and number of hits. */
   all(): Record<string, FaultSetting & { hits: number }> {
     const names = new Set([...this.#settings.keys(), ...this.#hits.keys()]);
     return Object.fromEntries(

@@ -5,7 +5,7 @@ const FORBIDDEN = /[/<>:\\|?*]/;
 const EXECUTABLE =
   /\.(ade|adp|app|asp|bas|bat|chm|cmd|com|cpl|crt|dll|exe|hta|inf|ins|isp|jar|js|jse|lnk|mde|msc|msi|msp|mst|pcd|pif|ps1|reg|scr|sct|sh|shs|vb|vbe|vbs|wsc|wsf|wsh)$/i;
 
-/** What makes two names equal at the server. */
+/** Returns the function by whose results the server compares names. */
 export function nameKey(switches: Switches): (name: string) => string {
   const folds = switches.is('name-case', 'insensitive');
   const composes = switches.is('name-twins', 'clash');
@@ -15,7 +15,7 @@ export function nameKey(switches: Switches): (name: string) => string {
   };
 }
 
-/** The name as the server keeps it; throws its refusal. */
+/** The name as the server stores it; throws the API error for a name that is not allowed. */
 export function cleanName(given: string, folder: boolean, switches: Switches): string {
   let name = given.replace(/\p{Surrogate}/gu, '\ufffd');
   if (switches.is('name-unicode', 'nfc')) name = name.normalize('NFC');

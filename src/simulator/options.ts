@@ -8,18 +8,18 @@ export interface SimulatorOptions {
   readonly seed: string;
   readonly from?: string;
   readonly projects: number;
-  /** Milliseconds. */
+  /** Added latency of each API and storage reply in milliseconds. */
   readonly latency: number;
-  /** Calls a window. */
+  /** Calls per hourly window. */
   readonly hourly: number;
   readonly spike: number;
-  /** Seconds. */
+  /** Length of the hourly window in seconds. */
   readonly hour: number;
   readonly spikeSeconds: number;
   readonly urlTtl: number;
   readonly tokenTtl: number;
   readonly uploadTtl: number;
-  /** Bytes of every generated file; 0: log-normal. */
+  /** Size of every generated file in bytes; 0: log-normal sizes. */
   readonly fileSize: number;
   readonly oddNames: 'yes' | 'no';
   /** NAME or NAME=PROBABILITY. */
@@ -31,7 +31,7 @@ export interface SimulatorOptions {
 export interface SimulatorOption {
   readonly key: keyof SimulatorOptions;
   readonly flag: string;
-  /** How the value is named in the help. */
+  /** Name of the value in the help text. */
   readonly value: string;
   readonly kind: 'integer' | 'number' | 'text' | 'choice';
   readonly choices?: readonly string[];

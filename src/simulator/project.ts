@@ -17,7 +17,7 @@ export interface SimulatedProject {
   /** Whether the account may see it. */
   permitted: boolean;
   readonly company: number;
-  /** Its place among all projects; part of its items' ids and of what they contain. */
+  /** Index among all projects; part of the ids and of the generated content of its items. */
   readonly index: number;
   readonly store: ItemStore;
   readonly ids: Ids;

@@ -1,4 +1,4 @@
-/** A 32-bit hash of two integers: the source of everything that is generated, so that a seed gives the same world. */
+/** A 32-bit hash of two integers: the source of all generated data, so that the same seed gives the same data. */
 export function mix(a: number, b: number): number {
   let h = Math.imul(a ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul((b + 0x7f4a7c15) | 0, 0xc2b2ae35);
   h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
@@ -9,7 +9,7 @@ export function mix(a: number, b: number): number {
 /** A hash as a fraction in [0, 1). */
 export const fraction = (hash: number): number => (hash >>> 0) / 0x1_0000_0000;
 
-/** The 32-bit seed that a text stands for. */
+/** The 32-bit seed for a text. */
 export function seedOf(text: string): number {
   let h = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) h = mix(h, text.charCodeAt(i));

@@ -9,7 +9,7 @@ import { World } from './world.js';
 
 export type { SimulatorOptions } from './options.js';
 
-/** What is printed once it can be used. Addresses have no slash at the end. */
+/** What the command prints when the simulator is ready. URLs have no trailing slash. */
 export interface Ready {
   readonly api: string;
   readonly login: string;
@@ -19,17 +19,17 @@ export interface Ready {
   readonly projects: readonly { readonly id: number; readonly name: string }[];
   readonly storage: string;
   readonly admin: string;
-  /** Ids that are refused, once the switches `other-projects` and `other-company` let them be there. */
+  /** Ids that the API refuses; they exist with the switches `other-projects` and `other-company`. */
   readonly others: { readonly not_permitted: number; readonly tool_off: number; readonly company: number };
 }
 
 export interface Simulator {
   readonly ready: Ready;
-  /** Ends all connections and removes what was uploaded. */
+  /** Closes all connections and removes the uploads. */
   close(): Promise<void>;
 }
 
-/** Starts a local Procore on loopback; rejects with the failure `usage`. `failed` hears of its own errors. */
+/** Starts a local Procore on loopback; rejects with the failure `usage`. `failed` receives internal errors. */
 export async function startSimulator(
   options: SimulatorOptions,
   failed: (error: unknown) => void = () => undefined,

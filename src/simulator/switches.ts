@@ -3,13 +3,13 @@ import { Failure } from '../base/errors.js';
 interface SwitchRow {
   /** The first value is the default. `number`: any whole number. */
   readonly values: readonly string[];
-  /** What is not known of the real API, or differs between accounts. */
+  /** The behaviour of the real API that is unknown or differs between accounts. */
   readonly fact: string;
 }
 
 /**
- * Everything about Procore's API that is inferred or unknown: one row each, so that a client can be tried with every
- * answer. What is confirmed is not here: the simulator is strict about it.
+ * One row for each behaviour of Procore's API that is inferred or unknown, so that a client can be tested with every
+ * variant. Confirmed behaviour has no switch: the simulator enforces it.
  */
 export const switchTable = {
   'hour-window': {

@@ -19,7 +19,7 @@ import { Switches } from './switches.js';
 export interface SimulatedCompany {
   readonly id: number;
   readonly name: string;
-  /** Whether the app is installed there. */
+  /** Whether the app is installed in the company. */
   readonly connected: boolean;
 }
 
@@ -31,7 +31,7 @@ interface Client {
 const FIRST_COMPANY = 562_949_953_421_400;
 const FIRST_PROJECT = 562_949_953_423_600;
 
-/** Everything that the servers share. */
+/** The state that all servers of the simulator share. */
 export class World {
   readonly options: SimulatorOptions;
   readonly seed: number;
@@ -50,16 +50,16 @@ export class World {
   readonly company: SimulatedCompany;
   readonly otherCompany: SimulatedCompany;
   readonly projects: SimulatedProject[] = [];
-  /** The documents of the company itself. */
+  /** The Documents tool of the company itself. */
   companyDocuments: SimulatedProject | undefined;
   /** A project of the company that is not permitted, and one whose tool is off; they exist with `other-projects`. */
   readonly notPermitted = { id: FIRST_PROJECT + 900_001, name: 'Confidential Project' };
   readonly toolOff = { id: FIRST_PROJECT + 900_002, name: 'Project without Documents' };
   origins = { api: '', login: '', storage: '', admin: '' };
-  /** What answers at these addresses, but for the last. */
+  /** The listeners of these origins, except `admin`. */
   readonly listeners: Listener[] = [];
 
-  /** `failed` hears of errors of the simulator's own, while nobody waits for an answer. */
+  /** `failed` receives internal errors of work for which no request waits. */
   constructor(options: SimulatorOptions, failed: (error: unknown) => void = () => undefined) {
     this.options = options;
     this.late = new LateWork(failed);
@@ -110,7 +110,7 @@ export class World {
     return id === this.otherCompany.id ? this.otherCompany.name : this.company.name;
   }
 
-  /** By its id; the first one without. */
+  /** The project with this id; without an id, the first project. */
   projectById(id: number | undefined): SimulatedProject | undefined {
     return id === undefined ? this.projects[0] : this.projects.find((project) => project.id === id);
   }
@@ -119,7 +119,7 @@ export class World {
     return index === this.projects.length ? this.companyDocuments : this.projects[index];
   }
 
-  /** Gives the addresses from which a project's versions can be downloaded, for a while from now on. */
+  /** Returns a function that makes the download URLs of a project's versions; the URLs expire. */
   versionUrls(project: number): (version: number) => string {
     const paths = this.signer.paths(project);
     const { storage, api } = this.origins;

@@ -28,7 +28,7 @@ export async function add(context: CommandContext): Promise<void> {
 }
 
 async function addConnection(context: CommandContext, connections: Connections, input: StandardInput): Promise<void> {
-  // Everything that can be wrong with the words is said before a person signs in.
+  // All arguments are checked before the user signs in.
   const name = connections.free(context.args[0]);
   const grant = grantFlag(context);
   const company = numberFlag(context, 'company');
@@ -64,7 +64,7 @@ async function addConnection(context: CommandContext, connections: Connections, 
     if (granted) await replaceTokens(connection, client, connections.secrets, granted, systemClock);
     await testAndShow(context, connections, connection);
   } catch (error) {
-    // What was never seen to work is not kept: the name is free for the next try.
+    // A connection that failed its test is not stored, so that the name is free for the next attempt.
     await forget(connections, connection);
     throw error;
   }
@@ -87,13 +87,13 @@ function grantFlag(context: CommandContext): Grant {
 
 interface App {
   readonly clientId: string;
-  /** The default client's; its own secret is still to be read. */
+  /** Secret of the default client; undefined: the secret of the user's own app is still to be read. */
   readonly secret: Secret | undefined;
   readonly domain: string | undefined;
   readonly api: string | undefined;
 }
 
-/** The app that a person names, or this installation's default client. @throws Failure `default-client-missing` */
+/** The app of `--client-id`, or this installation's default client. @throws Failure `default-client-missing` */
 function appOf(context: CommandContext, connections: Connections): App {
   const clientId = context.flag('clientId');
   const domain = context.flag('domain');
@@ -112,7 +112,7 @@ function appOf(context: CommandContext, connections: Connections): App {
 function ownSecret(context: CommandContext, connections: Connections, input: StandardInput) {
   const from = context.flag('clientSecretFile');
   if (from !== undefined) return readClientSecret(from, input);
-  // Left out at a terminal, it is asked for, unless systemd gives it.
+  // Without the option, the secret is asked for at a terminal, unless systemd provides it.
   return process.stdin.isTTY && !connections.secrets.sharedClientSecret()
     ? readClientSecret('prompt', input)
     : undefined;

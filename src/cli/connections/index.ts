@@ -16,7 +16,7 @@ const signInFlags: readonly FlagRow[] = [
   { flags: '--timeout <S>', help: 'seconds to wait for the sign-in (default: 600)' },
 ];
 
-// What a command does is loaded when it runs: it brings the whole client along.
+// The code of a command is loaded when it runs, since it imports the whole client.
 
 const add: Command = {
   name: 'connections add',

@@ -47,7 +47,7 @@ async function loginTo(
     clientSecret,
     name: before.name,
   };
-  // A secret is kept once it has been seen to work.
+  // A secret is stored only after it has worked.
   const granted = before.grant === 'authorization-code' ? await signIn(context, client, input) : undefined;
   if (!granted) await clientCredentials(client);
   if (own) secrets.setClientSecret(before.id, own);

@@ -4,7 +4,7 @@ import { Secret } from '../../base/secret.js';
 import { askHidden, type StandardInput } from '../terminal.js';
 
 /**
- * A secret from where a person says; it never stands in the command line, where `ps` would show it.
+ * Reads a secret from the given source. A secret is never a command-line argument, where `ps` would show it.
  * @throws Failure `usage`
  */
 export async function readClientSecret(from: string, input: StandardInput, what = 'client secret'): Promise<Secret> {

@@ -61,7 +61,7 @@ function describeTarget(one: TargetConnection): string {
   ]);
 }
 
-/** A person's sign-in as the disk knows it; undefined for a service account. */
+/** The state of a user's sign-in according to the stored secrets; undefined for a service account. */
 function signInOf({ secrets }: Connections, connection: Connection): string | undefined {
   if (connection.grant !== 'authorization-code') return undefined;
   const tokens = secrets.tokens(connection.id);

@@ -11,8 +11,8 @@ import { askHidden, type StandardInput } from '../terminal.js';
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 /**
- * Lets a person sign in. Ctrl-C and the time limit end it cleanly.
- * @throws Failure `sign-in-expired`, `sign-in-taken`, `interrupted`, `redirect-port-busy`, or as the sign-in does
+ * Runs the sign-in of a user in the browser. Ctrl-C and the time limit end it cleanly.
+ * @throws Failure `sign-in-expired`, `sign-in-taken`, `interrupted`, `redirect-port-busy`, or a failure of the sign-in
  */
 export async function signIn(context: CommandContext, client: OAuthClient, input: StandardInput): Promise<Granted> {
   const seconds = numberFlag(context, 'timeout') ?? 600;
@@ -40,12 +40,12 @@ export async function signIn(context: CommandContext, client: OAuthClient, input
   }
 }
 
-/** @param passage leads to `url`, which goes to no command line: what is in it makes the sign-in this person's */
+/** @param passage redirects to `url`, which must not appear in a command line: it ties the sign-in to this user */
 function showAndOpen(url: string, passage: string): void {
   say('Sign in with Procore in the browser that opens. If none does, open this address on this machine:\n');
   say(`  ${url}\n`);
   say('(on a machine without a browser, stop with Ctrl-C and add --no-browser)');
-  // What the browser prints is not ours to show, and whether there is one is seen by the person.
+  // The output of the browser is discarded; if none opens, the user sees that.
   const browser = spawn('xdg-open', [passage], { detached: true, stdio: 'ignore' });
   browser.once('error', () => undefined);
   browser.unref();

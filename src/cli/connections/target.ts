@@ -14,10 +14,10 @@ import { bytes, columns } from '../format.js';
 import type { StandardInput } from '../terminal.js';
 import { readClientSecret } from './secret-input.js';
 
-/** A test that takes longer than this has failed, in milliseconds. */
+/** Time limit of the connection test in milliseconds; a slower test counts as failed. */
 const TEST_LIMIT_MS = 120_000;
 
-/** Adds a folder, share, server or cloud, and tests it: what was never seen to work is not kept. */
+/** Adds a connection to a folder, share, server or cloud and tests it; removes it again if the test fails. */
 export async function addTarget(
   context: CommandContext,
   connections: Connections,
@@ -44,7 +44,7 @@ export async function addTarget(
   }
 }
 
-/** Signs in again, or takes a new password; for a folder, where it is mounted now. */
+/** Signs in again, or sets a new password; for a folder, records where it is mounted now. */
 export async function loginToTarget(
   context: CommandContext,
   connections: Connections,
@@ -60,7 +60,7 @@ export async function loginToTarget(
   try {
     await testTargetConnection(context, connections, connection);
   } catch (error) {
-    // A password is kept once it has been seen to work.
+    // After a failed test, the previous password is restored.
     if (password && kept) connections.secrets.setClientSecret(before.id, kept);
     throw error;
   }

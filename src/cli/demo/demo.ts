@@ -10,7 +10,7 @@ import { bytes, plural } from '../format.js';
 import { ensurePackages } from '../packages.js';
 import { Shell } from '../shell.js';
 
-/** What `simulate` prints when it is ready, as far as the demo needs it. */
+/** The part of the output of `simulate` that the demo uses. */
 interface Ready {
   readonly api: string;
   readonly login: string;
@@ -28,7 +28,7 @@ interface TreeItem {
   readonly sha256: string;
 }
 
-/** Items of the project that the demo makes up. */
+/** Number of items in the generated project. */
 const ITEMS = 300;
 
 export const demo: Command = {
@@ -99,7 +99,7 @@ async function connect(shell: Shell, ready: Ready): Promise<void> {
   );
 }
 
-/** Lists, reads and copies the mounted project, and tells what it cost. */
+/** Lists, reads and copies the mounted project, and prints the number of API calls. */
 async function look(
   shell: Shell,
   ready: Ready,
@@ -137,7 +137,7 @@ async function look(
   );
 }
 
-/** Saves a document as editors do: the new content goes into a file beside it, which then takes its name. */
+/** Saves a document as editors do: writes the content to a new file in its folder and renames that over it. */
 async function save(shell: Shell, ready: Ready, mountpoint: string, say: (line: string) => void): Promise<void> {
   const name = 'minutes.txt';
   const path = join(mountpoint, name);
@@ -168,7 +168,7 @@ async function identity(shell: Shell, path: string): Promise<{ readonly id: stri
 const treeOf = async (ready: Ready): Promise<TreeItem[]> =>
   (await (await fetch(`${ready.admin}/tree`)).json()) as TreeItem[];
 
-/** A job of the mount's daemon copies the project to a folder; a second run finds that nothing is left to do. */
+/** Copies the project to a folder with a job in the mount's daemon; a second run finds nothing to copy. */
 async function copyOut(
   shell: Shell,
   ready: Ready,

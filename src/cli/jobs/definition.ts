@@ -7,7 +7,7 @@ import type { CommandContext } from '../command.js';
 
 const usage = (what: string): Failure => new Failure('usage', { what });
 
-/** Keys of a job that `--set` reaches by their own name; all others are keys of `transfer`. */
+/** Keys of a job that `--set` addresses directly; all other keys belong to `transfer`. */
 const TOP = new Set([
   'description',
   'schedule',
@@ -19,7 +19,7 @@ const TOP = new Set([
   'notify',
 ]);
 
-/** The body of a job from the words of `jobs add`. @throws Failure `usage`, `job-refused`, `no-such-connection` */
+/** The job definition from the arguments of `jobs add`. @throws Failure `usage`, `job-refused`, `no-such-connection` */
 export function bodyFrom(context: CommandContext): JobBody {
   const file = context.flag('file');
   const beside = ['from', 'to', 'type', 'schedule'].find((flag) => context.flag(flag) !== undefined);
@@ -85,7 +85,7 @@ function scheduleOf(json: string): Record<string, unknown> {
   }
 }
 
-/** `KEY=VALUE`; dots lead into objects, and a value is JSON where it can be. */
+/** `KEY=VALUE`; dots in the key address nested objects; the value is parsed as JSON if it is valid JSON. */
 function set(body: Record<string, unknown>, text: string): void {
   const equals = text.indexOf('=');
   if (equals <= 0) throw usage(`"${text}" is not KEY=VALUE`);

@@ -159,7 +159,7 @@ function describeJob(job: Job): string {
   ]);
 }
 
-/** A request to whoever runs the job. */
+/** A command that stores a request for the process that runs the job. */
 const ask = (request: JobRequest, summary: string): Command => ({
   name: `jobs ${request}`,
   arguments: '<name>',

@@ -13,7 +13,7 @@ import { bytes, plural } from '../format.js';
 
 const PROGRESS_INTERVAL_MS = 200;
 
-/** The jobs of the state folder, for as long as `use` needs them. */
+/** Opens the jobs of the state folder for the duration of `use`. */
 export async function withJobs<T>(context: CommandContext, use: (jobs: Jobs) => Promise<T>): Promise<T> {
   const options = context.options();
   const state = context.state();
@@ -30,8 +30,8 @@ export async function withJobs<T>(context: CommandContext, use: (jobs: Jobs) => 
 }
 
 /**
- * Runs a job where the jobs of this state folder are run: in a daemon that is up (then the run's end is waited for with
- * `wait`), else in this process.
+ * Runs a job: in the running daemon that runs the jobs of this state folder (with `wait`, returns at the end of the
+ * run), else in this process.
  */
 export async function runJob(
   context: CommandContext,
@@ -49,7 +49,7 @@ export async function runJob(
     const execution = store.last.of(job.id, 'any');
     if (execution && execution.id > before && execution.ended !== undefined) return execution;
     progress(context, execution && execution.id > before ? execution : undefined);
-    // The daemon may have ended meanwhile: then this process takes over.
+    // The daemon may have ended since; then this process runs the job.
     if (engine.lead()) return runHere(context, { store, engine }, job, options);
   }
 }
@@ -74,7 +74,7 @@ async function runHere(
   }
 }
 
-/** One line that is written over, for a person who watches. */
+/** Shows the progress in one line that is overwritten. */
 function progress(context: CommandContext, execution: Execution | undefined): void {
   if (context.json || !process.stderr.isTTY || !execution) return;
   const { copied = 0, bytes: moved = 0, progress: part = 0 } = execution.stats;
@@ -83,7 +83,7 @@ function progress(context: CommandContext, execution: Execution | undefined): vo
   );
 }
 
-/** What scripts read of a run. */
+/** The JSON output for a run. */
 export const runResult = (job: Job, { id, status, stats, calls, reason }: Execution) => ({
   id: job.id,
   execution: id,
@@ -113,7 +113,7 @@ export function describeRun(job: Job, execution: Execution): string {
   return lines.join('\n');
 }
 
-/** A run that did not do all it should is a failure for a script. */
+/** Fails for a run that was not fully successful, so that scripts see a non-zero exit status. */
 export function requireGood(job: Job, execution: Execution): void {
   const isBad = ['failed', 'failed_to_start', 'cancelled', 'not_complete'].includes(execution.status);
   const failed = execution.stats.failed ?? 0;

@@ -5,11 +5,11 @@ import { errnoOf, Failure } from '../../base/errors.js';
 export const fstabLine = (source: string, mountpoint: string, options: readonly string[]): string =>
   [escaped(source), escaped(mountpoint), 'procorefs', options.map(escaped).join(','), '0', '0'].join(' ');
 
-/** White space, backslashes and what begins a comment are octal there. */
+/** fstab(5) needs white space, backslashes and `#` as octal escapes. */
 const escaped = (text: string): string =>
   text.replace(/[\s\\#]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
 
-/** Puts a line in, in place of one of ours for the same mount point. @throws Failure `usage` if something else has that */
+/** Adds a line, or replaces our line for the mount point. @throws Failure `usage` if another entry uses it */
 export function putFstabLine(file: string, line: string): void {
   const [, mountpoint] = line.split(' ');
   const lines = before(file).split('\n');

@@ -4,7 +4,7 @@ import { askHidden, type StandardInput } from '../terminal.js';
 
 const COUNT = 5;
 
-/** Asks a person, or whoever writes to standard input; an empty answer and the end of the input take the default. */
+/** Asks questions at the terminal or on standard input; an empty answer or the end of input selects the default. */
 export class Questions {
   readonly #context: CommandContext;
   readonly #input: StandardInput;
@@ -17,19 +17,19 @@ export class Questions {
     this.#say = say;
   }
 
-  /** One of the five. A flag of the same name answers it beforehand. */
+  /** Asks one of the five numbered questions, unless the flag answers it. */
   async ask(question: string, standard: string, flag: string): Promise<string> {
     const number = `${++this.#asked}/${COUNT}`;
     const given = this.#context.flag(flag);
     return this.#answer(`${number}  ${question}`, standard, given);
   }
 
-  /** What one of the five needs to know besides. */
+  /** Asks for a detail of one of the five questions, unless the flag answers it. */
   detail(question: string, standard: string, flag: string): Promise<string> {
     return this.#answer(`     ${question}`, standard, this.#context.flag(flag));
   }
 
-  /** Not shown where a person types it. */
+  /** Asks for a secret; a terminal does not echo it. */
   async secret(question: string): Promise<string> {
     if (process.stdin.isTTY) return (await askHidden(`     ${question}: `)).reveal();
     return (await this.#input.line())?.trim() ?? '';

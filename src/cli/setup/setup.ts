@@ -17,7 +17,7 @@ import { fstabLine, putFstabLine } from './fstab.js';
 import { Questions } from './questions.js';
 
 /**
- * At night, and on from there every hour till the morning: what the hourly limit cuts off goes on in the same night.
+ * From 22:00, repeated every hour until 06:00: what the hourly rate limit cuts off continues in the same night.
  */
 const NIGHTLY = {
   mode: 'auto',
@@ -107,7 +107,7 @@ async function run(context: CommandContext, input: StandardInput): Promise<void>
 
 const isStandard = (path: string): boolean => path === defaultStateFolder(process.getuid?.(), {});
 
-/** A connection that is there, or a new one. */
+/** An existing connection, or a new one. */
 async function signedIn(
   context: CommandContext,
   connections: Connections,
@@ -148,7 +148,7 @@ interface Seen {
   readonly access: string;
 }
 
-/** `CONNECTION:PROJECT` */
+/** The source to mount, as `CONNECTION:PROJECT`. */
 async function project(
   connection: Connection,
   questions: Questions,
@@ -180,7 +180,7 @@ async function answers(shell: Shell, mountpoint: string): Promise<boolean> {
   return status.state !== 'dead';
 }
 
-/** The job that copies at night, made or there already; undefined: none is wanted. */
+/** The nightly copy-out job, created unless it exists; undefined if the user wants none. */
 async function nightly(
   source: string,
   isRoot: boolean,

@@ -11,7 +11,7 @@ import { treeJson } from './tree.js';
 
 type Action = (world: World, body: unknown, url: URL) => unknown;
 
-/** What the admin address answers, besides `GET tree`. */
+/** The routes of the admin address, besides `GET tree`. */
 const actions: Readonly<Record<string, Action>> = {
   'GET /calls': (world) => calls(world),
   'DELETE /calls'(world) {
@@ -35,7 +35,7 @@ const actions: Readonly<Record<string, Action>> = {
     return {};
   },
   'GET /late': (world) => ({ waiting: world.late.count }),
-  /** `{"count":N}`: does the oldest calls of the fault `late` that are still to be done; all without a number. */
+  /** `{"count":N}`: performs the oldest N pending calls of the fault `late`; without a count, all. */
   'POST /late': async (world, body) => ({ done: await world.late.finish((body as { count?: number }).count) }),
   'GET /switches': (world) => ({ values: world.switches.all(), known: switchTable }),
   'POST /switches'(world, body) {
@@ -43,7 +43,7 @@ const actions: Readonly<Record<string, Action>> = {
       world.switches.set(name, String(value));
     return world.switches.all();
   },
-  /** `{"urls":true,"tokens":true,"revoke":true}`: ends all URLs, access tokens, or sign-ins given out so far. */
+  /** `{"urls":true,"tokens":true,"revoke":true}`: invalidates all URLs, access tokens, or sign-ins issued so far. */
   'POST /expire'(world, body) {
     const what = body as Record<string, unknown>;
     if (what.urls) world.signer.endAll();
@@ -51,7 +51,7 @@ const actions: Readonly<Record<string, Action>> = {
     if (what.revoke) world.accounts.revokeAll();
     return {};
   },
-  /** `{"hourly","spike","urlTtl","tokenTtl","uploadTtl"}`: other limits and lifetimes from now on. */
+  /** `{"hourly","spike","urlTtl","tokenTtl","uploadTtl"}`: sets limits and lifetimes from now on. */
   'POST /limits'(world, body) {
     const { hourly, spike, urlTtl, tokenTtl, uploadTtl } = body as Record<string, number | undefined>;
     if (hourly !== undefined) world.rates.setHourly(hourly);
@@ -61,7 +61,7 @@ const actions: Readonly<Record<string, Action>> = {
     if (tokenTtl !== undefined) world.accounts.tokenTtl = tokenTtl;
     return {};
   },
-  /** `{"state":"up|down|silent"}`: of everything but this address. */
+  /** `{"state":"up|down|silent"}`: sets the network state of all servers except the admin address. */
   async 'POST /network'(world, body) {
     const { state } = body as { state?: Network };
     if (state !== 'up' && state !== 'down' && state !== 'silent')
@@ -76,7 +76,7 @@ const actions: Readonly<Record<string, Action>> = {
   },
 };
 
-/** The address by which tests look behind the scenes and change things. No sign-in, nothing counted. */
+/** Serves the admin address, by which tests read and change the state. Needs no sign-in; requests are not counted. */
 export async function serveAdmin(world: World, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url ?? '/', world.origins.admin);
   const route = `${request.method} ${url.pathname.replace(/\/+$/, '')}`;

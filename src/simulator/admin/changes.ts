@@ -5,27 +5,27 @@ import { GENERATED, ROOT_ROW } from '../store/items.js';
 import type { World } from '../world.js';
 import { folderAt, type ItemReference, itemAt, spotAt } from './paths.js';
 
-/** A change behind everyone's back. Absent content: empty for a new file. */
+/** A change made outside the API. Without content, a new file is empty. */
 export interface AdminChange extends ItemReference {
   readonly op: string;
-  /** Project id; the first project without. */
+  /** Project id; absent: the first project. */
   readonly project?: number;
   /** rename: the new name, or path; project: the new name; move: the folder, or the new path. */
   readonly to?: string;
   readonly content?: string;
   readonly base64?: string;
-  /** Bytes of made-up content. */
+  /** Size of generated content in bytes. */
   readonly size?: number;
-  /** create: so many, with `#` in the name replaced by 1, 2, … */
+  /** create: number of items; `#` in the name is replaced by 1, 2, … */
   readonly count?: number;
-  /** create: missing folders of the path too. */
+  /** create: also create missing folders of the path. */
   readonly parents?: boolean;
   readonly private?: boolean;
-  /** permission, project: whether the account sees it at all. */
+  /** permission, project: whether the account sees the item or project. */
   readonly visible?: boolean;
   /** Login or name of the person who acts; null ends a check-out. */
   readonly by?: string | null;
-  /** checkout: seconds from now (a day). */
+  /** checkout: seconds from now; default: one day. */
   readonly seconds?: number;
 }
 
@@ -98,7 +98,7 @@ const operations: Readonly<Record<string, Operation>> = {
     if (change.visible !== undefined) project.documents.setVisible(row, change.visible);
     return describe(project, row);
   },
-  /** The project itself: what it is called, and whether the account may see it. */
+  /** Changes the name of the project, and whether the account may see it. */
   project(_, project, change) {
     if (change.to !== undefined) project.name = change.to;
     if (change.visible !== undefined) project.permitted = change.visible;
@@ -112,7 +112,7 @@ const operations: Readonly<Record<string, Operation>> = {
   },
 };
 
-/** Does one change; throws the failure `usage`, or the API's own refusal of it. */
+/** Applies one change; throws the failure `usage`, or the API's error. */
 export function applyChange(world: World, change: AdminChange): unknown {
   const operation = Object.hasOwn(operations, change.op) ? operations[change.op] : undefined;
   if (!operation) {
@@ -136,7 +136,7 @@ function person(change: AdminChange): number {
   return index;
 }
 
-/** A folder that exists, or else a path to be taken. */
+/** The folder at the path if it exists, else the parent and name of a path that is not in use. */
 function moveTarget(project: SimulatedProject, to: string): { parent: number; name?: string } {
   try {
     return { parent: folderAt(project, to) };

@@ -3,7 +3,7 @@ import type { SimulatedProject } from '../project.js';
 import { Flag } from '../store/flag.js';
 import { ROOT_ROW } from '../store/items.js';
 
-/** How a change names an item: by `path`, by `parent` and `name` (which may hold a slash), or by `id`. */
+/** Reference to an item: by `path`, by `parent` and `name` (which may hold a slash), or by `id`. */
 export interface ItemReference {
   readonly path?: string;
   readonly parent?: string;
@@ -26,7 +26,7 @@ export function folderAt(project: SimulatedProject, path: string): number {
   return row;
 }
 
-/** The live item at a place, or with `recycled` the one last recycled from there. Throws the failure `usage`. */
+/** The live item of a reference; with `recycled`, the item last recycled from there. Throws the failure `usage`. */
 export function itemAt(project: SimulatedProject, place: ItemReference, recycled = false): number {
   let row: number | undefined;
   if (place.id !== undefined) {
@@ -41,7 +41,7 @@ export function itemAt(project: SimulatedProject, place: ItemReference, recycled
   return row;
 }
 
-/** Where something is to be made. */
+/** The parent folder and name for a new item. */
 export function spotAt(project: SimulatedProject, place: ItemReference): Spot {
   if (place.name !== undefined) return { parent: folderAt(project, place.parent ?? ''), name: place.name };
   const path = (place.path ?? '').replace(/^\/|\/$/g, '');
@@ -49,7 +49,7 @@ export function spotAt(project: SimulatedProject, place: ItemReference): Spot {
   return { parent: folderAt(project, path.slice(0, Math.max(0, slash))), name: path.slice(slash + 1) };
 }
 
-/** Splits the path wherever its "/" allow, since names may hold them too. */
+/** Tries every "/" as a separator, since names may contain "/" too. */
 function find(
   project: SimulatedProject,
   path: string,

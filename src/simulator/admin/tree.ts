@@ -8,8 +8,9 @@ const BATCH = 500;
 
 /**
  * The project as a JSON array in pieces: `{"id","path","type","size","sha256","versions"}`, parents before children,
- * without the root, the bin and what is in it; `"hidden"` for what the account may not see. Without `hash`, no `sha256`: of generated content it takes a while. With
- * `all`, what was deleted too (`"deleted"`), and `"history"`: the SHA-256 of every version, newest first.
+ * without the root, the recycle bin and its content; `"hidden"` marks items that the account may not see. Without
+ * `hash`, `sha256` is omitted, since it is slow for generated content. With `all`, includes deleted items (`"deleted"`)
+ * and `"history"`: the SHA-256 of every version, newest first.
  */
 export async function* treeJson(
   world: World,

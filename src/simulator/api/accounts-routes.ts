@@ -21,7 +21,7 @@ export function companies(call: Call): RouteReply {
   );
 }
 
-/** `GET /rest/v1.0/projects?company_id`. A service account sees only what is permitted to it. */
+/** `GET /rest/v1.0/projects?company_id`. A service account sees only the projects that are permitted to it. */
 export function projects(call: Call): RouteReply {
   const { world } = call;
   const text = call.url.searchParams.get('company_id');

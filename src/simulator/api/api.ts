@@ -14,11 +14,11 @@ import { type RouteRow, routeTable } from './routes.js';
 
 const LIMIT_TEXT = 'You have surpassed the max number of requests for an hour. Please wait until your limit resets.';
 
-/** Bytes of a reply from which on it is compressed: less than a packet of a network gains nothing. */
+/** Smallest reply that is compressed, in bytes: a reply that fits into one network packet gains nothing. */
 const LEAST_COMPRESSED = 1400;
 const compressed = promisify<Buffer, ZlibOptions, Buffer>(gzip);
 
-/** The API host: each call passes latency, faults, sign-in, both rate windows and the company header, then its route. */
+/** The API host: each call passes latency, faults, sign-in, both rate windows, the company header, then its route. */
 export class Api {
   readonly #world: World;
   readonly #router = new Router<RouteRow>(routeTable);
@@ -70,7 +70,7 @@ export class Api {
       else reply = { status: error.status, body: error.body };
     }
     if (hit('reset-after')) return void request.socket.resetAndDestroy();
-    // What was not read of a body would be taken for the next request.
+    // Unread bytes of the body would be parsed as the next request of the connection.
     if (!request.complete) request.resume();
     const headers = this.#headers(started, reply, client === undefined ? undefined : state);
     const off = hit('wrong-date');
@@ -110,7 +110,7 @@ export class Api {
     if (id !== String(company.id)) throw plainError(switches, 404, 'Company not found');
   }
 
-  /** Faults that answer instead of the route. */
+  /** Applies the faults that answer in place of the route. */
   #disturb(
     hit: (name: Parameters<World['faults']['hit']>[0]) => ReturnType<World['faults']['hit']>,
     request: IncomingMessage,

@@ -5,7 +5,7 @@ import type { Call } from './call.js';
 
 type Value = string | number | boolean | null;
 
-/** The fields below the one key that a write is wrapped in, and the file that came in the form (`file[data]`). */
+/** The fields below the top-level key of a write request, and the file of a form (`file[data]`). */
 export interface Fields {
   readonly values: ReadonlyMap<string, Value>;
   readonly data: Given | undefined;

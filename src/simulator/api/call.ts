@@ -29,14 +29,14 @@ export class Call {
     this.token = token;
   }
 
-  /** A number of the path; a 404 if it is none. */
+  /** A numeric parameter of the path; throws 404 if it is not a number. */
   number(name: string): number {
     const text = this.params[name] ?? '';
     if (!/^\d{1,16}$/.test(text)) throw this.error(404, 'Not Found');
     return Number(text);
   }
 
-  /** The `true` of a flag in the query. */
+  /** Whether a flag in the query is `true`. */
   flag(name: string): boolean {
     return /^(true|1)$/i.test(this.url.searchParams.get(name) ?? '');
   }
@@ -46,7 +46,7 @@ export class Call {
   }
 
   /**
-   * The documents that the call is about: of the company or project in the path, or of `project_id` in the query.
+   * The documents that the call addresses: of the company or project in the path, or of `project_id` in the query.
    * Throws 400, 403 or 404.
    */
   project(writes = false): SimulatedProject {
@@ -76,7 +76,7 @@ export class Call {
     return new Renderer(this.world, project);
   }
 
-  /** The body as a JSON object; a 400 if it is none. */
+  /** The body as a JSON object; throws 400 if it is not one. */
   async json(): Promise<Record<string, unknown>> {
     const body = await readBody(this.request);
     try {
@@ -84,7 +84,7 @@ export class Call {
       if (parsed !== null && typeof parsed === 'object' && !Array.isArray(parsed))
         return parsed as Record<string, unknown>;
     } catch {
-      // Falls through to the same refusal.
+      // Invalid JSON gets the same error as JSON that is not an object.
     }
     throw this.error(400, 'There was a problem in the JSON you submitted');
   }

@@ -17,7 +17,7 @@ interface Result {
   readonly rows: Int32Array;
 }
 
-/** The flat index: the rows that match, in order. Results are kept while nothing changes, so that walking pages is cheap. */
+/** The flat index: sorted matching rows. Results are cached until an item changes, so that paging is cheap. */
 export class DocumentIndex {
   readonly #store: ItemStore;
   readonly #documents: Documents;
@@ -34,7 +34,7 @@ export class DocumentIndex {
     switches.watch(() => this.#kept.clear());
   }
 
-  /** All matching rows, ascending or descending as asked. */
+  /** All matching rows, in the requested sort order. */
   rows(query: IndexFilters): Int32Array {
     const key = JSON.stringify(query);
     const kept = this.#kept.get(key);
@@ -66,7 +66,7 @@ export class DocumentIndex {
     return query.descending ? rows.reverse() : rows;
   }
 
-  /** The rows in ascending order of the sort key, cut to the range where the order allows it. */
+  /** The rows in ascending order of the sort key, limited to the time range if they are sorted by that time. */
   #candidates(query: IndexFilters): Int32Array {
     const store = this.#store;
     switch (query.sort) {
@@ -158,7 +158,7 @@ export class DocumentIndex {
     return tests.length === 1 ? tests[0] : (row) => tests.every((test) => test(row));
   }
 
-  /** Marks what is below the folders, themselves included. What was recycled is where its parent_id says. */
+  /** Marks the folders and everything below them. A recycled item counts as below its `parent_id`. */
   #below(folderIds: readonly number[]): Uint8Array {
     const marks = new Uint8Array(this.#store.length);
     const inBin = this.#switches.is('recycled-parent', 'bin');
@@ -172,7 +172,7 @@ export class DocumentIndex {
     return marks;
   }
 
-  /** The same rows with those of equal keys in another order at each call. */
+  /** The rows with those of equal sort keys in a different order at each call. */
   #shuffled(rows: Int32Array, sort: string): Int32Array {
     const seed = ++this.#shuffles;
     const shuffled = rows.slice();

@@ -23,7 +23,7 @@ const LABELS: Readonly<Record<string, string>> = {
   xer: 'Primavera P6',
 };
 
-/** The label that the API shows for a file's kind, by its extension; not a MIME type. */
+/** The file type label of the API for an extension; not a MIME type. */
 export function fileType(name: string): string {
   const dot = name.lastIndexOf('.');
   return (dot >= 0 && LABELS[name.slice(dot + 1).toLowerCase()]) || 'Unknown';

@@ -7,7 +7,7 @@ export interface TimeRange {
   readonly to: number;
 }
 
-/** What the index is narrowed to. */
+/** Filters and sort order of the flat index. */
 export interface IndexFilters {
   readonly sort: string;
   readonly descending: boolean;
@@ -24,7 +24,7 @@ export interface IndexFilters {
 
 const SORTS = ['id', 'name', 'updated_at', 'created_at', 'document_type', 'file_type', 'created_by_id', 'parent_id'];
 
-/** Reads `sort` and `filters[…]`; throws the 400 of what is malformed. */
+/** Reads `sort` and `filters[…]`; throws a 400 for malformed values. */
 export function readIndexQuery(parameters: URLSearchParams, switches: Switches): IndexFilters {
   const asked = parameters.get('sort') ?? switches.get('default-sort');
   let sort = asked.replace(/^-/, '');
@@ -103,7 +103,7 @@ function range(name: string, value: string, switches: Switches): TimeRange {
   };
 }
 
-/** A time stamp stands for its second, a date for its day (UTC). */
+/** The range of a time stamp is its second; the range of a date is its day (UTC). */
 function day(name: string, text: string): TimeRange {
   const isDay = /^\d{4}-\d\d-\d\d$/.test(text);
   const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)$/.test(text);

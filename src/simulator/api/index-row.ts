@@ -10,8 +10,8 @@ const json = (text: string): string => JSON.stringify(text);
 const person = people.map(({ id, login, name }) => JSON.stringify({ id, login, name }));
 
 /**
- * Writes the rows of the flat index as JSON text. Text at once, since a page has thousands of rows with fifty fields:
- * objects would take several times as long.
+ * Writes the rows of the flat index directly as JSON text: a page has thousands of rows with fifty fields, and objects
+ * would take several times as long.
  */
 export class IndexRowWriter {
   readonly #project: SimulatedProject;
@@ -32,7 +32,7 @@ export class IndexRowWriter {
     );
   }
 
-  /** `extended`: with the file's current version or what the folder has. */
+  /** `extended`: includes the file's current version or the folder's content. */
   row(row: number, extended: boolean): string {
     const { store, ids } = this.#project;
     const renderer = this.#renderer;
@@ -54,7 +54,7 @@ export class IndexRowWriter {
     return `${more}${this.#both ? ',"file":null' : ''},"children":${JSON.stringify(renderer.hasChildren(row))}}`;
   }
 
-  /** The path as JSON, from that of the folder, which is kept while the page is written. */
+  /** The path as JSON text; the path of the folder is cached while the page is written. */
   #path(row: number, name: string): string {
     const { store } = this.#project;
     const parent = store.parent.get(row);

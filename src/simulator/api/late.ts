@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { readBody } from '../http/body.js';
 import { ApiError, type RouteReply } from '../http/reply.js';
 
-/** Calls whose caller has given up, or was told that they failed, and whose work is still to be done. */
+/** Calls whose client timed out or got an error, and which are still to be performed. */
 export class LateWork {
   readonly #waiting = new Set<() => Promise<number>>();
   readonly #failed: (error: unknown) => void;
@@ -16,7 +16,7 @@ export class LateWork {
     return this.#waiting.size;
   }
 
-  /** Takes a call's body in, so that it can be answered before it is done. `ms`: until then; undefined: when told. */
+  /** Reads the body of a call and performs the call after `ms` milliseconds; undefined: at `finish`. */
   async take(
     request: IncomingMessage,
     work: (request: IncomingMessage) => Promise<RouteReply>,
@@ -37,7 +37,7 @@ export class LateWork {
     timer.unref();
   }
 
-  /** Does the oldest of them now, or all. Resolves with the status that each would have answered. */
+  /** Performs the oldest `most` calls now; default: all. Resolves with the HTTP status of each. */
   async finish(most = Number.POSITIVE_INFINITY): Promise<number[]> {
     const done: number[] = [];
     for (const one of this.#waiting) {
@@ -47,7 +47,7 @@ export class LateWork {
     return done;
   }
 
-  /** They are never done. */
+  /** Discards the pending calls. */
   forget(): void {
     this.#waiting.clear();
   }

@@ -5,13 +5,13 @@ import { wholeNumber } from './filters.js';
 export interface Page {
   readonly number: number;
   readonly size: number;
-  /** Of the first and after the last row of the page. */
+  /** Index of the first row of the page; `end` is after the last row. */
   readonly start: number;
   readonly end: number;
   readonly headers: Record<string, string>;
 }
 
-/** Reads `page` and `per_page`, and makes the headers; throws the 400 of what is malformed. */
+/** Reads `page` and `per_page`, and makes the paging headers; throws a 400 for malformed values. */
 export function readPage(url: URL, total: number, switches: Switches, defaults?: { size: number; most: number }): Page {
   const most = defaults?.most ?? switches.number('per-page-most');
   const fallback = defaults?.size ?? switches.number('default-per-page');

@@ -15,7 +15,7 @@ export function getFolder(call: Call): RouteReply {
   return { status: 200, body: call.renderer(project).folder(row, shownOf(call)) };
 }
 
-/** What the flags of a call want to see of a folder. */
+/** The parts of a folder that the query flags of a call request. */
 export const shownOf = (call: Call): ShownFields => ({
   folders: !call.flag('exclude_folders'),
   files: !call.flag('exclude_files'),
@@ -67,7 +67,7 @@ export function getFoldersV2(call: Call): RouteReply {
   return { status: 200, headers: page.headers, body: { data } };
 }
 
-/** The row of the path's `id`, or of the given one; throws 404 for what does not exist or may not be seen. */
+/** The row of the id `given`, else of the path's `id`; throws 404 if the item does not exist or is not visible. */
 export function visibleRow(call: Call, project: SimulatedProject, kind: 'file' | 'folder', given?: number): number {
   const { switches } = call.world;
   const id = given ?? call.number('id');

@@ -83,7 +83,7 @@ export class Renderer {
     };
   }
 
-  /** What a listing of the folder shows. */
+  /** Rows of the children that a listing of the folder shows. */
   children(row: number): number[] {
     const { store, documents } = this.#project;
     const rows = row === documents.bin ? [...store.recycled] : [...store.children(row)];

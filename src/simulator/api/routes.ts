@@ -16,14 +16,14 @@ export interface RouteRow {
   readonly method: string;
   readonly pattern: string;
   readonly run: ApiRoute;
-  /** Answers without `Procore-Company-Id`; `user`: only to a person, not to a service account. */
+  /** Needs no `Procore-Company-Id` header; `user`: only for a user, not for a service account. */
   readonly withoutCompany?: 'anyone' | 'user';
 }
 
 const V1 = '/rest/v1.0';
 const UPLOADS = '/rest/v1.1/projects/:project/uploads';
 
-/** The resources under a prefix: the same for a project, where the query names it, and for a company. */
+/** The document routes under a prefix: the same for a project, a `project_id` in the query, and a company. */
 const documents = (prefix: string): RouteRow[] => [
   { method: 'GET', pattern: `${prefix}/folders`, run: getFolder },
   { method: 'GET', pattern: `${prefix}/folders/:id`, run: getFolder },

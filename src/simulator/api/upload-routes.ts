@@ -30,7 +30,7 @@ export function getUpload(call: Call): RouteReply {
   return { status: 200, body: described(call, own(call, call.project())) };
 }
 
-/** `PATCH …/uploads/:uuid`: completes one of several segments by their tags. */
+/** `PATCH …/uploads/:uuid`: completes an upload in segments; the body lists their ETags. */
 export async function patchUpload(call: Call): Promise<RouteReply> {
   const upload = own(call, call.project(true));
   const { segments } = await call.json();
@@ -42,8 +42,8 @@ export async function patchUpload(call: Call): Promise<RouteReply> {
 }
 
 /**
- * The completed upload of a file that is to be made; with `use`, it counts as used. Throws what the switches say of
- * one that is unknown, not complete, somebody else's, or used before.
+ * The completed upload for a new file or version; `use` marks it as used. Throws the error that the switches define for
+ * an upload that is unknown, incomplete, of another person, or already used.
  */
 export function usedUpload(call: Call, project: SimulatedProject, uuid: string | undefined, use: boolean): Upload {
   const { uploads, switches } = call.world;

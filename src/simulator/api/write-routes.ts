@@ -19,7 +19,7 @@ export async function postFolder(call: Call): Promise<RouteReply> {
   return { status: 201, body: changedFolder(call, project, row) };
 }
 
-/** `PATCH …/folders/:id`: rename, move, or both; out of the recycle bin too. */
+/** `PATCH …/folders/:id`: renames, moves, or both; also restores from the recycle bin. */
 export async function patchFolder(call: Call): Promise<RouteReply> {
   const project = call.project(true);
   const row = changeableRow(call, project, 'folder');
@@ -39,7 +39,7 @@ export async function postFile(call: Call): Promise<RouteReply> {
   const parent = parentRow(call, project, values.get('parent_id')) ?? ROOT_ROW;
   const uuid = text(values, 'upload_uuid');
   const name = text(values, 'name') ?? fields.dataName ?? usedUpload(call, project, uuid, false).filename;
-  // The name is judged before the upload is used up, so that another try with another name can have it.
+  // The name is checked before the upload is consumed, so that a retry with another name can use the upload.
   const free = project.documents.freeName(parent, name, false, isTrue(values.get('unique_name')));
   const row = project.documents.createFile(parent, free, content(call, project, fields)!);
   describe(project, row, values);
@@ -113,7 +113,7 @@ const deleted = (call: Call, body: object): RouteReply => ({
   body: call.world.switches.is('delete-reply', 'nothing') ? {} : body,
 });
 
-/** The row of the path's id, if the account may change it; throws 403 or 404. */
+/** The row of the id in the path; throws 403 or 404 if the account may not change it. */
 function changeableRow(call: Call, project: SimulatedProject, kind: 'file' | 'folder', id?: number): number {
   const row = visibleRow(call, project, kind, id);
   if (project.store.has(row, Flag.system | Flag.root | Flag.readOnly)) {
@@ -122,7 +122,7 @@ function changeableRow(call: Call, project: SimulatedProject, kind: 'file' | 'fo
   return row;
 }
 
-/** Renames, moves and restores as `name` and `parent_id` say. */
+/** Renames, moves and restores the item according to `name` and `parent_id`. */
 function move(call: Call, project: SimulatedProject, row: number, values: Fields['values']): void {
   const { store } = project;
   const { switches } = call.world;
@@ -138,7 +138,7 @@ function move(call: Call, project: SimulatedProject, row: number, values: Fields
   });
 }
 
-/** The folder of a `parent_id`; undefined if none was given. Throws what the switch says of one that is not there. */
+/** The folder of a `parent_id`; undefined if it is absent. For a missing folder, throws the status of the switch. */
 function parentRow(call: Call, project: SimulatedProject, id: unknown): number | undefined {
   if (id === undefined || id === null || id === '') return undefined;
   const { store } = project;
@@ -165,7 +165,7 @@ function refuseIfHeld(call: Call, project: SimulatedProject, row: number): void 
   throw new ApiError(409, { errors: { base: [message] }, error_type: 'checked_out', file });
 }
 
-/** The new version that the fields bring; throws when there is none. */
+/** The content of the new version from the fields; throws if they have none. */
 function content(call: Call, project: SimulatedProject, { values, data }: Fields): GivenFile {
   const by = call.token.person;
   const uuid = text(values, 'upload_uuid');
@@ -191,7 +191,7 @@ function text(values: Fields['values'], name: string): string | undefined {
 
 const isTrue = (value: unknown): boolean => value === true || /^(true|1)$/i.test(String(value ?? ''));
 
-/** A folder as the reply to its change shows it: with its children, unless the call's flags say otherwise and count. */
+/** The folder in the reply to a write: with children, unless the switch makes the call's query flags apply. */
 function changedFolder(call: Call, project: SimulatedProject, row: number): object {
   const { switches } = call.world;
   const shown = switches.is('folder-write-flags', 'obeyed') ? shownOf(call) : undefined;

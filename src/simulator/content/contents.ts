@@ -3,7 +3,7 @@ import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { mix } from '../random.js';
 import { GENERATED, type ItemStore } from '../store/items.js';
 
-/** Bytes that were given: in memory, in a file that stays as it is, or in several of these one after the other. */
+/** Stored bytes: in memory, in a file that does not change, or a concatenation of these. */
 export type Given =
   | { readonly bytes: Buffer }
   | { readonly file: string | Buffer; readonly size: number }
@@ -19,9 +19,9 @@ const BLOCK = 16 * 1024 * 1024;
 const STAMP = 16;
 
 /**
- * The bytes of every version. Those that nobody gave are derived from the version: slices of one pseudo-random block,
- * another for each quarter mebibyte of each version, and the version's number in front. So any range of a file of any
- * size costs no memory and hardly any time, and two versions differ nearly everywhere.
+ * The bytes of every version. Bytes that were not stored are derived from the version: a different slice of one
+ * pseudo-random block for each quarter mebibyte of each version, after the version's number. So any range of a file of
+ * any size takes no memory and little time, and two versions differ nearly everywhere.
  */
 export class Contents {
   readonly #seed: number;
@@ -33,7 +33,7 @@ export class Contents {
     this.#seed = seed;
   }
 
-  /** Keeps bytes; the result is what a version's `versionContent` refers to. */
+  /** Stores bytes; returns the index for a version's `versionContent`. */
   add(given: Given): number {
     return this.#given.push(given) - 1;
   }
@@ -91,7 +91,7 @@ function readGiven(given: Given, start: number, end: number): AsyncIterable<Buff
   if (start >= end) return [];
   if ('bytes' in given) return [given.bytes.subarray(start, end)];
   if ('file' in given) {
-    // A stream costs more than it saves for what fits into one read.
+    // For a range that fits into one read, a stream costs more than it saves.
     if (end - start <= CHUNK) return [readAt(given.file, start, end - start)];
     return createReadStream(given.file, { start, end: end - 1, highWaterMark: CHUNK });
   }
@@ -117,7 +117,7 @@ async function* readParts(parts: readonly Given[], start: number, end: number): 
   }
 }
 
-/** One chunk longer than the block, so that a slice may begin anywhere in it. */
+/** One chunk longer than the block, so that a slice can begin at any offset in the block. */
 function pseudoRandom(seed: number): Buffer {
   const words = new Uint32Array((BLOCK + CHUNK) / 4);
   let a = seed | 1;

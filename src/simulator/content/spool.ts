@@ -6,11 +6,11 @@ import type { Given } from './contents.js';
 
 const IN_MEMORY = 256 * 1024;
 
-/** Keeps what is uploaded: small things in memory, larger ones in a temporary folder that `close` removes. */
+/** Stores uploads: small ones in memory, larger ones in a temporary folder that `close` removes. */
 export class UploadSpool {
   #folder: Promise<string> | undefined;
 
-  /** Reads `source` to its end; each chunk also goes to `seen`. Leaves nothing behind when it fails. */
+  /** Reads `source` to its end; passes each chunk to `seen`. Removes its file on failure. */
   async keep(source: AsyncIterable<Buffer>, seen: (chunk: Buffer) => void): Promise<Given> {
     const chunks: Buffer[] = [];
     let size = 0;

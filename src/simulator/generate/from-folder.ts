@@ -4,10 +4,10 @@ import { Flag } from '../store/flag.js';
 import { type ItemStore, ROOT_ROW } from '../store/items.js';
 
 /**
- * Adds the files and folders below `directory` to the project, without reading them. Symbolic links are not followed
- * and, like devices, not shown; a folder below that may not be read is empty. Bytes of a name that are not UTF-8
- * become U+FFFD. Throws the file system's error if `directory` itself cannot be read. Synchronous, since nobody is
- * served yet and it is several times as fast.
+ * Adds the files and folders below `directory` to the project, without reading the files. Symbolic links and devices
+ * are skipped; a folder below that cannot be read is empty. Bytes of a name that are not UTF-8 become U+FFFD. Throws
+ * the file system's error if `directory` itself cannot be read. Synchronous, since this is several times as fast and no
+ * request is served yet.
  */
 export function addFolder(store: ItemStore, contents: Contents, directory: string): void {
   const waiting: { path: Buffer; row: number }[] = [{ path: Buffer.from(directory), row: ROOT_ROW }];
@@ -35,7 +35,7 @@ function namesIn(path: Buffer, mustBeReadable: boolean): Buffer[] {
   }
 }
 
-/** Undefined for what has gone meanwhile. */
+/** Undefined if the entry no longer exists. */
 function infoOf(path: Buffer): Stats | undefined {
   try {
     return lstatSync(path);

@@ -6,14 +6,14 @@ import { type OddName, oddNames } from './odd-names.js';
 import { people } from './people.js';
 
 export interface Plan {
-  /** Live files and folders; root, Recycle Bin with its content, and the Schedules folder do not count. */
+  /** Number of live files and folders, without the root, the Recycle Bin and its content, and the Schedules folder. */
   readonly items: number;
   readonly perFolder: number;
   readonly seed: number;
-  /** Bytes of every file, or 0 for log-normal sizes. */
+  /** Size of every file in bytes; 0: log-normal sizes. */
   readonly fileSize: number;
   readonly oddNames: boolean;
-  /** Which of the odd names may stand beside each other. */
+  /** Whether the switches allow odd names that need this beside each other. */
   readonly allows: (need: NonNullable<OddName['needs']>) => boolean;
 }
 
@@ -23,11 +23,11 @@ const MEDIAN_SIZE = 64 * 1024;
 const MOST_SIZE = 200 * 1024 * 1024;
 const BRANCHES = 4;
 
-/** A project's items, made up from the seed: the same plan gives the same items. */
+/** Generates the items of a project from the seed: the same plan gives the same items. */
 export class Generator {
   readonly store: ItemStore;
   readonly #plan: Plan;
-  /** Files that somebody has checked out. */
+  /** Rows of files that are checked out. */
   readonly checkedOut: number[] = [];
   bin = -1;
   schedules = -1;
@@ -45,7 +45,7 @@ export class Generator {
     });
   }
 
-  /** The root and the system folders. */
+  /** Adds the root and the system folders. */
   begin(rootName: string): void {
     const system = Flag.folder | Flag.system;
     const times = { createdAt: FIRST_DAY, updatedAt: FIRST_DAY, by: 1 };
@@ -90,7 +90,7 @@ export class Generator {
   #addFolder(i: number, folders: Int32Array): number {
     const hash = this.#hash(i, 5);
     const top = i < TOP_FOLDERS;
-    // A few chains make some branches much deeper than the rest.
+    // One folder in 16 becomes a child of the folder before it: the chains make some branches much deeper.
     const parent = top ? ROOT_ROW : folders[hash % 16 === 0 ? i - 1 : Math.floor((i - TOP_FOLDERS) / BRANCHES)]!;
     const theme = top ? i : this.store.theme.get(parent);
     const drawn = i === TOP_FOLDERS + 2 || (hash >>> 4) % 60 === 1;

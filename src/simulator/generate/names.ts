@@ -3,7 +3,7 @@ import { mix } from '../random.js';
 interface Theme {
   readonly top: string;
   readonly folders: readonly string[];
-  /** `n` differs among siblings and must show, so that names do not repeat. */
+  /** `n` differs among siblings and must be part of the name, so that names are unique. */
   readonly file: (n: number, hash: number) => string;
 }
 
@@ -16,7 +16,7 @@ const MONTHS = ['2024-01', '2024-02', '2024-04', '2024-07', '2024-10', '2025-01'
 const PLANS = ['Floor Plan', 'Reflected Ceiling Plan', 'Elevations', 'Wall Sections', 'Stair Details', 'Door Schedule'];
 const SUBJECTS = ['Beam Clash', 'Missing Dimension', 'Fire Rating', 'Anchor Bolts', 'Duct Routing', 'Curb Height'];
 
-/** Byte-sized numbers of these rows are kept with each item: append only. */
+/** Each item stores the index of its theme in one byte: append only. */
 export const themes: readonly Theme[] = [
   {
     top: '01 Drawings',
@@ -85,7 +85,7 @@ export const themes: readonly Theme[] = [
 export const SCHEDULES_THEME = themes.length - 1;
 export const TOP_FOLDERS = themes.length - 1;
 
-/** Pieces that a few names carry, as people really type them. */
+/** Unusual character sequences from real names, added to a few generated names. */
 const ODD_PIECES = [
   '1/2',
   'A\\B',

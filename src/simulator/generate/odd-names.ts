@@ -1,14 +1,14 @@
 export interface OddName {
   readonly name: string;
   readonly folder?: true;
-  /** Exists only where this switch position allows it beside its neighbours. */
+  /** The name is added only if the switches allow it beside the others. */
   readonly needs?: 'clash' | 'case' | 'twins';
 }
 
 const file = (name: string): OddName => ({ name });
 const folder = (name: string): OddName => ({ name, folder: true });
 
-/** Names that exist in real projects, or could, and that file systems choke on. All in one folder. */
+/** Names that occur or could occur in real projects and that cause problems in file systems. All are in one folder. */
 export const oddNames: readonly OddName[] = [
   file('a/b.pdf'),
   file('/leading slash.txt'),

@@ -16,7 +16,7 @@ const NAMES = [
   'Tom O’Neill',
 ];
 
-/** Who creates things; the first is the service account, the second the person who signs in. */
+/** The persons who create items; the first is the service account, the second the user who signs in. */
 export const people: readonly Person[] = NAMES.map((name, i) => ({
   id: 9_486_180 + i * 7,
   login: `${name
@@ -29,5 +29,5 @@ export const people: readonly Person[] = NAMES.map((name, i) => ({
 
 export const SERVICE_ACCOUNT = 0;
 export const SIGNED_IN_PERSON = 1;
-/** The one who acts when the admin URL changes something. */
+/** Index of the person who makes changes through the admin URL by default. */
 export const SOMEBODY_ELSE = 2;

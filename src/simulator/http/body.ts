@@ -15,8 +15,8 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
 }
 
 /**
- * Writes what `source` yields, no faster than it is taken. Resolves with the bytes written; fewer than were meant if
- * the other side went away.
+ * Writes the chunks of `source` with backpressure. Resolves with the number of bytes written, which is smaller than the
+ * total if the client closed the connection.
  */
 export async function pump(
   source: AsyncIterable<Buffer> | Iterable<Buffer>,

@@ -1,7 +1,7 @@
-/** What was asked of the simulator since the last reset. */
+/** Counts the requests to the simulator since the last reset. */
 export class CallCounters {
   total = 0;
-  /** When the first call came, by this machine's clock, milliseconds since the epoch. */
+  /** Time of the first call in milliseconds since the epoch, this machine's clock. */
   first: number | undefined;
   status429 = 0;
   status4xx = 0;

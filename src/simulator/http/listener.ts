@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-/** `down`: connections are refused; `silent`: they are taken, and nothing is ever answered. */
+/** `down`: connections are refused; `silent`: they are accepted, but never answered. */
 export type Network = 'up' | 'down' | 'silent';
 
 export interface Listener {
@@ -14,13 +14,13 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Serves on loopback; port 0 takes any. An error of the handler ends its connection and goes to `failed`. */
+/** Serves on loopback; port 0 takes any. An error of the handler closes the connection and is passed to `failed`. */
 export async function listen(port: number, handler: HttpHandler, failed: (error: unknown) => void): Promise<Listener> {
   let network: Network = 'up';
   const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 0 }, (request, response) => {
     if (network === 'silent') return;
     handler(request, response).catch((error: unknown) => {
-      // The other side went away: nothing is wrong here.
+      // The client closed the connection: not an error of the handler.
       if (request.socket.destroyed) return;
       request.socket.destroy();
       failed(error);

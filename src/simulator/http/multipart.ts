@@ -1,14 +1,14 @@
 export interface MultipartPart {
   readonly name: string;
-  /** Present for a file's part. */
+  /** Present for the part of a file. */
   readonly filename: string | undefined;
-  /** To be read to its end before the next part. */
+  /** Must be read to its end before the next part. */
   readonly body: AsyncGenerator<Buffer>;
 }
 
 const MOST_HEADERS = 16 * 1024;
 
-/** A form that is not well-formed. */
+/** A malformed form. */
 export class FormError extends Error {}
 
 /** The boundary of a `multipart/form-data` content type. */
@@ -70,7 +70,7 @@ class Reader {
     return taken;
   }
 
-  /** What comes before `mark`, which is consumed. */
+  /** Returns the bytes before `mark` and consumes both. */
   async until(mark: Buffer, most: number): Promise<Buffer> {
     for (;;) {
       const at = this.#rest.indexOf(mark);

@@ -5,12 +5,12 @@ import { RateWindow, type ServerWindow, type WindowUse } from './window.js';
 interface Limits {
   readonly hourly: number;
   readonly spike: number;
-  /** Seconds. */
+  /** Length of the hourly window in seconds. */
   readonly hour: number;
   readonly spikeSeconds: number;
 }
 
-/** Both windows of every client id. Every call counts in both, refused or not. */
+/** Both rate windows of each client id. Every call counts in both, even a refused one. */
 export class Rates {
   readonly #clock: ServerClock;
   readonly #switches: Switches;
@@ -31,7 +31,7 @@ export class Rates {
     });
   }
 
-  /** Counts `calls` of a client; false if one of its limits was reached before. */
+  /** Counts `calls` of a client; returns false if one of its limits was already reached. */
   take(client: string, calls = 1): boolean {
     const { hour, spike } = this.#of(client);
     const now = this.#clock.now();
@@ -39,12 +39,12 @@ export class Rates {
     return spike.take(now, calls) && inHour;
   }
 
-  /** Uses up calls of the hour only, as another program of this client would over a longer time. */
+  /** Counts calls in the hourly window only, like calls of another program of this client over a longer time. */
   spend(client: string, calls: number): void {
     this.#of(client).hour.take(this.#clock.now(), calls);
   }
 
-  /** The window that would be hit first. */
+  /** The window whose limit would be reached first. */
   nearest(client: string): ServerWindow {
     const { hour, spike } = this.states(client);
     if (spike.remaining !== hour.remaining) return spike.remaining < hour.remaining ? spike : hour;
@@ -61,7 +61,7 @@ export class Rates {
     return this.#hourly;
   }
 
-  /** Changes the hourly limit of everyone; without a number, back to the configured one. */
+  /** Sets the hourly limit of all clients; without an argument, restores the configured limit. */
   setHourly(limit = this.#limits.hourly): void {
     this.#hourly = limit;
     for (const { hour } of this.#clients.values()) hour.limit = limit;

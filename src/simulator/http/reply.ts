@@ -1,6 +1,6 @@
 import type { Switches } from '../switches.js';
 
-/** What a route answers; `body` is serialised as JSON unless it is text already. */
+/** The reply of a route; `body` is serialised as JSON unless it is a string. */
 export interface RouteReply {
   readonly status: number;
   readonly body?: unknown;
@@ -19,11 +19,11 @@ export class ApiError extends Error {
   }
 }
 
-/** An error of one field, as validations answer. */
+/** A validation error of one field. */
 export const fieldError = (status: number, field: string, text: string): ApiError =>
   new ApiError(status, { errors: { [field]: [text] } });
 
-/** An error without a field, in the form that the switch says. */
+/** An error without a field, in the format that the switch selects. */
 export function plainError(switches: Switches, status: number, text: string): ApiError {
   const forms = {
     map: { errors: { base: [text] } },

@@ -1,4 +1,4 @@
-/** Finds the row of a route table that a request belongs to. `:name` in a pattern matches one segment. */
+/** Finds the row of a route table that matches a request. `:name` in a pattern matches one segment. */
 export class Router<Row extends { readonly method: string; readonly pattern: string }> {
   readonly #rows: readonly { readonly row: Row; readonly segments: readonly string[] }[];
 

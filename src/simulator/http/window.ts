@@ -3,7 +3,7 @@ export type WindowKind = 'fixed' | 'clock-aligned' | 'sliding';
 export interface ServerWindow {
   readonly limit: number;
   readonly remaining: number;
-  /** Seconds since the epoch, server time: when calls come back. */
+  /** Time at which calls become available again, in seconds since the epoch, server time. */
   readonly reset: number;
 }
 
@@ -12,7 +12,7 @@ export interface WindowUse {
   readonly limit: number;
 }
 
-/** Calls of a sliding window that are remembered beyond the limit, in case it is raised. */
+/** Number of calls that a sliding window stores beyond its limit, in case the limit is raised. */
 const SPARE = 10_000;
 
 /** One rate window of one client. Times are milliseconds since the epoch, server time. */
@@ -22,7 +22,7 @@ export class RateWindow {
   readonly #length: number;
   #start = Number.NEGATIVE_INFINITY;
   #used = 0;
-  /** Times of the last calls, for the sliding kind. */
+  /** Times of the last calls, for a sliding window. */
   #calls: number[] = [];
   #past: WindowUse[] = [];
 
@@ -32,7 +32,7 @@ export class RateWindow {
     this.#length = lengthMs;
   }
 
-  /** Counts a call; false if the limit was reached before it. */
+  /** Counts calls; returns false if the limit was already reached. */
   take(now: number, calls = 1): boolean {
     this.#advance(now);
     if (this.kind === 'fixed' && this.#used === 0) this.#start = now;
@@ -49,7 +49,7 @@ export class RateWindow {
     return { limit: this.limit, remaining, reset: Math.ceil(this.#reset(now, remaining) / 1000) };
   }
 
-  /** The windows since the last `forget`, the current one last. */
+  /** The windows since the last `forgetUses`, the current one last. */
   uses(now: number): WindowUse[] {
     this.#advance(now);
     return [...this.#past, { used: this.#used, limit: this.limit }];

@@ -9,7 +9,7 @@ export interface AccessToken {
   /** Milliseconds since the epoch, this machine's clock. */
   readonly createdAt: number;
   expiresAt: number;
-  /** The refresh token it came with. */
+  /** The refresh token issued together with it. */
   readonly refresh: string | undefined;
 }
 
@@ -29,9 +29,9 @@ interface RefreshToken {
 const CODE_MS = 600_000;
 const token = (): string => randomBytes(32).toString('base64url');
 
-/** Clients, codes and tokens. A refresh token is good once; with its successor the access token before it ends. */
+/** OAuth clients, codes and tokens. A refresh token is valid once; its use leaves the previous access token valid. */
 export class Accounts {
-  /** Seconds. */
+  /** Lifetime of access tokens in seconds. */
   tokenTtl: number;
   readonly #clients: ReadonlyMap<string, string>;
   readonly #access = new Map<string, AccessToken>();
@@ -62,7 +62,7 @@ export class Accounts {
     return code;
   }
 
-  /** Undefined: unknown, used, expired, of another client or redirect, or the verifier does not fit. */
+  /** Undefined: the code is unknown, used, expired, of another client or redirect, or the verifier does not match. */
   redeem(client: string, code: string, redirectUri: string, verifier: string | undefined): AccessToken | undefined {
     const known = this.#codes.get(code);
     this.#codes.delete(code);
@@ -71,7 +71,7 @@ export class Accounts {
     return this.#withRefresh(client, known.person);
   }
 
-  /** Undefined: the refresh token is unknown, revoked or was used before. */
+  /** Undefined: the refresh token is unknown, revoked or already used. */
   refresh(client: string, value: string): AccessToken | undefined {
     const known = this.#refresh.get(value);
     if (!known || known.client !== client) return undefined;
@@ -79,7 +79,7 @@ export class Accounts {
     return this.#withRefresh(client, known.person);
   }
 
-  /** The token if it is good; `known` also if it has expired. */
+  /** `good`: the token if it is valid; `known`: the token even if it has expired. */
   check(value: string): { readonly good?: AccessToken; readonly known?: AccessToken } {
     const known = this.#access.get(value);
     if (!known) return {};
@@ -90,7 +90,7 @@ export class Accounts {
     access.expiresAt = 0;
   }
 
-  /** Ends an access or refresh token and its partner. */
+  /** Revokes an access or refresh token and the token issued with it. */
   revoke(value: string): void {
     const access = this.#access.get(value);
     if (access?.refresh) this.#refresh.delete(access.refresh);

@@ -6,8 +6,8 @@ const OUT_OF_BAND = 'urn:ietf:wg:oauth:2.0:oob';
 const FIELDS = ['response_type', 'client_id', 'redirect_uri', 'state', 'code_challenge', 'code_challenge_method'];
 
 /**
- * The page that asks a person: GET shows a form with all parameters hidden in it and the buttons `allow` and `deny`
- * (name `decision`); POST of the form redirects with `code` and `state`, or shows the code when there is no address.
+ * The consent page: GET shows a form with all parameters hidden in it and the buttons `allow` and `deny`
+ * (name `decision`); POST of the form redirects with `code` and `state`, or shows the code if there is no redirect URI.
  */
 export async function authorizePage(
   world: World,

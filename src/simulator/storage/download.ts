@@ -6,7 +6,7 @@ import type { World } from '../world.js';
 import { byteRange } from './range.js';
 import { refuse, storageFaults } from './refusals.js';
 
-/** A signed address of the storage: GET only, no Authorization, until it expires. */
+/** Serves a signed download URL: GET only, without Authorization, until it expires. */
 export async function download(
   world: World,
   request: IncomingMessage,
@@ -93,7 +93,7 @@ export async function download(
   else response.end();
 }
 
-/** An address of the API host that wants the token and leads to the storage; not counted as an API call. */
+/** Serves a download URL on the API host: needs the token, redirects to the storage, does not count as an API call. */
 export function redirectDownload(world: World, request: IncomingMessage, response: ServerResponse, url: URL): void {
   const { good } = world.accounts.check(bearer(request) ?? '');
   if (!good) {
@@ -108,7 +108,7 @@ export function redirectDownload(world: World, request: IncomingMessage, respons
 
 const STATUSES = [301, 302, 303, 307, 308];
 
-/** Where to go when so many redirects are left, this one included. */
+/** The target of a redirect; `hops` is the number of redirects left, including this one. */
 function next(world: World, url: URL, hops: number): URL {
   const target = new URL(url.pathname + url.search, world.origins.storage);
   if (hops > 1) target.searchParams.set('hop', String(hops - 1));

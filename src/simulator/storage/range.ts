@@ -5,8 +5,8 @@ export interface ByteRange {
 }
 
 /**
- * The one range of a `Range` header, as S3 reads it: several ranges or another unit count as no header at all
- * (undefined: the whole).
+ * The one range of a `Range` header, as S3 reads it: several ranges or another unit count as no header
+ * (undefined: the whole file).
  */
 export function byteRange(header: string | undefined, size: number): ByteRange | 'unsatisfiable' | undefined {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header?.trim() ?? '');

@@ -129,7 +129,7 @@ async function put(world: World, request: IncomingMessage, response: ServerRespo
   response.end();
 }
 
-/** What has to be sent with a segment, as the reply to the announcement says. */
+/** The headers that the client must send with a segment, as the reply to the announcement lists them. */
 export function segmentHeaders({ md5, sha256 }: Segment): Record<string, string> {
   return {
     'Content-MD5': Buffer.from(md5, 'hex').toString('base64'),
@@ -144,7 +144,7 @@ function keep(world: World, source: AsyncIterable<Buffer>, hashes: readonly Hash
   });
 }
 
-/** Refuses; what is still coming of the body is read and dropped. */
+/** Sends the refusal; the rest of the request body is read and discarded. */
 function end(
   world: World,
   request: IncomingMessage,

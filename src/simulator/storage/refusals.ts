@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { World } from '../world.js';
 
-/** An error of the storage, as S3 spells it. */
+/** Sends an error of the storage in the format of S3. */
 export function refuse(world: World, response: ServerResponse, status: number, code: string, text: string): void {
   const xml = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${text}</Message></Error>`;
   response.sendDate = false;
@@ -14,7 +14,7 @@ export function refuse(world: World, response: ServerResponse, status: number, c
   response.end(xml);
 }
 
-/** Latency and the faults of every storage request; true if the request has been answered by one. */
+/** Applies the latency and faults of every storage request; returns true if a fault has answered the request. */
 export async function storageFaults(
   world: World,
   request: IncomingMessage,

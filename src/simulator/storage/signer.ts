@@ -1,6 +1,6 @@
 import { mix, seedOf } from '../random.js';
 
-/** What a signed URL is for: one version of one project. */
+/** The target of a signed URL: one version of one project. */
 export interface Signed {
   readonly project: number;
   readonly version: number;
@@ -11,11 +11,11 @@ export type SignatureVerdict =
   | { readonly ok: false; readonly why: 'bad' | 'expired' };
 
 /**
- * Signs and checks the opaque addresses of versions. A keyed hash is enough here: nobody attacks a simulator, and 2,000
- * of them are made for a page of the index.
+ * Signs and checks the opaque URLs of versions. A keyed hash is sufficient: a simulator needs no protection against
+ * attacks, and a page of the index contains 2,000 URLs.
  */
 export class UrlSigner {
-  /** Seconds. */
+  /** Lifetime of a URL in seconds. */
   ttl: number;
   readonly #key: number;
   #generation = 0;
@@ -26,7 +26,7 @@ export class UrlSigner {
     this.ttl = ttl;
   }
 
-  /** Gives paths and queries of the addresses of a project's versions, issued now. */
+  /** Returns a function that makes path and query of the URL of a version, issued now. */
   paths(project: number): (version: number) => string {
     const issued = `${Date.now()}.${this.#generation}`;
     const time = seedOf(issued);
@@ -48,13 +48,13 @@ export class UrlSigner {
     return expired ? { ok: false, why: 'expired' } : { ok: true, signed: { project: project!, version: version! } };
   }
 
-  /** Ends one address early. */
+  /** Invalidates one URL before it expires. */
   end(url: URL): void {
     if (this.#ended.size > 100_000) this.#ended.clear();
     this.#ended.add(url.searchParams.get('sig') ?? '');
   }
 
-  /** Ends all addresses that were given out so far. */
+  /** Invalidates all URLs issued so far. */
   endAll(): void {
     this.#generation++;
   }

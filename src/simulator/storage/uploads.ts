@@ -3,7 +3,7 @@ import { type Given, sizeOf } from '../content/contents.js';
 
 export interface Segment {
   readonly size: number;
-  /** Hexadecimal. */
+  /** SHA-256 in hexadecimal. */
   readonly sha256: string;
   readonly md5: string;
   given?: Given;
@@ -13,11 +13,11 @@ export interface Segment {
 export interface Upload {
   readonly uuid: string;
   readonly project: number;
-  /** Index of the person who began it. */
+  /** Index of the person who announced it. */
   readonly person: number;
   readonly filename: string;
   readonly contentType: string;
-  /** Bytes, if they were announced. */
+  /** Size in bytes, if announced. */
   readonly size: number | undefined;
   /** Milliseconds since the epoch, this machine's clock. */
   readonly createdAt: number;
@@ -33,9 +33,9 @@ export interface Upload {
 
 const WEEK_MS = 7 * 86_400_000;
 
-/** What is being uploaded; storage and API meet here. */
+/** All uploads, shared by the storage and the API. */
 export class ReceivedUploads {
-  /** Seconds within which the bytes must begin to arrive. */
+  /** Seconds after the announcement within which the upload must begin. */
   startWithin = 3600;
   readonly #uploads = new Map<string, Upload>();
 
@@ -79,12 +79,12 @@ export class ReceivedUploads {
     return upload;
   }
 
-  /** Whether its addresses still take bytes. */
+  /** Whether the upload URLs still accept bytes. */
   isOpen(upload: Upload): boolean {
     return Date.now() - upload.createdAt < this.startWithin * 1000;
   }
 
-  /** Joins the segments; false if a tag or a segment is missing or wrong. */
+  /** Joins the segments; returns false if an ETag or a segment is missing or wrong. */
   complete(upload: Upload, etags: readonly string[]): boolean {
     const { segments } = upload;
     const fits = segments.every(({ given, md5 }, i) => given && etags[i]?.replaceAll('"', '') === md5);

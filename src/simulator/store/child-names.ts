@@ -6,7 +6,7 @@ interface Store {
 
 const MOST_FOLDERS = 256;
 
-/** Finds children by name: an index per folder, made when first asked for and kept up to date from then on. */
+/** Finds children by name with an index per folder, built at the first lookup and then kept up to date. */
 export class ChildNames {
   readonly #store: Store;
   readonly #byFolder = new Map<number, Map<string, number[]>>();
@@ -16,13 +16,13 @@ export class ChildNames {
     this.#store = store;
   }
 
-  /** What makes two names equal; both sides of a comparison go through it. */
+  /** Sets the function whose results are compared to decide whether two names are equal. */
   setKey(keyOf: (name: string) => string): void {
     this.#keyOf = keyOf;
     this.#byFolder.clear();
   }
 
-  /** The children whose name counts as equal to `name`, those in the recycle bin included. */
+  /** The children whose name counts as equal to `name`, including those in the recycle bin. */
   find(folder: number, name: string): readonly number[] {
     return this.#index(folder).get(this.#keyOf(name)) ?? [];
   }

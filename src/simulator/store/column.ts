@@ -9,7 +9,7 @@ export interface Column<T extends Numbers> {
   add(row: number, value: number): void;
 }
 
-/** One class for each kind of array: shared code would be several times slower, since no engine could specialise it. */
+/** One class for each kind of array: an engine cannot specialise shared code, which is several times slower. */
 function columnOf<T extends Numbers>(make: (length: number) => T): (capacity: number) => Column<T> {
   class TypedColumn implements Column<T> {
     data: T;

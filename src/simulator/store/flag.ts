@@ -2,19 +2,19 @@
 
 export const Flag = {
   folder: 1,
-  /** Itself in the recycle bin. */
+  /** The item itself is in the recycle bin. */
   deleted: 2,
-  /** Below a folder that is in the recycle bin. */
+  /** The item is below a folder that is in the recycle bin. */
   binned: 4,
   /** The "Recycle Bin" folder. */
   bin: 8,
   private: 16,
   readOnly: 32,
-  /** Not visible to the API's account: itself or something above it. */
+  /** The item or a folder above it is not visible to the API's account. */
   hidden: 64,
-  /** Removed for good. */
+  /** Permanently removed. */
   gone: 128,
-  /** Made by the system; cannot be renamed, moved or deleted. */
+  /** Created by the system; cannot be renamed, moved or deleted. */
   system: 256,
   root: 512,
 } as const;

@@ -28,7 +28,7 @@ interface Image {
 const KEPT_MS = 120_000;
 const MOST_IMAGES = 20_000;
 
-/** The last changes, so that a listing can be answered as it would have been a moment ago (a stale index). */
+/** Recent changes, so that a listing can be answered from an earlier state (a stale index). */
 export class History {
   readonly #store: Store;
   #images: Image[] = [];
@@ -38,7 +38,7 @@ export class History {
     this.#store = store;
   }
 
-  /** Called once what is there counts as old. */
+  /** Starts the recording; items that exist now belong to every earlier state. */
   begin(): void {
     this.#recording = true;
   }
@@ -47,7 +47,7 @@ export class History {
     if (this.#recording) this.#push({ row, at: Date.now() });
   }
 
-  /** To be called before the change. */
+  /** Must be called before the change. */
   changed(row: number): void {
     if (this.#recording) this.#push({ row, at: Date.now(), before: this.#image(row) });
   }
@@ -83,7 +83,7 @@ export class History {
 
   #restore(row: number, image: NonNullable<Image['before']>): void {
     const s = this.#store;
-    // Back to having been purged: before anything puts it into a folder.
+    // The flag of a purged row is set first, so that the row is not linked into a folder.
     if ((image.flags & Flag.gone) !== 0) s.setFlag(row, Flag.gone, true);
     if (s.name(row) !== image.name) s.setName(row, image.name);
     s.setParent(row, image.parent);

@@ -5,11 +5,11 @@ import type { ItemStore } from './items.js';
 const ITEMS = 2 ** 49;
 const VERSIONS = 2 ** 50;
 const PROSTORE = 2 ** 51;
-/** Ids that one project may use up. */
+/** Number of ids reserved for each project. */
 const SHARE = 2 ** 28;
 const STEP = 4;
 
-/** The numbers by which the API knows items, versions and stored files: beyond 32 bits, rising, with gaps. */
+/** The ids of items, versions and stored files in the API: beyond 32 bits, ascending, with gaps. */
 export class Ids {
   readonly #index: number;
   readonly #store: ItemStore;
@@ -21,13 +21,13 @@ export class Ids {
     this.#switches = switches;
   }
 
-  /** Files and folders share one id space, unless the switch says that each kind counts for itself. */
+  /** Files and folders share one id space, unless the switch `id-space` is `separate`. */
   item(row: number): number {
     const separate = this.#switches.is('id-space', 'separate') && !this.#store.isFolder(row);
     return this.#id(ITEMS, separate ? row - 1 : row);
   }
 
-  /** The row of a file's or a folder's id; -1 if there is none. */
+  /** The row of a file id or folder id; -1 if there is none. */
   row(id: number, kind: 'file' | 'folder'): number {
     const shift = kind === 'file' && this.#switches.is('id-space', 'separate') ? 1 : 0;
     const row = this.#number(ITEMS, id) + shift;

@@ -5,7 +5,7 @@ import { History } from './history.js';
 import { Order, sortedByNumber } from './order.js';
 
 export const ROOT_ROW = 0;
-/** Where a version's bytes are: derived from its id, or an index into the contents that were given. */
+/** Content of a version: this value if the bytes are derived from its id, else an index into the stored contents. */
 export const GENERATED = -1;
 
 export interface NewItem {
@@ -32,9 +32,9 @@ export class ItemStore {
   readonly created;
   readonly updated;
   readonly by;
-  /** Which kind of folder or file the generator meant. */
+  /** Index of the theme by which the generator named the folder or file. */
   readonly theme;
-  /** The place among the generated siblings, from which a name is derived. */
+  /** Position among the generated siblings; the name is derived from it. */
   readonly ordinal;
   /** Files: the current version's row; folders: -1. */
   readonly version;
@@ -47,19 +47,19 @@ export class ItemStore {
   readonly versionCreated;
   readonly versionBy;
   readonly versionContent;
-  /** The row of the version before, or -1. */
+  /** Row of the previous version, or -1. */
   readonly versionBefore;
 
   length = 0;
   versions = 0;
-  /** Grows with every change, so that results of a query can be kept until then. */
+  /** Increases with every change; cached query results are valid while it stays the same. */
   revision = 0;
   readonly names: ChildNames;
   readonly history = new History(this);
   /** Items directly in the recycle bin, in the order of their deletion. */
   readonly recycled = new Set<number>();
   readonly #next;
-  /** The first child's `previous` is the last child. */
+  /** `previous` of the first child is the last child. */
   readonly #previous;
   readonly #first;
   readonly #ownNames = new Map<number, string>();
@@ -149,7 +149,7 @@ export class ItemStore {
     for (let v = this.version.get(file); v >= 0; v = this.versionBefore.get(v)) yield v;
   }
 
-  /** The children in the order they came, those in the recycle bin included. */
+  /** The children in order of insertion, including those in the recycle bin. */
   *children(folder: number): Generator<number> {
     if (!this.isFolder(folder)) return;
     for (let row = this.#first.get(folder); row >= 0; ) {
@@ -159,7 +159,7 @@ export class ItemStore {
     }
   }
 
-  /** Everything below `folder`, itself included, parents before children, at most `depth` levels deep. */
+  /** `folder` and everything below it, parents before children, at most `depth` levels deep. */
   subtree(folder: number, depth = Number.POSITIVE_INFINITY, enter: (row: number) => boolean = () => true): number[] {
     const rows = [folder];
     let levelEnd = 1;
@@ -222,7 +222,7 @@ export class ItemStore {
   setParent(row: number, parent: number): void {
     if (this.parent.get(row) === parent) return;
     this.history.changed(row);
-    // What was purged is in no folder, wherever it once was.
+    // A purged item belongs to no folder, so it joins no list of children.
     if (this.has(row, Flag.gone)) return void this.parent.set(row, parent);
     this.#unlink(row);
     this.parent.set(row, parent);
@@ -231,7 +231,7 @@ export class ItemStore {
     this.revision++;
   }
 
-  /** Removes an item for good; its row stays, empty. */
+  /** Removes an item permanently; its row stays and is empty. */
   purge(row: number): void {
     this.recycled.delete(row);
     this.setFlag(row, Flag.gone, true);

@@ -1,10 +1,10 @@
-/** Rows kept sorted by a key while they come, change and go. Equal keys are ordered by row, that is by id. */
+/** Keeps rows sorted by a key while they are added, changed and removed. Equal keys are sorted by row, so by id. */
 export class Order {
   #rows: Int32Array;
   #length: number;
   readonly #compareKeys: (a: number, b: number) => number;
 
-  /** `sorted` is taken over, not copied. */
+  /** Takes ownership of `sorted`; does not copy it. */
   constructor(sorted: Int32Array, compareKeys: (a: number, b: number) => number) {
     this.#rows = sorted;
     this.#length = sorted.length;
@@ -28,7 +28,7 @@ export class Order {
     this.#length++;
   }
 
-  /** To be called while the row still has the key that it was inserted with. */
+  /** Must be called while the row still has the key with which it was inserted. */
   remove(row: number): void {
     const at = this.#position(row);
     if (this.#rows[at] !== row) return;
