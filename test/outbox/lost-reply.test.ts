@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
+import { instead } from '../support/meanwhile.js';
 import { until } from '../support/processes.js';
 import { Files, type OpenProject, openProject } from '../support/project.js';
 
@@ -170,3 +171,32 @@ t.test('what is found not to be there goes up in the same drain', async (t) => {
   await project.drain();
   t.strictSame(await atServer(project), { folder: [], ...sums({ 'new.txt': ['new'] }) });
 });
+
+t.test(
+  'a document that is to go, and that somebody moved to where a call without a reply was to make one',
+  async (t) => {
+    const project = await openProject(t, {}, { settle: 0, deleteDelay: 3_600_000 });
+    await until(() => project.project.mirror.view.crawlDone);
+    const { admin } = project.simulator;
+    const files = new Files(project.fileSystem);
+    await files.write('a.txt', 'the same');
+    await project.drain();
+    await files.unlink('a.txt');
+    await admin.change({ op: 'rename', path: 'a.txt', to: 'b.txt' });
+    await admin.faults({ 'reset-before': { route: 'POST /rest/v1.0/files', count: 2 } });
+    await files.write('b.txt', 'the same');
+    const { outbox, session } = project.project;
+    // The deletion is sent when it is known what the other call has made.
+    void instead(session.session.writes, 'deleteFile', async (remove) => {
+      await until(() => [...outbox.intents.all()].every(({ deleted }) => deleted));
+      return remove();
+    });
+    await project.drain();
+    const tree = await admin.tree();
+    t.equal(
+      tree.filter(({ size }) => size === 'the same'.length).length,
+      1,
+      JSON.stringify(tree.map(({ path }) => path)),
+    );
+  },
+);

@@ -191,8 +191,11 @@ export class Attempts {
     // A deletion is sent by id, wherever the item is. Only the item's content must be known.
     const isGoing = intent.deleted && intent.remoteId !== NO_REMOTE;
     if (isGoing && (attempted.upload === undefined || attempted.removal !== undefined)) return false;
-    const sighting = await this.lookup.sight(intent, attempted, call);
+    const found = await this.lookup.sight(intent, attempted, call);
     this.current(intent);
+    // A document that another intent is about existed before this attempt: somebody moved it to this place.
+    const isOther = found && intent.remoteId === NO_REMOTE && this.#isOfOther(found.item.id, intent);
+    const sighting = isOther ? undefined : found;
     if (!sighting) await this.#keepCovered(intent, attempted, call);
     if (!sighting || !(sighting.isThere || sighting.content)) {
       this.#mayComeLate(intent, attempted);
@@ -218,6 +221,11 @@ export class Attempts {
     if (now?.deleted || (now?.dirty && intent.remoteId !== NO_REMOTE))
       this.#options.outbox.intents.put({ ...now, baseVersion, baseNumber });
     return sighting.content !== undefined || attempted.upload === undefined;
+  }
+
+  #isOfOther(id: RemoteId, { inode }: Intent): boolean {
+    const own = this.#options.outbox.intents.ofRemote(id);
+    return own !== undefined && own.inode !== inode;
   }
 
   /**
