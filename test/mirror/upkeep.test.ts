@@ -77,7 +77,12 @@ interface Hour {
 }
 
 /** One hour of upkeep of a project that was crawled before. */
-async function anHour(bench: MirrorBench, plan: (mirror: () => Mirror) => Happening[], seconds = HOUR): Promise<Hour> {
+async function anHour(
+  bench: MirrorBench,
+  plan: (mirror: () => Mirror) => Happening[],
+  seconds = HOUR,
+  options: { readonly upkeepWait?: () => number } = {},
+): Promise<Hour> {
   const first = bench.openMirror();
   await first.open();
   await new Crawl(first.store, bench.source, silentLog).run(never);
@@ -97,7 +102,7 @@ async function anHour(bench: MirrorBench, plan: (mirror: () => Mirror) => Happen
       return bench.source.folder(...call);
     },
   };
-  const mirror = bench.openMirror(source, { clock, pollInterval: undefined });
+  const mirror = bench.openMirror(source, { clock, pollInterval: undefined, ...options });
   await bench.simulator.admin.reset();
   mirror.start();
   await clock.ended;
@@ -136,6 +141,14 @@ t.test('an hour with twenty minutes of activity costs 400 calls at most, and cha
   const longest = polls.slice(1).reduce((most, at, n) => Math.max(most, at - polls[n]!), 0);
   t.ok(longest <= 5, `${longest} s without a look`);
   t.ok(polls[0]! <= 605, 'who comes after a while is not shown old things for long');
+});
+
+t.test('a wait that was long for a moment only does not keep changes from showing', async (t) => {
+  const bench = await mirrorBench(t, { items: 20, oddNames: 'no' });
+  let asked = 0;
+  const upkeepWait = (): number => (asked++ === 0 ? 7_200_000 : 0);
+  const { looks } = await anHour(bench, (mirror) => opening(mirror, 10, 600), 600, { upkeepWait });
+  t.ok(looks.length > 20, `${looks.length} looks`);
 });
 
 t.test('a job that looks again and again is somebody who looks, until it does no more', async (t) => {

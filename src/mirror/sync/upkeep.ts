@@ -45,6 +45,9 @@ const REFUSED_S = 3600;
 /** Seconds for which the finding that polls miss changes is valid. */
 const MISS_COUNTS_S = 24 * 3600;
 
+/** Longest sleep: what a wait depends on changes meanwhile, as the budget does when the server tells its limit. */
+const LONGEST_SLEEP_MS = 5000;
+
 /** Decides when and how to look for changes: polls, listings of recently opened folders, pages of a sweep. */
 export class Upkeep {
   readonly #options: UpkeepOptions;
@@ -115,7 +118,7 @@ export class Upkeep {
       const isWatched = this.idle <= WATCHED_S || (this.#wanted() ?? SLOWEST_S) < SLOWEST_S;
       const wait = Math.max((at - this.#now()) * 1000, this.#options.wait(isWatched));
       if (wait < 1) return look(signal);
-      await this.#sleep(wait, signal);
+      await this.#sleep(Math.min(wait, LONGEST_SLEEP_MS), signal);
     }
   }
 
