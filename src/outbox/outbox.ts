@@ -136,8 +136,9 @@ export class Outbox {
 
   /** @throws Failure `folder-not-empty` */
   rmdir(item: LocalItem, uid: number): void {
-    if (!this.tree.isEmpty(this.tree.current(item))) throw new Failure('folder-not-empty', { path: item.name });
-    this.unlink(item, uid);
+    const folder = this.tree.current(item);
+    if (!this.tree.isEmpty(folder)) throw new Failure('folder-not-empty', { path: item.name });
+    this.unlink(folder, uid);
   }
 
   /**
@@ -374,11 +375,9 @@ export class Outbox {
     if (this.#options.noDelete) requireNoDocument(intent, this.names);
   }
 
-  /** @param seen the item as it was when the request arrived; absent: as it is now */
+  /** @param seen the item as the caller saw it (see `Tree.asSeen`); absent: as it is now */
   #intentOf(item: LocalItem, uid: number, now: number, seen?: LocalItem): Intent {
-    const known = this.intents.get(item.inode);
-    const current = this.tree.current(item);
-    return known ?? untouched(seen ? this.tree.asSeen(current, seen) : current, now, who(uid));
+    return this.intents.get(item.inode) ?? untouched(seen ?? this.tree.current(item), now, who(uid));
   }
 
   #put(intent: Intent): void {

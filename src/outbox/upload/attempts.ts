@@ -194,7 +194,8 @@ export class Attempts {
     const found = await this.lookup.sight(intent, attempted, call);
     this.current(intent);
     // A document that another intent is about existed before this attempt: somebody moved it to this place.
-    const isOther = found && intent.remoteId === NO_REMOTE && this.#isOfOther(found.item.id, intent);
+    const isNew = intent.remoteId === NO_REMOTE;
+    const isOther = found && isNew && this.#options.outbox.intents.ofRemote(found.item.id) !== undefined;
     const sighting = isOther ? undefined : found;
     if (!sighting) await this.#keepCovered(intent, attempted, call);
     if (!sighting || !(sighting.isThere || sighting.content)) {
@@ -221,11 +222,6 @@ export class Attempts {
     if (now?.deleted || (now?.dirty && intent.remoteId !== NO_REMOTE))
       this.#options.outbox.intents.put({ ...now, baseVersion, baseNumber });
     return sighting.content !== undefined || attempted.upload === undefined;
-  }
-
-  #isOfOther(id: RemoteId, { inode }: Intent): boolean {
-    const own = this.#options.outbox.intents.ofRemote(id);
-    return own !== undefined && own.inode !== inode;
   }
 
   /**
