@@ -317,6 +317,37 @@ t.test('what a late version has covered is kept, also where somebody saved over 
   t.strictSame(await atServer(project), wanted(server));
 });
 
+t.test(
+  'what one of two calls with the same content has covered is kept once, and what the other covers too',
+  async (t) => {
+    const project = await opened(t);
+    const { admin } = project.simulator;
+    const files = new Files(project.fileSystem);
+    await files.write('a.txt', 'one');
+    await project.drain();
+    await files.write('a.txt', 'ours');
+    await tryWith(project, { late: { route: 'POST /rest/v1.0/file_versions' } });
+    await tryWith(project, { 'reset-before': { route: 'POST /rest/v1.0/file_versions' } });
+    giveAllUp(project);
+    const { late } = project.project.outbox;
+    t.equal(late.size, 2);
+    await admin.change({ op: 'update', path: 'a.txt', content: 'two, theirs' });
+    t.ok((await admin.finishLate()).includes(201));
+    await admin.change({ op: 'update', path: 'a.txt', content: 'four, made from ours' });
+    await settles(project, async () => Object.keys(await atServer(project)).length >= 2);
+    for (const content of ['five', 'six']) {
+      await admin.change({ op: 'update', path: 'a.txt', content });
+      await settles(project, () => Promise.resolve(project.project.outbox.intents.size === 0));
+    }
+    const copies = (await admin.history()).filter(({ path, deleted }) => path.includes('(conflict ') && !deleted);
+    t.strictSame(
+      copies.map(({ history }) => history),
+      [[sum('two, theirs')]],
+    );
+    t.match(late.all(), [{ baseNumber: 3 }], 'the other call may be carried out yet');
+  },
+);
+
 t.test('the same while what is here of the file waits for a person', async (t) => {
   const project = await opened(t);
   const { admin } = project.simulator;
