@@ -222,7 +222,7 @@ export class Outbox {
     try {
       // From here until the next flush the content is not acknowledged.
       if (writing && intent?.flushed && intent.dirty) this.intents.put({ ...intent, flushed: false, state: 'open' });
-      if (truncate && file.size > 0) file.truncate(0);
+      if (truncate && file.size > 0) this.#truncate(file, 0);
     } catch (error) {
       if (file.handles === 0) this.#closeFile(file);
       throw error;
@@ -327,9 +327,16 @@ export class Outbox {
 
   truncate(file: WorkingFile, size: number): void {
     if (size > file.size) this.staging.requireSpace(size - file.size);
-    file.truncate(size);
+    this.#truncate(file, size);
     const intent = this.intents.get(file.inode);
     if (intent) this.intents.put({ ...intent, size });
+  }
+
+  /** What is cut off is not fetched any more, also if the daemon is killed before the next flush. */
+  #truncate(file: WorkingFile, size: number): void {
+    file.truncate(size);
+    const intent = this.intents.get(file.inode);
+    if (intent?.gaps) this.intents.put({ ...intent, gaps: file.gaps });
   }
 
   /** Opens a version's content for reading only, for an item without a staging file. */
