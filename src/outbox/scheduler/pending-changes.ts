@@ -63,7 +63,7 @@ export class PendingChanges {
     if (at === undefined || (at > now && intent.state !== 'failed')) return false;
     if (attempts.awaited(intent) !== undefined) return false;
     const { kind } = orderOf(intent, outbox);
-    return kind === 'go' || kind === 'step-aside';
+    return kind === 'go' || kind === 'free-place';
   }
 
   /**
@@ -77,7 +77,7 @@ export class PendingChanges {
     for (const inode of chain) {
       const intent = outbox.intents.get(inode);
       if (!intent || isUnderWay(inode)) continue;
-      if (readiness.braked && isGuarded(intent)) return DELETE_GUARD_REASON;
+      if (readiness.isGuardOn && isGuarded(intent)) return DELETE_GUARD_REASON;
       if (hasFailed(intent) || intent.state === 'local') return intent.reason;
       if (readiness.at(intent) === undefined) return intent.reason;
     }
