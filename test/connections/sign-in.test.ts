@@ -148,7 +148,7 @@ t.test('signing in at the simulated Procore', async (t) => {
     const ask = async () => new Secret('mistyped');
     await t.rejects(
       signInByCode(client, () => undefined, ask, soon()),
-      { code: 'code-refused', line: /good once/ },
+      { code: 'code-refused', line: /can be used once/ },
     );
   });
 

@@ -276,7 +276,7 @@ export class FolderTarget implements Target {
 
   #checkRemoval(path: string): void {
     checkPath(path, this.root);
-    if (path === '') throw new Failure('target-denied', { target: this.root, path: 'to remove the root' });
+    if (path === '') throw new Failure('target-denied', { target: this.root, path: 'removing the root' });
   }
 
   discard(seen: TargetItem, options: DiscardOptions): Promise<void> {

@@ -259,7 +259,7 @@ export class RemoteTarget implements Target {
   async #toRemove(path: string, signal: AbortSignal): Promise<StorageEntry | undefined> {
     checkPath(path, this.root);
     signal.throwIfAborted();
-    if (path === '') throw new Failure('target-denied', { target: this.root, path: 'to remove the root' });
+    if (path === '') throw new Failure('target-denied', { target: this.root, path: 'removing the root' });
     try {
       await this.#checkLinks(parentOf(path), signal);
     } catch (error) {

@@ -73,7 +73,7 @@ export class PendingChanges {
   obstacle(chain: readonly Inode[]): string | undefined {
     const { outbox, readiness, isUnderWay } = this.#options;
     if (this.#pausedUntil > outbox.clock.now())
-      return 'the server cannot be reached, or the calls of this hour are spent';
+      return 'the server cannot be reached, or the calls of this hour are used up';
     for (const inode of chain) {
       const intent = outbox.intents.get(inode);
       if (!intent || isUnderWay(inode)) continue;
