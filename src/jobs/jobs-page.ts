@@ -170,8 +170,8 @@ ${CASES.map(
 
 ## What counts as deleted
 
-What may not be seen any more is not deleted. An item that was transferred and is not listed any more is flagged (*not visible
-any more*) and left alone on both sides, a folder with all that is below it, unless the side that lacks it says what
+What may not be seen any more is not deleted. An item that was transferred and is not listed any more is flagged (*no longer
+visible*) and left alone on both sides, a folder with all that is below it, unless the side that lacks it says what
 became of it. When it shows again, the next run goes on with it.
 
 | a project lists by | what is in the recycle bin | what may not be seen any more | price |
