@@ -262,15 +262,17 @@ export class Outbox {
       file.syncNow();
       this.staging.syncFolder();
     }
+    const { gaps } = file;
+    if (gaps || base.gaps) this.staging.noteGaps(file.inode, gaps);
     this.intents.put({
       ...base,
       staged: true,
-      gaps: file.gaps,
+      gaps,
       dirty: base.dirty || seen !== undefined,
       size,
       mtime,
       flushed: true,
-      stagedAt: file.gaps ? 0 : (seen?.mtimeMs ?? base.stagedAt),
+      stagedAt: gaps ? 0 : (seen?.mtimeMs ?? base.stagedAt),
       volatile: durable ? undefined : seen ? this.durability.place : base.volatile,
       ...(seen ? { changedAt: now, upload: undefined, attempts: 0 } : {}),
       ...this.staysLocal.firstState(base),
@@ -336,7 +338,10 @@ export class Outbox {
   #truncate(file: WorkingFile, size: number): void {
     file.truncate(size);
     const intent = this.intents.get(file.inode);
-    if (intent?.gaps) this.intents.put({ ...intent, gaps: file.gaps });
+    if (!intent?.gaps) return;
+    const { gaps } = file;
+    this.staging.noteGaps(file.inode, gaps);
+    this.intents.put({ ...intent, gaps });
   }
 
   /** Opens a version's content for reading only, for an item without a staging file. */

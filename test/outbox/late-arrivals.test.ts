@@ -1,7 +1,4 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test as T } from 'tap';
 import { systemClock } from '#src/base/clock.js';
@@ -11,6 +8,7 @@ import { INTERRUPTED } from '#src/outbox/intents/intent.js';
 import { giveUp } from '#src/project/discard.js';
 import { SEQUENCE_UNIT } from '#src/vfs/nodes.js';
 import { before, instead } from '../support/meanwhile.js';
+import { olderCopy } from '../support/older-copy.js';
 import { until } from '../support/processes.js';
 import { Files, type OpenProject, openProject, polled } from '../support/project.js';
 
@@ -74,23 +72,6 @@ async function keptFromDeletion(t: T): Promise<OpenProject> {
   void before(writes, 'deleteFile', () => admin.change({ op: 'update', path: 'a.txt', content: 'newer' }));
   await project.drain();
   return project;
-}
-
-/** The databases of a project whose names begin so: a copy of now that takes their place later, as after a power cut. */
-function olderCopy(t: T, folder: string, start: string): { take(): void; putBack(): void } {
-  const copy = mkdtempSync(join(tmpdir(), 'procorefs-older-'));
-  t.teardown(() => rmSync(copy, { recursive: true }));
-  const names = (): string[] => readdirSync(folder).filter((name) => name.startsWith(start));
-  return {
-    take() {
-      t.not(names().length, 0);
-      for (const name of names()) copyFileSync(join(folder, name), join(copy, name));
-    },
-    putBack() {
-      for (const name of names()) rmSync(join(folder, name));
-      for (const name of readdirSync(copy)) copyFileSync(join(copy, name), join(folder, name));
-    },
-  };
 }
 
 t.jobs = 3;

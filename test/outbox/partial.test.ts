@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
-import { INTERRUPTED } from '#src/outbox/intents/intent.js';
+import { INTERRUPTED, UNRECORDED } from '#src/outbox/intents/intent.js';
+import { olderCopy } from '../support/older-copy.js';
 import { until } from '../support/processes.js';
 import { Files, type OpenProject, openProject } from '../support/project.js';
 
@@ -59,3 +62,31 @@ for (const [what, written] of [
     const [sent] = (await again.simulator.admin.tree()).filter(({ path }) => path === 'plan.bin');
     t.equal(sent?.sha256, sha256(Buffer.from(`${written}, more`)));
   });
+
+t.test(
+  'bytes of a partly fetched file that an older outbox does not know are kept beside it, with the rest',
+  async (t) => {
+    const project = await withRemoteFile(t, { settle: 3_600_000 });
+    const { outbox } = project.project;
+    const older = olderCopy(t, project.folder, 'outbox.db');
+    outbox.intents.sync();
+    older.take();
+    const files = new Files(project.fileSystem);
+    await project.simulator.admin.faults({ slow: { ms: 5000 } });
+    await files.write('plan.bin', 'HERE', base.length);
+    await project.simulator.admin.noFaults();
+    // Nothing is brought to an end by a crash.
+    outbox.durability.close = () => outbox.intents.sync();
+    const again = await project.reopen({}, () => older.putBack());
+    const [kept, ...others] = [...again.project.outbox.intents.all()];
+    t.strictSame(others, []);
+    t.match(kept, { name: /^plan \(conflict .*\.bin$/, state: 'held', reason: UNRECORDED });
+    const wanted = Buffer.concat([base, Buffer.from('HERE')]);
+    t.ok((await new Files(again.fileSystem).read(kept!.name)).equals(wanted));
+    t.strictSame(readdirSync(join(project.folder, 'lost+found')), []);
+    again.project.scheduler.release([kept!.inode]);
+    await again.drain();
+    const tree = await again.simulator.admin.tree();
+    t.equal(tree.find(({ path }) => path === kept!.name)?.sha256, sha256(wanted));
+  },
+);
