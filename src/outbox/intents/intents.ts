@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Clock } from '../../base/clock.js';
 import { asInode, type Inode, type RemoteId, type VersionId } from '../../base/ids.js';
 import { type Database, openDatabase, type Statement, type Transaction } from '../../database/open.js';
+import { optional, Table } from '../../database/table.js';
 import { isLocalInode, LOCAL_INODES } from '../../mirror/database/inode-ranges.js';
 import type { Binding } from '../../mirror/database/numbers.js';
 import type { View } from '../../mirror/database/view.js';
@@ -18,6 +19,17 @@ export interface LocalAttributes {
   readonly mtime: number | undefined;
   readonly mode: number | undefined;
 }
+
+interface StoredAttributes extends LocalAttributes {
+  readonly inode: Inode;
+}
+
+const attributesTable = new Table<StoredAttributes>('attributes', {
+  inode: 'inode',
+  versionId: 'version_id',
+  mtime: optional('mtime'),
+  mode: optional('mode'),
+});
 
 /** Number of inodes reserved at a time. Inodes that a crash leaves unused are never assigned. */
 const INODE_BLOCK = 256;
@@ -44,7 +56,7 @@ export class Intents {
   readonly #put: Statement;
   readonly #delete: Statement<[number]>;
   readonly #write: Transaction<(put: readonly Intent[], drop: readonly Inode[], fresh: readonly Binding[]) => void>;
-  readonly #putAttributes: Statement;
+  readonly #putAttributes: (attributes: StoredAttributes) => void;
   readonly #deleteAttributes: Statement<[number]>;
   readonly #setMeta: Statement<[string, number]>;
   readonly #byInode = new Map<Inode, Intent>();
@@ -90,23 +102,12 @@ export class Intents {
       for (const inode of drop) this.#delete.run(inode);
       for (const intent of put) this.#put.run(toRow(intent));
     });
-    this.#putAttributes = this.#db.prepare(
-      'INSERT OR REPLACE INTO attributes (inode, version_id, mtime, mode) VALUES (?, ?, ?, ?)',
-    );
+    this.#putAttributes = attributesTable.insert(this.#db, 'OR REPLACE');
     this.#deleteAttributes = this.#db.prepare('DELETE FROM attributes WHERE inode = ?');
     this.#setMeta = this.#db.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
     for (const row of this.#db.prepare<[], IntentRow>('SELECT * FROM intents').iterate())
       this.#index(intentFromRow(row));
-    const attributes = this.#db.prepare<
-      [],
-      { inode: number; version_id: number; mtime: number | null; mode: number | null }
-    >('SELECT * FROM attributes');
-    for (const row of attributes.iterate())
-      this.#attributes.set(asInode(row.inode), {
-        versionId: row.version_id as VersionId,
-        mtime: row.mtime ?? undefined,
-        mode: row.mode ?? undefined,
-      });
+    for (const attributes of attributesTable.select(this.#db).all()) this.#attributes.set(attributes.inode, attributes);
     const reserved = this.#db.prepare<[string], number>('SELECT value FROM meta WHERE key = ?').pluck();
     // If `outbox.db` is an older copy, the mirror may know of later inodes.
     const [first, second] = LOCAL_INODES.map(({ from, to }, n) =>
@@ -304,9 +305,8 @@ export class Intents {
 
   setAttributes(inode: Inode, attributes: LocalAttributes | undefined): void {
     if (attributes) {
-      const { versionId, mtime = null, mode = null } = attributes;
       this.refersTo(inode);
-      this.#ballast.write(() => this.#putAttributes.run(inode, versionId, mtime, mode));
+      this.#ballast.write(() => this.#putAttributes({ ...attributes, inode }));
       this.#attributes.set(inode, attributes);
     } else if (this.#attributes.has(inode)) {
       this.#ballast.write(() => this.#deleteAttributes.run(inode));
