@@ -28,24 +28,25 @@ export function recover({ intents, staging, late, durability: { place } }: Recov
   const put: Intent[] = [];
   const drop: Inode[] = [];
   for (const known of intents.all()) {
-    const path = known.name;
+    const path = known.here.name;
     let intent = known.state === 'uploading' ? { ...known, state: 'held' as const } : known;
-    const made = intent.attempted && confirmedCreation(intent, intents, view);
-    if (intent.attempted && made) {
+    const made = intent.attempt.goal && confirmedCreation(intent, intents, view);
+    if (intent.attempt.goal && made) {
       if (!intent.folder) late.passedBy(made);
-      intent = rebased(intent, intent.attempted, made);
+      intent = rebased(intent, intent.attempt.goal, made);
       if (isNothing(intent)) {
-        const { mtime, mode } = intent;
-        intents.setAttributes(intent.inode, { versionId: intent.baseVersion, mtime, mode });
+        const { mtime, mode } = intent.here;
+        intents.setAttributes(intent.inode, { versionId: intent.base.version, mtime, mode });
         drop.push(intent.inode);
         staging.remove(intent.inode);
         continue;
       }
     }
-    const isVolatile = intent.volatile !== undefined && intent.volatile !== place;
-    if (intent.staged && !staging.has(intent.inode)) {
+    const { content } = intent;
+    const isVolatile = content.volatile !== undefined && content.volatile !== place;
+    if (content.staged && !staging.has(intent.inode)) {
       log.error({ path }, 'bytes that were not on the disk yet were lost when the machine went down');
-      intent = { ...intent, staged: false, dirty: false, volatile: undefined };
+      intent = { ...intent, content: { ...content, staged: false, dirty: false, volatile: undefined } };
       if (intent.remoteId === NO_REMOTE || isNothing(intent)) {
         // What a call has created from them, or will create, is all that is left: it must not be removed as a late
         // arrival.
@@ -53,22 +54,23 @@ export function recover({ intents, staging, late, durability: { place } }: Recov
         drop.push(intent.inode);
         continue;
       }
-    } else if (intent.staged) {
+    } else if (content.staged) {
       owned.add(intent.inode);
       const { size, mtimeMs } = staging.detach(intent.inode);
       const { mtimeMs: stagedAt } = staging.stat(intent.inode);
       // Written to after the acknowledgement, by passthrough, and not closed since.
-      const isTouched = intent.stagedAt !== 0 && intent.stagedAt !== mtimeMs;
-      if (!intent.flushed || isTouched || isVolatile) {
-        const reason = intent.flushed && !isTouched ? UNSURE : INTERRUPTED;
-        const flushed = intent.flushed && !isTouched;
-        const held = { state: 'held', reason, flushed, size, stagedAt } as const;
-        intent = { ...intent, ...held, volatile: undefined, upload: undefined };
+      const isTouched = content.stagedAt !== 0 && content.stagedAt !== mtimeMs;
+      if (!content.flushed || isTouched || isVolatile) {
+        const flushed = content.flushed && !isTouched;
+        const reason = flushed ? UNSURE : INTERRUPTED;
+        const held = { ...content, flushed, stagedAt, volatile: undefined, upload: undefined };
+        intent = { ...intent, here: { ...intent.here, size }, content: held, state: 'held', reason };
         log.warn({ path, reason }, 'a file is held');
-      } else if (intent.stagedAt !== 0 && stagedAt !== mtimeMs) intent = { ...intent, stagedAt };
-    } else if (!intent.flushed) {
+      } else if (content.stagedAt !== 0 && stagedAt !== mtimeMs)
+        intent = { ...intent, content: { ...content, stagedAt } };
+    } else if (!content.flushed) {
       // Opened for writing, with nothing acknowledged since: its content is still that of a version.
-      intent = { ...intent, flushed: true, state: 'held' };
+      intent = { ...intent, content: { ...content, flushed: true }, state: 'held' };
     }
     if (intent !== known) put.push(intent);
   }
@@ -81,7 +83,11 @@ export function recover({ intents, staging, late, durability: { place } }: Recov
 }
 
 /** Calls with unknown outcome that were to create this file. */
-function callsToMake({ parent, name }: Intent, { intents, late }: Pick<Recoverable, 'intents' | 'late'>, view: View) {
+function callsToMake(
+  { here: { parent, name } }: Intent,
+  { intents, late }: Pick<Recoverable, 'intents' | 'late'>,
+  view: View,
+) {
   const parentId = intents.get(parent)?.remoteId ?? view.item(parent)?.remoteId;
   return parentId === undefined ? [] : late.creations(parentId, linuxNames.decode(name), PEOPLE);
 }

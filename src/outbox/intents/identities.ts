@@ -122,9 +122,9 @@ export class Identities {
 }
 
 /** Inodes by which an intent refers to server items. */
-export const refersTo = ({ inode, remoteId, parent, baseParent, attempted }: Intent): Inode[] => [
+export const refersTo = ({ inode, remoteId, here, base, attempt: { goal } }: Intent): Inode[] => [
   ...(remoteId === NO_REMOTE && isLocalInode(inode) ? [] : [inode]),
-  parent,
-  ...(baseParent === NO_INODE ? [] : [baseParent]),
-  ...(attempted ? [attempted.parent] : []),
+  here.parent,
+  ...(base.parent === NO_INODE ? [] : [base.parent]),
+  ...(goal ? [goal.parent] : []),
 ];
