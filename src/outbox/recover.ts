@@ -1,18 +1,23 @@
+import type { Clock } from '../base/clock.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { HIDDEN } from '../mirror/database/flags.js';
 import type { View } from '../mirror/database/view.js';
 import { linuxNames } from '../names/linux.js';
 import { rebased } from './intents/attempt.js';
-import { isNothing } from './intents/changes.js';
-import { INTERRUPTED, type Intent, NO_REMOTE, UNSURE } from './intents/intent.js';
+import { isNothing, made } from './intents/changes.js';
+import { type Gaps, INTERRUPTED, type Intent, NO_REMOTE, UNRECORDED, UNSURE } from './intents/intent.js';
 import type { Intents } from './intents/intents.js';
 import { type LateCalls, PEOPLE } from './intents/late-calls.js';
+import type { Tree } from './tree/tree.js';
+import { nameBeside } from './upload/conflict-name.js';
 import type { Durability } from './working/durability.js';
 import type { Staging } from './working/staging.js';
 
 interface Recoverable {
   readonly intents: Intents;
+  readonly tree: Tree;
+  readonly clock: Clock;
   readonly staging: Staging;
   readonly late: LateCalls;
   readonly durability: Pick<Durability, 'place'>;
@@ -23,17 +28,19 @@ interface Recoverable {
  * stable storage when the machine went down. Files that no row owns go to lost+found. The server may have the same
  * bytes, but nothing shows whether a program wrote to a file by passthrough.
  */
-export function recover({ intents, staging, late, durability: { place } }: Recoverable, view: View, log: Log): void {
+export function recover(outbox: Recoverable, view: View, log: Log): void {
+  const { intents, staging, late } = outbox;
+  const { place } = outbox.durability;
   const owned = new Set<Inode>();
   const put: Intent[] = [];
   const drop: Inode[] = [];
   for (const known of intents.all()) {
     const path = known.here.name;
     let intent = known.state === 'uploading' ? { ...known, state: 'held' as const } : known;
-    const made = intent.attempt.goal && confirmedCreation(intent, intents, view);
-    if (intent.attempt.goal && made) {
-      if (!intent.folder) late.passedBy(made);
-      intent = rebased(intent, intent.attempt.goal, made);
+    const created = intent.attempt.goal && confirmedCreation(intent, intents, view);
+    if (intent.attempt.goal && created) {
+      if (!intent.folder) late.passedBy(created);
+      intent = rebased(intent, intent.attempt.goal, created);
       if (isNothing(intent)) {
         const { mtime, mode } = intent.here;
         intents.setAttributes(intent.inode, { versionId: intent.base.version, mtime, mode });
@@ -63,7 +70,8 @@ export function recover({ intents, staging, late, durability: { place } }: Recov
       if (!content.flushed || isTouched || isVolatile) {
         const flushed = content.flushed && !isTouched;
         const reason = flushed ? UNSURE : INTERRUPTED;
-        const held = { ...content, flushed, stagedAt, volatile: undefined, upload: undefined };
+        const gaps = content.gaps && within(content.gaps, size);
+        const held = { ...content, flushed, stagedAt, gaps, volatile: undefined, upload: undefined };
         intent = { ...intent, here: { ...intent.here, size }, content: held, state: 'held', reason };
         log.warn({ path, reason }, 'a file is held');
       } else if (content.stagedAt !== 0 && stagedAt !== mtimeMs)
@@ -76,10 +84,42 @@ export function recover({ intents, staging, late, durability: { place } }: Recov
   }
   if (put.length > 0 || drop.length > 0) intents.change(put, drop);
   for (const inode of staging.inodes()) {
-    if (owned.has(inode)) continue;
+    if (owned.has(inode) || keptBeside(inode, outbox, view, log)) continue;
     const path = staging.lose(inode, view.item(inode)?.name ?? 'unknown');
     log.warn({ path }, 'bytes without an owner were moved to lost+found');
   }
+}
+
+/**
+ * Bytes without a row that lack a part of a version: beside the file of that version they get the rest, in lost+found
+ * they would not. False: that file is not known.
+ */
+function keptBeside(orphan: Inode, outbox: Recoverable, view: View, log: Log): boolean {
+  const { intents, staging, clock } = outbox;
+  const gaps = staging.gapsOf(orphan);
+  const item = gaps && view.byRemoteId(gaps.item);
+  const folder = item && view.parent(item);
+  if (!gaps || !folder || view.path(folder) === undefined) return false;
+  const { size } = staging.stat(orphan);
+  const now = clock.now();
+  const name = nameBeside(item.name, folder.inode, outbox);
+  const inode = intents.newInode();
+  staging.rename(orphan, inode);
+  const copy = made(inode, folder.inode, name, false, now, 'procorefs');
+  const content = { ...copy.content, flushed: true, gaps: within(gaps, size) };
+  intents.put({ ...copy, here: { ...copy.here, size }, content, state: 'held', reason: UNRECORDED });
+  log.warn({ path: name }, 'bytes that the outbox does not know are kept beside their file');
+  return true;
+}
+
+/** What is missing of a file that has this size: all beyond it was cut off. */
+function within(gaps: Gaps, size: number): Gaps | undefined {
+  const missing: number[] = [];
+  for (let i = 0; i < gaps.missing.length; i += 2) {
+    const [start, end] = [gaps.missing[i]!, Math.min(gaps.missing[i + 1]!, size)];
+    if (start < end) missing.push(start, end);
+  }
+  return missing.length === 0 ? undefined : { ...gaps, missing };
 }
 
 /** Calls with unknown outcome that were to create this file. */

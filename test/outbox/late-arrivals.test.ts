@@ -1,7 +1,4 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test as T } from 'tap';
 import { systemClock } from '#src/base/clock.js';
@@ -11,6 +8,7 @@ import { BASE_CONTENT, INTERRUPTED } from '#src/outbox/intents/intent.js';
 import { giveUp } from '#src/project/discard.js';
 import { SEQUENCE_UNIT } from '#src/vfs/nodes.js';
 import { before, instead } from '../support/meanwhile.js';
+import { olderCopy } from '../support/older-copy.js';
 import { until } from '../support/processes.js';
 import { Files, type OpenProject, openProject, polled } from '../support/project.js';
 
@@ -74,23 +72,6 @@ async function keptFromDeletion(t: T): Promise<OpenProject> {
   void before(writes, 'deleteFile', () => admin.change({ op: 'update', path: 'a.txt', content: 'newer' }));
   await project.drain();
   return project;
-}
-
-/** The databases of a project whose names begin so: a copy of now that takes their place later, as after a power cut. */
-function olderCopy(t: T, folder: string, start: string): { take(): void; putBack(): void } {
-  const copy = mkdtempSync(join(tmpdir(), 'procorefs-older-'));
-  t.teardown(() => rmSync(copy, { recursive: true }));
-  const names = (): string[] => readdirSync(folder).filter((name) => name.startsWith(start));
-  return {
-    take() {
-      t.not(names().length, 0);
-      for (const name of names()) copyFileSync(join(folder, name), join(copy, name));
-    },
-    putBack() {
-      for (const name of names()) rmSync(join(folder, name));
-      for (const name of readdirSync(copy)) copyFileSync(join(copy, name), join(folder, name));
-    },
-  };
 }
 
 t.jobs = 3;
@@ -316,6 +297,37 @@ t.test('what a late version has covered is kept, also where somebody saved over 
   await settles(project, async () => Object.keys(await atServer(project)).length >= 2);
   t.strictSame(await atServer(project), wanted(server));
 });
+
+t.test(
+  'what one of two calls with the same content has covered is kept once, and what the other covers too',
+  async (t) => {
+    const project = await opened(t);
+    const { admin } = project.simulator;
+    const files = new Files(project.fileSystem);
+    await files.write('a.txt', 'one');
+    await project.drain();
+    await files.write('a.txt', 'ours');
+    await tryWith(project, { late: { route: 'POST /rest/v1.0/file_versions' } });
+    await tryWith(project, { 'reset-before': { route: 'POST /rest/v1.0/file_versions' } });
+    giveAllUp(project);
+    const { late } = project.project.outbox;
+    t.equal(late.size, 2);
+    await admin.change({ op: 'update', path: 'a.txt', content: 'two, theirs' });
+    t.ok((await admin.finishLate()).includes(201));
+    await admin.change({ op: 'update', path: 'a.txt', content: 'four, made from ours' });
+    await settles(project, async () => Object.keys(await atServer(project)).length >= 2);
+    for (const content of ['five', 'six']) {
+      await admin.change({ op: 'update', path: 'a.txt', content });
+      await settles(project, () => Promise.resolve(project.project.outbox.intents.size === 0));
+    }
+    const copies = (await admin.history()).filter(({ path, deleted }) => path.includes('(conflict ') && !deleted);
+    t.strictSame(
+      copies.map(({ history }) => history),
+      [[sum('two, theirs')]],
+    );
+    t.match(late.all(), [{ baseNumber: 3 }], 'the other call may be carried out yet');
+  },
+);
 
 t.test('the same while what is here of the file waits for a person', async (t) => {
   const project = await opened(t);

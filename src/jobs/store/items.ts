@@ -206,10 +206,13 @@ export class RunItems {
   *rows(status?: readonly ItemStatus[]): IterableIterator<RunItem> {
     const where = status ? `AND status IN (${status.map(() => '?').join(', ')})` : '';
     // The unary plus keeps SQLite from using an index that is not in order of the ids.
-    const stretch = runItemTable.select(this.#db, `WHERE id >= ? AND id < ? AND +execution = ? ${where} ORDER BY id`);
+    const rowsInRange = runItemTable.select(
+      this.#db,
+      `WHERE id >= ? AND id < ? AND +execution = ? ${where} ORDER BY id`,
+    );
     const end = this.#edge('DESC');
     for (let from = this.#edge('ASC'); from <= end; from += BATCH_IDS)
-      yield* stretch.all(from, from + BATCH_IDS, this.execution, ...(status ?? []));
+      yield* rowsInRange.all(from, from + BATCH_IDS, this.execution, ...(status ?? []));
   }
 
   /** The first or last id of the run, from an index that holds the ids in order by status and rank. */

@@ -158,7 +158,11 @@ export const INCOMPLETE =
 export const UNPLACED =
   'its folder is not known any more, since the mirror was lost; discard it, which keeps its bytes';
 
-const FOR_A_PERSON: readonly (string | undefined)[] = [INTERRUPTED, UNSURE, INCOMPLETE, UNPLACED];
+/** Reason for holding an intent for bytes that an older copy of the outbox does not know. */
+export const UNRECORDED =
+  'the outbox is an older copy that does not know these bytes; look at them, then release or discard it';
+
+const FOR_A_PERSON: readonly (string | undefined)[] = [INTERRUPTED, UNSURE, INCOMPLETE, UNPLACED, UNRECORDED];
 
 /** Only a user can decide whether this may be sent. */
 export const needsPerson = (intent: Intent): boolean => !intent.released && FOR_A_PERSON.includes(intent.reason);

@@ -11,7 +11,7 @@ import { linuxNames } from '../../names/linux.js';
 import type { ProcoreClient } from '../../procore/client.js';
 import type { RemoteVersion } from '../../procore/items.js';
 import { overtaken } from '../../procore/overtaken.js';
-import type { OwnWork } from '../../procore/own-versions.js';
+import { isSameContent, type OwnWork } from '../../procore/own-versions.js';
 import { tombstone, untouched } from '../intents/changes.js';
 import { type Intent, NO_REMOTE, needsPerson, placed } from '../intents/intent.js';
 import { type LateCall, mayBeOf, PEOPLE } from '../intents/late-calls.js';
@@ -201,14 +201,19 @@ export class LateArrivals {
     const versions = await client.versions(project, file.id, this.#call);
     const listed = { ownWork, project, client: { versions: () => Promise.resolve(versions) } };
     const sent = calls.map(({ digests }) => digests);
-    for (const one of calls) {
-      const { baseNumber: base, digests } = one;
-      const ours = await ownWork.newestOf(file, versions, base, digests, this.#call);
+    for (const { at } of calls) {
+      const one = this.#coverableOf(seen).find((call) => call.at === at);
+      const ours = one && (await ownWork.newestOf(file, versions, one.baseNumber, one.digests, this.#call));
       if (!ours) continue;
-      const unseen = await overtaken({ file, number: ours.number, base, sent }, listed, this.#call);
+      const unseen = await overtaken({ file, number: ours.number, base: one.baseNumber, sent }, listed, this.#call);
       const item = outbox.tree.item(seen.inode);
       if (!item || this.#isChanged(seen)) return;
       late.forget(one);
+      // A version is the result of one call, and is covered by one: what the others still do comes after these.
+      for (const other of late.versions(file.id, PEOPLE)) {
+        const past = Math.max(isSameContent(other.digests, one.digests) ? ours.number : 0, unseen?.number ?? 0);
+        if (other.baseNumber < past) late.passed([other], past);
+      }
       if (!unseen) continue;
       keepBeside(unseen, untouched(item, this.#clock.now(), 'procorefs'), this.#options);
       log.warn({ path: item.name }, 'a call that was given up had covered a version; that one is kept beside');

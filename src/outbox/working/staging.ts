@@ -8,10 +8,12 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statfsSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,6 +22,7 @@ import { diskFailure, onDisk } from '../../base/disk.js';
 import { Failure } from '../../base/errors.js';
 import { asInode, type Inode } from '../../base/ids.js';
 import { lastErrno, libc } from '../../fuse/libc.js';
+import type { Gaps } from '../intents/intent.js';
 
 /** Bytes. With less free space than a program writes at once, a write may have met a full disk. */
 const FULL_BYTES = 2 ** 17;
@@ -75,15 +78,46 @@ export class Staging {
 
   remove(inode: Inode): void {
     rmSync(this.path(inode), { force: true });
+    this.noteGaps(inode, undefined);
   }
 
   /** Gives the bytes to another inode. */
   rename(from: Inode, to: Inode): void {
+    this.noteGaps(to, this.gapsOf(from));
     onDisk(() => renameSync(this.path(from), this.path(to)));
+    this.noteGaps(from, undefined);
+  }
+
+  /**
+   * Notes beside a staging file what it lacks, so that its bytes are worth something without a row. Undefined: nothing.
+   */
+  noteGaps(inode: Inode, gaps: Gaps | undefined): void {
+    const path = this.#notePath(inode);
+    if (!gaps) rmSync(path, { force: true });
+    else
+      onDisk(() => {
+        writeFileSync(`${path}.new`, JSON.stringify(gaps), { mode: 0o600 });
+        renameSync(`${path}.new`, path);
+      });
+  }
+
+  /** What was noted; undefined: nothing, or it cannot be read. */
+  gapsOf(inode: Inode): Gaps | undefined {
+    try {
+      return JSON.parse(readFileSync(this.#notePath(inode), 'utf8')) as Gaps;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #notePath(inode: Inode): string {
+    return `${this.path(inode)}.gaps`;
   }
 
   /** Puts the same bytes under another inode, on stable storage. The first name stays until it is removed. */
   duplicate(from: Inode, to: Inode): void {
+    const gaps = this.gapsOf(from);
+    if (gaps) this.noteGaps(to, gaps);
     try {
       linkSync(this.path(from), this.path(to));
     } catch {
@@ -116,6 +150,7 @@ export class Staging {
     const safe = name.replace(/[^\p{L}\p{N} ._()-]/gu, '_').slice(0, 60);
     const target = join(this.#lost, `${new Date().toISOString().replaceAll(':', '.')} ${inode} ${safe}`);
     renameSync(this.path(inode), target);
+    if (this.gapsOf(inode)) renameSync(this.#notePath(inode), `${target}.gaps`);
     return target;
   }
 
