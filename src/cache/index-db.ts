@@ -66,7 +66,7 @@ export class BlobIndex {
   readonly #isWhole: Statement<[number, number], unknown>;
   readonly #knows: Statement<[number], unknown>;
   readonly #oldest: Statement<[number, number, number], OldBlob>;
-  readonly #put: Statement<[number, number, number, number, number, Uint8Array | null, string | null, number, number]>;
+  readonly #put: Statement<[BlobRow & { used: number; epoch: number }]>;
   readonly #touch: Statement<[number, number]>;
   readonly #putSums: Statement<[number, number, Uint8Array]>;
   readonly #sums: Statement<[number, number], Uint8Array>;
@@ -86,7 +86,8 @@ export class BlobIndex {
       'SELECT version, remote, file, bytes, used FROM blobs WHERE (used, version) > (?, ?) ORDER BY used, version LIMIT ?',
     );
     this.#put = db.prepare(
-      `INSERT INTO blobs (version, remote, file, size, bytes, ranges, etag, used, epoch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO blobs (version, remote, file, size, bytes, ranges, etag, used, epoch)
+       VALUES (@version, @remote, @file, @size, @bytes, @ranges, @etag, @used, @epoch)
        ON CONFLICT (version) DO UPDATE SET remote = excluded.remote, file = excluded.file, size = excluded.size,
          bytes = excluded.bytes, ranges = excluded.ranges, etag = excluded.etag, used = excluded.used, epoch = excluded.epoch`,
     );
@@ -190,8 +191,7 @@ export class BlobIndex {
       for (const [, record] of changed) {
         const row = record.row();
         if (!row) continue;
-        const { remote, file, size, bytes, ranges, etag } = row;
-        this.#put.run(row.version, remote, file, size, bytes, ranges, etag, used, this.#epoch);
+        this.#put.run({ ...row, used, epoch: this.#epoch });
         for (const [chunk, pieces] of record.sums.dirty()) this.#putSums.run(row.version, chunk, pieces);
       }
       for (const version of touched) this.#touch.run(used, version);

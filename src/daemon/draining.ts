@@ -67,10 +67,10 @@ function progressOf(parts: readonly MountedProject[]): () => DrainProgress {
   const waiting = (): { left: number; bytes: number; sent: number } => {
     const sum = { left: 0, bytes: 0, sent: 0 };
     for (const { project } of parts)
-      for (const { inode, state, dirty, size } of project.outbox.intents.all()) {
+      for (const { inode, state, content, here } of project.outbox.intents.all()) {
         if (state === 'local') continue;
         sum.left++;
-        if (dirty) sum.bytes += size;
+        if (content.dirty) sum.bytes += here.size;
         if (project.scheduler.isUnderWay(inode)) sum.sent += project.progress.get(inode) ?? 0;
       }
     return sum;

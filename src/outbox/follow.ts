@@ -1,9 +1,9 @@
 import type { Inode } from '../base/ids.js';
-import { altered, type Change, disappeared, nextSequence } from '../mirror/database/changes.js';
+import { altered, type Change, disappeared, moved as movedTo, nextSequence } from '../mirror/database/changes.js';
 import { BIN, DELETED, HIDDEN } from '../mirror/database/flags.js';
 import type { Item } from '../mirror/database/view.js';
 import { hasNothingOfItsOwn } from './intents/changes.js';
-import { type Intent, NO_REMOTE, NO_VERSION } from './intents/intent.js';
+import { type Intent, NO_REMOTE, NO_VERSION, placed } from './intents/intent.js';
 import type { Outbox } from './outbox.js';
 import { isNewer } from './scheduler/order.js';
 
@@ -23,32 +23,31 @@ export function follow(
   const seen: Change[] = [];
   for (const { intent, item } of concerned(changes, { intents, tree })) {
     // The item that took its place here has its times and permissions, under another inode.
-    if (item.inode !== intent.inode && !intent.deleted) seen.push(altered(intent));
+    if (item.inode !== intent.inode && !intent.deleted) seen.push(altered(placed(intent)));
     if (intent.state === 'uploading') continue;
     const isThere = (item.flags & HIDDEN) === 0;
     // An item that is missing from a listing may be elsewhere: its send finds that out.
     if ((item.flags & (DELETED | BIN)) !== 0 && hasNothingOfItsOwn(intent, intents)) {
       drop.push(intent.inode);
-      seen.push(disappeared(intent, intent.sequence));
+      seen.push(disappeared(placed(intent), intent.sequence));
     }
     // An attempt with unknown outcome is looked up first. A deletion applies wherever the item is.
-    if (intent.deleted || intent.attempted) continue;
+    if (intent.deleted || intent.attempt.goal) continue;
     const parent = isThere ? tree.view.parent(item)?.inode : undefined;
     if (parent === undefined) continue;
-    const moved = { ...intent, baseParent: parent, baseName: item.name };
-    if (intent.parent === intent.baseParent) moved.parent = parent;
-    if (intent.name === intent.baseName) moved.name = item.name;
-    const isElsewhere = moved.parent !== intent.parent || moved.name !== intent.name;
-    const isTaken = isElsewhere && intents.child(moved.parent, moved.name) !== undefined;
+    const { here, base } = intent;
+    const there = {
+      parent: here.parent === base.parent ? parent : here.parent,
+      name: here.name === base.name ? item.name : here.name,
+    };
+    const isElsewhere = there.parent !== here.parent || there.name !== here.name;
+    const isTaken = isElsewhere && intents.child(there.parent, there.name) !== undefined;
+    const moved = { ...intent, here: { ...here, ...there }, base: { ...base, parent, name: item.name } };
     const next = withContent(isTaken ? intent : moved, item);
     if (isSame(next, intent)) continue;
     put.push(next);
-    seen.push({
-      inode: next.inode,
-      before: { parent: intent.parent, name: intent.name },
-      after: { parent: next.parent, name: next.name },
-      replacedSequence: next.sequence === intent.sequence ? undefined : intent.sequence,
-    });
+    const replacedSequence = next.sequence === intent.sequence ? undefined : intent.sequence;
+    seen.push({ ...movedTo(placed(intent), placed(next)), replacedSequence });
   }
   if (put.length > 0 || drop.length > 0) intents.change(put, drop);
   return [...seenNew, ...seen];
@@ -59,7 +58,7 @@ function unseen(changes: readonly Change[], outbox: Pick<Outbox, 'intents' | 'tr
   const found = new Set<Intent>();
   const take = (deletion: Intent | undefined): void => {
     // A deletion that was sent already is compared afterwards.
-    if (deletion?.deleted && deletion.attemptAt === 0) found.add(deletion);
+    if (deletion?.deleted && deletion.attempt.at === 0) found.add(deletion);
   };
   // Whether a version is a late one of ours is decided when the deletion is sent.
   for (const { intent, item } of concerned(changes, outbox))
@@ -94,24 +93,21 @@ function* concerned(
 
 /** A file without local content shows another user's new version. */
 function withContent(intent: Intent, item: Item): Intent {
-  const isOwn = intent.folder || intent.dirty || intent.staged || intent.contentItem !== NO_REMOTE;
-  if (isOwn || item.versionId === intent.baseVersion || intent.baseVersion === NO_VERSION) return intent;
-  const { versionId, versionNumber, versionAt, size } = item;
+  const { here, base, content } = intent;
+  const isOwn = intent.folder || content.dirty || content.staged || content.item !== NO_REMOTE;
+  if (isOwn || item.versionId === base.version || base.version === NO_VERSION) return intent;
+  const { versionId: version, versionNumber: number, versionAt: mtime, size } = item;
   return {
     ...intent,
-    baseVersion: versionId,
-    baseNumber: versionNumber,
-    baseSize: size,
-    size,
-    mtime: versionAt,
-    mode: undefined,
+    here: { ...here, size, mtime, mode: undefined },
+    base: { ...base, version, number, size },
     sequence: nextSequence(intent.sequence),
   };
 }
 
 const isSame = (a: Intent, b: Intent): boolean =>
-  a.baseParent === b.baseParent &&
-  a.baseName === b.baseName &&
-  a.parent === b.parent &&
-  a.name === b.name &&
-  a.baseVersion === b.baseVersion;
+  a.base.parent === b.base.parent &&
+  a.base.name === b.base.name &&
+  a.here.parent === b.here.parent &&
+  a.here.name === b.here.name &&
+  a.base.version === b.base.version;

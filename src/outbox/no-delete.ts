@@ -9,6 +9,6 @@ import { isPublished } from './upload/publish.js';
  * @throws Failure `delete-forbidden` (EPERM)
  */
 export function requireNoDocument(intent: Intent, names: NameGuard): void {
-  const isTemporary = isLocal(intent) || !isPublished(names.kind(intent.name, intent.folder));
+  const isTemporary = isLocal(intent) || !isPublished(names.kind(intent.here.name, intent.folder));
   if (intent.remoteId !== NO_REMOTE || !isTemporary) throw new Failure('delete-forbidden');
 }

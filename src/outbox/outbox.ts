@@ -127,8 +127,7 @@ export class Outbox {
     const now = this.clock.now();
     const intent = this.#intentOf(item, uid, now, item);
     this.#requireDelete(intent);
-    if (mayBeThere(intent))
-      this.#put({ ...tombstone(item.inode, intent, now), name: intent.name, parent: intent.parent });
+    if (mayBeThere(intent)) this.#put({ ...tombstone(item.inode, intent, now), here: intent.here });
     else this.intents.change([], [item.inode]);
     this.#unlinked(item.inode);
     this.#changed();
@@ -167,7 +166,8 @@ export class Outbox {
     const before = this.#intentOf(item, uid, now);
     this.staysLocal.requireMove(before, parent.intent, name);
     if (isLocal(parent.intent) && mayBeThere(before)) this.#requireDelete(before);
-    let intent: Intent = { ...before, parent: parent.inode, name, changedAt: now };
+    const place = { parent: parent.inode, name };
+    let intent: Intent = { ...before, here: { ...before.here, ...place }, changedAt: now };
     const others: Intent[] = [];
     const drop: Inode[] = [];
     if (replaced) {
@@ -181,7 +181,7 @@ export class Outbox {
           intent = withoutIdentity(intent);
         }
         intent = withIdentityOf(intent, old);
-      } else others.push({ ...tombstone(replaced.inode, old, now), name, parent: parent.inode });
+      } else others.push({ ...tombstone(replaced.inode, old, now), here: { ...old.here, ...place } });
     }
     if (!replaced || isLocal(parent.intent)) {
       const placed = this.staysLocal.enter(intent, now);
@@ -221,7 +221,8 @@ export class Outbox {
     const intent = this.intents.get(item.inode);
     try {
       // From here until the next flush the content is not acknowledged.
-      if (writing && intent?.flushed && intent.dirty) this.intents.put({ ...intent, flushed: false, state: 'open' });
+      if (writing && intent?.content.flushed && intent.content.dirty)
+        this.intents.put({ ...intent, content: { ...intent.content, flushed: false }, state: 'open' });
       if (truncate && file.size > 0) this.#truncate(file, 0);
     } catch (error) {
       if (file.handles === 0) this.#closeFile(file);
@@ -243,11 +244,11 @@ export class Outbox {
     if (seen && this.#detachedFiles.isOutdated(file)) this.#detach(file);
     if (file.detachedPlace && !(seen && this.#detachedFiles.record(file, uid))) return;
     const known = this.intents.get(file.inode);
-    const wasDurable = known?.staged && known.flushed && known.volatile === undefined;
+    const wasDurable = known?.content.staged && known.content.flushed && known.content.volatile === undefined;
     // A file that is closed right after a sync must not count as volatile again.
     if (seen?.isDoubtful && wasDurable) durable = true;
-    const isVolatile = durable && known?.volatile !== undefined;
-    if (!seen && !isVolatile && (known === undefined || known.flushed)) return;
+    const isVolatile = durable && known?.content.volatile !== undefined;
+    if (!seen && !isVolatile && (known === undefined || known.content.flushed)) return;
     if (known?.deleted) return;
     if (seen && known && !durable && !file.failed && isNoted(known, seen, mtime, this.durability.place)) {
       file.acknowledged(seen);
@@ -262,19 +263,23 @@ export class Outbox {
       file.syncNow();
       this.staging.syncFolder();
     }
+    const { content } = base;
     const { gaps } = file;
-    if (gaps || base.gaps) this.staging.noteGaps(file.inode, gaps);
+    if (gaps || content.gaps) this.staging.noteGaps(file.inode, gaps);
     this.intents.put({
       ...base,
-      staged: true,
-      gaps,
-      dirty: base.dirty || seen !== undefined,
-      size,
-      mtime,
-      flushed: true,
-      stagedAt: gaps ? 0 : (seen?.mtimeMs ?? base.stagedAt),
-      volatile: durable ? undefined : seen ? this.durability.place : base.volatile,
-      ...(seen ? { changedAt: now, upload: undefined, attempts: 0 } : {}),
+      here: { ...base.here, size, mtime },
+      content: {
+        ...content,
+        staged: true,
+        gaps,
+        dirty: content.dirty || seen !== undefined,
+        flushed: true,
+        stagedAt: gaps ? 0 : (seen?.mtimeMs ?? content.stagedAt),
+        volatile: durable ? undefined : seen ? this.durability.place : content.volatile,
+        upload: seen ? undefined : content.upload,
+      },
+      ...(seen ? { changedAt: now, attempts: 0 } : {}),
       ...this.staysLocal.firstState(base),
       ...(file.failed || (seen && !isWhole && this.staging.isFull) ? { reason: INCOMPLETE, released: false } : {}),
     });
@@ -319,7 +324,7 @@ export class Outbox {
       return;
     }
     const { intent } = item;
-    if (changed && !intent?.staged) {
+    if (changed && !intent?.content.staged) {
       // No row could be written for these bytes: they go to lost+found, where a user finds them.
       const path = this.staging.lose(inode, item.name);
       this.#options.log.error({ path }, 'what was written could not be recorded; the bytes are in lost+found');
@@ -331,17 +336,17 @@ export class Outbox {
     if (size > file.size) this.staging.requireSpace(size - file.size);
     this.#truncate(file, size);
     const intent = this.intents.get(file.inode);
-    if (intent) this.intents.put({ ...intent, size });
+    if (intent) this.intents.put({ ...intent, here: { ...intent.here, size } });
   }
 
   /** What is cut off is not fetched any more, also if the daemon is killed before the next flush. */
   #truncate(file: WorkingFile, size: number): void {
     file.truncate(size);
     const intent = this.intents.get(file.inode);
-    if (!intent?.gaps) return;
+    if (!intent?.content.gaps) return;
     const { gaps } = file;
     this.staging.noteGaps(file.inode, gaps);
-    this.intents.put({ ...intent, gaps });
+    this.intents.put({ ...intent, content: { ...intent.content, gaps } });
   }
 
   /** Opens a version's content for reading only, for an item without a staging file. */
@@ -412,14 +417,14 @@ export class Outbox {
    * Moves discarded bytes to lost+found. Programs that have the file open go on with a detached copy. Returns the path
    * in lost+found; undefined: there were no bytes.
    */
-  lose({ inode, name, staged }: Intent): string | undefined {
-    if (!staged || !this.staging.has(inode)) return undefined;
+  lose({ inode, here, content }: Intent): string | undefined {
+    if (!content.staged || !this.staging.has(inode)) return undefined;
     const file = this.#files.get(inode);
     if (file) {
       this.#detach(file);
       this.staging.duplicate(file.inode, inode);
     }
-    return this.staging.lose(inode, name);
+    return this.staging.lose(inode, here.name);
   }
 
   #detach(file: WorkingFile): void {

@@ -35,24 +35,25 @@ export function recover(outbox: Recoverable, view: View, log: Log): void {
   const put: Intent[] = [];
   const drop: Inode[] = [];
   for (const known of intents.all()) {
-    const path = known.name;
+    const path = known.here.name;
     let intent = known.state === 'uploading' ? { ...known, state: 'held' as const } : known;
-    const created = intent.attempted && confirmedCreation(intent, intents, view);
-    if (intent.attempted && created) {
+    const created = intent.attempt.goal && confirmedCreation(intent, intents, view);
+    if (intent.attempt.goal && created) {
       if (!intent.folder) late.passedBy(created);
-      intent = rebased(intent, intent.attempted, created);
+      intent = rebased(intent, intent.attempt.goal, created);
       if (isNothing(intent)) {
-        const { mtime, mode } = intent;
-        intents.setAttributes(intent.inode, { versionId: intent.baseVersion, mtime, mode });
+        const { mtime, mode } = intent.here;
+        intents.setAttributes(intent.inode, { versionId: intent.base.version, mtime, mode });
         drop.push(intent.inode);
         staging.remove(intent.inode);
         continue;
       }
     }
-    const isVolatile = intent.volatile !== undefined && intent.volatile !== place;
-    if (intent.staged && !staging.has(intent.inode)) {
+    const { content } = intent;
+    const isVolatile = content.volatile !== undefined && content.volatile !== place;
+    if (content.staged && !staging.has(intent.inode)) {
       log.error({ path }, 'bytes that were not on the disk yet were lost when the machine went down');
-      intent = { ...intent, staged: false, dirty: false, volatile: undefined };
+      intent = { ...intent, content: { ...content, staged: false, dirty: false, volatile: undefined } };
       if (intent.remoteId === NO_REMOTE || isNothing(intent)) {
         // What a call has created from them, or will create, is all that is left: it must not be removed as a late
         // arrival.
@@ -60,23 +61,24 @@ export function recover(outbox: Recoverable, view: View, log: Log): void {
         drop.push(intent.inode);
         continue;
       }
-    } else if (intent.staged) {
+    } else if (content.staged) {
       owned.add(intent.inode);
       const { size, mtimeMs } = staging.detach(intent.inode);
       const { mtimeMs: stagedAt } = staging.stat(intent.inode);
       // Written to after the acknowledgement, by passthrough, and not closed since.
-      const isTouched = intent.stagedAt !== 0 && intent.stagedAt !== mtimeMs;
-      if (!intent.flushed || isTouched || isVolatile) {
-        const reason = intent.flushed && !isTouched ? UNSURE : INTERRUPTED;
-        const flushed = intent.flushed && !isTouched;
-        const gaps = intent.gaps && within(intent.gaps, size);
-        const held = { state: 'held', reason, flushed, size, stagedAt, gaps } as const;
-        intent = { ...intent, ...held, volatile: undefined, upload: undefined };
+      const isTouched = content.stagedAt !== 0 && content.stagedAt !== mtimeMs;
+      if (!content.flushed || isTouched || isVolatile) {
+        const flushed = content.flushed && !isTouched;
+        const reason = flushed ? UNSURE : INTERRUPTED;
+        const gaps = content.gaps && within(content.gaps, size);
+        const held = { ...content, flushed, stagedAt, gaps, volatile: undefined, upload: undefined };
+        intent = { ...intent, here: { ...intent.here, size }, content: held, state: 'held', reason };
         log.warn({ path, reason }, 'a file is held');
-      } else if (intent.stagedAt !== 0 && stagedAt !== mtimeMs) intent = { ...intent, stagedAt };
-    } else if (!intent.flushed) {
+      } else if (content.stagedAt !== 0 && stagedAt !== mtimeMs)
+        intent = { ...intent, content: { ...content, stagedAt } };
+    } else if (!content.flushed) {
       // Opened for writing, with nothing acknowledged since: its content is still that of a version.
-      intent = { ...intent, flushed: true, state: 'held' };
+      intent = { ...intent, content: { ...content, flushed: true }, state: 'held' };
     }
     if (intent !== known) put.push(intent);
   }
@@ -103,9 +105,9 @@ function keptBeside(orphan: Inode, outbox: Recoverable, view: View, log: Log): b
   const name = nameBeside(item.name, folder.inode, outbox);
   const inode = intents.newInode();
   staging.rename(orphan, inode);
-  const state = { state: 'held', reason: UNRECORDED, flushed: true } as const;
-  const bytes = { size, gaps: within(gaps, size) };
-  intents.put({ ...made(inode, folder.inode, name, false, now, 'procorefs'), ...state, ...bytes });
+  const copy = made(inode, folder.inode, name, false, now, 'procorefs');
+  const content = { ...copy.content, flushed: true, gaps: within(gaps, size) };
+  intents.put({ ...copy, here: { ...copy.here, size }, content, state: 'held', reason: UNRECORDED });
   log.warn({ path: name }, 'bytes that the outbox does not know are kept beside their file');
   return true;
 }
@@ -121,7 +123,11 @@ function within(gaps: Gaps, size: number): Gaps | undefined {
 }
 
 /** Calls with unknown outcome that were to create this file. */
-function callsToMake({ parent, name }: Intent, { intents, late }: Pick<Recoverable, 'intents' | 'late'>, view: View) {
+function callsToMake(
+  { here: { parent, name } }: Intent,
+  { intents, late }: Pick<Recoverable, 'intents' | 'late'>,
+  view: View,
+) {
   const parentId = intents.get(parent)?.remoteId ?? view.item(parent)?.remoteId;
   return parentId === undefined ? [] : late.creations(parentId, linuxNames.decode(name), PEOPLE);
 }

@@ -45,14 +45,14 @@ export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: Readonly
     const reason = reasonOf(intent, outbox, scheduler);
     return {
       id: intent.inode,
-      path: outbox.tree.pathOf(intent),
+      path: outbox.tree.pathOf(intent.here),
       what: describe(intent),
       state: stateOf(intent, reason, scheduler.isUnderWay(intent.inode), outbox),
       since: new Date(intent.since).toISOString(),
       attempts: intent.attempts,
       reason,
       ...needsOf(intent, scheduler),
-      bytes: intent.dirty ? intent.size : 0,
+      bytes: intent.content.dirty ? intent.here.size : 0,
       sent: sent.get(intent.inode) ?? 0,
     };
   });
@@ -78,8 +78,8 @@ function needsOf(intent: Intent, scheduler: Scheduler): Pick<UploadLine, 'needs'
 
 /** The reason why a name that looks like a transfer temporary is held back. */
 function waitsForRename(intent: Intent, outbox: Outbox): string | undefined {
-  const kind = outbox.names.kind(intent.name, intent.folder);
-  return kind === 'transfer-temporary' && !intent.deleted && intent.name !== intent.baseName
+  const kind = outbox.names.kind(intent.here.name, intent.folder);
+  return kind === 'transfer-temporary' && !intent.deleted && intent.here.name !== intent.base.name
     ? 'it looks like a file on its way to another name: it goes up after ten minutes, with drain, or when released'
     : undefined;
 }
@@ -100,8 +100,11 @@ function stateOf(
 function describe(intent: Intent): string {
   if (intent.deleted) return 'delete';
   if (intent.remoteId === NO_REMOTE) return intent.folder ? 'new folder' : 'new file';
-  const moved = intent.parent !== intent.baseParent || intent.name !== intent.baseName;
-  return [moved ? 'move' : '', intent.dirty ? 'new version' : ''].filter((text) => text !== '').join(', ') || 'nothing';
+  const { here, base, content } = intent;
+  const moved = here.parent !== base.parent || here.name !== base.name;
+  return (
+    [moved ? 'move' : '', content.dirty ? 'new version' : ''].filter((text) => text !== '').join(', ') || 'nothing'
+  );
 }
 
 /** Counts for `status`, of what `uploadLines` shows. */
@@ -110,7 +113,7 @@ export function outboxCounts(outbox: Outbox, scheduler: Scheduler) {
   for (const intent of outbox.intents.all()) {
     const state = stateOf(intent, reasonOf(intent, outbox, scheduler), scheduler.isUnderWay(intent.inode), outbox);
     counts[state === 'waiting' || state === 'uploading' ? 'pending' : state]++;
-    if (state !== 'local' && intent.dirty) counts.bytes += intent.size;
+    if (state !== 'local' && intent.content.dirty) counts.bytes += intent.here.size;
   }
   return counts;
 }

@@ -113,7 +113,7 @@ function requireShown(project: Project, { inode }: LocalItem, path: string): voi
 export function isPrivate({ outbox: { tree, intents } }: Project, inode: Inode): boolean {
   for (let at = inode; at !== ROOT_INODE; ) {
     const item = tree.item(at);
-    const parent = (item ?? intents.get(at))?.parent;
+    const parent = item?.parent ?? intents.get(at)?.here.parent;
     const flags = (item?.flags ?? 0) | (tree.view.item(at)?.flags ?? 0);
     if (parent === undefined || (flags & PRIVATE) !== 0) return true;
     at = parent;

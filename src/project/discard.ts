@@ -1,18 +1,18 @@
 import type { Inode } from '../base/ids.js';
 import { placeOfCall, sentBy } from '../outbox/intents/attempt.js';
-import type { Intent } from '../outbox/intents/intent.js';
+import { type Intent, placed } from '../outbox/intents/intent.js';
 import type { Outbox } from '../outbox/outbox.js';
 import { discard } from '../outbox/uploads-view.js';
 import type { Project } from './project.js';
 
 /** The last call of an intent, if its outcome is unknown and it may still take effect. */
 function lateCall(intent: Intent, { tree }: Outbox) {
-  const { attempted, baseVersion: version } = intent;
+  const { attempt, base } = intent;
   const place = placeOfCall(intent, tree);
-  if (!attempted || !place) return undefined;
-  if (attempted.removal !== undefined)
-    return { intent, call: { ...place, digests: [], removal: { time: attempted.removal, version } } };
-  const digests = sentBy(intent, attempted);
+  if (!attempt.goal || !place) return undefined;
+  if (attempt.goal.removal !== undefined)
+    return { intent, call: { ...place, digests: [], removal: { time: attempt.goal.removal, version: base.version } } };
+  const digests = sentBy(intent, attempt.goal);
   return digests && { intent, call: { ...place, digests } };
 }
 
@@ -31,13 +31,13 @@ export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
   outbox.events.emit('changed');
   outbox.tree.tell(
     discarded.map(({ intent, left }) => {
-      const here = { parent: intent.parent, name: intent.name };
+      const { inode, ...here } = placed(intent);
       // Others may have moved the item meanwhile.
       const item = view.byRemoteId(intent.remoteId);
       const folder = item && view.parent(item);
       const there = folder && { parent: folder.inode, name: item.name };
       return {
-        inode: intent.inode,
+        inode,
         before: intent.deleted ? undefined : here,
         after: left ? here : there,
         replacedSequence: intent.sequence,

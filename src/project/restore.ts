@@ -48,7 +48,7 @@ export async function restorePath(project: Project, path: string, signal: AbortS
   const pending = hidden < 0 ? await deletedHere(project, path, signal) : undefined;
   if (pending) {
     giveUp(project, [pending.inode]);
-    return { path: project.outbox.tree.pathOf(pending), note: 'it had not been deleted at the server yet' };
+    return { path: project.outbox.tree.pathOf(pending.here), note: 'it had not been deleted at the server yet' };
   }
   const found = hidden < 0 ? await whereItWas(project, path, signal) : await inBin(project, inside.slice(1), signal);
   const { item, folder, note } = found;
@@ -74,7 +74,7 @@ async function deletedHere(project: Project, path: string, signal: AbortSignal) 
   const intent = project.outbox.intents.leftFrom(folder.inode, name);
   if (!intent?.deleted) return undefined;
   // After the deletion was sent, the server may have carried it out.
-  if (project.scheduler.isUnderWay(intent.inode) || intent.attempted)
+  if (project.scheduler.isUnderWay(intent.inode) || intent.attempt.goal)
     throw new Failure('restore-later', { path: `/${path}` });
   return intent;
 }

@@ -202,8 +202,8 @@ export class ProjectFileSystem implements FileSystem {
     const item = this.item(node);
     this.watch(this.tree.parent(item));
     const writing = (flags & O_ACCMODE) !== O_RDONLY;
-    if (writing || item.intent?.staged || this.handles.file(node)) this.requireCurrent(node, item);
-    if (writing || item.intent?.staged || this.working(item.inode, node))
+    if (writing || item.intent?.content.staged || this.handles.file(node)) this.requireCurrent(node, item);
+    if (writing || item.intent?.content.staged || this.working(item.inode, node))
       return this.openWorking(node, item, writing, (flags & O_TRUNC) !== 0, context);
     const { uid, pid } = context;
     const blob = this.outbox.blob(versionOf(item), this.#readers.reading(pid));

@@ -45,7 +45,9 @@ t.test('an outbox that 65be2ce left when it was killed opens without loss, and a
   t.ok(before.size > 30);
   const opened = await openProjectIn(t, simulator, state, { settle: 3_600_000, deleteDelay: 3_600_000, holdAfter: 5 });
   const { outbox, pins, checkouts, scheduler, mirror } = opened.project;
-  const after = new Map([...outbox.intents.all()].map((one) => [Number(one.inode), `${one.parent}/${one.name}`]));
+  const after = new Map(
+    [...outbox.intents.all()].map((one) => [Number(one.inode), `${one.here.parent}/${one.here.name}`]),
+  );
   t.strictSame(after, before, 'each change is still there');
   const files = new Files(opened.fileSystem);
   for (const [path, content] of Object.entries(WRITTEN)) t.equal(String(await files.read(path)), content, path);
@@ -60,7 +62,7 @@ t.test('an outbox that 65be2ce left when it was killed opens without loss, and a
   // What was uploaded a week ago is not known to the server any more: that is found by the first attempt.
   for (let again = 0; again < 3; again++) await scheduler.drain(AbortSignal.timeout(60_000));
   t.strictSame(
-    [...outbox.intents.all()].map(({ name }) => name),
+    [...outbox.intents.all()].map(({ here }) => here.name),
     ['.~lock.a.txt#'],
     'only what is local stays',
   );

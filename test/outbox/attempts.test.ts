@@ -13,9 +13,9 @@ t.test('no two attempts have one time, also where the clock was set back over a 
   await new Files(opened.fileSystem).write('a.txt', 'in doubt');
   await opened.tryAll();
   const [attempt] = [...opened.project.outbox.intents.all()];
-  t.ok(attempt?.attempted, 'nobody knows what came through');
+  t.ok(attempt?.attempt.goal, 'nobody knows what came through');
   opened = await opened.reopen();
   const { intents } = opened.project.outbox;
-  t.equal(intents.attemptFrom(attempt!.attemptAt), attempt!.attemptAt + 1);
-  t.equal(intents.attemptFrom(attempt!.attemptAt + 1), attempt!.attemptAt + 1);
+  t.equal(intents.attemptFrom(attempt!.attempt.at), attempt!.attempt.at + 1);
+  t.equal(intents.attemptFrom(attempt!.attempt.at + 1), attempt!.attempt.at + 1);
 });

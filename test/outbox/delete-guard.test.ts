@@ -22,11 +22,12 @@ type Kind = 'deletion' | 'version' | 'new' | 'folder' | 'released';
 
 /** A change of some kind; the delete guard looks at nothing else of it. */
 function change(inode: number, kind: Kind): Intent {
-  const base = made(asInode(inode), ROOT_INODE, 'name', kind === 'folder', 0, 'who');
-  const known = { remoteId: inode as RemoteId, baseVersion: (kind === 'folder' ? 0 : 1) as VersionId };
-  if (kind === 'new') return base;
-  if (kind === 'version') return { ...base, ...known };
-  return { ...base, ...known, deleted: true, dirty: false, released: kind === 'released' };
+  const fresh = made(asInode(inode), ROOT_INODE, 'name', kind === 'folder', 0, 'who');
+  if (kind === 'new') return fresh;
+  const base = { ...fresh.base, version: (kind === 'folder' ? 0 : 1) as VersionId };
+  const known = { ...fresh, remoteId: inode as RemoteId, base };
+  if (kind === 'version') return known;
+  return { ...known, deleted: true, content: { ...known.content, dirty: false }, released: kind === 'released' };
 }
 
 const takes = (kind: Kind | undefined): boolean => kind === 'deletion' || kind === 'version';

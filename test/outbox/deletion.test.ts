@@ -359,7 +359,7 @@ t.test(
       await scene.removes(path);
       await admin.faults({ 'reset-after': { route: 'DELETE /rest/v1.0/f', count: 1 } });
       scene.beforeDeletions(1, { op: 'permission', path, visible: false });
-      const failed = (await scene.left()).find(({ baseName }) => baseName === path);
+      const failed = (await scene.left()).find(({ base }) => base.name === path);
       t.match(failed?.reason, /does not show yet/);
       await admin.faults({ 'clock-skew': { seconds: 3600 } });
       await scene.drain();
@@ -384,7 +384,7 @@ t.test('what cannot be brought back at once is brought back later, and said', as
     { op: 'create', path: 'folder/new.txt', content: 'new' },
   );
   const left = await scene.left();
-  const file = left.find(({ name, state }) => name === 'a.txt' && state === 'failed');
+  const file = left.find(({ here, state }) => here.name === 'a.txt' && state === 'failed');
   t.match(file, { reason: /refuses to restore it.*restore it in Procore/ });
   await admin.switches({ restore: 'by-parent-id' });
   await files.write('other.txt', 'x');

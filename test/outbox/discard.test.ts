@@ -19,7 +19,8 @@ t.test(
     await files().write('new.txt', 'half');
     await files().write('fresh.txt', 'half');
     const intents = () => project.project.outbox.intents;
-    for (const intent of [...intents().all()]) intents().put({ ...intent, flushed: false });
+    for (const intent of [...intents().all()])
+      intents().put({ ...intent, content: { ...intent.content, flushed: false } });
     Object.assign(project, await project.reopen());
     t.equal([...intents().all()].filter(({ reason }) => /daemon was killed/.test(reason ?? '')).length, 2);
 

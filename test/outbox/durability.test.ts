@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { systemClock } from '#src/base/clock.js';
 import { asInode } from '#src/base/ids.js';
-import { INTERRUPTED, type Intent, UNSURE } from '#src/outbox/intents/intent.js';
+import { INTERRUPTED, type Intent, renamedTo, UNSURE } from '#src/outbox/intents/intent.js';
 import { projectKey } from '#src/project/project.js';
 import { until } from '../support/processes.js';
 import { Files, type OpenProject, openProject } from '../support/project.js';
@@ -13,7 +13,7 @@ const WAITING = { settle: 3_600_000, deleteDelay: 3_600_000 };
 const REST = 5000;
 
 const intentOf = (open: OpenProject, name: string): Intent =>
-  [...open.project.outbox.intents.all()].find((intent) => intent.name === name)!;
+  [...open.project.outbox.intents.all()].find((intent) => intent.here.name === name)!;
 
 t.test('what people change while the disk is synced is theirs', async (t) => {
   let sync: (() => void) | undefined;
@@ -29,18 +29,19 @@ t.test('what people change while the disk is synced is theirs', async (t) => {
   const { intents, durability } = open.project.outbox;
   const files = new Files(open.fileSystem);
   for (const name of ['kept', 'renamed', 'sent']) await files.write(name, name);
-  const volatile = (name: string): string | undefined => intentOf(open, name).volatile;
+  const volatile = (name: string): string | undefined => intentOf(open, name).content.volatile;
   t.strictSame([volatile('kept'), volatile('renamed'), volatile('sent')], Array(3).fill(durability.place));
   const sent = { ...intentOf(open, 'sent'), state: 'uploading' } as const;
   intents.put(sent);
   // More than are written down at once.
-  const one = { ...intentOf(open, 'kept'), folder: true, staged: false, dirty: false };
-  const many = Array.from({ length: 300 }, (_, n) => ({ ...one, inode: intents.newInode(), name: `folder ${n}` }));
+  const kept = intentOf(open, 'kept');
+  const one = { ...kept, folder: true, content: { ...kept.content, staged: false, dirty: false } };
+  const many = Array.from({ length: 300 }, (_, n) => renamedTo({ ...one, inode: intents.newInode() }, `folder ${n}`));
   intents.change(many);
   sync!();
-  const renamed = { ...intentOf(open, 'renamed'), name: 'other' };
+  const renamed = renamedTo(intentOf(open, 'renamed'), 'other');
   intents.put(renamed);
-  const late = { ...many.at(-1)!, name: 'late' };
+  const late = renamedTo(many.at(-1)!, 'late');
   const change = intents.change.bind(intents);
   intents.change = (...changes) => {
     intents.change = change;
@@ -64,12 +65,16 @@ t.test('after a crash, what may not be whole waits for a person, and all else go
   // Nothing is brought to an end by a crash.
   outbox.durability.close = () => intents.sync();
   appendFileSync(staging.path(intentOf(open, 'written').inode), ' past the daemon');
-  intents.put({ ...intentOf(open, 'unsure'), volatile: 'another boot' });
-  intents.put({ ...intentOf(open, 'whole'), volatile: undefined });
+  const acknowledgedAt = (name: string, volatile: string | undefined): void => {
+    const intent = intentOf(open, name);
+    intents.put({ ...intent, content: { ...intent.content, volatile } });
+  };
+  acknowledgedAt('unsure', 'another boot');
+  acknowledgedAt('whole', undefined);
   intents.put({ ...intentOf(open, 'sent'), state: 'uploading' });
   writeFileSync(staging.path(asInode(123)), 'of nobody');
   const again = await open.reopen();
-  const found = [...again.project.outbox.intents.all()].map(({ name, state, reason }) => [name, state, reason]);
+  const found = [...again.project.outbox.intents.all()].map(({ here, state, reason }) => [here.name, state, reason]);
   t.strictSame(found.sort(), [
     ['known', 'held', undefined],
     ['sent', 'held', undefined],
@@ -79,7 +84,7 @@ t.test('after a crash, what may not be whole waits for a person, and all else go
     ['written', 'held', INTERRUPTED],
   ]);
   const left = await again.project.scheduler.drain(AbortSignal.timeout(60_000));
-  t.strictSame(left.map(({ name }) => name).sort(), ['unsure', 'written']);
+  t.strictSame(left.map(({ here }) => here.name).sort(), ['unsure', 'written']);
   const tree = (await open.simulator.admin.tree({ hash: false })).map(({ path }) => path);
   t.strictSame(tree.filter((path) => path !== 'Schedules').sort(), ['known', 'sent', 'volatile', 'whole']);
   t.match(readdirSync(join(folder, 'lost+found')), [/ 123 /]);

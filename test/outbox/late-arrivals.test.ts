@@ -4,7 +4,7 @@ import t, { type Test as T } from 'tap';
 import { systemClock } from '#src/base/clock.js';
 import { asInode } from '#src/base/ids.js';
 import { untouched } from '#src/outbox/intents/changes.js';
-import { INTERRUPTED } from '#src/outbox/intents/intent.js';
+import { BASE_CONTENT, INTERRUPTED } from '#src/outbox/intents/intent.js';
 import { giveUp } from '#src/project/discard.js';
 import { SEQUENCE_UNIT } from '#src/vfs/nodes.js';
 import { before, instead } from '../support/meanwhile.js';
@@ -340,17 +340,17 @@ t.test('the same while what is here of the file waits for a person', async (t) =
   giveAllUp(project);
   const { outbox } = project.project;
   const item = outbox.tree.item(asInode((await files.entry('a.txt')).node % SEQUENCE_UNIT))!;
-  const held = { dirty: true, staged: true, flushed: false, reason: INTERRUPTED };
+  const held = { content: { ...BASE_CONTENT, dirty: true, staged: true, flushed: false }, reason: INTERRUPTED };
   outbox.intents.put({ ...untouched(item, outbox.clock.now(), 'alice'), ...held });
   await admin.change({ op: 'update', path: 'a.txt', content: 'two, theirs' });
   t.ok((await admin.finishLate()).includes(201));
   await admin.change({ op: 'update', path: 'a.txt', content: 'four, made from three' });
-  const beside = () => [...outbox.intents.all()].find(({ name }) => name.includes('(conflict '));
+  const beside = () => [...outbox.intents.all()].find(({ here }) => here.name.includes('(conflict '));
   for (let tries = 0; tries < 50 && !beside(); tries++) {
     await polled(project.project);
     await sleep(50);
   }
-  const name = beside()?.name;
+  const name = beside()?.here.name;
   t.equal(name && String(await files.read(name)), 'two, theirs');
   t.match(outbox.intents.get(item.inode), held, 'it goes on waiting');
 });
@@ -511,7 +511,7 @@ t.test('a deletion that a person gives up after the process ended in the middle 
   const end = new AbortController();
   const draining = project.project.scheduler.drain(end.signal).catch(() => undefined);
   await until(() =>
-    [...project.project.outbox.intents.all()].some(({ attempted }) => attempted?.removal !== undefined),
+    [...project.project.outbox.intents.all()].some(({ attempt }) => attempt.goal?.removal !== undefined),
   );
   end.abort();
   project = await project.reopen();

@@ -37,7 +37,7 @@ const withoutReply: During = async (project, { route, looks = 0 }, work) => {
   await project.tryAll();
   await admin.noFaults();
   t.ok(
-    [...project.project.outbox.intents.all()].some((intent) => intent.attempted),
+    [...project.project.outbox.intents.all()].some((intent) => intent.attempt.goal),
     'something is in doubt',
   );
   await work();
@@ -56,7 +56,7 @@ const underWay: During = async (project, { route }, work) => {
   const { scheduler, outbox } = project.project;
   const draining = scheduler.drain(AbortSignal.timeout(60_000));
   const waiting = [...outbox.intents.all()].map(({ inode }) => inode);
-  await until(() => waiting.every((inode) => outbox.intents.get(inode)?.attempted));
+  await until(() => waiting.every((inode) => outbox.intents.get(inode)?.attempt.goal));
   await work();
   await draining;
   await admin.noFaults();
@@ -160,9 +160,9 @@ t.test('what is found not to be there goes up in the same drain', async (t) => {
   });
   await project.tryAll();
   await project.simulator.admin.noFaults();
-  const inDoubt = [...project.project.outbox.intents.all()].map(({ state, attempted }) => [
+  const inDoubt = [...project.project.outbox.intents.all()].map(({ state, attempt }) => [
     state,
-    attempted !== undefined,
+    attempt.goal !== undefined,
   ]);
   t.strictSame(inDoubt, [
     ['failed', true],

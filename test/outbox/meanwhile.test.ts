@@ -43,7 +43,7 @@ t.test('what people and others do while a change is on its way', async (t) => {
     await files.write('read', 'one');
     const { node } = await files.entry('read');
     const { handle } = await fileSystem.open(node, 0, context);
-    const { inode } = intents().find(({ name }) => name === 'read')!;
+    const { inode } = intents().find(({ here }) => here.name === 'read')!;
     await open.drain();
     t.ok(open.project.outbox.staging.has(inode), 'its bytes stay where they are');
     await files.write('read', 'number two');
@@ -204,7 +204,8 @@ t.test('what people and others do while a change is on its way', async (t) => {
 
   await t.test('the bytes of what goes up are on stable storage', async (t) => {
     await files.write('volatile', 'x');
-    const volatile = (): boolean => intents().some((one) => one.name === 'volatile' && one.volatile !== undefined);
+    const volatile = (): boolean =>
+      intents().some((one) => one.here.name === 'volatile' && one.content.volatile !== undefined);
     t.ok(volatile(), 'not before');
     let wasVolatile: boolean | undefined;
     const uploaded = before(uploads, 'upload', async () => {
@@ -228,7 +229,7 @@ t.test('a daemon that ends while a change is on its way has not failed', async (
   const waiting = new AbortController();
   open.project.scheduler.drain(waiting.signal).catch(() => undefined);
   const intent = (): Intent => [...open.project.outbox.intents.all()][0]!;
-  while (!intent().attempted) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (!intent().attempt.goal) await new Promise((resolve) => setTimeout(resolve, 10));
   const again = await open.reopen();
   waiting.abort();
   await open.simulator.admin.noFaults();

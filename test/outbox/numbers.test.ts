@@ -264,7 +264,7 @@ t.test('a folder that is gone when the mirror is known again: what waits in it i
   });
   await crawled(project);
   await project.project.scheduler.drain(signal());
-  const left = [...project.project.outbox.intents.all()].filter(({ name }) => name === 'new.txt');
+  const left = [...project.project.outbox.intents.all()].filter(({ here }) => here.name === 'new.txt');
   t.equal(left.length, 1);
   t.ok(left[0]!.reason);
   t.equal(project.project.outbox.staging.stat(left[0]!.inode).size, 'new in a'.length);

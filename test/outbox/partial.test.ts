@@ -47,13 +47,16 @@ for (const [what, written] of [
     await project.simulator.admin.noFaults();
     const { outbox } = project.project;
     const [intent] = [...outbox.intents.all()];
-    t.ok(intent?.gaps, 'the rest is not here');
+    t.ok(intent?.content.gaps, 'the rest is not here');
     const file = await outbox.open(outbox.tree.required(intent!.inode), true, true);
     if (written !== '') await file.write(0, Buffer.from(written));
     // Nothing is brought to an end by a crash.
     outbox.durability.close = () => outbox.intents.sync();
     const again = await project.reopen();
-    t.match([...again.project.outbox.intents.all()], [{ reason: INTERRUPTED, gaps: undefined, size: written.length }]);
+    t.match(
+      [...again.project.outbox.intents.all()],
+      [{ reason: INTERRUPTED, content: { gaps: undefined }, here: { size: written.length } }],
+    );
     const filesAgain = new Files(again.fileSystem);
     t.equal(String(await filesAgain.read('plan.bin')), written);
     await filesAgain.write('plan.bin', ', more', 'append');
@@ -80,13 +83,13 @@ t.test(
     const again = await project.reopen({}, () => older.putBack());
     const [kept, ...others] = [...again.project.outbox.intents.all()];
     t.strictSame(others, []);
-    t.match(kept, { name: /^plan \(conflict .*\.bin$/, state: 'held', reason: UNRECORDED });
+    t.match(kept, { here: { name: /^plan \(conflict .*\.bin$/ }, state: 'held', reason: UNRECORDED });
     const wanted = Buffer.concat([base, Buffer.from('HERE')]);
-    t.ok((await new Files(again.fileSystem).read(kept!.name)).equals(wanted));
+    t.ok((await new Files(again.fileSystem).read(kept!.here.name)).equals(wanted));
     t.strictSame(readdirSync(join(project.folder, 'lost+found')), []);
     again.project.scheduler.release([kept!.inode]);
     await again.drain();
     const tree = await again.simulator.admin.tree();
-    t.equal(tree.find(({ path }) => path === kept!.name)?.sha256, sha256(wanted));
+    t.equal(tree.find(({ path }) => path === kept!.here.name)?.sha256, sha256(wanted));
   },
 );

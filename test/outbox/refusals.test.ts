@@ -63,11 +63,13 @@ function world(t: Test, paths: readonly string[]) {
   const sender = {
     attempts: { awaited: () => undefined },
     async send(intent: Intent) {
-      const path = outbox.tree.pathOf(intent);
-      if (intent.dirty && intent.remoteId !== NO_REMOTE) await call(path);
-      if (intent.dirty && intent.upload === undefined) {
+      const path = outbox.tree.pathOf(intent.here);
+      const { dirty, upload } = intent.content;
+      if (dirty && intent.remoteId !== NO_REMOTE) await call(path);
+      if (dirty && upload === undefined) {
         await call(path);
-        outbox.intents.put({ ...outbox.intents.get(intent.inode)!, upload: JSON.stringify({ uuid: path }) });
+        const now = outbox.intents.get(intent.inode)!;
+        outbox.intents.put({ ...now, content: { ...now.content, upload: JSON.stringify({ uuid: path }) } });
       }
       await call(path);
       const failure = [...refuses].find(([place]) => path.startsWith(place))?.[1];
@@ -200,7 +202,7 @@ t.test('who waits for the outbox waits for what may succeed, and for nothing tha
     let left: readonly string[] | undefined;
     const limit = new AbortController();
     const waiting = scheduler.drain(limit.signal, { isPatient }).then(
-      (intents) => (left = intents.map(({ name }) => name).sort()),
+      (intents) => (left = intents.map(({ here }) => here.name).sort()),
       () => undefined,
     );
     await time.pass(30_000);

@@ -43,7 +43,7 @@ t.test('the deletion of what went to the trash is held with others, and given up
   for (const name of ['a.txt', 'b.txt', 'c.txt']) await files.rename(name, `.Trash-1000/${name}`);
   const left = await scheduler.drain(AbortSignal.timeout(10_000));
   t.strictSame(
-    left.map(({ name, deleted }) => [name, deleted]),
+    left.map(({ here, deleted }) => [here.name, deleted]),
     [
       ['a.txt', true],
       ['b.txt', true],

@@ -120,7 +120,7 @@ export async function openProjectIn(
       async drain() {
         const left = await opened.scheduler.drain(AbortSignal.timeout(120_000));
         if (left.length > 0)
-          throw new Error(`left: ${JSON.stringify(left.map((one) => [one.name, one.state, one.reason]))}`);
+          throw new Error(`left: ${JSON.stringify(left.map((one) => [one.here.name, one.state, one.reason]))}`);
       },
     };
   };

@@ -71,7 +71,7 @@ t.test('what takes the place of another document meanwhile is neither removed no
 t.test('what came over our own version, which is confirmed meanwhile, is not removed unseen', async (t) => {
   const open = await changedUnseen(t, async ({ project, fileSystem }) => {
     await new Files(fileSystem).write('d/a.txt', 'ours');
-    const [own] = [...project.outbox.intents.all()].filter(({ name }) => name === 'a.txt');
+    const [own] = [...project.outbox.intents.all()].filter(({ here }) => here.name === 'a.txt');
     t.ok(own);
   });
   const { tree } = open.project.outbox;

@@ -1,3 +1,4 @@
+import { bit, json, optional, Table } from '../../database/table.js';
 import type { ExecutionPhase, ExecutionStatus } from '../definition/words.js';
 import type { Estimate } from '../plan/cost.js';
 
@@ -77,19 +78,19 @@ export interface AuditEvent {
   readonly reason: string | null;
 }
 
-export interface ExecutionRow extends Omit<Execution, 'simulation' | 'ended' | 'stats' | 'reason'> {
-  readonly simulation: number;
-  readonly ended: number | null;
-  readonly stats: string;
-  readonly reason: string | null;
-}
-
-export const toExecution = ({ simulation, ended, stats, reason, ...row }: ExecutionRow): Execution => ({
-  ...row,
-  simulation: simulation === 1,
-  ended: ended ?? undefined,
-  stats: JSON.parse(stats) as ExecutionStats,
-  reason: reason ?? undefined,
+export const executionTable = new Table<Execution>('executions', {
+  id: 'id',
+  job: 'job',
+  status: 'status',
+  phase: 'phase',
+  trigger: 'trigger',
+  simulation: bit('simulation'),
+  pid: 'pid',
+  started: 'started',
+  ended: optional('ended'),
+  calls: 'calls',
+  stats: json('stats'),
+  reason: optional('reason'),
 });
 /** An endpoint was unreachable: the job waits for it. */
 export interface Away {

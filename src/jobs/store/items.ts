@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.js';
 import type { Database, Statement } from '../../database/open.js';
+import { bit, type Columns, optional, type Selection, Table } from '../../database/table.js';
 import { nameOf, parentOf } from '../../endpoints/paths.js';
 import { ITEM_STATUSES, type ItemStatus } from '../definition/words.js';
 
@@ -41,29 +42,37 @@ export interface NewRunItem {
 export interface RunItem extends NewRunItem {
   readonly id: number;
   readonly execution: number;
+  /** 0: left over from the run before · 1: content · 2: deletions */
+  readonly rank: number;
   readonly attempts: number;
   /** Milliseconds since the epoch. */
   readonly doneAt: number | undefined;
 }
 
-export interface ItemRow {
-  readonly id: number;
-  readonly execution: number;
-  readonly rank: number;
-  readonly folder: string;
-  readonly name: string;
-  readonly other_folder: string;
-  readonly other_name: string;
-  readonly is_folder: number;
-  readonly action: ItemAction;
-  readonly status: ItemStatus;
-  readonly reason: string | null;
-  readonly renamed: string | null;
-  readonly bytes: number;
-  readonly count: number;
-  readonly attempts: number;
-  readonly done_at: number | null;
-}
+type PlannedItem = Omit<RunItem, 'id' | 'attempts' | 'doneAt'>;
+
+const planned: Columns<PlannedItem> = {
+  execution: 'execution',
+  rank: 'rank',
+  folder: 'folder',
+  name: 'name',
+  otherFolder: 'other_folder',
+  otherName: 'other_name',
+  isFolder: bit('is_folder'),
+  action: 'action',
+  status: 'status',
+  reason: optional('reason'),
+  renamed: optional('renamed'),
+  bytes: 'bytes',
+  count: 'count',
+};
+const plannedItemTable = new Table('items', planned);
+export const runItemTable = new Table<RunItem>('items', {
+  ...planned,
+  id: 'id',
+  attempts: 'attempts',
+  doneAt: optional('done_at'),
+});
 
 const RANKS = [0, 1, 2];
 /** Range of ids that is read at once. */
@@ -76,8 +85,8 @@ export class RunItems {
   readonly execution: number;
   readonly #db: Database;
   readonly #clock: Clock;
-  readonly #insert: Statement;
-  readonly #pending: Statement<[number, number, number, number, number], ItemRow>;
+  readonly #insert: (item: PlannedItem) => void;
+  readonly #pending: Selection<[number, number, number, number, number], RunItem>;
   readonly #done: Statement;
   readonly #collapse: Statement;
   readonly #hold: Statement;
@@ -89,15 +98,10 @@ export class RunItems {
     this.#db = db;
     this.#clock = clock;
     this.execution = execution;
-    this.#insert = db.prepare(
-      `INSERT INTO items (execution, rank, folder, name, other_folder, other_name, is_folder, action, status, reason,
-        renamed, bytes, count)
-       VALUES (@execution, @rank, @folder, @name, @otherFolder, @otherName, @isFolder, @action, @status, @reason,
-        @renamed, @bytes, @count)`,
-    );
-    this.#pending = db.prepare(
-      `SELECT * FROM items WHERE execution = ? AND status = 'pending' AND (rank > ? OR (rank = ? AND id > ?))
-       ORDER BY rank, id LIMIT ?`,
+    this.#insert = plannedItemTable.insert(db);
+    this.#pending = runItemTable.select(
+      db,
+      `WHERE execution = ? AND status = 'pending' AND (rank > ? OR (rank = ? AND id > ?)) ORDER BY rank, id LIMIT ?`,
     );
     this.#done = db.prepare(
       `UPDATE items SET status = @status, reason = @reason, attempts = @attempts, bytes = @bytes, done_at = @at
@@ -132,25 +136,13 @@ export class RunItems {
   }
 
   add(item: NewRunItem): void {
-    this.#insert.run({
-      ...item,
-      execution: this.execution,
-      rank: rankOf(item.action),
-      isFolder: Number(item.isFolder),
-      reason: item.reason ?? null,
-      renamed: item.renamed ?? null,
-    });
+    this.#insert({ ...item, execution: this.execution, rank: rankOf(item.action) });
   }
 
   /** Pending items in order of rank and id that follow `after`; undefined: from the first one. */
-  pending(
-    after: { readonly rank: number; readonly id: number } | undefined,
-    limit: number,
-  ): (RunItem & { rank: number })[] {
+  pending(after: { readonly rank: number; readonly id: number } | undefined, limit: number): RunItem[] {
     const { rank, id } = after ?? { rank: -1, id: 0 };
-    return this.#pending
-      .all(this.execution, rank, rank, id, limit)
-      .map((row) => ({ ...runItemFromRow(row), rank: row.rank }));
+    return this.#pending.all(this.execution, rank, rank, id, limit);
   }
 
   finish(
@@ -188,17 +180,12 @@ export class RunItems {
 
   /** Items that have this path at the source. */
   at(path: string): RunItem[] {
-    return this.#db
-      .prepare<[number, string, string], ItemRow>('SELECT * FROM items WHERE execution = ? AND folder = ? AND name = ?')
-      .all(this.execution, parentOf(path), nameOf(path))
-      .map(runItemFromRow);
+    const at = runItemTable.select(this.#db, 'WHERE execution = ? AND folder = ? AND name = ?');
+    return at.all(this.execution, parentOf(path), nameOf(path));
   }
 
   byId(id: number): RunItem | undefined {
-    const row = this.#db
-      .prepare<[number, number], ItemRow>('SELECT * FROM items WHERE execution = ? AND id = ?')
-      .get(this.execution, id);
-    return row && runItemFromRow(row);
+    return runItemTable.select(this.#db, 'WHERE execution = ? AND id = ?').get(this.execution, id);
   }
 
   /** Pending deletions: `items` that they delete, `own` rows, and `folders` among these rows. */
@@ -219,13 +206,13 @@ export class RunItems {
   *rows(status?: readonly ItemStatus[]): IterableIterator<RunItem> {
     const where = status ? `AND status IN (${status.map(() => '?').join(', ')})` : '';
     // The unary plus keeps SQLite from using an index that is not in order of the ids.
-    const rowsInRange = this.#db.prepare<unknown[], ItemRow>(
-      `SELECT * FROM items WHERE id >= ? AND id < ? AND +execution = ? ${where} ORDER BY id`,
+    const rowsInRange = runItemTable.select(
+      this.#db,
+      `WHERE id >= ? AND id < ? AND +execution = ? ${where} ORDER BY id`,
     );
     const end = this.#edge('DESC');
     for (let from = this.#edge('ASC'); from <= end; from += BATCH_IDS)
-      for (const row of rowsInRange.all(from, from + BATCH_IDS, this.execution, ...(status ?? [])))
-        yield runItemFromRow(row);
+      yield* rowsInRange.all(from, from + BATCH_IDS, this.execution, ...(status ?? []));
   }
 
   /** The first or last id of the run, from an index that holds the ids in order by status and rank. */
@@ -240,21 +227,3 @@ export class RunItems {
     return order === 'ASC' ? Math.min(...ids) : Math.max(...ids);
   }
 }
-
-export const runItemFromRow = (row: ItemRow): RunItem => ({
-  id: row.id,
-  execution: row.execution,
-  folder: row.folder,
-  name: row.name,
-  otherFolder: row.other_folder,
-  otherName: row.other_name,
-  isFolder: row.is_folder === 1,
-  action: row.action,
-  status: row.status,
-  reason: row.reason ?? undefined,
-  renamed: row.renamed ?? undefined,
-  bytes: row.bytes,
-  count: row.count,
-  attempts: row.attempts,
-  doneAt: row.done_at ?? undefined,
-});

@@ -3,10 +3,11 @@ import { userInfo } from 'node:os';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import { type Database, openDatabase } from '../../database/open.js';
+import { Column, json, OptionalGroup, Table } from '../../database/table.js';
 import type { Job, JobBody } from '../definition/job-schema.js';
 import type { EndpointReference } from '../definition/transfer-schema.js';
 import type { ItemStatus, JobHealth, JobStatus } from '../definition/words.js';
-import { type AuditEvent, type Execution, type ExecutionRow, type ExecutionStats, toExecution } from './executions.js';
+import { type AuditEvent, type Execution, type ExecutionStats, executionTable } from './executions.js';
 import { RunItems } from './items.js';
 import { LastRuns } from './last-runs.js';
 import { Pages } from './pages.js';
@@ -25,27 +26,28 @@ export interface RunOptions {
   readonly trigger?: 'schedule' | 'manual';
 }
 
-interface JobRow {
-  readonly id: string;
-  readonly name: string;
-  readonly body: string;
-  readonly category: string | null;
-  readonly category_name: string | null;
-  readonly status: JobStatus;
-  readonly health: JobHealth;
-  readonly execute_on: number | null;
-  readonly executions: number;
-  readonly completions: number;
-  readonly failures: number;
-  readonly request: JobRequest | null;
-  readonly request_options: string | null;
-  readonly created_by: string;
-  readonly created_on: number;
-  readonly modified_by: string;
-  readonly modified_on: number;
+type JobContent = Omit<JobBody, 'category'>;
+
+interface StoredJob extends Omit<Job, Exclude<keyof JobContent, 'name'>> {
+  readonly body: JobContent;
 }
 
-const SELECT_JOB = 'SELECT j.*, c.name AS category_name FROM jobs j LEFT JOIN categories c ON c.id = j.category';
+const seconds = (ms: number): number => Math.floor(ms / 1000);
+const jobTable = new Table<StoredJob>('jobs j LEFT JOIN categories c ON c.id = j.category', {
+  body: json('body'),
+  id: 'j.id',
+  name: 'j.name',
+  category: new OptionalGroup<NonNullable<Job['category']>>({ id: 'category', name: 'c.name' }),
+  status: 'status',
+  health: 'health',
+  execute_on: new Column('execute_on', (ms: number | null) => (ms === null ? undefined : seconds(ms))),
+  counts: { executions: 'executions', completions: 'completions', failures: 'failures' },
+  created_by: 'created_by',
+  created_on: new Column('created_on', seconds),
+  modified_by: 'modified_by',
+  modified_on: new Column('modified_on', seconds),
+});
+const toJob = ({ body, ...job }: StoredJob): Job => ({ ...body, ...job });
 
 /** `jobs.db`. Several processes of one state folder may have it open at once. */
 export class JobStore {
@@ -108,11 +110,9 @@ export class JobStore {
 
   /** Finds a job by its id or name. @throws Failure `no-such-job` */
   get(idOrName: string): Job {
-    const row = this.#db
-      .prepare<[string, string], JobRow>(`${SELECT_JOB} WHERE j.id = ? OR j.name = ?`)
-      .get(idOrName, idOrName);
-    if (!row) throw new Failure('no-such-job', { name: idOrName });
-    return toJob(row);
+    const job = jobTable.select(this.#db, 'WHERE j.id = ? OR j.name = ?').get(idOrName, idOrName);
+    if (!job) throw new Failure('no-such-job', { name: idOrName });
+    return toJob(job);
   }
 
   /** Undefined: the job does not exist any more. */
@@ -121,7 +121,7 @@ export class JobStore {
   }
 
   list(): Job[] {
-    return this.#db.prepare<[], JobRow>(`${SELECT_JOB} ORDER BY j.name`).all().map(toJob);
+    return jobTable.select(this.#db, 'ORDER BY j.name').all().map(toJob);
   }
 
   remove(id: string): void {
@@ -247,16 +247,12 @@ export class JobStore {
   }
 
   execution(id: number): Execution | undefined {
-    const row = this.#db.prepare<[number], ExecutionRow>('SELECT * FROM executions WHERE id = ?').get(id);
-    return row && toExecution(row);
+    return executionTable.select(this.#db, 'WHERE id = ?').get(id);
   }
 
   /** Runs of a job, newest first. */
   executions(job: string, limit = 1000): Execution[] {
-    return this.#db
-      .prepare<[string, number], ExecutionRow>('SELECT * FROM executions WHERE job = ? ORDER BY id DESC LIMIT ?')
-      .all(job, limit)
-      .map(toExecution);
+    return executionTable.select(this.#db, 'WHERE job = ? ORDER BY id DESC LIMIT ?').all(job, limit);
   }
 
   /**
@@ -283,10 +279,7 @@ export class JobStore {
 
   /** Runs without an end time; their process may be gone. */
   running(): Execution[] {
-    return this.#db
-      .prepare<[], ExecutionRow>('SELECT * FROM executions WHERE ended IS NULL ORDER BY id')
-      .all()
-      .map(toExecution);
+    return executionTable.select(this.#db, 'WHERE ended IS NULL ORDER BY id').all();
   }
 
   /** Deletes the runs of a job that ended before a time (milliseconds), except the last one. @returns their ids */
@@ -366,20 +359,3 @@ const isSamePlace = (a: JobBody['transfer'], b: JobBody['transfer']): boolean =>
     (side) => a[side].connection.id === b[side].connection.id && folderOf(a[side]) === folderOf(b[side]),
   );
 const folderOf = ({ target }: EndpointReference): string => target.path.replace(/^\/+|\/+$/g, '');
-
-const seconds = (ms: number): number => Math.floor(ms / 1000);
-
-const toJob = (row: JobRow): Job => ({
-  ...(JSON.parse(row.body) as Omit<JobBody, 'category'>),
-  id: row.id,
-  name: row.name,
-  category: row.category === null ? undefined : { id: row.category, name: row.category_name ?? '' },
-  status: row.status,
-  health: row.health,
-  execute_on: row.execute_on === null ? undefined : seconds(row.execute_on),
-  counts: { executions: row.executions, completions: row.completions, failures: row.failures },
-  created_by: row.created_by,
-  created_on: seconds(row.created_on),
-  modified_by: row.modified_by,
-  modified_on: seconds(row.modified_on),
-});

@@ -1,5 +1,6 @@
 import type { Database, Statement } from '../../database/open.js';
-import { type Execution, type ExecutionRow, toExecution } from './executions.js';
+import type { Selection } from '../../database/table.js';
+import { type Execution, executionTable } from './executions.js';
 
 /**
  * Which run of a job. `any` · `real`: no simulation · `changed`: no simulation, and it had something to do · `current`:
@@ -17,14 +18,14 @@ export type Which = keyof typeof CONDITIONS;
 
 /** The last runs of jobs, read from the end of an index: the number of runs does not matter. */
 export class LastRuns {
-  readonly #of: Readonly<Record<Which, Statement<[string], ExecutionRow>>>;
+  readonly #of: Readonly<Record<Which, Selection<[string], Execution>>>;
   readonly #all: Statement<[], { job: string; execution: number }>;
 
   constructor(db: Database) {
-    const last = (columns: string, job: string, condition: string): string =>
-      `SELECT ${columns} FROM executions WHERE job = ${job} AND ${condition} ORDER BY id DESC LIMIT 1`;
-    const prepared = (which: Which): Statement<[string], ExecutionRow> =>
-      db.prepare<[string], ExecutionRow>(last('*', '?', CONDITIONS[which]));
+    const last = (job: string, which: Which): string =>
+      `WHERE job = ${job} AND ${CONDITIONS[which]} ORDER BY id DESC LIMIT 1`;
+    const prepared = (which: Which) => executionTable.select<[string]>(db, last('?', which));
+    const lastId = (which: Which): string => `(SELECT id FROM executions ${last('jobs.id', which)})`;
     this.#of = {
       any: prepared('any'),
       real: prepared('real'),
@@ -34,15 +35,13 @@ export class LastRuns {
     };
     this.#all = db.prepare<[], { job: string; execution: number }>(
       `SELECT job, execution FROM (
-         SELECT id AS job, coalesce((${last('id', 'jobs.id', CONDITIONS.real)}), (${last('id', 'jobs.id', '1')})) AS execution
-         FROM jobs)
+         SELECT id AS job, coalesce(${lastId('real')}, ${lastId('any')}) AS execution FROM jobs)
        WHERE execution IS NOT NULL`,
     );
   }
 
   of(job: string, which: Which): Execution | undefined {
-    const row = this.#of[which].get(job);
-    return row && toExecution(row);
+    return this.#of[which].get(job);
   }
 
   /** Jobs by the id of their last run; a simulation counts only if the job has no other run. */

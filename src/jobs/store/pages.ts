@@ -1,8 +1,9 @@
 import type { Database, Statement } from '../../database/open.js';
+import type { Selection, Table } from '../../database/table.js';
 import { FLAGGED, type ItemStatus } from '../definition/words.js';
-import { type AuditEvent, type Execution, type ExecutionRow, toExecution } from './executions.js';
+import { type AuditEvent, type Execution, executionTable } from './executions.js';
 import { Found } from './found.js';
-import { type ItemRow, type RunItem, runItemFromRow } from './items.js';
+import { type RunItem, runItemTable } from './items.js';
 
 export interface ListPage<T> {
   readonly rows: readonly T[];
@@ -47,6 +48,7 @@ export class Pages {
   readonly #db: Database;
   readonly #found: Found;
   readonly #statements = new Map<string, Statement>();
+  readonly #selections = new Map<string, Selection<[object], unknown>>();
 
   constructor(db: Database) {
     this.#db = db;
@@ -58,10 +60,7 @@ export class Pages {
     const where = filter.job === undefined ? '' : 'WHERE job = @job';
     const words = { job: filter.job ?? '', offset, limit };
     return {
-      rows: this.#all<ExecutionRow>(
-        `SELECT * FROM executions ${where} ORDER BY id DESC LIMIT @limit OFFSET @offset`,
-        words,
-      ).map(toExecution),
+      rows: this.#all(executionTable, `${where} ORDER BY id DESC LIMIT @limit OFFSET @offset`, words),
       total: this.#count(`executions ${where}`, words),
     };
   }
@@ -72,7 +71,7 @@ export class Pages {
    */
   items(filter: ItemFilter, { offset, limit }: PageRange): ListPage<RunItem> {
     const { index, conditions, order } = wayOf(filter);
-    const from = `items INDEXED BY ${index} WHERE ${conditions.join(' AND ')}`;
+    const where = `INDEXED BY ${index} WHERE ${conditions.join(' AND ')}`;
     const words = {
       ...(filter.executions.length === 1
         ? { execution: filter.executions[0]! }
@@ -82,19 +81,18 @@ export class Pages {
     if (filter.text !== undefined)
       return this.#search(filter, { ...words, ...patterns(filter.text) }, { offset, limit });
     return {
-      rows: this.#all<ItemRow>(`SELECT * FROM ${from} ORDER BY ${order} LIMIT @limit OFFSET @offset`, {
+      rows: this.#all(runItemTable, `${where} ORDER BY ${order} LIMIT @limit OFFSET @offset`, {
         ...words,
         offset,
         limit,
-      }).map(runItemFromRow),
-      total: this.#count(from, words),
+      }),
+      total: this.#count(`items ${where}`, words),
     };
   }
 
   /** An item of any run, by its id. */
   item(id: number): RunItem | undefined {
-    const [row] = this.#all<ItemRow>('SELECT * FROM items WHERE id = @id', { id });
-    return row && runItemFromRow(row);
+    return this.#all(runItemTable, 'WHERE id = @id', { id })[0];
   }
 
   /** Audit events of one run or of all runs. */
@@ -102,10 +100,9 @@ export class Pages {
     const from = `audit ${execution === undefined ? '' : 'WHERE execution = @execution'}`;
     const words = { execution: execution ?? 0 };
     return {
-      rows: this.#all<KeptEvent>(
+      rows: this.#statement(
         `SELECT id, at, level, event, path, reason, execution FROM ${from} ORDER BY id LIMIT @limit OFFSET @offset`,
-        { ...words, offset, limit },
-      ),
+      ).all({ ...words, offset, limit }) as KeptEvent[],
       total: this.#count(from, words),
     };
   }
@@ -127,18 +124,19 @@ export class Pages {
     });
     if (ids.length > MOST_SELDOM)
       return {
-        rows: this.#all<ItemRow>(
-          `SELECT * FROM items INDEXED BY ${index} ${where} ORDER BY ${order} LIMIT @limit OFFSET @offset`,
-          { ...words, offset, limit },
-        ).map(runItemFromRow),
+        rows: this.#all(runItemTable, `INDEXED BY ${index} ${where} ORDER BY ${order} LIMIT @limit OFFSET @offset`, {
+          ...words,
+          offset,
+          limit,
+        }),
         total: this.#count(from, words),
       };
     const page = [...ids.subarray(offset, offset + limit)];
-    const rows = this.#all<ItemRow>('SELECT * FROM items WHERE id IN (SELECT value FROM json_each(@page))', {
+    const rows = this.#all(runItemTable, 'WHERE id IN (SELECT value FROM json_each(@page))', {
       page: JSON.stringify(page),
     });
     const byId = new Map(rows.map((row) => [row.id, row]));
-    return { rows: page.flatMap((id) => byId.get(id) ?? []).map(runItemFromRow), total: ids.length };
+    return { rows: page.flatMap((id) => byId.get(id) ?? []), total: ids.length };
   }
 
   #count(from: string, words: object): number {
@@ -147,8 +145,11 @@ export class Pages {
     );
   }
 
-  #all<Row>(sql: string, words: object): Row[] {
-    return this.#statement(sql).all(words) as Row[];
+  #all<Item>(table: Table<Item>, rest: string, words: object): Item[] {
+    const key = `${table.name} ${rest}`;
+    const selection = (this.#selections.get(key) ?? table.select(this.#db, rest)) as Selection<[object], Item>;
+    this.#selections.set(key, selection);
+    return selection.all(words);
   }
 
   /** The SQL texts differ only by the filters in use and the number of statuses, so there are few. */

@@ -1,4 +1,5 @@
 import type { Database, Statement } from '../../database/open.js';
+import { bit, OptionalGroup, optional, type Selection, Table } from '../../database/table.js';
 import { childPath, nameOf, parentOf } from '../../endpoints/paths.js';
 import type { Fingerprint } from '../plan/decide.js';
 
@@ -14,21 +15,27 @@ export interface TransferRecord {
   readonly destination: Fingerprint | undefined;
 }
 
-interface Row {
-  readonly folder: string;
-  readonly name: string;
-  readonly is_folder: number;
-  readonly other_name: string;
-  readonly renamed: string | null;
-  readonly s_size: number | null;
-  readonly s_mtime: number | null;
-  readonly s_version: string | null;
-  readonly d_size: number | null;
-  readonly d_mtime: number | null;
-  readonly d_version: string | null;
-  readonly s_id: string | null;
-  readonly d_id: string | null;
+interface StoredRecord extends TransferRecord {
+  readonly job: string;
 }
+
+const fingerprint = (side: 's' | 'd') =>
+  new OptionalGroup<Fingerprint>({
+    size: `${side}_size`,
+    mtime: optional(`${side}_mtime`),
+    version: optional(`${side}_version`),
+    id: optional(`${side}_id`),
+  });
+const recordTable = new Table<StoredRecord>('records', {
+  job: 'job',
+  folder: 'folder',
+  name: 'name',
+  isFolder: bit('is_folder'),
+  otherName: 'other_name',
+  renamed: optional('renamed'),
+  source: fingerprint('s'),
+  destination: fingerprint('d'),
+});
 
 const PAGE_ROWS = 500;
 /** Tables whose key is the folder and name of an item at the source. */
@@ -37,13 +44,13 @@ const KEYED = ['records', 'ignored'];
 /** The records of one job. */
 export class Records {
   readonly #job: string;
-  readonly #ofFolder: Statement<[string, string], Row>;
-  readonly #put: Statement;
+  readonly #ofFolder: Selection<[string, string], TransferRecord>;
+  readonly #put: (record: StoredRecord) => void;
   readonly #delete: Statement<[string, string, string]>;
   readonly #deleteBelow: Statement<[string, string, string, string]>;
   readonly #rename: readonly Statement[];
   readonly #renameBelow: readonly Statement[];
-  readonly #renamed: Statement<[string, string, string], Row>;
+  readonly #renamed: Selection<[string, string, string], TransferRecord>;
   readonly #count: Statement<[string], number>;
   readonly #clear: Statement<[string]>;
   readonly #clearMounts: Statement<[string]>;
@@ -56,13 +63,8 @@ export class Records {
 
   constructor(db: Database, job: string) {
     this.#job = job;
-    this.#ofFolder = db.prepare('SELECT * FROM records WHERE job = ? AND folder = ?');
-    this.#put = db.prepare(
-      `INSERT OR REPLACE INTO records (job, folder, name, is_folder, other_name, renamed, s_size, s_mtime, s_version,
-        d_size, d_mtime, d_version, s_id, d_id)
-       VALUES (@job, @folder, @name, @is_folder, @other_name, @renamed, @s_size, @s_mtime, @s_version,
-        @d_size, @d_mtime, @d_version, @s_id, @d_id)`,
-    );
+    this.#ofFolder = recordTable.select(db, 'WHERE job = ? AND folder = ?');
+    this.#put = recordTable.insert(db, 'OR REPLACE');
     this.#delete = db.prepare('DELETE FROM records WHERE job = ? AND folder = ? AND name = ?');
     this.#deleteBelow = db.prepare(
       'DELETE FROM records WHERE job = ? AND (folder = ? OR (folder >= ? AND folder < ?))',
@@ -76,8 +78,9 @@ export class Records {
          WHERE job = @job AND (folder = @old OR (folder >= @old || '/' AND folder < @old || '0'))`,
       ),
     );
-    this.#renamed = db.prepare(
-      `SELECT * FROM records INDEXED BY records_renamed WHERE job = ? AND renamed IS NOT NULL AND (folder, name) > (?, ?)
+    this.#renamed = recordTable.select(
+      db,
+      `INDEXED BY records_renamed WHERE job = ? AND renamed IS NOT NULL AND (folder, name) > (?, ?)
        ORDER BY folder, name LIMIT ${PAGE_ROWS}`,
     );
     this.#count = db.prepare<[string], number>('SELECT count(*) FROM records WHERE job = ?').pluck();
@@ -97,7 +100,7 @@ export class Records {
 
   /** Records of a folder by their name at the source. */
   ofFolder(folder: string): Map<string, TransferRecord> {
-    return new Map(this.#ofFolder.all(this.#job, folder).map((row) => [row.name, fromRow(row)]));
+    return new Map(this.#ofFolder.all(this.#job, folder).map((record) => [record.name, record]));
   }
 
   /** Names at the source of items that a person chose to ignore. */
@@ -120,23 +123,7 @@ export class Records {
   }
 
   put(record: TransferRecord): void {
-    const { source, destination } = record;
-    this.#put.run({
-      job: this.#job,
-      folder: record.folder,
-      name: record.name,
-      is_folder: Number(record.isFolder),
-      other_name: record.otherName,
-      renamed: record.renamed ?? null,
-      s_size: source?.size ?? null,
-      s_mtime: source?.mtime ?? null,
-      s_version: source?.version ?? null,
-      d_size: destination?.size ?? null,
-      d_mtime: destination?.mtime ?? null,
-      d_version: destination?.version ?? null,
-      s_id: source?.id ?? null,
-      d_id: destination?.id ?? null,
-    });
+    this.#put({ ...record, job: this.#job });
   }
 
   /** Deletes the record of an item and, for a folder, all records below it. */
@@ -160,9 +147,9 @@ export class Records {
    * Records whose names differ, for the manifest. Read in pages, so that others can write to the database meanwhile.
    */
   *renamed(): IterableIterator<TransferRecord> {
-    for (let last: Row | undefined; ; ) {
-      const page: Row[] = this.#renamed.all(this.#job, last?.folder ?? '', last?.name ?? '');
-      for (const row of page) yield fromRow(row);
+    for (let last: TransferRecord | undefined; ; ) {
+      const page = this.#renamed.all(this.#job, last?.folder ?? '', last?.name ?? '');
+      yield* page;
       if (page.length < PAGE_ROWS) return;
       last = page.at(-1);
     }
@@ -212,23 +199,3 @@ export class FolderRecords {
     if (record.folder === this.#folder) this.#known.set(record.name, record);
   }
 }
-
-const fingerprint = (
-  size: number | null,
-  mtime: number | null,
-  version: string | null,
-  id: string | null,
-): Fingerprint | undefined =>
-  size === null
-    ? undefined
-    : { size, mtime: mtime ?? undefined, version: version ?? undefined, ...(id === null ? {} : { id }) };
-
-const fromRow = (row: Row): TransferRecord => ({
-  folder: row.folder,
-  name: row.name,
-  isFolder: row.is_folder === 1,
-  otherName: row.other_name,
-  renamed: row.renamed ?? undefined,
-  source: fingerprint(row.s_size, row.s_mtime, row.s_version, row.s_id),
-  destination: fingerprint(row.d_size, row.d_mtime, row.d_version, row.d_id),
-});

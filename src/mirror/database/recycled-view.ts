@@ -1,15 +1,10 @@
 import type { RemoteId } from '../../base/ids.js';
 import type { Database, Statement } from '../../database/open.js';
+import { bit, type Selection, Table } from '../../database/table.js';
 import { DELETED, HIDDEN } from './flags.js';
-import { columnsOf, type Item, itemTable, placesOf, type RawRow, toItem } from './item-columns.js';
+import { type Item, itemColumns } from './item-columns.js';
 
 const IS_RECYCLED = `flags & ${HIDDEN} = ${DELETED}`;
-const table = {
-  ...itemTable,
-  seenAt: 'seen_at',
-  isNested: `EXISTS (SELECT 1 FROM items AS folder WHERE folder.remote_id = items.parent_id AND folder.${IS_RECYCLED})`,
-} as const;
-const AT = placesOf(table);
 
 /** An item, and the values that only serve to select it. */
 interface Recycled {
@@ -18,6 +13,14 @@ interface Recycled {
   /** The item was deleted together with its folder. */
   readonly isNested: boolean;
 }
+
+const recycledTable = new Table<Recycled>('items', {
+  item: itemColumns,
+  seenAt: 'seen_at',
+  isNested: bit(
+    `EXISTS (SELECT 1 FROM items AS folder WHERE folder.remote_id = items.parent_id AND folder.${IS_RECYCLED})`,
+  ),
+});
 
 /** Rows read per page: each call stays short however full the bin is. */
 const SCAN = 32;
@@ -37,10 +40,10 @@ export interface RecycledTwins {
 
 /** Reads the mirror's copy of the recycle bin: no API call. */
 export class RecycledView {
-  readonly #top: Statement<[number, number], RawRow>;
-  readonly #below: Statement<[number, number, number], RawRow>;
-  readonly #named: Statement<[string, number], RawRow>;
-  readonly #namedIn: Statement<[string, number, number], RawRow>;
+  readonly #top: Selection<[number, number], Recycled>;
+  readonly #below: Selection<[number, number, number], Recycled>;
+  readonly #named: Selection<[string, number], Recycled>;
+  readonly #namedIn: Selection<[string, number, number], Recycled>;
   readonly #isRecycled: Statement<[number], number>;
   readonly #inodesNamed: Statement<[string], number>;
   /** Items not seen since this server time (seconds) are not in the bin any more. */
@@ -49,23 +52,14 @@ export class RecycledView {
   constructor(db: Database, since: () => number) {
     this.#since = since;
     const recycled = IS_RECYCLED;
-    const columns = columnsOf(table);
     const name = 'coalesce(remote_name, name)';
-    const rows = <P extends unknown[]>(sql: string): Statement<P, RawRow> => db.prepare<P, RawRow>(sql).raw();
-    this.#top = rows(
-      `SELECT ${columns} FROM items INDEXED BY recycled_by_inode WHERE inode > ? AND ${recycled} ORDER BY inode LIMIT ?`,
-    );
+    const rows = <P extends unknown[]>(rest: string) => recycledTable.select<P>(db, rest);
+    this.#top = rows(`INDEXED BY recycled_by_inode WHERE inode > ? AND ${recycled} ORDER BY inode LIMIT ?`);
     this.#below = rows(
-      `SELECT ${columns} FROM items INDEXED BY recycled_by_parent
-       WHERE parent_id = ? AND inode > ? AND ${recycled} ORDER BY inode LIMIT ?`,
+      `INDEXED BY recycled_by_parent WHERE parent_id = ? AND inode > ? AND ${recycled} ORDER BY inode LIMIT ?`,
     );
-    this.#named = rows(
-      `SELECT ${columns} FROM items INDEXED BY recycled_by_name WHERE ${name} = ? AND ${recycled} LIMIT ?`,
-    );
-    this.#namedIn = rows(
-      `SELECT ${columns} FROM items INDEXED BY recycled_by_name
-       WHERE ${name} = ? AND parent_id = ? AND ${recycled} LIMIT ?`,
-    );
+    this.#named = rows(`INDEXED BY recycled_by_name WHERE ${name} = ? AND ${recycled} LIMIT ?`);
+    this.#namedIn = rows(`INDEXED BY recycled_by_name WHERE ${name} = ? AND parent_id = ? AND ${recycled} LIMIT ?`);
     this.#inodesNamed = db
       .prepare<[string], number>(
         `SELECT inode FROM items INDEXED BY recycled_by_name WHERE ${name} = ? AND ${recycled} LIMIT 2`,
@@ -81,7 +75,7 @@ export class RecycledView {
       items: this.#there(rows)
         .filter(({ isNested }) => !isNested)
         .map(({ item }) => item),
-      next: rows.length < SCAN ? undefined : (rows.at(-1)![AT.inode] as number),
+      next: rows.length < SCAN ? undefined : rows.at(-1)!.item.inode,
     };
   }
 
@@ -113,14 +107,8 @@ export class RecycledView {
     return this.#isRecycled.get(id) !== undefined;
   }
 
-  #there(rows: readonly RawRow[]): Recycled[] {
+  #there(rows: readonly Recycled[]): Recycled[] {
     const since = this.#since();
-    return rows.map(toRecycled).filter(({ seenAt }) => seenAt >= since);
+    return rows.filter(({ seenAt }) => seenAt >= since);
   }
 }
-
-const toRecycled = (row: RawRow): Recycled => ({
-  item: toItem(row),
-  seenAt: row[AT.seenAt] as number,
-  isNested: row[AT.isNested] === 1,
-});

@@ -1,18 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import { type Inode, type RemoteId, ROOT_INODE } from '../../base/ids.js';
 import type { Database, Statement } from '../../database/open.js';
+import type { Selection } from '../../database/table.js';
 import { foldCase } from '../../names/fold.js';
 import type { Change } from './changes.js';
 import { HIDDEN } from './flags.js';
-import {
-  ITEM_COLUMNS,
-  type Item,
-  LISTED_COLUMNS,
-  type ListedItem,
-  type RawRow,
-  toItem,
-  toListedItem,
-} from './item-columns.js';
+import { type Item, itemTable, type ListedItem, listedTable } from './item-columns.js';
 import { FOLDED } from './shown-names.js';
 
 export type { Item, ListedItem } from './item-columns.js';
@@ -39,14 +32,14 @@ const CACHED_ITEMS = 20_000;
 
 /** Reads the mirror: a few microseconds per item, no API call. Safe while the writer thread writes (WAL). */
 export class View {
-  readonly #byInode: Statement<[number], RawRow>;
-  readonly #byRemoteId: Statement<[number], RawRow>;
+  readonly #byInode: Selection<[number], Item>;
+  readonly #byRemoteId: Selection<[number], Item>;
   readonly #seenAt: Statement<[number], number>;
-  readonly #byName: Statement<[number, string], RawRow>;
-  readonly #byFold: Statement<[number, string], RawRow>;
-  readonly #byRemoteName: Statement<[number, string], RawRow>;
-  readonly #children: Statement<[number, number, number], RawRow>;
-  readonly #listing: Statement<[number, number, number], RawRow>;
+  readonly #byName: Selection<[number, string], Item>;
+  readonly #byFold: Selection<[number, string], Item>;
+  readonly #byRemoteName: Selection<[number, string], Item>;
+  readonly #children: Selection<[number, number, number], Item>;
+  readonly #listing: Selection<[number, number, number], ListedItem>;
   readonly #people: Statement<[number], { created: string | null; holder: string | null; until: number | null }>;
   readonly #meta: Statement<[string], string | number>;
   readonly #listed: Statement<[number], number>;
@@ -61,25 +54,19 @@ export class View {
   #misses = 0;
 
   constructor(db: Database) {
-    const rows = <P extends unknown[]>(sql: string): Statement<P, RawRow> => db.prepare<P, RawRow>(sql).raw();
     const pluck = <P extends unknown[], R>(sql: string): Statement<P, R> => db.prepare<P, R>(sql).pluck();
-    this.#byInode = rows(`SELECT ${ITEM_COLUMNS} FROM items WHERE inode = ?`);
-    this.#byRemoteId = rows(`SELECT ${ITEM_COLUMNS} FROM items WHERE remote_id = ?`);
+    this.#byInode = itemTable.select(db, 'WHERE inode = ?');
+    this.#byRemoteId = itemTable.select(db, 'WHERE remote_id = ?');
     this.#seenAt = pluck('SELECT seen_at FROM items WHERE remote_id = ?');
-    this.#byName = rows(`SELECT ${ITEM_COLUMNS} FROM items WHERE parent_id = ? AND name = ? AND ${VISIBLE}`);
-    this.#byFold = rows(`SELECT ${ITEM_COLUMNS} FROM items WHERE parent_id = ? AND fold = ? AND ${VISIBLE}`);
-    this.#byRemoteName = rows(
-      `SELECT ${ITEM_COLUMNS} FROM items INDEXED BY items_by_remote_name
-       WHERE parent_id = ? AND remote_name = ? AND ${VISIBLE}`,
+    this.#byName = itemTable.select(db, `WHERE parent_id = ? AND name = ? AND ${VISIBLE}`);
+    this.#byFold = itemTable.select(db, `WHERE parent_id = ? AND fold = ? AND ${VISIBLE}`);
+    this.#byRemoteName = itemTable.select(
+      db,
+      `INDEXED BY items_by_remote_name WHERE parent_id = ? AND remote_name = ? AND ${VISIBLE}`,
     );
-    this.#children = rows(
-      `SELECT ${ITEM_COLUMNS} FROM items INDEXED BY items_by_parent
-       WHERE parent_id = ? AND inode > ? AND ${VISIBLE} ORDER BY inode LIMIT ?`,
-    );
-    this.#listing = rows(
-      `SELECT ${LISTED_COLUMNS} FROM items INDEXED BY items_by_parent
-       WHERE parent_id = ? AND inode > ? AND ${VISIBLE} ORDER BY inode LIMIT ?`,
-    );
+    const listing = `INDEXED BY items_by_parent WHERE parent_id = ? AND inode > ? AND ${VISIBLE} ORDER BY inode LIMIT ?`;
+    this.#children = itemTable.select(db, listing);
+    this.#listing = listedTable.select(db, listing);
     this.#people = db.prepare(`
       SELECT c.name AS created, h.name AS holder, i.checked_out_until AS until FROM items i
       LEFT JOIN people c ON c.person = i.created_by LEFT JOIN people h ON h.person = i.checked_out_by
@@ -105,13 +92,12 @@ export class View {
       return cached;
     }
     this.#misses++;
-    const row = this.#byInode.get(inode);
-    return row && this.#keep(toItem(row));
+    const item = this.#byInode.get(inode);
+    return item && this.#keep(item);
   }
 
   byRemoteId(id: RemoteId): Item | undefined {
-    const row = this.#byRemoteId.get(id);
-    return row && toItem(row);
+    return this.#byRemoteId.get(id);
   }
 
   /**
@@ -142,28 +128,27 @@ export class View {
       if (item) return item;
     }
     this.#misses++;
-    const row =
+    const item =
       this.#byName.get(parent.remoteId, name) ??
       (this.#ignoresCase ? this.#byFold.get(parent.remoteId, foldCase(name)) : undefined);
-    if (!row) return undefined;
-    const item = this.#keep(toItem(row));
+    if (!item) return undefined;
     this.#names.set(key, item.inode);
-    return item;
+    return this.#keep(item);
   }
 
   /** Visible children that have this name at the server but are shown under another one. */
   shownOtherwise(parent: RemoteId, remoteName: string): Item[] {
-    return this.#byRemoteName.all(parent, remoteName).map(toItem);
+    return this.#byRemoteName.all(parent, remoteName);
   }
 
   /** Visible children with a greater inode, in order of their inodes. */
   children(parent: RemoteId, after: number, limit: number): Item[] {
-    return this.#children.all(parent, after, limit).map(toItem);
+    return this.#children.all(parent, after, limit);
   }
 
   /** As `children`, but several times faster, with only the columns that a directory listing needs. */
   listing(parent: RemoteId, after: number, limit: number): ListedItem[] {
-    return this.#listing.all(parent, after, limit).map(toListedItem);
+    return this.#listing.all(parent, after, limit);
   }
 
   /** The item's folder; undefined for the root, or while the crawl has not reached the folder. */

@@ -1,5 +1,6 @@
 import { asInode, type Inode, type RemoteId, ROOT_INODE } from '../../base/ids.js';
 import type { Database, Statement } from '../../database/open.js';
+import { Table } from '../../database/table.js';
 import { isLocalInode } from '../../mirror/database/inode-ranges.js';
 import type { Binding, Numbers } from '../../mirror/database/numbers.js';
 import type { View } from '../../mirror/database/view.js';
@@ -7,6 +8,8 @@ import { type Intent, NO_INODE, NO_REMOTE } from './intent.js';
 
 /** Tables of `outbox.db` that refer to items by the mirror's inodes. */
 const REFERRING = ['attributes', 'checkouts', 'pins'];
+
+const identityTable = new Table<Binding>('identities', { inode: 'inode', remoteId: 'remote_id' });
 
 const GENERATION = 'mirror.generation';
 const SEEN = 'mirror.seen';
@@ -20,7 +23,7 @@ export class Identities {
   readonly #view: View;
   readonly #byInode = new Map<Inode, RemoteId>();
   readonly #byRemote = new Map<RemoteId, Inode>();
-  readonly #put: Statement<[number, number]>;
+  readonly #put: (binding: Binding) => void;
   readonly #delete: Statement<[number]>;
   readonly #meta: Statement<[string], number>;
   readonly #setMeta: Statement<[string, number]>;
@@ -28,7 +31,7 @@ export class Identities {
   constructor(db: Database, view: View) {
     this.#db = db;
     this.#view = view;
-    this.#put = db.prepare('INSERT OR REPLACE INTO identities (inode, remote_id) VALUES (?, ?)');
+    this.#put = identityTable.insert(db, 'OR REPLACE');
     this.#delete = db.prepare('DELETE FROM identities WHERE inode = ?');
     this.#meta = db.prepare<[string], number>('SELECT value FROM meta WHERE key = ?').pluck();
     this.#setMeta = db.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
@@ -38,8 +41,7 @@ export class Identities {
       ...REFERRING.map((table) => `SELECT inode FROM ${table}`),
     ];
     db.exec(`DELETE FROM identities WHERE inode NOT IN (${referring.join(' UNION ')})`);
-    const rows = db.prepare<[], { inode: number; remote_id: number }>('SELECT inode, remote_id FROM identities');
-    for (const { inode, remote_id } of rows.iterate()) this.#index(asInode(inode), remote_id as RemoteId);
+    this.noted(identityTable.select(db).all());
   }
 
   /** The server item for which an inode stood when it was last recorded. */
@@ -64,7 +66,7 @@ export class Identities {
 
   /** Runs inside a transaction; `noted` follows the commit. */
   write(bindings: readonly Binding[]): void {
-    for (const { inode, remoteId } of bindings) this.#put.run(inode, remoteId);
+    for (const binding of bindings) this.#put(binding);
     if (bindings.length > 0) this.#setMeta.run(SEEN, this.#view.number('inode.next') ?? 0);
   }
 
@@ -120,9 +122,9 @@ export class Identities {
 }
 
 /** Inodes by which an intent refers to server items. */
-export const refersTo = ({ inode, remoteId, parent, baseParent, attempted }: Intent): Inode[] => [
+export const refersTo = ({ inode, remoteId, here, base, attempt: { goal } }: Intent): Inode[] => [
   ...(remoteId === NO_REMOTE && isLocalInode(inode) ? [] : [inode]),
-  parent,
-  ...(baseParent === NO_INODE ? [] : [baseParent]),
-  ...(attempted ? [attempted.parent] : []),
+  here.parent,
+  ...(base.parent === NO_INODE ? [] : [base.parent]),
+  ...(goal ? [goal.parent] : []),
 ];

@@ -1,4 +1,5 @@
-import { asInode, type Inode, type RemoteId, type VersionId } from '../../base/ids.js';
+import type { Inode, RemoteId, VersionId } from '../../base/ids.js';
+import { bit, json, optional, Table } from '../../database/table.js';
 import type { Digests } from '../../procore/own-versions.js';
 
 /**
@@ -22,7 +23,7 @@ export interface Gaps {
  * The target state of a call that changes something. Until the outcome is known, the server may have carried it out or
  * not.
  */
-export interface Attempt {
+export interface Goal {
   /** Where the item was to be. */
   readonly parent: Inode;
   readonly name: string;
@@ -36,58 +37,112 @@ export interface Attempt {
   readonly removal?: number;
 }
 
-/**
- * The difference between an item here and the server's last known state, and the state from which it started. One per
- * item, replaced on change.
- */
-export interface Intent {
-  readonly inode: Inode;
-  /** 0: not at the server. */
-  readonly remoteId: RemoteId;
-  readonly folder: boolean;
+/** The last call that changes something. It stays with the item through local changes until a lookup. */
+export interface Attempt {
+  /** When it began; unique among calls. 0: no outcome is unknown. */
+  readonly at: number;
+  /** Undefined: no outcome is unknown, or an older program version sent a deletion. */
+  readonly goal: Goal | undefined;
+}
+
+/** The item as it is here; of a deleted one, where it was. */
+interface Here {
   readonly parent: Inode;
   readonly name: string;
-  readonly deleted: boolean;
-  /** 0: nowhere at the server. */
-  readonly baseParent: Inode;
-  readonly baseName: string;
-  readonly baseVersion: VersionId;
-  readonly baseNumber: number;
-  readonly baseSize: number;
-  readonly sequence: number;
-  readonly staged: boolean;
-  readonly dirty: boolean;
-  readonly contentItem: RemoteId;
-  readonly contentVersion: VersionId;
   /** Bytes. */
   readonly size: number;
   /** Seconds since the epoch. */
   readonly mtime: number;
   readonly mode: number | undefined;
+}
+
+/** The server's state from which the local change started. */
+interface Base {
+  /** 0: nowhere at the server. */
+  readonly parent: Inode;
+  readonly name: string;
+  readonly version: VersionId;
+  readonly number: number;
+  readonly size: number;
+}
+
+/** Where the content is, and what of it the server does not have. */
+interface Content {
+  /** The file and version that it comes from while it is not staged; 0: from the base. */
+  readonly item: RemoteId;
+  readonly version: VersionId;
+  /** A staging file holds it. */
+  readonly staged: boolean;
+  /** It must be sent. */
+  readonly dirty: boolean;
+  /** A close or sync has acknowledged it. */
   readonly flushed: boolean;
-  /** The staging file's mtime when its content was acknowledged, milliseconds; 0: not known. */
+  /** The staging file's mtime when it was acknowledged, milliseconds; 0: not known. */
   readonly stagedAt: number;
+  /** State of its upload. */
+  readonly upload: string | undefined;
+  /** Boot and disk at which it was acknowledged without being on stable storage; undefined: it is there. */
+  readonly volatile: string | undefined;
+  readonly gaps: Gaps | undefined;
+}
+
+/** The difference between an item here and the server's last known state. One per item, replaced on change. */
+export interface Intent {
+  readonly inode: Inode;
+  /** 0: not at the server. */
+  readonly remoteId: RemoteId;
+  readonly folder: boolean;
+  readonly deleted: boolean;
+  readonly here: Here;
+  readonly base: Base;
+  readonly content: Content;
+  readonly attempt: Attempt;
+  readonly sequence: number;
   readonly state: IntentState;
   readonly reason: string | undefined;
   /** Milliseconds since the epoch by this machine's clock; so is `since`. */
   readonly changedAt: number;
   readonly since: number;
   readonly attempts: number;
-  /** When the last call that changes something began; unique among calls. 0: no outcome is unknown. */
-  readonly attemptAt: number;
-  /**
-   * What that call was to do. It stays with the item through local changes until a lookup; undefined: no outcome is
-   * unknown.
-   */
-  readonly attempted: Attempt | undefined;
   readonly released: boolean;
   /** Local user and host. */
   readonly who: string;
-  readonly upload: string | undefined;
-  /** Boot and disk at which the content was acknowledged without being on stable storage; undefined: it is there. */
-  readonly volatile: string | undefined;
-  readonly gaps: Gaps | undefined;
 }
+
+export const intentTable = new Table<Intent>('intents', {
+  inode: 'inode',
+  remoteId: 'remote_id',
+  folder: bit('folder'),
+  deleted: bit('deleted'),
+  here: { parent: 'parent', name: 'name', size: 'size', mtime: 'mtime', mode: optional('mode') },
+  base: {
+    parent: 'base_parent',
+    name: 'base_name',
+    version: 'base_version',
+    number: 'base_number',
+    size: 'base_size',
+  },
+  content: {
+    item: 'content_item',
+    version: 'content_version',
+    staged: bit('staged'),
+    dirty: bit('dirty'),
+    flushed: bit('flushed'),
+    stagedAt: 'staged_at',
+    upload: optional('upload'),
+    volatile: optional('volatile'),
+    gaps: json('gaps'),
+  },
+  attempt: { at: 'attempt_at', goal: json('attempted') },
+  sequence: 'sequence',
+  state: 'state',
+  reason: optional('reason'),
+  changedAt: 'changed_at',
+  since: 'since',
+  attempts: 'attempts',
+  released: bit('released'),
+  who: 'who',
+});
 
 /** Reason for holding an intent that was being written when the daemon was killed. */
 export const INTERRUPTED = 'it was being written when the daemon was killed; release or discard it';
@@ -122,110 +177,27 @@ export const NO_REMOTE = 0 as RemoteId;
 export const NO_VERSION = 0 as VersionId;
 export const NO_INODE = 0 as Inode;
 
-export interface IntentRow {
-  readonly inode: number;
-  readonly remote_id: number;
-  readonly folder: number;
-  readonly parent: number;
-  readonly name: string;
-  readonly deleted: number;
-  readonly base_parent: number;
-  readonly base_name: string;
-  readonly base_version: number;
-  readonly base_number: number;
-  readonly base_size: number;
-  readonly sequence: number;
-  readonly staged: number;
-  readonly dirty: number;
-  readonly content_item: number;
-  readonly content_version: number;
-  readonly size: number;
-  readonly mtime: number;
-  readonly mode: number | null;
-  readonly flushed: number;
-  readonly state: string;
-  readonly reason: string | null;
-  readonly changed_at: number;
-  readonly since: number;
-  readonly attempts: number;
-  readonly attempt_at: number;
-  readonly released: number;
-  readonly who: string;
-  readonly upload: string | null;
-  readonly volatile: string | null;
-  readonly gaps: string | null;
-  readonly staged_at: number;
-  readonly attempted: string | null;
-}
+/** The item is nowhere at the server. */
+export const NO_BASE: Base = { parent: NO_INODE, name: '', version: NO_VERSION, number: 0, size: 0 };
 
-export const toRow = (i: Intent): IntentRow => ({
-  inode: i.inode,
-  remote_id: i.remoteId,
-  folder: Number(i.folder),
-  parent: i.parent,
-  name: i.name,
-  deleted: Number(i.deleted),
-  base_parent: i.baseParent,
-  base_name: i.baseName,
-  base_version: i.baseVersion,
-  base_number: i.baseNumber,
-  base_size: i.baseSize,
-  sequence: i.sequence,
-  staged: Number(i.staged),
-  dirty: Number(i.dirty),
-  content_item: i.contentItem,
-  content_version: i.contentVersion,
-  size: i.size,
-  mtime: i.mtime,
-  mode: i.mode ?? null,
-  flushed: Number(i.flushed),
-  state: i.state,
-  reason: i.reason ?? null,
-  changed_at: i.changedAt,
-  since: i.since,
-  attempts: i.attempts,
-  attempt_at: i.attemptAt,
-  released: Number(i.released),
-  who: i.who,
-  upload: i.upload ?? null,
-  volatile: i.volatile ?? null,
-  gaps: i.gaps ? JSON.stringify(i.gaps) : null,
-  staged_at: i.stagedAt,
-  attempted: i.attempted ? JSON.stringify(i.attempted) : null,
-});
+/** The content is that of the base. */
+export const BASE_CONTENT: Content = {
+  item: NO_REMOTE,
+  version: NO_VERSION,
+  staged: false,
+  dirty: false,
+  flushed: true,
+  stagedAt: 0,
+  upload: undefined,
+  volatile: undefined,
+  gaps: undefined,
+};
 
-export const intentFromRow = (r: IntentRow): Intent => ({
-  inode: asInode(r.inode),
-  remoteId: r.remote_id as RemoteId,
-  folder: r.folder === 1,
-  parent: asInode(r.parent),
-  name: r.name,
-  deleted: r.deleted === 1,
-  baseParent: asInode(r.base_parent),
-  baseName: r.base_name,
-  baseVersion: r.base_version as VersionId,
-  baseNumber: r.base_number,
-  baseSize: r.base_size,
-  sequence: r.sequence,
-  staged: r.staged === 1,
-  dirty: r.dirty === 1,
-  contentItem: r.content_item as RemoteId,
-  contentVersion: r.content_version as VersionId,
-  size: r.size,
-  mtime: r.mtime,
-  mode: r.mode ?? undefined,
-  flushed: r.flushed === 1,
-  state: r.state as IntentState,
-  reason: r.reason ?? undefined,
-  changedAt: r.changed_at,
-  since: r.since,
-  attempts: r.attempts,
-  attemptAt: r.attempt_at,
-  released: r.released === 1,
-  who: r.who,
-  upload: r.upload ?? undefined,
-  volatile: r.volatile ?? undefined,
-  gaps: r.gaps === null ? undefined : (JSON.parse(r.gaps) as Gaps),
-  stagedAt: r.staged_at,
-  attempted: r.attempted === null ? undefined : (JSON.parse(r.attempted) as Attempt),
-});
+/** No call has an unknown outcome. */
+export const NO_ATTEMPT: Attempt = { at: 0, goal: undefined };
+
+/** The item under another name here. */
+export const renamedTo = (intent: Intent, name: string): Intent => ({ ...intent, here: { ...intent.here, name } });
+
+/** The item with its place here. */
+export const placed = ({ inode, here: { parent, name } }: Intent) => ({ inode, parent, name });

@@ -2,14 +2,16 @@ import { EventEmitter } from 'node:events';
 import type { Clock } from '../../base/clock.js';
 import { asInode, type Inode, type RemoteId, type VersionId } from '../../base/ids.js';
 import { type Database, openDatabase, type Statement, type Transaction } from '../../database/open.js';
+import { optional, Table } from '../../database/table.js';
 import { isLocalInode, LOCAL_INODES } from '../../mirror/database/inode-ranges.js';
 import type { Binding } from '../../mirror/database/numbers.js';
 import type { View } from '../../mirror/database/view.js';
 import { foldCase } from '../../names/fold.js';
 import type { DiskReserve } from '../working/disk-reserve.js';
-import { creationPlace, leftPlaces, placeOfCreation } from './attempt.js';
+import { placeOfCreation } from './attempt.js';
 import { Identities, refersTo } from './identities.js';
-import { type Intent, type IntentRow, intentFromRow, NO_INODE, NO_REMOTE, toRow } from './intent.js';
+import { indexesOf } from './indexes.js';
+import { type Intent, intentTable } from './intent.js';
 import { outboxOptions } from './schema.js';
 
 /** Times and mode set here for one content version (0: a folder). */
@@ -19,14 +21,23 @@ export interface LocalAttributes {
   readonly mode: number | undefined;
 }
 
+interface StoredAttributes extends LocalAttributes {
+  readonly inode: Inode;
+}
+
+const attributesTable = new Table<StoredAttributes>('attributes', {
+  inode: 'inode',
+  versionId: 'version_id',
+  mtime: optional('mtime'),
+  mode: optional('mode'),
+});
+
 /** Number of inodes reserved at a time. Inodes that a crash leaves unused are never assigned. */
 const INODE_BLOCK = 256;
 /** Keys in `meta`: the ends of the reserved inodes of the two ranges. */
 const RESERVED = ['next-local', 'next-inode'];
 /** WAL pages between checkpoints: 16 MiB. Each checkpoint waits for stable storage. */
 const CHECKPOINT_PAGES = 4096;
-
-const COLUMNS: readonly (keyof IntentRow)[] = Object.keys(toRow({} as Intent)) as (keyof IntentRow)[];
 
 /** `outbox.db`, also held in memory as a whole: pending intents are few compared with the project. */
 export class Intents {
@@ -41,29 +52,16 @@ export class Intents {
   readonly #db: Database;
   readonly #ballast: DiskReserve;
   readonly #clock: Clock;
-  readonly #put: Statement;
+  readonly #put: (intent: Intent) => void;
   readonly #delete: Statement<[number]>;
   readonly #write: Transaction<(put: readonly Intent[], drop: readonly Inode[], fresh: readonly Binding[]) => void>;
-  readonly #putAttributes: Statement;
+  readonly #putAttributes: (attributes: StoredAttributes) => void;
   readonly #deleteAttributes: Statement<[number]>;
   readonly #setMeta: Statement<[string, number]>;
   readonly #byInode = new Map<Inode, Intent>();
-  readonly #byRemote = new Map<RemoteId, Inode>();
-  #ignoresCase = false;
-  /** Children that intents place in a folder and do not delete, by name; by case-folded name where case is ignored. */
-  readonly #children = new Map<Inode, Map<string, Inode>>();
-  /** `parent/name` at the server → the item that is or may be there at the server, and is elsewhere or deleted here. */
-  readonly #left = new Map<string, Inode>();
-  /** Items whose `baseParent` is this folder, by the folder's inode. */
-  readonly #basedIn = new Map<Inode, Set<Inode>>();
-  /** Items that a call with unknown outcome may have put into a folder at the server, by the folder's inode. */
-  readonly #attemptedIn = new Map<Inode, Set<Inode>>();
-  /** New items that a call with unknown outcome may have created, by `creationPlace`. */
-  readonly #creations = new Map<string, Set<Inode>>();
-  /** Intents whose last call has no known outcome, by `attemptAt`. */
-  readonly #byAttempt = new Map<number, Inode>();
-  /** Intents whose content still comes from a file at the server, by that file. */
-  readonly #byContent = new Map<RemoteId, Set<Inode>>();
+  /** Makes names that are the same one equal. */
+  #fold = (name: string): string => name;
+  #by = indexesOf(this.#fold);
   readonly #touched = new Set<Inode>();
   readonly #attributes = new Map<Inode, LocalAttributes>();
   /** Intents that are shown and indexed but not in the database yet. */
@@ -79,34 +77,20 @@ export class Intents {
     this.#clock = clock;
     this.database = this.#db = openDatabase(path, outboxOptions);
     this.#db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-    this.#put = this.#db.prepare(
-      `INSERT OR REPLACE INTO intents (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((c) => `@${c}`).join(', ')})`,
-    );
+    this.#put = intentTable.insert(this.#db, 'OR REPLACE');
     this.#delete = this.#db.prepare('DELETE FROM intents WHERE inode = ?');
     this.identities = new Identities(this.#db, view);
     this.#write = this.#db.transaction((put, drop, fresh) => {
       this.identities.write(fresh);
-      for (const intent of this.#unwritten.values()) this.#put.run(toRow(intent));
+      for (const intent of this.#unwritten.values()) this.#put(intent);
       for (const inode of drop) this.#delete.run(inode);
-      for (const intent of put) this.#put.run(toRow(intent));
+      for (const intent of put) this.#put(intent);
     });
-    this.#putAttributes = this.#db.prepare(
-      'INSERT OR REPLACE INTO attributes (inode, version_id, mtime, mode) VALUES (?, ?, ?, ?)',
-    );
+    this.#putAttributes = attributesTable.insert(this.#db, 'OR REPLACE');
     this.#deleteAttributes = this.#db.prepare('DELETE FROM attributes WHERE inode = ?');
     this.#setMeta = this.#db.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
-    for (const row of this.#db.prepare<[], IntentRow>('SELECT * FROM intents').iterate())
-      this.#index(intentFromRow(row));
-    const attributes = this.#db.prepare<
-      [],
-      { inode: number; version_id: number; mtime: number | null; mode: number | null }
-    >('SELECT * FROM attributes');
-    for (const row of attributes.iterate())
-      this.#attributes.set(asInode(row.inode), {
-        versionId: row.version_id as VersionId,
-        mtime: row.mtime ?? undefined,
-        mode: row.mode ?? undefined,
-      });
+    for (const intent of intentTable.select(this.#db).all()) this.#index(intent);
+    for (const attributes of attributesTable.select(this.#db).all()) this.#attributes.set(attributes.inode, attributes);
     const reserved = this.#db.prepare<[string], number>('SELECT value FROM meta WHERE key = ?').pluck();
     // If `outbox.db` is an older copy, the mirror may know of later inodes.
     const [first, second] = LOCAL_INODES.map(({ from, to }, n) =>
@@ -135,42 +119,36 @@ export class Intents {
 
   /** The intent about this item of the server, if there is one. */
   ofRemote(id: RemoteId): Intent | undefined {
-    const inode = this.#byRemote.get(id);
-    return inode === undefined ? undefined : this.#byInode.get(inode);
+    return this.#by.remote.last(id);
   }
 
   child(parent: Inode, name: string): Intent | undefined {
-    const children = this.#children.get(parent);
-    const inode = children?.get(twinKey(name)) ?? children?.get(this.#key(name));
-    return inode === undefined ? undefined : this.#byInode.get(inode);
+    const found = this.#by.place.all(this.#fold(`${parent}/${name}`));
+    // Two names that differ only in case may be older than `ignoreCase`: each is found by its exact name.
+    return found.findLast(({ here }) => here.name === name) ?? found.sort(byInode)[0];
   }
 
   /** From now on, names that differ only in case are the same name. */
   ignoreCase(): void {
-    if (this.#ignoresCase) return;
-    this.#ignoresCase = true;
-    const all = [...this.all()];
-    this.#children.clear();
-    this.#left.clear();
-    for (const intent of all) this.#indexPlaces(intent);
+    if (this.#fold === foldCase) return;
+    this.#fold = foldCase;
+    this.#by = indexesOf(foldCase);
+    for (const index of Object.values(this.#by)) for (const intent of this.all()) index.add(intent);
   }
 
   /** The children that intents place in a folder, ordered by inode. */
   childrenOf(parent: Inode): Intent[] {
-    const inodes = this.#children.get(parent);
-    if (!inodes) return [];
-    return [...inodes.values()].map((inode) => this.#byInode.get(inode)!).sort((a, b) => a.inode - b.inode);
+    return this.#by.children.all(parent).sort(byInode);
   }
 
   /** The item that is or may be at this place at the server, and is elsewhere or deleted here. */
   leftFrom(parent: Inode, name: string): Intent | undefined {
-    const inode = this.#left.get(this.#key(`${parent}/${name}`));
-    return inode === undefined ? undefined : this.#byInode.get(inode);
+    return this.#by.left.last(this.#fold(`${parent}/${name}`));
   }
 
   /** Items that were in this folder at the server when they were changed here. */
   basedIn(folder: Inode): Intent[] {
-    return [...(this.#basedIn.get(folder) ?? [])].map((inode) => this.#byInode.get(inode)!);
+    return this.#by.based.all(folder);
   }
 
   /** An item that a call with unknown outcome may have put into this folder. */
@@ -179,17 +157,16 @@ export class Intents {
   }
 
   attemptedInAll(folder: Inode): Intent[] {
-    return [...(this.#attemptedIn.get(folder) ?? [])].map((inode) => this.#byInode.get(inode)!);
+    return this.#by.attempted.all(folder);
   }
 
   get hasCreationsInDoubt(): boolean {
-    return this.#creations.size > 0;
+    return !this.#by.creation.isEmpty;
   }
 
   /** New items that a call with unknown outcome may have created in this folder under this server name. */
   creationsInDoubt(parent: Inode, remoteName: string): Intent[] {
-    const inodes = this.#creations.get(placeOfCreation(parent, remoteName)) ?? [];
-    return [...inodes].map((inode) => this.#byInode.get(inode)!);
+    return this.#by.creation.all(placeOfCreation(parent, remoteName));
   }
 
   /**
@@ -198,19 +175,18 @@ export class Intents {
    */
   attemptFrom(time: number): number {
     let at = time;
-    while (this.#byAttempt.has(at)) at++;
+    while (this.#by.attempt.has(at)) at++;
     return at;
   }
 
   /** The intent that the outcome of this attempt concerns now. The attempt may have passed to another item's intent. */
-  ofAttempt(attemptAt: number): Intent | undefined {
-    const inode = this.#byAttempt.get(attemptAt);
-    return inode === undefined ? undefined : this.#byInode.get(inode);
+  ofAttempt(at: number): Intent | undefined {
+    return this.#by.attempt.last(at);
   }
 
   /** Other items whose content still comes, all or in part, from this file at the server. */
   takingContentOf(id: RemoteId): Intent[] {
-    return [...(this.#byContent.get(id) ?? [])].map((inode) => this.#byInode.get(inode)!);
+    return this.#by.content.all(id);
   }
 
   /** Marks an item whose intent or open handles have changed. */
@@ -252,7 +228,7 @@ export class Intents {
     const fresh = this.identities.fresh([...referred, ...drop]);
     const isAlone = isFirst && fresh.length === 0;
     // A single statement is a transaction by itself, and a shorter one.
-    this.#ballast.write(() => (isAlone ? this.#put.run(toRow(first!)) : this.#write.immediate(put, drop, fresh)));
+    this.#ballast.write(() => (isAlone ? this.#put(first!) : this.#write.immediate(put, drop, fresh)));
     this.identities.noted(fresh);
     this.#unwritten.clear();
     const spokenFor = [...drop, ...put.map(({ inode }) => inode)].flatMap((inode) => {
@@ -260,9 +236,8 @@ export class Intents {
       return before?.deleted ? [before.remoteId] : [];
     });
     for (const inode of drop) this.#unindex(inode);
-    for (const intent of put) this.#unindex(intent.inode);
     for (const intent of put) this.#index(intent);
-    const kept = spokenFor.filter((id) => !this.#byRemote.has(id));
+    const kept = spokenFor.filter((id) => !this.#by.remote.has(id));
     if (kept.length > 0) this.events.emit('kept', kept);
   }
 
@@ -271,7 +246,6 @@ export class Intents {
    * next change or by `writeDown`, so that a small file costs one transaction instead of two.
    */
   putSoon(intent: Intent): void {
-    this.#unindex(intent.inode);
     this.#index(intent);
     this.#unwritten.set(intent.inode, intent);
   }
@@ -304,9 +278,8 @@ export class Intents {
 
   setAttributes(inode: Inode, attributes: LocalAttributes | undefined): void {
     if (attributes) {
-      const { versionId, mtime = null, mode = null } = attributes;
       this.refersTo(inode);
-      this.#ballast.write(() => this.#putAttributes.run(inode, versionId, mtime, mode));
+      this.#ballast.write(() => this.#putAttributes({ ...attributes, inode }));
       this.#attributes.set(inode, attributes);
     } else if (this.#attributes.has(inode)) {
       this.#ballast.write(() => this.#deleteAttributes.run(inode));
@@ -331,33 +304,10 @@ export class Intents {
   }
 
   #index(intent: Intent): void {
+    this.#unindex(intent.inode);
     this.#byInode.set(intent.inode, intent);
     this.#touched.add(intent.inode);
-    if (intent.baseParent !== NO_INODE) addTo(this.#basedIn, intent.baseParent, intent.inode);
-    for (const id of contentFrom(intent)) addTo(this.#byContent, id, intent.inode);
-    if (intent.remoteId !== NO_REMOTE) this.#byRemote.set(intent.remoteId, intent.inode);
-    this.#indexPlaces(intent);
-    if (intent.attempted) addTo(this.#attemptedIn, intent.attempted.parent, intent.inode);
-    const creation = creationPlace(intent);
-    if (creation !== undefined) addTo(this.#creations, creation, intent.inode);
-    if (intent.attemptAt !== 0) this.#byAttempt.set(intent.attemptAt, intent.inode);
-  }
-
-  #indexPlaces(intent: Intent): void {
-    if (!intent.deleted) {
-      let children = this.#children.get(intent.parent);
-      if (!children) this.#children.set(intent.parent, (children = new Map()));
-      const key = this.#key(intent.name);
-      const other = children.get(key);
-      // Two names that differ only in case may be older than `ignoreCase`: each is found by its exact name.
-      const isTwin = other !== undefined && other !== intent.inode && this.#byInode.get(other)?.name !== intent.name;
-      children.set(isTwin ? twinKey(intent.name) : key, intent.inode);
-    }
-    for (const place of leftPlaces(intent)) this.#left.set(this.#key(place), intent.inode);
-  }
-
-  #key(name: string): string {
-    return this.#ignoresCase ? foldCase(name) : name;
+    for (const index of Object.values(this.#by)) index.add(intent);
   }
 
   #unindex(inode: Inode): void {
@@ -365,42 +315,8 @@ export class Intents {
     if (!intent) return;
     this.#byInode.delete(inode);
     this.#touched.add(inode);
-    removeFrom(this.#basedIn, intent.baseParent, inode);
-    for (const id of contentFrom(intent)) removeFrom(this.#byContent, id, inode);
-    if (this.#byRemote.get(intent.remoteId) === inode) this.#byRemote.delete(intent.remoteId);
-    const children = this.#children.get(intent.parent);
-    for (const key of [this.#key(intent.name), twinKey(intent.name)])
-      if (children?.get(key) === inode) {
-        children.delete(key);
-        if (children.size === 0) this.#children.delete(intent.parent);
-      }
-    for (const left of leftPlaces(intent)) {
-      const place = this.#key(left);
-      if (this.#left.get(place) === inode) this.#left.delete(place);
-    }
-    if (intent.attempted) removeFrom(this.#attemptedIn, intent.attempted.parent, inode);
-    const creation = creationPlace(intent);
-    if (creation !== undefined) removeFrom(this.#creations, creation, inode);
-    if (this.#byAttempt.get(intent.attemptAt) === inode) this.#byAttempt.delete(intent.attemptAt);
+    for (const index of Object.values(this.#by)) index.remove(intent);
   }
 }
 
-/** No name begins with `/`. */
-const twinKey = (name: string): string => `/${name}`;
-
-function addTo<Key>(sets: Map<Key, Set<Inode>>, key: Key, inode: Inode): void {
-  const set = sets.get(key);
-  if (set) set.add(inode);
-  else sets.set(key, new Set([inode]));
-}
-
-function removeFrom<Key>(sets: Map<Key, Set<Inode>>, key: Key, inode: Inode): void {
-  const set = sets.get(key);
-  if (set?.delete(inode) && set.size === 0) sets.delete(key);
-}
-
-/** Files at the server, other than the item itself, from which the item takes content. */
-const contentFrom = ({ contentItem, gaps, remoteId }: Intent): RemoteId[] => [
-  ...(contentItem === NO_REMOTE ? [] : [contentItem]),
-  ...(gaps && gaps.item !== remoteId && gaps.item !== contentItem ? [gaps.item] : []),
-];
+const byInode = (a: Intent, b: Intent): number => a.inode - b.inode;

@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.js';
 import type { RemoteId, VersionId } from '../../base/ids.js';
 import type { Database, Statement } from '../../database/open.js';
+import { json, Table } from '../../database/table.js';
 import type { Item } from '../../mirror/database/view.js';
 import { type Digests, sizeOfDigests } from '../../procore/own-versions.js';
 import { cleanedName } from '../upload/cleaned-name.js';
@@ -24,6 +25,17 @@ export interface LateCall {
   readonly digests: Digests;
   readonly removal?: LateRemoval | undefined;
 }
+
+const lateCallTable = new Table<LateCall>('late_calls', {
+  at: 'at',
+  job: 'job',
+  remoteId: 'remote_id',
+  parentId: 'parent_id',
+  name: 'name',
+  baseNumber: 'base_number',
+  digests: json('digests'),
+  removal: json('removal'),
+});
 
 /** A deletion that was sent. */
 export interface LateRemoval {
@@ -54,9 +66,8 @@ const LOOKED_AT_MS = 15 * 60_000;
 
 /** Calls that may still take effect. Recorded in the database, since the effect may come after a restart. */
 export class LateCalls {
-  readonly #database: Database;
   readonly #clock: Clock;
-  readonly #put: Statement<[number, string, number, number, string, number, string, string | null]>;
+  readonly #put: (call: LateCall) => void;
   readonly #delete: Statement<[number]>;
   readonly #lastPoll: () => number | undefined;
   readonly #calls = new Map<number, LateCall>();
@@ -65,38 +76,11 @@ export class LateCalls {
 
   /** @param lastPoll server time of the last poll that was processed to its end */
   constructor(database: Database, clock: Clock, lastPoll: () => number | undefined) {
-    this.#database = database;
     this.#clock = clock;
     this.#lastPoll = lastPoll;
-    this.#put = database.prepare(
-      `INSERT OR REPLACE INTO late_calls (at, job, remote_id, parent_id, name, base_number, digests, removal)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-    );
+    this.#put = lateCallTable.insert(database, 'OR REPLACE');
     this.#delete = database.prepare('DELETE FROM late_calls WHERE at = ?');
-    const rows = this.#database.prepare<
-      [],
-      {
-        at: number;
-        job: string;
-        remote_id: number;
-        parent_id: number;
-        name: string;
-        base_number: number;
-        digests: string;
-        removal: string | null;
-      }
-    >('SELECT * FROM late_calls');
-    for (const { at, job, remote_id, parent_id, name, base_number, digests, removal } of rows.iterate())
-      this.#calls.set(at, {
-        at,
-        job,
-        remoteId: remote_id as RemoteId,
-        parentId: parent_id as RemoteId,
-        name,
-        baseNumber: base_number,
-        digests: JSON.parse(digests) as Digests,
-        removal: removal === null ? undefined : (JSON.parse(removal) as LateRemoval),
-      });
+    for (const call of lateCallTable.select(database).all()) this.#calls.set(call.at, call);
   }
 
   get size(): number {
@@ -107,10 +91,8 @@ export class LateCalls {
   add(call: Omit<LateCall, 'at'>, since = this.#clock.now()): LateCall {
     let at = Math.floor(since);
     while (this.#calls.has(at)) at++;
-    const { job, remoteId, parentId, name, baseNumber, digests, removal } = call;
-    const going = removal ? JSON.stringify(removal) : null;
-    this.#put.run(at, job, remoteId, parentId, name, baseNumber, JSON.stringify(digests), going);
     const added = { ...call, at };
+    this.#put(added);
     this.#calls.set(at, added);
     return added;
   }

@@ -1,7 +1,7 @@
 import type { Inode } from '../../base/ids.js';
-import type { Change } from '../../mirror/database/changes.js';
+import { type Change, moved as movedTo, type Place } from '../../mirror/database/changes.js';
 import { freeConflictName } from '../upload/conflict-name.js';
-import { type Intent, NO_REMOTE } from './intent.js';
+import { type Intent, NO_REMOTE, placed, renamedTo } from './intent.js';
 import type { Intents } from './intents.js';
 
 /**
@@ -17,36 +17,30 @@ export function rehomed(
   const put = new Map<Inode, Intent>();
   const changes: Change[] = [];
   const concerned = new Set([...intents.childrenOf(from), ...intents.basedIn(from), ...intents.attemptedInAll(from)]);
-  const taken = new Set(intents.childrenOf(to).map(({ name }) => name));
+  const taken = new Set(intents.childrenOf(to).map(({ here }) => here.name));
   const free = (name: string): string =>
     freeConflictName(name, now, (one) => taken.has(one) || intents.child(from, one) !== undefined);
   for (const intent of concerned) {
-    const { attempted } = intent;
+    const { deleted, here, base, attempt, remoteId } = intent;
+    const rehome = <At extends Place>(place: At): At => (place.parent === from ? { ...place, parent: to } : place);
     let moved: Intent = {
       ...intent,
-      parent: intent.parent === from ? to : intent.parent,
-      baseParent: intent.baseParent === from ? to : intent.baseParent,
-      attempted: attempted?.parent === from ? { ...attempted, parent: to } : attempted,
+      here: rehome(here),
+      base: rehome(base),
+      attempt: { ...attempt, goal: attempt.goal && rehome(attempt.goal) },
     };
-    if (intent.parent === from && !intent.deleted) {
-      const twin = intents.child(to, intent.name);
-      if (twin && twin.remoteId === NO_REMOTE && intent.remoteId !== NO_REMOTE) {
-        const renamed = { ...twin, name: free(twin.name) };
-        taken.add(renamed.name);
+    if (here.parent === from && !deleted) {
+      const twin = intents.child(to, here.name);
+      if (twin && twin.remoteId === NO_REMOTE && remoteId !== NO_REMOTE) {
+        const renamed = renamedTo(twin, free(twin.here.name));
+        taken.add(renamed.here.name);
         put.set(twin.inode, renamed);
-        changes.push(changeOf(twin, renamed));
-      } else if (twin) moved = { ...moved, name: free(intent.name) };
-      taken.add(moved.name);
-      changes.push(changeOf(intent, moved));
+        changes.push(movedTo(placed(twin), placed(renamed)));
+      } else if (twin) moved = renamedTo(moved, free(here.name));
+      taken.add(moved.here.name);
+      changes.push(movedTo(placed(intent), placed(moved)));
     }
     put.set(moved.inode, moved);
   }
   return { put: [...put.values()], changes };
 }
-
-const changeOf = (before: Intent, after: Intent): Change => ({
-  inode: before.inode,
-  before: { parent: before.parent, name: before.name },
-  after: { parent: after.parent, name: after.name },
-  replacedSequence: undefined,
-});

@@ -6,7 +6,7 @@ import type { Binding } from '../../mirror/database/numbers.js';
 import type { MirrorStore } from '../../mirror/database/store.js';
 import type { Item } from '../../mirror/database/view.js';
 import type { Outbox } from '../outbox.js';
-import { attemptOf } from './attempt.js';
+import { goalOf } from './attempt.js';
 import { type Intent, isLocal, NO_REMOTE, UNPLACED } from './intent.js';
 
 /**
@@ -49,14 +49,14 @@ export async function renumber(
 function clashes({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Binding[] {
   const freed: Binding[] = [];
   const doubtful: Intent[] = [];
-  let attemptAt = 0;
+  let at = 0;
   for (const intent of intents.all()) {
     const item = hiddenBy(intent, { intents, tree });
     if (!item) continue;
     if (intent.remoteId !== NO_REMOTE || isLocal(intent)) freed.push({ inode: item.inode, remoteId: item.remoteId });
-    else if (!intent.attempted) {
-      attemptAt = intents.attemptFrom(Math.max(intent.changedAt, attemptAt + 1));
-      doubtful.push({ ...intent, attemptAt, attempted: attemptOf(intent) });
+    else if (!intent.attempt.goal) {
+      at = intents.attemptFrom(Math.max(intent.changedAt, at + 1));
+      doubtful.push({ ...intent, attempt: { at, goal: goalOf(intent) } });
     }
   }
   if (doubtful.length > 0) intents.change(doubtful);
@@ -72,7 +72,7 @@ export function displaced(ids: readonly RemoteId[], { intents, tree }: Pick<Outb
     const item = tree.view.byRemoteId(remoteId);
     const other = item && intents.get(item.inode);
     // The intent of an item just created gets its remote id a moment after the mirror.
-    if (!other || (other.remoteId === NO_REMOTE && other.attempted)) return [];
+    if (!other || (other.remoteId === NO_REMOTE && other.attempt.goal)) return [];
     return hiddenBy(other, { intents, tree }) ? [{ inode: item.inode, remoteId }] : [];
   });
 }
@@ -87,7 +87,7 @@ function hiddenBy({ inode, remoteId }: Intent, { intents, tree }: Pick<Outbox, '
 /** Changes in folders that are not known any more. */
 const unplaced = ({ intents, tree }: Pick<Outbox, 'intents' | 'tree'>): Intent[] =>
   [...intents.all()]
-    .filter(({ parent, deleted }) => {
+    .filter(({ here: { parent }, deleted }) => {
       const isKnown =
         parent === ROOT_INODE || intents.get(parent) !== undefined || tree.remoteIdOf(parent) !== undefined;
       return !isKnown && !deleted;

@@ -2,12 +2,12 @@ import type { Clock } from '../../base/clock.js';
 import type { Inode, RemoteId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
 import type { Database, Statement } from '../../database/open.js';
-import type { Change } from '../../mirror/database/changes.js';
+import { type Change, moved } from '../../mirror/database/changes.js';
 import { HIDDEN } from '../../mirror/database/flags.js';
 import type { Item } from '../../mirror/database/view.js';
 import type { Tree } from '../tree/tree.js';
 import { nameBeside } from '../upload/conflict-name.js';
-import { type Intent, NO_INODE, NO_REMOTE } from './intent.js';
+import { type Intent, NO_INODE, NO_REMOTE, placed, renamedTo } from './intent.js';
 import type { Intents } from './intents.js';
 
 export interface WithdrawnDeletionsOptions {
@@ -63,25 +63,25 @@ export class WithdrawnDeletions {
   keep(deletions: readonly Intent[]): Change[] {
     const { intents, tree, log, clock } = this.#options;
     const why = new Map<Inode, string>();
-    for (const { folder, inode, baseParent } of deletions) {
+    for (const { folder, inode, base } of deletions) {
       why.set(inode, folder ? SOMETHING_NEW : NEWER_VERSION);
-      for (let at = intents.get(baseParent); at?.deleted && !why.has(at.inode); at = intents.get(at.baseParent))
+      for (let at = intents.get(base.parent); at?.deleted && !why.has(at.inode); at = intents.get(at.base.parent))
         if (at.state !== 'uploading') why.set(at.inode, SOMETHING_NEW);
     }
     const changes: Change[] = [];
     for (const [inode, reason] of why) {
       const deletion = intents.get(inode);
       if (!deletion?.deleted) continue;
-      const path = tree.pathOf({ ...deletion, parent: deletion.baseParent, name: deletion.baseName });
+      const path = tree.pathOf(deletion.base);
       log.warn({ path }, reason);
       const item = tree.view.byRemoteId(deletion.remoteId);
       const beside = this.#asideFor(item, inode);
       intents.change(beside ? [beside.intent] : [], [inode]);
       if (beside) changes.push(beside.change);
       this.#put.run(deletion.remoteId, item?.inode ?? inode, path, reason, clock.now());
-      const parent = item && (item.flags & HIDDEN) === 0 ? tree.view.parent(item)?.inode : deletion.baseParent;
+      const parent = item && (item.flags & HIDDEN) === 0 ? tree.view.parent(item)?.inode : deletion.base.parent;
       const after =
-        parent === undefined || parent === NO_INODE ? undefined : { parent, name: item?.name ?? deletion.baseName };
+        parent === undefined || parent === NO_INODE ? undefined : { parent, name: item?.name ?? deletion.base.name };
       changes.push({ inode: item?.inode ?? inode, before: undefined, after, replacedSequence: undefined });
     }
     return changes;
@@ -94,18 +94,9 @@ export class WithdrawnDeletions {
     const other = folder && intents.child(folder.inode, item.name);
     if (!other || other.inode === deletion || other.remoteId === NO_REMOTE || other.remoteId === item.remoteId)
       return undefined;
-    const name = nameBeside(other.name, folder.inode, { tree, clock });
-    const intent: Intent = { ...other, name, changedAt: clock.now() };
-    log.warn({ path: tree.pathOf(intent) }, 'what it was to replace is kept: it stands beside it');
-    const before = { parent: other.parent, name: other.name };
-    return {
-      intent,
-      change: {
-        inode: other.inode,
-        before,
-        after: { parent: other.parent, name },
-        replacedSequence: undefined,
-      },
-    };
+    const name = nameBeside(other.here.name, folder.inode, { tree, clock });
+    const intent: Intent = { ...renamedTo(other, name), changedAt: clock.now() };
+    log.warn({ path: tree.pathOf(intent.here) }, 'what it was to replace is kept: it stands beside it');
+    return { intent, change: moved(placed(other), placed(intent)) };
   }
 }

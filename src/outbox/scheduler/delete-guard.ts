@@ -10,7 +10,8 @@ export const DELETE_GUARD_REASON = 'many deletions or overwrites at once: releas
 /** Whether the intent takes content away from the server: a deletion, or a new version over an old one. */
 export const takesAway = (intent: Intent): boolean =>
   intent.remoteId !== NO_REMOTE &&
-  ((intent.deleted && !intent.folder) || (!intent.deleted && intent.dirty && intent.baseVersion !== NO_VERSION));
+  ((intent.deleted && !intent.folder) ||
+    (!intent.deleted && intent.content.dirty && intent.base.version !== NO_VERSION));
 
 /** Whether the delete guard may hold the intent; also a folder's, since its deletion includes everything in it. */
 export const isGuarded = (intent: Intent): boolean => !intent.released && (intent.deleted || takesAway(intent));

@@ -37,17 +37,18 @@ export function orderOf(intent: Intent, outbox: Outbox): SendingOrder {
 
 function waitOf(intent: Intent, outbox: Outbox): Wait {
   // An attempt with unknown outcome is looked up first.
-  if (intent.attempted) return GO;
+  if (intent.attempt.goal) return GO;
   return intent.deleted ? waitOfDeletion(intent, outbox) : waitOfPlace(intent, outbox);
 }
 
 function waitOfPlace(intent: Intent, outbox: Outbox): Wait {
   const { intents, tree } = outbox;
-  if (tree.remoteIdOf(intent.parent) === undefined) return { kind: 'after', inode: intent.parent };
-  const leaver = intents.leftFrom(intent.parent, intent.name);
+  const { parent, name } = intent.here;
+  if (tree.remoteIdOf(parent) === undefined) return { kind: 'after', inode: parent };
+  const leaver = intents.leftFrom(parent, name);
   const blocker = leaver && wasDeleted(leaver, tree.view) ? undefined : leaver;
   if (blocker && blocker.inode !== intent.inode) return { kind: 'after', inode: blocker.inode, forPlace: true };
-  const inner = intent.folder && intent.parent !== intent.baseParent ? leaverOf(intent, outbox) : undefined;
+  const inner = intent.folder && parent !== intent.base.parent ? leaverOf(intent, outbox) : undefined;
   return inner ? { kind: 'after', inode: inner.inode } : GO;
 }
 
@@ -62,12 +63,12 @@ const wasDeleted = (intent: Intent, view: View): boolean => (flagsOf(intent, vie
  */
 function leaverOf(folder: Intent, { intents, tree: { view } }: Outbox): Intent | undefined {
   let leaver: Intent | undefined;
-  let at: Inode | undefined = folder.parent;
+  let at: Inode | undefined = folder.here.parent;
   for (let steps = 0; at !== undefined && steps < LONGEST_CHAIN; steps++) {
     if (at === folder.inode) return leaver;
     const own = intents.get(at);
-    if (own && own.parent !== own.baseParent) leaver = own;
-    at = own ? own.baseParent : parentOf(at, view);
+    if (own && own.here.parent !== own.base.parent) leaver = own;
+    at = own ? own.base.parent : parentOf(at, view);
   }
   return undefined;
 }
@@ -97,7 +98,7 @@ function standsInTheWay(intent: Intent, first: Wait, outbox: Outbox): boolean {
 
 function waitOfDeletion(intent: Intent, outbox: Outbox): Wait {
   const { intents } = outbox;
-  const parent = intents.get(intent.baseParent);
+  const parent = intents.get(intent.base.parent);
   if (parent?.deleted) return { kind: 'covered', inode: parent.inode };
   const taker = intents.takingContentOf(intent.remoteId).find((one) => !isLocal(one));
   if (taker) return { kind: 'after', inode: taker.inode };
@@ -117,7 +118,7 @@ function waitOfFolderDeletion(folder: Intent, outbox: Outbox): Wait {
     for (const item of items) {
       const own = intents.ofRemote(item.remoteId);
       if (!own || isNewer(item, own)) return { kind: 'keep-folder' };
-      if (!own.deleted || own.attempted) return { kind: 'after', inode: own.inode };
+      if (!own.deleted || own.attempt.goal) return { kind: 'after', inode: own.inode };
       const taker = intents.takingContentOf(own.remoteId).find((one) => !isLocal(one));
       if (taker) return { kind: 'after', inode: taker.inode };
       if (own.folder) {
@@ -135,16 +136,16 @@ const isUnseen = (intent: Intent, view: View): boolean => (flagsOf(intent, view)
 
 /** Whether the server has other content of an item than the user who deleted it had seen. */
 export const isNewer = ({ isFile, versionId, versionNumber }: Item, deletion: Intent): boolean =>
-  isFile && deletion.deleted && versionId !== deletion.baseVersion && versionNumber >= deletion.baseNumber;
+  isFile && deletion.deleted && versionId !== deletion.base.version && versionNumber >= deletion.base.number;
 
 /**
  * The naming rule that an intent breaks. A local name may have been exempt when it was created; a published one must
  * obey.
  */
 export function violation(intent: Intent, { tree, names }: Outbox): Failure | undefined {
-  if (intent.name === intent.baseName) return undefined;
-  const path = tree.pathOf(intent);
-  const refusal = names.publishRefusal(path, intent.name);
+  if (intent.here.name === intent.base.name) return undefined;
+  const path = tree.pathOf(intent.here);
+  const refusal = names.publishRefusal(path, intent.here.name);
   return refusal && new Failure('name-refused', { name: path, why: refusal.words });
 }
 

@@ -92,7 +92,7 @@ export class PendingChanges {
     if (readiness.own(intent) === undefined || steps > LONGEST_ORDER) return false;
     const order = orderOf(intent, outbox);
     if (order.kind !== 'after' && order.kind !== 'covered') return true;
-    const inode = order.kind === 'after' ? order.inode : intent.baseParent;
+    const inode = order.kind === 'after' ? order.inode : intent.base.parent;
     const first = inode === undefined ? undefined : outbox.intents.get(inode);
     return first !== undefined && this.#canGo(first, began, steps + 1);
   }

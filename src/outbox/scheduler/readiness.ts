@@ -53,7 +53,7 @@ export class Readiness {
     const outbox = this.#outbox;
     if (this.isGuardOn && isGuarded(intent)) return undefined;
     const writers = outbox.working(intent.inode)?.writers ?? 0;
-    const kind = outbox.names.kind(intent.name, intent.folder);
+    const kind = outbox.names.kind(intent.here.name, intent.folder);
     if (this.#urgent.has(intent.inode)) return readyAt(intent, kind, 0, AT_ONCE);
     if (this.#draining === 0) return readyAt(intent, kind, writers, this.#delays);
     const temporary = Math.min(this.#delays.temporary, DRAIN_TEMPORARY_MS);
@@ -67,8 +67,8 @@ export class Readiness {
    * The content is acknowledged and a handle is open for writing. The program may have closed the file already:
    * close(2) returns after the kernel's flush, and the release follows (fuse(4), FUSE_FLUSH, FUSE_RELEASE).
    */
-  readonly isClosing = ({ inode, flushed, folder }: Intent): boolean =>
-    flushed && !folder && (this.#outbox.working(inode)?.writers ?? 0) > 0;
+  readonly isClosing = ({ inode, content, folder }: Intent): boolean =>
+    content.flushed && !folder && (this.#outbox.working(inode)?.writers ?? 0) > 0;
 
   /** A caller begins to wait for these items, or stops. */
   setUrgent(inodes: readonly Inode[], change: 1 | -1): void {

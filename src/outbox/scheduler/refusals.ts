@@ -231,20 +231,20 @@ export class Refusals {
     for (let at: Inode | undefined = folder; at !== undefined && found.length < MOST_FOLDERS; ) {
       found.push(at);
       const item = tree.view.item(at);
-      at = intents.get(at)?.parent ?? (item && tree.view.parent(item)?.inode);
+      at = intents.get(at)?.here.parent ?? (item && tree.view.parent(item)?.inode);
     }
     return found;
   }
 }
 
 /** The folder in which a change is made. */
-const folderOf = ({ deleted, parent, baseParent }: Intent): Inode =>
-  deleted && baseParent !== NO_INODE ? baseParent : parent;
+const folderOf = ({ deleted, here, base }: Intent): Inode =>
+  deleted && base.parent !== NO_INODE ? base.parent : here.parent;
 
-function kindOf({ deleted, remoteId, folder, dirty }: Intent): string {
+function kindOf({ deleted, remoteId, folder, content }: Intent): string {
   if (deleted) return 'deletion';
   if (remoteId === NO_REMOTE) return folder ? 'new folder' : 'new file';
-  return dirty ? 'version' : 'place';
+  return content.dirty ? 'version' : 'place';
 }
 
 /**
@@ -259,7 +259,7 @@ function waits(intent: Intent, { tried, taken, refused, firstAt }: Refused): boo
 
 /** API calls of a refused attempt: the lookup of a known item, the announcement of an upload, and the change itself. */
 function callsOf(intent: Intent, after: Intent | undefined): number {
-  if (!intent.dirty) return intent.deleted && intent.folder ? 2 : 1;
+  if (!intent.content.dirty) return intent.deleted && intent.folder ? 2 : 1;
   const isAnnounced = uploadOf(intent) === undefined && after !== undefined && uploadOf(after) !== undefined;
   return 1 + Number(isAnnounced) + Number(intent.remoteId !== NO_REMOTE);
 }

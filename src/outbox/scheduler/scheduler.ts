@@ -138,7 +138,7 @@ export class Scheduler {
   async publish(inode: Inode, signal: AbortSignal): Promise<void> {
     const { outbox } = this.#options;
     const chain = [inode];
-    for (let at = outbox.intents.get(inode); at; at = outbox.intents.get(at.parent)) chain.push(at.parent);
+    for (let at = outbox.intents.get(inode); at; at = outbox.intents.get(at.here.parent)) chain.push(at.here.parent);
     this.#readiness.setUrgent(chain, 1);
     this.#again(chain);
     try {
@@ -146,10 +146,10 @@ export class Scheduler {
         this.#tick();
         const intent = outbox.intents.get(inode);
         if (!intent || intent.deleted || isNothing(intent)) return;
-        if (!isPublished(outbox.names.kind(intent.name, intent.folder))) return;
+        if (!isPublished(outbox.names.kind(intent.here.name, intent.folder))) return;
         const why = this.#prospects.obstacle(chain);
         if (why !== undefined) {
-          const failure = new Failure('not-published', { path: outbox.tree.pathOf(intent), why });
+          const failure = new Failure('not-published', { path: outbox.tree.pathOf(intent.here), why });
           this.#options.log.warn({}, failure.line);
           throw failure;
         }
@@ -192,9 +192,10 @@ export class Scheduler {
       const intent = intents.get(inode);
       if (!intent) return [];
       const all = intent.deleted && intent.folder ? [intent, ...coveredBy(intent, this.#options.outbox)] : [intent];
-      return all.map(
-        (one): Intent => ({ ...one, released: true, flushed: true, reason: undefined, changedAt: 0, state: 'held' }),
-      );
+      return all.map((one): Intent => {
+        const content = { ...one.content, flushed: true };
+        return { ...one, content, released: true, reason: undefined, changedAt: 0, state: 'held' };
+      });
     });
     intents.change(put);
     this.#wake(0);
@@ -305,7 +306,7 @@ export class Scheduler {
     const awaited = sender.attempts.awaited(intent);
     const order = orderOf(intent, outbox);
     if (awaited !== undefined || order.kind === 'covered') {
-      this.#queue.waitFor(awaited ?? intent.baseParent, intent.inode);
+      this.#queue.waitFor(awaited ?? intent.base.parent, intent.inode);
       return;
     }
     if (order.kind === 'keep-folder') {
@@ -344,7 +345,7 @@ export class Scheduler {
         () => {
           const now = this.#options.outbox.clock.now();
           outbox.permissions.granted(intent.inode);
-          outbox.permissions.granted(intent.parent);
+          outbox.permissions.granted(intent.here.parent);
           if (isStepOn(intent, outbox.intents.get(intent.inode))) this.#taken(intent);
           this.#deleteGuard.passed([intent, ...covered], now);
         },
@@ -401,13 +402,13 @@ export class Scheduler {
     this.#readiness.failed(intent.inode, consequence.needsSomebody === true);
     if (consequence.pause !== undefined) this.#prospects.pause(consequence.pause, consequence);
     if (failure.code === 'not-permitted')
-      outbox.permissions.refused(intent.remoteId === NO_REMOTE ? intent.parent : intent.inode);
+      outbox.permissions.refused(intent.remoteId === NO_REMOTE ? intent.here.parent : intent.inode);
     const now = outbox.intents.get(intent.inode);
     if (consequence.refused === 'folder') this.refusals.refused(intent, now);
     if (!now || now.deleted !== intent.deleted) return;
     const level = known === failure ? failure.level : 'error';
     log[level === 'debug' ? 'info' : level](
-      { error, path: outbox.tree.pathOf(now) },
+      { error, path: outbox.tree.pathOf(now.here) },
       'a change did not reach the server; it stays in the outbox',
     );
     // If a user changed the item meanwhile, the failure does not apply. What the attempt itself recorded does not

@@ -14,10 +14,12 @@ export function setAttributes(
   if (!current || (item.isFile && current.sequence !== item.sequence)) return;
   const { intent } = current;
   if (mtime !== undefined) tree.folderTimes.forget(item.inode);
-  if (intent)
-    intents.put({ ...intent, ...(mtime === undefined ? {} : { mtime }), ...(mode === undefined ? {} : { mode }) });
+  if (intent) {
+    const { here } = intent;
+    intents.put({ ...intent, here: { ...here, mtime: mtime ?? here.mtime, mode: mode ?? here.mode } });
+  }
   // A new version carries them on. Any other intent may end without a call, and a folder's call does not carry them.
-  if (intent?.dirty) return;
+  if (intent?.content.dirty) return;
   const versionId = item.isFile ? current.versionId : NO_VERSION;
   const before = intents.attributes(item.inode);
   const kept = before && before.versionId === versionId ? before : undefined;

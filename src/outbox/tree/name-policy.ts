@@ -66,8 +66,8 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log, c
   const isBack = ({ intent }: LocalItem, parent: LocalItem, name: string): boolean =>
     intent !== undefined &&
     intent.remoteId !== NO_REMOTE &&
-    intent.baseParent === parent.inode &&
-    intent.baseName === name;
+    intent.base.parent === parent.inode &&
+    intent.base.name === name;
   /** An item that the server already has may break a rule and still be moved, or saved in any way. */
   const judge = (parent: LocalItem, name: string, path: string): Refusal | undefined => {
     const refusal = judgeProcoreName(name) ?? judgeProcorePath(path);
@@ -75,7 +75,7 @@ export function namePolicy(tree: Tree, temporary: readonly string[], log: Log, c
   };
   /** The server's name for this name here. An item that is only moved keeps its name at the server. */
   const remoteNameOf = (item: LocalItem, name: string): string => {
-    const isKept = name === item.name && (!item.intent || item.intent.name === item.intent.baseName);
+    const isKept = name === item.name && (!item.intent || item.intent.here.name === item.intent.base.name);
     return (isKept && tree.view.byRemoteId(item.remoteId)?.remoteName) || linuxNames.decode(name);
   };
   /**

@@ -173,7 +173,7 @@ export class PinKeeper {
     const add = (file: LocalItem): void => {
       totals.files++;
       totals.bytes += file.size;
-      if (file.size === 0 || file.intent?.staged) return;
+      if (file.size === 0 || file.intent?.content.staged) return;
       const version = versionOf(file);
       if (content.has(version)) return;
       totals.missing += file.size;

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { Failure } from '../../base/errors.js';
 import { type Inode, type RemoteId, ROOT_INODE } from '../../base/ids.js';
 import type { ContentVersion } from '../../cache/source.js';
-import type { Change } from '../../mirror/database/changes.js';
+import type { Change, Place } from '../../mirror/database/changes.js';
 import { FILE, HIDDEN } from '../../mirror/database/flags.js';
 import type { Item, ListedItem, View } from '../../mirror/database/view.js';
 import { linuxNames } from '../../names/linux.js';
@@ -163,16 +163,16 @@ export class Tree {
     return names.join('/');
   }
 
-  /** The path where the intent's item is to be, or was, for messages; also in a deleted folder. */
-  pathOf(intent: Intent): string {
-    const names = [intent.name];
-    for (let at: Inode | undefined = intent.parent; at !== undefined && at !== ROOT_INODE && names.length < 1000; ) {
+  /** The path of a place here, for messages; also in a deleted folder. */
+  pathOf({ parent, name: last }: Place): string {
+    const names = [last];
+    for (let at: Inode | undefined = parent; at !== undefined && at !== ROOT_INODE && names.length < 1000; ) {
       const above: Intent | undefined = this.#intents.get(at);
       const item: Item | undefined = above ? undefined : this.view.item(at);
-      const name = above?.name ?? item?.name;
+      const name = above?.here.name ?? item?.name;
       if (name === undefined) break;
       names.unshift(name);
-      at = above ? above.parent : item && this.view.parent(item)?.inode;
+      at = above ? above.here.parent : item && this.view.parent(item)?.inode;
     }
     return names.join('/');
   }
@@ -230,37 +230,38 @@ export class Tree {
   }
 
   #fromIntent(intent: Intent): LocalItem {
-    const base = intent.remoteId === NO_REMOTE ? undefined : this.view.byRemoteId(intent.remoteId);
+    const { inode, remoteId, folder, here, base, content, sequence } = intent;
+    const known = remoteId === NO_REMOTE ? undefined : this.view.byRemoteId(remoteId);
     const changed = Math.floor(intent.changedAt / 1000);
-    const here = intent.folder ? this.folderTimes.at(intent.inode, base?.updatedAt ?? 0) : undefined;
+    const changedIn = folder ? this.folderTimes.at(inode, known?.updatedAt ?? 0) : undefined;
     return {
-      inode: intent.inode,
-      remoteId: intent.remoteId,
-      parentId: this.remoteIdOf(intent.parent) ?? NO_REMOTE,
-      name: intent.name,
-      remoteName: linuxNames.decode(intent.name),
-      flags: (base?.flags ?? (intent.folder ? 0 : FILE)) & ~HIDDEN,
-      isFile: !intent.folder,
-      updatedAt: Math.max(base?.updatedAt ?? 0, intent.dirty || !base ? changed : 0),
-      createdAt: base?.createdAt ?? Math.floor(intent.since / 1000),
-      size: intent.size,
-      versionId: intent.contentVersion || intent.baseVersion,
-      versionNumber: intent.baseNumber,
-      versionAt: Math.floor(intent.mtime),
-      sequence: intent.sequence,
-      parent: intent.parent,
+      inode,
+      remoteId,
+      parentId: this.remoteIdOf(here.parent) ?? NO_REMOTE,
+      name: here.name,
+      remoteName: linuxNames.decode(here.name),
+      flags: (known?.flags ?? (folder ? 0 : FILE)) & ~HIDDEN,
+      isFile: !folder,
+      updatedAt: Math.max(known?.updatedAt ?? 0, content.dirty || !known ? changed : 0),
+      createdAt: known?.createdAt ?? Math.floor(intent.since / 1000),
+      size: here.size,
+      versionId: content.version || base.version,
+      versionNumber: base.number,
+      versionAt: Math.floor(here.mtime),
+      sequence,
+      parent: here.parent,
       intent,
-      localMtime: here ?? intent.mtime,
-      localCtime: here,
-      localMode: intent.mode,
+      localMtime: changedIn ?? here.mtime,
+      localCtime: changedIn,
+      localMode: here.mode,
     };
   }
 }
 
 /** The version whose content an item shows while no staging file holds it. */
 export function versionOf(item: LocalItem): ContentVersion {
-  const { intent } = item;
-  if (intent && intent.contentVersion !== NO_VERSION)
-    return { id: intent.contentVersion, remoteId: intent.contentItem, size: item.size, label: item.name };
-  return { id: item.versionId, remoteId: item.remoteId, size: item.size, label: item.name };
+  const { size, name: label, intent } = item;
+  if (intent && intent.content.version !== NO_VERSION)
+    return { id: intent.content.version, remoteId: intent.content.item, size, label };
+  return { id: item.versionId, remoteId: item.remoteId, size, label };
 }

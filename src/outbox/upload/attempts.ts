@@ -9,9 +9,9 @@ import type { RemoteItem, RemoteVersion } from '../../procore/items.js';
 import { overtaken } from '../../procore/overtaken.js';
 import { isSameContent } from '../../procore/own-versions.js';
 import type { Written, WrittenItem } from '../../procore/writes.js';
-import { attemptOf, type Made, placeOfCall, rebased, sentBy, withOutcome } from '../intents/attempt.js';
+import { goalOf, type Made, placeOfCall, rebased, sentBy, withOutcome } from '../intents/attempt.js';
 import { isNothing } from '../intents/changes.js';
-import { type Attempt, type Intent, NO_REMOTE, NO_VERSION } from '../intents/intent.js';
+import { type Goal, type Intent, NO_REMOTE, NO_VERSION, placed } from '../intents/intent.js';
 import { type LateCalls, mayBeOf, PEOPLE } from '../intents/late-calls.js';
 import { rehomed } from '../intents/rehome.js';
 import type { Outbox } from '../outbox.js';
@@ -30,17 +30,22 @@ export interface AttemptsOptions extends LookupOptions {
 const LEAVES_DOUBT: ReadonlySet<string> = new Set(['reply-lost', 'interrupted', 'upload-unknown', 'name-taken']);
 
 /** Whether the reply to a move shows a version that another user has saved meanwhile. */
-const isForeign = (attempt: Intent, item: RemoteItem): boolean =>
-  !attempt.dirty && attempt.baseVersion !== NO_VERSION && item.version?.id !== attempt.baseVersion;
+const isForeign = ({ content, base }: Intent, item: RemoteItem): boolean =>
+  !content.dirty && base.version !== NO_VERSION && item.version?.id !== base.version;
 
 /**
  * The item; if it was written or deleted here since, with the intent's base version, since no other version was seen
  * here.
  */
-const withSeen = (
-  item: RemoteItem,
-  { dirty, deleted, baseVersion: id, baseNumber: number, baseSize: size }: Intent,
-): Made => (dirty || deleted ? { id: item.id, version: { id, number, size } } : item);
+const withSeen = (item: RemoteItem, { deleted, content, base: { version: id, number, size } }: Intent): Made =>
+  content.dirty || deleted ? { id: item.id, version: { id, number, size } } : item;
+
+/** An attempt as far as it succeeded. @param isWhole the content that was to be sent is the current version */
+const withResult = (intent: Intent, goal: Goal, isWhole: boolean): Intent => ({
+  ...intent,
+  content: { ...intent.content, dirty: isWhole && intent.content.dirty },
+  attempt: { ...intent.attempt, goal },
+});
 
 /** The version that an attempt created, where it is not the file's current version. */
 interface Outcome {
@@ -60,7 +65,7 @@ export class Attempts {
   readonly lookup: Lookup;
   readonly late: LateCalls;
   readonly #options: AttemptsOptions;
-  /** Items that are being sent, with the `attemptAt` of their last attempt. */
+  /** Items that are being sent, with the time of their last attempt. */
   readonly #underWay = new Map<Inode, number>();
   #last = 0;
 
@@ -72,8 +77,7 @@ export class Attempts {
 
   /** The item whose send in progress will yield the outcome of this intent's attempt. */
   awaited(intent: Intent): Inode | undefined {
-    if (intent.attempted)
-      for (const [inode, attemptAt] of this.#underWay) if (attemptAt === intent.attemptAt) return inode;
+    if (intent.attempt.goal) for (const [inode, at] of this.#underWay) if (at === intent.attempt.at) return inode;
     return undefined;
   }
 
@@ -95,18 +99,18 @@ export class Attempts {
   ): Promise<void> {
     const { store, outbox } = this.#options;
     const { item } = written;
-    if (!item) throw new Failure('bad-reply', { host: 'the server', call: attempt.name, why: 'it names no item' });
+    if (!item) throw new Failure('bad-reply', { host: 'the server', call: attempt.here.name, why: 'it names no item' });
     const unseen = await this.#overtaken(attempt, item, call, made);
-    const { inode, sequence } = outbox.intents.ofAttempt(attempt.attemptAt) ?? attempt;
+    const { inode, sequence } = outbox.intents.ofAttempt(attempt.attempt.at) ?? attempt;
     const foreign = isForeign(attempt, item) || (own !== undefined && own.id !== item.version?.id);
     const content = foreign ? { sequence: nextSequence(sequence), replaced: sequence } : { sequence };
-    const name = attempt.attempted?.name ?? attempt.name;
+    const name = attempt.attempt.goal?.name ?? attempt.here.name;
     const before = attempt.folder ? outbox.tree.view.byRemoteId(item.id)?.inode : undefined;
     await store.confirm(item, written.serverTime, inode, { ...content, name });
     if (before !== undefined && before !== inode) this.#rehome(before, inode);
     if (unseen) keepBeside(unseen, attempt, this.#options);
     this.#passed(attempt, item, made);
-    if (attempt.dirty) this.#options.checkedIn(attempt.inode);
+    if (attempt.content.dirty) this.#options.checkedIn(attempt.inode);
     this.#finish(attempt, own ? { ...item, version: own } : item, made);
   }
 
@@ -117,7 +121,7 @@ export class Attempts {
   #passed(attempt: Intent, { id, parentId, name }: RemoteItem, made: RemoteVersion | undefined): void {
     const { late } = this;
     if (attempt.remoteId === NO_REMOTE && parentId !== null && !attempt.folder) late.passedBy({ id, parentId, name });
-    if (attempt.attempted?.upload !== undefined && made) late.passed(late.versions(id, PEOPLE), made.number);
+    if (attempt.attempt.goal?.upload !== undefined && made) late.passed(late.versions(id, PEOPLE), made.number);
   }
 
   /**
@@ -126,14 +130,14 @@ export class Attempts {
    * @param made the version of the attempt
    */
   async #overtaken(
-    { attempted, baseNumber: base }: Intent,
+    { attempt: { goal }, base }: Intent,
     item: RemoteItem,
     call: CallOptions,
     made: RemoteVersion | undefined,
   ): Promise<RemoteVersion | undefined> {
-    if (attempted?.upload === undefined) return undefined;
-    const sent = [attempted.digests ?? [], ...this.late.versions(item.id, PEOPLE).map(({ digests }) => digests)];
-    return overtaken({ file: item, number: made?.number ?? 0, base, sent }, this.#options, call);
+    if (goal?.upload === undefined) return undefined;
+    const sent = [goal.digests ?? [], ...this.late.versions(item.id, PEOPLE).map(({ digests }) => digests)];
+    return overtaken({ file: item, number: made?.number ?? 0, base: base.number, sent }, this.#options, call);
   }
 
   /** An existing server folder has got the inode of the folder created here: the intents in it move to that inode. */
@@ -148,37 +152,38 @@ export class Attempts {
   #finish(attempt: Intent, item: RemoteItem, made: RemoteVersion | undefined): void {
     const { outbox, content } = this.#options;
     const { intents, staging } = outbox;
-    const now = intents.ofAttempt(attempt.attemptAt);
-    if (!now || !attempt.attempted) return;
+    const { at, goal } = attempt.attempt;
+    const now = intents.ofAttempt(at);
+    if (!now || !goal) return;
     const foreign = isForeign(attempt, item);
-    const isOurs = attempt.attempted.upload !== undefined && made?.id === item.version?.id;
-    const next = rebased(now, attempt.attempted, foreign && !isOurs ? withSeen(item, now) : item);
+    const isOurs = goal.upload !== undefined && made?.id === item.version?.id;
+    const next = rebased(now, goal, foreign && !isOurs ? withSeen(item, now) : item);
     // A move says nothing about the content of an open working file.
-    const isMove = !attempt.dirty && attempt.remoteId !== NO_REMOTE;
-    if (!foreign && !isMove) outbox.confirmed(now.inode, next.baseVersion);
+    const isMove = !attempt.content.dirty && attempt.remoteId !== NO_REMOTE;
+    if (!foreign && !isMove) outbox.confirmed(now.inode, next.base.version);
     if (!isNothing(next)) {
       intents.change(outbox.staysLocal.settled(next, outbox.clock.now()));
       this.#tellPlace(now);
       return;
     }
-    const { inode } = now;
+    const { inode, here } = now;
     if (!attempt.folder && !foreign) {
       const versionId = item.version?.id ?? NO_VERSION;
       // Times and mode may have been set here since.
-      intents.setAttributes(inode, { versionId, mtime: now.mtime, mode: now.mode });
+      intents.setAttributes(inode, { versionId, mtime: here.mtime, mode: here.mode });
     }
     intents.change([], [inode]);
     this.#tellPlace(now);
-    if (!now.staged || outbox.working(inode)) return;
-    const version = { id: next.baseVersion, remoteId: item.id, size: now.size, label: now.name };
-    const same = !foreign && item.version?.size === now.size;
-    if (!(same && now.size > 0 && content.adopt(staging.path(inode), version))) staging.remove(inode);
+    if (!now.content.staged || outbox.working(inode)) return;
+    const version = { id: next.base.version, remoteId: item.id, size: here.size, label: here.name };
+    const same = !foreign && item.version?.size === here.size;
+    if (!(same && here.size > 0 && content.adopt(staging.path(inode), version))) staging.remove(inode);
   }
 
   /** The item has the server's times now. Another user may have moved it, so its place here may have changed too. */
   #tellPlace(before: Intent): void {
     const { tree } = this.#options.outbox;
-    if (!before.deleted) tree.tell([moved(before, tree.item(before.inode))]);
+    if (!before.deleted) tree.tell([moved(placed(before), tree.item(before.inode))]);
   }
 
   /**
@@ -186,31 +191,31 @@ export class Attempts {
    * result: nothing is created twice, and nothing deleted here stays. Returns whether the attempt had succeeded.
    */
   async resolve(intent: Intent, call: CallOptions): Promise<boolean> {
-    const { attempted } = intent;
-    if (!attempted) return false;
+    const { goal } = intent.attempt;
+    if (!goal) return false;
     // A deletion is sent by id, wherever the item is. Only the item's content must be known.
     const isGoing = intent.deleted && intent.remoteId !== NO_REMOTE;
-    if (isGoing && (attempted.upload === undefined || attempted.removal !== undefined)) return false;
-    const found = await this.lookup.sight(intent, attempted, call);
+    if (isGoing && (goal.upload === undefined || goal.removal !== undefined)) return false;
+    const found = await this.lookup.sight(intent, goal, call);
     this.current(intent);
     // A document that another intent is about existed before this attempt: somebody moved it to this place.
     const isNew = intent.remoteId === NO_REMOTE;
     const isOther = found && isNew && this.#options.outbox.intents.ofRemote(found.item.id) !== undefined;
     const sighting = isOther ? undefined : found;
-    if (!sighting) await this.#keepCovered(intent, attempted, call);
+    if (!sighting) await this.#keepCovered(intent, goal, call);
     if (!sighting || !(sighting.isThere || sighting.content)) {
-      this.#mayComeLate(intent, attempted);
+      this.#mayComeLate(intent, goal);
       this.forget(intent);
       return false;
     }
     // The move and the content may have succeeded independently of each other.
-    const { baseParent, baseName, baseVersion, baseNumber } = intent;
-    const came = sighting.isThere ? attempted : { ...attempted, parent: baseParent, name: baseName };
+    const { parent, name, version, number } = intent.base;
+    const came = sighting.isThere ? goal : { ...goal, parent, name };
     const isForeign = intent.remoteId !== NO_REMOTE && !sighting.content;
-    if (isForeign) this.#mayComeLate(intent, attempted);
-    const upload = sighting.content ? attempted.upload : undefined;
+    if (isForeign) this.#mayComeLate(intent, goal);
+    const upload = sighting.content ? goal.upload : undefined;
     await this.confirm(
-      { ...intent, attempted: { ...came, upload }, dirty: sighting.content === 'current' && intent.dirty },
+      withResult(intent, { ...came, upload }, sighting.content === 'current'),
       sighting,
       call,
       intent.remoteId === NO_REMOTE ? { own: sighting.own } : { made: sighting.own },
@@ -219,19 +224,22 @@ export class Attempts {
     const now = isUnseen ? this.#options.outbox.intents.get(intent.inode) : undefined;
     // Another user's version conflicts with the local content, and was not seen by the user who deleted the item. So
     // the base version stays.
-    if (now?.deleted || (now?.dirty && intent.remoteId !== NO_REMOTE))
-      this.#options.outbox.intents.put({ ...now, baseVersion, baseNumber });
-    return sighting.content !== undefined || attempted.upload === undefined;
+    if (now?.deleted || (now?.content.dirty && intent.remoteId !== NO_REMOTE))
+      this.#options.outbox.intents.put({ ...now, base: { ...now.base, version, number } });
+    return sighting.content !== undefined || goal.upload === undefined;
   }
 
   /**
    * If the file was deleted after our version had arrived, a version that ours covered unseen is kept beside it. 1
    * call.
    */
-  async #keepCovered(intent: Intent, attempted: Attempt, call: CallOptions): Promise<void> {
-    const { remoteId: id, baseNumber: base, baseName: name } = intent;
+  async #keepCovered(intent: Intent, goal: Goal, call: CallOptions): Promise<void> {
+    const {
+      remoteId: id,
+      base: { number: base, name },
+    } = intent;
     const { client, project, ownWork } = this.#options;
-    const sent = attempted.upload === undefined ? undefined : sentBy(intent, attempted);
+    const sent = goal.upload === undefined ? undefined : sentBy(intent, goal);
     if (id === NO_REMOTE || !sent) return;
     const file = { id, name };
     const versions = await client.versions(project, id, call).catch((error: unknown) => {
@@ -246,9 +254,9 @@ export class Attempts {
   }
 
   /** Remembers an attempt without a visible effect: a server may answer with an error and still finish the call. */
-  #mayComeLate(intent: Intent, attempt: Attempt): void {
+  #mayComeLate(intent: Intent, goal: Goal): void {
     const place = placeOfCall(intent, this.#options.outbox.tree);
-    const digests = sentBy(intent, attempt);
+    const digests = sentBy(intent, goal);
     if (place && digests) this.late.add({ ...place, digests });
   }
 
@@ -259,24 +267,19 @@ export class Attempts {
    */
   async cameLate(attempt: Intent, parentId: RemoteId, call: CallOptions): Promise<boolean> {
     const { outbox, ownWork } = this.#options;
-    const { attempted } = attempt;
-    if (!attempted) return false;
-    const found = await this.lookup.childNamed(parentId, linuxNames.decode(attempted.name), 'file', call);
+    const { goal } = attempt.attempt;
+    if (!goal) return false;
+    const found = await this.lookup.childNamed(parentId, linuxNames.decode(goal.name), 'file', call);
     if (!found || outbox.intents.ofRemote(found.item.id)) return false;
-    const all = this.late.creations(parentId, linuxNames.decode(attempted.name), PEOPLE);
+    const all = this.late.creations(parentId, linuxNames.decode(goal.name), PEOPLE);
     const calls = all.filter(mayBeOf(found.item.id));
-    const sent = [...calls.map(({ digests }) => digests), ...(attempted.digests ? [attempted.digests] : [])];
+    const sent = [...calls.map(({ digests }) => digests), ...(goal.digests ? [goal.digests] : [])];
     for (const [n, digests] of sent.entries()) {
       const own = await ownWork.made(found.item, digests, call);
       if (!own) continue;
-      const isAll = found.item.version?.number === 1 && isSameContent(digests, attempted.digests);
-      const upload = isAll ? attempted.upload : undefined;
-      await this.confirm(
-        { ...attempt, attempted: { ...attempted, upload }, dirty: isAll && attempt.dirty },
-        found,
-        call,
-        { own },
-      );
+      const isAll = found.item.version?.number === 1 && isSameContent(digests, goal.digests);
+      const upload = isAll ? goal.upload : undefined;
+      await this.confirm(withResult(attempt, { ...goal, upload }, isAll), found, call, { own });
       if (calls[n]) this.late.forget(calls[n]);
       return true;
     }
@@ -294,17 +297,19 @@ export class Attempts {
     for (const late of this.late.versions(intent.remoteId, PEOPLE).filter(mayBeOf(version.number))) {
       if (!(await this.#options.ownWork.isOurs(written.item, version, late.digests, call))) continue;
       const now = this.current(intent);
-      if (isSameContent(late.digests, attemptOf(now).digests)) {
-        const { baseParent: parent, baseName: name } = now;
-        await this.confirm(this.begin(now, { ...attemptOf(now), parent, name }), written, call);
+      const goal = goalOf(now);
+      if (isSameContent(late.digests, goal.digests)) {
+        const { parent, name } = now.base;
+        await this.confirm(this.begin(now, { ...goal, parent, name }), written, call);
         this.late.forget(late);
         return 'done';
       }
-      const sent = { ...attemptOf(now), upload: attemptOf(now).upload ?? '', digests: late.digests };
-      const unseen = await this.#overtaken({ ...now, attempted: sent }, written.item, call, version);
+      const sent = { ...goal, upload: goal.upload ?? '', digests: late.digests };
+      const unseen = await this.#overtaken(withResult(now, sent, true), written.item, call, version);
       this.current(now);
       if (unseen) keepBeside(unseen, now, this.#options);
-      const next = { ...now, baseVersion: version.id, baseNumber: version.number, baseSize: version.size };
+      const { id, number, size } = version;
+      const next = { ...now, base: { ...now.base, version: id, number, size } };
       this.replace(now, next);
       this.late.forget(late);
       return next;
@@ -315,7 +320,7 @@ export class Attempts {
   /** Clears an attempt that has changed nothing at the server. */
   forget(attempt: Intent): void {
     const { intents } = this.#options.outbox;
-    const now = intents.ofAttempt(attempt.attemptAt);
+    const now = intents.ofAttempt(attempt.attempt.at);
     if (!now) return;
     const next: Intent = { ...now, ...withOutcome(now) };
     if (next.deleted && next.remoteId === NO_REMOTE) intents.change([], [next.inode]);
@@ -330,7 +335,7 @@ export class Attempts {
       return;
     }
     intents.change([], [intent.inode]);
-    if (intent.staged && !outbox.working(intent.inode)) staging.remove(intent.inode);
+    if (intent.content.staged && !outbox.working(intent.inode)) staging.remove(intent.inode);
   }
 
   /**
@@ -351,14 +356,14 @@ export class Attempts {
    * Records the attempt on stable storage before the call, so that after a crash or a lost reply a lookup precedes a
    * retry.
    */
-  begin(intent: Intent, attempted: Attempt | undefined): Intent {
+  begin(intent: Intent, goal: Goal): Intent {
     const { clock, intents } = this.#options.outbox;
-    const attemptAt = intents.attemptFrom(Math.max(clock.now(), this.#last + 1));
-    const attempt: Intent = { ...this.current(intent), attemptAt, attempted, state: 'uploading' };
+    const at = intents.attemptFrom(Math.max(clock.now(), this.#last + 1));
+    const attempt: Intent = { ...this.current(intent), attempt: { at, goal }, state: 'uploading' };
     this.replace(intent, attempt);
     this.#options.outbox.intents.sync();
-    this.#last = attemptAt;
-    this.#underWay.set(intent.inode, attemptAt);
+    this.#last = at;
+    this.#underWay.set(intent.inode, at);
     return attempt;
   }
 

@@ -1,8 +1,9 @@
 import type { Failure } from '../../base/errors.js';
-import { asInode, type Inode, type ProjectId, type RemoteId } from '../../base/ids.js';
+import type { Inode, ProjectId, RemoteId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
 import type { CallOptions } from '../../budget/calls.js';
 import type { Statement } from '../../database/open.js';
+import { Table } from '../../database/table.js';
 import type { MirrorStore } from '../../mirror/database/store.js';
 import type { ProcoreWrites } from '../../procore/writes.js';
 import { NO_REMOTE } from '../intents/intent.js';
@@ -20,6 +21,13 @@ export interface OwnCheckout {
   readonly until: number;
   readonly why: Why;
 }
+
+const checkoutTable = new Table<OwnCheckout>('checkouts', {
+  inode: 'inode',
+  remoteId: 'remote_id',
+  until: 'until',
+  why: 'why',
+});
 
 export interface CheckoutOptions {
   readonly outbox: Outbox;
@@ -45,7 +53,7 @@ const TIDY_DELAY_MS = 1000;
 export class Checkouts {
   readonly #options: CheckoutOptions;
   readonly #own = new Map<Inode, OwnCheckout>();
-  readonly #put: Statement;
+  readonly #put: (row: OwnCheckout) => void;
   readonly #delete: Statement<[number]>;
   readonly #stop = new AbortController();
   readonly #onChange = (): void => this.#soon();
@@ -58,15 +66,9 @@ export class Checkouts {
   constructor(options: CheckoutOptions) {
     this.#options = options;
     const { database } = options.outbox.intents;
-    this.#put = database.prepare(
-      'INSERT OR REPLACE INTO checkouts (inode, remote_id, until, why) VALUES (@inode, @remoteId, @until, @why)',
-    );
+    this.#put = checkoutTable.insert(database, 'OR REPLACE');
     this.#delete = database.prepare('DELETE FROM checkouts WHERE inode = ?');
-    const rows = database.prepare<[], { inode: number; remote_id: number; until: number; why: Why }>(
-      'SELECT * FROM checkouts',
-    );
-    for (const { inode, remote_id, until, why } of rows.iterate())
-      this.#own.set(asInode(inode), { inode: asInode(inode), remoteId: remote_id as RemoteId, until, why });
+    for (const own of checkoutTable.select(database).all()) this.#own.set(own.inode, own);
   }
 
   start(): void {
@@ -220,7 +222,7 @@ export class Checkouts {
 
   #remember(row: OwnCheckout): void {
     this.#options.outbox.intents.refersTo(row.inode);
-    this.#put.run(row);
+    this.#put(row);
     this.#own.set(row.inode, row);
   }
 }

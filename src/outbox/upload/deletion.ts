@@ -5,7 +5,7 @@ import type { MirrorStore } from '../../mirror/database/store.js';
 import type { Item } from '../../mirror/database/view.js';
 import type { IsSeen, Removals } from '../../mirror/removal.js';
 import { isRemovalSent } from '../intents/attempt.js';
-import type { Attempt, Intent } from '../intents/intent.js';
+import { type Goal, type Intent, NO_ATTEMPT } from '../intents/intent.js';
 import type { Outbox } from '../outbox.js';
 import { coveredBy, isNewer, orderOf } from '../scheduler/order.js';
 import type { Attempts } from './attempts.js';
@@ -40,7 +40,7 @@ export class Deletions {
     const unanswered = late.removals(intent.remoteId).flatMap(({ removal }) => removal?.time ?? []);
     const mayHaveGone = wasSent || unanswered.length > 0;
     // The item's content, and whether it is ours, must be known first.
-    if (!wasSent && intent.attempted?.upload !== undefined) {
+    if (!wasSent && intent.attempt.goal?.upload !== undefined) {
       await attempts.resolve(intent, call);
       return;
     }
@@ -62,7 +62,7 @@ export class Deletions {
     if (!item || (isGone && !mayHaveGone)) return this.#finish(intent, covered);
     await keepContent(intent, call);
     const before = removals.before(item, mayHaveGone);
-    const time = Math.min(intent.attempted?.removal ?? before.time, ...unanswered);
+    const time = Math.min(intent.attempt.goal?.removal ?? before.time, ...unanswered);
     const attempt = attempts.begin(intent, { ...placeOf(intent), removal: time });
     const sent = isGone
       ? { reply: undefined, inDoubt: true }
@@ -82,19 +82,19 @@ export class Deletions {
 
   readonly #isSeen: IsSeen = ({ id, version }) => {
     const own = this.#options.outbox.intents.ofRemote(id);
-    return own?.deleted === true && (own.folder || own.baseVersion === version);
+    return own?.deleted === true && (own.folder || own.base.version === version);
   };
 
   /** Records a deletion that an earlier process sent, which ended before it knew that there was no reply. */
-  #mayGoYet(item: Item, { attempted, baseVersion: version }: Intent): void {
+  #mayGoYet(item: Item, { attempt: { goal }, base }: Intent): void {
     const { late } = this.#options.attempts;
-    if (attempted?.removal === undefined || late.removals(item.remoteId).length > 0) return;
-    late.addRemoval(item, { time: attempted.removal, version });
+    if (goal?.removal === undefined || late.removals(item.remoteId).length > 0) return;
+    late.addRemoval(item, { time: goal.removal, version: base.version });
   }
 
   #isUnseen(item: Item, intent: Intent): boolean {
     return (
-      isNewer(item, intent) || orderOf({ ...intent, attempted: undefined }, this.#options.outbox).kind === 'keep-folder'
+      isNewer(item, intent) || orderOf({ ...intent, attempt: NO_ATTEMPT }, this.#options.outbox).kind === 'keep-folder'
     );
   }
 
@@ -119,5 +119,5 @@ export class Deletions {
 }
 
 /** Where the item may be at the server. */
-const placeOf = ({ attempted, baseParent, baseName, baseSize }: Intent): Attempt =>
-  attempted ?? { parent: baseParent, name: baseName, size: baseSize, upload: undefined };
+const placeOf = ({ attempt, base: { parent, name, size } }: Intent): Goal =>
+  attempt.goal ?? { parent, name, size, upload: undefined };

@@ -13,7 +13,7 @@ import type { RemoteVersion } from '../../procore/items.js';
 import { overtaken } from '../../procore/overtaken.js';
 import { isSameContent, type OwnWork } from '../../procore/own-versions.js';
 import { tombstone, untouched } from '../intents/changes.js';
-import { type Intent, NO_REMOTE, needsPerson } from '../intents/intent.js';
+import { type Intent, NO_REMOTE, needsPerson, placed } from '../intents/intent.js';
 import { type LateCall, mayBeOf, PEOPLE } from '../intents/late-calls.js';
 import type { Outbox } from '../outbox.js';
 import { keepBeside } from './version-beside.js';
@@ -136,7 +136,7 @@ export class LateArrivals {
   #isChanged({ remoteId }: Item): boolean {
     const own = this.#options.outbox.intents.ofRemote(remoteId);
     if (own === undefined || isLeftAlone(own)) return false;
-    return own.deleted || own.dirty || own.staged || own.attempted?.upload !== undefined;
+    return own.deleted || own.content.dirty || own.content.staged || own.attempt.goal?.upload !== undefined;
   }
 
   readonly #remove = async (seen: Item): Promise<void> => {
@@ -235,18 +235,22 @@ export class LateArrivals {
     const now = this.#clock.now();
     const known = outbox.intents.get(item.inode);
     if (known && isLeftAlone(known)) return false;
+    const before = known ?? untouched(item, now, 'procorefs');
+    const from = { item: seen.remoteId, version: covered.id };
     const intent: Intent = {
-      ...(known ?? untouched(item, now, 'procorefs')),
-      ...{ baseVersion: late.id, baseNumber: late.number, baseSize: late.size },
-      ...{ contentItem: seen.remoteId, contentVersion: covered.id, size: covered.size, mtime: covered.createdAt },
-      ...{ dirty: true, flushed: true, changedAt: now, sequence: nextSequence(item.sequence) },
+      ...before,
+      here: { ...before.here, size: covered.size, mtime: covered.createdAt },
+      base: { ...before.base, version: late.id, number: late.number, size: late.size },
+      content: { ...before.content, ...from, dirty: true, flushed: true },
+      changedAt: now,
+      sequence: nextSequence(item.sequence),
     };
     outbox.intents.put(intent);
     log.warn(
       { path: item.name },
       'a call that was given up saved a version after all; the one before it is put over it',
     );
-    outbox.tree.tell([altered(intent, item.sequence)]);
+    outbox.tree.tell([altered(placed(intent), item.sequence)]);
     outbox.events.emit('changed');
     return true;
   }
@@ -273,4 +277,4 @@ export class LateArrivals {
 }
 
 /** The intent waits for a user's decision and is not sent until then. */
-const isLeftAlone = (intent: Intent): boolean => needsPerson(intent) && !intent.attempted;
+const isLeftAlone = (intent: Intent): boolean => needsPerson(intent) && !intent.attempt.goal;

@@ -7,7 +7,7 @@ import type { RemoteItem, RemoteVersion } from '../../procore/items.js';
 import type { OwnWork } from '../../procore/own-versions.js';
 import type { WrittenItem } from '../../procore/writes.js';
 import { sentBy } from '../intents/attempt.js';
-import { type Attempt, type Intent, NO_REMOTE } from '../intents/intent.js';
+import { type Goal, type Intent, NO_REMOTE } from '../intents/intent.js';
 import type { Tree } from '../tree/tree.js';
 import { isCleaned } from './cleaned-name.js';
 
@@ -41,11 +41,11 @@ export class Lookup {
   }
 
   /** The item that the attempt concerned; undefined: the server does not have it. */
-  async sight(intent: Intent, attempt: Attempt, call: CallOptions): Promise<Sighting | undefined> {
+  async sight(intent: Intent, goal: Goal, call: CallOptions): Promise<Sighting | undefined> {
     try {
       return intent.remoteId === NO_REMOTE
-        ? await this.#made(intent, attempt, call)
-        : await this.#changed(intent, attempt, call);
+        ? await this.#made(intent, goal, call)
+        : await this.#changed(intent, goal, call);
     } catch (error) {
       if (!isFailure(error, 'gone')) throw error;
       return undefined;
@@ -66,46 +66,46 @@ export class Lookup {
     return item && { item, serverTime };
   }
 
-  async #made(intent: Intent, attempt: Attempt, call: CallOptions): Promise<Sighting | undefined> {
-    const parentId = this.#tree.remoteIdOf(attempt.parent);
+  async #made(intent: Intent, goal: Goal, call: CallOptions): Promise<Sighting | undefined> {
+    const parentId = this.#tree.remoteIdOf(goal.parent);
     const type = intent.folder ? 'folder' : 'file';
     const found =
-      parentId === undefined ? undefined : await this.childNamed(parentId, linuxNames.decode(attempt.name), type, call);
+      parentId === undefined ? undefined : await this.childNamed(parentId, linuxNames.decode(goal.name), type, call);
     if (!found) return undefined;
     // A folder of that name satisfies the intent, no matter who created it.
     if (intent.folder) return { ...found, isThere: true, content: undefined };
     const { item } = found;
-    const sent = sentBy(intent, attempt);
+    const sent = sentBy(intent, goal);
     // Content that an older program version sent is known by its size only.
     const own = sent
       ? await this.#options.ownWork.made(item, sent, call)
-      : item.version?.size === attempt.size
+      : item.version?.size === goal.size
         ? item.version
         : undefined;
     if (!own) return undefined;
     return { ...found, isThere: true, content: item.version?.number === 1 ? 'current' : 'covered', own };
   }
 
-  async #changed(intent: Intent, attempt: Attempt, call: CallOptions): Promise<Sighting> {
+  async #changed(intent: Intent, goal: Goal, call: CallOptions): Promise<Sighting> {
     const { item, serverTime } = await this.now(intent, call);
     const isThere =
-      item.parentId === this.#tree.remoteIdOf(attempt.parent) && isCleaned(item.name, linuxNames.decode(attempt.name));
-    const found = attempt.upload === undefined ? undefined : await this.#contentOf(item, intent, attempt, call);
+      item.parentId === this.#tree.remoteIdOf(goal.parent) && isCleaned(item.name, linuxNames.decode(goal.name));
+    const found = goal.upload === undefined ? undefined : await this.#contentOf(item, intent, goal, call);
     return { item, serverTime, isThere, content: undefined, ...found };
   }
 
   async #contentOf(
     item: RemoteItem,
     intent: Intent,
-    attempt: Attempt,
+    goal: Goal,
     call: CallOptions,
   ): Promise<Pick<Sighting, 'content' | 'own'> | undefined> {
-    const sent = sentBy(intent, attempt);
+    const sent = sentBy(intent, goal);
     if (!sent)
-      return item.version?.number === intent.baseNumber + 1 && item.version.size === attempt.size
+      return item.version?.number === intent.base.number + 1 && item.version.size === goal.size
         ? { content: 'current' }
         : undefined;
-    const own = await this.#options.ownWork.versionAfter(item, intent.baseNumber, sent, call);
+    const own = await this.#options.ownWork.versionAfter(item, intent.base.number, sent, call);
     if (!own) return undefined;
     return { content: own.id === item.version?.id ? 'current' : 'covered', own };
   }
@@ -113,7 +113,7 @@ export class Lookup {
   /** A file or folder as it is now. @throws Failure `gone`, also for an item in the recycle bin */
   async now(intent: Intent, call: CallOptions): Promise<WrittenItem> {
     const found = await this.#found(intent, call);
-    if (found.item.deleted) throw new Failure('gone', { what: intent.name });
+    if (found.item.deleted) throw new Failure('gone', { what: intent.here.name });
     return found;
   }
 

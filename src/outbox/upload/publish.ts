@@ -78,7 +78,7 @@ export interface Delays {
 /** When the intent may be sent: milliseconds since the epoch, or undefined while something must happen first. */
 export function readyAt(intent: Intent, kind: NameClass, writers: number, delays: Delays): number | undefined {
   if (intent.state === 'local' || intent.state === 'refused' || writers > 0) return undefined;
-  if (!intent.flushed || needsPerson(intent)) return undefined;
+  if (!intent.content.flushed || needsPerson(intent)) return undefined;
   const rest = intent.deleted ? delays.deletion : isPublished(kind) ? delays.settle : delays.temporary;
   return Math.max(intent.changedAt + rest, retryAt(intent, delays.retry));
 }
@@ -95,7 +95,7 @@ export function afterFailure(intent: Intent, failure: Failure, consequence: Cons
     ...intent,
     state: refused === 'change' ? 'refused' : 'failed',
     reason: failure.line,
-    ...(failure.code === 'upload-unknown' ? { upload: undefined } : {}),
+    content: failure.code === 'upload-unknown' ? { ...intent.content, upload: undefined } : intent.content,
     attempts: Math.max(counted, leastAttempts),
     changedAt: now,
   };

@@ -6,11 +6,11 @@ import { appeared, disappeared, moved } from '../../mirror/database/changes.js';
 import type { Removals } from '../../mirror/removal.js';
 import { linuxNames } from '../../names/linux.js';
 import type { RemoteItem, RemoteVersion } from '../../procore/items.js';
-import type { SavedUpload, Uploads } from '../../procore/uploads.js';
+import type { Uploads } from '../../procore/uploads.js';
 import type { ProcoreWrites, Written, WrittenItem } from '../../procore/writes.js';
-import { attemptOf, NOT_ATTEMPTED } from '../intents/attempt.js';
+import { goalOf, savedUpload } from '../intents/attempt.js';
 import { hasNothingOfItsOwn, isNothing, withoutIdentity } from '../intents/changes.js';
-import { type Intent, isLocal, NO_REMOTE, NO_VERSION } from '../intents/intent.js';
+import { type Intent, isLocal, NO_ATTEMPT, NO_REMOTE, NO_VERSION, placed, renamedTo } from '../intents/intent.js';
 import { coveredBy } from '../scheduler/order.js';
 import { Attempts, type AttemptsOptions, Superseded } from './attempts.js';
 import { nameBeside } from './conflict-name.js';
@@ -41,7 +41,7 @@ export class Sender {
   /** Resolves when the server has the change, or a newer local change superseded it. @throws Failure of the attempt */
   async send(intent: Intent, signal: AbortSignal): Promise<void> {
     const call: CallOptions = { class: 'background', signal };
-    const folder = this.#options.outbox.tree.remoteIdOf(intent.parent);
+    const folder = this.#options.outbox.tree.remoteIdOf(intent.here.parent);
     try {
       await this.#bring(intent, call).catch(async (error: unknown) => {
         // An unknown upload may have been consumed by an earlier call that took effect after the last lookup.
@@ -51,7 +51,8 @@ export class Sender {
       });
     } catch (error) {
       // The parent folder was deleted and has been created anew: the next attempt uses the new folder.
-      const isElsewhere = isFailure(error, 'gone') && this.#options.outbox.tree.remoteIdOf(intent.parent) !== folder;
+      const isElsewhere =
+        isFailure(error, 'gone') && this.#options.outbox.tree.remoteIdOf(intent.here.parent) !== folder;
       if (!(error instanceof Superseded) && !isElsewhere) throw error;
     } finally {
       this.attempts.end(intent.inode);
@@ -61,7 +62,7 @@ export class Sender {
   async #bring(intent: Intent, call: CallOptions): Promise<void> {
     if (isNothing(intent)) this.attempts.putOrDrop(this.attempts.current(intent));
     else if (intent.deleted && intent.remoteId !== NO_REMOTE) await this.deletions.send(intent, call);
-    else if (intent.attempted) await this.attempts.resolve(intent, call);
+    else if (intent.attempt.goal) await this.attempts.resolve(intent, call);
     else if (intent.folder) await this.#folder(intent, call);
     else if (intent.remoteId === NO_REMOTE) await this.#newFile(intent, call);
     else await this.#knownFile(intent, call);
@@ -89,12 +90,12 @@ export class Sender {
   async #folder(intent: Intent, call: CallOptions): Promise<void> {
     const { writes, project } = this.#options;
     const parentId = this.#parentId(intent);
-    const name = linuxNames.decode(intent.name);
+    const name = linuxNames.decode(intent.here.name);
     if (intent.remoteId !== NO_REMOTE)
       return this.#move(intent, call, (attempt) =>
         writes.updateFolder(project, attempt.remoteId, placeChange(attempt, parentId, name), call),
       );
-    const attempt = this.attempts.begin(intent, attemptOf(intent));
+    const attempt = this.attempts.begin(intent, goalOf(intent));
     try {
       await this.attempts.confirm(
         attempt,
@@ -115,9 +116,9 @@ export class Sender {
   async #newFile(intent: Intent, call: CallOptions): Promise<void> {
     const { writes, project } = this.#options;
     const parentId = this.#parentId(intent);
-    const name = linuxNames.decode(intent.name);
+    const name = linuxNames.decode(intent.here.name);
     const { uploadUuid, intent: uploaded } = await this.#upload(intent, name, call);
-    const attempt = this.attempts.begin(uploaded, attemptOf(uploaded));
+    const attempt = this.attempts.begin(uploaded, goalOf(uploaded));
     try {
       await this.attempts.confirm(
         attempt,
@@ -133,15 +134,15 @@ export class Sender {
   async #knownFile(intent: Intent, call: CallOptions): Promise<void> {
     const { writes, project, client } = this.#options;
     const parentId = this.#parentId(intent);
-    const name = linuxNames.decode(intent.name);
-    if (!intent.dirty)
+    const name = linuxNames.decode(intent.here.name);
+    if (!intent.content.dirty)
       return this.#move(intent, call, (attempt) =>
         writes.updateFile(project, attempt.remoteId, placeChange(attempt, parentId, name), call),
       );
     let current: WrittenItem;
     try {
       current = await client.fileNow(project, intent.remoteId, call);
-      if (current.item.deleted) throw new Failure('gone', { what: intent.name });
+      if (current.item.deleted) throw new Failure('gone', { what: intent.here.name });
     } catch (error) {
       if (!isFailure(error, 'gone')) throw error;
       // The file was deleted at the server meanwhile: the local content is uploaded as a new file.
@@ -206,7 +207,7 @@ export class Sender {
   async #gone(intent: Intent, call: CallOptions, error: unknown): Promise<void> {
     if (!isFailure(error, 'gone')) throw error;
     const { outbox, store } = this.#options;
-    const sighting = await this.attempts.lookup.sight(intent, attemptOf(intent), call);
+    const sighting = await this.attempts.lookup.sight(intent, goalOf(intent), call);
     const now = outbox.intents.get(intent.inode);
     if (sighting || !now) throw error;
     if (hasNothingOfItsOwn(now, outbox.intents)) this.#letGo(now);
@@ -218,10 +219,10 @@ export class Sender {
   #letGo(intent: Intent): void {
     const { outbox, log } = this.#options;
     const { inode } = intent;
-    log.warn({ path: outbox.tree.pathOf(intent) }, 'it was moved here and deleted at the server: it is deleted');
+    log.warn({ path: outbox.tree.pathOf(intent.here) }, 'it was moved here and deleted at the server: it is deleted');
     outbox.intents.change([], [inode]);
-    if (intent.staged && !outbox.working(inode)) outbox.staging.remove(inode);
-    outbox.tree.tell([disappeared(intent, intent.sequence)]);
+    if (intent.content.staged && !outbox.working(inode)) outbox.staging.remove(inode);
+    outbox.tree.tell([disappeared(placed(intent), intent.sequence)]);
   }
 
   /** Changes an existing item. The call states the target state, so it may be repeated after a lost reply. */
@@ -230,7 +231,7 @@ export class Sender {
     call: CallOptions,
     change: (attempt: Intent) => Promise<Written>,
   ): Promise<{ attempt: Intent; written: Written }> {
-    const attempt = this.attempts.begin(intent, attemptOf(intent));
+    const attempt = this.attempts.begin(intent, goalOf(intent));
     try {
       return { attempt, written: await this.attempts.answered(attempt, () => change(attempt)) };
     } catch (error) {
@@ -242,15 +243,15 @@ export class Sender {
   }
 
   /** Another user's item has taken the target place: the item gets a conflict name beside it. */
-  #standBeside({ inode, parent, name }: Intent): void {
+  #standBeside({ inode, here: { parent, name } }: Intent): void {
     const { outbox, log } = this.#options;
     const { intents, tree, clock } = outbox;
     const now = intents.get(inode);
-    if (!now || now.deleted || now.parent !== parent || now.name !== name) return;
-    const beside: Intent = { ...now, name: nameBeside(name, parent, outbox), changedAt: clock.now() };
+    if (!now || now.deleted || now.here.parent !== parent || now.here.name !== name) return;
+    const beside: Intent = { ...renamedTo(now, nameBeside(name, parent, outbox)), changedAt: clock.now() };
     intents.put(beside);
-    log.warn({ path: tree.pathOf(beside) }, 'its name was taken at the server meanwhile: it stands beside it');
-    tree.tell([moved(now, beside)]);
+    log.warn({ path: tree.pathOf(beside.here) }, 'its name was taken at the server meanwhile: it stands beside it');
+    tree.tell([moved(placed(now), placed(beside))]);
   }
 
   /**
@@ -259,21 +260,22 @@ export class Sender {
    */
   async freePlace(intent: Intent, signal: AbortSignal): Promise<void> {
     const { writes, project, outbox, store } = this.#options;
-    const baseName = `${intent.baseName} (${intent.remoteId} moves)`;
-    const name = linuxNames.decode(baseName);
+    const aside = `${intent.base.name} (${intent.remoteId} moves)`;
+    const name = linuxNames.decode(aside);
     const call: CallOptions = { class: 'background', signal };
     try {
-      const { baseParent: parent, size } = intent;
-      const attempt = this.attempts.begin(intent, { parent, name: baseName, size, upload: undefined });
+      const { here, base } = intent;
+      const goal = { parent: base.parent, name: aside, size: here.size, upload: undefined };
+      const attempt = this.attempts.begin(intent, goal);
       const { item, serverTime } = await this.attempts.answered(attempt, () =>
         intent.folder
           ? writes.updateFolder(project, intent.remoteId, { name }, call)
           : writes.updateFile(project, intent.remoteId, { name }, call),
       );
       // The mirror records the temporary name, so that the item that takes the place also gets the plain name here.
-      if (item) await store.confirm(item, serverTime, intent.inode, { sequence: intent.sequence, name: baseName });
-      const now = outbox.intents.ofAttempt(attempt.attemptAt);
-      if (now) this.attempts.putOrDrop({ ...now, ...NOT_ATTEMPTED, baseName });
+      if (item) await store.confirm(item, serverTime, intent.inode, { sequence: intent.sequence, name: aside });
+      const now = outbox.intents.ofAttempt(attempt.attempt.at);
+      if (now) this.attempts.putOrDrop({ ...now, attempt: NO_ATTEMPT, base: { ...now.base, name: aside } });
     } catch (error) {
       if (!(error instanceof Superseded)) await this.#gone(intent, call, error);
     } finally {
@@ -284,7 +286,7 @@ export class Sender {
   /** Uploads the content. Parts that an earlier attempt at the same content has uploaded are not sent again. */
   async #upload(intent: Intent, name: string, call: CallOptions): Promise<{ uploadUuid: string; intent: Intent }> {
     const { outbox, uploads, project, progress } = this.#options;
-    const saved = intent.upload ? (JSON.parse(intent.upload) as SavedUpload) : undefined;
+    const resume = savedUpload(intent);
     // The bytes must be on disk first: after a power cut they must exist for as long as the intent does.
     const whole = await this.#materialize(intent, call);
     // A change made meanwhile may have removed the bytes: then `current` throws `Superseded`.
@@ -294,11 +296,12 @@ export class Sender {
       project,
       {
         name,
-        size: current.size,
+        size: current.here.size,
         source: outbox.staging.path(intent.inode),
-        ...(saved ? { resume: saved } : {}),
+        ...(resume ? { resume } : {}),
         save: (state) => {
-          const next = { ...this.attempts.current(current), upload: JSON.stringify(state) };
+          const { content } = this.attempts.current(current);
+          const next = { ...current, content: { ...content, upload: JSON.stringify(state) } };
           this.attempts.replace(current, next);
           current = next;
         },
@@ -319,10 +322,12 @@ export class Sender {
     try {
       await file.complete(signal);
       const now = this.attempts.current(intent);
-      if (now.staged && !now.gaps && now.contentItem === NO_REMOTE) return now;
+      const { content } = now;
+      if (content.staged && !content.gaps && content.item === NO_REMOTE) return now;
       await file.sync();
       await outbox.staging.syncFolderLater();
-      const next = { ...now, staged: true, gaps: undefined, contentItem: NO_REMOTE, contentVersion: NO_VERSION };
+      const whole = { ...content, staged: true, gaps: undefined, item: NO_REMOTE, version: NO_VERSION };
+      const next = { ...now, content: whole };
       this.attempts.replace(now, next);
       return next;
     } finally {
@@ -335,29 +340,30 @@ export class Sender {
     const { outbox, store, log } = this.#options;
     const current = this.attempts.current(intent);
     const inode = outbox.intents.newInode();
-    const name = nameBeside(current.name, current.parent, outbox);
+    const name = nameBeside(current.here.name, current.here.parent, outbox);
     if (outbox.staging.has(current.inode)) outbox.staging.duplicate(current.inode, inode);
+    const fresh = withoutIdentity(renamedTo(current, name));
     const copy: Intent = {
-      ...withoutIdentity(current),
+      ...fresh,
       inode,
-      name,
+      content: { ...fresh.content, stagedAt: 0 },
       state: 'held',
       reason: 'somebody else was faster',
-      stagedAt: 0,
       changedAt: outbox.clock.now(),
     };
     outbox.intents.change([copy], [current.inode]);
     outbox.continueAs(current.inode, inode);
     outbox.staging.remove(current.inode);
-    log.warn({ path: outbox.tree.pathOf(copy) }, 'a conflict: both versions are kept');
+    log.warn({ path: outbox.tree.pathOf(copy.here) }, 'a conflict: both versions are kept');
     if (theirs) await store.ingestItems([theirs.item], theirs.serverTime);
-    outbox.tree.tell([disappeared(current, current.sequence), appeared(copy)]);
+    outbox.tree.tell([disappeared(placed(current), current.sequence), appeared(placed(copy))]);
     outbox.events.emit('changed');
   }
 
   #parentId(intent: Intent): RemoteId {
-    const id = this.#options.outbox.tree.remoteIdOf(intent.parent);
-    if (id === undefined) throw new Failure('parent-missing', { path: this.#options.outbox.tree.pathOf(intent) });
+    const { tree } = this.#options.outbox;
+    const id = tree.remoteIdOf(intent.here.parent);
+    if (id === undefined) throw new Failure('parent-missing', { path: tree.pathOf(intent.here) });
     return id;
   }
 }
@@ -366,8 +372,8 @@ export class Sender {
 const LOOK_AGAIN_MS = 10_000;
 
 /** Whether the file's current version differs from the one that the local content is based on. */
-const isAnother = ({ version }: RemoteItem, { baseVersion }: Intent): boolean =>
-  version !== undefined && baseVersion !== NO_VERSION && version.id !== baseVersion;
+const isAnother = ({ version }: RemoteItem, { base }: Intent): boolean =>
+  version !== undefined && base.version !== NO_VERSION && version.id !== base.version;
 
 /** The intent that creates an item anew after its deletion at the server. */
 const asNew = (intent: Intent): Intent => ({
@@ -376,12 +382,14 @@ const asNew = (intent: Intent): Intent => ({
 });
 
 /** Name and folder, where they differ from the server's. */
-function placeChange(intent: Intent, parentId: RemoteId, name: string): { name?: string; parentId?: RemoteId } {
-  return {
-    ...(intent.name === intent.baseName ? {} : { name }),
-    ...(intent.parent === intent.baseParent ? {} : { parentId }),
-  };
-}
+const placeChange = (
+  { here, base }: Intent,
+  parentId: RemoteId,
+  name: string,
+): { name?: string; parentId?: RemoteId } => ({
+  ...(here.name === base.name ? {} : { name }),
+  ...(here.parent === base.parent ? {} : { parentId }),
+});
 
 /** The file after a version was added. Adding a version checks the file in (API reference, Files). */
 const withVersion = (file: RemoteItem, version: RemoteVersion, serverTime: number): RemoteItem => ({

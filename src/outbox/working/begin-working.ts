@@ -15,9 +15,9 @@ export async function beginWorking(
 ): Promise<WorkingFile> {
   const { inode, intent } = item;
   let file: WorkingFile;
-  if (intent?.staged) {
+  if (intent?.content.staged) {
     file = new WorkingFile(inode, staging.open(inode, false));
-    const { gaps } = intent;
+    const { gaps } = intent.content;
     if (gaps && !truncate) {
       const version = { id: gaps.version, remoteId: gaps.item, size: gaps.size, label: item.name };
       file.resumeFrom(content.open(version), version, gaps);

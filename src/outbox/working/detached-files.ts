@@ -3,7 +3,7 @@ import type { Log } from '../../base/log.js';
 import { appeared } from '../../mirror/database/changes.js';
 import { HIDDEN } from '../../mirror/database/flags.js';
 import { made } from '../intents/changes.js';
-import { type Intent, NO_REMOTE } from '../intents/intent.js';
+import { type Intent, NO_REMOTE, placed } from '../intents/intent.js';
 import type { Intents } from '../intents/intents.js';
 import type { Tree } from '../tree/tree.js';
 import { freeConflictName } from '../upload/conflict-name.js';
@@ -38,8 +38,9 @@ export class DetachedFiles {
     const intent = intents.get(file.inode);
     if (file.detachedPlace || file.isUnlinked || intent?.deleted) return false;
     if (intent) {
-      const isOwn = intent.staged || intent.dirty || intent.contentItem !== NO_REMOTE;
-      return !isOwn && intent.baseVersion !== file.madeFrom;
+      const { staged, dirty, item } = intent.content;
+      const isOwn = staged || dirty || item !== NO_REMOTE;
+      return !isOwn && intent.base.version !== file.madeFrom;
     }
     const item = tree.view.item(file.inode);
     return item === undefined || (item.flags & HIDDEN) !== 0 || item.versionId !== file.madeFrom;
@@ -83,8 +84,8 @@ export class DetachedFiles {
     const copy = { ...intent, ...staysLocal.firstState(intent), reason };
     intents.put(copy);
     file.recorded();
-    log.warn({ path: tree.pathOf(copy) }, isTaken ? 'a conflict: both versions are kept' : reason);
-    tree.tell([appeared(copy)]);
+    log.warn({ path: tree.pathOf(copy.here) }, isTaken ? 'a conflict: both versions are kept' : reason);
+    tree.tell([appeared(placed(copy))]);
     return copy;
   }
 }

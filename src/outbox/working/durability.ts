@@ -60,15 +60,15 @@ export class Durability {
 
   /** The bytes of an intent are on stable storage when this resolves. The intent may have changed meanwhile. */
   async secure(intent: Intent): Promise<void> {
-    if (!intent.staged || intent.volatile === undefined) return;
+    if (!intent.content.staged || intent.content.volatile === undefined) return;
     await this.#parts.staging.syncLater(intent.inode);
     await this.#parts.staging.syncFolderLater();
   }
 
   /** After `secure`. @returns the intent as it is now */
   secured(intent: Intent): Intent {
-    if (!intent.staged || intent.volatile === undefined) return intent;
-    const secured = { ...intent, volatile: undefined };
+    if (!intent.content.staged || intent.content.volatile === undefined) return intent;
+    const secured = onDisk(intent);
     this.#parts.intents.put(secured);
     return secured;
   }
@@ -102,14 +102,14 @@ export class Durability {
 
   async #secureAll(): Promise<void> {
     const { folder, intents } = this.#parts;
-    const volatile = [...intents.all()].filter((intent) => intent.volatile !== undefined);
+    const volatile = [...intents.all()].filter((intent) => intent.content.volatile !== undefined);
     if (volatile.length === 0) return;
     await syncFileSystem(folder);
     const same = volatile.filter((intent) => intents.get(intent.inode) === intent && intent.state !== 'uploading');
     for (let done = 0; done < same.length && !this.#closed; done += AT_ONCE) {
       // Intents that changed meanwhile are left as they are.
       const chunk = same.slice(done, done + AT_ONCE).filter((intent) => intents.get(intent.inode) === intent);
-      intents.change(chunk.map((intent) => ({ ...intent, volatile: undefined })));
+      intents.change(chunk.map(onDisk));
       await nextTurn();
     }
   }
@@ -121,13 +121,18 @@ export class Durability {
     this.#closed = true;
     const { intents, log, staging } = this.#parts;
     try {
-      const volatile = [...intents.all()].filter((intent) => intent.staged && intent.volatile !== undefined);
+      const volatile = [...intents.all()].filter(
+        (intent) => intent.content.staged && intent.content.volatile !== undefined,
+      );
       for (const intent of volatile) staging.sync(intent.inode);
       if (volatile.length > 0) staging.syncFolder();
-      intents.change(volatile.map((intent) => ({ ...intent, volatile: undefined })));
+      intents.change(volatile.map(onDisk));
       intents.sync();
     } catch (error) {
       log.error({ error }, 'the outbox could not be synced');
     }
   }
 }
+
+/** The intent once its bytes are on stable storage. */
+const onDisk = (intent: Intent): Intent => ({ ...intent, content: { ...intent.content, volatile: undefined } });

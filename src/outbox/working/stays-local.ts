@@ -21,24 +21,24 @@ export class StaysLocal {
   }
 
   /** The state in which an acknowledged change begins. */
-  firstState(intent: Intent, parent = this.#intents.get(intent.parent)): Pick<Intent, 'state' | 'reason'> {
+  firstState(intent: Intent, parent = this.#intents.get(intent.here.parent)): Pick<Intent, 'state' | 'reason'> {
     if (mayBeThere(intent)) return { state: 'held', reason: undefined };
     if (isLocal(parent)) return { state: 'local', reason: 'its folder stays on this machine' };
-    if (this.#names.kind(intent.name, intent.folder) === 'local')
+    if (this.#names.kind(intent.here.name, intent.folder) === 'local')
       return { state: 'local', reason: `its name is one of a local ${intent.folder ? 'folder' : 'file'}` };
     return { state: 'held', reason: undefined };
   }
 
   /** As `firstState`, for an item that moves: an intent that waits for a user still does. */
   stateAfterMove(intent: Intent, parent?: Intent): Pick<Intent, 'state' | 'reason'> {
-    const first = this.firstState(intent, parent ?? this.#intents.get(intent.parent));
+    const first = this.firstState(intent, parent ?? this.#intents.get(intent.here.parent));
     return first.state === 'held' && needsPerson(intent) ? { state: intent.state, reason: intent.reason } : first;
   }
 
   /** The intents below a new folder after its state changed: they stay here or are sent with the folder. */
   below(folder: Intent): Intent[] {
     return this.#intents.childrenOf(folder.inode).flatMap((child) => {
-      const next = child.flushed ? { ...child, ...this.stateAfterMove(child, folder) } : child;
+      const next = child.content.flushed ? { ...child, ...this.stateAfterMove(child, folder) } : child;
       return child.folder ? [next, ...this.below(next)] : [next];
     });
   }
@@ -55,7 +55,8 @@ export class StaysLocal {
 
   /** The intents of an item that moves to an empty place. */
   enter(moved: Intent, now: number): PlacedIntent {
-    if (!isLocal(this.#intents.get(moved.parent))) return this.#return(moved) ?? claimPlace(this.#intents, moved, now);
+    if (!isLocal(this.#intents.get(moved.here.parent)))
+      return this.#return(moved) ?? claimPlace(this.#intents, moved, now);
     const [intent, ...others] = this.#leaveServer(moved, now);
     return { intent: intent!, others, drop: [] };
   }
@@ -65,7 +66,7 @@ export class StaysLocal {
    * it.
    */
   settled(intent: Intent, now: number): Intent[] {
-    return isLocal(this.#intents.get(intent.parent)) ? this.#leaveServer(intent, now) : [intent];
+    return isLocal(this.#intents.get(intent.here.parent)) ? this.#leaveServer(intent, now) : [intent];
   }
 
   #leaveServer(intent: Intent, now: number): Intent[] {
@@ -75,15 +76,15 @@ export class StaysLocal {
 
   /** If the item's deletion at the server was not sent yet, it becomes the same document again, wherever it moves. */
   #return(moved: Intent): PlacedIntent | undefined {
-    const { contentItem, staged } = moved;
-    const deletion = isLocal(moved) && contentItem !== NO_REMOTE ? this.#intents.ofRemote(contentItem) : undefined;
-    if (mayBeThere(moved) || !deletion?.deleted || deletion.attemptAt !== 0) return undefined;
-    const own = { ...withIdentityOf(moved, deletion), contentItem: NO_REMOTE, contentVersion: NO_VERSION };
-    return { intent: { ...own, dirty: staged }, others: [], drop: [deletion.inode] };
+    const { item, staged } = moved.content;
+    const deletion = isLocal(moved) && item !== NO_REMOTE ? this.#intents.ofRemote(item) : undefined;
+    if (mayBeThere(moved) || !deletion?.deleted || deletion.attempt.at !== 0) return undefined;
+    const content = { ...moved.content, item: NO_REMOTE, version: NO_VERSION, dirty: staged };
+    return { intent: { ...withIdentityOf(moved, deletion), content }, others: [], drop: [deletion.inode] };
   }
 
   #requireNoRemote(intent: Intent, name: string): void {
-    if (mayBeThere(intent)) throw new Failure('local-folder', { path: intent.name, to: name });
+    if (mayBeThere(intent)) throw new Failure('local-folder', { path: intent.here.name, to: name });
     for (const child of this.#intents.childrenOf(intent.inode)) this.#requireNoRemote(child, name);
   }
 }

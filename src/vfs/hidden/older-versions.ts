@@ -39,7 +39,7 @@ export class OlderVersions {
 }
 
 /** Whether the mount shows content that was written here and is not at the server yet. */
-const isCovered = ({ intent }: LocalItem): boolean => intent?.dirty === true;
+const isCovered = ({ intent }: LocalItem): boolean => intent?.content.dirty === true;
 
 function olderOf(item: LocalItem, current: Item, versions: readonly RemoteVersion[]): OlderVersion[] {
   const inOrder = versions.toSorted((a, b) => a.number - b.number || a.createdAt - b.createdAt || a.id - b.id);

@@ -518,7 +518,7 @@ export class OutboxInterleaver {
     for (let round = 0; round < rounds; round++) {
       await this.#whileTimePasses(mirror.pollNow(new AbortController().signal).catch(() => undefined));
       left = (await this.#whileTimePasses(scheduler.drain(new AbortController().signal))).map(
-        ({ name, state, reason, deleted }) => `${name} (${state}${deleted ? ', to be deleted' : ''}): ${reason}`,
+        ({ here, state, reason, deleted }) => `${here.name} (${state}${deleted ? ', to be deleted' : ''}): ${reason}`,
       );
       if ((left.length === 0 && round > 0) || rounds === 1) break;
       await this.#whileTimePasses(this.#time.sleep(round < 2 ? 20_000 : 1_000_000));
@@ -602,7 +602,7 @@ export class OutboxInterleaver {
     const { lost, doubled } = this.#witness.judge({ trees: [files(there)], waiting: kept });
     const problems = [...lost.map((one) => `lost: ${one}`), ...doubled.map((one) => `doubled: ${one}`)];
     for (const intent of outbox.intents.all())
-      if (intent.state !== 'local' && !told.has(intent.inode)) problems.push(`stranded: ${intent.name}`);
+      if (intent.state !== 'local' && !told.has(intent.inode)) problems.push(`stranded: ${intent.here.name}`);
     if (left.length > 0) this.#say(`left: ${left.join('; ')}`);
     else for (const one of differences(here, there)) problems.push(`differs: ${one}`);
     return problems;
@@ -643,8 +643,8 @@ export class OutboxInterleaver {
  * No power cut brings an outbox without it. A call is on stable storage before it is made, and stays until its outcome is
  * known; what it had covered unseen, and is kept beside, follows from it: its bytes are nowhere else on this machine.
  */
-const isOnStableStorage = ({ attempted, remoteId, contentItem }: Intent): boolean =>
-  attempted !== undefined || (remoteId === NO_REMOTE && contentItem !== NO_REMOTE);
+const isOnStableStorage = ({ attempt, remoteId, content }: Intent): boolean =>
+  attempt.goal !== undefined || (remoteId === NO_REMOTE && content.item !== NO_REMOTE);
 
 /** Whichever came first: two connections are as fast as they happen to be. The server names uploads by chance. */
 function byWhatTheyAre(a: HeldCall, b: HeldCall): number {

@@ -189,9 +189,9 @@ export class Person {
 
   #content(item: LocalItem): string | undefined {
     const { staging } = this.#place().project.outbox;
-    if (item.intent?.staged && staging.has(item.inode)) {
+    if (item.intent?.content.staged && staging.has(item.inode)) {
       const bytes = readFileSync(staging.path(item.inode));
-      const { gaps } = item.intent;
+      const { gaps } = item.intent.content;
       const base = Buffer.from(gaps ? (this.#ofVersion(gaps.version) ?? '') : '');
       for (let n = 0; n < (gaps?.missing.length ?? 0); n += 2)
         base.copy(bytes, gaps!.missing[n]!, gaps!.missing[n]!, gaps!.missing[n + 1]!);
