@@ -1,5 +1,6 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { systemClock } from '../base/clock.js';
 import { errnoOf, Failure, type FailureJson, failureFromJson, failureToJson } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { isOrphaned, type MountRecord } from '../project/state-folder.js';
@@ -74,7 +75,7 @@ export class ControlServer {
   /** Pending requests are answered first, since one of them may have caused the close. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    const limit = new Promise<void>((resolve) => setTimeout(resolve, ANSWER_LIMIT_MS).unref());
+    const limit = new Promise<void>((resolve) => systemClock.after(ANSWER_LIMIT_MS, resolve));
     await Promise.race([Promise.all(this.#answering), limit]);
     for (const socket of this.#sockets) socket.destroySoon();
     await closed;

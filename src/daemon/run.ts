@@ -117,7 +117,7 @@ async function ownOrDelegate(
   try {
     const project = mount.company ? undefined : await resolveSource(connections, connection, source, session.value);
     const socket = state.socket(project ? projectKey({ connection, project }) : companyKey(connection));
-    for (const limit = Date.now() + SHUTDOWN_LIMIT_MS; ; await systemClock.sleep(200)) {
+    for (const limit = systemClock.now() + SHUTDOWN_LIMIT_MS; ; await systemClock.sleep(200)) {
       try {
         if (project) return { kind: 'project', lease: await projects.acquireKnown(connection, project) };
         return { kind: 'company', company: await CompanyHome.open(connection, projects, state, log) };
@@ -128,7 +128,7 @@ async function ownOrDelegate(
           return undefined;
         } catch (refused) {
           const isEnding = isFailure(refused, 'daemon-ending') || isFailure(refused, 'already-owned');
-          if (!isEnding || Date.now() > limit) throw refused;
+          if (!isEnding || systemClock.now() > limit) throw refused;
         }
       }
     }

@@ -1,5 +1,5 @@
 import { Agent } from 'undici';
-import { systemClock } from '../base/clock.js';
+import { type Clock, systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
 import { redactUrl } from '../base/secret.js';
@@ -53,6 +53,7 @@ export interface StorageOptions {
   readonly connections?: number;
   /** Milliseconds without a byte after which a download fails; default 12,000. */
   readonly idleTimeout?: number;
+  readonly clock?: Clock;
 }
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
@@ -70,10 +71,11 @@ const IDLE_MS = 12_000;
 export class Storage {
   readonly #options: StorageOptions;
   readonly #agent: Agent;
-  readonly #reachability = new Reachability(systemClock);
+  readonly #reachability: Reachability;
 
   constructor(options: StorageOptions) {
     this.#options = options;
+    this.#reachability = new Reachability(options.clock ?? systemClock);
     const idle = options.idleTimeout ?? IDLE_MS;
     this.#agent = new Agent({
       connections: options.connections ?? 48,

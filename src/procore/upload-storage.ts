@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Agent, type Dispatcher } from 'undici';
+import { pauseAfter } from '../base/backoff.js';
 import { type Bandwidth, BandwidthLimiter } from '../base/bandwidth.js';
 import type { Clock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
@@ -31,9 +32,9 @@ interface Sending {
 }
 
 const ATTEMPTS = 5;
-/** Milliseconds before the second attempt; it doubles. */
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT = 30_000;
+/** Pauses between attempts, and the longest that the server may ask for, milliseconds. */
+const RETRY = { first: 500, jitter: 0.5 };
+const LONGEST_WAIT_MS = 30_000;
 /** Transient S3 errors whose status does not show that: the bytes did not arrive as they were sent. */
 const PASSING = /^(BadDigest|RequestTimeout|IncompleteBody|XAmzContentSHA256Mismatch|SlowDown|InternalError)$/;
 /** Headers that this program or the connection sets, whatever the announcement contains. */
@@ -164,8 +165,7 @@ export class UploadStorage {
           : new Failure('upload-failed', { what: label }, error);
       }
       if (attempt >= ATTEMPTS || this.#isClosed) throw failure;
-      const backoff = FIRST_WAIT_MS * 2 ** (attempt - 1) * (0.5 + Math.random());
-      await this.#clock.sleep(Math.min(LONGEST_WAIT, Math.max(wait, backoff)), signal);
+      await this.#clock.sleep(Math.min(LONGEST_WAIT_MS, Math.max(wait, pauseAfter(attempt, RETRY))), signal);
     }
   }
 }

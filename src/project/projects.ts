@@ -1,3 +1,4 @@
+import { type Clock, every, systemClock } from '../base/clock.js';
 import { inOrder } from '../base/in-order.js';
 import type { Log } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
@@ -58,6 +59,7 @@ const CHECK_INTERVAL_MS = 2000;
 export class Projects {
   readonly #options: ProjectsOptions;
   readonly #connections: Connections;
+  readonly #clock: Clock;
   readonly #open = new Map<string, Open>();
   readonly #ready = new Map<string, Project>();
   readonly #closing = new Map<string, Promise<void>>();
@@ -66,10 +68,11 @@ export class Projects {
   readonly #resting = new Map<string, () => void>();
   readonly #sessions = new Map<string, { readonly session: Session; users: number }>();
   #entered: ((project: Project) => Promise<() => Promise<void>>) | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #endLooking: (() => void) | undefined;
 
   constructor(options: ProjectsOptions) {
     this.#options = options;
+    this.#clock = options.projectOptions.clock ?? systemClock;
     this.#connections = new Connections(options.state.path);
   }
 
@@ -188,7 +191,7 @@ export class Projects {
 
   /** Closes all projects and sessions, even those in use. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#endLooking?.();
     await Promise.allSettled([...this.#open.values()].map(({ project }) => project));
     await Promise.all(this.#closing.values());
     await Promise.all([...this.#ready].map(([key, project]) => this.#close(key, project)));
@@ -234,7 +237,7 @@ export class Projects {
     if (open.users > 0 || this.#open.get(key) !== open) return;
     if (this.#options.lingers === true && hasWork(project)) {
       start(open, project);
-      this.#timer ??= setInterval(() => this.#closeUnused(), CHECK_INTERVAL_MS).unref();
+      this.#endLooking ??= every(this.#clock, CHECK_INTERVAL_MS, () => this.#closeUnused());
     } else await this.#close(key, project);
   }
 
@@ -247,8 +250,8 @@ export class Projects {
       else void this.#close(key, project);
     }
     if (waiting > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#endLooking?.();
+    this.#endLooking = undefined;
   }
 
   /** Never rejects. */

@@ -64,7 +64,7 @@ async function analyzeTarget(
 ): Promise<Analysis> {
   try {
     // For platform `procore`, local names are decoded, as names on a mount are.
-    return await analyze(endpoint, { platform, most, decode: platform === 'procore', now: Date.now(), signal });
+    return await analyze(endpoint, { platform, most, decode: platform === 'procore', now: systemClock.now(), signal });
   } finally {
     await endpoint.close();
   }
@@ -77,12 +77,12 @@ async function analyzeProjectEnd(
   context: AnalyzeContext,
   signal: AbortSignal,
 ): Promise<Analysis> {
-  for (const limit = Date.now() + ENDING_LIMIT; ; await systemClock.sleep(CHECK_INTERVAL_MS, signal)) {
+  for (const limit = systemClock.now() + ENDING_LIMIT; ; await systemClock.sleep(CHECK_INTERVAL_MS, signal)) {
     try {
       return await analyzeWhereOwned(end, request, context, signal);
     } catch (error) {
       const isEnding = isFailure(error, 'daemon-ending') || isFailure(error, 'already-owned');
-      if (!isEnding || Date.now() > limit) throw error;
+      if (!isEnding || systemClock.now() > limit) throw error;
     }
   }
 }
@@ -134,13 +134,9 @@ export async function crawledEndpoint(
   locks: boolean,
   signal: AbortSignal,
 ): Promise<ProcoreEndpoint> {
-  const { mirror, session } = project;
-  while (!mirror.view.crawlDone) {
-    if (mirror.state === 'signed-out') throw new Failure('signed-out', { name: session.connection.name });
-    await systemClock.sleep(CHECK_INTERVAL_MS, signal);
-  }
+  await project.mirror.crawled(signal);
   return new ProcoreEndpoint(accessOf(project), {
-    job: `${purpose} ${Date.now()}`,
+    job: `${purpose} ${systemClock.now()}`,
     jobName: purpose,
     path: folder,
     whenSpent: 'wait',
@@ -157,5 +153,5 @@ export async function analyzeProject(
   signal: AbortSignal,
 ): Promise<Analysis> {
   const endpoint = await crawledEndpoint(project, folder, 'analyze', true, signal);
-  return analyze(endpoint, { platform, most, decode: true, now: Date.now(), signal });
+  return analyze(endpoint, { platform, most, decode: true, now: systemClock.now(), signal });
 }

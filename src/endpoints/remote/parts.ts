@@ -1,3 +1,4 @@
+import { systemClock } from '../../base/clock.js';
 import { FORMER_ASIDE, PART_DAYS } from '../paths.js';
 
 const DAY_MS = 86_400_000;
@@ -28,7 +29,7 @@ export class PartNames {
    */
   isOld(path: string, mtime: number | undefined): boolean {
     const [, part, day] = DATED.exec(path) ?? [];
-    const limit = Date.now() - PART_DAYS * DAY_MS;
+    const limit = systemClock.now() - PART_DAYS * DAY_MS;
     // An item that an older version detached may belong to a user.
     if (path.includes(FORMER_ASIDE)) return false;
     if (part === undefined) return mtime !== undefined && mtime * 1000 < limit;

@@ -180,7 +180,7 @@ export async function testAnyConnection(
 ): Promise<object> {
   const over = (): Failure =>
     new Failure('target-unreachable', { target: connection.name, why: `no answer within ${TEST_LIMIT_MS / 1000} s` });
-  const limit = limited(signal, TEST_LIMIT_MS, over);
+  const limit = limited(signal, TEST_LIMIT_MS, over, parts.clock);
   try {
     return await testing.run(() => testWithin(parts, connection, limit.signal));
   } finally {

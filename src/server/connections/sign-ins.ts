@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { abortable, limited } from '../../base/abort.js';
-import { systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import { asCompanyId, asProjectId } from '../../base/ids.js';
 import type { Secret } from '../../base/secret.js';
@@ -137,7 +136,7 @@ export class SignIns {
     if (this.#running.size >= MOST_PENDING)
       throw new Failure('too-many-requests', { what: 'sign-ins are under way', seconds: 60 });
     const expired = (): Failure => new Failure('sign-in-expired', { seconds: LIFE / 1000 });
-    const limit = limited(this.#parts.ending, LIFE, expired);
+    const limit = limited(this.#parts.ending, LIFE, expired, this.#parts.clock);
     const pending: PendingSignIn = { id: randomBytes(12).toString('hex'), url: '', give: undefined, state: 'pending' };
     let shown = (): void => undefined;
     const isShown = new Promise<void>((resolve) => {
@@ -150,7 +149,7 @@ export class SignIns {
     const complete = async (granted: Granted): Promise<string> => {
       const connection = existing ?? create!();
       try {
-        await replaceTokens(connection, client, this.#parts.connections.secrets, granted, systemClock);
+        await replaceTokens(connection, client, this.#parts.connections.secrets, granted, this.#parts.clock);
         const test = await this.#test(await this.#withCompany(connection));
         Object.assign(pending, { state: 'succeeded', connection: connection.id, test });
         this.#written(account, pending, 'succeeded', connection.id);

@@ -42,10 +42,8 @@ export function jobRoutes(parts: ServiceParts): Route[] {
   const { store, engine, connections } = parts;
   const show = (idOrName: string, account: Account): object =>
     jobJson(store, namesOf(connections), account, store.get(idOrName));
-  const history = (execution: Execution): object => {
-    const job = store.get(execution.job);
-    return executionJson(job, execution);
-  };
+  const history = (execution: Execution): object =>
+    executionJson(store.get(execution.job), execution, store.clock.now());
   // Names of connections are read once for each request.
   const sorts = () => jobSorts(store, connections);
   const executionOf = (text: string): Execution => {

@@ -91,7 +91,7 @@ export function reportRoutes(parts: ServiceParts, db: Database): Route[] {
           name,
           JSON.stringify(filter),
           account.name,
-          Math.floor(Date.now() / 1000),
+          Math.floor(parts.clock.now() / 1000),
         );
         return show(find(id));
       },

@@ -18,12 +18,13 @@ const LASTING_S = 3600;
 export class Entries {
   readonly #places: HiddenPlaces;
   readonly #owner: Ownership;
-  /** Seconds since the epoch. The times of the fixed folders are that of the mount. */
-  readonly #since = Math.floor(Date.now() / 1000);
+  readonly #since: number;
 
-  constructor(places: HiddenPlaces, owner: Ownership) {
+  /** @param since the time of the fixed folders, seconds since the epoch */
+  constructor(places: HiddenPlaces, owner: Ownership, since: number) {
     this.#places = places;
     this.#owner = owner;
+    this.#since = since;
   }
 
   fixed(place: PlaceOf<'top' | 'bin'>): Entry {
