@@ -1,4 +1,4 @@
-import { Agent } from 'undici';
+import type { Agent } from 'undici';
 import { type Clock, systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
@@ -6,6 +6,7 @@ import { redactUrl } from '../base/secret.js';
 import type { TokenSource } from '../connections/token-source.js';
 import { type Incoming, receiveFrom } from './incoming.js';
 import { Reachability, wasNotSent } from './transport/reachability.js';
+import { storageAgent } from './transport/storage-agent.js';
 
 export interface DownloadRequest {
   /** A version's URL, from a listing. */
@@ -76,14 +77,7 @@ export class Storage {
   constructor(options: StorageOptions) {
     this.#options = options;
     this.#reachability = new Reachability(options.clock ?? systemClock);
-    const idle = options.idleTimeout ?? IDLE_MS;
-    this.#agent = new Agent({
-      connections: options.connections ?? 48,
-      connect: { timeout: 10_000 },
-      headersTimeout: idle,
-      bodyTimeout: idle,
-      keepAliveTimeout: 20_000,
-    });
+    this.#agent = storageAgent(options.connections ?? 48, options.idleTimeout ?? IDLE_MS);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Agent, type Dispatcher } from 'undici';
+import type { Agent, Dispatcher } from 'undici';
 import { pauseAfter } from '../base/backoff.js';
 import { type Bandwidth, BandwidthLimiter } from '../base/bandwidth.js';
 import type { Clock } from '../base/clock.js';
@@ -7,6 +7,7 @@ import { Failure, isFailure } from '../base/errors.js';
 import { redactUrl } from '../base/secret.js';
 import { oneLine } from '../base/text.js';
 import { wasNotSent } from './transport/reachability.js';
+import { storageAgent } from './transport/storage-agent.js';
 
 /** Content to be sent: created anew for each attempt. */
 export interface OutgoingBody {
@@ -35,6 +36,8 @@ const ATTEMPTS = 5;
 /** Pauses between attempts, and the longest that the server may ask for, milliseconds. */
 const RETRY = { first: 500, jitter: 0.5 };
 const LONGEST_WAIT_MS = 30_000;
+/** Milliseconds without a byte; the timer restarts whenever the socket takes more of the body. */
+const IDLE_MS = 60_000;
 /** Transient S3 errors whose status does not show that: the bytes did not arrive as they were sent. */
 const PASSING = /^(BadDigest|RequestTimeout|IncompleteBody|XAmzContentSHA256Mismatch|SlowDown|InternalError)$/;
 /** Headers that this program or the connection sets, whatever the announcement contains. */
@@ -55,15 +58,7 @@ export class UploadStorage {
   constructor(options: UploadStorageOptions) {
     this.#clock = options.clock;
     this.#bandwidth = options.bandwidth && new BandwidthLimiter(options.bandwidth, options.clock);
-    const idle = options.idleTimeout ?? 60_000;
-    this.#agent = new Agent({
-      connections: options.connections ?? 8,
-      connect: { timeout: 10_000 },
-      // The timer restarts whenever the socket takes more of the body.
-      headersTimeout: idle,
-      bodyTimeout: idle,
-      keepAliveTimeout: 20_000,
-    });
+    this.#agent = storageAgent(options.connections ?? 8, options.idleTimeout ?? IDLE_MS);
   }
 
   /**

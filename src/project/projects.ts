@@ -1,4 +1,4 @@
-import { type Clock, every, systemClock } from '../base/clock.js';
+import { every, systemClock } from '../base/clock.js';
 import { inOrder } from '../base/in-order.js';
 import type { Log } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
@@ -59,7 +59,6 @@ const CHECK_INTERVAL_MS = 2000;
 export class Projects {
   readonly #options: ProjectsOptions;
   readonly #connections: Connections;
-  readonly #clock: Clock;
   readonly #open = new Map<string, Open>();
   readonly #ready = new Map<string, Project>();
   readonly #closing = new Map<string, Promise<void>>();
@@ -72,7 +71,6 @@ export class Projects {
 
   constructor(options: ProjectsOptions) {
     this.#options = options;
-    this.#clock = options.projectOptions.clock ?? systemClock;
     this.#connections = new Connections(options.state.path);
   }
 
@@ -237,7 +235,8 @@ export class Projects {
     if (open.users > 0 || this.#open.get(key) !== open) return;
     if (this.#options.lingers === true && hasWork(project)) {
       start(open, project);
-      this.#endLooking ??= every(this.#clock, CHECK_INTERVAL_MS, () => this.#closeUnused());
+      const { clock = systemClock } = this.#options.projectOptions;
+      this.#endLooking ??= every(clock, CHECK_INTERVAL_MS, () => this.#closeUnused());
     } else await this.#close(key, project);
   }
 

@@ -265,7 +265,7 @@ async function replace(root: FolderRoot, replacement: Replacement): Promise<void
       root.folder(parentOf(away), async ({ at }) => {
         const old = at(nameOf(away));
         await takePlace(root, replacement, old);
-        if (trash) await leaving.throwAway(away, path, trash.day, place);
+        if (trash) await leaving.throwAway(away, path, trash.day, signal, place);
         else await unlink(old);
       }),
     );

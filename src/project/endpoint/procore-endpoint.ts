@@ -207,7 +207,7 @@ export class ProcoreEndpoint implements Endpoint {
         return other;
       }
     };
-    await this.#changes.taken(await this.#changes.once<Written>(make, look, undefined, path), path);
+    await this.#changes.taken(await this.#changes.once<Written>({ make, look }, path), path);
   }
 
   /**
