@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { systemClock } from '../base/clock.js';
 import { errnoOf, Failure } from '../base/errors.js';
 import { ranSince } from '../base/process.js';
+import { DAY_MS } from '../base/zone.js';
 import { PART_DAYS } from './paths.js';
 
 /** Creates a private folder (0700), which the caller removes. */
@@ -10,7 +11,6 @@ export type MakeFolder = (purpose: string) => Promise<string>;
 
 /** `PURPOSE-PID-SINCE-RANDOM`: the owning process, and its start time (milliseconds since the epoch). */
 const OWNED = /-(\d+)-(\d+)-[^-]+$/;
-const DAY_MS = 86_400_000;
 
 /** Where content is completed before it is sent: the next attempt finds interrupted content there. */
 export const stagingPath = (state: string): string => join(state, 'jobs', 'staging');

@@ -1,11 +1,10 @@
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { systemClock } from '../../base/clock.js';
 import { errnoOf } from '../../base/errors.js';
+import { DAY_MS } from '../../base/zone.js';
 import type { Emptying } from '../away.js';
 import { FORMER_ASIDE, nameOf, PART_DAYS, PART_PREFIX, parentOf } from '../paths.js';
 import type { FolderRoot, OpenFolder } from './root.js';
-
-const DAY_MS = 86_400_000;
 
 const isPart = (name: string): boolean => name.startsWith(PART_PREFIX) && !name.startsWith(FORMER_ASIDE);
 

@@ -1,7 +1,7 @@
 import { systemClock } from '../../base/clock.js';
+import { DAY_MS } from '../../base/zone.js';
 import { FORMER_ASIDE, PART_DAYS } from '../paths.js';
 
-const DAY_MS = 86_400_000;
 const DATED = /^(.*)-(\d{4}-\d\d-\d\d)$/;
 
 /**

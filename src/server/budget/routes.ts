@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { DAY_MS } from '../../base/zone.js';
 import { isTarget } from '../../connections/store.js';
 import { list, pageOf, type Route } from '../http/route.js';
 import type { MountView, ServiceParts } from '../parts.js';
@@ -17,8 +18,6 @@ const budgetReply = z.object({
   /** A row for each quarter of an hour with calls. */
   last_24h: z.array(spentReply.extend({ at: z.number() })),
 });
-
-const DAY_MS = 86_400_000;
 
 /**
  * The calls of each Procore connection: both windows, calls spent by class, and waiting calls, in this process and in
